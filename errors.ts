@@ -1,0 +1,129 @@
+/**
+ * The one table of errors: what a client is told for each thing that can go wrong. A thrown
+ * {@link ApiError} says which one; anything else that is thrown is mapped here or is `internal`.
+ */
+const STATUS = {
+  invalid_request: 400,
+  invalid_json: 400,
+  user_not_found: 401,
+  path_not_found: 404,
+  lot_not_found: 404,
+  method_not_allowed: 405,
+  body_too_slow: 408,
+  taken: 409,
+  unknown_reference: 409,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  outside_contract: 422,
+  internal: 500,
+  overloaded: 503,
+  database_away: 503,
+} as const;
+
+/** A stable name for each error, for code and logs; clients read the status and the sentence. */
+export type ErrorCode = keyof typeof STATUS;
+
+/** The statuses that an {@link ApiError} can have. */
+export type ErrorStatus = typeof STATUS[ErrorCode];
+
+/** One place in a request that the contract does not allow. */
+export interface ErrorDetail {
+  /** Where it is: field names and list positions joined by dots, empty for the whole body. */
+  readonly path: string;
+  /** What would be right there. */
+  readonly message: string;
+}
+
+/** The body of every answer that is not a success. */
+export interface ErrorBody {
+  readonly error: string;
+  readonly details?: readonly ErrorDetail[];
+}
+
+interface ErrorOptions {
+  readonly details?: readonly ErrorDetail[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** An error with the sentence that the client is shown; the cause goes to the log only. */
+export class ApiError extends Error {
+  override name = "ApiError";
+  readonly status: ErrorStatus;
+  readonly details: readonly ErrorDetail[] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(readonly code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.status = STATUS[code];
+    this.details = options.details;
+    this.headers = { ...(this.status === 503 ? RETRY_SOON : {}), ...options.headers };
+  }
+
+  /** What the client is sent. */
+  get body(): ErrorBody {
+    return this.details === undefined
+      ? { error: this.message }
+      : { error: this.message, details: this.details };
+  }
+}
+
+// One second: a restarted PostgreSQL is answered from within a second of its return.
+const RETRY_SOON = { "retry-after": "1" };
+
+/**
+ * Whatever was thrown, as the error that the client is shown. What nothing here knows is a fault
+ * of ours: 500, and nothing of the inside in the sentence.
+ */
+export function toApiError(thrown: unknown): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  const code = codeOf(thrown);
+  if (code !== undefined && isDatabaseAway(code)) {
+    return new ApiError("database_away", "The database is away or too slow, try again shortly", {
+      cause: thrown,
+    });
+  }
+  if (code !== undefined && isRefusedValue(code)) {
+    return new ApiError("outside_contract", "A value is not one that can be stored", {
+      cause: thrown,
+    });
+  }
+  return new ApiError("internal", "Something went wrong on our side", { cause: thrown });
+}
+
+function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string"
+    ? thrown.code
+    : undefined;
+}
+
+// SQLSTATE classes: https://www.postgresql.org/docs/17/errcodes-appendix.html
+// 08 connection, 53 out of resources, 57 operator intervention (shutdown, statement timeout),
+// 55P03 lock timeout, 25006 read-only (a standby after a failover), 40 deadlock or serialization.
+function isDatabaseAway(code: string): boolean {
+  return /^(08|53|57|40)/.test(code) || code === "55P03" || code === "25006" ||
+    LOST_CONNECTION.has(code);
+}
+
+// What postgres.js and the operating system say when the link to PostgreSQL is gone or never was.
+const LOST_CONNECTION = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "CONNECT_TIMEOUT",
+  "QUERY_DEADLINE",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+]);
+
+// 22: data exceptions; 23502, 23514: not-null and check; 54000: longer than an index entry can be.
+function isRefusedValue(code: string): boolean {
+  return code.startsWith("22") || code === "23502" || code === "23514" || code === "54000";
+}

@@ -1,0 +1,68 @@
+/** How much a line matters; a level shows itself and all to its right: debug, info, warn, error. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** Facts of a log line. No personal data: no names, emails, tokens, passwords or bodies. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Writes one JSON object a line: `time` (UTC), `level`, `msg`, then the fields. */
+export type Log = (level: LogLevel, msg: string, fields?: LogFields) => void;
+
+const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+// Lines are gathered for this long so that a busy process writes once for many requests.
+const GATHER_MS = 20;
+
+/**
+ * A log that writes to `write`, a few lines at a time, and drops what is below `level`.
+ * `flush` writes what is gathered at once; call it before the process ends.
+ */
+export function createLog(
+  level: LogLevel,
+  write: (text: string) => void = writeToStandardOutput,
+): { log: Log; flush: () => void } {
+  let gathered = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    const text = gathered;
+    gathered = "";
+    if (text !== "") write(text);
+  };
+  const log: Log = (lineLevel, msg, fields) => {
+    if (RANK[lineLevel] < RANK[level]) return;
+    const time = new Date().toISOString();
+    gathered += JSON.stringify({ time, level: lineLevel, msg, ...fields }) + "\n";
+    // An error may be the last thing the process says.
+    if (lineLevel === "error") flush();
+    else timer ??= setTimeout(flush, GATHER_MS);
+  };
+  return { log, flush };
+}
+
+/**
+ * An error and its causes as one line for the log: name, code, message and the first stack frames.
+ */
+export function describeError(error: unknown): string {
+  const parts: string[] = [];
+  for (let at: unknown = error; at !== undefined && parts.length < 5;) {
+    if (!(at instanceof Error)) {
+      parts.push(String(at));
+      break;
+    }
+    const code = "code" in at ? ` [${String(at.code)}]` : "";
+    const frames = (at.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line)).slice(0, 4);
+    parts.push(`${at.name}${code}: ${at.message} ${frames.map((line) => line.trim()).join(" ")}`);
+    at = at.cause;
+  }
+  return parts.join(" <- ");
+}
+
+function writeToStandardOutput(text: string): void {
+  let rest = new TextEncoder().encode(text);
+  try {
+    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  } catch {
+    // Whoever read the log is gone; the service must go on without it.
+  }
+}
