@@ -1,0 +1,887 @@
+// Made from openapi.yaml by `deno task contract`; edit that file, not this one.
+export interface paths {
+    "/api/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Is the service up?
+         * @description Never touches the database; `/readyz` does.
+         */
+        get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a token.
+         * @description With `AUTH_MODE=legacy` the email alone decides. A body that is missing, of another type or
+         *     without a known email is 401; further fields are ignored.
+         */
+        post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traceability/{lotCode}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One lot with its parents and children, one hop.
+         * @description Parents are the lots it was made of, children the lots made of it: one entry a link, so a lot
+         *     linked twice stands twice, in the order in which the links were made. A lot may be its own
+         *     parent. Links with a missing side are passed over. The query string is ignored.
+         */
+        get: operations["getTraceability"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store a lot.
+         * @description Makes no links: parents named in `metadata` are only kept there. A field that is absent gets
+         *     its default, a null stays null.
+         */
+        post: operations["createLot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/qc-decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store what was decided about a lot at a QC gate.
+         * @description At least one field must be there. A FAIL without notes is taken, and so is a record without a
+         *     decision: the plant's terminals send both.
+         */
+        post: operations["createQcDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The public keys that tokens are signed with.
+         * @description A JSON Web Key Set (RFC 7517).
+         */
+        get: operations["getSigningKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/livez": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Does the process answer?
+         * @description For whoever restarts a process that hangs.
+         */
+        get: operations["getLiveness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Can the process do its work?
+         * @description 503 while PostgreSQL doesn't answer. Valkey is told of, but a process without it is ready:
+         *     it is slower, not wrong.
+         */
+        get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description Every answer that is not a success. */
+        Error: {
+            /** @description One clear sentence. */
+            error: string;
+            /** @description Each place of the request that is outside the contract. */
+            details?: {
+                /** @description Field names joined by dots; empty for the whole body. */
+                path: string;
+                /** @description What is wrong there. */
+                message: string;
+            }[];
+        };
+        /**
+         * Format: uuid
+         * @description 8-4-4-4-12 hexadecimal digits of either case; answers have them in lower case.
+         * @example 11111111-1111-1111-1111-111111111101
+         */
+        Uuid: string;
+        /**
+         * Format: uuid
+         * @description As Uuid, or null.
+         * @example 00000000-0000-4000-8000-000000940001
+         */
+        UuidOrNull: string | null;
+        /**
+         * @description RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
+         *     FG finished good.
+         * @enum {string|null}
+         */
+        LotTypeOrNull: "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG" | null;
+        /** @enum {string|null} */
+        DecisionOrNull: "PASS" | "HOLD" | "FAIL" | null;
+        /**
+         * @description A decimal as text, scale kept. Old rows may hold NaN.
+         * @example 540.0
+         */
+        DecimalOut: string | null;
+        /**
+         * @description A finite JSON number, stored as JavaScript writes it, or a plain decimal as text, stored with
+         *     its scale.
+         * @example 12.50
+         * @example 12.5
+         */
+        DecimalIn: number | string | null;
+        /**
+         * Format: date-time
+         * @description UTC with milliseconds.
+         * @example 2026-01-18T07:01:02.123Z
+         */
+        MomentOut: string | null;
+        /**
+         * @description RFC 3339, or a date with or without a time of day; without a zone it is UTC.
+         * @example 2026-01-19T10:11:12.345Z
+         * @example 2026-01-19 10:11:12
+         * @example 2026-01-19
+         */
+        MomentIn: string | null;
+        /**
+         * @description Any JSON value, nested at most 32 deep. In a request, text is taken to be a JSON document
+         *     (`"{\"a\":1}"` is stored as `{"a": 1}`); text that is none is refused.
+         * @example {
+         *       "supplier": "Duna"
+         *     }
+         */
+        JsonValue: {
+            [key: string]: unknown;
+        } | unknown[] | string | number | boolean | null;
+        /** @description Text; a number is stored as its text. */
+        FreeTextIn: string | number | null;
+        Health: {
+            /** @enum {string} */
+            status: "ok";
+            /** Format: date-time */
+            timestamp: string;
+        };
+        Credentials: {
+            /** @description Matched to the letter. */
+            email: string;
+        } & {
+            [key: string]: unknown;
+        };
+        User: {
+            id: components["schemas"]["Uuid"];
+            email: string;
+            full_name: string | null;
+            /** @enum {string|null} */
+            role: "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER" | null;
+            created_at: components["schemas"]["MomentOut"];
+            last_login: components["schemas"]["MomentOut"];
+        };
+        Session: {
+            user: components["schemas"]["User"];
+            /** @description A signed JWT (EdDSA), valid for 30 minutes. */
+            token: string;
+        };
+        /**
+         * @example {
+         *       "id": "22222222-2222-2222-2222-222222222201",
+         *       "lot_code": "MIX-BATCH-88",
+         *       "lot_type": "MIX",
+         *       "production_run_id": null,
+         *       "phase_id": null,
+         *       "operator_id": null,
+         *       "weight_kg": "540.0",
+         *       "temperature_c": null,
+         *       "metadata": {},
+         *       "created_at": "2026-01-18T06:02:00.000Z"
+         *     }
+         */
+        Lot: {
+            id: components["schemas"]["Uuid"];
+            lot_code: string;
+            lot_type: components["schemas"]["LotTypeOrNull"];
+            production_run_id: components["schemas"]["UuidOrNull"];
+            phase_id: components["schemas"]["UuidOrNull"];
+            operator_id: components["schemas"]["UuidOrNull"];
+            weight_kg: components["schemas"]["DecimalOut"];
+            temperature_c: components["schemas"]["DecimalOut"];
+            metadata: components["schemas"]["JsonValue"];
+            created_at: components["schemas"]["MomentOut"];
+        };
+        NewLot: {
+            id?: components["schemas"]["Uuid"];
+            /**
+             * @description What people scan. 650 characters always fit into the unique index, 2,600 if all are
+             *     ASCII. A number is stored as its text.
+             */
+            lot_code: string | number;
+            lot_type?: components["schemas"]["LotTypeOrNull"];
+            production_run_id?: components["schemas"]["UuidOrNull"];
+            phase_id?: components["schemas"]["UuidOrNull"];
+            operator_id?: components["schemas"]["UuidOrNull"];
+            weight_kg?: components["schemas"]["DecimalIn"];
+            temperature_c?: components["schemas"]["DecimalIn"];
+            metadata?: components["schemas"]["JsonValue"];
+            created_at?: components["schemas"]["MomentIn"];
+        };
+        Trace: {
+            central: components["schemas"]["Lot"];
+            parents: components["schemas"]["Lot"][];
+            children: components["schemas"]["Lot"][];
+        };
+        NewQcDecision: {
+            id?: components["schemas"]["Uuid"];
+            lot_id?: components["schemas"]["UuidOrNull"];
+            qc_gate_id?: components["schemas"]["UuidOrNull"];
+            operator_id?: components["schemas"]["UuidOrNull"];
+            decision?: components["schemas"]["DecisionOrNull"];
+            notes?: components["schemas"]["FreeTextIn"];
+            temperature_c?: components["schemas"]["DecimalIn"];
+            digital_signature?: components["schemas"]["FreeTextIn"];
+            decided_at?: components["schemas"]["MomentIn"];
+        };
+        QcDecision: {
+            id: components["schemas"]["Uuid"];
+            lot_id: components["schemas"]["UuidOrNull"];
+            qc_gate_id: components["schemas"]["UuidOrNull"];
+            operator_id: components["schemas"]["UuidOrNull"];
+            decision: components["schemas"]["DecisionOrNull"];
+            notes: string | null;
+            temperature_c: components["schemas"]["DecimalOut"];
+            digital_signature: string | null;
+            decided_at: components["schemas"]["MomentOut"];
+        };
+        PublicKeys: {
+            keys: components["schemas"]["PublicKey"][];
+        };
+        PublicKey: {
+            /** @enum {string} */
+            kty: "OKP";
+            /** @enum {string} */
+            crv: "Ed25519";
+            /** @enum {string} */
+            alg: "EdDSA";
+            /** @enum {string} */
+            use: "sig";
+            kid: string;
+            x: string;
+        };
+        Liveness: {
+            /** @enum {string} */
+            status: "live";
+        };
+        Readiness: {
+            /** @enum {string} */
+            status: "ready";
+            /**
+             * @description Whether Valkey answers; off when the service was given none.
+             * @enum {string}
+             */
+            valkey: "up" | "away" | "off";
+        };
+    };
+    responses: {
+        /** @description What the client has is still right. */
+        NotModified: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
+        /** @description The body is no JSON, or the path holds a broken percent escape. */
+        BadRequest: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The body is not valid JSON in UTF-8"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description No account, or no valid token where one is needed. */
+        Unauthorized: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "User not found"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The role may not do this. */
+        Forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Your role may not do this"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description There is no such lot. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Lot not found"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The path is known, the method is not for it. */
+        MethodNotAllowed: {
+            headers: {
+                Allow: components["headers"]["Allow"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "This path answers OPTIONS, POST"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The body took too long to arrive. */
+        TooSlow: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The body took too long to arrive"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The code or id is taken, or a reference leads nowhere. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Lot code RAW-1 is taken"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The body is larger than 102,400 bytes after inflating. */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The body is larger than 102400 bytes"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The body is not application/json in UTF-8, plain, gzip or deflate. */
+        UnsupportedMediaType: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The body must be sent as application/json"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The request is JSON but outside this contract; details name the places. */
+        OutsideContract: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "lot_code is missing",
+                 *       "details": [
+                 *         {
+                 *           "path": "lot_code",
+                 *           "message": "is missing"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description Too many tries. */
+        TooMany: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Too many tries, wait a little"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description A fault of the service; the log has its cause. */
+        Fault: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Something went wrong on our side"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The database is away or too slow, or the service has too much to do. */
+        Away: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The database is away or too slow, try again shortly"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+    };
+    parameters: never;
+    requestBodies: never;
+    headers: {
+        /**
+         * @description Weak validator of this body, for If-None-Match.
+         * @example W/"2c-E3q1hCP1fGP7k3UdH0Cq4Uo3Q1U"
+         */
+        ETag: string;
+        /**
+         * @description The methods that this path answers.
+         * @example GET, HEAD, OPTIONS
+         */
+        Allow: string;
+        /**
+         * @description Seconds to wait before the next try.
+         * @example 1
+         */
+        RetryAfter: string;
+    };
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    getHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The service is up. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ok",
+                     *       "timestamp": "2026-01-18T06:02:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "admin@flowviz.com"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description The account and a signed token. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": "00000000-0000-0000-0000-000000000001",
+                     *         "email": "admin@flowviz.com",
+                     *         "full_name": "System Admin",
+                     *         "role": "ADMIN",
+                     *         "created_at": "2026-01-01T08:00:00.000Z",
+                     *         "last_login": null
+                     *       },
+                     *       "token": "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwMDAifQ.c2lnbmF0dXJl"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getTraceability: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The lot's code, percent-encoded, matched to the letter.
+                 * @example MIX-BATCH-88
+                 */
+                lotCode: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lot with one hop in both directions. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    createLot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lot_code": "RAW-20260118-DUNA-0001",
+                 *       "lot_type": "RAW",
+                 *       "weight_kg": "218.40",
+                 *       "temperature_c": "3.8",
+                 *       "metadata": {
+                 *         "supplier": "Duna"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewLot"];
+            };
+        };
+        responses: {
+            /** @description The lot as stored. */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lot"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    createQcDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lot_id": "22222222-2222-2222-2222-222222222201",
+                 *       "decision": "PASS",
+                 *       "temperature_c": "3.5",
+                 *       "digital_signature": "JO"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewQcDecision"];
+            };
+        };
+        responses: {
+            /** @description The decision as stored. */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QcDecision"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getSigningKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys that a token's signature is checked with. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicKeys"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getLiveness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The process answers. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "live"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Liveness"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getReadiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The process can do its work. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ready",
+                     *       "valkey": "up"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+}
