@@ -1,0 +1,20 @@
+import postgres from "postgres";
+import { ApiError } from "../errors.ts";
+
+/**
+ * A handler for `catch` that turns a violated constraint into what the client is told, by the
+ * constraint's name; anything else is thrown on as it is.
+ */
+export function conflictsOf(
+  answers: Readonly<Record<string, () => ApiError>>,
+): (thrown: unknown) => never {
+  return (thrown) => {
+    const name = thrown instanceof postgres.PostgresError ? thrown.constraint_name : undefined;
+    throw (name === undefined ? undefined : answers[name]?.()) ?? thrown;
+  };
+}
+
+/** A reference to a row that isn't there. */
+export function unknownReference(field: string, noun: string): ApiError {
+  return new ApiError("unknown_reference", `${field} names no ${noun} that exists`);
+}

@@ -1,0 +1,82 @@
+import type { components } from "../contract/types.gen.ts";
+import { ApiError } from "../errors.ts";
+import { conflictsOf, unknownReference } from "./conflicts.ts";
+import type { Sql } from "./connect.ts";
+import { inTime } from "./deadline.ts";
+import { insertedColumns } from "./inserted_columns.ts";
+
+/** A row of `lots` as answers show it; see the contract for each field. */
+export type Lot = components["schemas"]["Lot"];
+
+/** A lot with the lots one hop away, one entry a link. */
+export type Trace = components["schemas"]["Trace"];
+
+/** The columns of `lots` with their types, in the order in which answers show them. */
+export const LOT_COLUMNS = {
+  id: "uuid",
+  lot_code: "text",
+  lot_type: "text",
+  production_run_id: "uuid",
+  phase_id: "uuid",
+  operator_id: "uuid",
+  weight_kg: "numeric",
+  temperature_c: "numeric",
+  metadata: "jsonb",
+  created_at: "timestamptz",
+} as const;
+
+/** A lot to store: text as PostgreSQL reads it; what is absent gets the column's default. */
+export type LotValues =
+  & { readonly lot_code: string }
+  & Partial<Readonly<Record<keyof typeof LOT_COLUMNS, string | null | undefined>>>;
+
+/**
+ * The lot with this code and its parents and children, read in one statement and so at one moment;
+ * nothing for an unknown code. Links come in the order in which they were made; half links (one
+ * side missing) are passed over.
+ */
+export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | undefined> {
+  const rows = await inTime(sql<(Lot & { side: "central" | "parents" | "children" })[]>`
+    with central as (select * from lots where lot_code = ${lotCode}),
+    found as (
+      select 'central' as side, null::timestamptz as linked_at, null::uuid as link_id, central.*
+      from central
+      union all
+      select 'parents', link.linked_at, link.id, lot.*
+      from central
+      join lot_genealogy link on link.child_lot_id = central.id
+      join lots lot on lot.id = link.parent_lot_id
+      union all
+      select 'children', link.linked_at, link.id, lot.*
+      from central
+      join lot_genealogy link on link.parent_lot_id = central.id
+      join lots lot on lot.id = link.child_lot_id
+    )
+    select side, ${sql(Object.keys(LOT_COLUMNS))} from found order by linked_at, link_id`);
+  const trace: { central?: Lot; parents: Lot[]; children: Lot[] } = { parents: [], children: [] };
+  for (const { side, ...lot } of rows) {
+    if (side === "central") trace.central = lot;
+    else trace[side].push(lot);
+  }
+  const { central, parents, children } = trace;
+  return central && { central, parents, children };
+}
+
+/**
+ * Stores a lot and gives back its row.
+ * @throws {ApiError} 409 when its code or id is taken, or when it refers to what isn't there
+ */
+export async function insertLot(sql: Sql, values: LotValues): Promise<Lot> {
+  const { columns, cells } = insertedColumns(sql, LOT_COLUMNS, values);
+  const insert = inTime(sql<Lot[]>`
+    insert into lots (${columns}) values (${cells}) returning ${sql(Object.keys(LOT_COLUMNS))}`);
+  const [lot] = await insert.catch(conflictsOf({
+    lots_lot_code_key: () => new ApiError("taken", `Lot code ${values.lot_code} is taken`),
+    lots_pkey: () => new ApiError("taken", `Lot id ${values.id} is taken`),
+    lots_production_run_id_fkey: () => unknownReference("production_run_id", "production run"),
+    lots_phase_id_fkey: () => unknownReference("phase_id", "phase"),
+    lots_operator_id_fkey: () => unknownReference("operator_id", "user"),
+  }));
+  if (lot === undefined) throw new Error("an insert into lots returned no row");
+  return lot;
+}

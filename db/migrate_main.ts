@@ -1,0 +1,20 @@
+import { ConfigError, readMigrateConfig } from "../config.ts";
+import { toApiError } from "../errors.ts";
+import { migrate, MigrationError } from "./migrate.ts";
+import { MigrationFolderError } from "./migrations.ts";
+
+// deno task migrate
+try {
+  const { DATABASE_URL } = readMigrateConfig(Deno.env.toObject());
+  await migrate(DATABASE_URL, console.log);
+} catch (error) {
+  if (toApiError(error).code === "database_away") {
+    console.error("PostgreSQL does not answer at DATABASE_URL");
+  } else if (
+    error instanceof ConfigError || error instanceof MigrationError ||
+    error instanceof MigrationFolderError
+  ) {
+    console.error(error.message);
+  } else throw error;
+  Deno.exit(1);
+}

@@ -1,0 +1,46 @@
+import type { components } from "../contract/types.gen.ts";
+import { ApiError } from "../errors.ts";
+import { conflictsOf, unknownReference } from "./conflicts.ts";
+import type { Sql } from "./connect.ts";
+import { inTime } from "./deadline.ts";
+import { insertedColumns } from "./inserted_columns.ts";
+
+/** A row of `qc_decisions` as answers show it. */
+export type QcDecision = components["schemas"]["QcDecision"];
+
+/** The columns of `qc_decisions` with their types, in the order in which answers show them. */
+export const QC_DECISION_COLUMNS = {
+  id: "uuid",
+  lot_id: "uuid",
+  qc_gate_id: "uuid",
+  operator_id: "uuid",
+  decision: "text",
+  notes: "text",
+  temperature_c: "numeric",
+  digital_signature: "text",
+  decided_at: "timestamptz",
+} as const;
+
+/** A decision to store: text as PostgreSQL reads it; what is absent gets the column's default. */
+export type QcDecisionValues = Partial<
+  Readonly<Record<keyof typeof QC_DECISION_COLUMNS, string | null | undefined>>
+>;
+
+/**
+ * Stores a QC decision and gives back its row.
+ * @throws {ApiError} 409 when its id is taken, or when it refers to what isn't there
+ */
+export async function insertQcDecision(sql: Sql, values: QcDecisionValues): Promise<QcDecision> {
+  const { columns, cells } = insertedColumns(sql, QC_DECISION_COLUMNS, values);
+  const insert = inTime(sql<QcDecision[]>`
+    insert into qc_decisions (${columns}) values (${cells})
+    returning ${sql(Object.keys(QC_DECISION_COLUMNS))}`);
+  const [decision] = await insert.catch(conflictsOf({
+    qc_decisions_pkey: () => new ApiError("taken", `QC decision id ${values.id} is taken`),
+    qc_decisions_lot_id_fkey: () => unknownReference("lot_id", "lot"),
+    qc_decisions_qc_gate_id_fkey: () => unknownReference("qc_gate_id", "QC gate"),
+    qc_decisions_operator_id_fkey: () => unknownReference("operator_id", "user"),
+  }));
+  if (decision === undefined) throw new Error("an insert into qc_decisions returned no row");
+  return decision;
+}
