@@ -1,0 +1,157 @@
+import { promisify } from "node:util";
+import { gunzip, inflate } from "node:zlib";
+import contentType from "content-type";
+import { ApiError } from "../errors.ts";
+import { isTooDeep, JSON_DEPTH_LIMIT } from "./json.ts";
+
+/** What a request body was found to be: a JSON object or list, or nothing that we read. */
+export type Body =
+  | { readonly kind: "json"; readonly value: unknown }
+  /** No body, an empty one: the old server saw `{}`. */
+  | { readonly kind: "none" }
+  /** A body that isn't `application/json`: the old server didn't look at it and saw `{}`. */
+  | { readonly kind: "other" };
+
+/** Bounds of reading a body. */
+export interface BodyLimits {
+  /** The most bytes, counted after inflating. */
+  readonly bytes: number;
+  /** How long the client may take to send it, in ms. */
+  readonly deadlineMs: number;
+}
+
+/**
+ * Reads a body by the rules of the old server's body layer (Express's body-parser, strict JSON):
+ * `application/json` only, charset UTF-8, gzip and deflate, a BOM is skipped, the last of two same
+ * keys wins, the document is an object or a list.
+ *
+ * @throws {ApiError} 400 no JSON or no UTF-8, 408 too slow, 413 too large, 415 charset or encoding,
+ * 422 nested too deep
+ */
+export async function readBody(request: Request, limits: BodyLimits): Promise<Body> {
+  const { headers } = request;
+  const length = headers.get("content-length");
+  if (length === null && !headers.has("transfer-encoding")) return { kind: "none" };
+  const type = parseMediaType(headers.get("content-type"));
+  if (type?.name !== "application/json") {
+    return { kind: length === "0" ? "none" : "other" };
+  }
+  // body-parser reads the charset before it looks at a single byte.
+  if (type.charset !== undefined && type.charset !== "utf-8") {
+    throw new ApiError("unsupported_media_type", "The charset must be utf-8");
+  }
+  const decompress = decompressor(headers.get("content-encoding"));
+  if (decompress === undefined && Number(length) > limits.bytes) throw tooLarge(limits);
+  const sent = await readBytes(request, limits, decompress !== undefined);
+  const bytes = decompress === undefined ? sent : await decompress(sent, limits);
+  if (bytes.length === 0) return { kind: "none" };
+  return { kind: "json", value: parseDocument(bytes) };
+}
+
+function parseDocument(bytes: Uint8Array): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(UTF_8.decode(bytes));
+  } catch {
+    throw new ApiError("invalid_json", "The body is not valid JSON in UTF-8");
+  }
+  if (typeof value !== "object" || value === null) {
+    throw new ApiError("invalid_json", "The body must be a JSON object");
+  }
+  if (isTooDeep(value)) {
+    throw new ApiError("outside_contract", `The body is nested deeper than ${JSON_DEPTH_LIMIT}`);
+  }
+  return value;
+}
+
+// Without `fatal`, bad bytes would be stored as U+FFFD without anyone noticing.
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+
+async function readBytes(
+  request: Request,
+  limits: BodyLimits,
+  compressed: boolean,
+): Promise<Uint8Array> {
+  // Bytes that don't compress grow a little in gzip; more than that can't inflate to the limit.
+  const most = compressed ? limits.bytes + (limits.bytes >> 6) + 64 : limits.bytes;
+  const reader = request.body?.getReader();
+  if (reader === undefined) return new Uint8Array();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    // The connection may be gone at the same moment; then there is nothing left to cancel.
+    reader.cancel().catch(() => {});
+  }, limits.deadlineMs);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (late) throw new ApiError("body_too_slow", "The body took too long to arrive");
+      if (done) break;
+      size += value.length;
+      // Past the limit the rest is read and thrown away, so that the client, still sending, can
+      // read its 413; the deadline bounds how long.
+      if (size <= most) chunks.push(value);
+    }
+  } catch (thrown) {
+    if (thrown instanceof ApiError) throw thrown;
+    throw new ApiError("invalid_request", "The body ended too early", { cause: thrown });
+  } finally {
+    clearTimeout(timer);
+  }
+  if (size > most) throw tooLarge(limits);
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : join(chunks, size);
+}
+
+function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
+type Decompress = (bytes: Uint8Array, limits: BodyLimits) => Promise<Uint8Array>;
+
+function decompressor(encoding: string | null): Decompress | undefined {
+  const name = encoding?.toLowerCase() ?? "identity";
+  if (name === "identity") return undefined;
+  const run = name === "gzip"
+    ? promisify(gunzip)
+    : name === "deflate"
+    ? promisify(inflate)
+    : undefined;
+  if (run === undefined) {
+    throw new ApiError("unsupported_media_type", "The content encoding must be gzip or deflate");
+  }
+  return async (bytes, limits) => {
+    try {
+      // The bound makes a zip bomb stop at the limit instead of filling the memory.
+      return await run(bytes, { maxOutputLength: limits.bytes });
+    } catch (thrown) {
+      if (thrown instanceof Error && "code" in thrown && thrown.code === "ERR_BUFFER_TOO_LARGE") {
+        throw tooLarge(limits);
+      }
+      throw new ApiError("invalid_json", `The body is not valid ${name}`, { cause: thrown });
+    }
+  };
+}
+
+function tooLarge(limits: BodyLimits): ApiError {
+  return new ApiError("body_too_large", `The body is larger than ${limits.bytes} bytes`);
+}
+
+function parseMediaType(
+  header: string | null,
+): { name: string; charset: string | undefined } | undefined {
+  try {
+    // The release that body-parser brought with Express 4: later ones let through what it refused.
+    const { type, parameters } = contentType.parse(header ?? "");
+    return { name: type.toLowerCase(), charset: parameters.charset?.toLowerCase() };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,73 @@
+import type { z } from "zod";
+import { ApiError, type ErrorDetail } from "../errors.ts";
+import { type BodyLimits, readBody } from "./body.ts";
+import type { RequestContext } from "./operation.ts";
+
+/**
+ * A request's JSON body as `schema` makes it. No body counts as `{}`, as it did.
+ * @throws {ApiError} 422 with every place that is outside the schema, 415 for a body that isn't
+ * JSON, and what {@link readBody} throws
+ */
+export async function readJson<S extends z.ZodType>(
+  c: RequestContext,
+  schema: S,
+  limits: BodyLimits,
+): Promise<z.output<S>> {
+  const body = await readBody(c.req.raw, limits);
+  if (body.kind === "other") {
+    throw new ApiError("unsupported_media_type", "The body must be sent as application/json");
+  }
+  return accept(schema, body.kind === "json" ? body.value : {});
+}
+
+/**
+ * A request's path parameters as `schema` makes them.
+ * @throws {ApiError} 400 for a broken percent escape, 422 outside the schema
+ */
+export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S): z.output<S> {
+  const decoded = Object.entries(c.env.path.parameters).map(([name, raw]) => [name, decode(raw)]);
+  return accept(schema, Object.fromEntries(decoded));
+}
+
+function decode(raw: string): string {
+  try {
+    return decodeURIComponent(raw);
+  } catch {
+    throw new ApiError("invalid_request", "The path holds a broken percent escape");
+  }
+}
+
+function accept<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value, { error: describeMismatch });
+  if (result.success) return result.data;
+  const details = result.error.issues.flatMap(describeIssue);
+  const [first] = details;
+  const place = first === undefined || first.path === "" ? "The body" : first.path;
+  const more = details.length > 1 ? ` (and ${details.length - 1} more)` : "";
+  throw new ApiError("outside_contract", `${place} ${first?.message ?? "is refused"}${more}`, {
+    details,
+  });
+}
+
+/** The sentence for a place whose schema has none of its own. */
+function describeMismatch(issue: z.core.$ZodRawIssue): string {
+  if (issue.input === undefined) return "is missing";
+  if (issue.code === "invalid_value") return `must be one of ${issue.values.join(", ")}`;
+  if (issue.code === "invalid_type") return `must be of type ${issue.expected}`;
+  return "is outside the contract";
+}
+
+function describeIssue(issue: z.core.$ZodIssue): ErrorDetail[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      path: shorten(key),
+      message: "is not a field of this request",
+    }));
+  }
+  return [{ path: issue.path.map(String).map(shorten).join("."), message: issue.message }];
+}
+
+// A key is the client's own text: enough of it to recognise, never a page of it.
+function shorten(key: string): string {
+  return key.length > 60 ? `${key.slice(0, 60)}…` : key;
+}

@@ -1,0 +1,83 @@
+/** A path of the service, such as `/api/traceability/{lotCode}`, and the methods it answers. */
+interface KnownPath {
+  readonly template: string;
+  readonly methods: Set<string>;
+  /** Set for a template with parameters; captures each parameter as the client wrote it. */
+  readonly pattern: RegExp | undefined;
+}
+
+/** A request's path, found among the paths of the service. */
+export interface FoundPath {
+  readonly template: string;
+  /** What the router is asked for: letters as in the template, parameters as the client wrote them. */
+  readonly routingPath: string;
+  /** Each parameter by name, still percent-encoded. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly methods: ReadonlySet<string>;
+}
+
+/**
+ * The paths of the service, found the way the old server (Express 4, neither strict nor
+ * case-sensitive) found its own: letters in any case, one trailing slash or none, a parameter is
+ * one segment that isn't empty, and nothing is decoded before the path is found.
+ */
+export class PathTable {
+  readonly #fixed = new Map<string, KnownPath>();
+  readonly #withParameters: KnownPath[] = [];
+
+  /** Learns one path; `template` writes its parameters as the router does (`:lotCode`). */
+  add(method: string, template: string): void {
+    const known = this.#fixed.get(template.toLowerCase()) ??
+      this.#withParameters.find((path) => path.template === template);
+    if (known !== undefined) {
+      known.methods.add(method);
+      return;
+    }
+    const pattern = template.includes(":")
+      ? new RegExp(`^${template.replaceAll(/:\w+/g, "([^/]+)")}/?$`, "i")
+      : undefined;
+    const path = { template, methods: new Set([method]), pattern };
+    if (pattern === undefined) this.#fixed.set(template.toLowerCase(), path);
+    else this.#withParameters.push(path);
+  }
+
+  /** The path of the service that `pathname` (as the client wrote it, still encoded) means. */
+  find(pathname: string): FoundPath | undefined {
+    const lower = pathname.toLowerCase();
+    const fixed = this.#fixed.get(lower) ??
+      (lower.length > 1 && lower.endsWith("/") ? this.#fixed.get(lower.slice(0, -1)) : undefined);
+    if (fixed !== undefined) {
+      const { template, methods } = fixed;
+      return { template, routingPath: template, parameters: {}, methods };
+    }
+    for (const { template, methods, pattern } of this.#withParameters) {
+      const match = pattern?.exec(pathname);
+      if (!match) continue;
+      const parameters: Record<string, string> = {};
+      let position = 1;
+      const routingPath = template.replaceAll(/:\w+/g, (name) => {
+        const raw = match[position++] ?? "";
+        parameters[name.slice(1)] = raw;
+        return raw;
+      });
+      return { template, routingPath, parameters, methods };
+    }
+    return undefined;
+  }
+}
+
+/** The path of a request's address as the client wrote it: nothing decoded, no query. */
+export function pathnameOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start === -1) return "/";
+  const end = url.slice(start).search(/[?#]/);
+  return end === -1 ? url.slice(start) : url.slice(start, start + end);
+}
+
+/** The value of `Allow` for a path: what it answers, with what HTTP adds to it. */
+export function allowHeader(methods: ReadonlySet<string>): string {
+  const allowed = new Set(methods);
+  if (allowed.has("GET")) allowed.add("HEAD");
+  allowed.add("OPTIONS");
+  return [...allowed].sort().join(", ");
+}

@@ -1,0 +1,63 @@
+import { createApi } from "./app.ts";
+import { KeyFileError, loadSigningKeys } from "./auth/keys.ts";
+import { connectValkey } from "./cache/valkey.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
+import { connect } from "./db/connect.ts";
+import { createLog } from "./log.ts";
+
+const BODY_DEADLINE_MS = 10_000;
+const MOST_REQUESTS_IN_FLIGHT = 1_000;
+/** How long accepted requests may take to finish after SIGTERM. */
+const GRACE_MS = 15_000;
+
+try {
+  await run(readConfig(Deno.env.toObject()));
+} catch (error) {
+  if (!(error instanceof ConfigError || error instanceof KeyFileError)) throw error;
+  console.error(error.message);
+  Deno.exit(1);
+}
+
+async function run(config: Config): Promise<void> {
+  const { log, flush } = createLog(config.LOG_LEVEL);
+  const keys = await loadSigningKeys(config.JWT_KEYS_FILE);
+  const sql = connect({
+    url: config.DATABASE_URL,
+    max: config.DATABASE_POOL,
+    name: "lotline-api",
+  });
+  const valkey = config.VALKEY_URL === undefined
+    ? undefined
+    : connectValkey(config.VALKEY_URL, log);
+  const limits = {
+    bytes: config.BODY_LIMIT,
+    deadlineMs: BODY_DEADLINE_MS,
+    inFlight: MOST_REQUESTS_IN_FLIGHT,
+  };
+  const api = createApi({ sql, keys, limits, log, ...(valkey && { valkey }) });
+
+  const server = Deno.serve({
+    hostname: config.HOST,
+    port: config.PORT,
+    onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
+  }, api);
+
+  const stop = (signal: Deno.Signal) => async () => {
+    log("info", "stopping", { signal });
+    const late = setTimeout(() => {
+      log("error", "stopped with requests still running", { grace_ms: GRACE_MS });
+      Deno.exit(1);
+    }, GRACE_MS);
+    await server.shutdown();
+    await sql.end({ timeout: 1 });
+    valkey?.close();
+    clearTimeout(late);
+    log("info", "stopped");
+    flush();
+    Deno.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, stop(signal));
+  }
+  await server.finished;
+}

@@ -1,0 +1,43 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Sql } from "../db/connect.ts";
+import { insertLot } from "../db/lots.ts";
+import { answer } from "../http/answer.ts";
+import type { BodyLimits } from "../http/body.ts";
+import { readJson } from "../http/input.ts";
+import { type App, operation } from "../http/operation.ts";
+import { errors, openOrBearer, success } from "./responses.ts";
+import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, Uuid } from "./schemas.ts";
+
+export const NewLot = z.strictObject({
+  id: Uuid.optional(),
+  lot_code: z.union([LotCode, z.number()], { error: "must be a lot code: text or a number" })
+    .transform(String),
+  lot_type: LotType.nullable().optional(),
+  production_run_id: Uuid.nullable().optional(),
+  phase_id: Uuid.nullable().optional(),
+  operator_id: Uuid.nullable().optional(),
+  weight_kg: DecimalIn.optional(),
+  temperature_c: DecimalIn.optional(),
+  metadata: JsonIn.optional(),
+  created_at: MomentIn.optional(),
+}).openapi("NewLot");
+
+const definition = createRoute({
+  operationId: "createLot",
+  method: "post",
+  path: "/api/lots",
+  security: openOrBearer,
+  request: { body: { required: true, content: { "application/json": { schema: NewLot } } } },
+  responses: {
+    201: success(Lot, "The lot as stored."),
+    ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
+  },
+});
+
+/** Stores a lot. It makes no links: parents named in `metadata` are only kept there. */
+export const createLot = (app: App, { sql, limits }: { sql: Sql; limits: BodyLimits }) =>
+  operation(
+    app,
+    definition,
+    async (c) => answer(c, 201, await insertLot(sql, await readJson(c, NewLot, limits))),
+  );

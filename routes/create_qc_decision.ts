@@ -1,0 +1,60 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Sql } from "../db/connect.ts";
+import { insertQcDecision } from "../db/qc_decisions.ts";
+import { answer } from "../http/answer.ts";
+import type { BodyLimits } from "../http/body.ts";
+import { readJson } from "../http/input.ts";
+import { type App, operation } from "../http/operation.ts";
+import { errors, openOrBearer, success } from "./responses.ts";
+import { DecimalIn, DecimalOut, FreeText, MomentIn, MomentOut, Uuid } from "./schemas.ts";
+
+const Decision = z.enum(["PASS", "HOLD", "FAIL"]);
+
+// Two of these, full of ASCII, still fit into a body with all the other fields.
+const TEXT_LIMIT = 50_000;
+
+export const NewQcDecision = z.strictObject({
+  id: Uuid.optional(),
+  lot_id: Uuid.nullable().optional(),
+  qc_gate_id: Uuid.nullable().optional(),
+  operator_id: Uuid.nullable().optional(),
+  decision: Decision.nullable().optional(),
+  notes: FreeText(TEXT_LIMIT).optional(),
+  temperature_c: DecimalIn.optional(),
+  digital_signature: FreeText(TEXT_LIMIT).optional(),
+  decided_at: MomentIn.optional(),
+}).refine((fields) => Object.keys(fields).length > 0, { error: "must name at least one field" })
+  .openapi("NewQcDecision", { minProperties: 1 });
+
+export const QcDecision = z.strictObject({
+  id: Uuid,
+  lot_id: Uuid.nullable(),
+  qc_gate_id: Uuid.nullable(),
+  operator_id: Uuid.nullable(),
+  decision: Decision.nullable(),
+  notes: z.string().nullable(),
+  temperature_c: DecimalOut,
+  digital_signature: z.string().nullable(),
+  decided_at: MomentOut,
+}).openapi("QcDecision");
+
+const definition = createRoute({
+  operationId: "createQcDecision",
+  method: "post",
+  path: "/api/qc-decisions",
+  security: openOrBearer,
+  request: { body: { required: true, content: { "application/json": { schema: NewQcDecision } } } },
+  responses: {
+    201: success(QcDecision, "The decision as stored."),
+    ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
+  },
+});
+
+/** Stores what was decided about a lot at a QC gate. */
+export const createQcDecision = (app: App, { sql, limits }: { sql: Sql; limits: BodyLimits }) =>
+  operation(
+    app,
+    definition,
+    async (c) =>
+      answer(c, 201, await insertQcDecision(sql, await readJson(c, NewQcDecision, limits))),
+  );

@@ -1,0 +1,54 @@
+import absolutePath from "swagger-ui-dist/absolute-path.js";
+import { parse } from "yaml";
+import type { App } from "../http/operation.ts";
+
+const CONTRACT = new URL("../openapi.yaml", import.meta.url);
+
+const PAGE = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width">
+    <title>Lotline API</title>
+    <link rel="stylesheet" href="/docs/swagger-ui.css">
+  </head>
+  <body>
+    <div id="contract"></div>
+    <script src="/docs/swagger-ui-bundle.js"></script>
+    <script src="/docs/start.js"></script>
+  </body>
+</html>
+`;
+
+const START = `SwaggerUIBundle({ url: "/openapi.yaml", dom_id: "#contract", deepLinking: true });
+`;
+
+// Everything comes from this server: a plant network may have no way out.
+const POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+  "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/** The published contract as YAML and JSON, and a page to browse it. */
+export const documents = (app: App) => {
+  const contract = Deno.readTextFileSync(CONTRACT);
+  const contractAsJson = JSON.stringify(parse(contract));
+  const file = (path: string, type: string, content: () => string | Promise<string>) =>
+    app.get(
+      path,
+      async (c) =>
+        c.body(await content(), 200, { "content-type": type, "content-security-policy": POLICY }),
+    );
+  file("/openapi.yaml", "application/yaml; charset=utf-8", () => contract);
+  file("/openapi.json", "application/json; charset=utf-8", () => contractAsJson);
+  file("/docs", "text/html; charset=utf-8", () => PAGE);
+  file("/docs/start.js", "text/javascript; charset=utf-8", () => START);
+  file("/docs/swagger-ui.css", "text/css; charset=utf-8", () => asset("swagger-ui.css"));
+  file(
+    "/docs/swagger-ui-bundle.js",
+    "text/javascript; charset=utf-8",
+    () => asset("swagger-ui-bundle.js"),
+  );
+};
+
+function asset(name: string): Promise<string> {
+  return Deno.readTextFile(`${absolutePath()}/${name}`);
+}

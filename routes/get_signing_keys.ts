@@ -1,0 +1,32 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { SigningKeys } from "../auth/keys.ts";
+import { answer } from "../http/answer.ts";
+import { type App, operation } from "../http/operation.ts";
+import { errors, notModified, success } from "./responses.ts";
+
+const PublicKey = z.strictObject({
+  kty: z.literal("OKP"),
+  crv: z.literal("Ed25519"),
+  alg: z.literal("EdDSA"),
+  use: z.literal("sig"),
+  kid: z.string(),
+  x: z.string(),
+}).openapi("PublicKey");
+
+export const PublicKeys = z.strictObject({ keys: z.array(PublicKey) }).openapi("PublicKeys");
+
+const definition = createRoute({
+  operationId: "getSigningKeys",
+  method: "get",
+  path: "/.well-known/jwks.json",
+  security: [],
+  responses: {
+    200: success(PublicKeys, "The keys that a token's signature is checked with."),
+    304: notModified,
+    ...errors(405, 500, 503),
+  },
+});
+
+/** The public keys as a JSON Web Key Set (RFC 7517). */
+export const getSigningKeys = (app: App, { keys }: { keys: SigningKeys }) =>
+  operation(app, definition, (c) => answer(c, 200, keys.published));

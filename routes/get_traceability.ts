@@ -1,0 +1,41 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { findTrace } from "../db/lots.ts";
+import type { Sql } from "../db/connect.ts";
+import { ApiError } from "../errors.ts";
+import { answer } from "../http/answer.ts";
+import { readParameters } from "../http/input.ts";
+import { type App, operation } from "../http/operation.ts";
+import { errors, notModified, openOrBearer, success } from "./responses.ts";
+import { Lot, StorableText } from "./schemas.ts";
+
+export const Trace = z.strictObject({
+  central: Lot,
+  parents: z.array(Lot),
+  children: z.array(Lot),
+}).openapi("Trace");
+
+const Parameters = z.object({
+  lotCode: StorableText.min(1),
+});
+
+const definition = createRoute({
+  operationId: "getTraceability",
+  method: "get",
+  path: "/api/traceability/{lotCode}",
+  security: openOrBearer,
+  request: { params: Parameters },
+  responses: {
+    200: success(Trace, "The lot with one hop in both directions."),
+    304: notModified,
+    ...errors(400, 401, 403, 404, 405, 422, 500, 503),
+  },
+});
+
+/** One lot with the lots it was made of and the lots made of it, one entry a link. */
+export const getTraceability = (app: App, { sql }: { sql: Sql }) =>
+  operation(app, definition, async (c) => {
+    const { lotCode } = readParameters(c, Parameters);
+    const trace = await findTrace(sql, lotCode);
+    if (trace === undefined) throw new ApiError("lot_not_found", "Lot not found");
+    return answer(c, 200, trace);
+  });

@@ -1,0 +1,59 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Valkey } from "../cache/valkey.ts";
+import type { Sql } from "../db/connect.ts";
+import { inTime } from "../db/deadline.ts";
+import { answer } from "../http/answer.ts";
+import { type App, operation } from "../http/operation.ts";
+import { errors, notModified, success } from "./responses.ts";
+
+export const Liveness = z.strictObject({ status: z.literal("live") }).openapi("Liveness");
+
+export const Readiness = z.strictObject({
+  status: z.literal("ready"),
+  valkey: z.enum(["up", "away", "off"]),
+}).openapi("Readiness");
+
+const liveness = createRoute({
+  operationId: "getLiveness",
+  method: "get",
+  path: "/livez",
+  security: [],
+  responses: {
+    200: success(Liveness, "The process answers."),
+    304: notModified,
+    ...errors(405, 500, 503),
+  },
+});
+
+const readiness = createRoute({
+  operationId: "getReadiness",
+  method: "get",
+  path: "/readyz",
+  security: [],
+  responses: {
+    200: success(Readiness, "The process can do its work."),
+    304: notModified,
+    ...errors(405, 500, 503),
+  },
+});
+
+// A balancer asks every few seconds and takes a late answer for none.
+const DATABASE_ANSWER_MS = 1_000;
+
+/** For whoever restarts a process that hangs: it answers, whatever the database does. */
+export const getLiveness = (app: App) =>
+  operation(app, liveness, (c) => answer(c, 200, { status: "live" }));
+
+/**
+ * For whoever sends traffic: 503 while PostgreSQL doesn't answer. Valkey is told of (`off` when
+ * there is none to use) but a process without it is ready.
+ */
+export const getReadiness = (app: App, { sql, valkey }: { sql: Sql; valkey?: Valkey }) =>
+  operation(app, readiness, async (c) => {
+    const [valkeyAnswers] = await Promise.all([
+      valkey?.answers(),
+      inTime(sql`select 1`, DATABASE_ANSWER_MS),
+    ]);
+    const state = valkeyAnswers === undefined ? "off" : valkeyAnswers ? "up" : "away";
+    return answer(c, 200, { status: "ready", valkey: state });
+  });

@@ -1,0 +1,72 @@
+import { z } from "@hono/zod-openapi";
+import type { ErrorBody } from "../errors.ts";
+
+const detail = z.strictObject({ path: z.string(), message: z.string() });
+
+/** The body of every answer that is not a success. */
+export const ErrorAnswer = z.strictObject({
+  error: z.string().min(1),
+  details: z.array(detail).optional(),
+}).openapi("Error") satisfies z.ZodType<ErrorBody>;
+
+const header = (description: string, schema: Record<string, unknown> = {}) => ({
+  description,
+  required: true,
+  schema: { type: "string" as const, ...schema },
+});
+
+const ETag = header("Weak validator of this body, for If-None-Match.", { pattern: '^W/"' });
+const Allow = header("The methods that this path answers.");
+const RetryAfter = header("Seconds to wait before the next try.", { pattern: "^[0-9]+$" });
+
+/** A success with a JSON body and its ETag. */
+export const success = <S extends z.ZodType>(schema: S, description: string) => ({
+  description,
+  headers: { ETag },
+  content: { "application/json": { schema } },
+});
+
+/** The answer to a conditional read whose validator still holds. */
+export const notModified = {
+  description: "What the client has is still right.",
+  headers: { ETag },
+};
+
+const SENTENCE = {
+  400: "The body is no JSON, or the path holds a broken percent escape.",
+  401: "No account, or no valid token where one is needed.",
+  403: "The role may not do this.",
+  404: "There is no such lot.",
+  405: "The path is known, the method is not for it.",
+  408: "The body took too long to arrive.",
+  409: "The code or id is taken, or a reference leads nowhere.",
+  413: "The body is larger than 102,400 bytes after inflating.",
+  415: "The body is not application/json in UTF-8, plain, gzip or deflate.",
+  422: "The request is JSON but outside this contract; details name the places.",
+  429: "Too many tries.",
+  500: "A fault of the service; the log has its cause.",
+  503: "The database is away or too slow, or the service has too much to do.",
+} as const;
+
+const HEADERS: Partial<Record<ErrorAnswerStatus, Record<string, typeof Allow>>> = {
+  405: { Allow },
+  429: { "Retry-After": RetryAfter },
+  503: { "Retry-After": RetryAfter },
+};
+
+type ErrorAnswerStatus = keyof typeof SENTENCE;
+
+/** The answers with these statuses, as the contract describes them. */
+export function errors(...statuses: ErrorAnswerStatus[]) {
+  return Object.fromEntries(statuses.map((status) => {
+    const headers = HEADERS[status];
+    return [status, {
+      description: SENTENCE[status],
+      ...(headers === undefined ? {} : { headers }),
+      content: { "application/json": { schema: ErrorAnswer } },
+    }];
+  }));
+}
+
+/** Open in AUTH_MODE=legacy; a bearer token in AUTH_MODE=required. */
+export const openOrBearer: Record<string, string[]>[] = [{}, { bearerAuth: [] }];

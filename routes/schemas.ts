@@ -1,0 +1,141 @@
+import { z } from "@hono/zod-openapi";
+import { isTooDeep, JSON_DEPTH_LIMIT, unstorable } from "../http/json.ts";
+
+/*
+ * Shapes that several operations share. What a request may hold is what the old server took and
+ * PostgreSQL can store; `openapi.yaml` says the same, and the drift test holds the two together.
+ */
+
+/** The message of a field: what it must be, or that it isn't there. */
+const must = (expected: string) => (issue: { readonly input?: unknown }) =>
+  issue.input === undefined ? "is missing" : `must be ${expected}`;
+
+/** Text without NUL, which PostgreSQL can't store, and of whole characters. */
+export const StorableText = z.string().regex(/^[^\u0000]*$/, { error: "must not hold NUL" })
+  .refine((value) => value.isWellFormed(), { error: "must not hold half of a surrogate pair" });
+
+const LOT_CODE_PATTERN = /^(?:[\u0001-\u007f]{1,2600}|[^\u0000]{1,650})$/u;
+const LOT_CODE = "text of 1 to 650 characters (2,600 if all are ASCII) without NUL";
+
+/**
+ * The code people scan. Its bound is what an entry of the unique index can hold (about 2,700 bytes
+ * of UTF-8, https://www.postgresql.org/docs/17/btree.html): 650 characters always fit.
+ */
+export const LotCode = z.string({ error: must(LOT_CODE) })
+  .regex(LOT_CODE_PATTERN, { error: `must be ${LOT_CODE}` })
+  .refine((value) => value.isWellFormed(), { error: "must not hold half of a surrogate pair" })
+  // The generator would write the flag into the pattern.
+  .openapi({ pattern: LOT_CODE_PATTERN.source });
+
+/** A field of free text. A number is taken too and stored as its text, as it always was. */
+export const FreeText = (most: number) => {
+  const expected = `text of at most ${most} characters without NUL`;
+  // JSON Schema counts characters, zod's own max() counts UTF-16 units.
+  const text = StorableText.refine((value) => value.length <= most || [...value].length <= most)
+    .openapi({ maxLength: most });
+  return z.union([text, z.number(), z.null()], { error: must(expected) })
+    .transform((value) => typeof value === "number" ? String(value) : value);
+};
+
+const UUID = "a UUID, such as 11111111-1111-1111-1111-111111111101";
+
+/** A UUID of any version, in either letter case. */
+export const Uuid = z.string({ error: must(UUID) })
+  .regex(/^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, { error: `must be ${UUID}` })
+  .openapi({ format: "uuid" });
+
+const DECIMAL =
+  /^[+-]?(?:[0-9]{1,1000}(?:\.[0-9]{0,1000})?|\.[0-9]{1,1000})(?:[eE][+-]?[0-9]{1,4})?$/;
+
+/**
+ * A decimal in a request: JSON number, or text that keeps its scale ("12.50"). The bounds on
+ * digits and exponent are well inside those of PostgreSQL's numeric
+ * (https://www.postgresql.org/docs/17/datatype-numeric.html), so that all of them can be stored.
+ */
+export const DecimalIn = z.union([z.number(), z.string().regex(DECIMAL), z.null()], {
+  error: must('a finite number, or a plain decimal as text such as "12.50"'),
+})
+  // JavaScript's own spelling of a number is what the old server stored.
+  .transform((value) => value === null ? null : String(value));
+
+/** A decimal in an answer: text with its scale kept, kilograms or °C. */
+export const DecimalOut = z.string().regex(/^(?:NaN|-?Infinity|-?[0-9]+(?:\.[0-9]+)?)$/).nullable();
+
+const YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})";
+const LEAP_YEAR =
+  "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)";
+const MONTH_AND_DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])" +
+  "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))";
+const DATE = `(?:${YEAR}-${MONTH_AND_DAY}|${LEAP_YEAR}-02-29)`;
+const TIME_OF_DAY = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:\\.[0-9]{1,30})?)?";
+const ZONE = "(?:[Zz]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)";
+const MOMENT = 'an RFC 3339 time, or a date with or without a time of day ("2026-01-19 10:11:12")';
+
+/** A moment in a request. Without a zone it is UTC. */
+export const MomentIn = z.string({ error: must(MOMENT) })
+  .regex(new RegExp(`^${DATE}(?:[Tt ]${TIME_OF_DAY}${ZONE}?)?$`), { error: `must be ${MOMENT}` })
+  .nullable();
+
+/** A moment in an answer: UTC with milliseconds, microseconds cut. */
+export const MomentOut = z.string().nullable().openapi({ format: "date-time" });
+
+/** Any JSON value. */
+type Json = { [key: string]: unknown } | unknown[] | string | number | boolean | null;
+
+/** Any JSON value, as the database gives it back. */
+export const JsonOut = z.custom<Json>((value) => value !== undefined).openapi({
+  type: ["object", "array", "string", "number", "boolean", "null"],
+  additionalProperties: true,
+  items: {},
+});
+
+/**
+ * Any JSON value in a request, as JSON text for the database. Text is taken to be a JSON document
+ * already, as the old server did, and is handed on to the letter so that no digit is lost.
+ */
+export const JsonIn = z.custom<Json>((value) => value !== undefined).openapi({
+  type: ["object", "array", "string", "number", "boolean", "null"],
+  additionalProperties: true,
+  items: {},
+}).transform((value, context): string | null => {
+  if (value === null) return null;
+  // The old server's driver wrote a list as PostgreSQL writes arrays: an empty one as "{}", which
+  // is JSON as well. Other lists became no JSON and were refused; those are stored now.
+  if (Array.isArray(value) && value.length === 0) return "{}";
+  const parsed = typeof value === "string" ? parseJson(value) : value;
+  const fault = parsed === undefined
+    ? "is text that is not a JSON document"
+    : isTooDeep(parsed)
+    ? `is nested deeper than ${JSON_DEPTH_LIMIT}`
+    : unstorable(parsed)?.message;
+  if (fault !== undefined) {
+    context.addIssue({ code: "custom", message: fault });
+    return z.NEVER;
+  }
+  return typeof value === "string" ? value : JSON.stringify(value);
+});
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kinds of lot: see docs/architecture.md for what each is. */
+export const LotType = z.enum(["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"]);
+
+/** A lot as every answer shows it: all columns of the table, in their order. */
+export const Lot = z.strictObject({
+  id: Uuid,
+  lot_code: z.string(),
+  lot_type: LotType.nullable(),
+  production_run_id: Uuid.nullable(),
+  phase_id: Uuid.nullable(),
+  operator_id: Uuid.nullable(),
+  weight_kg: DecimalOut,
+  temperature_c: DecimalOut,
+  metadata: JsonOut,
+  created_at: MomentOut,
+}).openapi("Lot");
