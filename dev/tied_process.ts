@@ -1,0 +1,157 @@
+/**
+ * A server process whose life is tied to ours: however we end, kill -9 included, it is told to stop.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import type { ServerUser } from "./state_folder.ts";
+
+/** A running server. */
+export interface TiedProcess {
+  readonly pid: number;
+  /** Settles when the server is gone; never rejects. */
+  readonly exited: Promise<void>;
+}
+
+export interface TiedProcessOptions {
+  readonly command: string;
+  readonly args: string[];
+  readonly cwd?: string;
+  /** Takes what the server prints. It must be writable for `user`. */
+  readonly logFile: string;
+  readonly env?: Record<string, string>;
+  readonly user?: ServerUser | undefined;
+}
+
+// The shell holds the reading end of a pipe whose writing end only we hold. When we end, in
+// whatever way, the read ends, and the server is asked to stop. CONT, since it may be paused.
+const WATCHED = `
+exec 3<&0
+"$@" </dev/null >>"$LOTLINE_LOG_FILE" 2>&1 3<&- &
+server=$!
+echo $server
+exec >/dev/null 2>&1
+(read -r _ <&3; kill -CONT $server; kill -INT $server) &
+watch=$!
+exec 3<&-
+wait $server
+code=$?
+kill $watch
+exit $code`;
+
+/** Starts a server. It runs in a session of its own, so that a Ctrl-C reaches only us. */
+export async function startTied(options: TiedProcessOptions): Promise<TiedProcess> {
+  return Deno.build.os === "windows" ? startOnWindows(options) : await startWatched(options);
+}
+
+async function startWatched(options: TiedProcessOptions): Promise<TiedProcess> {
+  const shell = new Deno.Command("/bin/sh", {
+    args: ["-c", WATCHED, "sh", options.command, ...options.args],
+    cwd: options.cwd ?? "/",
+    env: { ...options.env, LOTLINE_LOG_FILE: options.logFile },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+    detached: true,
+    ...(options.user && { uid: options.user.uid, gid: options.user.gid }),
+  }).spawn();
+  let said = "";
+  for await (const text of shell.stdout.pipeThrough(new TextDecoderStream())) said += text;
+  const exited = shell.status.then(async () => {
+    await shell.stdin.close().catch(() => {});
+  });
+  shell.unref();
+  return { pid: Number(said), exited };
+}
+
+// Windows has no such shell: there the server is told to stop by us alone.
+function startOnWindows(options: TiedProcessOptions): TiedProcess {
+  const child = new Deno.Command(options.command, {
+    args: options.args,
+    env: options.env ?? {},
+    ...(options.cwd && { cwd: options.cwd }),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  for (const output of [child.stdout, child.stderr]) {
+    const log = Deno.openSync(options.logFile, { append: true, create: true });
+    output.pipeTo(log.writable).catch(() => {});
+  }
+  child.unref();
+  return { pid: child.pid, exited: child.status.then(() => {}) };
+}
+
+/** Waits until a server is gone. */
+export async function ended(server: TiedProcess): Promise<void> {
+  let gone = false;
+  server.exited.then(() => gone = true);
+  // With a timer, since a server alone does not keep our process alive, and so nothing to wait for.
+  while (!gone) await pause(5);
+}
+
+/** Asks a process to stop (SIGTERM), and ends it when it takes longer than `graceMs`. */
+export async function stopProcess(pid: number, graceMs: number): Promise<void> {
+  // A paused process would only end once it is continued.
+  signal(pid, "SIGCONT");
+  signal(pid, "SIGTERM");
+  for (const start = Date.now(); isRunning(pid) && Date.now() - start < graceMs;) await pause(5);
+  if (isRunning(pid)) await killProcess(pid);
+}
+
+/** Ends a process at once (SIGKILL), and waits until it is gone. */
+export async function killProcess(pid: number): Promise<void> {
+  signal(pid, "SIGKILL");
+  while (isRunning(pid)) await pause(5);
+}
+
+function signal(pid: number, name: Deno.Signal): void {
+  // Windows knows no asking; SIGTERM ends the process there.
+  if (Deno.build.os === "windows" && name === "SIGCONT") return;
+  try {
+    Deno.kill(pid, name);
+  } catch (error) {
+    if (isRunning(pid)) throw error;
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Whether a process is there and more than an entry that nobody has collected. */
+export function isRunning(pid: number): boolean {
+  if (Deno.build.os === "linux") {
+    try {
+      // "pid (name) state …"; the name may hold anything, so look behind its last bracket.
+      const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+      return !"ZX".includes(stat.slice(stat.lastIndexOf(")") + 2).charAt(0));
+    } catch {
+      return false;
+    }
+  }
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The command line of a process, or nothing when it can't be told. */
+export async function commandLine(pid: number): Promise<string> {
+  switch (Deno.build.os) {
+    case "windows":
+      return "";
+    case "linux":
+      // Not ps: small images don't have it.
+      return (await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => ""))
+        .replaceAll("\0", " ");
+    default: {
+      const args = ["-o", "command=", "-p", String(pid)];
+      const { stdout } = await new Deno.Command("ps", { args, stderr: "null" }).output();
+      return new TextDecoder().decode(stdout);
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { join } from "node:path";
+import { createKeyFile } from "../auth/keys.ts";
+import { freshDatabase, type TestDatabase } from "./database.ts";
+import { type LineReader, readLines } from "./lines.ts";
+
+/** The API as a process of its own, started the way `deno task start` starts it. */
+export interface TestApi extends AsyncDisposable {
+  readonly url: string;
+  readonly database: TestDatabase | undefined;
+  readonly process: Deno.ChildProcess;
+  /** Everything it has logged so far, a JSON object a line. */
+  readonly log: LineReader;
+  /** Sends a request; the path goes as it is written. */
+  get(path: string, headers?: HeadersInit): Promise<TestAnswer>;
+  post(path: string, body: unknown, headers?: HeadersInit): Promise<TestAnswer>;
+}
+
+/** An answer, read to its end. */
+export interface TestAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // deno-lint-ignore no-explicit-any -- tests compare it with literals
+  readonly json: any;
+}
+
+const MAIN = new URL("../main.ts", import.meta.url);
+
+/** Starts the API on a free port, on a new database unless it is given one. */
+export async function startApi(
+  options: { databaseUrl?: string; environment?: Record<string, string> } = {},
+): Promise<TestApi> {
+  const database = options.databaseUrl === undefined ? await freshDatabase() : undefined;
+  const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
+  const keys = join(folder, "keys.json");
+  await createKeyFile(keys);
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", ...await permissionsOfStart(), MAIN.pathname],
+    env: {
+      PORT: "0",
+      AUTH_MODE: "legacy",
+      DATABASE_URL: options.databaseUrl ?? database?.url ?? "",
+      JWT_KEYS_FILE: keys,
+      ...options.environment,
+    },
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const log = readLines(process.stdout);
+  const listening = JSON.parse(await log.find((line) => line.includes('"msg":"listening"')));
+  const url = `http://127.0.0.1:${listening.port}`;
+  const send = async (path: string, init: RequestInit): Promise<TestAnswer> => {
+    const response = await fetch(url + path, init);
+    const text = await response.text();
+    const isJson = response.headers.get("content-type")?.startsWith("application/json");
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: isJson && text !== "" ? JSON.parse(text) : undefined,
+    };
+  };
+  return {
+    url,
+    database,
+    process,
+    log,
+    get: (path, headers = {}) => send(path, { headers }),
+    post: (path, body, headers = {}) =>
+      send(path, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          ...Object.fromEntries(new Headers(headers)),
+        },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
+    [Symbol.asyncDispose]: async () => {
+      try {
+        process.kill("SIGTERM");
+      } catch {
+        // The test has ended it already.
+      }
+      await process.status;
+      await log.ended;
+      await Deno.remove(folder, { recursive: true });
+      await database?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The permissions of `deno task start`, so that a test notices when they are too narrow. */
+async function permissionsOfStart(): Promise<string[]> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
+  const command: string = tasks.start.command;
+  return command.split(" ").filter((word) => word.startsWith("--allow"));
+}

@@ -1,0 +1,43 @@
+/** The lines that a process writes, kept as they come. */
+export interface LineReader {
+  /** All lines so far. */
+  readonly lines: readonly string[];
+  /** The first line, past or to come, that fits; throws when the process ends without one. */
+  find(fits: (line: string) => boolean): Promise<string>;
+  /** Resolves when there are no more. */
+  readonly ended: Promise<void>;
+}
+
+/** Reads a process's output for as long as it writes. */
+export function readLines(stream: ReadableStream<Uint8Array>): LineReader {
+  const lines: string[] = [];
+  let wake = Promise.withResolvers<void>();
+  let isOver = false;
+  const ended = (async () => {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop() ?? "";
+      lines.push(...parts);
+      wake.resolve();
+      wake = Promise.withResolvers();
+    }
+    if (rest !== "") lines.push(rest);
+    isOver = true;
+    wake.resolve();
+  })();
+  const find = async (fits: (line: string) => boolean): Promise<string> => {
+    for (let seen = 0;;) {
+      const next = wake.promise;
+      for (; seen < lines.length; seen++) {
+        const line = lines[seen] ?? "";
+        if (fits(line)) return line;
+      }
+      if (isOver) {
+        throw new Error(`the process ended without that line; it said:\n${lines.join("\n")}`);
+      }
+      await next;
+    }
+  };
+  return { lines, find, ended };
+}
