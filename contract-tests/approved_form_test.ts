@@ -1,0 +1,95 @@
+import { deepStrictEqual, match } from "node:assert/strict";
+import { approvedFormFaults } from "./approved_form.ts";
+import type { Known } from "./comparison.ts";
+import type { Answer } from "./exchange.ts";
+import type { RecordedAnswer } from "./recordings.ts";
+
+const HEADERS = {
+  "content-type": "application/json; charset=utf-8",
+  "access-control-allow-origin": "*",
+};
+const known: Known = {
+  given: "",
+  recorded: { from: "2026-11-23T01:10:28.590Z", to: "2026-11-23T01:10:33.914Z" },
+  actual: { from: "2027-03-01T12:00:00.000Z", to: "2027-03-01T12:00:10.000Z" },
+  made: new Map(),
+};
+const failed: RecordedAnswer = { status: 500, headers: HEADERS, body: '{"error":"violates"}' };
+
+function refused(change: Partial<Answer> = {}): Answer {
+  const body = '{"error":"lot_code is missing"}';
+  return { status: 422, headers: HEADERS, body, etag: undefined, ...change };
+}
+
+Deno.test("a refusal with one clear sentence, and details, has the approved form", () => {
+  const details = '{"error":"refused","details":[{"path":"lot_code","message":"is missing"}]}';
+  deepStrictEqual(approvedFormFaults([422], failed, refused(), known), []);
+  deepStrictEqual(approvedFormFaults([422], failed, refused({ body: details }), known), []);
+});
+
+const NO_ORIGIN = { "content-type": HEADERS["content-type"] };
+const REFUSED: [what: string, answer: Answer, line: RegExp][] = [
+  ["a status that isn't named", refused({ status: 400 }), /status 500 -> 400, approved: 422/],
+  ["no answer", refused({ status: 0 }), /status 500 -> 0/],
+  ["the old failure", refused({ status: 500 }), /status 500 -> 500/],
+  ["an HTML page", refused({ body: "<pre>no</pre>" }), /no \{"error": text\}/],
+  ["an empty error", refused({ body: '{"error":""}' }), /no \{"error": text\}/],
+  ["an error that is no text", refused({ body: '{"error":{"a":1}}' }), /no \{"error": text\}/],
+  ["more than an error", refused({ body: '{"error":"x","stack":[]}' }), /no \{"error": text\}/],
+  ["another type", refused({ headers: { ...HEADERS, "content-type": "text/plain" } }), /content-t/],
+  ["no CORS header", refused({ headers: NO_ORIGIN }), /access-control-allow-origin/],
+  ["SQL in the text", refused({ body: '{"error":"syntax error at or near"}' }), /of the inside/],
+  ["a table's name", refused({ body: String.raw`{"error":"relation \"lots\""}` }), /of the inside/],
+  ["a constraint", refused({ body: '{"error":"lots_pkey constraint"}' }), /of the inside/],
+  ["a stack frame", refused({ body: '{"error":"at run (main.ts:1)"}' }), /of the inside/],
+];
+
+for (const [what, answer, line] of REFUSED) {
+  Deno.test(`not the approved form: ${what}`, () => {
+    match(approvedFormFaults([422], failed, answer, known).join("\n"), line);
+  });
+}
+
+Deno.test("a method that isn't allowed must come with the methods that are", () => {
+  const headers = { ...HEADERS, allow: "GET, HEAD" };
+  deepStrictEqual(
+    approvedFormFaults([405], failed, refused({ status: 405, headers }), known),
+    [],
+  );
+  match(approvedFormFaults([405], failed, refused({ status: 405 }), known).join(), /without Allow/);
+});
+
+const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const SIGNATURE = "c2lnbmF0dXJlLW9mLXNvbWUtbGVuZ3Ro";
+const jwt = (header: object, payload: object = { sub: "1" }, signature = SIGNATURE) =>
+  `${encoded(header)}.${encoded(payload)}.${signature}`;
+const login = (token: string, name = "Éva") =>
+  `{"user":{"full_name":"${name}"},"token":"${token}"}`;
+const loggedIn: RecordedAnswer = { status: 200, headers: HEADERS, body: login("mock"), etag: true };
+
+const TOKENS: [what: string, change: Partial<Answer>, line: RegExp][] = [
+  ["the constant token", { body: login("mock") }, /no signed JWT/],
+  ["an unsigned token", { body: login(jwt({ alg: "none" })) }, /no signed JWT/],
+  ["a secret that others may guess", { body: login(jwt({ alg: "HS256" })) }, /no signed JWT/],
+  ["no signature", { body: login(jwt({ alg: "EdDSA" }, { sub: "1" }, "")) }, /no signed JWT/],
+  ["no subject", { body: login(jwt({ alg: "EdDSA" }, {})) }, /no signed JWT/],
+  ["three words", { body: login("a.b.c") }, /no signed JWT/],
+  ["another user", { body: login(jwt({ alg: "EdDSA" }), "Eva") }, /^body: /],
+  ["no token", { body: '{"user":{"full_name":"Éva"}}' }, /^body: /],
+  ["another header", { headers: { ...HEADERS, vary: "Origin" } }, /^vary: /],
+  ["no ETag", { etag: undefined }, /^ETag: /],
+];
+
+Deno.test("a login may change its constant token into a signed one, and nothing else", () => {
+  const answer = {
+    status: 200,
+    headers: HEADERS,
+    etag: 'W/"1"',
+    body: login(jwt({ alg: "ES256" })),
+  };
+  deepStrictEqual(approvedFormFaults([200], loggedIn, answer, known), []);
+  for (const [what, change, line] of TOKENS) {
+    const faults = approvedFormFaults([200], loggedIn, { ...answer, ...change }, known);
+    match(faults.join("\n"), line, what);
+  }
+});

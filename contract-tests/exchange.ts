@@ -1,0 +1,76 @@
+import { request as httpRequest } from "node:http";
+import { gzipSync } from "node:zlib";
+import { KEPT_HEADERS, type RecordedRequest } from "./recordings.ts";
+
+/**
+ * An answer as it came: `headers` are the kept ones, `etag` is the header's value. A server that
+ * gave none (connection refused or reset, 15 s of silence) has status 0 and the reason as `body`.
+ */
+export interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+  etag: string | undefined;
+}
+
+const SILENCE_MS = 15_000;
+
+/**
+ * Sends a request exactly as recorded, on a connection of its own, and reads the whole answer.
+ * `fetch` can't: it resolves dot segments, forbids headers, and asks for compressed answers.
+ * Never rejects because of the server.
+ */
+export function send(base: string, request: RecordedRequest): Promise<Answer> {
+  const { hostname, port } = new URL(base);
+  const body = bytesOf(request);
+  const headers: Record<string, string> = { ...request.headers };
+  if (body !== undefined) headers["content-length"] ??= String(body.length);
+  const { method, path } = request;
+  return new Promise((resolve) => {
+    const none = (reason: string) =>
+      resolve({ status: 0, headers: {}, body: reason, etag: undefined });
+    const outgoing = httpRequest(
+      { host: hostname, port, method, path, headers, agent: false },
+      (incoming) => {
+        const chunks: Uint8Array[] = [];
+        incoming.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+        incoming.on("error", (error) => none(error.message));
+        incoming.on("end", () =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: keptHeaders(incoming.headers),
+            body: Buffer.concat(chunks).toString("utf8"),
+            etag: incoming.headers.etag,
+          }));
+      },
+    );
+    outgoing.setTimeout(SILENCE_MS, () => outgoing.destroy(new Error("no answer in 15 s")));
+    outgoing.on("error", (error) => none(error.message));
+    if (body !== undefined) outgoing.write(body);
+    outgoing.end();
+  });
+}
+
+/** The request with each `{{etag n}}` replaced by the ETag of `past[n]`, or nothing without one. */
+export function fillEtags(request: RecordedRequest, past: readonly Answer[]): RecordedRequest {
+  const headers = Object.entries(request.headers).map(([name, value]) => [
+    name,
+    value.replaceAll(/\{\{etag (\d+)\}\}/g, (_, step) => past[Number(step)]?.etag ?? ""),
+  ]);
+  return { ...request, headers: Object.fromEntries(headers) };
+}
+
+function bytesOf({ body, encoding, gzip }: RecordedRequest): Buffer | undefined {
+  if (body === undefined) return undefined;
+  const bytes = Buffer.from(body, encoding ?? "utf8");
+  return gzip ? gzipSync(bytes) : bytes;
+}
+
+function keptHeaders(all: Record<string, string | string[] | undefined>): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of KEPT_HEADERS) {
+    const value = all[name];
+    if (value !== undefined) kept[name] = String(value);
+  }
+  return kept;
+}

@@ -1,0 +1,159 @@
+import type postgres from "postgres";
+import { type Approvals, findApproval, listDueReviews, listUnused } from "./approvals.ts";
+import { approvedFormFaults } from "./approved_form.ts";
+import { differences, type Known, withoutFrames } from "./comparison.ts";
+import { type Answer, fillEtags, send } from "./exchange.ts";
+import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
+import { resetToSeed, type Seed } from "./seed.ts";
+
+/** A running server, and the database behind it. */
+export interface Subject {
+  /** Its base address, such as `http://127.0.0.1:8000`. */
+  base: string;
+  /** A connection to the very database that it works on: its ten old tables are overwritten. */
+  sql: postgres.Sql;
+  seed: Seed;
+}
+
+/** What became of one exchange. */
+export interface Outcome {
+  /** `scenario #step` */
+  exchange: string;
+  /** Method and path, for people; a long path is cut. */
+  request: string;
+  /** The operation of the contract that the request means, or `preflight`, or `other`. */
+  operation: string;
+  verdict: "same" | "approved" | "wrong";
+  /** The entry of the approvals that names this exchange, if one does. */
+  approval: string | undefined;
+  /** The status now. */
+  status: number;
+  /** What is wrong, a line each; empty unless the verdict is `wrong`. */
+  differences: string[];
+}
+
+/** What a check against recordings found. */
+export interface Report {
+  outcomes: Outcome[];
+  /** Approvals that nothing used, a line each: the check fails with one. */
+  unused: string[];
+  /** Approvals whose review is due, a line each: said, but the calendar fails no check. */
+  due: string[];
+}
+
+// Between this clock and the server's or the database's.
+const CLOCKS_APART_MS = 5 * 60_000;
+
+/**
+ * Sends every recorded request to a server and compares its answers with the recorded ones. Each
+ * scenario starts from exactly the seed rows; afterwards the database holds just these again.
+ * Without approvals every difference is wrong.
+ */
+export async function verify(
+  subject: Subject,
+  recordings: Recordings,
+  approvals: Approvals = [],
+): Promise<Report> {
+  const outcomes: Outcome[] = [];
+  const seedText = JSON.stringify(subject.seed);
+  const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
+  await replay(subject, recordings.scenarios, (scenario) => {
+    const made = new Map<string, string>();
+    return ({ request, response }, answer, step) => {
+      const exchange = exchangeName(scenario, step);
+      const known: Known = {
+        given: seedText + JSON.stringify(request),
+        recorded: recordings.recorded,
+        actual: { from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() },
+        made,
+      };
+      const approval = findApproval(approvals, exchange);
+      const changes = differences(response, answer, known);
+      const faults = changes.length > 0 && approval !== undefined && answer.status !== 0
+        ? approvedFormFaults(approval.status, response, answer, known)
+        : changes;
+      outcomes.push({
+        exchange,
+        request: `${request.method} ${request.path.slice(0, 80)}`,
+        operation: operationOf(request.method, request.path),
+        verdict: changes.length === 0 ? "same" : faults.length === 0 ? "approved" : "wrong",
+        approval: approval?.id,
+        status: answer.status,
+        differences: faults,
+      });
+    };
+  });
+  const changed = outcomes.filter(({ verdict }) => verdict !== "same").map((
+    { exchange, verdict, status },
+  ) => [exchange, verdict === "approved" ? status : undefined] as const);
+  return {
+    outcomes,
+    unused: listUnused(approvals, new Map(changed)),
+    due: listDueReviews(approvals, new Date().toISOString().slice(0, 10)),
+  };
+}
+
+/**
+ * Sends the requests of `scenarios` to a server and gives its answers as new recordings. Each
+ * scenario starts from exactly the seed rows; afterwards the database holds just these again.
+ */
+export async function record(
+  subject: Subject,
+  scenarios: readonly Scenario[],
+): Promise<Recordings> {
+  const from = new Date().toISOString();
+  const recorded: Scenario[] = [];
+  await replay(subject, scenarios, ({ name }) => {
+    const steps: Exchange[] = [];
+    recorded.push({ name, steps });
+    return ({ request }, { status, headers, body, etag }) => {
+      const response = { status, headers, body: withoutFrames(body) };
+      steps.push({
+        request,
+        response: etag === undefined ? response : { ...response, etag: true },
+      });
+    };
+  });
+  return { recorded: { from, to: new Date().toISOString() }, scenarios: recorded };
+}
+
+/** Whether a check passed: nothing wrong, no approval unused. */
+export function passed({ outcomes, unused }: Report): boolean {
+  return unused.length === 0 && outcomes.every(({ verdict }) => verdict !== "wrong");
+}
+
+type Visit = (exchange: Exchange, answer: Answer, step: number) => void;
+
+async function replay(
+  { base, sql, seed }: Subject,
+  scenarios: readonly Scenario[],
+  begin: (scenario: Scenario) => Visit,
+): Promise<void> {
+  for (const scenario of scenarios) {
+    await resetToSeed(sql, seed);
+    const visit = begin(scenario);
+    const past: Answer[] = [];
+    for (const [step, exchange] of scenario.steps.entries()) {
+      const answer = await send(base, fillEtags(exchange.request, past));
+      past.push(answer);
+      visit(exchange, answer, step);
+    }
+  }
+  await resetToSeed(sql, seed);
+}
+
+function operationOf(method: string, path: string): string {
+  if (method === "OPTIONS") return "preflight";
+  const [, name] = /^\/api\/(health|login|traceability|lots|qc-decisions)(?=[/?]|$)/i.exec(path) ??
+    [];
+  const operation = `${method === "HEAD" ? "GET" : method} ${name?.toLowerCase()}`;
+  return OPERATIONS[operation] ?? "other";
+}
+
+const OPERATIONS: Readonly<Record<string, string>> = {
+  "GET health": "getHealth",
+  "POST login": "login",
+  "GET traceability": "getTraceability",
+  "POST lots": "createLot",
+  "POST qc-decisions": "createQcDecision",
+};

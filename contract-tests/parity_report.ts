@@ -1,0 +1,53 @@
+import type { Report } from "./parity.ts";
+
+/** A report for a terminal: a line a difference, then what is unused or due, then the totals. */
+export function formatReport({ outcomes, unused, due }: Report): string {
+  const count = (verdict: string) => outcomes.filter((one) => one.verdict === verdict).length;
+  const wrong = outcomes.filter(({ verdict }) => verdict === "wrong");
+  return [
+    ...wrong.flatMap(({ exchange, request, approval, differences }) =>
+      differences.map((line) =>
+        `WRONG ${exchange} (${request}${approval ? `, approved by ${approval}` : ""}): ${line}`
+      )
+    ),
+    ...unused.map((line) => `UNUSED approval ${line}`),
+    ...due.map((line) => `WARNING approval ${line}`),
+    `${count("same")} the same, ${count("approved")} changed as approved, ${
+      count("wrong")
+    } wrong, ` +
+    `of ${outcomes.length} exchanges` +
+    (unused.length > 0 ? `; ${unused.length} approvals unused` : ""),
+  ].join("\n");
+}
+
+/** A report as evidence in Markdown: a table by operation, then what was approved and what differs. */
+export function formatEvidence(report: Report, base: string, when: Date): string {
+  const { outcomes, unused, due } = report;
+  const operations = [...new Set(outcomes.map(({ operation }) => operation))];
+  const rows = operations.map((operation) => {
+    const of = outcomes.filter((one) => one.operation === operation);
+    const approved = of.filter(({ verdict }) => verdict === "approved");
+    const ids = [...new Set(approved.map(({ approval }) => approval))].toSorted();
+    const byId = ids.map((id) =>
+      `${id}: ${approved.filter(({ approval }) => approval === id).length}`
+    );
+    const count = (verdict: string) => of.filter((one) => one.verdict === verdict).length;
+    return `| ${operation} | ${of.length} | ${count("same")} | ${byId.join(", ") || "0"} | ${
+      count("wrong")
+    } |`;
+  });
+  return [
+    "# Parity with the old server",
+    "",
+    `Server: \`${base}\`, checked at ${when.toISOString()}.`,
+    "",
+    "| operation | exchanges | same | changed as approved | wrong |",
+    "| --- | ---: | ---: | --- | ---: |",
+    ...rows,
+    "",
+    "```",
+    formatReport({ outcomes, unused, due }),
+    "```",
+    "",
+  ].join("\n");
+}
