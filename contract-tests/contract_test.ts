@@ -1,0 +1,73 @@
+import { createConfig, lintFromString } from "@redocly/openapi-core";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { currentTypes, generateTypes } from "../contract/generate.ts";
+import { loadApprovals } from "./approvals.ts";
+import { readContract, readOldCapture } from "./documents.ts";
+import { promisesAt, promisesOf } from "./normal_form.ts";
+
+const lint = async (file: string) => {
+  const address = new URL(`../${file}`, import.meta.url);
+  const config = await createConfig({ extends: ["recommended"] });
+  const source = await Deno.readTextFile(address);
+  const problems = await lintFromString({ source, absoluteRef: address.pathname, config });
+  return problems.map(({ severity, ruleId, message }) => `${severity} ${ruleId}: ${message}`);
+};
+
+Deno.test("openapi.yaml passes the linter without a warning", async () => {
+  deepStrictEqual(await lint("openapi.yaml"), []);
+});
+
+Deno.test("the old server's capture is a valid document", async () => {
+  const problems = await lint("contract/legacy.yaml");
+  // The old health route had no error of its own to document.
+  const [only] = problems.splice(problems.findIndex((line) => line.includes("4xx-response")), 1);
+  ok(only?.startsWith("warn"));
+  deepStrictEqual(problems, []);
+});
+
+Deno.test("contract/types.gen.ts is what openapi.yaml makes it", async () => {
+  strictEqual(await currentTypes(), await generateTypes(), "run: deno task contract");
+});
+
+const OLD_FIVE: [operation: string, success: string][] = [
+  ["get /api/health", "200"],
+  ["post /api/login", "200"],
+  ["get /api/traceability/{lotCode}", "200"],
+  ["post /api/lots", "201"],
+  ["post /api/qc-decisions", "201"],
+];
+
+Deno.test("the old five keep their ids", () => {
+  const ids = (document: ReturnType<typeof readContract>) =>
+    OLD_FIVE.flatMap(([operation]) => [...promisesAt(document, `${operation}/operationId`)]);
+  deepStrictEqual(ids(readContract()), ids(readOldCapture()));
+  strictEqual(ids(readContract()).length, OLD_FIVE.length);
+});
+
+for (const [operation, success] of OLD_FIVE) {
+  Deno.test(`${operation} gives the success that the old server gave`, async () => {
+    const place = `${operation}/responses/${success}`;
+    const old = promisesAt(readOldCapture(), place);
+    const now = promisesAt(readContract(), place);
+    const changed = [...old.symmetricDifference(now)];
+    // The one approved change of a success: the token is a real one.
+    const tokens = changed.filter((line) => line.includes("/properties/token/"));
+    if (tokens.length > 0) {
+      const approvals = await loadApprovals();
+      ok(approvals.some(({ id }) => id === "real-token"), "the token's change must be approved");
+    }
+    deepStrictEqual(changed.filter((line) => !tokens.includes(line)), []);
+  });
+}
+
+Deno.test("every error in the contract is a JSON error body", () => {
+  const lines = [...promisesOf(readContract())];
+  const errors = lines.filter((line) => /\/responses\/[45]\d\d\/content\//.test(line));
+  ok(errors.length > 100);
+  for (const line of errors) {
+    ok(line.includes("/content/application/json/schema/"), line);
+  }
+  for (const line of lines.filter((line) => /\/responses\/405\/headers\/.*required/.test(line))) {
+    ok(line.includes("/headers/Allow/required = true"), line);
+  }
+});

@@ -1,0 +1,71 @@
+import { deepStrictEqual, notDeepStrictEqual, ok } from "node:assert/strict";
+import { documentOfRoutes, readContract } from "./documents.ts";
+import { type Json, promisesOf } from "./normal_form.ts";
+
+Deno.test("the document that the routes generate promises what openapi.yaml promises", async () => {
+  const published = promisesOf(readContract());
+  const generated = promisesOf(await documentOfRoutes());
+  ok(published.size > 1_000, "the comparison must see the whole document");
+  deepStrictEqual({
+    "only in openapi.yaml": [...published.difference(generated)],
+    "only in the routes": [...generated.difference(published)],
+  }, { "only in openapi.yaml": [], "only in the routes": [] });
+});
+
+// Each of these is one small edit of one side; the comparison must see it from either side.
+const EDITS: [what: string, edit: (document: Json) => void][] = [
+  ["an operation's id", (d) => set(d, "paths|/api/lots|post|operationId", "makeLot")],
+  ["a status less", (d) => unset(d, "paths|/api/lots|post|responses|409")],
+  ["a status more", (d) => set(d, "paths|/api/lots|post|responses|418", { description: "no" })],
+  ["a header less", (d) => unset(d, "paths|/api/health|get|responses|200|headers|ETag")],
+  ["a header's schema", (d) => set(d, "components|headers|Allow|schema|type", "integer")],
+  ["a header that may be absent", (d) => set(d, "components|headers|ETag|required", false)],
+  ["a field less", (d) => unset(d, "components|schemas|Lot|properties|weight_kg")],
+  ["a field named like prose", (d) => set(d, "components|schemas|Lot|properties|summary", {})],
+  ["an optional field more", (d) => set(d, "components|schemas|NewLot|properties|x", {})],
+  ["a field no longer required", (d) => set(d, "components|schemas|Trace|required", ["central"])],
+  ["a pattern", (d) => set(d, "components|schemas|DecimalOut|pattern", "^.*$")],
+  ["a format", (d) => unset(d, "components|schemas|Uuid|format")],
+  ["a limit", (d) => set(d, "components|schemas|FreeTextIn|anyOf|0|maxLength", 10)],
+  ["a value of a list", (d) => set(d, "components|schemas|LotTypeOrNull|enum", ["RAW", null])],
+  ["unknown fields let in", (d) => set(d, "components|schemas|Lot|additionalProperties", true)],
+  ["a body that may be absent", (d) => set(d, "paths|/api/lots|post|requestBody|required", false)],
+  ["a parameter's schema", (d) => {
+    set(d, "paths|/api/traceability/{lotCode}|get|parameters|0|schema|minLength", 2);
+  }],
+  ["an operation that needs a token", (d) => set(d, "paths|/api/health|get|security", [{ b: [] }])],
+  ["another kind of token", (d) => set(d, "components|securitySchemes|bearerAuth|scheme", "basic")],
+  ["an answer without its body", (d) => unset(d, "components|responses|NotFound|content")],
+];
+
+for (const [what, edit] of EDITS) {
+  Deno.test(`the drift check sees ${what}`, () => {
+    const before = readContract();
+    const after = readContract();
+    edit(after);
+    notDeepStrictEqual(promisesOf(after), promisesOf(before));
+  });
+}
+
+function set(document: Json, place: string, value: Json): void {
+  const { holder, name } = find(document, place);
+  holder[name] = value;
+}
+
+function unset(document: Json, place: string): void {
+  const { holder, name } = find(document, place);
+  ok(name in holder, `${place} isn't there to be removed`);
+  delete holder[name];
+}
+
+function find(document: Json, place: string): { holder: Record<string, Json>; name: string } {
+  const names = place.split("|");
+  const name = names.pop() ?? "";
+  let at: Json = document;
+  for (const step of names) {
+    ok(typeof at === "object" && at !== null, place);
+    at = (Array.isArray(at) ? at[Number(step)] : at[step]) ?? null;
+  }
+  ok(typeof at === "object" && at !== null && !Array.isArray(at), place);
+  return { holder: at, name };
+}

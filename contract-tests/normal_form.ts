@@ -1,0 +1,72 @@
+/** An OpenAPI document, or a part of one, as it was parsed. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+// What says the same in other words: it lives in openapi.yaml alone.
+const PROSE = new Set(["description", "summary", "example", "examples", "tags"]);
+
+const METHODS = new Set(["get", "put", "post", "delete", "options", "head", "patch", "trace"]);
+
+/**
+ * What a document promises, one line a fact: every operation with its parameters, schemas,
+ * statuses, headers and security, references followed, prose left out, order ignored where it
+ * means nothing. Two documents that promise the same have the same lines.
+ */
+export function promisesOf(document: Json): Set<string> {
+  const lines = new Set<string>();
+  const root = asObject(document);
+  for (const [path, item] of Object.entries(asObject(root.paths ?? {}))) {
+    for (const [method, operation] of Object.entries(asObject(item))) {
+      if (METHODS.has(method)) write(`${method} ${path}`, resolve(operation, root), lines);
+    }
+  }
+  const schemes = asObject(root.components ?? {}).securitySchemes ?? {};
+  write("securitySchemes", resolve(schemes, root), lines);
+  return lines;
+}
+
+/** One document's promises about one part: the lines that start with `place`, without it. */
+export function promisesAt(document: Json, place: string): Set<string> {
+  const lines = [...promisesOf(document)].filter((line) => line.startsWith(place));
+  return new Set(lines.map((line) => line.slice(place.length)));
+}
+
+function resolve(value: Json, root: { [key: string]: Json }): Json {
+  if (Array.isArray(value)) return value.map((item) => resolve(item, root));
+  if (typeof value !== "object" || value === null) return value;
+  if (typeof value.$ref === "string") {
+    let target: Json = root;
+    for (const name of value.$ref.replace(/^#\//, "").split("/")) {
+      target = asObject(target)[name] ?? null;
+    }
+    if (target === null) throw new Error(`${value.$ref} leads nowhere`);
+    return resolve(target, root);
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item, root)]));
+}
+
+function write(place: string, value: Json, lines: Set<string>, isNames = false): void {
+  if (typeof value !== "object" || value === null) {
+    lines.add(`${place} = ${JSON.stringify(value)}`);
+  } else if (Array.isArray(value)) {
+    if (value.length === 0) lines.add(`${place} = []`);
+    for (const item of value) {
+      // Lists in an OpenAPI document are sets: required names, enum values, alternatives, parameters.
+      const nested = new Set<string>();
+      write("", item, nested);
+      lines.add(`${place}[] = ${[...nested].sort().join(" & ")}`);
+    }
+  } else {
+    const entries = Object.entries(value);
+    // Fields may be called what prose is called elsewhere.
+    const said = isNames ? entries : entries.filter(([key]) => !PROSE.has(key));
+    if (said.length === 0) lines.add(`${place} = {}`);
+    for (const [key, item] of said) {
+      write(`${place}/${key}`, item, lines, key === "properties" || key === "headers");
+    }
+  }
+}
+
+function asObject(value: Json): { [key: string]: Json } {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new Error(`expected an object, found ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,48 @@
+import type { z } from "zod";
+import { ok } from "node:assert/strict";
+import type { components } from "../contract/types.gen.ts";
+import type { NewLot } from "../routes/create_lot.ts";
+import type { NewQcDecision, QcDecision } from "../routes/create_qc_decision.ts";
+import type { Health } from "../routes/get_health.ts";
+import type { PublicKeys } from "../routes/get_signing_keys.ts";
+import type { Trace } from "../routes/get_traceability.ts";
+import type { Credentials, Session, User } from "../routes/login.ts";
+import type { Liveness, Readiness } from "../routes/probes.ts";
+import type { ErrorAnswer } from "../routes/responses.ts";
+import type { Lot } from "../routes/schemas.ts";
+
+type Contract = components["schemas"];
+
+/** True when each fits where the other is expected, with the same fields, optional ones included. */
+type Same<A, B> = [A, B, Names<A>, Names<B>] extends [B, A, Names<B>, Names<A>] ? true : false;
+type Names<T> = keyof T & string;
+
+// `deno check` fails on a line whose two types differ: what requests may hold (input) and what
+// answers hold (output), against the types made from openapi.yaml.
+const SAME: [
+  Same<z.input<typeof NewLot>, Contract["NewLot"]>,
+  Same<z.input<typeof NewQcDecision>, Contract["NewQcDecision"]>,
+  Same<z.input<typeof Credentials>, Contract["Credentials"]>,
+  Same<z.output<typeof Lot>, Contract["Lot"]>,
+  Same<z.output<typeof Trace>, Contract["Trace"]>,
+  Same<z.output<typeof QcDecision>, Contract["QcDecision"]>,
+  Same<z.output<typeof User>, Contract["User"]>,
+  Same<z.output<typeof Session>, Contract["Session"]>,
+  Same<z.output<typeof Health>, Contract["Health"]>,
+  Same<z.output<typeof PublicKeys>, Contract["PublicKeys"]>,
+  Same<z.output<typeof Liveness>, Contract["Liveness"]>,
+  Same<z.output<typeof Readiness>, Contract["Readiness"]>,
+  Same<z.input<typeof ErrorAnswer>, Contract["Error"]>,
+] = [true, true, true, true, true, true, true, true, true, true, true, true, true];
+
+// The comparison itself: it must tell apart what looks alike.
+const DIFFERENT: [
+  Same<{ a?: string }, { a?: string; b?: string }>,
+  Same<{ a: string }, { a?: string }>,
+  Same<{ a: string | null }, { a: string }>,
+  Same<{ a: "x" }, { a: "x" | "y" }>,
+] = [false, false, false, false];
+
+Deno.test("the routes' schemas and the types made from openapi.yaml are the same types", () => {
+  ok(SAME.every((same) => same) && !DIFFERENT.some((same) => same));
+});
