@@ -1,0 +1,210 @@
+/**
+ * `deno task dev`: the whole system on this machine with no settings, until Ctrl-C.
+ *
+ * Settings, if any: `PORT` (8000), `LOTLINE_DATA` (the state folder), `--verbose` (shows the API's
+ * log).
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import postgres from "postgres";
+import { createKeyFile } from "../auth/keys.ts";
+import { migrate } from "../db/migrate.ts";
+import { type ApiProcess, startApi, stopLeftOverApi } from "./api_process.ts";
+import { fillDemoPlant } from "./demo_plant.ts";
+import { claimFolder } from "./folder_claim.ts";
+import { freePort, isTaken, PortTakenError } from "./free_port.ts";
+import { greeting } from "./greeting.ts";
+import { type PostgresServer, startPostgres } from "./postgres.ts";
+import { makeReachableFolder, PROJECT_FOLDER, serverUser, stateFolder } from "./state_folder.ts";
+import { isRunning } from "./tied_process.ts";
+import { startValkey } from "./valkey.ts";
+
+const say = (line: string) => console.log(`- ${line}`);
+
+if (import.meta.main) {
+  const running = new AsyncDisposableStack();
+  const isStopping = endWithSignals(running);
+  try {
+    await run(running, Deno.args.includes("--verbose"));
+  } catch (error) {
+    // What is taken down while it starts fails; whoever takes it down ends this process.
+    if (!isStopping()) {
+      console.error(error instanceof Error ? error.message : error);
+      await running.disposeAsync();
+      Deno.exit(1);
+    }
+  }
+}
+
+/** Starts everything, and returns only by throwing. What it starts, it hands to `running`. */
+async function run(running: AsyncDisposableStack, verbose: boolean): Promise<never> {
+  const began = performance.now();
+  const state = await openStateFolder(running);
+  const files = {
+    api: join(state, "api.pid"),
+    keys: join(state, "keys.json"),
+    apiLog: join(state, "logs", "api.log"),
+  };
+  await Deno.mkdir(join(state, "logs"), { recursive: true });
+  await stopLeftOverApi(files.api);
+  const port = choosePort(Deno.env.get("PORT"));
+
+  const database = running.use(await startDatabase(state));
+  const valkey = await startValkey({ dir: join(state, "valkey"), progress: say });
+  if (valkey) running.use(valkey);
+  const databaseUrl = await openDatabase(database);
+  await migrate(databaseUrl, say);
+  await fill(databaseUrl);
+  await makeKeys(files.keys);
+
+  say("Starting the API");
+  const env = {
+    DATABASE_URL: databaseUrl,
+    AUTH_MODE: "legacy",
+    JWT_KEYS_FILE: files.keys,
+    ...(valkey && { VALKEY_URL: valkey.url }),
+  };
+  const begin = await sizeOf(files.apiLog);
+  const api = running.use(
+    await startApi({ port, env, logFile: files.apiLog, pidFile: files.api }),
+  );
+  say(`Ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  console.log(greeting({
+    api: `http://127.0.0.1:${port}`,
+    database: databaseUrl,
+    valkey: valkey?.url,
+    stateFolder: state,
+    apiLog: files.apiLog,
+  }));
+  return await watch(api, database, verbose ? { file: files.apiLog, begin } : undefined);
+}
+
+/** Takes the state folder for this run alone. */
+async function openStateFolder(running: AsyncDisposableStack): Promise<string> {
+  const state = stateFolder();
+  makeReachableFolder(state);
+  if (state.startsWith("/var/lib/lotline")) {
+    say(`The user ${serverUser()?.name}, who runs the database, can't enter ${PROJECT_FOLDER}:`);
+    say(`the data lives in ${state}`);
+  }
+  const pidFile = join(state, "dev.pid");
+  try {
+    running.use(await claimFolder(join(state, "dev")));
+  } catch {
+    const pid = await Deno.readTextFile(pidFile).catch(() => "unknown");
+    throw new Error(
+      `Another \`deno task dev\` is running on ${state} (process ${pid}).\n` +
+        "Stop that one first, or choose another folder: LOTLINE_DATA=/tmp/lotline deno task dev",
+    );
+  }
+  await Deno.writeTextFile(pidFile, String(Deno.pid));
+  return state;
+}
+
+function choosePort(wanted: string | undefined): number {
+  if (!wanted) wanted = "8000";
+  if (!/^\d{1,5}$/.test(wanted) || Number(wanted) > 65_535) {
+    throw new Error(`PORT is to be a number from 0 (any free one) to 65535`);
+  }
+  const port = Number(wanted) || freePort();
+  if (!isTaken(port)) return port;
+  throw new Error(
+    `Port ${port} is in use by another program. Choose another: PORT=${port + 1} deno task dev`,
+  );
+}
+
+/** Starts PostgreSQL on the port of the last run, so that saved connections keep working. */
+async function startDatabase(state: string): Promise<PostgresServer> {
+  const portFile = join(state, "postgres.port");
+  const remembered = Number(await Deno.readTextFile(portFile).catch(() => "")) || 0;
+  const options = { major: 17, dataDir: join(state, "postgres-17"), progress: say } as const;
+  say("Starting PostgreSQL 17");
+  const server = await startPostgres({ ...options, port: remembered }).catch((error) => {
+    if (error instanceof PortTakenError) return startPostgres(options);
+    throw error;
+  });
+  await Deno.writeTextFile(portFile, String(server.port));
+  return server;
+}
+
+/** Makes sure that there is a database for us, and gives its address. */
+async function openDatabase({ url }: PostgresServer): Promise<string> {
+  const sql = postgres(url, { max: 1 });
+  try {
+    const [found] = await sql`select from pg_database where datname = 'lotline'`;
+    if (found === undefined) await sql`create database lotline`;
+  } finally {
+    await sql.end();
+  }
+  return Object.assign(new URL(url), { pathname: "/lotline" }).href;
+}
+
+async function fill(databaseUrl: string): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1 });
+  try {
+    await fillDemoPlant(sql, new Date(), say);
+  } finally {
+    await sql.end();
+  }
+}
+
+async function makeKeys(path: string): Promise<void> {
+  if (await sizeOf(path) > 0) return;
+  say("Making signing keys for login tokens");
+  // Under another name first: a file that is there is whole.
+  await Deno.remove(`${path}.new`).catch(() => {});
+  await createKeyFile(`${path}.new`);
+  await Deno.rename(`${path}.new`, path);
+}
+
+/** Waits until something ends that should not. With a log, shows what is written to it. */
+async function watch(
+  api: ApiProcess,
+  database: PostgresServer,
+  log: { file: string; begin: number } | undefined,
+): Promise<never> {
+  for (;;) {
+    if (log) log.begin = await show(log.file, log.begin);
+    if (!isRunning(api.pid)) {
+      throw new Error(`The API ended by itself. The last lines of its log:\n${api.logTail()}`);
+    }
+    if (!isRunning(database.pid)) {
+      throw new Error(`PostgreSQL ended by itself. Its log: ${database.dataDir}.log`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+async function show(path: string, from: number): Promise<number> {
+  using file = await Deno.open(path);
+  await file.seek(from, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(64 * 1024);
+  const length = await file.read(bytes) ?? 0;
+  Deno.stdout.writeSync(bytes.subarray(0, length));
+  return from + length;
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return await Deno.stat(path).then(({ size }) => size, () => 0);
+}
+
+/** Lets Ctrl-C and its relatives stop what runs, in turn; exit code 0, since that is no failure. */
+function endWithSignals(running: AsyncDisposableStack): () => boolean {
+  let since: number | undefined;
+  const stop = async () => {
+    // `deno task` passes on a Ctrl-C that the terminal has given us as well: that is not a second.
+    if (since !== undefined && performance.now() - since > 1_000) Deno.exit(0);
+    if (since !== undefined) return;
+    since = performance.now();
+    console.log("\nStopping");
+    await running.disposeAsync();
+    Deno.exit(0);
+  };
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT", "SIGBREAK"]
+    : ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) Deno.addSignalListener(signal, stop);
+  return () => since !== undefined;
+}
