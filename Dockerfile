@@ -1,0 +1,40 @@
+# One image for every process of Lotline. The command decides what it is: start (unless said
+# otherwise), migrate, keys or legacy. These are the tasks of deno.json, so the permissions that each
+# process gets are written down there and nowhere else.
+FROM denoland/deno:alpine-2.9.6
+
+WORKDIR /app
+
+# Everything below is root's: the processes run as "deno" and can't change their own code.
+COPY deno.json deno.lock openapi.yaml ./
+COPY main.ts app.ts config.ts errors.ts log.ts ./
+COPY auth ./auth
+COPY cache ./cache
+COPY contract ./contract
+COPY db ./db
+COPY http ./http
+COPY routes ./routes
+COPY legacy ./legacy
+COPY containers/fetch_packages.ts ./containers/
+
+# Only the packages that these four programs import, at the versions of the lockfile.
+RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
+  main.ts db/migrate_main.ts auth/keys_main.ts legacy/main.ts
+
+# Made here so that a new volume on it belongs to "deno".
+RUN install -d -o deno -g deno -m 0700 /keys
+
+USER deno
+
+# Inside a container, loopback is nobody's: who may connect is decided where the port is published.
+ENV HOST=0.0.0.0 PORT=8000 JWT_KEYS_FILE=/keys/jwt.json \
+  DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
+
+EXPOSE 8000
+
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+  CMD ["deno", "eval", "const { ok } = await fetch(`http://127.0.0.1:${Deno.env.get('PORT')}/livez`); Deno.exit(ok ? 0 : 1)"]
+
+# "deno task" hands signals and exit codes through, so "docker stop" ends the process gracefully.
+ENTRYPOINT ["deno", "task", "--quiet"]
+CMD ["start"]

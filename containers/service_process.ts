@@ -1,0 +1,88 @@
+/**
+ * Runs a container's commands as plain processes of this machine.
+ *
+ * @module
+ */
+import process from "node:process";
+
+/** What a container is given: where it stands and the whole of its environment. */
+export interface Surroundings {
+  cwd: string;
+  env: Record<string, string>;
+}
+
+/** How a process ended: its exit code, and all that it printed. */
+export interface Outcome {
+  code: number;
+  output: string;
+}
+
+/** A process that goes on until it is stopped. Disposing ends it and all that it started. */
+export interface ServiceProcess extends AsyncDisposable {
+  /** Settles when the process has ended by itself or by `stop`. */
+  readonly ended: Promise<Outcome>;
+  /** SIGTERM to the first process alone, as `docker stop` does; then SIGKILL to all after `graceMs`. */
+  stop(graceMs: number): Promise<Outcome>;
+}
+
+/** Starts a command. `deno` is the one that runs us; nothing of our environment is handed on. */
+export function startProcess(command: string[], { cwd, env }: Surroundings): ServiceProcess {
+  const [program = "", ...args] = command;
+  const child = new Deno.Command(program === "deno" ? Deno.execPath() : program, {
+    args,
+    cwd,
+    env,
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    // A group of its own, so that what it started can be killed with it.
+    detached: true,
+  }).spawn();
+  const ended = child.output().then(({ code, stdout, stderr }): Outcome => {
+    const text = new TextDecoder();
+    return { code, output: text.decode(stdout) + text.decode(stderr) };
+  });
+
+  let over = false;
+  ended.finally(() => over = true);
+  const stop = async (graceMs: number) => {
+    if (!over) child.kill("SIGTERM");
+    const killer = setTimeout(() => process.kill(-child.pid, "SIGKILL"), graceMs);
+    return await ended.finally(() => clearTimeout(killer));
+  };
+  return {
+    ended,
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop(5_000);
+    },
+  };
+}
+
+/** Runs a command to its end. */
+export async function runToEnd(command: string[], surroundings: Surroundings): Promise<Outcome> {
+  await using running = startProcess(command, surroundings);
+  return await running.ended;
+}
+
+/**
+ * Runs a health check again and again until it succeeds.
+ * @throws Error with what the service printed when it ends first, or after `patienceMs`
+ */
+export async function untilHealthy(
+  service: ServiceProcess,
+  check: () => Promise<Outcome>,
+  patienceMs = 30_000,
+): Promise<void> {
+  const deadline = Date.now() + patienceMs;
+  let end: Outcome | undefined;
+  service.ended.then((outcome) => end = outcome);
+  for (;;) {
+    const { code, output } = await check();
+    if (code === 0) return;
+    if (end) throw new Error(`The service ended with code ${end.code}:\n${end.output}`);
+    if (Date.now() > deadline) throw new Error(`Not healthy in time; the check says:\n${output}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

