@@ -2,7 +2,7 @@ import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./deadline.ts";
+import { inTime } from "./in_time.ts";
 import { insertedColumns } from "./inserted_columns.ts";
 
 /** A row of `lots` as answers show it; see the contract for each field. */
@@ -36,7 +36,9 @@ export type LotValues =
  * side missing) are passed over.
  */
 export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | undefined> {
-  const rows = await inTime(sql<(Lot & { side: "central" | "parents" | "children" })[]>`
+  const rows = await inTime(
+    sql,
+    sql<(Lot & { side: "central" | "parents" | "children" })[]>`
     with central as (select * from lots where lot_code = ${lotCode}),
     found as (
       select 'central' as side, null::timestamptz as linked_at, null::uuid as link_id, central.*
@@ -52,7 +54,8 @@ export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | unde
       join lot_genealogy link on link.parent_lot_id = central.id
       join lots lot on lot.id = link.child_lot_id
     )
-    select side, ${sql(Object.keys(LOT_COLUMNS))} from found order by linked_at, link_id`);
+    select side, ${sql(Object.keys(LOT_COLUMNS))} from found order by linked_at, link_id`,
+  );
   const trace: { central?: Lot; parents: Lot[]; children: Lot[] } = { parents: [], children: [] };
   for (const { side, ...lot } of rows) {
     if (side === "central") trace.central = lot;
@@ -68,8 +71,11 @@ export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | unde
  */
 export async function insertLot(sql: Sql, values: LotValues): Promise<Lot> {
   const { columns, cells } = insertedColumns(sql, LOT_COLUMNS, values);
-  const insert = inTime(sql<Lot[]>`
-    insert into lots (${columns}) values (${cells}) returning ${sql(Object.keys(LOT_COLUMNS))}`);
+  const insert = inTime(
+    sql,
+    sql<Lot[]>`
+    insert into lots (${columns}) values (${cells}) returning ${sql(Object.keys(LOT_COLUMNS))}`,
+  );
   const [lot] = await insert.catch(conflictsOf({
     lots_lot_code_key: () => new ApiError("taken", `Lot code ${values.lot_code} is taken`),
     lots_pkey: () => new ApiError("taken", `Lot id ${values.id} is taken`),

@@ -2,7 +2,7 @@ import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./deadline.ts";
+import { inTime } from "./in_time.ts";
 import { insertedColumns } from "./inserted_columns.ts";
 
 /** A row of `qc_decisions` as answers show it. */
@@ -32,9 +32,12 @@ export type QcDecisionValues = Partial<
  */
 export async function insertQcDecision(sql: Sql, values: QcDecisionValues): Promise<QcDecision> {
   const { columns, cells } = insertedColumns(sql, QC_DECISION_COLUMNS, values);
-  const insert = inTime(sql<QcDecision[]>`
+  const insert = inTime(
+    sql,
+    sql<QcDecision[]>`
     insert into qc_decisions (${columns}) values (${cells})
-    returning ${sql(Object.keys(QC_DECISION_COLUMNS))}`);
+    returning ${sql(Object.keys(QC_DECISION_COLUMNS))}`,
+  );
   const [decision] = await insert.catch(conflictsOf({
     qc_decisions_pkey: () => new ApiError("taken", `QC decision id ${values.id} is taken`),
     qc_decisions_lot_id_fkey: () => unknownReference("lot_id", "lot"),

@@ -1,6 +1,6 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./deadline.ts";
+import { inTime } from "./in_time.ts";
 
 /** A row of `users` as answers show it. */
 export type User = components["schemas"]["User"];
@@ -17,8 +17,11 @@ export const USER_COLUMNS = {
 
 /** The account with exactly this email; letters matter. Of several, the oldest. */
 export async function findUserByEmail(sql: Sql, email: string): Promise<User | undefined> {
-  const [user] = await inTime(sql<User[]>`
+  const [user] = await inTime(
+    sql,
+    sql<User[]>`
     select ${sql(Object.keys(USER_COLUMNS))} from users
-    where email = ${email} order by created_at, id limit 1`);
+    where email = ${email} order by created_at, id limit 1`,
+  );
   return user;
 }

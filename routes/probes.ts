@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/connect.ts";
-import { inTime } from "../db/deadline.ts";
+import { inTime } from "../db/in_time.ts";
 import { answer } from "../http/answer.ts";
 import { type App, operation } from "../http/operation.ts";
 import { errors, notModified, success } from "./responses.ts";
@@ -52,7 +52,7 @@ export const getReadiness = (app: App, { sql, valkey }: { sql: Sql; valkey?: Val
   operation(app, readiness, async (c) => {
     const [valkeyAnswers] = await Promise.all([
       valkey?.answers(),
-      inTime(sql`select 1`, DATABASE_ANSWER_MS),
+      inTime(sql, sql`select 1`, DATABASE_ANSWER_MS),
     ]);
     const state = valkeyAnswers === undefined ? "off" : valkeyAnswers ? "up" : "away";
     return answer(c, 200, { status: "ready", valkey: state });

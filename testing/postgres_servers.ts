@@ -4,10 +4,9 @@ import { startPostgres } from "../dev/postgres.ts";
 /** The PostgreSQL versions that everything is tested on. */
 export type Major = 15 | 17;
 
-// A test never needs its data after a power cut.
+// A test never needs its data after a power cut; a killed PostgreSQL it does want to survive.
 const FAST = {
   fsync: "off",
-  synchronous_commit: "off",
   full_page_writes: "off",
   max_connections: "200",
 };

@@ -1,0 +1,175 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { connect, type Sql } from "../db/connect.ts";
+import { migrate } from "../db/migrate.ts";
+import { startApi, type TestApi } from "../testing/api.ts";
+import { openLink } from "../testing/black_hole.ts";
+import { type LoadResult, mixedLoad } from "../testing/load.ts";
+import { ownPostgres } from "../testing/postgres_servers.ts";
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A PostgreSQL of the test's own with the seed's rows, and an API on it. */
+async function startBoth(options: { through?: number; environment?: Record<string, string> } = {}) {
+  const postgres = await ownPostgres();
+  const { url } = postgres.server;
+  await migrate(url, () => {});
+  const sql = connect({ url, max: 2 });
+  await resetToSeed(sql, await loadSeed());
+  const address = new URL(url);
+  if (options.through !== undefined) address.port = String(options.through);
+  const api = await startApi({ databaseUrl: address.href, environment: options.environment ?? {} });
+  return {
+    server: postgres.server,
+    sql,
+    api,
+    [Symbol.asyncDispose]: async () => {
+      await api[Symbol.asyncDispose]();
+      await sql.end({ timeout: 1 });
+      await postgres[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function isAlive({ process }: TestApi): Promise<boolean> {
+  return await Promise.race([process.status.then(() => false), wait(50).then(() => true)]);
+}
+
+function onlySuccessOrAway({ statuses, broken, refused }: LoadResult) {
+  deepStrictEqual(broken, []);
+  for (const status of statuses.keys()) {
+    ok([200, 201, 503].includes(status), `an answer was ${status}`);
+  }
+  for (const { headers, json } of refused) {
+    strictEqual(headers.get("retry-after"), "1");
+    deepStrictEqual(json, { error: "The database is away or too slow, try again shortly" });
+  }
+}
+
+async function lotsAmong(sql: Sql, codes: readonly string[]): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int from lots where lot_code in ${sql(codes)}`;
+  return row?.count ?? 0;
+}
+
+for (const [how, end] of [["restarted", "restart"], ["killed and started", "kill"]] as const) {
+  Deno.test(`1,000 mixed requests while PostgreSQL is ${how}: only 2xx or 503, then only 2xx`, async () => {
+    await using both = await startBoth();
+    const { api, server } = both;
+    const outage = Promise.withResolvers<void>();
+    const during = mixedLoad(api, 1_000, (answered) => {
+      if (answered !== 200) return;
+      (async () => {
+        await server[end === "kill" ? "kill" : "stop"]();
+        await wait(300);
+        await server.start();
+      })().then(outage.resolve, outage.reject);
+    });
+    await outage.promise;
+    const result = await during;
+    onlySuccessOrAway(result);
+    ok((result.statuses.get(503) ?? 0) > 0, "the outage must have been felt");
+    ok(await isAlive(api));
+
+    // First success within a second of its return; here it has been back for some time already.
+    await wait(500);
+    const after = await mixedLoad(api, 200);
+    deepStrictEqual([...after.statuses.keys()].sort(), [200, 201]);
+    await using reading = {
+      sql: connect({ url: server.url, max: 1 }),
+      [Symbol.asyncDispose]: () => reading.sql.end(),
+    };
+    const acknowledged = [...result.stored, ...after.stored];
+    strictEqual(await lotsAmong(reading.sql, acknowledged), acknowledged.length);
+  });
+}
+
+Deno.test("a service that waited long for PostgreSQL answers within a second of its return", async () => {
+  await using both = await startBoth();
+  const { api, server } = both;
+  await server.stop();
+  // Long enough for a reconnect strategy that backs off to have backed off.
+  for (let i = 0; i < 12; i++) {
+    strictEqual((await api.get("/api/traceability/MIX-BATCH-88")).status, 503);
+    await wait(250);
+  }
+  strictEqual((await api.get("/readyz")).status, 503);
+  strictEqual((await api.get("/api/health")).status, 200);
+  strictEqual((await api.get("/livez")).status, 200);
+  await server.start();
+  const back = performance.now();
+  while ((await api.get("/api/traceability/MIX-BATCH-88")).status !== 200) {
+    ok(performance.now() - back < 1_000, "more than a second has passed");
+    await wait(20);
+  }
+  strictEqual((await api.get("/readyz")).status, 200);
+});
+
+Deno.test("connections that PostgreSQL ends under load are 503 at worst", async () => {
+  await using both = await startBoth();
+  const { api, sql } = both;
+  const ends: Promise<unknown>[] = [];
+  const result = await mixedLoad(api, 600, (answered) => {
+    if (answered % 100 !== 50) return;
+    ends.push(sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'lotline-api'`.execute());
+  });
+  await Promise.all(ends);
+  onlySuccessOrAway(result);
+  ok(await isAlive(api));
+  strictEqual(await lotsAmong(sql, result.stored), result.stored.length);
+});
+
+Deno.test("a lock that isn't given back is 503 for a write, and the write happens never", async () => {
+  await using both = await startBoth();
+  const { api, sql } = both;
+  await sql.begin(async (transaction) => {
+    await transaction`lock table lots in share row exclusive mode`;
+    strictEqual((await api.post("/api/lots", { lot_code: "LOCKED-1" })).status, 503);
+    strictEqual((await api.get("/api/traceability/MIX-BATCH-88")).status, 200);
+  });
+  strictEqual((await api.get("/api/traceability/LOCKED-1")).status, 404);
+  strictEqual((await api.post("/api/lots", { lot_code: "LOCKED-1" })).status, 201);
+});
+
+Deno.test("a statement that takes too long is 503, and what waited behind it never runs", async () => {
+  await using both = await startBoth({ environment: { DATABASE_POOL: "1" } });
+  const { api, sql } = both;
+  await sql.unsafe(`
+    create function slow() returns trigger language plpgsql as
+      $$ begin if new.lot_code like 'SLOW%' then perform pg_sleep(30); end if; return new; end $$;
+    create trigger slow before insert on lots for each row execute function slow()`);
+  const codes = ["SLOW-1", "SLOW-2", "BEHIND-1", "BEHIND-2"];
+  const answers = await Promise.all(codes.map((lot_code) => api.post("/api/lots", { lot_code })));
+  deepStrictEqual(answers.map(({ status }) => status), [503, 503, 503, 503]);
+  strictEqual((await api.post("/api/lots", { lot_code: "AFTER-1" })).status, 201);
+  strictEqual(await lotsAmong(sql, codes), 0);
+});
+
+Deno.test("a link that carries nothing is 503 within the deadline, and the pool recovers", async () => {
+  await using postgres = await ownPostgres();
+  await migrate(postgres.server.url, () => {});
+  await using link = await openLink(postgres.server.port);
+  const address = new URL(postgres.server.url);
+  address.port = String(link.port);
+  await using api = await startApi({ databaseUrl: address.href });
+  strictEqual((await api.post("/api/lots", { lot_code: "BEFORE" })).status, 201);
+  link.swallow();
+  const started = performance.now();
+  const lost = await Promise.all(
+    Array.from({ length: 20 }, () => api.get("/api/traceability/BEFORE")),
+  );
+  ok(performance.now() - started < 8_000, "the deadline is six seconds");
+  deepStrictEqual([...new Set(lost.map(({ status }) => status))], [503]);
+  link.heal();
+  // The dead connections must be given up by themselves, not by the far side.
+  const healed = performance.now();
+  while ((await api.get("/api/traceability/BEFORE")).status !== 200) {
+    ok(performance.now() - healed < 8_000, "the pool did not recover");
+  }
+  const all = await Promise.all(
+    Array.from({ length: 40 }, () => api.get("/api/traceability/BEFORE")),
+  );
+  deepStrictEqual([...new Set(all.map(({ status }) => status))], [200]);
+});

@@ -1,0 +1,49 @@
+import net from "node:net";
+
+/** A link to a server that can stop carrying anything without closing, as a lost network does. */
+export interface Link extends AsyncDisposable {
+  readonly port: number;
+  /** From now on nothing that is sent over the connections of now, or over new ones, arrives. */
+  swallow(): void;
+  /** New connections work again; the old ones stay dead, as they do after a lost route. */
+  heal(): void;
+}
+
+/** Opens a link to a port of this machine. */
+export async function openLink(target: number): Promise<Link> {
+  let isDead = false;
+  const sockets = new Set<net.Socket>();
+  const dead = new WeakSet<net.Socket>();
+  const server = net.createServer((client) => {
+    sockets.add(client);
+    client.on("error", () => {});
+    client.on("close", () => sockets.delete(client));
+    if (isDead) {
+      dead.add(client);
+      return;
+    }
+    const upstream = net.connect(target, "127.0.0.1");
+    upstream.on("error", () => client.destroy());
+    client.on("data", (bytes) => dead.has(client) || upstream.write(bytes));
+    upstream.on("data", (bytes) => dead.has(client) || client.write(bytes));
+    client.on("close", () => upstream.destroy());
+    upstream.on("close", () => dead.has(client) || client.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the link has no port");
+  return {
+    port: address.port,
+    swallow: () => {
+      isDead = true;
+      for (const socket of sockets) dead.add(socket);
+    },
+    heal: () => {
+      isDead = false;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import type { TestAnswer, TestApi } from "./api.ts";
+
+/** What came back from a mixed load: how often each status, and what didn't come back at all. */
+export interface LoadResult {
+  readonly statuses: Map<number, number>;
+  /** Requests without an answer: the connection broke. */
+  readonly broken: string[];
+  /** Codes of the lots that were acknowledged with 201. */
+  readonly stored: string[];
+  /** Answers other than 2xx, to be looked at. */
+  readonly refused: TestAnswer[];
+}
+
+/** How many requests are on their way at once. */
+const CONCURRENCY = 16;
+
+/**
+ * Sends `count` requests of all five operations, some at a time, until they are through;
+ * `onProgress` is told after each how many have been answered.
+ */
+export async function mixedLoad(
+  api: TestApi,
+  count: number,
+  onProgress: (answered: number) => void = () => {},
+): Promise<LoadResult> {
+  const result: LoadResult = { statuses: new Map(), broken: [], stored: [], refused: [] };
+  let next = 0;
+  let answered = 0;
+  const run = crypto.randomUUID().slice(0, 8);
+  const worker = async () => {
+    while (next < count) {
+      const i = next++;
+      try {
+        const { code, answer } = await send(api, i, `LOAD-${run}-${i}`);
+        result.statuses.set(answer.status, (result.statuses.get(answer.status) ?? 0) + 1);
+        if (answer.status >= 300) result.refused.push(answer);
+        else if (code !== undefined) result.stored.push(code);
+      } catch (error) {
+        result.broken.push(String(error));
+      }
+      onProgress(++answered);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  return result;
+}
+
+async function send(
+  api: TestApi,
+  i: number,
+  code: string,
+): Promise<{ code?: string; answer: TestAnswer }> {
+  switch (i % 5) {
+    case 0:
+      return { answer: await api.get("/api/health") };
+    case 1:
+      return { answer: await api.post("/api/login", { email: "admin@flowviz.com" }) };
+    case 2:
+      return { answer: await api.get("/api/traceability/MIX-BATCH-88") };
+    case 3:
+      return { code, answer: await api.post("/api/lots", { lot_code: code, weight_kg: "1.50" }) };
+    default:
+      return { answer: await api.post("/api/qc-decisions", { decision: "PASS", notes: code }) };
+  }
+}
