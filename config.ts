@@ -21,7 +21,7 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   DATABASE_POOL: "a number of connections from 1 to 200",
   VALKEY_URL: "the address of Valkey, such as redis://localhost:6379, or nothing at all",
   AUTH_MODE: '"legacy"; it has no default on purpose',
-  JWT_KEYS_FILE: "the file made by `deno task keys create`",
+  JWT_KEYS_FILE: "the path of the key file that `deno task keys create` makes",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
 };
@@ -39,6 +39,7 @@ const ApiSettings = z.object({
 });
 
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
+const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
 
 /** A start that the settings forbid; the message names every setting that is missing or broken. */
 export class ConfigError extends Error {
@@ -61,6 +62,14 @@ export function readMigrateConfig(
   environment: Environment,
 ): Readonly<z.output<typeof MigrateSettings>> {
   return parse(MigrateSettings, environment);
+}
+
+/**
+ * The settings of `deno task keys`.
+ * @throws {ConfigError} when `JWT_KEYS_FILE` is missing
+ */
+export function readKeysConfig(environment: Environment): Readonly<z.output<typeof KeysSettings>> {
+  return parse(KeysSettings, environment);
 }
 
 function parse<S extends z.ZodObject>(schema: S, environment: Environment): Readonly<z.output<S>> {

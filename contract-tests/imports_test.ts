@@ -1,0 +1,106 @@
+import { deepStrictEqual, ok } from "node:assert/strict";
+import { posix } from "node:path";
+
+const ROOT = new URL("../", import.meta.url);
+
+// What each part of the service may use; the parts that everything may use come last.
+const MAY_USE: Record<string, string[]> = {
+  "main.ts": ["app.ts", "auth", "cache", "db"],
+  "app.ts": ["routes", "http", "auth", "cache", "db"],
+  routes: ["routes", "http", "auth", "cache", "db"],
+  http: ["http"],
+  auth: ["auth", "db"],
+  cache: ["cache", "db"],
+  db: ["db"],
+  contract: ["contract"],
+  // The stand-in is a program of its own, as the old server is.
+  legacy: ["legacy"],
+  "config.ts": [],
+  "errors.ts": [],
+  "log.ts": [],
+};
+const FOR_EVERYTHING = ["config.ts", "errors.ts", "log.ts", "contract"];
+const ON_THEIR_OWN = new Set(["contract", "legacy", "config.ts", "errors.ts", "log.ts"]);
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The folder, or the file at the top, that a path of the project belongs to. */
+const partOf = (path: string) => path.split("/", 1)[0] ?? path;
+
+async function filesOfService(): Promise<string[]> {
+  const files: string[] = [];
+  const visit = async (folder: string) => {
+    for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+      const path = `${folder}${name}`;
+      if (!(partOf(path) in MAY_USE)) continue;
+      if (isDirectory) await visit(`${path}/`);
+      else if (path.endsWith(".ts") && !path.endsWith("_test.ts")) files.push(path);
+    }
+  };
+  await visit("");
+  return files;
+}
+
+function importsOf(file: string, source: string): Import[] {
+  const found = source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g);
+  return [...found].map(([, target]) => ({
+    from: file,
+    to: posix.normalize(posix.join(posix.dirname(file), target ?? "")),
+  }));
+}
+
+function isAllowed({ from, to }: Import): boolean {
+  const part = partOf(from);
+  if (partOf(to) === part) return true;
+  if (MAY_USE[part]?.includes(partOf(to))) return true;
+  return !ON_THEIR_OWN.has(part) && FOR_EVERYTHING.includes(partOf(to));
+}
+
+Deno.test("imports point one way: routes to cache and auth, those to the database, never back", async () => {
+  const files = await filesOfService();
+  ok(files.includes("routes/create_lot.ts") && files.includes("main.ts"), files.join());
+  const imports: Import[] = [];
+  for (const file of files) {
+    imports.push(...importsOf(file, await Deno.readTextFile(new URL(file, ROOT))));
+  }
+  ok(imports.some(({ from, to }) => from === "routes/create_lot.ts" && to === "db/lots.ts"));
+  deepStrictEqual(imports.filter((one) => !isAllowed(one)), []);
+});
+
+Deno.test("the import check sees what points the wrong way", () => {
+  const wrong: [from: string, target: string][] = [
+    ["db/lots.ts", "../routes/schemas.ts"],
+    ["db/lots.ts", "../http/json.ts"],
+    ["cache/valkey.ts", "../auth/keys.ts"],
+    ["http/body.ts", "../db/lots.ts"],
+    ["routes/login.ts", "../app.ts"],
+    ["routes/login.ts", "../legacy/server.ts"],
+    ["contract/generate.ts", "../errors.ts"],
+    ["main.ts", "./testing/api.ts"],
+    ["legacy/server.ts", "../db/lots.ts"],
+    ["errors.ts", "./log.ts"],
+  ];
+  for (const [from, target] of wrong) {
+    const [found] = importsOf(from, `import { x } from "${target}";`);
+    ok(found !== undefined && !isAllowed(found), `${from} → ${target}`);
+  }
+});
+
+Deno.test("settings are read in one place", async () => {
+  const readers: string[] = [];
+  for (const file of await filesOfService()) {
+    const source = await Deno.readTextFile(new URL(file, ROOT));
+    if (/Deno\.env|process\.env/.test(source)) readers.push(file);
+  }
+  // The programs hand the environment to config.ts; the stand-in is not part of the service.
+  deepStrictEqual(readers.sort(), [
+    "auth/keys_main.ts",
+    "config.ts",
+    "db/migrate_main.ts",
+    "legacy/main.ts",
+    "main.ts",
+  ]);
+});

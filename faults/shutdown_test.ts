@@ -1,0 +1,90 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import http from "node:http";
+import { startApi, type TestApi } from "../testing/api.ts";
+import { freshDatabase } from "../testing/database.ts";
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test(`requests that were accepted before ${signal} are answered, then the process ends with 0`, async () => {
+    await using database = await freshDatabase();
+    await using api = await startApi({ databaseUrl: database.url });
+    const { sql } = database;
+    const answers = await sql.begin(async (transaction) => {
+      await transaction`lock table lots in share row exclusive mode`;
+      const codes = Array.from({ length: 5 }, (_, i) => `LAST-${i}`);
+      const pending = Promise.all(codes.map((lot_code) => api.post("/api/lots", { lot_code })));
+      await waitForBlocked(sql, codes.length);
+      api.process.kill(signal);
+      await api.log.find((line) => line.includes('"msg":"stopping"'));
+      await wait(100);
+      await transaction`select 1`;
+      return { pending };
+    });
+    const statuses = (await answers.pending).map(({ status }) => status);
+    deepStrictEqual(statuses, [201, 201, 201, 201, 201]);
+    const { code, signal: endedBy } = await api.process.status;
+    deepStrictEqual([code, endedBy], [0, null]);
+    await api.log.ended;
+    ok(api.log.lines.at(-1)?.includes('"msg":"stopped"'), "the log must be written to its end");
+  });
+}
+
+async function waitForBlocked(
+  sql: Awaited<ReturnType<typeof freshDatabase>>["sql"],
+  count: number,
+) {
+  for (;;) {
+    const [row] = await sql<{ blocked: number }[]>`
+      select count(*)::int as blocked from pg_stat_activity
+      where application_name = 'lotline-api' and wait_event_type = 'Lock'
+        and datname = current_database()`;
+    if (row?.blocked === count) return;
+    await wait(20);
+  }
+}
+
+Deno.test("under load on kept connections, SIGTERM fails no request that was accepted", async () => {
+  await using api = await startApi();
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+  let answered = 0;
+  let isStopping = false;
+  const failures: string[] = [];
+  const worker = async () => {
+    for (;;) {
+      const outcome = await get(api, agent);
+      if (outcome === 200) {
+        answered++;
+        continue;
+      }
+      // Once it stops listening, a request may find nobody; it must not be taken and dropped.
+      if (!(isStopping && outcome === "not accepted")) failures.push(String(outcome));
+      return;
+    }
+  };
+  const workers = Array.from({ length: 16 }, worker);
+  while (answered < 500) await wait(10);
+  isStopping = true;
+  api.process.kill("SIGTERM");
+  await Promise.all(workers);
+  agent.destroy();
+  deepStrictEqual(failures, []);
+  strictEqual((await api.process.status).code, 0);
+});
+
+/** The status, or what went wrong; "not accepted" when no byte of an answer was to be had. */
+function get({ url }: TestApi, agent: http.Agent): Promise<number | string> {
+  return new Promise((resolve) => {
+    const request = http.get(`${url}/api/health`, { agent }, (response) => {
+      response.resume();
+      response.on("end", () => resolve(response.statusCode ?? 0));
+      response.on("error", (error) => resolve(`cut off: ${error.message}`));
+    });
+    request.on("error", (error) => {
+      const code = "code" in error ? String(error.code) : "";
+      // A kept connection that the server closed while it was idle, or nobody listens any more.
+      const isClosed = code === "ECONNREFUSED" || (request.reusedSocket && code === "ECONNRESET");
+      resolve(isClosed ? "not accepted" : `${code} ${error.message}`);
+    });
+  });
+}

@@ -1,0 +1,89 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import net from "node:net";
+import { generateKeyPair } from "jose";
+import { createApi } from "../app.ts";
+import { ALGORITHM } from "../auth/keys.ts";
+import { freshDatabase } from "../testing/database.ts";
+
+const LIMITS = { bytes: 102_400, deadlineMs: 300, inFlight: 3 };
+
+/** The API in this process, with limits small enough to be waited for. */
+async function serveApi() {
+  const database = await freshDatabase();
+  const { privateKey } = await generateKeyPair(ALGORITHM);
+  const api = createApi({
+    sql: database.sql,
+    keys: { kid: "test", privateKey, published: { keys: [] } },
+    limits: LIMITS,
+    log: () => {},
+  });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, api);
+  return {
+    port: server.addr.port,
+    sql: database.sql,
+    [Symbol.asyncDispose]: async () => {
+      await server.shutdown();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Sends bytes, leaves the connection open and gives back what comes until the answer is whole. */
+function sendPart(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, "127.0.0.1", () => socket.write(bytes));
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += chunk.toString();
+      if (answer.includes("}")) {
+        socket.destroy();
+        resolve(answer);
+      }
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(answer));
+  });
+}
+
+const head = (length: number) =>
+  "POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Type: application/json\r\n" +
+  `Content-Length: ${length}\r\n\r\n`;
+
+Deno.test("a body that stops arriving is 408, and nothing is stored", async () => {
+  await using api = await serveApi();
+  const answer = await sendPart(api.port, head(100) + '{"lot_code":"HALF"');
+  ok(answer.startsWith("HTTP/1.1 408"), answer);
+  ok(answer.endsWith('{"error":"The body took too long to arrive"}'), answer);
+  deepStrictEqual([...await api.sql`select 1 from lots`], []);
+});
+
+Deno.test("a body that ends before its length is dropped, and nothing is stored", async () => {
+  await using api = await serveApi();
+  await new Promise<void>((resolve) => {
+    const socket = net.connect(api.port, "127.0.0.1", () => {
+      socket.end(head(100) + '{"lot_code":"CUT"}');
+    });
+    socket.resume();
+    socket.on("close", () => resolve());
+    socket.on("error", () => resolve());
+  });
+  deepStrictEqual([...await api.sql`select 1 from lots`], []);
+  strictEqual((await fetch(`http://127.0.0.1:${api.port}/livez`).then((r) => r.text())).length, 17);
+});
+
+Deno.test("more requests than can be worked on at once are 503 with Retry-After, at once", async () => {
+  await using api = await serveApi();
+  const slow = Array.from({ length: LIMITS.inFlight }, () => sendPart(api.port, head(100) + "{"));
+  let refused: Response;
+  do {
+    refused = await fetch(`http://127.0.0.1:${api.port}/api/health`);
+    if (refused.status === 200) await refused.body?.cancel();
+  } while (refused.status === 200);
+  strictEqual(refused.status, 503);
+  strictEqual(refused.headers.get("retry-after"), "1");
+  deepStrictEqual(await refused.json(), { error: "Too busy, try again soon" });
+  await Promise.all(slow);
+  const after = await fetch(`http://127.0.0.1:${api.port}/api/health`);
+  strictEqual(after.status, 200);
+  await after.body?.cancel();
+});
