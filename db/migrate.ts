@@ -1,5 +1,4 @@
 import postgres from "postgres";
-import { connect, type Sql, type Transaction } from "./connect.ts";
 import { type Migration, readMigrations } from "./migrations.ts";
 import { differencesFromOldSchema } from "./old_schema.ts";
 
@@ -8,8 +7,9 @@ const FOLDER = new URL("./migrations/", import.meta.url);
 // Any number will do, as long as nothing else in the database locks the same one.
 const LOCK = 5_684_631;
 const LOCK_POLL_MS = 200;
+const CONNECT_TIMEOUT_S = 5;
 
-/** A migration that could not be done; the database is as it was before it. */
+/** A migration that could not be done; the message says whether something of it is left. */
 export class MigrationError extends Error {
   override name = "MigrationError";
 }
@@ -28,11 +28,8 @@ export async function migrate(
   folder: URL = FOLDER,
 ): Promise<void> {
   const migrations = await readMigrations(folder);
-  // No statement timeout: building an index on a large table takes as long as it takes.
-  await using pool = closing(
-    connect({ url, max: 1, statementTimeoutMs: 0, name: "lotline-migrate" }),
-  );
-  const { sql } = pool;
+  await using session = openSession(url);
+  const { sql } = session;
   await takeTurn(sql);
   await refuseForeignSchema(sql);
   const applied = await appliedMigrations(sql);
@@ -44,7 +41,20 @@ export async function migrate(
   }
 }
 
-function closing(sql: Sql): { sql: Sql } & AsyncDisposable {
+/**
+ * One connection without the timeouts of a request: building an index on a large table takes as
+ * long as it takes. It is never replaced by another one, since the lock goes with it.
+ */
+function openSession(url: string): { sql: postgres.Sql } & AsyncDisposable {
+  const sql = postgres(url, {
+    max: 1,
+    fetch_types: false,
+    connect_timeout: CONNECT_TIMEOUT_S,
+    max_lifetime: null,
+    onnotice: () => {},
+    onclose: () => void sql.end({ timeout: 0 }),
+    connection: { application_name: "lotline-migrate", statement_timeout: 0, lock_timeout: 0 },
+  });
   return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
 }
 
@@ -53,7 +63,7 @@ function closing(sql: Sql): { sql: Sql } & AsyncDisposable {
  * because a session that waits inside PostgreSQL holds a snapshot, and the index that the other
  * run builds concurrently would wait for that snapshot: a deadlock.
  */
-async function takeTurn(sql: Sql): Promise<void> {
+async function takeTurn(sql: postgres.Sql): Promise<void> {
   for (;;) {
     const [row] = await sql<{ mine: boolean }[]>`select pg_try_advisory_lock(${LOCK}) as mine`;
     if (row?.mine) return;
@@ -61,7 +71,7 @@ async function takeTurn(sql: Sql): Promise<void> {
   }
 }
 
-async function refuseForeignSchema(sql: Sql): Promise<void> {
+async function refuseForeignSchema(sql: postgres.Sql): Promise<void> {
   const differences = await differencesFromOldSchema(sql);
   if (differences.length === 0) return;
   throw new MigrationError(
@@ -70,7 +80,9 @@ async function refuseForeignSchema(sql: Sql): Promise<void> {
   );
 }
 
-async function appliedMigrations(sql: Sql): Promise<readonly { name: string; checksum: string }[]> {
+async function appliedMigrations(
+  sql: postgres.Sql,
+): Promise<readonly { name: string; checksum: string }[]> {
   const [journal] = await sql<{ there: boolean }[]>`
     select to_regclass('lotline.migrations') is not null as there`;
   if (!journal?.there) return [];
@@ -93,32 +105,40 @@ function refuseEdited(
   }
 }
 
-async function apply(sql: Sql, migration: Migration): Promise<void> {
-  const { statements, undo } = migration;
+// A step in a transaction must not wait for a lock: whoever comes after it would wait as well.
+const BEGIN = "begin; set local lock_timeout = '2s'";
+
+async function apply(sql: postgres.Sql, migration: Migration): Promise<void> {
+  const { name, statements, undo } = migration;
   try {
-    if (undo === undefined) {
-      await sql.begin(async (transaction) => {
-        await transaction.unsafe(statements);
-        await record(transaction, migration);
-      });
-    } else {
-      // A try that was killed half way may have left something that only looks finished.
-      await sql.unsafe(undo);
-      await sql.unsafe(statements);
-      await record(sql, migration);
-    }
+    // A try that was killed half way may have left something that only looks finished.
+    await sql.unsafe(undo ?? BEGIN);
+    await sql.unsafe(statements);
+    await record(sql, migration);
+    if (undo === undefined) await sql.unsafe("commit");
   } catch (cause) {
-    // If even this fails (the connection is gone), the next run does it before it tries again.
-    if (undo !== undefined) await sql.unsafe(undo).catch(() => {});
-    const why = cause instanceof postgres.PostgresError ? cause.message : String(cause);
-    throw new MigrationError(`${migration.name} failed and left nothing behind: ${why}`, { cause });
+    if (!isAnswer(cause)) {
+      throw new MigrationError(
+        `The connection was lost during ${name}: run it again, it heals what may be left (${cause})`,
+        { cause },
+      );
+    }
+    await sql.unsafe(undo ?? "rollback").catch((error) => {
+      throw new MigrationError(
+        `${name} failed: ${cause.message}; what it left is removed by the next run (${error})`,
+        { cause },
+      );
+    });
+    throw new MigrationError(`${name} failed and left nothing behind: ${cause.message}`, { cause });
   }
 }
 
-async function record(
-  sql: Sql | Transaction,
-  migration: Migration,
-): Promise<void> {
+/** Whether PostgreSQL has said this on a connection that goes on. */
+function isAnswer(thrown: unknown): thrown is postgres.PostgresError {
+  return thrown instanceof postgres.PostgresError && thrown.severity === "ERROR";
+}
+
+async function record(sql: postgres.Sql, migration: Migration): Promise<void> {
   await sql.unsafe(`
     create schema if not exists lotline;
     create table if not exists lotline.migrations (

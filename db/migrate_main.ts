@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { ConfigError, readMigrateConfig } from "../config.ts";
 import { toApiError } from "../errors.ts";
 import { migrate, MigrationError } from "./migrate.ts";
@@ -15,6 +16,8 @@ try {
     error instanceof MigrationFolderError
   ) {
     console.error(error.message);
+  } else if (error instanceof postgres.PostgresError) {
+    console.error(`PostgreSQL at DATABASE_URL refuses: ${error.message}`);
   } else throw error;
   Deno.exit(1);
 }

@@ -1,4 +1,4 @@
-import type { Sql } from "./connect.ts";
+import type postgres from "postgres";
 import { LOT_COLUMNS } from "./lots.ts";
 import { QC_DECISION_COLUMNS } from "./qc_decisions.ts";
 import { USER_COLUMNS } from "./users.ts";
@@ -20,7 +20,7 @@ const READ = { ...SHOWN, lot_genealogy: LINK_COLUMNS };
  * In what an existing database differs from the old server's schema as Lotline knows it, one
  * sentence each; none where a table isn't there yet.
  */
-export async function differencesFromOldSchema(sql: Sql): Promise<string[]> {
+export async function differencesFromOldSchema(sql: postgres.Sql): Promise<string[]> {
   const rows = await sql<{ table: string; column: string; type: string }[]>`
     select relation.relname as table, attribute.attname as column,
       format_type(attribute.atttypid, attribute.atttypmod) as type

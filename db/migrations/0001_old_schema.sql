@@ -2,14 +2,21 @@
 -- that has it, nothing here changes anything: a table that exists is left exactly as it is.
 -- Locks: none on tables that exist.
 create extension if not exists "uuid-ossp";
-create schema if not exists auth;
 
-create table if not exists auth.users (
-  id uuid primary key default uuid_generate_v4(),
-  email text unique,
-  encrypted_password text,
-  created_at timestamptz default now()
-);
+-- Even "if not exists" asks for the right to create in schema auth, which on a hosted database may
+-- belong to the host alone.
+do $$
+begin
+  if not exists (select from pg_tables where schemaname = 'auth' and tablename = 'users') then
+    create schema if not exists auth;
+    create table auth.users (
+      id uuid primary key default uuid_generate_v4(),
+      email text unique,
+      encrypted_password text,
+      created_at timestamptz default now()
+    );
+  end if;
+end $$;
 
 create table if not exists users (
   id uuid primary key references auth.users,

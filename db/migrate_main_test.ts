@@ -1,0 +1,153 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import { oldDatabase } from "../testing/old_database.ts";
+import type { Sql } from "./connect.ts";
+
+const ROOT = new URL("../", import.meta.url);
+
+Deno.test("deno task migrate prints a line for each step, and nothing the second time", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  const first = await runTask({ DATABASE_URL: database.url });
+  match(
+    first.stdout,
+    /^0001_old_schema: done in \d+ ms\n0002_\w+: done in \d+ ms\n0003_\w+: done in \d+ ms\n$/,
+  );
+  deepStrictEqual([first.code, first.stderr], [0, ""]);
+  const second = await runTask({ DATABASE_URL: database.url });
+  deepStrictEqual(second, { code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("two processes at once both succeed and do each step once", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  const runs = [1, 2].map(() => runTask({ DATABASE_URL: database.url }));
+  const [one, two] = await Promise.all(runs);
+  ok(one && two);
+  deepStrictEqual([one.code, one.stderr, two.code, two.stderr], [0, "", 0, ""]);
+  deepStrictEqual((one.stdout + two.stdout).match(/^\d+/gm), ["0001", "0002", "0003"]);
+});
+
+Deno.test("a run that was killed in the middle of an index build is healed by the next", async () => {
+  await using database = await oldDatabase();
+  const { sql } = database;
+  await using writer = await openTransaction(sql, "insert into lot_genealogy default values");
+  const killed = await startTask({ DATABASE_URL: database.url });
+  await eventually("the index is being built", async () => (await invalidIndexes(sql)).length > 0);
+  killed.kill("SIGKILL");
+  await killed.output();
+  // PostgreSQL goes on without it. Here it is stopped as well, as in a crash of the machine.
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'lotline-migrate' and datname = current_database()`;
+  await eventually("its session is gone", async () => (await sessions(sql)).length === 0);
+  deepStrictEqual(await invalidIndexes(sql), ["lotline_lot_genealogy_parent"]);
+
+  // This one is killed too, and PostgreSQL left to finish: the next has to wait for its turn.
+  const killedToo = await startTask({ DATABASE_URL: database.url });
+  await eventually("it removes what is left", async () => {
+    const [session] = await sessions(sql);
+    return session?.wait_event_type === "Lock";
+  });
+  killedToo.kill("SIGKILL");
+  await killedToo.output();
+  const healing = runTask({ DATABASE_URL: database.url });
+  await writer.commit();
+  const { code, stdout, stderr } = await healing;
+  deepStrictEqual([code, stderr], [0, ""]);
+  match(stdout, /^0002_\w+: done in \d+ ms\n0003_\w+: done in \d+ ms\n$/);
+  deepStrictEqual(await invalidIndexes(sql), []);
+  const built = await sql`select indexname from pg_indexes where indexname like 'lotline%'`;
+  strictEqual(built.length, 2);
+});
+
+const MISTAKES: readonly {
+  what: string;
+  change(url: URL): string | undefined;
+  says: RegExp;
+}[] = [
+  {
+    what: "no DATABASE_URL",
+    change: () => undefined,
+    says: /^These settings need a look:\n {2}DATABASE_URL is missing: [^\n]+\n$/,
+  },
+  {
+    what: "a DATABASE_URL that is none",
+    change: () => "plant.example",
+    says: /^These settings need a look:\n {2}DATABASE_URL is broken: [^\n]+\n$/,
+  },
+  {
+    what: "a server that isn't there",
+    change: (url) => Object.assign(url, { port: "1" }).href,
+    says: /^PostgreSQL does not answer at DATABASE_URL\n$/,
+  },
+  {
+    what: "a database that isn't there",
+    change: (url) => Object.assign(url, { pathname: "/nowhere" }).href,
+    says: /^PostgreSQL at DATABASE_URL refuses: database "nowhere" does not exist\n$/,
+  },
+  {
+    what: "a user that isn't there",
+    change: (url) => Object.assign(url, { username: "nobody" }).href,
+    says: /^PostgreSQL at DATABASE_URL refuses: role "nobody" does not exist\n$/,
+  },
+];
+
+for (const { what, change, says } of MISTAKES) {
+  Deno.test(`${what} is one clear message and exit code 1`, async () => {
+    await using database = await freshDatabase({ migrated: false });
+    const address = change(new URL(database.url));
+    const run = await runTask(address === undefined ? {} : { DATABASE_URL: address });
+    deepStrictEqual([run.code, run.stdout], [1, ""]);
+    match(run.stderr, says);
+  });
+}
+
+Deno.test("a database that isn't the old server's is a clear message and exit code 1", async () => {
+  await using database = await oldDatabase();
+  await database.sql`alter table lots add column supplier text`;
+  const run = await runTask({ DATABASE_URL: database.url });
+  deepStrictEqual(run, {
+    code: 1,
+    stdout: "",
+    stderr: "This database isn't the old server's as Lotline knows it; nothing was changed:\n" +
+      "  lots has a column more, supplier\n",
+  });
+});
+
+type Environment = Readonly<Record<string, string>>;
+
+/** Runs the command of `deno task migrate`, word for word as deno.json has it, to its end. */
+async function runTask(environment: Environment) {
+  const { code, stdout, stderr } = await (await startTask(environment)).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+async function startTask(environment: Environment): Promise<Deno.ChildProcess> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const [program, ...args]: string[] = tasks.migrate.command.split(" ");
+  strictEqual(program, "deno");
+  const { DATABASE_URL: _, ...inherited } = Deno.env.toObject();
+  return new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: fileURLToPath(ROOT),
+    clearEnv: true,
+    env: { ...inherited, ...environment },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function invalidIndexes(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select indexrelid::regclass::text as name from pg_index where not indisvalid`;
+  return rows.map(({ name }) => name);
+}
+
+/** The sessions of all runs in this database. */
+async function sessions(sql: Sql) {
+  return await sql<{ wait_event_type: string | null }[]>`
+    select wait_event_type from pg_stat_activity
+    where application_name = 'lotline-migrate' and datname = current_database()`;
+}

@@ -1,0 +1,259 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { migrationFolder } from "../testing/migration_folder.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import { oldDatabase } from "../testing/old_database.ts";
+import type { Sql } from "./connect.ts";
+import { migrate, MigrationError } from "./migrate.ts";
+
+const silent = () => {};
+
+const STEPS = ["0001_old_schema", "0002_index_link_parents", "0003_index_link_children"];
+
+const WRITE_A_LINK = "insert into lot_genealogy default values";
+
+const INDEX = "-- outside a transaction; undo: drop index concurrently if exists broken\n" +
+  "create unique index concurrently broken on doubles (n)";
+
+for (const major of [15, 17] as const) {
+  Deno.test(`five runs at once on an empty database do each step once (PostgreSQL ${major})`, async () => {
+    await using database = await freshDatabase({ major, migrated: false });
+    deepStrictEqual(await migrateAtOnce(5, database.url), STEPS);
+    deepStrictEqual(await journal(database.sql), STEPS);
+  });
+
+  Deno.test(`runs that wait their turn don't hold up the index that the first one builds (PostgreSQL ${major})`, async () => {
+    await using database = await oldDatabase({ major });
+    await database.sql`insert into lots (lot_code) select 'L' || n from generate_series(1, 5000) n`;
+    await database.sql`insert into lot_genealogy (parent_lot_id, child_lot_id)
+      select id, id from lots, generate_series(1, 4)`;
+    await using writer = await openTransaction(database.sql, WRITE_A_LINK);
+    const runs = migrateAtOnce(5, database.url);
+    await indexIsWaiting(database.sql);
+    await eventually("all runs are there", async () => {
+      const sessions = await database.sql`
+        select from pg_stat_activity
+        where application_name = 'lotline-migrate' and datname = current_database()`;
+      return sessions.length === 5;
+    });
+    await writer.commit();
+    deepStrictEqual(await runs, STEPS);
+    deepStrictEqual(await journal(database.sql), STEPS);
+    deepStrictEqual(await invalidIndexes(database.sql), []);
+  });
+}
+
+Deno.test("an index waits for an open transaction as long as it takes, and writers go on meanwhile", async () => {
+  await using database = await oldDatabase({ major: 17 });
+  const { sql } = database;
+  await using writer = await openTransaction(sql, WRITE_A_LINK);
+  const run = migrateAtOnce(1, database.url);
+  await indexIsWaiting(sql);
+  // Longer than what any request may wait for a lock or an answer.
+  const until = performance.now() + 2_500;
+  for (let n = 0; performance.now() < until; n++) {
+    const [lot] = await sql`insert into lots (lot_code) values (${`DURING-${n}`}) returning id`;
+    await sql`insert into lot_genealogy (parent_lot_id, child_lot_id)
+      values (${lot?.id}, ${lot?.id})`;
+    await sql`update lot_genealogy set quantity_used_kg = 1 where parent_lot_id = ${lot?.id}`;
+  }
+  deepStrictEqual(await invalidIndexes(sql), ["lotline_lot_genealogy_parent"]);
+  await writer.commit();
+  deepStrictEqual(await run, STEPS);
+  deepStrictEqual(await invalidIndexes(sql), []);
+});
+
+Deno.test("a step that breaks in its middle leaves nothing, and the mended one goes on from there", async () => {
+  await using folder = await migrationFolder({
+    "0001_a.sql": "create table a ()",
+    "0002_b.sql": "create table b (); insert into b select; create table c (); select 1 / 0",
+    "0003_d.sql": "create table d ()",
+  });
+  await using database = await freshDatabase({ migrated: false });
+  await fails(database.url, folder.url, "0002_b failed and left nothing behind: division by zero");
+  deepStrictEqual(await tables(database.sql), ["a"]);
+  deepStrictEqual(await journal(database.sql), ["0001_a"]);
+
+  await folder.write("0002_b.sql", "create table b ()");
+  deepStrictEqual(await migrateAtOnce(1, database.url, folder.url), ["0002_b", "0003_d"]);
+  deepStrictEqual(await tables(database.sql), ["a", "b", "d"]);
+});
+
+Deno.test("a step that can't be written in the journal leaves nothing either", async () => {
+  await using folder = await migrationFolder({
+    "0001_a.sql": "create table a ()",
+    "0002_b.sql": "create table b (); alter table lotline.migrations add check (number < 2)",
+  });
+  await using database = await freshDatabase({ migrated: false });
+  await fails(database.url, folder.url, "0002_b failed and left nothing behind: new row");
+  deepStrictEqual(await tables(database.sql), ["a"]);
+  deepStrictEqual(await journal(database.sql), ["0001_a"]);
+});
+
+Deno.test("the first step breaking leaves the database empty, without even a journal", async () => {
+  await using folder = await migrationFolder({
+    "0001_a.sql": "create table a (); creat table b ()",
+  });
+  await using database = await freshDatabase({ migrated: false });
+  await fails(database.url, folder.url, "0001_a failed and left nothing behind: syntax error");
+  deepStrictEqual(await tables(database.sql), []);
+  const [journal] = await database.sql`select to_regnamespace('lotline') as schema`;
+  strictEqual(journal?.schema, null);
+});
+
+Deno.test("an index that can't be built leaves no invalid one", async () => {
+  await using folder = await migrationFolder({
+    "0001_doubles.sql": "create table doubles as select 1 as n from generate_series(1, 2)",
+    "0002_unique.sql": INDEX,
+  });
+  await using database = await freshDatabase({ migrated: false });
+  await fails(
+    database.url,
+    folder.url,
+    '0002_unique failed and left nothing behind: could not create unique index "broken"',
+  );
+  deepStrictEqual(await indexes(database.sql), []);
+  deepStrictEqual(await journal(database.sql), ["0001_doubles"]);
+
+  await database.sql`update doubles set n = 2 where ctid = '(0,2)'`;
+  deepStrictEqual(await migrateAtOnce(1, database.url, folder.url), ["0002_unique"]);
+  deepStrictEqual(await indexes(database.sql), ["broken"]);
+  deepStrictEqual(await invalidIndexes(database.sql), []);
+});
+
+Deno.test("a run whose connection is lost in the middle of an index says so, and the next heals it", async () => {
+  await using database = await oldDatabase({ major: 17 });
+  const { sql } = database;
+  await using writer = await openTransaction(sql, WRITE_A_LINK);
+  const run = fails(
+    database.url,
+    undefined,
+    "The connection was lost during 0002_index_link_parents: run it again",
+  );
+  await indexIsWaiting(sql);
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'lotline-migrate' and datname = current_database()`;
+  await run;
+  deepStrictEqual(await invalidIndexes(sql), ["lotline_lot_genealogy_parent"]);
+  await writer.commit();
+
+  deepStrictEqual(await migrateAtOnce(1, database.url), STEPS.slice(1));
+  deepStrictEqual(await invalidIndexes(sql), []);
+  deepStrictEqual(await indexes(sql, "lot_genealogy"), [
+    "lot_genealogy_pkey",
+    "lotline_lot_genealogy_child",
+    "lotline_lot_genealogy_parent",
+  ]);
+});
+
+Deno.test("a run whose connection is lost in the middle of a transaction leaves nothing", async () => {
+  await using folder = await migrationFolder({
+    "0001_a.sql": "create table a (); select pg_terminate_backend(pg_backend_pid())",
+  });
+  await using database = await freshDatabase({ migrated: false });
+  await fails(database.url, folder.url, "The connection was lost during 0001_a");
+  deepStrictEqual(await tables(database.sql), []);
+});
+
+Deno.test("a step that would have to wait for a lock gives up instead of holding up writers", async () => {
+  await using folder = await migrationFolder({ "0001_a.sql": "alter table a add column b int" });
+  await using database = await freshDatabase({ migrated: false });
+  await database.sql`create table a ()`;
+  await using _ = await openTransaction(database.sql, "select from a");
+  await fails(
+    database.url,
+    folder.url,
+    "0001_a failed and left nothing behind: canceling statement due to lock timeout",
+  );
+});
+
+const REFUSED = [
+  {
+    what: "an applied step whose file was edited",
+    change: { "0001_a.sql": "create table a (id int)" },
+    says: "0001_a was applied, but its file has changed since",
+  },
+  {
+    what: "an applied step whose file has another name",
+    change: { "0001_a.sql": undefined, "0001_z.sql": "create table a ()" },
+    says: "0001_a was applied, but its file has changed since",
+  },
+  {
+    what: "a database that is newer than the code",
+    change: { "0002_b.sql": undefined, "0003_c.sql": undefined },
+    says: "The database has 0002_b already: this Lotline is older than it",
+  },
+];
+
+for (const { what, change, says } of REFUSED) {
+  Deno.test(`${what} is refused and nothing is done`, async () => {
+    await using folder = await migrationFolder({
+      "0001_a.sql": "create table a ()",
+      "0002_b.sql": "create table b ()",
+    });
+    await using database = await freshDatabase({ migrated: false });
+    await migrate(database.url, silent, folder.url);
+    await folder.write("0003_c.sql", "create table c ()");
+    for (const [file, statements] of Object.entries(change)) {
+      if (statements === undefined) await folder.remove(file);
+      else await folder.write(file, statements);
+    }
+    await fails(database.url, folder.url, says);
+    deepStrictEqual(await tables(database.sql), ["a", "b"]);
+  });
+}
+
+/** Migrates with several runs at once; the steps that they reported, of all together. */
+async function migrateAtOnce(count: number, url: string, folder?: URL): Promise<string[]> {
+  const steps: string[] = [];
+  const report = (line: string) => {
+    const [, step] = /^(\w+): done in \d+ ms$/.exec(line) ?? [];
+    ok(step, line);
+    steps.push(step);
+  };
+  await Promise.all(Array.from({ length: count }, () => migrate(url, report, folder)));
+  return steps;
+}
+
+async function fails(url: string, folder: URL | undefined, says: string): Promise<void> {
+  await rejects(migrate(url, silent, folder), (error) => {
+    ok(error instanceof MigrationError);
+    strictEqual(error.message.slice(0, says.length), says);
+    return true;
+  });
+}
+
+async function indexIsWaiting(sql: Sql): Promise<void> {
+  await eventually("an index build waits for a transaction", async () => {
+    const waiting = await sql`
+      select from pg_stat_progress_create_index
+      join pg_stat_activity using (pid, datname)
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    return waiting.length > 0;
+  });
+}
+
+async function journal(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`select name from lotline.migrations order by number`;
+  return rows.map(({ name }) => name);
+}
+
+async function tables(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ tablename: string }[]>`
+    select tablename from pg_tables where schemaname = 'public' order by tablename`;
+  return rows.map(({ tablename }) => tablename);
+}
+
+async function indexes(sql: Sql, table = "doubles"): Promise<string[]> {
+  const rows = await sql<{ indexname: string }[]>`
+    select indexname from pg_indexes where tablename = ${table} order by indexname`;
+  return rows.map(({ indexname }) => indexname);
+}
+
+async function invalidIndexes(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select indexrelid::regclass::text as name from pg_index
+    where not (indisvalid and indisready and indislive)`;
+  return rows.map(({ name }) => name);
+}
