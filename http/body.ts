@@ -117,7 +117,7 @@ function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
 type Decompress = (bytes: Uint8Array, limits: BodyLimits) => Promise<Uint8Array>;
 
 function decompressor(encoding: string | null): Decompress | undefined {
-  const name = encoding?.toLowerCase() ?? "identity";
+  const name = encoding?.toLowerCase() || "identity";
   if (name === "identity") return undefined;
   const run = name === "gzip"
     ? promisify(gunzip)

@@ -6,11 +6,11 @@ import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { errors, openOrBearer, success } from "./responses.ts";
-import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, Uuid } from "./schemas.ts";
+import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, must, Uuid } from "./schemas.ts";
 
 export const NewLot = z.strictObject({
   id: Uuid.optional(),
-  lot_code: z.union([LotCode, z.number()], { error: "must be a lot code: text or a number" })
+  lot_code: z.union([LotCode, z.number()], { error: must("a lot code: text or a number") })
     .transform(String),
   lot_type: LotType.nullable().optional(),
   production_run_id: Uuid.nullable().optional(),

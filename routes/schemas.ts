@@ -7,7 +7,7 @@ import { isTooDeep, JSON_DEPTH_LIMIT, unstorable } from "../http/json.ts";
  */
 
 /** The message of a field: what it must be, or that it isn't there. */
-const must = (expected: string) => (issue: { readonly input?: unknown }) =>
+export const must = (expected: string) => (issue: { readonly input?: unknown }) =>
   issue.input === undefined ? "is missing" : `must be ${expected}`;
 
 /** Text without NUL, which PostgreSQL can't store, and of whole characters. */
@@ -31,7 +31,8 @@ export const LotCode = z.string({ error: must(LOT_CODE) })
 export const FreeText = (most: number) => {
   const expected = `text of at most ${most} characters without NUL`;
   // JSON Schema counts characters, zod's own max() counts UTF-16 units.
-  const text = StorableText.refine((value) => value.length <= most || [...value].length <= most)
+  const text = StorableText
+    .refine((value) => value.length <= most || [...value].length <= most, { error: must(expected) })
     .openapi({ maxLength: most });
   return z.union([text, z.number(), z.null()], { error: must(expected) })
     .transform((value) => typeof value === "number" ? String(value) : value);
@@ -44,7 +45,8 @@ export const Uuid = z.string({ error: must(UUID) })
   .regex(/^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, { error: `must be ${UUID}` })
   .openapi({ format: "uuid" });
 
-const DECIMAL =
+const DECIMAL = 'a finite number, or a plain decimal as text such as "12.50"';
+const DECIMAL_PATTERN =
   /^[+-]?(?:[0-9]{1,1000}(?:\.[0-9]{0,1000})?|\.[0-9]{1,1000})(?:[eE][+-]?[0-9]{1,4})?$/;
 
 /**
@@ -52,9 +54,11 @@ const DECIMAL =
  * digits and exponent are well inside those of PostgreSQL's numeric
  * (https://www.postgresql.org/docs/17/datatype-numeric.html), so that all of them can be stored.
  */
-export const DecimalIn = z.union([z.number(), z.string().regex(DECIMAL), z.null()], {
-  error: must('a finite number, or a plain decimal as text such as "12.50"'),
-})
+export const DecimalIn = z.union([
+  z.number(),
+  z.string().regex(DECIMAL_PATTERN, { error: must(DECIMAL) }),
+  z.null(),
+], { error: must(DECIMAL) })
   // JavaScript's own spelling of a number is what the old server stored.
   .transform((value) => value === null ? null : String(value));
 

@@ -11,6 +11,7 @@ export interface TestApi extends AsyncDisposable {
   /** Everything it has logged so far, a JSON object a line. */
   readonly log: LineReader;
   /** Sends a request; the path goes as it is written. */
+  send(path: string, init: RequestInit): Promise<TestAnswer>;
   get(path: string, headers?: HeadersInit): Promise<TestAnswer>;
   post(path: string, body: unknown, headers?: HeadersInit): Promise<TestAnswer>;
 }
@@ -65,6 +66,7 @@ export async function startApi(
     database,
     process,
     log,
+    send,
     get: (path, headers = {}) => send(path, { headers }),
     post: (path, body, headers = {}) =>
       send(path, {
