@@ -18,7 +18,7 @@ export interface ConnectOptions {
   readonly url: string;
   /** The most connections. */
   readonly max?: number;
-  /** PostgreSQL gives up a statement after this long. */
+  /** PostgreSQL gives up a statement after this long; 0: never, and may be silent as long. */
   readonly statementTimeoutMs?: number;
   /** What the connections are called in `pg_stat_activity`. */
   readonly name?: string;
@@ -49,7 +49,7 @@ export function connect(options: ConnectOptions): Sql {
     // we promise to be back after PostgreSQL is.
     backoff: () => 0.3,
     socket: (target: { host: string[]; port: number[]; path: string | false }) =>
-      openSocket(target, statementTimeoutMs + LINK_SLACK_MS),
+      openSocket(target, statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS),
     onnotice: () => {},
     connection: {
       application_name: options.name ?? "lotline",
@@ -89,6 +89,7 @@ function openSocket(
   const socket = path ? net.connect(path) : net.connect(port[0] ?? 5432, host[0] ?? "localhost");
   let answered = 0;
   socket.on("data", () => answered = socket.bytesWritten);
+  // 0 is no timeout here as well.
   socket.setTimeout(silenceMs);
   // A connection that merely has nothing to do is silent as well, and may stay.
   socket.on("timeout", () => {

@@ -3,7 +3,7 @@ import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
-import { insertedColumns } from "./inserted_columns.ts";
+import { insertRow } from "./insert.ts";
 
 /** A row of `qc_decisions` as answers show it. */
 export type QcDecision = components["schemas"]["QcDecision"];
@@ -31,12 +31,9 @@ export type QcDecisionValues = Partial<
  * @throws {ApiError} 409 when its id is taken, or when it refers to what isn't there
  */
 export async function insertQcDecision(sql: Sql, values: QcDecisionValues): Promise<QcDecision> {
-  const { columns, cells } = insertedColumns(sql, QC_DECISION_COLUMNS, values);
   const insert = inTime(
     sql,
-    sql<QcDecision[]>`
-    insert into qc_decisions (${columns}) values (${cells})
-    returning ${sql(Object.keys(QC_DECISION_COLUMNS))}`,
+    insertRow<QcDecision, keyof QcDecision>(sql, "qc_decisions", QC_DECISION_COLUMNS, values),
   );
   const [decision] = await insert.catch(conflictsOf({
     qc_decisions_pkey: () => new ApiError("taken", `QC decision id ${values.id} is taken`),

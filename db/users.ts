@@ -15,13 +15,12 @@ export const USER_COLUMNS = {
   last_login: "timestamptz",
 } as const;
 
+const FIND_USER = `
+  select ${Object.keys(USER_COLUMNS)} from users
+  where email = $1 order by created_at, id limit 1`;
+
 /** The account with exactly this email; letters matter. Of several, the oldest. */
 export async function findUserByEmail(sql: Sql, email: string): Promise<User | undefined> {
-  const [user] = await inTime(
-    sql,
-    sql<User[]>`
-    select ${sql(Object.keys(USER_COLUMNS))} from users
-    where email = ${email} order by created_at, id limit 1`,
-  );
+  const [user] = await inTime(sql, sql.unsafe<User[]>(FIND_USER, [email], { prepare: true }));
   return user;
 }
