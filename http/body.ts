@@ -44,16 +44,29 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Bo
   if (decompress === undefined && Number(length) > limits.bytes) throw tooLarge(limits);
   const sent = await readBytes(request, limits, decompress !== undefined);
   const bytes = decompress === undefined ? sent : await decompress(sent, limits);
-  if (bytes.length === 0) return { kind: "none" };
-  return { kind: "json", value: parseDocument(bytes) };
+  const text = decodeText(bytes);
+  return text === "" ? { kind: "none" } : { kind: "json", value: parseDocument(text) };
 }
 
-function parseDocument(bytes: Uint8Array): unknown {
+// Without `fatal`, bad bytes would be stored as U+FFFD without anyone noticing. A BOM is dropped.
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+
+const NO_JSON = "The body is not valid JSON in UTF-8";
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return UTF_8.decode(bytes);
+  } catch {
+    throw new ApiError("invalid_json", NO_JSON);
+  }
+}
+
+function parseDocument(text: string): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(UTF_8.decode(bytes));
+    value = JSON.parse(text);
   } catch {
-    throw new ApiError("invalid_json", "The body is not valid JSON in UTF-8");
+    throw new ApiError("invalid_json", NO_JSON);
   }
   if (typeof value !== "object" || value === null) {
     throw new ApiError("invalid_json", "The body must be a JSON object");
@@ -63,9 +76,6 @@ function parseDocument(bytes: Uint8Array): unknown {
   }
   return value;
 }
-
-// Without `fatal`, bad bytes would be stored as U+FFFD without anyone noticing.
-const UTF_8 = new TextDecoder("utf-8", { fatal: true });
 
 async function readBytes(
   request: Request,

@@ -1,9 +1,10 @@
 /** How deep lists and objects of a request may be nested; the body itself is level one. */
 export const JSON_DEPTH_LIMIT = 32;
 
-/** Why a JSON document can't be stored as it stands, with the place; nothing when it can. */
+/** Why a JSON document can't be stored as it stands, and where in it. */
 export interface JsonFault {
-  readonly path: string;
+  /** The keys and positions that lead there; none for the document itself. */
+  readonly path: readonly string[];
   readonly message: string;
 }
 
@@ -30,21 +31,20 @@ export function isTooDeep(value: unknown): boolean {
  * something else: NUL, half a surrogate pair, a number beyond the largest double (which JSON.parse
  * makes Infinity and JSON.stringify null). The document must not be too deep ({@link isTooDeep}).
  */
-export function unstorable(value: unknown, path = ""): JsonFault | undefined {
+export function unstorable(value: unknown, path: readonly string[] = []): JsonFault | undefined {
   if (typeof value === "string") return unstorableText(value, path);
   if (typeof value === "number") {
     return Number.isFinite(value) ? undefined : { path, message: "is too large a number" };
   }
   if (typeof value !== "object" || value === null) return undefined;
   for (const [key, child] of Object.entries(value)) {
-    const at = path === "" ? key : `${path}.${key}`;
-    const fault = unstorableText(key, path) ?? unstorable(child, at);
+    const fault = unstorableText(key, path) ?? unstorable(child, [...path, key]);
     if (fault !== undefined) return fault;
   }
   return undefined;
 }
 
-function unstorableText(text: string, path: string): JsonFault | undefined {
+function unstorableText(text: string, path: readonly string[]): JsonFault | undefined {
   if (text.includes("\0")) return { path, message: "holds a NUL character" };
   if (!text.isWellFormed()) return { path, message: "holds half of a surrogate pair" };
   return undefined;

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { isTooDeep, JSON_DEPTH_LIMIT, unstorable } from "../http/json.ts";
+import { isTooDeep, JSON_DEPTH_LIMIT, type JsonFault, unstorable } from "../http/json.ts";
 
 /*
  * Shapes that several operations share. What a request may hold is what the old server took and
@@ -107,17 +107,21 @@ export const JsonIn = z.custom<Json>((value) => value !== undefined).openapi({
   // is JSON as well. Other lists became no JSON and were refused; those are stored now.
   if (Array.isArray(value) && value.length === 0) return "{}";
   const parsed = typeof value === "string" ? parseJson(value) : value;
-  const fault = parsed === undefined
-    ? "is text that is not a JSON document"
-    : isTooDeep(parsed)
-    ? `is nested deeper than ${JSON_DEPTH_LIMIT}`
-    : unstorable(parsed)?.message;
+  const fault = faultOf(parsed);
   if (fault !== undefined) {
-    context.addIssue({ code: "custom", message: fault });
+    context.addIssue({ code: "custom", message: fault.message, path: [...fault.path] });
     return z.NEVER;
   }
   return typeof value === "string" ? value : JSON.stringify(value);
 });
+
+function faultOf(document: unknown): JsonFault | undefined {
+  if (document === undefined) return { path: [], message: "is text that is not a JSON document" };
+  if (isTooDeep(document)) {
+    return { path: [], message: `is nested deeper than ${JSON_DEPTH_LIMIT}` };
+  }
+  return unstorable(document);
+}
 
 function parseJson(text: string): unknown {
   try {

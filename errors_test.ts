@@ -1,0 +1,125 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { connect } from "./db/connect.ts";
+import { freePort } from "./dev/free_port.ts";
+import { ApiError, type ErrorCode, toApiError } from "./errors.ts";
+import { ErrorAnswer } from "./routes/responses.ts";
+import { freshDatabase } from "./testing/database.ts";
+
+const STATUSES: Record<ErrorCode, number> = {
+  invalid_request: 400,
+  invalid_json: 400,
+  user_not_found: 401,
+  path_not_found: 404,
+  lot_not_found: 404,
+  method_not_allowed: 405,
+  body_too_slow: 408,
+  taken: 409,
+  unknown_reference: 409,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  outside_contract: 422,
+  internal: 500,
+  overloaded: 503,
+  database_away: 503,
+};
+
+const CODES = Object.keys(STATUSES).filter((code): code is ErrorCode => code in STATUSES);
+
+Deno.test("each error has its status, and its body is the sentence alone", () => {
+  for (const code of CODES) {
+    const error = new ApiError(code, "A sentence", { cause: new Error("inside") });
+    strictEqual(error.status, STATUSES[code], code);
+    deepStrictEqual(error.body, { error: "A sentence" });
+    ErrorAnswer.parse(error.body);
+  }
+});
+
+Deno.test("503, and nothing else, says when to come back", () => {
+  for (const code of CODES) {
+    const expected = STATUSES[code] === 503 ? { "retry-after": "1" } : {};
+    deepStrictEqual(new ApiError(code, "A sentence").headers, expected, code);
+  }
+});
+
+Deno.test("details and headers that an error is given are kept", () => {
+  const details = [{ path: "lot_code", message: "is missing" }];
+  const error = new ApiError("outside_contract", "lot_code is missing", {
+    details,
+    headers: { allow: "GET" },
+  });
+  deepStrictEqual(error.body, { error: "lot_code is missing", details });
+  deepStrictEqual(error.headers, { allow: "GET" });
+  strictEqual(toApiError(error), error);
+});
+
+const AWAY: [number, string] = [503, "The database is away or too slow, try again shortly"];
+const REFUSED: [number, string] = [422, "A value is not one that can be stored"];
+const FAULT: [number, string] = [500, "Something went wrong on our side"];
+
+// https://www.postgresql.org/docs/17/errcodes-appendix.html
+const SQLSTATES: [code: string, what: string, answer: [number, string]][] = [
+  ["08006", "connection failure", AWAY],
+  ["25006", "read-only transaction, a standby", AWAY],
+  ["40001", "serialization failure", AWAY],
+  ["40P01", "deadlock", AWAY],
+  ["53300", "too many connections", AWAY],
+  ["53100", "disk full", AWAY],
+  ["55P03", "lock not available", AWAY],
+  ["57014", "statement timeout", AWAY],
+  ["57P01", "shutdown", AWAY],
+  ["57P03", "starting up", AWAY],
+  ["22003", "numeric value out of range", REFUSED],
+  ["22P02", "invalid text representation", REFUSED],
+  ["22P05", "untranslatable character", REFUSED],
+  ["23502", "not null", REFUSED],
+  ["23514", "check", REFUSED],
+  ["54000", "index entry too long", REFUSED],
+  ["42P01", "undefined table", FAULT],
+  ["42601", "syntax error", FAULT],
+  ["42501", "no privilege", FAULT],
+  ["28P01", "wrong password", FAULT],
+  ["23505", "unique constraint that no route knows", FAULT],
+  ["XX000", "internal error", FAULT],
+];
+
+Deno.test("PostgreSQL's errors become 503, 422 or 500, with nothing of the inside", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  for (const [code, what, [status, sentence]] of SQLSTATES) {
+    const thrown: unknown = await database.sql.unsafe(
+      `do $$ begin raise exception 'table secrets' using errcode = '${code}'; end $$`,
+    ).then(() => "nothing", (error) => error);
+    const error = toApiError(thrown);
+    deepStrictEqual([error.status, error.body], [status, { error: sentence }], `${code} ${what}`);
+    strictEqual(error.cause, thrown, "the log needs the cause");
+  }
+});
+
+Deno.test("a PostgreSQL that isn't there is 503", async () => {
+  const sql = connect({ url: `postgres://127.0.0.1:${freePort()}/none`, max: 1 });
+  const thrown: unknown = await sql`select 1`.then(() => "nothing", (error) => error);
+  await sql.end({ timeout: 0 });
+  strictEqual(toApiError(thrown).status, 503);
+});
+
+Deno.test("a connection that PostgreSQL ends is 503", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  const sql = connect({ url: database.url, max: 1, name: "to-be-ended" });
+  const sleeping = sql`select pg_sleep(60)`.then(() => "nothing", (error) => error);
+  for (let ended = 0; ended === 0;) {
+    const rows = await database.sql`select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'to-be-ended' and state = 'active'`;
+    ended = rows.length;
+  }
+  strictEqual(toApiError(await sleeping).status, 503);
+  await sql.end({ timeout: 0 });
+});
+
+Deno.test("whatever else is thrown is 500 and says nothing", () => {
+  const things = [new TypeError("x of undefined"), "text", undefined, null, { code: "57014" }, 7];
+  for (const thing of things) {
+    const error = toApiError(thing);
+    deepStrictEqual([error.status, error.body.error], FAULT);
+    ok(!("details" in error.body));
+    strictEqual(error.cause, thing);
+  }
+});

@@ -1,0 +1,142 @@
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { parse } from "yaml";
+import { startLegacy } from "../legacy/server.ts";
+import { ErrorAnswer } from "../routes/responses.ts";
+import { apiOnSeed } from "../testing/api_on_seed.ts";
+import { createEnvelope } from "./envelope.ts";
+import type { RequestEnv } from "./operation.ts";
+
+const { api, databaseUrl } = await apiOnSeed();
+
+const { paths }: { paths: Record<string, object> } = parse(
+  await Deno.readTextFile(new URL("../openapi.yaml", import.meta.url)),
+);
+/** Each path of the service and the methods that it has, beside HEAD and OPTIONS. */
+const METHODS = new Map(
+  Object.entries(paths).map(([path, operations]) => [
+    path.replace("{lotCode}", "MIX-BATCH-88"),
+    Object.keys(operations).map((method) => method.toUpperCase()),
+  ]),
+);
+for (const path of ["/openapi.yaml", "/openapi.json", "/docs", "/docs/start.js"]) {
+  METHODS.set(path, ["GET"]);
+}
+
+for (const [path, methods] of METHODS) {
+  const isRead = methods.includes("GET");
+  const allow = isRead ? "GET, HEAD, OPTIONS" : "OPTIONS, POST";
+  Deno.test(`${path} answers ${allow}; every other method is 405 with Allow`, async () => {
+    for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "get1"]) {
+      const { status, headers, json } = await api.send(path, { method });
+      const isAllowed = methods.includes(method === "HEAD" ? "GET" : method);
+      strictEqual(status === 405, !isAllowed, `${method} is ${status}`);
+      strictEqual(headers.get("allow"), isAllowed ? null : allow, method);
+      if (!isAllowed && method !== "HEAD") {
+        deepStrictEqual(ErrorAnswer.parse(json), { error: `This path answers ${allow}` });
+      }
+    }
+  });
+}
+
+Deno.test("an unknown path is 404 for every method, or 400 when its body is broken", async () => {
+  for (const method of ["GET", "POST", "PUT", "DELETE", "PROPFIND"]) {
+    const { status, json } = await api.send("/api/lots/1", { method });
+    deepStrictEqual([status, json], [404, { error: "There is nothing at this path" }], method);
+  }
+  strictEqual((await api.post("/nowhere", { a: 1 })).status, 404);
+  strictEqual((await api.post("/nowhere", "{")).status, 400);
+  strictEqual((await api.post("/nowhere", "x".repeat(102_401))).status, 413);
+});
+
+const PREFLIGHTS: Record<string, string>[] = [
+  {},
+  { "access-control-request-method": "POST" },
+  { "access-control-request-headers": "Content-Type, X-Ünknown" },
+  { "access-control-request-headers": "" },
+];
+
+Deno.test("OPTIONS is answered on every path as the old server did", async () => {
+  await using old = await startLegacy({ databaseUrl, port: 0 });
+  const names = ["access-control-allow-origin", "access-control-allow-methods"]
+    .concat("access-control-allow-headers", "access-control-allow-credentials", "vary");
+  for (const path of ["/api/lots", "/api/health/", "/", "/nowhere", "/api/traceability/%zz"]) {
+    for (const headers of PREFLIGHTS) {
+      const init = {
+        method: "OPTIONS",
+        headers: { origin: "https://plant.example", ...headers },
+      };
+      const [ours, theirs] = [await api.send(path, init), await fetch(old.url + path, init)];
+      deepStrictEqual([ours.status, ours.text], [204, ""]);
+      deepStrictEqual([theirs.status, await theirs.text()], [204, ""]);
+      for (const name of names) {
+        strictEqual(ours.headers.get(name), theirs.headers.get(name), `${name} of ${path}`);
+      }
+    }
+  }
+});
+
+Deno.test("a request keeps the id that it brings; without one it is given a new one", async () => {
+  const brought = await api.get("/nowhere", { "x-request-id": "Plant-7_a.b" });
+  strictEqual(brought.headers.get("x-request-id"), "Plant-7_a.b");
+  const [one, two] = [await api.get("/livez"), await api.get("/livez")];
+  match(one.headers.get("x-request-id") ?? "", /^[0-9a-f-]{36}$/);
+  notStrictEqual(one.headers.get("x-request-id"), two.headers.get("x-request-id"));
+});
+
+/** An envelope around two routes: one that waits to be let go, and one that fails. */
+function smallService(inFlight: number) {
+  const gate = Promise.withResolvers<void>();
+  const app = new OpenAPIHono<RequestEnv>();
+  app.onError((error) => {
+    throw error;
+  });
+  app.get("/wait", async (c) => {
+    await gate.promise;
+    return c.text("done");
+  });
+  app.get("/fail", () => {
+    throw new TypeError("secret of the inside");
+  });
+  const lines: Record<string, unknown>[] = [];
+  const handle = createEnvelope({
+    app,
+    limits: { bytes: 1024, deadlineMs: 1_000, inFlight },
+    log: (level, msg, fields) => {
+      lines.push({ level, msg, ...fields });
+    },
+  });
+  const headers = { host: "localhost" };
+  const get = (path: string) => handle(new Request(`http://localhost${path}`, { headers }));
+  return { get, letGo: gate.resolve, lines };
+}
+
+Deno.test("more requests at once than the limit are told to come back, then it goes on", async () => {
+  const { get, letGo } = smallService(3);
+  const waiting = [get("/wait"), get("/wait"), get("/wait")];
+  const refused = [get("/wait"), get("/nowhere")];
+  letGo();
+  for (const response of await Promise.all(refused)) {
+    deepStrictEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
+    deepStrictEqual(await response.json(), { error: "Too busy, try again soon" });
+  }
+  deepStrictEqual((await Promise.all(waiting)).map(({ status }) => status), [200, 200, 200]);
+  // Each place is free again, whether its request was answered, refused or failed.
+  for (let i = 0; i < 4; i++) strictEqual((await get("/fail")).status, 500);
+  deepStrictEqual(
+    (await Promise.all([get("/wait"), get("/wait"), get("/wait")])).map(({ status }) => status),
+    [200, 200, 200],
+  );
+});
+
+Deno.test("a route that fails is 500: the cause is in the log and not in the answer", async () => {
+  const { get, lines } = smallService(1);
+  const response = await get("/fail");
+  deepStrictEqual([response.status, await response.json()], [500, {
+    error: "Something went wrong on our side",
+  }]);
+  strictEqual(lines.length, 1);
+  deepStrictEqual([lines[0]?.level, lines[0]?.status, lines[0]?.route], ["error", 500, "/fail"]);
+  match(String(lines[0]?.error), /^TypeError: secret of the inside at /);
+  ok(![...response.headers].flat().join().includes("secret"));
+});

@@ -1,0 +1,161 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { freePort } from "./dev/free_port.ts";
+import { createLog, describeError, type LogLevel } from "./log.ts";
+import { startApi, type TestApi } from "./testing/api.ts";
+import { apiOnSeed } from "./testing/api_on_seed.ts";
+
+const LEVELS: LogLevel[] = ["debug", "info", "warn", "error"];
+
+/** What was written, in the pieces in which it was. */
+function collect(level: LogLevel) {
+  const written: string[] = [];
+  const { log, flush } = createLog(level, (text) => written.push(text));
+  return { log, flush, written };
+}
+
+for (const [least, level] of LEVELS.entries()) {
+  Deno.test(`level ${level} shows ${LEVELS.slice(least).join(", ")} and nothing else`, () => {
+    const { log, flush, written } = collect(level);
+    for (const each of LEVELS) log(each, "something");
+    flush();
+    const shown = written.join("").trimEnd().split("\n").map((line) => JSON.parse(line).level);
+    deepStrictEqual(shown, LEVELS.slice(least));
+  });
+}
+
+Deno.test("a line is one JSON object: UTC time, level, message, then the fields in their order", () => {
+  const { log, flush, written } = collect("info");
+  log("warn", "two\nlines", { b: 'x"\n', a: 1, gone: undefined, yes: true });
+  flush();
+  const [line = "", rest] = written.join("").split("\n");
+  strictEqual(rest, "");
+  match(line, /^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","level":"warn",/);
+  const { time: _now, ...said } = JSON.parse(line);
+  deepStrictEqual(Object.entries(said), [
+    ["level", "warn"],
+    ["msg", "two\nlines"],
+    ["b", 'x"\n'],
+    ["a", 1],
+    ["yes", true],
+  ]);
+});
+
+Deno.test("lines are gathered and written together, without being asked", async () => {
+  const written = Promise.withResolvers<string>();
+  const { log } = createLog("info", written.resolve);
+  for (const msg of ["one", "two", "three"]) log("info", msg);
+  deepStrictEqual((await written.promise).match(/one|two|three/g), ["one", "two", "three"]);
+});
+
+Deno.test("an error is written at once, behind what was said before it", () => {
+  const { log, flush, written } = collect("info");
+  log("info", "before");
+  deepStrictEqual(written, []);
+  log("error", "broken");
+  deepStrictEqual(written.length, 1);
+  match(written[0] ?? "", /before.*\n.*broken/);
+  flush();
+  strictEqual(written.length, 1, "nothing is written twice, and nothing empty");
+});
+
+Deno.test("an error is described with its code, where it was thrown, and its causes", () => {
+  const cause = Object.assign(new Error("no route"), { code: "EHOSTUNREACH" });
+  const text = describeError(new TypeError("outer", { cause }));
+  match(text, /^TypeError: outer at .*log_test\.ts:\d+.* <- Error \[EHOSTUNREACH\]: no route at /);
+  ok(!text.includes("\n"));
+});
+
+Deno.test("what is thrown without being an error is described too, and a circle of causes ends", () => {
+  strictEqual(describeError("text"), "text");
+  strictEqual(describeError(null), "null");
+  const circle = new Error("again");
+  circle.cause = circle;
+  strictEqual(describeError(circle).split(" <- ").length, 5);
+});
+
+/** The log line of the request with this id. */
+async function lineOf(api: TestApi, id: string): Promise<Record<string, unknown>> {
+  return JSON.parse(await api.log.find((line) => line.includes(`"request_id":"${id}"`)));
+}
+
+const { api } = await apiOnSeed();
+
+const FIELDS = ["time", "level", "msg", "method", "route", "status", "ms", "request_id"];
+
+const REQUESTS: [method: string, path: string, body: unknown, route: string, status: number][] = [
+  ["GET", "/api/health?token=SECRET", undefined, "/api/health", 200],
+  ["POST", "/API/Login/", { email: "SECRET@plant" }, "/api/login", 401],
+  ["POST", "/api/login", "SECRET", "/api/login", 400],
+  ["GET", "/api/traceability/SECRET?q=SECRET", undefined, "/api/traceability/:lotCode", 404],
+  ["POST", "/api/lots", { lot_code: "SECRET", metadata: { a: "SECRET" } }, "/api/lots", 201],
+  ["POST", "/api/lots", { lot_code: "SECRET" }, "/api/lots", 409],
+  ["POST", "/api/lots", { SECRET: 1 }, "/api/lots", 422],
+  ["POST", "/api/qc-decisions", { notes: "SECRET" }, "/api/qc-decisions", 201],
+  ["DELETE", "/api/lots", undefined, "/api/lots", 405],
+  ["OPTIONS", "/SECRET", undefined, "unknown", 204],
+  ["GET", "/SECRET/SECRET", undefined, "unknown", 404],
+];
+
+Deno.test("a request is one line: method, route, status, ms, id, and nothing that a client wrote", async () => {
+  for (const [i, [method, path, body, route, status]] of REQUESTS.entries()) {
+    const id = `one-line-${i}.`;
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const answer = await api.send(path, {
+      method,
+      headers: {
+        "x-request-id": id,
+        authorization: "Bearer SECRET",
+        "content-type": "application/json",
+        "user-agent": "SECRET",
+      },
+      ...(text !== undefined && { body: text }),
+    });
+    strictEqual(answer.headers.get("x-request-id"), id);
+    const line = await lineOf(api, id);
+    deepStrictEqual(Object.keys(line), FIELDS);
+    const { level, msg, ms } = line;
+    deepStrictEqual([level, msg, line.method, line.route, line.status], [
+      "info",
+      "request",
+      method,
+      route,
+      status,
+    ]);
+    ok(typeof ms === "number" && ms >= 0);
+    strictEqual(api.log.lines.filter((other) => other.includes(id)).length, 1);
+  }
+  for (const line of api.log.lines) ok(!/secret|@/i.test(line), line);
+});
+
+Deno.test("an account's email and name, found or not, are in no line", async () => {
+  const answer = await api.post("/api/login", { email: "admin@flowviz.com" }, {
+    "x-request-id": "login-line",
+  });
+  await lineOf(api, "login-line");
+  const { email, full_name, id } = answer.json.user;
+  for (const secret of [email, full_name, id, answer.json.token]) {
+    for (const line of api.log.lines) ok(!line.includes(secret), line);
+  }
+});
+
+Deno.test("an id that could spoil the log is not taken over; the answer has one of our own", async () => {
+  for (const id of ["", "a b", 'a"b', "a/b", "ÿ", "x".repeat(65)]) {
+    const answer = await api.get("/api/health", { "x-request-id": id });
+    const ours = answer.headers.get("x-request-id") ?? "";
+    match(ours, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    strictEqual((await lineOf(api, ours)).status, 200);
+  }
+});
+
+Deno.test("a fault's line is an error and has its cause; the address's password is nowhere", async () => {
+  await using away = await startApi({
+    databaseUrl: `postgres://lotline:hunter2@127.0.0.1:${freePort()}/plant`,
+  });
+  const answer = await away.get("/api/traceability/A-1", { "x-request-id": "fault" });
+  strictEqual(answer.status, 503);
+  const line = await lineOf(away, "fault");
+  deepStrictEqual(Object.keys(line), [...FIELDS, "error"]);
+  deepStrictEqual([line.level, line.status], ["error", 503]);
+  match(String(line.error), /ECONNREFUSED.* at /);
+  for (const each of away.log.lines) ok(!/hunter2|A-1/.test(each), each);
+});

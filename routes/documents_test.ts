@@ -1,0 +1,89 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { parse } from "yaml";
+import { apiWithoutDatabase } from "../testing/api_without_database.ts";
+
+const api = await apiWithoutDatabase();
+const contract = await Deno.readTextFile(new URL("../openapi.yaml", import.meta.url));
+
+Deno.test("the published contract is the file openapi.yaml, byte for byte", async () => {
+  const answer = await api.get("/openapi.yaml");
+  deepStrictEqual(
+    [answer.status, answer.headers.get("content-type")],
+    [200, "application/yaml; charset=utf-8"],
+  );
+  strictEqual(answer.text, contract);
+});
+
+Deno.test("the contract as JSON is the same document", async () => {
+  const answer = await api.get("/openapi.json");
+  deepStrictEqual(
+    [answer.status, answer.headers.get("content-type")],
+    [200, "application/json; charset=utf-8"],
+  );
+  deepStrictEqual(answer.json, parse(contract));
+});
+
+/** What the page makes the browser load. */
+async function listAssets(): Promise<string[]> {
+  const { text } = await api.get("/docs");
+  return [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address = ""]) => address);
+}
+
+const TYPES: Record<string, string> = {
+  css: "text/css; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+};
+
+Deno.test("the page to browse loads its styles and programs from this server, and they are there", async () => {
+  const page = await api.get("/docs");
+  strictEqual(page.headers.get("content-type"), "text/html; charset=utf-8");
+  ok(!page.text.includes("://"), "no address of another server");
+  ok(!/<script>|<script [^>]*>[^<]/.test(page.text), "the policy lets no inline program run");
+  const assets = await listAssets();
+  deepStrictEqual(assets.map((path) => path.split(".").at(-1)), ["css", "js", "js"]);
+  for (const path of assets) {
+    match(path, /^\/docs\//);
+    const asset = await api.get(path);
+    const type = TYPES[path.split(".").at(-1) ?? ""];
+    deepStrictEqual([asset.status, asset.headers.get("content-type")], [200, type], path);
+    ok(asset.text.length > 0);
+  }
+});
+
+Deno.test("the page shows this server's contract, with a program that is the browser's own", async () => {
+  const programs = (await listAssets()).filter((path) => path.endsWith(".js"));
+  const texts = await Promise.all(programs.map(async (path) => (await api.get(path)).text));
+  const [bundle = "", start = ""] = texts;
+  ok(bundle.includes("SwaggerUIBundle"));
+  match(start, /^SwaggerUIBundle\(\{ url: "\/openapi\.yaml", dom_id: "#contract"/);
+  match((await api.get("/docs")).text, /<div id="contract">/);
+});
+
+Deno.test("the policy lets the page load nothing from another server", async () => {
+  for (const path of ["/docs", "/openapi.yaml", "/openapi.json", ...await listAssets()]) {
+    const policy = (await api.get(path)).headers.get("content-security-policy") ?? "";
+    const directives = new Map(
+      policy.split("; ").map((directive) => {
+        const [name = "", ...sources] = directive.split(" ");
+        return [name, sources];
+      }),
+    );
+    deepStrictEqual(directives.get("default-src"), ["'none'"], path);
+    deepStrictEqual(directives.get("script-src"), ["'self'"], path);
+    for (const sources of directives.values()) {
+      for (const source of sources) ok(/^('none'|'self'|'unsafe-inline'|data:)$/.test(source));
+    }
+  }
+});
+
+Deno.test("nothing else of the package or of the project can be read", async () => {
+  const paths = [
+    "/docs/package.json",
+    "/docs/swagger-ui.js",
+    "/docs/%2e%2e/config.ts",
+    "/docs/..%2fconfig.ts",
+    "/main.ts",
+    "/deno.json",
+  ];
+  for (const path of paths) strictEqual((await api.get(path)).status, 404, path);
+});

@@ -1,0 +1,51 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { join } from "node:path";
+import { createKeyFile } from "../auth/keys.ts";
+import { freePort } from "../dev/free_port.ts";
+import { startApi } from "../testing/api.ts";
+import { apiWithoutDatabase } from "../testing/api_without_database.ts";
+import { PublicKeys } from "./get_signing_keys.ts";
+
+const api = await apiWithoutDatabase();
+
+Deno.test("the published keys are Ed25519 for signatures, and nothing of them is private", async () => {
+  const answer = await api.get("/.well-known/jwks.json");
+  strictEqual(answer.status, 200);
+  // Strict: a member more, such as the private "d", does not pass.
+  const { keys: [key, ...more] } = PublicKeys.parse(answer.json);
+  strictEqual(more.length, 0);
+  match(key?.x ?? "", /^[\w-]{43}$/);
+  ok(!answer.text.includes('"d"'));
+});
+
+Deno.test("the keys have an ETag, and 304 for who has them", async () => {
+  const { headers } = await api.get("/.well-known/jwks.json");
+  const etag = headers.get("etag") ?? "";
+  match(etag, /^W\//);
+  const again = await api.get("/.well-known/jwks.json", { "if-none-match": etag });
+  deepStrictEqual([again.status, again.text], [304, ""]);
+});
+
+Deno.test("of a file with several keys all are published, in its order, all without the private part", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
+  try {
+    const [old, next] = [join(folder, "old.json"), join(folder, "next.json")];
+    await Promise.all([createKeyFile(old), createKeyFile(next)]);
+    const { keys: [oldKey] } = JSON.parse(await Deno.readTextFile(old));
+    const { keys: [nextKey] } = JSON.parse(await Deno.readTextFile(next));
+    await Deno.writeTextFile(next, JSON.stringify({ keys: [nextKey, oldKey] }));
+    await using rotated = await startApi({
+      databaseUrl: `postgres://127.0.0.1:${freePort()}/none`,
+      environment: { JWT_KEYS_FILE: next },
+    });
+    const answer = await rotated.get("/.well-known/jwks.json");
+    const { keys } = PublicKeys.parse(answer.json);
+    deepStrictEqual(keys.map(({ kid, x }) => [kid, x]), [
+      [nextKey.kid, nextKey.x],
+      [oldKey.kid, oldKey.x],
+    ]);
+    for (const { d } of [nextKey, oldKey]) ok(!answer.text.includes(d));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,73 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { migrate } from "../db/migrate.ts";
+import { startApi, type TestApi } from "../testing/api.ts";
+import { apiOnSeed } from "../testing/api_on_seed.ts";
+import { eventually } from "../testing/eventually.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { ownPostgres } from "../testing/postgres_servers.ts";
+import { Liveness, Readiness } from "./probes.ts";
+import { ErrorAnswer } from "./responses.ts";
+
+const { api, databaseUrl } = await apiOnSeed();
+
+/** Waits until readiness says this of Valkey; whatever it says meanwhile, the service is ready. */
+const untilValkeyIs = (state: string, asked: TestApi) =>
+  eventually(`Valkey is ${state}`, async () => {
+    const answer = await asked.get("/readyz");
+    strictEqual(answer.status, 200);
+    return Readiness.parse(answer.json).valkey === state;
+  });
+
+Deno.test("a process that runs is live", async () => {
+  const answer = await api.get("/livez");
+  deepStrictEqual([answer.status, Liveness.parse(answer.json)], [200, { status: "live" }]);
+});
+
+Deno.test("a process that was given no Valkey is ready, and says that it has none", async () => {
+  const answer = await api.get("/readyz");
+  deepStrictEqual([answer.status, Readiness.parse(answer.json)], [200, {
+    status: "ready",
+    valkey: "off",
+  }]);
+});
+
+Deno.test("a process is ready whatever becomes of its Valkey: up, silent, killed, up again", async () => {
+  await using valkey = await ownValkey();
+  await using withValkey = await startApi({
+    databaseUrl,
+    environment: { VALKEY_URL: valkey.server.url },
+  });
+  await untilValkeyIs("up", withValkey);
+
+  valkey.server.pause();
+  const silent = await fetch(`${withValkey.url}/readyz`, { signal: AbortSignal.timeout(10_000) });
+  deepStrictEqual(await silent.json(), { status: "ready", valkey: "away" });
+  valkey.server.resume();
+  await untilValkeyIs("up", withValkey);
+
+  await valkey.server.kill();
+  await untilValkeyIs("away", withValkey);
+  strictEqual((await withValkey.get("/api/traceability/MIX-BATCH-88")).status, 200);
+
+  await valkey.server.start();
+  await untilValkeyIs("up", withValkey);
+});
+
+Deno.test("a process whose PostgreSQL is gone is live but not ready, and ready when it is back", async () => {
+  await using postgres = await ownPostgres();
+  await migrate(postgres.server.url, () => {});
+  await using onIt = await startApi({ databaseUrl: postgres.server.url });
+  strictEqual((await onIt.get("/readyz")).status, 200);
+
+  await postgres.server.stop();
+  const gone = await onIt.get("/readyz");
+  deepStrictEqual([gone.status, gone.headers.get("retry-after"), ErrorAnswer.parse(gone.json)], [
+    503,
+    "1",
+    { error: "The database is away or too slow, try again shortly" },
+  ]);
+  strictEqual((await onIt.get("/livez")).status, 200);
+
+  await postgres.server.start();
+  await eventually("ready again", async () => (await onIt.get("/readyz")).status === 200);
+});

@@ -1,0 +1,27 @@
+import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import type { Sql } from "../db/connect.ts";
+import { startApi, type TestApi } from "./api.ts";
+import { freshDatabase } from "./database.ts";
+
+/** The API on a new database that holds the seed's rows. */
+export interface ApiOnSeed {
+  readonly api: TestApi;
+  /** A way to the same database, to put rows there and to see what was stored. */
+  readonly sql: Sql;
+  readonly databaseUrl: string;
+}
+
+/**
+ * Starts the API for all tests of the file that calls this, since a process takes a while to start;
+ * it ends after the last of them.
+ */
+export async function apiOnSeed(): Promise<ApiOnSeed> {
+  const database = await freshDatabase();
+  await resetToSeed(database.sql, await loadSeed());
+  const api = await startApi({ databaseUrl: database.url });
+  Deno.test.afterAll(async () => {
+    await api[Symbol.asyncDispose]();
+    await database[Symbol.asyncDispose]();
+  });
+  return { api, sql: database.sql, databaseUrl: database.url };
+}

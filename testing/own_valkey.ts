@@ -1,0 +1,19 @@
+import { startValkey, type ValkeyServer } from "../dev/valkey.ts";
+
+/** A Valkey of a test's own, to be stopped, killed and paused. Disposing ends it. */
+export async function ownValkey(): Promise<{ server: ValkeyServer } & AsyncDisposable> {
+  const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
+  const said: string[] = [];
+  const server = await startValkey({
+    dir: `${folder}/valkey`,
+    progress: (line) => said.push(line),
+  });
+  if (server === undefined) throw new Error(`this test needs a Valkey server: ${said.join(" ")}`);
+  return {
+    server,
+    [Symbol.asyncDispose]: async () => {
+      await server.kill();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
