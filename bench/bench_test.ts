@@ -1,0 +1,127 @@
+import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
+import { type Contender, CONTENDERS } from "./contenders.ts";
+import { measure, type Run, WrongAnswersError } from "./measure.ts";
+import { ratioOf, tableOf } from "./table.ts";
+import { type Workload, WORKLOADS } from "./workloads.ts";
+import { findWrk } from "./wrk.ts";
+
+const wrk = Deno.build.os === "linux" ? await findWrk(console.log) : undefined;
+const ignore = wrk === undefined;
+
+Deno.test({
+  name: "a short run gives a table with a row for each contender and a number in each cell",
+  ignore,
+  async fn() {
+    const contenders = contendersNamed("old", "lotline");
+    const workloads = [workloadNamed("lot")];
+    const runs = await measureShortly(contenders, workloads);
+    deepStrictEqual(
+      runs.map(({ workload, contender, round }) => [workload, contender, round]),
+      [["lot", "old", 1], ["lot", "lotline", 1]],
+    );
+    for (const run of runs) {
+      ok(run.requests > 0 && run.residentMb > 0 && run.p50Ms > 0 && run.p50Ms <= run.p99Ms);
+      ok(run.serverCpuSeconds > 0 && run.databaseCpuSeconds > 0);
+      ok(run.takenByOthers >= 0 && run.takenByOthers < 1);
+    }
+
+    const [title, , head, rule, old, lotline, ...rest] = tableOf(runs, workloads, contenders)
+      .trimEnd().split("\n");
+    match(title ?? "", /^\*\*Create a lot .*\(`lot`\)$/);
+    match(head ?? "", /^\| {2}\|( [^|]+ \|){6}$/);
+    match(rule ?? "", /^\| --- \|( ---: \|){6}$/);
+    match(old ?? "", /^\| old server's [^|]+ \|( [\d,.]+ \|){6}$/);
+    match(lotline ?? "", /^\| Lotline \|( [\d,.]+ · \*\*[\d.]+×\*\* \([\d.]+–[\d.]+\) \|){6}$/);
+    deepStrictEqual(rest, []);
+  },
+});
+
+Deno.test({
+  name: "a run in which some answers are refused fails",
+  ignore,
+  async fn() {
+    const health = workloadNamed("health");
+    const workload = {
+      ...health,
+      requests: () => [{ method: "GET", path: "/api/health" }, { method: "GET", path: "/none" }],
+    } satisfies Workload;
+    const measuring = measureShortly(contendersNamed("old"), [workload]);
+    await rejects(measuring, (error) => {
+      ok(error instanceof WrongAnswersError);
+      match(error.message, /of \d+ answers [1-9]\d* had a status of 400 or more/);
+      return true;
+    });
+  },
+});
+
+Deno.test({
+  name: "a run whose answers are fine but store nothing fails",
+  ignore,
+  async fn() {
+    const workload: Workload = { ...workloadNamed("health"), stores: "lots" };
+    const measuring = measureShortly(contendersNamed("bare"), [workload]);
+    await rejects(measuring, /[1-9]\d* answers had stored nothing/);
+  },
+});
+
+Deno.test({
+  name: "a contender that answers with another success than the right one fails",
+  ignore,
+  async fn() {
+    const bare = contendersNamed("bare").map((contender) => ({ ...contender, only: ["lot"] }));
+    const measuring = measureShortly(bare, [workloadNamed("lot")]);
+    await rejects(measuring, /answered POST \/api\/lots with 200 and not with 201/);
+  },
+});
+
+Deno.test("a ratio compares the runs of the same round, and shows how far they lie apart", () => {
+  const own = [round(1, 30), round(2, 40), round(3, 100)];
+  const baseline = [round(3, 20), round(2, 20), round(1, 10)];
+  deepStrictEqual(ratioOf("requestsPerSecond", own, baseline), { median: 3, least: 2, most: 5 });
+});
+
+Deno.test("there is no ratio to nothing", () => {
+  const own = [round(1, 5)];
+  const baseline = [round(1, 0)];
+  deepStrictEqual(ratioOf("requestsPerSecond", own, baseline), undefined);
+  deepStrictEqual(ratioOf("requestsPerSecond", own, []), undefined);
+});
+
+async function measureShortly(
+  contenders: readonly Contender[],
+  workloads: readonly Workload[],
+): Promise<Run[]> {
+  const folder = await Deno.makeTempDir({ prefix: "lotline-bench-" });
+  try {
+    const short = { rounds: 1, seconds: 1, wrk: wrk ?? "", folder, say: () => {} };
+    return await measure({ contenders, workloads, ...short });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function contendersNamed(...names: string[]): Contender[] {
+  return CONTENDERS.filter(({ name }) => names.includes(name));
+}
+
+function workloadNamed(name: string): Workload {
+  const found = WORKLOADS.find((workload) => workload.name === name);
+  if (found === undefined) throw new Error(`There is no workload ${name}`);
+  return found;
+}
+
+function round(round: number, requestsPerSecond: number): Run {
+  return {
+    workload: "health",
+    contender: "old",
+    round,
+    requests: 1,
+    requestsPerSecond,
+    p50Ms: 1,
+    p99Ms: 1,
+    serverCpuSeconds: 1,
+    databaseCpuSeconds: 1,
+    residentMb: 1,
+    takenByOthers: 0,
+  };
+}

@@ -1,0 +1,133 @@
+/**
+ * `deno task bench [workload…] [--json] [--seconds N]`: Lotline beside the old server's stand-in
+ * and a bare server, on this machine, all of them started by this command.
+ *
+ * @module
+ */
+
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { claimFolder } from "../dev/folder_claim.ts";
+import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
+import { CONTENDERS } from "./contenders.ts";
+import { measure, type Run } from "./measure.ts";
+import { tableOf } from "./table.ts";
+import { type Workload, WORKLOADS } from "./workloads.ts";
+import { CONNECTIONS, findWrk } from "./wrk.ts";
+
+const ROUNDS = 3;
+const SECONDS = 5;
+// With more than this of the machine taken, the figures say much about what else it does.
+const QUIET = 0.1;
+
+// What is told meanwhile stays out of what `--json` writes.
+const say = (line: string) => console.error(`- ${line}`);
+
+try {
+  await run(readArguments(Deno.args));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  Deno.exit(1);
+}
+
+interface Arguments {
+  readonly workloads: readonly Workload[];
+  readonly seconds: number;
+  readonly json: boolean;
+}
+
+function readArguments(args: string[]): Arguments {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      seconds: { type: "string", default: String(SECONDS) },
+    },
+  });
+  const names = WORKLOADS.map(({ name }) => name);
+  const unknown = positionals.filter((name) => !names.includes(name));
+  if (unknown.length > 0) {
+    throw new Error(`There is no workload ${unknown.join(", ")}; there are ${names.join(", ")}`);
+  }
+  const seconds = Number(values.seconds);
+  if (!Number.isInteger(seconds) || seconds < 1) {
+    throw new Error("--seconds is to be a whole number from 1");
+  }
+  const workloads = positionals.length === 0
+    ? WORKLOADS
+    : WORKLOADS.filter(({ name }) => positionals.includes(name));
+  return { workloads, seconds, json: values.json };
+}
+
+async function run({ workloads, seconds, json }: Arguments): Promise<void> {
+  if (Deno.build.os !== "linux") {
+    throw new Error("The benchmark reads what processes cost from /proc: it runs on Linux only");
+  }
+  const wrk = await findWrk(say);
+  if (wrk === undefined) throw new Error("There is nothing to make load with");
+  await using folder = await takeFolder();
+  const runs = await measure({
+    contenders: CONTENDERS,
+    workloads,
+    rounds: ROUNDS,
+    seconds,
+    wrk,
+    folder: folder.path,
+    say,
+  });
+  sayWhatOthersTook(runs);
+  if (json) {
+    const setting = { at: new Date().toISOString(), ...machine(), rounds: ROUNDS, seconds };
+    console.log(JSON.stringify({ ...setting, connections: CONNECTIONS, runs }, undefined, 2));
+  } else {
+    const { cores, processor, deno } = machine();
+    console.log(`\n${cores} cores (${processor}), Deno ${deno}, ${CONNECTIONS} connections, `);
+    console.log(`median of ${ROUNDS} rounds of ${seconds} s · ratio (least–greatest)\n`);
+    console.log(tableOf(runs, workloads, CONTENDERS));
+  }
+}
+
+function sayWhatOthersTook(runs: readonly Run[]): void {
+  const shares = runs.map(({ takenByOthers }) => takenByOthers);
+  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+  const percent = (share: number) => `${Math.round(share * 100)} %`;
+  const most = percent(Math.max(...shares));
+  if (mean > QUIET) say("CAREFUL: this machine was busy otherwise, the figures are off");
+  say(`Other programs took ${percent(mean)} of the machine, ${most} in the worst run`);
+}
+
+function machine(): { cores: number; processor: string; deno: string } {
+  const all = cpus();
+  return { cores: all.length, processor: all[0]?.model ?? "unknown", deno: Deno.version.deno };
+}
+
+/**
+ * A folder on the disk that data is kept on: the system's temporary one may be in memory. It always
+ * has the same name, so that what a killed run left is cleared away.
+ *
+ * @throws Error when another benchmark is running on it
+ */
+async function takeFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const state = stateFolder();
+  makeReachableFolder(state);
+  const path = join(state, "bench");
+  const claim = await claimFolder(path);
+  await clear(path);
+  // PostgreSQL runs as another user when we are root.
+  await Deno.mkdir(path, { mode: 0o755 });
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      await clear(path);
+      claim[Symbol.dispose]();
+    },
+  };
+}
+
+async function clear(folder: string): Promise<void> {
+  await Deno.remove(folder, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}

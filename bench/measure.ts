@@ -1,0 +1,206 @@
+/**
+ * Puts every workload to every contender in turn, and takes down what it cost.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Contender, Running } from "./contenders.ts";
+import { countRows, type PlantServer, startPlant } from "./plant.ts";
+import {
+  clusterCpuSeconds,
+  cpuSeconds,
+  type MachineTime,
+  machineTime,
+  residentMb,
+} from "./process_cost.ts";
+import { type BenchRequest, requestLines, type Workload } from "./workloads.ts";
+import { runWrk } from "./wrk.ts";
+
+/** One contender under one workload for some seconds. */
+export interface Run {
+  readonly workload: string;
+  readonly contender: string;
+  /** From 1; in each round every contender had one turn. */
+  readonly round: number;
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Of the server process, for 1,000 requests. */
+  readonly serverCpuSeconds: number;
+  /** Of PostgreSQL's processes, for 1,000 requests. */
+  readonly databaseCpuSeconds: number;
+  /** Of the server process, at the end of the run. */
+  readonly residentMb: number;
+  /**
+   * The share of the machine, from 0 to 1, that was taken by neither server, database nor load
+   * generator: by other programs, or by other machines of the same host.
+   */
+  readonly takenByOthers: number;
+}
+
+export interface MeasureOptions {
+  readonly contenders: readonly Contender[];
+  readonly workloads: readonly Workload[];
+  readonly rounds: number;
+  /** How long a run takes; a whole number. */
+  readonly seconds: number;
+  /** The path of wrk. */
+  readonly wrk: string;
+  /** An existing folder for databases and logs; what is put there is left there. */
+  readonly folder: string;
+  readonly say: (line: string) => void;
+}
+
+// Long enough for the compilers of V8 to have seen what matters.
+const WARM_UP_SECONDS = 2;
+
+/** A run in which not every answer was what it had to be: its figures mean nothing. */
+export class WrongAnswersError extends Error {
+  override name = "WrongAnswersError";
+}
+
+/**
+ * Runs round after round, in each all contenders one after the other (A B C A B C …), so that
+ * whatever else happens on the machine meets all of them.
+ *
+ * @throws {WrongAnswersError} when a request was answered wrongly or not at all
+ */
+export async function measure(options: MeasureOptions): Promise<Run[]> {
+  await using stack = new AsyncDisposableStack();
+  const { folder, say } = options;
+  say("Starting PostgreSQL 17 and filling the demo plant");
+  const server = stack.use(await startPlant(folder));
+  const field: Entrant[] = [];
+  for (const contender of options.contenders) {
+    if (!options.workloads.some((workload) => takesPart(contender, workload))) continue;
+    say(`Starting: ${contender.title}`);
+    const place = {
+      databaseUrl: await server.copy(contender.name),
+      folder: join(folder, contender.name),
+    };
+    await Deno.mkdir(place.folder);
+    const running = await contender.start(place);
+    if (running === undefined) say(`Left out, since it can't run here: ${contender.title}`);
+    else field.push({ contender, running: stack.use(running), databaseUrl: place.databaseUrl });
+  }
+  const runs: Run[] = [];
+  for (const workload of options.workloads) {
+    runs.push(...await measureWorkload(workload, field, server, options));
+  }
+  return runs;
+}
+
+/** A contender that runs. */
+interface Entrant {
+  readonly contender: Contender;
+  readonly running: Running;
+  readonly databaseUrl: string;
+}
+
+async function measureWorkload(
+  workload: Workload,
+  field: readonly Entrant[],
+  server: PlantServer,
+  { rounds, seconds, wrk, folder, say }: MeasureOptions,
+): Promise<Run[]> {
+  const entrants = field.filter(({ contender }) => takesPart(contender, workload));
+  const requests = workload.requests(server.plant);
+  const requestFile = join(folder, `${workload.name}.requests`);
+  await Deno.writeTextFile(requestFile, requestLines(requests));
+  const load = (entrant: Entrant, seconds: number) =>
+    rightly(workload, entrant, () =>
+      runWrk({
+        wrk,
+        url: entrant.running.url,
+        requestFile,
+        label: crypto.randomUUID(),
+        seconds,
+      }));
+
+  for (const entrant of entrants) {
+    await probe(workload, entrant, requests);
+    await load(entrant, Math.min(WARM_UP_SECONDS, seconds));
+  }
+  const runs: Run[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const entrant of entrants) {
+      say(`${workload.name}, round ${round} of ${rounds}: ${entrant.contender.title}`);
+      await server.checkpoint();
+      const { pid } = entrant.running;
+      const costs = async () => ({
+        server: await cpuSeconds(pid),
+        database: await clusterCpuSeconds(server.pid),
+        machine: await machineTime(),
+      });
+      const before = await costs();
+      const { requests, seconds: duration, p50Ms, p99Ms } = await load(entrant, seconds);
+      const after = await costs();
+      const ofServer = after.server - before.server;
+      const ofDatabase = after.database - before.database;
+      const spent = (what: keyof MachineTime) => after.machine[what] - before.machine[what];
+      const ofOthers = spent("all") - spent("idle") - spent("own") - ofServer - ofDatabase;
+      runs.push({
+        workload: workload.name,
+        contender: entrant.contender.name,
+        round,
+        requests,
+        requestsPerSecond: requests / duration,
+        p50Ms,
+        p99Ms,
+        serverCpuSeconds: ofServer * 1_000 / requests,
+        databaseCpuSeconds: ofDatabase * 1_000 / requests,
+        residentMb: await residentMb(pid),
+        takenByOthers: Math.max(0, ofOthers / spent("all")),
+      });
+    }
+  }
+  return runs;
+}
+
+/** Sends the first request and looks at the answer closely, which wrk doesn't. */
+async function probe(
+  workload: Workload,
+  { contender, running }: Entrant,
+  [first]: readonly BenchRequest[],
+): Promise<void> {
+  if (first === undefined) throw new Error(`The workload ${workload.name} has no requests`);
+  const { method, path, body } = first;
+  const answer = await fetch(running.url + path, {
+    method,
+    ...(body && {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body).replaceAll("UNIQUE", crypto.randomUUID()),
+    }),
+  });
+  const text = await answer.text();
+  if (answer.status === workload.status && text.startsWith("{")) return;
+  throw new WrongAnswersError(
+    `${contender.title} answered ${method} ${path} with ${answer.status} and not with ` +
+      `${workload.status}: ${text.slice(0, 500)}`,
+  );
+}
+
+/** Runs a load and refuses it unless every answer was right, and stored what it had to. */
+async function rightly<T extends { requests: number; refused: number; broken: number }>(
+  { name, stores }: Workload,
+  { contender, databaseUrl }: Entrant,
+  run: () => Promise<T>,
+): Promise<T> {
+  const count = async () => stores === undefined ? 0 : await countRows(databaseUrl, stores);
+  const before = await count();
+  const load = await run();
+  const { requests, refused, broken } = load;
+  const stored = await count() - before;
+  const lost = stores === undefined ? 0 : Math.max(0, requests - stored);
+  if (requests > 0 && refused === 0 && broken === 0 && lost === 0) return load;
+  throw new WrongAnswersError(
+    `WRONG ANSWERS: ${name} of ${contender.title}: of ${requests} answers ${refused} had a status ` +
+      `of 400 or more, ${broken} requests had no answer, ${lost} answers had stored nothing`,
+  );
+}
+
+function takesPart({ only }: Contender, { name }: Workload): boolean {
+  return only === undefined || only.includes(name);
+}

@@ -1,0 +1,109 @@
+/**
+ * The database server of the benchmark, and the same demo plant in one database a contender.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { connect, type Sql } from "../db/connect.ts";
+import { migrate } from "../db/migrate.ts";
+import { fillDemoPlant } from "../dev/demo_plant.ts";
+import { startPostgres } from "../dev/postgres.ts";
+
+/** What the requests are made of: rows that every contender's database has. */
+export interface Plant {
+  readonly lotCodes: readonly string[];
+  readonly lotIds: readonly string[];
+  readonly emails: readonly string[];
+  readonly gateIds: readonly string[];
+  readonly runIds: readonly string[];
+  readonly phaseIds: readonly string[];
+  readonly userIds: readonly string[];
+}
+
+/** A PostgreSQL 17 with the settings it comes with, durability included. Disposing stops it. */
+export interface PlantServer extends AsyncDisposable {
+  readonly pid: number;
+  readonly plant: Plant;
+  /** Makes a database as a copy of the filled one; gives its address. */
+  copy(name: string): Promise<string>;
+  /** Writes to disk what is due, so that no run pays for the writes of the one before. */
+  checkpoint(): Promise<void>;
+}
+
+const TEMPLATE = "plant";
+// A checkpoint after a run that wrote much takes a while on a slow disk.
+const LONGEST_MS = 120_000;
+
+/** Starts the server and fills the database that the others are copies of. */
+export async function startPlant(folder: string): Promise<PlantServer> {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startPostgres({ major: 17, dataDir: join(folder, "postgres") }));
+  const admin = stack.adopt(open(server.url), close);
+  await admin`create database ${admin(TEMPLATE)}`;
+  const template = addressOf(server.url, TEMPLATE);
+  await migrate(template, () => {});
+  const plant = await fill(template);
+  const parts = stack.move();
+  return {
+    pid: server.pid,
+    plant,
+    async copy(name) {
+      await admin`create database ${admin(name)} template ${admin(TEMPLATE)}`;
+      return addressOf(server.url, name);
+    },
+    async checkpoint() {
+      await admin`checkpoint`;
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** Counts the rows of a table. */
+export async function countRows(databaseUrl: string, table: string): Promise<number> {
+  await using stack = new AsyncDisposableStack();
+  const sql = stack.adopt(open(databaseUrl), close);
+  const [row] = await sql<{ count: number }[]>`select count(*)::int as count from ${sql(table)}`;
+  return row?.count ?? 0;
+}
+
+/** Takes the indexes away that Lotline's migrations add: the schema as the old server had it. */
+export async function dropLinkIndexes(databaseUrl: string): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const sql = stack.adopt(open(databaseUrl), close);
+  await sql`drop index lotline_lot_genealogy_parent, lotline_lot_genealogy_child`;
+}
+
+async function fill(databaseUrl: string): Promise<Plant> {
+  await using stack = new AsyncDisposableStack();
+  const sql = stack.adopt(open(databaseUrl), close);
+  // A fixed moment: every run of the benchmark has the same rows.
+  await fillDemoPlant(sql, new Date("2026-03-01T18:00:00Z"));
+  await sql`vacuum analyze`;
+  const column = async (table: string, name: string) => {
+    const rows = await sql<{ value: string }[]>`
+      select ${sql(name)} as value from ${sql(table)} order by 1`;
+    return rows.map(({ value }) => value);
+  };
+  return {
+    lotCodes: await column("lots", "lot_code"),
+    lotIds: await column("lots", "id"),
+    emails: await column("users", "email"),
+    gateIds: await column("qc_gates", "id"),
+    runIds: await column("production_runs", "id"),
+    phaseIds: await column("phases", "id"),
+    userIds: await column("users", "id"),
+  };
+}
+
+function open(url: string): Sql {
+  return connect({ url, max: 1, statementTimeoutMs: LONGEST_MS, name: "lotline-bench" });
+}
+
+function close(sql: Sql): Promise<void> {
+  return sql.end({ timeout: 1 });
+}
+
+function addressOf(serverUrl: string, database: string): string {
+  return Object.assign(new URL(serverUrl), { pathname: `/${database}` }).href;
+}

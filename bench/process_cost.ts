@@ -1,0 +1,79 @@
+/**
+ * What a process has cost so far, as Linux counts it.
+ *
+ * @module
+ */
+
+// USER_HZ, which is 100 on every platform that Deno runs on.
+const TICKS_PER_SECOND = 100;
+
+/** Seconds that all cores together have worked for a process, its ended threads included. */
+export async function cpuSeconds(pid: number): Promise<number> {
+  return statOf(await Deno.readTextFile(`/proc/${pid}/stat`)).cpuSeconds;
+}
+
+/**
+ * The same for a PostgreSQL cluster: its postmaster, the processes that serve connections now, and
+ * those that did so earlier (drivers close connections that are idle for some seconds).
+ */
+export async function clusterCpuSeconds(postmaster: number): Promise<number> {
+  let sum = 0;
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    // A process may end while we look.
+    const text = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => undefined);
+    if (text === undefined) continue;
+    const stat = statOf(text);
+    if (Number(name) === postmaster) sum += stat.cpuSeconds + stat.endedChildrenCpuSeconds;
+    else if (stat.parent === postmaster) sum += stat.cpuSeconds;
+  }
+  return sum;
+}
+
+/** Memory of a process that is in RAM, in MB (10⁶ bytes). */
+export async function residentMb(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
+  if (kibibytes === undefined) throw new Error(`/proc/${pid}/status names no VmRSS`);
+  return Number(kibibytes) * 1024 / 1e6;
+}
+
+/** Seconds that the machine's cores had, all together, and how many of them were spent on what. */
+export interface MachineTime {
+  readonly all: number;
+  readonly idle: number;
+  /** By this process and those children of its own that have ended. */
+  readonly own: number;
+}
+
+/** The machine's time since it was started. */
+export async function machineTime(): Promise<MachineTime> {
+  // cpu user nice system idle iowait irq softirq steal guest guest_nice; guests are in user already.
+  const [first = ""] = (await Deno.readTextFile("/proc/stat")).split("\n");
+  const seconds = first.trim().split(/\s+/).slice(1, 9).map((n) => Number(n) / TICKS_PER_SECOND);
+  const self = statOf(await Deno.readTextFile("/proc/self/stat"));
+  return {
+    all: seconds.reduce((sum, n) => sum + n, 0),
+    idle: (seconds[3] ?? NaN) + (seconds[4] ?? NaN),
+    own: self.cpuSeconds + self.endedChildrenCpuSeconds,
+  };
+}
+
+interface Stat {
+  readonly parent: number;
+  readonly cpuSeconds: number;
+  readonly endedChildrenCpuSeconds: number;
+}
+
+/** Reads "pid (name) state parent …"; the name may hold anything, so behind its last bracket. */
+function statOf(text: string): Stat {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ").map(Number);
+  // proc_pid_stat(5) counts from 1, and we start at its field 3.
+  const seconds = (...numbers: number[]) =>
+    numbers.reduce((sum, number) => sum + (fields[number - 3] ?? NaN), 0) / TICKS_PER_SECOND;
+  return {
+    parent: fields[1] ?? NaN,
+    cpuSeconds: seconds(14, 15),
+    endedChildrenCpuSeconds: seconds(16, 17),
+  };
+}

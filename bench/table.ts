@@ -1,0 +1,102 @@
+/**
+ * Runs as a table that people read.
+ *
+ * @module
+ */
+
+import type { Contender } from "./contenders.ts";
+import type { Run } from "./measure.ts";
+import type { Workload } from "./workloads.ts";
+
+type Figure =
+  | "requestsPerSecond"
+  | "p50Ms"
+  | "p99Ms"
+  | "serverCpuSeconds"
+  | "databaseCpuSeconds"
+  | "residentMb";
+
+const FIGURES: readonly { figure: Figure; title: string; digits: number }[] = [
+  { figure: "requestsPerSecond", title: "requests/s", digits: 0 },
+  { figure: "p50Ms", title: "p50 ms", digits: 2 },
+  { figure: "p99Ms", title: "p99 ms", digits: 1 },
+  { figure: "serverCpuSeconds", title: "server CPU s / 1,000", digits: 3 },
+  { figure: "databaseCpuSeconds", title: "database CPU s / 1,000", digits: 3 },
+  { figure: "residentMb", title: "memory MB", digits: 0 },
+];
+
+/** A contender's figure beside the baseline's, round by round. */
+export interface Ratio {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/**
+ * How a contender's figures relate to the baseline's of the same rounds; nothing when a baseline
+ * is 0, or when there is no round with both.
+ */
+export function ratioOf(
+  figure: Figure,
+  runs: readonly Run[],
+  baseline: readonly Run[],
+): Ratio | undefined {
+  const ratios: number[] = [];
+  for (const run of runs) {
+    const other = baseline.find(({ round }) => round === run.round);
+    if (other !== undefined) ratios.push(run[figure] / other[figure]);
+  }
+  if (ratios.length === 0 || !ratios.every(Number.isFinite)) return undefined;
+  return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+}
+
+/**
+ * One Markdown table a workload: the median of each figure over the rounds, and behind it the
+ * median ratio to the first contender's with the least and the greatest one.
+ */
+export function tableOf(
+  runs: readonly Run[],
+  workloads: readonly Workload[],
+  contenders: readonly Contender[],
+): string {
+  return workloads.map((workload) => {
+    const ofWorkload = runs.filter((run) => run.workload === workload.name);
+    const baseline = ofWorkload.filter((run) => run.contender === contenders[0]?.name);
+    const lines = contenders.flatMap(({ name, title }) => {
+      const own = ofWorkload.filter((run) => run.contender === name);
+      if (own.length === 0) return [];
+      const cells = FIGURES.map((column) => cell(column, own, baseline));
+      return [[title, ...cells]];
+    });
+    const head = ["", ...FIGURES.map(({ title }) => title)];
+    const rule = head.map((_, index) => index === 0 ? "---" : "---:");
+    const table = [head, rule, ...lines].map((row) => `| ${row.join(" | ")} |`).join("\n");
+    return `**${workload.title}** (\`${workload.name}\`)\n\n${table}\n`;
+  }).join("\n");
+}
+
+function cell(
+  { figure, digits }: { figure: Figure; digits: number },
+  runs: readonly Run[],
+  baseline: readonly Run[],
+): string {
+  const value = inDigits(median(runs.map((run) => run[figure])), digits);
+  const ratio = runs === baseline || runs[0]?.contender === baseline[0]?.contender
+    ? undefined
+    : ratioOf(figure, runs, baseline);
+  if (ratio === undefined) return value;
+  const { median: middle, least, most } = ratio;
+  return `${value} · **${middle.toFixed(2)}×** (${least.toFixed(2)}–${most.toFixed(2)})`;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length / 2;
+  const upper = sorted[Math.floor(half)] ?? NaN;
+  return Number.isInteger(half) ? ((sorted[half - 1] ?? NaN) + upper) / 2 : upper;
+}
+
+function inDigits(value: number, digits: number): string {
+  const format = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return value.toLocaleString("en-GB", format);
+}

@@ -1,0 +1,122 @@
+/**
+ * wrk, the load generator: found, installed where that is easily done, and run.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+
+/** Requests that are under way at any moment. */
+export const CONNECTIONS = 32;
+
+const SCRIPT = fileURLToPath(new URL("./requests.lua", import.meta.url));
+
+/** What wrk saw in one run. */
+export interface Load {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Answers with a status of 400 or more. */
+  readonly refused: number;
+  /** Requests without an answer: no connection, a broken one, more than 10 s. */
+  readonly broken: number;
+}
+
+const Output = z.object({
+  requests: z.number(),
+  microseconds: z.number(),
+  p50: z.number(),
+  p99: z.number(),
+  refused: z.number(),
+  broken: z.number(),
+});
+
+/**
+ * The path of wrk: as it is on this machine, else installed from the distribution's packages
+ * (Debian and Ubuntu, as root).
+ *
+ * @returns nothing when it is not there and can't be installed; `say` is told what to do then
+ */
+export async function findWrk(say: (line: string) => void): Promise<string | undefined> {
+  const there = await lookForWrk();
+  if (there !== undefined) return there;
+  const advice = "To have it, install the package wrk (brew install wrk on macOS)";
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0 || !await isThere("/usr/bin/apt-get")) {
+    say(`The load generator wrk is not on this machine. ${advice}`);
+    return undefined;
+  }
+  say("Installing the load generator wrk from the distribution's packages");
+  const install = "apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends wrk";
+  const { stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", `${install} || { apt-get -qq update && ${install}; }`],
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  const installed = await lookForWrk();
+  if (installed === undefined) {
+    const reason = new TextDecoder().decode(stderr).trim().split("\n").slice(-2).join(" / ");
+    say(`Installing wrk failed (${reason}). ${advice}`);
+  }
+  return installed;
+}
+
+/** How one run of wrk goes. */
+export interface LoadOptions {
+  readonly wrk: string;
+  /** The server, such as `http://127.0.0.1:3001`. */
+  readonly url: string;
+  /** A file of `METHOD PATH BODY` lines, see `requests.lua`. */
+  readonly requestFile: string;
+  /** Makes what the run sends unlike what any other run sends. */
+  readonly label: string;
+  /** A whole number: wrk takes no other. */
+  readonly seconds: number;
+}
+
+/**
+ * Sends the requests of a file over and over on {@link CONNECTIONS} connections.
+ *
+ * @throws Error with what wrk said when it fails
+ */
+export async function runWrk(options: LoadOptions): Promise<Load> {
+  const { wrk, url, requestFile, label, seconds } = options;
+  const { stdout, stderr, success } = await new Deno.Command(wrk, {
+    // One thread: it keeps up with all the servers here, and leaves the other core to them.
+    args: ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--timeout", "10s", "-s", SCRIPT, url]
+      .concat("--", requestFile, label),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const said = new TextDecoder().decode(stdout);
+  const json = said.split("\n").find((line) => line.startsWith("{"));
+  if (!success || json === undefined) {
+    throw new Error(`wrk failed: ${new TextDecoder().decode(stderr)}${said}`.trim());
+  }
+  const { requests, microseconds, p50, p99, refused, broken } = Output.parse(JSON.parse(json));
+  return {
+    requests,
+    seconds: microseconds / 1e6,
+    p50Ms: p50 / 1e3,
+    p99Ms: p99 / 1e3,
+    refused,
+    broken,
+  };
+}
+
+async function lookForWrk(): Promise<string | undefined> {
+  const folders = [...(Deno.env.get("PATH") ?? "").split(":").filter(Boolean), "/usr/bin"];
+  for (const path of folders.map((folder) => join(folder, "wrk"))) {
+    if (await isThere(path)) return path;
+  }
+  return undefined;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}

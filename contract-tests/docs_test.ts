@@ -1,0 +1,67 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { readConfig } from "../config.ts";
+import { startApi } from "../testing/api.ts";
+import { loadSeed, resetToSeed } from "./seed.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
+
+async function pages(): Promise<string[]> {
+  const found = ["README.md", "CHANGELOG.md", "legacy/README.md"];
+  for (const folder of ["docs/", "docs/decisions/"]) {
+    for await (const { name } of Deno.readDir(new URL(folder, ROOT))) {
+      if (name.endsWith(".md")) found.push(folder + name);
+    }
+  }
+  return found;
+}
+
+Deno.test("every link between the pages leads somewhere", async () => {
+  let links = 0;
+  for (const page of await pages()) {
+    for (const [, target = ""] of (await read(page)).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      links++;
+      const address = new URL(target, new URL(page, ROOT));
+      ok(await Deno.stat(address).then(() => true, () => false), `${page} links to ${target}`);
+    }
+  }
+  ok(links > 10);
+});
+
+Deno.test("the README's five curl lines work", async () => {
+  await using api = await startApi();
+  ok(api.database);
+  await resetToSeed(api.database.sql, await loadSeed());
+  const [, block = ""] =
+    /## The five operations[^]*?```sh\n([^]*?)```/.exec(await read("README.md")) ??
+      [];
+  const lines = block.replaceAll("\\\n", " ").trim().split("\n");
+  const statuses: string[] = [];
+  for (const line of lines) {
+    const command = line.replace("http://127.0.0.1:8000", api.url) +
+      " --fail-with-body --write-out '\\n%{http_code}'";
+    const { stdout } = await new Deno.Command("sh", { args: ["-c", command] }).output();
+    statuses.push(new TextDecoder().decode(stdout).split("\n").at(-1) ?? "");
+  }
+  deepStrictEqual(statuses, ["200", "200", "200", "201", "201"]);
+});
+
+Deno.test(".env.example sets every setting of the API, each with a line that explains it", async () => {
+  const example = await read(".env.example");
+  const set = [...example.matchAll(/^(?:# .+\n)+([A-Z_]+)=(.*)$/gm)];
+  const environment = Object.fromEntries(set.map(([, name, value]) => [name, value]));
+  const config = readConfig(environment);
+  const names = Object.keys(environment).filter((name) => name !== "POSTGRES_PASSWORD");
+  deepStrictEqual(names.sort(), Object.keys(config).sort());
+  strictEqual([...example.matchAll(/^[A-Z_]+=/gm)].length, set.length, "one has no explanation");
+});
+
+Deno.test("docs/development.md has every task", async () => {
+  const { tasks } = JSON.parse(await read("deno.json"));
+  const page = await read("docs/development.md");
+  const table = page.split("\n").filter((line) => line.startsWith("| `")).join("\n");
+  for (const task of Object.keys(tasks)) {
+    ok(new RegExp(`\`${task}[\` ]`).test(table), `${task} is missing`);
+  }
+});
