@@ -53,7 +53,7 @@ function write(place: string, value: Json, lines: Set<string>, isNames = false):
       // Lists in an OpenAPI document are sets: required names, enum values, alternatives, parameters.
       const nested = new Set<string>();
       write("", item, nested);
-      lines.add(`${place}[] = ${[...nested].sort().join(" & ")}`);
+      lines.add(`${place}[]${[...nested].sort().join(" &")}`);
     }
   } else {
     const entries = Object.entries(value);

@@ -156,6 +156,9 @@ Deno.test("a link that carries nothing is 503 within the deadline, and the pool 
   await using api = await startApi({ databaseUrl: address.href });
   strictEqual((await api.post("/api/lots", { lot_code: "BEFORE" })).status, 201);
   link.swallow();
+  const asked = performance.now();
+  strictEqual((await api.get("/readyz")).status, 503);
+  ok(performance.now() - asked < 4_000, "a probe must not wait as long as a request");
   const started = performance.now();
   const lost = await Promise.all(
     Array.from({ length: 20 }, () => api.get("/api/traceability/BEFORE")),
