@@ -54,6 +54,10 @@ Deno.test(".env.example sets every setting of the API, each with a line that exp
   const config = readConfig(environment);
   const names = Object.keys(environment).filter((name) => name !== "POSTGRES_PASSWORD");
   deepStrictEqual(names.sort(), Object.keys(config).sort());
+  // What the process may read of the environment is the same list once more.
+  const { tasks } = JSON.parse(await read("deno.json"));
+  const allowed = /--allow-env=(\S+)/.exec(tasks.start.command)?.[1]?.split(",") ?? [];
+  deepStrictEqual(allowed.sort(), names);
   strictEqual([...example.matchAll(/^[A-Z_]+=/gm)].length, set.length, "one has no explanation");
 });
 

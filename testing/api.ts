@@ -95,5 +95,5 @@ export async function startApi(
 async function permissionsOfStart(): Promise<string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
   const command: string = tasks.start.command;
-  return command.split(" ").filter((word) => word.startsWith("--allow"));
+  return command.split(" ").filter((word) => word.startsWith("--"));
 }
