@@ -104,6 +104,8 @@ Deno.test("a server that an earlier run left behind is stopped", async () => {
     stdin: "null",
     stdout: "null",
     stderr: "null",
+    // The project's folder may be closed to that user.
+    cwd: "/",
     ...(user && { uid: user.uid, gid: user.gid }),
   }).spawn();
   while (!await Deno.stat(`${dir}/server.pid`).then(() => true, () => false)) {
