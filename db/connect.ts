@@ -10,9 +10,6 @@ type Types = { date: string | null };
 /** A pool of connections. */
 export type Sql = postgres.Sql<Types>;
 
-/** A transaction on one connection of a pool. */
-export type Transaction = postgres.TransactionSql<Types>;
-
 /** How the pool behaves; times in ms. */
 export interface ConnectOptions {
   readonly url: string;
