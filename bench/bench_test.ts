@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
 import { type Contender, CONTENDERS } from "./contenders.ts";
 import { measure, type Run, WrongAnswersError } from "./measure.ts";
 import { ratioOf, tableOf } from "./table.ts";
-import { type Workload, WORKLOADS } from "./workloads.ts";
+import { type Workload, workloadNamed } from "./workloads.ts";
 import { findWrk } from "./wrk.ts";
 
 const wrk = Deno.build.os === "linux" ? await findWrk(console.log) : undefined;
@@ -102,12 +102,6 @@ async function measureShortly(
 
 function contendersNamed(...names: string[]): Contender[] {
   return CONTENDERS.filter(({ name }) => names.includes(name));
-}
-
-function workloadNamed(name: string): Workload {
-  const found = WORKLOADS.find((workload) => workload.name === name);
-  if (found === undefined) throw new Error(`There is no workload ${name}`);
-  return found;
 }
 
 function round(round: number, requestsPerSecond: number): Run {

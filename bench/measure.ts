@@ -6,14 +6,9 @@
 
 import { join } from "node:path";
 import type { Contender, Running } from "./contenders.ts";
+import { withCosts } from "./costs.ts";
 import { countRows, type PlantServer, startPlant } from "./plant.ts";
-import {
-  clusterCpuSeconds,
-  cpuSeconds,
-  type MachineTime,
-  machineTime,
-  residentMb,
-} from "./process_cost.ts";
+import { residentMb } from "./process_cost.ts";
 import { type BenchRequest, requestLines, type Workload } from "./workloads.ts";
 import { runWrk } from "./wrk.ts";
 
@@ -129,18 +124,11 @@ async function measureWorkload(
       say(`${workload.name}, round ${round} of ${rounds}: ${entrant.contender.title}`);
       await server.checkpoint();
       const { pid } = entrant.running;
-      const costs = async () => ({
-        server: await cpuSeconds(pid),
-        database: await clusterCpuSeconds(server.pid),
-        machine: await machineTime(),
-      });
-      const before = await costs();
-      const { requests, seconds: duration, p50Ms, p99Ms } = await load(entrant, seconds);
-      const after = await costs();
-      const ofServer = after.server - before.server;
-      const ofDatabase = after.database - before.database;
-      const spent = (what: keyof MachineTime) => after.machine[what] - before.machine[what];
-      const ofOthers = spent("all") - spent("idle") - spent("own") - ofServer - ofDatabase;
+      const { result, costs } = await withCosts(
+        { serverPid: pid, databasePid: server.pid },
+        () => load(entrant, seconds),
+      );
+      const { requests, seconds: duration, p50Ms, p99Ms } = result;
       runs.push({
         workload: workload.name,
         contender: entrant.contender.name,
@@ -149,10 +137,10 @@ async function measureWorkload(
         requestsPerSecond: requests / duration,
         p50Ms,
         p99Ms,
-        serverCpuSeconds: ofServer * 1_000 / requests,
-        databaseCpuSeconds: ofDatabase * 1_000 / requests,
+        serverCpuSeconds: costs.server * 1_000 / requests,
+        databaseCpuSeconds: costs.database * 1_000 / requests,
         residentMb: await residentMb(pid),
-        takenByOthers: Math.max(0, ofOthers / spent("all")),
+        takenByOthers: costs.others / costs.all,
       });
     }
   }

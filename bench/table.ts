@@ -46,8 +46,18 @@ export function ratioOf(
     const other = baseline.find(({ round }) => round === run.round);
     if (other !== undefined) ratios.push(run[figure] / other[figure]);
   }
+  return spreadOf(ratios);
+}
+
+/** The middle and the ends of some rounds' ratios; nothing when one of them is to nothing. */
+export function spreadOf(ratios: readonly number[]): Ratio | undefined {
   if (ratios.length === 0 || !ratios.every(Number.isFinite)) return undefined;
   return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+}
+
+/** A ratio as tables show it: its median, and the ends of its range. */
+export function ratioText({ median: middle, least, most }: Ratio): string {
+  return `**${middle.toFixed(2)}×** (${least.toFixed(2)}–${most.toFixed(2)})`;
 }
 
 /**
@@ -69,9 +79,7 @@ export function tableOf(
       return [[title, ...cells]];
     });
     const head = ["", ...FIGURES.map(({ title }) => title)];
-    const rule = head.map((_, index) => index === 0 ? "---" : "---:");
-    const table = [head, rule, ...lines].map((row) => `| ${row.join(" | ")} |`).join("\n");
-    return `**${workload.title}** (\`${workload.name}\`)\n\n${table}\n`;
+    return `**${workload.title}** (\`${workload.name}\`)\n\n${markdownTable(head, lines)}\n`;
   }).join("\n");
 }
 
@@ -85,18 +93,28 @@ function cell(
     ? undefined
     : ratioOf(figure, runs, baseline);
   if (ratio === undefined) return value;
-  const { median: middle, least, most } = ratio;
-  return `${value} · **${middle.toFixed(2)}×** (${least.toFixed(2)}–${most.toFixed(2)})`;
+  return `${value} · ${ratioText(ratio)}`;
 }
 
-function median(values: readonly number[]): number {
+/** A Markdown table; all columns but the first are figures. */
+export function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const rule = head.map((_, index) => index === 0 ? "---" : "---:");
+  return [head, rule, ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+/** The middle value, or the mean of the two in the middle; NaN of no values. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const half = sorted.length / 2;
   const upper = sorted[Math.floor(half)] ?? NaN;
   return Number.isInteger(half) ? ((sorted[half - 1] ?? NaN) + upper) / 2 : upper;
 }
 
-function inDigits(value: number, digits: number): string {
+/** A figure with this many digits behind the point, and a comma at the thousands. */
+export function inDigits(value: number, digits: number): string {
   const format = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return value.toLocaleString("en-GB", format);
 }

@@ -102,6 +102,14 @@ export const WORKLOADS: readonly Workload[] = [
   },
 ];
 
+/** @throws Error naming all workloads when there is no such one */
+export function workloadNamed(name: string): Workload {
+  const found = WORKLOADS.find((workload) => workload.name === name);
+  if (found !== undefined) return found;
+  const names = WORKLOADS.map(({ name }) => name).join(", ");
+  throw new Error(`There is no workload ${name}; there are ${names}`);
+}
+
 /** The lines that `requests.lua` reads. */
 export function requestLines(requests: readonly BenchRequest[]): string {
   return requests.map(({ method, path, body }) => {

@@ -23,6 +23,8 @@ export interface Load {
   readonly refused: number;
   /** Requests without an answer: no connection, a broken one, more than 10 s. */
   readonly broken: number;
+  /** How many answers had which status, when that was asked for; else empty. */
+  readonly statuses: Readonly<Record<string, number>>;
 }
 
 const Output = z.object({
@@ -32,6 +34,7 @@ const Output = z.object({
   p99: z.number(),
   refused: z.number(),
   broken: z.number(),
+  statuses: z.record(z.string(), z.number()),
 });
 
 /**
@@ -76,19 +79,33 @@ export interface LoadOptions {
   readonly label: string;
   /** A whole number: wrk takes no other. */
   readonly seconds: number;
+  /** {@link CONNECTIONS} unless said. */
+  readonly connections?: number;
+  /** A header of every request, such as `authorization: Bearer …`. */
+  readonly header?: string;
+  /** How long each connection rests before its next request, on average; 0 unless said. */
+  readonly pauseMs?: number;
+  /** Whether statuses are counted, which costs wrk some time. */
+  readonly countStatuses?: boolean;
 }
 
 /**
- * Sends the requests of a file over and over on {@link CONNECTIONS} connections.
+ * Sends the requests of a file over and over, on each connection one at a time.
  *
  * @throws Error with what wrk said when it fails
  */
 export async function runWrk(options: LoadOptions): Promise<Load> {
-  const { wrk, url, requestFile, label, seconds } = options;
+  const { wrk, url, requestFile, label, seconds, header } = options;
   const { stdout, stderr, success } = await new Deno.Command(wrk, {
     // One thread: it keeps up with all the servers here, and leaves the other core to them.
-    args: ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--timeout", "10s", "-s", SCRIPT, url]
-      .concat("--", requestFile, label),
+    args: [
+      "-t1",
+      `-c${options.connections ?? CONNECTIONS}`,
+      `-d${seconds}s`,
+      ...["--timeout", "10s", "-s", SCRIPT, ...header === undefined ? [] : ["-H", header], url],
+      ...["--", requestFile, label, String(options.pauseMs ?? 0)],
+      ...options.countStatuses ? ["statuses"] : [],
+    ],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -98,15 +115,8 @@ export async function runWrk(options: LoadOptions): Promise<Load> {
   if (!success || json === undefined) {
     throw new Error(`wrk failed: ${new TextDecoder().decode(stderr)}${said}`.trim());
   }
-  const { requests, microseconds, p50, p99, refused, broken } = Output.parse(JSON.parse(json));
-  return {
-    requests,
-    seconds: microseconds / 1e6,
-    p50Ms: p50 / 1e3,
-    p99Ms: p99 / 1e3,
-    refused,
-    broken,
-  };
+  const { microseconds, p50, p99, ...counts } = Output.parse(JSON.parse(json));
+  return { ...counts, seconds: microseconds / 1e6, p50Ms: p50 / 1e3, p99Ms: p99 / 1e3 };
 }
 
 async function lookForWrk(): Promise<string | undefined> {

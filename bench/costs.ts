@@ -1,0 +1,51 @@
+/**
+ * What a stretch of work has cost the processes that are measured, and what was left of the machine.
+ *
+ * @module
+ */
+
+import { clusterCpuSeconds, cpuSeconds, type MachineTime, machineTime } from "./process_cost.ts";
+
+/** The processes that are measured. */
+export interface Measured {
+  /** The server's process. */
+  readonly serverPid: number;
+  /** PostgreSQL's postmaster. */
+  readonly databasePid: number;
+}
+
+/** Processor time, in seconds of one core. */
+export interface Costs {
+  /** What all cores together had to give. */
+  readonly all: number;
+  readonly idle: number;
+  /** Of the server, all its threads. */
+  readonly server: number;
+  /** Of all PostgreSQL processes. */
+  readonly database: number;
+  /** Of the benchmark and of the load generators that it waited for. */
+  readonly own: number;
+  /** Of other programs, or of other machines of the same host. */
+  readonly others: number;
+}
+
+/** Does some work; gives its result and what was spent from its beginning to its end. */
+export async function withCosts<T>(
+  { serverPid, databasePid }: Measured,
+  work: () => Promise<T>,
+): Promise<{ result: T; costs: Costs }> {
+  const spentSoFar = async () => ({
+    server: await cpuSeconds(serverPid),
+    database: await clusterCpuSeconds(databasePid),
+    machine: await machineTime(),
+  });
+  const before = await spentSoFar();
+  const result = await work();
+  const after = await spentSoFar();
+  const spent = (what: keyof MachineTime) => after.machine[what] - before.machine[what];
+  const [all, idle, own] = [spent("all"), spent("idle"), spent("own")];
+  const server = after.server - before.server;
+  const database = after.database - before.database;
+  const others = Math.max(0, all - idle - own - server - database);
+  return { result, costs: { all, idle, server, database, own, others } };
+}
