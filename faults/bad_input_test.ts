@@ -1,22 +1,13 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
-import net from "node:net";
 import { gzipSync } from "node:zlib";
 import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
 import { startApi } from "../testing/api.ts";
+import { bytesOf, INSIDE, rawRequest as request, sendRaw } from "../testing/raw_http.ts";
 
 /** Bytes as they go over the wire, and the statuses that are right for them. */
 type Case = [what: string, bytes: string | Uint8Array, statuses: number[]];
 
 const JSON_TYPE = "Content-Type: application/json\r\n";
-
-function request(line: string, headers = "", body: string | Uint8Array = ""): Uint8Array {
-  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
-  const length = bytes.length > 0 ? `Content-Length: ${bytes.length}\r\n` : "";
-  const head = new TextEncoder().encode(
-    `${line} HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n${headers}${length}\r\n`,
-  );
-  return new Uint8Array([...head, ...bytes]);
-}
 
 const post = (path: string, body: string | Uint8Array, headers = JSON_TYPE) =>
   request(`POST ${path}`, headers, body);
@@ -145,39 +136,8 @@ function gzipHeaders(): string {
   return `${JSON_TYPE}Content-Encoding: gzip\r\n`;
 }
 
-function bytesOf(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
 function raw(headers: string, body: string): string {
   return `POST /api/lots HTTP/1.1\r\nHost: plant\r\n${JSON_TYPE}${headers}\r\n${body}`;
-}
-
-// Words that only someone inside the service or PostgreSQL would use.
-const INSIDE =
-  /syntax error|violates|relation "|column "|SQLSTATE|PostgresError|\bat .*\.ts|node_modules/i;
-
-interface Reply {
-  readonly status: number;
-  readonly head: string;
-  readonly body: string;
-}
-
-function send(port: number, bytes: string | Uint8Array): Promise<Reply> {
-  return new Promise((resolve) => {
-    const chunks: Uint8Array[] = [];
-    const socket = net.connect(port, "127.0.0.1", () => socket.write(bytes));
-    const finish = () => {
-      const [head = "", body = ""] = new TextDecoder().decode(
-        new Uint8Array(chunks.flatMap((chunk) => [...chunk])),
-      ).split("\r\n\r\n", 2);
-      resolve({ status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1] ?? 0), head, body });
-    };
-    socket.on("data", (chunk) => chunks.push(typeof chunk === "string" ? bytesOf(chunk) : chunk));
-    // A server that refuses before it has read everything may reset the connection after its answer.
-    socket.on("error", () => {});
-    socket.on("close", finish);
-  });
 }
 
 const COUNTED = ["auth.users", "users", "lots", "lot_genealogy", "qc_decisions"];
@@ -197,7 +157,7 @@ Deno.test("bad input", async (t) => {
 
   for (const [what, bytes, statuses] of CASES) {
     await t.step(`${what} is ${statuses.join(" or ")}, and nothing is stored`, async () => {
-      const { status, head, body } = await send(port, bytes);
+      const { status, head, body } = await sendRaw(port, bytes);
       ok(statuses.includes(status), `${head}\n${body}`);
       const answer = JSON.parse(body);
       ok(typeof answer.error === "string" && answer.error.length > 0, body);
@@ -210,7 +170,7 @@ Deno.test("bad input", async (t) => {
 
   for (const [what, bytes, statuses] of PROTOCOL_CASES) {
     await t.step(`${what} is refused by the HTTP layer`, async () => {
-      const { status, head } = await send(port, bytes);
+      const { status, head } = await sendRaw(port, bytes);
       // It may close the connection before its answer has been read.
       ok([...statuses, 0].includes(status), head);
       deepStrictEqual([...await counts()], before);
@@ -218,13 +178,13 @@ Deno.test("bad input", async (t) => {
   }
 
   await t.step("no Host is 400", async () => {
-    const { status } = await send(port, "GET /api/health HTTP/1.1\r\nConnection: close\r\n\r\n");
+    const { status } = await sendRaw(port, "GET /api/health HTTP/1.1\r\nConnection: close\r\n\r\n");
     deepStrictEqual(status, 400);
   });
 
   await t.step("the body of a request that was refused is not taken for the next one", async () => {
     const smuggled = "GET /livez HTTP/1.1\r\nHost: plant\r\n\r\n";
-    const { body, head } = await send(
+    const { body, head } = await sendRaw(
       port,
       post("/api/lots", smuggled, "Content-Type: text/x\r\n"),
     );

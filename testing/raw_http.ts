@@ -1,0 +1,53 @@
+import net from "node:net";
+
+/** What came back over a socket. */
+export interface RawReply {
+  /** 0 when the connection ended without an answer. */
+  readonly status: number;
+  readonly head: string;
+  readonly body: string;
+}
+
+/** Words that only someone inside the service or PostgreSQL would use: no answer may hold them. */
+export const INSIDE =
+  /syntax error|violates|relation "|column "|SQLSTATE|PostgresError|\bat .*\.ts|node_modules/i;
+
+/** Text as UTF-8. */
+export function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/**
+ * A request as it goes over the wire, with no more than is written here: HTTP clients tidy up what a
+ * test wants to send untidily.
+ */
+export function rawRequest(
+  line: string,
+  headers = "",
+  body: string | Uint8Array = "",
+): Uint8Array {
+  const bytes = typeof body === "string" ? bytesOf(body) : body;
+  const length = bytes.length > 0 ? `Content-Length: ${bytes.length}\r\n` : "";
+  const head = bytesOf(
+    `${line} HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n${headers}${length}\r\n`,
+  );
+  return new Uint8Array([...head, ...bytes]);
+}
+
+/** Sends bytes to a port of this machine and reads until the connection ends. */
+export function sendRaw(port: number, bytes: string | Uint8Array): Promise<RawReply> {
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = [];
+    const socket = net.connect(port, "127.0.0.1", () => socket.write(bytes));
+    const finish = () => {
+      const [head = "", body = ""] = new TextDecoder().decode(
+        new Uint8Array(chunks.flatMap((chunk) => [...chunk])),
+      ).split("\r\n\r\n", 2);
+      resolve({ status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1] ?? 0), head, body });
+    };
+    socket.on("data", (chunk) => chunks.push(typeof chunk === "string" ? bytesOf(chunk) : chunk));
+    // A server that refuses before it has read everything may reset the connection after its answer.
+    socket.on("error", () => {});
+    socket.on("close", finish);
+  });
+}
