@@ -12,6 +12,9 @@ const wholeNumber = (least: number, most: number) =>
 const urlOf = (...protocols: string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol));
 
+/** The longest that a login token can be made to live, in minutes: a shift. */
+export const LONGEST_TOKEN_MINUTES = 720;
+
 const databaseUrl = urlOf("postgres:", "postgresql:");
 
 const WHAT_IS_EXPECTED: Record<string, string> = {

@@ -1,5 +1,6 @@
 import { createApi } from "./app.ts";
-import { KeyFileError, loadSigningKeys } from "./auth/keys.ts";
+import { KeyFileError } from "./auth/key_file.ts";
+import { loadSigningKeys } from "./auth/keys.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { connect } from "./db/connect.ts";

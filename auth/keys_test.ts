@@ -7,7 +7,8 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { join } from "node:path";
-import { createKeyFile, KeyFileError, loadSigningKeys } from "./keys.ts";
+import { KeyFileError } from "./key_file.ts";
+import { createKeyFile, loadSigningKeys, pruneKeys, rotateKeys } from "./keys.ts";
 
 const PROJECT = new URL("..", import.meta.url);
 
@@ -130,6 +131,133 @@ Deno.test("a file that holds no such keys is refused, and nothing of it is shown
   }
 });
 
+async function kidsIn(path: string): Promise<string[]> {
+  const { keys } = JSON.parse(await Deno.readTextFile(path));
+  return keys.map(({ kid }: { kid: string }) => kid);
+}
+
+Deno.test("rotate puts a new key in front, and all of before go on verifying", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await createKeyFile(path);
+  const [first] = await kidsIn(path);
+  strictEqual(await rotateKeys(path), 2);
+  const [second, ...others] = await kidsIn(path);
+  deepStrictEqual(others, [first]);
+  strictEqual(await rotateKeys(path), 3);
+  const [third, ...rest] = await kidsIn(path);
+  deepStrictEqual(rest, [second, first]);
+  const { kid, published } = await loadSigningKeys(path);
+  strictEqual(kid, third);
+  deepStrictEqual(published.keys.map(({ kid }) => kid), [third, second, first]);
+  for (const key of published.keys) {
+    deepStrictEqual(Object.keys(key).sort(), ["alg", "crv", "kid", "kty", "use", "x"]);
+  }
+});
+
+Deno.test(
+  "a rotated file keeps its mode and its owner, and nothing is left beside it",
+  posix,
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "keys.json");
+    await createKeyFile(path);
+    if (Deno.uid() === 0) await Deno.chown(path, 65_534, 65_534);
+    await Deno.chmod(path, 0o400);
+    const { uid, gid } = await Deno.stat(path);
+    // What a change that was killed has left.
+    await Deno.writeTextFile(`${path}.new`, "half");
+    await rotateKeys(path);
+    strictEqual(await modeOf(path), "400");
+    const after = await Deno.stat(path);
+    deepStrictEqual([after.uid, after.gid], [uid, gid]);
+    deepStrictEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["keys.json"]);
+  },
+);
+
+Deno.test("a key whose signing was put off verifies at once, and signs from then on", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await createKeyFile(path);
+  const start = Date.now();
+  const minutes = (n: number) => start + n * 60_000;
+  await rotateKeys(path, new Date(minutes(15)));
+  const [later, sooner] = await kidsIn(path);
+  const at = async (now: number) => await loadSigningKeys(path, now);
+  deepStrictEqual((await at(start)).published.keys.map(({ kid }) => kid), [later, sooner]);
+  deepStrictEqual([(await at(minutes(14.9))).kid, (await at(start)).until], [sooner, minutes(15)]);
+  deepStrictEqual([(await at(minutes(15))).kid, (await at(minutes(15))).until], [later, undefined]);
+  // It counts as replaced from then on, not from today.
+  const prune = (hours: number) =>
+    pruneKeys(path, { evenNeeded: false, now: new Date(minutes(15) + hours * 3_600_000) });
+  deepStrictEqual(await prune(12.9), { dropped: 0, left: 2 });
+  deepStrictEqual(await prune(13), { dropped: 1, left: 1 });
+});
+
+Deno.test("of rotations at once none is lost", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await createKeyFile(path);
+  await Promise.all(Array.from({ length: 8 }, () => rotateKeys(path)));
+  strictEqual(new Set(await kidsIn(path)).size, 9);
+});
+
+Deno.test("prune drops a key 13 hours after another took its place, not before", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await createKeyFile(path);
+  const [oldest] = await kidsIn(path);
+  const start = Date.now();
+  const hours = (n: number) => new Date(start + n * 3_600_000);
+  await rotateKeys(path, hours(0));
+  await rotateKeys(path, hours(5));
+  const prune = (now: Date) => pruneKeys(path, { evenNeeded: false, now });
+  deepStrictEqual(await prune(hours(12.9)), { dropped: 0, left: 3 });
+  deepStrictEqual(await prune(hours(13)), { dropped: 1, left: 2 });
+  strictEqual((await kidsIn(path)).includes(oldest ?? ""), false);
+  deepStrictEqual(await prune(hours(18)), { dropped: 1, left: 1 });
+  // The key that signs stays, however old it is.
+  deepStrictEqual(await prune(hours(10_000)), { dropped: 0, left: 1 });
+});
+
+Deno.test("the time of a key that was put into the file by hand begins with the first prune", async () => {
+  await using folder = await temporaryFolder();
+  const [path, other] = [join(folder.path, "keys.json"), join(folder.path, "other.json")];
+  for (const file of [path, other]) await createKeyFile(file);
+  const keys = [path, other].flatMap((file) => JSON.parse(Deno.readTextFileSync(file)).keys);
+  await Deno.writeTextFile(path, JSON.stringify({ keys }));
+  const hours = (n: number) => new Date(Date.now() + n * 3_600_000);
+  const prune = (now: Date) => pruneKeys(path, { evenNeeded: false, now });
+  deepStrictEqual(await prune(hours(0)), { dropped: 0, left: 2 });
+  deepStrictEqual(await prune(hours(12)), { dropped: 0, left: 2 });
+  deepStrictEqual(await prune(hours(14)), { dropped: 1, left: 1 });
+});
+
+Deno.test("prune --now leaves the signing key alone", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await createKeyFile(path);
+  for (let i = 0; i < 3; i++) await rotateKeys(path);
+  const [signing] = await kidsIn(path);
+  deepStrictEqual(await pruneKeys(path, { evenNeeded: true }), { dropped: 3, left: 1 });
+  deepStrictEqual(await kidsIn(path), [signing]);
+});
+
+Deno.test("a file that can't be used isn't changed by rotate and prune", posix, async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await rejects(rotateKeys(path), KeyFileError);
+  await Deno.writeTextFile(path, "{}", { mode: 0o600 });
+  await rejects(rotateKeys(path), KeyFileError);
+  await rejects(pruneKeys(path, { evenNeeded: true }), KeyFileError);
+  strictEqual(await Deno.readTextFile(path), "{}");
+  await Deno.remove(path);
+  await createKeyFile(path);
+  await Deno.chmod(path, 0o644);
+  await rejects(rotateKeys(path), /can be read by others/);
+  strictEqual((await kidsIn(path)).length, 1);
+});
+
 /** Runs `deno task keys` with these words. */
 async function keysTask(words: string[], keyFile: string) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -158,6 +286,29 @@ Deno.test("deno task keys create makes a file, its folder too, and never a secon
   strictEqual(await Deno.readTextFile(path), made);
 });
 
+Deno.test("deno task keys rotate and prune say what they did", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await createKeyFile(path);
+  const said = async (...words: string[]) => await keysTask(words, path);
+  deepStrictEqual(await said("rotate"), {
+    code: 0,
+    said: "a new key signs from now on; 2 keys verify",
+  });
+  deepStrictEqual(await said("rotate", "--in", "15"), {
+    code: 0,
+    said: "a new key signs from 15 minutes from now on; 3 keys verify",
+  });
+  deepStrictEqual(await said("prune"), { code: 0, said: "dropped 0 keys, 3 left" });
+  // The one that signs, and the one that is to.
+  deepStrictEqual(await said("prune", "--now"), { code: 0, said: "dropped 1 keys, 2 left" });
+  await Deno.chmod(path, 0o644);
+  deepStrictEqual(await said("rotate"), {
+    code: 1,
+    said: `${path} can be read by others: chmod 600 ${path}`,
+  });
+});
+
 Deno.test("deno task keys create --if-missing makes a file that isn't there", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
@@ -168,10 +319,12 @@ Deno.test("deno task keys create --if-missing makes a file that isn't there", as
 Deno.test("deno task keys says how it is used, and does nothing on any other word", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
-  for (const words of [[], ["rotate"], ["create", "--force"]]) {
+  const unknown = [[], ["list"], ["create", "--force"], ["rotate", "--now"], ["prune", "all"]];
+  const odd = [["rotate", "--in"], ["rotate", "--in", "soon"], ["prune", "--now", "5"]];
+  for (const words of [...unknown, ...odd, ["constructor"], ["rotate", "--in", "5", "6"]]) {
     const { code, said } = await keysTask(words, path);
     strictEqual(code, 2);
-    match(said, /^usage: JWT_KEYS_FILE=path deno task keys create \[--if-missing\]$/);
+    match(said, /^usage: JWT_KEYS_FILE=path deno task keys <command>$/m);
   }
   const { code, said } = await keysTask(["create"], "");
   strictEqual(code, 2);

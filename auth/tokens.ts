@@ -1,5 +1,6 @@
 import { SignJWT } from "jose";
-import { ALGORITHM, type SigningKeys } from "./keys.ts";
+import { ALGORITHM } from "./key_file.ts";
+import type { SigningKeys } from "./keys.ts";
 
 /** Who a token is from and for: Lotline is both. */
 export const ISSUER = "lotline";

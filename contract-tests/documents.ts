@@ -1,7 +1,7 @@
 import { generateKeyPair } from "jose";
 import { parse } from "yaml";
 import { createRoutes } from "../app.ts";
-import { ALGORITHM } from "../auth/keys.ts";
+import { ALGORITHM } from "../auth/key_file.ts";
 import { connect } from "../db/connect.ts";
 import type { Json } from "./normal_form.ts";
 

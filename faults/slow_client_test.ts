@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import net from "node:net";
 import { generateKeyPair } from "jose";
 import { createApi } from "../app.ts";
-import { ALGORITHM } from "../auth/keys.ts";
+import { ALGORITHM } from "../auth/key_file.ts";
 import { freshDatabase } from "../testing/database.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 300, inFlight: 3 };

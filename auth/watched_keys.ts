@@ -1,0 +1,64 @@
+import { describeError, type Log } from "../log.ts";
+import { loadSigningKeys, type SigningKeys } from "./keys.ts";
+
+/** The signing keys, as the key file has them now. */
+export interface WatchedKeys extends Disposable {
+  current(): SigningKeys;
+  /** Looks at the file now; what it says is {@link WatchedKeys.current} when this resolves. */
+  refresh(): Promise<void>;
+}
+
+/** How often the file is looked at, in ms. */
+const LOOK_EVERY_MS = 1_000;
+
+/**
+ * Loads the key file and follows it: `deno task keys rotate` needs no restart. A file that can't be
+ * used later (others can read it, it is broken or gone) leaves the keys of before in use, and says
+ * so in the log.
+ *
+ * @throws {KeyFileError} when the file can't be used now
+ */
+export async function watchSigningKeys(path: string, log: Log): Promise<WatchedKeys> {
+  let seen = await versionOf(path);
+  let keys = await loadSigningKeys(path);
+
+  const look = async () => {
+    const version = await versionOf(path);
+    if (version === seen && Date.now() < (keys.until ?? Infinity)) return;
+    seen = version;
+    try {
+      keys = await loadSigningKeys(path);
+      log("info", "signing keys loaded", { kid: keys.kid, keys: keys.published.keys.length });
+    } catch (error) {
+      log("error", "the key file can't be used, the keys of before stay", {
+        error: describeError(error),
+      });
+    }
+  };
+
+  // Whoever asks gets a look that began after they asked; a flood of unknown keys is one at a time.
+  let looking: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const start = () => looking = look().finally(() => looking = undefined);
+  const refresh = (): Promise<void> => {
+    if (looking === undefined) return start();
+    return next ??= looking.then(() => {
+      next = undefined;
+      return start();
+    });
+  };
+
+  const timer = setInterval(refresh, LOOK_EVERY_MS);
+  Deno.unrefTimer(timer);
+  return { current: () => keys, refresh, [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+/** Another text whenever the file is another one, or may be. */
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { ino, size, mode, mtime } = await Deno.stat(path);
+    return [ino, size, mode, mtime?.getTime()].join(" ");
+  } catch {
+    return "gone";
+  }
+}

@@ -1,0 +1,106 @@
+import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { join } from "node:path";
+import type { Log } from "../log.ts";
+import { eventually } from "../testing/eventually.ts";
+import { KeyFileError } from "./key_file.ts";
+import { createKeyFile, rotateKeys } from "./keys.ts";
+import { watchSigningKeys } from "./watched_keys.ts";
+
+const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
+Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
+
+async function newKeyFile(): Promise<string> {
+  const path = join(folder, `${crypto.randomUUID()}.json`);
+  await createKeyFile(path);
+  return path;
+}
+
+function keptLog() {
+  const lines: string[] = [];
+  const log: Log = (level, message, fields) => {
+    lines.push(`${level}: ${message}${fields?.error ? `: ${fields.error}` : ""}`);
+  };
+  return { log, lines };
+}
+
+Deno.test("a rotated key is in use by itself soon, and said", async () => {
+  const path = await newKeyFile();
+  const { log, lines } = keptLog();
+  using keys = await watchSigningKeys(path, log);
+  const before = keys.current();
+  await rotateKeys(path);
+  await eventually("the new key is loaded", () => Promise.resolve(keys.current() !== before));
+  notStrictEqual(keys.current().kid, before.kid);
+  deepStrictEqual(keys.current().published.keys.map(({ kid }) => kid), [
+    keys.current().kid,
+    before.kid,
+  ]);
+  deepStrictEqual(lines, ["info: signing keys loaded"]);
+});
+
+Deno.test("a key whose signing was put off is in use when its time comes", async () => {
+  const path = await newKeyFile();
+  using keys = await watchSigningKeys(path, keptLog().log);
+  const before = keys.current().kid;
+  await rotateKeys(path, new Date(Date.now() + 2_500));
+  await keys.refresh();
+  strictEqual(keys.current().kid, before);
+  strictEqual(keys.current().published.keys.length, 2);
+  await eventually("it signs", () => Promise.resolve(keys.current().kid !== before));
+  strictEqual(keys.current().until, undefined);
+});
+
+Deno.test("a look that is asked for sees what was there when it was asked for", async () => {
+  const path = await newKeyFile();
+  using keys = await watchSigningKeys(path, keptLog().log);
+  for (let round = 0; round < 5; round++) {
+    const before = keys.current();
+    // A look that is under way already may have passed the file before it changed.
+    const early = [keys.refresh(), keys.refresh()];
+    await rotateKeys(path);
+    await keys.refresh();
+    notStrictEqual(keys.current().kid, before.kid);
+    await Promise.all(early);
+  }
+});
+
+Deno.test("a file that didn't change isn't read again", async () => {
+  const path = await newKeyFile();
+  using keys = await watchSigningKeys(path, keptLog().log);
+  const before = keys.current();
+  await Promise.all([keys.refresh(), keys.refresh(), keys.refresh()]);
+  strictEqual(keys.current(), before);
+});
+
+Deno.test("a file that can't be used leaves the keys of before, says so once, and may be mended", async () => {
+  const path = await newKeyFile();
+  const { log, lines } = keptLog();
+  using keys = await watchSigningKeys(path, log);
+  const before = keys.current();
+  const good = await Deno.readTextFile(path);
+  const faults: [reason: RegExp, plant: () => Promise<void>][] = [
+    [/can be read by others/, () => Deno.chmod(path, 0o644)],
+    [/is not a key file/, async () => {
+      await Deno.chmod(path, 0o600);
+      await Deno.writeTextFile(path, "{}");
+    }],
+    [/can't be read/, () => Deno.remove(path)],
+  ];
+  for (const [reason, plant] of faults) {
+    lines.length = 0;
+    await plant();
+    await keys.refresh();
+    await keys.refresh();
+    strictEqual(keys.current(), before);
+    strictEqual(lines.length, 1);
+    match(lines[0] ?? "", reason);
+  }
+  await Deno.writeTextFile(path, good, { mode: 0o600 });
+  await keys.refresh();
+  strictEqual(keys.current().kid, before.kid);
+  notStrictEqual(keys.current(), before);
+});
+
+Deno.test("a start without a key file that can be used is refused", async () => {
+  await rejects(watchSigningKeys(join(folder, "none.json"), keptLog().log), KeyFileError);
+});
