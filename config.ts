@@ -43,6 +43,7 @@ const ApiSettings = z.object({
 
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
+const UserSettings = ApiSettings.pick({ DATABASE_URL: true, VALKEY_URL: true });
 
 /** A start that the settings forbid; the message names every setting that is missing or broken. */
 export class ConfigError extends Error {
@@ -73,6 +74,14 @@ export function readMigrateConfig(
  */
 export function readKeysConfig(environment: Environment): Readonly<z.output<typeof KeysSettings>> {
   return parse(KeysSettings, environment);
+}
+
+/**
+ * The settings of `deno task user`.
+ * @throws {ConfigError} naming every setting that is missing or broken
+ */
+export function readUserConfig(environment: Environment): Readonly<z.output<typeof UserSettings>> {
+  return parse(UserSettings, environment);
 }
 
 function parse<S extends z.ZodObject>(schema: S, environment: Environment): Readonly<z.output<S>> {

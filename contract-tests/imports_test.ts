@@ -9,7 +9,7 @@ const MAY_USE: Record<string, string[]> = {
   "app.ts": ["routes", "http", "auth", "cache", "db"],
   routes: ["routes", "http", "auth", "cache", "db"],
   http: ["http"],
-  auth: ["auth", "db"],
+  auth: ["auth", "cache", "db"],
   cache: ["cache", "db"],
   db: ["db"],
   contract: ["contract"],
@@ -98,6 +98,7 @@ Deno.test("settings are read in one place", async () => {
   // The programs hand the environment to config.ts; the stand-in is not part of the service.
   deepStrictEqual(readers.sort(), [
     "auth/keys_main.ts",
+    "auth/user_main.ts",
     "config.ts",
     "db/migrate_main.ts",
     "legacy/main.ts",

@@ -13,7 +13,7 @@ Deno.test("deno task migrate prints a line for each step, and nothing the second
   const first = await runTask({ DATABASE_URL: database.url });
   match(
     first.stdout,
-    /^0001_old_schema: done in \d+ ms\n0002_\w+: done in \d+ ms\n0003_\w+: done in \d+ ms\n$/,
+    /^0001_old_schema: done in \d+ ms\n(000[2-4]_\w+: done in \d+ ms\n){3}$/,
   );
   deepStrictEqual([first.code, first.stderr], [0, ""]);
   const second = await runTask({ DATABASE_URL: database.url });
@@ -26,7 +26,12 @@ Deno.test("two processes at once both succeed and do each step once", async () =
   const [one, two] = await Promise.all(runs);
   ok(one && two);
   deepStrictEqual([one.code, one.stderr, two.code, two.stderr], [0, "", 0, ""]);
-  deepStrictEqual((one.stdout + two.stdout).match(/^\d+/gm), ["0001", "0002", "0003"]);
+  deepStrictEqual((one.stdout + two.stdout).match(/^\d+/gm), [
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+  ]);
 });
 
 Deno.test("a run that was killed in the middle of an index build is healed by the next", async () => {
@@ -55,7 +60,7 @@ Deno.test("a run that was killed in the middle of an index build is healed by th
   await writer.commit();
   const { code, stdout, stderr } = await healing;
   deepStrictEqual([code, stderr], [0, ""]);
-  match(stdout, /^0002_\w+: done in \d+ ms\n0003_\w+: done in \d+ ms\n$/);
+  match(stdout, /^(000[2-4]_\w+: done in \d+ ms\n){3}$/);
   deepStrictEqual(await invalidIndexes(sql), []);
   const built = await sql`select indexname from pg_indexes where indexname like 'lotline%'`;
   strictEqual(built.length, 2);

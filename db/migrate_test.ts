@@ -9,7 +9,12 @@ import { migrate, MigrationError } from "./migrate.ts";
 
 const silent = () => {};
 
-const STEPS = ["0001_old_schema", "0002_index_link_parents", "0003_index_link_children"];
+const STEPS = [
+  "0001_old_schema",
+  "0002_index_link_parents",
+  "0003_index_link_children",
+  "0004_accounts_and_tokens",
+];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";
 

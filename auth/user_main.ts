@@ -1,0 +1,211 @@
+/**
+ * `deno task user`: accounts, for an operator at a terminal. Passwords are typed unseen or come in on
+ * standard input, never as arguments: those are in the shell's history and in the list of processes.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { connectValkey, type Valkey } from "../cache/valkey.ts";
+import { ConfigError, readUserConfig } from "../config.ts";
+import * as accounts from "../db/accounts.ts";
+import { connect, type Sql } from "../db/connect.ts";
+import { ROLES } from "./access.ts";
+import { auditAccounts } from "./account_audit.ts";
+import { accountTable } from "./account_table.ts";
+import { askPassword, PasswordError } from "./password_prompt.ts";
+import { hashPassword } from "./password_work.ts";
+import { announce } from "./revocation_news.ts";
+
+const USAGE = `usage: DATABASE_URL=… [VALKEY_URL=…] deno task user <command>
+  list                                 all accounts
+  audit                                accounts that AUTH_MODE=required would lock out or mix up
+  add EMAIL [--name NAME] --role ROLE  makes an account
+  password ACCOUNT                     gives it a new password
+  role ACCOUNT ROLE                    gives it a role
+  disable ACCOUNT                      it can't log in, and its tokens end
+  enable ACCOUNT                       it can log in again
+ACCOUNT is an email or an id; ROLE is one of ${ROLES.join(" ")}.
+A password is asked for, or read as one line from standard input when that is no terminal.`;
+
+/** The command can't be done as it was asked for; the message says why. */
+class RefusedError extends Error {
+  override name = "RefusedError";
+}
+
+interface Deps {
+  readonly sql: Sql;
+  /** Tells the running processes that an account's tokens have ended. */
+  tell(userId: string, disabled: boolean, tokensFrom: accounts.TokensFrom): Promise<void>;
+}
+
+interface Words {
+  /** Email or id; the email of a new account. */
+  readonly account: string;
+  readonly role: string;
+  readonly name: string | undefined;
+}
+
+interface Command {
+  /** How many words it takes besides its own. */
+  readonly words: number;
+  /** Gives the exit code when that isn't 0. */
+  run(deps: Deps, words: Words): Promise<number | void>;
+}
+
+const COMMANDS: Record<string, Command> = {
+  list: {
+    words: 0,
+    async run({ sql }) {
+      console.log(accountTable(await accounts.listAccounts(sql)));
+    },
+  },
+  audit: {
+    words: 0,
+    async run({ sql }) {
+      const findings = auditAccounts(await accounts.listAccounts(sql));
+      if (findings.length === 0) {
+        console.log("Every account has a password and a role of its own.");
+        return 0;
+      }
+      for (const { email, id, what } of findings) console.log(`${email}  ${id}  ${what}`);
+      return 1;
+    },
+  },
+  add: {
+    words: 1,
+    async run({ sql }, { account: email, role, name }) {
+      mustBeEmail(email);
+      mustBeRole(role);
+      const [there] = await accounts.listAccountsNamed(sql, email);
+      if (there !== undefined) throw new RefusedError(`There is an account ${email} already`);
+      const id = await accounts.insertAccount(sql, {
+        id: crypto.randomUUID(),
+        email,
+        fullName: name ?? null,
+        role,
+        encryptedPassword: await newHash(email),
+      });
+      console.log(`made ${email} (${id}), ${role}`);
+    },
+  },
+  password: {
+    words: 1,
+    async run({ sql, tell }, { account: named }) {
+      const { id, email, disabled } = await theAccount(sql, named);
+      const hash = await newHash(email);
+      await tell(id, disabled, await accounts.setPasswordHash(sql, id, hash));
+      console.log(`${email} has a new password; its tokens end`);
+    },
+  },
+  role: {
+    words: 2,
+    async run({ sql, tell }, { account: named, role }) {
+      mustBeRole(role);
+      const { id, email, disabled } = await theAccount(sql, named);
+      await tell(id, disabled, await accounts.setRole(sql, id, role));
+      console.log(`${email} is ${role}; its tokens end`);
+    },
+  },
+  disable: {
+    words: 1,
+    async run({ sql, tell }, { account: named }) {
+      const { id, email } = await theAccount(sql, named);
+      await tell(id, true, await accounts.disableAccount(sql, id));
+      console.log(`${email} is disabled; its tokens end`);
+    },
+  },
+  enable: {
+    words: 1,
+    async run({ sql, tell }, { account: named }) {
+      const { id, email } = await theAccount(sql, named);
+      await tell(id, false, await accounts.enableAccount(sql, id));
+      console.log(`${email} can log in again`);
+    },
+  },
+};
+
+try {
+  Deno.exit(await run(Deno.args));
+} catch (error) {
+  const isSaid = error instanceof ConfigError || error instanceof RefusedError ||
+    error instanceof PasswordError;
+  console.error(isSaid ? error.message : `Not done: ${sentenceOf(error)}`);
+  Deno.exit(error instanceof ConfigError ? 2 : 1);
+}
+
+async function run(args: string[]): Promise<number> {
+  const asked = readWords(args);
+  if (asked === undefined) {
+    console.error(USAGE);
+    return 2;
+  }
+  const { DATABASE_URL, VALKEY_URL } = readUserConfig(Deno.env.toObject());
+  const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-user" });
+  const valkey = VALKEY_URL === undefined ? undefined : connectValkey(VALKEY_URL, () => {});
+  try {
+    const tell: Deps["tell"] = async (userId, disabled, tokensFrom) => {
+      await untilReady(valkey);
+      await announce(valkey, { kind: "account", userId, disabled, tokensFrom });
+    };
+    return await asked.command.run({ sql, tell }, asked.words) ?? 0;
+  } finally {
+    valkey?.close();
+    await sql.end({ timeout: 1 });
+  }
+}
+
+function readWords(args: string[]): { command: Command; words: Words } | undefined {
+  try {
+    const { values, positionals: [name = "", ...words] } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { name: { type: "string" }, role: { type: "string" } },
+    });
+    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+    if (command === undefined || words.length !== command.words) return undefined;
+    if (name !== "add" && Object.keys(values).length > 0) return undefined;
+    const [account = "", role = values.role ?? ""] = words;
+    return { command, words: { account, role, name: values.name } };
+  } catch {
+    return undefined;
+  }
+}
+
+async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
+  const [account, ...others] = await accounts.listAccountsNamed(sql, named);
+  if (account === undefined) throw new RefusedError(`There is no account ${named}`);
+  if (others.length === 0) return account;
+  const ids = [account, ...others].map(({ id }) => id);
+  throw new RefusedError(
+    `There are several accounts ${named}: name one by its id, ${ids.join(" ")}`,
+  );
+}
+
+function mustBeRole(text: string): void {
+  if (ROLES.some((role) => role === text)) return;
+  throw new RefusedError(`A role is one of ${ROLES.join(" ")}`);
+}
+
+function mustBeEmail(text: string): void {
+  if (/^[^\s@\0]+@[^\s@\0]+$/.test(text)) return;
+  throw new RefusedError(`${JSON.stringify(text)} is no email`);
+}
+
+async function newHash(email: string): Promise<string> {
+  return await hashPassword(await askPassword(email));
+}
+
+/** The news are an extra: without Valkey the processes read the change from PostgreSQL in 3 s. */
+async function untilReady(valkey: Valkey | undefined): Promise<void> {
+  for (let tries = 0; valkey && tries < 20 && !await valkey.answers(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // undefined_table, invalid_schema_name
+  const isUnmigrated = "code" in error && (error.code === "42P01" || error.code === "3F000");
+  return isUnmigrated ? "the database lacks a table: run deno task migrate first" : error.message;
+}

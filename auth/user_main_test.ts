@@ -1,0 +1,294 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../testing/database.ts";
+import { answerTo, costOf, hashPassword } from "./password_work.ts";
+
+const PROJECT = new URL("..", import.meta.url);
+const database = await freshDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+const isPasswordOf = async (password: string, row: Row | undefined) =>
+  await answerTo({ kind: "check", password, hash: row?.hash ?? "" });
+
+/** Runs `deno task user` with these words, and this text as its standard input. */
+async function user(words: string[], input = "") {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "user", ...words],
+    cwd: PROJECT,
+    env: { DATABASE_URL: database.url, NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  await writer.close().catch(() => {});
+  const { code, stdout, stderr } = await process.output();
+  const text = new TextDecoder();
+  return { code, said: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
+}
+
+const PASSWORD = "correct horse battery";
+
+interface Row {
+  readonly email: string;
+  readonly full_name: string | null;
+  readonly role: string | null;
+  readonly hash: string | null;
+  readonly is_disabled: boolean;
+  readonly tokens_from: number | null;
+}
+
+async function rowOf(id: string): Promise<Row | undefined> {
+  const [row] = await sql<Row[]>`
+    select users.email, full_name, role, encrypted_password as hash,
+      disabled_at is not null as is_disabled,
+      extract(epoch from tokens_from)::float8 as tokens_from
+    from users join auth.users secret using (id)
+    left join lotline.accounts on user_id = users.id
+    where users.id = ${id}`;
+  return row;
+}
+
+async function newAccount(email = `${crypto.randomUUID()}@plant.example`) {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id) values (${id})`;
+  await sql`insert into users (id, email, role) values (${id}, ${email}, 'VIEWER')`;
+  return { id, email };
+}
+
+/** The account's tokens of now have ended, and those of soon count. */
+function tokensEnded(row: Row | undefined): void {
+  const seconds = (row?.tokens_from ?? 0) - Date.now() / 1000;
+  ok(seconds > -30 && seconds < 3, `${seconds} s from now`);
+}
+
+Deno.test("add makes an account with the password from standard input", async () => {
+  const email = "new@plant.example";
+  const { code, said, error } = await user(
+    ["add", email, "--name", "Ágnes Kiss", "--role", "OPERATOR"],
+    `${PASSWORD}\nnot this line\n`,
+  );
+  deepStrictEqual([code, error], [0, ""]);
+  const id = /\(([0-9a-f-]{36})\), OPERATOR$/.exec(said)?.[1] ?? "";
+  const row = await rowOf(id);
+  deepStrictEqual([row?.email, row?.full_name, row?.role], [email, "Ágnes Kiss", "OPERATOR"]);
+  strictEqual(costOf(row?.hash ?? null), 12);
+  strictEqual(await isPasswordOf(PASSWORD, row), true);
+
+  const again = await user(["add", email, "--role", "VIEWER"], PASSWORD);
+  deepStrictEqual([again.code, again.error], [1, `There is an account ${email} already`]);
+});
+
+Deno.test("add takes over a row that another system has made in auth.users", async () => {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id, email) values (${id}, 'hosted@plant.example')`;
+  const { code, said } = await user(["add", "hosted@plant.example", "--role", "ADMIN"], PASSWORD);
+  deepStrictEqual([code, said], [0, `made hosted@plant.example (${id}), ADMIN`]);
+  strictEqual(await isPasswordOf(PASSWORD, await rowOf(id)), true);
+});
+
+Deno.test("password sets one, by email or id, and the account's tokens end", async () => {
+  const { id, email } = await newAccount();
+  for (const [named, password] of [[email, PASSWORD], [id.toUpperCase(), `${PASSWORD} é`]]) {
+    const { code, said, error } = await user(["password", named ?? ""], `${password}\r\n`);
+    deepStrictEqual([code, said, error], [0, `${email} has a new password; its tokens end`, ""]);
+    const row = await rowOf(id);
+    strictEqual(await isPasswordOf(password ?? "", row), true);
+    tokensEnded(row);
+  }
+});
+
+Deno.test("a password that can't be taken is refused with why, never shown, and nothing changes", async () => {
+  const { id, email } = await newAccount();
+  const cases: [input: string, why: RegExp][] = [
+    ["", /at least 8 characters/],
+    ["seven77\n", /at least 8 characters/],
+    ["x".repeat(73), /at most 72 bytes/],
+    ["é".repeat(37), /at most 72 bytes/],
+    ["tab\tseparated", /no control characters/],
+    ["nul\0separated", /no control characters/],
+  ];
+  for (const [input, why] of cases) {
+    const { code, said, error } = await user(["password", email], input);
+    deepStrictEqual([code, said], [1, ""]);
+    match(error, why);
+    ok(input.length < 8 || !error.includes(input));
+    deepStrictEqual([(await rowOf(id))?.hash, (await rowOf(id))?.tokens_from], [null, null]);
+  }
+});
+
+Deno.test("role changes the role, and the account's tokens, which name the old one, end", async () => {
+  const { id, email } = await newAccount();
+  const { code, said } = await user(["role", email, "MANAGER"]);
+  deepStrictEqual([code, said], [0, `${email} is MANAGER; its tokens end`]);
+  const row = await rowOf(id);
+  strictEqual(row?.role, "MANAGER");
+  tokensEnded(row);
+  const unknown = await user(["role", email, "manager"]);
+  deepStrictEqual([unknown.code, unknown.error], [
+    1,
+    "A role is one of ADMIN MANAGER AUDITOR OPERATOR VIEWER",
+  ]);
+});
+
+Deno.test("disable and enable, again and again; other changes leave a disabled account disabled", async () => {
+  const { id, email } = await newAccount();
+  for (let round = 0; round < 2; round++) {
+    deepStrictEqual((await user(["disable", email])).said, `${email} is disabled; its tokens end`);
+    strictEqual((await rowOf(id))?.is_disabled, true);
+    tokensEnded(await rowOf(id));
+  }
+  await user(["role", email, "AUDITOR"]);
+  strictEqual((await rowOf(id))?.is_disabled, true);
+  deepStrictEqual((await user(["enable", email])).said, `${email} can log in again`);
+  strictEqual((await rowOf(id))?.is_disabled, false);
+  tokensEnded(await rowOf(id));
+});
+
+Deno.test("an account that isn't there, or isn't the only one, is refused", async () => {
+  const unknown = await user(["disable", "nobody@plant.example"]);
+  deepStrictEqual([unknown.code, unknown.error], [1, "There is no account nobody@plant.example"]);
+  const email = "shared@plant.example";
+  const ids = [await newAccount(email), await newAccount(email)].map(({ id }) => id);
+  const doubled = await user(["disable", email]);
+  strictEqual(doubled.code, 1);
+  for (const id of ids) ok(doubled.error.includes(id));
+  deepStrictEqual((await user(["disable", ids[0] ?? ""])).code, 0);
+});
+
+Deno.test("list shows every account, and no hash", async () => {
+  const { id, email } = await newAccount();
+  await user(["password", id], PASSWORD);
+  const odd = await newAccount("odd\u001b[2J@plant.example");
+  const { code, said } = await user(["list"]);
+  strictEqual(code, 0);
+  match(said, /^email +id +role +password +state +last login +name$/m);
+  match(said, new RegExp(`^${email} +${id} +VIEWER +yes +active +never$`, "m"));
+  match(said, new RegExp(`^odd\\?\\[2J@plant.example +${odd.id} +VIEWER +no +active`, "m"));
+  ok(!said.includes("$2a$"));
+});
+
+Deno.test("audit names whoever required would lock out, and is 0 when there is nobody", async () => {
+  await using other = await freshDatabase();
+  const insert = async (email: string, hash: string | null, role: string | null) => {
+    const id = crypto.randomUUID();
+    await other.sql`insert into auth.users (id, encrypted_password) values (${id}, ${hash})`;
+    await other.sql`insert into users (id, email, role) values (${id}, ${email}, ${role})`;
+    return id;
+  };
+  const audit = async () => {
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "user", "audit"],
+      cwd: PROJECT,
+      env: { DATABASE_URL: other.url },
+    }).output();
+    return { code, said: new TextDecoder().decode(stdout).trim() };
+  };
+  const good = await hashPassword(PASSWORD);
+  await insert("a-good@plant.example", good, "OPERATOR");
+  deepStrictEqual(await audit(), {
+    code: 0,
+    said: "Every account has a password and a role of its own.",
+  });
+
+  const older = await insert("b-doubled@plant.example", good, "ADMIN");
+  const younger = await insert("b-doubled@plant.example", good, "ADMIN");
+  const open = await insert("c-open@plant.example", null, null);
+  const odd = await insert("d-odd@plant.example", "{SSHA}abc", "VIEWER");
+  const gone = await insert("e-gone@plant.example", good, "VIEWER");
+  await other.sql`update users set created_at = now() - interval '1 day' where id = ${older}`;
+  await other.sql`insert into lotline.accounts (user_id, disabled_at) values (${gone}, now())`;
+  const { code, said } = await audit();
+  strictEqual(code, 1);
+  deepStrictEqual(said.split("\n"), [
+    `b-doubled@plant.example  ${younger}  can't log in: an older account has this email`,
+    `c-open@plant.example  ${open}  no password`,
+    `c-open@plant.example  ${open}  no role`,
+    `d-odd@plant.example  ${odd}  a password that can't be checked (no bcrypt)`,
+    `e-gone@plant.example  ${gone}  disabled`,
+  ]);
+});
+
+Deno.test("what isn't a command is answered with how it is used, and does nothing", async () => {
+  const { email } = await newAccount();
+  const wrong = [
+    [],
+    ["remove", email],
+    ["constructor"],
+    ["password"],
+    // A password as an argument is what this must never take.
+    ["password", email, PASSWORD],
+    ["add", "x@plant.example", PASSWORD, "--role", "ADMIN"],
+    ["list", "--password", PASSWORD],
+    ["disable", email, "--role", "ADMIN"],
+    ["role", email],
+  ];
+  for (const words of wrong) {
+    const { code, said, error } = await user(words, PASSWORD);
+    deepStrictEqual([code, said], [2, ""], words.join(" "));
+    match(error, /^usage: DATABASE_URL=… \[VALKEY_URL=…\] deno task user <command>/);
+  }
+  for (const words of [["add", "no-email", "--role", "ADMIN"], ["add", "x@plant.example"]]) {
+    strictEqual((await user(words, PASSWORD)).code, 1, words.join(" "));
+  }
+});
+
+Deno.test("a database that isn't there, or isn't migrated, is said in one line", async () => {
+  const run = async (url: string) => {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "user", "list"],
+      cwd: PROJECT,
+      env: { DATABASE_URL: url },
+    }).output();
+    return [code, new TextDecoder().decode(stderr).trim()];
+  };
+  await using unmigrated = await freshDatabase();
+  await unmigrated.sql`drop schema lotline cascade`;
+  deepStrictEqual(await run(unmigrated.url), [
+    1,
+    "Not done: the database lacks a table: run deno task migrate first",
+  ]);
+  deepStrictEqual((await run("mysql://x"))[0], 2);
+});
+
+Deno.test({
+  name: "at a terminal a password is asked for twice, and not shown",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const { id, email } = await newAccount();
+    for (const [second, code] of [["another one", 1], [PASSWORD, 0]] as const) {
+      const seen = await atTerminal(["user", "password", email], [PASSWORD, second]);
+      match(seen.screen, /New password of .*@plant\.example:/);
+      match(seen.screen, /Once more:/);
+      ok(!seen.screen.includes(PASSWORD) && !seen.screen.includes(second), seen.screen);
+      strictEqual(seen.code, code, seen.screen);
+      const isRight = await isPasswordOf(PASSWORD, await rowOf(id));
+      strictEqual(isRight, code === 0);
+    }
+  },
+});
+
+/** Runs a task at a terminal of its own, and types these lines, each when it is asked for one. */
+async function atTerminal(words: string[], lines: string[]) {
+  const command = [Deno.execPath(), "task", "--quiet", ...words].join(" ");
+  const process = new Deno.Command("script", {
+    args: ["--quiet", "--return", "--command", command, "/dev/null"],
+    cwd: PROJECT,
+    env: { DATABASE_URL: database.url, NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  let screen = "";
+  let asked = 0;
+  for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+    screen += text;
+    const prompts = screen.match(/(?:New password of \S+|Once more):/g)?.length ?? 0;
+    for (; asked < prompts; asked++) {
+      await writer.write(new TextEncoder().encode(`${lines[asked]}\r`));
+    }
+  }
+  await writer.close().catch(() => {});
+  return { screen, code: (await process.status).code };
+}

@@ -1,0 +1,133 @@
+import type postgres from "postgres";
+import type { Sql } from "./connect.ts";
+import { inTime } from "./in_time.ts";
+
+/*
+ * Accounts as an operator at a terminal sees and changes them: the old server's `users` and
+ * `auth.users` with what `lotline.accounts` adds to them.
+ */
+
+/** An account as `deno task user` shows it. */
+export interface Account {
+  readonly id: string;
+  readonly email: string;
+  readonly fullName: string | null;
+  readonly role: string | null;
+  /** The bcrypt hash of the password; not checked here, it may be anything. */
+  readonly encryptedPassword: string | null;
+  readonly disabled: boolean;
+  readonly lastLogin: string | null;
+}
+
+/** An account to make. */
+export interface NewAccount {
+  readonly id: string;
+  readonly email: string;
+  readonly fullName: string | null;
+  readonly role: string;
+  readonly encryptedPassword: string;
+}
+
+const ACCOUNT = `
+  select users.id, users.email, users.full_name as "fullName", users.role,
+    secret.encrypted_password as "encryptedPassword",
+    account.disabled_at is not null as disabled,
+    users.last_login as "lastLogin"
+  from users
+  left join auth.users secret on secret.id = users.id
+  left join lotline.accounts account on account.user_id = users.id`;
+
+/** All accounts, by email; of several with one email the one that logs in comes first. */
+export async function listAccounts(sql: Sql): Promise<Account[]> {
+  const order = "order by users.email, users.created_at, users.id";
+  return await inTime(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${order}`));
+}
+
+/** The accounts with this email or id: usually one, but emails are not unique. */
+export async function listAccountsNamed(sql: Sql, emailOrId: string): Promise<Account[]> {
+  const named = "where users.email = $1 or users.id::text = lower($1)";
+  return await inTime(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${named}`, [emailOrId]));
+}
+
+/**
+ * Makes an account and gives its id, which is another one than was asked for when the email has a
+ * row in `auth.users` already (another system made it); that row gets the password.
+ */
+export async function insertAccount(sql: Sql, account: NewAccount): Promise<string> {
+  const { id, email, fullName, role, encryptedPassword } = account;
+  const [made] = await inTime(
+    sql,
+    sql<{ id: string }[]>`
+      with secret as (
+        insert into auth.users (id, email, encrypted_password)
+        values (${id}, ${email}, ${encryptedPassword})
+        on conflict (email) do update set encrypted_password = excluded.encrypted_password
+        returning id
+      )
+      insert into users (id, email, full_name, role)
+      select id, ${email}, ${fullName}, ${role} from secret
+      returning id`,
+  );
+  if (made === undefined) throw new Error("an insert into users returned no row");
+  return made.id;
+}
+
+// A token of the same second may have been issued before or after the change, and by a clock that is
+// a little ahead: the account's tokens begin a little later, and a login in between waits for it
+// with its token's first second.
+const NEXT_TOKENS = "date_trunc('second', now()) + interval '2 seconds'";
+
+/** When the account's next tokens begin, in s since 1970; all that it has now are older. */
+export type TokensFrom = number;
+
+/** Gives an account a password; its tokens end. */
+export function setPasswordHash(sql: Sql, userId: string, hash: string): Promise<TokensFrom> {
+  const update = "update auth.users set encrypted_password = $2 where id = $1 returning id";
+  return changeAndEndTokens(sql, update, [userId, hash]);
+}
+
+/** Gives an account a role; its tokens, which name the old one, end. */
+export function setRole(sql: Sql, userId: string, role: string): Promise<TokensFrom> {
+  const update = "update users set role = $2 where id = $1 returning id";
+  return changeAndEndTokens(sql, update, [userId, role]);
+}
+
+/** Keeps an account from logging in; its tokens end. */
+export function disableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
+  return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "now()");
+}
+
+/** Lets an account log in again; the tokens that it had before stay ended. */
+export function enableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
+  return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "null");
+}
+
+/**
+ * One statement, and so one transaction: the change, and the end of the account's tokens.
+ *
+ * @param change gives back the id of the account that it changed
+ * @param disabledAt what becomes of `disabled_at`; it stays as it is unless said
+ */
+async function changeAndEndTokens(
+  sql: Sql,
+  change: string,
+  parameters: postgres.ParameterOrJSON<never>[],
+  disabledAt?: "now()" | "null",
+): Promise<TokensFrom> {
+  const [row] = await inTime(
+    sql,
+    sql.unsafe<{ tokens_from: number }[]>(
+      `with changed as (${change})
+      insert into lotline.accounts as accounts (user_id, disabled_at, tokens_from)
+      select id, ${disabledAt ?? "null"}, ${NEXT_TOKENS} from changed
+      on conflict (user_id) do update
+        set disabled_at = ${
+        disabledAt ?? "accounts.disabled_at"
+      }, tokens_from = excluded.tokens_from
+      returning extract(epoch from tokens_from)::float8 as tokens_from`,
+      parameters,
+    ),
+  );
+  if (row === undefined) throw new Error(`there is no account ${parameters[0]}`);
+  return row.tokens_from;
+}

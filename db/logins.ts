@@ -1,0 +1,77 @@
+import type { Sql } from "./connect.ts";
+import { inTime } from "./in_time.ts";
+import { TOKENS_FROM } from "./revocations.ts";
+import { type User, USER_COLUMNS } from "./users.ts";
+
+/** An account with what decides whether a login to it succeeds. */
+export interface Login {
+  readonly user: User;
+  /** The bcrypt hash; not checked here, it may be anything. */
+  readonly encryptedPassword: string | null;
+  readonly disabled: boolean;
+  /** The account's tokens count from then on; null: from ever. */
+  readonly tokensFrom: number | null;
+}
+
+interface LoginRow extends User {
+  readonly encrypted_password: string | null;
+  readonly disabled: boolean;
+  readonly tokens_from: number | null;
+}
+
+const FIND_LOGIN = `
+  select ${Object.keys(USER_COLUMNS).map((column) => `users.${column}`)},
+    secret.encrypted_password,
+    account.disabled_at is not null as disabled,
+    ${TOKENS_FROM} as tokens_from
+  from users
+  join auth.users secret on secret.id = users.id
+  left join lotline.accounts account on account.user_id = users.id
+  where users.email = $1
+  order by users.created_at, users.id limit 1`;
+
+/** The account that exactly this email logs in to; letters matter. Of several, the oldest. */
+export async function findLogin(sql: Sql, email: string): Promise<Login | undefined> {
+  const query = sql.unsafe<LoginRow[]>(FIND_LOGIN, [email], { prepare: true });
+  const [row] = await inTime(sql, query);
+  if (row === undefined) return undefined;
+  const { encrypted_password, disabled, tokens_from, ...user } = row;
+  return { user, encryptedPassword: encrypted_password, disabled, tokensFrom: tokens_from };
+}
+
+const RECORD_LOGIN = `
+  update users set last_login = now()
+  where id = $1 and not exists (
+    select from lotline.accounts account
+    where user_id = $1
+      and (disabled_at is not null or ${TOKENS_FROM} is distinct from $2::float8)
+  )
+  returning ${Object.keys(USER_COLUMNS)}`;
+
+/**
+ * Writes the moment of a login and gives back the account; nothing when, since it was read, the
+ * account was disabled or changed in a way that ends its tokens: the password that was checked may
+ * not be its password any more.
+ */
+export async function recordLogin(
+  sql: Sql,
+  { user, tokensFrom }: Login,
+): Promise<User | undefined> {
+  const query = sql.unsafe<User[]>(RECORD_LOGIN, [user.id, tokensFrom], { prepare: true });
+  const [recorded] = await inTime(sql, query);
+  return recorded;
+}
+
+/** Puts a new hash of the same password in place of the one that it was checked with. */
+export async function replacePasswordHash(
+  sql: Sql,
+  userId: string,
+  before: string | null,
+  hash: string,
+): Promise<void> {
+  await inTime(
+    sql,
+    sql`update auth.users set encrypted_password = ${hash}
+      where id = ${userId} and encrypted_password = ${before}`,
+  );
+}

@@ -1,0 +1,91 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../testing/database.ts";
+import { disableAccount, enableAccount, setPasswordHash, setRole } from "./accounts.ts";
+import { findLogin, type Login, recordLogin, replacePasswordHash } from "./logins.ts";
+
+const database = await freshDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+async function newAccount(email = `${crypto.randomUUID()}@plant.example`, ageDays = 0) {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id, encrypted_password) values (${id}, 'old hash')`;
+  await sql`insert into users (id, email, role, created_at)
+    values (${id}, ${email}, 'VIEWER', now() - make_interval(days => ${ageDays}))`;
+  return { id, email };
+}
+
+async function loginOf(email: string): Promise<Login> {
+  const login = await findLogin(sql, email);
+  ok(login);
+  return login;
+}
+
+async function lastLogin(id: string): Promise<string | null> {
+  const [row] = await sql<{ last_login: string | null }[]>`
+    select last_login from users where id = ${id}`;
+  return row?.last_login ?? null;
+}
+
+Deno.test("a login is found by exactly its email, with its hash and what is revoked", async () => {
+  const { id, email } = await newAccount();
+  const login = await loginOf(email);
+  deepStrictEqual([login.user.id, login.user.email, login.user.role], [id, email, "VIEWER"]);
+  deepStrictEqual([login.encryptedPassword, login.disabled, login.tokensFrom], [
+    "old hash",
+    false,
+    null,
+  ]);
+  const tokensFrom = await disableAccount(sql, id);
+  const disabled = await loginOf(email);
+  deepStrictEqual([disabled.disabled, disabled.tokensFrom], [true, tokensFrom]);
+  for (const other of [email.toUpperCase(), ` ${email}`, "", "%"]) {
+    strictEqual(await findLogin(sql, other), undefined);
+  }
+});
+
+Deno.test("of several accounts with one email the oldest logs in", async () => {
+  const email = "shared@plant.example";
+  await newAccount(email, 1);
+  const { id } = await newAccount(email, 2);
+  await newAccount(email);
+  strictEqual((await loginOf(email)).user.id, id);
+});
+
+Deno.test("a login is recorded, and the account comes back as it is now", async () => {
+  const { id, email } = await newAccount();
+  const login = await loginOf(email);
+  const user = await recordLogin(sql, login);
+  deepStrictEqual(user, { ...login.user, last_login: await lastLogin(id) });
+  ok(Date.now() - Date.parse(user?.last_login ?? "") < 30_000);
+});
+
+const CHANGES: [what: string, change: (id: string) => Promise<unknown>][] = [
+  ["disabled", (id) => disableAccount(sql, id)],
+  ["enabled", (id) => enableAccount(sql, id)],
+  ["given another password", (id) => setPasswordHash(sql, id, "new hash")],
+  ["given another role", (id) => setRole(sql, id, "ADMIN")],
+];
+
+for (const [what, change] of CHANGES) {
+  Deno.test(`a login to an account that was ${what} meanwhile is not recorded`, async () => {
+    const { id, email } = await newAccount();
+    // Once for an account that nothing was ever said of, once for one that was changed before.
+    for (let round = 0; round < 2; round++) {
+      const login = await loginOf(email);
+      // Changes of the same second would end the same tokens.
+      if (round > 0) await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await change(id);
+      strictEqual(await recordLogin(sql, login), undefined);
+      strictEqual(await lastLogin(id), null);
+    }
+  });
+}
+
+Deno.test("a hash is replaced only while it is the one that was checked", async () => {
+  const { id, email } = await newAccount();
+  await replacePasswordHash(sql, id, "another hash", "new hash");
+  strictEqual((await loginOf(email)).encryptedPassword, "old hash");
+  await replacePasswordHash(sql, id, "old hash", "new hash");
+  strictEqual((await loginOf(email)).encryptedPassword, "new hash");
+});
