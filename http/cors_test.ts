@@ -1,0 +1,86 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { allowOrigin, corsPolicy, preflight } from "./cors.ts";
+
+const PLANT = "https://plant.example";
+const LISTED = corsPolicy([PLANT, "http://localhost:5173"]);
+
+function allowed(policy: ReturnType<typeof corsPolicy>, origin: string | null) {
+  const headers = new Headers();
+  allowOrigin(headers, policy, origin);
+  return Object.fromEntries(headers);
+}
+
+function options(policy: ReturnType<typeof corsPolicy>, headers: Record<string, string>) {
+  const answer = preflight(new Request("http://x/", { method: "OPTIONS", headers }), policy);
+  return { status: answer.status, headers: Object.fromEntries(answer.headers) };
+}
+
+Deno.test("where every site may call, * is said to every origin and to none", () => {
+  for (const setting of ["*", "any-site"] as const) {
+    for (const origin of [PLANT, "null", null]) {
+      deepStrictEqual(allowed(corsPolicy(setting), origin), { "access-control-allow-origin": "*" });
+    }
+  }
+});
+
+Deno.test("an origin of the list is allowed by its name, for this origin's cache alone", () => {
+  for (const origin of [PLANT, "http://localhost:5173"]) {
+    deepStrictEqual(allowed(LISTED, origin), {
+      "access-control-allow-origin": origin,
+      vary: "Origin",
+    });
+  }
+});
+
+Deno.test("what only resembles an origin of the list is not allowed", () => {
+  const others = [
+    "http://plant.example",
+    "https://plant.example:8443",
+    "https://plant.example.evil.example",
+    "https://evil.example/https://plant.example",
+    "https://PLANT.example",
+    "https://plant.example/",
+    "null",
+    "*",
+    "",
+    null,
+  ];
+  for (const origin of others) deepStrictEqual(allowed(LISTED, origin), { vary: "Origin" });
+});
+
+Deno.test("with an empty list no site may call", () => {
+  deepStrictEqual(allowed(corsPolicy([]), PLANT), { vary: "Origin" });
+});
+
+Deno.test("a Vary that is there already stays", () => {
+  const headers = new Headers({ vary: "Accept" });
+  allowOrigin(headers, LISTED, PLANT);
+  strictEqual(headers.get("vary"), "Accept, Origin");
+});
+
+const ALLOWED = {
+  "access-control-allow-methods": "GET,HEAD,PUT,PATCH,POST,DELETE",
+  vary: "Access-Control-Request-Headers",
+};
+
+Deno.test("a preflight is answered as the old server did, and names back what was asked for", () => {
+  deepStrictEqual(options(corsPolicy("*"), {}), { status: 204, headers: ALLOWED });
+  deepStrictEqual(
+    options(corsPolicy("*"), { "access-control-request-headers": "authorization, x-a" }),
+    { status: 204, headers: { ...ALLOWED, "access-control-allow-headers": "authorization, x-a" } },
+  );
+});
+
+Deno.test("a preflight from an origin of the list is told what it may send, another one nothing", () => {
+  const asked = { "access-control-request-headers": "authorization" };
+  deepStrictEqual(options(LISTED, { ...asked, origin: PLANT }), {
+    status: 204,
+    headers: { ...ALLOWED, "access-control-allow-headers": "authorization" },
+  });
+  for (const origin of ["https://evil.example", undefined]) {
+    deepStrictEqual(options(LISTED, { ...asked, ...(origin && { origin }) }), {
+      status: 204,
+      headers: { vary: "Access-Control-Request-Headers" },
+    });
+  }
+});
