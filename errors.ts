@@ -6,6 +6,11 @@ const STATUS = {
   invalid_request: 400,
   invalid_json: 400,
   user_not_found: 401,
+  wrong_credentials: 401,
+  no_token: 401,
+  bad_token: 401,
+  role: 403,
+  operator: 403,
   path_not_found: 404,
   lot_not_found: 404,
   method_not_allowed: 405,
@@ -15,9 +20,12 @@ const STATUS = {
   body_too_large: 413,
   unsupported_media_type: 415,
   outside_contract: 422,
+  too_many_tries: 429,
+  too_many_logins: 429,
   internal: 500,
   overloaded: 503,
   database_away: 503,
+  revocations_unknown: 503,
 } as const;
 
 /** A stable name for each error, for code and logs; clients read the status and the sentence. */

@@ -9,6 +9,11 @@ const STATUSES: Record<ErrorCode, number> = {
   invalid_request: 400,
   invalid_json: 400,
   user_not_found: 401,
+  wrong_credentials: 401,
+  no_token: 401,
+  bad_token: 401,
+  role: 403,
+  operator: 403,
   path_not_found: 404,
   lot_not_found: 404,
   method_not_allowed: 405,
@@ -18,9 +23,12 @@ const STATUSES: Record<ErrorCode, number> = {
   body_too_large: 413,
   unsupported_media_type: 415,
   outside_contract: 422,
+  too_many_tries: 429,
+  too_many_logins: 429,
   internal: 500,
   overloaded: 503,
   database_away: 503,
+  revocations_unknown: 503,
 };
 
 const CODES = Object.keys(STATUSES).filter((code): code is ErrorCode => code in STATUSES);

@@ -1,0 +1,129 @@
+import {
+  deepStrictEqual,
+  match,
+  notStrictEqual,
+  ok,
+  rejects,
+  strictEqual,
+  throws,
+} from "node:assert/strict";
+import { ApiError } from "../errors.ts";
+import { costOf, hashPassword } from "./password_work.ts";
+import { createPasswords, isOutdated } from "./passwords.ts";
+
+const PASSWORD = "correct horse battery";
+// By another program (bcryptjs 3.0.2, cost 5), so that two mistakes of our library can't agree.
+const FOREIGN = "$2b$05$abcdefghijklmnopqrstuuD3mHdCr44zlIZ.VZCaYRpfQhXMYnEo.";
+
+const passwords = createPasswords(2);
+const check = async (password: string, hash: string | null | undefined, of = passwords) => {
+  using place = of.takePlace();
+  return await place.check(password, hash);
+};
+const hashAnew = async (password: string) => {
+  using place = passwords.takePlace();
+  return await place.hash(password);
+};
+Deno.test.afterAll(() => passwords[Symbol.dispose]());
+
+Deno.test("the right password of a hash is right, any other is wrong", async () => {
+  for (const cost of [4, 10, 12, 13]) {
+    const hash = await hashPassword(PASSWORD, cost);
+    strictEqual(costOf(hash), cost);
+    strictEqual(await check(PASSWORD, hash), true);
+    strictEqual(await check(`${PASSWORD} `, hash), false);
+  }
+});
+
+Deno.test("a hash that another program made is understood", async () => {
+  strictEqual(await check("correct horse battery", FOREIGN), true);
+  strictEqual(await check("correct horse", FOREIGN), false);
+});
+
+Deno.test("without a hash, and with what is none, every password is wrong", async () => {
+  const hash = await hashPassword(PASSWORD, 4);
+  const none = [null, undefined, "", PASSWORD, hash.slice(1), `${hash}.`, ` ${hash}`];
+  const odd = ["$2x$04$", "$1$04$", "$2a$03$", "$2a$16$", "$2a$99$", "$2a$4$"];
+  for (const text of [...none, ...odd.map((start) => start + hash.slice(7))]) {
+    strictEqual(await check(PASSWORD, text), false, String(text));
+    strictEqual(costOf(text ?? null), undefined);
+  }
+});
+
+Deno.test("a password of 72 bytes is read to its end, a longer one is wrong", async () => {
+  const longest = "é".repeat(36);
+  const hash = await hashPassword(longest, 4);
+  strictEqual(await check(longest, hash), true);
+  strictEqual(await check(longest.slice(1) + "e", hash), false);
+  for (const longer of [`${longest}x`, longest + longest]) {
+    strictEqual(await check(longer, hash), false);
+  }
+  strictEqual(await check("", hash), false);
+});
+
+Deno.test("a new hash is of cost 12, and another one each time", async () => {
+  const [one, other] = await Promise.all([hashAnew(PASSWORD), hashAnew(PASSWORD)]);
+  notStrictEqual(one, other);
+  for (const hash of [one, other]) {
+    match(hash, /^\$2a\$12\$/);
+    strictEqual(await check(PASSWORD, hash), true);
+  }
+});
+
+Deno.test("a hash is outdated when it is cheaper than today's", async () => {
+  const outdated = new Map([[4, true], [11, true], [12, false], [13, false]]);
+  const hash = await hashPassword(PASSWORD, 4);
+  for (const [cost, expected] of outdated) {
+    strictEqual(isOutdated(hash.replace("$04$", `$${String(cost).padStart(2, "0")}$`)), expected);
+  }
+  for (const none of [null, "", "x"]) strictEqual(isOutdated(none), false);
+});
+
+Deno.test("answers belong to their questions, however many are asked at once", async () => {
+  const texts = Array.from({ length: 12 }, (_, i) => `password ${i}`);
+  const hashes = await Promise.all(texts.map((text) => hashPassword(text, 4)));
+  const answers = await Promise.all(
+    texts.map((text, i) => check(text, hashes[i % 3 === 0 ? i : 0])),
+  );
+  deepStrictEqual(answers, texts.map((_, i) => i % 3 === 0));
+});
+
+Deno.test("there are 17 places to a thread; who comes for one more is 429, until one is free", () => {
+  using one = createPasswords(1);
+  const places = Array.from({ length: 17 }, () => one.takePlace());
+  throws(() => one.takePlace(), (error) => {
+    ok(error instanceof ApiError);
+    deepStrictEqual([error.code, error.status], ["too_many_logins", 429]);
+    match(error.headers["retry-after"] ?? "", /^[1-9]\d*$/);
+    return true;
+  });
+  places[3]?.[Symbol.dispose]();
+  one.takePlace();
+  throws(() => one.takePlace(), ApiError);
+});
+
+Deno.test("while passwords are hashed the thread that answers requests goes on", async () => {
+  let turns = 0;
+  let isOver = false;
+  const counting = (async () => {
+    while (!isOver) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      turns++;
+    }
+  })();
+  await Promise.all(Array.from({ length: 4 }, () => check(PASSWORD, null)));
+  isOver = true;
+  await counting;
+  // A hash on this thread would leave a turn or two for each.
+  ok(turns > 40, `${turns} turns`);
+});
+
+Deno.test("a thread that fails fails what waits for it, and the next question starts another", async () => {
+  using one = createPasswords(1);
+  const before = check(PASSWORD, null, one);
+  // No caller can send this: it is the one fault that can be planted from outside.
+  const failing = check({} as unknown as string, null, one);
+  await rejects(failing, /a password thread failed/);
+  strictEqual(await before, false);
+  strictEqual(await check(PASSWORD, await hashPassword(PASSWORD, 4), one), true);
+});

@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import ipaddr from "ipaddr.js";
+import type { Valkey } from "../cache/valkey.ts";
+import { type Refusal, TryCounts, type TryLimit, WINDOW_MS } from "./try_counts.ts";
+
+/** What a login may do: try, or come back later. */
+export type Turn =
+  | {
+    readonly allowed: true;
+    /** The login was right: its try, and the account's failed ones before it, are forgotten. */
+    succeed(): Promise<void>;
+    /** The login came to no end: its try isn't counted. */
+    takeBack(): Promise<void>;
+  }
+  | {
+    readonly allowed: false;
+    /** What has had too many failed tries. */
+    readonly by: "account" | "address";
+    /** In that many seconds there is one try again, a whole number from 1. */
+    readonly retryAfterS: number;
+  };
+
+/** Bounds how often passwords are guessed. */
+export interface LoginThrottle {
+  /**
+   * Counts a try before its password is looked at, so that many at once are no way around. Never
+   * throws.
+   */
+  enter(email: string, address: string): Promise<Turn>;
+}
+
+interface Deps {
+  /** Failed tries in a window before an account has to wait, whoever tries. */
+  readonly perAccount: number;
+  /** The same for an address, whatever the account. */
+  readonly perAddress: number;
+  readonly valkey?: Valkey;
+  /** A clock that never goes back, in ms. */
+  readonly now?: () => number;
+}
+
+/**
+ * A throttle over a sliding window. The tries of all processes are in Valkey; each process counts
+ * for itself as well, and goes by that while Valkey is away.
+ */
+export function createLoginThrottle(
+  { perAccount, perAddress, valkey, now = () => performance.now() }: Deps,
+): LoginThrottle {
+  const own = new TryCounts(now);
+  return {
+    async enter(email, address) {
+      const account = keyOf("account", email);
+      const limits: [TryLimit, TryLimit] = [
+        { key: account, most: perAccount },
+        { key: keyOf("address", networkOf(address)), most: perAddress },
+      ];
+      const keys = limits.map(({ key }) => key);
+      const id = crypto.randomUUID();
+      const shared = await valkey?.attempt((client) =>
+        client.eval(ENTER, {
+          keys,
+          arguments: [id, String(WINDOW_MS), ...limits.map(({ most }) => String(most))],
+        })
+      );
+      const refusal = shared === undefined ? own.refusalOf(limits) : refusalIn(shared);
+      if (refusal !== undefined) {
+        const { index, waitMs } = refusal;
+        const by = index === 0 ? "account" : "address";
+        return { allowed: false, by, retryAfterS: Math.max(1, Math.ceil(waitMs / 1_000)) };
+      }
+      own.add(limits, id);
+      const leave = async (script: string) => {
+        await valkey?.attempt((client) => client.eval(script, { keys, arguments: [id] }));
+      };
+      return {
+        allowed: true,
+        async succeed() {
+          own.remove(keys, id);
+          own.clear(account);
+          await leave(SUCCEED);
+        },
+        async takeBack() {
+          own.remove(keys, id);
+          await leave(TAKE_BACK);
+        },
+      };
+    },
+  };
+}
+
+/** One hash tag, so that both keys of a login are in one slot of a cluster. No email in Valkey. */
+function keyOf(kind: "account" | "address", name: string): string {
+  const digest = createHash("sha256").update(name).digest("base64url");
+  return `lotline:{login}:${kind}:${digest}`;
+}
+
+/** Whoever has an IPv6 address has the other 2^64 of its network as well. */
+function networkOf(address: string): string {
+  if (!ipaddr.IPv6.isValid(address)) return address;
+  return ipaddr.IPv6.networkAddressFromCIDR(`${address}/64`).toString();
+}
+
+/*
+ * Each key is a sorted set: a try's id by the moment of the try, in ms by Valkey's clock, which is
+ * one for all processes. It goes by itself a window after its last try.
+ */
+
+// Gives the place of the key that has too many tries, from 0, and the ms until one of them leaves the
+// window; or adds the try to both and gives nothing but -1.
+const ENTER = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local window = tonumber(ARGV[2])
+for i, key in ipairs(KEYS) do
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+  local tries, most = redis.call('ZCARD', key), tonumber(ARGV[2 + i])
+  if tries >= most then
+    local leaves = redis.call('ZRANGE', key, tries - most, tries - most, 'WITHSCORES')
+    return {i - 1, tonumber(leaves[2]) + window - now}
+  end
+end
+for _, key in ipairs(KEYS) do
+  redis.call('ZADD', key, now, ARGV[1])
+  redis.call('PEXPIRE', key, window)
+end
+return {-1, 0}`;
+
+const TAKE_BACK = `for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end`;
+const SUCCEED = `redis.call('DEL', KEYS[1]) redis.call('ZREM', KEYS[2], ARGV[1])`;
+
+function refusalIn(reply: unknown): Refusal | undefined {
+  const [index, waitMs] = Array.isArray(reply) ? reply.map(Number) : [];
+  if (index === undefined || waitMs === undefined || index < 0) return undefined;
+  return { index, waitMs };
+}

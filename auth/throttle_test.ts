@@ -1,0 +1,225 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { connectValkey, type Valkey } from "../cache/valkey.ts";
+import type { Log } from "../log.ts";
+import { eventually } from "../testing/eventually.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { createLoginThrottle, type LoginThrottle } from "./throttle.ts";
+
+const MINUTE = 60_000;
+const quiet: Log = () => {};
+
+const server = await ownValkey();
+Deno.test.afterAll(async () => await server[Symbol.asyncDispose]());
+
+async function connected(): Promise<Valkey> {
+  const valkey = connectValkey(server.server.url, quiet);
+  await eventually("Valkey answers", () => valkey.answers());
+  return valkey;
+}
+
+let names = 0;
+const newEmail = () => `${names++}@example.com`;
+const newAddress = () => `198.51.${names >> 8}.${names++ & 255}`;
+
+/** Tries to log in and fails; what it was told. */
+async function fail(throttle: LoginThrottle, email = newEmail(), address = newAddress()) {
+  const turn = await throttle.enter(email, address);
+  return turn.allowed ? "allowed" : turn.by;
+}
+
+/** The same rules hold with Valkey and without. */
+const KINDS: [name: string, valkey: () => Promise<Valkey | undefined>][] = [
+  ["in Valkey", connected],
+  ["in the process alone", () => Promise.resolve(undefined)],
+];
+
+for (const [kind, connect] of KINDS) {
+  const test = (name: string, body: (valkey: { valkey?: Valkey }) => Promise<void>) =>
+    Deno.test(`${kind}: ${name}`, async () => {
+      const valkey = await connect();
+      try {
+        await body(valkey === undefined ? {} : { valkey });
+      } finally {
+        valkey?.close();
+      }
+    });
+
+  test("an account has so many tries, whatever the address", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, ...valkey });
+    const email = newEmail();
+    for (let i = 0; i < 3; i++) strictEqual(await fail(throttle, email), "allowed");
+    for (let i = 0; i < 2; i++) strictEqual(await fail(throttle, email), "account");
+    strictEqual(await fail(throttle), "allowed");
+  });
+
+  test("an address has so many tries, whatever the account", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 3, perAddress: 5, ...valkey });
+    const address = newAddress();
+    for (let i = 0; i < 5; i++) {
+      strictEqual(await fail(throttle, newEmail(), address), "allowed");
+    }
+    for (let i = 0; i < 2; i++) {
+      strictEqual(await fail(throttle, newEmail(), address), "address");
+    }
+    strictEqual(await fail(throttle), "allowed");
+  });
+
+  test("an IPv6 address counts with its whole /64, and no further", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 3, perAddress: 2, ...valkey });
+    const network = `2001:db8:${(names++).toString(16)}`;
+    strictEqual(await fail(throttle, newEmail(), `${network}::1`), "allowed");
+    strictEqual(await fail(throttle, newEmail(), `${network}:0:ffff:ffff:0:1`), "allowed");
+    strictEqual(await fail(throttle, newEmail(), `${network}:0:1:2:3:4`), "address");
+    strictEqual(await fail(throttle, newEmail(), `${network}:1::1`), "allowed");
+  });
+
+  test("a try that is refused isn't counted: it doesn't make the wait longer", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 1, perAddress: 2, ...valkey });
+    const [email, address] = [newEmail(), newAddress()];
+    strictEqual(await fail(throttle, email, address), "allowed");
+    for (let i = 0; i < 5; i++) strictEqual(await fail(throttle, email, address), "account");
+    strictEqual(await fail(throttle, newEmail(), address), "allowed");
+    strictEqual(await fail(throttle, newEmail(), address), "address");
+  });
+
+  test("of many tries at once no more are allowed than one after the other", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 4, perAddress: 100, ...valkey });
+    const email = newEmail();
+    const answers = await Promise.all(Array.from({ length: 30 }, () => fail(throttle, email)));
+    strictEqual(answers.filter((answer) => answer === "allowed").length, 4);
+  });
+
+  test("a success forgets the account's failed tries, not the address's", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 2, perAddress: 4, ...valkey });
+    const [email, address] = [newEmail(), newAddress()];
+    await fail(throttle, email, address);
+    const turn = await throttle.enter(email, address);
+    ok(turn.allowed);
+    await turn.succeed();
+    // One of the address's four is gone: the failed one.
+    for (let i = 0; i < 2; i++) strictEqual(await fail(throttle, email, address), "allowed");
+    strictEqual(await fail(throttle, email, address), "account");
+    strictEqual(await fail(throttle, newEmail(), address), "allowed");
+    strictEqual(await fail(throttle, newEmail(), address), "address");
+  });
+
+  test("a try that is taken back leaves the others as they were", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 2, perAddress: 2, ...valkey });
+    const [email, address] = [newEmail(), newAddress()];
+    await fail(throttle, email, address);
+    for (let i = 0; i < 5; i++) {
+      const turn = await throttle.enter(email, address);
+      ok(turn.allowed);
+      await turn.takeBack();
+    }
+    strictEqual(await fail(throttle, email, address), "allowed");
+    strictEqual(await fail(throttle, email, address), "account");
+  });
+
+  test("who has to wait is told how long: until the first of the tries is 15 minutes old", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 2, perAddress: 100, ...valkey });
+    const email = newEmail();
+    for (let i = 0; i < 2; i++) await fail(throttle, email);
+    const turn = await throttle.enter(email, newAddress());
+    ok(!turn.allowed && turn.retryAfterS > 890 && turn.retryAfterS <= 900, JSON.stringify(turn));
+  });
+}
+
+Deno.test("the window slides: each try counts for 15 minutes, not until a common end", async () => {
+  let now = 0;
+  const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, now: () => now });
+  const email = newEmail();
+  const tries: [minute: number, answer: string][] = [
+    [0, "allowed"],
+    [10, "allowed"],
+    [14, "allowed"],
+    [14.9, "account"],
+    [15, "allowed"],
+    [15.1, "account"],
+    [24.9, "account"],
+    [25, "allowed"],
+    [28, "account"],
+    [29, "allowed"],
+  ];
+  for (const [minute, answer] of tries) {
+    now = minute * MINUTE;
+    strictEqual(await fail(throttle, email), answer, `minute ${minute}`);
+  }
+  now = 29.5 * MINUTE;
+  const turn = await throttle.enter(email, newAddress());
+  deepStrictEqual(turn, { allowed: false, by: "account", retryAfterS: 30 });
+});
+
+Deno.test("in Valkey each try leaves the window by itself too", async () => {
+  const valkey = await connected();
+  const throttle = createLoginThrottle({ perAccount: 2, perAddress: 100, valkey });
+  const email = newEmail();
+  for (let i = 0; i < 2; i++) await fail(throttle, email);
+  // Valkey's clock can't be turned, so its entries are: they become 14 and 15 minutes older.
+  await valkey.attempt(async (client) => {
+    for (const keyOfAny of await client.keys("lotline:{login}:*")) {
+      const members = await client.zRangeWithScores(keyOfAny, 0, -1);
+      for (const [at, { value, score }] of members.entries()) {
+        const older = (at === 0 ? 15 : 14) * MINUTE;
+        await client.zAdd(keyOfAny, { value, score: score - older });
+      }
+    }
+  });
+  strictEqual(await fail(throttle, email), "allowed");
+  const turn = await throttle.enter(email, newAddress());
+  ok(!turn.allowed && turn.retryAfterS > 50 && turn.retryAfterS <= 60, JSON.stringify(turn));
+  valkey.close();
+});
+
+Deno.test("two processes share their counts in Valkey", async () => {
+  const [one, two] = [await connected(), await connected()];
+  const limits = { perAccount: 4, perAddress: 100 };
+  const throttles = [one, two].map((valkey) => createLoginThrottle({ ...limits, valkey }));
+  const email = newEmail();
+  for (let i = 0; i < 2; i++) {
+    for (const throttle of throttles) strictEqual(await fail(throttle, email), "allowed");
+  }
+  for (const throttle of throttles) strictEqual(await fail(throttle, email), "account");
+  one.close();
+  two.close();
+});
+
+Deno.test("when Valkey goes a process goes on with the tries that it has seen itself", async () => {
+  await using own = await ownValkey();
+  const valkey = connectValkey(own.server.url, quiet);
+  await eventually("Valkey answers", () => valkey.answers());
+  const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, valkey });
+  const email = newEmail();
+  for (let i = 0; i < 2; i++) strictEqual(await fail(throttle, email), "allowed");
+  await own.server.kill();
+  await eventually("Valkey is away", async () => !await valkey.answers());
+  strictEqual(await fail(throttle, email), "allowed");
+  strictEqual(await fail(throttle, email), "account");
+  valkey.close();
+});
+
+Deno.test("neither an email nor an address stands in Valkey, and every key goes by itself", async () => {
+  const valkey = await connected();
+  const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, valkey });
+  await fail(throttle, "operator@plant.example", "203.0.113.77");
+  const found = await valkey.attempt(async (client) => {
+    const keys = await client.keys("*");
+    return await Promise.all(keys.map(async (key) => ({ key, left: await client.pTTL(key) })));
+  }) ?? [];
+  ok(found.length >= 2);
+  for (const { key, left } of found) {
+    strictEqual(/operator|plant|203\.0/.test(key), false);
+    ok(left > 0 && left <= 15 * MINUTE, `${key}: ${left} ms`);
+  }
+  valkey.close();
+});
+
+Deno.test("of 20,001 accounts the one that was tried longest ago is forgotten, no other", async () => {
+  const throttle = createLoginThrottle({ perAccount: 1, perAddress: 100_000 });
+  const address = newAddress();
+  // The address is a key as well, and always the newest.
+  for (let i = 0; i < 20_000; i++) await fail(throttle, `many-${i}@example.com`, address);
+  strictEqual(await fail(throttle, "many-1@example.com", address), "account");
+  strictEqual(await fail(throttle, "many-19999@example.com", address), "account");
+  strictEqual(await fail(throttle, "many-0@example.com", address), "allowed");
+});
