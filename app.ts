@@ -1,59 +1,139 @@
-import { OpenAPIHono } from "@hono/zod-openapi";
-import type { SigningKeys } from "./auth/keys.ts";
-import { createTokenIssuer } from "./auth/tokens.ts";
+import { createGuard } from "./auth/guard.ts";
+import { createPasswords } from "./auth/passwords.ts";
+import { followRevocations, type Revocations } from "./auth/revocations.ts";
+import type { SignIn } from "./auth/sign_in.ts";
+import { createSignInByEmail } from "./auth/sign_in_by_email.ts";
+import { createSignInByPassword } from "./auth/sign_in_by_password.ts";
+import { createLoginThrottle } from "./auth/throttle.ts";
+import {
+  AUDIENCE,
+  createTokenIssuer,
+  createTokenVerifier,
+  LEGACY_AUDIENCE,
+} from "./auth/tokens.ts";
+import type { WatchedKeys } from "./auth/watched_keys.ts";
 import type { Valkey } from "./cache/valkey.ts";
+import type { Config } from "./config.ts";
 import type { Sql } from "./db/connect.ts";
-import { createEnvelope, type Limits } from "./http/envelope.ts";
-import { type App, type RequestEnv, RequestFacts } from "./http/operation.ts";
+import { createClientReader } from "./http/client_address.ts";
+import { corsPolicy } from "./http/cors.ts";
+import { createEnvelope, type Limits, type Serve } from "./http/envelope.ts";
+import { App } from "./http/operation.ts";
 import type { Log } from "./log.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import { createLot } from "./routes/create_lot.ts";
 import { createQcDecision } from "./routes/create_qc_decision.ts";
 import { documents } from "./routes/documents.ts";
 import { getHealth } from "./routes/get_health.ts";
+import { getMetrics } from "./routes/get_metrics.ts";
 import { getSigningKeys } from "./routes/get_signing_keys.ts";
 import { getTraceability } from "./routes/get_traceability.ts";
 import { login } from "./routes/login.ts";
+import { logout } from "./routes/logout.ts";
 import { getLiveness, getReadiness } from "./routes/probes.ts";
 
 /** What the API is made of. */
 export interface ApiDeps {
+  readonly config: Config;
   readonly sql: Sql;
   readonly valkey?: Valkey;
-  readonly keys: SigningKeys;
+  readonly keys: WatchedKeys;
   readonly limits: Limits;
   readonly log: Log;
 }
 
-/** The API: all routes, and around them what every request goes through. */
-export function createApi(deps: ApiDeps): (request: Request) => Promise<Response> {
-  return createEnvelope({ app: createRoutes(deps), limits: deps.limits, log: deps.log });
+/** What the routes are made of. */
+export interface RouteDeps {
+  readonly mode: Config["AUTH_MODE"];
+  readonly sql: Sql;
+  readonly valkey?: Valkey;
+  readonly keys: WatchedKeys;
+  readonly signIn: SignIn;
+  readonly revocations: Revocations;
+  readonly metrics: Metrics;
+  readonly limits: Limits;
+}
+
+/** The API: all routes, and around them what every request goes through. Disposing ends its timers. */
+export interface Api extends Disposable {
+  readonly serve: Serve;
+}
+
+/** Puts the API together. */
+export function createApi(deps: ApiDeps): Api {
+  const { config, log } = deps;
+  const mode = config.AUTH_MODE;
+  const metrics = createMetrics();
+  const revocations = followRevocations(deps);
+  const verify = createTokenVerifier({
+    keys: deps.keys,
+    minutes: config.TOKEN_MINUTES,
+    audiences: mode === "required" ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
+  });
+  const signIn = createSignIn(deps, metrics);
+  const serve = createEnvelope({
+    app: createRoutes({ ...deps, mode, signIn, revocations, metrics }),
+    guard: createGuard({
+      mode,
+      verify,
+      revocations,
+      ...(config.METRICS_TOKEN && { metricsToken: config.METRICS_TOKEN }),
+    }),
+    cors: corsPolicy(config.CORS_ORIGINS),
+    readClient: createClientReader(config.TRUSTED_PROXIES),
+    limits: deps.limits,
+    metrics,
+    log,
+  });
+  return { serve, [Symbol.dispose]: () => revocations[Symbol.dispose]() };
+}
+
+function createSignIn(deps: ApiDeps, metrics: Metrics): SignIn {
+  const { config, sql } = deps;
+  const required = config.AUTH_MODE === "required";
+  const issueToken = createTokenIssuer({
+    keys: deps.keys,
+    minutes: config.TOKEN_MINUTES,
+    audience: required ? AUDIENCE : LEGACY_AUDIENCE,
+  });
+  if (!required) return createSignInByEmail({ sql, issueToken });
+  const throttle = createLoginThrottle({
+    perAccount: config.LOGIN_TRIES_PER_ACCOUNT,
+    perAddress: config.LOGIN_TRIES_PER_ADDRESS,
+    ...(deps.valkey && { valkey: deps.valkey }),
+  });
+  return createSignInByPassword({
+    ...deps,
+    passwords: createPasswords(),
+    throttle,
+    issueToken,
+    metrics,
+  });
 }
 
 /** All routes, in the contract's order. */
-export function createRoutes(deps: Omit<ApiDeps, "log">): App {
-  const app: App = new OpenAPIHono<RequestEnv>({
-    // The envelope has found the path already, by the old server's rules.
-    getPath: (_request, options) =>
-      options?.env instanceof RequestFacts ? options.env.path.routingPath : "/",
-  });
-  // Whatever a route throws is answered by the envelope, the one place that knows how.
-  app.onError((error) => {
-    throw error;
-  });
-  app.openAPIRegistry.registerComponent("securitySchemes", "bearerAuth", {
+export function createRoutes(deps: RouteDeps): App {
+  const app = new App();
+  const { openAPIRegistry } = app.router;
+  openAPIRegistry.registerComponent("securitySchemes", "bearerAuth", {
     type: "http",
     scheme: "bearer",
     bearerFormat: "JWT",
   });
-  const issueToken = createTokenIssuer(deps.keys);
+  openAPIRegistry.registerComponent("securitySchemes", "metricsToken", {
+    type: "http",
+    scheme: "bearer",
+  });
   getHealth(app);
-  login(app, { ...deps, issueToken });
+  login(app, deps);
+  logout(app, deps);
   getTraceability(app, deps);
   createLot(app, deps);
   createQcDecision(app, deps);
   getSigningKeys(app, deps);
   getLiveness(app);
   getReadiness(app, deps);
+  getMetrics(app, deps);
   documents(app);
   return app;
 }

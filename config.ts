@@ -1,3 +1,4 @@
+import ipaddr from "ipaddr.js";
 import { z } from "zod";
 
 /** Everything that the API process can be told, read once at the start. */
@@ -23,11 +24,30 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   DATABASE_URL: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
   DATABASE_POOL: "a number of connections from 1 to 200",
   VALKEY_URL: "the address of Valkey, such as redis://localhost:6379, or nothing at all",
-  AUTH_MODE: '"legacy"; it has no default on purpose',
+  AUTH_MODE: '"legacy" or "required"; it has no default on purpose',
   JWT_KEYS_FILE: "the path of the key file that `deno task keys create` makes",
+  TOKEN_MINUTES: `a whole number of minutes from 1 to ${LONGEST_TOKEN_MINUTES}`,
+  CORS_ORIGINS:
+    '"none", or origins with commas between them, such as https://plant.example; "*" is for ' +
+    'AUTH_MODE=legacy alone, with "required" write "any-site" if every site may call',
+  TRUSTED_PROXIES: "addresses or networks with commas between them, such as 10.0.0.0/8",
+  LOGIN_TRIES_PER_ACCOUNT: "a number of failed logins from 1 to 1000",
+  LOGIN_TRIES_PER_ADDRESS: "a number of failed logins from 1 to 100000",
+  METRICS_TOKEN: "a secret of at least 16 letters and digits, or nothing at all",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
 };
+
+const listOf = (isItem: (text: string) => boolean) =>
+  z.string().transform((text) => text.split(",").map((item) => item.trim()))
+    .refine((items) => items.every(isItem));
+
+/** Any site (`*`), or just these origins. */
+const corsOrigins = z.union([
+  z.enum(["*", "any-site"]),
+  z.literal("none").transform((): string[] => []),
+  listOf((text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text),
+]);
 
 const ApiSettings = z.object({
   HOST: z.string().min(1).default("127.0.0.1"),
@@ -35,11 +55,24 @@ const ApiSettings = z.object({
   DATABASE_URL: databaseUrl,
   DATABASE_POOL: wholeNumber(1, 200).default(10),
   VALKEY_URL: urlOf("redis:", "rediss:", "valkey:").optional(),
-  AUTH_MODE: z.enum(["legacy"]),
+  AUTH_MODE: z.enum(["legacy", "required"]),
   JWT_KEYS_FILE: z.string().min(1),
+  TOKEN_MINUTES: wholeNumber(1, LONGEST_TOKEN_MINUTES).default(30),
+  CORS_ORIGINS: corsOrigins.default("*"),
+  TRUSTED_PROXIES: listOf((text) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text)).default([]),
+  LOGIN_TRIES_PER_ACCOUNT: wholeNumber(1, 1_000).default(10),
+  LOGIN_TRIES_PER_ADDRESS: wholeNumber(1, 100_000).default(100),
+  METRICS_TOKEN: z.string().regex(/^\w{16,}$/).optional(),
   BODY_LIMIT: wholeNumber(1024, 10_485_760).default(102_400),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
+
+// Tokens in the hands of any site's scripts is what `required` is there to prevent. It takes more
+// than the default, or a setting left from `legacy`, to want that.
+const CheckedApiSettings = ApiSettings.refine(
+  ({ AUTH_MODE, CORS_ORIGINS }) => AUTH_MODE !== "required" || CORS_ORIGINS !== "*",
+  { path: ["CORS_ORIGINS"], when: () => true },
+);
 
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
@@ -55,7 +88,7 @@ export class ConfigError extends Error {
  * @throws {ConfigError} naming every setting that is missing or broken
  */
 export function readConfig(environment: Environment): Config {
-  return parse(ApiSettings, environment);
+  return parse(CheckedApiSettings, environment);
 }
 
 /**
@@ -95,10 +128,6 @@ function parse<S extends z.ZodObject>(schema: S, environment: Environment): Read
 }
 
 function mistake(name: string, value: string | undefined): string {
-  if (name === "AUTH_MODE" && value === "required") {
-    return 'is "required", which this version cannot do yet: passwords, bearer tokens and roles ' +
-      "are not built. Set AUTH_MODE=legacy, knowing that every route is then open to anyone.";
-  }
   const expected = WHAT_IS_EXPECTED[name] ?? "a valid value";
   // The value itself stays out of the message: a database address holds a password.
   return value === undefined ? `is missing: give ${expected}` : `is broken: give ${expected}`;

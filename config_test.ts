@@ -12,6 +12,11 @@ const DEFAULTS = {
   HOST: "127.0.0.1",
   PORT: 8000,
   DATABASE_POOL: 10,
+  TOKEN_MINUTES: 30,
+  CORS_ORIGINS: "*",
+  TRUSTED_PROXIES: [],
+  LOGIN_TRIES_PER_ACCOUNT: 10,
+  LOGIN_TRIES_PER_ADDRESS: 100,
   BODY_LIMIT: 102_400,
   LOG_LEVEL: "info",
 };
@@ -41,6 +46,13 @@ Deno.test("every setting can be given", () => {
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
     DATABASE_POOL: "200",
     VALKEY_URL: "valkey://cache:6379/1",
+    AUTH_MODE: "required",
+    TOKEN_MINUTES: "720",
+    CORS_ORIGINS: "https://plant.example, http://localhost:5173",
+    TRUSTED_PROXIES: "10.0.0.0/8,::1",
+    LOGIN_TRIES_PER_ACCOUNT: "5",
+    LOGIN_TRIES_PER_ADDRESS: "100000",
+    METRICS_TOKEN: "0123456789abcdef",
     BODY_LIMIT: "1024",
     LOG_LEVEL: "debug",
   });
@@ -50,8 +62,14 @@ Deno.test("every setting can be given", () => {
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
     DATABASE_POOL: 200,
     VALKEY_URL: "valkey://cache:6379/1",
-    AUTH_MODE: "legacy",
+    AUTH_MODE: "required",
     JWT_KEYS_FILE: "/keys.json",
+    TOKEN_MINUTES: 720,
+    CORS_ORIGINS: ["https://plant.example", "http://localhost:5173"],
+    TRUSTED_PROXIES: ["10.0.0.0/8", "::1"],
+    LOGIN_TRIES_PER_ACCOUNT: 5,
+    LOGIN_TRIES_PER_ADDRESS: 100_000,
+    METRICS_TOKEN: "0123456789abcdef",
     BODY_LIMIT: 1024,
     LOG_LEVEL: "debug",
   });
@@ -79,6 +97,18 @@ const BROKEN: Record<string, string[]> = {
   DATABASE_POOL: ["0", "201", "many", "-5"],
   VALKEY_URL: ["cache:6379", "http://cache", "true"],
   AUTH_MODE: ["none", "LEGACY", "legacy ", "off"],
+  TOKEN_MINUTES: ["0", "721", "30m"],
+  CORS_ORIGINS: [
+    "https://plant.example/",
+    "plant.example",
+    "https://a.example,*",
+    "null",
+    "ftp://a",
+  ],
+  TRUSTED_PROXIES: ["gateway", "10.0.0.0/33", "10.0.0.1,", "*"],
+  LOGIN_TRIES_PER_ACCOUNT: ["0", "1001"],
+  LOGIN_TRIES_PER_ADDRESS: ["0", "100001"],
+  METRICS_TOKEN: ["tooshort", "sixteen letters!"],
   BODY_LIMIT: ["1023", "10485761", "100kb"],
   LOG_LEVEL: ["verbose", "INFO"],
 };
@@ -105,12 +135,18 @@ Deno.test("all broken settings are named at once, and no password among them is 
   ok(!message.includes("hunter2") && !message.includes("mysql"), message);
 });
 
-Deno.test("AUTH_MODE has no default, and required is refused with what it would take", () => {
+Deno.test("AUTH_MODE has no default", () => {
   match(refusal({ ...LEAST, AUTH_MODE: undefined }), /AUTH_MODE is missing: .*no default/);
-  match(
-    refusal({ ...LEAST, AUTH_MODE: "required" }),
-    /AUTH_MODE is "required", which this version cannot do yet: .*Set AUTH_MODE=legacy/,
-  );
+});
+
+Deno.test("AUTH_MODE=required starts with origins that were chosen, never with * by default", () => {
+  const required = { ...LEAST, AUTH_MODE: "required" };
+  match(refusal(required), /^ {2}CORS_ORIGINS is missing: /m);
+  match(refusal({ ...required, CORS_ORIGINS: "*" }), /^ {2}CORS_ORIGINS is broken: .*any-site/m);
+  // It is named together with what else is wrong.
+  match(refusal({ ...required, PORT: "x" }), /PORT is broken.*\n {2}CORS_ORIGINS is missing/);
+  deepStrictEqual(readConfig({ ...required, CORS_ORIGINS: "none" }).CORS_ORIGINS, []);
+  strictEqual(readConfig({ ...required, CORS_ORIGINS: "any-site" }).CORS_ORIGINS, "any-site");
 });
 
 Deno.test("migrate needs an address of PostgreSQL and nothing else", () => {
@@ -141,8 +177,8 @@ Deno.test("a start with broken settings ends with 1 and the message alone, no st
   deepStrictEqual(lines.map((line) => line.replace(/(?<=\w )(is .*)/, "…")), [
     "These settings need a look:",
     "  DATABASE_URL …",
-    "  AUTH_MODE …",
     "  JWT_KEYS_FILE …",
+    "  CORS_ORIGINS …",
   ]);
   ok(!lines.join().includes("hunter2"));
 });

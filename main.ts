@@ -1,6 +1,6 @@
 import { createApi } from "./app.ts";
 import { KeyFileError } from "./auth/key_file.ts";
-import { loadSigningKeys } from "./auth/keys.ts";
+import { watchSigningKeys } from "./auth/watched_keys.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { connect } from "./db/connect.ts";
@@ -21,7 +21,7 @@ try {
 
 async function run(config: Config): Promise<void> {
   const { log, flush } = createLog(config.LOG_LEVEL);
-  const keys = await loadSigningKeys(config.JWT_KEYS_FILE);
+  const keys = await watchSigningKeys(config.JWT_KEYS_FILE, log);
   const sql = connect({
     url: config.DATABASE_URL,
     max: config.DATABASE_POOL,
@@ -35,13 +35,13 @@ async function run(config: Config): Promise<void> {
     deadlineMs: BODY_DEADLINE_MS,
     inFlight: MOST_REQUESTS_IN_FLIGHT,
   };
-  const api = createApi({ sql, keys, limits, log, ...(valkey && { valkey }) });
+  const api = createApi({ config, sql, keys, limits, log, ...(valkey && { valkey }) });
 
   const server = Deno.serve({
     hostname: config.HOST,
     port: config.PORT,
     onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
-  }, api);
+  }, (request, { remoteAddr }) => api.serve(request, remoteAddr.hostname));
 
   const stop = (signal: Deno.Signal) => async () => {
     log("info", "stopping", { signal });
@@ -50,6 +50,8 @@ async function run(config: Config): Promise<void> {
       Deno.exit(1);
     }, GRACE_MS);
     await server.shutdown();
+    api[Symbol.dispose]();
+    keys[Symbol.dispose]();
     await sql.end({ timeout: 1 });
     valkey?.close();
     clearTimeout(late);

@@ -1,12 +1,24 @@
-import { SignJWT } from "jose";
+import { createLocalJWKSet, errors, jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+import { ROLES } from "./access.ts";
 import { ALGORITHM } from "./key_file.ts";
 import type { SigningKeys } from "./keys.ts";
+import { VerifiedTokens } from "./verified_tokens.ts";
+import type { WatchedKeys } from "./watched_keys.ts";
 
-/** Who a token is from and for: Lotline is both. */
+/** Who a token is from: Lotline. */
 export const ISSUER = "lotline";
+/** Who a token is for: Lotline, after a login with a password. */
 export const AUDIENCE = "lotline";
+/**
+ * The audience of a token that `AUTH_MODE=legacy` gives for an email alone. `required` refuses it:
+ * otherwise whoever asked in time could carry any account's token over the switch.
+ */
+export const LEGACY_AUDIENCE = "lotline-legacy";
 
-const LIFETIME = "30 minutes";
+/** How far two machines' clocks may be apart, in s. */
+const CLOCK_TOLERANCE_S = 5;
+const TYPE = "JWT";
 
 /** The account that a token is for. */
 export interface TokenSubject {
@@ -14,22 +26,110 @@ export interface TokenSubject {
   readonly role: string | null;
 }
 
-/** Makes a signed token for an account. */
-export type TokenIssuer = (user: TokenSubject) => Promise<string>;
+/**
+ * Makes a signed token for an account.
+ * @param notBefore the earliest `iat` that the account's tokens may have, in s since 1970
+ */
+export type TokenIssuer = (user: TokenSubject, notBefore?: number | null) => Promise<string>;
+
+/** What a valid token says; moments in s since 1970. */
+export type Claims = z.output<typeof ClaimsOfToken>;
+
+const ClaimsOfToken = z.object({
+  sub: z.guid(),
+  role: z.enum(ROLES).nullable(),
+  jti: z.guid(),
+  iat: z.number().int(),
+  exp: z.number().int(),
+});
+
+/** What a token says when it is one of ours and in time, otherwise nothing. */
+export type TokenVerifier = (token: string) => Promise<Claims | undefined>;
+
+interface TokenOptions {
+  readonly keys: WatchedKeys;
+  /** How long a token is valid, in minutes. */
+  readonly minutes: number;
+}
 
 /**
- * Tokens signed with the first key: a JWT (RFC 7519) with `iss aud sub role iat exp jti`, valid
- * for 30 minutes. It holds no name and no email.
+ * Tokens signed with the key that signs now: a JWT (RFC 7519) with `iss aud sub role iat exp jti`.
+ * It holds no name and no email.
  */
-export function createTokenIssuer(keys: SigningKeys): TokenIssuer {
-  return ({ id, role }) =>
-    new SignJWT({ role })
-      .setProtectedHeader({ alg: ALGORITHM, typ: "JWT", kid: keys.kid })
+export function createTokenIssuer(
+  { keys, minutes, audience }: TokenOptions & { readonly audience: string },
+): TokenIssuer {
+  return ({ id, role }, notBefore) => {
+    const { kid, privateKey } = keys.current();
+    const issuedAt = Math.max(secondsNow(), notBefore ?? 0);
+    return new SignJWT({ role })
+      .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid })
       .setIssuer(ISSUER)
-      .setAudience(AUDIENCE)
+      .setAudience(audience)
       .setSubject(id)
-      .setIssuedAt()
-      .setExpirationTime(LIFETIME)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + minutes * 60)
       .setJti(crypto.randomUUID())
-      .sign(keys.privateKey);
+      .sign(privateKey);
+  };
+}
+
+/**
+ * Checks tokens: signed by one of our keys, with our one algorithm, for one of these audiences, all
+ * claims there, not expired, not from the future (RFC 8725). Whether it was revoked is asked
+ * elsewhere.
+ */
+export function createTokenVerifier(
+  { keys, minutes, audiences }: TokenOptions & { readonly audiences: readonly string[] },
+): TokenVerifier {
+  const options = {
+    algorithms: [ALGORITHM],
+    issuer: ISSUER,
+    audience: [...audiences],
+    typ: TYPE,
+    requiredClaims: ["sub", "exp", "iat", "jti"],
+    clockTolerance: CLOCK_TOLERANCE_S,
+    // Besides the age, this is what makes jose refuse an `iat` in the future.
+    maxTokenAge: minutes * 60,
+  };
+  const verified = new VerifiedTokens();
+  let seen: SigningKeys | undefined;
+  let findKey = createLocalJWKSet({ keys: [] });
+  const useKeysOfNow = () => {
+    const now = keys.current();
+    if (now === seen) return;
+    seen = now;
+    findKey = createLocalJWKSet({ keys: [...now.published.keys] });
+    // A key that went takes with it what it had signed.
+    verified.clear();
+  };
+  const verify = async (token: string): Promise<Claims | undefined> => {
+    const { payload } = await jwtVerify(token, findKey, options);
+    return ClaimsOfToken.safeParse(payload).data;
+  };
+  return async (token) => {
+    useKeysOfNow();
+    const known = verified.get(token, secondsNow());
+    if (known !== undefined) return known;
+    const keysBefore = seen;
+    try {
+      const claims = await verify(token);
+      if (claims !== undefined && seen === keysBefore) verified.add(token, claims);
+      return claims;
+    } catch (thrown) {
+      if (!(thrown instanceof errors.JWKSNoMatchingKey)) return refused(thrown);
+    }
+    // Another process may sign with a new key already.
+    await keys.refresh();
+    useKeysOfNow();
+    return seen === keysBefore ? undefined : await verify(token).catch(refused);
+  };
+}
+
+function refused(thrown: unknown): undefined {
+  if (!(thrown instanceof errors.JOSEError)) throw thrown;
+}
+
+function secondsNow(): number {
+  return Math.floor(Date.now() / 1000);
 }

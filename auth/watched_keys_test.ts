@@ -1,19 +1,12 @@
 import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { join } from "node:path";
 import type { Log } from "../log.ts";
 import { eventually } from "../testing/eventually.ts";
+import { keyFiles } from "../testing/keys.ts";
 import { KeyFileError } from "./key_file.ts";
-import { createKeyFile, rotateKeys } from "./keys.ts";
+import { rotateKeys } from "./keys.ts";
 import { watchSigningKeys } from "./watched_keys.ts";
 
-const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
-Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
-
-async function newKeyFile(): Promise<string> {
-  const path = join(folder, `${crypto.randomUUID()}.json`);
-  await createKeyFile(path);
-  return path;
-}
+const newKeyFile = await keyFiles();
 
 function keptLog() {
   const lines: string[] = [];
@@ -102,5 +95,5 @@ Deno.test("a file that can't be used leaves the keys of before, says so once, an
 });
 
 Deno.test("a start without a key file that can be used is refused", async () => {
-  await rejects(watchSigningKeys(join(folder, "none.json"), keptLog().log), KeyFileError);
+  await rejects(watchSigningKeys(`${await newKeyFile()}.none`, keptLog().log), KeyFileError);
 });

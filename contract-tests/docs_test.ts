@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { ACCESS, type Access, ROLES } from "../auth/access.ts";
 import { readConfig } from "../config.ts";
 import { startApi } from "../testing/api.ts";
 import { loadSeed, resetToSeed } from "./seed.ts";
@@ -53,11 +54,12 @@ Deno.test(".env.example sets every setting of the API, each with a line that exp
   const environment = Object.fromEntries(set.map(([, name, value]) => [name, value]));
   const config = readConfig(environment);
   const names = Object.keys(environment).filter((name) => name !== "POSTGRES_PASSWORD");
-  deepStrictEqual(names.sort(), Object.keys(config).sort());
+  const given = names.filter((name) => environment[name] !== "" || name in config);
+  deepStrictEqual(given.sort(), Object.keys(config).sort());
   // What the process may read of the environment is the same list once more.
   const { tasks } = JSON.parse(await read("deno.json"));
   const allowed = /--allow-env=(\S+)/.exec(tasks.start.command)?.[1]?.split(",") ?? [];
-  deepStrictEqual(allowed.sort(), names);
+  deepStrictEqual(allowed.sort(), names.sort());
   strictEqual([...example.matchAll(/^[A-Z_]+=/gm)].length, set.length, "one has no explanation");
 });
 
@@ -68,4 +70,39 @@ Deno.test("docs/development.md has every task", async () => {
   for (const task of Object.keys(tasks)) {
     ok(new RegExp(`\`${task}[\` ]`).test(table), `${task} is missing`);
   }
+});
+
+Deno.test("docs/security.md shows the roles as they are", async () => {
+  const page = await read("docs/security.md");
+  const rows = page.split("\n").filter((line) => /^\| (operation|`\w+` `)/.test(line))
+    .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+  const [[, ...columns] = [], ...operations] = rows;
+  const shown = Object.fromEntries(operations.map(([operation = "", ...cells]) => {
+    const name = /^`(\w+)`/.exec(operation)?.[1] ?? operation;
+    return [name, columns.filter((_, at) => cells[at] === "yes").sort()];
+  }));
+  const open = [
+    ...(/^Open without a token:([^]*?)\n\n/m.exec(page)?.[1] ?? "").matchAll(
+      /`(get\w+|login|documents)`/g,
+    ),
+  ]
+    .map(([, name]) => name);
+
+  const guarded: Record<string, string[]> = {};
+  const unguarded: string[] = [];
+  for (const [name, access] of Object.entries<Access>(ACCESS)) {
+    if (access === "open") unguarded.push(name);
+    else guarded[name] = [...(access === "any token" ? [...ROLES, "no role"] : access)].sort();
+  }
+  deepStrictEqual(shown, guarded);
+  deepStrictEqual(open.sort(), unguarded.sort());
+});
+
+Deno.test("every file that docs/security.md names is there", async () => {
+  const page = await read("docs/security.md");
+  const named = new Set(
+    [...page.matchAll(/`(\w[\w/-]*\.(?:ts|yaml|md|json))`/g)].map(([, path = ""]) => path),
+  );
+  ok(named.size > 20);
+  for (const path of named) await Deno.stat(new URL(path, ROOT));
 });

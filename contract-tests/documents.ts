@@ -3,6 +3,8 @@ import { parse } from "yaml";
 import { createRoutes } from "../app.ts";
 import { ALGORITHM } from "../auth/key_file.ts";
 import { connect } from "../db/connect.ts";
+import { createMetrics } from "../metrics.ts";
+import { keysAtHand } from "../testing/keys.ts";
 import type { Json } from "./normal_form.ts";
 
 /** The contract as it is published. */
@@ -18,13 +20,22 @@ export function readOldCapture(): Json {
 /** The document that the routes generate from their own schemas. */
 export async function documentOfRoutes(): Promise<Json> {
   const { privateKey } = await generateKeyPair(ALGORITHM);
-  const app = createRoutes({
+  const { router } = createRoutes({
+    mode: "required",
     // Never connected: only the document is asked for.
     sql: connect({ url: "postgres://127.0.0.1/none" }),
-    keys: { kid: "none", privateKey, published: { keys: [] } },
+    keys: keysAtHand({ kid: "none", privateKey, published: { keys: [] } }),
+    signIn: () => Promise.reject(new Error("nobody signs in here")),
+    revocations: {
+      stateOf: () => "unknown",
+      refresh: async () => {},
+      revoke: async () => {},
+      [Symbol.dispose]: () => {},
+    },
+    metrics: createMetrics(),
     limits: { bytes: 0, deadlineMs: 0, inFlight: 0 },
   });
-  const document = app.getOpenAPI31Document({
+  const document = router.getOpenAPI31Document({
     openapi: "3.1.0",
     info: { title: "Lotline", version: "0" },
   });

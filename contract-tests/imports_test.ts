@@ -8,7 +8,7 @@ const MAY_USE: Record<string, string[]> = {
   "main.ts": ["app.ts", "auth", "cache", "db"],
   "app.ts": ["routes", "http", "auth", "cache", "db"],
   routes: ["routes", "http", "auth", "cache", "db"],
-  http: ["http"],
+  http: ["http", "auth"],
   auth: ["auth", "cache", "db"],
   cache: ["cache", "db"],
   db: ["db"],
@@ -18,9 +18,10 @@ const MAY_USE: Record<string, string[]> = {
   "config.ts": [],
   "errors.ts": [],
   "log.ts": [],
+  "metrics.ts": [],
 };
-const FOR_EVERYTHING = ["config.ts", "errors.ts", "log.ts", "contract"];
-const ON_THEIR_OWN = new Set(["contract", "legacy", "config.ts", "errors.ts", "log.ts"]);
+const FOR_EVERYTHING = ["config.ts", "errors.ts", "log.ts", "metrics.ts", "contract"];
+const ON_THEIR_OWN = new Set(["contract", "legacy", ...FOR_EVERYTHING]);
 
 interface Import {
   readonly from: string;

@@ -31,10 +31,35 @@ export interface paths {
         put?: never;
         /**
          * Get a token.
-         * @description With `AUTH_MODE=legacy` the email alone decides. A body that is missing, of another type or
-         *     without a known email is 401; further fields are ignored.
+         * @description With `AUTH_MODE=legacy` the email alone decides, and the token is good for nothing in
+         *     `required`. With `AUTH_MODE=required` the password is checked too, and too many failures of
+         *     an account or from an address are 429. Whatever isn't the credentials of an account is the
+         *     same 401, a body that is missing or of another type included; further fields are ignored.
          */
         post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a token.
+         * @description The token that the request is sent with is refused from now on, by every process of the
+         *     service within seconds. Other tokens of the account stay as they are. A body isn't looked at.
+         *     With `AUTH_MODE=legacy` a request without a valid token is 204 as well: there is nothing to
+         *     end.
+         */
+        post: operations["logout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -75,7 +100,8 @@ export interface paths {
         /**
          * Store a lot.
          * @description Makes no links: parents named in `metadata` are only kept there. A field that is absent gets
-         *     its default, a null stays null.
+         *     its default, a null stays null; with `AUTH_MODE=required` an absent or null `operator_id` is
+         *     the caller, and another's is 403 unless the caller is ADMIN or MANAGER.
          */
         post: operations["createLot"];
         delete?: never;
@@ -96,7 +122,8 @@ export interface paths {
         /**
          * Store what was decided about a lot at a QC gate.
          * @description At least one field must be there. A FAIL without notes is taken, and so is a record without a
-         *     decision: the plant's terminals send both.
+         *     decision: the plant's terminals send both. With `AUTH_MODE=required` an absent or null
+         *     `operator_id` is the caller, and another's is 403 unless the caller is ADMIN or MANAGER.
          */
         post: operations["createQcDecision"];
         delete?: never;
@@ -158,6 +185,28 @@ export interface paths {
          *     it is slower, not wrong.
          */
         get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this process has counted.
+         * @description Counters since the start of the process, in Prometheus' text format: logins, what was
+         *     refused, and, with `AUTH_MODE=legacy`, what `required` would have refused. A scraper sends
+         *     `METRICS_TOKEN` as its bearer token.
+         */
+        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -248,6 +297,8 @@ export interface components {
         Credentials: {
             /** @description Matched to the letter. */
             email: string;
+            /** @description Needed with `AUTH_MODE=required`; at most 72 bytes in UTF-8. Not looked at in `legacy`. */
+            password?: string;
         } & {
             [key: string]: unknown;
         };
@@ -386,21 +437,31 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description No account, or no valid token where one is needed. */
+        /** @description No account with this email and password. */
+        WrongCredentials: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description AUTH_MODE=required: no valid token. */
         Unauthorized: {
             headers: {
+                "WWW-Authenticate": components["headers"]["Challenge"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "error": "User not found"
+                 *       "error": "The token is not valid, or not any more: log in again"
                  *     }
                  */
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The role may not do this. */
+        /** @description AUTH_MODE=required: the role may not do this. */
         Forbidden: {
             headers: {
                 [name: string]: unknown;
@@ -528,7 +589,7 @@ export interface components {
             content: {
                 /**
                  * @example {
-                 *       "error": "Too many tries, wait a little"
+                 *       "error": "Too many failed logins, try again later"
                  *     }
                  */
                 "application/json": components["schemas"]["Error"];
@@ -577,6 +638,11 @@ export interface components {
          * @example GET, HEAD, OPTIONS
          */
         Allow: string;
+        /**
+         * @description How to be let in (RFC 6750).
+         * @example Bearer realm="lotline", error="invalid_token"
+         */
+        Challenge: string;
         /**
          * @description Seconds to wait before the next try.
          * @example 1
@@ -629,7 +695,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "email": "admin@flowviz.com"
+                 *       "email": "admin@flowviz.com",
+                 *       "password": "correct horse battery staple"
                  *     }
                  */
                 "application/json": components["schemas"]["Credentials"];
@@ -660,13 +727,35 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
+            401: components["responses"]["WrongCredentials"];
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["TooSlow"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["OutsideContract"];
             429: components["responses"]["TooMany"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token is worth nothing any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
             500: components["responses"]["Fault"];
             503: components["responses"]["Away"];
         };
@@ -879,6 +968,36 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What this process has counted since its start. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example # HELP lotline_required_would_refuse_total Requests that AUTH_MODE=legacy let through and AUTH_MODE=required would refuse.
+                     *     # TYPE lotline_required_would_refuse_total counter
+                     *     lotline_required_would_refuse_total{operation="createLot",reason="no_token"} 3
+                     */
+                    "text/plain": string;
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
             500: components["responses"]["Fault"];
             503: components["responses"]["Away"];

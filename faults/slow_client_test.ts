@@ -3,7 +3,9 @@ import net from "node:net";
 import { generateKeyPair } from "jose";
 import { createApi } from "../app.ts";
 import { ALGORITHM } from "../auth/key_file.ts";
+import { readConfig } from "../config.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { keysAtHand } from "../testing/keys.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 300, inFlight: 3 };
 
@@ -12,17 +14,22 @@ async function serveApi() {
   const database = await freshDatabase();
   const { privateKey } = await generateKeyPair(ALGORITHM);
   const api = createApi({
+    config: readConfig({ AUTH_MODE: "legacy", DATABASE_URL: database.url, JWT_KEYS_FILE: "none" }),
     sql: database.sql,
-    keys: { kid: "test", privateKey, published: { keys: [] } },
+    keys: keysAtHand({ kid: "test", privateKey, published: { keys: [] } }),
     limits: LIMITS,
     log: () => {},
   });
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, api);
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => api.serve(request, "127.0.0.1"),
+  );
   return {
     port: server.addr.port,
     sql: database.sql,
     [Symbol.asyncDispose]: async () => {
       await server.shutdown();
+      api[Symbol.dispose]();
       await database[Symbol.asyncDispose]();
     },
   };

@@ -1,9 +1,15 @@
-import { ApiError, toApiError } from "../errors.ts";
+import type { OperationId } from "../auth/access.ts";
+import type { Guard } from "../auth/guard.ts";
+import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
+import { isRefusalReason, type Metrics, type RefusalReason } from "../metrics.ts";
 import { answerError } from "./answer.ts";
 import { type BodyLimits, readBody } from "./body.ts";
+import type { ReadClient } from "./client_address.ts";
+import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
 import { type App, RequestFacts } from "./operation.ts";
-import { allowHeader, type FoundPath, pathnameOf, PathTable } from "./paths.ts";
+import { allowHeader, pathnameOf } from "./paths.ts";
+import { setSecurityHeaders } from "./security_headers.ts";
 
 /** Bounds of one process. */
 export interface Limits extends BodyLimits {
@@ -14,41 +20,66 @@ export interface Limits extends BodyLimits {
 /** What stands around every route. */
 export interface EnvelopeDeps {
   readonly app: App;
+  readonly guard: Guard;
+  readonly cors: CorsPolicy;
+  readonly readClient: ReadClient;
   readonly limits: Limits;
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
+/** Answers a request; `peer` is the address at the other end of its connection. */
+export type Serve = (request: Request, peer: string) => Promise<Response>;
+
 /**
- * What every request goes through before and after its route: an id, CORS as the old server had it,
- * the path and method, a bound on the work at hand, errors as JSON, one log line.
+ * Refusals of logins are held back: whoever sends the next login on the answer to the last, as
+ * guessing programs do, gets to one a second on each connection, which costs next to nothing.
+ */
+const HELD_BACK: ReadonlySet<ErrorCode> = new Set(["too_many_tries", "too_many_logins"]);
+const HOLD_MS = 1_000;
+/** Some kB each; those beyond it are answered at once. */
+const MOST_HELD = 10_000;
+
+/**
+ * What every request goes through before and after its route: an id, the path and method, who is
+ * asking and whether they may, CORS, a bound on the work at hand, errors as JSON, one log line.
  */
 export function createEnvelope(
-  { app, limits, log }: EnvelopeDeps,
-): (request: Request) => Promise<Response> {
-  const paths = new PathTable();
-  for (const { method, path } of app.routes) paths.add(method, path);
+  { app, guard, cors, readClient, limits, metrics, log }: EnvelopeDeps,
+): Serve {
   let inFlight = 0;
+  let held = 0;
 
-  return async (request) => {
+  return async (request, peer) => {
     const started = performance.now();
     const requestId = idOf(request);
-    const path = paths.find(pathnameOf(request.url));
-    let fault: string | undefined;
+    const client = readClient(request, peer);
+    const path = app.paths.find(pathnameOf(request.url));
+    const facts = path && new RequestFacts(path, client.address);
+    let refused: ApiError | undefined;
     let response: Response;
     inFlight++;
     try {
       if (inFlight > limits.inFlight) throw new ApiError("overloaded", "Too busy, try again soon");
-      response = await respond(request, path, requestId);
+      response = await respond(request, facts);
     } catch (thrown) {
-      const error = toApiError(thrown);
-      if (error.status >= 500) fault = describeError(error.cause ?? error);
-      response = answerError(error.status, error.body, error.headers);
+      refused = toApiError(thrown);
+      response = answerError(refused.status, refused.body, refused.headers);
     } finally {
       inFlight--;
     }
-    response.headers.set("access-control-allow-origin", "*");
-    response.headers.set("x-request-id", requestId);
-    const { status } = response;
+    // It isn't worked on meanwhile, and takes nobody's place among those that are.
+    if (refused && HELD_BACK.has(refused.code) && held < MOST_HELD) {
+      held++;
+      await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
+      held--;
+    }
+    const { headers, status } = response;
+    allowOrigin(headers, cors, request.headers.get("origin"));
+    setSecurityHeaders(headers, client.secure);
+    headers.set("x-request-id", requestId);
+    const operation = path?.methods.get(routedMethod(request.method));
+    if (operation !== undefined) count(operation, refused, facts?.wouldRefuse);
     log(status >= 500 ? "error" : "info", "request", {
       method: request.method.slice(0, 20),
       // The template, not the path: what a client writes there may be anything.
@@ -56,50 +87,59 @@ export function createEnvelope(
       status,
       ms: Math.round((performance.now() - started) * 10) / 10,
       request_id: requestId,
-      error: fault,
+      required_would_refuse: facts?.wouldRefuse,
+      error: refused && status >= 500 ? describeError(refused.cause ?? refused) : undefined,
     });
     return response;
   };
 
-  async function respond(
-    request: Request,
-    path: FoundPath | undefined,
-    requestId: string,
-  ): Promise<Response> {
+  async function respond(request: Request, facts: RequestFacts | undefined): Promise<Response> {
     if (!request.headers.has("host")) {
       throw new ApiError("invalid_request", "The request has no Host header");
     }
-    if (request.method === "OPTIONS") return preflight(request);
-    if (path === undefined) {
+    if (request.method === "OPTIONS") return preflight(request, cors);
+    if (facts === undefined) {
       // The old server read the body before it looked for the path: a broken one was 400 anywhere.
       await readBody(request, limits);
       throw new ApiError("path_not_found", "There is nothing at this path");
     }
-    const method = request.method === "HEAD" ? "GET" : request.method;
-    if (!path.methods.has(method)) {
-      const allow = allowHeader(path.methods);
+    const { methods } = facts.path;
+    const operation = methods.get(routedMethod(request.method));
+    if (operation === undefined) {
+      const allow = allowHeader(methods.keys());
       throw new ApiError("method_not_allowed", `This path answers ${allow}`, {
         headers: { allow },
       });
     }
+    await admit(operation, request, facts);
     // HEAD is asked as GET: Hono would drop the body, and with it the length that HEAD has to tell.
     // Made anew, its path being found already: a copy would hang on the abort signal of the first.
     const asked = request.method === "HEAD"
       ? new Request("http://localhost/", { headers: request.headers })
       : request;
-    return await app.fetch(asked, new RequestFacts(path, requestId));
+    return await app.router.fetch(asked, facts);
+  }
+
+  async function admit(operation: OperationId, request: Request, facts: RequestFacts) {
+    const { caller, wouldRefuse } = await guard(operation, request.headers);
+    facts.caller = caller;
+    facts.wouldRefuse = wouldRefuse;
+  }
+
+  function count(
+    operation: OperationId,
+    refused: ApiError | undefined,
+    wouldRefuse: RefusalReason | undefined,
+  ): void {
+    if (wouldRefuse !== undefined) metrics.requiredWouldRefuse(operation, wouldRefuse);
+    if (refused !== undefined && isRefusalReason(refused.code)) {
+      metrics.refused(operation, refused.code);
+    }
   }
 }
 
-/** The answer to OPTIONS on any path, as the old server's `cors` package gave it. */
-function preflight(request: Request): Response {
-  const headers = new Headers({
-    "access-control-allow-methods": "GET,HEAD,PUT,PATCH,POST,DELETE",
-    vary: "Access-Control-Request-Headers",
-  });
-  const requested = request.headers.get("access-control-request-headers");
-  if (requested) headers.set("access-control-allow-headers", requested);
-  return new Response(null, { status: 204, headers });
+function routedMethod(method: string): string {
+  return method === "HEAD" ? "GET" : method;
 }
 
 function idOf(request: Request): string {

@@ -1,11 +1,12 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { OpenAPIHono } from "@hono/zod-openapi";
 import { parse } from "yaml";
+import { ApiError } from "../errors.ts";
 import { startLegacy } from "../legacy/server.ts";
+import { createMetrics } from "../metrics.ts";
 import { ErrorAnswer } from "../routes/responses.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { createEnvelope } from "./envelope.ts";
-import type { RequestEnv } from "./operation.ts";
+import { App } from "./operation.ts";
 
 const { api, databaseUrl } = await apiOnSeed();
 
@@ -87,27 +88,32 @@ Deno.test("a request keeps the id that it brings; without one it is given a new 
 /** An envelope around two routes: one that waits to be let go, and one that fails. */
 function smallService(inFlight: number) {
   const gate = Promise.withResolvers<void>();
-  const app = new OpenAPIHono<RequestEnv>();
-  app.onError((error) => {
-    throw error;
-  });
-  app.get("/wait", async (c) => {
+  const app = new App();
+  app.page("documents", "/wait", async (c) => {
     await gate.promise;
     return c.text("done");
   });
-  app.get("/fail", () => {
+  app.page("documents", "/refuse", () => {
+    throw new ApiError("too_many_logins", "Too many");
+  });
+  app.page("documents", "/fail", () => {
     throw new TypeError("secret of the inside");
   });
   const lines: Record<string, unknown>[] = [];
   const handle = createEnvelope({
     app,
+    guard: () => ({}),
+    cors: { kind: "any" },
+    readClient: () => ({ address: "127.0.0.1", secure: false }),
     limits: { bytes: 1024, deadlineMs: 1_000, inFlight },
+    metrics: createMetrics(),
     log: (level, msg, fields) => {
       lines.push({ level, msg, ...fields });
     },
   });
   const headers = { host: "localhost" };
-  const get = (path: string) => handle(new Request(`http://localhost${path}`, { headers }));
+  const get = (path: string) =>
+    handle(new Request(`http://localhost${path}`, { headers }), "127.0.0.1");
   return { get, letGo: gate.resolve, lines };
 }
 
@@ -139,4 +145,28 @@ Deno.test("a route that fails is 500: the cause is in the log and not in the ans
   deepStrictEqual([lines[0]?.level, lines[0]?.status, lines[0]?.route], ["error", 500, "/fail"]);
   match(String(lines[0]?.error), /^TypeError: secret of the inside at /);
   ok(![...response.headers].flat().join().includes("secret"));
+});
+
+Deno.test("the refusal of a login is held back for a second, and takes nobody's place meanwhile", async () => {
+  const { get } = smallService(1);
+  const began = performance.now();
+  const refusals: Promise<Response>[] = [];
+  for (let i = 0; i < 3; i++) {
+    refusals.push(get("/refuse"));
+    // Worked on one at a time, that is all that this service takes, and then held back.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  strictEqual((await get("/fail")).status, 500);
+  ok(performance.now() - began < 900, "others wait for nothing");
+  for (const refusal of refusals) strictEqual((await refusal).status, 429);
+  ok(performance.now() - began > 990);
+});
+
+Deno.test("no more than 10,000 refusals are held back at once; the next are answered at once", async () => {
+  const { get } = smallService(20_000);
+  let answered = 0;
+  const refusals = Array.from({ length: 10_000 }, () => get("/refuse").then(() => answered++));
+  strictEqual((await get("/refuse")).status, 429);
+  strictEqual(answered, 0);
+  await Promise.all(refusals);
 });

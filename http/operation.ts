@@ -1,10 +1,22 @@
-import type { createRoute, OpenAPIHono } from "@hono/zod-openapi";
+import { type createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { FoundPath } from "./paths.ts";
+import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
+import type { Claims } from "../auth/tokens.ts";
+import type { RefusalReason } from "../metrics.ts";
+import { type FoundPath, PathTable } from "./paths.ts";
 
-/** What is known of a request before its route sees it. */
+/** What is known of a request besides what the client sent. */
 export class RequestFacts {
-  constructor(readonly path: FoundPath, readonly requestId: string) {}
+  /** Whose valid token was sent; the guard says it. */
+  caller: Claims | undefined;
+  /** Why `AUTH_MODE=required` would have refused the request; told in the log and the metrics. */
+  wouldRefuse: RefusalReason | undefined;
+
+  constructor(
+    readonly path: FoundPath<OperationId>,
+    /** The address of the client, behind trusted proxies. */
+    readonly clientAddress: string,
+  ) {}
 }
 
 /** Hono's name for what comes with each request. */
@@ -12,22 +24,50 @@ export interface RequestEnv {
   Bindings: RequestFacts;
 }
 
-/** The application: Hono with the registry that the published document is checked against. */
-export type App = OpenAPIHono<RequestEnv>;
-
 /** What a route's handler is given. */
 export type RequestContext = Context<RequestEnv>;
 
+type Handle = (c: RequestContext) => Response | Promise<Response>;
+
+/** The application: the router, with the registry that the published document is checked against. */
+export class App {
+  readonly router = new OpenAPIHono<RequestEnv>({
+    // The envelope has found the path already, by the old server's rules.
+    getPath: (_request, options) =>
+      options?.env instanceof RequestFacts ? options.env.path.routingPath : "/",
+  });
+  /** What is answered where. A request goes to nothing that isn't in here, past no guard. */
+  readonly paths = new PathTable<OperationId>();
+
+  constructor() {
+    // Whatever a route throws is answered by the envelope, the one place that knows how.
+    this.router.onError((error) => {
+      throw error;
+    });
+  }
+
+  /** Answers GET on a path that isn't an operation of the contract but goes by its name in ACCESS. */
+  page(name: OperationId, path: string, handle: Handle): void {
+    this.paths.add("GET", path, name);
+    this.router.get(path, handle);
+  }
+}
+
 /**
- * Registers one operation of the contract: documents it and answers it. Reading and checking what
- * the client sent is the handler's first line (`readJson`, `readParameters`) rather than
- * zod-openapi's validators: those refuse with 415 and 400 what the old server took.
+ * Registers one operation of the contract: documents it, with who may use it, and answers it.
+ * Reading and checking what the client sent is the handler's first line (`readJson`,
+ * `readParameters`) rather than zod-openapi's validators: those refuse with 415 and 400 what the
+ * old server took.
  */
 export function operation(
   app: App,
   definition: ReturnType<typeof createRoute>,
-  handle: (c: RequestContext) => Response | Promise<Response>,
+  handle: Handle,
 ): void {
-  app.openAPIRegistry.registerPath(definition);
-  app.on(definition.method, definition.getRoutingPath(), handle);
+  const { operationId = "", method } = definition;
+  if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
+  app.router.openAPIRegistry.registerPath({ ...definition, security: securityOf(operationId) });
+  const path = definition.getRoutingPath();
+  app.paths.add(method.toUpperCase(), path, operationId);
+  app.router.on(method, path, handle);
 }

@@ -1,19 +1,21 @@
-/** A path of the service, such as `/api/traceability/{lotCode}`, and the methods it answers. */
-interface KnownPath {
+/** A path of the service, such as `/api/traceability/{lotCode}`, and what it answers. */
+interface KnownPath<Operation> {
   readonly template: string;
-  readonly methods: Set<string>;
+  /** The operation that each method asks for. */
+  readonly methods: Map<string, Operation>;
   /** Set for a template with parameters; captures each parameter as the client wrote it. */
   readonly pattern: RegExp | undefined;
 }
 
 /** A request's path, found among the paths of the service. */
-export interface FoundPath {
+export interface FoundPath<Operation> {
   readonly template: string;
   /** What the router is asked for: letters as in the template, parameters as the client wrote them. */
   readonly routingPath: string;
   /** Each parameter by name, still percent-encoded. */
   readonly parameters: Readonly<Record<string, string>>;
-  readonly methods: ReadonlySet<string>;
+  /** The operation that each method asks for. */
+  readonly methods: ReadonlyMap<string, Operation>;
 }
 
 /**
@@ -21,28 +23,28 @@ export interface FoundPath {
  * case-sensitive) found its own: letters in any case, one trailing slash or none, a parameter is
  * one segment that isn't empty, and nothing is decoded before the path is found.
  */
-export class PathTable {
-  readonly #fixed = new Map<string, KnownPath>();
-  readonly #withParameters: KnownPath[] = [];
+export class PathTable<Operation> {
+  readonly #fixed = new Map<string, KnownPath<Operation>>();
+  readonly #withParameters: KnownPath<Operation>[] = [];
 
-  /** Learns one path; `template` writes its parameters as the router does (`:lotCode`). */
-  add(method: string, template: string): void {
+  /** Learns one operation; `template` writes its parameters as the router does (`:lotCode`). */
+  add(method: string, template: string, operation: Operation): void {
     const known = this.#fixed.get(template.toLowerCase()) ??
       this.#withParameters.find((path) => path.template === template);
     if (known !== undefined) {
-      known.methods.add(method);
+      known.methods.set(method, operation);
       return;
     }
     const pattern = template.includes(":")
       ? new RegExp(`^${template.replaceAll(/:\w+/g, "([^/]+)")}/?$`, "i")
       : undefined;
-    const path = { template, methods: new Set([method]), pattern };
+    const path = { template, methods: new Map([[method, operation]]), pattern };
     if (pattern === undefined) this.#fixed.set(template.toLowerCase(), path);
     else this.#withParameters.push(path);
   }
 
   /** The path of the service that `pathname` (as the client wrote it, still encoded) means. */
-  find(pathname: string): FoundPath | undefined {
+  find(pathname: string): FoundPath<Operation> | undefined {
     const lower = pathname.toLowerCase();
     const fixed = this.#fixed.get(lower) ??
       (lower.length > 1 && lower.endsWith("/") ? this.#fixed.get(lower.slice(0, -1)) : undefined);
@@ -75,7 +77,7 @@ export function pathnameOf(url: string): string {
 }
 
 /** The value of `Allow` for a path: what it answers, with what HTTP adds to it. */
-export function allowHeader(methods: ReadonlySet<string>): string {
+export function allowHeader(methods: Iterable<string>): string {
   const allowed = new Set(methods);
   if (allowed.has("GET")) allowed.add("HEAD");
   allowed.add("OPTIONS");

@@ -1,11 +1,11 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { allowHeader, pathnameOf, PathTable } from "./paths.ts";
 
-const paths = new PathTable();
-paths.add("GET", "/api/health");
-paths.add("POST", "/api/lots");
-paths.add("GET", "/api/traceability/:lotCode");
-paths.add("GET", "/Lots/:lotCode/links/:linkId");
+const paths = new PathTable<string>();
+paths.add("GET", "/api/health", "getHealth");
+paths.add("POST", "/api/lots", "createLot");
+paths.add("GET", "/api/traceability/:lotCode", "getTraceability");
+paths.add("GET", "/Lots/:lotCode/links/:linkId", "getLink");
 
 const HEALTH = "/api/health";
 const TRACE = "/api/traceability/:lotCode";
@@ -74,13 +74,16 @@ Deno.test("the router is asked with the template's letters and the client's para
 });
 
 Deno.test("methods that are added to a path in any letters are all its own", () => {
-  const table = new PathTable();
-  table.add("GET", "/lots");
-  table.add("POST", "/LOTS");
-  table.add("GET", "/lots/:id");
-  table.add("DELETE", "/lots/:id");
-  deepStrictEqual([...table.find("/lots")?.methods ?? []], ["GET", "POST"]);
-  deepStrictEqual([...table.find("/lots/1")?.methods ?? []], ["GET", "DELETE"]);
+  const table = new PathTable<string>();
+  table.add("GET", "/lots", "list");
+  table.add("POST", "/LOTS", "create");
+  table.add("GET", "/lots/:id", "get");
+  table.add("DELETE", "/lots/:id", "remove");
+  deepStrictEqual([...table.find("/lots")?.methods ?? []], [["GET", "list"], ["POST", "create"]]);
+  deepStrictEqual([...table.find("/lots/1")?.methods ?? []], [["GET", "get"], [
+    "DELETE",
+    "remove",
+  ]]);
 });
 
 const ADDRESSES: [url: string, pathname: string][] = [

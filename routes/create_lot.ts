@@ -1,11 +1,13 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { AuthMode } from "../auth/guard.ts";
 import type { Sql } from "../db/connect.ts";
 import { insertLot } from "../db/lots.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { errors, openOrBearer, success } from "./responses.ts";
+import { operatorOfWrite } from "./operator_of_write.ts";
+import { errors, success } from "./responses.ts";
 import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, must, Uuid } from "./schemas.ts";
 
 export const NewLot = z.strictObject({
@@ -26,7 +28,6 @@ const definition = createRoute({
   operationId: "createLot",
   method: "post",
   path: "/api/lots",
-  security: openOrBearer,
   request: { body: { required: true, content: { "application/json": { schema: NewLot } } } },
   responses: {
     201: success(Lot, "The lot as stored."),
@@ -34,10 +35,16 @@ const definition = createRoute({
   },
 });
 
+interface Deps {
+  readonly sql: Sql;
+  readonly mode: AuthMode;
+  readonly limits: BodyLimits;
+}
+
 /** Stores a lot. It makes no links: parents named in `metadata` are only kept there. */
-export const createLot = (app: App, { sql, limits }: { sql: Sql; limits: BodyLimits }) =>
-  operation(
-    app,
-    definition,
-    async (c) => answer(c, 201, await insertLot(sql, await readJson(c, NewLot, limits))),
-  );
+export const createLot = (app: App, { sql, mode, limits }: Deps) =>
+  operation(app, definition, async (c) => {
+    const sent = await readJson(c, NewLot, limits);
+    const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
+    return answer(c, 201, await insertLot(sql, { ...sent, operator_id }));
+  });

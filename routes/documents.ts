@@ -32,7 +32,8 @@ export const documents = (app: App) => {
   const contract = Deno.readTextFileSync(CONTRACT);
   const contractAsJson = JSON.stringify(parse(contract));
   const file = (path: string, type: string, content: () => string | Promise<string>) =>
-    app.get(
+    app.page(
+      "documents",
       path,
       async (c) =>
         c.body(await content(), 200, { "content-type": type, "content-security-policy": POLICY }),

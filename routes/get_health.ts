@@ -12,7 +12,6 @@ const definition = createRoute({
   operationId: "getHealth",
   method: "get",
   path: "/api/health",
-  security: [],
   responses: {
     200: success(Health, "The service is up."),
     304: notModified,

@@ -1,5 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { SigningKeys } from "../auth/keys.ts";
+import type { WatchedKeys } from "../auth/watched_keys.ts";
 import { answer } from "../http/answer.ts";
 import { type App, operation } from "../http/operation.ts";
 import { errors, notModified, success } from "./responses.ts";
@@ -19,7 +19,6 @@ const definition = createRoute({
   operationId: "getSigningKeys",
   method: "get",
   path: "/.well-known/jwks.json",
-  security: [],
   responses: {
     200: success(PublicKeys, "The keys that a token's signature is checked with."),
     304: notModified,
@@ -28,5 +27,5 @@ const definition = createRoute({
 });
 
 /** The public keys as a JSON Web Key Set (RFC 7517). */
-export const getSigningKeys = (app: App, { keys }: { keys: SigningKeys }) =>
-  operation(app, definition, (c) => answer(c, 200, keys.published));
+export const getSigningKeys = (app: App, { keys }: { keys: WatchedKeys }) =>
+  operation(app, definition, (c) => answer(c, 200, keys.current().published));

@@ -5,7 +5,7 @@ import { ApiError } from "../errors.ts";
 import { answer } from "../http/answer.ts";
 import { readParameters } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { errors, notModified, openOrBearer, success } from "./responses.ts";
+import { errors, notModified, success } from "./responses.ts";
 import { Lot, StorableText } from "./schemas.ts";
 
 export const Trace = z.strictObject({
@@ -22,7 +22,6 @@ const definition = createRoute({
   operationId: "getTraceability",
   method: "get",
   path: "/api/traceability/{lotCode}",
-  security: openOrBearer,
   request: { params: Parameters },
   responses: {
     200: success(Trace, "The lot with one hop in both directions."),

@@ -1,16 +1,19 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { TokenIssuer } from "../auth/tokens.ts";
-import type { Sql } from "../db/connect.ts";
-import { findUserByEmail } from "../db/users.ts";
-import { ApiError } from "../errors.ts";
+import type { AuthMode } from "../auth/guard.ts";
+import type { Credentials as SentCredentials, SignIn } from "../auth/sign_in.ts";
 import { answer } from "../http/answer.ts";
 import { type BodyLimits, readBody } from "../http/body.ts";
 import { type App, operation } from "../http/operation.ts";
-import { errors, success } from "./responses.ts";
+import { errors, success, wrongCredentials } from "./responses.ts";
 import { MomentOut, StorableText, Uuid } from "./schemas.ts";
 
+const Email = StorableText.min(1);
+// bcrypt reads no more than 72 bytes.
+const Password = StorableText.min(1).max(72).openapi({ writeOnly: true });
+
 export const Credentials = z.looseObject({
-  email: StorableText.min(1),
+  email: Email,
+  password: Password.optional(),
 }).openapi("Credentials");
 
 export const User = z.strictObject({
@@ -31,30 +34,49 @@ const definition = createRoute({
   operationId: "login",
   method: "post",
   path: "/api/login",
-  security: [],
   request: { body: { required: true, content: { "application/json": { schema: Credentials } } } },
   responses: {
     200: success(Session, "The account and a signed token."),
-    ...errors(400, 401, 405, 408, 413, 415, 422, 429, 500, 503),
+    401: wrongCredentials,
+    ...errors(400, 405, 408, 413, 415, 422, 429, 500, 503),
   },
 });
 
 interface Deps {
-  readonly sql: Sql;
-  readonly issueToken: TokenIssuer;
+  readonly mode: AuthMode;
+  readonly signIn: SignIn;
   readonly limits: BodyLimits;
 }
 
-/** AUTH_MODE=legacy: an email that is known is let in, with a real token to show for it. */
-export const login = (app: App, { sql, issueToken, limits }: Deps) =>
+/** Lets an account in: by its email alone in AUTH_MODE=legacy, with its password in `required`. */
+export const login = (app: App, { mode, signIn, limits }: Deps) =>
   operation(app, definition, async (c) => {
-    // Whatever isn't a known account is the same 401, a missing or odd body included: the old
-    // front end shows that sentence and nothing else.
     const body = await readBody(c.req.raw, limits);
-    const credentials = Credentials.safeParse(body.kind === "json" ? body.value : {});
-    const user = credentials.success
-      ? await findUserByEmail(sql, credentials.data.email)
-      : undefined;
-    if (user === undefined) throw new ApiError("user_not_found", "User not found");
-    return answer(c, 200, { user, token: await issueToken(user) });
+    const credentials = credentialsOf(body.kind === "json" ? body.value : undefined);
+    const signedIn = await signIn(credentials, c.env.clientAddress);
+    if (mode === "legacy") {
+      if (credentials.password === undefined) c.env.wouldRefuse = "no_password";
+    } else {
+      // A token is nobody's to keep but the client's (RFC 6750, section 5.3). The old server's answer
+      // had no such header.
+      c.header("cache-control", "no-store");
+    }
+    return answer(c, 200, signedIn);
   });
+
+const AnyFields = z.looseObject({
+  email: z.unknown().optional(),
+  password: z.unknown().optional(),
+});
+
+/**
+ * Whatever isn't the credentials of an account is the same 401, a missing or odd body included: the
+ * old front end shows that sentence and nothing else. So what is odd is only left out here.
+ */
+function credentialsOf(value: unknown): SentCredentials {
+  const fields = AnyFields.safeParse(value).data;
+  return {
+    email: Email.safeParse(fields?.email).data,
+    password: Password.safeParse(fields?.password).data,
+  };
+}

@@ -1,6 +1,6 @@
 import { deepStrictEqual, notStrictEqual, strictEqual } from "node:assert/strict";
 import { createRemoteJWKSet, jwtVerify } from "jose";
-import { AUDIENCE, ISSUER } from "../auth/tokens.ts";
+import { ISSUER, LEGACY_AUDIENCE } from "../auth/tokens.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { Session } from "./login.ts";
 import { ErrorAnswer } from "./responses.ts";
@@ -31,7 +31,7 @@ Deno.test("the token is the account's, and its signature holds against the publi
   const { payload } = await jwtVerify(token, keys, {
     algorithms: ["EdDSA"],
     issuer: ISSUER,
-    audience: AUDIENCE,
+    audience: LEGACY_AUDIENCE,
     requiredClaims: ["sub", "exp", "iat", "jti"],
   });
   deepStrictEqual([payload.sub, payload.role], [OPERATOR.id, "OPERATOR"]);

@@ -17,7 +17,6 @@ const liveness = createRoute({
   operationId: "getLiveness",
   method: "get",
   path: "/livez",
-  security: [],
   responses: {
     200: success(Liveness, "The process answers."),
     304: notModified,
@@ -29,7 +28,6 @@ const readiness = createRoute({
   operationId: "getReadiness",
   method: "get",
   path: "/readyz",
-  security: [],
   responses: {
     200: success(Readiness, "The process can do its work."),
     304: notModified,

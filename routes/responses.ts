@@ -17,6 +17,7 @@ const header = (description: string, schema: Record<string, unknown> = {}) => ({
 
 const ETag = header("Weak validator of this body, for If-None-Match.", { pattern: '^W/"' });
 const Allow = header("The methods that this path answers.");
+const Challenge = header("How to be let in (RFC 6750).", { pattern: "^Bearer " });
 const RetryAfter = header("Seconds to wait before the next try.", { pattern: "^[0-9]+$" });
 
 /** A success with a JSON body and its ETag. */
@@ -34,8 +35,8 @@ export const notModified = {
 
 const SENTENCE = {
   400: "The body is no JSON, or the path holds a broken percent escape.",
-  401: "No account, or no valid token where one is needed.",
-  403: "The role may not do this.",
+  401: "AUTH_MODE=required: no valid token.",
+  403: "AUTH_MODE=required: the role may not do this.",
   404: "There is no such lot.",
   405: "The path is known, the method is not for it.",
   408: "The body took too long to arrive.",
@@ -49,6 +50,7 @@ const SENTENCE = {
 } as const;
 
 const HEADERS: Partial<Record<ErrorAnswerStatus, Record<string, typeof Allow>>> = {
+  401: { "WWW-Authenticate": Challenge },
   405: { Allow },
   429: { "Retry-After": RetryAfter },
   503: { "Retry-After": RetryAfter },
@@ -56,17 +58,18 @@ const HEADERS: Partial<Record<ErrorAnswerStatus, Record<string, typeof Allow>>> 
 
 type ErrorAnswerStatus = keyof typeof SENTENCE;
 
+const errorAnswer = (description: string, headers?: Record<string, typeof Allow>) => ({
+  description,
+  ...(headers === undefined ? {} : { headers }),
+  content: { "application/json": { schema: ErrorAnswer } },
+});
+
 /** The answers with these statuses, as the contract describes them. */
 export function errors(...statuses: ErrorAnswerStatus[]) {
-  return Object.fromEntries(statuses.map((status) => {
-    const headers = HEADERS[status];
-    return [status, {
-      description: SENTENCE[status],
-      ...(headers === undefined ? {} : { headers }),
-      content: { "application/json": { schema: ErrorAnswer } },
-    }];
-  }));
+  return Object.fromEntries(
+    statuses.map((status) => [status, errorAnswer(SENTENCE[status], HEADERS[status])]),
+  );
 }
 
-/** Open in AUTH_MODE=legacy; a bearer token in AUTH_MODE=required. */
-export const openOrBearer: Record<string, string[]>[] = [{}, { bearerAuth: [] }];
+/** The 401 of a login: there is nothing to be let in with yet, hence no challenge. */
+export const wrongCredentials = errorAnswer("No account with this email and password.");

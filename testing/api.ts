@@ -8,6 +8,8 @@ export interface TestApi extends AsyncDisposable {
   readonly url: string;
   readonly database: TestDatabase | undefined;
   readonly process: Deno.ChildProcess;
+  /** The file with the keys that it signs with. */
+  readonly keyFile: string;
   /** Everything it has logged so far, a JSON object a line. */
   readonly log: LineReader;
   /** Sends a request; the path goes as it is written. */
@@ -25,23 +27,29 @@ export interface TestAnswer {
   readonly json: any;
 }
 
+/** The settings of `AUTH_MODE=required` that have no default. */
+export const REQUIRED = { AUTH_MODE: "required", CORS_ORIGINS: "none" } as const;
+
 const MAIN = new URL("../main.ts", import.meta.url);
 
-/** Starts the API on a free port, on a new database unless it is given one. */
+/**
+ * Starts the API on a free port, with a new database and key file unless it is given others. Its mode
+ * is `legacy` unless the environment says something else.
+ */
 export async function startApi(
-  options: { databaseUrl?: string; environment?: Record<string, string> } = {},
+  options: { databaseUrl?: string; keyFile?: string; environment?: Record<string, string> } = {},
 ): Promise<TestApi> {
   const database = options.databaseUrl === undefined ? await freshDatabase() : undefined;
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
-  const keys = join(folder, "keys.json");
-  await createKeyFile(keys);
+  const keyFile = options.keyFile ?? join(folder, "keys.json");
+  if (options.keyFile === undefined) await createKeyFile(keyFile);
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", ...await permissionsOfStart(), MAIN.pathname],
     env: {
       PORT: "0",
       AUTH_MODE: "legacy",
       DATABASE_URL: options.databaseUrl ?? database?.url ?? "",
-      JWT_KEYS_FILE: keys,
+      JWT_KEYS_FILE: keyFile,
       ...options.environment,
     },
     stdout: "piped",
@@ -64,6 +72,7 @@ export async function startApi(
   return {
     url,
     database,
+    keyFile,
     process,
     log,
     send,

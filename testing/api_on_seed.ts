@@ -13,12 +13,12 @@ export interface ApiOnSeed {
 
 /**
  * Starts the API for all tests of the file that calls this, since a process takes a while to start;
- * it ends after the last of them.
+ * it ends after the last of them. Its mode is `legacy` unless the environment says something else.
  */
-export async function apiOnSeed(): Promise<ApiOnSeed> {
+export async function apiOnSeed(environment: Record<string, string> = {}): Promise<ApiOnSeed> {
   const database = await freshDatabase();
   await resetToSeed(database.sql, await loadSeed());
-  const api = await startApi({ databaseUrl: database.url });
+  const api = await startApi({ databaseUrl: database.url, environment });
   Deno.test.afterAll(async () => {
     await api[Symbol.asyncDispose]();
     await database[Symbol.asyncDispose]();

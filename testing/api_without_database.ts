@@ -2,8 +2,11 @@ import { freePort } from "../dev/free_port.ts";
 import { startApi, type TestApi } from "./api.ts";
 
 /** An API whose PostgreSQL isn't there, for all tests of the file that calls this. */
-export async function apiWithoutDatabase(): Promise<TestApi> {
-  const api = await startApi({ databaseUrl: `postgres://127.0.0.1:${freePort()}/none` });
+export async function apiWithoutDatabase(
+  environment: Record<string, string> = {},
+): Promise<TestApi> {
+  const databaseUrl = `postgres://127.0.0.1:${freePort()}/none`;
+  const api = await startApi({ databaseUrl, environment });
   Deno.test.afterAll(async () => await api[Symbol.asyncDispose]());
   return api;
 }

@@ -1,0 +1,101 @@
+import { timingSafeEqual } from "node:crypto";
+import { ApiError } from "../errors.ts";
+import type { RefusalReason } from "../metrics.ts";
+import { accessTo, type OperationId, type Role } from "./access.ts";
+import type { Revocations } from "./revocations.ts";
+import type { Claims, TokenVerifier } from "./tokens.ts";
+
+/** Whether the rules of {@link ACCESS} are applied, or only watched. */
+export type AuthMode = "legacy" | "required";
+
+/** What the guard found about a request that goes on. */
+export interface Admission {
+  /** Whose token was sent; nothing without a valid one. */
+  readonly caller?: Claims | undefined;
+  /** In `AUTH_MODE=legacy`: why `required` would have refused the request. */
+  readonly wouldRefuse?: RefusalReason;
+}
+
+/**
+ * Lets a request to an operation in or throws.
+ * @throws {ApiError} in `AUTH_MODE=required`: 401 without a valid token, 403 when its role may not
+ * do this, 503 when it can't be known whether the token was revoked
+ */
+export type Guard = (operation: OperationId, headers: Headers) => Promise<Admission> | Admission;
+
+interface GuardDeps {
+  readonly mode: AuthMode;
+  readonly verify: TokenVerifier;
+  readonly revocations: Revocations;
+  /** What a scraper may show in place of a token to read the metrics. */
+  readonly metricsToken?: string;
+}
+
+/** The guard before every route. */
+export function createGuard({ mode, verify, revocations, metricsToken }: GuardDeps): Guard {
+  const callerOf = async (token: string): Promise<Claims | undefined> => {
+    const claims = await verify(token);
+    if (claims === undefined) return undefined;
+    let state = revocations.stateOf(claims);
+    // The old ways let everyone in: they need not wait for a database that is away.
+    if (state === "unknown" && mode === "required") {
+      await revocations.refresh();
+      state = revocations.stateOf(claims);
+      if (state === "unknown") throw REFUSALS.unknown();
+    }
+    return state === "revoked" ? undefined : claims;
+  };
+
+  const admit = async (operation: OperationId, token: string): Promise<Admission> => {
+    if (operation === "getMetrics" && metricsToken !== undefined && same(token, metricsToken)) {
+      return {};
+    }
+    const caller = await callerOf(token);
+    const reason = caller === undefined ? "bad_token" : whyNot(operation, caller.role);
+    if (reason === undefined) return { caller };
+    if (mode === "required") throw REFUSALS[reason]();
+    return { caller, wouldRefuse: reason };
+  };
+
+  return (operation, headers) => {
+    if (accessTo(operation) === "open") return {};
+    const token = bearerToken(headers.get("authorization"));
+    if (token !== undefined) return admit(operation, token);
+    if (mode === "required") throw REFUSALS.no_token();
+    return { wouldRefuse: "no_token" };
+  };
+}
+
+function whyNot(operation: OperationId, role: Role | null): "role" | undefined {
+  const access = accessTo(operation);
+  if (typeof access === "string") return undefined;
+  return role !== null && access.includes(role) ? undefined : "role";
+}
+
+/** The token of an Authorization header (RFC 6750); nothing when it is of another kind. */
+function bearerToken(header: string | null): string | undefined {
+  return /^bearer +(.*?) *$/i.exec(header ?? "")?.[1];
+}
+
+// What a client is told to do about it: RFC 6750, section 3.
+const CHALLENGE = 'Bearer realm="lotline"';
+
+const REFUSALS: Record<"no_token" | "bad_token" | "role" | "unknown", () => ApiError> = {
+  no_token: () =>
+    new ApiError("no_token", "A token is needed: log in", {
+      headers: { "www-authenticate": CHALLENGE },
+    }),
+  // One sentence for all faults of a token: which one it is helps nobody but a forger.
+  bad_token: () =>
+    new ApiError("bad_token", "The token is not valid, or not any more: log in again", {
+      headers: { "www-authenticate": `${CHALLENGE}, error="invalid_token"` },
+    }),
+  role: () => new ApiError("role", "Your role may not do this"),
+  unknown: () =>
+    new ApiError("revocations_unknown", "Tokens can't be checked right now, try again shortly"),
+};
+
+function same(one: string, other: string): boolean {
+  const [a, b] = [new TextEncoder().encode(one), new TextEncoder().encode(other)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}

@@ -1,0 +1,104 @@
+import { findLogin, type Login, recordLogin, replacePasswordHash } from "../db/logins.ts";
+import type { Sql } from "../db/connect.ts";
+import { ApiError } from "../errors.ts";
+import { describeError, type Log } from "../log.ts";
+import type { LoginOutcome, Metrics } from "../metrics.ts";
+import { isOutdated, type Passwords, type Place } from "./passwords.ts";
+import type { SignedIn, SignIn } from "./sign_in.ts";
+import type { LoginThrottle } from "./throttle.ts";
+import type { TokenIssuer } from "./tokens.ts";
+
+interface Deps {
+  readonly sql: Sql;
+  readonly passwords: Passwords;
+  readonly throttle: LoginThrottle;
+  readonly issueToken: TokenIssuer;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/**
+ * `AUTH_MODE=required`: an account with its password is let in, and the time of its login is
+ * written. Whatever else was sent is refused with one sentence, and after the same work whether
+ * there is such an account or not.
+ */
+export function createSignInByPassword(deps: Deps): SignIn {
+  const { sql, passwords, throttle, issueToken, metrics, log } = deps;
+  const tell = (outcome: LoginOutcome, userId?: string) => {
+    metrics.login(outcome);
+    log("info", "login", { outcome, user_id: userId });
+  };
+
+  const check = async (
+    place: Place,
+    email: string,
+    password: string,
+  ): Promise<SignedIn | undefined> => {
+    const login = await findLogin(sql, email);
+    // A disabled account's password isn't looked at: nothing may tell whether it was right.
+    const hash = login?.disabled ? undefined : login?.encryptedPassword;
+    const isCorrect = await place.check(password, hash);
+    if (login === undefined || !isCorrect) {
+      tell(login?.disabled ? "disabled" : "wrong", login?.user.id);
+      return undefined;
+    }
+    const user = await recordLogin(sql, login);
+    if (user === undefined) {
+      tell("changed", login.user.id);
+      return undefined;
+    }
+    if (isOutdated(login.encryptedPassword)) await rehash(place, login, password);
+    tell("accepted", user.id);
+    return { user, token: await issueToken(user, login.tokensFrom) };
+  };
+
+  const rehash = async (place: Place, { user, encryptedPassword }: Login, password: string) => {
+    try {
+      const hash = await place.hash(password);
+      await replacePasswordHash(sql, user.id, encryptedPassword, hash);
+    } catch (error) {
+      // The old hash is as good as ever: a login needn't fail with its replacement.
+      log("warn", "a password could not be hashed anew", { error: describeError(error) });
+    }
+  };
+
+  const takePlace = (): Place => {
+    try {
+      return passwords.takePlace();
+    } catch (error) {
+      tell("queue_full");
+      throw error;
+    }
+  };
+
+  return async ({ email, password }, address) => {
+    if (email === undefined || password === undefined) throw wrongCredentials();
+    using place = takePlace();
+    const turn = await throttle.enter(email, address);
+    if (!turn.allowed) {
+      tell(turn.by === "account" ? "throttled_account" : "throttled_address");
+      throw tooManyTries(turn.retryAfterS);
+    }
+    let signedIn: SignedIn | undefined;
+    try {
+      signedIn = await check(place, email, password);
+    } catch (error) {
+      // Nothing was learnt about the password: a fault of ours is not a failed try.
+      await turn.takeBack();
+      throw error;
+    }
+    if (signedIn === undefined) throw wrongCredentials();
+    await turn.succeed();
+    return signedIn;
+  };
+}
+
+function wrongCredentials(): ApiError {
+  return new ApiError("wrong_credentials", "Wrong email or password");
+}
+
+function tooManyTries(retryAfterS: number): ApiError {
+  return new ApiError("too_many_tries", "Too many failed logins, try again later", {
+    headers: { "retry-after": String(retryAfterS) },
+  });
+}

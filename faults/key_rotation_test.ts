@@ -1,0 +1,104 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { hashPassword } from "../auth/password_work.ts";
+import { REQUIRED, startApi, type TestApi } from "../testing/api.ts";
+import { apiOnSeed } from "../testing/api_on_seed.ts";
+
+const PASSWORD = "correct horse battery";
+const ROTATIONS = 6;
+const WORKERS = 6;
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const { api: one, sql, databaseUrl } = await apiOnSeed(REQUIRED);
+const { keyFile } = one;
+const two = await startApi({ databaseUrl, keyFile, environment: REQUIRED });
+Deno.test.afterAll(async () => await two[Symbol.asyncDispose]());
+
+const EMAILS = Array.from({ length: WORKERS }, (_, i) => `rotation-${i}@example.com`);
+const hash = await hashPassword(PASSWORD);
+for (const email of EMAILS) {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id, encrypted_password) values (${id}, ${hash})`;
+  await sql`insert into users (id, email, role) values (${id}, ${email}, 'ADMIN')`;
+}
+
+async function keys(...words: string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "keys", ...words],
+    cwd: new URL("..", import.meta.url),
+    env: { JWT_KEYS_FILE: keyFile },
+  }).output();
+  strictEqual(code, 0, new TextDecoder().decode(stderr));
+}
+
+async function publishedKeys(api: TestApi): Promise<number> {
+  return (await api.get("/.well-known/jwks.json")).json.keys.length;
+}
+
+async function login(api: TestApi, email: string) {
+  const { status, json } = await api.post("/api/login", { email, password: PASSWORD });
+  strictEqual(status, 200);
+  const token: string = json.token;
+  const { kid } = JSON.parse(atob(token.split(".")[0] ?? ""));
+  return { kid, headers: { authorization: `Bearer ${token}` } };
+}
+
+Deno.test("keys are rotated and pruned under load on two processes: no request fails", async () => {
+  let isOver = false;
+  let requests = 0;
+  const kids = new Set<string>();
+  const failed: string[] = [];
+  const worker = async (email: string, index: number) => {
+    const ask = async (api: TestApi, headers: HeadersInit, what: string) => {
+      const { status, text } = await api.get("/metrics", headers);
+      requests++;
+      if (status !== 200) failed.push(`${what}: ${status} ${text}`);
+    };
+    const first = await login(one, email);
+    for (let round = index; !isOver; round++) {
+      const [here, there] = round % 2 === 0 ? [one, two] : [two, one];
+      const session = await login(here, email);
+      kids.add(session.kid);
+      // The other process may not have heard of the key yet when the token comes.
+      await ask(there, session.headers, "a new token at the other process");
+      for (let i = 0; i < 10; i++) {
+        await ask(i % 2 === 0 ? here : there, session.headers, "a token");
+        await ask(i % 2 === 0 ? here : there, first.headers, "the first token");
+      }
+    }
+  };
+  const working = Promise.all(EMAILS.map(worker));
+  try {
+    for (let rotation = 0; rotation < ROTATIONS; rotation++) {
+      await wait(1_500);
+      await keys("rotate");
+      await keys("prune");
+    }
+    await wait(1_500);
+  } finally {
+    isOver = true;
+    await working;
+  }
+
+  deepStrictEqual(failed, []);
+  ok(kids.size > ROTATIONS / 2, `the load saw ${kids.size} signing keys`);
+  ok(requests > 100, `${requests} requests`);
+  // Tokens of all these keys may still be valid: prune has left every one.
+  deepStrictEqual(
+    [await publishedKeys(one), await publishedKeys(two)],
+    [ROTATIONS + 1, ROTATIONS + 1],
+  );
+});
+
+Deno.test("prune --now ends the tokens of a stolen key on both processes, new logins go on", async () => {
+  const [email = ""] = EMAILS;
+  const stolen = await login(one, email);
+  await keys("rotate");
+  await keys("prune", "--now");
+  for (const api of [one, two]) {
+    while (await publishedKeys(api) > 1) await wait(50);
+    strictEqual((await api.get("/metrics", stolen.headers)).status, 401);
+  }
+  const { headers } = await login(two, email);
+  strictEqual((await one.get("/metrics", headers)).status, 200);
+});

@@ -1,0 +1,67 @@
+import { Counter, Registry } from "prom-client";
+
+/**
+ * Why a request is refused in `AUTH_MODE=required`, or would be: no token; one that isn't valid (any
+ * more); a role that may not do this; a write in the name of another; a login without a password.
+ */
+export type RefusalReason = "no_token" | "bad_token" | "role" | "operator" | "no_password";
+
+const REASONS: readonly string[] = ["no_token", "bad_token", "role", "operator", "no_password"];
+
+/** Whether a word, an error's code for example, is such a reason. */
+export function isRefusalReason(word: string): word is RefusalReason {
+  return REASONS.includes(word);
+}
+
+/** What became of a login in `AUTH_MODE=required`; `changed`: its account did, meanwhile. */
+export type LoginOutcome =
+  | "accepted"
+  | "wrong"
+  | "disabled"
+  | "changed"
+  | "throttled_account"
+  | "throttled_address"
+  | "queue_full";
+
+/** What this process has counted since its start. */
+export interface Metrics {
+  /** A request that `AUTH_MODE=required` refused. */
+  refused(operation: string, reason: RefusalReason): void;
+  /** A request that `AUTH_MODE=legacy` let through and `AUTH_MODE=required` would have refused. */
+  requiredWouldRefuse(operation: string, reason: RefusalReason): void;
+  login(outcome: LoginOutcome): void;
+  /** All of it in Prometheus' text format. */
+  text(): Promise<string>;
+  /** The media type of {@link Metrics.text}. */
+  readonly type: string;
+}
+
+/** Counters that start at nothing. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const refused = new Counter({
+    name: "lotline_refused_total",
+    help: "Requests that AUTH_MODE=required refused.",
+    labelNames: ["operation", "reason"],
+    registers: [registry],
+  });
+  const wouldRefuse = new Counter({
+    name: "lotline_required_would_refuse_total",
+    help: "Requests that AUTH_MODE=legacy let through and AUTH_MODE=required would refuse.",
+    labelNames: ["operation", "reason"],
+    registers: [registry],
+  });
+  const logins = new Counter({
+    name: "lotline_logins_total",
+    help: "Logins in AUTH_MODE=required by what became of them.",
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
+  return {
+    refused: (operation, reason) => refused.inc({ operation, reason }),
+    requiredWouldRefuse: (operation, reason) => wouldRefuse.inc({ operation, reason }),
+    login: (outcome) => logins.inc({ outcome }),
+    text: () => registry.metrics(),
+    type: registry.contentType,
+  };
+}

@@ -1,0 +1,271 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { ROLES } from "../auth/access.ts";
+import type { TokenSubject } from "../auth/tokens.ts";
+import { disableAccount } from "../db/accounts.ts";
+import type { TestAnswer, TestApi } from "../testing/api.ts";
+import { apiInBothModes } from "../testing/both_modes.ts";
+import { eventually } from "../testing/eventually.ts";
+import { TOKEN_FAULTS, type TokenFault } from "../testing/tokens.ts";
+import { ErrorAnswer } from "./responses.ts";
+
+/*
+ * Every route × role × what is sent as a token, against one API in AUTH_MODE=required and one in
+ * AUTH_MODE=legacy on the same database and keys.
+ */
+
+const { required, legacy, sql, maker } = await apiInBothModes();
+
+/** An account of each role, and one without: `null`. */
+const ACCOUNTS = await Promise.all([...ROLES, null].map(newAccount));
+
+async function newAccount(role: TokenSubject["role"]): Promise<TokenSubject> {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id) values (${id})`;
+  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
+  return { id, role };
+}
+
+type Ask = (api: TestApi, headers: HeadersInit) => Promise<TestAnswer>;
+
+let lots = 0;
+const OPERATIONS: { name: string; ask: Ask; success: number; roles: (string | null)[] }[] = [
+  {
+    name: "getTraceability",
+    ask: (api, headers) => api.get("/api/traceability/MIX-BATCH-88", headers),
+    success: 200,
+    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
+  },
+  {
+    name: "createLot",
+    ask: (api, headers) => api.post("/api/lots", { lot_code: `ACCESS-${lots++}` }, headers),
+    success: 201,
+    roles: ["ADMIN", "MANAGER", "OPERATOR"],
+  },
+  {
+    name: "createQcDecision",
+    ask: (api, headers) => api.post("/api/qc-decisions", { decision: "PASS" }, headers),
+    success: 201,
+    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR"],
+  },
+  {
+    name: "logout",
+    ask: (api, headers) => api.post("/api/logout", "", headers),
+    success: 204,
+    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER", null],
+  },
+  {
+    name: "getMetrics",
+    ask: (api, headers) => api.get("/metrics", headers),
+    success: 200,
+    roles: ["ADMIN", "MANAGER"],
+  },
+];
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+/** How many rows there are that a request could have added. */
+async function rowCounts() {
+  return await sql`select (select count(*) from lots) as lots,
+    (select count(*) from qc_decisions) as decisions,
+    (select count(*) from lotline.revoked_tokens) as tokens`;
+}
+
+/** What is refused for want of a valid token: the sentence and the challenge of RFC 6750. */
+function isRefused(answer: TestAnswer, error: string, challenge: RegExp): void {
+  deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [401, { error }]);
+  match(answer.headers.get("www-authenticate") ?? "", challenge);
+}
+
+const NO_TOKEN: [error: string, challenge: RegExp] = [
+  "A token is needed: log in",
+  /^Bearer realm="lotline"$/,
+];
+const BAD_TOKEN: [error: string, challenge: RegExp] = [
+  "The token is not valid, or not any more: log in again",
+  /^Bearer realm="lotline", error="invalid_token"$/,
+];
+
+for (const { name, ask, success, roles } of OPERATIONS) {
+  for (const subject of ACCOUNTS) {
+    const { role } = subject;
+    Deno.test(`required: ${name} by ${role ?? "an account without a role"} with a good token`, async () => {
+      const answer = await ask(required, bearer(maker.good(subject)));
+      if (roles.includes(role)) return strictEqual(answer.status, success);
+      deepStrictEqual([answer.status, answer.json], [403, { error: "Your role may not do this" }]);
+    });
+  }
+
+  Deno.test(`required: ${name} without a token is 401 and changes nothing`, async () => {
+    const before = await rowCounts();
+    const headers: HeadersInit[] = [
+      {},
+      { authorization: "" },
+      { authorization: "Basic YTpi" },
+      { authorization: maker.good({ id: crypto.randomUUID(), role: "ADMIN" }) },
+      { "x-authorization": `Bearer ${maker.good({ id: crypto.randomUUID(), role: "ADMIN" })}` },
+    ];
+    for (const sent of headers) isRefused(await ask(required, sent), ...NO_TOKEN);
+    deepStrictEqual(await rowCounts(), before);
+  });
+
+  for (const fault of Object.keys(TOKEN_FAULTS) as TokenFault[]) {
+    Deno.test(`required: ${name} with a token ${fault} is 401 for every role`, async () => {
+      const before = await rowCounts();
+      for (const subject of ACCOUNTS) {
+        const answer = await ask(required, bearer(maker.faulty(fault, subject)));
+        isRefused(answer, ...BAD_TOKEN);
+      }
+      deepStrictEqual(await rowCounts(), before);
+    });
+  }
+}
+
+for (const role of [...ROLES, null]) {
+  const who = role ?? "an account without a role";
+
+  Deno.test(`required: no route takes the token of a disabled account, of ${who}`, async () => {
+    const subject = await newAccount(role);
+    const headers = bearer(maker.good(subject));
+    await disableAccount(sql, subject.id);
+    await eventually("the token is refused", async () => {
+      return (await required.get("/metrics", headers)).status === 401;
+    });
+    for (const { ask } of OPERATIONS) isRefused(await ask(required, headers), ...BAD_TOKEN);
+  });
+
+  Deno.test(`required: no route takes a token that was logged out, of ${who}`, async () => {
+    const headers = bearer(maker.good(await newAccount(role)));
+    strictEqual((await required.post("/api/logout", "", headers)).status, 204);
+    for (const { ask } of OPERATIONS) isRefused(await ask(required, headers), ...BAD_TOKEN);
+  });
+}
+
+Deno.test("required: a logout ends one token, not the account's others", async () => {
+  const [subject] = ACCOUNTS;
+  if (subject === undefined) throw new Error("no account");
+  const [one, other] = [bearer(maker.good(subject)), bearer(maker.good(subject))];
+  strictEqual((await required.post("/api/logout", "", one)).status, 204);
+  strictEqual((await required.get("/metrics", one)).status, 401);
+  strictEqual((await required.get("/metrics", other)).status, 200);
+});
+
+Deno.test("required: health, login, documents, keys and probes need no token", async () => {
+  const open = ["/api/health", "/.well-known/jwks.json", "/livez", "/readyz"];
+  for (const path of [...open, "/openapi.yaml", "/openapi.json", "/docs"]) {
+    for (const headers of [{}, bearer("hello")]) {
+      strictEqual((await required.get(path, headers)).status, 200, path);
+    }
+  }
+  const answer = await required.post("/api/login", {}, bearer("hello"));
+  strictEqual(answer.json.error, "Wrong email or password");
+});
+
+Deno.test("required: a path in other letters, or of the other method, is guarded as well", async () => {
+  for (const path of ["/API/Traceability/MIX-BATCH-88", "/api/traceability/MIX-BATCH-88/"]) {
+    isRefused(await required.get(path), ...NO_TOKEN);
+    const head = await required.send(path, { method: "HEAD" });
+    strictEqual(head.status, 401);
+  }
+});
+
+Deno.test("required: an unknown path is 404 and another method 405, with a token and without", async () => {
+  for (const headers of [{}, bearer(maker.good({ id: crypto.randomUUID(), role: null }))]) {
+    strictEqual((await required.get("/api/nothing", headers)).status, 404);
+    strictEqual((await required.get("/api/lots", headers)).status, 405);
+  }
+});
+
+Deno.test("required: the word Bearer may have any letters and spaces after it (RFC 9110)", async () => {
+  const [subject] = ACCOUNTS;
+  if (subject === undefined) throw new Error("no account");
+  for (const word of ["bearer ", "BEARER ", "Bearer   "]) {
+    const headers: HeadersInit = { authorization: `${word}${maker.good(subject)} ` };
+    strictEqual((await required.get("/metrics", headers)).status, 200, word);
+  }
+});
+
+/** How often the API counted that `required` would have refused an operation. */
+async function wouldRefuse(operation: string, reason: string): Promise<number> {
+  const { text } = await legacy.get("/metrics");
+  const name = "lotline_required_would_refuse_total";
+  const line = text.split("\n").find((line) =>
+    line.startsWith(`${name}{operation="${operation}",reason="${reason}"}`)
+  );
+  return Number(line?.split(" ").at(-1) ?? 0);
+}
+
+for (const { name, ask, success, roles } of OPERATIONS) {
+  Deno.test(`legacy: ${name} is answered whatever token is sent, and counted`, async () => {
+    const disabled = await newAccount("ADMIN");
+    const loggedOut = maker.good(await newAccount("ADMIN"));
+    await legacy.post("/api/logout", "", bearer(loggedOut));
+    await disableAccount(sql, disabled.id);
+    await eventually("the account is known to be disabled", async () => {
+      const before = await wouldRefuse("getMetrics", "bad_token");
+      await legacy.get("/metrics", bearer(maker.good(disabled)));
+      return await wouldRefuse("getMetrics", "bad_token") > before;
+    });
+    const bad = [
+      ...Object.keys(TOKEN_FAULTS).map((fault) =>
+        // A token of this mode's own login is as good as any other here.
+        fault === "from a login without a password"
+          ? "other"
+          : maker.faulty(fault as TokenFault, disabled)
+      ),
+      maker.good(disabled),
+      loggedOut,
+    ];
+    const before = await wouldRefuse(name, "bad_token");
+    for (const token of bad) strictEqual((await ask(legacy, bearer(token))).status, success);
+    strictEqual(await wouldRefuse(name, "bad_token") - before, bad.length);
+  });
+
+  Deno.test(`legacy: ${name} without a token is answered, and counted`, async () => {
+    const before = await wouldRefuse(name, "no_token");
+    strictEqual((await ask(legacy, {})).status, success);
+    // Reading the counters is such a request itself: the first reading is in the second.
+    const readings = name === "getMetrics" ? 1 : 0;
+    strictEqual(await wouldRefuse(name, "no_token") - before, 1 + readings);
+  });
+
+  Deno.test(`legacy: ${name} with a good token is counted where the role is too low`, async () => {
+    const before = await wouldRefuse(name, "role");
+    const [noToken, badToken] = [
+      await wouldRefuse(name, "no_token"),
+      await wouldRefuse(name, "bad_token"),
+    ];
+    for (const subject of ACCOUNTS) {
+      strictEqual((await ask(legacy, bearer(maker.good(subject)))).status, success);
+    }
+    strictEqual(await wouldRefuse(name, "role") - before, ACCOUNTS.length - roles.length);
+    strictEqual(await wouldRefuse(name, "bad_token"), badToken);
+    if (name !== "getMetrics") strictEqual(await wouldRefuse(name, "no_token"), noToken);
+  });
+}
+
+Deno.test("legacy: what required would have refused stands in the request's log line", async () => {
+  const viewer = ACCOUNTS.find(({ role }) => role === "VIEWER");
+  if (viewer === undefined) throw new Error("no viewer");
+  const cases: [HeadersInit, string | undefined][] = [
+    [{}, "no_token"],
+    [bearer("hello"), "bad_token"],
+    [bearer(maker.good(viewer)), "role"],
+    [bearer(maker.good({ ...viewer, role: "OPERATOR" })), undefined],
+  ];
+  for (const [headers, reason] of cases) {
+    const id = crypto.randomUUID();
+    const answer = await legacy.post("/api/lots", { lot_code: `LOG-${id}` }, {
+      ...headers,
+      "x-request-id": id,
+    });
+    strictEqual(answer.status, 201);
+    const line = JSON.parse(await legacy.log.find((line) => line.includes(id)));
+    strictEqual(line.required_would_refuse, reason);
+  }
+});
+
+Deno.test("no token is in a log", () => {
+  for (const api of [required, legacy]) {
+    for (const line of api.log.lines) strictEqual(/eyJ|Bearer/i.test(line), false, line);
+  }
+});

@@ -1,0 +1,21 @@
+import type { Sql } from "../db/connect.ts";
+import { REQUIRED, startApi, type TestApi } from "./api.ts";
+import { apiOnSeed } from "./api_on_seed.ts";
+import { type TokenMaker, tokenMaker } from "./tokens.ts";
+
+/** An API in each mode, on one database with the recordings' rows and with the same keys. */
+export interface BothModes {
+  readonly required: TestApi;
+  readonly legacy: TestApi;
+  readonly sql: Sql;
+  /** Makes tokens that both would have made. */
+  readonly maker: TokenMaker;
+}
+
+/** Starts both for all tests of the file that calls this. */
+export async function apiInBothModes(): Promise<BothModes> {
+  const { api: required, sql, databaseUrl } = await apiOnSeed(REQUIRED);
+  const legacy = await startApi({ databaseUrl, keyFile: required.keyFile });
+  Deno.test.afterAll(async () => await legacy[Symbol.asyncDispose]());
+  return { required, legacy, sql, maker: await tokenMaker(required.keyFile) };
+}
