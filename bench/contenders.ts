@@ -62,7 +62,7 @@ export const CONTENDERS: readonly [Contender, ...Contender[]] = [
   {
     name: "lotline",
     title: "Lotline",
-    start: startLotline,
+    start: (place) => startLotline(place, { AUTH_MODE: "legacy" }),
   },
   {
     name: "bare",
@@ -76,7 +76,11 @@ export const CONTENDERS: readonly [Contender, ...Contender[]] = [
   },
 ];
 
-async function startLotline({ databaseUrl, folder }: Place): Promise<Running> {
+/** Starts Lotline as `deno task start` does, with these settings besides where things are. */
+export async function startLotline(
+  { databaseUrl, folder }: Place,
+  settings: Readonly<Record<string, string>>,
+): Promise<Running> {
   const keys = join(folder, "keys.json");
   await createKeyFile(keys);
   const port = freePort();
@@ -86,8 +90,8 @@ async function startLotline({ databaseUrl, folder }: Place): Promise<Running> {
     env: {
       DATABASE_URL: databaseUrl,
       DATABASE_POOL: "10",
-      AUTH_MODE: "legacy",
       JWT_KEYS_FILE: keys,
+      ...settings,
     },
     logFile: join(folder, "server.log"),
     pidFile: join(folder, "server.pid"),

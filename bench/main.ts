@@ -2,6 +2,8 @@
  * `deno task bench [workload…] [--json] [--seconds N]`: Lotline beside the old server's stand-in
  * and a bare server, on this machine, all of them started by this command.
  *
+ * `deno task bench login-timing|login-flood`: measurements of Lotline alone, one at a time.
+ *
  * @module
  */
 
@@ -11,9 +13,11 @@ import { parseArgs } from "node:util";
 import { claimFolder } from "../dev/folder_claim.ts";
 import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
 import { CONTENDERS } from "./contenders.ts";
-import { measure, type Run } from "./measure.ts";
+import { measure } from "./measure.ts";
+import { STUDIES } from "./studies.ts";
+import type { Study } from "./study.ts";
 import { tableOf } from "./table.ts";
-import { type Workload, WORKLOADS } from "./workloads.ts";
+import { type Workload, workloadNamed, WORKLOADS } from "./workloads.ts";
 import { CONNECTIONS, findWrk } from "./wrk.ts";
 
 const ROUNDS = 3;
@@ -32,8 +36,8 @@ try {
 }
 
 interface Arguments {
-  readonly workloads: readonly Workload[];
-  readonly seconds: number;
+  readonly study: Study;
+  readonly seconds: number | undefined;
   readonly json: boolean;
 }
 
@@ -43,54 +47,68 @@ function readArguments(args: string[]): Arguments {
     allowPositionals: true,
     options: {
       json: { type: "boolean", default: false },
-      seconds: { type: "string", default: String(SECONDS) },
+      seconds: { type: "string" },
     },
   });
-  const names = WORKLOADS.map(({ name }) => name);
-  const unknown = positionals.filter((name) => !names.includes(name));
-  if (unknown.length > 0) {
-    throw new Error(`There is no workload ${unknown.join(", ")}; there are ${names.join(", ")}`);
-  }
-  const seconds = Number(values.seconds);
-  if (!Number.isInteger(seconds) || seconds < 1) {
+  const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
+  if (seconds !== undefined && (!Number.isInteger(seconds) || seconds < 1)) {
     throw new Error("--seconds is to be a whole number from 1");
   }
-  const workloads = positionals.length === 0
-    ? WORKLOADS
-    : WORKLOADS.filter(({ name }) => positionals.includes(name));
-  return { workloads, seconds, json: values.json };
+  return { study: studyNamed(positionals), seconds, json: values.json };
 }
 
-async function run({ workloads, seconds, json }: Arguments): Promise<void> {
+function studyNamed(names: readonly string[]): Study {
+  const study = STUDIES.find(({ name }) => name === names[0]);
+  if (study !== undefined && names.length === 1) return study;
+  const workloads = WORKLOADS.map(({ name }) => name);
+  const unknown = names.filter((name) => !workloads.includes(name));
+  if (unknown.length === 0) {
+    return comparison(names.length === 0 ? WORKLOADS : names.map(workloadNamed));
+  }
+  const alone = STUDIES.map(({ name }) => name);
+  throw new Error(
+    `There is no workload ${unknown.join(", ")}; there are ${workloads.join(", ")}, ` +
+      `and by itself ${alone.join(" or ")}`,
+  );
+}
+
+/** All contenders beside each other. */
+function comparison(workloads: readonly Workload[]): Study {
+  return {
+    name: "comparison",
+    async run({ seconds = SECONDS, ...options }) {
+      const { rounds } = options;
+      const runs = await measure({ ...options, contenders: CONTENDERS, workloads, seconds });
+      return {
+        text: `${CONNECTIONS} connections, median of ${rounds} rounds of ${seconds} s · ratio ` +
+          `(least–greatest)\n\n${tableOf(runs, workloads, CONTENDERS)}`,
+        figures: { rounds, seconds, connections: CONNECTIONS, runs },
+        takenByOthers: runs.map(({ takenByOthers }) => takenByOthers),
+      };
+    },
+  };
+}
+
+async function run({ study, seconds, json }: Arguments): Promise<void> {
   if (Deno.build.os !== "linux") {
     throw new Error("The benchmark reads what processes cost from /proc: it runs on Linux only");
   }
   const wrk = await findWrk(say);
   if (wrk === undefined) throw new Error("There is nothing to make load with");
   await using folder = await takeFolder();
-  const runs = await measure({
-    contenders: CONTENDERS,
-    workloads,
-    rounds: ROUNDS,
-    seconds,
-    wrk,
-    folder: folder.path,
-    say,
-  });
-  sayWhatOthersTook(runs);
+  const options = { rounds: ROUNDS, wrk, folder: folder.path, say };
+  const report = await study.run(seconds === undefined ? options : { ...options, seconds });
+  sayWhatOthersTook(report.takenByOthers);
   if (json) {
-    const setting = { at: new Date().toISOString(), ...machine(), rounds: ROUNDS, seconds };
-    console.log(JSON.stringify({ ...setting, connections: CONNECTIONS, runs }, undefined, 2));
+    const at = new Date().toISOString();
+    console.log(JSON.stringify({ at, ...machine(), ...report.figures }, undefined, 2));
   } else {
     const { cores, processor, deno } = machine();
-    console.log(`\n${cores} cores (${processor}), Deno ${deno}, ${CONNECTIONS} connections, `);
-    console.log(`median of ${ROUNDS} rounds of ${seconds} s · ratio (least–greatest)\n`);
-    console.log(tableOf(runs, workloads, CONTENDERS));
+    console.log(`\n${cores} cores (${processor}), Deno ${deno}\n${report.text}`);
   }
 }
 
-function sayWhatOthersTook(runs: readonly Run[]): void {
-  const shares = runs.map(({ takenByOthers }) => takenByOthers);
+function sayWhatOthersTook(shares: readonly number[]): void {
   const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   const most = percent(Math.max(...shares));

@@ -1,0 +1,7 @@
+/**
+ * The value that this share (0 to 1) of all values don't exceed, by nearest rank; NaN of no values.
+ */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
+}
