@@ -85,6 +85,33 @@ Deno.test("after 15 s without PostgreSQL nothing is known of a token, but what w
   await away.end({ timeout: 0 });
 });
 
+Deno.test("a token that is ended while PostgreSQL is being read isn't forgotten by that reading", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const arrived = Promise.withResolvers<void>();
+  const letGo = Promise.withResolvers<void>();
+  let readings = 0;
+  // The second reading's rows are there, and on their way for as long as the test says.
+  const slow = new Proxy(sql, {
+    get: (target, name) =>
+      name !== "unsafe" || ++readings !== 2 ? Reflect.get(target, name) : async (...args: []) => {
+        const rows = await Reflect.apply(target.unsafe, target, args);
+        arrived.resolve();
+        await letGo.promise;
+        return rows;
+      },
+  });
+  using revocations = followRevocations({ sql: slow, log: quiet });
+  await revocations.refresh();
+  const reading = revocations.refresh();
+  await arrived.promise;
+  const revoked = claims();
+  await revocations.revoke(revoked);
+  letGo.resolve();
+  await reading;
+  strictEqual(revocations.stateOf(revoked), "revoked");
+});
+
 Deno.test("what another process announces is known before PostgreSQL is read again", async () => {
   await using database = await freshDatabase();
   await using own = await ownValkey();
