@@ -135,6 +135,30 @@ Deno.test("what another process announces is known before PostgreSQL is read aga
   }
 });
 
+Deno.test("a token that one process ends is told to the others at once", async () => {
+  await using database = await freshDatabase();
+  // The other one reads another database: only the news can tell it.
+  await using elsewhere = await freshDatabase();
+  await using own = await ownValkey();
+  const valkey = connectValkey(own.server.url, quiet);
+  try {
+    await eventually("Valkey answers", () => valkey.answers());
+    using one = followRevocations({ sql: database.sql, valkey, log: quiet });
+    using other = followRevocations({ sql: elsewhere.sql, valkey, log: quiet });
+    await other.refresh();
+    // Until it has begun to listen, news are not for it.
+    const revoked: Claims[] = [];
+    await eventually("the other one hears", async () => {
+      const token = claims();
+      await one.revoke(token);
+      revoked.push(token);
+      return revoked.some((token) => other.stateOf(token) === "revoked");
+    });
+  } finally {
+    valkey.close();
+  }
+});
+
 Deno.test("a change is seen without Valkey, by reading PostgreSQL again and again", async () => {
   await using database = await freshDatabase();
   const sub = await accountIn(database.sql);

@@ -1,6 +1,11 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { connectValkey } from "../cache/valkey.ts";
+import { freePort } from "../dev/free_port.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
 import { answerTo, costOf, hashPassword } from "./password_work.ts";
+import { createNewsReader } from "./revocation_news.ts";
 
 const PROJECT = new URL("..", import.meta.url);
 const database = await freshDatabase();
@@ -11,11 +16,11 @@ const isPasswordOf = async (password: string, row: Row | undefined) =>
   await answerTo({ kind: "check", password, hash: row?.hash ?? "" });
 
 /** Runs `deno task user` with these words, and this text as its standard input. */
-async function user(words: string[], input = "") {
+async function user(words: string[], input = "", environment: Record<string, string> = {}) {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "user", ...words],
     cwd: PROJECT,
-    env: { DATABASE_URL: database.url, NO_COLOR: "1" },
+    env: { DATABASE_URL: database.url, NO_COLOR: "1", ...environment },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -144,6 +149,40 @@ Deno.test("disable and enable, again and again; other changes leave a disabled a
   deepStrictEqual((await user(["enable", email])).said, `${email} can log in again`);
   strictEqual((await rowOf(id))?.is_disabled, false);
   tokensEnded(await rowOf(id));
+});
+
+Deno.test("the running processes are told of every change that ends tokens", async () => {
+  await using own = await ownValkey();
+  const valkey = connectValkey(own.server.url, () => {});
+  try {
+    await eventually("Valkey answers", () => valkey.answers());
+    const news = createNewsReader(valkey);
+    await news();
+    const { id } = await newAccount();
+    const changes: [words: string[], disabled: boolean][] = [
+      [["disable", id], true],
+      [["role", id, "AUDITOR"], true],
+      [["password", id], true],
+      [["enable", id], false],
+      [["password", id], false],
+    ];
+    for (const [words, disabled] of changes) {
+      const { code } = await user(words, PASSWORD, { VALKEY_URL: own.server.url });
+      strictEqual(code, 0);
+      const tokensFrom = (await rowOf(id))?.tokens_from;
+      deepStrictEqual(await news(), [{ kind: "account", userId: id, disabled, tokensFrom }]);
+    }
+  } finally {
+    valkey.close();
+  }
+});
+
+Deno.test("a Valkey that is away keeps nothing from being done", async () => {
+  const { id, email } = await newAccount();
+  const { code, said } = await user(["disable", id], "", {
+    VALKEY_URL: `redis://127.0.0.1:${freePort()}`,
+  });
+  deepStrictEqual([code, said], [0, `${email} is disabled; its tokens end`]);
 });
 
 Deno.test("an account that isn't there, or isn't the only one, is refused", async () => {
