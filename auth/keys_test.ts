@@ -198,8 +198,11 @@ Deno.test("of rotations at once none is lost", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
-  await Promise.all(Array.from({ length: 8 }, () => rotateKeys(path)));
-  strictEqual(new Set(await kidsIn(path)).size, 9);
+  const rotateAgainAndAgain = async () => {
+    for (let i = 0; i < 5; i++) await rotateKeys(path);
+  };
+  await Promise.all(Array.from({ length: 8 }, rotateAgainAndAgain));
+  strictEqual(new Set(await kidsIn(path)).size, 41);
 });
 
 Deno.test("prune drops a key 13 hours after another took its place, not before", async () => {

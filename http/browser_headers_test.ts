@@ -1,0 +1,76 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { REQUIRED, startApi } from "../testing/api.ts";
+import { apiOnSeed } from "../testing/api_on_seed.ts";
+
+/* What browsers are told, over HTTP; the rules themselves are in cors_test.ts and its like. */
+
+const PLANT = "https://plant.example";
+const OTHER = "https://other.example";
+const { api, databaseUrl } = await apiOnSeed({
+  ...REQUIRED,
+  CORS_ORIGINS: PLANT,
+  TRUSTED_PROXIES: "127.0.0.1",
+});
+
+const REQUESTS: [method: string, path: string, status: number][] = [
+  ["GET", "/api/health", 200],
+  ["HEAD", "/api/health", 200],
+  ["GET", "/api/traceability/MIX-BATCH-88", 401],
+  ["POST", "/api/login", 401],
+  ["GET", "/nothing", 404],
+  ["DELETE", "/api/lots", 405],
+  ["OPTIONS", "/api/lots", 204],
+  ["GET", "/docs", 200],
+  ["GET", "/openapi.yaml", 200],
+];
+
+for (const [method, path, status] of REQUESTS) {
+  const ask = async (headers: HeadersInit = {}) => {
+    const answer = await api.send(path, { method, headers });
+    strictEqual(answer.status, status);
+    return answer.headers;
+  };
+
+  Deno.test(`${method} ${path}: scripts of a listed origin may read the answer, others not`, async () => {
+    const listed = await ask({ origin: PLANT });
+    strictEqual(listed.get("access-control-allow-origin"), PLANT);
+    match(listed.get("vary") ?? "", /\bOrigin\b/);
+    for (const headers of [{ origin: OTHER }, {}] as HeadersInit[]) {
+      const answer = await ask(headers);
+      strictEqual(answer.get("access-control-allow-origin"), null);
+      match(answer.get("vary") ?? "", /\bOrigin\b/);
+    }
+  });
+
+  Deno.test(`${method} ${path}: the answer can't be framed or guessed at, and tells no referrer`, async () => {
+    const headers = await ask();
+    deepStrictEqual(
+      ["x-content-type-options", "x-frame-options", "referrer-policy"].map((name) =>
+        headers.get(name)
+      ),
+      ["nosniff", "DENY", "no-referrer"],
+    );
+    match(headers.get("content-security-policy") ?? "", /frame-ancestors 'none'/);
+    strictEqual(headers.get("strict-transport-security"), null);
+    const overTls = await ask({ "x-forwarded-proto": "https" });
+    strictEqual(overTls.get("strict-transport-security"), "max-age=31536000");
+  });
+}
+
+Deno.test("a preflight from a listed origin may send a token, one from another origin nothing", async () => {
+  const preflight = async (origin: string) => {
+    const answer = await api.send("/api/lots", {
+      method: "OPTIONS",
+      headers: { origin, "access-control-request-headers": "authorization" },
+    });
+    return answer.headers.get("access-control-allow-headers");
+  };
+  deepStrictEqual([await preflight(PLANT), await preflight(OTHER)], ["authorization", null]);
+});
+
+Deno.test("a client that isn't a trusted proxy can't say that it came over TLS", async () => {
+  await using open = await startApi({ databaseUrl });
+  const { headers } = await open.get("/api/health", { "x-forwarded-proto": "https" });
+  strictEqual(headers.get("strict-transport-security"), null);
+  strictEqual(headers.get("access-control-allow-origin"), "*");
+});
