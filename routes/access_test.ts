@@ -184,14 +184,41 @@ Deno.test("required: the word Bearer may have any letters and spaces after it (R
   }
 });
 
-/** How often the API counted that `required` would have refused an operation. */
-async function wouldRefuse(operation: string, reason: string): Promise<number> {
-  const { text } = await legacy.get("/metrics");
-  const name = "lotline_required_would_refuse_total";
+/** What a counter of these metrics says of an operation and reason. */
+function counted({ text }: TestAnswer, name: string, operation: string, reason: string): number {
   const line = text.split("\n").find((line) =>
     line.startsWith(`${name}{operation="${operation}",reason="${reason}"}`)
   );
   return Number(line?.split(" ").at(-1) ?? 0);
+}
+
+Deno.test("required: what is refused is counted by operation and reason", async () => {
+  const [admin, viewer] = ["ADMIN", "VIEWER"].map((role) =>
+    bearer(maker.good({ id: crypto.randomUUID(), role }))
+  );
+  const refused = async (reason: string) => {
+    const metrics = await required.get("/metrics", admin);
+    return counted(metrics, "lotline_refused_total", "createQcDecision", reason);
+  };
+  const other = { decision: "PASS", operator_id: crypto.randomUUID() };
+  const operator = bearer(maker.good({ id: crypto.randomUUID(), role: "OPERATOR" }));
+  const cases: [reason: string, headers: HeadersInit | undefined][] = [
+    ["no_token", {}],
+    ["bad_token", bearer("hello")],
+    ["role", viewer],
+    ["operator", operator],
+  ];
+  for (const [reason, headers] of cases) {
+    const before = await refused(reason);
+    await required.post("/api/qc-decisions", other, headers);
+    strictEqual(await refused(reason) - before, 1, reason);
+  }
+});
+
+/** How often the API counted that `required` would have refused an operation. */
+async function wouldRefuse(operation: string, reason: string): Promise<number> {
+  const metrics = await legacy.get("/metrics");
+  return counted(metrics, "lotline_required_would_refuse_total", operation, reason);
 }
 
 for (const { name, ask, success, roles } of OPERATIONS) {

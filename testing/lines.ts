@@ -2,11 +2,13 @@
 export interface LineReader {
   /** All lines so far. */
   readonly lines: readonly string[];
-  /** The first line, past or to come, that fits; throws when the process ends without one. */
+  /** The first line, past or to come, that fits; throws when none comes in a minute, or ever. */
   find(fits: (line: string) => boolean): Promise<string>;
   /** Resolves when there are no more. */
   readonly ended: Promise<void>;
 }
+
+const LONGEST_WAIT_MS = 60_000;
 
 /** Reads a process's output for as long as it writes. */
 export function readLines(stream: ReadableStream<Uint8Array>): LineReader {
@@ -27,16 +29,25 @@ export function readLines(stream: ReadableStream<Uint8Array>): LineReader {
     wake.resolve();
   })();
   const find = async (fits: (line: string) => boolean): Promise<string> => {
-    for (let seen = 0;;) {
-      const next = wake.promise;
-      for (; seen < lines.length; seen++) {
-        const line = lines[seen] ?? "";
-        if (fits(line)) return line;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new Error(`no such line in a minute; so far:\n${lines.join("\n")}`)),
+      LONGEST_WAIT_MS,
+    );
+    try {
+      for (let seen = 0;;) {
+        const next = wake.promise;
+        for (; seen < lines.length; seen++) {
+          const line = lines[seen] ?? "";
+          if (fits(line)) return line;
+        }
+        if (isOver) {
+          throw new Error(`the process ended without that line; it said:\n${lines.join("\n")}`);
+        }
+        await Promise.race([next, late.promise]);
       }
-      if (isOver) {
-        throw new Error(`the process ended without that line; it said:\n${lines.join("\n")}`);
-      }
-      await next;
+    } finally {
+      clearTimeout(timer);
     }
   };
   return { lines, find, ended };
