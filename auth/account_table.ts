@@ -23,7 +23,7 @@ export function accountTable(accounts: readonly Account[]): string {
   ).join("\n");
 }
 
-/** What others wrote into the database must not steer the terminal. */
-function printable(text: string): string {
+/** A text without what would steer the terminal: others wrote it into the database. */
+export function printable(text: string): string {
   return text.replaceAll(/\p{C}/gu, "?");
 }

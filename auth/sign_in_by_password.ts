@@ -87,7 +87,10 @@ export function createSignInByPassword(deps: Deps): SignIn {
       await turn.takeBack();
       throw error;
     }
-    if (signedIn === undefined) throw wrongCredentials();
+    if (signedIn === undefined) {
+      await turn.fail();
+      throw wrongCredentials();
+    }
     await turn.succeed();
     return signedIn;
   };

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import ipaddr from "ipaddr.js";
 import type { Valkey } from "../cache/valkey.ts";
-import { type Refusal, TryCounts, type TryLimit, WINDOW_MS } from "./try_counts.ts";
+import { PENDING_MS, type Refusal, TryCounts, type TryLimit, WINDOW_MS } from "./try_counts.ts";
 
 /** What a login may do: try, or come back later. */
 export type Turn =
@@ -9,6 +9,8 @@ export type Turn =
     readonly allowed: true;
     /** The login was right: its try, and the account's failed ones before it, are forgotten. */
     succeed(): Promise<void>;
+    /** The login was wrong: its try counts from now on for a whole window. */
+    fail(): Promise<void>;
     /** The login came to no end: its try isn't counted. */
     takeBack(): Promise<void>;
   }
@@ -23,8 +25,8 @@ export type Turn =
 /** Bounds how often passwords are guessed. */
 export interface LoginThrottle {
   /**
-   * Counts a try before its password is looked at, so that many at once are no way around. Never
-   * throws.
+   * Counts a try before its password is looked at, so that many at once are no way around; how it
+   * ended is to be told. Never throws.
    */
   enter(email: string, address: string): Promise<Turn>;
 }
@@ -56,32 +58,32 @@ export function createLoginThrottle(
       ];
       const keys = limits.map(({ key }) => key);
       const id = crypto.randomUUID();
-      const shared = await valkey?.attempt((client) =>
-        client.eval(ENTER, {
-          keys,
-          arguments: [id, String(WINDOW_MS), ...limits.map(({ most }) => String(most))],
-        })
-      );
+      const tell = async (script: string, ...more: number[]): Promise<unknown> =>
+        await valkey?.attempt((client) =>
+          client.eval(script, { keys, arguments: [id, ...more.map(String)] })
+        );
+      const shared = await tell(ENTER, PENDING_MS, WINDOW_MS, perAccount, perAddress);
       const refusal = shared === undefined ? own.refusalOf(limits) : refusalIn(shared);
       if (refusal !== undefined) {
         const { index, waitMs } = refusal;
         const by = index === 0 ? "account" : "address";
         return { allowed: false, by, retryAfterS: Math.max(1, Math.ceil(waitMs / 1_000)) };
       }
-      own.add(limits, id);
-      const leave = async (script: string) => {
-        await valkey?.attempt((client) => client.eval(script, { keys, arguments: [id] }));
-      };
+      own.count(limits, id, PENDING_MS);
       return {
         allowed: true,
         async succeed() {
-          own.remove(keys, id);
+          own.remove(limits, id);
           own.clear(account);
-          await leave(SUCCEED);
+          await tell(SUCCEED);
+        },
+        async fail() {
+          own.count(limits, id, WINDOW_MS);
+          await tell(FAIL, WINDOW_MS);
         },
         async takeBack() {
-          own.remove(keys, id);
-          await leave(TAKE_BACK);
+          own.remove(limits, id);
+          await tell(TAKE_BACK);
         },
       };
     },
@@ -101,29 +103,35 @@ function networkOf(address: string): string {
 }
 
 /*
- * Each key is a sorted set: a try's id by the moment of the try, in ms by Valkey's clock, which is
- * one for all processes. It goes by itself a window after its last try.
+ * Each key is a sorted set: a try's id by the moment when it doesn't count any more, in ms by Valkey's
+ * clock, which is one for all processes. It goes by itself a window after its last try.
  */
-
-// Gives the place of the key that has too many tries, from 0, and the ms until one of them leaves the
-// window; or adds the try to both and gives nothing but -1.
-const ENTER = `
+const NOW = `
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local window = tonumber(ARGV[2])
+local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
+
+// Gives the place of the key that has too many tries, from 0, and the ms until one of them leaves; or
+// adds the try to both and gives the place -1.
+const ENTER = `${NOW}
 for i, key in ipairs(KEYS) do
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
-  local tries, most = redis.call('ZCARD', key), tonumber(ARGV[2 + i])
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  local tries, most = redis.call('ZCARD', key), tonumber(ARGV[3 + i])
   if tries >= most then
     local leaves = redis.call('ZRANGE', key, tries - most, tries - most, 'WITHSCORES')
-    return {i - 1, tonumber(leaves[2]) + window - now}
+    return {i - 1, tonumber(leaves[2]) - now}
   end
 end
 for _, key in ipairs(KEYS) do
-  redis.call('ZADD', key, now, ARGV[1])
-  redis.call('PEXPIRE', key, window)
+  redis.call('ZADD', key, now + ARGV[2], ARGV[1])
+  redis.call('PEXPIRE', key, ARGV[3])
 end
 return {-1, 0}`;
+
+const FAIL = `${NOW}
+for _, key in ipairs(KEYS) do
+  redis.call('ZADD', key, now + ARGV[2], ARGV[1])
+  redis.call('PEXPIRE', key, ARGV[2])
+end`;
 
 const TAKE_BACK = `for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end`;
 const SUCCEED = `redis.call('DEL', KEYS[1]) redis.call('ZREM', KEYS[2], ARGV[1])`;

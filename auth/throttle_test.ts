@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { createLoginThrottle, type LoginThrottle } from "./throttle.ts";
+import { TryCounts } from "./try_counts.ts";
 
 const MINUTE = 60_000;
 const quiet: Log = () => {};
@@ -24,7 +25,9 @@ const newAddress = () => `198.51.${names >> 8}.${names++ & 255}`;
 /** Tries to log in and fails; what it was told. */
 async function fail(throttle: LoginThrottle, email = newEmail(), address = newAddress()) {
   const turn = await throttle.enter(email, address);
-  return turn.allowed ? "allowed" : turn.by;
+  if (!turn.allowed) return turn.by;
+  await turn.fail();
+  return "allowed";
 }
 
 /** The same rules hold with Valkey and without. */
@@ -116,6 +119,26 @@ for (const [kind, connect] of KINDS) {
     strictEqual(await fail(throttle, email, address), "account");
   });
 
+  test("tries in work hold their places, and who is refused for them is told to come back soon", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, ...valkey });
+    const email = newEmail();
+    const enter = () => throttle.enter(email, newAddress());
+    await fail(throttle, email);
+    const [one, other] = [await enter(), await enter()];
+    ok(one.allowed && other.allowed);
+    const refused = await enter();
+    ok(!refused.allowed && refused.retryAfterS > 25 && refused.retryAfterS <= 30);
+    await other.takeBack();
+    const next = await enter();
+    ok(next.allowed);
+    // Two of three have failed now, and one is in work.
+    await next.fail();
+    strictEqual((await enter()).allowed, false);
+    await one.succeed();
+    for (let i = 0; i < 3; i++) strictEqual(await fail(throttle, email), "allowed");
+    strictEqual(await fail(throttle, email), "account");
+  });
+
   test("who has to wait is told how long: until the first of the tries is 15 minutes old", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 2, perAddress: 100, ...valkey });
     const email = newEmail();
@@ -148,6 +171,18 @@ Deno.test("the window slides: each try counts for 15 minutes, not until a common
   now = 29.5 * MINUTE;
   const turn = await throttle.enter(email, newAddress());
   deepStrictEqual(turn, { allowed: false, by: "account", retryAfterS: 30 });
+});
+
+Deno.test("a try whose end is never told counts for half a minute", async () => {
+  let now = 0;
+  const throttle = createLoginThrottle({ perAccount: 1, perAddress: 100, now: () => now });
+  const email = newEmail();
+  const isAllowed = async () => (await throttle.enter(email, newAddress())).allowed;
+  deepStrictEqual([await isAllowed(), await isAllowed()], [true, false]);
+  now = 29_999;
+  strictEqual(await isAllowed(), false);
+  now = 30_000;
+  strictEqual(await isAllowed(), true);
 });
 
 Deno.test("in Valkey each try leaves the window by itself too", async () => {
@@ -214,12 +249,13 @@ Deno.test("neither an email nor an address stands in Valkey, and every key goes 
   valkey.close();
 });
 
-Deno.test("of 20,001 accounts the one that was tried longest ago is forgotten, no other", async () => {
-  const throttle = createLoginThrottle({ perAccount: 1, perAddress: 100_000 });
-  const address = newAddress();
-  // The address is a key as well, and always the newest.
-  for (let i = 0; i < 20_000; i++) await fail(throttle, `many-${i}@example.com`, address);
-  strictEqual(await fail(throttle, "many-1@example.com", address), "account");
-  strictEqual(await fail(throttle, "many-19999@example.com", address), "account");
-  strictEqual(await fail(throttle, "many-0@example.com", address), "allowed");
+Deno.test("of 20,001 keys in a process the one that was tried longest ago is forgotten, no other", () => {
+  const counts = new TryCounts(() => 0);
+  const limits = (key: number) => [{ key: String(key), most: 1 }];
+  for (let key = 0; key < 20_000; key++) counts.count(limits(key), "a", MINUTE);
+  // Tried again, the first one is not the oldest any more.
+  counts.count(limits(0), "b", MINUTE);
+  counts.count(limits(20_000), "c", MINUTE);
+  strictEqual(counts.refusalOf(limits(1)), undefined);
+  for (const key of [0, 2, 19_999, 20_000]) ok(counts.refusalOf(limits(key)), String(key));
 });

@@ -1,6 +1,12 @@
 /** How far back failed tries count, in ms: 15 minutes. */
 export const WINDOW_MS = 15 * 60_000;
 
+/**
+ * How long a try counts whose end isn't known, in ms: longer than any takes. Most ends are successes,
+ * and who is refused for those in work is to come back in a moment, not in 15 minutes.
+ */
+export const PENDING_MS = 30_000;
+
 /** How many tries a key may have in a window. */
 export interface TryLimit {
   readonly key: string;
@@ -13,15 +19,22 @@ export interface Refusal {
   readonly waitMs: number;
 }
 
+interface Try {
+  readonly id: string;
+  /** When it doesn't count any more, by this process's clock. */
+  readonly leavesAt: number;
+}
+
 // About 1 kB each when they are full: 20 MB at the most.
 const MOST_KEYS = 20_000;
 
 /**
- * Tries of the last {@link WINDOW_MS} by key, in this process. Bounded: of too many keys the one
- * that was tried longest ago makes room.
+ * Tries by key, in this process. Bounded: of too many keys the one that was tried longest ago makes
+ * room.
  */
 export class TryCounts {
-  readonly #tries = new Map<string, { readonly id: string; readonly at: number }[]>();
+  /** Those that still count, the one that leaves first in front. */
+  readonly #tries = new Map<string, readonly Try[]>();
 
   /** @param now a clock that never goes back, in ms */
   constructor(private readonly now: () => number) {}
@@ -29,19 +42,22 @@ export class TryCounts {
   /** The first of these limits that has no try left. */
   refusalOf(limits: readonly TryLimit[]): Refusal | undefined {
     for (const [index, { key, most }] of limits.entries()) {
-      const leaves = this.#recent(key).at(-most);
-      if (leaves !== undefined) return { index, waitMs: leaves.at + WINDOW_MS - this.now() };
+      const leaves = this.#counting(key).at(-most);
+      if (leaves !== undefined) return { index, waitMs: leaves.leavesAt - this.now() };
     }
     return undefined;
   }
 
-  /** Adds a try to all of these; more of one key than its limit needn't be known. */
-  add(limits: readonly TryLimit[], id: string): void {
+  /** Counts a try for so many ms on all of these, whether it counted before or not. */
+  count(limits: readonly TryLimit[], id: string, forMs: number): void {
     for (const { key, most } of limits) {
-      const tries = [...this.#recent(key), { id, at: this.now() }].slice(-most);
+      const others = this.#counting(key).filter((one) => one.id !== id);
+      const tries = [...others, { id, leavesAt: this.now() + forMs }]
+        .sort((a, b) => a.leavesAt - b.leavesAt);
       // Deleted first: the map's order is that of the last tries.
       this.#tries.delete(key);
-      this.#tries.set(key, tries);
+      // More of one key than its limit needn't be known.
+      this.#tries.set(key, tries.slice(-most));
     }
     while (this.#tries.size > MOST_KEYS) {
       const [oldest] = this.#tries.keys();
@@ -50,8 +66,12 @@ export class TryCounts {
   }
 
   /** Takes a try back from all of these. */
-  remove(keys: readonly string[], id: string): void {
-    for (const key of keys) this.#keep(key, this.#recent(key).filter((one) => one.id !== id));
+  remove(limits: readonly TryLimit[], id: string): void {
+    for (const { key } of limits) {
+      const others = this.#counting(key).filter((one) => one.id !== id);
+      if (others.length === 0) this.#tries.delete(key);
+      else this.#tries.set(key, others);
+    }
   }
 
   /** Forgets all tries of a key. */
@@ -59,13 +79,8 @@ export class TryCounts {
     this.#tries.delete(key);
   }
 
-  #recent(key: string) {
-    const since = this.now() - WINDOW_MS;
-    return (this.#tries.get(key) ?? []).filter(({ at }) => at > since);
-  }
-
-  #keep(key: string, tries: { readonly id: string; readonly at: number }[]): void {
-    if (tries.length === 0) this.#tries.delete(key);
-    else this.#tries.set(key, tries);
+  #counting(key: string): readonly Try[] {
+    const now = this.now();
+    return (this.#tries.get(key) ?? []).filter(({ leavesAt }) => leavesAt > now);
   }
 }

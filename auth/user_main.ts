@@ -12,7 +12,7 @@ import * as accounts from "../db/accounts.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts } from "./account_audit.ts";
-import { accountTable } from "./account_table.ts";
+import { accountTable, printable } from "./account_table.ts";
 import { askPassword, PasswordError } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
 import { announce } from "./revocation_news.ts";
@@ -68,7 +68,9 @@ const COMMANDS: Record<string, Command> = {
         console.log("Every account has a password and a role of its own.");
         return 0;
       }
-      for (const { email, id, what } of findings) console.log(`${email}  ${id}  ${what}`);
+      for (const { email, id, what } of findings) {
+        console.log(`${printable(email)}  ${id}  ${what}`);
+      }
       return 1;
     },
   },
