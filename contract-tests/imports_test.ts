@@ -106,3 +106,18 @@ Deno.test("settings are read in one place", async () => {
     "main.ts",
   ]);
 });
+
+Deno.test("no part of the service opens connections but those to PostgreSQL and Valkey", async () => {
+  // `app.router.fetch` hands a request to a route; nothing goes out.
+  const outward =
+    /(?<!\brouter\.)\bfetch\(|\bWebSocket\b|\bDeno\.connect|"(?:node:(?:https?|http2|net|tls|dgram)|redis|postgres|pg)"/;
+  const openers: string[] = [];
+  for (const file of await filesOfService()) {
+    const source = await Deno.readTextFile(new URL(file, ROOT));
+    if (outward.test(source)) openers.push(file);
+  }
+  for (const one of ["db/connect.ts", "cache/valkey.ts"]) ok(openers.includes(one), openers.join());
+  // The stand-in is not part of the service.
+  const own = ["db", "cache", "legacy"];
+  deepStrictEqual(openers.filter((file) => !own.includes(partOf(file))), []);
+});

@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
+import { TOKENS_FROM } from "./revocations.ts";
 
 /*
  * Accounts as an operator at a terminal sees and changes them: the old server's `users` and
@@ -118,13 +119,11 @@ async function changeAndEndTokens(
     sql,
     sql.unsafe<{ tokens_from: number }[]>(
       `with changed as (${change})
-      insert into lotline.accounts as accounts (user_id, disabled_at, tokens_from)
+      insert into lotline.accounts as account (user_id, disabled_at, tokens_from)
       select id, ${disabledAt ?? "null"}, ${NEXT_TOKENS} from changed
       on conflict (user_id) do update
-        set disabled_at = ${
-        disabledAt ?? "accounts.disabled_at"
-      }, tokens_from = excluded.tokens_from
-      returning extract(epoch from tokens_from)::float8 as tokens_from`,
+        set disabled_at = ${disabledAt ?? "account.disabled_at"}, tokens_from = excluded.tokens_from
+      returning ${TOKENS_FROM} as tokens_from`,
       parameters,
     ),
   );

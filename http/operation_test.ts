@@ -1,0 +1,34 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { App, operation } from "./operation.ts";
+
+function definitionOf(operationId: string) {
+  const responses = {
+    200: { description: "Fine.", content: { "text/plain": { schema: z.string() } } },
+  };
+  return createRoute({ operationId, method: "get", path: "/a/{b}", responses });
+}
+
+Deno.test("an operation of which nothing says who may use it can't be registered", () => {
+  for (const operationId of ["getEverything", "", "constructor"]) {
+    const app = new App();
+    throws(() => operation(app, definitionOf(operationId), (c) => c.text("")), /auth\/access\.ts/);
+    strictEqual(app.paths.find("/a/1"), undefined);
+  }
+});
+
+Deno.test("an operation's path leads to it by its name, and its document says who may use it", () => {
+  const app = new App();
+  operation(app, definitionOf("createLot"), (c) => c.text(""));
+  deepStrictEqual([...app.paths.find("/A/1/")?.methods ?? []], [["GET", "createLot"]]);
+  const { paths } = app.router.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: { title: "", version: "" },
+  });
+  deepStrictEqual(paths?.["/a/{b}"]?.get?.security, [
+    {},
+    { bearerAuth: ["ADMIN"] },
+    { bearerAuth: ["MANAGER"] },
+    { bearerAuth: ["OPERATOR"] },
+  ]);
+});
