@@ -1,13 +1,13 @@
 import postgres from "postgres";
 import { type Migration, readMigrations } from "./migrations.ts";
 import { differencesFromOldSchema } from "./old_schema.ts";
+import { openSession } from "./session.ts";
 
 const FOLDER = new URL("./migrations/", import.meta.url);
 
 // Any number will do, as long as nothing else in the database locks the same one.
 const LOCK = 5_684_631;
 const LOCK_POLL_MS = 200;
-const CONNECT_TIMEOUT_S = 5;
 
 /** A migration that could not be done; the message says whether something of it is left. */
 export class MigrationError extends Error {
@@ -28,7 +28,8 @@ export async function migrate(
   folder: URL = FOLDER,
 ): Promise<void> {
   const migrations = await readMigrations(folder);
-  await using session = openSession(url);
+  // Without the timeouts of a request: building an index on a large table takes as long as it takes.
+  await using session = openSession(url, { name: "lotline-migrate" });
   const { sql } = session;
   await takeTurn(sql);
   await refuseForeignSchema(sql);
@@ -39,23 +40,6 @@ export async function migrate(
     await apply(sql, migration);
     report(`${migration.name}: done in ${Math.round(performance.now() - started)} ms`);
   }
-}
-
-/**
- * One connection without the timeouts of a request: building an index on a large table takes as
- * long as it takes. It is never replaced by another one, since the lock goes with it.
- */
-function openSession(url: string): { sql: postgres.Sql } & AsyncDisposable {
-  const sql = postgres(url, {
-    max: 1,
-    fetch_types: false,
-    connect_timeout: CONNECT_TIMEOUT_S,
-    max_lifetime: null,
-    onnotice: () => {},
-    onclose: () => void sql.end({ timeout: 0 }),
-    connection: { application_name: "lotline-migrate", statement_timeout: 0, lock_timeout: 0 },
-  });
-  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
 }
 
 /**

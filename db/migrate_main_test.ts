@@ -31,6 +31,13 @@ Deno.test("two processes at once both succeed and do each step once", async () =
     "0002",
     "0003",
     "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
   ]);
 });
 

@@ -14,6 +14,13 @@ const STEPS = [
   "0002_index_link_parents",
   "0003_index_link_children",
   "0004_accounts_and_tokens",
+  "0005_changes",
+  "0006_note_changes_of_lots",
+  "0007_note_changes_of_lot_genealogy",
+  "0008_note_changes_of_qc_decisions",
+  "0009_jobs",
+  "0010_traces",
+  "0011_audits",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

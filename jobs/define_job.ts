@@ -1,0 +1,53 @@
+import type postgres from "postgres";
+import type { z } from "zod";
+import type { Sql } from "../db/connect.ts";
+import type { Session } from "../db/session.ts";
+import type { Log } from "../log.ts";
+
+/**
+ * The effect of a job: a data-modifying statement that does nothing unless `finished` has a row.
+ * `finished` is the job itself, being marked done in the same statement; it has no row when another
+ * attempt has taken the job over meanwhile. So an effect happens once, however often a job runs.
+ *
+ * ```ts
+ * sql`update lotline.traces set run = ${run} from finished where traces.id = ${traceId}`
+ * ```
+ */
+export type Effect = postgres.PendingQuery<postgres.Row[]>;
+
+/** What a running job may use. */
+export interface JobContext {
+  readonly sql: Sql;
+  /** A connection of its own, for a transaction or a temporary table; closed by whoever asked. */
+  openSession(): Session;
+  /** Names this attempt; what is written under it counts only if the attempt finishes the job. */
+  readonly run: string;
+  /** Aborted when the job is cancelled, has run too long, has lost its lease or must make way. */
+  readonly signal: AbortSignal;
+  /** Says how far the job is; kept with the next renewal of the lease, so call it as often as you like. */
+  progress(so_far: Readonly<Record<string, number | string>>): void;
+  readonly log: Log;
+}
+
+/** One kind of background job, as a value. */
+export interface JobDefinition<S extends z.ZodType = z.ZodType> {
+  /** Stored with each job: a new name strands the queued work of the old one. */
+  readonly kind: string;
+  /** Ids rather than values, since a job may run long after it was asked for. */
+  readonly args: S;
+  /** How often it is started at most before it is dead. */
+  readonly maxAttempts: number;
+  readonly timeoutMs: number;
+  /** How many of them one worker runs at once. */
+  readonly concurrency: number;
+  /**
+   * Does the work; safe to run twice, also at the same time. What must happen once is the effect that
+   * it gives back.
+   */
+  run(args: z.output<S>, context: JobContext): Promise<Effect | void>;
+}
+
+/** A kind of job; the arguments of `run` have the type that the schema gives. */
+export function defineJob<S extends z.ZodType>(definition: JobDefinition<S>): JobDefinition<S> {
+  return definition;
+}
