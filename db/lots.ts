@@ -4,6 +4,7 @@ import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import { insertRow } from "./insert.ts";
+import type { Session } from "./session.ts";
 
 /** A row of `lots` as answers show it; see the contract for each field. */
 export type Lot = components["schemas"]["Lot"];
@@ -68,6 +69,17 @@ export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | unde
   }
   const { central, parents, children } = trace;
   return central && { central, parents, children };
+}
+
+/** The codes of some lots, by id. */
+export async function listCodes(
+  sql: Session["sql"],
+  lotIds: readonly string[],
+): Promise<Readonly<Record<string, string>>> {
+  const [row] = await sql<{ codes: Record<string, string> }[]>`
+    select coalesce(jsonb_object_agg(id, lot_code), '{}') as codes
+    from lots where id = any(${`{${lotIds.join()}}`}::text::uuid[])`;
+  return row?.codes ?? {};
 }
 
 /**
