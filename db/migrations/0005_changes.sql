@@ -19,14 +19,13 @@ create index outbox_xid on lotline.outbox (xid);
 -- that fails, and when nothing can be stored any more.
 create sequence lotline.lost_changes;
 
--- What a trigger does when it can't do its work: the writer must never notice.
+-- What a trigger does when it can't do its work. The writer must never notice, so not even this
+-- failing may be the writer's failure.
 create function lotline.lose_change(source text, reason text) returns void
 language plpgsql security definer set search_path = '' as $$
 begin
   raise log 'lotline: a change of % was not written down: %', source, reason;
-  perform pg_catalog.nextval('lotline.lost_changes');
-exception when others then
-  null;
+  perform nextval('lotline.lost_changes');
 end $$;
 
 -- The three trigger functions. "security definer": whoever may write to an old table needs no rights
@@ -59,7 +58,11 @@ begin
   values ('lots', tg_op, lots, codes);
   return null;
 exception when others then
-  perform lotline.lose_change('lots', sqlerrm);
+  begin
+    perform lotline.lose_change('lots', sqlerrm);
+  exception when others then
+    null;
+  end;
   return null;
 end $$;
 
@@ -92,7 +95,11 @@ begin
   insert into lotline.outbox (source, operation, lots) values ('lot_genealogy', tg_op, lots);
   return null;
 exception when others then
-  perform lotline.lose_change('lot_genealogy', sqlerrm);
+  begin
+    perform lotline.lose_change('lot_genealogy', sqlerrm);
+  exception when others then
+    null;
+  end;
   return null;
 end $$;
 
@@ -120,6 +127,10 @@ begin
   insert into lotline.outbox (source, operation, lots) values ('qc_decisions', tg_op, lots);
   return null;
 exception when others then
-  perform lotline.lose_change('qc_decisions', sqlerrm);
+  begin
+    perform lotline.lose_change('qc_decisions', sqlerrm);
+  exception when others then
+    null;
+  end;
   return null;
 end $$;
