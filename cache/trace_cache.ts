@@ -147,7 +147,8 @@ export interface TraceInvalidation {
 }
 
 const APPLY = `${TICK}
-local epoch, begins, known_until = ARGV[1], ARGV[2] == 'new', tonumber(ARGV[3])
+local epoch, begins = ARGV[1], ARGV[2] == 'new'
+local known_until, fresh_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
 if begins then
   redis.call('SET', '${EPOCH}', epoch)
 elseif redis.call('GET', '${EPOCH}') ~= epoch then
@@ -155,7 +156,7 @@ elseif redis.call('GET', '${EPOCH}') ~= epoch then
 end
 for i = 2, #KEYS do remove(KEYS[i]) end
 redis.call('ZREMRANGEBYSCORE', '${CHANGED}', '-inf', string.format('%.0f', tick - ${REMEMBER_US}))
-local until_ms = math.floor(known_until / 1000) + ${FRESH_MS}
+local until_ms = math.floor(known_until / 1000) + fresh_ms
 if until_ms > now / 1000 then
   redis.call('SET', '${FRESH}', epoch .. ' ' .. string.format('%.0f', tick),
     'PXAT', string.format('%.0f', until_ms))
@@ -163,7 +164,10 @@ end
 return { 'applied', string.format('%.0f', now) }`;
 
 /** The relay's side of the cache on this Valkey. Only one relay at a time is believed. */
-export function createTraceInvalidation(valkey: Valkey): TraceInvalidation {
+export function createTraceInvalidation(
+  valkey: Valkey,
+  freshMs: number = FRESH_MS,
+): TraceInvalidation {
   let epoch: string | undefined;
   let connection: number | undefined;
   /** Valkey's clock at the last answer, in µs; 0: none that could be relied on. */
@@ -174,7 +178,7 @@ export function createTraceInvalidation(valkey: Valkey): TraceInvalidation {
       const begins = epoch === undefined || everything || connection !== valkey.connection;
       if (begins) epoch = crypto.randomUUID();
       connection = valkey.connection;
-      const args = [epoch ?? "", begins ? "new" : "", complete ? knownUntil : "0"];
+      const args = [epoch ?? "", begins ? "new" : "", complete ? knownUntil : "0", String(freshMs)];
       const keys = begins ? [CLOCK] : [CLOCK, ...lotCodes.map(bodyKey)];
       const answer = await valkey.attempt((client) =>
         client.eval(APPLY, { keys, arguments: args })
