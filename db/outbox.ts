@@ -10,8 +10,6 @@ export interface OutboxBatch {
   readonly everything: boolean;
   /** All changes of transactions before this one are in this batch or earlier ones. */
   readonly horizon: string;
-  /** The first transaction that had not begun yet. */
-  readonly next: string;
   /** How many changes could not be written down, ever. */
   readonly lost: string;
 }
@@ -53,7 +51,6 @@ const READ = `
       or (select count(*) from batch) > ${MOST_CHANGES}
       or (select count(*) from codes) > ${MOST_CODES} as everything,
     pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
-    pg_snapshot_xmax(pg_current_snapshot())::text as next,
     (select case when is_called then last_value else 0 end from lotline.lost_changes)::text as lost`;
 
 /**
@@ -72,4 +69,14 @@ export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
 /** Removes the changes of these transactions. All of a transaction's were in the batch that named it. */
 export async function removeFromOutbox(sql: Sql, transactions: readonly string[]): Promise<void> {
   await sql`delete from lotline.outbox where xid = any(${`{${transactions}}`}::xid8[])`;
+}
+
+/**
+ * A transaction of which all that write now are earlier. It begins one: the snapshot's own upper end
+ * passes over those that began after the last one that ended.
+ */
+export async function laterTransaction(sql: Sql): Promise<string> {
+  const [row] = await sql<{ id: string }[]>`select pg_current_xact_id()::text as id`;
+  if (row === undefined) throw new Error("asking for a transaction returned no row");
+  return row.id;
 }

@@ -1,6 +1,6 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
-import { readOutbox, removeFromOutbox } from "../db/outbox.ts";
+import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
 import { openSession } from "../db/session.ts";
 import { describeError, type Log } from "../log.ts";
 
@@ -76,11 +76,11 @@ async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
 
 async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promise<void> {
   let from = "0";
-  const losses = watchLosses();
+  const lossAt = watchLosses(() => inTime(laterTransaction(sql)));
   while (!stop.aborted) {
     const began = performance.now();
     const batch = await inTime(readOutbox(sql, from));
-    const loss = losses(batch);
+    const loss = await lossAt(batch);
     await invalidation?.apply({
       lotCodes: batch.lotCodes,
       everything: batch.everything || loss === "over",
@@ -99,17 +99,22 @@ type Loss = "none" | "open" | "over";
  * Tells whether a change may have been lost: `open` as long as the transaction it belongs to may
  * still be running, then `over`, once: from then on everything may have changed, and nothing more.
  * At first everything may have changed; if anything was ever lost, that may have been a moment ago.
+ *
+ * @param later gives a transaction of which all that write now are earlier
  */
-export function watchLosses(): (
-  seen: { readonly lost: string; readonly horizon: string; readonly next: string },
-) => Loss {
-  let known: string | undefined;
-  let openUntil: bigint | undefined = 0n;
-  return ({ lost, horizon, next }) => {
-    if (lost !== (known ?? "0")) openUntil = BigInt(next);
-    known = lost;
+export function watchLosses(
+  later: () => Promise<string>,
+): (seen: { readonly lost: string; readonly horizon: string }) => Promise<Loss> {
+  let known = "0";
+  let openUntil: string | undefined = "0";
+  return async ({ lost, horizon }) => {
+    if (lost !== known) {
+      known = lost;
+      openUntil = await later();
+      return "open";
+    }
     if (openUntil === undefined) return "none";
-    if (BigInt(horizon) < openUntil) return "open";
+    if (BigInt(horizon) < BigInt(openUntil)) return "open";
     openUntil = undefined;
     return "over";
   };
