@@ -1,7 +1,9 @@
+import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readWorkerConfig, type WorkerConfig } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { openSession } from "./db/session.ts";
+import { runRelay } from "./jobs/relay.ts";
 import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
 import { upkeep } from "./jobs/upkeep.ts";
 import { GRACE_MS, runWorker } from "./jobs/worker.ts";
@@ -50,7 +52,11 @@ async function run(config: WorkerConfig): Promise<void> {
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
   log("info", "working", { worker: name, at_once: config.WORKER_JOBS });
   await Promise.all([
-    // The relay of lotline.outbox goes here.
+    runRelay({
+      databaseUrl: url,
+      invalidation: valkey && createTraceInvalidation(valkey),
+      log,
+    }, signal),
     followSchedule(SCHEDULE, { sql: queueSql, log, signal }),
     runWorker(JOBS, {
       sql,

@@ -3,6 +3,7 @@ import type { Sql } from "../db/connect.ts";
 import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
 import { openSession } from "../db/session.ts";
 import { describeError, type Log } from "../log.ts";
+import { pause } from "./repeat.ts";
 
 /*
  * Drains the outbox that triggers fill, whoever writes to the old tables. One relay works at a time,
@@ -26,23 +27,15 @@ const LOCK = 5_684_632;
 interface Deps {
   readonly databaseUrl: string;
   /** None: there is no cache. */
-  readonly invalidation?: TraceInvalidation;
+  readonly invalidation?: TraceInvalidation | undefined;
   readonly log: Log;
 }
 
-/** Starts relaying; disposing ends it. It goes on whatever happens to PostgreSQL or Valkey. */
-export function startRelay(deps: Deps): AsyncDisposable {
-  const stop = new AbortController();
-  const running = relayUntil(stop.signal, deps);
-  return {
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await running;
-    },
-  };
-}
-
-async function relayUntil(stop: AbortSignal, deps: Deps): Promise<void> {
+/**
+ * Relays until the signal is aborted; never rejects. It goes on whatever happens to PostgreSQL or
+ * Valkey.
+ */
+export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
   let isFailing = false;
   while (!stop.aborted) {
     try {
@@ -132,18 +125,4 @@ async function inTime<T>(answer: PromiseLike<T>): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Waits, less long when it is to stop. */
-async function pause(ms: number, stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, ms);
-    stop.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      stop.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

@@ -6,13 +6,14 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
-import { startRelay, watchLosses } from "./relay.ts";
+import { runRelay, watchLosses } from "./relay.ts";
 
 /** A relay that tells what it would remove from the cache. */
 function relayOn(databaseUrl: string) {
   const applied: TraceChanges[] = [];
   const lines: string[] = [];
-  const relay = startRelay({
+  const stop = new AbortController();
+  const running = runRelay({
     databaseUrl,
     log: (level, msg) => lines.push(`${level} ${msg}`),
     invalidation: {
@@ -21,12 +22,15 @@ function relayOn(databaseUrl: string) {
         return Promise.resolve();
       },
     },
-  });
+  }, stop.signal);
   return {
     applied,
     lines,
     told: () => applied.flatMap(({ lotCodes }) => lotCodes),
-    [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await running;
+    },
   };
 }
 
