@@ -20,6 +20,14 @@ const MOST_CODES = 5_000;
 // An inserted lot is in no answer yet: a 404 is never kept, and links come after their lots.
 const NAMES_LOTS = "source <> 'qc_decisions' and (source, operation) <> ('lots', 'INSERT')";
 
+const STATE = `
+    pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
+    (select case when is_called then last_value else 0 end from lotline.lost_changes)::text as lost`;
+
+// Most of the time there is nothing, and finding that out must cost next to nothing.
+const LOOK = `
+  select exists (select from lotline.outbox where xid >= $1::xid8) as "isThere", ${STATE}`;
+
 const READ = `
   with batch as materialized (
     select xid, source, operation, lots, codes from lotline.outbox
@@ -50,8 +58,7 @@ const READ = `
     exists (select from batch where lots is null and ${NAMES_LOTS})
       or (select count(*) from batch) > ${MOST_CHANGES}
       or (select count(*) from codes) > ${MOST_CODES} as everything,
-    pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
-    (select case when is_called then last_value else 0 end from lotline.lost_changes)::text as lost`;
+    ${STATE}`;
 
 /**
  * Reads what was changed, as far as it is committed. An open transaction's changes come with a later
@@ -61,10 +68,16 @@ const READ = `
  * time, since what was removed there is still in PostgreSQL's way; "0" at first
  */
 export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
+  const [look] = await sql.unsafe<(Look)[]>(LOOK, [from], { prepare: true });
+  if (look === undefined) throw new Error("looking at the outbox returned no row");
+  const { isThere, ...state } = look;
+  if (!isThere) return { transactions: [], lotCodes: [], everything: false, ...state };
   const [batch] = await sql.unsafe<OutboxBatch[]>(READ, [from], { prepare: true });
   if (batch === undefined) throw new Error("reading the outbox returned no row");
   return batch;
 }
+
+type Look = Pick<OutboxBatch, "horizon" | "lost"> & { readonly isThere: boolean };
 
 /** Removes the changes of these transactions. All of a transaction's were in the batch that named it. */
 export async function removeFromOutbox(sql: Sql, transactions: readonly string[]): Promise<void> {

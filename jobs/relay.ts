@@ -81,7 +81,7 @@ async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promi
     });
     if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch.transactions));
     from = batch.horizon;
-    await pause(TICK_MS - (performance.now() - began), stop);
+    await pause(Math.max(1, TICK_MS - (performance.now() - began)), stop);
   }
 }
 
