@@ -36,6 +36,8 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   METRICS_TOKEN: "a secret of at least 16 letters and digits, or nothing at all",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
+  WORKER_JOBS: "a number of jobs from 1 to 64",
+  JOB_LEASE_SECONDS: "a whole number of seconds from 5 to 600",
 };
 
 const listOf = (isItem: (text: string) => boolean) =>
@@ -74,8 +76,19 @@ const CheckedApiSettings = ApiSettings.refine(
   { path: ["CORS_ORIGINS"], when: () => true },
 );
 
+const WorkerSettings = ApiSettings.pick({
+  DATABASE_URL: true,
+  DATABASE_POOL: true,
+  VALKEY_URL: true,
+  LOG_LEVEL: true,
+}).extend({
+  WORKER_JOBS: wholeNumber(1, 64).default(4),
+  JOB_LEASE_SECONDS: wholeNumber(5, 600).default(30),
+});
+
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
+const JobsSettings = ApiSettings.pick({ DATABASE_URL: true });
 const UserSettings = ApiSettings.pick({ DATABASE_URL: true, VALKEY_URL: true });
 
 /** A start that the settings forbid; the message names every setting that is missing or broken. */
@@ -89,6 +102,25 @@ export class ConfigError extends Error {
  */
 export function readConfig(environment: Environment): Config {
   return parse(CheckedApiSettings, environment);
+}
+
+/** Everything that the worker process can be told. */
+export type WorkerConfig = Readonly<z.output<typeof WorkerSettings>>;
+
+/**
+ * The settings of the worker.
+ * @throws {ConfigError} naming every setting that is missing or broken
+ */
+export function readWorkerConfig(environment: Environment): WorkerConfig {
+  return parse(WorkerSettings, environment);
+}
+
+/**
+ * The settings of `deno task jobs`.
+ * @throws {ConfigError} when `DATABASE_URL` is missing or broken
+ */
+export function readJobsConfig(environment: Environment): Readonly<z.output<typeof JobsSettings>> {
+  return parse(JobsSettings, environment);
 }
 
 /**

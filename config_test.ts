@@ -1,5 +1,11 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
-import { ConfigError, type Environment, readConfig, readMigrateConfig } from "./config.ts";
+import {
+  ConfigError,
+  type Environment,
+  readConfig,
+  readMigrateConfig,
+  readWorkerConfig,
+} from "./config.ts";
 
 const LEAST = {
   DATABASE_URL: "postgres://lotline@localhost/plant",
@@ -147,6 +153,34 @@ Deno.test("AUTH_MODE=required starts with origins that were chosen, never with *
   match(refusal({ ...required, PORT: "x" }), /PORT is broken.*\n {2}CORS_ORIGINS is missing/);
   deepStrictEqual(readConfig({ ...required, CORS_ORIGINS: "none" }).CORS_ORIGINS, []);
   strictEqual(readConfig({ ...required, CORS_ORIGINS: "any-site" }).CORS_ORIGINS, "any-site");
+});
+
+Deno.test("the worker needs an address of PostgreSQL; its own settings have bounds and defaults", () => {
+  const { DATABASE_URL } = LEAST;
+  deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, PORT: "x" }) }, {
+    DATABASE_URL,
+    DATABASE_POOL: 10,
+    LOG_LEVEL: "info",
+    WORKER_JOBS: 4,
+    JOB_LEASE_SECONDS: 30,
+  });
+  const given = { WORKER_JOBS: "64", JOB_LEASE_SECONDS: "5", VALKEY_URL: "redis://cache" };
+  deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, ...given }) }, {
+    DATABASE_URL,
+    DATABASE_POOL: 10,
+    LOG_LEVEL: "info",
+    WORKER_JOBS: 64,
+    JOB_LEASE_SECONDS: 5,
+    VALKEY_URL: "redis://cache",
+  });
+  for (
+    const [name, value] of [["WORKER_JOBS", "0"], ["WORKER_JOBS", "65"], ["JOB_LEASE_SECONDS", "4"]]
+  ) {
+    throws(
+      () => readWorkerConfig({ DATABASE_URL, [name ?? ""]: value }),
+      new RegExp(`${name} is broken: give `),
+    );
+  }
 });
 
 Deno.test("migrate needs an address of PostgreSQL and nothing else", () => {

@@ -6,8 +6,10 @@ const ROOT = new URL("../", import.meta.url);
 // What each part of the service may use; the parts that everything may use come last.
 const MAY_USE: Record<string, string[]> = {
   "main.ts": ["app.ts", "auth", "cache", "db"],
+  "worker.ts": ["jobs", "cache", "db"],
   "app.ts": ["routes", "http", "auth", "cache", "db"],
   routes: ["routes", "http", "auth", "cache", "db"],
+  jobs: ["jobs", "lineage", "cache", "auth", "db"],
   http: ["http", "auth"],
   auth: ["auth", "cache", "db"],
   cache: ["cache", "db"],
@@ -19,8 +21,16 @@ const MAY_USE: Record<string, string[]> = {
   "errors.ts": [],
   "log.ts": [],
   "metrics.ts": [],
+  "terminal.ts": [],
 };
-const FOR_EVERYTHING = ["config.ts", "errors.ts", "log.ts", "metrics.ts", "contract"];
+const FOR_EVERYTHING = [
+  "config.ts",
+  "errors.ts",
+  "log.ts",
+  "metrics.ts",
+  "terminal.ts",
+  "contract",
+];
 const ON_THEIR_OWN = new Set(["contract", "legacy", ...FOR_EVERYTHING]);
 
 interface Import {
@@ -81,6 +91,10 @@ Deno.test("the import check sees what points the wrong way", () => {
     ["routes/login.ts", "../legacy/server.ts"],
     ["contract/generate.ts", "../errors.ts"],
     ["main.ts", "./testing/api.ts"],
+    ["main.ts", "./jobs/worker.ts"],
+    ["routes/create_lot.ts", "../jobs/worker.ts"],
+    ["jobs/worker.ts", "../routes/create_lot.ts"],
+    ["db/jobs.ts", "../jobs/worker.ts"],
     ["legacy/server.ts", "../db/lots.ts"],
     ["errors.ts", "./log.ts"],
   ];
@@ -102,8 +116,10 @@ Deno.test("settings are read in one place", async () => {
     "auth/user_main.ts",
     "config.ts",
     "db/migrate_main.ts",
+    "jobs/jobs_main.ts",
     "legacy/main.ts",
     "main.ts",
+    "worker.ts",
   ]);
 });
 
