@@ -19,6 +19,8 @@ export const ACCESS = {
   getTraceability: ROLES,
   createLot: ["ADMIN", "MANAGER", "OPERATOR"],
   createQcDecision: ["ADMIN", "MANAGER", "OPERATOR", "AUDITOR"],
+  createDeepTrace: ROLES,
+  getDeepTrace: ROLES,
   getSigningKeys: "open",
   getLiveness: "open",
   getReadiness: "open",

@@ -3,6 +3,7 @@ import { ok } from "node:assert/strict";
 import type { components } from "../contract/types.gen.ts";
 import type { NewLot } from "../routes/create_lot.ts";
 import type { NewQcDecision, QcDecision } from "../routes/create_qc_decision.ts";
+import type { DeepTrace, NewDeepTrace } from "../routes/deep_trace_shapes.ts";
 import type { Health } from "../routes/get_health.ts";
 import type { PublicKeys } from "../routes/get_signing_keys.ts";
 import type { Trace } from "../routes/get_traceability.ts";
@@ -25,6 +26,8 @@ const SAME: [
   Same<z.input<typeof Credentials>, Contract["Credentials"]>,
   Same<z.output<typeof Lot>, Contract["Lot"]>,
   Same<z.output<typeof Trace>, Contract["Trace"]>,
+  Same<z.input<typeof NewDeepTrace>, Contract["NewDeepTrace"]>,
+  Same<z.output<typeof DeepTrace>, Contract["DeepTrace"]>,
   Same<z.output<typeof QcDecision>, Contract["QcDecision"]>,
   Same<z.output<typeof User>, Contract["User"]>,
   Same<z.output<typeof Session>, Contract["Session"]>,
@@ -33,7 +36,7 @@ const SAME: [
   Same<z.output<typeof Liveness>, Contract["Liveness"]>,
   Same<z.output<typeof Readiness>, Contract["Readiness"]>,
   Same<z.input<typeof ErrorAnswer>, Contract["Error"]>,
-] = [true, true, true, true, true, true, true, true, true, true, true, true, true];
+] = [true, true, true, true, true, true, true, true, true, true, true, true, true, true, true];
 
 // The comparison itself: it must tell apart what looks alike.
 const DIFFERENT: [

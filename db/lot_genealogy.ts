@@ -1,5 +1,4 @@
 import type { Sql } from "./connect.ts";
-import type { Session } from "./session.ts";
 
 /** Which way links are followed: towards the ingredients, or towards the products. */
 export type Way = "upstream" | "downstream";
@@ -20,7 +19,7 @@ const LIST_NEXT: Record<Way, string> = {
  * first `most` of them. They come as one text: a row for each would take several times as long.
  */
 export async function listNextLots(
-  sql: Session["sql"] | Sql,
+  sql: Sql,
   way: Way,
   lotIds: readonly string[],
   most: number,

@@ -4,7 +4,6 @@ import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import { insertRow } from "./insert.ts";
-import type { Session } from "./session.ts";
 
 /** A row of `lots` as answers show it; see the contract for each field. */
 export type Lot = components["schemas"]["Lot"];
@@ -73,7 +72,7 @@ export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | unde
 
 /** The codes of some lots, by id. */
 export async function listCodes(
-  sql: Session["sql"],
+  sql: Sql,
   lotIds: readonly string[],
 ): Promise<Readonly<Record<string, string>>> {
   const [row] = await sql<{ codes: Record<string, string> }[]>`

@@ -1,7 +1,7 @@
+import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import { LOT_COLUMNS } from "./lots.ts";
-import type { Session } from "./session.ts";
 
 /** The lots of a trace; the four lists go together. */
 export interface TraceLots {
@@ -11,20 +11,15 @@ export interface TraceLots {
   readonly sides: readonly number[];
 }
 
-/** What the lots of one type weigh together. */
-export interface LotTypeTotal {
-  readonly lot_type: string | null;
-  readonly lots: number;
-  /** Null when none of them has a weight. */
-  readonly weight_kg: string | null;
-}
+/** What the lots of one type weigh together; null when none of them has a weight. */
+export type LotTypeTotal = components["schemas"]["DeepTraceTotal"];
 
 /** What the stored lots of a trace come to. */
 export interface StoredLots {
   readonly chunks: number;
   readonly lots: number;
   readonly depthReached: number;
-  readonly totals: readonly LotTypeTotal[];
+  readonly totals: LotTypeTotal[];
 }
 
 /** A piece is full at as many lines or bytes; one line alone may be larger. */
@@ -88,7 +83,7 @@ const INSERT_LOTS = `
 
 /** Stores the lots of a trace, by depth, code and id, under the name of a run. */
 export async function insertLotChunks(
-  sql: Session["sql"],
+  sql: Sql,
   run: string,
   { ids, depths }: TraceLots,
 ): Promise<StoredLots> {
@@ -126,7 +121,7 @@ export interface StoredLinks {
 
 /** Stores the links whose ends were both found on one side, behind the chunks of lots. */
 export async function insertLinkChunks(
-  sql: Session["sql"],
+  sql: Sql,
   run: string,
   lotChunks: number,
   { ids, sides }: TraceLots,

@@ -1,7 +1,5 @@
-import type postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Sql, Statement } from "./connect.ts";
 import { inTime } from "./in_time.ts";
-import type { Session } from "./session.ts";
 import type { LotTypeTotal } from "./trace_chunks.ts";
 
 /** The kind of job that takes a trace; its arguments are `{ traceId }`. */
@@ -31,9 +29,9 @@ export interface TraceSummary {
   readonly link_count: number;
   readonly depth_reached: number;
   readonly truncated: boolean;
-  readonly totals: readonly LotTypeTotal[];
+  readonly totals: LotTypeTotal[];
   /** Lot codes in the direction of the links. */
-  readonly cycles: readonly (readonly string[])[];
+  readonly cycles: string[][];
   readonly cycles_truncated: boolean;
 }
 
@@ -126,27 +124,26 @@ export async function findOpenTrace(sql: Sql, id: string): Promise<OpenTrace | u
   return trace;
 }
 
-/** Makes a result the trace's; `where` must hold too. To be run, or to be put into a statement. */
-function finish(
-  sql: Sql | Session["sql"],
-  id: string,
-  { run, asOf, snapshot, summary }: TraceResult,
-  from: postgres.PendingQuery<postgres.Row[]>,
-) {
-  return sql`
-    update lotline.traces set run = ${run}, as_of = ${asOf}::text::timestamptz,
-      snapshot = ${snapshot}::text::pg_snapshot, summary = ${sql.json({ ...summary })}
-    ${from} where traces.id = ${id} and traces.run is null`;
-}
-
 /** Makes a result the trace's, in the transaction that stored its lots and links. */
-export async function finishTrace(sql: Session["sql"], id: string, result: TraceResult) {
+export async function finishTrace(sql: Sql, id: string, result: TraceResult): Promise<void> {
   await finish(sql, id, result, sql``);
 }
 
 /** The same as the effect of a job: see `Effect` in jobs/define_job.ts. */
-export function finishTraceOfJob(sql: Sql, id: string, result: TraceResult) {
+export function finishTraceOfJob(sql: Sql, id: string, result: TraceResult): Statement {
   return finish(sql, id, result, sql`from finished`);
+}
+
+function finish(
+  sql: Sql,
+  id: string,
+  { run, asOf, snapshot, summary }: TraceResult,
+  from: Statement,
+): Statement {
+  return sql`
+    update lotline.traces set run = ${run}, as_of = ${asOf}, snapshot = ${snapshot}::text::pg_snapshot,
+      summary = ${sql.json({ ...summary })}
+    ${from} where traces.id = ${id} and traces.run is null`;
 }
 
 /** A trace with how far it is; nothing for an unknown id. */

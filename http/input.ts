@@ -29,6 +29,21 @@ export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S
   return accept(schema, Object.fromEntries(decoded));
 }
 
+/**
+ * The parts of a request's query that `schema` names, as it makes them; of a name that stands there
+ * twice the first counts, and names that aren't in `schema` are ignored.
+ * @throws {ApiError} 422 outside the schema
+ */
+export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
+  const { searchParams } = new URL(c.req.url);
+  const named: [string, string][] = [];
+  for (const name of Object.keys(schema.shape)) {
+    const value = searchParams.get(name);
+    if (value !== null) named.push([name, value]);
+  }
+  return accept(schema, Object.fromEntries(named));
+}
+
 function decode(raw: string): string {
   try {
     return decodeURIComponent(raw);

@@ -20,6 +20,6 @@ export const deepTrace = defineJob({
       signal,
       (snapshot) => takeTrace(snapshot, trace, run, (lots, depth) => progress({ lots, depth })),
     );
-    return finishTraceOfJob(sql, traceId, result);
+    return () => finishTraceOfJob(sql, traceId, result);
   },
 });

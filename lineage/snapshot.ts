@@ -1,8 +1,9 @@
+import type { Sql } from "../db/connect.ts";
 import type { Session } from "../db/session.ts";
 
 /** Statements that all see the same moment. */
 export interface Snapshot {
-  readonly sql: Session["sql"];
+  readonly sql: Sql;
   /** The moment, as ISO text. */
   readonly asOf: string;
   /** The transactions that are seen, as PostgreSQL writes a snapshot. */
@@ -55,7 +56,7 @@ export async function inSnapshot<T>(
 }
 
 async function transaction<T>(
-  sql: Session["sql"],
+  sql: Sql,
   work: (snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
   const results = await sql.unsafe<Pick<Snapshot, "id" | "asOf">[][]>(BEGIN).simple();

@@ -27,6 +27,11 @@ async function newAccount(role: TokenSubject["role"]): Promise<TokenSubject> {
 
 type Ask = (api: TestApi, headers: HeadersInit) => Promise<TestAnswer>;
 
+/** A trace that is waiting. */
+const [{ id: traceId } = { id: "" }] = await sql<{ id: string }[]>`
+  insert into lotline.traces (lot_id, lot_code, direction, at_most)
+  select id, lot_code, 'both', 1 from lots limit 1 returning id`;
+
 let lots = 0;
 const OPERATIONS: { name: string; ask: Ask; success: number; roles: (string | null)[] }[] = [
   {
@@ -48,6 +53,19 @@ const OPERATIONS: { name: string; ask: Ask; success: number; roles: (string | nu
     roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR"],
   },
   {
+    name: "createDeepTrace",
+    ask: (api, headers) =>
+      api.post("/api/traces", { lot_code: "MIX-BATCH-88", direction: "both" }, headers),
+    success: 200,
+    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
+  },
+  {
+    name: "getDeepTrace",
+    ask: (api, headers) => api.get(`/api/traces/${traceId}`, headers),
+    success: 200,
+    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
+  },
+  {
     name: "logout",
     ask: (api, headers) => api.post("/api/logout", "", headers),
     success: 204,
@@ -67,6 +85,7 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 async function rowCounts() {
   return await sql`select (select count(*) from lots) as lots,
     (select count(*) from qc_decisions) as decisions,
+    (select count(*) from lotline.traces) as traces,
     (select count(*) from lotline.revoked_tokens) as tokens`;
 }
 

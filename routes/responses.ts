@@ -16,6 +16,7 @@ const header = (description: string, schema: Record<string, unknown> = {}) => ({
 });
 
 const ETag = header("Weak validator of this body, for If-None-Match.", { pattern: '^W/"' });
+const Location = header("Where the result will be.", { pattern: "^/" });
 const Allow = header("The methods that this path answers.");
 const Challenge = header("How to be let in (RFC 6750).", { pattern: "^Bearer " });
 const RetryAfter = header("Seconds to wait before the next try.", { pattern: "^[0-9]+$" });
@@ -24,6 +25,13 @@ const RetryAfter = header("Seconds to wait before the next try.", { pattern: "^[
 export const success = <S extends z.ZodType>(schema: S, description: string) => ({
   description,
   headers: { ETag },
+  content: { "application/json": { schema } },
+});
+
+/** The promise of a result, with where to ask for it. */
+export const accepted = <S extends z.ZodType>(schema: S, description: string) => ({
+  description,
+  headers: { ETag, Location },
   content: { "application/json": { schema } },
 });
 
