@@ -450,11 +450,10 @@ export interface components {
             /** @description How many links away a lot may be; null or absent, any number. */
             max_depth?: number | null;
             /**
-             * @description How many lots at most. Of a level that has more than fit, those with the smallest ids
+             * @description How many lots at most; absent, 100,000. Of a level that has more than fit, those with the smallest ids
              *     are kept, and only they are followed.
-             * @default 100000
              */
-            at_most: number;
+            at_most?: number;
         };
         DeepTrace: {
             id: components["schemas"]["Uuid"];

@@ -108,7 +108,7 @@ export async function boundChangedLots(sql: Sql, most: number): Promise<void> {
     // A trace that doesn't show one of them doesn't show this transaction, which is later.
     sql`
       with many as (
-        select from (select from lotline.changed_lots limit ${most + 1}) some
+        select from (select from lotline.changed_lots limit ${most + 1}) first_ones
         having count(*) > ${most}
       ), gone as (
         delete from lotline.changed_lots where exists (select from many)

@@ -151,8 +151,7 @@ export async function findTraceById(sql: Sql, id: string): Promise<StoredTrace |
   const [trace] = await inTime(
     sql,
     sql<StoredTrace[]>`
-      select traces.id, lot_code, direction, max_depth, at_most, traces.created_at, as_of,
-        out_of_date, run, summary,
+      select traces.id,
         case
           when run is not null then 'done'
           when state = 'ready' then 'queued'
@@ -162,7 +161,8 @@ export async function findTraceById(sql: Sql, id: string): Promise<StoredTrace |
         jsonb_build_object(
           'lots', coalesce(summary->'lot_count', progress->'lots', '0'),
           'depth', coalesce(summary->'depth_reached', progress->'depth', '0')
-        ) as progress
+        ) as progress,
+        lot_code, direction, max_depth, at_most, traces.created_at, as_of, out_of_date, run, summary
       from lotline.traces left join lotline.jobs on jobs.id = traces.job_id
       where traces.id = ${id}`,
   );

@@ -92,7 +92,8 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
   };
 }
 
-/** PostgreSQL has given up a statement: SQLSTATE 57014. */
+/** PostgreSQL has given up a statement, or waiting for a lock. */
 function isTimeout(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "57014";
+  return error instanceof Error && "code" in error &&
+    (error.code === "57014" || error.code === "55P03");
 }

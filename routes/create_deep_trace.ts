@@ -8,7 +8,7 @@ import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { InlineTracer } from "../lineage/inline.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
-import { DeepTrace, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
+import { DeepTrace, LOTS_UNLESS_SAID, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
 import { accepted, errors, success } from "./responses.ts";
 
 /** So many traces may wait for a worker; more are told to come back. */
@@ -36,10 +36,14 @@ interface Deps {
 /** Takes a deep trace, at once where that is quick, else by a job. */
 export const createDeepTrace = (app: App, { sql, inlineTracer, limits }: Deps) =>
   operation(app, definition, async (c) => {
-    const { lot_code, direction, max_depth, at_most } = await readJson(c, NewDeepTrace, limits);
+    const { lot_code, direction, max_depth = null, at_most = LOTS_UNLESS_SAID } = await readJson(
+      c,
+      NewDeepTrace,
+      limits,
+    );
     const { signal } = c.req.raw;
     const id = crypto.randomUUID();
-    const asked = { id, direction, maxDepth: max_depth ?? null, atMost: at_most };
+    const asked = { id, direction, maxDepth: max_depth, atMost: at_most };
     const caller = c.env.caller?.sub ?? null;
     const lotId = await insertTrace(sql, { ...asked, lotCode: lot_code }, caller);
     if (lotId === undefined) throw new ApiError("lot_not_found", "Lot not found");

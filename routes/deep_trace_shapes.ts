@@ -8,7 +8,8 @@ import { DecimalOut, Lot, LotCode, LotType, MomentOut, must, Uuid } from "./sche
 
 const DEEPEST = 10_000;
 const MOST_LOTS = 1_000_000;
-const LOTS_UNLESS_SAID = 100_000;
+/** As many lots as a trace has at most unless the client says something else. */
+export const LOTS_UNLESS_SAID = 100_000;
 /** The most lots and links on a page. */
 export const LONGEST_PAGE = 10_000;
 /** As many as there are unless the client says something else. */
@@ -26,7 +27,7 @@ export const NewDeepTrace = z.strictObject({
     .transform(String),
   direction: Direction,
   max_depth: wholeNumber(DEEPEST).nullable().optional(),
-  at_most: wholeNumber(MOST_LOTS).default(LOTS_UNLESS_SAID),
+  at_most: wholeNumber(MOST_LOTS).optional(),
 }).openapi("NewDeepTrace");
 
 const count = z.int().min(0);
