@@ -20,7 +20,7 @@ export interface BigPlant {
  * back, so that the way through it has about 4 × ln n levels; all of them descend from its first.
  * The same arguments give the same rows.
  *
- * A million lots with 2.5 million links take half a minute. The one transaction that writes them
+ * A million lots with 2.5 million links take about a minute. The one transaction that writes them
  * goes past triggers and foreign keys (`session_replication_role`, for which it takes a superuser).
  */
 export async function fillBigPlant(

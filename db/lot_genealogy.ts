@@ -3,10 +3,12 @@ import type { Sql } from "./connect.ts";
 /** Which way links are followed: towards the ingredients, or towards the products. */
 export type Way = "upstream" | "downstream";
 
+// A join, since "= any" of a list that isn't known when the plan is made compares with one after the
+// other wherever no index is used.
 const listNext = (from: string, to: string) => `
   select array_agg(id)::text as ids from (
-    select distinct ${to} as id from lot_genealogy
-    where ${from} = any($1::uuid[]) and ${to} is not null order by 1 limit $2
+    select distinct link.${to} as id from unnest($1::uuid[]) lot (id)
+    join lot_genealogy link on link.${from} = lot.id where link.${to} is not null order by 1 limit $2
   ) next`;
 
 const LIST_NEXT: Record<Way, string> = {

@@ -6,6 +6,7 @@ import { Random } from "../dev/random.ts";
 import { pageOf } from "../routes/deep_trace_result.ts";
 import { DeepTrace } from "../routes/deep_trace_shapes.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
 import { inSnapshot, type Snapshot } from "./snapshot.ts";
 import { takeTrace } from "./take_trace.ts";
@@ -13,6 +14,9 @@ import { takeTrace } from "./take_trace.ts";
 const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+// A language's order of letters, which most databases have, is not that of their bytes.
+await sql`alter table lots alter column lot_code type text collate "und-x-icu"`;
 
 const newSession = () => openSession(database.url, { name: "lotline-test-trace" });
 const NEVER = new AbortController().signal;
@@ -280,6 +284,26 @@ Deno.test("a chain of 10,000 levels is traced to its end, and its ring is told",
     [10_000, 10_000, 9_999, false],
   );
   deepStrictEqual(result.cycles.map(({ length }) => length), [10_000]);
+  strictEqual(result.cycles_truncated, false);
+
+  // One lot more on cycles than are told.
+  await insertLinks(sql, [[ids[7] ?? null, ids[7] ?? null]]);
+  const more = await resultOf(session, asked);
+  deepStrictEqual([more.cycles.length, more.cycles_truncated], [1, true]);
+});
+
+Deno.test("a lot with 3,000 children at the end of a chain is traced with all of them", async () => {
+  const ids = await insertChain(sql, "NARROW", 20);
+  const children = Array.from({ length: 3_000 }, (_, i) => ({ lot_code: `NARROW-CHILD-${i}` }));
+  const grown = await insertLots(sql, children);
+  const last = ids.at(-1) ?? null;
+  await insertLinks(
+    sql,
+    grown.flatMap((lot): GivenLink[] => [[last, lot], [lot, grown[0] ?? null]]),
+  );
+  await using session = newSession();
+  const result = await resultOf(session, { lotCode: "NARROW-0", direction: "downstream" });
+  deepStrictEqual([result.lot_count, result.link_count], [3_020, 19 + 6_000]);
 });
 
 Deno.test("more cycles than 100 are cut, and that is said", async () => {
@@ -330,8 +354,8 @@ Deno.test("work in a snapshot ends when its signal is aborted, in PostgreSQL as 
       where datname = current_database() and query like '%pg_sleep(60)%' and pid <> pg_backend_pid()`;
     return row?.count === 1;
   };
-  while (!await isSleeping()) await new Promise((resolve) => setTimeout(resolve, 10));
+  await eventually("the work goes on", isSleeping);
   abort.abort(reason);
   await rejects(work, reason);
-  while (await isSleeping()) await new Promise((resolve) => setTimeout(resolve, 10));
+  await eventually("PostgreSQL has stopped", async () => !await isSleeping());
 });

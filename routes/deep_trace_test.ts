@@ -160,7 +160,7 @@ Deno.test("a page of large lots ends early and nothing is left out", async () =>
 });
 
 Deno.test("what a page can't be is 422 and named", async () => {
-  const other = DeepTrace.parse((await downstream("STAR-1")).json);
+  const other = DeepTrace.parse((await downstream("STAR-0")).json);
   const waiting = (await downstream("SUN-0")).json.id;
   const cursor = (await api.get(`/api/traces/${star.id}?limit=1`)).json.result.next_cursor;
   const cases = [

@@ -1,0 +1,130 @@
+/**
+ * Ways to trace a lot downstream, each in a process of its own so that its memory can be told:
+ * `deno run -A bench/trace_ways.ts WAY DATABASE_URL LOT_CODE…` writes what it took as JSON.
+ *
+ * @module
+ */
+
+import { connect, type Sql } from "../db/connect.ts";
+import { insertTrace, queueTrace } from "../db/traces.ts";
+import { deepTrace } from "../jobs/deep_trace.ts";
+import { runJob } from "../testing/run_job.ts";
+
+/** What a trace has found. */
+export interface Found {
+  readonly lots: number;
+  readonly links: number;
+}
+
+/** One way to trace a lot. */
+export interface TraceWay {
+  readonly name: string;
+  readonly title: string;
+  /** Gets ready and gives what is to be measured. */
+  prepare(sql: Sql, url: string, lotCode: string): Promise<() => Promise<Found>>;
+}
+
+export const TRACE_WAYS: readonly TraceWay[] = [
+  {
+    name: "statement",
+    title: "one recursive statement, its rows sent to the client",
+    prepare: (sql, _url, lotCode) => Promise.resolve(() => byStatement(sql, lotCode)),
+  },
+  {
+    name: "job",
+    title: "Lotline's job, its result stored",
+    async prepare(sql, url, lotCode) {
+      const id = crypto.randomUUID();
+      const asked = {
+        id,
+        lotCode,
+        direction: "downstream",
+        maxDepth: null,
+        atMost: 1_000_000,
+      } as const;
+      await insertTrace(sql, asked, null);
+      await queueTrace(sql, id, 1_000_000);
+      return async () => {
+        await runJob({ sql, url }, deepTrace, { traceId: id });
+        const [found] = await sql<Found[]>`
+          select (summary->'lot_count')::int as lots, (summary->'link_count')::int as links
+          from lotline.traces where id = ${id}`;
+        return found ?? { lots: 0, links: 0 };
+      };
+    },
+  },
+  {
+    name: "per_lot",
+    title: "a query for each lot",
+    prepare: (sql, _url, lotCode) => Promise.resolve(() => lotByLot(sql, lotCode)),
+  },
+];
+
+async function byStatement(sql: Sql, lotCode: string): Promise<Found> {
+  const rows = await sql<{ lot_code: string | null }[]>`
+    with recursive reached as (
+      select id from lots where lot_code = ${lotCode}
+      union
+      select child_lot_id from reached join lot_genealogy on parent_lot_id = reached.id
+      where child_lot_id is not null
+    )
+    select lots.*, null::uuid as parent_lot_id, null::uuid as child_lot_id,
+      null::numeric as quantity_used_kg
+    from lots where id in (select id from reached)
+    union all
+    select null, null, null, null, null, null, null, null, null, null,
+      parent_lot_id, child_lot_id, quantity_used_kg
+    from lot_genealogy
+    where parent_lot_id in (select id from reached) and child_lot_id in (select id from reached)`;
+  const lots = rows.filter(({ lot_code }) => lot_code !== null).length;
+  return { lots, links: rows.length - lots };
+}
+
+async function lotByLot(sql: Sql, lotCode: string): Promise<Found> {
+  const seen = new Set<string>();
+  let links = 0;
+  const next = await sql<{ id: string }[]>`select * from lots where lot_code = ${lotCode}`;
+  for (const { id } of next) seen.add(id);
+  const queue = [...next];
+  for (const { id } of queue) {
+    const children = await sql<{ id: string }[]>`
+      select lots.*, quantity_used_kg from lot_genealogy join lots on lots.id = child_lot_id
+      where parent_lot_id = ${id}`;
+    links += children.length;
+    for (const child of children) {
+      if (seen.has(child.id)) continue;
+      seen.add(child.id);
+      queue.push(child);
+    }
+  }
+  return { lots: seen.size, links };
+}
+
+/** What a process of this kind tells. */
+export interface WayReport {
+  readonly ms: readonly number[];
+  readonly found: readonly Found[];
+  /** The most memory that the process had, in MB (10⁶ bytes). */
+  readonly peakMb: number;
+}
+
+if (import.meta.main) {
+  const [name, url = "", warmUp = "", ...lotCodes] = Deno.args;
+  const way = TRACE_WAYS.find((way) => way.name === name);
+  if (way === undefined) throw new Error(`there is no way ${name}`);
+  const sql = connect({ url, max: 1, statementTimeoutMs: 0, name: "lotline-bench" });
+  await (await way.prepare(sql, url, warmUp))();
+  const ms: number[] = [];
+  const found: Found[] = [];
+  for (const lotCode of lotCodes) {
+    const trace = await way.prepare(sql, url, lotCode);
+    const started = performance.now();
+    found.push(await trace());
+    ms.push(performance.now() - started);
+  }
+  const status = await Deno.readTextFile("/proc/self/status");
+  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(status) ?? [];
+  const report: WayReport = { ms, found, peakMb: Number(kibibytes) * 1024 / 1e6 };
+  console.log(JSON.stringify(report));
+  await sql.end({ timeout: 1 });
+}
