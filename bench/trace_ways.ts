@@ -6,8 +6,10 @@
  */
 
 import { connect, type Sql } from "../db/connect.ts";
+import { openSession } from "../db/session.ts";
 import { insertTrace, queueTrace } from "../db/traces.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
+import { createInlineTracer, type InlineTracer } from "../lineage/inline.ts";
 import { runJob } from "../testing/run_job.ts";
 
 /** What a trace has found. */
@@ -23,6 +25,9 @@ export interface TraceWay {
   /** Gets ready and gives what is to be measured. */
   prepare(sql: Sql, url: string, lotCode: string): Promise<() => Promise<Found>>;
 }
+
+// Its connection stays open from trace to trace, as in the API.
+let tracer: InlineTracer | undefined;
 
 export const TRACE_WAYS: readonly TraceWay[] = [
   {
@@ -46,10 +51,22 @@ export const TRACE_WAYS: readonly TraceWay[] = [
       await queueTrace(sql, id, 1_000_000);
       return async () => {
         await runJob({ sql, url }, deepTrace, { traceId: id });
-        const [found] = await sql<Found[]>`
-          select (summary->'lot_count')::int as lots, (summary->'link_count')::int as links
-          from lotline.traces where id = ${id}`;
-        return found ?? { lots: 0, links: 0 };
+        return await countsOf(sql, id);
+      };
+    },
+  },
+  {
+    name: "inline",
+    title: "the same within a request",
+    async prepare(sql, url, lotCode) {
+      const asked = { id: crypto.randomUUID(), direction: "downstream", maxDepth: null } as const;
+      const request = { ...asked, lotCode, atMost: 1_000_000 };
+      const lotId = await insertTrace(sql, request, null) ?? "";
+      tracer ??= createInlineTracer(() => openSession(url, { name: "lotline-bench" }));
+      const { take } = tracer;
+      return async () => {
+        await take({ ...request, lotId }, new AbortController().signal);
+        return await countsOf(sql, request.id);
       };
     },
   },
@@ -59,6 +76,13 @@ export const TRACE_WAYS: readonly TraceWay[] = [
     prepare: (sql, _url, lotCode) => Promise.resolve(() => lotByLot(sql, lotCode)),
   },
 ];
+
+async function countsOf(sql: Sql, traceId: string): Promise<Found> {
+  const [found] = await sql<Found[]>`
+    select (summary->'lot_count')::int as lots, (summary->'link_count')::int as links
+    from lotline.traces where id = ${traceId}`;
+  return found ?? { lots: 0, links: 0 };
+}
 
 async function byStatement(sql: Sql, lotCode: string): Promise<Found> {
   const rows = await sql<{ lot_code: string | null }[]>`
@@ -126,5 +150,6 @@ if (import.meta.main) {
   const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(status) ?? [];
   const report: WayReport = { ms, found, peakMb: Number(kibibytes) * 1024 / 1e6 };
   console.log(JSON.stringify(report));
+  tracer?.[Symbol.dispose]();
   await sql.end({ timeout: 1 });
 }

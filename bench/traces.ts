@@ -22,8 +22,8 @@ const SIZES: readonly (readonly [size: number, traces: number])[] = [
   [10_000, 5],
   [100_000, 1],
 ];
-/** A walk lot by lot of more than these takes minutes. */
-const MOST_LOT_BY_LOT = 10_000;
+/** Of more lots a walk lot by lot takes minutes, and a request is answered before its trace is done. */
+const MOST_LOTS: Readonly<Record<string, number>> = { per_lot: 10_000, inline: 1_000 };
 
 /** One way with traces of one size. */
 export interface WayRun {
@@ -53,7 +53,7 @@ export const TRACES: Study = {
         const start = (round - 1) * traces % firstLots.length;
         const codes = firstLots.slice(start, start + traces);
         for (const way of TRACE_WAYS) {
-          if (way.name === "per_lot" && size > MOST_LOT_BY_LOT) continue;
+          if (size > (MOST_LOTS[way.name] ?? Infinity)) continue;
           await sql`checkpoint`;
           const before = await spent(server.pid);
           const report = await runWay(way.name, server.url, [warmUp, ...codes]);

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { allowHeader, pathnameOf, PathTable } from "./paths.ts";
+import { allowHeader, pathnameOf, PathTable, queryOf } from "./paths.ts";
 
 const paths = new PathTable<string>();
 paths.add("GET", "/api/health", "getHealth");
@@ -102,6 +102,12 @@ for (const [url, pathname] of ADDRESSES) {
     strictEqual(pathnameOf(url), pathname);
   });
 }
+
+Deno.test("the query of an address is what follows its question mark, as the client wrote it", () => {
+  strictEqual(queryOf("http://localhost/a?limit=%zz&b?c#d?e"), "?limit=%zz&b?c");
+  strictEqual(queryOf("http://localhost/a?"), "?");
+  strictEqual(queryOf("http://localhost/a#b?c"), "");
+});
 
 Deno.test("Allow names what a path answers, HEAD where GET does, OPTIONS always", () => {
   strictEqual(allowHeader(new Set(["GET"])), "GET, HEAD, OPTIONS");

@@ -15,11 +15,11 @@ export const deepTrace = defineJob({
     const trace = await findOpenTrace(sql, traceId);
     if (trace === undefined) return;
     await using session = openSession();
-    const result = await inSnapshot(
-      session,
-      signal,
-      (snapshot) => takeTrace(snapshot, trace, run, (lots, depth) => progress({ lots, depth })),
-    );
+    const result = await inSnapshot(session, signal, async (snapshot) => {
+      // The effect waits for the disk, and what was written before it is on the disk then, too.
+      await snapshot.sql`set local synchronous_commit = off`;
+      return await takeTrace(snapshot, trace, run, (lots, depth) => progress({ lots, depth }));
+    });
     return () => finishTraceOfJob(sql, traceId, result);
   },
 });

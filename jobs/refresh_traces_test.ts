@@ -12,13 +12,14 @@ import { inSnapshot } from "../lineage/snapshot.ts";
 import { takeTrace } from "../lineage/take_trace.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
+import type { Major } from "../testing/postgres_servers.ts";
 import { runJob } from "../testing/run_job.ts";
 import { deepTrace } from "./deep_trace.ts";
 import { refreshTraces } from "./refresh_traces.ts";
 
 /** A database with a chain A-0 → A-1 → A-2 and what one does with traces of it. */
-async function newPlant() {
-  const database = await freshDatabase();
+async function newPlant(major: Major = 17) {
+  const database = await freshDatabase({ major });
   const { sql, url } = database;
   const chain = await insertChain(sql, "A", 3);
   await sql`delete from lotline.outbox`;
@@ -133,6 +134,16 @@ for (const [what, change, isOne] of CHANGES) {
     strictEqual(await plant.kept(), 0);
   });
 }
+
+Deno.test("traces are taken and marked by PostgreSQL 15 as well", async () => {
+  await using plant = await newPlant(15);
+  const [id, waiting] = [await plant.done(), await plant.waiting()];
+  await plant.touch();
+  await plant.relay();
+  deepStrictEqual([await plant.refresh(), await plant.isMarked(id)], [true, true]);
+  await plant.take(waiting);
+  strictEqual(await plant.isMarked(waiting), false);
+});
 
 Deno.test("a change that a trace shows doesn't make it out of date, however late it is heard of", async () => {
   await using plant = await newPlant();
