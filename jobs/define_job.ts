@@ -8,12 +8,15 @@ import type { Log } from "../log.ts";
  * The effect of a job: a data-modifying statement that does nothing unless `finished` has a row.
  * `finished` is the job itself, being marked done in the same statement; it has no row when another
  * attempt has taken the job over meanwhile. So an effect happens once, however often a job runs.
+ * A function that makes it, since a promise that gives a query runs the query. It has no CTEs that
+ * modify data, being one itself.
  *
  * ```ts
- * sql`update lotline.traces set run = ${run} from finished where traces.id = ${traceId}`
+ * return () =>
+ *   sql`update lotline.traces set run = ${run} from finished where traces.id = ${traceId}`;
  * ```
  */
-export type Effect = postgres.PendingQuery<postgres.Row[]>;
+export type Effect = () => postgres.PendingQuery<postgres.Row[]>;
 
 /** What a running job may use. */
 export interface JobContext {

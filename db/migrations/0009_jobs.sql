@@ -12,7 +12,7 @@ create table lotline.jobs (
   run_at timestamptz not null default now(),
   -- How often it was started, or is being.
   attempt int not null default 0,
-  -- Of the attempt that runs: only who knows it may finish the job.
+  -- Of the attempt that runs, or that finished the job: only who knows it may finish the job.
   token uuid,
   worker text,
   lease_until timestamptz,
@@ -30,8 +30,13 @@ create table lotline.jobs (
 -- Of the same work there is one job at a time.
 create unique index jobs_unique on lotline.jobs (kind, unique_key)
   where unique_key is not null and state in ('ready', 'running');
-create index jobs_ready on lotline.jobs (priority, run_at) where state = 'ready';
+create index jobs_ready on lotline.jobs (kind, priority, run_at) where state = 'ready';
+create index jobs_unpushed on lotline.jobs (kind, priority, run_at)
+  where state = 'ready' and pushed_at is null;
+create index jobs_pushed on lotline.jobs (kind, priority, pushed_at)
+  where state = 'ready' and pushed_at is not null;
 create index jobs_running on lotline.jobs (lease_until) where state = 'running';
+create index jobs_created_at on lotline.jobs (created_at);
 create index jobs_over on lotline.jobs (finished_at) where state in ('done', 'dead', 'cancelled');
 
 -- Which process's clock struck first: one run a slot, however many processes have the schedule.

@@ -1,0 +1,256 @@
+import type postgres from "postgres";
+import type { Sql } from "./connect.ts";
+import { inTime } from "./in_time.ts";
+
+/*
+ * `lotline.jobs` for those who do the work. A job that runs belongs to one attempt, which knows its
+ * token, until its lease is over by PostgreSQL's clock; after that whatever the attempt still wants
+ * to store finds no row.
+ */
+
+/** A job that this worker runs now. */
+export interface ClaimedJob {
+  readonly id: string;
+  readonly kind: string;
+  readonly arguments: unknown;
+  /** 1 for the first start. */
+  readonly attempt: number;
+  readonly token: string;
+}
+
+/** Names an attempt. */
+export type AttemptKey = Pick<ClaimedJob, "id" | "token">;
+
+/** For whom a job is claimed, and for how long (ms) unless that is renewed. */
+export interface Claimant {
+  readonly worker: string;
+  readonly leaseMs: number;
+}
+
+const leaseEnd = (sql: Sql, leaseMs: number) =>
+  sql`now() + ${leaseMs}::float8 * interval '1 millisecond'`;
+
+const start = (sql: Sql, { worker, leaseMs }: Claimant) =>
+  sql`state = 'running', attempt = attempt + 1, token = gen_random_uuid(), worker = ${worker},
+    lease_until = ${leaseEnd(sql, leaseMs)}, started_at = now(), finished_at = null`;
+
+// What an attempt that is over leaves behind; its id must be put on a list again.
+const makeReady = (sql: Sql) =>
+  sql`token = null, worker = null, lease_until = null, pushed_at = null`;
+
+const CLAIMED = (sql: Sql) => sql`job.id, job.kind, job.arguments, job.attempt, job.token`;
+
+/** Takes a job that was on a list; nothing when it is someone else's by now, over, or not due. */
+export async function claimJob(
+  sql: Sql,
+  id: string,
+  claimant: Claimant,
+): Promise<ClaimedJob | undefined> {
+  const [job] = await inTime(
+    sql,
+    sql<ClaimedJob[]>`
+      update lotline.jobs job set ${start(sql, claimant)}
+      where id = ${id} and state = 'ready' and run_at <= now()
+      returning ${CLAIMED(sql)}`,
+  );
+  return job;
+}
+
+/** Takes the most urgent, oldest due job of these kinds without asking Valkey. */
+export async function claimNextJob(
+  sql: Sql,
+  kinds: readonly string[],
+  claimant: Claimant,
+): Promise<ClaimedJob | undefined> {
+  // Kind by kind, so that a long queue of a kind that isn't asked for costs nothing.
+  const [job] = await inTime(
+    sql,
+    sql<ClaimedJob[]>`
+      with first as materialized (
+        select one.id, one.priority, one.run_at
+        from jsonb_array_elements_text(${sql.json(kinds)}) asked (kind)
+        cross join lateral (
+          select id, priority, run_at from lotline.jobs
+          where state = 'ready' and jobs.kind = asked.kind and run_at <= now()
+          order by priority, run_at limit 1 for update skip locked
+        ) one
+      )
+      update lotline.jobs job set ${start(sql, claimant)}
+      where id = (select id from first order by priority, run_at limit 1)
+      returning ${CLAIMED(sql)}`,
+  );
+  return job;
+}
+
+/**
+ * Prolongs a lease and stores how far the job is. Tells whether it was called off; nothing back:
+ * the lease is lost.
+ */
+export async function renewLease(
+  sql: Sql,
+  { id, token }: AttemptKey,
+  leaseMs: number,
+  progress: Readonly<Record<string, number | string>> | undefined,
+): Promise<{ readonly cancel_requested: boolean } | undefined> {
+  const [row] = await inTime(
+    sql,
+    sql<{ cancel_requested: boolean }[]>`
+      update lotline.jobs set
+        lease_until = ${leaseEnd(sql, leaseMs)},
+        progress = coalesce(${progress === undefined ? null : sql.json(progress)}, progress)
+      where id = ${id} and token = ${token} and state = 'running'
+      returning cancel_requested`,
+  );
+  return row;
+}
+
+/**
+ * Marks a job done and lets its effect happen, in one statement: both or neither. False: the job is
+ * another attempt's by now, and nothing happened. It can be repeated when its answer was lost.
+ *
+ * @param effect a data-modifying statement that does nothing unless `finished` has a row
+ */
+export async function finishJob(
+  sql: Sql,
+  { id, token }: AttemptKey,
+  effect?: postgres.PendingQuery<postgres.Row[]>,
+): Promise<boolean> {
+  const finished = await inTime(
+    sql,
+    sql`
+      with finished as (
+        update lotline.jobs set state = 'done', finished_at = now(), last_error = null,
+          worker = null, lease_until = null
+        where id = ${id} and token = ${token} and state = 'running'
+        returning id, kind, arguments, token, attempt
+      )${effect === undefined ? sql`` : sql`, effect as (${effect})`}
+      select id from finished
+      union all
+      select id from lotline.jobs where id = ${id} and token = ${token} and state = 'done'`,
+  );
+  return finished.count > 0;
+}
+
+/**
+ * Stores that an attempt failed: the job is tried again after `retryInMs`, or dead without it. A job
+ * that was called off meanwhile is not tried again. False: it is another attempt's by now.
+ */
+export async function failJob(
+  sql: Sql,
+  { id, token }: AttemptKey,
+  { error, retryInMs }: { readonly error: string; readonly retryInMs?: number | undefined },
+): Promise<boolean> {
+  const failed = await inTime(
+    sql,
+    sql`
+      update lotline.jobs set
+        ${makeReady(sql)},
+        last_error = ${error},
+        state = case
+          when cancel_requested then 'cancelled'
+          when ${retryInMs === undefined} then 'dead'
+          else 'ready'
+        end,
+        finished_at = case when cancel_requested or ${retryInMs === undefined} then now() end,
+        run_at = now() + ${retryInMs ?? 0}::float8 * interval '1 millisecond'
+      where id = ${id} and token = ${token} and state = 'running'
+      returning id`,
+  );
+  return failed.count > 0;
+}
+
+/** Stores that an attempt has stopped because its job was called off. */
+export async function endCancelledJob(sql: Sql, { id, token }: AttemptKey): Promise<boolean> {
+  const ended = await inTime(
+    sql,
+    sql`
+      update lotline.jobs set ${makeReady(sql)}, state = 'cancelled', finished_at = now()
+      where id = ${id} and token = ${token} and state = 'running'
+      returning id`,
+  );
+  return ended.count > 0;
+}
+
+/** Gives a job back so that another worker can start it at once; the attempt doesn't count. */
+export async function releaseJob(sql: Sql, { id, token }: AttemptKey): Promise<boolean> {
+  const released = await inTime(
+    sql,
+    sql`
+      update lotline.jobs set
+        ${makeReady(sql)},
+        attempt = attempt - 1,
+        state = case when cancel_requested then 'cancelled' else 'ready' end,
+        finished_at = case when cancel_requested then now() end
+      where id = ${id} and token = ${token} and state = 'running'
+      returning id`,
+  );
+  return released.count > 0;
+}
+
+/** A job whose worker was lost, and what became of it. */
+export interface LostJob {
+  readonly id: string;
+  readonly kind: string;
+  readonly attempt: number;
+  readonly state: "ready" | "dead" | "cancelled";
+}
+
+// More of them wait for the next round.
+const MOST_LOST_JOBS = 500;
+
+/**
+ * Takes back jobs whose lease is over: they are ready again, or dead after their last attempt.
+ *
+ * @param maxAttempts by kind; one that isn't named has no last attempt
+ */
+export async function takeBackLostJobs(
+  sql: Sql,
+  maxAttempts: Readonly<Record<string, number>>,
+): Promise<readonly LostJob[]> {
+  return await inTime(
+    sql,
+    sql<LostJob[]>`
+      with lost as (
+        select id, worker,
+          coalesce(attempt >= (${sql.json(maxAttempts)}::jsonb ->> kind)::int, false) as was_last
+        from lotline.jobs
+        where state = 'running' and lease_until < now()
+        order by lease_until limit ${MOST_LOST_JOBS} for update skip locked
+      )
+      update lotline.jobs job set
+        ${makeReady(sql)},
+        last_error = format('worker %s was lost: it did not renew its lease', lost.worker),
+        state = case
+          when cancel_requested then 'cancelled' when was_last then 'dead' else 'ready'
+        end,
+        finished_at = case when cancel_requested or was_last then now() end,
+        run_at = now()
+      from lost where job.id = lost.id
+      returning job.id, job.kind, job.attempt, job.state`,
+  );
+}
+
+/** How long a job of an unknown kind waits for a newer worker that may know it, in minutes. */
+const STRANGER_PATIENCE_MINUTES = 60;
+
+/** Gives up jobs that are due for an hour and of none of these kinds. */
+export async function buryStrangers(
+  sql: Sql,
+  kinds: readonly string[],
+): Promise<readonly { readonly id: string; readonly kind: string }[]> {
+  return await inTime(
+    sql,
+    sql<{ id: string; kind: string }[]>`
+      with stranger as (
+        select id from lotline.jobs
+        where state = 'ready' and kind not in ${sql(kinds)}
+          and run_at < now() - ${STRANGER_PATIENCE_MINUTES}::int * interval '1 minute'
+        limit ${MOST_LOST_JOBS} for update skip locked
+      )
+      update lotline.jobs job set
+        state = 'dead', finished_at = now(),
+        last_error = format('no worker knows jobs of kind %s', job.kind)
+      from stranger where job.id = stranger.id
+      returning job.id, job.kind`,
+  );
+}

@@ -1,0 +1,188 @@
+import type { Sql } from "../db/connect.ts";
+import {
+  type ClaimedJob,
+  endCancelledJob,
+  failJob,
+  finishJob,
+  releaseJob,
+} from "../db/job_attempts.ts";
+import type { Session } from "../db/session.ts";
+import { toApiError } from "../errors.ts";
+import { describeError, type Log, type LogLevel } from "../log.ts";
+import type { Effect, JobDefinition } from "./define_job.ts";
+import { keepLease, type Lease } from "./lease.ts";
+import { becomes, type Fate, JobStoppedError, type Outcome } from "./outcome.ts";
+import { pause } from "./repeat.ts";
+
+/** What an attempt needs. */
+export interface AttemptDeps {
+  /** For the queue's own statements, so that no job's can hold them up. */
+  readonly queueSql: Sql;
+  /** For the job. */
+  readonly sql: Sql;
+  /** Opens a connection on which PostgreSQL gives up a statement after so many ms. */
+  readonly openSession: (statementTimeoutMs: number) => Session;
+  readonly log: Log;
+  readonly leaseMs: number;
+  /** Stops the job and gives it back. */
+  readonly shutdown: AbortSignal;
+}
+
+/** How long a job that is told to stop may take to do so, in ms; after that nobody waits for it. */
+export const SETTLE_MS = 3_000;
+const RETRY_MS = 300;
+
+const LEVELS: Record<Fate["is"], LogLevel> = {
+  finished: "info",
+  failed: "warn",
+  cancelled: "info",
+  released: "info",
+  "someone else's": "warn",
+};
+
+/**
+ * Runs a job that was claimed at `since` (by `performance.now()`), and stores what became of it.
+ * Never throws.
+ */
+export async function runAttempt(
+  job: ClaimedJob,
+  definition: JobDefinition,
+  since: number,
+  deps: AttemptDeps,
+): Promise<void> {
+  const about = { job: job.id, kind: job.kind, attempt: job.attempt };
+  deps.log("debug", "job started", about);
+  const abort = new AbortController();
+  const stop = (why: JobStoppedError["why"]) => abort.abort(new JobStoppedError(why));
+  const onShutdown = () => stop("shutdown");
+  deps.shutdown.addEventListener("abort", onShutdown);
+  if (deps.shutdown.aborted) onShutdown();
+  const timer = setTimeout(() => stop("timeout"), definition.timeoutMs);
+  const lease = keepLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
+  try {
+    const outcome = await outcomeOf(job, definition, lease, abort.signal, deps);
+    lease[Symbol.dispose]();
+    const fate = await store(job, definition, outcome, performance.now() + lease.leftMs(), deps);
+    deps.log(LEVELS[fate.is], `job is ${fate.is}`, {
+      ...about,
+      ms: Math.round(performance.now() - since),
+      ...(fate.is === "failed" && { error: fate.error, retry_in_ms: fate.retryInMs ?? "never" }),
+    });
+  } catch (error) {
+    // Its lease will end, and another worker takes it back.
+    deps.log("error", "job's end can't be stored", { ...about, error: describeError(error) });
+  } finally {
+    clearTimeout(timer);
+    lease[Symbol.dispose]();
+    deps.shutdown.removeEventListener("abort", onShutdown);
+  }
+}
+
+/** Does the job's work, for as long as the signal lets it. */
+async function outcomeOf(
+  job: ClaimedJob,
+  definition: JobDefinition,
+  lease: Lease,
+  signal: AbortSignal,
+  { sql, openSession, log }: AttemptDeps,
+): Promise<Outcome> {
+  const args = definition.args.safeParse(job.arguments);
+  if (!args.success) {
+    const places = args.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+    return { is: "unfit", message: `its arguments don't fit: ${places.join("; ")}` };
+  }
+  const sessions: Session[] = [];
+  const context = {
+    sql,
+    openSession: () => {
+      const session = openSession(definition.timeoutMs);
+      sessions.push(session);
+      return session;
+    },
+    run: job.token,
+    signal,
+    progress: lease.report,
+    log,
+  };
+  // Through a function, so that what is thrown before its first promise is caught as well.
+  const running = (async () => await definition.run(args.data, context))().then(
+    (effect): Outcome => ({ is: "returned", effect }),
+    (error): Outcome => ({ is: "threw", error }),
+  );
+  const stopped = whenStopped(signal);
+  const outcome = await Promise.race([running, stopped]);
+  if (outcome.is !== "stopped") return signal.aborted ? await stopped : outcome;
+  // What it gives back now may be half of its work: its end is waited for, and nothing else.
+  const settled = await Promise.race([running, pause(SETTLE_MS)]);
+  if (settled === undefined) {
+    log("warn", "job doesn't heed its signal", { job: job.id, kind: job.kind });
+    for (const session of sessions) session[Symbol.asyncDispose]();
+  }
+  return outcome;
+}
+
+function whenStopped(signal: AbortSignal): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const stopped = () => {
+      const { reason } = signal;
+      resolve({ is: "stopped", why: reason instanceof JobStoppedError ? reason.why : "shutdown" });
+    };
+    if (signal.aborted) stopped();
+    else signal.addEventListener("abort", stopped, { once: true });
+  });
+}
+
+/** Stores what becomes of the job. When PostgreSQL is away that is tried again while it is ours. */
+async function store(
+  job: ClaimedJob,
+  definition: JobDefinition,
+  outcome: Outcome,
+  until: number,
+  deps: AttemptDeps,
+): Promise<Fate> {
+  const fate = becomes(outcome, job.attempt, definition.maxAttempts, Math.random());
+  for (;;) {
+    try {
+      return await storeOnce(job, outcome, fate, deps) ? fate : { is: "someone else's" };
+    } catch (error) {
+      if (isAway(error)) {
+        if (performance.now() + RETRY_MS > until || deps.shutdown.aborted) throw error;
+        await pause(RETRY_MS);
+      } else if (outcome.is === "returned") {
+        // PostgreSQL refuses the effect: that is a failure of the job like any other.
+        return await store(job, definition, { is: "threw", error }, until, deps);
+      } else throw error;
+    }
+  }
+}
+
+async function storeOnce(
+  job: ClaimedJob,
+  outcome: Outcome,
+  fate: Fate,
+  { queueSql }: AttemptDeps,
+): Promise<boolean> {
+  switch (fate.is) {
+    case "finished":
+      return await finishJob(queueSql, job, effectOf(outcome));
+    case "failed":
+      return await failJob(queueSql, job, fate);
+    case "cancelled":
+      return await endCancelledJob(queueSql, job);
+    case "released":
+      return await releaseJob(queueSql, job);
+    case "someone else's":
+      return false;
+  }
+}
+
+function effectOf(outcome: Outcome): ReturnType<Effect> | undefined {
+  const effect = outcome.is === "returned" ? outcome.effect : undefined;
+  return typeof effect === "function" ? effect() : undefined;
+}
+
+// A statement that took too long (57014) would take as long again.
+function isAway(error: unknown): boolean {
+  const isTooSlow = error instanceof Error && "code" in error && error.code === "57014";
+  return !isTooSlow && toApiError(error).code === "database_away";
+}

@@ -1,0 +1,46 @@
+import { describeError, type Log } from "../log.ts";
+
+const AFTER_FAILURE_MS = 500;
+
+/** Waits, but not longer than until the signal is aborted. Never rejects. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+  });
+}
+
+/**
+ * Does something again and again until the signal is aborted; never rejects. When it fails, that is
+ * logged as `complaint`, once until it works again.
+ *
+ * @param work gives how many ms to wait before it is done again
+ */
+export async function repeat(
+  complaint: string,
+  work: () => Promise<number>,
+  { signal, log, wait = (ms) => pause(ms, signal) }: {
+    readonly signal: AbortSignal;
+    readonly log: Log;
+    readonly wait?: (ms: number) => Promise<void>;
+  },
+): Promise<void> {
+  let isFailing = false;
+  while (!signal.aborted) {
+    let waitMs = AFTER_FAILURE_MS;
+    try {
+      waitMs = await work();
+      isFailing = false;
+    } catch (error) {
+      if (!isFailing) log("warn", complaint, { error: describeError(error) });
+      isFailing = true;
+    }
+    await wait(waitMs);
+  }
+}

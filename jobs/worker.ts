@@ -1,0 +1,153 @@
+import type { Valkey } from "../cache/valkey.ts";
+import {
+  buryStrangers,
+  type ClaimedJob,
+  claimJob,
+  claimNextJob,
+  releaseJob,
+  takeBackLostJobs,
+} from "../db/job_attempts.ts";
+import { type AttemptDeps, runAttempt } from "./attempt.ts";
+import type { JobDefinition } from "./define_job.ts";
+import { createJobQueue } from "./queue.ts";
+import { repeat } from "./repeat.ts";
+
+/** What a worker needs; see {@link AttemptDeps}. */
+export interface WorkerDeps extends Omit<AttemptDeps, "leaseMs" | "shutdown"> {
+  readonly valkey?: Valkey | undefined;
+}
+
+/** How a worker behaves; times in ms. */
+export interface WorkerOptions {
+  /** Named in its jobs and in its log. */
+  readonly name: string;
+  /** The most jobs at once, of all kinds together. */
+  readonly atOnce: number;
+  /** How long a job stays that of a worker that isn't heard of. */
+  readonly leaseMs?: number;
+  /** How long running jobs may go on after the end was asked for. */
+  readonly graceMs?: number;
+  /** Asks for the end: no new jobs. */
+  readonly signal: AbortSignal;
+}
+
+export const LEASE_MS = 30_000;
+/** How long running jobs may go on after SIGTERM, in ms. */
+export const GRACE_MS = 10_000;
+
+const SWEEP_MS = 200;
+/** How often lists are looked at that were empty, in ms, and PostgreSQL when there are no lists. */
+const IDLE_MS = 100;
+const IDLE_WITHOUT_LISTS_MS = 250;
+/** With all hands busy, the end of a job is waited for, in ms at most. */
+const BUSY_MS = 1_000;
+const LONGEST_REAP_PAUSE_MS = 1_000;
+
+/**
+ * Does the jobs of these kinds until it is asked to end; resolves when the running ones are through,
+ * or given back after their grace. Never rejects: while PostgreSQL is away it goes on trying.
+ */
+export async function runWorker(
+  definitions: readonly JobDefinition[],
+  deps: WorkerDeps,
+  options: WorkerOptions,
+): Promise<void> {
+  const { queueSql, log, valkey } = deps;
+  const { signal, atOnce, leaseMs = LEASE_MS, graceMs = GRACE_MS } = options;
+  const byKind = new Map(definitions.map((definition) => [definition.kind, definition]));
+  const queue = createJobQueue({ sql: queueSql, valkey, kinds: [...byKind.keys()] });
+  const claimant = { worker: options.name, leaseMs };
+  const shutdown = new AbortController();
+  const running = new Map<Promise<void>, string>();
+  const bell = createBell(signal);
+
+  const kindsWithRoom = () => {
+    if (running.size >= atOnce) return [];
+    const kinds = [...running.values()];
+    return definitions
+      .filter(({ kind, concurrency }) => kinds.filter((one) => one === kind).length < concurrency)
+      .map(({ kind }) => kind);
+  };
+
+  const start = (job: ClaimedJob, definition: JobDefinition, since: number) => {
+    const attempt = runAttempt(job, definition, since, {
+      ...deps,
+      leaseMs,
+      shutdown: shutdown.signal,
+    }).finally(() => {
+      running.delete(attempt);
+      bell.ring();
+    });
+    running.set(attempt, job.kind);
+  };
+
+  /** Starts what there is room for; gives how long to wait before looking again, in ms. */
+  const take = async (): Promise<number> => {
+    while (!signal.aborted) {
+      const kinds = kindsWithRoom();
+      if (kinds.length === 0) return BUSY_MS;
+      const id = await queue.pop(kinds);
+      if (id === undefined) return IDLE_MS;
+      const since = performance.now();
+      const job = id === "away"
+        ? await claimNextJob(queueSql, kinds, claimant)
+        : await claimJob(queueSql, id, claimant);
+      if (job === undefined && id === "away") return IDLE_WITHOUT_LISTS_MS;
+      if (job === undefined) continue;
+      const definition = byKind.get(job.kind);
+      if (definition === undefined || signal.aborted) await releaseJob(queueSql, job);
+      else start(job, definition, since);
+    }
+    return 0;
+  };
+  const sweep = async () => {
+    if (await queue.sweep() > 0) bell.ring();
+    return SWEEP_MS;
+  };
+  const maxAttempts = Object.fromEntries(
+    definitions.map((definition) => [definition.kind, definition.maxAttempts]),
+  );
+  const reap = async () => {
+    for (const { id, kind, attempt, state } of await takeBackLostJobs(queueSql, maxAttempts)) {
+      log("warn", "job was lost with its worker", { job: id, kind, attempt, state });
+    }
+    for (const { id, kind } of await buryStrangers(queueSql, [...byKind.keys()])) {
+      log("warn", "job is of a kind that no worker knows", { job: id, kind });
+    }
+    return Math.min(leaseMs / 3, LONGEST_REAP_PAUSE_MS);
+  };
+
+  await Promise.all([
+    repeat("jobs can't be taken", take, { signal, log, wait: bell.wait }),
+    repeat("jobs can't be put on lists", sweep, { signal, log }),
+    repeat("lost jobs can't be taken back", reap, { signal, log }),
+  ]);
+  const graceIsOver = setTimeout(() => shutdown.abort(), graceMs);
+  await Promise.all(running.keys());
+  clearTimeout(graceIsOver);
+}
+
+/** Ends a wait early; rung while nobody waits, it ends the next one. The signal rings it, too. */
+function createBell(signal: AbortSignal): { ring(): void; wait(ms: number): Promise<void> } {
+  let isRung = false;
+  let wake = () => {};
+  const ring = () => {
+    isRung = true;
+    wake();
+  };
+  signal.addEventListener("abort", ring);
+  return {
+    ring,
+    wait: (ms) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => wake(), ms);
+        wake = () => {
+          clearTimeout(timer);
+          wake = () => {};
+          isRung = false;
+          resolve();
+        };
+        if (isRung) wake();
+      }),
+  };
+}

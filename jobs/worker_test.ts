@@ -1,0 +1,289 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { z } from "zod";
+import { connectValkey, type Valkey } from "../cache/valkey.ts";
+import type { Sql } from "../db/connect.ts";
+import { cancelJob, findJob, insertJob, type Job, type NewJob } from "../db/jobs.ts";
+import { openSession } from "../db/session.ts";
+import type { LogFields } from "../log.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { defineJob, type JobContext, type JobDefinition } from "./define_job.ts";
+import { pause } from "./repeat.ts";
+import { runWorker, type WorkerOptions } from "./worker.ts";
+
+const database = await freshDatabase();
+const { sql } = database;
+await sql`create table effects (name text primary key, times int not null)`;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+const Args = z.strictObject({ name: z.string() });
+
+let kinds = 0;
+
+/** A kind of its own for each test, since they share a database. */
+function kindOf(
+  run: (name: string, context: JobContext) => ReturnType<JobDefinition["run"]>,
+  options: Partial<JobDefinition> = {},
+) {
+  return defineJob({
+    kind: `kind_${kinds++}`,
+    args: Args,
+    maxAttempts: 3,
+    timeoutMs: 10_000,
+    concurrency: 2,
+    ...options,
+    run: ({ name }, context) => run(name, context),
+  });
+}
+
+const counted = (sql: Sql, name: string) => () =>
+  sql`insert into effects (name, times) select ${name}, 1 from finished
+    on conflict (name) do update set times = effects.times + 1`;
+
+/** A worker in this process; disposing asks it to end, and waits for that. */
+function work(
+  definitions: readonly JobDefinition[],
+  options: Partial<WorkerOptions> & { sql?: Sql; valkey?: Valkey } = {},
+) {
+  const end = new AbortController();
+  const logged: { msg: string; fields: LogFields | undefined }[] = [];
+  const ended = runWorker(definitions, {
+    queueSql: options.sql ?? sql,
+    sql,
+    openSession: (statementTimeoutMs) =>
+      openSession(database.url, { name: "lotline-test", statementTimeoutMs }),
+    valkey: options.valkey,
+    log: (_, msg, fields) => logged.push({ msg, fields }),
+  }, {
+    name: "tester",
+    atOnce: 4,
+    signal: end.signal,
+    ...options,
+  });
+  return {
+    logged,
+    end: async () => {
+      end.abort();
+      await ended;
+    },
+    [Symbol.asyncDispose]: async () => {
+      end.abort();
+      await ended;
+    },
+  };
+}
+
+async function ask(definition: JobDefinition, more: Partial<NewJob> = {}): Promise<string> {
+  const args = { name: crypto.randomUUID() };
+  return await insertJob(sql, { kind: definition.kind, args, priority: 1, ...more });
+}
+
+async function ends(id: string, state: Job["state"] = "done"): Promise<Job> {
+  let job: Job | undefined;
+  await eventually(`job ${id} is ${state}`, async () => {
+    job = await findJob(sql, id);
+    return job?.state === state;
+  });
+  if (job === undefined) throw new Error("there is no such job");
+  return job;
+}
+
+Deno.test("a job is done once, and its effect happens with it", async () => {
+  const kind = kindOf((name, { sql }) => Promise.resolve(counted(sql, name)));
+  await using _worker = work([kind]);
+  const id = await ask(kind, { args: { name: "once" } });
+  const job = await ends(id);
+  deepStrictEqual([job.attempt, job.last_error, job.worker], [1, null, null]);
+  ok(job.started_at && job.finished_at);
+  deepStrictEqual([...await sql`select times from effects where name = 'once'`], [{ times: 1 }]);
+});
+
+Deno.test("a job that throws is tried again later, and is dead after its last attempt with the error", async () => {
+  const starts: number[] = [];
+  const kind = kindOf(() => {
+    starts.push(performance.now());
+    throw new Error(`broken\0 ${"x".repeat(10_000)}`);
+  }, { maxAttempts: 2 });
+  await using worker = work([kind]);
+  const job = await ends(await ask(kind), "dead");
+  strictEqual(job.attempt, 2);
+  match(job.last_error ?? "", /^Error: broken\? x/);
+  ok((job.last_error ?? "").length <= 2_000);
+  const [first = 0, second = 0] = starts;
+  ok(second - first >= 1_000, `tried again after ${second - first} ms`);
+  strictEqual(worker.logged.filter(({ msg }) => msg === "job is failed").length, 2);
+});
+
+Deno.test("an effect that PostgreSQL refuses is a failure, and the job isn't done", async () => {
+  const kind = kindOf(
+    (_, { sql }) => Promise.resolve(() => sql`insert into effects select null, 1 from finished`),
+    {
+      maxAttempts: 1,
+    },
+  );
+  await using _worker = work([kind]);
+  const job = await ends(await ask(kind), "dead");
+  match(job.last_error ?? "", /null value in column "name"/);
+});
+
+Deno.test("arguments that don't fit are dead at once, with what is wrong", async () => {
+  const kind = kindOf(() => Promise.resolve());
+  await using _worker = work([kind]);
+  const job = await ends(await ask(kind, { args: { name: 7, more: true } }), "dead");
+  strictEqual(job.attempt, 1);
+  match(job.last_error ?? "", /don't fit: name: .*string.*; .*more/);
+});
+
+Deno.test("a kind that no worker knows waits an hour for one that does, then it is dead", async () => {
+  const [known, unknown] = [kindOf(() => Promise.resolve()), kindOf(() => Promise.resolve())];
+  const [early, late] = [await ask(unknown), await ask(unknown)];
+  await sql`update lotline.jobs set run_at = now() - interval '61 minutes' where id = ${late}`;
+  await using _worker = work([known]);
+  const job = await ends(late, "dead");
+  match(job.last_error ?? "", /^no worker knows jobs of kind kind_\d+$/);
+  strictEqual((await findJob(sql, early))?.state, "ready");
+});
+
+Deno.test("a job that takes too long is told so by its signal, and has failed", async () => {
+  let told: unknown;
+  const kind = kindOf(async (_, { signal }) => {
+    await pause(10_000, signal);
+    told = signal.reason;
+  }, { timeoutMs: 100, maxAttempts: 1 });
+  await using _worker = work([kind]);
+  const job = await ends(await ask(kind), "dead");
+  match(String(told), /timeout/);
+  strictEqual(job.last_error, "it took longer than its kind may take");
+});
+
+Deno.test("a running job that is called off is told by its signal, and its effect doesn't happen", async () => {
+  const kind = kindOf(async (name, { sql, signal }) => {
+    await pause(10_000, signal);
+    return counted(sql, name);
+  });
+  await using _worker = work([kind], { leaseMs: 300 });
+  const id = await ask(kind, { args: { name: "called off" } });
+  await ends(id, "running");
+  strictEqual(await cancelJob(sql, id), "running");
+  const job = await ends(id, "cancelled");
+  ok(job.finished_at);
+  deepStrictEqual([...await sql`select from effects where name = 'called off'`], []);
+});
+
+Deno.test("a job that doesn't heed its signal holds its place for some seconds only", async () => {
+  const forever = Promise.withResolvers<void>();
+  let isFirst = true;
+  const kind = kindOf(async () => {
+    if (!isFirst) return;
+    isFirst = false;
+    await forever.promise;
+  }, { timeoutMs: 100, maxAttempts: 1, concurrency: 1 });
+  await using worker = work([kind]);
+  await ends(await ask(kind), "dead");
+  await ends(await ask(kind));
+  ok(worker.logged.some(({ msg }) => msg === "job doesn't heed its signal"));
+  forever.resolve();
+});
+
+Deno.test("a job keeps its lease while it runs, and what it says of its progress is kept", async () => {
+  const kind = kindOf(async (_, { progress, signal }) => {
+    progress({ lots: 12, step: "odd \0\ud800 text", share: NaN });
+    await pause(1_500, signal);
+    signal.throwIfAborted();
+  });
+  await using _first = work([kind], { leaseMs: 500 });
+  await using _second = work([kind], { leaseMs: 500 });
+  const job = await ends(await ask(kind));
+  strictEqual(job.attempt, 1);
+  deepStrictEqual(job.progress, { lots: 12, step: "odd ?\ufffd text", share: null });
+});
+
+Deno.test("an attempt that has lost its lease is told, and can't store anything", async () => {
+  let told: unknown;
+  const kind = kindOf(async (name, { sql, signal }) => {
+    await pause(5_000, signal);
+    told = signal.reason;
+    return counted(sql, name);
+  });
+  const worker = work([kind], { leaseMs: 600 });
+  const id = await ask(kind, { args: { name: "lost" } });
+  await ends(id, "running");
+  // As if it had been silent for longer than its lease, and another had it now.
+  await sql`update lotline.jobs set token = gen_random_uuid(), lease_until = now() + interval '1 hour'
+    where id = ${id}`;
+  await eventually("it is told", () => Promise.resolve(told !== undefined));
+  await worker.end();
+  match(String(told), /lease lost/);
+  strictEqual((await findJob(sql, id))?.state, "running");
+  deepStrictEqual([...await sql`select from effects where name = 'lost'`], []);
+});
+
+for (const withLists of [false, true]) {
+  const how = withLists ? "from the lists" : "from PostgreSQL";
+  Deno.test(`${how}: no more at once than a kind allows, and a full kind doesn't hold up another`, async () => {
+    await using own = withLists ? await ownValkey() : undefined;
+    const valkey = own && connectValkey(own.server.url, () => {});
+    let now = 0;
+    let most = 0;
+    const slow = kindOf(async (_, { signal }) => {
+      most = Math.max(most, ++now);
+      await pause(150, signal);
+      now--;
+    }, { concurrency: 2 });
+    const quick = kindOf(() => Promise.resolve());
+    const slowIds = await Promise.all(Array.from({ length: 8 }, () => ask(slow)));
+    {
+      await using _worker = work([slow, quick], { ...(valkey && { valkey }) });
+      await eventually("two run", () => Promise.resolve(now === 2));
+      await ends(await ask(quick));
+      const waiting = await sql`
+        select from lotline.jobs where kind = ${slow.kind} and state = 'ready'`;
+      ok(waiting.count > 0, "the slow ones were through already");
+      for (const id of slowIds) await ends(id);
+    }
+    strictEqual(most, 2);
+    valkey?.close();
+  });
+
+  Deno.test(`${how}: what a person waits for goes first, then what has waited longest`, async () => {
+    await using own = withLists ? await ownValkey() : undefined;
+    const valkey = own && connectValkey(own.server.url, () => {});
+    if (valkey) await eventually("Valkey answers", () => valkey.answers());
+    const order: string[] = [];
+    const kind = kindOf((name) => Promise.resolve(void order.push(name)), { concurrency: 1 });
+    const ids: string[] = [];
+    for (const [name, priority] of [["1", 1], ["2", 1], ["3", 0], ["4", 0]] as const) {
+      ids.push(await ask(kind, { args: { name }, priority }));
+    }
+    {
+      await using _worker = work([kind], { ...(valkey && { valkey }) });
+      for (const id of ids) await ends(id);
+    }
+    deepStrictEqual(order, ["3", "4", "1", "2"]);
+    valkey?.close();
+  });
+}
+
+Deno.test("asked to end, a worker lets what runs finish, and starts nothing more", async () => {
+  const kind = kindOf(async (_, { signal }) => {
+    await pause(300, signal);
+    signal.throwIfAborted();
+  }, { concurrency: 1 });
+  const worker = work([kind]);
+  const ids = [await ask(kind), await ask(kind)];
+  await ends(ids[0] ?? "", "running");
+  await worker.end();
+  const states = await Promise.all(ids.map(async (id) => (await findJob(sql, id))?.state));
+  deepStrictEqual(states, ["done", "ready"]);
+});
+
+Deno.test("what isn't through after the grace is given back, and the attempt doesn't count", async () => {
+  const kind = kindOf((_, { signal }) => pause(60_000, signal));
+  const worker = work([kind], { graceMs: 100 });
+  const id = await ask(kind);
+  await ends(id, "running");
+  await worker.end();
+  const job = await findJob(sql, id);
+  deepStrictEqual([job?.state, job?.attempt, job?.lease_until], ["ready", 0, null]);
+});
