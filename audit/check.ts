@@ -1,0 +1,18 @@
+import type postgres from "postgres";
+import type { Kind } from "./kinds.ts";
+import type { AuditLimits } from "./limits.ts";
+
+/** The connection of an audit, in its transaction. */
+export type AuditSql = postgres.Sql;
+
+/**
+ * A query for what is wrong, one row a finding: `subject` (uuid, unique: what makes it the same
+ * finding in another audit), `lot_ids` (uuid[], the lots concerned) and `numbers` (jsonb).
+ */
+export type Found = postgres.PendingQuery<postgres.Row[]>;
+
+/** One thing that an audit looks for. */
+export interface Check {
+  readonly kind: Kind;
+  found(sql: AuditSql, limits: AuditLimits): Found;
+}
