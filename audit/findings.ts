@@ -4,7 +4,7 @@ import { type Kind, KINDS, type Severity } from "./kinds.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** How many findings of one kind are kept, besides those that are gone. */
-export const MOST_KEPT = 10_000;
+const MOST_KEPT = 10_000;
 
 /** What an audit says of one kind. */
 export interface KindCount {
@@ -49,7 +49,6 @@ export async function keepFindings(
   run: string,
   { kind, found, complete }: KindFindings,
   before: Before | undefined,
-  most = MOST_KEPT,
 ): Promise<KindCount> {
   const { severity } = KINDS[kind];
   const earlier = before?.counts.find((count) => count.kind === kind);
@@ -73,7 +72,7 @@ export async function keepFindings(
       end as standing
       from found left join before using (subject)
     ),
-    kept as (select * from judged order by subject limit ${most}),
+    kept as (select * from judged order by subject limit ${MOST_KEPT}),
     gone as (
       select * from before
       where ${complete} and not exists (select from found where found.subject = before.subject)

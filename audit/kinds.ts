@@ -55,7 +55,7 @@ export const KINDS = {
     severity: "minor",
     // Each is made of nothing as well; that nothing was made of it says that it may be a mere slip.
     // RAW without links is stock.
-    what: "a lot that is not RAW and has neither parents nor children",
+    what: "a lot that is not RAW and that no link names, not even a half one",
     numbers: ["weight_kg"],
   },
   missing_weight: { severity: "minor", what: "a lot without a weight", numbers: [] },

@@ -10,7 +10,8 @@ export const ORIGIN_CHECKS: readonly Check[] = [
         sql,
         sql`not exists (
           select from lot_genealogy
-          where parent_lot_id = lots.id and child_lot_id <> parent_lot_id
+          where (parent_lot_id = lots.id or child_lot_id = lots.id)
+            and child_lot_id is distinct from parent_lot_id
         )`,
       ),
   },
