@@ -1,5 +1,11 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
-import { ConfigError, type Environment, readConfig, readMigrateConfig } from "./config.ts";
+import {
+  ConfigError,
+  type Environment,
+  readAuditConfig,
+  readConfig,
+  readMigrateConfig,
+} from "./config.ts";
 
 const LEAST = {
   DATABASE_URL: "postgres://lotline@localhost/plant",
@@ -182,3 +188,48 @@ Deno.test("a start with broken settings ends with 1 and the message alone, no st
   ]);
   ok(!lines.join().includes("hunter2"));
 });
+
+Deno.test("audits have limits unless the settings say otherwise", () => {
+  const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readAuditConfig({});
+  deepStrictEqual(AUDIT_TEMPERATURES.FRZ, { least: "-40", most: "-18" });
+  deepStrictEqual(Object.keys(AUDIT_TEMPERATURES).length, 7);
+  strictEqual(AUDIT_TOLERANCE_PERCENT, "2");
+});
+
+Deno.test("the limits of audits can be given, to the digit", () => {
+  deepStrictEqual({
+    ...readAuditConfig({
+      AUDIT_TEMPERATURES: "RAW:-2.50..7, FG:-18..-18",
+      AUDIT_TOLERANCE_PERCENT: "0.50",
+    }),
+  }, {
+    AUDIT_TEMPERATURES: {
+      RAW: { least: "-2.50", most: "7" },
+      FG: { least: "-18", most: "-18" },
+    },
+    AUDIT_TOLERANCE_PERCENT: "0.50",
+  });
+});
+
+const BROKEN_LIMITS: [name: string, values: string[]][] = [
+  ["AUDIT_TEMPERATURES", [
+    "RAW",
+    "RAW:7",
+    "RAW:7..-2",
+    "RAW:-2..7,RAW:0..7",
+    "RAW:-2..7,",
+    "MEAT:0..7",
+    "RAW:-2...7",
+    "RAW:-Infinity..7",
+    "RAW:1e1..20",
+  ]],
+  ["AUDIT_TOLERANCE_PERCENT", ["-1", "100.01", "NaN", "2%", "1e1"]],
+];
+
+for (const [name, values] of BROKEN_LIMITS) {
+  Deno.test(`a broken ${name} is refused`, () => {
+    for (const value of values) {
+      throws(() => readAuditConfig({ [name]: value }), new RegExp(`${name} is broken`), value);
+    }
+  });
+}
