@@ -448,7 +448,7 @@ export interface components {
          *     **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
          *     **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
          *     **made_of_nothing** (major): a lot that isn't RAW and has no parents.
-         *     **orphan** (minor): a lot that isn't RAW and has neither parents nor children.
+         *     **orphan** (minor): a lot that isn't RAW and that no link names.
          *     **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
          *     **negative_weight**, **negative_quantity** (major): less than nothing.
          *     **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
