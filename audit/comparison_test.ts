@@ -107,7 +107,7 @@ const insertWeightless = (from: number, to: number) =>
 
 Deno.test("of too many findings the smallest are kept, and nothing false is said of the others", async () => {
   await buildPlant(sql, { lots: {} });
-  await insertWeightless(1, 10_003);
+  await insertWeightless(10, 10_012);
   const first = await audit(database);
   deepStrictEqual(countOf(first, "missing_weight"), {
     ...NOTHING,
@@ -116,16 +116,16 @@ Deno.test("of too many findings the smallest are kept, and nothing false is said
     kept: 10_000,
   });
 
-  // Three go that were kept and one that wasn't; one comes before and one behind all of them.
-  await sql`update lots set weight_kg = 1 where id in (${id(1)}, ${id(2)}, ${id(3)}, ${
-    id(10_001)
-  })`;
-  await insertWeightless(0, 0);
+  // Three go that were kept and one that wasn't. What comes before the others pushes two out that
+  // were kept and are still there.
+  await sql`update lots set weight_kg = 1
+    where id in (${id(10)}, ${id(11)}, ${id(12)}, ${id(10_010)})`;
+  await insertWeightless(0, 4);
   await insertWeightless(20_000, 20_000);
   const second = await audit(database);
   deepStrictEqual(countOf(second, "missing_weight"), {
-    found: 10_001,
-    new: 1,
+    found: 10_005,
+    new: 5,
     still_there: 9_997,
     unknown: 3,
     gone: 3,
@@ -136,30 +136,26 @@ Deno.test("of too many findings the smallest are kept, and nothing false is said
     select lot_codes[1] as lot, standing from lotline.audit_findings
     where run = ${second.run} and standing <> 'still_there' order by subject`;
   deepStrictEqual(standings.map(({ lot, standing }) => `${standing} ${lot}`), [
-    "new L0",
-    "gone L1",
-    "gone L2",
-    "gone L3",
-    "unknown L10002",
-    "unknown L10003",
+    ...[0, 1, 2, 3, 4].map((number) => `new L${number}`),
+    ...[10, 11, 12].map((number) => `gone L${number}`),
   ]);
 
-  await sql`update lots set weight_kg = 1 where id > ${id(5)}`;
+  await sql`update lots set weight_kg = 1 where id > ${id(15)}`;
   const third = await audit(database);
   deepStrictEqual(countOf(third, "missing_weight"), {
     ...NOTHING,
-    found: 3,
-    still_there: 3,
-    gone: 9_997,
-    kept: 3,
+    found: 8,
+    still_there: 8,
+    gone: 9_992,
+    kept: 8,
   });
   await insertWeightless(30_000, 30_000);
   deepStrictEqual(countOf(await audit(database), "missing_weight"), {
     ...NOTHING,
-    found: 4,
+    found: 9,
     new: 1,
-    still_there: 3,
-    kept: 4,
+    still_there: 8,
+    kept: 9,
   });
 });
 

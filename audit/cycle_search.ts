@@ -4,12 +4,15 @@ import type { KindFindings } from "./findings.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /**
- * The most links that are searched for cycles, those between lots with both parents and children
- * alone: about 9 bytes each while they are read.
+ * The most lots with both parents and children, and links between them, that are searched: about 50
+ * bytes a lot and 24 a link, so some hundred MB for a plant four times as large as we plan for.
  */
-const MOST_LINKS = 16_000_000;
-/** The most cycles that are looked for, and lots of one that are named. */
+const MOST = 10_000_000;
+/** The most cycles that are told. */
 const MOST_CYCLES = 1_000;
+/** The most lots of all of them together, unless the first alone has more. */
+const MOST_LOTS_ON_CYCLES = 200_000;
+/** The most lots of one that are named. */
 const MOST_LOTS_NAMED = 50;
 /** How much of the table of links is read at once: some 56,000 of them, half a MB. */
 const PAGES_AT_ONCE = 250;
@@ -36,22 +39,34 @@ const LINKS = `
  * Looks for lots that are their own ancestors. The graph is reduced and numbered by PostgreSQL and
  * searched here, since a search in SQL visits each line of descent anew.
  *
- * @throws {RangeError} when there are more links to search than {@link MOST_LINKS}
+ * @throws {RangeError} when there are more lots or links to search than `most`
  */
 export async function searchCycles(
   { sql, run }: Snapshot,
-  mostLinks = MOST_LINKS,
+  most = MOST,
 ): Promise<KindFindings> {
   const { count: lots } = await run(sql.unsafe(NODES));
   const { count } = await run(sql.unsafe(LINKS));
-  if (count > mostLinks) {
+  if (Math.max(lots, count) > most) {
     throw new RangeError(
-      `${count} links are too many to search for cycles, ${mostLinks} the most`,
+      `${lots} lots and ${count} links are too many to search for cycles, ${most} of each the most`,
     );
   }
   const links = await readLinks({ sql, run }, count);
   const { cycles, truncated } = findCycles({ ...links, lots, most: MOST_CYCLES });
-  return { kind: "cycle", found: foundCycles(sql, cycles), complete: !truncated };
+  const told = firstOf(cycles);
+  const complete = !truncated && told.length === cycles.length;
+  return { kind: "cycle", found: foundCycles(sql, told), complete };
+}
+
+/** As many cycles as have {@link MOST_LOTS_ON_CYCLES} together, one in any case. */
+function firstOf(cycles: readonly number[][]): readonly number[][] {
+  let lots = 0;
+  const tooMany = cycles.findIndex((cycle, at) => {
+    lots += cycle.length;
+    return at > 0 && lots > MOST_LOTS_ON_CYCLES;
+  });
+  return tooMany === -1 ? cycles : cycles.slice(0, tooMany);
 }
 
 async function readLinks({ sql, run }: Snapshot, count: number) {

@@ -109,6 +109,7 @@ const CASES: [name: string, plant: PlantSketch, findings: string[]][] = [
     "quantity_not_a_number R M0",
     "quantity_not_a_number R M1",
   ]],
+  ["a quantity of minus infinity", taken("100", "-Infinity", "1"), ["quantity_not_a_number R M0"]],
   ["taken from a weight that is no number", taken("NaN", "5"), ["weight_not_a_number R"]],
   ["taken from an infinite weight", taken("-Infinity", "5"), ["weight_not_a_number R"]],
   ["taken from a weight that isn't known", taken(null, "5"), ["missing_weight R"]],
@@ -125,6 +126,10 @@ const CASES: [name: string, plant: PlantSketch, findings: string[]][] = [
   ]],
   ["inputs that aren't all known", mixOf("500", "60", null), ["missing_quantity R1 M"]],
   ["inputs that are no numbers", mixOf("500", "60", "NaN"), ["quantity_not_a_number R1 M"]],
+  ["a link to itself among the inputs", {
+    lots: { R: {}, M: { ...MIX, kg: "200" } },
+    links: [["R", "M"], ["M", "M", "150"]],
+  }, ["gained_weight M", "self_link M"]],
   ["an input of less than nothing", mixOf("1", "-5"), [
     "gained_weight M",
     "negative_quantity R0 M",

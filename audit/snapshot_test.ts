@@ -49,8 +49,9 @@ Deno.test("an audit that is aborted stops at once, in PostgreSQL too, and leaves
   abort.abort(reason);
   await rejects(audited, reason);
   ok(performance.now() - since < 2_000);
-  // The lock is still there, so it hasn't merely come to its end.
+  // The lock stays for longer, so the statement hasn't merely come to its end.
   await eventually("PostgreSQL has given the statement up", async () => !await isWaiting());
+  ok(performance.now() - since < 5_000);
   await stopped.commit();
   strictEqual((await sql`select from lotline.audit_findings`).length, 0);
 });
@@ -85,7 +86,42 @@ Deno.test("more links than can be searched for cycles are refused", async () => 
       (snapshot) => searchCycles(snapshot, most),
     );
   strictEqual((await search(3)).complete, true);
-  await rejects(search(2), new RangeError("3 links are too many to search for cycles, 2 the most"));
+  await rejects(
+    search(2),
+    new RangeError("2 lots and 3 links are too many to search for cycles, 2 of each the most"),
+  );
+});
+
+Deno.test("lots without links between them count as well: they are searched too", async () => {
+  await buildPlant(sql, {
+    lots: { R: { kg: "900" }, A: { type: "MIX" }, B: { type: "MIX" }, F: { type: "FG" } },
+    links: [["R", "A"], ["R", "B"], ["A", "F"], ["B", "F"]],
+  });
+  await using session = openSession(database.url, { name: "lotline-test" });
+  const search = inSnapshot(
+    session.sql,
+    new AbortController().signal,
+    (snapshot) => searchCycles(snapshot, 1),
+  );
+  await rejects(search, /2 lots and 0 links/);
+});
+
+Deno.test("of cycles that are long and many only the first are told", async () => {
+  await buildPlant(sql, { lots: {} });
+  await using session = openSession(database.url, { name: "lotline-test" });
+  await session.sql`set session_replication_role = replica`;
+  // A ring of 1,000 lots, with 300 more of them that each are a second way around one of these.
+  await session.sql`insert into lots (id, lot_code, lot_type, weight_kg)
+    select md5(n::text)::uuid, 'L' || n, 'RAW', 1000000 from generate_series(0, 1299) n`;
+  await session.sql`insert into lot_genealogy (parent_lot_id, child_lot_id, quantity_used_kg)
+    select md5(parent::text)::uuid, md5(child::text)::uuid, 1 from (
+      select n as parent, (n + 1) % 1000 as child from generate_series(0, 999) n
+      union all select n, 1000 + n from generate_series(0, 299) n
+      union all select 1000 + n, n + 2 from generate_series(0, 299) n
+    ) links`;
+  const { summary } = await audit(database);
+  const { found, complete } = summary.findings[0] ?? {};
+  deepStrictEqual([found, complete], [200, false]);
 });
 
 Deno.test("links are read whole, however many pages they fill", async () => {

@@ -76,8 +76,7 @@ function gainedWeight(sql: AuditSql, tolerancePercent: string): Found {
       from lot_genealogy
       where child_lot_id is not null and parent_lot_id is distinct from child_lot_id
       group by child_lot_id
-      having bool_and(quantity_used_kg > '-Infinity' and quantity_used_kg < 'Infinity')
-        and count(*) = count(quantity_used_kg)
+      having bool_and(coalesce(quantity_used_kg > '-Infinity' and quantity_used_kg < 'Infinity', false))
     ) inputs join lots using (id)
     where weight_kg > 0 and weight_kg < 'Infinity'
       and weight_kg > inputs_kg + abs(inputs_kg) * ${tolerancePercent}::numeric / 100`;
