@@ -1,5 +1,5 @@
 # One image for every process of Lotline. The command decides what it is: start (unless said
-# otherwise), migrate, keys, user or legacy. These are the tasks of deno.json, so the permissions
+# otherwise), worker, migrate, keys, user, jobs or legacy. These are the tasks of deno.json, so the permissions
 # that each process gets are written down there and nowhere else.
 FROM denoland/deno:alpine-2.9.6
 
@@ -7,20 +7,23 @@ WORKDIR /app
 
 # Everything below is root's: the processes run as "deno" and can't change their own code.
 COPY deno.json deno.lock openapi.yaml ./
-COPY main.ts app.ts config.ts errors.ts log.ts metrics.ts ./
+COPY main.ts worker.ts app.ts config.ts errors.ts log.ts metrics.ts terminal.ts ./
 COPY audit ./audit
 COPY auth ./auth
 COPY cache ./cache
 COPY contract ./contract
 COPY db ./db
 COPY http ./http
+COPY jobs ./jobs
 COPY routes ./routes
 COPY legacy ./legacy
+COPY lineage ./lineage
 COPY containers/fetch_packages.ts ./containers/
 
 # Only the packages that these programs import, at the versions of the lockfile.
 RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
-  main.ts db/migrate_main.ts auth/keys_main.ts auth/user_main.ts legacy/main.ts
+  main.ts worker.ts db/migrate_main.ts auth/keys_main.ts auth/user_main.ts jobs/jobs_main.ts \
+  legacy/main.ts
 
 # Made here so that a new volume on it belongs to "deno".
 RUN install -d -o deno -g deno -m 0700 /keys

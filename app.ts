@@ -12,6 +12,7 @@ import {
   LEGACY_AUDIENCE,
 } from "./auth/tokens.ts";
 import type { WatchedKeys } from "./auth/watched_keys.ts";
+import { createTraceCache, type TraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import type { Sql } from "./db/connect.ts";
@@ -50,6 +51,7 @@ export interface RouteDeps {
   readonly mode: Config["AUTH_MODE"];
   readonly sql: Sql;
   readonly valkey?: Valkey;
+  readonly traceCache?: TraceCache;
   readonly keys: WatchedKeys;
   readonly signIn: SignIn;
   readonly revocations: Revocations;
@@ -74,8 +76,16 @@ export function createApi(deps: ApiDeps): Api {
     audiences: mode === "required" ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
   });
   const signIn = createSignIn(deps, metrics);
+  const traceCache = deps.valkey && createTraceCache(deps.valkey, metrics);
   const serve = createEnvelope({
-    app: createRoutes({ ...deps, mode, signIn, revocations, metrics }),
+    app: createRoutes({
+      ...deps,
+      mode,
+      signIn,
+      revocations,
+      metrics,
+      ...(traceCache && { traceCache }),
+    }),
     guard: createGuard({
       mode,
       verify,

@@ -38,20 +38,9 @@ const temperatures = z.string().transform((text, context) => {
   return limits;
 });
 
-/** From when on a genealogy audit calls something wrong; decimals stay text. */
-export const AUDIT_SETTINGS = {
-  // RAW is meat, frozen or chilled, and also spice and oil, which are as warm as their store.
-  AUDIT_TEMPERATURES: temperatures.prefault(
-    "RAW:-25..25,DEB:-2..7,BULK:-2..7,MIX:-2..7,SKW:-2..7,FRZ:-40..-18,FG:-40..-18",
-  ),
-  AUDIT_TOLERANCE_PERCENT: z.string().regex(/^\d{1,3}(?:\.\d{1,2})?$/)
-    .refine((text) => Number(text) <= 100).default("2"),
-};
-
-const AuditSettings = z.object(AUDIT_SETTINGS);
-
-/** What the worker can be told about audits. */
-export type AuditConfig = Readonly<z.output<typeof AuditSettings>>;
+// RAW is meat, frozen or chilled, and also spice and oil, which are as warm as their store.
+const USUAL_TEMPERATURES =
+  "RAW:-25..25,DEB:-2..7,BULK:-2..7,MIX:-2..7,SKW:-2..7,FRZ:-40..-18,FG:-40..-18";
 
 const databaseUrl = urlOf("postgres:", "postgresql:");
 
@@ -76,6 +65,8 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
+  WORKER_JOBS: "a number of jobs from 1 to 64",
+  JOB_LEASE_SECONDS: "a whole number of seconds from 5 to 600",
 };
 
 const listOf = (isItem: (text: string) => boolean) =>
@@ -114,8 +105,22 @@ const CheckedApiSettings = ApiSettings.refine(
   { path: ["CORS_ORIGINS"], when: () => true },
 );
 
+const WorkerSettings = ApiSettings.pick({
+  DATABASE_URL: true,
+  DATABASE_POOL: true,
+  VALKEY_URL: true,
+  LOG_LEVEL: true,
+}).extend({
+  WORKER_JOBS: wholeNumber(1, 64).default(4),
+  JOB_LEASE_SECONDS: wholeNumber(5, 600).default(30),
+  AUDIT_TEMPERATURES: temperatures.prefault(USUAL_TEMPERATURES),
+  AUDIT_TOLERANCE_PERCENT: z.string().regex(/^\d{1,3}(?:\.\d{1,2})?$/)
+    .refine((text) => Number(text) <= 100).default("2"),
+});
+
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
+const JobsSettings = ApiSettings.pick({ DATABASE_URL: true });
 const UserSettings = ApiSettings.pick({ DATABASE_URL: true, VALKEY_URL: true });
 
 /** A start that the settings forbid; the message names every setting that is missing or broken. */
@@ -129,6 +134,25 @@ export class ConfigError extends Error {
  */
 export function readConfig(environment: Environment): Config {
   return parse(CheckedApiSettings, environment);
+}
+
+/** Everything that the worker process can be told. */
+export type WorkerConfig = Readonly<z.output<typeof WorkerSettings>>;
+
+/**
+ * The settings of the worker.
+ * @throws {ConfigError} naming every setting that is missing or broken
+ */
+export function readWorkerConfig(environment: Environment): WorkerConfig {
+  return parse(WorkerSettings, environment);
+}
+
+/**
+ * The settings of `deno task jobs`.
+ * @throws {ConfigError} when `DATABASE_URL` is missing or broken
+ */
+export function readJobsConfig(environment: Environment): Readonly<z.output<typeof JobsSettings>> {
+  return parse(JobsSettings, environment);
 }
 
 /**
@@ -155,14 +179,6 @@ export function readKeysConfig(environment: Environment): Readonly<z.output<type
  */
 export function readUserConfig(environment: Environment): Readonly<z.output<typeof UserSettings>> {
   return parse(UserSettings, environment);
-}
-
-/**
- * The settings of genealogy audits.
- * @throws {ConfigError} naming every setting that is broken
- */
-export function readAuditConfig(environment: Environment): AuditConfig {
-  return parse(AuditSettings, environment);
 }
 
 function parse<S extends z.ZodObject>(schema: S, environment: Environment): Readonly<z.output<S>> {

@@ -2,9 +2,9 @@ import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/str
 import {
   ConfigError,
   type Environment,
-  readAuditConfig,
   readConfig,
   readMigrateConfig,
+  readWorkerConfig,
 } from "./config.ts";
 
 const LEAST = {
@@ -155,6 +155,38 @@ Deno.test("AUTH_MODE=required starts with origins that were chosen, never with *
   strictEqual(readConfig({ ...required, CORS_ORIGINS: "any-site" }).CORS_ORIGINS, "any-site");
 });
 
+Deno.test("the worker needs an address of PostgreSQL; its own settings have bounds and defaults", () => {
+  const { DATABASE_URL } = LEAST;
+  const audits = { AUDIT_TEMPERATURES: "RAW:-2..7", AUDIT_TOLERANCE_PERCENT: "2" };
+  const limits = { ...audits, AUDIT_TEMPERATURES: { RAW: { least: "-2", most: "7" } } };
+  deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, ...audits, PORT: "x" }) }, {
+    DATABASE_URL,
+    DATABASE_POOL: 10,
+    LOG_LEVEL: "info",
+    WORKER_JOBS: 4,
+    JOB_LEASE_SECONDS: 30,
+    ...limits,
+  });
+  const given = { WORKER_JOBS: "64", JOB_LEASE_SECONDS: "5", VALKEY_URL: "redis://cache" };
+  deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, ...audits, ...given }) }, {
+    DATABASE_URL,
+    DATABASE_POOL: 10,
+    LOG_LEVEL: "info",
+    WORKER_JOBS: 64,
+    JOB_LEASE_SECONDS: 5,
+    VALKEY_URL: "redis://cache",
+    ...limits,
+  });
+  for (
+    const [name, value] of [["WORKER_JOBS", "0"], ["WORKER_JOBS", "65"], ["JOB_LEASE_SECONDS", "4"]]
+  ) {
+    throws(
+      () => readWorkerConfig({ DATABASE_URL, [name ?? ""]: value }),
+      new RegExp(`${name} is broken: give `),
+    );
+  }
+});
+
 Deno.test("migrate needs an address of PostgreSQL and nothing else", () => {
   const { DATABASE_URL } = LEAST;
   deepStrictEqual({ ...readMigrateConfig({ DATABASE_URL, PORT: "x" }) }, { DATABASE_URL });
@@ -190,25 +222,23 @@ Deno.test("a start with broken settings ends with 1 and the message alone, no st
 });
 
 Deno.test("audits have limits unless the settings say otherwise", () => {
-  const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readAuditConfig({});
+  const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readWorkerConfig(LEAST);
   deepStrictEqual(AUDIT_TEMPERATURES.FRZ, { least: "-40", most: "-18" });
   deepStrictEqual(Object.keys(AUDIT_TEMPERATURES).length, 7);
   strictEqual(AUDIT_TOLERANCE_PERCENT, "2");
 });
 
 Deno.test("the limits of audits can be given, to the digit", () => {
-  deepStrictEqual({
-    ...readAuditConfig({
-      AUDIT_TEMPERATURES: "RAW:-2.50..7, FG:-18..-18",
-      AUDIT_TOLERANCE_PERCENT: "0.50",
-    }),
-  }, {
-    AUDIT_TEMPERATURES: {
-      RAW: { least: "-2.50", most: "7" },
-      FG: { least: "-18", most: "-18" },
-    },
+  const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readWorkerConfig({
+    ...LEAST,
+    AUDIT_TEMPERATURES: "RAW:-2.50..7, FG:-18..-18",
     AUDIT_TOLERANCE_PERCENT: "0.50",
   });
+  deepStrictEqual(AUDIT_TEMPERATURES, {
+    RAW: { least: "-2.50", most: "7" },
+    FG: { least: "-18", most: "-18" },
+  });
+  strictEqual(AUDIT_TOLERANCE_PERCENT, "0.50");
 });
 
 const BROKEN_LIMITS: [name: string, values: string[]][] = [
@@ -229,7 +259,11 @@ const BROKEN_LIMITS: [name: string, values: string[]][] = [
 for (const [name, values] of BROKEN_LIMITS) {
   Deno.test(`a broken ${name} is refused`, () => {
     for (const value of values) {
-      throws(() => readAuditConfig({ [name]: value }), new RegExp(`${name} is broken`), value);
+      throws(
+        () => readWorkerConfig({ ...LEAST, [name]: value }),
+        new RegExp(`${name} is broken`),
+        value,
+      );
     }
   });
 }

@@ -23,6 +23,12 @@ export type LoginOutcome =
   | "throttled_address"
   | "queue_full";
 
+/**
+ * What became of a look into the trace cache. `stale_refused`: something was kept, and couldn't be
+ * relied on; `bypassed`: no relay says that the cache is up to date, or Valkey is away.
+ */
+export type CacheOutcome = "hit" | "miss" | "stale_refused" | "bypassed";
+
 /** What this process has counted since its start. */
 export interface Metrics {
   /** A request that `AUTH_MODE=required` refused. */
@@ -30,6 +36,9 @@ export interface Metrics {
   /** A request that `AUTH_MODE=legacy` let through and `AUTH_MODE=required` would have refused. */
   requiredWouldRefuse(operation: string, reason: RefusalReason): void;
   login(outcome: LoginOutcome): void;
+  cacheRead(outcome: CacheOutcome): void;
+  /** `stale_refused`: the lot has changed since its answer was read. */
+  cacheStored(outcome: "stored" | "stale_refused"): void;
   /** All of it in Prometheus' text format. */
   text(): Promise<string>;
   /** The media type of {@link Metrics.text}. */
@@ -57,10 +66,24 @@ export function createMetrics(): Metrics {
     labelNames: ["outcome"],
     registers: [registry],
   });
+  const cacheReads = new Counter({
+    name: "lotline_trace_cache_reads_total",
+    help: "Looks into the trace cache by what became of them.",
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
+  const cacheStores = new Counter({
+    name: "lotline_trace_cache_stores_total",
+    help: "Answers offered to the trace cache by what became of them.",
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
   return {
     refused: (operation, reason) => refused.inc({ operation, reason }),
     requiredWouldRefuse: (operation, reason) => wouldRefuse.inc({ operation, reason }),
     login: (outcome) => logins.inc({ outcome }),
+    cacheRead: (outcome) => cacheReads.inc({ outcome }),
+    cacheStored: (outcome) => cacheStores.inc({ outcome }),
     text: () => registry.metrics(),
     type: registry.contentType,
   };

@@ -1,5 +1,4 @@
-import type postgres from "postgres";
-import type { Found } from "./check.ts";
+import type { AuditSql, Found } from "./check.ts";
 import { type Kind, KINDS, type Severity } from "./kinds.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -94,7 +93,7 @@ export async function keepFindings(
   return { kind, severity, ...counts, complete };
 }
 
-function countsOf(sql: postgres.Sql) {
+function countsOf(sql: AuditSql) {
   const ofStanding = (standing: string) => sql`count(*) filter (where standing = ${standing})::int`;
   return sql`count(*)::int as found,
     ${ofStanding("new")} as new,

@@ -234,11 +234,17 @@ const CASES: [name: string, plant: PlantSketch, findings: string[]][] = [
     links: [["R", "M", "100", AT], ["R", "N", "100", LATE]],
     decisions: [["R", "FAIL", EARLY]],
   }, ["used_after_fail R M", "used_after_fail R N"]],
+  ["linked to itself after a FAIL", {
+    lots: { R: {} },
+    links: [["R", "R", "1", AT]],
+    decisions: [["R", "FAIL", EARLY]],
+  }, ["self_link R"]],
   ["failed for ever", used([["FAIL", "-infinity"]]), ["used_after_fail R M"]],
 
   ["a passed FG", packed([["PASS", AT]]), []],
   ["an FG without decisions", packed([]), ["fg_without_pass F"]],
   ["an FG with a record without a verdict", packed([[null, AT]]), ["fg_without_pass F"]],
+  ["an FG with such a record after its PASS", packed([["PASS", EARLY], [null, AT]]), []],
   ["an FG on hold after its PASS", packed([["PASS", EARLY], ["HOLD", AT]]), ["fg_without_pass F"]],
   ["an FG released", packed([["HOLD", EARLY], ["PASS", AT]]), []],
   [

@@ -10,9 +10,10 @@ import { connectValkey, type Valkey } from "../cache/valkey.ts";
 import { ConfigError, readUserConfig } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
 import { connect, type Sql } from "../db/connect.ts";
+import { printable, sentenceOf } from "../terminal.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts } from "./account_audit.ts";
-import { accountTable, printable } from "./account_table.ts";
+import { accountTable } from "./account_table.ts";
 import { askPassword, PasswordError } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
 import { announce } from "./revocation_news.ts";
@@ -203,11 +204,4 @@ async function untilReady(valkey: Valkey | undefined): Promise<void> {
   for (let tries = 0; valkey && tries < 20 && !await valkey.answers(); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // undefined_table, invalid_schema_name
-  const isUnmigrated = "code" in error && (error.code === "42P01" || error.code === "3F000");
-  return isUnmigrated ? "the database lacks a table: run deno task migrate first" : error.message;
 }

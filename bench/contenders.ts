@@ -12,7 +12,7 @@ import { freePort } from "../dev/free_port.ts";
 import { prepareLog } from "../dev/server_log.ts";
 import { PROJECT_FOLDER } from "../dev/state_folder.ts";
 import { ended, isRunning, startTied, stopProcess } from "../dev/tied_process.ts";
-import { dropLinkIndexes } from "./plant.ts";
+import { dropLinkIndexes, dropTriggers } from "./plant.ts";
 
 /** Where a contender finds what it needs. */
 export interface Place {
@@ -56,6 +56,15 @@ export const CONTENDERS: readonly [Contender, ...Contender[]] = [
     only: ["trace"],
     async start(place) {
       await dropLinkIndexes(place.databaseUrl);
+      return await startLegacy(place);
+    },
+  },
+  {
+    name: "old-untriggered",
+    title: "old server's stand-in (Deno), without the triggers on its tables",
+    only: ["qc", "lot"],
+    async start(place) {
+      await dropTriggers(place.databaseUrl);
       return await startLegacy(place);
     },
   },

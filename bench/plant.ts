@@ -74,6 +74,17 @@ export async function dropLinkIndexes(databaseUrl: string): Promise<void> {
   await sql`drop index lotline_lot_genealogy_parent, lotline_lot_genealogy_child`;
 }
 
+/** Takes the triggers away that Lotline's migrations add: writing leaves nothing in the outbox. */
+export async function dropTriggers(databaseUrl: string): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const sql = stack.adopt(open(databaseUrl), close);
+  for (const table of ["lots", "lot_genealogy", "qc_decisions"]) {
+    for (const event of ["insert", "update", "delete", "truncate"]) {
+      await sql`drop trigger ${sql(`lotline_note_${event}`)} on ${sql(table)}`;
+    }
+  }
+}
+
 async function fill(databaseUrl: string): Promise<Plant> {
   await using stack = new AsyncDisposableStack();
   const sql = stack.adopt(open(databaseUrl), close);

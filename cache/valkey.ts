@@ -9,12 +9,17 @@ export interface Valkey {
   /** Whether Valkey answers now, within half a second. */
   answers(): Promise<boolean>;
   /**
-   * What `work` gives, or nothing when Valkey is away, refuses it or is silent for half a second.
-   * Once it is silent, all else is told "nothing" at once until it speaks again: a black hole costs
+   * What `work` gives, or nothing when Valkey is away, refuses it or is silent for `patienceMs`, half
+   * a second unless said. Once it is silent, all else is told "nothing" at once until it speaks again: a black hole costs
    * half a second once, not with every request. Work that had no answer may have been done all the
    * same. Never throws.
    */
-  attempt<T>(work: (client: ValkeyClient) => Promise<T>): Promise<T | undefined>;
+  attempt<T>(
+    work: (client: ValkeyClient) => Promise<T>,
+    patienceMs?: number,
+  ): Promise<T | undefined>;
+  /** Another number with each connection that was made: what was known of Valkey may be over. */
+  readonly connection: number;
   close(): void;
 }
 
@@ -32,14 +37,16 @@ export function connectValkey(url: string, log: Log): Valkey {
     if (!isAway) log("warn", "valkey is away", { error: describeError(error) });
     isAway = true;
   };
-  const tellBack = () => {
+  let connection = 0;
+  const begin = () => {
+    connection++;
     if (isAway) log("info", "valkey is back");
     isAway = false;
   };
   const open = () => {
     const opened = newClient(url);
     opened.on("error", tellAway);
-    opened.on("ready", tellBack);
+    opened.on("ready", begin);
     // A first connection that fails is told by the error event as well.
     opened.connect().catch(() => {});
     return opened;
@@ -65,11 +72,14 @@ export function connectValkey(url: string, log: Log): Valkey {
   };
 
   let refusals = 0;
-  const attempt = async <T>(work: (client: ValkeyClient) => Promise<T>): Promise<T | undefined> => {
+  const attempt = async <T>(
+    work: (client: ValkeyClient) => Promise<T>,
+    patienceMs = ANSWER_MS,
+  ): Promise<T | undefined> => {
     if (!client.isReady || silent) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const silence = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), ANSWER_MS);
+      timer = setTimeout(() => resolve(undefined), patienceMs);
     });
     let isAnswered = false;
     const asked = work(client).then((answer) => {
@@ -94,6 +104,9 @@ export function connectValkey(url: string, log: Log): Valkey {
   return {
     answers: async () => await attempt((client) => client.ping()) !== undefined,
     attempt,
+    get connection() {
+      return connection;
+    },
     close: () => {
       speaks();
       client.destroy();

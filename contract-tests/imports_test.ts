@@ -23,8 +23,16 @@ const MAY_USE: Record<string, string[]> = {
   "errors.ts": [],
   "log.ts": [],
   "metrics.ts": [],
+  "terminal.ts": [],
 };
-const FOR_EVERYTHING = ["config.ts", "errors.ts", "log.ts", "metrics.ts", "contract"];
+const FOR_EVERYTHING = [
+  "config.ts",
+  "errors.ts",
+  "log.ts",
+  "metrics.ts",
+  "terminal.ts",
+  "contract",
+];
 const ON_THEIR_OWN = new Set(["contract", "legacy", ...FOR_EVERYTHING]);
 
 interface Import {
@@ -114,8 +122,10 @@ Deno.test("settings are read in one place", async () => {
     "auth/user_main.ts",
     "config.ts",
     "db/migrate_main.ts",
+    "jobs/jobs_main.ts",
     "legacy/main.ts",
     "main.ts",
+    "worker.ts",
   ]);
 });
 

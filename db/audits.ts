@@ -1,8 +1,8 @@
-import type postgres from "postgres";
 import type { components } from "../contract/types.gen.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql, Statement } from "./connect.ts";
+import { claimSlot, type Slot } from "./cron_runs.ts";
 import { inTime } from "./in_time.ts";
-import { type JobPriority, newJob } from "./jobs.ts";
+import { newJob } from "./jobs.ts";
 
 /** An audit as answers show it. */
 export type Audit = components["schemas"]["Audit"];
@@ -28,26 +28,19 @@ const AUDIT_COLUMNS = (sql: Sql) =>
     ) end as progress,
     audit.created_at, audit.as_of, audit.finished_at, audit.compared_with, audit.summary`;
 
+// There is one audit at a time, whoever asks for it.
+const UNIQUE_KEY = "genealogy";
+
 /**
- * Asks for an audit: it and its job in one statement. There is one at a time: while one waits or
- * runs, it is that one that is given, made as urgent as this one would be.
+ * Asks for an audit: it and its job in one statement. While one waits or runs it is that one that is
+ * given, urgent now if it wasn't.
  *
- * @param requestedBy the id of who asks; null: nobody does, the schedule
+ * @param requestedBy the id of who asks, if that is known
  */
-export async function insertAudit(
-  sql: Sql,
-  { requestedBy, priority }: {
-    readonly requestedBy: string | null;
-    readonly priority: JobPriority;
-  },
-): Promise<Audit> {
+export async function insertAudit(sql: Sql, requestedBy: string | null): Promise<Audit> {
   const id = crypto.randomUUID();
-  const job = newJob(sql, {
-    kind: AUDIT_JOB_KIND,
-    args: { auditId: id },
-    priority,
-    uniqueKey: "genealogy",
-  });
+  const args = { auditId: id };
+  const job = newJob(sql, { kind: AUDIT_JOB_KIND, args, priority: 0, uniqueKey: UNIQUE_KEY });
   const [inserted] = await inTime(
     sql,
     sql<{ job_id: string }[]>`
@@ -68,6 +61,22 @@ export async function insertAudit(
   );
   if (audit === undefined) throw new Error("an insert into lotline.audits stored no row");
   return audit;
+}
+
+/** Asks for an audit that nobody waits for, once a slot, unless one waits or runs already. */
+export async function insertAuditOfSlot(sql: Sql, slot: Slot): Promise<void> {
+  const id = crypto.randomUUID();
+  await inTime(
+    sql,
+    sql`
+      with ${claimSlot(sql, slot)}, job as (
+        insert into lotline.jobs (kind, arguments, unique_key)
+        select ${AUDIT_JOB_KIND}, ${sql.json({ auditId: id })}::jsonb, ${UNIQUE_KEY} from slot
+        on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
+        do nothing returning id
+      )
+      insert into lotline.audits (id, job_id) select ${id}::uuid, id from job`,
+  );
 }
 
 /** The audit with this id, if there is one. */
@@ -188,7 +197,7 @@ export function finishAudit(
     readonly comparedWith: string | null;
     readonly summary: NonNullable<Audit["summary"]>;
   },
-): postgres.PendingQuery<postgres.Row[]> {
+): Statement {
   return sql`
     update lotline.audits set run = ${run}, finished_at = now(),
       as_of = ${asOf}::text::timestamptz, compared_with = ${comparedWith},

@@ -10,6 +10,9 @@ type Types = { date: string | null };
 /** A pool of connections. */
 export type Sql = postgres.Sql<Types>;
 
+/** A statement that hasn't run yet: to be awaited, or put into another one. */
+export type Statement<Row extends postgres.MaybeRow = postgres.Row> = postgres.PendingQuery<Row[]>;
+
 /** How the pool behaves; times in ms. */
 export interface ConnectOptions {
   readonly url: string;
@@ -28,6 +31,18 @@ export const STATEMENT_TIMEOUT_MS = 4_000;
 /** How much longer than PostgreSQL's own timeout an answer is waited for, in ms. */
 const LINK_SLACK_MS = 1_000;
 const CONNECT_TIMEOUT_S = 2;
+
+/** How values that aren't text are read and written. */
+export const TYPES = {
+  // Parameters are text that PostgreSQL reads itself: through a JavaScript Date microseconds would
+  // be lost, and a time without a zone would be taken for this machine's.
+  date: {
+    to: 1184,
+    from: [1082, 1114, 1184],
+    serialize: (moment: string | null) => moment,
+    parse: toIsoText,
+  },
+};
 
 /**
  * Opens a pool (lazily: nothing is connected until the first query). Values come as the old server
@@ -56,16 +71,7 @@ export function connect(options: ConnectOptions): Sql {
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     },
-    types: {
-      // Parameters are text that PostgreSQL reads itself: through a JavaScript Date microseconds
-      // would be lost, and a time without a zone would be taken for this machine's.
-      date: {
-        to: 1184,
-        from: [1082, 1114, 1184],
-        serialize: (moment: string | null) => moment,
-        parse: toIsoText,
-      },
-    },
+    types: TYPES,
   };
   return postgres(options.url, settings);
 }

@@ -1,5 +1,4 @@
-import type postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Sql, Statement } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 
 /*
@@ -113,7 +112,7 @@ export async function renewLease(
 export async function finishJob(
   sql: Sql,
   { id, token }: AttemptKey,
-  effect?: postgres.PendingQuery<postgres.Row[]>,
+  effect?: Statement,
 ): Promise<boolean> {
   const finished = await inTime(
     sql,

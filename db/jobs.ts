@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Sql, Statement } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 
 /*
@@ -57,7 +57,7 @@ const JOB_COLUMNS = (sql: Sql) =>
  *   insert into lotline.audits (job_id) select id from job returning id`
  * ```
  */
-export function newJob(sql: Sql, job: NewJob): postgres.PendingQuery<{ id: string }[]> {
+export function newJob(sql: Sql, job: NewJob): Statement<{ id: string }> {
   // An update that may change nothing, since "do nothing" would give no id back, and reading the
   // other row in a second statement would find it finished meanwhile.
   return sql<{ id: string }[]>`

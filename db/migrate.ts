@@ -89,32 +89,48 @@ function refuseEdited(
   }
 }
 
-// A step in a transaction must not wait for a lock: whoever comes after it would wait as well.
-const BEGIN = "begin; set local lock_timeout = '2s'";
+// While a step waits for a lock, whoever wants one on the same table waits behind it: it waits
+// briefly, some times over, with time for the others in between.
+const BEGIN = "begin; set local lock_timeout = '300ms'";
+const LOCK_TRIES = 6;
+const BETWEEN_LOCK_TRIES_MS = 400;
 
 async function apply(sql: postgres.Sql, migration: Migration): Promise<void> {
-  const { name, statements, undo } = migration;
-  try {
-    // A try that was killed half way may have left something that only looks finished.
-    await sql.unsafe(undo ?? BEGIN);
-    await sql.unsafe(statements);
-    await record(sql, migration);
-    if (undo === undefined) await sql.unsafe("commit");
-  } catch (cause) {
-    if (!isAnswer(cause)) {
-      throw new MigrationError(
-        `The connection was lost during ${name}: run it again, it heals what may be left (${cause})`,
-        { cause },
-      );
+  const { name, undo } = migration;
+  for (let tries = 1;; tries++) {
+    try {
+      return await applyOnce(sql, migration);
+    } catch (cause) {
+      if (!isAnswer(cause)) {
+        throw new MigrationError(
+          `The connection was lost during ${name}: run it again, it heals what may be left (${cause})`,
+          { cause },
+        );
+      }
+      await sql.unsafe(undo ?? "rollback").catch((error) => {
+        throw new MigrationError(
+          `${name} failed: ${cause.message}; what it left is removed by the next run (${error})`,
+          { cause },
+        );
+      });
+      if (cause.code !== LOCK_NOT_AVAILABLE || tries === LOCK_TRIES) {
+        throw new MigrationError(`${name} failed and left nothing behind: ${cause.message}`, {
+          cause,
+        });
+      }
     }
-    await sql.unsafe(undo ?? "rollback").catch((error) => {
-      throw new MigrationError(
-        `${name} failed: ${cause.message}; what it left is removed by the next run (${error})`,
-        { cause },
-      );
-    });
-    throw new MigrationError(`${name} failed and left nothing behind: ${cause.message}`, { cause });
+    await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOCK_TRIES_MS));
   }
+}
+
+const LOCK_NOT_AVAILABLE = "55P03";
+
+async function applyOnce(sql: postgres.Sql, migration: Migration): Promise<void> {
+  // A try that was killed half way may have left something that only looks finished.
+  await sql.unsafe(migration.undo ?? BEGIN);
+  await sql.unsafe(migration.statements);
+  await record(sql, migration);
+  if (migration.undo === undefined) await sql.unsafe("commit");
 }
 
 /** Whether PostgreSQL has said this on a connection that goes on. */

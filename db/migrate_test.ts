@@ -168,8 +168,10 @@ Deno.test("a run whose connection is lost in the middle of a transaction leaves 
   deepStrictEqual(await tables(database.sql), []);
 });
 
-Deno.test("a step that would have to wait for a lock gives up instead of holding up writers", async () => {
-  await using folder = await migrationFolder({ "0001_a.sql": "alter table a add column b int" });
+const LOCKED = { "0001_a.sql": "alter table a add column b int" };
+
+Deno.test("a step that would have to wait long for a lock gives up instead of holding up writers", async () => {
+  await using folder = await migrationFolder(LOCKED);
   await using database = await freshDatabase({ migrated: false });
   await database.sql`create table a ()`;
   await using _ = await openTransaction(database.sql, "select from a");
@@ -178,6 +180,26 @@ Deno.test("a step that would have to wait for a lock gives up instead of holding
     folder.url,
     "0001_a failed and left nothing behind: canceling statement due to lock timeout",
   );
+});
+
+Deno.test("a step whose lock is free a second later is done, and nobody waits behind it for longer than 0.3 s", async () => {
+  await using folder = await migrationFolder(LOCKED);
+  await using database = await freshDatabase({ migrated: false });
+  const { sql } = database;
+  await sql`create table a ()`;
+  await using reader = await openTransaction(sql, "select from a");
+  const run = migrateAtOnce(1, database.url, folder.url);
+  const waited: number[] = [];
+  for (const until = performance.now() + 1_200; performance.now() < until;) {
+    const began = performance.now();
+    await sql`insert into a default values`;
+    waited.push(performance.now() - began);
+  }
+  await reader.commit();
+  deepStrictEqual(await run, ["0001_a"]);
+  const longest = Math.max(...waited);
+  ok(longest > 100, "the step must have been waited for");
+  ok(longest < 1_000, `a writer waited for ${longest} ms`);
 });
 
 const REFUSED = [

@@ -8,12 +8,25 @@ import { migrate, MigrationError } from "./migrate.ts";
 
 const silent = () => {};
 
-const INDEXES = [
+/** What `migrate` adds to the old tables. */
+const ADDITIONS = [
   "public index CREATE INDEX lotline_lot_genealogy_child ON public.lot_genealogy " +
   "USING btree (child_lot_id) valid=t ready=t clustered=f",
   "public index CREATE INDEX lotline_lot_genealogy_parent ON public.lot_genealogy " +
   "USING btree (parent_lot_id) valid=t ready=t clustered=f",
+  ...triggers("DELETE", "REFERENCING OLD TABLE AS old_rows "),
+  ...triggers("INSERT", "REFERENCING NEW TABLE AS new_rows "),
+  ...triggers("TRUNCATE", ""),
+  ...triggers("UPDATE", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows "),
 ];
+
+function triggers(event: string, referencing: string): string[] {
+  return ["lot_genealogy", "lots", "qc_decisions"].map((table) =>
+    `public trigger CREATE TRIGGER lotline_note_${event.toLowerCase()} AFTER ${event} ` +
+    `ON public.${table} ${referencing}FOR EACH STATEMENT ` +
+    `EXECUTE FUNCTION lotline.note_${table}() enabled=O comment=`
+  );
+}
 
 for (const major of [15, 17] as const) {
   Deno.test(`an empty database gets exactly the old server's tables (PostgreSQL ${major})`, async () => {
@@ -39,7 +52,7 @@ for (const major of [15, 17] as const) {
     const before = await dump(database.sql);
 
     await migrate(database.url, silent);
-    deepStrictEqual(additions(before, await dump(database.sql)), INDEXES);
+    deepStrictEqual(additions(before, await dump(database.sql)), ADDITIONS);
   });
 }
 
@@ -60,7 +73,7 @@ Deno.test("an old database with uuid-ossp in a schema of its own is adopted", as
   await fill(database.sql);
   const before = await dump(database.sql);
   await migrate(database.url, silent);
-  deepStrictEqual(additions(before, await dump(database.sql)), INDEXES);
+  deepStrictEqual(additions(before, await dump(database.sql)), ADDITIONS);
 });
 
 Deno.test("a user who may make no extension and nothing in schema auth can adopt", async () => {
@@ -79,7 +92,7 @@ Deno.test("a user who may make no extension and nothing in schema auth can adopt
   const url = new URL(database.url);
   url.username = role.name;
   await migrate(url.href, silent);
-  deepStrictEqual(additions(before, await dump(sql)), INDEXES);
+  deepStrictEqual(additions(before, await dump(sql)), ADDITIONS);
 });
 
 Deno.test("a database that isn't the old server's is refused, each difference named, and left alone", async () => {
@@ -115,7 +128,7 @@ Deno.test("a column more where no answer shows it is nobody's business", async (
   await database.sql`alter table phases add column remark text`;
   const before = await dump(database.sql);
   await migrate(database.url, silent);
-  deepStrictEqual(additions(before, await dump(database.sql)), INDEXES);
+  deepStrictEqual(additions(before, await dump(database.sql)), ADDITIONS);
 });
 
 /** What is new outside schema lotline; throws when something is gone or the schema isn't there. */

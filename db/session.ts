@@ -1,8 +1,10 @@
 import postgres from "postgres";
+import { type Sql, TYPES } from "./connect.ts";
 
 /** One connection to PostgreSQL; disposing closes it. */
 export interface Session extends AsyncDisposable {
-  readonly sql: postgres.Sql;
+  /** Values come as those of a pool do. */
+  readonly sql: Sql;
 }
 
 /** How a session behaves; times in ms. */
@@ -28,12 +30,13 @@ const CONNECT_TIMEOUT_S = 5;
  * lost, every statement fails.
  */
 export function openSession(url: string, options: SessionOptions): Session {
-  const sql: postgres.Sql = postgres(url, {
+  const sql: Sql = postgres(url, {
     max: 1,
     fetch_types: false,
     connect_timeout: CONNECT_TIMEOUT_S,
     max_lifetime: null,
     onnotice: () => {},
+    types: TYPES,
     onclose: () => {
       options.onEnd?.();
       sql.end({ timeout: 0 });
@@ -41,6 +44,7 @@ export function openSession(url: string, options: SessionOptions): Session {
     connection: {
       application_name: options.name,
       TimeZone: "UTC",
+      DateStyle: "ISO",
       statement_timeout: options.statementTimeoutMs ?? 0,
       lock_timeout: options.lockTimeoutMs ?? 0,
       // Spread, since the types of postgres.js don't know it; PostgreSQL does from 14 on.

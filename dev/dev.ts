@@ -11,12 +11,13 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { createKeyFile } from "../auth/keys.ts";
 import { migrate } from "../db/migrate.ts";
-import { type ApiProcess, startApi, stopLeftOverApi } from "./api_process.ts";
+import { startApi } from "./api_process.ts";
 import { fillDemoPlant } from "./demo_plant.ts";
 import { claimFolder } from "./folder_claim.ts";
 import { freePort, isTaken, PortTakenError } from "./free_port.ts";
 import { greeting } from "./greeting.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
+import { type ServiceProcess, startService, stopLeftOver } from "./service_process.ts";
 import { makeReachableFolder, PROJECT_FOLDER, serverUser, stateFolder } from "./state_folder.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey } from "./valkey.ts";
@@ -44,11 +45,14 @@ async function run(running: AsyncDisposableStack, verbose: boolean): Promise<nev
   const state = await openStateFolder(running);
   const files = {
     api: join(state, "api.pid"),
+    worker: join(state, "worker.pid"),
     keys: join(state, "keys.json"),
     apiLog: join(state, "logs", "api.log"),
+    workerLog: join(state, "logs", "worker.log"),
   };
   await Deno.mkdir(join(state, "logs"), { recursive: true });
-  await stopLeftOverApi(files.api);
+  await stopLeftOver("start", files.api);
+  await stopLeftOver("worker", files.worker);
   const port = choosePort(Deno.env.get("PORT"));
 
   const database = running.use(await startDatabase(state));
@@ -59,16 +63,26 @@ async function run(running: AsyncDisposableStack, verbose: boolean): Promise<nev
   await fill(databaseUrl);
   await makeKeys(files.keys);
 
-  say("Starting the API");
-  const env = {
-    DATABASE_URL: databaseUrl,
-    AUTH_MODE: "legacy",
-    JWT_KEYS_FILE: files.keys,
-    ...(valkey && { VALKEY_URL: valkey.url }),
-  };
+  say("Starting the API and a worker");
+  const shared = { DATABASE_URL: databaseUrl, ...(valkey && { VALKEY_URL: valkey.url }) };
   const begin = await sizeOf(files.apiLog);
   const api = running.use(
-    await startApi({ port, env, logFile: files.apiLog, pidFile: files.api }),
+    await startApi({
+      port,
+      env: { ...shared, AUTH_MODE: "legacy", JWT_KEYS_FILE: files.keys },
+      logFile: files.apiLog,
+      pidFile: files.api,
+    }),
+  );
+  const worker = running.use(
+    await startService({
+      name: "worker",
+      task: "worker",
+      env: shared,
+      logFile: files.workerLog,
+      pidFile: files.worker,
+      isReady: (log) => log.includes('"msg":"working"'),
+    }),
   );
   say(`Ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
   console.log(greeting({
@@ -77,8 +91,10 @@ async function run(running: AsyncDisposableStack, verbose: boolean): Promise<nev
     valkey: valkey?.url,
     stateFolder: state,
     apiLog: files.apiLog,
+    workerLog: files.workerLog,
   }));
-  return await watch(api, database, verbose ? { file: files.apiLog, begin } : undefined);
+  const shown = verbose ? { file: files.apiLog, begin } : undefined;
+  return await watch([api, worker], database, shown);
 }
 
 /** Takes the state folder for this run alone. */
@@ -161,14 +177,16 @@ async function makeKeys(path: string): Promise<void> {
 
 /** Waits until something ends that should not. With a log, shows what is written to it. */
 async function watch(
-  api: ApiProcess,
+  services: readonly ServiceProcess[],
   database: PostgresServer,
   log: { file: string; begin: number } | undefined,
 ): Promise<never> {
   for (;;) {
     if (log) log.begin = await show(log.file, log.begin);
-    if (!isRunning(api.pid)) {
-      throw new Error(`The API ended by itself. The last lines of its log:\n${api.logTail()}`);
+    for (const { name, pid, logTail } of services) {
+      if (!isRunning(pid)) {
+        throw new Error(`The ${name} ended by itself. The last lines of its log:\n${logTail()}`);
+      }
     }
     if (!isRunning(database.pid)) {
       throw new Error(`PostgreSQL ended by itself. Its log: ${database.dataDir}.log`);

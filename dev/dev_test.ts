@@ -61,14 +61,19 @@ class DevRun implements AsyncDisposable {
     await this.nothingLeft();
   }
 
-  /** Waits until nothing is left that it started: servers name the folder, the API has the port. */
+  /**
+   * Waits until nothing is left that it started: servers name the folder, the API has the port, the
+   * worker's number is in a file.
+   */
   async nothingLeft(): Promise<void> {
     const left = async () => {
+      const worker = await Deno.readTextFile(`${this.state}/worker.pid`).catch(() => "");
       const { stdout } = await new Deno.Command("ps", { args: ["-eo", "pid=,command="] }).output();
       return new TextDecoder().decode(stdout).split("\n").filter((line) =>
         line.includes(this.state)
       )
-        .concat(isTaken(this.port) ? [`something on port ${this.port}`] : []);
+        .concat(isTaken(this.port) ? [`something on port ${this.port}`] : [])
+        .concat(worker !== "" && isRunning(Number(worker)) ? ["the worker"] : []);
     };
     for (let i = 0; (await left()).length > 0; i++) {
       ok(i < 200, `still running:\n${(await left()).join("\n")}`);
@@ -174,11 +179,14 @@ Deno.test("a second run on the same folder is refused, the first goes on", async
   match(await shell(first.commands[0] ?? ""), /"status":"ok"/);
 });
 
-Deno.test("when the API ends by itself, that is said with its last lines, and all ends", async () => {
-  await using folder = await temporaryFolder();
-  const state = `${folder.path}/state`;
-  await using run = await new DevRun(state, freePort()).ready();
-  Deno.kill(Number(await Deno.readTextFile(`${state}/api.pid`)), "SIGKILL");
-  strictEqual(await run.end(), 1);
-  match(run.output, /The API ended by itself\. The last lines of its log:\n\{.*"listening"/);
-});
+for (const [name, file] of [["API", "api"], ["worker", "worker"]]) {
+  Deno.test(`when the ${name} ends by itself, that is said with its last lines, and all ends`, async () => {
+    await using folder = await temporaryFolder();
+    const state = `${folder.path}/state`;
+    await using run = await new DevRun(state, freePort()).ready();
+    Deno.kill(Number(await Deno.readTextFile(`${state}/${file}.pid`)), "SIGKILL");
+    strictEqual(await run.end(), 1);
+    const said = `The ${name} ended by itself\\. The last lines of its log:\\n\\{.*"msg"`;
+    match(run.output, new RegExp(said));
+  });
+}

@@ -5,10 +5,12 @@ export interface Addresses {
   readonly valkey: string | undefined;
   readonly stateFolder: string;
   readonly apiLog: string;
+  readonly workerLog: string;
 }
 
 /** What `deno task dev` prints when all runs: the addresses, and commands to try. */
-export function greeting({ api, database, valkey, stateFolder, apiLog }: Addresses): string {
+export function greeting(addresses: Addresses): string {
+  const { api, database, valkey, stateFolder, apiLog, workerLog } = addresses;
   return `
   API          ${api}
   Reference    ${api}/docs
@@ -17,6 +19,7 @@ export function greeting({ api, database, valkey, stateFolder, apiLog }: Address
   Valkey       ${valkey ?? "none: no cache"}
   Data         ${stateFolder}
   API's log    ${apiLog}
+  Worker's     ${workerLog}
 
 Try these in another terminal; each can be repeated:
 

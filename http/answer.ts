@@ -12,13 +12,32 @@ const JSON_TYPE = "application/json; charset=utf-8";
  * GET and HEAD with a matching `If-None-Match` get 304.
  */
 export function answer(c: Context, status: 200 | 201 | 202, value: object): Response {
+  return answerFinished(c, status, finish(value));
+}
+
+/** A success, ready to be sent. */
+export interface FinishedAnswer {
+  readonly body: string;
+  readonly etag: string;
+}
+
+/** Makes a success ready to be sent. */
+export function finish(value: object): FinishedAnswer {
   const body = JSON.stringify(value);
-  const tag = etag(body, { weak: true });
+  return { body, etag: etag(body, { weak: true }) };
+}
+
+/** What {@link answer} does with a value, for one that was made ready before. */
+export function answerFinished(
+  c: Context,
+  status: 200 | 201 | 202,
+  { body, etag }: FinishedAnswer,
+): Response {
   // HEAD arrives here as GET.
-  if (c.req.raw.method === "GET" && fresh(conditions(c), { etag: tag })) {
-    return c.body(null, 304, { etag: tag });
+  if (c.req.raw.method === "GET" && fresh(conditions(c), { etag })) {
+    return c.body(null, 304, { etag });
   }
-  return c.body(body, status, { "content-type": JSON_TYPE, etag: tag });
+  return c.body(body, status, { "content-type": JSON_TYPE, etag });
 }
 
 /** Anything but a success, as JSON. */

@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql, Statement } from "../db/connect.ts";
 import {
   type ClaimedJob,
   endCancelledJob,
@@ -9,7 +9,7 @@ import {
 import type { Session } from "../db/session.ts";
 import { toApiError } from "../errors.ts";
 import { describeError, type Log, type LogLevel } from "../log.ts";
-import type { Effect, JobDefinition } from "./define_job.ts";
+import type { JobDefinition } from "./define_job.ts";
 import { keepLease, type Lease } from "./lease.ts";
 import { becomes, type Fate, JobStoppedError, type Outcome } from "./outcome.ts";
 import { pause } from "./repeat.ts";
@@ -176,7 +176,7 @@ async function storeOnce(
   }
 }
 
-function effectOf(outcome: Outcome): ReturnType<Effect> | undefined {
+function effectOf(outcome: Outcome): Statement | undefined {
   const effect = outcome.is === "returned" ? outcome.effect : undefined;
   return typeof effect === "function" ? effect() : undefined;
 }

@@ -1,5 +1,5 @@
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { findAudit, insertAudit, listFindings } from "../db/audits.ts";
+import { findAudit, insertAudit, insertAuditOfSlot, listFindings } from "../db/audits.ts";
 import { claimJob, finishJob } from "../db/job_attempts.ts";
 import { openSession } from "../db/session.ts";
 import { buildPlant, DEFAULT_LIMITS } from "../testing/audited_plant.ts";
@@ -13,7 +13,7 @@ const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 const job = auditGenealogy(DEFAULT_LIMITS);
-const ask = (priority: 0 | 1 = 0) => insertAudit(sql, { requestedBy: null, priority });
+const ask = () => insertAudit(sql, null);
 
 /** Lets a worker do what is waiting, until `isSo`. */
 async function work(what: string, isSo: () => Promise<boolean>): Promise<void> {
@@ -73,12 +73,34 @@ Deno.test("an audit that is asked for is queued, done by a worker, and then show
   deepStrictEqual(await kindsIn(asked.id), ["new negative_weight"]);
 });
 
-Deno.test("while an audit waits or runs, whoever asks is given that one, and it becomes urgent", async () => {
-  await plantWith("-1");
-  const first = await ask(1);
-  strictEqual((await ask(0)).id, first.id);
-  const rows = await sql`select priority from lotline.jobs where state = 'ready'`;
-  deepStrictEqual(rows.map(({ priority }) => priority), [0]);
+Deno.test("every night there is one audit, unless one waits or runs; who asks for one makes it urgent", async () => {
+  await sql`truncate lotline.jobs, lotline.audits`;
+  const nights = ["2026-01-01T02:00:00.000Z", "2026-01-02T02:00:00.000Z"] as const;
+  const night = (at: string) => insertAuditOfSlot(sql, { name: "audit", at });
+  const counts = async () => [
+    (await sql`select from lotline.jobs`).length,
+    (await sql`select from lotline.audits`).length,
+  ];
+  await Promise.all([night(nights[0]), night(nights[0]), night(nights[0])]);
+  deepStrictEqual(await counts(), [1, 1]);
+  const priorities = async () =>
+    (await sql`select priority from lotline.jobs`).map(({ priority }) => priority);
+  deepStrictEqual(await priorities(), [1]);
+  const { id } = await ask();
+  deepStrictEqual([await counts(), await priorities()], [[1, 1], [0]]);
+  await night(nights[1]);
+  deepStrictEqual(await counts(), [1, 1]);
+
+  ok(await (await attempt(id)).finish());
+  await night(nights[1]);
+  deepStrictEqual(await counts(), [1, 1]);
+  await night("2026-01-03T02:00:00.000Z");
+  deepStrictEqual(await counts(), [2, 2]);
+});
+
+Deno.test("while an audit runs, whoever asks is given that one", async () => {
+  await sql`truncate lotline.jobs, lotline.audits`;
+  const first = await ask();
   const { finish } = await attempt(first.id);
   deepStrictEqual([(await ask()).id, (await findAudit(sql, first.id))?.state], [
     first.id,

@@ -1,6 +1,5 @@
-import type postgres from "postgres";
 import type { z } from "zod";
-import type { Sql } from "../db/connect.ts";
+import type { Sql, Statement } from "../db/connect.ts";
 import type { Session } from "../db/session.ts";
 import type { Log } from "../log.ts";
 
@@ -16,7 +15,7 @@ import type { Log } from "../log.ts";
  *   sql`update lotline.traces set run = ${run} from finished where traces.id = ${traceId}`;
  * ```
  */
-export type Effect = () => postgres.PendingQuery<postgres.Row[]>;
+export type Effect = () => Statement;
 
 /** What a running job may use. */
 export interface JobContext {

@@ -30,8 +30,7 @@ interface Deps {
 export const createAudit = (app: App, { sql, limits }: Deps) =>
   operation(app, definition, async (c) => {
     await readJson(c, NewAudit, limits);
-    const requestedBy = c.env.caller?.sub ?? null;
-    const audit = await insertAudit(sql, { requestedBy, priority: 0 });
+    const audit = await insertAudit(sql, c.env.caller?.sub ?? null);
     c.header("location", `/api/audits/${audit.id}`);
     return answer(c, 202, audit);
   });

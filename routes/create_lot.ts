@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
+import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
 import { insertLot } from "../db/lots.ts";
 import { answer } from "../http/answer.ts";
@@ -37,14 +38,18 @@ const definition = createRoute({
 
 interface Deps {
   readonly sql: Sql;
+  readonly traceCache?: TraceCache;
   readonly mode: AuthMode;
   readonly limits: BodyLimits;
 }
 
 /** Stores a lot. It makes no links: parents named in `metadata` are only kept there. */
-export const createLot = (app: App, { sql, mode, limits }: Deps) =>
+export const createLot = (app: App, { sql, traceCache, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
-    return answer(c, 201, await insertLot(sql, { ...sent, operator_id }));
+    const lot = await insertLot(sql, { ...sent, operator_id });
+    // An earlier lot with this code may have been deleted a moment ago, its answer still be kept.
+    await traceCache?.forget(lot.lot_code);
+    return answer(c, 201, lot);
   });

@@ -1,8 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { findTrace } from "../db/lots.ts";
+import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
+import { findTrace } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";
-import { answer } from "../http/answer.ts";
+import { answerFinished, finish } from "../http/answer.ts";
 import { readParameters } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { errors, notModified, success } from "./responses.ts";
@@ -30,11 +31,21 @@ const definition = createRoute({
   },
 });
 
+interface Deps {
+  readonly sql: Sql;
+  readonly traceCache?: TraceCache;
+}
+
 /** One lot with the lots it was made of and the lots made of it, one entry a link. */
-export const getTraceability = (app: App, { sql }: { sql: Sql }) =>
+export const getTraceability = (app: App, { sql, traceCache }: Deps) =>
   operation(app, definition, async (c) => {
     const { lotCode } = readParameters(c, Parameters);
+    const cached = await traceCache?.find(lotCode);
+    if (cached?.trace) return answerFinished(c, 200, cached.trace);
     const trace = await findTrace(sql, lotCode);
     if (trace === undefined) throw new ApiError("lot_not_found", "Lot not found");
-    return answer(c, 200, trace);
+    const finished = finish(trace);
+    // The client doesn't wait for it.
+    cached?.keep(finished);
+    return answerFinished(c, 200, finished);
   });

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { createKeyFile } from "../auth/keys.ts";
+import project from "../deno.json" with { type: "json" };
 import { freshDatabase, type TestDatabase } from "./database.ts";
 import { type LineReader, readLines } from "./lines.ts";
 
@@ -44,7 +45,7 @@ export async function startApi(
   const keyFile = options.keyFile ?? join(folder, "keys.json");
   if (options.keyFile === undefined) await createKeyFile(keyFile);
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...await permissionsOfStart(), MAIN.pathname],
+    args: ["run", "--quiet", ...permissionsOf("start"), MAIN.pathname],
     env: {
       PORT: "0",
       AUTH_MODE: "legacy",
@@ -100,9 +101,7 @@ export async function startApi(
   };
 }
 
-/** The permissions of `deno task start`, so that a test notices when they are too narrow. */
-async function permissionsOfStart(): Promise<string[]> {
-  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
-  const command: string = tasks.start.command;
-  return command.split(" ").filter((word) => word.startsWith("--"));
+/** The permissions of a task, so that a test notices when they are too narrow. */
+export function permissionsOf(task: "start" | "worker"): string[] {
+  return project.tasks[task].command.split(" ").filter((word) => word.startsWith("--"));
 }

@@ -1,11 +1,17 @@
 import { startValkey, type ValkeyServer } from "../dev/valkey.ts";
 
-/** A Valkey of a test's own, to be stopped, killed and paused. Disposing ends it. */
-export async function ownValkey(): Promise<{ server: ValkeyServer } & AsyncDisposable> {
+/**
+ * A Valkey of a test's own, to be stopped, killed and paused. Disposing ends it. With `persist`, what
+ * it holds outlives a stop.
+ */
+export async function ownValkey(
+  { persist = false }: { persist?: boolean } = {},
+): Promise<{ server: ValkeyServer } & AsyncDisposable> {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
   const said: string[] = [];
   const server = await startValkey({
     dir: `${folder}/valkey`,
+    persist,
     progress: (line) => said.push(line),
   });
   if (server === undefined) throw new Error(`this test needs a Valkey server: ${said.join(" ")}`);

@@ -1,0 +1,192 @@
+import type { CacheOutcome, Metrics } from "../metrics.ts";
+import type { Valkey } from "./valkey.ts";
+
+/*
+ * Finished answers of the trace endpoint, kept in Valkey. Three rules make them right:
+ *
+ * - The relay, which removes what has changed, says again and again that it is up to date, each time
+ *   for FRESH_MS. Whenever it doesn't (it is away, late, or can't reach PostgreSQL or Valkey), no
+ *   kept answer is used. So none is ever older than FRESH_MS.
+ * - An answer is kept only if its lot wasn't among the changed ones since before PostgreSQL was read.
+ *   Time is a counter in Valkey that follows Valkey's clock; no two clocks are compared.
+ * - Whenever something may have been missed, the relay begins a new epoch, and what was kept in
+ *   another one isn't used.
+ */
+
+/** A finished answer. */
+export interface FinishedTrace {
+  readonly body: string;
+  readonly etag: string;
+}
+
+/** What the cache knows of a lot: its answer, or how to keep it once it has been read. */
+export type Lookup =
+  | { readonly trace: FinishedTrace }
+  | { readonly trace: undefined; keep(trace: FinishedTrace): Promise<void> };
+
+/** The trace cache, as the routes use it. No method ever throws or keeps a client waiting for more than a tenth of a second. */
+export interface TraceCache {
+  /** Ask before PostgreSQL is read: what changes after this moment prevents the keeping. */
+  find(lotCode: string): Promise<Lookup>;
+  /** Removes the answer for a lot that this process has written. */
+  forget(lotCode: string): Promise<void>;
+}
+
+/** How old an answer from the cache may be at most, in ms. */
+export const FRESH_MS = 100;
+/** How long an answer is kept at most, in ms: a bound on what nobody could have noticed. */
+const KEEP_MS = 60_000;
+/** How long Valkey is waited for, in ms: after that PostgreSQL would have answered long ago. */
+const PATIENCE_MS = 100;
+/** Longer bodies aren't kept, in characters. */
+const LONGEST_BODY = 1_000_000;
+/** How long changes are remembered, in µs: longer than an answer may be on its way. */
+const REMEMBER_US = 20_000_000;
+const OLDEST_READ_US = 15_000_000;
+
+// The tag in braces puts all of them on one node of a cluster: they are used together. Each script
+// names one of them as its first key, by which a cluster finds that node.
+const key = (name: string) => `{lotline:traces}:${name}`;
+const EPOCH = key("epoch");
+const FRESH = key("fresh");
+const CLOCK = key("clock");
+/** The keys of answers that changed lately, by the time of the change. */
+const CHANGED = key("changed");
+const bodyKey = (lotCode: string) => key(`body:${lotCode}`);
+
+const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]`;
+
+// The counter moves with every change and every tick, at least as far as the clock.
+const TICK = `${NOW}
+local tick = math.max(now, tonumber(redis.call('GET', '${CLOCK}') or '0') + 1)
+redis.call('SET', '${CLOCK}', string.format('%.0f', tick))
+local function remove(key)
+  redis.call('DEL', key)
+  redis.call('ZADD', '${CHANGED}', string.format('%.0f', tick), key)
+end`;
+
+const KEEP = `${NOW}
+local epoch, read_at, value = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local changed = redis.call('ZSCORE', '${CHANGED}', KEYS[2])
+if redis.call('GET', '${EPOCH}') ~= epoch or now - read_at > ${OLDEST_READ_US}
+  or (changed and tonumber(changed) > read_at) then return 0 end
+redis.call('SET', KEYS[2], value, 'PX', ${KEEP_MS})
+return 1`;
+
+const FORGET = `${TICK}
+remove(KEYS[2])`;
+
+/** The trace cache on this Valkey. `now` is a clock that never goes back, in ms. */
+export function createTraceCache(
+  valkey: Valkey,
+  metrics: Pick<Metrics, "cacheRead" | "cacheStored">,
+  now: () => number = () => performance.now(),
+): TraceCache {
+  let distrustedUntil = 0;
+  const bypass = (outcome: CacheOutcome): Lookup => {
+    metrics.cacheRead(outcome);
+    return { trace: undefined, keep: () => Promise.resolve() };
+  };
+
+  return {
+    async find(lotCode) {
+      const body = bodyKey(lotCode);
+      const found = await valkey.attempt((client) => client.mGet([FRESH, body]), PATIENCE_MS);
+      const [fresh, kept] = found ?? [];
+      if (!fresh || now() < distrustedUntil) return bypass(kept ? "stale_refused" : "bypassed");
+      const [epoch = "", readAt = ""] = fresh.split(" ");
+      if (kept?.startsWith(`${epoch} `)) {
+        metrics.cacheRead("hit");
+        const line = kept.indexOf("\n");
+        return { trace: { etag: kept.slice(epoch.length + 1, line), body: kept.slice(line + 1) } };
+      }
+      metrics.cacheRead(kept ? "stale_refused" : "miss");
+      return {
+        trace: undefined,
+        async keep(trace) {
+          if (trace.body.length > LONGEST_BODY) return;
+          const value = `${epoch} ${trace.etag}\n${trace.body}`;
+          const stored = await valkey.attempt((client) =>
+            client.eval(KEEP, { keys: [CLOCK, body], arguments: [epoch, readAt, value] })
+          );
+          if (stored !== undefined) metrics.cacheStored(stored === 1 ? "stored" : "stale_refused");
+        },
+      };
+    },
+    async forget(lotCode) {
+      const removed = await valkey.attempt(
+        (client) => client.eval(FORGET, { keys: [CLOCK, bodyKey(lotCode)] }).then(() => true),
+        PATIENCE_MS,
+      );
+      // What is kept there may be believed for FRESH_MS more, though not by whoever wrote the lot.
+      if (!removed) distrustedUntil = now() + FRESH_MS;
+    },
+  };
+}
+
+/** What may be in cached answers and has changed. */
+export interface TraceChanges {
+  /** The lots whose answers have changed. */
+  readonly lotCodes: readonly string[];
+  /** More has changed than `lotCodes` says: all answers count as changed. */
+  readonly everything: boolean;
+  /** Whether what changed until now is really all known. */
+  readonly complete: boolean;
+}
+
+/** The relay's side of the cache. */
+export interface TraceInvalidation {
+  /**
+   * Removes what has changed, and lets the rest be used for {@link FRESH_MS} from the moment at which
+   * the call before this one was answered: so read the changes between the two. Never throws; what
+   * couldn't be removed isn't used any more.
+   */
+  apply(changes: TraceChanges): Promise<void>;
+}
+
+const APPLY = `${TICK}
+local epoch, begins = ARGV[1], ARGV[2] == 'new'
+local known_until, fresh_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
+if begins then
+  redis.call('SET', '${EPOCH}', epoch)
+elseif redis.call('GET', '${EPOCH}') ~= epoch then
+  return { 'lost', '0' }
+end
+for i = 2, #KEYS do remove(KEYS[i]) end
+redis.call('ZREMRANGEBYSCORE', '${CHANGED}', '-inf', string.format('%.0f', tick - ${REMEMBER_US}))
+local until_ms = math.floor(known_until / 1000) + fresh_ms
+if until_ms > now / 1000 then
+  redis.call('SET', '${FRESH}', epoch .. ' ' .. string.format('%.0f', tick),
+    'PXAT', string.format('%.0f', until_ms))
+end
+return { 'applied', string.format('%.0f', now) }`;
+
+/** The relay's side of the cache on this Valkey. Only one relay at a time is believed. */
+export function createTraceInvalidation(
+  valkey: Valkey,
+  freshMs: number = FRESH_MS,
+): TraceInvalidation {
+  let epoch: string | undefined;
+  let connection: number | undefined;
+  /** Valkey's clock at the last answer, in µs; 0: none that could be relied on. */
+  let knownUntil = "0";
+  return {
+    async apply({ lotCodes, everything, complete }) {
+      // On a new connection there may be another Valkey, or the same with older contents.
+      const begins = epoch === undefined || everything || connection !== valkey.connection;
+      if (begins) epoch = crypto.randomUUID();
+      connection = valkey.connection;
+      const args = [epoch ?? "", begins ? "new" : "", complete ? knownUntil : "0", String(freshMs)];
+      const keys = begins ? [CLOCK] : [CLOCK, ...lotCodes.map(bodyKey)];
+      const answer = await valkey.attempt((client) =>
+        client.eval(APPLY, { keys, arguments: args })
+      );
+      const [said, now] = Array.isArray(answer) ? answer.map(String) : [];
+      const applied = said === "applied";
+      if (!applied) epoch = undefined;
+      knownUntil = applied ? now ?? "0" : "0";
+    },
+  };
+}

@@ -1,0 +1,288 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { eventually } from "../testing/eventually.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { createTraceCache, createTraceInvalidation, FRESH_MS } from "./trace_cache.ts";
+import { connectValkey, type Valkey } from "./valkey.ts";
+
+const TRACE = { body: '{"central":{"lot_code":"A\\n\\u0000 é"}}\n', etag: 'W/"26-abc"' };
+const NOTHING = { lotCodes: [], everything: false, complete: true };
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Longer than in service, so that a slow machine doesn't make a relay late that isn't meant to be.
+const LONG_FRESH_MS = 600;
+
+async function startCache(options: { persist?: boolean } = {}) {
+  const valkey = await ownValkey(options);
+  const link = connectValkey(valkey.server.url, () => {});
+  const relayLink = connectValkey(valkey.server.url, () => {});
+  for (const one of [link, relayLink]) await eventually("a link", one.answers);
+  const counted: string[] = [];
+  const cache = createTraceCache(link, {
+    cacheRead: (outcome) => counted.push(outcome),
+    cacheStored: (outcome) => counted.push(`keep: ${outcome}`),
+  });
+  const relay = createTraceInvalidation(relayLink, LONG_FRESH_MS);
+  return {
+    server: valkey.server,
+    link,
+    relayLink,
+    cache,
+    /** What was counted since the last time this was asked. */
+    counted: () => counted.splice(0),
+    /** What the relay does when it is on time: it knows of these changes, and of no others. */
+    async relay(lotCodes: string[] = []) {
+      await relay.apply(NOTHING);
+      await relay.apply({ ...NOTHING, lotCodes });
+    },
+    apply: relay.apply,
+    async keep(lotCode: string) {
+      const found = await cache.find(lotCode);
+      if (found.trace === undefined) await found.keep(TRACE);
+    },
+    async kept(lotCode: string) {
+      return (await cache.find(lotCode)).trace;
+    },
+    [Symbol.asyncDispose]: async () => {
+      link.close();
+      relayLink.close();
+      await valkey[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("a kept answer comes back with its ETag, for its own lot only", async () => {
+  await using it = await startCache();
+  await it.relay();
+  await it.keep("A");
+  await it.relay();
+  deepStrictEqual(await it.kept("A"), TRACE);
+  strictEqual(await it.kept("a"), undefined);
+  deepStrictEqual(it.counted(), ["miss", "keep: stored", "hit", "miss"]);
+});
+
+Deno.test("without a relay that is on time nothing is kept and nothing used", async () => {
+  await using it = await startCache();
+  await it.keep("A");
+  await it.relay();
+  strictEqual(await it.kept("A"), undefined);
+  await it.keep("A");
+  await wait(LONG_FRESH_MS + 10);
+  strictEqual(await it.kept("A"), undefined);
+  await it.relay();
+  deepStrictEqual(await it.kept("A"), TRACE);
+  deepStrictEqual(it.counted(), [
+    "bypassed",
+    "miss",
+    "miss",
+    "keep: stored",
+    "stale_refused",
+    "hit",
+  ]);
+});
+
+Deno.test("a relay that was held up between reading changes and telling them doesn't count as on time", async () => {
+  await using it = await startCache();
+  await it.relay();
+  await it.keep("A");
+  await wait(LONG_FRESH_MS + 10);
+  await it.apply(NOTHING);
+  strictEqual(await it.kept("A"), undefined);
+  await it.apply(NOTHING);
+  deepStrictEqual(await it.kept("A"), TRACE);
+});
+
+Deno.test("a relay that may not know all changes doesn't count as on time", async () => {
+  await using it = await startCache();
+  await it.relay();
+  await it.keep("A");
+  await wait(LONG_FRESH_MS + 10);
+  for (let n = 0; n < 3; n++) await it.apply({ ...NOTHING, complete: false });
+  strictEqual(await it.kept("A"), undefined);
+});
+
+Deno.test("a changed lot's answer is gone, others stay", async () => {
+  await using it = await startCache();
+  await it.relay();
+  for (const lot of ["A", "B"]) await it.keep(lot);
+  await it.relay(["A"]);
+  strictEqual(await it.kept("A"), undefined);
+  deepStrictEqual(await it.kept("B"), TRACE);
+});
+
+Deno.test("an answer read before its lot changed can't be kept after", async () => {
+  for (const change of ["relay", "forget"] as const) {
+    await using it = await startCache();
+    await it.relay();
+    const read = await it.cache.find("A");
+    ok(read.trace === undefined);
+    if (change === "relay") await it.relay(["A"]);
+    else await it.cache.forget("A");
+    await read.keep(TRACE);
+    await it.relay();
+    strictEqual(await it.kept("A"), undefined);
+    deepStrictEqual(it.counted(), ["miss", "keep: stale_refused", "miss"]);
+    // One that is read from then on can.
+    await it.keep("A");
+    await it.relay();
+    deepStrictEqual(await it.kept("A"), TRACE);
+  }
+});
+
+Deno.test("of reads and changes within the same microsecond none is mixed up", async () => {
+  await using it = await startCache();
+  await it.relay();
+  // The relay's last word, a change, and a read that only knows the relay's word, at one moment.
+  await it.link.attempt((client) => client.set("{lotline:traces}:clock", "9000000000000000"));
+  await it.relay();
+  const read = await it.cache.find("A");
+  ok(read.trace === undefined);
+  await it.cache.forget("A");
+  await read.keep(TRACE);
+  deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
+});
+
+Deno.test("a forgotten answer is gone at once", async () => {
+  await using it = await startCache();
+  await it.relay();
+  await it.keep("A");
+  await it.cache.forget("A");
+  await it.relay();
+  strictEqual(await it.kept("A"), undefined);
+});
+
+Deno.test("when everything may have changed, nothing kept before is used, nothing read before kept", async () => {
+  await using it = await startCache();
+  await it.relay();
+  await it.keep("A");
+  const read = await it.cache.find("B");
+  ok(read.trace === undefined);
+  await it.apply({ ...NOTHING, everything: true });
+  await read.keep(TRACE);
+  await it.relay();
+  for (const lot of ["A", "B"]) strictEqual(await it.kept(lot), undefined);
+  deepStrictEqual(it.counted(), [
+    "miss",
+    "keep: stored",
+    "miss",
+    "keep: stale_refused",
+    "stale_refused",
+    "miss",
+  ]);
+});
+
+Deno.test("a Valkey that was emptied between a read and its keeping keeps nothing", async () => {
+  await using it = await startCache();
+  await it.relay();
+  const read = await it.cache.find("A");
+  ok(read.trace === undefined);
+  await it.relay(["A"]);
+  await it.link.attempt((client) => client.flushAll());
+  await it.relay();
+  await it.relay();
+  await read.keep(TRACE);
+  await it.relay();
+  strictEqual(await it.kept("A"), undefined);
+});
+
+Deno.test("a relay that another has followed isn't believed any more", async () => {
+  await using it = await startCache();
+  await it.relay();
+  const later = createTraceInvalidation(it.relayLink, LONG_FRESH_MS);
+  for (let n = 0; n < 2; n++) await later.apply(NOTHING);
+  await it.keep("A");
+  await wait(LONG_FRESH_MS + 10);
+  await it.apply(NOTHING);
+  strictEqual(await it.kept("A"), undefined);
+  await later.apply(NOTHING);
+  await later.apply(NOTHING);
+  deepStrictEqual(await it.kept("A"), TRACE);
+});
+
+Deno.test("what a Valkey knew before it was started again isn't used", async () => {
+  await using it = await startCache({ persist: true });
+  await it.relay();
+  await it.keep("A");
+  await it.server.stop();
+  await it.server.start();
+  for (const link of [it.link, it.relayLink]) await eventually("Valkey is back", link.answers);
+  await it.relay();
+  await it.relay();
+  strictEqual(await it.kept("A"), undefined);
+  const outcomes = it.counted();
+  strictEqual(outcomes.at(-1), "stale_refused", "the test is about what was kept");
+});
+
+Deno.test("changes that Valkey wasn't told of are made up for: nothing kept before is used", async () => {
+  await using it = await startCache();
+  await it.relay();
+  await it.keep("A");
+  it.server.pause();
+  await it.apply({ ...NOTHING, lotCodes: ["A"] });
+  it.server.resume();
+  await eventually("Valkey is back", it.relayLink.answers);
+  await it.relay();
+  await it.relay();
+  strictEqual(await it.kept("A"), undefined);
+});
+
+Deno.test("a silent Valkey keeps nobody waiting for longer than a tenth of a second", async () => {
+  await using it = await startCache();
+  await it.relay();
+  it.server.pause();
+  const began = performance.now();
+  await Promise.all(["A", "B", "C"].map((lot) => it.kept(lot)));
+  const first = performance.now() - began;
+  for (let n = 0; n < 100; n++) await it.kept("A");
+  const others = performance.now() - began - first;
+  ok(first > 90 && first < 300, `${first} ms`);
+  ok(others < 90, `${others} ms for 100 more`);
+  it.server.resume();
+});
+
+Deno.test("after a forgetting that Valkey didn't hear of, this process believes nothing for a while", async () => {
+  await using it = await startCache();
+  let now = 0;
+  let isAway = false;
+  const attempt: Valkey["attempt"] = async (work, patienceMs) =>
+    isAway ? undefined : await it.link.attempt(work, patienceMs);
+  const metrics = { cacheRead() {}, cacheStored() {} };
+  const cache = createTraceCache({ ...it.link, attempt }, metrics, () => now);
+  await it.relay();
+  await it.keep("A");
+  isAway = true;
+  await cache.forget("A");
+  isAway = false;
+  deepStrictEqual(await it.kept("A"), TRACE, "another process may use it for as long");
+  strictEqual((await cache.find("A")).trace, undefined);
+  now += FRESH_MS;
+  deepStrictEqual((await cache.find("A")).trace, TRACE);
+});
+
+Deno.test("nothing is kept for longer than a minute, and no body over a million characters", async () => {
+  await using it = await startCache();
+  await it.relay();
+  await it.keep("A");
+  const left = await it.link.attempt((client) => client.pTTL("{lotline:traces}:body:A"));
+  ok(left !== undefined && left > 50_000 && left <= 60_000, `${left} ms`);
+  await it.relay();
+  const large = await it.cache.find("B");
+  ok(large.trace === undefined);
+  await large.keep({ ...TRACE, body: "x".repeat(1_000_001) });
+  await it.relay();
+  strictEqual(await it.kept("B"), undefined);
+});
+
+Deno.test("what is remembered of changes doesn't grow for ever", async () => {
+  await using it = await startCache();
+  await it.relay(Array.from({ length: 100 }, (_, n) => `LOT-${n}`));
+  const remembered = () => it.link.attempt((c) => c.zCard("{lotline:traces}:changed"));
+  strictEqual(await remembered(), 100);
+  // As if half a minute had passed.
+  await it.link.attempt(async (client) => {
+    const clock = Number(await client.get("{lotline:traces}:clock"));
+    await client.set("{lotline:traces}:clock", String(clock + 30_000_000));
+  });
+  await it.relay();
+  strictEqual(await remembered(), 0);
+});

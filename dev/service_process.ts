@@ -1,0 +1,80 @@
+/**
+ * A process of Lotline, started as its task in deno.json starts it.
+ *
+ * @module
+ */
+
+import project from "../deno.json" with { type: "json" };
+import { logTail, prepareLog } from "./server_log.ts";
+import { PROJECT_FOLDER } from "./state_folder.ts";
+import { commandLine, ended, isRunning, startTied, stopProcess } from "./tied_process.ts";
+
+// The API gives running requests 15 s, the worker gives running jobs 10 s and some more.
+const STOP_MS = 20_000;
+
+/** A running service. Disposing stops it. */
+export interface ServiceProcess extends AsyncDisposable {
+  /** What messages call it, such as `API`. */
+  readonly name: string;
+  readonly pid: number;
+  /** What it wrote last. */
+  logTail(): string;
+}
+
+export interface ServiceOptions {
+  readonly name: string;
+  readonly task: "start" | "worker";
+  readonly env: Record<string, string>;
+  readonly logFile: string;
+  /** Remembers the process, so that the next run can find it when this one is killed. */
+  readonly pidFile: string;
+  /** Whether it is ready, judging by what it has written so far or by asking it. */
+  readonly isReady: (log: string) => boolean | Promise<boolean>;
+}
+
+/**
+ * Starts a service; resolves when it is ready.
+ *
+ * @throws Error with the end of its log when it ends instead
+ */
+export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
+  const { name, task, env, logFile, pidFile, isReady } = options;
+  const log = prepareLog(logFile, undefined);
+  const [, ...args] = project.tasks[task].command.split(" ");
+  const server = await startTied({
+    command: Deno.execPath(),
+    args,
+    cwd: PROJECT_FOLDER,
+    env: { ...env, NO_COLOR: "1" },
+    logFile,
+  });
+  await Deno.writeTextFile(pidFile, String(server.pid));
+  while (!await isReady(log.since())) {
+    if (!isRunning(server.pid)) {
+      throw new Error(
+        `The ${name} could not start. The end of ${logFile}:\n${logTail(log.since())}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    name,
+    pid: server.pid,
+    logTail: () => logTail(log.since()),
+    async [Symbol.asyncDispose]() {
+      await stopProcess(server.pid, STOP_MS);
+      await ended(server);
+      await Deno.remove(pidFile);
+    },
+  };
+}
+
+/** Stops a service that outlived the run which had started it. */
+export async function stopLeftOver(task: ServiceOptions["task"], pidFile: string): Promise<void> {
+  const pid = Number(await Deno.readTextFile(pidFile).catch(() => ""));
+  if (!(pid > 1) || !isRunning(pid)) return;
+  // The number may belong to another program by now.
+  if ((await commandLine(pid)).includes(project.tasks[task].command.split(" ").at(-1) ?? "")) {
+    await stopProcess(pid, STOP_MS);
+  }
+}

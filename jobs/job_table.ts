@@ -1,0 +1,30 @@
+import type { Job } from "../db/jobs.ts";
+import { columns, printable } from "../terminal.ts";
+
+/** Jobs in columns, for a terminal. */
+export function jobTable(jobs: readonly Job[]): string {
+  return columns(
+    ["id", "kind", "state", "attempt", "created", "progress"],
+    jobs.map((job) => [
+      job.id,
+      job.kind,
+      job.cancel_requested && job.state === "running" ? "stopping" : job.state,
+      String(job.attempt),
+      job.created_at,
+      textOf(job.progress),
+    ]),
+  );
+}
+
+/** Everything about a job, a line a column. */
+export function jobDetails(job: Job): string {
+  const width = Math.max(...Object.keys(job).map((name) => name.length));
+  return Object.entries(job).map(([name, value]) =>
+    `${name.padEnd(width)}  ${printable(textOf(value))}`.trimEnd()
+  ).join("\n");
+}
+
+function textOf(value: unknown): string {
+  if (value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -1,0 +1,128 @@
+import type { TraceInvalidation } from "../cache/trace_cache.ts";
+import type { Sql } from "../db/connect.ts";
+import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
+import { openSession } from "../db/session.ts";
+import { describeError, type Log } from "../log.ts";
+import { pause } from "./repeat.ts";
+
+/*
+ * Drains the outbox that triggers fill, whoever writes to the old tables. One relay works at a time,
+ * the others wait for it to go away. It looks every TICK_MS rather than being told by NOTIFY: it has
+ * to say that often anyway that the cache is up to date, and a NOTIFY in the triggers would make all
+ * writers commit one after the other (docs/decisions/0006).
+ */
+
+/** How often it looks, in ms. What others write is seen in answers that much later, at most. */
+const TICK_MS = 20;
+/** How often one that waits asks whether it is its turn, in ms. */
+const TURN_MS = 1_000;
+const RETRY_MS = 300;
+/** After this long a statement has failed, in ms: PostgreSQL may be there and its answer lost. */
+const STATEMENT_MS = 5_000;
+/** PostgreSQL lets another relay have its turn when this one says nothing for so long, in ms. */
+const IDLE_MS = 3_000;
+// Any number will do, as long as nothing else in the database locks the same one.
+const LOCK = 5_684_632;
+
+interface Deps {
+  readonly databaseUrl: string;
+  /** None: there is no cache. */
+  readonly invalidation?: TraceInvalidation | undefined;
+  readonly log: Log;
+}
+
+/**
+ * Relays until the signal is aborted; never rejects. It goes on whatever happens to PostgreSQL or
+ * Valkey.
+ */
+export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
+  let isFailing = false;
+  while (!stop.aborted) {
+    try {
+      await using session = openSession(deps.databaseUrl, {
+        name: "lotline-relay",
+        statementTimeoutMs: STATEMENT_MS,
+        lockTimeoutMs: STATEMENT_MS,
+        idleTimeoutMs: IDLE_MS,
+      });
+      await takeTurn(stop, session.sql);
+      if (isFailing) deps.log("info", "relay is back");
+      isFailing = false;
+      await relay(stop, session.sql, deps);
+    } catch (error) {
+      if (!isFailing) deps.log("warn", "relay can't work", { error: describeError(error) });
+      isFailing = true;
+      await pause(RETRY_MS, stop);
+    }
+  }
+}
+
+/** Waits for the lock that one relay has; it goes with the connection. */
+async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
+  while (!stop.aborted) {
+    const [row] = await inTime(sql<{ mine: boolean }[]>`
+      select pg_try_advisory_lock(${LOCK}) as mine`);
+    if (row?.mine) return;
+    await pause(TURN_MS, stop);
+  }
+}
+
+async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promise<void> {
+  let from = "0";
+  const lossAt = watchLosses(() => inTime(laterTransaction(sql)));
+  while (!stop.aborted) {
+    const began = performance.now();
+    const batch = await inTime(readOutbox(sql, from));
+    const loss = await lossAt(batch);
+    await invalidation?.apply({
+      lotCodes: batch.lotCodes,
+      everything: batch.everything || loss === "over",
+      complete: loss !== "open",
+    });
+    if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch.transactions));
+    from = batch.horizon;
+    await pause(Math.max(1, TICK_MS - (performance.now() - began)), stop);
+  }
+}
+
+/** What is known of changes that couldn't be written down. */
+type Loss = "none" | "open" | "over";
+
+/**
+ * Tells whether a change may have been lost: `open` as long as the transaction it belongs to may
+ * still be running, then `over`, once: from then on everything may have changed, and nothing more.
+ * At first everything may have changed; if anything was ever lost, that may have been a moment ago.
+ *
+ * @param later gives a transaction of which all that write now are earlier
+ */
+export function watchLosses(
+  later: () => Promise<string>,
+): (seen: { readonly lost: string; readonly horizon: string }) => Promise<Loss> {
+  let known = "0";
+  let openUntil: string | undefined = "0";
+  return async ({ lost, horizon }) => {
+    if (lost !== known) {
+      known = lost;
+      openUntil = await later();
+      return "open";
+    }
+    if (openUntil === undefined) return "none";
+    if (BigInt(horizon) < BigInt(openUntil)) return "open";
+    openUntil = undefined;
+    return "over";
+  };
+}
+
+/** What `answer` gives, or a failure when PostgreSQL is silent: the connection is then given up. */
+async function inTime<T>(answer: PromiseLike<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `no answer from PostgreSQL in ${STATEMENT_MS} ms`;
+    timer = setTimeout(() => reject(new Error(message)), STATEMENT_MS + 1_000);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

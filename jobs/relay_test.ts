@@ -1,0 +1,180 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import type { TraceChanges } from "../cache/trace_cache.ts";
+import { connect, type Sql } from "../db/connect.ts";
+import { migrate } from "../db/migrate.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import { ownPostgres } from "../testing/postgres_servers.ts";
+import { runRelay, watchLosses } from "./relay.ts";
+
+/** A relay that tells what it would remove from the cache. */
+function relayOn(databaseUrl: string) {
+  const applied: TraceChanges[] = [];
+  const lines: string[] = [];
+  const stop = new AbortController();
+  const running = runRelay({
+    databaseUrl,
+    log: (level, msg) => lines.push(`${level} ${msg}`),
+    invalidation: {
+      apply(changes) {
+        applied.push(changes);
+        return Promise.resolve();
+      },
+    },
+  }, stop.signal);
+  return {
+    applied,
+    lines,
+    told: () => applied.flatMap(({ lotCodes }) => lotCodes),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+const size = async (sql: Sql) => (await sql`select from lotline.outbox`).length;
+
+const isWorking = ({ applied }: { applied: TraceChanges[] }) => Promise.resolve(applied.length > 2);
+
+/** Ends the sessions of relays, as an operator or a failover would. */
+const cut = (sql: Sql) =>
+  sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'lotline-relay' and datname = current_database()`;
+
+Deno.test("what is changed is told once and then gone from the outbox", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lots (lot_code) values ('A'), ('B')`;
+  await using relay = relayOn(database.url);
+  await eventually("the outbox is empty", async () => await size(sql) === 0);
+  await sql`update lots set weight_kg = 1 where lot_code = 'B'`;
+  await eventually("the outbox is empty again", async () => await size(sql) === 0);
+  await eventually("it was told", () => Promise.resolve(relay.told().length > 0));
+  deepStrictEqual(relay.told(), ["B"]);
+  const [first, ...others] = relay.applied;
+  // Nobody knows what happened before it began.
+  strictEqual(first?.everything, true);
+  ok(others.every(({ everything, complete }) => !everything && complete));
+});
+
+Deno.test("of two relays one works; when its connection is lost, one of them goes on", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await using one = relayOn(database.url);
+  await eventually("the first works", () => isWorking(one));
+  await using other = relayOn(database.url);
+  await sql`insert into lots (lot_code) values ('A')`;
+  await sql`update lots set weight_kg = 1`;
+  await eventually("it is told", () => Promise.resolve(one.told().length > 0));
+  deepStrictEqual(other.applied, []);
+  await cut(sql);
+  await sql`update lots set weight_kg = 2`;
+  await eventually("the outbox is empty", async () => await size(sql) === 0);
+  deepStrictEqual([...one.told(), ...other.told()], ["A", "A"]);
+});
+
+Deno.test("when a relay ends, another follows within a second or two", async () => {
+  await using database = await freshDatabase();
+  const one = relayOn(database.url);
+  await eventually("the first works", () => isWorking(one));
+  await using other = relayOn(database.url);
+  await one[Symbol.asyncDispose]();
+  await eventually("the other works", () => isWorking(other));
+});
+
+Deno.test("a change that couldn't be written down makes the cache empty, and unused until its transaction is over", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lots (lot_code) values ('A')`;
+  await using relay = relayOn(database.url);
+  await eventually("it works", () => isWorking(relay));
+  await sql`alter table lotline.outbox add constraint broken check (source <> 'lots') not valid`;
+  await using writer = await openTransaction(sql, "update lots set weight_kg = 1");
+  await eventually("it knows", () => Promise.resolve(relay.applied.at(-1)?.complete === false));
+  await sql`alter table lotline.outbox drop constraint broken`;
+  const open = relay.applied.length;
+  await eventually("some more ticks", () => Promise.resolve(relay.applied.length > open + 5));
+  ok(relay.applied.slice(open).every(({ complete }) => !complete));
+  await writer.commit();
+  await eventually("it is over", () => Promise.resolve(relay.applied.at(-1)?.complete === true));
+  const after = relay.applied.findLastIndex(({ complete }) => !complete) + 1;
+  strictEqual(relay.applied[after]?.everything, true);
+});
+
+Deno.test("an open transaction holds up its own changes only", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lots (lot_code) values ('A'), ('B')`;
+  await using relay = relayOn(database.url);
+  await using writer = await openTransaction(
+    sql,
+    "update lots set weight_kg = 1 where lot_code = 'A'",
+  );
+  for (let n = 0; n < 20; n++) await sql`update lots set weight_kg = ${n} where lot_code = 'B'`;
+  await eventually("they are told", async () => await size(sql) === 0);
+  strictEqual(relay.told().includes("A"), false);
+  await writer.commit();
+  await eventually("it is told", () => Promise.resolve(relay.told().includes("A")));
+});
+
+Deno.test("a relay goes on after PostgreSQL was killed, and says so once", async () => {
+  await using postgres = await ownPostgres();
+  const { server } = postgres;
+  await migrate(server.url, () => {});
+  await using relay = relayOn(server.url);
+  await eventually("it works", () => isWorking(relay));
+  await server.kill();
+  await eventually("it has noticed", () => Promise.resolve(relay.lines.length === 1));
+  await server.start();
+  const sql = connect({ url: server.url, max: 1 });
+  await eventually("it is back", () => Promise.resolve(relay.lines.length === 2));
+  await sql`insert into lots (lot_code) values ('A')`;
+  await eventually("the outbox is empty", async () => await size(sql) === 0);
+  await sql.end();
+  deepStrictEqual(relay.lines, ["warn relay can't work", "info relay is back"]);
+});
+
+const LOSSES: readonly {
+  what: string;
+  /** The count of losses and the horizon of each batch. */
+  batches: [lost: string, horizon: string][];
+  /** What is later than all that write, each time it is asked for. */
+  later: string[];
+  said: string;
+}[] = [
+  {
+    what: "nothing was ever lost",
+    batches: [["0", "9"], ["0", "10"]],
+    later: [],
+    said: "over none",
+  },
+  {
+    what: "something was lost before",
+    batches: [["3", "9"], ["3", "10"], ["3", "11"], ["3", "12"], ["3", "13"]],
+    later: ["12"],
+    said: "open open open over none",
+  },
+  {
+    what: "something is lost",
+    batches: [["0", "9"], ["1", "9"], ["1", "99"], ["1", "100"], ["1", "101"]],
+    later: ["100"],
+    said: "over open open over none",
+  },
+  {
+    what: "more is lost meanwhile",
+    batches: [["0", "9"], ["1", "9"], ["2", "9"], ["2", "100"], ["2", "200"]],
+    later: ["100", "200"],
+    said: "over open open open over",
+  },
+];
+
+for (const { what, batches, later, said } of LOSSES) {
+  Deno.test(`losses: ${what}`, async () => {
+    const lossAt = watchLosses(() => Promise.resolve(later.shift() ?? "none"));
+    const outcomes: string[] = [];
+    for (const [lost, horizon] of batches) outcomes.push(await lossAt({ lost, horizon }));
+    strictEqual(outcomes.join(" "), said);
+  });
+}

@@ -1,0 +1,74 @@
+import { z } from "zod";
+import type { Sql } from "../db/connect.ts";
+import {
+  deleteFound,
+  deleteOldAudits,
+  deleteOldCronRuns,
+  deleteOldJobs,
+  deleteOldTraces,
+  type FoundBy,
+  listOrphanedRuns,
+} from "../db/retention.ts";
+import { defineJob, type JobContext } from "./define_job.ts";
+
+type Work = Pick<JobContext, "sql" | "signal">;
+
+const FOUND: Record<string, FoundBy> = {
+  trace_chunks: { found: "trace_chunks", owner: "traces" },
+  audit_findings: { found: "audit_findings", owner: "audits" },
+};
+
+// Owners before what they own: what they leave behind is nobody's, and goes as that.
+const STEPS: Record<string, (work: Work) => Promise<number>> = {
+  jobs: (work) => untilNone(work, deleteOldJobs),
+  cron_runs: (work) => untilNone(work, deleteOldCronRuns),
+  traces: (work) => untilNone(work, deleteOldTraces),
+  audits: (work) => untilNone(work, deleteOldAudits),
+  ...Object.fromEntries(
+    Object.entries(FOUND).map(([name, tables]) => [
+      name,
+      (work: Work) => deleteOrphans(work, tables),
+    ]),
+  ),
+};
+
+/** Deletes what needn't be kept any longer, a batch at a time. */
+export const upkeep = defineJob({
+  kind: "upkeep",
+  args: z.strictObject({}),
+  maxAttempts: 3,
+  timeoutMs: 600_000,
+  concurrency: 1,
+  async run(_, { sql, signal, progress, log }) {
+    const deleted: Record<string, number> = {};
+    for (const [name, step] of Object.entries(STEPS)) {
+      deleted[name] = await step({ sql, signal });
+      progress(deleted);
+    }
+    log("info", "upkeep deleted old rows", deleted);
+  },
+});
+
+async function untilNone({ sql, signal }: Work, deleteSome: (sql: Sql) => Promise<number>) {
+  let all = 0;
+  for (;;) {
+    signal.throwIfAborted();
+    const some = await deleteSome(sql);
+    all += some;
+    if (some === 0) return all;
+  }
+}
+
+async function deleteOrphans({ sql, signal }: Work, tables: FoundBy): Promise<number> {
+  let all = 0;
+  let after: string | null = "00000000-0000-0000-0000-000000000000";
+  while (after !== null) {
+    signal.throwIfAborted();
+    const page = await listOrphanedRuns(sql, tables, after);
+    for (const run of page.orphans) {
+      all += await untilNone({ sql, signal }, (sql) => deleteFound(sql, tables, run));
+    }
+    after = page.last;
+  }
+  return all;
+}

@@ -1,0 +1,25 @@
+/*
+ * What the commands for an operator at a terminal have in common.
+ */
+
+/** Rows of text under their headings, made harmless and in columns. */
+export function columns(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, ...rows.map((row) => row.map(printable))];
+  const widths = head.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
+  return lines.map((line) =>
+    line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ").trimEnd()
+  ).join("\n");
+}
+
+/** A text without what would steer the terminal: others wrote it into the database. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{C}/gu, "?");
+}
+
+/** Why something could not be done, in a sentence. */
+export function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // undefined_table, invalid_schema_name
+  const isUnmigrated = "code" in error && (error.code === "42P01" || error.code === "3F000");
+  return isUnmigrated ? "the database lacks a table: run deno task migrate first" : error.message;
+}

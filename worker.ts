@@ -1,0 +1,92 @@
+import { createTraceInvalidation } from "./cache/trace_cache.ts";
+import { connectValkey } from "./cache/valkey.ts";
+import { ConfigError, readWorkerConfig, type WorkerConfig } from "./config.ts";
+import { connect } from "./db/connect.ts";
+import { openSession } from "./db/session.ts";
+import { auditGenealogy } from "./jobs/audit_genealogy.ts";
+import { runRelay } from "./jobs/relay.ts";
+import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
+import { upkeep } from "./jobs/upkeep.ts";
+import { GRACE_MS, runWorker } from "./jobs/worker.ts";
+import { createLog } from "./log.ts";
+
+const jobsOf = (config: WorkerConfig) => [
+  upkeep,
+  auditGenealogy({
+    temperatures: config.AUDIT_TEMPERATURES,
+    tolerancePercent: config.AUDIT_TOLERANCE_PERCENT,
+  }),
+];
+
+/** Connections for the queue's own statements, beside those of the jobs. */
+const QUEUE_POOL = 3;
+/** A job that has its connection to itself may hold it idle, while it computes, for so long. */
+const SESSION_IDLE_MS = 300_000;
+/** How much longer than the grace of running jobs the end may take, in ms. */
+const END_SLACK_MS = 8_000;
+
+try {
+  await run(readWorkerConfig(Deno.env.toObject()));
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  Deno.exit(1);
+}
+
+async function run(config: WorkerConfig): Promise<void> {
+  const { DATABASE_URL: url } = config;
+  const { log, flush } = createLog(config.LOG_LEVEL);
+  const sql = connect({ url, max: config.DATABASE_POOL, name: "lotline-worker" });
+  const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });
+  const valkey = config.VALKEY_URL === undefined
+    ? undefined
+    : connectValkey(config.VALKEY_URL, log);
+
+  const end = new AbortController();
+  const { signal } = end;
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(name, () => {
+      if (signal.aborted) return;
+      log("info", "stopping", { signal: name });
+      end.abort();
+      setTimeout(() => {
+        log("error", "stopped with jobs still running", { grace_ms: GRACE_MS + END_SLACK_MS });
+        Deno.exit(1);
+      }, GRACE_MS + END_SLACK_MS);
+    });
+  }
+
+  const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
+  log("info", "working", { worker: name, at_once: config.WORKER_JOBS });
+  await Promise.all([
+    runRelay({
+      databaseUrl: url,
+      invalidation: valkey && createTraceInvalidation(valkey),
+      log,
+    }, signal),
+    followSchedule(SCHEDULE, { sql: queueSql, log, signal }),
+    runWorker(jobsOf(config), {
+      sql,
+      queueSql,
+      openSession: (statementTimeoutMs) =>
+        openSession(url, {
+          name: "lotline-job",
+          statementTimeoutMs,
+          idleTimeoutMs: SESSION_IDLE_MS,
+        }),
+      valkey,
+      log,
+    }, {
+      name,
+      atOnce: config.WORKER_JOBS,
+      leaseMs: config.JOB_LEASE_SECONDS * 1_000,
+      signal,
+    }),
+  ]);
+
+  await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
+  valkey?.close();
+  log("info", "stopped");
+  flush();
+  Deno.exit(0);
+}

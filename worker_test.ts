@@ -1,0 +1,47 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { insertJob, listJobs } from "./db/jobs.ts";
+import { freshDatabase } from "./testing/database.ts";
+import { eventually } from "./testing/eventually.ts";
+import { readLines } from "./testing/lines.ts";
+
+/** Runs `deno task worker` with these settings. */
+function startWorker(environment: Record<string, string>) {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "worker"],
+    cwd: new URL(".", import.meta.url),
+    env: { NO_COLOR: "1", ...environment },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test(`the worker does what was missed and what is asked for, and ends with 0 after ${signal}`, async () => {
+    await using database = await freshDatabase();
+    const { sql } = database;
+    const process = startWorker({ DATABASE_URL: database.url });
+    const log = readLines(process.stdout);
+    await log.find((line) => line.includes('"msg":"working"'));
+    const done = async () => (await listJobs(sql, { state: "done", limit: 10 })).length;
+    await eventually("the upkeep that was missed is done", async () => await done() === 1);
+    await insertJob(sql, { kind: "upkeep", args: {}, priority: 0 });
+    await eventually("another is done", async () => await done() === 2);
+    process.kill(signal);
+    const { code } = await process.status;
+    await log.ended;
+    const errors = await new Response(process.stderr).text();
+    deepStrictEqual([code, errors], [0, ""]);
+    ok(log.lines.at(-1)?.includes('"msg":"stopped"'), log.lines.join("\n"));
+  });
+}
+
+Deno.test("a worker with broken settings ends with 1 and the message alone", async () => {
+  const process = startWorker({ DATABASE_URL: "mysql://x", WORKER_JOBS: "none" });
+  const { code, stdout, stderr } = await process.output();
+  strictEqual(code, 1);
+  strictEqual(new TextDecoder().decode(stdout), "");
+  deepStrictEqual(
+    new TextDecoder().decode(stderr).trim().split("\n").map((line) => line.split(":")[0]),
+    ["These settings need a look", "  DATABASE_URL is broken", "  WORKER_JOBS is broken"],
+  );
+});
