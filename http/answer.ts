@@ -11,7 +11,7 @@ const JSON_TYPE = "application/json; charset=utf-8";
  * bytes, so a client's validators stay good when its requests move from one server to the other.
  * GET and HEAD with a matching `If-None-Match` get 304.
  */
-export function answer(c: Context, status: 200 | 201, value: object): Response {
+export function answer(c: Context, status: 200 | 201 | 202, value: object): Response {
   return answerFinished(c, status, finish(value));
 }
 
@@ -30,7 +30,7 @@ export function finish(value: object): FinishedAnswer {
 /** What {@link answer} does with a value, for one that was made ready before. */
 export function answerFinished(
   c: Context,
-  status: 200 | 201,
+  status: 200 | 201 | 202,
   { body, etag }: FinishedAnswer,
 ): Response {
   // HEAD arrives here as GET.

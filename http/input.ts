@@ -29,6 +29,20 @@ export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S
   return accept(schema, Object.fromEntries(decoded));
 }
 
+/**
+ * A request's query parameters as `schema` makes them; names that it doesn't know are ignored.
+ * @throws {ApiError} 422 outside the schema, or for a name that is given twice
+ */
+export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
+  const { searchParams } = new URL(c.req.url);
+  const given = Object.keys(schema.shape).filter((name) => searchParams.has(name));
+  const doubled = given.filter((name) => searchParams.getAll(name).length > 1);
+  if (doubled.length > 0) {
+    throw outsideContract(doubled.map((path) => ({ path, message: "is given more than once" })));
+  }
+  return accept(schema, Object.fromEntries(given.map((name) => [name, searchParams.get(name)])));
+}
+
 function decode(raw: string): string {
   try {
     return decodeURIComponent(raw);
@@ -40,11 +54,14 @@ function decode(raw: string): string {
 function accept<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value, { error: describeMismatch });
   if (result.success) return result.data;
-  const details = result.error.issues.flatMap(describeIssue);
+  throw outsideContract(result.error.issues.flatMap(describeIssue));
+}
+
+function outsideContract(details: readonly ErrorDetail[]): ApiError {
   const [first] = details;
   const place = first === undefined || first.path === "" ? "The body" : first.path;
   const more = details.length > 1 ? ` (and ${details.length - 1} more)` : "";
-  throw new ApiError("outside_contract", `${place} ${first?.message ?? "is refused"}${more}`, {
+  return new ApiError("outside_contract", `${place} ${first?.message ?? "is refused"}${more}`, {
     details,
   });
 }

@@ -1,3 +1,4 @@
+import { insertAuditOfSlot } from "../db/audits.ts";
 import type { Sql } from "../db/connect.ts";
 import { insertJobOfSlot, type Slot } from "../db/cron_runs.ts";
 import { describeError, type Log } from "../log.ts";
@@ -21,6 +22,7 @@ export const SCHEDULE: readonly ScheduleEntry[] = [
     at: { minute: 20 },
     enqueue: (sql, slot) => insertJobOfSlot(sql, slot, upkeep.kind),
   },
+  { name: "audit", at: { hour: 2, minute: 0 }, enqueue: insertAuditOfSlot },
 ];
 
 const MINUTE_MS = 60_000;

@@ -27,6 +27,13 @@ export const success = <S extends z.ZodType>(schema: S, description: string) => 
   content: { "application/json": { schema } },
 });
 
+/** Work that was taken on: what it is now, and where it can be looked at from now on. */
+export const accepted = <S extends z.ZodType>(schema: S, description: string, path: string) => ({
+  description,
+  headers: { ETag, Location: header("Where it is.", { pattern: `^${path}/` }) },
+  content: { "application/json": { schema } },
+});
+
 /** The answer to a conditional read whose validator still holds. */
 export const notModified = {
   description: "What the client has is still right.",
@@ -37,7 +44,7 @@ const SENTENCE = {
   400: "The body is no JSON, or the path holds a broken percent escape.",
   401: "AUTH_MODE=required: no valid token.",
   403: "AUTH_MODE=required: the role may not do this.",
-  404: "There is no such lot.",
+  404: "There is no such thing.",
   405: "The path is known, the method is not for it.",
   408: "The body took too long to arrive.",
   409: "The code or id is taken, or a reference leads nowhere.",

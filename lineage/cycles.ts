@@ -1,0 +1,241 @@
+/** Lots 0 to `lots` − 1 and the links between them: link i leads from `parents[i]` to `children[i]`. */
+export interface Links {
+  readonly parents: Int32Array;
+  readonly children: Int32Array;
+  readonly lots: number;
+}
+
+/** Cycles, each in the direction of its links and from its smallest lot on. */
+export interface Cycles {
+  readonly cycles: number[][];
+  /** Whether there are lots on a cycle that stand on none of these. */
+  readonly truncated: boolean;
+}
+
+// Some tenths of a second. What has up to 7,000 links that are part of cycles never gets there.
+const MOST_STEPS = 50_000_000;
+
+/**
+ * Cycles among links: each lot that is linked to itself is one of its own, and every other lot that
+ * is its own ancestor stands on at least one of the others, which are chosen to be short: for each
+ * lot that no cycle before has met, a shortest one through it. The order of the links, and links
+ * that are there twice, change nothing.
+ *
+ * Takes memory for a few numbers a lot and link, however deep they go, and time in proportion to
+ * them and to the cycles; a limit on the whole work keeps tangled ones from taking longer.
+ *
+ * @param most how many cycles at most
+ */
+export function findCycles({ most, ...links }: Links & { readonly most: number }): Cycles {
+  const graph = graphOf(withoutEnds(links));
+  const component = componentsOf(graph);
+  const search = new CycleSearch(graph, component);
+  const selfLinked = selfLinkedLots(links);
+  const isCovered = new Uint8Array(links.lots);
+  const cycles: number[][] = [];
+  for (let lot = 0; lot < links.lots; lot++) {
+    if (selfLinked[lot]) {
+      if (cycles.length === most) return { cycles, truncated: true };
+      cycles.push([lot]);
+    }
+    if (isCovered[lot] || component[lot] === NONE) continue;
+    const cycle = cycles.length === most ? undefined : search.shortestThrough(lot);
+    if (cycle === undefined) return { cycles, truncated: true };
+    for (const member of cycle) isCovered[member] = 1;
+    cycles.push(fromSmallest(cycle));
+  }
+  return { cycles, truncated: false };
+}
+
+const NONE = -1;
+
+function fromSmallest(cycle: readonly number[]): number[] {
+  let start = 0;
+  for (const [place, lot] of cycle.entries()) if (lot < (cycle[start] ?? lot)) start = place;
+  return [...cycle.slice(start), ...cycle.slice(0, start)];
+}
+
+function selfLinkedLots({ parents, children, lots }: Links): Uint8Array {
+  const selfLinked = new Uint8Array(lots);
+  for (const [link, lot] of parents.entries()) if (children[link] === lot) selfLinked[lot] = 1;
+  return selfLinked;
+}
+
+/**
+ * The links between lots that have both parents and children, after all others were taken away one
+ * by one: in a sound genealogy none is left. Links of a lot to itself are not among them.
+ */
+function withoutEnds(links: Links): Links {
+  const { lots } = links;
+  const isGone = new Uint8Array(lots);
+  takeAwayStarts(links, isGone);
+  takeAwayStarts({ parents: links.children, children: links.parents, lots }, isGone);
+  return keepLinks(links, (parent, child) => parent !== child && !isGone[parent] && !isGone[child]);
+}
+
+/** Marks all lots that no cycle leads to. */
+function takeAwayStarts(links: Links, isGone: Uint8Array): void {
+  const { offsets, targets } = graphOf(
+    keepLinks(links, (parent, child) => parent !== child && !isGone[parent] && !isGone[child]),
+  );
+  const inputs = new Int32Array(links.lots);
+  for (const child of targets) inputs[child] = at(inputs, child) + 1;
+  const starts = new Int32Array(links.lots);
+  let found = 0;
+  for (let lot = 0; lot < links.lots; lot++) if (inputs[lot] === 0) starts[found++] = lot;
+  for (let next = 0; next < found; next++) {
+    const lot = at(starts, next);
+    isGone[lot] = 1;
+    for (let edge = at(offsets, lot); edge < at(offsets, lot + 1); edge++) {
+      const child = at(targets, edge);
+      const left = at(inputs, child) - 1;
+      inputs[child] = left;
+      if (left === 0) starts[found++] = child;
+    }
+  }
+}
+
+function keepLinks(links: Links, isKept: (parent: number, child: number) => boolean): Links {
+  const parents = new Int32Array(links.parents.length);
+  const children = new Int32Array(links.parents.length);
+  let kept = 0;
+  for (const [link, parent] of links.parents.entries()) {
+    const child = at(links.children, link);
+    if (!isKept(parent, child)) continue;
+    parents[kept] = parent;
+    children[kept++] = child;
+  }
+  return {
+    parents: parents.subarray(0, kept),
+    children: children.subarray(0, kept),
+    lots: links.lots,
+  };
+}
+
+/** Each lot's children in ascending order: `targets` from `offsets[lot]` to before `offsets[lot + 1]`. */
+interface Graph {
+  readonly offsets: Int32Array;
+  readonly targets: Int32Array;
+}
+
+function graphOf({ parents, children, lots }: Links): Graph {
+  // Sorted by child, then, without disturbing that, by parent.
+  const byChild = sortedBy(children, lots).order;
+  const { order, offsets } = sortedBy(parents, lots, byChild);
+  return { offsets, targets: order.map((link) => at(children, link)) };
+}
+
+/** The places of `keys` in the order of the keys, those of one key in the order of `before`. */
+function sortedBy(keys: Int32Array, most: number, before?: Int32Array) {
+  const offsets = new Int32Array(most + 1);
+  for (const key of keys) offsets[key + 1] = at(offsets, key + 1) + 1;
+  for (let key = 0; key < most; key++) offsets[key + 1] = at(offsets, key + 1) + at(offsets, key);
+  const free = offsets.slice();
+  const order = new Int32Array(keys.length);
+  for (let i = 0; i < keys.length; i++) {
+    const place = before === undefined ? i : at(before, i);
+    const key = at(keys, place);
+    const target = at(free, key);
+    free[key] = target + 1;
+    order[target] = place;
+  }
+  return { order, offsets };
+}
+
+/**
+ * Which strongly connected component a lot belongs to; {@link NONE} where that is the lot alone.
+ * Tarjan's algorithm, with a stack of its own in place of recursion.
+ */
+function componentsOf({ offsets, targets }: Graph): Int32Array {
+  const lots = offsets.length - 1;
+  const component = new Int32Array(lots).fill(NONE);
+  const visit = new Int32Array(lots).fill(NONE);
+  const low = new Int32Array(lots);
+  const isOpen = new Uint8Array(lots);
+  const open = new Int32Array(lots);
+  const path = new Int32Array(lots);
+  const nextEdge = offsets.slice();
+  let opened = 0, visits = 0, depth = 0;
+  const enter = (lot: number) => {
+    visit[lot] = low[lot] = visits++;
+    open[opened++] = lot;
+    isOpen[lot] = 1;
+    path[depth++] = lot;
+  };
+  for (let root = 0; root < lots; root++) {
+    if (visit[root] !== NONE) continue;
+    enter(root);
+    while (depth > 0) {
+      const lot = at(path, depth - 1);
+      const edge = at(nextEdge, lot);
+      if (edge < at(offsets, lot + 1)) {
+        nextEdge[lot] = edge + 1;
+        const child = at(targets, edge);
+        if (visit[child] === NONE) enter(child);
+        else if (isOpen[child]) low[lot] = Math.min(at(low, lot), at(visit, child));
+        continue;
+      }
+      depth--;
+      if (depth > 0) {
+        const parent = at(path, depth - 1);
+        low[parent] = Math.min(at(low, parent), at(low, lot));
+      }
+      if (low[lot] !== visit[lot]) continue;
+      const isAlone = open[opened - 1] === lot;
+      for (let member = NONE; member !== lot;) {
+        member = at(open, --opened);
+        isOpen[member] = 0;
+        component[member] = isAlone ? NONE : lot;
+      }
+    }
+  }
+  return component;
+}
+
+/** Looks for cycles breadth first, within components, until all steps together are too many. */
+class CycleSearch {
+  readonly #seenFor: Int32Array;
+  readonly #reachedFrom: Int32Array;
+  readonly #reached: Int32Array;
+  #steps = 0;
+
+  constructor(readonly graph: Graph, readonly component: Int32Array) {
+    const lots = component.length;
+    this.#seenFor = new Int32Array(lots).fill(NONE);
+    this.#reachedFrom = new Int32Array(lots);
+    this.#reached = new Int32Array(lots);
+  }
+
+  /** A shortest cycle through a lot that is on one, from it on; nothing when it took too long. */
+  shortestThrough(start: number): number[] | undefined {
+    const { offsets, targets } = this.graph;
+    let found = 0;
+    this.#reached[found++] = start;
+    for (let next = 0; next < found; next++) {
+      const lot = at(this.#reached, next);
+      for (let edge = at(offsets, lot); edge < at(offsets, lot + 1); edge++) {
+        if (++this.#steps > MOST_STEPS) return undefined;
+        const child = at(targets, edge);
+        if (child === start) return this.#wayBack(start, lot);
+        if (this.#seenFor[child] === start || this.component[child] !== this.component[start]) {
+          continue;
+        }
+        this.#seenFor[child] = start;
+        this.#reachedFrom[child] = lot;
+        this.#reached[found++] = child;
+      }
+    }
+    throw new Error("a lot of a strongly connected component is on no cycle");
+  }
+
+  #wayBack(start: number, end: number): number[] {
+    const way = [];
+    for (let lot = end; lot !== start; lot = at(this.#reachedFrom, lot)) way.push(lot);
+    return [start, ...way.reverse()];
+  }
+}
+
+/** A number at a place that is known to be inside, which the compiler can't see. */
+function at(numbers: Int32Array, place: number): number {
+  return numbers[place] as number;
+}
