@@ -177,8 +177,8 @@ async function startAll(t: Deno.TestContext): Promise<void> {
 
   for (const name of ["api", "worker"]) {
     await t.step(`${name} ends within its grace period`, async () => {
-      const { code, output } = await processes.get(name)?.stop(30_000) ?? {};
-      strictEqual(code, 0, output);
+      const outcome = await processes.get(name)?.stop(30_000);
+      strictEqual(outcome?.code, 0, outcome?.output ?? "it was not started");
     });
   }
 
