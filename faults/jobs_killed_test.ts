@@ -6,8 +6,8 @@ Deno.test("kill -9 of workers again and again: no job is lost, none counts twice
   try {
     const { jobs, restarted } = await chaos({
       seed,
-      seconds: 6,
-      everyMs: 1_000,
+      seconds: 5,
+      everyMs: 700,
       faults: ["kill a worker"],
       report: () => {},
     });
