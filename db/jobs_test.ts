@@ -111,6 +111,17 @@ Deno.test("of many who claim a job one gets it, and who claims the next ones get
   deepStrictEqual(new Set(got), new Set(ids.slice(1)));
 });
 
+Deno.test("a job that another worker is just claiming holds up nobody", async () => {
+  const job = someJob();
+  const [first, second] = [await insertJob(sql, job), await insertJob(sql, job)];
+  await using _claiming = await openTransaction(
+    sql,
+    `update lotline.jobs set state = 'running' where id = '${first}'`,
+  );
+  strictEqual((await claimNextJob(sql, [job.kind], claimant))?.id, second);
+  strictEqual(await claimNextJob(sql, [job.kind], claimant), undefined);
+});
+
 Deno.test("what isn't due can't be claimed, nor what is of another kind", async () => {
   const job = someJob();
   const id = await insertJob(sql, job);

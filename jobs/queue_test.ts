@@ -18,10 +18,17 @@ async function ownQueue(kinds = ["a", "b"]) {
     (client) => client.destroy(),
   );
   await eventually("Valkey answers", () => valkey.answers());
-  const queue = createJobQueue({ sql, valkey, kinds });
+  const another = () => createJobQueue({ sql, valkey, kinds });
   const open = stack.move();
   const ask = (kind = "a", priority: 0 | 1 = 1) => insertJob(sql, { kind, args: {}, priority });
-  return { sql, client, queue, ask, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  return {
+    sql,
+    client,
+    queue: another(),
+    another,
+    ask,
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
 }
 
 Deno.test("an id is put on the list of its kind and priority once, also when it is put there again", async () => {
@@ -51,6 +58,18 @@ Deno.test("ids come off the lists that are asked for, urgent ones first, and the
   deepStrictEqual(new Set(four.slice(0, 2)), new Set([a[1], b[0]]));
   deepStrictEqual(new Set(four.slice(2)), new Set([a[2], b[1]]));
   strictEqual(await queue.pop(["a", "b"]), undefined);
+});
+
+Deno.test("an id that was taken off by a worker that is no more comes back after 10 s", async () => {
+  await using own = await ownQueue();
+  const { sql, queue, another, ask } = own;
+  const ids = [await ask(), await ask()];
+  await queue.sweep();
+  strictEqual(await queue.pop(["a"]), ids[0]);
+  strictEqual(await another().sweep(), 0);
+  await sql`update lotline.jobs set pushed_at = now() - interval '11 s'`;
+  strictEqual(await another().sweep(), 2);
+  deepStrictEqual(await own.client.lRange("{lotline:jobs}:ready:1:a", 0, -1), [ids[1], ids[0]]);
 });
 
 Deno.test("a list grows to a thousand ids; the rest follows when there is room", async () => {
