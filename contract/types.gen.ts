@@ -141,7 +141,7 @@ export interface paths {
         };
         /**
          * The audits, the newest first.
-         * @description Audits older than 30 days are forgotten, but for the last one that is done.
+         * @description Audits are kept for 90 days, the last one that is done for longer.
          */
         get: operations["listAudits"];
         put?: never;

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { forgetAudits } from "../audit/forget_audits.ts";
 import type { AuditLimits } from "../audit/limits.ts";
 import { runAudit } from "../audit/run_audit.ts";
 import { AUDIT_JOB_KIND, finishAudit } from "../db/audits.ts";
@@ -17,7 +16,6 @@ export const auditGenealogy = (limits: AuditLimits) =>
     concurrency: 1,
     async run({ auditId }, { sql, openSession, run, signal, progress, log }) {
       await using session = openSession();
-      await forgetAudits(session.sql, auditId);
       const result = await runAudit(session.sql, { run, limits, signal, progress });
       const { lots, links, findings } = result.summary;
       const found = findings.reduce((sum, { found }) => sum + found, 0);

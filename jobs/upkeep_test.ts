@@ -71,7 +71,7 @@ Deno.test("traces go after 7 days, audits after 90 but for the last one done, wi
   const findings = (run: string, age: string, count = 3) =>
     sql`insert into lotline.audit_findings
         (run, kind, subject, severity, standing, lot_ids, lot_codes, numbers, written_at)
-      select ${run}, 'cycle', number::text, 'minor', 'new', '{}', '{}', '{}',
+      select ${run}, 'cycle', gen_random_uuid(), 'minor', 'new', '{}', '{}', '{}',
         now() - ${age}::text::interval
       from generate_series(0, ${count - 1}::int) number`;
 
