@@ -84,7 +84,10 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     const [victim, successor] = [workers[at], start()];
     if (victim === undefined) throw new Error(`there is no worker ${at}`);
     await end(victim);
-    rescues.push(rescueOf(sql, victim.name));
+    const rescue = rescueOf(sql, victim.name);
+    // Its failure is thrown in the end, when all of them are awaited.
+    rescue.catch(() => {});
+    rescues.push(rescue);
     workers[at] = await successor;
   };
   const happen: Record<Fault, () => Promise<void>> = {
