@@ -15,6 +15,7 @@ COPY contract ./contract
 COPY db ./db
 COPY http ./http
 COPY jobs ./jobs
+COPY lineage ./lineage
 COPY routes ./routes
 COPY legacy ./legacy
 COPY lineage ./lineage

@@ -16,16 +16,20 @@ import { createTraceCache, type TraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import type { Sql } from "./db/connect.ts";
+import { openSession } from "./db/session.ts";
 import { createClientReader } from "./http/client_address.ts";
 import { corsPolicy } from "./http/cors.ts";
 import { createEnvelope, type Limits, type Serve } from "./http/envelope.ts";
 import { App } from "./http/operation.ts";
 import type { Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
-import { createAudit } from "./routes/create_audit.ts";
+import { BUDGET_MS, createInlineTracer, type InlineTracer } from "./lineage/inline.ts";
+import { createDeepTrace } from "./routes/create_deep_trace.ts";
 import { createLot } from "./routes/create_lot.ts";
 import { createQcDecision } from "./routes/create_qc_decision.ts";
 import { documents } from "./routes/documents.ts";
+import { getDeepTrace } from "./routes/get_deep_trace.ts";
+import { createAudit } from "./routes/create_audit.ts";
 import { getAudit } from "./routes/get_audit.ts";
 import { getHealth } from "./routes/get_health.ts";
 import { getMetrics } from "./routes/get_metrics.ts";
@@ -35,6 +39,9 @@ import { listAudits } from "./routes/list_audits.ts";
 import { login } from "./routes/login.ts";
 import { logout } from "./routes/logout.ts";
 import { getLiveness, getReadiness } from "./routes/probes.ts";
+
+/** A connection for traces is closed when none has needed it for so long, in ms. */
+const TRACE_SESSION_IDLE_MS = 60_000;
 
 /** What the API is made of. */
 export interface ApiDeps {
@@ -52,6 +59,7 @@ export interface RouteDeps {
   readonly sql: Sql;
   readonly valkey?: Valkey;
   readonly traceCache?: TraceCache;
+  readonly inlineTracer: InlineTracer;
   readonly keys: WatchedKeys;
   readonly signIn: SignIn;
   readonly revocations: Revocations;
@@ -77,10 +85,20 @@ export function createApi(deps: ApiDeps): Api {
   });
   const signIn = createSignIn(deps, metrics);
   const traceCache = deps.valkey && createTraceCache(deps.valkey, metrics);
+  const inlineTracer = createInlineTracer((onEnd) =>
+    openSession(config.DATABASE_URL, {
+      name: "lotline-traces",
+      statementTimeoutMs: BUDGET_MS,
+      lockTimeoutMs: BUDGET_MS,
+      idleTimeoutMs: TRACE_SESSION_IDLE_MS,
+      onEnd,
+    })
+  );
   const serve = createEnvelope({
     app: createRoutes({
       ...deps,
       mode,
+      inlineTracer,
       signIn,
       revocations,
       metrics,
@@ -98,7 +116,13 @@ export function createApi(deps: ApiDeps): Api {
     metrics,
     log,
   });
-  return { serve, [Symbol.dispose]: () => revocations[Symbol.dispose]() };
+  return {
+    serve,
+    [Symbol.dispose]: () => {
+      revocations[Symbol.dispose]();
+      inlineTracer[Symbol.dispose]();
+    },
+  };
 }
 
 function createSignIn(deps: ApiDeps, metrics: Metrics): SignIn {
@@ -143,6 +167,8 @@ export function createRoutes(deps: RouteDeps): App {
   getTraceability(app, deps);
   createLot(app, deps);
   createQcDecision(app, deps);
+  createDeepTrace(app, deps);
+  getDeepTrace(app, deps);
   createAudit(app, deps);
   listAudits(app, deps);
   getAudit(app, deps);

@@ -4,6 +4,8 @@ import { ConfigError, readWorkerConfig, type WorkerConfig } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { openSession } from "./db/session.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
+import { deepTrace } from "./jobs/deep_trace.ts";
+import { refreshTraces } from "./jobs/refresh_traces.ts";
 import { runRelay } from "./jobs/relay.ts";
 import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
 import { upkeep } from "./jobs/upkeep.ts";
@@ -11,6 +13,8 @@ import { GRACE_MS, runWorker } from "./jobs/worker.ts";
 import { createLog } from "./log.ts";
 
 const jobsOf = (config: WorkerConfig) => [
+  deepTrace,
+  refreshTraces,
   upkeep,
   auditGenealogy({
     temperatures: config.AUDIT_TEMPERATURES,

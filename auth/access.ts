@@ -19,6 +19,8 @@ export const ACCESS = {
   getTraceability: ROLES,
   createLot: ["ADMIN", "MANAGER", "OPERATOR"],
   createQcDecision: ["ADMIN", "MANAGER", "OPERATOR", "AUDITOR"],
+  createDeepTrace: ROLES,
+  getDeepTrace: ROLES,
   createAudit: ["ADMIN", "MANAGER", "AUDITOR"],
   listAudits: ["ADMIN", "MANAGER", "AUDITOR"],
   getAudit: ["ADMIN", "MANAGER", "AUDITOR"],

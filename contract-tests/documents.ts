@@ -32,6 +32,7 @@ export async function documentOfRoutes(): Promise<Json> {
       revoke: async () => {},
       [Symbol.dispose]: () => {},
     },
+    inlineTracer: { take: () => Promise.resolve(false), [Symbol.dispose]: () => {} },
     metrics: createMetrics(),
     limits: { bytes: 0, deadlineMs: 0, inFlight: 0 },
   });

@@ -5,6 +5,7 @@ import type { Audit, Finding } from "../routes/audit_shapes.ts";
 import type { NewAudit } from "../routes/create_audit.ts";
 import type { NewLot } from "../routes/create_lot.ts";
 import type { NewQcDecision, QcDecision } from "../routes/create_qc_decision.ts";
+import type { DeepTrace, NewDeepTrace } from "../routes/deep_trace_shapes.ts";
 import type { AuditWithFindings } from "../routes/get_audit.ts";
 import type { Health } from "../routes/get_health.ts";
 import type { PublicKeys } from "../routes/get_signing_keys.ts";
@@ -29,6 +30,8 @@ const SAME: [
   Same<z.input<typeof Credentials>, Contract["Credentials"]>,
   Same<z.output<typeof Lot>, Contract["Lot"]>,
   Same<z.output<typeof Trace>, Contract["Trace"]>,
+  Same<z.input<typeof NewDeepTrace>, Contract["NewDeepTrace"]>,
+  Same<z.output<typeof DeepTrace>, Contract["DeepTrace"]>,
   Same<z.output<typeof QcDecision>, Contract["QcDecision"]>,
   Same<z.output<typeof User>, Contract["User"]>,
   Same<z.output<typeof Session>, Contract["Session"]>,
@@ -43,6 +46,8 @@ const SAME: [
   Same<z.output<typeof Readiness>, Contract["Readiness"]>,
   Same<z.input<typeof ErrorAnswer>, Contract["Error"]>,
 ] = [
+  true,
+  true,
   true,
   true,
   true,

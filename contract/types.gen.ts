@@ -132,6 +132,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trace a lot through all levels.
+         * @description Finds all lots that can be reached over links, each once with its smallest depth, and the
+         *     links between them. What takes under 200 ms is answered at once; for anything larger the
+         *     answer is 202, and its `Location` tells how far the trace is and, later, its result. A result
+         *     shows one moment, `as_of`, and stays as it is for 7 days; `out_of_date` says that one of its
+         *     lots, or a link at one, has changed since.
+         */
+        post: operations["createDeepTrace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A deep trace, how far it is, and its result.
+         * @description The result comes page by page: lots first, by depth, code (by its bytes) and id; then links,
+         *     by the depth of their parent. Everything else stands on each page. Follow `next_cursor` until
+         *     it is null: the result never changes, so nothing is missed or told twice. A page may hold
+         *     fewer items than `limit` where they are large.
+         *
+         *     With `Accept: application/x-ndjson` all of it comes as lines of JSON, whatever `limit` and
+         *     `cursor` say: `{"type":"trace",…}` with everything but lots and links, then each lot as
+         *     `{"type":"lot",…}` and each link as `{"type":"link",…}`. `lot_count` and `link_count` of the
+         *     first line say how many are to come. Other parameters in the query are ignored, and one of
+         *     these that stands there twice is refused.
+         */
+        get: operations["getDeepTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audits": {
         parameters: {
             query?: never;
@@ -433,6 +486,98 @@ export interface components {
             digital_signature: string | null;
             decided_at: components["schemas"]["MomentOut"];
         };
+        NewDeepTrace: {
+            /** @description Matched to the letter. A number is taken as its text. */
+            lot_code: string | number;
+            /**
+             * @description upstream: towards what it was made of · downstream: towards what was made of it · both:
+             *     the lots of the two traces, each with the smaller depth, and the links of each.
+             * @enum {string}
+             */
+            direction: "upstream" | "downstream" | "both";
+            /** @description How many links away a lot may be; null or absent, any number. */
+            max_depth?: number | null;
+            /**
+             * @description How many lots at most; absent, 100,000. Of a level that has more than fit, those with the smallest ids
+             *     are kept, and only they are followed.
+             */
+            at_most?: number;
+        };
+        DeepTrace: {
+            id: components["schemas"]["Uuid"];
+            /**
+             * @description `failed`: it could not be taken, however often it was tried; ask for a new one.
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            /** @description The lots found so far, and how deep. */
+            progress: {
+                lots: number;
+                depth: number;
+            };
+            lot_code: string;
+            /** @enum {string} */
+            direction: "upstream" | "downstream" | "both";
+            max_depth: number | null;
+            at_most: number;
+            created_at: components["schemas"]["MomentOut"];
+            as_of: components["schemas"]["MomentOut"];
+            /** @description A lot of the result, or a link at one, has changed since `as_of`. */
+            out_of_date: boolean;
+            /** @description Null until the state is `done`. */
+            result: {
+                lots: components["schemas"]["DeepTraceLot"][];
+                /**
+                 * @description Each link between two of the lots, so a pair that is linked twice stands twice. Links
+                 *     with a missing side are passed over.
+                 */
+                links: components["schemas"]["DeepTraceLink"][];
+                /** @description On all pages together. */
+                lot_count: number;
+                /** @description On all pages together. */
+                link_count: number;
+                /** @description The depth of the deepest lot. */
+                depth_reached: number;
+                /** @description There was more, deeper than `max_depth` or beyond `at_most`. */
+                truncated: boolean;
+                /** @description By type of lot, in the order of production. */
+                totals: components["schemas"]["DeepTraceTotal"][];
+                /**
+                 * @description Lots that are their own ancestors, an error in the data: the codes of each cycle, in
+                 *     the direction of its links. Every lot that is on a cycle is on one of these.
+                 */
+                cycles: string[][];
+                /** @description There were more than 100 of them, or more than 10,000 lots on them. */
+                cycles_truncated: boolean;
+                /** @description The `cursor` of the next page; null on the last one. */
+                next_cursor: string | null;
+            } | null;
+        };
+        /** @description As Lot, with how many links away it is from the lot that is traced. */
+        DeepTraceLot: {
+            id: components["schemas"]["Uuid"];
+            lot_code: string;
+            lot_type: components["schemas"]["LotTypeOrNull"];
+            production_run_id: components["schemas"]["UuidOrNull"];
+            phase_id: components["schemas"]["UuidOrNull"];
+            operator_id: components["schemas"]["UuidOrNull"];
+            weight_kg: components["schemas"]["DecimalOut"];
+            temperature_c: components["schemas"]["DecimalOut"];
+            metadata: components["schemas"]["JsonValue"];
+            created_at: components["schemas"]["MomentOut"];
+            depth: number;
+        };
+        DeepTraceLink: {
+            parent_lot_id: components["schemas"]["Uuid"];
+            child_lot_id: components["schemas"]["Uuid"];
+            quantity_used_kg: components["schemas"]["DecimalOut"];
+        };
+        DeepTraceTotal: {
+            lot_type: components["schemas"]["LotTypeOrNull"];
+            lots: number;
+            /** @description Null when none of them has a weight. */
+            weight_kg: components["schemas"]["DecimalOut"];
+        };
         /** @description Nothing to choose from yet. */
         NewAudit: Record<string, never>;
         /**
@@ -668,6 +813,20 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
+        /** @description There is no such trace, or not any more. */
+        NoSuchTrace: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "There is no such trace"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description There is no such audit. */
         NoSuchAudit: {
             headers: {
@@ -826,6 +985,11 @@ export interface components {
          * @example W/"2c-E3q1hCP1fGP7k3UdH0Cq4Uo3Q1U"
          */
         ETag: string;
+        /**
+         * @description Where the trace is.
+         * @example /api/traces/5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
+         */
+        TraceLocation: string;
         /**
          * @description The methods that this path answers.
          * @example GET, HEAD, OPTIONS
@@ -1080,6 +1244,119 @@ export interface operations {
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    createDeepTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lot_code": "MIX-BATCH-88",
+                 *       "direction": "upstream"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewDeepTrace"];
+            };
+        };
+        responses: {
+            /** @description The trace is done; this is the first page. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeepTrace"];
+                };
+            };
+            /** @description The trace is being taken. */
+            202: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["TraceLocation"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10",
+                     *       "state": "queued",
+                     *       "progress": {
+                     *         "lots": 0,
+                     *         "depth": 0
+                     *       },
+                     *       "lot_code": "RAW-20260118-DUNA-0001",
+                     *       "direction": "downstream",
+                     *       "max_depth": null,
+                     *       "at_most": 100000,
+                     *       "created_at": "2026-01-18T06:02:00.000Z",
+                     *       "as_of": null,
+                     *       "out_of_date": false,
+                     *       "result": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeepTrace"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getDeepTrace: {
+        parameters: {
+            query?: {
+                /** @description How many lots and links a page holds at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before, of the same trace. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The trace's id.
+                 * @example 5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trace with one page of its result. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeepTrace"];
+                    "application/x-ndjson": string;
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NoSuchTrace"];
+            405: components["responses"]["MethodNotAllowed"];
             422: components["responses"]["OutsideContract"];
             500: components["responses"]["Fault"];
             503: components["responses"]["Away"];

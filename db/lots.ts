@@ -70,6 +70,17 @@ export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | unde
   return central && { central, parents, children };
 }
 
+/** The codes of some lots, by id. */
+export async function listCodes(
+  sql: Sql,
+  lotIds: readonly string[],
+): Promise<Readonly<Record<string, string>>> {
+  const [row] = await sql<{ codes: Record<string, string> }[]>`
+    select coalesce(jsonb_object_agg(id, lot_code), '{}') as codes
+    from lots where id = any(${`{${lotIds.join()}}`}::text::uuid[])`;
+  return row?.codes ?? {};
+}
+
 /**
  * Stores a lot and gives back its row.
  * @throws {ApiError} 409 when its code or id is taken, or when it refers to what isn't there

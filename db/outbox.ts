@@ -1,4 +1,5 @@
 import type { Sql } from "./connect.ts";
+import { noteChangedLots } from "./trace_changes.ts";
 
 /** What the outbox holds, as the trace cache needs it. */
 export interface OutboxBatch {
@@ -88,9 +89,16 @@ interface Read extends Omit<OutboxBatch, "lotCodes"> {
   readonly codes: readonly string[];
 }
 
-/** Removes the changes of these transactions. All of a transaction's were in the batch that named it. */
+/**
+ * Removes the changes of these transactions, all of which were in the batch that named them, and
+ * notes those that deep traces don't show.
+ */
 export async function removeFromOutbox(sql: Sql, transactions: readonly string[]): Promise<void> {
-  await sql`delete from lotline.outbox where xid = any(${`{${transactions}}`}::xid8[])`;
+  await sql`
+    with removed as (
+      delete from lotline.outbox where xid = any(${`{${transactions}}`}::xid8[]) returning *
+    )
+    ${noteChangedLots(sql, sql`removed`)}`;
 }
 
 /**

@@ -23,7 +23,11 @@ export interface FinishedAnswer {
 
 /** Makes a success ready to be sent. */
 export function finish(value: object): FinishedAnswer {
-  const body = JSON.stringify(value);
+  return finishJson(JSON.stringify(value));
+}
+
+/** The same for a body that is JSON already. */
+export function finishJson(body: string): FinishedAnswer {
   return { body, etag: etag(body, { weak: true }) };
 }
 
@@ -33,11 +37,28 @@ export function answerFinished(
   status: 200 | 201 | 202,
   { body, etag }: FinishedAnswer,
 ): Response {
-  // HEAD arrives here as GET.
-  if (c.req.raw.method === "GET" && fresh(conditions(c), { etag })) {
-    return c.body(null, 304, { etag });
-  }
+  if (isFresh(c, etag)) return c.body(null, 304, { etag });
   return c.body(body, status, { "content-type": JSON_TYPE, etag });
+}
+
+/** One JSON document a line (https://github.com/ndjson/ndjson-spec). */
+export const LINES_TYPE = "application/x-ndjson";
+
+/**
+ * A success as lines of JSON, sent as fast as the client reads them.
+ *
+ * @param head the first line, which changes whenever one of the others does
+ * @param rest asked for the others only when they are to be sent
+ */
+export function answerLines(c: Context, head: string, rest: UnderlyingDefaultSource<Uint8Array>) {
+  const tag = etag(head, { weak: true });
+  if (isFresh(c, tag)) return c.body(null, 304, { etag: tag });
+  return c.body(new ReadableStream(rest), 200, { "content-type": LINES_TYPE, etag: tag });
+}
+
+function isFresh(c: Context, etag: string): boolean {
+  // HEAD arrives here as GET.
+  return c.req.raw.method === "GET" && fresh(conditions(c), { etag });
 }
 
 /** Anything but a success, as JSON. */

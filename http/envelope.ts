@@ -8,7 +8,7 @@ import { type BodyLimits, readBody } from "./body.ts";
 import type { ReadClient } from "./client_address.ts";
 import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
 import { type App, RequestFacts } from "./operation.ts";
-import { allowHeader, pathnameOf } from "./paths.ts";
+import { allowHeader, pathnameOf, queryOf } from "./paths.ts";
 import { setSecurityHeaders } from "./security_headers.ts";
 
 /** Bounds of one process. */
@@ -115,7 +115,7 @@ export function createEnvelope(
     // HEAD is asked as GET: Hono would drop the body, and with it the length that HEAD has to tell.
     // Made anew, its path being found already: a copy would hang on the abort signal of the first.
     const asked = request.method === "HEAD"
-      ? new Request("http://localhost/", { headers: request.headers })
+      ? new Request(`http://localhost/${queryOf(request.url)}`, { headers: request.headers })
       : request;
     return await app.router.fetch(asked, facts);
   }

@@ -76,6 +76,13 @@ export function pathnameOf(url: string): string {
   return end === -1 ? url.slice(start) : url.slice(start, start + end);
 }
 
+/** The query of a request's address as the client wrote it, from its question mark on. */
+export function queryOf(url: string): string {
+  const [address = ""] = url.split("#", 1);
+  const start = address.indexOf("?");
+  return start === -1 ? "" : address.slice(start);
+}
+
 /** The value of `Allow` for a path: what it answers, with what HTTP adds to it. */
 export function allowHeader(methods: Iterable<string>): string {
   const allowed = new Set(methods);

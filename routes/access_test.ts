@@ -30,6 +30,11 @@ async function newAccount(role: TokenSubject["role"]): Promise<TokenSubject> {
 
 type Ask = (api: TestApi, headers: HeadersInit) => Promise<TestAnswer>;
 
+/** A trace that is waiting. */
+const [{ id: traceId } = { id: "" }] = await sql<{ id: string }[]>`
+  insert into lotline.traces (lot_id, lot_code, direction, at_most)
+  select id, lot_code, 'both', 1 from lots limit 1 returning id`;
+
 let lots = 0;
 const OPERATIONS: { name: string; ask: Ask; success: number; roles: (string | null)[] }[] = [
   {
@@ -49,6 +54,19 @@ const OPERATIONS: { name: string; ask: Ask; success: number; roles: (string | nu
     ask: (api, headers) => api.post("/api/qc-decisions", { decision: "PASS" }, headers),
     success: 201,
     roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR"],
+  },
+  {
+    name: "createDeepTrace",
+    ask: (api, headers) =>
+      api.post("/api/traces", { lot_code: "MIX-BATCH-88", direction: "both" }, headers),
+    success: 200,
+    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
+  },
+  {
+    name: "getDeepTrace",
+    ask: (api, headers) => api.get(`/api/traces/${traceId}`, headers),
+    success: 200,
+    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
   },
   {
     name: "createAudit",
@@ -88,6 +106,7 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 async function rowCounts() {
   return await sql`select (select count(*) from lots) as lots,
     (select count(*) from qc_decisions) as decisions,
+    (select count(*) from lotline.traces) as traces,
     (select count(*) from lotline.audits) as audits,
     (select count(*) from lotline.revoked_tokens) as tokens`;
 }

@@ -1,0 +1,71 @@
+import type { Sql } from "./connect.ts";
+
+/** Which way links are followed: towards the ingredients, or towards the products. */
+export type Way = "upstream" | "downstream";
+
+const listNext = (from: string, to: string) => `
+  select array_agg(id)::text as ids from (
+    select distinct ${to} as id from lot_genealogy
+    where ${from} = any($1::uuid[]) and ${to} is not null order by 1 limit $2
+  ) next`;
+
+const LIST_NEXT: Record<Way, string> = {
+  upstream: listNext("child_lot_id", "parent_lot_id"),
+  downstream: listNext("parent_lot_id", "child_lot_id"),
+};
+
+/**
+ * The ids of all lots one link further than some lots, each once, in the order of ids; only the
+ * first `most` of them. They come as one text: a row for each would take several times as long.
+ */
+export async function listNextLots(
+  sql: Sql,
+  way: Way,
+  lotIds: readonly string[],
+  most: number,
+): Promise<string[]> {
+  const parameters = [`{${lotIds.join()}}`, most];
+  const [row] = await sql.unsafe<{ ids: string | null }[]>(LIST_NEXT[way], parameters, {
+    prepare: true,
+  });
+  return row === undefined || row.ids === null ? [] : row.ids.slice(1, -1).split(",");
+}
+
+// "offset 0": each step asks the index for its own links. A plan for many steps at once would read
+// the whole table for each level.
+const listLevels = (from: string, to: string) => `
+  with recursive step (id, depth) as (
+    select unnest($1::uuid[]), 0
+    union
+    select next.id, depth + 1 from step cross join lateral (
+      select ${to} as id from lot_genealogy where ${from} = step.id and ${to} is not null offset 0
+    ) next where depth < $2
+  )
+  select array_agg(id order by id)::text as ids, sum(count(*)) over ()::int = $3 as "isCut"
+  from (select * from step limit $3) found group by depth order by depth`;
+
+const LIST_LEVELS: Record<Way, string> = {
+  upstream: listLevels("child_lot_id", "parent_lot_id"),
+  downstream: listLevels("parent_lot_id", "child_lot_id"),
+};
+
+/**
+ * The ids of all lots one link further than some lots, two links further, and so on: `levels` such
+ * lists, or fewer where they have more than `most` ids together. A lot may be in several of them.
+ */
+export async function listNextLevels(
+  sql: Sql,
+  way: Way,
+  lotIds: readonly string[],
+  { levels, most }: { levels: number; most: number },
+): Promise<string[][]> {
+  const parameters = [`{${lotIds.join()}}`, levels, most];
+  const rows = await sql.unsafe<{ ids: string; isCut: boolean }[]>(LIST_LEVELS[way], parameters, {
+    prepare: true,
+  });
+  const found = rows.slice(1).map(({ ids }) => ids.slice(1, -1).split(","));
+  // The steps come depth by depth, so it's the last one that lacks some.
+  if (rows[0]?.isCut) return found.slice(0, -1);
+  while (found.length < levels) found.push([]);
+  return found;
+}

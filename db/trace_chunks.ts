@@ -1,0 +1,201 @@
+import type { components } from "../contract/types.gen.ts";
+import type { Sql } from "./connect.ts";
+import { inTime } from "./in_time.ts";
+import { LOT_COLUMNS } from "./lots.ts";
+
+/** The lots of a trace; the four lists go together. */
+export interface TraceLots {
+  readonly ids: readonly string[];
+  readonly depths: readonly number[];
+  /** 1: found upstream; 2: found downstream; 3: both. */
+  readonly sides: readonly number[];
+}
+
+/** What the lots of one type weigh together; null when none of them has a weight. */
+export type LotTypeTotal = components["schemas"]["DeepTraceTotal"];
+
+/** What the stored lots of a trace come to. */
+export interface StoredLots {
+  readonly chunks: number;
+  readonly lots: number;
+  readonly depthReached: number;
+  readonly totals: LotTypeTotal[];
+}
+
+/** A piece is full at as many lines or bytes; one line alone may be larger. */
+const CHUNK_LINES = 1_000;
+const CHUNK_BYTES = 1_000_000;
+
+/** A column's value as JSON, as answers show it. */
+function jsonOf(column: string, type: string): string {
+  const quoted = (text: string) => `coalesce('"' || ${text} || '"', 'null')`;
+  switch (type) {
+    case "uuid":
+    case "numeric":
+      return quoted(column);
+    case "timestamptz":
+      return quoted(`lotline.iso_moment(${column})`);
+    case "text":
+      return `coalesce(to_json(${column})::text, 'null')`;
+    default:
+      return `coalesce(${column}::text, 'null')`;
+  }
+}
+
+const LOT_LINE = Object.entries(LOT_COLUMNS)
+  .map(([column, type], i) => `'${i === 0 ? "{" : ","}"${column}":' || ${jsonOf(column, type)}`)
+  .join(" || ") + ` || ',"depth":' || depth || '}'`;
+
+const LINK_LINE = `'{"parent_lot_id":"' || parent_lot_id || '","child_lot_id":"' || child_lot_id ||
+  '","quantity_used_kg":' || ${jsonOf("quantity_used_kg", "numeric")} || '}'`;
+
+/** Pieces of `lines (place, line, …)`, which are in the order of their places. */
+const chunksOf = (lines: string, more: string) => `
+  select row_number() over (order by min(place)) - 1 as number, min(place) as first_line,
+    count(*) as lines, string_agg(line, E'\\n' order by place) as body, ${more}
+  from (
+    select *, sum(octet_length(line)) over (order by place rows unbounded preceding) / ${CHUNK_BYTES} as full_before
+    from ${lines}
+  ) sized group by place / ${CHUNK_LINES}, full_before`;
+
+// A code's place is that of its bytes: the same in every database, whatever language it sorts by.
+const INSERT_LOTS = `
+  with found as materialized (
+    select lots.*, depth
+    from unnest($2::uuid[], $3::int[]) member (id, depth) join lots using (id)
+  ), lines as (
+    select id, ${LOT_LINE} as line,
+      row_number() over (order by depth, lot_code collate "C", id) - 1 as place
+    from found
+  ), kept as (
+    insert into lotline.trace_chunks (run, kind, number, first_line, lines, body, lot_ids)
+    select $1::uuid, 'lots', chunk.* from (${chunksOf("lines", "array_agg(id)")}) chunk
+    returning 1
+  ), totals as (
+    select lot_type, count(*) as lots, sum(weight_kg)::text as weight_kg from found group by 1
+  )
+  select (select count(*)::int from kept) as chunks, count(*)::int as lots,
+    coalesce(max(depth), 0) as "depthReached",
+    (select coalesce(jsonb_agg(totals order by
+      array_position(array['RAW', 'DEB', 'BULK', 'MIX', 'SKW', 'FRZ', 'FG'], lot_type), lot_type
+    ), '[]') from totals) as totals
+  from found`;
+
+/** Stores the lots of a trace, by depth, code and id, under the name of a run. */
+export async function insertLotChunks(
+  sql: Sql,
+  run: string,
+  { ids, depths }: TraceLots,
+): Promise<StoredLots> {
+  const parameters = [run, `{${ids.join()}}`, `{${depths.join()}}`];
+  const [row] = await sql.unsafe<StoredLots[]>(INSERT_LOTS, parameters, { prepare: true });
+  if (row === undefined) throw new Error("storing a trace's lots gave no row");
+  return row;
+}
+
+const INSERT_LINKS = `
+  with member as (
+    select * from unnest($3::uuid[], $4::int[]) with ordinality member (id, side, place)
+  ), found as (
+    select link.*, parent.place as parent_place, child.place as child_place
+    from member parent
+    join lot_genealogy link on link.parent_lot_id = parent.id
+    join member child on child.id = link.child_lot_id
+    where parent.side & child.side <> 0
+  ), lines as (
+    select ${LINK_LINE} as line, int4send(parent_place::int) || int4send(child_place::int) as ends,
+      row_number() over (order by parent_place, child_place, id) - 1 as place
+    from found
+  ), chunks as materialized (${chunksOf("lines", "string_agg(ends, '') as ends")}), kept as (
+    insert into lotline.trace_chunks (run, kind, number, first_line, lines, body)
+    select $1::uuid, 'links', $2::int + number, first_line, lines, body from chunks
+  )
+  select coalesce(sum(lines), 0)::int as links, string_agg(ends, '') as ends from chunks`;
+
+/** The stored links of a trace: their number, and for each the places of its ends among the lots. */
+export interface StoredLinks {
+  readonly links: number;
+  readonly parents: Int32Array;
+  readonly children: Int32Array;
+}
+
+/** Stores the links whose ends were both found on one side, behind the chunks of lots. */
+export async function insertLinkChunks(
+  sql: Sql,
+  run: string,
+  lotChunks: number,
+  { ids, sides }: TraceLots,
+): Promise<StoredLinks> {
+  const parameters = [run, lotChunks, `{${ids.join()}}`, `{${sides.join()}}`];
+  const [row] = await sql.unsafe<{ links: number; ends: Uint8Array | null }[]>(
+    INSERT_LINKS,
+    parameters,
+    { prepare: true },
+  );
+  if (row === undefined) throw new Error("storing a trace's links gave no row");
+  const { links, ends } = row;
+  const parents = new Int32Array(links);
+  const children = new Int32Array(links);
+  if (ends !== null) {
+    const view = new DataView(ends.buffer, ends.byteOffset, ends.byteLength);
+    // Big-endian, and PostgreSQL counts places from 1.
+    for (let link = 0; link < links; link++) {
+      parents[link] = view.getInt32(8 * link) - 1;
+      children[link] = view.getInt32(8 * link + 4) - 1;
+    }
+  }
+  return { links, parents, children };
+}
+
+/** A piece of a stored result. */
+export interface Chunk {
+  readonly kind: "lots" | "links";
+  /** The place of its first line among those of its kind. */
+  readonly first_line: number;
+  readonly body: string;
+}
+
+/** A stretch of a result: from one place, included, to another, excluded. */
+export interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The pieces that hold these lots and links, in the order of the answer, as far as they have about
+ * `mostBytes` together; one at least.
+ */
+export async function listChunks(
+  sql: Sql,
+  run: string,
+  { lots, links, mostBytes }: { lots: Stretch; links: Stretch; mostBytes: number },
+): Promise<Chunk[]> {
+  const chunks = await inTime(
+    sql,
+    sql<Chunk[]>`
+      select kind, first_line, body from (
+        select *, sum(octet_length(body)) over (order by number) - octet_length(body) as bytes_before
+        from lotline.trace_chunks
+        where run = ${run} and (
+          (kind = 'lots' and first_line < ${lots.to} and first_line + lines > ${lots.from})
+          or (kind = 'links' and first_line < ${links.to} and first_line + lines > ${links.from})
+        )
+      ) wanted where bytes_before < ${mostBytes} order by number`,
+  );
+  return [...chunks];
+}
+
+/** The pieces after a given one, in the order of the answer; the first of all follows −1. */
+export async function findChunkAfter(
+  sql: Sql,
+  run: string,
+  number: number,
+): Promise<Chunk & { number: number } | undefined> {
+  const [chunk] = await inTime(
+    sql,
+    sql<(Chunk & { number: number })[]>`
+      select number, kind, first_line, body from lotline.trace_chunks
+      where run = ${run} and number > ${number} order by number limit 1`,
+  );
+  return chunk;
+}

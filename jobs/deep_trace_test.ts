@@ -1,0 +1,84 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { findTraceById, insertTrace, queueTrace } from "../db/traces.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { insertChain } from "../testing/genealogy.ts";
+import { runJob } from "../testing/run_job.ts";
+import { deepTrace } from "./deep_trace.ts";
+
+const database = await freshDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+/** A trace of a new chain of lots that waits for a worker. */
+async function queuedTrace(code: string, length = 3): Promise<{ traceId: string; ids: string[] }> {
+  const ids = await insertChain(sql, code, length);
+  const traceId = crypto.randomUUID();
+  const asked = { id: traceId, direction: "downstream", maxDepth: null, atMost: 10_000 } as const;
+  await insertTrace(sql, { ...asked, lotCode: `${code}-0` }, null);
+  ok(await queueTrace(sql, traceId, 10));
+  return { traceId, ids };
+}
+
+Deno.test("an attempt that another has taken over changes nothing", async () => {
+  const { traceId } = await queuedTrace("TAKEN");
+  await runJob(database, deepTrace, { traceId }, { isMine: false });
+  strictEqual((await findTraceById(sql, traceId))?.run, null);
+  const run = await runJob(database, deepTrace, { traceId });
+  const trace = await findTraceById(sql, traceId);
+  deepStrictEqual([trace?.state, trace?.run, trace?.summary?.lot_count], ["done", run, 3]);
+});
+
+Deno.test("a trace that is done stays as it is, and one that is gone is no failure", async () => {
+  const { traceId } = await queuedTrace("DONE");
+  const run = await runJob(database, deepTrace, { traceId });
+  await runJob(database, deepTrace, { traceId });
+  strictEqual((await findTraceById(sql, traceId))?.run, run);
+  await runJob(database, deepTrace, { traceId: crypto.randomUUID() });
+});
+
+Deno.test("of two attempts at the same time the first that is through counts", async () => {
+  const { traceId } = await queuedTrace("RACE", 30);
+  const runs = await Promise.all([1, 2].map(() => runJob(database, deepTrace, { traceId })));
+  const trace = await findTraceById(sql, traceId);
+  ok(trace !== undefined && runs.includes(trace.run ?? ""));
+  strictEqual(trace.summary?.lot_count, 30);
+});
+
+Deno.test("a lot that was deleted meanwhile leaves an empty result", async () => {
+  const { traceId, ids } = await queuedTrace("GONE", 1);
+  await sql`delete from lots where id = ${ids[0] ?? ""}`;
+  await runJob(database, deepTrace, { traceId });
+  const { summary } = await findTraceById(sql, traceId) ?? {};
+  deepStrictEqual(summary, {
+    lot_count: 0,
+    link_count: 0,
+    depth_reached: 0,
+    truncated: false,
+    totals: [],
+    cycles: [],
+    cycles_truncated: false,
+  });
+});
+
+Deno.test("it tells how far it is, and ends with nothing stored when it is called off", async () => {
+  const { traceId } = await queuedTrace("CALLED-OFF", 2_000);
+  const told: number[] = [];
+  const abort = new AbortController();
+  const reason = new Error("called off");
+  const attempt = runJob(database, deepTrace, { traceId }, {
+    signal: abort.signal,
+    progress({ lots, depth }) {
+      told.push(Number(lots));
+      strictEqual(Number(depth), Number(lots) - 1);
+      if (told.length === 100) abort.abort(reason);
+    },
+  });
+  await rejects(attempt, reason);
+  deepStrictEqual(told.slice(0, 100), Array.from({ length: 100 }, (_, i) => i + 1));
+  ok(told.length < 2_000);
+  strictEqual((await findTraceById(sql, traceId))?.state, "queued");
+  const chunks = await sql`
+    select from lotline.trace_chunks where lot_ids && (
+      select array_agg(id) from lots where lot_code like 'CALLED-OFF-%')`;
+  strictEqual(chunks.length, 0);
+});

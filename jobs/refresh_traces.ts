@@ -1,0 +1,24 @@
+import { z } from "zod";
+import {
+  boundChangedLots,
+  markOutOfDate,
+  MOST_CHANGED_LOTS,
+  REFRESH_TRACES_KIND,
+} from "../db/trace_changes.ts";
+import { defineJob } from "./define_job.ts";
+
+/**
+ * Marks traces that don't show what has changed since. It needs no effect: marking twice is marking
+ * once, and what it forgets it has marked in the same statement.
+ */
+export const refreshTraces = defineJob({
+  kind: REFRESH_TRACES_KIND,
+  args: z.object({}),
+  maxAttempts: 5,
+  timeoutMs: 60_000,
+  concurrency: 1,
+  async run(_args, { sql }) {
+    await boundChangedLots(sql, MOST_CHANGED_LOTS);
+    await markOutOfDate(sql);
+  },
+});

@@ -1,0 +1,99 @@
+import { QueryDeadlineError } from "../db/in_time.ts";
+import type { Session } from "../db/session.ts";
+import { finishTrace, type OpenTrace } from "../db/traces.ts";
+import { inSnapshot } from "./snapshot.ts";
+import { takeTrace } from "./take_trace.ts";
+
+/** Takes traces while their clients wait, as far as that is quick. */
+export interface InlineTracer {
+  /**
+   * Takes the trace and stores its result, or gives up when it takes too long, has too many lots or
+   * others are at it; nothing is left of it then.
+   *
+   * @param signal the client's; when it is aborted, the work ends
+   * @returns whether the trace is done
+   * @throws {QueryDeadlineError} when PostgreSQL is silent
+   */
+  take(trace: OpenTrace, signal: AbortSignal): Promise<boolean>;
+  [Symbol.dispose](): void;
+}
+
+/** How long it may take, in ms. PostgreSQL gives up each statement after it too. */
+export const BUDGET_MS = 200;
+/** With more lots than these the time would be over. */
+const MOST_LOTS = 5_000;
+/** So many at a time; each has a connection. */
+const MOST_AT_ONCE = 4;
+/** After this long without an answer PostgreSQL is taken to be away, in ms. */
+const SILENCE_MS = 5_000;
+
+class OverBudget extends Error {
+  override name = "OverBudget";
+}
+
+/** @param open opens a session whose statements time out after {@link BUDGET_MS} */
+export function createInlineTracer(open: (onEnd: () => void) => Session): InlineTracer {
+  const idle = new Set<Session>();
+  let atWork = 0;
+
+  const takeSession = (): Session => {
+    const [kept] = idle;
+    if (kept !== undefined) {
+      idle.delete(kept);
+      return kept;
+    }
+    const opened: Session = open(() => idle.delete(opened));
+    return opened;
+  };
+
+  const attempt = async (
+    session: Session,
+    trace: OpenTrace,
+    signal: AbortSignal,
+  ): Promise<boolean> => {
+    const started = performance.now();
+    try {
+      await inSnapshot(session, signal, async (snapshot) => {
+        const run = crypto.randomUUID();
+        const result = await takeTrace(snapshot, trace, run, (lots) => {
+          if (lots > MOST_LOTS || performance.now() - started > BUDGET_MS) throw new OverBudget();
+        });
+        await finishTrace(snapshot.sql, trace.id, result);
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof OverBudget || isTimeout(error)) return false;
+      throw error;
+    }
+  };
+
+  return {
+    async take(trace, client) {
+      if (atWork === MOST_AT_ONCE) return false;
+      atWork++;
+      const session = takeSession();
+      const silence = AbortSignal.timeout(SILENCE_MS);
+      try {
+        const isDone = await attempt(session, trace, AbortSignal.any([client, silence]));
+        idle.add(session);
+        return isDone;
+      } catch (error) {
+        // Whatever has happened to it, the next trace gets another one.
+        void session[Symbol.asyncDispose]();
+        if (!silence.aborted) throw error;
+        throw new QueryDeadlineError(`no answer from PostgreSQL in ${SILENCE_MS} ms`);
+      } finally {
+        atWork--;
+      }
+    },
+    [Symbol.dispose]() {
+      for (const session of idle) void session[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** PostgreSQL has given up a statement, or waiting for a lock. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    (error.code === "57014" || error.code === "55P03");
+}

@@ -1,0 +1,67 @@
+import { listCodes } from "../db/lots.ts";
+import { insertLinkChunks, insertLotChunks } from "../db/trace_chunks.ts";
+import type { OpenTrace, TraceResult } from "../db/traces.ts";
+import { findCycles } from "./cycles.ts";
+import { findMembers } from "./members.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { OnLevel } from "./walk.ts";
+
+// What is told of cycles stands on every page of the result.
+const MOST_CYCLES = 100;
+const MOST_LOTS_ON_CYCLES = 10_000;
+
+/**
+ * Takes a trace: walks to its lots and stores them and their links under the name of a run. Nobody
+ * sees them before the result is made the trace's.
+ */
+export async function takeTrace(
+  snapshot: Snapshot,
+  trace: OpenTrace,
+  run: string,
+  onLevel: OnLevel,
+): Promise<TraceResult> {
+  const { sql, asOf, id } = snapshot;
+  const members = await findMembers(snapshot, trace, onLevel);
+  const { chunks, lots, depthReached, totals } = await insertLotChunks(sql, run, members);
+  const { links, ...ends } = await insertLinkChunks(sql, run, chunks, members);
+  const { cycles, truncated } = shortened(
+    findCycles({ ...ends, lots: members.ids.length, most: MOST_CYCLES }),
+  );
+  const summary = {
+    lot_count: lots,
+    link_count: links,
+    depth_reached: depthReached,
+    truncated: members.truncated,
+    totals,
+    cycles: await withCodes(snapshot, cycles, members.ids),
+    cycles_truncated: truncated,
+  };
+  return { run, asOf, snapshot: id, summary };
+}
+
+/** Without the cycles that are too many lots with those before them. */
+function shortened<T extends { cycles: number[][]; truncated: boolean }>(found: T): T {
+  const kept: number[][] = [];
+  let lots = 0;
+  for (const cycle of found.cycles) {
+    if (lots + cycle.length > MOST_LOTS_ON_CYCLES) continue;
+    lots += cycle.length;
+    kept.push(cycle);
+  }
+  return {
+    ...found,
+    cycles: kept,
+    truncated: found.truncated || kept.length < found.cycles.length,
+  };
+}
+
+async function withCodes(
+  { sql }: Snapshot,
+  cycles: readonly (readonly number[])[],
+  ids: readonly string[],
+): Promise<string[][]> {
+  if (cycles.length === 0) return [];
+  const idOf = (place: number) => ids[place] ?? "";
+  const codes = await listCodes(sql, cycles.flat().map(idOf));
+  return cycles.map((cycle) => cycle.map((place) => codes[idOf(place)] ?? ""));
+}

@@ -1,0 +1,100 @@
+import { listNextLevels, listNextLots, type Way } from "../db/lot_genealogy.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** Where a walk starts and how far it goes. */
+export interface WalkOptions {
+  readonly from: string;
+  readonly way: Way;
+  /** Null: as deep as it goes. */
+  readonly maxDepth: number | null;
+  readonly atMost: number;
+}
+
+/** The lots of a walk. */
+export interface Walk {
+  /** By depth, then by id; each once, with its smallest depth. */
+  readonly ids: readonly string[];
+  readonly depths: readonly number[];
+  /** Whether there were more, deeper or beyond the limit. */
+  readonly truncated: boolean;
+}
+
+/** Is told of each level; may throw to end the walk. */
+export type OnLevel = (lots: number, depth: number) => void;
+
+/** So many ids are put into one statement. */
+const BATCH = 100_000;
+/** Where a level has no more lots than these, several levels are asked for at once. */
+const NARROW = 8;
+const MOST_LEVELS = 256;
+/** So many lots they may have together; a level that isn't complete is asked for by itself. */
+const MOST_STEPS = 2_000;
+
+/**
+ * Follows links level by level, so that depths are the smallest ones and a cycle is walked once.
+ * Where a level has more lots than there is room for, those with the smallest ids are kept, and only
+ * they are followed.
+ */
+export async function walk(
+  { sql }: Pick<Snapshot, "sql">,
+  { from, way, maxDepth, atMost }: WalkOptions,
+  onLevel: OnLevel,
+): Promise<Walk> {
+  const seen = new Set([from]);
+  const ids = [from];
+  const depths = [0];
+  let truncated = false;
+  const levels = levelsBelow(sql, way, atMost);
+  let level = [from];
+  for (let depth = 1; level.length > 0 && !truncated; depth++) {
+    onLevel(ids.length, depth - 1);
+    const found = await levels.next(level);
+    const next = found.filter((id) => !seen.has(id));
+    const room = depth > (maxDepth ?? Infinity) ? 0 : atMost - ids.length;
+    truncated = next.length > room;
+    level = next.slice(0, room);
+    for (const id of level) {
+      seen.add(id);
+      ids.push(id);
+      depths.push(depth);
+    }
+  }
+  return { ids, depths, truncated };
+}
+
+/**
+ * Gives the next level of each one, in the order of ids. Lots that were seen before may be among
+ * them, and those that come after them: these were seen then, too.
+ */
+function levelsBelow(sql: Snapshot["sql"], way: Way, atMost: number) {
+  let known: string[][] = [];
+  let ahead = 1;
+  return {
+    async next(level: readonly string[]): Promise<string[]> {
+      if (known.length === 0) {
+        const isNarrow = level.length <= NARROW;
+        if (isNarrow && ahead > 1) {
+          known = await listNextLevels(sql, way, level, { levels: ahead, most: MOST_STEPS });
+        }
+        ahead = isNarrow ? Math.min(2 * ahead, MOST_LEVELS) : 1;
+      }
+      return known.shift() ?? await listLevel(sql, way, level, atMost);
+    },
+  };
+}
+
+async function listLevel(
+  sql: Snapshot["sql"],
+  way: Way,
+  level: readonly string[],
+  atMost: number,
+): Promise<string[]> {
+  const found: string[][] = [];
+  for (let start = 0; start < level.length; start += BATCH) {
+    const batch = level.slice(start, start + BATCH);
+    // Some may be among those that were seen: of so many at least one is not, if there is one.
+    found.push(await listNextLots(sql, way, batch, atMost + 1));
+  }
+  const [first = [], ...others] = found;
+  return others.length === 0 ? first : [...new Set(found.flat())].sort();
+}

@@ -1,0 +1,128 @@
+import type { Sql } from "../db/connect.ts";
+import { findChunkAfter, listChunks } from "../db/trace_chunks.ts";
+import type { StoredTrace, TraceSummary } from "../db/traces.ts";
+import { ApiError } from "../errors.ts";
+
+/*
+ * A stored result as answers. Its lots and links are lines of JSON already, which are put together and
+ * never parsed. Items are counted from 0 on, lots first.
+ */
+
+/** A page ends early when it has so many bytes. */
+const MOST_PAGE_BYTES = 8_000_000;
+
+/** Which items of a result are asked for. */
+export interface PageRequest {
+  readonly limit: number;
+  /** The `next_cursor` of another page of the same result. */
+  readonly cursor?: string | undefined;
+}
+
+/** The trace with one page of its result, as JSON. */
+export async function pageOf(sql: Sql, stored: StoredTrace, page: PageRequest): Promise<string> {
+  const { run, summary, ...trace } = stored;
+  if (run === null || summary === null) {
+    if (page.cursor !== undefined) throw wrongCursor();
+    return JSON.stringify({ ...trace, result: null });
+  }
+  const { lot_count, link_count } = summary;
+  const all = lot_count + link_count;
+  const from = page.cursor === undefined ? 0 : placeOf(page.cursor, run, all);
+  const to = Math.min(from + page.limit, all);
+  const wanted = {
+    lots: { from: Math.min(from, lot_count), to: Math.min(to, lot_count) },
+    links: { from: Math.max(from - lot_count, 0), to: Math.max(to - lot_count, 0) },
+  };
+  const found: Record<"lots" | "links", string[]> = { lots: [], links: [] };
+  const chunks = await listChunks(sql, run, { ...wanted, mostBytes: MOST_PAGE_BYTES });
+  for (const { kind, first_line, body } of chunks) {
+    const { from, to } = wanted[kind];
+    found[kind].push(...body.split("\n").slice(Math.max(0, from - first_line), to - first_line));
+  }
+  const next = from + found.lots.length + found.links.length;
+  if (next === from && to > from) throw noSuchTrace();
+  return withResult(
+    trace,
+    `{"lots":[${found.lots}],"links":[${found.links}],` +
+      JSON.stringify({ ...inOrder(summary), next_cursor: next < all ? cursorAt(next, run) : null })
+        .slice(1),
+  );
+}
+
+/** The whole trace as lines: the trace itself, its lots, its links. */
+export function linesOf(
+  sql: Sql,
+  { run, summary, ...trace }: StoredTrace,
+): { head: string; rest: UnderlyingDefaultSource<Uint8Array> } {
+  const result = summary === null ? "null" : JSON.stringify(inOrder(summary));
+  const head = `{"type":"trace",${withResult(trace, result).slice(1)}\n`;
+  const encoder = new TextEncoder();
+  let sent: number | undefined;
+  return {
+    head,
+    rest: {
+      // One piece for each time that the client has room for one: nothing is read ahead.
+      async pull(stream) {
+        if (sent === undefined) {
+          sent = -1;
+          stream.enqueue(encoder.encode(head));
+          return;
+        }
+        const chunk = run === null ? undefined : await findChunkAfter(sql, run, sent);
+        if (chunk === undefined) {
+          stream.close();
+          return;
+        }
+        sent = chunk.number;
+        const type = chunk.kind === "lots" ? "lot" : "link";
+        const lines = chunk.body.split("\n").map((line) => `{"type":"${type}",${line.slice(1)}\n`);
+        stream.enqueue(encoder.encode(lines.join("")));
+      },
+    },
+  };
+}
+
+/** The 404 of a trace that isn't there, or not any more. */
+export function noSuchTrace(): ApiError {
+  return new ApiError("trace_not_found", "There is no such trace");
+}
+
+function withResult(trace: object, result: string): string {
+  return `${JSON.stringify(trace).slice(0, -1)},"result":${result}}`;
+}
+
+/** `jsonb` has an order of its own. */
+function inOrder(summary: TraceSummary): TraceSummary {
+  const { lot_count, link_count, depth_reached, truncated, totals, cycles, cycles_truncated } =
+    summary;
+  return {
+    lot_count,
+    link_count,
+    depth_reached,
+    truncated,
+    totals: totals.map(({ lot_type, lots, weight_kg }) => ({ lot_type, lots, weight_kg })),
+    cycles,
+    cycles_truncated,
+  };
+}
+
+// The run names the result: a cursor of another one is known by it.
+const nameOf = (run: string) => run.slice(0, 8);
+
+function cursorAt(place: number, run: string): string {
+  return nameOf(run) + place.toString(16);
+}
+
+function placeOf(cursor: string, run: string, all: number): number {
+  const [, name, digits = ""] = /^([0-9a-f]{8})([1-9a-f][0-9a-f]{0,7})$/.exec(cursor) ?? [];
+  const place = parseInt(digits, 16);
+  if (name !== nameOf(run) || !(place < all)) throw wrongCursor();
+  return place;
+}
+
+function wrongCursor(): ApiError {
+  const message = "is not a next_cursor of this trace";
+  return new ApiError("outside_contract", `cursor ${message}`, {
+    details: [{ path: "cursor", message }],
+  });
+}

@@ -1,0 +1,74 @@
+import { z } from "@hono/zod-openapi";
+import { DecimalOut, Lot, LotCode, LotType, MomentOut, must, Uuid } from "./schemas.ts";
+
+/*
+ * What the two operations of deep traces share. Lots and links come out of the database as finished
+ * lines of JSON: these shapes describe them, and the tests hold them to it.
+ */
+
+const DEEPEST = 10_000;
+const MOST_LOTS = 1_000_000;
+/** As many lots as a trace has at most unless the client says something else. */
+export const LOTS_UNLESS_SAID = 100_000;
+/** The most lots and links on a page. */
+export const LONGEST_PAGE = 10_000;
+/** As many as there are unless the client says something else. */
+export const PAGE = 1_000;
+
+const Direction = z.enum(["upstream", "downstream", "both"]);
+
+const wholeNumber = (most: number) => {
+  const error = must(`a whole number from 1 to ${most}`);
+  return z.int({ error }).min(1, { error }).max(most, { error });
+};
+
+export const NewDeepTrace = z.strictObject({
+  lot_code: z.union([LotCode, z.number()], { error: must("a lot code: text or a number") })
+    .transform(String),
+  direction: Direction,
+  max_depth: wholeNumber(DEEPEST).nullable().optional(),
+  at_most: wholeNumber(MOST_LOTS).optional(),
+}).openapi("NewDeepTrace");
+
+const count = z.int().min(0);
+
+export const DeepTraceLot = z.strictObject({ ...Lot.shape, depth: count }).openapi("DeepTraceLot");
+
+export const DeepTraceLink = z.strictObject({
+  parent_lot_id: Uuid,
+  child_lot_id: Uuid,
+  quantity_used_kg: DecimalOut,
+}).openapi("DeepTraceLink");
+
+export const DeepTraceTotal = z.strictObject({
+  lot_type: LotType.nullable(),
+  lots: count,
+  weight_kg: DecimalOut,
+}).openapi("DeepTraceTotal");
+
+const State = z.enum(["queued", "running", "done", "failed", "cancelled"]);
+
+export const DeepTrace = z.strictObject({
+  id: Uuid,
+  state: State,
+  progress: z.strictObject({ lots: count, depth: count }),
+  lot_code: z.string(),
+  direction: Direction,
+  max_depth: count.nullable(),
+  at_most: count,
+  created_at: MomentOut,
+  as_of: MomentOut,
+  out_of_date: z.boolean(),
+  result: z.strictObject({
+    lots: z.array(DeepTraceLot),
+    links: z.array(DeepTraceLink),
+    lot_count: count,
+    link_count: count,
+    depth_reached: count,
+    truncated: z.boolean(),
+    totals: z.array(DeepTraceTotal),
+    cycles: z.array(z.array(z.string())),
+    cycles_truncated: z.boolean(),
+    next_cursor: z.string().nullable(),
+  }).nullable(),
+}).openapi("DeepTrace");

@@ -1,0 +1,387 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { findTraceById } from "../db/traces.ts";
+import { deepTrace } from "../jobs/deep_trace.ts";
+import { apiOnSeed } from "../testing/api_on_seed.ts";
+import { eventually } from "../testing/eventually.ts";
+import { type GivenLink, insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import { runJob } from "../testing/run_job.ts";
+import { linesOf } from "./deep_trace_result.ts";
+import { DeepTrace } from "./deep_trace_shapes.ts";
+import { ErrorAnswer } from "./responses.ts";
+import { Lot } from "./schemas.ts";
+
+const { api, sql, databaseUrl } = await apiOnSeed();
+
+const LINES = { accept: "application/x-ndjson" };
+const NO_TRACE = "99999999-9999-4999-8999-999999999999";
+
+/** A lot with as many children, whose ids are given back after its own. */
+async function insertStar(code: string, children: number): Promise<string[]> {
+  const lots = Array.from({ length: children + 1 }, (_, i) => ({ lot_code: `${code}-${i}` }));
+  const ids = await insertLots(sql, lots);
+  await insertLinks(sql, ids.slice(1).map((id): GivenLink => [ids[0] ?? null, id]));
+  return ids;
+}
+
+const downstream = (lot_code: string) =>
+  api.post("/api/traces", { lot_code, direction: "downstream" });
+
+const STAR = await insertStar("STAR", 2_300);
+const star = DeepTrace.parse((await downstream("STAR-0")).json);
+await insertStar("SUN", 5_600);
+
+Deno.test("a small trace is answered at once, and stays to be asked for", async () => {
+  await insertChain(sql, "SMALL", 3);
+  const answer = await api.post("/api/traces", { lot_code: "SMALL-1", direction: "both" });
+  strictEqual(answer.status, 200);
+  const { id, as_of, created_at, result, ...rest } = DeepTrace.parse(answer.json);
+  deepStrictEqual(rest, {
+    state: "done",
+    progress: { lots: 3, depth: 1 },
+    lot_code: "SMALL-1",
+    direction: "both",
+    max_depth: null,
+    at_most: 100_000,
+    out_of_date: false,
+  });
+  deepStrictEqual(result?.lots.map(({ lot_code, depth }) => [lot_code, depth]), [
+    ["SMALL-1", 0],
+    ["SMALL-0", 1],
+    ["SMALL-2", 1],
+  ]);
+  strictEqual(result?.next_cursor, null);
+  ok(as_of !== null && created_at !== null && Math.abs(Date.parse(as_of) - Date.now()) < 60_000);
+  const again = await api.get(`/api/traces/${id.toUpperCase()}`);
+  deepStrictEqual([again.status, again.text], [200, answer.text]);
+});
+
+Deno.test("a done trace has an ETag, and HEAD tells what GET would", async () => {
+  const path = `/api/traces/${star.id}?limit=3`;
+  const answer = await api.get(path);
+  const etag = answer.headers.get("etag") ?? "";
+  strictEqual((await api.get(path, { "if-none-match": etag })).status, 304);
+  strictEqual((await api.get(`/api/traces/${star.id}`, { "if-none-match": etag })).status, 200);
+  const head = await api.send(path, { method: "HEAD" });
+  deepStrictEqual(
+    [head.status, head.text, head.headers.get("etag"), head.headers.get("content-length")],
+    [200, "", etag, String(new TextEncoder().encode(answer.text).length)],
+  );
+
+  const lines = await api.get(path, LINES);
+  const tag = lines.headers.get("etag") ?? "";
+  match(tag, /^W\//);
+  strictEqual((await api.get(path, { ...LINES, "if-none-match": tag })).status, 304);
+  const headOfLines = await api.send(path, { method: "HEAD", headers: LINES });
+  deepStrictEqual([headOfLines.status, headOfLines.text], [200, ""]);
+});
+
+Deno.test("lots are told as their one-hop trace tells them, whatever is odd about them", async () => {
+  const letters = `"\\/\u0001\u2028é漢😀`;
+  const odd = [
+    { weight_kg: "NaN", metadata: '{"b":[1.50,-0.0,1e3],"a":{"é\\n\\u0001":"\u2028😀"}}' },
+    { weight_kg: "Infinity", created_at: "infinity", metadata: "null" },
+    { weight_kg: "-1000000000000000000000.0010", created_at: "0044-03-15 12:00:00.9999 BC" },
+    { weight_kg: "0.000", created_at: "12345-01-02 03:04:05.678901", metadata: '"text\\u0007"' },
+    { weight_kg: null, created_at: "0001-01-01 00:00:00", metadata: "[]", lot_type: "FG" },
+    { created_at: "9999-12-31 23:59:59.9999", metadata: "9007199254740993" },
+    { created_at: "0001-12-31 23:59:59.999 BC", metadata: "true" },
+  ].map((lot, i) => ({ lot_code: `${letters}${i}`.padEnd(650, "ü"), ...lot }));
+  const ids = await insertLots(sql, odd);
+  await insertLinks(sql, ids.slice(1).map((id, i): GivenLink => [ids[i] ?? null, id, "NaN"]));
+  await sql`update lots set metadata = null where id = ${ids[6] ?? ""}`;
+  await sql`update lot_genealogy set quantity_used_kg = null where child_lot_id = ${ids[6] ?? ""}`;
+
+  const { result } = DeepTrace.parse((await downstream(odd[0]?.lot_code ?? "")).json);
+  strictEqual(result?.lots.length, odd.length);
+  for (const { depth: _, ...lot } of result?.lots ?? []) {
+    const { json } = await api.get(`/api/traceability/${encodeURIComponent(lot.lot_code)}`);
+    deepStrictEqual(lot, Lot.parse(json.central));
+  }
+  deepStrictEqual(
+    result?.links.map(({ quantity_used_kg }) => quantity_used_kg),
+    ["NaN", "NaN", "NaN", "NaN", "NaN", null],
+  );
+  deepStrictEqual(result?.totals, [
+    { lot_type: "FG", lots: 1, weight_kg: null },
+    { lot_type: null, lots: 6, weight_kg: "NaN" },
+  ]);
+});
+
+/** All pages, one after the other. */
+async function pagesOf(id: string, limit: number) {
+  const lots: unknown[] = [], links: unknown[] = [], sizes: number[] = [];
+  const rests = new Set<string>();
+  for (let query = `?limit=${limit}`; query !== "";) {
+    const { json } = await api.get(`/api/traces/${id}${query}`);
+    const { result, ...trace } = DeepTrace.parse(json);
+    if (result === null) throw new Error("no result");
+    const { lots: some, links: others, next_cursor, ...rest } = result;
+    lots.push(...some);
+    links.push(...others);
+    sizes.push(some.length + others.length);
+    rests.add(JSON.stringify({ ...trace, result: rest }));
+    query = next_cursor === null ? "" : `?limit=${limit}&cursor=${next_cursor}`;
+  }
+  return { lots, links, sizes, rests: [...rests] };
+}
+
+Deno.test("pages hold all items once, in the order of the lines that can be had instead", async () => {
+  const lines = await api.get(`/api/traces/${star.id}`, LINES);
+  deepStrictEqual(
+    [lines.status, lines.headers.get("content-type"), lines.headers.get("vary")],
+    [200, "application/x-ndjson", "Accept"],
+  );
+  const [head, ...items] = lines.text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const typed = (type: string) =>
+    items.filter((item) => item.type === type).map(({ type: _, ...item }) => item);
+  deepStrictEqual(items.map(({ type }) => type), [
+    ...Array(2_301).fill("lot"),
+    ...Array(2_300).fill("link"),
+  ]);
+  for (const limit of [700, 1_000, 10_000]) {
+    const { lots, links, sizes, rests } = await pagesOf(star.id, limit);
+    deepStrictEqual([lots, links], [typed("lot"), typed("link")]);
+    const full = Math.floor(4_601 / limit);
+    deepStrictEqual(sizes, [...Array(full).fill(limit), 4_601 - full * limit]);
+    const { type, ...trace } = head;
+    deepStrictEqual([type, rests], ["trace", [JSON.stringify(trace)]]);
+  }
+  strictEqual(star.result?.lots.length, 1_000);
+});
+
+Deno.test("a page of large lots ends early and nothing is left out", async () => {
+  const ids = await insertChain(sql, "WIDE", 20);
+  await sql`
+    update lots set metadata = to_jsonb(repeat('x', 900000)) where id = any(${`{${ids}}`}::uuid[])`;
+  const { id } = (await downstream("WIDE-0")).json;
+  const { lots, sizes } = await pagesOf(id, 10_000);
+  deepStrictEqual([lots.length, sizes.length], [20, 3]);
+});
+
+Deno.test("what a page can't be is 422 and named", async () => {
+  const other = DeepTrace.parse((await downstream("STAR-1")).json);
+  const waiting = (await downstream("SUN-0")).json.id;
+  const cursor = (await api.get(`/api/traces/${star.id}?limit=1`)).json.result.next_cursor;
+  const cases = [
+    ...["0", "10001", "-1", "1.5", "1e3", "x", "", " 5", "99999999999"].map((limit) =>
+      [star.id, `limit=${encodeURIComponent(limit)}`] as const
+    ),
+    [star.id, "cursor="],
+    [star.id, `cursor=${cursor}0000`],
+    [star.id, `cursor=${cursor.slice(0, 8)}0`],
+    [star.id, `cursor=${cursor}%00`],
+    [star.id, "cursor=x"],
+    [other.id, `cursor=${cursor}`],
+    [waiting, `cursor=${cursor}`],
+  ] as const;
+  for (const [id, query] of cases) {
+    const answer = await api.get(`/api/traces/${id}?${query}`);
+    const { details } = ErrorAnswer.parse(answer.json);
+    deepStrictEqual([answer.status, details?.[0]?.path], [422, query.split("=")[0]], query);
+  }
+  const fine = await api.get(`/api/traces/${star.id}?limit=2&limit=x&other=1`);
+  strictEqual(fine.json.result.lots.length, 2);
+});
+
+Deno.test("a trace that isn't there is 404 with its own sentence, and no lot is 404 too", async () => {
+  const trace = await api.get(`/api/traces/${NO_TRACE}`);
+  deepStrictEqual([trace.status, trace.json], [404, { error: "There is no such trace" }]);
+  strictEqual((await api.get("/api/traces/1")).status, 422);
+  const lot = await downstream("NO-SUCH-LOT");
+  deepStrictEqual([lot.status, lot.json], [404, { error: "Lot not found" }]);
+  const [row] = await sql`select from lotline.traces where lot_code = 'NO-SUCH-LOT'`;
+  strictEqual(row, undefined);
+});
+
+const good = { lot_code: "STAR-0", direction: "upstream" };
+const BAD_BODIES: [path: string, body: unknown][] = [
+  ["lot_code", { direction: "both" }],
+  ["lot_code", { ...good, lot_code: "" }],
+  ["lot_code", { ...good, lot_code: "a\0" }],
+  ["lot_code", { ...good, lot_code: "é".repeat(651) }],
+  ["lot_code", { ...good, lot_code: null }],
+  ["direction", { lot_code: "STAR-0" }],
+  ["direction", { ...good, direction: "down" }],
+  ...[0, 10_001, 1.5, "1", -1].map((
+    max_depth,
+  ): [string, unknown] => ["max_depth", { ...good, max_depth }]),
+  ...[0, 1_000_001, 1.5, "1", null].map((
+    at_most,
+  ): [string, unknown] => ["at_most", { ...good, at_most }]),
+  ["depth", { ...good, depth: 1 }],
+  ["lot_code", {}],
+];
+
+Deno.test("a trace that can't be asked for is 422 and named, and leaves nothing", async () => {
+  const count = async () => (await sql`select count(*) from lotline.traces`)[0]?.count;
+  const before = await count();
+  for (const [path, body] of BAD_BODIES) {
+    const answer = await api.post("/api/traces", body);
+    const { details } = ErrorAnswer.parse(answer.json);
+    deepStrictEqual([answer.status, details?.[0]?.path], [422, path], JSON.stringify(body));
+  }
+  strictEqual((await api.post("/api/traces", "{")).status, 400);
+  strictEqual(await count(), before);
+});
+
+Deno.test("limits are taken, and a code may be a number", async () => {
+  await insertChain(sql, "4711", 1);
+  await sql`update lots set lot_code = '4711' where lot_code = '4711-0'`;
+  const number = await api.post("/api/traces", {
+    lot_code: 4711,
+    direction: "both",
+    max_depth: null,
+  });
+  deepStrictEqual([number.status, number.json.lot_code], [200, "4711"]);
+  const cut = await api.post("/api/traces", { ...good, direction: "downstream", at_most: 3 });
+  const { result, at_most } = DeepTrace.parse(cut.json);
+  deepStrictEqual([at_most, result?.lots.length, result?.truncated], [3, 3, true]);
+  deepStrictEqual(
+    result?.lots.slice(1).map(({ id }) => id).sort(),
+    STAR.slice(1).sort().slice(0, 2),
+  );
+});
+
+Deno.test("a large trace is taken by a job, and can be watched meanwhile", async () => {
+  const asked = await downstream("SUN-0");
+  strictEqual(asked.status, 202);
+  const { id, result } = DeepTrace.parse(asked.json);
+  const path = `/api/traces/${id}`;
+  deepStrictEqual([asked.headers.get("location"), result], [path, null]);
+  const look = async () => DeepTrace.parse((await api.get(path)).json);
+  const [job] = await sql`
+    select jobs.id, kind, priority, arguments from lotline.jobs
+    join lotline.traces on job_id = jobs.id where traces.id = ${id}`;
+  deepStrictEqual(
+    [job?.kind, job?.priority, job?.arguments],
+    ["deep_trace", 0, { traceId: id }],
+  );
+
+  const states: [state: string, shown: string][] = [
+    ["ready", "queued"],
+    ["running", "running"],
+    ["dead", "failed"],
+    ["cancelled", "cancelled"],
+  ];
+  for (const [state, shown] of states) {
+    await sql`
+      update lotline.jobs set state = ${state}, progress = '{"lots": 12, "depth": 3}'
+      where id = ${job?.id}`;
+    const { state: told, progress } = await look();
+    deepStrictEqual([told, progress], [shown, { lots: 12, depth: 3 }]);
+  }
+  const lines = await api.get(path, LINES);
+  deepStrictEqual(lines.text.trimEnd().split("\n").map((line) => JSON.parse(line)), [
+    { type: "trace", ...await look() },
+  ]);
+
+  await runJob({ sql, url: databaseUrl }, deepTrace, { traceId: id });
+  const done = await look();
+  deepStrictEqual(
+    [done.state, done.progress, done.result?.lot_count, done.result?.link_count],
+    ["done", { lots: 5_601, depth: 1 }, 5_601, 5_600],
+  );
+});
+
+Deno.test("with 1,000 traces waiting one more is told to come back, and a small one is answered", async () => {
+  await sql`insert into lotline.jobs (kind) select 'deep_trace' from generate_series(1, 1000)`;
+  const answer = await downstream("SUN-0");
+  deepStrictEqual(
+    [answer.status, answer.headers.get("retry-after"), answer.json],
+    [503, "10", { error: "Too many traces are waiting, try again soon" }],
+  );
+  strictEqual((await downstream("STAR-2")).status, 200);
+  const [left] = await sql`
+    select count(*)::int as count from lotline.traces where run is null and job_id is null`;
+  strictEqual(left?.count, 0);
+  await sql`delete from lotline.jobs where not exists (select from lotline.traces where job_id = jobs.id)`;
+});
+
+const LOCKED = "lock table lot_genealogy in access exclusive mode";
+
+async function tracesAtWork(): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from pg_stat_activity
+    where datname = current_database() and application_name = 'lotline-traces' and state <> 'idle'`;
+  return row?.count ?? 0;
+}
+
+Deno.test("what PostgreSQL is too slow for is left to a job, and only four wait for it", async () => {
+  await using _lock = await openTransaction(sql, LOCKED);
+  const asked = Array.from({ length: 9 }, () => downstream("STAR-3"));
+  let most = 0;
+  let isOver = false;
+  const watch = async () => {
+    while (!isOver) most = Math.max(most, await tracesAtWork());
+  };
+  const watching = watch();
+  const answers = await Promise.all(asked);
+  isOver = true;
+  await watching;
+  deepStrictEqual(answers.map(({ status }) => status), Array(9).fill(202));
+  strictEqual(most, 4);
+});
+
+Deno.test("a client that has gone leaves no work and no trace", async () => {
+  await using _lock = await openTransaction(sql, LOCKED);
+  const jobs = async () => (await sql`select count(*) from lotline.jobs`)[0]?.count;
+  const before = await jobs();
+  const gone = new AbortController();
+  const asking = api.send("/api/traces", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ ...good, lot_code: "STAR-4" }),
+    signal: gone.signal,
+  }).catch(() => {});
+  await eventually("the trace is being taken", async () => await tracesAtWork() > 0);
+  gone.abort();
+  await asking;
+  await eventually("nothing is at work", async () => await tracesAtWork() === 0);
+  await eventually("no trace is left", async () => {
+    const [trace] = await sql`select from lotline.traces where lot_code = 'STAR-4'`;
+    return trace === undefined;
+  });
+  strictEqual(await jobs(), before);
+});
+
+Deno.test("a connection that is lost is 503, and the next trace has another one", async () => {
+  {
+    await using _lock = await openTransaction(sql, LOCKED);
+    const asking = downstream("STAR-5");
+    await eventually("the trace is being taken", async () => await tracesAtWork() > 0);
+    await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'lotline-traces'`;
+    const answer = await asking;
+    deepStrictEqual([answer.status, answer.headers.get("retry-after")], [503, "1"]);
+  }
+  strictEqual((await downstream("STAR-5")).status, 200);
+});
+
+Deno.test("lines are read from the database no faster than the client takes them", async () => {
+  const stored = await findTraceById(sql, star.id);
+  if (stored === undefined) throw new Error("no trace");
+  const copy = { ...stored, run: crypto.randomUUID() };
+  await sql`
+    insert into lotline.trace_chunks (run, number, kind, first_line, lines, body)
+    select ${copy.run}, number, kind, first_line, lines, body
+    from lotline.trace_chunks where run = ${stored.run}`;
+  const reader = new ReadableStream(linesOf(sql, copy).rest).getReader();
+  await reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  // Of six pieces: the head is taken, one may be waiting.
+  await sql`delete from lotline.trace_chunks where run = ${copy.run} and number > 1`;
+  let pieces = 0;
+  while (!(await reader.read()).done) pieces++;
+  ok(pieces <= 2, `${pieces} pieces were there`);
+});
+
+Deno.test("a client that stops reading lines leaves the API as it was", async () => {
+  const response = await fetch(`${api.url}/api/traces/${star.id}`, { headers: LINES });
+  const reader = response.body?.getReader();
+  await reader?.read();
+  await reader?.cancel();
+  strictEqual((await api.get(`/api/traces/${star.id}?limit=1`)).status, 200);
+  ok(!api.log.lines.some((line) => line.includes('"status":500')));
+});

@@ -1,0 +1,60 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { accepts } from "hono/accepts";
+import type { Sql } from "../db/connect.ts";
+import { findTraceById } from "../db/traces.ts";
+import { answerFinished, answerLines, finishJson, LINES_TYPE } from "../http/answer.ts";
+import { readParameters, readQuery } from "../http/input.ts";
+import { type App, operation } from "../http/operation.ts";
+import { linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
+import { DeepTrace, LONGEST_PAGE, PAGE } from "./deep_trace_shapes.ts";
+import { errors, notModified, success } from "./responses.ts";
+import { must, Uuid } from "./schemas.ts";
+
+const Parameters = z.object({ id: Uuid });
+
+const isPageLength = (length: number) => length >= 1 && length <= LONGEST_PAGE;
+const limitError = { error: must(`a whole number from 1 to ${LONGEST_PAGE}`) };
+
+const Query = z.object({
+  limit: z.string().regex(/^[0-9]{1,9}$/, limitError).transform(Number)
+    .refine(isPageLength, limitError).optional()
+    .openapi({ type: "integer", minimum: 1, maximum: LONGEST_PAGE, default: PAGE }),
+  cursor: z.string().optional(),
+});
+
+const answered = success(DeepTrace, "The trace with one page of its result.");
+
+const definition = createRoute({
+  operationId: "getDeepTrace",
+  method: "get",
+  path: "/api/traces/{id}",
+  request: { params: Parameters, query: Query },
+  responses: {
+    200: {
+      ...answered,
+      content: { ...answered.content, [LINES_TYPE]: { schema: z.string() } },
+    },
+    304: notModified,
+    ...errors(400, 401, 403, 404, 405, 422, 500, 503),
+  },
+});
+
+/** A deep trace: how far it is, and its result page by page, or as lines all of it. */
+export const getDeepTrace = (app: App, { sql }: { sql: Sql }) =>
+  operation(app, definition, async (c) => {
+    const { id } = readParameters(c, Parameters);
+    const { limit = PAGE, cursor } = readQuery(c, Query);
+    const trace = await findTraceById(sql, id);
+    if (trace === undefined) throw noSuchTrace();
+    c.header("vary", "Accept");
+    const type = accepts(c, {
+      header: "Accept",
+      supports: ["application/json", LINES_TYPE],
+      default: "application/json",
+    });
+    if (type === LINES_TYPE) {
+      const { head, rest } = linesOf(sql, trace);
+      return answerLines(c, head, rest);
+    }
+    return answerFinished(c, 200, finishJson(await pageOf(sql, trace, { limit, cursor })));
+  });

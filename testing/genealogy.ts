@@ -1,0 +1,43 @@
+import type { Sql } from "../db/connect.ts";
+
+/** A lot to store; what is absent gets its default, values are text as PostgreSQL reads it. */
+export interface GivenLot {
+  readonly id?: string;
+  readonly lot_code: string;
+  readonly lot_type?: string | null;
+  readonly weight_kg?: string | null;
+  readonly metadata?: string;
+  readonly created_at?: string;
+}
+
+/** A link to store, between ids; null: that side is missing. */
+export type GivenLink = readonly [parent: string | null, child: string | null, quantity?: string];
+
+/** Stores lots; gives their ids in the order in which they were given. */
+export async function insertLots(sql: Sql, lots: readonly GivenLot[]): Promise<string[]> {
+  const rows = lots.map((lot) => ({ id: crypto.randomUUID(), metadata: "{}", ...lot }));
+  await sql`
+    insert into lots (id, lot_code, lot_type, weight_kg, metadata, created_at)
+    select id, lot_code, lot_type, weight_kg, metadata::jsonb, coalesce(created_at, now())
+    from jsonb_to_recordset(${sql.json(rows)}) as given (id uuid, lot_code text, lot_type text,
+      weight_kg numeric, metadata text, created_at timestamptz)`;
+  return rows.map(({ id }) => id);
+}
+
+/** Stores links. */
+export async function insertLinks(sql: Sql, links: readonly GivenLink[]): Promise<void> {
+  const rows = links.map(([parent, child, quantity = "1.50"]) => ({ parent, child, quantity }));
+  await sql`
+    insert into lot_genealogy (parent_lot_id, child_lot_id, quantity_used_kg)
+    select parent, child, quantity from jsonb_to_recordset(${sql.json(rows)})
+      as given (parent uuid, child uuid, quantity numeric)`;
+}
+
+/** Stores lots, each the child of the one before; gives their ids. */
+export async function insertChain(sql: Sql, code: string, length: number): Promise<string[]> {
+  const lots = Array.from({ length }, (_, place) => ({ lot_code: `${code}-${place}` }));
+  const ids = await insertLots(sql, lots);
+  const links = ids.slice(1).map((id, place): GivenLink => [ids[place] ?? null, id]);
+  await insertLinks(sql, links);
+  return ids;
+}
