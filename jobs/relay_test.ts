@@ -145,7 +145,7 @@ const LOSSES: readonly {
     what: "nothing was ever lost",
     batches: [["0", "9"], ["0", "10"]],
     later: [],
-    said: "over none",
+    said: "none none",
   },
   {
     what: "something was lost before",
