@@ -16,6 +16,32 @@ const urlOf = (...protocols: string[]) =>
 /** The longest that a login token can be made to live, in minutes: a shift. */
 export const LONGEST_TOKEN_MINUTES = 720;
 
+const DECIMAL = String.raw`-?\d{1,3}(?:\.\d{1,2})?`;
+const LOT_TYPES = ["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"];
+const TEMPERATURES = new RegExp(`^(${LOT_TYPES.join("|")}):(${DECIMAL})\\.\\.(${DECIMAL})$`);
+
+/** Ranges of °C by lot type, each type at most once, each range's least before its most. */
+const temperatures = z.string().transform((text, context) => {
+  const ranges = text.split(",").map((item) => TEMPERATURES.exec(item.trim()));
+  const types = new Set(ranges.map((range) => range?.[1]));
+  const limits: Record<string, { readonly least: string; readonly most: string }> = {};
+  for (const [, type = "", least = "", most = ""] of ranges.map((range) => range ?? [])) {
+    limits[type] = { least, most };
+  }
+  if (
+    types.size < ranges.length ||
+    !ranges.every((range) => range && Number(range[2]) <= Number(range[3]))
+  ) {
+    context.addIssue({ code: "custom" });
+    return z.NEVER;
+  }
+  return limits;
+});
+
+// RAW is meat, frozen or chilled, and also spice and oil, which are as warm as their store.
+const USUAL_TEMPERATURES =
+  "RAW:-25..25,DEB:-2..7,BULK:-2..7,MIX:-2..7,SKW:-2..7,FRZ:-40..-18,FG:-40..-18";
+
 const databaseUrl = urlOf("postgres:", "postgresql:");
 
 const WHAT_IS_EXPECTED: Record<string, string> = {
@@ -34,6 +60,9 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   LOGIN_TRIES_PER_ACCOUNT: "a number of failed logins from 1 to 1000",
   LOGIN_TRIES_PER_ADDRESS: "a number of failed logins from 1 to 100000",
   METRICS_TOKEN: "a secret of at least 16 letters and digits, or nothing at all",
+  AUDIT_TEMPERATURES:
+    "ranges of °C by lot type with commas between them, such as RAW:-2..7,FRZ:-40..-18",
+  AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
   WORKER_JOBS: "a number of jobs from 1 to 64",
@@ -84,6 +113,9 @@ const WorkerSettings = ApiSettings.pick({
 }).extend({
   WORKER_JOBS: wholeNumber(1, 64).default(4),
   JOB_LEASE_SECONDS: wholeNumber(5, 600).default(30),
+  AUDIT_TEMPERATURES: temperatures.prefault(USUAL_TEMPERATURES),
+  AUDIT_TOLERANCE_PERCENT: z.string().regex(/^\d{1,3}(?:\.\d{1,2})?$/)
+    .refine((text) => Number(text) <= 100).default("2"),
 });
 
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });

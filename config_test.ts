@@ -157,21 +157,25 @@ Deno.test("AUTH_MODE=required starts with origins that were chosen, never with *
 
 Deno.test("the worker needs an address of PostgreSQL; its own settings have bounds and defaults", () => {
   const { DATABASE_URL } = LEAST;
-  deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, PORT: "x" }) }, {
+  const audits = { AUDIT_TEMPERATURES: "RAW:-2..7", AUDIT_TOLERANCE_PERCENT: "2" };
+  const limits = { ...audits, AUDIT_TEMPERATURES: { RAW: { least: "-2", most: "7" } } };
+  deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, ...audits, PORT: "x" }) }, {
     DATABASE_URL,
     DATABASE_POOL: 10,
     LOG_LEVEL: "info",
     WORKER_JOBS: 4,
     JOB_LEASE_SECONDS: 30,
+    ...limits,
   });
   const given = { WORKER_JOBS: "64", JOB_LEASE_SECONDS: "5", VALKEY_URL: "redis://cache" };
-  deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, ...given }) }, {
+  deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, ...audits, ...given }) }, {
     DATABASE_URL,
     DATABASE_POOL: 10,
     LOG_LEVEL: "info",
     WORKER_JOBS: 64,
     JOB_LEASE_SECONDS: 5,
     VALKEY_URL: "redis://cache",
+    ...limits,
   });
   for (
     const [name, value] of [["WORKER_JOBS", "0"], ["WORKER_JOBS", "65"], ["JOB_LEASE_SECONDS", "4"]]
@@ -216,3 +220,50 @@ Deno.test("a start with broken settings ends with 1 and the message alone, no st
   ]);
   ok(!lines.join().includes("hunter2"));
 });
+
+Deno.test("audits have limits unless the settings say otherwise", () => {
+  const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readWorkerConfig(LEAST);
+  deepStrictEqual(AUDIT_TEMPERATURES.FRZ, { least: "-40", most: "-18" });
+  deepStrictEqual(Object.keys(AUDIT_TEMPERATURES).length, 7);
+  strictEqual(AUDIT_TOLERANCE_PERCENT, "2");
+});
+
+Deno.test("the limits of audits can be given, to the digit", () => {
+  const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readWorkerConfig({
+    ...LEAST,
+    AUDIT_TEMPERATURES: "RAW:-2.50..7, FG:-18..-18",
+    AUDIT_TOLERANCE_PERCENT: "0.50",
+  });
+  deepStrictEqual(AUDIT_TEMPERATURES, {
+    RAW: { least: "-2.50", most: "7" },
+    FG: { least: "-18", most: "-18" },
+  });
+  strictEqual(AUDIT_TOLERANCE_PERCENT, "0.50");
+});
+
+const BROKEN_LIMITS: [name: string, values: string[]][] = [
+  ["AUDIT_TEMPERATURES", [
+    "RAW",
+    "RAW:7",
+    "RAW:7..-2",
+    "RAW:-2..7,RAW:0..7",
+    "RAW:-2..7,",
+    "MEAT:0..7",
+    "RAW:-2...7",
+    "RAW:-Infinity..7",
+    "RAW:1e1..20",
+  ]],
+  ["AUDIT_TOLERANCE_PERCENT", ["-1", "100.01", "NaN", "2%", "1e1"]],
+];
+
+for (const [name, values] of BROKEN_LIMITS) {
+  Deno.test(`a broken ${name} is refused`, () => {
+    for (const value of values) {
+      throws(
+        () => readWorkerConfig({ ...LEAST, [name]: value }),
+        new RegExp(`${name} is broken`),
+        value,
+      );
+    }
+  });
+}

@@ -3,13 +3,24 @@ import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readWorkerConfig, type WorkerConfig } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { openSession } from "./db/session.ts";
+import { auditGenealogy } from "./jobs/audit_genealogy.ts";
+import { deepTrace } from "./jobs/deep_trace.ts";
+import { refreshTraces } from "./jobs/refresh_traces.ts";
 import { runRelay } from "./jobs/relay.ts";
 import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
 import { upkeep } from "./jobs/upkeep.ts";
 import { GRACE_MS, runWorker } from "./jobs/worker.ts";
 import { createLog } from "./log.ts";
 
-const JOBS = [upkeep];
+const jobsOf = (config: WorkerConfig) => [
+  deepTrace,
+  refreshTraces,
+  upkeep,
+  auditGenealogy({
+    temperatures: config.AUDIT_TEMPERATURES,
+    tolerancePercent: config.AUDIT_TOLERANCE_PERCENT,
+  }),
+];
 
 /** Connections for the queue's own statements, beside those of the jobs. */
 const QUEUE_POOL = 3;
@@ -58,7 +69,7 @@ async function run(config: WorkerConfig): Promise<void> {
       log,
     }, signal),
     followSchedule(SCHEDULE, { sql: queueSql, log, signal }),
-    runWorker(JOBS, {
+    runWorker(jobsOf(config), {
       sql,
       queueSql,
       openSession: (statementTimeoutMs) =>

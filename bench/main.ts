@@ -2,7 +2,8 @@
  * `deno task bench [workload…] [--json] [--seconds N]`: Lotline beside the old server's stand-in
  * and a bare server, on this machine, all of them started by this command.
  *
- * `deno task bench login-timing|login-flood|traces`: measurements of Lotline alone, one at a time.
+ * `deno task bench login-timing|login-flood|audit|traces`: measurements of Lotline alone, one at a
+ * time.
  *
  * @module
  */

@@ -142,6 +142,19 @@ Deno.test("of reads and changes within the same microsecond none is mixed up", a
   deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
 });
 
+Deno.test("an answer that was read longer ago than changes are remembered isn't kept", async () => {
+  await using it = await startCache();
+  await it.relay();
+  // As if the relay's last word had been heard 16 s ago.
+  await it.link.attempt(async (client) => {
+    const [epoch, readAt] = (await client.get("{lotline:traces}:fresh") ?? "").split(" ");
+    const long = Number(readAt) - 16_000_000;
+    await client.set("{lotline:traces}:fresh", `${epoch} ${long}`, { expiration: "KEEPTTL" });
+  });
+  await it.keep("A");
+  deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
+});
+
 Deno.test("a forgotten answer is gone at once", async () => {
   await using it = await startCache();
   await it.relay();
@@ -183,6 +196,10 @@ Deno.test("a Valkey that was emptied between a read and its keeping keeps nothin
   await read.keep(TRACE);
   await it.relay();
   strictEqual(await it.kept("A"), undefined);
+  // From then on it works as before.
+  await it.keep("A");
+  await it.relay();
+  deepStrictEqual(await it.kept("A"), TRACE);
 });
 
 Deno.test("a relay that another has followed isn't believed any more", async () => {
@@ -215,16 +232,31 @@ Deno.test("what a Valkey knew before it was started again isn't used", async () 
 
 Deno.test("changes that Valkey wasn't told of are made up for: nothing kept before is used", async () => {
   await using it = await startCache();
-  await it.relay();
+  let isAway = false;
+  const relay = createTraceInvalidation(
+    sometimesAway(it.relayLink, () => isAway),
+    LONG_FRESH_MS,
+  );
+  for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
   await it.keep("A");
-  it.server.pause();
-  await it.apply({ ...NOTHING, lotCodes: ["A"] });
-  it.server.resume();
-  await eventually("Valkey is back", it.relayLink.answers);
-  await it.relay();
-  await it.relay();
+  await relay.apply(NOTHING);
+  deepStrictEqual(await it.kept("A"), TRACE);
+  isAway = true;
+  await relay.apply({ ...NOTHING, lotCodes: ["A"] });
+  isAway = false;
+  for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
   strictEqual(await it.kept("A"), undefined);
 });
+
+/** A link that does nothing, and says nothing, while it is away. */
+function sometimesAway(link: Valkey, isAway: () => boolean): Valkey {
+  return {
+    ...link,
+    connection: link.connection,
+    attempt: async (work, patienceMs) =>
+      isAway() ? undefined : await link.attempt(work, patienceMs),
+  };
+}
 
 Deno.test("a silent Valkey keeps nobody waiting for longer than a tenth of a second", async () => {
   await using it = await startCache();
@@ -244,10 +276,8 @@ Deno.test("after a forgetting that Valkey didn't hear of, this process believes 
   await using it = await startCache();
   let now = 0;
   let isAway = false;
-  const attempt: Valkey["attempt"] = async (work, patienceMs) =>
-    isAway ? undefined : await it.link.attempt(work, patienceMs);
   const metrics = { cacheRead() {}, cacheStored() {} };
-  const cache = createTraceCache({ ...it.link, attempt }, metrics, () => now);
+  const cache = createTraceCache(sometimesAway(it.link, () => isAway), metrics, () => now);
   await it.relay();
   await it.keep("A");
   isAway = true;

@@ -8,8 +8,9 @@ const MAY_USE: Record<string, string[]> = {
   "main.ts": ["app.ts", "auth", "cache", "db"],
   "worker.ts": ["jobs", "cache", "db"],
   "app.ts": ["routes", "http", "lineage", "auth", "cache", "db"],
-  routes: ["routes", "http", "lineage", "auth", "cache", "db"],
-  jobs: ["jobs", "lineage", "cache", "auth", "db"],
+  routes: ["routes", "http", "lineage", "audit", "auth", "cache", "db"],
+  jobs: ["jobs", "audit", "lineage", "cache", "auth", "db"],
+  audit: ["audit", "lineage", "db"],
   lineage: ["lineage", "db"],
   http: ["http", "auth"],
   auth: ["auth", "cache", "db"],
@@ -87,6 +88,10 @@ Deno.test("the import check sees what points the wrong way", () => {
     ["db/lots.ts", "../routes/schemas.ts"],
     ["db/lots.ts", "../http/json.ts"],
     ["cache/valkey.ts", "../auth/keys.ts"],
+    ["db/audits.ts", "../audit/kinds.ts"],
+    ["audit/kinds.ts", "../routes/audit_shapes.ts"],
+    ["routes/get_audit.ts", "../jobs/audit_genealogy.ts"],
+    ["jobs/audit_genealogy.ts", "../routes/get_audit.ts"],
     ["http/body.ts", "../db/lots.ts"],
     ["routes/login.ts", "../app.ts"],
     ["routes/login.ts", "../legacy/server.ts"],
@@ -134,7 +139,8 @@ Deno.test("no part of the service opens connections but those to PostgreSQL and 
   const openers: string[] = [];
   for (const file of await filesOfService()) {
     const source = await Deno.readTextFile(new URL(file, ROOT));
-    if (outward.test(source)) openers.push(file);
+    // With a type nothing can be opened.
+    if (outward.test(source.replaceAll(/^import type .*$/gm, ""))) openers.push(file);
   }
   for (const one of ["db/connect.ts", "cache/valkey.ts"]) ok(openers.includes(one), openers.join());
   // The stand-in is not part of the service.

@@ -4,6 +4,8 @@ import { migrate } from "../db/migrate.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { startWorker } from "../testing/worker.ts";
 import { loadApprovals } from "./approvals.ts";
 import type { Answer } from "./exchange.ts";
 import { passed, record, verify } from "./parity.ts";
@@ -40,6 +42,51 @@ for (const major of [15, 17] as const) {
     strictEqual(report.outcomes.length, 147);
     deepStrictEqual(await listTablesWithOtherRows(database.sql, seed), []);
   });
+}
+
+Deno.test("with the cache in use and the old server writing beside it, every answer is the same or changed as approved", async () => {
+  await using database = await freshDatabase();
+  await using valkey = await ownValkey();
+  const environment = { VALKEY_URL: valkey.server.url };
+  await using _worker = await startWorker({ databaseUrl: database.url, environment });
+  await using api = await startApi({ databaseUrl: database.url, environment });
+  await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
+  await using writing = keepWriting(old.url);
+
+  const report = await verify({ base: api.url, sql: database.sql, seed }, recordings, approvals);
+
+  ok(passed(report), formatReport(report));
+  strictEqual(report.outcomes.length, 147);
+  ok(writing.written() > 100, `${writing.written()} lots and decisions were written beside it`);
+  const { text } = await api.get("/metrics");
+  match(text, /cache_stores_total\{outcome="stored"\} [1-9]/, "the cache must have been used");
+});
+
+/** Stores lots and QC decisions through the old server's stand-in until it is disposed of. */
+function keepWriting(base: string): AsyncDisposable & { written(): number } {
+  let isOver = false;
+  let written = 0;
+  const write = async () => {
+    while (!isOver) {
+      const path = written % 2 === 0 ? "/api/lots" : "/api/qc-decisions";
+      const body = written % 2 === 0 ? { lot_code: `BESIDE-${written}` } : { decision: "PASS" };
+      const answer = await fetch(base + path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+      await answer.body?.cancel();
+      written++;
+    }
+  };
+  const writing = write();
+  return {
+    written: () => written,
+    [Symbol.asyncDispose]: async () => {
+      isOver = true;
+      await writing;
+    },
+  };
 }
 
 const FAULTS: [what: string, spoil: (answer: Answer) => Answer, line: RegExp][] = [

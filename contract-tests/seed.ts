@@ -44,6 +44,9 @@ export async function loadSeed(): Promise<Seed> {
 /** Empties the ten old tables and fills them with exactly the seed rows, in one transaction. */
 export async function resetToSeed(sql: postgres.Sql, seed: Seed): Promise<void> {
   await sql.begin(async (tx) => {
+    // In the order in which whoever writes beside it takes them: a row's table, then those that it
+    // refers to. TRUNCATE alone would take them as they are listed, and could meet a writer half way.
+    await tx`lock table ${tx(TABLES.toReversed())} in access exclusive mode`;
     await tx`truncate ${tx(TABLES)} cascade`;
     for (const table of TABLES) {
       const columns = Object.keys(seed[table][0] ?? {});

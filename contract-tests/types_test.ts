@@ -1,12 +1,16 @@
 import type { z } from "zod";
 import { ok } from "node:assert/strict";
 import type { components } from "../contract/types.gen.ts";
+import type { Audit, Finding } from "../routes/audit_shapes.ts";
+import type { NewAudit } from "../routes/create_audit.ts";
 import type { NewLot } from "../routes/create_lot.ts";
 import type { NewQcDecision, QcDecision } from "../routes/create_qc_decision.ts";
 import type { DeepTrace, NewDeepTrace } from "../routes/deep_trace_shapes.ts";
+import type { AuditWithFindings } from "../routes/get_audit.ts";
 import type { Health } from "../routes/get_health.ts";
 import type { PublicKeys } from "../routes/get_signing_keys.ts";
 import type { Trace } from "../routes/get_traceability.ts";
+import type { AuditPage } from "../routes/list_audits.ts";
 import type { Credentials, Session, User } from "../routes/login.ts";
 import type { Liveness, Readiness } from "../routes/probes.ts";
 import type { ErrorAnswer } from "../routes/responses.ts";
@@ -32,11 +36,37 @@ const SAME: [
   Same<z.output<typeof User>, Contract["User"]>,
   Same<z.output<typeof Session>, Contract["Session"]>,
   Same<z.output<typeof Health>, Contract["Health"]>,
+  Same<z.input<typeof NewAudit>, Contract["NewAudit"]>,
+  Same<z.output<typeof Audit>, Contract["Audit"]>,
+  Same<z.output<typeof AuditPage>, Contract["AuditPage"]>,
+  Same<z.output<typeof AuditWithFindings>, Contract["AuditWithFindings"]>,
+  Same<z.output<typeof Finding>, Contract["AuditFinding"]>,
   Same<z.output<typeof PublicKeys>, Contract["PublicKeys"]>,
   Same<z.output<typeof Liveness>, Contract["Liveness"]>,
   Same<z.output<typeof Readiness>, Contract["Readiness"]>,
   Same<z.input<typeof ErrorAnswer>, Contract["Error"]>,
-] = [true, true, true, true, true, true, true, true, true, true, true, true, true, true, true];
+] = [
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+  true,
+];
 
 // The comparison itself: it must tell apart what looks alike.
 const DIFFERENT: [

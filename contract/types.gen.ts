@@ -173,10 +173,58 @@ export interface paths {
          *     With `Accept: application/x-ndjson` all of it comes as lines of JSON, whatever `limit` and
          *     `cursor` say: `{"type":"trace",…}` with everything but lots and links, then each lot as
          *     `{"type":"lot",…}` and each link as `{"type":"link",…}`. `lot_count` and `link_count` of the
-         *     first line say how many are to come. Other parameters in the query are ignored, and of one
-         *     that stands there twice the first counts.
+         *     first line say how many are to come. Other parameters in the query are ignored, and one of
+         *     these that stands there twice is refused.
          */
         get: operations["getDeepTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The audits, the newest first.
+         * @description Audits are kept for 90 days, the last one that is done for longer.
+         */
+        get: operations["listAudits"];
+        put?: never;
+        /**
+         * Audit the genealogy.
+         * @description A worker reads all lots, links and decisions as they are at one moment and writes down what
+         *     is wrong with them; `GET /api/audits/{id}` tells how far it is. There is one audit at a time:
+         *     while one waits or runs, this answers with that one. Every night an audit runs by itself.
+         */
+        post: operations["createAudit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audits/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One audit with its findings.
+         * @description Findings come by kind and then in an order that doesn't change. Until the audit is done there
+         *     are none. An answer holds fewer than `limit` when they would be too large together: there is
+         *     more as long as `next_cursor` isn't null.
+         */
+        get: operations["getAudit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -530,6 +578,137 @@ export interface components {
             /** @description Null when none of them has a weight. */
             weight_kg: components["schemas"]["DecimalOut"];
         };
+        /** @description Nothing to choose from yet. */
+        NewAudit: Record<string, never>;
+        /**
+         * @description **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Of
+         *     cycles that share lots so many are found that each lot of them stands on one.
+         *     **self_link** (critical): a link from a lot to itself.
+         *     **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
+         *     had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
+         *     decision counts; decisions without a time or a verdict don't.
+         *     **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
+         *     decision of a gate is HOLD or FAIL.
+         *     **half_link** (major): a link without parent or without child.
+         *     **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
+         *     **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
+         *     **made_of_nothing** (major): a lot that isn't RAW and has no parents.
+         *     **orphan** (minor): a lot that isn't RAW and that no link names.
+         *     **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
+         *     **negative_weight**, **negative_quantity** (major): less than nothing.
+         *     **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
+         *     **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
+         * @enum {string}
+         */
+        AuditKind: "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
+        /** @enum {string} */
+        AuditSeverity: "critical" | "major" | "minor";
+        /**
+         * @description Beside the last audit that was done: **new**, **still_there**, **gone** (found then, not now;
+         *     told once, with its last numbers). **unknown** where the last audit had found more of the kind
+         *     than it kept, and so can't tell.
+         * @enum {string}
+         */
+        AuditStanding: "new" | "still_there" | "gone" | "unknown";
+        /** @description A place between findings. */
+        AuditFindingCursor: string;
+        /** @description As AuditFindingCursor, or null after the last finding. */
+        AuditFindingCursorOrNull: string | null;
+        Audit: {
+            id: components["schemas"]["Uuid"];
+            /** @enum {string} */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            progress: components["schemas"]["AuditProgress"];
+            created_at: components["schemas"]["MomentOut"];
+            /** @description The moment whose lots, links and decisions it has seen. */
+            as_of: components["schemas"]["MomentOut"];
+            finished_at: components["schemas"]["MomentOut"];
+            /** @description The audit before, with which its findings were compared. */
+            compared_with: components["schemas"]["UuidOrNull"];
+            summary: components["schemas"]["AuditSummary"];
+        };
+        AuditWithFindings: {
+            id: components["schemas"]["Uuid"];
+            /** @enum {string} */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            progress: components["schemas"]["AuditProgress"];
+            created_at: components["schemas"]["MomentOut"];
+            as_of: components["schemas"]["MomentOut"];
+            finished_at: components["schemas"]["MomentOut"];
+            compared_with: components["schemas"]["UuidOrNull"];
+            summary: components["schemas"]["AuditSummary"];
+            findings: components["schemas"]["AuditFinding"][];
+            next_cursor: components["schemas"]["AuditFindingCursorOrNull"];
+        };
+        AuditPage: {
+            audits: components["schemas"]["Audit"][];
+            next_cursor: components["schemas"]["UuidOrNull"];
+        };
+        /** @description How far it is; null unless it runs. */
+        AuditProgress: {
+            /** @description Kinds that have been looked for. */
+            checked: number;
+            /** @description Kinds that there are. */
+            of: number;
+            lots: number;
+            links: number;
+        } | null;
+        /** @description Null until it is done. */
+        AuditSummary: {
+            /** @description The lots that were there. */
+            lots: number;
+            /** @description The links that were there. */
+            links: number;
+            /** @description By how much a lot could weigh more than its inputs. */
+            tolerance_percent: string;
+            /** @description The limits by lot type, °C. */
+            temperatures: {
+                [key: string]: components["schemas"]["AuditRange"];
+            };
+            /** @description One entry a kind. */
+            findings: components["schemas"]["AuditCount"][];
+        } | null;
+        AuditRange: {
+            least: string;
+            most: string;
+        };
+        AuditCount: {
+            kind: components["schemas"]["AuditKind"];
+            severity: components["schemas"]["AuditSeverity"];
+            /** @description All that were found: new, still there and unknown. */
+            found: number;
+            new: number;
+            still_there: number;
+            unknown: number;
+            /** @description Of those that the audit before had kept. */
+            gone: number;
+            /**
+             * @description How many of the found are among the findings: at most 10,000 of a kind (1,000 cycles),
+             *     those with the smallest keys, so that two audits keep the same ones.
+             */
+            kept: number;
+            /** @description False: there is more of it than was found, which is possible for cycles alone. */
+            complete: boolean;
+        };
+        AuditFinding: {
+            kind: components["schemas"]["AuditKind"];
+            severity: components["schemas"]["AuditSeverity"];
+            standing: components["schemas"]["AuditStanding"];
+            /** @description The lots concerned, a link's parent before its child, a cycle's in their order (the first 50). */
+            lots: components["schemas"]["AuditedLot"][];
+            /**
+             * @description What it is about, by kind: kilograms and °C as text (digits of 40 characters and more in
+             *     scientific notation), moments, counts.
+             */
+            numbers: {
+                [key: string]: string | number | null;
+            };
+        };
+        AuditedLot: {
+            id: components["schemas"]["Uuid"];
+            /** @description As it was when it was found. */
+            lot_code: string;
+        };
         PublicKeys: {
             keys: components["schemas"]["PublicKey"][];
         };
@@ -643,6 +822,20 @@ export interface components {
                 /**
                  * @example {
                  *       "error": "There is no such trace"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description There is no such audit. */
+        NoSuchAudit: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "There is no such audit"
                  *     }
                  */
                 "application/json": components["schemas"]["Error"];
@@ -793,15 +986,20 @@ export interface components {
          */
         ETag: string;
         /**
-         * @description Where the result will be.
+         * @description Where the trace is.
          * @example /api/traces/5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
          */
-        Location: string;
+        TraceLocation: string;
         /**
          * @description The methods that this path answers.
          * @example GET, HEAD, OPTIONS
          */
         Allow: string;
+        /**
+         * @description Where the audit is.
+         * @example /api/audits/44444444-4444-4444-8444-444444444401
+         */
+        AuditLocation: string;
         /**
          * @description How to be let in (RFC 6750).
          * @example Bearer realm="lotline", error="invalid_token"
@@ -1084,7 +1282,7 @@ export interface operations {
             202: {
                 headers: {
                     ETag: components["headers"]["ETag"];
-                    Location: components["headers"]["Location"];
+                    Location: components["headers"]["TraceLocation"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1158,6 +1356,119 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NoSuchTrace"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    listAudits: {
+        parameters: {
+            query?: {
+                /** @description The most audits in one answer. */
+                limit?: number;
+                /** @description The `next_cursor` of the answer before. */
+                cursor?: components["schemas"]["Uuid"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of audits. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    createAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["NewAudit"];
+            };
+        };
+        responses: {
+            /** @description The audit that waits or runs. */
+            202: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["AuditLocation"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Audit"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getAudit: {
+        parameters: {
+            query?: {
+                /** @description Findings of this kind only. */
+                kind?: components["schemas"]["AuditKind"];
+                /** @description Findings of this severity only. */
+                severity?: components["schemas"]["AuditSeverity"];
+                /** @description Findings of this standing only. */
+                standing?: components["schemas"]["AuditStanding"];
+                /** @description The most findings in one answer. */
+                limit?: number;
+                /** @description The `next_cursor` of the answer before. */
+                cursor?: components["schemas"]["AuditFindingCursor"];
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["Uuid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The audit, with one page of its findings. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditWithFindings"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NoSuchAudit"];
             405: components["responses"]["MethodNotAllowed"];
             422: components["responses"]["OutsideContract"];
             500: components["responses"]["Fault"];

@@ -75,7 +75,7 @@ export async function claimNextJob(
         ) one
       )
       update lotline.jobs job set ${start(sql, claimant)}
-      where id = (select id from first order by priority, run_at limit 1)
+      where id = (select id from first order by priority, run_at limit 1) and state = 'ready'
       returning ${CLAIMED(sql)}`,
   );
   return job;

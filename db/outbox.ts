@@ -1,4 +1,5 @@
 import type { Sql } from "./connect.ts";
+import { noteChangedLots } from "./trace_changes.ts";
 
 /** What the outbox holds, as the trace cache needs it. */
 export interface OutboxBatch {
@@ -41,24 +42,24 @@ const READ = `
     select lot from touched
     union
     select link.parent_lot_id from touched join lot_genealogy link on link.child_lot_id = lot
-    where source = 'lots'
+    where source = 'lots' and link.parent_lot_id is not null
     union
     select link.child_lot_id from touched join lot_genealogy link on link.parent_lot_id = lot
-    where source = 'lots'
-  ),
-  codes as (
-    select lot_code from answers join lots on lots.id = lot
-    union
-    select unnest(codes) from batch
+    where source = 'lots' and link.child_lot_id is not null
     limit ${MOST_CODES + 1}
   )
   select
     coalesce((select json_agg(distinct xid::text) from batch), '[]') as transactions,
-    coalesce((select json_agg(lot_code) from codes), '[]') as "lotCodes",
+    (select array_agg(lot)::text from answers) as "lotIds",
+    coalesce((select json_agg(distinct code) from batch, unnest(codes) code), '[]') as codes,
     exists (select from batch where lots is null and ${NAMES_LOTS})
       or (select count(*) from batch) > ${MOST_CHANGES}
-      or (select count(*) from codes) > ${MOST_CODES} as everything,
+      or (select count(*) from answers) > ${MOST_CODES} as everything,
     ${STATE}`;
+
+// By itself: with both old tables in one statement, it could hold the lock on one and wait for the
+// other's while a TRUNCATE of both has them the other way round.
+const FIND_CODES = "select lot_code from lots where id = any($1::uuid[])";
 
 /**
  * Reads what was changed, as far as it is committed. An open transaction's changes come with a later
@@ -68,20 +69,36 @@ const READ = `
  * time, since what was removed there is still in PostgreSQL's way; "0" at first
  */
 export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
-  const [look] = await sql.unsafe<(Look)[]>(LOOK, [from], { prepare: true });
+  const [look] = await sql.unsafe<Look[]>(LOOK, [from], { prepare: true });
   if (look === undefined) throw new Error("looking at the outbox returned no row");
   const { isThere, ...state } = look;
   if (!isThere) return { transactions: [], lotCodes: [], everything: false, ...state };
-  const [batch] = await sql.unsafe<OutboxBatch[]>(READ, [from], { prepare: true });
-  if (batch === undefined) throw new Error("reading the outbox returned no row");
-  return batch;
+  const [read] = await sql.unsafe<Read[]>(READ, [from], { prepare: true });
+  if (read === undefined) throw new Error("reading the outbox returned no row");
+  const { lotIds, codes, ...batch } = read;
+  if (batch.everything || lotIds === null) return { ...batch, lotCodes: codes };
+  const lots = await sql.unsafe<{ lot_code: string }[]>(FIND_CODES, [lotIds], { prepare: true });
+  return { ...batch, lotCodes: [...new Set([...codes, ...lots.map((lot) => lot.lot_code)])] };
 }
 
 type Look = Pick<OutboxBatch, "horizon" | "lost"> & { readonly isThere: boolean };
 
-/** Removes the changes of these transactions. All of a transaction's were in the batch that named it. */
+interface Read extends Omit<OutboxBatch, "lotCodes"> {
+  /** A PostgreSQL array. */
+  readonly lotIds: string | null;
+  readonly codes: readonly string[];
+}
+
+/**
+ * Removes the changes of these transactions, all of which were in the batch that named them, and
+ * notes those that deep traces don't show.
+ */
 export async function removeFromOutbox(sql: Sql, transactions: readonly string[]): Promise<void> {
-  await sql`delete from lotline.outbox where xid = any(${`{${transactions}}`}::xid8[])`;
+  await sql`
+    with removed as (
+      delete from lotline.outbox where xid = any(${`{${transactions}}`}::xid8[]) returning *
+    )
+    ${noteChangedLots(sql, sql`removed`)}`;
 }
 
 /**

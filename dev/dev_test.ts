@@ -169,7 +169,7 @@ Deno.test("a port in use is named, with a way to choose another", async () => {
   match(run.output, new RegExp(`^Port ${port} is in use.*PORT=${port + 1} deno task dev$`, "m"));
 });
 
-Deno.test("a second run on the same folder is refused, the first goes on", async () => {
+Deno.test("a second run on the same folder is refused, the first goes on until its worker ends", async () => {
   await using folder = await temporaryFolder();
   const state = `${folder.path}/state`;
   await using first = await new DevRun(state, freePort()).ready();
@@ -177,16 +177,16 @@ Deno.test("a second run on the same folder is refused, the first goes on", async
   strictEqual(await second.end(), 1);
   match(second.output, new RegExp(`Another .deno task dev. is running .*process ${first.pid}\\)`));
   match(await shell(first.commands[0] ?? ""), /"status":"ok"/);
+  Deno.kill(Number(await Deno.readTextFile(`${state}/worker.pid`)), "SIGKILL");
+  strictEqual(await first.end(), 1);
+  match(first.output, /The worker ended by itself\. The last lines of its log:\n\{.*"working"/);
 });
 
-for (const [name, file] of [["API", "api"], ["worker", "worker"]]) {
-  Deno.test(`when the ${name} ends by itself, that is said with its last lines, and all ends`, async () => {
-    await using folder = await temporaryFolder();
-    const state = `${folder.path}/state`;
-    await using run = await new DevRun(state, freePort()).ready();
-    Deno.kill(Number(await Deno.readTextFile(`${state}/${file}.pid`)), "SIGKILL");
-    strictEqual(await run.end(), 1);
-    const said = `The ${name} ended by itself\\. The last lines of its log:\\n\\{.*"msg"`;
-    match(run.output, new RegExp(said));
-  });
-}
+Deno.test("when the API ends by itself, that is said with its last lines, and all ends", async () => {
+  await using folder = await temporaryFolder();
+  const state = `${folder.path}/state`;
+  await using run = await new DevRun(state, freePort()).ready();
+  Deno.kill(Number(await Deno.readTextFile(`${state}/api.pid`)), "SIGKILL");
+  strictEqual(await run.end(), 1);
+  match(run.output, /The API ended by itself\. The last lines of its log:\n\{.*"listening"/);
+});

@@ -18,6 +18,11 @@ export class Random {
     return least + this.next() * (most - least);
   }
 
+  /** A whole number from 0 on. */
+  below(most: number): number {
+    return Math.floor(this.next() * most);
+  }
+
   pick<T>(choices: readonly [T, ...T[]]): T {
     return choices[Math.floor(this.next() * choices.length)] ?? choices[0];
   }

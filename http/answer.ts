@@ -11,7 +11,7 @@ const JSON_TYPE = "application/json; charset=utf-8";
  * bytes, so a client's validators stay good when its requests move from one server to the other.
  * GET and HEAD with a matching `If-None-Match` get 304.
  */
-export function answer(c: Context, status: 200 | 201, value: object): Response {
+export function answer(c: Context, status: 200 | 201 | 202, value: object): Response {
   return answerFinished(c, status, finish(value));
 }
 

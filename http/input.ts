@@ -30,18 +30,17 @@ export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S
 }
 
 /**
- * The parts of a request's query that `schema` names, as it makes them; of a name that stands there
- * twice the first counts, and names that aren't in `schema` are ignored.
- * @throws {ApiError} 422 outside the schema
+ * A request's query parameters as `schema` makes them; names that it doesn't know are ignored.
+ * @throws {ApiError} 422 outside the schema, or for a name that is given twice
  */
 export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
   const { searchParams } = new URL(c.req.url);
-  const named: [string, string][] = [];
-  for (const name of Object.keys(schema.shape)) {
-    const value = searchParams.get(name);
-    if (value !== null) named.push([name, value]);
+  const given = Object.keys(schema.shape).filter((name) => searchParams.has(name));
+  const doubled = given.filter((name) => searchParams.getAll(name).length > 1);
+  if (doubled.length > 0) {
+    throw outsideContract(doubled.map((path) => ({ path, message: "is given more than once" })));
   }
-  return accept(schema, Object.fromEntries(named));
+  return accept(schema, Object.fromEntries(given.map((name) => [name, searchParams.get(name)])));
 }
 
 function decode(raw: string): string {
@@ -55,11 +54,14 @@ function decode(raw: string): string {
 function accept<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value, { error: describeMismatch });
   if (result.success) return result.data;
-  const details = result.error.issues.flatMap(describeIssue);
+  throw outsideContract(result.error.issues.flatMap(describeIssue));
+}
+
+function outsideContract(details: readonly ErrorDetail[]): ApiError {
   const [first] = details;
   const place = first === undefined || first.path === "" ? "The body" : first.path;
   const more = details.length > 1 ? ` (and ${details.length - 1} more)` : "";
-  throw new ApiError("outside_contract", `${place} ${first?.message ?? "is refused"}${more}`, {
+  return new ApiError("outside_contract", `${place} ${first?.message ?? "is refused"}${more}`, {
     details,
   });
 }

@@ -29,7 +29,7 @@ export interface AttemptDeps {
 }
 
 /** How long a job that is told to stop may take to do so, in ms; after that nobody waits for it. */
-export const SETTLE_MS = 3_000;
+const SETTLE_MS = 2_000;
 const RETRY_MS = 300;
 
 const LEVELS: Record<Fate["is"], LogLevel> = {

@@ -61,7 +61,9 @@ export function becomes(
     case "returned":
       return { is: "finished" };
     case "threw":
-      return failed(storable(describeError(outcome.error)));
+      return failed(
+        storable(outcome.error === undefined ? "undefined" : describeError(outcome.error)),
+      );
     case "unfit":
       // The next attempt would find the same.
       return { is: "failed", error: storable(outcome.message) };
@@ -86,5 +88,6 @@ function becomesStopped(why: StopReason, failed: (error: string) => Fate): Fate 
 /** A text as PostgreSQL takes it, and not longer than somebody would read. */
 function storable(text: string): string {
   const whole = text.replaceAll("\0", "?");
-  return whole.length <= LONGEST_ERROR ? whole : `${whole.slice(0, LONGEST_ERROR - 1)}…`;
+  const cut = whole.length <= LONGEST_ERROR ? whole : `${whole.slice(0, LONGEST_ERROR - 1)}…`;
+  return cut.toWellFormed();
 }

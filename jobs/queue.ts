@@ -58,7 +58,7 @@ export function createJobQueue(
     kinds.map((kind) => ({ kind, priority }))
   );
   let turn = 0;
-  let lookedForLostAt = performance.now();
+  let lookedForLostAt = -Infinity;
   // A Valkey that is full gives ids and takes none: its empty lists mean nothing.
   let takesNone = false;
 

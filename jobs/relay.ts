@@ -1,6 +1,7 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
 import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
+import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
 import { openSession } from "../db/session.ts";
 import { describeError, type Log } from "../log.ts";
 import { pause } from "./repeat.ts";
@@ -17,6 +18,8 @@ const TICK_MS = 20;
 /** How often one that waits asks whether it is its turn, in ms. */
 const TURN_MS = 1_000;
 const RETRY_MS = 300;
+/** How often deep traces are marked, in ms, when something of them has changed. */
+const REFRESH_MS = 500;
 /** After this long a statement has failed, in ms: PostgreSQL may be there and its answer lost. */
 const STATEMENT_MS = 5_000;
 /** PostgreSQL lets another relay have its turn when this one says nothing for so long, in ms. */
@@ -69,6 +72,7 @@ async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
 
 async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promise<void> {
   let from = "0";
+  let refreshedAt = -Infinity;
   const lossAt = watchLosses(() => inTime(laterTransaction(sql)));
   while (!stop.aborted) {
     const began = performance.now();
@@ -80,7 +84,12 @@ async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promi
       complete: loss !== "open",
     });
     if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch.transactions));
+    if (loss === "over") await inTime(noteLostChanges(sql));
     from = batch.horizon;
+    if (began - refreshedAt > REFRESH_MS) {
+      await inTime(wakeRefresh(sql));
+      refreshedAt = began;
+    }
     await pause(Math.max(1, TICK_MS - (performance.now() - began)), stop);
   }
 }
@@ -90,8 +99,8 @@ type Loss = "none" | "open" | "over";
 
 /**
  * Tells whether a change may have been lost: `open` as long as the transaction it belongs to may
- * still be running, then `over`, once: from then on everything may have changed, and nothing more.
- * At first everything may have changed; if anything was ever lost, that may have been a moment ago.
+ * still be running, then `over`, once: until then everything may have changed, from then on nothing
+ * more. What was lost before the first time counts as lost a moment ago.
  *
  * @param later gives a transaction of which all that write now are earlier
  */
@@ -99,7 +108,7 @@ export function watchLosses(
   later: () => Promise<string>,
 ): (seen: { readonly lost: string; readonly horizon: string }) => Promise<Loss> {
   let known = "0";
-  let openUntil: string | undefined = "0";
+  let openUntil: string | undefined;
   return async ({ lost, horizon }) => {
     if (lost !== known) {
       known = lost;

@@ -1,3 +1,4 @@
+import { insertAuditOfSlot } from "../db/audits.ts";
 import type { Sql } from "../db/connect.ts";
 import { insertJobOfSlot, type Slot } from "../db/cron_runs.ts";
 import { describeError, type Log } from "../log.ts";
@@ -21,6 +22,7 @@ export const SCHEDULE: readonly ScheduleEntry[] = [
     at: { minute: 20 },
     enqueue: (sql, slot) => insertJobOfSlot(sql, slot, upkeep.kind),
   },
+  { name: "audit", at: { hour: 2, minute: 0 }, enqueue: insertAuditOfSlot },
 ];
 
 const MINUTE_MS = 60_000;
@@ -28,7 +30,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 /** A clock may strike this much too early, in ms. */
 const EARLY_MS = 10_000;
-const AFTER_FAILURE_MS = 5_000;
+const AFTER_FAILURE_MS = 1_000;
 
 /** When an entry was due last, in ms since 1970. */
 export function lastSlot({ at: { hour, minute } }: ScheduleEntry, now: number): number {
@@ -53,15 +55,17 @@ export async function followSchedule(
   { sql, log, signal }: { readonly sql: Sql; readonly log: Log; readonly signal: AbortSignal },
 ): Promise<void> {
   const strike = async (entry: ScheduleEntry) => {
-    while (!signal.aborted) {
+    for (let tries = 0; !signal.aborted; tries++) {
       const at = new Date(lastSlot(entry, Date.now() + EARLY_MS)).toISOString();
       try {
         return await entry.enqueue(sql, { name: entry.name, at });
       } catch (error) {
-        log("warn", "scheduled work can't be put into the queue", {
-          name: entry.name,
-          error: describeError(error),
-        });
+        if (tries === 0) {
+          log("warn", "scheduled work can't be put into the queue", {
+            name: entry.name,
+            error: describeError(error),
+          });
+        }
         await pause(AFTER_FAILURE_MS, signal);
       }
     }

@@ -35,7 +35,9 @@ export const LEASE_MS = 30_000;
 /** How long running jobs may go on after SIGTERM, in ms. */
 export const GRACE_MS = 10_000;
 
+/** How often it is looked what is due, in ms: seldom, or more often while there is something. */
 const SWEEP_MS = 200;
+const SWEEP_AGAIN_MS = 50;
 /** How often lists are looked at that were empty, in ms, and PostgreSQL when there are no lists. */
 const IDLE_MS = 100;
 const IDLE_WITHOUT_LISTS_MS = 250;
@@ -101,8 +103,9 @@ export async function runWorker(
     return 0;
   };
   const sweep = async () => {
-    if (await queue.sweep() > 0) bell.ring();
-    return SWEEP_MS;
+    if (await queue.sweep() === 0) return SWEEP_MS;
+    bell.ring();
+    return SWEEP_AGAIN_MS;
   };
   const maxAttempts = Object.fromEntries(
     definitions.map((definition) => [definition.kind, definition.maxAttempts]),

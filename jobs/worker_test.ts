@@ -158,8 +158,10 @@ Deno.test("a job that takes too long is told so by its signal, and has failed", 
 });
 
 Deno.test("a running job that is called off is told by its signal, and its effect doesn't happen", async () => {
+  let told: unknown;
   const kind = kindOf(async (name, { sql, signal }) => {
     await pause(10_000, signal);
+    told = signal.reason;
     return counted(sql, name);
   });
   await using _worker = work([kind], { leaseMs: 300 });
@@ -168,6 +170,7 @@ Deno.test("a running job that is called off is told by its signal, and its effec
   strictEqual(await cancelJob(sql, id), "running");
   const job = await ends(id, "cancelled");
   ok(job.finished_at);
+  match(String(told), /cancelled/);
   deepStrictEqual([...await sql`select from effects where name = 'called off'`], []);
 });
 

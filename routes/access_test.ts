@@ -15,6 +15,9 @@ import { ErrorAnswer } from "./responses.ts";
 
 const { required, legacy, sql, maker } = await apiInBothModes();
 
+const AUDIT = crypto.randomUUID();
+await sql`insert into lotline.audits (id, job_id) values (${AUDIT}, ${AUDIT})`;
+
 /** An account of each role, and one without: `null`. */
 const ACCOUNTS = await Promise.all([...ROLES, null].map(newAccount));
 
@@ -66,6 +69,24 @@ const OPERATIONS: { name: string; ask: Ask; success: number; roles: (string | nu
     roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
   },
   {
+    name: "createAudit",
+    ask: (api, headers) => api.post("/api/audits", {}, headers),
+    success: 202,
+    roles: ["ADMIN", "MANAGER", "AUDITOR"],
+  },
+  {
+    name: "listAudits",
+    ask: (api, headers) => api.get("/api/audits", headers),
+    success: 200,
+    roles: ["ADMIN", "MANAGER", "AUDITOR"],
+  },
+  {
+    name: "getAudit",
+    ask: (api, headers) => api.get(`/api/audits/${AUDIT}`, headers),
+    success: 200,
+    roles: ["ADMIN", "MANAGER", "AUDITOR"],
+  },
+  {
     name: "logout",
     ask: (api, headers) => api.post("/api/logout", "", headers),
     success: 204,
@@ -86,6 +107,7 @@ async function rowCounts() {
   return await sql`select (select count(*) from lots) as lots,
     (select count(*) from qc_decisions) as decisions,
     (select count(*) from lotline.traces) as traces,
+    (select count(*) from lotline.audits) as audits,
     (select count(*) from lotline.revoked_tokens) as tokens`;
 }
 

@@ -22,7 +22,7 @@ const definition = createRoute({
   request: { body: { required: true, content: { "application/json": { schema: NewDeepTrace } } } },
   responses: {
     200: success(DeepTrace, "The trace is done; this is the first page."),
-    202: accepted(DeepTrace, "The trace is being taken."),
+    202: accepted(DeepTrace, "The trace is being taken.", "/api/traces"),
     ...errors(400, 401, 403, 404, 405, 408, 413, 415, 422, 500, 503),
   },
 });

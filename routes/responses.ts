@@ -16,7 +16,6 @@ const header = (description: string, schema: Record<string, unknown> = {}) => ({
 });
 
 const ETag = header("Weak validator of this body, for If-None-Match.", { pattern: '^W/"' });
-const Location = header("Where the result will be.", { pattern: "^/" });
 const Allow = header("The methods that this path answers.");
 const Challenge = header("How to be let in (RFC 6750).", { pattern: "^Bearer " });
 const RetryAfter = header("Seconds to wait before the next try.", { pattern: "^[0-9]+$" });
@@ -28,10 +27,10 @@ export const success = <S extends z.ZodType>(schema: S, description: string) => 
   content: { "application/json": { schema } },
 });
 
-/** The promise of a result, with where to ask for it. */
-export const accepted = <S extends z.ZodType>(schema: S, description: string) => ({
+/** Work that was taken on: what it is now, and where it can be looked at from now on. */
+export const accepted = <S extends z.ZodType>(schema: S, description: string, path: string) => ({
   description,
-  headers: { ETag, Location },
+  headers: { ETag, Location: header("Where it is.", { pattern: `^${path}/` }) },
   content: { "application/json": { schema } },
 });
 
@@ -45,7 +44,7 @@ const SENTENCE = {
   400: "The body is no JSON, or the path holds a broken percent escape.",
   401: "AUTH_MODE=required: no valid token.",
   403: "AUTH_MODE=required: the role may not do this.",
-  404: "There is no such lot.",
+  404: "There is no such thing.",
   405: "The path is known, the method is not for it.",
   408: "The body took too long to arrive.",
   409: "The code or id is taken, or a reference leads nowhere.",

@@ -1,46 +1,63 @@
 /**
- * A worker as a process of its own, with kinds of job whose effects can be counted: each adds one to
- * its row in `effects`, so a job that is lost shows as a row that is missing, and one whose effect
- * happened twice as a 2.
+ * A worker as a process of its own, with kinds of job whose effects can be counted: see
+ * job_workers.ts, which starts it.
  *
  * @module
  */
-import { connectValkey } from "../cache/valkey.ts";
 import { z } from "zod";
-import { connect } from "../db/connect.ts";
+import { connectValkey } from "../cache/valkey.ts";
+import { connect, type Sql } from "../db/connect.ts";
+import { claimSlot } from "../db/cron_runs.ts";
 import { openSession } from "../db/session.ts";
 import { defineJob } from "../jobs/define_job.ts";
 import { pause } from "../jobs/repeat.ts";
+import { followSchedule, type ScheduleEntry } from "../jobs/schedule.ts";
 import { runWorker } from "../jobs/worker.ts";
 import { createLog } from "../log.ts";
 
-/** Takes `ms`, then counts. `stubborn`: it doesn't heed its signal. */
+const Args = z.strictObject({ name: z.string(), ms: z.number() });
+
+const counted = (sql: Sql, name: string) => () =>
+  sql`insert into effects (name, times) select ${name}, 1 from finished
+    on conflict (name) do update set times = effects.times + 1`;
+
+/** Takes `ms`, then counts. */
 const count = defineJob({
   kind: "count",
-  args: z.strictObject({ name: z.string(), ms: z.number() }),
+  args: Args,
   maxAttempts: 1_000,
   timeoutMs: 60_000,
   concurrency: 8,
   async run({ name, ms }, { sql, signal }) {
     await pause(ms, signal);
     signal.throwIfAborted();
-    return () =>
-      sql`insert into effects (name, times) select ${name}, 1 from finished
-        on conflict (name) do update set times = effects.times + 1`;
+    return counted(sql, name);
   },
 });
 
-/** Waits through everything, a stop of its process included, and counts then. */
+/** The same, but it never looks at its signal. */
 const stubborn = defineJob({
   ...count,
   kind: "stubborn",
   async run({ name, ms }, { sql }) {
     await pause(ms);
-    return () =>
-      sql`insert into effects (name, times) select ${name}, 1 from finished
-        on conflict (name) do update set times = effects.times + 1`;
+    return counted(sql, name);
   },
 });
+
+/** Counts, for each process, how often the clock struck, and once a slot what was to happen. */
+const tick: ScheduleEntry = {
+  name: "tick",
+  // Far from now, so that no slot begins while a test runs.
+  at: { minute: (new Date().getUTCMinutes() + 30) % 60 },
+  async enqueue(sql, slot) {
+    await sql`insert into effects (name, times) values (${`strikes of ${Deno.pid}`}, 1)
+      on conflict (name) do update set times = effects.times + 1`;
+    await sql`with ${claimSlot(sql, slot)}
+      insert into effects (name, times) select 'tick', 1 from slot
+      on conflict (name) do update set times = effects.times + 1`;
+  },
+};
 
 const Settings = z.object({
   DATABASE_URL: z.string(),
@@ -56,22 +73,26 @@ const valkey = settings.VALKEY_URL === undefined
   ? undefined
   : connectValkey(settings.VALKEY_URL, log);
 const end = new AbortController();
+const { signal } = end;
 Deno.addSignalListener("SIGTERM", () => end.abort());
-log("info", "working", { pid: Deno.pid });
-await runWorker([count, stubborn], {
-  queueSql: sql,
-  sql,
-  openSession: (statementTimeoutMs) =>
-    openSession(settings.DATABASE_URL, { name: "lotline-test-job", statementTimeoutMs }),
-  valkey,
-  log,
-}, {
-  name: `test-${Deno.pid}`,
-  atOnce: 8,
-  leaseMs: settings.LEASE_MS,
-  graceMs: settings.GRACE_MS,
-  signal: end.signal,
-});
+log("info", "working");
+await Promise.all([
+  followSchedule([tick], { sql, log, signal }),
+  runWorker([count, stubborn], {
+    queueSql: sql,
+    sql,
+    openSession: (statementTimeoutMs) =>
+      openSession(settings.DATABASE_URL, { name: "lotline-test-job", statementTimeoutMs }),
+    valkey,
+    log,
+  }, {
+    name: `worker ${Deno.pid}`,
+    atOnce: 8,
+    leaseMs: settings.LEASE_MS,
+    graceMs: settings.GRACE_MS,
+    signal,
+  }),
+]);
 await sql.end({ timeout: 1 });
 valkey?.close();
 flush();

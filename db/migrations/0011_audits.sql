@@ -2,7 +2,7 @@
 -- Locks: none on tables that exist.
 create table lotline.audits (
   id uuid primary key default gen_random_uuid(),
-  job_id uuid not null,
+  job_id uuid not null unique,
   -- Null: the schedule's.
   requested_by uuid,
   created_at timestamptz not null default now(),
@@ -19,13 +19,21 @@ create table lotline.audits (
 
 create index audits_created_at on lotline.audits (created_at);
 
+-- A number of a finding as text. PostgreSQL keeps thousands of digits, answers are to stay readable.
+create function lotline.short_decimal(value numeric) returns text
+language sql immutable parallel safe as $$
+  select case when length(value::text) <= 40 then value::text
+    else ltrim(to_char(value, '9.99999EEEE')) end
+$$;
+
 create table lotline.audit_findings (
   run uuid not null,
-  -- What makes it the same finding in another audit.
-  kind text not null,
-  subject text not null,
+  kind text collate "C" not null,
+  -- What makes it the same finding in another audit: a lot's id, a link's, a digest of a cycle.
+  subject uuid not null,
   severity text not null check (severity in ('critical', 'major', 'minor')),
-  standing text not null check (standing in ('new', 'still_there', 'gone')),
+  -- Unknown: the audit before had more of the kind than it kept.
+  standing text not null check (standing in ('new', 'still_there', 'gone', 'unknown')),
   lot_ids uuid[] not null,
   lot_codes text[] not null,
   numbers jsonb not null,

@@ -1,0 +1,108 @@
+import { findCycles } from "../lineage/cycles.ts";
+import type { Found } from "./check.ts";
+import type { KindFindings } from "./findings.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/**
+ * The most lots with both parents and children, and links between them, that are searched: about 50
+ * bytes a lot and 24 a link, so some hundred MB for a plant four times as large as we plan for.
+ */
+const MOST = 10_000_000;
+/** The most cycles that are told. */
+const MOST_CYCLES = 1_000;
+/** The most lots of all of them together, unless the first alone has more. */
+const MOST_LOTS_ON_CYCLES = 200_000;
+/** The most lots of one that are named. */
+const MOST_LOTS_NAMED = 50;
+/** How much of the table of links is read at once: some 56,000 of them, half a MB. */
+const PAGES_AT_ONCE = 250;
+
+/** Lots with both parents and children, numbered from 0 in the order of their ids. */
+const NODES = `
+  create temporary table audit_nodes on commit drop as
+  select id, (row_number() over (order by id) - 1)::int as node
+  from (
+    select parent_lot_id as id from lot_genealogy where parent_lot_id <> child_lot_id
+    intersect
+    select child_lot_id from lot_genealogy where parent_lot_id <> child_lot_id
+  ) inner_lots`;
+
+const LINKS = `
+  create temporary table audit_links on commit drop as
+  select parent.node as parent, child.node as child
+  from lot_genealogy
+  join audit_nodes parent on parent.id = parent_lot_id
+  join audit_nodes child on child.id = child_lot_id
+  where parent_lot_id <> child_lot_id`;
+
+/**
+ * Looks for lots that are their own ancestors. The graph is reduced and numbered by PostgreSQL and
+ * searched here, since a search in SQL visits each line of descent anew.
+ *
+ * @throws {RangeError} when there are more lots or links to search than `most`
+ */
+export async function searchCycles(
+  { sql, run }: Snapshot,
+  most = MOST,
+): Promise<KindFindings> {
+  const { count: lots } = await run(sql.unsafe(NODES));
+  const { count } = await run(sql.unsafe(LINKS));
+  if (Math.max(lots, count) > most) {
+    throw new RangeError(
+      `${lots} lots and ${count} links are too many to search for cycles, ${most} of each the most`,
+    );
+  }
+  const links = await readLinks({ sql, run }, count);
+  const { cycles, truncated } = findCycles({ ...links, lots, most: MOST_CYCLES });
+  const told = firstOf(cycles);
+  const complete = !truncated && told.length === cycles.length;
+  return { kind: "cycle", found: foundCycles(sql, told), complete };
+}
+
+/** As many cycles as have {@link MOST_LOTS_ON_CYCLES} together, one in any case. */
+function firstOf(cycles: readonly number[][]): readonly number[][] {
+  let lots = 0;
+  const tooMany = cycles.findIndex((cycle, at) => {
+    lots += cycle.length;
+    return at > 0 && lots > MOST_LOTS_ON_CYCLES;
+  });
+  return tooMany === -1 ? cycles : cycles.slice(0, tooMany);
+}
+
+async function readLinks({ sql, run }: Snapshot, count: number) {
+  const [parents, children] = [new Int32Array(count), new Int32Array(count)];
+  const [size] = await run(sql<{ pages: number }[]>`
+    select (pg_relation_size('pg_temp.audit_links') / current_setting('block_size')::int)::int as pages`);
+  let read = 0;
+  for (let page = 0; page < (size?.pages ?? 0); page += PAGES_AT_ONCE) {
+    const [chunk] = await run(sql<{ links: Uint8Array | null }[]>`
+      select string_agg(int4send(parent) || int4send(child), '') as links
+      from pg_temp.audit_links
+      where ctid >= ${`(${page},0)`}::tid and ctid < ${`(${page + PAGES_AT_ONCE},0)`}::tid`);
+    const bytes = chunk?.links ?? new Uint8Array();
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 0; at < bytes.byteLength; at += 8, read++) {
+      parents[read] = view.getInt32(at);
+      children[read] = view.getInt32(at + 4);
+    }
+  }
+  if (read !== count) throw new Error(`${read} of ${count} links were read`);
+  return { parents, children };
+}
+
+/** The subject is a digest of the cycle's lots, so that it is the same one wherever it begins. */
+function foundCycles(sql: Snapshot["sql"], cycles: readonly (readonly number[])[]): Found {
+  const lines = cycles.flatMap((cycle, number) =>
+    cycle.map((node, position) => `${number} ${position} ${node}`)
+  );
+  return sql`
+    select md5(string_agg(id::text, ' ' order by id))::uuid as subject,
+      (array_agg(id order by position))[:${MOST_LOTS_NAMED}::int] as lot_ids,
+      jsonb_build_object('length', count(*)) as numbers
+    from (
+      select split_part(line, ' ', 1)::int as cycle, split_part(line, ' ', 2)::int as position,
+        split_part(line, ' ', 3)::int as node
+      from string_to_table(${lines.join("\n")}, ${"\n"}) as line
+    ) listed join pg_temp.audit_nodes using (node)
+    group by cycle`;
+}

@@ -1,0 +1,104 @@
+import type { AuditSql, Found } from "./check.ts";
+import { type Kind, KINDS, type Severity } from "./kinds.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** How many findings of one kind are kept, besides those that are gone. */
+const MOST_KEPT = 10_000;
+
+/** What an audit says of one kind. */
+export interface KindCount {
+  readonly kind: Kind;
+  readonly severity: Severity;
+  /** All that were found: new, still there and unknown. */
+  readonly found: number;
+  readonly new: number;
+  readonly still_there: number;
+  /** Those of which the audit before can't tell whether they were there. */
+  readonly unknown: number;
+  /** Of those that the audit before had kept. */
+  readonly gone: number;
+  /** How many of the found were kept, those with the smallest subjects. */
+  readonly kept: number;
+  /** Whether there is nothing more of it than was found. */
+  readonly complete: boolean;
+}
+
+/** The findings of a kind, and whether they are all that there are. */
+export interface KindFindings {
+  readonly kind: Kind;
+  readonly found: Found;
+  readonly complete: boolean;
+}
+
+/** The audit to compare with. */
+export interface Before {
+  readonly run: string;
+  readonly counts: readonly KindCount[];
+}
+
+type Counts = Omit<KindCount, "kind" | "severity" | "complete">;
+
+/**
+ * Writes the findings of a kind under `run`, compared with those of the audit before, and counts
+ * them. Both audits keep the smallest subjects, so what the one before hadn't kept of too many lies
+ * behind the last that it had, and only there a finding may have been there unseen.
+ */
+export async function keepFindings(
+  { sql, run: ask }: Snapshot,
+  run: string,
+  { kind, found, complete }: KindFindings,
+  before: Before | undefined,
+): Promise<KindCount> {
+  const { severity } = KINDS[kind];
+  const earlier = before?.counts.find((count) => count.kind === kind);
+  const wasCut = earlier !== undefined && earlier.found > earlier.kept;
+  const wasComplete = earlier?.complete ?? true;
+  const [counts] = await ask(sql<Counts[]>`
+    with found as materialized (${found}),
+    before as materialized (
+      select subject, severity, lot_ids, lot_codes, numbers
+      from lotline.audit_findings
+      where run = ${before?.run ?? null} and kind = ${kind} and standing <> 'gone'
+    ),
+    edge as (
+      select subject from before where ${wasCut} order by subject desc limit 1
+    ),
+    judged as materialized (
+      select found.*, case
+        when before.subject is not null then 'still_there'
+        when not ${wasComplete} or found.subject > (select subject from edge) then 'unknown'
+        else 'new'
+      end as standing
+      from found left join before using (subject)
+    ),
+    kept as (select * from judged order by subject limit ${MOST_KEPT}),
+    gone as (
+      select * from before
+      where ${complete} and not exists (select from found where found.subject = before.subject)
+    ),
+    written as (
+      insert into lotline.audit_findings
+        (run, kind, subject, severity, standing, lot_ids, lot_codes, numbers)
+      select ${run}::uuid, ${kind}, subject, ${severity}, standing, lot_ids, array(
+        select coalesce(lot_code, '')
+        from unnest(lot_ids) with ordinality as named (id, position) left join lots using (id)
+        order by position
+      ), numbers from kept
+      union all
+      select ${run}::uuid, ${kind}, subject, severity, 'gone', lot_ids, lot_codes, numbers from gone
+      returning standing
+    )
+    select ${countsOf(sql)} from judged`);
+  if (counts === undefined) throw new Error("a count gave no row");
+  return { kind, severity, ...counts, complete };
+}
+
+function countsOf(sql: AuditSql) {
+  const ofStanding = (standing: string) => sql`count(*) filter (where standing = ${standing})::int`;
+  return sql`count(*)::int as found,
+    ${ofStanding("new")} as new,
+    ${ofStanding("still_there")} as still_there,
+    ${ofStanding("unknown")} as unknown,
+    (select count(*) from written where standing = 'gone')::int as gone,
+    (select count(*) from written where standing <> 'gone')::int as kept`;
+}

@@ -1,0 +1,98 @@
+import type { AuditSql, Check } from "./check.ts";
+import { searchCycles } from "./cycle_search.ts";
+import { DECISION_CHECKS } from "./decision_checks.ts";
+import { type Before, keepFindings, type KindCount } from "./findings.ts";
+import { KIND_NAMES } from "./kinds.ts";
+import type { AuditLimits, TemperatureRange } from "./limits.ts";
+import { LINK_CHECKS } from "./link_checks.ts";
+import { ORIGIN_CHECKS } from "./origin_checks.ts";
+import { inSnapshot, type Snapshot } from "./snapshot.ts";
+import { WEIGHT_CHECKS } from "./weight_checks.ts";
+
+/** What an audit says in short; answers show it as it is. */
+export interface AuditSummary {
+  readonly lots: number;
+  readonly links: number;
+  readonly tolerance_percent: string;
+  readonly temperatures: Record<string, TemperatureRange>;
+  readonly findings: KindCount[];
+}
+
+/** How far an audit is: kinds that were looked for, of so many. */
+export type AuditProgress = Readonly<Record<"checked" | "of" | "lots" | "links", number>>;
+
+/** An audit that is through; its findings are written. */
+export interface AuditResult {
+  readonly summary: AuditSummary;
+  /** Everything that was stored before this moment was seen; UTC text. */
+  readonly asOf: string;
+  /** The id of the audit that it was compared with. */
+  readonly comparedWith: string | null;
+}
+
+export interface AuditOptions {
+  /** Names the findings; they count once an audit names it as its own. */
+  readonly run: string;
+  readonly limits: AuditLimits;
+  readonly signal: AbortSignal;
+  progress(soFar: AuditProgress): void;
+}
+
+const CHECKS: readonly Check[] = [
+  ...LINK_CHECKS,
+  ...WEIGHT_CHECKS,
+  ...ORIGIN_CHECKS,
+  ...DECISION_CHECKS,
+];
+
+/**
+ * Looks for everything that there are kinds of, in all lots, links and decisions as they are at one
+ * moment, and writes what it finds, compared with the last audit that is done.
+ *
+ * PostgreSQL does the counting and comparing, with bounded memory and its disk; of this process's
+ * memory the search for cycles takes its share (see {@link searchCycles}), and nothing else grows
+ * with the plant.
+ *
+ * @param sql a connection for this alone, to be closed after
+ * @throws the signal's reason when that is aborted
+ */
+export function runAudit(sql: AuditSql, options: AuditOptions): Promise<AuditResult> {
+  const { run, limits, signal, progress } = options;
+  return inSnapshot(sql, signal, async (snapshot) => {
+    const { lots, links, as_of } = await countAll(snapshot);
+    const before = await findLastAudit(snapshot);
+    const findings: KindCount[] = [];
+    for (const kind of KIND_NAMES) {
+      progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
+      const check = CHECKS.find((check) => check.kind === kind);
+      const found = check === undefined
+        ? await searchCycles(snapshot)
+        : { kind, found: check.found(sql, limits), complete: true };
+      findings.push(await keepFindings(snapshot, run, found, before));
+    }
+    progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
+    const { tolerancePercent, temperatures } = limits;
+    return {
+      summary: { lots, links, tolerance_percent: tolerancePercent, temperatures, findings },
+      asOf: as_of,
+      comparedWith: before?.id ?? null,
+    };
+  });
+}
+
+async function countAll({ sql, run }: Snapshot) {
+  const [all] = await run(sql<{ lots: number; links: number; as_of: string }[]>`
+    select (select count(*) from lots)::int as lots,
+      (select count(*) from lot_genealogy)::int as links,
+      lotline.iso_moment(now()) as as_of`);
+  if (all === undefined) throw new Error("a count gave no row");
+  return all;
+}
+
+async function findLastAudit({ sql, run }: Snapshot) {
+  const [last] = await run(sql<(Before & { readonly id: string })[]>`
+    select id, run, summary -> 'findings' as counts
+    from lotline.audits where run is not null
+    order by finished_at desc, id limit 1`);
+  return last;
+}

@@ -1,0 +1,206 @@
+import type { components } from "../contract/types.gen.ts";
+import type { Sql, Statement } from "./connect.ts";
+import { claimSlot, type Slot } from "./cron_runs.ts";
+import { inTime } from "./in_time.ts";
+import { newJob } from "./jobs.ts";
+
+/** An audit as answers show it. */
+export type Audit = components["schemas"]["Audit"];
+
+/** Something that an audit found, as answers show it. */
+export type Finding = components["schemas"]["AuditFinding"];
+
+/** The kind of the job that does an audit; its argument is the audit's id. */
+export const AUDIT_JOB_KIND = "audit_genealogy";
+
+const AUDIT_COLUMNS = (sql: Sql) =>
+  sql`audit.id,
+    case
+      when audit.run is not null then 'done'
+      when job.state = 'ready' then 'queued'
+      when job.state in ('running', 'cancelled') then job.state
+      -- Given up, or its job is forgotten.
+      else 'failed'
+    end as state,
+    case when job.state = 'running' and job.progress is not null then jsonb_build_object(
+      'checked', job.progress -> 'checked', 'of', job.progress -> 'of',
+      'lots', job.progress -> 'lots', 'links', job.progress -> 'links'
+    ) end as progress,
+    audit.created_at, audit.as_of, audit.finished_at, audit.compared_with, audit.summary`;
+
+// There is one audit at a time, whoever asks for it.
+const UNIQUE_KEY = "genealogy";
+
+/**
+ * Asks for an audit: it and its job in one statement. While one waits or runs it is that one that is
+ * given, urgent now if it wasn't.
+ *
+ * @param requestedBy the id of who asks, if that is known
+ */
+export async function insertAudit(sql: Sql, requestedBy: string | null): Promise<Audit> {
+  const id = crypto.randomUUID();
+  const args = { auditId: id };
+  const job = newJob(sql, { kind: AUDIT_JOB_KIND, args, priority: 0, uniqueKey: UNIQUE_KEY });
+  const [inserted] = await inTime(
+    sql,
+    sql<{ job_id: string }[]>`
+      with job as (${job}), audit as (
+        insert into lotline.audits (id, job_id, requested_by)
+        select ${id}, id, ${requestedBy} from job
+        on conflict (job_id) do nothing
+      )
+      select id as job_id from job`,
+  );
+  // Another's audit may have been stored while the statement was under way, which can't see it.
+  const [audit] = await inTime(
+    sql,
+    sql<Audit[]>`
+      select ${AUDIT_COLUMNS(sql)}
+      from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
+      where audit.job_id = ${inserted?.job_id ?? null}`,
+  );
+  if (audit === undefined) throw new Error("an insert into lotline.audits stored no row");
+  return audit;
+}
+
+/** Asks for an audit that nobody waits for, once a slot, unless one waits or runs already. */
+export async function insertAuditOfSlot(sql: Sql, slot: Slot): Promise<void> {
+  const id = crypto.randomUUID();
+  await inTime(
+    sql,
+    sql`
+      with ${claimSlot(sql, slot)}, job as (
+        insert into lotline.jobs (kind, arguments, unique_key)
+        select ${AUDIT_JOB_KIND}, ${sql.json({ auditId: id })}::jsonb, ${UNIQUE_KEY} from slot
+        on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
+        do nothing returning id
+      )
+      insert into lotline.audits (id, job_id) select ${id}::uuid, id from job`,
+  );
+}
+
+/** The audit with this id, if there is one. */
+export async function findAudit(sql: Sql, id: string): Promise<Audit | undefined> {
+  const [audit] = await inTime(
+    sql,
+    sql<Audit[]>`
+      select ${AUDIT_COLUMNS(sql)}
+      from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
+      where audit.id = ${id}`,
+  );
+  return audit;
+}
+
+/** A part of a list: its items, and whether more come after the last of them. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly isLast: boolean;
+}
+
+/**
+ * The newest audits, or those that come after one of them. An audit that isn't known any more had
+ * none after it: the oldest are forgotten first.
+ */
+export async function listAudits(
+  sql: Sql,
+  { limit, after }: { readonly limit: number; readonly after?: string | undefined },
+): Promise<Page<Audit>> {
+  const audits = await inTime(
+    sql,
+    sql<Audit[]>`
+      select ${AUDIT_COLUMNS(sql)}
+      from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
+      ${
+      after === undefined ? sql`` : sql`where (audit.created_at, audit.id) < (
+        select created_at, id from lotline.audits where id = ${after}
+      )`
+    }
+      order by audit.created_at desc, audit.id desc limit ${limit + 1}`,
+  );
+  return { items: audits.slice(0, limit), isLast: audits.length <= limit };
+}
+
+/** A place between findings: just after the one with this kind and subject. */
+export interface FindingPlace {
+  readonly kind: string;
+  readonly subject: string;
+}
+
+/** A finding with its place. */
+export interface PlacedFinding {
+  readonly finding: Finding;
+  readonly subject: string;
+}
+
+// A thousand cycles of lots with the longest codes that there may be are 130 MB.
+const PAGE_BYTES = 4_000_000;
+
+/**
+ * The findings of an audit by kind and subject, all or those of a kind, severity or standing; none
+ * while it isn't done. A page ends early with the finding that makes it larger than 4 MB.
+ */
+export async function listFindings(
+  sql: Sql,
+  auditId: string,
+  { limit, after, kind, severity, standing }:
+    & { readonly limit: number; readonly after?: FindingPlace | undefined }
+    & Readonly<Partial<Record<"kind" | "severity" | "standing", string | undefined>>>,
+): Promise<Page<PlacedFinding>> {
+  const only = (column: string, value: string | undefined) =>
+    value === undefined ? sql`` : sql`and ${sql(column)} = ${value}`;
+  const rows = await inTime(
+    sql,
+    sql<(Finding & { readonly subject: string; readonly is_last: boolean })[]>`
+      select subject, is_last, kind, severity, standing, lots, numbers
+      from (
+        select *, place = count(*) over () as is_last,
+          sum(octet_length(lots::text) + octet_length(numbers::text)) over (
+            order by place rows between unbounded preceding and 1 preceding
+          ) as bytes_before
+        from (
+          select *, row_number() over (order by kind, subject) as place, (
+            select coalesce(jsonb_agg(
+              jsonb_build_object('id', id, 'lot_code', lot_code) order by position
+            ), '[]')
+            from unnest(lot_ids, lot_codes) with ordinality as lot (id, lot_code, position)
+          ) as lots
+          from lotline.audit_findings
+          where run = (select run from lotline.audits where id = ${auditId})
+            ${only("kind", kind)} ${only("severity", severity)} ${only("standing", standing)}
+            ${
+      after === undefined ? sql`` : sql`
+              and (kind, subject) > (${after.kind}::text, ${after.subject}::uuid)`
+    }
+          order by kind, subject limit ${limit + 1}
+        ) page
+      ) sized
+      where coalesce(bytes_before, 0) < ${PAGE_BYTES}::int
+      order by place limit ${limit}`,
+  );
+  return {
+    items: rows.map(({ subject, is_last: _, ...finding }) => ({ subject, finding })),
+    isLast: rows.at(-1)?.is_last ?? true,
+  };
+}
+
+/**
+ * The effect of an audit's job (see jobs/define_job.ts): its findings, written under `run`, become
+ * what the audit found.
+ */
+export function finishAudit(
+  sql: Sql,
+  auditId: string,
+  { run, asOf, comparedWith, summary }: {
+    readonly run: string;
+    /** UTC text. */
+    readonly asOf: string;
+    readonly comparedWith: string | null;
+    readonly summary: NonNullable<Audit["summary"]>;
+  },
+): Statement {
+  return sql`
+    update lotline.audits set run = ${run}, finished_at = now(),
+      as_of = ${asOf}::text::timestamptz, compared_with = ${comparedWith},
+      summary = ${sql.json(summary)}
+    from finished where audits.id = ${auditId}`;
+}

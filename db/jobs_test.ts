@@ -1,0 +1,249 @@
+import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../testing/database.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import {
+  claimJob,
+  claimNextJob,
+  failJob,
+  finishJob,
+  releaseJob,
+  renewLease,
+  takeBackLostJobs,
+} from "./job_attempts.ts";
+import { forgetLostPushes, forgetPushes, takeUnpushedJobs } from "./job_pushes.ts";
+import { cancelJob, findJob, insertJob, type NewJob, newJob, retryJob } from "./jobs.ts";
+
+const database = await freshDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+let kinds = 0;
+/** A job of a kind that no other test has. */
+const someJob = (more: Partial<NewJob> = {}): NewJob => ({
+  kind: `kind_${kinds++}`,
+  args: {},
+  priority: 1,
+  ...more,
+});
+
+const claimant = { worker: "tester", leaseMs: 60_000 };
+const soonLost = { worker: "tester", leaseMs: -1 };
+
+async function claimed(job = someJob(), by = claimant) {
+  const found = await claimJob(sql, await insertJob(sql, job), by);
+  if (found === undefined) throw new Error("it can't be claimed");
+  return found;
+}
+
+Deno.test("the same work is in the queue once while it waits or runs, and again when it is over", async () => {
+  const job = someJob({ uniqueKey: "lot 1" });
+  const id = await insertJob(sql, job);
+  strictEqual(await insertJob(sql, job), id);
+  notStrictEqual(await insertJob(sql, { ...job, uniqueKey: "lot 2" }), id);
+  notStrictEqual(await insertJob(sql, someJob({ uniqueKey: "lot 1" })), id);
+  const attempt = await claimJob(sql, id, claimant);
+  ok(attempt);
+  strictEqual(await insertJob(sql, job), id);
+  await finishJob(sql, attempt);
+  notStrictEqual(await insertJob(sql, job), id);
+  const without = someJob();
+  notStrictEqual(await insertJob(sql, without), await insertJob(sql, without));
+});
+
+Deno.test("work that is asked for by many at once is in the queue once", async () => {
+  const job = someJob({ uniqueKey: "x" });
+  const ids = await Promise.all(Array.from({ length: 20 }, () => insertJob(sql, job)));
+  strictEqual(new Set(ids).size, 1);
+});
+
+Deno.test("work that finishes while it is asked for again is done again", async () => {
+  const job = someJob({ uniqueKey: "x" });
+  const { id } = await claimed(job);
+  const finish = await openTransaction(
+    sql,
+    `update lotline.jobs set state = 'done' where id = '${id}'`,
+  );
+  const asked = insertJob(sql, job);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await finish.commit();
+  notStrictEqual(await asked, id);
+});
+
+Deno.test("waiting work that a person asks for moves up, and is put on the list for that", async () => {
+  const job = someJob({ uniqueKey: "x" });
+  const id = await insertJob(sql, job);
+  const lists = ([0, 1] as const).map((priority) => ({ kind: job.kind, priority, room: 9 }));
+  const taken = async () => (await takeUnpushedJobs(sql, lists)).map(({ priority }) => priority);
+  deepStrictEqual(await taken(), [1]);
+  await insertJob(sql, job);
+  deepStrictEqual(await taken(), []);
+  strictEqual(await insertJob(sql, { ...job, priority: 0 }), id);
+  deepStrictEqual(await taken(), [0]);
+  await insertJob(sql, job);
+  strictEqual((await findJob(sql, id))?.priority, 0);
+});
+
+Deno.test("a job can be part of another statement, which is done wholly or not at all", async () => {
+  const job = someJob();
+  await sql`with job as (${newJob(sql, job)})
+    insert into lotline.audits (job_id) select id from job`;
+  const failing = sql`with job as (${newJob(sql, job)})
+    insert into lotline.audits (job_id) select null from job`;
+  strictEqual(await failing.then(() => "stored", () => "refused"), "refused");
+  const jobs = await sql`select from lotline.jobs where kind = ${job.kind}`;
+  strictEqual(jobs.count, 1);
+});
+
+Deno.test("of many who claim a job one gets it, and who claims the next ones gets different ones", async () => {
+  const job = someJob();
+  const ids = await Promise.all(Array.from({ length: 10 }, () => insertJob(sql, job)));
+  const same = await Promise.all(
+    Array.from({ length: 8 }, () => claimJob(sql, ids[0] ?? "", claimant)),
+  );
+  strictEqual(same.filter((one) => one !== undefined).length, 1);
+  const next: (string | undefined)[] = [];
+  for (let round = 0; round < 4; round++) {
+    const some = Array.from({ length: 4 }, () => claimNextJob(sql, [job.kind, "x"], claimant));
+    next.push(...(await Promise.all(some)).map((one) => one?.id));
+  }
+  const got = next.filter((id) => id !== undefined);
+  strictEqual(new Set(got).size, got.length);
+  deepStrictEqual(new Set(got), new Set(ids.slice(1)));
+});
+
+Deno.test("a job that another worker is just claiming holds up nobody", async () => {
+  const job = someJob();
+  const [first, second] = [await insertJob(sql, job), await insertJob(sql, job)];
+  await using _claiming = await openTransaction(
+    sql,
+    `update lotline.jobs set state = 'running' where id = '${first}'`,
+  );
+  strictEqual((await claimNextJob(sql, [job.kind], claimant))?.id, second);
+  strictEqual(await claimNextJob(sql, [job.kind], claimant), undefined);
+});
+
+Deno.test("what isn't due can't be claimed, nor what is of another kind", async () => {
+  const job = someJob();
+  const id = await insertJob(sql, job);
+  strictEqual(await claimNextJob(sql, [someJob().kind], claimant), undefined);
+  await sql`update lotline.jobs set run_at = now() + interval '1 minute' where id = ${id}`;
+  strictEqual(await claimNextJob(sql, [job.kind], claimant), undefined);
+  strictEqual(await claimJob(sql, id, claimant), undefined);
+  strictEqual((await takeUnpushedJobs(sql, [{ kind: job.kind, priority: 1, room: 9 }])).length, 0);
+});
+
+Deno.test("only who has the token of the running attempt can renew, finish, fail or release it", async () => {
+  const { id, token } = await claimed();
+  const stranger = { id, token: crypto.randomUUID() };
+  const effect =
+    sql`insert into lotline.cron_runs (name, slot) select 'effect', now() from finished`;
+  strictEqual(await renewLease(sql, stranger, 1_000, undefined), undefined);
+  strictEqual(await finishJob(sql, stranger, effect), false);
+  strictEqual(await failJob(sql, stranger, { error: "x" }), false);
+  strictEqual(await releaseJob(sql, stranger), false);
+  strictEqual((await sql`select from lotline.cron_runs where name = 'effect'`).count, 0);
+  deepStrictEqual(await renewLease(sql, { id, token }, 1_000, { done: 1 }), {
+    cancel_requested: false,
+  });
+  strictEqual(await finishJob(sql, { id, token }), true);
+  strictEqual(await finishJob(sql, { id, token }), true, "its answer may have been lost");
+  strictEqual(await failJob(sql, { id, token }, { error: "x" }), false);
+  strictEqual((await findJob(sql, id))?.state, "done");
+});
+
+Deno.test("an effect that can't happen leaves the job as it is", async () => {
+  const { id, token } = await claimed();
+  const effect = sql`insert into lotline.cron_runs (name, slot) select null, now() from finished`;
+  const finished = await finishJob(sql, { id, token }, effect).then(() => "done", () => "refused");
+  strictEqual(finished, "refused");
+  strictEqual((await findJob(sql, id))?.state, "running");
+});
+
+Deno.test("a job of a lost worker is ready again, or dead after its last attempt, or cancelled", async () => {
+  const [ready, dead, called] = [
+    await claimed(someJob(), soonLost),
+    await claimed(someJob(), soonLost),
+    await claimed(someJob(), soonLost),
+  ];
+  const kept = await claimed();
+  await cancelJob(sql, called.id);
+  const lost = await takeBackLostJobs(sql, { [ready.kind]: 2, [dead.kind]: 1, [kept.kind]: 1 });
+  const states = Object.fromEntries(lost.map(({ id, state }) => [id, state]));
+  deepStrictEqual(states, { [ready.id]: "ready", [dead.id]: "dead", [called.id]: "cancelled" });
+  strictEqual(
+    (await findJob(sql, dead.id))?.last_error,
+    "worker tester was lost: it did not renew its lease",
+  );
+  strictEqual(await finishJob(sql, ready), false);
+  strictEqual((await findJob(sql, kept.id))?.state, "running");
+  strictEqual((await takeBackLostJobs(sql, {})).length, 0);
+});
+
+Deno.test("a job that was called off while it ran isn't tried again, however it ends", async () => {
+  const [failing, releasing] = [await claimed(), await claimed()];
+  for (const { id } of [failing, releasing]) strictEqual(await cancelJob(sql, id), "running");
+  await failJob(sql, failing, { error: "x", retryInMs: 0 });
+  await releaseJob(sql, releasing);
+  for (const { id } of [failing, releasing]) {
+    const job = await findJob(sql, id);
+    strictEqual(job?.state, "cancelled");
+    ok(job.finished_at);
+  }
+});
+
+Deno.test("a waiting job is cancelled at once, one that is over stays what it is", async () => {
+  const id = await insertJob(sql, someJob());
+  strictEqual(await cancelJob(sql, id), "cancelled");
+  strictEqual(await claimJob(sql, id, claimant), undefined);
+  const done = await claimed();
+  await finishJob(sql, done);
+  strictEqual(await cancelJob(sql, done.id), "done");
+  strictEqual((await findJob(sql, done.id))?.cancel_requested, false);
+  strictEqual(await cancelJob(sql, crypto.randomUUID()), undefined);
+});
+
+Deno.test("a dead or cancelled job can be retried with all its attempts, unless its work is in the queue", async () => {
+  const job = someJob({ uniqueKey: "x" });
+  const dead = await claimed(job);
+  await failJob(sql, dead, { error: "x" });
+  const twin = await insertJob(sql, job);
+  strictEqual(await retryJob(sql, dead.id), "twin");
+  await cancelJob(sql, twin);
+  strictEqual(await retryJob(sql, dead.id), "retried");
+  const again = await findJob(sql, dead.id);
+  deepStrictEqual([again?.state, again?.attempt, again?.finished_at], ["ready", 0, null]);
+  ok(await claimJob(sql, dead.id, claimant));
+  strictEqual(await retryJob(sql, dead.id), "running");
+  strictEqual(await retryJob(sql, crypto.randomUUID()), "unknown");
+});
+
+Deno.test("ids are put on lists as far as there is room, each once, those that wait longest first", async () => {
+  const job = someJob();
+  const ids: string[] = [];
+  for (let i = 0; i < 5; i++) ids.push(await insertJob(sql, job));
+  const list = { kind: job.kind, priority: 1 } as const;
+  const take = async (room: number) =>
+    (await takeUnpushedJobs(sql, [{ ...list, room }])).map(({ id }) => id);
+  deepStrictEqual(await take(2), ids.slice(0, 2));
+  deepStrictEqual(await take(0), []);
+  const both = await Promise.all([take(2), take(2)]);
+  deepStrictEqual(both.flat().sort(), ids.slice(2).sort());
+  deepStrictEqual(await take(9), []);
+  await forgetPushes(sql, ids.slice(3));
+  deepStrictEqual(await take(9), ids.slice(3));
+});
+
+Deno.test("an id that is missing on its list for 10 s is put there again, and none while all are there", async () => {
+  const job = someJob();
+  const list = { kind: job.kind, priority: 1 } as const;
+  const ids = [await insertJob(sql, job), await insertJob(sql, job)];
+  await takeUnpushedJobs(sql, [{ ...list, room: 9 }]);
+  const lost = async (length: number) => {
+    await forgetLostPushes(sql, [{ ...list, length }]);
+    return (await takeUnpushedJobs(sql, [{ ...list, room: 9 }])).map(({ id }) => id);
+  };
+  deepStrictEqual(await lost(0), [], "it may be about to be claimed");
+  await sql`update lotline.jobs set pushed_at = now() - interval '11 s' where id = ${ids[0] ?? ""}`;
+  deepStrictEqual(await lost(2), []);
+  deepStrictEqual(await lost(1), [ids[0]]);
+});

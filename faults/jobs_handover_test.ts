@@ -1,0 +1,114 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import type { Sql } from "../db/connect.ts";
+import { findJob } from "../db/jobs.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import {
+  allCountOnce,
+  askToCount,
+  createEffects,
+  type JobWorker,
+  startJobWorker,
+} from "../testing/job_workers.ts";
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function runsAt(sql: Sql, id: string, worker: JobWorker): Promise<void> {
+  await eventually(`${worker.name} runs the job`, async () => {
+    const job = await findJob(sql, id);
+    return job?.state === "running" && job.worker === worker.name;
+  });
+}
+
+Deno.test("a worker that was stopped past its lease can't commit: the job is another's by then", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await createEffects(sql);
+  const options = { databaseUrl: database.url, leaseMs: 800 };
+  await using first = await startJobWorker(options);
+  const id = await askToCount(sql, { kind: "stubborn", name: "x", ms: 1_400 });
+  await runsAt(sql, id, first);
+  const claimed = performance.now();
+  first.process.kill("SIGSTOP");
+  await using second = await startJobWorker(options);
+  await runsAt(sql, id, second);
+  // By now the first one has nothing left to do but to commit, and the second is at work.
+  await wait(1_450 - (performance.now() - claimed));
+  first.process.kill("SIGCONT");
+  const end = JSON.parse(await first.log.find((line) => line.includes('"msg":"job is ')));
+  strictEqual(end.msg, "job is someone else's");
+  strictEqual((await findJob(sql, id))?.worker, second.name);
+  await allCountOnce(sql, ["x"]);
+  strictEqual((await findJob(sql, id))?.attempt, 2);
+});
+
+Deno.test("after SIGTERM jobs finish in the grace or are given back, and another worker starts them at once", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await createEffects(sql);
+  // A lease that nobody would want to wait for.
+  const options = { databaseUrl: database.url, leaseMs: 60_000, graceMs: 500 };
+  await using first = await startJobWorker(options);
+  const ask = (ms: number) => askToCount(sql, { name: `${crypto.randomUUID()} ${ms}`, ms });
+  const short = await Promise.all(Array.from({ length: 4 }, () => ask(700)));
+  const long = await Promise.all(Array.from({ length: 4 }, () => ask(1_500)));
+  for (const id of [...short, ...long]) await runsAt(sql, id, first);
+  await wait(300);
+  const waiting = await Promise.all(Array.from({ length: 8 }, () => ask(10)));
+  await using second = await startJobWorker(options);
+  const asked = performance.now();
+  first.process.kill("SIGTERM");
+  const { code } = await first.process.status;
+  strictEqual(code, 0);
+  const took = performance.now() - asked;
+  ok(took < 1_500, `it took ${took} ms to end`);
+  const ends = new Map<string, number>();
+  for (const line of first.log.lines) {
+    const { msg } = JSON.parse(line);
+    if (msg.startsWith("job is ")) ends.set(msg, (ends.get(msg) ?? 0) + 1);
+  }
+  deepStrictEqual([...ends].sort(), [["job is finished", 4], ["job is released", 4]]);
+  await eventually("the second one runs them all", async () => {
+    const jobs = await Promise.all(long.map((id) => findJob(sql, id)));
+    return jobs.every((job) => job?.state === "running" && job.worker === second.name);
+  });
+  ok(performance.now() - asked < took + 1_000, "the second one was slow to take over");
+  const all = await Promise.all([...short, ...long, ...waiting].map((id) => findJob(sql, id)));
+  await allCountOnce(sql, all.flatMap((job) => nameOf(job?.arguments)));
+  const attempts = await Promise.all(long.map(async (id) => (await findJob(sql, id))?.attempt));
+  deepStrictEqual(attempts, [1, 1, 1, 1], "what was given back doesn't count as an attempt");
+});
+
+function nameOf(args: unknown): string[] {
+  return typeof args === "object" && args !== null && "name" in args ? [String(args.name)] : [];
+}
+
+Deno.test("four processes with the same schedule do what is due once a slot", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await createEffects(sql);
+  await using stack = new AsyncDisposableStack();
+  const options = {
+    databaseUrl: database.url,
+    // Every clock strikes all the time, for the slot of now.
+    environment: { DENO_CRON_TEST_SCHEDULE_OFFSET: "25" },
+  };
+  const workers = await Promise.all(Array.from({ length: 4 }, () => startJobWorker(options)));
+  for (const worker of workers) stack.use(worker);
+  const ticks = async () => {
+    const [row] = await sql<{ times: number }[]>`select times from effects where name = 'tick'`;
+    return row?.times ?? 0;
+  };
+  const SLOTS = 20;
+  for (let slot = 1; slot <= SLOTS; slot++) {
+    await eventually(`slot ${slot} has its run`, async () => await ticks() === slot);
+    // A slot that nobody has run is what a new slot is.
+    if (slot < SLOTS) await sql`delete from lotline.cron_runs`;
+  }
+  await wait(200);
+  strictEqual(await ticks(), SLOTS);
+  const strikes = await sql<{ times: number }[]>`
+    select times from effects where name like 'strikes of %'`;
+  strictEqual(strikes.length, 4);
+  for (const { times } of strikes) ok(times > 10, `a process's clock struck ${times} times`);
+});

@@ -1,0 +1,25 @@
+import { z } from "zod";
+import type { AuditLimits } from "../audit/limits.ts";
+import { runAudit } from "../audit/run_audit.ts";
+import { AUDIT_JOB_KIND, finishAudit } from "../db/audits.ts";
+import { defineJob } from "./define_job.ts";
+
+const Args = z.object({ auditId: z.uuid() });
+
+/** The job that does a genealogy audit, by these limits. */
+export const auditGenealogy = (limits: AuditLimits) =>
+  defineJob({
+    kind: AUDIT_JOB_KIND,
+    args: Args,
+    maxAttempts: 3,
+    timeoutMs: 3_600_000,
+    concurrency: 1,
+    async run({ auditId }, { sql, openSession, run, signal, progress, log }) {
+      await using session = openSession();
+      const result = await runAudit(session.sql, { run, limits, signal, progress });
+      const { lots, links, findings } = result.summary;
+      const found = findings.reduce((sum, { found }) => sum + found, 0);
+      log("info", "the genealogy is audited", { audit: auditId, lots, links, found });
+      return () => finishAudit(sql, auditId, { run, ...result });
+    },
+  });

@@ -1,0 +1,163 @@
+import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { findAudit, insertAudit, insertAuditOfSlot, listFindings } from "../db/audits.ts";
+import { claimJob, finishJob } from "../db/job_attempts.ts";
+import { openSession } from "../db/session.ts";
+import { buildPlant, DEFAULT_LIMITS } from "../testing/audited_plant.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { auditGenealogy } from "./audit_genealogy.ts";
+import { runWorker } from "./worker.ts";
+
+const database = await freshDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+const job = auditGenealogy(DEFAULT_LIMITS);
+const ask = () => insertAudit(sql, null);
+
+/** Lets a worker do what is waiting, until `isSo`. */
+async function work(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const end = new AbortController();
+  const ended = runWorker([job], {
+    queueSql: sql,
+    sql,
+    openSession: (statementTimeoutMs) =>
+      openSession(database.url, { name: "lotline-test", statementTimeoutMs }),
+    valkey: undefined,
+    log: () => {},
+  }, { name: "tester", atOnce: 1, signal: end.signal });
+  try {
+    await eventually(what, isSo);
+  } finally {
+    end.abort();
+    await ended;
+  }
+}
+
+const isDone = (id: string) => async () => (await findAudit(sql, id))?.state === "done";
+
+async function kindsIn(id: string): Promise<string[]> {
+  const { items } = await listFindings(sql, id, { limit: 100 });
+  return items.map(({ finding }) => `${finding.standing} ${finding.kind}`);
+}
+
+/** Starts the audit's job by hand and does its work, but for the end. */
+async function attempt(id: string) {
+  const [row] = await sql<{ job_id: string }[]>`
+    select job_id from lotline.audits where id = ${id}`;
+  const claimed = await claimJob(sql, row?.job_id ?? "", { worker: "by hand", leaseMs: 60_000 });
+  ok(claimed !== undefined);
+  const effect = await job.run(job.args.parse(claimed.arguments), {
+    sql,
+    openSession: () => openSession(database.url, { name: "lotline-test" }),
+    run: claimed.token,
+    signal: new AbortController().signal,
+    progress: () => {},
+    log: () => {},
+  });
+  ok(effect !== undefined);
+  return { claimed, finish: () => finishJob(sql, claimed, effect()) };
+}
+
+/** A plant with one lot that weighs so much. */
+const plantWith = (kg: string) => buildPlant(sql, { lots: { R: { kg } } });
+
+Deno.test("an audit that is asked for is queued, done by a worker, and then shows what it found", async () => {
+  await plantWith("-1");
+  const asked = await ask();
+  deepStrictEqual([asked.state, asked.progress, asked.summary], ["queued", null, null]);
+  await work("the audit is done", isDone(asked.id));
+  const done = await findAudit(sql, asked.id);
+  deepStrictEqual([done?.summary?.lots, done?.progress, done?.compared_with], [1, null, null]);
+  ok(done?.as_of && done.finished_at && done.as_of <= done.finished_at);
+  deepStrictEqual(await kindsIn(asked.id), ["new negative_weight"]);
+});
+
+Deno.test("every night there is one audit, unless one waits or runs; who asks for one makes it urgent", async () => {
+  await sql`truncate lotline.jobs, lotline.audits`;
+  const nights = ["2026-01-01T02:00:00.000Z", "2026-01-02T02:00:00.000Z"] as const;
+  const night = (at: string) => insertAuditOfSlot(sql, { name: "audit", at });
+  const counts = async () => [
+    (await sql`select from lotline.jobs`).length,
+    (await sql`select from lotline.audits`).length,
+  ];
+  await Promise.all([night(nights[0]), night(nights[0]), night(nights[0])]);
+  deepStrictEqual(await counts(), [1, 1]);
+  const priorities = async () =>
+    (await sql`select priority from lotline.jobs`).map(({ priority }) => priority);
+  deepStrictEqual(await priorities(), [1]);
+  const { id } = await ask();
+  deepStrictEqual([await counts(), await priorities()], [[1, 1], [0]]);
+  await night(nights[1]);
+  deepStrictEqual(await counts(), [1, 1]);
+
+  ok(await (await attempt(id)).finish());
+  await night(nights[1]);
+  deepStrictEqual(await counts(), [1, 1]);
+  await night("2026-01-03T02:00:00.000Z");
+  deepStrictEqual(await counts(), [2, 2]);
+});
+
+Deno.test("while an audit runs, whoever asks is given that one", async () => {
+  await sql`truncate lotline.jobs, lotline.audits`;
+  const first = await ask();
+  const { finish } = await attempt(first.id);
+  deepStrictEqual([(await ask()).id, (await findAudit(sql, first.id))?.state], [
+    first.id,
+    "running",
+  ]);
+  strictEqual((await sql`select from lotline.audits`).length, 1);
+  ok(await finish());
+  notStrictEqual((await ask()).id, first.id);
+});
+
+Deno.test("ten who ask at once are given one audit", async () => {
+  await sql`truncate lotline.jobs, lotline.audits, lotline.audit_findings`;
+  const asked = await Promise.all(Array.from({ length: 10 }, () => ask()));
+  strictEqual(new Set(asked.map(({ id }) => id)).size, 1);
+  strictEqual((await sql`select from lotline.audits`).length, 1);
+});
+
+Deno.test("what an attempt finds counts only when it ends the job: a refused one leaves the last result", async () => {
+  await sql`truncate lotline.jobs`;
+  await plantWith("-1");
+  const first = await ask();
+  ok(await (await attempt(first.id)).finish());
+
+  await sql`update lots set weight_kg = 'NaN'`;
+  const second = await ask();
+  const { claimed, finish } = await attempt(second.id);
+  deepStrictEqual(await kindsIn(second.id), []);
+  strictEqual((await findAudit(sql, second.id))?.state, "running");
+  // Its lease was lost, and the job is another attempt's by now.
+  await sql`update lotline.jobs set token = gen_random_uuid() where id = ${claimed.id}`;
+  strictEqual(await finish(), false);
+  deepStrictEqual(await kindsIn(second.id), []);
+  deepStrictEqual(await kindsIn(first.id), ["new negative_weight"]);
+
+  await sql`update lotline.jobs set state = 'dead', finished_at = now() where id = ${claimed.id}`;
+  strictEqual((await findAudit(sql, second.id))?.state, "failed");
+  const third = await ask();
+  ok(await (await attempt(third.id)).finish());
+  strictEqual((await findAudit(sql, third.id))?.compared_with, first.id);
+  deepStrictEqual(await kindsIn(third.id), ["gone negative_weight", "new weight_not_a_number"]);
+});
+
+Deno.test("an audit that is called off is cancelled, and one whose job is forgotten has failed", async () => {
+  await sql`truncate lotline.jobs, lotline.audits`;
+  const { id } = await ask();
+  await sql`update lotline.jobs set state = 'cancelled'`;
+  strictEqual((await findAudit(sql, id))?.state, "cancelled");
+  await sql`delete from lotline.jobs`;
+  strictEqual((await findAudit(sql, id))?.state, "failed");
+});
+
+Deno.test("how far an audit is shows while it runs", async () => {
+  await sql`truncate lotline.jobs, lotline.audits`;
+  const { id } = await ask();
+  const progress = { checked: 3, of: 17, lots: 10, links: 20 };
+  await sql`update lotline.jobs set state = 'running', progress = ${sql.json(progress)}`;
+  deepStrictEqual((await findAudit(sql, id))?.progress, progress);
+  await sql`update lotline.jobs set state = 'dead'`;
+  strictEqual((await findAudit(sql, id))?.progress, null);
+});

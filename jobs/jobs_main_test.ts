@@ -1,0 +1,122 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { claimJob, failJob, finishJob } from "../db/job_attempts.ts";
+import { findJob, insertJob } from "../db/jobs.ts";
+import { freshDatabase } from "../testing/database.ts";
+
+const database = await freshDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+/** Runs `deno task jobs` with these words. */
+async function jobs(words: string[], databaseUrl = database.url) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "jobs", ...words],
+    cwd: new URL("..", import.meta.url),
+    env: { DATABASE_URL: databaseUrl, NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder();
+  return { code, said: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
+}
+
+const ask = (kind: string, uniqueKey?: string) =>
+  insertJob(sql, {
+    kind,
+    args: { lot: "A\u001b[2J" },
+    priority: 1,
+    ...(uniqueKey && { uniqueKey }),
+  });
+
+async function claim(id: string) {
+  const job = await claimJob(sql, id, { worker: "tester", leaseMs: 60_000 });
+  if (job === undefined) throw new Error("it can't be claimed");
+  return job;
+}
+
+async function dead(kind: string, error: string): Promise<string> {
+  const id = await ask(kind, "x");
+  await failJob(sql, await claim(id), { error });
+  return id;
+}
+
+Deno.test("list, dead and show tell what there is, and steer no terminal", async () => {
+  deepStrictEqual(await jobs(["list"]), { code: 0, said: "There are no such jobs.", error: "" });
+  deepStrictEqual((await jobs(["dead"])).said, "There are no dead jobs.");
+  const odd = await dead("odd\u001b[2J", "Error: \u001b]0;x\u0007 no");
+  const waiting = await ask("deep_trace");
+  await finishJob(sql, await claim(await ask("deep_trace")));
+
+  const list = await jobs(["list", "--limit", "2"]);
+  const [head, ...rows] = list.said.split("\n");
+  match(head ?? "", /^id +kind +state +attempt +created +progress$/);
+  deepStrictEqual(rows.map((row) => row.split(/ +/).slice(1, 4)), [
+    ["deep_trace", "done", "1"],
+    ["deep_trace", "ready", "0"],
+  ]);
+  const some = await jobs(["list", "--state", "ready", "--kind", "deep_trace"]);
+  strictEqual(some.said.split("\n").length, 2);
+  match(some.said, new RegExp(`^${waiting} `, "m"));
+  match(
+    (await jobs(["dead"])).said,
+    new RegExp(`^${odd}  odd\\?\\[2J  \\S+Z  after 1 attempts\n  Error: \\?\\]0;x\\? no$`),
+  );
+  const shown = await jobs(["show", odd]);
+  match(shown.said, /^kind +odd\?\[2J$/m);
+  match(shown.said, /^arguments +\{"lot":"A\\u001b\[2J"\}$/m);
+  match(shown.said, /^unique_key +x$/m);
+  ok(!/[\x00-\x09\x0b-\x1f]/.test(shown.said + list.said));
+});
+
+Deno.test("retry and cancel say what they did, and why they can't", async () => {
+  const id = await dead("retried", "x");
+  deepStrictEqual(await jobs(["retry", id]), {
+    code: 0,
+    said: `retried ${id} is ready again`,
+    error: "",
+  });
+  const again = await jobs(["retry", id]);
+  deepStrictEqual([again.code, again.error], [
+    1,
+    `Job ${id} is ready: only a dead or cancelled one is retried`,
+  ]);
+  deepStrictEqual((await jobs(["cancel", id])).said, `retried ${id} is cancelled`);
+  const over = await jobs(["cancel", id]);
+  deepStrictEqual([over.code, over.error], [1, `Job ${id} is cancelled already`]);
+  const twin = await ask("retried", "x");
+  const refused = await jobs(["retry", id]);
+  deepStrictEqual(
+    [refused.code, refused.error],
+    [1, "The same work waits or runs already, as another job: see list"],
+  );
+  await claim(twin);
+  deepStrictEqual(
+    (await jobs(["cancel", twin])).said,
+    `retried ${twin} runs, and is asked to stop`,
+  );
+  strictEqual((await findJob(sql, twin))?.cancel_requested, true);
+});
+
+Deno.test("what isn't a command is answered with how it is used; a mistake with one sentence", async () => {
+  for (const words of [[], ["constructor"], ["show"], ["dead", "--state", "done"]]) {
+    const { code, said, error } = await jobs(words);
+    deepStrictEqual([code, said], [2, ""], words.join(" "));
+    match(error, /^usage: DATABASE_URL=… deno task jobs <command>/);
+  }
+  const unknown = crypto.randomUUID();
+  const mistakes: [words: string[], error: string | RegExp][] = [
+    [["show", unknown], `There is no job ${unknown}`],
+    [["show", "x'"], `"x'" is no id of a job`],
+    [["list", "--state", "Done"], "A state is one of ready running done dead cancelled"],
+    [["list", "--limit", "0"], "A limit is a number from 1 to 1000"],
+  ];
+  for (const [words, sentence] of mistakes) {
+    const { code, said, error } = await jobs(words);
+    deepStrictEqual([code, said, error], [1, "", sentence]);
+  }
+  strictEqual((await jobs(["list"], "mysql://x")).code, 2);
+  await using unmigrated = await freshDatabase({ migrated: false });
+  deepStrictEqual(await jobs(["list"], unmigrated.url), {
+    code: 1,
+    said: "",
+    error: "Not done: the database lacks a table: run deno task migrate first",
+  });
+});

@@ -1,0 +1,64 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { becomes, type Fate, nextAttempt, type Outcome } from "./outcome.ts";
+
+Deno.test("a failed job waits twice as long each time, up to an hour, and is dead after its last attempt", () => {
+  const cases: [attempt: number, most: number, jitter: number, inMs: number | undefined][] = [
+    [1, 5, 1, 2_000],
+    [1, 5, 0, 1_000],
+    [2, 5, 1, 4_000],
+    [4, 5, 0.5, 12_000],
+    [5, 5, 1, undefined],
+    [6, 5, 1, undefined],
+    [1, 1, 1, undefined],
+    [11, 100, 1, 2_048_000],
+    [12, 100, 1, 3_600_000],
+    [99, 100, 0, 1_800_000],
+    [2_000, 3_000, 1, 3_600_000],
+  ];
+  for (const [attempt, most, jitter, inMs] of cases) {
+    strictEqual(nextAttempt(attempt, most, jitter), inMs, `attempt ${attempt} of ${most}`);
+  }
+});
+
+const failure = (message: string) => {
+  const error = new Error(message);
+  delete error.stack;
+  return error;
+};
+
+Deno.test("what becomes of a job follows from how its attempt ended", () => {
+  const threw: Outcome = { is: "threw", error: failure("no") };
+  const cases: [Outcome, attempt: number, Fate][] = [
+    [{ is: "returned", effect: undefined }, 1, { is: "finished" }],
+    [{ is: "returned", effect: undefined }, 3, { is: "finished" }],
+    [threw, 1, { is: "failed", error: "Error: no ", retryInMs: 2_000 }],
+    [threw, 3, { is: "failed", error: "Error: no " }],
+    [{ is: "threw", error: "text" }, 3, { is: "failed", error: "text" }],
+    [{ is: "threw", error: undefined }, 3, { is: "failed", error: "undefined" }],
+    [{ is: "unfit", message: "a number" }, 1, { is: "failed", error: "a number" }],
+    [{ is: "stopped", why: "cancelled" }, 1, { is: "cancelled" }],
+    [{ is: "stopped", why: "cancelled" }, 3, { is: "cancelled" }],
+    [{ is: "stopped", why: "shutdown" }, 3, { is: "released" }],
+    [{ is: "stopped", why: "lease lost" }, 3, { is: "someone else's" }],
+    [{ is: "stopped", why: "timeout" }, 1, {
+      is: "failed",
+      error: "it took longer than its kind may take",
+      retryInMs: 2_000,
+    }],
+    [{ is: "stopped", why: "timeout" }, 3, {
+      is: "failed",
+      error: "it took longer than its kind may take",
+    }],
+  ];
+  for (const [outcome, attempt, fate] of cases) {
+    deepStrictEqual(becomes(outcome, attempt, 3, 1), fate, JSON.stringify(outcome));
+  }
+});
+
+Deno.test("an error of any length and content can be stored", () => {
+  const fate = becomes({ is: "threw", error: failure(`a\0b${"😀".repeat(5_000)}`) }, 3, 3, 1);
+  ok(fate.is === "failed");
+  match(fate.error, /^Error: a\?b😀/);
+  strictEqual(fate.error.length, 2_000);
+  ok(fate.error.isWellFormed());
+});

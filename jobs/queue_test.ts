@@ -1,0 +1,106 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { createClient } from "redis";
+import { connectValkey } from "../cache/valkey.ts";
+import { insertJob } from "../db/jobs.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { createJobQueue } from "./queue.ts";
+
+/** A queue with one kind, and a look behind it. Disposing ends all. */
+async function ownQueue(kinds = ["a", "b"]) {
+  await using stack = new AsyncDisposableStack();
+  const { sql } = stack.use(await freshDatabase());
+  const own = stack.use(await ownValkey());
+  const valkey = stack.adopt(connectValkey(own.server.url, () => {}), (valkey) => valkey.close());
+  const client = stack.adopt(
+    await createClient({ url: own.server.url }).connect(),
+    (client) => client.destroy(),
+  );
+  await eventually("Valkey answers", () => valkey.answers());
+  const another = () => createJobQueue({ sql, valkey, kinds });
+  const open = stack.move();
+  const ask = (kind = "a", priority: 0 | 1 = 1) => insertJob(sql, { kind, args: {}, priority });
+  return {
+    sql,
+    client,
+    queue: another(),
+    another,
+    ask,
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+Deno.test("an id is put on the list of its kind and priority once, also when it is put there again", async () => {
+  await using own = await ownQueue();
+  const { sql, client, queue, ask } = own;
+  const ids = [await ask(), await ask(), await ask("b", 0)];
+  strictEqual(await queue.sweep(), 3);
+  strictEqual(await queue.sweep(), 0);
+  await sql`update lotline.jobs set pushed_at = null`;
+  strictEqual(await queue.sweep(), 3);
+  deepStrictEqual(await client.lRange("{lotline:jobs}:ready:1:a", 0, -1), ids.slice(0, 2));
+  deepStrictEqual(await client.lRange("{lotline:jobs}:ready:0:b", 0, -1), ids.slice(2));
+  const keys = await client.keys("*");
+  ok(keys.every((key) => key.startsWith("{lotline:jobs}:")), keys.join());
+});
+
+Deno.test("ids come off the lists that are asked for, urgent ones first, and the kinds take turns", async () => {
+  await using own = await ownQueue();
+  const { queue, ask } = own;
+  const a = [await ask("a"), await ask("a"), await ask("a")];
+  const b = [await ask("b"), await ask("b"), await ask("b", 0)];
+  await queue.sweep();
+  strictEqual(await queue.pop(["a", "b"]), b[2]);
+  strictEqual(await queue.pop(["a"]), a[0]);
+  const four = [];
+  for (let i = 0; i < 4; i++) four.push(await queue.pop(["a", "b"]));
+  deepStrictEqual(new Set(four.slice(0, 2)), new Set([a[1], b[0]]));
+  deepStrictEqual(new Set(four.slice(2)), new Set([a[2], b[1]]));
+  strictEqual(await queue.pop(["a", "b"]), undefined);
+});
+
+Deno.test("an id that was taken off by a worker that is no more comes back after 10 s", async () => {
+  await using own = await ownQueue();
+  const { sql, queue, another, ask } = own;
+  const ids = [await ask(), await ask()];
+  await queue.sweep();
+  strictEqual(await queue.pop(["a"]), ids[0]);
+  strictEqual(await another().sweep(), 0);
+  await sql`update lotline.jobs set pushed_at = now() - interval '11 s'`;
+  strictEqual(await another().sweep(), 2);
+  deepStrictEqual(await own.client.lRange("{lotline:jobs}:ready:1:a", 0, -1), [ids[1], ids[0]]);
+});
+
+Deno.test("a list grows to a thousand ids; the rest follows when there is room", async () => {
+  await using own = await ownQueue(["a"]);
+  const { sql, client, queue } = own;
+  await sql`insert into lotline.jobs (kind) select 'a' from generate_series(1, 1300)`;
+  for (let i = 0; i < 8; i++) await queue.sweep();
+  strictEqual(await client.lLen("{lotline:jobs}:ready:1:a"), 1_000);
+  await client.lTrim("{lotline:jobs}:ready:1:a", 100, -1);
+  strictEqual(await queue.sweep(), 100);
+});
+
+Deno.test("a Valkey that takes nothing is as good as none, until it takes something again", async () => {
+  await using own = await ownQueue();
+  const { sql, client, queue, ask } = own;
+  await client.configSet("maxmemory", "1");
+  await ask();
+  strictEqual(await queue.sweep(), 0);
+  strictEqual(await queue.pop(["a"]), "away");
+  strictEqual((await sql`select from lotline.jobs where pushed_at is null`).count, 1);
+  await client.configSet("maxmemory", "0");
+  strictEqual(await queue.sweep(), 1);
+  ok(await queue.pop(["a"]) !== "away");
+});
+
+Deno.test("without Valkey there are no lists, and nothing is marked as if it were on one", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const queue = createJobQueue({ sql, valkey: undefined, kinds: ["a"] });
+  await insertJob(sql, { kind: "a", args: {}, priority: 0 });
+  strictEqual(await queue.sweep(), 0);
+  strictEqual(await queue.pop(["a"]), "away");
+  strictEqual((await sql`select from lotline.jobs where pushed_at is null`).count, 1);
+});

@@ -1,0 +1,59 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { findAudit, type FindingPlace, listFindings } from "../db/audits.ts";
+import type { Sql } from "../db/connect.ts";
+import { ApiError } from "../errors.ts";
+import { answer } from "../http/answer.ts";
+import { readParameters, readQuery } from "../http/input.ts";
+import { type App, operation } from "../http/operation.ts";
+import { Audit, Finding, FindingCursor, Kind, limit, Severity, Standing } from "./audit_shapes.ts";
+import { errors, notModified, success } from "./responses.ts";
+import { Uuid } from "./schemas.ts";
+
+export const AuditWithFindings = z.strictObject({
+  ...Audit.shape,
+  findings: z.array(Finding),
+  next_cursor: FindingCursor.nullable(),
+}).openapi("AuditWithFindings");
+
+const Parameters = z.object({ id: Uuid });
+
+const Query = z.object({
+  kind: Kind.optional(),
+  severity: Severity.optional(),
+  standing: Standing.optional(),
+  limit: limit(1_000, 100),
+  cursor: FindingCursor.optional(),
+});
+
+const definition = createRoute({
+  operationId: "getAudit",
+  method: "get",
+  path: "/api/audits/{id}",
+  request: { params: Parameters, query: Query },
+  responses: {
+    200: success(AuditWithFindings, "The audit, with one page of its findings."),
+    304: notModified,
+    ...errors(400, 401, 403, 404, 405, 422, 500, 503),
+  },
+});
+
+/** One audit with its findings, page by page. */
+export const getAudit = (app: App, { sql }: { sql: Sql }) =>
+  operation(app, definition, async (c) => {
+    const { id } = readParameters(c, Parameters);
+    const { cursor, ...asked } = readQuery(c, Query);
+    const audit = await findAudit(sql, id);
+    if (audit === undefined) throw new ApiError("audit_not_found", "There is no such audit");
+    const { items, isLast } = await listFindings(sql, id, { ...asked, after: placeAt(cursor) });
+    const last = items.at(-1);
+    return answer(c, 200, {
+      ...audit,
+      findings: items.map(({ finding }) => finding),
+      next_cursor: isLast || last === undefined ? null : `${last.finding.kind}.${last.subject}`,
+    });
+  });
+
+function placeAt(cursor: string | undefined): FindingPlace | undefined {
+  const [kind = "", subject = ""] = cursor?.split(".") ?? [];
+  return cursor === undefined ? undefined : { kind, subject };
+}
