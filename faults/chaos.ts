@@ -2,27 +2,55 @@
  * `deno task chaos [SEED] [MINUTES]`: all that can go wrong under workers, at random, for 5 minutes
  * unless told otherwise. Ends with 1 when a job was lost, counted twice or wasn't rescued in time.
  *
+ * `deno task chaos traces [SEED] [READS]`: answers of the trace cache while both sides write and
+ * processes stumble, a million unless told otherwise. Ends with 1 when one was stale beyond the
+ * window.
+ *
  * @module
  */
 import { chaos, FAULTS } from "./job_chaos.ts";
+import { hammerStumbling } from "./stumbling_hammer.ts";
 
-const [seed = Math.floor(Math.random() * 1e9), minutes = 5] = Deno.args.map(Number);
-if (!(Number.isInteger(seed) && seed >= 0 && minutes > 0)) {
-  console.error("usage: deno task chaos [SEED] [MINUTES]");
+const [what, words] = Deno.args[0] === "traces"
+  ? ["traces", Deno.args.slice(1)] as const
+  : ["jobs", Deno.args] as const;
+const numbers = words.map(Number);
+const [seed = Math.floor(Math.random() * 1e9), amount = what === "jobs" ? 5 : 1_000_000] = numbers;
+if (!(Number.isInteger(seed) && seed >= 0 && amount > 0)) {
+  console.error("usage: deno task chaos [SEED] [MINUTES] | deno task chaos traces [SEED] [READS]");
   Deno.exit(2);
 }
 const began = performance.now();
-console.log(`seed ${seed}, ${minutes} minutes`);
-const result = await chaos({
+const seconds = () => ((performance.now() - began) / 1000).toFixed(1);
+
+if (what === "jobs") {
+  console.log(`seed ${seed}, ${amount} minutes`);
+  const result = await chaos({
+    seed,
+    seconds: amount * 60,
+    everyMs: 2_000,
+    faults: FAULTS,
+    report: (line) => console.log(`${seconds()} s  ${line}`),
+  });
+  console.log(
+    `${result.jobs} jobs under ${result.faults} faults: all done, none twice. ` +
+      `${result.restarted} were started again; the slowest rescue took ` +
+      `${Math.round(result.slowestRescueMs)} ms.`,
+  );
+  Deno.exit(0);
+}
+
+console.log(`seed ${seed}, ${amount} answers`);
+const { reads, changes, ownWrites, wrong, stale, hits } = await hammerStumbling({
   seed,
-  seconds: minutes * 60,
-  everyMs: 2_000,
-  faults: FAULTS,
-  report: (line) => console.log(`${((performance.now() - began) / 1000).toFixed(1)} s  ${line}`),
+  reads: amount,
+  changesPerSecond: 500,
 });
+for (const line of wrong) console.log(`WRONG ${line}`);
+const at = (share: number) => (stale[Math.floor(share * (stale.length - 1))] ?? 0).toFixed(1);
 console.log(
-  `${result.jobs} jobs under ${result.faults} faults: all done, none twice. ` +
-    `${result.restarted} were started again; the slowest rescue took ` +
-    `${Math.round(result.slowestRescueMs)} ms.`,
+  `${reads} answers, ${hits} of them from the cache, in ${seconds()} s, beside ${changes} changes ` +
+    `and ${ownWrites} own writes: ${wrong.length} wrong. ${stale.length} showed what had been ` +
+    `overwritten, for ${at(0.5)} ms (p50), ${at(0.99)} ms (p99), ${at(1)} ms at most.`,
 );
-Deno.exit(0);
+Deno.exit(wrong.length === 0 ? 0 : 1);
