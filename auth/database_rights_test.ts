@@ -1,30 +1,46 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { REQUIRED, startApi } from "../testing/api.ts";
+import type { Sql } from "../db/connect.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { startWorker } from "../testing/worker.ts";
 import { costOf, hashPassword } from "./password_work.ts";
 
 const PAGE = new URL("../docs/security.md", import.meta.url);
 const PASSWORD = "correct horse battery";
 
-Deno.test("the rights that docs/security.md names are enough for all that the API does", async () => {
+Deno.test("the rights that docs/security.md names are enough for all that the API and the worker do", async () => {
   await using database = await freshDatabase();
+  await using valkey = await ownValkey();
   const { sql } = database;
   const id = crypto.randomUUID();
-  const email = "operator@plant.example";
+  const email = "manager@plant.example";
   await sql`insert into auth.users (id, encrypted_password)
     values (${id}, ${await hashPassword(PASSWORD, 4)})`;
-  await sql`insert into users (id, email, role) values (${id}, ${email}, 'OPERATOR')`;
+  await sql`insert into users (id, email, role) values (${id}, ${email}, 'MANAGER')`;
 
   // Roles belong to the whole server, which other tests use as well.
-  const role = `lotline_api_${crypto.randomUUID().slice(0, 8)}`;
-  const [, grants = ""] = /## The database's rights[^]*?```sql\n([^]*?)```/.exec(
+  const suffix = crypto.randomUUID().slice(0, 8);
+  const [apiRole, workerRole] = [`lotline_api_${suffix}`, `lotline_worker_${suffix}`];
+  const [section = ""] = /## The database's rights[^]*?\n## /.exec(
     await Deno.readTextFile(PAGE),
   ) ?? [];
-  ok(grants.includes("lotline_api"));
-  await sql.unsafe(grants.replaceAll("lotline_api", role)).simple();
+  const grants = [...section.matchAll(/```sql\n([^]*?)```/g)].map(([, statements]) => statements)
+    .join("")
+    .replaceAll("lotline_api", apiRole).replaceAll("lotline_worker", workerRole)
+    .replace("on database lotline", `on database ${new URL(database.url).pathname.slice(1)}`);
+  ok(grants.includes(apiRole) && grants.includes(workerRole));
+  await sql.unsafe(grants).simple();
   try {
-    const url = Object.assign(new URL(database.url), { username: role, password: "change me" });
-    await using api = await startApi({ databaseUrl: url.href, environment: REQUIRED });
+    const addressFor = (username: string) =>
+      Object.assign(new URL(database.url), { username, password: "change me" }).href;
+    const environment = { VALKEY_URL: valkey.server.url };
+    await using api = await startApi({
+      databaseUrl: addressFor(apiRole),
+      environment: { ...REQUIRED, ...environment },
+    });
+    await using worker = await startWorker({ databaseUrl: addressFor(workerRole), environment });
     const login = await api.post("/api/login", { email, password: PASSWORD });
     strictEqual(login.status, 200, login.text);
     const [secret] = await sql<{ hash: string }[]>`
@@ -37,10 +53,49 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
     strictEqual((await api.post("/api/qc-decisions", decision, headers)).status, 201);
     strictEqual((await api.get("/api/traceability/RIGHTS-1", headers)).status, 200);
     strictEqual((await api.get("/readyz")).status, 200);
+
+    const asked = { lot_code: "RIGHTS-1", direction: "both" };
+    const trace = await api.post("/api/traces", asked, headers);
+    strictEqual(trace.status, 200, api.log.lines.join("\n"));
+    strictEqual((await api.get(`/api/traces/${trace.json.id}`, headers)).status, 200);
+    const { json: audit } = await api.post("/api/audits", {}, headers);
+    await eventually("the audit is done", async () => {
+      const { json } = await api.get(`/api/audits/${audit.id}`, headers);
+      strictEqual(json.state === "failed", false);
+      return json.state === "done";
+    });
+    strictEqual((await api.get("/api/audits", headers)).json.audits.length > 0, true);
+    await insertDeepTrace(sql, trace.json.id);
+    await sql`update lots set weight_kg = 1`;
+    await eventually("the trace is marked", async () => {
+      const { json } = await api.get(`/api/traces/${trace.json.id}`, headers);
+      return json.out_of_date;
+    });
+    await eventually(
+      "all that was asked for is done",
+      async () => (await sql`select from lotline.jobs where state <> 'done'`).length === 0,
+    );
+
     strictEqual((await api.post("/api/logout", "", headers)).status, 204);
     strictEqual((await api.get("/api/traceability/RIGHTS-1", headers)).status, 401);
-    for (const line of api.log.lines) ok(!/"level":"(warn|error)"/.test(line), line);
+    for (const line of [...api.log.lines, ...worker.log.lines]) {
+      ok(!/"level":"(warn|error)"/.test(line), line);
+    }
   } finally {
-    await sql.unsafe(`drop owned by ${role}; drop role ${role}`).simple();
+    await sql.unsafe(`drop owned by ${apiRole}, ${workerRole}; drop role ${apiRole}, ${workerRole}`)
+      .simple();
   }
 });
+
+/** A trace that the worker takes, like one that was taken at once. */
+async function insertDeepTrace(sql: Sql, like: string): Promise<void> {
+  await sql`
+    with trace as (
+      insert into lotline.traces (job_id, lot_id, lot_code, direction, at_most)
+      select gen_random_uuid(), lot_id, lot_code, direction, at_most
+      from lotline.traces where id = ${like}
+      returning id, job_id
+    )
+    insert into lotline.jobs (id, kind, arguments)
+    select job_id, 'deep_trace', jsonb_build_object('traceId', id) from trace`;
+}
