@@ -22,7 +22,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const process = startWorker({ DATABASE_URL: database.url });
     const log = readLines(process.stdout);
     await log.find((line) => line.includes('"msg":"working"'));
-    const done = async () => (await listJobs(sql, { state: "done", limit: 10 })).length;
+    const done = async () =>
+      (await listJobs(sql, { state: "done", kind: "upkeep", limit: 10 })).length;
     await eventually("the upkeep that was missed is done", async () => await done() === 1);
     await insertJob(sql, { kind: "upkeep", args: {}, priority: 0 });
     await eventually("another is done", async () => await done() === 2);
