@@ -2,20 +2,49 @@
  * Runs the tests with the servers that they share already started, so that not every file starts
  * its own: `deno run -A testing/run.ts [arguments of deno test]`.
  *
+ * Without arguments it runs all of them: most two files at a time, since they wait more than they
+ * compute; then, by themselves, those in `faults/`, which are about time. The last line is the sum.
+ *
  * @module
  */
 import { ownPostgres, sharedServerVariable } from "./postgres_servers.ts";
 
+const ALONE = "faults/";
+
 console.log("Starting PostgreSQL 17 and 15 for the tests …");
+const began = performance.now();
 await using seventeen = await ownPostgres(17);
 await using fifteen = await ownPostgres(15);
-const { code } = await new Deno.Command(Deno.execPath(), {
-  args: ["test", "--allow-all", "--quiet", "--parallel", ...Deno.args],
-  env: {
-    // Most tests wait more than they compute: two files at a time take half as long on two cores.
-    DENO_JOBS: "2",
-    [sharedServerVariable(17)]: seventeen.server.url,
-    [sharedServerVariable(15)]: fifteen.server.url,
-  },
-}).spawn().status;
-Deno.exitCode = code;
+
+if (Deno.args.length > 0) {
+  Deno.exitCode = (await test(Deno.args)).code;
+} else {
+  const runs = [await test(["--parallel", `--ignore=${ALONE}`]), await test([ALONE])];
+  const sum = (of: "passed" | "failed") => runs.reduce((all, run) => all + run[of], 0);
+  const minutes = ((performance.now() - began) / 60_000).toFixed(1);
+  console.log(`all | ${sum("passed")} passed | ${sum("failed")} failed (${minutes} minutes)`);
+  Deno.exitCode = Math.max(...runs.map(({ code }) => code));
+}
+
+/** Runs `deno test`, shows what it says, and counts as it does. */
+async function test(args: string[]): Promise<{ code: number; passed: number; failed: number }> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["test", "--allow-all", "--quiet", ...args],
+    env: {
+      DENO_JOBS: "2",
+      [sharedServerVariable(17)]: seventeen.server.url,
+      [sharedServerVariable(15)]: fifteen.server.url,
+    },
+    stdout: "piped",
+  }).spawn();
+  let end = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of process.stdout) {
+    Deno.stdout.writeSync(bytes);
+    end = (end + decoder.decode(bytes, { stream: true })).slice(-2_000);
+  }
+  // "ok | 12 passed (3 steps) | 0 failed (4s)", with colours in between on a terminal.
+  const count = (what: string) =>
+    Number(end.match(RegExp(`(\\d+) ${what}`, "g"))?.at(-1)?.split(" ")[0]);
+  return { code: (await process.status).code, passed: count("passed"), failed: count("failed") };
+}
