@@ -1,0 +1,58 @@
+import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
+import type { OldOperation, Operation } from "./operations.ts";
+import type { Mode, Route, Side } from "./route.ts";
+
+/**
+ * What became of one comparison. `raced`: the answers differ, and a change of the data between the
+ * two explains it. `late`: they differed, and no more when both sides were asked again a moment
+ * later. `unanswered`: the side that was asked besides gave no answer. `lost`: nobody was asked, since
+ * too much was waiting.
+ */
+export type Outcome =
+  | "same"
+  | "approved"
+  | "raced"
+  | "late"
+  | "different"
+  | "unanswered"
+  | "lost";
+
+/** One place in which two answers differ. */
+export interface Difference {
+  /** `status`, `header content-type`, or a place in the body such as `body.central.weight_kg`. */
+  readonly place: string;
+  /** What the old server said there, as text; absent: nothing. */
+  readonly legacy?: string;
+  readonly service?: string;
+}
+
+/** What a comparison found. */
+export interface Finding {
+  readonly operation: OldOperation;
+  readonly route: Route;
+  readonly outcome: Outcome;
+  /** The approvals that were needed, by id; empty unless `approved`. */
+  readonly approvals: readonly string[];
+  /** Empty unless `different`, `late` or `raced`. */
+  readonly differences: readonly Difference[];
+  /** What was compared; absent when nothing was. */
+  readonly exchange?: {
+    readonly mode: Mode["name"];
+    readonly request: CapturedRequest;
+    readonly legacy: CapturedAnswer;
+    readonly service: CapturedAnswer;
+  };
+}
+
+/** Where the gateway puts what it sees. Nothing here waits, throws or grows without bound. */
+export interface Evidence {
+  /**
+   * A side has dealt with a request, the client's own or one that was made to compare.
+   *
+   * @param status 0: it gave no answer
+   * @param ms until the last byte
+   */
+  answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
+  /** A comparison is over. */
+  found(finding: Finding): void;
+}

@@ -1,0 +1,43 @@
+import type { OldOperation } from "./operations.ts";
+import type { Route, Side } from "./route.ts";
+
+/** Headers in the order and with the letters in which they came, one entry a line. */
+export type HeaderLines = readonly (readonly [name: string, value: string])[];
+
+/** A request that was read to its end. */
+export interface CapturedRequest {
+  readonly method: string;
+  /** Path and query as the client wrote them. */
+  readonly target: string;
+  readonly headers: HeaderLines;
+  readonly body: Uint8Array;
+}
+
+/** An answer that was read to its end. */
+export interface CapturedAnswer {
+  readonly status: number;
+  readonly headers: HeaderLines;
+  readonly body: Uint8Array;
+  /** From the request's being sent to the last byte, in ms. */
+  readonly ms: number;
+}
+
+/** Why a side gave no answer that can be compared. */
+export type Silence = "refused" | "reset" | "timeout" | "too_large" | "not_asked";
+
+/** What came of asking a side. */
+export type Asked = CapturedAnswer | { readonly silence: Silence; readonly ms: number };
+
+/** An exchange with a client that is to be compared with what the other side says. */
+export interface Observation {
+  readonly operation: OldOperation;
+  readonly route: Route;
+  readonly request: CapturedRequest;
+  /** When the request had been read, in ms since 1970. */
+  readonly at: number;
+  /** The side that answered the client. */
+  readonly side: Side;
+  readonly answer: CapturedAnswer;
+  /** What Lotline would have answered, for a write that the old server executed afterwards. */
+  readonly dryRun?: Asked;
+}
