@@ -39,6 +39,7 @@ Deno.test("two processes at once both succeed and do each step once", async () =
     "0010",
     "0011",
     "0012",
+    "0013",
   ]);
 });
 

@@ -22,6 +22,7 @@ const STEPS = [
   "0010_traces",
   "0011_audits",
   "0012_routes",
+  "0013_evidence",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";
