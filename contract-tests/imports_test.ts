@@ -19,6 +19,8 @@ const MAY_USE: Record<string, string[]> = {
   contract: ["contract"],
   // The stand-in is a program of its own, as the old server is.
   legacy: ["legacy"],
+  gateway: ["gateway", "db"],
+  "client_address.ts": [],
   "config.ts": [],
   "errors.ts": [],
   "log.ts": [],
@@ -26,6 +28,7 @@ const MAY_USE: Record<string, string[]> = {
   "terminal.ts": [],
 };
 const FOR_EVERYTHING = [
+  "client_address.ts",
   "config.ts",
   "errors.ts",
   "log.ts",
