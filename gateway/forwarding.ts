@@ -82,8 +82,9 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   }
 
   start(): void {
-    if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) this.bodyIsTooLarge();
-    else if (this.#body.isWhole) this.bodyIsWhole();
+    if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) return this.bodyIsTooLarge();
+    if (this.head.awaitsContinue) this.response.writeContinue();
+    if (this.#body.isWhole) this.bodyIsWhole();
   }
 
   /** To be called a few times a second. */
@@ -312,7 +313,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#status = status;
     if (response.destroyed) return;
     response.sendDate = false;
-    if (this.deps.isStopping()) response.shouldKeepAlive = false;
+    // What follows on an upgrade in the same packet is lost to Deno's server: better no next request.
+    if (this.head.asksForUpgrade || this.deps.isStopping()) response.shouldKeepAlive = false;
     try {
       response.writeHead(status, reason, lines);
     } catch {

@@ -108,7 +108,6 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     const forwarding = new Forwarding(deps, request, response, head, client.peer);
     inFlight.add(forwarding);
     client.requests.add(forwarding);
-    if (request.headers.expect !== undefined && isContinue(request)) response.writeContinue();
     forwarding.start();
   };
 
@@ -124,6 +123,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     socket.on("close", () => clients.delete(socket));
   });
   server.on("request", serve);
+  // The client is told to go on as soon as its request is found to be acceptable.
   server.on("checkContinue", serve);
   // The side says what it thinks of other expectations.
   server.on("checkExpectation", serve);
@@ -183,10 +183,6 @@ interface Client {
   readonly peer: Peer;
   /** Its requests that aren't over. */
   readonly requests: Set<Forwarding>;
-}
-
-function isContinue({ headers }: IncomingMessage): boolean {
-  return headers.expect?.toLowerCase() === "100-continue";
 }
 
 function describeMistake(error: Error): [status: RefusalStatus, sentence: string] {

@@ -25,6 +25,10 @@ export interface RequestHead {
   readonly requestId: string;
   readonly authorization: string | undefined;
   readonly forwardedFor: string | undefined;
+  /** The client sends no body before it is told to go on. */
+  readonly awaitsContinue: boolean;
+  /** It asks for another protocol, which it doesn't get. */
+  readonly asksForUpgrade: boolean;
   readonly isChunked: boolean;
   /** Of the body; undefined when the client didn't say. */
   readonly length: number | undefined;
@@ -61,6 +65,8 @@ export function readRequestHead(
   let forwardedFor: string | undefined;
   let proto: string | undefined;
   let forwardedHost: string | undefined;
+  let awaitsContinue = false;
+  let asksForUpgrade = false;
   let isChunked = false;
   let length: number | undefined;
   for (let at = 0; at + 1 < raw.length; at += 2) {
@@ -85,9 +91,10 @@ export function readRequestHead(
         named = namedByConnection(value, named);
         continue;
       case "expect":
-        // The gateway has answered it; any other expectation is for the side to refuse.
-        if (value.toLowerCase() === "100-continue") continue;
-        break;
+        // The gateway answers it; any other expectation is for the side to refuse.
+        if (value.toLowerCase() !== "100-continue") break;
+        awaitsContinue = version !== "1.0";
+        continue;
       case "authorization":
         authorization ??= value;
         break;
@@ -102,6 +109,9 @@ export function readRequestHead(
         continue;
       case "x-forwarded-host":
         if (peer.isTrusted) forwardedHost = joined(forwardedHost, value);
+        continue;
+      case "upgrade":
+        asksForUpgrade = true;
         continue;
       case DRY_RUN:
         continue;
@@ -128,6 +138,8 @@ export function readRequestHead(
     requestId,
     authorization,
     forwardedFor,
+    awaitsContinue,
+    asksForUpgrade,
     isChunked,
     length,
   };
