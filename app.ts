@@ -17,7 +17,7 @@ import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import type { Sql } from "./db/connect.ts";
 import { openSession } from "./db/session.ts";
-import { createClientReader } from "./http/client_address.ts";
+import { createClientReader } from "./client_address.ts";
 import { corsPolicy } from "./http/cors.ts";
 import { createEnvelope, type Limits, type Serve } from "./http/envelope.ts";
 import { App } from "./http/operation.ts";

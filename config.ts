@@ -65,6 +65,15 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
+  GATEWAY_PORT: "a port from 0 (any free one) to 65535",
+  GATEWAY_ADMIN_PORT: "a port from 0 (any free one) to 65535, another than GATEWAY_PORT",
+  GATEWAY_ADMIN_HOST: "the address to listen on for commands, such as 127.0.0.1",
+  LEGACY_URL: "the old server's address without a path, such as http://127.0.0.1:3001",
+  SERVICE_URL: "the address of Lotline's API without a path, such as http://127.0.0.1:8000",
+  GATEWAY_TOKEN: "a secret of at least 16 letters and digits",
+  DRY_RUN_SECRET: "a secret of at least 32 letters and digits, the same for API and gateway",
+  GATEWAY_BODY_LIMIT: "a number of bytes from 102400 to 104857600",
+  UPSTREAM_TIMEOUT_SECONDS: "a whole number of seconds from 1 to 600",
   WORKER_JOBS: "a number of jobs from 1 to 64",
   JOB_LEASE_SECONDS: "a whole number of seconds from 5 to 600",
 };
@@ -118,6 +127,40 @@ const WorkerSettings = ApiSettings.pick({
     .refine((text) => Number(text) <= 100).default("2"),
 });
 
+/** A server to pass requests on to. With a path it would be unclear what becomes of a request's own. */
+const serverUrl = urlOf("http:").refine((text) => {
+  const { origin, href } = new URL(text);
+  return href === `${origin}/`;
+}).transform((text) => new URL(text).origin);
+
+const GatewaySettings = ApiSettings.pick({
+  HOST: true,
+  DATABASE_URL: true,
+  TRUSTED_PROXIES: true,
+  LOG_LEVEL: true,
+}).extend({
+  GATEWAY_PORT: wholeNumber(0, 65_535).default(8080),
+  GATEWAY_ADMIN_PORT: wholeNumber(0, 65_535).default(8081),
+  // Loopback whatever HOST says: who reaches it moves the traffic.
+  GATEWAY_ADMIN_HOST: z.string().min(1).default("127.0.0.1"),
+  LEGACY_URL: serverUrl,
+  SERVICE_URL: serverUrl,
+  GATEWAY_TOKEN: z.string().regex(/^\w{16,}$/),
+  DRY_RUN_SECRET: z.string().regex(/^\w{32,}$/),
+  // No less than what the old server takes: a body that it answers must get through.
+  GATEWAY_BODY_LIMIT: wholeNumber(102_400, 104_857_600).default(1_048_576),
+  UPSTREAM_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
+});
+
+// Both sides being one server, or the two ports being one, is a slip that would show late.
+const CheckedGatewaySettings = GatewaySettings
+  .refine(({ LEGACY_URL, SERVICE_URL }) => LEGACY_URL !== SERVICE_URL, { path: ["SERVICE_URL"] })
+  .refine(
+    ({ GATEWAY_PORT, GATEWAY_ADMIN_PORT }) =>
+      GATEWAY_PORT === 0 || GATEWAY_PORT !== GATEWAY_ADMIN_PORT,
+    { path: ["GATEWAY_ADMIN_PORT"] },
+  );
+
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
 const JobsSettings = ApiSettings.pick({ DATABASE_URL: true });
@@ -145,6 +188,17 @@ export type WorkerConfig = Readonly<z.output<typeof WorkerSettings>>;
  */
 export function readWorkerConfig(environment: Environment): WorkerConfig {
   return parse(WorkerSettings, environment);
+}
+
+/** Everything that the gateway process can be told. */
+export type GatewayConfig = Readonly<z.output<typeof GatewaySettings>>;
+
+/**
+ * The settings of the gateway.
+ * @throws {ConfigError} naming every setting that is missing or broken
+ */
+export function readGatewayConfig(environment: Environment): GatewayConfig {
+  return parse(CheckedGatewaySettings, environment);
 }
 
 /**

@@ -5,7 +5,7 @@ import { describeError, type Log } from "../log.ts";
 import { isRefusalReason, type Metrics, type RefusalReason } from "../metrics.ts";
 import { answerError } from "./answer.ts";
 import { type BodyLimits, readBody } from "./body.ts";
-import type { ReadClient } from "./client_address.ts";
+import type { ReadClient } from "../client_address.ts";
 import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
 import { type App, RequestFacts } from "./operation.ts";
 import { allowHeader, pathnameOf, queryOf } from "./paths.ts";
