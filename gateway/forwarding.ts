@@ -9,7 +9,7 @@ import type { Comparer } from "./comparer.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
 import type { FrontLimits } from "./front_limits.ts";
-import { passedToClient, toHeaderLines } from "./header_lines.ts";
+import { passedToClient, toHeaderLines } from "./passed_headers.ts";
 import { isHarmless, isOldOperation, type OldOperation, type Operation } from "./operations.ts";
 import { findOperation } from "./paths.ts";
 import { type Refusal, refusal, type RefusalStatus } from "./refusal.ts";

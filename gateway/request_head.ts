@@ -1,5 +1,5 @@
 import { normalizedAddress } from "../client_address.ts";
-import { isHopByHop, namedByConnection, withoutNamed } from "./header_lines.ts";
+import { isHopByHop, namedByConnection, withoutNamed } from "./passed_headers.ts";
 
 /** Who is at the other end of a client's connection. */
 export interface Peer {
