@@ -60,6 +60,7 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   LOGIN_TRIES_PER_ACCOUNT: "a number of failed logins from 1 to 1000",
   LOGIN_TRIES_PER_ADDRESS: "a number of failed logins from 1 to 100000",
   METRICS_TOKEN: "a secret of at least 16 letters and digits, or nothing at all",
+  DRY_RUN_SECRET: "a secret of at least 32 characters, the gateway's as well, or nothing at all",
   AUDIT_TEMPERATURES:
     "ranges of °C by lot type with commas between them, such as RAW:-2..7,FRZ:-40..-18",
   AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
@@ -94,6 +95,7 @@ const ApiSettings = z.object({
   LOGIN_TRIES_PER_ACCOUNT: wholeNumber(1, 1_000).default(10),
   LOGIN_TRIES_PER_ADDRESS: wholeNumber(1, 100_000).default(100),
   METRICS_TOKEN: z.string().regex(/^\w{16,}$/).optional(),
+  DRY_RUN_SECRET: z.string().min(32).optional(),
   BODY_LIMIT: wholeNumber(1024, 10_485_760).default(102_400),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
