@@ -60,6 +60,7 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   LOGIN_TRIES_PER_ACCOUNT: "a number of failed logins from 1 to 1000",
   LOGIN_TRIES_PER_ADDRESS: "a number of failed logins from 1 to 100000",
   METRICS_TOKEN: "a secret of at least 16 letters and digits, or nothing at all",
+  DRY_RUN_SECRET: "a secret of at least 32 characters, the same for API and gateway",
   AUDIT_TEMPERATURES:
     "ranges of °C by lot type with commas between them, such as RAW:-2..7,FRZ:-40..-18",
   AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
@@ -71,7 +72,6 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   LEGACY_URL: "the old server's address without a path, such as http://127.0.0.1:3001",
   SERVICE_URL: "the address of Lotline's API without a path, such as http://127.0.0.1:8000",
   GATEWAY_TOKEN: "a secret of at least 16 letters and digits",
-  DRY_RUN_SECRET: "a secret of at least 32 letters and digits, the same for API and gateway",
   GATEWAY_BODY_LIMIT: "a number of bytes from 102400 to 104857600",
   UPSTREAM_TIMEOUT_SECONDS: "a whole number of seconds from 1 to 600",
   WORKER_JOBS: "a number of jobs from 1 to 64",
@@ -89,6 +89,8 @@ const corsOrigins = z.union([
   listOf((text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text),
 ]);
 
+const dryRunSecret = z.string().min(32);
+
 const ApiSettings = z.object({
   HOST: z.string().min(1).default("127.0.0.1"),
   PORT: wholeNumber(0, 65_535).default(8000),
@@ -103,6 +105,7 @@ const ApiSettings = z.object({
   LOGIN_TRIES_PER_ACCOUNT: wholeNumber(1, 1_000).default(10),
   LOGIN_TRIES_PER_ADDRESS: wholeNumber(1, 100_000).default(100),
   METRICS_TOKEN: z.string().regex(/^\w{16,}$/).optional(),
+  DRY_RUN_SECRET: dryRunSecret.optional(),
   BODY_LIMIT: wholeNumber(1024, 10_485_760).default(102_400),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
@@ -146,7 +149,7 @@ const GatewaySettings = ApiSettings.pick({
   LEGACY_URL: serverUrl,
   SERVICE_URL: serverUrl,
   GATEWAY_TOKEN: z.string().regex(/^\w{16,}$/),
-  DRY_RUN_SECRET: z.string().regex(/^\w{32,}$/),
+  DRY_RUN_SECRET: dryRunSecret,
   // No less than what the old server takes: a body that it answers must get through.
   GATEWAY_BODY_LIMIT: wholeNumber(102_400, 104_857_600).default(1_048_576),
   UPSTREAM_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),

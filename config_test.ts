@@ -60,6 +60,7 @@ Deno.test("every setting can be given", () => {
     LOGIN_TRIES_PER_ACCOUNT: "5",
     LOGIN_TRIES_PER_ADDRESS: "100000",
     METRICS_TOKEN: "0123456789abcdef",
+    DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: "1024",
     LOG_LEVEL: "debug",
   });
@@ -77,6 +78,7 @@ Deno.test("every setting can be given", () => {
     LOGIN_TRIES_PER_ACCOUNT: 5,
     LOGIN_TRIES_PER_ADDRESS: 100_000,
     METRICS_TOKEN: "0123456789abcdef",
+    DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: 1024,
     LOG_LEVEL: "debug",
   });
@@ -116,6 +118,7 @@ const BROKEN: Record<string, string[]> = {
   LOGIN_TRIES_PER_ACCOUNT: ["0", "1001"],
   LOGIN_TRIES_PER_ADDRESS: ["0", "100001"],
   METRICS_TOKEN: ["tooshort", "sixteen letters!"],
+  DRY_RUN_SECRET: ["thirty-one characters, too few.", "short"],
   BODY_LIMIT: ["1023", "10485761", "100kb"],
   LOG_LEVEL: ["verbose", "INFO"],
 };

@@ -236,8 +236,8 @@ async function startGateway({ folder }: StudyOptions, target: string): Promise<R
         LEGACY_URL: target,
         SERVICE_URL: target,
         DATABASE_URL: postgres.url,
-        GATEWAY_TOKEN: crypto.randomUUID(),
-        DRY_RUN_SECRET: crypto.randomUUID(),
+        GATEWAY_TOKEN: "of_this_benchmark",
+        DRY_RUN_SECRET: "a_secret_of_this_benchmark_alone",
       },
     }),
   );

@@ -61,7 +61,7 @@ export function fillEtags(request: RecordedRequest, past: readonly Answer[]): Re
   return { ...request, headers: Object.fromEntries(headers) };
 }
 
-/** The bytes of a recorded body as they are sent. */
+/** The bytes of its body, as they are sent; nothing when it has none. */
 export function bytesOf({ body, encoding, gzip }: RecordedRequest): Buffer | undefined {
   if (body === undefined) return undefined;
   const bytes = Buffer.from(body, encoding ?? "utf8");

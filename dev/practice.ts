@@ -39,10 +39,12 @@ export function choosePractice(
     legacyPort: freePort(),
     gatewayPort: freePort(),
     adminPort: freePort(),
-    dryRunSecret: crypto.randomUUID(),
-    gatewayToken: crypto.randomUUID(),
+    dryRunSecret: newSecret(),
+    gatewayToken: newSecret(),
   };
 }
+
+const newSecret = () => crypto.randomUUID().replaceAll("-", "");
 
 /** Stops what outlived the run that had started it. */
 export async function stopLeftOverPractice(stateFolder: string): Promise<void> {

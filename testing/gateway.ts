@@ -22,9 +22,9 @@ export interface GatewayPlaces {
 }
 
 /** What the API and the gateway of a test both know. */
-export const DRY_RUN_SECRET = "a secret of a test, known to both sides";
+export const DRY_RUN_SECRET = "a_secret_of_a_test_known_to_both_sides";
 /** What the admin API of a test's gateway asks for. */
-export const GATEWAY_TOKEN = "gateway-token-of-a-test";
+export const GATEWAY_TOKEN = "gateway_token_of_a_test";
 
 const MAIN = new URL("../gateway/main.ts", import.meta.url);
 
