@@ -9,6 +9,7 @@ import {
   AUDIENCE,
   createTokenIssuer,
   createTokenVerifier,
+  DRY_RUN_AUDIENCE,
   LEGACY_AUDIENCE,
 } from "./auth/tokens.ts";
 import type { WatchedKeys } from "./auth/watched_keys.ts";
@@ -16,8 +17,10 @@ import { createTraceCache, type TraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import type { Sql } from "./db/connect.ts";
+import { createDryRuns, DRY_RUN_SESSIONS } from "./db/dry_runs.ts";
 import { openSession } from "./db/session.ts";
-import { createClientReader } from "./http/client_address.ts";
+import { type Write, writeTo } from "./db/write.ts";
+import { createClientReader } from "./client_address.ts";
 import { corsPolicy } from "./http/cors.ts";
 import { createEnvelope, type Limits, type Serve } from "./http/envelope.ts";
 import { App } from "./http/operation.ts";
@@ -62,6 +65,8 @@ export interface RouteDeps {
   readonly inlineTracer: InlineTracer;
   readonly keys: WatchedKeys;
   readonly signIn: SignIn;
+  readonly drySignIn: SignIn;
+  readonly dryWrite: Write;
   readonly revocations: Revocations;
   readonly metrics: Metrics;
   readonly limits: Limits;
@@ -83,7 +88,9 @@ export function createApi(deps: ApiDeps): Api {
     minutes: config.TOKEN_MINUTES,
     audiences: mode === "required" ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
   });
-  const signIn = createSignIn(deps, metrics);
+  const dryRuns = createDryRuns((onEnd) =>
+    openSession(config.DATABASE_URL, { ...DRY_RUN_SESSIONS, onEnd })
+  );
   const traceCache = deps.valkey && createTraceCache(deps.valkey, metrics);
   const inlineTracer = createInlineTracer((onEnd) =>
     openSession(config.DATABASE_URL, {
@@ -99,7 +106,8 @@ export function createApi(deps: ApiDeps): Api {
       ...deps,
       mode,
       inlineTracer,
-      signIn,
+      ...createSignIns(deps, metrics, dryRuns.write),
+      dryWrite: dryRuns.write,
       revocations,
       metrics,
       ...(traceCache && { traceCache }),
@@ -113,6 +121,7 @@ export function createApi(deps: ApiDeps): Api {
     cors: corsPolicy(config.CORS_ORIGINS),
     readClient: createClientReader(config.TRUSTED_PROXIES),
     limits: deps.limits,
+    ...(config.DRY_RUN_SECRET && { dryRunSecret: config.DRY_RUN_SECRET }),
     metrics,
     log,
   });
@@ -121,31 +130,63 @@ export function createApi(deps: ApiDeps): Api {
     [Symbol.dispose]: () => {
       revocations[Symbol.dispose]();
       inlineTracer[Symbol.dispose]();
+      dryRuns[Symbol.dispose]();
     },
   };
 }
 
-function createSignIn(deps: ApiDeps, metrics: Metrics): SignIn {
-  const { config, sql } = deps;
+/** How accounts are let in, and how it is found out without an effect whether they would be. */
+function createSignIns(
+  deps: ApiDeps,
+  metrics: Metrics,
+  dryWrite: Write,
+): Pick<RouteDeps, "signIn" | "drySignIn"> {
+  const { config, sql, keys, log } = deps;
   const required = config.AUTH_MODE === "required";
   const issueToken = createTokenIssuer({
-    keys: deps.keys,
+    keys,
     minutes: config.TOKEN_MINUTES,
     audience: required ? AUDIENCE : LEGACY_AUDIENCE,
   });
-  if (!required) return createSignInByEmail({ sql, issueToken });
+  // For nobody, and over as it begins.
+  const issueDryToken = createTokenIssuer({ keys, minutes: 0, audience: DRY_RUN_AUDIENCE });
+  if (!required) {
+    return {
+      signIn: createSignInByEmail({ sql, issueToken }),
+      drySignIn: createSignInByEmail({ sql, issueToken: issueDryToken }),
+    };
+  }
   const throttle = createLoginThrottle({
     perAccount: config.LOGIN_TRIES_PER_ACCOUNT,
     perAddress: config.LOGIN_TRIES_PER_ADDRESS,
     ...(deps.valkey && { valkey: deps.valkey }),
   });
-  return createSignInByPassword({
-    ...deps,
-    passwords: createPasswords(),
-    throttle,
-    issueToken,
-    metrics,
-  });
+  const inCommon = { sql, passwords: createPasswords(), log };
+  return {
+    signIn: createSignInByPassword({
+      ...inCommon,
+      effects: {
+        enterThrottle: throttle.enter,
+        write: writeTo(sql),
+        issueToken,
+        rehashes: true,
+        tell: (outcome, userId) => {
+          metrics.login(outcome);
+          log("info", "login", { outcome, user_id: userId });
+        },
+      },
+    }),
+    drySignIn: createSignInByPassword({
+      ...inCommon,
+      effects: {
+        enterThrottle: throttle.look,
+        write: dryWrite,
+        issueToken: issueDryToken,
+        rehashes: false,
+        tell: () => {},
+      },
+    }),
+  };
 }
 
 /** All routes, in the contract's order. */

@@ -60,11 +60,20 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   LOGIN_TRIES_PER_ACCOUNT: "a number of failed logins from 1 to 1000",
   LOGIN_TRIES_PER_ADDRESS: "a number of failed logins from 1 to 100000",
   METRICS_TOKEN: "a secret of at least 16 letters and digits, or nothing at all",
+  DRY_RUN_SECRET: "a secret of at least 32 characters, the same for API and gateway",
   AUDIT_TEMPERATURES:
     "ranges of °C by lot type with commas between them, such as RAW:-2..7,FRZ:-40..-18",
   AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
+  GATEWAY_PORT: "a port from 0 (any free one) to 65535",
+  GATEWAY_ADMIN_PORT: "a port from 0 (any free one) to 65535, another than GATEWAY_PORT",
+  GATEWAY_ADMIN_HOST: "the address to listen on for commands, such as 127.0.0.1",
+  LEGACY_URL: "the old server's address without a path, such as http://127.0.0.1:3001",
+  SERVICE_URL: "the address of Lotline's API without a path, such as http://127.0.0.1:8000",
+  GATEWAY_TOKEN: "a secret of at least 16 letters and digits",
+  GATEWAY_BODY_LIMIT: "a number of bytes from 102400 to 104857600",
+  UPSTREAM_TIMEOUT_SECONDS: "a whole number of seconds from 1 to 600",
   WORKER_JOBS: "a number of jobs from 1 to 64",
   JOB_LEASE_SECONDS: "a whole number of seconds from 5 to 600",
 };
@@ -80,6 +89,8 @@ const corsOrigins = z.union([
   listOf((text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text),
 ]);
 
+const dryRunSecret = z.string().min(32);
+
 const ApiSettings = z.object({
   HOST: z.string().min(1).default("127.0.0.1"),
   PORT: wholeNumber(0, 65_535).default(8000),
@@ -94,6 +105,7 @@ const ApiSettings = z.object({
   LOGIN_TRIES_PER_ACCOUNT: wholeNumber(1, 1_000).default(10),
   LOGIN_TRIES_PER_ADDRESS: wholeNumber(1, 100_000).default(100),
   METRICS_TOKEN: z.string().regex(/^\w{16,}$/).optional(),
+  DRY_RUN_SECRET: dryRunSecret.optional(),
   BODY_LIMIT: wholeNumber(1024, 10_485_760).default(102_400),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
@@ -117,6 +129,40 @@ const WorkerSettings = ApiSettings.pick({
   AUDIT_TOLERANCE_PERCENT: z.string().regex(/^\d{1,3}(?:\.\d{1,2})?$/)
     .refine((text) => Number(text) <= 100).default("2"),
 });
+
+/** A server to pass requests on to. With a path it would be unclear what becomes of a request's own. */
+const serverUrl = urlOf("http:").refine((text) => {
+  const { origin, href } = new URL(text);
+  return href === `${origin}/`;
+}).transform((text) => new URL(text).origin);
+
+const GatewaySettings = ApiSettings.pick({
+  HOST: true,
+  DATABASE_URL: true,
+  TRUSTED_PROXIES: true,
+  LOG_LEVEL: true,
+}).extend({
+  GATEWAY_PORT: wholeNumber(0, 65_535).default(8080),
+  GATEWAY_ADMIN_PORT: wholeNumber(0, 65_535).default(8081),
+  // Loopback whatever HOST says: who reaches it moves the traffic.
+  GATEWAY_ADMIN_HOST: z.string().min(1).default("127.0.0.1"),
+  LEGACY_URL: serverUrl,
+  SERVICE_URL: serverUrl,
+  GATEWAY_TOKEN: z.string().regex(/^\w{16,}$/),
+  DRY_RUN_SECRET: dryRunSecret,
+  // No less than what the old server takes: a body that it answers must get through.
+  GATEWAY_BODY_LIMIT: wholeNumber(102_400, 104_857_600).default(1_048_576),
+  UPSTREAM_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
+});
+
+// Both sides being one server, or the two ports being one, is a slip that would show late.
+const CheckedGatewaySettings = GatewaySettings
+  .refine(({ LEGACY_URL, SERVICE_URL }) => LEGACY_URL !== SERVICE_URL, { path: ["SERVICE_URL"] })
+  .refine(
+    ({ GATEWAY_PORT, GATEWAY_ADMIN_PORT }) =>
+      GATEWAY_PORT === 0 || GATEWAY_PORT !== GATEWAY_ADMIN_PORT,
+    { path: ["GATEWAY_ADMIN_PORT"] },
+  );
 
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
@@ -146,6 +192,17 @@ export type WorkerConfig = Readonly<z.output<typeof WorkerSettings>>;
  */
 export function readWorkerConfig(environment: Environment): WorkerConfig {
   return parse(WorkerSettings, environment);
+}
+
+/** Everything that the gateway process can be told. */
+export type GatewayConfig = Readonly<z.output<typeof GatewaySettings>>;
+
+/**
+ * The settings of the gateway.
+ * @throws {ConfigError} naming every setting that is missing or broken
+ */
+export function readGatewayConfig(environment: Environment): GatewayConfig {
+  return parse(CheckedGatewaySettings, environment);
 }
 
 /**

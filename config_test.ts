@@ -3,6 +3,7 @@ import {
   ConfigError,
   type Environment,
   readConfig,
+  readGatewayConfig,
   readMigrateConfig,
   readWorkerConfig,
 } from "./config.ts";
@@ -59,6 +60,7 @@ Deno.test("every setting can be given", () => {
     LOGIN_TRIES_PER_ACCOUNT: "5",
     LOGIN_TRIES_PER_ADDRESS: "100000",
     METRICS_TOKEN: "0123456789abcdef",
+    DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: "1024",
     LOG_LEVEL: "debug",
   });
@@ -76,6 +78,7 @@ Deno.test("every setting can be given", () => {
     LOGIN_TRIES_PER_ACCOUNT: 5,
     LOGIN_TRIES_PER_ADDRESS: 100_000,
     METRICS_TOKEN: "0123456789abcdef",
+    DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: 1024,
     LOG_LEVEL: "debug",
   });
@@ -115,6 +118,7 @@ const BROKEN: Record<string, string[]> = {
   LOGIN_TRIES_PER_ACCOUNT: ["0", "1001"],
   LOGIN_TRIES_PER_ADDRESS: ["0", "100001"],
   METRICS_TOKEN: ["tooshort", "sixteen letters!"],
+  DRY_RUN_SECRET: ["thirty-one characters, too few.", "short"],
   BODY_LIMIT: ["1023", "10485761", "100kb"],
   LOG_LEVEL: ["verbose", "INFO"],
 };
@@ -262,6 +266,65 @@ for (const [name, values] of BROKEN_LIMITS) {
       throws(
         () => readWorkerConfig({ ...LEAST, [name]: value }),
         new RegExp(`${name} is broken`),
+        value,
+      );
+    }
+  });
+}
+
+const GATEWAY_LEAST = {
+  DATABASE_URL: "postgres://lotline@localhost/plant",
+  LEGACY_URL: "http://old:3001",
+  SERVICE_URL: "http://127.0.0.1:8000/",
+  GATEWAY_TOKEN: "0123456789abcdef",
+  DRY_RUN_SECRET: "0123456789abcdef0123456789abcdef",
+};
+
+Deno.test("the gateway needs five settings and has defaults for the others", () => {
+  const config = readGatewayConfig({ ...GATEWAY_LEAST, AUTH_MODE: "odd", PORT: "odd" });
+  deepStrictEqual({ ...config }, {
+    ...GATEWAY_LEAST,
+    HOST: "127.0.0.1",
+    TRUSTED_PROXIES: [],
+    LOG_LEVEL: "info",
+    GATEWAY_PORT: 8080,
+    GATEWAY_ADMIN_PORT: 8081,
+    GATEWAY_ADMIN_HOST: "127.0.0.1",
+    SERVICE_URL: "http://127.0.0.1:8000",
+    GATEWAY_BODY_LIMIT: 1_048_576,
+    UPSTREAM_TIMEOUT_SECONDS: 30,
+  });
+  throws(
+    () => readGatewayConfig({}),
+    /DATABASE_URL is missing.*LEGACY_URL is missing.*SERVICE_URL.*GATEWAY_TOKEN.*DRY_RUN_SECRET/s,
+  );
+});
+
+Deno.test("the gateway's port for commands stays on loopback when HOST opens the other one", () => {
+  strictEqual(
+    readGatewayConfig({ ...GATEWAY_LEAST, HOST: "0.0.0.0" }).GATEWAY_ADMIN_HOST,
+    "127.0.0.1",
+  );
+});
+
+const BROKEN_GATEWAY: Record<string, string[]> = {
+  LEGACY_URL: ["old:3001", "https://old", "http://old/api", "http://old/?a", "http://u:p@old"],
+  SERVICE_URL: ["api", "http://api/x", "http://OLD:3001/"],
+  GATEWAY_TOKEN: ["tooshort", "sixteen letters!"],
+  DRY_RUN_SECRET: ["0123456789abcdef0123456789abcde", "thirty-two letters or more, I say"],
+  GATEWAY_PORT: ["-1", "65536"],
+  GATEWAY_ADMIN_PORT: ["8080", "x"],
+  GATEWAY_BODY_LIMIT: ["102399", "104857601"],
+  UPSTREAM_TIMEOUT_SECONDS: ["0", "601", "1.5"],
+};
+for (const [name, values] of Object.entries(BROKEN_GATEWAY)) {
+  Deno.test(`the gateway doesn't start with a broken ${name}, and says which it is`, () => {
+    for (const value of values) {
+      throws(
+        () => readGatewayConfig({ ...GATEWAY_LEAST, [name]: value }),
+        (error: unknown) =>
+          error instanceof ConfigError && error.message.includes(`  ${name} is broken: give `) &&
+          !error.message.includes(value),
         value,
       );
     }

@@ -14,6 +14,8 @@ const STATUSES: Record<ErrorCode, number> = {
   bad_token: 401,
   role: 403,
   operator: 403,
+  dry_run_unproven: 403,
+  dry_run_impossible: 403,
   path_not_found: 404,
   lot_not_found: 404,
   trace_not_found: 404,

@@ -29,6 +29,12 @@ export type LoginOutcome =
  */
 export type CacheOutcome = "hit" | "miss" | "stale_refused" | "bypassed";
 
+/**
+ * What became of a request for a dry run. `failed`: 5xx; `unproven`: its proof was refused, or couldn't
+ * be looked at; `impossible`: its operation can't be run without an effect.
+ */
+export type DryRunOutcome = "done" | "failed" | "unproven" | "impossible";
+
 /** What this process has counted since its start. */
 export interface Metrics {
   /** A request that `AUTH_MODE=required` refused. */
@@ -36,6 +42,8 @@ export interface Metrics {
   /** A request that `AUTH_MODE=legacy` let through and `AUTH_MODE=required` would have refused. */
   requiredWouldRefuse(operation: string, reason: RefusalReason): void;
   login(outcome: LoginOutcome): void;
+  /** @param operation `unknown` where the path or method is none of ours */
+  dryRun(operation: string, outcome: DryRunOutcome): void;
   cacheRead(outcome: CacheOutcome): void;
   /** `stale_refused`: the lot has changed since its answer was read. */
   cacheStored(outcome: "stored" | "stale_refused"): void;
@@ -66,6 +74,12 @@ export function createMetrics(): Metrics {
     labelNames: ["outcome"],
     registers: [registry],
   });
+  const dryRuns = new Counter({
+    name: "lotline_dry_runs_total",
+    help: "Requests for a dry run by what became of them.",
+    labelNames: ["operation", "outcome"],
+    registers: [registry],
+  });
   const cacheReads = new Counter({
     name: "lotline_trace_cache_reads_total",
     help: "Looks into the trace cache by what became of them.",
@@ -82,6 +96,7 @@ export function createMetrics(): Metrics {
     refused: (operation, reason) => refused.inc({ operation, reason }),
     requiredWouldRefuse: (operation, reason) => wouldRefuse.inc({ operation, reason }),
     login: (outcome) => logins.inc({ outcome }),
+    dryRun: (operation, outcome) => dryRuns.inc({ operation, outcome }),
     cacheRead: (outcome) => cacheReads.inc({ outcome }),
     cacheStored: (outcome) => cacheStores.inc({ outcome }),
     text: () => registry.metrics(),

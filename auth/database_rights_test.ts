@@ -2,6 +2,7 @@ import { ok, strictEqual } from "node:assert/strict";
 import { REQUIRED, startApi } from "../testing/api.ts";
 import type { Sql } from "../db/connect.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { postDry, SECRET } from "../testing/dry_run.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
@@ -35,7 +36,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
   try {
     const addressFor = (username: string) =>
       Object.assign(new URL(database.url), { username, password: "change me" }).href;
-    const environment = { VALKEY_URL: valkey.server.url };
+    const environment = { VALKEY_URL: valkey.server.url, DRY_RUN_SECRET: SECRET };
     await using api = await startApi({
       databaseUrl: addressFor(apiRole),
       environment: { ...REQUIRED, ...environment },
@@ -47,6 +48,10 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
       select encrypted_password as hash from auth.users where id = ${id}`;
     strictEqual(costOf(secret?.hash ?? null), 12, "the hash is made anew");
     const headers = { authorization: `Bearer ${login.json.token}` };
+    const dry = await postDry(api, "/api/lots", { lot_code: "RIGHTS-1" }, headers);
+    strictEqual(dry.status, 201, dry.text);
+    const dryLogin = await postDry(api, "/api/login", { email, password: PASSWORD });
+    strictEqual(dryLogin.status, 200, dryLogin.text);
     const lot = await api.post("/api/lots", { lot_code: "RIGHTS-1" }, headers);
     strictEqual(lot.status, 201, lot.text);
     const decision = { lot_id: lot.json.id, decision: "PASS" };

@@ -1,20 +1,29 @@
 import { findLogin, type Login, recordLogin, replacePasswordHash } from "../db/logins.ts";
 import type { Sql } from "../db/connect.ts";
+import type { Write } from "../db/write.ts";
 import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
-import type { LoginOutcome, Metrics } from "../metrics.ts";
+import type { LoginOutcome } from "../metrics.ts";
 import { isOutdated, type Passwords, type Place } from "./passwords.ts";
 import type { SignedIn, SignIn } from "./sign_in.ts";
-import type { LoginThrottle } from "./throttle.ts";
+import type { Turn } from "./throttle.ts";
 import type { TokenIssuer } from "./tokens.ts";
 
 interface Deps {
   readonly sql: Sql;
   readonly passwords: Passwords;
-  readonly throttle: LoginThrottle;
-  readonly issueToken: TokenIssuer;
-  readonly metrics: Metrics;
+  readonly effects: LoginEffects;
   readonly log: Log;
+}
+
+/** What a login does besides looking: for good, or, where it is a dry run, not at all. */
+export interface LoginEffects {
+  readonly enterThrottle: (email: string, address: string) => Promise<Turn>;
+  readonly write: Write;
+  readonly issueToken: TokenIssuer;
+  /** Whether hashes of a lower cost are made anew. */
+  readonly rehashes: boolean;
+  readonly tell: (outcome: LoginOutcome, userId?: string) => void;
 }
 
 /**
@@ -23,11 +32,8 @@ interface Deps {
  * there is such an account or not.
  */
 export function createSignInByPassword(deps: Deps): SignIn {
-  const { sql, passwords, throttle, issueToken, metrics, log } = deps;
-  const tell = (outcome: LoginOutcome, userId?: string) => {
-    metrics.login(outcome);
-    log("info", "login", { outcome, user_id: userId });
-  };
+  const { sql, passwords, log } = deps;
+  const { enterThrottle, write, issueToken, rehashes, tell } = deps.effects;
 
   const check = async (
     place: Place,
@@ -42,12 +48,12 @@ export function createSignInByPassword(deps: Deps): SignIn {
       tell(login?.disabled ? "disabled" : "wrong", login?.user.id);
       return undefined;
     }
-    const user = await recordLogin(sql, login);
+    const user = await recordLogin(write, login);
     if (user === undefined) {
       tell("changed", login.user.id);
       return undefined;
     }
-    if (isOutdated(login.encryptedPassword)) await rehash(place, login, password);
+    if (rehashes && isOutdated(login.encryptedPassword)) await rehash(place, login, password);
     tell("accepted", user.id);
     return { user, token: await issueToken(user, login.tokensFrom) };
   };
@@ -74,7 +80,7 @@ export function createSignInByPassword(deps: Deps): SignIn {
   return async ({ email, password }, address) => {
     if (email === undefined || password === undefined) throw wrongCredentials();
     using place = takePlace();
-    const turn = await throttle.enter(email, address);
+    const turn = await enterThrottle(email, address);
     if (!turn.allowed) {
       tell(turn.by === "account" ? "throttled_account" : "throttled_address");
       throw tooManyTries(turn.retryAfterS);

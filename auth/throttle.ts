@@ -29,6 +29,8 @@ export interface LoginThrottle {
    * ended is to be told. Never throws.
    */
   enter(email: string, address: string): Promise<Turn>;
+  /** The turn that {@link LoginThrottle.enter} would give; nothing is counted, then or at its end. */
+  look(email: string, address: string): Promise<Turn>;
 }
 
 interface Deps {
@@ -49,13 +51,32 @@ export function createLoginThrottle(
   { perAccount, perAddress, valkey, now = () => performance.now() }: Deps,
 ): LoginThrottle {
   const own = new TryCounts(now);
+  const limitsOf = (email: string, address: string): readonly [TryLimit, TryLimit] => [
+    { key: keyOf("account", email), most: perAccount },
+    { key: keyOf("address", networkOf(address)), most: perAddress },
+  ];
+  const refusalBy = (limits: readonly TryLimit[], shared: unknown): Turn | undefined => {
+    const refusal = shared === undefined ? own.refusalOf(limits) : refusalIn(shared);
+    if (refusal === undefined) return undefined;
+    const { index, waitMs } = refusal;
+    const by = index === 0 ? "account" : "address";
+    return { allowed: false, by, retryAfterS: Math.max(1, Math.ceil(waitMs / 1_000)) };
+  };
   return {
+    async look(email, address) {
+      const limits = limitsOf(email, address);
+      const shared = await valkey?.attempt((client) =>
+        client.eval(LOOK, {
+          keys: limits.map(({ key }) => key),
+          arguments: [String(perAccount), String(perAddress)],
+        })
+      );
+      const nothing = () => Promise.resolve();
+      return refusalBy(limits, shared) ??
+        { allowed: true, succeed: nothing, fail: nothing, takeBack: nothing };
+    },
     async enter(email, address) {
-      const account = keyOf("account", email);
-      const limits: [TryLimit, TryLimit] = [
-        { key: account, most: perAccount },
-        { key: keyOf("address", networkOf(address)), most: perAddress },
-      ];
+      const limits = limitsOf(email, address);
       const keys = limits.map(({ key }) => key);
       const id = crypto.randomUUID();
       const tell = async (script: string, ...more: number[]): Promise<unknown> =>
@@ -63,18 +84,14 @@ export function createLoginThrottle(
           client.eval(script, { keys, arguments: [id, ...more.map(String)] })
         );
       const shared = await tell(ENTER, PENDING_MS, WINDOW_MS, perAccount, perAddress);
-      const refusal = shared === undefined ? own.refusalOf(limits) : refusalIn(shared);
-      if (refusal !== undefined) {
-        const { index, waitMs } = refusal;
-        const by = index === 0 ? "account" : "address";
-        return { allowed: false, by, retryAfterS: Math.max(1, Math.ceil(waitMs / 1_000)) };
-      }
+      const refusal = refusalBy(limits, shared);
+      if (refusal !== undefined) return refusal;
       own.count(limits, id, PENDING_MS);
       return {
         allowed: true,
         async succeed() {
           own.remove(limits, id);
-          own.clear(account);
+          own.clear(limits[0].key);
           await tell(SUCCEED);
         },
         async fail() {
@@ -124,6 +141,17 @@ end
 for _, key in ipairs(KEYS) do
   redis.call('ZADD', key, now + ARGV[2], ARGV[1])
   redis.call('PEXPIRE', key, ARGV[3])
+end
+return {-1, 0}`;
+
+// The same without adding, or removing what doesn't count any more.
+const LOOK = `${NOW}
+for i, key in ipairs(KEYS) do
+  local most = tonumber(ARGV[i])
+  if redis.call('ZCOUNT', key, '(' .. now, '+inf') >= most then
+    local leaves = redis.call('ZREVRANGE', key, most - 1, most - 1, 'WITHSCORES')
+    return {i - 1, tonumber(leaves[2]) - now}
+  end
 end
 return {-1, 0}`;
 

@@ -55,6 +55,27 @@ for (const [kind, connect] of KINDS) {
     strictEqual(await fail(throttle), "allowed");
   });
 
+  test("a look is told what a try would be, and is none", async (valkey) => {
+    const throttle = createLoginThrottle({ perAccount: 2, perAddress: 3, ...valkey });
+    const [email, address] = [newEmail(), newAddress()];
+    const look = async (email: string, address: string) => {
+      const turn = await throttle.look(email, address);
+      if (!turn.allowed) return [turn.by, turn.retryAfterS > 800 && turn.retryAfterS <= 900];
+      for (const end of [turn.fail, turn.succeed, turn.takeBack]) await end();
+      return "allowed";
+    };
+    for (let i = 0; i < 2; i++) {
+      strictEqual(await look(email, address), "allowed");
+      strictEqual(await fail(throttle, email, address), "allowed");
+    }
+    for (let i = 0; i < 2; i++) {
+      deepStrictEqual(await look(email, newAddress()), ["account", true]);
+      strictEqual(await look(newEmail(), address), "allowed");
+    }
+    strictEqual(await fail(throttle, newEmail(), address), "allowed");
+    deepStrictEqual(await look(newEmail(), address), ["address", true]);
+  });
+
   test("an address has so many tries, whatever the account", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 3, perAddress: 5, ...valkey });
     const address = newAddress();

@@ -145,7 +145,7 @@ async function succeeds(command: string, args: string[]): Promise<boolean> {
 }
 
 /** Starts a server of one process; resolves when it answers. */
-async function startServer(
+export async function startServer(
   { folder, port, command, args, env }: {
     folder: string;
     port: number;

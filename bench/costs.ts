@@ -4,7 +4,7 @@
  * @module
  */
 
-import { clusterCpuSeconds, cpuSeconds, type MachineTime, machineTime } from "./process_cost.ts";
+import { cpuSeconds, type MachineTime, machineTime, treeCpuSeconds } from "./process_cost.ts";
 
 /** The processes that are measured. */
 export interface Measured {
@@ -36,7 +36,7 @@ export async function withCosts<T>(
 ): Promise<{ result: T; costs: Costs }> {
   const spentSoFar = async () => ({
     server: await cpuSeconds(serverPid),
-    database: await clusterCpuSeconds(databasePid),
+    database: await treeCpuSeconds(databasePid),
     machine: await machineTime(),
   });
   const before = await spentSoFar();

@@ -13,10 +13,10 @@ export async function cpuSeconds(pid: number): Promise<number> {
 }
 
 /**
- * The same for a PostgreSQL cluster: its postmaster, the processes that serve connections now, and
- * those that did so earlier (drivers close connections that are idle for some seconds).
+ * The same for a process with its children: those that run now, and those that have ended (drivers
+ * of PostgreSQL close connections, and so end its processes, that are idle for some seconds).
  */
-export async function clusterCpuSeconds(postmaster: number): Promise<number> {
+export async function treeCpuSeconds(root: number): Promise<number> {
   let sum = 0;
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -24,8 +24,8 @@ export async function clusterCpuSeconds(postmaster: number): Promise<number> {
     const text = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => undefined);
     if (text === undefined) continue;
     const stat = statOf(text);
-    if (Number(name) === postmaster) sum += stat.cpuSeconds + stat.endedChildrenCpuSeconds;
-    else if (stat.parent === postmaster) sum += stat.cpuSeconds;
+    if (Number(name) === root) sum += stat.cpuSeconds + stat.endedChildrenCpuSeconds;
+    else if (stat.parent === root) sum += stat.cpuSeconds;
   }
   return sum;
 }

@@ -1,8 +1,9 @@
 import { AUDIT } from "./audit.ts";
+import { GATEWAY } from "./gateway.ts";
 import { LOGIN_FLOOD } from "./login_flood.ts";
 import { LOGIN_TIMING } from "./login_timing.ts";
 import type { Study } from "./study.ts";
 import { TRACES } from "./traces.ts";
 
 /** All measurements of Lotline alone; each is run only when it is asked for. */
-export const STUDIES: readonly Study[] = [LOGIN_TIMING, LOGIN_FLOOD, AUDIT, TRACES];
+export const STUDIES: readonly Study[] = [LOGIN_TIMING, LOGIN_FLOOD, AUDIT, TRACES, GATEWAY];

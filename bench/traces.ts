@@ -9,7 +9,7 @@ import { connect } from "../db/connect.ts";
 import { migrate } from "../db/migrate.ts";
 import { startPostgres } from "../dev/postgres.ts";
 import { fillBigPlant } from "./big_plant.ts";
-import { clusterCpuSeconds, machineTime } from "./process_cost.ts";
+import { machineTime, treeCpuSeconds } from "./process_cost.ts";
 import type { Study } from "./study.ts";
 import { inDigits, markdownTable, median, ratioText, spreadOf } from "./table.ts";
 import { TRACE_WAYS, type WayReport } from "./trace_ways.ts";
@@ -78,7 +78,7 @@ export const TRACES: Study = {
 /** Time of the machine since its start, and how much of it others took. */
 async function spent(databasePid: number): Promise<{ all: number; others: number }> {
   const { all, idle, own } = await machineTime();
-  return { all, others: all - idle - own - await clusterCpuSeconds(databasePid) };
+  return { all, others: all - idle - own - await treeCpuSeconds(databasePid) };
 }
 
 async function runWay(way: string, url: string, codes: readonly string[]): Promise<WayReport> {

@@ -1,12 +1,12 @@
 /**
- * wrk, the load generator: found, installed where that is easily done, and run.
+ * wrk, the load generator.
  *
  * @module
  */
 
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { findProgram } from "./program.ts";
 
 /** Requests that are under way at any moment. */
 export const CONNECTIONS = 32;
@@ -38,34 +38,12 @@ const Output = z.object({
 });
 
 /**
- * The path of wrk: as it is on this machine, else installed from the distribution's packages
- * (Debian and Ubuntu, as root).
+ * The path of wrk, installed if that is needed and can be done.
  *
- * @returns nothing when it is not there and can't be installed; `say` is told what to do then
+ * @returns nothing without it; `say` is told what to do then
  */
-export async function findWrk(say: (line: string) => void): Promise<string | undefined> {
-  const there = await lookForWrk();
-  if (there !== undefined) return there;
-  const advice = "To have it, install the package wrk (brew install wrk on macOS)";
-  if (Deno.build.os !== "linux" || Deno.uid() !== 0 || !await isThere("/usr/bin/apt-get")) {
-    say(`The load generator wrk is not on this machine. ${advice}`);
-    return undefined;
-  }
-  say("Installing the load generator wrk from the distribution's packages");
-  const install = "apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends wrk";
-  const { stderr } = await new Deno.Command("/bin/sh", {
-    args: ["-c", `${install} || { apt-get -qq update && ${install}; }`],
-    env: { DEBIAN_FRONTEND: "noninteractive" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  const installed = await lookForWrk();
-  if (installed === undefined) {
-    const reason = new TextDecoder().decode(stderr).trim().split("\n").slice(-2).join(" / ");
-    say(`Installing wrk failed (${reason}). ${advice}`);
-  }
-  return installed;
+export function findWrk(say: (line: string) => void): Promise<string | undefined> {
+  return findProgram({ name: "wrk", title: "The load generator wrk", packages: ["wrk"] }, say);
 }
 
 /** How one run of wrk goes. */
@@ -117,16 +95,4 @@ export async function runWrk(options: LoadOptions): Promise<Load> {
   }
   const { microseconds, p50, p99, ...counts } = Output.parse(JSON.parse(json));
   return { ...counts, seconds: microseconds / 1e6, p50Ms: p50 / 1e3, p99Ms: p99 / 1e3 };
-}
-
-async function lookForWrk(): Promise<string | undefined> {
-  const folders = [...(Deno.env.get("PATH") ?? "").split(":").filter(Boolean), "/usr/bin"];
-  for (const path of folders.map((folder) => join(folder, "wrk"))) {
-    if (await isThere(path)) return path;
-  }
-  return undefined;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
 }

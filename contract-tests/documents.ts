@@ -25,6 +25,8 @@ export async function documentOfRoutes(): Promise<Json> {
     // Never connected: only the document is asked for.
     sql: connect({ url: "postgres://127.0.0.1/none" }),
     keys: keysAtHand({ kid: "none", privateKey, published: { keys: [] } }),
+    dryWrite: () => Promise.reject(new Error("nothing is written here")),
+    drySignIn: () => Promise.reject(new Error("nobody signs in here")),
     signIn: () => Promise.reject(new Error("nobody signs in here")),
     revocations: {
       stateOf: () => "unknown",

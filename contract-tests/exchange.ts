@@ -1,6 +1,7 @@
 import { request as httpRequest } from "node:http";
 import { gzipSync } from "node:zlib";
-import { KEPT_HEADERS, type RecordedRequest } from "./recordings.ts";
+import { KEPT_HEADERS } from "../parity/kept_headers.ts";
+import type { RecordedRequest } from "./recordings.ts";
 
 /**
  * An answer as it came: `headers` are the kept ones, `etag` is the header's value. A server that
@@ -60,7 +61,8 @@ export function fillEtags(request: RecordedRequest, past: readonly Answer[]): Re
   return { ...request, headers: Object.fromEntries(headers) };
 }
 
-function bytesOf({ body, encoding, gzip }: RecordedRequest): Buffer | undefined {
+/** The bytes of its body, as they are sent; nothing when it has none. */
+export function bytesOf({ body, encoding, gzip }: RecordedRequest): Buffer | undefined {
   if (body === undefined) return undefined;
   const bytes = Buffer.from(body, encoding ?? "utf8");
   return gzip ? gzipSync(bytes) : bytes;

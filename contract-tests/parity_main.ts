@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import postgres from "postgres";
-import { loadApprovals } from "./approvals.ts";
+import { loadApprovals } from "../parity/approvals.ts";
 import { passed, record, verify } from "./parity.ts";
 import { formatEvidence, formatReport } from "./parity_report.ts";
 import { formatRecordings, loadRecordings } from "./recordings.ts";

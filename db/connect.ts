@@ -60,7 +60,7 @@ export function connect(options: ConnectOptions): Sql {
     // The default waits longer with each failed try, up to 20 s: far more than the second in which
     // we promise to be back after PostgreSQL is.
     backoff: () => 0.3,
-    socket: (target: { host: string[]; port: number[]; path: string | false }) =>
+    socket: (target: Target) =>
       openSocket(target, statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS),
     onnotice: () => {},
     connection: {
@@ -85,10 +85,15 @@ function toIsoText(text: string): string | null {
   return moment instanceof Date && !Number.isNaN(moment.getTime()) ? moment.toISOString() : null;
 }
 
-function openSocket(
-  { host, port, path }: { host: string[]; port: number[]; path: string | false },
-  silenceMs: number,
-): net.Socket {
+/** Where PostgreSQL listens, as postgres.js tells it. */
+export interface Target {
+  readonly host: string[];
+  readonly port: number[];
+  readonly path: string | false;
+}
+
+/** @param silenceMs how long an answer may take before the connection is dropped; 0: for ever */
+export function openSocket({ host, port, path }: Target, silenceMs: number): net.Socket {
   const socket = path ? net.connect(path) : net.connect(port[0] ?? 5432, host[0] ?? "localhost");
   let answered = 0;
   socket.on("data", () => answered = socket.bytesWritten);

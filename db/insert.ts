@@ -1,8 +1,8 @@
 import type postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Write } from "./write.ts";
 
 /**
- * An insert that names just the columns that `values` has, so that an absent one gets its default
+ * Inserts a row, naming just the columns that `values` has, so that an absent one gets its default
  * and a null stays null; it gives back the whole row. Only columns in `types` are ever named,
  * whatever `values` holds. Each value goes as text and is cast by PostgreSQL: its own rules for
  * scale, time zones and JSON apply, not JavaScript's.
@@ -10,11 +10,11 @@ import type { Sql } from "./connect.ts";
  * @param types the table's columns in their order, with their types
  */
 export function insertRow<Row extends postgres.MaybeRow, Column extends string>(
-  sql: Sql,
+  write: Write,
   table: string,
   types: Readonly<Record<Column, string>>,
   values: Partial<Readonly<Record<Column, string | null | undefined>>>,
-): postgres.PendingQuery<Row[]> {
+): Promise<Row[]> {
   const names: string[] = [];
   const cells: string[] = [];
   const parameters: (string | null)[] = [];
@@ -26,9 +26,6 @@ export function insertRow<Row extends postgres.MaybeRow, Column extends string>(
   }
   // Nothing but our own names in the text. Built by hand, because a fragment for each cell made
   // an insert cost the process twice as much.
-  return sql.unsafe<Row[]>(
-    `insert into ${table} (${names}) values (${cells}) returning ${Object.keys(types)}`,
-    parameters,
-    { prepare: true },
-  );
+  const text = `insert into ${table} (${names}) values (${cells}) returning ${Object.keys(types)}`;
+  return write<Row>({ text, parameters });
 }

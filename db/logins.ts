@@ -2,6 +2,7 @@ import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { type User, USER_COLUMNS } from "./users.ts";
+import type { Write } from "./write.ts";
 
 /** An account with what decides whether a login to it succeeds. */
 export interface Login {
@@ -54,11 +55,11 @@ const RECORD_LOGIN = `
  * not be its password any more.
  */
 export async function recordLogin(
-  sql: Sql,
+  write: Write,
   { user, tokensFrom }: Login,
 ): Promise<User | undefined> {
-  const query = sql.unsafe<User[]>(RECORD_LOGIN, [user.id, tokensFrom], { prepare: true });
-  const [recorded] = await inTime(sql, query);
+  const parameters = [user.id, tokensFrom];
+  const [recorded] = await write<User>({ text: RECORD_LOGIN, parameters });
   return recorded;
 }
 

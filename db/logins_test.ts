@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { disableAccount, enableAccount, setPasswordHash, setRole } from "./accounts.ts";
 import { findLogin, type Login, recordLogin, replacePasswordHash } from "./logins.ts";
+import { writeTo } from "./write.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
@@ -55,7 +56,7 @@ Deno.test("of several accounts with one email the oldest logs in", async () => {
 Deno.test("a login is recorded, and the account comes back as it is now", async () => {
   const { id, email } = await newAccount();
   const login = await loginOf(email);
-  const user = await recordLogin(sql, login);
+  const user = await recordLogin(writeTo(sql), login);
   deepStrictEqual(user, { ...login.user, last_login: await lastLogin(id) });
   ok(Date.now() - Date.parse(user?.last_login ?? "") < 30_000);
 });
@@ -76,7 +77,7 @@ for (const [what, change] of CHANGES) {
       // Changes of the same second would end the same tokens.
       if (round > 0) await new Promise((resolve) => setTimeout(resolve, 1_000));
       await change(id);
-      strictEqual(await recordLogin(sql, login), undefined);
+      strictEqual(await recordLogin(writeTo(sql), login), undefined);
       strictEqual(await lastLogin(id), null);
     }
   });

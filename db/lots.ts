@@ -4,6 +4,7 @@ import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import { insertRow } from "./insert.ts";
+import type { Write } from "./write.ts";
 
 /** A row of `lots` as answers show it; see the contract for each field. */
 export type Lot = components["schemas"]["Lot"];
@@ -85,8 +86,8 @@ export async function listCodes(
  * Stores a lot and gives back its row.
  * @throws {ApiError} 409 when its code or id is taken, or when it refers to what isn't there
  */
-export async function insertLot(sql: Sql, values: LotValues): Promise<Lot> {
-  const insert = inTime(sql, insertRow<Lot, keyof Lot>(sql, "lots", LOT_COLUMNS, values));
+export async function insertLot(write: Write, values: LotValues): Promise<Lot> {
+  const insert = insertRow<Lot, keyof Lot>(write, "lots", LOT_COLUMNS, values);
   const [lot] = await insert.catch(conflictsOf({
     lots_lot_code_key: () => new ApiError("taken", `Lot code ${values.lot_code} is taken`),
     lots_pkey: () => new ApiError("taken", `Lot id ${values.id} is taken`),

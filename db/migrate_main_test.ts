@@ -40,6 +40,7 @@ Deno.test("two processes at once both succeed and do each step once", async () =
     "0011",
     "0012",
     "0013",
+    "0014",
   ]);
 });
 

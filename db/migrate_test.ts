@@ -21,8 +21,9 @@ const STEPS = [
   "0009_jobs",
   "0010_traces",
   "0011_audits",
-  "0012_routes",
-  "0013_evidence",
+  "0012_dry_runs",
+  "0013_routes",
+  "0014_evidence",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

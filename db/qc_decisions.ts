@@ -1,9 +1,8 @@
 import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
-import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
 import { insertRow } from "./insert.ts";
+import type { Write } from "./write.ts";
 
 /** A row of `qc_decisions` as answers show it. */
 export type QcDecision = components["schemas"]["QcDecision"];
@@ -30,10 +29,15 @@ export type QcDecisionValues = Partial<
  * Stores a QC decision and gives back its row.
  * @throws {ApiError} 409 when its id is taken, or when it refers to what isn't there
  */
-export async function insertQcDecision(sql: Sql, values: QcDecisionValues): Promise<QcDecision> {
-  const insert = inTime(
-    sql,
-    insertRow<QcDecision, keyof QcDecision>(sql, "qc_decisions", QC_DECISION_COLUMNS, values),
+export async function insertQcDecision(
+  write: Write,
+  values: QcDecisionValues,
+): Promise<QcDecision> {
+  const insert = insertRow<QcDecision, keyof QcDecision>(
+    write,
+    "qc_decisions",
+    QC_DECISION_COLUMNS,
+    values,
   );
   const [decision] = await insert.catch(conflictsOf({
     qc_decisions_pkey: () => new ApiError("taken", `QC decision id ${values.id} is taken`),

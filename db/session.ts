@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { type Sql, TYPES } from "./connect.ts";
+import { openSocket, type Sql, type Target, TYPES } from "./connect.ts";
 
 /** One connection to PostgreSQL; disposing closes it. */
 export interface Session extends AsyncDisposable {
@@ -17,11 +17,22 @@ export interface SessionOptions {
   readonly lockTimeoutMs?: number;
   /** PostgreSQL closes a connection that says nothing for this long; 0: never. */
   readonly idleTimeoutMs?: number;
+  /** The same while a transaction is open. */
+  readonly idleInTransactionTimeoutMs?: number;
+  /** Whether only a transaction that says so when it begins may write. */
+  readonly readOnly?: boolean;
   /** Is told when the connection has ended, for whatever reason. */
   readonly onEnd?: () => void;
 }
 
 const CONNECT_TIMEOUT_S = 5;
+
+/** Thrown by a statement that was to follow others on a connection that is gone. */
+class SessionLostError extends Error {
+  override name = "SessionLostError";
+  /** What postgres.js says of a statement that was on its way. */
+  readonly code = "CONNECTION_CLOSED";
+}
 
 /**
  * A connection of its own, for what goes with a connection: a lock, a temporary table, a transaction
@@ -30,7 +41,17 @@ const CONNECT_TIMEOUT_S = 5;
  * lost, every statement fails.
  */
 export function openSession(url: string, options: SessionOptions): Session {
+  let wasOpened = false;
+  // `socket` is an option of postgres.js that its types don't know.
   const sql: Sql = postgres(url, {
+    ...{
+      // What waits when the connection is lost would be sent over a new one, out of its transaction.
+      socket: (target: Target) => {
+        if (wasOpened) throw new SessionLostError("the connection of a session is lost");
+        wasOpened = true;
+        return openSocket(target, 0);
+      },
+    },
     max: 1,
     fetch_types: false,
     connect_timeout: CONNECT_TIMEOUT_S,
@@ -49,6 +70,8 @@ export function openSession(url: string, options: SessionOptions): Session {
       lock_timeout: options.lockTimeoutMs ?? 0,
       // Spread, since the types of postgres.js don't know it; PostgreSQL does from 14 on.
       ...{ idle_session_timeout: options.idleTimeoutMs ?? 0 },
+      idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 0,
+      default_transaction_read_only: options.readOnly ?? false,
     },
   });
   return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };

@@ -2,7 +2,7 @@
  * `deno task dev`: the whole system on this machine with no settings, until Ctrl-C.
  *
  * Settings, if any: `PORT` (8000), `LOTLINE_DATA` (the state folder), `--verbose` (shows the API's
- * log).
+ * log), `--cutover` (a stand-in for the old server and a gateway besides, to practise with).
  *
  * @module
  */
@@ -18,6 +18,12 @@ import { freePort, isTaken, PortTakenError } from "./free_port.ts";
 import { greeting } from "./greeting.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { type ServiceProcess, startService, stopLeftOver } from "./service_process.ts";
+import {
+  choosePractice,
+  practiceGreeting,
+  startPractice,
+  stopLeftOverPractice,
+} from "./practice.ts";
 import { makeReachableFolder, PROJECT_FOLDER, serverUser, stateFolder } from "./state_folder.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey } from "./valkey.ts";
@@ -28,7 +34,10 @@ if (import.meta.main) {
   const running = new AsyncDisposableStack();
   const isStopping = endWithSignals(running);
   try {
-    await run(running, Deno.args.includes("--verbose"));
+    await run(running, {
+      verbose: Deno.args.includes("--verbose"),
+      cutover: Deno.args.includes("--cutover"),
+    });
   } catch (error) {
     // What is taken down while it starts fails; whoever takes it down ends this process.
     if (!isStopping()) {
@@ -40,7 +49,10 @@ if (import.meta.main) {
 }
 
 /** Starts everything, and returns only by throwing. What it starts, it hands to `running`. */
-async function run(running: AsyncDisposableStack, verbose: boolean): Promise<never> {
+async function run(
+  running: AsyncDisposableStack,
+  { verbose, cutover }: { verbose: boolean; cutover: boolean },
+): Promise<never> {
   const began = performance.now();
   const state = await openStateFolder(running);
   const files = {
@@ -53,6 +65,7 @@ async function run(running: AsyncDisposableStack, verbose: boolean): Promise<nev
   await Deno.mkdir(join(state, "logs"), { recursive: true });
   await stopLeftOver("start", files.api);
   await stopLeftOver("worker", files.worker);
+  await stopLeftOverPractice(state);
   const port = choosePort(Deno.env.get("PORT"));
 
   const database = running.use(await startDatabase(state));
@@ -64,12 +77,18 @@ async function run(running: AsyncDisposableStack, verbose: boolean): Promise<nev
   await makeKeys(files.keys);
 
   say("Starting the API and a worker");
+  const practice = cutover ? choosePractice(state, databaseUrl, port) : undefined;
   const shared = { DATABASE_URL: databaseUrl, ...(valkey && { VALKEY_URL: valkey.url }) };
   const begin = await sizeOf(files.apiLog);
   const api = running.use(
     await startApi({
       port,
-      env: { ...shared, AUTH_MODE: "legacy", JWT_KEYS_FILE: files.keys },
+      env: {
+        ...shared,
+        AUTH_MODE: "legacy",
+        JWT_KEYS_FILE: files.keys,
+        ...practice && { DRY_RUN_SECRET: practice.dryRunSecret },
+      },
       logFile: files.apiLog,
       pidFile: files.api,
     }),
@@ -84,6 +103,7 @@ async function run(running: AsyncDisposableStack, verbose: boolean): Promise<nev
       isReady: (log) => log.includes('"msg":"working"'),
     }),
   );
+  const practised = practice ? await startPractice(running, practice) : [];
   say(`Ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
   console.log(greeting({
     api: `http://127.0.0.1:${port}`,
@@ -94,7 +114,8 @@ async function run(running: AsyncDisposableStack, verbose: boolean): Promise<nev
     workerLog: files.workerLog,
   }));
   const shown = verbose ? { file: files.apiLog, begin } : undefined;
-  return await watch([api, worker], database, shown);
+  if (practice) console.log(practiceGreeting(practice));
+  return await watch([api, worker, ...practised], database, shown);
 }
 
 /** Takes the state folder for this run alone. */

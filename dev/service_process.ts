@@ -23,7 +23,7 @@ export interface ServiceProcess extends AsyncDisposable {
 
 export interface ServiceOptions {
   readonly name: string;
-  readonly task: "start" | "worker";
+  readonly task: "start" | "worker" | "gateway" | "legacy";
   readonly env: Record<string, string>;
   readonly logFile: string;
   /** Remembers the process, so that the next run can find it when this one is killed. */

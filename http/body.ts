@@ -82,17 +82,43 @@ async function readBytes(
   limits: BodyLimits,
   compressed: boolean,
 ): Promise<Uint8Array> {
-  // Bytes that don't compress grow a little in gzip; more than that can't inflate to the limit.
-  const most = compressed ? limits.bytes + (limits.bytes >> 6) + 64 : limits.bytes;
+  const most = compressed ? mostCompressed(limits) : limits.bytes;
+  const { bytes, size } = await receive(request, limits, most);
+  if (size > most) throw tooLarge(limits);
+  return bytes;
+}
+
+/**
+ * How many bytes a compressed body may have. Those that don't compress grow a little in gzip; more than
+ * that can't inflate to the limit.
+ */
+export function mostCompressed(limits: BodyLimits): number {
+  return limits.bytes + (limits.bytes >> 6) + 64;
+}
+
+/**
+ * Receives a body to its end: its size, and its bytes unless they are more than `most`. Past that it
+ * is read and thrown away, so that the client, still sending, can read its 413; the deadline bounds
+ * how long.
+ *
+ * @param onChunk is told of every piece as it comes
+ * @throws {ApiError} 400 it ended too early, 408 too slow
+ */
+export async function receive(
+  request: Request,
+  { deadlineMs }: BodyLimits,
+  most: number,
+  onChunk: (chunk: Uint8Array) => void = () => {},
+): Promise<{ bytes: Uint8Array<ArrayBuffer>; size: number }> {
   const reader = request.body?.getReader();
-  if (reader === undefined) return new Uint8Array();
+  if (reader === undefined) return { bytes: new Uint8Array(), size: 0 };
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     // The connection may be gone at the same moment; then there is nothing left to cancel.
     reader.cancel().catch(() => {});
-  }, limits.deadlineMs);
-  const chunks: Uint8Array[] = [];
+  }, deadlineMs);
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   try {
     for (;;) {
@@ -100,8 +126,7 @@ async function readBytes(
       if (late) throw new ApiError("body_too_slow", "The body took too long to arrive");
       if (done) break;
       size += value.length;
-      // Past the limit the rest is read and thrown away, so that the client, still sending, can
-      // read its 413; the deadline bounds how long.
+      onChunk(value);
       if (size <= most) chunks.push(value);
     }
   } catch (thrown) {
@@ -110,11 +135,12 @@ async function readBytes(
   } finally {
     clearTimeout(timer);
   }
-  if (size > most) throw tooLarge(limits);
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : join(chunks, size);
+  if (size > most) return { bytes: new Uint8Array(), size };
+  const [first] = chunks;
+  return { bytes: chunks.length === 1 && first !== undefined ? first : join(chunks, size), size };
 }
 
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
+function join(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {

@@ -1,12 +1,19 @@
 import type { OperationId } from "../auth/access.ts";
 import type { Guard } from "../auth/guard.ts";
+import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
-import { isRefusalReason, type Metrics, type RefusalReason } from "../metrics.ts";
+import {
+  type DryRunOutcome,
+  isRefusalReason,
+  type Metrics,
+  type RefusalReason,
+} from "../metrics.ts";
 import { answerError } from "./answer.ts";
 import { type BodyLimits, readBody } from "./body.ts";
-import type { ReadClient } from "./client_address.ts";
+import type { ReadClient } from "../client_address.ts";
 import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
+import { asksForDryRun, provenDryRun } from "./dry_run.ts";
 import { type App, RequestFacts } from "./operation.ts";
 import { allowHeader, pathnameOf, queryOf } from "./paths.ts";
 import { setSecurityHeaders } from "./security_headers.ts";
@@ -24,6 +31,8 @@ export interface EnvelopeDeps {
   readonly cors: CorsPolicy;
   readonly readClient: ReadClient;
   readonly limits: Limits;
+  /** What proves a request for a dry run; without it none is believed. */
+  readonly dryRunSecret?: string;
   readonly metrics: Metrics;
   readonly log: Log;
 }
@@ -45,7 +54,7 @@ const MOST_HELD = 10_000;
  * asking and whether they may, CORS, a bound on the work at hand, errors as JSON, one log line.
  */
 export function createEnvelope(
-  { app, guard, cors, readClient, limits, metrics, log }: EnvelopeDeps,
+  { app, guard, cors, readClient, limits, dryRunSecret, metrics, log }: EnvelopeDeps,
 ): Serve {
   let inFlight = 0;
   let held = 0;
@@ -56,20 +65,30 @@ export function createEnvelope(
     const client = readClient(request, peer);
     const path = app.paths.find(pathnameOf(request.url));
     const facts = path && new RequestFacts(path, client.address);
+    const isDryRun = asksForDryRun(request);
+    let isProven = false;
     let refused: ApiError | undefined;
     let response: Response;
     inFlight++;
     try {
       if (inFlight > limits.inFlight) throw new ApiError("overloaded", "Too busy, try again soon");
-      response = await respond(request, facts);
+      if (isDryRun) {
+        const asked = await provenDryRun(request, dryRunSecret, limits);
+        isProven = true;
+        if (facts !== undefined) facts.isDryRun = true;
+        response = await respond(asked, facts);
+      } else {
+        response = await respond(request, facts);
+      }
     } catch (thrown) {
       refused = toApiError(thrown);
       response = answerError(refused.status, refused.body, refused.headers);
     } finally {
       inFlight--;
     }
-    // It isn't worked on meanwhile, and takes nobody's place among those that are.
-    if (refused && HELD_BACK.has(refused.code) && held < MOST_HELD) {
+    // It isn't worked on meanwhile, and takes nobody's place among those that are. The gateway, which
+    // asks for dry runs, is no guessing program.
+    if (refused && !isDryRun && HELD_BACK.has(refused.code) && held < MOST_HELD) {
       held++;
       await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
       held--;
@@ -80,6 +99,11 @@ export function createEnvelope(
     headers.set("x-request-id", requestId);
     const operation = path?.methods.get(routedMethod(request.method));
     if (operation !== undefined) count(operation, refused, facts?.wouldRefuse);
+    if (isDryRun) {
+      const outcome = dryRunOutcome(isProven, refused, status);
+      if (outcome === "done" || outcome === "failed") headers.set(DRY_RUN_HEADER, DRY_RUN_DONE);
+      metrics.dryRun(operation ?? "unknown", outcome);
+    }
     log(status >= 500 ? "error" : "info", "request", {
       method: request.method.slice(0, 20),
       // The template, not the path: what a client writes there may be anything.
@@ -87,6 +111,7 @@ export function createEnvelope(
       status,
       ms: Math.round((performance.now() - started) * 10) / 10,
       request_id: requestId,
+      dry_run: isDryRun || undefined,
       required_would_refuse: facts?.wouldRefuse,
       error: refused && status >= 500 ? describeError(refused.cause ?? refused) : undefined,
     });
@@ -110,6 +135,9 @@ export function createEnvelope(
       throw new ApiError("method_not_allowed", `This path answers ${allow}`, {
         headers: { allow },
       });
+    }
+    if (facts.isDryRun && !app.canRunDry(operation, request.method)) {
+      throw new ApiError("dry_run_impossible", "This can't be run without an effect");
     }
     await admit(operation, request, facts);
     // HEAD is asked as GET: Hono would drop the body, and with it the length that HEAD has to tell.
@@ -136,6 +164,16 @@ export function createEnvelope(
       metrics.refused(operation, refused.code);
     }
   }
+}
+
+function dryRunOutcome(
+  isProven: boolean,
+  refused: ApiError | undefined,
+  status: number,
+): DryRunOutcome {
+  if (!isProven) return "unproven";
+  if (refused?.code === "dry_run_impossible") return "impossible";
+  return status >= 500 ? "failed" : "done";
 }
 
 function routedMethod(method: string): string {

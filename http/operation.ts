@@ -11,6 +11,8 @@ export class RequestFacts {
   caller: Claims | undefined;
   /** Why `AUTH_MODE=required` would have refused the request; told in the log and the metrics. */
   wouldRefuse: RefusalReason | undefined;
+  /** It is to be answered as it would be, and to have no effect. */
+  isDryRun = false;
 
   constructor(
     readonly path: FoundPath<OperationId>,
@@ -38,12 +40,23 @@ export class App {
   });
   /** What is answered where. A request goes to nothing that isn't in here, past no guard. */
   readonly paths = new PathTable<OperationId>();
+  readonly #heedDryRun = new Set<OperationId>();
 
   constructor() {
     // Whatever a route throws is answered by the envelope, the one place that knows how.
     this.router.onError((error) => {
       throw error;
     });
+  }
+
+  /** Learns that an operation's handler goes by {@link RequestFacts.isDryRun}. */
+  heedsDryRun(operation: OperationId): void {
+    this.#heedDryRun.add(operation);
+  }
+
+  /** Whether an operation has no effect in a dry run. What is asked with GET never has one. */
+  canRunDry(operation: OperationId, method: string): boolean {
+    return method === "GET" || method === "HEAD" || this.#heedDryRun.has(operation);
   }
 
   /** Answers GET on a path that isn't an operation of the contract but goes by its name in ACCESS. */
@@ -58,16 +71,21 @@ export class App {
  * Reading and checking what the client sent is the handler's first line (`readJson`,
  * `readParameters`) rather than zod-openapi's validators: those refuse with 415 and 400 what the
  * old server took.
+ *
+ * @param dryRun `heeded`: the handler goes by {@link RequestFacts.isDryRun}. A dry run of any other
+ *   operation than a GET is refused.
  */
 export function operation(
   app: App,
   definition: ReturnType<typeof createRoute>,
   handle: Handle,
+  dryRun: "heeded" | "refused" = "refused",
 ): void {
   const { operationId = "", method } = definition;
   if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
   app.router.openAPIRegistry.registerPath({ ...definition, security: securityOf(operationId) });
   const path = definition.getRoutingPath();
   app.paths.add(method.toUpperCase(), path, operationId);
+  if (dryRun === "heeded") app.heedsDryRun(operationId);
   app.router.on(method, path, handle);
 }

@@ -76,6 +76,12 @@ export function pathnameOf(url: string): string {
   return end === -1 ? url.slice(start) : url.slice(start, start + end);
 }
 
+/** Path and query of a request's address as the client wrote them. */
+export function targetOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  return start === -1 ? "/" : url.slice(start);
+}
+
 /** The query of a request's address as the client wrote it, from its question mark on. */
 export function queryOf(url: string): string {
   const [address = ""] = url.split("#", 1);

@@ -3,6 +3,7 @@ import type { AuthMode } from "../auth/guard.ts";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
 import { insertLot } from "../db/lots.ts";
+import { type Write, writeTo } from "../db/write.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
@@ -38,18 +39,20 @@ const definition = createRoute({
 
 interface Deps {
   readonly sql: Sql;
+  readonly dryWrite: Write;
   readonly traceCache?: TraceCache;
   readonly mode: AuthMode;
   readonly limits: BodyLimits;
 }
 
 /** Stores a lot. It makes no links: parents named in `metadata` are only kept there. */
-export const createLot = (app: App, { sql, traceCache, mode, limits }: Deps) =>
+export const createLot = (app: App, { sql, dryWrite, traceCache, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
-    const lot = await insertLot(sql, { ...sent, operator_id });
+    const { isDryRun } = c.env;
+    const lot = await insertLot(isDryRun ? dryWrite : writeTo(sql), { ...sent, operator_id });
     // An earlier lot with this code may have been deleted a moment ago, its answer still be kept.
-    await traceCache?.forget(lot.lot_code);
+    if (!isDryRun) await traceCache?.forget(lot.lot_code);
     return answer(c, 201, lot);
-  });
+  }, "heeded");

@@ -45,15 +45,17 @@ const definition = createRoute({
 interface Deps {
   readonly mode: AuthMode;
   readonly signIn: SignIn;
+  readonly drySignIn: SignIn;
   readonly limits: BodyLimits;
 }
 
 /** Lets an account in: by its email alone in AUTH_MODE=legacy, with its password in `required`. */
-export const login = (app: App, { mode, signIn, limits }: Deps) =>
+export const login = (app: App, { mode, signIn, drySignIn, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const body = await readBody(c.req.raw, limits);
     const credentials = credentialsOf(body.kind === "json" ? body.value : undefined);
-    const signedIn = await signIn(credentials, c.env.clientAddress);
+    const enter = c.env.isDryRun ? drySignIn : signIn;
+    const signedIn = await enter(credentials, c.env.clientAddress);
     if (mode === "legacy") {
       if (credentials.password === undefined) c.env.wouldRefuse = "no_password";
     } else {
@@ -62,7 +64,7 @@ export const login = (app: App, { mode, signIn, limits }: Deps) =>
       c.header("cache-control", "no-store");
     }
     return answer(c, 200, signedIn);
-  });
+  }, "heeded");
 
 const AnyFields = z.looseObject({
   email: z.unknown().optional(),

@@ -102,6 +102,6 @@ export async function startApi(
 }
 
 /** The permissions of a task, so that a test notices when they are too narrow. */
-export function permissionsOf(task: "start" | "worker"): string[] {
+export function permissionsOf(task: "start" | "worker" | "gateway" | "legacy"): string[] {
   return project.tasks[task].command.split(" ").filter((word) => word.startsWith("--"));
 }

@@ -8,14 +8,17 @@ export interface BothModes {
   readonly required: TestApi;
   readonly legacy: TestApi;
   readonly sql: Sql;
+  readonly databaseUrl: string;
   /** Makes tokens that both would have made. */
   readonly maker: TokenMaker;
 }
 
 /** Starts both for all tests of the file that calls this. */
-export async function apiInBothModes(): Promise<BothModes> {
-  const { api: required, sql, databaseUrl } = await apiOnSeed(REQUIRED);
-  const legacy = await startApi({ databaseUrl, keyFile: required.keyFile });
+export async function apiInBothModes(
+  environment: Record<string, string> = {},
+): Promise<BothModes> {
+  const { api: required, sql, databaseUrl } = await apiOnSeed({ ...REQUIRED, ...environment });
+  const legacy = await startApi({ databaseUrl, keyFile: required.keyFile, environment });
   Deno.test.afterAll(async () => await legacy[Symbol.asyncDispose]());
-  return { required, legacy, sql, maker: await tokenMaker(required.keyFile) };
+  return { required, legacy, sql, databaseUrl, maker: await tokenMaker(required.keyFile) };
 }

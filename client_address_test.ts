@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
-import { Random } from "../dev/random.ts";
+import { Random } from "./dev/random.ts";
 import { createClientReader } from "./client_address.ts";
 
 const PROXY = "10.0.0.1";

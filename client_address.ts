@@ -10,8 +10,13 @@ export interface Client {
   readonly secure: boolean;
 }
 
+/** What is read of a request: the value of a header, all its lines joined by commas. */
+export interface ForwardedHeaders {
+  get(name: "x-forwarded-for" | "x-forwarded-proto"): string | null;
+}
+
 /** Tells where a request came from; `peer` is the address at the other end of its connection. */
-export type ReadClient = (request: Request, peer: string) => Client;
+export type ReadClient = (request: { readonly headers: ForwardedHeaders }, peer: string) => Client;
 
 /** More proxies than this stand in no row; whoever sends a longer one is no client of ours. */
 const MOST_HOPS = 20;
@@ -25,26 +30,16 @@ const MOST_HOPS = 20;
  */
 export function createClientReader(trustedProxies: readonly string[]): ReadClient {
   if (trustedProxies.length === 0) {
-    return (_request, peer) => ({ address: normalized(peer) ?? peer, secure: false });
+    return (_request, peer) => ({ address: normalizedAddress(peer) ?? peer, secure: false });
   }
-  const ranges = trustedProxies.map((text): [Address, number] => {
-    if (ipaddr.isValidCIDR(text)) return withoutMapping(...ipaddr.parseCIDR(text));
-    const address = ipaddr.process(text);
-    return [address, address.kind() === "ipv4" ? 32 : 128];
-  });
-  const isTrusted = (text: string) => {
-    const address = ipaddr.process(text);
-    return ranges.some(([range, bits]) =>
-      range.kind() === address.kind() && address.match(range, bits)
-    );
-  };
+  const isTrusted = createProxyCheck(trustedProxies);
   return (request, peer) => {
-    let address = normalized(peer);
+    let address = normalizedAddress(peer);
     if (address === undefined) return { address: peer, secure: false };
     if (!isTrusted(address)) return { address, secure: false };
     const hops = request.headers.get("x-forwarded-for")?.split(",").slice(-MOST_HOPS) ?? [];
     while (hops.length > 0 && isTrusted(address)) {
-      const hop = normalized(withoutPort(hops.pop()?.trim() ?? ""));
+      const hop = normalizedAddress(withoutPort(hops.pop()?.trim() ?? ""));
       if (hop === undefined) break;
       address = hop;
     }
@@ -53,16 +48,35 @@ export function createClientReader(trustedProxies: readonly string[]): ReadClien
 }
 
 /**
+ * Tells whether an address, one that {@link normalizedAddress} gave, is a trusted proxy's.
+ *
+ * @param trustedProxies IP addresses and networks, such as `10.0.0.0/8`
+ */
+export function createProxyCheck(trustedProxies: readonly string[]): (address: string) => boolean {
+  const ranges = trustedProxies.map((text): [Address, number] => {
+    if (ipaddr.isValidCIDR(text)) return withoutMapping(...ipaddr.parseCIDR(text));
+    const address = ipaddr.process(text);
+    return [address, address.kind() === "ipv4" ? 32 : 128];
+  });
+  return (text) => {
+    const address = ipaddr.process(text);
+    return ranges.some(([range, bits]) =>
+      range.kind() === address.kind() && address.match(range, bits)
+    );
+  };
+}
+
+/**
  * The last value is the one that the proxy before us has written: it knows how its own client came,
  * and one that is a plain hop behind another passes on what it was told.
  */
-function cameOverTls(request: Request): boolean {
+function cameOverTls(request: { readonly headers: ForwardedHeaders }): boolean {
   const last = request.headers.get("x-forwarded-proto")?.split(",").at(-1);
   return last?.trim().toLowerCase() === "https";
 }
 
 /** An address as one text, whatever way it was written; nothing when it is none. */
-function normalized(text: string): string | undefined {
+export function normalizedAddress(text: string): string | undefined {
   // Only the full form: "1" and "0x7f.1" are IPv4 addresses to ipaddr.js as well.
   if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return undefined;
   // Without a zone (`%eth0`), which is this machine's business or, in a header, made up.

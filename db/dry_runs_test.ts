@@ -1,0 +1,223 @@
+import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../testing/database.ts";
+import { dump, dumpChanges } from "../testing/dump.ts";
+import { eventually } from "../testing/eventually.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import type { Sql } from "./connect.ts";
+import { createDryRuns, DRY_RUN_SESSIONS } from "./dry_runs.ts";
+import { insertLot } from "./lots.ts";
+import { insertQcDecision } from "./qc_decisions.ts";
+import { openSession } from "./session.ts";
+import { writeTo } from "./write.ts";
+
+/** A database with dry runs on it; `opened` counts their sessions. */
+async function startDryRuns() {
+  const database = await freshDatabase();
+  const counts = { opened: 0 };
+  const dryRuns = createDryRuns((onEnd) => {
+    counts.opened++;
+    return openSession(database.url, { ...DRY_RUN_SESSIONS, onEnd });
+  });
+  return {
+    url: database.url,
+    sql: database.sql,
+    dry: dryRuns.write,
+    counts,
+    [Symbol.asyncDispose]: async () => {
+      dryRuns[Symbol.dispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const codeOf = (error: unknown) => error instanceof Error && "code" in error ? error.code : error;
+const failure = (promise: Promise<unknown>) => promise.then(() => undefined, codeOf);
+
+async function lostChanges(sql: Sql): Promise<unknown> {
+  const [row] = await sql`select last_value, is_called from lotline.lost_changes`;
+  return row;
+}
+
+/** The pids of the sessions that dry runs have. */
+async function pids(sql: Sql): Promise<number[]> {
+  const rows = await sql<{ pid: number }[]>`
+    select pid from pg_stat_activity
+    where application_name = ${DRY_RUN_SESSIONS.name} and datname = current_database()`;
+  return rows.map(({ pid }) => pid);
+}
+
+/** What dry runs have left open. */
+async function openTransactions(sql: Sql): Promise<unknown[]> {
+  return [
+    ...await sql`
+      select state, query from pg_stat_activity
+      where application_name = ${DRY_RUN_SESSIONS.name} and datname = current_database()
+        and xact_start is not null`,
+  ];
+}
+
+Deno.test("a dry run gives the row that would be stored, and the database stays to the last byte", async () => {
+  await using it = await startDryRuns();
+  const before = await dump(it.sql);
+  const lot = { lot_code: "DRY-1", weight_kg: "540.0", created_at: "2026-01-19T10:11:12Z" };
+  const [first, second] = [await insertLot(it.dry, lot), await insertLot(it.dry, lot)];
+  const decision = await insertQcDecision(it.dry, { decision: "PASS" });
+  deepStrictEqual(await openTransactions(it.sql), []);
+  deepStrictEqual(dumpChanges(before, await dump(it.sql)), { gone: [], added: [] });
+  const real = await insertLot(writeTo(it.sql), lot);
+  deepStrictEqual({ ...first, id: "" }, { ...real, id: "" });
+  strictEqual(new Set([first.id, second.id, real.id, decision.id]).size, 4);
+  strictEqual(it.counts.opened, 1, "one session for one after the other");
+});
+
+Deno.test("a dry run is refused as the real one is, and its session goes on", async () => {
+  await using it = await startDryRuns();
+  await insertLot(writeTo(it.sql), { lot_code: "TAKEN" });
+  const unknown = crypto.randomUUID();
+  const refused = [
+    { lot_code: "TAKEN" },
+    { lot_code: "A", phase_id: unknown },
+    { lot_code: "A", operator_id: unknown },
+    { lot_code: "A", lot_type: "NONE" },
+    { lot_code: "A", weight_kg: "heavy" },
+  ];
+  for (const lot of refused) {
+    const [dry, real] = [insertLot(it.dry, lot), insertLot(writeTo(it.sql), lot)];
+    const [one, other] = await Promise.allSettled([dry, real]);
+    ok(one.status === "rejected" && other.status === "rejected");
+    deepStrictEqual([one.reason.code, one.reason.message], [
+      other.reason.code,
+      other.reason.message,
+    ]);
+  }
+  strictEqual((await insertLot(it.dry, { lot_code: "B" })).lot_code, "B");
+  strictEqual(it.counts.opened, 1);
+});
+
+Deno.test("a constraint that is looked at on commit is looked at", async () => {
+  await using it = await startDryRuns();
+  await it.sql.unsafe(`
+    alter table lots alter constraint lots_phase_id_fkey deferrable initially deferred`);
+  const lot = { lot_code: "DEFERRED", phase_id: crypto.randomUUID() };
+  strictEqual(await failure(insertLot(writeTo(it.sql), lot)), "unknown_reference");
+  strictEqual(await failure(insertLot(it.dry, lot)), "unknown_reference");
+  strictEqual((await insertLot(it.dry, { lot_code: "DEFERRED" })).lot_code, "DEFERRED");
+});
+
+Deno.test("a locked outbox loses changes of real writes, never of dry runs", async () => {
+  await using it = await startDryRuns();
+  const before = await lostChanges(it.sql);
+  await using _lock = await openTransaction(it.sql, "lock table lotline.outbox");
+  strictEqual((await insertLot(it.dry, { lot_code: "LOST-1" })).lot_code, "LOST-1");
+  strictEqual((await insertQcDecision(it.dry, { decision: "PASS" })).decision, "PASS");
+  deepStrictEqual(await lostChanges(it.sql), before);
+  await insertLot(writeTo(it.sql), { lot_code: "LOST-1" });
+  notStrictEqual(JSON.stringify(await lostChanges(it.sql)), JSON.stringify(before));
+});
+
+Deno.test("a dry run waits for no lock longer than 200 ms, and holds nobody up meanwhile", async () => {
+  await using it = await startDryRuns();
+  await using lock = await openTransaction(
+    it.sql,
+    "insert into lots (lot_code) values ('HELD'); lock table lot_genealogy",
+  );
+  strictEqual(await failure(insertLot(it.dry, { lot_code: "HELD" })), "55P03");
+  strictEqual((await insertLot(it.dry, { lot_code: "FREE" })).lot_code, "FREE");
+  await lock.commit();
+  strictEqual(await failure(insertLot(it.dry, { lot_code: "HELD" })), "taken");
+});
+
+Deno.test("a statement that takes too long is given up", async () => {
+  await using it = await startDryRuns();
+  strictEqual(await failure(it.dry({ text: "select pg_sleep(9)", parameters: [] })), "57014");
+  strictEqual((await insertLot(it.dry, { lot_code: "AFTER" })).lot_code, "AFTER");
+});
+
+Deno.test("dry runs and real writes of one code at once: every real one gets its turn", async () => {
+  await using it = await startDryRuns();
+  let stored = 0;
+  for (let i = 0; i < 40; i++) {
+    const lot = { lot_code: `SAME-${i}` };
+    const dry = () => failure(insertLot(it.dry, lot));
+    const [one, real, other] = await Promise.all([
+      dry(),
+      failure(insertLot(writeTo(it.sql), lot)),
+      dry(),
+    ]);
+    strictEqual(real, undefined);
+    for (const outcome of [one, other]) {
+      ok(outcome === undefined || outcome === "taken", `${outcome}`);
+    }
+    stored++;
+  }
+  const [row] = await it.sql<{ count: number }[]>`select count(*)::int from lots`;
+  strictEqual(row?.count, stored);
+});
+
+Deno.test("a table that was changed since is no way past the rollback", async () => {
+  await using it = await startDryRuns();
+  await insertLot(it.dry, { lot_code: "BEFORE", weight_kg: "1.50" });
+  // What the session has prepared is out of date now, and postgres.js would send it once more.
+  await it.sql.unsafe("alter table lots alter weight_kg type text");
+  const lot = await insertLot(it.dry, { lot_code: "AFTER", weight_kg: "1.50" });
+  strictEqual(lot.lot_code, "AFTER");
+  deepStrictEqual([...await it.sql`select lot_code from lots`], []);
+});
+
+Deno.test("a statement that gets past its transaction writes nothing", async () => {
+  await using it = await startDryRuns();
+  await using session = openSession(it.url, DRY_RUN_SESSIONS);
+  const lot = { lot_code: "PAST" };
+  strictEqual(await failure(insertLot(writeTo(session.sql), lot)), "25006");
+  // As it is when the connection is lost in between, or PostgreSQL refuses to begin.
+  await session.sql`begin`;
+  strictEqual(await failure(insertLot(writeTo(session.sql), lot)), "25006");
+});
+
+Deno.test("sessions that PostgreSQL ends in the middle leave nothing, and others take their place", async () => {
+  await using it = await startDryRuns();
+  let isOver = false;
+  const outcomes: unknown[] = [];
+  const keepRunning = async (worker: number) => {
+    for (let i = 0; !isOver; i++) {
+      // Each one is another statement to prepare, as the first of its kind is.
+      const fields = ["weight_kg", "temperature_c", "created_at"].slice(0, i % 4);
+      const more = Object.fromEntries(fields.map((name) => [name, null]));
+      outcomes.push(await failure(insertLot(it.dry, { lot_code: `END-${worker}-${i}`, ...more })));
+    }
+  };
+  const workers = [0, 1, 2, 3, 4].map(keepRunning);
+  for (let i = 0; i < 30; i++) {
+    for (const pid of await pids(it.sql)) await it.sql`select pg_terminate_backend(${pid})`;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  isOver = true;
+  await Promise.all(workers);
+  ok(outcomes.filter((code) => code === undefined).length > 20, "it must have gone on");
+  for (const code of new Set(outcomes)) {
+    ok(
+      code === undefined || /^(CONNECTION_|57P01|QUERY_DEADLINE|EPIPE|ECONN)/.test(`${code}`),
+      `${code}`,
+    );
+  }
+  deepStrictEqual([...await it.sql`select lot_code from lots`], []);
+  await eventually(
+    "each lost session is gone for good",
+    async () => (await pids(it.sql)).length <= 4,
+  );
+  await eventually("none is open", async () => (await openTransactions(it.sql)).length === 0);
+});
+
+Deno.test("no more than four at once; who waits too long for a place is told to come back", async () => {
+  await using it = await startDryRuns();
+  await using lock = await openTransaction(it.sql, "lock table lots in share mode");
+  const began = performance.now();
+  const outcomes = await Promise.all(
+    Array.from({ length: 40 }, (_, i) => failure(insertLot(it.dry, { lot_code: `MANY-${i}` }))),
+  );
+  ok(performance.now() - began < 5_000);
+  strictEqual(it.counts.opened, 4);
+  deepStrictEqual([...new Set(outcomes)].sort(), ["55P03", "QUERY_DEADLINE"]);
+  await lock.commit();
+  strictEqual((await insertLot(it.dry, { lot_code: "MANY" })).lot_code, "MANY");
+});

@@ -1,0 +1,161 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { openRawClient, startTestFront } from "../testing/front.ts";
+import { rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
+
+const OK = rawAnswer("200 OK", "ok");
+const GET = "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+const HALF_POST = "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{";
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const STALLS: [what: string, bytes: string, status: string][] = [
+  ["says nothing", "", "408"],
+  ["stops in its headers", "GET /api/health HTTP/1.1\r\nHost: x\r\nX-A", "408"],
+  ["stops in its body", HALF_POST, "408"],
+];
+for (const [what, bytes, status] of STALLS) {
+  Deno.test(`a client that ${what} is told so and cut off`, async () => {
+    await using legacy = await startRawUpstream(OK);
+    await using front = await startTestFront({
+      legacyUrl: legacy.url,
+      limits: { headerMs: 150, requestMs: 300 },
+    });
+    using client = openRawClient(front.port, bytes);
+    const received = await client.ended;
+    match(received, RegExp(`^HTTP/1\\.1 ${status} `));
+    match(received, /\r\n\r\n\{"error":"The request took too long to arrive"\}$/);
+    deepStrictEqual(legacy.requests, []);
+    deepStrictEqual(front.answered, [], "no side is at fault");
+  });
+}
+
+Deno.test("a client that drips its headers is cut off all the same", async () => {
+  await using legacy = await startRawUpstream(OK);
+  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { headerMs: 200 } });
+  using client = openRawClient(front.port, "GET / HTTP/1.1\r\nHost: x\r\n");
+  const dripping = setInterval(() => client.write("X-A: 1\r\n"), 20);
+  match(await client.ended, /^HTTP\/1\.1 408 /);
+  clearInterval(dripping);
+});
+
+Deno.test("a connection that is kept and not used is closed, without a word", async () => {
+  await using legacy = await startRawUpstream(OK);
+  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { keepAliveMs: 100 } });
+  using client = openRawClient(front.port, GET.replace("Connection: close\r\n", ""));
+  match(await client.ended, /^HTTP\/1\.1 200 [^]*\r\n\r\nok$/);
+});
+
+Deno.test("slow bodies take up no more than their share of the connections to a side", async () => {
+  await using legacy = await startRawUpstream(OK);
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    limits: { gatherMs: 20, uploads: 2 },
+    upstream: { connections: 4 },
+  });
+  const slow = Array.from({ length: 50 }, () => openRawClient(front.port, HALF_POST));
+  while (legacy.open() < 2) await pause(5);
+  await pause(100);
+  strictEqual(legacy.open(), 2);
+  for (let at = 0; at < 20; at++) {
+    using client = openRawClient(front.port, GET);
+    match(await client.ended, /^HTTP\/1\.1 200 /);
+  }
+  for (const client of slow) client.write("         ");
+  for (const client of slow) await client.until((received) => received.endsWith("ok"));
+  for (const client of slow) client.socket.destroy();
+});
+
+Deno.test("a client that doesn't read is cut off, and the side isn't read from meanwhile", async () => {
+  const size = 64 * 1024 * 1024;
+  let written = 0;
+  await using legacy = await startRawUpstream((socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+    const more = () => {
+      while (written < size && socket.writable) {
+        written += 65_536;
+        if (!socket.write(new Uint8Array(65_536))) return;
+      }
+    };
+    socket.on("drain", more);
+    more();
+  });
+  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { writeMs: 300 } });
+  using client = openRawClient(front.port, GET);
+  client.socket.pause();
+  while (front.lines.length === 0) await pause(10);
+  ok(written < size / 2, `${written} of ${size} bytes were read from the side`);
+  deepStrictEqual(front.lines.map(({ cut }) => cut), [true]);
+  while (legacy.open() > 0) await pause(5);
+});
+
+Deno.test("a client that reads slowly gets all of a long answer", async () => {
+  const body = "0123456789".repeat(400_000);
+  await using legacy = await startRawUpstream(rawAnswer("200 OK", body));
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    limits: { writeMs: 2_000 },
+    upstream: { answerMs: 100 },
+  });
+  using client = openRawClient(front.port, GET);
+  for (let at = 0; at < 10; at++) {
+    client.socket.pause();
+    await pause(30);
+    client.socket.resume();
+    await pause(5);
+  }
+  const received = await client.ended;
+  strictEqual(received.length - received.indexOf("\r\n\r\n") - 4, body.length);
+  deepStrictEqual(front.answered, ["getHealth legacy 200"]);
+});
+
+Deno.test("connections beyond the most are told to come back", async () => {
+  await using legacy = await startRawUpstream(OK);
+  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { connections: 3 } });
+  const idle = Array.from({ length: 3 }, () => openRawClient(front.port));
+  let received = "";
+  while (!received.includes(" 503 ")) {
+    using client = openRawClient(front.port, GET);
+    received = await client.ended;
+  }
+  match(received, /^HTTP\/1\.1 503 Service Unavailable\r\n/);
+  match(received, /\r\nRetry-After: 1\r\n/);
+  for (const client of idle) client.socket.destroy();
+  do {
+    using client = openRawClient(front.port, GET);
+    received = await client.ended;
+  } while (!received.includes(" 200 "));
+});
+
+Deno.test("requests beyond the most at once are told to come back, also those sent ahead on one connection", async () => {
+  await using legacy = await startRawUpstream(() => {});
+  for (const limits of [{ inFlight: 2 }, { pipelined: 2 }]) {
+    await using front = await startTestFront({ legacyUrl: legacy.url, limits });
+    const ahead = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    using first = openRawClient(front.port, ahead + ahead);
+    const before = legacy.requests.length;
+    while (legacy.requests.length < before + 2) await pause(5);
+    if ("pipelined" in limits) first.write(ahead);
+    else {
+      using client = openRawClient(front.port, GET);
+      const received = await client.ended;
+      match(received, /^HTTP\/1\.1 503 [^]*\r\nRetry-After: 1\r\n[^]*\{"error":"[^"]+"\}$/);
+    }
+    await pause(50);
+    strictEqual(legacy.requests.length, before + 2);
+  }
+});
+
+Deno.test("900 clients that stall don't keep others from their answers", async () => {
+  await using legacy = await startRawUpstream(OK);
+  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { gatherMs: 50 } });
+  const stalls = [GET.slice(0, 30), HALF_POST];
+  const slow = Array.from(
+    { length: 900 },
+    (_, at) => openRawClient(front.port, stalls[at % 2] ?? ""),
+  );
+  for (let at = 0; at < 50; at++) {
+    using client = openRawClient(front.port, GET);
+    match(await client.ended, /^HTTP\/1\.1 200 /);
+  }
+  for (const client of slow) client.socket.destroy();
+});

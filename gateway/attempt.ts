@@ -1,0 +1,121 @@
+import { Buffer } from "node:buffer";
+import type { AnswerHead } from "./answer_parser.ts";
+import type { Side } from "./route.ts";
+import type { Asker, Connection, Failure, Upstream } from "./upstream.ts";
+
+/** An answer longer than this isn't kept: it can neither be compared nor held back. */
+export const KEPT_ANSWER_BYTES = 65_536;
+
+/** Is told how one side answers. */
+export interface AttemptWatcher {
+  /** Writes the request. */
+  send(connection: Connection): void;
+  drained(): void;
+  interim(head: Uint8Array): void;
+  answerBegins(attempt: Attempt, head: AnswerHead): void;
+  answerGoesOn(attempt: Attempt, chunk: Uint8Array): void;
+  answerEnds(attempt: Attempt, last: Uint8Array | undefined): void;
+  failed(attempt: Attempt, failure: Failure): void;
+}
+
+/** One side, asked once on behalf of a client. */
+export class Attempt implements Asker {
+  /** When the request was written, by `performance.now()`. */
+  sentAt = performance.now();
+  answer: AnswerHead | undefined;
+  #connection: Connection | undefined;
+  #isOver = false;
+  #kept: Uint8Array[] | undefined;
+  #keptBytes = 0;
+
+  /** @param keeps whether the answer's body is gathered, as long as it is short enough */
+  constructor(
+    readonly side: Side,
+    readonly upstream: Upstream,
+    readonly method: string,
+    readonly keptConnections: "any" | "recent" | "none",
+    readonly watcher: AttemptWatcher,
+    keeps: boolean,
+  ) {
+    if (keeps) this.#kept = [];
+  }
+
+  get ms(): number {
+    return performance.now() - this.sentAt;
+  }
+
+  /** The answer's body, if it was to be kept and could be. */
+  get body(): Uint8Array | undefined {
+    if (this.#kept === undefined) return undefined;
+    return this.#kept.length === 1 ? this.#kept[0] : Buffer.concat(this.#kept);
+  }
+
+  /** From now on the body is gathered. */
+  keepBody(): void {
+    this.#kept ??= [];
+  }
+
+  /** Asks no further; the watcher is told nothing more. */
+  giveUp(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#connection === undefined) this.upstream.forget(this);
+    else this.#connection.destroy();
+  }
+
+  pause(): void {
+    this.#connection?.pause();
+  }
+
+  resume(): void {
+    this.#connection?.resume();
+  }
+
+  ready(connection: Connection): void {
+    if (this.#isOver) return connection.destroy();
+    this.#connection = connection;
+    this.sentAt = performance.now();
+    this.watcher.send(connection);
+  }
+
+  drained(): void {
+    if (!this.#isOver) this.watcher.drained();
+  }
+
+  interim(head: Uint8Array): void {
+    if (!this.#isOver) this.watcher.interim(head);
+  }
+
+  head(head: AnswerHead): void {
+    if (this.#isOver) return;
+    this.answer = head;
+    this.watcher.answerBegins(this, head);
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#isOver) return;
+    this.#keep(chunk);
+    this.watcher.answerGoesOn(this, chunk);
+  }
+
+  end(last: Uint8Array | undefined): void {
+    if (this.#isOver) return;
+    if (last !== undefined) this.#keep(last);
+    // The connection is no longer this request's.
+    this.#isOver = true;
+    this.watcher.answerEnds(this, last);
+  }
+
+  failed(failure: Failure): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.watcher.failed(this, failure);
+  }
+
+  #keep(chunk: Uint8Array): void {
+    if (this.#kept === undefined) return;
+    this.#keptBytes += chunk.length;
+    if (this.#keptBytes > KEPT_ANSWER_BYTES) this.#kept = undefined;
+    else this.#kept.push(chunk);
+  }
+}

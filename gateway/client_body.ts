@@ -1,0 +1,120 @@
+import { Buffer } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+import type { RequestHead } from "./request_head.ts";
+import type { Connection } from "./upstream.ts";
+
+/** A body up to this many bytes is kept until its request is over, so that it can be sent again. */
+export const KEPT_BYTES = 131_072;
+
+/** Is told what becomes of a client's body. */
+export interface BodyWatcher {
+  /** All of it is here. */
+  bodyIsWhole(): void;
+  /** It is longer than what is kept: it can only be passed on as it comes. */
+  bodyIsLong(): void;
+  /** It is longer than what is passed on at all. */
+  bodyIsTooLarge(): void;
+}
+
+/**
+ * The body that a client sends. A short one is gathered first, so that a slow client takes up none of
+ * a side's connections; a long one is passed on as it comes, no faster than the side takes it.
+ */
+export class ClientBody {
+  isWhole: boolean;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #connection: Connection | undefined;
+  /** Something was passed on that isn't kept. */
+  #isPartlyGone = false;
+  #isDropped = false;
+
+  constructor(
+    readonly request: IncomingMessage,
+    readonly head: RequestHead,
+    readonly limit: number,
+    readonly watcher: BodyWatcher,
+  ) {
+    this.isWhole = !head.isChunked && (head.length ?? 0) === 0;
+    if (this.isWhole) return;
+    request.on("data", (chunk: Buffer) => this.#take(chunk));
+    request.on("end", () => this.#end());
+  }
+
+  /** Whether it can be sent, for the first time or again. */
+  get canBeSent(): boolean {
+    return this.#connection === undefined || (this.isWhole && !this.#isPartlyGone);
+  }
+
+  /** What is kept, when that is all of it. */
+  bytes(): Uint8Array {
+    return this.#chunks.length === 1 && this.#chunks[0] !== undefined
+      ? this.#chunks[0]
+      : Buffer.concat(this.#chunks);
+  }
+
+  /** Writes a request's head and what there is of the body; the rest follows as it comes. */
+  sendTo(connection: Connection, head: string): void {
+    this.#connection = connection;
+    if (this.#chunks.length === 0) connection.write(head);
+    else {
+      const framed = this.#chunks.flatMap((chunk) => this.#framed(chunk));
+      connection.write(Buffer.concat([Buffer.from(head, "latin1"), ...framed]));
+    }
+    if (this.isWhole) this.#finish(connection);
+    else {
+      this.#isPartlyGone = true;
+      this.#chunks = [];
+      this.request.resume();
+    }
+  }
+
+  /** The side takes more. */
+  drained(): void {
+    if (!this.isWhole) this.request.resume();
+  }
+
+  /** Lets what is still to come go nowhere, so that the client can read its answer meanwhile. */
+  drop(): void {
+    this.#isDropped = true;
+    this.#chunks = [];
+    if (!this.isWhole) this.request.resume();
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#isDropped) return;
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.limit) return this.watcher.bodyIsTooLarge();
+    const connection = this.#connection;
+    if (connection !== undefined) {
+      let isTaken = true;
+      for (const part of this.#framed(chunk)) isTaken = connection.write(part);
+      if (!isTaken) this.request.pause();
+      return;
+    }
+    this.#chunks.push(chunk);
+    if (this.#bytes > KEPT_BYTES) {
+      this.request.pause();
+      this.watcher.bodyIsLong();
+    }
+  }
+
+  #end(): void {
+    this.isWhole = true;
+    if (this.#isDropped) return;
+    if (this.#connection !== undefined) this.#finish(this.#connection);
+    this.watcher.bodyIsWhole();
+  }
+
+  #finish(connection: Connection): void {
+    if (this.head.isChunked) connection.write("0\r\n\r\n");
+    connection.wholeRequest();
+  }
+
+  #framed(chunk: Buffer): (Buffer)[] {
+    if (!this.head.isChunked) return [chunk];
+    return [Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, CHUNK_END];
+  }
+}
+
+const CHUNK_END = Buffer.from("\r\n");

@@ -1,0 +1,410 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ReadClient } from "../client_address.ts";
+import type { Log } from "../log.ts";
+import type { AnswerHead } from "./answer_parser.ts";
+import { Attempt, type AttemptWatcher } from "./attempt.ts";
+import { bucketOf, chooseSide } from "./choose.ts";
+import { type BodyWatcher, ClientBody } from "./client_body.ts";
+import type { Comparer } from "./comparer.ts";
+import type { Evidence } from "./evidence.ts";
+import type { Asked, CapturedRequest } from "./exchange.ts";
+import type { FrontLimits } from "./front_limits.ts";
+import { passedToClient, toHeaderLines } from "./passed_headers.ts";
+import { isHarmless, isOldOperation, type OldOperation, type Operation } from "./operations.ts";
+import { findOperation } from "./paths.ts";
+import { type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
+import type { Peer, RequestHead } from "./request_head.ts";
+import type { Route, Side } from "./route.ts";
+import type { Connection, Failure, Upstream } from "./upstream.ts";
+
+/** What forwarding is made of; one for all requests. */
+export interface ForwardingDeps {
+  readonly sides: Readonly<Record<Side, Upstream>>;
+  readonly routeOf: (operation: Operation) => Route;
+  readonly readClient: ReadClient;
+  readonly evidence: Evidence;
+  readonly comparer: Comparer;
+  readonly log: Log;
+  readonly limits: FrontLimits;
+  /** The requests whose long bodies are being passed on. */
+  readonly uploads: Set<Forwarding>;
+  /** A request is over. */
+  readonly over: (forwarding: Forwarding) => void;
+  readonly isStopping: () => boolean;
+}
+
+/** What is compared of a request. */
+type Compared = "answer" | "dry_run" | undefined;
+
+const CHOICE_OF_OLD: Route["mode"] = { name: "legacy" };
+
+/** One request of a client on its way to a side, and the answer on its way back. */
+export class Forwarding implements BodyWatcher, AttemptWatcher {
+  readonly #startedAt = performance.now();
+  readonly #operation: Operation | undefined;
+  readonly #route: Route | undefined;
+  readonly #side: Side;
+  readonly #body: ClientBody;
+  #compared: Compared;
+  #attempt: Attempt | undefined;
+  #isAsking = false;
+  #wasRepeated = false;
+  #fellBack = false;
+  /** Lotline's 5xx, kept in case the old server has no answer at all. */
+  #held: { readonly head: AnswerHead; readonly body: Uint8Array } | undefined;
+  #isHolding = false;
+  #readAt = 0;
+  #dryRun: Asked | undefined;
+  /** Since when the client takes nothing, by `performance.now()`. */
+  #blockedAt: number | undefined;
+  #status = 0;
+  #isOver = false;
+
+  constructor(
+    readonly deps: ForwardingDeps,
+    readonly request: IncomingMessage,
+    readonly response: ServerResponse,
+    readonly head: RequestHead,
+    readonly peer: Peer,
+  ) {
+    this.#operation = findOperation(this.#method, this.#target);
+    this.#route = this.#operation && deps.routeOf(this.#operation);
+    this.#side = this.#choose();
+    this.#compared = this.#whatToCompare();
+    this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
+    response.on("close", () => this.#clientIsDone());
+    response.on("drain", () => this.#clientTakesMore());
+  }
+
+  /** Whether nothing of an answer was sent, and the client is still sending its request. */
+  get isComingIn(): boolean {
+    return !this.#body.isWhole && !this.response.headersSent;
+  }
+
+  start(): void {
+    if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) return this.bodyIsTooLarge();
+    if (this.head.awaitsContinue) this.response.writeContinue();
+    if (this.#body.isWhole) this.bodyIsWhole();
+  }
+
+  /** To be called a few times a second. */
+  sweep(now: number): void {
+    if (this.#blockedAt !== undefined && now > this.#blockedAt + this.deps.limits.writeMs) {
+      return this.cut();
+    }
+    if (!this.#isAsking && !this.#body.isWhole) this.#passOnAsItComes(now);
+  }
+
+  /** Ends it at once: the client's connection is closed, and nothing is asked any more. */
+  cut(): void {
+    this.#attempt?.giveUp();
+    this.#finish();
+    const { socket } = this.response;
+    // A reset, so that an answer that only ends with its connection can't be taken for whole.
+    if (socket && !socket.destroyed) socket.resetAndDestroy();
+    this.response.destroy();
+  }
+
+  bodyIsWhole(): void {
+    this.deps.uploads.delete(this);
+    this.#readAt = Date.now();
+    if (this.#isAsking || this.#isOver) return;
+    this.#isAsking = true;
+    const { operation, route } = this.#comparison();
+    if (this.#compared !== "dry_run" || operation === undefined || route === undefined) {
+      return this.#ask(this.#side);
+    }
+    this.deps.comparer.dryRun(this.#captured(), operation, route).then((dryRun) => {
+      this.#dryRun = dryRun;
+      if (!this.#isOver) this.#ask(this.#side);
+    });
+  }
+
+  bodyIsLong(): void {
+    if (!this.#isAsking && !this.#isOver) this.#passOnAsItComes(performance.now());
+  }
+
+  bodyIsTooLarge(): void {
+    this.#attempt?.giveUp();
+    this.#isAsking = true;
+    if (this.response.headersSent) return this.cut();
+    this.#refuse(413, `The body is larger than ${this.deps.limits.bodyBytes} bytes`);
+  }
+
+  send(connection: Connection): void {
+    const lines = this.head.lines;
+    let head = `${this.#method} ${this.#target} HTTP/1.1\r\n`;
+    if (this.head.needsHost && this.#attempt !== undefined) {
+      head += `Host: ${this.#attempt.upstream.authority}\r\n`;
+    }
+    for (let at = 0; at < lines.length; at += 2) head += `${lines[at]}: ${lines[at + 1]}\r\n`;
+    this.#body.sendTo(connection, `${head}\r\n`);
+  }
+
+  drained(): void {
+    this.#body.drained();
+  }
+
+  interim(head: Uint8Array): void {
+    if (this.request.httpVersion !== "1.0" && !this.response.headersSent) {
+      this.response.socket?.write(head);
+    }
+  }
+
+  answerBegins(attempt: Attempt, head: AnswerHead): void {
+    if (attempt.side === "service" && head.status >= 500 && this.#mayFallBack(true)) {
+      this.#isHolding = true;
+      attempt.keepBody();
+      return;
+    }
+    this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
+  }
+
+  answerGoesOn(attempt: Attempt, chunk: Uint8Array): void {
+    if (this.#isHolding) {
+      if (attempt.body === undefined) {
+        attempt.giveUp();
+        this.#heldIsOver(attempt);
+      }
+      return;
+    }
+    if (this.response.destroyed) return;
+    if (!this.response.write(chunk)) {
+      this.#blockedAt ??= performance.now();
+      attempt.pause();
+    }
+  }
+
+  answerEnds(attempt: Attempt, last: Uint8Array | undefined): void {
+    if (this.#isHolding) return this.#heldIsOver(attempt);
+    const ms = attempt.ms;
+    this.#answered(attempt.side, this.#status, ms);
+    this.#observe(attempt, ms);
+    if (this.response.destroyed) return this.#finish();
+    this.#blockedAt ??= performance.now();
+    this.response.end(last);
+    this.#body.drop();
+  }
+
+  failed(attempt: Attempt, failure: Failure): void {
+    const hasBegun = attempt.answer !== undefined;
+    if (
+      failure.wasKept && failure.kind === "reset" && !hasBegun && !this.#wasRepeated &&
+      this.#isSafe() && this.#body.canBeSent
+    ) {
+      this.#wasRepeated = true;
+      return this.#ask(attempt.side, "none");
+    }
+    this.#answered(attempt.side, 0, attempt.ms);
+    this.#isHolding = false;
+    if (this.response.headersSent) return this.cut();
+    if (this.response.destroyed) return this.#finish();
+    if (attempt.side === "service" && this.#mayFallBack(failure.wasSent)) {
+      return this.#fallBack();
+    }
+    if (this.#held !== undefined) return this.#answerHeld(this.#held);
+    if (failure.kind === "timeout") this.#refuse(504, "No answer in time");
+    else if (failure.kind === "busy") this.#refuse(503, "Too busy, try again soon");
+    else this.#refuse(502, "No answer from the server behind this one");
+  }
+
+  get #method(): string {
+    return this.request.method ?? "GET";
+  }
+
+  get #target(): string {
+    return this.request.url ?? "/";
+  }
+
+  #choose(): Side {
+    const mode = this.#route?.mode ?? CHOICE_OF_OLD;
+    if (mode.name !== "canary") return chooseSide(mode, 0);
+    const { authorization, forwardedFor } = this.head;
+    const headers = {
+      get: (name: string) => name === "x-forwarded-for" ? forwardedFor ?? null : null,
+    };
+    const { address } = this.deps.readClient({ headers }, this.peer.address);
+    return chooseSide(mode, bucketOf(authorization, address));
+  }
+
+  #whatToCompare(): Compared {
+    const { operation, route } = this.#comparison();
+    if (operation === undefined || route === undefined || route.mode.name === "legacy") {
+      return undefined;
+    }
+    const harmless = isHarmless(operation);
+    // What Lotline has stored can't be asked of the old server, which knows no dry run.
+    if (!harmless && this.#side === "service") return undefined;
+    if (!this.deps.comparer.wants(operation, route)) return undefined;
+    return harmless ? "answer" : "dry_run";
+  }
+
+  #comparison(): { operation: OldOperation | undefined; route: Route | undefined } {
+    const operation = this.#operation;
+    const isOld = operation !== undefined && isOldOperation(operation);
+    return { operation: isOld ? operation : undefined, route: this.#route };
+  }
+
+  #passOnAsItComes(now: number): void {
+    const { uploads, limits } = this.deps;
+    if (now < this.#startedAt + limits.gatherMs || uploads.size >= limits.uploads) return;
+    uploads.add(this);
+    this.#isAsking = true;
+    if (this.#compared !== undefined) this.#lost();
+    this.#ask(this.#side);
+  }
+
+  #ask(side: Side, kept?: "none"): void {
+    const attempt = new Attempt(
+      side,
+      this.deps.sides[side],
+      this.#method,
+      kept ?? (this.#isSafe() ? "any" : "recent"),
+      this,
+      this.#compared !== undefined,
+    );
+    this.#attempt = attempt;
+    attempt.upstream.ask(attempt);
+  }
+
+  /** Whether it may be sent twice: by HTTP's rules, or since the old server's login writes nothing. */
+  #isSafe(): boolean {
+    switch (this.#method) {
+      case "GET":
+      case "HEAD":
+      case "OPTIONS":
+      case "TRACE":
+        return true;
+      default:
+        return this.#operation === "login";
+    }
+  }
+
+  /** Whether the old server may answer in Lotline's place. */
+  #mayFallBack(wasSent: boolean): boolean {
+    return !this.#fellBack && this.#comparison().operation !== undefined &&
+      this.#body.canBeSent && (!wasSent || this.#isSafe());
+  }
+
+  #fallBack(): void {
+    this.#fellBack = true;
+    this.#compared = undefined;
+    this.#ask("legacy");
+  }
+
+  #heldIsOver(attempt: Attempt): void {
+    const { answer, body } = attempt;
+    if (answer === undefined) return;
+    this.#isHolding = false;
+    this.#answered("service", answer.status, attempt.ms);
+    if (body !== undefined) this.#held = { head: answer, body };
+    this.#fallBack();
+  }
+
+  #answerHeld({ head, body }: { readonly head: AnswerHead; readonly body: Uint8Array }): void {
+    this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
+    this.#blockedAt = performance.now();
+    this.response.end(body);
+    this.#body.drop();
+  }
+
+  #answer(status: number, reason: string, lines: string[]): void {
+    const { response } = this;
+    this.#status = status;
+    if (response.destroyed) return;
+    response.sendDate = false;
+    // What follows on an upgrade in the same packet is lost to Deno's server: better no next request.
+    if (this.head.asksForUpgrade || this.deps.isStopping()) response.shouldKeepAlive = false;
+    try {
+      response.writeHead(status, reason, lines);
+    } catch {
+      // A header that may not be sent on, such as one with a control character in it.
+      this.#attempt?.giveUp();
+      this.#refuse(502, "The answer of the server behind this one is broken");
+    }
+  }
+
+  #refuse(status: RefusalStatus, sentence: string): void {
+    const own: Refusal = refusal(status, sentence, this.head.requestId);
+    this.#answer(own.status, own.reason, own.headers);
+    this.#blockedAt = performance.now();
+    this.response.end(own.body);
+    this.#body.drop();
+  }
+
+  #clientTakesMore(): void {
+    if (this.response.writableEnded) return;
+    this.#blockedAt = undefined;
+    this.#attempt?.resume();
+  }
+
+  /** The answer was taken, or the client is gone. */
+  #clientIsDone(): void {
+    if (!this.response.writableFinished && !this.#isOver) {
+      // A write that was sent is seen to its end, for the evidence; anything else is in vain.
+      const isWrite = !this.#isSafe() && this.#body.isWhole && this.#attempt !== undefined;
+      if (isWrite) {
+        this.#blockedAt = undefined;
+        this.#attempt?.resume();
+        if (!this.response.writableEnded) return;
+      }
+      this.#attempt?.giveUp();
+    }
+    this.#finish();
+  }
+
+  #answered(side: Side, status: number, ms: number): void {
+    if (this.#operation === undefined || this.#route === undefined) return;
+    this.deps.evidence.answered(this.#operation, this.#route, side, status, ms);
+  }
+
+  #observe(attempt: Attempt, ms: number): void {
+    const { operation, route } = this.#comparison();
+    if (this.#compared === undefined || operation === undefined || route === undefined) return;
+    const { answer, body } = attempt;
+    if (answer === undefined || body === undefined) return this.#lost();
+    this.deps.comparer.observe({
+      operation,
+      route,
+      request: this.#captured(),
+      at: this.#readAt,
+      side: attempt.side,
+      answer: { status: answer.status, headers: toHeaderLines(answer.headers), body, ms },
+      ...(this.#dryRun && { dryRun: this.#dryRun }),
+    });
+  }
+
+  /** It is too large to be compared. */
+  #lost(): void {
+    this.#compared = undefined;
+    const { operation, route } = this.#comparison();
+    if (operation === undefined || route === undefined) return;
+    this.deps.evidence.found({ operation, route, outcome: "lost", approvals: [], differences: [] });
+  }
+
+  #captured(): CapturedRequest {
+    return {
+      method: this.#method,
+      target: this.#target,
+      headers: toHeaderLines(this.head.lines),
+      body: this.#body.bytes(),
+    };
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.deps.uploads.delete(this);
+    this.deps.over(this);
+    this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
+      method: this.#method,
+      operation: this.#operation ?? "unknown",
+      side: this.#attempt?.side,
+      status: this.#status,
+      ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,
+      request_id: this.head.requestId,
+      fell_back: this.#fellBack || undefined,
+      cut: !this.response.writableFinished || undefined,
+    });
+  }
+}

@@ -1,0 +1,220 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import net from "node:net";
+import { createClientReader, createProxyCheck } from "../client_address.ts";
+import type { Log } from "../log.ts";
+import type { Comparer } from "./comparer.ts";
+import type { Evidence } from "./evidence.ts";
+import { Forwarding } from "./forwarding.ts";
+import type { FrontLimits } from "./front_limits.ts";
+import type { Operation } from "./operations.ts";
+import { refusal, refusalBytes, type RefusalStatus } from "./refusal.ts";
+import { type Peer, peerOf, readRequestHead } from "./request_head.ts";
+import type { Route } from "./route.ts";
+import { Upstream } from "./upstream.ts";
+
+/** What the front needs to know. */
+export interface FrontOptions {
+  readonly hostname: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** The base address of the old server, `http:`. */
+  readonly legacyUrl: string;
+  /** That of Lotline. */
+  readonly serviceUrl: string;
+  readonly trustedProxies: readonly string[];
+  readonly limits: FrontLimits;
+  /** From memory: it is asked for every request. */
+  readonly routeOf: (operation: Operation) => Route;
+  readonly evidence: Evidence;
+  readonly comparer: Comparer;
+  readonly log: Log;
+}
+
+/** The front, listening. */
+export interface Front {
+  readonly port: number;
+  /**
+   * Accepts nothing more, lets the running requests end, and closes all connections; what still runs
+   * after the grace is cut off. True: nothing had to be.
+   */
+  close(graceMs: number): Promise<boolean>;
+}
+
+/**
+ * While it stops, the front answers what arrives on open connections for this long and closes each
+ * with its answer, as HTTP asks for; only those that stay silent are closed without one.
+ */
+const LINGER_MS = 300;
+
+/** Starts what clients talk to. */
+export async function startFront(options: FrontOptions): Promise<Front> {
+  const { limits, evidence, comparer, log, routeOf } = options;
+  const isTrusted = createProxyCheck(options.trustedProxies);
+  const inFlight = new Set<Forwarding>();
+  const clients = new Map<net.Socket, Client>();
+  let isStopping = false;
+  const sides = {
+    legacy: new Upstream(options.legacyUrl, limits.upstream),
+    service: new Upstream(options.serviceUrl, limits.upstream),
+  };
+  const deps = {
+    sides,
+    routeOf,
+    readClient: createClientReader(options.trustedProxies),
+    evidence,
+    comparer,
+    log,
+    limits,
+    uploads: new Set<Forwarding>(),
+    over: (forwarding: Forwarding) => {
+      inFlight.delete(forwarding);
+      clients.get(forwarding.request.socket)?.requests.delete(forwarding);
+    },
+    isStopping: () => isStopping,
+  };
+
+  const server = createServer({
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headerMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: limits.sweepMs,
+    // Answered here instead, as JSON.
+    requireHostHeader: false,
+    noDelay: true,
+  });
+  // Beyond its default of 2,000 headers a server of Node drops the others without a word.
+  server.maxHeadersCount = 0;
+
+  const refuse = (response: ServerResponse, status: RefusalStatus, sentence: string) => {
+    const { reason, headers, body } = refusal(status, sentence);
+    response.sendDate = false;
+    response.shouldKeepAlive = false;
+    response.writeHead(status, reason, headers);
+    response.end(body);
+    log("info", "refused", { status });
+  };
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    const client = clients.get(request.socket);
+    // Without a listener an aborted request would end the process.
+    request.on("error", ignore);
+    response.on("error", ignore);
+    if (client === undefined) return response.destroy();
+    if (inFlight.size >= limits.inFlight || client.requests.size >= limits.pipelined) {
+      return refuse(response, 503, "Too busy, try again soon");
+    }
+    const head = readRequestHead(request.rawHeaders, request.httpVersion, client.peer);
+    if ("mistake" in head) return refuse(response, 400, head.mistake);
+    const forwarding = new Forwarding(deps, request, response, head, client.peer);
+    inFlight.add(forwarding);
+    client.requests.add(forwarding);
+    forwarding.start();
+  };
+
+  server.on("connection", (socket) => {
+    if (clients.size >= limits.connections) {
+      endWith(socket, 503, "Too many connections, try again soon");
+      return;
+    }
+    clients.set(socket, {
+      peer: peerOf(socket.remoteAddress ?? "", isTrusted),
+      requests: new Set(),
+    });
+    socket.on("close", () => clients.delete(socket));
+  });
+  server.on("request", serve);
+  // The client is told to go on as soon as its request is found to be acceptable.
+  server.on("checkContinue", serve);
+  // The side says what it thinks of other expectations.
+  server.on("checkExpectation", serve);
+  server.on("connect", (_request, socket) => {
+    endWith(socket, 405, "This is no proxy for CONNECT");
+  });
+  server.on("clientError", (error, socket) => {
+    const client = socket instanceof net.Socket ? clients.get(socket) : undefined;
+    const requests = [...client?.requests ?? []];
+    const [only] = requests;
+    // An answer may be written only where the client can't take it for that to another request.
+    const canAnswer = requests.length === 0 || (requests.length === 1 && only?.isComingIn);
+    const isGone = "code" in error && error.code === "ECONNRESET";
+    if (isGone || !canAnswer || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const [status, sentence] = describeMistake(error);
+    endWith(socket, status, sentence);
+    log("info", "refused", { status });
+  });
+
+  const sweeper = setInterval(() => {
+    const now = performance.now();
+    sides.legacy.sweep(now);
+    sides.service.sweep(now);
+    for (const forwarding of inFlight) forwarding.sweep(now);
+  }, limits.sweepMs);
+
+  await listen(server, options);
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the front has no port");
+  return {
+    port: address.port,
+    close: async (graceMs) => {
+      isStopping = true;
+      const until = performance.now() + graceMs;
+      // Not the method of `http`, which closes idle connections at once: a client may be about to use
+      // one of them.
+      net.Server.prototype.close.call(server);
+      await pause(Math.min(LINGER_MS, graceMs));
+      while (inFlight.size > 0 && performance.now() < until) await pause(10);
+      const wasClean = inFlight.size === 0;
+      for (const forwarding of inFlight) forwarding.cut();
+      server.closeAllConnections();
+      server.close();
+      clearInterval(sweeper);
+      sides.legacy.close();
+      sides.service.close();
+      return wasClean;
+    },
+  };
+}
+
+/** A connection of a client. */
+interface Client {
+  readonly peer: Peer;
+  /** Its requests that aren't over. */
+  readonly requests: Set<Forwarding>;
+}
+
+function describeMistake(error: Error): [status: RefusalStatus, sentence: string] {
+  switch ("code" in error ? error.code : undefined) {
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return [408, "The request took too long to arrive"];
+    case "HPE_HEADER_OVERFLOW":
+      return [431, "The headers are too long"];
+    default:
+      return [400, "This is no request of HTTP/1.1"];
+  }
+}
+
+/** Says why, and closes the connection. */
+function endWith(
+  socket: { end(bytes: Uint8Array): unknown; destroySoon?(): void },
+  status: RefusalStatus,
+  sentence: string,
+): void {
+  socket.end(refusalBytes(status, sentence));
+  socket.destroySoon?.();
+}
+
+function listen(server: Server, { hostname, port }: FrontOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, hostname, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const ignore = () => {};

@@ -1,0 +1,61 @@
+import { type Operation, OPERATIONS } from "./operations.ts";
+
+interface Template {
+  readonly operation: Operation;
+  readonly method: string;
+  /** What stands before and behind the parameter, in lower case. */
+  readonly start: string;
+  readonly end: string;
+}
+
+const FIXED = new Map<string, Map<string, Operation>>();
+const WITH_PARAMETER: Template[] = [];
+
+for (const { operation, method, path } of OPERATIONS) {
+  const [start = "", end] = path.toLowerCase().split(/\{.*\}/);
+  if (end !== undefined) {
+    WITH_PARAMETER.push({ operation, method, start, end });
+    continue;
+  }
+  const methods = FIXED.get(start) ?? new Map<string, Operation>();
+  FIXED.set(start, methods.set(method, operation));
+}
+
+/**
+ * The operation that a request asks for, found the way both sides find theirs: letters in any case,
+ * one trailing slash or none, a parameter is one segment that isn't empty, nothing is decoded. HEAD
+ * asks for what GET asks for.
+ *
+ * @param target path and query as the client wrote them
+ */
+export function findOperation(method: string, target: string): Operation | undefined {
+  const asked = method === "HEAD" ? "GET" : method;
+  const lower = pathOf(target).toLowerCase();
+  const path = lower.length > 1 && lower.endsWith("/") ? lower.slice(0, -1) : lower;
+  const fixed = FIXED.get(path);
+  if (fixed !== undefined) return fixed.get(asked);
+  for (const { operation, method, start, end } of WITH_PARAMETER) {
+    if (
+      method === asked && path.length > start.length + end.length &&
+      path.startsWith(start) && path.endsWith(end) &&
+      !path.slice(start.length, path.length - end.length).includes("/")
+    ) return operation;
+  }
+  return undefined;
+}
+
+/** The path alone, also of a target that names a host as requests to a proxy do. */
+function pathOf(target: string): string {
+  let start = 0;
+  if (!target.startsWith("/")) {
+    const host = /^https?:\/\//i.exec(target)?.[0];
+    if (host === undefined) return target;
+    start = target.indexOf("/", host.length);
+    if (start === -1) return "/";
+  }
+  for (let at = start; at < target.length; at++) {
+    const letter = target[at];
+    if (letter === "?" || letter === "#") return target.slice(start, at);
+  }
+  return start === 0 ? target : target.slice(start);
+}

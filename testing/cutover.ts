@@ -1,0 +1,79 @@
+import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import type { OldOperation } from "../gateway/operations.ts";
+import { OLD_OPERATIONS } from "../gateway/operations.ts";
+import type { Mode } from "../gateway/route.ts";
+import { setMode } from "../gateway/store/routes.ts";
+import { startApi, type TestApi } from "./api.ts";
+import { freshDatabase, type TestDatabase } from "./database.ts";
+import { eventually } from "./eventually.ts";
+import { DRY_RUN_SECRET, startGateway, type TestGateway } from "./gateway.ts";
+import { type LegacyProcess, startLegacyProcess } from "./legacy_process.ts";
+import { ownValkey } from "./own_valkey.ts";
+import { startWorker } from "./worker.ts";
+
+/** A whole migration on one database, every part a process of its own. */
+export interface Cutover extends AsyncDisposable {
+  readonly database: TestDatabase;
+  readonly legacy: LegacyProcess;
+  readonly api: TestApi;
+  readonly gateways: readonly TestGateway[];
+  /** Puts operations, all unless said, into a mode; resolves when every gateway goes by it. */
+  set(mode: Mode, operations?: readonly OldOperation[]): Promise<void>;
+}
+
+/**
+ * Starts it, on the seed rows, with every route on the old server.
+ *
+ * @param options.database migrated, and disposed of by whoever made it; a new one unless said
+ * @param options.serviceUrl stands between the gateways and Lotline, to spoil its answers
+ */
+export async function startCutover(
+  options: {
+    gateways?: number;
+    database?: TestDatabase;
+    serviceUrl?: (api: string) => Promise<{ url: string } & AsyncDisposable>;
+  } = {},
+): Promise<Cutover> {
+  await using stack = new AsyncDisposableStack();
+  const database = options.database ?? stack.use(await freshDatabase());
+  await resetToSeed(database.sql, await loadSeed());
+  const valkey = stack.use(await ownValkey());
+  const environment = { VALKEY_URL: valkey.server.url };
+  const [legacy, api] = await Promise.all([
+    startLegacyProcess({ databaseUrl: database.url }),
+    startApi({ databaseUrl: database.url, environment: { ...environment, DRY_RUN_SECRET } }),
+    startWorker({ databaseUrl: database.url, environment }).then((worker) => stack.use(worker)),
+  ]);
+  stack.use(legacy);
+  stack.use(api);
+  const service = options.serviceUrl && stack.use(await options.serviceUrl(api.url));
+  const gateways: TestGateway[] = [];
+  for (let started = 0; started < (options.gateways ?? 1); started++) {
+    gateways.push(
+      stack.use(
+        await startGateway({
+          databaseUrl: database.url,
+          legacyUrl: legacy.url,
+          serviceUrl: service?.url ?? api.url,
+        }),
+      ),
+    );
+  }
+  const parts = stack.move();
+  return {
+    database,
+    legacy,
+    api,
+    gateways,
+    async set(mode, operations = OLD_OPERATIONS) {
+      for (const operation of operations) {
+        await setMode(database.sql, { operation, mode, who: "test", why: "the next step" });
+      }
+      await eventually(`every gateway goes by ${mode.name}`, async () => {
+        const all = await Promise.all(gateways.map((gateway) => gateway.modes()));
+        return all.every((modes) => operations.every((one) => modes[one] === mode.name));
+      });
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}

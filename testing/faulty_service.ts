@@ -1,0 +1,52 @@
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** What a server has answered: its status, and its body as text. */
+export interface SpoiledAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Stands between a gateway and Lotline. */
+export interface FaultyService extends AsyncDisposable {
+  readonly url: string;
+}
+
+/**
+ * Hands requests on to a server as they are, and spoils what it answers; all headers stay but for
+ * the body's length.
+ */
+export async function startFaultyService(
+  target: string,
+  spoil: (answer: SpoiledAnswer) => SpoiledAnswer | Promise<SpoiledAnswer>,
+): Promise<FaultyService> {
+  const agent = new http.Agent({ keepAlive: true });
+  const server = http.createServer((incoming, outgoing) => {
+    const { method, headers, url = "" } = incoming;
+    const forwarded = http.request(target + url, { method, headers, agent }, (answer) => {
+      const parts: Uint8Array[] = [];
+      answer.on("data", (part: Uint8Array) => parts.push(part));
+      answer.on("end", async () => {
+        const spoiled = await spoil({
+          status: answer.statusCode ?? 0,
+          body: Buffer.concat(parts).toString("utf8"),
+        });
+        const { "content-length": _length, "transfer-encoding": _coding, ...kept } = answer.headers;
+        outgoing.writeHead(spoiled.status, kept);
+        outgoing.end(spoiled.body);
+      });
+    });
+    forwarded.on("error", () => outgoing.destroy());
+    incoming.pipe(forwarded);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        agent.destroy();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

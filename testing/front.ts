@@ -1,0 +1,144 @@
+import { Buffer } from "node:buffer";
+import net from "node:net";
+import { freePort } from "../dev/free_port.ts";
+import type { Comparer } from "../gateway/comparer.ts";
+import type { Finding } from "../gateway/evidence.ts";
+import type { Observation } from "../gateway/exchange.ts";
+import { type Front, startFront } from "../gateway/front.ts";
+import { type FrontLimits, frontLimits } from "../gateway/front_limits.ts";
+import type { Mode } from "../gateway/route.ts";
+import type { LogFields } from "../log.ts";
+
+/** What a test's front is like; what isn't said is as it usually is. */
+export interface TestFrontOptions {
+  /** Without it, nobody is there. */
+  readonly legacyUrl?: string;
+  readonly serviceUrl?: string;
+  /** Of every route; `legacy` unless said. */
+  readonly mode?: Mode;
+  readonly limits?: Partial<Omit<FrontLimits, "upstream">>;
+  readonly upstream?: Partial<FrontLimits["upstream"]>;
+  readonly trustedProxies?: readonly string[];
+  /** Nothing is compared unless it is given. */
+  readonly dryRun?: Comparer["dryRun"];
+  readonly compares?: boolean;
+}
+
+/** A front in this process, and what it told everyone. */
+export interface TestFront extends AsyncDisposable {
+  readonly port: number;
+  readonly url: string;
+  readonly front: Front;
+  /** `operation side status`, in the order in which they were told. */
+  readonly answered: string[];
+  readonly found: Finding[];
+  readonly observed: Observation[];
+  /** Its log lines. */
+  readonly lines: LogFields[];
+}
+
+/** Starts a front on a free port; times are short enough to be waited for. */
+export async function startTestFront(options: TestFrontOptions = {}): Promise<TestFront> {
+  const answered: string[] = [];
+  const found: Finding[] = [];
+  const observed: Observation[] = [];
+  const lines: LogFields[] = [];
+  const usual = frontLimits({ bodyBytes: 1_048_576, answerMs: 5_000 });
+  const nobody = () => `http://127.0.0.1:${freePort()}`;
+  const front = await startFront({
+    hostname: "127.0.0.1",
+    port: 0,
+    legacyUrl: options.legacyUrl ?? nobody(),
+    serviceUrl: options.serviceUrl ?? nobody(),
+    trustedProxies: options.trustedProxies ?? [],
+    limits: {
+      ...usual,
+      sweepMs: 20,
+      ...options.limits,
+      upstream: { ...usual.upstream, ...options.upstream },
+    },
+    routeOf: (operation) => ({
+      operation,
+      mode: options.mode ?? { name: "legacy" },
+      epoch: 1,
+      samplePercent: 100,
+      latch: undefined,
+    }),
+    evidence: {
+      answered: (operation, _route, side, status) =>
+        answered.push(`${operation} ${side} ${status}`),
+      found: (finding) => found.push(finding),
+    },
+    comparer: {
+      wants: () => options.compares ?? options.dryRun !== undefined,
+      dryRun: options.dryRun ?? (() => Promise.resolve({ silence: "refused", ms: 0 })),
+      observe: (observation) => observed.push(observation),
+    },
+    log: (_level, _msg, fields = {}) => lines.push(fields),
+  });
+  return {
+    port: front.port,
+    url: `http://127.0.0.1:${front.port}`,
+    front,
+    answered,
+    found,
+    observed,
+    lines,
+    [Symbol.asyncDispose]: async () => {
+      await front.close(0);
+    },
+  };
+}
+
+/** A connection that a test writes to and reads from byte by byte. */
+export interface RawClient extends Disposable {
+  readonly socket: net.Socket;
+  write(text: string): void;
+  /** Everything that has come so far, as Latin-1. */
+  readonly received: () => string;
+  /** Resolves with all that came when the connection has ended, by a reset as well. */
+  readonly ended: Promise<string>;
+  /** Whether it was reset instead of being ended. */
+  readonly wasReset: () => boolean;
+  /** Resolves with all that came as soon as that fits. */
+  until(fits: (received: string) => boolean): Promise<string>;
+}
+
+/** Connects to a port of this machine; text goes as Latin-1. */
+export function openRawClient(port: number, first = ""): RawClient {
+  const socket = net.connect(port, "127.0.0.1");
+  let received = "";
+  let wasReset = false;
+  let wake = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<string>();
+  let isOver = false;
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString("latin1");
+    wake.resolve();
+  });
+  socket.on("error", () => {
+    wasReset = true;
+  });
+  socket.on("close", () => {
+    isOver = true;
+    wake.resolve();
+    ended.resolve(received);
+  });
+  socket.write(first, "latin1");
+  return {
+    socket,
+    write: (text) => socket.write(text, "latin1"),
+    received: () => received,
+    ended: ended.promise,
+    wasReset: () => wasReset,
+    until: async (fits) => {
+      while (!fits(received)) {
+        if (isOver) throw new Error(`the connection ended with ${JSON.stringify(received)}`);
+        await wake.promise;
+        wake = Promise.withResolvers();
+      }
+      return received;
+    },
+    [Symbol.dispose]: () => socket.destroy(),
+  };
+}

@@ -1,0 +1,79 @@
+import { Buffer } from "node:buffer";
+import net from "node:net";
+
+/** Deals with one request; `count` says the how many-th of all it is, from 1. */
+export type RawAnswer = (socket: net.Socket, request: string, count: number) => void;
+
+/** A server that answers byte for byte what a test says. */
+export interface RawUpstream extends AsyncDisposable {
+  readonly port: number;
+  readonly url: string;
+  /** Every whole request, byte for byte, as Latin-1. */
+  readonly requests: string[];
+  /** How many connections were opened to it. */
+  connections(): number;
+  /** How many of them are open. */
+  open(): number;
+  /** All that has come in, whole requests or not, as Latin-1. */
+  received(): string;
+}
+
+/** Starts a server that answers each whole request in this way; a text is sent as it is, in Latin-1. */
+export async function startRawUpstream(answer: string | RawAnswer): Promise<RawUpstream> {
+  const requests: string[] = [];
+  const sockets = new Set<net.Socket>();
+  let connections = 0;
+  let received = "";
+  const server = net.createServer((socket) => {
+    connections++;
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => {});
+    let held = "";
+    socket.on("data", (bytes: Buffer) => {
+      const text = bytes.toString("latin1");
+      received += text;
+      held += text;
+      for (let length = wholeLength(held); length !== undefined; length = wholeLength(held)) {
+        const request = held.slice(0, length);
+        held = held.slice(length);
+        requests.push(request);
+        if (typeof answer === "string") socket.write(answer, "latin1");
+        else answer(socket, request, requests.length);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  return {
+    port: address.port,
+    url: `http://127.0.0.1:${address.port}`,
+    requests,
+    connections: () => connections,
+    open: () => sockets.size,
+    received: () => received,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** An answer with a body and its length. */
+export function rawAnswer(status: string, body = "", headers = ""): string {
+  return `HTTP/1.1 ${status}\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** The length of the first request of a text, if it is whole. */
+function wholeLength(text: string): number | undefined {
+  const head = text.indexOf("\r\n\r\n") + 4;
+  if (head === 3) return undefined;
+  const length = /^content-length: (\d+)\r$/im.exec(text.slice(0, head))?.[1];
+  if (length !== undefined) {
+    return text.length >= head + Number(length) ? head + Number(length) : undefined;
+  }
+  if (!/^transfer-encoding: chunked\r$/im.test(text.slice(0, head))) return head;
+  const end = text.indexOf("0\r\n\r\n", head);
+  return end === -1 ? undefined : end + 5;
+}
