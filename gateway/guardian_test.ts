@@ -70,6 +70,24 @@ Deno.test("a difference that another process finds rolls a route back, once, and
   deepStrictEqual([...changes], [{ from_mode: "canary", automatic: true }]);
 });
 
+Deno.test("of several processes that see it at once, one rolls a route back and says so", async () => {
+  await forget();
+  const epoch = await givenRoute(sql, "login", { name: "service" });
+  await givenOutcomes(sql, { operation: "login", epoch, outcome: "different", count: 1 });
+  const told: string[] = [];
+  await using guardians = new AsyncDisposableStack();
+  for (let i = 0; i < 6; i++) {
+    guardians.use(guardRoutes({
+      databaseUrl: shared.url,
+      log: (_, line) => told.push(line),
+      onRollback: (operation) => told.push(operation),
+    }));
+  }
+  await eventually("it is rolled back", async () => (await routeOf("login")).latch !== undefined);
+  await guardians.disposeAsync();
+  deepStrictEqual(told, ["a route was rolled back to legacy", "login"]);
+});
+
 Deno.test("each route is judged by itself, and one that fails in shadow goes back as well", async () => {
   await forget();
   const shadow = { name: "shadow" } as const;

@@ -12,9 +12,12 @@ const ABSENT_OF_TEN = 2;
 
 /**
  * Requests of the old API that change nothing, without end: health, traces of these lots and of
- * some that aren't there, logins of nobody.
+ * some that aren't there, logins of nobody unless there are to be none.
  */
-export function* harmlessRequests(lotCodes: readonly string[]): Generator<HarmlessRequest, never> {
+export function* harmlessRequests(
+  lotCodes: readonly string[],
+  { hasLogins = true } = {},
+): Generator<HarmlessRequest, never> {
   for (let number = 0;; number++) {
     yield { operation: "getHealth", request: get("/api/health") };
     const code = lotCodes[number % Math.max(1, lotCodes.length)];
@@ -24,6 +27,7 @@ export function* harmlessRequests(lotCodes: readonly string[]): Generator<Harmle
       operation: "getTraceability",
       request: get(`/api/traceability/${encodeURIComponent(asked)}`),
     };
+    if (!hasLogins) continue;
     const email = `nobody-${crypto.randomUUID()}@example.invalid`;
     yield {
       operation: "login",

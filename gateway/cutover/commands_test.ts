@@ -124,6 +124,8 @@ Deno.test("a probe asks for health, traces and logins, and changes nothing", asy
     { operation: "getTraceability", answer: "404", times: 4 },
     { operation: "login", answer: "401", times: 20 },
   ]);
+  const mute = { count: "4", rate: "1000", "no-logins": true };
+  ok(!(await typed(probe, [], mute, { environment })).text.includes("login"));
   const named = await typed(probe, [], { count: "6", rate: "1000", lots: "NONE" }, { environment });
   match(named.text, /getTraceability +404 +2/);
   strictEqual((await sql`select from lots`).count, 2);

@@ -13,10 +13,16 @@ const MOST_LOTS = 1_000;
 
 /** `deno task cutover probe` */
 export const probe: Command = {
-  usage: "[--count N] [--rate N] [--lots CODE,CODE …]",
+  usage: "[--count N] [--rate N] [--lots CODE,CODE …] [--no-logins]",
   does: "asks the gateway at GATEWAY_URL what changes nothing, 900 times and 20 a second unless " +
-    "said, so that a quiet plant has evidence: health, traces, logins of nobody",
-  options: { count: { type: "string" }, rate: { type: "string" }, lots: { type: "string" } },
+    "said, so that a quiet plant has evidence: health, traces, logins of nobody (not with " +
+    "AUTH_MODE=required: Lotline would soon throttle them)",
+  options: {
+    count: { type: "string" },
+    rate: { type: "string" },
+    lots: { type: "string" },
+    "no-logins": { type: "boolean" },
+  },
   isLong: true,
   async run({ sql, environment, tell, signal }, typed) {
     mustBeWords(typed, 0);
@@ -30,7 +36,9 @@ export const probe: Command = {
     tell(`Asking ${GATEWAY_URL}, with ${codes.length} lots`);
 
     using asker = createAsker(GATEWAY_URL, AT_ONCE);
-    const requests = harmlessRequests(codes);
+    const requests = harmlessRequests(codes, {
+      hasLogins: typed.options["no-logins"] !== true,
+    });
     const seen = new Map<string, number>();
     let left = most;
     const began = performance.now();
