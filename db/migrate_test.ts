@@ -21,7 +21,9 @@ const STEPS = [
   "0009_jobs",
   "0010_traces",
   "0011_audits",
-  "0012_dry_runs",
+  "0012_bound_the_outbox",
+  "0013_index_dead_jobs",
+  "0014_dry_runs",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";
