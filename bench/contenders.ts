@@ -69,6 +69,15 @@ export const CONTENDERS: readonly [Contender, ...Contender[]] = [
     },
   },
   {
+    name: "old-node-untriggered",
+    title: "old server's stand-in (Node), without the triggers on its tables",
+    only: ["qc", "lot"],
+    async start(place) {
+      await dropTriggers(place.databaseUrl);
+      return await startLegacyOnNode(place);
+    },
+  },
+  {
     name: "lotline",
     title: "Lotline",
     start: (place) => startLotline(place, { AUTH_MODE: "legacy" }),
