@@ -140,11 +140,11 @@ Deno.test("what is rolled back leaves nothing, what is committed later comes lat
   await sql`update lots set weight_kg = 2 where lot_code = 'B'`;
   const first = await readOutbox(sql, "0");
   deepStrictEqual(first.lotCodes, ["B"]);
-  await removeFromOutbox(sql, first.transactions);
+  await removeFromOutbox(sql, first);
   await writer.commit();
   const second = await readOutbox(sql, first.horizon);
   deepStrictEqual(second.lotCodes, ["A"]);
-  await removeFromOutbox(sql, second.transactions);
+  await removeFromOutbox(sql, second);
   deepStrictEqual((await readOutbox(sql, second.horizon)).transactions, []);
   deepStrictEqual(await changes(sql), []);
 });
@@ -196,6 +196,100 @@ Deno.test("a batch is bounded: of more changes, or of lots with more links, ever
   strictEqual((await readOutbox(sql, "0")).everything, true);
 });
 
+/** Takes batch after batch until there is none; gives what each was. */
+async function drain(sql: Sql): Promise<string[]> {
+  const batches: string[] = [];
+  for (let from = "0";;) {
+    const batch = await readOutbox(sql, from);
+    if (batch.transactions.length === 0) return batches;
+    batches.push(batch.many ? "many" : batch.everything ? "everything" : batch.lotCodes.join(" "));
+    await removeFromOutbox(sql, batch);
+    from = batch.horizon;
+  }
+}
+
+for (const [how, commit] of [["of one transaction", ""], ["of a transaction each", "commit;"]]) {
+  Deno.test(`of more changes than a batch holds, ${how}, none is passed over`, async () => {
+    await using database = await databaseWithLots();
+    const { sql } = database;
+    await sql`set synchronous_commit = off`;
+    await sql.unsafe(`do $$ begin for n in 1..10002 loop
+      update lots set weight_kg = n where lot_code = 'A'; ${commit} end loop; end $$`).simple();
+    await sql`update lots set weight_kg = 1 where lot_code = 'B'`;
+    deepStrictEqual(await drain(sql), ["many", "many", "B"]);
+    deepStrictEqual(await changes(sql), []);
+  });
+}
+
+Deno.test("few changes that name very many lots are many", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lots (lot_code) select 'M' || n from generate_series(1, 1000) n`;
+  await sql`delete from lotline.outbox`;
+  for (let n = 0; n < 51; n++) await sql`update lots set weight_kg = ${n}`;
+  deepStrictEqual(await drain(sql), ["many"]);
+});
+
+const KILOBYTE = 1_024;
+
+/** Lets the outbox take so much. */
+const limit = (sql: Sql, kilobytes: number) =>
+  sql.unsafe(`create or replace function lotline.outbox_limit() returns bigint
+    language sql immutable as $$ select ${kilobytes * KILOBYTE}::bigint $$`);
+
+const kilobytes = async (sql: Sql) => {
+  const [row] = await sql<{ size: number }[]>`
+    select (pg_table_size('lotline.outbox') / 1024)::int as size`;
+  return row?.size ?? NaN;
+};
+
+/** Changes a lot so many times, in a transaction each. */
+const touch = (sql: Sql, times: number, where = "lot_code = 'A'") =>
+  sql.unsafe(`do $$ begin for n in 1..${times} loop
+    update lots set weight_kg = n where ${where}; commit; end loop; end $$`).simple();
+
+for (const major of [15, 17] as const) {
+  Deno.test(`an outbox that nobody drains stops growing, and its writers don't notice (PostgreSQL ${major})`, async () => {
+    await using database = await databaseWithLots(major);
+    const { sql } = database;
+    await limit(sql, 400);
+    await touch(sql, 3_000);
+    strictEqual(await lost(sql), "0");
+    await touch(sql, 3_000);
+    const counted = Number(await lost(sql));
+    ok(counted > 500, `${counted} changes were lost`);
+    const size = await kilobytes(sql);
+    ok(size >= 400 && size < 450, `${size} kB`);
+    await sql`insert into lots (lot_code) values ('D')`;
+    await sql.unsafe(LINK);
+    await sql`insert into qc_decisions (decision) values ('PASS')`;
+    await sql`truncate lots, lot_genealogy, qc_decisions`;
+    ok(Number(await lost(sql)) >= counted + 6);
+    strictEqual(await kilobytes(sql), size);
+  });
+}
+
+Deno.test("what changes name counts for the bound, wherever PostgreSQL keeps it", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lots (lot_code) select 'M' || n from generate_series(1, 900) n`;
+  await limit(sql, 1_000);
+  await touch(sql, 300, "true");
+  const size = await kilobytes(sql);
+  ok(size >= 1_000 && size < 5_000, `${size} kB`);
+});
+
+Deno.test("an outbox that has been drained and vacuumed takes changes again", async () => {
+  await using database = await databaseWithLots();
+  const { sql } = database;
+  await limit(sql, 100);
+  await touch(sql, 2_000);
+  await sql`delete from lotline.outbox`;
+  await sql`vacuum lotline.outbox`;
+  await touch(sql, 500);
+  ok((await sql`select from lotline.outbox`).length > 0);
+});
+
 Deno.test("a writer without any right on schema lotline is noted", async () => {
   await using database = await databaseWithLots();
   const { sql } = database;
@@ -236,6 +330,7 @@ const BROKEN: readonly [how: string, statement: string][] = [
   ["refuses every row", "alter table lotline.outbox add check (source = '') not valid"],
   ["has another form", "alter table lotline.outbox drop column codes, drop column lots"],
   ["is gone", "drop table lotline.outbox"],
+  ["has lost its gate", "drop sequence lotline.outbox_gate"],
   [
     "is gone, and the count of what is lost too",
     `drop table lotline.outbox;

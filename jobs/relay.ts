@@ -83,7 +83,7 @@ async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promi
       everything: batch.everything || loss === "over",
       complete: loss !== "open",
     });
-    if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch.transactions));
+    if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch));
     if (loss === "over") await inTime(noteLostChanges(sql));
     from = batch.horizon;
     if (began - refreshedAt > REFRESH_MS) {
