@@ -275,17 +275,19 @@ Deno.test("too many changed lots become one row that stands for any lot", async 
   strictEqual(await plant.isMarked(done), true);
 });
 
+const NEW_LOT = "insert into lots (lot_code) values ('N-' || n);";
+
 for (
-  const [what, change, isOne] of [
-    ["changes", "update lots set weight_kg = 1 where lot_code = 'A-1'", true],
-    ["new lots", "insert into lots (lot_code) values ('N-' || n)", false],
+  const [what, statements, isOne] of [
+    ["changes", `${NEW_LOT} update lots set weight_kg = 1 where lot_code = 'A-1';`, true],
+    ["new lots", NEW_LOT, false],
   ] as const
 ) {
   Deno.test(`a trace is ${isOne ? "" : "not "}out of date after more ${what} than are looked at one by one`, async () => {
     await using plant = await newPlant();
     const { sql } = plant;
     const id = await plant.done();
-    await sql.unsafe(`do $$ begin for n in 1..5001 loop ${change}; end loop; end $$`).simple();
+    await sql.unsafe(`do $$ begin for n in 1..5001 loop ${statements} end loop; end $$`).simple();
     const batch = await readOutbox(sql, "0");
     strictEqual(batch.many, true);
     await removeFromOutbox(sql, batch);
