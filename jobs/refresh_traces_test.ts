@@ -276,10 +276,12 @@ Deno.test("too many changed lots become one row that stands for any lot", async 
 });
 
 const NEW_LOT = "insert into lots (lot_code) values ('N-' || n);";
+const NEW_LINK = `insert into lot_genealogy (child_lot_id)
+  select id from lots where lot_code = 'A-1';`;
 
 for (
   const [what, statements, isOne] of [
-    ["changes", `${NEW_LOT} update lots set weight_kg = 1 where lot_code = 'A-1';`, true],
+    ["changes", `${NEW_LOT} ${NEW_LINK}`, true],
     ["new lots", NEW_LOT, false],
   ] as const
 ) {
