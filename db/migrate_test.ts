@@ -21,6 +21,8 @@ const STEPS = [
   "0009_jobs",
   "0010_traces",
   "0011_audits",
+  "0012_bound_the_outbox",
+  "0013_index_dead_jobs",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

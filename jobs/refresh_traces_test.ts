@@ -1,4 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { readOutbox, removeFromOutbox } from "../db/outbox.ts";
 import { openSession } from "../db/session.ts";
 import {
   boundChangedLots,
@@ -273,3 +274,26 @@ Deno.test("too many changed lots become one row that stands for any lot", async 
   await plant.refresh();
   strictEqual(await plant.isMarked(done), true);
 });
+
+const NEW_LOT = "insert into lots (lot_code) values ('N-' || n);";
+const NEW_LINK = `insert into lot_genealogy (child_lot_id)
+  select id from lots where lot_code = 'A-1';`;
+
+for (
+  const [what, statements, isOne] of [
+    ["changes", `${NEW_LOT} ${NEW_LINK}`, true],
+    ["new lots", NEW_LOT, false],
+  ] as const
+) {
+  Deno.test(`a trace is ${isOne ? "" : "not "}out of date after more ${what} than are looked at one by one`, async () => {
+    await using plant = await newPlant();
+    const { sql } = plant;
+    const id = await plant.done();
+    await sql.unsafe(`do $$ begin for n in 1..5001 loop ${statements} end loop; end $$`).simple();
+    const batch = await readOutbox(sql, "0");
+    strictEqual(batch.many, true);
+    await removeFromOutbox(sql, batch);
+    await wakeRefresh(sql);
+    deepStrictEqual([await plant.refresh(), await plant.isMarked(id)], [isOne, isOne]);
+  });
+}
