@@ -6,6 +6,7 @@
  */
 
 import { connect, type Sql } from "../db/connect.ts";
+import { keepSessions, type KeptSessions } from "../db/kept_sessions.ts";
 import { openSession } from "../db/session.ts";
 import { insertTrace, queueTrace } from "../db/traces.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
@@ -26,8 +27,10 @@ export interface TraceWay {
   prepare(sql: Sql, url: string, lotCode: string): Promise<() => Promise<Found>>;
 }
 
-// Its connection stays open from trace to trace, as in the API.
+// Connections stay open from trace to trace, as in the worker and in the API.
+let jobSessions: KeptSessions | undefined;
 let tracer: InlineTracer | undefined;
+const IDLE_MS = 60_000;
 
 export const TRACE_WAYS: readonly TraceWay[] = [
   {
@@ -49,8 +52,11 @@ export const TRACE_WAYS: readonly TraceWay[] = [
       } as const;
       await insertTrace(sql, asked, null);
       await queueTrace(sql, id, 1_000_000);
+      const name = "lotline-bench";
+      jobSessions ??= keepSessions((onEnd) => openSession(url, { name, onEnd }), IDLE_MS);
+      const sessions = jobSessions;
       return async () => {
-        await runJob({ sql, url }, deepTrace, { traceId: id });
+        await runJob({ sql, url }, deepTrace, { traceId: id }, { sessions });
         return await countsOf(sql, id);
       };
     },
@@ -150,6 +156,7 @@ if (import.meta.main) {
   const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(status) ?? [];
   const report: WayReport = { ms, found, peakMb: Number(kibibytes) * 1024 / 1e6 };
   console.log(JSON.stringify(report));
+  await jobSessions?.[Symbol.asyncDispose]();
   tracer?.[Symbol.dispose]();
   await sql.end({ timeout: 1 });
 }
