@@ -121,7 +121,8 @@ export async function startLotline(
   };
 }
 
-function startLegacy({ databaseUrl, folder }: Place): Promise<Running> {
+/** Starts the old server's stand-in, as `deno task legacy` does. */
+export function startLegacy({ databaseUrl, folder }: Place): Promise<Running> {
   const port = freePort();
   const [, ...args] = project.tasks.legacy.command.split(" ");
   const env = { DATABASE_URL: databaseUrl, LEGACY_PORT: String(port) };

@@ -10,7 +10,7 @@ import {
 } from "../db/trace_changes.ts";
 import { finishTrace, insertTrace, queueTrace } from "../db/traces.ts";
 import { inSnapshot } from "../lineage/snapshot.ts";
-import { takeTrace } from "../lineage/take_trace.ts";
+import { takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
 import type { Major } from "../testing/postgres_servers.ts";
@@ -173,8 +173,8 @@ Deno.test("a change that is heard of while a trace is taken marks it once it is 
   const { sql, url, chain } = plant;
   const id = await plant.waiting();
   await using session = openSession(url, { name: "lotline-test" });
-  const never = new AbortController().signal;
-  await inSnapshot(session, never, async (snapshot) => {
+  const options = { signal: new AbortController().signal, settings: TRACE_SETTINGS };
+  await inSnapshot(session, options, async (snapshot) => {
     await plant.touch();
     await plant.relay();
     // The job finds nothing to mark yet, and doesn't come again and again because of that.
@@ -185,8 +185,11 @@ Deno.test("a change that is heard of while a trace is taken marks it once it is 
     const result = await takeTrace(
       snapshot,
       { ...trace, direction: "downstream" },
-      crypto.randomUUID(),
-      () => {},
+      {
+        run: crypto.randomUUID(),
+        onLevel: () => {},
+        beside: (snapshot, work) => work(snapshot),
+      },
     );
     await finishTrace(snapshot.sql, id, result);
   });
