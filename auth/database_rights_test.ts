@@ -81,6 +81,11 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
       async () => (await sql`select from lotline.jobs where state <> 'done'`).length === 0,
     );
 
+    const { text } = await api.get("/metrics", headers);
+    for (const what of ["jobs", "changes"]) {
+      ok(text.includes(`lotline_work_readable{what="${what}"} 1\n`), text);
+    }
+
     strictEqual((await api.post("/api/logout", "", headers)).status, 204);
     strictEqual((await api.get("/api/traceability/RIGHTS-1", headers)).status, 401);
     for (const line of [...api.log.lines, ...worker.log.lines]) {

@@ -1,5 +1,5 @@
 -- A dry run is a write that Lotline rolls back: what the triggers can't note of it is not lost. Without
--- this, one that meets a locked outbox would move the sequence, which a rollback doesn't undo.
+-- this, one that meets a locked or a full outbox would move the sequence, which a rollback doesn't undo.
 -- Only Lotline's dry runs set "lotline.dry_run", each for its own transaction. It is looked at when
 -- something has failed already, or at the outbox's bound, and costs other writers nothing.
 -- Locks: none on tables that exist.
