@@ -54,16 +54,13 @@ Deno.test("a side that stops in the middle of its answer is waited for no longer
 
 Deno.test("a side that accepts no connection is waited for no longer than the time to connect", async () => {
   // Its queue of connections is full, so that the next one is neither accepted nor refused.
-  const full = net.createServer();
-  await new Promise<void>((resolve) =>
-    full.listen({ host: "127.0.0.1", port: 0, backlog: 1 }, resolve)
-  );
-  const address = full.address();
-  ok(address !== null && typeof address === "object");
+  using full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+  const waiting = Array.from({ length: 4 }, () => openRawClient(full.addr.port));
+  await pause(50);
   await using legacy = await startRawUpstream(OK);
   await using front = await startTestFront({
     legacyUrl: legacy.url,
-    serviceUrl: "http://10.255.255.1:9",
+    serviceUrl: `http://127.0.0.1:${full.addr.port}`,
     mode: { name: "service" },
     upstream: { connectMs: 150 },
   });
@@ -72,7 +69,8 @@ Deno.test("a side that accepts no connection is waited for no longer than the ti
     "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
   );
   match(await client.ended, /^HTTP\/1\.1 200 [^]*ok$/);
-  full.close();
+  deepStrictEqual(front.answered, ["createLot service 0", "createLot legacy 200"]);
+  for (const one of waiting) one.socket.destroy();
 });
 
 Deno.test("a side that answers before it has read the body is heard, and the client may go on", async () => {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import net from "node:net";
+import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../client_address.ts";
 import type { Log } from "../log.ts";
 import type { Comparer } from "./comparer.ts";
@@ -45,6 +46,9 @@ export interface Front {
  * with its answer, as HTTP asks for; only those that stay silent are closed without one.
  */
 const LINGER_MS = 300;
+
+/** How long a connection that is refused may stay open so that its client reads why. */
+const CLOSING_MS = 1_000;
 
 /** Starts what clients talk to. */
 export async function startFront(options: FrontOptions): Promise<Front> {
@@ -99,7 +103,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     // Without a listener an aborted request would end the process.
     request.on("error", ignore);
     response.on("error", ignore);
-    if (client === undefined) return response.destroy();
+    // A connection beyond the most has got its answer already.
+    if (client === undefined) return;
     if (inFlight.size >= limits.inFlight || client.requests.size >= limits.pipelined) {
       return refuse(response, 503, "Too busy, try again soon");
     }
@@ -196,14 +201,14 @@ function describeMistake(error: Error): [status: RefusalStatus, sentence: string
   }
 }
 
-/** Says why, and closes the connection. */
-function endWith(
-  socket: { end(bytes: Uint8Array): unknown; destroySoon?(): void },
-  status: RefusalStatus,
-  sentence: string,
-): void {
+/**
+ * Says why, and closes the connection. A moment is left in between: closed at once, with something
+ * unread, it would be reset, and the client might never see the reason.
+ */
+function endWith(socket: Duplex, status: RefusalStatus, sentence: string): void {
   socket.end(refusalBytes(status, sentence));
-  socket.destroySoon?.();
+  const late = setTimeout(() => socket.destroy(), CLOSING_MS);
+  socket.once("close", () => clearTimeout(late));
 }
 
 function listen(server: Server, { hostname, port }: FrontOptions): Promise<void> {
