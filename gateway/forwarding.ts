@@ -1,27 +1,23 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { ReadClient } from "../client_address.ts";
 import type { Log } from "../log.ts";
 import type { AnswerHead } from "./answer_parser.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
-import { bucketOf, chooseSide } from "./choose.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
 import type { Comparer } from "./comparer.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
 import type { FrontLimits } from "./front_limits.ts";
 import { passedToClient, toHeaderLines } from "./header_lines.ts";
-import { isHarmless, isOldOperation, type OldOperation, type Operation } from "./operations.ts";
-import { findOperation } from "./paths.ts";
 import { type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
-import type { Route, Side } from "./route.ts";
-import type { Connection, Failure, Upstream } from "./upstream.ts";
+import type { Side } from "./route.ts";
+import type { Connection, Failure } from "./connection.ts";
+import type { Upstream } from "./upstream.ts";
+import { findWay, type Way, type WayDeps } from "./way.ts";
 
 /** What forwarding is made of; one for all requests. */
-export interface ForwardingDeps {
+export interface ForwardingDeps extends WayDeps {
   readonly sides: Readonly<Record<Side, Upstream>>;
-  readonly routeOf: (operation: Operation) => Route;
-  readonly readClient: ReadClient;
   readonly evidence: Evidence;
   readonly comparer: Comparer;
   readonly log: Log;
@@ -33,19 +29,12 @@ export interface ForwardingDeps {
   readonly isStopping: () => boolean;
 }
 
-/** What is compared of a request. */
-type Compared = "answer" | "dry_run" | undefined;
-
-const CHOICE_OF_OLD: Route["mode"] = { name: "legacy" };
-
 /** One request of a client on its way to a side, and the answer on its way back. */
 export class Forwarding implements BodyWatcher, AttemptWatcher {
   readonly #startedAt = performance.now();
-  readonly #operation: Operation | undefined;
-  readonly #route: Route | undefined;
-  readonly #side: Side;
+  readonly #way: Way;
   readonly #body: ClientBody;
-  #compared: Compared;
+  #compared: Way["compared"];
   #attempt: Attempt | undefined;
   #isAsking = false;
   #wasRepeated = false;
@@ -65,12 +54,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     readonly request: IncomingMessage,
     readonly response: ServerResponse,
     readonly head: RequestHead,
-    readonly peer: Peer,
+    peer: Peer,
   ) {
-    this.#operation = findOperation(this.#method, this.#target);
-    this.#route = this.#operation && deps.routeOf(this.#operation);
-    this.#side = this.#choose();
-    this.#compared = this.#whatToCompare();
+    this.#way = findWay(deps, this.#method, this.#target, head, peer);
+    this.#compared = this.#way.compared;
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => this.#clientIsDone());
     response.on("drain", () => this.#clientTakesMore());
@@ -110,13 +97,12 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#readAt = Date.now();
     if (this.#isAsking || this.#isOver) return;
     this.#isAsking = true;
-    const { operation, route } = this.#comparison();
-    if (this.#compared !== "dry_run" || operation === undefined || route === undefined) {
-      return this.#ask(this.#side);
-    }
+    const { side, knownToBoth } = this.#way;
+    if (this.#compared !== "dry_run" || knownToBoth === undefined) return this.#ask(side);
+    const { operation, route } = knownToBoth;
     this.deps.comparer.dryRun(this.#captured(), operation, route).then((dryRun) => {
       this.#dryRun = dryRun;
-      if (!this.#isOver) this.#ask(this.#side);
+      if (!this.#isOver) this.#ask(side);
     });
   }
 
@@ -190,7 +176,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const hasBegun = attempt.answer !== undefined;
     if (
       failure.wasKept && failure.kind === "reset" && !hasBegun && !this.#wasRepeated &&
-      this.#isSafe() && this.#body.canBeSent
+      this.#way.isSafe && this.#body.canBeSent
     ) {
       this.#wasRepeated = true;
       return this.#ask(attempt.side, "none");
@@ -216,42 +202,13 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     return this.request.url ?? "/";
   }
 
-  #choose(): Side {
-    const mode = this.#route?.mode ?? CHOICE_OF_OLD;
-    if (mode.name !== "canary") return chooseSide(mode, 0);
-    const { authorization, forwardedFor } = this.head;
-    const headers = {
-      get: (name: string) => name === "x-forwarded-for" ? forwardedFor ?? null : null,
-    };
-    const { address } = this.deps.readClient({ headers }, this.peer.address);
-    return chooseSide(mode, bucketOf(authorization, address));
-  }
-
-  #whatToCompare(): Compared {
-    const { operation, route } = this.#comparison();
-    if (operation === undefined || route === undefined || route.mode.name === "legacy") {
-      return undefined;
-    }
-    const harmless = isHarmless(operation);
-    // What Lotline has stored can't be asked of the old server, which knows no dry run.
-    if (!harmless && this.#side === "service") return undefined;
-    if (!this.deps.comparer.wants(operation, route)) return undefined;
-    return harmless ? "answer" : "dry_run";
-  }
-
-  #comparison(): { operation: OldOperation | undefined; route: Route | undefined } {
-    const operation = this.#operation;
-    const isOld = operation !== undefined && isOldOperation(operation);
-    return { operation: isOld ? operation : undefined, route: this.#route };
-  }
-
   #passOnAsItComes(now: number): void {
     const { uploads, limits } = this.deps;
     if (now < this.#startedAt + limits.gatherMs || uploads.size >= limits.uploads) return;
     uploads.add(this);
     this.#isAsking = true;
     if (this.#compared !== undefined) this.#lost();
-    this.#ask(this.#side);
+    this.#ask(this.#way.side);
   }
 
   #ask(side: Side, kept?: "none"): void {
@@ -259,7 +216,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       side,
       this.deps.sides[side],
       this.#method,
-      kept ?? (this.#isSafe() ? "any" : "recent"),
+      kept ?? (this.#way.isSafe ? "any" : "recent"),
       this,
       this.#compared !== undefined,
     );
@@ -267,23 +224,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     attempt.upstream.ask(attempt);
   }
 
-  /** Whether it may be sent twice: by HTTP's rules, or since the old server's login writes nothing. */
-  #isSafe(): boolean {
-    switch (this.#method) {
-      case "GET":
-      case "HEAD":
-      case "OPTIONS":
-      case "TRACE":
-        return true;
-      default:
-        return this.#operation === "login";
-    }
-  }
-
   /** Whether the old server may answer in Lotline's place. */
   #mayFallBack(wasSent: boolean): boolean {
-    return !this.#fellBack && this.#comparison().operation !== undefined &&
-      this.#body.canBeSent && (!wasSent || this.#isSafe());
+    return !this.#fellBack && this.#way.knownToBoth !== undefined &&
+      this.#body.canBeSent && (!wasSent || this.#way.isSafe);
   }
 
   #fallBack(): void {
@@ -342,7 +286,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #clientIsDone(): void {
     if (!this.response.writableFinished && !this.#isOver) {
       // A write that was sent is seen to its end, for the evidence; anything else is in vain.
-      const isWrite = !this.#isSafe() && this.#body.isWhole && this.#attempt !== undefined;
+      const isWrite = !this.#way.isSafe && this.#body.isWhole && this.#attempt !== undefined;
       if (isWrite) {
         this.#blockedAt = undefined;
         this.#attempt?.resume();
@@ -354,18 +298,19 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   }
 
   #answered(side: Side, status: number, ms: number): void {
-    if (this.#operation === undefined || this.#route === undefined) return;
-    this.deps.evidence.answered(this.#operation, this.#route, side, status, ms);
+    const { known } = this.#way;
+    if (known === undefined) return;
+    this.deps.evidence.answered(known.operation, known.route, side, status, ms);
   }
 
   #observe(attempt: Attempt, ms: number): void {
-    const { operation, route } = this.#comparison();
-    if (this.#compared === undefined || operation === undefined || route === undefined) return;
+    const { knownToBoth } = this.#way;
+    if (this.#compared === undefined || knownToBoth === undefined) return;
     const { answer, body } = attempt;
     if (answer === undefined || body === undefined) return this.#lost();
     this.deps.comparer.observe({
-      operation,
-      route,
+      operation: knownToBoth.operation,
+      route: knownToBoth.route,
       request: this.#captured(),
       at: this.#readAt,
       side: attempt.side,
@@ -377,8 +322,9 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   /** It is too large to be compared. */
   #lost(): void {
     this.#compared = undefined;
-    const { operation, route } = this.#comparison();
-    if (operation === undefined || route === undefined) return;
+    const { knownToBoth } = this.#way;
+    if (knownToBoth === undefined) return;
+    const { operation, route } = knownToBoth;
     this.deps.evidence.found({ operation, route, outcome: "lost", approvals: [], differences: [] });
   }
 
@@ -398,7 +344,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.deps.over(this);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
-      operation: this.#operation ?? "unknown",
+      operation: this.#way.known?.operation ?? "unknown",
       side: this.#attempt?.side,
       status: this.#status,
       ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,

@@ -1,4 +1,4 @@
-import type { UpstreamLimits } from "./upstream.ts";
+import type { UpstreamLimits } from "./connection.ts";
 
 /** Bounds of the forwarding front, for one process. */
 export interface FrontLimits {
