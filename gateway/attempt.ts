@@ -41,6 +41,11 @@ export class Attempt implements Asker {
     if (keeps) this.#kept = [];
   }
 
+  /** Whether a connection was there, and the request was written to it. */
+  get isSent(): boolean {
+    return this.#connection !== undefined;
+  }
+
   get ms(): number {
     return performance.now() - this.sentAt;
   }

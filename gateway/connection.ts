@@ -13,6 +13,8 @@ export interface UpstreamLimits {
   readonly answerMs: number;
   /** How long a connection is kept that nobody needs. */
   readonly idleMs: number;
+  /** A connection that was in use so short a time ago isn't being closed by its server. */
+  readonly recentMs: number;
 }
 
 /** Why a request got no whole answer. */

@@ -86,10 +86,9 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   cut(): void {
     this.#attempt?.giveUp();
     this.#finish();
-    const { socket } = this.response;
+    const { socket } = this.request;
     // A reset, so that an answer that only ends with its connection can't be taken for whole.
-    if (socket && !socket.destroyed) socket.resetAndDestroy();
-    this.response.destroy();
+    if (!socket.destroyed) socket.resetAndDestroy();
   }
 
   bodyIsWhole(): void {
@@ -102,6 +101,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const { operation, route } = knownToBoth;
     this.deps.comparer.dryRun(this.#captured(), operation, route).then((dryRun) => {
       this.#dryRun = dryRun;
+      // Without a client nobody would know that it was executed.
       if (!this.#isOver) this.#ask(side);
     });
   }
@@ -263,7 +263,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       response.writeHead(status, reason, lines);
     } catch {
       // A header that may not be sent on, such as one with a control character in it.
-      this.#attempt?.giveUp();
+      if (this.#attempt !== undefined) {
+        this.#attempt.giveUp();
+        this.#answered(this.#attempt.side, 0, this.#attempt.ms);
+      }
       this.#refuse(502, "The answer of the server behind this one is broken");
     }
   }
@@ -286,10 +289,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #clientIsDone(): void {
     if (!this.response.writableFinished && !this.#isOver) {
       // A write that was sent is seen to its end, for the evidence; anything else is in vain.
-      const isWrite = !this.#way.isSafe && this.#body.isWhole && this.#attempt !== undefined;
-      if (isWrite) {
+      if (!this.#way.isSafe && this.#body.isWhole && this.#attempt?.isSent) {
         this.#blockedAt = undefined;
         this.#attempt?.resume();
+        // Unless it is there already, and only the client didn't take it.
         if (!this.response.writableEnded) return;
       }
       this.#attempt?.giveUp();

@@ -206,6 +206,8 @@ function describeMistake(error: Error): [status: RefusalStatus, sentence: string
  * unread, it would be reset, and the client might never see the reason.
  */
 function endWith(socket: Duplex, status: RefusalStatus, sentence: string): void {
+  // The server listens no longer to a connection that it has handed over.
+  socket.on("error", ignore);
   socket.end(refusalBytes(status, sentence));
   const late = setTimeout(() => socket.destroy(), CLOSING_MS);
   socket.once("close", () => clearTimeout(late));

@@ -54,6 +54,7 @@ export function frontLimits(
       answerMs,
       // A Node server closes after 5 s.
       idleMs: 4_000,
+      recentMs: 1_000,
     },
     sweepMs: 250,
   };

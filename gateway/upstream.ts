@@ -1,9 +1,6 @@
 import net from "node:net";
 import { type Asker, Connection, type Pool, type UpstreamLimits } from "./connection.ts";
 
-/** A connection that was in use so short a time ago isn't being closed by its server. */
-const RECENT_MS = 1_000;
-
 /**
  * One side of the gateway, asked over kept connections of HTTP/1.1.
  *
@@ -108,7 +105,8 @@ export class Upstream implements Pool {
     // The one that was used last: those that aren't needed get old and are closed.
     const kept = this.#idle.at(-1);
     if (kept === undefined || now > kept.deadline) return undefined;
-    if (keptConnections === "recent" && now - kept.idleSince > RECENT_MS) return undefined;
+    const { recentMs } = this.limits;
+    if (keptConnections === "recent" && now - kept.idleSince > recentMs) return undefined;
     return this.#idle.pop();
   }
 }
