@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import net from "node:net";
 import { openRawClient, startTestFront } from "../testing/front.ts";
+import { readLines } from "../testing/lines.ts";
 import { rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
 
 const OK = rawAnswer("200 OK", "ok");
@@ -124,4 +125,45 @@ Deno.test("what still runs after the grace is cut off", async () => {
   while (legacy.requests.length === 0) await pause(5);
   strictEqual(await front.front.close(100), false);
   strictEqual(await client.ended, "");
+});
+
+Deno.test("Lotline is killed under load: every read and login is answered, by the old server from then on", async () => {
+  await using legacy = await startRawUpstream(OK);
+  const service = new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "Deno.serve({ hostname: '127.0.0.1', port: 0, onListen: ({ port }) => console.log(port) }," +
+      "() => new Response('ok'))",
+    ],
+    stdout: "piped",
+  }).spawn();
+  const lines = readLines(service.stdout);
+  const port = await lines.find((line) => /^\d+$/.test(line));
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    serviceUrl: `http://127.0.0.1:${port}`,
+    mode: { name: "service" },
+  });
+  let isOver = false;
+  const failed: string[] = [];
+  const load = async () => {
+    for (let at = 0; !isOver; at++) {
+      const answer = at % 2 === 0
+        ? await fetch(`${front.url}/api/traceability/A`)
+        : await fetch(`${front.url}/api/login`, { method: "POST", body: "{}" });
+      const text = await answer.text();
+      if (answer.status !== 200 || text !== "ok") failed.push(`${answer.status} ${text}`);
+    }
+  };
+  const workers = Array.from({ length: 8 }, load);
+  while (front.answered.length < 200) await pause(5);
+  service.kill("SIGKILL");
+  await service.status;
+  const before = front.answered.length;
+  while (front.answered.length < before + 400) await pause(5);
+  isOver = true;
+  await Promise.all(workers);
+  await lines.ended;
+  deepStrictEqual(failed, []);
+  ok(legacy.requests.length > 100, `the old server answered ${legacy.requests.length}`);
 });
