@@ -25,6 +25,7 @@ Deno.test("a side that hangs takes its clients 504, no more than its connections
   const refused = () => hanging.filter((client) => client.received().includes(" 503 ")).length;
   while (refused() < 10) await pause(5);
   strictEqual(legacy.connections(), 10);
+  strictEqual(hanging.some((client) => client.received().includes(" 504 ")), false);
   for (let at = 0; at < 20; at++) {
     using client = openRawClient(front.port, get("/api/health"));
     match(await client.ended, /^HTTP\/1\.1 200 /);
