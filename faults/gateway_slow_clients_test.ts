@@ -145,6 +145,27 @@ Deno.test("requests beyond the most at once are told to come back, also those se
   }
 });
 
+Deno.test("slow bodies take up their own places, not those of requests that are worked on", async () => {
+  await using legacy = await startRawUpstream(OK);
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    limits: { inFlight: 1, gathering: 3, uploads: 0 },
+  });
+  const slow = Array.from({ length: 3 }, () => openRawClient(front.port, HALF_POST));
+  let received = "";
+  while (!received.includes(" 503 ")) {
+    using client = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
+    received = await client.until((text) => text.endsWith("ok") || text.endsWith("}"));
+  }
+  match(received, /\r\nRetry-After: 1\r\n/);
+  using reader = openRawClient(front.port, GET);
+  match(await reader.ended, /^HTTP\/1\.1 200 /);
+  for (const client of slow) client.write("         ");
+  for (const client of slow) await client.until((text) => / (200|503) [^]*\r\n\r\n/.test(text));
+  using writer = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
+  await writer.until((text) => text.endsWith("ok"));
+});
+
 Deno.test("900 clients that stall don't keep others from their answers", async () => {
   await using legacy = await startRawUpstream(OK);
   await using front = await startTestFront({ legacyUrl: legacy.url, limits: { gatherMs: 50 } });

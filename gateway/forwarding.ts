@@ -22,6 +22,8 @@ export interface ForwardingDeps extends WayDeps {
   readonly comparer: Comparer;
   readonly log: Log;
   readonly limits: FrontLimits;
+  /** The requests whose bodies are still being gathered. */
+  readonly gathering: Set<Forwarding>;
   /** The requests whose long bodies are being passed on. */
   readonly uploads: Set<Forwarding>;
   /** A request is over. */
@@ -37,7 +39,6 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #compared: Way["compared"];
   #attempt: Attempt | undefined;
   #isAsking = false;
-  #wasRepeated = false;
   #fellBack = false;
   /** Lotline's 5xx, kept in case the old server has no answer at all. */
   #held: { readonly head: AnswerHead; readonly body: Uint8Array } | undefined;
@@ -72,6 +73,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) return this.bodyIsTooLarge();
     if (this.head.awaitsContinue) this.response.writeContinue();
     if (this.#body.isWhole) this.bodyIsWhole();
+    else this.deps.gathering.add(this);
   }
 
   /** To be called a few times a second. */
@@ -95,7 +97,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.deps.uploads.delete(this);
     this.#readAt = Date.now();
     if (this.#isAsking || this.#isOver) return;
-    this.#isAsking = true;
+    this.#isGathered();
     const { side, knownToBoth } = this.#way;
     if (this.#compared !== "dry_run" || knownToBoth === undefined) return this.#ask(side);
     const { operation, route } = knownToBoth;
@@ -112,7 +114,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
 
   bodyIsTooLarge(): void {
     this.#attempt?.giveUp();
-    this.#isAsking = true;
+    this.#isGathered();
     if (this.response.headersSent) return this.cut();
     this.#refuse(413, `The body is larger than ${this.deps.limits.bodyBytes} bytes`);
   }
@@ -175,10 +177,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   failed(attempt: Attempt, failure: Failure): void {
     const hasBegun = attempt.answer !== undefined;
     if (
-      failure.wasKept && failure.kind === "reset" && !hasBegun && !this.#wasRepeated &&
+      failure.wasKept && failure.kind === "reset" && !hasBegun &&
       this.#way.isSafe && this.#body.canBeSent
     ) {
-      this.#wasRepeated = true;
+      // Once: a new connection that is reset is no kept one.
       return this.#ask(attempt.side, "none");
     }
     this.#answered(attempt.side, 0, attempt.ms);
@@ -206,9 +208,14 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const { uploads, limits } = this.deps;
     if (now < this.#startedAt + limits.gatherMs || uploads.size >= limits.uploads) return;
     uploads.add(this);
-    this.#isAsking = true;
+    this.#isGathered();
     if (this.#compared !== undefined) this.#lost();
     this.#ask(this.#way.side);
+  }
+
+  #isGathered(): void {
+    this.#isAsking = true;
+    this.deps.gathering.delete(this);
   }
 
   #ask(side: Side, kept?: "none"): void {
@@ -343,6 +350,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.deps.gathering.delete(this);
     this.deps.uploads.delete(this);
     this.deps.over(this);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {

@@ -55,6 +55,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const { limits, evidence, comparer, log, routeOf } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);
   const inFlight = new Set<Forwarding>();
+  const gathering = new Set<Forwarding>();
   const clients = new Map<net.Socket, Client>();
   let isStopping = false;
   const sides = {
@@ -69,6 +70,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     comparer,
     log,
     limits,
+    gathering,
     uploads: new Set<Forwarding>(),
     over: (forwarding: Forwarding) => {
       inFlight.delete(forwarding);
@@ -105,11 +107,14 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     response.on("error", ignore);
     // A connection beyond the most has got its answer already.
     if (client === undefined) return;
-    if (inFlight.size >= limits.inFlight || client.requests.size >= limits.pipelined) {
-      return refuse(response, 503, "Too busy, try again soon");
-    }
     const head = readRequestHead(request.rawHeaders, request.httpVersion, client.peer);
     if ("mistake" in head) return refuse(response, 400, head.mistake);
+    const hasBody = head.isChunked || head.length !== undefined;
+    if (
+      inFlight.size - gathering.size >= limits.inFlight ||
+      (hasBody && gathering.size >= limits.gathering) ||
+      client.requests.size >= limits.pipelined
+    ) return refuse(response, 503, "Too busy, try again soon");
     const forwarding = new Forwarding(deps, request, response, head, client.peer);
     inFlight.add(forwarding);
     client.requests.add(forwarding);
