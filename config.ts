@@ -132,8 +132,8 @@ const WorkerSettings = ApiSettings.pick({
 
 /** A server to pass requests on to. With a path it would be unclear what becomes of a request's own. */
 const serverUrl = urlOf("http:").refine((text) => {
-  const { origin, href } = new URL(text);
-  return href === `${origin}/`;
+  const url = URL.parse(text);
+  return url?.href === `${url?.origin}/`;
 }).transform((text) => new URL(text).origin);
 
 const GatewaySettings = ApiSettings.pick({
