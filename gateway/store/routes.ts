@@ -3,7 +3,7 @@ import type { Sql } from "../../db/connect.ts";
 import { type Note, storableReason } from "../note.ts";
 import { type Operation, OPERATIONS } from "../operations.ts";
 import type { Mode } from "../route.ts";
-import { changedMeanwhile, refusalOf } from "../route_rules.ts";
+import { changedMeanwhile, refusalOf, RouteRefusedError } from "../route_rules.ts";
 import {
   parseRoute,
   parseRouting,
@@ -204,7 +204,13 @@ export async function release(sql: Sql, { who, why }: Note): Promise<boolean> {
 }
 
 async function standingOf(sql: Sql, operation: Operation) {
-  const { routes, killed } = await readRoutes(sql);
+  const { routes, killed, broken } = await readRoutes(sql);
+  if (broken.includes(operation)) {
+    throw new RouteRefusedError(
+      "broken",
+      `The row of ${operation} can't be read: roll it back first`,
+    );
+  }
   const route = routes.get(operation);
   if (route === undefined) throw new Error(`${operation} is no operation of the contract`);
   return { route, killed };
@@ -292,7 +298,8 @@ async function returnRoutes(
           mode = 'legacy', canary_percent = null, epoch = route.epoch + 1,
           latch = ${automatic?.latch ?? null}, changed_at = now()
         from old where route.operation = old.operation
-        returning route.operation, old.mode, old.canary_percent, route.epoch
+        returning route.operation, old.mode, route.epoch,
+          case old.mode when 'canary' then old.canary_percent end as canary_percent
       )
       insert into lotline.route_changes
         (what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic)

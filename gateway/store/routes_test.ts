@@ -275,6 +275,19 @@ Deno.test("a reason of any length and content rolls back", async () => {
   }
 });
 
+Deno.test("a row that can't be read is not set, but rolled back", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await set(sql, "login", canary(10));
+  await sql`alter table lotline.routes drop constraint routes_mode_check,
+    drop constraint routes_canary_has_percent`;
+  await sql`update lotline.routes set mode = 'mirror'`;
+  await rejects(set(sql, "login", shadow), refusedWith("broken"));
+  deepStrictEqual(await returnToLegacy(sql, ["login"], note), ["login"]);
+  await set(sql, "login", shadow);
+  deepStrictEqual(await look(sql, "login"), ["shadow", 3, undefined]);
+});
+
 Deno.test("changes are read page by page, the newest first", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
