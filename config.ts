@@ -167,6 +167,7 @@ const CheckedGatewaySettings = GatewaySettings
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
 const JobsSettings = ApiSettings.pick({ DATABASE_URL: true });
+const CutoverSettings = ApiSettings.pick({ DATABASE_URL: true });
 const UserSettings = ApiSettings.pick({ DATABASE_URL: true, VALKEY_URL: true });
 
 /** A start that the settings forbid; the message names every setting that is missing or broken. */
@@ -210,6 +211,16 @@ export function readGatewayConfig(environment: Environment): GatewayConfig {
  */
 export function readJobsConfig(environment: Environment): Readonly<z.output<typeof JobsSettings>> {
   return parse(JobsSettings, environment);
+}
+
+/**
+ * The settings of `deno task cutover`.
+ * @throws {ConfigError} when `DATABASE_URL` is missing or broken
+ */
+export function readCutoverConfig(
+  environment: Environment,
+): Readonly<z.output<typeof CutoverSettings>> {
+  return parse(CutoverSettings, environment);
 }
 
 /**

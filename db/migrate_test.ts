@@ -24,6 +24,7 @@ const STEPS = [
   "0012_bound_the_outbox",
   "0013_index_dead_jobs",
   "0014_dry_runs",
+  "0015_routes",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";
