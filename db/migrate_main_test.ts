@@ -38,6 +38,7 @@ Deno.test("two processes at once both succeed and do each step once", async () =
     "0009",
     "0010",
     "0011",
+    "0015",
   ]);
 });
 

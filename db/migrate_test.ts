@@ -21,6 +21,7 @@ const STEPS = [
   "0009_jobs",
   "0010_traces",
   "0011_audits",
+  "0015_recorded_exchanges",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

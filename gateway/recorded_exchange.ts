@@ -1,0 +1,107 @@
+import { KEPT_HEADERS } from "../contract-tests/recordings.ts";
+import type { CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
+
+/** A request and its answer as a file of recordings has them, with personal data replaced. */
+export interface RecordedExchange {
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body?: string;
+  };
+  readonly response: {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+    readonly etag?: true;
+  };
+}
+
+/** What replaces personal data and secrets. */
+export interface Redactor {
+  /** Path and query. */
+  target(text: string): string;
+  headers(lines: HeaderLines): HeaderLines;
+  body(bytes: Uint8Array, contentType: string | undefined): string;
+}
+
+/** What of a request decides the answer; the rest is the connection's or the client's own. */
+const REQUEST_HEADERS: readonly string[] = [
+  "accept",
+  "authorization",
+  "content-type",
+  "origin",
+  "access-control-request-method",
+  "access-control-request-headers",
+];
+
+// Whoever sends these wants an answer that depends on what it had been answered before.
+const DEPENDS_ON_THE_PAST = ["if-none-match", "if-match", "if-modified-since", "range"];
+
+/** The longest body that is recorded, in bytes. */
+export const LONGEST_BODY = 65_536;
+
+/**
+ * Whether an exchange can be recorded so that it can be sent again: short bodies in plain UTF-8, and
+ * an answer that depends on this request alone.
+ */
+export function isRecordable(request: CapturedRequest, answer: CapturedAnswer): boolean {
+  return isPlain(request) && isPlain(answer) &&
+    !request.headers.some(([name]) => DEPENDS_ON_THE_PAST.includes(name.toLowerCase()));
+}
+
+/** An exchange, which {@link isRecordable}, as recordings have it. */
+export function recordedExchange(
+  request: CapturedRequest,
+  answer: CapturedAnswer,
+  redactor: Redactor,
+): RecordedExchange {
+  const { method, target, body } = request;
+  const answered = redactor.headers(answer.headers);
+  return {
+    request: {
+      method,
+      path: redactor.target(target),
+      headers: pick(redactor.headers(request.headers), REQUEST_HEADERS),
+      ...(body.length > 0 &&
+        { body: redactor.body(body, valueOf(request.headers, "content-type")) }),
+    },
+    response: {
+      status: answer.status,
+      headers: pick(answered, KEPT_HEADERS),
+      body: redactor.body(answer.body, valueOf(answer.headers, "content-type")),
+      ...(valueOf(answer.headers, "etag") !== undefined && { etag: true }),
+    },
+  };
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+function isPlain({ headers, body }: { headers: HeaderLines; body: Uint8Array }): boolean {
+  // jsonb can't hold U+0000.
+  if (body.length > LONGEST_BODY || body.includes(0)) return false;
+  if ((valueOf(headers, "content-encoding") ?? "identity").toLowerCase() !== "identity") {
+    return false;
+  }
+  try {
+    UTF8.decode(body);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function pick(lines: HeaderLines, names: readonly string[]): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of names) {
+    const value = valueOf(lines, name);
+    if (value !== undefined) picked[name] = value;
+  }
+  return picked;
+}
+
+/** A header's value; several lines of it as one, as HTTP reads them. */
+function valueOf(lines: HeaderLines, name: string): string | undefined {
+  const values = lines.filter(([one]) => one.toLowerCase() === name).map(([, value]) => value);
+  return values.length === 0 ? undefined : values.join(", ");
+}
