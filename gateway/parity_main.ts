@@ -22,6 +22,9 @@ import { recordRequests } from "../parity/record_requests.ts";
 import { parseRequestList } from "../parity/request_list.ts";
 import { formatSkipped, verifyHarmless } from "../parity/verify_harmless.ts";
 import { sentenceOf } from "../terminal.ts";
+import { readReport } from "./report/read_report.ts";
+import { resultOf } from "./report/report_data.ts";
+import { writeReport } from "./report/write_report.ts";
 import { recordLive } from "./record_live.ts";
 import type { Side } from "./route.ts";
 
@@ -93,6 +96,11 @@ interface Command {
 }
 
 const COMMANDS: Record<string, Command> = {
+  report: {
+    takesFile: "not",
+    options: ["since", "until", "out"],
+    run: runReport,
+  },
   verify: {
     takesFile: "may",
     options: ["base", "no-approvals", "markdown", "yes-wipe-this-database"],
@@ -156,6 +164,27 @@ function readWords(
     return { command, file, options };
   } catch {
     return undefined;
+  }
+}
+
+async function runReport({ options, settings }: Asked): Promise<number> {
+  const period = {
+    since: momentOf("--since", options.since),
+    until: momentOf("--until", options.until),
+  };
+  const approvals = await loadApprovals();
+  const sql = connect({ url: databaseOf(settings), max: 1, name: "lotline-parity" });
+  try {
+    const data = await readReport(sql, period, approvals);
+    const folder = options.out ?? "parity-report";
+    await writeReport(folder, data);
+    for (const { operation, verdict } of data.routes) {
+      console.log([`${operation}: ${verdict.result}`, ...verdict.reasons].join("; "));
+    }
+    console.log(`${resultOf(data)}, from ${data.since} until ${data.until}: see ${folder}`);
+    return resultOf(data) === "fail" ? 1 : 0;
+  } finally {
+    await sql.end({ timeout: 1 });
   }
 }
 
@@ -275,6 +304,15 @@ function baseOf({ base }: Options, { BASE }: Settings): string {
 function databaseOf({ DATABASE_URL }: Settings): string {
   if (DATABASE_URL !== undefined) return DATABASE_URL;
   throw new RefusedError("Name the database in DATABASE_URL");
+}
+
+function momentOf(option: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  // Without a zone it would be another moment on each machine; a day begins at midnight UTC.
+  const isMoment = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(text);
+  const moment = new Date(isMoment ? text : NaN);
+  if (!Number.isNaN(moment.getTime())) return moment.toISOString();
+  throw new RefusedError(`${option} takes a day or a moment with its zone: 2026-11-25T08:00Z`);
 }
 
 function sideOf(text = "legacy"): Side {

@@ -1,3 +1,4 @@
+import { withoutFrames } from "../contract-tests/comparison.ts";
 import { KEPT_HEADERS } from "../contract-tests/recordings.ts";
 import type { CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
 
@@ -18,11 +19,9 @@ export interface RecordedExchange {
 }
 
 /** What replaces personal data and secrets. */
-export interface Redactor {
-  /** Path and query. */
-  target(text: string): string;
-  headers(lines: HeaderLines): HeaderLines;
-  body(bytes: Uint8Array, contentType: string | undefined): string;
+export interface ExchangeRedactor {
+  request(request: CapturedRequest): CapturedRequest;
+  answer(answer: CapturedAnswer): CapturedAnswer;
 }
 
 /** What of a request decides the answer; the rest is the connection's or the client's own. */
@@ -41,6 +40,9 @@ const DEPENDS_ON_THE_PAST = ["if-none-match", "if-match", "if-modified-since", "
 /** The longest body that is recorded, in bytes. */
 export const LONGEST_BODY = 65_536;
 
+/** As {@link LONGEST_BODY}, for what is no JSON: replacing personal data would cut it. */
+const LONGEST_TEXT = 4_000;
+
 /**
  * Whether an exchange can be recorded so that it can be sent again: short bodies in plain UTF-8, and
  * an answer that depends on this request alone.
@@ -54,28 +56,31 @@ export function isRecordable(request: CapturedRequest, answer: CapturedAnswer): 
 export function recordedExchange(
   request: CapturedRequest,
   answer: CapturedAnswer,
-  redactor: Redactor,
+  redactor: ExchangeRedactor,
 ): RecordedExchange {
-  const { method, target, body } = request;
-  const answered = redactor.headers(answer.headers);
+  const [asked, answered] = [redactor.request(request), redactor.answer(answer)];
   return {
     request: {
-      method,
-      path: redactor.target(target),
-      headers: pick(redactor.headers(request.headers), REQUEST_HEADERS),
-      ...(body.length > 0 &&
-        { body: redactor.body(body, valueOf(request.headers, "content-type")) }),
+      method: asked.method,
+      path: asked.target,
+      headers: pick(asked.headers, REQUEST_HEADERS),
+      ...(asked.body.length > 0 && { body: textOf(asked.body) }),
     },
     response: {
-      status: answer.status,
-      headers: pick(answered, KEPT_HEADERS),
-      body: redactor.body(answer.body, valueOf(answer.headers, "content-type")),
+      status: answered.status,
+      headers: pick(answered.headers, KEPT_HEADERS),
+      body: withoutFrames(textOf(answered.body)),
       ...(valueOf(answer.headers, "etag") !== undefined && { etag: true }),
     },
   };
 }
 
-const UTF8 = new TextDecoder("utf-8", { fatal: true });
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Text of bytes that are UTF-8, a byte order mark included. */
+function textOf(body: Uint8Array): string {
+  return UTF8.decode(body);
+}
 
 function isPlain({ headers, body }: { headers: HeaderLines; body: Uint8Array }): boolean {
   // jsonb can't hold U+0000.
@@ -84,7 +89,8 @@ function isPlain({ headers, body }: { headers: HeaderLines; body: Uint8Array }):
     return false;
   }
   try {
-    UTF8.decode(body);
+    const text = textOf(body);
+    if (body.length > LONGEST_TEXT) JSON.parse(text);
     return true;
   } catch {
     return false;

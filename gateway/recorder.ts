@@ -3,10 +3,10 @@ import { describeError, type Log } from "../log.ts";
 import type { Observation } from "./exchange.ts";
 import { OLD_OPERATIONS } from "./operations.ts";
 import {
+  type ExchangeRedactor,
   isRecordable,
   LONGEST_BODY,
   recordedExchange,
-  type Redactor,
 } from "./recorded_exchange.ts";
 import {
   deleteForgottenRecordings,
@@ -27,7 +27,7 @@ export interface Recorder extends AsyncDisposable {
 /** What a recorder works with. */
 export interface RecorderDeps {
   readonly sql: Sql;
-  readonly redactor: Redactor;
+  readonly redactor: ExchangeRedactor;
   readonly log: Log;
   /** How often PostgreSQL is asked whether a recording is on, in ms. */
   readonly everyMs?: number;

@@ -5,10 +5,10 @@ import { openTransaction } from "../testing/open_transaction.ts";
 import type { HeaderLines } from "./exchange.ts";
 import type { OldOperation } from "./operations.ts";
 import {
+  type ExchangeRedactor,
   isRecordable,
   LONGEST_BODY,
   recordedExchange,
-  type Redactor,
 } from "./recorded_exchange.ts";
 import { createRecorder, type Offered } from "./recorder.ts";
 import {
@@ -27,10 +27,13 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 
 // Anna is all the personal data in this file.
 const hide = (text: string) => text.replaceAll("Anna", "name-1");
-const redactor: Redactor = {
-  target: hide,
-  headers: (lines: HeaderLines) => lines.map(([name, value]) => [name, hide(value)] as const),
-  body: (body) => hide(new TextDecoder().decode(body)),
+const hideIn = ({ headers, body }: { headers: HeaderLines; body: Uint8Array }) => ({
+  headers: headers.map(([name, value]) => [name, hide(value)] as const),
+  body: bytes(hide(new TextDecoder().decode(body))),
+});
+const redactor: ExchangeRedactor = {
+  request: (request) => ({ ...request, target: hide(request.target), ...hideIn(request) }),
+  answer: (answer) => ({ ...answer, ...hideIn(answer) }),
 };
 
 function seen(number: number, operation: OldOperation = "getTraceability"): Offered {
@@ -253,6 +256,7 @@ const gzip: HeaderLines = [["Content-Encoding", "gzip"]];
 const UNRECORDABLE: [what: string, exchange: Pick<Offered, "request" | "answer">][] = [
   ["a long request", { request: { ...request, body: new Uint8Array(LONGEST_BODY + 1) }, answer }],
   ["a long answer", { request, answer: { ...answer, body: new Uint8Array(LONGEST_BODY + 1) } }],
+  ["a long page", { request, answer: { ...answer, body: bytes("<p>".repeat(2_000)) } }],
   ["a packed request", { request: { ...request, headers: gzip }, answer }],
   ["a packed answer", { request, answer: { ...answer, headers: gzip } }],
   ["bytes that are no text", { request: { ...request, body: new Uint8Array([0xff]) }, answer }],
@@ -269,6 +273,11 @@ for (const [what, exchange] of UNRECORDABLE) {
     strictEqual(isRecordable(exchange.request, exchange.answer), false);
   });
 }
+
+Deno.test("a long answer is recorded if it is JSON", () => {
+  const body = bytes(JSON.stringify(Array.from({ length: 3_000 }, (_, number) => number)));
+  strictEqual(isRecordable(request, { ...answer, body }), true);
+});
 
 Deno.test("a header that came in several lines is recorded as one", () => {
   const twice = { ...answer, headers: [["Vary", "Origin"], ["vary", "Accept"]] as const };

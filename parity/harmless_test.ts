@@ -17,7 +17,7 @@ const hide = (text: string) =>
     .replaceAll(/(?<="token":")[^"]*/g, "token-00000002");
 const redactor: RecordingRedactor = {
   request: (request) => ({ ...request, ...(request.body && { body: hide(request.body) }) }),
-  body: hide,
+  answer: (answer) => ({ ...answer, body: hide(answer.body) }),
 };
 
 /** The stand-in on the seed's rows. */

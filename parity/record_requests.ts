@@ -1,13 +1,14 @@
 import { withoutFrames } from "../contract-tests/comparison.ts";
 import type { RecordedRequest, Recordings, Scenario } from "../contract-tests/recordings.ts";
+import type { Answer } from "../contract-tests/exchange.ts";
 import { sendHarmless, type SendOptions, type Skipped } from "./harmless.ts";
 import type { RequestScenario } from "./request_list.ts";
 
 /** Replaces personal data and secrets by pseudonyms. */
 export interface RecordingRedactor {
-  request(request: RecordedRequest): RecordedRequest;
-  /** A body, by its media type. */
-  body(body: string, contentType: string | undefined): string;
+  /** Undefined when the body is no text, so that nobody knows what is in it. */
+  request(request: RecordedRequest): RecordedRequest | undefined;
+  answer(answer: Answer): Answer;
 }
 
 /** What came of recording. */
@@ -30,24 +31,29 @@ export async function recordRequests(
   const from = new Date().toISOString();
   const steps = new Map<string, Scenario["steps"]>();
   const unanswered: string[] = [];
+  const unreadable: Skipped[] = [];
   const skipped = await sendHarmless(scenarios, options, ({ name, requests }, step, answer) => {
-    const { status, headers, body, etag } = answer;
     const request = requests[step];
-    if (request === undefined) return;
     const before = steps.get(name) ?? [];
     // A step says which one it builds on by its number, so none may be missing before it.
-    if (status === 0 || before.length !== step) {
-      unanswered.push(`${name} #${step}: ${status === 0 ? body : "one before it had no answer"}`);
+    if (request === undefined || answer.status === 0 || before.length !== step) {
+      const why = answer.status === 0 ? answer.body : "one before it isn't recorded";
+      unanswered.push(`${name} #${step}: ${why}`);
       return;
     }
+    const redacted = redactor.request(request);
+    if (redacted === undefined) {
+      unreadable.push({ exchange: `${name} #${step}`, why: "its body is no text" });
+      return;
+    }
+    const { status, headers, body, etag } = redactor.answer(answer);
     const response = {
       status,
       headers,
-      body: redactor.body(withoutFrames(body), headers["content-type"]),
+      body: withoutFrames(body),
       ...(etag !== undefined && { etag: true as const }),
     };
-    const recorded = { request: redactor.request(request), response };
-    steps.set(name, [...before, recorded]);
+    steps.set(name, [...before, { request: redacted, response }]);
   });
   return {
     recordings: {
@@ -55,7 +61,7 @@ export async function recordRequests(
       live: true,
       scenarios: [...steps].map(([name, steps]) => ({ name, steps })),
     },
-    skipped,
+    skipped: [...skipped, ...unreadable],
     unanswered,
   };
 }
