@@ -6,8 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { ConfigError, readParityConfig } from "../config.ts";
-import { loadApprovals } from "../contract-tests/approvals.ts";
+import { ConfigError, type Environment, readParityConfig } from "../config.ts";
 import { passed, record, type Report, verify } from "../contract-tests/parity.ts";
 import { formatEvidence, formatReport } from "../contract-tests/parity_report.ts";
 import {
@@ -18,14 +17,18 @@ import {
 } from "../contract-tests/recordings.ts";
 import { listTablesWithOtherRows, loadSeed } from "../contract-tests/seed.ts";
 import { connect, type Sql } from "../db/connect.ts";
-import { recordRequests } from "../parity/record_requests.ts";
+import { liveRulesOf, loadApprovals } from "../parity/approvals.ts";
+import { type RecordingRedactor, recordRequests } from "../parity/record_requests.ts";
 import { parseRequestList } from "../parity/request_list.ts";
 import { formatSkipped, verifyHarmless } from "../parity/verify_harmless.ts";
 import { sentenceOf } from "../terminal.ts";
 import { readReport } from "./report/read_report.ts";
 import { resultOf } from "./report/report_data.ts";
 import { writeReport } from "./report/write_report.ts";
+import { liveApprovalOf } from "./live_approval.ts";
 import { recordLive } from "./record_live.ts";
+import { createRecordingRedactor } from "./recording_redactor.ts";
+import { createRedactor } from "./redact.ts";
 import type { Side } from "./route.ts";
 
 const USAGE = `usage: deno task parity <command>
@@ -125,7 +128,7 @@ const COMMANDS: Record<string, Command> = {
 
 if (import.meta.main) {
   try {
-    Deno.exit(await run(Deno.args));
+    Deno.exit(await run(Deno.args, Deno.env.toObject()));
   } catch (error) {
     const isSaid = error instanceof ConfigError || error instanceof RefusedError;
     console.error(isSaid ? error.message : `Not done: ${sentenceOf(error)}`);
@@ -133,17 +136,22 @@ if (import.meta.main) {
   }
 }
 
-async function run(args: string[]): Promise<number> {
+/**
+ * Does what the arguments say, and gives the exit status.
+ * @throws {RefusedError} or {ConfigError} when it can't be done as it was asked for
+ */
+export async function run(args: string[], environment: Environment): Promise<number> {
   const asked = readWords(args);
   if (asked === undefined) {
     console.error(USAGE);
     return 2;
   }
-  const settings = readParityConfig(Deno.env.toObject());
+  const settings = readParityConfig(environment);
   return await asked.command.run({ ...asked, settings });
 }
 
-function readWords(
+/** What the arguments mean; undefined when they make no sense. */
+export function readWords(
   args: string[],
 ): { command: Command; file: string | undefined; options: Options } | undefined {
   try {
@@ -194,7 +202,13 @@ async function runVerify({ file, options, settings }: Asked): Promise<number> {
   const approvals = options["no-approvals"] ? [] : await loadApprovals();
   if (settings.DATABASE_URL === undefined || recordings.live) {
     const token = settings.PARITY_TOKEN;
-    const report = await verifyHarmless({ base, token }, recordings, approvals);
+    const rules = options["no-approvals"] || !recordings.live ? [] : liveRulesOf(approvals);
+    const report = await verifyHarmless(
+      { base, token },
+      recordings,
+      approvals,
+      liveApprovalOf(rules, recordings),
+    );
     console.log(formatSkipped(report.skipped) + textOf(report, base, options));
     // Nothing was wrong, but nothing was looked at either.
     if (report.outcomes.length === 0) throw new RefusedError("Nothing in it could be sent");
@@ -228,7 +242,7 @@ async function runRecordRequests({ file = "", options, settings }: Asked): Promi
     parseRequestList(list),
     redactorOf(settings),
   );
-  console.log(formatSkipped(skipped).trimEnd());
+  await Deno.stdout.write(new TextEncoder().encode(formatSkipped(skipped)));
   for (const line of unanswered) console.log(`NO ANSWER ${line}`);
   if (recordings.scenarios.length === 0) {
     console.log("nothing recorded");
@@ -313,6 +327,12 @@ function momentOf(option: string, text: string | undefined): string | undefined 
   const moment = new Date(isMoment ? text : NaN);
   if (!Number.isNaN(moment.getTime())) return moment.toISOString();
   throw new RefusedError(`${option} takes a day or a moment with its zone: 2026-11-25T08:00Z`);
+}
+
+function redactorOf({ DRY_RUN_SECRET }: Settings): RecordingRedactor {
+  // Without the gateway's, nobody needs to know it: pseudonyms are the same within one file.
+  const secret = DRY_RUN_SECRET ?? crypto.randomUUID() + crypto.randomUUID();
+  return createRecordingRedactor(createRedactor(secret));
 }
 
 function sideOf(text = "legacy"): Side {

@@ -1,14 +1,22 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, doesNotMatch, match, rejects, strictEqual } from "node:assert/strict";
+import { loadRecordings } from "../contract-tests/recordings.ts";
+import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../testing/database.ts";
-import { loadRecordings } from "./recordings.ts";
+import { eventually } from "../testing/eventually.ts";
+import { readWords, run } from "./parity_main.ts";
+import { createRecorder } from "./recorder.ts";
+import { createRedactor } from "./redact.ts";
+import { listWanted } from "./store/recordings.ts";
 
-const PROGRAM = new URL("parity_main.ts", import.meta.url).pathname;
+const ROOT = new URL("../", import.meta.url).pathname;
 
+/** Runs the task, with the permissions that it has. */
 async function parity(args: string[], env: Record<string, string>) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", PROGRAM, ...args],
-    env,
+    args: ["task", "--quiet", "parity", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", BASE: "", DATABASE_URL: "", ...env },
   }).output();
   const text = new TextDecoder();
   return { code, out: text.decode(stdout), err: text.decode(stderr) };
@@ -25,7 +33,7 @@ Deno.test("verify without approvals says that the stand-in is the same, and exit
     [0, "147 the same, 0 changed as approved, 0 wrong, of 147 exchanges\n"],
   );
 
-  const evidence = await parity(["report"], env);
+  const evidence = await parity(["verify", "--markdown"], env);
   strictEqual(evidence.code, 1, "no approval is used");
   match(evidence.out, /^\| createLot \| 47 \| 47 \| 0 \| 0 \|$/m);
   match(evidence.out, /^UNUSED approval .*$/m);
@@ -67,21 +75,146 @@ Deno.test("a database with rows of its own is left alone, unless its owner insis
   deepStrictEqual([...await sql`select from lots where lot_code = 'OURS-1'`], []);
 });
 
-const MISTAKES: [what: string, args: string[], env: Record<string, string>][] = [
-  ["no mode", [], {}],
-  ["an unknown mode", ["check"], {}],
-  ["an unknown option", ["verify", "--approvals"], {}],
-  ["record without a file", ["record"], {}],
-  ["verify with a file", ["verify", "a.json"], {}],
-  ["no BASE", ["verify"], { BASE: "" }],
-  ["no DATABASE_URL", ["verify"], { DATABASE_URL: "" }],
+async function startSeeded() {
+  const database = await freshDatabase();
+  await resetToSeed(database.sql, await loadSeed());
+  const old = await startLegacy({ databaseUrl: database.url, port: 0 });
+  const folder = await Deno.makeTempDir();
+  return {
+    database,
+    base: old.url,
+    file: (name: string) => `${folder}/${name}`,
+    [Symbol.asyncDispose]: async () => {
+      await Deno.remove(folder, { recursive: true });
+      await old[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("any server is recorded from a list and verified, without a database or a write", async () => {
+  await using old = await startSeeded();
+  await Deno.writeTextFile(
+    old.file("list.txt"),
+    "GET /api/health\nGET /api/traceability/RAW-BEEF-001?email=anna@plant.example\nPOST /api/lots\n",
+  );
+  const recorded = await parity(
+    ["record", old.file("a.json"), "--requests", old.file("list.txt"), "--base", old.base],
+    {},
+  );
+  deepStrictEqual([recorded.code, recorded.out], [
+    0,
+    "SKIPPED 1 requests: it may change something, such as line 3 #0\n" +
+    `2 scenarios recorded in ${old.file("a.json")}\n`,
+  ]);
+  doesNotMatch(await Deno.readTextFile(old.file("a.json")), /anna@plant/);
+
+  const same = await parity(["verify", old.file("a.json"), "--base", old.base], {});
+  deepStrictEqual([same.code, same.out], [
+    0,
+    "SKIPPED 1 requests: personal data was replaced in it, such as " +
+    "line 2 #0\n" +
+    "1 the same, 0 changed as approved, 0 wrong, of 1 exchanges\n",
+  ]);
+});
+
+Deno.test("what clients are answered is recorded live, and a database isn't wiped to verify it", async () => {
+  await using old = await startSeeded();
+  const { sql, url } = old.database;
+  await sql`insert into lots (lot_code) values ('OURS-1')`;
+  const redactor = createRedactor("a secret of more than thirty-two characters");
+  await using recorder = createRecorder({ sql, redactor, log: () => {}, everyMs: 20 });
+  const path = "/api/traceability/OURS-1";
+  const answer = await fetch(old.base + path);
+  const body = new Uint8Array(await answer.arrayBuffer());
+  const file = old.file("live.json");
+  const recording = parity(["record", file, "--live", "1", "--per-operation", "2"], {
+    DATABASE_URL: url,
+  });
+  await eventually("it is recorded", async () => {
+    recorder.offer({
+      operation: "getTraceability",
+      side: "legacy",
+      at: Date.now(),
+      request: { method: "GET", target: path, headers: [], body: new Uint8Array() },
+      answer: { status: answer.status, headers: [...answer.headers], body, ms: 1 },
+    });
+    return (await listWanted(sql))[0]?.stored.getTraceability === 2;
+  });
+  const { code, out } = await recording;
+  deepStrictEqual([code, out], [0, `2 scenarios recorded in ${file}\n`]);
+  deepStrictEqual(
+    (await loadRecordings(file)).scenarios.map(({ name }) => name),
+    ["getTraceability 1", "getTraceability 2"],
+  );
+
+  const verified = await parity(["verify", file, "--base", old.base], { DATABASE_URL: url });
+  deepStrictEqual([verified.code, verified.out], [
+    0,
+    "2 the same, 0 changed as approved, 0 wrong, of 2 exchanges\n",
+  ]);
+  await sql`update lots set weight_kg = 7 where lot_code = 'OURS-1'`;
+  strictEqual((await parity(["verify", file, "--base", old.base], {})).code, 1);
+});
+
+Deno.test("a live recording that nothing comes to writes no file, and says so", async () => {
+  await using old = await startSeeded();
+  const { url, sql } = old.database;
+  const file = old.file("none.json");
+  const { code, out } = await parity(["record", file, "--live", "1"], { DATABASE_URL: url });
+  strictEqual(code, 1);
+  match(out, /^nothing recorded/);
+  deepStrictEqual(await Deno.stat(file).catch(() => "none"), "none");
+  deepStrictEqual([...await sql`select from lotline.recordings`], []);
+});
+
+const MISTAKES: [what: string, args: string[]][] = [
+  ["no command", []],
+  ["an unknown command", ["check"]],
+  ["an unknown option", ["verify", "--approvals"]],
+  ["another command's option", ["verify", "--allow-writes"]],
+  ["record without a file", ["record"]],
+  ["two files", ["verify", "a.json", "b.json"]],
+  ["report with a file", ["report", "a.json"]],
+  ["two sources to record from", ["record", "a.json", "--live", "3", "--requests", "b"]],
 ];
 
-for (const [what, args, env] of MISTAKES) {
-  Deno.test(`${what}: usage, exit status 2, and no connection to the database`, async () => {
-    const unreachable = { BASE: "http://127.0.0.1:9", DATABASE_URL: "postgres://127.0.0.1:9/none" };
-    const { code, err } = await parity(args, { ...unreachable, ...env });
-    strictEqual(code, 2);
-    match(err, /deno task parity verify/);
+for (const [what, args] of MISTAKES) {
+  Deno.test(`${what} makes no sense`, () => strictEqual(readWords(args), undefined));
+}
+
+Deno.test("what makes no sense is answered with the usage and exit status 2", async () => {
+  const { code, err } = await parity(["check"], {});
+  strictEqual(code, 2);
+  match(err, /^usage: deno task parity/);
+});
+
+const REFUSED: [what: string, args: string[], env: Record<string, string>, says: RegExp][] = [
+  ["no server", ["verify"], {}, /: Name the server/],
+  ["a server that is none", ["verify", "--base", "plant"], {}, /: "plant" is no address/],
+  ["a broken setting", ["verify"], { BASE: "plant" }, /BASE is broken/],
+  ["no such file", ["verify", "/none.json"], { BASE: "http://127.0.0.1:9" }, /can't be read/],
+  ["no database", ["record", "/tmp/a.json", "--live", "3"], {}, /: Name the database/],
+  ["no seconds", ["record", "/tmp/a.json", "--live", "0"], {}, /: --live takes/],
+  ["an unknown side", ["record", "/tmp/a.json", "--live", "3", "--side", "x"], {}, /: A side is/],
+  ["a report without a database", ["report"], {}, /: Name the database/],
+  ["a day that isn't one", ["report", "--since", "2026-02-31T25:00Z"], {}, /: --since takes/],
+  ["a moment without its zone", ["report", "--until", "2026-11-25T08:00"], {}, /: --until takes/],
+  [
+    "a database that is away",
+    ["report"],
+    { DATABASE_URL: "postgres://127.0.0.1:9/none" },
+    /ECONNREFUSED/,
+  ],
+];
+
+for (const [what, args, env, says] of REFUSED) {
+  Deno.test(`${what} is said in a sentence`, async () => {
+    await rejects(run(args, env), (error) => says.test(String(error)));
   });
 }
+
+Deno.test("what can't be found out has exit status 2, not that of a wrong answer", async () => {
+  const { code, err } = await parity(["report"], { DATABASE_URL: "postgres://127.0.0.1:9/none" });
+  deepStrictEqual([code, /^Not done: .*ECONNREFUSED/.test(err)], [2, true]);
+});

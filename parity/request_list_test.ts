@@ -12,15 +12,15 @@ Deno.test("a list has a request a line, in words or as JSON; empty lines and rem
   ].join("\r\n");
   deepStrictEqual(parseRequestList(list), [
     {
-      name: "1 GET /api/health",
+      name: "line 2",
       requests: [{ method: "GET", path: "/api/health", headers: {} }],
     },
     {
-      name: "2 POST /api/login",
+      name: "line 4",
       requests: [{ method: "POST", path: "/api/login", headers: { a: "b" }, body: "{}" }],
     },
     {
-      name: "3 HEAD /api/traceability/RAW-1?x=1",
+      name: "line 5",
       requests: [{ method: "HEAD", path: "/api/traceability/RAW-1?x=1", headers: {} }],
     },
   ]);
