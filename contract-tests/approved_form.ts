@@ -1,18 +1,8 @@
-import { z } from "zod";
+import { errorFaults } from "../parity/error_form.ts";
+import { subjectOfSignedToken } from "../parity/signed_token.ts";
 import { differences, type Known } from "./comparison.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";
-
-// The body of every error: design decision, so nothing else may stand in it.
-const ErrorBody = z.strictObject({
-  error: z.string().min(1),
-  details: z.array(z.strictObject({ path: z.string(), message: z.string().min(1) })).min(1)
-    .optional(),
-});
-
-// Words that only the inside of a server has.
-const INSIDE =
-  /syntax error|violates|duplicate key|relation "|column "|constraint|invalid (?:input|byte)|sqlstate|\bat .*\.m?[jt]s|node_modules|postgres|insert into|<pre>/i;
 
 /**
  * What is wrong with an answer that differs from the recorded one although its exchange is approved
@@ -39,22 +29,6 @@ export function approvedFormFaults(
   return [...faults, ...other, ...token];
 }
 
-function errorFaults({ status, headers, body }: Answer): string[] {
-  const faults: string[] = [];
-  if (status === 405 && !headers.allow) faults.push("405 without Allow");
-  if (headers["content-type"] !== "application/json; charset=utf-8") {
-    faults.push(`an error with content-type ${headers["content-type"] ?? "(none)"}`);
-  }
-  if (!ErrorBody.safeParse(parseJson(body)).success) {
-    faults.push(`no {"error": text}: ${body.slice(0, 120)}`);
-  }
-  // In JSON text the quotation marks of a name are escaped.
-  if (INSIDE.test(body.replaceAll("\\", ""))) {
-    faults.push(`tells of the inside: ${body.slice(0, 160)}`);
-  }
-  return faults;
-}
-
 const TOKEN = /"token":"([^"]*)"\}$/;
 
 function withoutToken<A extends { body: string }>(answer: A): A {
@@ -62,22 +36,6 @@ function withoutToken<A extends { body: string }>(answer: A): A {
 }
 
 function tokenFaults(body: string): string[] {
-  const [header, payload, signature, ...more] = TOKEN.exec(body)?.[1]?.split(".") ?? [];
-  const algorithm = z.looseObject({ alg: z.string().regex(/^(ES|RS|PS)\d+$|^EdDSA$|^Ed25519$/) });
-  const signed = more.length === 0 && /^[\w-]{20,}$/.test(signature ?? "") &&
-    algorithm.safeParse(parseJson(decodeBase64Url(header))).success &&
-    z.looseObject({ sub: z.string() }).safeParse(parseJson(decodeBase64Url(payload))).success;
-  return signed ? [] : ["the token is no signed JWT"];
-}
-
-function decodeBase64Url(text = ""): string {
-  return /^[\w-]+$/.test(text) ? Buffer.from(text, "base64url").toString("utf8") : "";
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const token = TOKEN.exec(body)?.[1] ?? "";
+  return subjectOfSignedToken(token) === undefined ? ["the token is no signed JWT"] : [];
 }

@@ -1,3 +1,5 @@
+import { withoutFrames } from "../parity/error_page.ts";
+import { isWeakEtag } from "../parity/kept_headers.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";
 
@@ -35,16 +37,10 @@ export function differences(recorded: RecordedAnswer, actual: Answer, known: Kno
     const [was, is] = [recorded.headers[name], actual.headers[name]];
     if (was !== is) found.push(`${name}: ${was ?? "(none)"} -> ${is ?? "(none)"}`);
   }
-  if (recorded.etag && recorded.status < 400 && !actual.etag?.match(/^W\/"[^"]+"$/)) {
+  if (recorded.etag && recorded.status < 400 && !isWeakEtag(actual.etag)) {
     found.push(`ETag: weak -> ${actual.etag ?? "(none)"}`);
   }
   return found;
-}
-
-/** An error page without its stack frames and without the words of the JSON parser. */
-export function withoutFrames(body: string): string {
-  return body.replaceAll(/(?:<br> &nbsp; &nbsp;at [^<]*)+/g, "")
-    .replaceAll(/<pre>(\w+Error): [^<]*/g, "<pre>$1: …");
 }
 
 function comparable(body: string): string {

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
-import { differences, type Known, withoutFrames } from "./comparison.ts";
+import { withoutFrames } from "../parity/error_page.ts";
+import { differences, type Known } from "./comparison.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";
 

@@ -1,7 +1,8 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { gzipSync } from "node:zlib";
-import { KEPT_HEADERS, type RecordedRequest } from "./recordings.ts";
+import { KEPT_HEADERS } from "../parity/kept_headers.ts";
+import type { RecordedRequest } from "./recordings.ts";
 
 /**
  * An answer as it came: `headers` are the kept ones, `etag` is the header's value. A server that
@@ -64,7 +65,8 @@ export function fillEtags(request: RecordedRequest, past: readonly Answer[]): Re
   return { ...request, headers: Object.fromEntries(headers) };
 }
 
-function bytesOf({ body, encoding, gzip }: RecordedRequest): Buffer | undefined {
+/** The bytes of a recorded body as they are sent. */
+export function bytesOf({ body, encoding, gzip }: RecordedRequest): Buffer | undefined {
   if (body === undefined) return undefined;
   const bytes = Buffer.from(body, encoding ?? "utf8");
   return gzip ? gzipSync(bytes) : bytes;

@@ -1,7 +1,8 @@
 import type postgres from "postgres";
-import { type Approvals, findApproval, listDueReviews, listUnused } from "./approvals.ts";
+import { type Approvals, findApproval, listDueReviews, listUnused } from "../parity/approvals.ts";
+import { withoutFrames } from "../parity/error_page.ts";
 import { approvedFormFaults } from "./approved_form.ts";
-import { differences, type Known, withoutFrames } from "./comparison.ts";
+import { differences, type Known } from "./comparison.ts";
 import { type Answer, fillEtags, send } from "./exchange.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
 import { resetToSeed, type Seed } from "./seed.ts";

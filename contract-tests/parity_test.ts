@@ -6,7 +6,7 @@ import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
-import { loadApprovals } from "./approvals.ts";
+import { loadApprovals } from "../parity/approvals.ts";
 import type { Answer } from "./exchange.ts";
 import { passed, record, verify } from "./parity.ts";
 import { formatEvidence, formatReport } from "./parity_report.ts";

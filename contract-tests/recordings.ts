@@ -37,7 +37,7 @@ const Recordings = z.strictObject({
 export type RecordedRequest = z.output<typeof RecordedRequest>;
 
 /**
- * An answer: its status, the headers that are kept ({@link KEPT_HEADERS}), the body as text without
+ * An answer: its status, the headers that are kept (`parity/kept_headers.ts`), the body as text without
  * stack frames, and whether there was an ETag.
  */
 export type RecordedAnswer = z.output<typeof RecordedAnswer>;
@@ -55,23 +55,6 @@ export type Scenario = z.output<typeof Scenario>;
  * in the place of personal data.
  */
 export type Recordings = z.output<typeof Recordings>;
-
-/** The headers of an answer that clients rely on; the others depend on what the server runs on. */
-export const KEPT_HEADERS: readonly string[] = [
-  "content-type",
-  "access-control-allow-origin",
-  "access-control-allow-methods",
-  "access-control-allow-headers",
-  "access-control-max-age",
-  "access-control-expose-headers",
-  "access-control-allow-credentials",
-  "vary",
-  "allow",
-  "location",
-  "cache-control",
-  "www-authenticate",
-  "retry-after",
-];
 
 /** The exchanges with the old server. */
 export const LEGACY_RECORDINGS = new URL("golden/legacy.json", import.meta.url);

@@ -1,6 +1,7 @@
-import { withoutFrames } from "../contract-tests/comparison.ts";
-import { KEPT_HEADERS } from "../contract-tests/recordings.ts";
+import { withoutFrames } from "../parity/error_page.ts";
+import { KEPT_HEADERS } from "../parity/kept_headers.ts";
 import type { CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
+import { headerOf } from "./header_lines.ts";
 
 /** A request and its answer as a file of recordings has them, with personal data replaced. */
 export interface RecordedExchange {
@@ -70,7 +71,7 @@ export function recordedExchange(
       status: answered.status,
       headers: pick(answered.headers, KEPT_HEADERS),
       body: withoutFrames(textOf(answered.body)),
-      ...(valueOf(answer.headers, "etag") !== undefined && { etag: true }),
+      ...(headerOf(answer.headers, "etag") !== undefined && { etag: true }),
     },
   };
 }
@@ -85,7 +86,7 @@ function textOf(body: Uint8Array): string {
 function isPlain({ headers, body }: { headers: HeaderLines; body: Uint8Array }): boolean {
   // jsonb can't hold U+0000.
   if (body.length > LONGEST_BODY || body.includes(0)) return false;
-  if ((valueOf(headers, "content-encoding") ?? "identity").toLowerCase() !== "identity") {
+  if ((headerOf(headers, "content-encoding") ?? "identity").toLowerCase() !== "identity") {
     return false;
   }
   try {
@@ -100,14 +101,8 @@ function isPlain({ headers, body }: { headers: HeaderLines; body: Uint8Array }):
 function pick(lines: HeaderLines, names: readonly string[]): Record<string, string> {
   const picked: Record<string, string> = {};
   for (const name of names) {
-    const value = valueOf(lines, name);
+    const value = headerOf(lines, name);
     if (value !== undefined) picked[name] = value;
   }
   return picked;
-}
-
-/** A header's value; several lines of it as one, as HTTP reads them. */
-function valueOf(lines: HeaderLines, name: string): string | undefined {
-  const values = lines.filter(([one]) => one.toLowerCase() === name).map(([, value]) => value);
-  return values.length === 0 ? undefined : values.join(", ");
 }

@@ -13,8 +13,8 @@ import { formatSkipped, verifyHarmless } from "./verify_harmless.ts";
 
 // Emails and tokens are all the personal data in this file.
 const hide = (text: string) =>
-  text.replaceAll(/[\w.]+@[\w.]+/g, "email-00000001")
-    .replaceAll(/(?<="token":")[^"]*/g, "token-00000002");
+  text.replaceAll(/[\w.]+@[\w.]+/g, "email-000000000001")
+    .replaceAll(/(?<="token":")[^"]*/g, "token-000000000002");
 const redactor: RecordingRedactor = {
   request: (request) => ({ ...request, ...(request.body && { body: hide(request.body) }) }),
   answer: (answer) => ({ ...answer, body: hide(answer.body) }),
@@ -182,7 +182,7 @@ Deno.test("a login token is sent in the place of one that was replaced, and nowh
     recorded: { from: now, to: now },
     live: true,
     scenarios: [
-      { name: "with", steps: [exchange({ authorization: "Bearer token-00000002" })] },
+      { name: "with", steps: [exchange({ authorization: "Bearer token-000000000002" })] },
       { name: "without", steps: [exchange({})] },
     ],
   };

@@ -1,5 +1,5 @@
 /** What stands in recordings for personal data and secrets, such as `email-3f9a0c12`. */
-const PSEUDONYM = /\b(?:email|name|password|token|signature|address|secret)-[0-9a-f]{8,}\b/;
+const PSEUDONYM = /\b(?:email|password|token|name|signature|address|cookie|hash)-[0-9a-f]{12}\b/;
 
 /** The first pseudonym in a text, if there is one. */
 export function findPseudonym(text: string): string | undefined {

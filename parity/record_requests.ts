@@ -1,4 +1,4 @@
-import { withoutFrames } from "../contract-tests/comparison.ts";
+import { withoutFrames } from "./error_page.ts";
 import type { RecordedRequest, Recordings, Scenario } from "../contract-tests/recordings.ts";
 import type { Answer } from "../contract-tests/exchange.ts";
 import { sendHarmless, type SendOptions, type Skipped } from "./harmless.ts";

@@ -1,4 +1,4 @@
-import type { Approvals } from "../contract-tests/approvals.ts";
+import type { Approvals } from "./approvals.ts";
 import type { Answer } from "../contract-tests/exchange.ts";
 import type { Known } from "../contract-tests/comparison.ts";
 import {

@@ -1,6 +1,47 @@
 import { parse } from "yaml";
 import { z } from "zod";
 
+/** The old operations that live answers are compared for. */
+const OldOperation = z.enum([
+  "getHealth",
+  "login",
+  "getTraceability",
+  "createLot",
+  "createQcDecision",
+]);
+
+/** What a live rule may ask of an exchange; approved.yaml says what each means. */
+const Condition = z.enum([
+  "empty_lot_code",
+  "error_page",
+  "key_made_sql",
+  "lone_surrogate",
+  "metadata_list",
+  "metadata_not_json",
+  "no_fields",
+  "not_json",
+  "nul",
+  "other_method",
+  "refused_value",
+  "taken",
+  "unknown_field",
+  "unknown_reference",
+]);
+
+const Status = z.int().min(200).max(599);
+
+const LiveRule = z.strictObject({
+  operation: OldOperation,
+  legacy: z.array(Status).min(1),
+  // That Lotline fails is never agreed to.
+  service: z.array(Status.max(499)).min(1),
+  when: Condition.optional(),
+  place: z.literal("body.token").optional(),
+}).refine(
+  ({ when, place }) => (when === undefined) !== (place === undefined),
+  "a live rule has either a condition or a place: statuses alone would hide mistakes",
+);
+
 const Entry = z.strictObject({
   id: z.string().regex(/^[a-z]+(-[a-z]+)*$/),
   reason: z.string().min(1),
@@ -12,6 +53,7 @@ const Entry = z.strictObject({
       status: z.array(z.int().min(200).max(599)).min(1),
     }),
   ).min(1),
+  live: z.array(LiveRule).min(1).optional(),
 }).refine(({ approved, review }) => review > approved, "the review must come after the approval");
 
 const Approvals = z.array(Entry).superRefine((entries, context) => {
@@ -20,8 +62,13 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
     if (seen.has(what)) context.addIssue({ code: "custom", message: `${what} stands twice` });
     seen.add(what);
   };
-  for (const { id, answers } of entries) {
+  for (const { id, answers, live = [] } of entries) {
     once(`entry ${id}`);
+    for (const { operation, legacy, service, when, place } of live) {
+      for (const [old, now] of legacy.flatMap((old) => service.map((now) => [old, now]))) {
+        once(`live rule ${operation} ${old} to ${now}, ${when ?? place}`);
+      }
+    }
     for (const { exchange, status } of answers) {
       once(`exchange ${exchange}`);
       for (const code of status) once(`status ${code} of ${exchange}`);
@@ -32,9 +79,16 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
 /**
  * Changes of recorded answers that were agreed to: each entry has an id, a reason, the days of its
  * approval and of its next review (YYYY-MM-DD), and the exchanges it covers with the statuses that
- * they may have now. An exchange stands in one entry at most.
+ * they may have now. An exchange stands in one entry at most. `live` says the same about any answer
+ * to a client, by operation, both sides' statuses and a condition.
  */
 export type Approvals = z.output<typeof Approvals>;
+
+/** What a live rule may ask of an exchange. */
+export type Condition = z.output<typeof Condition>;
+
+/** A difference between two live answers that was agreed to, by the entry's id. */
+export type LiveRule = z.output<typeof LiveRule> & { readonly id: string };
 
 /** What one exchange may have become: the entry that says so, and the statuses. */
 export interface Approval {
@@ -43,7 +97,7 @@ export interface Approval {
 }
 
 /** The approvals of this project. */
-export const APPROVALS = new URL("approved.yaml", import.meta.url);
+export const APPROVALS = new URL("../contract-tests/approved.yaml", import.meta.url);
 
 /**
  * Reads approvals.
@@ -56,6 +110,11 @@ export function parseApprovals(text: string): Approvals {
 /** Reads the project's approvals; throws as {@link parseApprovals} does. */
 export async function loadApprovals(): Promise<Approvals> {
   return parseApprovals(await Deno.readTextFile(APPROVALS));
+}
+
+/** The rules for live answers, in the order in which they are tried. */
+export function liveRulesOf(approvals: Approvals): LiveRule[] {
+  return approvals.flatMap(({ id, live = [] }) => live.map((rule) => ({ id, ...rule })));
 }
 
 /** The approval for an exchange, if there is one. */

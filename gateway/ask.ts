@@ -1,0 +1,146 @@
+import { Agent, request as httpRequest } from "node:http";
+import { Buffer } from "node:buffer";
+import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
+import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines, Silence } from "./exchange.ts";
+import { headerOf } from "./header_lines.ts";
+
+/** Larger answers aren't compared, in bytes. */
+const MOST_BYTES = 262_144;
+
+/** A side that can be asked what it answers to a request that was captured. */
+export interface Asker extends Disposable {
+  /**
+   * Sends the request anew. Never rejects: a side that gives no answer in `timeoutMs` is silent.
+   *
+   * @param extra headers that take the place of the request's own, names in lower case
+   */
+  ask(request: CapturedRequest, timeoutMs: number, extra?: HeaderLines): Promise<Asked>;
+}
+
+/**
+ * A way to ask one side, beside the clients' own requests and on connections of its own.
+ *
+ * @param url the side's base address
+ * @param connections the most at once
+ */
+export function createAsker(url: string, connections: number): Asker {
+  const { hostname, port } = new URL(url);
+  const host = hostname.replace(/^\[(.*)\]$/, "$1");
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: connections,
+    maxFreeSockets: connections,
+  });
+  const once = (request: CapturedRequest, timeoutMs: number, extra: HeaderLines) =>
+    new Promise<Asked & { wasKept?: boolean }>((resolve) => {
+      const began = performance.now();
+      const passed = () => performance.now() - began;
+      let wasKept = false;
+      const isSilent = (silence: Silence) => resolve({ silence, ms: passed(), wasKept });
+      try {
+        const outgoing = httpRequest({
+          host,
+          port: port === "" ? 80 : Number(port),
+          method: request.method,
+          path: request.target,
+          headers: headersToSend(request, extra),
+          agent,
+        });
+        const timer = setTimeout(() => {
+          isSilent("timeout");
+          outgoing.destroy();
+        }, timeoutMs);
+        outgoing.on("close", () => clearTimeout(timer));
+        outgoing.on("error", (error) => {
+          wasKept = outgoing.reusedSocket;
+          isSilent("code" in error && error.code === "ECONNREFUSED" ? "refused" : "reset");
+        });
+        outgoing.on("response", (incoming) => {
+          const chunks: Uint8Array[] = [];
+          let size = 0;
+          incoming.on("data", (chunk: Uint8Array) => {
+            size += chunk.length;
+            if (size <= MOST_BYTES) {
+              chunks.push(chunk);
+            } else {
+              isSilent("too_large");
+              outgoing.destroy();
+            }
+          });
+          incoming.on("error", () => isSilent("reset"));
+          incoming.on("close", () => isSilent("reset"));
+          incoming.on("end", () => {
+            const answer: CapturedAnswer = {
+              status: incoming.statusCode ?? 0,
+              headers: linesOf(incoming.rawHeaders),
+              body: new Uint8Array(Buffer.concat(chunks)),
+              ms: passed(),
+            };
+            clearTimeout(timer);
+            resolve(answer);
+          });
+        });
+        outgoing.end(request.body.length > 0 ? request.body : undefined);
+      } catch {
+        // A target or a header that this client won't write.
+        isSilent("not_asked");
+      }
+    });
+  return {
+    async ask(request, timeoutMs, extra = []) {
+      const asked = await once(request, timeoutMs, extra);
+      if (!("silence" in asked)) return asked;
+      const { silence, ms, wasKept } = asked;
+      // The side may have closed a kept connection at that very moment. What is asked here has no
+      // effect, so it may be asked again.
+      if (silence !== "reset" || wasKept !== true || ms >= timeoutMs) return { silence, ms };
+      return await once(request, timeoutMs - ms, extra);
+    },
+    [Symbol.dispose]: () => agent.destroy(),
+  };
+}
+
+// https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1, and what this client writes itself. A proof
+// that came from outside is nobody's.
+const NOT_SENT = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  DRY_RUN_HEADER,
+]);
+
+function headersToSend(
+  { method, headers, body }: CapturedRequest,
+  extra: HeaderLines,
+): Record<string, string[]> {
+  const named = (headerOf(headers, "connection") ?? "").toLowerCase().split(/\s*,\s*/);
+  const replaced = new Set(extra.map(([name]) => name));
+  const isLeftOut = (name: string) =>
+    NOT_SENT.has(name) || named.includes(name) || replaced.has(name);
+  const kept = headers.filter(([name]) => !isLeftOut(name.toLowerCase()));
+  const sent = new Map<string, string[]>();
+  for (const [name, value] of [...kept, ...extra]) {
+    const lower = name.toLowerCase();
+    sent.set(lower, [...sent.get(lower) ?? [], value]);
+  }
+  // Without it, an empty body would be sent as chunks.
+  if (body.length > 0 || method !== "GET" && method !== "HEAD") {
+    sent.set("content-length", [String(body.length)]);
+  }
+  return Object.fromEntries(sent);
+}
+
+function linesOf(raw: readonly string[]): HeaderLines {
+  const lines: [string, string][] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) lines.push([raw[i] ?? "", raw[i + 1] ?? ""]);
+  return lines;
+}

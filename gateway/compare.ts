@@ -1,0 +1,148 @@
+import type { LiveRule } from "../parity/approvals.ts";
+import { withoutFrames } from "../parity/error_page.ts";
+import { isWeakEtag, KEPT_HEADERS } from "../parity/kept_headers.ts";
+import { bodyDifferences } from "./body_differences.ts";
+import type { Difference } from "./evidence.ts";
+import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
+import { headerOf } from "./header_lines.ts";
+import { parseJsonText } from "./json_text.ts";
+import { isTokenOfUser, judge } from "./live_approvals.ts";
+import { madeUpFields, type Times } from "./made_up.ts";
+import type { OldOperation } from "./operations.ts";
+import { plainBytes, plainText } from "./plain_body.ts";
+
+/** Differences of one comparison that are told at most. */
+export const MOST_DIFFERENCES = 20;
+
+/** Of each value this many characters are kept at most. */
+const MOST_CHARACTERS = 4_000;
+
+/** Both sides' answers to one request. */
+export interface Pair {
+  readonly operation: OldOperation;
+  readonly request: CapturedRequest;
+  readonly legacy: CapturedAnswer;
+  readonly service: CapturedAnswer;
+  readonly times: Times;
+}
+
+/** What comparing two answers found. */
+export interface Comparison {
+  readonly outcome: "same" | "approved" | "different";
+  /** The approvals that were needed, by id; empty unless `approved`. */
+  readonly approvals: readonly string[];
+  /** Empty unless `different`; {@link MOST_DIFFERENCES} at most. */
+  readonly differences: readonly Difference[];
+}
+
+/**
+ * Compares the old server's answer with Lotline's: status, the headers that clients rely on, a weak
+ * ETag on both or neither, the body as JSON whose numbers keep their text. What each side makes up
+ * must have its form; a trace's parents and children may come in any order; stack frames on an error
+ * page don't count. Only `rules` allow any other difference.
+ */
+export function compare(pair: Pair, rules: readonly LiveRule[]): Comparison {
+  const found = differencesOf(pair);
+  if (found.length === 0) return { outcome: "same", approvals: [], differences: [] };
+  const { approvals, differences } = judge({ ...pair, differences: found }, rules);
+  return differences.length === 0 ? { outcome: "approved", approvals, differences } : {
+    outcome: "different",
+    approvals,
+    differences: differences.slice(0, MOST_DIFFERENCES).map(shortened),
+  };
+}
+
+/**
+ * Where two answers of one and the same side differ, told as if the earlier were the old server's. Two
+ * signed tokens for one user are the same.
+ */
+export function changesBetween(
+  earlier: CapturedAnswer,
+  later: CapturedAnswer,
+  { operation, request, times }: Pick<Pair, "operation" | "request" | "times">,
+): readonly Difference[] {
+  const pair = { operation, request, legacy: earlier, service: later, times };
+  const found = differencesOf(pair);
+  const isNewToken = ({ place }: Difference) =>
+    operation === "login" && place === "body.token" && isTokenOfUser(earlier) &&
+    isTokenOfUser(later);
+  return found.filter((difference) => !isNewToken(difference));
+}
+
+function differencesOf(pair: Pair): Difference[] {
+  const { legacy, service } = pair;
+  const found: Difference[] = [];
+  if (legacy.status !== service.status) {
+    found.push({
+      place: "status",
+      legacy: String(legacy.status),
+      service: String(service.status),
+    });
+  }
+  found.push(...headerDifferences(legacy, service));
+  found.push(...wholeBodyDifferences(pair));
+  return found;
+}
+
+function headerDifferences(legacy: CapturedAnswer, service: CapturedAnswer): Difference[] {
+  const found: Difference[] = [];
+  const report = (name: string, was: string | undefined, is: string | undefined) =>
+    found.push({
+      place: `header ${name}`,
+      ...(was !== undefined && { legacy: was }),
+      ...(is !== undefined && { service: is }),
+    });
+  for (const name of KEPT_HEADERS) {
+    const [was, is] = [headerOf(legacy.headers, name), headerOf(service.headers, name)];
+    if (was !== is) report(name, was, is);
+  }
+  const [was, is] = [headerOf(legacy.headers, "etag"), headerOf(service.headers, "etag")];
+  // The framework of the old server put one on its errors too, where it serves nobody.
+  if (legacy.status >= 400 && service.status >= 400) return found;
+  const isKept = (was === undefined) === (is === undefined) && isWeakEtag(is) === isWeakEtag(was);
+  // Clients' validators stay good when they move from one side to the other.
+  const isEarned = was === is || legacy.body.length === 0 || !haveSameBytes(legacy, service);
+  if (!isKept || !isEarned) report("etag", was, is);
+  return found;
+}
+
+const LINKED_LOTS: ReadonlySet<string> = new Set(["parents", "children"]);
+
+function wholeBodyDifferences(pair: Pair): Difference[] {
+  const { operation, request, legacy, service, times } = pair;
+  if (haveSameBytes(legacy, service)) return [];
+  const [was, is] = [textOf(legacy), textOf(service)];
+  const [oldJson, newJson] = [parseJsonText(was), parseJsonText(is)];
+  // A success and an error have nothing in common that could be told field by field.
+  const areAlike = legacy.status < 400 === service.status < 400;
+  if (areAlike && oldJson !== undefined && newJson !== undefined) {
+    const madeUp = legacy.status === service.status
+      ? madeUpFields(operation, legacy.status, request, times)
+      : new Map();
+    const unordered = operation === "getTraceability" ? LINKED_LOTS : new Set<string>();
+    return bodyDifferences(oldJson, newJson, { madeUp, unordered }, MOST_DIFFERENCES);
+  }
+  const [oldPage, newPage] = [withoutFrames(was), withoutFrames(is)];
+  return oldPage === newPage ? [] : [{ place: "body", legacy: oldPage, service: newPage }];
+}
+
+function haveSameBytes(legacy: CapturedAnswer, service: CapturedAnswer): boolean {
+  const [was, is] = [plainBytes(legacy), plainBytes(service)];
+  return was !== undefined && is !== undefined && was.length === is.length &&
+    was.every((byte, i) => byte === is[i]);
+}
+
+/** A body as text; bytes that are no UTF-8 as what they would be in Latin-1. */
+function textOf(answer: CapturedAnswer): string {
+  return plainText(answer) ?? new TextDecoder("latin1").decode(plainBytes(answer) ?? answer.body);
+}
+
+function shortened({ place, legacy, service }: Difference): Difference {
+  const short = (text: string) =>
+    text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`;
+  return {
+    place: short(place),
+    ...(legacy !== undefined && { legacy: short(legacy) }),
+    ...(service !== undefined && { service: short(service) }),
+  };
+}

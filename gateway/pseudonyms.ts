@@ -1,0 +1,50 @@
+import { createHmac } from "node:crypto";
+
+/** What a value that must not be shown is; the first part of its pseudonym. */
+export type SecretKind =
+  | "email"
+  | "password"
+  | "token"
+  | "name"
+  | "signature"
+  | "address"
+  | "cookie"
+  | "hash";
+
+/** A name for a value that tells nothing about it; the same value always gets the same one. */
+export type Pseudonyms = (kind: SecretKind, value: string) => string;
+
+/**
+ * Makes pseudonyms such as `email-3f9a0c5b71de`. Without the secret nobody can find out what one
+ * stands for by trying values.
+ */
+export function createPseudonyms(secret: string): Pseudonyms {
+  const key = createHmac("sha256", secret).update("lotline-redaction").digest();
+  return (kind, value) => {
+    // What was cut away before has left a mark of it.
+    if (value === "" || value === "…" || isPseudonym(value)) return value;
+    const digest = createHmac("sha256", key).update(`${kind}\n${value}`).digest("hex");
+    return `${kind}-${digest.slice(0, 12)}`;
+  };
+}
+
+/** Whether a text is a pseudonym and nothing else. */
+export function isPseudonym(text: string): boolean {
+  return /^(?:email|password|token|name|signature|address|cookie|hash)-[0-9a-f]{12}$/.test(text);
+}
+
+const KINDS: readonly (readonly [names: RegExp, kind: SecretKind])[] = [
+  [/^(?:.*email.*|e?mail|.*mailaddress)$/, "email"],
+  [/^(?:.*passw(?:or)?d.*|pwd|passphrase|.*secret.*|pin)$/, "password"],
+  [/^(?:.*token.*|jwt|bearer|.*authorization|apikey|xapikey|sessionid|credentials?)$/, "token"],
+  [/^(?:(?:full|first|last|middle|given|family|sur|user|nick|display|operator)?names?)$/, "name"],
+  [/^(?:.*signature.*|signedby)$/, "signature"],
+  [/^(?:cookies?|setcookie)$/, "cookie"],
+  [/^(?:x?forwarded(?:for)?|xrealip|.*clientip|ip|ipaddress|phone(?:number)?)$/, "address"],
+];
+
+/** What a field, a header or a parameter of this name holds, if nobody may see it. */
+export function kindOfName(name: string): SecretKind | undefined {
+  const plain = name.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "");
+  return KINDS.find(([names]) => names.test(plain))?.[1];
+}

@@ -1,0 +1,222 @@
+import type { Log } from "../log.ts";
+import type { LiveRule } from "../parity/approvals.ts";
+import { type Asker, createAsker } from "./ask.ts";
+import { compare } from "./compare.ts";
+import { type Confirmed, confirmRead, confirmWrite } from "./confirm.ts";
+import { createDryRuns, type DryRunLimits } from "./dry_runs.ts";
+import type { Evidence, Finding } from "./evidence.ts";
+import type { Asked, CapturedRequest, HeaderLines, Observation } from "./exchange.ts";
+import { headerOf } from "./header_lines.ts";
+import { answerIn } from "./no_answer.ts";
+import { isHarmless, type OldOperation } from "./operations.ts";
+import type { Redactor } from "./redact.ts";
+import type { Route, Side } from "./route.ts";
+
+/** Compares the two sides beside the clients' traffic. Nothing here throws or slows an answer down. */
+export interface Shadow extends Disposable {
+  /** Whether this request is to be compared, by its route's share. */
+  wants(operation: OldOperation, route: Route): boolean;
+  /** Asks Lotline what it would answer to a write, without effect; within 300 ms. */
+  dryRun(request: CapturedRequest, operation: OldOperation, route: Route): Promise<Asked>;
+  /** Compares in the background; what finds no place in the queue is counted as `lost`. */
+  observe(observation: Observation): void;
+  /** Resolves when nothing waits any more, or when the time is over. */
+  drain(ms: number): Promise<void>;
+}
+
+/** Bounds of comparing. */
+export interface ShadowLimits extends DryRunLimits {
+  /** How many exchanges may wait or be under way, and how many bytes of them. */
+  readonly waiting: number;
+  readonly waitingBytes: number;
+  /** How many are compared at once. */
+  readonly atOnce: number;
+  /** How long a side has for an answer that no client waits for, in ms. */
+  readonly askMs: number;
+  /** How far the servers' and the database's clocks may be from this one, in ms. */
+  readonly clocksApartMs: number;
+}
+
+const LIMITS: ShadowLimits = {
+  waiting: 1_000,
+  waitingBytes: 32 * 1_048_576,
+  atOnce: 8,
+  askMs: 10_000,
+  clocksApartMs: 5 * 60_000,
+  writeMs: 300,
+  silences: 3,
+  pauseMs: 5_000,
+};
+
+/** Writes that wait for their dry run have connections of their own. */
+const DRY_RUN_CONNECTIONS = 32;
+
+/** What comparing needs. */
+export interface ShadowOptions {
+  readonly legacyUrl: string;
+  readonly serviceUrl: string;
+  readonly dryRunSecret: string;
+  readonly rules: readonly LiveRule[];
+  readonly evidence: Evidence;
+  readonly redactor: Redactor;
+  readonly log: Log;
+  readonly limits?: Partial<ShadowLimits>;
+}
+
+/** Starts comparing. */
+export function createShadow(options: ShadowOptions): Shadow {
+  const { evidence, redactor, rules, log } = options;
+  const limits = { ...LIMITS, ...options.limits };
+  const askers: Record<Side, Asker> = {
+    legacy: createAsker(options.legacyUrl, limits.atOnce),
+    service: createAsker(options.serviceUrl, limits.atOnce),
+  };
+  const forDryRuns = createAsker(options.serviceUrl, DRY_RUN_CONNECTIONS);
+  const routes = new WeakMap<CapturedRequest, { operation: OldOperation; route: Route }>();
+  const dryRuns = createDryRuns({
+    asker: forDryRuns,
+    secret: options.dryRunSecret,
+    log,
+    limits,
+    onEffect: ({ status }, request) => {
+      const of = routes.get(request);
+      if (of === undefined) return;
+      const service = `${status} without x-lotline-dry-run: done`;
+      const differences = [{ place: "dry run", service }];
+      evidence.found({ ...of, outcome: "different", approvals: [], differences });
+    },
+  });
+
+  const answered = (operation: OldOperation, route: Route, side: Side, asked: Asked) => {
+    if ("silence" in asked && asked.silence === "not_asked") return;
+    evidence.answered(operation, route, side, "silence" in asked ? 0 : asked.status, asked.ms);
+  };
+
+  const askAgain = ({ operation, route, request: known }: Observation) => {
+    const isDryRun = !isHarmless(operation) || operation === "login";
+    return (side: Side, request: CapturedRequest): Promise<Asked> => {
+      const extra = idOf(known);
+      if (side === "legacy" || !isDryRun) return askers[side].ask(request, limits.askMs, extra);
+      routes.set(request, { operation, route });
+      return dryRuns.patiently(request, limits.askMs, extra);
+    };
+  };
+
+  const examine = async (observation: Observation): Promise<void> => {
+    const { operation, route, request, at, side, answer } = observation;
+    const found = (outcome: Finding["outcome"], more: Partial<Finding> = {}) =>
+      evidence.found(redactor.finding({
+        operation,
+        route,
+        outcome,
+        approvals: [],
+        differences: [],
+        ...more,
+      }));
+    const again = askAgain(observation);
+    const otherSide = side === "legacy" ? "service" : "legacy";
+    let asked = observation.dryRun;
+    if (isHarmless(operation)) {
+      asked = await again(otherSide, request);
+      answered(operation, route, otherSide, asked);
+    }
+    const [own, other] = [answerIn(answer), asked && answerIn(asked)];
+    if (own === undefined || other === undefined) return found("unanswered");
+    const [legacy, service] = side === "legacy" ? [own, other] : [other, own];
+    const times = { from: at, to: Date.now(), clocksApartMs: limits.clocksApartMs };
+    const pair = { operation, request, legacy, service, times };
+    const { outcome, approvals, differences } = compare(pair, rules);
+    if (outcome !== "different") return found(outcome, { approvals });
+    const suspicion = { ...pair, side, differences, rules };
+    const confirmed: Confirmed = isHarmless(operation)
+      ? await confirmRead(suspicion, again, wait)
+      : await confirmWrite(suspicion, (one) => again("service", one));
+    const exchange = { mode: route.mode.name, request, legacy, service };
+    if (confirmed.outcome === "same") found("same");
+    else if (confirmed.outcome === "unanswered") found("unanswered");
+    else found(confirmed.outcome, { differences: confirmed.differences, exchange });
+  };
+
+  const waiting: Observation[] = [];
+  let bytes = 0;
+  let running = 0;
+  let drained: (() => void)[] = [];
+  const startNext = () => {
+    while (running < limits.atOnce) {
+      const observation = waiting.shift();
+      if (observation === undefined) break;
+      running++;
+      examine(observation).catch((error) => {
+        log("error", "comparing failed", { error: String(error) });
+        const { operation, route } = observation;
+        evidence.found({ operation, route, outcome: "lost", approvals: [], differences: [] });
+      }).finally(() => {
+        running--;
+        bytes -= sizeOf(observation);
+        startNext();
+      });
+    }
+    if (running > 0 || waiting.length > 0) return;
+    for (const resolve of drained) resolve();
+    drained = [];
+  };
+
+  return {
+    wants: (operation, { mode, samplePercent }) =>
+      mode.name !== "legacy" && (mode.name !== "service" || isHarmless(operation)) &&
+      Math.random() * 100 < samplePercent,
+    async dryRun(request, operation, route) {
+      routes.set(request, { operation, route });
+      const asked = await dryRuns.ofWrite(request, idOf(request));
+      answered(operation, route, "service", asked);
+      return asked;
+    },
+    observe(observation) {
+      const { operation, route } = observation;
+      const size = sizeOf(observation);
+      const isFull = running + waiting.length >= limits.waiting ||
+        bytes + size > limits.waitingBytes;
+      if (isFull) {
+        evidence.found({ operation, route, outcome: "lost", approvals: [], differences: [] });
+        return;
+      }
+      bytes += size;
+      waiting.push(observation);
+      startNext();
+    },
+    async drain(ms) {
+      if (running === 0 && waiting.length === 0) return;
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await new Promise<void>((resolve) => {
+        drained.push(resolve);
+        timer = setTimeout(resolve, ms);
+      });
+      clearTimeout(timer);
+    },
+    [Symbol.dispose]() {
+      waiting.length = 0;
+      for (const asker of [askers.legacy, askers.service, forDryRuns]) asker[Symbol.dispose]();
+    },
+  };
+}
+
+// Lotline takes ids of this form only, of at most 64 characters.
+function idOf(request: CapturedRequest): HeaderLines {
+  const id = headerOf(request.headers, "x-request-id");
+  return id === undefined ? [] : [["x-request-id", `${id.slice(0, 57)}-shadow`]];
+}
+
+/** What an observation holds in memory, about, in bytes. */
+function sizeOf({ request, answer, dryRun }: Observation): number {
+  const linesOf = (headers: HeaderLines) =>
+    headers.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  const answers = dryRun === undefined || "silence" in dryRun ? [answer] : [answer, dryRun];
+  return [request, ...answers].reduce(
+    (sum, { headers, body }) => sum + body.length + linesOf(headers),
+    request.target.length,
+  );
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

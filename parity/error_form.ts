@@ -1,0 +1,57 @@
+import { z } from "zod";
+
+// The body of every error: design decision, so nothing else may stand in it.
+const ErrorBody = z.strictObject({
+  error: z.string().min(1),
+  details: z.array(z.strictObject({ path: z.string(), message: z.string().min(1) })).min(1)
+    .optional(),
+});
+
+// Words that only the inside of a server has.
+const INSIDE =
+  /syntax error|violates|duplicate key|relation "|column "|constraint|invalid (?:input|byte)|sqlstate|\bat .*\.m?[jt]s|node_modules|postgres|insert into|<pre>/i;
+
+/** The type that JSON has in every answer of both servers. */
+export const JSON_TYPE = "application/json; charset=utf-8";
+
+/** What {@link errorFaults} looks at. */
+export interface ErrorAnswer {
+  readonly status: number;
+  /** By name in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * What an answer of Lotline's lacks of the form that every error has, a line each: the type of JSON,
+ * `Allow` with a 405, and a body that is `{"error": text}` with nothing of the inside.
+ */
+export function errorFaults({ status, headers, body }: ErrorAnswer): string[] {
+  const faults = errorHeadFaults(status, headers);
+  if (!ErrorBody.safeParse(parseJson(body)).success) {
+    faults.push(`no {"error": text}: ${body.slice(0, 120)}`);
+  }
+  // In JSON text the quotation marks of a name are escaped.
+  if (INSIDE.test(body.replaceAll("\\", ""))) {
+    faults.push(`tells of the inside: ${body.slice(0, 160)}`);
+  }
+  return faults;
+}
+
+/** The same for an answer to HEAD, which has no body. */
+export function errorHeadFaults(status: number, headers: ErrorAnswer["headers"]): string[] {
+  const faults: string[] = [];
+  if (status === 405 && !headers.allow) faults.push("405 without Allow");
+  if (headers["content-type"] !== JSON_TYPE) {
+    faults.push(`an error with content-type ${headers["content-type"] ?? "(none)"}`);
+  }
+  return faults;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

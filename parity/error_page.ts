@@ -1,0 +1,10 @@
+/** An error page without its stack frames and without the words of the JSON parser. */
+export function withoutFrames(body: string): string {
+  return body.replaceAll(/(?:<br> &nbsp; &nbsp;at [^<]*)+/g, "")
+    .replaceAll(/<pre>(\w+Error): [^<]*/g, "<pre>$1: …");
+}
+
+/** Whether this is one of the HTML pages that the old server's framework wrote for an error. */
+export function isErrorPage(body: string): boolean {
+  return /^<!DOCTYPE html>\s*<html lang="en">[^]*<title>Error<\/title>[^]*<pre>/.test(body);
+}
