@@ -1,6 +1,6 @@
-import type { Answer } from "../contract-tests/exchange.ts";
-import { CLOCKS_APART_MS, operationOf } from "../contract-tests/parity.ts";
-import type { Exchange, Recordings } from "../contract-tests/recordings.ts";
+import type { Answer } from "../parity/exchange.ts";
+import { CLOCKS_APART_MS, operationOf } from "../parity/verify.ts";
+import type { Exchange, Recordings } from "../parity/recordings.ts";
 import type { LiveRule } from "../parity/approvals.ts";
 import { isWeakEtag } from "../parity/kept_headers.ts";
 import type { ApprovalOf } from "../parity/verify_harmless.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { startFaultyProxy } from "../contract-tests/planted_fault.ts";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { liveRulesOf, loadApprovals } from "../parity/approvals.ts";
 import { recordRequests } from "../parity/record_requests.ts";

@@ -7,15 +7,15 @@
 
 import { parseArgs } from "node:util";
 import { ConfigError, type Environment, readParityConfig } from "../config.ts";
-import { passed, record, type Report, verify } from "../contract-tests/parity.ts";
-import { formatEvidence, formatReport } from "../contract-tests/parity_report.ts";
+import { passed, record, type Report, verify } from "../parity/verify.ts";
+import { formatEvidence, formatReport } from "../parity/verify_report.ts";
 import {
   formatRecordings,
   LEGACY_RECORDINGS,
   loadRecordings,
   type Recordings,
-} from "../contract-tests/recordings.ts";
-import { listTablesWithOtherRows, loadSeed } from "../contract-tests/seed.ts";
+} from "../parity/recordings.ts";
+import { listTablesWithOtherRows, loadSeed } from "../parity/seed.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { liveRulesOf, loadApprovals } from "../parity/approvals.ts";
 import { type RecordingRedactor, recordRequests } from "../parity/record_requests.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, doesNotMatch, match, rejects, strictEqual } from "node:assert/strict";
-import { loadRecordings } from "../contract-tests/recordings.ts";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadRecordings } from "../parity/recordings.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";

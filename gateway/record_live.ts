@@ -1,4 +1,4 @@
-import { parseRecordings, type Recordings } from "../contract-tests/recordings.ts";
+import { parseRecordings, type Recordings } from "../parity/recordings.ts";
 import type { Sql } from "../db/connect.ts";
 import { collectRecording, type RecordingOrder, startRecording } from "./store/recordings.ts";
 

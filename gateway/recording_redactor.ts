@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import type { Answer } from "../contract-tests/exchange.ts";
-import type { RecordedRequest } from "../contract-tests/recordings.ts";
+import type { Answer } from "../parity/exchange.ts";
+import type { RecordedRequest } from "../parity/recordings.ts";
 import type { RecordingRedactor } from "../parity/record_requests.ts";
 import type { ExchangeRedactor } from "./recorded_exchange.ts";
 

@@ -1,6 +1,6 @@
-import type { Answer } from "../contract-tests/exchange.ts";
-import { fillEtags, send } from "../contract-tests/exchange.ts";
-import type { RecordedRequest } from "../contract-tests/recordings.ts";
+import type { Answer } from "./exchange.ts";
+import { fillEtags, send } from "./exchange.ts";
+import type { RecordedRequest } from "./recordings.ts";
 import { findPseudonym } from "./pseudonyms.ts";
 import type { RequestScenario } from "./request_list.ts";
 

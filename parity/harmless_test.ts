@@ -1,9 +1,9 @@
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
-import { passed } from "../contract-tests/parity.ts";
-import { formatReport } from "../contract-tests/parity_report.ts";
+import { passed } from "./verify.ts";
+import { formatReport } from "./verify_report.ts";
 import { startFaultyProxy } from "../contract-tests/planted_fault.ts";
-import { loadRecordings, type Recordings } from "../contract-tests/recordings.ts";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadRecordings, type Recordings } from "./recordings.ts";
+import { loadSeed, resetToSeed } from "./seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { isHarmlessRequest } from "./harmless.ts";

@@ -1,6 +1,6 @@
 import { withoutFrames } from "./error_page.ts";
-import type { RecordedRequest, Recordings, Scenario } from "../contract-tests/recordings.ts";
-import type { Answer } from "../contract-tests/exchange.ts";
+import type { RecordedRequest, Recordings, Scenario } from "./recordings.ts";
+import type { Answer } from "./exchange.ts";
 import { sendHarmless, type SendOptions, type Skipped } from "./harmless.ts";
 import type { RequestScenario } from "./request_list.ts";
 

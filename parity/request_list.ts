@@ -1,9 +1,5 @@
 import { z } from "zod";
-import {
-  parseRecordings,
-  RecordedRequest,
-  type RecordedRequest as Request,
-} from "../contract-tests/recordings.ts";
+import { parseRecordings, RecordedRequest, type RecordedRequest as Request } from "./recordings.ts";
 
 /** Requests that follow one another. */
 export interface RequestScenario {

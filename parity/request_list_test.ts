@@ -1,5 +1,5 @@
 import { deepStrictEqual, throws } from "node:assert/strict";
-import { loadRecordings } from "../contract-tests/recordings.ts";
+import { loadRecordings } from "./recordings.ts";
 import { parseRequestList, RequestListError } from "./request_list.ts";
 
 Deno.test("a list has a request a line, in words or as JSON; empty lines and remarks say nothing", () => {

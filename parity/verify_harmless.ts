@@ -1,6 +1,6 @@
 import type { Approvals } from "./approvals.ts";
-import type { Answer } from "../contract-tests/exchange.ts";
-import type { Known } from "../contract-tests/comparison.ts";
+import type { Answer } from "./exchange.ts";
+import type { Known } from "./comparison.ts";
 import {
   CLOCKS_APART_MS,
   operationOf,
@@ -8,8 +8,8 @@ import {
   outcomeOf,
   type Report,
   reportOf,
-} from "../contract-tests/parity.ts";
-import { type Exchange, exchangeName, type Recordings } from "../contract-tests/recordings.ts";
+} from "./verify.ts";
+import { type Exchange, exchangeName, type Recordings } from "./recordings.ts";
 import { sendHarmless, type SendOptions, type Skipped } from "./harmless.ts";
 import { withPseudonymsOf } from "./pseudonyms.ts";
 

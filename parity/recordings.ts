@@ -57,7 +57,7 @@ export type Scenario = z.output<typeof Scenario>;
 export type Recordings = z.output<typeof Recordings>;
 
 /** The exchanges with the old server. */
-export const LEGACY_RECORDINGS = new URL("golden/legacy.json", import.meta.url);
+export const LEGACY_RECORDINGS = new URL("../contract-tests/golden/legacy.json", import.meta.url);
 
 /**
  * Reads recordings.

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
-import { type Approvals, findApproval, listDueReviews, listUnused } from "../parity/approvals.ts";
-import { withoutFrames } from "../parity/error_page.ts";
+import { type Approvals, findApproval, listDueReviews, listUnused } from "./approvals.ts";
+import { withoutFrames } from "./error_page.ts";
 import { approvedFormFaults } from "./approved_form.ts";
 import { differences, type Known } from "./comparison.ts";
 import { type Answer, fillEtags, send } from "./exchange.ts";

@@ -1,7 +1,7 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { gzipSync } from "node:zlib";
-import { KEPT_HEADERS } from "../parity/kept_headers.ts";
+import { KEPT_HEADERS } from "./kept_headers.ts";
 import type { RecordedRequest } from "./recordings.ts";
 
 /**
