@@ -17,11 +17,12 @@ import {
 } from "../parity/recordings.ts";
 import { listTablesWithOtherRows, loadSeed } from "../parity/seed.ts";
 import { connect, type Sql } from "../db/connect.ts";
+import { openSession } from "../db/session.ts";
 import { liveRulesOf, loadApprovals } from "../parity/approvals.ts";
 import { type RecordingRedactor, recordRequests } from "../parity/record_requests.ts";
 import { parseRequestList } from "../parity/request_list.ts";
 import { formatSkipped, verifyHarmless } from "../parity/verify_harmless.ts";
-import { sentenceOf } from "../terminal.ts";
+import { printable, sentenceOf } from "../terminal.ts";
 import { readReport } from "./report/read_report.ts";
 import { resultOf } from "./report/report_data.ts";
 import { writeReport } from "./report/write_report.ts";
@@ -181,19 +182,15 @@ async function runReport({ options, settings }: Asked): Promise<number> {
     until: momentOf("--until", options.until),
   };
   const approvals = await loadApprovals();
-  const sql = connect({ url: databaseOf(settings), max: 1, name: "lotline-parity" });
-  try {
-    const data = await readReport(sql, period, approvals);
-    const folder = options.out ?? "parity-report";
-    await writeReport(folder, data);
-    for (const { operation, verdict } of data.routes) {
-      console.log([`${operation}: ${verdict.result}`, ...verdict.reasons].join("; "));
-    }
-    console.log(`${resultOf(data)}, from ${data.since} until ${data.until}: see ${folder}`);
-    return resultOf(data) === "fail" ? 1 : 0;
-  } finally {
-    await sql.end({ timeout: 1 });
+  await using session = openSession(databaseOf(settings), { name: "lotline-parity" });
+  const data = await readReport(session.sql, period, approvals);
+  const folder = options.out ?? "parity-report";
+  await writeReport(folder, data);
+  for (const { operation, verdict } of data.routes) {
+    console.log([`${operation}: ${verdict.result}`, ...verdict.reasons].map(printable).join("; "));
   }
+  console.log(`${resultOf(data)}, from ${data.since} until ${data.until}: see ${folder}`);
+  return resultOf(data) === "fail" ? 1 : 0;
 }
 
 async function runVerify({ file, options, settings }: Asked): Promise<number> {

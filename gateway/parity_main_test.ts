@@ -168,6 +168,31 @@ Deno.test("a live recording that nothing comes to writes no file, and says so", 
   deepStrictEqual([...await sql`select from lotline.recordings`], []);
 });
 
+Deno.test("the report is three files, the same each time, and has exit status 1 once a route fails", async () => {
+  await using old = await startSeeded();
+  const { sql, url } = old.database;
+  const report = async (folder: string) => {
+    const args = ["report", "--since", "2026-11-25", "--out", old.file(folder)];
+    const { code, out } = await parity(args, { DATABASE_URL: url });
+    const read = (name: string) => Deno.readTextFile(`${old.file(folder)}/report.${name}`);
+    return { code, out, files: [await read("md"), await read("html"), await read("json")] };
+  };
+  await sql`insert into lotline.route_outcomes
+    values ('login', 1, '2026-11-25T08:00Z', 'same', '', 5)`;
+  const [one, two] = [await report("one"), await report("two")];
+  strictEqual(one.code, 0);
+  match(one.out, /^getHealth: not enough yet; /);
+  match(one.out, /^not enough yet, from 2026-11-25T00:00:00.000Z until 2026-11-25T08:01:00.000Z/m);
+  deepStrictEqual(one.files, two.files);
+
+  await sql`insert into lotline.route_outcomes
+    values ('login', 1, '2026-11-25T08:00Z', 'different', '', 1)`;
+  const three = await report("three");
+  strictEqual(three.code, 1);
+  match(three.out, /^login: fail; 1 unapproved difference/m);
+  for (const file of three.files) match(file, /1 unapproved difference/);
+});
+
 const MISTAKES: [what: string, args: string[]][] = [
   ["no command", []],
   ["an unknown command", ["check"]],

@@ -1,4 +1,5 @@
 import type { Difference, Outcome } from "../evidence.ts";
+import type { Limits } from "../limits.ts";
 import type { Operation } from "../operations.ts";
 import type { Mode, Side } from "../route.ts";
 
@@ -11,6 +12,10 @@ export interface ReportData {
   readonly since: string;
   /** The moment from which on nothing counts any more. */
   readonly until: string;
+  /** Who has put all routes on the old server by the kill switch, if it is on. */
+  readonly killed?: { readonly by: string; readonly why: string };
+  /** By what the verdicts are reached. */
+  readonly limits: Limits;
   /** In the order of the contract. */
   readonly routes: readonly RouteEvidence[];
 }
@@ -34,7 +39,7 @@ export interface RouteEvidence {
   readonly history: readonly ModeChange[];
   /** Comparisons by what became of them. */
   readonly outcomes: Readonly<Record<Outcome, number>>;
-  /** By how often they were seen, most often first. */
+  /** The kinds with the most cases first; a hundred at most. */
   readonly differences: readonly DifferenceEvidence[];
   /** By id. */
   readonly approvals: readonly UsedApproval[];
@@ -45,7 +50,9 @@ export interface RouteEvidence {
 /** A change of a route's mode. */
 export interface ModeChange {
   readonly at: string;
-  /** Who; `lotline` where a verdict did it. */
+  /** `set`, `sample`, `rollback`, `clear`, `kill` or `release`. */
+  readonly what: string;
+  /** Who; the gateway where a verdict did it. */
   readonly by: string;
   readonly why: string;
   /** As text, such as `canary 10 %`. */
@@ -59,12 +66,12 @@ export interface ModeChange {
 export interface DifferenceEvidence {
   /** The same for differences of one kind, whatever the values. */
   readonly fingerprint: string;
-  readonly count: number;
+  /** How many cases are kept: of many of one kind in a day only some are, and old ones are deleted. */
+  readonly kept: number;
   readonly first: string;
   readonly last: string;
-  /** One case of it; absent when its examples have been deleted by age. Personal data is replaced. */
-  readonly example?: {
-    readonly at: string;
+  /** The last case. Personal data is replaced. */
+  readonly example: {
     readonly mode: string;
     /** Method and target. */
     readonly request: string;
@@ -116,9 +123,4 @@ export function resultOf({ routes }: Pick<ReportData, "routes">): Verdict["resul
 export function comparedOf(outcomes: RouteEvidence["outcomes"]): number {
   const { same, approved, raced, late, different } = outcomes;
   return same + approved + raced + late + different;
-}
-
-/** A mode as people write it. */
-export function modeText(mode: Mode): string {
-  return mode.name === "canary" ? `canary ${mode.percent} %` : mode.name;
 }

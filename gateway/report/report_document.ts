@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import type { Difference, Outcome } from "../evidence.ts";
+import type { Limits } from "../limits.ts";
+import { describeMode } from "../routing.ts";
 import type { Block } from "./document.ts";
 import {
   comparedOf,
   type DifferenceEvidence,
-  modeText,
   type ReportData,
   resultOf,
   type RouteEvidence,
@@ -49,6 +50,12 @@ export function documentOf(data: ReportData): readonly Block[] {
         `${data.until} (UTC), as the gateway compared it.`,
     ),
     notice(`Verdict over all routes: ${result}`),
+    ...(data.killed === undefined ? [] : [
+      notice(
+        `The kill switch is on: the old server answers everything (${data.killed.by}: ${data.killed.why})`,
+      ),
+    ]),
+    paragraph(limitsSentence(data.limits)),
     paragraph(`SHA-256 of the data (the file report.json): ${digestOf(data)}`),
     heading(2, "All routes"),
     totalsTable(data.routes),
@@ -90,7 +97,7 @@ function totalsTable(routes: readonly RouteEvidence[]): Block {
     rows: [
       ...routes.map(({ operation, now, outcomes, verdict }) => [
         operation,
-        modeText(now.mode),
+        describeMode(now.mode),
         ...cells(outcomes),
         verdict.result,
       ]),
@@ -112,6 +119,17 @@ const COLUMNS: readonly (readonly [
   ["lost", ({ lost }) => lost],
 ];
 
+function limitsSentence(limits: Limits): string {
+  return "Over the whole period, one difference that isn't approved fails a route; so do more than " +
+    `${limits.late_percent} % of answers that were behind by a moment, a share of failed requests ` +
+    `more than ${limits.error_margin_percent} points above the old server's, or a p99 above ` +
+    `${limits.latency_factor} times the old server's and ${limits.latency_slack_ms} ms. A pass ` +
+    `takes ${
+      number(limits.min_samples)
+    } answers of each side and as many comparisons, and at most ` +
+    `${limits.silence_percent} % of them unanswered.`;
+}
+
 function unknownSentence(routes: readonly RouteEvidence[]): string {
   const sum = (outcome: Outcome) =>
     routes.reduce((total, { outcomes }) => total + outcomes[outcome], 0);
@@ -129,7 +147,9 @@ function routeBlocks(route: RouteEvidence): readonly Block[] {
       (seen === undefined
         ? "Nothing was seen of this route in the period."
         : `Seen from ${seen.from} to ${seen.to}.`) +
-        ` It is on ${modeText(now.mode)} now; ${now.samplePercent} of 100 requests are compared.`,
+        ` It is on ${
+          describeMode(now.mode)
+        } now; ${now.samplePercent} of 100 requests are compared.`,
     ),
     ...(now.latch === undefined
       ? []
@@ -150,9 +170,10 @@ function historyBlocks({ history }: RouteEvidence): readonly Block[] {
   if (history.length === 0) return [paragraph("Its mode didn't change in the period.")];
   return [heading(3, "Modes"), {
     kind: "table",
-    head: ["when", "from", "to", "who", "why"],
-    rows: history.map(({ at, from, to, by, why, automatic }) => [
+    head: ["when", "what", "from", "to", "who", "why"],
+    rows: history.map(({ at, what, from, to, by, why, automatic }) => [
       at,
+      what,
       from,
       to,
       automatic ? `${by} (by itself)` : by,
@@ -182,11 +203,12 @@ function differenceBlocks({ differences, outcomes }: RouteEvidence): readonly Bl
 }
 
 function oneDifference(difference: DifferenceEvidence): readonly Block[] {
-  const { fingerprint, count, first, last, example } = difference;
-  const said = `${fingerprint}: ${number(count)} times, from ${first} to ${last}.`;
-  if (example === undefined) return [paragraph(`${said} No example of it is kept any more.`)];
+  const { fingerprint, kept, first, last, example } = difference;
+  const said = kept === 1 ? "1 case is kept" : `${number(kept)} cases are kept`;
   return [
-    paragraph(`${said} One of them, in mode ${example.mode} at ${example.at}:`),
+    paragraph(
+      `${fingerprint}: ${said}, from ${first} to ${last}. The last of them, in mode ${example.mode}:`,
+    ),
     { kind: "verbatim", text: [example.request, ...example.differences.map(diffOf)].join("\n") },
   ];
 }

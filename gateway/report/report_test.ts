@@ -31,6 +31,7 @@ const BUSY: RouteEvidence = {
   now: { mode: { name: "canary", percent: 10 }, samplePercent: 50, latch: "2 wrong answers" },
   history: [{
     at: "2026-11-25T08:00:00.000Z",
+    what: "set",
     by: "anna",
     why: "first shadow",
     from: "legacy",
@@ -38,7 +39,8 @@ const BUSY: RouteEvidence = {
     automatic: false,
   }, {
     at: "2026-11-25T09:59:30.000Z",
-    by: "lotline",
+    what: "rollback",
+    by: "gateway",
     why: "2 wrong answers",
     from: "canary 10 %",
     to: "legacy",
@@ -55,11 +57,10 @@ const BUSY: RouteEvidence = {
   },
   differences: [{
     fingerprint: "0f3a",
-    count: 2,
+    kept: 2,
     first: "2026-11-25T09:58:00.000Z",
     last: "2026-11-25T09:59:00.000Z",
     example: {
-      at: "2026-11-25T09:58:00.000Z",
       mode: "canary",
       request: "GET /api/traceability/RAW-1",
       differences: [
@@ -67,7 +68,7 @@ const BUSY: RouteEvidence = {
         { place: "header vary", legacy: "Origin" },
       ],
     },
-  }, { fingerprint: "77aa", count: 1, first: "2026-11-25T08:01:00.000Z", last: "x" }],
+  }],
   approvals: [
     {
       id: "json-errors",
@@ -86,6 +87,15 @@ const BUSY: RouteEvidence = {
 const DATA: ReportData = {
   since: "2026-11-25T08:00:00.000Z",
   until: "2026-11-25T10:00:00.000Z",
+  limits: {
+    window_seconds: 300,
+    min_samples: 1_000,
+    error_margin_percent: 1,
+    latency_factor: 2,
+    latency_slack_ms: 50,
+    late_percent: 1,
+    silence_percent: 5,
+  },
   routes: [PASSED, BUSY],
 };
 
@@ -109,8 +119,8 @@ Deno.test("the page says who changed what, what differed in which place, and wha
     "answers were the same.",
     "> **Rolled back by itself, and nobody has cleared that: 2 wrong answers**",
     "- 2 of 12013 answers were wrong",
-    "| 2026-11-25T08:00:00.000Z | legacy | shadow | anna | first shadow |",
-    "| 2026-11-25T09:59:30.000Z | canary 10 % | legacy | lotline (by itself) | 2 wrong answers |",
+    "| 2026-11-25T08:00:00.000Z | set | legacy | shadow | anna | first shadow |",
+    "| 2026-11-25T09:59:30.000Z | rollback | canary 10 % | legacy | gateway (by itself) | 2 wrong answers |",
     "GET /api/traceability/RAW-1",
     "@ body.central.weight_kg",
     '- old server: "540.0"',
@@ -126,7 +136,8 @@ Deno.test("the page says who changed what, what differed in which place, and wha
   ];
   const found = page.split("\n");
   for (const line of lines) ok(found.includes(line), `missing: ${line}\n${page}`);
-  match(page, /77aa: 1 times, .* No example of it is kept any more\./);
+  match(page, /0f3a: 2 cases are kept, .* The last of them, in mode canary:/);
+  match(page, /A pass takes 1,000 answers of each side/);
   match(page, /Name of the quality manager: (\\_)+\n\nDate: (\\_)+/);
   match(markdown({ ...DATA, routes: [PASSED] }), /No comparison was lost or left unanswered\./);
 });
@@ -153,18 +164,26 @@ const NASTY = "<img src=x onerror=alert(1)>|`a`\n```\n# h\n[l](http://e.example)
 
 function nasty(): ReportData {
   const example = {
-    at: NASTY,
     mode: NASTY,
     request: NASTY,
     differences: [{ place: NASTY, legacy: NASTY, service: NASTY }],
   };
   return {
     ...DATA,
+    killed: { by: NASTY, why: NASTY },
     routes: [{
       ...BUSY,
       now: { ...BUSY.now, latch: NASTY },
-      history: [{ at: NASTY, by: NASTY, why: NASTY, from: NASTY, to: NASTY, automatic: true }],
-      differences: [{ fingerprint: NASTY, count: 1, first: NASTY, last: NASTY, example }],
+      history: [{
+        at: NASTY,
+        what: NASTY,
+        by: NASTY,
+        why: NASTY,
+        from: NASTY,
+        to: NASTY,
+        automatic: true,
+      }],
+      differences: [{ fingerprint: NASTY, kept: 1, first: NASTY, last: NASTY, example }],
       approvals: [{ id: NASTY, count: 1 }],
       verdict: { result: "fail", reasons: [NASTY] },
     }],
