@@ -87,7 +87,11 @@ Deno.test("a route passes with enough of the same, and its report says who moved
   await evidence.move("getTraceability", { name: "shadow" }, "first look");
   const route = await evidence.move("getTraceability", { name: "canary", percent: 10 });
   const service = [...OK.service, ...many(10, [200, 60] as const), [500, 7], [0, 30_000]] as const;
-  await evidence.count(route, { ...OK, service }, [...many(250, SAME), ...many(3, APPROVED)]);
+  await evidence.count(route, { ...OK, service }, [
+    ...many(250, SAME),
+    ...many(3, APPROVED),
+    { ...APPROVED, approvals: ["client-fault"] },
+  ]);
 
   const trace = (await evidence.report()).routes[2];
   ok(trace);
@@ -112,14 +116,18 @@ Deno.test("a route passes with enough of the same, and its report says who moved
       automatic: false,
     },
   ]);
-  deepStrictEqual([trace.outcomes.same, trace.outcomes.approved], [250, 3]);
+  deepStrictEqual([trace.outcomes.same, trace.outcomes.approved], [250, 4]);
   const entry = approvals.find(({ id }) => id === "json-errors");
   ok(entry);
-  deepStrictEqual(trace.approvals, [{
+  deepStrictEqual(trace.approvals.map(({ id, count }) => [id, count]), [
+    ["client-fault", 1],
+    ["json-errors", 3],
+  ]);
+  deepStrictEqual(trace.approvals[1], {
     id: "json-errors",
     count: 3,
     entry: { reason: entry.reason, approved: entry.approved, review: entry.review },
-  }]);
+  });
   const { legacy, service: lotline } = trace.sides;
   deepStrictEqual([legacy.asked, legacy.failed, legacy.silent], [300, 0, 0]);
   deepStrictEqual([lotline.asked, lotline.failed, lotline.silent], [312, 1, 1]);
@@ -127,6 +135,9 @@ Deno.test("a route passes with enough of the same, and its report says who moved
   ok(Math.abs((legacy.p50 ?? 0) - 10) < 0.3, `${legacy.p50}`);
   ok(Math.abs((lotline.p50 ?? 0) - 5) < 0.2, `${lotline.p50}`);
   ok(Math.abs((lotline.p99 ?? 0) - 60) < 1.6, `${lotline.p99}`);
+
+  await evidence.move("getTraceability", { name: "legacy" }, "for the night");
+  strictEqual((await evidence.report()).routes[2]?.verdict.result, "pass");
 });
 
 Deno.test("one difference fails a route, even after it went back, and is shown with its place", async () => {
