@@ -123,6 +123,7 @@ const WorkerSettings = ApiSettings.pick({
 const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
 const JobsSettings = ApiSettings.pick({ DATABASE_URL: true });
+const CutoverSettings = ApiSettings.pick({ DATABASE_URL: true });
 const ParitySettings = z.object({
   BASE: urlOf("http:", "https:").optional(),
   DATABASE_URL: databaseUrl.optional(),
@@ -161,6 +162,16 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
  */
 export function readJobsConfig(environment: Environment): Readonly<z.output<typeof JobsSettings>> {
   return parse(JobsSettings, environment);
+}
+
+/**
+ * The settings of `deno task cutover`.
+ * @throws {ConfigError} when `DATABASE_URL` is missing or broken
+ */
+export function readCutoverConfig(
+  environment: Environment,
+): Readonly<z.output<typeof CutoverSettings>> {
+  return parse(CutoverSettings, environment);
 }
 
 /**

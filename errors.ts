@@ -19,6 +19,7 @@ const STATUS = {
   body_too_slow: 408,
   taken: 409,
   unknown_reference: 409,
+  route_refused: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
   outside_contract: 422,

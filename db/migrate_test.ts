@@ -21,6 +21,8 @@ const STEPS = [
   "0009_jobs",
   "0010_traces",
   "0011_audits",
+  "0012_routes",
+  "0013_evidence",
   "0015_recorded_exchanges",
 ];
 

@@ -1,0 +1,81 @@
+/**
+ * `deno task cutover`: the gateway's routes, for an operator at a terminal. Only PostgreSQL is asked and
+ * told; running gateways follow within a second.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { ConfigError, readCutoverConfig } from "../config.ts";
+import { connect } from "../db/connect.ts";
+import { sentenceOf } from "../terminal.ts";
+import { clear } from "./cutover/clear.ts";
+import { type Command, RefusedError, type Typed, UsageError } from "./cutover/command.ts";
+import { history } from "./cutover/history.ts";
+import { kill } from "./cutover/kill.ts";
+import { release } from "./cutover/release.ts";
+import { rollback } from "./cutover/rollback.ts";
+import { sample } from "./cutover/sample.ts";
+import { set } from "./cutover/set.ts";
+import { status } from "./cutover/status.ts";
+import { RouteRefusedError } from "./route_rules.ts";
+
+const COMMANDS: Record<string, Command> = {
+  status,
+  set,
+  sample,
+  rollback,
+  clear,
+  kill,
+  release,
+  history,
+};
+
+const USAGE = `usage: DATABASE_URL=… deno task cutover <command> [--json]
+${
+  Object.entries(COMMANDS).map(([name, { usage, does }]) =>
+    `  ${`${name} ${usage}`.trim()}\n      ${does}`
+  ).join("\n")
+}
+Exit status: 0 done, 1 refused or failed, 2 not used as above or settings missing.`;
+
+try {
+  await run(Deno.args);
+} catch (error) {
+  console.error(complaint(error));
+  Deno.exit(error instanceof UsageError || error instanceof ConfigError ? 2 : 1);
+}
+
+async function run([name = "", ...args]: string[]): Promise<void> {
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) throw new UsageError();
+  const { json, ...typed } = read(command, args);
+  const { DATABASE_URL } = readCutoverConfig(Deno.env.toObject());
+  const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-cutover" });
+  try {
+    const said = await command.run({ sql }, typed);
+    console.log(json ? JSON.stringify(said.json) : said.text);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+function read({ options }: Command, args: string[]): Typed & { readonly json: boolean } {
+  try {
+    const { values: { json, ...values }, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { ...options, json: { type: "boolean" } },
+    });
+    return { words: positionals, options: values, json: json === true };
+  } catch (error) {
+    throw new UsageError(sentenceOf(error));
+  }
+}
+
+function complaint(error: unknown): string {
+  if (error instanceof UsageError) return error.message || USAGE;
+  const isSaid = error instanceof ConfigError || error instanceof RefusedError ||
+    error instanceof RouteRefusedError;
+  return isSaid ? error.message : `Not done: ${sentenceOf(error)}`;
+}

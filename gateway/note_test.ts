@@ -1,0 +1,26 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { LONGEST_WHY, NoteForm, storableReason } from "./note.ts";
+
+Deno.test("a note says who and why, in so many words", () => {
+  deepStrictEqual(NoteForm.parse({ who: " ana ", why: "sm\0oke\n" }), { who: "ana", why: "smoke" });
+  const odd = [
+    { who: "ana" },
+    { who: "ana", why: " \0 " },
+    { who: "", why: "x" },
+    {
+      who: "ana",
+      why: "x".repeat(LONGEST_WHY + 1),
+    },
+    { who: "a".repeat(101), why: "x" },
+    { who: 1, why: "x" },
+  ];
+  for (const one of odd) strictEqual(NoteForm.safeParse(one).success, false, JSON.stringify(one));
+});
+
+Deno.test("a program's reason is made storable, whatever it holds", () => {
+  strictEqual(storableReason(" a\0b \n"), "ab");
+  strictEqual(storableReason("\0 "), "no reason given");
+  strictEqual(storableReason("x\ud800"), "x\ufffd");
+  const long = storableReason("😀".repeat(LONGEST_WHY + 1));
+  deepStrictEqual([[...long].length, long.isWellFormed()], [LONGEST_WHY, true]);
+});
