@@ -1,30 +1,28 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { createServer, type IncomingMessage } from "node:http";
-import net from "node:net";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { Answer } from "../contract-tests/exchange.ts";
 import { startFaultyProxy } from "../contract-tests/planted_fault.ts";
 import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
-import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { startLegacy } from "../legacy/server.ts";
-import type { LogFields } from "../log.ts";
 import { startApi } from "../testing/api.ts";
 import { captured } from "../testing/captured.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { startDryRunTwin } from "../testing/dry_run_twin.ts";
-import { eventually } from "../testing/eventually.ts";
-import { startTestServer } from "../testing/test_server.ts";
+import {
+  answerGiven,
+  differing,
+  DRY_RUN_SECRET,
+  routeOf,
+  type ShadowRig,
+  shadowRig,
+} from "../testing/shadow_rig.ts";
+import { startAnswering, startBlackHole } from "../testing/test_server.ts";
 import { createAsker } from "./ask.ts";
-import type { Evidence, Finding } from "./evidence.ts";
-import type { Asked, CapturedAnswer, CapturedRequest } from "./exchange.ts";
+import type { CapturedRequest } from "./exchange.ts";
 import { headerOf } from "./header_lines.ts";
-import { loadLiveRules } from "./live_approvals.ts";
 import type { OldOperation } from "./operations.ts";
-import { createRedactor } from "./redact.ts";
 import type { Route, Side } from "./route.ts";
-import { createShadow, type Shadow, type ShadowLimits } from "./shadow.ts";
+import type { ShadowLimits } from "./shadow.ts";
 
-const SECRET = "a secret of at least thirty-two characters";
-const rules = await loadLiveRules();
 const seed = await loadSeed();
 
 const database = await freshDatabase();
@@ -33,7 +31,11 @@ for (const { sql } of [database, twinDatabase]) await resetToSeed(sql, seed);
 const old = await startLegacy({ databaseUrl: database.url, port: 0 });
 const api = await startApi({ databaseUrl: database.url });
 const twinApi = await startApi({ databaseUrl: twinDatabase.url });
-const lotline = await startDryRunTwin({ url: api.url, twinUrl: twinApi.url, secret: SECRET });
+const lotline = await startDryRunTwin({
+  url: api.url,
+  twinUrl: twinApi.url,
+  secret: DRY_RUN_SECRET,
+});
 const client = createAsker(old.url, 16);
 const clientOfLotline = createAsker(lotline.url, 16);
 
@@ -44,88 +46,38 @@ Deno.test.afterAll(async () => {
   }
 });
 
-/** Everything that was reported, and a way to compare. */
-interface Rig extends Disposable {
-  readonly shadow: Shadow;
-  readonly findings: Finding[];
-  readonly answered: [operation: string, side: Side, status: number][];
-  readonly logged: [level: string, msg: string, fields?: LogFields][];
-  outcomes(): string[];
-}
-
-function rig(
-  options: { legacyUrl?: string; serviceUrl?: string; limits?: Partial<ShadowLimits> } = {},
-): Rig {
-  const findings: Finding[] = [];
-  const answered: Rig["answered"] = [];
-  const logged: Rig["logged"] = [];
-  const evidence: Evidence = {
-    answered: (operation, _route, side, status) => answered.push([operation, side, status]),
-    found: (finding) => findings.push(finding),
-  };
-  const shadow = createShadow({
-    legacyUrl: old.url,
-    serviceUrl: lotline.url,
-    dryRunSecret: SECRET,
-    rules,
-    evidence,
-    redactor: createRedactor(SECRET),
-    log: (level, msg, fields) => logged.push([level, msg, fields]),
-    ...options,
-  });
-  return {
-    shadow,
-    findings,
-    answered,
-    logged,
-    outcomes: () => findings.map(({ outcome }) => outcome),
-    [Symbol.dispose]: () => shadow[Symbol.dispose](),
-  };
-}
-
-const routeOf = (operation: OldOperation, name: "shadow" | "service" = "shadow"): Route => ({
-  operation,
-  mode: { name },
-  epoch: 1,
-  samplePercent: 100,
-  latch: undefined,
-});
-
-function answerIn(asked: Asked): CapturedAnswer {
-  if ("silence" in asked) throw new Error(`no answer: ${asked.silence}`);
-  return asked;
+function rig(options: { serviceUrl?: string; limits?: Partial<ShadowLimits> } = {}): ShadowRig {
+  return shadowRig({ legacyUrl: old.url, serviceUrl: lotline.url, ...options });
 }
 
 /** A client's read that one side answers, then the comparison. */
 async function read(
-  { shadow }: Rig,
+  { shadow }: ShadowRig,
   operation: OldOperation,
   request: CapturedRequest,
   side: Side = "legacy",
 ): Promise<void> {
   const at = Date.now();
   const asker = side === "legacy" ? client : clientOfLotline;
-  const answer = answerIn(await asker.ask(request, 10_000));
+  const answer = answerGiven(await asker.ask(request, 10_000));
   const route = routeOf(operation, side === "legacy" ? "shadow" : "service");
   shadow.observe({ operation, route, request, at, side, answer });
 }
 
 /** A client's write: the dry run, then the old server, then the comparison. */
-async function write({ shadow }: Rig, operation: OldOperation, body: unknown): Promise<number> {
+async function write(
+  { shadow }: ShadowRig,
+  operation: OldOperation,
+  body: unknown,
+): Promise<number> {
   const path = operation === "createLot" ? "/api/lots" : "/api/qc-decisions";
   const request = captured("POST", path, JSON.stringify(body));
   const route = routeOf(operation);
   const at = Date.now();
   const dryRun = await shadow.dryRun(request, operation, route);
-  const answer = answerIn(await client.ask(request, 10_000));
+  const answer = answerGiven(await client.ask(request, 10_000));
   shadow.observe({ operation, route, request, at, side: "legacy", answer, dryRun });
   return answer.status;
-}
-
-/** What was found to be different, without what was compared. */
-function differing({ findings }: Rig) {
-  return findings.filter(({ outcome }) => outcome === "different")
-    .map(({ operation, differences }) => ({ operation, differences }));
 }
 
 const trace = (code: string) => captured("GET", `/api/traceability/${encodeURIComponent(code)}`);
@@ -142,7 +94,10 @@ Deno.test("every lot's trace, health and every login are the same on both sides,
     await read(one, "getHealth", captured("HEAD", "/api/health"), side);
   }
   for (const { email } of seed.users) await read(one, "login", login(String(email)));
-  const tag = headerOf(answerIn(await client.ask(trace("MIX-BATCH-88"), 10_000)).headers, "etag");
+  const tag = headerOf(
+    answerGiven(await client.ask(trace("MIX-BATCH-88"), 10_000)).headers,
+    "etag",
+  );
   const conditional = {
     ...trace("MIX-BATCH-88"),
     headers: [["If-None-Match", tag ?? ""]] as const,
@@ -245,7 +200,7 @@ Deno.test("a change between the two answers is no difference", async () => {
   using one = rig();
   const request = trace("META-NULL");
   const at = Date.now();
-  const answer = answerIn(await client.ask(request, 10_000));
+  const answer = answerGiven(await client.ask(request, 10_000));
   await database.sql`update lots set weight_kg = 77.70 where lot_code = 'META-NULL'`;
   const observed = {
     operation: "getTraceability",
@@ -260,7 +215,7 @@ Deno.test("a change between the two answers is no difference", async () => {
 
 Deno.test("a Lotline that is a moment behind is late, not wrong", async () => {
   const request = trace("META-LIST");
-  const stale = answerIn(await client.ask(request, 10_000));
+  const stale = answerGiven(await client.ask(request, 10_000));
   await database.sql`update lots set weight_kg = 77.70 where lot_code = 'META-LIST'`;
   let staleLeft = 1;
   await using behind = await startFaultyProxy(
@@ -321,8 +276,8 @@ Deno.test("a lot that two clients store at once is raced for the one who lost", 
   const at = Date.now();
   // The twin would store what it is asked, so the other client comes after the dry run.
   const dryRun = await one.shadow.dryRun(request, "createLot", route);
-  answerIn(await client.ask(request, 10_000));
-  const answer = answerIn(await client.ask(request, 10_000));
+  answerGiven(await client.ask(request, 10_000));
+  const answer = answerGiven(await client.ask(request, 10_000));
   one.shadow.observe({
     operation: "createLot",
     route,
@@ -337,9 +292,9 @@ Deno.test("a lot that two clients store at once is raced for the one who lost", 
 });
 
 Deno.test("what finds no place in the queue is counted as lost, at once", async () => {
-  await using hole = await blackHole();
+  await using hole = await startBlackHole();
   using one = rig({ serviceUrl: hole.url, limits: { waiting: 3, atOnce: 2, askMs: 200 } });
-  const answer = answerIn(await client.ask(trace("RAW-BEEF-001"), 10_000));
+  const answer = answerGiven(await client.ask(trace("RAW-BEEF-001"), 10_000));
   const request = trace("RAW-BEEF-001");
   const observation = { request, at: Date.now(), side: "legacy", answer } as const;
   const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
@@ -360,125 +315,13 @@ Deno.test("what finds no place in the queue is counted as lost, at once", async 
   ok(performance.now() - began < 150, "drain waits no longer than it is told");
 });
 
-const SILENT: [what: string, start: () => Promise<{ url: string } & AsyncDisposable>][] = [
-  ["is gone", gone],
-  ["resets the connection", () => socketServer((socket) => socket.resetAndDestroy())],
-  ["answers too much", () => answering((_, write) => write(200, "x".repeat(300_000)))],
-  ["can't answer now", () => answering((_, write) => write(503, '{"error":"later"}'))],
-  [
-    "has lost the database",
-    () => answering((_, write) => write(500, '{"error":"terminating connection due to x"}')),
-  ],
-];
-
-for (const [what, start] of SILENT) {
-  Deno.test(`a Lotline that ${what} is unanswered, not different`, async () => {
-    await using server = await start();
-    using one = rig({ serviceUrl: server.url });
-    await read(one, "getTraceability", trace("RAW-BEEF-001"));
-    await one.shadow.drain(20_000);
-    deepStrictEqual(one.outcomes(), ["unanswered"]);
-  });
-}
-
-Deno.test("a write waits for a silent Lotline three times, then not until the pause is over", async () => {
-  let isDead = true;
-  await using server = await answering((request, write) => {
-    if (!isDead) write(422, '{"error":"No."}', { [DRY_RUN_HEADER]: "done" });
-    else request.on("error", () => {});
-  });
-  using one = rig({ serviceUrl: server.url, limits: { writeMs: 50, pauseMs: 100 } });
-  const ask = () =>
-    one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
-  const silenceOf = (asked: Asked) => "silence" in asked ? asked.silence : asked.status;
-  for (let i = 0; i < 3; i++) strictEqual(silenceOf(await ask()), "timeout");
-  deepStrictEqual([await ask(), await ask()].map(silenceOf), ["not_asked", "not_asked"]);
-  strictEqual(one.answered.length, 3, "who wasn't asked gave no answer");
-  isDead = false;
-  await eventually("it is asked again", async () => silenceOf(await ask()) === 422);
-  strictEqual(silenceOf(await ask()), 422);
-});
-
-Deno.test("after the pause one write tries it, the others don't wait", async () => {
-  await using hole = await blackHole();
-  using one = rig({ serviceUrl: hole.url, limits: { writeMs: 100, pauseMs: 0 } });
-  const ask = () =>
-    one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
-  for (let i = 0; i < 3; i++) await ask();
-  const asked = await Promise.all([ask(), ask(), ask(), ask()]);
-  deepStrictEqual(asked.map((one) => "silence" in one && one.silence), [
-    "timeout",
-    "not_asked",
-    "not_asked",
-    "not_asked",
-  ]);
-});
-
-Deno.test("a server that knows no dry runs gets one of them at most, and that is told", async () => {
-  using one = rig({ serviceUrl: old.url });
-  const lots = async () => (await database.sql`select 1 from lots`).length;
-  const before = await lots();
-  const ask = (code: string) => {
-    const request = captured("POST", "/api/lots", JSON.stringify({ lot_code: code }));
-    return one.shadow.dryRun(request, "createLot", routeOf("createLot"));
-  };
-  for (let i = 0; i < 5; i++) ok("silence" in await ask(`EFFECT-${i}`));
-  await read(one, "login", login("admin@flowviz.com"));
-  await one.shadow.drain(20_000);
-  strictEqual(await lots(), before + 1);
-  deepStrictEqual(one.outcomes(), ["different", "unanswered"]);
-  deepStrictEqual(one.findings[0]?.differences, [
-    { place: "dry run", service: "201 without x-lotline-dry-run: done" },
-  ]);
-  strictEqual(one.findings[0]?.operation, "createLot");
-  deepStrictEqual(one.logged.map(([level]) => level), ["error"]);
-  match(one.logged[0]?.[1] ?? "", /SERVICE_URL/);
-});
-
-Deno.test("a dry run that is refused has had no effect: it is told, and the next one is asked", async () => {
-  await using server = await answering((_, write) => write(403, '{"error":"no proof"}'));
+Deno.test("a Lotline that can't answer now is unanswered, not different", async () => {
+  await using server = await startAnswering((_, write) => write(503, '{"error":"later"}'));
   using one = rig({ serviceUrl: server.url });
-  strictEqual(await write(one, "createQcDecision", { decision: "PASS" }), 201);
-  strictEqual(await write(one, "createQcDecision", { decision: "PASS" }), 201);
+  await read(one, "getTraceability", trace("RAW-BEEF-001"));
   await one.shadow.drain(20_000);
-  deepStrictEqual(one.outcomes(), ["unanswered", "unanswered"]);
-  deepStrictEqual(one.logged.map(([level]) => level), ["warn", "warn"]);
-});
-
-Deno.test("what is asked is what the client sent, but for what belongs to its connection", async () => {
-  const seen: IncomingMessage[] = [];
-  await using server = await answering((request, write) => {
-    seen.push(request);
-    write(200, "{}");
-  });
-  using one = rig({ serviceUrl: server.url });
-  const request = {
-    ...captured("GET", "/api/traceability/%C5%90%2F?a=../b"),
-    headers: [
-      ["Host", "plant.example"],
-      ["Connection", "keep-alive, X-Own"],
-      ["X-Own", "1"],
-      ["Keep-Alive", "timeout=5"],
-      ["If-None-Match", 'W/"1"'],
-      ["Accept-Encoding", "identity"],
-      ["X-Twice", "a"],
-      ["X-Twice", "b"],
-      ["X-Request-Id", "plant-7"],
-      ["x-lotline-dry-run", "t=1,sig=made-up"],
-    ] as const,
-  };
-  await read(one, "getTraceability", request);
-  await one.shadow.drain(20_000);
-  const [first] = seen;
-  strictEqual(first?.url, "/api/traceability/%C5%90%2F?a=../b");
-  const { host, connection: _connection, ...headers } = first?.headers ?? {};
-  strictEqual(host, new URL(server.url).host);
-  deepStrictEqual({ ...headers }, {
-    "if-none-match": 'W/"1"',
-    "accept-encoding": "identity",
-    "x-twice": "a, b",
-    "x-request-id": "plant-7-shadow",
-  });
+  deepStrictEqual(one.outcomes(), ["unanswered"]);
+  deepStrictEqual(one.answered, [["getTraceability", "service", 503]]);
 });
 
 Deno.test("a route's share of the requests is compared, and none that can't be", () => {
@@ -499,48 +342,3 @@ Deno.test("a route's share of the requests is compared, and none that can't be",
   strictEqual(wanted("createLot", { mode: { name: "service" } }), 0);
   strictEqual(wanted("createLot", { mode: { name: "canary", percent: 10 } }), 2_000);
 });
-
-function answering(
-  answer: (
-    request: IncomingMessage,
-    write: (status: number, body: string, headers?: Record<string, string>) => void,
-  ) => void,
-) {
-  return startTestServer(createServer((incoming, outgoing) => {
-    incoming.resume();
-    answer(incoming, (status, text, headers = {}) => {
-      outgoing.writeHead(status, { "content-type": "application/json; charset=utf-8", ...headers });
-      outgoing.end(text);
-    });
-  }));
-}
-
-async function socketServer(onSocket: (socket: net.Socket) => void) {
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    onSocket(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  return {
-    url: `http://127.0.0.1:${address.port}`,
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
-  };
-}
-
-/** Takes connections and says nothing. */
-function blackHole() {
-  return socketServer(() => {});
-}
-
-async function gone() {
-  const server = await blackHole();
-  await server[Symbol.asyncDispose]();
-  return { url: server.url, [Symbol.asyncDispose]: () => Promise.resolve() };
-}
