@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { captured } from "../testing/captured.ts";

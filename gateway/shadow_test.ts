@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import type { Answer } from "../contract-tests/exchange.ts";
+import type { Answer } from "../parity/exchange.ts";
 import { startFaultyProxy } from "../contract-tests/planted_fault.ts";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { startApi } from "../testing/api.ts";
 import { captured } from "../testing/captured.ts";
