@@ -64,6 +64,8 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   AUDIT_TEMPERATURES:
     "ranges of °C by lot type with commas between them, such as RAW:-2..7,FRZ:-40..-18",
   AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
+  BASE: "the address of a server, such as http://127.0.0.1:8000",
+  PARITY_TOKEN: "a login token, or nothing at all",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
   GATEWAY_PORT: "a port from 0 (any free one) to 65535",
@@ -168,6 +170,12 @@ const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
 const JobsSettings = ApiSettings.pick({ DATABASE_URL: true });
 const CutoverSettings = ApiSettings.pick({ DATABASE_URL: true });
+const ParitySettings = z.object({
+  BASE: urlOf("http:", "https:").optional(),
+  DATABASE_URL: databaseUrl.optional(),
+  DRY_RUN_SECRET: z.string().min(32).optional(),
+  PARITY_TOKEN: z.string().regex(/^[\w.~+/-]+=*$/).optional(),
+});
 const UserSettings = ApiSettings.pick({ DATABASE_URL: true, VALKEY_URL: true });
 
 /** A start that the settings forbid; the message names every setting that is missing or broken. */
@@ -247,6 +255,16 @@ export function readKeysConfig(environment: Environment): Readonly<z.output<type
  */
 export function readUserConfig(environment: Environment): Readonly<z.output<typeof UserSettings>> {
   return parse(UserSettings, environment);
+}
+
+/**
+ * The settings of `deno task parity`; which of them a command needs, it says itself.
+ * @throws {ConfigError} naming every setting that is broken
+ */
+export function readParityConfig(
+  environment: Environment,
+): Readonly<z.output<typeof ParitySettings>> {
+  return parse(ParitySettings, environment);
 }
 
 function parse<S extends z.ZodObject>(schema: S, environment: Environment): Readonly<z.output<S>> {

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { ACCESS, type Access, ROLES } from "../auth/access.ts";
 import { readConfig, readGatewayConfig, readWorkerConfig } from "../config.ts";
 import { startApi } from "../testing/api.ts";
-import { loadSeed, resetToSeed } from "./seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));

@@ -25,6 +25,8 @@ const STEPS = [
   "0013_index_dead_jobs",
   "0014_dry_runs",
   "0015_routes",
+  "0016_evidence",
+  "0017_recorded_exchanges",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

@@ -1,11 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { bytesOf } from "../contract-tests/exchange.ts";
-import {
-  exchangeName,
-  loadRecordings,
-  type RecordedRequest,
-} from "../contract-tests/recordings.ts";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { bytesOf } from "../parity/exchange.ts";
+import { exchangeName, loadRecordings, type RecordedRequest } from "../parity/recordings.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { findApproval, parseApprovals } from "../parity/approvals.ts";
 import { startApi } from "../testing/api.ts";

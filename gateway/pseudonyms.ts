@@ -45,6 +45,8 @@ const KINDS: readonly (readonly [names: RegExp, kind: SecretKind])[] = [
 
 /** What a field, a header or a parameter of this name holds, if nobody may see it. */
 export function kindOfName(name: string): SecretKind | undefined {
+  // A secret may have been the name itself.
+  if (isPseudonym(name)) return undefined;
   const plain = name.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "");
   return KINDS.find(([names]) => names.test(plain))?.[1];
 }

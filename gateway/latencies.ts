@@ -1,0 +1,61 @@
+/*
+ * How long answers took, as counts that can be added up across processes and minutes: each bucket
+ * holds those within 2.5 % of its duration.
+ */
+
+/** Counts by bucket. */
+export type Latencies = Readonly<Record<string, number>>;
+
+const STEP = Math.log(1.05);
+/** 0.1 ms: what is quicker is as quick. */
+const FIRST = -47;
+/** Two minutes: no gateway waits as long. */
+const LAST = 240;
+
+/** The bucket of a duration in ms. */
+export function bucketOf(ms: number): number {
+  if (!(ms > 0)) return FIRST;
+  return Math.min(LAST, Math.max(FIRST, Math.round(Math.log(ms) / STEP)));
+}
+
+/** The duration that a bucket stands for, in ms. */
+export function durationOf(bucket: number): number {
+  return Math.exp(bucket * STEP);
+}
+
+/** The duration in ms that the share `quantile` of all, such as 0.99, doesn't exceed. */
+export function quantileOf(latencies: Latencies, quantile: number): number | undefined {
+  const buckets = sorted(latencies);
+  const rank = Math.ceil(quantile * totalOf(latencies));
+  let seen = 0;
+  for (const [bucket, count] of buckets) {
+    seen += count;
+    if (seen >= rank && count > 0) return durationOf(bucket);
+  }
+  return undefined;
+}
+
+/** How many took longer than `ms`. */
+export function countSlower(latencies: Latencies, ms: number): number {
+  let slower = 0;
+  for (const [bucket, count] of sorted(latencies)) if (durationOf(bucket) > ms) slower += count;
+  return slower;
+}
+
+/** How many there are. */
+export function totalOf(latencies: Latencies): number {
+  return Object.values(latencies).reduce((sum, count) => sum + count, 0);
+}
+
+/** Both together. */
+export function addLatencies(one: Latencies, other: Latencies): Latencies {
+  const sum: Record<string, number> = { ...one };
+  for (const [bucket, count] of Object.entries(other)) sum[bucket] = (sum[bucket] ?? 0) + count;
+  return sum;
+}
+
+function sorted(latencies: Latencies): [bucket: number, count: number][] {
+  return Object.entries(latencies)
+    .map(([bucket, count]): [number, number] => [Number(bucket), count])
+    .sort(([one], [other]) => one - other);
+}

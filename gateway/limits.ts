@@ -1,0 +1,24 @@
+import { z } from "zod";
+
+const percent = z.number().min(0).max(100);
+
+/** By which limits the evidence of a route is judged; the database holds the same bounds. */
+export const LimitsForm = z.object({
+  /** How far back requests count, from 30 seconds to a day. */
+  window_seconds: z.int().min(30).max(86_400),
+  /** So many answers and comparisons it takes to say that a route does well. */
+  min_samples: z.int().min(10).max(1_000_000),
+  /** How much greater Lotline's share of failed requests may be than the old server's, in points. */
+  error_margin_percent: percent,
+  /** Lotline's p99 may be so many times the old server's … */
+  latency_factor: z.number().min(1).max(100),
+  /** … and so many ms besides. */
+  latency_slack_ms: z.int().min(0).max(60_000),
+  /** So many comparisons may find that Lotline is behind by a moment. */
+  late_percent: percent,
+  /** With more comparisons than this unanswered, nothing is known well enough. */
+  silence_percent: percent,
+});
+
+/** See {@link LimitsForm}. */
+export type Limits = Readonly<z.output<typeof LimitsForm>>;

@@ -1,0 +1,131 @@
+import { z } from "zod";
+import type { Sql, Statement } from "../../db/connect.ts";
+import { inTime } from "../../db/in_time.ts";
+import { type Limits, LimitsForm } from "../limits.ts";
+import { OLD_OPERATIONS } from "../operations.ts";
+import { modeOf } from "../routing.ts";
+import { NO_FIGURES, type RouteEvidence } from "../verdict.ts";
+
+/*
+ * The evidence of all gateways, read to be judged. A statement here sees all of it as it was at one
+ * moment, together with the routes and limits that it is held against.
+ */
+
+/** What is known of a route, and the limits that hold for it. */
+export interface Case {
+  readonly evidence: RouteEvidence;
+  readonly limits: Limits;
+}
+
+const Figures = z.object({
+  requests: z.number(),
+  serverErrors: z.number(),
+  silences: z.number(),
+  latencies: z.record(z.string(), z.number()),
+});
+
+const CaseRow = z.object({
+  operation: z.enum(OLD_OPERATIONS),
+  mode: z.string(),
+  canary_percent: z.number().nullable(),
+  epoch: z.int(),
+  limits: LimitsForm,
+  sides: z.partialRecord(z.enum(["legacy", "service"]), Figures),
+  before: Figures,
+  outcomes: z.partialRecord(
+    z.enum(["same", "approved", "raced", "late", "different", "unanswered", "lost"]),
+    z.number(),
+  ),
+  different: z.number(),
+  places: z.array(z.string()),
+});
+
+const OLD = `{${OLD_OPERATIONS.join(",")}}`;
+/** So many busy minutes of earlier epochs tell what the old server is like. */
+const MINUTES_BEFORE = 240;
+
+/** The evidence of every route of the old API that isn't on `legacy`: that of the last window. */
+export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> {
+  const rows = await inTime(
+    sql,
+    sql`
+      with newest as (select * from lotline.cutover_limits order by id desc limit 1)
+      select route.operation, route.mode, route.canary_percent, route.epoch,
+        to_jsonb(newest) as limits,
+        (
+          select coalesce(jsonb_object_agg(side, figures), '{}') from (
+            select side, ${figures(sql)} as figures from lotline.route_answers
+            where operation = route.operation and side in ('legacy', 'service')
+              and epoch = route.epoch and minute >= oldest
+            group by side
+          ) counted
+        ) as sides,
+        (
+          select ${figures(sql)} from (
+            select * from lotline.route_answers
+            where operation = route.operation and side = 'legacy' and epoch < route.epoch
+            order by epoch desc, minute desc limit ${MINUTES_BEFORE}
+          ) earlier
+        ) as before,
+        (
+          select coalesce(jsonb_object_agg(outcome, count), '{}') from (
+            select outcome, sum(count) as count from lotline.route_outcomes
+            where operation = route.operation and epoch = route.epoch and approval = ''
+              and minute >= oldest
+            group by outcome
+          ) counted
+        ) as outcomes,
+        (
+          select coalesce(sum(count), 0)::float8 from lotline.route_outcomes
+          where operation = route.operation and epoch = route.epoch and outcome = 'different'
+            and approval = ''
+        ) as different,
+        (
+          select coalesce(jsonb_path_query_array(differences, '$[*].place'), '[]') from (
+            select (
+              select differences from lotline.differences
+              where operation = route.operation and epoch = route.epoch and outcome = 'different'
+              order by id desc limit 1
+            ) as differences
+          ) last
+        ) as places
+      from lotline.routes route
+      cross join newest
+      cross join lateral (
+        select date_trunc('minute', now() - window_seconds * interval '1 second') as oldest
+      ) window_
+      where route.mode <> 'legacy' and route.operation = any (${OLD}::text[])
+      order by route.operation`,
+    deadlineMs,
+  );
+  return rows.map((row) => caseOf(CaseRow.parse(row)));
+}
+
+/** Sums of the rows of `lotline.route_answers` that are grouped, as one jsonb. */
+function figures(sql: Sql): Statement {
+  return sql`jsonb_build_object(
+    'requests', coalesce(sum(requests), 0),
+    'serverErrors', coalesce(sum(server_errors), 0),
+    'silences', coalesce(sum(silences), 0),
+    'latencies', lotline.sum_counts(latencies)
+  )`;
+}
+
+function caseOf(row: z.output<typeof CaseRow>): Case {
+  const { operation, epoch, different, outcomes, places } = row;
+  return {
+    evidence: {
+      operation,
+      epoch,
+      // One that makes no sense is on `legacy`, as everywhere.
+      mode: modeOf(row.mode, row.canary_percent ?? undefined) ?? { name: "legacy" },
+      legacy: row.sides.legacy ?? NO_FIGURES,
+      service: row.sides.service ?? NO_FIGURES,
+      legacyBefore: row.before,
+      outcomes,
+      different,
+      places,
+    },
+    limits: row.limits,
+  };
+}

@@ -1,0 +1,108 @@
+import type { Finding } from "./evidence.ts";
+import { bucketOf } from "./latencies.ts";
+import type { Operation } from "./operations.ts";
+import type { Route, Side } from "./route.ts";
+
+/** What a side answered to one operation in one epoch, within a minute. */
+export interface AnswerCount {
+  readonly operation: Operation;
+  readonly side: Side;
+  readonly epoch: number;
+  /** When it began, in ms of `performance.now()`. */
+  readonly at: number;
+  requests: number;
+  serverErrors: number;
+  silences: number;
+  /** By bucket. */
+  readonly latencies: Record<string, number>;
+}
+
+/** What became of comparisons of one operation in one epoch, within a minute. */
+export interface OutcomeCount {
+  readonly operation: Operation;
+  readonly epoch: number;
+  readonly outcome: Finding["outcome"];
+  /** Empty: comparisons; else how often the approval with this id was needed. */
+  readonly approval: string;
+  readonly at: number;
+  count: number;
+}
+
+/** The counts of one process that are not stored yet. */
+export interface Tally {
+  answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
+  found(finding: Pick<Finding, "operation" | "route" | "outcome" | "approvals">): void;
+  /** Takes the oldest counts out of the tally, {@link MOST_TAKEN} at most of either kind. */
+  take(): { readonly answers: readonly AnswerCount[]; readonly outcomes: readonly OutcomeCount[] };
+  /** How many counts there are. */
+  readonly size: number;
+}
+
+/** Counts that one statement stores. */
+export const MOST_TAKEN = 200;
+/**
+ * With so many counts waiting, some hours without PostgreSQL, minutes aren't told apart any more:
+ * nothing is left out, and the memory stays as it is.
+ */
+const MANY = 4_000;
+const MINUTE_MS = 60_000;
+
+/** A tally of nothing. */
+export function createTally(now: () => number = () => performance.now()): Tally {
+  const answers = new Map<string, AnswerCount>();
+  const outcomes = new Map<string, OutcomeCount>();
+  let lastMinute = 0;
+  const minute = () => {
+    if (answers.size + outcomes.size < MANY) lastMinute = Math.floor(now() / MINUTE_MS);
+    return lastMinute;
+  };
+  const countOutcome = (
+    finding: Pick<Finding, "operation" | "route" | "outcome">,
+    approval: string,
+  ) => {
+    const { operation, outcome, route: { epoch } } = finding;
+    const key = `${minute()} ${operation} ${epoch} ${outcome} ${approval}`;
+    let count = outcomes.get(key);
+    if (count === undefined) {
+      outcomes.set(key, count = { operation, epoch, outcome, approval, at: now(), count: 0 });
+    }
+    count.count++;
+  };
+  return {
+    answered(operation, { epoch }, side, status, ms) {
+      const key = `${minute()} ${operation} ${epoch} ${side}`;
+      let count = answers.get(key);
+      if (count === undefined) {
+        const nothing = { requests: 0, serverErrors: 0, silences: 0, latencies: {} };
+        answers.set(key, count = { operation, side, epoch, at: now(), ...nothing });
+      }
+      count.requests++;
+      if (status === 0) {
+        // How long nothing came says more about whoever waited.
+        count.silences++;
+        return;
+      }
+      if (status >= 500) count.serverErrors++;
+      const bucket = bucketOf(ms);
+      count.latencies[bucket] = (count.latencies[bucket] ?? 0) + 1;
+    },
+    found(finding) {
+      countOutcome(finding, "");
+      for (const approval of new Set(finding.approvals)) countOutcome(finding, approval);
+    },
+    take: () => ({ answers: takeFrom(answers), outcomes: takeFrom(outcomes) }),
+    get size() {
+      return answers.size + outcomes.size;
+    },
+  };
+}
+
+function takeFrom<Count>(counts: Map<string, Count>): Count[] {
+  const taken: Count[] = [];
+  for (const [key, count] of counts) {
+    if (taken.length === MOST_TAKEN) break;
+    counts.delete(key);
+    taken.push(count);
+  }
+  return taken;
+}

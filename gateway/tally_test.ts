@@ -1,0 +1,80 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { findingOf, routeIn } from "../testing/findings.ts";
+import { createTally, MOST_TAKEN } from "./tally.ts";
+
+Deno.test("answers are counted by operation, side, epoch and minute", () => {
+  let now = 0;
+  const tally = createTally(() => now);
+  const route = routeIn("getHealth", 4);
+  for (const status of [200, 404, 500, 503, 599]) {
+    tally.answered("getHealth", route, "service", status, 1);
+  }
+  tally.answered("getHealth", route, "service", 0, 300);
+  tally.answered("getHealth", route, "legacy", 200, 1.1);
+  now = 60_000;
+  tally.answered("getHealth", route, "service", 200, 1);
+  tally.answered("getHealth", routeIn("getHealth", 5), "service", 200, 1);
+  const { answers } = tally.take();
+  deepStrictEqual(answers, [
+    {
+      operation: "getHealth",
+      side: "service",
+      epoch: 4,
+      at: 0,
+      requests: 6,
+      serverErrors: 3,
+      silences: 1,
+      latencies: { "0": 5 },
+    },
+    {
+      operation: "getHealth",
+      side: "legacy",
+      epoch: 4,
+      at: 0,
+      requests: 1,
+      serverErrors: 0,
+      silences: 0,
+      latencies: { "2": 1 },
+    },
+    ...[4, 5].map((epoch) => ({
+      operation: "getHealth",
+      side: "service",
+      epoch,
+      at: 60_000,
+      requests: 1,
+      serverErrors: 0,
+      silences: 0,
+      latencies: { "0": 1 },
+    })),
+  ]);
+  deepStrictEqual(tally.take(), { answers: [], outcomes: [] });
+});
+
+Deno.test("a comparison counts once, and each approval that it needed once", () => {
+  const tally = createTally(() => 0);
+  tally.found(findingOf("login", 1, "approved", ["a", "b", "a"]));
+  tally.found(findingOf("login", 1, "approved", ["b"]));
+  tally.found(findingOf("login", 1, "same"));
+  deepStrictEqual(
+    tally.take().outcomes.map(({ outcome, approval, count }) => [outcome, approval, count]),
+    [["approved", "", 2], ["approved", "a", 1], ["approved", "b", 2], ["same", "", 1]],
+  );
+});
+
+Deno.test("hours that can't be stored take no more memory, and nothing is left out", () => {
+  let now = 0;
+  const tally = createTally(() => now);
+  for (let minute = 0; minute < 10_000; minute++, now += 60_000) {
+    tally.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
+  }
+  ok(tally.size <= 4_001, String(tally.size));
+  let requests = 0;
+  while (tally.size > 0) {
+    const { answers } = tally.take();
+    ok(answers.length <= MOST_TAKEN);
+    for (const answer of answers) requests += answer.requests;
+  }
+  strictEqual(requests, 10_000);
+  tally.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
+  strictEqual(tally.take().answers[0]?.at, now, "minutes are told apart again");
+});

@@ -1,0 +1,259 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { bucketOf, type Latencies } from "./latencies.ts";
+import type { Limits } from "./limits.ts";
+import type { Mode } from "./route.ts";
+import {
+  judge,
+  NO_FIGURES,
+  type RouteEvidence,
+  type SideFigures,
+  type Verdict,
+} from "./verdict.ts";
+
+const LIMITS: Limits = {
+  window_seconds: 300,
+  min_samples: 200,
+  error_margin_percent: 1,
+  latency_factor: 2,
+  latency_slack_ms: 50,
+  late_percent: 1,
+  silence_percent: 5,
+};
+const SERVICE: Mode = { name: "service" };
+const LEGACY: Mode = { name: "legacy" };
+
+/** `requests`, most of them quick, and some that aren't. */
+function side(
+  requests: number,
+  { errors = 0, silences = 0, slow = 0, slowMs = 500, ms = 10 } = {},
+): SideFigures {
+  const latencies: Record<string, number> = { [bucketOf(ms)]: requests - silences - slow };
+  if (slow > 0) latencies[bucketOf(slowMs)] = slow;
+  return { requests, serverErrors: errors, silences, latencies: latencies as Latencies };
+}
+
+const HEALTHY: RouteEvidence = {
+  operation: "getTraceability",
+  mode: { name: "canary", percent: 10 },
+  epoch: 3,
+  legacy: side(1_000),
+  service: side(1_000),
+  legacyBefore: NO_FIGURES,
+  outcomes: { same: 900, approved: 50 },
+  different: 0,
+  places: [],
+};
+const WRITE_IN_SERVICE: RouteEvidence = {
+  ...HEALTHY,
+  operation: "createLot",
+  mode: SERVICE,
+  legacy: NO_FIGURES,
+  legacyBefore: side(500),
+  outcomes: {},
+};
+
+const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, says?: RegExp][] = [
+  ["enough of everything and nothing against it", {}, "pass"],
+  [
+    "one difference among thousands",
+    {
+      different: 1,
+      places: ["body.central.weight_kg", "header etag"],
+    },
+    "fail",
+    /^1 unapproved difference, the last at body\.central\.weight_kg, header etag$/,
+  ],
+  [
+    "one difference and no samples at all",
+    {
+      different: 1,
+      legacy: NO_FIGURES,
+      service: NO_FIGURES,
+      outcomes: {},
+    },
+    "fail",
+    /^1 unapproved difference$/,
+  ],
+  [
+    "a difference at many places",
+    {
+      different: 2,
+      places: ["a", "b", "c", "d", "e", "f"],
+    },
+    "fail",
+    /^2 unapproved differences, the last at a, b, c, d, e, …$/,
+  ],
+  [
+    "nothing at all",
+    { legacy: NO_FIGURES, service: NO_FIGURES, outcomes: {} },
+    "not enough yet",
+    /^0 of 200 answers of Lotline; 0 of 200 answers of the old server; 0 of 200 comparisons/,
+  ],
+  [
+    "one answer of Lotline too few",
+    { service: side(199) },
+    "not enough yet",
+    /^199 of 200 answers/,
+  ],
+  ["one answer of the old server too few", { legacy: side(199) }, "not enough yet"],
+  ["just enough answers", { service: side(200), legacy: side(200) }, "pass"],
+  [
+    "one comparison too few",
+    { outcomes: { same: 149, approved: 50 } },
+    "not enough yet",
+    /^199 of 200 comparisons that found nothing$/,
+  ],
+  ["just enough comparisons", { outcomes: { same: 150, approved: 50 } }, "pass"],
+  ["comparisons that were all lost", { outcomes: { lost: 100_000 } }, "not enough yet"],
+  ["comparisons that all got no answer", { outcomes: { unanswered: 100_000 } }, "not enough yet"],
+  [
+    "comparisons that were all explained by changes",
+    { outcomes: { raced: 900 } },
+    "not enough yet",
+  ],
+  [
+    "enough comparisons, and 5 % more unanswered",
+    { outcomes: { same: 950, unanswered: 50 } },
+    "pass",
+  ],
+  [
+    "enough comparisons, and more unanswered",
+    { outcomes: { same: 949, unanswered: 51 } },
+    "not enough yet",
+    /^51 of 1000 comparisons got no answer$/,
+  ],
+  ["1 % late", { outcomes: { same: 990, late: 10 } }, "pass"],
+  [
+    "more than 1 % late",
+    { outcomes: { same: 989, late: 11 } },
+    "fail",
+    /^11 of 1000 comparisons found/,
+  ],
+  [
+    "2 late among few: 198 may follow that are not",
+    { outcomes: { same: 1, late: 2 } },
+    "not enough yet",
+  ],
+  ["3 late among few: no 200 can make that good", { outcomes: { same: 1, late: 3 } }, "fail"],
+  ["errors on the margin", { service: side(1_000, { errors: 10 }) }, "pass"],
+  [
+    "errors beyond the margin",
+    { service: side(1_000, { errors: 11 }) },
+    "fail",
+    /^11 of 1000 requests failed at Lotline \(11 with 5xx, 0 without an answer\), 0 % at the old/,
+  ],
+  ["silences beyond the margin", { service: side(1_000, { silences: 11 }) }, "fail", /11 without/],
+  ["errors and silences beyond it together", {
+    service: side(1_000, { errors: 6, silences: 6 }),
+  }, "fail"],
+  ["errors that both sides have", {
+    service: side(1_000, { errors: 300 }),
+    legacy: side(1_000, { errors: 300 }),
+  }, "pass"],
+  ["errors beyond those of the old side", {
+    service: side(1_000, { errors: 320 }),
+    legacy: side(1_000, { errors: 300 }),
+  }, "fail"],
+  ["an outage that both sides have just begun to have", {
+    service: side(20, { errors: 20 }),
+    legacy: side(20, { errors: 20 }),
+  }, "not enough yet"],
+  ["2 errors among few", { service: side(20, { errors: 2 }) }, "not enough yet"],
+  ["3 errors among few: no 200 can make that good", { service: side(3, { errors: 3 }) }, "fail"],
+  [
+    "all of it 100 ms slower",
+    { service: side(1_000, { ms: 110 }) },
+    "fail",
+    /^Lotline's p99 is 1\d\d ms, the old server's [\d.]+ ms: more than (69|7\d)\.?\d* ms is too much$/,
+  ],
+  ["50 ms slower", { service: side(1_000, { ms: 60 }) }, "pass"],
+  ["1 % slow", { service: side(1_000, { slow: 10 }) }, "pass"],
+  ["more than 1 % slow", { service: side(1_000, { slow: 11 }) }, "fail"],
+  ["both sides slow", {
+    service: side(1_000, { slow: 20 }),
+    legacy: side(1_000, { slow: 20 }),
+  }, "pass"],
+  ["the few slow answers of a cold start", { service: side(200, { slow: 4 }) }, "pass"],
+  ["more of them", { service: side(200, { slow: 5 }) }, "fail"],
+  ["slow, of too few to know", { service: side(199, { ms: 900 }) }, "not enough yet"],
+  ["slow, beside too few of the old server", {
+    service: side(1_000, { ms: 900 }),
+    legacy: side(199),
+  }, "not enough yet"],
+  ["a write in service, beside what the old server was before", WRITE_IN_SERVICE, "pass"],
+  ["a write in service that is slower than the old server was", {
+    ...WRITE_IN_SERVICE,
+    service: side(1_000, { ms: 110 }),
+  }, "fail"],
+  ["a write in service that fails, with no old server to be held against", {
+    ...WRITE_IN_SERVICE,
+    legacyBefore: NO_FIGURES,
+    service: side(1_000, { errors: 11 }),
+  }, "fail"],
+  [
+    "a write in service that was never elsewhere",
+    {
+      ...WRITE_IN_SERVICE,
+      legacyBefore: NO_FIGURES,
+    },
+    "not enough yet",
+    /^0 of 200 answers of the old server$/,
+  ],
+  ["a write in shadow without comparisons", {
+    ...WRITE_IN_SERVICE,
+    mode: { name: "shadow" },
+  }, "not enough yet"],
+  ["a read in service without comparisons", { mode: SERVICE, outcomes: {} }, "not enough yet"],
+  ["a few requests of the old server's share, all failed, beside many good ones before", {
+    legacy: side(2, { errors: 2 }),
+    legacyBefore: side(1_000),
+    service: side(1_000, { errors: 100 }),
+  }, "fail"],
+  ["a route on legacy", { mode: LEGACY }, "not enough yet", /^the old server answers alone$/],
+];
+
+for (const [what, evidence, verdict, says] of CASES) {
+  Deno.test(`${what}: ${verdict}`, () => {
+    const judgement = judge({ ...HEALTHY, ...evidence }, LIMITS);
+    strictEqual(judgement.verdict, verdict, judgement.reasons.join("; "));
+    match(judgement.reasons.join("; "), says ?? (verdict === "pass" ? /^$/ : /./));
+  });
+}
+
+Deno.test("all that speaks against a route is said", () => {
+  const { reasons } = judge({
+    ...HEALTHY,
+    different: 1,
+    outcomes: { same: 900, late: 100 },
+    service: side(1_000, { errors: 500, ms: 900 }),
+  }, LIMITS);
+  deepStrictEqual(reasons.map((reason) => reason.split(" ").slice(-2).join(" ")), [
+    "unapproved difference",
+    "1 %",
+    "old server",
+    "too much",
+  ]);
+});
+
+Deno.test("the limits are what a route is judged by", () => {
+  const loose: Limits = {
+    ...LIMITS,
+    min_samples: 10,
+    error_margin_percent: 60,
+    latency_factor: 100,
+    late_percent: 60,
+    silence_percent: 60,
+  };
+  const evidence: RouteEvidence = {
+    ...HEALTHY,
+    service: side(20, { errors: 10, ms: 900 }),
+    legacy: side(20),
+    outcomes: { same: 10, late: 10, unanswered: 10 },
+  };
+  strictEqual(judge(evidence, loose).verdict, "pass");
+  strictEqual(judge(evidence, { ...loose, error_margin_percent: 49 }).verdict, "fail");
+  strictEqual(judge(evidence, { ...loose, latency_factor: 50 }).verdict, "fail");
+  strictEqual(judge(evidence, { ...loose, late_percent: 49 }).verdict, "fail");
+  strictEqual(judge(evidence, { ...loose, silence_percent: 49 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, min_samples: 11 }).verdict, "not enough yet");
+});

@@ -1,0 +1,77 @@
+import type { Sql } from "../db/connect.ts";
+import type { Operation } from "../gateway/operations.ts";
+import type { Mode, Side } from "../gateway/route.ts";
+import { setMode } from "../gateway/store/routes.ts";
+
+/** Puts a route in a mode; gives its epoch. */
+export async function givenRoute(sql: Sql, operation: Operation, mode: Mode): Promise<number> {
+  const { route } = await setMode(sql, { operation, mode, who: "tester", why: "a test" });
+  return route.epoch;
+}
+
+/** What a side is to have answered, each after 10 ms. */
+export interface Answered {
+  readonly operation: Operation;
+  readonly side: Side;
+  readonly epoch: number;
+  readonly requests: number;
+  readonly errors?: number;
+  readonly minutesAgo?: number;
+}
+
+/** Stores that a side has answered requests. */
+export async function givenAnswers(
+  sql: Sql,
+  { operation, side, epoch, requests, errors = 0, minutesAgo = 0 }: Answered,
+): Promise<void> {
+  await sql`
+    insert into lotline.route_answers as stored (
+      operation, side, epoch, minute, requests, server_errors, silences, latencies
+    )
+    values (
+      ${operation}, ${side}, ${epoch},
+      date_trunc('minute', now() - ${minutesAgo}::int * interval '1 minute'),
+      ${requests}, ${errors}, 0, ${sql.json({ "47": requests })}
+    )
+    on conflict (operation, side, epoch, minute) do update set
+      requests = stored.requests + excluded.requests,
+      server_errors = stored.server_errors + excluded.server_errors,
+      latencies = lotline.add_counts(stored.latencies, excluded.latencies)`;
+}
+
+/** Stores what became of comparisons. */
+export async function givenOutcomes(
+  sql: Sql,
+  { operation, epoch, outcome, count, approval = "", minutesAgo = 0 }: {
+    readonly operation: Operation;
+    readonly epoch: number;
+    readonly outcome: string;
+    readonly count: number;
+    readonly approval?: string;
+    readonly minutesAgo?: number;
+  },
+): Promise<void> {
+  await sql`
+    insert into lotline.route_outcomes as stored (operation, epoch, minute, outcome, approval, count)
+    values (
+      ${operation}, ${epoch},
+      date_trunc('minute', now() - ${minutesAgo}::int * interval '1 minute'),
+      ${outcome}, ${approval}, ${count}
+    )
+    on conflict (operation, epoch, minute, outcome, approval) do update set
+      count = stored.count + excluded.count`;
+}
+
+/** Stores that both sides have answered alike, often enough for a `pass`. */
+export async function givenHealth(
+  sql: Sql,
+  { operation, epoch, requests = 300 }: {
+    readonly operation: Operation;
+    readonly epoch: number;
+    readonly requests?: number;
+  },
+): Promise<void> {
+  await givenAnswers(sql, { operation, side: "legacy", epoch, requests });
+  await givenAnswers(sql, { operation, side: "service", epoch, requests });
+  await givenOutcomes(sql, { operation, epoch, outcome: "same", count: requests });
+}
