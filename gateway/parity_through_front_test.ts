@@ -1,6 +1,6 @@
 import { strictEqual } from "node:assert/strict";
-import { verify } from "../contract-tests/parity.ts";
-import { formatReport } from "../contract-tests/parity_report.ts";
+import { verify } from "../parity/verify.ts";
+import { formatReport } from "../parity/verify_report.ts";
 import { loadRecordings } from "../parity/recordings.ts";
 import { loadSeed } from "../parity/seed.ts";
 import { startLegacy } from "../legacy/server.ts";

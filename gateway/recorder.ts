@@ -20,6 +20,8 @@ export type Offered = Pick<Observation, "operation" | "side" | "request" | "answ
 
 /** Keeps exchanges for whoever switched a recording on with `deno task parity record --live`. */
 export interface Recorder extends AsyncDisposable {
+  /** Whether an exchange with this side would be taken now. */
+  wants(operation: Offered["operation"], side: Offered["side"]): boolean;
   /** Takes an exchange if one is wanted. Costs next to nothing, never waits and never throws. */
   offer(exchange: Offered): void;
 }
@@ -89,11 +91,13 @@ export function createRecorder(deps: RecorderDeps): Recorder {
   const start = () => looking = look();
   start();
 
+  const roomFor = (kind: string) => waiting.length < MOST_WAITING ? room.get(kind) ?? 0 : 0;
   return {
+    wants: (operation, side) => room.size > 0 && roomFor(kindOf({ side, operation })) > 0,
     offer(exchange) {
       const kind = kindOf(exchange);
-      const left = room.get(kind) ?? 0;
-      if (left === 0 || waiting.length >= MOST_WAITING) return;
+      const left = roomFor(kind);
+      if (left === 0) return;
       // Here, since what waits is held in memory; all else is looked at later.
       const { request, answer } = exchange;
       if (Math.max(request.body.length, answer.body.length) > LONGEST_BODY) return;

@@ -24,7 +24,10 @@ export interface Way {
   /** Undefined: only one side could answer. */
   readonly knownToBoth: KnownToBoth | undefined;
   readonly side: Side;
-  /** `dry_run`: Lotline is asked what it would do before the old server does it. */
+  /**
+   * `answer`: somebody wants to see the exchange; `dry_run`: before it, Lotline is asked what it would
+   * do; undefined: nobody looks.
+   */
   readonly compared: "answer" | "dry_run" | undefined;
   /** Whether it may be sent twice: by HTTP's rules, or since the old server's login writes nothing. */
   readonly isSafe: boolean;
@@ -84,10 +87,9 @@ function whatToCompare(
   { operation, route }: KnownToBoth,
   side: Side,
 ): Way["compared"] {
-  if (route.mode.name === "legacy") return undefined;
-  const harmless = isHarmless(operation);
+  const isSeen = isHarmless(operation) || route.mode.name === "legacy";
   // What Lotline has stored can't be asked of the old server, which knows no dry run.
-  if (!harmless && side === "service") return undefined;
+  if (!isSeen && side === "service") return undefined;
   if (!comparer.wants(operation, route)) return undefined;
-  return harmless ? "answer" : "dry_run";
+  return isSeen ? "answer" : "dry_run";
 }

@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
-import { DRY_RUN_DONE, DRY_RUN_HEADER, isDryRunProof, sha256 } from "../contract/dry_run.ts";
+import { createHash } from "node:crypto";
+import { DRY_RUN_DONE, DRY_RUN_HEADER, isDryRunProof } from "../contract/dry_run.ts";
 import { createAsker } from "../gateway/ask.ts";
 import { startTestServer, type TestServer } from "./test_server.ts";
 
@@ -20,7 +21,12 @@ export async function startDryRunTwin(
     const isDryRun = proof !== undefined;
     if (
       isDryRun &&
-      !isDryRunProof(secret, { method, target, bodyHash: sha256(body) }, String(proof), Date.now())
+      !isDryRunProof(secret, {
+        method,
+        target,
+        bodyHash: createHash("sha256").update(body).digest("hex"),
+        proof: String(proof),
+      }, Date.now())
     ) {
       outgoing.writeHead(403).end();
       return;

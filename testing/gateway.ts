@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { type LineReader, readLines } from "./lines.ts";
 import { permissionsOf } from "./api.ts";
 
@@ -7,6 +8,8 @@ export interface TestGateway extends AsyncDisposable {
   /** Its admin API. */
   readonly adminUrl: string;
   readonly process: Deno.ChildProcess;
+  /** The mode that it goes by, of each operation. */
+  modes(): Promise<Readonly<Record<string, string>>>;
   /** Everything it has logged so far, a JSON object a line. */
   readonly log: LineReader;
 }
@@ -25,6 +28,10 @@ export interface GatewayPlaces {
 export const DRY_RUN_SECRET = "a_secret_of_a_test_known_to_both_sides";
 /** What the admin API of a test's gateway asks for. */
 export const GATEWAY_TOKEN = "gateway_token_of_a_test";
+
+const Status = z.object({
+  routes: z.array(z.object({ operation: z.string(), effective: z.object({ mode: z.string() }) })),
+});
 
 const MAIN = new URL("../gateway/main.ts", import.meta.url);
 
@@ -51,11 +58,20 @@ export async function startGateway(places: GatewayPlaces): Promise<TestGateway> 
   }).spawn();
   const log = readLines(process.stdout);
   const listening = JSON.parse(await log.find((line) => line.includes('"msg":"listening"')));
+  const adminUrl = `http://127.0.0.1:${listening.admin_port}`;
   return {
     url: `http://127.0.0.1:${listening.port}`,
-    adminUrl: `http://127.0.0.1:${listening.admin_port}`,
+    adminUrl,
     process,
     log,
+    async modes() {
+      const headers = { authorization: `Bearer ${GATEWAY_TOKEN}` };
+      const answer = await fetch(`${adminUrl}/status`, { headers });
+      const { routes } = Status.parse(await answer.json());
+      return Object.fromEntries(
+        routes.map(({ operation, effective }) => [operation, effective.mode]),
+      );
+    },
     [Symbol.asyncDispose]: async () => {
       try {
         process.kill("SIGTERM");
