@@ -217,6 +217,7 @@ Deno.test("it is a new one, even if there are other kept connections: they may b
   strictEqual(legacy.connections(), 2);
   using client = openRawClient(front.port, REQUESTS.read);
   match(await client.ended, /^HTTP\/1\.1 200 /);
+  strictEqual(legacy.requests.length, 4);
 });
 
 Deno.test("a read is asked once more, not over and over", async () => {
