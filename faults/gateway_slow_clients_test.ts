@@ -160,10 +160,11 @@ Deno.test("slow bodies take up their own places, not those of requests that are 
   match(received, /\r\nRetry-After: 1\r\n/);
   using reader = openRawClient(front.port, GET);
   match(await reader.ended, /^HTTP\/1\.1 200 /);
-  for (const client of slow) client.write("         ");
-  for (const client of slow) await client.until((text) => / (200|503) [^]*\r\n\r\n/.test(text));
-  using writer = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
-  await writer.until((text) => text.endsWith("ok"));
+  for (const client of slow) client.socket.destroy();
+  while (!received.endsWith("ok")) {
+    using client = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
+    received = await client.until((text) => text.endsWith("ok") || text.endsWith("}"));
+  }
 });
 
 Deno.test("900 clients that stall don't keep others from their answers", async () => {

@@ -202,6 +202,24 @@ Deno.test("a read on a kept connection that turns out to be closed is asked once
   deepStrictEqual(front.answered, ["getTraceability legacy 200", "getTraceability legacy 200"]);
 });
 
+Deno.test("it is a new one, even if there are other kept connections: they may be closed as well", async () => {
+  const seen = new WeakSet<object>();
+  await using legacy = await startRawUpstream((socket) => {
+    if (seen.has(socket)) socket.resetAndDestroy();
+    // Slowly, so that two at once take two connections.
+    else setTimeout(() => socket.write(LEGACY), 30);
+    seen.add(socket);
+  });
+  await using front = await startTestFront({ legacyUrl: legacy.url });
+  using one = openRawClient(front.port, REQUESTS.read);
+  using two = openRawClient(front.port, REQUESTS.read);
+  await Promise.all([one.ended, two.ended]);
+  strictEqual(legacy.connections(), 2);
+  using client = openRawClient(front.port, REQUESTS.read);
+  match(await client.ended, /^HTTP\/1\.1 200 /);
+  strictEqual(legacy.requests.length, 4);
+});
+
 Deno.test("a read is asked once more, not over and over", async () => {
   await using legacy = await startRawUpstream((socket, _request, count) =>
     count === 1 ? socket.write(LEGACY) : socket.resetAndDestroy()
