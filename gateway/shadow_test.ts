@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import type { Answer } from "../contract-tests/exchange.ts";
 import { startFaultyProxy } from "../contract-tests/planted_fault.ts";
 import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
@@ -188,11 +188,13 @@ Deno.test("a fault of Lotline's is found and named, with both sides' answers", a
   await Promise.all(FAULTS.map(async ([what, spoil, place]) => {
     await using proxy = await startFaultyProxy(api.url, spoil);
     using one = rig({ serviceUrl: proxy.url });
-    await read(one, "getTraceability", trace("FG-DONER-X1"));
+    const request = captured("GET", "/api/traceability/FG-DONER-X1?for=eva@plant.example");
+    await read(one, "getTraceability", request);
     await one.shadow.drain(20_000);
     deepStrictEqual(one.outcomes(), ["different"], what);
     strictEqual(one.findings[0]?.differences[0]?.place, place, what);
-    strictEqual(one.findings[0]?.exchange?.request.target, "/api/traceability/FG-DONER-X1");
+    const target = one.findings[0]?.exchange?.request.target ?? "";
+    match(target, /^\/api\/traceability\/FG-DONER-X1\?for=email-\w{12}$/, "no secret is reported");
   }));
 });
 
@@ -304,6 +306,13 @@ Deno.test("what finds no place in the queue is counted as lost, at once", async 
   using other = rig({ serviceUrl: hole.url });
   other.shadow.observe({ ...of, ...observation, answer: big });
   deepStrictEqual(other.outcomes(), ["lost"]);
+  const half = { ...answer, body: new Uint8Array(20 * 1_048_576) };
+  using third = rig({ serviceUrl: hole.url, limits: { askMs: 50 } });
+  for (let i = 0; i < 2; i++) {
+    third.shadow.observe({ ...of, ...observation, answer: half });
+    await third.shadow.drain(20_000);
+  }
+  deepStrictEqual(third.outcomes(), ["unanswered", "unanswered"], "its bytes are given back");
 
   await one.shadow.drain(20_000);
   deepStrictEqual(one.outcomes().slice(7), ["unanswered", "unanswered", "unanswered"]);
