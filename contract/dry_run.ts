@@ -16,49 +16,52 @@ const GOOD_FOR_MS = 60_000;
 
 const FORM = /^t=(\d{1,15}),sig=([0-9a-f]{64})$/;
 
-/** What a proof is good for. */
+/** A request that is to be a dry run. */
 export interface DryRunRequest {
   readonly method: string;
   /** Path and query, as they are sent. */
   readonly target: string;
-  /** SHA-256 of the body's bytes as they are sent, of no bytes when there is none; {@link sha256}. */
+  /** The bytes as they are sent; none without a body. */
+  readonly body: Uint8Array;
+  /** Now, in ms since 1970. */
+  readonly at: number;
+}
+
+/** A request that came with the header. */
+export interface ReceivedDryRun {
+  readonly method: string;
+  readonly target: string;
+  /** SHA-256 of the body's bytes, in hex. */
   readonly bodyHash: string;
+  /** The header's value. */
+  readonly proof: string;
 }
 
-/** SHA-256 of some bytes, in hex. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
-/**
- * The value of {@link DRY_RUN_HEADER} for a request.
- *
- * @param at now, in ms since 1970
- */
-export function signDryRun(secret: string, request: DryRunRequest, at: number): string {
-  return `t=${at},sig=${signature(secret, request, String(at)).toString("hex")}`;
+/** The value of {@link DRY_RUN_HEADER} for a request. */
+export function signDryRun(secret: string, { method, target, body, at }: DryRunRequest): string {
+  const bodyHash = createHash("sha256").update(body).digest("hex");
+  return `t=${at},sig=${signature(secret, String(at), method, target, bodyHash).toString("hex")}`;
 }
 
 /** Whether a header's value could be a proof: of its form, and of now. */
-export function isTimelyDryRun(header: string, now: number): boolean {
-  const [, at] = FORM.exec(header) ?? [];
+export function isTimelyDryRun(proof: string, now: number): boolean {
+  const [, at] = FORM.exec(proof) ?? [];
   return at !== undefined && Math.abs(now - Number(at)) <= GOOD_FOR_MS;
 }
 
-/** Whether a header's value proves that a holder of the secret wants this request to be a dry run. */
-export function isDryRunProof(
-  secret: string,
-  request: DryRunRequest,
-  header: string,
-  now: number,
-): boolean {
-  if (!isTimelyDryRun(header, now)) return false;
-  const [, at = "", sig = ""] = FORM.exec(header) ?? [];
-  return timingSafeEqual(signature(secret, request, at), Uint8Array.fromHex(sig));
+/**
+ * Whether a holder of the secret wants this request to be a dry run.
+ *
+ * @param now in ms since 1970
+ */
+export function isDryRunProof(secret: string, received: ReceivedDryRun, now: number): boolean {
+  const { method, target, bodyHash, proof } = received;
+  if (!isTimelyDryRun(proof, now)) return false;
+  const [, at = "", sig = ""] = FORM.exec(proof) ?? [];
+  const expected = signature(secret, at, method, target, bodyHash);
+  return timingSafeEqual(expected, Uint8Array.fromHex(sig));
 }
 
-function signature(secret: string, { method, target, bodyHash }: DryRunRequest, at: string) {
-  return createHmac("sha256", secret)
-    .update(["lotline-dry-run", at, method, target, bodyHash].join("\n"))
-    .digest();
+function signature(secret: string, ...facts: string[]) {
+  return createHmac("sha256", secret).update(["lotline-dry-run", ...facts].join("\n")).digest();
 }

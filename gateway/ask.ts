@@ -2,7 +2,7 @@ import { Agent, request as httpRequest } from "node:http";
 import { Buffer } from "node:buffer";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines, Silence } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 
 /** Larger answers aren't compared, in bytes. */
 const MOST_BYTES = 262_144;

@@ -1,8 +1,8 @@
-import { DRY_RUN_DONE, DRY_RUN_HEADER, sha256, signDryRun } from "../contract/dry_run.ts";
+import { DRY_RUN_DONE, DRY_RUN_HEADER, signDryRun } from "../contract/dry_run.ts";
 import type { Log } from "../log.ts";
 import type { Asker } from "./ask.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 
 /** Bounds of asking for dry runs. */
 export interface DryRunLimits {
@@ -46,11 +46,8 @@ export function createDryRuns(
 
   const ask = async (request: CapturedRequest, timeoutMs: number, extra: HeaderLines) => {
     if (isStopped) return NOT_ASKED;
-    const proof = signDryRun(secret, {
-      method: request.method,
-      target: request.target,
-      bodyHash: sha256(request.body),
-    }, Date.now());
+    const { method, target, body } = request;
+    const proof = signDryRun(secret, { method, target, body, at: Date.now() });
     const asked = await asker.ask(request, timeoutMs, [...extra, [DRY_RUN_HEADER, proof]]);
     if ("silence" in asked || headerOf(asked.headers, DRY_RUN_HEADER) === DRY_RUN_DONE) {
       return asked;

@@ -18,7 +18,7 @@ import {
 import { startAnswering, startBlackHole } from "../testing/test_server.ts";
 import { createAsker } from "./ask.ts";
 import type { CapturedRequest } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import type { OldOperation } from "./operations.ts";
 import type { Route, Side } from "./route.ts";
 import type { ShadowLimits } from "./shadow.ts";

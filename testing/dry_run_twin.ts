@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
-import { DRY_RUN_DONE, DRY_RUN_HEADER, isDryRunProof, sha256 } from "../contract/dry_run.ts";
+import { DRY_RUN_DONE, DRY_RUN_HEADER, isDryRunProof } from "../contract/dry_run.ts";
 import { createAsker } from "../gateway/ask.ts";
 import { startTestServer, type TestServer } from "./test_server.ts";
 
@@ -16,12 +17,10 @@ export async function startDryRunTwin(
     for await (const chunk of incoming) chunks.push(chunk);
     const body = new Uint8Array(Buffer.concat(chunks));
     const { method = "", url: target = "" } = incoming;
-    const proof = incoming.headers[DRY_RUN_HEADER];
-    const isDryRun = proof !== undefined;
-    if (
-      isDryRun &&
-      !isDryRunProof(secret, { method, target, bodyHash: sha256(body) }, String(proof), Date.now())
-    ) {
+    const isDryRun = DRY_RUN_HEADER in incoming.headers;
+    const proof = String(incoming.headers[DRY_RUN_HEADER]);
+    const bodyHash = createHash("sha256").update(body).digest("hex");
+    if (isDryRun && !isDryRunProof(secret, { method, target, bodyHash, proof }, Date.now())) {
       outgoing.writeHead(403).end();
       return;
     }
