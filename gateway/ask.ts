@@ -2,7 +2,7 @@ import { Agent, request as httpRequest } from "node:http";
 import { Buffer } from "node:buffer";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines, Silence } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 
 /** Larger answers aren't compared, in bytes. */
 const MOST_BYTES = 262_144;
@@ -31,12 +31,11 @@ export function createAsker(url: string, connections: number): Asker {
     maxSockets: connections,
     maxFreeSockets: connections,
   });
-  const once = (request: CapturedRequest, timeoutMs: number, extra: HeaderLines) =>
-    new Promise<Asked & { wasKept?: boolean }>((resolve) => {
+  const ask: Asker["ask"] = (request, timeoutMs, extra = []) =>
+    new Promise((resolve) => {
       const began = performance.now();
       const passed = () => performance.now() - began;
-      let wasKept = false;
-      const isSilent = (silence: Silence) => resolve({ silence, ms: passed(), wasKept });
+      const isSilent = (silence: Silence) => resolve({ silence, ms: passed() });
       try {
         const outgoing = httpRequest({
           host,
@@ -52,7 +51,6 @@ export function createAsker(url: string, connections: number): Asker {
         }, timeoutMs);
         outgoing.on("close", () => clearTimeout(timer));
         outgoing.on("error", (error) => {
-          wasKept = outgoing.reusedSocket;
           isSilent("code" in error && error.code === "ECONNREFUSED" ? "refused" : "reset");
         });
         outgoing.on("response", (incoming) => {
@@ -76,7 +74,6 @@ export function createAsker(url: string, connections: number): Asker {
               body: new Uint8Array(Buffer.concat(chunks)),
               ms: passed(),
             };
-            clearTimeout(timer);
             resolve(answer);
           });
         });
@@ -87,15 +84,9 @@ export function createAsker(url: string, connections: number): Asker {
       }
     });
   return {
-    async ask(request, timeoutMs, extra = []) {
-      const asked = await once(request, timeoutMs, extra);
-      if (!("silence" in asked)) return asked;
-      const { silence, ms, wasKept } = asked;
-      // The side may have closed a kept connection at that very moment. What is asked here has no
-      // effect, so it may be asked again.
-      if (silence !== "reset" || wasKept !== true || ms >= timeoutMs) return { silence, ms };
-      return await once(request, timeoutMs - ms, extra);
-    },
+    // When the side has just closed a kept connection, the client itself asks on another one. What is
+    // asked here has no effect, so that does no harm.
+    ask,
     [Symbol.dispose]: () => agent.destroy(),
   };
 }

@@ -38,17 +38,21 @@ Deno.test("a side that gives no answer is silent in one of five ways, and nothin
 
 Deno.test("a kept connection that the side has just closed is no silence", async () => {
   let connections = 0;
+  let requestsInAll = 0;
   await using closing = await startSocketServer((socket) => {
     connections++;
     let requests = 0;
     socket.on("data", () => {
+      requestsInAll++;
       if (requests++ === 0) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
       else socket.resetAndDestroy();
     });
   });
   using asker = createAsker(closing.url, 1);
-  for (let i = 0; i < 3; i++) ok("status" in await asker.ask(get, 5_000));
+  const dryRun = captured("POST", "/api/lots", "{}");
+  for (let i = 0; i < 3; i++) ok("status" in await asker.ask(dryRun, 5_000));
   strictEqual(connections, 3);
+  strictEqual(requestsInAll, 5);
 });
 
 Deno.test("a body is sent with its length, and an empty one too", async () => {

@@ -3,7 +3,7 @@ import { changesBetween, compare, type Pair } from "./compare.ts";
 import { fieldsOf } from "./conditions.ts";
 import type { Difference, Outcome } from "./evidence.ts";
 import type { Asked, CapturedAnswer, CapturedRequest } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { answerIn } from "./no_answer.ts";
 import { plainBytes } from "./plain_body.ts";
 import type { Side } from "./route.ts";

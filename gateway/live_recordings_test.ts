@@ -9,7 +9,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { type Asker, createAsker } from "./ask.ts";
 import { compare } from "./compare.ts";
 import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { loadLiveRules } from "./live_approvals.ts";
 import type { OldOperation } from "./operations.ts";
 

@@ -1,7 +1,7 @@
 import { withoutFrames } from "../parity/error_page.ts";
 import { KEPT_HEADERS } from "../parity/kept_headers.ts";
 import type { CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 
 /** A request and its answer as a file of recordings has them, with personal data replaced. */
 export interface RecordedExchange {

@@ -173,6 +173,19 @@ for (const [what, body, headers, pattern] of BODIES) {
   });
 }
 
+Deno.test("where a long text is cut, no half of a secret stays, and once more changes nothing", () => {
+  // Pseudonyms are much shorter, so that the end of what was looked at shows.
+  const emails = `${"long-and-longer".repeat(6)}@plant.example `.repeat(200);
+  const clean = textOf(redactor.request(captured("POST", "/x", emails, [])));
+  ok(!clean.includes("longer"), clean.slice(-200));
+  for (let before = 1_960; before < 2_000; before++) {
+    const once = redactor.request(
+      captured("POST", "/x", `${"w ".repeat(before)}password=hunter2&${"z ".repeat(900)}`, []),
+    );
+    deepStrictEqual(redactor.request(once), once);
+  }
+});
+
 Deno.test("the secret that one place names is hidden wherever it stands in a finding", () => {
   const request = captured(
     "POST",
