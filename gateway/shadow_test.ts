@@ -181,7 +181,7 @@ function body(change: (text: string) => string): (answer: Answer) => Answer {
 
 Deno.test("a fault of Lotline's is found and named, with both sides' answers", async () => {
   await Promise.all(FAULTS.map(async ([what, spoil, place]) => {
-    await using proxy = await startFaultyProxy(api.url, spoil);
+    await using proxy = await startFaultyProxy(lotline.url, spoil);
     using one = rig({ serviceUrl: proxy.url });
     const request = captured("GET", "/api/traceability/FG-DONER-X1?for=eva@plant.example");
     await read(one, "getTraceability", request);
@@ -216,7 +216,7 @@ Deno.test("a Lotline that is a moment behind is late, not wrong", async () => {
   await database.sql`update lots set weight_kg = 77.70 where lot_code = 'META-LIST'`;
   let staleLeft = 1;
   await using behind = await startFaultyProxy(
-    api.url,
+    lotline.url,
     (answer) =>
       staleLeft-- > 0 ? { ...answer, body: new TextDecoder().decode(stale.body) } : answer,
   );
