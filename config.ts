@@ -73,6 +73,7 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   GATEWAY_ADMIN_HOST: "the address to listen on for commands, such as 127.0.0.1",
   LEGACY_URL: "the old server's address without a path, such as http://127.0.0.1:3001",
   SERVICE_URL: "the address of Lotline's API without a path, such as http://127.0.0.1:8000",
+  GATEWAY_URL: "the gateway's address without a path, such as http://127.0.0.1:8080",
   GATEWAY_TOKEN: "a secret of at least 16 letters and digits",
   GATEWAY_BODY_LIMIT: "a number of bytes from 102400 to 104857600",
   UPSTREAM_TIMEOUT_SECONDS: "a whole number of seconds from 1 to 600",
@@ -176,6 +177,8 @@ const ParitySettings = z.object({
   DRY_RUN_SECRET: z.string().min(32).optional(),
   PARITY_TOKEN: z.string().regex(/^[\w.~+/-]+=*$/).optional(),
 });
+const ProbeSettings = CutoverSettings.extend({ GATEWAY_URL: serverUrl });
+const CalibrateSettings = CutoverSettings.extend({ LEGACY_URL: serverUrl });
 const UserSettings = ApiSettings.pick({ DATABASE_URL: true, VALKEY_URL: true });
 
 /** A start that the settings forbid; the message names every setting that is missing or broken. */
@@ -265,6 +268,26 @@ export function readParityConfig(
   environment: Environment,
 ): Readonly<z.output<typeof ParitySettings>> {
   return parse(ParitySettings, environment);
+}
+
+/**
+ * The settings of `deno task cutover probe`.
+ * @throws {ConfigError} naming every setting that is missing or broken
+ */
+export function readProbeConfig(
+  environment: Environment,
+): Readonly<z.output<typeof ProbeSettings>> {
+  return parse(ProbeSettings, environment);
+}
+
+/**
+ * The settings of `deno task cutover calibrate`.
+ * @throws {ConfigError} naming every setting that is missing or broken
+ */
+export function readCalibrateConfig(
+  environment: Environment,
+): Readonly<z.output<typeof CalibrateSettings>> {
+  return parse(CalibrateSettings, environment);
 }
 
 function parse<S extends z.ZodObject>(schema: S, environment: Environment): Readonly<z.output<S>> {

@@ -70,6 +70,57 @@ export async function deleteOldAudits(sql: Sql): Promise<number> {
   return count;
 }
 
+/** What the gateway has counted 400 days ago: a year, and time to look at it. */
+export async function deleteOldAnswers(sql: Sql): Promise<number> {
+  const { count } = await inTime(
+    sql,
+    sql`
+      delete from lotline.route_answers where ctid = any (array(
+        select ctid from lotline.route_answers where minute < now() - interval '400 days'
+        limit ${BATCH}
+      ))`,
+  );
+  return count;
+}
+
+/** Outcomes of comparisons that are 400 days old. */
+export async function deleteOldOutcomes(sql: Sql): Promise<number> {
+  const { count } = await inTime(
+    sql,
+    sql`
+      delete from lotline.route_outcomes where ctid = any (array(
+        select ctid from lotline.route_outcomes where minute < now() - interval '400 days'
+        limit ${BATCH}
+      ))`,
+  );
+  return count;
+}
+
+/** Differences that the gateway has found 90 days ago; that there were some stays counted. */
+export async function deleteOldDifferences(sql: Sql): Promise<number> {
+  const { count } = await inTime(
+    sql,
+    sql`
+      delete from lotline.differences where id in (
+        select id from lotline.differences where at < now() - interval '90 days' limit ${BATCH}
+      )`,
+  );
+  return count;
+}
+
+/** Gateway processes that have stored nothing for 30 days: what they might send again is lost. */
+export async function deleteOldCollectors(sql: Sql): Promise<number> {
+  const { count } = await inTime(
+    sql,
+    sql`
+      delete from lotline.evidence_collectors where id in (
+        select id from lotline.evidence_collectors where stored_at < now() - interval '30 days'
+        limit ${BATCH} for update skip locked
+      )`,
+  );
+  return count;
+}
+
 /** A table with what attempts have found, and the one that says which of it counts. */
 export type FoundBy = { readonly found: "trace_chunks"; readonly owner: "traces" } | {
   readonly found: "audit_findings";

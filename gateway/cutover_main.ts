@@ -1,6 +1,6 @@
 /**
- * `deno task cutover`: the gateway's routes, for an operator at a terminal. Only PostgreSQL is asked and
- * told; running gateways follow within a second.
+ * `deno task cutover`: the gateway's routes, for an operator at a terminal. PostgreSQL is asked and told;
+ * running gateways follow within a second. `probe` and `calibrate` ask servers besides.
  *
  * @module
  */
@@ -9,15 +9,20 @@ import { parseArgs } from "node:util";
 import { ConfigError, readCutoverConfig } from "../config.ts";
 import { connect } from "../db/connect.ts";
 import { sentenceOf } from "../terminal.ts";
+import { calibrate } from "./cutover/calibrate.ts";
 import { clear } from "./cutover/clear.ts";
 import { type Command, RefusedError, type Typed, UsageError } from "./cutover/command.ts";
 import { history } from "./cutover/history.ts";
 import { kill } from "./cutover/kill.ts";
+import { limits } from "./cutover/limits.ts";
+import { plan } from "./cutover/plan.ts";
+import { probe } from "./cutover/probe.ts";
 import { release } from "./cutover/release.ts";
 import { rollback } from "./cutover/rollback.ts";
 import { sample } from "./cutover/sample.ts";
 import { set } from "./cutover/set.ts";
 import { status } from "./cutover/status.ts";
+import { verdicts } from "./cutover/verdicts.ts";
 import { RouteRefusedError } from "./route_rules.ts";
 
 const COMMANDS: Record<string, Command> = {
@@ -29,6 +34,11 @@ const COMMANDS: Record<string, Command> = {
   kill,
   release,
   history,
+  verdicts,
+  limits,
+  plan,
+  probe,
+  calibrate,
 };
 
 const USAGE = `usage: DATABASE_URL=… deno task cutover <command> [--json]
@@ -50,14 +60,30 @@ async function run([name = "", ...args]: string[]): Promise<void> {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) throw new UsageError();
   const { json, ...typed } = read(command, args);
-  const { DATABASE_URL } = readCutoverConfig(Deno.env.toObject());
+  const environment = Deno.env.toObject();
+  const { DATABASE_URL } = readCutoverConfig(environment);
+  const interrupted = new AbortController();
+  if (command.isLong) {
+    Deno.addSignalListener("SIGINT", () => {
+      // Whoever says it twice doesn't want to wait.
+      if (interrupted.signal.aborted) Deno.exit(130);
+      interrupted.abort();
+    });
+  }
   const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-cutover" });
   try {
-    const said = await command.run({ sql }, typed);
+    const said = await command.run({
+      sql,
+      environment,
+      tell: (line) => json ? console.error(line) : console.log(line),
+      signal: interrupted.signal,
+    }, typed);
     console.log(json ? JSON.stringify(said.json) : said.text);
   } finally {
     await sql.end({ timeout: 1 });
   }
+  // The listener for the signal would keep the process.
+  Deno.exit(0);
 }
 
 function read({ options }: Command, args: string[]): Typed & { readonly json: boolean } {

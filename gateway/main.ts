@@ -39,7 +39,7 @@ async function run(config: GatewayConfig): Promise<void> {
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
 
   const modes = followModes({ databaseUrl, log });
-  const metrics = createGatewayMetrics(modes);
+  const metrics = createGatewayMetrics(modes.routeOf);
   const collector = collect({
     databaseUrl,
     // The shadow has taken out already what nobody may see.
@@ -47,8 +47,15 @@ async function run(config: GatewayConfig): Promise<void> {
     log,
     onTrouble: metrics.trouble,
   });
-  const evidence = metrics.countedIn(collector);
-  const guardian = guardRoutes({ databaseUrl, log, onRollback: () => modes.lookNow() });
+  const evidence = metrics.watch(collector);
+  const guardian = guardRoutes({
+    databaseUrl,
+    log,
+    onRollback(operation) {
+      metrics.rolledBack(operation);
+      modes.lookNow();
+    },
+  });
   const shadow = createShadow({
     legacyUrl,
     serviceUrl,

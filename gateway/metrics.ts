@@ -1,93 +1,120 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Collector, CollectTrouble } from "./collect.ts";
+import type { CollectTrouble } from "./collect.ts";
 import type { Evidence } from "./evidence.ts";
-import type { Modes } from "./modes.ts";
-import { OPERATIONS } from "./operations.ts";
+import { type Operation, OPERATIONS } from "./operations.ts";
+import type { Mode, Route } from "./route.ts";
 
-/** What this gateway has counted since its start, and what it goes by. */
+/** What this gateway process has counted since its start. */
 export interface GatewayMetrics {
-  /** Evidence that is counted here on its way to the collector. */
-  countedIn(collector: Pick<Collector, "answered" | "found">): Evidence;
+  /** Hands everything on to `evidence`, and counts it. */
+  watch(evidence: Evidence): Evidence;
   /** Evidence could not be stored or kept. */
-  readonly trouble: (trouble: CollectTrouble) => void;
+  trouble(trouble: CollectTrouble): void;
+  /** This process has put a route back on `legacy`. */
+  rolledBack(operation: Operation): void;
   /** All of it in Prometheus' text format. */
   text(): Promise<string>;
   /** The media type of {@link GatewayMetrics.text}. */
   readonly type: string;
 }
 
-/** In seconds, as Prometheus has it: from what a health check takes to what a client gives up at. */
-const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30];
+/** In seconds; the old server's answers take from 1 ms to some 100 ms. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const MODES: readonly Mode["name"][] = ["legacy", "shadow", "canary", "service"];
 
-/** Counters that start at nothing. */
-export function createGatewayMetrics(modes: Pick<Modes, "routeOf">): GatewayMetrics {
+/**
+ * Counters that start at nothing.
+ * @param routeOf how an operation is dealt with at the moment
+ */
+export function createGatewayMetrics(routeOf: (operation: Operation) => Route): GatewayMetrics {
   const registry = new Registry();
   const registers = [registry];
-  const answers = new Histogram({
-    name: "lotline_gateway_answer_seconds",
-    help: "Time to the last byte of what a side answered; status none: it gave no answer.",
+  const answers = new Counter({
+    name: "lotline_gateway_answers_total",
+    help: "Requests that a side was asked, for a client or to compare, by what came of them.",
     labelNames: ["operation", "side", "status"],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: "lotline_gateway_answer_seconds",
+    help: "How long answers of a side took, until their last byte.",
+    labelNames: ["operation", "side"],
     buckets: BUCKETS,
     registers,
   });
   const comparisons = new Counter({
     name: "lotline_gateway_comparisons_total",
-    help: "Comparisons of the two sides by what became of them.",
+    help: "Comparisons by what became of them; lost: too many were waiting.",
     labelNames: ["operation", "outcome"],
     registers,
   });
   const approvals = new Counter({
-    name: "lotline_gateway_approvals_total",
-    help: "Differences that were let pass, by the approval that allows them.",
+    name: "lotline_gateway_approvals_used_total",
+    help: "Comparisons that needed an approved difference, by its id.",
     labelNames: ["operation", "approval"],
     registers,
   });
   const troubles = new Counter({
-    name: "lotline_gateway_evidence_trouble_total",
-    help: "flush: a batch has to be sent again; dropped: it never can be; difference: not kept.",
+    name: "lotline_gateway_evidence_troubles_total",
+    help: "Evidence: flush was tried again, dropped was refused, difference was counted, not kept.",
     labelNames: ["trouble"],
     registers,
   });
-  new Gauge({
-    name: "lotline_gateway_service_percent",
-    help: "The share of an operation's clients that Lotline answers, from 0 to 100.",
+  const rollbacks = new Counter({
+    name: "lotline_gateway_rollbacks_total",
+    help: "Routes that this process has put back on the old server, by itself.",
     labelNames: ["operation"],
+    registers,
+  });
+  new Gauge({
+    name: "lotline_gateway_route_mode",
+    help: "1 for the mode that a route has at the moment.",
+    labelNames: ["operation", "mode"],
     registers,
     collect() {
       for (const { operation } of OPERATIONS) {
-        const { mode } = modes.routeOf(operation);
-        const percent = mode.name === "canary" ? mode.percent : mode.name === "service" ? 100 : 0;
-        this.set({ operation }, percent);
+        const { mode } = routeOf(operation);
+        for (const name of MODES) {
+          this.set({ operation, mode: name }, mode.name === name ? 1 : 0);
+        }
       }
     },
   });
   new Gauge({
-    name: "lotline_gateway_compared",
-    help: "1: an operation's answers are compared; 0: its route is on legacy.",
+    name: "lotline_gateway_route_service_percent",
+    help: "Lotline's share of the clients at the moment, in %.",
     labelNames: ["operation"],
     registers,
     collect() {
       for (const { operation } of OPERATIONS) {
-        this.set({ operation }, modes.routeOf(operation).mode.name === "legacy" ? 0 : 1);
+        const { mode } = routeOf(operation);
+        const whole = mode.name === "service" ? 100 : 0;
+        this.set({ operation }, mode.name === "canary" ? mode.percent : whole);
       }
     },
   });
   return {
-    countedIn: (collector) => ({
+    watch: (evidence) => ({
       answered(operation, route, side, status, ms) {
-        const of = status === 0 ? "none" : `${Math.floor(status / 100)}xx`;
-        answers.observe({ operation, side, status: of }, ms / 1_000);
-        collector.answered(operation, route, side, status, ms);
+        answers.inc({ operation, side, status: statusClass(status) });
+        if (status !== 0 && ms >= 0) seconds.observe({ operation, side }, ms / 1_000);
+        evidence.answered(operation, route, side, status, ms);
       },
       found(finding) {
         const { operation, outcome } = finding;
         comparisons.inc({ operation, outcome });
-        for (const approval of finding.approvals) approvals.inc({ operation, approval });
-        collector.found(finding);
+        for (const approval of new Set(finding.approvals)) approvals.inc({ operation, approval });
+        evidence.found(finding);
       },
     }),
     trouble: (trouble) => troubles.inc({ trouble }),
+    rolledBack: (operation) => rollbacks.inc({ operation }),
     text: () => registry.metrics(),
     type: registry.contentType,
   };
+}
+
+/** `2xx` and so on; `none` for no answer. */
+function statusClass(status: number): string {
+  return status === 0 ? "none" : `${Math.floor(status / 100)}xx`;
 }

@@ -2,9 +2,13 @@ import { z } from "zod";
 import type { Sql } from "../db/connect.ts";
 import {
   deleteFound,
+  deleteOldAnswers,
   deleteOldAudits,
+  deleteOldCollectors,
   deleteOldCronRuns,
+  deleteOldDifferences,
   deleteOldJobs,
+  deleteOldOutcomes,
   deleteOldTraces,
   type FoundBy,
   listOrphanedRuns,
@@ -24,6 +28,10 @@ const STEPS: Record<string, (work: Work) => Promise<number>> = {
   cron_runs: (work) => untilNone(work, deleteOldCronRuns),
   traces: (work) => untilNone(work, deleteOldTraces),
   audits: (work) => untilNone(work, deleteOldAudits),
+  route_answers: (work) => untilNone(work, deleteOldAnswers),
+  route_outcomes: (work) => untilNone(work, deleteOldOutcomes),
+  differences: (work) => untilNone(work, deleteOldDifferences),
+  evidence_collectors: (work) => untilNone(work, deleteOldCollectors),
   ...Object.fromEntries(
     Object.entries(FOUND).map(([name, tables]) => [
       name,

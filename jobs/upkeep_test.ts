@@ -17,6 +17,13 @@ async function keepUp({ sql }: TestDatabase, signal = new AbortController().sign
   return deleted;
 }
 
+const NO_EVIDENCE = {
+  route_answers: 0,
+  route_outcomes: 0,
+  differences: 0,
+  evidence_collectors: 0,
+};
+
 Deno.test("an empty database has nothing to be deleted", async () => {
   await using database = await freshDatabase();
   deepStrictEqual(await keepUp(database), {
@@ -24,6 +31,7 @@ Deno.test("an empty database has nothing to be deleted", async () => {
     cron_runs: 0,
     traces: 0,
     audits: 0,
+    ...NO_EVIDENCE,
     trace_chunks: 0,
     audit_findings: 0,
   });
@@ -97,6 +105,7 @@ Deno.test("traces go after 7 days, audits after 90 but for the last one done, wi
     cron_runs: 0,
     traces: 2,
     audits: 2,
+    ...NO_EVIDENCE,
     trace_chunks: 1_203,
     audit_findings: 1_203,
   });
@@ -113,6 +122,42 @@ Deno.test("traces go after 7 days, audits after 90 but for the last one done, wi
   await audit(lastAudit, "92 days", "92 days");
   await keepUp(database);
   deepStrictEqual(await runsOf("lotline.audits"), [lastAudit], "the next is compared with it");
+});
+
+Deno.test("counts of the gateway go after 400 days, differences after 90, processes after 30", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`
+    insert into lotline.route_answers (
+      operation, side, epoch, minute, requests, server_errors, silences, latencies
+    )
+    select 'login', 'legacy', n, now() - (398 + n) * interval '1 day', 1, 0, 0, '{}'
+    from generate_series(1, 1500) n`;
+  await sql`
+    insert into lotline.route_outcomes (operation, epoch, minute, outcome, approval, count)
+    select 'login', n, now() - (398 + n) * interval '1 day', 'same', '', 1
+    from generate_series(1, 3) n`;
+  await sql`
+    insert into lotline.differences (at, operation, epoch, mode, outcome, fingerprint, differences)
+    select now() - (88 + n) * interval '1 day', 'login', n, 'shadow', 'different', '', '[]'
+    from generate_series(1, 3) n`;
+  await sql`
+    insert into lotline.evidence_collectors (id, batch, stored_at)
+    select gen_random_uuid(), n, now() - (28 + n) * interval '1 day' from generate_series(1, 3) n`;
+  const { route_answers, route_outcomes, differences, evidence_collectors } =
+    await keepUp(database) ??
+      {};
+  deepStrictEqual([route_answers, route_outcomes, differences, evidence_collectors], [
+    1_499,
+    2,
+    2,
+    2,
+  ]);
+  const left = await sql`
+    select epoch from lotline.route_answers union all select epoch from lotline.route_outcomes
+    union all select epoch from lotline.differences
+    union all select batch from lotline.evidence_collectors`;
+  deepStrictEqual(left.map(({ epoch }) => Number(epoch)), [1, 1, 1, 1]);
 });
 
 Deno.test("runs are found however many there are", async () => {

@@ -1,11 +1,17 @@
 import type { ParseArgsOptionsConfig } from "node:util";
 import { z } from "zod";
+import type { Environment } from "../../config.ts";
 import type { Sql } from "../../db/connect.ts";
 import { type Operation, OPERATIONS } from "../operations.ts";
 
 /** What a command has to do with. */
 export interface Deps {
   readonly sql: Sql;
+  readonly environment: Environment;
+  /** Says how far it is, a line at a time. */
+  readonly tell: (line: string) => void;
+  /** Is aborted when whoever typed it has had enough. */
+  readonly signal: AbortSignal;
 }
 
 /** What was typed after the command's name. */
@@ -29,6 +35,8 @@ export interface Command {
   readonly does: string;
   /** `--json`, which every command has, is not among them. */
   readonly options: ParseArgsOptionsConfig;
+  /** It may go on for hours, and ends by itself soon after its signal. */
+  readonly isLong?: boolean;
   /**
    * @throws {UsageError} when it isn't typed as `usage` says
    * @throws {RefusedError} when it can't be done as it was asked for

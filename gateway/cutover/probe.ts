@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { readProbeConfig } from "../../config.ts";
+import { columns } from "../../terminal.ts";
+import { createAsker } from "../ask.ts";
+import { harmlessRequests } from "../harmless_requests.ts";
+import { listNewestLotCodes } from "../store/lots.ts";
+import { type Command, mustBeWords, RefusedError, wholeNumber } from "./command.ts";
+
+/** So many requests are under way at most. */
+const AT_ONCE = 4;
+const TIMEOUT_MS = 30_000;
+const MOST_LOTS = 1_000;
+
+/** `deno task cutover probe` */
+export const probe: Command = {
+  usage: "[--count N] [--rate N] [--lots CODE,CODE …]",
+  does: "asks the gateway at GATEWAY_URL what changes nothing, 900 times and 20 a second unless " +
+    "said, so that a quiet plant has evidence: health, traces, logins of nobody",
+  options: { count: { type: "string" }, rate: { type: "string" }, lots: { type: "string" } },
+  isLong: true,
+  async run({ sql, environment, tell, signal }, typed) {
+    mustBeWords(typed, 0);
+    const { count = "900", rate = "20", lots } = typed.options;
+    const most = wholeNumber("--count", count, [1, 1_000_000]);
+    const perSecond = wholeNumber("--rate", rate, [1, 1_000]);
+    const { GATEWAY_URL } = readProbeConfig(environment);
+    const codes = typeof lots === "string"
+      ? lots.split(",").map((code) => code.trim()).filter((code) => code !== "")
+      : await listNewestLotCodes(sql, MOST_LOTS);
+    tell(`Asking ${GATEWAY_URL}, with ${codes.length} lots`);
+
+    using asker = createAsker(GATEWAY_URL, AT_ONCE);
+    const requests = harmlessRequests(codes);
+    const seen = new Map<string, number>();
+    let left = most;
+    const began = performance.now();
+    const client = async () => {
+      while (left > 0 && !signal.aborted) {
+        const dueMs = (most - left--) * 1_000 / perSecond - (performance.now() - began);
+        const { operation, request } = requests.next().value;
+        if (dueMs > 0) await sleep(dueMs, undefined, { signal }).catch(() => {});
+        if (signal.aborted) return;
+        const answer = await asker.ask(request, TIMEOUT_MS);
+        const what = "silence" in answer ? answer.silence : String(answer.status);
+        const key = `${operation} ${what}`;
+        seen.set(key, (seen.get(key) ?? 0) + 1);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, client));
+
+    const rows = [...seen].sort().map(([key, times]) => [...key.split(" "), String(times)]);
+    const isSilent = rows.length > 0 && rows.every(([, what = ""]) => !/^\d/.test(what));
+    if (isSilent) throw new RefusedError(`${GATEWAY_URL} gives no answers`);
+    return {
+      text: columns(["operation", "answer", "times"], rows),
+      json: rows.map(([operation, answer, times]) => ({ operation, answer, times: Number(times) })),
+    };
+  },
+};

@@ -1,0 +1,61 @@
+import { columns, printable } from "../../terminal.ts";
+import { describeMode } from "../routing.ts";
+import { type Pace, readVerdicts, type RouteVerdict } from "../verdicts.ts";
+import { type Command, mustBeWords } from "./command.ts";
+
+/** `deno task cutover verdicts` */
+export const verdicts: Command = {
+  usage: "",
+  does: "how each route of the old API does: comparisons of its epoch, pace and verdict of now",
+  options: {},
+  async run({ sql }, typed) {
+    mustBeWords(typed, 0);
+    const { killed, verdicts } = await readVerdicts(sql);
+    const alarm = killed ? "The kill switch is on: all routes are on legacy.\n" : "";
+    return { text: alarm + verdictTable(verdicts), json: { killed, verdicts } };
+  },
+};
+
+function verdictTable(verdicts: readonly RouteVerdict[]): string {
+  const table = columns(
+    [
+      "operation",
+      "mode",
+      "same",
+      "approved",
+      "raced",
+      "late",
+      "different",
+      "unanswered",
+      "lost",
+      "p50/p99 old",
+      "p50/p99 new",
+      "verdict",
+    ],
+    verdicts.map(({ operation, route, counts: { outcomes }, legacy, service, judgement }) => [
+      operation,
+      describeMode(route.mode),
+      ...([
+        "same",
+        "approved",
+        "raced",
+        "late",
+        "different",
+        "unanswered",
+        "lost",
+      ] as const).map((outcome) => String(outcomes[outcome] ?? 0)),
+      paceText(legacy),
+      paceText(service),
+      judgement.verdict,
+    ]),
+  );
+  const reasons = verdicts
+    .filter(({ route, judgement }) => route.mode.name !== "legacy" && judgement.reasons.length > 0)
+    .map(({ operation, judgement }) => `${operation}: ${printable(judgement.reasons.join("; "))}`);
+  return [table, ...reasons].join("\n");
+}
+
+function paceText({ p50, p99 }: Pace): string {
+  if (p50 === undefined || p99 === undefined) return "";
+  return `${p50.toPrecision(2)}/${p99.toPrecision(2)} ms`;
+}

@@ -1,0 +1,54 @@
+import { deepStrictEqual, ok } from "node:assert/strict";
+import { findingOf, routeIn } from "../testing/findings.ts";
+import { createGatewayMetrics } from "./metrics.ts";
+
+Deno.test("what passes is counted and handed on", async () => {
+  const passed: unknown[] = [];
+  const metrics = createGatewayMetrics((operation) =>
+    routeIn(
+      operation,
+      1,
+      operation === "login" ? { name: "canary", percent: 10 } : { name: "legacy" },
+    )
+  );
+  const evidence = metrics.watch({
+    answered: (operation, _, side, status) => passed.push([operation, side, status]),
+    found: ({ outcome }) => passed.push(outcome),
+  });
+  const route = routeIn("login", 1);
+  for (const status of [200, 204, 500, 0]) evidence.answered("login", route, "service", status, 30);
+  evidence.answered("login", route, "legacy", 200, NaN);
+  evidence.found(findingOf("login", 1, "approved", ["a-1", "a-1"]));
+  evidence.found(findingOf("login", 1, "lost"));
+  metrics.trouble("flush");
+  metrics.rolledBack("login");
+  deepStrictEqual(passed, [
+    ["login", "service", 200],
+    ["login", "service", 204],
+    ["login", "service", 500],
+    ["login", "service", 0],
+    ["login", "legacy", 200],
+    "approved",
+    "lost",
+  ]);
+  const lines = (await metrics.text()).split("\n");
+  for (
+    const line of [
+      'lotline_gateway_answers_total{operation="login",side="service",status="2xx"} 2',
+      'lotline_gateway_answers_total{operation="login",side="service",status="5xx"} 1',
+      'lotline_gateway_answers_total{operation="login",side="service",status="none"} 1',
+      'lotline_gateway_answer_seconds_count{operation="login",side="service"} 3',
+      'lotline_gateway_answer_seconds_bucket{le="0.025",operation="login",side="service"} 0',
+      'lotline_gateway_answer_seconds_bucket{le="0.05",operation="login",side="service"} 3',
+      'lotline_gateway_comparisons_total{operation="login",outcome="approved"} 1',
+      'lotline_gateway_comparisons_total{operation="login",outcome="lost"} 1',
+      'lotline_gateway_approvals_used_total{operation="login",approval="a-1"} 1',
+      'lotline_gateway_evidence_troubles_total{trouble="flush"} 1',
+      'lotline_gateway_rollbacks_total{operation="login"} 1',
+      'lotline_gateway_route_mode{operation="login",mode="canary"} 1',
+      'lotline_gateway_route_mode{operation="login",mode="legacy"} 0',
+      'lotline_gateway_route_mode{operation="createAudit",mode="legacy"} 1',
+      'lotline_gateway_route_service_percent{operation="login"} 10',
+    ]
+  ) ok(lines.includes(line), `${line} is not in\n${lines.join("\n")}`);
+});

@@ -1,0 +1,108 @@
+import type { OldOperation } from "./operations.ts";
+import type { Mode } from "./route.ts";
+import { describeMode, modeOf } from "./routing.ts";
+import { isCompared } from "./verdict.ts";
+import type { RouteVerdict } from "./verdicts.ts";
+
+/** How a route is to be moved to Lotline. */
+export interface PlanOptions {
+  /** The modes on the way, each with a greater share for Lotline than the one before. */
+  readonly steps: readonly Mode[];
+  /** Each of them lasts at least so long, in ms. */
+  readonly soakMs: number;
+  /** Each of them has at least so much evidence. */
+  readonly samples: number;
+  /** A verdict is waited for so long after that, in ms. */
+  readonly patienceMs: number;
+}
+
+/** Where a plan is. */
+export interface Standing {
+  readonly killed: boolean;
+  readonly now: RouteVerdict;
+  /** The epoch that the plan itself has seen or brought about last. */
+  readonly expectedEpoch: number;
+  /** How long the plan has been looking at this epoch, in ms. */
+  readonly waitedMs: number;
+}
+
+/** What a plan does next. */
+export type NextStep =
+  | { readonly do: "move"; readonly to: Mode }
+  | { readonly do: "wait"; readonly why: string }
+  | { readonly do: "stop"; readonly why: string }
+  | { readonly do: "done" };
+
+/** What a plan with these options does next. */
+export function nextStep(standing: Standing, options: PlanOptions): NextStep {
+  const { killed, now, expectedEpoch, waitedMs } = standing;
+  const { route, judgement, counts } = now;
+  if (killed) return { do: "stop", why: "the kill switch is on" };
+  if (route.latch !== undefined) return { do: "stop", why: `it was rolled back: ${route.latch}` };
+  if (route.epoch !== expectedEpoch) {
+    return { do: "stop", why: `somebody else has put it on ${describeMode(route.mode)}` };
+  }
+  if (judgement.verdict === "fail") return { do: "stop", why: judgement.reasons.join("; ") };
+
+  const to = options.steps.find((step) => shareOf(step) > shareOf(route.mode));
+  if (route.mode.name === "legacy") {
+    return to === undefined ? { do: "stop", why: "there is no step" } : { do: "move", to };
+  }
+  const lacks: string[] = [];
+  const soakedMs = (counts.seconds ?? 0) * 1_000;
+  if (soakedMs < options.soakMs) {
+    lacks.push(`${minutes(soakedMs)} of ${minutes(options.soakMs)} minutes`);
+  }
+  const samples = samplesOf(now);
+  if (samples < options.samples) lacks.push(`${samples} of ${options.samples} samples`);
+  if (judgement.verdict !== "pass") lacks.push(...judgement.reasons);
+  if (lacks.length === 0) return to === undefined ? { do: "done" } : { do: "move", to };
+  const why = lacks.join("; ");
+  return waitedMs > options.soakMs + options.patienceMs
+    ? { do: "stop", why: `not enough yet, after ${minutes(waitedMs)} minutes: ${why}` }
+    : { do: "wait", why };
+}
+
+/** What a route's epoch has brought: confirmed comparisons, or Lotline's answers where none are made. */
+export function samplesOf({ operation, route, counts }: RouteVerdict): number {
+  if (!isCompared({ operation, mode: route.mode })) return counts.requests.service ?? 0;
+  return (counts.outcomes.same ?? 0) + (counts.outcomes.approved ?? 0);
+}
+
+/** Reads steps such as `shadow,1,10,50,100`; nothing: they aren't, or don't go upwards. */
+export function parseSteps(text: string): readonly Mode[] | undefined {
+  const steps: Mode[] = [];
+  for (const word of text.split(",").map((part) => part.trim())) {
+    const step = word === "100"
+      ? modeOf("service", undefined)
+      : /^\d{1,2}$/.test(word)
+      ? modeOf("canary", Number(word))
+      : word === "shadow"
+      ? modeOf("shadow", undefined)
+      : undefined;
+    const last = steps.at(-1);
+    if (step === undefined || (last !== undefined && shareOf(step) <= shareOf(last))) {
+      return undefined;
+    }
+    steps.push(step);
+  }
+  return steps;
+}
+
+/** The order in which a plan for all operations goes: those that change nothing come first. */
+export const PLAN_ORDER: readonly OldOperation[] = [
+  "getHealth",
+  "getTraceability",
+  "login",
+  "createLot",
+  "createQcDecision",
+];
+
+/** Lotline's share in %; less than none where it isn't even asked. */
+function shareOf(mode: Mode): number {
+  return { legacy: -1, shadow: 0, canary: mode.name === "canary" ? mode.percent : 0, service: 100 }[
+    mode.name
+  ];
+}
+
+const minutes = (ms: number) => Number((ms / 60_000).toFixed(1));

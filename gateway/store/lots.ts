@@ -1,0 +1,12 @@
+import type { Sql } from "../../db/connect.ts";
+import { inTime } from "../../db/in_time.ts";
+
+/** Codes of the newest lots, for requests that are to find something. */
+export async function listNewestLotCodes(sql: Sql, limit: number): Promise<string[]> {
+  const rows = await inTime(
+    sql,
+    sql<{ lot_code: string }[]>`
+      select lot_code from lots order by created_at desc nulls last limit ${limit}`,
+  );
+  return rows.map(({ lot_code }) => lot_code);
+}

@@ -1,0 +1,72 @@
+import type { Sql } from "../db/connect.ts";
+import { quantileOf } from "./latencies.ts";
+import type { OldOperation } from "./operations.ts";
+import { OLD_OPERATIONS } from "./operations.ts";
+import type { StoredRoute } from "./routing.ts";
+import { untouchedRoute } from "./routing.ts";
+import { type EpochCounts, listEpochCounts } from "./store/evidence_totals.ts";
+import { readRoutes } from "./store/routes.ts";
+import { listCases } from "./store/verdicts.ts";
+import { judge, type Judgement, type SideFigures } from "./verdict.ts";
+
+/** How long a side's answers of the last window took, in ms; absent: there were none. */
+export interface Pace {
+  readonly p50: number | undefined;
+  readonly p99: number | undefined;
+}
+
+/** How an operation of the old API stands. */
+export interface RouteVerdict {
+  readonly operation: OldOperation;
+  readonly route: StoredRoute;
+  readonly judgement: Judgement;
+  /** Of the whole epoch. */
+  readonly counts: EpochCounts;
+  readonly legacy: Pace;
+  readonly service: Pace;
+}
+
+const ALONE: Judgement = { verdict: "not enough yet", reasons: ["the old server answers alone"] };
+const CHANGED: Judgement = { verdict: "not enough yet", reasons: ["it is being changed"] };
+const NO_PACE: Pace = { p50: undefined, p99: undefined };
+
+/** All operations of the old API with their verdicts, and whether the kill switch is on. */
+export async function readVerdicts(
+  sql: Sql,
+): Promise<{ readonly killed: boolean; readonly verdicts: readonly RouteVerdict[] }> {
+  const { routes, killed } = await readRoutes(sql);
+  const cases = await listCases(sql);
+  const counts = await listEpochCounts(sql);
+  const verdicts = OLD_OPERATIONS.map((operation): RouteVerdict => {
+    const route = routes.get(operation) ?? untouchedRoute(operation);
+    const epochCounts = counts.find((one) => one.operation === operation);
+    if (epochCounts === undefined) throw new Error(`${operation} has no counts`);
+    const found = cases.find(({ evidence }) => evidence.operation === operation);
+    // Three statements: what was read of an epoch before or after is no evidence for this one.
+    const isOfNow = found?.evidence.epoch === route.epoch && epochCounts.epoch === route.epoch;
+    if (found === undefined || !isOfNow || route.mode.name === "legacy") {
+      const judgement = route.mode.name === "legacy" ? ALONE : CHANGED;
+      return {
+        operation,
+        route,
+        judgement,
+        counts: epochCounts,
+        legacy: NO_PACE,
+        service: NO_PACE,
+      };
+    }
+    return {
+      operation,
+      route,
+      judgement: judge(found.evidence, found.limits),
+      counts: epochCounts,
+      legacy: paceOf(found.evidence.legacy),
+      service: paceOf(found.evidence.service),
+    };
+  });
+  return { killed: killed !== undefined, verdicts };
+}
+
+function paceOf({ latencies }: SideFigures): Pace {
+  return { p50: quantileOf(latencies, 0.5), p99: quantileOf(latencies, 0.99) };
+}
