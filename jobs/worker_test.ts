@@ -141,7 +141,7 @@ Deno.test("a connection whose job was called off isn't used again, though its wo
     });
     await work.catch((error) => rejected.push(error));
   });
-  await using _worker = work([kind]);
+  await using _worker = work([kind], { leaseMs: 600 });
   const first = await ask(kind);
   await eventually("it runs", () => Promise.resolve(pids.length === 1));
   await cancelJob(sql, first);
