@@ -129,6 +129,28 @@ Deno.test("jobs of a kind use the same connection one after the other, and none 
   ok(third !== undefined && third !== first, pids.join());
 });
 
+Deno.test("a connection whose job was called off isn't used again, though its work came to an end", async () => {
+  const pids: (number | undefined)[] = [];
+  const rejected: unknown[] = [];
+  const kind = kindOf(async (_, { useSession, signal }) => {
+    const work = useSession(async ({ sql }) => {
+      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      if (pids.push(row?.pid) === 1) {
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      }
+    });
+    await work.catch((error) => rejected.push(error));
+  });
+  await using _worker = work([kind], { leaseMs: 600 });
+  const first = await ask(kind);
+  await eventually("it runs", () => Promise.resolve(pids.length === 1));
+  await cancelJob(sql, first);
+  await ends(first, "cancelled");
+  await ends(await ask(kind), "done");
+  deepStrictEqual(rejected.map(String), ["JobStoppedError: the job is stopped: cancelled"]);
+  ok(pids[1] !== pids[0], pids.join());
+});
+
 Deno.test("an effect that PostgreSQL refuses is a failure, and the job isn't done", async () => {
   const kind = kindOf(
     (_, { sql }) => Promise.resolve(() => sql`insert into effects select null, 1 from finished`),

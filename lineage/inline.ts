@@ -27,6 +27,7 @@ const MOST_LOTS = 5_000;
 const MOST_AT_ONCE = 4;
 /** After this long without an answer PostgreSQL is taken to be away, in ms. */
 const SILENCE_MS = 5_000;
+/** How long a connection is kept for the next trace, in ms. */
 const IDLE_MS = 60_000;
 
 class OverBudget extends Error {
