@@ -52,10 +52,11 @@ Deno.test(".env.example sets every setting of API, worker and gateway, each with
   const example = await read(".env.example");
   const set = [...example.matchAll(/^(?:# .+\n)+([A-Z_]+)=(.*)$/gm)];
   const environment = Object.fromEntries(set.map(([, name, value]) => [name, value]));
-  const [api, worker] = [readConfig(environment), readWorkerConfig(environment)];
   // Secrets are left for everyone to make up.
   const secrets = { GATEWAY_TOKEN: "x".repeat(16), DRY_RUN_SECRET: "x".repeat(32) };
-  const gateway = readGatewayConfig({ ...environment, ...secrets });
+  const whole = { ...environment, ...secrets };
+  const [api, worker] = [readConfig(whole), readWorkerConfig(whole)];
+  const gateway = readGatewayConfig(whole);
   const config = { ...api, ...worker, ...gateway };
   const names = Object.keys(environment).filter((name) => name !== "POSTGRES_PASSWORD");
   const given = names.filter((name) => environment[name] !== "" || name in config);
@@ -67,6 +68,7 @@ Deno.test(".env.example sets every setting of API, worker and gateway, each with
   const ofApi = names.filter((name) => name in api || !(name in worker || name in gateway));
   deepStrictEqual(allowed(tasks.start), ofApi.sort());
   deepStrictEqual(allowed(tasks.worker), Object.keys(worker).sort());
+  deepStrictEqual(allowed(tasks.gateway), Object.keys(gateway).sort());
   strictEqual([...example.matchAll(/^[A-Z_]+=/gm)].length, set.length, "one has no explanation");
 });
 
