@@ -9,7 +9,8 @@ import { ownPostgres } from "../testing/postgres_servers.ts";
 import { followModes, STALE_MS } from "../gateway/modes.ts";
 import { type Operation, OPERATIONS } from "../gateway/operations.ts";
 import { describeMode } from "../gateway/routing.ts";
-import { kill, readRoutes, release, rollBack, setMode } from "../gateway/store/routes.ts";
+import { kill, release } from "../gateway/store/kill_switch.ts";
+import { readRoutes, rollBack, setMode } from "../gateway/store/routes.ts";
 
 const note = { who: "ana", why: "a try" };
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

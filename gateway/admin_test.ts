@@ -6,7 +6,8 @@ import { eventually } from "../testing/eventually.ts";
 import { createAdmin } from "./admin.ts";
 import { followModes } from "./modes.ts";
 import { OPERATIONS } from "./operations.ts";
-import { kill, readRoutes, rollBack } from "./store/routes.ts";
+import { kill } from "./store/kill_switch.ts";
+import { readRoutes, rollBack } from "./store/routes.ts";
 
 const TOKEN = "a-token-of-the-gateway";
 const NOTE = { who: "ana", why: "a try" };
