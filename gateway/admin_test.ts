@@ -6,17 +6,18 @@ import { eventually } from "../testing/eventually.ts";
 import { createAdmin } from "./admin.ts";
 import { followModes } from "./modes.ts";
 import { OPERATIONS } from "./operations.ts";
-import { kill, readRoutes, rollBack } from "./store/routes.ts";
+import { kill } from "./store/kill_switch.ts";
+import { readRoutes, rollBack } from "./store/routes.ts";
 
 const TOKEN = "a-token-of-the-gateway";
 const NOTE = { who: "ana", why: "a try" };
 
 /** The admin API on a port of this machine. */
-function startAdmin(url: string) {
+function startAdmin(url: string, followed = url) {
   const sql = connect({ url, max: 2, name: "lotline-admin" });
   const logged: string[] = [];
   const log = (_: string, msg: string) => logged.push(msg);
-  const modes = followModes({ databaseUrl: url, log });
+  const modes = followModes({ databaseUrl: followed, log });
   const metrics = { type: "text/plain; version=0.0.4", text: () => Promise.resolve("up 1\n") };
   const serve = createAdmin({ token: TOKEN, sql, modes, metrics, log });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, serve);
@@ -223,6 +224,17 @@ Deno.test("with PostgreSQL away a kill holds in this process, other changes are 
   deepStrictEqual((await ask("GET", "/status")).json.killed_here, NOTE);
   deepStrictEqual((await ask("GET", "/readyz")).json, { status: "ok", routes: "away" });
   strictEqual((await ask("GET", "/livez")).status, 200);
+});
+
+Deno.test("a kill that could not be told to anybody ends with a release", async () => {
+  await using database = await freshDatabase();
+  await using admin = startAdmin(
+    database.url,
+    `postgres://nobody@127.0.0.1:${await freePort()}/nothing`,
+  );
+  strictEqual((await admin.ask("POST", "/kill", NOTE)).status, 202);
+  deepStrictEqual((await admin.ask("POST", "/release", NOTE)).json, { changed: false });
+  strictEqual(admin.modes.state.killedHere, undefined);
 });
 
 Deno.test("without a migrated database the admin API says what to do", async () => {

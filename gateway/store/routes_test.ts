@@ -8,16 +8,8 @@ import type { Mode } from "../route.ts";
 import { describeMode, untouchedRoute } from "../routing.ts";
 import { RouteRefusedError } from "../route_rules.ts";
 import { listChanges } from "./route_changes.ts";
-import {
-  clearLatch,
-  kill,
-  readRoutes,
-  release,
-  returnToLegacy,
-  rollBack,
-  setMode,
-  setSample,
-} from "./routes.ts";
+import { kill, release } from "./kill_switch.ts";
+import { clearLatch, readRoutes, returnToLegacy, rollBack, setMode, setSample } from "./routes.ts";
 
 const note = { who: "ana", why: "a try" };
 const shadow: Mode = { name: "shadow" };
