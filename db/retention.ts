@@ -70,6 +70,39 @@ export async function deleteOldAudits(sql: Sql): Promise<number> {
   return count;
 }
 
+/**
+ * Puts what the gateway has counted minute by minute together by the hour when it is 30 days old: the
+ * durations take room, and nobody asks for the minute any more. Gives how many minutes that were.
+ */
+export async function gatherOldAnswers(sql: Sql): Promise<number> {
+  const [row] = await inTime(
+    sql,
+    sql<{ count: number }[]>`
+      with minutes as (
+        delete from lotline.route_answers where ctid = any (array(
+          select ctid from lotline.route_answers
+          where minute < now() - interval '30 days' and minute <> date_trunc('hour', minute)
+          order by minute limit ${BATCH}
+        ))
+        returning *
+      ), hours as (
+        insert into lotline.route_answers as stored (
+          operation, side, epoch, minute, requests, server_errors, silences, latencies
+        )
+        select operation, side, epoch, date_trunc('hour', minute), sum(requests),
+          sum(server_errors), sum(silences), lotline.sum_counts(latencies)
+        from minutes group by 1, 2, 3, 4 order by 1, 2, 3, 4
+        on conflict (operation, side, epoch, minute) do update set
+          requests = stored.requests + excluded.requests,
+          server_errors = stored.server_errors + excluded.server_errors,
+          silences = stored.silences + excluded.silences,
+          latencies = lotline.add_counts(stored.latencies, excluded.latencies)
+      )
+      select count(*)::int from minutes`,
+  );
+  return row?.count ?? 0;
+}
+
 /** What the gateway has counted 400 days ago: a year, and time to look at it. */
 export async function deleteOldAnswers(sql: Sql): Promise<number> {
   const { count } = await inTime(

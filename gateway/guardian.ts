@@ -61,6 +61,7 @@ export function guardRoutes({ databaseUrl, log, onRollback }: GuardianOptions): 
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isOver = false;
   const round = async () => {
+    const began = performance.now();
     try {
       await look();
       if (isAway) log("info", "the routes are judged again");
@@ -73,7 +74,9 @@ export function guardRoutes({ databaseUrl, log, onRollback }: GuardianOptions): 
       }
       isAway = true;
     }
-    if (!isOver) timer = setTimeout(() => running = round(), JUDGE_MS);
+    // A long window of a busy plant takes time to be read: PostgreSQL has more to do than this.
+    const pauseMs = Math.max(JUDGE_MS, performance.now() - began);
+    if (!isOver) timer = setTimeout(() => running = round(), pauseMs);
   };
   let running = round();
 

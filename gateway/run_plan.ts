@@ -78,6 +78,7 @@ async function moveOne(
   let toldAt = -Infinity;
   let answeredAt = performance.now();
   while (!signal.aborted) {
+    const began = performance.now();
     try {
       const { killed, verdicts } = await readVerdicts(sql);
       const now = verdictOf(verdicts, operation);
@@ -114,7 +115,9 @@ async function moveOne(
       if (performance.now() - answeredAt > AWAY_MS) throw error;
       tell(`${operation} waits: ${sentenceOf(error)}`);
     }
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+    // A long epoch of a busy plant takes time to be read.
+    const pauseMs = Math.max(LOOK_MS, 4 * (performance.now() - began));
+    await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
   return { end: "interrupted", operation, why: "it was interrupted" };
 }

@@ -11,6 +11,7 @@ import {
   deleteOldOutcomes,
   deleteOldTraces,
   type FoundBy,
+  gatherOldAnswers,
   listOrphanedRuns,
 } from "../db/retention.ts";
 import { defineJob, type JobContext } from "./define_job.ts";
@@ -29,6 +30,7 @@ const STEPS: Record<string, (work: Work) => Promise<number>> = {
   traces: (work) => untilNone(work, deleteOldTraces),
   audits: (work) => untilNone(work, deleteOldAudits),
   route_answers: (work) => untilNone(work, deleteOldAnswers),
+  route_answer_minutes: (work) => untilNone(work, gatherOldAnswers),
   route_outcomes: (work) => untilNone(work, deleteOldOutcomes),
   differences: (work) => untilNone(work, deleteOldDifferences),
   evidence_collectors: (work) => untilNone(work, deleteOldCollectors),

@@ -1,4 +1,5 @@
-import { deepStrictEqual, ok, rejects } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { openSession } from "../db/session.ts";
 import { freshDatabase, type TestDatabase } from "../testing/database.ts";
 import type { LogFields } from "../log.ts";
 import { upkeep } from "./upkeep.ts";
@@ -19,6 +20,7 @@ async function keepUp({ sql }: TestDatabase, signal = new AbortController().sign
 
 const NO_EVIDENCE = {
   route_answers: 0,
+  route_answer_minutes: 0,
   route_outcomes: 0,
   differences: 0,
   evidence_collectors: 0,
@@ -158,6 +160,38 @@ Deno.test("counts of the gateway go after 400 days, differences after 90, proces
     union all select epoch from lotline.differences
     union all select batch from lotline.evidence_collectors`;
   deepStrictEqual(left.map(({ epoch }) => Number(epoch)), [1, 1, 1, 1]);
+});
+
+Deno.test("answers are put together by the hour after 30 days, and none is lost", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const count = (from: string, minutes: number) =>
+    sql`
+      insert into lotline.route_answers (
+        operation, side, epoch, minute, requests, server_errors, silences, latencies
+      )
+      select operation, 'legacy', 1,
+        date_trunc('hour', now() - ${from}::text::interval) + n * interval '1 minute', n, 1, 2,
+        jsonb_build_object(n % 2, n)
+      from generate_series(1, ${minutes}::int) n, unnest('{login,createLot}'::text[]) operation`;
+  await count("32 days", 1_200);
+  await count("29 days", 30);
+  const sums = async () => {
+    const [row] = await sql`
+      select sum(requests) as requests, sum(server_errors) as errors, sum(silences) as silences,
+        lotline.sum_counts(latencies) as latencies
+      from lotline.route_answers`;
+    return row;
+  };
+  const before = await sums();
+  strictEqual((await keepUp(database))?.route_answer_minutes, 2 * (1_200 - 20));
+  deepStrictEqual(await sums(), before);
+  const [left] = await sql`
+    select count(*) filter (where minute < now() - interval '30 days')::int as hours,
+      count(*) filter (where minute > now() - interval '30 days')::int as minutes
+    from lotline.route_answers`;
+  deepStrictEqual(left, { hours: 2 * 21, minutes: 2 * 30 });
+  strictEqual((await keepUp(database))?.route_answer_minutes, 0);
 });
 
 Deno.test("runs are found however many there are", async () => {

@@ -22,6 +22,7 @@ create table lotline.route_answers (
   side text collate "C" not null check (side in ('legacy', 'service')),
   -- The route's when the request came.
   epoch int not null,
+  -- After 30 days: the hour.
   minute timestamptz not null,
   requests bigint not null,
   -- Of them: with status 500 or above; without any answer.

@@ -37,21 +37,7 @@ export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
   const rows = await inTime(
     sql,
     sql`
-      select operation, epoch, seconds,
-        (select min(minute) from lotline.route_answers answers
-          where answers.operation = route.operation and side in ('legacy', 'service')
-            and answers.epoch = route.epoch) as first,
-        (select max(minute) from lotline.route_answers answers
-          where answers.operation = route.operation and side in ('legacy', 'service')
-            and answers.epoch = route.epoch) as last,
-        (
-          select coalesce(jsonb_object_agg(side, requests), '{}') from (
-            select side, sum(requests) as requests from lotline.route_answers answers
-            where answers.operation = route.operation and side in ('legacy', 'service')
-              and answers.epoch = route.epoch
-            group by side
-          ) counted
-        ) as requests,
+      select operation, epoch, seconds, answered.*,
         (
           select coalesce(jsonb_object_agg(outcome, count), '{}') from (
             select outcome, sum(count) as count from lotline.route_outcomes counts
@@ -69,12 +55,23 @@ export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
           ) counted
         ) as approvals
       from (
-        select known.operation, coalesce(epoch, 0) as epoch,
+        select known.operation, place, coalesce(epoch, 0) as epoch,
           extract(epoch from now() - changed_at)::float8 as seconds
         from unnest(${OLD}::text[]) with ordinality known (operation, place)
         left join lotline.routes stored on stored.operation = known.operation
-        order by place
-      ) route`,
+      ) route
+      cross join lateral (
+        select min(first) as first, max(last) as last,
+          coalesce(jsonb_object_agg(side, requests), '{}') as requests
+        from (
+          select side, min(minute) as first, max(minute) as last, sum(requests) as requests
+          from lotline.route_answers answers
+          where answers.operation = route.operation and side in ('legacy', 'service')
+            and answers.epoch = route.epoch
+          group by side
+        ) by_side
+      ) answered
+      order by place`,
   );
   return rows.map((row) => EpochRow.parse(row));
 }

@@ -3,8 +3,9 @@ import type { Sql, Statement } from "../../db/connect.ts";
 import { inTime } from "../../db/in_time.ts";
 import { type Limits, LimitsForm } from "../limits.ts";
 import { OLD_OPERATIONS } from "../operations.ts";
+import type { Side } from "../route.ts";
 import { modeOf } from "../routing.ts";
-import { NO_FIGURES, type RouteEvidence } from "../verdict.ts";
+import type { RouteEvidence } from "../verdict.ts";
 
 /*
  * The evidence of all gateways, read to be judged. A statement here sees all of it as it was at one
@@ -30,7 +31,8 @@ const CaseRow = z.object({
   canary_percent: z.number().nullable(),
   epoch: z.int(),
   limits: LimitsForm,
-  sides: z.partialRecord(z.enum(["legacy", "service"]), Figures),
+  legacy: Figures,
+  service: Figures,
   before: Figures,
   outcomes: z.partialRecord(
     z.enum(["same", "approved", "raced", "late", "different", "unanswered", "lost"]),
@@ -51,22 +53,8 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
     sql`
       with newest as (select * from lotline.cutover_limits order by id desc limit 1)
       select route.operation, route.mode, route.canary_percent, route.epoch,
-        to_jsonb(newest) as limits,
-        (
-          select coalesce(jsonb_object_agg(side, figures), '{}') from (
-            select side, ${figures(sql)} as figures from lotline.route_answers
-            where operation = route.operation and side in ('legacy', 'service')
-              and epoch = route.epoch and minute >= oldest
-            group by side
-          ) counted
-        ) as sides,
-        (
-          select ${figures(sql)} from (
-            select * from lotline.route_answers
-            where operation = route.operation and side = 'legacy' and epoch < route.epoch
-            order by epoch desc, minute desc limit ${MINUTES_BEFORE}
-          ) earlier
-        ) as before,
+        to_jsonb(newest) as limits, legacy.figures as legacy, service.figures as service,
+        before.figures as before,
         (
           select coalesce(jsonb_object_agg(outcome, count), '{}') from (
             select outcome, sum(count) as count from lotline.route_outcomes
@@ -94,6 +82,19 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
       cross join lateral (
         select date_trunc('minute', now() - window_seconds * interval '1 second') as oldest
       ) window_
+      cross join lateral (${windowOf(sql, "legacy")}) legacy
+      cross join lateral (${windowOf(sql, "service")}) service
+      cross join lateral (${
+      figuresOf(
+        sql,
+        // Read where the old server isn't asked often enough any more, and only there.
+        sql`
+          select * from lotline.route_answers
+          where operation = route.operation and side = 'legacy' and epoch < route.epoch
+            and (legacy.figures ->> 'requests')::bigint < min_samples
+          order by epoch desc, minute desc limit ${MINUTES_BEFORE}`,
+      )
+    }) before
       where route.mode <> 'legacy' and route.operation = any (${OLD}::text[])
       order by route.operation`,
     deadlineMs,
@@ -101,14 +102,35 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
   return rows.map((row) => caseOf(CaseRow.parse(row)));
 }
 
-/** Sums of the rows of `lotline.route_answers` that are grouped, as one jsonb. */
-function figures(sql: Sql): Statement {
-  return sql`jsonb_build_object(
-    'requests', coalesce(sum(requests), 0),
-    'serverErrors', coalesce(sum(server_errors), 0),
-    'silences', coalesce(sum(silences), 0),
-    'latencies', lotline.sum_counts(latencies)
-  )`;
+/** A side's figures within the window of a route's epoch. */
+function windowOf(sql: Sql, side: Side): Statement {
+  return figuresOf(
+    sql,
+    sql`
+      select * from lotline.route_answers
+      where operation = route.operation and side = ${side} and epoch = route.epoch
+        and minute >= oldest`,
+  );
+}
+
+/** The sums of rows of `lotline.route_answers`, as one jsonb called `figures`. */
+function figuresOf(sql: Sql, rows: Statement): Statement {
+  // Bucket by bucket: adding one row's jsonb to the next one's takes ten times as long.
+  return sql`
+    with rows as materialized (${rows})
+    select jsonb_build_object(
+      'requests', coalesce(sum(requests), 0),
+      'serverErrors', coalesce(sum(server_errors), 0),
+      'silences', coalesce(sum(silences), 0),
+      'latencies', (
+        select coalesce(jsonb_object_agg(bucket, count), '{}') from (
+          select bucket, sum(count::bigint) as count
+          from rows cross join lateral jsonb_each_text(latencies) as each (bucket, count)
+          group by bucket
+        ) summed
+      )
+    ) as figures
+    from rows`;
 }
 
 function caseOf(row: z.output<typeof CaseRow>): Case {
@@ -119,8 +141,8 @@ function caseOf(row: z.output<typeof CaseRow>): Case {
       epoch,
       // One that makes no sense is on `legacy`, as everywhere.
       mode: modeOf(row.mode, row.canary_percent ?? undefined) ?? { name: "legacy" },
-      legacy: row.sides.legacy ?? NO_FIGURES,
-      service: row.sides.service ?? NO_FIGURES,
+      legacy: row.legacy,
+      service: row.service,
       legacyBefore: row.before,
       outcomes,
       different,
