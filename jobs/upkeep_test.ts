@@ -1,5 +1,4 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import { openSession } from "../db/session.ts";
 import { freshDatabase, type TestDatabase } from "../testing/database.ts";
 import type { LogFields } from "../log.ts";
 import { upkeep } from "./upkeep.ts";
