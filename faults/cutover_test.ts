@@ -127,7 +127,7 @@ for (const { name, why, spoil } of FAULTS) {
     });
     await cutover.set({ name: "canary", percent: 10 }, ["getTraceability"]);
     const [{ least } = { least: NaN }] = await sql<{ least: number }[]>`
-      select min_samples::int as least from lotline.cutover_limits`;
+      select min_samples::int as least from lotline.cutover_limits order by id desc limit 1`;
     let enoughAt: number | undefined;
     let back: { latch: string } | undefined;
     await eventually("the route is rolled back", async () => {

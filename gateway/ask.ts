@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines, Silence } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
+import { isHopByHop } from "./passed_headers.ts";
 
 /** Larger answers aren't compared, in bytes. */
 const MOST_BYTES = 262_144;
@@ -91,23 +92,8 @@ export function createAsker(url: string, connections: number): Asker {
   };
 }
 
-// https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1, and what this client writes itself. A proof
-// that came from outside is nobody's.
-const NOT_SENT = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  DRY_RUN_HEADER,
-]);
+// What this client writes itself, and a proof that came from outside, which is nobody's.
+const NOT_SENT = new Set(["content-length", "expect", "host", DRY_RUN_HEADER]);
 
 function headersToSend(
   { method, headers, body }: CapturedRequest,
@@ -116,7 +102,7 @@ function headersToSend(
   const named = (headerOf(headers, "connection") ?? "").toLowerCase().split(/\s*,\s*/);
   const replaced = new Set(extra.map(([name]) => name));
   const isLeftOut = (name: string) =>
-    NOT_SENT.has(name) || named.includes(name) || replaced.has(name);
+    isHopByHop(name) || NOT_SENT.has(name) || named.includes(name) || replaced.has(name);
   const kept = headers.filter(([name]) => !isLeftOut(name.toLowerCase()));
   const sent = new Map<string, string[]>();
   for (const [name, value] of [...kept, ...extra]) {

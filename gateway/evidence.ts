@@ -35,7 +35,7 @@ export interface Finding {
   readonly approvals: readonly string[];
   /** Empty unless `different`, `late` or `raced`. */
   readonly differences: readonly Difference[];
-  /** What was compared; absent when nothing was. */
+  /** What was compared, of a finding with differences; personal data has been replaced. */
   readonly exchange?: {
     readonly mode: Mode["name"];
     readonly request: CapturedRequest;

@@ -1,15 +1,10 @@
 import { createHmac } from "node:crypto";
+import { PSEUDONYM_FORM, type SECRET_KINDS } from "../parity/pseudonyms.ts";
 
-/** What a value that must not be shown is; the first part of its pseudonym. */
-export type SecretKind =
-  | "email"
-  | "password"
-  | "token"
-  | "name"
-  | "signature"
-  | "address"
-  | "cookie"
-  | "hash";
+const WHOLE_PSEUDONYM = new RegExp(`^${PSEUDONYM_FORM}$`);
+
+/** What a value that must not be shown is. */
+export type SecretKind = typeof SECRET_KINDS[number];
 
 /** A name for a value that tells nothing about it; the same value always gets the same one. */
 export type Pseudonyms = (kind: SecretKind, value: string) => string;
@@ -30,7 +25,7 @@ export function createPseudonyms(secret: string): Pseudonyms {
 
 /** Whether a text is a pseudonym and nothing else. */
 export function isPseudonym(text: string): boolean {
-  return /^(?:email|password|token|name|signature|address|cookie|hash)-[0-9a-f]{12}$/.test(text);
+  return WHOLE_PSEUDONYM.test(text);
 }
 
 const KINDS: readonly (readonly [names: RegExp, kind: SecretKind])[] = [

@@ -1,5 +1,19 @@
-/** What stands in recordings for personal data and secrets, such as `email-3f9a0c12`. */
-const PSEUDONYM = /\b(?:email|password|token|name|signature|address|cookie|hash)-[0-9a-f]{12}\b/;
+/** What a value that must not be shown can be; the first part of its pseudonym. */
+export const SECRET_KINDS = [
+  "email",
+  "password",
+  "token",
+  "name",
+  "signature",
+  "address",
+  "cookie",
+  "hash",
+] as const;
+
+/** The form of what stands for personal data and secrets, such as `email-3f9a0c5b71de`. */
+export const PSEUDONYM_FORM = `(?:${SECRET_KINDS.join("|")})-[0-9a-f]{12}`;
+
+const PSEUDONYM = new RegExp(`\\b${PSEUDONYM_FORM}\\b`);
 
 /** The first pseudonym in a text, if there is one. */
 export function findPseudonym(text: string): string | undefined {
