@@ -1,13 +1,14 @@
 # One image for every process of Lotline. The command decides what it is: start (unless said
-# otherwise), worker, migrate, keys, user, jobs, gateway, cutover or legacy. These are the tasks of
-# deno.json, so the permissions that each process gets are written down there and nowhere else.
+# otherwise), worker, migrate, keys, user, jobs, gateway, cutover, parity or legacy. These are the
+# tasks of deno.json, so the permissions that each process gets are written down there and nowhere
+# else.
 FROM denoland/deno:alpine-2.9.6
 
 WORKDIR /app
 
 # Everything below is root's: the processes run as "deno" and can't change their own code.
 COPY deno.json deno.lock openapi.yaml ./
-COPY main.ts worker.ts app.ts config.ts errors.ts log.ts metrics.ts terminal.ts ./
+COPY main.ts worker.ts app.ts client_address.ts config.ts errors.ts log.ts metrics.ts terminal.ts ./
 COPY audit ./audit
 COPY auth ./auth
 COPY cache ./cache
@@ -21,12 +22,13 @@ COPY parity ./parity
 COPY routes ./routes
 COPY legacy ./legacy
 COPY contract-tests/approved.yaml ./contract-tests/
+COPY contract-tests/golden ./contract-tests/golden
 COPY containers/fetch_packages.ts ./containers/
 
 # Only the packages that these programs import, at the versions of the lockfile.
 RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
   main.ts worker.ts db/migrate_main.ts auth/keys_main.ts auth/user_main.ts jobs/jobs_main.ts \
-  gateway/main.ts gateway/cutover_main.ts legacy/main.ts
+  gateway/main.ts gateway/cutover_main.ts gateway/parity_main.ts legacy/main.ts
 
 # Made here so that a new volume on it belongs to "deno".
 RUN install -d -o deno -g deno -m 0700 /keys

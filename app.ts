@@ -70,6 +70,7 @@ export interface RouteDeps {
   readonly revocations: Revocations;
   readonly metrics: Metrics;
   readonly limits: Limits;
+  readonly log: Log;
 }
 
 /** The API: all routes, and around them what every request goes through. Disposing ends its timers. */

@@ -64,6 +64,8 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   AUDIT_TEMPERATURES:
     "ranges of °C by lot type with commas between them, such as RAW:-2..7,FRZ:-40..-18",
   AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
+  BASE: "the address of a server, such as http://127.0.0.1:8000",
+  PARITY_TOKEN: "a login token, or nothing at all",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
   LOG_LEVEL: "debug, info, warn or error",
   GATEWAY_PORT: "a port from 0 (any free one) to 65535",
@@ -133,8 +135,8 @@ const WorkerSettings = ApiSettings.pick({
 
 /** A server to pass requests on to. With a path it would be unclear what becomes of a request's own. */
 const serverUrl = urlOf("http:").refine((text) => {
-  const { origin, href } = new URL(text);
-  return href === `${origin}/`;
+  const url = URL.parse(text);
+  return url?.href === `${url?.origin}/`;
 }).transform((text) => new URL(text).origin);
 
 const GatewaySettings = ApiSettings.pick({
@@ -169,6 +171,12 @@ const MigrateSettings = ApiSettings.pick({ DATABASE_URL: true });
 const KeysSettings = ApiSettings.pick({ JWT_KEYS_FILE: true });
 const JobsSettings = ApiSettings.pick({ DATABASE_URL: true });
 const CutoverSettings = ApiSettings.pick({ DATABASE_URL: true });
+const ParitySettings = z.object({
+  BASE: urlOf("http:", "https:").optional(),
+  DATABASE_URL: databaseUrl.optional(),
+  DRY_RUN_SECRET: z.string().min(32).optional(),
+  PARITY_TOKEN: z.string().regex(/^[\w.~+/-]+=*$/).optional(),
+});
 const ProbeSettings = CutoverSettings.extend({ GATEWAY_URL: serverUrl });
 const CalibrateSettings = CutoverSettings.extend({ LEGACY_URL: serverUrl });
 const UserSettings = ApiSettings.pick({ DATABASE_URL: true, VALKEY_URL: true });
@@ -250,6 +258,16 @@ export function readKeysConfig(environment: Environment): Readonly<z.output<type
  */
 export function readUserConfig(environment: Environment): Readonly<z.output<typeof UserSettings>> {
   return parse(UserSettings, environment);
+}
+
+/**
+ * The settings of `deno task parity`; which of them a command needs, it says itself.
+ * @throws {ConfigError} naming every setting that is broken
+ */
+export function readParityConfig(
+  environment: Environment,
+): Readonly<z.output<typeof ParitySettings>> {
+  return parse(ParitySettings, environment);
 }
 
 /**

@@ -72,10 +72,11 @@ async function run(config: WorkerConfig): Promise<void> {
     runWorker(jobsOf(config), {
       sql,
       queueSql,
-      openSession: (statementTimeoutMs) =>
+      openSession: (statementTimeoutMs, onEnd) =>
         openSession(url, {
           name: "lotline-job",
           statementTimeoutMs,
+          onEnd,
           idleTimeoutMs: SESSION_IDLE_MS,
         }),
       valkey,

@@ -1,7 +1,7 @@
 import { findCycles } from "../lineage/cycles.ts";
+import type { Snapshot } from "../lineage/snapshot.ts";
 import type { Found } from "./check.ts";
 import type { KindFindings } from "./findings.ts";
-import type { Snapshot } from "./snapshot.ts";
 
 /**
  * The most lots with both parents and children, and links between them, that are searched: about 50
@@ -42,17 +42,17 @@ const LINKS = `
  * @throws {RangeError} when there are more lots or links to search than `most`
  */
 export async function searchCycles(
-  { sql, run }: Snapshot,
+  { sql }: Snapshot,
   most = MOST,
 ): Promise<KindFindings> {
-  const { count: lots } = await run(sql.unsafe(NODES));
-  const { count } = await run(sql.unsafe(LINKS));
+  const { count: lots } = await sql.unsafe(NODES);
+  const { count } = await sql.unsafe(LINKS);
   if (Math.max(lots, count) > most) {
     throw new RangeError(
       `${lots} lots and ${count} links are too many to search for cycles, ${most} of each the most`,
     );
   }
-  const links = await readLinks({ sql, run }, count);
+  const links = await readLinks(sql, count);
   const { cycles, truncated } = findCycles({ ...links, lots, most: MOST_CYCLES });
   const told = firstOf(cycles);
   const complete = !truncated && told.length === cycles.length;
@@ -69,16 +69,16 @@ function firstOf(cycles: readonly number[][]): readonly number[][] {
   return tooMany === -1 ? cycles : cycles.slice(0, tooMany);
 }
 
-async function readLinks({ sql, run }: Snapshot, count: number) {
+async function readLinks(sql: Snapshot["sql"], count: number) {
   const [parents, children] = [new Int32Array(count), new Int32Array(count)];
-  const [size] = await run(sql<{ pages: number }[]>`
-    select (pg_relation_size('pg_temp.audit_links') / current_setting('block_size')::int)::int as pages`);
+  const [size] = await sql<{ pages: number }[]>`
+    select (pg_relation_size('pg_temp.audit_links') / current_setting('block_size')::int)::int as pages`;
   let read = 0;
   for (let page = 0; page < (size?.pages ?? 0); page += PAGES_AT_ONCE) {
-    const [chunk] = await run(sql<{ links: Uint8Array | null }[]>`
+    const [chunk] = await sql<{ links: Uint8Array | null }[]>`
       select string_agg(int4send(parent) || int4send(child), '') as links
       from pg_temp.audit_links
-      where ctid >= ${`(${page},0)`}::tid and ctid < ${`(${page + PAGES_AT_ONCE},0)`}::tid`);
+      where ctid >= ${`(${page},0)`}::tid and ctid < ${`(${page + PAGES_AT_ONCE},0)`}::tid`;
     const bytes = chunk?.links ?? new Uint8Array();
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < bytes.byteLength; at += 8, read++) {

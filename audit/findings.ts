@@ -1,6 +1,6 @@
+import type { Snapshot } from "../lineage/snapshot.ts";
 import type { AuditSql, Found } from "./check.ts";
 import { type Kind, KINDS, type Severity } from "./kinds.ts";
-import type { Snapshot } from "./snapshot.ts";
 
 /** How many findings of one kind are kept, besides those that are gone. */
 const MOST_KEPT = 10_000;
@@ -44,7 +44,7 @@ type Counts = Omit<KindCount, "kind" | "severity" | "complete">;
  * behind the last that it had, and only there a finding may have been there unseen.
  */
 export async function keepFindings(
-  { sql, run: ask }: Snapshot,
+  { sql }: Snapshot,
   run: string,
   { kind, found, complete }: KindFindings,
   before: Before | undefined,
@@ -53,7 +53,7 @@ export async function keepFindings(
   const earlier = before?.counts.find((count) => count.kind === kind);
   const wasCut = earlier !== undefined && earlier.found > earlier.kept;
   const wasComplete = earlier?.complete ?? true;
-  const [counts] = await ask(sql<Counts[]>`
+  const [counts] = await sql<Counts[]>`
     with found as materialized (${found}),
     before as materialized (
       select subject, severity, lot_ids, lot_codes, numbers
@@ -88,7 +88,7 @@ export async function keepFindings(
       select ${run}::uuid, ${kind}, subject, severity, 'gone', lot_ids, lot_codes, numbers from gone
       returning standing
     )
-    select ${countsOf(sql)} from judged`);
+    select ${countsOf(sql)} from judged`;
   if (counts === undefined) throw new Error("a count gave no row");
   return { kind, severity, ...counts, complete };
 }

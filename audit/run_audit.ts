@@ -1,4 +1,6 @@
-import type { AuditSql, Check } from "./check.ts";
+import type { Session } from "../db/session.ts";
+import { inSnapshot, type Snapshot, type SnapshotOptions } from "../lineage/snapshot.ts";
+import type { Check } from "./check.ts";
 import { searchCycles } from "./cycle_search.ts";
 import { DECISION_CHECKS } from "./decision_checks.ts";
 import { type Before, keepFindings, type KindCount } from "./findings.ts";
@@ -6,7 +8,6 @@ import { KIND_NAMES } from "./kinds.ts";
 import type { AuditLimits, TemperatureRange } from "./limits.ts";
 import { LINK_CHECKS } from "./link_checks.ts";
 import { ORIGIN_CHECKS } from "./origin_checks.ts";
-import { inSnapshot, type Snapshot } from "./snapshot.ts";
 import { WEIGHT_CHECKS } from "./weight_checks.ts";
 
 /** What an audit says in short; answers show it as it is. */
@@ -38,6 +39,9 @@ export interface AuditOptions {
   progress(soFar: AuditProgress): void;
 }
 
+// Bounds what one sort or hash takes of PostgreSQL's memory; what is larger goes to its disk.
+const SETTINGS: SnapshotOptions["settings"] = { work_mem: "32MB" };
+
 const CHECKS: readonly Check[] = [
   ...LINK_CHECKS,
   ...WEIGHT_CHECKS,
@@ -53,13 +57,12 @@ const CHECKS: readonly Check[] = [
  * memory the search for cycles takes its share (see {@link searchCycles}), and nothing else grows
  * with the plant.
  *
- * @param sql a connection for this alone, to be closed after
- * @throws the signal's reason when that is aborted
+ * @throws the signal's reason when that is aborted; the session is lost then
  */
-export function runAudit(sql: AuditSql, options: AuditOptions): Promise<AuditResult> {
+export function runAudit(session: Session, options: AuditOptions): Promise<AuditResult> {
   const { run, limits, signal, progress } = options;
-  return inSnapshot(sql, signal, async (snapshot) => {
-    const { lots, links, as_of } = await countAll(snapshot);
+  return inSnapshot(session, { signal, settings: SETTINGS }, async (snapshot) => {
+    const { lots, links } = await countAll(snapshot);
     const before = await findLastAudit(snapshot);
     const findings: KindCount[] = [];
     for (const kind of KIND_NAMES) {
@@ -67,32 +70,31 @@ export function runAudit(sql: AuditSql, options: AuditOptions): Promise<AuditRes
       const check = CHECKS.find((check) => check.kind === kind);
       const found = check === undefined
         ? await searchCycles(snapshot)
-        : { kind, found: check.found(sql, limits), complete: true };
+        : { kind, found: check.found(snapshot.sql, limits), complete: true };
       findings.push(await keepFindings(snapshot, run, found, before));
     }
     progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
     const { tolerancePercent, temperatures } = limits;
     return {
       summary: { lots, links, tolerance_percent: tolerancePercent, temperatures, findings },
-      asOf: as_of,
+      asOf: snapshot.asOf,
       comparedWith: before?.id ?? null,
     };
   });
 }
 
-async function countAll({ sql, run }: Snapshot) {
-  const [all] = await run(sql<{ lots: number; links: number; as_of: string }[]>`
+async function countAll({ sql }: Snapshot) {
+  const [all] = await sql<{ lots: number; links: number }[]>`
     select (select count(*) from lots)::int as lots,
-      (select count(*) from lot_genealogy)::int as links,
-      lotline.iso_moment(now()) as as_of`);
+      (select count(*) from lot_genealogy)::int as links`;
   if (all === undefined) throw new Error("a count gave no row");
   return all;
 }
 
-async function findLastAudit({ sql, run }: Snapshot) {
-  const [last] = await run(sql<(Before & { readonly id: string })[]>`
+async function findLastAudit({ sql }: Snapshot) {
+  const [last] = await sql<(Before & { readonly id: string })[]>`
     select id, run, summary -> 'findings' as counts
     from lotline.audits where run is not null
-    order by finished_at desc, id limit 1`);
+    order by finished_at desc, id limit 1`;
   return last;
 }

@@ -5,11 +5,13 @@ import { addToPlant, audit, buildPlant, findingsOf } from "../testing/audited_pl
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { searchCycles } from "./cycle_search.ts";
-import { inSnapshot } from "./snapshot.ts";
+import { inSnapshot } from "../lineage/snapshot.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+const OPTIONS = { signal: new AbortController().signal, settings: {} };
 
 /** Whether a statement waits for a lock in this database. */
 async function isWaiting(): Promise<boolean> {
@@ -80,11 +82,7 @@ Deno.test("more links than can be searched for cycles are refused", async () => 
   });
   await using session = openSession(database.url, { name: "lotline-test" });
   const search = (most: number) =>
-    inSnapshot(
-      session.sql,
-      new AbortController().signal,
-      (snapshot) => searchCycles(snapshot, most),
-    );
+    inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, most));
   strictEqual((await search(3)).complete, true);
   await rejects(
     search(2),
@@ -98,11 +96,7 @@ Deno.test("lots without links between them count as well: they are searched too"
     links: [["R", "A"], ["R", "B"], ["A", "F"], ["B", "F"]],
   });
   await using session = openSession(database.url, { name: "lotline-test" });
-  const search = inSnapshot(
-    session.sql,
-    new AbortController().signal,
-    (snapshot) => searchCycles(snapshot, 1),
-  );
+  const search = inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, 1));
   await rejects(search, /2 lots and 0 links/);
 });
 

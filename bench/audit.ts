@@ -80,7 +80,7 @@ async function auditOnce(url: string): Promise<Round> {
     most = Math.max(most, await residentMb(Deno.pid));
   }, SAMPLE_EVERY_MS);
   const start = performance.now();
-  const { summary, asOf } = await runAudit(session.sql, {
+  const { summary, asOf } = await runAudit(session, {
     run: id,
     limits: { temperatures: AUDIT_TEMPERATURES, tolerancePercent: AUDIT_TOLERANCE_PERCENT },
     signal: new AbortController().signal,

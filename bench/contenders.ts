@@ -69,6 +69,15 @@ export const CONTENDERS: readonly [Contender, ...Contender[]] = [
     },
   },
   {
+    name: "old-node-untriggered",
+    title: "old server's stand-in (Node), without the triggers on its tables",
+    only: ["qc", "lot"],
+    async start(place) {
+      await dropTriggers(place.databaseUrl);
+      return await startLegacyOnNode(place);
+    },
+  },
+  {
     name: "lotline",
     title: "Lotline",
     start: (place) => startLotline(place, { AUTH_MODE: "legacy" }),
@@ -112,7 +121,8 @@ export async function startLotline(
   };
 }
 
-function startLegacy({ databaseUrl, folder }: Place): Promise<Running> {
+/** Starts the old server's stand-in, as `deno task legacy` does. */
+export function startLegacy({ databaseUrl, folder }: Place): Promise<Running> {
   const port = freePort();
   const [, ...args] = project.tasks.legacy.command.split(" ");
   const env = { DATABASE_URL: databaseUrl, LEGACY_PORT: String(port) };

@@ -71,7 +71,7 @@ export async function countRows(databaseUrl: string, table: string): Promise<num
 export async function dropLinkIndexes(databaseUrl: string): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const sql = stack.adopt(open(databaseUrl), close);
-  await sql`drop index lotline_lot_genealogy_parent, lotline_lot_genealogy_child`;
+  await sql`drop index if exists lotline_lot_genealogy_parent, lotline_lot_genealogy_child`;
 }
 
 /** Takes the triggers away that Lotline's migrations add: writing leaves nothing in the outbox. */

@@ -5,12 +5,19 @@
  * @module
  */
 
+import { z } from "zod";
 import { connect, type Sql } from "../db/connect.ts";
+import { keepSessions, type KeptSessions } from "../db/kept_sessions.ts";
 import { openSession } from "../db/session.ts";
 import { insertTrace, queueTrace } from "../db/traces.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
 import { createInlineTracer, type InlineTracer } from "../lineage/inline.ts";
 import { runJob } from "../testing/run_job.ts";
+import { type Running, startLegacy } from "./contenders.ts";
+import { dropLinkIndexes } from "./plant.ts";
+
+// What the walk needs of an answer of the old server.
+const Trace = z.object({ children: z.array(z.object({ lot_code: z.string() })) });
 
 /** What a trace has found. */
 export interface Found {
@@ -22,12 +29,17 @@ export interface Found {
 export interface TraceWay {
   readonly name: string;
   readonly title: string;
+  /** It is so slow that only so many lots are walked to, and its time is scaled to all. */
+  readonly sample?: number;
   /** Gets ready and gives what is to be measured. */
   prepare(sql: Sql, url: string, lotCode: string): Promise<() => Promise<Found>>;
 }
 
-// Its connection stays open from trace to trace, as in the API.
+// Connections stay open from trace to trace, as in the worker and in the API.
+let jobSessions: KeptSessions | undefined;
 let tracer: InlineTracer | undefined;
+const IDLE_MS = 60_000;
+let standIn: Running | undefined;
 
 export const TRACE_WAYS: readonly TraceWay[] = [
   {
@@ -49,8 +61,11 @@ export const TRACE_WAYS: readonly TraceWay[] = [
       } as const;
       await insertTrace(sql, asked, null);
       await queueTrace(sql, id, 1_000_000);
+      const name = "lotline-bench";
+      jobSessions ??= keepSessions((onEnd) => openSession(url, { name, onEnd }), IDLE_MS);
+      const sessions = jobSessions;
       return async () => {
-        await runJob({ sql, url }, deepTrace, { traceId: id });
+        await runJob({ sql, url }, deepTrace, { traceId: id }, { sessions });
         return await countsOf(sql, id);
       };
     },
@@ -74,6 +89,20 @@ export const TRACE_WAYS: readonly TraceWay[] = [
     name: "per_lot",
     title: "a query for each lot",
     prepare: (sql, _url, lotCode) => Promise.resolve(() => lotByLot(sql, lotCode)),
+  },
+  {
+    name: "old_server",
+    title: "a request to the old server's stand-in for each lot",
+    prepare: (_sql, url, lotCode) => prepareRequests(url, lotCode),
+  },
+  {
+    name: "old_server_unindexed",
+    title: "the same before `deno task migrate`: 20 lots, scaled",
+    sample: 20,
+    async prepare(_sql, url, lotCode) {
+      await dropLinkIndexes(url);
+      return await prepareRequests(url, lotCode, this.sample);
+    },
   },
 ];
 
@@ -124,6 +153,39 @@ async function lotByLot(sql: Sql, lotCode: string): Promise<Found> {
   return { lots: seen.size, links };
 }
 
+async function prepareRequests(databaseUrl: string, lotCode: string, most?: number) {
+  const folder = await Deno.makeTempDir({ prefix: "lotline-bench-" });
+  standIn ??= await startLegacy({ databaseUrl, folder });
+  const { url } = standIn;
+  return () => requestByRequest(url, lotCode, most);
+}
+
+/** What a client had to do: ask for a lot, then for each of its children, one after the other. */
+async function requestByRequest(url: string, lotCode: string, most = Infinity): Promise<Found> {
+  const queue = [lotCode];
+  const seen = new Set(queue);
+  let lots = 0;
+  let links = 0;
+  for (const code of queue) {
+    const answer = await fetch(`${url}/api/traceability/${code}`);
+    const { children } = Trace.parse(await answer.json());
+    links += children.length;
+    for (const { lot_code } of children) {
+      if (!seen.has(lot_code)) queue.push(lot_code);
+      seen.add(lot_code);
+    }
+    if (++lots === most) break;
+  }
+  return { lots, links };
+}
+
+/** Ends what was opened for traces. */
+export async function closeWays(): Promise<void> {
+  await jobSessions?.[Symbol.asyncDispose]();
+  tracer?.[Symbol.dispose]();
+  await standIn?.[Symbol.asyncDispose]();
+}
+
 /** What a process of this kind tells. */
 export interface WayReport {
   readonly ms: readonly number[];
@@ -150,6 +212,6 @@ if (import.meta.main) {
   const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(status) ?? [];
   const report: WayReport = { ms, found, peakMb: Number(kibibytes) * 1024 / 1e6 };
   console.log(JSON.stringify(report));
-  tracer?.[Symbol.dispose]();
+  await closeWays();
   await sql.end({ timeout: 1 });
 }

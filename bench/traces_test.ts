@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { connect } from "../db/connect.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { fillBigPlant } from "./big_plant.ts";
-import { TRACE_WAYS } from "./trace_ways.ts";
+import { closeWays, TRACE_WAYS } from "./trace_ways.ts";
 import { traceTable } from "./traces.ts";
 
 Deno.test("all ways to trace find the same, and a campaign's first lot leads to all of it", async () => {
@@ -12,12 +12,16 @@ Deno.test("all ways to trace find the same, and a campaign's first lot leads to 
   deepStrictEqual([plant.lots, plant.links], [800, 40 * (2 * 9 + 4) + 2 * 399 + 199]);
   for (const [size, [, code = "C400-0-0"]] of plant.firstLots) {
     const found = [];
-    for (const way of TRACE_WAYS) {
+    for (const way of TRACE_WAYS.filter(({ sample }) => sample === undefined)) {
       found.push(await (await way.prepare(sql, database.url, code))());
     }
     const links = size === 10 ? 22 : 997;
-    deepStrictEqual(found, Array(TRACE_WAYS.length).fill({ lots: size, links }));
+    deepStrictEqual(found, Array(found.length).fill({ lots: size, links }));
   }
+  const [slow] = TRACE_WAYS.filter(({ sample }) => sample !== undefined);
+  const sampled = await (await slow?.prepare(sql, database.url, "C400-0-0"))?.();
+  deepStrictEqual(sampled?.lots, slow?.sample);
+  await closeWays();
   const [row] = await sql`select count(*)::int as count from lotline.outbox`;
   ok(row?.count === 0);
   await sql.end();

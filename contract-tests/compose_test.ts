@@ -18,6 +18,7 @@ import {
   startProcess,
   untilHealthy,
 } from "../containers/service_process.ts";
+import { readGatewayConfig } from "../config.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { freePort } from "../dev/free_port.ts";
 import { startPostgres } from "../dev/postgres.ts";
@@ -25,7 +26,13 @@ import { startValkey } from "../dev/valkey.ts";
 import { eventually } from "../testing/eventually.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
-const SETTINGS = { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" };
+const SETTINGS = {
+  POSTGRES_PASSWORD: "plantpassword",
+  AUTH_MODE: "legacy",
+  LEGACY_URL: "http://old-server:3001",
+  GATEWAY_TOKEN: "token_of_the_gateway",
+  DRY_RUN_SECRET: "a_secret_of_thirty_two_characters",
+};
 
 const composeText = await Deno.readTextFile(join(PROJECT, "compose.yaml"));
 const services = servicesOf(fillIn(composeText, SETTINGS));
@@ -51,11 +58,18 @@ for (const name of ["POSTGRES_PASSWORD", "AUTH_MODE"] as const) {
   });
 }
 
-Deno.test("the API's port is the only one that is published, and for this machine only", () => {
+Deno.test("only the ports of API and gateways are published, and for this machine only", () => {
   const published = Object.entries(services).flatMap(([name, { ports }]) =>
     ports.map((port) => [name, port])
   );
-  deepStrictEqual(published, [["api", "127.0.0.1:8000:8000"]]);
+  deepStrictEqual(published, [
+    ["api", "127.0.0.1:8000:8000"],
+    // The practice gateway's, which has no network of its own.
+    ["api", "127.0.0.1:8090:8090"],
+    ["gateway", "127.0.0.1:8080:8080"],
+  ]);
+  deepStrictEqual(environmentOf("gateway").GATEWAY_PORT, "8080");
+  deepStrictEqual(environmentOf("gateway-to-practise").GATEWAY_PORT, "8090");
   const inside = environmentOf("api");
   deepStrictEqual([inside.HOST, inside.PORT], ["0.0.0.0", "8000"]);
 });
@@ -65,6 +79,19 @@ Deno.test("the old server's stand-in is asked for by name and can be called by t
   deepStrictEqual(legacy.profiles, ["side-by-side"]);
   strictEqual(legacy.network_mode, "service:api");
   strictEqual(legacy.depends_on.api?.condition, "service_healthy");
+});
+
+Deno.test("a gateway is asked for by name, and one that has no old server says what it lacks", () => {
+  deepStrictEqual(serviceNamed("gateway").profiles, ["cutover"]);
+  deepStrictEqual(serviceNamed("gateway-to-practise").profiles, ["side-by-side"]);
+  strictEqual(serviceNamed("gateway-to-practise").network_mode, "service:api");
+  const bare = servicesOf(
+    fillIn(composeText, { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" }),
+  );
+  throws(
+    () => readGatewayConfig(bare.gateway?.environment ?? {}),
+    /LEGACY_URL is missing[^]*GATEWAY_TOKEN is missing[^]*DRY_RUN_SECRET is missing/,
+  );
 });
 
 for (const [name, service] of Object.entries(services)) {
@@ -111,7 +138,7 @@ async function startAll(t: Deno.TestContext): Promise<void> {
   const surroundings = (name: string) => ({
     cwd: built.app,
     env: {
-      ...machine.localize(environmentOf(name)),
+      ...machine.localize(name, environmentOf(name)),
       DENO_DIR: built.denoDir,
       // What the image lacks can't be fetched later either: nothing listens there.
       HTTPS_PROXY: "http://127.0.0.1:9",
@@ -168,6 +195,15 @@ async function startAll(t: Deno.TestContext): Promise<void> {
     deepStrictEqual([answer.status, await answer.json()], [404, { error: "Lot not found" }]);
   });
 
+  for (const name of ["gateway", "gateway-to-practise"]) {
+    await t.step(`${name} hands requests on to the old server's stand-in`, async () => {
+      const port = machine.gatewayPorts[name]?.port;
+      const answer = await fetch(`http://127.0.0.1:${port}/api/traceability/NO-SUCH-LOT`);
+      deepStrictEqual([answer.status, await answer.json()], [404, { error: "Lot not found" }]);
+      ok(answer.headers.has("x-powered-by"), "the stand-in's answers have this header of Express");
+    });
+  }
+
   await t.step("the worker does what is due", async () => {
     await eventually("the first upkeep is done", async () => {
       const jobs = await machine.sql`select state from lotline.jobs where kind = 'upkeep'`;
@@ -175,7 +211,7 @@ async function startAll(t: Deno.TestContext): Promise<void> {
     });
   });
 
-  for (const name of ["api", "worker"]) {
+  for (const name of ["gateway", "api", "worker"]) {
     await t.step(`${name} ends within its grace period`, async () => {
       const outcome = await processes.get(name)?.stop(30_000);
       strictEqual(outcome?.code, 0, outcome?.output ?? "it was not started");
@@ -253,9 +289,11 @@ async function packagesOf(folder: string): Promise<string[]> {
 interface Machine {
   port: number;
   legacyPort: number;
+  /** Of each gateway; its admin API has a port of its own. */
+  gatewayPorts: Readonly<Record<string, { port: number; admin: number }>>;
   /** The database that compose.yaml names. */
   sql: Sql;
-  localize(environment: Record<string, string>): Record<string, string>;
+  localize(service: string, environment: Record<string, string>): Record<string, string>;
 }
 
 async function startServers(stack: AsyncDisposableStack, root: string): Promise<Machine> {
@@ -272,21 +310,35 @@ async function startServers(stack: AsyncDisposableStack, root: string): Promise<
   const keys = join(root, "keys");
   await Deno.mkdir(keys);
   const [port, legacyPort] = [freePort(), freePort()];
+  const gatewayPorts = Object.fromEntries(
+    ["gateway", "gateway-to-practise"].map((name) => [
+      name,
+      { port: freePort(), admin: freePort() },
+    ]),
+  );
   const localText = (text: string) =>
     text.replace("@postgres:5432/", `@127.0.0.1:${postgres.port}/`)
       .replace("//valkey:6379", `//127.0.0.1:${valkey?.port}`)
+      .replace(/^http:\/\/(?:api|127\.0\.0\.1):8000$/, `http://127.0.0.1:${port}`)
+      .replace(/^http:\/\/(?:old-server|127\.0\.0\.1):3001$/, `http://127.0.0.1:${legacyPort}`)
       .replace(/^\/keys\//, `${keys}/`);
   return {
     port,
     legacyPort,
+    gatewayPorts,
     sql,
-    localize(environment) {
+    localize(name, environment) {
       const local = Object.fromEntries(
         Object.entries(environment).map(([name, value]) => [name, localText(value)]),
       );
       if (local.HOST) local.HOST = "127.0.0.1";
       if (local.PORT) local.PORT = String(port);
       if (local.LEGACY_PORT) local.LEGACY_PORT = String(legacyPort);
+      const ofGateway = gatewayPorts[name];
+      if (ofGateway) {
+        local.GATEWAY_PORT = String(ofGateway.port);
+        local.GATEWAY_ADMIN_PORT = String(ofGateway.admin);
+      }
       if (!valkey) delete local.VALKEY_URL;
       return local;
     },

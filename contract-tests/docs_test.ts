@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { ACCESS, type Access, ROLES } from "../auth/access.ts";
-import { readConfig, readWorkerConfig } from "../config.ts";
+import { readConfig, readGatewayConfig, readWorkerConfig } from "../config.ts";
 import { startApi } from "../testing/api.ts";
-import { loadSeed, resetToSeed } from "./seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
@@ -48,12 +48,16 @@ Deno.test("the README's five curl lines work", async () => {
   deepStrictEqual(statuses, ["200", "200", "200", "201", "201"]);
 });
 
-Deno.test(".env.example sets every setting of API and worker, each with a line that explains it", async () => {
+Deno.test(".env.example sets every setting of API, worker and gateway, each with a line that explains it", async () => {
   const example = await read(".env.example");
   const set = [...example.matchAll(/^(?:# .+\n)+([A-Z_]+)=(.*)$/gm)];
   const environment = Object.fromEntries(set.map(([, name, value]) => [name, value]));
-  const [api, worker] = [readConfig(environment), readWorkerConfig(environment)];
-  const config = { ...api, ...worker };
+  // Secrets are left for everyone to make up.
+  const secrets = { GATEWAY_TOKEN: "x".repeat(16), DRY_RUN_SECRET: "x".repeat(32) };
+  const whole = { ...environment, ...secrets };
+  const [api, worker] = [readConfig(whole), readWorkerConfig(whole)];
+  const gateway = readGatewayConfig(whole);
+  const config = { ...api, ...worker, ...gateway };
   const names = Object.keys(environment).filter((name) => name !== "POSTGRES_PASSWORD");
   const given = names.filter((name) => environment[name] !== "" || name in config);
   deepStrictEqual(given.sort(), Object.keys(config).sort());
@@ -61,9 +65,10 @@ Deno.test(".env.example sets every setting of API and worker, each with a line t
   const { tasks } = JSON.parse(await read("deno.json"));
   const allowed = ({ command }: { command: string }) =>
     /--allow-env=(\S+)/.exec(command)?.[1]?.split(",").sort();
-  const ofApi = names.filter((name) => name in api || !(name in worker));
+  const ofApi = names.filter((name) => name in api || !(name in worker || name in gateway));
   deepStrictEqual(allowed(tasks.start), ofApi.sort());
   deepStrictEqual(allowed(tasks.worker), Object.keys(worker).sort());
+  deepStrictEqual(allowed(tasks.gateway), Object.keys(gateway).sort());
   strictEqual([...example.matchAll(/^[A-Z_]+=/gm)].length, set.length, "one has no explanation");
 });
 

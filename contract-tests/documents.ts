@@ -37,6 +37,7 @@ export async function documentOfRoutes(): Promise<Json> {
     inlineTracer: { take: () => Promise.resolve(false), [Symbol.dispose]: () => {} },
     metrics: createMetrics(),
     limits: { bytes: 0, deadlineMs: 0, inFlight: 0 },
+    log: () => {},
   });
   const document = router.getOpenAPI31Document({
     openapi: "3.1.0",

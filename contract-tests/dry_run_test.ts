@@ -3,10 +3,10 @@ import type { Sql } from "../db/connect.ts";
 import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { dryRunHeader, SECRET } from "../testing/dry_run.ts";
-import { differences } from "./comparison.ts";
-import { type Answer, bytesOf, fillEtags, send } from "./exchange.ts";
-import { exchangeName, loadRecordings, type RecordedRequest } from "./recordings.ts";
-import { loadSeed, resetToSeed } from "./seed.ts";
+import { differences } from "../parity/comparison.ts";
+import { type Answer, bytesOf, fillEtags, send } from "../parity/exchange.ts";
+import { exchangeName, loadRecordings, type RecordedRequest } from "../parity/recordings.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 
 /** All rows of the tables that requests can change, with the place where they are stored. */
 async function rows(sql: Sql): Promise<unknown> {

@@ -7,12 +7,12 @@ import { freshDatabase } from "../testing/database.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
 import { loadApprovals } from "../parity/approvals.ts";
-import type { Answer } from "./exchange.ts";
-import { passed, record, verify } from "./parity.ts";
-import { formatEvidence, formatReport } from "./parity_report.ts";
+import type { Answer } from "../parity/exchange.ts";
+import { passed, record, verify } from "../parity/verify.ts";
+import { formatEvidence, formatReport } from "../parity/verify_report.ts";
 import { startFaultyProxy } from "./planted_fault.ts";
-import { loadRecordings } from "./recordings.ts";
-import { listTablesWithOtherRows, loadSeed } from "./seed.ts";
+import { loadRecordings } from "../parity/recordings.ts";
+import { listTablesWithOtherRows, loadSeed } from "../parity/seed.ts";
 
 const recordings = await loadRecordings();
 const approvals = await loadApprovals();

@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { type Answer, send } from "./exchange.ts";
+import { type Answer, send } from "../parity/exchange.ts";
 
 /** A server that passes requests on to another one and spoils its answers. */
 export interface FaultyProxy extends AsyncDisposable {

@@ -304,8 +304,9 @@ export interface paths {
         /**
          * What this process has counted.
          * @description Counters since the start of the process, in Prometheus' text format: logins, what was
-         *     refused, and, with `AUTH_MODE=legacy`, what `required` would have refused. A scraper sends
-         *     `METRICS_TOKEN` as its bearer token.
+         *     refused, and, with `AUTH_MODE=legacy`, what `required` would have refused. Then gauges of the
+         *     background work of all processes, read from PostgreSQL and left out when it doesn't answer
+         *     within a second. A scraper sends `METRICS_TOKEN` as its bearer token.
          */
         get: operations["getMetrics"];
         put?: never;

@@ -38,7 +38,7 @@ export const DRY_RUN_SESSIONS = {
   readOnly: true,
 } as const satisfies SessionOptions;
 
-// With the setting the triggers don't count a change that they can't note as lost: migration 0012.
+// With the setting the triggers don't count a change that they can't note as lost: migration 0014.
 const BEGIN = "begin read write; set local lotline.dry_run = 'on'";
 
 /** @param open opens a session as {@link DRY_RUN_SESSIONS} says */

@@ -21,9 +21,12 @@ const STEPS = [
   "0009_jobs",
   "0010_traces",
   "0011_audits",
-  "0012_dry_runs",
-  "0013_routes",
-  "0014_evidence",
+  "0012_bound_the_outbox",
+  "0013_index_dead_jobs",
+  "0014_dry_runs",
+  "0015_routes",
+  "0016_evidence",
+  "0017_recorded_exchanges",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

@@ -9,6 +9,8 @@ export interface OutboxBatch {
   readonly lotCodes: readonly string[];
   /** More has changed than `lotCodes` says. */
   readonly everything: boolean;
+  /** These are more changes than are looked at one by one; the next batch may go on with them. */
+  readonly many: boolean;
   /** All changes of transactions before this one are in this batch or earlier ones. */
   readonly horizon: string;
   /** How many changes could not be written down, ever. */
@@ -17,27 +19,40 @@ export interface OutboxBatch {
 
 const MOST_CHANGES = 5_000;
 const MOST_CODES = 5_000;
+/** Lots and codes that the changes of a batch name, again and again the same ones perhaps. */
+const MOST_NAMES = 50_000;
 
 // An inserted lot is in no answer yet: a 404 is never kept, and links come after their lots.
 const NAMES_LOTS = "source <> 'qc_decisions' and (source, operation) <> ('lots', 'INSERT')";
 
-const STATE = `
-    pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
+const HORIZON = "pg_snapshot_xmin(pg_current_snapshot())";
+
+const LOST = `
     (select case when is_called then last_value else 0 end from lotline.lost_changes)::text as lost`;
 
 // Most of the time there is nothing, and finding that out must cost next to nothing.
 const LOOK = `
-  select exists (select from lotline.outbox where xid >= $1::xid8) as "isThere", ${STATE}`;
+  select exists (select from lotline.outbox where xid >= $1::xid8) as "isThere",
+    ${HORIZON}::text as horizon, ${LOST}`;
 
+// A batch that is cut goes to some change of its last transaction, and those before it are whole.
 const READ = `
   with batch as materialized (
     select xid, source, operation, lots, codes from lotline.outbox
     where xid >= $1::xid8 order by xid limit ${MOST_CHANGES + 1}
   ),
-  touched as (
-    select distinct lot, source from batch, unnest(lots) lot
-    where ${NAMES_LOTS} and lot is not null
+  named as materialized (
+    select lot, source from batch, unnest(lots) lot
+    where ${NAMES_LOTS} and lot is not null limit ${MOST_NAMES + 1}
   ),
+  coded as materialized (select code from batch, unnest(codes) code limit ${MOST_NAMES + 1}),
+  size as (
+    select changes > ${MOST_CHANGES} as is_cut,
+      changes > ${MOST_CHANGES} or names > ${MOST_NAMES} or codes > ${MOST_NAMES} as is_many
+    from (select count(*) as changes from batch) batch,
+      (select count(*) as names from named) named, (select count(*) as codes from coded) coded
+  ),
+  touched as (select distinct lot, source from named where not (select is_many from size)),
   answers as (
     select lot from touched
     union
@@ -51,11 +66,14 @@ const READ = `
   select
     coalesce((select json_agg(distinct xid::text) from batch), '[]') as transactions,
     (select array_agg(lot)::text from answers) as "lotIds",
-    coalesce((select json_agg(distinct code) from batch, unnest(codes) code), '[]') as codes,
-    exists (select from batch where lots is null and ${NAMES_LOTS})
-      or (select count(*) from batch) > ${MOST_CHANGES}
+    coalesce((select json_agg(distinct code) from coded where not is_many), '[]') as codes,
+    is_many or exists (select from batch where lots is null and ${NAMES_LOTS})
       or (select count(*) from answers) > ${MOST_CODES} as everything,
-    ${STATE}`;
+    is_many as many,
+    case when is_cut then least(${HORIZON}, (select xid from batch order by xid desc limit 1))
+      else ${HORIZON} end::text as horizon,
+    ${LOST}
+  from size`;
 
 // By itself: with both old tables in one statement, it could hold the lock on one and wait for the
 // other's while a TRUNCATE of both has them the other way round.
@@ -72,7 +90,9 @@ export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
   const [look] = await sql.unsafe<Look[]>(LOOK, [from], { prepare: true });
   if (look === undefined) throw new Error("looking at the outbox returned no row");
   const { isThere, ...state } = look;
-  if (!isThere) return { transactions: [], lotCodes: [], everything: false, ...state };
+  if (!isThere) {
+    return { transactions: [], lotCodes: [], everything: false, many: false, ...state };
+  }
   const [read] = await sql.unsafe<Read[]>(READ, [from], { prepare: true });
   if (read === undefined) throw new Error("reading the outbox returned no row");
   const { lotIds, codes, ...batch } = read;
@@ -90,15 +110,28 @@ interface Read extends Omit<OutboxBatch, "lotCodes"> {
 }
 
 /**
- * Removes the changes of these transactions, all of which were in the batch that named them, and
- * notes those that deep traces don't show.
+ * Removes the changes of a batch, and notes those that deep traces don't show. Of many changes it
+ * removes as many as a batch holds and notes that any lot may have changed, so that it takes a bounded
+ * time; what is left of them comes with the next batch.
  */
-export async function removeFromOutbox(sql: Sql, transactions: readonly string[]): Promise<void> {
+export async function removeFromOutbox(
+  sql: Sql,
+  { transactions, many }: Pick<OutboxBatch, "transactions" | "many">,
+): Promise<void> {
+  const noted = many
+    ? sql`(
+        select source, operation, null::uuid[] as lots, pg_current_xact_id() as xid
+        from removed where ${sql.unsafe(NAMES_LOTS)} limit 1
+      )`
+    : sql`removed`;
   await sql`
     with removed as (
-      delete from lotline.outbox where xid = any(${`{${transactions}}`}::xid8[]) returning *
+      delete from lotline.outbox where ctid = any (array(
+        select ctid from lotline.outbox where xid = any(${`{${transactions}}`}::xid8[])
+        order by xid limit ${MOST_CHANGES + 1}
+      )) returning *
     )
-    ${noteChangedLots(sql, sql`removed`)}`;
+    ${noteChangedLots(sql, noted)}`;
 }
 
 /**

@@ -16,7 +16,6 @@ export type LotTypeTotal = components["schemas"]["DeepTraceTotal"];
 
 /** What the stored lots of a trace come to. */
 export interface StoredLots {
-  readonly chunks: number;
   readonly lots: number;
   readonly depthReached: number;
   readonly totals: LotTypeTotal[];
@@ -25,6 +24,8 @@ export interface StoredLots {
 /** A piece is full at as many lines or bytes; one line alone may be larger. */
 const CHUNK_LINES = 1_000;
 const CHUNK_BYTES = 1_000_000;
+/** Lots come first in the order of numbers; no trace has so many pieces of them. */
+const FIRST_OF_LINKS = 1_000_000_000;
 
 /** A column's value as JSON, as answers show it. */
 function jsonOf(column: string, type: string): string {
@@ -70,12 +71,10 @@ const INSERT_LOTS = `
   ), kept as (
     insert into lotline.trace_chunks (run, kind, number, first_line, lines, body, lot_ids)
     select $1::uuid, 'lots', chunk.* from (${chunksOf("lines", "array_agg(id)")}) chunk
-    returning 1
   ), totals as (
     select lot_type, count(*) as lots, sum(weight_kg)::text as weight_kg from found group by 1
   )
-  select (select count(*)::int from kept) as chunks, count(*)::int as lots,
-    coalesce(max(depth), 0) as "depthReached",
+  select count(*)::int as lots, coalesce(max(depth), 0) as "depthReached",
     (select coalesce(jsonb_agg(totals order by
       array_position(array['RAW', 'DEB', 'BULK', 'MIX', 'SKW', 'FRZ', 'FG'], lot_type), lot_type
     ), '[]') from totals) as totals
@@ -95,7 +94,7 @@ export async function insertLotChunks(
 
 const INSERT_LINKS = `
   with member as (
-    select * from unnest($3::uuid[], $4::int[]) with ordinality member (id, side, place)
+    select * from unnest($2::uuid[], $3::int[]) with ordinality member (id, side, place)
   ), found as (
     select link.*, parent.place as parent_place, child.place as child_place
     from member parent
@@ -108,7 +107,7 @@ const INSERT_LINKS = `
     from found
   ), chunks as materialized (${chunksOf("lines", "string_agg(ends, '') as ends")}), kept as (
     insert into lotline.trace_chunks (run, kind, number, first_line, lines, body)
-    select $1::uuid, 'links', $2::int + number, first_line, lines, body from chunks
+    select $1::uuid, 'links', ${FIRST_OF_LINKS} + number, first_line, lines, body from chunks
   )
   select coalesce(sum(lines), 0)::int as links, string_agg(ends, '') as ends from chunks`;
 
@@ -119,14 +118,13 @@ export interface StoredLinks {
   readonly children: Int32Array;
 }
 
-/** Stores the links whose ends were both found on one side, behind the chunks of lots. */
+/** Stores the links whose ends were both found on one side, in the order of their ends. */
 export async function insertLinkChunks(
   sql: Sql,
   run: string,
-  lotChunks: number,
   { ids, sides }: TraceLots,
 ): Promise<StoredLinks> {
-  const parameters = [run, lotChunks, `{${ids.join()}}`, `{${sides.join()}}`];
+  const parameters = [run, `{${ids.join()}}`, `{${sides.join()}}`];
   const [row] = await sql.unsafe<{ links: number; ends: Uint8Array | null }[]>(
     INSERT_LINKS,
     parameters,

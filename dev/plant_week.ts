@@ -139,7 +139,7 @@ function buffer(records: PlantRecords, run: Run, deboned: readonly Lot[]): Lot[]
   const groups = [deboned.slice(0, 3), deboned.slice(3, 6), deboned.slice(6)];
   return groups.map((group, i) => {
     const inputs = group.map((lot): Input => [lot, lot.left - Math.floor(lot.left * 0.004)]);
-    const at = lastOf(group) + records.random.between(20, 30) * MINUTE;
+    const at = lastOf(group) + records.random.between(31, 41) * MINUTE;
     const metadata = { tank: `${run.line}-T${i + 1}` };
     const plan: LotPlan = { type: "BULK", run, at, temperature: [0.6, 3.4], metadata };
     return records.make(plan, inputs, records.random.between(0.99, 0.998));

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { startApi } from "../testing/api.ts";
 import { bytesOf, INSIDE, rawRequest as request, sendRaw } from "../testing/raw_http.ts";
 

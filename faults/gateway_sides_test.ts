@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import net from "node:net";
 import { openRawClient, startTestFront } from "../testing/front.ts";
+import { readLines } from "../testing/lines.ts";
 import { rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
 
 const OK = rawAnswer("200 OK", "ok");
@@ -24,6 +25,7 @@ Deno.test("a side that hangs takes its clients 504, no more than its connections
   const refused = () => hanging.filter((client) => client.received().includes(" 503 ")).length;
   while (refused() < 10) await pause(5);
   strictEqual(legacy.connections(), 10);
+  strictEqual(hanging.some((client) => client.received().includes(" 504 ")), false);
   for (let at = 0; at < 20; at++) {
     using client = openRawClient(front.port, get("/api/health"));
     match(await client.ended, /^HTTP\/1\.1 200 /);
@@ -54,16 +56,13 @@ Deno.test("a side that stops in the middle of its answer is waited for no longer
 
 Deno.test("a side that accepts no connection is waited for no longer than the time to connect", async () => {
   // Its queue of connections is full, so that the next one is neither accepted nor refused.
-  const full = net.createServer();
-  await new Promise<void>((resolve) =>
-    full.listen({ host: "127.0.0.1", port: 0, backlog: 1 }, resolve)
-  );
-  const address = full.address();
-  ok(address !== null && typeof address === "object");
+  using full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+  const waiting = Array.from({ length: 4 }, () => openRawClient(full.addr.port));
+  await pause(50);
   await using legacy = await startRawUpstream(OK);
   await using front = await startTestFront({
     legacyUrl: legacy.url,
-    serviceUrl: "http://10.255.255.1:9",
+    serviceUrl: `http://127.0.0.1:${full.addr.port}`,
     mode: { name: "service" },
     upstream: { connectMs: 150 },
   });
@@ -72,7 +71,8 @@ Deno.test("a side that accepts no connection is waited for no longer than the ti
     "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
   );
   match(await client.ended, /^HTTP\/1\.1 200 [^]*ok$/);
-  full.close();
+  deepStrictEqual(front.answered, ["createLot service 0", "createLot legacy 200"]);
+  for (const one of waiting) one.socket.destroy();
 });
 
 Deno.test("a side that answers before it has read the body is heard, and the client may go on", async () => {
@@ -126,4 +126,45 @@ Deno.test("what still runs after the grace is cut off", async () => {
   while (legacy.requests.length === 0) await pause(5);
   strictEqual(await front.front.close(100), false);
   strictEqual(await client.ended, "");
+});
+
+Deno.test("Lotline is killed under load: every read and login is answered, by the old server from then on", async () => {
+  await using legacy = await startRawUpstream(OK);
+  const service = new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "Deno.serve({ hostname: '127.0.0.1', port: 0, onListen: ({ port }) => console.log(port) }," +
+      "() => new Response('ok'))",
+    ],
+    stdout: "piped",
+  }).spawn();
+  const lines = readLines(service.stdout);
+  const port = await lines.find((line) => /^\d+$/.test(line));
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    serviceUrl: `http://127.0.0.1:${port}`,
+    mode: { name: "service" },
+  });
+  let isOver = false;
+  const failed: string[] = [];
+  const load = async () => {
+    for (let at = 0; !isOver; at++) {
+      const answer = at % 2 === 0
+        ? await fetch(`${front.url}/api/traceability/A`)
+        : await fetch(`${front.url}/api/login`, { method: "POST", body: "{}" });
+      const text = await answer.text();
+      if (answer.status !== 200 || text !== "ok") failed.push(`${answer.status} ${text}`);
+    }
+  };
+  const workers = Array.from({ length: 8 }, load);
+  while (front.answered.length < 200) await pause(5);
+  service.kill("SIGKILL");
+  await service.status;
+  const before = front.answered.length;
+  while (front.answered.length < before + 400) await pause(5);
+  isOver = true;
+  await Promise.all(workers);
+  await lines.ended;
+  deepStrictEqual(failed, []);
+  ok(legacy.requests.length > 100, `the old server answered ${legacy.requests.length}`);
 });

@@ -40,9 +40,12 @@ Deno.test("a client that drips its headers is cut off all the same", async () =>
 
 Deno.test("a connection that is kept and not used is closed, without a word", async () => {
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { keepAliveMs: 100 } });
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    limits: { keepAliveMs: 1_000 },
+  });
   using client = openRawClient(front.port, GET.replace("Connection: close\r\n", ""));
-  match(await client.ended, /^HTTP\/1\.1 200 [^]*\r\n\r\nok$/);
+  match(await client.ended, /^HTTP\/1\.1 200 [^]*\r\nKeep-Alive: timeout=1\r\n\r\nok$/);
 });
 
 Deno.test("slow bodies take up no more than their share of the connections to a side", async () => {
@@ -89,7 +92,7 @@ Deno.test("a client that doesn't read is cut off, and the side isn't read from m
 });
 
 Deno.test("a client that reads slowly gets all of a long answer", async () => {
-  const body = "0123456789".repeat(400_000);
+  const body = "0123456789".repeat(2_000_000);
   await using legacy = await startRawUpstream(rawAnswer("200 OK", body));
   await using front = await startTestFront({
     legacyUrl: legacy.url,
@@ -97,12 +100,9 @@ Deno.test("a client that reads slowly gets all of a long answer", async () => {
     upstream: { answerMs: 100 },
   });
   using client = openRawClient(front.port, GET);
-  for (let at = 0; at < 10; at++) {
-    client.socket.pause();
-    await pause(30);
-    client.socket.resume();
-    await pause(5);
-  }
+  client.socket.pause();
+  await pause(400);
+  client.socket.resume();
   const received = await client.ended;
   strictEqual(received.length - received.indexOf("\r\n\r\n") - 4, body.length);
   deepStrictEqual(front.answered, ["getHealth legacy 200"]);
@@ -142,6 +142,28 @@ Deno.test("requests beyond the most at once are told to come back, also those se
     }
     await pause(50);
     strictEqual(legacy.requests.length, before + 2);
+  }
+});
+
+Deno.test("slow bodies take up their own places, not those of requests that are worked on", async () => {
+  await using legacy = await startRawUpstream(OK);
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    limits: { inFlight: 1, gathering: 3, uploads: 0 },
+  });
+  const slow = Array.from({ length: 3 }, () => openRawClient(front.port, HALF_POST));
+  let received = "";
+  while (!received.includes(" 503 ")) {
+    using client = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
+    received = await client.until((text) => text.endsWith("ok") || text.endsWith("}"));
+  }
+  match(received, /\r\nRetry-After: 1\r\n/);
+  using reader = openRawClient(front.port, GET);
+  match(await reader.ended, /^HTTP\/1\.1 200 /);
+  for (const client of slow) client.socket.destroy();
+  while (!received.endsWith("ok")) {
+    using client = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
+    received = await client.until((text) => text.endsWith("ok") || text.endsWith("}"));
   }
 });
 

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { setMode } from "../gateway/store/routes.ts";
 import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { FRESH_MS } from "../cache/trace_cache.ts";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { startApi } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";

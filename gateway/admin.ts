@@ -12,7 +12,8 @@ import { routeJson, stateJson } from "./route_json.ts";
 import { RouteRefusedError } from "./route_rules.ts";
 import { modeOf } from "./routing.ts";
 import { listChanges, MOST_CHANGES } from "./store/route_changes.ts";
-import { clearLatch, release, returnToLegacy, setMode } from "./store/routes.ts";
+import { release } from "./store/kill_switch.ts";
+import { clearLatch, returnToLegacy, setMode } from "./store/routes.ts";
 
 /** What the admin API needs. */
 export interface AdminDeps {

@@ -10,8 +10,8 @@ const UTF_8 = new TextDecoder("utf-8", { fatal: true });
  * The JSON that a request to the admin API brings.
  * @throws {ApiError} 400 no JSON, 408 too slow, 413 too large
  */
-export async function readJson(request: Request): Promise<unknown> {
-  const bytes = await readBytes(request);
+export async function readJson(request: Request, deadlineMs = DEADLINE_MS): Promise<unknown> {
+  const bytes = await readBytes(request, deadlineMs);
   try {
     return JSON.parse(UTF_8.decode(bytes));
   } catch {
@@ -19,7 +19,7 @@ export async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-async function readBytes(request: Request): Promise<Uint8Array> {
+async function readBytes(request: Request, deadlineMs: number): Promise<Uint8Array> {
   const reader = request.body?.getReader();
   const all = new Uint8Array(MOST_BYTES);
   if (reader === undefined) return all.subarray(0, 0);
@@ -28,7 +28,7 @@ async function readBytes(request: Request): Promise<Uint8Array> {
     late = true;
     // The caller may be gone at the same moment.
     reader.cancel().catch(() => {});
-  }, DEADLINE_MS);
+  }, deadlineMs);
   try {
     for (let size = 0;;) {
       const { done, value } = await reader.read();

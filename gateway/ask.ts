@@ -2,7 +2,8 @@ import { Agent, request as httpRequest } from "node:http";
 import { Buffer } from "node:buffer";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines, Silence } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
+import { isHopByHop } from "./passed_headers.ts";
 
 /** Larger answers aren't compared, in bytes. */
 const MOST_BYTES = 262_144;
@@ -31,12 +32,11 @@ export function createAsker(url: string, connections: number): Asker {
     maxSockets: connections,
     maxFreeSockets: connections,
   });
-  const once = (request: CapturedRequest, timeoutMs: number, extra: HeaderLines) =>
-    new Promise<Asked & { wasKept?: boolean }>((resolve) => {
+  const ask: Asker["ask"] = (request, timeoutMs, extra = []) =>
+    new Promise((resolve) => {
       const began = performance.now();
       const passed = () => performance.now() - began;
-      let wasKept = false;
-      const isSilent = (silence: Silence) => resolve({ silence, ms: passed(), wasKept });
+      const isSilent = (silence: Silence) => resolve({ silence, ms: passed() });
       try {
         const outgoing = httpRequest({
           host,
@@ -52,7 +52,6 @@ export function createAsker(url: string, connections: number): Asker {
         }, timeoutMs);
         outgoing.on("close", () => clearTimeout(timer));
         outgoing.on("error", (error) => {
-          wasKept = outgoing.reusedSocket;
           isSilent("code" in error && error.code === "ECONNREFUSED" ? "refused" : "reset");
         });
         outgoing.on("response", (incoming) => {
@@ -76,7 +75,6 @@ export function createAsker(url: string, connections: number): Asker {
               body: new Uint8Array(Buffer.concat(chunks)),
               ms: passed(),
             };
-            clearTimeout(timer);
             resolve(answer);
           });
         });
@@ -87,36 +85,15 @@ export function createAsker(url: string, connections: number): Asker {
       }
     });
   return {
-    async ask(request, timeoutMs, extra = []) {
-      const asked = await once(request, timeoutMs, extra);
-      if (!("silence" in asked)) return asked;
-      const { silence, ms, wasKept } = asked;
-      // The side may have closed a kept connection at that very moment. What is asked here has no
-      // effect, so it may be asked again.
-      if (silence !== "reset" || wasKept !== true || ms >= timeoutMs) return { silence, ms };
-      return await once(request, timeoutMs - ms, extra);
-    },
+    // When the side has just closed a kept connection, the client itself asks on another one. What is
+    // asked here has no effect, so that does no harm.
+    ask,
     [Symbol.dispose]: () => agent.destroy(),
   };
 }
 
-// https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1, and what this client writes itself. A proof
-// that came from outside is nobody's.
-const NOT_SENT = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  DRY_RUN_HEADER,
-]);
+// What this client writes itself, and a proof that came from outside, which is nobody's.
+const NOT_SENT = new Set(["content-length", "expect", "host", DRY_RUN_HEADER]);
 
 function headersToSend(
   { method, headers, body }: CapturedRequest,
@@ -125,7 +102,7 @@ function headersToSend(
   const named = (headerOf(headers, "connection") ?? "").toLowerCase().split(/\s*,\s*/);
   const replaced = new Set(extra.map(([name]) => name));
   const isLeftOut = (name: string) =>
-    NOT_SENT.has(name) || named.includes(name) || replaced.has(name);
+    isHopByHop(name) || NOT_SENT.has(name) || named.includes(name) || replaced.has(name);
   const kept = headers.filter(([name]) => !isLeftOut(name.toLowerCase()));
   const sent = new Map<string, string[]>();
   for (const [name, value] of [...kept, ...extra]) {

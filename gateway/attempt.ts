@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { AnswerHead } from "./answer_parser.ts";
 import type { Side } from "./route.ts";
-import type { Asker, Connection, Failure, Upstream } from "./upstream.ts";
+import type { Asker, Connection, Failure } from "./connection.ts";
+import type { Upstream } from "./upstream.ts";
 
 /** An answer longer than this isn't kept: it can neither be compared nor held back. */
 export const KEPT_ANSWER_BYTES = 65_536;
@@ -38,6 +39,11 @@ export class Attempt implements Asker {
     keeps: boolean,
   ) {
     if (keeps) this.#kept = [];
+  }
+
+  /** Whether a connection was there, and the request was written to it. */
+  get isSent(): boolean {
+    return this.#connection !== undefined;
   }
 
   get ms(): number {

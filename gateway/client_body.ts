@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type { RequestHead } from "./request_head.ts";
-import type { Connection } from "./upstream.ts";
+import type { Connection } from "./connection.ts";
 
 /** A body up to this many bytes is kept until its request is over, so that it can be sent again. */
 export const KEPT_BYTES = 131_072;

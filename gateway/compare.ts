@@ -4,7 +4,7 @@ import { isWeakEtag, KEPT_HEADERS } from "../parity/kept_headers.ts";
 import { bodyDifferences } from "./body_differences.ts";
 import type { Difference } from "./evidence.ts";
 import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { parseJsonText } from "./json_text.ts";
 import { isTokenOfUser, judge } from "./live_approvals.ts";
 import { madeUpFields, type Times } from "./made_up.ts";

@@ -1,6 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { answerOf, AT, captured, pairOf } from "../testing/captured.ts";
+import { bodyDifferences } from "./body_differences.ts";
+import { parseJsonText } from "./json_text.ts";
 import { changesBetween, compare, MOST_DIFFERENCES } from "./compare.ts";
 import type { CapturedAnswer } from "./exchange.ts";
 import type { OldOperation } from "./operations.ts";
@@ -198,6 +200,14 @@ Deno.test("so many differences are told at most, of short texts", () => {
       legacy.length <= 4_000 && service.length <= 4_000
     ),
   );
+});
+
+Deno.test("what is beyond the bound isn't even gathered", () => {
+  const list = (value: number) => parseJsonText(`{${[1, 2, 3].map((n) => `"${value}${n}":1`)}}`);
+  const [was, is] = [list(1), list(2)];
+  const found = was && is &&
+    bodyDifferences(was, is, { madeUp: new Map(), unordered: new Set() }, 3);
+  strictEqual(found?.length, 3);
 });
 
 const ID = "8c4a1a5e-60a1-4d0f-9a58-4f3d5c0f2b11";

@@ -2,7 +2,7 @@ import type { components } from "../contract/types.gen.ts";
 import type { Condition } from "../parity/approvals.ts";
 import { isErrorPage } from "../parity/error_page.ts";
 import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { type OldOperation, OPERATIONS } from "./operations.ts";
 import { plainText } from "./plain_body.ts";
 

@@ -3,7 +3,7 @@ import { changesBetween, compare, type Pair } from "./compare.ts";
 import { fieldsOf } from "./conditions.ts";
 import type { Difference, Outcome } from "./evidence.ts";
 import type { Asked, CapturedAnswer, CapturedRequest } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { answerIn } from "./no_answer.ts";
 import { plainBytes } from "./plain_body.ts";
 import type { Side } from "./route.ts";
@@ -75,18 +75,21 @@ export async function confirmRead(
   let { [side]: before, [otherSide]: other } = suspicion;
   let hasWaited = false;
   const moving = new Set<string>();
+  const note = (changes: readonly Difference[]) => {
+    for (const { place } of changes) moving.add(rootOf(place));
+  };
   for (let roundsLeft = ROUNDS;; roundsLeft--) {
     const after = await ask(side);
     if (after === undefined) return end("unanswered");
     const changes = changesBetween(before, after, { operation, request, times: times() });
-    for (const { place } of changes) moving.add(rootOf(place));
+    note(changes);
     const { outcome, differences } = compareNow(after, other);
     const isEqual = outcome !== "different";
     const next = readBracket({ isStill: changes.length === 0, isEqual, hasWaited, roundsLeft });
     if (next === "raced" || next === "late") return end(next);
     if (next === "different") return end(next, differences);
     if (next === "unsettled") {
-      // The data never stood still; what moved all the time explains a difference in the same place.
+      // The data never stood still. What moved on either side explains a difference in that place.
       const explained = differences.every(({ place }) => isMoving(place, moving));
       return end(explained ? "raced" : "different", differences);
     }
@@ -97,6 +100,7 @@ export async function confirmRead(
     const own = next === "wait" ? await ask(side) : after;
     const asked = await ask(otherSide);
     if (own === undefined || asked === undefined) return end("unanswered");
+    note(changesBetween(other, asked, { operation, request, times: times() }));
     [before, other] = [own, asked];
     if (compareNow(before, other).outcome !== "different") return end(hasWaited ? "late" : "raced");
   }
@@ -116,9 +120,13 @@ function rootOf(place: string): string {
 }
 
 function isMoving(place: string, moving: ReadonlySet<string>): boolean {
-  // With another status, all of the answer is another.
-  return moving.has("status") || moving.has(rootOf(place));
+  // With another status, all of the answer is another. Links may come and go between two looks, so that
+  // the lists look still; a fault in them shows in lots that are.
+  const root = rootOf(place);
+  return moving.has("status") || moving.has(root) || LISTS.includes(root);
 }
+
+const LISTS: readonly string[] = ["body.parents", "body.children"];
 
 /**
  * Whether one side said "not modified" and the other didn't just because a trace's lots came in another

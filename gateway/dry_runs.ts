@@ -2,7 +2,7 @@ import { DRY_RUN_DONE, DRY_RUN_HEADER, signDryRun } from "../contract/dry_run.ts
 import type { Log } from "../log.ts";
 import type { Asker } from "./ask.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 
 /** Bounds of asking for dry runs. */
 export interface DryRunLimits {

@@ -6,7 +6,7 @@ import type { Mode, Route, Side } from "./route.ts";
  * What became of one comparison. `raced`: the answers differ, and a change of the data between the
  * two explains it. `late`: they differed, and no more when both sides were asked again a moment
  * later. `unanswered`: the side that was asked besides gave no answer. `lost`: nobody was asked, since
- * too much was waiting.
+ * too much was waiting, or the request or its answer is too large to be kept.
  */
 export type Outcome =
   | "same"
@@ -35,7 +35,7 @@ export interface Finding {
   readonly approvals: readonly string[];
   /** Empty unless `different`, `late` or `raced`. */
   readonly differences: readonly Difference[];
-  /** What was compared; absent when nothing was. */
+  /** What was compared, of a finding with differences; personal data has been replaced. */
   readonly exchange?: {
     readonly mode: Mode["name"];
     readonly request: CapturedRequest;

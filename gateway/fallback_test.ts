@@ -36,7 +36,7 @@ async function ask(
   const service = sides.service === undefined ? undefined : await startRawUpstream(sides.service);
   const front = await startTestFront({
     ...options,
-    upstream: { answerMs: 150 },
+    upstream: { answerMs: 150, recentMs: 5_000 },
     ...(legacy && { legacyUrl: legacy.url }),
     ...(service && { serviceUrl: service.url }),
   });
@@ -202,6 +202,24 @@ Deno.test("a read on a kept connection that turns out to be closed is asked once
   deepStrictEqual(front.answered, ["getTraceability legacy 200", "getTraceability legacy 200"]);
 });
 
+Deno.test("it is a new one, even if there are other kept connections: they may be closed as well", async () => {
+  const seen = new WeakSet<object>();
+  await using legacy = await startRawUpstream((socket) => {
+    if (seen.has(socket)) socket.resetAndDestroy();
+    // Slowly, so that two at once take two connections.
+    else setTimeout(() => socket.write(LEGACY), 30);
+    seen.add(socket);
+  });
+  await using front = await startTestFront({ legacyUrl: legacy.url });
+  using one = openRawClient(front.port, REQUESTS.read);
+  using two = openRawClient(front.port, REQUESTS.read);
+  await Promise.all([one.ended, two.ended]);
+  strictEqual(legacy.connections(), 2);
+  using client = openRawClient(front.port, REQUESTS.read);
+  match(await client.ended, /^HTTP\/1\.1 200 /);
+  strictEqual(legacy.requests.length, 4);
+});
+
 Deno.test("a read is asked once more, not over and over", async () => {
   await using legacy = await startRawUpstream((socket, _request, count) =>
     count === 1 ? socket.write(LEGACY) : socket.resetAndDestroy()
@@ -222,6 +240,19 @@ Deno.test("a write on a kept connection that turns out to be closed is not sent 
   client.write(REQUESTS.write);
   match(await client.ended, /HTTP\/1\.1 502 /);
   strictEqual(legacy.requests.length, 2);
+});
+
+Deno.test("a write takes no kept connection that has been idle, a read does", async () => {
+  await using legacy = await startRawUpstream(LEGACY);
+  await using front = await startTestFront({ legacyUrl: legacy.url, upstream: { recentMs: 50 } });
+  const opened: number[] = [];
+  for (const kind of ["write", "write", "read", "write"] as const) {
+    using client = openRawClient(front.port, REQUESTS[kind]);
+    await client.ended;
+    opened.push(legacy.connections());
+    if (opened.length > 1) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  deepStrictEqual(opened, [1, 1, 1, 2]);
 });
 
 Deno.test("connections are kept and used again, but not for longer than the server says it keeps them", async () => {

@@ -1,31 +1,29 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { ReadClient } from "../client_address.ts";
 import type { Log } from "../log.ts";
 import type { AnswerHead } from "./answer_parser.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
-import { bucketOf, chooseSide } from "./choose.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
 import type { Comparer } from "./comparer.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
 import type { FrontLimits } from "./front_limits.ts";
 import { passedToClient, toHeaderLines } from "./passed_headers.ts";
-import { isHarmless, isOldOperation, type OldOperation, type Operation } from "./operations.ts";
-import { findOperation } from "./paths.ts";
 import { type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
-import type { Route, Side } from "./route.ts";
-import type { Connection, Failure, Upstream } from "./upstream.ts";
+import type { Side } from "./route.ts";
+import type { Connection, Failure } from "./connection.ts";
+import type { Upstream } from "./upstream.ts";
+import { findWay, type Way, type WayDeps } from "./way.ts";
 
 /** What forwarding is made of; one for all requests. */
-export interface ForwardingDeps {
+export interface ForwardingDeps extends WayDeps {
   readonly sides: Readonly<Record<Side, Upstream>>;
-  readonly routeOf: (operation: Operation) => Route;
-  readonly readClient: ReadClient;
   readonly evidence: Evidence;
   readonly comparer: Comparer;
   readonly log: Log;
   readonly limits: FrontLimits;
+  /** The requests whose bodies are still being gathered. */
+  readonly gathering: Set<Forwarding>;
   /** The requests whose long bodies are being passed on. */
   readonly uploads: Set<Forwarding>;
   /** A request is over. */
@@ -33,22 +31,14 @@ export interface ForwardingDeps {
   readonly isStopping: () => boolean;
 }
 
-/** What is compared of a request. */
-type Compared = "answer" | "dry_run" | undefined;
-
-const CHOICE_OF_OLD: Route["mode"] = { name: "legacy" };
-
 /** One request of a client on its way to a side, and the answer on its way back. */
 export class Forwarding implements BodyWatcher, AttemptWatcher {
   readonly #startedAt = performance.now();
-  readonly #operation: Operation | undefined;
-  readonly #route: Route | undefined;
-  readonly #side: Side;
+  readonly #way: Way;
   readonly #body: ClientBody;
-  #compared: Compared;
+  #compared: Way["compared"];
   #attempt: Attempt | undefined;
   #isAsking = false;
-  #wasRepeated = false;
   #fellBack = false;
   /** Lotline's 5xx, kept in case the old server has no answer at all. */
   #held: { readonly head: AnswerHead; readonly body: Uint8Array } | undefined;
@@ -65,12 +55,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     readonly request: IncomingMessage,
     readonly response: ServerResponse,
     readonly head: RequestHead,
-    readonly peer: Peer,
+    peer: Peer,
   ) {
-    this.#operation = findOperation(this.#method, this.#target);
-    this.#route = this.#operation && deps.routeOf(this.#operation);
-    this.#side = this.#choose();
-    this.#compared = this.#whatToCompare();
+    this.#way = findWay(deps, this.#method, this.#target, head, peer);
+    this.#compared = this.#way.compared;
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => this.#clientIsDone());
     response.on("drain", () => this.#clientTakesMore());
@@ -85,6 +73,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) return this.bodyIsTooLarge();
     if (this.head.awaitsContinue) this.response.writeContinue();
     if (this.#body.isWhole) this.bodyIsWhole();
+    else this.deps.gathering.add(this);
   }
 
   /** To be called a few times a second. */
@@ -99,24 +88,23 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   cut(): void {
     this.#attempt?.giveUp();
     this.#finish();
-    const { socket } = this.response;
+    const { socket } = this.request;
     // A reset, so that an answer that only ends with its connection can't be taken for whole.
-    if (socket && !socket.destroyed) socket.resetAndDestroy();
-    this.response.destroy();
+    if (!socket.destroyed) socket.resetAndDestroy();
   }
 
   bodyIsWhole(): void {
     this.deps.uploads.delete(this);
     this.#readAt = Date.now();
     if (this.#isAsking || this.#isOver) return;
-    this.#isAsking = true;
-    const { operation, route } = this.#comparison();
-    if (this.#compared !== "dry_run" || operation === undefined || route === undefined) {
-      return this.#ask(this.#side);
-    }
+    this.#isGathered();
+    const { side, knownToBoth } = this.#way;
+    if (this.#compared !== "dry_run" || knownToBoth === undefined) return this.#ask(side);
+    const { operation, route } = knownToBoth;
     this.deps.comparer.dryRun(this.#captured(), operation, route).then((dryRun) => {
       this.#dryRun = dryRun;
-      if (!this.#isOver) this.#ask(this.#side);
+      // Without a client nobody would know that it was executed.
+      if (!this.#isOver) this.#ask(side);
     });
   }
 
@@ -126,7 +114,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
 
   bodyIsTooLarge(): void {
     this.#attempt?.giveUp();
-    this.#isAsking = true;
+    this.#isGathered();
     if (this.response.headersSent) return this.cut();
     this.#refuse(413, `The body is larger than ${this.deps.limits.bodyBytes} bytes`);
   }
@@ -189,10 +177,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   failed(attempt: Attempt, failure: Failure): void {
     const hasBegun = attempt.answer !== undefined;
     if (
-      failure.wasKept && failure.kind === "reset" && !hasBegun && !this.#wasRepeated &&
-      this.#isSafe() && this.#body.canBeSent
+      failure.wasKept && failure.kind === "reset" && !hasBegun &&
+      this.#way.isSafe && this.#body.canBeSent
     ) {
-      this.#wasRepeated = true;
+      // Once: a new connection that is reset is no kept one.
       return this.#ask(attempt.side, "none");
     }
     this.#answered(attempt.side, 0, attempt.ms);
@@ -216,42 +204,18 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     return this.request.url ?? "/";
   }
 
-  #choose(): Side {
-    const mode = this.#route?.mode ?? CHOICE_OF_OLD;
-    if (mode.name !== "canary") return chooseSide(mode, 0);
-    const { authorization, forwardedFor } = this.head;
-    const headers = {
-      get: (name: string) => name === "x-forwarded-for" ? forwardedFor ?? null : null,
-    };
-    const { address } = this.deps.readClient({ headers }, this.peer.address);
-    return chooseSide(mode, bucketOf(authorization, address));
-  }
-
-  #whatToCompare(): Compared {
-    const { operation, route } = this.#comparison();
-    if (operation === undefined || route === undefined || route.mode.name === "legacy") {
-      return undefined;
-    }
-    const harmless = isHarmless(operation);
-    // What Lotline has stored can't be asked of the old server, which knows no dry run.
-    if (!harmless && this.#side === "service") return undefined;
-    if (!this.deps.comparer.wants(operation, route)) return undefined;
-    return harmless ? "answer" : "dry_run";
-  }
-
-  #comparison(): { operation: OldOperation | undefined; route: Route | undefined } {
-    const operation = this.#operation;
-    const isOld = operation !== undefined && isOldOperation(operation);
-    return { operation: isOld ? operation : undefined, route: this.#route };
-  }
-
   #passOnAsItComes(now: number): void {
     const { uploads, limits } = this.deps;
     if (now < this.#startedAt + limits.gatherMs || uploads.size >= limits.uploads) return;
     uploads.add(this);
-    this.#isAsking = true;
+    this.#isGathered();
     if (this.#compared !== undefined) this.#lost();
-    this.#ask(this.#side);
+    this.#ask(this.#way.side);
+  }
+
+  #isGathered(): void {
+    this.#isAsking = true;
+    this.deps.gathering.delete(this);
   }
 
   #ask(side: Side, kept?: "none"): void {
@@ -259,7 +223,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       side,
       this.deps.sides[side],
       this.#method,
-      kept ?? (this.#isSafe() ? "any" : "recent"),
+      kept ?? (this.#way.isSafe ? "any" : "recent"),
       this,
       this.#compared !== undefined,
     );
@@ -267,23 +231,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     attempt.upstream.ask(attempt);
   }
 
-  /** Whether it may be sent twice: by HTTP's rules, or since the old server's login writes nothing. */
-  #isSafe(): boolean {
-    switch (this.#method) {
-      case "GET":
-      case "HEAD":
-      case "OPTIONS":
-      case "TRACE":
-        return true;
-      default:
-        return this.#operation === "login";
-    }
-  }
-
   /** Whether the old server may answer in Lotline's place. */
   #mayFallBack(wasSent: boolean): boolean {
-    return !this.#fellBack && this.#comparison().operation !== undefined &&
-      this.#body.canBeSent && (!wasSent || this.#isSafe());
+    return !this.#fellBack && this.#way.knownToBoth !== undefined &&
+      this.#body.canBeSent && (!wasSent || this.#way.isSafe);
   }
 
   #fallBack(): void {
@@ -319,7 +270,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       response.writeHead(status, reason, lines);
     } catch {
       // A header that may not be sent on, such as one with a control character in it.
-      this.#attempt?.giveUp();
+      if (this.#attempt !== undefined) {
+        this.#attempt.giveUp();
+        this.#answered(this.#attempt.side, 0, this.#attempt.ms);
+      }
       this.#refuse(502, "The answer of the server behind this one is broken");
     }
   }
@@ -342,10 +296,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #clientIsDone(): void {
     if (!this.response.writableFinished && !this.#isOver) {
       // A write that was sent is seen to its end, for the evidence; anything else is in vain.
-      const isWrite = !this.#isSafe() && this.#body.isWhole && this.#attempt !== undefined;
-      if (isWrite) {
+      if (!this.#way.isSafe && this.#body.isWhole && this.#attempt?.isSent) {
         this.#blockedAt = undefined;
         this.#attempt?.resume();
+        // Unless it is there already, and only the client didn't take it.
         if (!this.response.writableEnded) return;
       }
       this.#attempt?.giveUp();
@@ -354,18 +308,19 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   }
 
   #answered(side: Side, status: number, ms: number): void {
-    if (this.#operation === undefined || this.#route === undefined) return;
-    this.deps.evidence.answered(this.#operation, this.#route, side, status, ms);
+    const { known } = this.#way;
+    if (known === undefined) return;
+    this.deps.evidence.answered(known.operation, known.route, side, status, ms);
   }
 
   #observe(attempt: Attempt, ms: number): void {
-    const { operation, route } = this.#comparison();
-    if (this.#compared === undefined || operation === undefined || route === undefined) return;
+    const { knownToBoth } = this.#way;
+    if (this.#compared === undefined || knownToBoth === undefined) return;
     const { answer, body } = attempt;
     if (answer === undefined || body === undefined) return this.#lost();
     this.deps.comparer.observe({
-      operation,
-      route,
+      operation: knownToBoth.operation,
+      route: knownToBoth.route,
       request: this.#captured(),
       at: this.#readAt,
       side: attempt.side,
@@ -377,8 +332,9 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   /** It is too large to be compared. */
   #lost(): void {
     this.#compared = undefined;
-    const { operation, route } = this.#comparison();
-    if (operation === undefined || route === undefined) return;
+    const { knownToBoth } = this.#way;
+    if (knownToBoth === undefined) return;
+    const { operation, route } = knownToBoth;
     this.deps.evidence.found({ operation, route, outcome: "lost", approvals: [], differences: [] });
   }
 
@@ -394,11 +350,12 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.deps.gathering.delete(this);
     this.deps.uploads.delete(this);
     this.deps.over(this);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
-      operation: this.#operation ?? "unknown",
+      operation: this.#way.known?.operation ?? "unknown",
       side: this.#attempt?.side,
       status: this.#status,
       ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,

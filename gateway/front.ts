@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import net from "node:net";
+import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../client_address.ts";
 import type { Log } from "../log.ts";
 import type { Comparer } from "./comparer.ts";
@@ -46,11 +47,15 @@ export interface Front {
  */
 const LINGER_MS = 300;
 
+/** How long a connection that is refused may stay open so that its client reads why. */
+const CLOSING_MS = 1_000;
+
 /** Starts what clients talk to. */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const { limits, evidence, comparer, log, routeOf } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);
   const inFlight = new Set<Forwarding>();
+  const gathering = new Set<Forwarding>();
   const clients = new Map<net.Socket, Client>();
   let isStopping = false;
   const sides = {
@@ -65,6 +70,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     comparer,
     log,
     limits,
+    gathering,
     uploads: new Set<Forwarding>(),
     over: (forwarding: Forwarding) => {
       inFlight.delete(forwarding);
@@ -99,12 +105,16 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     // Without a listener an aborted request would end the process.
     request.on("error", ignore);
     response.on("error", ignore);
-    if (client === undefined) return response.destroy();
-    if (inFlight.size >= limits.inFlight || client.requests.size >= limits.pipelined) {
-      return refuse(response, 503, "Too busy, try again soon");
-    }
+    // A connection beyond the most has got its answer already.
+    if (client === undefined) return;
     const head = readRequestHead(request.rawHeaders, request.httpVersion, client.peer);
     if ("mistake" in head) return refuse(response, 400, head.mistake);
+    const hasBody = head.isChunked || head.length !== undefined;
+    if (
+      inFlight.size - gathering.size >= limits.inFlight ||
+      (hasBody && gathering.size >= limits.gathering) ||
+      client.requests.size >= limits.pipelined
+    ) return refuse(response, 503, "Too busy, try again soon");
     const forwarding = new Forwarding(deps, request, response, head, client.peer);
     inFlight.add(forwarding);
     client.requests.add(forwarding);
@@ -196,14 +206,16 @@ function describeMistake(error: Error): [status: RefusalStatus, sentence: string
   }
 }
 
-/** Says why, and closes the connection. */
-function endWith(
-  socket: { end(bytes: Uint8Array): unknown; destroySoon?(): void },
-  status: RefusalStatus,
-  sentence: string,
-): void {
+/**
+ * Says why, and closes the connection. A moment is left in between: closed at once, with something
+ * unread, it would be reset, and the client might never see the reason.
+ */
+function endWith(socket: Duplex, status: RefusalStatus, sentence: string): void {
+  // The server listens no longer to a connection that it has handed over.
+  socket.on("error", ignore);
   socket.end(refusalBytes(status, sentence));
-  socket.destroySoon?.();
+  const late = setTimeout(() => socket.destroy(), CLOSING_MS);
+  socket.once("close", () => clearTimeout(late));
 }
 
 function listen(server: Server, { hostname, port }: FrontOptions): Promise<void> {

@@ -1,4 +1,4 @@
-import type { UpstreamLimits } from "./upstream.ts";
+import type { UpstreamLimits } from "./connection.ts";
 
 /** Bounds of the forwarding front, for one process. */
 export interface FrontLimits {
@@ -21,6 +21,11 @@ export interface FrontLimits {
   readonly connections: number;
   /** The most requests that are worked on at once; more are told to come back. */
   readonly inFlight: number;
+  /**
+   * The most requests whose bodies are still being gathered. They aren't worked on yet: slow clients
+   * keep nobody else from an answer.
+   */
+  readonly gathering: number;
   /** The most requests that one connection may have sent ahead. */
   readonly pipelined: number;
   /** For each side. */
@@ -46,6 +51,8 @@ export function frontLimits(
     keepAliveMs: 65_000,
     connections: 5_000,
     inFlight: 1_000,
+    // 128 kB each at most.
+    gathering: 3_000,
     pipelined: 64,
     upstream: {
       connections: 200,
@@ -54,6 +61,7 @@ export function frontLimits(
       answerMs,
       // A Node server closes after 5 s.
       idleMs: 4_000,
+      recentMs: 1_000,
     },
     sweepMs: 250,
   };

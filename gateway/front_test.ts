@@ -201,6 +201,11 @@ Deno.test("an answer that ends with its connection is whole for the client", asy
   match(await exchange(pair.front, GET), /\r\n3\r\nabc\r\n0\r\n\r\n$/);
 });
 
+Deno.test("an answer with a header that may not be sent on is 502", async () => {
+  await using pair = await startPair("HTTP/1.1 200 OK\r\nX: a\x01b\r\nContent-Length: 2\r\n\r\nok");
+  match(await exchange(pair.front, GET), /^HTTP\/1\.1 502 [^]*\r\n\r\n\{"error":"[^"]+"\}$/);
+});
+
 Deno.test("a client of HTTP/1.0 that names no host is served", async () => {
   await using pair = await startPair(OK);
   match(await exchange(pair.front, "GET / HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 OK\r\n/);

@@ -5,7 +5,7 @@ import { subjectOfSignedToken } from "../parity/signed_token.ts";
 import { type ConditionInput, isMet } from "./conditions.ts";
 import type { Difference } from "./evidence.ts";
 import type { CapturedAnswer, HeaderLines } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { fieldOf, parseJsonText, stringOf } from "./json_text.ts";
 import { plainText } from "./plain_body.ts";
 

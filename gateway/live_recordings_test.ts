@@ -1,11 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { bytesOf } from "../contract-tests/exchange.ts";
-import {
-  exchangeName,
-  loadRecordings,
-  type RecordedRequest,
-} from "../contract-tests/recordings.ts";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { bytesOf } from "../parity/exchange.ts";
+import { exchangeName, loadRecordings, type RecordedRequest } from "../parity/recordings.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { findApproval, parseApprovals } from "../parity/approvals.ts";
 import { startApi } from "../testing/api.ts";
@@ -13,7 +9,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { type Asker, createAsker } from "./ask.ts";
 import { compare } from "./compare.ts";
 import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { loadLiveRules } from "./live_approvals.ts";
 import type { OldOperation } from "./operations.ts";
 

@@ -4,7 +4,8 @@ import type { Note } from "./note.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
 import type { Route } from "./route.ts";
 import { describeMode, onLegacy, type Routing, untouchedRoute } from "./routing.ts";
-import { kill, readRoutes } from "./store/routes.ts";
+import { kill } from "./store/kill_switch.ts";
+import { readRoutes } from "./store/routes.ts";
 
 /** How often the routes are read, in ms. */
 const POLL_MS = 250;

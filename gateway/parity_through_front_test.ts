@@ -1,8 +1,8 @@
 import { strictEqual } from "node:assert/strict";
-import { verify } from "../contract-tests/parity.ts";
-import { formatReport } from "../contract-tests/parity_report.ts";
-import { loadRecordings } from "../contract-tests/recordings.ts";
-import { loadSeed } from "../contract-tests/seed.ts";
+import { verify } from "../parity/verify.ts";
+import { formatReport } from "../parity/verify_report.ts";
+import { loadRecordings } from "../parity/recordings.ts";
+import { loadSeed } from "../parity/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { startTestFront } from "../testing/front.ts";

@@ -1,6 +1,6 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import type { HeaderLines } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 
 /** More than this no body is inflated to, in bytes: the bound that answers have as well. */
 const MOST_BYTES = 262_144;

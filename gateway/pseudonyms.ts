@@ -1,15 +1,10 @@
 import { createHmac } from "node:crypto";
+import { PSEUDONYM_FORM, type SECRET_KINDS } from "../parity/pseudonyms.ts";
 
-/** What a value that must not be shown is; the first part of its pseudonym. */
-export type SecretKind =
-  | "email"
-  | "password"
-  | "token"
-  | "name"
-  | "signature"
-  | "address"
-  | "cookie"
-  | "hash";
+const WHOLE_PSEUDONYM = new RegExp(`^${PSEUDONYM_FORM}$`);
+
+/** What a value that must not be shown is. */
+export type SecretKind = typeof SECRET_KINDS[number];
 
 /** A name for a value that tells nothing about it; the same value always gets the same one. */
 export type Pseudonyms = (kind: SecretKind, value: string) => string;
@@ -30,7 +25,7 @@ export function createPseudonyms(secret: string): Pseudonyms {
 
 /** Whether a text is a pseudonym and nothing else. */
 export function isPseudonym(text: string): boolean {
-  return /^(?:email|password|token|name|signature|address|cookie|hash)-[0-9a-f]{12}$/.test(text);
+  return WHOLE_PSEUDONYM.test(text);
 }
 
 const KINDS: readonly (readonly [names: RegExp, kind: SecretKind])[] = [
@@ -45,6 +40,8 @@ const KINDS: readonly (readonly [names: RegExp, kind: SecretKind])[] = [
 
 /** What a field, a header or a parameter of this name holds, if nobody may see it. */
 export function kindOfName(name: string): SecretKind | undefined {
+  // A secret may have been the name itself.
+  if (isPseudonym(name)) return undefined;
   const plain = name.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "");
   return KINDS.find(([names]) => names.test(plain))?.[1];
 }

@@ -1,7 +1,7 @@
 import { gunzipSync } from "node:zlib";
 import type { Difference, Finding } from "./evidence.ts";
 import type { CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { type JsonText, parseJsonText, stringOf } from "./json_text.ts";
 import { plainText } from "./plain_body.ts";
 import { createPseudonyms, kindOfName, type SecretKind } from "./pseudonyms.ts";

@@ -82,7 +82,7 @@ export function readRequestHead(
         break;
       case "transfer-encoding":
         // Whatever else stands there, one server takes for chunked and another doesn't.
-        if (isChunked || value.toLowerCase() !== "chunked" || version === "1.0") {
+        if (value.toLowerCase() !== "chunked") {
           return { mistake: "The only transfer encoding is chunked" };
         }
         isChunked = true;

@@ -4,9 +4,15 @@ import { describeMode, isPossible, type StoredRoute } from "./routing.ts";
 
 /**
  * Why a route isn't changed. `not_comparable`: the old server doesn't know the operation.
- * `changed_meanwhile`: it isn't any more what the one who changes it has seen.
+ * `changed_meanwhile`: it isn't any more what the one who changes it has seen. `broken`: nobody can
+ * tell what it is now.
  */
-export type RefusalCode = "not_comparable" | "changed_meanwhile" | "latched" | "killed";
+export type RefusalCode =
+  | "not_comparable"
+  | "changed_meanwhile"
+  | "broken"
+  | "latched"
+  | "killed";
 
 /** A route is not changed; the message is a sentence that says why. */
 export class RouteRefusedError extends Error {

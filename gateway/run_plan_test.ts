@@ -6,7 +6,8 @@ import { guardRoutes } from "./guardian.ts";
 import type { OldOperation } from "./operations.ts";
 import { parseSteps, type PlanOptions } from "./plan.ts";
 import { describePlan, runPlan } from "./run_plan.ts";
-import { kill, readRoutes, release, setMode } from "./store/routes.ts";
+import { kill, release } from "./store/kill_switch.ts";
+import { readRoutes, setMode } from "./store/routes.ts";
 import { readVerdicts } from "./verdicts.ts";
 
 const database = await freshDatabase();

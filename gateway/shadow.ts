@@ -6,7 +6,7 @@ import { type Confirmed, confirmRead, confirmWrite } from "./confirm.ts";
 import { createDryRuns, type DryRunLimits } from "./dry_runs.ts";
 import type { Evidence, Finding } from "./evidence.ts";
 import type { Asked, CapturedRequest, HeaderLines, Observation } from "./exchange.ts";
-import { headerOf } from "./header_lines.ts";
+import { headerOf } from "./header_value.ts";
 import { answerIn } from "./no_answer.ts";
 import { isHarmless, type OldOperation } from "./operations.ts";
 import type { Redactor } from "./redact.ts";

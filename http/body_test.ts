@@ -3,7 +3,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:
 import { ApiError, type ErrorCode } from "../errors.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../testing/database.ts";
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { type Body, readBody } from "./body.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 10_000 };

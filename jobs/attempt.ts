@@ -6,10 +6,11 @@ import {
   finishJob,
   releaseJob,
 } from "../db/job_attempts.ts";
+import type { KeptSessions } from "../db/kept_sessions.ts";
 import type { Session } from "../db/session.ts";
 import { toApiError } from "../errors.ts";
 import { describeError, type Log, type LogLevel } from "../log.ts";
-import type { JobDefinition } from "./define_job.ts";
+import type { JobContext, JobDefinition } from "./define_job.ts";
 import { keepLease, type Lease } from "./lease.ts";
 import { becomes, type Fate, JobStoppedError, type Outcome } from "./outcome.ts";
 import { pause } from "./repeat.ts";
@@ -20,8 +21,8 @@ export interface AttemptDeps {
   readonly queueSql: Sql;
   /** For the job. */
   readonly sql: Sql;
-  /** Opens a connection on which PostgreSQL gives up a statement after so many ms. */
-  readonly openSession: (statementTimeoutMs: number) => Session;
+  /** For the jobs of this kind. */
+  readonly sessions: KeptSessions;
   readonly log: Log;
   readonly leaseMs: number;
   /** Stops the job and gives it back. */
@@ -84,21 +85,29 @@ async function outcomeOf(
   definition: JobDefinition,
   lease: Lease,
   signal: AbortSignal,
-  { sql, openSession, log }: AttemptDeps,
+  { sql, sessions, log }: AttemptDeps,
 ): Promise<Outcome> {
   const args = definition.args.safeParse(job.arguments);
   if (!args.success) {
     const places = args.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
     return { is: "unfit", message: `its arguments don't fit: ${places.join("; ")}` };
   }
-  const sessions: Session[] = [];
+  const inUse = new Set<Session>();
+  const useSession: JobContext["useSession"] = (work) =>
+    sessions.use(async (session) => {
+      inUse.add(session);
+      try {
+        const result = await work(session);
+        // It may be closed by now, see below.
+        signal.throwIfAborted();
+        return result;
+      } finally {
+        inUse.delete(session);
+      }
+    });
   const context = {
     sql,
-    openSession: () => {
-      const session = openSession(definition.timeoutMs);
-      sessions.push(session);
-      return session;
-    },
+    useSession,
     run: job.token,
     signal,
     progress: lease.report,
@@ -116,7 +125,7 @@ async function outcomeOf(
   const settled = await Promise.race([running, pause(SETTLE_MS)]);
   if (settled === undefined) {
     log("warn", "job doesn't heed its signal", { job: job.id, kind: job.kind });
-    for (const session of sessions) session[Symbol.asyncDispose]();
+    for (const session of inUse) session[Symbol.asyncDispose]();
   }
   return outcome;
 }

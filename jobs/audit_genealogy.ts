@@ -14,9 +14,10 @@ export const auditGenealogy = (limits: AuditLimits) =>
     maxAttempts: 3,
     timeoutMs: 3_600_000,
     concurrency: 1,
-    async run({ auditId }, { sql, openSession, run, signal, progress, log }) {
-      await using session = openSession();
-      const result = await runAudit(session.sql, { run, limits, signal, progress });
+    async run({ auditId }, { sql, useSession, run, signal, progress, log }) {
+      const result = await useSession((session) =>
+        runAudit(session, { run, limits, signal, progress })
+      );
       const { lots, links, findings } = result.summary;
       const found = findings.reduce((sum, { found }) => sum + found, 0);
       log("info", "the genealogy is audited", { audit: auditId, lots, links, found });

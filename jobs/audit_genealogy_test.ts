@@ -21,8 +21,8 @@ async function work(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const ended = runWorker([job], {
     queueSql: sql,
     sql,
-    openSession: (statementTimeoutMs) =>
-      openSession(database.url, { name: "lotline-test", statementTimeoutMs }),
+    openSession: (statementTimeoutMs, onEnd) =>
+      openSession(database.url, { name: "lotline-test", statementTimeoutMs, onEnd }),
     valkey: undefined,
     log: () => {},
   }, { name: "tester", atOnce: 1, signal: end.signal });
@@ -49,7 +49,10 @@ async function attempt(id: string) {
   ok(claimed !== undefined);
   const effect = await job.run(job.args.parse(claimed.arguments), {
     sql,
-    openSession: () => openSession(database.url, { name: "lotline-test" }),
+    useSession: async (work) => {
+      await using session = openSession(database.url, { name: "lotline-test" });
+      return await work(session);
+    },
     run: claimed.token,
     signal: new AbortController().signal,
     progress: () => {},

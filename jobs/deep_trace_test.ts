@@ -1,7 +1,9 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { findTraceById, finishTraceOfJob, insertTrace, queueTrace } from "../db/traces.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
 import { insertChain } from "../testing/genealogy.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
 import { runJob } from "../testing/run_job.ts";
 import { deepTrace } from "./deep_trace.ts";
 
@@ -84,4 +86,22 @@ Deno.test("it tells how far it is, and ends with nothing stored when it is calle
     select from lotline.trace_chunks where lot_ids && (
       select array_agg(id) from lots where lot_code like 'CALLED-OFF-%')`;
   strictEqual(chunks.length, 0);
+});
+
+Deno.test("called off while it writes, it ends at once on both its sessions", async () => {
+  const { traceId } = await queuedTrace("WRITING");
+  await using _lock = await openTransaction(sql, "lock table lotline.trace_chunks");
+  const waiting = async () => {
+    const rows = await sql`select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    return rows.length;
+  };
+  const abort = new AbortController();
+  const attempt = runJob(database, deepTrace, { traceId }, { signal: abort.signal });
+  await eventually("it writes lots and links", async () => await waiting() === 2);
+  const reason = new Error("called off");
+  abort.abort(reason);
+  await rejects(attempt, reason);
+  // The lock is still there.
+  await eventually("PostgreSQL has given both up", async () => await waiting() === 0);
 });

@@ -20,8 +20,13 @@ export type Effect = () => Statement;
 /** What a running job may use. */
 export interface JobContext {
   readonly sql: Sql;
-  /** A connection of its own, for a transaction or a temporary table; closed by whoever asked. */
-  openSession(): Session;
+  /**
+   * Does some work on a connection of its own, for a transaction or a temporary table, of which
+   * nothing may be left in the end: another job may get it next. After a failure none does.
+   *
+   * @throws the signal's reason when that was aborted meanwhile
+   */
+  useSession<T>(work: (session: Session) => Promise<T>): Promise<T>;
   /** Names this attempt; what is written under it counts only if the attempt finishes the job. */
   readonly run: string;
   /** Aborted when the job is cancelled, has run too long, has lost its lease or must make way. */

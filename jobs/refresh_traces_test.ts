@@ -1,4 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { readOutbox, removeFromOutbox } from "../db/outbox.ts";
 import { openSession } from "../db/session.ts";
 import {
   boundChangedLots,
@@ -9,7 +10,7 @@ import {
 } from "../db/trace_changes.ts";
 import { finishTrace, insertTrace, queueTrace } from "../db/traces.ts";
 import { inSnapshot } from "../lineage/snapshot.ts";
-import { takeTrace } from "../lineage/take_trace.ts";
+import { takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
 import type { Major } from "../testing/postgres_servers.ts";
@@ -172,8 +173,8 @@ Deno.test("a change that is heard of while a trace is taken marks it once it is 
   const { sql, url, chain } = plant;
   const id = await plant.waiting();
   await using session = openSession(url, { name: "lotline-test" });
-  const never = new AbortController().signal;
-  await inSnapshot(session, never, async (snapshot) => {
+  const options = { signal: new AbortController().signal, settings: TRACE_SETTINGS };
+  await inSnapshot(session, options, async (snapshot) => {
     await plant.touch();
     await plant.relay();
     // The job finds nothing to mark yet, and doesn't come again and again because of that.
@@ -184,8 +185,11 @@ Deno.test("a change that is heard of while a trace is taken marks it once it is 
     const result = await takeTrace(
       snapshot,
       { ...trace, direction: "downstream" },
-      crypto.randomUUID(),
-      () => {},
+      {
+        run: crypto.randomUUID(),
+        onLevel: () => {},
+        beside: (snapshot, work) => work(snapshot),
+      },
     );
     await finishTrace(snapshot.sql, id, result);
   });
@@ -273,3 +277,26 @@ Deno.test("too many changed lots become one row that stands for any lot", async 
   await plant.refresh();
   strictEqual(await plant.isMarked(done), true);
 });
+
+const NEW_LOT = "insert into lots (lot_code) values ('N-' || n);";
+const NEW_LINK = `insert into lot_genealogy (child_lot_id)
+  select id from lots where lot_code = 'A-1';`;
+
+for (
+  const [what, statements, isOne] of [
+    ["changes", `${NEW_LOT} ${NEW_LINK}`, true],
+    ["new lots", NEW_LOT, false],
+  ] as const
+) {
+  Deno.test(`a trace is ${isOne ? "" : "not "}out of date after more ${what} than are looked at one by one`, async () => {
+    await using plant = await newPlant();
+    const { sql } = plant;
+    const id = await plant.done();
+    await sql.unsafe(`do $$ begin for n in 1..5001 loop ${statements} end loop; end $$`).simple();
+    const batch = await readOutbox(sql, "0");
+    strictEqual(batch.many, true);
+    await removeFromOutbox(sql, batch);
+    await wakeRefresh(sql);
+    deepStrictEqual([await plant.refresh(), await plant.isMarked(id)], [isOne, isOne]);
+  });
+}

@@ -1,6 +1,7 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
 import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
+import { tryRelayLock } from "../db/relay_lock.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
 import { openSession } from "../db/session.ts";
 import { describeError, type Log } from "../log.ts";
@@ -24,8 +25,6 @@ const REFRESH_MS = 500;
 const STATEMENT_MS = 5_000;
 /** PostgreSQL lets another relay have its turn when this one says nothing for so long, in ms. */
 const IDLE_MS = 3_000;
-// Any number will do, as long as nothing else in the database locks the same one.
-const LOCK = 5_684_632;
 
 interface Deps {
   readonly databaseUrl: string;
@@ -63,9 +62,7 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
 /** Waits for the lock that one relay has; it goes with the connection. */
 async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
   while (!stop.aborted) {
-    const [row] = await inTime(sql<{ mine: boolean }[]>`
-      select pg_try_advisory_lock(${LOCK}) as mine`);
-    if (row?.mine) return;
+    if (await inTime(tryRelayLock(sql))) return;
     await pause(TURN_MS, stop);
   }
 }
@@ -83,7 +80,7 @@ async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promi
       everything: batch.everything || loss === "over",
       complete: loss !== "open",
     });
-    if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch.transactions));
+    if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch));
     if (loss === "over") await inTime(noteLostChanges(sql));
     from = batch.horizon;
     if (began - refreshedAt > REFRESH_MS) {

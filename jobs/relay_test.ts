@@ -116,6 +116,16 @@ Deno.test("an open transaction holds up its own changes only", async () => {
   await eventually("it is told", () => Promise.resolve(relay.told().includes("A")));
 });
 
+Deno.test("an outbox of more changes than a batch holds is emptied, too", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lotline.outbox (xid, source, operation)
+    select (3 + n % 500)::text::xid8, 'lots', 'UPDATE' from generate_series(1, 12000) n`;
+  await using relay = relayOn(database.url);
+  await eventually("the outbox is empty", async () => await size(sql) === 0);
+  ok(relay.applied[0]?.everything);
+});
+
 Deno.test("a relay goes on after PostgreSQL was killed, and says so once", async () => {
   await using postgres = await ownPostgres();
   const { server } = postgres;

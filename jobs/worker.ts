@@ -7,13 +7,20 @@ import {
   releaseJob,
   takeBackLostJobs,
 } from "../db/job_attempts.ts";
+import { keepSessions, type KeptSessions } from "../db/kept_sessions.ts";
+import type { Session } from "../db/session.ts";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
 import type { JobDefinition } from "./define_job.ts";
 import { createJobQueue } from "./queue.ts";
 import { repeat } from "./repeat.ts";
 
 /** What a worker needs; see {@link AttemptDeps}. */
-export interface WorkerDeps extends Omit<AttemptDeps, "leaseMs" | "shutdown"> {
+export interface WorkerDeps extends Omit<AttemptDeps, "sessions" | "leaseMs" | "shutdown"> {
+  /**
+   * Opens a connection on which PostgreSQL gives up a statement after so many ms, and which says
+   * when it has ended.
+   */
+  readonly openSession: (statementTimeoutMs: number, onEnd: () => void) => Session;
   readonly valkey?: Valkey | undefined;
 }
 
@@ -31,6 +38,12 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
+/** What there is for jobs of one kind. */
+interface OfKind {
+  readonly definition: JobDefinition;
+  readonly sessions: KeptSessions;
+}
+
 export const LEASE_MS = 30_000;
 /** How long running jobs may go on after SIGTERM, in ms. */
 export const GRACE_MS = 10_000;
@@ -44,6 +57,8 @@ const IDLE_WITHOUT_LISTS_MS = 250;
 /** With all hands busy, the end of a job is waited for, in ms at most. */
 const BUSY_MS = 1_000;
 const LONGEST_REAP_PAUSE_MS = 1_000;
+/** How long a connection of a job is kept for the next one of its kind, in ms. */
+const KEEP_SESSION_MS = 30_000;
 
 /**
  * Does the jobs of these kinds until it is asked to end; resolves when the running ones are through,
@@ -56,7 +71,12 @@ export async function runWorker(
 ): Promise<void> {
   const { queueSql, log, valkey } = deps;
   const { signal, atOnce, leaseMs = LEASE_MS, graceMs = GRACE_MS } = options;
-  const byKind = new Map(definitions.map((definition) => [definition.kind, definition]));
+  await using kept = new AsyncDisposableStack();
+  const byKind = new Map(definitions.map((definition) => {
+    const open = (onEnd: () => void) => deps.openSession(definition.timeoutMs, onEnd);
+    const sessions = kept.use(keepSessions(open, KEEP_SESSION_MS));
+    return [definition.kind, { definition, sessions }];
+  }));
   const queue = createJobQueue({ sql: queueSql, valkey, kinds: [...byKind.keys()] });
   const claimant = { worker: options.name, leaseMs };
   const shutdown = new AbortController();
@@ -71,9 +91,10 @@ export async function runWorker(
       .map(({ kind }) => kind);
   };
 
-  const start = (job: ClaimedJob, definition: JobDefinition, since: number) => {
+  const start = (job: ClaimedJob, { definition, sessions }: OfKind, since: number) => {
     const attempt = runAttempt(job, definition, since, {
       ...deps,
+      sessions,
       leaseMs,
       shutdown: shutdown.signal,
     }).finally(() => {
@@ -96,9 +117,9 @@ export async function runWorker(
         : await claimJob(queueSql, id, claimant);
       if (job === undefined && id === "away") return IDLE_WITHOUT_LISTS_MS;
       if (job === undefined) continue;
-      const definition = byKind.get(job.kind);
-      if (definition === undefined || signal.aborted) await releaseJob(queueSql, job);
-      else start(job, definition, since);
+      const ofKind = byKind.get(job.kind);
+      if (ofKind === undefined || signal.aborted) await releaseJob(queueSql, job);
+      else start(job, ofKind, since);
     }
     return 0;
   };

@@ -51,8 +51,8 @@ function work(
   const ended = runWorker(definitions, {
     queueSql: options.sql ?? sql,
     sql,
-    openSession: (statementTimeoutMs) =>
-      openSession(database.url, { name: "lotline-test", statementTimeoutMs }),
+    openSession: (statementTimeoutMs, onEnd) =>
+      openSession(database.url, { name: "lotline-test", statementTimeoutMs, onEnd }),
     valkey: options.valkey,
     log: (_, msg, fields) => logged.push({ msg, fields }),
   }, {
@@ -113,6 +113,42 @@ Deno.test("a job that throws is tried again later, and is dead after its last at
   const [first = 0, second = 0] = starts;
   ok(second - first >= 1_000, `tried again after ${second - first} ms`);
   strictEqual(worker.logged.filter(({ msg }) => msg === "job is failed").length, 2);
+});
+
+Deno.test("jobs of a kind use the same connection one after the other, and none after a failure", async () => {
+  const pids: (number | undefined)[] = [];
+  const kind = kindOf((_, { useSession }) =>
+    useSession(async ({ sql }) => {
+      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      if (pids.push(row?.pid) === 2) throw new Error("broken");
+    }), { maxAttempts: 1 });
+  await using _worker = work([kind]);
+  for (const state of ["done", "dead", "done"] as const) await ends(await ask(kind), state);
+  const [first, second, third] = pids;
+  strictEqual(second, first);
+  ok(third !== undefined && third !== first, pids.join());
+});
+
+Deno.test("a connection whose job was called off isn't used again, though its work came to an end", async () => {
+  const pids: (number | undefined)[] = [];
+  const rejected: unknown[] = [];
+  const kind = kindOf(async (_, { useSession, signal }) => {
+    const work = useSession(async ({ sql }) => {
+      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      if (pids.push(row?.pid) === 1) {
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      }
+    });
+    await work.catch((error) => rejected.push(error));
+  });
+  await using _worker = work([kind], { leaseMs: 600 });
+  const first = await ask(kind);
+  await eventually("it runs", () => Promise.resolve(pids.length === 1));
+  await cancelJob(sql, first);
+  await ends(first, "cancelled");
+  await ends(await ask(kind), "done");
+  deepStrictEqual(rejected.map(String), ["JobStoppedError: the job is stopped: cancelled"]);
+  ok(pids[1] !== pids[0], pids.join());
 });
 
 Deno.test("an effect that PostgreSQL refuses is a failure, and the job isn't done", async () => {

@@ -1,8 +1,9 @@
 import { QueryDeadlineError } from "../db/in_time.ts";
+import { keepSessions } from "../db/kept_sessions.ts";
 import type { Session } from "../db/session.ts";
 import { finishTrace, type OpenTrace } from "../db/traces.ts";
 import { inSnapshot } from "./snapshot.ts";
-import { takeTrace } from "./take_trace.ts";
+import { takeTrace, TRACE_SETTINGS } from "./take_trace.ts";
 
 /** Takes traces while their clients wait, as far as that is quick. */
 export interface InlineTracer {
@@ -26,6 +27,8 @@ const MOST_LOTS = 5_000;
 const MOST_AT_ONCE = 4;
 /** After this long without an answer PostgreSQL is taken to be away, in ms. */
 const SILENCE_MS = 5_000;
+/** How long a connection is kept for the next trace, in ms. */
+const IDLE_MS = 60_000;
 
 class OverBudget extends Error {
   override name = "OverBudget";
@@ -33,18 +36,8 @@ class OverBudget extends Error {
 
 /** @param open opens a session whose statements time out after {@link BUDGET_MS} */
 export function createInlineTracer(open: (onEnd: () => void) => Session): InlineTracer {
-  const idle = new Set<Session>();
+  const sessions = keepSessions(open, IDLE_MS);
   let atWork = 0;
-
-  const takeSession = (): Session => {
-    const [kept] = idle;
-    if (kept !== undefined) {
-      idle.delete(kept);
-      return kept;
-    }
-    const opened: Session = open(() => idle.delete(opened));
-    return opened;
-  };
 
   const attempt = async (
     session: Session,
@@ -53,10 +46,14 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
   ): Promise<boolean> => {
     const started = performance.now();
     try {
-      await inSnapshot(session, signal, async (snapshot) => {
-        const run = crypto.randomUUID();
-        const result = await takeTrace(snapshot, trace, run, (lots) => {
-          if (lots > MOST_LOTS || performance.now() - started > BUDGET_MS) throw new OverBudget();
+      await inSnapshot(session, { signal, settings: TRACE_SETTINGS }, async (snapshot) => {
+        const result = await takeTrace(snapshot, trace, {
+          run: crypto.randomUUID(),
+          onLevel(lots) {
+            if (lots > MOST_LOTS || performance.now() - started > BUDGET_MS) throw new OverBudget();
+          },
+          // In one transaction: nothing is left of a trace that isn't done in time.
+          beside: (snapshot, work) => work(snapshot),
         });
         await finishTrace(snapshot.sql, trace.id, result);
       });
@@ -71,15 +68,11 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
     async take(trace, client) {
       if (atWork === MOST_AT_ONCE) return false;
       atWork++;
-      const session = takeSession();
       const silence = AbortSignal.timeout(SILENCE_MS);
+      const signal = AbortSignal.any([client, silence]);
       try {
-        const isDone = await attempt(session, trace, AbortSignal.any([client, silence]));
-        idle.add(session);
-        return isDone;
+        return await sessions.use((session) => attempt(session, trace, signal));
       } catch (error) {
-        // Whatever has happened to it, the next trace gets another one.
-        void session[Symbol.asyncDispose]();
         if (!silence.aborted) throw error;
         throw new QueryDeadlineError(`no answer from PostgreSQL in ${SILENCE_MS} ms`);
       } finally {
@@ -87,7 +80,7 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
       }
     },
     [Symbol.dispose]() {
-      for (const session of idle) void session[Symbol.asyncDispose]();
+      void sessions[Symbol.asyncDispose]();
     },
   };
 }

@@ -4,41 +4,53 @@ import type { Session } from "../db/session.ts";
 /** Statements that all see the same moment. */
 export interface Snapshot {
   readonly sql: Sql;
-  /** The moment, as ISO text. */
+  /** What was stored before this moment is seen; ISO text. */
   readonly asOf: string;
   /** The transactions that are seen, as PostgreSQL writes a snapshot. */
   readonly id: string;
 }
 
-/*
- * A walk is many small statements and a few large ones: no time is spent on compiling them, nor on
- * planning them anew for each list of ids, and their sorts get more memory than those of requests.
- * A backend whose client has gone stops within a second, where PostgreSQL can tell; else after its
- * statement.
- */
-const BEGIN = `
-  begin isolation level repeatable read;
-  set local jit = off;
-  set local plan_cache_mode = force_generic_plan;
-  set local work_mem = '64MB';
-  set local idle_in_transaction_session_timeout = '10s';
-  do $$ begin
-    set local client_connection_check_interval = '1s';
-  exception when others then
-    null;
-  end $$;
-  select pg_current_snapshot()::text as id, lotline.iso_moment(clock_timestamp()) as "asOf"`;
+/** How a transaction goes. */
+export interface SnapshotOptions {
+  readonly signal: AbortSignal;
+  /** PostgreSQL's settings for it, by their names. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+type Work<T> = (snapshot: Snapshot) => Promise<T>;
 
 /**
  * Does some work in one transaction, on a session that does nothing else meanwhile. The transaction
  * is over when this returns or throws.
  *
- * @throws the signal's reason as soon as it is aborted; the session is lost then
+ * @throws the signal's reason as soon as it is aborted; the session is lost then, and PostgreSQL
+ * gives its statement up
  */
-export async function inSnapshot<T>(
+export function inSnapshot<T>(
+  session: Session,
+  options: SnapshotOptions,
+  work: Work<T>,
+): Promise<T> {
+  return inTransaction(session, options, "", work);
+}
+
+/** The same at a snapshot's moment, on a second session: both may be at work at once. */
+export async function inSameSnapshot<T>(
+  { sql, asOf }: Snapshot,
+  session: Session,
+  options: SnapshotOptions,
+  work: Work<T>,
+): Promise<T> {
+  const [exported] = await sql<{ name: string }[]>`select pg_export_snapshot() as name`;
+  const takeOver = `set transaction snapshot '${exported?.name}'`;
+  return await inTransaction(session, options, takeOver, (same) => work({ ...same, asOf }));
+}
+
+async function inTransaction<T>(
   { sql }: Session,
-  signal: AbortSignal,
-  work: (snapshot: Snapshot) => Promise<T>,
+  { signal, settings }: SnapshotOptions,
+  first: string,
+  work: Work<T>,
 ): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
@@ -49,17 +61,30 @@ export async function inSnapshot<T>(
   };
   signal.addEventListener("abort", stop, { once: true });
   try {
-    return await Promise.race([transaction(sql, work), aborted.promise]);
+    return await Promise.race([transaction(sql, begin(first, settings), work), aborted.promise]);
   } finally {
     signal.removeEventListener("abort", stop);
   }
 }
 
-async function transaction<T>(
-  sql: Sql,
-  work: (snapshot: Snapshot) => Promise<T>,
-): Promise<T> {
-  const results = await sql.unsafe<Pick<Snapshot, "id" | "asOf">[][]>(BEGIN).simple();
+/*
+ * No time is spent on compiling statements: they are small, or wait for the disk. A backend whose
+ * client has gone stops within a second, where PostgreSQL can tell; else after its statement.
+ */
+const begin = (first: string, settings: SnapshotOptions["settings"]) => `
+  begin isolation level repeatable read;
+  ${first};
+  set local jit = off;
+  ${Object.entries(settings).map(([name, value]) => `set local ${name} = '${value}';`).join(" ")}
+  do $$ begin
+    set local client_connection_check_interval = '1s';
+  exception when others then
+    null;
+  end $$;
+  select pg_current_snapshot()::text as id, lotline.iso_moment(now()) as "asOf"`;
+
+async function transaction<T>(sql: Sql, begin: string, work: Work<T>): Promise<T> {
+  const results = await sql.unsafe<Pick<Snapshot, "id" | "asOf">[][]>(begin).simple();
   const [moment] = results.at(-1) ?? [];
   try {
     if (moment === undefined) throw new Error("a transaction began without a snapshot");

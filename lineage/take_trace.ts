@@ -3,12 +3,31 @@ import { insertLinkChunks, insertLotChunks } from "../db/trace_chunks.ts";
 import type { OpenTrace, TraceResult } from "../db/traces.ts";
 import { findCycles } from "./cycles.ts";
 import { findMembers } from "./members.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Snapshot, SnapshotOptions } from "./snapshot.ts";
 import type { OnLevel } from "./walk.ts";
 
 // What is told of cycles stands on every page of the result.
 const MOST_CYCLES = 100;
 const MOST_LOTS_ON_CYCLES = 10_000;
+
+/**
+ * A walk is many small statements and a few large ones: none is planned anew for each list of ids,
+ * and their sorts get more memory than those of requests.
+ */
+export const TRACE_SETTINGS: SnapshotOptions["settings"] = {
+  plan_cache_mode: "force_generic_plan",
+  work_mem: "64MB",
+  idle_in_transaction_session_timeout: "10s",
+};
+
+/** How a trace is taken. */
+export interface TakeOptions {
+  /** The name under which its lots and links are stored. */
+  readonly run: string;
+  readonly onLevel: OnLevel;
+  /** Does some work at the snapshot's moment; on another session, so that two are at work at once. */
+  beside<T>(snapshot: Snapshot, work: (same: Snapshot) => Promise<T>): Promise<T>;
+}
 
 /**
  * Takes a trace: walks to its lots and stores them and their links under the name of a run. Nobody
@@ -17,13 +36,15 @@ const MOST_LOTS_ON_CYCLES = 10_000;
 export async function takeTrace(
   snapshot: Snapshot,
   trace: OpenTrace,
-  run: string,
-  onLevel: OnLevel,
+  { run, onLevel, beside }: TakeOptions,
 ): Promise<TraceResult> {
   const { sql, asOf, id } = snapshot;
   const members = await findMembers(snapshot, trace, onLevel);
-  const { chunks, lots, depthReached, totals } = await insertLotChunks(sql, run, members);
-  const { links, ...ends } = await insertLinkChunks(sql, run, chunks, members);
+  // In this order: another session needs a word with this one before it is busy.
+  const [{ links, ...ends }, { lots, depthReached, totals }] = await Promise.all([
+    beside(snapshot, (same) => insertLinkChunks(same.sql, run, members)),
+    insertLotChunks(sql, run, members),
+  ]);
   const { cycles, truncated } = shortened(
     findCycles({ ...ends, lots: members.ids.length, most: MOST_CYCLES }),
   );

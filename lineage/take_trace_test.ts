@@ -8,8 +8,8 @@ import { DeepTrace } from "../routes/deep_trace_shapes.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
-import { inSnapshot, type Snapshot } from "./snapshot.ts";
-import { takeTrace } from "./take_trace.ts";
+import { inSameSnapshot, inSnapshot } from "./snapshot.ts";
+import { type TakeOptions, takeTrace, TRACE_SETTINGS } from "./take_trace.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
@@ -19,7 +19,7 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 await sql`alter table lots alter column lot_code type text collate "und-x-icu"`;
 
 const newSession = () => openSession(database.url, { name: "lotline-test-trace" });
-const NEVER = new AbortController().signal;
+const OPTIONS = { signal: new AbortController().signal, settings: TRACE_SETTINGS };
 
 interface Asked {
   readonly lotCode: string;
@@ -32,20 +32,23 @@ interface Asked {
 async function resultOf(
   session: Session,
   asked: Asked,
-  before: (snapshot: Snapshot) => Promise<void> = async () => {},
+  { before = () => Promise.resolve(), beside = (snapshot, work) => work(snapshot) }: {
+    before?: () => Promise<void>;
+    beside?: TakeOptions["beside"];
+  } = {},
 ) {
   const id = crypto.randomUUID();
   const request = { maxDepth: null, atMost: 10_000, ...asked, id };
   const lotId = await insertTrace(sql, request, null);
   if (lotId === undefined) throw new Error(`no lot ${asked.lotCode}`);
-  await inSnapshot(session, NEVER, async (snapshot) => {
-    await before(snapshot);
-    const run = crypto.randomUUID();
-    await finishTrace(
-      snapshot.sql,
-      id,
-      await takeTrace(snapshot, { ...request, lotId }, run, () => {}),
-    );
+  await inSnapshot(session, OPTIONS, async (snapshot) => {
+    await before();
+    const result = await takeTrace(snapshot, { ...request, lotId }, {
+      run: crypto.randomUUID(),
+      onLevel: () => {},
+      beside,
+    });
+    await finishTrace(snapshot.sql, id, result);
   });
   const stored = await findTraceById(sql, id);
   if (stored === undefined) throw new Error("the trace is gone");
@@ -262,7 +265,7 @@ Deno.test("a trace shows one moment, whatever is written while it is taken", asy
     await sql`update lots set weight_kg = 7 where id = ${second}`;
   };
   const asked = { lotCode: "MOMENT-0", direction: "downstream" } as const;
-  const before = await resultOf(session, asked, write);
+  const before = await resultOf(session, asked, { before: write });
   deepStrictEqual(before.lots.map(({ id, weight_kg }) => [id, weight_kg]), [
     [first, null],
     [second, null],
@@ -271,6 +274,19 @@ Deno.test("a trace shows one moment, whatever is written while it is taken", asy
   strictEqual(before.link_count, 2);
   const after = await resultOf(session, asked);
   deepStrictEqual(after.lots.map(({ id }) => id), [first, second, late]);
+});
+
+Deno.test("links that are read on a second session are those of the same moment", async () => {
+  const [first = "", second = ""] = await insertChain(sql, "BESIDE", 2);
+  await using session = newSession();
+  await using other = newSession();
+  const result = await resultOf(session, { lotCode: "BESIDE-0", direction: "downstream" }, {
+    async beside(snapshot, work) {
+      await insertLinks(sql, [[second, first]]);
+      return await inSameSnapshot(snapshot, other, OPTIONS, work);
+    },
+  });
+  deepStrictEqual([result.lot_count, result.link_count, result.cycles], [2, 1, []]);
 });
 
 Deno.test("a chain of 10,000 levels is traced to its end, and its ring is told", async () => {
@@ -345,7 +361,7 @@ Deno.test("work in a snapshot ends when its signal is aborted, in PostgreSQL as 
   await using session = newSession();
   const abort = new AbortController();
   const reason = new Error("no longer wanted");
-  const work = inSnapshot(session, abort.signal, async ({ sql }) => {
+  const work = inSnapshot(session, { ...OPTIONS, signal: abort.signal }, async ({ sql }) => {
     await sql`select pg_sleep(60)`;
   });
   const isSleeping = async () => {

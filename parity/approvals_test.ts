@@ -6,7 +6,7 @@ import {
   loadApprovals,
   parseApprovals,
 } from "./approvals.ts";
-import { exchangeName, loadRecordings } from "../contract-tests/recordings.ts";
+import { exchangeName, loadRecordings } from "./recordings.ts";
 
 const ENTRY = `
 - id: client-fault

@@ -154,7 +154,9 @@ Deno.test("a page of large lots ends early and nothing is left out", async () =>
   const ids = await insertChain(sql, "WIDE", 20);
   await sql`
     update lots set metadata = to_jsonb(repeat('x', 900000)) where id = any(${`{${ids}}`}::uuid[])`;
-  const { id } = (await downstream("WIDE-0")).json;
+  const { id, state } = (await downstream("WIDE-0")).json;
+  // It takes more than the time of a request where the disk is busy.
+  if (state !== "done") await runJob({ sql, url: databaseUrl }, deepTrace, { traceId: id });
   const { lots, sizes } = await pagesOf(id, 10_000);
   deepStrictEqual([lots.length, sizes.length], [20, 3]);
 });

@@ -1,7 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Sql } from "../db/connect.ts";
 import { type App, operation } from "../http/operation.ts";
+import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { errors } from "./responses.ts";
+import { createWorkGauges } from "./work_gauges.ts";
 
 const definition = createRoute({
   operationId: "getMetrics",
@@ -16,10 +19,17 @@ const definition = createRoute({
   },
 });
 
-/** The counters of this process in Prometheus' text format. */
-export const getMetrics = (app: App, { metrics }: { metrics: Metrics }) =>
-  operation(
-    app,
-    definition,
-    async (c) => c.body(await metrics.text(), 200, { "content-type": metrics.type }),
-  );
+/**
+ * The counters of this process in Prometheus' text format, and how the background work of all
+ * processes stands, as far as PostgreSQL tells within a second.
+ */
+export const getMetrics = (
+  app: App,
+  { metrics, ...deps }: { metrics: Metrics; sql: Sql; log: Log },
+) => {
+  const workGauges = createWorkGauges(deps);
+  operation(app, definition, async (c) => {
+    const [counters, gauges] = await Promise.all([metrics.text(), workGauges()]);
+    return c.body(`${counters}\n${gauges}`, 200, { "content-type": metrics.type });
+  });
+};

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { createKeyFile } from "../auth/keys.ts";
-import project from "../deno.json" with { type: "json" };
 import { freshDatabase, type TestDatabase } from "./database.ts";
-import { type LineReader, readLines } from "./lines.ts";
+import type { LineReader } from "./lines.ts";
+import { startTask } from "./task_process.ts";
 
 /** The API as a process of its own, started the way `deno task start` starts it. */
 export interface TestApi extends AsyncDisposable {
@@ -31,8 +31,6 @@ export interface TestAnswer {
 /** The settings of `AUTH_MODE=required` that have no default. */
 export const REQUIRED = { AUTH_MODE: "required", CORS_ORIGINS: "none" } as const;
 
-const MAIN = new URL("../main.ts", import.meta.url);
-
 /**
  * Starts the API on a free port, with a new database and key file unless it is given others. Its mode
  * is `legacy` unless the environment says something else.
@@ -44,8 +42,8 @@ export async function startApi(
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
   const keyFile = options.keyFile ?? join(folder, "keys.json");
   if (options.keyFile === undefined) await createKeyFile(keyFile);
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...permissionsOf("start"), MAIN.pathname],
+  const started = await startTask({
+    task: "start",
     env: {
       PORT: "0",
       AUTH_MODE: "legacy",
@@ -53,11 +51,10 @@ export async function startApi(
       JWT_KEYS_FILE: keyFile,
       ...options.environment,
     },
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const log = readLines(process.stdout);
-  const listening = JSON.parse(await log.find((line) => line.includes('"msg":"listening"')));
+    isReady: (line) => line.includes('"msg":"listening"'),
+  });
+  const { process, log } = started;
+  const listening = JSON.parse(started.readyLine);
   const url = `http://127.0.0.1:${listening.port}`;
   const send = async (path: string, init: RequestInit): Promise<TestAnswer> => {
     const response = await fetch(url + path, init);
@@ -88,20 +85,9 @@ export async function startApi(
         body: typeof body === "string" ? body : JSON.stringify(body),
       }),
     [Symbol.asyncDispose]: async () => {
-      try {
-        process.kill("SIGTERM");
-      } catch {
-        // The test has ended it already.
-      }
-      await process.status;
-      await log.ended;
+      await started[Symbol.asyncDispose]();
       await Deno.remove(folder, { recursive: true });
       await database?.[Symbol.asyncDispose]();
     },
   };
-}
-
-/** The permissions of a task, so that a test notices when they are too narrow. */
-export function permissionsOf(task: "start" | "worker" | "gateway" | "legacy"): string[] {
-  return project.tasks[task].command.split(" ").filter((word) => word.startsWith("--"));
 }

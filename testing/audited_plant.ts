@@ -112,7 +112,7 @@ export async function audit(
   const [id, run] = [crypto.randomUUID(), crypto.randomUUID()];
   await sql`insert into lotline.audits (id, job_id) values (${id}, ${crypto.randomUUID()})`;
   await using session = openSession(url, { name: "lotline-test" });
-  const result = await runAudit(session.sql, {
+  const result = await runAudit(session, {
     run,
     limits: DEFAULT_LIMITS,
     signal: new AbortController().signal,

@@ -1,4 +1,4 @@
-import { loadSeed, resetToSeed } from "../contract-tests/seed.ts";
+import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import type { OldOperation } from "../gateway/operations.ts";
 import { OLD_OPERATIONS } from "../gateway/operations.ts";
 import type { Mode } from "../gateway/route.ts";

@@ -1,14 +1,13 @@
-import { type LineReader, readLines } from "./lines.ts";
-import { permissionsOf } from "./api.ts";
+import { z } from "zod";
+import { startTask, type TaskProcess } from "./task_process.ts";
 
-/** A gateway as a process of its own, started the way `deno task gateway` starts it. */
-export interface TestGateway extends AsyncDisposable {
+/** A gateway as a process of its own; its log is a JSON object a line. */
+export interface TestGateway extends TaskProcess {
   readonly url: string;
   /** Its admin API. */
   readonly adminUrl: string;
-  readonly process: Deno.ChildProcess;
-  /** Everything it has logged so far, a JSON object a line. */
-  readonly log: LineReader;
+  /** The mode that it goes by, of each operation. */
+  modes(): Promise<Readonly<Record<string, string>>>;
 }
 
 /** Where a gateway finds what it works with. */
@@ -26,15 +25,17 @@ export const DRY_RUN_SECRET = "a_secret_of_a_test_known_to_both_sides";
 /** What the admin API of a test's gateway asks for. */
 export const GATEWAY_TOKEN = "gateway_token_of_a_test";
 
-const MAIN = new URL("../gateway/main.ts", import.meta.url);
+const Status = z.object({
+  routes: z.array(z.object({ operation: z.string(), effective: z.object({ mode: z.string() }) })),
+});
 
 /**
  * Starts a gateway on free ports; resolves when it listens. It believes the X-Forwarded-For of this
  * machine, so that one test can be many clients.
  */
 export async function startGateway(places: GatewayPlaces): Promise<TestGateway> {
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...permissionsOf("gateway"), MAIN.pathname],
+  const started = await startTask({
+    task: "gateway",
     env: {
       GATEWAY_PORT: "0",
       GATEWAY_ADMIN_PORT: "0",
@@ -46,24 +47,21 @@ export async function startGateway(places: GatewayPlaces): Promise<TestGateway> 
       TRUSTED_PROXIES: "127.0.0.1",
       ...places.environment,
     },
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const log = readLines(process.stdout);
-  const listening = JSON.parse(await log.find((line) => line.includes('"msg":"listening"')));
+    isReady: (line) => line.includes('"msg":"listening"'),
+  });
+  const listening = JSON.parse(started.readyLine);
+  const adminUrl = `http://127.0.0.1:${listening.admin_port}`;
   return {
+    ...started,
     url: `http://127.0.0.1:${listening.port}`,
-    adminUrl: `http://127.0.0.1:${listening.admin_port}`,
-    process,
-    log,
-    [Symbol.asyncDispose]: async () => {
-      try {
-        process.kill("SIGTERM");
-      } catch {
-        // The test has ended it already.
-      }
-      await process.status;
-      await log.ended;
+    adminUrl,
+    async modes() {
+      const headers = { authorization: `Bearer ${GATEWAY_TOKEN}` };
+      const answer = await fetch(`${adminUrl}/status`, { headers });
+      const { routes } = Status.parse(await answer.json());
+      return Object.fromEntries(
+        routes.map(({ operation, effective }) => [operation, effective.mode]),
+      );
     },
   };
 }

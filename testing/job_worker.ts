@@ -81,8 +81,8 @@ await Promise.all([
   runWorker([count, stubborn], {
     queueSql: sql,
     sql,
-    openSession: (statementTimeoutMs) =>
-      openSession(settings.DATABASE_URL, { name: "lotline-test-job", statementTimeoutMs }),
+    openSession: (statementTimeoutMs, onEnd) =>
+      openSession(settings.DATABASE_URL, { name: "lotline-test-job", statementTimeoutMs, onEnd }),
     valkey,
     log,
   }, {

@@ -1,3 +1,4 @@
+import { keepSessions, type KeptSessions } from "../db/kept_sessions.ts";
 import { openSession } from "../db/session.ts";
 import type { JobDefinition } from "../jobs/define_job.ts";
 import type { z } from "zod";
@@ -8,6 +9,8 @@ export interface AttemptOptions {
   readonly signal?: AbortSignal;
   /** Whether the job is still the attempt's when it is through; another one may have taken it over. */
   readonly isMine?: boolean;
+  /** Those that it uses; unless given, new ones that are closed after it. */
+  readonly sessions?: KeptSessions;
   /** Is told how far it is. */
   readonly progress?: (soFar: Readonly<Record<string, number | string>>) => void;
 }
@@ -17,12 +20,16 @@ export async function runJob<S extends z.ZodType>(
   { sql, url }: Pick<TestDatabase, "sql" | "url">,
   job: JobDefinition<S>,
   args: z.input<S>,
-  { signal, isMine = true, progress = () => {} }: AttemptOptions = {},
+  { signal, isMine = true, sessions, progress = () => {} }: AttemptOptions = {},
 ): Promise<string> {
+  await using own = keepSessions(
+    (onEnd) => openSession(url, { name: "lotline-test-job", onEnd }),
+    1_000,
+  );
   const run = crypto.randomUUID();
   const effect = await job.run(job.args.parse(args), {
     sql,
-    openSession: () => openSession(url, { name: "lotline-test-job" }),
+    useSession: (sessions ?? own).use,
     run,
     signal: signal ?? new AbortController().signal,
     progress,

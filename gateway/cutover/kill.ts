@@ -1,4 +1,4 @@
-import { kill as killRoutes } from "../store/routes.ts";
+import { kill as killRoutes } from "../store/kill_switch.ts";
 import { type Command, mustBeWords } from "./command.ts";
 import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
 

@@ -1,4 +1,4 @@
-import { release as releaseRoutes } from "../store/routes.ts";
+import { release as releaseRoutes } from "../store/kill_switch.ts";
 import { type Command, mustBeWords } from "./command.ts";
 import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
 

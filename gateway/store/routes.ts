@@ -3,7 +3,7 @@ import type { Sql } from "../../db/connect.ts";
 import { type Note, storableReason } from "../note.ts";
 import { type Operation, OPERATIONS } from "../operations.ts";
 import type { Mode } from "../route.ts";
-import { changedMeanwhile, refusalOf } from "../route_rules.ts";
+import { changedMeanwhile, refusalOf, RouteRefusedError } from "../route_rules.ts";
 import {
   parseRoute,
   parseRouting,
@@ -13,7 +13,7 @@ import {
 } from "../routing.ts";
 
 /*
- * `lotline.routes` and `lotline.kill_switch`. Every change is one statement, with its line in
+ * `lotline.routes`. Every change is one statement, with its line in
  * `lotline.route_changes`. What leads away from the old server holds only if nothing has changed
  * since it was decided; what leads back to it holds always.
  */
@@ -140,71 +140,14 @@ export async function clearLatch(
   return rows.length > 0;
 }
 
-/** Puts all routes on `legacy` until the switch is released; gives whether they weren't. */
-export async function kill(sql: Sql, { who, why }: Note, deadlineMs?: number): Promise<boolean> {
-  const rows = await inTime(
-    sql,
-    sql`
-      with switched as (
-        insert into lotline.kill_switch as switch (killed, who, why) values (true, ${who}, ${why})
-        on conflict (single) do update set
-          killed = true, who = excluded.who, why = excluded.why, changed_at = now()
-        where not switch.killed
-        returning single
-      )
-      insert into lotline.route_changes (
-        what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic
-      )
-      select 'kill', null as operation, null, null::smallint, null, null::int, ${who}, ${why}, false
-      from switched
-      union all
-      select 'kill', operation, mode, canary_percent, 'legacy', epoch, ${who}, ${why}, false
-      from switched cross join lotline.routes where mode <> 'legacy'
-      order by operation nulls first
-      returning id`,
-    deadlineMs,
-  );
-  return rows.length > 0;
-}
-
-/**
- * Gives the routes the modes back that they had, in a new epoch: what was gathered while the old
- * server answered everything is no evidence for them. Gives whether the switch was on.
- */
-export async function release(sql: Sql, { who, why }: Note): Promise<boolean> {
-  const rows = await inTime(
-    sql,
-    sql`
-      with switched as (
-        insert into lotline.kill_switch as switch (killed, who, why) values (false, ${who}, ${why})
-        on conflict (single) do update set
-          killed = false, who = excluded.who, why = excluded.why, changed_at = now()
-        where switch.killed
-        returning single
-      ), kept as (
-        select operation from switched cross join lotline.routes
-        where mode <> 'legacy' order by operation for update of routes
-      ), resumed as (
-        update lotline.routes route set epoch = route.epoch + 1, changed_at = now()
-        from kept where route.operation = kept.operation and route.mode <> 'legacy'
-        returning route.operation, route.mode, route.canary_percent, route.epoch
-      )
-      insert into lotline.route_changes (
-        what, operation, from_mode, to_mode, to_percent, epoch, who, why, automatic
-      )
-      select 'release', null as operation, null, null, null::smallint, null::int, ${who}, ${why}, false
-      from switched
-      union all
-      select 'release', operation, 'legacy', mode, canary_percent, epoch, ${who}, ${why}, false
-      from resumed
-      order by operation nulls first
-      returning id`,
-  );
-  return rows.length > 0;
-}
-
 async function standingOf(sql: Sql, operation: Operation) {
-  const { routes, killed } = await readRoutes(sql);
+  const { routes, killed, broken } = await readRoutes(sql);
+  if (broken.includes(operation)) {
+    throw new RouteRefusedError(
+      "broken",
+      `The row of ${operation} can't be read: roll it back first`,
+    );
+  }
   const route = routes.get(operation);
   if (route === undefined) throw new Error(`${operation} is no operation of the contract`);
   return { route, killed };
@@ -292,7 +235,8 @@ async function returnRoutes(
           mode = 'legacy', canary_percent = null, epoch = route.epoch + 1,
           latch = ${automatic?.latch ?? null}, changed_at = now()
         from old where route.operation = old.operation
-        returning route.operation, old.mode, old.canary_percent, route.epoch
+        returning route.operation, old.mode, route.epoch,
+          case old.mode when 'canary' then old.canary_percent end as canary_percent
       )
       insert into lotline.route_changes
         (what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic)

@@ -8,16 +8,8 @@ import type { Mode } from "../route.ts";
 import { describeMode, untouchedRoute } from "../routing.ts";
 import { RouteRefusedError } from "../route_rules.ts";
 import { listChanges } from "./route_changes.ts";
-import {
-  clearLatch,
-  kill,
-  readRoutes,
-  release,
-  returnToLegacy,
-  rollBack,
-  setMode,
-  setSample,
-} from "./routes.ts";
+import { kill, release } from "./kill_switch.ts";
+import { clearLatch, readRoutes, returnToLegacy, rollBack, setMode, setSample } from "./routes.ts";
 
 const note = { who: "ana", why: "a try" };
 const shadow: Mode = { name: "shadow" };
@@ -273,6 +265,19 @@ Deno.test("a reason of any length and content rolls back", async () => {
     strictEqual(await rollBack(sql, { operation: "login", epoch: route.epoch, why }), true);
     await clearLatch(sql, { operation: "login", ...note });
   }
+});
+
+Deno.test("a row that can't be read is not set, but rolled back", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await set(sql, "login", canary(10));
+  await sql`alter table lotline.routes drop constraint routes_mode_check,
+    drop constraint routes_canary_has_percent`;
+  await sql`update lotline.routes set mode = 'mirror'`;
+  await rejects(set(sql, "login", shadow), refusedWith("broken"));
+  deepStrictEqual(await returnToLegacy(sql, ["login"], note), ["login"]);
+  await set(sql, "login", shadow);
+  deepStrictEqual(await look(sql, "login"), ["shadow", 3, undefined]);
 });
 
 Deno.test("changes are read page by page, the newest first", async () => {

@@ -2,7 +2,8 @@ import { z } from "zod";
 
 const Time = z.iso.datetime({ precision: 3 });
 
-const RecordedRequest = z.strictObject({
+/** The form of {@link RecordedRequest}. */
+export const RecordedRequest = z.strictObject({
   method: z.string(),
   path: z.string(),
   headers: z.record(z.string(), z.string()),
@@ -24,6 +25,7 @@ const Scenario = z.strictObject({ name: z.string(), steps: z.array(Exchange).min
 
 const Recordings = z.strictObject({
   recorded: z.strictObject({ from: Time, to: Time }),
+  live: z.literal(true).optional(),
   scenarios: z.array(Scenario).min(1),
 });
 
@@ -49,18 +51,25 @@ export type Scenario = z.output<typeof Scenario>;
 /**
  * A server's recorded exchanges. `recorded` is when they were made (UTC, milliseconds): a time in a
  * body that lies within it was made up by the server, any other was computed and must come back.
+ * `live`: made from the rows that a system happened to have, not from the seed's, and with pseudonyms
+ * in the place of personal data.
  */
 export type Recordings = z.output<typeof Recordings>;
 
 /** The exchanges with the old server. */
-export const LEGACY_RECORDINGS = new URL("golden/legacy.json", import.meta.url);
+export const LEGACY_RECORDINGS = new URL("../contract-tests/golden/legacy.json", import.meta.url);
 
 /**
  * Reads recordings.
  * @throws {z.ZodError} when the file has another shape, {Error} when a scenario's name stands twice
  */
 export async function loadRecordings(file: URL | string = LEGACY_RECORDINGS): Promise<Recordings> {
-  const recordings = Recordings.parse(JSON.parse(await Deno.readTextFile(file)));
+  return parseRecordings(JSON.parse(await Deno.readTextFile(file)));
+}
+
+/** What a file of recordings holds; throws as {@link loadRecordings} does. */
+export function parseRecordings(content: unknown): Recordings {
+  const recordings = Recordings.parse(content);
   const names = new Set<string>();
   for (const { name } of recordings.scenarios) {
     if (names.has(name)) throw new Error(`Two scenarios are named "${name}"`);
@@ -70,14 +79,14 @@ export async function loadRecordings(file: URL | string = LEGACY_RECORDINGS): Pr
 }
 
 /** Recordings as the text of a file: one exchange a line, so that a change shows in a diff. */
-export function formatRecordings({ recorded, scenarios }: Recordings): string {
+export function formatRecordings({ recorded, live, scenarios }: Recordings): string {
   const lines = scenarios.map(({ name, steps }) => {
     const exchanges = steps.map((step) => `   ${JSON.stringify(step)}`).join(",\n");
     return `  {"name": ${JSON.stringify(name)}, "steps": [\n${exchanges}\n  ]}`;
   });
   const { from, to } = recorded;
-  return `{\n "recorded": {"from": "${from}", "to": "${to}"},\n "scenarios": [\n` +
-    `${lines.join(",\n")}\n ]\n}\n`;
+  return `{\n "recorded": {"from": "${from}", "to": "${to}"},\n` +
+    `${live ? ' "live": true,\n' : ""} "scenarios": [\n${lines.join(",\n")}\n ]\n}\n`;
 }
 
 /** The name of a scenario's step, as approvals and reports write it: `login: unknown #0`. */

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
-import { type Approvals, findApproval, listDueReviews, listUnused } from "../parity/approvals.ts";
-import { withoutFrames } from "../parity/error_page.ts";
+import { type Approvals, findApproval, listDueReviews, listUnused } from "./approvals.ts";
+import { withoutFrames } from "./error_page.ts";
 import { approvedFormFaults } from "./approved_form.ts";
 import { differences, type Known } from "./comparison.ts";
 import { type Answer, fillEtags, send } from "./exchange.ts";
@@ -42,8 +42,8 @@ export interface Report {
   due: string[];
 }
 
-// Between this clock and the server's or the database's.
-const CLOCKS_APART_MS = 5 * 60_000;
+/** What may lie between this clock and the server's or the database's, in ms. */
+export const CLOCKS_APART_MS = 5 * 60_000;
 
 /**
  * Sends every recorded request to a server and compares its answers with the recorded ones. Each
@@ -60,30 +60,45 @@ export async function verify(
   const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
   await replay(subject, recordings.scenarios, (scenario) => {
     const made = new Map<string, string>();
-    return ({ request, response }, answer, step) => {
-      const exchange = exchangeName(scenario, step);
+    return (exchange, answer, step) => {
       const known: Known = {
-        given: seedText + JSON.stringify(request),
+        given: seedText + JSON.stringify(exchange.request),
         recorded: recordings.recorded,
         actual: { from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() },
         made,
       };
-      const approval = findApproval(approvals, exchange);
-      const changes = differences(response, answer, known);
-      const faults = changes.length > 0 && approval !== undefined && answer.status !== 0
-        ? approvedFormFaults(approval.status, response, answer, known)
-        : changes;
-      outcomes.push({
-        exchange,
-        request: `${request.method} ${request.path.slice(0, 80)}`,
-        operation: operationOf(request.method, request.path),
-        verdict: changes.length === 0 ? "same" : faults.length === 0 ? "approved" : "wrong",
-        approval: approval?.id,
-        status: answer.status,
-        differences: faults,
-      });
+      outcomes.push(outcomeOf(exchangeName(scenario, step), exchange, answer, known, approvals));
     };
   });
+  return reportOf(outcomes, approvals);
+}
+
+/** What becomes of one exchange whose request was answered with `answer` now. */
+export function outcomeOf(
+  exchange: string,
+  { request, response }: Exchange,
+  answer: Answer,
+  known: Known,
+  approvals: Approvals,
+): Outcome {
+  const approval = findApproval(approvals, exchange);
+  const changes = differences(response, answer, known);
+  const faults = changes.length > 0 && approval !== undefined && answer.status !== 0
+    ? approvedFormFaults(approval.status, response, answer, known)
+    : changes;
+  return {
+    exchange,
+    request: `${request.method} ${request.path.slice(0, 80)}`,
+    operation: operationOf(request.method, request.path),
+    verdict: changes.length === 0 ? "same" : faults.length === 0 ? "approved" : "wrong",
+    approval: approval?.id,
+    status: answer.status,
+    differences: faults,
+  };
+}
+
+/** The outcomes, and which of the approvals nothing used or are due. */
+export function reportOf(outcomes: Outcome[], approvals: Approvals): Report {
   const changed = outcomes.filter(({ verdict }) => verdict !== "same").map((
     { exchange, verdict, status },
   ) => [exchange, verdict === "approved" ? status : undefined] as const);
@@ -143,7 +158,8 @@ async function replay(
   await resetToSeed(sql, seed);
 }
 
-function operationOf(method: string, path: string): string {
+/** The operation of the contract that a request means, or `preflight`, or `other`. */
+export function operationOf(method: string, path: string): string {
   if (method === "OPTIONS") return "preflight";
   const [, name] = /^\/api\/(health|login|traceability|lots|qc-decisions)(?=[/?]|$)/i.exec(path) ??
     [];

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
-import { withoutFrames } from "../parity/error_page.ts";
+import { withoutFrames } from "./error_page.ts";
 import { differences, type Known } from "./comparison.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";

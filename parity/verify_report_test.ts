@@ -1,6 +1,6 @@
 import { strictEqual } from "node:assert/strict";
-import { type Outcome, passed, type Report } from "./parity.ts";
-import { formatReport } from "./parity_report.ts";
+import { type Outcome, passed, type Report } from "./verify.ts";
+import { formatReport } from "./verify_report.ts";
 
 const same: Outcome = {
   exchange: "health #0",

@@ -37,7 +37,7 @@ export type Seed = z.output<typeof Seed>;
  * @throws {z.ZodError} when the file has another shape
  */
 export async function loadSeed(): Promise<Seed> {
-  const file = new URL("golden/seed.json", import.meta.url);
+  const file = new URL("../contract-tests/golden/seed.json", import.meta.url);
   return Seed.parse(JSON.parse(await Deno.readTextFile(file)));
 }
 

@@ -1,5 +1,5 @@
-import { errorFaults } from "../parity/error_form.ts";
-import { subjectOfSignedToken } from "../parity/signed_token.ts";
+import { errorFaults } from "./error_form.ts";
+import { subjectOfSignedToken } from "./signed_token.ts";
 import { differences, type Known } from "./comparison.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";

@@ -1,5 +1,5 @@
-import { withoutFrames } from "../parity/error_page.ts";
-import { isWeakEtag } from "../parity/kept_headers.ts";
+import { withoutFrames } from "./error_page.ts";
+import { isWeakEtag } from "./kept_headers.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";
 

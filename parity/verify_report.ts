@@ -1,4 +1,4 @@
-import type { Report } from "./parity.ts";
+import type { Report } from "./verify.ts";
 
 /** A report for a terminal: a line a difference, then what is unused or due, then the totals. */
 export function formatReport({ outcomes, unused, due }: Report): string {

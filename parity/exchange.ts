@@ -1,6 +1,7 @@
 import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { gzipSync } from "node:zlib";
-import { KEPT_HEADERS } from "../parity/kept_headers.ts";
+import { KEPT_HEADERS } from "./kept_headers.ts";
 import type { RecordedRequest } from "./recordings.ts";
 
 /**
@@ -22,7 +23,10 @@ const SILENCE_MS = 15_000;
  * Never rejects because of the server.
  */
 export function send(base: string, request: RecordedRequest): Promise<Answer> {
-  const { hostname, port } = new URL(base);
+  const { protocol, hostname, port } = new URL(base);
+  const begin = protocol === "https:" ? httpsRequest : httpRequest;
+  // An IPv6 address has brackets in a URL and none anywhere else.
+  const host = hostname.replaceAll(/[[\]]/g, "");
   const body = bytesOf(request);
   const headers: Record<string, string> = { ...request.headers };
   if (body !== undefined) headers["content-length"] ??= String(body.length);
@@ -30,8 +34,8 @@ export function send(base: string, request: RecordedRequest): Promise<Answer> {
   return new Promise((resolve) => {
     const none = (reason: string) =>
       resolve({ status: 0, headers: {}, body: reason, etag: undefined });
-    const outgoing = httpRequest(
-      { host: hostname, port, method, path, headers, agent: false },
+    const outgoing = begin(
+      { host, port, method, path, headers, agent: false },
       (incoming) => {
         const chunks: Uint8Array[] = [];
         incoming.on("data", (chunk: Uint8Array) => chunks.push(chunk));

@@ -1,0 +1,81 @@
+import { notStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { keepSessions } from "./kept_sessions.ts";
+import { openSession, type Session } from "./session.ts";
+
+const database = await freshDatabase();
+const { sql, url } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+const NAME = "lotline-test-kept";
+const keep = (idleMs = 60_000) =>
+  keepSessions((onEnd) => openSession(url, { name: NAME, onEnd }), idleMs);
+
+/** The process that PostgreSQL has for a session. */
+async function pidOf(session: Session): Promise<number | undefined> {
+  const [row] = await session.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  return row?.pid;
+}
+
+async function openOnes(): Promise<number> {
+  const rows = await sql`select from pg_stat_activity where application_name = ${NAME}`;
+  return rows.length;
+}
+
+Deno.test("a session is used again, but never by two at once", async () => {
+  await using sessions = keep();
+  const first = await sessions.use(pidOf);
+  strictEqual(await sessions.use(pidOf), first);
+  const [outer, inner] = await sessions.use(async (session) => [
+    await pidOf(session),
+    await sessions.use(pidOf),
+  ]);
+  strictEqual(outer, first);
+  notStrictEqual(inner, first);
+});
+
+Deno.test("after a failure none is used again, neither its own nor those that were idle", async () => {
+  await using sessions = keep();
+  const [outer, inner] = await sessions.use(async (session) => [
+    await pidOf(session),
+    await sessions.use(pidOf),
+  ]);
+  await rejects(sessions.use(() => Promise.reject(new Error("no"))), /^Error: no$/);
+  const next = await sessions.use(pidOf);
+  notStrictEqual(next, outer);
+  notStrictEqual(next, inner);
+  await eventually("they are closed", async () => await openOnes() === 1);
+});
+
+Deno.test("a session that PostgreSQL ends while it is idle or at work isn't used again", async () => {
+  await using sessions = keep();
+  const end = async (pid: number | undefined) => {
+    await sql`select pg_terminate_backend(${pid ?? 0}, 1000)`;
+    await eventually("it has ended", async () => await openOnes() === 0);
+  };
+  const idle = await sessions.use(pidOf);
+  await end(idle);
+  const atWork = await sessions.use(async (session) => {
+    const pid = await pidOf(session);
+    await end(pid);
+    await rejects(pidOf(session));
+    return pid;
+  });
+  notStrictEqual(atWork, idle);
+  notStrictEqual(await sessions.use(pidOf), atWork);
+});
+
+Deno.test("an idle session is closed after a while, and the others when nobody wants them any more", async () => {
+  {
+    await using sessions = keep(50);
+    await sessions.use(pidOf);
+    await eventually("it is closed", async () => await openOnes() === 0);
+  }
+  {
+    await using sessions = keep();
+    await sessions.use(pidOf);
+    strictEqual(await openOnes(), 1);
+  }
+  await eventually("all are closed", async () => await openOnes() === 0);
+});

@@ -1,0 +1,76 @@
+import { ok, strictEqual } from "node:assert/strict";
+import { freshDatabase, type TestDatabase } from "../testing/database.ts";
+import type { Sql } from "./connect.ts";
+import { readOutbox } from "./outbox.ts";
+
+async function databaseWithLot(major: 15 | 17 = 17): Promise<TestDatabase> {
+  const database = await freshDatabase({ major });
+  await database.sql`insert into lots (lot_code) values ('A')`;
+  return database;
+}
+
+/** How many changes were lost. */
+const lost = async (sql: Sql) => (await readOutbox(sql, "0")).lost;
+
+const KILOBYTE = 1_024;
+
+/** Lets the outbox take so much. */
+const limit = (sql: Sql, kilobytes: number) =>
+  sql.unsafe(`create or replace function lotline.outbox_limit() returns bigint
+    language sql immutable as $$ select ${kilobytes * KILOBYTE}::bigint $$`);
+
+const kilobytes = async (sql: Sql) => {
+  const [row] = await sql<{ size: number }[]>`
+    select (pg_table_size('lotline.outbox') / 1024)::int as size`;
+  return row?.size ?? NaN;
+};
+
+/** Changes a lot so many times, in a transaction each. */
+const touch = (sql: Sql, times: number, where = "lot_code = 'A'") =>
+  sql.unsafe(`do $$ begin for n in 1..${times} loop
+    update lots set weight_kg = n where ${where}; commit; end loop; end $$`).simple();
+
+for (const major of [15, 17] as const) {
+  Deno.test(`an outbox that nobody drains stops growing, and its writers don't notice (PostgreSQL ${major})`, async () => {
+    await using database = await databaseWithLot(major);
+    const { sql } = database;
+    await limit(sql, 400);
+    await touch(sql, 3_000);
+    strictEqual(await lost(sql), "0");
+    await touch(sql, 3_000);
+    const counted = Number(await lost(sql));
+    ok(counted > 500, `${counted} changes were lost`);
+    const size = await kilobytes(sql);
+    ok(size >= 400 && size < 450, `${size} kB`);
+    await sql`insert into lots (lot_code) values ('D')`;
+    await sql`insert into lot_genealogy default values`;
+    await sql`insert into qc_decisions (decision) values ('PASS')`;
+    await sql`truncate lots, lot_genealogy, qc_decisions`;
+    ok(Number(await lost(sql)) >= counted + 6);
+    strictEqual(await kilobytes(sql), size);
+  });
+}
+
+Deno.test("what changes name counts for the bound, wherever PostgreSQL keeps it", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lots (lot_code) select 'M' || n from generate_series(1, 900) n`;
+  await limit(sql, 1_000);
+  await touch(sql, 300, "true");
+  const size = await kilobytes(sql);
+  ok(size >= 1_000 && size < 5_000, `${size} kB`);
+});
+
+Deno.test("an outbox that has been drained and vacuumed takes changes again", async () => {
+  await using database = await databaseWithLot();
+  const { sql } = database;
+  await limit(sql, 100);
+  await touch(sql, 2_000);
+  await sql`delete from lotline.outbox`;
+  await sql`vacuum lotline.outbox`;
+  // One in 32 writers looks, and until one has, the others write nothing down.
+  await touch(sql, 400);
+  const before = await lost(sql);
+  await touch(sql, 100);
+  strictEqual(await lost(sql), before);
+});

@@ -1,0 +1,97 @@
+import type { Sql } from "./connect.ts";
+import { inTime } from "./in_time.ts";
+import { RELAY_STATE } from "./relay_lock.ts";
+
+/*
+ * How the background work stands, all workers together: they leave it in PostgreSQL, so any process
+ * can tell. Read for /metrics again and again, so each statement goes by an index, or is cut.
+ */
+
+/** How many jobs of a kind there are in a state. Those that are over and well are not counted. */
+export interface JobCount {
+  readonly kind: string;
+  readonly state: "ready" | "running" | "dead";
+  readonly jobs: number;
+}
+
+/** How the queue stands. */
+export interface QueueState {
+  readonly counts: readonly JobCount[];
+  /** For how long the oldest job of a kind that could start has been due, in s; 0: none is due. */
+  readonly waiting: readonly { readonly kind: string; readonly seconds: number }[];
+  /** Running jobs whose worker hasn't been heard of for its lease. */
+  readonly expiredLeases: number;
+}
+
+/** How the outbox and its relay stand. */
+export interface ChangesState {
+  /** Changes that wait for a relay, {@link MOST_ROWS} at most. */
+  readonly rows: number;
+  /** What they and what was removed since the last vacuum take, in bytes, without the index. */
+  readonly bytes: number;
+  /** At so many bytes changes aren't written down any more. */
+  readonly limit: number;
+  /** How many changes weren't written down, ever. */
+  readonly lost: number;
+  /** 1 when a relay works. */
+  readonly relays: number;
+  /** For how long the relay has asked for nothing, in s; null: there is none, or it can't be seen. */
+  readonly silent: number | null;
+}
+
+/** The most changes that are counted. */
+export const MOST_ROWS = 10_000;
+/** The most kinds that are told of. */
+const MOST_KINDS = 100;
+/** How long PostgreSQL is waited for, in ms. */
+const DEADLINE_MS = 1_000;
+
+/** Reads how the queue stands. */
+export async function readQueueState(sql: Sql): Promise<QueueState> {
+  const [state] = await inTime(
+    sql,
+    sql<QueueState[]>`
+      with ready as (
+        select kind, count(*) as jobs, min(run_at) filter (where run_at <= now()) as due_at
+        from lotline.jobs where state = 'ready' group by kind order by kind limit ${MOST_KINDS}
+      ), running as (
+        select kind, count(*) as jobs, count(*) filter (where lease_until < now()) as expired
+        from lotline.jobs where state = 'running' group by kind order by kind limit ${MOST_KINDS}
+      ), dead as (
+        select kind, count(*) as jobs
+        from lotline.jobs where state = 'dead' group by kind order by kind limit ${MOST_KINDS}
+      ), counts as (
+        select kind, 'ready' as state, jobs from ready
+        union all select kind, 'running', jobs from running
+        union all select kind, 'dead', jobs from dead
+      )
+      select
+        (select coalesce(jsonb_agg(counts), '[]') from counts) as counts,
+        (select coalesce(jsonb_agg(jsonb_build_object('kind', kind,
+          'seconds', coalesce(extract(epoch from now() - due_at), 0)::float8)), '[]')
+          from ready) as waiting,
+        (select coalesce(sum(expired), 0)::int from running) as "expiredLeases"`,
+    DEADLINE_MS,
+  );
+  if (state === undefined) throw new Error("reading the state of the queue returned no row");
+  return state;
+}
+
+/** Reads how the outbox and its relay stand. */
+export async function readChangesState(sql: Sql): Promise<ChangesState> {
+  const [state] = await inTime(
+    sql,
+    sql<ChangesState[]>`
+      select
+        (select count(*)::int from (select from lotline.outbox limit ${MOST_ROWS}) waiting) as rows,
+        pg_table_size('lotline.outbox')::float8 as bytes,
+        lotline.outbox_limit()::float8 as limit,
+        (select case when is_called then last_value else 0 end::float8
+          from lotline.lost_changes) as lost,
+        relay.*
+      from (${sql.unsafe(RELAY_STATE)}) relay`,
+    DEADLINE_MS,
+  );
+  if (state === undefined) throw new Error("reading the state of the outbox returned no row");
+  return state;
+}

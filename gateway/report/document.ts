@@ -1,0 +1,33 @@
+/**
+ * A document before it has a format: headings, paragraphs, tables, lists and verbatim text. All text
+ * is plain; what writes a format escapes it.
+ */
+export type Block =
+  | { readonly kind: "heading"; readonly level: 1 | 2 | 3; readonly text: string }
+  | { readonly kind: "paragraph"; readonly text: string }
+  /** What must not be overlooked. */
+  | { readonly kind: "notice"; readonly text: string }
+  | { readonly kind: "list"; readonly items: readonly string[] }
+  | { readonly kind: "verbatim"; readonly text: string }
+  | Table
+  /** Lines to fill in by hand. */
+  | { readonly kind: "form"; readonly fields: readonly string[] };
+
+/** A table; columns in `numbers` (counted from 0) are aligned to the right. */
+export interface Table {
+  readonly kind: "table";
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly numbers?: readonly number[];
+}
+
+/**
+ * A text in which nothing hides: control characters, among them those that turn the direction of
+ * writing, are shown by their number. Line ends stay.
+ */
+export function visible(text: string): string {
+  return text.replaceAll(/(?!\n)[\p{C}\u2028\u2029]/gu, (character) => {
+    const number = character.codePointAt(0)?.toString(16).padStart(4, "0");
+    return `\\u{${number}}`;
+  });
+}

@@ -1,0 +1,278 @@
+import { createHash } from "node:crypto";
+import type { Difference, Outcome } from "../evidence.ts";
+import type { Limits } from "../limits.ts";
+import { describeMode } from "../routing.ts";
+import type { Block } from "./document.ts";
+import {
+  comparedOf,
+  type DifferenceEvidence,
+  type ReportData,
+  resultOf,
+  type RouteEvidence,
+  type SideFigures,
+} from "./report_data.ts";
+
+/** What the report is called. */
+export const TITLE = "Evidence of the cutover";
+
+const OUTCOMES: readonly (readonly [outcome: Outcome, meaning: string])[] = [
+  ["same", "both sides said the same"],
+  ["approved", "they differed in a way that was approved beforehand"],
+  ["raced", "they differed, and a change of the data between the two answers explains it"],
+  ["late", "they differed, and no more when both were asked again a moment later"],
+  ["different", "they differed, and nothing approves it"],
+  ["unanswered", "the side that was asked besides gave no answer to compare"],
+  ["lost", "nobody was asked, since too much was waiting"],
+];
+
+const LIMITS: readonly string[] = [
+  "What no client asked for in the period. A kind of request that didn't come was not compared.",
+  "Requests that were not sampled, that went past the gateway, or whose bodies were too large to " +
+  "be read; of what was lost or unanswered nobody knows whether it was the same.",
+  "Operations that the old server doesn't have: there is nothing to compare them with.",
+  "Writes were compared by a dry run of Lotline beside the real write of the old server. What a " +
+  "write leaves in the tables is compared only as far as the answer shows it.",
+  "After a route's switch to service its writes are not compared: the old server would execute them.",
+  "Times are those that the gateway saw, counted in classes: a percentile is as exact as its class. " +
+  "Answers to comparisons count among a side's answers.",
+  "Examples show pseudonyms in the place of personal data and secrets, one case of each kind of " +
+  "difference, and no more than is kept: older examples are deleted.",
+  "An approval says that a difference was agreed to, not that it is harmless to every client.",
+];
+
+/** The report as a document; {@link digestOf} the data stands in it. */
+export function documentOf(data: ReportData): readonly Block[] {
+  const result = resultOf(data);
+  return [
+    heading(1, TITLE),
+    paragraph(
+      `What clients of the old server and of Lotline were answered from ${data.since} until ` +
+        `${data.until} (UTC), as the gateway compared it.`,
+    ),
+    notice(`Verdict over all routes: ${result}`),
+    ...(data.killed === undefined ? [] : [
+      notice(
+        `The kill switch is on: the old server answers everything (${data.killed.by}: ${data.killed.why})`,
+      ),
+    ]),
+    paragraph(limitsSentence(data.limits)),
+    paragraph(`SHA-256 of the data (the file report.json): ${digestOf(data)}`),
+    heading(2, "All routes"),
+    totalsTable(data.routes),
+    paragraph(unknownSentence(data.routes)),
+    ...data.routes.flatMap(routeBlocks),
+    heading(2, "What this report can't show"),
+    { kind: "list", items: LIMITS },
+    heading(2, "Signed"),
+    paragraph(
+      "I have read this report, its differences and the approvals that it names. The verdict above " +
+        `is: ${result}.`,
+    ),
+    {
+      kind: "form",
+      fields: ["Name of the quality manager", "Date", "Signature", "Decision and remarks"],
+    },
+  ];
+}
+
+/** The data as JSON, the same text for the same data. */
+export function toJson(data: ReportData): string {
+  return JSON.stringify({ report: TITLE, result: resultOf(data), ...data }, null, 2) + "\n";
+}
+
+/** Ties a signed page to the file of its data: SHA-256 of {@link toJson}, in hex. */
+export function digestOf(data: ReportData): string {
+  return createHash("sha256").update(toJson(data)).digest("hex");
+}
+
+function totalsTable(routes: readonly RouteEvidence[]): Block {
+  const count = (of: (outcomes: RouteEvidence["outcomes"]) => number) =>
+    number(routes.reduce((sum, { outcomes }) => sum + of(outcomes), 0));
+  const cells = (outcomes: RouteEvidence["outcomes"]) =>
+    COLUMNS.map(([, of]) => number(of(outcomes)));
+  return {
+    kind: "table",
+    head: ["operation", "mode now", ...COLUMNS.map(([name]) => name), "verdict"],
+    numbers: COLUMNS.map((_, at) => at + 2),
+    rows: [
+      ...routes.map(({ operation, now, outcomes, verdict }) => [
+        operation,
+        describeMode(now.mode),
+        ...cells(outcomes),
+        verdict.result,
+      ]),
+      ["all", "", ...COLUMNS.map(([, of]) => count(of)), resultOf({ routes })],
+    ],
+  };
+}
+
+const COLUMNS: readonly (readonly [
+  name: string,
+  of: (outcomes: RouteEvidence["outcomes"]) => number,
+])[] = [
+  ["compared", comparedOf],
+  ["same", ({ same }) => same],
+  ["approved", ({ approved }) => approved],
+  ["raced, late", ({ raced, late }) => raced + late],
+  ["different", ({ different }) => different],
+  ["unanswered", ({ unanswered }) => unanswered],
+  ["lost", ({ lost }) => lost],
+];
+
+function limitsSentence(limits: Limits): string {
+  return "Over the whole period, one difference that isn't approved fails a route; so do more than " +
+    `${limits.late_percent} % of answers that were behind by a moment, a share of failed requests ` +
+    `more than ${limits.error_margin_percent} points above the old server's, or a p99 above ` +
+    `${limits.latency_factor} times the old server's and ${limits.latency_slack_ms} ms. A pass ` +
+    `takes ${
+      number(limits.min_samples)
+    } answers of each side and as many comparisons, and at most ` +
+    `${limits.silence_percent} % of them unanswered.`;
+}
+
+function unknownSentence(routes: readonly RouteEvidence[]): string {
+  const sum = (outcome: Outcome) =>
+    routes.reduce((total, { outcomes }) => total + outcomes[outcome], 0);
+  const [lost, unanswered] = [sum("lost"), sum("unanswered")];
+  if (lost + unanswered === 0) return "No comparison was lost or left unanswered.";
+  return `Of ${number(lost)} comparisons that were lost and ${number(unanswered)} that were left ` +
+    "unanswered nobody knows whether the answers were the same.";
+}
+
+function routeBlocks(route: RouteEvidence): readonly Block[] {
+  const { operation, method, path, seen, now, verdict } = route;
+  return [
+    heading(2, `${operation} (${method} ${path})`),
+    paragraph(
+      (seen === undefined
+        ? "Nothing was seen of this route in the period."
+        : `Seen from ${seen.from} to ${seen.to}.`) +
+        ` It is on ${
+          describeMode(now.mode)
+        } now; ${now.samplePercent} of 100 requests are compared.`,
+    ),
+    ...(now.latch === undefined
+      ? []
+      : [notice(`Rolled back by itself, and nobody has cleared that: ${now.latch}`)]),
+    paragraph(`Verdict: ${verdict.result}`),
+    ...(verdict.reasons.length === 0
+      ? []
+      : [{ kind: "list", items: verdict.reasons } satisfies Block]),
+    ...historyBlocks(route),
+    ...comparisonBlocks(route),
+    ...differenceBlocks(route),
+    ...approvalBlocks(route),
+    ...sideBlocks(route),
+  ];
+}
+
+function historyBlocks({ history }: RouteEvidence): readonly Block[] {
+  if (history.length === 0) return [paragraph("Its mode didn't change in the period.")];
+  return [heading(3, "Modes"), {
+    kind: "table",
+    head: ["when", "what", "from", "to", "who", "why"],
+    rows: history.map(({ at, what, from, to, by, why, automatic }) => [
+      at,
+      what,
+      from,
+      to,
+      automatic ? `${by} (by itself)` : by,
+      why,
+    ]),
+  }];
+}
+
+function comparisonBlocks({ outcomes }: RouteEvidence): readonly Block[] {
+  const rows = OUTCOMES.filter(([outcome]) => outcomes[outcome] > 0)
+    .map(([outcome, meaning]) => [outcome, number(outcomes[outcome]), meaning]);
+  if (rows.length === 0) return [paragraph("Nothing was compared.")];
+  return [
+    heading(3, "Comparisons"),
+    { kind: "table", head: ["outcome", "count", "meaning"], numbers: [1], rows },
+  ];
+}
+
+function differenceBlocks({ differences, outcomes }: RouteEvidence): readonly Block[] {
+  if (differences.length === 0) {
+    return outcomes.different === 0 ? [] : [
+      heading(3, "Differences"),
+      paragraph("What differed isn't kept any more: only the count above is left."),
+    ];
+  }
+  return [heading(3, "Differences"), ...differences.flatMap(oneDifference)];
+}
+
+function oneDifference(difference: DifferenceEvidence): readonly Block[] {
+  const { fingerprint, kept, first, last, example } = difference;
+  const said = kept === 1 ? "1 case is kept" : `${number(kept)} cases are kept`;
+  return [
+    paragraph(
+      `${fingerprint}: ${said}, from ${first} to ${last}. The last of them, in mode ${example.mode}:`,
+    ),
+    { kind: "verbatim", text: [example.request, ...example.differences.map(diffOf)].join("\n") },
+  ];
+}
+
+/** One place in two lines, as a diff has them. */
+function diffOf({ place, legacy, service }: Difference): string {
+  const line = (sign: string, side: string, text: string | undefined) =>
+    `${sign} ${side}: ${text ?? "(nothing)"}`.replaceAll("\n", `\n${sign} `);
+  return `@ ${place}\n${line("-", "old server", legacy)}\n${line("+", "Lotline", service)}`;
+}
+
+function approvalBlocks({ approvals }: RouteEvidence): readonly Block[] {
+  if (approvals.length === 0) return [];
+  return [heading(3, "Approvals that were needed"), {
+    kind: "table",
+    head: ["approval", "uses", "approved", "next review", "reason"],
+    numbers: [1],
+    rows: approvals.map(({ id, count, entry }) =>
+      entry === undefined
+        ? [id, number(count), "", "", "It doesn't stand in approved.yaml any more."]
+        : [id, number(count), entry.approved, entry.review, entry.reason]
+    ),
+  }];
+}
+
+function sideBlocks({ sides }: RouteEvidence): readonly Block[] {
+  if (sides.legacy.asked + sides.service.asked === 0) return [];
+  const row = (name: string, { asked, failed, silent, p50, p99 }: SideFigures) => [
+    name,
+    number(asked),
+    share(failed, asked),
+    share(silent, asked),
+    milliseconds(p50),
+    milliseconds(p99),
+  ];
+  return [heading(3, "Latency and failures"), {
+    kind: "table",
+    head: ["side", "requests", "5xx", "no answer", "p50", "p99"],
+    numbers: [1, 2, 3, 4, 5],
+    rows: [row("old server", sides.legacy), row("Lotline", sides.service)],
+  }];
+}
+
+function share(part: number, whole: number): string {
+  return whole === 0 ? "–" : `${number(part)} (${(100 * part / whole).toFixed(2)} %)`;
+}
+
+function milliseconds(ms: number | undefined): string {
+  return ms === undefined ? "–" : `${ms} ms`;
+}
+
+/** With commas between the thousands, whatever the machine's language. */
+function number(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+function heading(level: 1 | 2 | 3, text: string): Block {
+  return { kind: "heading", level, text };
+}
+
+function paragraph(text: string): Block {
+  return { kind: "paragraph", text };
+}
+
+function notice(text: string): Block {
+  return { kind: "notice", text };
+}

@@ -1,0 +1,81 @@
+import { z } from "zod";
+import { parseRecordings, RecordedRequest, type RecordedRequest as Request } from "./recordings.ts";
+
+/** Requests that follow one another. */
+export interface RequestScenario {
+  readonly name: string;
+  readonly requests: readonly Request[];
+}
+
+/** A list of requests that can't be read; the message says which line. */
+export class RequestListError extends Error {
+  override name = "RequestListError";
+}
+
+const MOST_REQUESTS = 10_000;
+
+const Listed = RecordedRequest.extend({
+  method: z.string().regex(/^[A-Z]+$/),
+  path: z.string().regex(/^\/\S*$/),
+  headers: RecordedRequest.shape.headers.default({}),
+});
+
+/**
+ * Reads a list of requests: recordings, whose answers don't matter here, or a request a line, as
+ * `GET /api/health` or as JSON with `method`, `path` and perhaps `headers`, `body`, `encoding`, `gzip`
+ * as recordings have them. Empty lines and those that begin with `#` say nothing.
+ * @throws {RequestListError}
+ */
+export function parseRequestList(text: string): readonly RequestScenario[] {
+  const scenarios = readRecordings(text) ?? readLines(text);
+  const count = scenarios.reduce((sum, { requests }) => sum + requests.length, 0);
+  if (count === 0) throw new RequestListError("There is no request in it");
+  if (count > MOST_REQUESTS) {
+    throw new RequestListError(`There are ${count} requests in it, ${MOST_REQUESTS} are the most`);
+  }
+  return scenarios;
+}
+
+function readRecordings(text: string): readonly RequestScenario[] | undefined {
+  const content = parseJson(text);
+  if (typeof content !== "object" || content === null || !("scenarios" in content)) {
+    return undefined;
+  }
+  try {
+    return parseRecordings(content).scenarios.map(({ name, steps }) => ({
+      name,
+      requests: steps.map(({ request }) => request),
+    }));
+  } catch (error) {
+    throw new RequestListError(`It isn't in the form of recordings: ${messageOf(error)}`);
+  }
+}
+
+function readLines(text: string): readonly RequestScenario[] {
+  const scenarios: RequestScenario[] = [];
+  for (const [at, line] of text.split(/\r?\n/).map((line) => line.trim()).entries()) {
+    if (line === "" || line.startsWith("#")) continue;
+    const [, method, path] = /^([A-Z]+)\s+(\/\S*)$/.exec(line) ?? [];
+    const result = Listed.safeParse(line.startsWith("{") ? parseJson(line) : { method, path });
+    if (!result.success) {
+      throw new RequestListError(
+        `Line ${at + 1} is neither METHOD /path nor a request as JSON: ${line.slice(0, 80)}`,
+      );
+    }
+    // Not its path: that may hold what the recording must not show.
+    scenarios.push({ name: `line ${at + 1}`, requests: [result.data] });
+  }
+  return scenarios;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+}

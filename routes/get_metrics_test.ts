@@ -1,0 +1,187 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { connect } from "../db/connect.ts";
+import { MOST_ROWS } from "../db/work_state.ts";
+import { freePort } from "../dev/free_port.ts";
+import { runRelay } from "../jobs/relay.ts";
+import { startApi } from "../testing/api.ts";
+import { openLink } from "../testing/black_hole.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import { createWorkGauges } from "./work_gauges.ts";
+
+const log = () => {};
+
+/** The values of a text in Prometheus' format, by name and labels. */
+function valuesOf(text: string): Record<string, number> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return Object.fromEntries(lines.map((line) => {
+    match(line, /^\w+(\{[^}]*\})? \S+$/);
+    const end = line.lastIndexOf(" ");
+    return [line.slice(0, end), Number(line.slice(end + 1))];
+  }));
+}
+
+const named = (values: Record<string, number>, name: string) =>
+  Object.fromEntries(Object.entries(values).filter(([key]) => key.split("{")[0] === name));
+
+for (const major of [15, 17] as const) {
+  Deno.test(`/metrics tells how many jobs of a kind are ready, running and dead (PostgreSQL ${major})`, async () => {
+    await using database = await freshDatabase({ major });
+    await database.sql`
+      insert into lotline.jobs (kind, state, run_at, lease_until, finished_at)
+      select kind, state, now() + run_in::interval, now() + lease::interval,
+        case when state in ('done', 'dead', 'cancelled') then now() end
+      from (values
+        ('a', 'ready', '-90 s', null), ('a', 'ready', '-30 s', null), ('a', 'ready', '1 h', null),
+        ('b', 'ready', '1 h', null), ('b', 'running', '0', '20 s'), ('b', 'running', '0', '-1 s'),
+        ('a', 'dead', '0', null), ('a', 'done', '0', null), ('b', 'cancelled', '0', null)
+      ) job (kind, state, run_in, lease)`;
+    const values = valuesOf(await createWorkGauges({ sql: database.sql, log })());
+    deepStrictEqual(named(values, "lotline_jobs"), {
+      'lotline_jobs{kind="a",state="ready"}': 3,
+      'lotline_jobs{kind="b",state="ready"}': 1,
+      'lotline_jobs{kind="b",state="running"}': 2,
+      'lotline_jobs{kind="a",state="dead"}': 1,
+    });
+    strictEqual(values["lotline_jobs_expired_leases"], 1);
+    const oldest = values['lotline_jobs_oldest_due_seconds{kind="a"}'] ?? NaN;
+    ok(oldest >= 90 && oldest < 120, `${oldest} s`);
+    strictEqual(values['lotline_jobs_oldest_due_seconds{kind="b"}'], 0);
+    deepStrictEqual(named(values, "lotline_work_readable"), {
+      'lotline_work_readable{what="jobs"}': 1,
+      'lotline_work_readable{what="changes"}': 1,
+    });
+  });
+}
+
+Deno.test("/metrics tells what waits for a relay, and whether one works", async () => {
+  await using database = await freshDatabase();
+  const { sql, url } = database;
+  const read = async () => valuesOf(await createWorkGauges({ sql, log })());
+  await sql`insert into lots (lot_code) values ('A')`;
+  await sql`update lots set weight_kg = 1`;
+  await sql`select nextval('lotline.lost_changes')`;
+  const without = await read();
+  deepStrictEqual(
+    ["outbox_rows", "changes_lost", "relays", "relay_silent_seconds", "outbox_limit_bytes"]
+      .map((name) => without[`lotline_${name}`]),
+    [2, 1, 0, undefined, 134_217_728],
+  );
+  ok((without["lotline_outbox_bytes"] ?? 0) >= 8_192);
+
+  await sql`insert into lotline.outbox (source, operation)
+    select 'lots', 'INSERT' from generate_series(1, ${MOST_ROWS}::int)`;
+  strictEqual((await read())["lotline_outbox_rows"], MOST_ROWS);
+
+  const stop = new AbortController();
+  const relay = runRelay({ databaseUrl: url, log: () => {} }, stop.signal);
+  await eventually("it has relayed", async () => (await read())["lotline_outbox_rows"] === 0);
+  const working = await read();
+  strictEqual(working["lotline_relays"], 1);
+  const silent = working["lotline_relay_silent_seconds"] ?? NaN;
+  ok(silent >= 0 && silent < 3, `${silent} s`);
+  stop.abort();
+  await relay;
+  await eventually("it is gone", async () => (await read())["lotline_relays"] === 0);
+});
+
+Deno.test("a relay of another database isn't told of", async () => {
+  await using one = await freshDatabase();
+  await using other = await freshDatabase();
+  const stop = new AbortController();
+  const relay = runRelay({ databaseUrl: one.url, log: () => {} }, stop.signal);
+  const relays = async ({ sql }: typeof one) =>
+    valuesOf(await createWorkGauges({ sql, log })())["lotline_relays"];
+  await eventually("it works", async () => await relays(one) === 1);
+  strictEqual(await relays(other), 0);
+  stop.abort();
+  await relay;
+});
+
+Deno.test("however many ask for the work's state, PostgreSQL is asked once a second", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  let now = 0;
+  const gauges = createWorkGauges({ sql, log }, () => now);
+  const [first, twin] = await Promise.all([gauges(), gauges()]);
+  await sql`insert into lotline.jobs (kind) values ('a')`;
+  now = 999;
+  deepStrictEqual([twin, await gauges()], [first, first]);
+  now = 1_000;
+  strictEqual(valuesOf(await gauges())['lotline_jobs{kind="a",state="ready"}'], 1);
+});
+
+Deno.test("what can't be read is left out, which the log says once, and the rest is told", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lotline.jobs (kind) values ('a')`;
+  await sql`drop sequence lotline.lost_changes`;
+  const lines: unknown[] = [];
+  let now = 0;
+  const gauges = createWorkGauges({
+    sql,
+    log: (level, msg, fields) => lines.push([level, msg, fields?.what]),
+  }, () => now += 1_000);
+  const values = valuesOf(await gauges());
+  deepStrictEqual(Object.keys(values), [
+    'lotline_work_readable{what="jobs"}',
+    'lotline_work_readable{what="changes"}',
+    'lotline_jobs{kind="a",state="ready"}',
+    'lotline_jobs_oldest_due_seconds{kind="a"}',
+    "lotline_jobs_expired_leases",
+  ]);
+  strictEqual(values['lotline_work_readable{what="changes"}'], 0);
+  const told = ["warn", "state of the work can't be read", "changes"];
+  await gauges();
+  deepStrictEqual(lines, [told]);
+  await sql`create sequence lotline.lost_changes`;
+  strictEqual(valuesOf(await gauges())['lotline_work_readable{what="changes"}'], 1);
+  await sql`drop sequence lotline.lost_changes`;
+  await gauges();
+  deepStrictEqual(lines, [told, told]);
+});
+
+Deno.test("a table that is locked holds /metrics up for a second, not for long", async () => {
+  await using database = await freshDatabase();
+  await using _ = await openTransaction(database.sql, "lock table lotline.jobs");
+  const sql = connect({ url: database.url, max: 2 });
+  const began = performance.now();
+  const values = valuesOf(await createWorkGauges({ sql, log })());
+  const waited = performance.now() - began;
+  ok(waited > 900 && waited < 1_900, `${waited} ms`);
+  deepStrictEqual(named(values, "lotline_work_readable"), {
+    'lotline_work_readable{what="jobs"}': 0,
+    'lotline_work_readable{what="changes"}': 1,
+  });
+  await sql.end({ timeout: 0 });
+});
+
+Deno.test("/metrics has the process's counters and the work's gauges, with or without PostgreSQL", async () => {
+  await using database = await freshDatabase();
+  await using link = await openLink(Number(new URL(database.url).port));
+  const linked = new URL(database.url);
+  linked.host = `127.0.0.1:${link.port}`;
+  await using api = await startApi({ databaseUrl: linked.href });
+  const answer = await api.get("/metrics");
+  match(answer.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+  const values = valuesOf(answer.text);
+  strictEqual(values["lotline_relays"], 0);
+  match(answer.text, /^# TYPE lotline_logins_total counter$/m);
+
+  link.swallow();
+  const isWithout = async () => {
+    const { status, text } = await api.get("/metrics");
+    strictEqual(status, 200);
+    match(text, /^# TYPE lotline_logins_total counter$/m);
+    return valuesOf(text)['lotline_work_readable{what="jobs"}'] === 0;
+  };
+  await eventually("PostgreSQL has been missed", isWithout);
+  strictEqual(valuesOf((await api.get("/metrics")).text)["lotline_relays"], undefined);
+
+  await using lonely = await startApi({
+    databaseUrl: `postgres://127.0.0.1:${freePort()}/none`,
+  });
+  const { status, text } = await lonely.get("/metrics");
+  deepStrictEqual([status, valuesOf(text)['lotline_work_readable{what="jobs"}']], [200, 0]);
+});

@@ -1,0 +1,72 @@
+import type { Evidence, Finding } from "../gateway/evidence.ts";
+import type { Asked, CapturedAnswer } from "../gateway/exchange.ts";
+import { loadLiveRules } from "../gateway/live_approvals.ts";
+import type { OldOperation } from "../gateway/operations.ts";
+import { createRedactor } from "../gateway/redact.ts";
+import type { Route, Side } from "../gateway/route.ts";
+import { createShadow, type Shadow, type ShadowLimits } from "../gateway/shadow.ts";
+import type { LogFields } from "../log.ts";
+
+/** The secret that dry runs are proved with. */
+export const DRY_RUN_SECRET = "a secret of at least thirty-two characters";
+
+const rules = await loadLiveRules();
+
+/** Everything that was reported, and a way to compare. */
+export interface ShadowRig extends Disposable {
+  readonly shadow: Shadow;
+  readonly findings: Finding[];
+  readonly answered: [operation: string, side: Side, status: number][];
+  readonly logged: [level: string, msg: string, fields?: LogFields][];
+  outcomes(): string[];
+}
+
+/** Starts comparing two sides. */
+export function shadowRig(
+  options: { legacyUrl: string; serviceUrl: string; limits?: Partial<ShadowLimits> },
+): ShadowRig {
+  const findings: Finding[] = [];
+  const answered: ShadowRig["answered"] = [];
+  const logged: ShadowRig["logged"] = [];
+  const evidence: Evidence = {
+    answered: (operation, _route, side, status) => answered.push([operation, side, status]),
+    found: (finding) => findings.push(finding),
+  };
+  const shadow = createShadow({
+    dryRunSecret: DRY_RUN_SECRET,
+    rules,
+    evidence,
+    redactor: createRedactor(DRY_RUN_SECRET),
+    log: (level, msg, fields) => logged.push([level, msg, fields]),
+    ...options,
+  });
+  return {
+    shadow,
+    findings,
+    answered,
+    logged,
+    outcomes: () => findings.map(({ outcome }) => outcome),
+    [Symbol.dispose]: () => shadow[Symbol.dispose](),
+  };
+}
+
+/** A route of which everything is compared. */
+export const routeOf = (operation: OldOperation, name: "shadow" | "service" = "shadow"): Route => ({
+  operation,
+  mode: { name },
+  epoch: 1,
+  samplePercent: 100,
+  latch: undefined,
+});
+
+/** The answer of a side that can't but answer. */
+export function answerGiven(asked: Asked): CapturedAnswer {
+  if ("silence" in asked) throw new Error(`no answer: ${asked.silence}`);
+  return asked;
+}
+
+/** What was found to be different, without what was compared. */
+export function differing({ findings }: ShadowRig) {
+  return findings.filter(({ outcome }) => outcome === "different")
+    .map(({ operation, differences }) => ({ operation, differences }));
+}

@@ -1,0 +1,53 @@
+import project from "../deno.json" with { type: "json" };
+import { type LineReader, readLines } from "./lines.ts";
+
+/** A process of Lotline, started the way its task starts it. Disposing asks it to end, and waits. */
+export interface TaskProcess extends AsyncDisposable {
+  readonly process: Deno.ChildProcess;
+  /** Everything it has logged so far, a line each. */
+  readonly log: LineReader;
+  /** The line that said that it was ready. */
+  readonly readyLine: string;
+}
+
+const ROOT = new URL("../", import.meta.url);
+
+/** Starts it; resolves with the line that says that it is ready. */
+export async function startTask(
+  { task, env, isReady, stderr = "inherit" }: {
+    readonly task: "start" | "worker" | "gateway" | "legacy";
+    readonly env: Record<string, string>;
+    readonly isReady: (line: string) => boolean;
+    readonly stderr?: "inherit" | "null";
+  },
+): Promise<TaskProcess> {
+  const words = project.tasks[task].command.split(" ");
+  // With the task's permissions, so that a test notices when they are too narrow.
+  const permissions = words.filter((word) => word.startsWith("--"));
+  const program = new URL(words.at(-1) ?? "", ROOT).pathname;
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", ...permissions, program],
+    env,
+    stdout: "piped",
+    stderr,
+  }).spawn();
+  const log = readLines(process.stdout);
+  const readyLine = await log.find(isReady);
+  return {
+    process,
+    log,
+    readyLine,
+    [Symbol.asyncDispose]: async () => {
+      // One that is stopped would never hear that it is to end.
+      for (const signal of ["SIGCONT", "SIGTERM"] as const) {
+        try {
+          process.kill(signal);
+        } catch {
+          // The test has ended it already.
+        }
+      }
+      await process.status;
+      await log.ended;
+    },
+  };
+}
