@@ -25,7 +25,7 @@ interface OutcomeCount {
 const countOutcomes = (sql: Sql): Promise<OutcomeCount[]> =>
   sql<OutcomeCount[]>`
     select operation, outcome, sum(count)::int as count from lotline.route_outcomes
-    group by operation, outcome order by operation, outcome`;
+    where approval = '' group by operation, outcome order by operation, outcome`;
 
 /** How many requests Lotline has answered of each operation. */
 const countServed = (sql: Sql): Promise<{ operation: string; count: number }[]> =>
