@@ -37,10 +37,25 @@ Deno.test("a write waits for a silent Lotline three times, then not until the pa
   const silenceOf = (asked: Asked) => "silence" in asked ? asked.silence : asked.status;
   for (let i = 0; i < 3; i++) strictEqual(silenceOf(await ask()), "timeout");
   deepStrictEqual([await ask(), await ask()].map(silenceOf), ["not_asked", "not_asked"]);
-  strictEqual(one.answered.length, 3, "who wasn't asked gave no answer");
+  deepStrictEqual(one.answered, [], "it had no time: that says nothing of Lotline");
   isDead = false;
   await eventually("it is asked again", async () => silenceOf(await ask()) === 422);
   strictEqual(silenceOf(await ask()), 422);
+});
+
+Deno.test("a dry run that finds no place is unanswered; one that fails counts against Lotline", async () => {
+  let status = 503;
+  await using server = await startAnswering((_request, write) =>
+    write(status, '{"error":"No."}', { [DRY_RUN_HEADER]: "done" })
+  );
+  using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url });
+  const ask = () =>
+    one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
+  await ask();
+  deepStrictEqual(one.answered, []);
+  status = 500;
+  await ask();
+  deepStrictEqual(one.answered, [["createLot", "service", 500]]);
 });
 
 Deno.test("after the pause one write tries it, the others don't wait", async () => {

@@ -45,7 +45,7 @@ const LIMITS: ShadowLimits = {
   clocksApartMs: 5 * 60_000,
   writeMs: 300,
   silences: 3,
-  pauseMs: 5_000,
+  pauseMs: 1_000,
 };
 
 /** Writes that wait for their dry run have connections of their own. */
@@ -168,7 +168,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     async dryRun(request, operation, route) {
       routes.set(request, { operation, route });
       const asked = await dryRuns.ofWrite(request, idOf(request));
-      answered(operation, route, "service", asked);
+      if (!hadNoTime(asked)) answered(operation, route, "service", asked);
       return asked;
     },
     observe(observation) {
@@ -198,6 +198,14 @@ export function createShadow(options: ShadowOptions): Shadow {
       for (const asker of [askers.legacy, askers.service, forDryRuns]) asker[Symbol.dispose]();
     },
   };
+}
+
+/**
+ * Whether a dry run came to nothing for the bounds that it has: less time than the write itself, and
+ * a few connections of its own. It says nothing of how Lotline answers, and must roll nothing back.
+ */
+function hadNoTime(asked: Asked): boolean {
+  return "silence" in asked ? asked.silence === "timeout" : asked.status === 503;
 }
 
 // Lotline takes ids of this form only, of at most 64 characters.
