@@ -9,7 +9,7 @@ import { DRY_RUN_SECRET, startGateway } from "../testing/gateway.ts";
 import { startLegacyProcess } from "../testing/legacy_process.ts";
 
 const POSTS = 10_000;
-const AT_ONCE = 8;
+const AT_ONCE = 16;
 
 Deno.test(`${POSTS} shadowed writes leave everything of Lotline's side untouched`, async () => {
   const seed = await loadSeed();

@@ -2,6 +2,8 @@ import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import type { OldOperation } from "../gateway/operations.ts";
 import { OLD_OPERATIONS } from "../gateway/operations.ts";
 import type { Mode } from "../gateway/route.ts";
+import type { Limits } from "../gateway/limits.ts";
+import { insertLimits, readLimits } from "../gateway/store/limits.ts";
 import { setMode } from "../gateway/store/routes.ts";
 import { startApi, type TestApi } from "./api.ts";
 import { freshDatabase, type TestDatabase } from "./database.ts";
@@ -25,18 +27,26 @@ export interface Cutover extends AsyncDisposable {
  * Starts it, on the seed rows, with every route on the old server.
  *
  * @param options.database migrated, and disposed of by whoever made it; a new one unless said
+ * @param options.limits by which routes are judged; unless said, slowness rolls nothing back, since
+ *   the machine may be busy
  * @param options.serviceUrl stands between the gateways and Lotline, to spoil its answers
  */
 export async function startCutover(
   options: {
     gateways?: number;
     database?: TestDatabase;
+    limits?: Partial<Limits>;
     serviceUrl?: (api: string) => Promise<{ url: string } & AsyncDisposable>;
   } = {},
 ): Promise<Cutover> {
   await using stack = new AsyncDisposableStack();
   const database = options.database ?? stack.use(await freshDatabase());
   await resetToSeed(database.sql, await loadSeed());
+  const limits = {
+    ...await readLimits(database.sql),
+    ...options.limits ?? { latency_slack_ms: 60_000 },
+  };
+  await insertLimits(database.sql, limits, { who: "test", why: "this machine may be busy" });
   const valkey = stack.use(await ownValkey());
   const environment = { VALKEY_URL: valkey.server.url };
   const [legacy, api] = await Promise.all([

@@ -26,6 +26,8 @@ interface Answer {
   readonly body: string;
 }
 
+/** No more at once: on a busy machine they send less instead of waiting longer and longer. */
+export const MOST_UNDER_WAY = 32;
 /** So many addresses, each a client of its own. */
 const CLIENTS = 200;
 /** Longer than anything here should ever take. */
@@ -34,8 +36,8 @@ const KNOWN_LOT = "MIX-BATCH-88";
 
 /**
  * Starts a plant's traffic on some gateways, in turn: traces of old and of just stored lots, health,
- * logins, new lots, QC decisions. It is sent at a rate, however long the answers take. Needs the
- * seed rows.
+ * logins, new lots, QC decisions. It is sent at a rate, as long as no more than
+ * {@link MOST_UNDER_WAY} are waiting for their answer. Needs the seed rows.
  */
 export function startPlantClients(
   urls: readonly string[],
@@ -145,6 +147,7 @@ export function startPlantClients(
       const due = started + number * 1_000 / perSecond;
       const early = due - performance.now();
       if (early > 1) await wait(early);
+      while (underWay.size >= MOST_UNDER_WAY) await Promise.race(underWay);
       tally.requests++;
       const kind = kinds[number % kinds.length];
       const one: Promise<void> = (kind?.(number) ?? Promise.resolve())

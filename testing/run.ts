@@ -3,13 +3,27 @@
  * its own: `deno run -A testing/run.ts [arguments of deno test]`.
  *
  * Without arguments it runs all of them: most two files at a time, since they wait more than they
- * compute; then, by themselves, those in `faults/`, which are about time. The last line is the sum.
+ * compute; then those in `faults/`, which are about time: those that mostly wait two at a time, those
+ * that put a load on everything by themselves. The last line is the sum.
  *
  * @module
  */
 import { ownPostgres, sharedServerVariable } from "./postgres_servers.ts";
 
-const ALONE = "faults/";
+const FAULTS = "faults/";
+/** Between them they hardly ever keep two cores busy. */
+const WAITING = [
+  "bad_input",
+  "bad_login",
+  "gateway_modes",
+  "gateway_sides",
+  "jobs_handover",
+  "jobs_killed",
+  "jobs_without_postgres",
+  "jobs_without_valkey",
+  "key_rotation",
+  "revocation",
+].map((name) => `${FAULTS}${name}_test.ts`);
 
 console.log("Starting PostgreSQL 17 and 15 for the tests …");
 const began = performance.now();
@@ -19,7 +33,11 @@ await using fifteen = await ownPostgres(15);
 if (Deno.args.length > 0) {
   Deno.exitCode = (await test(Deno.args)).code;
 } else {
-  const runs = [await test(["--parallel", `--ignore=${ALONE}`]), await test([ALONE])];
+  const runs = [
+    await test(["--parallel", `--ignore=${FAULTS}`]),
+    await test(["--parallel", ...WAITING]),
+    await test([`--ignore=${WAITING}`, FAULTS]),
+  ];
   const sum = (of: "passed" | "failed") => runs.reduce((all, run) => all + run[of], 0);
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
   console.log(`all | ${sum("passed")} passed | ${sum("failed")} failed (${minutes} minutes)`);
