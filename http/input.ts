@@ -43,6 +43,16 @@ export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): 
   return accept(schema, Object.fromEntries(given.map((name) => [name, searchParams.get(name)])));
 }
 
+/**
+ * A request's headers as `schema`, which names them, makes them.
+ * @throws {ApiError} 422 outside the schema
+ */
+export function readHeaders<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
+  const { headers } = c.req.raw;
+  const names = Object.keys(schema.shape).filter((name) => headers.has(name));
+  return accept(schema, Object.fromEntries(names.map((name) => [name, headers.get(name)])));
+}
+
 function decode(raw: string): string {
   try {
     return decodeURIComponent(raw);
