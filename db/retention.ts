@@ -44,8 +44,7 @@ export async function deleteOldIdempotencyKeys(sql: Sql): Promise<number> {
     sql`
       delete from lotline.idempotency_keys where (caller, key) in (
         select caller, key from lotline.idempotency_keys
-        where created_at < now() - interval '24 hours'
-        limit ${BATCH} for update skip locked
+        where created_at < now() - interval '24 hours' limit ${BATCH}
       )`,
   );
   return count;

@@ -17,7 +17,8 @@ export async function readJson<S extends z.ZodType>(
   if (body.kind === "other") {
     throw new ApiError("unsupported_media_type", "The body must be sent as application/json");
   }
-  return accept(schema, body.kind === "json" ? body.value : {});
+  c.env.document = body.kind === "json" ? body.value : {};
+  return accept(schema, c.env.document);
 }
 
 /**

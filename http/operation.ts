@@ -13,6 +13,8 @@ export class RequestFacts {
   ended: Claims | undefined;
   /** Why `AUTH_MODE=required` would have refused the request; told in the log and the metrics. */
   wouldRefuse: RefusalReason | undefined;
+  /** The JSON document that was sent, once it was read. */
+  document: unknown;
   /** It is to be answered as it would be, and to have no effect. */
   isDryRun = false;
 

@@ -35,12 +35,12 @@ interface Deps {
 /** Asks for an audit; while one waits or runs, that one is answered. */
 export const createAudit = (app: App, { sql, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
-    const sent = await readJson(c, NewAudit, limits);
+    await readJson(c, NewAudit, limits);
     const waiting = (audit: StoredAudit) => {
       c.header("location", `/api/audits/${audit.id}`);
       return answer(c, 202, audit);
     };
-    return await once(c, { sql, mode }, ["createAudit", sent], {
+    return await once(c, { sql, mode }, "createAudit", {
       first: async (key) => waiting(await insertAudit(sql, c.env.caller?.sub ?? null, key)),
       again: async (key) => waiting(await findKeptAudit(sql, key)),
     });

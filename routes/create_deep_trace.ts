@@ -49,8 +49,11 @@ interface Deps {
 /** Takes a deep trace, at once where that is quick, else by a job. */
 export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: Deps) =>
   operation(app, definition, async (c) => {
-    const sent = await readJson(c, NewDeepTrace, limits);
-    const { lot_code, direction, max_depth = null, at_most = LOTS_UNLESS_SAID } = sent;
+    const { lot_code, direction, max_depth = null, at_most = LOTS_UNLESS_SAID } = await readJson(
+      c,
+      NewDeepTrace,
+      limits,
+    );
     const { signal } = c.req.raw;
     const caller = c.env.caller?.sub ?? null;
 
@@ -76,7 +79,7 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: D
       return id;
     };
 
-    return await once(c, { sql, mode }, ["createDeepTrace", sent], {
+    return await once(c, { sql, mode }, "createDeepTrace", {
       async first(key) {
         const trace = await findTrace(sql, await begin(key));
         return await answerTrace(c, sql, key ? await keepAnswer(sql, key, trace) : trace);

@@ -61,7 +61,7 @@ export const createLot = (app: App, { sql, dryWrite, traceCache, mode, limits }:
       return answer(c, 201, lot);
     };
     const write = isDryRun ? dryWrite : writeTo(sql);
-    return await once(c, { sql, mode }, ["createLot", sent], {
+    return await once(c, { sql, mode }, "createLot", {
       first: async (key) => stored(await insertLot(write, { ...sent, operator_id }, key)),
       again: async (key) => stored(await findKeptLot(sql, key)),
     });

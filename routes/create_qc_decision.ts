@@ -69,7 +69,7 @@ export const createQcDecision = (app: App, { sql, dryWrite, mode, limits }: Deps
     const sent = await readJson(c, NewQcDecision, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
     const write = c.env.isDryRun ? dryWrite : writeTo(sql);
-    return await once(c, { sql, mode }, ["createQcDecision", sent], {
+    return await once(c, { sql, mode }, "createQcDecision", {
       first: async (key) =>
         answer(c, 201, await insertQcDecision(write, { ...sent, operator_id }, key)),
       again: async (key) => answer(c, 201, await findKeptQcDecision(sql, key)),

@@ -36,30 +36,36 @@ interface Ways {
   again(key: IdempotencyKey): Promise<Response>;
 }
 
+// The first requests that this process is at. It spares the database those that come meanwhile; that
+// there is one effect is the database's work, whatever process they come to.
+const atWork = new Set<string>();
+
 /**
  * Answers a request, once for each `Idempotency-Key` and caller. A request that is refused has no
  * effect, keeps nothing, and leaves its key free. A dry run is answered as the first request would
  * be: it is compared with a server that knows nothing of keys.
  *
- * @param asked the operation's id, and all that the effect and the answer depend on
+ * The request is the same when its JSON document is, in whatever order and form its fields come.
+ *
+ * @param asked the operation's id, with what else tells the request from others than its document
  * @throws {ApiError} 422 for a key of another form or one that was used for another request, 409
  * when the first one is still being worked on
  */
 export async function once(
   c: RequestContext,
   { sql, mode }: { readonly sql: Sql; readonly mode: AuthMode },
-  asked: readonly [operation: string, input: unknown],
+  asked: string,
   { first, again }: Ways,
 ): Promise<Response> {
   if (!c.req.raw.headers.has(IDEMPOTENCY_KEY)) return await first(undefined);
   const { [IDEMPOTENCY_KEY]: sent } = readHeaders(c, RepeatHeaders);
-  const { caller, ended, isDryRun } = c.env;
+  const { caller, ended, document, isDryRun } = c.env;
   if (sent === undefined || isDryRun) return await first(undefined);
   const key = {
     // In legacy nobody is asked who they are, and a token may end between two tries.
     caller: mode === "required" ? (caller ?? ended)?.sub ?? "" : "",
     key: unquoted(sent),
-    request: createHash("sha256").update(canonical(asked)).digest("hex"),
+    request: createHash("sha256").update(canonical([asked, document])).digest("hex"),
   };
 
   const answerAgain = async (): Promise<Response | undefined> => {
@@ -73,6 +79,9 @@ export async function once(
 
   const known = await answerAgain();
   if (known !== undefined) return known;
+  const name = `${key.caller}\n${key.key}`;
+  if (atWork.has(name)) throw keyInFlight();
+  atWork.add(name);
   try {
     return await first(key);
   } catch (error) {
@@ -82,6 +91,8 @@ export async function once(
     const known = await answerAgain();
     if (known !== undefined) return known;
     throw isKept ? keyInFlight() : error;
+  } finally {
+    atWork.delete(name);
   }
 }
 

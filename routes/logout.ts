@@ -31,7 +31,7 @@ export const logout = (app: App, { sql, revocations, mode }: Deps) =>
   operation(app, definition, async (c) => {
     const { caller, ended } = c.env;
     // Another token of the account is another request: it would stay as it is.
-    return await once(c, { sql, mode }, ["logout", (caller ?? ended)?.jti], {
+    return await once(c, { sql, mode }, `logout ${(caller ?? ended)?.jti}`, {
       async first(key) {
         if (mode === "required" && ended !== undefined) throw badToken();
         if (caller !== undefined) await revocations.revoke(caller, key);
