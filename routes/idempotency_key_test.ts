@@ -2,6 +2,7 @@ import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:as
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import { startApi, type TestAnswer } from "../testing/api.ts";
+import { connectValkey } from "../cache/valkey.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
@@ -9,6 +10,7 @@ import { dump, dumpChanges } from "../testing/dump.ts";
 import { eventually } from "../testing/eventually.ts";
 import { insertChain } from "../testing/genealogy.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
 import { rawRequest, sendRaw } from "../testing/raw_http.ts";
 import { Audit } from "./audit_shapes.ts";
 import { DeepTrace } from "./deep_trace_shapes.ts";
@@ -22,6 +24,13 @@ const { required, legacy, sql, maker, databaseUrl } = await apiInBothModes({
   DATABASE_POOL: "20",
 });
 await insertChain(sql, "CHAIN", 3);
+
+// Another process of the same service.
+const another = await startApi({
+  databaseUrl,
+  environment: { DRY_RUN_SECRET: SECRET, DATABASE_POOL: "20" },
+});
+Deno.test.afterAll(async () => await another[Symbol.asyncDispose]());
 
 const PATHS = ["/api/lots", "/api/qc-decisions", "/api/traces", "/api/audits"] as const;
 type Path = typeof PATHS[number];
@@ -71,7 +80,9 @@ function isRefused(answer: TestAnswer, status: number, error: RegExp): void {
   ok(!isReplay(answer));
 }
 
-for (const [mode, api] of [["legacy", legacy], ["required", required]] as const) {
+/** The API in each mode, with a process that the same request may come to. */
+const MODES = [["legacy", legacy, another], ["required", required, required]] as const;
+for (const [mode, api, other] of MODES) {
   for (const path of PATHS) {
     Deno.test(`AUTH_MODE=${mode}: POST ${path} once more with its key is the first answer, and does nothing`, async () => {
       const headers = { ...(await newAccount()).bearer(), ...newKey() };
@@ -101,7 +112,7 @@ for (const [mode, api] of [["legacy", legacy], ["required", required]] as const)
       };
       const before = await count();
       const all = await Promise.all(
-        Array.from({ length: 50 }, () => api.post(path, body, headers)),
+        Array.from({ length: 50 }, (_, i) => (i % 2 ? api : other).post(path, body, headers)),
       );
       const done = all.filter(({ status }) => status < 300);
       strictEqual(done.filter((answer) => !isReplay(answer)).length, 1);
@@ -311,7 +322,6 @@ const IN_FLIGHT: [what: string, path: Path, lock: (operator: string) => string][
 ];
 for (const [what, path, lock] of IN_FLIGHT) {
   Deno.test(`while the first request for ${what} is at it the next one is 409 at once, and its answer afterwards`, async () => {
-    await using another = await startApi({ databaseUrl });
     const { id } = await newAccount();
     // Of what takes more than one statement only the same process can tell that it is at it.
     const isWrite = path === "/api/lots" || path === "/api/qc-decisions";
@@ -451,6 +461,40 @@ Deno.test("a dry run with a key is answered as without: it neither keeps one nor
   strictEqual((await legacy.post("/api/lots", body, key)).status, 201);
   // The old server, with which it is compared, would find the code taken.
   isRefused(await postDry(legacy, "/api/lots", body, key), 409, /taken/);
+});
+
+Deno.test("a lot that comes again is told to the cache again: the first process may have ended before it could", async () => {
+  await using valkey = await ownValkey();
+  await using api = await startApi({
+    databaseUrl,
+    environment: { VALKEY_URL: valkey.server.url },
+  });
+  const link = connectValkey(valkey.server.url, () => {});
+  await eventually("Valkey answers", () => link.answers());
+  const keys = async () => (await link.attempt((client) => client.keys("*traces*")))?.length;
+  const [body, key] = [bodyOf("/api/lots"), newKey()];
+  strictEqual((await api.post("/api/lots", body, key)).status, 201);
+  ok(await keys());
+  await link.attempt((client) => client.flushAll());
+  strictEqual(await keys(), 0);
+  ok(isReplay(await api.post("/api/lots", body, key)));
+  ok(await keys());
+  link.close();
+});
+
+Deno.test("a script of another site may send the header", async () => {
+  const { status, headers } = await legacy.send("/api/lots", {
+    method: "OPTIONS",
+    headers: {
+      origin: "https://plant.example",
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "content-type,idempotency-key",
+    },
+  });
+  deepStrictEqual(
+    [status, headers.get("access-control-allow-headers")],
+    [204, "content-type,idempotency-key"],
+  );
 });
 
 Deno.test("on PostgreSQL 15 every operation does the same", async () => {
