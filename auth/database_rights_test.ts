@@ -52,22 +52,31 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
       select encrypted_password as hash from auth.users where id = ${id}`;
     strictEqual(costOf(secret?.hash ?? null), 12, "the hash is made anew");
     const headers = { authorization: `Bearer ${login.json.token}` };
+    const postTwice = async (path: string, body: unknown) => {
+      const keyed = { ...headers, "idempotency-key": path };
+      const [first, again] = [
+        await api.post(path, body, keyed),
+        await api.post(path, body, keyed),
+      ];
+      strictEqual(again.headers.get("idempotency-replayed"), "true", again.text);
+      return first;
+    };
     const dry = await postDry(api, "/api/lots", { lot_code: "RIGHTS-1" }, headers);
     strictEqual(dry.status, 201, dry.text);
     const dryLogin = await postDry(api, "/api/login", { email, password: PASSWORD });
     strictEqual(dryLogin.status, 200, dryLogin.text);
-    const lot = await api.post("/api/lots", { lot_code: "RIGHTS-1" }, headers);
+    const lot = await postTwice("/api/lots", { lot_code: "RIGHTS-1" });
     strictEqual(lot.status, 201, lot.text);
     const decision = { lot_id: lot.json.id, decision: "PASS" };
-    strictEqual((await api.post("/api/qc-decisions", decision, headers)).status, 201);
+    strictEqual((await postTwice("/api/qc-decisions", decision)).status, 201);
     strictEqual((await api.get("/api/traceability/RIGHTS-1", headers)).status, 200);
     strictEqual((await api.get("/readyz")).status, 200);
 
     const asked = { lot_code: "RIGHTS-1", direction: "both" };
-    const trace = await api.post("/api/traces", asked, headers);
+    const trace = await postTwice("/api/traces", asked);
     strictEqual(trace.status, 200, api.log.lines.join("\n"));
     strictEqual((await api.get(`/api/traces/${trace.json.id}`, headers)).status, 200);
-    const { json: audit } = await api.post("/api/audits", {}, headers);
+    const { json: audit } = await postTwice("/api/audits", {});
     await eventually("the audit is done", async () => {
       const { json } = await api.get(`/api/audits/${audit.id}`, headers);
       strictEqual(json.state === "failed", false);
@@ -75,6 +84,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
     });
     strictEqual((await api.get("/api/audits", headers)).json.audits.length > 0, true);
     await insertDeepTrace(sql, trace.json.id);
+    await sql`insert into lotline.jobs (kind, arguments) values ('upkeep', '{}')`;
     await sql`update lots set weight_kg = 1`;
     await eventually("the trace is marked", async () => {
       const { json } = await api.get(`/api/traces/${trace.json.id}`, headers);
@@ -90,7 +100,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
       ok(text.includes(`lotline_work_readable{what="${what}"} 1\n`), text);
     }
 
-    strictEqual((await api.post("/api/logout", "", headers)).status, 204);
+    strictEqual((await postTwice("/api/logout", "")).status, 204);
     strictEqual((await api.get("/api/traceability/RIGHTS-1", headers)).status, 401);
     for (const line of [...api.log.lines, ...worker.log.lines]) {
       ok(!/"level":"error"|permission denied/.test(line), line);

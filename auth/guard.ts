@@ -12,6 +12,8 @@ export type AuthMode = "legacy" | "required";
 export interface Admission {
   /** Whose token was sent; nothing without a valid one. */
   readonly caller?: Claims | undefined;
+  /** Whose token was sent, when it was a good one until it was revoked. */
+  readonly ended?: Claims | undefined;
   /** In `AUTH_MODE=legacy`: why `required` would have refused the request. */
   readonly wouldRefuse?: RefusalReason;
 }
@@ -33,9 +35,9 @@ interface GuardDeps {
 
 /** The guard before every route. */
 export function createGuard({ mode, verify, revocations, metricsToken }: GuardDeps): Guard {
-  const callerOf = async (token: string): Promise<Claims | undefined> => {
+  const holderOf = async (token: string): Promise<Pick<Admission, "caller" | "ended">> => {
     const claims = await verify(token);
-    if (claims === undefined) return undefined;
+    if (claims === undefined) return {};
     let state = revocations.stateOf(claims);
     // The old ways let everyone in: they need not wait for a database that is away.
     if (state === "unknown" && mode === "required") {
@@ -43,24 +45,30 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
       state = revocations.stateOf(claims);
       if (state === "unknown") throw REFUSALS.unknown();
     }
-    return state === "revoked" ? undefined : claims;
+    return state === "revoked" ? { ended: claims } : { caller: claims };
   };
 
-  const admit = async (operation: OperationId, token: string): Promise<Admission> => {
+  const admit = async (
+    operation: OperationId,
+    token: string,
+    headers: Headers,
+  ): Promise<Admission> => {
     if (operation === "getMetrics" && metricsToken !== undefined && same(token, metricsToken)) {
       return {};
     }
-    const caller = await callerOf(token);
+    const { caller, ended } = await holderOf(token);
     const reason = caller === undefined ? "bad_token" : whyNot(operation, caller.role);
     if (reason === undefined) return { caller };
-    if (mode === "required") throw REFUSALS[reason]();
-    return { caller, wouldRefuse: reason };
+    if (mode === "legacy") return { caller, ended, wouldRefuse: reason };
+    // A logout that is asked for again comes with the token that the first one has ended.
+    if (operation === "logout" && ended && headers.has("idempotency-key")) return { ended };
+    throw REFUSALS[reason]();
   };
 
   return (operation, headers) => {
     if (accessTo(operation) === "open") return {};
     const token = bearerToken(headers.get("authorization"));
-    if (token !== undefined) return admit(operation, token);
+    if (token !== undefined) return admit(operation, token, headers);
     if (mode === "required") throw REFUSALS.no_token();
     return { wouldRefuse: "no_token" };
   };
@@ -80,16 +88,19 @@ function bearerToken(header: string | null): string | undefined {
 // What a client is told to do about it: RFC 6750, section 3.
 const CHALLENGE = 'Bearer realm="lotline"';
 
+/** The 401 for all faults of a token: which one it is helps nobody but a forger. */
+export function badToken(): ApiError {
+  return new ApiError("bad_token", "The token is not valid, or not any more: log in again", {
+    headers: { "www-authenticate": `${CHALLENGE}, error="invalid_token"` },
+  });
+}
+
 const REFUSALS: Record<"no_token" | "bad_token" | "role" | "unknown", () => ApiError> = {
   no_token: () =>
     new ApiError("no_token", "A token is needed: log in", {
       headers: { "www-authenticate": CHALLENGE },
     }),
-  // One sentence for all faults of a token: which one it is helps nobody but a forger.
-  bad_token: () =>
-    new ApiError("bad_token", "The token is not valid, or not any more: log in again", {
-      headers: { "www-authenticate": `${CHALLENGE}, error="invalid_token"` },
-    }),
+  bad_token: badToken,
   role: () => new ApiError("role", "Your role may not do this"),
   unknown: () =>
     new ApiError("revocations_unknown", "Tokens can't be checked right now, try again shortly"),

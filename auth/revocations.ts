@@ -1,5 +1,6 @@
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/connect.ts";
+import type { IdempotencyKey } from "../db/idempotency_keys.ts";
 import { type AccountState, listRevocations, revokeToken } from "../db/revocations.ts";
 import { describeError, type Log } from "../log.ts";
 import { announce, createNewsReader, type Revocation } from "./revocation_news.ts";
@@ -28,8 +29,11 @@ export interface Revocations extends Disposable {
   stateOf(claims: Claims): TokenState;
   /** Reads PostgreSQL now. Never throws. */
   refresh(): Promise<void>;
-  /** Ends one token, here at once and everywhere within seconds. It is stored when this resolves. */
-  revoke(claims: Claims): Promise<void>;
+  /**
+   * Ends one token, here at once and everywhere within seconds. It is stored when this resolves, and
+   * the key, if there is one, with it.
+   */
+  revoke(claims: Claims, key?: IdempotencyKey): Promise<void>;
 }
 
 interface Deps {
@@ -95,8 +99,8 @@ export function followRevocations(
       }
       return now() - readAt > TOO_OLD_MS ? "unknown" : "good";
     },
-    async revoke({ jti, sub, exp }) {
-      await revokeToken(sql, { tokenId: jti, userId: sub, expiresAt: exp });
+    async revoke({ jti, sub, exp }, key) {
+      await revokeToken(sql, { tokenId: jti, userId: sub, expiresAt: exp }, key);
       const revocation = { kind: "token", tokenId: jti, expiresAt: exp } as const;
       hear(revocation);
       await announce(valkey, revocation);

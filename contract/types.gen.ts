@@ -871,15 +871,34 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The code or id is taken, or a reference leads nowhere. */
+        /**
+         * @description The code or id is taken, or a reference leads nowhere. With `Retry-After`: the first request
+         *     with this `Idempotency-Key` is still being worked on.
+         */
         Conflict: {
             headers: {
+                "Retry-After": components["headers"]["RetryInFlight"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
                  *       "error": "Lot code RAW-1 is taken"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The first request with this `Idempotency-Key` is still being worked on. */
+        InFlight: {
+            headers: {
+                "Retry-After": components["headers"]["RetryInFlight"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The first request with this Idempotency-Key is still being worked on, try again shortly"
                  *     }
                  */
                 "application/json": components["schemas"]["Error"];
@@ -913,7 +932,10 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The request is JSON but outside this contract; details name the places. */
+        /**
+         * @description The request is JSON but outside this contract; details name the places. Or its
+         *     `Idempotency-Key` was used for another request.
+         */
         OutsideContract: {
             headers: {
                 [name: string]: unknown;
@@ -978,7 +1000,15 @@ export interface components {
             };
         };
     };
-    parameters: never;
+    parameters: {
+        /**
+         * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+         *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+         *     as it was the first time; see **Repeats**.
+         * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+         */
+        IdempotencyKey: string;
+    };
     requestBodies: never;
     headers: {
         /**
@@ -1011,6 +1041,13 @@ export interface components {
          * @example 1
          */
         RetryAfter: string;
+        /**
+         * @description Seconds to wait, where the first request with the key is still being worked on.
+         * @example 1
+         */
+        RetryInFlight: string;
+        /** @description This is the first answer once more; the request was not done again. */
+        IdempotencyReplayed: "true";
     };
     pathItems: never;
 }
@@ -1104,7 +1141,15 @@ export interface operations {
     logout: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1113,12 +1158,15 @@ export interface operations {
             /** @description The token is worth nothing any more. */
             204: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
             405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InFlight"];
+            422: components["responses"]["OutsideContract"];
             500: components["responses"]["Fault"];
             503: components["responses"]["Away"];
         };
@@ -1162,7 +1210,15 @@ export interface operations {
     createLot: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1187,6 +1243,7 @@ export interface operations {
             201: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1209,7 +1266,15 @@ export interface operations {
     createQcDecision: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1231,6 +1296,7 @@ export interface operations {
             201: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1253,7 +1319,15 @@ export interface operations {
     createDeepTrace: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1273,6 +1347,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1284,6 +1359,7 @@ export interface operations {
                 headers: {
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["TraceLocation"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1314,6 +1390,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["TooSlow"];
+            409: components["responses"]["InFlight"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["OutsideContract"];
@@ -1399,7 +1476,15 @@ export interface operations {
     createAudit: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1415,6 +1500,7 @@ export interface operations {
                 headers: {
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["AuditLocation"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1426,6 +1512,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["TooSlow"];
+            409: components["responses"]["InFlight"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["OutsideContract"];

@@ -1,6 +1,7 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql, Statement } from "./connect.ts";
 import { claimSlot, type Slot } from "./cron_runs.ts";
+import { findBegun, type IdempotencyKey, keepAnswer, keepingKey } from "./idempotency_keys.ts";
 import { inTime } from "./in_time.ts";
 import { newJob } from "./jobs.ts";
 
@@ -36,8 +37,13 @@ const UNIQUE_KEY = "genealogy";
  * given, urgent now if it wasn't.
  *
  * @param requestedBy the id of who asks, if that is known
+ * @param key is kept with the job, and the audit that is given with it
  */
-export async function insertAudit(sql: Sql, requestedBy: string | null): Promise<Audit> {
+export async function insertAudit(
+  sql: Sql,
+  requestedBy: string | null,
+  key?: IdempotencyKey,
+): Promise<Audit> {
   const id = crypto.randomUUID();
   const args = { auditId: id };
   const job = newJob(sql, { kind: AUDIT_JOB_KIND, args, priority: 0, uniqueKey: UNIQUE_KEY });
@@ -48,18 +54,29 @@ export async function insertAudit(sql: Sql, requestedBy: string | null): Promise
         insert into lotline.audits (id, job_id, requested_by)
         select ${id}, id, ${requestedBy} from job
         on conflict (job_id) do nothing
-      )
+      )${keepingKey(sql, key, sql`id from job`)}
       select id as job_id from job`,
   );
   // Another's audit may have been stored while the statement was under way, which can't see it.
+  const audit = await findAuditOfJob(sql, inserted?.job_id);
+  return key === undefined ? audit : await keepAnswer(sql, key, audit);
+}
+
+/** The audit that was answered to a key; the one that it asked for, if nobody has been told yet. */
+export async function findKeptAudit(sql: Sql, key: IdempotencyKey): Promise<Audit> {
+  const { effect, answer } = await findBegun<Audit>(sql, key);
+  return answer ?? await keepAnswer(sql, key, await findAuditOfJob(sql, effect));
+}
+
+async function findAuditOfJob(sql: Sql, jobId: string | undefined): Promise<Audit> {
   const [audit] = await inTime(
     sql,
     sql<Audit[]>`
       select ${AUDIT_COLUMNS(sql)}
       from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
-      where audit.job_id = ${inserted?.job_id ?? null}`,
+      where audit.job_id = ${jobId ?? null}`,
   );
-  if (audit === undefined) throw new Error("an insert into lotline.audits stored no row");
+  if (audit === undefined) throw new Error("a job has no audit");
   return audit;
 }
 

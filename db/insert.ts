@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { type IdempotencyKey, keyInFlight, lockOf } from "./idempotency_keys.ts";
 import type { Write } from "./write.ts";
 
 /**
@@ -8,12 +9,15 @@ import type { Write } from "./write.ts";
  * scale, time zones and JSON apply, not JavaScript's.
  *
  * @param types the table's columns in their order, with their types
+ * @param key is kept in the same statement, with the row as its answer
+ * @throws {ApiError} 409 when another statement with the key is under way
  */
-export function insertRow<Row extends postgres.MaybeRow, Column extends string>(
+export async function insertRow<Row extends postgres.MaybeRow, Column extends string>(
   write: Write,
   table: string,
   types: Readonly<Record<Column, string>>,
   values: Partial<Readonly<Record<Column, string | null | undefined>>>,
+  key?: IdempotencyKey,
 ): Promise<Row[]> {
   const names: string[] = [];
   const cells: string[] = [];
@@ -26,6 +30,24 @@ export function insertRow<Row extends postgres.MaybeRow, Column extends string>(
   }
   // Nothing but our own names in the text. Built by hand, because a fragment for each cell made
   // an insert cost the process twice as much.
-  const text = `insert into ${table} (${names}) values (${cells}) returning ${Object.keys(types)}`;
-  return write<Row>({ text, parameters });
+  const columns = Object.keys(types);
+  if (key === undefined) {
+    const text = `insert into ${table} (${names}) values (${cells}) returning ${columns}`;
+    return await write<Row>({ text, parameters });
+  }
+  const first = parameters.push(lockOf(key), key.caller, key.key, key.request) - 3;
+  const text = `
+    with stored as (
+      insert into ${table} (${names})
+      select ${cells} where pg_try_advisory_xact_lock($${first}::text::bigint)
+      returning ${columns}
+    ), kept as (
+      insert into lotline.idempotency_keys (caller, key, request, answer)
+      select $${first + 1}, $${first + 2}, decode($${first + 3}, 'hex'), row_to_json(stored)
+      from stored
+    )
+    select ${columns} from stored`;
+  const rows = await write<Row>({ text, parameters });
+  if (rows.length === 0) throw keyInFlight();
+  return rows;
 }

@@ -3,6 +3,7 @@ import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
+import { findKeptRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
 import type { Write } from "./write.ts";
 
@@ -84,10 +85,15 @@ export async function listCodes(
 
 /**
  * Stores a lot and gives back its row.
+ * @param key is kept with it
  * @throws {ApiError} 409 when its code or id is taken, or when it refers to what isn't there
  */
-export async function insertLot(write: Write, values: LotValues): Promise<Lot> {
-  const insert = insertRow<Lot, keyof Lot>(write, "lots", LOT_COLUMNS, values);
+export async function insertLot(
+  write: Write,
+  values: LotValues,
+  key?: IdempotencyKey,
+): Promise<Lot> {
+  const insert = insertRow<Lot, keyof Lot>(write, "lots", LOT_COLUMNS, values, key);
   const [lot] = await insert.catch(conflictsOf({
     lots_lot_code_key: () => new ApiError("taken", `Lot code ${values.lot_code} is taken`),
     lots_pkey: () => new ApiError("taken", `Lot id ${values.id} is taken`),
@@ -97,4 +103,9 @@ export async function insertLot(write: Write, values: LotValues): Promise<Lot> {
   }));
   if (lot === undefined) throw new Error("an insert into lots returned no row");
   return lot;
+}
+
+/** The lot as it was when it was stored with this key. */
+export function findKeptLot(sql: Sql, key: IdempotencyKey): Promise<Lot> {
+  return findKeptRow<Lot>(sql, "lots", Object.keys(LOT_COLUMNS), key);
 }

@@ -27,6 +27,7 @@ const STEPS = [
   "0015_routes",
   "0016_evidence",
   "0017_recorded_exchanges",
+  "0018_idempotency_keys",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

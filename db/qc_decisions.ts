@@ -1,6 +1,8 @@
 import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
+import type { Sql } from "./connect.ts";
+import { findKeptRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
 import type { Write } from "./write.ts";
 
@@ -27,17 +29,20 @@ export type QcDecisionValues = Partial<
 
 /**
  * Stores a QC decision and gives back its row.
+ * @param key is kept with it
  * @throws {ApiError} 409 when its id is taken, or when it refers to what isn't there
  */
 export async function insertQcDecision(
   write: Write,
   values: QcDecisionValues,
+  key?: IdempotencyKey,
 ): Promise<QcDecision> {
   const insert = insertRow<QcDecision, keyof QcDecision>(
     write,
     "qc_decisions",
     QC_DECISION_COLUMNS,
     values,
+    key,
   );
   const [decision] = await insert.catch(conflictsOf({
     qc_decisions_pkey: () => new ApiError("taken", `QC decision id ${values.id} is taken`),
@@ -47,4 +52,9 @@ export async function insertQcDecision(
   }));
   if (decision === undefined) throw new Error("an insert into qc_decisions returned no row");
   return decision;
+}
+
+/** The decision as it was when it was stored with this key. */
+export function findKeptQcDecision(sql: Sql, key: IdempotencyKey): Promise<QcDecision> {
+  return findKeptRow<QcDecision>(sql, "qc_decisions", Object.keys(QC_DECISION_COLUMNS), key);
 }

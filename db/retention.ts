@@ -37,6 +37,19 @@ export async function deleteOldCronRuns(sql: Sql): Promise<number> {
   return count;
 }
 
+/** Idempotency keys that are 24 hours old. */
+export async function deleteOldIdempotencyKeys(sql: Sql): Promise<number> {
+  const { count } = await inTime(
+    sql,
+    sql`
+      delete from lotline.idempotency_keys where (caller, key) in (
+        select caller, key from lotline.idempotency_keys
+        where created_at < now() - interval '24 hours' limit ${BATCH}
+      )`,
+  );
+  return count;
+}
+
 /** Traces that are 7 days old. What they found goes with the orphans. */
 export async function deleteOldTraces(sql: Sql): Promise<number> {
   const { count } = await inTime(

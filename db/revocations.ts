@@ -1,5 +1,6 @@
 import { LONGEST_TOKEN_MINUTES } from "../config.ts";
 import type { Sql } from "./connect.ts";
+import { type IdempotencyKey, keepingKey } from "./idempotency_keys.ts";
 import { inTime } from "./in_time.ts";
 
 /*
@@ -58,7 +59,10 @@ export async function listRevocations(
   return { accounts, tokens };
 }
 
-/** Stores that a token is refused from now on, and drops those that refuse themselves by now. */
+/**
+ * Stores that a token is refused from now on, and drops those that refuse themselves by now.
+ * @param key is kept with it
+ */
 export async function revokeToken(
   sql: Sql,
   { tokenId, userId, expiresAt }: {
@@ -66,13 +70,14 @@ export async function revokeToken(
     readonly userId: string;
     readonly expiresAt: number;
   },
+  key?: IdempotencyKey,
 ): Promise<void> {
   await inTime(
     sql,
     sql`
       with expired as (
         delete from lotline.revoked_tokens where expires_at < now() - interval '5 minutes'
-      )
+      )${keepingKey(sql, key, sql`${tokenId}`)}
       insert into lotline.revoked_tokens (token_id, user_id, expires_at)
       values (${tokenId}, ${userId}, to_timestamp(${expiresAt}::float8))
       on conflict do nothing`,

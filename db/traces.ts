@@ -1,4 +1,5 @@
 import type { Sql, Statement } from "./connect.ts";
+import { type IdempotencyKey, keepingKey } from "./idempotency_keys.ts";
 import { inTime } from "./in_time.ts";
 import type { LotTypeTotal } from "./trace_chunks.ts";
 
@@ -88,9 +89,15 @@ export async function insertTrace(
 
 /**
  * Makes a job of a trace, unless `most` of them wait already.
+ * @param key is kept with it
  * @returns whether it was made
  */
-export async function queueTrace(sql: Sql, id: string, most: number): Promise<boolean> {
+export async function queueTrace(
+  sql: Sql,
+  id: string,
+  most: number,
+  key?: IdempotencyKey,
+): Promise<boolean> {
   const queued = await inTime(
     sql,
     sql`
@@ -101,7 +108,7 @@ export async function queueTrace(sql: Sql, id: string, most: number): Promise<bo
         select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', id) from lotline.traces
         where id = ${id} and (select count(*) from waiting) < ${most}
         returning id
-      )
+      )${keepingKey(sql, key, sql`${id}::uuid from job`)}
       update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
       from job where traces.id = ${id} returning traces.id`,
   );

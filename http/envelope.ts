@@ -149,8 +149,9 @@ export function createEnvelope(
   }
 
   async function admit(operation: OperationId, request: Request, facts: RequestFacts) {
-    const { caller, wouldRefuse } = await guard(operation, request.headers);
+    const { caller, ended, wouldRefuse } = await guard(operation, request.headers);
     facts.caller = caller;
+    facts.ended = ended;
     facts.wouldRefuse = wouldRefuse;
   }
 

@@ -17,7 +17,8 @@ export async function readJson<S extends z.ZodType>(
   if (body.kind === "other") {
     throw new ApiError("unsupported_media_type", "The body must be sent as application/json");
   }
-  return accept(schema, body.kind === "json" ? body.value : {});
+  c.env.document = body.kind === "json" ? body.value : {};
+  return accept(schema, c.env.document);
 }
 
 /**
@@ -41,6 +42,16 @@ export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): 
     throw outsideContract(doubled.map((path) => ({ path, message: "is given more than once" })));
   }
   return accept(schema, Object.fromEntries(given.map((name) => [name, searchParams.get(name)])));
+}
+
+/**
+ * A request's headers as `schema`, which names them, makes them.
+ * @throws {ApiError} 422 outside the schema
+ */
+export function readHeaders<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
+  const { headers } = c.req.raw;
+  const names = Object.keys(schema.shape).filter((name) => headers.has(name));
+  return accept(schema, Object.fromEntries(names.map((name) => [name, headers.get(name)])));
 }
 
 function decode(raw: string): string {

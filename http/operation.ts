@@ -9,8 +9,12 @@ import { type FoundPath, PathTable } from "./paths.ts";
 export class RequestFacts {
   /** Whose valid token was sent; the guard says it. */
   caller: Claims | undefined;
+  /** Whose token was sent, when it was valid until it was revoked; the guard says it. */
+  ended: Claims | undefined;
   /** Why `AUTH_MODE=required` would have refused the request; told in the log and the metrics. */
   wouldRefuse: RefusalReason | undefined;
+  /** The JSON document that was sent, once it was read. */
+  document: unknown;
   /** It is to be answered as it would be, and to have no effect. */
   isDryRun = false;
 

@@ -7,6 +7,7 @@ import {
   deleteOldCollectors,
   deleteOldCronRuns,
   deleteOldDifferences,
+  deleteOldIdempotencyKeys,
   deleteOldJobs,
   deleteOldOutcomes,
   deleteOldTraces,
@@ -27,6 +28,7 @@ const FOUND: Record<string, FoundBy> = {
 const STEPS: Record<string, (work: Work) => Promise<number>> = {
   jobs: (work) => untilNone(work, deleteOldJobs),
   cron_runs: (work) => untilNone(work, deleteOldCronRuns),
+  idempotency_keys: (work) => untilNone(work, deleteOldIdempotencyKeys),
   traces: (work) => untilNone(work, deleteOldTraces),
   audits: (work) => untilNone(work, deleteOldAudits),
   route_answers: (work) => untilNone(work, deleteOldAnswers),

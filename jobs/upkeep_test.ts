@@ -30,6 +30,7 @@ Deno.test("an empty database has nothing to be deleted", async () => {
   deepStrictEqual(await keepUp(database), {
     jobs: 0,
     cron_runs: 0,
+    idempotency_keys: 0,
     traces: 0,
     audits: 0,
     ...NO_EVIDENCE,
@@ -104,6 +105,7 @@ Deno.test("traces go after 7 days, audits after 90 but for the last one done, wi
   deepStrictEqual(await keepUp(database), {
     jobs: 0,
     cron_runs: 0,
+    idempotency_keys: 0,
     traces: 2,
     audits: 2,
     ...NO_EVIDENCE,
@@ -207,4 +209,18 @@ Deno.test("runs are found however many there are", async () => {
 Deno.test("an upkeep that is told to stop does so between two batches", async () => {
   await using database = await freshDatabase();
   await rejects(keepUp(database, AbortSignal.abort(new Error("stop"))), /stop/);
+});
+
+Deno.test("idempotency keys go after 24 hours, in as many batches as it takes", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`
+    insert into lotline.idempotency_keys (caller, key, request, created_at)
+    select '', 'old-' || n, sha256('x'), now() - interval '24 hours 1 minute'
+    from generate_series(1, 2500) n
+    union all
+    select '', 'recent', sha256('x'), now() - interval '23 hours 59 minutes'`;
+  strictEqual((await keepUp(database))?.idempotency_keys, 2_500);
+  const left = await sql`select key from lotline.idempotency_keys`;
+  deepStrictEqual([...left], [{ key: "recent" }]);
 });

@@ -1,3 +1,4 @@
+import { type IdempotencyKey, keepKey } from "../db/idempotency_keys.ts";
 import { QueryDeadlineError } from "../db/in_time.ts";
 import { keepSessions } from "../db/kept_sessions.ts";
 import type { Session } from "../db/session.ts";
@@ -12,10 +13,11 @@ export interface InlineTracer {
    * others are at it; nothing is left of it then.
    *
    * @param signal the client's; when it is aborted, the work ends
+   * @param key is kept with the result
    * @returns whether the trace is done
    * @throws {QueryDeadlineError} when PostgreSQL is silent
    */
-  take(trace: OpenTrace, signal: AbortSignal): Promise<boolean>;
+  take(trace: OpenTrace, signal: AbortSignal, key?: IdempotencyKey): Promise<boolean>;
   [Symbol.dispose](): void;
 }
 
@@ -43,6 +45,7 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
     session: Session,
     trace: OpenTrace,
     signal: AbortSignal,
+    key: IdempotencyKey | undefined,
   ): Promise<boolean> => {
     const started = performance.now();
     try {
@@ -56,6 +59,7 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
           beside: (snapshot, work) => work(snapshot),
         });
         await finishTrace(snapshot.sql, trace.id, result);
+        if (key !== undefined) await keepKey(snapshot.sql, key, trace.id);
       });
       return true;
     } catch (error) {
@@ -65,13 +69,13 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
   };
 
   return {
-    async take(trace, client) {
+    async take(trace, client, key) {
       if (atWork === MOST_AT_ONCE) return false;
       atWork++;
       const silence = AbortSignal.timeout(SILENCE_MS);
       const signal = AbortSignal.any([client, silence]);
       try {
-        return await sessions.use((session) => attempt(session, trace, signal));
+        return await sessions.use((session) => attempt(session, trace, signal, key));
       } catch (error) {
         if (!silence.aborted) throw error;
         throw new QueryDeadlineError(`no answer from PostgreSQL in ${SILENCE_MS} ms`);

@@ -1,12 +1,14 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { insertAudit } from "../db/audits.ts";
+import type { AuthMode } from "../auth/guard.ts";
+import { type Audit as StoredAudit, findKeptAudit, insertAudit } from "../db/audits.ts";
 import type { Sql } from "../db/connect.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { Audit } from "./audit_shapes.ts";
-import { accepted, errors } from "./responses.ts";
+import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { accepted, errors, repeatable } from "./responses.ts";
 
 export const NewAudit = z.strictObject({}).openapi("NewAudit");
 
@@ -14,23 +16,32 @@ const definition = createRoute({
   operationId: "createAudit",
   method: "post",
   path: "/api/audits",
-  request: { body: { required: false, content: { "application/json": { schema: NewAudit } } } },
+  request: {
+    headers: RepeatHeaders,
+    body: { required: false, content: { "application/json": { schema: NewAudit } } },
+  },
   responses: {
-    202: accepted(Audit, "The audit that waits or runs.", "/api/audits"),
-    ...errors(400, 401, 403, 405, 408, 413, 415, 422, 500, 503),
+    202: repeatable(accepted(Audit, "The audit that waits or runs.", "/api/audits")),
+    ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
   },
 });
 
 interface Deps {
   readonly sql: Sql;
+  readonly mode: AuthMode;
   readonly limits: BodyLimits;
 }
 
 /** Asks for an audit; while one waits or runs, that one is answered. */
-export const createAudit = (app: App, { sql, limits }: Deps) =>
+export const createAudit = (app: App, { sql, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
     await readJson(c, NewAudit, limits);
-    const audit = await insertAudit(sql, c.env.caller?.sub ?? null);
-    c.header("location", `/api/audits/${audit.id}`);
-    return answer(c, 202, audit);
+    const waiting = (audit: StoredAudit) => {
+      c.header("location", `/api/audits/${audit.id}`);
+      return answer(c, 202, audit);
+    };
+    return await once(c, { sql, mode }, "createAudit", {
+      first: async (key) => waiting(await insertAudit(sql, c.env.caller?.sub ?? null, key)),
+      again: async (key) => waiting(await findKeptAudit(sql, key)),
+    });
   });

@@ -1,15 +1,24 @@
 import { createRoute } from "@hono/zod-openapi";
+import type { AuthMode } from "../auth/guard.ts";
 import type { Sql } from "../db/connect.ts";
-import { deleteTrace, findTraceById, insertTrace, queueTrace } from "../db/traces.ts";
+import { findBegun, type IdempotencyKey, keepAnswer } from "../db/idempotency_keys.ts";
+import {
+  deleteTrace,
+  findTraceById,
+  insertTrace,
+  queueTrace,
+  type StoredTrace,
+} from "../db/traces.ts";
 import { ApiError } from "../errors.ts";
 import { answerFinished, finishJson } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
-import { type App, operation } from "../http/operation.ts";
+import { type App, operation, type RequestContext } from "../http/operation.ts";
 import type { InlineTracer } from "../lineage/inline.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, LOTS_UNLESS_SAID, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
-import { accepted, errors, success } from "./responses.ts";
+import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { accepted, errors, repeatable, success } from "./responses.ts";
 
 /** So many traces may wait for a worker; more are told to come back. */
 const MOST_WAITING = 1_000;
@@ -19,22 +28,26 @@ const definition = createRoute({
   operationId: "createDeepTrace",
   method: "post",
   path: "/api/traces",
-  request: { body: { required: true, content: { "application/json": { schema: NewDeepTrace } } } },
+  request: {
+    headers: RepeatHeaders,
+    body: { required: true, content: { "application/json": { schema: NewDeepTrace } } },
+  },
   responses: {
-    200: success(DeepTrace, "The trace is done; this is the first page."),
-    202: accepted(DeepTrace, "The trace is being taken.", "/api/traces"),
-    ...errors(400, 401, 403, 404, 405, 408, 413, 415, 422, 500, 503),
+    200: repeatable(success(DeepTrace, "The trace is done; this is the first page.")),
+    202: repeatable(accepted(DeepTrace, "The trace is being taken.", "/api/traces")),
+    ...errors(400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503),
   },
 });
 
 interface Deps {
   readonly sql: Sql;
+  readonly mode: AuthMode;
   readonly inlineTracer: InlineTracer;
   readonly limits: BodyLimits;
 }
 
 /** Takes a deep trace, at once where that is quick, else by a job. */
-export const createDeepTrace = (app: App, { sql, inlineTracer, limits }: Deps) =>
+export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const { lot_code, direction, max_depth = null, at_most = LOTS_UNLESS_SAID } = await readJson(
       c,
@@ -42,29 +55,51 @@ export const createDeepTrace = (app: App, { sql, inlineTracer, limits }: Deps) =
       limits,
     );
     const { signal } = c.req.raw;
-    const id = crypto.randomUUID();
-    const asked = { id, direction, maxDepth: max_depth, atMost: at_most };
     const caller = c.env.caller?.sub ?? null;
-    const lotId = await insertTrace(sql, { ...asked, lotCode: lot_code }, caller);
-    if (lotId === undefined) throw new ApiError("lot_not_found", "Lot not found");
 
-    try {
-      const isDone = await inlineTracer.take({ ...asked, lotId }, signal);
-      // Nobody would ever ask for what a client that has gone was to be told.
-      signal.throwIfAborted();
-      if (!isDone && !await queueTrace(sql, id, MOST_WAITING)) {
-        throw new ApiError("overloaded", "Too many traces are waiting, try again soon", {
-          headers: { "retry-after": String(RETRY_AFTER_S) },
-        });
+    const begin = async (key: IdempotencyKey | undefined): Promise<string> => {
+      const id = crypto.randomUUID();
+      const asked = { id, direction, maxDepth: max_depth, atMost: at_most };
+      const lotId = await insertTrace(sql, { ...asked, lotCode: lot_code }, caller);
+      if (lotId === undefined) throw new ApiError("lot_not_found", "Lot not found");
+      try {
+        const isDone = await inlineTracer.take({ ...asked, lotId }, signal, key);
+        // Nobody would ever ask for what a client that has gone was to be told.
+        signal.throwIfAborted();
+        if (!isDone && !await queueTrace(sql, id, MOST_WAITING, key)) {
+          throw new ApiError("overloaded", "Too many traces are waiting, try again soon", {
+            headers: { "retry-after": String(RETRY_AFTER_S) },
+          });
+        }
+      } catch (error) {
+        await deleteTrace(sql, id).catch(() => {});
+        if (!signal.aborted) throw error;
+        throw new ApiError("invalid_request", "The client has gone", { cause: error });
       }
-    } catch (error) {
-      await deleteTrace(sql, id).catch(() => {});
-      if (!signal.aborted) throw error;
-      throw new ApiError("invalid_request", "The client has gone", { cause: error });
-    }
-    const trace = await findTraceById(sql, id);
-    if (trace === undefined) throw noSuchTrace();
-    if (trace.state !== "done") c.header("location", `/api/traces/${id}`);
-    const body = finishJson(await pageOf(sql, trace, { limit: PAGE }));
-    return answerFinished(c, trace.state === "done" ? 200 : 202, body);
+      return id;
+    };
+
+    return await once(c, { sql, mode }, "createDeepTrace", {
+      async first(key) {
+        const trace = await findTrace(sql, await begin(key));
+        return await answerTrace(c, sql, key ? await keepAnswer(sql, key, trace) : trace);
+      },
+      async again(key) {
+        const { effect, answer } = await findBegun<StoredTrace>(sql, key);
+        const trace = answer ?? await keepAnswer(sql, key, await findTrace(sql, effect));
+        return await answerTrace(c, sql, trace);
+      },
+    });
   });
+
+async function findTrace(sql: Sql, id: string): Promise<StoredTrace> {
+  const trace = await findTraceById(sql, id);
+  if (trace === undefined) throw noSuchTrace();
+  return trace;
+}
+
+async function answerTrace(c: RequestContext, sql: Sql, trace: StoredTrace): Promise<Response> {
+  if (trace.state !== "done") c.header("location", `/api/traces/${trace.id}`);
+  const body = finishJson(await pageOf(sql, trace, { limit: PAGE }));
+  return answerFinished(c, trace.state === "done" ? 200 : 202, body);
+}

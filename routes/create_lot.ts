@@ -2,14 +2,15 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
-import { insertLot } from "../db/lots.ts";
+import { findKeptLot, insertLot, type Lot as StoredLot } from "../db/lots.ts";
 import { type Write, writeTo } from "../db/write.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
+import { once, RepeatHeaders } from "./idempotency_key.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
-import { errors, success } from "./responses.ts";
+import { errors, repeatable, success } from "./responses.ts";
 import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, must, Uuid } from "./schemas.ts";
 
 export const NewLot = z.strictObject({
@@ -30,9 +31,12 @@ const definition = createRoute({
   operationId: "createLot",
   method: "post",
   path: "/api/lots",
-  request: { body: { required: true, content: { "application/json": { schema: NewLot } } } },
+  request: {
+    headers: RepeatHeaders,
+    body: { required: true, content: { "application/json": { schema: NewLot } } },
+  },
   responses: {
-    201: success(Lot, "The lot as stored."),
+    201: repeatable(success(Lot, "The lot as stored.")),
     ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
   },
 });
@@ -51,8 +55,14 @@ export const createLot = (app: App, { sql, dryWrite, traceCache, mode, limits }:
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
     const { isDryRun } = c.env;
-    const lot = await insertLot(isDryRun ? dryWrite : writeTo(sql), { ...sent, operator_id });
-    // An earlier lot with this code may have been deleted a moment ago, its answer still be kept.
-    if (!isDryRun) await traceCache?.forget(lot.lot_code);
-    return answer(c, 201, lot);
+    const stored = async (lot: StoredLot) => {
+      // An earlier lot with this code may have been deleted a moment ago, its answer still be kept.
+      if (!isDryRun) await traceCache?.forget(lot.lot_code);
+      return answer(c, 201, lot);
+    };
+    const write = isDryRun ? dryWrite : writeTo(sql);
+    return await once(c, { sql, mode }, "createLot", {
+      first: async (key) => stored(await insertLot(write, { ...sent, operator_id }, key)),
+      again: async (key) => stored(await findKeptLot(sql, key)),
+    });
   }, "heeded");

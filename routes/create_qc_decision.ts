@@ -1,14 +1,15 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import type { Sql } from "../db/connect.ts";
-import { insertQcDecision } from "../db/qc_decisions.ts";
+import { findKeptQcDecision, insertQcDecision } from "../db/qc_decisions.ts";
 import { type Write, writeTo } from "../db/write.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
+import { once, RepeatHeaders } from "./idempotency_key.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
-import { errors, success } from "./responses.ts";
+import { errors, repeatable, success } from "./responses.ts";
 import { DecimalIn, DecimalOut, FreeText, MomentIn, MomentOut, Uuid } from "./schemas.ts";
 
 const Decision = z.enum(["PASS", "HOLD", "FAIL"]);
@@ -45,9 +46,12 @@ const definition = createRoute({
   operationId: "createQcDecision",
   method: "post",
   path: "/api/qc-decisions",
-  request: { body: { required: true, content: { "application/json": { schema: NewQcDecision } } } },
+  request: {
+    headers: RepeatHeaders,
+    body: { required: true, content: { "application/json": { schema: NewQcDecision } } },
+  },
   responses: {
-    201: success(QcDecision, "The decision as stored."),
+    201: repeatable(success(QcDecision, "The decision as stored.")),
     ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
   },
 });
@@ -65,5 +69,9 @@ export const createQcDecision = (app: App, { sql, dryWrite, mode, limits }: Deps
     const sent = await readJson(c, NewQcDecision, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
     const write = c.env.isDryRun ? dryWrite : writeTo(sql);
-    return answer(c, 201, await insertQcDecision(write, { ...sent, operator_id }));
+    return await once(c, { sql, mode }, "createQcDecision", {
+      first: async (key) =>
+        answer(c, 201, await insertQcDecision(write, { ...sent, operator_id }, key)),
+      again: async (key) => answer(c, 201, await findKeptQcDecision(sql, key)),
+    });
   }, "heeded");

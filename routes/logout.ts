@@ -1,25 +1,46 @@
 import { createRoute } from "@hono/zod-openapi";
+import { type AuthMode, badToken } from "../auth/guard.ts";
 import type { Revocations } from "../auth/revocations.ts";
+import type { Sql } from "../db/connect.ts";
 import { type App, operation } from "../http/operation.ts";
-import { errors } from "./responses.ts";
+import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { errors, repeatable } from "./responses.ts";
 
 const definition = createRoute({
   operationId: "logout",
   method: "post",
   path: "/api/logout",
+  request: { headers: RepeatHeaders },
   responses: {
-    204: { description: "The token is worth nothing any more." },
-    ...errors(401, 405, 500, 503),
+    204: repeatable({ description: "The token is worth nothing any more." }),
+    ...errors(401, 405, 409, 422, 500, 503),
   },
 });
+
+interface Deps {
+  readonly sql: Sql;
+  readonly revocations: Revocations;
+  readonly mode: AuthMode;
+}
 
 /**
  * Ends the token that it is sent with, on every process. Without a valid one there is nothing to
  * end: in AUTH_MODE=legacy that is 204 as well. A body isn't looked at.
  */
-export const logout = (app: App, { revocations }: { revocations: Revocations }) =>
+export const logout = (app: App, { sql, revocations, mode }: Deps) =>
   operation(app, definition, async (c) => {
-    const { caller } = c.env;
-    if (caller !== undefined) await revocations.revoke(caller);
-    return c.body(null, 204);
+    const { caller, ended } = c.env;
+    // Another token of the account is another request: it would stay as it is.
+    return await once(c, { sql, mode }, `logout ${(caller ?? ended)?.jti}`, {
+      async first(key) {
+        if (mode === "required" && ended !== undefined) throw badToken();
+        if (caller !== undefined) await revocations.revoke(caller, key);
+        return c.body(null, 204);
+      },
+      async again() {
+        // This process may not have heard of it yet.
+        if (caller !== undefined) await revocations.revoke(caller);
+        return c.body(null, 204);
+      },
+    });
   });

@@ -9,9 +9,9 @@ export const ErrorAnswer = z.strictObject({
   details: z.array(detail).optional(),
 }).openapi("Error") satisfies z.ZodType<ErrorBody>;
 
-const header = (description: string, schema: Record<string, unknown> = {}) => ({
+const header = (description: string, schema: Record<string, unknown> = {}, required = true) => ({
   description,
-  required: true,
+  required,
   schema: { type: "string" as const, ...schema },
 });
 
@@ -19,6 +19,9 @@ const ETag = header("Weak validator of this body, for If-None-Match.", { pattern
 const Allow = header("The methods that this path answers.");
 const Challenge = header("How to be let in (RFC 6750).", { pattern: "^Bearer " });
 const RetryAfter = header("Seconds to wait before the next try.", { pattern: "^[0-9]+$" });
+
+const RetryInFlight = { ...RetryAfter, required: false };
+const Replayed = header("This is the first answer once more.", { enum: ["true"] }, false);
 
 /** A success with a JSON body and its ETag. */
 export const success = <S extends z.ZodType>(schema: S, description: string) => ({
@@ -34,6 +37,14 @@ export const accepted = <S extends z.ZodType>(schema: S, description: string, pa
   content: { "application/json": { schema } },
 });
 
+/** A success that comes again with the same Idempotency-Key. */
+export const repeatable = <
+  A extends { readonly description: string; readonly headers?: Record<string, typeof ETag> },
+>(answer: A) => ({
+  ...answer,
+  headers: { ...answer.headers, "Idempotency-Replayed": Replayed },
+});
+
 /** The answer to a conditional read whose validator still holds. */
 export const notModified = {
   description: "What the client has is still right.",
@@ -47,10 +58,13 @@ const SENTENCE = {
   404: "There is no such thing.",
   405: "The path is known, the method is not for it.",
   408: "The body took too long to arrive.",
-  409: "The code or id is taken, or a reference leads nowhere.",
+  409:
+    "The code or id is taken, or a reference leads nowhere; with Retry-After: the first request " +
+    "with this Idempotency-Key is still being worked on.",
   413: "The body is larger than 102,400 bytes after inflating.",
   415: "The body is not application/json in UTF-8, plain, gzip or deflate.",
-  422: "The request is JSON but outside this contract; details name the places.",
+  422: "The request is JSON but outside this contract, details name the places; or its " +
+    "Idempotency-Key was used for another request.",
   429: "Too many tries.",
   500: "A fault of the service; the log has its cause.",
   503: "The database is away or too slow, or the service has too much to do.",
@@ -59,6 +73,7 @@ const SENTENCE = {
 const HEADERS: Partial<Record<ErrorAnswerStatus, Record<string, typeof Allow>>> = {
   401: { "WWW-Authenticate": Challenge },
   405: { Allow },
+  409: { "Retry-After": RetryInFlight },
   429: { "Retry-After": RetryAfter },
   503: { "Retry-After": RetryAfter },
 };

@@ -1,0 +1,146 @@
+import { createHash } from "node:crypto";
+import postgres from "postgres";
+import { ApiError } from "../errors.ts";
+import type { Sql, Statement } from "./connect.ts";
+import { inTime } from "./in_time.ts";
+
+/*
+ * `lotline.idempotency_keys`: what was answered to requests that may come again. A row is there
+ * exactly when the request has had its effect, since one transaction stores both.
+ */
+
+/** The name that a client has given to a request, with what the request is. */
+export interface IdempotencyKey {
+  /** The account's id; empty: nobody's. Keys of others are other keys. */
+  readonly caller: string;
+  readonly key: string;
+  /** SHA-256 of the request, in hex. */
+  readonly request: string;
+}
+
+/** What is kept of a request that was begun. */
+interface Begun<Answer> {
+  readonly effect: string;
+  /** Null: nobody has been told anything yet. */
+  readonly answer: Answer | null;
+}
+
+/** The request that a key was used for, as {@link IdempotencyKey} has it; nothing for a new key. */
+export async function findRequest(
+  sql: Sql,
+  { caller, key }: IdempotencyKey,
+): Promise<string | undefined> {
+  const [kept] = await inTime(
+    sql,
+    sql<{ request: string }[]>`
+      select encode(request, 'hex') as request from lotline.idempotency_keys
+      where caller = ${caller} and key = ${key}`,
+  );
+  return kept?.request;
+}
+
+/**
+ * The CTE that keeps a key with an effect, to stand behind another one in the statement that has the
+ * effect; nothing without a key.
+ *
+ * @param effect its id, as it would stand behind `select`, with its `from`
+ */
+export function keepingKey(
+  sql: Sql,
+  key: IdempotencyKey | undefined,
+  effect: Statement,
+): Statement {
+  if (key === undefined) return sql``;
+  return sql`, kept as (${insertion(sql, key, effect)})`;
+}
+
+/** Keeps a key with the id of its effect, in the transaction that has the effect. */
+export async function keepKey(sql: Sql, key: IdempotencyKey, effect: string): Promise<void> {
+  await insertion(sql, key, sql`${effect}`);
+}
+
+function insertion(sql: Sql, { caller, key, request }: IdempotencyKey, effect: Statement) {
+  return sql`
+    insert into lotline.idempotency_keys (caller, key, request, effect)
+    select ${caller}, ${key}, decode(${request}, 'hex'), ${effect}`;
+}
+
+/** What a key that is kept with an effect was used for. */
+export async function findBegun<Answer>(
+  sql: Sql,
+  { caller, key }: IdempotencyKey,
+): Promise<Begun<Answer>> {
+  const [begun] = await inTime(
+    sql,
+    sql<Begun<Answer>[]>`
+      select effect, answer from lotline.idempotency_keys
+      where caller = ${caller} and key = ${key}`,
+  );
+  // It was there a moment ago: upkeep has deleted it since.
+  if (begun === undefined) throw keyInFlight();
+  return begun;
+}
+
+/**
+ * Keeps what an effect's request is answered, and gives it back: what somebody else has kept, if
+ * that was first. A key that is gone by now keeps nothing.
+ */
+export async function keepAnswer<Answer>(
+  sql: Sql,
+  { caller, key }: IdempotencyKey,
+  answer: Answer,
+): Promise<Answer> {
+  const [kept] = await inTime(
+    sql,
+    sql<{ answer: Answer }[]>`
+      update lotline.idempotency_keys
+      set answer = coalesce(answer, ${JSON.stringify(answer)}::text::json)
+      where caller = ${caller} and key = ${key} returning answer`,
+  );
+  return kept?.answer ?? answer;
+}
+
+/** The row that was kept as a key's answer, its values as the table's own would come. */
+export async function findKeptRow<Row extends postgres.MaybeRow>(
+  sql: Sql,
+  table: string,
+  columns: Iterable<string>,
+  { caller, key }: IdempotencyKey,
+): Promise<Row> {
+  // Through the table's types: JSON's numbers would lose their scale on the way.
+  const [row] = await inTime(
+    sql,
+    sql.unsafe<Row[]>(
+      `select ${[...columns].map((name) => `stored.${name}`)}
+      from lotline.idempotency_keys, json_populate_record(null::${table}, answer) stored
+      where caller = $1 and key = $2`,
+      [caller, key],
+      { prepare: true },
+    ),
+  );
+  if (row === undefined) throw keyInFlight();
+  return row;
+}
+
+/**
+ * The number of the lock that a statement with this key holds while it runs, as text. It keeps a
+ * second one from waiting for the first; that there is one effect is the primary key's work.
+ */
+export function lockOf({ caller, key }: IdempotencyKey): string {
+  return createHash("sha256").update(`${caller}\n${key}`).digest().readBigInt64BE().toString();
+}
+
+/** Whether a statement has failed because its key was kept by another one meanwhile. */
+export function isKeptMeanwhile(error: unknown): boolean {
+  return error instanceof postgres.PostgresError &&
+    error.constraint_name === "idempotency_keys_pkey";
+}
+
+/** The 409 of a request whose first try isn't over. */
+export function keyInFlight(): ApiError {
+  return new ApiError(
+    "key_in_flight",
+    "The first request with this Idempotency-Key is still being worked on, try again shortly",
+    { headers: { "retry-after": "1" } },
+  );
+}

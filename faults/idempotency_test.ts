@@ -1,0 +1,200 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import net from "node:net";
+import { connect, type Sql } from "../db/connect.ts";
+import { migrate } from "../db/migrate.ts";
+import { startApi, type TestAnswer, type TestApi } from "../testing/api.ts";
+import { openLink } from "../testing/black_hole.ts";
+import { startCutover } from "../testing/cutover.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { type OpenTransaction, openTransaction } from "../testing/open_transaction.ts";
+import { ownPostgres } from "../testing/postgres_servers.ts";
+import { rawRequest } from "../testing/raw_http.ts";
+
+/* What was committed and acknowledged to nobody is there once, and found by its key. */
+
+const kept = ({ status, headers, text }: TestAnswer) => [status, headers.get("etag"), text];
+const isReplay = ({ headers }: TestAnswer) => headers.get("idempotency-replayed") === "true";
+
+const ACCOUNT = "00000000-0000-4000-8000-00000000000a";
+
+/** Locks a new account: a lot of it waits at the very end of its statement. */
+async function lockAccount(sql: Sql): Promise<OpenTransaction> {
+  await sql`insert into auth.users (id) values (${ACCOUNT})`;
+  await sql`insert into users (id, email) values (${ACCOUNT}, 'a@plant.example')`;
+  return await openTransaction(sql, `select from users where id = '${ACCOUNT}' for update`);
+}
+
+async function lotWaits(sql: Sql): Promise<void> {
+  await eventually("a write waits for the account", async () => {
+    const waiting = await sql`
+      select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+    return waiting.length > 0;
+  });
+}
+
+async function lotsCalled(sql: Sql, code: string): Promise<number> {
+  return (await sql`select from lots where lot_code = ${code}`).length;
+}
+
+Deno.test("a client that goes before its lot is stored finds it by its key", async () => {
+  await using api = await startApi();
+  const { database } = api;
+  ok(database);
+  const { sql } = database;
+  const body = `{"lot_code":"GONE-1","weight_kg":"1.50","operator_id":"${ACCOUNT}"}`;
+  const line = "Content-Type: application/json\r\nIdempotency-Key: gone\r\n";
+  {
+    await using lock = await lockAccount(sql);
+    const client = net.connect(Number(new URL(api.url).port), "127.0.0.1");
+    client.on("error", () => {});
+    client.write(rawRequest("POST /api/lots", line, body));
+    await lotWaits(sql);
+    client.resetAndDestroy();
+    await lock.commit();
+  }
+  await eventually("the lot is stored", async () => await lotsCalled(sql, "GONE-1") === 1);
+  const again = await api.post("/api/lots", body, { "idempotency-key": "gone" });
+  deepStrictEqual([again.status, isReplay(again)], [201, true], again.text);
+  strictEqual(again.json.weight_kg, "1.50");
+  strictEqual(await lotsCalled(sql, "GONE-1"), 1);
+});
+
+Deno.test("a commit whose answer the network to PostgreSQL swallows is 503, and found by its key", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const address = new URL(database.url);
+  await using link = await openLink(Number(address.port));
+  address.port = String(link.port);
+  await using api = await startApi({
+    databaseUrl: address.href,
+    environment: { DATABASE_POOL: "1" },
+  });
+  const post = () =>
+    api.post("/api/lots", { lot_code: "SWALLOWED-1", operator_id: ACCOUNT }, {
+      "idempotency-key": "swallowed",
+    });
+  let first: Promise<TestAnswer>;
+  {
+    await using lock = await lockAccount(sql);
+    first = post();
+    await lotWaits(sql);
+    link.swallow();
+    await lock.commit();
+  }
+  await eventually("the lot is stored", async () => await lotsCalled(sql, "SWALLOWED-1") === 1);
+  strictEqual((await first).status, 503);
+  link.heal();
+  let again = await post();
+  await eventually("it is found", async () => {
+    if (again.status === 503) again = await post();
+    return again.status !== 503;
+  });
+  deepStrictEqual([again.status, isReplay(again)], [201, true], again.text);
+  strictEqual(await lotsCalled(sql, "SWALLOWED-1"), 1);
+});
+
+Deno.test("200 writes while PostgreSQL is killed and started, each sent until it is done: once each, and what was answered stays so", async () => {
+  await using postgres = await ownPostgres();
+  const { server } = postgres;
+  await migrate(server.url, () => {});
+  await using api = await startApi({ databaseUrl: server.url });
+  const requests = Array.from(
+    { length: 200 },
+    (_, i): [path: string, body: object, key: string] =>
+      i % 2 === 0
+        ? ["/api/lots", { lot_code: `KILLED-${i}` }, `lot-${i}`]
+        : ["/api/qc-decisions", { notes: `KILLED-${i}` }, `decision-${i}`],
+  );
+  let answered = 0;
+  let outage: Promise<void> | undefined;
+  const killAndStart = async () => {
+    await server.kill();
+    await server.start();
+  };
+  const first = await eachOf(requests, async (request) => {
+    const answer = await send(api, request);
+    if (++answered === 50) outage = killAndStart();
+    return answer;
+  });
+  await outage;
+  ok(first.some(({ status }) => status === 503), "the outage must have been felt");
+  const last = await eachOf(requests, async (request) => {
+    let answer = await send(api, request);
+    await eventually("it is done", async () => {
+      if (answer.status !== 201) answer = await send(api, request);
+      return answer.status === 201;
+    });
+    return answer;
+  });
+  for (const [i, answer] of first.entries()) {
+    const final = last[i];
+    ok(final !== undefined);
+    if (answer.status === 201) {
+      deepStrictEqual([kept(final), isReplay(final)], [kept(answer), true]);
+    } else strictEqual(answer.status, 503, answer.text);
+  }
+  const sql = connect({ url: server.url, max: 1 });
+  const [stored] = await sql`
+    select (select count(*)::int from lots) as lots,
+      (select count(distinct notes)::int from qc_decisions) as decided,
+      (select count(*)::int from qc_decisions) as decisions,
+      (select count(*)::int from lotline.idempotency_keys) as keys`;
+  await sql.end();
+  deepStrictEqual({ ...stored }, { lots: 100, decided: 100, decisions: 100, keys: 200 });
+});
+
+Deno.test("through the gateway a repeat is answered by Lotline, and a dry run before the old server's write is not", async () => {
+  await using cutover = await startCutover();
+  const { gateways: [gateway], database: { sql } } = cutover;
+  ok(gateway);
+  const post = (lot_code: string) =>
+    fetch(`${gateway.url}/api/lots`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        "idempotency-key": `key of ${lot_code}`.replaceAll(" ", "-"),
+      },
+      body: JSON.stringify({ lot_code }),
+    }).then(async (answer) => ({
+      status: answer.status,
+      replayed: answer.headers.get("idempotency-replayed"),
+      text: await answer.text(),
+    }));
+  await cutover.set({ name: "shadow" }, ["createLot"]);
+  strictEqual((await post("SHADOWED")).status, 201);
+  // The old server takes no notice of the header, and calls a taken code a fault of its own.
+  strictEqual((await post("SHADOWED")).status, 500);
+  await cutover.set({ name: "service" }, ["createLot"]);
+  const first = await post("SERVED");
+  deepStrictEqual([first.status, first.replayed], [201, null]);
+  deepStrictEqual(await post("SERVED"), { ...first, replayed: "true" });
+  await cutover.set({ name: "shadow" }, ["createLot"]);
+  strictEqual((await post("SERVED")).status, 500);
+  await eventually("all three are compared", async () => {
+    const [row] = await sql<{ compared: number }[]>`
+      select coalesce(sum(count), 0)::int as compared from lotline.route_outcomes
+      where operation = 'createLot' and approval = '' and outcome not in ('different', 'lost', 'unanswered')`;
+    return row?.compared === 3;
+  });
+});
+
+type Sent = [path: string, body: object, key: string];
+
+function send(api: TestApi, [path, body, key]: Sent): Promise<TestAnswer> {
+  return api.post(path, body, { "idempotency-key": key });
+}
+
+/** Ten at a time; the answers in the order of the requests. */
+async function eachOf(
+  requests: readonly Sent[],
+  ask: (request: Sent) => Promise<TestAnswer>,
+): Promise<TestAnswer[]> {
+  const answers: TestAnswer[] = [];
+  const queue = requests.entries();
+  const worker = async () => {
+    for (const [i, request] of queue) answers[i] = await ask(request);
+  };
+  await Promise.all(Array.from({ length: 10 }, worker));
+  return answers;
+}

@@ -1,0 +1,512 @@
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { gzipSync } from "node:zlib";
+import { startApi, type TestAnswer } from "../testing/api.ts";
+import { connectValkey } from "../cache/valkey.ts";
+import { apiInBothModes } from "../testing/both_modes.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { postDry, SECRET } from "../testing/dry_run.ts";
+import { dump, dumpChanges } from "../testing/dump.ts";
+import { eventually } from "../testing/eventually.ts";
+import { insertChain } from "../testing/genealogy.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { rawRequest, sendRaw } from "../testing/raw_http.ts";
+import { Audit } from "./audit_shapes.ts";
+import { DeepTrace } from "./deep_trace_shapes.ts";
+import { ErrorAnswer } from "./responses.ts";
+
+/* The same request with the same key is done once, and answered the same each time. */
+
+const { required, legacy, sql, maker, databaseUrl } = await apiInBothModes({
+  DRY_RUN_SECRET: SECRET,
+  // The 50 at once below need as many at a time as there may be.
+  DATABASE_POOL: "20",
+});
+await insertChain(sql, "CHAIN", 3);
+
+// Another process of the same service.
+const another = await startApi({
+  databaseUrl,
+  environment: { DRY_RUN_SECRET: SECRET, DATABASE_POOL: "20" },
+});
+Deno.test.afterAll(async () => await another[Symbol.asyncDispose]());
+
+const PATHS = ["/api/lots", "/api/qc-decisions", "/api/traces", "/api/audits"] as const;
+type Path = typeof PATHS[number];
+
+/** A request to each operation that stores something; lots have a code of their own each time. */
+const bodyOf = (path: Path): Record<string, unknown> => ({
+  "/api/lots": {
+    lot_code: `LOT-${crypto.randomUUID()}`,
+    weight_kg: "540.0",
+    temperature_c: 1.5,
+    metadata: { b: [1.50, null, { é: "\u2028" }], a: 1e-7 },
+    created_at: "2026-01-19T10:11:12.345678+02:00",
+  },
+  "/api/qc-decisions": { decision: "HOLD", temperature_c: "-0.10", notes: "Ködös" },
+  "/api/traces": { lot_code: "CHAIN-1", direction: "both" },
+  "/api/audits": {},
+}[path]);
+
+const newKey = () => ({ "idempotency-key": crypto.randomUUID() });
+
+async function newAccount(role = "MANAGER") {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id) values (${id})`;
+  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
+  const bearer = () => ({ authorization: `Bearer ${maker.good({ id, role })}` });
+  return { id, bearer };
+}
+
+/** What of an answer is the same each time. */
+function kept({ status, headers, text }: TestAnswer) {
+  const same = ["content-type", "etag", "location"].map((name) => headers.get(name));
+  return { status, same, text };
+}
+
+const isReplay = ({ headers }: TestAnswer) => headers.get("idempotency-replayed") === "true";
+
+/** Keys of other tests aside, nothing has come or gone. */
+async function changesNothing(work: () => Promise<void>): Promise<void> {
+  const before = await dump(sql);
+  await work();
+  deepStrictEqual(dumpChanges(before, await dump(sql)), { gone: [], added: [] });
+}
+
+function isRefused(answer: TestAnswer, status: number, error: RegExp): void {
+  strictEqual(answer.status, status, answer.text);
+  match(ErrorAnswer.parse(answer.json).error, error);
+  ok(!isReplay(answer));
+}
+
+/** The API in each mode, with a process that the same request may come to. */
+const MODES = [["legacy", legacy, another], ["required", required, required]] as const;
+for (const [mode, api, other] of MODES) {
+  for (const path of PATHS) {
+    Deno.test(`AUTH_MODE=${mode}: POST ${path} once more with its key is the first answer, and does nothing`, async () => {
+      const headers = { ...(await newAccount()).bearer(), ...newKey() };
+      const body = bodyOf(path);
+      const first = await api.post(path, body, headers);
+      ok([200, 201, 202].includes(first.status), first.text);
+      ok(!isReplay(first));
+      await changesNothing(async () => {
+        for (let i = 0; i < 2; i++) {
+          const again = await api.post(path, body, headers);
+          deepStrictEqual(kept(again), kept(first));
+          ok(isReplay(again));
+          strictEqual(again.headers.get("access-control-expose-headers"), "Idempotency-Replayed");
+          notStrictEqual(again.headers.get("x-request-id"), first.headers.get("x-request-id"));
+        }
+      });
+    });
+
+    Deno.test(`AUTH_MODE=${mode}: POST ${path} 50 times at once with one key is done once`, async () => {
+      const headers = { ...(await newAccount()).bearer(), ...newKey() };
+      const body = bodyOf(path);
+      const count = async () => {
+        const [row] = await sql<{ count: number }[]>`
+          select ((select count(*) from lots) + (select count(*) from qc_decisions)
+            + (select count(*) from lotline.traces))::int as count`;
+        return row?.count ?? 0;
+      };
+      const before = await count();
+      const all = await Promise.all(
+        Array.from({ length: 50 }, (_, i) => (i % 2 ? api : other).post(path, body, headers)),
+      );
+      const done = all.filter(({ status }) => status < 300);
+      strictEqual(done.filter((answer) => !isReplay(answer)).length, 1);
+      deepStrictEqual(new Set(done.map((answer) => JSON.stringify(kept(answer)))).size, 1);
+      for (const answer of all) {
+        if (done.includes(answer)) continue;
+        isRefused(answer, 409, /still being worked on/);
+        strictEqual(answer.headers.get("retry-after"), "1");
+      }
+      strictEqual(await count(), before + (path === "/api/audits" ? 0 : 1));
+      const key = headers["idempotency-key"];
+      strictEqual((await sql`select from lotline.idempotency_keys where key = ${key}`).length, 1);
+    });
+  }
+
+  Deno.test(`AUTH_MODE=${mode}: a logout once more with its key and token is 204 again`, async () => {
+    const { bearer } = await newAccount("VIEWER");
+    const headers = { ...bearer(), ...newKey() };
+    strictEqual((await api.post("/api/logout", "", headers)).status, 204);
+    await changesNothing(async () => {
+      const again = await api.post("/api/logout", "a body isn't looked at", headers);
+      deepStrictEqual([again.status, isReplay(again)], [204, true], again.text);
+    });
+    // The other process hears of it later.
+    if (api !== required) return;
+    // The key opens nothing else, and another one isn't known.
+    for (const path of PATHS) {
+      const { status } = await required.post(path, bodyOf(path), headers);
+      strictEqual(status, 401, path);
+    }
+    const other = await required.post("/api/logout", "", { ...headers, ...newKey() });
+    isRefused(other, 401, /log in again/);
+    match(other.headers.get("www-authenticate") ?? "", /invalid_token/);
+    strictEqual((await required.post("/api/logout", "", bearer())).status, 204);
+  });
+}
+
+Deno.test("a logout with another token of the account is another request: its token stays good until it has a key of its own", async () => {
+  const { bearer } = await newAccount();
+  const [one, other] = [bearer(), bearer()];
+  const key = newKey();
+  strictEqual((await required.post("/api/logout", "", { ...one, ...key })).status, 204);
+  isRefused(await required.post("/api/logout", "", { ...other, ...key }), 422, /another request/);
+  strictEqual((await required.get("/api/traceability/CHAIN-0", other)).status, 200);
+  strictEqual((await required.post("/api/logout", "", { ...other, ...newKey() })).status, 204);
+  strictEqual((await required.get("/api/traceability/CHAIN-0", other)).status, 401);
+});
+
+Deno.test("the first answer comes again though the row was changed or deleted since", async () => {
+  for (const path of ["/api/lots", "/api/qc-decisions"] as const) {
+    const [body, key] = [bodyOf(path), newKey()];
+    const first = await legacy.post(path, body, key);
+    await sql`update lots set weight_kg = 1, metadata = '{}' where id = ${first.json.id}`;
+    await sql`update qc_decisions set notes = 'x' where id = ${first.json.id}`;
+    deepStrictEqual(kept(await legacy.post(path, body, key)), kept(first));
+    await sql`delete from lots where id = ${first.json.id}`;
+    await sql`delete from qc_decisions where id = ${first.json.id}`;
+    await changesNothing(async () => {
+      deepStrictEqual(kept(await legacy.post(path, body, key)), kept(first));
+    });
+  }
+});
+
+Deno.test("the first answer comes again though the work has gone on since", async () => {
+  // The tracer has no time for so many at once: some of them wait for a worker.
+  const asked = async () => {
+    const key = newKey();
+    return { key, first: await legacy.post("/api/traces", bodyOf("/api/traces"), key) };
+  };
+  const traces = await Promise.all(Array.from({ length: 16 }, asked));
+  const queued = traces.find(({ first }) => first.status === 202);
+  ok(queued, "one of 16 at once must be queued");
+  const key = newKey();
+  const audit = await legacy.post("/api/audits", {}, key);
+  await sql`update lotline.jobs set state = 'cancelled', finished_at = now() where state = 'ready'`;
+  await sql`update lotline.traces set out_of_date = true`;
+  const { id } = DeepTrace.parse(queued.first.json);
+  strictEqual((await legacy.get(`/api/traces/${id}`)).json.state, "cancelled");
+  deepStrictEqual(
+    kept(await legacy.post("/api/traces", bodyOf("/api/traces"), queued.key)),
+    kept(queued.first),
+  );
+  const done = traces.find(({ first }) => first.status === 200);
+  ok(done);
+  deepStrictEqual(
+    kept(await legacy.post("/api/traces", bodyOf("/api/traces"), done.key)),
+    kept(done.first),
+  );
+  deepStrictEqual(kept(await legacy.post("/api/audits", {}, key)), kept(audit));
+  const later = await legacy.post("/api/audits", {}, newKey());
+  notStrictEqual(Audit.parse(later.json).id, Audit.parse(audit.json).id);
+});
+
+Deno.test("a process that ended between the effect and the answer leaves what was begun to be found", async () => {
+  for (const path of ["/api/traces", "/api/audits"] as const) {
+    const key = newKey();
+    const first = await legacy.post(path, bodyOf(path), key);
+    await sql`update lotline.idempotency_keys set answer = null
+      where key = ${key["idempotency-key"]}`;
+    const again = await legacy.post(path, bodyOf(path), key);
+    deepStrictEqual(kept(again), kept(first));
+    await sql`update lotline.jobs set state = 'dead', finished_at = now() where state = 'ready'`;
+    deepStrictEqual(kept(await legacy.post(path, bodyOf(path), key)), kept(first), "kept by then");
+  }
+});
+
+Deno.test("the same request in another order of its fields, or compressed, is the same one", async () => {
+  const { bearer } = await newAccount();
+  const headers = { ...bearer(), ...newKey(), "content-type": "application/json" };
+  const lot_code = `ORDER-${crypto.randomUUID()}`;
+  const first = await required.post(
+    "/api/lots",
+    `{"lot_code":"${lot_code}","metadata":{"a":{"x":1,"y":[{"p":1,"q":2}]},"b":2}}`,
+    headers,
+  );
+  const bytes = new Uint8Array(gzipSync(
+    `{ "metadata": {"b": 2, "a": {"y": [{"q":2,"p":1}], "x": 1}}, "lot_code": "${lot_code}" }`,
+  ));
+  const packed = { ...headers, "content-encoding": "gzip" };
+  const again = await required.send("/API/lots/?q", {
+    method: "POST",
+    headers: packed,
+    body: bytes,
+  });
+  deepStrictEqual(kept(again), kept(first));
+  ok(isReplay(again));
+});
+
+Deno.test("the same key for another request is 422, and does nothing", async () => {
+  for (const path of PATHS) {
+    const key = newKey();
+    const body = bodyOf(path);
+    strictEqual((await legacy.post(path, body, key)).status < 300, true);
+    const others: [path: Path | "/api/logout", body: unknown][] = PATHS
+      .filter((other) => other !== path).map((other) => [other, bodyOf(other)]);
+    if (path !== "/api/audits") others.push([path, { ...body, ...OTHER[path] }]);
+    others.push(["/api/logout", ""]);
+    await changesNothing(async () => {
+      for (const [other, body] of others) {
+        isRefused(await legacy.post(other, body, key), 422, /used for another request/);
+      }
+    });
+  }
+});
+
+const OTHER = {
+  "/api/lots": { metadata: { b: [1.5, { é: "\u2028" }, null], a: 1e-7 } },
+  "/api/qc-decisions": { notes: null },
+  "/api/traces": { direction: "upstream" },
+};
+
+Deno.test("the same key of another account is another key", async () => {
+  const [one, other] = [await newAccount(), await newAccount()];
+  const key = newKey();
+  for (const path of ["/api/qc-decisions", "/api/traces"] as const) {
+    const headers = newKey();
+    const first = await required.post(path, bodyOf(path), { ...one.bearer(), ...headers });
+    const second = await required.post(path, bodyOf(path), { ...other.bearer(), ...headers });
+    ok(second.status < 300 && !isReplay(second), second.text);
+    notStrictEqual(second.json.id, first.json.id);
+    const open = await legacy.post(path, bodyOf(path), headers);
+    ok(!isReplay(open), "what was answered to an account is nobody's in legacy");
+  }
+  // Another request of another account is not refused for it either.
+  const lot = bodyOf("/api/lots");
+  strictEqual((await required.post("/api/lots", lot, { ...one.bearer(), ...key })).status, 201);
+  isRefused(await required.post("/api/lots", lot, { ...other.bearer(), ...key }), 409, /taken/);
+  isRefused(await required.post("/api/lots", lot, key), 401, /token/);
+});
+
+Deno.test("a new token of the account finds what the old one had asked for, and a role that may no longer write doesn't", async () => {
+  const { id, bearer } = await newAccount();
+  const [body, key] = [bodyOf("/api/lots"), newKey()];
+  const first = await required.post("/api/lots", body, { ...bearer(), ...key });
+  deepStrictEqual(
+    kept(await required.post("/api/lots", body, { ...bearer(), ...key })),
+    kept(first),
+  );
+  const viewer = { authorization: `Bearer ${maker.good({ id, role: "VIEWER" })}` };
+  isRefused(await required.post("/api/lots", body, { ...viewer, ...key }), 403, /role/);
+});
+
+Deno.test("what was refused keeps nothing: its key is free for the same or a better request", async () => {
+  const key = newKey();
+  const lot_code = `REFUSED-${crypto.randomUUID()}`;
+  const [lot] = await sql<{ id: string }[]>`
+    insert into lots (lot_code) values (${lot_code}) returning id`;
+  const nobody = "dddddddd-0000-4000-8000-000000000000";
+  await changesNothing(async () => {
+    isRefused(await legacy.post("/api/lots", { lot_code }, key), 409, /taken/);
+    isRefused(await legacy.post("/api/lots", { lot_code, phase_id: "3" }, key), 422, /phase_id/);
+    isRefused(await legacy.post("/api/lots", { lot_code: "x", phase_id: nobody }, key), 409, /no/);
+    isRefused(await legacy.post("/api/lots", "{", key), 400, /JSON/);
+    const nowhere = { lot_code: "NOWHERE", direction: "both" };
+    isRefused(await legacy.post("/api/traces", nowhere, key), 404, /not found/);
+  });
+  await sql`delete from lots where id = ${lot?.id ?? null}`;
+  const first = await legacy.post("/api/lots", { lot_code }, key);
+  deepStrictEqual([first.status, isReplay(first)], [201, false]);
+});
+
+const IN_FLIGHT: [what: string, path: Path, lock: (operator: string) => string][] = [
+  ["a lot", "/api/lots", (id) => `select from users where id = '${id}' for update`],
+  ["a decision", "/api/qc-decisions", (id) => `select from users where id = '${id}' for update`],
+  ["a trace", "/api/traces", () => "lock table lotline.traces in share row exclusive mode"],
+  ["an audit", "/api/audits", () => "lock table lotline.audits in share row exclusive mode"],
+];
+for (const [what, path, lock] of IN_FLIGHT) {
+  Deno.test(`while the first request for ${what} is at it the next one is 409 at once, and its answer afterwards`, async () => {
+    const { id } = await newAccount();
+    // Of what takes more than one statement only the same process can tell that it is at it.
+    const isWrite = path === "/api/lots" || path === "/api/qc-decisions";
+    for (const other of isWrite ? [legacy, another] : [legacy]) {
+      const [key, body] = [newKey(), { ...bodyOf(path), ...(isWrite && { operator_id: id }) }];
+      await using transaction = await openTransaction(sql, lock(id));
+      const first = legacy.post(path, body, key);
+      await eventually("the first one waits", async () => {
+        const waiting = await sql`select from pg_stat_activity
+          where wait_event_type = 'Lock' and datname = current_database()`;
+        return waiting.length > 0;
+      });
+      const second = await other.post(path, body, key);
+      await transaction.commit();
+      isRefused(second, 409, /still being worked on/);
+      strictEqual(second.headers.get("retry-after"), "1");
+      const done = await first;
+      ok(done.status < 300 && !isReplay(done), done.text);
+      const third = await other.post(path, body, key);
+      deepStrictEqual([kept(third), isReplay(third)], [kept(done), true]);
+    }
+  });
+}
+
+const LONG = "k".repeat(255);
+const GOOD: [sent: string, key: string][] = [
+  ["1", "1"],
+  ["8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"],
+  ['"quoted"', "quoted"],
+  ['"\\"\\\\"', '"\\'],
+  [`!#$%&'()*+,-./:;<=>?@[\\]^_{|}~"`, `!#$%&'()*+,-./:;<=>?@[\\]^_{|}~"`],
+  ["';droptablelots;--", "';droptablelots;--"],
+  [LONG, LONG],
+  [`"${"\\\\".repeat(255)}"`, "\\".repeat(255)],
+];
+for (const [sent, key] of GOOD) {
+  Deno.test(`${sent.slice(0, 40)} is the key ${key.slice(0, 40)}`, async () => {
+    const { bearer } = await newAccount();
+    const headers = { ...bearer(), "idempotency-key": sent };
+    const body = bodyOf("/api/qc-decisions");
+    const first = await required.post("/api/qc-decisions", body, headers);
+    strictEqual(first.status, 201, first.text);
+    const again = await required.post("/api/qc-decisions", body, headers);
+    deepStrictEqual([kept(again), isReplay(again)], [kept(first), true]);
+    strictEqual((await sql`select from lotline.idempotency_keys where key = ${key}`).length, 1);
+  });
+}
+
+Deno.test("a key is the same bare and in quotes, and another one in capitals", async () => {
+  const { bearer } = await newAccount();
+  const body = bodyOf("/api/qc-decisions");
+  const post = (key: string) =>
+    required.post("/api/qc-decisions", body, { ...bearer(), "idempotency-key": key });
+  const first = await post("abc");
+  deepStrictEqual(kept(await post('"abc"')), kept(first));
+  notStrictEqual((await post("ABC")).json.id, first.json.id);
+});
+
+const BAD = [
+  "",
+  '""',
+  '"',
+  '"a',
+  '"a"b',
+  '"a";b=1',
+  '"a\\b"',
+  "a b",
+  "a, b",
+  "\xe9",
+  "a\tb",
+  `${LONG}k`,
+];
+for (const key of BAD) {
+  Deno.test(`the key ${JSON.stringify(key.slice(0, 40))} is refused with 422, and nothing is done`, async () => {
+    await changesNothing(async () => {
+      for (const path of [...PATHS, "/api/logout"] as const) {
+        const body = path === "/api/logout" ? "" : JSON.stringify(bodyOf(path));
+        const line = `Content-Type: application/json\r\nIdempotency-Key: ${key}\r\n`;
+        // Header bytes are Latin-1.
+        const bytes = Buffer.from(rawRequest(`POST ${path}`, "\0", body));
+        const at = bytes.indexOf(0);
+        const request = Buffer.concat([
+          bytes.subarray(0, at),
+          Buffer.from(line, "latin1"),
+          bytes.subarray(at + 1),
+        ]);
+        const reply = await sendRaw(Number(new URL(legacy.url).port), request);
+        strictEqual(reply.status, 422, `${path} ${reply.head}`);
+        match(reply.body, /Idempotency-Key must be 1 to 255 visible ASCII characters/);
+      }
+    });
+  });
+}
+
+Deno.test("the header twice is refused", async () => {
+  const line = "Content-Type: application/json\r\nIdempotency-Key: a\r\nidempotency-key: a\r\n";
+  const request = rawRequest("POST /api/lots", line, '{"lot_code":"TWICE"}');
+  strictEqual((await sendRaw(Number(new URL(legacy.url).port), request)).status, 422);
+});
+
+Deno.test("without the header nothing is kept, and the same request is done or refused again", async () => {
+  const before = await sql`select from lotline.idempotency_keys`;
+  for (const path of PATHS) {
+    const body = bodyOf(path);
+    const [first, second] = [await legacy.post(path, body), await legacy.post(path, body)];
+    strictEqual(second.status, path === "/api/lots" ? 409 : first.status);
+    if (path === "/api/qc-decisions") notStrictEqual(second.json.id, first.json.id);
+    for (const { headers } of [first, second]) {
+      deepStrictEqual(
+        [headers.has("idempotency-replayed"), headers.has("access-control-expose-headers")],
+        [false, false],
+      );
+    }
+  }
+  strictEqual((await sql`select from lotline.idempotency_keys`).length, before.length);
+});
+
+Deno.test("a login has no key, and takes no notice of one", async () => {
+  const headers = { "idempotency-key": "" };
+  const [first, second] = [
+    await legacy.post("/api/login", { email: "nobody@x.example" }, headers),
+    await legacy.post("/api/login", {}, headers),
+  ];
+  deepStrictEqual([first.status, second.status], [401, 401]);
+});
+
+Deno.test("a dry run with a key is answered as without: it neither keeps one nor goes by one", async () => {
+  const [body, key] = [bodyOf("/api/lots"), newKey()];
+  await changesNothing(async () => {
+    for (let i = 0; i < 2; i++) {
+      const dry = await postDry(legacy, "/api/lots", body, key);
+      deepStrictEqual([dry.status, isReplay(dry)], [201, false], dry.text);
+    }
+    const bad = await postDry(legacy, "/api/lots", body, { "idempotency-key": "a b" });
+    isRefused(bad, 422, /Idempotency-Key/);
+  });
+  strictEqual((await legacy.post("/api/lots", body, key)).status, 201);
+  // The old server, with which it is compared, would find the code taken.
+  isRefused(await postDry(legacy, "/api/lots", body, key), 409, /taken/);
+});
+
+Deno.test("a lot that comes again is told to the cache again: the first process may have ended before it could", async () => {
+  await using valkey = await ownValkey();
+  await using api = await startApi({
+    databaseUrl,
+    environment: { VALKEY_URL: valkey.server.url },
+  });
+  const link = connectValkey(valkey.server.url, () => {});
+  await eventually("Valkey answers", () => link.answers());
+  const keys = async () => (await link.attempt((client) => client.keys("*traces*")))?.length;
+  const [body, key] = [bodyOf("/api/lots"), newKey()];
+  strictEqual((await api.post("/api/lots", body, key)).status, 201);
+  ok(await keys());
+  await link.attempt((client) => client.flushAll());
+  strictEqual(await keys(), 0);
+  ok(isReplay(await api.post("/api/lots", body, key)));
+  ok(await keys());
+  link.close();
+});
+
+Deno.test("a script of another site may send the header", async () => {
+  const { status, headers } = await legacy.send("/api/lots", {
+    method: "OPTIONS",
+    headers: {
+      origin: "https://plant.example",
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "content-type,idempotency-key",
+    },
+  });
+  deepStrictEqual(
+    [status, headers.get("access-control-allow-headers")],
+    [204, "content-type,idempotency-key"],
+  );
+});
+
+Deno.test("on PostgreSQL 15 every operation does the same", async () => {
+  await using database = await freshDatabase({ major: 15 });
+  await insertChain(database.sql, "CHAIN", 3);
+  await using api = await startApi({ databaseUrl: database.url });
+  for (const path of PATHS) {
+    const [body, key] = [bodyOf(path), newKey()];
+    const first = await api.post(path, body, key);
+    ok(first.status < 300, first.text);
+    const again = await api.post(path, body, key);
+    deepStrictEqual([kept(again), isReplay(again)], [kept(first), true]);
+    isRefused(await api.post("/api/logout", "", key), 422, /another request/);
+  }
+});
