@@ -97,12 +97,17 @@ export class Session {
 
 function hold(token: string): Held {
   // From when it was got, on a clock that nobody sets: this machine's may be wrong by any amount.
-  const margin = Math.min(MARGIN_MS, lifetimeOf(token) / 2);
-  return { token, renewAt: performance.now() + lifetimeOf(token) - margin };
+  return { token, renewAt: performance.now() + renewAfter(token) };
+}
+
+/** So many milliseconds after it was got, another takes a token's place. */
+export function renewAfter(token: string): number {
+  const lifetime = lifetimeOf(token);
+  return lifetime - Math.min(MARGIN_MS, lifetime / 2);
 }
 
 /** For how many milliseconds a JWT is good; Infinity when it doesn't say. */
-export function lifetimeOf(token: string): number {
+function lifetimeOf(token: string): number {
   try {
     const payload = token.split(".")[1] ?? "";
     const claims: unknown = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
