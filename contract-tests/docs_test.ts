@@ -8,7 +8,7 @@ const ROOT = new URL("../", import.meta.url);
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
 
 async function pages(): Promise<string[]> {
-  const found = ["README.md", "CHANGELOG.md", "legacy/README.md"];
+  const found = ["README.md", "CHANGELOG.md", "legacy/README.md", "client/README.md"];
   for (const folder of ["docs/", "docs/decisions/"]) {
     for await (const { name } of Deno.readDir(new URL(folder, ROOT))) {
       if (name.endsWith(".md")) found.push(folder + name);

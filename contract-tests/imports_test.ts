@@ -20,6 +20,8 @@ const MAY_USE: Record<string, string[]> = {
   parity: ["parity", "contract"],
   // The stand-in is a program of its own, as the old server is.
   legacy: ["legacy"],
+  // A package of its own.
+  client: ["client"],
   // A program beside the service, which knows of it what stands in the contract. Connections, no
   // statements: it must not depend on what the service stores.
   gateway: [
@@ -51,7 +53,14 @@ const FOR_EVERYTHING = [
   "terminal.ts",
   "contract",
 ];
-const ON_THEIR_OWN = new Set(["contract", "parity", "legacy", "gateway", ...FOR_EVERYTHING]);
+const ON_THEIR_OWN = new Set([
+  "contract",
+  "parity",
+  "legacy",
+  "client",
+  "gateway",
+  ...FOR_EVERYTHING,
+]);
 
 interface Import {
   readonly from: string;
@@ -67,6 +76,8 @@ async function filesOfService(): Promise<string[]> {
     for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
       const path = `${folder}${name}`;
       if (!(partOf(path) in MAY_USE)) continue;
+      // What `deno task client` has made of the others.
+      if (path === "client/dist") continue;
       if (isDirectory) await visit(`${path}/`);
       else if (path.endsWith(".ts") && !path.endsWith("_test.ts")) files.push(path);
     }
@@ -138,11 +149,25 @@ Deno.test("the import check sees what points the wrong way", () => {
     ["routes/create_lot.ts", "../parity/error_form.ts"],
     ["parity/approvals.ts", "../gateway/operations.ts"],
     ["parity/approvals.ts", "../errors.ts"],
+    ["client/client.ts", "../contract/types.gen.ts"],
+    ["client/errors.ts", "../errors.ts"],
+    ["routes/login.ts", "../client/client.ts"],
   ];
   for (const [from, target] of wrong) {
     const [found] = importsOf(from, `import { x } from "${target}";`);
     ok(found !== undefined && !isAllowed(found), `${from} → ${target}`);
   }
+});
+
+Deno.test("the client imports nothing from elsewhere but openapi-fetch", async () => {
+  const packages: string[] = [];
+  for (const file of await filesOfService()) {
+    if (partOf(file) !== "client") continue;
+    const source = await Deno.readTextFile(new URL(file, ROOT));
+    const found = source.matchAll(/\b(?:from|import)\s*\(?\s*"([^."][^"]*)"/g);
+    packages.push(...[...found].map(([, name = ""]) => name));
+  }
+  deepStrictEqual(packages, ["openapi-fetch"]);
 });
 
 Deno.test("settings are read in one place", async () => {
@@ -178,8 +203,8 @@ Deno.test("no part of the service opens connections but those to PostgreSQL and 
     if (outward.test(source.replaceAll(/^import type .*$/gm, ""))) openers.push(file);
   }
   for (const one of ["db/connect.ts", "cache/valkey.ts"]) ok(openers.includes(one), openers.join());
-  // The stand-in is not part of the service; the gateway is there to pass requests on, and parity
-  // to ask a server again what was recorded.
-  const own = ["db", "cache", "legacy", "gateway", "parity"];
+  // Stand-in and client are no part of the service; the gateway is there to pass requests on, and
+  // parity to ask a server again what was recorded.
+  const own = ["db", "cache", "legacy", "client", "gateway", "parity"];
   deepStrictEqual(openers.filter((file) => !own.includes(partOf(file))), []);
 });

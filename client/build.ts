@@ -1,0 +1,52 @@
+/**
+ * Makes `dist/` from the sources: JavaScript, and declarations of its types beside it.
+ *
+ * @module
+ */
+const ROOT = new URL("../", import.meta.url);
+const HERE = new URL("client/", ROOT);
+const DIST = new URL("dist/", HERE);
+/** Where Deno leaves what it makes: paths of the project go on below. */
+const MADE = new URL("client/", DIST);
+
+/** What the package consists of: all of the folder but this file and the tests. */
+async function sources(): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(HERE)) {
+    if (name.endsWith(".ts") && !name.endsWith("_test.ts") && name !== "build.ts") names.push(name);
+  }
+  return names.sort();
+}
+
+/** A file of Deno's making as Node and `tsc` need it: imports name what is there. */
+function published(text: string): string {
+  return text
+    .replaceAll(/^\/\/\/ <amd-module .*\n/gm, "")
+    .replaceAll(/(\b(?:from|import)\s*\(?\s*"\.\/[\w.]+)\.ts"/g, '$1.js"');
+}
+
+// From the top, where the versions and the strictness of deno.json hold.
+async function transpile(names: string[]): Promise<void> {
+  const files = names.map((name) => `client/${name}`);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["transpile", "--quiet", "--declaration", "--outdir", "client/dist", ...files],
+    cwd: ROOT,
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
+await Deno.remove(DIST, { recursive: true }).catch((error) => {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+});
+await transpile(await sources());
+for await (const { name } of Deno.readDir(MADE)) {
+  const text = published(await Deno.readTextFile(new URL(name, MADE)));
+  // A type that isn't written out is declared by where it lies on this machine.
+  const foreign = /"file:[^"]*"|"\.[^"]*\.ts"/.exec(text)?.[0];
+  if (foreign !== undefined) throw new Error(`dist/${name} refers to ${foreign}`);
+  await Deno.writeTextFile(new URL(name, DIST), text);
+}
+await Deno.remove(MADE, { recursive: true });
+await Deno.copyFile(new URL("LICENSE", ROOT), new URL("LICENSE", DIST));
+console.log("client/dist/ is made");

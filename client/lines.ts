@@ -1,0 +1,106 @@
+import { LotlineError } from "./errors.ts";
+import { orAborted, sleep } from "./retry.ts";
+import type { DeepTrace, DeepTraceLink, DeepTraceLot, DeepTraceResult } from "./shapes.ts";
+
+/** The first line: everything but lots and links. */
+export interface DeepTraceHead extends Omit<DeepTrace, "result"> {
+  readonly type: "trace";
+  readonly result: Omit<DeepTraceResult, "lots" | "links" | "next_cursor">;
+}
+
+/** A line of a deep trace as NDJSON. */
+export type DeepTraceLine =
+  | DeepTraceHead
+  | ({ readonly type: "lot" } & DeepTraceLot)
+  | ({ readonly type: "link" } & DeepTraceLink);
+
+const LINE_TYPES: ReadonlySet<unknown> = new Set(["trace", "lot", "link"]);
+
+interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** How long the next piece may take; however long the whole takes. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * The lines of an answer, as they come; whoever stops early ends the answer.
+ *
+ * @throws {LotlineError} `network` when it breaks off, also where it looks whole but isn't;
+ *   `timeout`; `unreadable`; `not_done`
+ */
+export async function* readTraceLines(
+  body: ReadableStream<Uint8Array>,
+  options: ReadOptions,
+): AsyncGenerator<DeepTraceLine, void, undefined> {
+  let missing: number | undefined;
+  for await (const text of splitLines(body, options)) {
+    const line = parseLine(text);
+    if (line.type === "trace") {
+      // In the answer it may be null.
+      const result: DeepTraceHead["result"] | null = line.result;
+      if (result === null) throw notDone("trace", line.state);
+      missing = result.lot_count + result.link_count;
+    } else if (missing === undefined) {
+      throw new LotlineError("unreadable", "The answer doesn't begin with the trace");
+    } else missing--;
+    yield line;
+  }
+  if (missing !== 0) throw new LotlineError("network", "The answer breaks off");
+}
+
+/** The error of a result that is asked for and isn't there. */
+export function notDone(what: "trace" | "audit", state: string): LotlineError {
+  return new LotlineError("not_done", `The ${what} has no result: it is ${state}`);
+}
+
+async function* splitLines(
+  body: ReadableStream<Uint8Array>,
+  options: ReadOptions,
+): AsyncGenerator<string, void, undefined> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await readInTime(reader, options);
+      const lines = (rest + decoder.decode(value, { stream: !done })).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+      if (!done) continue;
+      if (rest !== "") yield rest;
+      return;
+    }
+  } finally {
+    // Not waited for: one that hangs would hang here, too. Of one that has ended it does nothing.
+    reader.cancel().catch(() => {});
+  }
+}
+
+async function readInTime(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  { signal, timeoutMs }: ReadOptions,
+): Promise<{ done: boolean; value?: Uint8Array | undefined }> {
+  const read = new AbortController();
+  const late = sleep(timeoutMs, read.signal).then(() => {
+    throw new LotlineError("timeout", `Nothing more of the answer within ${timeoutMs} ms`);
+  });
+  try {
+    return await orAborted(Promise.race([reader.read(), late]), signal);
+  } catch (cause) {
+    signal?.throwIfAborted();
+    if (cause instanceof LotlineError) throw cause;
+    throw new LotlineError("network", "The answer breaks off", { cause });
+  } finally {
+    read.abort();
+  }
+}
+
+function parseLine(text: string): DeepTraceLine {
+  try {
+    const line = JSON.parse(text);
+    if (LINE_TYPES.has(line?.type)) return line;
+  } catch {
+    // Told as what it is below.
+  }
+  throw new LotlineError("unreadable", "A line of the answer is no part of a trace");
+}

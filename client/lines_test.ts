@@ -1,0 +1,99 @@
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { eventually } from "../testing/eventually.ts";
+import { type RawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
+import { createClient } from "./client.ts";
+
+const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n" +
+  "Transfer-Encoding: chunked\r\n\r\n";
+const TRACE = { type: "trace", state: "done", result: { lot_count: 2, link_count: 1 } };
+const LOTS = [{ type: "lot", lot_code: "é😀" }, { type: "lot", lot_code: "B" }];
+const LINK = { type: "link", quantity_used_kg: "1.50" };
+const ALL = [TRACE, ...LOTS, LINK];
+
+const text = (lines: unknown[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+
+/** The text's bytes in pieces of this size, each a chunk, without the end of the body. */
+function* chunks(text: string, size: number) {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length; at += size) {
+    const piece = bytes.slice(at, at + size);
+    yield `${piece.length.toString(16)}\r\n${String.fromCharCode(...piece)}\r\n`;
+  }
+}
+
+const whole = (text: string, size = text.length): RawAnswer => (socket) => {
+  socket.write(HEAD);
+  for (const chunk of chunks(text, size)) socket.write(chunk, "latin1");
+  socket.write("0\r\n\r\n");
+};
+const begun = (text: string, then: "cut" | "silent"): RawAnswer => (socket) => {
+  socket.write(HEAD + [...chunks(text, 10)].join(""), "latin1");
+  if (then === "cut") setTimeout(() => socket.destroy(), 50);
+};
+
+/** What comes of an answer: its lines, and the kind of the error that ends them. */
+async function read(answer: RawAnswer, timeoutMs?: number) {
+  await using upstream = await startRawUpstream(answer);
+  const client = createClient({ baseUrl: upstream.url, timeoutMs, retries: 0 });
+  const lines: unknown[] = [];
+  try {
+    for await (const line of client.deepTraceLines("x")) lines.push(line);
+  } catch (error) {
+    return [lines, error instanceof Error && "kind" in error ? error.kind : error];
+  }
+  return [lines, undefined];
+}
+
+Deno.test("lines come whole, wherever the pieces that they come in are cut", async () => {
+  for (const size of [1, 2, 3, 7, 1_000]) {
+    deepStrictEqual(await read(whole(text(ALL), size)), [ALL, undefined], String(size));
+  }
+  deepStrictEqual(await read(whole(text(ALL).trimEnd())), [ALL, undefined], "no last line feed");
+});
+
+Deno.test("an answer that breaks off is an error, even where it seems to be whole", async () => {
+  const parts = [TRACE, ...LOTS];
+  deepStrictEqual(await read(begun(text(parts), "cut")), [parts, "network"]);
+  deepStrictEqual(await read(whole(text(parts))), [parts, "network"]);
+  deepStrictEqual(await read(whole("")), [[], "network"]);
+  deepStrictEqual(await read(begun(text(parts), "silent"), 1_000), [parts, "timeout"]);
+});
+
+Deno.test("lines that are no trace are told as that", async () => {
+  for (const line of ["<h1>", "null", "1", "{}", '{"type":"lots"}']) {
+    deepStrictEqual(await read(whole(`${text([TRACE])}${line}\n`)), [[TRACE], "unreadable"], line);
+  }
+  deepStrictEqual(await read(whole(text(LOTS))), [[], "unreadable"]);
+  const queued = { type: "trace", state: "queued", result: null };
+  deepStrictEqual(await read(whole(text([queued]))), [[], "not_done"]);
+});
+
+Deno.test("whoever has enough ends the answer, by leaving the loop or with the signal", async () => {
+  await using upstream = await startRawUpstream(begun(text([TRACE, ...LOTS]), "silent"));
+  const client = createClient({ baseUrl: upstream.url });
+  for await (const { type } of client.deepTraceLines("x")) if (type === "lot") break;
+  await eventually("the connection ends", () => Promise.resolve(upstream.open() === 0));
+
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const all = async () => {
+    for await (const { type } of client.deepTraceLines("x", { signal: controller.signal })) {
+      if (type === "lot") setTimeout(() => controller.abort(reason), 20);
+    }
+  };
+  await rejects(all(), reason);
+  await eventually("the connection ends", () => Promise.resolve(upstream.open() === 0));
+  strictEqual(upstream.requests.length, 2);
+});
+
+Deno.test("the bound on time is on each piece, not on the whole", async () => {
+  const slowly: RawAnswer = async (socket) => {
+    socket.write(HEAD);
+    for (const chunk of chunks(text(ALL), 15)) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      socket.write(chunk, "latin1");
+    }
+    socket.write("0\r\n\r\n");
+  };
+  deepStrictEqual(await read(slowly, 2_000), [ALL, undefined]);
+});

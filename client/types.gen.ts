@@ -1,0 +1,1595 @@
+// Made from openapi.yaml by `deno task contract`; edit that file, not this one.
+export interface paths {
+    "/api/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Is the service up?
+         * @description Never touches the database; `/readyz` does.
+         */
+        get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a token.
+         * @description With `AUTH_MODE=legacy` the email alone decides, and the token is good for nothing in
+         *     `required`. With `AUTH_MODE=required` the password is checked too, and too many failures of
+         *     an account or from an address are 429. Whatever isn't the credentials of an account is the
+         *     same 401, a body that is missing or of another type included; further fields are ignored.
+         */
+        post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a token.
+         * @description The token that the request is sent with is refused from now on, by every process of the
+         *     service within seconds. Other tokens of the account stay as they are. A body isn't looked at.
+         *     With `AUTH_MODE=legacy` a request without a valid token is 204 as well: there is nothing to
+         *     end.
+         */
+        post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traceability/{lotCode}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One lot with its parents and children, one hop.
+         * @description Parents are the lots it was made of, children the lots made of it: one entry a link, so a lot
+         *     linked twice stands twice, in the order in which the links were made. A lot may be its own
+         *     parent. Links with a missing side are passed over. The query string is ignored.
+         */
+        get: operations["getTraceability"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/lots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store a lot.
+         * @description Makes no links: parents named in `metadata` are only kept there. A field that is absent gets
+         *     its default, a null stays null; with `AUTH_MODE=required` an absent or null `operator_id` is
+         *     the caller, and another's is 403 unless the caller is ADMIN or MANAGER.
+         */
+        post: operations["createLot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/qc-decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store what was decided about a lot at a QC gate.
+         * @description At least one field must be there. A FAIL without notes is taken, and so is a record without a
+         *     decision: the plant's terminals send both. With `AUTH_MODE=required` an absent or null
+         *     `operator_id` is the caller, and another's is 403 unless the caller is ADMIN or MANAGER.
+         */
+        post: operations["createQcDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trace a lot through all levels.
+         * @description Finds all lots that can be reached over links, each once with its smallest depth, and the
+         *     links between them. What takes under 200 ms is answered at once; for anything larger the
+         *     answer is 202, and its `Location` tells how far the trace is and, later, its result. A result
+         *     shows one moment, `as_of`, and stays as it is for 7 days; `out_of_date` says that one of its
+         *     lots, or a link at one, has changed since.
+         */
+        post: operations["createDeepTrace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A deep trace, how far it is, and its result.
+         * @description The result comes page by page: lots first, by depth, code (by its bytes) and id; then links,
+         *     by the depth of their parent. Everything else stands on each page. Follow `next_cursor` until
+         *     it is null: the result never changes, so nothing is missed or told twice. A page may hold
+         *     fewer items than `limit` where they are large.
+         *
+         *     With `Accept: application/x-ndjson` all of it comes as lines of JSON, whatever `limit` and
+         *     `cursor` say: `{"type":"trace",…}` with everything but lots and links, then each lot as
+         *     `{"type":"lot",…}` and each link as `{"type":"link",…}`. `lot_count` and `link_count` of the
+         *     first line say how many are to come. Other parameters in the query are ignored, and one of
+         *     these that stands there twice is refused.
+         */
+        get: operations["getDeepTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The audits, the newest first.
+         * @description Audits are kept for 90 days, the last one that is done for longer.
+         */
+        get: operations["listAudits"];
+        put?: never;
+        /**
+         * Audit the genealogy.
+         * @description A worker reads all lots, links and decisions as they are at one moment and writes down what
+         *     is wrong with them; `GET /api/audits/{id}` tells how far it is. There is one audit at a time:
+         *     while one waits or runs, this answers with that one. Every night an audit runs by itself.
+         */
+        post: operations["createAudit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audits/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One audit with its findings.
+         * @description Findings come by kind and then in an order that doesn't change. Until the audit is done there
+         *     are none. An answer holds fewer than `limit` when they would be too large together: there is
+         *     more as long as `next_cursor` isn't null.
+         */
+        get: operations["getAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The public keys that tokens are signed with.
+         * @description A JSON Web Key Set (RFC 7517).
+         */
+        get: operations["getSigningKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/livez": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Does the process answer?
+         * @description For whoever restarts a process that hangs.
+         */
+        get: operations["getLiveness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Can the process do its work?
+         * @description 503 while PostgreSQL doesn't answer. Valkey is told of, but a process without it is ready:
+         *     it is slower, not wrong.
+         */
+        get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this process has counted.
+         * @description Counters since the start of the process, in Prometheus' text format: logins, what was
+         *     refused, and, with `AUTH_MODE=legacy`, what `required` would have refused. Then gauges of the
+         *     background work of all processes, read from PostgreSQL and left out when it doesn't answer
+         *     within a second. A scraper sends `METRICS_TOKEN` as its bearer token.
+         */
+        get: operations["getMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description Every answer that is not a success. */
+        Error: {
+            /** @description One clear sentence. */
+            error: string;
+            /** @description Each place of the request that is outside the contract. */
+            details?: {
+                /** @description Field names joined by dots; empty for the whole body. */
+                path: string;
+                /** @description What is wrong there. */
+                message: string;
+            }[];
+        };
+        /**
+         * Format: uuid
+         * @description 8-4-4-4-12 hexadecimal digits of either case; answers have them in lower case.
+         * @example 11111111-1111-1111-1111-111111111101
+         */
+        Uuid: string;
+        /**
+         * Format: uuid
+         * @description As Uuid, or null.
+         * @example 00000000-0000-4000-8000-000000940001
+         */
+        UuidOrNull: string | null;
+        /**
+         * @description RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
+         *     FG finished good.
+         * @enum {string|null}
+         */
+        LotTypeOrNull: "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG" | null;
+        /** @enum {string|null} */
+        DecisionOrNull: "PASS" | "HOLD" | "FAIL" | null;
+        /**
+         * @description A decimal as text, scale kept. Old rows may hold NaN.
+         * @example 540.0
+         */
+        DecimalOut: string | null;
+        /**
+         * @description A finite JSON number, stored as JavaScript writes it, or a plain decimal as text, stored with
+         *     its scale.
+         * @example 12.50
+         * @example 12.5
+         */
+        DecimalIn: number | string | null;
+        /**
+         * Format: date-time
+         * @description UTC with milliseconds.
+         * @example 2026-01-18T07:01:02.123Z
+         */
+        MomentOut: string | null;
+        /**
+         * @description RFC 3339, or a date with or without a time of day; without a zone it is UTC.
+         * @example 2026-01-19T10:11:12.345Z
+         * @example 2026-01-19 10:11:12
+         * @example 2026-01-19
+         */
+        MomentIn: string | null;
+        /**
+         * @description Any JSON value, nested at most 32 deep. In a request, text is taken to be a JSON document
+         *     (`"{\"a\":1}"` is stored as `{"a": 1}`); text that is none is refused.
+         * @example {
+         *       "supplier": "Duna"
+         *     }
+         */
+        JsonValue: {
+            [key: string]: unknown;
+        } | unknown[] | string | number | boolean | null;
+        /** @description Text; a number is stored as its text. */
+        FreeTextIn: string | number | null;
+        Health: {
+            /** @enum {string} */
+            status: "ok";
+            /** Format: date-time */
+            timestamp: string;
+        };
+        Credentials: {
+            /** @description Matched to the letter. */
+            email: string;
+            /** @description Needed with `AUTH_MODE=required`; at most 72 bytes in UTF-8. Not looked at in `legacy`. */
+            password?: string;
+        } & {
+            [key: string]: unknown;
+        };
+        User: {
+            id: components["schemas"]["Uuid"];
+            email: string;
+            full_name: string | null;
+            /** @enum {string|null} */
+            role: "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER" | null;
+            created_at: components["schemas"]["MomentOut"];
+            last_login: components["schemas"]["MomentOut"];
+        };
+        Session: {
+            user: components["schemas"]["User"];
+            /** @description A signed JWT (EdDSA), valid for 30 minutes. */
+            token: string;
+        };
+        /**
+         * @example {
+         *       "id": "22222222-2222-2222-2222-222222222201",
+         *       "lot_code": "MIX-BATCH-88",
+         *       "lot_type": "MIX",
+         *       "production_run_id": null,
+         *       "phase_id": null,
+         *       "operator_id": null,
+         *       "weight_kg": "540.0",
+         *       "temperature_c": null,
+         *       "metadata": {},
+         *       "created_at": "2026-01-18T06:02:00.000Z"
+         *     }
+         */
+        Lot: {
+            id: components["schemas"]["Uuid"];
+            lot_code: string;
+            lot_type: components["schemas"]["LotTypeOrNull"];
+            production_run_id: components["schemas"]["UuidOrNull"];
+            phase_id: components["schemas"]["UuidOrNull"];
+            operator_id: components["schemas"]["UuidOrNull"];
+            weight_kg: components["schemas"]["DecimalOut"];
+            temperature_c: components["schemas"]["DecimalOut"];
+            metadata: components["schemas"]["JsonValue"];
+            created_at: components["schemas"]["MomentOut"];
+        };
+        NewLot: {
+            id?: components["schemas"]["Uuid"];
+            /**
+             * @description What people scan. 650 characters always fit into the unique index, 2,600 if all are
+             *     ASCII. A number is stored as its text.
+             */
+            lot_code: string | number;
+            lot_type?: components["schemas"]["LotTypeOrNull"];
+            production_run_id?: components["schemas"]["UuidOrNull"];
+            phase_id?: components["schemas"]["UuidOrNull"];
+            operator_id?: components["schemas"]["UuidOrNull"];
+            weight_kg?: components["schemas"]["DecimalIn"];
+            temperature_c?: components["schemas"]["DecimalIn"];
+            metadata?: components["schemas"]["JsonValue"];
+            created_at?: components["schemas"]["MomentIn"];
+        };
+        Trace: {
+            central: components["schemas"]["Lot"];
+            parents: components["schemas"]["Lot"][];
+            children: components["schemas"]["Lot"][];
+        };
+        NewQcDecision: {
+            id?: components["schemas"]["Uuid"];
+            lot_id?: components["schemas"]["UuidOrNull"];
+            qc_gate_id?: components["schemas"]["UuidOrNull"];
+            operator_id?: components["schemas"]["UuidOrNull"];
+            decision?: components["schemas"]["DecisionOrNull"];
+            notes?: components["schemas"]["FreeTextIn"];
+            temperature_c?: components["schemas"]["DecimalIn"];
+            digital_signature?: components["schemas"]["FreeTextIn"];
+            decided_at?: components["schemas"]["MomentIn"];
+        };
+        QcDecision: {
+            id: components["schemas"]["Uuid"];
+            lot_id: components["schemas"]["UuidOrNull"];
+            qc_gate_id: components["schemas"]["UuidOrNull"];
+            operator_id: components["schemas"]["UuidOrNull"];
+            decision: components["schemas"]["DecisionOrNull"];
+            notes: string | null;
+            temperature_c: components["schemas"]["DecimalOut"];
+            digital_signature: string | null;
+            decided_at: components["schemas"]["MomentOut"];
+        };
+        NewDeepTrace: {
+            /** @description Matched to the letter. A number is taken as its text. */
+            lot_code: string | number;
+            /**
+             * @description upstream: towards what it was made of · downstream: towards what was made of it · both:
+             *     the lots of the two traces, each with the smaller depth, and the links of each.
+             * @enum {string}
+             */
+            direction: "upstream" | "downstream" | "both";
+            /** @description How many links away a lot may be; null or absent, any number. */
+            max_depth?: number | null;
+            /**
+             * @description How many lots at most; absent, 100,000. Of a level that has more than fit, those with the smallest ids
+             *     are kept, and only they are followed.
+             */
+            at_most?: number;
+        };
+        DeepTrace: {
+            id: components["schemas"]["Uuid"];
+            /**
+             * @description `failed`: it could not be taken, however often it was tried; ask for a new one.
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            /** @description The lots found so far, and how deep. */
+            progress: {
+                lots: number;
+                depth: number;
+            };
+            lot_code: string;
+            /** @enum {string} */
+            direction: "upstream" | "downstream" | "both";
+            max_depth: number | null;
+            at_most: number;
+            created_at: components["schemas"]["MomentOut"];
+            as_of: components["schemas"]["MomentOut"];
+            /** @description A lot of the result, or a link at one, has changed since `as_of`. */
+            out_of_date: boolean;
+            /** @description Null until the state is `done`. */
+            result: {
+                lots: components["schemas"]["DeepTraceLot"][];
+                /**
+                 * @description Each link between two of the lots, so a pair that is linked twice stands twice. Links
+                 *     with a missing side are passed over.
+                 */
+                links: components["schemas"]["DeepTraceLink"][];
+                /** @description On all pages together. */
+                lot_count: number;
+                /** @description On all pages together. */
+                link_count: number;
+                /** @description The depth of the deepest lot. */
+                depth_reached: number;
+                /** @description There was more, deeper than `max_depth` or beyond `at_most`. */
+                truncated: boolean;
+                /** @description By type of lot, in the order of production. */
+                totals: components["schemas"]["DeepTraceTotal"][];
+                /**
+                 * @description Lots that are their own ancestors, an error in the data: the codes of each cycle, in
+                 *     the direction of its links. Every lot that is on a cycle is on one of these.
+                 */
+                cycles: string[][];
+                /** @description There were more than 100 of them, or more than 10,000 lots on them. */
+                cycles_truncated: boolean;
+                /** @description The `cursor` of the next page; null on the last one. */
+                next_cursor: string | null;
+            } | null;
+        };
+        /** @description As Lot, with how many links away it is from the lot that is traced. */
+        DeepTraceLot: {
+            id: components["schemas"]["Uuid"];
+            lot_code: string;
+            lot_type: components["schemas"]["LotTypeOrNull"];
+            production_run_id: components["schemas"]["UuidOrNull"];
+            phase_id: components["schemas"]["UuidOrNull"];
+            operator_id: components["schemas"]["UuidOrNull"];
+            weight_kg: components["schemas"]["DecimalOut"];
+            temperature_c: components["schemas"]["DecimalOut"];
+            metadata: components["schemas"]["JsonValue"];
+            created_at: components["schemas"]["MomentOut"];
+            depth: number;
+        };
+        DeepTraceLink: {
+            parent_lot_id: components["schemas"]["Uuid"];
+            child_lot_id: components["schemas"]["Uuid"];
+            quantity_used_kg: components["schemas"]["DecimalOut"];
+        };
+        DeepTraceTotal: {
+            lot_type: components["schemas"]["LotTypeOrNull"];
+            lots: number;
+            /** @description Null when none of them has a weight. */
+            weight_kg: components["schemas"]["DecimalOut"];
+        };
+        /** @description Nothing to choose from yet. */
+        NewAudit: Record<string, never>;
+        /**
+         * @description **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Of
+         *     cycles that share lots so many are found that each lot of them stands on one.
+         *     **self_link** (critical): a link from a lot to itself.
+         *     **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
+         *     had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
+         *     decision counts; decisions without a time or a verdict don't.
+         *     **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
+         *     decision of a gate is HOLD or FAIL.
+         *     **half_link** (major): a link without parent or without child.
+         *     **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
+         *     **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
+         *     **made_of_nothing** (major): a lot that isn't RAW and has no parents.
+         *     **orphan** (minor): a lot that isn't RAW and that no link names.
+         *     **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
+         *     **negative_weight**, **negative_quantity** (major): less than nothing.
+         *     **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
+         *     **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
+         * @enum {string}
+         */
+        AuditKind: "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
+        /** @enum {string} */
+        AuditSeverity: "critical" | "major" | "minor";
+        /**
+         * @description Beside the last audit that was done: **new**, **still_there**, **gone** (found then, not now;
+         *     told once, with its last numbers). **unknown** where the last audit had found more of the kind
+         *     than it kept, and so can't tell.
+         * @enum {string}
+         */
+        AuditStanding: "new" | "still_there" | "gone" | "unknown";
+        /** @description A place between findings. */
+        AuditFindingCursor: string;
+        /** @description As AuditFindingCursor, or null after the last finding. */
+        AuditFindingCursorOrNull: string | null;
+        Audit: {
+            id: components["schemas"]["Uuid"];
+            /** @enum {string} */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            progress: components["schemas"]["AuditProgress"];
+            created_at: components["schemas"]["MomentOut"];
+            /** @description The moment whose lots, links and decisions it has seen. */
+            as_of: components["schemas"]["MomentOut"];
+            finished_at: components["schemas"]["MomentOut"];
+            /** @description The audit before, with which its findings were compared. */
+            compared_with: components["schemas"]["UuidOrNull"];
+            summary: components["schemas"]["AuditSummary"];
+        };
+        AuditWithFindings: {
+            id: components["schemas"]["Uuid"];
+            /** @enum {string} */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            progress: components["schemas"]["AuditProgress"];
+            created_at: components["schemas"]["MomentOut"];
+            as_of: components["schemas"]["MomentOut"];
+            finished_at: components["schemas"]["MomentOut"];
+            compared_with: components["schemas"]["UuidOrNull"];
+            summary: components["schemas"]["AuditSummary"];
+            findings: components["schemas"]["AuditFinding"][];
+            next_cursor: components["schemas"]["AuditFindingCursorOrNull"];
+        };
+        AuditPage: {
+            audits: components["schemas"]["Audit"][];
+            next_cursor: components["schemas"]["UuidOrNull"];
+        };
+        /** @description How far it is; null unless it runs. */
+        AuditProgress: {
+            /** @description Kinds that have been looked for. */
+            checked: number;
+            /** @description Kinds that there are. */
+            of: number;
+            lots: number;
+            links: number;
+        } | null;
+        /** @description Null until it is done. */
+        AuditSummary: {
+            /** @description The lots that were there. */
+            lots: number;
+            /** @description The links that were there. */
+            links: number;
+            /** @description By how much a lot could weigh more than its inputs. */
+            tolerance_percent: string;
+            /** @description The limits by lot type, °C. */
+            temperatures: {
+                [key: string]: components["schemas"]["AuditRange"];
+            };
+            /** @description One entry a kind. */
+            findings: components["schemas"]["AuditCount"][];
+        } | null;
+        AuditRange: {
+            least: string;
+            most: string;
+        };
+        AuditCount: {
+            kind: components["schemas"]["AuditKind"];
+            severity: components["schemas"]["AuditSeverity"];
+            /** @description All that were found: new, still there and unknown. */
+            found: number;
+            new: number;
+            still_there: number;
+            unknown: number;
+            /** @description Of those that the audit before had kept. */
+            gone: number;
+            /**
+             * @description How many of the found are among the findings: at most 10,000 of a kind (1,000 cycles),
+             *     those with the smallest keys, so that two audits keep the same ones.
+             */
+            kept: number;
+            /** @description False: there is more of it than was found, which is possible for cycles alone. */
+            complete: boolean;
+        };
+        AuditFinding: {
+            kind: components["schemas"]["AuditKind"];
+            severity: components["schemas"]["AuditSeverity"];
+            standing: components["schemas"]["AuditStanding"];
+            /** @description The lots concerned, a link's parent before its child, a cycle's in their order (the first 50). */
+            lots: components["schemas"]["AuditedLot"][];
+            /**
+             * @description What it is about, by kind: kilograms and °C as text (digits of 40 characters and more in
+             *     scientific notation), moments, counts.
+             */
+            numbers: {
+                [key: string]: string | number | null;
+            };
+        };
+        AuditedLot: {
+            id: components["schemas"]["Uuid"];
+            /** @description As it was when it was found. */
+            lot_code: string;
+        };
+        PublicKeys: {
+            keys: components["schemas"]["PublicKey"][];
+        };
+        PublicKey: {
+            /** @enum {string} */
+            kty: "OKP";
+            /** @enum {string} */
+            crv: "Ed25519";
+            /** @enum {string} */
+            alg: "EdDSA";
+            /** @enum {string} */
+            use: "sig";
+            kid: string;
+            x: string;
+        };
+        Liveness: {
+            /** @enum {string} */
+            status: "live";
+        };
+        Readiness: {
+            /** @enum {string} */
+            status: "ready";
+            /**
+             * @description Whether Valkey answers; off when the service was given none.
+             * @enum {string}
+             */
+            valkey: "up" | "away" | "off";
+        };
+    };
+    responses: {
+        /** @description What the client has is still right. */
+        NotModified: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
+        /** @description The body is no JSON, or the path holds a broken percent escape. */
+        BadRequest: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The body is not valid JSON in UTF-8"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description No account with this email and password. */
+        WrongCredentials: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description AUTH_MODE=required: no valid token. */
+        Unauthorized: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["Challenge"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The token is not valid, or not any more: log in again"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description AUTH_MODE=required: the role may not do this. */
+        Forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Your role may not do this"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description There is no such lot. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Lot not found"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description There is no such trace, or not any more. */
+        NoSuchTrace: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "There is no such trace"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description There is no such audit. */
+        NoSuchAudit: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "There is no such audit"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The path is known, the method is not for it. */
+        MethodNotAllowed: {
+            headers: {
+                Allow: components["headers"]["Allow"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "This path answers OPTIONS, POST"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The body took too long to arrive. */
+        TooSlow: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The body took too long to arrive"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The code or id is taken, or a reference leads nowhere. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Lot code RAW-1 is taken"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The body is larger than 102,400 bytes after inflating. */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The body is larger than 102400 bytes"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The body is not application/json in UTF-8, plain, gzip or deflate. */
+        UnsupportedMediaType: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The body must be sent as application/json"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The request is JSON but outside this contract; details name the places. */
+        OutsideContract: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "lot_code is missing",
+                 *       "details": [
+                 *         {
+                 *           "path": "lot_code",
+                 *           "message": "is missing"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description Too many tries. */
+        TooMany: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Too many failed logins, try again later"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description A fault of the service; the log has its cause. */
+        Fault: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Something went wrong on our side"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The database is away or too slow, or the service has too much to do. */
+        Away: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The database is away or too slow, try again shortly"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+    };
+    parameters: never;
+    requestBodies: never;
+    headers: {
+        /**
+         * @description Weak validator of this body, for If-None-Match.
+         * @example W/"2c-E3q1hCP1fGP7k3UdH0Cq4Uo3Q1U"
+         */
+        ETag: string;
+        /**
+         * @description Where the trace is.
+         * @example /api/traces/5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
+         */
+        TraceLocation: string;
+        /**
+         * @description The methods that this path answers.
+         * @example GET, HEAD, OPTIONS
+         */
+        Allow: string;
+        /**
+         * @description Where the audit is.
+         * @example /api/audits/44444444-4444-4444-8444-444444444401
+         */
+        AuditLocation: string;
+        /**
+         * @description How to be let in (RFC 6750).
+         * @example Bearer realm="lotline", error="invalid_token"
+         */
+        Challenge: string;
+        /**
+         * @description Seconds to wait before the next try.
+         * @example 1
+         */
+        RetryAfter: string;
+    };
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    getHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The service is up. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ok",
+                     *       "timestamp": "2026-01-18T06:02:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "admin@flowviz.com",
+                 *       "password": "correct horse battery staple"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description The account and a signed token. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": "00000000-0000-0000-0000-000000000001",
+                     *         "email": "admin@flowviz.com",
+                     *         "full_name": "System Admin",
+                     *         "role": "ADMIN",
+                     *         "created_at": "2026-01-01T08:00:00.000Z",
+                     *         "last_login": null
+                     *       },
+                     *       "token": "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwMDAifQ.c2lnbmF0dXJl"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["WrongCredentials"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token is worth nothing any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getTraceability: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The lot's code, percent-encoded, matched to the letter.
+                 * @example MIX-BATCH-88
+                 */
+                lotCode: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lot with one hop in both directions. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    createLot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lot_code": "RAW-20260118-DUNA-0001",
+                 *       "lot_type": "RAW",
+                 *       "weight_kg": "218.40",
+                 *       "temperature_c": "3.8",
+                 *       "metadata": {
+                 *         "supplier": "Duna"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewLot"];
+            };
+        };
+        responses: {
+            /** @description The lot as stored. */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lot"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    createQcDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lot_id": "22222222-2222-2222-2222-222222222201",
+                 *       "decision": "PASS",
+                 *       "temperature_c": "3.5",
+                 *       "digital_signature": "JO"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewQcDecision"];
+            };
+        };
+        responses: {
+            /** @description The decision as stored. */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QcDecision"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    createDeepTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lot_code": "MIX-BATCH-88",
+                 *       "direction": "upstream"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewDeepTrace"];
+            };
+        };
+        responses: {
+            /** @description The trace is done; this is the first page. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeepTrace"];
+                };
+            };
+            /** @description The trace is being taken. */
+            202: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["TraceLocation"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10",
+                     *       "state": "queued",
+                     *       "progress": {
+                     *         "lots": 0,
+                     *         "depth": 0
+                     *       },
+                     *       "lot_code": "RAW-20260118-DUNA-0001",
+                     *       "direction": "downstream",
+                     *       "max_depth": null,
+                     *       "at_most": 100000,
+                     *       "created_at": "2026-01-18T06:02:00.000Z",
+                     *       "as_of": null,
+                     *       "out_of_date": false,
+                     *       "result": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeepTrace"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getDeepTrace: {
+        parameters: {
+            query?: {
+                /** @description How many lots and links a page holds at most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before, of the same trace. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The trace's id.
+                 * @example 5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trace with one page of its result. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeepTrace"];
+                    "application/x-ndjson": string;
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NoSuchTrace"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    listAudits: {
+        parameters: {
+            query?: {
+                /** @description The most audits in one answer. */
+                limit?: number;
+                /** @description The `next_cursor` of the answer before. */
+                cursor?: components["schemas"]["Uuid"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of audits. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    createAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["NewAudit"];
+            };
+        };
+        responses: {
+            /** @description The audit that waits or runs. */
+            202: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["AuditLocation"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Audit"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getAudit: {
+        parameters: {
+            query?: {
+                /** @description Findings of this kind only. */
+                kind?: components["schemas"]["AuditKind"];
+                /** @description Findings of this severity only. */
+                severity?: components["schemas"]["AuditSeverity"];
+                /** @description Findings of this standing only. */
+                standing?: components["schemas"]["AuditStanding"];
+                /** @description The most findings in one answer. */
+                limit?: number;
+                /** @description The `next_cursor` of the answer before. */
+                cursor?: components["schemas"]["AuditFindingCursor"];
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["Uuid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The audit, with one page of its findings. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditWithFindings"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NoSuchAudit"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["OutsideContract"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getSigningKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys that a token's signature is checked with. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicKeys"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getLiveness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The process answers. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "live"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Liveness"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getReadiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The process can do its work. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ready",
+                     *       "valkey": "up"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What this process has counted since its start. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example # HELP lotline_required_would_refuse_total Requests that AUTH_MODE=legacy let through and AUTH_MODE=required would refuse.
+                     *     # TYPE lotline_required_would_refuse_total counter
+                     *     lotline_required_would_refuse_total{operation="createLot",reason="no_token"} 3
+                     */
+                    "text/plain": string;
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            500: components["responses"]["Fault"];
+            503: components["responses"]["Away"];
+        };
+    };
+}
