@@ -325,7 +325,7 @@ export interface components {
         Error: {
             /** @description One clear sentence. */
             error: string;
-            /** @description Each place of the request that is outside the contract. */
+            /** @description The places of the request that are outside the contract, 100 of them at most. */
             details?: {
                 /** @description Field names joined by dots; empty for the whole body. */
                 path: string;
