@@ -325,7 +325,7 @@ export interface components {
         Error: {
             /** @description One clear sentence. */
             error: string;
-            /** @description Each place of the request that is outside the contract. */
+            /** @description The places of the request that are outside the contract, 100 of them at most. */
             details?: {
                 /** @description Field names joined by dots; empty for the whole body. */
                 path: string;
@@ -871,15 +871,34 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The code or id is taken, or a reference leads nowhere. */
+        /**
+         * @description The code or id is taken, or a reference leads nowhere. With `Retry-After`: the first request
+         *     with this `Idempotency-Key` is still being worked on.
+         */
         Conflict: {
             headers: {
+                "Retry-After": components["headers"]["RetryInFlight"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
                  *       "error": "Lot code RAW-1 is taken"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The first request with this `Idempotency-Key` is still being worked on. */
+        InFlight: {
+            headers: {
+                "Retry-After": components["headers"]["RetryInFlight"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The first request with this Idempotency-Key is still being worked on, try again shortly"
                  *     }
                  */
                 "application/json": components["schemas"]["Error"];
@@ -913,7 +932,10 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The request is JSON but outside this contract; details name the places. */
+        /**
+         * @description The request is JSON but outside this contract; details name the places. Or its
+         *     `Idempotency-Key` was used for another request.
+         */
         OutsideContract: {
             headers: {
                 [name: string]: unknown;
@@ -978,7 +1000,15 @@ export interface components {
             };
         };
     };
-    parameters: never;
+    parameters: {
+        /**
+         * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+         *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+         *     as it was the first time; see **Repeats**.
+         * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+         */
+        IdempotencyKey: string;
+    };
     requestBodies: never;
     headers: {
         /**
@@ -1011,6 +1041,13 @@ export interface components {
          * @example 1
          */
         RetryAfter: string;
+        /**
+         * @description Seconds to wait, where the first request with the key is still being worked on.
+         * @example 1
+         */
+        RetryInFlight: string;
+        /** @description This is the first answer once more; the request was not done again. */
+        IdempotencyReplayed: "true";
     };
     pathItems: never;
 }
@@ -1104,7 +1141,15 @@ export interface operations {
     logout: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1113,12 +1158,15 @@ export interface operations {
             /** @description The token is worth nothing any more. */
             204: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
             405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InFlight"];
+            422: components["responses"]["OutsideContract"];
             500: components["responses"]["Fault"];
             503: components["responses"]["Away"];
         };
@@ -1145,6 +1193,86 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "central": {
+                     *         "id": "22222222-2222-2222-2222-222222222201",
+                     *         "lot_code": "MIX-BATCH-88",
+                     *         "lot_type": "MIX",
+                     *         "production_run_id": null,
+                     *         "phase_id": null,
+                     *         "operator_id": null,
+                     *         "weight_kg": "540.0",
+                     *         "temperature_c": null,
+                     *         "metadata": {},
+                     *         "created_at": "2026-01-18T06:02:00.000Z"
+                     *       },
+                     *       "parents": [
+                     *         {
+                     *           "id": "11111111-1111-1111-1111-111111111101",
+                     *           "lot_code": "RAW-BEEF-001",
+                     *           "lot_type": "RAW",
+                     *           "production_run_id": null,
+                     *           "phase_id": null,
+                     *           "operator_id": null,
+                     *           "weight_kg": "500.0",
+                     *           "temperature_c": null,
+                     *           "metadata": {},
+                     *           "created_at": "2026-01-18T06:00:00.000Z"
+                     *         },
+                     *         {
+                     *           "id": "11111111-1111-1111-1111-111111111102",
+                     *           "lot_code": "RAW-SPICE-001",
+                     *           "lot_type": "RAW",
+                     *           "production_run_id": null,
+                     *           "phase_id": null,
+                     *           "operator_id": null,
+                     *           "weight_kg": "50.0",
+                     *           "temperature_c": null,
+                     *           "metadata": {},
+                     *           "created_at": "2026-01-18T06:01:00.000Z"
+                     *         },
+                     *         {
+                     *           "id": "00000000-0000-4000-8000-000000950201",
+                     *           "lot_code": "DEB-20260118-DUNA-0001",
+                     *           "lot_type": "DEB",
+                     *           "production_run_id": "00000000-0000-4000-8000-000000940001",
+                     *           "phase_id": "00000000-0000-4000-8000-000000930002",
+                     *           "operator_id": "00000000-0000-0000-0000-000000000002",
+                     *           "weight_kg": "218.40",
+                     *           "temperature_c": "3.8",
+                     *           "metadata": {
+                     *             "supplier": "Duna Hús Kft.",
+                     *             "nested": {
+                     *               "a": [
+                     *                 1,
+                     *                 2.5,
+                     *                 null,
+                     *                 true
+                     *               ],
+                     *               "ü": "é"
+                     *             },
+                     *             "empty": {}
+                     *           },
+                     *           "created_at": "2026-01-18T07:01:02.003Z"
+                     *         }
+                     *       ],
+                     *       "children": [
+                     *         {
+                     *           "id": "33333333-3333-3333-3333-333333333301",
+                     *           "lot_code": "FG-DONER-X1",
+                     *           "lot_type": "FG",
+                     *           "production_run_id": null,
+                     *           "phase_id": null,
+                     *           "operator_id": null,
+                     *           "weight_kg": "530.0",
+                     *           "temperature_c": null,
+                     *           "metadata": {},
+                     *           "created_at": "2026-01-18T06:03:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Trace"];
                 };
             };
@@ -1162,23 +1290,20 @@ export interface operations {
     createLot: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "lot_code": "RAW-20260118-DUNA-0001",
-                 *       "lot_type": "RAW",
-                 *       "weight_kg": "218.40",
-                 *       "temperature_c": "3.8",
-                 *       "metadata": {
-                 *         "supplier": "Duna"
-                 *       }
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewLot"];
             };
         };
@@ -1187,6 +1312,7 @@ export interface operations {
             201: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1209,20 +1335,20 @@ export interface operations {
     createQcDecision: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "lot_id": "22222222-2222-2222-2222-222222222201",
-                 *       "decision": "PASS",
-                 *       "temperature_c": "3.5",
-                 *       "digital_signature": "JO"
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewQcDecision"];
             };
         };
@@ -1231,6 +1357,7 @@ export interface operations {
             201: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1253,7 +1380,15 @@ export interface operations {
     createDeepTrace: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1261,8 +1396,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "lot_code": "MIX-BATCH-88",
-                 *       "direction": "upstream"
+                 *       "lot_code": "RAW-BEEF-001",
+                 *       "direction": "downstream"
                  *     }
                  */
                 "application/json": components["schemas"]["NewDeepTrace"];
@@ -1273,6 +1408,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1284,6 +1420,7 @@ export interface operations {
                 headers: {
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["TraceLocation"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1314,6 +1451,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["TooSlow"];
+            409: components["responses"]["InFlight"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["OutsideContract"];
@@ -1349,6 +1487,11 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeepTrace"];
+                    /**
+                     * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.0"},{"lot_type":"MIX","lots":1,"weight_kg":"540.0"},{"lot_type":"FG","lots":1,"weight_kg":"530.0"}],"cycles":[],"cycles_truncated":false}}
+                     *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":null,"phase_id":null,"operator_id":null,"weight_kg":"530.0","temperature_c":null,"metadata":{},"created_at":"2026-01-18T06:03:00.000Z","depth":2}
+                     *     {"type":"link","parent_lot_id":"22222222-2222-2222-2222-222222222201","child_lot_id":"33333333-3333-3333-3333-333333333301","quantity_used_kg":"530.0"}
+                     */
                     "application/x-ndjson": string;
                 };
             };
@@ -1384,6 +1527,70 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "audits": [
+                     *         {
+                     *           "id": "44444444-4444-4444-8444-444444444401",
+                     *           "state": "done",
+                     *           "progress": null,
+                     *           "created_at": "2026-01-18T06:02:00.000Z",
+                     *           "as_of": "2026-01-18T06:02:01.000Z",
+                     *           "finished_at": "2026-01-18T06:02:02.000Z",
+                     *           "compared_with": null,
+                     *           "summary": {
+                     *             "lots": 91,
+                     *             "links": 74,
+                     *             "tolerance_percent": "2",
+                     *             "temperatures": {
+                     *               "RAW": {
+                     *                 "least": "-25",
+                     *                 "most": "25"
+                     *               },
+                     *               "DEB": {
+                     *                 "least": "-2",
+                     *                 "most": "7"
+                     *               },
+                     *               "BULK": {
+                     *                 "least": "-2",
+                     *                 "most": "7"
+                     *               },
+                     *               "MIX": {
+                     *                 "least": "-2",
+                     *                 "most": "7"
+                     *               },
+                     *               "SKW": {
+                     *                 "least": "-2",
+                     *                 "most": "7"
+                     *               },
+                     *               "FRZ": {
+                     *                 "least": "-40",
+                     *                 "most": "-18"
+                     *               },
+                     *               "FG": {
+                     *                 "least": "-40",
+                     *                 "most": "-18"
+                     *               }
+                     *             },
+                     *             "findings": [
+                     *               {
+                     *                 "kind": "cycle",
+                     *                 "severity": "critical",
+                     *                 "found": 1,
+                     *                 "new": 1,
+                     *                 "still_there": 0,
+                     *                 "unknown": 0,
+                     *                 "gone": 0,
+                     *                 "kept": 1,
+                     *                 "complete": true
+                     *               }
+                     *             ]
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditPage"];
                 };
             };
@@ -1399,7 +1606,15 @@ export interface operations {
     createAudit: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
+                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
+                 *     as it was the first time; see **Repeats**.
+                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1415,9 +1630,22 @@ export interface operations {
                 headers: {
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["AuditLocation"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "44444444-4444-4444-8444-444444444401",
+                     *       "state": "queued",
+                     *       "progress": null,
+                     *       "created_at": "2026-01-18T06:02:00.000Z",
+                     *       "as_of": null,
+                     *       "finished_at": null,
+                     *       "compared_with": null,
+                     *       "summary": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Audit"];
                 };
             };
@@ -1426,6 +1654,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["TooSlow"];
+            409: components["responses"]["InFlight"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["OutsideContract"];
@@ -1449,6 +1678,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 44444444-4444-4444-8444-444444444401 */
                 id: components["schemas"]["Uuid"];
             };
             cookie?: never;
@@ -1462,6 +1692,90 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "44444444-4444-4444-8444-444444444401",
+                     *       "state": "done",
+                     *       "progress": null,
+                     *       "created_at": "2026-01-18T06:02:00.000Z",
+                     *       "as_of": "2026-01-18T06:02:01.000Z",
+                     *       "finished_at": "2026-01-18T06:02:02.000Z",
+                     *       "compared_with": null,
+                     *       "summary": {
+                     *         "lots": 91,
+                     *         "links": 74,
+                     *         "tolerance_percent": "2",
+                     *         "temperatures": {
+                     *           "RAW": {
+                     *             "least": "-25",
+                     *             "most": "25"
+                     *           },
+                     *           "DEB": {
+                     *             "least": "-2",
+                     *             "most": "7"
+                     *           },
+                     *           "BULK": {
+                     *             "least": "-2",
+                     *             "most": "7"
+                     *           },
+                     *           "MIX": {
+                     *             "least": "-2",
+                     *             "most": "7"
+                     *           },
+                     *           "SKW": {
+                     *             "least": "-2",
+                     *             "most": "7"
+                     *           },
+                     *           "FRZ": {
+                     *             "least": "-40",
+                     *             "most": "-18"
+                     *           },
+                     *           "FG": {
+                     *             "least": "-40",
+                     *             "most": "-18"
+                     *           }
+                     *         },
+                     *         "findings": [
+                     *           {
+                     *             "kind": "cycle",
+                     *             "severity": "critical",
+                     *             "found": 1,
+                     *             "new": 1,
+                     *             "still_there": 0,
+                     *             "unknown": 0,
+                     *             "gone": 0,
+                     *             "kept": 1,
+                     *             "complete": true
+                     *           }
+                     *         ]
+                     *       },
+                     *       "findings": [
+                     *         {
+                     *           "kind": "cycle",
+                     *           "severity": "critical",
+                     *           "standing": "new",
+                     *           "lots": [
+                     *             {
+                     *               "id": "00000000-0000-4000-8000-000000950502",
+                     *               "lot_code": "LOOP-A"
+                     *             },
+                     *             {
+                     *               "id": "00000000-0000-4000-8000-000000950503",
+                     *               "lot_code": "LOOP-B"
+                     *             },
+                     *             {
+                     *               "id": "00000000-0000-4000-8000-000000950504",
+                     *               "lot_code": "LOOP-C"
+                     *             }
+                     *           ],
+                     *           "numbers": {
+                     *             "length": 3
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditWithFindings"];
                 };
             };
@@ -1492,6 +1806,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "keys": [
+                     *         {
+                     *           "kty": "OKP",
+                     *           "crv": "Ed25519",
+                     *           "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                     *           "alg": "EdDSA",
+                     *           "use": "sig",
+                     *           "kid": "55555555-5555-4555-8555-555555555501"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PublicKeys"];
                 };
             };

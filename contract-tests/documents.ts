@@ -1,5 +1,6 @@
 import { generateKeyPair } from "jose";
 import { parse } from "yaml";
+import { z } from "zod";
 import { createRoutes } from "../app.ts";
 import { ALGORITHM } from "../auth/key_file.ts";
 import { connect } from "../db/connect.ts";
@@ -15,6 +16,16 @@ export function readContract(): Json {
 /** The frozen capture of the old server's API. */
 export function readOldCapture(): Json {
   return parse(Deno.readTextFileSync(new URL("../contract/legacy.yaml", import.meta.url)));
+}
+
+/** The contract of the last release. */
+export function readReleased(): Json {
+  return parse(Deno.readTextFileSync(new URL("../contract/released.yaml", import.meta.url)));
+}
+
+/** The version that a document gives itself. */
+export function versionOf(document: Json): string {
+  return z.object({ info: z.object({ version: z.string() }) }).parse(document).info.version;
 }
 
 /** The document that the routes generate from their own schemas. */

@@ -1,4 +1,5 @@
 import { deepStrictEqual, notDeepStrictEqual, ok } from "node:assert/strict";
+import { set, unset } from "./document_edits.ts";
 import { documentOfRoutes, readContract } from "./documents.ts";
 import { type Json, promisesOf } from "./normal_form.ts";
 
@@ -45,27 +46,4 @@ for (const [what, edit] of EDITS) {
     edit(after);
     notDeepStrictEqual(promisesOf(after), promisesOf(before));
   });
-}
-
-function set(document: Json, place: string, value: Json): void {
-  const { holder, name } = find(document, place);
-  holder[name] = value;
-}
-
-function unset(document: Json, place: string): void {
-  const { holder, name } = find(document, place);
-  ok(name in holder, `${place} isn't there to be removed`);
-  delete holder[name];
-}
-
-function find(document: Json, place: string): { holder: Record<string, Json>; name: string } {
-  const names = place.split("|");
-  const name = names.pop() ?? "";
-  let at: Json = document;
-  for (const step of names) {
-    ok(typeof at === "object" && at !== null, place);
-    at = (Array.isArray(at) ? at[Number(step)] : at[step]) ?? null;
-  }
-  ok(typeof at === "object" && at !== null && !Array.isArray(at), place);
-  return { holder: at, name };
 }

@@ -325,7 +325,7 @@ export interface components {
         Error: {
             /** @description One clear sentence. */
             error: string;
-            /** @description Each place of the request that is outside the contract. */
+            /** @description The places of the request that are outside the contract, 100 of them at most. */
             details?: {
                 /** @description Field names joined by dots; empty for the whole body. */
                 path: string;
@@ -1193,6 +1193,86 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "central": {
+                     *         "id": "22222222-2222-2222-2222-222222222201",
+                     *         "lot_code": "MIX-BATCH-88",
+                     *         "lot_type": "MIX",
+                     *         "production_run_id": null,
+                     *         "phase_id": null,
+                     *         "operator_id": null,
+                     *         "weight_kg": "540.0",
+                     *         "temperature_c": null,
+                     *         "metadata": {},
+                     *         "created_at": "2026-01-18T06:02:00.000Z"
+                     *       },
+                     *       "parents": [
+                     *         {
+                     *           "id": "11111111-1111-1111-1111-111111111101",
+                     *           "lot_code": "RAW-BEEF-001",
+                     *           "lot_type": "RAW",
+                     *           "production_run_id": null,
+                     *           "phase_id": null,
+                     *           "operator_id": null,
+                     *           "weight_kg": "500.0",
+                     *           "temperature_c": null,
+                     *           "metadata": {},
+                     *           "created_at": "2026-01-18T06:00:00.000Z"
+                     *         },
+                     *         {
+                     *           "id": "11111111-1111-1111-1111-111111111102",
+                     *           "lot_code": "RAW-SPICE-001",
+                     *           "lot_type": "RAW",
+                     *           "production_run_id": null,
+                     *           "phase_id": null,
+                     *           "operator_id": null,
+                     *           "weight_kg": "50.0",
+                     *           "temperature_c": null,
+                     *           "metadata": {},
+                     *           "created_at": "2026-01-18T06:01:00.000Z"
+                     *         },
+                     *         {
+                     *           "id": "00000000-0000-4000-8000-000000950201",
+                     *           "lot_code": "DEB-20260118-DUNA-0001",
+                     *           "lot_type": "DEB",
+                     *           "production_run_id": "00000000-0000-4000-8000-000000940001",
+                     *           "phase_id": "00000000-0000-4000-8000-000000930002",
+                     *           "operator_id": "00000000-0000-0000-0000-000000000002",
+                     *           "weight_kg": "218.40",
+                     *           "temperature_c": "3.8",
+                     *           "metadata": {
+                     *             "supplier": "Duna Hús Kft.",
+                     *             "nested": {
+                     *               "a": [
+                     *                 1,
+                     *                 2.5,
+                     *                 null,
+                     *                 true
+                     *               ],
+                     *               "ü": "é"
+                     *             },
+                     *             "empty": {}
+                     *           },
+                     *           "created_at": "2026-01-18T07:01:02.003Z"
+                     *         }
+                     *       ],
+                     *       "children": [
+                     *         {
+                     *           "id": "33333333-3333-3333-3333-333333333301",
+                     *           "lot_code": "FG-DONER-X1",
+                     *           "lot_type": "FG",
+                     *           "production_run_id": null,
+                     *           "phase_id": null,
+                     *           "operator_id": null,
+                     *           "weight_kg": "530.0",
+                     *           "temperature_c": null,
+                     *           "metadata": {},
+                     *           "created_at": "2026-01-18T06:03:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Trace"];
                 };
             };
@@ -1224,17 +1304,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "lot_code": "RAW-20260118-DUNA-0001",
-                 *       "lot_type": "RAW",
-                 *       "weight_kg": "218.40",
-                 *       "temperature_c": "3.8",
-                 *       "metadata": {
-                 *         "supplier": "Duna"
-                 *       }
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewLot"];
             };
         };
@@ -1280,14 +1349,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "lot_id": "22222222-2222-2222-2222-222222222201",
-                 *       "decision": "PASS",
-                 *       "temperature_c": "3.5",
-                 *       "digital_signature": "JO"
-                 *     }
-                 */
                 "application/json": components["schemas"]["NewQcDecision"];
             };
         };
@@ -1335,8 +1396,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "lot_code": "MIX-BATCH-88",
-                 *       "direction": "upstream"
+                 *       "lot_code": "RAW-BEEF-001",
+                 *       "direction": "downstream"
                  *     }
                  */
                 "application/json": components["schemas"]["NewDeepTrace"];
@@ -1426,6 +1487,11 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeepTrace"];
+                    /**
+                     * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.0"},{"lot_type":"MIX","lots":1,"weight_kg":"540.0"},{"lot_type":"FG","lots":1,"weight_kg":"530.0"}],"cycles":[],"cycles_truncated":false}}
+                     *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":null,"phase_id":null,"operator_id":null,"weight_kg":"530.0","temperature_c":null,"metadata":{},"created_at":"2026-01-18T06:03:00.000Z","depth":2}
+                     *     {"type":"link","parent_lot_id":"22222222-2222-2222-2222-222222222201","child_lot_id":"33333333-3333-3333-3333-333333333301","quantity_used_kg":"530.0"}
+                     */
                     "application/x-ndjson": string;
                 };
             };
@@ -1461,6 +1527,70 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "audits": [
+                     *         {
+                     *           "id": "44444444-4444-4444-8444-444444444401",
+                     *           "state": "done",
+                     *           "progress": null,
+                     *           "created_at": "2026-01-18T06:02:00.000Z",
+                     *           "as_of": "2026-01-18T06:02:01.000Z",
+                     *           "finished_at": "2026-01-18T06:02:02.000Z",
+                     *           "compared_with": null,
+                     *           "summary": {
+                     *             "lots": 91,
+                     *             "links": 74,
+                     *             "tolerance_percent": "2",
+                     *             "temperatures": {
+                     *               "RAW": {
+                     *                 "least": "-25",
+                     *                 "most": "25"
+                     *               },
+                     *               "DEB": {
+                     *                 "least": "-2",
+                     *                 "most": "7"
+                     *               },
+                     *               "BULK": {
+                     *                 "least": "-2",
+                     *                 "most": "7"
+                     *               },
+                     *               "MIX": {
+                     *                 "least": "-2",
+                     *                 "most": "7"
+                     *               },
+                     *               "SKW": {
+                     *                 "least": "-2",
+                     *                 "most": "7"
+                     *               },
+                     *               "FRZ": {
+                     *                 "least": "-40",
+                     *                 "most": "-18"
+                     *               },
+                     *               "FG": {
+                     *                 "least": "-40",
+                     *                 "most": "-18"
+                     *               }
+                     *             },
+                     *             "findings": [
+                     *               {
+                     *                 "kind": "cycle",
+                     *                 "severity": "critical",
+                     *                 "found": 1,
+                     *                 "new": 1,
+                     *                 "still_there": 0,
+                     *                 "unknown": 0,
+                     *                 "gone": 0,
+                     *                 "kept": 1,
+                     *                 "complete": true
+                     *               }
+                     *             ]
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditPage"];
                 };
             };
@@ -1504,6 +1634,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "44444444-4444-4444-8444-444444444401",
+                     *       "state": "queued",
+                     *       "progress": null,
+                     *       "created_at": "2026-01-18T06:02:00.000Z",
+                     *       "as_of": null,
+                     *       "finished_at": null,
+                     *       "compared_with": null,
+                     *       "summary": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Audit"];
                 };
             };
@@ -1536,6 +1678,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @example 44444444-4444-4444-8444-444444444401 */
                 id: components["schemas"]["Uuid"];
             };
             cookie?: never;
@@ -1549,6 +1692,90 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "44444444-4444-4444-8444-444444444401",
+                     *       "state": "done",
+                     *       "progress": null,
+                     *       "created_at": "2026-01-18T06:02:00.000Z",
+                     *       "as_of": "2026-01-18T06:02:01.000Z",
+                     *       "finished_at": "2026-01-18T06:02:02.000Z",
+                     *       "compared_with": null,
+                     *       "summary": {
+                     *         "lots": 91,
+                     *         "links": 74,
+                     *         "tolerance_percent": "2",
+                     *         "temperatures": {
+                     *           "RAW": {
+                     *             "least": "-25",
+                     *             "most": "25"
+                     *           },
+                     *           "DEB": {
+                     *             "least": "-2",
+                     *             "most": "7"
+                     *           },
+                     *           "BULK": {
+                     *             "least": "-2",
+                     *             "most": "7"
+                     *           },
+                     *           "MIX": {
+                     *             "least": "-2",
+                     *             "most": "7"
+                     *           },
+                     *           "SKW": {
+                     *             "least": "-2",
+                     *             "most": "7"
+                     *           },
+                     *           "FRZ": {
+                     *             "least": "-40",
+                     *             "most": "-18"
+                     *           },
+                     *           "FG": {
+                     *             "least": "-40",
+                     *             "most": "-18"
+                     *           }
+                     *         },
+                     *         "findings": [
+                     *           {
+                     *             "kind": "cycle",
+                     *             "severity": "critical",
+                     *             "found": 1,
+                     *             "new": 1,
+                     *             "still_there": 0,
+                     *             "unknown": 0,
+                     *             "gone": 0,
+                     *             "kept": 1,
+                     *             "complete": true
+                     *           }
+                     *         ]
+                     *       },
+                     *       "findings": [
+                     *         {
+                     *           "kind": "cycle",
+                     *           "severity": "critical",
+                     *           "standing": "new",
+                     *           "lots": [
+                     *             {
+                     *               "id": "00000000-0000-4000-8000-000000950502",
+                     *               "lot_code": "LOOP-A"
+                     *             },
+                     *             {
+                     *               "id": "00000000-0000-4000-8000-000000950503",
+                     *               "lot_code": "LOOP-B"
+                     *             },
+                     *             {
+                     *               "id": "00000000-0000-4000-8000-000000950504",
+                     *               "lot_code": "LOOP-C"
+                     *             }
+                     *           ],
+                     *           "numbers": {
+                     *             "length": 3
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditWithFindings"];
                 };
             };
@@ -1579,6 +1806,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "keys": [
+                     *         {
+                     *           "kty": "OKP",
+                     *           "crv": "Ed25519",
+                     *           "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                     *           "alg": "EdDSA",
+                     *           "use": "sig",
+                     *           "kid": "55555555-5555-4555-8555-555555555501"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PublicKeys"];
                 };
             };

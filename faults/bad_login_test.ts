@@ -5,7 +5,7 @@ import { REQUIRED } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { bytesOf, INSIDE, rawRequest, sendRaw } from "../testing/raw_http.ts";
 
-/* The list of bad input of bad_input_test.ts, on the login of AUTH_MODE=required. */
+/* The bad input of bad_bodies_test.ts and bad_values_test.ts, on the login of AUTH_MODE=required. */
 
 const { api, sql } = await apiOnSeed({
   ...REQUIRED,

@@ -16,6 +16,7 @@ import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
 import { asksForDryRun, provenDryRun } from "./dry_run.ts";
 import { type App, RequestFacts } from "./operation.ts";
 import { allowHeader, pathnameOf, queryOf } from "./paths.ts";
+import { checkHead } from "./request_head.ts";
 import { setSecurityHeaders } from "./security_headers.ts";
 
 /** Bounds of one process. */
@@ -119,9 +120,7 @@ export function createEnvelope(
   };
 
   async function respond(request: Request, facts: RequestFacts | undefined): Promise<Response> {
-    if (!request.headers.has("host")) {
-      throw new ApiError("invalid_request", "The request has no Host header");
-    }
+    checkHead(request.headers);
     if (request.method === "OPTIONS") return preflight(request, cors);
     if (facts === undefined) {
       // The old server read the body before it looked for the path: a broken one was 400 anywhere.

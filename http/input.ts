@@ -5,7 +5,7 @@ import type { RequestContext } from "./operation.ts";
 
 /**
  * A request's JSON body as `schema` makes it. No body counts as `{}`, as it did.
- * @throws {ApiError} 422 with every place that is outside the schema, 415 for a body that isn't
+ * @throws {ApiError} 422 with the places that are outside the schema, 415 for a body that isn't
  * JSON, and what {@link readBody} throws
  */
 export async function readJson<S extends z.ZodType>(
@@ -68,12 +68,15 @@ function accept<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   throw outsideContract(result.error.issues.flatMap(describeIssue));
 }
 
+/** So many places are named: a body of 100 kB can be wrong in ten thousand, half a megabyte of them. */
+const MOST_DETAILS = 100;
+
 function outsideContract(details: readonly ErrorDetail[]): ApiError {
   const [first] = details;
   const place = first === undefined || first.path === "" ? "The body" : first.path;
   const more = details.length > 1 ? ` (and ${details.length - 1} more)` : "";
   return new ApiError("outside_contract", `${place} ${first?.message ?? "is refused"}${more}`, {
-    details,
+    details: details.slice(0, MOST_DETAILS),
   });
 }
 

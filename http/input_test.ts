@@ -53,6 +53,13 @@ Deno.test("a long key is shown by its first 60 characters, never by a page", asy
   deepStrictEqual(details, [{ path: shown, message: "is not a field of this request" }]);
 });
 
+Deno.test("of thousands of wrong places the first hundred are listed, all are counted", async () => {
+  const keys = Array.from({ length: 5_000 }, (_, i): [string, number] => [`k${i}`, i]);
+  const { error, details } = await refusal("/api/lots", Object.fromEntries(keys));
+  strictEqual(error, "lot_code is missing (and 5000 more)");
+  deepStrictEqual(details?.length, 100);
+});
+
 Deno.test("the values that a client sent are not in the answer", async () => {
   const secret = "hunter2";
   const bodies = [

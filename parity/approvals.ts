@@ -42,6 +42,11 @@ const LiveRule = z.strictObject({
   "a live rule has either a condition or a place: statuses alone would hide mistakes",
 );
 
+const ContractRule = z.strictObject({
+  operation: OldOperation,
+  text: z.string().min(1),
+});
+
 const Entry = z.strictObject({
   id: z.string().regex(/^[a-z]+(-[a-z]+)*$/),
   reason: z.string().min(1),
@@ -54,6 +59,7 @@ const Entry = z.strictObject({
     }),
   ).min(1),
   live: z.array(LiveRule).min(1).optional(),
+  contract: z.array(ContractRule).min(1).optional(),
 }).refine(({ approved, review }) => review > approved, "the review must come after the approval");
 
 const Approvals = z.array(Entry).superRefine((entries, context) => {
@@ -62,8 +68,9 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
     if (seen.has(what)) context.addIssue({ code: "custom", message: `${what} stands twice` });
     seen.add(what);
   };
-  for (const { id, answers, live = [] } of entries) {
+  for (const { id, answers, live = [], contract = [] } of entries) {
     once(`entry ${id}`);
+    for (const { operation, text } of contract) once(`contract rule ${operation}, ${text}`);
     for (const { operation, legacy, service, when, place } of live) {
       for (const [old, now] of legacy.flatMap((old) => service.map((now) => [old, now]))) {
         once(`live rule ${operation} ${old} to ${now}, ${when ?? place}`);
@@ -80,7 +87,8 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
  * Changes of recorded answers that were agreed to: each entry has an id, a reason, the days of its
  * approval and of its next review (YYYY-MM-DD), and the exchanges it covers with the statuses that
  * they may have now. An exchange stands in one entry at most. `live` says the same about any answer
- * to a client, by operation, both sides' statuses and a condition.
+ * to a client, by operation, both sides' statuses and a condition; `contract` says it of the old
+ * server's document and ours, by operation and change.
  */
 export type Approvals = z.output<typeof Approvals>;
 
@@ -89,6 +97,9 @@ export type Condition = z.output<typeof Condition>;
 
 /** A difference between two live answers that was agreed to, by the entry's id. */
 export type LiveRule = z.output<typeof LiveRule> & { readonly id: string };
+
+/** A change of the old five's contract that was agreed to, in the words of the comparison. */
+export type ContractRule = z.output<typeof ContractRule>;
 
 /** What one exchange may have become: the entry that says so, and the statuses. */
 export interface Approval {
@@ -115,6 +126,11 @@ export async function loadApprovals(): Promise<Approvals> {
 /** The rules for live answers, in the order in which they are tried. */
 export function liveRulesOf(approvals: Approvals): LiveRule[] {
   return approvals.flatMap(({ id, live = [] }) => live.map((rule) => ({ id, ...rule })));
+}
+
+/** The changes of the old five's contract that were agreed to. */
+export function contractRulesOf(approvals: Approvals): ContractRule[] {
+  return approvals.flatMap(({ contract = [] }) => contract);
 }
 
 /** The approval for an exchange, if there is one. */

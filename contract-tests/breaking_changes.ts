@@ -1,0 +1,120 @@
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { type Json, promisesOf } from "./normal_form.ts";
+
+/** A change after which a client that kept to the document before may fail. */
+export interface BreakingChange {
+  /** The operation's id in the document before; empty for what concerns all of them. */
+  readonly operation: string;
+  /** What has changed, in a sentence. */
+  readonly text: string;
+}
+
+const SEVERITY_LEVELS = fileURLToPath(new URL("./oasdiff/severity_levels.txt", import.meta.url));
+
+const Found = z.array(z.object({ operationId: z.string().default(""), text: z.string() }));
+
+/**
+ * What breaks clients when one document replaces another: what oasdiff says, warnings included, and
+ * what it has no eye for.
+ *
+ * @param oasdiff the path of the program
+ * @throws {Error} when a document can't be read
+ */
+export async function findBreakingChanges(
+  oasdiff: string,
+  before: Json,
+  after: Json,
+): Promise<BreakingChange[]> {
+  const folder = await Deno.makeTempDir({ prefix: "lotline-contract-" });
+  try {
+    const files = [`${folder}/before.json`, `${folder}/after.json`] as const;
+    await Deno.writeTextFile(files[0], JSON.stringify(before));
+    await Deno.writeTextFile(files[1], JSON.stringify(after));
+    const { success, stdout, stderr } = await new Deno.Command(oasdiff, {
+      args: ["breaking", ...files, "--format=json", `--severity-levels=${SEVERITY_LEVELS}`],
+    }).output();
+    if (!success) throw new Error(`oasdiff: ${new TextDecoder().decode(stderr)}`);
+    const found = Found.parse(JSON.parse(new TextDecoder().decode(stdout)));
+    return [
+      ...found.map(({ operationId, text }) => ({ operation: operationId, text })),
+      ...findUnseen(before, after),
+    ];
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** What oasdiff 1.36 doesn't look at: the roles of a token, and whether further fields may be there. */
+function findUnseen(before: Json, after: Json): BreakingChange[] {
+  const [old, now] = [promisesOf(before), promisesOf(after)];
+  const [ids, idsNow] = [idsOf(old), idsOf(now)];
+  const found: BreakingChange[] = [];
+  const tell = (line: string, text: string) => {
+    const operation = ids.get(operationOf(line));
+    // An operation that is only on one side is new, or told of as removed.
+    if (operation !== undefined && idsNow.has(operationOf(line))) {
+      found.push({ operation, text });
+    }
+  };
+  for (const line of old.difference(now)) {
+    const [, token] = /^\S+ [^ ]*?\/security\[\]\/(\S+ = .*)$/.exec(line) ?? [];
+    if (token !== undefined) tell(line, `a token is not enough any more: ${token}`);
+    const place = closedPlace(line);
+    if (place?.includes("/responses/") && hasPlace(now, place)) {
+      tell(line, `answers may hold fields that are not named, at ${placeInOperation(place)}`);
+    }
+  }
+  for (const line of now.difference(old)) {
+    const place = closedPlace(line);
+    if (place?.includes("/requestBody/") && hasPlace(old, place)) {
+      tell(line, `fields that are not named are refused, at ${placeInOperation(place)}`);
+    }
+  }
+  return found;
+}
+
+const CLOSED = "/additionalProperties = false";
+
+function closedPlace(line: string): string | undefined {
+  return line.endsWith(CLOSED) ? line.slice(0, -CLOSED.length) : undefined;
+}
+
+function hasPlace(lines: Set<string>, place: string): boolean {
+  return [...lines].some((line) => line.startsWith(`${place}/`));
+}
+
+const OPERATION = /^(?:\S+ .*?)(?=\/(?:operationId|parameters|requestBody|responses|security)\b)/;
+
+/** `post /api/lots` of a line about it. */
+function operationOf(line: string): string {
+  return OPERATION.exec(line)?.[0] ?? "";
+}
+
+function placeInOperation(place: string): string {
+  return place.slice(operationOf(place).length + 1);
+}
+
+function idsOf(lines: Set<string>): Map<string, string> {
+  const ids = new Map<string, string>();
+  for (const line of lines) {
+    const [, operation, id] = /^(\S+ .*)\/operationId = "(.*)"$/.exec(line) ?? [];
+    if (operation !== undefined && id !== undefined) ids.set(operation, id);
+  }
+  return ids;
+}
+
+/**
+ * Whether a version may break what another one promised: its major number is higher, or, before 1.0,
+ * its minor one (https://semver.org, 4).
+ */
+export function mayBreak(released: string, now: string): boolean {
+  const [[oldMajor, oldMinor], [major, minor]] = [partsOf(released), partsOf(now)];
+  return major > oldMajor || (major === 0 && oldMajor === 0 && minor > oldMinor);
+}
+
+function partsOf(version: string): [major: number, minor: number] {
+  const [, major, minor] = /^(\d+)\.(\d+)\.\d+$/.exec(version) ?? [];
+  if (major === undefined || minor === undefined) throw new Error(`${version} is no version`);
+  return [Number(major), Number(minor)];
+}

@@ -1,0 +1,178 @@
+import { deepStrictEqual, notDeepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { contractRulesOf, loadApprovals } from "../parity/approvals.ts";
+import { findBreakingChanges, mayBreak } from "./breaking_changes.ts";
+import { append, drop, set, unset } from "./document_edits.ts";
+import { readContract, readOldCapture, readReleased, versionOf } from "./documents.ts";
+import type { Json } from "./normal_form.ts";
+import { findOasdiff } from "./oasdiff.ts";
+
+// `deno task contract` refuses to do without; the other tests don't need Go.
+const oasdiff = await findOasdiff();
+const test = (name: string, run: (oasdiff: string) => Promise<void>) =>
+  Deno.test({ name, ignore: oasdiff === undefined, fn: () => run(oasdiff ?? "") });
+if (oasdiff === undefined) {
+  console.log("No Go: breaking changes of the contract are not looked for");
+}
+
+test("openapi.yaml breaks no client of the last release, unless its version says so", async (program) => {
+  const [released, now] = [readReleased(), readContract()];
+  if (mayBreak(versionOf(released), versionOf(now))) return;
+  deepStrictEqual(await findBreakingChanges(program, released, now), []);
+});
+
+test("what breaks clients of the old five is approved, and every approval is used", async (program) => {
+  const found = await findBreakingChanges(program, readOldCapture(), readContract());
+  const sorted = (changes: { operation: string; text: string }[]) =>
+    changes.map(({ operation, text }) => `${operation}: ${text}`).sort();
+  deepStrictEqual(sorted(found), sorted(contractRulesOf(await loadApprovals())));
+});
+
+const CONTRACT = readContract();
+
+type Edit = [what: string, edit: (document: Json) => void];
+
+const LOTS = "paths|/api/lots|post";
+const NEW_LOT = "components|schemas|NewLot";
+const NEW_TRACE = "components|schemas|NewDeepTrace|properties";
+const LOT = "components|schemas|Lot";
+const AUDITS = "paths|/api/audits";
+const TEXT = { type: "string" };
+
+const BREAKING: Edit[] = [
+  ["an operation less", (d) => unset(d, `${AUDITS}|get`)],
+  ["a path less", (d) => unset(d, "paths|/api/qc-decisions")],
+  ["another operation id", (d) => set(d, `${LOTS}|operationId`, "makeLot")],
+  ["a new field that is required", (d) => {
+    set(d, `${NEW_LOT}|properties|shift`, TEXT);
+    append(d, `${NEW_LOT}|required`, "shift");
+  }],
+  ["a field that is required from now on", (d) => append(d, `${NEW_LOT}|required`, "weight_kg")],
+  ["a field of a request less", (d) => unset(d, `${NEW_LOT}|properties|metadata`)],
+  ["a value of a request's list less", (d) => drop(d, `${NEW_TRACE}|direction|enum`, -1)],
+  ["a value of an answer's list more", (d) => {
+    append(d, "components|schemas|Readiness|properties|valkey|enum", "slow");
+  }],
+  ["a success less", (d) => unset(d, "paths|/api/traces|post|responses|202")],
+  ["an error less", (d) => unset(d, `${LOTS}|responses|409`)],
+  ["a field of an answer less", (d) => {
+    unset(d, `${LOT}|properties|created_at`);
+    drop(d, `${LOT}|required`, -1);
+  }],
+  ["a field of an answer that may be absent", (d) => drop(d, `${LOT}|required`, -1)],
+  ["a field of an answer that may be null", (d) => {
+    set(d, `${LOT}|properties|lot_code|type`, ["string", "null"]);
+  }],
+  ["another type of an answer's field", (d) => {
+    set(d, "components|schemas|DecimalOut|type", ["number", "null"]);
+  }],
+  ["an answer's field of any form", (d) => unset(d, "components|schemas|DecimalOut|pattern")],
+  ["another type of a request's field", (d) => set(d, `${NEW_TRACE}|at_most|type`, "string")],
+  ["a type of a request's field less", (d) => drop(d, "components|schemas|DecimalIn|anyOf", 0)],
+  ["null no longer taken", (d) => set(d, `${NEW_TRACE}|max_depth|type`, "integer")],
+  ["a lower maximum", (d) => set(d, `${NEW_TRACE}|at_most|maximum`, 10)],
+  ["a lower length", (d) => set(d, "components|schemas|FreeTextIn|anyOf|0|maxLength", 10)],
+  ["a narrower pattern", (d) => set(d, "components|schemas|MomentIn|pattern", "^[0-9]+$")],
+  ["a lower maximum in the query", (d) => {
+    set(d, `${AUDITS}|get|parameters|0|schema|maximum`, 10);
+  }],
+  ["another default", (d) => set(d, `${AUDITS}|get|parameters|0|schema|default`, 50)],
+  ["a parameter that must be given", (d) => {
+    append(d, `${AUDITS}|get|parameters`, { name: "y", in: "query", required: true, schema: TEXT });
+  }],
+  ["a header that must be sent", (d) => {
+    set(d, `${LOTS}|parameters`, [{ name: "X-Y", in: "header", required: true, schema: TEXT }]);
+  }],
+  ["a parameter less", (d) => drop(d, `${AUDITS}|get|parameters`, -1)],
+  ["a media type of an answer less", (d) => {
+    unset(d, "paths|/api/traces/{id}|get|responses|200|content|application/x-ndjson");
+  }],
+  ["another media type of a request", (d) => {
+    set(d, `${LOTS}|requestBody|content`, { "text/csv": { schema: TEXT } });
+  }],
+  ["a body that must be sent", (d) => set(d, `${AUDITS}|post|requestBody|required`, true)],
+  ["a header of an answer less", (d) => unset(d, `${LOTS}|responses|201|headers`)],
+  ["a header that may be absent", (d) => set(d, "components|headers|ETag|required", false)],
+  ["a token that must be sent", (d) => set(d, "paths|/api/health|get|security", [{ b: [] }])],
+  ["a role less", (d) => drop(d, `${LOTS}|security`, -1)],
+  ["unknown fields refused", (d) => {
+    set(d, "components|schemas|Credentials|additionalProperties", false);
+  }],
+  ["unknown fields in an answer", (d) => set(d, `${LOT}|additionalProperties`, true)],
+];
+
+const HARMLESS: Edit[] = [
+  ["nothing", () => {}],
+  ["an operation more", (d) => {
+    const responses = { 200: { description: "All of them." } };
+    set(d, "paths|/api/gates", { get: { operationId: "listGates", responses } });
+  }],
+  ["a field of a request more", (d) => set(d, `${NEW_LOT}|properties|shift`, TEXT)],
+  ["a field of an answer more", (d) => set(d, `${LOT}|properties|shift`, TEXT)],
+  ["a header that may be sent", (d) => {
+    set(d, `${LOTS}|parameters`, [{ name: "Idempotency-Key", in: "header", schema: TEXT }]);
+  }],
+  ["a parameter that may be given", (d) => {
+    append(d, `${AUDITS}|get|parameters`, { name: "since", in: "query", schema: TEXT });
+  }],
+  ["an error more", (d) => set(d, `${LOTS}|responses|428`, { description: "No key." })],
+  ["a header of an answer more", (d) => {
+    set(d, `${LOTS}|responses|201|headers|Location`, { schema: TEXT });
+  }],
+  ["a type of a request's field more", (d) => {
+    append(d, "components|schemas|DecimalIn|anyOf", { type: "boolean" });
+  }],
+  ["a higher maximum", (d) => set(d, `${NEW_TRACE}|at_most|maximum`, 10_000_000)],
+  ["a pattern less in a request", (d) => unset(d, "components|schemas|MomentIn|pattern")],
+  ["a body that may be absent", (d) => set(d, `${LOTS}|requestBody|required`, false)],
+  ["unknown fields let in", (d) => set(d, `${NEW_LOT}|additionalProperties`, true)],
+  ["a role more", (d) => append(d, `${LOTS}|security`, { bearerAuth: ["VIEWER"] })],
+  ["other words", (d) => set(d, `${LOTS}|description`, "Stores a lot.")],
+  ["another group", (d) => set(d, `${LOTS}|tags`, ["Lots"])],
+];
+
+for (const [what, edit] of BREAKING) {
+  test(`${what} breaks clients`, async (program) => {
+    notDeepStrictEqual(await changesOf(program, edit), []);
+  });
+}
+
+for (const [what, edit] of HARMLESS) {
+  test(`${what} breaks nobody`, async (program) => {
+    deepStrictEqual(await changesOf(program, edit), []);
+  });
+}
+
+test("a breaking change is told with the operation and what has changed", async (program) => {
+  const edit = (d: Json) => append(d, `${NEW_LOT}|required`, "weight_kg");
+  deepStrictEqual(await changesOf(program, edit), [
+    { operation: "createLot", text: "the request property `weight_kg` became required" },
+  ]);
+});
+
+const VERSIONS: [released: string, now: string, mayBreak: boolean][] = [
+  ["0.1.0", "0.1.0", false],
+  ["0.1.0", "0.1.1", false],
+  ["0.1.0", "0.2.0", true],
+  ["0.9.0", "0.10.0", true],
+  ["0.9.3", "1.0.0", true],
+  ["1.2.0", "1.3.0", false],
+  ["1.2.0", "2.0.0", true],
+  ["2.0.0", "1.9.0", false],
+  ["1.0.0", "0.2.0", false],
+];
+
+for (const [released, now, expected] of VERSIONS) {
+  Deno.test(`${now} may ${expected ? "" : "not "}break what ${released} promised`, () => {
+    strictEqual(mayBreak(released, now), expected);
+  });
+}
+
+Deno.test("a version that is none is refused", () => {
+  throws(() => mayBreak("0.1.0", "next"), /next is no version/);
+});
+
+function changesOf(program: string, edit: (document: Json) => void) {
+  const after = structuredClone(CONTRACT);
+  edit(after);
+  return findBreakingChanges(program, CONTRACT, after);
+}

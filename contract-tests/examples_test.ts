@@ -1,0 +1,151 @@
+import { deepStrictEqual, ok } from "node:assert/strict";
+import { parse } from "yaml";
+import { z } from "zod";
+import { auditGenealogy } from "../jobs/audit_genealogy.ts";
+import { apiOnSeed } from "../testing/api_on_seed.ts";
+import { DEFAULT_LIMITS } from "../testing/audited_plant.ts";
+import { ownValkey } from "../testing/own_valkey.ts";
+import { runJob } from "../testing/run_job.ts";
+import { isShownBy, isTextShownBy } from "./shown.ts";
+
+/* Every example of openapi.yaml is sent to an API on the seed, and its answer is looked for there. */
+
+const Example = z.object({ value: z.json() });
+const Media = z.object({
+  example: z.json().optional(),
+  examples: z.record(z.string(), z.union([Example, z.object({ $ref: z.string() })])).optional(),
+});
+const Content = z.record(z.string(), Media);
+const Operation = z.object({
+  operationId: z.string(),
+  tags: z.tuple([z.string()]),
+  parameters: z.array(z.object({ name: z.string(), in: z.string() })).default([]),
+  requestBody: z.object({ content: Content }).optional(),
+  responses: z.record(z.string(), z.object({ content: Content.optional() })),
+});
+const Contract = z.object({
+  tags: z.array(z.object({ name: z.string() })),
+  paths: z.record(z.string(), z.record(z.string(), Operation)),
+  components: z.object({ examples: z.record(z.string(), Example) }),
+});
+
+type Json = z.output<ReturnType<typeof z.json>>;
+interface Listed extends z.output<typeof Operation> {
+  readonly method: string;
+  readonly path: string;
+}
+
+const contract = Contract.parse(
+  parse(await Deno.readTextFile(new URL("../openapi.yaml", import.meta.url))),
+);
+const operations = Object.entries(contract.paths).flatMap(([path, item]) =>
+  Object.entries(item).map(([method, operation]): Listed => ({ method, path, ...operation }))
+);
+
+/** The examples of one media type by name; one without a name has the empty one. */
+function examplesOf(media: z.output<typeof Media> | undefined): Map<string, Json> {
+  const found = new Map<string, Json>();
+  if (media?.example !== undefined) found.set("", media.example);
+  for (const [name, example] of Object.entries(media?.examples ?? {})) {
+    if ("value" in example) found.set(name, example.value);
+    else {
+      const target = contract.components.examples[example.$ref.split("/").at(-1) ?? ""];
+      ok(target, `${example.$ref} leads nowhere`);
+      found.set(name, target.value);
+    }
+  }
+  return found;
+}
+
+const valkey = await ownValkey();
+Deno.test.afterAll(async () => await valkey[Symbol.asyncDispose]());
+const { api, sql, databaseUrl } = await apiOnSeed({ VALKEY_URL: valkey.server.url });
+
+const WITH_ID = z.object({ id: z.uuid() });
+/** What the path parameters are of what the examples have made. */
+const made = new Map<string, string>([["/api/traceability/{lotCode}", "MIX-BATCH-88"]]);
+
+/** Sends one example and looks for its answer among the examples of that status and media type. */
+async function send(operation: Listed, accept: string, name: string, body: Json | undefined) {
+  const { method, path, responses } = operation;
+  const target = path.replace(/\{\w+\}/, () => encodeURIComponent(made.get(path) ?? ""));
+  const answer = await api.send(target, {
+    method: method.toUpperCase(),
+    headers: { accept, ...(body !== undefined && { "content-type": "application/json" }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const what = `${operation.operationId} ${name}: ${answer.status} ${answer.text}`;
+  ok(answer.status < 300 && String(answer.status) in responses, what);
+  if (method === "post" && answer.status !== 204) {
+    const { data } = WITH_ID.safeParse(answer.json);
+    if (data !== undefined) made.set(`${path}/{id}`, data.id);
+  }
+  const content = responses[answer.status]?.content;
+  if (content === undefined) return deepStrictEqual(answer.text, "", what);
+  const shown = examplesOf(content[answer.headers.get("content-type")?.split(";")[0] ?? ""]);
+  const examples = shown.has(name) ? [shown.get(name) ?? null] : [...shown.values()];
+  ok(examples.length > 0, `${what} has no example`);
+  for (const example of examples) {
+    ok(
+      answer.json !== undefined
+        ? isShownBy(example, answer.json)
+        : typeof example === "string" && isTextShownBy(example, answer.text),
+      `${JSON.stringify(example)} is not ${what}`,
+    );
+  }
+}
+
+async function sendAll(operation: Listed): Promise<void> {
+  const content = operation.requestBody?.content;
+  const bodies = examplesOf(content?.["application/json"]);
+  ok((content === undefined) === (bodies.size === 0), `${operation.operationId} needs an example`);
+  if (bodies.size === 0) {
+    for (const type of Object.keys(operation.responses["200"]?.content ?? { "*/*": {} })) {
+      await send(operation, type, type, undefined);
+    }
+  }
+  for (const [name, body] of bodies) await send(operation, "*/*", name, body);
+}
+
+// The audit comes first, so that it is the seed's; then all that stores something.
+const [audits, posts, gets] = [
+  operations.filter(({ operationId }) => operationId === "createAudit"),
+  operations.filter(({ operationId, method }) =>
+    method === "post" && operationId !== "createAudit"
+  ),
+  operations.filter(({ method }) => method === "get"),
+];
+ok(audits.length + posts.length + gets.length === operations.length && gets.length > 8);
+
+for (const operation of [...audits, ...posts, ...gets]) {
+  Deno.test(`the examples of ${operation.operationId} can be sent, and are answered as shown`, async () => {
+    await sendAll(operation);
+    const auditId = made.get("/api/audits/{id}");
+    if (operation.operationId === "createAudit" && auditId !== undefined) {
+      await runJob({ sql, url: databaseUrl }, auditGenealogy(DEFAULT_LIMITS), { auditId });
+    }
+  });
+}
+
+Deno.test("every success that has a body shows one, whether it comes on demand or not", () => {
+  for (const { operationId, responses } of operations) {
+    for (const [status, { content = {} }] of Object.entries(responses)) {
+      for (const [type, media] of Object.entries(content)) {
+        const what = `${operationId} ${status} ${type} has no example`;
+        if (status.startsWith("2")) ok(examplesOf(media).size > 0, what);
+      }
+    }
+  }
+});
+
+Deno.test("the page is grouped: the old five, traces, audits, operations", () => {
+  const groups = Map.groupBy(operations, ({ tags: [tag] }) => tag);
+  deepStrictEqual([...groups.keys()].sort(), contract.tags.map(({ name }) => name).sort());
+  const ids = (group: string) => groups.get(group)?.map(({ operationId }) => operationId);
+  deepStrictEqual(contract.tags.map(({ name }) => [name, ids(name)]), [
+    ["The old five", ["getHealth", "login", "getTraceability", "createLot", "createQcDecision"]],
+    ["Traces", ["createDeepTrace", "getDeepTrace"]],
+    ["Audits", ["createAudit", "listAudits", "getAudit"]],
+    ["Operations", ["logout", "getSigningKeys", "getLiveness", "getReadiness", "getMetrics"]],
+  ]);
+});
