@@ -45,7 +45,10 @@ export async function findBreakingChanges(
   }
 }
 
-/** What oasdiff 1.36 doesn't look at: the roles of a token, and whether further fields may be there. */
+/**
+ * What oasdiff 1.36 doesn't look at: the roles of a token, and whether further fields may be there
+ * (but in alternatives, whose branches have no place of their own).
+ */
 function findUnseen(before: Json, after: Json): BreakingChange[] {
   const [old, now] = [promisesOf(before), promisesOf(after)];
   const [ids, idsNow] = [idsOf(old), idsOf(now)];

@@ -6,6 +6,7 @@ import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { DEFAULT_LIMITS } from "../testing/audited_plant.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { runJob } from "../testing/run_job.ts";
+import type { Json } from "./normal_form.ts";
 import { isShownBy, isTextShownBy } from "./shown.ts";
 
 /* Every example of openapi.yaml is sent to an API on the seed, and its answer is looked for there. */
@@ -29,7 +30,6 @@ const Contract = z.object({
   components: z.object({ examples: z.record(z.string(), Example) }),
 });
 
-type Json = z.output<ReturnType<typeof z.json>>;
 interface Listed extends z.output<typeof Operation> {
   readonly method: string;
   readonly path: string;

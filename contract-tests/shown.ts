@@ -1,5 +1,4 @@
-/** A JSON value of any kind. */
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+import type { Json } from "./normal_form.ts";
 
 // What an example can only make up, each compared by its form alone.
 const MADE_UP: [form: RegExp, name: string][] = [

@@ -1,15 +1,11 @@
 import { strictEqual } from "node:assert/strict";
+import type { Json } from "./normal_form.ts";
 import { isShownBy, isTextShownBy } from "./shown.ts";
 
 const ID = "00000000-0000-4000-8000-000000000001";
 const OTHER_ID = "5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10";
 
-type Case = [
-  what: string,
-  example: Parameters<typeof isShownBy>[0],
-  answer: Parameters<typeof isShownBy>[1],
-  shown: boolean,
-];
+type Case = [what: string, example: Json, answer: Json, shown: boolean];
 
 const CASES: Case[] = [
   ["the same", { a: 1, b: [null, "x"] }, { b: [null, "x"], a: 1 }, true],

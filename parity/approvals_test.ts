@@ -61,6 +61,16 @@ const BROKEN: [what: string, text: string, message: RegExp][] = [
   ["no status", ENTRY.replace("[409]", "[]"), /"status"/],
   ["one exchange twice", ENTRY.replace("code taken #1", "no code #0"), /no code #0 stands twice/],
   ["one status twice", ENTRY.replace("[409]", "[409, 409]"), /status 409 .* stands twice/],
+  [
+    "one change of the contract twice",
+    `${ENTRY}  contract: [{ operation: login, text: a }, { operation: login, text: a }]\n`,
+    /contract rule login, a stands twice/,
+  ],
+  [
+    "a change of a new operation",
+    `${ENTRY}  contract: [{ operation: createAudit, text: a }]\n`,
+    /"operation"/,
+  ],
   ["one id twice", ENTRY + ENTRY.replaceAll("#", "again #"), /client-fault stands twice/],
 ];
 
