@@ -1,4 +1,11 @@
-import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  match,
+  notStrictEqual,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
 import {
   type RawAnswer,
   rawAnswer,
@@ -151,8 +158,9 @@ Deno.test("no answer is another kind of error than a late one, with the cause", 
 
 Deno.test("the caller's signal ends a call while it waits for an answer or the next try", async () => {
   const reason = new Error("enough");
+  const began = performance.now();
   for (
-    const answer of [silence, stalled, sorry("503 Service Unavailable", "Retry-After: 20\r\n")]
+    const answer of [silence, stalled, sorry("503 Service Unavailable", "Retry-After: 25\r\n")]
   ) {
     await using server = await serverOf([answer]);
     const controller = new AbortController();
@@ -164,6 +172,7 @@ Deno.test("the caller's signal ends a call while it waits for an answer or the n
     await rejects(server.client.createAudit({ signal }), reason);
     strictEqual(server.upstream.requests.length, 1);
   }
+  ok(performance.now() - began < 20_000, "none was waited for to the end");
 });
 
 Deno.test("an answer that isn't the contract's is told as that, and not asked for again", async () => {
@@ -177,7 +186,11 @@ Deno.test("an answer that isn't the contract's is told as that, and not asked fo
     await using server = await serverOf([answer]);
     await rejects(server.client.getHealth(), { kind: "unreadable" });
     strictEqual(server.upstream.requests.length, 1);
-    await rejects(server.client.login({ email: "a@example.com" }), { kind: "unreadable" });
+    const login = { email: "a@example.com" };
+    await rejects(server.client.login(login), { kind: "unreadable" });
+    const late = createClient({ baseUrl: server.upstream.url, login });
+    await rejects(late.listAudits(), { kind: "unreadable" });
+    strictEqual(server.upstream.requests.length, 3);
   }
 });
 
@@ -193,6 +206,17 @@ Deno.test("the token goes to no other place, and another's token is left as it i
   await nearby.api.GET("/api/audits", { baseUrl: `${other.upstream.url}/plants` });
   deepStrictEqual(header(other.upstream, "authorization"), [undefined, undefined]);
   deepStrictEqual(header(server.upstream, "authorization"), ["Bearer ours", "Bearer another"]);
+});
+
+Deno.test("pages that go round in circles have an end", async () => {
+  const page = rawAnswer("200 OK", '{"audits":[{"id":"1"}],"next_cursor":"x"}', JSON_TYPE);
+  await using server = await serverOf([page]);
+  const seen: unknown[] = [];
+  const readAll = async () => {
+    for await (const audit of server.client.audits()) seen.push(audit);
+  };
+  await rejects(readAll(), { kind: "unreadable" });
+  deepStrictEqual([seen.length, server.upstream.requests.length], [2, 2]);
 });
 
 Deno.test("a path in the base address is kept, and a code is one part of a path", async () => {
