@@ -158,6 +158,7 @@ Deno.test("no answer is another kind of error than a late one, with the cause", 
 
 Deno.test("the caller's signal ends a call while it waits for an answer or the next try", async () => {
   const reason = new Error("enough");
+  const began = performance.now();
   for (
     const answer of [silence, stalled, sorry("503 Service Unavailable", "Retry-After: 25\r\n")]
   ) {
@@ -185,7 +186,11 @@ Deno.test("an answer that isn't the contract's is told as that, and not asked fo
     await using server = await serverOf([answer]);
     await rejects(server.client.getHealth(), { kind: "unreadable" });
     strictEqual(server.upstream.requests.length, 1);
-    await rejects(server.client.login({ email: "a@example.com" }), { kind: "unreadable" });
+    const login = { email: "a@example.com" };
+    await rejects(server.client.login(login), { kind: "unreadable" });
+    const late = createClient({ baseUrl: server.upstream.url, login });
+    await rejects(late.listAudits(), { kind: "unreadable" });
+    strictEqual(server.upstream.requests.length, 3);
   }
 });
 

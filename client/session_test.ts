@@ -75,6 +75,8 @@ Deno.test("a login that is refused isn't tried again by itself, one that fails o
     strictEqual(logins, expected, kind);
     session.start(ACCOUNT, "by hand");
     strictEqual(await session.token(), "by hand");
+    await rejects(session.instead("by hand"), { kind });
+    strictEqual(logins, expected + 1, "what was refused before counts no more");
   }
 });
 
