@@ -20,7 +20,6 @@ const Content = z.record(z.string(), Media);
 const Operation = z.object({
   operationId: z.string(),
   tags: z.tuple([z.string()]),
-  parameters: z.array(z.object({ name: z.string(), in: z.string() })).default([]),
   requestBody: z.object({ content: Content }).optional(),
   responses: z.record(z.string(), z.object({ content: Content.optional() })),
 });
