@@ -98,9 +98,14 @@ export const JsonOut = z.custom<Json>((value) => value !== undefined).openapi({
  * already, as the old server did, and is handed on to the letter so that no digit is lost.
  */
 export const JsonIn = z.custom<Json>((value) => value !== undefined).openapi({
-  type: ["object", "array", "string", "number", "boolean", "null"],
-  additionalProperties: true,
-  items: {},
+  anyOf: [
+    {
+      type: ["object", "array", "number", "boolean", "null"],
+      additionalProperties: true,
+      items: {},
+    },
+    { type: "string", contentMediaType: "application/json" },
+  ],
 }).transform((value, context): string | null => {
   if (value === null) return null;
   // The old server's driver wrote a list as PostgreSQL writes arrays: an empty one as "{}", which
