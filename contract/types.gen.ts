@@ -394,9 +394,9 @@ export interface components {
          *       "supplier": "Duna"
          *     }
          */
-        JsonValueIn: {
+        JsonValueIn: ({
             [key: string]: unknown;
-        } | unknown[] | string | number | boolean | null;
+        } | unknown[] | number | boolean | null) | string;
         /** @description Text; a number is stored as its text. */
         FreeTextIn: string | number | null;
         Health: {

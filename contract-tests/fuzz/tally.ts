@@ -84,27 +84,35 @@ async function* linesOf(file: string): AsyncGenerator<string> {
   if (rest !== "") yield rest;
 }
 
-/** The tally as a table in Markdown: operation × phase, and what failed. */
+/**
+ * The tally as a table in Markdown: operation × phase, and what failed. What the document doesn't name,
+ * such as the methods that a path must refuse, stands in one line.
+ */
 export function tableOf({ requests, failures }: Tally, operations: readonly string[]): string {
-  const others = new Map([...requests].filter(([name]) => !operations.includes(name)));
-  const row = (name: string, phases: Map<string, number> | undefined) =>
-    `| ${name} | ${PHASES.map((phase) => phases?.get(phase) ?? 0).join(" | ")} | ${
-      failuresOf(name)
-    } |`;
-  const failuresOf = (name: string) => {
-    const named = failures.get(name) ?? new Map<string, number>();
-    return [...named].map(([check, times]) => `${check} × ${times}`).join(", ") || "none";
-  };
-  const elsewhere = new Map<string, number>();
-  for (const phases of others.values()) {
-    for (const [phase, n] of phases) elsewhere.set(phase, (elsewhere.get(phase) ?? 0) + n);
-  }
+  const isNamed = ([name]: [string, unknown]) => operations.includes(name);
+  const others = (counts: Map<string, Map<string, number>>) =>
+    sumOf([...counts].filter((entry) => !isNamed(entry)).map(([, counted]) => counted));
   return [
     `| operation | ${PHASES.join(" | ")} | failures |`,
     `| --- |${" ---: |".repeat(PHASES.length)} --- |`,
-    ...operations.map((name) => row(name, requests.get(name))),
-    row("other methods", elsewhere),
-    ...[...failures.keys()].filter((name) => !operations.includes(name))
-      .map((name) => row(name, requests.get(name))),
+    ...operations.map((name) => rowOf(name, requests.get(name), failures.get(name))),
+    rowOf("other methods", others(requests), others(failures)),
   ].join("\n");
+}
+
+function rowOf(
+  name: string,
+  phases = new Map<string, number>(),
+  failed = new Map<string, number>(),
+) {
+  const failures = [...failed].map(([check, times]) => `${check} × ${times}`).join(", ") || "none";
+  return `| ${[name, ...PHASES.map((phase) => phases.get(phase) ?? 0), failures].join(" | ")} |`;
+}
+
+function sumOf(counts: readonly Map<string, number>[]): Map<string, number> {
+  const sum = new Map<string, number>();
+  for (const [name, times] of counts.flatMap((counted) => [...counted])) {
+    sum.set(name, (sum.get(name) ?? 0) + times);
+  }
+  return sum;
 }
