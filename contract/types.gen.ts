@@ -394,9 +394,9 @@ export interface components {
          *       "supplier": "Duna"
          *     }
          */
-        JsonValueIn: ({
+        JsonValueIn: string | ({
             [key: string]: unknown;
-        } | unknown[] | number | boolean | null) | string;
+        } | unknown[] | number | boolean) | null;
         /** @description Text; a number is stored as its text. */
         FreeTextIn: string | number | null;
         Health: {

@@ -103,7 +103,7 @@ const JSON_TEXT = { type: "string", contentMediaType: "application/json" } as co
 export const JsonIn = z.union([
   z.string().openapi(JSON_TEXT),
   z.custom<Json>((value) => value !== undefined).openapi({
-    type: ["object", "array", "number", "boolean", "null"],
+    type: ["object", "array", "number", "boolean"],
     additionalProperties: true,
     items: {},
   }),
