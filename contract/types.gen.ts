@@ -389,7 +389,8 @@ export interface components {
         } | unknown[] | string | number | boolean | null;
         /**
          * @description As JsonValue. Text is taken to be a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
-         *     that is none is refused.
+         *     that is none is refused. So is anything with NUL, half a surrogate pair or a number beyond a
+         *     double (`1e400`) in it, at any depth.
          * @example {
          *       "supplier": "Duna"
          *     }

@@ -1,7 +1,7 @@
 /**
- * `deno task fuzz [--seed N] [--examples N] [--short]`: schemathesis with all phases and all checks
- * against a throw-away service, in `AUTH_MODE=legacy` and in `required`. Three seeds with 1,000
- * examples an operation unless told otherwise; `--short` is one seed with a few.
+ * `deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short]`: schemathesis with all
+ * phases and all checks against a throw-away service, in both modes, with three seeds and 1,000
+ * examples an operation, unless told otherwise; `--short` is one seed with a few examples.
  *
  * `deno task fuzz --planted`: breaks the contract in each of the ways of planted.ts, by a proxy, and
  * tells which check noticed.
@@ -22,7 +22,8 @@ import { installSchemathesis, NoSchemathesis, runSchemathesis } from "./schemath
 import { addEvents, newTally, tableOf } from "./tally.ts";
 
 const MODES = ["legacy", "required"] as const;
-const USAGE = "usage: deno task fuzz [--seed N] [--examples N] [--short] | --planted";
+const USAGE =
+  "usage: deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short] | --planted";
 const LONG = { seeds: [1, 2, 3], examples: 1_000 };
 const SHORT = { seeds: [1], examples: 10 };
 // Enough for a violation on the usual path; what only odd input shows is planted so that it does.
@@ -59,6 +60,7 @@ function readOptions() {
         seed: { type: "string" },
         examples: { type: "string" },
         short: { type: "boolean", default: false },
+        mode: { type: "string" },
         planted: { type: "boolean", default: false },
       },
     });
@@ -67,7 +69,10 @@ function readOptions() {
       if (!/^[0-9]{1,9}$/.test(text)) throw new TypeError(`${text} is not a whole number`);
       return Number(text);
     };
+    const modes = MODES.filter((mode) => values.mode === undefined || values.mode === mode);
+    if (modes.length === 0) throw new TypeError(`${values.mode} is no AUTH_MODE`);
     return {
+      modes,
       planted: values.planted,
       seeds: values.seed === undefined ? usual.seeds : [whole(values.seed)],
       examples: values.examples === undefined
@@ -92,7 +97,7 @@ async function fuzz(mode: AuthMode, at: Instance, name: string, how: {
 
 async function fuzzAll(): Promise<boolean> {
   let isGreen = true;
-  for (const mode of MODES) {
+  for (const mode of options.modes) {
     const tally = newTally();
     await using instance = await startInstance(mode);
     for (const seed of options.seeds) {
@@ -121,7 +126,7 @@ async function fuzzAll(): Promise<boolean> {
 async function fuzzPlanted(): Promise<boolean> {
   const rows: string[] = [];
   let isGreen = true;
-  for (const mode of MODES) {
+  for (const mode of options.modes) {
     await using instance = await startInstance(mode);
     for (const planted of PLANTED.filter((one) => one.mode === mode)) {
       const caught = await checksThatNotice(planted, instance, rows.length);
@@ -144,7 +149,8 @@ async function checksThatNotice(planted: Planted, instance: Instance, number: nu
     { ...instance, url: proxy.url },
     `planted-${number}`,
     {
-      seed: options.seeds[0] ?? 1,
+      // Another one each time, or what it creates would be there already.
+      seed: (options.seeds[0] ?? 1) + number,
       examples: PLANTED_EXAMPLES,
       sequences: PLANTED_EXAMPLES,
       operation: planted.operation,
