@@ -19,6 +19,7 @@ const STATUSES: Record<ErrorCode, number> = {
   path_not_found: 404,
   lot_not_found: 404,
   trace_not_found: 404,
+  page_not_found: 404,
   audit_not_found: 404,
   method_not_allowed: 405,
   body_too_slow: 408,

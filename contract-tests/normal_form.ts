@@ -1,8 +1,8 @@
 /** An OpenAPI document, or a part of one, as it was parsed. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-// What says the same in other words: it lives in openapi.yaml alone.
-const PROSE = new Set(["description", "summary", "example", "examples", "tags"]);
+// What says the same in other words, or where to go on: it lives in openapi.yaml alone.
+const PROSE = new Set(["description", "summary", "example", "examples", "tags", "links"]);
 
 const METHODS = new Set(["get", "put", "post", "delete", "options", "head", "patch", "trace"]);
 
@@ -66,7 +66,8 @@ function write(place: string, value: Json, lines: Set<string>, isNames = false):
   }
 }
 
-function asObject(value: Json): { [key: string]: Json } {
+/** The value, which must be an object. */
+export function asObject(value: Json): { [key: string]: Json } {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   throw new Error(`expected an object, found ${JSON.stringify(value)}`);
 }

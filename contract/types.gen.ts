@@ -379,8 +379,7 @@ export interface components {
          */
         MomentIn: string | null;
         /**
-         * @description Any JSON value, nested at most 32 deep. In a request, text is taken to be a JSON document
-         *     (`"{\"a\":1}"` is stored as `{"a": 1}`); text that is none is refused.
+         * @description Any JSON value, nested at most 32 deep.
          * @example {
          *       "supplier": "Duna"
          *     }
@@ -388,6 +387,17 @@ export interface components {
         JsonValue: {
             [key: string]: unknown;
         } | unknown[] | string | number | boolean | null;
+        /**
+         * @description As JsonValue. Text is taken to be a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
+         *     that is none is refused. So is anything with NUL, half a surrogate pair or a number beyond a
+         *     double (`1e400`) in it, at any depth.
+         * @example {
+         *       "supplier": "Duna"
+         *     }
+         */
+        JsonValueIn: string | ({
+            [key: string]: unknown;
+        } | unknown[] | number | boolean) | null;
         /** @description Text; a number is stored as its text. */
         FreeTextIn: string | number | null;
         Health: {
@@ -457,7 +467,7 @@ export interface components {
             operator_id?: components["schemas"]["UuidOrNull"];
             weight_kg?: components["schemas"]["DecimalIn"];
             temperature_c?: components["schemas"]["DecimalIn"];
-            metadata?: components["schemas"]["JsonValue"];
+            metadata?: components["schemas"]["JsonValueIn"];
             created_at?: components["schemas"]["MomentIn"];
         };
         Trace: {
@@ -814,7 +824,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description There is no such trace, or not any more. */
+        /** @description There is no such trace, or not any more; or no such page of it. */
         NoSuchTrace: {
             headers: {
                 [name: string]: unknown;
@@ -1464,7 +1474,7 @@ export interface operations {
             query?: {
                 /** @description How many lots and links a page holds at most. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before, of the same trace. */
+                /** @description The `next_cursor` of the page before, of the same trace; another's is 404. */
                 cursor?: string;
             };
             header?: never;

@@ -106,6 +106,9 @@ function inOrder(summary: TraceSummary): TraceSummary {
   };
 }
 
+/** What a `next_cursor` looks like: the result's name and a place in it. */
+export const CURSOR_PATTERN = /^([0-9a-f]{8})([1-9a-f][0-9a-f]{0,7})$/;
+
 // The run names the result: a cursor of another one is known by it.
 const nameOf = (run: string) => run.slice(0, 8);
 
@@ -114,15 +117,13 @@ function cursorAt(place: number, run: string): string {
 }
 
 function placeOf(cursor: string, run: string, all: number): number {
-  const [, name, digits = ""] = /^([0-9a-f]{8})([1-9a-f][0-9a-f]{0,7})$/.exec(cursor) ?? [];
+  const [, name, digits = ""] = CURSOR_PATTERN.exec(cursor) ?? [];
   const place = parseInt(digits, 16);
   if (name !== nameOf(run) || !(place < all)) throw wrongCursor();
   return place;
 }
 
+// A 404, since 422 is for what the contract's schema refuses, and it can't tell whose a cursor is.
 function wrongCursor(): ApiError {
-  const message = "is not a next_cursor of this trace";
-  return new ApiError("outside_contract", `cursor ${message}`, {
-    details: [{ path: "cursor", message }],
-  });
+  return new ApiError("page_not_found", "cursor is not a next_cursor of this trace");
 }

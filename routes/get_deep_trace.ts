@@ -5,7 +5,7 @@ import { findTraceById } from "../db/traces.ts";
 import { answerFinished, answerLines, finishJson, LINES_TYPE } from "../http/answer.ts";
 import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
+import { CURSOR_PATTERN, linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, LONGEST_PAGE, PAGE } from "./deep_trace_shapes.ts";
 import { errors, notModified, success } from "./responses.ts";
 import { must, Uuid } from "./schemas.ts";
@@ -19,7 +19,8 @@ const Query = z.object({
   limit: z.string().regex(/^[0-9]{1,9}$/, limitError).transform(Number)
     .refine(isPageLength, limitError).optional()
     .openapi({ type: "integer", minimum: 1, maximum: LONGEST_PAGE, default: PAGE }),
-  cursor: z.string().optional(),
+  cursor: z.string().regex(CURSOR_PATTERN, { error: must("a next_cursor of this trace") })
+    .optional(),
 });
 
 const answered = success(DeepTrace, "The trace with one page of its result.");

@@ -1,0 +1,265 @@
+"""What Lotline adds to schemathesis: tokens, and checks of what a schema can't say."""
+
+import http.client
+import json
+import os
+import uuid
+from collections import Counter
+from urllib.parse import quote, urlsplit
+
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis.core.failures import Failure
+from schemathesis.core.transport import Response
+
+API = os.environ["LOTLINE_URL"]
+# Passwords by role, of AUTH_MODE=required alone: [{"role", "email", "password"}].
+ACCOUNTS = {account["role"]: account for account in json.loads(os.environ["LOTLINE_ACCOUNTS"])}
+# Ids that a field of a write may name, by the field.
+REFERENCES = json.loads(os.environ["LOTLINE_REFERENCES"])
+# How often a probe is repeated for an operation (and role, where it is about roles): what it looks for
+# is a property of the operation, and each costs a request.
+PROBES = 10
+
+
+# What metadata sent as text may be (mode_document.ts). Not deeper than a few levels: a schema can't say
+# how deep a document may be, see docs/decisions/0010.
+schemathesis.openapi.format(
+    "json-text",
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("abc é", max_size=3), inner, max_size=3),
+        max_leaves=6,
+    ).map(json.dumps),
+)
+
+
+@schemathesis.hook
+def map_body(context, body):
+    """
+    Lets most references lead somewhere: an id drawn at random is no row's, and the write a 409. And
+    takes NUL out of metadata's inside, of which the schema says nothing (docs/decisions/0010).
+    """
+    if not isinstance(body, dict):
+        return body
+    mapped = {name: known(name, value) for name, value in body.items()}
+    if isinstance(mapped.get("metadata"), (dict, list)):
+        mapped["metadata"] = without_nul(mapped["metadata"])
+    return mapped
+
+
+def without_nul(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {without_nul(key): without_nul(item) for key, item in value.items()}
+    return value
+
+
+def known(name: str, value: object) -> object:
+    ids = REFERENCES.get(name)
+    try:
+        number = uuid.UUID(value).int if ids and isinstance(value, str) and len(value) == 36 else None
+    except ValueError:
+        return value
+    # Every eighth stays as it is, for the 409.
+    return value if number is None or number % 8 == 0 else ids[number % len(ids)]
+
+
+used: set = set()
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """
+    Gives a write a code and an id that no write before it had: the coverage phase takes the same
+    example for all its cases, and all but the first were 409. Every eighth still is.
+    """
+    if not isinstance(case.body, dict) or not case.meta.generation.mode.is_positive:
+        return
+    for name in ("id", "lot_code"):
+        value = case.body.get(name)
+        if case.operation.path == "/api/traces" or not isinstance(value, str):
+            continue
+        if value in used and len(used) % 8 != 0 and len(value) < 600:
+            number = len(used)
+            value = str(uuid.UUID(int=number)) if name == "id" else f"{value}-{number}"
+            case.body = {**case.body, name: value}
+        used.add(value if value not in used else len(used))
+
+
+class Broken(Failure):
+    """A promise of the contract's prose that wasn't kept."""
+
+    def __init__(self, *, operation: str, title: str, message: str) -> None:
+        super().__init__(operation=operation, title=title, message=message)
+
+    @property
+    def _unique_key(self) -> str:
+        return self.title
+
+
+def ask(method: str, path: str, body: bytes | None = None, **headers: str):
+    """Status, headers and body. The path goes as it is written: other clients tidy it up."""
+    address = urlsplit(API)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    try:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, named)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+def log_in(role: str) -> str:
+    """A new token of this role's account."""
+    account = {key: ACCOUNTS[role][key] for key in ("email", "password")}
+    status, _, body = ask(
+        "POST", "/api/login", json.dumps(account).encode(), Content_Type="application/json"
+    )
+    if status != 200:
+        raise RuntimeError(f"{role} can't log in: {status} {body!r}")
+    return json.loads(body)["token"]
+
+
+TOKENS: dict[str, str] = {}
+
+
+def token_of(role: str) -> str:
+    if role not in TOKENS:
+        TOKENS[role] = log_in(role)
+    return TOKENS[role]
+
+
+def is_logout(case: schemathesis.Case) -> bool:
+    return case.operation.path == "/api/logout"
+
+
+if ACCOUNTS:
+    # Nothing is kept between cases but by `token_of`: a logout needs a token of its own, or it would
+    # end that of everything after it.
+    @schemathesis.auth(refresh_interval=None)
+    class Bearer:
+        def get(self, case, context):
+            return log_in("ADMIN") if is_logout(case) else token_of("ADMIN")
+
+        def set(self, case, data, context):
+            case.headers["Authorization"] = f"Bearer {data}"
+
+
+asked: Counter = Counter()
+
+
+def is_to_be_probed(*of: str) -> bool:
+    asked[of] += 1
+    return asked[of] <= PROBES
+
+
+@schemathesis.check
+def created_lot_is_traced(ctx, response: Response, case) -> None:
+    """A lot that was stored a moment ago is found by its code, as it was answered."""
+    if response.status_code != 201 or case.operation.path != "/api/lots":
+        return
+    lot = response.json()
+    # A path of dots alone can't be sent, whichever way it is escaped: it is another path (RFC 3986,
+    # section 5.2.4, and the WHATWG's URL, which takes %2e for a dot).
+    if lot["lot_code"] in (".", ".."):
+        return
+    headers = {} if not ACCOUNTS else {"Authorization": f"Bearer {token_of('ADMIN')}"}
+    status, _, body = ask("GET", f"/api/traceability/{quote(lot['lot_code'], safe='')}", **headers)
+    if status != 200 or json.loads(body)["central"] != lot:
+        raise Broken(
+            operation=case.operation.label,
+            title="A lot just created isn't found by its trace",
+            message=f"Created {lot!r}, its trace is {status} {body[:1000]!r}",
+        )
+
+
+bodies_by_etag: dict[tuple[str, str], bytes] = {}
+
+
+@schemathesis.check
+def etag_is_of_this_body(ctx, response: Response, case) -> None:
+    """One ETag is one body; and who has it gets 304, or a body with another one."""
+    etags = response.headers.get("etag")
+    if response.status_code != 200 or response.request.method != "GET" or not etags:
+        return
+    url, etag = urlsplit(response.request.url), etags[0]
+    path = url.path + (f"?{url.query}" if url.query else "")
+    kind = response.request.headers.get("Accept", "")
+    if bodies_by_etag.setdefault((path + kind, etag), response.content) != response.content:
+        raise Broken(
+            operation=case.operation.label,
+            title="An ETag stayed when the body changed",
+            message=f"{path} has {etag} for two bodies",
+        )
+    if not is_to_be_probed("etag", case.operation.label):
+        return
+    headers = {} if not ACCOUNTS else {"Authorization": f"Bearer {token_of('ADMIN')}"}
+    status, answered, _ = ask("GET", path, If_None_Match=etag, Accept=kind or "*/*", **headers)
+    if status != 304 and answered["etag"] == etag:
+        raise Broken(
+            operation=case.operation.label,
+            title="If-None-Match isn't heeded",
+            message=f"{path} with If-None-Match: {etag} is {status} with the same ETag",
+        )
+
+
+def roles_of(operation) -> set[str] | None:
+    """The roles that the document lets in; nothing where it names no token, or no role."""
+    named = [scopes for one in operation.definition.raw.get("security", []) for scopes in one.values()]
+    return {role for scopes in named for role in scopes} or None
+
+
+@schemathesis.check
+def roles_are_obeyed(ctx, response: Response, case) -> None:
+    """What one role was given, the others get exactly where the document names them."""
+    allowed = roles_of(case.operation)
+    if not ACCOUNTS or not allowed or not 200 <= response.status_code < 300:
+        return
+    request = response.request
+    if request.method != case.operation.method.upper():
+        return
+    url = urlsplit(request.url)
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    # Whose name a write may bear is another rule, with tests of its own.
+    if b"operator_id" in (body or b""):
+        return
+    for role in ACCOUNTS:
+        if not is_to_be_probed("role", case.operation.label, role):
+            continue
+        headers = {"Authorization": f"Bearer {token_of(role)}"}
+        if body:
+            headers["Content_Type"] = request.headers.get("Content-Type", "application/json")
+        status, _, answered = ask(
+            request.method, url.path + (f"?{url.query}" if url.query else ""), body, **headers
+        )
+        if (status == 403) != (role not in allowed) or status == 401:
+            raise Broken(
+                operation=case.operation.label,
+                title="The document's roles aren't the service's",
+                message=f"{role} got {status} {answered[:500]!r}; the document names {sorted(allowed)}",
+            )
+
+
+@schemathesis.check
+def logout_ends_the_token(ctx, response: Response, case) -> None:
+    """A token that has logged out opens nothing any more."""
+    request = response.request
+    token = request.headers.get("Authorization")
+    if not ACCOUNTS or not is_logout(case) or request.method != "POST" or not token:
+        return
+    if response.status_code != 204:
+        return
+    status, _, body = ask("GET", "/api/audits", Authorization=token)
+    if status != 401:
+        raise Broken(
+            operation=case.operation.label,
+            title="A token outlives its logout",
+            message=f"After 204 it got {status} {body[:500]!r}",
+        )

@@ -1,0 +1,98 @@
+import { join } from "node:path";
+import { ROLES } from "../../auth/access.ts";
+import { createKeyFile } from "../../auth/keys.ts";
+import { hashPassword } from "../../auth/password_work.ts";
+import type { AuthMode } from "../../auth/guard.ts";
+import { insertAccount, setPasswordHash } from "../../db/accounts.ts";
+import type { Sql } from "../../db/connect.ts";
+import { loadSeed, resetToSeed } from "../../parity/seed.ts";
+import { REQUIRED, startApi } from "../../testing/api.ts";
+import { freshDatabase } from "../../testing/database.ts";
+import { ownValkey } from "../../testing/own_valkey.ts";
+import { startWorker } from "../../testing/worker.ts";
+
+/** A throw-away service with all that belongs to it. Disposing ends and removes it. */
+export interface Instance extends AsyncDisposable {
+  readonly url: string;
+  /** What logs in as each role; nothing in `AUTH_MODE=legacy`, where nobody needs to. */
+  readonly accounts: readonly RoleAccount[];
+  /** Ids that a field of a write may name, by the field. */
+  readonly references: Readonly<Record<string, readonly string[]>>;
+}
+
+/** An account of the instance with its password. */
+export interface RoleAccount {
+  readonly role: string;
+  readonly email: string;
+  readonly password: string;
+}
+
+// The account and the password that the contract's example of a login names.
+const EXAMPLE = {
+  id: "00000000-0000-0000-0000-000000000001",
+  password: "correct horse battery staple",
+};
+
+/** Starts PostgreSQL, Valkey, the API and a worker, with the rows that the contract's examples name. */
+export async function startInstance(mode: AuthMode): Promise<Instance> {
+  await using starting = new AsyncDisposableStack();
+  const database = starting.use(await freshDatabase());
+  const seed = await loadSeed();
+  await resetToSeed(database.sql, seed);
+  const accounts = mode === "required" ? await addAccounts(database.sql) : [];
+  const valkey = starting.use(await ownValkey());
+  const folder = await Deno.makeTempDir({ prefix: "lotline-fuzz-" });
+  starting.defer(() => Deno.remove(folder, { recursive: true }));
+  const keyFile = join(folder, "keys.json");
+  await createKeyFile(keyFile);
+  const environment = { VALKEY_URL: valkey.server.url };
+  starting.use(
+    await startWorker({ databaseUrl: database.url, environment }),
+  );
+  const api = starting.use(
+    await startApi({
+      databaseUrl: database.url,
+      keyFile,
+      environment: {
+        ...environment,
+        ...(mode === "required" && REQUIRED),
+        TOKEN_MINUTES: "720",
+        // A run logs in with nonsense more often than any client may.
+        LOGIN_TRIES_PER_ACCOUNT: "1000",
+        LOGIN_TRIES_PER_ADDRESS: "100000",
+      },
+    }),
+  );
+  const running = starting.move();
+  const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id);
+  const references = {
+    production_run_id: idsOf(seed.production_runs),
+    phase_id: idsOf(seed.phases),
+    operator_id: idsOf(seed.users),
+    qc_gate_id: idsOf(seed.qc_gates),
+    lot_id: idsOf(seed.lots),
+  };
+  return {
+    url: api.url,
+    accounts,
+    references,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+async function addAccounts(sql: Sql): Promise<RoleAccount[]> {
+  await setPasswordHash(sql, EXAMPLE.id, await hashPassword(EXAMPLE.password));
+  return await Promise.all(ROLES.map(async (role) => {
+    const email = `${role.toLowerCase()}@fuzz.example`;
+    const password = crypto.randomUUID();
+    const encryptedPassword = await hashPassword(password);
+    await insertAccount(sql, {
+      id: crypto.randomUUID(),
+      email,
+      fullName: null,
+      role,
+      encryptedPassword,
+    });
+    return { role, email, password };
+  }));
+}

@@ -1,0 +1,162 @@
+/**
+ * `deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short]`: schemathesis with all
+ * phases and all checks against a throw-away service, in both modes, with three seeds and 1,000
+ * examples an operation, unless told otherwise; `--short` is one seed with a few examples.
+ *
+ * `deno task fuzz --planted`: breaks the contract in each of the ways of planted.ts, by a proxy, and
+ * tells which check noticed.
+ *
+ * Ends with 1 when something was found, or a planted violation wasn't; 2 when it can't run. Reports
+ * (JUnit, logs, all that happened) are in `.data/fuzz`.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { AuthMode } from "../../auth/guard.ts";
+import { PROJECT_FOLDER } from "../../dev/state_folder.ts";
+import { type Instance, startInstance } from "./instance.ts";
+import { documentOfMode, linksOf, operationsOf } from "./mode_document.ts";
+import { plant, PLANTED, type Planted } from "./planted.ts";
+import { installSchemathesis, NoSchemathesis, runSchemathesis } from "./schemathesis.ts";
+import { addEvents, newTally, tableOf } from "./tally.ts";
+
+const MODES = ["legacy", "required"] as const;
+const USAGE =
+  "usage: deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short] | --planted";
+const LONG = { seeds: [1, 2, 3], examples: 1_000 };
+const SHORT = { seeds: [1], examples: 10 };
+// Enough for a violation on the usual path; what only odd input shows is planted so that it does.
+const PLANTED_EXAMPLES = 30;
+// A sequence needs luck to follow a link; fewer would leave some of the document's links untried.
+const FEWEST_SEQUENCES = 150;
+
+const options = readOptions();
+const folder = join(PROJECT_FOLDER, ".data", "fuzz");
+const say = (line: string) => console.log(line);
+const began = performance.now();
+
+try {
+  await installSchemathesis(say);
+} catch (error) {
+  if (!(error instanceof NoSchemathesis)) throw error;
+  console.error(error.message);
+  Deno.exit(2);
+}
+await Deno.mkdir(folder, { recursive: true });
+const documents = new Map(MODES.map((mode) => [mode, join(folder, `openapi.${mode}.json`)]));
+for (const [mode, file] of documents) {
+  await Deno.writeTextFile(file, JSON.stringify(documentOfMode(mode)));
+}
+const isGreen = options.planted ? await fuzzPlanted() : await fuzzAll();
+say(`${isGreen ? "ok" : "FAILED"} (${Math.round((performance.now() - began) / 1000)} s)`);
+Deno.exit(isGreen ? 0 : 1);
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      args: Deno.args,
+      options: {
+        seed: { type: "string" },
+        examples: { type: "string" },
+        short: { type: "boolean", default: false },
+        mode: { type: "string" },
+        planted: { type: "boolean", default: false },
+      },
+    });
+    const usual = values.short ? SHORT : LONG;
+    const whole = (text: string) => {
+      if (!/^[0-9]{1,9}$/.test(text)) throw new TypeError(`${text} is not a whole number`);
+      return Number(text);
+    };
+    const modes = MODES.filter((mode) => values.mode === undefined || values.mode === mode);
+    if (modes.length === 0) throw new TypeError(`${values.mode} is no AUTH_MODE`);
+    return {
+      modes,
+      planted: values.planted,
+      seeds: values.seed === undefined ? usual.seeds : [whole(values.seed)],
+      examples: values.examples === undefined
+        ? usual.examples
+        : Math.max(1, whole(values.examples)),
+    };
+  } catch (error) {
+    console.error(`${error instanceof TypeError ? error.message : error}\n${USAGE}`);
+    Deno.exit(2);
+  }
+}
+
+async function fuzz(mode: AuthMode, at: Instance, name: string, how: {
+  readonly seed: number;
+  readonly examples: number;
+  readonly sequences: number;
+  readonly operation?: string;
+}) {
+  const document = documents.get(mode) ?? "";
+  return await runSchemathesis({ ...at, document, folder, name, ...how });
+}
+
+async function fuzzAll(): Promise<boolean> {
+  let isGreen = true;
+  for (const mode of options.modes) {
+    const tally = newTally();
+    await using instance = await startInstance(mode);
+    for (const seed of options.seeds) {
+      const started = performance.now();
+      const name = `${mode}-${seed}`;
+      const { examples } = options;
+      const sequences = Math.max(examples, FEWEST_SEQUENCES);
+      const run = await fuzz(mode, instance, name, { seed, examples, sequences });
+      await addEvents(tally, run.events);
+      isGreen &&= run.isGreen;
+      if (!run.isGreen) say(run.output);
+      const seconds = Math.round((performance.now() - started) / 1000);
+      say(`AUTH_MODE=${mode}, seed ${seed}: ${run.isGreen ? "ok" : "FAILED"} (${seconds} s)`);
+    }
+    const links = linksOf(documentOfMode(mode));
+    const followed = links.filter((link) => tally.links.has(link));
+    say(`\n${tableOf(tally, operationsOf(documentOfMode(mode)))}\n`);
+    say(`${followed.length} of the document's ${links.length} links followed`);
+    for (const link of links.filter((link) => !followed.includes(link))) say(`  not ${link}`);
+    say("");
+  }
+  say(`JUnit reports: ${folder}/*.xml`);
+  return isGreen;
+}
+
+async function fuzzPlanted(): Promise<boolean> {
+  const rows: string[] = [];
+  let isGreen = true;
+  for (const mode of options.modes) {
+    await using instance = await startInstance(mode);
+    for (const planted of PLANTED.filter((one) => one.mode === mode)) {
+      const caught = await checksThatNotice(planted, instance, rows.length);
+      const isCaught = planted.check === undefined
+        ? caught.length === 0
+        : caught.includes(planted.check);
+      isGreen &&= isCaught;
+      rows.push(`| ${planted.what} | ${isCaught ? "" : "WRONG: "}${caught.join(", ") || "none"} |`);
+      say(rows.at(-1) ?? "");
+    }
+  }
+  say(["", "| planted | noticed by |", "| --- | --- |", ...rows, ""].join("\n"));
+  return isGreen;
+}
+
+async function checksThatNotice(planted: Planted, instance: Instance, number: number) {
+  await using proxy = plant(planted, instance.url);
+  const { events } = await fuzz(
+    planted.mode,
+    { ...instance, url: proxy.url },
+    `planted-${number}`,
+    {
+      // Another one each time, or what it creates would be there already.
+      seed: (options.seeds[0] ?? 1) + number,
+      examples: PLANTED_EXAMPLES,
+      sequences: PLANTED_EXAMPLES,
+      operation: planted.operation,
+    },
+  );
+  const tally = newTally();
+  await addEvents(tally, events);
+  return [...new Set([...tally.failures.values()].flatMap((checks) => [...checks.keys()]))];
+}

@@ -1,0 +1,219 @@
+import type { AuthMode } from "../../auth/guard.ts";
+
+/** A way to break the contract, which one check must notice. */
+export interface Planted {
+  readonly what: string;
+  readonly mode: AuthMode;
+  /** The operation that is broken, by its id; the others are left alone and not asked. */
+  readonly operation: string;
+  /** The check that must notice; none where nothing is broken. */
+  readonly check: string | undefined;
+  /** Spoils a request on its way; what isn't a request to go on with is the answer. */
+  readonly request?: (request: Request, spoiler: Spoiler) => Promise<Request | Response>;
+  /** Spoils an answer on its way. */
+  readonly answer?: (request: Request, answer: Response) => Promise<Response>;
+}
+
+/** What a violation may use. */
+interface Spoiler {
+  /** The last `Authorization` that opened something. */
+  readonly lastGood: string | undefined;
+}
+
+const withHeaders = (answer: Response, change: (headers: Headers) => void): Response => {
+  const headers = new Headers(answer.headers);
+  change(headers);
+  return new Response(answer.body, { status: answer.status, headers });
+};
+
+/** The answer with another body, when it is a success that has one. */
+const withJson =
+  (change: (body: Record<string, unknown>) => void) =>
+  async (_: Request, answer: Response): Promise<Response> => {
+    if (!answer.ok || answer.status === 204) return answer;
+    const body = await answer.json();
+    change(body);
+    return Response.json(body, { status: answer.status, headers: answer.headers });
+  };
+
+const withLastToken = (request: Request, { lastGood }: Spoiler): Promise<Request> => {
+  const headers = new Headers(request.headers);
+  if (lastGood !== undefined) headers.set("authorization", lastGood);
+  return Promise.resolve(new Request(request, { headers }));
+};
+
+const failed = (status: number) => Response.json({ error: "planted" }, { status });
+
+/** All of them, and the proxy by itself, which nothing may notice. */
+export const PLANTED: readonly Planted[] = [
+  { what: "nothing", mode: "legacy", operation: "createLot", check: undefined },
+  { what: "nothing", mode: "required", operation: "createLot", check: undefined },
+  {
+    what: "a status that isn't documented",
+    mode: "legacy",
+    operation: "getHealth",
+    check: "status_code_conformance",
+    answer: (_, answer) =>
+      Promise.resolve(new Response(answer.body, { ...parts(answer), status: 203 })),
+  },
+  {
+    what: "a field more in an answer",
+    mode: "legacy",
+    operation: "getReadiness",
+    check: "response_schema_conformance",
+    answer: withJson((body) => body.uptime = 1),
+  },
+  {
+    what: "a required field less in an answer",
+    mode: "legacy",
+    operation: "getTraceability",
+    check: "response_schema_conformance",
+    answer: withJson((body) => delete body.children),
+  },
+  {
+    what: "a looser type: kilograms as a number",
+    mode: "legacy",
+    operation: "createLot",
+    check: "response_schema_conformance",
+    answer: withJson((body) => body.weight_kg = 12.5),
+  },
+  {
+    what: "a promised header is missing",
+    mode: "legacy",
+    operation: "listAudits",
+    check: "response_headers_conformance",
+    answer: (_, answer) =>
+      Promise.resolve(withHeaders(answer, (headers) => headers.delete("etag"))),
+  },
+  {
+    what: "an error as HTML",
+    mode: "legacy",
+    operation: "getAudit",
+    check: "content_type_conformance",
+    answer: (_, answer) =>
+      Promise.resolve(
+        answer.status < 400
+          ? answer
+          : withHeaders(answer, (headers) => headers.set("content-type", "text/html")),
+      ),
+  },
+  {
+    what: "500 on an odd input: a lot code beyond ASCII",
+    mode: "legacy",
+    operation: "createDeepTrace",
+    check: "not_a_server_error",
+    request: async (request) =>
+      /[^\x00-\x7f]|\\u[0-9a-f]{4}/i.test(await request.clone().text()) ? failed(500) : request,
+  },
+  {
+    what: "405 without Allow",
+    mode: "legacy",
+    operation: "getLiveness",
+    check: "unsupported_method",
+    answer: (_, answer) =>
+      Promise.resolve(withHeaders(answer, (headers) => headers.delete("allow"))),
+  },
+  {
+    what: "an Allow that names a method more",
+    mode: "legacy",
+    operation: "createLot",
+    check: "allow_header_conformance",
+    answer: (request, answer) =>
+      Promise.resolve(
+        request.method === "OPTIONS"
+          ? withHeaders(answer, (headers) => headers.set("allow", "DELETE, OPTIONS, POST"))
+          : answer,
+      ),
+  },
+  {
+    what: "an ETag that stays when the body changes",
+    mode: "legacy",
+    operation: "getMetrics",
+    check: "etag_is_of_this_body",
+    answer: (_, answer) =>
+      Promise.resolve(withHeaders(answer, (headers) => headers.set("etag", 'W/"planted"'))),
+  },
+  {
+    what: "input outside the contract is taken",
+    mode: "legacy",
+    operation: "createAudit",
+    check: "negative_data_rejection",
+    request: (request) => Promise.resolve(new Request(request.url, { method: request.method })),
+  },
+  {
+    what: "input inside the contract is refused: a temperature as text",
+    mode: "legacy",
+    operation: "createQcDecision",
+    check: "positive_data_acceptance",
+    request: async (request) =>
+      /"temperature_c": "/.test(await request.clone().text()) ? failed(422) : request,
+  },
+  {
+    what: "a lot just created can't be traced",
+    mode: "legacy",
+    operation: "createLot",
+    check: "created_lot_is_traced",
+    request: (request) =>
+      Promise.resolve(request.url.includes("/api/traceability/") ? failed(404) : request),
+  },
+  {
+    what: "a token isn't needed",
+    mode: "required",
+    operation: "listAudits",
+    check: "ignored_auth",
+    request: withLastToken,
+  },
+  {
+    what: "a role isn't looked at",
+    mode: "required",
+    operation: "createAudit",
+    check: "roles_are_obeyed",
+    request: async (request, spoiler) => {
+      const answer = await fetch(request.clone());
+      return answer.status === 403 ? withLastToken(request, spoiler) : answer;
+    },
+  },
+  {
+    what: "a logout that ends nothing",
+    mode: "required",
+    operation: "logout",
+    check: "logout_ends_the_token",
+    request: (request) =>
+      Promise.resolve(request.method === "POST" ? new Response(null, { status: 204 }) : request),
+  },
+];
+
+const parts = ({ status, headers }: Response) => ({ status, headers });
+
+/** Puts a proxy before a service that breaks its contract in this way. */
+export function plant(planted: Planted, upstream: string): { url: string } & AsyncDisposable {
+  let lastGood: string | undefined;
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (from) => {
+      const { pathname, search } = new URL(from.url);
+      const body = from.body === null ? null : await from.arrayBuffer();
+      const { headers } = from;
+      // No fetch sends TRACE. No path answers PATCH either, and which of them it was makes no difference.
+      const method = from.method === "TRACE" ? "PATCH" : from.method;
+      const sent = new Request(upstream + pathname + search, { method, headers, body });
+      // A login is how schemathesis comes in: it is left alone.
+      const isLogin = pathname === "/api/login";
+      const request = isLogin ? sent : await planted.request?.(sent, { lastGood }) ?? sent;
+      const asked = request instanceof Request ? request.clone() : undefined;
+      const unread = request instanceof Request
+        ? await fetch(request, { redirect: "manual" })
+        : request;
+      const token = sent.headers.get("authorization");
+      if (unread.ok && token !== null) lastGood = token;
+      if (asked === undefined || isLogin) return unread;
+      // The length is that of a body that may be changed.
+      const answer = withHeaders(unread, (headers) => headers.delete("content-length"));
+      return await planted.answer?.(asked, answer) ?? answer;
+    },
+  );
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}

@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import { PROJECT_FOLDER } from "../../dev/state_folder.ts";
+import type { Instance } from "./instance.ts";
+
+/*
+ * Schemathesis as a program: put into `.venv` with exactly the packages that requirements.txt names by
+ * hash, and run with the settings of schemathesis.toml.
+ */
+
+const HERE = join(PROJECT_FOLDER, "contract-tests", "fuzz");
+const VENV = join(PROJECT_FOLDER, ".venv");
+const WINDOWS = Deno.build.os === "windows";
+const BIN = join(VENV, WINDOWS ? "Scripts" : "bin");
+
+/** Schemathesis can't be had; the message says what to do. */
+export class NoSchemathesis extends Error {
+  override name = "NoSchemathesis";
+}
+
+/**
+ * Installs it, unless what requirements.txt names is there already.
+ *
+ * @throws {NoSchemathesis} without a Python that can, or when a package can't be fetched
+ */
+export async function installSchemathesis(progress: (line: string) => void): Promise<void> {
+  const requirements = join(HERE, "requirements.txt");
+  const wanted = await Deno.readTextFile(requirements);
+  const stamp = join(VENV, "lotline-requirements.txt");
+  if (await Deno.readTextFile(stamp).catch(() => "") === wanted) return;
+  const python = await findPython();
+  progress("Installing schemathesis into .venv …");
+  await must(python, ["-m", "venv", "--clear", VENV]);
+  // Wheels alone: what is built here runs code that no hash covers.
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  const what = ["--require-hashes", "--only-binary", ":all:", "-r", requirements];
+  await must(join(BIN, "python"), [...pip, ...what]);
+  await Deno.writeTextFile(stamp, wanted);
+}
+
+async function findPython(): Promise<string> {
+  const able = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+  for (
+    const name of ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"]
+  ) {
+    if ((await run(name, ["-c", able]))?.success) return name;
+  }
+  throw new NoSchemathesis(
+    "deno task fuzz needs Python 3.11 or newer with venv and pip (Debian: apt install python3-venv)",
+  );
+}
+
+async function run(command: string, args: string[]): Promise<Deno.CommandOutput | undefined> {
+  try {
+    return await new Deno.Command(command, { args }).output();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function must(command: string, args: string[]): Promise<void> {
+  const output = await run(command, args);
+  if (output?.success) return;
+  const said = new TextDecoder().decode(output?.stderr).trim();
+  throw new NoSchemathesis(`schemathesis could not be installed:\n${said}`);
+}
+
+/** What to run it with. */
+export interface SchemathesisRun extends Pick<Instance, "url" | "accounts" | "references"> {
+  /** The file with the document. */
+  readonly document: string;
+  readonly seed: number;
+  /** How many examples an operation, at most, in the fuzzing phase. */
+  readonly examples: number;
+  /** How many sequences of operations, at most, in the stateful phase. */
+  readonly sequences: number;
+  /** Only this operation, by its id. */
+  readonly operation?: string;
+  /** Where its files go: `<name>.xml` (JUnit), `.ndjson` (all that happened) and `.log`. */
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** What became of it. */
+export interface SchemathesisResult {
+  /** Nothing failed, and there was nothing to warn of. */
+  readonly isGreen: boolean;
+  readonly output: string;
+  /** The file with all that happened, an event a line. */
+  readonly events: string;
+}
+
+/** Runs all phases and all checks. */
+export async function runSchemathesis(options: SchemathesisRun): Promise<SchemathesisResult> {
+  const { url, accounts, references, document, seed, operation, folder, name } = options;
+  const events = join(folder, `${name}.ndjson`);
+  const settings = join(folder, `${name}.toml`);
+  await Deno.writeTextFile(settings, await settingsFor(options));
+  const { success, stdout, stderr } = await new Deno.Command(join(BIN, "schemathesis"), {
+    args: [
+      ...["--config-file", settings],
+      ...["run", document, "--url", url, "--no-color"],
+      ...["--seed", `${seed}`],
+      ...["--report", "junit,ndjson", "--report-ndjson-path", events],
+      ...["--report-junit-path", join(folder, `${name}.xml`)],
+      ...(operation === undefined ? [] : ["--include-operation-id", operation]),
+    ],
+    env: {
+      LOTLINE_URL: url,
+      LOTLINE_ACCOUNTS: JSON.stringify(accounts),
+      LOTLINE_REFERENCES: JSON.stringify(references),
+      PYTHONPATH: HERE,
+      PYTHONDONTWRITEBYTECODE: "1",
+    },
+    cwd: folder,
+  }).output();
+  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  await Deno.writeTextFile(join(folder, `${name}.log`), output);
+  return { isGreen: success, output, events };
+}
+
+// The command line knows one number for all phases.
+async function settingsFor({ examples, sequences }: SchemathesisRun): Promise<string> {
+  const file = join(PROJECT_FOLDER, "contract-tests", "schemathesis.toml");
+  return `${await Deno.readTextFile(file)}
+[phases.fuzzing.generation]
+max-examples = ${examples}
+
+[phases.stateful.generation]
+max-examples = ${sequences}
+`;
+}

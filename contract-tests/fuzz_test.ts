@@ -1,0 +1,83 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { documentOfMode, linksOf, operationsOf } from "./fuzz/mode_document.ts";
+import { PLANTED } from "./fuzz/planted.ts";
+import { addEvents, newTally, tableOf } from "./fuzz/tally.ts";
+import { readContract } from "./documents.ts";
+import { type Json, promisesOf } from "./normal_form.ts";
+
+/* What `deno task fuzz` is made of; the run itself takes minutes. */
+
+const DOCUMENT = readContract();
+const securities = (document: Json) =>
+  [...promisesOf(document)].filter((line) => line.includes("/security["));
+
+Deno.test("without a token nothing is let in by the document of `required`", () => {
+  const isOpen = (line: string) => line.endsWith("/security[] = {}");
+  ok(securities(DOCUMENT).some(isOpen));
+  deepStrictEqual(securities(documentOfMode("legacy")), securities(DOCUMENT));
+  deepStrictEqual(
+    securities(documentOfMode("required")),
+    securities(DOCUMENT).filter((line) => !isOpen(line)),
+  );
+});
+
+Deno.test("a password is nothing that the document of `legacy` speaks of", () => {
+  const passwords = (document: Json) =>
+    [...promisesOf(document)].filter((line) => line.includes("/properties/password/"));
+  deepStrictEqual(passwords(documentOfMode("legacy")), []);
+  deepStrictEqual(passwords(documentOfMode("required")), passwords(DOCUMENT));
+  ok(passwords(DOCUMENT).length > 0);
+});
+
+Deno.test("every link of the document leads to an operation", () => {
+  const links = linksOf(DOCUMENT);
+  ok(links.includes("POST /api/lots -> [201] traceTheLot -> GET /api/traceability/{lotCode}"));
+  deepStrictEqual(links.filter((link) => link.includes("undefined")), []);
+  strictEqual(new Set(links).size, links.length);
+});
+
+Deno.test("a planted violation is of an operation that there is", () => {
+  const ids = [...promisesOf(DOCUMENT)].filter((line) => line.includes("/operationId = "))
+    .map((line) => JSON.parse(line.split(" = ")[1] ?? ""));
+  for (const { operation } of PLANTED) ok(ids.includes(operation), operation);
+});
+
+Deno.test("the table counts requests by phase, failures by check, and links that were followed", async () => {
+  const file = await Deno.makeTempFile();
+  const scenario = (phase: string, recorder: unknown) =>
+    JSON.stringify({ ScenarioFinished: { phase, status: "success", recorder } });
+  const value = { method: "GET", path: "/livez", id: "a" };
+  const checks = (status: string) => [{ name: "one", status }, { name: "two", status: "success" }];
+  const followed = { id: "GET /a -> [200] b -> GET /livez", is_inferred: false };
+  await Deno.writeTextFile(
+    file,
+    [
+      '{"Initialize":{}}',
+      scenario("coverage", {
+        cases: { a: { value }, b: { value } },
+        checks: { a: checks("success") },
+      }),
+      scenario("coverage", {
+        cases: { a: { value: { ...value, method: "PATCH" } } },
+        checks: { a: checks("failure") },
+      }),
+      scenario("stateful", {
+        cases: { a: { value, transition: followed, is_transition_applied: true } },
+        checks: { a: checks("failure") },
+      }),
+      scenario("stateful", {
+        cases: { a: { value, transition: { ...followed, id: "x", is_inferred: true } } },
+      }),
+      scenario("stateful", {}),
+    ].join("\n"),
+  );
+  const tally = newTally();
+  await addEvents(tally, file);
+  await Deno.remove(file);
+  deepStrictEqual([...tally.links], [followed.id]);
+  deepStrictEqual(tableOf(tally, ["GET /livez"]).split("\n").slice(2), [
+    "| GET /livez | 0 | 2 | 0 | 2 | one × 1 |",
+    "| other methods | 0 | 1 | 0 | 0 | one × 1 |",
+  ]);
+  ok(operationsOf(DOCUMENT).includes("GET /livez"));
+});
