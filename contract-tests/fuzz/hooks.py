@@ -1,6 +1,7 @@
 """What Lotline adds to schemathesis: tokens, and checks of what a schema can't say."""
 
 import http.client
+import itertools
 import json
 import os
 import uuid
@@ -70,26 +71,28 @@ def known(name: str, value: object) -> object:
     return value if number is None or number % 8 == 0 else ids[number % len(ids)]
 
 
-used: set = set()
+# What a write before has had, or the rows that were there from the start.
+used: set[str] = set(json.loads(os.environ["LOTLINE_TAKEN"]))
+repeats = itertools.count(1)
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """
-    Gives a write a code and an id that no write before it had: the coverage phase takes the same
-    example for all its cases, and all but the first were 409. Every eighth still is.
+    Gives a write a code and an id that nothing has: the coverage phase takes one example for all its
+    cases, and schemathesis likes to send what it has seen in answers. Every eighth stays, for the 409.
     """
-    if not isinstance(case.body, dict) or not case.meta.generation.mode.is_positive:
+    is_write = case.operation.path in ("/api/lots", "/api/qc-decisions")
+    if not is_write or not isinstance(case.body, dict) or not case.meta.generation.mode.is_positive:
         return
     for name in ("id", "lot_code"):
         value = case.body.get(name)
-        if case.operation.path == "/api/traces" or not isinstance(value, str):
+        if not isinstance(value, str):
             continue
-        if value in used and len(used) % 8 != 0 and len(value) < 600:
-            number = len(used)
-            value = str(uuid.UUID(int=number)) if name == "id" else f"{value}-{number}"
+        if value in used and len(value) < 600 and next(repeats) % 8 != 0:
+            value = str(uuid.uuid4()) if name == "id" else f"{value}-{uuid.uuid4()}"
             case.body = {**case.body, name: value}
-        used.add(value if value not in used else len(used))
+        used.add(value)
 
 
 class Broken(Failure):

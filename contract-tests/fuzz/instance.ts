@@ -18,6 +18,8 @@ export interface Instance extends AsyncDisposable {
   readonly accounts: readonly RoleAccount[];
   /** Ids that a field of a write may name, by the field. */
   readonly references: Readonly<Record<string, readonly string[]>>;
+  /** Ids and lot codes that a new row can't have. */
+  readonly taken: readonly string[];
 }
 
 /** An account of the instance with its password. */
@@ -72,10 +74,14 @@ export async function startInstance(mode: AuthMode): Promise<Instance> {
     qc_gate_id: idsOf(seed.qc_gates),
     lot_id: idsOf(seed.lots),
   };
+  const taken = [...seed.lots, ...seed.qc_decisions].flatMap(({ id, lot_code }) =>
+    typeof lot_code === "string" ? [id, lot_code] : [id]
+  );
   return {
     url: api.url,
     accounts,
     references,
+    taken,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

@@ -66,7 +66,8 @@ async function must(command: string, args: string[]): Promise<void> {
 }
 
 /** What to run it with. */
-export interface SchemathesisRun extends Pick<Instance, "url" | "accounts" | "references"> {
+export interface SchemathesisRun
+  extends Pick<Instance, "url" | "accounts" | "references" | "taken"> {
   /** The file with the document. */
   readonly document: string;
   readonly seed: number;
@@ -92,7 +93,7 @@ export interface SchemathesisResult {
 
 /** Runs all phases and all checks. */
 export async function runSchemathesis(options: SchemathesisRun): Promise<SchemathesisResult> {
-  const { url, accounts, references, document, seed, operation, folder, name } = options;
+  const { url, accounts, references, taken, document, seed, operation, folder, name } = options;
   const events = join(folder, `${name}.ndjson`);
   const settings = join(folder, `${name}.toml`);
   await Deno.writeTextFile(settings, await settingsFor(options));
@@ -109,6 +110,7 @@ export async function runSchemathesis(options: SchemathesisRun): Promise<Schemat
       LOTLINE_URL: url,
       LOTLINE_ACCOUNTS: JSON.stringify(accounts),
       LOTLINE_REFERENCES: JSON.stringify(references),
+      LOTLINE_TAKEN: JSON.stringify(taken),
       PYTHONPATH: HERE,
       PYTHONDONTWRITEBYTECODE: "1",
     },
