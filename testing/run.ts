@@ -13,8 +13,10 @@ import { ownPostgres, sharedServerVariable } from "./postgres_servers.ts";
 const FAULTS = "faults/";
 /** Between them they hardly ever keep two cores busy. */
 const WAITING = [
-  "bad_input",
+  "bad_bodies",
   "bad_login",
+  "bad_requests",
+  "bad_values",
   "gateway_modes",
   "gateway_sides",
   "jobs_handover",
