@@ -2,29 +2,33 @@
  * Runs the tests with the servers that they share already started, so that not every file starts
  * its own: `deno run -A testing/run.ts [arguments of deno test]`.
  *
- * Without arguments it runs all of them: most two files at a time, since they wait more than they
- * compute; then those in `faults/`, which are about time: those that mostly wait two at a time, those
- * that put a load on everything by themselves. The last line is the sum.
+ * Without arguments it runs all of them: most three files at a time, since they wait more than they
+ * compute; then those in `faults/`, which are about time: two at a time those that a busy machine
+ * doesn't mislead, the others by themselves. The last line is the sum.
  *
  * @module
  */
 import { ownPostgres, sharedServerVariable } from "./postgres_servers.ts";
 
 const FAULTS = "faults/";
-/** Between them they hardly ever keep two cores busy. */
-const WAITING = [
+/** They mostly wait, or go by how much has happened and not by how fast. */
+const PATIENT = [
   "bad_bodies",
   "bad_login",
   "bad_requests",
   "bad_values",
+  "cutover",
+  "dry_run",
   "gateway_modes",
   "gateway_sides",
+  "idempotency",
   "jobs_handover",
   "jobs_killed",
   "jobs_without_postgres",
   "jobs_without_valkey",
   "key_rotation",
   "revocation",
+  "shadowed_writes",
 ].map((name) => `${FAULTS}${name}_test.ts`);
 
 console.log("Starting PostgreSQL 17 and 15 for the tests …");
@@ -36,9 +40,9 @@ if (Deno.args.length > 0) {
   Deno.exitCode = (await test(Deno.args)).code;
 } else {
   const runs = [
-    await test(["--parallel", `--ignore=${FAULTS}`]),
-    await test(["--parallel", ...WAITING]),
-    await test([`--ignore=${WAITING}`, FAULTS]),
+    await test(["--parallel", `--ignore=${FAULTS}`], 3),
+    await test(["--parallel", ...PATIENT], 2),
+    await test([`--ignore=${PATIENT}`, FAULTS]),
   ];
   const sum = (of: "passed" | "failed") => runs.reduce((all, run) => all + run[of], 0);
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
@@ -46,12 +50,15 @@ if (Deno.args.length > 0) {
   Deno.exitCode = Math.max(...runs.map(({ code }) => code));
 }
 
-/** Runs `deno test`, shows what it says, and counts as it does. */
-async function test(args: string[]): Promise<{ code: number; passed: number; failed: number }> {
+/** Runs `deno test`, shows what it says, and counts as it does. `atOnce` goes with `--parallel`. */
+async function test(
+  args: string[],
+  atOnce = 1,
+): Promise<{ code: number; passed: number; failed: number }> {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--quiet", ...args],
     env: {
-      DENO_JOBS: "2",
+      DENO_JOBS: String(atOnce),
       [sharedServerVariable(17)]: seventeen.server.url,
       [sharedServerVariable(15)]: fifteen.server.url,
     },
