@@ -19,7 +19,7 @@ export interface Redactor {
 
 /** Bodies that are no JSON are cut to this length, in characters. */
 const MOST_TEXT = 4_000;
-/** JSON that is longer is cut as any other text is, in characters. */
+/** Longer JSON is cut like every text, in characters. */
 const MOST_JSON = 262_144;
 /** Each side of a difference is cut to this length, in characters. */
 const MOST_OF_DIFFERENCE = 200;
