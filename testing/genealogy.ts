@@ -41,3 +41,13 @@ export async function insertChain(sql: Sql, code: string, length: number): Promi
   await insertLinks(sql, links);
   return ids;
 }
+
+/** Stores a lot, `width` children of it, and as many of each of these; gives their ids, the first lot's first. */
+export async function insertTree(sql: Sql, code: string, width: number): Promise<string[]> {
+  const count = 1 + width + width * width;
+  const lots = Array.from({ length: count }, (_, place) => ({ lot_code: `${code}-${place}` }));
+  const ids = await insertLots(sql, lots);
+  const parentOf = (place: number) => ids[Math.floor((place - 1) / width)] ?? null;
+  await insertLinks(sql, ids.slice(1).map((id, at): GivenLink => [parentOf(at + 1), id]));
+  return ids;
+}

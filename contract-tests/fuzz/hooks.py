@@ -1,10 +1,10 @@
 """What Lotline adds to schemathesis: tokens, and checks of what a schema can't say."""
 
 import http.client
-import itertools
 import json
 import os
 import uuid
+import zlib
 from collections import Counter
 from urllib.parse import quote, urlsplit
 
@@ -12,15 +12,34 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
+from schemathesis.engine.run.stateful import _executor as stateful
 
 API = os.environ["LOTLINE_URL"]
 # Passwords by role, of AUTH_MODE=required alone: [{"role", "email", "password"}].
 ACCOUNTS = {account["role"]: account for account in json.loads(os.environ["LOTLINE_ACCOUNTS"])}
-# Ids that a field of a write may name, by the field.
+# Ids and codes of rows that a request's field may name, by the field.
 REFERENCES = json.loads(os.environ["LOTLINE_REFERENCES"])
 # How often a probe is repeated for an operation (and role, where it is about roles): what it looks for
 # is a property of the operation, and each costs a request.
 PROBES = 10
+
+
+# Hypothesis repeats what it has drawn with another end, and gives up when it meets another answer on
+# the way, as it does in a service that stores things. Schemathesis takes that for the phase's end,
+# without a word and after a dozen sequences, where it starts anew with another seed after its other
+# ways of giving up. What requirements.txt pins is known to have this function; a version that hasn't
+# ends the run here.
+give_up = stateful._classify_flaky
+
+
+def go_on(*, ctx, engine, state):
+    status, is_repeated, events = give_up(ctx=ctx, engine=engine, state=state)
+    wanted = engine.config.generation_for(phase="stateful").max_examples
+    is_ended = engine.has_reached_the_failure_limit or any(events)
+    return status, is_repeated or not is_ended and ctx.completed_scenarios < wanted, events
+
+
+stateful._classify_flaky = go_on
 
 
 # What metadata sent as text may be (mode_document.ts). Not deeper than a few levels: a schema can't say
@@ -73,31 +92,63 @@ def known(name: str, value: object) -> object:
 
 # What a write before has had, or the rows that were there from the start.
 used: set[str] = set(json.loads(os.environ["LOTLINE_TAKEN"]))
-repeats = itertools.count(1)
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """
-    Gives a write a code and an id that nothing has: the coverage phase takes one example for all its
-    cases, and schemathesis likes to send what it has seen in answers. Every eighth stays, for the 409.
     Idempotency keys are new ones: used for another request, a key is 422, which no schema can say.
+    What is made up is drawn again and again, so what becomes of it must not depend on how often: see
+    `go_on`.
     """
-    if case.meta.generation.mode.is_positive:
-        for name in list(case.headers or {}):
-            if name.lower() == "idempotency-key":
-                case.headers[name] = str(uuid.uuid4())
-    is_write = case.operation.path in ("/api/lots", "/api/qc-decisions")
-    if not is_write or not isinstance(case.body, dict) or not case.meta.generation.mode.is_positive:
+    if not case.meta.generation.mode.is_positive:
         return
+    for name in list(case.headers or {}):
+        if name.lower() == "idempotency-key":
+            case.headers[name] = str(uuid.uuid4())
+    if case.operation.path in ("/api/lots", "/api/qc-decisions"):
+        if isinstance(case.body, dict):
+            case.body = as_new(case.body)
+    elif case.operation.path == "/api/traces":
+        if isinstance(case.body, dict):
+            case.body = as_stored(case.body, "lot_code", "lot_code")
+    elif case.operation.path == "/api/traceability/{lotCode}":
+        case.path_parameters = as_stored(case.path_parameters, "lotCode", "lot_code")
+
+
+def as_new(body: dict) -> dict:
+    """
+    A write with a code and an id that nothing has: the coverage phase takes one example for all its
+    cases, and schemathesis likes to send what it has seen in answers. Some stay, for the 409.
+    """
+    mapped = dict(body)
     for name in ("id", "lot_code"):
-        value = case.body.get(name)
+        value = body.get(name)
         if not isinstance(value, str):
             continue
-        if value in used and len(value) < 600 and next(repeats) % 8 != 0:
-            value = str(uuid.uuid4()) if name == "id" else f"{value}-{uuid.uuid4()}"
-            case.body = {**case.body, name: value}
-        used.add(value)
+        if value in used and len(value) < 600 and chance_of(value) % 8 != 0:
+            mapped[name] = str(uuid.uuid4()) if name == "id" else f"{value}-{uuid.uuid4()}"
+        used.add(mapped[name])
+    return mapped
+
+
+def as_stored(named: dict, name: str, field: str) -> dict:
+    """
+    The code of a lot that is there: one drawn at random is no lot's. What is odd stays, for its
+    oddness, and some others do, for the 404.
+    """
+    value = named.get(name)
+    if not isinstance(value, str) or value in used or chance_of(value) % 8 == 0:
+        return named
+    if not (value.isascii() and value.isprintable()):
+        return named
+    codes = REFERENCES[field]
+    return {**named, name: codes[chance_of(value) % len(codes)]}
+
+
+def chance_of(value: str) -> int:
+    """A number that is the same for the same text, whenever it is drawn."""
+    return zlib.crc32(value.encode("utf-8", "surrogatepass"))
 
 
 class Broken(Failure):

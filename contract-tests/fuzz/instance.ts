@@ -8,6 +8,7 @@ import type { Sql } from "../../db/connect.ts";
 import { loadSeed, resetToSeed } from "../../parity/seed.ts";
 import { REQUIRED, startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
+import { insertTree } from "../../testing/genealogy.ts";
 import { ownValkey } from "../../testing/own_valkey.ts";
 import { startWorker } from "../../testing/worker.ts";
 
@@ -16,7 +17,7 @@ export interface Instance extends AsyncDisposable {
   readonly url: string;
   /** What logs in as each role; nothing in `AUTH_MODE=legacy`, where nobody needs to. */
   readonly accounts: readonly RoleAccount[];
-  /** Ids that a field of a write may name, by the field. */
+  /** Ids and codes of rows that a request's field may name, by the field. */
   readonly references: Readonly<Record<string, readonly string[]>>;
   /** Ids and lot codes that a new row can't have. */
   readonly taken: readonly string[];
@@ -35,12 +36,16 @@ const EXAMPLE = {
   password: "correct horse battery staple",
 };
 
+// A lot with more descendants than a request traces while its client waits: 5,113 by 71 children each.
+const TREE = { code: "TREE", width: 71 };
+
 /** Starts PostgreSQL, Valkey, the API and a worker, with the rows that the contract's examples name. */
 export async function startInstance(mode: AuthMode): Promise<Instance> {
   await using starting = new AsyncDisposableStack();
   const database = starting.use(await freshDatabase());
   const seed = await loadSeed();
   await resetToSeed(database.sql, seed);
+  await insertTree(database.sql, TREE.code, TREE.width);
   const accounts = mode === "required" ? await addAccounts(database.sql) : [];
   const valkey = starting.use(await ownValkey());
   const folder = await Deno.makeTempDir({ prefix: "lotline-fuzz-" });
@@ -73,10 +78,9 @@ export async function startInstance(mode: AuthMode): Promise<Instance> {
     operator_id: idsOf(seed.users),
     qc_gate_id: idsOf(seed.qc_gates),
     lot_id: idsOf(seed.lots),
+    lot_code: [...seed.lots.map(({ lot_code }) => String(lot_code)), `${TREE.code}-0`],
   };
-  const taken = [...seed.lots, ...seed.qc_decisions].flatMap(({ id, lot_code }) =>
-    typeof lot_code === "string" ? [id, lot_code] : [id]
-  );
+  const taken = [...references.lot_id, ...references.lot_code, ...idsOf(seed.qc_decisions)];
   return {
     url: api.url,
     accounts,

@@ -6,8 +6,9 @@
  * `deno task fuzz --planted`: breaks the contract in each of the ways of planted.ts, by a proxy, and
  * tells which check noticed.
  *
- * Ends with 1 when something was found, or a planted violation wasn't; 2 when it can't run. Reports
- * (JUnit, logs, all that happened) are in `.data/fuzz`.
+ * Ends with 1 when something was found, a planted violation wasn't, or as many examples as usual
+ * followed a link of the document never; 2 when it can't run. Reports (JUnit, logs, all that happened)
+ * are in `.data/fuzz`.
  *
  * @module
  */
@@ -28,8 +29,8 @@ const LONG = { seeds: [1, 2, 3], examples: 1_000 };
 const SHORT = { seeds: [1], examples: 10 };
 // Enough for a violation on the usual path; what only odd input shows is planted so that it does.
 const PLANTED_EXAMPLES = 30;
-// A sequence needs luck to follow a link; fewer would leave some of the document's links untried.
-const FEWEST_SEQUENCES = 150;
+/** So many sequences an example, and not fewer than these: a sequence needs luck to follow a link. */
+const SEQUENCES = { perExample: 0.3, fewest: 60 };
 
 const options = readOptions();
 const folder = join(PROJECT_FOLDER, ".data", "fuzz");
@@ -104,7 +105,7 @@ async function fuzzAll(): Promise<boolean> {
       const started = performance.now();
       const name = `${mode}-${seed}`;
       const { examples } = options;
-      const sequences = Math.max(examples, FEWEST_SEQUENCES);
+      const sequences = Math.max(Math.round(examples * SEQUENCES.perExample), SEQUENCES.fewest);
       const run = await fuzz(mode, instance, name, { seed, examples, sequences });
       await addEvents(tally, run.events);
       isGreen &&= run.isGreen;
@@ -117,6 +118,7 @@ async function fuzzAll(): Promise<boolean> {
     say(`\n${tableOf(tally, operationsOf(documentOfMode(mode)))}\n`);
     say(`${followed.length} of the document's ${links.length} links followed`);
     for (const link of links.filter((link) => !followed.includes(link))) say(`  not ${link}`);
+    if (options.examples >= LONG.examples) isGreen &&= followed.length === links.length;
     say("");
   }
   say(`JUnit reports: ${folder}/*.xml`);
