@@ -38,14 +38,16 @@ const MAY_USE: Record<string, string[]> = {
     "terminal.ts",
   ],
   "client_address.ts": [],
+  "clock.ts": [],
   "config.ts": [],
   "errors.ts": [],
-  "log.ts": [],
+  "log.ts": ["clock.ts"],
   "metrics.ts": [],
   "terminal.ts": [],
 };
 const FOR_EVERYTHING = [
   "client_address.ts",
+  "clock.ts",
   "config.ts",
   "errors.ts",
   "log.ts",
