@@ -1,8 +1,9 @@
 import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
+import { gather } from "../gather.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { inTime, isTimeout } from "./in_time.ts";
 import { findKeptRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
 import type { Write } from "./write.ts";
@@ -33,43 +34,88 @@ export type LotValues =
   & Partial<Readonly<Record<keyof typeof LOT_COLUMNS, string | null | undefined>>>;
 
 interface TraceRow extends Lot {
+  /** The code that was asked for. */
+  readonly asked: string;
   readonly side: "central" | "parents" | "children";
 }
 
 // Text, not a template: postgres.js would look through the whole statement for each column list,
 // a fifth of the process's work for a trace.
-const FIND_TRACE = `
-  with central as (select * from lots where lot_code = $1),
+const FIND_TRACES = `
+  with central as (select * from lots where lot_code = any($1::text::text[])),
   found as (
-    select 'central' as side, null::timestamptz as linked_at, null::uuid as link_id, central.*
+    select central.lot_code as asked, 'central' as side,
+      null::timestamptz as linked_at, null::uuid as link_id, central.*
     from central
     union all
-    select 'parents', link.linked_at, link.id, lot.*
+    select central.lot_code, 'parents', link.linked_at, link.id, lot.*
     from central
     join lot_genealogy link on link.child_lot_id = central.id
     join lots lot on lot.id = link.parent_lot_id
     union all
-    select 'children', link.linked_at, link.id, lot.*
+    select central.lot_code, 'children', link.linked_at, link.id, lot.*
     from central
     join lot_genealogy link on link.parent_lot_id = central.id
     join lots lot on lot.id = link.child_lot_id
   )
-  select side, ${Object.keys(LOT_COLUMNS)} from found order by linked_at, link_id`;
+  select asked, side, ${Object.keys(LOT_COLUMNS)} from found order by linked_at, link_id`;
+
+/** So many lots are looked for in one statement at most. */
+const MOST_TOGETHER = 16;
+
+/** Finds the trace of one lot; nothing for an unknown code. */
+export type FindTrace = (lotCode: string) => Promise<Trace | undefined>;
 
 /**
- * The lot with this code and its parents and children, read in one statement and so at one moment;
- * nothing for an unknown code. Links come in the order in which they were made; half links (one
- * side missing) are passed over.
+ * Finds lots with their parents and children, each read in one statement and so at one moment. Links
+ * come in the order in which they were made; half links (one side missing) are passed over. What is
+ * asked for while half of the pool's connections are busy with it is looked for together: for ten
+ * lots a statement costs PostgreSQL and this process little more than for one.
  */
-export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | undefined> {
-  const rows = await inTime(sql, sql.unsafe<TraceRow[]>(FIND_TRACE, [lotCode], { prepare: true }));
-  const trace: { central?: Lot; parents: Lot[]; children: Lot[] } = { parents: [], children: [] };
-  for (const { side, ...lot } of rows) {
+export function createTraceFinder(sql: Sql): FindTrace {
+  const bounds = { atOnce: Math.ceil(sql.options.max / 2), most: MOST_TOGETHER };
+  const askTogether = gather(async (lotCodes): Promise<FindTrace> => {
+    try {
+      const traces = await findTraces(sql, lotCodes);
+      return (lotCode) => Promise.resolve(traces.get(lotCode));
+    } catch (error) {
+      if (lotCodes.length === 1 || !isTimeout(error)) throw error;
+      // A lot with very many links must not take the others with it.
+      return async (lotCode) => (await findTraces(sql, [lotCode])).get(lotCode);
+    }
+  }, bounds);
+  return async (lotCode) => {
+    const { answer: find } = await askTogether(lotCode);
+    return await find(lotCode);
+  };
+}
+
+async function findTraces(
+  sql: Sql,
+  lotCodes: readonly string[],
+): Promise<ReadonlyMap<string, Trace>> {
+  const parameters = [textArray(lotCodes)];
+  const rows = await inTime(
+    sql,
+    sql.unsafe<TraceRow[]>(FIND_TRACES, parameters, { prepare: true }),
+  );
+  const found = new Map<string, { central?: Lot; parents: Lot[]; children: Lot[] }>();
+  for (const { asked, side, ...lot } of rows) {
+    const trace = found.get(asked) ?? { parents: [], children: [] };
+    found.set(asked, trace);
     if (side === "central") trace.central = lot;
     else trace[side].push(lot);
   }
-  const { central, parents, children } = trace;
-  return central && { central, parents, children };
+  const traces = new Map<string, Trace>();
+  for (const [asked, { central, parents, children }] of found) {
+    if (central !== undefined) traces.set(asked, { central, parents, children });
+  }
+  return traces;
+}
+
+/** A list as PostgreSQL reads `text[]` (https://www.postgresql.org/docs/17/arrays.html). */
+function textArray(items: readonly string[]): string {
+  return `{${items.map((item) => `"${item.replaceAll(/["\\]/g, "\\$&")}"`)}}`;
 }
 
 /** The codes of some lots, by id. */
