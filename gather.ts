@@ -16,12 +16,12 @@ export interface Gathered<Answer> {
  * @param atOnce so many questions are under way at most
  * @param most so many keys are in one question at most
  */
-export function gather<Answer>(
-  ask: (keys: readonly string[]) => Promise<Answer>,
+export function gather<Key, Answer>(
+  ask: (keys: readonly Key[]) => Promise<Answer>,
   { atOnce, most }: { readonly atOnce: number; readonly most: number },
-): (key: string) => Promise<Gathered<Answer>> {
+): (key: Key) => Promise<Gathered<Answer>> {
   interface Asker {
-    readonly key: string;
+    readonly key: Key;
     resolve(gathered: Gathered<Answer>): void;
     reject(error: unknown): void;
   }

@@ -4,7 +4,7 @@ import { gather } from "./gather.ts";
 /** What asks, and what it was asked for each time; each question takes a while. */
 function asking(bounds: Parameters<typeof gather>[1]) {
   const questions: (readonly string[])[] = [];
-  const ask = gather(async (keys) => {
+  const ask = gather(async (keys: readonly string[]) => {
     questions.push(keys);
     await new Promise((resolve) => setTimeout(resolve, 50));
     return keys.map((key) => `about ${key}`);
@@ -53,7 +53,8 @@ Deno.test("no question is for more keys than are allowed, and none is forgotten"
 Deno.test("a question that fails fails for all who asked, and for nobody after them", async () => {
   let isBroken = true;
   const ask = gather(
-    (keys) => isBroken ? Promise.reject(new Error("broken")) : Promise.resolve(keys),
+    (keys: readonly string[]) =>
+      isBroken ? Promise.reject(new Error("broken")) : Promise.resolve(keys),
     { atOnce: 1, most: 10 },
   );
   await Promise.all(["a", "b", "c"].map((key) => rejects(ask(key), /broken/)));

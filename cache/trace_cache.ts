@@ -94,7 +94,8 @@ export function createTraceCache(
   };
 
   const read = gather(
-    (bodies) => valkey.attempt((client) => client.mGet([FRESH, ...bodies]), PATIENCE_MS),
+    (bodies: readonly string[]) =>
+      valkey.attempt((client) => client.mGet([FRESH, ...bodies]), PATIENCE_MS),
     READS,
   );
 

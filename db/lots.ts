@@ -6,6 +6,7 @@ import type { Sql } from "./connect.ts";
 import { inTime, isTimeout } from "./in_time.ts";
 import { findKeptRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
+import { textArray } from "./text_array.ts";
 import type { Write } from "./write.ts";
 
 /** A row of `lots` as answers show it; see the contract for each field. */
@@ -74,7 +75,7 @@ export type FindTrace = (lotCode: string) => Promise<Trace | undefined>;
  */
 export function createTraceFinder(sql: Sql): FindTrace {
   const bounds = { atOnce: Math.ceil(sql.options.max / 2), most: MOST_TOGETHER };
-  const askTogether = gather(async (lotCodes): Promise<FindTrace> => {
+  const askTogether = gather(async (lotCodes: readonly string[]): Promise<FindTrace> => {
     try {
       const traces = await findTraces(sql, lotCodes);
       return (lotCode) => Promise.resolve(traces.get(lotCode));
@@ -90,7 +91,8 @@ export function createTraceFinder(sql: Sql): FindTrace {
   };
 }
 
-async function findTraces(
+/** The traces of those lots that there are, by code. */
+export async function findTraces(
   sql: Sql,
   lotCodes: readonly string[],
 ): Promise<ReadonlyMap<string, Trace>> {
@@ -111,11 +113,6 @@ async function findTraces(
     if (central !== undefined) traces.set(asked, { central, parents, children });
   }
   return traces;
-}
-
-/** A list as PostgreSQL reads `text[]` (https://www.postgresql.org/docs/17/arrays.html). */
-function textArray(items: readonly string[]): string {
-  return `{${items.map((item) => `"${item.replaceAll(/["\\]/g, "\\$&")}"`)}}`;
 }
 
 /** The codes of some lots, by id. */
