@@ -62,7 +62,7 @@ export function ratioText({ median: middle, least, most }: Ratio): string {
 
 /**
  * One Markdown table a workload: the median of each figure over the rounds, and behind it the
- * median ratio to the first contender's with the least and the greatest one.
+ * median ratio to the {@link baselineOf baseline}'s with the least and the greatest one.
  */
 export function tableOf(
   runs: readonly Run[],
@@ -71,7 +71,7 @@ export function tableOf(
 ): string {
   return workloads.map((workload) => {
     const ofWorkload = runs.filter((run) => run.workload === workload.name);
-    const baseline = ofWorkload.filter((run) => run.contender === contenders[0]?.name);
+    const baseline = baselineOf(ofWorkload, contenders);
     const lines = contenders.flatMap(({ name, title }) => {
       const own = ofWorkload.filter((run) => run.contender === name);
       if (own.length === 0) return [];
@@ -81,6 +81,12 @@ export function tableOf(
     const head = ["", ...FIGURES.map(({ title }) => title)];
     return `**${workload.title}** (\`${workload.name}\`)\n\n${markdownTable(head, lines)}\n`;
   }).join("\n");
+}
+
+/** The runs of the first contender that has any. */
+export function baselineOf(runs: readonly Run[], contenders: readonly Contender[]): Run[] {
+  const first = contenders.find(({ name }) => runs.some((run) => run.contender === name));
+  return runs.filter((run) => run.contender === first?.name);
 }
 
 function cell(
