@@ -94,7 +94,9 @@ function cell(
   runs: readonly Run[],
   baseline: readonly Run[],
 ): string {
-  const value = inDigits(median(runs.map((run) => run[figure])), digits);
+  const middle = median(runs.map((run) => run[figure]));
+  if (Number.isNaN(middle)) return "–";
+  const value = inDigits(middle, digits);
   const ratio = runs === baseline || runs[0]?.contender === baseline[0]?.contender
     ? undefined
     : ratioOf(figure, runs, baseline);
