@@ -1,6 +1,8 @@
 import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
 import { type Contender, CONTENDERS } from "./contenders.ts";
 import { measure, type Run, WrongAnswersError } from "./measure.ts";
+import { PGBENCH } from "./pgbench.ts";
+import { findProgram } from "./program.ts";
 import { ratioOf, tableOf } from "./table.ts";
 import { type Workload, workloadNamed } from "./workloads.ts";
 import { findWrk } from "./wrk.ts";
@@ -33,6 +35,17 @@ Deno.test({
     match(old ?? "", /^\| old server's [^|]+ \|( [\d,.]+ \|){6}$/);
     match(lotline ?? "", /^\| Lotline \|( [\d,.]+ · \*\*[\d.]+×\*\* \([\d.]+–[\d.]+\) \|){6}$/);
     deepStrictEqual(rest, []);
+  },
+});
+
+Deno.test({
+  name: "PostgreSQL alone answers traces, and stores as many lots as it says",
+  ignore: ignore || await findProgram(PGBENCH, console.log) === undefined,
+  async fn() {
+    const workloads = [workloadNamed("trace"), workloadNamed("lot")];
+    const runs = await measureShortly(contendersNamed("pgbench"), workloads);
+    deepStrictEqual(runs.map(({ workload }) => workload), ["trace", "lot"]);
+    for (const run of runs) ok(run.requests > 0 && run.p50Ms <= run.p99Ms);
   },
 });
 

@@ -6,6 +6,7 @@
 
 import { freePort } from "../dev/free_port.ts";
 import { startCachedLotline } from "./cached_lotline.ts";
+import { startPgbench } from "./pgbench.ts";
 import { dropLinkIndexes, dropTriggers } from "./plant.ts";
 import {
   type Place,
@@ -92,6 +93,12 @@ export const CONTENDERS: readonly Contender[] = [
     title: "Lotline with Valkey and a worker",
     only: ["trace-cached"],
     start: startCachedLotline,
+  },
+  {
+    name: "pgbench",
+    title: "PostgreSQL alone: pgbench with Lotline's statement",
+    only: ["trace", "lot"],
+    start: startPgbench,
   },
   {
     name: "valkey",

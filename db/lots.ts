@@ -36,9 +36,10 @@ interface TraceRow extends Lot {
   readonly side: "central" | "parents" | "children";
 }
 
+/** The statement of {@link findTrace}; `$1` is the lot's code. */
 // Text, not a template: postgres.js would look through the whole statement for each column list,
 // a fifth of the process's work for a trace.
-const FIND_TRACE = `
+export const FIND_TRACE = `
   with central as (select * from lots where lot_code = $1),
   found as (
     select 'central' as side, null::timestamptz as linked_at, null::uuid as link_id, central.*
