@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { claimFolder } from "../dev/folder_claim.ts";
 import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
 import { type Contender, CONTENDERS } from "./contenders.ts";
+import { goalTable, outcomesOf } from "./goals.ts";
 import { measure } from "./measure.ts";
 import { STUDIES } from "./studies.ts";
 import type { Study } from "./study.ts";
@@ -83,10 +84,12 @@ function comparison(workloads: readonly Workload[], contenders: readonly Contend
     async run({ seconds = SECONDS, ...options }) {
       const { rounds } = options;
       const runs = await measure({ ...options, contenders, workloads, seconds });
+      const outcomes = outcomesOf(runs, contenders);
       return {
         text: `${CONNECTIONS} connections, median of ${rounds} rounds of ${seconds} s · ratio ` +
-          `(least–greatest)\n\n${tableOf(runs, workloads, contenders)}`,
-        figures: { rounds, seconds, connections: CONNECTIONS, runs },
+          `(least–greatest)\n\n${tableOf(runs, workloads, contenders)}\n` +
+          `**Goals** (\`old\` is the first contender of each table)\n\n${goalTable(outcomes)}`,
+        figures: { rounds, seconds, connections: CONNECTIONS, runs, goals: outcomes },
         takenByOthers: runs.map(({ takenByOthers }) => takenByOthers),
       };
     },

@@ -8,7 +8,8 @@ import type { Contender } from "./contenders.ts";
 import type { Run } from "./measure.ts";
 import type { Workload } from "./workloads.ts";
 
-type Figure =
+/** What a run tells of a contender. */
+export type Figure =
   | "requestsPerSecond"
   | "p50Ms"
   | "p99Ms"
@@ -33,18 +34,19 @@ export interface Ratio {
 }
 
 /**
- * How a contender's figures relate to the baseline's of the same rounds; nothing when a baseline
- * is 0, or when there is no round with both.
+ * How a contender's figures relate to the baseline's of the same rounds (to another one of its
+ * figures, if `of` says so); nothing when a baseline is 0, or when there is no round with both.
  */
 export function ratioOf(
   figure: Figure,
   runs: readonly Run[],
   baseline: readonly Run[],
+  of: Figure = figure,
 ): Ratio | undefined {
   const ratios: number[] = [];
   for (const run of runs) {
     const other = baseline.find(({ round }) => round === run.round);
-    if (other !== undefined) ratios.push(run[figure] / other[figure]);
+    if (other !== undefined) ratios.push(run[figure] / other[of]);
   }
   return spreadOf(ratios);
 }
