@@ -1,6 +1,7 @@
 /**
- * `deno task bench [workload…] [--json] [--seconds N]`: Lotline beside the old server's stand-in
- * and a bare server, on this machine, all of them started by this command.
+ * `deno task bench [workload…] [--json] [--seconds N] [--all]`: Lotline beside the old server's
+ * stand-in and a bare server, on this machine, all of them started by this command; `--all` adds
+ * the stand-in in the states before our migrations.
  *
  * `deno task bench login-timing|login-flood|audit|traces`: measurements of Lotline alone, one at a
  * time.
@@ -13,7 +14,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { claimFolder } from "../dev/folder_claim.ts";
 import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
-import { CONTENDERS } from "./contenders.ts";
+import { type Contender, CONTENDERS } from "./contenders.ts";
+import { goalTable, outcomesOf } from "./goals.ts";
 import { measure } from "./measure.ts";
 import { STUDIES } from "./studies.ts";
 import type { Study } from "./study.ts";
@@ -47,6 +49,7 @@ function readArguments(args: string[]): Arguments {
     args,
     allowPositionals: true,
     options: {
+      all: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       seconds: { type: "string" },
     },
@@ -55,16 +58,17 @@ function readArguments(args: string[]): Arguments {
   if (seconds !== undefined && (!Number.isInteger(seconds) || seconds < 1)) {
     throw new Error("--seconds is to be a whole number from 1");
   }
-  return { study: studyNamed(positionals), seconds, json: values.json };
+  const contenders = CONTENDERS.filter(({ extra }) => values.all || !extra);
+  return { study: studyNamed(positionals, contenders), seconds, json: values.json };
 }
 
-function studyNamed(names: readonly string[]): Study {
+function studyNamed(names: readonly string[], contenders: readonly Contender[]): Study {
   const study = STUDIES.find(({ name }) => name === names[0]);
   if (study !== undefined && names.length === 1) return study;
   const workloads = WORKLOADS.map(({ name }) => name);
   const unknown = names.filter((name) => !workloads.includes(name));
   if (unknown.length === 0) {
-    return comparison(names.length === 0 ? WORKLOADS : names.map(workloadNamed));
+    return comparison(names.length === 0 ? WORKLOADS : names.map(workloadNamed), contenders);
   }
   const alone = STUDIES.map(({ name }) => name);
   throw new Error(
@@ -73,17 +77,19 @@ function studyNamed(names: readonly string[]): Study {
   );
 }
 
-/** All contenders beside each other. */
-function comparison(workloads: readonly Workload[]): Study {
+/** All these contenders beside each other. */
+function comparison(workloads: readonly Workload[], contenders: readonly Contender[]): Study {
   return {
     name: "comparison",
     async run({ seconds = SECONDS, ...options }) {
       const { rounds } = options;
-      const runs = await measure({ ...options, contenders: CONTENDERS, workloads, seconds });
+      const runs = await measure({ ...options, contenders, workloads, seconds });
+      const outcomes = outcomesOf(runs, contenders);
       return {
         text: `${CONNECTIONS} connections, median of ${rounds} rounds of ${seconds} s · ratio ` +
-          `(least–greatest)\n\n${tableOf(runs, workloads, CONTENDERS)}`,
-        figures: { rounds, seconds, connections: CONNECTIONS, runs },
+          `(least–greatest)\n\n${tableOf(runs, workloads, contenders)}\n` +
+          `**Goals** (\`old\` is the first contender of each table)\n\n${goalTable(outcomes)}`,
+        figures: { rounds, seconds, connections: CONNECTIONS, runs, goals: outcomes },
         takenByOthers: runs.map(({ takenByOthers }) => takenByOthers),
       };
     },

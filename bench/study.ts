@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { connect } from "../db/connect.ts";
-import { startLotline } from "./contenders.ts";
+import { startLotline } from "./servers.ts";
 import type { Measured } from "./costs.ts";
 import { type Plant, startPlant } from "./plant.ts";
 
@@ -74,7 +74,7 @@ export async function startGuardedPlant(
   );
   const parts = stack.move();
   return {
-    serverPid: lotline.pid,
+    serverPids: [lotline.pid],
     databasePid: server.pid,
     url: lotline.url,
     plant: server.plant,

@@ -40,9 +40,10 @@ interface TraceRow extends Lot {
   readonly side: "central" | "parents" | "children";
 }
 
+/** The statement of {@link findTraces}; `$1` are the lots' codes. */
 // Text, not a template: postgres.js would look through the whole statement for each column list,
 // a fifth of the process's work for a trace.
-const FIND_TRACES = `
+export const FIND_TRACES = `
   with central as (select * from lots where lot_code = any($1::text::text[])),
   found as (
     select central.lot_code as asked, 'central' as side,
