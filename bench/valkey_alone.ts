@@ -7,7 +7,7 @@
 import { basename, join } from "node:path";
 import { createClient } from "redis";
 import { connect } from "../db/connect.ts";
-import { findTrace } from "../db/lots.ts";
+import { findTraces } from "../db/lots.ts";
 import { startValkey } from "../dev/valkey.ts";
 import type { Rival } from "./contenders.ts";
 import { findProgram } from "./program.ts";
@@ -99,7 +99,8 @@ async function medianAnswer(databaseUrl: string): Promise<number> {
     select lot_code from lots order by md5(lot_code) limit ${SAMPLE}`;
   const sizes = [];
   for (const { lot_code } of lots) {
-    sizes.push(JSON.stringify(await findTrace(sql, lot_code)).length);
+    const traces = await findTraces(sql, [lot_code]);
+    sizes.push(JSON.stringify(traces.get(lot_code)).length);
   }
   return Math.round(median(sizes));
 }
