@@ -3,8 +3,8 @@
  * stand-in and a bare server, on this machine, all of them started by this command; `--all` adds
  * the stand-in in the states before our migrations.
  *
- * `deno task bench login-timing|login-flood|audit|traces`: measurements of Lotline alone, one at a
- * time.
+ * `deno task bench login-timing|login-flood|audit|traces|gateway|cold-start|processes|growth` and
+ * `deno task bench memory [--requests N]`: other measurements, one at a time.
  *
  * @module
  */
@@ -41,6 +41,7 @@ try {
 interface Arguments {
   readonly study: Study;
   readonly seconds: number | undefined;
+  readonly requests: number | undefined;
   readonly json: boolean;
 }
 
@@ -51,15 +52,21 @@ function readArguments(args: string[]): Arguments {
     options: {
       all: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
+      requests: { type: "string" },
       seconds: { type: "string" },
     },
   });
-  const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
-  if (seconds !== undefined && (!Number.isInteger(seconds) || seconds < 1)) {
-    throw new Error("--seconds is to be a whole number from 1");
-  }
+  const seconds = wholeNumber("seconds", values.seconds);
+  const requests = wholeNumber("requests", values.requests);
   const contenders = CONTENDERS.filter(({ extra }) => values.all || !extra);
-  return { study: studyNamed(positionals, contenders), seconds, json: values.json };
+  return { study: studyNamed(positionals, contenders), seconds, requests, json: values.json };
+}
+
+function wholeNumber(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1) return number;
+  throw new Error(`--${option} is to be a whole number from 1`);
 }
 
 function studyNamed(names: readonly string[], contenders: readonly Contender[]): Study {
@@ -96,15 +103,21 @@ function comparison(workloads: readonly Workload[], contenders: readonly Contend
   };
 }
 
-async function run({ study, seconds, json }: Arguments): Promise<void> {
+async function run({ study, seconds, requests, json }: Arguments): Promise<void> {
   if (Deno.build.os !== "linux") {
     throw new Error("The benchmark reads what processes cost from /proc: it runs on Linux only");
   }
   const wrk = await findWrk(say);
   if (wrk === undefined) throw new Error("There is nothing to make load with");
   await using folder = await takeFolder();
-  const options = { rounds: ROUNDS, wrk, folder: folder.path, say };
-  const report = await study.run(seconds === undefined ? options : { ...options, seconds });
+  const report = await study.run({
+    rounds: ROUNDS,
+    ...seconds !== undefined && { seconds },
+    ...requests !== undefined && { requests },
+    wrk,
+    folder: folder.path,
+    say,
+  });
   sayWhatOthersTook(report.takenByOthers);
   if (json) {
     const at = new Date().toISOString();

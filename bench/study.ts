@@ -24,6 +24,8 @@ export interface StudyOptions {
   readonly rounds: number;
   /** How long a run takes, a whole number; the study's own choice unless said. */
   readonly seconds?: number;
+  /** How many requests are sent, where a study goes by that; its own choice unless said. */
+  readonly requests?: number;
   /** The path of wrk. */
   readonly wrk: string;
   /** An existing folder for databases and logs; what is put there is left there. */
