@@ -16,6 +16,8 @@ export interface Report {
   readonly text: string;
   /** For programs: every single figure. */
   readonly figures: Readonly<Record<string, unknown>>;
+  /** What `--record` keeps of it; nothing when it can't be recorded. */
+  readonly recorded?: Readonly<Record<string, unknown>>;
   /** The share of the machine, from 0 to 1, that other programs took, run by run. */
   readonly takenByOthers: readonly number[];
 }
