@@ -31,10 +31,10 @@ export interface Running extends AsyncDisposable {
 export async function startLotline(
   { databaseUrl, folder }: Place,
   settings: Readonly<Record<string, string>>,
+  port = freePort(),
 ): Promise<Running> {
   const keys = join(folder, "keys.json");
   await createKeyFile(keys);
-  const port = freePort();
   const api = await startApi({
     port,
     // As many connections as the old server's driver opens, which is its default.
@@ -70,15 +70,22 @@ await startLegacy({ databaseUrl: process.env.DATABASE_URL, port: Number(process.
 export async function startLegacyOnNode(
   { databaseUrl, folder }: Place,
 ): Promise<Running | undefined> {
+  const main = await bundleForNode(folder);
+  if (main === undefined) return undefined;
+  const port = freePort();
+  const env = { DATABASE_URL: databaseUrl, PORT: String(port) };
+  return await startServer({ folder, port, command: "node", args: [main], env });
+}
+
+/** What `node` is to be started with; nothing where there is no Node. */
+export async function bundleForNode(folder: string): Promise<string | undefined> {
   if (!await succeeds("node", ["--version"])) return undefined;
   const bundle = join(folder, "server.mjs");
   const args = ["bundle", "--quiet", "--output", bundle, "legacy/server.ts"];
   if (!await succeeds(Deno.execPath(), args)) return undefined;
   const main = join(folder, "main.mjs");
   await Deno.writeTextFile(main, MAIN_FOR_NODE);
-  const port = freePort();
-  const env = { DATABASE_URL: databaseUrl, PORT: String(port) };
-  return await startServer({ folder, port, command: "node", args: [main], env });
+  return main;
 }
 
 async function succeeds(command: string, args: string[]): Promise<boolean> {
@@ -113,7 +120,7 @@ export async function startServer(
     if (!isRunning(server.pid)) {
       throw new Error(`${[command, ...args].join(" ")} could not start: ${log.since()}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return {
     pid: server.pid,

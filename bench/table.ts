@@ -17,7 +17,8 @@ export type Figure =
   | "databaseCpuSeconds"
   | "residentMb";
 
-const FIGURES: readonly { figure: Figure; title: string; digits: number }[] = [
+/** The columns of the tables. */
+export const FIGURES: readonly { figure: Figure; title: string; digits: number }[] = [
   { figure: "requestsPerSecond", title: "requests/s", digits: 0 },
   { figure: "p50Ms", title: "p50 ms", digits: 2 },
   { figure: "p99Ms", title: "p99 ms", digits: 1 },
