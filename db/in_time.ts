@@ -7,12 +7,6 @@ export class QueryDeadlineError extends Error {
   readonly code = "QUERY_DEADLINE";
 }
 
-/** PostgreSQL has given up a statement, or waiting for a lock. */
-export function isTimeout(error: unknown): boolean {
-  return error instanceof Error && "code" in error &&
-    (error.code === "57014" || error.code === "55P03");
-}
-
 // Later than the statement timeout, so that PostgreSQL's own, clearer answer comes first.
 const DEADLINE_MS = STATEMENT_TIMEOUT_MS + 2_000;
 

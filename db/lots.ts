@@ -1,9 +1,8 @@
 import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
-import { gather } from "../gather.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
-import { inTime, isTimeout } from "./in_time.ts";
+import { inTime } from "./in_time.ts";
 import { findKeptRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
 import { textArray } from "./text_array.ts";
@@ -62,37 +61,11 @@ export const FIND_TRACES = `
   )
   select asked, side, ${Object.keys(LOT_COLUMNS)} from found order by linked_at, link_id`;
 
-/** So many lots are looked for in one statement at most. */
-const MOST_TOGETHER = 16;
-
-/** Finds the trace of one lot; nothing for an unknown code. */
-export type FindTrace = (lotCode: string) => Promise<Trace | undefined>;
-
 /**
- * Finds lots with their parents and children, each read in one statement and so at one moment. Links
- * come in the order in which they were made; half links (one side missing) are passed over. What is
- * asked for while half of the pool's connections are busy with it is looked for together: for ten
- * lots a statement costs PostgreSQL and this process little more than for one.
+ * The traces of those lots that there are, by code: each lot with its parents and children, all read in
+ * one statement and so at one moment. Links come in the order in which they were made; half links
+ * (one side missing) are passed over.
  */
-export function createTraceFinder(sql: Sql): FindTrace {
-  const bounds = { atOnce: Math.ceil(sql.options.max / 2), most: MOST_TOGETHER };
-  const askTogether = gather(async (lotCodes: readonly string[]): Promise<FindTrace> => {
-    try {
-      const traces = await findTraces(sql, lotCodes);
-      return (lotCode) => Promise.resolve(traces.get(lotCode));
-    } catch (error) {
-      if (lotCodes.length === 1 || !isTimeout(error)) throw error;
-      // A lot with very many links must not take the others with it.
-      return async (lotCode) => (await findTraces(sql, [lotCode])).get(lotCode);
-    }
-  }, bounds);
-  return async (lotCode) => {
-    const { answer: find } = await askTogether(lotCode);
-    return await find(lotCode);
-  };
-}
-
-/** The traces of those lots that there are, by code. */
 export async function findTraces(
   sql: Sql,
   lotCodes: readonly string[],

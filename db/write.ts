@@ -3,6 +3,7 @@ import { gather } from "../gather.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import { textArray } from "./text_array.ts";
+import { isUndone } from "./undone.ts";
 
 /** A statement of our own words, with its values apart. */
 export interface WritingStatement {
@@ -63,14 +64,4 @@ export function writeTo(sql: Sql): Write {
     const row = rows?.[place] as Row | undefined;
     return row === undefined ? await alone<Row>(statement) : [row];
   };
-}
-
-/**
- * Whether an error says that nothing of the statement was stored and that parts of it may be: a value
- * or a row that isn't right, a deadlock, a lock or the statement's time
- * (https://www.postgresql.org/docs/17/errcodes-appendix.html). Of a lost connection nothing is known.
- */
-function isUndone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && typeof error.code === "string" &&
-    /^(?:2[23]|40)[0-9A-Z]{3}$|^55P03$|^57014$/.test(error.code);
 }

@@ -1,5 +1,5 @@
 import { type IdempotencyKey, keepKey } from "../db/idempotency_keys.ts";
-import { isTimeout, QueryDeadlineError } from "../db/in_time.ts";
+import { QueryDeadlineError } from "../db/in_time.ts";
 import { keepSessions } from "../db/kept_sessions.ts";
 import type { Session } from "../db/session.ts";
 import { finishTrace, type OpenTrace } from "../db/traces.ts";
@@ -87,4 +87,10 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
       void sessions[Symbol.asyncDispose]();
     },
   };
+}
+
+/** PostgreSQL has given up a statement, or waiting for a lock. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    (error.code === "57014" || error.code === "55P03");
 }
