@@ -30,7 +30,7 @@ const SHORT = { seeds: [1], examples: 10 };
 // Enough for a violation on the usual path; what only odd input shows is planted so that it does.
 const PLANTED_EXAMPLES = 30;
 /** So many sequences an example, and not fewer than these: a sequence needs luck to follow a link. */
-const SEQUENCES = { perExample: 0.3, fewest: 60 };
+const SEQUENCES = { perExample: 0.3, fewest: 40 };
 
 const options = readOptions();
 const folder = join(PROJECT_FOLDER, ".data", "fuzz");
