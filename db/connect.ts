@@ -1,10 +1,9 @@
-import net from "node:net";
 import postgres from "postgres";
-// The parser of the old server's driver; the types that come with it describe another module.
-// @ts-types="./postgres_date.d.ts"
-import parseMoment from "postgres-date";
+import { pool } from "./pool.ts";
+import { openSession } from "./session.ts";
+import { TYPES } from "./values.ts";
 
-// Moments are text on both sides, see `types` below.
+// Moments are text on both sides, see `TYPES`.
 type Types = { date: string | null };
 
 /** A pool of connections. */
@@ -30,19 +29,7 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 export const STATEMENT_TIMEOUT_MS = 4_000;
 /** How much longer than PostgreSQL's own timeout an answer is waited for, in ms. */
 const LINK_SLACK_MS = 1_000;
-const CONNECT_TIMEOUT_S = 2;
-
-/** How values that aren't text are read and written. */
-export const TYPES = {
-  // Parameters are text that PostgreSQL reads itself: through a JavaScript Date microseconds would
-  // be lost, and a time without a zone would be taken for this machine's.
-  date: {
-    to: 1184,
-    from: [1082, 1114, 1184],
-    serialize: (moment: string | null) => moment,
-    parse: toIsoText,
-  },
-};
+const CONNECT_TIMEOUT_MS = 2_000;
 
 /**
  * Opens a pool (lazily: nothing is connected until the first query). Values come as the old server
@@ -51,57 +38,23 @@ export const TYPES = {
  * the two can't hold the pool.
  */
 export function connect(options: ConnectOptions): Sql {
-  const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
-  // `socket` is an option of postgres.js that its types don't know.
-  const settings = {
-    max: options.max ?? 10,
+  const { url, max = 10, name = "lotline", statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options;
+  // What makes the statements; it connects only for a transaction (`sql.begin`).
+  const sql: Sql = postgres(url, {
+    max,
     fetch_types: false,
-    connect_timeout: CONNECT_TIMEOUT_S,
-    // The default waits longer with each failed try, up to 20 s: far more than the second in which
-    // we promise to be back after PostgreSQL is.
-    backoff: () => 0.3,
-    socket: (target: Target) =>
-      openSocket(target, statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS),
     onnotice: () => {},
-    connection: {
-      application_name: options.name ?? "lotline",
-      TimeZone: "UTC",
-      DateStyle: "ISO",
-      statement_timeout: statementTimeoutMs,
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    },
+    connection: { application_name: name, TimeZone: "UTC", DateStyle: "ISO" },
     types: TYPES,
-  };
-  return postgres(options.url, settings);
-}
-
-/**
- * PostgreSQL's text for a moment as the old server's driver and JSON.stringify showed it: its
- * microseconds cut, infinity as null.
- */
-function toIsoText(text: string): string | null {
-  const moment = parseMoment(text);
-  return moment instanceof Date && !Number.isNaN(moment.getTime()) ? moment.toISOString() : null;
-}
-
-/** Where PostgreSQL listens, as postgres.js tells it. */
-export interface Target {
-  readonly host: string[];
-  readonly port: number[];
-  readonly path: string | false;
-}
-
-/** @param silenceMs how long an answer may take before the connection is dropped; 0: for ever */
-export function openSocket({ host, port, path }: Target, silenceMs: number): net.Socket {
-  const socket = path ? net.connect(path) : net.connect(port[0] ?? 5432, host[0] ?? "localhost");
-  let answered = 0;
-  socket.on("data", () => answered = socket.bytesWritten);
-  // 0 is no timeout here as well.
-  socket.setTimeout(silenceMs);
-  // A connection that merely has nothing to do is silent as well, and may stay.
-  socket.on("timeout", () => {
-    if (socket.bytesWritten > answered) socket.destroy();
   });
-  return socket;
+  return pool(sql, max, (onEnd) =>
+    openSession(url, {
+      name,
+      statementTimeoutMs,
+      lockTimeoutMs: LOCK_TIMEOUT_MS,
+      idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      silenceMs: statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS,
+      onEnd,
+    }));
 }

@@ -1,5 +1,7 @@
 import postgres from "postgres";
-import { openSocket, type Sql, type Target, TYPES } from "./connect.ts";
+import type { Sql } from "./connect.ts";
+import { openSocket, type Target } from "./socket.ts";
+import { TYPES } from "./values.ts";
 
 /** One connection to PostgreSQL; disposing closes it. */
 export interface Session extends AsyncDisposable {
@@ -19,13 +21,17 @@ export interface SessionOptions {
   readonly idleTimeoutMs?: number;
   /** The same while a transaction is open. */
   readonly idleInTransactionTimeoutMs?: number;
+  /** How long PostgreSQL may take to let it in; 5 s unless told. */
+  readonly connectTimeoutMs?: number;
+  /** The connection is dropped when an answer takes longer; 0: never. */
+  readonly silenceMs?: number;
   /** Whether only a transaction that says so when it begins may write. */
   readonly readOnly?: boolean;
   /** Is told when the connection has ended, for whatever reason. */
   readonly onEnd?: () => void;
 }
 
-const CONNECT_TIMEOUT_S = 5;
+const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Thrown by a statement that was to follow others on a connection that is gone. */
 class SessionLostError extends Error {
@@ -49,12 +55,12 @@ export function openSession(url: string, options: SessionOptions): Session {
       socket: (target: Target) => {
         if (wasOpened) throw new SessionLostError("the connection of a session is lost");
         wasOpened = true;
-        return openSocket(target, 0);
+        return openSocket(target, options.silenceMs ?? 0);
       },
     },
     max: 1,
     fetch_types: false,
-    connect_timeout: CONNECT_TIMEOUT_S,
+    connect_timeout: (options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS) / 1_000,
     max_lifetime: null,
     onnotice: () => {},
     types: TYPES,

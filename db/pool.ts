@@ -1,0 +1,193 @@
+import postgres from "postgres";
+import type { Sql } from "./connect.ts";
+import type { Session } from "./session.ts";
+
+/** A statement as postgres.js makes it: when it is to run, it gives itself to its handler. */
+interface Query extends Promise<unknown> {
+  handler: (query: Query) => void;
+  reject(error: Error): void;
+}
+
+/** Room for one connection, and for the next one when it has ended. */
+interface Place {
+  connection: Connection | undefined;
+  /** Whether its last connection got an answer from PostgreSQL. */
+  wasAnswered: boolean;
+}
+
+interface Connection {
+  readonly session: Session;
+  readonly handler: (query: Query) => void;
+  /** By the process's clock, in ms. */
+  readonly openedAt: number;
+}
+
+/** Thrown by a statement of a pool that was closed. */
+class PoolEndedError extends Error {
+  override name = "PoolEndedError";
+  readonly code = "CONNECTION_ENDED";
+}
+
+/** How long nothing is tried again after a connection that couldn't be made. */
+const RETRY_AFTER_MS = 100;
+/** A connection is used so long: what its process of PostgreSQL keeps in memory only grows. */
+const LIFETIME_MS = 45 * 60_000;
+
+/**
+ * Lets the statements of `sql` run on connections of a pool: on each one at a time, in the order in
+ * which they came, so that a slow one holds up no other and one that waits can be taken back. A
+ * connection that has failed is never used again. The pool of postgres.js does use it: in 3.4.9 such
+ * a connection may never send again (its issue 1208), lose a statement, or tell the next one the
+ * failure of the one before.
+ *
+ * @param sql makes the statements; ending it ends the pool
+ * @param max the most connections
+ * @param open opens a connection, which says when it has ended
+ */
+export function pool(
+  sql: Sql,
+  max: number,
+  open: (onEnd: () => void) => Session,
+  lifetimeMs = LIFETIME_MS,
+): Sql {
+  const connections = new Connections(max, open, lifetimeMs);
+  const pooled = <Made>(made: Made): Made => {
+    if (made instanceof Promise) (made as unknown as Query).handler = connections.run;
+    return made;
+  };
+  const make = sql as unknown as (...args: unknown[]) => unknown;
+  const pooledSql: Sql = Object.assign((...args: unknown[]) => pooled(make(...args)), sql, {
+    unsafe: (...args: Parameters<Sql["unsafe"]>) => pooled(sql.unsafe(...args)),
+    end: async (options?: { timeout?: number }) => {
+      await Promise.all([connections.end(options), sql.end(options)]);
+    },
+  }) as unknown as Sql;
+  pools.set(pooledSql, connections);
+  return pooledSql;
+}
+
+/** Takes a statement back that waits for a connection of its pool: it never runs and never ends. */
+export function takeBack(sql: Sql, query: Promise<unknown>): void {
+  pools.get(sql)?.takeBack(query);
+}
+
+const pools = new WeakMap<Sql, Connections>();
+
+class Connections {
+  readonly #open: (onEnd: () => void) => Session;
+  readonly #lifetimeMs: number;
+  readonly #places: readonly Place[];
+  /** The last is taken first: one with a connection, if there is any. */
+  readonly #free: Place[];
+  #waiting: Query[] = [];
+  readonly #retries = new Set<ReturnType<typeof setTimeout>>();
+  #hasEnded = false;
+
+  constructor(max: number, open: (onEnd: () => void) => Session, lifetimeMs: number) {
+    this.#open = open;
+    this.#lifetimeMs = lifetimeMs;
+    this.#places = Array.from(
+      { length: max },
+      () => ({ connection: undefined, wasAnswered: true }),
+    );
+    this.#free = [...this.#places];
+  }
+
+  readonly run = (query: Query): void => {
+    if (this.#hasEnded) {
+      query.reject(new PoolEndedError("the pool has ended"));
+      return;
+    }
+    this.#waiting.push(query);
+    this.#next();
+  };
+
+  takeBack(query: Promise<unknown>): void {
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== query);
+  }
+
+  async end(options?: { timeout?: number }): Promise<void> {
+    this.#hasEnded = true;
+    for (const query of this.#waiting.splice(0)) {
+      query.reject(new PoolEndedError("the pool has ended"));
+    }
+    for (const retry of this.#retries) clearTimeout(retry);
+    await Promise.all(this.#places.map(({ connection }) => connection?.session.sql.end(options)));
+  }
+
+  #next(): void {
+    while (this.#waiting.length > 0) {
+      const place = this.#free.pop();
+      if (place === undefined) return;
+      this.#runOn(place, this.#waiting.shift() as Query);
+    }
+  }
+
+  #runOn(place: Place, query: Query): void {
+    const { connection: kept } = place;
+    if (kept !== undefined && performance.now() - kept.openedAt > this.#lifetimeMs) {
+      leave(place, kept);
+    }
+    const connection = place.connection ??= this.#connect(place);
+    query.then(
+      () => this.#onAnswer(place),
+      (error) => {
+        if (isAnswer(error)) {
+          this.#onAnswer(place);
+          return;
+        }
+        leave(place, connection);
+        this.#giveBack(place);
+      },
+    );
+    connection.handler(query);
+  }
+
+  #connect(place: Place): Connection {
+    const session = this.#open(() => {
+      if (place.connection !== connection) return;
+      place.connection = undefined;
+      // Those that have a connection are taken before it.
+      const index = this.#free.indexOf(place);
+      if (index !== -1) this.#free.unshift(...this.#free.splice(index, 1));
+    });
+    // A statement that is never run, only to be asked who would run it.
+    const { handler } = session.sql`` as unknown as Query;
+    const connection = { session, handler, openedAt: performance.now() };
+    place.wasAnswered = false;
+    return connection;
+  }
+
+  #onAnswer(place: Place): void {
+    place.wasAnswered = true;
+    this.#giveBack(place);
+  }
+
+  #giveBack(place: Place): void {
+    if (this.#hasEnded) return;
+    if (place.connection !== undefined) {
+      this.#free.push(place);
+    } else if (place.wasAnswered) {
+      this.#free.unshift(place);
+    } else {
+      place.wasAnswered = true;
+      const retry = setTimeout(() => {
+        this.#retries.delete(retry);
+        this.#giveBack(place);
+      }, RETRY_AFTER_MS);
+      this.#retries.add(retry);
+      return;
+    }
+    this.#next();
+  }
+}
+
+function leave(place: Place, connection: Connection): void {
+  if (place.connection === connection) place.connection = undefined;
+  void connection.session.sql.end({ timeout: 0 });
+}
+
+/** Whether an error is PostgreSQL's answer to the statement; a fatal one ends its connection. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof postgres.PostgresError && !/^(?:FATAL|PANIC)$/.test(error.severity);
+}

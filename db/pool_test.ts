@@ -1,0 +1,131 @@
+import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { setImmediate } from "node:timers";
+import { freshDatabase } from "../testing/database.ts";
+import { connect, type Sql } from "./connect.ts";
+import { inTime } from "./in_time.ts";
+import { pool } from "./pool.ts";
+import { openSession } from "./session.ts";
+
+const database = await freshDatabase();
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+const NAME = "lotline-test-pool";
+
+function openPool(max: number): AsyncDisposable & { readonly sql: Sql } {
+  return disposable(connect({ url: database.url, max, name: NAME }));
+}
+
+function disposable(sql: Sql): AsyncDisposable & { readonly sql: Sql } {
+  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
+}
+
+async function endConnections(): Promise<void> {
+  await database.sql`
+    select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${NAME}`;
+}
+
+async function pidOf(sql: Sql): Promise<number | undefined> {
+  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  return row?.pid;
+}
+
+const fatesOf = async (promises: Promise<unknown>[]) =>
+  (await Promise.allSettled(promises)).map(({ status }) => status);
+
+Deno.test("statements run in the order in which they came, on as many connections as there may be", async () => {
+  await using one = openPool(1);
+  const ended: number[] = [];
+  const asked = [0.05, 0, 0.02, 0].map((seconds, index) =>
+    one.sql`select pg_sleep(${seconds})`.then(() => ended.push(index))
+  );
+  await Promise.all(asked);
+  deepStrictEqual(ended, [0, 1, 2, 3]);
+
+  await using three = openPool(3);
+  const pids = await Promise.all(Array.from({ length: 20 }, () => pidOf(three.sql)));
+  strictEqual(new Set(pids).size, 3);
+});
+
+Deno.test("a statement whose time is up before its turn never runs", async () => {
+  await using one = openPool(1);
+  const { sql } = one;
+  await sql`create table late (n int)`;
+  const slow = inTime(sql, sql`select pg_sleep(0.3)`);
+  await rejects(inTime(sql, sql`insert into late values (1)`, 50), { code: "QUERY_DEADLINE" });
+  await slow;
+  await inTime(sql, sql`insert into late values (2)`);
+  deepStrictEqual([...await sql`select n from late`], [{ n: 2 }]);
+});
+
+Deno.test("a statement that PostgreSQL refuses leaves its connection in use", async () => {
+  await using one = openPool(1);
+  const pid = await pidOf(one.sql);
+  await rejects(one.sql`select 1 / 0`, { code: "22012" });
+  strictEqual(await pidOf(one.sql), pid);
+});
+
+Deno.test("connections that are cut off, idle or at work, are replaced at once", async () => {
+  await using two = openPool(2);
+  const { sql } = two;
+  const pid = await pidOf(sql);
+  const working = fatesOf([sql`select pg_sleep(5)`]);
+  await pidOf(sql);
+  await endConnections();
+  deepStrictEqual(await working, ["rejected"]);
+  const pids = await Promise.all(Array.from({ length: 10 }, () => pidOf(sql)));
+  strictEqual(new Set(pids).size, 2);
+  strictEqual(pids.includes(pid), false);
+});
+
+Deno.test("a connection that is cut off between a statement and its being sent does no harm", async () => {
+  await using ten = openPool(10);
+  const { sql } = ten;
+  const ask = () => inTime(sql, sql`select 1`, 1_000);
+  for (let round = 0; round < 20; round++) {
+    await fatesOf(Array.from({ length: 10 }, ask));
+    const ended = endConnections();
+    const asked: Promise<unknown>[] = [];
+    for (let turn = 0; turn < 20; turn++) {
+      asked.push(fatesOf([ask()]));
+      // After a turn of the event loop, as statements for several requests are.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    await ended;
+    await Promise.all(asked);
+  }
+  deepStrictEqual(
+    await fatesOf(Array.from({ length: 10 }, ask)),
+    Array.from({ length: 10 }, () => "fulfilled"),
+  );
+});
+
+Deno.test("a connection is left when its time is over", async () => {
+  const open = (onEnd: () => void) => openSession(database.url, { name: NAME, onEnd });
+  await using short = disposable(pool(connect({ url: database.url }), 1, open, 50));
+  const pid = await pidOf(short.sql);
+  strictEqual(await pidOf(short.sql), pid);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  notStrictEqual(await pidOf(short.sql), pid);
+});
+
+Deno.test("an ended pool lets what runs come to its end, and takes nothing more", async () => {
+  const { sql } = openPool(1);
+  const running = sql`select pg_sleep(0.1)`.execute();
+  await pidOf(database.sql);
+  const waiting = rejects(sql`select 1`, { code: "CONNECTION_ENDED" });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await sql.end({ timeout: 1 });
+  strictEqual((await running).length, 1);
+  await waiting;
+  await rejects(sql`select 1`, { code: "CONNECTION_ENDED" });
+});
+
+Deno.test("while PostgreSQL can't be reached every statement fails, and none waits for long", async () => {
+  await using none = disposable(connect({ url: "postgres://127.0.0.1:1/none" }));
+  const began = performance.now();
+  for (let round = 0; round < 3; round++) {
+    const fates = await fatesOf(Array.from({ length: 20 }, () => none.sql`select 1`));
+    deepStrictEqual(new Set(fates), new Set(["rejected"]));
+  }
+  strictEqual(performance.now() - began < 5_000, true);
+});
