@@ -19,7 +19,7 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
   values: Partial<Readonly<Record<Column, string | null | undefined>>>,
   key?: IdempotencyKey,
 ): Promise<Row[]> {
-  const names: string[] = [];
+  const names: Column[] = [];
   const cells: string[] = [];
   const parameters: (string | null)[] = [];
   for (const name in types) {
@@ -32,8 +32,16 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
   // an insert cost the process twice as much.
   const columns = Object.keys(types);
   if (key === undefined) {
-    const text = `insert into ${table} (${names}) values (${cells}) returning ${columns}`;
-    return await write<Row>({ text, parameters });
+    return await write<Row>({
+      text: `insert into ${table} (${names}) values (${cells}) returning ${columns}`,
+      parameters,
+      together: `
+        insert into ${table} (${names})
+        select ${names.map((name, at) => `cell${at}::${types[name]}`)}
+        from unnest(${names.map((_, at) => `$${at + 1}::text::text[]`)})
+          as given(${names.map((_, at) => `cell${at}`)})
+        returning ${columns}`,
+    });
   }
   const first = parameters.push(lockOf(key), key.caller, key.key, key.request) - 3;
   const text = `

@@ -1,0 +1,123 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import type { Sql } from "./connect.ts";
+import { findTraces, insertLot, type LotValues } from "./lots.ts";
+import { type Write, writeTo } from "./write.ts";
+
+const codeOf = (error: unknown) => error instanceof Error && "code" in error ? error.code : error;
+
+/** Stores lots that are all asked for in one turn; gives each one's code, or its error's. */
+function insertTogether(write: Write, lots: readonly LotValues[]): Promise<unknown[]> {
+  return Promise.all(
+    lots.map((lot) => insertLot(write, lot).then(({ lot_code }) => lot_code, codeOf)),
+  );
+}
+
+/** The codes of what each transaction has stored, sorted. */
+async function transactions(sql: Sql): Promise<string[][]> {
+  const rows = await sql<{ codes: string[] }[]>`
+    select json_agg(lot_code order by lot_code) as codes from lots group by xmin::text
+    order by min(lot_code)`;
+  return rows.map(({ codes }) => codes);
+}
+
+Deno.test("lots that come together are stored in one transaction, and each gets its own row", async () => {
+  await using it = await freshDatabase();
+  const codes = Array.from({ length: 40 }, (_, place) => `LOT-${place + 10}`);
+  const lots = codes.map((lot_code) => ({ lot_code }));
+  deepStrictEqual(await insertTogether(writeTo(it.sql), lots), codes);
+  deepStrictEqual(
+    (await transactions(it.sql)).map(({ length }) => length).sort(),
+    [16, 16, 8],
+  );
+});
+
+Deno.test("a lot that comes alone is stored at once", async () => {
+  await using it = await freshDatabase();
+  const write = writeTo(it.sql);
+  strictEqual((await insertLot(write, { lot_code: "A" })).lot_code, "A");
+  strictEqual((await insertLot(write, { lot_code: "B" })).lot_code, "B");
+  deepStrictEqual(await transactions(it.sql), [["A"], ["B"]]);
+});
+
+Deno.test("values come out together as they do alone, whatever is in them", async () => {
+  await using it = await freshDatabase();
+  const texts = ["null", "NULL", "", " ", 'a"b', "a\\b", "{a,b}", "a,b", "'", "é漢😀", "\n\u0001"];
+  const lots = texts.map((text) => ({
+    lot_code: `CODE ${text}`,
+    lot_type: "MIX",
+    weight_kg: "1.50",
+    temperature_c: null,
+    metadata: JSON.stringify({ [text]: [text, null, 1.10] }),
+    created_at: "2026-01-18 08:01:02.123456+01",
+  }));
+  const shown = async (sql: Sql) => [...await sql`select to_jsonb(lots) - 'id' as lot from lots`];
+  await insertTogether(writeTo(it.sql), lots);
+  const together = await shown(it.sql);
+  await it.sql`delete from lots`;
+  for (const lot of lots) await insertLot(writeTo(it.sql), lot);
+  strictEqual(together.length, texts.length);
+  deepStrictEqual(together, await shown(it.sql));
+});
+
+Deno.test("what is absent gets its default, what is null stays null, also beside each other", async () => {
+  await using it = await freshDatabase();
+  const write = writeTo(it.sql);
+  await insertTogether(write, [
+    { lot_code: "ABSENT-1" },
+    { lot_code: "NULL-1", metadata: null },
+    { lot_code: "ABSENT-2" },
+    { lot_code: "NULL-2", metadata: null },
+  ]);
+  const rows = await it.sql`
+    select lot_code, metadata is null as is_null from lots order by lot_code`;
+  deepStrictEqual(
+    rows.map((row) => row.is_null),
+    [false, false, true, true],
+  );
+});
+
+Deno.test("one that is refused is told why, and those beside it are stored", async () => {
+  await using it = await freshDatabase();
+  const write = writeTo(it.sql);
+  await insertLot(write, { lot_code: "TAKEN" });
+  const answers = await insertTogether(write, [
+    { lot_code: "GOOD-1" },
+    { lot_code: "TAKEN" },
+    { lot_code: "GOOD-2" },
+    { lot_code: "GOOD-2" },
+    { lot_code: "GOOD-3" },
+  ]);
+  const [first, taken, ...rest] = answers;
+  deepStrictEqual([first, taken, rest.at(-1)], ["GOOD-1", "taken", "GOOD-3"]);
+  deepStrictEqual(rest.slice(0, 2).sort(), ["GOOD-2", "taken"]);
+  const codes = await it.sql`select lot_code from lots order by lot_code`;
+  deepStrictEqual(codes.map((row) => row.lot_code), ["GOOD-1", "GOOD-2", "GOOD-3", "TAKEN"]);
+});
+
+Deno.test("those that lose their connection are not tried again: they may have been stored", async () => {
+  await using it = await freshDatabase();
+  const write = writeTo(it.sql);
+  await using locked = await openTransaction(it.sql, "lock table lots in exclusive mode");
+  const answers = insertTogether(write, [{ lot_code: "A" }, { lot_code: "B" }]);
+  await eventually("the insert waits for the table, and its connection is ended", async () => {
+    const ended = await it.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where wait_event_type = 'Lock' and datname = current_database()`;
+    return ended.length === 1;
+  });
+  for (const answer of await answers) ok(answer !== "A" && answer !== "B", String(answer));
+  await locked.commit();
+  strictEqual((await it.sql`select from lots`).length, 0);
+});
+
+Deno.test("lots are found together as alone, whatever is in their codes", async () => {
+  await using it = await freshDatabase();
+  const codes = ["null", 'a"b', "a\\b", "{a,b}", "a,b", "é漢😀", "\u0001"];
+  await insertTogether(writeTo(it.sql), codes.map((lot_code) => ({ lot_code })));
+  const found = await findTraces(it.sql, [...codes, "nowhere"]);
+  deepStrictEqual(codes.map((code) => found.get(code)?.central.lot_code), codes);
+  strictEqual(found.has("nowhere"), false);
+});
