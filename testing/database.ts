@@ -8,17 +8,26 @@ export interface TestDatabase extends AsyncDisposable {
   readonly sql: Sql;
 }
 
+/** What every migrated database is a copy of: a copy takes a fifth of the time of a migration. */
+const TEMPLATE = "lotline_template";
+/** The lock for whoever makes it; any number that nothing else takes. */
+const TEMPLATE_LOCK = 7_170_001;
+
 /** A new database, with everything that `deno task migrate` makes unless `migrated` is false. */
 export async function freshDatabase(
   options: { major?: Major; migrated?: boolean } = {},
 ): Promise<TestDatabase> {
   const server = await postgresUrl(options.major ?? 17);
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
-  await administer(server, (sql) => sql`create database ${sql(name)}`);
-  const address = new URL(server);
-  address.pathname = `/${name}`;
-  const url = address.href;
-  if (options.migrated ?? true) await migrate(url, () => {});
+  await administer(server, async (sql) => {
+    if (options.migrated === false) {
+      await sql`create database ${sql(name)}`;
+    } else {
+      await makeTemplate(sql, server);
+      await sql`create database ${sql(name)} template ${sql(TEMPLATE)}`;
+    }
+  });
+  const url = addressOf(server, name);
   const sql = connect({ url, max: 4, name: "lotline-test" });
   return {
     url,
@@ -28,6 +37,29 @@ export async function freshDatabase(
       await administer(server, (sql) => sql`drop database ${sql(name)} with (force)`);
     },
   };
+}
+
+/** Makes it unless it is there; of several who need it, in this process or another, one does. */
+async function makeTemplate(sql: Sql, server: string): Promise<void> {
+  const isThere = async () =>
+    (await sql`select from pg_database where datname = ${TEMPLATE}`).length > 0;
+  if (await isThere()) return;
+  await sql`select pg_advisory_lock(${TEMPLATE_LOCK})`;
+  if (!await isThere()) {
+    // Under its name only when it is whole: whoever makes it may be killed.
+    const unfinished = `${TEMPLATE}_unfinished`;
+    await sql`drop database if exists ${sql(unfinished)} with (force)`;
+    await sql`create database ${sql(unfinished)}`;
+    await migrate(addressOf(server, unfinished), () => {});
+    await sql`alter database ${sql(unfinished)} rename to ${sql(TEMPLATE)}`;
+  }
+  await sql`select pg_advisory_unlock(${TEMPLATE_LOCK})`;
+}
+
+function addressOf(server: string, database: string): string {
+  const address = new URL(server);
+  address.pathname = `/${database}`;
+  return address.href;
 }
 
 async function administer(url: string, statement: (sql: Sql) => PromiseLike<unknown>) {
