@@ -15,6 +15,7 @@ import {
   startLegacyOnNode,
   startLotline,
   startServer,
+  startTwoLotlines,
 } from "./servers.ts";
 import { startValkeyAlone } from "./valkey_alone.ts";
 import type { BenchRequest } from "./workloads.ts";
@@ -34,8 +35,6 @@ export interface Contender {
 
 /** A server that is asked over HTTP. */
 export interface Entry extends Running {
-  /** Other processes whose time counts as the server's. */
-  readonly helpers?: readonly number[];
   /**
    * Gets ready for a run, outside what is measured; gives what looks at the run afterwards and throws
    * when it means nothing.
@@ -87,6 +86,12 @@ export const CONTENDERS: readonly Contender[] = [
     title: "Lotline",
     only: ["health", "trace", "login", "qc", "lot"],
     start: (place) => startLotline(place, { AUTH_MODE: "legacy" }),
+  },
+  {
+    name: "lotline-two",
+    title: "Lotline, two processes on one port",
+    only: ["health", "trace", "login", "qc", "lot"],
+    start: (place) => startTwoLotlines(place, { AUTH_MODE: "legacy" }),
   },
   {
     name: "lotline-cached",

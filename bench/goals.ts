@@ -51,26 +51,30 @@ export const GOALS: readonly Goal[] = [
 
 /** A goal and what was measured. */
 export interface Outcome {
+  /** As what Lotline took part. */
+  readonly contender: string;
   readonly goal: Goal;
   readonly ratio: Ratio;
   /** Whether the middle of the rounds reaches it. */
   readonly isMet: boolean;
 }
 
-/** Those goals that these runs say something about. */
+/** What these runs say of the goals, for each way in which Lotline took part. */
 export function outcomesOf(runs: readonly Run[], contenders: readonly Contender[]): Outcome[] {
   return GOALS.flatMap((goal) => {
     const ofWorkload = runs.filter(({ workload }) => workload === goal.workload);
-    const own = ofWorkload.filter(({ contender }) => contender.startsWith("lotline"));
     const others = goal.beside === "old"
       ? baselineOf(ofWorkload, contenders)
       : ofWorkload.filter(({ contender }) => contender === goal.beside);
-    const ratio = ratioOf(goal.figure, own, others, goal.of);
-    if (ratio === undefined) return [];
-    const { median } = ratio;
-    const { wanted } = goal;
-    const isMet = "least" in wanted ? median >= wanted.least : median < wanted.below;
-    return [{ goal, ratio, isMet }];
+    return contenders.filter(({ name }) => name.startsWith("lotline")).flatMap(({ name }) => {
+      const own = ofWorkload.filter(({ contender }) => contender === name);
+      const ratio = ratioOf(goal.figure, own, others, goal.of);
+      if (ratio === undefined) return [];
+      const { median } = ratio;
+      const { wanted } = goal;
+      const isMet = "least" in wanted ? median >= wanted.least : median < wanted.below;
+      return [{ contender: name, goal, ratio, isMet }];
+    });
   });
 }
 
@@ -80,13 +84,17 @@ const FIGURES: Partial<Record<Figure, string>> = {
   p99Ms: "p99",
 };
 
-/** A line a goal. */
+/** A line for each outcome. */
 export function goalTable(outcomes: readonly Outcome[]): string {
-  const rows = outcomes.map(({ goal: { workload, figure, beside, of, wanted }, ratio, isMet }) => [
-    `\`${workload}\`: ${FIGURES[figure]} to the ${FIGURES[of]} of ${beside}`,
-    "least" in wanted ? `at least ${wanted.least}×` : `below ${wanted.below}×`,
-    ratioText(ratio),
-    isMet ? "met" : "MISSED",
-  ]);
-  return markdownTable(["", "wanted", "measured", ""], rows);
+  const rows = outcomes.map(({ contender, goal, ratio, isMet }) => {
+    const { workload, figure, beside, of, wanted } = goal;
+    return [
+      `\`${workload}\`: ${FIGURES[figure]} to the ${FIGURES[of]} of ${beside}`,
+      contender,
+      "least" in wanted ? `at least ${wanted.least}×` : `below ${wanted.below}×`,
+      ratioText(ratio),
+      isMet ? "met" : "MISSED",
+    ];
+  });
+  return markdownTable(["", "by", "wanted", "measured", ""], rows);
 }

@@ -25,6 +25,8 @@ export interface Place {
 export interface Running extends AsyncDisposable {
   readonly pid: number;
   readonly url: string;
+  /** Other processes whose time counts as the server's. */
+  readonly helpers?: readonly number[];
 }
 
 /** Starts Lotline as `deno task start` does, with these settings besides where things are. */
@@ -52,6 +54,25 @@ export async function startLotline(
     url: `http://127.0.0.1:${port}`,
     [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
   };
+}
+
+/** Starts two of them on one port, each with half of the connections to PostgreSQL. */
+export async function startTwoLotlines(
+  place: Place,
+  settings: Readonly<Record<string, string>>,
+): Promise<Running> {
+  await using stack = new AsyncDisposableStack();
+  const port = freePort();
+  const start = async (name: string) => {
+    const folder = join(place.folder, name);
+    await Deno.mkdir(folder);
+    const shared = { DATABASE_POOL: "5", REUSE_PORT: "1" };
+    return stack.use(await startLotline({ ...place, folder }, { ...settings, ...shared }, port));
+  };
+  const first = await start("first");
+  const { pid } = await start("second");
+  const both = stack.move();
+  return { ...first, helpers: [pid], [Symbol.asyncDispose]: () => both.disposeAsync() };
 }
 
 /** Starts the old server's stand-in, as `deno task legacy` does. */
