@@ -10,15 +10,13 @@ import { ownPostgres } from "../testing/postgres_servers.ts";
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A PostgreSQL of the test's own with the seed's rows, and an API on it. */
-async function startBoth(options: { through?: number; environment?: Record<string, string> } = {}) {
+async function startBoth() {
   const postgres = await ownPostgres();
   const { url } = postgres.server;
   await migrate(url, () => {});
   const sql = connect({ url, max: 2 });
   await resetToSeed(sql, await loadSeed());
-  const address = new URL(url);
-  if (options.through !== undefined) address.port = String(options.through);
-  const api = await startApi({ databaseUrl: address.href, environment: options.environment ?? {} });
+  const api = await startApi({ databaseUrl: url });
   return {
     server: postgres.server,
     sql,
@@ -120,32 +118,6 @@ Deno.test("connections that PostgreSQL ends under load are 503 at worst", async 
   onlySuccessOrAway(result);
   ok(await isAlive(api));
   strictEqual(await lotsAmong(sql, result.stored), result.stored.length);
-});
-
-Deno.test("a lock that isn't given back is 503 for a write, and the write happens never", async () => {
-  await using both = await startBoth();
-  const { api, sql } = both;
-  await sql.begin(async (transaction) => {
-    await transaction`lock table lots in share row exclusive mode`;
-    strictEqual((await api.post("/api/lots", { lot_code: "LOCKED-1" })).status, 503);
-    strictEqual((await api.get("/api/traceability/MIX-BATCH-88")).status, 200);
-  });
-  strictEqual((await api.get("/api/traceability/LOCKED-1")).status, 404);
-  strictEqual((await api.post("/api/lots", { lot_code: "LOCKED-1" })).status, 201);
-});
-
-Deno.test("a statement that takes too long is 503, and what waited behind it never runs", async () => {
-  await using both = await startBoth({ environment: { DATABASE_POOL: "1" } });
-  const { api, sql } = both;
-  await sql.unsafe(`
-    create function slow() returns trigger language plpgsql as
-      $$ begin if new.lot_code like 'SLOW%' then perform pg_sleep(30); end if; return new; end $$;
-    create trigger slow before insert on lots for each row execute function slow()`);
-  const codes = ["SLOW-1", "SLOW-2", "BEHIND-1", "BEHIND-2"];
-  const answers = await Promise.all(codes.map((lot_code) => api.post("/api/lots", { lot_code })));
-  deepStrictEqual(answers.map(({ status }) => status), [503, 503, 503, 503]);
-  strictEqual((await api.post("/api/lots", { lot_code: "AFTER-1" })).status, 201);
-  strictEqual(await lotsAmong(sql, codes), 0);
 });
 
 Deno.test("a link that carries nothing is 503 within the deadline, and the pool recovers", async () => {

@@ -29,6 +29,7 @@ const PATIENT = [
   "key_rotation",
   "revocation",
   "shadowed_writes",
+  "slow_statements",
 ].map((name) => `${FAULTS}${name}_test.ts`);
 
 console.log("Starting PostgreSQL 17 and 15 for the tests …");
