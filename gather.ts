@@ -6,6 +6,16 @@ export interface Gathered<Answer> {
   readonly place: number;
 }
 
+/** What is gathered. */
+export interface GatherBounds {
+  /** So many quick questions are under way at most. */
+  readonly atOnce: number;
+  /** So many keys are in one question at most. */
+  readonly most: number;
+  /** A question that takes longer, in ms, isn't waited for: slow ones must not hold up the others. */
+  readonly quickMs: number;
+}
+
 /**
  * Asks for keys together: for those that come in one turn of the event loop and, while enough
  * questions are under way, for those that come until one of them is over. A question to another
@@ -13,12 +23,10 @@ export interface Gathered<Answer> {
  * an idle one keeps nobody waiting. Nothing is answered with what was read before it was asked for.
  *
  * @param ask gets keys, some may be the same; what it throws, all who asked get
- * @param atOnce so many questions are under way at most
- * @param most so many keys are in one question at most
  */
 export function gather<Key, Answer>(
   ask: (keys: readonly Key[]) => Promise<Answer>,
-  { atOnce, most }: { readonly atOnce: number; readonly most: number },
+  { atOnce, most, quickMs }: GatherBounds,
 ): (key: Key) => Promise<Gathered<Answer>> {
   interface Asker {
     readonly key: Key;
@@ -40,14 +48,22 @@ export function gather<Key, Answer>(
   };
   const askTogether = async (askers: readonly Asker[]) => {
     underWay++;
+    let isWaitedFor = true;
+    const goOn = () => {
+      if (!isWaitedFor) return;
+      isWaitedFor = false;
+      underWay--;
+      begin();
+    };
+    const timer = setTimeout(goOn, quickMs);
     try {
       const answer = await ask(askers.map(({ key }) => key));
       askers.forEach(({ resolve }, place) => resolve({ answer, place }));
     } catch (error) {
       for (const { reject } of askers) reject(error);
     }
-    underWay--;
-    begin();
+    clearTimeout(timer);
+    goOn();
   };
   return (key) =>
     new Promise((resolve, reject) => {

@@ -19,14 +19,14 @@ function asking(bounds: Parameters<typeof gather>[1]) {
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
 Deno.test("keys of one turn are asked for together, and each gets its own answer", async () => {
-  const { questions, askFor } = asking({ atOnce: 2, most: 10 });
+  const { questions, askFor } = asking({ atOnce: 2, most: 10, quickMs: 1_000 });
   const keys = ["a", "b", "a"];
   deepStrictEqual(await Promise.all(keys.map(askFor)), keys.map((key) => `about ${key}`));
   deepStrictEqual(questions, [keys]);
 });
 
 Deno.test("keys that come while enough questions are under way wait, and are asked for together", async () => {
-  const { questions, askFor } = asking({ atOnce: 2, most: 10 });
+  const { questions, askFor } = asking({ atOnce: 2, most: 10, quickMs: 1_000 });
   const all: Promise<unknown>[] = [];
   for (const key of ["a", "b", "c", "d"]) {
     all.push(askFor(key));
@@ -37,17 +37,30 @@ Deno.test("keys that come while enough questions are under way wait, and are ask
 });
 
 Deno.test("a key is asked for anew when the question before it is over, and alone", async () => {
-  const { questions, askFor } = asking({ atOnce: 1, most: 10 });
+  const { questions, askFor } = asking({ atOnce: 1, most: 10, quickMs: 1_000 });
   await askFor("a");
   await askFor("a");
   deepStrictEqual(questions, [["a"], ["a"]]);
 });
 
 Deno.test("no question is for more keys than are allowed, and none is forgotten", async () => {
-  const { questions, askFor } = asking({ atOnce: 1, most: 3 });
+  const { questions, askFor } = asking({ atOnce: 1, most: 3, quickMs: 1_000 });
   const keys = Array.from({ length: 9 }, (_, place) => `${place}`);
   deepStrictEqual(await Promise.all(keys.map(askFor)), keys.map((key) => `about ${key}`));
   deepStrictEqual(questions.map(({ length }) => length), [3, 3, 3]);
+});
+
+Deno.test("a question that takes long doesn't hold up the next", async () => {
+  const { questions, askFor } = asking({ atOnce: 1, most: 10, quickMs: 10 });
+  const first = askFor("a").then(() => "first");
+  await turn();
+  const second = askFor("b");
+  await turn();
+  deepStrictEqual(questions, [["a"]]);
+  await new Promise((resolve) => setTimeout(resolve, 25));
+  deepStrictEqual(questions, [["a"], ["b"]]);
+  await Promise.all([first, second]);
+  deepStrictEqual(await askFor("c"), "about c");
 });
 
 Deno.test("a question that fails fails for all who asked, and for nobody after them", async () => {
@@ -55,7 +68,7 @@ Deno.test("a question that fails fails for all who asked, and for nobody after t
   const ask = gather(
     (keys: readonly string[]) =>
       isBroken ? Promise.reject(new Error("broken")) : Promise.resolve(keys),
-    { atOnce: 1, most: 10 },
+    { atOnce: 1, most: 10, quickMs: 1_000 },
   );
   await Promise.all(["a", "b", "c"].map((key) => rejects(ask(key), /broken/)));
   isBroken = false;

@@ -40,7 +40,7 @@ const KEEP_MS = 60_000;
 /** How long Valkey is waited for, in ms: after that PostgreSQL would have answered long ago. */
 const PATIENCE_MS = 100;
 /** How answers are looked for: those of some requests together, half as dear as one by one. */
-const READS = { atOnce: 2, most: 32 };
+const READS = { atOnce: 2, most: 32, quickMs: 50 };
 /** Longer bodies aren't kept, in characters. */
 const LONGEST_BODY = 1_000_000;
 /** How long changes are remembered, in µs: longer than an answer may be on its way. */

@@ -1,35 +1,30 @@
-import { gather } from "../gather.ts";
 import type { Sql } from "./connect.ts";
-import { isUndone } from "./undone.ts";
+import { together } from "./together.ts";
+import { isOutOfTime, isUndone } from "./undone.ts";
 
-/** So many are looked for in one statement at most. */
-const MOST_TOGETHER = 16;
+const SHARE_OF_POOL = 1 / 2;
 
 /**
- * Finds what `findAll` finds, for one key each. What is asked for in one turn of the event loop, or
- * while half of the pool's connections are busy with it, is looked for together: for ten keys a
- * statement costs PostgreSQL and this process little more than for one.
+ * Finds what `findAll` finds, for one key each: for ten keys a statement costs PostgreSQL and this
+ * process little more than for one.
  *
  * @param findAll looks for all keys at one moment; what isn't there has no entry
  */
 export function findTogether<Found>(
   sql: Sql,
-  findAll: (sql: Sql, keys: readonly string[]) => Promise<ReadonlyMap<string, Found>>,
+  findAll: (
+    sql: Sql,
+    keys: readonly string[],
+    deadlineMs: number,
+  ) => Promise<ReadonlyMap<string, Found>>,
 ): (key: string) => Promise<Found | undefined> {
-  type Find = (key: string) => Promise<Found | undefined> | Found | undefined;
-  const bounds = { atOnce: Math.ceil(sql.options.max / 2), most: MOST_TOGETHER };
-  const askTogether = gather(async (keys: readonly string[]): Promise<Find> => {
-    try {
-      const found = await findAll(sql, keys);
+  return together(sql, SHARE_OF_POOL, {
+    async askAll(keys, deadlineMs) {
+      const found = await findAll(sql, keys, deadlineMs);
       return (key) => found.get(key);
-    } catch (error) {
-      if (keys.length === 1 || !isUndone(error)) throw error;
-      // One that takes very long, or that PostgreSQL can't read, must not take the others with it.
-      return async (key) => (await findAll(sql, [key])).get(key);
-    }
-  }, bounds);
-  return async (key) => {
-    const { answer: find } = await askTogether(key);
-    return await find(key);
-  };
+    },
+    askOne: async (key, deadlineMs) => (await findAll(sql, [key], deadlineMs)).get(key),
+    // One that takes very long, or that PostgreSQL can't read, must not take the others with it.
+    isWorthTrying: (error) => isUndone(error) || isOutOfTime(error),
+  });
 }

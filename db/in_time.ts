@@ -8,8 +8,11 @@ export class QueryDeadlineError extends Error {
   readonly code = "QUERY_DEADLINE";
 }
 
-// Later than the statement timeout, so that PostgreSQL's own, clearer answer comes first.
-const DEADLINE_MS = STATEMENT_TIMEOUT_MS + 2_000;
+/**
+ * How long a request waits for PostgreSQL, in ms: longer than the statement timeout, so that
+ * PostgreSQL's own, clearer answer comes first.
+ */
+export const DEADLINE_MS = STATEMENT_TIMEOUT_MS + 2_000;
 
 /**
  * The rows of `query`, or {@link QueryDeadlineError} when they don't come in time.
@@ -23,6 +26,8 @@ export async function inTime<T extends readonly postgres.MaybeRow[]>(
   query: postgres.PendingQuery<T>,
   deadlineMs = DEADLINE_MS,
 ): Promise<postgres.RowList<T>> {
+  // Not even begun: it would run before its timer does.
+  if (deadlineMs <= 0) throw new QueryDeadlineError("the request's time was up before its turn");
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

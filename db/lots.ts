@@ -69,12 +69,10 @@ export const FIND_TRACES = `
 export async function findTraces(
   sql: Sql,
   lotCodes: readonly string[],
+  deadlineMs?: number,
 ): Promise<ReadonlyMap<string, Trace>> {
-  const parameters = [textArray(lotCodes)];
-  const rows = await inTime(
-    sql,
-    sql.unsafe<TraceRow[]>(FIND_TRACES, parameters, { prepare: true }),
-  );
+  const query = sql.unsafe<TraceRow[]>(FIND_TRACES, [textArray(lotCodes)], { prepare: true });
+  const rows = await inTime(sql, query, deadlineMs);
   const found = new Map<string, { central?: Lot; parents: Lot[]; children: Lot[] }>();
   for (const { asked, side, ...lot } of rows) {
     const trace = found.get(asked) ?? { parents: [], children: [] };

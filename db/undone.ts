@@ -1,9 +1,18 @@
+// The codes are from https://www.postgresql.org/docs/17/errcodes-appendix.html.
+
 /**
  * Whether an error says that nothing of the statement was stored and that parts of it may be: a value
- * or a row that isn't right, a deadlock, a lock or the statement's time
- * (https://www.postgresql.org/docs/17/errcodes-appendix.html). Of a lost connection nothing is known.
+ * or a row that isn't right, a deadlock, a lock. Of a lost connection nothing is known.
  */
 export function isUndone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && typeof error.code === "string" &&
-    /^(?:2[23]|40)[0-9A-Z]{3}$|^55P03$|^57014$/.test(error.code);
+  return /^(?:2[23]|40)[0-9A-Z]{3}$|^55P03$/.test(codeOf(error));
+}
+
+/** Whether PostgreSQL gave a statement up since it took too long. */
+export function isOutOfTime(error: unknown): boolean {
+  return codeOf(error) === "57014";
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

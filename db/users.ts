@@ -24,8 +24,9 @@ const FIND_USERS = `
 export async function findUsersByEmail(
   sql: Sql,
   emails: readonly string[],
+  deadlineMs?: number,
 ): Promise<ReadonlyMap<string, User>> {
-  const parameters = [textArray(emails)];
-  const users = await inTime(sql, sql.unsafe<User[]>(FIND_USERS, parameters, { prepare: true }));
+  const query = sql.unsafe<User[]>(FIND_USERS, [textArray(emails)], { prepare: true });
+  const users = await inTime(sql, query, deadlineMs);
   return new Map(users.map((user) => [user.email, user]));
 }

@@ -1,8 +1,8 @@
 import type postgres from "postgres";
-import { gather } from "../gather.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import { textArray } from "./text_array.ts";
+import { together } from "./together.ts";
 import { isUndone } from "./undone.ts";
 
 /** A statement of our own words, with its values apart. */
@@ -25,8 +25,7 @@ export interface WritingStatement {
  */
 export type Write = <Row extends postgres.MaybeRow>(statement: WritingStatement) => Promise<Row[]>;
 
-/** So many are executed together at most. */
-const MOST_TOGETHER = 16;
+const SHARE_OF_POOL = 1 / 3;
 
 /**
  * Writes for good. Statements of one text that can be done together are, in one transaction, while
@@ -35,33 +34,32 @@ const MOST_TOGETHER = 16;
  * it would have been told alone. Nothing is told before its commit.
  */
 export function writeTo(sql: Sql): Write {
-  const alone = <Row extends postgres.MaybeRow>({ text, parameters }: WritingStatement) =>
-    inTime(sql, sql.unsafe<Row[]>(text, [...parameters], { prepare: true }));
+  const writeOne = ({ text, parameters }: WritingStatement, deadlineMs?: number) =>
+    inTime(sql, sql.unsafe(text, [...parameters], { prepare: true }), deadlineMs);
 
-  const bounds = { atOnce: Math.ceil(sql.options.max / 3), most: MOST_TOGETHER };
-  const gatherer = (together: string) =>
-    gather(async (statements: readonly WritingStatement[]) => {
-      const [first] = statements;
-      if (first === undefined || statements.length === 1) return undefined;
-      const lists = first.parameters.map((_, column) =>
-        textArray(statements.map(({ parameters }) => parameters[column]?.toString() ?? null))
-      );
-      try {
-        return await inTime(sql, sql.unsafe(together, lists, { prepare: true }));
-      } catch (error) {
-        if (!isUndone(error)) throw error;
-        return undefined;
-      }
-    }, bounds);
+  const writer = (allTogether: string) =>
+    together<WritingStatement, postgres.Row[]>(sql, SHARE_OF_POOL, {
+      async askAll(statements, deadlineMs) {
+        const lists = statements[0]?.parameters.map((_, column) =>
+          textArray(statements.map(({ parameters }) => parameters[column]?.toString() ?? null))
+        );
+        const query = sql.unsafe(allTogether, lists, { prepare: true });
+        const rows = await inTime(sql, query, deadlineMs);
+        return (_, place) => rows.slice(place, place + 1);
+      },
+      askOne: writeOne,
+      // After one that took too long there would be no time: who is told of a failure must be able to
+      // rely on it.
+      isWorthTrying: isUndone,
+    });
 
-  const gatherers = new Map<string, ReturnType<typeof gatherer>>();
-  return async <Row extends postgres.MaybeRow>(statement: WritingStatement): Promise<Row[]> => {
-    const { together } = statement;
-    if (together === undefined) return await alone<Row>(statement);
-    let add = gatherers.get(together);
-    if (add === undefined) gatherers.set(together, add = gatherer(together));
-    const { answer: rows, place } = await add(statement);
-    const row = rows?.[place] as Row | undefined;
-    return row === undefined ? await alone<Row>(statement) : [row];
+  const writers = new Map<string, ReturnType<typeof writer>>();
+  const write = async (statement: WritingStatement) => {
+    const { together: allTogether } = statement;
+    if (allTogether === undefined) return await writeOne(statement);
+    let writeOneOfAll = writers.get(allTogether);
+    if (writeOneOfAll === undefined) writers.set(allTogether, writeOneOfAll = writer(allTogether));
+    return await writeOneOfAll(statement);
   };
+  return write as Write;
 }

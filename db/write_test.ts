@@ -97,6 +97,26 @@ Deno.test("one that is refused is told why, and those beside it are stored", asy
   deepStrictEqual(codes.map((row) => row.lot_code), ["GOOD-1", "GOOD-2", "GOOD-3", "TAKEN"]);
 });
 
+Deno.test("lots that wait for a lock keep no others waiting", async () => {
+  await using it = await freshDatabase();
+  const write = writeTo(it.sql);
+  await using other = await openTransaction(
+    it.sql,
+    "insert into lots (lot_code) values ('HELD-1'), ('HELD-2')",
+  );
+  const held: Promise<unknown>[] = [];
+  // As many statements as may be under way, one after the other.
+  for (const lot_code of ["HELD-1", "HELD-2"]) {
+    held.push(insertLot(write, { lot_code }));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  strictEqual((await insertLot(write, { lot_code: "FREE" })).lot_code, "FREE");
+  strictEqual(await Promise.race([...held, "waiting"]), "waiting");
+  const fates = Promise.allSettled(held);
+  await other.commit();
+  deepStrictEqual((await fates).map(({ status }) => status), ["rejected", "rejected"]);
+});
+
 Deno.test("those that lose their connection are not tried again: they may have been stored", async () => {
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
