@@ -12,7 +12,10 @@ export interface GatherBounds {
   readonly atOnce: number;
   /** So many keys are in one question at most. */
   readonly most: number;
-  /** A question that takes longer, in ms, isn't waited for: slow ones must not hold up the others. */
+  /**
+   * A question that takes longer, in ms, or at most twice as long, isn't waited for: slow ones must not
+   * hold up the others.
+   */
   readonly quickMs: number;
 }
 
@@ -34,11 +37,17 @@ export function gather<Key, Answer>(
     reject(error: unknown): void;
   }
   const waiting: Asker[] = [];
-  let underWay = 0;
+  /** The quick ones of the questions under way, by when they were asked. */
+  const quick: { readonly askedAt: number }[] = [];
   let isGathering = false;
+  let isWatching = false;
 
   const begin = () => {
-    if (isGathering || underWay === atOnce || waiting.length === 0) return;
+    if (isGathering || waiting.length === 0) return;
+    if (quick.length === atOnce) {
+      watch();
+      return;
+    }
     isGathering = true;
     setImmediate(() => {
       isGathering = false;
@@ -46,24 +55,28 @@ export function gather<Key, Answer>(
       begin();
     });
   };
-  const askTogether = async (askers: readonly Asker[]) => {
-    underWay++;
-    let isWaitedFor = true;
-    const goOn = () => {
-      if (!isWaitedFor) return;
-      isWaitedFor = false;
-      underWay--;
+  const watch = () => {
+    if (isWatching) return;
+    isWatching = true;
+    setTimeout(() => {
+      isWatching = false;
+      const slowest = performance.now() - quickMs;
+      while (quick[0] !== undefined && quick[0].askedAt <= slowest) quick.shift();
       begin();
-    };
-    const timer = setTimeout(goOn, quickMs);
+    }, quickMs);
+  };
+  const askTogether = async (askers: readonly Asker[]) => {
+    const question = { askedAt: performance.now() };
+    quick.push(question);
     try {
       const answer = await ask(askers.map(({ key }) => key));
       askers.forEach(({ resolve }, place) => resolve({ answer, place }));
     } catch (error) {
       for (const { reject } of askers) reject(error);
     }
-    clearTimeout(timer);
-    goOn();
+    const place = quick.indexOf(question);
+    if (place !== -1) quick.splice(place, 1);
+    begin();
   };
   return (key) =>
     new Promise((resolve, reject) => {
