@@ -1,4 +1,5 @@
-import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { LONGEST_TOKEN_MINUTES } from "../config.ts";
 import {
   ALGORITHM,
@@ -14,7 +15,7 @@ import {
 export interface SigningKeys {
   /** The key that signs. */
   readonly kid: string;
-  readonly privateKey: CryptoKey;
+  readonly privateKey: KeyObject;
   /** When another key of the file begins to sign, in ms since 1970; nothing if none is to. */
   readonly until?: number;
   /** For `/.well-known/jwks.json`; nothing secret in it. */
@@ -43,10 +44,8 @@ export async function loadSigningKeys(path: string, now = Date.now()): Promise<S
   const keys = await readKeyFile(path);
   const index = signingIndex(keys, now);
   const signing = keys[index] ?? keys[0];
-  const privateKey = await importJWK(signing, ALGORITHM).catch(() => undefined);
-  if (!(privateKey instanceof globalThis.CryptoKey)) {
-    throw new KeyFileError(`${path} holds no private key`);
-  }
+  const privateKey = privateKeyOf(signing);
+  if (privateKey === undefined) throw new KeyFileError(`${path} holds no private key`);
   const until = keys[index - 1]?.signs_from;
   return {
     kid: signing.kid,
@@ -117,6 +116,14 @@ async function newKey(): Promise<KeyInFile> {
   const { x = "", d = "" } = await exportJWK(privateKey);
   const kid = crypto.randomUUID();
   return { kty: "OKP", crv: "Ed25519", x, d, alg: ALGORITHM, use: "sig", kid };
+}
+
+function privateKeyOf({ kty, crv, x, d }: KeyInFile): KeyObject | undefined {
+  try {
+    return createPrivateKey({ key: { kty, crv, x, d }, format: "jwk" });
+  } catch {
+    return undefined;
+  }
 }
 
 function publicPartOf({ kty, crv, x, alg, use, kid }: KeyInFile): JWK {

@@ -17,6 +17,6 @@ export function createSignInByEmail({ sql, issueToken }: Deps): SignIn {
     const user = email === undefined ? undefined : await findUserByEmail(email);
     // The old server's sentence: its front end shows it.
     if (user === undefined) throw new ApiError("user_not_found", "User not found");
-    return { user, token: await issueToken(user) };
+    return { user, token: issueToken(user) };
   };
 }

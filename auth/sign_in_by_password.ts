@@ -55,7 +55,7 @@ export function createSignInByPassword(deps: Deps): SignIn {
     }
     if (rehashes && isOutdated(login.encryptedPassword)) await rehash(place, login, password);
     tell("accepted", user.id);
-    return { user, token: await issueToken(user, login.tokensFrom) };
+    return { user, token: issueToken(user, login.tokensFrom) };
   };
 
   const rehash = async (place: Place, { user, encryptedPassword }: Login, password: string) => {

@@ -1,4 +1,6 @@
-import { createLocalJWKSet, errors, jwtVerify, SignJWT } from "jose";
+import { Buffer } from "node:buffer";
+import { sign } from "node:crypto";
+import { createLocalJWKSet, errors, jwtVerify } from "jose";
 import { z } from "zod";
 import { ROLES } from "./access.ts";
 import { ALGORITHM } from "./key_file.ts";
@@ -35,7 +37,7 @@ export interface TokenSubject {
  * Makes a signed token for an account.
  * @param notBefore the earliest `iat` that the account's tokens may have, in s since 1970
  */
-export type TokenIssuer = (user: TokenSubject, notBefore?: number | null) => Promise<string>;
+export type TokenIssuer = (user: TokenSubject, notBefore?: number | null) => string;
 
 /** What a valid token says; moments in s since 1970. */
 export type Claims = z.output<typeof ClaimsOfToken>;
@@ -59,7 +61,8 @@ interface TokenOptions {
 
 /**
  * Tokens signed with the key that signs now: a JWT (RFC 7519) with `iss aud sub role iat exp jti`.
- * It holds no name and no email.
+ * It holds no name and no email. They are signed here and not by jose, whose way through Web Crypto
+ * and its threads takes three times as long, half of a login's time.
  */
 export function createTokenIssuer(
   { keys, minutes, audience }: TokenOptions & { readonly audience: string },
@@ -67,15 +70,20 @@ export function createTokenIssuer(
   return ({ id, role }, notBefore) => {
     const { kid, privateKey } = keys.current();
     const issuedAt = Math.max(secondsNow(), notBefore ?? 0);
-    return new SignJWT({ role })
-      .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid })
-      .setIssuer(ISSUER)
-      .setAudience(audience)
-      .setSubject(id)
-      .setIssuedAt(issuedAt)
-      .setExpirationTime(issuedAt + minutes * 60)
-      .setJti(crypto.randomUUID())
-      .sign(privateKey);
+    const signed = [
+      { alg: ALGORITHM, typ: TYPE, kid },
+      {
+        role,
+        iss: ISSUER,
+        aud: audience,
+        sub: id,
+        iat: issuedAt,
+        exp: issuedAt + minutes * 60,
+        jti: crypto.randomUUID(),
+      },
+    ].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+    const signature = sign(null, Buffer.from(signed), privateKey);
+    return `${signed}.${signature.toString("base64url")}`;
   };
 }
 

@@ -37,7 +37,7 @@ const verify = (token: string, { published }: SigningKeys, currentDate = new Dat
 Deno.test("a token holds who it is for, from whom and how long, and nothing else", async () => {
   const keys = await newKeys();
   const before = Math.floor(Date.now() / 1000);
-  const token = await issuer(keys)(ACCOUNT);
+  const token = issuer(keys)(ACCOUNT);
   const after = Math.floor(Date.now() / 1000);
   const { payload, protectedHeader } = await verify(token, keys);
   deepStrictEqual(protectedHeader, { alg: "EdDSA", typ: "JWT", kid: keys.kid });
@@ -50,7 +50,7 @@ Deno.test("a token holds who it is for, from whom and how long, and nothing else
 
 Deno.test("a token is good for as many minutes as are set and no longer", async () => {
   const keys = await newKeys();
-  const token = await issuer(keys, 45)(SUBJECT);
+  const token = issuer(keys, 45)(SUBJECT);
   const { payload: { iat = NaN } } = await verify(token, keys);
   await verify(token, keys, new Date((iat + 45 * 60 - 1) * 1000));
   await rejects(verify(token, keys, new Date((iat + 45 * 60) * 1000)), {
@@ -68,16 +68,16 @@ Deno.test("two tokens for one account have different ids", async () => {
 
 Deno.test("an account without a role gets a token that says so", async () => {
   const keys = await newKeys();
-  const token = await issuer(keys)({ ...SUBJECT, role: null });
+  const token = issuer(keys)({ ...SUBJECT, role: null });
   strictEqual((await verify(token, keys)).payload.role, null);
 });
 
 Deno.test("a token isn't issued earlier than the account's tokens may be", async () => {
   const keys = await newKeys();
   const notBefore = Math.floor(Date.now() / 1000) + 2;
-  const { payload } = await verify(await issuer(keys)(SUBJECT, notBefore), keys);
+  const { payload } = await verify(issuer(keys)(SUBJECT, notBefore), keys);
   deepStrictEqual([payload.iat, payload.exp], [notBefore, notBefore + 30 * 60]);
-  const past = await verify(await issuer(keys)(SUBJECT, notBefore - 1_000), keys);
+  const past = await verify(issuer(keys)(SUBJECT, notBefore - 1_000), keys);
   ok((past.payload.iat ?? 0) >= notBefore - 2);
 });
 
@@ -86,7 +86,7 @@ const verifier = (keys: WatchedKeys, audiences = [AUDIENCE]) =>
 
 Deno.test("a token that was issued is verified, and says what was put in", async () => {
   const keys = await newKeys();
-  const token = await issuer(keys)(ACCOUNT);
+  const token = issuer(keys)(ACCOUNT);
   const verify = verifier(keysAtHand(keys));
   const claims = await verify(token);
   deepStrictEqual([claims?.sub, claims?.role], [SUBJECT.id, SUBJECT.role]);
@@ -114,7 +114,7 @@ for (const fault of Object.keys(TOKEN_FAULTS) as TokenFault[]) {
 
 Deno.test("a token from a login without a password is taken only where it was said", async () => {
   const keys = await newKeys();
-  const token = await issuer(keys, 30, LEGACY_AUDIENCE)(SUBJECT);
+  const token = issuer(keys, 30, LEGACY_AUDIENCE)(SUBJECT);
   strictEqual(await verifier(keysAtHand(keys))(token), undefined);
   const claims = await verifier(keysAtHand(keys), [AUDIENCE, LEGACY_AUDIENCE])(token);
   strictEqual(claims?.sub, SUBJECT.id);
@@ -122,7 +122,7 @@ Deno.test("a token from a login without a password is taken only where it was sa
 
 Deno.test("a token ends with the key that signed it, though it was seen before", async () => {
   const [before, after] = [await newKeys(), await newKeys()];
-  const token = await issuer(before)(SUBJECT);
+  const token = issuer(before)(SUBJECT);
   const keys = keysAtHand(before, () => after);
   const verify = verifier(keys);
   strictEqual((await verify(token))?.sub, SUBJECT.id);
@@ -137,7 +137,7 @@ Deno.test("a key that isn't known yet is looked up once, and then it is", async 
     asked++;
     return after;
   }));
-  strictEqual((await verify(await issuer(after)(SUBJECT)))?.sub, SUBJECT.id);
-  strictEqual((await verify(await issuer(after)(SUBJECT)))?.sub, SUBJECT.id);
+  strictEqual((await verify(issuer(after)(SUBJECT)))?.sub, SUBJECT.id);
+  strictEqual((await verify(issuer(after)(SUBJECT)))?.sub, SUBJECT.id);
   strictEqual(asked, 1);
 });

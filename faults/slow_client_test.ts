@@ -1,8 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import net from "node:net";
-import { generateKeyPair } from "jose";
 import { createApi } from "../app.ts";
-import { ALGORITHM } from "../auth/key_file.ts";
 import { readConfig } from "../config.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { keysAtHand } from "../testing/keys.ts";
@@ -12,7 +11,7 @@ const LIMITS = { bytes: 102_400, deadlineMs: 300, inFlight: 3 };
 /** The API in this process, with limits small enough to be waited for. */
 async function serveApi() {
   const database = await freshDatabase();
-  const { privateKey } = await generateKeyPair(ALGORITHM);
+  const { privateKey } = generateKeyPairSync("ed25519");
   const api = createApi({
     config: readConfig({ AUTH_MODE: "legacy", DATABASE_URL: database.url, JWT_KEYS_FILE: "none" }),
     sql: database.sql,
