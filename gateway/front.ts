@@ -11,6 +11,7 @@ import type { Operation } from "./operations.ts";
 import { refusal, refusalBytes, type RefusalStatus } from "./refusal.ts";
 import { type Peer, peerOf, readRequestHead } from "./request_head.ts";
 import type { Route } from "./route.ts";
+import { UnderWay } from "./under_way.ts";
 import { Upstream } from "./upstream.ts";
 
 /** What the front needs to know. */
@@ -54,8 +55,8 @@ const CLOSING_MS = 1_000;
 export async function startFront(options: FrontOptions): Promise<Front> {
   const { limits, evidence, comparer, log, routeOf } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);
-  const inFlight = new Set<Forwarding>();
-  const gathering = new Set<Forwarding>();
+  const inFlight = new UnderWay<Forwarding>();
+  const gathering = new UnderWay<Forwarding>();
   const clients = new Map<net.Socket, Client>();
   let isStopping = false;
   const sides = {
@@ -71,7 +72,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     log,
     limits,
     gathering,
-    uploads: new Set<Forwarding>(),
+    uploads: new UnderWay<Forwarding>(),
     over: (forwarding: Forwarding) => {
       inFlight.delete(forwarding);
       clients.get(forwarding.request.socket)?.requests.delete(forwarding);
@@ -128,7 +129,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     }
     clients.set(socket, {
       peer: peerOf(socket.remoteAddress ?? "", isTrusted),
-      requests: new Set(),
+      requests: new UnderWay(),
     });
     socket.on("close", () => clients.delete(socket));
   });
@@ -192,7 +193,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
 interface Client {
   readonly peer: Peer;
   /** Its requests that aren't over. */
-  readonly requests: Set<Forwarding>;
+  readonly requests: UnderWay<Forwarding>;
 }
 
 function describeMistake(error: Error): [status: RefusalStatus, sentence: string] {
