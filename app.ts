@@ -66,6 +66,7 @@ export interface RouteDeps {
   readonly keys: WatchedKeys;
   readonly signIn: SignIn;
   readonly drySignIn: SignIn;
+  readonly write: Write;
   readonly dryWrite: Write;
   readonly revocations: Revocations;
   readonly metrics: Metrics;
@@ -92,6 +93,7 @@ export function createApi(deps: ApiDeps): Api {
   const dryRuns = createDryRuns((onEnd) =>
     openSession(config.DATABASE_URL, { ...DRY_RUN_SESSIONS, onEnd })
   );
+  const write = writeTo(deps.sql);
   const traceCache = deps.valkey && createTraceCache(deps.valkey, metrics);
   const inlineTracer = createInlineTracer((onEnd) =>
     openSession(config.DATABASE_URL, {
@@ -107,7 +109,8 @@ export function createApi(deps: ApiDeps): Api {
       ...deps,
       mode,
       inlineTracer,
-      ...createSignIns(deps, metrics, dryRuns.write),
+      ...createSignIns(deps, metrics, { write, dryWrite: dryRuns.write }),
+      write,
       dryWrite: dryRuns.write,
       revocations,
       metrics,
@@ -140,7 +143,7 @@ export function createApi(deps: ApiDeps): Api {
 function createSignIns(
   deps: ApiDeps,
   metrics: Metrics,
-  dryWrite: Write,
+  { write, dryWrite }: Pick<RouteDeps, "write" | "dryWrite">,
 ): Pick<RouteDeps, "signIn" | "drySignIn"> {
   const { config, sql, keys, log } = deps;
   const required = config.AUTH_MODE === "required";
@@ -168,7 +171,7 @@ function createSignIns(
       ...inCommon,
       effects: {
         enterThrottle: throttle.enter,
-        write: writeTo(sql),
+        write,
         issueToken,
         rehashes: true,
         tell: (outcome, userId) => {

@@ -30,7 +30,9 @@ const MOST_HOPS = 20;
  */
 export function createClientReader(trustedProxies: readonly string[]): ReadClient {
   if (trustedProxies.length === 0) {
-    return (_request, peer) => ({ address: normalizedAddress(peer) ?? peer, secure: false });
+    // An address of IPv4 comes from the system, in the one form that it has.
+    const addressOf = (peer: string) => peer.includes(":") ? normalizedAddress(peer) ?? peer : peer;
+    return (_request, peer) => ({ address: addressOf(peer), secure: false });
   }
   const isTrusted = createProxyCheck(trustedProxies);
   return (request, peer) => {

@@ -48,6 +48,7 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   HOST: "the address to listen on, such as 127.0.0.1",
   PORT: "a port from 0 (any free one) to 65535",
   DATABASE_URL: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
+  REUSE_PORT: "0 or 1",
   DATABASE_POOL: "a number of connections from 1 to 200",
   VALKEY_URL: "the address of Valkey, such as redis://localhost:6379, or nothing at all",
   AUTH_MODE: '"legacy" or "required"; it has no default on purpose',
@@ -97,6 +98,7 @@ const dryRunSecret = z.string().min(32);
 const ApiSettings = z.object({
   HOST: z.string().min(1).default("127.0.0.1"),
   PORT: wholeNumber(0, 65_535).default(8000),
+  REUSE_PORT: z.enum(["0", "1"]).default("0").transform((text) => text === "1"),
   DATABASE_URL: databaseUrl,
   DATABASE_POOL: wholeNumber(1, 200).default(10),
   VALKEY_URL: urlOf("redis:", "rediss:", "valkey:").optional(),

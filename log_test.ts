@@ -25,7 +25,7 @@ for (const [least, level] of LEVELS.entries()) {
 
 Deno.test("a line is one JSON object: UTC time, level, message, then the fields in their order", () => {
   const { log, flush, written } = collect("info");
-  log("warn", "two\nlines", { b: 'x"\n', a: 1, gone: undefined, yes: true });
+  log("warn", "two\nlines", { b: 'x"\n', a: 1, gone: undefined, yes: true, odd: NaN });
   flush();
   const [line = "", rest] = written.join("").split("\n");
   strictEqual(rest, "");
@@ -37,6 +37,7 @@ Deno.test("a line is one JSON object: UTC time, level, message, then the fields 
     ["b", 'x"\n'],
     ["a", 1],
     ["yes", true],
+    ["odd", null],
   ]);
 });
 

@@ -40,6 +40,7 @@ async function run(config: Config): Promise<void> {
   const server = Deno.serve({
     hostname: config.HOST,
     port: config.PORT,
+    reusePort: config.REUSE_PORT,
     onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
   }, (request, { remoteAddr }) => api.serve(request, remoteAddr.hostname));
 

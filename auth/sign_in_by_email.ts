@@ -1,5 +1,6 @@
 import type { Sql } from "../db/connect.ts";
-import { findUserByEmail } from "../db/users.ts";
+import { findTogether } from "../db/find_together.ts";
+import { findUsersByEmail } from "../db/users.ts";
 import { ApiError } from "../errors.ts";
 import type { SignIn } from "./sign_in.ts";
 import type { TokenIssuer } from "./tokens.ts";
@@ -11,8 +12,9 @@ interface Deps {
 
 /** `AUTH_MODE=legacy`: an email that is known is let in, with a real token to show for it. */
 export function createSignInByEmail({ sql, issueToken }: Deps): SignIn {
+  const findUserByEmail = findTogether(sql, findUsersByEmail);
   return async ({ email }) => {
-    const user = email === undefined ? undefined : await findUserByEmail(sql, email);
+    const user = email === undefined ? undefined : await findUserByEmail(email);
     // The old server's sentence: its front end shows it.
     if (user === undefined) throw new ApiError("user_not_found", "User not found");
     return { user, token: await issueToken(user) };

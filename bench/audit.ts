@@ -47,7 +47,7 @@ export const AUDIT: Study = {
     for (let round = 1; round <= rounds; round++) {
       say(`Audit ${round} of ${rounds}`);
       // The audit is this process's own work.
-      const processes = { serverPid: Deno.pid, databasePid: server.pid };
+      const processes = { serverPids: [Deno.pid], databasePid: server.pid };
       const { result, costs } = await withCosts(processes, () => auditOnce(server.url));
       results.push(result);
       takenByOthers.push(costs.others / costs.all);

@@ -1,6 +1,10 @@
 import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
 import { type Contender, CONTENDERS } from "./contenders.ts";
+import { goalTable, outcomesOf } from "./goals.ts";
+import { resultsOf } from "./history.ts";
 import { measure, type Run, WrongAnswersError } from "./measure.ts";
+import { PGBENCH } from "./pgbench.ts";
+import { findProgram } from "./program.ts";
 import { ratioOf, tableOf } from "./table.ts";
 import { type Workload, workloadNamed } from "./workloads.ts";
 import { findWrk } from "./wrk.ts";
@@ -33,6 +37,17 @@ Deno.test({
     match(old ?? "", /^\| old server's [^|]+ \|( [\d,.]+ \|){6}$/);
     match(lotline ?? "", /^\| Lotline \|( [\d,.]+ · \*\*[\d.]+×\*\* \([\d.]+–[\d.]+\) \|){6}$/);
     deepStrictEqual(rest, []);
+  },
+});
+
+Deno.test({
+  name: "PostgreSQL alone answers traces, and stores as many lots as it says",
+  ignore: ignore || await findProgram(PGBENCH, console.log) === undefined,
+  async fn() {
+    const workloads = [workloadNamed("trace"), workloadNamed("lot")];
+    const runs = await measureShortly(contendersNamed("pgbench"), workloads);
+    deepStrictEqual(runs.map(({ workload }) => workload), ["trace", "lot"]);
+    for (const run of runs) ok(run.requests > 0 && run.p50Ms <= run.p99Ms);
   },
 });
 
@@ -85,6 +100,44 @@ Deno.test("there is no ratio to nothing", () => {
   const baseline = [round(1, 0)];
   deepStrictEqual(ratioOf("requestsPerSecond", own, baseline), undefined);
   deepStrictEqual(ratioOf("requestsPerSecond", own, []), undefined);
+});
+
+Deno.test("a goal is met or missed by the middle of the rounds, and left out when nothing tells", () => {
+  const old = [round(1, 10), round(2, 10), round(3, 10)];
+  const lotline = [round(1, 50), round(2, 70), round(3, 90)]
+    .map((run) => ({ ...run, contender: "lotline", p99Ms: 1.5 }));
+  const outcomes = outcomesOf([...old, ...lotline], CONTENDERS);
+  deepStrictEqual(
+    outcomes.map(({ goal: { figure, of }, ratio, isMet }) => [figure, of, ratio.median, isMet]),
+    [["requestsPerSecond", "requestsPerSecond", 7, true], ["p99Ms", "p50Ms", 1.5, false]],
+  );
+  const [met, missed] = goalTable(outcomes).split("\n").slice(2);
+  match(met ?? "", /`health`: requests\/s .* \| at least 7× \| \*\*7\.00×\*\* .* \| met \|$/);
+  match(missed ?? "", /`health`: p99 to the p50 of old \| below 1× \| .* \| MISSED \|$/);
+});
+
+Deno.test("the history has the middle of the rounds, and the ratio to whom all are compared with", () => {
+  const old = [round(1, 10), round(2, 20), round(3, 30)];
+  const alone = old.map((run) => ({
+    ...run,
+    contender: "pgbench",
+    requestsPerSecond: run.requestsPerSecond * 3,
+    residentMb: NaN,
+  }));
+  const [first, second, ...more] = resultsOf([...old, ...alone], CONTENDERS);
+  deepStrictEqual(more, []);
+  deepStrictEqual([first?.contender, first?.medians.requestsPerSecond, first?.ratios], [
+    "old",
+    20,
+    {},
+  ]);
+  deepStrictEqual([second?.workload, second?.contender, second?.medians.residentMb], [
+    "health",
+    "pgbench",
+    undefined,
+  ]);
+  deepStrictEqual(second?.ratios.requestsPerSecond, { median: 3, least: 3, most: 3 });
+  ok(!("residentMb" in (second?.ratios ?? {})));
 });
 
 async function measureShortly(

@@ -4,29 +4,21 @@
  * @module
  */
 
-import { join } from "node:path";
-import { createKeyFile } from "../auth/keys.ts";
-import project from "../deno.json" with { type: "json" };
-import { startApi } from "../dev/api_process.ts";
 import { freePort } from "../dev/free_port.ts";
-import { prepareLog } from "../dev/server_log.ts";
-import { PROJECT_FOLDER } from "../dev/state_folder.ts";
-import { ended, isRunning, startTied, stopProcess } from "../dev/tied_process.ts";
+import { startCachedLotline } from "./cached_lotline.ts";
+import { startPgbench } from "./pgbench.ts";
 import { dropLinkIndexes, dropTriggers } from "./plant.ts";
-
-/** Where a contender finds what it needs. */
-export interface Place {
-  /** A database of its own, filled like everyone's. */
-  readonly databaseUrl: string;
-  /** For logs and keys, of its own. */
-  readonly folder: string;
-}
-
-/** A contender that runs. Disposing stops it. */
-export interface Running extends AsyncDisposable {
-  readonly pid: number;
-  readonly url: string;
-}
+import {
+  type Place,
+  type Running,
+  startLegacy,
+  startLegacyOnNode,
+  startLotline,
+  startServer,
+} from "./servers.ts";
+import { startValkeyAlone } from "./valkey_alone.ts";
+import type { BenchRequest } from "./workloads.ts";
+import type { Load } from "./wrk.ts";
 
 /** One of the servers that are compared. */
 export interface Contender {
@@ -34,44 +26,57 @@ export interface Contender {
   readonly title: string;
   /** The names of the workloads that it takes part in; all unless said. */
   readonly only?: readonly string[];
-  /** Nothing when this machine lacks what the contender runs on. */
-  start(place: Place): Promise<Running | undefined>;
+  /** Takes part with `--all` alone: what it tells is known, and its turns take time. */
+  readonly extra?: true;
+  /** Nothing when this machine lacks what the contender runs on; `say` may be told what to do. */
+  start(place: Place, say: (line: string) => void): Promise<Entry | Rival | undefined>;
 }
 
-/** All contenders. The first is what the others are compared with. */
-export const CONTENDERS: readonly [Contender, ...Contender[]] = [
-  {
-    name: "old",
-    title: "old server's stand-in (Deno)",
-    start: startLegacy,
-  },
+/** A server that is asked over HTTP. */
+export interface Entry extends Running {
+  /** Other processes whose time counts as the server's. */
+  readonly helpers?: readonly number[];
+  /**
+   * Gets ready for a run, outside what is measured; gives what looks at the run afterwards and throws
+   * when it means nothing.
+   */
+  prepare?(requests: readonly BenchRequest[]): Promise<() => Promise<void>>;
+}
+
+/** What servers stand on, asked by a program of its own, with nothing between the two. */
+export interface Rival extends AsyncDisposable {
+  /** Nothing when it is PostgreSQL itself, whose time is told apart anyway. */
+  readonly pid?: number;
+  load(workload: string, seconds: number): Promise<Load>;
+}
+
+/** All contenders. The first that runs on this machine is what the others are compared with. */
+export const CONTENDERS: readonly Contender[] = [
   {
     name: "old-node",
     title: "old server's stand-in (Node)",
     start: startLegacyOnNode,
   },
   {
+    name: "old",
+    title: "old server's stand-in (Deno)",
+    start: startLegacy,
+  },
+  {
     name: "old-unindexed",
-    title: "old server's stand-in (Deno), before `deno task migrate`",
+    title: "old server's stand-in (Node), before `deno task migrate`",
     only: ["trace"],
+    extra: true,
     async start(place) {
       await dropLinkIndexes(place.databaseUrl);
-      return await startLegacy(place);
+      return await startLegacyOnNode(place);
     },
   },
   {
     name: "old-untriggered",
-    title: "old server's stand-in (Deno), without the triggers on its tables",
-    only: ["qc", "lot"],
-    async start(place) {
-      await dropTriggers(place.databaseUrl);
-      return await startLegacy(place);
-    },
-  },
-  {
-    name: "old-node-untriggered",
     title: "old server's stand-in (Node), without the triggers on its tables",
     only: ["qc", "lot"],
+    extra: true,
     async start(place) {
       await dropTriggers(place.databaseUrl);
       return await startLegacyOnNode(place);
@@ -80,7 +85,26 @@ export const CONTENDERS: readonly [Contender, ...Contender[]] = [
   {
     name: "lotline",
     title: "Lotline",
+    only: ["health", "trace", "login", "qc", "lot"],
     start: (place) => startLotline(place, { AUTH_MODE: "legacy" }),
+  },
+  {
+    name: "lotline-cached",
+    title: "Lotline with Valkey and a worker",
+    only: ["trace-cached"],
+    start: startCachedLotline,
+  },
+  {
+    name: "pgbench",
+    title: "PostgreSQL alone: pgbench with Lotline's statement",
+    only: ["trace", "lot"],
+    start: startPgbench,
+  },
+  {
+    name: "valkey",
+    title: "Valkey alone: GET of an answer of median size",
+    only: ["trace-cached"],
+    start: startValkeyAlone,
   },
   {
     name: "bare",
@@ -93,109 +117,3 @@ export const CONTENDERS: readonly [Contender, ...Contender[]] = [
     },
   },
 ];
-
-/** Starts Lotline as `deno task start` does, with these settings besides where things are. */
-export async function startLotline(
-  { databaseUrl, folder }: Place,
-  settings: Readonly<Record<string, string>>,
-): Promise<Running> {
-  const keys = join(folder, "keys.json");
-  await createKeyFile(keys);
-  const port = freePort();
-  const api = await startApi({
-    port,
-    // As many connections as the old server's driver opens, which is its default.
-    env: {
-      DATABASE_URL: databaseUrl,
-      DATABASE_POOL: "10",
-      JWT_KEYS_FILE: keys,
-      ...settings,
-    },
-    logFile: join(folder, "server.log"),
-    pidFile: join(folder, "server.pid"),
-  });
-  return {
-    pid: api.pid,
-    url: `http://127.0.0.1:${port}`,
-    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
-  };
-}
-
-/** Starts the old server's stand-in, as `deno task legacy` does. */
-export function startLegacy({ databaseUrl, folder }: Place): Promise<Running> {
-  const port = freePort();
-  const [, ...args] = project.tasks.legacy.command.split(" ");
-  const env = { DATABASE_URL: databaseUrl, LEGACY_PORT: String(port) };
-  return startServer({ folder, port, command: Deno.execPath(), args, env });
-}
-
-const MAIN_FOR_NODE = `import { startLegacy } from "./server.mjs";
-await startLegacy({ databaseUrl: process.env.DATABASE_URL, port: Number(process.env.PORT) });
-`;
-
-/** The old server ran on Node. Our stand-in's packages are in Deno's cache, so they are bundled. */
-async function startLegacyOnNode({ databaseUrl, folder }: Place): Promise<Running | undefined> {
-  if (!await succeeds("node", ["--version"])) return undefined;
-  const bundle = join(folder, "server.mjs");
-  const args = ["bundle", "--quiet", "--output", bundle, "legacy/server.ts"];
-  if (!await succeeds(Deno.execPath(), args)) return undefined;
-  const main = join(folder, "main.mjs");
-  await Deno.writeTextFile(main, MAIN_FOR_NODE);
-  const port = freePort();
-  const env = { DATABASE_URL: databaseUrl, PORT: String(port) };
-  return await startServer({ folder, port, command: "node", args: [main], env });
-}
-
-async function succeeds(command: string, args: string[]): Promise<boolean> {
-  const quiet = { cwd: PROJECT_FOLDER, stdin: "null", stdout: "null", stderr: "null" } as const;
-  return await new Deno.Command(command, { args, ...quiet }).output().then(
-    ({ success }) => success,
-    () => false,
-  );
-}
-
-/** Starts a server of one process; resolves when it answers. */
-export async function startServer(
-  { folder, port, command, args, env }: {
-    folder: string;
-    port: number;
-    command: string;
-    args: string[];
-    env?: Record<string, string>;
-  },
-): Promise<Running> {
-  const logFile = join(folder, "server.log");
-  const log = prepareLog(logFile, undefined);
-  const server = await startTied({
-    command,
-    args,
-    cwd: PROJECT_FOLDER,
-    logFile,
-    ...(env && { env }),
-  });
-  const url = `http://127.0.0.1:${port}`;
-  while (!await answers(`${url}/api/health`)) {
-    if (!isRunning(server.pid)) {
-      throw new Error(`${[command, ...args].join(" ")} could not start: ${log.since()}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return {
-    pid: server.pid,
-    url,
-    async [Symbol.asyncDispose]() {
-      await stopProcess(server.pid, 5_000);
-      await ended(server);
-    },
-  };
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    await answer.body?.cancel();
-    return answer.ok;
-  } catch {
-    return false;
-  }
-}

@@ -8,8 +8,8 @@ import { cpuSeconds, type MachineTime, machineTime, treeCpuSeconds } from "./pro
 
 /** The processes that are measured. */
 export interface Measured {
-  /** The server's process. */
-  readonly serverPid: number;
+  /** The server's process, and those whose time counts as the server's. */
+  readonly serverPids: readonly number[];
   /** PostgreSQL's postmaster. */
   readonly databasePid: number;
 }
@@ -19,7 +19,7 @@ export interface Costs {
   /** What all cores together had to give. */
   readonly all: number;
   readonly idle: number;
-  /** Of the server, all its threads. */
+  /** Of the server, all its threads, and of its helpers. */
   readonly server: number;
   /** Of all PostgreSQL processes. */
   readonly database: number;
@@ -31,11 +31,11 @@ export interface Costs {
 
 /** Does some work; gives its result and what was spent from its beginning to its end. */
 export async function withCosts<T>(
-  { serverPid, databasePid }: Measured,
+  { serverPids, databasePid }: Measured,
   work: () => Promise<T>,
 ): Promise<{ result: T; costs: Costs }> {
   const spentSoFar = async () => ({
-    server: await cpuSeconds(serverPid),
+    server: (await Promise.all(serverPids.map(cpuSeconds))).reduce((sum, s) => sum + s, 0),
     database: await treeCpuSeconds(databasePid),
     machine: await machineTime(),
   });

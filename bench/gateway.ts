@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { migrate } from "../db/migrate.ts";
 import { freePort } from "../dev/free_port.ts";
 import { startPostgres } from "../dev/postgres.ts";
-import { type Running, startServer } from "./contenders.ts";
+import { type Running, startServer } from "./servers.ts";
 import { machineTime, residentMb, treeCpuSeconds } from "./process_cost.ts";
 import { findProgram } from "./program.ts";
 import type { Study, StudyOptions } from "./study.ts";

@@ -1,9 +1,10 @@
 /**
- * `deno task bench [workload…] [--json] [--seconds N]`: Lotline beside the old server's stand-in
- * and a bare server, on this machine, all of them started by this command.
+ * `deno task bench [workload…] [--json] [--seconds N] [--all] [--record]`: Lotline beside the old server's
+ * stand-in and a bare server, on this machine, all of them started by this command; `--all` adds
+ * the stand-in in the states before our migrations, `--record` the medians to `bench/history.json`.
  *
- * `deno task bench login-timing|login-flood|audit|traces`: measurements of Lotline alone, one at a
- * time.
+ * `deno task bench login-timing|login-flood|audit|traces|gateway|cold-start|processes|growth` and
+ * `deno task bench memory [--requests N]`: other measurements, one at a time.
  *
  * @module
  */
@@ -13,7 +14,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { claimFolder } from "../dev/folder_claim.ts";
 import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
-import { CONTENDERS } from "./contenders.ts";
+import { type Contender, CONTENDERS } from "./contenders.ts";
+import { goalTable, outcomesOf } from "./goals.ts";
+import { record, resultsOf } from "./history.ts";
 import { measure } from "./measure.ts";
 import { STUDIES } from "./studies.ts";
 import type { Study } from "./study.ts";
@@ -39,7 +42,10 @@ try {
 interface Arguments {
   readonly study: Study;
   readonly seconds: number | undefined;
+  readonly requests: number | undefined;
   readonly json: boolean;
+  /** Whether the medians are added to `bench/history.json`. */
+  readonly isRecorded: boolean;
 }
 
 function readArguments(args: string[]): Arguments {
@@ -47,24 +53,37 @@ function readArguments(args: string[]): Arguments {
     args,
     allowPositionals: true,
     options: {
+      all: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
+      record: { type: "boolean", default: false },
+      requests: { type: "string" },
       seconds: { type: "string" },
     },
   });
-  const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
-  if (seconds !== undefined && (!Number.isInteger(seconds) || seconds < 1)) {
-    throw new Error("--seconds is to be a whole number from 1");
+  const seconds = wholeNumber("seconds", values.seconds);
+  const requests = wholeNumber("requests", values.requests);
+  const contenders = CONTENDERS.filter(({ extra }) => values.all || !extra);
+  const study = studyNamed(positionals, contenders);
+  if (values.record && STUDIES.includes(study)) {
+    throw new Error(`${study.name} can't be recorded: only comparisons are`);
   }
-  return { study: studyNamed(positionals), seconds, json: values.json };
+  return { study, seconds, requests, json: values.json, isRecorded: values.record };
 }
 
-function studyNamed(names: readonly string[]): Study {
+function wholeNumber(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1) return number;
+  throw new Error(`--${option} is to be a whole number from 1`);
+}
+
+function studyNamed(names: readonly string[], contenders: readonly Contender[]): Study {
   const study = STUDIES.find(({ name }) => name === names[0]);
   if (study !== undefined && names.length === 1) return study;
   const workloads = WORKLOADS.map(({ name }) => name);
   const unknown = names.filter((name) => !workloads.includes(name));
   if (unknown.length === 0) {
-    return comparison(names.length === 0 ? WORKLOADS : names.map(workloadNamed));
+    return comparison(names.length === 0 ? WORKLOADS : names.map(workloadNamed), contenders);
   }
   const alone = STUDIES.map(({ name }) => name);
   throw new Error(
@@ -73,35 +92,48 @@ function studyNamed(names: readonly string[]): Study {
   );
 }
 
-/** All contenders beside each other. */
-function comparison(workloads: readonly Workload[]): Study {
+/** All these contenders beside each other. */
+function comparison(workloads: readonly Workload[], contenders: readonly Contender[]): Study {
   return {
     name: "comparison",
     async run({ seconds = SECONDS, ...options }) {
       const { rounds } = options;
-      const runs = await measure({ ...options, contenders: CONTENDERS, workloads, seconds });
+      const runs = await measure({ ...options, contenders, workloads, seconds });
+      const outcomes = outcomesOf(runs, contenders);
       return {
         text: `${CONNECTIONS} connections, median of ${rounds} rounds of ${seconds} s · ratio ` +
-          `(least–greatest)\n\n${tableOf(runs, workloads, CONTENDERS)}`,
-        figures: { rounds, seconds, connections: CONNECTIONS, runs },
+          `(least–greatest)\n\n${tableOf(runs, workloads, contenders)}\n` +
+          `**Goals** (\`old\` is the first contender of each table)\n\n${goalTable(outcomes)}`,
+        figures: { rounds, seconds, connections: CONNECTIONS, runs, goals: outcomes },
+        recorded: { rounds, seconds, results: resultsOf(runs, contenders) },
         takenByOthers: runs.map(({ takenByOthers }) => takenByOthers),
       };
     },
   };
 }
 
-async function run({ study, seconds, json }: Arguments): Promise<void> {
+async function run({ study, seconds, requests, json, isRecorded }: Arguments): Promise<void> {
   if (Deno.build.os !== "linux") {
     throw new Error("The benchmark reads what processes cost from /proc: it runs on Linux only");
   }
   const wrk = await findWrk(say);
   if (wrk === undefined) throw new Error("There is nothing to make load with");
   await using folder = await takeFolder();
-  const options = { rounds: ROUNDS, wrk, folder: folder.path, say };
-  const report = await study.run(seconds === undefined ? options : { ...options, seconds });
+  const report = await study.run({
+    rounds: ROUNDS,
+    ...seconds !== undefined && { seconds },
+    ...requests !== undefined && { requests },
+    wrk,
+    folder: folder.path,
+    say,
+  });
   sayWhatOthersTook(report.takenByOthers);
+  const at = new Date().toISOString();
+  if (isRecorded && report.recorded !== undefined) {
+    const takenByOthers = mean(report.takenByOthers);
+    await record({ at, ...machine(), takenByOthers, ...report.recorded });
+  }
   if (json) {
-    const at = new Date().toISOString();
     console.log(JSON.stringify({ at, ...machine(), ...report.figures }, undefined, 2));
   } else {
     const { cores, processor, deno } = machine();
@@ -109,12 +141,16 @@ async function run({ study, seconds, json }: Arguments): Promise<void> {
   }
 }
 
+function mean(shares: readonly number[]): number {
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+}
+
 function sayWhatOthersTook(shares: readonly number[]): void {
-  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+  const taken = mean(shares);
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   const most = percent(Math.max(...shares));
-  if (mean > QUIET) say("CAREFUL: this machine was busy otherwise, the figures are off");
-  say(`Other programs took ${percent(mean)} of the machine, ${most} in the worst run`);
+  if (taken > QUIET) say("CAREFUL: this machine was busy otherwise, the figures are off");
+  say(`Other programs took ${percent(taken)} of the machine, ${most} in the worst run`);
 }
 
 function machine(): { cores: number; processor: string; deno: string } {

@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import type { Contender, Running } from "./contenders.ts";
+import type { Contender, Entry, Rival } from "./contenders.ts";
 import { withCosts } from "./costs.ts";
 import { countRows, type PlantServer, startPlant } from "./plant.ts";
 import { residentMb } from "./process_cost.ts";
@@ -22,11 +22,11 @@ export interface Run {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Of the server process, for 1,000 requests. */
+  /** Of the server process and its helpers, for 1,000 requests; NaN where there is no server. */
   readonly serverCpuSeconds: number;
   /** Of PostgreSQL's processes, for 1,000 requests. */
   readonly databaseCpuSeconds: number;
-  /** Of the server process, at the end of the run. */
+  /** Of the server process, at the end of the run; NaN where there is no server. */
   readonly residentMb: number;
   /**
    * The share of the machine, from 0 to 1, that was taken by neither server, database nor load
@@ -76,7 +76,7 @@ export async function measure(options: MeasureOptions): Promise<Run[]> {
       folder: join(folder, contender.name),
     };
     await Deno.mkdir(place.folder);
-    const running = await contender.start(place);
+    const running = await contender.start(place, say);
     if (running === undefined) say(`Left out, since it can't run here: ${contender.title}`);
     else field.push({ contender, running: stack.use(running), databaseUrl: place.databaseUrl });
   }
@@ -90,7 +90,7 @@ export async function measure(options: MeasureOptions): Promise<Run[]> {
 /** A contender that runs. */
 interface Entrant {
   readonly contender: Contender;
-  readonly running: Running;
+  readonly running: Entry | Rival;
   readonly databaseUrl: string;
 }
 
@@ -105,14 +105,18 @@ async function measureWorkload(
   const requestFile = join(folder, `${workload.name}.requests`);
   await Deno.writeTextFile(requestFile, requestLines(requests));
   const load = (entrant: Entrant, seconds: number) =>
-    rightly(workload, entrant, () =>
-      runWrk({
-        wrk,
-        url: entrant.running.url,
-        requestFile,
-        label: crypto.randomUUID(),
-        seconds,
-      }));
+    rightly(
+      workload,
+      entrant,
+      ({ running }) =>
+        "load" in running ? running.load(workload.name, seconds) : runWrk({
+          wrk,
+          url: running.url,
+          requestFile,
+          label: crypto.randomUUID(),
+          seconds,
+        }),
+    );
 
   for (const entrant of entrants) {
     await probe(workload, entrant, requests);
@@ -123,28 +127,35 @@ async function measureWorkload(
     for (const entrant of entrants) {
       say(`${workload.name}, round ${round} of ${rounds}: ${entrant.contender.title}`);
       await server.checkpoint();
-      const { pid } = entrant.running;
+      const { running } = entrant;
+      const check = "prepare" in running ? await running.prepare?.(requests) : undefined;
       const { result, costs } = await withCosts(
-        { serverPid: pid, databasePid: server.pid },
+        { serverPids: processesOf(running), databasePid: server.pid },
         () => load(entrant, seconds),
       );
-      const { requests, seconds: duration, p50Ms, p99Ms } = result;
+      await check?.();
+      const { requests: answered, seconds: duration, p50Ms, p99Ms } = result;
       runs.push({
         workload: workload.name,
         contender: entrant.contender.name,
         round,
-        requests,
-        requestsPerSecond: requests / duration,
+        requests: answered,
+        requestsPerSecond: answered / duration,
         p50Ms,
         p99Ms,
-        serverCpuSeconds: costs.server * 1_000 / requests,
-        databaseCpuSeconds: costs.database * 1_000 / requests,
-        residentMb: await residentMb(pid),
+        serverCpuSeconds: running.pid === undefined ? NaN : costs.server * 1_000 / answered,
+        databaseCpuSeconds: costs.database * 1_000 / answered,
+        residentMb: running.pid === undefined ? NaN : await residentMb(running.pid),
         takenByOthers: costs.others / costs.all,
       });
     }
   }
   return runs;
+}
+
+function processesOf(running: Entry | Rival): number[] {
+  const helpers = "helpers" in running ? running.helpers ?? [] : [];
+  return [...running.pid === undefined ? [] : [running.pid], ...helpers];
 }
 
 /** Sends the first request and looks at the answer closely, which wrk doesn't. */
@@ -154,6 +165,7 @@ async function probe(
   [first]: readonly BenchRequest[],
 ): Promise<void> {
   if (first === undefined) throw new Error(`The workload ${workload.name} has no requests`);
+  if ("load" in running) return;
   const { method, path, body } = first;
   const answer = await fetch(running.url + path, {
     method,
@@ -173,12 +185,13 @@ async function probe(
 /** Runs a load and refuses it unless every answer was right, and stored what it had to. */
 async function rightly<T extends { requests: number; refused: number; broken: number }>(
   { name, stores }: Workload,
-  { contender, databaseUrl }: Entrant,
-  run: () => Promise<T>,
+  entrant: Entrant,
+  run: (entrant: Entrant) => Promise<T>,
 ): Promise<T> {
+  const { contender, databaseUrl } = entrant;
   const count = async () => stores === undefined ? 0 : await countRows(databaseUrl, stores);
   const before = await count();
-  const load = await run();
+  const load = await run(entrant);
   const { requests, refused, broken } = load;
   const stored = await count() - before;
   const lost = stores === undefined ? 0 : Math.max(0, requests - stored);

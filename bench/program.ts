@@ -13,6 +13,8 @@ export interface Program {
   /** What people are told that is missing: `The load generator wrk`. */
   readonly title: string;
   readonly packages: readonly string[];
+  /** It is only said what to install: the packages start a service of their own. */
+  readonly asked?: true;
 }
 
 /**
@@ -22,13 +24,15 @@ export interface Program {
  * @returns nothing when it is not there and can't be installed; `say` is told what to do then
  */
 export async function findProgram(
-  { name, title, packages }: Program,
+  { name, title, packages, asked }: Program,
   say: (line: string) => void,
 ): Promise<string | undefined> {
   const there = await lookFor(name);
   if (there !== undefined) return there;
   const advice = `To have it, install the package ${packages.join(" ")}`;
-  if (Deno.build.os !== "linux" || Deno.uid() !== 0 || !await isThere("/usr/bin/apt-get")) {
+  if (
+    asked || Deno.build.os !== "linux" || Deno.uid() !== 0 || !await isThere("/usr/bin/apt-get")
+  ) {
     say(`${title} is not on this machine. ${advice}`);
     return undefined;
   }

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { connect } from "../db/connect.ts";
-import { startLotline } from "./contenders.ts";
+import { startLotline } from "./servers.ts";
 import type { Measured } from "./costs.ts";
 import { type Plant, startPlant } from "./plant.ts";
 
@@ -16,6 +16,8 @@ export interface Report {
   readonly text: string;
   /** For programs: every single figure. */
   readonly figures: Readonly<Record<string, unknown>>;
+  /** What `--record` keeps of it; nothing when it can't be recorded. */
+  readonly recorded?: Readonly<Record<string, unknown>>;
   /** The share of the machine, from 0 to 1, that other programs took, run by run. */
   readonly takenByOthers: readonly number[];
 }
@@ -24,6 +26,8 @@ export interface StudyOptions {
   readonly rounds: number;
   /** How long a run takes, a whole number; the study's own choice unless said. */
   readonly seconds?: number;
+  /** How many requests are sent, where a study goes by that; its own choice unless said. */
+  readonly requests?: number;
   /** The path of wrk. */
   readonly wrk: string;
   /** An existing folder for databases and logs; what is put there is left there. */
@@ -74,7 +78,7 @@ export async function startGuardedPlant(
   );
   const parts = stack.move();
   return {
-    serverPid: lotline.pid,
+    serverPids: [lotline.pid],
     databasePid: server.pid,
     url: lotline.url,
     plant: server.plant,

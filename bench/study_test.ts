@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { floodRatio, floodTable, loginTable } from "./flood_tables.ts";
 import type { Stretch } from "./login_flood.ts";
 import { timingsOf } from "./login_timing.ts";
+import { secondHalf, slopeOf } from "./memory.ts";
 import { quantile } from "./quantile.ts";
 import { STUDIES } from "./studies.ts";
 
@@ -64,4 +65,11 @@ Deno.test("the tables say what users waited, whether that is within 2×, and wha
 Deno.test("each measurement of Lotline alone has a name of its own", () => {
   const names = STUDIES.map(({ name }) => name);
   strictEqual(new Set(names).size, names.length);
+});
+
+Deno.test("growth of memory is told for 100,000 requests, of the second half alone", () => {
+  const samples = [[0, 100], [50, 180], [100, 200], [150, 203], [200, 206]]
+    .map(([thousands = 0, residentMb = 0]) => ({ requests: thousands * 1_000, residentMb }));
+  deepStrictEqual(secondHalf(samples), samples.slice(2));
+  ok(Math.abs(slopeOf(secondHalf(samples)) - 6) < 1e-9);
 });

@@ -8,7 +8,8 @@ import type { Contender } from "./contenders.ts";
 import type { Run } from "./measure.ts";
 import type { Workload } from "./workloads.ts";
 
-type Figure =
+/** What a run tells of a contender. */
+export type Figure =
   | "requestsPerSecond"
   | "p50Ms"
   | "p99Ms"
@@ -16,7 +17,8 @@ type Figure =
   | "databaseCpuSeconds"
   | "residentMb";
 
-const FIGURES: readonly { figure: Figure; title: string; digits: number }[] = [
+/** The columns of the tables. */
+export const FIGURES: readonly { figure: Figure; title: string; digits: number }[] = [
   { figure: "requestsPerSecond", title: "requests/s", digits: 0 },
   { figure: "p50Ms", title: "p50 ms", digits: 2 },
   { figure: "p99Ms", title: "p99 ms", digits: 1 },
@@ -33,18 +35,19 @@ export interface Ratio {
 }
 
 /**
- * How a contender's figures relate to the baseline's of the same rounds; nothing when a baseline
- * is 0, or when there is no round with both.
+ * How a contender's figures relate to the baseline's of the same rounds (to another one of its
+ * figures, if `of` says so); nothing when a baseline is 0, or when there is no round with both.
  */
 export function ratioOf(
   figure: Figure,
   runs: readonly Run[],
   baseline: readonly Run[],
+  of: Figure = figure,
 ): Ratio | undefined {
   const ratios: number[] = [];
   for (const run of runs) {
     const other = baseline.find(({ round }) => round === run.round);
-    if (other !== undefined) ratios.push(run[figure] / other[figure]);
+    if (other !== undefined) ratios.push(run[figure] / other[of]);
   }
   return spreadOf(ratios);
 }
@@ -62,7 +65,7 @@ export function ratioText({ median: middle, least, most }: Ratio): string {
 
 /**
  * One Markdown table a workload: the median of each figure over the rounds, and behind it the
- * median ratio to the first contender's with the least and the greatest one.
+ * median ratio to the {@link baselineOf baseline}'s with the least and the greatest one.
  */
 export function tableOf(
   runs: readonly Run[],
@@ -71,7 +74,7 @@ export function tableOf(
 ): string {
   return workloads.map((workload) => {
     const ofWorkload = runs.filter((run) => run.workload === workload.name);
-    const baseline = ofWorkload.filter((run) => run.contender === contenders[0]?.name);
+    const baseline = baselineOf(ofWorkload, contenders);
     const lines = contenders.flatMap(({ name, title }) => {
       const own = ofWorkload.filter((run) => run.contender === name);
       if (own.length === 0) return [];
@@ -83,12 +86,20 @@ export function tableOf(
   }).join("\n");
 }
 
+/** The runs of the first contender that has any. */
+export function baselineOf(runs: readonly Run[], contenders: readonly Contender[]): Run[] {
+  const first = contenders.find(({ name }) => runs.some((run) => run.contender === name));
+  return runs.filter((run) => run.contender === first?.name);
+}
+
 function cell(
   { figure, digits }: { figure: Figure; digits: number },
   runs: readonly Run[],
   baseline: readonly Run[],
 ): string {
-  const value = inDigits(median(runs.map((run) => run[figure])), digits);
+  const middle = median(runs.map((run) => run[figure]));
+  if (Number.isNaN(middle)) return "–";
+  const value = inDigits(middle, digits);
   const ratio = runs === baseline || runs[0]?.contender === baseline[0]?.contender
     ? undefined
     : ratioOf(figure, runs, baseline);

@@ -13,7 +13,7 @@ import { insertTrace, queueTrace } from "../db/traces.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
 import { createInlineTracer, type InlineTracer } from "../lineage/inline.ts";
 import { runJob } from "../testing/run_job.ts";
-import { type Running, startLegacy } from "./contenders.ts";
+import { type Running, startLegacy } from "./servers.ts";
 import { dropLinkIndexes } from "./plant.ts";
 
 // What the walk needs of an answer of the old server.

@@ -42,11 +42,13 @@ export const WORKLOADS: readonly Workload[] = [
     name: "trace",
     title: "Trace: one hop of a random lot of the demo plant",
     status: 200,
-    requests: ({ lotCodes }) =>
-      some((random) => ({
-        method: "GET",
-        path: `/api/traceability/${encodeURIComponent(pick(random, lotCodes))}`,
-      })),
+    requests: traces,
+  },
+  {
+    name: "trace-cached",
+    title: "The same traces where Lotline has its cache",
+    status: 200,
+    requests: traces,
   },
   {
     name: "login",
@@ -115,6 +117,13 @@ export function requestLines(requests: readonly BenchRequest[]): string {
   return requests.map(({ method, path, body }) => {
     return `${method} ${path}${body ? ` ${JSON.stringify(body)}` : ""}\n`;
   }).join("");
+}
+
+function traces({ lotCodes }: Plant): BenchRequest[] {
+  return some((random) => ({
+    method: "GET",
+    path: `/api/traceability/${encodeURIComponent(pick(random, lotCodes))}`,
+  }));
 }
 
 function some(make: (random: Random) => BenchRequest): BenchRequest[] {

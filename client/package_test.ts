@@ -82,6 +82,8 @@ async function consumer(): Promise<{ folder: string } & AsyncDisposable> {
     `${folder}/package.json`,
     JSON.stringify({ type: "module", dependencies }),
   );
+  // Which versions there are, Deno may not have kept; the project's lockfile says it.
+  await Deno.copyFile(new URL("../deno.lock", HERE), `${folder}/deno.lock`);
   await run(
     Deno.execPath(),
     ["install", "--quiet", "--node-modules-dir=auto", "--cached-only"],

@@ -36,6 +36,7 @@ export async function documentOfRoutes(): Promise<Json> {
     // Never connected: only the document is asked for.
     sql: connect({ url: "postgres://127.0.0.1/none" }),
     keys: keysAtHand({ kid: "none", privateKey, published: { keys: [] } }),
+    write: () => Promise.reject(new Error("nothing is written here")),
     dryWrite: () => Promise.reject(new Error("nothing is written here")),
     drySignIn: () => Promise.reject(new Error("nobody signs in here")),
     signIn: () => Promise.reject(new Error("nobody signs in here")),

@@ -5,6 +5,7 @@ import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import { findKeptRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
+import { textArray } from "./text_array.ts";
 import type { Write } from "./write.ts";
 
 /** A row of `lots` as answers show it; see the contract for each field. */
@@ -33,43 +34,59 @@ export type LotValues =
   & Partial<Readonly<Record<keyof typeof LOT_COLUMNS, string | null | undefined>>>;
 
 interface TraceRow extends Lot {
+  /** The code that was asked for. */
+  readonly asked: string;
   readonly side: "central" | "parents" | "children";
 }
 
+/** The statement of {@link findTraces}; `$1` are the lots' codes. */
 // Text, not a template: postgres.js would look through the whole statement for each column list,
 // a fifth of the process's work for a trace.
-const FIND_TRACE = `
-  with central as (select * from lots where lot_code = $1),
+export const FIND_TRACES = `
+  with central as (select * from lots where lot_code = any($1::text::text[])),
   found as (
-    select 'central' as side, null::timestamptz as linked_at, null::uuid as link_id, central.*
+    select central.lot_code as asked, 'central' as side,
+      null::timestamptz as linked_at, null::uuid as link_id, central.*
     from central
     union all
-    select 'parents', link.linked_at, link.id, lot.*
+    select central.lot_code, 'parents', link.linked_at, link.id, lot.*
     from central
     join lot_genealogy link on link.child_lot_id = central.id
     join lots lot on lot.id = link.parent_lot_id
     union all
-    select 'children', link.linked_at, link.id, lot.*
+    select central.lot_code, 'children', link.linked_at, link.id, lot.*
     from central
     join lot_genealogy link on link.parent_lot_id = central.id
     join lots lot on lot.id = link.child_lot_id
   )
-  select side, ${Object.keys(LOT_COLUMNS)} from found order by linked_at, link_id`;
+  select asked, side, ${Object.keys(LOT_COLUMNS)} from found order by linked_at, link_id`;
 
 /**
- * The lot with this code and its parents and children, read in one statement and so at one moment;
- * nothing for an unknown code. Links come in the order in which they were made; half links (one
- * side missing) are passed over.
+ * The traces of those lots that there are, by code: each lot with its parents and children, all read in
+ * one statement and so at one moment. Links come in the order in which they were made; half links
+ * (one side missing) are passed over.
  */
-export async function findTrace(sql: Sql, lotCode: string): Promise<Trace | undefined> {
-  const rows = await inTime(sql, sql.unsafe<TraceRow[]>(FIND_TRACE, [lotCode], { prepare: true }));
-  const trace: { central?: Lot; parents: Lot[]; children: Lot[] } = { parents: [], children: [] };
-  for (const { side, ...lot } of rows) {
+export async function findTraces(
+  sql: Sql,
+  lotCodes: readonly string[],
+): Promise<ReadonlyMap<string, Trace>> {
+  const parameters = [textArray(lotCodes)];
+  const rows = await inTime(
+    sql,
+    sql.unsafe<TraceRow[]>(FIND_TRACES, parameters, { prepare: true }),
+  );
+  const found = new Map<string, { central?: Lot; parents: Lot[]; children: Lot[] }>();
+  for (const { asked, side, ...lot } of rows) {
+    const trace = found.get(asked) ?? { parents: [], children: [] };
+    found.set(asked, trace);
     if (side === "central") trace.central = lot;
     else trace[side].push(lot);
   }
-  const { central, parents, children } = trace;
-  return central && { central, parents, children };
+  const traces = new Map<string, Trace>();
+  for (const [asked, { central, parents, children }] of found) {
+    if (central !== undefined) traces.set(asked, { central, parents, children });
+  }
+  return traces;
 }
 
 /** The codes of some lots, by id. */

@@ -1,6 +1,7 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
+import { textArray } from "./text_array.ts";
 
 /** A row of `users` as answers show it. */
 export type User = components["schemas"]["User"];
@@ -15,12 +16,16 @@ export const USER_COLUMNS = {
   last_login: "timestamptz",
 } as const;
 
-const FIND_USER = `
-  select ${Object.keys(USER_COLUMNS)} from users
-  where email = $1 order by created_at, id limit 1`;
+const FIND_USERS = `
+  select distinct on (email) ${Object.keys(USER_COLUMNS)} from users
+  where email = any($1::text::text[]) order by email, created_at, id`;
 
-/** The account with exactly this email; letters matter. Of several, the oldest. */
-export async function findUserByEmail(sql: Sql, email: string): Promise<User | undefined> {
-  const [user] = await inTime(sql, sql.unsafe<User[]>(FIND_USER, [email], { prepare: true }));
-  return user;
+/** The accounts with exactly these emails, by email; letters matter. Of several, the oldest. */
+export async function findUsersByEmail(
+  sql: Sql,
+  emails: readonly string[],
+): Promise<ReadonlyMap<string, User>> {
+  const parameters = [textArray(emails)];
+  const users = await inTime(sql, sql.unsafe<User[]>(FIND_USERS, parameters, { prepare: true }));
+  return new Map(users.map((user) => [user.email, user]));
 }

@@ -26,6 +26,8 @@ export { findValkey, installValkey };
 /** A running (or, after `stop` and `kill`, a resting) server. Disposing stops it. */
 export interface ValkeyServer extends AsyncDisposable {
   readonly port: number;
+  /** The process; 0 while it rests. */
+  readonly pid: number;
   /** `redis://127.0.0.1:PORT` */
   readonly url: string;
   /** The path of the program that runs. */
@@ -146,6 +148,9 @@ export async function startValkey(options: ValkeyOptions): Promise<ValkeyServer 
   return {
     get port() {
       return port;
+    },
+    get pid() {
+      return server?.pid ?? 0;
     },
     get url() {
       return `redis://127.0.0.1:${port}`;

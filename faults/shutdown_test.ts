@@ -13,8 +13,11 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const answers = await sql.begin(async (transaction) => {
       await transaction`lock table lots in share row exclusive mode`;
       const codes = Array.from({ length: 5 }, (_, i) => `LAST-${i}`);
-      const pending = Promise.all(codes.map((lot_code) => api.post("/api/lots", { lot_code })));
+      const withKeys = codes.map((lot_code) =>
+        api.post("/api/lots", { lot_code }, { "idempotency-key": lot_code })
+      );
       await waitForBlocked(sql, codes.length);
+      const pending = Promise.all(withKeys);
       api.process.kill(signal);
       await api.log.find((line) => line.includes('"msg":"stopping"'));
       await wait(100);
@@ -22,7 +25,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       return { pending };
     });
     const statuses = (await answers.pending).map(({ status }) => status);
-    deepStrictEqual(statuses, [201, 201, 201, 201, 201]);
+    deepStrictEqual(statuses, Array(5).fill(201));
     const { code, signal: endedBy } = await api.process.status;
     deepStrictEqual([code, endedBy], [0, null]);
     await api.log.ended;

@@ -38,7 +38,12 @@ export function answerFinished(
   { body, etag }: FinishedAnswer,
 ): Response {
   if (isFresh(c, etag)) return c.body(null, 304, { etag });
-  return c.body(body, status, { "content-type": JSON_TYPE, etag });
+  // With headers at once, or by way of the framework, Deno would make it ready to be sent, and make it
+  // anew when the envelope adds its headers: a fifth of the time of a health request.
+  const response = status === 200 ? new Response(body) : new Response(body, { status });
+  response.headers.set("content-type", JSON_TYPE);
+  response.headers.set("etag", etag);
+  return response;
 }
 
 /** One JSON document a line (https://github.com/ndjson/ndjson-spec). */

@@ -6,7 +6,8 @@ import { targetOf } from "./paths.ts";
 
 /** Whether a request is meant to have no effect: it has the header, in whatever form. */
 export function asksForDryRun(request: Request): boolean {
-  return request.headers.has(DRY_RUN_HEADER);
+  // `has` would make a list of all headers first.
+  return request.headers.get(DRY_RUN_HEADER) !== null;
 }
 
 /**

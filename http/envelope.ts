@@ -95,6 +95,9 @@ export function createEnvelope(
       held--;
     }
     const { headers, status } = response;
+    if (refused === undefined) {
+      for (const name in facts?.answerHeaders) headers.set(name, facts.answerHeaders[name] ?? "");
+    }
     allowOrigin(headers, cors, request.headers.get("origin"));
     setSecurityHeaders(headers, client.secure);
     headers.set("x-request-id", requestId);

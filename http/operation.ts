@@ -17,6 +17,8 @@ export class RequestFacts {
   document: unknown;
   /** It is to be answered as it would be, and to have no effect. */
   isDryRun = false;
+  /** What an answer that is no error says besides, by header. */
+  readonly answerHeaders: Record<string, string> = {};
 
   constructor(
     readonly path: FoundPath<OperationId>,

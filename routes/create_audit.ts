@@ -37,7 +37,7 @@ export const createAudit = (app: App, { sql, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
     await readJson(c, NewAudit, limits);
     const waiting = (audit: StoredAudit) => {
-      c.header("location", `/api/audits/${audit.id}`);
+      c.env.answerHeaders.location = `/api/audits/${audit.id}`;
       return answer(c, 202, audit);
     };
     return await once(c, { sql, mode }, "createAudit", {

@@ -99,7 +99,7 @@ async function findTrace(sql: Sql, id: string): Promise<StoredTrace> {
 }
 
 async function answerTrace(c: RequestContext, sql: Sql, trace: StoredTrace): Promise<Response> {
-  if (trace.state !== "done") c.header("location", `/api/traces/${trace.id}`);
+  if (trace.state !== "done") c.env.answerHeaders.location = `/api/traces/${trace.id}`;
   const body = finishJson(await pageOf(sql, trace, { limit: PAGE }));
   return answerFinished(c, trace.state === "done" ? 200 : 202, body);
 }

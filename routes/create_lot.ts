@@ -3,7 +3,7 @@ import type { AuthMode } from "../auth/guard.ts";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
 import { findKeptLot, insertLot, type Lot as StoredLot } from "../db/lots.ts";
-import { type Write, writeTo } from "../db/write.ts";
+import type { Write } from "../db/write.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
@@ -43,6 +43,7 @@ const definition = createRoute({
 
 interface Deps {
   readonly sql: Sql;
+  readonly write: Write;
   readonly dryWrite: Write;
   readonly traceCache?: TraceCache;
   readonly mode: AuthMode;
@@ -50,7 +51,7 @@ interface Deps {
 }
 
 /** Stores a lot. It makes no links: parents named in `metadata` are only kept there. */
-export const createLot = (app: App, { sql, dryWrite, traceCache, mode, limits }: Deps) =>
+export const createLot = (app: App, { sql, write, dryWrite, traceCache, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
@@ -60,9 +61,9 @@ export const createLot = (app: App, { sql, dryWrite, traceCache, mode, limits }:
       if (!isDryRun) await traceCache?.forget(lot.lot_code);
       return answer(c, 201, lot);
     };
-    const write = isDryRun ? dryWrite : writeTo(sql);
+    const insert = isDryRun ? dryWrite : write;
     return await once(c, { sql, mode }, "createLot", {
-      first: async (key) => stored(await insertLot(write, { ...sent, operator_id }, key)),
+      first: async (key) => stored(await insertLot(insert, { ...sent, operator_id }, key)),
       again: async (key) => stored(await findKeptLot(sql, key)),
     });
   }, "heeded");

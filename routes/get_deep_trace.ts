@@ -47,7 +47,7 @@ export const getDeepTrace = (app: App, { sql }: { sql: Sql }) =>
     const { limit = PAGE, cursor } = readQuery(c, Query);
     const trace = await findTraceById(sql, id);
     if (trace === undefined) throw noSuchTrace();
-    c.header("vary", "Accept");
+    c.env.answerHeaders.vary = "Accept";
     const type = accepts(c, {
       header: "Accept",
       supports: ["application/json", LINES_TYPE],

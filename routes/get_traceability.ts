@@ -1,7 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
-import { findTrace } from "../db/lots.ts";
+import { findTogether } from "../db/find_together.ts";
+import { findTraces } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";
 import { answerFinished, finish } from "../http/answer.ts";
 import { readParameters } from "../http/input.ts";
@@ -37,15 +38,17 @@ interface Deps {
 }
 
 /** One lot with the lots it was made of and the lots made of it, one entry a link. */
-export const getTraceability = (app: App, { sql, traceCache }: Deps) =>
+export const getTraceability = (app: App, { sql, traceCache }: Deps) => {
+  const findTrace = findTogether(sql, findTraces);
   operation(app, definition, async (c) => {
     const { lotCode } = readParameters(c, Parameters);
     const cached = await traceCache?.find(lotCode);
     if (cached?.trace) return answerFinished(c, 200, cached.trace);
-    const trace = await findTrace(sql, lotCode);
+    const trace = await findTrace(lotCode);
     if (trace === undefined) throw new ApiError("lot_not_found", "Lot not found");
     const finished = finish(trace);
     // The client doesn't wait for it.
     cached?.keep(finished);
     return answerFinished(c, 200, finished);
   });
+};

@@ -72,8 +72,8 @@ export async function once(
     const request = await findRequest(sql, key);
     if (request === undefined) return undefined;
     if (request !== key.request) throw reused();
-    c.header("idempotency-replayed", "true");
-    c.header("access-control-expose-headers", "Idempotency-Replayed");
+    c.env.answerHeaders["idempotency-replayed"] = "true";
+    c.env.answerHeaders["access-control-expose-headers"] = "Idempotency-Replayed";
     return await again(key);
   };
 

@@ -61,7 +61,7 @@ export const login = (app: App, { mode, signIn, drySignIn, limits }: Deps) =>
     } else {
       // A token is nobody's to keep but the client's (RFC 6750, section 5.3). The old server's answer
       // had no such header.
-      c.header("cache-control", "no-store");
+      c.env.answerHeaders["cache-control"] = "no-store";
     }
     return answer(c, 200, signedIn);
   }, "heeded");

@@ -36,8 +36,7 @@ const EXAMPLE = {
   password: "correct horse battery staple",
 };
 
-// A lot with more descendants than a request traces while its client waits: 5,113 by 71 children each. A
-// quarter of the codes that requests name are its.
+// A lot with more descendants than a request traces while its client waits: 5,113 by 71 children each.
 const TREE = { code: "TREE", width: 71 };
 
 /** Starts PostgreSQL, Valkey, the API and a worker, with the rows that the contract's examples name. */
@@ -73,16 +72,14 @@ export async function startInstance(mode: AuthMode): Promise<Instance> {
   );
   const running = starting.move();
   const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id);
-  const lotCodes = seed.lots.map(({ lot_code }) => String(lot_code));
   const references = {
     production_run_id: idsOf(seed.production_runs),
     phase_id: idsOf(seed.phases),
     operator_id: idsOf(seed.users),
     qc_gate_id: idsOf(seed.qc_gates),
     lot_id: idsOf(seed.lots),
-    lot_code: lotCodes.flatMap((code, place) =>
-      place % 3 === 0 ? [code, `${TREE.code}-0`] : [code]
-    ),
+    lot_code: seed.lots.map(({ lot_code }) => String(lot_code)),
+    large_lot_code: [`${TREE.code}-0`],
   };
   const taken = [...references.lot_id, ...references.lot_code, ...idsOf(seed.qc_decisions)];
   return {

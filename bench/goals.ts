@@ -1,0 +1,92 @@
+/**
+ * What Lotline is to reach beside others, as data, and whether it does.
+ *
+ * @module
+ */
+
+import type { Contender } from "./contenders.ts";
+import type { Run } from "./measure.ts";
+import { baselineOf, type Figure, markdownTable, type Ratio, ratioOf, ratioText } from "./table.ts";
+import { WORKLOADS } from "./workloads.ts";
+
+/** A figure of Lotline's, divided by one of another contender's in the same round. */
+export interface Goal {
+  readonly workload: string;
+  readonly figure: Figure;
+  /** A contender's name; `old`: the one that all are compared with. */
+  readonly beside: string;
+  readonly of: Figure;
+  /** The least quotient, or what it is to stay below. */
+  readonly wanted: { readonly least: number } | { readonly below: number };
+}
+
+const rate = (workload: string, beside: string, least: number): Goal => ({
+  workload,
+  figure: "requestsPerSecond",
+  beside,
+  of: "requestsPerSecond",
+  wanted: { least },
+});
+
+const slowest = ({ name, stores }: typeof WORKLOADS[number]): Goal => ({
+  workload: name,
+  figure: "p99Ms",
+  beside: "old",
+  of: stores === undefined ? "p50Ms" : "p99Ms",
+  wanted: { below: stores === undefined ? 1 : 0.5 },
+});
+
+export const GOALS: readonly Goal[] = [
+  rate("health", "old", 7),
+  rate("health", "bare", 0.5),
+  rate("trace", "old", 4),
+  rate("trace", "pgbench", 0.7),
+  rate("trace-cached", "old", 14),
+  rate("login", "old", 1.3),
+  rate("qc", "old", 2.5),
+  rate("lot", "old", 2.5),
+  rate("lot", "pgbench", 0.5),
+  ...WORKLOADS.map(slowest),
+];
+
+/** A goal and what was measured. */
+export interface Outcome {
+  readonly goal: Goal;
+  readonly ratio: Ratio;
+  /** Whether the middle of the rounds reaches it. */
+  readonly isMet: boolean;
+}
+
+/** Those goals that these runs say something about. */
+export function outcomesOf(runs: readonly Run[], contenders: readonly Contender[]): Outcome[] {
+  return GOALS.flatMap((goal) => {
+    const ofWorkload = runs.filter(({ workload }) => workload === goal.workload);
+    const own = ofWorkload.filter(({ contender }) => contender.startsWith("lotline"));
+    const others = goal.beside === "old"
+      ? baselineOf(ofWorkload, contenders)
+      : ofWorkload.filter(({ contender }) => contender === goal.beside);
+    const ratio = ratioOf(goal.figure, own, others, goal.of);
+    if (ratio === undefined) return [];
+    const { median } = ratio;
+    const { wanted } = goal;
+    const isMet = "least" in wanted ? median >= wanted.least : median < wanted.below;
+    return [{ goal, ratio, isMet }];
+  });
+}
+
+const FIGURES: Partial<Record<Figure, string>> = {
+  requestsPerSecond: "requests/s",
+  p50Ms: "p50",
+  p99Ms: "p99",
+};
+
+/** A line a goal. */
+export function goalTable(outcomes: readonly Outcome[]): string {
+  const rows = outcomes.map(({ goal: { workload, figure, beside, of, wanted }, ratio, isMet }) => [
+    `\`${workload}\`: ${FIGURES[figure]} to the ${FIGURES[of]} of ${beside}`,
+    "least" in wanted ? `at least ${wanted.least}×` : `below ${wanted.below}×`,
+    ratioText(ratio),
+    isMet ? "met" : "MISSED",
+  ]);
+  return markdownTable(["", "wanted", "measured", ""], rows);
+}

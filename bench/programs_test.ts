@@ -1,0 +1,61 @@
+import { deepStrictEqual, match, throws } from "node:assert/strict";
+import { cacheReadsOf } from "./cached_lotline.ts";
+import { loadOf as pgbenchLoadOf, lotScript, traceScript } from "./pgbench.ts";
+import { loadOf as valkeyLoadOf } from "./valkey_alone.ts";
+
+const CSV = `"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms",` +
+  `"p99_latency_ms","max_latency_ms"
+"GET bench:answer","40000.00","0.388","0.088","0.375","0.615","0.815","3.079"
+`;
+
+Deno.test("what Valkey's benchmark writes says how long it took, and what one request takes", () => {
+  const { requests, seconds, p50Ms, p99Ms } = valkeyLoadOf(CSV, 100_000);
+  deepStrictEqual({ requests, seconds, p50Ms, p99Ms }, {
+    requests: 100_000,
+    seconds: 2.5,
+    p50Ms: 0.375,
+    p99Ms: 0.815,
+  });
+  throws(() => valkeyLoadOf("WARNING: no server\n", 1), /wrote no rps/);
+});
+
+Deno.test("hits are told from all other looks into the cache", () => {
+  const metrics = `# TYPE lotline_trace_cache_reads_total counter
+lotline_trace_cache_reads_total{outcome="hit"} 90
+lotline_trace_cache_reads_total{outcome="miss"} 9
+lotline_trace_cache_reads_total{outcome="bypassed"} 1
+lotline_trace_cache_stores_total{outcome="stored"} 9`;
+  deepStrictEqual(cacheReadsOf(metrics), { all: 100, hits: 90 });
+  deepStrictEqual(cacheReadsOf(""), { all: 0, hits: 0 });
+});
+
+Deno.test("pgbench's words and log give the rate and what one transaction takes", () => {
+  const said = `transaction type: trace.sql
+number of transactions actually processed: 4
+number of failed transactions: 0 (0.000%)
+latency average = 1.000 ms
+tps = 8.000000 (without initial connection time)
+`;
+  const log = "0 1 1000 0 1795731114 1\n1 1 3000 0 1795731114 2\n0 2 2000 0 1795731114 3\n" +
+    "1 2 9000 0 1795731114 4\n";
+  const { requests, seconds, p50Ms, p99Ms, refused } = pgbenchLoadOf(said, log);
+  deepStrictEqual({ requests, seconds, p50Ms, p99Ms, refused }, {
+    requests: 4,
+    seconds: 0.5,
+    p50Ms: 2,
+    p99Ms: 9,
+    refused: 0,
+  });
+  throws(() => pgbenchLoadOf("pgbench: no", log), /said something else/);
+});
+
+Deno.test("pgbench's scripts have variables where Lotline's statements have parameters", async () => {
+  match(
+    traceScript(7),
+    /random\(1, 7\)\n[^$]* where lot_code = any\(array\[:lot_code::text\]\)[^$]*;\n$/,
+  );
+  match(
+    await lotScript(),
+    /values \(:lot_code::text::text,[^$]*:metadata::text::jsonb\) returning /,
+  );
+});

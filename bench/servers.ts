@@ -1,0 +1,143 @@
+/**
+ * Starts the servers that are measured, each a process of its own.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { createKeyFile } from "../auth/keys.ts";
+import project from "../deno.json" with { type: "json" };
+import { startApi } from "../dev/api_process.ts";
+import { freePort } from "../dev/free_port.ts";
+import { prepareLog } from "../dev/server_log.ts";
+import { PROJECT_FOLDER } from "../dev/state_folder.ts";
+import { ended, isRunning, startTied, stopProcess } from "../dev/tied_process.ts";
+
+/** Where a contender finds what it needs. */
+export interface Place {
+  /** A database of its own, filled like everyone's. */
+  readonly databaseUrl: string;
+  /** For logs and keys, of its own. */
+  readonly folder: string;
+}
+
+/** A server that runs. Disposing stops it. */
+export interface Running extends AsyncDisposable {
+  readonly pid: number;
+  readonly url: string;
+}
+
+/** Starts Lotline as `deno task start` does, with these settings besides where things are. */
+export async function startLotline(
+  { databaseUrl, folder }: Place,
+  settings: Readonly<Record<string, string>>,
+  port = freePort(),
+): Promise<Running> {
+  const keys = join(folder, "keys.json");
+  await createKeyFile(keys);
+  const api = await startApi({
+    port,
+    // As many connections as the old server's driver opens, which is its default.
+    env: {
+      DATABASE_URL: databaseUrl,
+      DATABASE_POOL: "10",
+      JWT_KEYS_FILE: keys,
+      ...settings,
+    },
+    logFile: join(folder, "server.log"),
+    pidFile: join(folder, "server.pid"),
+  });
+  return {
+    pid: api.pid,
+    url: `http://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
+  };
+}
+
+/** Starts the old server's stand-in, as `deno task legacy` does. */
+export function startLegacy({ databaseUrl, folder }: Place): Promise<Running> {
+  const port = freePort();
+  const [, ...args] = project.tasks.legacy.command.split(" ");
+  const env = { DATABASE_URL: databaseUrl, LEGACY_PORT: String(port) };
+  return startServer({ folder, port, command: Deno.execPath(), args, env });
+}
+
+const MAIN_FOR_NODE = `import { startLegacy } from "./server.mjs";
+await startLegacy({ databaseUrl: process.env.DATABASE_URL, port: Number(process.env.PORT) });
+`;
+
+/** The old server ran on Node. Our stand-in's packages are in Deno's cache, so they are bundled. */
+export async function startLegacyOnNode(
+  { databaseUrl, folder }: Place,
+): Promise<Running | undefined> {
+  const main = await bundleForNode(folder);
+  if (main === undefined) return undefined;
+  const port = freePort();
+  const env = { DATABASE_URL: databaseUrl, PORT: String(port) };
+  return await startServer({ folder, port, command: "node", args: [main], env });
+}
+
+/** What `node` is to be started with; nothing where there is no Node. */
+export async function bundleForNode(folder: string): Promise<string | undefined> {
+  if (!await succeeds("node", ["--version"])) return undefined;
+  const bundle = join(folder, "server.mjs");
+  const args = ["bundle", "--quiet", "--output", bundle, "legacy/server.ts"];
+  if (!await succeeds(Deno.execPath(), args)) return undefined;
+  const main = join(folder, "main.mjs");
+  await Deno.writeTextFile(main, MAIN_FOR_NODE);
+  return main;
+}
+
+async function succeeds(command: string, args: string[]): Promise<boolean> {
+  const quiet = { cwd: PROJECT_FOLDER, stdin: "null", stdout: "null", stderr: "null" } as const;
+  return await new Deno.Command(command, { args, ...quiet }).output().then(
+    ({ success }) => success,
+    () => false,
+  );
+}
+
+/** Starts a server of one process; resolves when it answers. */
+export async function startServer(
+  { folder, port, command, args, env }: {
+    folder: string;
+    port: number;
+    command: string;
+    args: string[];
+    env?: Record<string, string>;
+  },
+): Promise<Running> {
+  const logFile = join(folder, "server.log");
+  const log = prepareLog(logFile, undefined);
+  const server = await startTied({
+    command,
+    args,
+    cwd: PROJECT_FOLDER,
+    logFile,
+    ...(env && { env }),
+  });
+  const url = `http://127.0.0.1:${port}`;
+  while (!await answers(`${url}/api/health`)) {
+    if (!isRunning(server.pid)) {
+      throw new Error(`${[command, ...args].join(" ")} could not start: ${log.since()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return {
+    pid: server.pid,
+    url,
+    async [Symbol.asyncDispose]() {
+      await stopProcess(server.pid, 5_000);
+      await ended(server);
+    },
+  };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await answer.body?.cancel();
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
