@@ -174,7 +174,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#answered(attempt.side, this.#status, ms);
     this.#observe(attempt, ms);
     if (this.response.destroyed) return this.#finish();
-    this.#blockedAt ??= performance.now();
+    this.#blockedAt ??= attempt.sentAt + ms;
     this.#end(last);
     this.#body.drop();
   }

@@ -47,7 +47,7 @@ export class Upstream implements Pool {
 
   /** Ends what takes too long, and closes what nobody needs. To be called a few times a second. */
   sweep(now: number): void {
-    for (const connection of this.#all) if (now > connection.deadline) connection.timeOut();
+    for (const connection of this.#all) connection.sweep(now);
     while (this.#waiting[0] !== undefined && now > this.#waiting[0].since + this.limits.answerMs) {
       this.#waiting.shift()?.asker.failed({ kind: "busy", wasSent: false, wasKept: false });
     }
