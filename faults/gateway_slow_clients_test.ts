@@ -48,6 +48,28 @@ Deno.test("a connection that is kept and not used is closed, without a word", as
   match(await client.ended, /^HTTP\/1\.1 200 [^]*\r\nKeep-Alive: timeout=1\r\n\r\nok$/);
 });
 
+Deno.test("a connection that is used now and then, or sends a request slowly, is kept", async () => {
+  await using legacy = await startRawUpstream(OK);
+  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { keepAliveMs: 300 } });
+  const request = "GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n";
+  using client = openRawClient(front.port, request);
+  const answers = (count: number) =>
+    client.until((received) => received.split("\r\n\r\nok").length > count);
+  await answers(1);
+  for (const count of [2, 3, 4]) {
+    await pause(150);
+    client.write(request);
+    await answers(count);
+  }
+  for (const letter of request.slice(0, 8)) {
+    await pause(100);
+    client.write(letter);
+  }
+  client.write(request.slice(8));
+  await answers(5);
+  strictEqual(front.lines.length, 5);
+});
+
 Deno.test("slow bodies take up no more than their share of the connections to a side", async () => {
   await using legacy = await startRawUpstream(OK);
   await using front = await startTestFront({

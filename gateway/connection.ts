@@ -69,6 +69,8 @@ export class Connection {
   #requestIsWhole = false;
   #isBlocked = false;
   #isPaused = false;
+  /** Something has happened since the last sweep: the deadline counts from the next one. */
+  #hasMoved = false;
   #uses = 0;
 
   constructor(
@@ -86,7 +88,7 @@ export class Connection {
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
     socket.on("drain", () => {
       this.#isBlocked = false;
-      this.#postpone();
+      this.#hasMoved = true;
       this.#asker?.drained();
     });
     socket.on("end", () => this.#ended());
@@ -105,7 +107,7 @@ export class Connection {
     this.#parser = new AnswerParser(asker.method, asker);
     this.#wasSent = false;
     this.#requestIsWhole = false;
-    this.#postpone();
+    this.#hasMoved = true;
     asker.ready(this);
   }
 
@@ -114,28 +116,28 @@ export class Connection {
     if (this.#isClosed) return true;
     this.#wasSent = true;
     this.#isBlocked = !this.socket.write(bytes, "latin1");
-    this.#postpone();
+    this.#hasMoved = true;
     return !this.#isBlocked;
   }
 
   /** All of the request has been written. */
   wholeRequest(): void {
     this.#requestIsWhole = true;
-    this.#postpone();
+    this.#hasMoved = true;
   }
 
   /** Reads no further until {@link resume}: the client is slow. */
   pause(): void {
     this.#isPaused = true;
     this.socket.pause();
-    this.#postpone();
+    this.#hasMoved = true;
   }
 
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.socket.resume();
-    this.#postpone();
+    this.#hasMoved = true;
   }
 
   /** Closes the connection; its request, if there is one, is told nothing. */
@@ -144,8 +146,15 @@ export class Connection {
     this.#close();
   }
 
-  /** The deadline is over. */
-  timeOut(): void {
+  /** Ends it when it takes too long. To be called a few times a second. */
+  sweep(now: number): void {
+    if (this.#hasMoved) {
+      this.#hasMoved = false;
+      this.deadline = now + this.pool.limits.answerMs;
+    } else if (now > this.deadline) this.#timeOut();
+  }
+
+  #timeOut(): void {
     // It isn't the side's fault when the client is slow to send or to read; others watch over that.
     if (this.#isConnected && this.#parser !== undefined) {
       if (this.#isPaused || (!this.#requestIsWhole && !this.#isBlocked)) return;
@@ -153,14 +162,10 @@ export class Connection {
     this.#lost("timeout");
   }
 
-  #postpone(): void {
-    this.deadline = performance.now() + this.pool.limits.answerMs;
-  }
-
   #read(bytes: Buffer): void {
     const parser = this.#parser;
     if (parser === undefined) return this.destroy();
-    this.#postpone();
+    this.#hasMoved = true;
     try {
       parser.push(bytes);
     } catch (error) {
@@ -179,6 +184,7 @@ export class Connection {
     const { idleMs } = this.pool.limits;
     const told = parser.keepAliveSeconds;
     this.idleSince = performance.now();
+    this.#hasMoved = false;
     this.deadline = this.idleSince +
       (told === undefined ? idleMs : Math.min(idleMs, told * 1_000 - KEEP_ALIVE_MARGIN_MS));
     this.pool.released(this);

@@ -3,14 +3,16 @@ import net from "node:net";
 import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../client_address.ts";
 import type { Log } from "../log.ts";
+import { Client } from "./client.ts";
 import type { Comparer } from "./comparer.ts";
 import type { Evidence } from "./evidence.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { FrontLimits } from "./front_limits.ts";
 import type { Operation } from "./operations.ts";
 import { refusal, refusalBytes, type RefusalStatus } from "./refusal.ts";
-import { type Peer, peerOf, readRequestHead } from "./request_head.ts";
+import { peerOf, readRequestHead } from "./request_head.ts";
 import type { Route } from "./route.ts";
+import { UnderWay } from "./under_way.ts";
 import { Upstream } from "./upstream.ts";
 
 /** What the front needs to know. */
@@ -54,8 +56,8 @@ const CLOSING_MS = 1_000;
 export async function startFront(options: FrontOptions): Promise<Front> {
   const { limits, evidence, comparer, log, routeOf } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);
-  const inFlight = new Set<Forwarding>();
-  const gathering = new Set<Forwarding>();
+  const inFlight = new UnderWay<Forwarding>();
+  const gathering = new UnderWay<Forwarding>();
   const clients = new Map<net.Socket, Client>();
   let isStopping = false;
   const sides = {
@@ -71,7 +73,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     log,
     limits,
     gathering,
-    uploads: new Set<Forwarding>(),
+    uploads: new UnderWay<Forwarding>(),
     over: (forwarding: Forwarding) => {
       inFlight.delete(forwarding);
       clients.get(forwarding.request.socket)?.requests.delete(forwarding);
@@ -107,6 +109,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     response.on("error", ignore);
     // A connection beyond the most has got its answer already.
     if (client === undefined) return;
+    client.wasUsed = true;
     const head = readRequestHead(request.rawHeaders, request.httpVersion, client.peer);
     if ("mistake" in head) return refuse(response, 400, head.mistake);
     const hasBody = head.isChunked || head.length !== undefined;
@@ -126,10 +129,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       endWith(socket, 503, "Too many connections, try again soon");
       return;
     }
-    clients.set(socket, {
-      peer: peerOf(socket.remoteAddress ?? "", isTrusted),
-      requests: new Set(),
-    });
+    clients.set(socket, new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted)));
     socket.on("close", () => clients.delete(socket));
   });
   server.on("request", serve);
@@ -161,6 +161,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     sides.legacy.sweep(now);
     sides.service.sweep(now);
     for (const forwarding of inFlight) forwarding.sweep(now);
+    for (const client of clients.values()) client.sweep(now, limits.keepAliveMs);
   }, limits.sweepMs);
 
   await listen(server, options);
@@ -186,13 +187,6 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       return wasClean;
     },
   };
-}
-
-/** A connection of a client. */
-interface Client {
-  readonly peer: Peer;
-  /** Its requests that aren't over. */
-  readonly requests: Set<Forwarding>;
 }
 
 function describeMistake(error: Error): [status: RefusalStatus, sentence: string] {

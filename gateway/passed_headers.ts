@@ -15,9 +15,9 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 /** What no `Connection` can take away: without it a request means something else. */
 const ALWAYS_PASSED: ReadonlySet<string> = new Set(["host", "content-length", "close"]);
 
-/** Whether a header is about one connection and not passed on. */
+/** Whether a header, its name in lower case, is about one connection and not passed on. */
 export function isHopByHop(name: string): boolean {
-  return HOP_BY_HOP.has(name.toLowerCase());
+  return HOP_BY_HOP.has(name);
 }
 
 /** The names that a `Connection` header lists, added to those of others; undefined: none so far. */

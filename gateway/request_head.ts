@@ -72,7 +72,8 @@ export function readRequestHead(
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at] ?? "";
     const value = raw[at + 1] ?? "";
-    switch (name.toLowerCase()) {
+    const lower = name.toLowerCase();
+    switch (lower) {
       case "host":
         if (host !== undefined) return { mistake: "The request names two hosts" };
         host = value;
@@ -116,7 +117,7 @@ export function readRequestHead(
       case DRY_RUN:
         continue;
       default:
-        if (isHopByHop(name)) continue;
+        if (isHopByHop(lower)) continue;
     }
     lines.push(name, value);
   }

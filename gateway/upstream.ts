@@ -13,8 +13,9 @@ export class Upstream implements Pool {
   readonly authority: string;
   readonly #host: string;
   readonly #port: number;
+  /** Open or being opened. */
+  readonly #all = new Set<Connection>();
   readonly #idle: Connection[] = [];
-  readonly #busy = new Set<Connection>();
   readonly #waiting: { readonly asker: Asker; readonly since: number }[] = [];
 
   /** @param url of the side; only its host and port matter */
@@ -27,7 +28,7 @@ export class Upstream implements Pool {
 
   /** Connections that are open or being opened. */
   get connections(): number {
-    return this.#busy.size + this.#idle.length;
+    return this.#all.size;
   }
 
   /** Gives a request a connection, now or when one is free. */
@@ -46,10 +47,7 @@ export class Upstream implements Pool {
 
   /** Ends what takes too long, and closes what nobody needs. To be called a few times a second. */
   sweep(now: number): void {
-    for (const connection of this.#busy) {
-      if (now > connection.deadline) connection.timeOut();
-    }
-    for (const connection of this.#idle.filter((one) => now > one.deadline)) connection.destroy();
+    for (const connection of this.#all) connection.sweep(now);
     while (this.#waiting[0] !== undefined && now > this.#waiting[0].since + this.limits.answerMs) {
       this.#waiting.shift()?.asker.failed({ kind: "busy", wasSent: false, wasKept: false });
     }
@@ -57,17 +55,16 @@ export class Upstream implements Pool {
 
   /** Closes all connections. */
   close(): void {
-    for (const connection of [...this.#idle, ...this.#busy]) connection.destroy();
+    for (const connection of this.#all) connection.destroy();
   }
 
   released(connection: Connection): void {
-    this.#busy.delete(connection);
     if (!connection.isClosed) this.#idle.push(connection);
     this.#startWaiting();
   }
 
   closed(connection: Connection): void {
-    this.#busy.delete(connection);
+    this.#all.delete(connection);
     const at = this.#idle.indexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     this.#startWaiting();
@@ -81,7 +78,6 @@ export class Upstream implements Pool {
   #start(asker: Asker): boolean {
     const kept = this.#takeKept(asker);
     if (kept !== undefined) {
-      this.#busy.add(kept);
       kept.begin(asker);
       return true;
     }
@@ -95,7 +91,7 @@ export class Upstream implements Pool {
       this,
       asker,
     );
-    this.#busy.add(connection);
+    this.#all.add(connection);
     return true;
   }
 
