@@ -120,6 +120,9 @@ function newClient(url: string) {
     // A command for a Valkey that's away must fail now, not wait in a queue for its return.
     disableOfflineQueue: true,
     pingInterval: PING_MS,
+    // No time limit of the client's own, `attempt` has one: its is a signal for each command that goes
+    // off seconds after the answer, as an error with a stack, and is kept until then.
+    commandOptions: { timeout: 0 },
     socket: {
       connectTimeout: ANSWER_MS,
       // Without it a connection that is silent from the start, while it says hello, stays for ever.
