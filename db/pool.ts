@@ -167,17 +167,20 @@ class Connections {
     if (this.#hasEnded) return;
     if (place.connection !== undefined) {
       this.#free.push(place);
+      this.#next();
     } else if (place.wasAnswered) {
-      this.#free.unshift(place);
+      this.#giveBackEmpty(place);
     } else {
-      place.wasAnswered = true;
       const retry = setTimeout(() => {
         this.#retries.delete(retry);
-        this.#giveBack(place);
+        this.#giveBackEmpty(place);
       }, RETRY_AFTER_MS);
       this.#retries.add(retry);
-      return;
     }
+  }
+
+  #giveBackEmpty(place: Place): void {
+    this.#free.unshift(place);
     this.#next();
   }
 }
