@@ -36,7 +36,7 @@ const LIFETIME_MS = 45 * 60_000;
 /**
  * Lets the statements of `sql` run on connections of a pool: on each one at a time, in the order in
  * which they came, so that a slow one holds up no other and one that waits can be taken back. A
- * connection that has failed is never used again. The pool of postgres.js does use it: in 3.4.9 such
+ * connection that has failed is never used again, nor are those that were idle meanwhile. The pool of postgres.js does use it: in 3.4.9 such
  * a connection may never send again (its issue 1208), lose a statement, or tell the next one the
  * failure of the one before.
  *
@@ -137,19 +137,34 @@ class Connections {
           return;
         }
         leave(place, connection);
+        this.#leaveIdle();
         this.#giveBack(place);
       },
     );
     connection.handler(query);
   }
 
+  /** What has happened to one connection may have happened to all. */
+  #leaveIdle(): void {
+    for (const place of [...this.#free]) {
+      const { connection } = place;
+      if (connection === undefined) continue;
+      leave(place, connection);
+      this.#takeLater(place);
+    }
+  }
+
+  /** Those that have a connection are taken before it. */
+  #takeLater(place: Place): void {
+    const index = this.#free.indexOf(place);
+    if (index !== -1) this.#free.unshift(...this.#free.splice(index, 1));
+  }
+
   #connect(place: Place): Connection {
     const session = this.#open(() => {
       if (place.connection !== connection) return;
       place.connection = undefined;
-      // Those that have a connection are taken before it.
-      const index = this.#free.indexOf(place);
-      if (index !== -1) this.#free.unshift(...this.#free.splice(index, 1));
+      this.#takeLater(place);
     });
     // A statement that is never run, only to be asked who would run it.
     const { handler } = session.sql`` as unknown as Query;

@@ -1,5 +1,6 @@
 import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { setImmediate } from "node:timers";
+import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { connect, type Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
@@ -97,6 +98,19 @@ Deno.test("a connection that is cut off between a statement and its being sent d
     await fatesOf(Array.from({ length: 10 }, ask)),
     Array.from({ length: 10 }, () => "fulfilled"),
   );
+});
+
+Deno.test("when one connection falls silent, those that are idle aren't used any more either", async () => {
+  const address = new URL(database.url);
+  await using link = await openLink(Number(address.port));
+  address.port = String(link.port);
+  await using three = disposable(connect({ url: address.href, max: 3, statementTimeoutMs: 300 }));
+  const { sql } = three;
+  await Promise.all(Array.from({ length: 3 }, () => sql`select pg_sleep(0.05)`));
+  link.swallow();
+  await rejects(inTime(sql, sql`select 1`));
+  link.heal();
+  deepStrictEqual(await fatesOf([sql`select 1`]), ["fulfilled"]);
 });
 
 Deno.test("a connection is left when its time is over", async () => {
