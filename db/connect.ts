@@ -1,9 +1,8 @@
 import postgres from "postgres";
 import { pool } from "./pool.ts";
-import { openSession } from "./session.ts";
-import { TYPES } from "./values.ts";
+import { openSession, type SessionOptions, settingsOf } from "./session.ts";
 
-// Moments are text on both sides, see `TYPES`.
+// Moments are text on both sides, see `TYPES` in values.ts.
 type Types = { date: string | null };
 
 /** A pool of connections. */
@@ -39,22 +38,15 @@ const CONNECT_TIMEOUT_MS = 2_000;
  */
 export function connect(options: ConnectOptions): Sql {
   const { url, max = 10, name = "lotline", statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options;
+  const session: SessionOptions = {
+    name,
+    statementTimeoutMs,
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
+    idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    silenceMs: statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS,
+  };
   // What makes the statements; it connects only for a transaction (`sql.begin`).
-  const sql: Sql = postgres(url, {
-    max,
-    fetch_types: false,
-    onnotice: () => {},
-    connection: { application_name: name, TimeZone: "UTC", DateStyle: "ISO" },
-    types: TYPES,
-  });
-  return pool(sql, max, (onEnd) =>
-    openSession(url, {
-      name,
-      statementTimeoutMs,
-      lockTimeoutMs: LOCK_TIMEOUT_MS,
-      idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      silenceMs: statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS,
-      onEnd,
-    }));
+  const sql: Sql = postgres(url, { ...settingsOf(session), max });
+  return pool(sql, max, (onEnd) => openSession(url, { ...session, onEnd }));
 }

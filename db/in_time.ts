@@ -32,7 +32,7 @@ export async function inTime<T extends readonly postgres.MaybeRow[]>(
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       takeBack(sql, query);
-      reject(new QueryDeadlineError(`no answer from PostgreSQL in ${deadlineMs} ms`));
+      reject(new QueryDeadlineError(`no answer from PostgreSQL in ${Math.round(deadlineMs)} ms`));
     }, deadlineMs);
   });
   try {

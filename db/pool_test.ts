@@ -58,6 +58,16 @@ Deno.test("a statement whose time is up before its turn never runs", async () =>
   deepStrictEqual([...await sql`select n from late`], [{ n: 2 }]);
 });
 
+Deno.test("a transaction has the bounds that every statement has", async () => {
+  await using one = openPool(1);
+  const bounds = (sql: Pick<Sql, "unsafe">) =>
+    sql.unsafe(`select name, setting from pg_settings where name in (
+      'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout') order by name`);
+  const inTransaction = await one.sql.begin((transaction) => bounds(transaction));
+  deepStrictEqual([...inTransaction], [...await bounds(one.sql)]);
+  deepStrictEqual(inTransaction.map(({ setting }) => setting), ["10000", "2000", "4000"]);
+});
+
 Deno.test("a statement that PostgreSQL refuses leaves its connection in use", async () => {
   await using one = openPool(1);
   const pid = await pidOf(one.sql);

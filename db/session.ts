@@ -40,34 +40,15 @@ class SessionLostError extends Error {
   readonly code = "CONNECTION_CLOSED";
 }
 
-/**
- * A connection of its own, for what goes with a connection: a lock, a temporary table, a transaction
- * of several statements (`begin` as a statement: `sql.begin` of postgres.js 3.4 ends the process when
- * the connection dies inside it, its issue 1066). It is never replaced by another one: once it is
- * lost, every statement fails.
- */
-export function openSession(url: string, options: SessionOptions): Session {
-  let wasOpened = false;
-  // `socket` is an option of postgres.js that its types don't know.
-  const sql: Sql = postgres(url, {
-    ...{
-      // What waits when the connection is lost would be sent over a new one, out of its transaction.
-      socket: (target: Target) => {
-        if (wasOpened) throw new SessionLostError("the connection of a session is lost");
-        wasOpened = true;
-        return openSocket(target, options.silenceMs ?? 0);
-      },
-    },
-    max: 1,
+/** What postgres.js is to be told of connections, one or many. */
+export function settingsOf(options: SessionOptions) {
+  return {
+    // An option of postgres.js that its types don't know.
+    ...{ socket: (target: Target) => openSocket(target, options.silenceMs ?? 0) },
     fetch_types: false,
     connect_timeout: (options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS) / 1_000,
-    max_lifetime: null,
     onnotice: () => {},
     types: TYPES,
-    onclose: () => {
-      options.onEnd?.();
-      sql.end({ timeout: 0 });
-    },
     connection: {
       application_name: options.name,
       TimeZone: "UTC",
@@ -78,6 +59,34 @@ export function openSession(url: string, options: SessionOptions): Session {
       ...{ idle_session_timeout: options.idleTimeoutMs ?? 0 },
       idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 0,
       default_transaction_read_only: options.readOnly ?? false,
+    },
+  };
+}
+
+/**
+ * A connection of its own, for what goes with a connection: a lock, a temporary table, a transaction
+ * of several statements (`begin` as a statement: `sql.begin` of postgres.js 3.4 ends the process when
+ * the connection dies inside it, its issue 1066). It is never replaced by another one: once it is
+ * lost, every statement fails.
+ */
+export function openSession(url: string, options: SessionOptions): Session {
+  const settings = settingsOf(options);
+  let wasOpened = false;
+  const sql: Sql = postgres(url, {
+    ...settings,
+    ...{
+      // What waits when the connection is lost would be sent over a new one, out of its transaction.
+      socket: (target: Target) => {
+        if (wasOpened) throw new SessionLostError("the connection of a session is lost");
+        wasOpened = true;
+        return settings.socket(target);
+      },
+    },
+    max: 1,
+    max_lifetime: null,
+    onclose: () => {
+      options.onEnd?.();
+      sql.end({ timeout: 0 });
     },
   });
   return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
