@@ -74,17 +74,33 @@ export async function findTraces(
   const query = sql.unsafe<TraceRow[]>(FIND_TRACES, [textArray(lotCodes)], { prepare: true });
   const rows = await inTime(sql, query, deadlineMs);
   const found = new Map<string, { central?: Lot; parents: Lot[]; children: Lot[] }>();
-  for (const { asked, side, ...lot } of rows) {
-    const trace = found.get(asked) ?? { parents: [], children: [] };
-    found.set(asked, trace);
-    if (side === "central") trace.central = lot;
-    else trace[side].push(lot);
+  for (const row of rows) {
+    let trace = found.get(row.asked);
+    if (trace === undefined) found.set(row.asked, trace = { parents: [], children: [] });
+    if (row.side === "central") trace.central = lotOf(row);
+    else trace[row.side].push(lotOf(row));
   }
   const traces = new Map<string, Trace>();
   for (const [asked, { central, parents, children }] of found) {
     if (central !== undefined) traces.set(asked, { central, parents, children });
   }
   return traces;
+}
+
+/** The lot alone. Written out: taking the rest of each row was an eighth of a trace's time. */
+function lotOf(row: TraceRow): Lot {
+  return {
+    id: row.id,
+    lot_code: row.lot_code,
+    lot_type: row.lot_type,
+    production_run_id: row.production_run_id,
+    phase_id: row.phase_id,
+    operator_id: row.operator_id,
+    weight_kg: row.weight_kg,
+    temperature_c: row.temperature_c,
+    metadata: row.metadata,
+    created_at: row.created_at,
+  };
 }
 
 /** The codes of some lots, by id. */
