@@ -37,7 +37,8 @@ Deno.test("a worker that was stopped past its lease can't commit: the job is ano
   first.process.kill("SIGCONT");
   const end = JSON.parse(await first.log.find((line) => line.includes('"msg":"job is ')));
   strictEqual(end.msg, "job is someone else's");
-  strictEqual((await findJob(sql, id))?.worker, second.name);
+  // None has it once it is done, as it may be by now on a busy machine.
+  ok([second.name, null].includes((await findJob(sql, id))?.worker ?? null));
   await allCountOnce(sql, ["x"]);
   strictEqual((await findJob(sql, id))?.attempt, 2);
 });
