@@ -26,8 +26,10 @@ export async function readJson<S extends z.ZodType>(
  * @throws {ApiError} 400 for a broken percent escape, 422 outside the schema
  */
 export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S): z.output<S> {
-  const decoded = Object.entries(c.env.path.parameters).map(([name, raw]) => [name, decode(raw)]);
-  return accept(schema, Object.fromEntries(decoded));
+  const { parameters } = c.env.path;
+  const decoded: Record<string, string> = {};
+  for (const name in parameters) decoded[name] = decode(parameters[name] ?? "");
+  return accept(schema, decoded);
 }
 
 /**

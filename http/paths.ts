@@ -1,11 +1,17 @@
-/** A path of the service, such as `/api/traceability/{lotCode}`, and what it answers. */
-interface KnownPath<Operation> {
+/** A path with parameters, such as `/api/traceability/:lotCode`, and what it answers. */
+interface PathWithParameters<Operation> {
   readonly template: string;
   /** The operation that each method asks for. */
   readonly methods: Map<string, Operation>;
-  /** Set for a template with parameters; captures each parameter as the client wrote it. */
-  readonly pattern: RegExp | undefined;
+  /** Captures each parameter as the client wrote it. */
+  readonly pattern: RegExp;
+  readonly names: readonly string[];
+  /** What stands before, between and after the parameters. */
+  readonly between: readonly string[];
 }
+
+/** A path without parameters is found as the same each time. */
+type FixedPath<Operation> = FoundPath<Operation> & { readonly methods: Map<string, Operation> };
 
 /** A request's path, found among the paths of the service. */
 export interface FoundPath<Operation> {
@@ -24,8 +30,9 @@ export interface FoundPath<Operation> {
  * one segment that isn't empty, and nothing is decoded before the path is found.
  */
 export class PathTable<Operation> {
-  readonly #fixed = new Map<string, KnownPath<Operation>>();
-  readonly #withParameters: KnownPath<Operation>[] = [];
+  /** By the template in small letters. */
+  readonly #fixed = new Map<string, FixedPath<Operation>>();
+  readonly #withParameters: PathWithParameters<Operation>[] = [];
 
   /** Learns one operation; `template` writes its parameters as the router does (`:lotCode`). */
   add(method: string, template: string, operation: Operation): void {
@@ -35,32 +42,41 @@ export class PathTable<Operation> {
       known.methods.set(method, operation);
       return;
     }
-    const pattern = template.includes(":")
-      ? new RegExp(`^${template.replaceAll(/:\w+/g, "([^/]+)")}/?$`, "i")
-      : undefined;
-    const path = { template, methods: new Map([[method, operation]]), pattern };
-    if (pattern === undefined) this.#fixed.set(template.toLowerCase(), path);
-    else this.#withParameters.push(path);
+    const methods = new Map([[method, operation]]);
+    if (template.includes(":")) {
+      this.#withParameters.push({
+        template,
+        methods,
+        pattern: new RegExp(`^${template.replaceAll(/:\w+/g, "([^/]+)")}/?$`, "i"),
+        names: template.match(/(?<=:)\w+/g) ?? [],
+        between: template.split(/:\w+/),
+      });
+    } else {
+      const path = { template, routingPath: template, parameters: {}, methods };
+      this.#fixed.set(template.toLowerCase(), path);
+    }
   }
 
   /** The path of the service that `pathname` (as the client wrote it, still encoded) means. */
   find(pathname: string): FoundPath<Operation> | undefined {
-    const lower = pathname.toLowerCase();
-    const fixed = this.#fixed.get(lower) ??
+    return this.#findFixed(pathname.toLowerCase()) ?? this.#findWithParameters(pathname);
+  }
+
+  #findFixed(lower: string): FixedPath<Operation> | undefined {
+    return this.#fixed.get(lower) ??
       (lower.length > 1 && lower.endsWith("/") ? this.#fixed.get(lower.slice(0, -1)) : undefined);
-    if (fixed !== undefined) {
-      const { template, methods } = fixed;
-      return { template, routingPath: template, parameters: {}, methods };
-    }
-    for (const { template, methods, pattern } of this.#withParameters) {
-      const match = pattern?.exec(pathname);
+  }
+
+  #findWithParameters(pathname: string): FoundPath<Operation> | undefined {
+    for (const { template, methods, pattern, names, between } of this.#withParameters) {
+      const match = pattern.exec(pathname);
       if (!match) continue;
       const parameters: Record<string, string> = {};
-      let position = 1;
-      const routingPath = template.replaceAll(/:\w+/g, (name) => {
-        const raw = match[position++] ?? "";
-        parameters[name.slice(1)] = raw;
-        return raw;
+      let routingPath = between[0] ?? "";
+      names.forEach((name, index) => {
+        const raw = match[index + 1] ?? "";
+        parameters[name] = raw;
+        routingPath += raw + (between[index + 1] ?? "");
       });
       return { template, routingPath, parameters, methods };
     }
