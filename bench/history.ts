@@ -55,12 +55,16 @@ const rounded = (value: number) => Number(value.toPrecision(4));
 
 /** Adds an entry at the end of the history, with the revision that was measured. */
 export async function record(entry: Readonly<Record<string, unknown>>): Promise<void> {
-  const { stdout } = await new Deno.Command("git", {
-    args: ["describe", "--always", "--dirty"],
-    cwd: PROJECT_FOLDER,
-  }).output();
-  const revision = new TextDecoder().decode(stdout).trim();
+  const revision = await git("rev-parse", "--short", "HEAD");
+  // The entry of the run before is no change of what is measured.
+  const own = ":!bench/history.json";
+  const changes = await git("status", "--porcelain", "--untracked-files=no", "--", ".", own);
   const entries = z.array(z.unknown()).parse(JSON.parse(await Deno.readTextFile(FILE)));
-  entries.push({ revision, ...entry });
+  entries.push({ revision: changes === "" ? revision : `${revision}-dirty`, ...entry });
   await Deno.writeTextFile(FILE, JSON.stringify(entries, undefined, 2) + "\n");
+}
+
+async function git(...args: string[]): Promise<string> {
+  const { stdout } = await new Deno.Command("git", { args, cwd: PROJECT_FOLDER }).output();
+  return new TextDecoder().decode(stdout).trim();
 }
