@@ -36,9 +36,9 @@ const LIFETIME_MS = 45 * 60_000;
 /**
  * Lets the statements of `sql` run on connections of a pool: on each one at a time, in the order in
  * which they came, so that a slow one holds up no other and one that waits can be taken back. A
- * connection that has failed is never used again, nor are those that were idle meanwhile. The pool of postgres.js does use it: in 3.4.9 such
- * a connection may never send again (its issue 1208), lose a statement, or tell the next one the
- * failure of the one before.
+ * connection that has failed is never used again, nor are those that were idle meanwhile. The pool
+ * of postgres.js does use it: in 3.4.9 such a connection may never send again (its issue 1208), lose
+ * a statement, or tell the next one the failure of the one before.
  *
  * @param sql makes the statements; ending it ends the pool
  * @param max the most connections
