@@ -80,8 +80,9 @@ export async function findTraces(
     if (row.side === "central") trace.central = lotOf(row);
     else trace[row.side].push(lotOf(row));
   }
-  // A statement of postgres.js that was under way during a collection keeps those after it in memory,
-  // with their rows, until the next full one: without this an eighth of all that is allocated.
+  // Seen, not understood: a statement of the pool that is under way during one of V8's small
+  // collections keeps those after it in memory, with their rows, until the next full one. Without
+  // this that was an eighth of all that is allocated.
   rows.length = 0;
   const traces = new Map<string, Trace>();
   for (const [asked, { central, parents, children }] of found) {
