@@ -182,5 +182,6 @@ Deno.test("the evidence counts exchanges by operation, and changes by approval",
 });
 
 async function createOldSchema(sql: postgres.Sql): Promise<void> {
-  await sql.file(new URL("../db/migrations/0001_old_schema.sql", import.meta.url).pathname);
+  const file = new URL("../db/migrations/0001_old_schema.sql", import.meta.url);
+  await sql.unsafe(await Deno.readTextFile(file));
 }

@@ -1,12 +1,7 @@
-import postgres from "postgres";
 import type { Sql } from "./connect.ts";
+import { handlerOf, intercept, isResponse, onceSettled, type Query } from "./driver.ts";
 import type { Session } from "./session.ts";
-
-/** A statement as postgres.js makes it: when it is to run, it gives itself to its handler. */
-interface Query extends Promise<unknown> {
-  handler: (query: Query) => void;
-  reject(error: Error): void;
-}
+import { runTransaction } from "./transaction.ts";
 
 /** Room for one connection, and for the next one when it has ended. */
 interface Place {
@@ -51,17 +46,12 @@ export function pool(
   lifetimeMs = LIFETIME_MS,
 ): Sql {
   const connections = new Connections(max, open, lifetimeMs);
-  const pooled = <Made>(made: Made): Made => {
-    if (made instanceof Promise) (made as unknown as Query).handler = connections.run;
-    return made;
-  };
-  const make = sql as unknown as (...args: unknown[]) => unknown;
-  const pooledSql: Sql = Object.assign((...args: unknown[]) => pooled(make(...args)), sql, {
-    unsafe: (...args: Parameters<Sql["unsafe"]>) => pooled(sql.unsafe(...args)),
+  const pooledSql = Object.assign(intercept(sql, connections.run), {
+    begin: (work: (sql: Sql) => Promise<unknown>) => runTransaction(open, work),
     end: async (options?: { timeout?: number }) => {
       await Promise.all([connections.end(options), sql.end(options)]);
     },
-  }) as unknown as Sql;
+  }) as Sql;
   pools.set(pooledSql, connections);
   return pooledSql;
 }
@@ -129,19 +119,19 @@ class Connections {
       leave(place, kept);
     }
     const connection = place.connection ??= this.#connect(place);
-    query.then(
-      () => this.#onAnswer(place),
-      (error) => {
-        if (isAnswer(error)) {
-          this.#onAnswer(place);
-          return;
-        }
+    connection.handler(query);
+    onceSettled(query, (failure) => {
+      if (failure === undefined) {
+        this.#onResponse(place);
+      } else if (isResponse(failure.error)) {
+        if (!connection.session.isUsable) leave(place, connection);
+        this.#onResponse(place);
+      } else {
         leave(place, connection);
         this.#leaveIdle();
         this.#giveBack(place);
-      },
-    );
-    connection.handler(query);
+      }
+    });
   }
 
   /** What has happened to one connection may have happened to all. */
@@ -166,14 +156,12 @@ class Connections {
       place.connection = undefined;
       this.#takeLater(place);
     });
-    // A statement that is never run, only to be asked who would run it.
-    const { handler } = session.sql`` as unknown as Query;
-    const connection = { session, handler, openedAt: performance.now() };
+    const connection = { session, handler: handlerOf(session.sql), openedAt: performance.now() };
     place.wasAnswered = false;
     return connection;
   }
 
-  #onAnswer(place: Place): void {
+  #onResponse(place: Place): void {
     place.wasAnswered = true;
     this.#giveBack(place);
   }
@@ -203,9 +191,4 @@ class Connections {
 function leave(place: Place, connection: Connection): void {
   if (place.connection === connection) place.connection = undefined;
   void connection.session.sql.end({ timeout: 0 });
-}
-
-/** Whether an error is PostgreSQL's answer to the statement; a fatal one ends its connection. */
-function isAnswer(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && !/^(?:FATAL|PANIC)$/.test(error.severity);
 }

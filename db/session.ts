@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import type { Sql } from "./connect.ts";
+import { collectRows, intercept, isResponse, onFailure } from "./driver.ts";
 import { openSocket, type Target } from "./socket.ts";
 import { TYPES } from "./values.ts";
 
@@ -7,6 +8,8 @@ import { TYPES } from "./values.ts";
 export interface Session extends AsyncDisposable {
   /** Values come as those of a pool do. */
   readonly sql: Sql;
+  /** Whether it takes further statements: it ends after a failure that may concern the next one. */
+  readonly isUsable: boolean;
 }
 
 /** How a session behaves; times in ms. */
@@ -32,6 +35,8 @@ export interface SessionOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** How long statements that are under way may take when a session ends, in s. */
+const END_TIMEOUT_S = 1;
 
 /** Thrown by a statement that was to follow others on a connection that is gone. */
 class SessionLostError extends Error {
@@ -67,12 +72,14 @@ export function settingsOf(options: SessionOptions) {
  * A connection of its own, for what goes with a connection: a lock, a temporary table, a transaction
  * of several statements (`begin` as a statement: `sql.begin` of postgres.js 3.4 ends the process when
  * the connection dies inside it, its issue 1066). It is never replaced by another one: once it is
- * lost, every statement fails.
+ * lost, every statement fails. It also ends after an error that came among the rows of a result, and
+ * after one that isn't PostgreSQL's: what postgres.js keeps of the connection may be wrong then.
  */
 export function openSession(url: string, options: SessionOptions): Session {
   const settings = settingsOf(options);
   let wasOpened = false;
-  const sql: Sql = postgres(url, {
+  let isUsable = true;
+  const connection: Sql = postgres(url, {
     ...settings,
     ...{
       // What waits when the connection is lost would be sent over a new one, out of its transaction.
@@ -85,9 +92,26 @@ export function openSession(url: string, options: SessionOptions): Session {
     max: 1,
     max_lifetime: null,
     onclose: () => {
+      isUsable = false;
       options.onEnd?.();
-      sql.end({ timeout: 0 });
+      connection.end({ timeout: 0 });
     },
   });
-  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
+  const sql = intercept(connection, (query, send) => {
+    const arrived = collectRows(query);
+    onFailure(query, (error) => {
+      if (isResponse(error) && !arrived.hasRows) return;
+      isUsable = false;
+      // Those behind it were sent already, and have results of their own.
+      void connection.end({ timeout: END_TIMEOUT_S });
+    });
+    send(query);
+  });
+  return {
+    sql,
+    get isUsable() {
+      return isUsable;
+    },
+    [Symbol.asyncDispose]: () => connection.end({ timeout: END_TIMEOUT_S }),
+  };
 }
