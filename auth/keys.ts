@@ -4,12 +4,12 @@ import { LONGEST_TOKEN_MINUTES } from "../config.ts";
 import {
   ALGORITHM,
   changeKeyFile,
-  KeyFileError,
   type KeyInFile,
   type KeysInFile,
   makeKeyFile,
   readKeyFile,
 } from "./key_file.ts";
+import { brokenKeyFile } from "./key_file_error.ts";
 
 /** The keys of a process: one signs, the public parts of all are published. */
 export interface SigningKeys {
@@ -31,6 +31,7 @@ const KEEP_MS = (LONGEST_TOKEN_MINUTES + 60) * 60_000;
 /**
  * Makes a key file with one new Ed25519 key, readable by its owner only.
  * @throws {Deno.errors.AlreadyExists} when there is a file already: keys in use are never lost
+ * @throws {KeyFileError} when no file can be made there
  */
 export async function createKeyFile(path: string): Promise<void> {
   await makeKeyFile(path, [await newKey()]);
@@ -45,7 +46,7 @@ export async function loadSigningKeys(path: string, now = Date.now()): Promise<S
   const index = signingIndex(keys, now);
   const signing = keys[index] ?? keys[0];
   const privateKey = privateKeyOf(signing);
-  if (privateKey === undefined) throw new KeyFileError(`${path} holds no private key`);
+  if (privateKey === undefined) throw brokenKeyFile(path, "holds no private key");
   const until = keys[index - 1]?.signs_from;
   return {
     kid: signing.kid,

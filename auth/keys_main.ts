@@ -1,6 +1,5 @@
-import { dirname } from "node:path";
 import { ConfigError, readKeysConfig } from "../config.ts";
-import { KeyFileError } from "./key_file.ts";
+import { KeyFileError } from "./key_file_error.ts";
 import { createKeyFile, pruneKeys, rotateKeys } from "./keys.ts";
 
 const USAGE = `usage: JWT_KEYS_FILE=path deno task keys <command>
@@ -39,7 +38,6 @@ function isRight(command: { option: string; value?: RegExp }): boolean {
 }
 
 async function create(path: string, mayExist: string | undefined): Promise<void> {
-  await Deno.mkdir(dirname(path), { recursive: true });
   try {
     await createKeyFile(path);
     console.log(`made ${path} with one signing key`);

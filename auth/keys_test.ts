@@ -7,7 +7,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { join } from "node:path";
-import { KeyFileError } from "./key_file.ts";
+import { KeyFileError } from "./key_file_error.ts";
 import { createKeyFile, loadSigningKeys, pruneKeys, rotateKeys } from "./keys.ts";
 
 const PROJECT = new URL("..", import.meta.url);
@@ -121,10 +121,7 @@ Deno.test("a file that holds no such keys is refused, and nothing of it is shown
     await Deno.writeTextFile(path, content);
     await rejects(loadSigningKeys(path), (error) => {
       ok(error instanceof KeyFileError, content);
-      strictEqual(
-        error.message,
-        `${path} is not a key file, make one with: deno task keys create`,
-      );
+      match(error.message, content === "" ? / is empty: / : / is not a key file: /);
       ok(!error.message.includes(d));
       return true;
     });
