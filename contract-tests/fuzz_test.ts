@@ -81,3 +81,13 @@ Deno.test("the table counts requests by phase, failures by check, and links that
   ]);
   ok(operationsOf(DOCUMENT).includes("GET /livez"));
 });
+
+Deno.test("no cases of earlier runs lie in the tree, where the next run would try them again", () => {
+  const folders = [new URL("./", import.meta.url), new URL("../", import.meta.url)];
+  for (const folder of folders) {
+    deepStrictEqual(
+      [...Deno.readDirSync(folder)].filter(({ name }) => name === ".schemathesis"),
+      [],
+    );
+  }
+});

@@ -95,7 +95,11 @@ export interface SchemathesisResult {
 export async function runSchemathesis(options: SchemathesisRun): Promise<SchemathesisResult> {
   const { url, accounts, references, taken, document, seed, operation, folder, name } = options;
   const events = join(folder, `${name}.ndjson`);
-  const settings = join(folder, `${name}.toml`);
+  // What schemathesis keeps for its next run, beside where it runs or its settings, goes with this.
+  await using own = new AsyncDisposableStack();
+  const scratch = await Deno.makeTempDir({ prefix: "lotline-fuzz-" });
+  own.defer(() => Deno.remove(scratch, { recursive: true }));
+  const settings = join(scratch, "schemathesis.toml");
   await Deno.writeTextFile(settings, await settingsFor(options));
   const { success, stdout, stderr } = await new Deno.Command(join(BIN, "schemathesis"), {
     args: [
@@ -114,7 +118,7 @@ export async function runSchemathesis(options: SchemathesisRun): Promise<Schemat
       PYTHONPATH: HERE,
       PYTHONDONTWRITEBYTECODE: "1",
     },
-    cwd: folder,
+    cwd: scratch,
   }).output();
   const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   await Deno.writeTextFile(join(folder, `${name}.log`), output);
