@@ -372,7 +372,8 @@ export interface components {
          */
         MomentOut: string | null;
         /**
-         * @description RFC 3339, or a date with or without a time of day; without a zone it is UTC.
+         * @description RFC 3339, or a date with or without a time of day; without a zone it is UTC. In UTC its year is
+         *     one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused.
          * @example 2026-01-19T10:11:12.345Z
          * @example 2026-01-19 10:11:12
          * @example 2026-01-19

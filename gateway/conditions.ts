@@ -1,3 +1,4 @@
+import { isBeyondYears } from "../contract/moments.ts";
 import type { components } from "../contract/types.gen.ts";
 import type { Condition } from "../parity/approvals.ts";
 import { isErrorPage } from "../parity/error_page.ts";
@@ -46,6 +47,11 @@ export function isMet(condition: Condition, input: ConditionInput): boolean {
 }
 
 const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
+  beyond_years: ({ operation, request }) => {
+    const fields = fieldsOf(request);
+    const moment = operation === "createLot" ? fields?.created_at : fields?.decided_at;
+    return typeof moment === "string" && isBeyondYears(moment);
+  },
   empty_lot_code: ({ request }) => fieldsOf(request)?.lot_code === "",
   error_page: ({ request, legacy }) =>
     headerOf(legacy.headers, "content-type")?.startsWith("text/html") === true &&

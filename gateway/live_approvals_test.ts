@@ -109,6 +109,11 @@ const APPROVED: Case[] = [
   ["unicode", "createLot", lot({ lot_code: "\ud800X" }), stored, refused()],
   ["unicode", "createLot", lot({ ...L, metadata: { a: ["\udc00"] } }), failed(NO_JSON), refused()],
   ["unicode", "createQcDecision", decision({ notes: "\ud800" }), stored, refused()],
+  ...["9999-12-31T23:59:59-14:00", "10000-01-01", "0044-03-15 BC"].flatMap((moment): Case[] => [
+    ["four-digit-years", "createLot", lot({ ...L, created_at: moment }), stored, refused()],
+    ["four-digit-years", "createLot", lot({ ...L, created_at: moment }), failed(TAKEN), refused()],
+    ["four-digit-years", "createQcDecision", decision({ decided_at: moment }), stored, refused()],
+  ]),
 ];
 
 for (const [approval, operation, request, legacy, service] of APPROVED) {
@@ -152,6 +157,14 @@ const NOT_APPROVED: [what: string, ...Case][] = [
     stored,
   ],
   ["metadata is refused", "status", "createLot", lot({ ...L, metadata: "{}" }), stored, refused()],
+  [
+    "the last moment of the year 9999 is refused",
+    "status",
+    "createLot",
+    lot({ ...L, created_at: "9999-12-31T09:59:59-14:00" }),
+    stored,
+    refused(),
+  ],
   [
     "an empty note is refused",
     "status",

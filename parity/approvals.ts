@@ -12,6 +12,7 @@ const OldOperation = z.enum([
 
 /** What a live rule may ask of an exchange; approved.yaml says what each means. */
 const Condition = z.enum([
+  "beyond_years",
   "empty_lot_code",
   "error_page",
   "key_made_sql",
@@ -57,10 +58,14 @@ const Entry = z.strictObject({
       exchange: z.string().regex(/ #\d+$/),
       status: z.array(z.int().min(200).max(599)).min(1),
     }),
-  ).min(1),
+  ),
   live: z.array(LiveRule).min(1).optional(),
   contract: z.array(ContractRule).min(1).optional(),
-}).refine(({ approved, review }) => review > approved, "the review must come after the approval");
+}).refine(({ approved, review }) => review > approved, "the review must come after the approval")
+  .refine(
+    ({ answers, live }) => answers.length > 0 || live !== undefined,
+    "an entry is about a recorded exchange or live answers",
+  );
 
 const Approvals = z.array(Entry).superRefine((entries, context) => {
   const seen = new Set<string>();

@@ -98,6 +98,28 @@ for (const [field, [message, values]] of Object.entries(REFUSED)) {
   });
 }
 
+const BEYOND_YEARS = ["9999-12-31T23:59:59-14:00", "9999-12-31T23:59:60Z", "9999-12-31T10:00-14"]
+  .concat("9999-12-31 23:59:59.9999999", "0001-01-01T00:00:00+14:00", "0001-01-01T00:00+00:01");
+
+for (const moment of BEYOND_YEARS) {
+  Deno.test(`the time ${moment} has no year of four digits in UTC: 422, and nothing is stored`, async () => {
+    const message = "must be in the years 0001 to 9999 of UTC";
+    const before = await countLots();
+    const lot = await api.post("/api/lots", { lot_code: newCode(), created_at: moment });
+    const decision = await api.post("/api/qc-decisions", { decided_at: moment });
+    for (const [path, answer] of [["created_at", lot], ["decided_at", decision]] as const) {
+      deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [422, {
+        error: `${path} ${message}`,
+        details: [{ path, message }],
+      }]);
+    }
+    strictEqual(await countLots(), before);
+    const [row] = await sql`select count(*)::int as count from qc_decisions
+      where decided_at >= '10000-01-01' or decided_at < '0001-01-01'`;
+    strictEqual(row?.count, 0);
+  });
+}
+
 const UNSTORABLE: [fields: string, error: string][] = [
   ['"metadata":{"a":["\\u0000"]}', "metadata.a.0 holds a NUL character"],
   ['"metadata":{"\\u0000":1}', "metadata holds a NUL character"],

@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { isBeyondYears } from "../contract/moments.ts";
 import { isTooDeep, JSON_DEPTH_LIMIT, type JsonFault, unstorable } from "../http/json.ts";
 
 /*
@@ -75,9 +76,13 @@ const TIME_OF_DAY = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:\\.[
 const ZONE = "(?:[Zz]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)";
 const MOMENT = 'an RFC 3339 time, or a date with or without a time of day ("2026-01-19 10:11:12")';
 
-/** A moment in a request. Without a zone it is UTC. */
+/**
+ * A moment in a request. Without a zone it is UTC. Its year in UTC has four digits, as that of a
+ * `date-time` in an answer.
+ */
 export const MomentIn = z.string({ error: must(MOMENT) })
   .regex(new RegExp(`^${DATE}(?:[Tt ]${TIME_OF_DAY}${ZONE}?)?$`), { error: `must be ${MOMENT}` })
+  .refine((moment) => !isBeyondYears(moment), { error: "must be in the years 0001 to 9999 of UTC" })
   .nullable();
 
 /** A moment in an answer: UTC with milliseconds, microseconds cut. */
