@@ -148,6 +148,11 @@ export interface TraceChanges {
 /** The relay's side of the cache. */
 export interface TraceInvalidation {
   /**
+   * A relay's turn begins: the next {@link apply} begins a new epoch. Another relay may have taken
+   * changes meanwhile that Valkey was never told of.
+   */
+  beginTurn(): void;
+  /**
    * Removes what has changed, and lets the rest be used for {@link FRESH_MS} from the moment at which
    * the call before this one was answered: so read the changes between the two. Never throws; what
    * couldn't be removed isn't used any more.
@@ -182,6 +187,10 @@ export function createTraceInvalidation(
   /** Valkey's clock at the last answer, in µs; 0: none that could be relied on. */
   let knownUntil = "0";
   return {
+    beginTurn() {
+      epoch = undefined;
+      knownUntil = "0";
+    },
     async apply({ lotCodes, everything, complete }) {
       // On a new connection there may be another Valkey, or the same with older contents.
       const begins = epoch === undefined || everything || connection !== valkey.connection;

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { FRESH_MS } from "../cache/trace_cache.ts";
+import { freePort } from "../dev/free_port.ts";
 import { loadSeed, resetToSeed } from "../parity/seed.ts";
 import { startApi } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";
@@ -44,6 +45,7 @@ async function startThroughLink() {
   });
   return {
     sql: database.sql,
+    databaseUrl: database.url,
     valkey: valkey.server,
     link,
     api,
@@ -99,6 +101,34 @@ Deno.test("while Valkey is a black hole no request pays more than half a second,
   await it.sql`update lots set weight_kg = 2`;
   strictEqual(await it.weight(), "2");
   it.link.heal();
+  const before = await it.hits();
+  await eventually("the cache is used again", async () => {
+    strictEqual(await it.weight(), "2");
+    return await it.hits() > before;
+  });
+});
+
+Deno.test("changes that another worker took while Valkey was out of its reach are in no answer of a relay that gets its turn back", async () => {
+  await using it = await startThroughLink();
+  const { sql } = it;
+  {
+    await using other = await startWorker({
+      databaseUrl: it.databaseUrl,
+      environment: { VALKEY_URL: `redis://127.0.0.1:${freePort()}` },
+    });
+    // Held up, so that the other one is the first to ask for the turn.
+    it.worker.process.kill("SIGSTOP");
+    await sql`select pg_terminate_backend(pid) from pg_locks join pg_stat_activity using (pid)
+      where locktype = 'advisory' and application_name = 'lotline-relay'
+        and datname = current_database()`;
+    await sql`update lots set weight_kg = 2`;
+    await eventually("the other one has taken the changes", async () => {
+      return (await sql`select from lotline.outbox`).length === 0;
+    });
+    other.process.kill("SIGKILL");
+    await other.process.status;
+  }
+  it.worker.process.kill("SIGCONT");
   const before = await it.hits();
   await eventually("the cache is used again", async () => {
     strictEqual(await it.weight(), "2");

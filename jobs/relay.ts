@@ -71,6 +71,7 @@ async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promi
   let from = "0";
   let refreshedAt = -Infinity;
   const lossAt = watchLosses(() => inTime(laterTransaction(sql)));
+  invalidation?.beginTurn();
   while (!stop.aborted) {
     const began = performance.now();
     const batch = await inTime(readOutbox(sql, from));

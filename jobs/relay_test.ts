@@ -17,6 +17,7 @@ function relayOn(databaseUrl: string) {
     databaseUrl,
     log: (level, msg) => lines.push(`${level} ${msg}`),
     invalidation: {
+      beginTurn() {},
       apply(changes) {
         applied.push(changes);
         return Promise.resolve();
