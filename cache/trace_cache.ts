@@ -46,6 +46,8 @@ const LONGEST_BODY = 1_000_000;
 /** How long changes are remembered, in µs: longer than an answer may be on its way. */
 const REMEMBER_US = 20_000_000;
 const OLDEST_READ_US = 15_000_000;
+/** How far Valkey's clock may go back unnoticed, in µs: the counter runs ahead of it by less. */
+const CLOCK_SLACK_US = 1_000;
 
 // The tag in braces puts all of them on one node of a cluster: they are used together. Each script
 // names one of them as its first key, by which a cluster finds that node.
@@ -53,6 +55,8 @@ const key = (name: string) => `{lotline:traces}:${name}`;
 const EPOCH = key("epoch");
 const FRESH = key("fresh");
 const CLOCK = key("clock");
+/** The number that the last script of the relay gave: a Valkey that has lost one has lost the number. */
+const APPLIED = key("applied");
 /** The keys of answers that changed lately, by the time of the change. */
 const CHANGED = key("changed");
 const bodyKey = (lotCode: string) => key(`body:${lotCode}`);
@@ -61,19 +65,28 @@ const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]`;
 
-// The counter moves with every change and every tick, at least as far as the clock.
+// The counter moves with every change and every tick, at least as far as the clock. When the clock has
+// gone back, what was remembered or allowed by it counts no more: the relay begins a new epoch.
 const TICK = `${NOW}
-local tick = math.max(now, tonumber(redis.call('GET', '${CLOCK}') or '0') + 1)
+local last = tonumber(redis.call('GET', '${CLOCK}') or '0')
+if last > now + ${CLOCK_SLACK_US} then
+  redis.call('DEL', '${EPOCH}', '${FRESH}', '${CHANGED}')
+  last = 0
+end
+local tick = math.max(now, last + 1)
 redis.call('SET', '${CLOCK}', string.format('%.0f', tick))
+redis.call('ZREMRANGEBYSCORE', '${CHANGED}', '-inf', string.format('%.0f', tick - ${REMEMBER_US}))
 local function remove(key)
   redis.call('DEL', key)
   redis.call('ZADD', '${CHANGED}', string.format('%.0f', tick), key)
 end`;
 
+// An answer's age goes by the counter, which doesn't go back when the clock does.
 const KEEP = `${NOW}
 local epoch, read_at, value = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local tick = math.max(now, tonumber(redis.call('GET', '${CLOCK}') or '0'))
 local changed = redis.call('ZSCORE', '${CHANGED}', KEYS[2])
-if redis.call('GET', '${EPOCH}') ~= epoch or now - read_at > ${OLDEST_READ_US}
+if redis.call('GET', '${EPOCH}') ~= epoch or tick - read_at > ${OLDEST_READ_US}
   or (changed and tonumber(changed) > read_at) then return 0 end
 redis.call('SET', KEYS[2], value, 'PX', ${KEEP_MS})
 return 1`;
@@ -81,13 +94,42 @@ return 1`;
 const FORGET = `${TICK}
 remove(KEYS[2])`;
 
-/** The trace cache on this Valkey. `now` is a clock that never goes back, in ms. */
+/**
+ * Judges what the relay said last, beside Valkey's own clock: after a step back of that clock, or in
+ * another Valkey whose clock is behind, a word may stand for longer than it is good for. So one that
+ * this process has known for FRESH_MS isn't believed, nor the first one on a new connection, where
+ * Valkey may have older contents.
+ */
+function createJudge(valkey: Pick<Valkey, "connection">, now: () => number, freshMs: number) {
+  let connection: number | undefined;
+  let distrusted: string | undefined;
+  let last: string | undefined;
+  let since = 0;
+  return (fresh: string): boolean => {
+    if (connection !== valkey.connection) {
+      if (connection !== undefined) distrusted = fresh;
+      connection = valkey.connection;
+    }
+    if (fresh !== last) {
+      last = fresh;
+      since = now();
+    }
+    return fresh !== distrusted && now() - since < freshMs;
+  };
+}
+
+/**
+ * The trace cache on this Valkey. `now` is a clock that never goes back, in ms; `freshMs` is the
+ * relay's.
+ */
 export function createTraceCache(
   valkey: Valkey,
   metrics: Pick<Metrics, "cacheRead" | "cacheStored">,
   now: () => number = () => performance.now(),
+  freshMs: number = FRESH_MS,
 ): TraceCache {
   let distrustedUntil = 0;
+  const isBelieved = createJudge(valkey, now, freshMs);
   const bypass = (outcome: CacheOutcome): Lookup => {
     metrics.cacheRead(outcome);
     return { trace: undefined, keep: () => Promise.resolve() };
@@ -104,7 +146,9 @@ export function createTraceCache(
       const body = bodyKey(lotCode);
       const { answer: [fresh, ...bodies] = [], place } = await read(body);
       const kept = bodies[place];
-      if (!fresh || now() < distrustedUntil) return bypass(kept ? "stale_refused" : "bypassed");
+      if (!fresh || !isBelieved(fresh) || now() < distrustedUntil) {
+        return bypass(kept ? "stale_refused" : "bypassed");
+      }
       const [epoch = "", readAt = ""] = fresh.split(" ");
       if (kept?.startsWith(`${epoch} `)) {
         metrics.cacheRead("hit");
@@ -130,7 +174,7 @@ export function createTraceCache(
         PATIENCE_MS,
       );
       // What is kept there may be believed for FRESH_MS more, though not by whoever wrote the lot.
-      if (!removed) distrustedUntil = now() + FRESH_MS;
+      if (!removed) distrustedUntil = now() + freshMs;
     },
   };
 }
@@ -162,20 +206,21 @@ export interface TraceInvalidation {
 
 const APPLY = `${TICK}
 local epoch, begins = ARGV[1], ARGV[2] == 'new'
-local known_until, fresh_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
+local known_until, fresh_ms, applied = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if begins then
   redis.call('SET', '${EPOCH}', epoch)
-elseif redis.call('GET', '${EPOCH}') ~= epoch then
-  return { 'lost', '0' }
+  redis.call('DEL', '${FRESH}')
+elseif redis.call('GET', '${EPOCH}') ~= epoch or redis.call('GET', '${APPLIED}') ~= applied then
+  return { 'lost', '0', '' }
 end
+applied = string.format('%.0f', tick)
+redis.call('SET', '${APPLIED}', applied)
 for i = 2, #KEYS do remove(KEYS[i]) end
-redis.call('ZREMRANGEBYSCORE', '${CHANGED}', '-inf', string.format('%.0f', tick - ${REMEMBER_US}))
 local until_ms = math.floor(known_until / 1000) + fresh_ms
-if until_ms > now / 1000 then
-  redis.call('SET', '${FRESH}', epoch .. ' ' .. string.format('%.0f', tick),
-    'PXAT', string.format('%.0f', until_ms))
+if until_ms > now / 1000 and known_until <= now then
+  redis.call('SET', '${FRESH}', epoch .. ' ' .. applied, 'PXAT', string.format('%.0f', until_ms))
 end
-return { 'applied', string.format('%.0f', now) }`;
+return { 'applied', string.format('%.0f', now), applied }`;
 
 /** The relay's side of the cache on this Valkey. Only one relay at a time is believed. */
 export function createTraceInvalidation(
@@ -186,25 +231,30 @@ export function createTraceInvalidation(
   let connection: number | undefined;
   /** Valkey's clock at the last answer, in µs; 0: none that could be relied on. */
   let knownUntil = "0";
+  /** What Valkey must remember of the last answer. */
+  let lastApplied = "";
+  const forgetAll = () => {
+    epoch = undefined;
+    knownUntil = "0";
+  };
   return {
-    beginTurn() {
-      epoch = undefined;
-      knownUntil = "0";
-    },
+    beginTurn: forgetAll,
     async apply({ lotCodes, everything, complete }) {
-      // On a new connection there may be another Valkey, or the same with older contents.
-      const begins = epoch === undefined || everything || connection !== valkey.connection;
+      // On a new connection there may be another Valkey with another clock, or older contents.
+      if (connection !== valkey.connection) forgetAll();
+      const begins = epoch === undefined || everything;
       if (begins) epoch = crypto.randomUUID();
       connection = valkey.connection;
-      const args = [epoch ?? "", begins ? "new" : "", complete ? knownUntil : "0", String(freshMs)];
+      const known = complete ? knownUntil : "0";
+      const args = [epoch ?? "", begins ? "new" : "", known, String(freshMs), lastApplied];
       const keys = begins ? [CLOCK] : [CLOCK, ...lotCodes.map(bodyKey)];
       const answer = await valkey.attempt((client) =>
         client.eval(APPLY, { keys, arguments: args })
       );
-      const [said, now] = Array.isArray(answer) ? answer.map(String) : [];
-      const applied = said === "applied";
-      if (!applied) epoch = undefined;
-      knownUntil = applied ? now ?? "0" : "0";
+      const [said, now = "0", applied = ""] = Array.isArray(answer) ? answer.map(String) : [];
+      if (said !== "applied") return forgetAll();
+      knownUntil = now;
+      lastApplied = applied;
     },
   };
 }

@@ -12,16 +12,23 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 // Longer than in service, so that a slow machine doesn't make a relay late that isn't meant to be.
 const LONG_FRESH_MS = 600;
 
-async function startCache(options: { persist?: boolean } = {}) {
-  const valkey = await ownValkey(options);
-  const link = connectValkey(valkey.server.url, () => {});
-  const relayLink = connectValkey(valkey.server.url, () => {});
+async function startCache(
+  { persist = false, clock }: { persist?: boolean; clock?: () => string } = {},
+) {
+  const valkey = await ownValkey({ persist });
+  const connected = () => {
+    const link = connectValkey(valkey.server.url, () => {});
+    return clock ? withClock(link, clock) : link;
+  };
+  const link = connected();
+  const relayLink = connected();
   for (const one of [link, relayLink]) await eventually("a link", one.answers);
   const counted: string[] = [];
-  const cache = createTraceCache(link, {
-    cacheRead: (outcome) => counted.push(outcome),
-    cacheStored: (outcome) => counted.push(`keep: ${outcome}`),
-  });
+  const metrics = {
+    cacheRead: (outcome: string) => counted.push(outcome),
+    cacheStored: (outcome: string) => counted.push(`keep: ${outcome}`),
+  };
+  const cache = createTraceCache(link, metrics, undefined, LONG_FRESH_MS);
   const relay = createTraceInvalidation(relayLink, LONG_FRESH_MS);
   return {
     server: valkey.server,
@@ -130,10 +137,9 @@ Deno.test("an answer read before its lot changed can't be kept after", async () 
 });
 
 Deno.test("of reads and changes within the same microsecond none is mixed up", async () => {
-  await using it = await startCache();
-  await it.relay();
   // The relay's last word, a change, and a read that only knows the relay's word, at one moment.
-  await it.link.attempt((client) => client.set("{lotline:traces}:clock", "9000000000000000"));
+  const moment = `{ '${Math.floor(Date.now() / 1_000) + 1}', '7' }`;
+  await using it = await startCache({ clock: () => moment });
   await it.relay();
   const read = await it.cache.find("A");
   ok(read.trace === undefined);
@@ -286,6 +292,7 @@ Deno.test("after a forgetting that Valkey didn't hear of, this process believes 
   deepStrictEqual(await it.kept("A"), TRACE, "another process may use it for as long");
   strictEqual((await cache.find("A")).trace, undefined);
   now += FRESH_MS;
+  await it.relay();
   deepStrictEqual((await cache.find("A")).trace, TRACE);
 });
 
@@ -303,16 +310,184 @@ Deno.test("nothing is kept for longer than a minute, and no body over a million 
   strictEqual(await it.kept("B"), undefined);
 });
 
-Deno.test("what is remembered of changes doesn't grow for ever", async () => {
-  await using it = await startCache();
-  await it.relay(Array.from({ length: 100 }, (_, n) => `LOT-${n}`));
+Deno.test("what is remembered of changes doesn't grow for ever, with a relay or without", async () => {
+  let seconds = 0;
+  await using it = await startCache({ clock: () => ahead(seconds) });
   const remembered = () => it.link.attempt((c) => c.zCard("{lotline:traces}:changed"));
-  strictEqual(await remembered(), 100);
-  // As if half a minute had passed.
-  await it.link.attempt(async (client) => {
-    const clock = Number(await client.get("{lotline:traces}:clock"));
-    await client.set("{lotline:traces}:clock", String(clock + 30_000_000));
-  });
+  for (const goOn of [() => it.relay(), () => it.cache.forget("LOT-0")]) {
+    await it.relay(Array.from({ length: 100 }, (_, n) => `LOT-${n}`));
+    strictEqual(await remembered(), 100);
+    seconds += 30;
+    await goOn();
+    const left = await remembered() ?? Infinity;
+    ok(left <= 1, `${left} changes`);
+  }
+});
+
+/** A time as Lua has it: Valkey's own, so many seconds ahead. */
+function ahead(seconds: number): string {
+  return `(function(t) return { t[1] + ${seconds}, t[2] } end)(redis.call('TIME'))`;
+}
+
+/** The same Valkey with another clock, as its scripts see it. It still forgets keys by its own. */
+function withClock(link: Valkey, time: () => string): Valkey {
+  return {
+    answers: link.answers,
+    close: link.close,
+    get connection() {
+      return link.connection;
+    },
+    attempt: (work, patienceMs) =>
+      link.attempt((client) => {
+        const evaluate: typeof client.eval = (script, options) =>
+          client.eval(String(script).replace("redis.call('TIME')", time()), options);
+        return work(
+          new Proxy(client, {
+            get: (of, name) => name === "eval" ? evaluate : Reflect.get(of, name),
+          }),
+        );
+      }, patienceMs),
+  };
+}
+
+Deno.test("an answer read before its lot changed isn't kept after the clock went ahead and back", async () => {
+  let seconds = 0;
+  await using it = await startCache({ clock: () => ahead(seconds) });
   await it.relay();
-  strictEqual(await remembered(), 0);
+  const read = await it.cache.find("A");
+  ok(read.trace === undefined);
+  await it.apply({ ...NOTHING, lotCodes: ["A"] });
+  seconds = 20;
+  await it.apply(NOTHING);
+  seconds = 0;
+  await read.keep(TRACE);
+  deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
+  // The relay begins again by the clock as it is now.
+  for (let n = 0; n < 3; n++) await it.apply(NOTHING);
+  await it.keep("A");
+  deepStrictEqual(await it.kept("A"), TRACE);
+});
+
+const freshFor = (link: Valkey) => link.attempt((client) => client.pTTL("{lotline:traces}:fresh"));
+
+Deno.test("when the clock goes back, nothing stands as up to date for as long as it went", async () => {
+  let seconds = 20;
+  await using it = await startCache({ clock: () => ahead(seconds) });
+  await it.relay();
+  ok((await freshFor(it.link) ?? 0) > 19_000, "the test is about a word that stands too long");
+  seconds = 0;
+  for (let n = 0; n < 4; n++) {
+    await it.apply(NOTHING);
+    const ms = await freshFor(it.link) ?? Infinity;
+    ok(ms <= LONG_FRESH_MS, `${ms} ms`);
+  }
+  ok((await freshFor(it.link) ?? 0) > 0, "it works again");
+});
+
+Deno.test("a word that this process has known for too long isn't believed, whatever Valkey's clock says", async () => {
+  let now = 0;
+  await using it = await startCache({ clock: () => ahead(20) });
+  const metrics = { cacheRead() {}, cacheStored() {} };
+  const cache = createTraceCache(it.link, metrics, () => now, LONG_FRESH_MS);
+  await it.relay();
+  await it.keep("A");
+  deepStrictEqual((await cache.find("A")).trace, TRACE);
+  now += LONG_FRESH_MS;
+  strictEqual((await cache.find("A")).trace, undefined);
+  await it.relay();
+  deepStrictEqual((await cache.find("A")).trace, TRACE);
+});
+
+/** Two Valkeys behind one address: the cache's, and one that has what it had a moment ago. */
+async function startTwo() {
+  const stack = new AsyncDisposableStack();
+  const it = stack.use(await startCache());
+  const other = stack.use(await ownValkey());
+  const otherLink = stack.adopt(connectValkey(other.server.url, () => {}), (link) => link.close());
+  await eventually("a link", otherLink.answers);
+  return {
+    it,
+    otherLink,
+    /** Copies what is in the first one, and nothing that comes later. */
+    async copy() {
+      await it.link.attempt((client) => client.configSet("repl-diskless-sync-delay", "0"));
+      const told = (...command: string[]) =>
+        otherLink.attempt((client) => client.sendCommand<string>(command));
+      await told("REPLICAOF", "127.0.0.1", String(it.server.port));
+      await eventually("it has all", async () => {
+        const state = await told("INFO", "replication");
+        return state?.includes("master_link_status:up") ?? false;
+      });
+      await told("REPLICAOF", "NO", "ONE");
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** A link that leads to one Valkey, and later to another. */
+function moving(first: Valkey): { link: Valkey; lead(to: Valkey, isNoticed?: boolean): void } {
+  let now = first;
+  let connection = 1;
+  return {
+    link: {
+      answers: () => now.answers(),
+      close: () => {},
+      get connection() {
+        return connection;
+      },
+      attempt: (work, patienceMs) => now.attempt(work, patienceMs),
+    },
+    lead(to, isNoticed = true) {
+      now = to;
+      if (isNoticed) connection++;
+    },
+  };
+}
+
+Deno.test("on another Valkey up to date isn't reckoned with the first one's clock", async () => {
+  await using two = await startTwo();
+  const { link, lead } = moving(withClock(two.it.link, () => ahead(20)));
+  const relay = createTraceInvalidation(link, LONG_FRESH_MS);
+  for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
+  lead(two.otherLink);
+  for (let n = 0; n < 3; n++) {
+    await relay.apply(NOTHING);
+    const ms = await freshFor(two.otherLink) ?? Infinity;
+    ok(ms <= LONG_FRESH_MS, `${ms} ms`);
+  }
+  ok((await freshFor(two.otherLink) ?? 0) > 0, "it works there");
+});
+
+Deno.test("a client sees its own write when Valkey comes back with older contents", async () => {
+  await using two = await startTwo();
+  const { it, otherLink } = two;
+  const { link, lead } = moving(it.link);
+  const metrics = { cacheRead() {}, cacheStored() {} };
+  const cache = createTraceCache(link, metrics, undefined, LONG_FRESH_MS);
+  // Up to date for long: the copy takes its time.
+  const relay = createTraceInvalidation(it.relayLink, 30_000);
+  for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
+  await it.keep("A");
+  deepStrictEqual((await cache.find("A")).trace, TRACE);
+  await two.copy();
+  await cache.forget("A");
+  lead(otherLink);
+  ok((await freshFor(otherLink) ?? 0) > 0, "the test is about a word that still stands");
+  for (let n = 0; n < 3; n++) strictEqual((await cache.find("A")).trace, undefined);
+});
+
+Deno.test("changes that Valkey lost again are in no answer, also when no connection broke", async () => {
+  await using two = await startTwo();
+  const { it, otherLink } = two;
+  const { link, lead } = moving(it.link);
+  const relay = createTraceInvalidation(link, LONG_FRESH_MS);
+  const metrics = { cacheRead() {}, cacheStored() {} };
+  for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
+  await it.keep("A");
+  await two.copy();
+  await relay.apply({ ...NOTHING, lotCodes: ["A"] });
+  lead(otherLink, false);
+  for (let n = 0; n < 3; n++) await relay.apply(NOTHING);
+  const cache = createTraceCache(otherLink, metrics, undefined, LONG_FRESH_MS);
+  strictEqual((await cache.find("A")).trace, undefined);
 });
