@@ -14,6 +14,8 @@ export interface ClaimedJob {
   readonly arguments: unknown;
   /** 1 for the first start. */
   readonly attempt: number;
+  /** The same, but also with the starts that count as no attempt. */
+  readonly starts: number;
   readonly token: string;
 }
 
@@ -26,18 +28,31 @@ export interface Claimant {
   readonly leaseMs: number;
 }
 
+/**
+ * How often a job is started at most, whatever became of it. It has room for all attempts and for
+ * many deployments; a job that each time runs into a shutdown is told of in the end.
+ */
+export const MAX_STARTS = 100;
+
+const STARTED_TOO_OFTEN = `it was started ${MAX_STARTS} times and never came to an end`;
+
 const leaseEnd = (sql: Sql, leaseMs: number) =>
   sql`now() + ${leaseMs}::float8 * interval '1 millisecond'`;
 
+// A worker of before migration 0019 counts attempts alone.
 const start = (sql: Sql, { worker, leaseMs }: Claimant) =>
-  sql`state = 'running', attempt = attempt + 1, token = gen_random_uuid(), worker = ${worker},
-    lease_until = ${leaseEnd(sql, leaseMs)}, started_at = now(), finished_at = null`;
+  sql`state = 'running', attempt = attempt + 1, starts = greatest(starts, attempt) + 1,
+    token = gen_random_uuid(), worker = ${worker}, lease_until = ${
+    leaseEnd(sql, leaseMs)
+  }, started_at = now(),
+    finished_at = null`;
 
 // What an attempt that is over leaves behind; its id must be put on a list again.
 const makeReady = (sql: Sql) =>
   sql`token = null, worker = null, lease_until = null, pushed_at = null`;
 
-const CLAIMED = (sql: Sql) => sql`job.id, job.kind, job.arguments, job.attempt, job.token`;
+const CLAIMED = (sql: Sql) =>
+  sql`job.id, job.kind, job.arguments, job.attempt, job.starts, job.token`;
 
 /** Takes a job that was on a list; nothing when it is someone else's by now, over, or not due. */
 export async function claimJob(
@@ -130,32 +145,32 @@ export async function finishJob(
   return finished.count > 0;
 }
 
+/** A state in which an attempt that didn't finish its job leaves it. */
+export type UnfinishedState = "ready" | "dead" | "cancelled";
+
 /**
- * Stores that an attempt failed: the job is tried again after `retryInMs`, or dead without it. A job
- * that was called off meanwhile is not tried again. False: it is another attempt's by now.
+ * Stores that an attempt failed: the job is tried again after `retryInMs`, or dead without it, or
+ * when it was started {@link MAX_STARTS} times. A job that was called off meanwhile is not tried
+ * again. Gives its state; nothing: it is another attempt's by now.
+ *
+ * @param isCounted false: it was not the job's fault, and it has as many attempts left as before
  */
 export async function failJob(
   sql: Sql,
-  { id, token }: AttemptKey,
-  { error, retryInMs }: { readonly error: string; readonly retryInMs?: number | undefined },
-): Promise<boolean> {
-  const failed = await inTime(
-    sql,
-    sql`
-      update lotline.jobs set
-        ${makeReady(sql)},
-        last_error = ${error},
-        state = case
-          when cancel_requested then 'cancelled'
-          when ${retryInMs === undefined} then 'dead'
-          else 'ready'
-        end,
-        finished_at = case when cancel_requested or ${retryInMs === undefined} then now() end,
-        run_at = now() + ${retryInMs ?? 0}::float8 * interval '1 millisecond'
-      where id = ${id} and token = ${token} and state = 'running'
-      returning id`,
-  );
-  return failed.count > 0;
+  key: AttemptKey,
+  { error, retryInMs, isCounted = true }: {
+    readonly error: string;
+    readonly retryInMs?: number | undefined;
+    readonly isCounted?: boolean;
+  },
+): Promise<UnfinishedState | undefined> {
+  return await endAttempt(sql, key, {
+    error: sql`${error}`,
+    lastError: retryInMs === undefined ? error : `${STARTED_TOO_OFTEN}; the last error: ${error}`,
+    isLast: retryInMs === undefined,
+    runAt: sql`now() + ${retryInMs ?? 0}::float8 * interval '1 millisecond'`,
+    isCounted,
+  });
 }
 
 /** Stores that an attempt has stopped because its job was called off. */
@@ -170,20 +185,54 @@ export async function endCancelledJob(sql: Sql, { id, token }: AttemptKey): Prom
   return ended.count > 0;
 }
 
-/** Gives a job back so that another worker can start it at once; the attempt doesn't count. */
-export async function releaseJob(sql: Sql, { id, token }: AttemptKey): Promise<boolean> {
-  const released = await inTime(
+/**
+ * Gives a job back so that another worker can start it at once; it counts as a start, and as no
+ * attempt. Gives its state; nothing: it is another attempt's by now.
+ */
+export async function releaseJob(
+  sql: Sql,
+  key: AttemptKey,
+): Promise<UnfinishedState | undefined> {
+  return await endAttempt(sql, key, {
+    error: sql`last_error`,
+    lastError: `${STARTED_TOO_OFTEN}; the last time its worker was shut down`,
+    isLast: false,
+    runAt: sql`run_at`,
+    isCounted: false,
+  });
+}
+
+async function endAttempt(
+  sql: Sql,
+  { id, token }: AttemptKey,
+  { error, lastError, isLast, runAt, isCounted }: {
+    readonly error: Statement;
+    /** The error of a job that is dead now. */
+    readonly lastError: string;
+    readonly isLast: boolean;
+    readonly runAt: Statement;
+    readonly isCounted: boolean;
+  },
+): Promise<UnfinishedState | undefined> {
+  const isOver = sql`(${isLast} or starts >= ${MAX_STARTS}::int)`;
+  const [ended] = await inTime(
     sql,
-    sql`
+    sql<{ state: UnfinishedState }[]>`
       update lotline.jobs set
         ${makeReady(sql)},
-        attempt = attempt - 1,
-        state = case when cancel_requested then 'cancelled' else 'ready' end,
-        finished_at = case when cancel_requested then now() end
+        attempt = attempt - ${isCounted ? 0 : 1}::int,
+        last_error = case
+          when ${isOver} and not cancel_requested then ${lastError} else ${error}
+        end,
+        state = case
+          when cancel_requested then 'cancelled' when ${isOver} then 'dead' else 'ready'
+        end,
+        finished_at = case when cancel_requested or ${isOver} then now() end,
+        run_at = ${runAt}
       where id = ${id} and token = ${token} and state = 'running'
-      returning id`,
+      returning state`,
   );
-  return released.count > 0;
+  return ended?.state;
 }
 
 /** A job whose worker was lost, and what became of it. */
@@ -191,14 +240,15 @@ export interface LostJob {
   readonly id: string;
   readonly kind: string;
   readonly attempt: number;
-  readonly state: "ready" | "dead" | "cancelled";
+  readonly state: UnfinishedState;
 }
 
 // More of them wait for the next round.
 const MOST_LOST_JOBS = 500;
 
 /**
- * Takes back jobs whose lease is over: they are ready again, or dead after their last attempt.
+ * Takes back jobs whose lease is over: they are ready again, or dead after their last attempt or
+ * start.
  *
  * @param maxAttempts by kind; one that isn't named has no last attempt
  */
@@ -211,14 +261,16 @@ export async function takeBackLostJobs(
     sql<LostJob[]>`
       with lost as (
         select id, worker,
-          coalesce(attempt >= (${sql.json(maxAttempts)}::jsonb ->> kind)::int, false) as was_last
+          coalesce(attempt >= (${sql.json(maxAttempts)}::jsonb ->> kind)::int, false)
+            or starts >= ${MAX_STARTS}::int as was_last
         from lotline.jobs
         where state = 'running' and lease_until < now()
         order by lease_until limit ${MOST_LOST_JOBS} for update skip locked
       )
       update lotline.jobs job set
         ${makeReady(sql)},
-        last_error = format('worker %s was lost: it did not renew its lease', lost.worker),
+        last_error = format('worker %s was lost: it did not renew its lease', lost.worker)
+          || case when starts >= ${MAX_STARTS}::int then ${`; ${STARTED_TOO_OFTEN}`} else '' end,
         state = case
           when cancel_requested then 'cancelled' when was_last then 'dead' else 'ready'
         end,

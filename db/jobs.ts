@@ -30,8 +30,10 @@ export interface Job {
   readonly priority: JobPriority;
   readonly state: JobState;
   readonly run_at: string;
-  /** How often it was started, or is being. */
+  /** How often it was tried, or is being. */
   readonly attempt: number;
+  /** How often it was started, also when that counts as no attempt: MAX_STARTS at most. */
+  readonly starts: number;
   readonly worker: string | null;
   readonly lease_until: string | null;
   readonly unique_key: string | null;
@@ -44,8 +46,9 @@ export interface Job {
 }
 
 const JOB_COLUMNS = (sql: Sql) =>
-  sql`id, kind, arguments, priority, state, run_at, attempt, worker, lease_until, unique_key,
-    progress, last_error, cancel_requested, created_at, started_at, finished_at`;
+  sql`id, kind, arguments, priority, state, run_at, attempt,
+    greatest(starts, attempt) as starts, worker, lease_until, unique_key, progress,
+    last_error, cancel_requested, created_at, started_at, finished_at`;
 
 /**
  * The statement that puts a job into the queue and returns its `id`, to be a statement's only part
@@ -128,7 +131,7 @@ export async function cancelJob(sql: Sql, id: string): Promise<JobState | undefi
 }
 
 /**
- * Puts a dead or cancelled job back into the queue, with all its attempts. Gives `retried`, or why it
+ * Puts a dead or cancelled job back into the queue, with all its attempts and starts. Gives `retried`, or why it
  * isn't: the state of a job that is neither, `unknown`, or `twin`, the same work waits or runs already.
  */
 export async function retryJob(
@@ -139,8 +142,8 @@ export async function retryJob(
     sql,
     sql<{ state: JobState; retried: boolean }[]>`
       with retried as (
-        update lotline.jobs set state = 'ready', attempt = 0, run_at = now(), pushed_at = null,
-          cancel_requested = false, progress = null, started_at = null, finished_at = null
+        update lotline.jobs set state = 'ready', attempt = 0, starts = 0, run_at = now(),
+          pushed_at = null, cancel_requested = false, progress = null, started_at = null, finished_at = null
         where id = ${id} and state in ('dead', 'cancelled')
         returning id
       )

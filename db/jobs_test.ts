@@ -1,4 +1,4 @@
-import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, fail, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import {
@@ -6,6 +6,7 @@ import {
   claimNextJob,
   failJob,
   finishJob,
+  MAX_STARTS,
   releaseJob,
   renewLease,
   takeBackLostJobs,
@@ -139,15 +140,15 @@ Deno.test("only who has the token of the running attempt can renew, finish, fail
     sql`insert into lotline.cron_runs (name, slot) select 'effect', now() from finished`;
   strictEqual(await renewLease(sql, stranger, 1_000, undefined), undefined);
   strictEqual(await finishJob(sql, stranger, effect), false);
-  strictEqual(await failJob(sql, stranger, { error: "x" }), false);
-  strictEqual(await releaseJob(sql, stranger), false);
+  strictEqual(await failJob(sql, stranger, { error: "x" }), undefined);
+  strictEqual(await releaseJob(sql, stranger), undefined);
   strictEqual((await sql`select from lotline.cron_runs where name = 'effect'`).count, 0);
   deepStrictEqual(await renewLease(sql, { id, token }, 1_000, { done: 1 }), {
     cancel_requested: false,
   });
   strictEqual(await finishJob(sql, { id, token }), true);
   strictEqual(await finishJob(sql, { id, token }), true, "its answer may have been lost");
-  strictEqual(await failJob(sql, { id, token }, { error: "x" }), false);
+  strictEqual(await failJob(sql, { id, token }, { error: "x" }), undefined);
   strictEqual((await findJob(sql, id))?.state, "done");
 });
 
@@ -177,6 +178,76 @@ Deno.test("a job of a lost worker is ready again, or dead after its last attempt
   strictEqual(await finishJob(sql, ready), false);
   strictEqual((await findJob(sql, kept.id))?.state, "running");
   strictEqual((await takeBackLostJobs(sql, {})).length, 0);
+});
+
+Deno.test("each claim of a job counts as a start, whatever becomes of it, and a retry begins at none", async () => {
+  const id = await insertJob(sql, someJob());
+  const claim = async (by = claimant) => await claimJob(sql, id, by) ?? fail("it can't be claimed");
+  const becomes = async (state: string, attempt: number, starts: number) => {
+    const job = await findJob(sql, id);
+    deepStrictEqual([job?.state, job?.attempt, job?.starts], [state, attempt, starts]);
+  };
+  const first = await claim();
+  strictEqual(first.starts, 1);
+  await becomes("running", 1, 1);
+  await releaseJob(sql, first);
+  await becomes("ready", 0, 1);
+  await failJob(sql, await claim(), { error: "x", retryInMs: 0, isCounted: false });
+  await becomes("ready", 0, 2);
+  await failJob(sql, await claim(), { error: "x", retryInMs: 0 });
+  await becomes("ready", 1, 3);
+  await claim(soonLost);
+  await takeBackLostJobs(sql, {});
+  await becomes("ready", 2, 4);
+  await failJob(sql, await claim(), { error: "x" });
+  await becomes("dead", 3, 5);
+  await retryJob(sql, id);
+  await becomes("ready", 0, 0);
+});
+
+Deno.test("a job that was started as often as it may be is dead, however its last start ends, and says so", async () => {
+  const last = async (by = claimant) => {
+    const id = await insertJob(sql, someJob());
+    await sql`update lotline.jobs set starts = ${MAX_STARTS - 1} where id = ${id}`;
+    return await claimJob(sql, id, by) ?? fail("it can't be claimed");
+  };
+  const [released, failed, postponed] = [await last(), await last(), await last()];
+  const lost = await last(soonLost);
+  strictEqual(await releaseJob(sql, released), "dead");
+  strictEqual(await failJob(sql, failed, { error: "Error: no", retryInMs: 9 }), "dead");
+  strictEqual(
+    await failJob(sql, postponed, { error: "full", retryInMs: 9, isCounted: false }),
+    "dead",
+  );
+  deepStrictEqual((await takeBackLostJobs(sql, {})).map(({ id, state }) => [id, state]), [
+    [lost.id, "dead"],
+  ]);
+  const errors = await Promise.all([released, failed, postponed, lost].map(async ({ id }) => {
+    const job = await findJob(sql, id);
+    strictEqual(job?.starts, MAX_STARTS);
+    ok(job.finished_at);
+    strictEqual(await claimJob(sql, id, claimant), undefined);
+    return job.last_error;
+  }));
+  const tooOften = "it was started 100 times and never came to an end";
+  deepStrictEqual(errors, [
+    `${tooOften}; the last time its worker was shut down`,
+    `${tooOften}; the last error: Error: no`,
+    `${tooOften}; the last error: full`,
+    `worker tester was lost: it did not renew its lease; ${tooOften}`,
+  ]);
+  const done = await last();
+  strictEqual(await finishJob(sql, done), true);
+  const cancelled = await last();
+  await cancelJob(sql, cancelled.id);
+  strictEqual(await releaseJob(sql, cancelled), "cancelled");
+});
+
+Deno.test("a start of a worker that counts attempts alone is counted", async () => {
+  const id = await insertJob(sql, someJob());
+  await sql`update lotline.jobs set attempt = 2 where id = ${id}`;
+  strictEqual((await findJob(sql, id))?.starts, 2);
+  strictEqual((await claimJob(sql, id, claimant))?.starts, 3);
 });
 
 Deno.test("a job that was called off while it ran isn't tried again, however it ends", async () => {

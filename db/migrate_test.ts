@@ -28,6 +28,7 @@ const STEPS = [
   "0016_evidence",
   "0017_recorded_exchanges",
   "0018_idempotency_keys",
+  "0019_job_starts",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

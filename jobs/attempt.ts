@@ -6,6 +6,7 @@ import {
   finishJob,
   releaseJob,
 } from "../db/job_attempts.ts";
+import type { JobState } from "../db/jobs.ts";
 import type { KeptSessions } from "../db/kept_sessions.ts";
 import type { Session } from "../db/session.ts";
 import { toApiError } from "../errors.ts";
@@ -63,12 +64,14 @@ export async function runAttempt(
   try {
     const outcome = await outcomeOf(job, definition, lease, abort.signal, deps);
     lease[Symbol.dispose]();
-    const fate = await store(job, definition, outcome, performance.now() + lease.leftMs(), deps);
+    const until = performance.now() + lease.leftMs();
+    const { fate, state } = await store(job, definition, outcome, until, deps);
     deps.log(LEVELS[fate.is], `job is ${fate.is}`, {
       ...about,
       ms: Math.round(performance.now() - since),
       ...(fate.is === "failed" && { error: fate.error, retry_in_ms: fate.retryInMs ?? "never" }),
     });
+    if (state === "dead") deps.log("error", "job is dead", about);
   } catch (error) {
     // Its lease will end, and another worker takes it back.
     deps.log("error", "job's end can't be stored", { ...about, error: describeError(error) });
@@ -141,6 +144,12 @@ function whenStopped(signal: AbortSignal): Promise<Outcome> {
   });
 }
 
+/** What became of a job, and its state if it was still ours. */
+interface Stored {
+  readonly fate: Fate;
+  readonly state?: JobState;
+}
+
 /** Stores what becomes of the job. When PostgreSQL is away that is tried again while it is ours. */
 async function store(
   job: ClaimedJob,
@@ -148,11 +157,12 @@ async function store(
   outcome: Outcome,
   until: number,
   deps: AttemptDeps,
-): Promise<Fate> {
+): Promise<Stored> {
   const fate = becomes(outcome, job.attempt, definition.maxAttempts, Math.random());
   for (;;) {
     try {
-      return await storeOnce(job, outcome, fate, deps) ? fate : { is: "someone else's" };
+      const state = await storeOnce(job, outcome, fate, deps);
+      return state === undefined ? { fate: { is: "someone else's" } } : { fate, state };
     } catch (error) {
       if (isAway(error)) {
         if (performance.now() + RETRY_MS > until || deps.shutdown.aborted) throw error;
@@ -170,18 +180,18 @@ async function storeOnce(
   outcome: Outcome,
   fate: Fate,
   { queueSql }: AttemptDeps,
-): Promise<boolean> {
+): Promise<JobState | undefined> {
   switch (fate.is) {
     case "finished":
-      return await finishJob(queueSql, job, effectOf(outcome));
+      return await finishJob(queueSql, job, effectOf(outcome)) ? "done" : undefined;
     case "failed":
       return await failJob(queueSql, job, fate);
     case "cancelled":
-      return await endCancelledJob(queueSql, job);
+      return await endCancelledJob(queueSql, job) ? "cancelled" : undefined;
     case "released":
       return await releaseJob(queueSql, job);
     case "someone else's":
-      return false;
+      return undefined;
   }
 }
 

@@ -4,12 +4,13 @@ import { columns, printable } from "../terminal.ts";
 /** Jobs in columns, for a terminal. */
 export function jobTable(jobs: readonly Job[]): string {
   return columns(
-    ["id", "kind", "state", "attempt", "created", "progress"],
+    ["id", "kind", "state", "attempt", "starts", "created", "progress"],
     jobs.map((job) => [
       job.id,
       job.kind,
       job.cancel_requested && job.state === "running" ? "stopping" : job.state,
       String(job.attempt),
+      String(job.starts),
       job.created_at,
       textOf(job.progress),
     ]),

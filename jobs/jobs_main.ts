@@ -58,7 +58,9 @@ const COMMANDS: Record<string, Command> = {
       const jobs = await listJobs(sql, { state: "dead", kind, limit: limitOf(limit) });
       if (jobs.length === 0) return "There are no dead jobs.";
       return jobs.map((job) =>
-        `${job.id}  ${printable(job.kind)}  ${job.finished_at}  after ${job.attempt} attempts\n` +
+        `${job.id}  ${
+          printable(job.kind)
+        }  ${job.finished_at}  after ${job.attempt} attempts, ${job.starts} starts\n` +
         `  ${printable(job.last_error ?? "")}`
       ).join("\n");
     },

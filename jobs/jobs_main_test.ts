@@ -47,19 +47,22 @@ Deno.test("list, dead and show tell what there is, and steer no terminal", async
 
   const list = await jobs(["list", "--limit", "2"]);
   const [head, ...rows] = list.said.split("\n");
-  match(head ?? "", /^id +kind +state +attempt +created +progress$/);
-  deepStrictEqual(rows.map((row) => row.split(/ +/).slice(1, 4)), [
-    ["deep_trace", "done", "1"],
-    ["deep_trace", "ready", "0"],
+  match(head ?? "", /^id +kind +state +attempt +starts +created +progress$/);
+  deepStrictEqual(rows.map((row) => row.split(/ +/).slice(1, 5)), [
+    ["deep_trace", "done", "1", "1"],
+    ["deep_trace", "ready", "0", "0"],
   ]);
   const some = await jobs(["list", "--state", "ready", "--kind", "deep_trace"]);
   strictEqual(some.said.split("\n").length, 2);
   match(some.said, new RegExp(`^${waiting} `, "m"));
   match(
     (await jobs(["dead"])).said,
-    new RegExp(`^${odd}  odd\\?\\[2J  \\S+Z  after 1 attempts\n  Error: \\?\\]0;x\\? no$`),
+    new RegExp(
+      `^${odd}  odd\\?\\[2J  \\S+Z  after 1 attempts, 1 starts\n  Error: \\?\\]0;x\\? no$`,
+    ),
   );
   const shown = await jobs(["show", odd]);
+  match(shown.said, /^starts +1$/m);
   match(shown.said, /^kind +odd\?\[2J$/m);
   match(shown.said, /^arguments +\{"lot":"A\\u001b\[2J"\}$/m);
   match(shown.said, /^unique_key +x$/m);

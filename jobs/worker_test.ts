@@ -113,6 +113,7 @@ Deno.test("a job that throws is tried again later, and is dead after its last at
   const [first = 0, second = 0] = starts;
   ok(second - first >= 1_000, `tried again after ${second - first} ms`);
   strictEqual(worker.logged.filter(({ msg }) => msg === "job is failed").length, 2);
+  strictEqual(worker.logged.filter(({ msg }) => msg === "job is dead").length, 1);
 });
 
 Deno.test("jobs of a kind use the same connection one after the other, and none after a failure", async () => {
@@ -325,4 +326,24 @@ Deno.test("what isn't through after the grace is given back, and the attempt doe
   await worker.end();
   const job = await findJob(sql, id);
   deepStrictEqual([job?.state, job?.attempt, job?.lease_until], ["ready", 0, null]);
+});
+
+Deno.test("a job that each time runs into a shutdown is told of: its starts are counted, and have an end", async () => {
+  const kind = kindOf((_, { signal }) => pause(60_000, signal));
+  const id = await ask(kind);
+  const runIntoShutdown = async () => {
+    const worker = work([kind], { graceMs: 10 });
+    await ends(id, "running");
+    await worker.end();
+    return worker.logged.filter(({ msg }) => msg === "job is dead").length;
+  };
+  strictEqual(await runIntoShutdown(), 0);
+  strictEqual(await runIntoShutdown(), 0);
+  const job = await findJob(sql, id);
+  deepStrictEqual([job?.state, job?.attempt, job?.starts], ["ready", 0, 2]);
+  await sql`update lotline.jobs set starts = 99 where id = ${id}`;
+  strictEqual(await runIntoShutdown(), 1);
+  const dead = await findJob(sql, id);
+  strictEqual(dead?.state, "dead");
+  match(dead.last_error ?? "", /^it was started 100 times .* its worker was shut down$/);
 });
