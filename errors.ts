@@ -118,7 +118,12 @@ function codeOf(thrown: unknown): string | undefined {
 // 55P03 lock timeout, 25006 read-only (a standby after a failover), 40 deadlock or serialization.
 function isDatabaseAway(code: string): boolean {
   return /^(08|53|57|40)/.test(code) || code === "55P03" || code === "25006" ||
-    LOST_CONNECTION.has(code);
+    isLostConnection(code);
+}
+
+/** Whether an error's code says that the link to PostgreSQL is gone or never was. */
+export function isLostConnection(code: string): boolean {
+  return LOST_CONNECTION.has(code);
 }
 
 // What postgres.js and the operating system say when the link to PostgreSQL is gone or never was.

@@ -42,7 +42,7 @@ const leaseEnd = (sql: Sql, leaseMs: number) =>
 // A worker of before migration 0019 counts attempts alone.
 const start = (sql: Sql, { worker, leaseMs }: Claimant) =>
   sql`state = 'running', attempt = attempt + 1, starts = greatest(starts, attempt) + 1,
-    token = gen_random_uuid(), worker = ${worker}, lease_until = ${
+    token = gen_random_uuid(), worker = ${worker}, silent_since = null, lease_until = ${
     leaseEnd(sql, leaseMs)
   }, started_at = now(),
     finished_at = null`;
@@ -111,6 +111,7 @@ export async function renewLease(
     sql<{ cancel_requested: boolean }[]>`
       update lotline.jobs set
         lease_until = ${leaseEnd(sql, leaseMs)},
+        silent_since = null,
         progress = coalesce(${progress === undefined ? null : sql.json(progress)}, progress)
       where id = ${id} and token = ${token} and state = 'running'
       returning cancel_requested`,
@@ -248,35 +249,44 @@ const MOST_LOST_JOBS = 500;
 
 /**
  * Takes back jobs whose lease is over: they are ready again, or dead after their last attempt or
- * start.
+ * start. That the lease is about to end is noted before, `noticeMs` at least: a database that let
+ * nobody write lets the worker, if it lives, renew the lease or store what became of the job, first.
  *
  * @param maxAttempts by kind; one that isn't named has no last attempt
+ * @param noticeMs 0: nothing is noted
  */
 export async function takeBackLostJobs(
   sql: Sql,
   maxAttempts: Readonly<Record<string, number>>,
+  noticeMs = 0,
 ): Promise<readonly LostJob[]> {
+  const notice = sql`${noticeMs}::float8 * interval '1 millisecond'`;
   return await inTime(
     sql,
     sql<LostJob[]>`
-      with lost as (
-        select id, worker,
+      with silent as (
+        select id, worker, silent_since is null and ${noticeMs > 0} as is_new,
           coalesce(attempt >= (${sql.json(maxAttempts)}::jsonb ->> kind)::int, false)
             or starts >= ${MAX_STARTS}::int as was_last
         from lotline.jobs
-        where state = 'running' and lease_until < now()
+        where state = 'running' and lease_until < now() + 1.5 * ${notice} and (
+          silent_since is null or lease_until < now() and silent_since < now() - ${notice}
+        )
         order by lease_until limit ${MOST_LOST_JOBS} for update skip locked
+      ), noted as (
+        update lotline.jobs job set silent_since = now() from silent
+        where job.id = silent.id and silent.is_new
       )
       update lotline.jobs job set
         ${makeReady(sql)},
-        last_error = format('worker %s was lost: it did not renew its lease', lost.worker)
+        last_error = format('worker %s was lost: it did not renew its lease', silent.worker)
           || case when starts >= ${MAX_STARTS}::int then ${`; ${STARTED_TOO_OFTEN}`} else '' end,
         state = case
           when cancel_requested then 'cancelled' when was_last then 'dead' else 'ready'
         end,
         finished_at = case when cancel_requested or was_last then now() end,
         run_at = now()
-      from lost where job.id = lost.id
+      from silent where job.id = silent.id and not silent.is_new and lease_until < now()
       returning job.id, job.kind, job.attempt, job.state`,
   );
 }

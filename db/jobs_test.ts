@@ -180,6 +180,42 @@ Deno.test("a job of a lost worker is ready again, or dead after its last attempt
   strictEqual((await takeBackLostJobs(sql, {})).length, 0);
 });
 
+Deno.test("a lease that is over is noted first, and its job taken back if nobody renews it meanwhile", async () => {
+  const [lost, alive] = [await claimed(someJob(), soonLost), await claimed(someJob(), soonLost)];
+  const healthy = await claimed();
+  const takeBack = async () => (await takeBackLostJobs(sql, {}, 400)).map(({ id }) => id);
+  deepStrictEqual(await takeBack(), []);
+  const noted = await sql<{ id: string }[]>`
+    select id from lotline.jobs where silent_since is not null and state = 'running'`;
+  deepStrictEqual(noted.map(({ id }) => id).sort(), [lost.id, alive.id].sort());
+  deepStrictEqual(await takeBack(), [], "it was noted just now");
+  await renewLease(sql, alive, 60_000, undefined);
+  await sql`update lotline.jobs set silent_since = silent_since - interval '1 second'`;
+  deepStrictEqual(await takeBack(), [lost.id]);
+  for (const { id } of [alive, healthy]) strictEqual((await findJob(sql, id))?.state, "running");
+});
+
+Deno.test("a job of a lost worker isn't taken back later than its lease for being noted first", async () => {
+  const { id } = await claimed(someJob(), { worker: "tester", leaseMs: 1_000 });
+  const due = async () => {
+    const [row] = await sql<{ left: number; noted: boolean }[]>`
+      select (extract(epoch from lease_until - clock_timestamp()) * 1000)::float8 as left,
+        silent_since is not null as noted
+      from lotline.jobs where id = ${id}`;
+    return row ?? fail("there is no such job");
+  };
+  for (;;) {
+    const { left, noted } = await due();
+    const lost = await takeBackLostJobs(sql, {}, 100);
+    if (lost.length > 0) {
+      ok(noted);
+      deepStrictEqual(lost.map((job) => job.id), [id]);
+      break;
+    }
+    ok(left > 0, "its lease is over, and it isn't taken back");
+  }
+});
+
 Deno.test("each claim of a job counts as a start, whatever becomes of it, and a retry begins at none", async () => {
   const id = await insertJob(sql, someJob());
   const claim = async (by = claimant) => await claimJob(sql, id, by) ?? fail("it can't be claimed");

@@ -9,10 +9,11 @@ import {
 import type { JobState } from "../db/jobs.ts";
 import type { KeptSessions } from "../db/kept_sessions.ts";
 import type { Session } from "../db/session.ts";
+import { isOutOfTime } from "../db/undone.ts";
 import { toApiError } from "../errors.ts";
 import { describeError, type Log, type LogLevel } from "../log.ts";
 import type { JobContext, JobDefinition } from "./define_job.ts";
-import { keepLease, type Lease } from "./lease.ts";
+import { keepLease, type Lease, retryWithinMs } from "./lease.ts";
 import { becomes, type Fate, JobStoppedError, type Outcome } from "./outcome.ts";
 import { pause } from "./repeat.ts";
 
@@ -32,11 +33,14 @@ export interface AttemptDeps {
 
 /** How long a job that is told to stop may take to do so, in ms; after that nobody waits for it. */
 const SETTLE_MS = 2_000;
+/** The first pause before it is tried again to store what became of a job, and the longest, in ms. */
 const RETRY_MS = 300;
+const MAX_RETRY_MS = 1_000;
 
 const LEVELS: Record<Fate["is"], LogLevel> = {
   finished: "info",
   failed: "warn",
+  postponed: "warn",
   cancelled: "info",
   released: "info",
   "someone else's": "warn",
@@ -64,12 +68,11 @@ export async function runAttempt(
   try {
     const outcome = await outcomeOf(job, definition, lease, abort.signal, deps);
     lease[Symbol.dispose]();
-    const until = performance.now() + lease.leftMs();
-    const { fate, state } = await store(job, definition, outcome, until, deps);
+    const { fate, state } = await store(job, definition, outcome, lease.leftMs(), deps);
     deps.log(LEVELS[fate.is], `job is ${fate.is}`, {
       ...about,
       ms: Math.round(performance.now() - since),
-      ...(fate.is === "failed" && { error: fate.error, retry_in_ms: fate.retryInMs ?? "never" }),
+      ...("error" in fate && { error: fate.error, retry_in_ms: fate.retryInMs ?? "never" }),
     });
     if (state === "dead") deps.log("error", "job is dead", about);
   } catch (error) {
@@ -150,26 +153,35 @@ interface Stored {
   readonly state?: JobState;
 }
 
-/** Stores what becomes of the job. When PostgreSQL is away that is tried again while it is ours. */
+/**
+ * Stores what becomes of the job. While PostgreSQL can't, that is tried again and again, by its token
+ * alone: whether the job is still ours is for PostgreSQL to say. An effect is given up after half of
+ * what is left of the lease, so that in the other half it can be stored that the job is postponed.
+ */
 async function store(
   job: ClaimedJob,
   definition: JobDefinition,
   outcome: Outcome,
-  until: number,
+  leaseLeftMs: number,
   deps: AttemptDeps,
 ): Promise<Stored> {
-  const fate = becomes(outcome, job.attempt, definition.maxAttempts, Math.random());
-  for (;;) {
+  const uncounted = job.starts - job.attempt;
+  const fate = becomes(outcome, job.attempt, definition.maxAttempts, Math.random(), uncounted);
+  const isEffect = fate.is === "finished";
+  const until = isEffect ? performance.now() + leaseLeftMs / 2 : Infinity;
+  for (let tries = 1;; tries++) {
     try {
       const state = await storeOnce(job, outcome, fate, deps);
       return state === undefined ? { fate: { is: "someone else's" } } : { fate, state };
     } catch (error) {
-      if (isAway(error)) {
-        if (performance.now() + RETRY_MS > until || deps.shutdown.aborted) throw error;
-        await pause(RETRY_MS);
-      } else if (outcome.is === "returned") {
-        // PostgreSQL refuses the effect: that is a failure of the job like any other.
-        return await store(job, definition, { is: "threw", error }, until, deps);
+      const retryMs = Math.min(RETRY_MS * tries, MAX_RETRY_MS, retryWithinMs(deps.leaseMs));
+      const isToBeTriedAgain = isAway(error, isEffect) && !deps.shutdown.aborted &&
+        performance.now() + retryMs < until;
+      if (isToBeTriedAgain) {
+        await pause(retryMs, deps.shutdown);
+      } else if (isEffect) {
+        // PostgreSQL refuses the effect: that is a failure like any other.
+        return await store(job, definition, { is: "threw", error }, leaseLeftMs, deps);
       } else throw error;
     }
   }
@@ -186,6 +198,8 @@ async function storeOnce(
       return await finishJob(queueSql, job, effectOf(outcome)) ? "done" : undefined;
     case "failed":
       return await failJob(queueSql, job, fate);
+    case "postponed":
+      return await failJob(queueSql, job, { ...fate, isCounted: false });
     case "cancelled":
       return await endCancelledJob(queueSql, job) ? "cancelled" : undefined;
     case "released":
@@ -200,8 +214,7 @@ function effectOf(outcome: Outcome): Statement | undefined {
   return typeof effect === "function" ? effect() : undefined;
 }
 
-// A statement that took too long (57014) would take as long again.
-function isAway(error: unknown): boolean {
-  const isTooSlow = error instanceof Error && "code" in error && error.code === "57014";
-  return !isTooSlow && toApiError(error).code === "database_away";
+// An effect that took too long (57014) would take as long again; a mark on the job is always quick.
+function isAway(error: unknown, isEffect: boolean): boolean {
+  return !(isEffect && isOutOfTime(error)) && toApiError(error).code === "database_away";
 }

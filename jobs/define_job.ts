@@ -42,7 +42,10 @@ export interface JobDefinition<S extends z.ZodType = z.ZodType> {
   readonly kind: string;
   /** Ids rather than values, since a job may run long after it was asked for. */
   readonly args: S;
-  /** How often it is started at most before it is dead. */
+  /**
+   * How often it is tried at most before it is dead. A start that ends since the database couldn't
+   * just then, or in a shutdown, is not counted here; see MAX_STARTS.
+   */
   readonly maxAttempts: number;
   readonly timeoutMs: number;
   /** How many of them one worker runs at once. */

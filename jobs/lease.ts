@@ -1,5 +1,6 @@
 import type { Sql } from "../db/connect.ts";
 import { type AttemptKey, renewLease } from "../db/job_attempts.ts";
+import { toApiError } from "../errors.ts";
 
 /** The lease of a running job, renewed until this is disposed of. */
 export interface Lease extends Disposable {
@@ -13,13 +14,29 @@ interface LeaseOptions {
   readonly leaseMs: number;
   /** By `performance.now()`, not later than PostgreSQL gave the lease. */
   readonly since: number;
-  /** Is told once that the job was called off or is someone else's by now. */
-  readonly onStop: (why: "cancelled" | "lease lost") => void;
+  /**
+   * Is told once that the job was called off, is someone else's by now, or, `database away`, that
+   * PostgreSQL let nobody renew the lease until it was over: whose the job is isn't known.
+   */
+  readonly onStop: (why: "cancelled" | "lease lost" | "database away") => void;
 }
 
 /** Often enough for a person who watches the progress or waits for the job to stop, in ms. */
 const LONGEST_PAUSE_MS = 3_000;
 const RETRY_MS = 500;
+
+/** How long a worker has to show that it lives after a time without writes, in ms at most. */
+const MAX_NOTICE_MS = 5_000;
+
+/** How long it is noted, in ms, that a lease is about to end, before its job is taken back. */
+export function noticeBeforeRescueMs(leaseMs: number): number {
+  return Math.min(leaseMs / 3, MAX_NOTICE_MS);
+}
+
+/** A worker that couldn't write tries it again so soon, in ms, that it comes before the rescue. */
+export function retryWithinMs(leaseMs: number): number {
+  return noticeBeforeRescueMs(leaseMs) / 2;
+}
 
 /** Renews a lease at a third of it, or more often. */
 export function keepLease(
@@ -33,18 +50,21 @@ export function keepLease(
   let timer: ReturnType<typeof setTimeout>;
   let isOver = false;
 
-  const stop = (why: "cancelled" | "lease lost") => {
+  const stop: LeaseOptions["onStop"] = (why) => {
     isOver = true;
     onStop(why);
   };
   const renew = async () => {
     const asked = performance.now();
-    const renewed = await renewLease(sql, job, leaseMs, progress).catch(() => "no answer" as const);
+    const renewed = await renewLease(sql, job, leaseMs, progress).catch((error) => ({ error }));
     if (isOver) return;
     if (renewed === undefined) return stop("lease lost");
-    if (renewed === "no answer") {
-      if (performance.now() > sureUntil) return stop("lease lost");
-      timer = setTimeout(renew, Math.min(RETRY_MS, pauseMs));
+    if ("error" in renewed) {
+      if (performance.now() > sureUntil) {
+        const isAway = toApiError(renewed.error).code === "database_away";
+        return stop(isAway ? "database away" : "lease lost");
+      }
+      timer = setTimeout(renew, Math.min(RETRY_MS, retryWithinMs(leaseMs)));
       return;
     }
     sureUntil = asked + leaseMs;

@@ -1,8 +1,9 @@
+import { isDatabaseUnavailable } from "../db/unavailable.ts";
 import { describeError } from "../log.ts";
 import type { Effect } from "./define_job.ts";
 
 /** Why a running job is stopped before it is through. */
-export type StopReason = "cancelled" | "timeout" | "lease lost" | "shutdown";
+export type StopReason = "cancelled" | "timeout" | "lease lost" | "database away" | "shutdown";
 
 /** What a job is told, as the reason of its signal, when it is to stop. */
 export class JobStoppedError extends Error {
@@ -23,11 +24,14 @@ export type Outcome =
 export type Fate =
   | { readonly is: "finished" }
   | { readonly is: "failed"; readonly error: string; readonly retryInMs?: number }
+  /** The database couldn't just now, which costs no attempt. */
+  | { readonly is: "postponed"; readonly error: string; readonly retryInMs: number }
   | { readonly is: "cancelled" }
   | { readonly is: "released" }
   | { readonly is: "someone else's" };
 
 const LONGEST_WAIT_S = 3_600;
+const MAX_POSTPONED_S = 300;
 const LONGEST_ERROR = 2_000;
 
 /**
@@ -46,33 +50,58 @@ export function nextAttempt(
   return Math.min(2 ** attempt, LONGEST_WAIT_S) * 1_000 * (0.5 + jitter / 2);
 }
 
-/** What becomes of a job after an attempt; see {@link nextAttempt} for the numbers. */
+/**
+ * How long until a job is started again that the database has stopped, in ms: twice as long each
+ * time, up to five minutes, and up to half of it less.
+ *
+ * @param uncounted how many of its starts counted as no attempt until now
+ * @param jitter from 0 to 1
+ */
+export function nextStart(uncounted: number, jitter: number): number {
+  return Math.min(2 ** (uncounted + 1), MAX_POSTPONED_S) * 1_000 * (0.5 + jitter / 2);
+}
+
+/**
+ * What becomes of a job after an attempt; see {@link nextAttempt} and {@link nextStart} for the
+ * numbers.
+ */
 export function becomes(
   outcome: Outcome,
   attempt: number,
   maxAttempts: number,
   jitter: number,
+  uncounted = 0,
 ): Fate {
   const failed = (error: string): Fate => {
     const retryInMs = nextAttempt(attempt, maxAttempts, jitter);
     return { is: "failed", error, ...(retryInMs !== undefined && { retryInMs }) };
   };
+  const postponed = (error: string): Fate => ({
+    is: "postponed",
+    error,
+    retryInMs: nextStart(uncounted, jitter),
+  });
   switch (outcome.is) {
     case "returned":
       return { is: "finished" };
-    case "threw":
-      return failed(
-        storable(outcome.error === undefined ? "undefined" : describeError(outcome.error)),
-      );
+    case "threw": {
+      const { error } = outcome;
+      const text = storable(error === undefined ? "undefined" : describeError(error));
+      return isDatabaseUnavailable(error) ? postponed(text) : failed(text);
+    }
     case "unfit":
       // The next attempt would find the same.
       return { is: "failed", error: storable(outcome.message) };
     case "stopped":
-      return becomesStopped(outcome.why, failed);
+      return becomesStopped(outcome.why, failed, postponed);
   }
 }
 
-function becomesStopped(why: StopReason, failed: (error: string) => Fate): Fate {
+function becomesStopped(
+  why: StopReason,
+  failed: (error: string) => Fate,
+  postponed: (error: string) => Fate,
+): Fate {
   switch (why) {
     case "cancelled":
       return { is: "cancelled" };
@@ -80,6 +109,8 @@ function becomesStopped(why: StopReason, failed: (error: string) => Fate): Fate 
       return { is: "released" };
     case "lease lost":
       return { is: "someone else's" };
+    case "database away":
+      return postponed("PostgreSQL was out of reach, or took no renewal, for as long as its lease");
     case "timeout":
       return failed("it took longer than its kind may take");
   }

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { becomes, type Fate, nextAttempt, type Outcome } from "./outcome.ts";
+import { becomes, type Fate, nextAttempt, nextStart, type Outcome } from "./outcome.ts";
 
 Deno.test("a failed job waits twice as long each time, up to an hour, and is dead after its last attempt", () => {
   const cases: [attempt: number, most: number, jitter: number, inMs: number | undefined][] = [
@@ -17,6 +17,21 @@ Deno.test("a failed job waits twice as long each time, up to an hour, and is dea
   ];
   for (const [attempt, most, jitter, inMs] of cases) {
     strictEqual(nextAttempt(attempt, most, jitter), inMs, `attempt ${attempt} of ${most}`);
+  }
+});
+
+Deno.test("a job that the database has stopped waits twice as long each time, up to five minutes", () => {
+  const cases: [uncounted: number, jitter: number, inMs: number][] = [
+    [0, 1, 2_000],
+    [0, 0, 1_000],
+    [1, 1, 4_000],
+    [7, 1, 256_000],
+    [8, 1, 300_000],
+    [99, 0, 150_000],
+    [2_000, 1, 300_000],
+  ];
+  for (const [uncounted, jitter, inMs] of cases) {
+    strictEqual(nextStart(uncounted, jitter), inMs, `after ${uncounted}`);
   }
 });
 
@@ -53,6 +68,30 @@ Deno.test("what becomes of a job follows from how its attempt ended", () => {
   for (const [outcome, attempt, fate] of cases) {
     deepStrictEqual(becomes(outcome, attempt, 3, 1), fate, JSON.stringify(outcome));
   }
+});
+
+Deno.test("what is the database's state costs no attempt, the first or the last; a timeout does", () => {
+  const full = Object.assign(failure("full"), { code: "53100" });
+  const slow = Object.assign(failure("slow"), { code: "57014" });
+  const wrapped = failure("around");
+  wrapped.cause = full;
+  const cases: [Outcome, is: Fate["is"]][] = [
+    [{ is: "threw", error: full }, "postponed"],
+    [{ is: "threw", error: wrapped }, "postponed"],
+    [{ is: "stopped", why: "database away" }, "postponed"],
+    [{ is: "threw", error: slow }, "failed"],
+  ];
+  for (const [outcome, is] of cases) {
+    for (const attempt of [1, 3]) {
+      strictEqual(becomes(outcome, attempt, 3, 1).is, is, JSON.stringify(outcome));
+    }
+  }
+  const fate = becomes({ is: "threw", error: wrapped }, 3, 3, 1, 2);
+  deepStrictEqual(fate, {
+    is: "postponed",
+    error: "Error: around  <- Error [53100]: full ",
+    retryInMs: 8_000,
+  });
 });
 
 Deno.test("an error of any length and content can be stored", () => {

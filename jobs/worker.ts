@@ -11,6 +11,7 @@ import { keepSessions, type KeptSessions } from "../db/kept_sessions.ts";
 import type { Session } from "../db/session.ts";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
 import type { JobDefinition } from "./define_job.ts";
+import { noticeBeforeRescueMs } from "./lease.ts";
 import { createJobQueue } from "./queue.ts";
 import { repeat } from "./repeat.ts";
 
@@ -131,9 +132,12 @@ export async function runWorker(
   const maxAttempts = Object.fromEntries(
     definitions.map((definition) => [definition.kind, definition.maxAttempts]),
   );
+  const noticeMs = noticeBeforeRescueMs(leaseMs);
   const reap = async () => {
-    for (const { id, kind, attempt, state } of await takeBackLostJobs(queueSql, maxAttempts)) {
+    for (const job of await takeBackLostJobs(queueSql, maxAttempts, noticeMs)) {
+      const { id, kind, attempt, state } = job;
       log("warn", "job was lost with its worker", { job: id, kind, attempt, state });
+      if (state === "dead") log("error", "job is dead", { job: id, kind, attempt });
     }
     for (const { id, kind } of await buryStrangers(queueSql, [...byKind.keys()])) {
       log("warn", "job is of a kind that no worker knows", { job: id, kind });

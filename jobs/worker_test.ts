@@ -328,6 +328,148 @@ Deno.test("what isn't through after the grace is given back, and the attempt doe
   deepStrictEqual([job?.state, job?.attempt, job?.lease_until], ["ready", 0, null]);
 });
 
+/** How a disk that is full looks to whoever writes into a table; disposing makes room. */
+async function fullDisk(table: string) {
+  const name = `full_${crypto.randomUUID().replaceAll("-", "")}`;
+  await sql.unsafe(`
+    create function ${name}() returns trigger language plpgsql as $$ begin
+      raise exception 'could not extend file: No space left on device' using errcode = '53100';
+    end $$;
+    create trigger ${name} before insert or update on ${table} execute function ${name}()`);
+  return {
+    [Symbol.asyncDispose]: async () =>
+      void await sql.unsafe(`drop function if exists ${name} cascade`),
+  };
+}
+
+Deno.test("a disk that is full, for a while, costs a job no attempt: it waits longer each time", async () => {
+  const starts: number[] = [];
+  const kind = kindOf(async (name, { sql }) => {
+    starts.push(performance.now());
+    await sql`insert into effects (name, times) values (${`${name} ${starts.length}`}, 1)`;
+    return counted(sql, name);
+  }, { maxAttempts: 1 });
+  await using worker = work([kind]);
+  let id: string;
+  {
+    await using _full = await fullDisk("effects");
+    id = await ask(kind, { args: { name: "full" } });
+    await eventually("it was started twice", () => Promise.resolve(starts.length === 2));
+    await ends(id, "ready");
+    const waiting = await findJob(sql, id);
+    deepStrictEqual([waiting?.attempt, waiting?.starts], [0, 2]);
+    match(waiting?.last_error ?? "", /53100.*No space left/);
+  }
+  const job = await ends(id);
+  deepStrictEqual([job.attempt, job.starts, job.last_error], [1, starts.length, null]);
+  const [first = 0, second = 0, third = 0] = starts;
+  ok(third - second > second - first, starts.join());
+  strictEqual(worker.logged.filter(({ msg }) => msg === "job is postponed").length, 2);
+});
+
+Deno.test("an effect that finds the disk full isn't lost, nor is its attempt", async () => {
+  let runs = 0;
+  const kind = kindOf((name, { sql }) => {
+    runs++;
+    return Promise.resolve(counted(sql, name));
+  }, { maxAttempts: 1 });
+  const full = await fullDisk("effects");
+  await using _worker = work([kind], { leaseMs: 1_500 });
+  const id = await ask(kind, { args: { name: "full effect" } });
+  // It is tried again for half of its lease, and then gives way.
+  await eventually("it is put off", async () => {
+    const job = await findJob(sql, id);
+    return job?.state === "ready" && job.starts === 1;
+  });
+  deepStrictEqual([(await findJob(sql, id))?.attempt, runs], [0, 1]);
+  await full[Symbol.asyncDispose]();
+  const job = await ends(id);
+  deepStrictEqual([job.attempt, job.starts], [1, runs]);
+  deepStrictEqual([...await sql`select times from effects where name = 'full effect'`], [
+    { times: 1 },
+  ]);
+});
+
+Deno.test("a job whose end can't be stored for longer than its lease isn't taken for its worker's fault", async () => {
+  let isToFail = true;
+  const kind = kindOf(async (_, { signal }) => {
+    if (!isToFail) return;
+    await pause(20_000, signal);
+    signal.throwIfAborted();
+  }, { maxAttempts: 1, timeoutMs: 30_000 });
+  // One of them looks for lost jobs all the time, and has none of its own.
+  await using _other = work([kindOf(() => Promise.resolve())], { leaseMs: 600 });
+  await using worker = work([kind], { leaseMs: 600 });
+  const id = await ask(kind);
+  await ends(id, "running");
+  {
+    await using _full = await fullDisk("lotline.jobs");
+    await eventually("its lease is long over", async () => {
+      const [row] = await sql`select from lotline.jobs
+        where id = ${id} and lease_until < now() - interval '1 second'`;
+      return row !== undefined;
+    });
+    isToFail = false;
+  }
+  const job = await ends(id);
+  deepStrictEqual([job.attempt, job.starts], [1, 2]);
+  ok(worker.logged.some(({ msg }) => msg === "job is postponed"));
+});
+
+Deno.test("backends that are killed and a database that is read-only cost a job no attempt", async () => {
+  const faults = [
+    (sql: Sql) => sql`select pg_terminate_backend(pg_backend_pid())`,
+    (sql: Sql) => sql.unsafe("set local transaction_read_only = on; create table x ()"),
+    (sql: Sql) => sql.unsafe("do $$ begin raise exception using errcode = '40P01'; end $$"),
+  ];
+  const runs = new Map<string, number>();
+  const kind = kindOf((name, { sql, useSession }) => {
+    const before = runs.get(name) ?? 0;
+    runs.set(name, before + 1);
+    return useSession(async (session) => {
+      // Not the bare error: whoever works with the session may have put it into another one.
+      if (before === 0) {
+        await faults[Number(name)]?.(session.sql).catch((cause) => {
+          throw new Error("the work can't go on", { cause });
+        });
+      }
+      return counted(sql, name);
+    });
+  }, { maxAttempts: 1, concurrency: 3 });
+  await using _worker = work([kind]);
+  const names = [...faults.keys()].map(String);
+  const jobs = await Promise.all(
+    names.map(async (name) => await ends(await ask(kind, { args: { name } }))),
+  );
+  deepStrictEqual(jobs.map(({ attempt, starts }) => [attempt, starts]), names.map(() => [1, 2]));
+});
+
+Deno.test("a job whose statements take too long has failed: they would again", async () => {
+  const kind = kindOf((_, { useSession }) =>
+    useSession(async ({ sql }) => {
+      await sql.unsafe("set statement_timeout = 20; select pg_sleep(9)");
+    }), { maxAttempts: 1 });
+  await using _worker = work([kind]);
+  const job = await ends(await ask(kind), "dead");
+  deepStrictEqual([job.attempt, job.starts], [1, 1]);
+  match(job.last_error ?? "", /57014/);
+});
+
+Deno.test("a job that the database stops each time is dead after its last start, and says why", async () => {
+  const kind = kindOf((name, { sql }) => Promise.resolve(counted(sql, name)));
+  await using _full = await fullDisk("effects");
+  const id = await ask(kind);
+  await sql`update lotline.jobs set starts = 99 where id = ${id}`;
+  await using worker = work([kind], { leaseMs: 600 });
+  const job = await ends(id, "dead");
+  deepStrictEqual([job.attempt, job.starts], [0, 100]);
+  match(job.last_error ?? "", /^it was started 100 times .*53100/);
+  await eventually(
+    "the log says that the job is dead",
+    () => Promise.resolve(worker.logged.some(({ msg }) => msg === "job is dead")),
+  );
+});
+
 Deno.test("a job that each time runs into a shutdown is told of: its starts are counted, and have an end", async () => {
   const kind = kindOf((_, { signal }) => pause(60_000, signal));
   const id = await ask(kind);
