@@ -12,8 +12,23 @@ export interface Cycles {
   readonly truncated: boolean;
 }
 
+/**
+ * Is told now and then how much work the search has done so far: a step for each link, then one for
+ * each link that is followed. It may throw to end the search.
+ */
+export type OnSteps = (steps: number) => void;
+
+/** What is searched, and how far. */
+export interface CycleSearchOptions extends Links {
+  /** How many cycles at most. */
+  readonly most: number;
+  readonly onSteps?: OnSteps | undefined;
+}
+
 // Some tenths of a second. What has up to 7,000 links that are part of cycles never gets there.
 const MOST_STEPS = 50_000_000;
+/** How many steps lie between two calls of {@link OnSteps}: some hundred microseconds. */
+const STEPS_BETWEEN = 10_000;
 
 /**
  * Cycles among links: each lot that is linked to itself is one of its own, and every other lot that
@@ -23,13 +38,22 @@ const MOST_STEPS = 50_000_000;
  *
  * Takes memory for a few numbers a lot and link, however deep they go, and time in proportion to
  * them and to the cycles; a limit on the whole work keeps tangled ones from taking longer.
- *
- * @param most how many cycles at most
  */
-export function findCycles({ most, ...links }: Links & { readonly most: number }): Cycles {
-  const graph = graphOf(withoutEnds(links));
+export function findCycles(
+  { most, onSteps = () => {}, ...links }: CycleSearchOptions,
+): Cycles {
+  const reportLinks = () => onSteps(links.parents.length);
+  reportLinks();
+  const inner = withoutEnds(links, reportLinks);
+  const graph = graphOf(inner);
+  reportLinks();
   const component = componentsOf(graph);
-  const search = new CycleSearch(graph, component);
+  reportLinks();
+  const search = new CycleSearch(
+    graph,
+    component,
+    (steps) => onSteps(inner.parents.length + steps),
+  );
   const selfLinked = selfLinkedLots(links);
   const isCovered = new Uint8Array(links.lots);
   const cycles: number[][] = [];
@@ -65,11 +89,13 @@ function selfLinkedLots({ parents, children, lots }: Links): Uint8Array {
  * The links between lots that have both parents and children, after all others were taken away one
  * by one: in a sound genealogy none is left. Links of a lot to itself are not among them.
  */
-function withoutEnds(links: Links): Links {
+function withoutEnds(links: Links, afterPass: () => void): Links {
   const { lots } = links;
   const isGone = new Uint8Array(lots);
   takeAwayStarts(links, isGone);
+  afterPass();
   takeAwayStarts({ parents: links.children, children: links.parents, lots }, isGone);
+  afterPass();
   return keepLinks(links, (parent, child) => parent !== child && !isGone[parent] && !isGone[child]);
 }
 
@@ -199,7 +225,7 @@ class CycleSearch {
   readonly #reached: Int32Array;
   #steps = 0;
 
-  constructor(readonly graph: Graph, readonly component: Int32Array) {
+  constructor(readonly graph: Graph, readonly component: Int32Array, readonly onSteps: OnSteps) {
     const lots = component.length;
     this.#seenFor = new Int32Array(lots).fill(NONE);
     this.#reachedFrom = new Int32Array(lots);
@@ -215,6 +241,7 @@ class CycleSearch {
       const lot = at(this.#reached, next);
       for (let edge = at(offsets, lot); edge < at(offsets, lot + 1); edge++) {
         if (++this.#steps > MOST_STEPS) return undefined;
+        if (this.#steps % STEPS_BETWEEN === 0) this.onSteps(this.#steps);
         const child = at(targets, edge);
         if (child === start) return this.#wayBack(start, lot);
         if (this.#seenFor[child] === start || this.component[child] !== this.component[start]) {
