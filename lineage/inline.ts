@@ -23,8 +23,13 @@ export interface InlineTracer {
 
 /** How long it may take, in ms. PostgreSQL gives up each statement after it too. */
 export const BUDGET_MS = 200;
-/** With more lots than these the time would be over. */
+/** With more lots than these the time would be over; no statement gives more than one beyond them. */
 const MOST_LOTS = 5_000;
+/**
+ * The most steps of the search for cycles, a link being one: some 20 ms, for which the process does
+ * nothing else.
+ */
+const MAX_CYCLE_STEPS = 200_000;
 /** So many at a time; each has a connection. */
 const MOST_AT_ONCE = 4;
 /** After this long without an answer PostgreSQL is taken to be away, in ms. */
@@ -50,10 +55,14 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
     const started = performance.now();
     try {
       await inSnapshot(session, { signal, settings: TRACE_SETTINGS }, async (snapshot) => {
-        const result = await takeTrace(snapshot, trace, {
+        const bounded = { ...trace, atMost: Math.min(trace.atMost, MOST_LOTS + 1) };
+        const result = await takeTrace(snapshot, bounded, {
           run: crypto.randomUUID(),
           onLevel(lots) {
             if (lots > MOST_LOTS || performance.now() - started > BUDGET_MS) throw new OverBudget();
+          },
+          onCycleSteps(steps) {
+            if (steps > MAX_CYCLE_STEPS) throw new OverBudget();
           },
           // In one transaction: nothing is left of a trace that isn't done in time.
           beside: (snapshot, work) => work(snapshot),

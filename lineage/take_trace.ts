@@ -1,7 +1,7 @@
 import { listCodes } from "../db/lots.ts";
 import { insertLinkChunks, insertLotChunks } from "../db/trace_chunks.ts";
 import type { OpenTrace, TraceResult } from "../db/traces.ts";
-import { findCycles } from "./cycles.ts";
+import { findCycles, type OnSteps } from "./cycles.ts";
 import { findMembers } from "./members.ts";
 import type { Snapshot, SnapshotOptions } from "./snapshot.ts";
 import type { OnLevel } from "./walk.ts";
@@ -25,6 +25,8 @@ export interface TakeOptions {
   /** The name under which its lots and links are stored. */
   readonly run: string;
   readonly onLevel: OnLevel;
+  /** Hears of the search for cycles, and may end it. */
+  readonly onCycleSteps?: OnSteps;
   /** Does some work at the snapshot's moment; on another session, so that two are at work at once. */
   beside<T>(snapshot: Snapshot, work: (same: Snapshot) => Promise<T>): Promise<T>;
 }
@@ -36,17 +38,19 @@ export interface TakeOptions {
 export async function takeTrace(
   snapshot: Snapshot,
   trace: OpenTrace,
-  { run, onLevel, beside }: TakeOptions,
+  { run, onLevel, onCycleSteps, beside }: TakeOptions,
 ): Promise<TraceResult> {
   const { sql, asOf, id } = snapshot;
   const members = await findMembers(snapshot, trace, onLevel);
+  // A walk that a limit has cut ends before it tells of its last level.
+  onLevel(members.ids.length, members.depths.at(-1) ?? 0);
   // In this order: another session needs a word with this one before it is busy.
   const [{ links, ...ends }, { lots, depthReached, totals }] = await Promise.all([
     beside(snapshot, (same) => insertLinkChunks(same.sql, run, members)),
     insertLotChunks(sql, run, members),
   ]);
   const { cycles, truncated } = shortened(
-    findCycles({ ...ends, lots: members.ids.length, most: MOST_CYCLES }),
+    findCycles({ ...ends, lots: members.ids.length, most: MOST_CYCLES, onSteps: onCycleSteps }),
   );
   const summary = {
     lot_count: lots,
