@@ -14,6 +14,9 @@ export type DeepTraceLine =
   | ({ readonly type: "lot" } & DeepTraceLot)
   | ({ readonly type: "link" } & DeepTraceLink);
 
+/** More than any line has, in characters: a lot's metadata are 100 kB at most. */
+const MAX_LINE = 4_194_304;
+
 const LINE_TYPES: ReadonlySet<unknown> = new Set(["trace", "lot", "link"]);
 
 interface ReadOptions {
@@ -59,15 +62,34 @@ async function* splitLines(
 ): AsyncGenerator<string, void, undefined> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
-  let rest = "";
+  // Joined only when the line is whole: looked through again with each piece, a long line would take
+  // the square of its length.
+  let pieces: string[] = [];
+  let length = 0;
+  const keep = (piece: string) => {
+    length += piece.length;
+    if (length > MAX_LINE) throw new LotlineError("unreadable", "A line of the answer is too long");
+    if (piece !== "") pieces.push(piece);
+  };
+  const takeLine = () => {
+    const line = pieces.join("");
+    pieces = [];
+    length = 0;
+    return line;
+  };
   try {
     for (;;) {
       const { done, value } = await readInTime(reader, options);
-      const lines = (rest + decoder.decode(value, { stream: !done })).split("\n");
-      rest = lines.pop() ?? "";
-      yield* lines;
+      const text = decoder.decode(value, { stream: !done });
+      let from = 0;
+      for (let to = text.indexOf("\n"); to !== -1; to = text.indexOf("\n", from)) {
+        keep(text.slice(from, to));
+        yield takeLine();
+        from = to + 1;
+      }
+      keep(text.slice(from));
       if (!done) continue;
-      if (rest !== "") yield rest;
+      if (length > 0) yield takeLine();
       return;
     }
   } finally {

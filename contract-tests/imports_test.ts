@@ -17,7 +17,7 @@ const MAY_USE: Record<string, string[]> = {
   cache: ["cache", "db"],
   db: ["db"],
   contract: ["contract"],
-  parity: ["parity", "contract"],
+  parity: ["parity", "contract", "byte_buffer.ts"],
   // The stand-in is a program of its own, as the old server is.
   legacy: ["legacy"],
   // A package of its own.
@@ -28,7 +28,9 @@ const MAY_USE: Record<string, string[]> = {
     "gateway",
     "parity",
     "contract",
+    "byte_buffer.ts",
     "client_address.ts",
+    "read_bytes.ts",
     "db/connect.ts",
     "db/session.ts",
     "db/in_time.ts",
@@ -37,6 +39,7 @@ const MAY_USE: Record<string, string[]> = {
     "log.ts",
     "terminal.ts",
   ],
+  "byte_buffer.ts": [],
   "client_address.ts": [],
   "clock.ts": [],
   "config.ts": [],
@@ -45,9 +48,11 @@ const MAY_USE: Record<string, string[]> = {
   "link_target.ts": [],
   "log.ts": ["clock.ts"],
   "metrics.ts": [],
+  "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "terminal.ts": [],
 };
 const FOR_EVERYTHING = [
+  "byte_buffer.ts",
   "client_address.ts",
   "clock.ts",
   "config.ts",
@@ -55,6 +60,7 @@ const FOR_EVERYTHING = [
   "gather.ts",
   "log.ts",
   "metrics.ts",
+  "read_bytes.ts",
   "terminal.ts",
   "contract",
 ];

@@ -1,9 +1,10 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import net from "node:net";
 import { createApi } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { openRawClient } from "../testing/front.ts";
 import { keysAtHand } from "../testing/keys.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 300, inFlight: 3 };
@@ -61,6 +62,21 @@ Deno.test("a body that stops arriving is 408, and nothing is stored", async () =
   ok(answer.startsWith("HTTP/1.1 408"), answer);
   ok(answer.endsWith('{"error":"The body took too long to arrive"}'), answer);
   deepStrictEqual([...await api.sql`select 1 from lots`], []);
+});
+
+Deno.test("a client that drips its body is told 408, and its connection ends without the rest", async () => {
+  await using api = await serveApi();
+  using client = openRawClient(api.port, head(100_000) + "{");
+  const dripping = setInterval(() => client.write(" "), 20);
+  try {
+    const received = await client.until((text) => text.includes("}"));
+    match(received, /^HTTP\/1\.1 408 [^]*\r\nconnection: close\r\n/i);
+    // Reset when it sends on, at the latest.
+    deepStrictEqual(await client.ended, received);
+    ok(client.socket.bytesWritten < 2_000, "it isn't kept to be read to its end");
+  } finally {
+    clearInterval(dripping);
+  }
 });
 
 Deno.test("a body that ends before its length is dropped, and nothing is stored", async () => {

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { ByteBuffer } from "../byte_buffer.ts";
 
 /** An answer's first lines: headers in their order and with their letters, names and values in turn. */
 export interface AnswerHead {
@@ -28,6 +29,7 @@ const MOST_INTERIM = 16;
 const LONGEST_CHUNK_LINE = 1_024;
 
 const END_OF_HEAD = "\r\n\r\n";
+const END_OF_LINE = "\r\n";
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([^\0\r\n]*))?$/;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
@@ -48,7 +50,8 @@ type State =
  */
 export class AnswerParser {
   #state: State = "head";
-  #held: Buffer | undefined;
+  /** The start of a head or a line whose end is still to come. */
+  #held: ByteBuffer | undefined;
   /** Bytes that are still to come of the body or of a chunk. */
   #left = 0;
   #trailerBytes = 0;
@@ -117,19 +120,15 @@ export class AnswerParser {
   }
 
   #readHead(chunk: Buffer): Buffer | undefined {
-    const all = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
-    // Looked for in the text, its end is found five times as fast as in the bytes.
-    const text = all.toString("latin1", 0, MOST_HEAD_BYTES + END_OF_HEAD.length);
-    const end = text.indexOf(END_OF_HEAD);
-    if (end === -1) {
-      if (all.length > MOST_HEAD_BYTES) {
-        throw new BrokenAnswerError("the answer's head is too long");
-      }
-      this.#held = all;
-      return undefined;
-    }
-    this.#held = undefined;
-    const lines = text.slice(0, end).split("\r\n");
+    const found = this.#takeUpTo(
+      END_OF_HEAD,
+      chunk,
+      MOST_HEAD_BYTES,
+      "the answer's head is too long",
+    );
+    if (found === undefined) return undefined;
+    const { text, rest } = found;
+    const lines = text.split("\r\n");
     const [, minor, digits = "", reason = ""] = STATUS_LINE.exec(lines[0] ?? "") ?? [];
     const status = Number(digits);
     if (minor === undefined || status === 101 || status > 599) {
@@ -137,8 +136,8 @@ export class AnswerParser {
     }
     if (status < 200) {
       if (++this.#interims > MOST_INTERIM) throw new BrokenAnswerError("too many interim answers");
-      this.reader.interim(all.subarray(0, end + END_OF_HEAD.length));
-      return all.subarray(end + END_OF_HEAD.length);
+      this.reader.interim(Buffer.from(text + END_OF_HEAD, "latin1"));
+      return rest;
     }
     this.#keepsAlive = minor === "1";
     const headers: string[] = [];
@@ -186,7 +185,45 @@ export class AnswerParser {
       this.#keepsAlive = false;
       this.#state = "close";
     }
-    return all.subarray(end + END_OF_HEAD.length);
+    return rest;
+  }
+
+  /**
+   * The text before `end`, which may come in pieces, and the bytes behind it; nothing while it isn't
+   * there. Each byte is looked at once, however the bytes are cut.
+   *
+   * @throws {BrokenAnswerError} when it is longer than `most`
+   */
+  #takeUpTo(
+    end: string,
+    chunk: Buffer,
+    most: number,
+    tooLong: string,
+  ): { readonly text: string; readonly rest: Buffer } | undefined {
+    const held = this.#held;
+    const before = held?.length ?? 0;
+    const room = most + end.length - before;
+    held?.append(chunk.length > room ? chunk.subarray(0, room) : chunk);
+    // The end may have begun in what came before.
+    const from = Math.max(0, before - end.length + 1);
+    // Looked for in the text, it is found five times as fast as in the bytes.
+    const seen = held === undefined
+      ? chunk.toString("latin1", 0, room)
+      : latin1(held.bytes().subarray(from));
+    const at = seen.indexOf(end);
+    if (at === -1) {
+      if (before + chunk.length > most) throw new BrokenAnswerError(tooLong);
+      if (held === undefined) {
+        this.#held = new ByteBuffer(most + end.length);
+        this.#held.append(chunk);
+      }
+      return undefined;
+    }
+    this.#held = undefined;
+    return {
+      text: held === undefined ? seen.slice(0, at) : latin1(held.bytes().subarray(0, from + at)),
+      rest: chunk.subarray(from + at + end.length - before),
+    };
   }
 
   #readLength(chunk: Buffer): Buffer | undefined {
@@ -209,17 +246,14 @@ export class AnswerParser {
   }
 
   #readChunkLine(chunk: Buffer): Buffer | undefined {
-    const all = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
-    const end = all.indexOf("\r\n");
-    if (end > LONGEST_CHUNK_LINE || (end === -1 && all.length > LONGEST_CHUNK_LINE)) {
-      throw new BrokenAnswerError("a chunk's line is too long");
-    }
-    if (end === -1) {
-      this.#held = all;
-      return undefined;
-    }
-    this.#held = undefined;
-    const line = all.toString("latin1", 0, end);
+    const found = this.#takeUpTo(
+      END_OF_LINE,
+      chunk,
+      LONGEST_CHUNK_LINE,
+      "a chunk's line is too long",
+    );
+    if (found === undefined) return undefined;
+    const { text: line, rest } = found;
     switch (this.#state) {
       case "chunk_end":
         if (line !== "") throw new BrokenAnswerError("a chunk is longer than it said");
@@ -237,8 +271,12 @@ export class AnswerParser {
         if (this.#trailerBytes > MOST_HEAD_BYTES) throw new BrokenAnswerError("too many trailers");
         if (line === "") this.#end(undefined);
     }
-    return all.subarray(end + 2);
+    return rest;
   }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 /** Without the spaces and tabs at both ends. `trim` would take a no-break space away as well. */

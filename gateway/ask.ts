@@ -1,9 +1,9 @@
 import { Agent, request as httpRequest } from "node:http";
-import { Buffer } from "node:buffer";
+import { ByteBuffer } from "../byte_buffer.ts";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines, Silence } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
-import { isHopByHop } from "./passed_headers.ts";
+import { isHopByHop, namedByConnection } from "./passed_headers.ts";
 
 /** Larger answers aren't compared, in bytes. */
 const MOST_BYTES = 262_144;
@@ -55,16 +55,12 @@ export function createAsker(url: string, connections: number): Asker {
           isSilent("code" in error && error.code === "ECONNREFUSED" ? "refused" : "reset");
         });
         outgoing.on("response", (incoming) => {
-          const chunks: Uint8Array[] = [];
-          let size = 0;
+          const body = new ByteBuffer(MOST_BYTES);
           incoming.on("data", (chunk: Uint8Array) => {
-            size += chunk.length;
-            if (size <= MOST_BYTES) {
-              chunks.push(chunk);
-            } else {
-              isSilent("too_large");
-              outgoing.destroy();
-            }
+            body.append(chunk);
+            if (!body.isOver) return;
+            isSilent("too_large");
+            outgoing.destroy();
           });
           incoming.on("error", () => isSilent("reset"));
           incoming.on("close", () => isSilent("reset"));
@@ -72,7 +68,7 @@ export function createAsker(url: string, connections: number): Asker {
             const answer: CapturedAnswer = {
               status: incoming.statusCode ?? 0,
               headers: linesOf(incoming.rawHeaders),
-              body: new Uint8Array(Buffer.concat(chunks)),
+              body: body.bytes(),
               ms: passed(),
             };
             resolve(answer);
@@ -99,15 +95,17 @@ function headersToSend(
   { method, headers, body }: CapturedRequest,
   extra: HeaderLines,
 ): Record<string, string[]> {
-  const named = (headerOf(headers, "connection") ?? "").toLowerCase().split(/\s*,\s*/);
+  const named = namedByConnection(headerOf(headers, "connection") ?? "", undefined);
   const replaced = new Set(extra.map(([name]) => name));
   const isLeftOut = (name: string) =>
-    isHopByHop(name) || NOT_SENT.has(name) || named.includes(name) || replaced.has(name);
+    isHopByHop(name) || NOT_SENT.has(name) || named?.has(name) || replaced.has(name);
   const kept = headers.filter(([name]) => !isLeftOut(name.toLowerCase()));
   const sent = new Map<string, string[]>();
   for (const [name, value] of [...kept, ...extra]) {
     const lower = name.toLowerCase();
-    sent.set(lower, [...sent.get(lower) ?? [], value]);
+    const values = sent.get(lower);
+    if (values === undefined) sent.set(lower, [value]);
+    else values.push(value);
   }
   // Without it, an empty body would be sent as chunks.
   if (body.length > 0 || method !== "GET" && method !== "HEAD") {

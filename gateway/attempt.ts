@@ -1,4 +1,4 @@
-import { Buffer } from "node:buffer";
+import { ByteBuffer } from "../byte_buffer.ts";
 import type { AnswerHead } from "./answer_parser.ts";
 import type { Side } from "./route.ts";
 import type { Asker, Connection, Failure } from "./connection.ts";
@@ -26,8 +26,7 @@ export class Attempt implements Asker {
   answer: AnswerHead | undefined;
   #connection: Connection | undefined;
   #isOver = false;
-  #kept: Uint8Array[] | undefined;
-  #keptBytes = 0;
+  #kept: ByteBuffer | undefined;
 
   /** @param keeps whether the answer's body is gathered, as long as it is short enough */
   constructor(
@@ -38,7 +37,7 @@ export class Attempt implements Asker {
     readonly watcher: AttemptWatcher,
     keeps: boolean,
   ) {
-    if (keeps) this.#kept = [];
+    if (keeps) this.keepBody();
   }
 
   /** Whether a connection was there, and the request was written to it. */
@@ -52,13 +51,12 @@ export class Attempt implements Asker {
 
   /** The answer's body, if it was to be kept and could be. */
   get body(): Uint8Array | undefined {
-    if (this.#kept === undefined) return undefined;
-    return this.#kept.length === 1 ? this.#kept[0] : Buffer.concat(this.#kept);
+    return this.#kept === undefined || this.#kept.isOver ? undefined : this.#kept.bytes();
   }
 
   /** From now on the body is gathered. */
   keepBody(): void {
-    this.#kept ??= [];
+    this.#kept ??= new ByteBuffer(KEPT_ANSWER_BYTES);
   }
 
   /** Asks no further; the watcher is told nothing more. */
@@ -100,13 +98,13 @@ export class Attempt implements Asker {
 
   data(chunk: Uint8Array): void {
     if (this.#isOver) return;
-    this.#keep(chunk);
+    this.#kept?.append(chunk);
     this.watcher.answerGoesOn(this, chunk);
   }
 
   end(last: Uint8Array | undefined): void {
     if (this.#isOver) return;
-    if (last !== undefined) this.#keep(last);
+    if (last !== undefined) this.#kept?.append(last);
     // The connection is no longer this request's.
     this.#isOver = true;
     this.watcher.answerEnds(this, last);
@@ -116,12 +114,5 @@ export class Attempt implements Asker {
     if (this.#isOver) return;
     this.#isOver = true;
     this.watcher.failed(this, failure);
-  }
-
-  #keep(chunk: Uint8Array): void {
-    if (this.#kept === undefined) return;
-    this.#keptBytes += chunk.length;
-    if (this.#keptBytes > KEPT_ANSWER_BYTES) this.#kept = undefined;
-    else this.#kept.push(chunk);
   }
 }

@@ -54,7 +54,7 @@ Deno.test("a read that is compared is handed on with both halves, as they were s
       ["X-Forwarded-Host", "x"],
       ["X-Request-Id", "id-1"],
     ],
-    body: Buffer.alloc(0),
+    body: new Uint8Array(),
   });
   deepStrictEqual([answer.status, Buffer.from(answer.body).toString()], [201, "legacy"]);
   deepStrictEqual(answer.headers, [["X-A", "1"], ["x-a", "2"], ["Content-Length", "6"]]);

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
+import { ByteBuffer } from "../byte_buffer.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { Connection } from "./connection.ts";
 
@@ -22,7 +23,7 @@ export interface BodyWatcher {
  */
 export class ClientBody {
   isWhole: boolean;
-  #chunks: Buffer[] = [];
+  readonly #kept: ByteBuffer;
   #bytes = 0;
   #connection: Connection | undefined;
   /** Something was passed on that isn't kept. */
@@ -35,6 +36,7 @@ export class ClientBody {
     readonly limit: number,
     readonly watcher: BodyWatcher,
   ) {
+    this.#kept = new ByteBuffer(limit);
     this.isWhole = !head.isChunked && (head.length ?? 0) === 0;
     if (this.isWhole) return;
     request.on("data", (chunk: Buffer) => this.#take(chunk));
@@ -48,23 +50,21 @@ export class ClientBody {
 
   /** What is kept, when that is all of it. */
   bytes(): Uint8Array {
-    return this.#chunks.length === 1 && this.#chunks[0] !== undefined
-      ? this.#chunks[0]
-      : Buffer.concat(this.#chunks);
+    return this.#kept.bytes();
   }
 
   /** Writes a request's head and what there is of the body; the rest follows as it comes. */
   sendTo(connection: Connection, head: string): void {
     this.#connection = connection;
-    if (this.#chunks.length === 0) connection.write(head);
+    if (this.#kept.length === 0) connection.write(head);
     else {
-      const framed = this.#chunks.flatMap((chunk) => this.#framed(chunk));
+      const framed = this.#framed(this.#kept.bytes());
       connection.write(Buffer.concat([Buffer.from(head, "latin1"), ...framed]));
     }
     if (this.isWhole) this.#finish(connection);
     else {
       this.#isPartlyGone = true;
-      this.#chunks = [];
+      this.#kept.clear();
       this.request.resume();
     }
   }
@@ -77,7 +77,7 @@ export class ClientBody {
   /** Lets what is still to come go nowhere, so that the client can read its answer meanwhile. */
   drop(): void {
     this.#isDropped = true;
-    this.#chunks = [];
+    this.#kept.clear();
     if (!this.isWhole) this.request.resume();
   }
 
@@ -92,7 +92,7 @@ export class ClientBody {
       if (!isTaken) this.request.pause();
       return;
     }
-    this.#chunks.push(chunk);
+    this.#kept.append(chunk);
     if (this.#bytes > KEPT_BYTES) {
       this.request.pause();
       this.watcher.bodyIsLong();
@@ -111,7 +111,7 @@ export class ClientBody {
     connection.wholeRequest();
   }
 
-  #framed(chunk: Buffer): (Buffer)[] {
+  #framed(chunk: Uint8Array): Uint8Array[] {
     if (!this.head.isChunked) return [chunk];
     return [Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, CHUNK_END];
   }

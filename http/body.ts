@@ -2,6 +2,7 @@ import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import contentType from "content-type";
 import { ApiError } from "../errors.ts";
+import { readBytes } from "../read_bytes.ts";
 import { isTooDeep, JSON_DEPTH_LIMIT } from "./json.ts";
 
 /** What a request body was found to be: a JSON object or list, or nothing that we read. */
@@ -42,7 +43,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Bo
   }
   const decompress = decompressor(headers.get("content-encoding"));
   if (decompress === undefined && Number(length) > limits.bytes) throw tooLarge(limits);
-  const sent = await readBytes(request, limits, decompress !== undefined);
+  const sent = await receive(request, limits, decompress !== undefined);
   const bytes = decompress === undefined ? sent : await decompress(sent, limits);
   const text = decodeText(bytes);
   return text === "" ? { kind: "none" } : { kind: "json", value: parseDocument(text) };
@@ -77,14 +78,14 @@ function parseDocument(text: string): unknown {
   return value;
 }
 
-async function readBytes(
+async function receive(
   request: Request,
   limits: BodyLimits,
   compressed: boolean,
 ): Promise<Uint8Array> {
-  const most = compressed ? mostCompressed(limits) : limits.bytes;
-  const { bytes, size } = await receive(request, limits, most);
-  if (size > most) throw tooLarge(limits);
+  const max = compressed ? mostCompressed(limits) : limits.bytes;
+  const { bytes, size } = await readBytes(request, { max, deadlineMs: limits.deadlineMs });
+  if (size > max) throw tooLarge(limits);
   return bytes;
 }
 
@@ -94,60 +95,6 @@ async function readBytes(
  */
 export function mostCompressed(limits: BodyLimits): number {
   return limits.bytes + (limits.bytes >> 6) + 64;
-}
-
-/**
- * Receives a body to its end: its size, and its bytes unless they are more than `most`. Past that it
- * is read and thrown away, so that the client, still sending, can read its 413; the deadline bounds
- * how long.
- *
- * @param onChunk is told of every piece as it comes
- * @throws {ApiError} 400 it ended too early, 408 too slow
- */
-export async function receive(
-  request: Request,
-  { deadlineMs }: BodyLimits,
-  most: number,
-  onChunk: (chunk: Uint8Array) => void = () => {},
-): Promise<{ bytes: Uint8Array<ArrayBuffer>; size: number }> {
-  const reader = request.body?.getReader();
-  if (reader === undefined) return { bytes: new Uint8Array(), size: 0 };
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    // The connection may be gone at the same moment; then there is nothing left to cancel.
-    reader.cancel().catch(() => {});
-  }, deadlineMs);
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (late) throw new ApiError("body_too_slow", "The body took too long to arrive");
-      if (done) break;
-      size += value.length;
-      onChunk(value);
-      if (size <= most) chunks.push(value);
-    }
-  } catch (thrown) {
-    if (thrown instanceof ApiError) throw thrown;
-    throw new ApiError("invalid_request", "The body ended too early", { cause: thrown });
-  } finally {
-    clearTimeout(timer);
-  }
-  if (size > most) return { bytes: new Uint8Array(), size };
-  const [first] = chunks;
-  return { bytes: chunks.length === 1 && first !== undefined ? first : join(chunks, size), size };
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
 }
 
 type Decompress = (bytes: Uint8Array, limits: BodyLimits) => Promise<Uint8Array>;

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { DRY_RUN_HEADER, isDryRunProof, isTimelyDryRun } from "../contract/dry_run.ts";
 import { ApiError } from "../errors.ts";
-import { type BodyLimits, mostCompressed, receive } from "./body.ts";
+import { readBytes } from "../read_bytes.ts";
+import { type BodyLimits, mostCompressed } from "./body.ts";
 import { targetOf } from "./paths.ts";
 
 /** Whether a request is meant to have no effect: it has the header, in whatever form. */
@@ -27,13 +28,17 @@ export async function provenDryRun(
   if (secret === undefined || !isTimelyDryRun(proof, Date.now())) throw unproven();
   const hash = createHash("sha256");
   // One byte more than is ever taken: what is too large stays so.
-  const most = mostCompressed(limits) + 1;
-  const { bytes, size } = await receive(request, limits, most, (chunk) => hash.update(chunk));
+  const max = mostCompressed(limits) + 1;
+  const { bytes, size } = await readBytes(
+    request,
+    { max, deadlineMs: limits.deadlineMs },
+    (chunk) => hash.update(chunk),
+  );
   const { method, url, headers } = request;
   const received = { method, target: targetOf(url), bodyHash: hash.digest("hex"), proof };
   if (!isDryRunProof(secret, received, Date.now())) throw unproven();
   if (request.body === null) return request;
-  return new Request(url, { method, headers, body: size > most ? new Uint8Array(most) : bytes });
+  return new Request(url, { method, headers, body: size > max ? new Uint8Array(max) : bytes });
 }
 
 function unproven(): ApiError {

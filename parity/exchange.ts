@@ -1,6 +1,7 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { gzipSync } from "node:zlib";
+import { ByteBuffer } from "../byte_buffer.ts";
 import { KEPT_HEADERS } from "./kept_headers.ts";
 import type { RecordedRequest } from "./recordings.ts";
 
@@ -16,6 +17,7 @@ export interface Answer {
 }
 
 const SILENCE_MS = 15_000;
+const MAX_ANSWER_BYTES = 67_108_864;
 
 /**
  * Sends a request exactly as recorded, on a connection of its own, and reads the whole answer.
@@ -37,14 +39,17 @@ export function send(base: string, request: RecordedRequest): Promise<Answer> {
     const outgoing = begin(
       { host, port, method, path, headers, agent: false },
       (incoming) => {
-        const chunks: Uint8Array[] = [];
-        incoming.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+        const body = new ByteBuffer(MAX_ANSWER_BYTES);
+        incoming.on("data", (chunk: Uint8Array) => {
+          body.append(chunk);
+          if (body.isOver) incoming.destroy(new Error("an answer of more than 64 MB"));
+        });
         incoming.on("error", (error) => none(error.message));
         incoming.on("end", () =>
           resolve({
             status: incoming.statusCode ?? 0,
             headers: keptHeaders(incoming.headers),
-            body: Buffer.concat(chunks).toString("utf8"),
+            body: new TextDecoder("utf-8", { ignoreBOM: true }).decode(body.bytes()),
             etag: incoming.headers.etag,
           }));
       },

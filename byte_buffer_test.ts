@@ -1,0 +1,52 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { ByteBuffer } from "./byte_buffer.ts";
+
+/** A byte as Deno reads it: a view on a buffer of 64 kB. */
+const viewOfByte = (byte: number) => new Uint8Array(65_536).fill(byte).subarray(0, 1);
+
+Deno.test("bytes that come one by one take up twice their number at most, not their buffers", () => {
+  const kept = new ByteBuffer(100_000);
+  for (let count = 1; count <= 3_000; count++) {
+    kept.append(viewOfByte(count));
+    ok(kept.capacity <= Math.max(512, 2 * count), `${kept.capacity} for ${count}`);
+  }
+  strictEqual(kept.bytes().buffer.byteLength, kept.capacity);
+  deepStrictEqual(kept.bytes(), Uint8Array.from({ length: 3_000 }, (_, at) => at + 1));
+});
+
+Deno.test("pieces of any size are put together, and what was read before stays as it was", () => {
+  const kept = new ByteBuffer(10_000);
+  deepStrictEqual(kept.bytes(), new Uint8Array());
+  kept.append(Uint8Array.of(1, 2));
+  const before = kept.bytes();
+  kept.append(new Uint8Array(5_000).fill(3));
+  kept.append(new Uint8Array());
+  kept.append(Uint8Array.of(4));
+  deepStrictEqual(before, Uint8Array.of(1, 2));
+  deepStrictEqual(kept.bytes(), Uint8Array.from([1, 2, ...new Array(5_000).fill(3), 4]));
+});
+
+Deno.test("up to the limit all is kept, a byte more and nothing is, for good", () => {
+  const kept = new ByteBuffer(1_000);
+  kept.append(new Uint8Array(999));
+  kept.append(Uint8Array.of(1));
+  deepStrictEqual([kept.length, kept.capacity, kept.isOver], [1_000, 1_000, false]);
+  kept.append(Uint8Array.of(1));
+  deepStrictEqual([kept.length, kept.capacity, kept.isOver], [0, 0, true]);
+  kept.append(Uint8Array.of(1));
+  deepStrictEqual([kept.length, kept.isOver], [0, true]);
+});
+
+Deno.test("growing copies each byte a few times at most, however many pieces there are", () => {
+  const copied = (count: number) => {
+    const kept = new ByteBuffer(count);
+    let [copies, capacity] = [0, 0];
+    for (let at = 0; at < count; at++) {
+      kept.append(Uint8Array.of(at));
+      if (kept.capacity !== capacity) copies += at;
+      capacity = kept.capacity;
+    }
+    return copies / count;
+  };
+  ok(copied(100_000) <= 2, `${copied(100_000)}`);
+});

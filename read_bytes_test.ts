@@ -1,0 +1,73 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { eventually } from "./testing/eventually.ts";
+import { readBytes } from "./read_bytes.ts";
+
+const LIMITS = { max: 10_000, deadlineMs: 5_000 };
+
+interface Source {
+  readonly request: Request;
+  /** How large the buffers were that its bytes were read into. */
+  readonly buffers: number[];
+  readonly wasGivenUp: () => boolean;
+}
+
+/** A body of this many bytes as Deno's server has it: it makes a buffer of 64 kB unless it is given one. */
+function slowBody(bytes: number, { atOnce = 1, stallsAt = Infinity } = {}): Source {
+  const buffers: number[] = [];
+  let sent = 0;
+  let isGivenUp = false;
+  const body = new ReadableStream({
+    type: "bytes",
+    autoAllocateChunkSize: 65_536,
+    async pull(controller) {
+      const { byobRequest } = controller;
+      const view = byobRequest?.view;
+      ok(byobRequest && view);
+      if (sent >= stallsAt) return await new Promise(() => {});
+      buffers.push(view.byteLength);
+      const count = Math.min(atOnce, bytes - sent, view.byteLength);
+      new Uint8Array(view.buffer, view.byteOffset, count).fill(120);
+      if (count === 0) controller.close();
+      byobRequest.respond(count);
+      sent += count;
+    },
+    cancel: () => {
+      isGivenUp = true;
+    },
+  });
+  return {
+    request: new Request("http://x", { method: "POST", body }),
+    buffers,
+    wasGivenUp: () => isGivenUp,
+  };
+}
+
+Deno.test("a body that comes byte by byte takes up what its bytes do, and so does each read", async () => {
+  const { request, buffers } = slowBody(3_000);
+  const { bytes, size } = await readBytes(request, LIMITS);
+  deepStrictEqual([size, new TextDecoder().decode(bytes)], [3_000, "x".repeat(3_000)]);
+  ok(bytes.buffer.byteLength <= 6_000, `${bytes.buffer.byteLength}`);
+  ok(Math.max(...buffers.slice(1)) <= 1_024, `${Math.max(...buffers.slice(1))}`);
+});
+
+Deno.test("a body that comes in large pieces is read in large pieces", async () => {
+  const { request, buffers } = slowBody(1_000_000, { atOnce: 65_536 });
+  strictEqual((await readBytes(request, { ...LIMITS, max: 1_000_000 })).bytes.length, 1_000_000);
+  ok(buffers.length < 40, `${buffers.length} reads`);
+});
+
+Deno.test("of a body that is too large nothing is kept, and its size is told", async () => {
+  const { request } = slowBody(20_000, { atOnce: 300 });
+  let seen = 0;
+  const { bytes, size } = await readBytes(request, LIMITS, (chunk) => seen += chunk.length);
+  deepStrictEqual([bytes.buffer.byteLength, size, seen], [0, 20_000, 20_000]);
+});
+
+Deno.test("a body that stalls is 408, says that the connection ends, and its rest is given up", async () => {
+  const { request, wasGivenUp } = slowBody(3_000, { stallsAt: 1_000 });
+  await rejects(readBytes(request, { ...LIMITS, deadlineMs: 20 }), {
+    status: 408,
+    headers: { connection: "close" },
+  });
+  await eventually("the rest is given up", () => Promise.resolve(wasGivenUp()));
+});
