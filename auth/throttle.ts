@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import ipaddr from "ipaddr.js";
 import type { Valkey } from "../cache/valkey.ts";
-import { PENDING_MS, type Refusal, TryCounts, type TryLimit, WINDOW_MS } from "./try_counts.ts";
+import {
+  later,
+  PENDING_MS,
+  type Refusal,
+  TryCounts,
+  type TryLimit,
+  WINDOW_MS,
+} from "./try_counts.ts";
 
 /** What a login may do: try, or come back later. */
 export type Turn =
@@ -45,7 +52,8 @@ interface Deps {
 
 /**
  * A throttle over a sliding window. The tries of all processes are in Valkey; each process counts
- * for itself as well, and goes by that while Valkey is away.
+ * for itself as well. Whichever of the two has too many refuses: Valkey may be away, and it may have
+ * forgotten (FLUSHALL, eviction, a restart).
  */
 export function createLoginThrottle(
   { perAccount, perAddress, valkey, now = () => performance.now() }: Deps,
@@ -55,44 +63,55 @@ export function createLoginThrottle(
     { key: keyOf("account", email), most: perAccount },
     { key: keyOf("address", networkOf(address)), most: perAddress },
   ];
-  const refusalBy = (limits: readonly TryLimit[], shared: unknown): Turn | undefined => {
-    const refusal = shared === undefined ? own.refusalOf(limits) : refusalIn(shared);
-    if (refusal === undefined) return undefined;
-    const { index, waitMs } = refusal;
-    const by = index === 0 ? "account" : "address";
-    return { allowed: false, by, retryAfterS: Math.max(1, Math.ceil(waitMs / 1_000)) };
+  /** The refusal of this process or of Valkey, the longer one of two. */
+  const refusalBy = (
+    limits: readonly [TryLimit, TryLimit],
+    { refusal, successAgoMs }: SharedCounts,
+  ): Turn | undefined => {
+    // The login that succeeded in another process has cleared the account's count for all.
+    if (successAgoMs !== undefined) own.clear(limits[0].key, successAgoMs);
+    const longer = later(own.refusalOf(limits), refusal);
+    if (longer === undefined) return undefined;
+    const by = longer.index === 0 ? "account" : "address";
+    return { allowed: false, by, retryAfterS: Math.max(1, Math.ceil(longer.waitMs / 1_000)) };
   };
   return {
     async look(email, address) {
       const limits = limitsOf(email, address);
       const shared = await valkey?.attempt((client) =>
         client.eval(LOOK, {
-          keys: limits.map(({ key }) => key),
+          keys: keysOf(limits),
           arguments: [String(perAccount), String(perAddress)],
         })
       );
       const nothing = () => Promise.resolve();
-      return refusalBy(limits, shared) ??
+      return refusalBy(limits, sharedCounts(shared)) ??
         { allowed: true, succeed: nothing, fail: nothing, takeBack: nothing };
     },
     async enter(email, address) {
       const limits = limitsOf(email, address);
-      const keys = limits.map(({ key }) => key);
+      const keys = keysOf(limits);
       const id = crypto.randomUUID();
       const tell = async (script: string, ...more: number[]): Promise<unknown> =>
         await valkey?.attempt((client) =>
           client.eval(script, { keys, arguments: [id, ...more.map(String)] })
         );
-      const shared = await tell(ENTER, PENDING_MS, WINDOW_MS, perAccount, perAddress);
+      const shared = sharedCounts(
+        await tell(ENTER, PENDING_MS, WINDOW_MS, perAccount, perAddress),
+      );
       const refusal = refusalBy(limits, shared);
-      if (refusal !== undefined) return refusal;
+      if (refusal !== undefined) {
+        // Valkey has counted it, and a try that is refused doesn't count.
+        if (shared.refusal === undefined) await tell(TAKE_BACK);
+        return refusal;
+      }
       own.count(limits, id, PENDING_MS);
       return {
         allowed: true,
         async succeed() {
           own.remove(limits, id);
           own.clear(limits[0].key);
-          await tell(SUCCEED);
+          await tell(SUCCEED, WINDOW_MS);
         },
         async fail() {
           own.count(limits, id, WINDOW_MS);
@@ -105,6 +124,11 @@ export function createLoginThrottle(
       };
     },
   };
+}
+
+/** The two counts of a login, then where the account's last success is noted for all processes. */
+function keysOf([account, address]: readonly [TryLimit, TryLimit]): string[] {
+  return [account.key, address.key, `${account.key}:success`];
 }
 
 /** One hash tag, so that both keys of a login are in one slot of a cluster. No email in Valkey. */
@@ -120,52 +144,68 @@ function networkOf(address: string): string {
 }
 
 /*
- * Each key is a sorted set: a try's id by the moment when it doesn't count any more, in ms by Valkey's
- * clock, which is one for all processes. It goes by itself a window after its last try.
+ * Each count is a sorted set: a try's id by the moment when it doesn't count any more, in ms by
+ * Valkey's clock, which is one for all processes. It goes by itself a window after its last try. The
+ * third key is the moment of the account's last success, for as long as a try before it may count.
  */
 const NOW = `
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local success = tonumber(redis.call('GET', KEYS[3]) or nil)
+local success_ago = success and math.max(0, now - success) or -1`;
 
-// Gives the place of the key that has too many tries, from 0, and the ms until one of them leaves; or
-// adds the try to both and gives the place -1.
+// Gives the place of the count that has too many tries, from 0, and the ms until one of them leaves;
+// or adds the try to both and gives the place -1. Then for how many ms the account's last success
+// has been over, or -1.
 const ENTER = `${NOW}
-for i, key in ipairs(KEYS) do
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  local tries, most = redis.call('ZCARD', key), tonumber(ARGV[3 + i])
+for i = 1, 2 do
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+  local tries, most = redis.call('ZCARD', KEYS[i]), tonumber(ARGV[3 + i])
   if tries >= most then
-    local leaves = redis.call('ZRANGE', key, tries - most, tries - most, 'WITHSCORES')
-    return {i - 1, tonumber(leaves[2]) - now}
+    local leaves = redis.call('ZRANGE', KEYS[i], tries - most, tries - most, 'WITHSCORES')
+    return {i - 1, tonumber(leaves[2]) - now, success_ago}
   end
 end
-for _, key in ipairs(KEYS) do
-  redis.call('ZADD', key, now + ARGV[2], ARGV[1])
-  redis.call('PEXPIRE', key, ARGV[3])
+for i = 1, 2 do
+  redis.call('ZADD', KEYS[i], now + ARGV[2], ARGV[1])
+  redis.call('PEXPIRE', KEYS[i], ARGV[3])
 end
-return {-1, 0}`;
+return {-1, 0, success_ago}`;
 
 // The same without adding, or removing what doesn't count any more.
 const LOOK = `${NOW}
-for i, key in ipairs(KEYS) do
+for i = 1, 2 do
   local most = tonumber(ARGV[i])
-  if redis.call('ZCOUNT', key, '(' .. now, '+inf') >= most then
-    local leaves = redis.call('ZREVRANGE', key, most - 1, most - 1, 'WITHSCORES')
-    return {i - 1, tonumber(leaves[2]) - now}
+  if redis.call('ZCOUNT', KEYS[i], '(' .. now, '+inf') >= most then
+    local leaves = redis.call('ZREVRANGE', KEYS[i], most - 1, most - 1, 'WITHSCORES')
+    return {i - 1, tonumber(leaves[2]) - now, success_ago}
   end
 end
-return {-1, 0}`;
+return {-1, 0, success_ago}`;
 
 const FAIL = `${NOW}
-for _, key in ipairs(KEYS) do
-  redis.call('ZADD', key, now + ARGV[2], ARGV[1])
-  redis.call('PEXPIRE', key, ARGV[2])
+for i = 1, 2 do
+  redis.call('ZADD', KEYS[i], now + ARGV[2], ARGV[1])
+  redis.call('PEXPIRE', KEYS[i], ARGV[2])
 end`;
 
-const TAKE_BACK = `for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end`;
-const SUCCEED = `redis.call('DEL', KEYS[1]) redis.call('ZREM', KEYS[2], ARGV[1])`;
+const TAKE_BACK = `for i = 1, 2 do redis.call('ZREM', KEYS[i], ARGV[1]) end`;
+const SUCCEED = `${NOW}
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('SET', KEYS[3], now, 'PX', ARGV[2])`;
 
-function refusalIn(reply: unknown): Refusal | undefined {
-  const [index, waitMs] = Array.isArray(reply) ? reply.map(Number) : [];
-  if (index === undefined || waitMs === undefined || index < 0) return undefined;
-  return { index, waitMs };
+/** What Valkey says; nothing while it is away. */
+interface SharedCounts {
+  readonly refusal?: Refusal;
+  /** For how long the account's last success, in any process, has been over, in ms. */
+  readonly successAgoMs?: number;
+}
+
+function sharedCounts(reply: unknown): SharedCounts {
+  const [index = -1, waitMs = 0, successAgoMs = -1] = Array.isArray(reply) ? reply.map(Number) : [];
+  return {
+    ...(index >= 0 && { refusal: { index, waitMs } }),
+    ...(successAgoMs >= 0 && { successAgoMs }),
+  };
 }

@@ -208,12 +208,18 @@ Deno.test("a try whose end is never told counts for half a minute", async () => 
 
 Deno.test("in Valkey each try leaves the window by itself too", async () => {
   const valkey = await connected();
-  const throttle = createLoginThrottle({ perAccount: 2, perAddress: 100, valkey });
+  let now = 0;
+  const throttle = createLoginThrottle({ perAccount: 2, perAddress: 100, valkey, now: () => now });
   const email = newEmail();
-  for (let i = 0; i < 2; i++) await fail(throttle, email);
+  for (let i = 0; i < 2; i++) {
+    now = i * MINUTE;
+    await fail(throttle, email);
+  }
+  now = 15 * MINUTE;
   // Valkey's clock can't be turned, so its entries are: they become 14 and 15 minutes older.
   await valkey.attempt(async (client) => {
     for (const keyOfAny of await client.keys("lotline:{login}:*")) {
+      if (keyOfAny.endsWith(":success")) continue;
       const members = await client.zRangeWithScores(keyOfAny, 0, -1);
       for (const [at, { value, score }] of members.entries()) {
         const older = (at === 0 ? 15 : 14) * MINUTE;
@@ -251,6 +257,70 @@ Deno.test("when Valkey goes a process goes on with the tries that it has seen it
   await eventually("Valkey is away", async () => !await valkey.answers());
   strictEqual(await fail(throttle, email), "allowed");
   strictEqual(await fail(throttle, email), "account");
+  valkey.close();
+});
+
+Deno.test("a Valkey that forgets its counts brings no tries back: emptied before each, or of other keys", async () => {
+  await using own = await ownValkey();
+  const valkey = connectValkey(own.server.url, quiet);
+  await eventually("Valkey answers", () => valkey.answers());
+  const losses: [what: string, lose: () => Promise<unknown>][] = [
+    ["FLUSHALL", () => valkey.attempt((client) => client.flushAll())],
+    ["eviction", () =>
+      valkey.attempt(async (client) => {
+        for (const key of await client.keys("lotline:{login}:*")) await client.del(key);
+      })],
+  ];
+  for (const [what, lose] of losses) {
+    const throttle = createLoginThrottle({ perAccount: 3, perAddress: 5, valkey });
+    const [email, address] = [newEmail(), newAddress()];
+    const tries = async (count: number, email: () => string, address: () => string) => {
+      const told = [];
+      for (let i = 0; i < count; i++) {
+        await lose();
+        told.push(await fail(throttle, email(), address()));
+      }
+      return told;
+    };
+    const byEmail = await tries(5, () => email, newAddress);
+    deepStrictEqual(byEmail, [...Array(3).fill("allowed"), ...Array(2).fill("account")], what);
+    const byAddress = await tries(7, newEmail, () => address);
+    deepStrictEqual(byAddress, [...Array(5).fill("allowed"), ...Array(2).fill("address")], what);
+    await lose();
+    const look = await throttle.look(email, newAddress());
+    strictEqual(look.allowed, false, what);
+  }
+  valkey.close();
+});
+
+Deno.test("a try that this process alone refuses isn't counted in Valkey", async () => {
+  await using own = await ownValkey();
+  const valkey = connectValkey(own.server.url, quiet);
+  await eventually("Valkey answers", () => valkey.answers());
+  const throttle = createLoginThrottle({ perAccount: 1, perAddress: 100, valkey });
+  const other = createLoginThrottle({ perAccount: 1, perAddress: 100, valkey });
+  const email = newEmail();
+  strictEqual(await fail(throttle, email), "allowed");
+  await valkey.attempt((client) => client.flushAll());
+  strictEqual(await fail(throttle, email), "account");
+  strictEqual(await fail(other, email), "allowed");
+  valkey.close();
+});
+
+Deno.test("a success in one process clears the account's count in the others, for tries before it", async () => {
+  const valkey = await connected();
+  const limits = { perAccount: 3, perAddress: 100 };
+  const [one, other] = [1, 2].map(() => createLoginThrottle({ ...limits, valkey }));
+  ok(one && other);
+  const email = newEmail();
+  for (let i = 0; i < 2; i++) strictEqual(await fail(one, email), "allowed");
+  const turn = await other.enter(email, newAddress());
+  ok(turn.allowed);
+  await turn.succeed();
+  for (let i = 0; i < 3; i++) strictEqual(await fail(one, email), "allowed", `try ${i}`);
+  strictEqual(await fail(one, email), "account");
+  await valkey.attempt((client) => client.flushAll());
+  strictEqual(await fail(one, email), "account");
   valkey.close();
 });
 

@@ -19,8 +19,16 @@ export interface Refusal {
   readonly waitMs: number;
 }
 
+/** The refusal that lasts longer; nothing when neither is one. */
+export function later(one: Refusal | undefined, other: Refusal | undefined): Refusal | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.waitMs > one.waitMs ? other : one;
+}
+
 interface Try {
   readonly id: string;
+  /** When it was counted last, by this process's clock. */
+  readonly countedAt: number;
   /** When it doesn't count any more, by this process's clock. */
   readonly leavesAt: number;
 }
@@ -52,7 +60,8 @@ export class TryCounts {
   count(limits: readonly TryLimit[], id: string, forMs: number): void {
     for (const { key, most } of limits) {
       const others = this.#counting(key).filter((one) => one.id !== id);
-      const tries = [...others, { id, leavesAt: this.now() + forMs }]
+      const countedAt = this.now();
+      const tries = [...others, { id, countedAt, leavesAt: countedAt + forMs }]
         .sort((a, b) => a.leavesAt - b.leavesAt);
       // Deleted first: the map's order is that of the last tries.
       this.#tries.delete(key);
@@ -74,9 +83,12 @@ export class TryCounts {
     }
   }
 
-  /** Forgets all tries of a key. */
-  clear(key: string): void {
-    this.#tries.delete(key);
+  /** Forgets the tries of a key that were counted this long ago, in ms, or longer. */
+  clear(key: string, agoMs = 0): void {
+    const until = this.now() - agoMs;
+    const since = this.#counting(key).filter(({ countedAt }) => countedAt > until);
+    if (since.length === 0) this.#tries.delete(key);
+    else this.#tries.set(key, since);
   }
 
   #counting(key: string): readonly Try[] {
