@@ -117,10 +117,11 @@ Deno.test("a request is one line: method, route, status, ms, id, and nothing tha
     });
     strictEqual(answer.headers.get("x-request-id"), id);
     const line = await lineOf(api, id);
-    const { required_would_refuse, ...rest } = line;
+    const { required_would_refuse, bad_token, ...rest } = line;
     deepStrictEqual(Object.keys(rest), FIELDS);
     const isGuarded = GUARDED.includes(route) && status !== 405;
     strictEqual(required_would_refuse, isGuarded ? "bad_token" : undefined);
+    strictEqual(bad_token, isGuarded ? "malformed" : undefined);
     const { level, msg, ms } = line;
     deepStrictEqual([level, msg, line.method, line.route, line.status], [
       "info",

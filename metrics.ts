@@ -13,6 +13,32 @@ export function isRefusalReason(word: string): word is RefusalReason {
   return REASONS.includes(word);
 }
 
+/**
+ * Why a token is no good. For the log and the metrics only: a client is told one sentence for all.
+ *
+ * Its form and origin: `malformed`, `type`, `algorithm`, `unknown_key`, `signature`, `issuer`,
+ * `audience` (a token of `AUTH_MODE=legacy` too), `claims` (one is missing, or of another form). Its
+ * time, by this process's clock: `expired`, `not_yet_valid`. Since then: `logged_out`, `ended` (the
+ * account got a new password or role, or was disabled for a while), `disabled`, `no_account`,
+ * `other_role` (the account's role isn't the token's).
+ */
+export type TokenFault =
+  | "malformed"
+  | "type"
+  | "algorithm"
+  | "unknown_key"
+  | "signature"
+  | "issuer"
+  | "audience"
+  | "claims"
+  | "expired"
+  | "not_yet_valid"
+  | "logged_out"
+  | "ended"
+  | "disabled"
+  | "no_account"
+  | "other_role";
+
 /** What became of a login in `AUTH_MODE=required`; `changed`: its account did, meanwhile. */
 export type LoginOutcome =
   | "accepted"
@@ -41,6 +67,8 @@ export interface Metrics {
   refused(operation: string, reason: RefusalReason): void;
   /** A request that `AUTH_MODE=legacy` let through and `AUTH_MODE=required` would have refused. */
   requiredWouldRefuse(operation: string, reason: RefusalReason): void;
+  /** A token that `AUTH_MODE=required` refused or, in `AUTH_MODE=legacy`, would have refused. */
+  badToken(operation: string, reason: TokenFault): void;
   login(outcome: LoginOutcome): void;
   /** @param operation `unknown` where the path or method is none of ours */
   dryRun(operation: string, outcome: DryRunOutcome): void;
@@ -65,6 +93,12 @@ export function createMetrics(): Metrics {
   const wouldRefuse = new Counter({
     name: "lotline_required_would_refuse_total",
     help: "Requests that AUTH_MODE=legacy let through and AUTH_MODE=required would refuse.",
+    labelNames: ["operation", "reason"],
+    registers: [registry],
+  });
+  const badTokens = new Counter({
+    name: "lotline_bad_tokens_total",
+    help: "Tokens that AUTH_MODE=required refused, or would refuse, by what is wrong with them.",
     labelNames: ["operation", "reason"],
     registers: [registry],
   });
@@ -95,6 +129,7 @@ export function createMetrics(): Metrics {
   return {
     refused: (operation, reason) => refused.inc({ operation, reason }),
     requiredWouldRefuse: (operation, reason) => wouldRefuse.inc({ operation, reason }),
+    badToken: (operation, reason) => badTokens.inc({ operation, reason }),
     login: (outcome) => logins.inc({ outcome }),
     dryRun: (operation, outcome) => dryRuns.inc({ operation, outcome }),
     cacheRead: (outcome) => cacheReads.inc({ outcome }),

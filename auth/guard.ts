@@ -1,7 +1,8 @@
 import { timingSafeEqual } from "node:crypto";
 import { ApiError } from "../errors.ts";
-import type { RefusalReason } from "../metrics.ts";
+import type { RefusalReason, TokenFault } from "../metrics.ts";
 import { accessTo, type OperationId, type Role } from "./access.ts";
+import { BadTokenError, CHALLENGE } from "./bad_token.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Claims, TokenVerifier } from "./tokens.ts";
 
@@ -14,6 +15,8 @@ export interface Admission {
   readonly caller?: Claims | undefined;
   /** Whose token was sent, when it was a good one until it was revoked. */
   readonly ended?: Claims | undefined;
+  /** What is wrong with the token that was sent. */
+  readonly tokenFault?: TokenFault | undefined;
   /** In `AUTH_MODE=legacy`: why `required` would have refused the request. */
   readonly wouldRefuse?: RefusalReason;
 }
@@ -35,17 +38,21 @@ interface GuardDeps {
 
 /** The guard before every route. */
 export function createGuard({ mode, verify, revocations, metricsToken }: GuardDeps): Guard {
-  const holderOf = async (token: string): Promise<Pick<Admission, "caller" | "ended">> => {
+  const holderOf = async (
+    token: string,
+  ): Promise<Pick<Admission, "caller" | "ended" | "tokenFault">> => {
     const claims = await verify(token);
-    if (claims === undefined) return {};
+    if (typeof claims === "string") return { tokenFault: claims };
     let state = revocations.stateOf(claims);
-    // The old ways let everyone in: they need not wait for a database that is away.
     if (state === "unknown" && mode === "required") {
-      await revocations.refresh();
-      state = revocations.stateOf(claims);
+      state = await revocations.look(claims);
       if (state === "unknown") throw REFUSALS.unknown();
+    } else if (state === "unknown") {
+      // The old ways let everyone in: they need not wait for a database that is away.
+      state = await revocations.lookQuickly(claims);
     }
-    return state === "revoked" ? { ended: claims } : { caller: claims };
+    if (state === "good" || state === "unknown") return { caller: claims };
+    return { ended: claims, tokenFault: state };
   };
 
   const admit = async (
@@ -56,13 +63,15 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
     if (operation === "getMetrics" && metricsToken !== undefined && same(token, metricsToken)) {
       return {};
     }
-    const { caller, ended } = await holderOf(token);
-    const reason = caller === undefined ? "bad_token" : whyNot(operation, caller.role);
+    const { caller, ended, tokenFault } = await holderOf(token);
+    const reason = tokenFault ? "bad_token" : whyNot(operation, caller?.role ?? null);
     if (reason === undefined) return { caller };
-    if (mode === "legacy") return { caller, ended, wouldRefuse: reason };
+    if (mode === "legacy") return { caller, ended, tokenFault, wouldRefuse: reason };
     // A logout that is asked for again comes with the token that the first one has ended.
-    if (operation === "logout" && ended && headers.has("idempotency-key")) return { ended };
-    throw REFUSALS[reason]();
+    if (operation === "logout" && ended && headers.has("idempotency-key")) {
+      return { ended, tokenFault };
+    }
+    throw tokenFault ? new BadTokenError(tokenFault) : REFUSALS.role();
   };
 
   return (operation, headers) => {
@@ -85,22 +94,11 @@ function bearerToken(header: string | null): string | undefined {
   return /^bearer +(.*?) *$/i.exec(header ?? "")?.[1];
 }
 
-// What a client is told to do about it: RFC 6750, section 3.
-const CHALLENGE = 'Bearer realm="lotline"';
-
-/** The 401 for all faults of a token: which one it is helps nobody but a forger. */
-export function badToken(): ApiError {
-  return new ApiError("bad_token", "The token is not valid, or not any more: log in again", {
-    headers: { "www-authenticate": `${CHALLENGE}, error="invalid_token"` },
-  });
-}
-
-const REFUSALS: Record<"no_token" | "bad_token" | "role" | "unknown", () => ApiError> = {
+const REFUSALS: Record<"no_token" | "role" | "unknown", () => ApiError> = {
   no_token: () =>
     new ApiError("no_token", "A token is needed: log in", {
       headers: { "www-authenticate": CHALLENGE },
     }),
-  bad_token: badToken,
   role: () => new ApiError("role", "Your role may not do this"),
   unknown: () =>
     new ApiError("revocations_unknown", "Tokens can't be checked right now, try again shortly"),

@@ -1,16 +1,20 @@
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/connect.ts";
 import type { IdempotencyKey } from "../db/idempotency_keys.ts";
-import { type AccountState, listRevocations, revokeToken } from "../db/revocations.ts";
+import { findRevocations, revokeToken } from "../db/revocations.ts";
+import { together } from "../db/together.ts";
+import { isOutOfTime, isUndone } from "../db/undone.ts";
 import { describeError, type Log } from "../log.ts";
-import { announce, createNewsReader, type Revocation } from "./revocation_news.ts";
+import { KnownTokens, type Reading, type TokenState } from "./known_tokens.ts";
+import { announce, createNewsReader } from "./revocation_news.ts";
 import type { Claims } from "./tokens.ts";
 
 /*
- * Which tokens are refused though their signature is good. The truth is in PostgreSQL, which is read
- * every few seconds; a stream in Valkey carries each change to the other processes at once. Without
- * Valkey a change arrives a little later, and nothing that was revoked comes back. When PostgreSQL
- * hasn't been read for a while, too little is known of any token to believe it.
+ * Which tokens are refused though their signature is good. The truth is in PostgreSQL: a token and
+ * its account are read when the token is first sent, and again every few seconds, so that what SQL
+ * has changed is seen as well. A stream in Valkey carries each change that Lotline makes to the other
+ * processes at once. Without Valkey it arrives a little later, and nothing that was revoked comes
+ * back. When PostgreSQL hasn't been read for a while, too little is known of any token to believe it.
  */
 
 /** How often PostgreSQL is read, and tried again after a failure, in ms. */
@@ -18,16 +22,20 @@ const READ_EVERY_MS = 3_000;
 const RETRY_MS = 1_000;
 /** How often Valkey is asked for news, in ms. */
 const NEWS_EVERY_MS = 500;
-/** After this long without PostgreSQL a token is not believed any more, in ms. */
-const TOO_OLD_MS = 15_000;
-
-/** What is known of a token whose signature is good; `unknown` while PostgreSQL can't be read. */
-export type TokenState = "good" | "revoked" | "unknown";
+/** The share of the pool's connections that first readings of tokens may be on at once. */
+const SHARE_OF_POOL = 1 / 4;
+/** A look that must not hold anything up is over after this long, in ms. */
+const QUICK_LOOK_MS = 250;
 
 /** The revocations as this process knows them. */
 export interface Revocations extends Disposable {
+  /** What is known of a token without a look; `unknown` when it wasn't sent lately. */
   stateOf(claims: Claims): TokenState;
-  /** Reads PostgreSQL now. Never throws. */
+  /** Reads a token and its account. `unknown` when PostgreSQL can't be read. Never throws. */
+  look(claims: Claims): Promise<TokenState>;
+  /** The same within a quarter of a second, and at once while PostgreSQL is away. */
+  lookQuickly(claims: Claims): Promise<TokenState>;
+  /** Reads all that is known again. Never throws. */
   refresh(): Promise<void>;
   /**
    * Ends one token, here at once and everywhere within seconds. It is stored when this resolves, and
@@ -48,61 +56,74 @@ interface Deps {
 export function followRevocations(
   { sql, valkey, log, now = () => performance.now() }: Deps,
 ): Revocations {
-  let accounts = new Map<string, AccountState>();
-  let tokens = new Set<string>();
-  let readAt = -Infinity;
+  const known = new KnownTokens(now);
   let isFailing = false;
 
-  const apply = (revocation: Revocation) => {
-    if (revocation.kind === "account") accounts.set(revocation.userId, revocation);
-    else tokens.add(revocation.tokenId);
+  const finish = async (reading: Reading, deadlineMs?: number) => {
+    known.finish(reading, await findRevocations(sql, reading, deadlineMs));
+    isFailing = false;
+  };
+  const fail = (error: unknown) => {
+    if (!isFailing) log("warn", "revocations can't be read", { error: describeError(error) });
+    isFailing = true;
   };
 
-  // What came while PostgreSQL was being read may be missing in what was read.
-  let cameMeanwhile: Revocation[] = [];
-  const hear = (revocation: Revocation) => {
-    cameMeanwhile.push(revocation);
-    apply(revocation);
-  };
-
-  const read = async () => {
-    cameMeanwhile = [];
-    const started = now();
+  const readToken = together<Claims, void>(sql, SHARE_OF_POOL, {
+    async askAll(tokens, deadlineMs) {
+      await finish(known.read(tokens), deadlineMs);
+      return () => {};
+    },
+    askOne: async (token, deadlineMs) => await finish(known.read([token]), deadlineMs),
+    isWorthTrying: (error) => isUndone(error) || isOutOfTime(error),
+  });
+  const look = async (claims: Claims): Promise<TokenState> => {
     try {
-      const stored = await listRevocations(sql);
-      accounts = new Map(stored.accounts.map((account) => [account.userId, account]));
-      tokens = new Set(stored.tokens);
-      cameMeanwhile.forEach(apply);
-      readAt = started;
-      isFailing = false;
+      await readToken(claims);
+      // News that came meanwhile made what was read too old.
+      if (known.stateOf(claims) === "unknown") await readToken(claims);
     } catch (error) {
-      if (!isFailing) log("warn", "revocations can't be read", { error: describeError(error) });
-      isFailing = true;
+      fail(error);
     }
+    return known.stateOf(claims);
   };
+
   let reading: Promise<void> | undefined;
-  const refresh = () => reading ??= read().finally(() => reading = undefined);
+  const refresh = () =>
+    reading ??= finish(known.readAll()).catch(fail).finally(() => reading = undefined);
 
   const stops: (() => void)[] = [];
   stops.push(repeat(refresh, () => isFailing ? RETRY_MS : READ_EVERY_MS));
   if (valkey !== undefined) {
     const readNews = createNewsReader(valkey);
-    stops.push(repeat(async () => (await readNews()).forEach(hear), () => NEWS_EVERY_MS));
+    stops.push(
+      repeat(
+        async () => (await readNews()).forEach((news) => known.hear(news)),
+        () => NEWS_EVERY_MS,
+      ),
+    );
   }
 
   return {
     refresh,
-    stateOf({ sub, jti, iat }) {
-      const account = accounts.get(sub);
-      if (tokens.has(jti) || account?.disabled || iat < (account?.tokensFrom ?? 0)) {
-        return "revoked";
+    look,
+    stateOf: (claims) => known.stateOf(claims),
+    async lookQuickly(claims) {
+      if (isFailing) return "unknown";
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<TokenState>((resolve) => {
+        timer = setTimeout(() => resolve("unknown"), QUICK_LOOK_MS);
+      });
+      try {
+        return await Promise.race([look(claims), late]);
+      } finally {
+        clearTimeout(timer);
       }
-      return now() - readAt > TOO_OLD_MS ? "unknown" : "good";
     },
-    async revoke({ jti, sub, exp }, key) {
+    async revoke(claims, key) {
+      const { jti, sub, exp } = claims;
       await revokeToken(sql, { tokenId: jti, userId: sub, expiresAt: exp }, key);
       const revocation = { kind: "token", tokenId: jti, expiresAt: exp } as const;
-      hear(revocation);
+      known.hear(revocation);
       await announce(valkey, revocation);
     },
     [Symbol.dispose]: () => stops.forEach((stop) => stop()),

@@ -1,7 +1,7 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { connectValkey } from "../cache/valkey.ts";
 import { disableAccount } from "../db/accounts.ts";
-import { connect } from "../db/connect.ts";
+import { connect, type Sql } from "../db/connect.ts";
 import { freePort } from "../dev/free_port.ts";
 import type { Log } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";
@@ -25,31 +25,102 @@ function claims(more: Partial<Claims> = {}): Claims {
   };
 }
 
-async function accountIn(sql: Awaited<ReturnType<typeof freshDatabase>>["sql"]): Promise<string> {
+async function accountIn(sql: Sql, role: string | null = "VIEWER"): Promise<string> {
   const id = crypto.randomUUID();
   await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email) values (${id}, ${`${id}@example.com`})`;
+  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
   return id;
 }
 
-Deno.test("nothing is known of a token before PostgreSQL was read, and then it is good", async () => {
+/** The claims of a token of a new account. */
+async function claimsIn(sql: Sql, more: Partial<Claims> = {}): Promise<Claims> {
+  return claims({ sub: await accountIn(sql), ...more });
+}
+
+Deno.test("nothing is known of a token before it was looked at, and then it is good", async () => {
   await using database = await freshDatabase();
   using revocations = followRevocations({ sql: database.sql, log: quiet });
-  strictEqual(revocations.stateOf(claims()), "unknown");
+  const token = await claimsIn(database.sql);
   await revocations.refresh();
-  strictEqual(revocations.stateOf(claims()), "good");
+  strictEqual(revocations.stateOf(token), "unknown");
+  strictEqual(await revocations.look(token), "good");
+  strictEqual(revocations.stateOf(token), "good");
+  const nameless = claims({ sub: await accountIn(database.sql, null), role: null });
+  strictEqual(await revocations.look(nameless), "good");
 });
 
-Deno.test("a token issued before its account's tokens begin is revoked, one from that second isn't", async () => {
+Deno.test("a token issued before its account's tokens begin has ended, one from that second hasn't", async () => {
   await using database = await freshDatabase();
   const sub = await accountIn(database.sql);
   const from = now() - 100;
   await database.sql`insert into lotline.accounts (user_id, tokens_from)
     values (${sub}, to_timestamp(${from}))`;
   using revocations = followRevocations({ sql: database.sql, log: quiet });
-  await revocations.refresh();
-  strictEqual(revocations.stateOf(claims({ sub, iat: from - 1 })), "revoked");
-  strictEqual(revocations.stateOf(claims({ sub, iat: from })), "good");
+  strictEqual(await revocations.look(claims({ sub, iat: from - 1 })), "ended");
+  strictEqual(await revocations.look(claims({ sub, iat: from })), "good");
+});
+
+/** What SQL can do to an account, and what its token is then. */
+const CHANGES: [what: string, state: string, change: (sql: Sql, id: string) => Promise<unknown>][] =
+  [
+    ["deleted", "no_account", async (sql, id) => {
+      await sql`delete from users where id = ${id}`;
+      await sql`delete from auth.users where id = ${id}`;
+    }],
+    [
+      "of another role",
+      "other_role",
+      async (sql, id) => await sql`update users set role = 'MANAGER' where id = ${id}`,
+    ],
+    [
+      "without a role",
+      "other_role",
+      async (sql, id) => await sql`update users set role = null where id = ${id}`,
+    ],
+    [
+      "disabled",
+      "disabled",
+      async (sql, id) =>
+        await sql`insert into lotline.accounts (user_id, disabled_at) values (${id}, now())`,
+    ],
+  ];
+
+for (const [what, state, change] of CHANGES) {
+  Deno.test(`the token of an account that SQL made ${what} is refused, seen before or not`, async () => {
+    await using database = await freshDatabase();
+    const { sql } = database;
+    using revocations = followRevocations({ sql, log: quiet });
+    const token = await claimsIn(sql);
+    const bystander = await claimsIn(sql);
+    for (const one of [token, bystander]) strictEqual(await revocations.look(one), "good");
+    await change(sql, token.sub);
+    await eventually("it is read", () => Promise.resolve(revocations.stateOf(token) === state));
+    strictEqual(await revocations.look({ ...token, jti: crypto.randomUUID() }), state);
+    strictEqual(revocations.stateOf(bystander), "good");
+  });
+}
+
+Deno.test("the first token of a new role is good at once, and ends those of the old one", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  using revocations = followRevocations({ sql, log: quiet });
+  const before = await claimsIn(sql);
+  strictEqual(await revocations.look(before), "good");
+  await sql`update users set role = 'ADMIN' where id = ${before.sub}`;
+  const after = claims({ sub: before.sub, role: "ADMIN" });
+  strictEqual(revocations.stateOf(after), "unknown");
+  strictEqual(await revocations.look(after), "good");
+  strictEqual(revocations.stateOf(before), "other_role");
+});
+
+Deno.test("an id in capitals is the same account and the same token", async () => {
+  await using database = await freshDatabase();
+  using revocations = followRevocations({ sql: database.sql, log: quiet });
+  const token = await claimsIn(database.sql);
+  const capitals = { ...token, sub: token.sub.toUpperCase(), jti: token.jti.toUpperCase() };
+  strictEqual(await revocations.look(capitals), "good");
+  await revocations.revoke(token);
+  strictEqual(revocations.stateOf(capitals), "logged_out");
 });
 
 Deno.test("after 15 s without PostgreSQL nothing is known of a token, but what was revoked stays so", async () => {
@@ -68,21 +139,39 @@ Deno.test("after 15 s without PostgreSQL nothing is known of a token, but what w
     log: (_level, message) => lines.push(message),
     now: () => clock,
   });
-  const [revoked, other] = [claims(), claims()];
-  await revocations.refresh();
+  const [revoked, other, late] = [
+    await claimsIn(database.sql),
+    await claimsIn(database.sql),
+    await claimsIn(database.sql),
+  ];
+  for (const token of [revoked, other]) await revocations.look(token);
   await revocations.revoke(revoked);
   sql = away;
   clock = 15_000;
   await revocations.refresh();
-  deepStrictEqual([revoked, other].map(revocations.stateOf), ["revoked", "good"]);
+  deepStrictEqual([revoked, other].map(revocations.stateOf), ["logged_out", "good"]);
   clock = 15_001;
-  deepStrictEqual([revoked, other].map(revocations.stateOf), ["revoked", "unknown"]);
-  await revocations.refresh();
+  deepStrictEqual([revoked, other].map(revocations.stateOf), ["logged_out", "unknown"]);
+  for (const look of [revocations.look, revocations.lookQuickly]) {
+    strictEqual(await look(late), "unknown");
+  }
   strictEqual(lines.length, 1);
   sql = database.sql;
   await revocations.refresh();
-  deepStrictEqual([revoked, other].map(revocations.stateOf), ["revoked", "good"]);
+  deepStrictEqual([revoked, other].map(revocations.stateOf), ["logged_out", "good"]);
   await away.end({ timeout: 0 });
+});
+
+Deno.test("a quick look doesn't wait for a reading that is slow", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const token = await claimsIn(sql);
+  const never = new Proxy(sql, {
+    get: (target, name) =>
+      name === "unsafe" ? () => new Promise(() => {}) : Reflect.get(target, name),
+  });
+  using revocations = followRevocations({ sql: never, log: quiet });
+  strictEqual(await revocations.lookQuickly(token), "unknown");
 });
 
 Deno.test("a token that is ended while PostgreSQL is being read isn't forgotten by that reading", async () => {
@@ -90,11 +179,12 @@ Deno.test("a token that is ended while PostgreSQL is being read isn't forgotten 
   const { sql } = database;
   const arrived = Promise.withResolvers<void>();
   const letGo = Promise.withResolvers<void>();
-  let readings = 0;
-  // The second reading's rows are there, and on their way for as long as the test says.
+  let isSlow = false;
+  // The rows of one reading are there, and on their way for as long as the test says.
   const slow = new Proxy(sql, {
     get: (target, name) =>
-      name !== "unsafe" || ++readings !== 2 ? Reflect.get(target, name) : async (...args: []) => {
+      name !== "unsafe" || !isSlow ? Reflect.get(target, name) : async (...args: []) => {
+        isSlow = false;
         const rows = await Reflect.apply(target.unsafe, target, args);
         arrived.resolve();
         await letGo.promise;
@@ -102,32 +192,41 @@ Deno.test("a token that is ended while PostgreSQL is being read isn't forgotten 
       },
   });
   using revocations = followRevocations({ sql: slow, log: quiet });
+  const revoked = await claimsIn(sql);
+  strictEqual(await revocations.look(revoked), "good");
   await revocations.refresh();
+  isSlow = true;
   const reading = revocations.refresh();
   await arrived.promise;
-  const revoked = claims();
   await revocations.revoke(revoked);
   letGo.resolve();
   await reading;
-  strictEqual(revocations.stateOf(revoked), "revoked");
+  strictEqual(revocations.stateOf(revoked), "logged_out");
 });
 
 Deno.test("what another process announces is known before PostgreSQL is read again", async () => {
   await using database = await freshDatabase();
+  const { sql } = database;
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   try {
     await eventually("Valkey answers", () => valkey.answers());
-    using revocations = followRevocations({ sql: database.sql, valkey, log: quiet });
-    await revocations.refresh();
-    const [token, disabled, changed, good] = [claims(), claims(), claims(), claims()];
-    // None of it is in PostgreSQL: only the news can have told.
+    using revocations = followRevocations({ sql, valkey, log: quiet });
+    const [token, disabled, changed, good] = [
+      await claimsIn(sql),
+      await claimsIn(sql),
+      await claimsIn(sql),
+      await claimsIn(sql),
+    ];
+    for (const one of [token, disabled, changed, good]) await revocations.look(one);
+    // None of it is in PostgreSQL: only the news can have told. A reading may take it back.
     await eventually("the news are heard", async () => {
       await announce(valkey, { kind: "token", tokenId: token.jti, expiresAt: token.exp });
       const account = { kind: "account", disabled: false, tokensFrom: null } as const;
       await announce(valkey, { ...account, userId: disabled.sub, disabled: true });
       await announce(valkey, { ...account, userId: changed.sub, tokensFrom: changed.iat + 1 });
-      return [token, disabled, changed].every((c) => revocations.stateOf(c) === "revoked");
+      const states = [token, disabled, changed].map(revocations.stateOf);
+      return states.join() === "logged_out,disabled,ended";
     });
     strictEqual(revocations.stateOf(good), "good");
   } finally {
@@ -145,14 +244,15 @@ Deno.test("a token that one process ends is told to the others at once", async (
     await eventually("Valkey answers", () => valkey.answers());
     using one = followRevocations({ sql: database.sql, valkey, log: quiet });
     using other = followRevocations({ sql: elsewhere.sql, valkey, log: quiet });
-    await other.refresh();
+    const sub = await accountIn(elsewhere.sql);
     // Until it has begun to listen, news are not for it.
     const revoked: Claims[] = [];
     await eventually("the other one hears", async () => {
-      const token = claims();
+      const token = claims({ sub });
+      strictEqual(await other.look(token), "good");
       await one.revoke(token);
       revoked.push(token);
-      return revoked.some((token) => other.stateOf(token) === "revoked");
+      return revoked.some((token) => other.stateOf(token) === "logged_out");
     });
   } finally {
     valkey.close();
@@ -161,25 +261,49 @@ Deno.test("a token that one process ends is told to the others at once", async (
 
 Deno.test("a change is seen without Valkey, by reading PostgreSQL again and again", async () => {
   await using database = await freshDatabase();
-  const sub = await accountIn(database.sql);
   using revocations = followRevocations({ sql: database.sql, log: quiet });
-  await revocations.refresh();
-  strictEqual(revocations.stateOf(claims({ sub })), "good");
-  await disableAccount(database.sql, sub);
+  const token = await claimsIn(database.sql);
+  strictEqual(await revocations.look(token), "good");
+  await disableAccount(database.sql, token.sub);
   await eventually(
     "it is read",
-    () => Promise.resolve(revocations.stateOf(claims({ sub })) === "revoked"),
+    () => Promise.resolve(revocations.stateOf(token) === "disabled"),
   );
 });
 
 Deno.test("a token is stored as revoked when revoke resolves, and twice is no fault", async () => {
   await using database = await freshDatabase();
   using revocations = followRevocations({ sql: database.sql, log: quiet });
-  const revoked = claims();
+  const revoked = await claimsIn(database.sql);
   await revocations.revoke(revoked);
   await revocations.revoke(revoked);
   using other = followRevocations({ sql: database.sql, log: quiet });
-  await other.refresh();
-  strictEqual(other.stateOf(revoked), "revoked");
-  ok(other.stateOf(claims({ sub: revoked.sub })) === "good");
+  strictEqual(await other.look(revoked), "logged_out");
+  strictEqual(await other.look(claims({ sub: revoked.sub })), "good");
+});
+
+Deno.test("a reading asks for the tokens that were sent, not for all accounts there are", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into auth.users (id, email)
+    select gen_random_uuid(), 'a' || i from generate_series(1, 20000) i`;
+  await sql`insert into users (id, email, role) select id, email, 'VIEWER' from auth.users`;
+  await sql`insert into lotline.accounts (user_id, disabled_at) select id, now() from users`;
+  await sql`insert into lotline.revoked_tokens (token_id, user_id, expires_at)
+    select gen_random_uuid(), gen_random_uuid(), now() + interval '10 minutes'
+    from generate_series(1, 20000)`;
+  let rows = 0;
+  const counting = new Proxy(sql, {
+    get: (target, name) =>
+      name !== "unsafe" ? Reflect.get(target, name) : async (...args: []) => {
+        const found = await Reflect.apply(target.unsafe, target, args);
+        rows += found.length;
+        return found;
+      },
+  });
+  using revocations = followRevocations({ sql: counting, log: quiet });
+  const token = await claimsIn(sql);
+  strictEqual(await revocations.look(token), "good");
+  for (let i = 0; i < 3; i++) await revocations.refresh();
+  strictEqual(rows, 1);
 });

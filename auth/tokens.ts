@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { sign } from "node:crypto";
 import { createLocalJWKSet, errors, jwtVerify } from "jose";
 import { z } from "zod";
+import type { TokenFault } from "../metrics.ts";
 import { ROLES } from "./access.ts";
 import { ALGORITHM } from "./key_file.ts";
 import type { SigningKeys } from "./keys.ts";
@@ -50,8 +51,8 @@ const ClaimsOfToken = z.object({
   exp: z.number().int(),
 });
 
-/** What a token says when it is one of ours and in time, otherwise nothing. */
-export type TokenVerifier = (token: string) => Promise<Claims | undefined>;
+/** What a token says when it is one of ours and in time, otherwise what is wrong with it. */
+export type TokenVerifier = (token: string) => Promise<Claims | TokenFault>;
 
 interface TokenOptions {
   readonly keys: WatchedKeys;
@@ -116,9 +117,9 @@ export function createTokenVerifier(
     // A key that went takes with it what it had signed.
     verified.clear();
   };
-  const verify = async (token: string): Promise<Claims | undefined> => {
+  const verify = async (token: string): Promise<Claims | TokenFault> => {
     const { payload } = await jwtVerify(token, findKey, options);
-    return ClaimsOfToken.safeParse(payload).data;
+    return ClaimsOfToken.safeParse(payload).data ?? "claims";
   };
   return async (token) => {
     useKeysOfNow();
@@ -126,22 +127,40 @@ export function createTokenVerifier(
     if (known !== undefined) return known;
     const keysBefore = seen;
     try {
-      const claims = await verify(token);
-      if (claims !== undefined && seen === keysBefore) verified.add(token, claims);
-      return claims;
+      const found = await verify(token);
+      if (typeof found !== "string" && seen === keysBefore) verified.add(token, found);
+      return found;
     } catch (thrown) {
-      if (!(thrown instanceof errors.JWKSNoMatchingKey)) return refused(thrown);
+      const fault = faultOf(thrown);
+      if (fault !== "unknown_key") return fault;
     }
     // Another process may sign with a new key already.
     await keys.refresh();
     useKeysOfNow();
-    return seen === keysBefore ? undefined : await verify(token).catch(refused);
+    return seen === keysBefore ? "unknown_key" : await verify(token).catch(faultOf);
   };
 }
 
-function refused(thrown: unknown): undefined {
+/** What jose says of a token, in our words. @throws what is no error of jose's */
+function faultOf(thrown: unknown): TokenFault {
   if (!(thrown instanceof errors.JOSEError)) throw thrown;
+  if (thrown instanceof errors.JWKSNoMatchingKey) return "unknown_key";
+  if (thrown instanceof errors.JOSEAlgNotAllowed) return "algorithm";
+  if (thrown instanceof errors.JWSSignatureVerificationFailed) return "signature";
+  if (thrown instanceof errors.JWTExpired) return "expired";
+  if (!(thrown instanceof errors.JWTClaimValidationFailed)) return "malformed";
+  if (thrown.claim === "typ") return "type";
+  if (thrown.reason === "check_failed") return FAULT_OF_CLAIM[thrown.claim] ?? "claims";
+  return "claims";
 }
+
+/** By the claim that is there and says something else than it must. */
+const FAULT_OF_CLAIM: Readonly<Record<string, TokenFault>> = {
+  iss: "issuer",
+  aud: "audience",
+  iat: "not_yet_valid",
+  nbf: "not_yet_valid",
+};
 
 function secondsNow(): number {
   return Math.floor(Date.now() / 1000);

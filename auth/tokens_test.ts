@@ -7,10 +7,12 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { createLocalJWKSet, jwtVerify } from "jose";
+import type { TokenFault as Why } from "../metrics.ts";
 import { keyFiles, keysAtHand } from "../testing/keys.ts";
 import { TOKEN_FAULTS, type TokenFault, tokenMaker } from "../testing/tokens.ts";
 import { loadSigningKeys, type SigningKeys } from "./keys.ts";
 import { AUDIENCE, createTokenIssuer, createTokenVerifier, LEGACY_AUDIENCE } from "./tokens.ts";
+import type { Claims } from "./tokens.ts";
 import type { WatchedKeys } from "./watched_keys.ts";
 
 const newKeyFile = await keyFiles();
@@ -84,13 +86,58 @@ Deno.test("a token isn't issued earlier than the account's tokens may be", async
 const verifier = (keys: WatchedKeys, audiences = [AUDIENCE]) =>
   createTokenVerifier({ keys, minutes: 30, audiences });
 
+/** What a token says that must be good. */
+function good(found: Claims | Why): Claims {
+  if (typeof found === "string") throw new Error(`the token is refused: ${found}`);
+  return found;
+}
+
+/** What is said of each faulty token, to the operator alone. */
+const WHY: Record<TokenFault, Why> = {
+  "signed by a foreign key": "unknown_key",
+  "signed by a foreign key under our key's name": "signature",
+  "signed by a foreign key that it brings along": "signature",
+  "expired": "expired",
+  "of the none algorithm": "algorithm",
+  "of the none algorithm in capitals, with the signature of another": "algorithm",
+  "HS256 with the public key's bytes": "algorithm",
+  "HS256 with the public key's text": "algorithm",
+  "HS256 with the public key as PEM": "algorithm",
+  "HS256 with the public key as DER": "algorithm",
+  "HS256 with the published key as JSON": "algorithm",
+  "HS256 with an empty secret": "algorithm",
+  "of another algorithm under our key's name": "algorithm",
+  "for another audience": "audience",
+  "from a login without a password": "audience",
+  "without an audience": "claims",
+  "from another issuer": "issuer",
+  "without an issuer": "claims",
+  "without exp": "claims",
+  "without iat": "claims",
+  "without sub": "claims",
+  "without jti": "claims",
+  "without a role": "claims",
+  "with a future iat": "not_yet_valid",
+  "not valid before later": "not_yet_valid",
+  "issued too long ago, for too long": "expired",
+  "with a role that nobody has": "claims",
+  "with a subject that is no id": "claims",
+  "of an altered payload": "signature",
+  "of an altered signature": "signature",
+  "of another type": "type",
+  "without a type": "type",
+  "of an extension that must be understood": "malformed",
+  "cut off": "signature",
+  "no token at all": "malformed",
+};
+
 Deno.test("a token that was issued is verified, and says what was put in", async () => {
   const keys = await newKeys();
   const token = issuer(keys)(ACCOUNT);
   const verify = verifier(keysAtHand(keys));
-  const claims = await verify(token);
-  deepStrictEqual([claims?.sub, claims?.role], [SUBJECT.id, SUBJECT.role]);
-  strictEqual((claims?.exp ?? 0) - (claims?.iat ?? 0), 30 * 60);
+  const claims = good(await verify(token));
+  deepStrictEqual([claims.sub, claims.role], [SUBJECT.id, SUBJECT.role]);
+  strictEqual(claims.exp - claims.iat, 30 * 60);
   deepStrictEqual(await verify(token), claims);
 });
 
@@ -99,25 +146,25 @@ const maker = await tokenMaker(keyFile);
 
 Deno.test("the tests' own good token is good: their faulty ones fail for the fault alone", async () => {
   const verify = verifier(keysAtHand(await loadSigningKeys(keyFile)));
-  strictEqual((await verify(maker.good(SUBJECT)))?.sub, SUBJECT.id);
+  strictEqual(good(await verify(maker.good(SUBJECT))).sub, SUBJECT.id);
 });
 
 for (const fault of Object.keys(TOKEN_FAULTS) as TokenFault[]) {
-  Deno.test(`a token ${fault} is refused, also after a good one was seen`, async () => {
+  Deno.test(`a token ${fault} is refused, with why, also after a good one was seen`, async () => {
     const verify = verifier(keysAtHand(await loadSigningKeys(keyFile)));
     await verify(maker.good(SUBJECT));
     const token = maker.faulty(fault, SUBJECT);
-    strictEqual(await verify(token), undefined);
-    strictEqual(await verify(token), undefined);
+    strictEqual(await verify(token), WHY[fault]);
+    strictEqual(await verify(token), WHY[fault]);
   });
 }
 
 Deno.test("a token from a login without a password is taken only where it was said", async () => {
   const keys = await newKeys();
   const token = issuer(keys, 30, LEGACY_AUDIENCE)(SUBJECT);
-  strictEqual(await verifier(keysAtHand(keys))(token), undefined);
-  const claims = await verifier(keysAtHand(keys), [AUDIENCE, LEGACY_AUDIENCE])(token);
-  strictEqual(claims?.sub, SUBJECT.id);
+  strictEqual(await verifier(keysAtHand(keys))(token), "audience");
+  const claims = good(await verifier(keysAtHand(keys), [AUDIENCE, LEGACY_AUDIENCE])(token));
+  strictEqual(claims.sub, SUBJECT.id);
 });
 
 Deno.test("a token ends with the key that signed it, though it was seen before", async () => {
@@ -125,9 +172,9 @@ Deno.test("a token ends with the key that signed it, though it was seen before",
   const token = issuer(before)(SUBJECT);
   const keys = keysAtHand(before, () => after);
   const verify = verifier(keys);
-  strictEqual((await verify(token))?.sub, SUBJECT.id);
+  strictEqual(good(await verify(token)).sub, SUBJECT.id);
   await keys.refresh();
-  strictEqual(await verify(token), undefined);
+  strictEqual(await verify(token), "unknown_key");
 });
 
 Deno.test("a key that isn't known yet is looked up once, and then it is", async () => {
@@ -137,7 +184,7 @@ Deno.test("a key that isn't known yet is looked up once, and then it is", async 
     asked++;
     return after;
   }));
-  strictEqual((await verify(issuer(after)(SUBJECT)))?.sub, SUBJECT.id);
-  strictEqual((await verify(issuer(after)(SUBJECT)))?.sub, SUBJECT.id);
+  strictEqual(good(await verify(issuer(after)(SUBJECT))).sub, SUBJECT.id);
+  strictEqual(good(await verify(issuer(after)(SUBJECT))).sub, SUBJECT.id);
   strictEqual(asked, 1);
 });

@@ -6,6 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
+import { z } from "zod";
 import { connectValkey, type Valkey } from "../cache/valkey.ts";
 import { ConfigError, readUserConfig } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
@@ -24,7 +25,8 @@ const USAGE = `usage: DATABASE_URL=… [VALKEY_URL=…] deno task user <command>
   add EMAIL [--name NAME] --role ROLE  makes an account
   password ACCOUNT                     gives it a new password
   role ACCOUNT ROLE                    gives it a role
-  disable ACCOUNT                      it can't log in, and its tokens end
+  disable ACCOUNT                      it can't log in, and its tokens end; also for the id of an
+                                       account that was deleted
   enable ACCOUNT                       it can log in again
 ACCOUNT is an email or an id; ROLE is one of ${ROLES.join(" ")}.
 A password is asked for, or read as one line from standard input when that is no terminal.`;
@@ -113,9 +115,13 @@ const COMMANDS: Record<string, Command> = {
   disable: {
     words: 1,
     async run({ sql, tell }, { account: named }) {
-      const { id, email } = await theAccount(sql, named);
+      const { id, email } = await theAccountOrId(sql, named);
       await tell(id, true, await accounts.disableAccount(sql, id));
-      console.log(`${email} is disabled; its tokens end`);
+      console.log(
+        email === undefined
+          ? `There is no account ${id} now; the tokens of that id end, and it can't log in if it comes back`
+          : `${email} is disabled; its tokens end`,
+      );
     },
   },
   enable: {
@@ -188,6 +194,16 @@ async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
 function mustBeRole(text: string): void {
   if (ROLES.some((role) => role === text)) return;
   throw new RefusedError(`A role is one of ${ROLES.join(" ")}`);
+/** As {@link theAccount}, but an id needs no account: it may have been deleted, and have tokens. */
+async function theAccountOrId(
+  sql: Sql,
+  named: string,
+): Promise<{ readonly id: string; readonly email?: string }> {
+  const isKnown = (await accounts.listAccountsNamed(sql, named)).length > 0;
+  const id = z.guid().safeParse(named).data?.toLowerCase();
+  return isKnown || id === undefined ? await theAccount(sql, named) : { id };
+}
+
 }
 
 function mustBeEmail(text: string): void {

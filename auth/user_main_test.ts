@@ -214,6 +214,24 @@ Deno.test("audit names whoever required would lock out, and is 0 when there is n
     const id = crypto.randomUUID();
     await other.sql`insert into auth.users (id, encrypted_password) values (${id}, ${hash})`;
     await other.sql`insert into users (id, email, role) values (${id}, ${email}, ${role})`;
+Deno.test("disable takes the id of an account that isn't there any more: its tokens end", async () => {
+  const { id } = await newAccount();
+  await sql`delete from users where id = ${id}`;
+  const disabled = await user(["disable", id.toUpperCase()]);
+  deepStrictEqual(disabled, {
+    code: 0,
+    said:
+      `There is no account ${id} now; the tokens of that id end, and it can't log in if it comes back`,
+    error: "",
+  });
+  const [row] = await sql`select disabled_at from lotline.accounts where user_id = ${id}`;
+  ok(row?.disabled_at);
+  for (const words of [["disable", `${id}0`], ["enable", id], ["role", id, "ADMIN"]]) {
+    const { code, error } = await user(words);
+    deepStrictEqual([code, error], [1, `There is no account ${words[1]}`]);
+  }
+});
+
     return id;
   };
   const audit = async () => {

@@ -41,6 +41,8 @@ export function documentOfRoutes(): Json {
     signIn: () => Promise.reject(new Error("nobody signs in here")),
     revocations: {
       stateOf: () => "unknown",
+      look: () => Promise.resolve("unknown"),
+      lookQuickly: () => Promise.resolve("unknown"),
       refresh: async () => {},
       revoke: async () => {},
       [Symbol.dispose]: () => {},

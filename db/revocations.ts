@@ -1,19 +1,25 @@
-import { LONGEST_TOKEN_MINUTES } from "../config.ts";
 import type { Sql } from "./connect.ts";
 import { type IdempotencyKey, keepingKey } from "./idempotency_keys.ts";
 import { inTime } from "./in_time.ts";
+import { textArray } from "./text_array.ts";
 
 /*
- * `lotline.accounts` and `lotline.revoked_tokens`: which tokens are refused though their signature
- * is good. Moments are in s since 1970, as in the tokens.
+ * Which tokens are refused though their signature is good: those in `lotline.revoked_tokens`, and
+ * those of an account that `users`, `auth.users` or `lotline.accounts` say something else of by now.
+ * Moments are in s since 1970, as in the tokens.
  */
 
-/** What is revoked of an account. */
+/** What decides about the tokens of an account, as it is now. */
 export interface AccountState {
   readonly userId: string;
+  /** False: the account was deleted, or never was. */
+  readonly exists: boolean;
+  readonly role: string | null;
   readonly disabled: boolean;
   /** Tokens issued before it are refused; null: none are. */
   readonly tokensFrom: number | null;
+  /** Another text whenever anything of this is another. */
+  readonly version: string;
 }
 
 /**
@@ -22,41 +28,81 @@ export interface AccountState {
  */
 export const TOKENS_FROM = "extract(epoch from account.tokens_from)::float8";
 
+/** What is to be looked up. */
+export interface RevocationQuery {
+  /** Accounts, each with the version that is known of it; empty: none is. */
+  readonly accounts: readonly { readonly userId: string; readonly version: string }[];
+  readonly tokens: readonly string[];
+}
+
+/** What was found at one moment. */
+export interface FoundRevocations {
+  /** Of the accounts, those of another version. */
+  readonly accounts: readonly AccountState[];
+  /** Of the tokens, those that were revoked. */
+  readonly tokens: readonly string[];
+}
+
 interface RevocationRow {
   readonly user_id: string;
+  readonly is_there: boolean;
+  readonly role: string | null;
   readonly disabled: boolean;
   readonly tokens_from: number | null;
+  readonly version: string;
   readonly token_id: string | null;
 }
 
-// A token outlives its last second by what clocks may be apart; a row that nobody can need any more
-// isn't read.
-const LIST_REVOCATIONS = `
-  select user_id, disabled_at is not null as disabled, ${TOKENS_FROM} as tokens_from,
-    null::uuid as token_id
-  from lotline.accounts account
-  where disabled_at is not null
-    or tokens_from > now() - interval '${LONGEST_TOKEN_MINUTES + 1} minutes'
+// By their keys, and with rows only for what is another: both are as much as was asked for, however
+// many accounts there are, and usually there is nothing to send.
+const FIND_REVOCATIONS = `
+  select *, null::uuid as token_id
+  from (
+    select user_id, is_there, role, disabled, tokens_from,
+      concat(is_there, ' ', role, ' ', disabled, ' ', tokens_from) as version, known_version
+    from (
+      select known.user_id, known.version as known_version,
+        users.id is not null and secret.id is not null as is_there, users.role,
+        account.disabled_at is not null as disabled, ${TOKENS_FROM} as tokens_from
+      from unnest($1::text::uuid[], $2::text::text[]) known (user_id, version)
+      left join users on users.id = known.user_id
+      left join auth.users secret on secret.id = known.user_id
+      left join lotline.accounts account on account.user_id = known.user_id
+    ) state
+  ) versioned
+  where version <> known_version
   union all
-  select user_id, false, null, token_id
+  select null, null, null, null, null, null, null, token_id
   from lotline.revoked_tokens
-  where expires_at > now() - interval '1 minute'`;
+  where token_id = any($3::text::uuid[])`;
 
-/** All that is revoked at one moment: accounts with something to refuse, and ids of tokens. */
-export async function listRevocations(
+/** What is revoked of some accounts and tokens. */
+export async function findRevocations(
   sql: Sql,
-): Promise<{ accounts: AccountState[]; tokens: string[] }> {
+  { accounts, tokens }: RevocationQuery,
+  deadlineMs?: number,
+): Promise<FoundRevocations> {
+  const parameters = [
+    `{${accounts.map(({ userId }) => userId)}}`,
+    textArray(accounts.map(({ version }) => version)),
+    `{${tokens}}`,
+  ];
   const rows = await inTime(
     sql,
-    sql.unsafe<RevocationRow[]>(LIST_REVOCATIONS, [], { prepare: true }),
+    sql.unsafe<RevocationRow[]>(FIND_REVOCATIONS, parameters, { prepare: true }),
+    deadlineMs,
   );
-  const accounts: AccountState[] = [];
-  const tokens: string[] = [];
-  for (const { user_id: userId, disabled, tokens_from: tokensFrom, token_id } of rows) {
-    if (token_id === null) accounts.push({ userId, disabled, tokensFrom });
-    else tokens.push(token_id);
-  }
-  return { accounts, tokens };
+  return {
+    accounts: rows.filter((row) => row.token_id === null).map((row) => ({
+      userId: row.user_id,
+      exists: row.is_there,
+      role: row.role,
+      disabled: row.disabled,
+      tokensFrom: row.tokens_from,
+      version: row.version,
+    })),
+    tokens: rows.flatMap(({ token_id }) => token_id ?? []),
+  };
 }
 
 /**

@@ -1,28 +1,93 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import type { Sql } from "./connect.ts";
 import { freshDatabase } from "../testing/database.ts";
-import { disableAccount, enableAccount } from "./accounts.ts";
-import { listRevocations, revokeToken } from "./revocations.ts";
+import { disableAccount, enableAccount, setRole } from "./accounts.ts";
+import { type AccountState, findRevocations, revokeToken } from "./revocations.ts";
 
 const seconds = () => Math.floor(Date.now() / 1000);
 
-Deno.test("what is revoked is listed for as long as a token may live, and no longer", async () => {
+async function newAccount(sql: Sql, role: string | null = "VIEWER"): Promise<string> {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id) values (${id})`;
+  await sql`insert into users (id, email, role) values (${id}, ${`${id}@plant.example`}, ${role})`;
+  return id;
+}
+
+/** The account as it is, whatever is known of it. */
+async function stateOf(sql: Sql, userId: string): Promise<AccountState> {
+  const { accounts: [state] } = await findRevocations(sql, {
+    accounts: [{ userId, version: "" }],
+    tokens: [],
+  });
+  ok(state);
+  return state;
+}
+
+Deno.test("an account is told of when it is another than is known, whoever changed it, and then no more", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  deepStrictEqual(await listRevocations(sql), { accounts: [], tokens: [] });
-  const [disabled, changed, longAgo] = [1, 2, 3].map(() => crypto.randomUUID());
-  ok(disabled && changed && longAgo);
-  await sql`insert into lotline.accounts (user_id, disabled_at, tokens_from) values
-    (${disabled}, now() - interval '1 year', now() - interval '1 year'),
-    (${changed}, null, to_timestamp(${seconds() - 42_000})),
-    (${longAgo}, null, to_timestamp(${seconds() - 44_000}))`;
-  const { accounts } = await listRevocations(sql);
-  deepStrictEqual(
-    accounts.map(({ userId, disabled }) => [userId, disabled]).sort(),
-    [[disabled, true], [changed, false]].sort(),
-  );
+  const [userId, bystander] = [await newAccount(sql), await newAccount(sql)];
+  const known = new Map([userId, bystander].map((id) => [id, ""]));
+  const changed = async () => {
+    const { accounts } = await findRevocations(sql, {
+      accounts: [...known].map(([userId, version]) => ({ userId, version })),
+      tokens: [],
+    });
+    for (const { userId, version } of accounts) known.set(userId, version);
+    return accounts;
+  };
+  strictEqual((await changed()).length, 2);
+  const changes: [what: string, change: () => Promise<unknown>, expected: Partial<AccountState>][] =
+    [
+      [
+        "a role by SQL",
+        async () => await sql`update users set role = 'ADMIN' where id = ${userId}`,
+        {
+          role: "ADMIN",
+        },
+      ],
+      ["a role by the command", () => setRole(sql, userId, "MANAGER"), { role: "MANAGER" }],
+      ["no role", async () => await sql`update users set role = null where id = ${userId}`, {
+        role: null,
+      }],
+      ["disabled", () => disableAccount(sql, userId), { disabled: true }],
+      ["enabled", () => enableAccount(sql, userId), { disabled: false }],
+      [
+        "disabled by SQL",
+        async () =>
+          await sql`update lotline.accounts set disabled_at = now() where user_id = ${userId}`,
+        {
+          disabled: true,
+        },
+      ],
+      ["enabled by SQL", async () => await sql`delete from lotline.accounts`, {
+        disabled: false,
+        tokensFrom: null,
+      }],
+      ["deleted", async () => await sql`delete from users where id = ${userId}`, {
+        exists: false,
+      }],
+    ];
+  for (const [what, change, expected] of changes) {
+    await change();
+    const found = await changed();
+    strictEqual(found.length, 1, what);
+    deepStrictEqual({ ...found[0], ...expected, userId }, found[0], what);
+    deepStrictEqual(await changed(), [], what);
+  }
 });
 
-Deno.test("a token is listed until a minute after it has expired, and its row goes later", async () => {
+Deno.test("an account without a row of its own in auth.users, or that never was, isn't there", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const userId = await newAccount(sql);
+  await sql`alter table users drop constraint users_id_fkey`;
+  await sql`delete from auth.users where id = ${userId}`;
+  strictEqual((await stateOf(sql, userId)).exists, false);
+  strictEqual((await stateOf(sql, crypto.randomUUID())).exists, false);
+});
+
+Deno.test("of the tokens that are asked for the revoked ones are told, and their rows go after their time", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const revoke = async (inSeconds: number) => {
@@ -31,17 +96,15 @@ Deno.test("a token is listed until a minute after it has expired, and its row go
     await revokeToken(sql, { tokenId, userId, expiresAt: seconds() + inSeconds });
     return tokenId;
   };
-  const valid = await revoke(1_800);
-  const justExpired = await revoke(-30);
-  await revoke(-90);
+  const [revoked, good] = [await revoke(1_800), crypto.randomUUID()];
+  await revoke(-30);
   await revoke(-400);
   await revoke(1_800);
-  const { tokens } = await listRevocations(sql);
-  strictEqual(tokens.length, 3);
-  ok(tokens.includes(valid) && tokens.includes(justExpired));
+  const { tokens } = await findRevocations(sql, { accounts: [], tokens: [revoked, good] });
+  deepStrictEqual(tokens, [revoked]);
   const [{ rows } = { rows: 0 }] = await sql<{ rows: number }[]>`
     select count(*)::int as rows from lotline.revoked_tokens`;
-  strictEqual(rows, 4);
+  strictEqual(rows, 3);
 });
 
 Deno.test("changes of an account end its tokens of now and begin new ones within 2 s", async () => {
@@ -51,7 +114,7 @@ Deno.test("changes of an account end its tokens of now and begin new ones within
   for (const change of [disableAccount, enableAccount]) {
     const from = await change(database.sql, id);
     ok(Number.isInteger(from) && from > before && from <= seconds() + 2, `${from - before} s`);
-    const [account] = (await listRevocations(database.sql)).accounts;
-    deepStrictEqual(account, { userId: id, disabled: change === disableAccount, tokensFrom: from });
+    const { disabled, tokensFrom } = await stateOf(database.sql, id);
+    deepStrictEqual([disabled, tokensFrom], [change === disableAccount, from]);
   }
 });

@@ -31,17 +31,23 @@ async function startTwo() {
       values (${id}, ${`${id}@example.com`}, 'ADMIN')`;
     return { id, headers: { authorization: `Bearer ${maker.good({ id, role: "ADMIN" })}` } };
   };
-  const user = async (...words: string[]) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const user = async (words: string[], input = "") => {
+    const process = new Deno.Command(Deno.execPath(), {
       args: ["task", "--quiet", "user", ...words],
       cwd: new URL("..", import.meta.url),
       env: { DATABASE_URL: database.url, VALKEY_URL: valkey.server.url },
-    }).output();
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
+    const { code, stdout, stderr } = await process.output();
     const text = new TextDecoder();
     strictEqual(code, 0, text.decode(stdout) + text.decode(stderr));
   };
   return {
     apis: [one, two] as const,
+    sql: database.sql,
     valkey: valkey.server,
     link,
     newAccount,
@@ -87,10 +93,10 @@ Deno.test("a disabled account's tokens end on every process, others' don't, and 
   await using both = await startTwo();
   const [gone, stays] = [await both.newAccount(), await both.newAccount()];
   deepStrictEqual(await statuses(both.apis, gone.headers), [200, 200]);
-  await both.user("disable", gone.id);
+  await both.user(["disable", gone.id]);
   await isRefusedEverywhere(both.apis, gone.headers);
   deepStrictEqual(await statuses(both.apis, stays.headers), [200, 200]);
-  await both.user("enable", gone.id);
+  await both.user(["enable", gone.id]);
   await staysRefused(both.apis, gone.headers, 4_000);
 });
 
@@ -106,8 +112,50 @@ Deno.test("a token that was logged out on one process is refused there at once a
 
 Deno.test("a changed role or password ends the account's tokens everywhere", async () => {
   await using both = await startTwo();
+  const changes: ((id: string) => Promise<void>)[] = [
+    (id) => both.user(["role", id, "VIEWER"]),
+    (id) => both.user(["password", id], "correct horse battery"),
+  ];
+  for (const change of changes) {
+    const { id, headers } = await both.newAccount();
+    deepStrictEqual(await statuses(both.apis, headers), [200, 200]);
+    await change(id);
+    await isRefusedEverywhere(both.apis, headers);
+  }
+});
+
+Deno.test("an account that SQL deletes, disables or gives another role loses its tokens everywhere, Valkey or not", async () => {
+  await using both = await startTwo();
+  const { sql } = both;
+  const changes: ((id: string) => Promise<unknown>)[] = [
+    async (id) => {
+      await sql`delete from users where id = ${id}`;
+      await sql`delete from auth.users where id = ${id}`;
+    },
+    async (id) => await sql`update users set role = 'MANAGER' where id = ${id}`,
+    async (id) => await sql`update users set role = null where id = ${id}`,
+    async (id) =>
+      await sql`insert into lotline.accounts (user_id, disabled_at) values (${id}, now())`,
+  ];
+  const stays = await both.newAccount();
+  for (const isValkeyThere of [true, false]) {
+    if (!isValkeyThere) await both.valkey.kill();
+    const accounts = await Promise.all(changes.map(both.newAccount));
+    for (const { headers } of accounts) {
+      deepStrictEqual(await statuses(both.apis, headers), [200, 200]);
+    }
+    await Promise.all(changes.map((change, i) => change(accounts[i]?.id ?? "")));
+    for (const { headers } of accounts) await isRefusedEverywhere(both.apis, headers);
+  }
+  deepStrictEqual(await statuses(both.apis, stays.headers), [200, 200]);
+});
+
+Deno.test("a deleted account's tokens end on every process when its id is disabled", async () => {
+  await using both = await startTwo();
   const { id, headers } = await both.newAccount();
-  await both.user("role", id, "VIEWER");
+  deepStrictEqual(await statuses(both.apis, headers), [200, 200]);
+  await both.sql`delete from users where id = ${id}`;
+  await both.user(["disable", id.toUpperCase()]);
   await isRefusedEverywhere(both.apis, headers);
 });
 
@@ -118,14 +166,14 @@ Deno.test("FLUSHALL brings no disabled account and no logged out token back, and
     await both.newAccount(),
     await both.newAccount(),
   ];
-  await both.user("disable", disabled.id);
+  await both.user(["disable", disabled.id]);
   await both.apis[0].post("/api/logout", "", loggedOut.headers);
   await isRefusedEverywhere(both.apis, disabled.headers);
   await isRefusedEverywhere(both.apis, loggedOut.headers);
   await flush(both.valkey.url);
   await staysRefused(both.apis, disabled.headers, 4_000);
   await staysRefused(both.apis, loggedOut.headers, 100);
-  await both.user("disable", later.id);
+  await both.user(["disable", later.id]);
   await isRefusedEverywhere(both.apis, later.headers);
 });
 
@@ -136,10 +184,10 @@ Deno.test("without Valkey a disabled account and a logged out token are refused 
     await both.newAccount(),
     await both.newAccount(),
   ];
-  await both.user("disable", before.id);
+  await both.user(["disable", before.id]);
   await isRefusedEverywhere(both.apis, before.headers);
   await both.valkey.kill();
-  await both.user("disable", disabled.id);
+  await both.user(["disable", disabled.id]);
   await both.apis[1].post("/api/logout", "", loggedOut.headers);
   await isRefusedEverywhere(both.apis, disabled.headers);
   await isRefusedEverywhere(both.apis, loggedOut.headers);
@@ -148,7 +196,7 @@ Deno.test("without Valkey a disabled account and a logged out token are refused 
   await both.valkey.start();
   await staysRefused(both.apis, disabled.headers, 2_000);
   const { id, headers } = await both.newAccount();
-  await both.user("disable", id);
+  await both.user(["disable", id]);
   await isRefusedEverywhere(both.apis, headers);
 });
 
@@ -157,7 +205,7 @@ Deno.test("a Valkey that is a black hole keeps no disabled account in, and no re
   const [disabled, stays] = [await both.newAccount(), await both.newAccount()];
   deepStrictEqual(await statuses(both.apis, stays.headers), [200, 200]);
   both.link.swallow();
-  await both.user("disable", disabled.id);
+  await both.user(["disable", disabled.id]);
   await isRefusedEverywhere(both.apis, disabled.headers);
   deepStrictEqual(await statuses(both.apis, stays.headers), [200, 200]);
 });
@@ -165,7 +213,7 @@ Deno.test("a Valkey that is a black hole keeps no disabled account in, and no re
 Deno.test("a process that starts later refuses from its first request on what was ended before", async () => {
   await using both = await startTwo();
   const [disabled, loggedOut] = [await both.newAccount(), await both.newAccount()];
-  await both.user("disable", disabled.id);
+  await both.user(["disable", disabled.id]);
   await both.apis[0].post("/api/logout", "", loggedOut.headers);
   await both.valkey.kill();
   await using third = await both.startThird();

@@ -1,4 +1,5 @@
 import type { OperationId } from "../auth/access.ts";
+import { BadTokenError } from "../auth/bad_token.ts";
 import type { Guard } from "../auth/guard.ts";
 import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
@@ -8,6 +9,7 @@ import {
   isRefusalReason,
   type Metrics,
   type RefusalReason,
+  type TokenFault,
 } from "../metrics.ts";
 import { answerError } from "./answer.ts";
 import { type BodyLimits, readBody } from "./body.ts";
@@ -102,7 +104,8 @@ export function createEnvelope(
     setSecurityHeaders(headers, client.secure);
     headers.set("x-request-id", requestId);
     const operation = path?.methods.get(routedMethod(request.method));
-    if (operation !== undefined) count(operation, refused, facts?.wouldRefuse);
+    const tokenFault = refusedTokenFault(refused, facts);
+    if (operation !== undefined) count(operation, refused, facts?.wouldRefuse, tokenFault);
     if (isDryRun) {
       const outcome = dryRunOutcome(isProven, refused, status);
       if (outcome === "done" || outcome === "failed") headers.set(DRY_RUN_HEADER, DRY_RUN_DONE);
@@ -117,6 +120,8 @@ export function createEnvelope(
       request_id: requestId,
       dry_run: isDryRun || undefined,
       required_would_refuse: facts?.wouldRefuse,
+      refused: refused && isRefusalReason(refused.code) ? refused.code : undefined,
+      bad_token: tokenFault,
       error: refused && status >= 500 ? describeError(refused.cause ?? refused) : undefined,
     });
     return response;
@@ -151,9 +156,10 @@ export function createEnvelope(
   }
 
   async function admit(operation: OperationId, request: Request, facts: RequestFacts) {
-    const { caller, ended, wouldRefuse } = await guard(operation, request.headers);
+    const { caller, ended, tokenFault, wouldRefuse } = await guard(operation, request.headers);
     facts.caller = caller;
     facts.ended = ended;
+    facts.tokenFault = tokenFault;
     facts.wouldRefuse = wouldRefuse;
   }
 
@@ -161,12 +167,23 @@ export function createEnvelope(
     operation: OperationId,
     refused: ApiError | undefined,
     wouldRefuse: RefusalReason | undefined,
+    tokenFault: TokenFault | undefined,
   ): void {
+    if (tokenFault !== undefined) metrics.badToken(operation, tokenFault);
     if (wouldRefuse !== undefined) metrics.requiredWouldRefuse(operation, wouldRefuse);
     if (refused !== undefined && isRefusalReason(refused.code)) {
       metrics.refused(operation, refused.code);
     }
   }
+}
+
+/** What is wrong with a token for which the request was refused, or would have been. */
+function refusedTokenFault(
+  refused: ApiError | undefined,
+  facts: RequestFacts | undefined,
+): TokenFault | undefined {
+  if (refused instanceof BadTokenError) return refused.fault;
+  return facts?.wouldRefuse === "bad_token" ? facts.tokenFault : undefined;
 }
 
 function dryRunOutcome(

@@ -2,7 +2,7 @@ import { type createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
 import type { Claims } from "../auth/tokens.ts";
-import type { RefusalReason } from "../metrics.ts";
+import type { RefusalReason, TokenFault } from "../metrics.ts";
 import { type FoundPath, PathTable } from "./paths.ts";
 
 /** What is known of a request besides what the client sent. */
@@ -11,6 +11,8 @@ export class RequestFacts {
   caller: Claims | undefined;
   /** Whose token was sent, when it was valid until it was revoked; the guard says it. */
   ended: Claims | undefined;
+  /** What is wrong with the token that was sent; told in the log and the metrics, never the client. */
+  tokenFault: TokenFault | undefined;
   /** Why `AUTH_MODE=required` would have refused the request; told in the log and the metrics. */
   wouldRefuse: RefusalReason | undefined;
   /** The JSON document that was sent, once it was read. */

@@ -234,15 +234,14 @@ function counted({ text }: TestAnswer, name: string, operation: string, reason: 
 }
 
 Deno.test("required: what is refused is counted by operation and reason", async () => {
-  const [admin, viewer] = ["ADMIN", "VIEWER"].map((role) =>
-    bearer(maker.good({ id: crypto.randomUUID(), role }))
+  const [admin, viewer, operator] = await Promise.all(
+    ["ADMIN", "VIEWER", "OPERATOR"].map(async (role) => bearer(maker.good(await newAccount(role)))),
   );
   const refused = async (reason: string) => {
     const metrics = await required.get("/metrics", admin);
     return counted(metrics, "lotline_refused_total", "createQcDecision", reason);
   };
   const other = { decision: "PASS", operator_id: crypto.randomUUID() };
-  const operator = bearer(maker.good({ id: crypto.randomUUID(), role: "OPERATOR" }));
   const cases: [reason: string, headers: HeadersInit | undefined][] = [
     ["no_token", {}],
     ["bad_token", bearer("hello")],
@@ -318,7 +317,8 @@ Deno.test("legacy: what required would have refused stands in the request's log 
     [{}, "no_token"],
     [bearer("hello"), "bad_token"],
     [bearer(maker.good(viewer)), "role"],
-    [bearer(maker.good({ ...viewer, role: "OPERATOR" })), undefined],
+    [bearer(maker.good({ ...viewer, role: "OPERATOR" })), "bad_token"],
+    [bearer(maker.good(await newAccount("OPERATOR"))), undefined],
   ];
   for (const [headers, reason] of cases) {
     const id = crypto.randomUUID();

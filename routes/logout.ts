@@ -1,5 +1,6 @@
 import { createRoute } from "@hono/zod-openapi";
-import { type AuthMode, badToken } from "../auth/guard.ts";
+import { BadTokenError } from "../auth/bad_token.ts";
+import type { AuthMode } from "../auth/guard.ts";
 import type { Revocations } from "../auth/revocations.ts";
 import type { Sql } from "../db/connect.ts";
 import { type App, operation } from "../http/operation.ts";
@@ -29,11 +30,11 @@ interface Deps {
  */
 export const logout = (app: App, { sql, revocations, mode }: Deps) =>
   operation(app, definition, async (c) => {
-    const { caller, ended } = c.env;
+    const { caller, ended, tokenFault } = c.env;
     // Another token of the account is another request: it would stay as it is.
     return await once(c, { sql, mode }, `logout ${(caller ?? ended)?.jti}`, {
       async first(key) {
-        if (mode === "required" && ended !== undefined) throw badToken();
+        if (mode === "required" && tokenFault !== undefined) throw new BadTokenError(tokenFault);
         if (caller !== undefined) await revocations.revoke(caller, key);
         return c.body(null, 204);
       },

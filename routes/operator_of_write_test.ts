@@ -26,9 +26,11 @@ const WRITES: { path: string; table: string; body: () => object; roles: Role[] }
   },
 ];
 
-const as = (role: Role) => ({
-  authorization: `Bearer ${maker.good({ id: OWN, role })}`,
-});
+/** A new token of the account, whose role is this one from now on. */
+const as = async (role: Role) => {
+  await sql`update users set role = ${role} where id = ${OWN}`;
+  return { authorization: `Bearer ${maker.good({ id: OWN, role })}` };
+};
 
 for (const { path, table, body, roles } of WRITES) {
   const count = async () => (await sql`select count(*) as n from ${sql(table)}`)[0]?.n;
@@ -38,14 +40,14 @@ for (const { path, table, body, roles } of WRITES) {
 
     Deno.test(`required: a write to ${path} by ${role} is in the name of the token`, async () => {
       for (const sent of [{}, { operator_id: null }, { operator_id: OWN.toUpperCase() }]) {
-        const answer = await required.post(path, { ...body(), ...sent }, as(role));
+        const answer = await required.post(path, { ...body(), ...sent }, await as(role));
         deepStrictEqual([answer.status, answer.json.operator_id], [201, OWN]);
       }
     });
 
     Deno.test(`required: a write to ${path} by ${role} for another is ${mayWriteForOthers ? 201 : 403}`, async () => {
       const before = await count();
-      const answer = await required.post(path, { ...body(), operator_id: OTHER }, as(role));
+      const answer = await required.post(path, { ...body(), operator_id: OTHER }, await as(role));
       if (mayWriteForOthers) {
         deepStrictEqual([answer.status, answer.json.operator_id], [201, OTHER]);
         return;
@@ -60,7 +62,7 @@ for (const { path, table, body, roles } of WRITES) {
   Deno.test(`required: a broken operator_id to ${path} is 422, whoever sends it`, async () => {
     for (const role of roles) {
       for (const operator_id of ["me", 7, "", [OWN]]) {
-        const answer = await required.post(path, { ...body(), operator_id }, as(role));
+        const answer = await required.post(path, { ...body(), operator_id }, await as(role));
         strictEqual(answer.status, 422, JSON.stringify(operator_id));
       }
     }
@@ -81,11 +83,11 @@ for (const { path, table, body, roles } of WRITES) {
     ];
     for (const [sent, stored, counts] of cases) {
       const before = await counted();
-      const answer = await legacy.post(path, { ...body(), ...sent }, as("OPERATOR"));
+      const answer = await legacy.post(path, { ...body(), ...sent }, await as("OPERATOR"));
       deepStrictEqual([answer.status, answer.json.operator_id], [201, stored]);
       strictEqual(await counted() - before, counts);
     }
-    const answer = await legacy.post(path, { ...body(), operator_id: OTHER }, as("ADMIN"));
+    const answer = await legacy.post(path, { ...body(), operator_id: OTHER }, await as("ADMIN"));
     deepStrictEqual([answer.status, answer.json.operator_id], [201, OTHER]);
   });
 }

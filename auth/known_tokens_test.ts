@@ -1,0 +1,98 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import type { AccountState } from "../db/revocations.ts";
+import { KnownTokens } from "./known_tokens.ts";
+import type { Claims } from "./tokens.ts";
+
+const MINUTE = 60_000;
+
+function claims(more: Partial<Claims> = {}): Claims {
+  return {
+    sub: crypto.randomUUID(),
+    role: "VIEWER",
+    jti: crypto.randomUUID(),
+    iat: 1_000,
+    exp: 3_000,
+    ...more,
+  };
+}
+
+const stateOf = (userId: string, more: Partial<AccountState> = {}): AccountState => ({
+  userId,
+  exists: true,
+  role: "VIEWER",
+  disabled: false,
+  tokensFrom: null,
+  version: "1",
+  ...more,
+});
+
+/** Reads these tokens, and finds their accounts as they should be. */
+function learn(known: KnownTokens, tokens: readonly Claims[]): void {
+  const reading = known.read(tokens);
+  known.finish(reading, { accounts: tokens.map(({ sub }) => stateOf(sub)), tokens: [] });
+}
+
+Deno.test("however many tokens are sent, 10,000 of them and of their accounts are read again", () => {
+  const known = new KnownTokens(() => 0);
+  const tokens = Array.from({ length: 10_001 }, () => claims());
+  for (const token of tokens) learn(known, [token]);
+  const { accounts, tokens: ids } = known.readAll();
+  deepStrictEqual([accounts.length, ids.length], [10_000, 10_000]);
+  const [first, second] = tokens;
+  strictEqual(first && known.stateOf(first), "unknown");
+  strictEqual(second && known.stateOf(second), "good");
+});
+
+Deno.test("what wasn't sent for ten minutes isn't read again, and then it is unknown", () => {
+  let now = 0;
+  const known = new KnownTokens(() => now);
+  const [used, unused] = [claims(), claims()];
+  learn(known, [used, unused]);
+  now = 6 * MINUTE;
+  known.stateOf(used);
+  now = 11 * MINUTE;
+  deepStrictEqual(known.readAll().tokens, [used.jti]);
+  strictEqual(known.stateOf(unused), "unknown");
+});
+
+Deno.test("an older reading changes nothing of what a newer one or the news told", () => {
+  const known = new KnownTokens(() => 0);
+  const token = claims();
+  learn(known, [token]);
+  const old = known.readAll();
+  const newer = known.read([token]);
+  known.finish(newer, { accounts: [stateOf(token.sub, { disabled: true })], tokens: [] });
+  known.finish(old, { accounts: [stateOf(token.sub, { role: "ADMIN" })], tokens: [] });
+  strictEqual(known.stateOf(token), "disabled");
+
+  const before = known.readAll();
+  known.hear({ kind: "account", userId: token.sub, disabled: false, tokensFrom: 2_000 });
+  known.finish(before, { accounts: [stateOf(token.sub)], tokens: [] });
+  strictEqual(known.stateOf(token), "ended");
+});
+
+Deno.test("after news of an account the next reading gives the whole of it", () => {
+  const known = new KnownTokens(() => 0);
+  const token = claims();
+  learn(known, [token]);
+  strictEqual(known.readAll().accounts[0]?.version, "1");
+  known.hear({ kind: "account", userId: token.sub, disabled: true, tokensFrom: null });
+  strictEqual(known.readAll().accounts[0]?.version, "");
+});
+
+Deno.test("news that come while a token is first read make it be read once more", () => {
+  const known = new KnownTokens(() => 0);
+  const token = claims();
+  const reading = known.read([token]);
+  known.hear({ kind: "account", userId: token.sub, disabled: true, tokensFrom: null });
+  known.finish(reading, { accounts: [stateOf(token.sub)], tokens: [] });
+  strictEqual(known.stateOf(token), "unknown");
+  learn(known, [token]);
+  strictEqual(known.stateOf(token), "good");
+
+  const other = claims();
+  const first = known.read([other]);
+  known.hear({ kind: "token", tokenId: other.jti, expiresAt: 3_000 });
+  known.finish(first, { accounts: [stateOf(other.sub)], tokens: [] });
+  strictEqual(known.stateOf(other), "logged_out");
+});

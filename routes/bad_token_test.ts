@@ -1,0 +1,129 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { disableAccount, setRole } from "../db/accounts.ts";
+import type { TestAnswer, TestApi } from "../testing/api.ts";
+import { apiInBothModes } from "../testing/both_modes.ts";
+import { eventually } from "../testing/eventually.ts";
+
+/*
+ * Why a token is refused: the log and the metrics tell the operator, and the client is told one and
+ * the same for all. In AUTH_MODE=legacy nothing is refused, and as much is told.
+ */
+
+const { required, legacy, sql, maker } = await apiInBothModes();
+
+async function newAccount(role = "ADMIN") {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id) values (${id})`;
+  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
+  return { id, role };
+}
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+const scraper = bearer(maker.good(await newAccount()));
+
+/** Gives the token of an account that was good until something happened. */
+const ended = (change: (id: string) => Promise<unknown>) => async (api: TestApi) => {
+  const account = await newAccount();
+  const token = maker.good(account);
+  strictEqual((await trace(api, token)).status, 200);
+  await change(account.id);
+  return token;
+};
+
+/** What can be wrong with a token, by what the operator is told. */
+const CASES: [why: string, token: (api: TestApi) => Promise<string>][] = [
+  ["expired", async () => maker.faulty("expired", await newAccount())],
+  ["not_yet_valid", async () => maker.faulty("with a future iat", await newAccount())],
+  ["unknown_key", async () => maker.faulty("signed by a foreign key", await newAccount())],
+  ["signature", async () => maker.faulty("of an altered payload", await newAccount())],
+  ["audience", async () => maker.faulty("for another audience", await newAccount())],
+  ["issuer", async () => maker.faulty("from another issuer", await newAccount())],
+  ["algorithm", async () => maker.faulty("of the none algorithm", await newAccount())],
+  ["claims", async () => maker.faulty("without jti", await newAccount())],
+  ["malformed", () => Promise.resolve("hello")],
+  ["logged_out", async (api) => {
+    const token = maker.good(await newAccount());
+    strictEqual((await api.post("/api/logout", "", bearer(token))).status, 204);
+    return token;
+  }],
+  ["disabled", ended((id) => disableAccount(sql, id))],
+  ["ended", ended((id) => setRole(sql, id, "ADMIN"))],
+  ["no_account", ended(async (id) => await sql`delete from users where id = ${id}`)],
+  [
+    "other_role",
+    ended(async (id) => await sql`update users set role = 'VIEWER' where id = ${id}`),
+  ],
+  // First sent when there is no such account any more, or not in that role.
+  ["no_account", () => Promise.resolve(maker.good({ id: crypto.randomUUID(), role: "ADMIN" }))],
+  ["other_role", async () => maker.good({ ...await newAccount("VIEWER"), role: "ADMIN" })],
+];
+
+const trace = (api: TestApi, token: string, headers: HeadersInit = {}) =>
+  api.get("/api/traceability/MIX-BATCH-88", { ...bearer(token), ...headers });
+
+/** How often the token of such a request was found bad for this reason. */
+async function counted(api: TestApi, why: string): Promise<number> {
+  const { text } = await api.get("/metrics", scraper);
+  const name = `lotline_bad_tokens_total{operation="getTraceability",reason="${why}"} `;
+  return Number(text.split("\n").find((line) => line.startsWith(name))?.slice(name.length) ?? 0);
+}
+
+/** Sends the token until the process has heard of its end, and once more under this id. */
+async function sendAgain(api: TestApi, why: string, token: string): Promise<[string, TestAnswer]> {
+  await eventually(`it is known: ${why}`, async () => {
+    const before = await counted(api, why);
+    await trace(api, token);
+    return await counted(api, why) === before + 1;
+  });
+  const id = crypto.randomUUID();
+  return [id, await trace(api, token, { "x-request-id": id })];
+}
+
+/** All that the client sees, but for what is another with each answer. */
+const seen = ({ status, headers, text }: TestAnswer) => ({
+  status,
+  text,
+  headers: [...headers].filter(([name]) => !["date", "x-request-id"].includes(name)).sort(),
+});
+
+let first: ReturnType<typeof seen> | undefined;
+for (const [why, newToken] of CASES) {
+  Deno.test(`required: the operator is told that a token is refused as ${why}, the client only that it is`, async () => {
+    const token = await newToken(required);
+    const [id, answer] = await sendAgain(required, why, token);
+    strictEqual(answer.status, 401);
+    deepStrictEqual(seen(answer), first ??= seen(answer));
+    const line = JSON.parse(await required.log.find((line) => line.includes(id)));
+    deepStrictEqual([line.refused, line.bad_token], ["bad_token", why]);
+    ok(!required.log.lines.some((line) => token.length > 20 && line.includes(token.slice(-40))));
+  });
+
+  Deno.test(`legacy: a token that would be refused as ${why} is let in, and the operator is told`, async () => {
+    const [id, answer] = await sendAgain(legacy, why, await newToken(legacy));
+    strictEqual(answer.status, 200);
+    const line = JSON.parse(await legacy.log.find((line) => line.includes(id)));
+    deepStrictEqual([line.required_would_refuse, line.bad_token], ["bad_token", why]);
+  });
+}
+
+Deno.test("required: a refusal that isn't the token's is told as what it is", async () => {
+  const viewer = bearer(maker.good(await newAccount("VIEWER")));
+  const cases: [refused: string, headers: HeadersInit][] = [["role", viewer], ["no_token", {}]];
+  for (const [refused, headers] of cases) {
+    const id = crypto.randomUUID();
+    await required.post("/api/lots", {}, { ...headers, "x-request-id": id });
+    const line = JSON.parse(await required.log.find((line) => line.includes(id)));
+    deepStrictEqual([line.refused, line.bad_token], [refused, undefined]);
+  }
+});
+
+Deno.test("a logout sent again with its key is 204 after its token has ended, also when the account has gone", async () => {
+  const { id, role } = await newAccount();
+  const token = maker.good({ id, role });
+  const headers = { ...bearer(token), "idempotency-key": crypto.randomUUID() };
+  strictEqual((await required.post("/api/logout", "", headers)).status, 204);
+  await sql`delete from users where id = ${id}`;
+  strictEqual((await required.post("/api/logout", "", headers)).status, 204);
+  const other = { ...headers, "idempotency-key": crypto.randomUUID() };
+  strictEqual((await required.post("/api/logout", "", other)).status, 401);
+});
