@@ -1,4 +1,5 @@
 import { createGuard } from "./auth/guard.ts";
+import { createLongPasswordNotes } from "./auth/long_passwords.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { followRevocations, type Revocations } from "./auth/revocations.ts";
 import type { SignIn } from "./auth/sign_in.ts";
@@ -154,10 +155,16 @@ function createSignIns(
   });
   // For nobody, and over as it begins.
   const issueDryToken = createTokenIssuer({ keys, minutes: 0, audience: DRY_RUN_AUDIENCE });
+  const noteLongPassword = createLongPasswordNotes(sql, log);
+  const noteNothing = () => {};
   if (!required) {
     return {
-      signIn: createSignInByEmail({ sql, issueToken }),
-      drySignIn: createSignInByEmail({ sql, issueToken: issueDryToken }),
+      signIn: createSignInByEmail({ sql, issueToken, noteLongPassword }),
+      drySignIn: createSignInByEmail({
+        sql,
+        issueToken: issueDryToken,
+        noteLongPassword: noteNothing,
+      }),
     };
   }
   const throttle = createLoginThrottle({
@@ -174,6 +181,7 @@ function createSignIns(
         write,
         issueToken,
         rehashes: true,
+        noteLongPassword,
         tell: (outcome, userId) => {
           metrics.login(outcome);
           log("info", "login", { outcome, user_id: userId });
@@ -187,7 +195,8 @@ function createSignIns(
         write: dryWrite,
         issueToken: issueDryToken,
         rehashes: false,
-        tell: () => {},
+        noteLongPassword: noteNothing,
+        tell: noteNothing,
       },
     }),
   };

@@ -2,11 +2,25 @@ import { Counter, Registry } from "prom-client";
 
 /**
  * Why a request is refused in `AUTH_MODE=required`, or would be: no token; one that isn't valid (any
- * more); a role that may not do this; a write in the name of another; a login without a password.
+ * more); a role that may not do this; a write in the name of another; a login without a password, or
+ * with one of more bytes than bcrypt reads.
  */
-export type RefusalReason = "no_token" | "bad_token" | "role" | "operator" | "no_password";
+export type RefusalReason =
+  | "no_token"
+  | "bad_token"
+  | "role"
+  | "operator"
+  | "no_password"
+  | "long_password";
 
-const REASONS: readonly string[] = ["no_token", "bad_token", "role", "operator", "no_password"];
+const REASONS: readonly string[] = [
+  "no_token",
+  "bad_token",
+  "role",
+  "operator",
+  "no_password",
+  "long_password",
+] satisfies RefusalReason[];
 
 /** Whether a word, an error's code for example, is such a reason. */
 export function isRefusalReason(word: string): word is RefusalReason {
@@ -39,10 +53,14 @@ export type TokenFault =
   | "no_account"
   | "other_role";
 
-/** What became of a login in `AUTH_MODE=required`; `changed`: its account did, meanwhile. */
+/**
+ * What became of a login in `AUTH_MODE=required`. `too_long`: its password has more bytes than bcrypt
+ * reads; `changed`: its account did, meanwhile.
+ */
 export type LoginOutcome =
   | "accepted"
   | "wrong"
+  | "too_long"
   | "disabled"
   | "changed"
   | "throttled_account"

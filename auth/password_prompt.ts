@@ -1,5 +1,5 @@
 import { read } from "read";
-import { MOST_PASSWORD_BYTES } from "./password_work.ts";
+import { MAX_PASSWORD_BYTES } from "./typed_password.ts";
 
 /** The fewest characters of a new password (NIST SP 800-63B). */
 const FEWEST_CHARACTERS = 8;
@@ -10,17 +10,19 @@ export class PasswordError extends Error {
 }
 
 /**
- * A new password: typed twice, unseen, at a terminal; otherwise the first line of standard input.
+ * A new password: typed twice, unseen, at a terminal; otherwise the first line of standard input. It is
+ * composed (NFC), whichever keyboard it comes from: a login tries that form of what is typed then.
  *
  * @param whose is told to whom it belongs
  * @throws {PasswordError} when it is too short or too long, or not the same twice
  */
 export async function askPassword(whose: string): Promise<string> {
   const isTerminal = Deno.stdin.isTerminal();
-  const password = isTerminal ? await typed(`New password of ${whose}:`) : await firstLine();
+  const password = (isTerminal ? await typed(`New password of ${whose}:`) : await firstLine())
+    .normalize("NFC");
   const problem = problemOf(password);
   if (problem !== undefined) throw new PasswordError(problem);
-  if (isTerminal && await typed("Once more:") !== password) {
+  if (isTerminal && (await typed("Once more:")).normalize("NFC") !== password) {
     throw new PasswordError("The two are not the same; nothing was changed");
   }
   return password;
@@ -32,8 +34,8 @@ export function problemOf(password: string): string | undefined {
   if ([...password].length < FEWEST_CHARACTERS) {
     return `A password has at least ${FEWEST_CHARACTERS} characters`;
   }
-  if (new TextEncoder().encode(password).length > MOST_PASSWORD_BYTES) {
-    return `A password has at most ${MOST_PASSWORD_BYTES} bytes`;
+  if (new TextEncoder().encode(password).length > MAX_PASSWORD_BYTES) {
+    return `A password has at most ${MAX_PASSWORD_BYTES} bytes`;
   }
   // A login with such a character is refused: JSON and terminals each treat it in a way of their own.
   if (/\p{Cc}|\p{Cs}|\ufffd/u.test(password)) return "A password has no control characters";

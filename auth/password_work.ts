@@ -3,9 +3,6 @@ import { bcrypt, bcryptVerify } from "hash-wasm";
 /** What a hash costs today: 2^12 rounds. One of a lower cost is made anew when its owner logs in. */
 export const COST = 12;
 
-/** bcrypt reads no more; a longer password is refused, not cut. */
-export const MOST_PASSWORD_BYTES = 72;
-
 /** What a thread can be asked: to check a password, or to hash one. */
 export type Question =
   | {

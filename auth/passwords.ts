@@ -1,35 +1,38 @@
 import { Worker } from "node:worker_threads";
 import { ApiError } from "../errors.ts";
-import { type Answer, COST, costOf, MOST_PASSWORD_BYTES, type Question } from "./password_work.ts";
+import { type Answer, COST, costOf, type Question } from "./password_work.ts";
+import { formsOf } from "./typed_password.ts";
 
 /*
  * Passwords and their bcrypt hashes. A hash of cost 12 takes a core a quarter of a second, so the
  * API makes them on threads of their own, and lets only so many logins wait for one.
  */
 
-/** How many logins there are to a thread at once: the one in work, and some seconds' worth behind. */
+/** How many hashes there are to a thread at once: the one in work, and some seconds' worth behind. */
 const PLACES_PER_THREAD = 17;
 
 /** Threads that check and hash passwords. Disposing ends them. */
 export interface Passwords extends Disposable {
   /**
-   * A place among those who may ask. Taken before a login has any work done for it, so that what is
-   * too much costs next to nothing; disposing gives it back.
+   * Places for the hashes that a typed password takes, one for each of its forms. They are taken
+   * before a login has any work done for it, so that what is too much costs next to nothing; disposing
+   * gives them back.
    *
-   * @throws {ApiError} 429 when all are taken
+   * @throws {ApiError} 429 when there aren't as many
    */
-  takePlace(): Place;
+  takePlace(password: string): Place;
 }
 
-/** The right to ask. */
+/** The right to have one typed password checked, and hashed after that. */
 export interface Place extends Disposable {
   /**
-   * Whether a hash is this password's. It is the same work for a hash of any cost up to
-   * {@link COST}, for a text that is none, and for no hash at all.
+   * The form of the password that a hash is made of; nothing when it is made of none. It is the same
+   * work whether one is right or not, for a hash of any cost up to {@link COST}, for a text that is
+   * none, and for no hash at all.
    */
-  check(password: string, hash: string | null | undefined): Promise<boolean>;
-  /** The hash of a password of 1 to {@link MOST_PASSWORD_BYTES} bytes, of cost {@link COST}. */
-  hash(password: string): Promise<string>;
+  check(hash: string | null | undefined): Promise<string | undefined>;
+  /** The hash of a form that was right, of cost {@link COST}. */
+  hash(form: string): Promise<string>;
 }
 
 /** Starts the threads, one for each core unless said. */
@@ -39,19 +42,32 @@ export function createPasswords(threads = navigator.hardwareConcurrency): Passwo
     pool.reduce((one, other) => other.waiting() < one.waiting() ? other : one).ask(question);
   let free = threads * PLACES_PER_THREAD;
   return {
-    takePlace() {
-      if (free === 0) {
+    takePlace(password) {
+      const forms = formsOf(password);
+      // One that has no form is looked up and counted like any other.
+      const places = Math.max(1, forms.length);
+      if (free < places) {
         throw new ApiError("too_many_logins", "Too many logins at once, try again in a moment", {
           headers: { "retry-after": "2" },
         });
       }
-      free--;
+      free -= places;
       return {
-        check: async (password, hash) =>
-          isOfPossibleLength(password) &&
-          await ask({ kind: "check", password, hash: hash ?? "" }) === true,
-        hash: async (password) => String(await ask({ kind: "hash", password })),
-        [Symbol.dispose]: () => void free++,
+        async check(hash) {
+          // All of them, though one may be right already, and until the last is over: the places are
+          // given back after that.
+          const checks = await Promise.allSettled(
+            forms.map((form) => ask({ kind: "check", password: form, hash: hash ?? "" })),
+          );
+          const failed = checks.find((check) => check.status === "rejected");
+          if (failed !== undefined) throw failed.reason;
+          return forms.find((_, i) => {
+            const check = checks[i];
+            return check?.status === "fulfilled" && check.value === true;
+          });
+        },
+        hash: async (form) => String(await ask({ kind: "hash", password: form })),
+        [Symbol.dispose]: () => void (free += places),
       };
     },
     [Symbol.dispose]: () => pool.forEach((thread) => thread.end()),
@@ -61,11 +77,6 @@ export function createPasswords(threads = navigator.hardwareConcurrency): Passwo
 /** Whether a hash that was checked is cheaper than today's. */
 export function isOutdated(hash: string | null): boolean {
   return (costOf(hash) ?? COST) < COST;
-}
-
-function isOfPossibleLength(password: string): boolean {
-  const { length } = new TextEncoder().encode(password);
-  return length > 0 && length <= MOST_PASSWORD_BYTES;
 }
 
 interface Thread {

@@ -17,11 +17,11 @@ const FOREIGN = "$2b$05$abcdefghijklmnopqrstuuD3mHdCr44zlIZ.VZCaYRpfQhXMYnEo.";
 
 const passwords = createPasswords(2);
 const check = async (password: string, hash: string | null | undefined, of = passwords) => {
-  using place = of.takePlace();
-  return await place.check(password, hash);
+  using place = of.takePlace(password);
+  return await place.check(hash) !== undefined;
 };
 const hashAnew = async (password: string) => {
-  using place = passwords.takePlace();
+  using place = passwords.takePlace(password);
   return await place.hash(password);
 };
 Deno.test.afterAll(() => passwords[Symbol.dispose]());
@@ -88,18 +88,47 @@ Deno.test("answers belong to their questions, however many are asked at once", a
   deepStrictEqual(answers, texts.map((_, i) => i % 3 === 0));
 });
 
+Deno.test("a password is right in the form that its hash was made of, which is told", async () => {
+  const forms = ["\u00ea\u0301", "\u1ebf", "e\u0302\u0301"].map((form) => `${form} ${PASSWORD}`);
+  const hashes = await Promise.all(forms.map((form) => hashPassword(form, 4)));
+  const [mixed = "", ...both] = forms;
+  for (const [i, hash] of hashes.entries()) {
+    using place = passwords.takePlace(mixed);
+    strictEqual(await place.check(hash), forms[i]);
+    for (const typed of both) strictEqual(await check(typed, hash), i > 0);
+  }
+  strictEqual(await check(`é ${PASSWORD}`, hashes[0]), false);
+});
+
+Deno.test("places are counted in hashes: a password takes as many as it has forms, whatever the hash", async () => {
+  using one = createPasswords(1);
+  const [ascii, composed, mixed] = ["a", "\u00e4", "\u00ea\u0301"];
+  ok(ascii && composed && mixed);
+  const hash = await hashPassword(composed, 4);
+  const places = [mixed, mixed, mixed, mixed, composed, composed].map(one.takePlace);
+  for (const password of [mixed, composed]) throws(() => one.takePlace(password), ApiError);
+  // Checked, right or wrong or with none to check against, it holds what it held before.
+  for (const [i, of] of [null, hash, "x"].entries()) await places[i]?.check(of);
+  throws(() => one.takePlace(composed), ApiError);
+  one.takePlace(ascii);
+  throws(() => one.takePlace(ascii), ApiError);
+  places[0]?.[Symbol.dispose]();
+  one.takePlace(mixed);
+  throws(() => one.takePlace(ascii), ApiError);
+});
+
 Deno.test("there are 17 places to a thread; who comes for one more is 429, until one is free", () => {
   using one = createPasswords(1);
-  const places = Array.from({ length: 17 }, () => one.takePlace());
-  throws(() => one.takePlace(), (error) => {
+  const places = Array.from({ length: 17 }, () => one.takePlace(PASSWORD));
+  throws(() => one.takePlace(PASSWORD), (error) => {
     ok(error instanceof ApiError);
     deepStrictEqual([error.code, error.status], ["too_many_logins", 429]);
     match(error.headers["retry-after"] ?? "", /^[1-9]\d*$/);
     return true;
   });
   places[3]?.[Symbol.dispose]();
-  one.takePlace();
-  throws(() => one.takePlace(), ApiError);
+  one.takePlace(PASSWORD);
+  throws(() => one.takePlace(PASSWORD), ApiError);
 });
 
 Deno.test("while passwords are hashed the thread that answers requests goes on", async () => {
@@ -122,7 +151,8 @@ Deno.test("a thread that fails fails what waits for it, and the next question st
   using one = createPasswords(1);
   const before = check(PASSWORD, null, one);
   // No caller can send this: it is the one fault that can be planted from outside.
-  const failing = check({} as unknown as string, null, one);
+  using place = one.takePlace(PASSWORD);
+  const failing = place.hash({} as unknown as string);
   await rejects(failing, /a password thread failed/);
   strictEqual(await before, false);
   strictEqual(await check(PASSWORD, await hashPassword(PASSWORD, 4), one), true);

@@ -7,6 +7,7 @@ import type { LoginOutcome } from "../metrics.ts";
 import { isOutdated, type Passwords, type Place } from "./passwords.ts";
 import type { SignedIn, SignIn } from "./sign_in.ts";
 import type { Turn } from "./throttle.ts";
+import { isTooLong } from "./typed_password.ts";
 import type { TokenIssuer } from "./tokens.ts";
 
 interface Deps {
@@ -23,6 +24,8 @@ export interface LoginEffects {
   readonly issueToken: TokenIssuer;
   /** Whether hashes of a lower cost are made anew. */
   readonly rehashes: boolean;
+  /** Learns that an account's password was typed with more bytes than can be checked. */
+  readonly noteLongPassword: (userId: string) => void;
   readonly tell: (outcome: LoginOutcome, userId?: string) => void;
 }
 
@@ -33,7 +36,7 @@ export interface LoginEffects {
  */
 export function createSignInByPassword(deps: Deps): SignIn {
   const { sql, passwords, log } = deps;
-  const { enterThrottle, write, issueToken, rehashes, tell } = deps.effects;
+  const { enterThrottle, write, issueToken, rehashes, noteLongPassword, tell } = deps.effects;
 
   const check = async (
     place: Place,
@@ -43,9 +46,11 @@ export function createSignInByPassword(deps: Deps): SignIn {
     const login = await findLogin(sql, email);
     // A disabled account's password isn't looked at: nothing may tell whether it was right.
     const hash = login?.disabled ? undefined : login?.encryptedPassword;
-    const isCorrect = await place.check(password, hash);
-    if (login === undefined || !isCorrect) {
-      tell(login?.disabled ? "disabled" : "wrong", login?.user.id);
+    const form = await place.check(hash);
+    if (login === undefined || form === undefined) {
+      const isLong = isTooLong(password);
+      if (isLong && login !== undefined) noteLongPassword(login.user.id);
+      tell(login?.disabled ? "disabled" : isLong ? "too_long" : "wrong", login?.user.id);
       return undefined;
     }
     const user = await recordLogin(write, login);
@@ -53,14 +58,15 @@ export function createSignInByPassword(deps: Deps): SignIn {
       tell("changed", login.user.id);
       return undefined;
     }
-    if (rehashes && isOutdated(login.encryptedPassword)) await rehash(place, login, password);
+    if (rehashes && isOutdated(login.encryptedPassword)) await rehash(place, login, form);
     tell("accepted", user.id);
     return { user, token: issueToken(user, login.tokensFrom) };
   };
 
-  const rehash = async (place: Place, { user, encryptedPassword }: Login, password: string) => {
+  // The very form that was right, so that other systems with this table take the same bytes as before.
+  const rehash = async (place: Place, { user, encryptedPassword }: Login, form: string) => {
     try {
-      const hash = await place.hash(password);
+      const hash = await place.hash(form);
       await replacePasswordHash(sql, user.id, encryptedPassword, hash);
     } catch (error) {
       // The old hash is as good as ever: a login needn't fail with its replacement.
@@ -68,9 +74,9 @@ export function createSignInByPassword(deps: Deps): SignIn {
     }
   };
 
-  const takePlace = (): Place => {
+  const takePlace = (password: string): Place => {
     try {
-      return passwords.takePlace();
+      return passwords.takePlace(password);
     } catch (error) {
       tell("queue_full");
       throw error;
@@ -79,7 +85,7 @@ export function createSignInByPassword(deps: Deps): SignIn {
 
   return async ({ email, password }, address) => {
     if (email === undefined || password === undefined) throw wrongCredentials();
-    using place = takePlace();
+    using place = takePlace(password);
     const turn = await enterThrottle(email, address);
     if (!turn.allowed) {
       tell(turn.by === "account" ? "throttled_account" : "throttled_address");

@@ -13,7 +13,7 @@ import * as accounts from "../db/accounts.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { printable, sentenceOf } from "../terminal.ts";
 import { ROLES } from "./access.ts";
-import { auditAccounts } from "./account_audit.ts";
+import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { accountTable } from "./account_table.ts";
 import { askPassword, PasswordError } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
@@ -66,7 +66,8 @@ const COMMANDS: Record<string, Command> = {
   audit: {
     words: 0,
     async run({ sql }) {
-      const findings = auditAccounts(await accounts.listAccounts(sql));
+      const all = await accounts.listAccounts(sql);
+      const findings = auditAccounts(all);
       if (findings.length === 0) {
         console.log("Every account has a password and a role of its own.");
         return 0;
@@ -74,6 +75,8 @@ const COMMANDS: Record<string, Command> = {
       for (const { email, id, what } of findings) {
         console.log(`${printable(email)}  ${id}  ${what}`);
       }
+      const summary = summaryOf(all);
+      if (summary !== undefined) console.log(summary);
       return 1;
     },
   },
@@ -191,9 +194,6 @@ async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
   );
 }
 
-function mustBeRole(text: string): void {
-  if (ROLES.some((role) => role === text)) return;
-  throw new RefusedError(`A role is one of ${ROLES.join(" ")}`);
 /** As {@link theAccount}, but an id needs no account: it may have been deleted, and have tokens. */
 async function theAccountOrId(
   sql: Sql,
@@ -204,6 +204,9 @@ async function theAccountOrId(
   return isKnown || id === undefined ? await theAccount(sql, named) : { id };
 }
 
+function mustBeRole(text: string): void {
+  if (ROLES.some((role) => role === text)) return;
+  throw new RefusedError(`A role is one of ${ROLES.join(" ")}`);
 }
 
 function mustBeEmail(text: string): void {

@@ -410,7 +410,10 @@ export interface components {
         Credentials: {
             /** @description Matched to the letter. */
             email: string;
-            /** @description Needed with `AUTH_MODE=required`; at most 72 bytes in UTF-8. Not looked at in `legacy`. */
+            /**
+             * @description Needed with `AUTH_MODE=required`; at most 72 bytes in UTF-8, composed (NFC) or as it is
+             *     sent. Nobody is refused for it in `legacy`.
+             */
             password?: string;
         } & {
             [key: string]: unknown;

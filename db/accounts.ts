@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import type { Sql } from "./connect.ts";
 import { inTime } from "./in_time.ts";
+import { KEEP_DAYS } from "./long_passwords.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 
 /*
@@ -17,6 +18,8 @@ export interface Account {
   /** The bcrypt hash of the password; not checked here, it may be anything. */
   readonly encryptedPassword: string | null;
   readonly disabled: boolean;
+  /** Whether its password was typed with more bytes than can be checked, in the last 90 days. */
+  readonly longPassword: boolean;
   readonly lastLogin: string | null;
 }
 
@@ -33,10 +36,13 @@ const ACCOUNT = `
   select users.id, users.email, users.full_name as "fullName", users.role,
     secret.encrypted_password as "encryptedPassword",
     account.disabled_at is not null as disabled,
+    long_password.user_id is not null as "longPassword",
     users.last_login as "lastLogin"
   from users
   left join auth.users secret on secret.id = users.id
-  left join lotline.accounts account on account.user_id = users.id`;
+  left join lotline.accounts account on account.user_id = users.id
+  left join lotline.long_passwords long_password on long_password.user_id = users.id
+    and long_password.typed_at > now() - interval '${KEEP_DAYS} days'`;
 
 /** All accounts, by email; of several with one email the one that logs in comes first. */
 export async function listAccounts(sql: Sql): Promise<Account[]> {
@@ -83,7 +89,10 @@ export type TokensFrom = number;
 
 /** Gives an account a password; its tokens end. */
 export function setPasswordHash(sql: Sql, userId: string, hash: string): Promise<TokensFrom> {
-  const update = "update auth.users set encrypted_password = $2 where id = $1 returning id";
+  const update = `
+    update auth.users set encrypted_password = $2 where id = $1 returning id
+  ), forgotten as (
+    delete from lotline.long_passwords where user_id = $1`;
   return changeAndEndTokens(sql, update, [userId, hash]);
 }
 
@@ -106,7 +115,8 @@ export function enableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
 /**
  * One statement, and so one transaction: the change, and the end of the account's tokens.
  *
- * @param change gives back the id of the account that it changed
+ * @param change gives back the id of the account that it changed; more parts of the statement may
+ *   follow
  * @param disabledAt what becomes of `disabled_at`; it stays as it is unless said
  */
 async function changeAndEndTokens(

@@ -1,15 +1,18 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import type { Credentials as SentCredentials, SignIn } from "../auth/sign_in.ts";
+import { isTooLong } from "../auth/typed_password.ts";
 import { answer } from "../http/answer.ts";
 import { type BodyLimits, readBody } from "../http/body.ts";
 import { type App, operation } from "../http/operation.ts";
+import type { RefusalReason } from "../metrics.ts";
 import { errors, success, wrongCredentials } from "./responses.ts";
 import { MomentOut, StorableText, Uuid } from "./schemas.ts";
 
 const Email = StorableText.min(1);
+const AnyPassword = StorableText.min(1);
 // bcrypt reads no more than 72 bytes.
-const Password = StorableText.min(1).max(72).openapi({ writeOnly: true });
+const Password = AnyPassword.max(72).openapi({ writeOnly: true });
 
 export const Credentials = z.looseObject({
   email: Email,
@@ -57,7 +60,7 @@ export const login = (app: App, { mode, signIn, drySignIn, limits }: Deps) =>
     const enter = c.env.isDryRun ? drySignIn : signIn;
     const signedIn = await enter(credentials, c.env.clientAddress);
     if (mode === "legacy") {
-      if (credentials.password === undefined) c.env.wouldRefuse = "no_password";
+      c.env.wouldRefuse = refusalOf(credentials.password);
     } else {
       // A token is nobody's to keep but the client's (RFC 6750, section 5.3). The old server's answer
       // had no such header.
@@ -79,6 +82,13 @@ function credentialsOf(value: unknown): SentCredentials {
   const fields = AnyFields.safeParse(value).data;
   return {
     email: Email.safeParse(fields?.email).data,
-    password: Password.safeParse(fields?.password).data,
+    // How long it may be is a matter of its bytes, and of their forms.
+    password: AnyPassword.safeParse(fields?.password).data,
   };
+}
+
+/** Why `AUTH_MODE=required` would refuse a login whatever its account's password is. */
+function refusalOf(password: string | undefined): RefusalReason | undefined {
+  if (password === undefined) return "no_password";
+  return isTooLong(password) ? "long_password" : undefined;
 }

@@ -6,6 +6,8 @@ import { disableAccount } from "../db/accounts.ts";
 import type { TestAnswer } from "../testing/api.ts";
 import { REQUIRED, startApi } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
+import { postDry, SECRET } from "../testing/dry_run.ts";
+import { eventually } from "../testing/eventually.ts";
 import { Session } from "./login.ts";
 import { ErrorAnswer } from "./responses.ts";
 
@@ -163,6 +165,45 @@ Deno.test("a password of 72 bytes is taken whole; one byte more is refused, not 
   strictEqual((await login({ email, password })).status, 200);
 });
 
+/** One password as three keyboards send it: half composed, composed, decomposed. */
+const SPELLINGS = ["\u00ea\u0301", "\u1ebf", "e\u0302\u0301"].map((e) => `H\u00fcvös ${e}jjel`);
+
+Deno.test("a password is right from any keyboard: composed or decomposed, whichever its hash is of", async () => {
+  const [mixed = "", ...both] = SPELLINGS;
+  for (const kept of both) {
+    const { email } = await newAccount(
+      await hashPassword(
+        kept.normalize(
+          kept === both[0] ? "NFC" : "NFD",
+        ),
+        4,
+      ),
+    );
+    for (const typed of [mixed, ...both]) {
+      strictEqual((await login({ email, password: typed })).status, 200, JSON.stringify(typed));
+    }
+    deepStrictEqual(seen(await login({ email, password: mixed.slice(1) })), REFUSED);
+  }
+  // A hash of neither form is right for what it was made of.
+  const { id, email } = await newAccount(await hashPassword(mixed, 4));
+  for (let round = 0; round < 2; round++) {
+    strictEqual((await login({ email, password: mixed })).status, 200);
+    strictEqual(costOf(await hashOf(id)), 12);
+  }
+});
+
+Deno.test("a password of too many bytes is refused and counted as that, and its account noted", async () => {
+  const long = "\u00fc".repeat(40);
+  // As a library makes it that cuts.
+  const { id, email } = await newAccount(await hashPassword(long.slice(0, 36), 4));
+  deepStrictEqual(seen(await login({ email, password: long })), REFUSED);
+  await api.log.find((line) => line.includes(id) && line.includes('"too_long"'));
+  await eventually("it is noted", async () => {
+    return (await sql`select from lotline.long_passwords where user_id = ${id}`).length === 1;
+  });
+  strictEqual((await login({ email, password: long.slice(0, 36) })).status, 200);
+});
+
 Deno.test("a login may follow at once on a change that ended the account's tokens", async () => {
   const { id, email } = await newAccount();
   await sql`insert into lotline.accounts (user_id, tokens_from)
@@ -250,6 +291,38 @@ Deno.test("legacy: an account that only its email lets in is counted, a password
   strictEqual(await counted(), undefined);
   strictEqual((await legacy.post("/api/login", { email })).status, 200);
   strictEqual(await counted(), "1");
+});
+
+Deno.test("legacy: a login with a password of over 72 bytes is counted by its bytes, and its account noted", async () => {
+  await using legacy = await startApi({ databaseUrl, environment: { DRY_RUN_SECRET: SECRET } });
+  const counted = async () => {
+    const { text } = await legacy.get("/metrics");
+    const name = 'lotline_required_would_refuse_total{operation="login",reason="long_password"} ';
+    return Number(text.split("\n").find((line) => line.startsWith(name))?.slice(name.length) ?? 0);
+  };
+  const isNoted = async (id: string) =>
+    (await sql`select from lotline.long_passwords where user_id = ${id}`).length === 1;
+  const fits = ["x".repeat(72), "\u00fc".repeat(36), "u\u0308".repeat(30), "😀".repeat(18)];
+  const long = ["x".repeat(73), "\u00fc".repeat(40), "u\u0308".repeat(40), "😀".repeat(19)];
+  for (const [passwords, isLong] of [[fits, false], [long, true]] as const) {
+    for (const password of passwords) {
+      const { id, email } = await newAccount();
+      const before = await counted();
+      const dry = await postDry(legacy, "/api/login", { email, password });
+      strictEqual(dry.status, 200);
+      strictEqual(await counted() - before, isLong ? 1 : 0);
+      strictEqual((await legacy.post("/api/login", { email, password })).status, 200);
+      strictEqual(await counted() - before, isLong ? 2 : 0, password);
+      if (isLong) await eventually("it is noted", () => isNoted(id));
+      else strictEqual(await isNoted(id), false);
+    }
+  }
+  const { id, email } = await newAccount();
+  for (const sent of [email, `no-${email}`]) {
+    await postDry(legacy, "/api/login", { email: sent, password: long[0] });
+  }
+  await legacy.post("/api/login", { email: `no-${email}`, password: long[0] });
+  strictEqual(await isNoted(id), false);
 });
 
 Deno.test("what became of each login is counted and logged, without email or password", async () => {

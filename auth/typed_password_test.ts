@@ -1,0 +1,64 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { formsOf, isTooLong } from "./typed_password.ts";
+
+const [COMPOSED, DECOMPOSED] = ["p\u00e4ss", "pa\u0308ss"];
+
+const CASES: [what: string, typed: string, forms: string[]][] = [
+  ["ASCII", "pass", ["pass"]],
+  ["composed", COMPOSED, [COMPOSED, DECOMPOSED]],
+  ["decomposed", DECOMPOSED, [DECOMPOSED, COMPOSED]],
+  ["half composed, as a Vietnamese keyboard sends it", "\u00ea\u0301", [
+    "\u00ea\u0301",
+    "\u1ebf",
+    "e\u0302\u0301",
+  ]],
+  ["a sign that both forms replace", "\u212b", ["\u212b", "\u00c5", "A\u030a"]],
+  ["a script without marks", "密码", ["密码"]],
+  ["Hangul", "한", ["한", "\u1112\u1161\u11ab"]],
+  ["nothing", "", []],
+];
+
+for (const [what, typed, forms] of CASES) {
+  Deno.test(`a typed password is tried in its forms: ${what}`, () => {
+    deepStrictEqual(formsOf(typed), forms);
+    strictEqual(isTooLong(typed), false);
+  });
+}
+
+Deno.test("only forms of at most 72 bytes are tried, none is cut", () => {
+  strictEqual(formsOf("x".repeat(72)).length, 1);
+  deepStrictEqual(formsOf("\u00fc".repeat(36)), ["\u00fc".repeat(36)]);
+  // 90 bytes as it was typed, 60 as it is kept.
+  deepStrictEqual(formsOf("u\u0308".repeat(30)), ["\u00fc".repeat(30)]);
+  // 24 letters of 3 bytes, each two of 2 bytes in both forms.
+  deepStrictEqual(formsOf("\ufb1d".repeat(24)), ["\ufb1d".repeat(24)]);
+  for (const long of ["x".repeat(73), "\u00fc".repeat(40), "u\u0308".repeat(40), "😀".repeat(19)]) {
+    deepStrictEqual([formsOf(long), isTooLong(long)], [[], true]);
+  }
+});
+
+Deno.test("normalising shortens no character to less than a quarter of its bytes", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text).length;
+  const characters = Array.from({ length: 0x110000 }, (_, code) => code)
+    .filter((code) => code < 0xd800 || code > 0xdfff)
+    .map((code) => String.fromCodePoint(code));
+  /** The longest character that is normalised to this one. */
+  const longest = new Map<string, number>();
+  for (const character of characters) {
+    const parts = [...character.normalize("NFD")];
+    const [part = ""] = parts;
+    if (parts.length === 1) {
+      longest.set(part, Math.max(longest.get(part) ?? 0, bytes(character)));
+    }
+  }
+  let shrinking = 0;
+  for (const character of characters) {
+    if (character.normalize("NFC") !== character) continue;
+    const typed = [...character.normalize("NFD")].reduce(
+      (sum, part) => sum + (longest.get(part) ?? bytes(part)),
+      0,
+    );
+    shrinking = Math.max(shrinking, typed / bytes(character));
+  }
+  strictEqual(shrinking <= 4, true, `${shrinking}`);
+});
