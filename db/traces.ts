@@ -103,10 +103,13 @@ export async function queueTrace(
     sql`
       with waiting as (
         select from lotline.jobs where kind = ${DEEP_TRACE_KIND} and state = 'ready' limit ${most}
+      ), trace as (
+        -- Locked: were it forgotten meanwhile, its job and key would be left.
+        select id from lotline.traces where id = ${id} for update
       ), job as (
         insert into lotline.jobs (kind, priority, arguments)
-        select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', id) from lotline.traces
-        where id = ${id} and (select count(*) from waiting) < ${most}
+        select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', id) from trace
+        where (select count(*) from waiting) < ${most}
         returning id
       )${keepingKey(sql, key, sql`${id}::uuid from job`)}
       update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
@@ -115,9 +118,15 @@ export async function queueTrace(
   return queued.length > 0;
 }
 
-/** Forgets a trace of which nobody has been told. */
+/**
+ * Forgets a trace of which nobody has been told. One that is done or has a job stays: that was
+ * committed, with the request's key, although its answer was lost.
+ */
 export async function deleteTrace(sql: Sql, id: string): Promise<void> {
-  await inTime(sql, sql`delete from lotline.traces where id = ${id} and run is null`);
+  await inTime(
+    sql,
+    sql`delete from lotline.traces where id = ${id} and run is null and job_id is null`,
+  );
 }
 
 /** The trace of a job, unless it is gone or done. */
@@ -133,7 +142,9 @@ export async function findOpenTrace(sql: Sql, id: string): Promise<OpenTrace | u
 
 /** Makes a result the trace's, in the transaction that stored its lots and links. */
 export async function finishTrace(sql: Sql, id: string, result: TraceResult): Promise<void> {
-  await finish(sql, id, result, sql``);
+  const { count } = await finish(sql, id, result, sql``);
+  // Nothing may be kept of the request, its key least of all.
+  if (count === 0) throw new Error("the trace is gone or done already");
 }
 
 /** The same as the effect of a job: see `Effect` in jobs/define_job.ts. */

@@ -1,5 +1,11 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import { findTraceById, finishTraceOfJob, insertTrace, queueTrace } from "../db/traces.ts";
+import {
+  deleteTrace,
+  findTraceById,
+  finishTraceOfJob,
+  insertTrace,
+  queueTrace,
+} from "../db/traces.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { insertChain } from "../testing/genealogy.ts";
@@ -47,6 +53,36 @@ Deno.test("a trace that is done is not done again, whoever says so", async () =>
   await sql`with finished as (select 1)
     ${finishTraceOfJob(sql, traceId, { ...other, summary: trace.summary })}`;
   strictEqual((await findTraceById(sql, traceId))?.run, run);
+});
+
+Deno.test("a trace that is forgotten while it is being queued leaves neither a job nor a key", async () => {
+  await insertChain(sql, "FORGOTTEN", 2);
+  const id = crypto.randomUUID();
+  const asked = { id, direction: "downstream", maxDepth: null, atMost: 10_000 } as const;
+  await insertTrace(sql, { ...asked, lotCode: "FORGOTTEN-0" }, null);
+  const key = { caller: "", key: "forgotten", request: "00".repeat(32) };
+  await using forgetting = await openTransaction(
+    sql,
+    `delete from lotline.traces where id = '${id}'`,
+  );
+  const queueing = queueTrace(sql, id, 10, key);
+  await eventually("it waits", async () => {
+    const waiting = await sql`
+      select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+    return waiting.length > 0;
+  });
+  await forgetting.commit();
+  strictEqual(await queueing, false);
+  const [left] = await sql`
+    select (select count(*)::int from lotline.jobs where arguments->>'traceId' = ${id}) as jobs,
+      (select count(*)::int from lotline.idempotency_keys where key = 'forgotten') as keys`;
+  deepStrictEqual(left, { jobs: 0, keys: 0 });
+});
+
+Deno.test("a trace that has a job is not forgotten", async () => {
+  const { traceId } = await queuedTrace("QUEUED");
+  await deleteTrace(sql, traceId);
+  strictEqual((await findTraceById(sql, traceId))?.state, "queued");
 });
 
 Deno.test("a lot that was deleted meanwhile leaves an empty result", async () => {
