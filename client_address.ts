@@ -85,6 +85,12 @@ export function normalizedAddress(text: string): string | undefined {
   return ipaddr.process(text.replace(/%.*/, "")).toString();
 }
 
+/** The client as bounds count it: whoever has an IPv6 address has the other 2^64 of its /64 as well. */
+export function networkOf(address: string): string {
+  if (!ipaddr.IPv6.isValid(address)) return address;
+  return ipaddr.IPv6.networkAddressFromCIDR(`${address}/64`).toString();
+}
+
 /** `192.0.2.1:567` and `[2001:db8::1]:567` are what some balancers write. */
 function withoutPort(text: string): string {
   return /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;

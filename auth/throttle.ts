@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import ipaddr from "ipaddr.js";
 import type { Valkey } from "../cache/valkey.ts";
+import { networkOf } from "../client_address.ts";
 import {
   later,
   PENDING_MS,
@@ -135,12 +135,6 @@ function keysOf([account, address]: readonly [TryLimit, TryLimit]): string[] {
 function keyOf(kind: "account" | "address", name: string): string {
   const digest = createHash("sha256").update(name).digest("base64url");
   return `lotline:{login}:${kind}:${digest}`;
-}
-
-/** Whoever has an IPv6 address has the other 2^64 of its network as well. */
-function networkOf(address: string): string {
-  if (!ipaddr.IPv6.isValid(address)) return address;
-  return ipaddr.IPv6.networkAddressFromCIDR(`${address}/64`).toString();
 }
 
 /*
