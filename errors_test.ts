@@ -33,6 +33,7 @@ const STATUSES: Record<ErrorCode, number> = {
   key_reused: 422,
   too_many_tries: 429,
   too_many_logins: 429,
+  account_busy: 429,
   internal: 500,
   overloaded: 503,
   database_away: 503,

@@ -60,7 +60,7 @@ export const TRACE_WAYS: readonly TraceWay[] = [
         atMost: 1_000_000,
       } as const;
       await insertTrace(sql, asked, null);
-      await queueTrace(sql, id, 1_000_000);
+      await queueTrace(sql, id, "bench", { ofAccount: 1_000_000, waiting: 1_000_000 });
       const name = "lotline-bench";
       jobSessions ??= keepSessions((onEnd) => openSession(url, { name, onEnd }), IDLE_MS);
       const sessions = jobSessions;

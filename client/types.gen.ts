@@ -148,6 +148,10 @@ export interface paths {
          *     answer is 202, and its `Location` tells how far the trace is and, later, its result. A result
          *     shows one moment, `as_of`, and stays as it is for 7 days; `out_of_date` says that one of its
          *     lots, or a link at one, has changed since.
+         *
+         *     A question that is asked again is answered with the trace that waits, runs or is there
+         *     already, whoever asked for it, where that shows all that is stored by now. An account may
+         *     have 50 traces that wait or run; the next one is 429.
          */
         post: operations["createDeepTrace"];
         delete?: never;
@@ -969,7 +973,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description Too many tries. */
+        /** @description Too many tries, or too much work of one account waits already. */
         TooMany: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1469,6 +1473,7 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["OutsideContract"];
+            429: components["responses"]["TooMany"];
             500: components["responses"]["Fault"];
             503: components["responses"]["Away"];
         };

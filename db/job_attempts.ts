@@ -54,7 +54,7 @@ const makeReady = (sql: Sql) =>
 const CLAIMED = (sql: Sql) =>
   sql`job.id, job.kind, job.arguments, job.attempt, job.starts, job.token`;
 
-/** Takes a job that was on a list; nothing when it is someone else's by now, over, or not due. */
+/** Takes one job by its id; nothing when it is someone else's by now, over, or not due. */
 export async function claimJob(
   sql: Sql,
   id: string,
@@ -70,7 +70,45 @@ export async function claimJob(
   return job;
 }
 
-/** Takes the most urgent, oldest due job of these kinds without asking Valkey. */
+/**
+ * Takes the due job whose turn it is, of the kind and priority of one whose id was on a list:
+ * whatever order the ids came in, no account waits behind all jobs of another. Nothing when none
+ * is due. The job that was named has its id put on a list again if the other one had none there, so
+ * that there are as many ids as jobs.
+ */
+export async function claimJobInTurn(
+  sql: Sql,
+  id: string,
+  claimant: Claimant,
+): Promise<ClaimedJob | undefined> {
+  const [job] = await inTime(
+    sql,
+    sql<ClaimedJob[]>`
+      with next as materialized (
+        select one.id, one.pushed_at
+        from lotline.jobs named cross join lateral (
+          select id, pushed_at from lotline.jobs
+          where state = 'ready' and jobs.kind = named.kind and jobs.priority = named.priority
+            and run_at <= now()
+          order by turn, run_at limit 1 for update skip locked
+        ) one
+        where named.id = ${id}
+      ), passed_over as (
+        update lotline.jobs set pushed_at = null where id in (
+          select id from lotline.jobs
+          where id = ${id} and state = 'ready'
+            and exists (select from next where pushed_at is null and id <> ${id})
+          for update skip locked
+        )
+      )
+      update lotline.jobs job set ${start(sql, claimant)}
+      where id = (select id from next) and state = 'ready'
+      returning ${CLAIMED(sql)}`,
+  );
+  return job;
+}
+
+/** Takes the most urgent due job of these kinds whose turn it is, without asking Valkey. */
 export async function claimNextJob(
   sql: Sql,
   kinds: readonly string[],
@@ -86,7 +124,7 @@ export async function claimNextJob(
         cross join lateral (
           select id, priority, run_at from lotline.jobs
           where state = 'ready' and jobs.kind = asked.kind and run_at <= now()
-          order by priority, run_at limit 1 for update skip locked
+          order by priority, turn, run_at limit 1 for update skip locked
         ) one
       )
       update lotline.jobs job set ${start(sql, claimant)}

@@ -29,6 +29,8 @@ const STEPS = [
   "0017_recorded_exchanges",
   "0018_idempotency_keys",
   "0019_job_starts",
+  "0020_long_passwords",
+  "0021_turns_of_accounts",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

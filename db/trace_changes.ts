@@ -75,13 +75,17 @@ export function noteChangedLots(sql: Sql, changes: Statement): Statement {
 /**
  * Notes that any lot may have changed, at a time that isn't known: no trace that was taken before
  * shows it.
+ *
+ * @param losses how many changes were lost by then; the transactions of all of them are over
  */
-export async function noteLostChanges(sql: Sql): Promise<void> {
+export async function noteLostChanges(sql: Sql, losses: string): Promise<void> {
   const lost = sql`(
     select 'lots' as source, 'TRUNCATE' as operation, null::uuid[] as lots,
       pg_current_xact_id() as xid
   )`;
-  await noteChangedLots(sql, lost);
+  await sql`
+    with noted as (update lotline.noted_losses set losses = greatest(losses, ${losses}::bigint))
+    ${noteChangedLots(sql, lost)}`;
 }
 
 /**

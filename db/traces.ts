@@ -87,35 +87,88 @@ export async function insertTrace(
   return row?.lot_id;
 }
 
+/** What a trace is asked for, by whom. */
+export interface TraceQuestion extends Omit<TraceRequest, "id"> {
+  /** On whose account: see http/account.ts. */
+  readonly account: string;
+}
+
 /**
- * Makes a job of a trace, unless `most` of them wait already.
+ * Finds a trace that answers a question as one would that is begun now; see
+ * `lotline.find_same_trace`.
  * @param key is kept with it
- * @returns whether it was made
+ */
+export async function findSameTrace(
+  sql: Sql,
+  { lotCode, direction, maxDepth, atMost, account }: TraceQuestion,
+  key?: IdempotencyKey,
+): Promise<string | undefined> {
+  const [same] = await inTime(
+    sql,
+    sql<{ id: string }[]>`
+      with same as materialized (
+        select lotline.find_same_trace(
+          lots.id, lot_code, ${direction}, ${maxDepth}::int, ${atMost}::int, ${account}
+        ) as id
+        from lots where lot_code = ${lotCode}
+      )${keepingKey(sql, key, sql`id from same where id is not null`)}
+      select id from same where id is not null`,
+  );
+  return same?.id;
+}
+
+/** How many deep traces may wait for a worker, or run. */
+export interface TraceBounds {
+  /** Waiting or running of one account. */
+  readonly ofAccount: number;
+  /** Waiting, whoever asked. */
+  readonly waiting: number;
+}
+
+/** The trace that will answer, which may be another one; or which bound is reached. */
+export type QueuedTrace = { readonly id: string } | { readonly full: keyof TraceBounds };
+
+/**
+ * Makes a job of a trace; unless there is another one by now that answers its question, or a bound is
+ * reached. Two that are asked for at once come one after the other.
+ * @param key is kept with the trace that will answer
  */
 export async function queueTrace(
   sql: Sql,
   id: string,
-  most: number,
+  account: string,
+  bounds: TraceBounds,
   key?: IdempotencyKey,
-): Promise<boolean> {
-  const queued = await inTime(
+): Promise<QueuedTrace> {
+  const [queued] = await inTime(
     sql,
-    sql`
-      with waiting as (
-        select from lotline.jobs where kind = ${DEEP_TRACE_KIND} and state = 'ready' limit ${most}
-      ), trace as (
+    sql<{ id: string | null; isAccountFull: boolean }[]>`
+      with trace as materialized (
         -- Locked: were it forgotten meanwhile, its job and key would be left.
         select id from lotline.traces where id = ${id} for update
+      ), place as materialized (
+        select place.*
+        from trace cross join lateral lotline.place_of_trace(trace.id, ${account}) place
       ), job as (
-        insert into lotline.jobs (kind, priority, arguments)
-        select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', id) from trace
-        where (select count(*) from waiting) < ${most}
+        insert into lotline.jobs (kind, priority, arguments, account, turn)
+        select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', trace.id), ${account}, turn
+        from trace, place
+        where same is null and mine < ${bounds.ofAccount} and waiting < ${bounds.waiting}
         returning id
-      )${keepingKey(sql, key, sql`${id}::uuid from job`)}
-      update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
-      from job where traces.id = ${id} returning traces.id`,
+      ), answering as (
+        select same as id from place where same is not null
+        union all
+        select trace.id from trace, job
+      )${keepingKey(sql, key, sql`id from answering`)}, queued as (
+        update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
+        from job where traces.id = ${id}
+      )
+      select (select id from answering) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
+      from place`,
   );
-  return queued.length > 0;
+  if (queued === undefined) throw new Error("the trace is gone");
+  if (queued.id !== null) return { id: queued.id };
+  return { full: queued.isAccountFull ? "ofAccount" : "waiting" };
 }
 
 /**
@@ -129,11 +182,23 @@ export async function deleteTrace(sql: Sql, id: string): Promise<void> {
   );
 }
 
-/** The trace of a job, unless it is gone or done. */
-export async function findOpenTrace(sql: Sql, id: string): Promise<OpenTrace | undefined> {
+/**
+ * The trace of a job, unless it is gone or done, for an attempt that begins now: it will show what is
+ * committed by now, which is noted. A late attempt whose job is another's by now notes nothing.
+ */
+export async function beginTrace(
+  sql: Sql,
+  id: string,
+  run: string,
+): Promise<OpenTrace | undefined> {
   const [trace] = await inTime(
     sql,
     sql<OpenTrace[]>`
+      with begun as (
+        update lotline.traces set snapshot = pg_current_snapshot()
+        from lotline.jobs
+        where traces.id = ${id} and run is null and jobs.id = job_id and token = ${run}
+      )
       select id, lot_id as "lotId", direction, max_depth as "maxDepth", at_most as "atMost"
       from lotline.traces where id = ${id} and run is null`,
   );

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DEEP_TRACE_KIND, findOpenTrace, finishTraceOfJob } from "../db/traces.ts";
+import { beginTrace, DEEP_TRACE_KIND, finishTraceOfJob } from "../db/traces.ts";
 import { inSameSnapshot, inSnapshot } from "../lineage/snapshot.ts";
 import { takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
 import { defineJob } from "./define_job.ts";
@@ -20,7 +20,7 @@ export const deepTrace = defineJob({
   timeoutMs: 600_000,
   concurrency: 2,
   async run({ traceId }, { sql, useSession, run, signal, progress }) {
-    const trace = await findOpenTrace(sql, traceId);
+    const trace = await beginTrace(sql, traceId, run);
     if (trace === undefined) return;
     const options = { signal, settings: SETTINGS };
     const result = await useSession((session) =>

@@ -17,13 +17,15 @@ const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
+const BOUNDS = { ofAccount: 10, waiting: 10 };
+
 /** A trace of a new chain of lots that waits for a worker. */
 async function queuedTrace(code: string, length = 3): Promise<{ traceId: string; ids: string[] }> {
   const ids = await insertChain(sql, code, length);
   const traceId = crypto.randomUUID();
   const asked = { id: traceId, direction: "downstream", maxDepth: null, atMost: 10_000 } as const;
   await insertTrace(sql, { ...asked, lotCode: `${code}-0` }, null);
-  ok(await queueTrace(sql, traceId, 10));
+  deepStrictEqual(await queueTrace(sql, traceId, "tester", BOUNDS), { id: traceId });
   return { traceId, ids };
 }
 
@@ -65,14 +67,14 @@ Deno.test("a trace that is forgotten while it is being queued leaves neither a j
     sql,
     `delete from lotline.traces where id = '${id}'`,
   );
-  const queueing = queueTrace(sql, id, 10, key);
+  const queueing = queueTrace(sql, id, "tester", BOUNDS, key);
   await eventually("it waits", async () => {
     const waiting = await sql`
       select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
     return waiting.length > 0;
   });
   await forgetting.commit();
-  strictEqual(await queueing, false);
+  await rejects(queueing, /gone/);
   const [left] = await sql`
     select (select count(*)::int from lotline.jobs where arguments->>'traceId' = ${id}) as jobs,
       (select count(*)::int from lotline.idempotency_keys where key = 'forgotten') as keys`;

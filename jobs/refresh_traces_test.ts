@@ -28,7 +28,7 @@ async function newPlant(major: Major = 17) {
   const waiting = async (id = crypto.randomUUID()) => {
     const asked = { id, direction: "downstream", maxDepth: null, atMost: 100 } as const;
     await insertTrace(sql, { ...asked, lotCode: "A-0" }, null);
-    await queueTrace(sql, id, 100);
+    await queueTrace(sql, id, "tester", { ofAccount: 100, waiting: 100 });
     return id;
   };
   const take = (traceId: string) => runJob(database, deepTrace, { traceId });
@@ -266,7 +266,7 @@ Deno.test("after lost changes every trace is out of date, and so is one that is 
   await using plant = await newPlant();
   const { sql } = plant;
   const [done, waiting] = [await plant.done(), await plant.waiting()];
-  await noteLostChanges(sql);
+  await noteLostChanges(sql, "1");
   await plant.relay();
   await plant.refresh();
   deepStrictEqual([await plant.isMarked(done), await plant.kept()], [true, 1]);

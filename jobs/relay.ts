@@ -82,7 +82,7 @@ async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promi
       complete: loss !== "open",
     });
     if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch));
-    if (loss === "over") await inTime(noteLostChanges(sql));
+    if (loss === "over") await inTime(noteLostChanges(sql, batch.lost));
     from = batch.horizon;
     if (began - refreshedAt > REFRESH_MS) {
       await inTime(wakeRefresh(sql));

@@ -2,7 +2,7 @@ import type { Valkey } from "../cache/valkey.ts";
 import {
   buryStrangers,
   type ClaimedJob,
-  claimJob,
+  claimJobInTurn,
   claimNextJob,
   releaseJob,
   takeBackLostJobs,
@@ -115,7 +115,7 @@ export async function runWorker(
       const since = performance.now();
       const job = id === "away"
         ? await claimNextJob(queueSql, kinds, claimant)
-        : await claimJob(queueSql, id, claimant);
+        : await claimJobInTurn(queueSql, id, claimant);
       if (job === undefined && id === "away") return IDLE_WITHOUT_LISTS_MS;
       if (job === undefined) continue;
       const ofKind = byKind.get(job.kind);

@@ -4,12 +4,15 @@ import type { Sql } from "../db/connect.ts";
 import { findBegun, type IdempotencyKey, keepAnswer } from "../db/idempotency_keys.ts";
 import {
   deleteTrace,
+  findSameTrace,
   findTraceById,
   insertTrace,
   queueTrace,
   type StoredTrace,
+  type TraceBounds,
 } from "../db/traces.ts";
 import { ApiError } from "../errors.ts";
+import { accountOf } from "../http/account.ts";
 import { answerFinished, finishJson } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
@@ -20,8 +23,8 @@ import { DeepTrace, LOTS_UNLESS_SAID, NewDeepTrace, PAGE } from "./deep_trace_sh
 import { once, RepeatHeaders } from "./idempotency_key.ts";
 import { accepted, errors, repeatable, success } from "./responses.ts";
 
-/** So many traces may wait for a worker; more are told to come back. */
-const MOST_WAITING = 1_000;
+/** More are told to come back. */
+const MAX_TRACES: TraceBounds = { ofAccount: 50, waiting: 1_000 };
 const RETRY_AFTER_S = 10;
 
 const definition = createRoute({
@@ -35,7 +38,7 @@ const definition = createRoute({
   responses: {
     200: repeatable(success(DeepTrace, "The trace is done; this is the first page.")),
     202: repeatable(accepted(DeepTrace, "The trace is being taken.", "/api/traces")),
-    ...errors(400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503),
+    ...errors(400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503),
   },
 });
 
@@ -56,27 +59,29 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: D
     );
     const { signal } = c.req.raw;
     const caller = c.env.caller?.sub ?? null;
+    const account = accountOf(c.env);
 
     const begin = async (key: IdempotencyKey | undefined): Promise<string> => {
       const id = crypto.randomUUID();
       const asked = { id, direction, maxDepth: max_depth, atMost: at_most };
+      const same = await findSameTrace(sql, { ...asked, lotCode: lot_code, account }, key);
+      if (same !== undefined) return same;
       const lotId = await insertTrace(sql, { ...asked, lotCode: lot_code }, caller);
       if (lotId === undefined) throw new ApiError("lot_not_found", "Lot not found");
       try {
         const isDone = await inlineTracer.take({ ...asked, lotId }, signal, key);
         // Nobody would ever ask for what a client that has gone was to be told.
         signal.throwIfAborted();
-        if (!isDone && !await queueTrace(sql, id, MOST_WAITING, key)) {
-          throw new ApiError("overloaded", "Too many traces are waiting, try again soon", {
-            headers: { "retry-after": String(RETRY_AFTER_S) },
-          });
-        }
+        if (isDone) return id;
+        const queued = await queueTrace(sql, id, account, MAX_TRACES, key);
+        if ("full" in queued) throw tooMany(queued.full);
+        if (queued.id !== id) await deleteTrace(sql, id).catch(() => {});
+        return queued.id;
       } catch (error) {
         await deleteTrace(sql, id).catch(() => {});
         if (!signal.aborted) throw error;
         throw new ApiError("invalid_request", "The client has gone", { cause: error });
       }
-      return id;
     };
 
     return await once(c, { sql, mode }, "createDeepTrace", {
@@ -91,6 +96,15 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: D
       },
     });
   });
+
+function tooMany(full: keyof TraceBounds): ApiError {
+  const headers = { "retry-after": String(RETRY_AFTER_S) };
+  if (full === "waiting") {
+    return new ApiError("overloaded", "Too many traces are waiting, try again soon", { headers });
+  }
+  const error = `${MAX_TRACES.ofAccount} of your traces wait or run: try again when one is done`;
+  return new ApiError("account_busy", error, { headers });
+}
 
 async function findTrace(sql: Sql, id: string): Promise<StoredTrace> {
   const trace = await findTraceById(sql, id);

@@ -183,7 +183,9 @@ Deno.test("what a page can't be is 422 and named", async () => {
 });
 
 Deno.test("a cursor that another trace gave, or that is beyond the end, is 404", async () => {
-  const other = DeepTrace.parse((await downstream("STAR-0")).json);
+  const other = DeepTrace.parse(
+    (await api.post("/api/traces", { ...good, direction: "downstream", at_most: 9_999 })).json,
+  );
   const waiting = (await downstream("SUN-0")).json.id;
   const cursor = (await api.get(`/api/traces/${star.id}?limit=1`)).json.result.next_cursor;
   for (const [id, sent] of [[star.id, `${cursor}0000`], [other.id, cursor], [waiting, cursor]]) {
@@ -295,7 +297,7 @@ Deno.test("a large trace is taken by a job, and can be watched meanwhile", async
 
 Deno.test("with 1,000 traces waiting one more is told to come back, and a small one is answered", async () => {
   await sql`insert into lotline.jobs (kind) select 'deep_trace' from generate_series(1, 1000)`;
-  const answer = await downstream("SUN-0");
+  const answer = await api.post("/api/traces", { lot_code: "SUN-0", direction: "both" });
   deepStrictEqual(
     [answer.status, answer.headers.get("retry-after"), answer.json],
     [503, "10", { error: "Too many traces are waiting, try again soon" }],

@@ -65,7 +65,7 @@ const SENTENCE = {
   415: "The body is not application/json in UTF-8, plain, gzip or deflate.",
   422: "The request is JSON but outside this contract, details name the places; or its " +
     "Idempotency-Key was used for another request.",
-  429: "Too many tries.",
+  429: "Too many tries, or too much work of one account waits already.",
   500: "A fault of the service; the log has its cause.",
   503: "The database is away or too slow, or the service has too much to do.",
 } as const;

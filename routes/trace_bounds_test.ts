@@ -1,0 +1,93 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { apiInBothModes } from "../testing/both_modes.ts";
+import { type GivenLink, insertLinks, insertLots } from "../testing/genealogy.ts";
+import type { TestAnswer, TestApi } from "../testing/api.ts";
+
+/* How much of the plant's deep traces one account may have. No worker works here. */
+
+const { required, legacy, sql, maker } = await apiInBothModes({ TRUSTED_PROXIES: "127.0.0.1" });
+
+const lots = Array.from({ length: 5_200 }, (_, i) => ({ lot_code: `STAR-${i}` }));
+const [root = "", ...children] = await insertLots(sql, lots);
+await insertLinks(sql, children.map((child): GivenLink => [root, child]));
+
+let questions = 0;
+/** Asks for a large trace that nobody has asked for yet. */
+const ask = (api: TestApi, headers: Record<string, string>, key?: string) =>
+  api.post("/api/traces", {
+    lot_code: "STAR-0",
+    direction: "downstream",
+    at_most: 10_000 + questions++,
+  }, { ...headers, ...(key !== undefined && { "idempotency-key": key }) });
+
+async function newAccount(role: string): Promise<Record<string, string>> {
+  const id = crypto.randomUUID();
+  await sql`insert into auth.users (id) values (${id})`;
+  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
+  return { authorization: `Bearer ${maker.good({ id, role })}` };
+}
+
+const from = (address: string) => ({ "x-forwarded-for": address });
+
+const isRefused = (answer: TestAnswer) =>
+  deepStrictEqual(
+    [answer.status, answer.headers.get("retry-after"), answer.json],
+    [429, "10", { error: "50 of your traces wait or run: try again when one is done" }],
+  );
+
+const CASES: [
+  what: string,
+  api: TestApi,
+  mine: Record<string, string>,
+  others: Record<string, string>,
+][] = [
+  ["a VIEWER", required, await newAccount("VIEWER"), await newAccount("OPERATOR")],
+  ["an address in legacy", legacy, from("192.0.2.1"), from("192.0.2.2")],
+  ["a /64 of IPv6", legacy, from("2001:db8::1"), from("2001:db8:0:1::1")],
+];
+for (const [what, api, mine, others] of CASES) {
+  Deno.test(`${what} has at most 50 traces that wait or run, however many are asked for at once; others are let in`, async () => {
+    const answers = await Promise.all(Array.from({ length: 90 }, () => ask(api, mine)));
+    strictEqual(answers.filter(({ status }) => status === 202).length, 50);
+    answers.filter(({ status }) => status !== 202).forEach(isRefused);
+    strictEqual((await ask(api, others)).status, 202);
+
+    await sql`
+      update lotline.jobs set state = 'running', lease_until = 'infinity', token = gen_random_uuid()
+      where id in (select id from lotline.jobs where state = 'ready' order by turn limit 3)`;
+    isRefused(await ask(api, mine, "refused"));
+    strictEqual(
+      (await sql`select from lotline.idempotency_keys where key = 'refused'`).length,
+      0,
+      "what was refused is not stored",
+    );
+    await sql`update lotline.jobs set state = 'done', finished_at = now() where state = 'running'`;
+    strictEqual((await ask(api, mine, "refused")).status, 202);
+    strictEqual(
+      (await sql`select from lotline.traces where job_id is null and run is null`).length,
+      0,
+    );
+    await sql`delete from lotline.idempotency_keys`;
+  });
+}
+
+Deno.test("another address of the same /64 has no traces of its own", async () => {
+  while ((await ask(legacy, from("2001:db8::1"))).status === 202);
+  isRefused(await ask(legacy, from("2001:db8::ffff")));
+});
+
+Deno.test("with a token the account counts in legacy too, wherever it is", async () => {
+  const token = await newAccount("VIEWER");
+  await Promise.all(Array.from({ length: 50 }, () => ask(legacy, token)));
+  isRefused(await ask(legacy, { ...token, ...from("192.0.2.77") }));
+  strictEqual((await ask(legacy, from("192.0.2.77"))).status, 202);
+});
+
+Deno.test("what is answered at once is answered to an account that can't have more", async () => {
+  const answer = await legacy.post(
+    "/api/traces",
+    { lot_code: "STAR-1", direction: "downstream" },
+    from("192.0.2.1"),
+  );
+  strictEqual(answer.status, 200);
+});
