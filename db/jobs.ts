@@ -20,6 +20,8 @@ export interface NewJob {
   readonly priority: JobPriority;
   /** Names the work: of a kind and key there is one ready or running job at a time. */
   readonly uniqueKey?: string;
+  /** On whose account it is done; nobody's unless given. */
+  readonly account?: string;
 }
 
 /** A row of `lotline.jobs`. Moments are UTC text. */
@@ -37,6 +39,8 @@ export interface Job {
   readonly worker: string | null;
   readonly lease_until: string | null;
   readonly unique_key: string | null;
+  /** On whose account it is done: an account's id, or in `AUTH_MODE=legacy` an address. */
+  readonly account: string | null;
   readonly progress: Readonly<Record<string, number | string>> | null;
   readonly last_error: string | null;
   readonly cancel_requested: boolean;
@@ -47,7 +51,7 @@ export interface Job {
 
 const JOB_COLUMNS = (sql: Sql) =>
   sql`id, kind, arguments, priority, state, run_at, attempt,
-    greatest(starts, attempt) as starts, worker, lease_until, unique_key, progress,
+    greatest(starts, attempt) as starts, worker, lease_until, unique_key, account, progress,
     last_error, cancel_requested, created_at, started_at, finished_at`;
 
 /**
@@ -64,8 +68,9 @@ export function newJob(sql: Sql, job: NewJob): Statement<{ id: string }> {
   // An update that may change nothing, since "do nothing" would give no id back, and reading the
   // other row in a second statement would find it finished meanwhile.
   return sql<{ id: string }[]>`
-    insert into lotline.jobs as job (kind, arguments, priority, unique_key)
-    values (${job.kind}, ${sql.json(job.args)}, ${job.priority}, ${job.uniqueKey ?? null})
+    insert into lotline.jobs as job (kind, arguments, priority, unique_key, account)
+    values (${job.kind}, ${sql.json(job.args)}, ${job.priority}, ${job.uniqueKey ?? null},
+      ${job.account ?? null})
     on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
     do update set
       priority = least(job.priority, excluded.priority),
@@ -128,6 +133,50 @@ export async function cancelJob(sql: Sql, id: string): Promise<JobState | undefi
       where id = ${id}`,
   );
   return row?.state;
+}
+
+/** Which jobs are called off; each that is given narrows it down. */
+export interface CancelFilter {
+  readonly kind?: string | undefined;
+  readonly account?: string | undefined;
+  /** They were asked for so long ago, in seconds. */
+  readonly olderThanS?: number | undefined;
+}
+
+/** Cancelled by one statement at most. */
+const CANCEL_BATCH = 1_000;
+
+/** Calls off all jobs that wait or run, as {@link cancelJob} does, and counts them. */
+export async function cancelJobs(
+  sql: Sql,
+  { kind, account, olderThanS = 0 }: CancelFilter,
+): Promise<{ readonly cancelled: number; readonly stopping: number }> {
+  const counts = { cancelled: 0, stopping: 0 };
+  const before = new Date(Date.now() - olderThanS * 1_000).toISOString();
+  for (let some = CANCEL_BATCH; some === CANCEL_BATCH;) {
+    const states = await inTime(
+      sql,
+      sql<{ state: JobState }[]>`
+        update lotline.jobs set
+          cancel_requested = true,
+          state = case when state = 'ready' then 'cancelled' else state end,
+          finished_at = case when state = 'ready' then now() end
+        where id in (
+          select id from lotline.jobs
+          where state in ('ready', 'running') and not cancel_requested
+            and kind = coalesce(${kind ?? null}, kind)
+            and (${account === undefined} or account = ${account ?? null})
+            and created_at <= ${before}::text::timestamptz
+          limit ${CANCEL_BATCH} for update
+        )
+        returning state`,
+    );
+    some = states.length;
+    const stopping = states.filter(({ state }) => state === "running").length;
+    counts.stopping += stopping;
+    counts.cancelled += some - stopping;
+  }
+  return counts;
 }
 
 /**

@@ -8,12 +8,22 @@
 import { parseArgs } from "node:util";
 import { ConfigError, readJobsConfig } from "../config.ts";
 import { connect, type Sql } from "../db/connect.ts";
-import { cancelJob, findJob, type Job, type JobState, listJobs, retryJob } from "../db/jobs.ts";
+import {
+  cancelJob,
+  cancelJobs,
+  findJob,
+  type Job,
+  type JobState,
+  listJobs,
+  retryJob,
+} from "../db/jobs.ts";
 import { printable, sentenceOf } from "../terminal.ts";
 import { jobDetails, jobTable } from "./job_table.ts";
 
 const STATES: readonly JobState[] = ["ready", "running", "done", "dead", "cancelled"];
 const MOST_LISTED = 1_000;
+/** Seconds in a unit of an age. */
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
 const USAGE = `usage: DATABASE_URL=… deno task jobs <command>
   list [--state STATE] [--kind KIND] [--limit N]   the newest jobs
@@ -21,7 +31,10 @@ const USAGE = `usage: DATABASE_URL=… deno task jobs <command>
   show ID                                          all about a job
   retry ID                                         a dead or cancelled job has all its attempts again
   cancel ID                                        a waiting job is cancelled, a running one is asked to stop
-STATE is one of ${STATES.join(" ")}; N is at most ${MOST_LISTED}, and 50 unless it is given.`;
+  cancel [--kind KIND] [--account ACCOUNT] [--older-than AGE]
+                                                   the same for all of these; at least one is given
+STATE is one of ${STATES.join(" ")}; N is at most ${MOST_LISTED}, and 50 unless it is given.
+ACCOUNT is an account's id, or an address in AUTH_MODE=legacy; AGE is such as 30s, 15m, 2h or 7d.`;
 
 /** The command can't be done as it was asked for; the message says why. */
 class RefusedError extends Error {
@@ -32,10 +45,12 @@ interface Options {
   readonly state?: string | undefined;
   readonly kind?: string | undefined;
   readonly limit?: string | undefined;
+  readonly account?: string | undefined;
+  readonly "older-than"?: string | undefined;
 }
 
 interface Command {
-  /** How many words it takes besides its own. */
+  /** How many words it takes besides its own: an id, unless its options say which jobs it is about. */
   readonly words: number;
   readonly options: readonly (keyof Options)[];
   /** Gives what to print. */
@@ -86,8 +101,17 @@ const COMMANDS: Record<string, Command> = {
   },
   cancel: {
     words: 1,
-    options: [],
-    async run(sql, id) {
+    options: ["kind", "account", "older-than"],
+    async run(sql, id, options) {
+      if (id === "") {
+        const counts = await cancelJobs(sql, {
+          kind: options.kind,
+          account: options.account,
+          olderThanS: ageOf(options["older-than"]),
+        });
+        return `${counts.cancelled} waiting jobs are cancelled, ` +
+          `${counts.stopping} that run are asked to stop`;
+      }
       const { kind, state: before } = await theJob(sql, id);
       const state = await cancelJob(sql, id);
       if (state === undefined) throw unknown(id);
@@ -135,10 +159,15 @@ function readWords(
         state: { type: "string" },
         kind: { type: "string" },
         limit: { type: "string" },
+        account: { type: "string" },
+        "older-than": { type: "string" },
       },
     });
     const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-    if (command === undefined || words.length !== command.words) return undefined;
+    if (command === undefined) return undefined;
+    // One job by its id, or all that the options say.
+    const isForMany = command.words > 0 && Object.keys(values).length > 0;
+    if (words.length !== command.words - (isForMany ? 1 : 0)) return undefined;
     const isTaken = (option: string) => command.options.some((one) => one === option);
     if (!Object.keys(values).every(isTaken)) return undefined;
     return { command, id: words[0] ?? "", options: values };
@@ -164,6 +193,15 @@ function stateOf(text: string | undefined): JobState | undefined {
   const state = STATES.find((one) => one === text);
   if (text === undefined || state !== undefined) return state;
   throw new RefusedError(`A state is one of ${STATES.join(" ")}`);
+}
+
+/** Seconds of an age such as `2h`. */
+function ageOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const [, number, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const seconds = Number(number) * (UNITS[unit] ?? NaN);
+  if (!Number.isNaN(seconds)) return seconds;
+  throw new RefusedError("An age is a number with s, m, h or d behind it, such as 2h");
 }
 
 function limitOf(text = "50"): number {

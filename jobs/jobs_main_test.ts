@@ -98,6 +98,58 @@ Deno.test("retry and cancel say what they did, and why they can't", async () => 
   strictEqual((await findJob(sql, twin))?.cancel_requested, true);
 });
 
+Deno.test("cancel calls off all jobs of a kind, an account or an age, and says how many", async () => {
+  const many = async (account: string, count: number, minutes: number, kind = "many") => {
+    await sql`
+      insert into lotline.jobs (kind, account, created_at)
+      select ${kind}, ${account}, now() - ${minutes}::int * interval '1 minute'
+      from generate_series(1, ${count}::int)`;
+  };
+  const ready = async () =>
+    (await sql<{ of: string; count: number }[]>`
+      select kind || ' ' || account as of, count(*)::int from lotline.jobs
+      where state = 'ready' and kind in ('many', 'other') group by 1 order by 1`)
+      .map(({ of, count }) => `${of} ${count}`);
+  await many("10.0.0.1", 2_500, 0);
+  await many("10.0.0.1", 3, 90);
+  await many("10.0.0.2", 4, 90);
+  await many("10.0.0.1", 5, 90, "other");
+  const [running] = await sql<{ id: string }[]>`
+    select id from lotline.jobs where account = '10.0.0.1' and kind = 'many' limit 1`;
+  await claim(running?.id ?? "");
+
+  const old = await jobs([
+    "cancel",
+    "--account",
+    "10.0.0.1",
+    "--older-than",
+    "1h",
+    "--kind",
+    "many",
+  ]);
+  deepStrictEqual([old.code, old.error], [0, ""]);
+  match(old.said, /^[23] waiting jobs are cancelled, [01] that run are asked to stop$/);
+  const all = await jobs(["cancel", "--account", "10.0.0.1", "--kind", "many"]);
+  match(all.said, /^(2500|2499) waiting jobs are cancelled, [01] that run are asked to stop$/);
+  deepStrictEqual(await ready(), ["many 10.0.0.2 4", "other 10.0.0.1 5"]);
+  strictEqual((await findJob(sql, running?.id ?? ""))?.cancel_requested, true);
+  const nothing = "0 waiting jobs are cancelled, 0 that run are asked to stop";
+  strictEqual((await jobs(["cancel", "--account", "10.0.0.1", "--kind", "many"])).said, nothing);
+  strictEqual((await jobs(["cancel", "--kind", "other", "--older-than", "2h"])).said, nothing);
+  deepStrictEqual((await ready()).length, 2);
+
+  const bad = await jobs(["cancel", "--older-than", "1 hour"]);
+  deepStrictEqual([bad.code, bad.error], [
+    1,
+    "An age is a number with s, m, h or d behind it, such as 2h",
+  ]);
+  const both = [["cancel"], ["cancel", crypto.randomUUID(), "--kind", "many"]];
+  for (const words of [...both, ["retry", "--kind", "many"]]) {
+    strictEqual((await jobs(words)).code, 2, words.join(" "));
+  }
+  deepStrictEqual((await ready()).length, 2);
+});
+
 Deno.test("what isn't a command is answered with how it is used; a mistake with one sentence", async () => {
   for (const words of [[], ["constructor"], ["show"], ["dead", "--state", "done"]]) {
     const { code, said, error } = await jobs(words);
