@@ -80,6 +80,7 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   UPSTREAM_TIMEOUT_SECONDS: "a whole number of seconds from 1 to 600",
   WORKER_JOBS: "a number of jobs from 1 to 64",
   JOB_LEASE_SECONDS: "a whole number of seconds from 5 to 600",
+  TRACE_STORAGE_MAX_MB: "a number of megabytes from 100 to 1000000",
 };
 
 const listOf = (isItem: (text: string) => boolean) =>
@@ -130,6 +131,7 @@ const WorkerSettings = ApiSettings.pick({
 }).extend({
   WORKER_JOBS: wholeNumber(1, 64).default(4),
   JOB_LEASE_SECONDS: wholeNumber(5, 600).default(30),
+  TRACE_STORAGE_MAX_MB: wholeNumber(100, 1_000_000).default(10_000),
   AUDIT_TEMPERATURES: temperatures.prefault(USUAL_TEMPERATURES),
   AUDIT_TOLERANCE_PERCENT: z.string().regex(/^\d{1,3}(?:\.\d{1,2})?$/)
     .refine((text) => Number(text) <= 100).default("2"),

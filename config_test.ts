@@ -173,20 +173,32 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
     LOG_LEVEL: "info",
     WORKER_JOBS: 4,
     JOB_LEASE_SECONDS: 30,
+    TRACE_STORAGE_MAX_MB: 10_000,
     ...limits,
   });
-  const given = { WORKER_JOBS: "64", JOB_LEASE_SECONDS: "5", VALKEY_URL: "redis://cache" };
+  const given = {
+    WORKER_JOBS: "64",
+    JOB_LEASE_SECONDS: "5",
+    TRACE_STORAGE_MAX_MB: "100",
+    VALKEY_URL: "redis://cache",
+  };
   deepStrictEqual({ ...readWorkerConfig({ DATABASE_URL, ...audits, ...given }) }, {
     DATABASE_URL,
     DATABASE_POOL: 10,
     LOG_LEVEL: "info",
     WORKER_JOBS: 64,
     JOB_LEASE_SECONDS: 5,
+    TRACE_STORAGE_MAX_MB: 100,
     VALKEY_URL: "redis://cache",
     ...limits,
   });
   for (
-    const [name, value] of [["WORKER_JOBS", "0"], ["WORKER_JOBS", "65"], ["JOB_LEASE_SECONDS", "4"]]
+    const [name, value] of [
+      ["WORKER_JOBS", "0"],
+      ["WORKER_JOBS", "65"],
+      ["JOB_LEASE_SECONDS", "4"],
+      ["TRACE_STORAGE_MAX_MB", "99"],
+    ]
   ) {
     throws(
       () => readWorkerConfig({ DATABASE_URL, [name ?? ""]: value }),

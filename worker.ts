@@ -3,6 +3,7 @@ import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readWorkerConfig, type WorkerConfig } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { openSession } from "./db/session.ts";
+import { keepResultsBounded } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { deepTrace } from "./jobs/deep_trace.ts";
 import { refreshTraces } from "./jobs/refresh_traces.ts";
@@ -68,6 +69,12 @@ async function run(config: WorkerConfig): Promise<void> {
       invalidation: valkey && createTraceInvalidation(valkey),
       log,
     }, signal),
+    keepResultsBounded({
+      sql: queueSql,
+      maxTraceBytes: config.TRACE_STORAGE_MAX_MB * 1_000_000,
+      log,
+      signal,
+    }),
     followSchedule(SCHEDULE, { sql: queueSql, log, signal }),
     runWorker(jobsOf(config), {
       sql,

@@ -4,6 +4,7 @@ import type { IdempotencyKey } from "../db/idempotency_keys.ts";
 import { findRevocations, revokeToken } from "../db/revocations.ts";
 import { together } from "../db/together.ts";
 import { isOutOfTime, isUndone } from "../db/undone.ts";
+import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { KnownTokens, type Reading, type TokenState } from "./known_tokens.ts";
 import { announce, createNewsReader } from "./revocation_news.ts";
@@ -40,6 +41,8 @@ export interface Revocations extends Disposable {
   /**
    * Ends one token, here at once and everywhere within seconds. It is stored when this resolves, and
    * the key, if there is one, with it.
+   *
+   * @throws {ApiError} 429 when too many of the account's tokens that were ended are still in time
    */
   revoke(claims: Claims, key?: IdempotencyKey): Promise<void>;
 }
@@ -121,7 +124,11 @@ export function followRevocations(
     },
     async revoke(claims, key) {
       const { jti, sub, exp } = claims;
-      await revokeToken(sql, { tokenId: jti, userId: sub, expiresAt: exp }, key);
+      if (!await revokeToken(sql, { tokenId: jti, userId: sub, expiresAt: exp }, key)) {
+        throw new ApiError("account_busy", "Too many of your tokens have ended, try again later", {
+          headers: { "retry-after": "60" },
+        });
+      }
       const revocation = { kind: "token", tokenId: jti, expiresAt: exp } as const;
       known.hear(revocation);
       await announce(valkey, revocation);

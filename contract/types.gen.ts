@@ -1185,6 +1185,7 @@ export interface operations {
             405: components["responses"]["MethodNotAllowed"];
             409: components["responses"]["InFlight"];
             422: components["responses"]["OutsideContract"];
+            429: components["responses"]["TooMany"];
             500: components["responses"]["Fault"];
             503: components["responses"]["Away"];
         };

@@ -37,22 +37,30 @@ const UNIQUE_KEY = "genealogy";
  * given, urgent now if it wasn't.
  *
  * @param requestedBy the id of who asks, if that is known
+ * @param account on whose account: see http/account.ts
  * @param key is kept with the job, and the audit that is given with it
  */
 export async function insertAudit(
   sql: Sql,
   requestedBy: string | null,
+  account: string,
   key?: IdempotencyKey,
 ): Promise<Audit> {
   const id = crypto.randomUUID();
   const args = { auditId: id };
-  const job = newJob(sql, { kind: AUDIT_JOB_KIND, args, priority: 0, uniqueKey: UNIQUE_KEY });
+  const job = newJob(sql, {
+    kind: AUDIT_JOB_KIND,
+    args,
+    priority: 0,
+    uniqueKey: UNIQUE_KEY,
+    account,
+  });
   const [inserted] = await inTime(
     sql,
     sql<{ job_id: string }[]>`
       with job as (${job}), audit as (
-        insert into lotline.audits (id, job_id, requested_by)
-        select ${id}, id, ${requestedBy} from job
+        insert into lotline.audits (id, job_id, requested_by, account)
+        select ${id}, id, ${requestedBy}, ${account} from job
         on conflict (job_id) do nothing
       )${keepingKey(sql, key, sql`id from job`)}
       select id as job_id from job`,

@@ -16,6 +16,8 @@ export interface IdempotencyKey {
   readonly key: string;
   /** SHA-256 of the request, in hex. */
   readonly request: string;
+  /** On whose account it counts: see http/account.ts. */
+  readonly account?: string;
 }
 
 /** What is kept of a request that was begun. */
@@ -59,10 +61,10 @@ export async function keepKey(sql: Sql, key: IdempotencyKey, effect: string): Pr
   await insertion(sql, key, sql`${effect}`);
 }
 
-function insertion(sql: Sql, { caller, key, request }: IdempotencyKey, effect: Statement) {
+function insertion(sql: Sql, { caller, key, request, account }: IdempotencyKey, effect: Statement) {
   return sql`
-    insert into lotline.idempotency_keys (caller, key, request, effect)
-    select ${caller}, ${key}, decode(${request}, 'hex'), ${effect}`;
+    insert into lotline.idempotency_keys (caller, key, request, account, effect)
+    select ${caller}, ${key}, decode(${request}, 'hex'), ${account ?? null}::text, ${effect}`;
 }
 
 /** What a key that is kept with an effect was used for. */

@@ -43,15 +43,17 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
         returning ${columns}`,
     });
   }
-  const first = parameters.push(lockOf(key), key.caller, key.key, key.request) - 3;
+  const first =
+    parameters.push(lockOf(key), key.caller, key.key, key.request, key.account ?? null) - 4;
   const text = `
     with stored as (
       insert into ${table} (${names})
       select ${cells} where pg_try_advisory_xact_lock($${first}::text::bigint)
       returning ${columns}
     ), kept as (
-      insert into lotline.idempotency_keys (caller, key, request, answer)
-      select $${first + 1}, $${first + 2}, decode($${first + 3}, 'hex'), row_to_json(stored)
+      insert into lotline.idempotency_keys (caller, key, request, account, answer)
+      select $${first + 1}, $${first + 2}, decode($${first + 3}, 'hex'), $${first + 4}::text,
+        row_to_json(stored)
       from stored
     )
     select ${columns} from stored`;

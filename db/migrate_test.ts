@@ -31,6 +31,7 @@ const STEPS = [
   "0019_job_starts",
   "0020_long_passwords",
   "0021_turns_of_accounts",
+  "0022_bound_stored_results",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

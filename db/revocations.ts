@@ -105,9 +105,13 @@ export async function findRevocations(
   };
 }
 
+/** So many tokens of an account that were ended are kept until they refuse themselves. */
+const MAX_REVOKED = 5_000;
+
 /**
  * Stores that a token is refused from now on, and drops those that refuse themselves by now.
  * @param key is kept with it
+ * @returns whether it is: an account may end only so many tokens before they end by themselves
  */
 export async function revokeToken(
   sql: Sql,
@@ -117,15 +121,25 @@ export async function revokeToken(
     readonly expiresAt: number;
   },
   key?: IdempotencyKey,
-): Promise<void> {
-  await inTime(
+): Promise<boolean> {
+  const [row] = await inTime(
     sql,
-    sql`
+    sql<{ isRevoked: boolean }[]>`
       with expired as (
         delete from lotline.revoked_tokens where expires_at < now() - interval '5 minutes'
-      )${keepingKey(sql, key, sql`${tokenId}`)}
-      insert into lotline.revoked_tokens (token_id, user_id, expires_at)
-      values (${tokenId}, ${userId}, to_timestamp(${expiresAt}::float8))
-      on conflict do nothing`,
+      ), place as materialized (
+        select from (
+          select from lotline.revoked_tokens
+          where user_id = ${userId} and expires_at > now() - interval '5 minutes'
+            and token_id <> ${tokenId}
+          limit ${MAX_REVOKED}
+        ) others having count(*) < ${MAX_REVOKED}
+      )${keepingKey(sql, key, sql`${tokenId}::uuid from place`)}, stored as (
+        insert into lotline.revoked_tokens (token_id, user_id, expires_at)
+        select ${tokenId}::uuid, ${userId}::uuid, to_timestamp(${expiresAt}::float8) from place
+        on conflict do nothing
+      )
+      select exists (select from place) as "isRevoked"`,
   );
+  return row?.isRevoked ?? false;
 }

@@ -77,6 +77,33 @@ Deno.test("an account is told of when it is another than is known, whoever chang
   }
 });
 
+Deno.test("an account can end only so many tokens before they end by themselves, and each of them again", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const [userId, other] = [crypto.randomUUID(), crypto.randomUUID()];
+  const end = (userId: string, tokenId: string = crypto.randomUUID()) =>
+    revokeToken(sql, { tokenId, userId, expiresAt: seconds() + 60 }, {
+      caller: userId,
+      key: tokenId,
+      request: "00".repeat(32),
+    });
+  await sql`
+    insert into lotline.revoked_tokens (token_id, user_id, expires_at)
+    select gen_random_uuid(), ${userId}, now() + interval '1 hour' from generate_series(1, 4999)`;
+  const last = crypto.randomUUID();
+  deepStrictEqual([await end(userId, last), await end(userId), await end(other)], [
+    true,
+    false,
+    true,
+  ]);
+  strictEqual(await revokeToken(sql, { tokenId: last, userId, expiresAt: seconds() + 60 }), true);
+  strictEqual(
+    (await sql`select from lotline.idempotency_keys`).length,
+    2,
+    "nothing else is stored",
+  );
+});
+
 Deno.test("an account without a row of its own in auth.users, or that never was, isn't there", async () => {
   await using database = await freshDatabase();
   const { sql } = database;

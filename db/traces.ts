@@ -225,7 +225,7 @@ function finish(
 ): Statement {
   return sql`
     update lotline.traces set run = ${run}, as_of = ${asOf}, snapshot = ${snapshot}::text::pg_snapshot,
-      summary = ${sql.json({ ...summary })}
+      summary = ${sql.json({ ...summary })}, bytes = lotline.bytes_of_run(${run})
     ${from} where traces.id = ${id} and traces.run is null`;
 }
 

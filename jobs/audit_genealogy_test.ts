@@ -13,7 +13,7 @@ const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 const job = auditGenealogy(DEFAULT_LIMITS);
-const ask = () => insertAudit(sql, null);
+const ask = () => insertAudit(sql, null, "tester");
 
 /** Lets a worker do what is waiting, until `isSo`. */
 async function work(what: string, isSo: () => Promise<boolean>): Promise<void> {

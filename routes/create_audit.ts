@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import { type Audit as StoredAudit, findKeptAudit, insertAudit } from "../db/audits.ts";
 import type { Sql } from "../db/connect.ts";
+import { accountOf } from "../http/account.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
@@ -40,8 +41,9 @@ export const createAudit = (app: App, { sql, mode, limits }: Deps) =>
       c.env.answerHeaders.location = `/api/audits/${audit.id}`;
       return answer(c, 202, audit);
     };
+    const caller = c.env.caller?.sub ?? null;
     return await once(c, { sql, mode }, "createAudit", {
-      first: async (key) => waiting(await insertAudit(sql, c.env.caller?.sub ?? null, key)),
+      first: async (key) => waiting(await insertAudit(sql, caller, accountOf(c.env), key)),
       again: async (key) => waiting(await findKeptAudit(sql, key)),
     });
   });

@@ -87,12 +87,12 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: D
     return await once(c, { sql, mode }, "createDeepTrace", {
       async first(key) {
         const trace = await findTrace(sql, await begin(key));
-        return await answerTrace(c, sql, key ? await keepAnswer(sql, key, trace) : trace);
+        return await answerTrace(c, sql, key ? await keepTrace(sql, key, trace) : trace);
       },
       async again(key) {
         const { effect, answer } = await findBegun<StoredTrace>(sql, key);
-        const trace = answer ?? await keepAnswer(sql, key, await findTrace(sql, effect));
-        return await answerTrace(c, sql, trace);
+        const trace = answer ?? await keepTrace(sql, key, await findTrace(sql, effect));
+        return await answerTrace(c, sql, await withSummary(sql, trace));
       },
     });
   });
@@ -104,6 +104,21 @@ function tooMany(full: keyof TraceBounds): ApiError {
   }
   const error = `${MAX_TRACES.ofAccount} of your traces wait or run: try again when one is done`;
   return new ApiError("account_busy", error, { headers });
+}
+
+/** Keeps a trace as a key's answer, without its summary: that may be large, and stays as it is. */
+async function keepTrace(
+  sql: Sql,
+  key: IdempotencyKey,
+  { summary, ...trace }: StoredTrace,
+): Promise<StoredTrace> {
+  const kept = await keepAnswer<StoredTrace>(sql, key, { ...trace, summary: null });
+  return kept.run === trace.run ? { ...kept, summary } : await withSummary(sql, kept);
+}
+
+async function withSummary(sql: Sql, trace: StoredTrace): Promise<StoredTrace> {
+  if (trace.run === null || trace.summary !== null) return trace;
+  return { ...trace, summary: (await findTrace(sql, trace.id)).summary };
 }
 
 async function findTrace(sql: Sql, id: string): Promise<StoredTrace> {

@@ -9,6 +9,7 @@ import {
   keyInFlight,
 } from "../db/idempotency_keys.ts";
 import { ApiError } from "../errors.ts";
+import { accountOf } from "../http/account.ts";
 import { readHeaders } from "../http/input.ts";
 import type { RequestContext } from "../http/operation.ts";
 import { must } from "./schemas.ts";
@@ -65,6 +66,7 @@ export async function once(
     // In legacy nobody is asked who they are, and a token may end between two tries.
     caller: mode === "required" ? (caller ?? ended)?.sub ?? "" : "",
     key: unquoted(sent),
+    account: accountOf(c.env),
     request: createHash("sha256").update(canonical([asked, document])).digest("hex"),
   };
 

@@ -14,7 +14,7 @@ const definition = createRoute({
   request: { headers: RepeatHeaders },
   responses: {
     204: repeatable({ description: "The token is worth nothing any more." }),
-    ...errors(401, 405, 409, 422, 500, 503),
+    ...errors(401, 405, 409, 422, 429, 500, 503),
   },
 });
 

@@ -167,6 +167,17 @@ Deno.test("a keyed request that another trace answers is answered the same again
   notStrictEqual(await idOf("KEYED-0", from("10.0.0.2")), id);
 });
 
+Deno.test("what is kept with a key is small however large the result's summary is", async () => {
+  await insertChain(sql, "SMALL", 2);
+  const headers = { ...from("10.0.0.1"), "idempotency-key": "small" };
+  const first = await ask("SMALL-0", headers);
+  strictEqual(first.status, 200);
+  const [kept] = await sql`
+    select answer->'summary' as summary, account from lotline.idempotency_keys where key = 'small'`;
+  deepStrictEqual(kept, { summary: null, account: "10.0.0.1" });
+  strictEqual((await ask("SMALL-0", headers)).text, first.text);
+});
+
 Deno.test("another account's trace that would be taken later than an own one isn't waited for", async () => {
   await sql`delete from lotline.jobs`;
   for (const code of ["QUEUE", "QUEUE-X", "QUEUE-Y"]) await insertLargeStar(code);
