@@ -47,6 +47,32 @@ export function createLog(
   return { log, flush };
 }
 
+/** How long the same failure is told once only, in ms. */
+const REPEAT_MS = 60_000;
+
+/**
+ * A log for what may fail again and again: one line a minute for each name, and the next one tells in
+ * `left_out` how many there were in between. Gives whether the line was written.
+ *
+ * @param now a clock that never goes back, in ms
+ */
+export function limitRepeats(
+  log: Log,
+  now: () => number = () => performance.now(),
+): (name: string, ...line: Parameters<Log>) => boolean {
+  const told = new Map<string, { readonly at: number; leftOut: number }>();
+  return (name, level, msg, fields = {}) => {
+    const last = told.get(name);
+    if (last !== undefined && now() - last.at < REPEAT_MS) {
+      last.leftOut++;
+      return false;
+    }
+    log(level, msg, { ...fields, left_out: last?.leftOut || undefined });
+    told.set(name, { at: now(), leftOut: 0 });
+    return true;
+  };
+}
+
 /**
  * An error and its causes as one line for the log: name, code, message and the first stack frames.
  */

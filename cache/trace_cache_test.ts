@@ -333,6 +333,7 @@ function ahead(seconds: number): string {
 function withClock(link: Valkey, time: () => string): Valkey {
   return {
     answers: link.answers,
+    problem: link.problem,
     close: link.close,
     get connection() {
       return link.connection;
@@ -431,6 +432,7 @@ function moving(first: Valkey): { link: Valkey; lead(to: Valkey, isNoticed?: boo
   return {
     link: {
       answers: () => now.answers(),
+      problem: () => now.problem(),
       close: () => {},
       get connection() {
         return connection;

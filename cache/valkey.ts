@@ -1,13 +1,18 @@
 import { createClient, ErrorReply } from "redis";
-import { describeError, type Log } from "../log.ts";
+import { describeError, limitRepeats, type Log } from "../log.ts";
 
 /** What a piece of work asks Valkey with. */
 export type ValkeyClient = ReturnType<typeof newClient>;
 
 /** The link to Valkey. The service runs without it: slower, not wrong. */
 export interface Valkey {
-  /** Whether Valkey answers now, within half a second. */
+  /** Whether Valkey can be used now, as it shows within half a second. */
   answers(): Promise<boolean>;
+  /**
+   * Why Valkey can't be used now, undefined when it can: `unreachable`, `silent`, or its own word for
+   * the state that it refuses to work in, in small letters: `readonly` (it is a replica), `loading` …
+   */
+  problem(): Promise<string | undefined>;
   /**
    * What `work` gives, or nothing when Valkey is away, refuses it or is silent for `patienceMs`, half
    * a second unless said. Once it is silent, all else is told "nothing" at once until it speaks again: a black hole costs
@@ -24,29 +29,80 @@ export interface Valkey {
 }
 
 const ANSWER_MS = 500;
-const LONGEST_WAIT_MS = 2_000;
+/** Between two tries to connect, in ms: twice as long each time. */
+const RETRY_MS = { first: 50, longest: 2_000 };
+/** A connection that was good for so long, in ms, is followed by another at once. */
+const STEADY_MS = 10_000;
 /** After this long a silent connection is given up for a new one, in ms: its route may be lost. */
 const GIVE_UP_MS = 2_000;
 /** A connection with nothing to say says PING, so that one that breaks meanwhile is noticed. */
 const PING_MS = 1_000;
 
-/** Connects in the background and goes on trying; returns at once, whether Valkey is there or not. */
-export function connectValkey(url: string, log: Log): Valkey {
-  let isAway = false;
-  const tellAway = (error: unknown) => {
-    if (!isAway) log("warn", "valkey is away", { error: describeError(error) });
-    isAway = true;
-  };
+/** Written again and again to see whether Valkey takes what it is given; it goes by itself. */
+const PROBE = { key: "lotline:probe", everyMs: 2_000, keepMs: 60_000 };
+
+/**
+ * States in which Valkey refuses what it did before, or would do elsewhere: a replica that was a
+ * master, one that loads or can't write to its disk, a password that was changed. Another connection
+ * may lead to one that works, since an address may name another server by then.
+ */
+const STATES = "READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|OOM|NOAUTH|WRONGPASS|" +
+  "BUSY|UNBLOCKED|TRYAGAIN";
+// Redis 6 quotes the error of a script's command in its own.
+const STATE = new RegExp(`^(?:ERR Error running script .{0,500}? -)?(${STATES})\\b`, "s");
+
+/**
+ * Connects in the background and goes on trying; returns at once, whether Valkey is there or not.
+ *
+ * @param now a clock that never goes back, in ms
+ */
+export function connectValkey(
+  url: string,
+  log: Log,
+  now: () => number = () => performance.now(),
+): Valkey {
+  const say = limitRepeats(log, now);
   let connection = 0;
+  /** Why it can't be used; a connection can when it has taken the probe. */
+  let reason: string | undefined = "unreachable";
+  let isTold = false;
+  const isAway = (why: string, error: unknown) => {
+    reason = why;
+    const fields = { reason: why, error: describeError(error) };
+    isTold = say(why, "warn", "valkey is away", fields) || isTold;
+  };
+
+  let tries = 0;
+  let provenAt = -Infinity;
+  let retry: ReturnType<typeof setTimeout> | undefined;
   const begin = () => {
     connection++;
-    if (isAway) log("info", "valkey is back");
-    isAway = false;
+    provenAt = now();
+    reason = undefined;
+    if (isTold) log("info", "valkey is back");
+    isTold = false;
+  };
+  /** Gives up a connection to a Valkey that refuses to work, and tries another after a while. */
+  const leave = (left: ValkeyClient, error: ErrorReply) => {
+    if (left !== client || !left.isOpen) return;
+    isAway(wordOf(error), error);
+    speaks();
+    left.destroy();
+    if (now() - provenAt > STEADY_MS) tries = 0;
+    retry = setTimeout(() => client = open(), pauseBefore(tries++));
   };
   const open = () => {
     const opened = newClient(url);
-    opened.on("error", tellAway);
-    opened.on("ready", begin);
+    const isCurrent = () => opened === client;
+    opened.on("error", (error) => {
+      if (isCurrent()) isAway(error instanceof ErrorReply ? wordOf(error) : "unreachable", error);
+    });
+    opened.on("ready", () => {
+      probe(opened).then(() => isCurrent() && begin(), (error) => {
+        // A lost connection is told by its own event.
+        if (error instanceof ErrorReply) leave(opened, error);
+      });
+    });
     // A first connection that fails is told by the error event as well.
     opened.connect().catch(() => {});
     return opened;
@@ -60,7 +116,7 @@ export function connectValkey(url: string, log: Log): Valkey {
   };
   const fallsSilent = (asked: Promise<unknown>) => {
     const giveUp = setTimeout(() => {
-      tellAway(new Error(`no answer in ${ANSWER_MS + GIVE_UP_MS} ms`));
+      isAway("silent", new Error(`no answer in ${ANSWER_MS + GIVE_UP_MS} ms`));
       client.destroy();
       client = open();
       silent = undefined;
@@ -71,24 +127,24 @@ export function connectValkey(url: string, log: Log): Valkey {
     asked.then(late, late);
   };
 
-  let refusals = 0;
   const attempt = async <T>(
     work: (client: ValkeyClient) => Promise<T>,
     patienceMs = ANSWER_MS,
   ): Promise<T | undefined> => {
-    if (!client.isReady || silent) return undefined;
+    const used = client;
+    if (reason !== undefined || !used.isReady || silent) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const silence = new Promise<undefined>((resolve) => {
       timer = setTimeout(() => resolve(undefined), patienceMs);
     });
     let isAnswered = false;
-    const asked = work(client).then((answer) => {
-      refusals = 0;
-      return answer;
-    }, (error) => {
+    const asked = work(used).catch((error) => {
       // A lost connection is told by its own event; a refusal would never be seen otherwise.
-      if (error instanceof ErrorReply && refusals++ === 0) {
-        log("warn", "valkey refused a command", { error: describeError(error) });
+      if (!(error instanceof ErrorReply)) return undefined;
+      if (STATE.test(error.message)) leave(used, error);
+      else {
+        const fields = { error: describeError(error) };
+        say(`refused ${wordOf(error)}`, "warn", "valkey refused a command", fields);
       }
       return undefined;
     }).finally(() => isAnswered = true);
@@ -101,17 +157,35 @@ export function connectValkey(url: string, log: Log): Valkey {
     }
   };
 
+  // A Valkey that has become a replica still answers: nobody would notice who only reads.
+  const probing = setInterval(() => attempt(probe), PROBE.everyMs);
+  const problem = async () => await attempt(probe) === undefined ? reason ?? "silent" : undefined;
   return {
-    answers: async () => await attempt((client) => client.ping()) !== undefined,
+    answers: async () => await problem() === undefined,
+    problem,
     attempt,
     get connection() {
       return connection;
     },
     close: () => {
+      clearInterval(probing);
+      clearTimeout(retry);
       speaks();
       client.destroy();
     },
   };
+}
+
+const probe = (client: ValkeyClient) =>
+  client.set(PROBE.key, "1", { expiration: { type: "PX", value: PROBE.keepMs } });
+
+/** The word for the kind of a refusal, in small letters: `readonly`, `err`. */
+function wordOf({ message }: ErrorReply): string {
+  return (STATE.exec(message)?.[1] ?? /^[A-Z]{1,30}/.exec(message)?.[0] ?? "refused").toLowerCase();
+}
+
+function pauseBefore(tries: number): number {
+  return Math.min(RETRY_MS.first * 2 ** Math.min(tries, 6), RETRY_MS.longest);
 }
 
 function newClient(url: string) {
@@ -128,7 +202,7 @@ function newClient(url: string) {
       // Without it a connection that is silent from the start, while it says hello, stays for ever.
       socketTimeout: PING_MS + GIVE_UP_MS,
       // The default strategy gives up for good after some errors.
-      reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 6), LONGEST_WAIT_MS),
+      reconnectStrategy: pauseBefore,
     },
   });
 }

@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { createClient } from "redis";
 import { freePort } from "../dev/free_port.ts";
 import type { Log } from "../log.ts";
 import { openLink } from "../testing/black_hole.ts";
@@ -8,9 +9,9 @@ import { connectValkey, type Valkey } from "./valkey.ts";
 
 /** A log that is kept. */
 function keptLog() {
-  const lines: { level: string; msg: string; error: unknown }[] = [];
+  const lines: { level: string; msg: string; error: unknown; leftOut: unknown }[] = [];
   const log: Log = (level, msg, fields) => {
-    lines.push({ level, msg, error: fields?.error });
+    lines.push({ level, msg, error: fields?.error, leftOut: fields?.left_out });
   };
   const until = (msg: string) => eventually(msg, () => Promise.resolve(lines.at(-1)?.msg === msg));
   return { lines, log, until };
@@ -50,20 +51,32 @@ Deno.test("a Valkey that was never there is away, said once, and used when it co
   match(String(lines[0]?.error), /ECONNREFUSED/);
 });
 
-Deno.test("a Valkey that is killed and started again is away, then back", async () => {
+Deno.test("a Valkey that is killed and started again is away, then back, told once a minute", async () => {
   await using valkey = await ownValkey();
-  const { log, lines, until } = keptLog();
-  const link = connectValkey(valkey.server.url, log);
+  const { log, lines } = keptLog();
+  let now = 0;
+  const link = connectValkey(valkey.server.url, log, () => now);
   await untilAnswers(link);
-  for (let round = 1; round <= 2; round++) {
+  const stumble = async () => {
     await valkey.server.kill();
-    await until("valkey is away");
-    strictEqual(await link.answers(), false);
+    await eventually("it is away", async () => !await link.answers());
     await valkey.server.start();
     await untilAnswers(link);
-    strictEqual(lines.length, 2 * round);
-  }
+  };
+  await stumble();
+  strictEqual(lines.length, 2);
+  for (let n = 0; n < 3; n++) await stumble();
+  strictEqual(lines.length, 2);
+  now += 60_000;
+  await stumble();
   link.close();
+  deepStrictEqual(lines.map(({ msg }) => msg), [
+    "valkey is away",
+    "valkey is back",
+    "valkey is away",
+    "valkey is back",
+  ]);
+  ok(Number(lines[2]?.leftOut) >= 3, `${lines[2]?.leftOut} left out`);
 });
 
 Deno.test("a Valkey that falls silent is away while it is, without a line in the log", async () => {
@@ -150,5 +163,101 @@ Deno.test("a link that is idle for long stays up", async () => {
   await new Promise((resolve) => setTimeout(resolve, 4_000));
   strictEqual(await link.answers(), true);
   deepStrictEqual(lines, []);
+  link.close();
+});
+
+/** A client of the test's own. */
+async function clientOf(url: string) {
+  const client = createClient({ url });
+  client.on("error", () => {});
+  await client.connect();
+  return {
+    tell: (...command: string[]) => client.sendCommand(command),
+    [Symbol.dispose]: () => client.destroy(),
+  };
+}
+
+type Tell = (...command: string[]) => Promise<unknown>;
+
+const REFUSALS: readonly [
+  problem: string,
+  begin: (tell: Tell, held: Tell) => unknown,
+  end: string[],
+][] = [
+  [
+    "readonly",
+    (tell) => tell("REPLICAOF", "127.0.0.1", String(freePort())),
+    ["REPLICAOF", "NO", "ONE"],
+  ],
+  [
+    "noreplicas",
+    (tell) => tell("CONFIG", "SET", "min-replicas-to-write", "1"),
+    ["CONFIG", "SET", "min-replicas-to-write", "0"],
+  ],
+  ["oom", (tell) => tell("CONFIG", "SET", "maxmemory", "1"), ["CONFIG", "SET", "maxmemory", "0"]],
+  ["misconf", async (tell) => {
+    const [dir] = JSON.stringify(await tell("CONFIG", "GET", "dir")).match(/\/[^"]+/) ?? [];
+    await Deno.remove(dir ?? "", { recursive: true });
+    await tell("CONFIG", "SET", "save", "3600 1");
+    await tell("BGSAVE").catch(() => {});
+    await eventually("it can't save", async () => {
+      return String(await tell("INFO", "persistence")).includes("rdb_last_bgsave_status:err");
+    });
+  }, ["CONFIG", "SET", "save", ""]],
+  ["noauth", async (tell) => {
+    await tell("CONFIG", "SET", "requirepass", "another");
+    await tell("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  }, ["CONFIG", "SET", "requirepass", ""]],
+  ["busy", async (tell, held) => {
+    await tell("CONFIG", "SET", "lua-time-limit", "1");
+    held("EVAL", "while true do end", "0").catch(() => {});
+  }, ["SCRIPT", "KILL"]],
+];
+
+for (const [problem, begin, end] of REFUSALS) {
+  Deno.test(`a Valkey that refuses to work (${problem}) is away, says why, and is used when it works again`, async () => {
+    await using valkey = await ownValkey();
+    using client = await clientOf(valkey.server.url);
+    using held = await clientOf(valkey.server.url);
+    const { log, lines } = keptLog();
+    const link = connectValkey(valkey.server.url, log);
+    await untilAnswers(link);
+    const { connection } = link;
+    await begin(client.tell, held.tell);
+    await eventually("it says why", async () => await link.problem() === problem);
+    let isAsked = false;
+    strictEqual(await link.attempt(() => Promise.resolve(isAsked = true)), undefined);
+    strictEqual(isAsked, false);
+    await client.tell(...end);
+    await untilAnswers(link);
+    strictEqual(await link.attempt((client) => client.set("a", "1")), "OK");
+    ok(link.connection > connection);
+    link.close();
+    strictEqual(
+      lines.filter(({ error }) => String(error).includes(problem.toUpperCase())).length,
+      1,
+    );
+    strictEqual(lines.at(-1)?.msg, "valkey is back");
+  });
+}
+
+Deno.test("a Valkey that became a replica is left for the one that its address leads to", async () => {
+  await using old = await ownValkey();
+  await using next = await ownValkey();
+  await using road = await openLink(old.server.port);
+  using oldOne = await clientOf(old.server.url);
+  using nextOne = await clientOf(next.server.url);
+  const { log } = keptLog();
+  const link = connectValkey(`redis://127.0.0.1:${road.port}`, log);
+  await untilAnswers(link);
+  road.lead(next.server.port);
+  await oldOne.tell("REPLICAOF", "127.0.0.1", String(next.server.port));
+  // Nobody writes: it is noticed all the same.
+  await eventually("the new one is used", async () => {
+    return Number(await nextOne.tell("EXISTS", "lotline:probe")) === 1;
+  });
+  await untilAnswers(link);
+  strictEqual(await link.attempt((client) => client.set("a", "1")), "OK");
+  strictEqual(await nextOne.tell("GET", "a"), "1");
   link.close();
 });

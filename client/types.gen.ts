@@ -751,10 +751,12 @@ export interface components {
             /** @enum {string} */
             status: "ready";
             /**
-             * @description Whether Valkey answers; off when the service was given none.
+             * @description Whether Valkey can be used; off when the service was given none.
              * @enum {string}
              */
             valkey: "up" | "away" | "off";
+            /** @description Why Valkey is away: unreachable, silent, or its own word for the state in which it refuses to work, such as readonly (it is a replica), loading, oom or noauth. */
+            valkey_problem?: string;
         };
     };
     responses: {

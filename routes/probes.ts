@@ -11,6 +11,7 @@ export const Liveness = z.strictObject({ status: z.literal("live") }).openapi("L
 export const Readiness = z.strictObject({
   status: z.literal("ready"),
   valkey: z.enum(["up", "away", "off"]),
+  valkey_problem: z.string().optional(),
 }).openapi("Readiness");
 
 const liveness = createRoute({
@@ -48,10 +49,14 @@ export const getLiveness = (app: App) =>
  */
 export const getReadiness = (app: App, { sql, valkey }: { sql: Sql; valkey?: Valkey }) =>
   operation(app, readiness, async (c) => {
-    const [valkeyAnswers] = await Promise.all([
-      valkey?.answers(),
+    const [problem] = await Promise.all([
+      valkey?.problem(),
       inTime(sql, sql`select 1`, DATABASE_ANSWER_MS),
     ]);
-    const state = valkeyAnswers === undefined ? "off" : valkeyAnswers ? "up" : "away";
-    return answer(c, 200, { status: "ready", valkey: state });
+    const state = valkey === undefined ? "off" : problem === undefined ? "up" : "away";
+    return answer(c, 200, {
+      status: "ready",
+      valkey: state,
+      ...(problem !== undefined && { valkey_problem: problem }),
+    });
   });

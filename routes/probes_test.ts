@@ -41,7 +41,11 @@ Deno.test("a process is ready whatever becomes of its Valkey: up, silent, killed
 
   valkey.server.pause();
   const silent = await fetch(`${withValkey.url}/readyz`, { signal: AbortSignal.timeout(10_000) });
-  deepStrictEqual(await silent.json(), { status: "ready", valkey: "away" });
+  deepStrictEqual(await silent.json(), {
+    status: "ready",
+    valkey: "away",
+    valkey_problem: "silent",
+  });
   valkey.server.resume();
   await untilValkeyIs("up", withValkey);
 

@@ -7,11 +7,14 @@ export interface Link extends AsyncDisposable {
   swallow(): void;
   /** New connections work again; the old ones stay dead, as they do after a lost route. */
   heal(): void;
+  /** New connections lead to another port; the old ones stay where they are. */
+  lead(to: number): void;
 }
 
 /** Opens a link to a port of this machine. */
 export async function openLink(target: number): Promise<Link> {
   let isDead = false;
+  let leadsTo = target;
   const sockets = new Set<net.Socket>();
   const dead = new WeakSet<net.Socket>();
   const server = net.createServer((client) => {
@@ -22,7 +25,7 @@ export async function openLink(target: number): Promise<Link> {
       dead.add(client);
       return;
     }
-    const upstream = net.connect(target, "127.0.0.1");
+    const upstream = net.connect(leadsTo, "127.0.0.1");
     upstream.on("error", () => client.destroy());
     client.on("data", (bytes) => dead.has(client) || upstream.write(bytes));
     upstream.on("data", (bytes) => dead.has(client) || client.write(bytes));
@@ -40,6 +43,9 @@ export async function openLink(target: number): Promise<Link> {
     },
     heal: () => {
       isDead = false;
+    },
+    lead: (to) => {
+      leadsTo = to;
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
