@@ -17,7 +17,14 @@ export type DeepTraceLine =
 /** More than any line has, in characters: a lot's metadata are 100 kB at most. */
 const MAX_LINE = 4_194_304;
 
-const LINE_TYPES: ReadonlySet<unknown> = new Set(["trace", "lot", "link"]);
+/** The last line: how many lots and links there were. It is checked and not given on. */
+interface DeepTraceEnd {
+  readonly type: "end";
+  readonly lot_count: number;
+  readonly link_count: number;
+}
+
+const LINE_TYPES: ReadonlySet<unknown> = new Set(["trace", "lot", "link", "end"]);
 
 interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
@@ -26,29 +33,43 @@ interface ReadOptions {
 }
 
 /**
- * The lines of an answer, as they come; whoever stops early ends the answer.
+ * The lines of an answer, as they come, without the last one, which says that there are no more;
+ * whoever stops early ends the answer.
  *
- * @throws {LotlineError} `network` when it breaks off, also where it looks whole but isn't;
+ * @throws {LotlineError} `network` when it breaks off, also where it looks whole but isn't: its last
+ *   line is missing, or its lots and links aren't as many as the first or the last line says;
  *   `timeout`; `unreadable`; `not_done`
  */
 export async function* readTraceLines(
   body: ReadableStream<Uint8Array>,
   options: ReadOptions,
 ): AsyncGenerator<DeepTraceLine, void, undefined> {
-  let missing: number | undefined;
+  const seen = { lot: 0, link: 0 };
+  let result: DeepTraceHead["result"] | undefined;
+  let hasEnded = false;
   for await (const text of splitLines(body, options)) {
     const line = parseLine(text);
+    if (hasEnded || (result === undefined) !== (line.type === "trace")) {
+      throw new LotlineError("unreadable", "A line of the answer is not where it belongs");
+    }
+    if (line.type === "end") {
+      hasEnded = true;
+      for (const told of [line, result]) {
+        if (told?.lot_count !== seen.lot || told?.link_count !== seen.link) {
+          throw new LotlineError("network", "The answer lacks lots or links");
+        }
+      }
+      continue;
+    }
     if (line.type === "trace") {
       // In the answer it may be null.
-      const result: DeepTraceHead["result"] | null = line.result;
-      if (result === null) throw notDone("trace", line.state);
-      missing = result.lot_count + result.link_count;
-    } else if (missing === undefined) {
-      throw new LotlineError("unreadable", "The answer doesn't begin with the trace");
-    } else missing--;
+      const told: DeepTraceHead["result"] | null = line.result;
+      if (told === null) throw notDone("trace", line.state);
+      result = told;
+    } else seen[line.type]++;
     yield line;
   }
-  if (missing !== 0) throw new LotlineError("network", "The answer breaks off");
+  if (!hasEnded) throw new LotlineError("network", "The answer breaks off");
 }
 
 /** The error of a result that is asked for and isn't there. */
@@ -117,7 +138,7 @@ async function readInTime(
   }
 }
 
-function parseLine(text: string): DeepTraceLine {
+function parseLine(text: string): DeepTraceLine | DeepTraceEnd {
   try {
     const line = JSON.parse(text);
     if (LINE_TYPES.has(line?.type)) return line;

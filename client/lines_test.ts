@@ -9,6 +9,8 @@ const TRACE = { type: "trace", state: "done", result: { lot_count: 2, link_count
 const LOTS = [{ type: "lot", lot_code: "é😀" }, { type: "lot", lot_code: "B" }];
 const LINK = { type: "link", quantity_used_kg: "1.50" };
 const ALL = [TRACE, ...LOTS, LINK];
+const END = { type: "end", lot_count: 2, link_count: 1 };
+const WHOLE = [...ALL, END];
 
 const text = (lines: unknown[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join("");
 
@@ -46,9 +48,9 @@ async function read(answer: RawAnswer, timeoutMs?: number) {
 
 Deno.test("lines come whole, wherever the pieces that they come in are cut", async () => {
   for (const size of [1, 2, 3, 7, 1_000]) {
-    deepStrictEqual(await read(whole(text(ALL), size)), [ALL, undefined], String(size));
+    deepStrictEqual(await read(whole(text(WHOLE), size)), [ALL, undefined], String(size));
   }
-  deepStrictEqual(await read(whole(text(ALL).trimEnd())), [ALL, undefined], "no last line feed");
+  deepStrictEqual(await read(whole(text(WHOLE).trimEnd())), [ALL, undefined], "no last line feed");
 });
 
 Deno.test("an answer that breaks off is an error, even where it seems to be whole", async () => {
@@ -59,13 +61,32 @@ Deno.test("an answer that breaks off is an error, even where it seems to be whol
   deepStrictEqual(await read(begun(text(parts), "silent"), 1_000), [parts, "timeout"]);
 });
 
+Deno.test("an answer without its last line, or with other counts than this says, is not whole", async () => {
+  const cases: [lines: unknown[], seen: unknown[]][] = [
+    [ALL, ALL],
+    [[TRACE, ...LOTS, END], [TRACE, ...LOTS]],
+    [[TRACE, ...LOTS, LINK, LINK, END], [TRACE, ...LOTS, LINK, LINK]],
+    [[TRACE, LOTS[0], LINK, LINK, END], [TRACE, LOTS[0], LINK, LINK]],
+    [[...ALL, { ...END, lot_count: 3 }], ALL],
+    [[...ALL, { type: "end" }], ALL],
+  ];
+  for (const [lines, seen] of cases) {
+    deepStrictEqual(await read(whole(text(lines))), [seen, "network"], text(lines));
+  }
+  deepStrictEqual(await read(whole(text([...WHOLE, LINK]))), [ALL, "unreadable"]);
+  deepStrictEqual(await read(whole(text([TRACE, TRACE]))), [[TRACE], "unreadable"]);
+});
+
 Deno.test("lines that are no trace are told as that", async () => {
   for (const line of ["<h1>", "null", "1", "{}", '{"type":"lots"}']) {
     deepStrictEqual(await read(whole(`${text([TRACE])}${line}\n`)), [[TRACE], "unreadable"], line);
   }
   deepStrictEqual(await read(whole(text(LOTS))), [[], "unreadable"]);
   const queued = { type: "trace", state: "queued", result: null };
-  deepStrictEqual(await read(whole(text([queued]))), [[], "not_done"]);
+  deepStrictEqual(await read(whole(text([queued, { type: "end", lot_count: 0, link_count: 0 }]))), [
+    [],
+    "not_done",
+  ]);
 });
 
 Deno.test("whoever has enough ends the answer, by leaving the loop or with the signal", async () => {
@@ -89,7 +110,7 @@ Deno.test("whoever has enough ends the answer, by leaving the loop or with the s
 Deno.test("the bound on time is on each piece, not on the whole", async () => {
   const slowly: RawAnswer = async (socket) => {
     socket.write(HEAD);
-    for (const chunk of chunks(text(ALL), 15)) {
+    for (const chunk of chunks(text(WHOLE), 15)) {
       await new Promise((resolve) => setTimeout(resolve, 200));
       socket.write(chunk, "latin1");
     }

@@ -177,8 +177,10 @@ export interface paths {
          *     With `Accept: application/x-ndjson` all of it comes as lines of JSON, whatever `limit` and
          *     `cursor` say: `{"type":"trace",…}` with everything but lots and links, then each lot as
          *     `{"type":"lot",…}` and each link as `{"type":"link",…}`. `lot_count` and `link_count` of the
-         *     first line say how many are to come. Other parameters in the query are ignored, and one of
-         *     these that stands there twice is refused.
+         *     first line say how many are to come. The last line, `{"type":"end",…}`, says how many there
+         *     were: without it the answer is not whole. An answer that can't be finished breaks the
+         *     connection. Other parameters in the query are ignored, and one of these that stands there
+         *     twice is refused.
          */
         get: operations["getDeepTrace"];
         put?: never;
@@ -1513,6 +1515,7 @@ export interface operations {
                      * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.0"},{"lot_type":"MIX","lots":1,"weight_kg":"540.0"},{"lot_type":"FG","lots":1,"weight_kg":"530.0"}],"cycles":[],"cycles_truncated":false}}
                      *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":null,"phase_id":null,"operator_id":null,"weight_kg":"530.0","temperature_c":null,"metadata":{},"created_at":"2026-01-18T06:03:00.000Z","depth":2}
                      *     {"type":"link","parent_lot_id":"22222222-2222-2222-2222-222222222201","child_lot_id":"33333333-3333-3333-3333-333333333301","quantity_used_kg":"530.0"}
+                     *     {"type":"end","lot_count":3,"link_count":2}
                      */
                     "application/x-ndjson": string;
                 };

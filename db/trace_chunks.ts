@@ -153,6 +153,12 @@ export interface Chunk {
   readonly body: string;
 }
 
+/** A piece that was read for a page. */
+export interface SizedChunk extends Chunk {
+  /** The size of its body. */
+  readonly bytes: number;
+}
+
 /** A stretch of a result: from one place, included, to another, excluded. */
 export interface Stretch {
   readonly from: number;
@@ -167,11 +173,11 @@ export async function listChunks(
   sql: Sql,
   run: string,
   { lots, links, mostBytes }: { lots: Stretch; links: Stretch; mostBytes: number },
-): Promise<Chunk[]> {
+): Promise<SizedChunk[]> {
   const chunks = await inTime(
     sql,
-    sql<Chunk[]>`
-      select kind, first_line, body from (
+    sql<SizedChunk[]>`
+      select kind, first_line, body, octet_length(body) as bytes from (
         select *, sum(octet_length(body)) over (order by number) - octet_length(body) as bytes_before
         from lotline.trace_chunks
         where run = ${run} and (

@@ -139,14 +139,19 @@ Deno.test("a write too long to be kept goes to the old server when Lotline isn't
   deepStrictEqual([status, asked], ["200", [1, 0]]);
 });
 
+const HOW_CUT = ["reset", "ended"] as const;
+
 for (const version of ["1.1", "1.0"]) {
   Deno.test(`an answer that is cut off is cut off for a client of HTTP/${version}`, async () => {
+    const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
     for (
-      const answer of [CUT, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
+      const [answer, how] of [CUT, chunked].flatMap((one) =>
+        HOW_CUT.map((how) => [one, how] as const)
+      )
     ) {
       await using legacy = await startRawUpstream((socket) => {
         socket.write(answer);
-        setTimeout(() => socket.resetAndDestroy(), 30);
+        setTimeout(() => how === "reset" ? socket.resetAndDestroy() : socket.end(), 30);
       });
       await using front = await startTestFront({ legacyUrl: legacy.url });
       using client = openRawClient(

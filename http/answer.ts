@@ -3,6 +3,7 @@ import etag from "etag";
 import fresh from "fresh";
 import type { Context } from "hono";
 import type { ErrorBody } from "../errors.ts";
+import { describeError, type Log } from "../log.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 
@@ -49,16 +50,35 @@ export function answerFinished(
 /** One JSON document a line (https://github.com/ndjson/ndjson-spec). */
 export const LINES_TYPE = "application/x-ndjson";
 
+/** What is sent of an answer in pieces; a piece that fails breaks the connection. */
+export type AnswerSource = UnderlyingDefaultSource<Uint8Array>;
+
 /**
  * A success as lines of JSON, sent as fast as the client reads them.
  *
  * @param head the first line, which changes whenever one of the others does
  * @param rest asked for the others only when they are to be sent
  */
-export function answerLines(c: Context, head: string, rest: UnderlyingDefaultSource<Uint8Array>) {
+export function answerLines(c: Context, head: string, rest: AnswerSource, log: Log): Response {
   const tag = etag(head, { weak: true });
   if (isFresh(c, tag)) return c.body(null, 304, { etag: tag });
-  return c.body(new ReadableStream(rest), 200, { "content-type": LINES_TYPE, etag: tag });
+  const headers = { "content-type": LINES_TYPE, etag: tag };
+  return c.body(new ReadableStream(loggingFailures(rest, log)), 200, headers);
+}
+
+/** The request was logged as a success when its answer began. */
+function loggingFailures(source: AnswerSource, log: Log): AnswerSource {
+  return {
+    ...source,
+    async pull(stream) {
+      try {
+        await source.pull?.(stream);
+      } catch (error) {
+        log("error", "answer_broken", { error: describeError(error) });
+        throw error;
+      }
+    },
+  };
 }
 
 function isFresh(c: Context, etag: string): boolean {

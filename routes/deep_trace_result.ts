@@ -1,6 +1,6 @@
 import type { Sql } from "../db/connect.ts";
 import { findChunkAfter, listChunks } from "../db/trace_chunks.ts";
-import type { StoredTrace, TraceSummary } from "../db/traces.ts";
+import { findTraceById, type StoredTrace, type TraceSummary } from "../db/traces.ts";
 import { ApiError } from "../errors.ts";
 
 /*
@@ -35,12 +35,16 @@ export async function pageOf(sql: Sql, stored: StoredTrace, page: PageRequest): 
   };
   const found: Record<"lots" | "links", string[]> = { lots: [], links: [] };
   const chunks = await listChunks(sql, run, { ...wanted, mostBytes: MOST_PAGE_BYTES });
-  for (const { kind, first_line, body } of chunks) {
+  let bytes = 0;
+  for (const chunk of chunks) {
+    const { kind, first_line, body } = chunk;
     const { from, to } = wanted[kind];
+    if (first_line > from + found[kind].length) await throwLost(sql, trace.id);
     found[kind].push(...body.split("\n").slice(Math.max(0, from - first_line), to - first_line));
+    bytes += chunk.bytes;
   }
   const next = from + found.lots.length + found.links.length;
-  if (next === from && to > from) throw noSuchTrace();
+  if (next < to && bytes < MOST_PAGE_BYTES) await throwLost(sql, trace.id);
   return withResult(
     trace,
     `{"lots":[${found.lots}],"links":[${found.links}],` +
@@ -49,7 +53,10 @@ export async function pageOf(sql: Sql, stored: StoredTrace, page: PageRequest): 
   );
 }
 
-/** The whole trace as lines: the trace itself, its lots, its links. */
+/**
+ * The whole trace as lines: the trace itself, its lots, its links, and how many these were. Lines that
+ * can't be sent to their end fail, and so break the connection: a reader never takes a part for all.
+ */
 export function linesOf(
   sql: Sql,
   { run, summary, ...trace }: StoredTrace,
@@ -57,29 +64,52 @@ export function linesOf(
   const result = summary === null ? "null" : JSON.stringify(inOrder(summary));
   const head = `{"type":"trace",${withResult(trace, result).slice(1)}\n`;
   const encoder = new TextEncoder();
-  let sent: number | undefined;
+  const sent = { lots: 0, links: 0 };
+  let last: number | undefined;
   return {
     head,
     rest: {
       // One piece for each time that the client has room for one: nothing is read ahead.
       async pull(stream) {
-        if (sent === undefined) {
-          sent = -1;
+        if (last === undefined) {
+          last = -1;
           stream.enqueue(encoder.encode(head));
           return;
         }
-        const chunk = run === null ? undefined : await findChunkAfter(sql, run, sent);
+        const chunk = run === null ? undefined : await findChunkAfter(sql, run, last);
         if (chunk === undefined) {
+          const { lot_count, link_count } = summary ?? { lot_count: 0, link_count: 0 };
+          if (sent.lots !== lot_count || sent.links !== link_count) throw new LostRowsError();
+          stream.enqueue(
+            encoder.encode(JSON.stringify({ type: "end", lot_count, link_count }) + "\n"),
+          );
           stream.close();
           return;
         }
-        sent = chunk.number;
-        const type = chunk.kind === "lots" ? "lot" : "link";
-        const lines = chunk.body.split("\n").map((line) => `{"type":"${type}",${line.slice(1)}\n`);
+        const { kind, number, first_line, body } = chunk;
+        if (first_line !== sent[kind]) throw new LostRowsError();
+        const type = kind === "lots" ? "lot" : "link";
+        const lines = body.split("\n").map((line) => `{"type":"${type}",${line.slice(1)}\n`);
         stream.enqueue(encoder.encode(lines.join("")));
+        last = number;
+        sent[kind] += lines.length;
       },
     },
   };
+}
+
+/** Rows of a result are gone: deleted while it was read, or lost. */
+class LostRowsError extends Error {
+  override name = "LostRowsError";
+
+  constructor() {
+    super("rows of a deep trace's result are gone");
+  }
+}
+
+/** @throws {ApiError} 404 when the trace has been deleted meanwhile */
+async function throwLost(sql: Sql, id: string): Promise<never> {
+  throw await findTraceById(sql, id) === undefined ? noSuchTrace() : new LostRowsError();
 }
 
 /** The 404 of a trace that isn't there, or not any more. */

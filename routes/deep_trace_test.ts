@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { findTraceById } from "../db/traces.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
@@ -133,6 +133,7 @@ Deno.test("pages hold all items once, in the order of the lines that can be had 
     [200, "application/x-ndjson", "Accept"],
   );
   const [head, ...items] = lines.text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  deepStrictEqual(items.pop(), { type: "end", lot_count: 2_301, link_count: 2_300 });
   const typed = (type: string) =>
     items.filter((item) => item.type === type).map(({ type: _, ...item }) => item);
   deepStrictEqual(items.map(({ type }) => type), [
@@ -285,6 +286,7 @@ Deno.test("a large trace is taken by a job, and can be watched meanwhile", async
   const lines = await api.get(path, LINES);
   deepStrictEqual(lines.text.trimEnd().split("\n").map((line) => JSON.parse(line)), [
     { type: "trace", ...await look() },
+    { type: "end", lot_count: 0, link_count: 0 },
   ]);
 
   await runJob({ sql, url: databaseUrl }, deepTrace, { traceId: id });
@@ -384,7 +386,9 @@ Deno.test("lines are read from the database no faster than the client takes them
   // Of six pieces: the head is taken, one may be waiting.
   await sql`delete from lotline.trace_chunks where run = ${copy.run} and number > 1`;
   let pieces = 0;
-  while (!(await reader.read()).done) pieces++;
+  await rejects(async () => {
+    while (!(await reader.read()).done) pieces++;
+  }, { name: "LostRowsError" });
   ok(pieces <= 2, `${pieces} pieces were there`);
 });
 

@@ -43,8 +43,10 @@ export const getAudit = (app: App, { sql }: { sql: Sql }) =>
     const { id } = readParameters(c, Parameters);
     const { cursor, ...asked } = readQuery(c, Query);
     const audit = await findAudit(sql, id);
-    if (audit === undefined) throw new ApiError("audit_not_found", "There is no such audit");
+    if (audit === undefined) throw noSuchAudit();
     const { items, isLast } = await listFindings(sql, id, { ...asked, after: placeAt(cursor) });
+    // It may have been deleted in between, and its findings with it.
+    if (items.length === 0 && await findAudit(sql, id) === undefined) throw noSuchAudit();
     const last = items.at(-1);
     return answer(c, 200, {
       ...audit,
@@ -52,6 +54,10 @@ export const getAudit = (app: App, { sql }: { sql: Sql }) =>
       next_cursor: isLast || last === undefined ? null : `${last.finding.kind}.${last.subject}`,
     });
   });
+
+function noSuchAudit(): ApiError {
+  return new ApiError("audit_not_found", "There is no such audit");
+}
 
 function placeAt(cursor: string | undefined): FindingPlace | undefined {
   const [kind = "", subject = ""] = cursor?.split(".") ?? [];

@@ -5,6 +5,7 @@ import { findTraceById } from "../db/traces.ts";
 import { answerFinished, answerLines, finishJson, LINES_TYPE } from "../http/answer.ts";
 import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
+import type { Log } from "../log.ts";
 import { CURSOR_PATTERN, linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, LONGEST_PAGE, PAGE } from "./deep_trace_shapes.ts";
 import { errors, notModified, success } from "./responses.ts";
@@ -41,7 +42,7 @@ const definition = createRoute({
 });
 
 /** A deep trace: how far it is, and its result page by page, or as lines all of it. */
-export const getDeepTrace = (app: App, { sql }: { sql: Sql }) =>
+export const getDeepTrace = (app: App, { sql, log }: { sql: Sql; log: Log }) =>
   operation(app, definition, async (c) => {
     const { id } = readParameters(c, Parameters);
     const { limit = PAGE, cursor } = readQuery(c, Query);
@@ -55,7 +56,7 @@ export const getDeepTrace = (app: App, { sql }: { sql: Sql }) =>
     });
     if (type === LINES_TYPE) {
       const { head, rest } = linesOf(sql, trace);
-      return answerLines(c, head, rest);
+      return answerLines(c, head, rest, log);
     }
     return answerFinished(c, 200, finishJson(await pageOf(sql, trace, { limit, cursor })));
   });
