@@ -39,6 +39,7 @@ import { getHealth } from "./routes/get_health.ts";
 import { getMetrics } from "./routes/get_metrics.ts";
 import { getSigningKeys } from "./routes/get_signing_keys.ts";
 import { getTraceability } from "./routes/get_traceability.ts";
+import { createLargeTraces, type LargeTraces } from "./routes/large_traces.ts";
 import { listAudits } from "./routes/list_audits.ts";
 import { login } from "./routes/login.ts";
 import { logout } from "./routes/logout.ts";
@@ -64,6 +65,7 @@ export interface RouteDeps {
   readonly valkey?: Valkey;
   readonly traceCache?: TraceCache;
   readonly inlineTracer: InlineTracer;
+  readonly largeTraces: LargeTraces;
   readonly keys: WatchedKeys;
   readonly signIn: SignIn;
   readonly drySignIn: SignIn;
@@ -105,11 +107,13 @@ export function createApi(deps: ApiDeps): Api {
       onEnd,
     })
   );
+  const largeTraces = createLargeTraces(config.DATABASE_URL);
   const serve = createEnvelope({
     app: createRoutes({
       ...deps,
       mode,
       inlineTracer,
+      largeTraces,
       ...createSignIns(deps, metrics, { write, dryWrite: dryRuns.write }),
       write,
       dryWrite: dryRuns.write,
@@ -135,6 +139,7 @@ export function createApi(deps: ApiDeps): Api {
     [Symbol.dispose]: () => {
       revocations[Symbol.dispose]();
       inlineTracer[Symbol.dispose]();
+      largeTraces[Symbol.dispose]();
       dryRuns[Symbol.dispose]();
     },
   };

@@ -25,6 +25,7 @@ const STATUS = {
   route_refused: 409,
   key_in_flight: 409,
   body_too_large: 413,
+  trace_too_large: 413,
   unsupported_media_type: 415,
   outside_contract: 422,
   key_reused: 422,

@@ -3,7 +3,7 @@
  * stand-in and a bare server, on this machine, all of them started by this command; `--all` adds
  * the stand-in in the states before our migrations, `--record` the medians to `bench/history.json`.
  *
- * `deno task bench login-timing|login-flood|audit|traces|gateway|cold-start|processes|growth` and
+ * `deno task bench login-timing|login-flood|audit|traces|gateway|cold-start|processes|growth|large-trace` and
  * `deno task bench memory [--requests N]`: other measurements, one at a time.
  *
  * @module

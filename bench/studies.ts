@@ -2,6 +2,7 @@ import { AUDIT } from "./audit.ts";
 import { COLD_START } from "./cold_start.ts";
 import { GATEWAY } from "./gateway.ts";
 import { GROWTH } from "./growth.ts";
+import { LARGE_TRACE } from "./large_trace.ts";
 import { LOGIN_FLOOD } from "./login_flood.ts";
 import { LOGIN_TIMING } from "./login_timing.ts";
 import { MEMORY } from "./memory.ts";
@@ -20,4 +21,5 @@ export const STUDIES: readonly Study[] = [
   PROCESSES,
   MEMORY,
   GROWTH,
+  LARGE_TRACE,
 ];

@@ -78,6 +78,10 @@ export interface paths {
          * @description Parents are the lots it was made of, children the lots made of it: one entry a link, so a lot
          *     linked twice stands twice, in the order in which the links were made. A lot may be its own
          *     parent. Links with a missing side are passed over. The query string is ignored.
+         *
+         *     A lot with very many links takes longer than others, up to 25 seconds. One with more than
+         *     250,000 links, or whose trace is larger than 134,217,728 bytes, is refused with 413:
+         *     `POST /api/traces` takes it in pages.
          */
         get: operations["getTraceability"];
         put?: never;
@@ -926,6 +930,20 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
+        /** @description The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
+        TraceTooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "The lot has more than 250000 links, or its trace more than 134217728 bytes: take it in pages with POST /api/traces"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description The body is larger than 102,400 bytes after inflating. */
         TooLarge: {
             headers: {
@@ -1305,6 +1323,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
+            413: components["responses"]["TraceTooLarge"];
             422: components["responses"]["OutsideContract"];
             500: components["responses"]["Fault"];
             503: components["responses"]["Away"];

@@ -47,6 +47,7 @@ export function documentOfRoutes(): Json {
       revoke: async () => {},
       [Symbol.dispose]: () => {},
     },
+    largeTraces: { find: () => Promise.resolve(undefined), [Symbol.dispose]: () => {} },
     inlineTracer: { take: () => Promise.resolve(false), [Symbol.dispose]: () => {} },
     metrics: createMetrics(),
     limits: { bytes: 0, deadlineMs: 0, inFlight: 0 },

@@ -37,7 +37,46 @@ interface TraceRow extends Lot {
   /** The code that was asked for. */
   readonly asked: string;
   readonly side: "central" | "parents" | "children";
+  /** Whether the lot is as small as one of many may be; else its longest columns are null. */
+  readonly fits: boolean;
 }
+
+/** A trace that is too large to be read together with others. */
+export const LARGE_TRACE = Symbol("a large trace");
+
+/** A lot with more links on a side is read by itself: whoever shares the statement waits for it. */
+const MAX_SHARED_LINKS = 500;
+/** So is one with a larger lot around it, in bytes. */
+const MAX_SHARED_LOT = 16_384;
+/** PostgreSQL has compressed nothing in so few bytes that would be much more than it may be. */
+const SMALL_ROW = 500;
+
+const fits = (lot: string) =>
+  `(pg_column_size(${lot}.*) <= ${SMALL_ROW} or octet_length(${lot}::text) <= ${MAX_SHARED_LOT})`;
+
+/** What a client or the old server can make as long as it likes. */
+const LONG_COLUMNS: ReadonlySet<string> = new Set([
+  "lot_type",
+  "weight_kg",
+  "temperature_c",
+  "metadata",
+]);
+
+const SHARED_COLUMNS = Object.keys(LOT_COLUMNS).map((column) =>
+  LONG_COLUMNS.has(column) ? `case when fits then ${column} end as ${column}` : column
+);
+
+// The `offset` keeps PostgreSQL from asking several times whether a lot fits.
+const linkedLots = (side: "parents" | "children", here: string, there: string) => `
+    select central.lot_code, '${side}', link.linked_at, link.id, linked.*
+    from central
+    cross join lateral (
+      select linked_at, id, ${there} as lot_id from lot_genealogy
+      where ${here} = central.id and ${there} is not null limit ${MAX_SHARED_LINKS + 1}
+    ) link
+    cross join lateral (
+      select ${fits("lot")}, lot.* from lots lot where lot.id = link.lot_id offset 0
+    ) linked`;
 
 /** The statement of {@link findTraces}; `$1` are the lots' codes. */
 // Text, not a template: postgres.js would look through the whole statement for each column list,
@@ -46,37 +85,36 @@ export const FIND_TRACES = `
   with central as (select * from lots where lot_code = any($1::text::text[])),
   found as (
     select central.lot_code as asked, 'central' as side,
-      null::timestamptz as linked_at, null::uuid as link_id, central.*
+      null::timestamptz as linked_at, null::uuid as link_id, ${fits("central")} as fits, central.*
     from central
-    union all
-    select central.lot_code, 'parents', link.linked_at, link.id, lot.*
-    from central
-    join lot_genealogy link on link.child_lot_id = central.id
-    join lots lot on lot.id = link.parent_lot_id
-    union all
-    select central.lot_code, 'children', link.linked_at, link.id, lot.*
-    from central
-    join lot_genealogy link on link.parent_lot_id = central.id
-    join lots lot on lot.id = link.child_lot_id
+    union all ${linkedLots("parents", "child_lot_id", "parent_lot_id")}
+    union all ${linkedLots("children", "parent_lot_id", "child_lot_id")}
   )
-  select asked, side, ${Object.keys(LOT_COLUMNS)} from found order by linked_at, link_id`;
+  select asked, side, fits, ${SHARED_COLUMNS} from found order by linked_at, link_id`;
 
 /**
  * The traces of those lots that there are, by code: each lot with its parents and children, all read in
  * one statement and so at one moment. Links come in the order in which they were made; half links
- * (one side missing) are passed over.
+ * (one side missing) are passed over. A trace that would hold up the others is not read:
+ * {@link LARGE_TRACE} stands in its place.
  */
 export async function findTraces(
   sql: Sql,
   lotCodes: readonly string[],
   deadlineMs?: number,
-): Promise<ReadonlyMap<string, Trace>> {
+): Promise<ReadonlyMap<string, Trace | typeof LARGE_TRACE>> {
   const query = sql.unsafe<TraceRow[]>(FIND_TRACES, [textArray(lotCodes)], { prepare: true });
   const rows = await inTime(sql, query, deadlineMs);
-  const found = new Map<string, { central?: Lot; parents: Lot[]; children: Lot[] }>();
+  const found = new Map<
+    string,
+    { central?: Lot; parents: Lot[]; children: Lot[]; isLarge: boolean }
+  >();
   for (const row of rows) {
     let trace = found.get(row.asked);
-    if (trace === undefined) found.set(row.asked, trace = { parents: [], children: [] });
+    if (trace === undefined) {
+      found.set(row.asked, trace = { parents: [], children: [], isLarge: false });
+    }
+    if (!row.fits) trace.isLarge = true;
     if (row.side === "central") trace.central = lotOf(row);
     else trace[row.side].push(lotOf(row));
   }
@@ -84,15 +122,18 @@ export async function findTraces(
   // collections keeps those after it in memory, with their rows, until the next full one. Without
   // this that was an eighth of all that is allocated.
   rows.length = 0;
-  const traces = new Map<string, Trace>();
-  for (const [asked, { central, parents, children }] of found) {
-    if (central !== undefined) traces.set(asked, { central, parents, children });
+  const traces = new Map<string, Trace | typeof LARGE_TRACE>();
+  for (const [asked, { central, parents, children, isLarge }] of found) {
+    if (central === undefined) continue;
+    const isTooLong = isLarge || parents.length > MAX_SHARED_LINKS ||
+      children.length > MAX_SHARED_LINKS;
+    traces.set(asked, isTooLong ? LARGE_TRACE : { central, parents, children });
   }
   return traces;
 }
 
-/** The lot alone. Written out, since taking the rest of a row copies it name by name at run time. */
-function lotOf(row: TraceRow): Lot {
+/** The lot alone, its fields in the order of {@link LOT_COLUMNS}. Written out, since taking the rest of a row copies it name by name at run time. */
+export function lotOf(row: Lot): Lot {
   return {
     id: row.id,
     lot_code: row.lot_code,

@@ -58,6 +58,7 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
     (request.method === "HEAD" || isErrorPage(plainText(legacy) ?? "")),
   key_made_sql: (input) => foreignKeys(input).some((key) => !isPlainName(key)),
   lone_surrogate: ({ request }) => holdsLoneSurrogate(documentOf(request)),
+  many_links: ({ legacy }) => hasManyLinks(legacy),
   metadata_list: ({ request }) => {
     const metadata = fieldsOf(request)?.metadata;
     return Array.isArray(metadata) && metadata.length > 0;
@@ -103,6 +104,21 @@ const REFUSED = new RegExp([
   "^time zone .* not recognized",
   "^index row (?:size|requires) ",
 ].join("|"));
+
+// What Lotline answers with 413, see GET /api/traceability/{lotCode} in openapi.yaml.
+const MAX_LINKS = 250_000;
+const MAX_BYTES = 134_217_728;
+
+function hasManyLinks(legacy: CapturedAnswer): boolean {
+  if (legacy.body.length > MAX_BYTES) return true;
+  // A link is some hundred bytes, two at the least.
+  if (legacy.body.length < 2 * MAX_LINKS) return false;
+  const trace = parseJson(plainText(legacy) ?? "");
+  if (!isObject(trace)) return false;
+  const { parents, children } = trace;
+  return [parents, children].flatMap((side) => Array.isArray(side) ? [side.length] : [])
+    .reduce((sum, links) => sum + links, 0) > MAX_LINKS;
+}
 
 // A plain lower-case name can't be anything but a column's in the old server's statement.
 function isPlainName(key: string): boolean {

@@ -53,6 +53,16 @@ type Case = [
   service: CapturedAnswer,
 ];
 
+const HOT = captured("GET", "/api/traceability/HOT");
+const traceOf = (parents: number, children: number) =>
+  answerOf(
+    200,
+    JSON.stringify({
+      central: {},
+      parents: Array(parents).fill({}),
+      children: Array(children).fill({}),
+    }),
+  );
 const L = { lot_code: "L-1" };
 const APPROVED: Case[] = [
   ["json-errors", "createLot", lot("{"), page, refused(400)],
@@ -106,6 +116,7 @@ const APPROVED: Case[] = [
   ["named-lots", "createLot", lot({ lot_code: "" }), stored, refused()],
   ["json-metadata", "createLot", lot({ ...L, metadata: [1] }), failed(NO_JSON), stored],
   ["json-metadata", "createLot", lot({ ...L, metadata: "abc" }), failed(NO_JSON), refused()],
+  ["large-traces", "getTraceability", HOT, traceOf(1, 250_000), refused(413)],
   ["unicode", "createLot", lot({ lot_code: "\ud800X" }), stored, refused()],
   ["unicode", "createLot", lot({ ...L, metadata: { a: ["\udc00"] } }), failed(NO_JSON), refused()],
   ["unicode", "createQcDecision", decision({ notes: "\ud800" }), stored, refused()],
@@ -124,6 +135,14 @@ for (const [approval, operation, request, legacy, service] of APPROVED) {
 }
 
 const NOT_APPROVED: [what: string, ...Case][] = [
+  [
+    "a trace of fewer links is refused",
+    "status",
+    "getTraceability",
+    HOT,
+    traceOf(1, 249_999),
+    refused(413),
+  ],
   ["a lot is refused for nothing", "status", "createLot", lot(L), stored, refused()],
   ["a lot counts as taken for nothing", "status", "createLot", lot(L), stored, refused(409)],
   [

@@ -50,6 +50,76 @@ export function answerFinished(
 /** One JSON document a line (https://github.com/ndjson/ndjson-spec). */
 export const LINES_TYPE = "application/x-ndjson";
 
+/** A success that is too large to be one text: its blocks, in memory until it is disposed of. */
+export interface HeldAnswer extends Disposable {
+  readonly etag: string;
+  readonly bytes: number;
+  readonly blocks: readonly Uint8Array[];
+}
+
+/** How long a client may take to read an answer that is held in memory, in ms. */
+export interface SendLimits {
+  /** For the next block. */
+  readonly stallMs: number;
+  /** For all. */
+  readonly wholeMs: number;
+}
+
+const SEND_LIMITS: SendLimits = { stallMs: 15_000, wholeMs: 120_000 };
+
+/**
+ * A success as JSON, sent block by block as fast as the client reads it, and released then. A client
+ * that is too slow is cut off: others wait for the memory.
+ */
+export function answerHeld(
+  c: Context,
+  answer: HeldAnswer,
+  log: Log,
+  limits: SendLimits = SEND_LIMITS,
+): Response {
+  const { etag, bytes } = answer;
+  if (isFresh(c, etag)) {
+    answer[Symbol.dispose]();
+    return c.body(null, 304, { etag });
+  }
+  const source = sendHeld(answer, log, limits);
+  // Nothing is read ahead. The length goes with it, as with any other answer.
+  const response = new Response(new ReadableStream(source, { highWaterMark: 0 }));
+  response.headers.set("content-type", JSON_TYPE);
+  response.headers.set("content-length", String(bytes));
+  response.headers.set("etag", etag);
+  return response;
+}
+
+function sendHeld(answer: HeldAnswer, log: Log, { stallMs, wholeMs }: SendLimits): AnswerSource {
+  const until = performance.now() + wholeMs;
+  let sent = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = () => {
+    clearTimeout(timer);
+    answer[Symbol.dispose]();
+  };
+  const watch = (stream: ReadableStreamDefaultController<Uint8Array>) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      end();
+      log("warn", "answer_cut", { sent, blocks: answer.blocks.length });
+      stream.error(new Error("the client was too slow to read its answer"));
+    }, Math.min(stallMs, until - performance.now()));
+  };
+  return {
+    start: (stream) => watch(stream),
+    pull(stream) {
+      const block = answer.blocks[sent++];
+      if (block !== undefined) stream.enqueue(block);
+      if (sent < answer.blocks.length) return watch(stream);
+      end();
+      stream.close();
+    },
+    cancel: end,
+  };
+}
+
 /** What is sent of an answer in pieces; a piece that fails breaks the connection. */
 export type AnswerSource = UnderlyingDefaultSource<Uint8Array>;
 

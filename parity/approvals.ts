@@ -17,6 +17,7 @@ const Condition = z.enum([
   "error_page",
   "key_made_sql",
   "lone_surrogate",
+  "many_links",
   "metadata_list",
   "metadata_not_json",
   "no_fields",
@@ -58,14 +59,15 @@ const Entry = z.strictObject({
       exchange: z.string().regex(/ #\d+$/),
       status: z.array(z.int().min(200).max(599)).min(1),
     }),
-  ),
+  ).min(1).optional(),
   live: z.array(LiveRule).min(1).optional(),
   contract: z.array(ContractRule).min(1).optional(),
 }).refine(({ approved, review }) => review > approved, "the review must come after the approval")
   .refine(
-    ({ answers, live }) => answers.length > 0 || live !== undefined,
-    "an entry is about a recorded exchange or live answers",
-  );
+    ({ answers, live, contract }) => (answers ?? live ?? contract) !== undefined,
+    "an entry names answers, live ones or changes of the contract",
+  )
+  .transform(({ answers = [], ...entry }) => ({ ...entry, answers }));
 
 const Approvals = z.array(Entry).superRefine((entries, context) => {
   const seen = new Set<string>();
@@ -90,10 +92,10 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
 
 /**
  * Changes of recorded answers that were agreed to: each entry has an id, a reason, the days of its
- * approval and of its next review (YYYY-MM-DD), and the exchanges it covers with the statuses that
- * they may have now. An exchange stands in one entry at most. `live` says the same about any answer
- * to a client, by operation, both sides' statuses and a condition; `contract` says it of the old
- * server's document and ours, by operation and change.
+ * approval and of its next review (YYYY-MM-DD), and the exchanges it covers, if any was recorded,
+ * with the statuses that they may have now. An exchange stands in one entry at most. `live` says the
+ * same about any answer to a client, by operation, both sides' statuses and a condition; `contract`
+ * says it of the old server's document and ours, by operation and change.
  */
 export type Approvals = z.output<typeof Approvals>;
 

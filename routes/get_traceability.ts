@@ -2,12 +2,15 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
 import { findTogether } from "../db/find_together.ts";
-import { findTraces } from "../db/lots.ts";
+import { findTraces, LARGE_TRACE } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";
-import { answerFinished, finish } from "../http/answer.ts";
+import { answerFinished, answerHeld, finish, type FinishedAnswer } from "../http/answer.ts";
 import { readParameters } from "../http/input.ts";
-import { type App, operation } from "../http/operation.ts";
-import { errors, notModified, success } from "./responses.ts";
+import { type App, operation, type RequestContext } from "../http/operation.ts";
+import type { Log } from "../log.ts";
+import { textOf } from "./large_trace_body.ts";
+import type { LargeTraces } from "./large_traces.ts";
+import { errors, notModified, success, traceTooLarge } from "./responses.ts";
 import { Lot, StorableText } from "./schemas.ts";
 
 export const Trace = z.strictObject({
@@ -29,26 +32,52 @@ const definition = createRoute({
     200: success(Trace, "The lot with one hop in both directions."),
     304: notModified,
     ...errors(400, 401, 403, 404, 405, 422, 500, 503),
+    413: traceTooLarge,
   },
 });
 
 interface Deps {
   readonly sql: Sql;
   readonly traceCache?: TraceCache;
+  readonly largeTraces: LargeTraces;
+  readonly log: Log;
 }
 
+/** An answer of no more bytes is sent like any other, and may be kept in the cache. */
+const MAX_SMALL_BYTES = 1_000_000;
+
 /** One lot with the lots it was made of and the lots made of it, one entry a link. */
-export const getTraceability = (app: App, { sql, traceCache }: Deps) => {
+export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }: Deps) => {
   const findTrace = findTogether(sql, findTraces);
+
+  const answerLarge = async (
+    c: RequestContext,
+    lotCode: string,
+    keep: ((finished: FinishedAnswer) => unknown) | undefined,
+  ): Promise<Response> => {
+    const body = await largeTraces.find(lotCode, c.req.raw.signal);
+    if (body === undefined) throw noSuchLot();
+    if (body.bytes > MAX_SMALL_BYTES) return answerHeld(c, body, log);
+    const finished = { body: textOf(body), etag: body.etag };
+    body[Symbol.dispose]();
+    keep?.(finished);
+    return answerFinished(c, 200, finished);
+  };
+
   operation(app, definition, async (c) => {
     const { lotCode } = readParameters(c, Parameters);
     const cached = await traceCache?.find(lotCode);
     if (cached?.trace) return answerFinished(c, 200, cached.trace);
     const trace = await findTrace(lotCode);
-    if (trace === undefined) throw new ApiError("lot_not_found", "Lot not found");
+    if (trace === undefined) throw noSuchLot();
+    if (trace === LARGE_TRACE) return await answerLarge(c, lotCode, cached?.keep);
     const finished = finish(trace);
     // The client doesn't wait for it.
     cached?.keep(finished);
     return answerFinished(c, 200, finished);
   });
 };
+
+function noSuchLot(): ApiError {
+  return new ApiError("lot_not_found", "Lot not found");
+}

@@ -95,3 +95,8 @@ export function errors(...statuses: ErrorAnswerStatus[]) {
 
 /** The 401 of a login: there is nothing to be let in with yet, hence no challenge. */
 export const wrongCredentials = errorAnswer("No account with this email and password.");
+
+/** The 413 of a trace: the request is small, its answer would not be. */
+export const traceTooLarge = errorAnswer(
+  "The lot has more than 250,000 links, or its trace more than 134,217,728 bytes.",
+);

@@ -1,0 +1,111 @@
+import { type Lot, LOT_COLUMNS, lotOf } from "./lots.ts";
+import type { Session } from "./session.ts";
+
+/*
+ * The one-hop trace of a lot with very many links, or with very large lots around it: read over a
+ * session of its own, slice by slice, at one moment.
+ */
+
+/** Is given a trace as it is read. */
+export interface TraceReader {
+  /** The lot itself; nothing comes before it. */
+  central(lot: Lot): void;
+  /** Some more lots of one side, parents first, in the order of the answer. Gives their size. */
+  slice(side: Side, lots: readonly Lot[]): number;
+}
+
+export type Side = "parents" | "children";
+
+/** What reading a large trace came to; `too_many`: the lot has more links than may be read. */
+export type LargeTraceOutcome = "read" | "missing" | "too_many";
+
+/** A slice has at most so many lots. */
+const MAX_SLICE_LOTS = 1_000;
+/** A slice is to have about as many bytes as this, going by those before it. */
+const SLICE_BYTES = 250_000;
+/** The first slice is small: nothing is known of the lots yet. */
+const FIRST_SLICE_LOTS = 20;
+
+const COLUMNS = Object.keys(LOT_COLUMNS).map((column) => `lot.${column}`).join();
+
+const ENDS = {
+  parents: { here: "child_lot_id", there: "parent_lot_id" },
+  children: { here: "parent_lot_id", there: "child_lot_id" },
+} as const;
+
+const countOf = (side: Side) => `
+  (select count(*) from (
+    select from lot_genealogy where ${ENDS[side].here} = $1::text::uuid
+      and ${ENDS[side].there} is not null limit $2::text::int
+  ) found)`;
+const COUNT_LINKS = `select (${countOf("parents")} + ${countOf("children")})::int as links`;
+
+/**
+ * The lots of one side. The links are sorted alone, and their lots looked up one by one: sorted with
+ * their links, 200,000 lots would go through files of PostgreSQL's.
+ */
+const declareCursor = (side: Side, centralId: string) => `
+  declare linked_lots no scroll cursor for
+  select ${COLUMNS} from (
+    select linked_at, id as link_id, ${ENDS[side].there} as lot_id from lot_genealogy
+    where ${ENDS[side].here} = '${centralId}' and ${ENDS[side].there} is not null
+    order by linked_at, id
+  ) link join lots lot on lot.id = link.lot_id
+  order by link.linked_at, link.link_id`;
+
+const BEGIN = `
+  begin isolation level repeatable read, read only;
+  set local jit = off;
+  set local enable_hashjoin = off;
+  set local enable_mergejoin = off`;
+
+/**
+ * Reads the trace of a lot. When it fails, the session is to be closed.
+ *
+ * @param maxLinks no lot with more links is read
+ * @throws whatever the reader throws, to stop
+ */
+export async function readLargeTrace(
+  { sql }: Session,
+  lotCode: string,
+  maxLinks: number,
+  reader: TraceReader,
+): Promise<LargeTraceOutcome> {
+  await sql.unsafe(BEGIN).simple();
+  const outcome = await read();
+  await sql.unsafe("commit");
+  return outcome;
+
+  async function read(): Promise<LargeTraceOutcome> {
+    const [central] = await sql.unsafe<Lot[]>(
+      `select ${COLUMNS} from lots lot where lot_code = $1`,
+      [lotCode],
+    );
+    if (central === undefined) return "missing";
+    const [counted] = await sql.unsafe<{ links: number }[]>(COUNT_LINKS, [
+      central.id,
+      String(maxLinks + 1),
+    ]);
+    if (counted === undefined || counted.links > maxLinks) return "too_many";
+    reader.central(lotOf(central));
+    for (const side of ["parents", "children"] as const) {
+      await sql.unsafe(declareCursor(side, central.id));
+      await readSide(side);
+      await sql.unsafe("close linked_lots");
+    }
+    return "read";
+  }
+
+  async function readSide(side: Side): Promise<void> {
+    let most = FIRST_SLICE_LOTS;
+    for (;;) {
+      const rows = await sql.unsafe<Lot[]>(`fetch ${most} from linked_lots`);
+      if (rows.length === 0) return;
+      const bytes = reader.slice(side, rows.map(lotOf));
+      if (rows.length < most) return;
+      // No faster than this: what comes next may be larger than what came.
+      const perLot = Math.max(1, bytes / rows.length);
+      most = Math.max(1, Math.min(most * 4, Math.floor(SLICE_BYTES / perLot), MAX_SLICE_LOTS));
+    }
+  }
+}

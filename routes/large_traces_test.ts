@@ -1,0 +1,233 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { Hono } from "hono";
+import { toApiError } from "../errors.ts";
+import { answerHeld } from "../http/answer.ts";
+import { startLegacy } from "../legacy/server.ts";
+import { apiOnSeed } from "../testing/api_on_seed.ts";
+import { eventually } from "../testing/eventually.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import { insertStar } from "../testing/star.ts";
+import { textOf } from "./large_trace_body.ts";
+import { createLargeTraces, LARGE_TRACE_LIMITS, type LargeTraceLimits } from "./large_traces.ts";
+
+const { api, sql, databaseUrl } = await apiOnSeed();
+
+const HUGE = JSON.stringify({ text: "é".repeat(30_000) });
+
+await insertStar(sql, { code: "HOT", children: 30_000 });
+await insertStar(sql, { code: "WARM", children: 501, parents: 2 });
+await insertStar(sql, { code: "BOTH", children: 2_000, parents: 3_000 });
+await insertStar(sql, { code: "UP", children: 0, parents: 600 });
+await insertStar(sql, { code: "FULL", children: 500, parents: 500 });
+await insertStar(sql, { code: "WIDE", children: 3, parents: 1, metadata: HUGE });
+await sql`analyze`;
+// The old server sorts nothing. So it finds links in the order in which they were stored, as they stand
+// in Lotline's answers, and the two can be compared byte for byte.
+for (const join of ["hashjoin", "mergejoin"]) {
+  await sql.unsafe(
+    `alter database ${new URL(databaseUrl).pathname.slice(1)} set enable_${join} = off`,
+  );
+}
+
+const NEVER = new AbortController().signal;
+const pathOf = (code: string) => `/api/traceability/${code}`;
+
+for (const code of ["HOT", "WARM", "BOTH", "UP", "FULL", "WIDE", "WIDE-1"]) {
+  Deno.test(`the trace of ${code} is, byte for byte, the old server's, with its validators`, async () => {
+    await using old = await startLegacy({ databaseUrl, port: 0 });
+    const [theirs, ours] = [await fetch(old.url + pathOf(code)), await api.get(pathOf(code))];
+    // Not compared as texts: to tell where they differ would take minutes.
+    ok(ours.text === await theirs.text());
+    for (const name of ["etag", "content-type", "content-length", "access-control-allow-origin"]) {
+      strictEqual(ours.headers.get(name), theirs.headers.get(name), name);
+    }
+    const etag = ours.headers.get("etag") ?? "";
+    const head = await api.send(pathOf(code), { method: "HEAD" });
+    deepStrictEqual(
+      [head.status, head.text, head.headers.get("etag"), head.headers.get("content-length")],
+      [200, "", etag, theirs.headers.get("content-length")],
+    );
+    const again = await api.get(pathOf(code), { "if-none-match": etag });
+    deepStrictEqual([again.status, again.text, again.headers.get("etag")], [304, "", etag]);
+  });
+}
+
+Deno.test("six at once, and ordinary traces and probes beside them, are all answered, and nobody waits for them", async () => {
+  let isOver = false;
+  const began = performance.now();
+  const hot = Array.from({ length: 6 }, () => api.get(pathOf("HOT")));
+  const all = Promise.all(hot).finally(() => isOver = true);
+  const statuses = new Set<number>();
+  let answered = 0;
+  let longest = 0;
+  while (!isOver) {
+    const asked = performance.now();
+    const paths = ["/livez", pathOf("MIX-BATCH-88"), pathOf("FULL-1")];
+    for (const { status } of await Promise.all(paths.map((path) => api.get(path)))) {
+      statuses.add(status);
+    }
+    longest = Math.max(longest, performance.now() - asked);
+    answered++;
+  }
+  const answers = await all;
+  const took = performance.now() - began;
+  deepStrictEqual(answers.map(({ status }) => status), Array(6).fill(200));
+  strictEqual(new Set(answers.map(({ text }) => text.length)).size, 1);
+  deepStrictEqual([...statuses], [200]);
+  ok(longest < took / 4, `${answered} rounds, the longest ${longest} of ${took} ms`);
+});
+
+async function insertSameLink(parent: string, child: string, count: number): Promise<void> {
+  for (let left = count; left > 0; left -= 25_000) {
+    await sql`
+      insert into lot_genealogy (parent_lot_id, child_lot_id)
+      select parent.id, child.id
+      from lots parent, lots child, generate_series(1, ${Math.min(left, 25_000)}::int)
+      where parent.lot_code = ${parent} and child.lot_code = ${child}`;
+  }
+}
+
+Deno.test("a lot with more links than any plant has, or a trace of too many bytes, is 413 with a sentence", async () => {
+  await sql`insert into lots (lot_code) values ('TOO-MANY'), ('TOO-MANY-1')`;
+  await insertSameLink("TOO-MANY", "TOO-MANY-1", 250_000);
+  const most = await fetch(api.url + pathOf("TOO-MANY"));
+  strictEqual(most.status, 200);
+  await most.body?.cancel();
+  await insertStar(sql, {
+    code: "TOO-WIDE",
+    children: 1,
+    metadata: JSON.stringify("x".repeat(90_000)),
+  });
+  await insertSameLink("TOO-WIDE", "TOO-WIDE-1", 2_000);
+  await insertSameLink("TOO-MANY-1", "TOO-MANY", 1);
+  const error = "The lot has more than 250000 links, or its trace more than 134217728 bytes: " +
+    "take it in pages with POST /api/traces";
+  for (const code of ["TOO-MANY", "TOO-WIDE"]) {
+    const answer = await api.get(pathOf(code));
+    deepStrictEqual([answer.status, answer.json], [413, { error }]);
+  }
+  strictEqual((await api.get(pathOf("HOT"))).status, 200);
+});
+
+/** Large traces with bounds of a test's own. */
+const withLimits = (limits: Partial<LargeTraceLimits>) =>
+  createLargeTraces(databaseUrl, { ...LARGE_TRACE_LIMITS, ...limits });
+
+Deno.test("a large trace is read at one moment, and a lot that isn't there is none", async () => {
+  using traces = withLimits({});
+  strictEqual(await traces.find("NO-SUCH-LOT", NEVER), undefined);
+  using body = await traces.find("WARM", NEVER);
+  if (body === undefined) throw new Error("no body");
+  strictEqual(JSON.parse(textOf(body)).children.length, 501);
+  strictEqual(new TextEncoder().encode(textOf(body)).length, body.bytes);
+  for (const bound of [{ maxLinks: 502 }, { maxBytes: body.bytes - 1 }]) {
+    using bounded = withLimits(bound);
+    await rejects(bounded.find("WARM", NEVER), { status: 413 });
+  }
+  using exact = withLimits({ maxLinks: 503, maxBytes: body.bytes });
+  using same = await exact.find("WARM", NEVER);
+  strictEqual(same?.etag, body.etag);
+});
+
+Deno.test("requests for one lot share an answer that was begun after they came, and none that was begun before", async () => {
+  using traces = withLimits({});
+  const first = traces.find("HOT", NEVER);
+  const [second, third] = [traces.find("HOT", NEVER), traces.find("HOT", NEVER)];
+  const [one, two, three] = await Promise.all([first, second, third]);
+  ok(one !== undefined && two !== undefined && three !== undefined);
+  ok(one.blocks[0] !== two.blocks[0]);
+  ok(two.blocks[0] === three.blocks[0]);
+});
+
+Deno.test("no answer is begun while those that are held leave no room, and a waiting one is when they do", async () => {
+  using traces = withLimits({ maxBytes: 1_000_000, maxHeldBytes: 1_000_001 });
+  const held = await traces.find("WARM", NEVER);
+  let isThere = false;
+  const next = traces.find("UP", NEVER).then((body) => {
+    isThere = true;
+    return body;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  strictEqual(isThere, false);
+  held?.[Symbol.dispose]();
+  (await next)?.[Symbol.dispose]();
+});
+
+Deno.test("too many that wait are told to come back, one whose time is up too, and the next is answered", async () => {
+  const lock = await openTransaction(sql, "lock table lot_genealogy in access exclusive mode");
+  using traces = withLimits({ maxWaiting: 2, deadlineMs: 500 });
+  const asked = ["WARM", "UP", "HOT"].map((code) =>
+    traces.find(code, NEVER).catch((error) => error.code)
+  );
+  deepStrictEqual(await Promise.all(asked), ["QUERY_DEADLINE", "QUERY_DEADLINE", "overloaded"]);
+  await lock[Symbol.asyncDispose]();
+  using patient = withLimits({});
+  using body = await patient.find("WARM", NEVER);
+  ok(body !== undefined);
+});
+
+Deno.test("a client that has gone leaves no work", async () => {
+  await using _lock = await openTransaction(
+    sql,
+    "lock table lot_genealogy in access exclusive mode",
+  );
+  using traces = withLimits({});
+  const atWork = async () => {
+    const [row] = await sql<{ count: number }[]>`
+      select count(*)::int as count from pg_locks join pg_stat_activity using (pid)
+      where application_name = 'lotline-large-traces' and datname = current_database()
+        and not granted`;
+    return row?.count;
+  };
+  const gone = new AbortController();
+  const asked = traces.find("WARM", gone.signal);
+  await eventually("the trace is being read", async () => await atWork() === 1);
+  gone.abort(new Error("gone"));
+  await rejects(asked, { message: "gone" });
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'lotline-large-traces' and datname = current_database()`;
+  await eventually("nothing waits any more", async () => await atWork() === 0);
+});
+
+Deno.test("a connection that is lost is the database's failure, and the next trace has another one", async () => {
+  using traces = withLimits({});
+  {
+    await using _lock = await openTransaction(
+      sql,
+      "lock table lot_genealogy in access exclusive mode",
+    );
+    const asked = traces.find("WARM", NEVER);
+    asked.catch(() => {});
+    await eventually("the trace is being read", async () => {
+      const lost = await sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'lotline-large-traces' and datname = current_database()
+          and wait_event_type = 'Lock'`;
+      return lost.length > 0;
+    });
+    await rejects(asked, (error) => toApiError(error).code === "database_away");
+  }
+  using body = await traces.find("WARM", NEVER);
+  ok(body !== undefined);
+});
+
+Deno.test("a client that reads too slowly is cut off, and its answer is released", async () => {
+  let isReleased = false;
+  const blocks = Array.from({ length: 4 }, () => new Uint8Array(1_000));
+  const held = {
+    etag: 'W/"1"',
+    bytes: 4_000,
+    blocks,
+    [Symbol.dispose]: () => void (isReleased = true),
+  };
+  const lines: string[] = [];
+  const app = new Hono().get(
+    "/",
+    (c) => answerHeld(c, held, (_level, msg) => lines.push(msg), { stallMs: 50, wholeMs: 10_000 }),
+  );
+  const reader = (await app.request("/")).body?.getReader();
+  strictEqual((await reader?.read())?.value?.length, 1_000);
+  await eventually("it is released", () => Promise.resolve(isReleased));
+  await rejects(async () => await reader?.read(), /too slow/);
+  deepStrictEqual(lines, ["answer_cut"]);
+});
