@@ -158,11 +158,11 @@ export interface PlacedFinding {
 }
 
 // A thousand cycles of lots with the longest codes that there may be are 130 MB.
-const PAGE_BYTES = 4_000_000;
+const PAGE_BYTES = 1_000_000;
 
 /**
  * The findings of an audit by kind and subject, all or those of a kind, severity or standing; none
- * while it isn't done. A page ends early with the finding that makes it larger than 4 MB.
+ * while it isn't done. A page ends early with the finding that makes it larger than 1 MB.
  */
 export async function listFindings(
   sql: Sql,

@@ -159,13 +159,16 @@ Deno.test("a page that would be too large ends early, and the next one goes on",
       array(select repeat(n::text, 2600) from generate_series(1, 50)), '{"length": 50}'
     from generate_series(1, 9) n, generate_series(1, 9)`;
   const first = await api.get(`/api/audits/${id}?limit=1000`);
-  ok(first.text.length < 4_500_000, `${first.text.length}`);
-  const { findings, next_cursor } = AuditWithFindings.parse(first.json);
-  ok(findings.length > 20 && findings.length < 81);
-  const next = await getAudit(id, `?limit=1000&cursor=${next_cursor}`);
-  const last = await getAudit(id, `?limit=1000&cursor=${next.next_cursor}`);
-  strictEqual(findings.length + next.findings.length + last.findings.length, 81);
-  strictEqual(last.next_cursor, null);
+  ok(first.text.length < 1_500_000, `${first.text.length}`);
+  let { findings: { length }, next_cursor } = AuditWithFindings.parse(first.json);
+  ok(length > 5 && length < 20, `${length}`);
+  for (let pages = 1; next_cursor !== null; pages++) {
+    ok(pages < 20);
+    const next: AuditPageOfFindings = await getAudit(id, `?limit=1000&cursor=${next_cursor}`);
+    length += next.findings.length;
+    next_cursor = next.next_cursor;
+  }
+  strictEqual(length, 81);
 });
 
 Deno.test("audits are listed newest first, page by page, and a page stays as it is when one is added", async () => {

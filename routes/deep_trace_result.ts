@@ -9,7 +9,7 @@ import { ApiError } from "../errors.ts";
  */
 
 /** A page ends early when it has so many bytes. */
-const MOST_PAGE_BYTES = 8_000_000;
+const MOST_PAGE_BYTES = 2_000_000;
 
 /** Which items of a result are asked for. */
 export interface PageRequest {
