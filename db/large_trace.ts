@@ -1,4 +1,4 @@
-import { type Lot, LOT_COLUMNS, lotOf } from "./lots.ts";
+import { type Lot, LOT_COLUMNS } from "./lots.ts";
 import type { Session } from "./session.ts";
 
 /*
@@ -6,7 +6,7 @@ import type { Session } from "./session.ts";
  * session of its own, slice by slice, at one moment.
  */
 
-/** Is given a trace as it is read. */
+/** Is given a trace as it is read; lots have their fields in the order of the answer. */
 export interface TraceReader {
   /** The lot itself; nothing comes before it. */
   central(lot: Lot): void;
@@ -56,6 +56,7 @@ const declareCursor = (side: Side, centralId: string) => `
 const BEGIN = `
   begin isolation level repeatable read, read only;
   set local jit = off;
+  set local max_parallel_workers_per_gather = 0;
   set local enable_hashjoin = off;
   set local enable_mergejoin = off`;
 
@@ -87,7 +88,7 @@ export async function readLargeTrace(
       String(maxLinks + 1),
     ]);
     if (counted === undefined || counted.links > maxLinks) return "too_many";
-    reader.central(lotOf(central));
+    reader.central(central);
     for (const side of ["parents", "children"] as const) {
       await sql.unsafe(declareCursor(side, central.id));
       await readSide(side);
@@ -97,12 +98,20 @@ export async function readLargeTrace(
   }
 
   async function readSide(side: Side): Promise<void> {
+    const fetchSlice = (most: number) => {
+      const rows = sql.unsafe<Lot[]>(`fetch ${most} from linked_lots`).execute();
+      // One that fails behind another is told by that one.
+      rows.catch(() => {});
+      return rows;
+    };
     let most = FIRST_SLICE_LOTS;
+    let next = fetchSlice(most);
     for (;;) {
-      const rows = await sql.unsafe<Lot[]>(`fetch ${most} from linked_lots`);
+      const rows = await next;
       if (rows.length === 0) return;
-      const bytes = reader.slice(side, rows.map(lotOf));
-      if (rows.length < most) return;
+      // PostgreSQL is at the next slice while this one becomes text.
+      next = fetchSlice(most);
+      const bytes = reader.slice(side, rows);
       // No faster than this: what comes next may be larger than what came.
       const perLot = Math.max(1, bytes / rows.length);
       most = Math.max(1, Math.min(most * 4, Math.floor(SLICE_BYTES / perLot), MAX_SLICE_LOTS));

@@ -132,8 +132,8 @@ export async function findTraces(
   return traces;
 }
 
-/** The lot alone, its fields in the order of {@link LOT_COLUMNS}. Written out, since taking the rest of a row copies it name by name at run time. */
-export function lotOf(row: Lot): Lot {
+/** The lot alone. Written out, since taking the rest of a row copies it name by name at run time. */
+function lotOf(row: TraceRow): Lot {
   return {
     id: row.id,
     lot_code: row.lot_code,

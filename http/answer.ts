@@ -3,6 +3,7 @@ import etag from "etag";
 import fresh from "fresh";
 import type { Context } from "hono";
 import type { ErrorBody } from "../errors.ts";
+import type { RequestContext } from "./operation.ts";
 import { describeError, type Log } from "../log.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -72,7 +73,7 @@ const SEND_LIMITS: SendLimits = { stallMs: 15_000, wholeMs: 120_000 };
  * that is too slow is cut off: others wait for the memory.
  */
 export function answerHeld(
-  c: Context,
+  c: RequestContext,
   answer: HeldAnswer,
   log: Log,
   limits: SendLimits = SEND_LIMITS,
@@ -82,9 +83,11 @@ export function answerHeld(
     answer[Symbol.dispose]();
     return c.body(null, 304, { etag });
   }
-  const source = sendHeld(answer, log, limits);
-  // Nothing is read ahead. The length goes with it, as with any other answer.
-  const response = new Response(new ReadableStream(source, { highWaterMark: 0 }));
+  // Deno takes nothing of a stream for HEAD, and cancels it only when the connection ends.
+  if (c.env.isHead) answer[Symbol.dispose]();
+  const response = new Response(
+    c.env.isHead ? null : new ReadableStream(sendHeld(answer, log, limits)),
+  );
   response.headers.set("content-type", JSON_TYPE);
   response.headers.set("content-length", String(bytes));
   response.headers.set("etag", etag);

@@ -149,7 +149,8 @@ export function createEnvelope(
     await admit(operation, request, facts);
     // HEAD is asked as GET: Hono would drop the body, and with it the length that HEAD has to tell.
     // Made anew, its path being found already: a copy would hang on the abort signal of the first.
-    const asked = request.method === "HEAD"
+    facts.isHead = request.method === "HEAD";
+    const asked = facts.isHead
       ? new Request(`http://localhost/${queryOf(request.url)}`, { headers: request.headers })
       : request;
     return await app.router.fetch(asked, facts);

@@ -19,6 +19,8 @@ export class RequestFacts {
   document: unknown;
   /** It is to be answered as it would be, and to have no effect. */
   isDryRun = false;
+  /** Only the head of the answer is sent; it is asked for as with GET. */
+  isHead = false;
   /** What an answer that is no error says besides, by header. */
   readonly answerHeaders: Record<string, string> = {};
 

@@ -55,7 +55,11 @@ export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }:
     lotCode: string,
     keep: ((finished: FinishedAnswer) => unknown) | undefined,
   ): Promise<Response> => {
-    const body = await largeTraces.find(lotCode, c.req.raw.signal);
+    const { signal } = c.req.raw;
+    const body = await largeTraces.find(lotCode, signal).catch((error) => {
+      if (!signal.aborted) throw error;
+      throw new ApiError("invalid_request", "The client has gone", { cause: error });
+    });
     if (body === undefined) throw noSuchLot();
     if (body.bytes > MAX_SMALL_BYTES) return answerHeld(c, body, log);
     const finished = { body: textOf(body), etag: body.etag };

@@ -39,7 +39,7 @@ const LINK_SLACK_MS = 1_000;
 
 // Other requests go first, as far as there are too few cores for all. Not last of all: with every core
 // busy, a thread of priority 19 would get next to nothing. On Linux this is for the thread alone.
-if (Deno.build.os === "linux") setPriority(0, 5);
+if (Deno.build.os === "linux") setPriority(0, 2);
 
 const { databaseUrl, statementTimeoutMs, ...bounds } = workerData as LargeTraceSettings;
 const sessions = keepSessions((onEnd) =>
