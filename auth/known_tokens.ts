@@ -10,6 +10,8 @@ const KEEP_UNUSED_MS = 10 * 60_000;
 /** Half a kB each; of more the one that came first makes room and is read anew when it is sent. */
 const MAX_ACCOUNTS = 10_000;
 const MAX_TOKENS = 10_000;
+/** So many of each are read in one statement: more would hold up the requests of this process. */
+const MAX_AT_ONCE = 1_000;
 
 /** What is known of a token whose signature is good: nothing, or that it is good or why it isn't. */
 export type TokenState = "good" | "unknown" | TokenFault;
@@ -89,8 +91,8 @@ export class KnownTokens {
     };
   }
 
-  /** Begins a reading of all that is known, and drops what wasn't sent for long. */
-  readAll(): Reading {
+  /** Begins readings of all that is known, and drops what wasn't sent for long. */
+  readAll(): Reading[] {
     const startedAt = this.now();
     for (const map of [this.#accounts, this.#tokens]) {
       for (const [key, { usedAt }] of map) {
@@ -103,7 +105,17 @@ export class KnownTokens {
     }));
     // What was revoked stays so.
     const tokens = [...this.#tokens].flatMap(([id, { isRevoked }]) => isRevoked ? [] : id);
-    return { accounts, tokens, startedAt, sequence: ++this.#sequence };
+    const sequence = ++this.#sequence;
+    const count = Math.max(1, Math.ceil(Math.max(accounts.length, tokens.length) / MAX_AT_ONCE));
+    return Array.from({ length: count }, (_, i) => {
+      const [from, to] = [i * MAX_AT_ONCE, (i + 1) * MAX_AT_ONCE];
+      return {
+        accounts: accounts.slice(from, to),
+        tokens: tokens.slice(from, to),
+        startedAt,
+        sequence,
+      };
+    });
   }
 
   /** Ends a reading with what was found. */

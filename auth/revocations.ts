@@ -91,8 +91,10 @@ export function followRevocations(
   };
 
   let reading: Promise<void> | undefined;
-  const refresh = () =>
-    reading ??= finish(known.readAll()).catch(fail).finally(() => reading = undefined);
+  const readAll = async () => {
+    for (const part of known.readAll()) await finish(part);
+  };
+  const refresh = () => reading ??= readAll().catch(fail).finally(() => reading = undefined);
 
   const stops: (() => void)[] = [];
   stops.push(repeat(refresh, () => isFailing ? RETRY_MS : READ_EVERY_MS));
