@@ -97,53 +97,55 @@ Deno.test("a commit whose answer the network to PostgreSQL swallows is 503, and 
   strictEqual(await lotsCalled(sql, "SWALLOWED-1"), 1);
 });
 
-Deno.test("a deep trace whose commit the network to PostgreSQL swallows is 503, then what was begun, and its result", async () => {
-  await using database = await freshDatabase();
-  const { sql } = database;
-  const [root = "", ...children] = await insertLots(
-    sql,
-    Array.from({ length: 5_200 }, (_, i) => ({ lot_code: `WIDE-${i}` })),
-  );
-  await insertLinks(sql, children.map((child): GivenLink => [root, child]));
-  const address = new URL(database.url);
-  await using link = await openLink(Number(address.port));
-  address.port = String(link.port);
-  await using api = await startApi({
-    databaseUrl: address.href,
-    environment: { DATABASE_POOL: "1" },
-  });
-  const post = () =>
-    api.post("/api/traces", { lot_code: "WIDE-0", direction: "downstream" }, {
-      "idempotency-key": "swallowed",
+const BEGUN: [what: string, path: string, body: object][] = [
+  ["a deep trace", "/api/traces", { lot_code: "WIDE-0", direction: "downstream" }],
+  ["an audit", "/api/audits", {}],
+];
+for (const [what, path, body] of BEGUN) {
+  Deno.test(`${what} whose commit the network to PostgreSQL swallows is 503, then what was begun`, async () => {
+    await using database = await freshDatabase();
+    const { sql } = database;
+    const lots = Array.from({ length: 5_200 }, (_, i) => ({ lot_code: `WIDE-${i}` }));
+    const [root = "", ...children] = await insertLots(sql, lots);
+    await insertLinks(sql, children.map((child): GivenLink => [root, child]));
+    const address = new URL(database.url);
+    await using link = await openLink(Number(address.port));
+    address.port = String(link.port);
+    await using api = await startApi({
+      databaseUrl: address.href,
+      environment: { DATABASE_POOL: "1" },
     });
-  const keys = () => sql<{ effect: string }[]>`select effect from lotline.idempotency_keys`;
-  let first: Promise<TestAnswer>;
-  {
-    // The same key, never to be seen: the statement waits for it when it is at work already.
-    await using lock = await openTransaction(
-      sql,
-      `insert into lotline.idempotency_keys (caller, key, request)
-        values ('', 'swallowed', sha256('x'));
-      delete from lotline.idempotency_keys`,
-    );
-    first = post();
-    await lotWaits(sql);
-    link.swallow();
-    await lock.commit();
-  }
-  await eventually("the trace and its key are stored", async () => (await keys()).length === 1);
-  // Before the process gives up: what it does about the failure reaches PostgreSQL.
-  link.heal();
-  strictEqual((await first).status, 503);
-  const again = await post();
-  const [key] = await keys();
-  deepStrictEqual([again.status, again.json.id], [202, key?.effect], again.text);
-  strictEqual((await sql`select from lotline.jobs`).length, 1);
-  await runJob(database, deepTrace, { traceId: again.json.id });
-  const result = await api.get(`/api/traces/${again.json.id}`);
-  deepStrictEqual([result.status, result.json.result?.lot_count], [200, 5_200]);
-  deepStrictEqual(kept(await post()), kept(again));
-});
+    const post = () => api.post(path, body, { "idempotency-key": "swallowed" });
+    const keys = async () => (await sql`select from lotline.idempotency_keys`).length;
+    let first: Promise<TestAnswer>;
+    {
+      // The same key, never to be seen: the statement waits for it when it is at work already.
+      await using lock = await openTransaction(
+        sql,
+        `insert into lotline.idempotency_keys (caller, key, request)
+          values ('', 'swallowed', sha256('x'));
+        delete from lotline.idempotency_keys`,
+      );
+      first = post();
+      await lotWaits(sql);
+      link.swallow();
+      await lock.commit();
+    }
+    await eventually("it and its key are stored", async () => await keys() === 1);
+    // Before the process gives up: what it does about the failure reaches PostgreSQL.
+    link.heal();
+    strictEqual((await first).status, 503);
+    const again = await post();
+    deepStrictEqual([again.status, isReplay(again)], [202, true], again.text);
+    strictEqual((await sql`select from lotline.jobs`).length, 1);
+    const { id } = again.json;
+    if (path === "/api/traces") await runJob(database, deepTrace, { traceId: id });
+    const now = await api.get(`${path}/${id}`);
+    const state = path === "/api/traces" ? "done" : "queued";
+    deepStrictEqual([now.status, (now.json.audit ?? now.json).state], [200, state]);
+    deepStrictEqual(kept(await post()), kept(again));
+  });
+}
 
 Deno.test("200 writes while PostgreSQL is killed and started, each sent until it is done: once each, and what was answered stays so", async () => {
   await using postgres = await ownPostgres();
