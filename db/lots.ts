@@ -33,12 +33,12 @@ export type LotValues =
   & { readonly lot_code: string }
   & Partial<Readonly<Record<keyof typeof LOT_COLUMNS, string | null | undefined>>>;
 
-interface TraceRow extends Lot {
+interface TraceRow extends Omit<Lot, "id"> {
+  /** Null: the lot is larger than one of many may be. */
+  readonly id: string | null;
   /** The code that was asked for. */
   readonly asked: string;
   readonly side: "central" | "parents" | "children";
-  /** Whether the lot is as small as one of many may be; else its longest columns are null. */
-  readonly fits: boolean;
 }
 
 /** A trace that is too large to be read together with others. */
@@ -54,43 +54,29 @@ const SMALL_ROW = 500;
 const fits = (lot: string) =>
   `(pg_column_size(${lot}.*) <= ${SMALL_ROW} or octet_length(${lot}::text) <= ${MAX_SHARED_LOT})`;
 
-/** What a client or the old server can make as long as it likes. */
-const LONG_COLUMNS: ReadonlySet<string> = new Set([
-  "lot_type",
-  "weight_kg",
-  "temperature_c",
-  "metadata",
-]);
-
-const SHARED_COLUMNS = Object.keys(LOT_COLUMNS).map((column) =>
-  LONG_COLUMNS.has(column) ? `case when fits then ${column} end as ${column}` : column
-);
-
-// The `offset` keeps PostgreSQL from asking several times whether a lot fits.
+// A lot that doesn't fit is a row without anything of it.
 const linkedLots = (side: "parents" | "children", here: string, there: string) => `
-    select central.lot_code, '${side}', link.linked_at, link.id, linked.*
+    select central.lot_code, '${side}', link.linked_at, link.id, lot.*
     from central
     cross join lateral (
       select linked_at, id, ${there} as lot_id from lot_genealogy
       where ${here} = central.id and ${there} is not null limit ${MAX_SHARED_LINKS + 1}
     ) link
-    cross join lateral (
-      select ${fits("lot")}, lot.* from lots lot where lot.id = link.lot_id offset 0
-    ) linked`;
+    left join lots lot on lot.id = link.lot_id and ${fits("lot")}`;
 
 /** The statement of {@link findTraces}; `$1` are the lots' codes. */
 // Text, not a template: postgres.js would look through the whole statement for each column list,
 // a fifth of the process's work for a trace.
 export const FIND_TRACES = `
-  with central as (select * from lots where lot_code = any($1::text::text[])),
+  with central as (select id, lot_code from lots where lot_code = any($1::text::text[])),
   found as (
     select central.lot_code as asked, 'central' as side,
-      null::timestamptz as linked_at, null::uuid as link_id, ${fits("central")} as fits, central.*
-    from central
+      null::timestamptz as linked_at, null::uuid as link_id, lot.*
+    from central left join lots lot on lot.id = central.id and ${fits("lot")}
     union all ${linkedLots("parents", "child_lot_id", "parent_lot_id")}
     union all ${linkedLots("children", "parent_lot_id", "child_lot_id")}
   )
-  select asked, side, fits, ${SHARED_COLUMNS} from found order by linked_at, link_id`;
+  select asked, side, ${Object.keys(LOT_COLUMNS)} from found order by linked_at, link_id`;
 
 /**
  * The traces of those lots that there are, by code: each lot with its parents and children, all read in
@@ -114,9 +100,10 @@ export async function findTraces(
     if (trace === undefined) {
       found.set(row.asked, trace = { parents: [], children: [], isLarge: false });
     }
-    if (!row.fits) trace.isLarge = true;
-    if (row.side === "central") trace.central = lotOf(row);
-    else trace[row.side].push(lotOf(row));
+    const { id } = row;
+    if (id === null) trace.isLarge = true;
+    else if (row.side === "central") trace.central = lotOf(id, row);
+    else trace[row.side].push(lotOf(id, row));
   }
   // Seen, not understood: a statement of the pool that is under way during one of V8's small
   // collections keeps those after it in memory, with their rows, until the next full one. Without
@@ -124,18 +111,17 @@ export async function findTraces(
   rows.length = 0;
   const traces = new Map<string, Trace | typeof LARGE_TRACE>();
   for (const [asked, { central, parents, children, isLarge }] of found) {
-    if (central === undefined) continue;
-    const isTooLong = isLarge || parents.length > MAX_SHARED_LINKS ||
-      children.length > MAX_SHARED_LINKS;
-    traces.set(asked, isTooLong ? LARGE_TRACE : { central, parents, children });
+    const isTooLong = parents.length > MAX_SHARED_LINKS || children.length > MAX_SHARED_LINKS;
+    if (isLarge || isTooLong) traces.set(asked, LARGE_TRACE);
+    else if (central !== undefined) traces.set(asked, { central, parents, children });
   }
   return traces;
 }
 
 /** The lot alone. Written out, since taking the rest of a row copies it name by name at run time. */
-function lotOf(row: TraceRow): Lot {
+function lotOf(id: string, row: TraceRow): Lot {
   return {
-    id: row.id,
+    id,
     lot_code: row.lot_code,
     lot_type: row.lot_type,
     production_run_id: row.production_run_id,
