@@ -44,7 +44,10 @@ async function run(config: Config): Promise<void> {
     onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
   }, (request, { remoteAddr }) => api.serve(request, remoteAddr.hostname));
 
+  let isStopping = false;
   const stop = (signal: Deno.Signal) => async () => {
+    if (isStopping) return;
+    isStopping = true;
     log("info", "stopping", { signal });
     const late = setTimeout(() => {
       log("error", "stopped with requests still running", { grace_ms: GRACE_MS });

@@ -7,14 +7,16 @@
  * @module
  */
 
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { createKeyFile } from "../auth/keys.ts";
 import { migrate } from "../db/migrate.ts";
+import { linkTarget } from "../link_target.ts";
 import { startApi } from "./api_process.ts";
 import { fillDemoPlant } from "./demo_plant.ts";
-import { claimFolder } from "./folder_claim.ts";
-import { freePort, isTaken, PortTakenError } from "./free_port.ts";
+import { claimFolder, FolderTakenError } from "./folder_claim.ts";
+import { freePort, freePortAfter, isTaken, PortTakenError } from "./free_port.ts";
 import { greeting } from "./greeting.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { type ServiceProcess, startService, stopLeftOver } from "./service_process.ts";
@@ -25,6 +27,7 @@ import {
   stopLeftOverPractice,
 } from "./practice.ts";
 import { makeReachableFolder, PROJECT_FOLDER, serverUser, stateFolder } from "./state_folder.ts";
+import { endWithTask } from "./task_parent.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey } from "./valkey.ts";
 
@@ -33,6 +36,7 @@ const say = (line: string) => console.log(`- ${line}`);
 if (import.meta.main) {
   const running = new AsyncDisposableStack();
   const isStopping = endWithSignals(running);
+  await endWithTask(() => Deno.kill(Deno.pid, "SIGTERM"));
   try {
     await run(running, {
       verbose: Deno.args.includes("--verbose"),
@@ -129,11 +133,13 @@ async function openStateFolder(running: AsyncDisposableStack): Promise<string> {
   const pidFile = join(state, "dev.pid");
   try {
     running.use(await claimFolder(join(state, "dev")));
-  } catch {
+  } catch (error) {
+    if (!(error instanceof FolderTakenError)) throw error;
     const pid = await Deno.readTextFile(pidFile).catch(() => "unknown");
     throw new Error(
       `Another \`deno task dev\` is running on ${state} (process ${pid}).\n` +
-        "Stop that one first, or choose another folder: LOTLINE_DATA=/tmp/lotline deno task dev",
+        "Stop that one first, or choose another folder and another port: " +
+        `LOTLINE_DATA=${join(tmpdir(), `lotline-${Deno.pid}`)} PORT=0 deno task dev`,
     );
   }
   await Deno.writeTextFile(pidFile, String(Deno.pid));
@@ -148,7 +154,9 @@ function choosePort(wanted: string | undefined): number {
   const port = Number(wanted) || freePort();
   if (!isTaken(port)) return port;
   throw new Error(
-    `Port ${port} is in use by another program. Choose another: PORT=${port + 1} deno task dev`,
+    `Port ${port} is in use by another program. Choose another: PORT=${
+      freePortAfter(port)
+    } deno task dev`,
   );
 }
 
@@ -190,10 +198,11 @@ async function fill(databaseUrl: string): Promise<void> {
 async function makeKeys(path: string): Promise<void> {
   if (await sizeOf(path) > 0) return;
   say("Making signing keys for login tokens");
-  // Under another name first: a file that is there is whole.
-  await Deno.remove(`${path}.new`).catch(() => {});
-  await createKeyFile(`${path}.new`);
-  await Deno.rename(`${path}.new`, path);
+  // Under another name first: a file that is there is whole. Where a link leads, so that it stays.
+  const target = await linkTarget(path);
+  await Deno.remove(`${target}.new`).catch(() => {});
+  await createKeyFile(`${target}.new`);
+  await Deno.rename(`${target}.new`, target);
 }
 
 /** Waits until something ends that should not. With a log, shows what is written to it. */

@@ -16,6 +16,12 @@ export function freePort(): number {
   return listener.addr.port;
 }
 
+/** The next port of 127.0.0.1 that nothing listens on right now; any free one when there is none. */
+export function freePortAfter(port: number): number {
+  for (let next = port + 1; next <= 65_535; next++) if (!isTaken(next)) return next;
+  return freePort();
+}
+
 /** Whether something listens on a port of 127.0.0.1. */
 export function isTaken(port: number): boolean {
   try {

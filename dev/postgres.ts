@@ -5,7 +5,8 @@
  * @module
  */
 
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
+import { linkTarget } from "../link_target.ts";
 import { killCluster, prepareDataFolder, stopPostmaster } from "./data_folder.ts";
 import { claimFolder } from "./folder_claim.ts";
 import { freePort, PortTakenError } from "./free_port.ts";
@@ -54,7 +55,8 @@ const OLD_MEMORY = "is still in use";
  * belongs to another major version or can't be reached
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  const dataDir = resolve(options.dataDir);
+  // Where a link leads: the folder is made under another name and renamed, which replaces a link.
+  const dataDir = await linkTarget(options.dataDir);
   const progress = options.progress ?? (() => {});
   const user = serverUser();
   const binaries = await postgresBinaries(options.major, progress);
@@ -88,6 +90,8 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       env: { LC_ALL: "C", TZ: "UTC" },
       logFile,
       user,
+      // TERM alone waits for clients to go; INT alone isn't heard at the very start.
+      stopSignals: ["TERM", "INT"],
     });
     if (await comesUp(server, dataDir)) return undefined;
     server = undefined;

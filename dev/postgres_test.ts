@@ -36,6 +36,20 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
+Deno.test("a data folder that is a link stays one, and what it leads to is filled", async () => {
+  await using folder = await temporaryFolder();
+  const [link, target] = [`${folder.path}/db`, `${folder.path}/disk/there`];
+  await Deno.mkdir(`${folder.path}/disk`);
+  // Half made, as a run that was killed has left it.
+  await Deno.mkdir(target);
+  await Deno.writeTextFile(`${target}/PG_VERSION`, "");
+  await Deno.symlink("disk/there", link);
+  await using server = await startPostgres({ major: 17, dataDir: link, settings });
+  strictEqual((await Deno.lstat(link)).isSymlink, true);
+  strictEqual((await Deno.readTextFile(`${target}/PG_VERSION`)).trim(), "17");
+  strictEqual(server.dataDir, await Deno.realPath(target));
+});
+
 for (const major of [15, 17] as const) {
   Deno.test(`PostgreSQL ${major} starts on a free port with uuid-ossp, UTC and UTF-8`, async () => {
     await using folder = await temporaryFolder();

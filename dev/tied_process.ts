@@ -22,19 +22,35 @@ export interface TiedProcessOptions {
   readonly logFile: string;
   readonly env?: Record<string, string>;
   readonly user?: ServerUser | undefined;
+  /** What it is asked to stop with when we are gone, in turn and again; TERM unless said. */
+  readonly stopSignals?: readonly ("TERM" | "INT")[];
 }
 
+/** Seconds; more than any server gives to what it has begun. Then it is ended. */
+const STOP_TRIES = 30;
+
 // The shell holds the reading end of a pipe whose writing end only we hold. When we end, in
-// whatever way, the read ends, and the server is asked to stop. CONT, since it may be paused.
+// whatever way, the read ends, and the server is asked to stop until it is gone: what has only just
+// begun may not hear it yet, and ignores SIGINT, as everything in a shell's background. CONT, since it
+// may be paused. The watch begins before the pid is said, which ends the shell when we are gone.
 const WATCHED = `
 exec 3<&0
 "$@" </dev/null >>"$LOTLINE_LOG_FILE" 2>&1 3<&- &
 server=$!
-echo $server
-exec >/dev/null 2>&1
-(read -r _ <&3; kill -CONT $server; kill -INT $server) &
+(
+  read -r _ <&3
+  tries=0
+  while kill -CONT $server; do
+    for signal in $LOTLINE_STOP_SIGNALS; do kill -$signal $server; done
+    tries=$((tries + 1))
+    [ $tries -lt ${STOP_TRIES} ] || kill -KILL $server
+    sleep 1
+  done
+) >/dev/null 2>&1 &
 watch=$!
 exec 3<&-
+echo $server
+exec >/dev/null 2>&1
 wait $server
 code=$?
 kill $watch
@@ -49,7 +65,11 @@ async function startWatched(options: TiedProcessOptions): Promise<TiedProcess> {
   const shell = new Deno.Command("/bin/sh", {
     args: ["-c", WATCHED, "sh", options.command, ...options.args],
     cwd: options.cwd ?? "/",
-    env: { ...options.env, LOTLINE_LOG_FILE: options.logFile },
+    env: {
+      ...options.env,
+      LOTLINE_LOG_FILE: options.logFile,
+      LOTLINE_STOP_SIGNALS: (options.stopSignals ?? ["TERM"]).join(" "),
+    },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",

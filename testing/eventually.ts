@@ -1,11 +1,40 @@
+/** How long something is waited for, unless said. */
+const SECONDS = 20;
+
 /**
  * Waits until `isSo` says yes.
- * @throws Error naming `what` when that takes longer than 20 s
+ * @param seconds how long at most, where what is awaited may take longer on a busy machine
+ * @throws Error naming `what` when that takes longer
  */
-export async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
+export async function eventually(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  { seconds = SECONDS }: { readonly seconds?: number } = {},
+): Promise<void> {
+  const deadline = performance.now() + seconds * 1_000;
   while (!await isSo()) {
     if (performance.now() > deadline) throw new Error(`waited too long: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/**
+ * What a promise resolves to.
+ * @throws Error naming `what` when that takes longer than 20 s, or than `seconds`
+ */
+export async function withDeadline<T>(
+  what: string,
+  promise: PromiseLike<T>,
+  { seconds = SECONDS }: { readonly seconds?: number } = {},
+): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`waited too long: ${what}`)),
+    seconds * 1_000,
+  );
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }

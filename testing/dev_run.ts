@@ -1,0 +1,102 @@
+import { ok } from "node:assert/strict";
+import { isTaken } from "../dev/free_port.ts";
+import { PROJECT_FOLDER } from "../dev/state_folder.ts";
+import { isRunning } from "../dev/tied_process.ts";
+import { eventually, withDeadline } from "./eventually.ts";
+
+/** A first start makes a database and fills it; on a busy machine that takes its time. */
+const START_S = 180;
+/** As long as the parts of a run may take for their work at the end. */
+const END_S = 60;
+/** How `deno task dev` runs it. */
+export const PROGRAM = [Deno.execPath(), "run", "-A", "dev/dev.ts"];
+
+/** What it prints last, when all runs. */
+export const READY = "Ctrl-C ends it all";
+
+/** A run of `deno task dev`, told apart from all others by its state folder. */
+export class DevRun implements AsyncDisposable {
+  output = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<unknown>;
+
+  /** @param command other than the program itself, with what it is to be started by */
+  constructor(readonly state: string, readonly port: number, command: readonly string[] = PROGRAM) {
+    const [program = "", ...args] = command;
+    this.#child = new Deno.Command(program, {
+      args,
+      cwd: PROJECT_FOLDER,
+      env: { LOTLINE_DATA: state, PORT: String(port), NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const collect = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+      for await (const text of stream.pipeThrough(new TextDecoderStream())) this.output += text;
+    };
+    this.#read = Promise.all([collect(this.#child.stdout), collect(this.#child.stderr)]);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Waits for what it prints when all runs. */
+  async ready(): Promise<this> {
+    await this.says(READY);
+    return this;
+  }
+
+  /** Waits until it has printed one of these texts. */
+  async says(...texts: string[]): Promise<void> {
+    await eventually(`it says ${texts.join(" or ")}`, () => {
+      if (texts.some((text) => this.output.includes(text))) return true;
+      ok(isRunning(this.pid), `it ended before it said ${texts.join(" or ")}:\n${this.output}`);
+      return false;
+    }, { seconds: START_S });
+  }
+
+  /** Sends a signal, if any, and gives the exit code. */
+  async end(signal?: Deno.Signal): Promise<number> {
+    if (signal) this.#child.kill(signal);
+    const { code } = await withDeadline("it ends", this.#child.status, { seconds: END_S });
+    await withDeadline("its output ends", this.#read);
+    return code;
+  }
+
+  /** The commands that it printed to be tried. */
+  get commands(): string[] {
+    return this.output.replaceAll("\\\n", " ").split("\n").map((line) => line.trim())
+      .filter((line) => line.startsWith("curl "));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (isRunning(this.pid)) await this.end("SIGTERM");
+    await this.nothingLeft();
+  }
+
+  /**
+   * Waits until nothing is left that it started: servers name the folder, the API has the port, the
+   * worker's number is in a file.
+   */
+  async nothingLeft(): Promise<void> {
+    const left = async () => {
+      const worker = await Deno.readTextFile(`${this.state}/worker.pid`).catch(() => "");
+      const { stdout } = await new Deno.Command("ps", { args: ["-eo", "pid=,command="] }).output();
+      return new TextDecoder().decode(stdout).split("\n").filter((line) =>
+        line.includes(this.state)
+      )
+        .concat(isTaken(this.port) ? [`something on port ${this.port}`] : [])
+        .concat(worker !== "" && isRunning(Number(worker)) ? ["the worker"] : []);
+    };
+    await eventually("nothing is left", async () => (await left()).length === 0).catch(async () => {
+      throw new Error(`still running:\n${(await left()).join("\n")}`);
+    });
+  }
+}
+
+/** A folder for the state of runs. */
+export async function stateFolder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "lotline-dev-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
