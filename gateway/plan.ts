@@ -26,19 +26,24 @@ export interface Standing {
   readonly waitedMs: number;
 }
 
+/** The command of `deno task cutover` without which a plan would stop again at once. */
+export type Remedy = "clear" | "release";
+
 /** What a plan does next. */
 export type NextStep =
   | { readonly do: "move"; readonly to: Mode }
   | { readonly do: "wait"; readonly why: string }
-  | { readonly do: "stop"; readonly why: string }
+  | { readonly do: "stop"; readonly why: string; readonly first?: Remedy }
   | { readonly do: "done" };
 
 /** What a plan with these options does next. */
 export function nextStep(standing: Standing, options: PlanOptions): NextStep {
   const { killed, now, expectedEpoch, waitedMs } = standing;
   const { route, judgement, counts } = now;
-  if (killed) return { do: "stop", why: "the kill switch is on" };
-  if (route.latch !== undefined) return { do: "stop", why: `it was rolled back: ${route.latch}` };
+  if (killed) return { do: "stop", why: "the kill switch is on", first: "release" };
+  if (route.latch !== undefined) {
+    return { do: "stop", why: `it was rolled back: ${route.latch}`, first: "clear" };
+  }
   if (route.epoch !== expectedEpoch) {
     return { do: "stop", why: `somebody else has put it on ${describeMode(route.mode)}` };
   }

@@ -3,7 +3,7 @@ import type { Sql } from "../db/connect.ts";
 import { sentenceOf } from "../terminal.ts";
 import type { Note } from "./note.ts";
 import type { OldOperation } from "./operations.ts";
-import { nextStep, type PlanOptions, samplesOf } from "./plan.ts";
+import { nextStep, type PlanOptions, type Remedy, samplesOf } from "./plan.ts";
 import { RouteRefusedError } from "./route_rules.ts";
 import { describeMode } from "./routing.ts";
 import { setMode } from "./store/routes.ts";
@@ -24,6 +24,7 @@ export type PlanEnd = { readonly end: "done" } | {
   readonly end: "stopped" | "interrupted";
   readonly operation: OldOperation;
   readonly why: string;
+  readonly first?: Remedy;
 };
 
 const LOOK_MS = 500;
@@ -93,7 +94,10 @@ async function moveOne(
         tell(`${operation} is done: ${describeMode(now.route.mode)}, ${sayHowItIs(now)}`);
         return { end: "done" };
       }
-      if (step.do === "stop") return { end: "stopped", operation, why: step.why };
+      if (step.do === "stop") {
+        const { why, first } = step;
+        return { end: "stopped", operation, why, ...first && { first } };
+      }
       if (step.do === "move") {
         const { route } = await setMode(sql, {
           ...note,

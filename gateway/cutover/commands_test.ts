@@ -3,15 +3,19 @@ import { createServer } from "node:http";
 import type { Environment } from "../../config.ts";
 import { startLegacy } from "../../legacy/server.ts";
 import { freshDatabase } from "../../testing/database.ts";
-import { eventually } from "../../testing/eventually.ts";
+import { eventually, withDeadline } from "../../testing/eventually.ts";
 import { givenHealth, givenOutcomes, givenRoute } from "../../testing/route_history.ts";
 import { readLimits } from "../store/limits.ts";
+import { kill as killRoutes } from "../store/kill_switch.ts";
+import { rollBack } from "../store/routes.ts";
 import { listCases } from "../store/verdicts.ts";
 import { calibrate } from "./calibrate.ts";
 import { type Command, RefusedError, type Typed, UsageError } from "./command.ts";
 import { limits } from "./limits.ts";
+import { clear } from "./clear.ts";
 import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
+import { release } from "./release.ts";
 import { verdicts } from "./verdicts.ts";
 
 const database = await freshDatabase();
@@ -111,6 +115,35 @@ Deno.test("a plan that is interrupted says so and leaves the route where it is",
     typed(plan, ["getHealth"], BY, { signal: AbortSignal.abort() }),
     /^RefusedError: The plan has stopped at getHealth: it was interrupted\./,
   );
+});
+
+Deno.test("a plan that stopped goes on after the command that it names", async () => {
+  const stops: [name: string, hold: () => Promise<unknown>, remedy: Command, words: string[]][] = [
+    [
+      "clear createQcDecision",
+      async () => {
+        const epoch = await givenRoute(sql, "createQcDecision", { name: "shadow" });
+        await rollBack(sql, { operation: "createQcDecision", epoch, why: "differs" });
+      },
+      clear,
+      ["createQcDecision"],
+    ],
+    ["release", () => killRoutes(sql, BY), release, []],
+  ];
+  for (const [name, hold, remedy, words] of stops) {
+    await hold();
+    const run = typed(plan, ["createQcDecision"], BY).then(() => "done", (error) => error.message);
+    const message = await withDeadline("the plan has stopped", run);
+    ok(
+      message.endsWith(
+        `after deno task cutover ${name} --why TEXT the same command goes on from there.`,
+      ),
+      message,
+    );
+    await typed(remedy, words, BY);
+    const { text } = await typed(plan, ["createQcDecision"], { dry: true });
+    match(text, /^ {2}would (go to shadow now|wait)/m);
+  }
 });
 
 Deno.test("a probe asks for health, traces and logins, and changes nothing", async () => {

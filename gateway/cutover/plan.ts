@@ -1,5 +1,5 @@
 import { isOldOperation, type OldOperation } from "../operations.ts";
-import { parseSteps, PLAN_ORDER, type PlanOptions } from "../plan.ts";
+import { parseSteps, PLAN_ORDER, type PlanOptions, type Remedy } from "../plan.ts";
 import { describePlan, runPlan } from "../run_plan.ts";
 import {
   type Command,
@@ -45,11 +45,18 @@ export const plan: Command = {
       return { text: `Done: ${operations.join(", ")}`, json: { moved: operations } };
     }
     throw new RefusedError(
-      `The plan has stopped at ${ended.operation}: ${ended.why}. Routes stay where they are; the ` +
-        `same command goes on from there.`,
+      `The plan has stopped at ${ended.operation}: ${ended.why}. Routes stay where they are; ` +
+        `${whatNext(ended.operation, ended.first)}.`,
     );
   },
 };
+
+function whatNext(operation: OldOperation, first: Remedy | undefined): string {
+  const goesOn = "the same command goes on from there";
+  if (first === undefined) return goesOn;
+  const words = first === "clear" ? `clear ${operation}` : first;
+  return `after deno task cutover ${words} --why TEXT ${goesOn}`;
+}
 
 function operationsNamed(name: string | undefined): readonly OldOperation[] {
   if (name === "all") return PLAN_ORDER;
