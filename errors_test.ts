@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { eventually } from "./testing/eventually.ts";
 import { connect } from "./db/connect.ts";
 import { freePort } from "./dev/free_port.ts";
 import { ApiError, type ErrorCode, toApiError } from "./errors.ts";
@@ -123,11 +124,11 @@ Deno.test("a connection that PostgreSQL ends is 503", async () => {
   await using database = await freshDatabase({ migrated: false });
   const sql = connect({ url: database.url, max: 1, name: "to-be-ended" });
   const sleeping = sql`select pg_sleep(60)`.then(() => "nothing", (error) => error);
-  for (let ended = 0; ended === 0;) {
+  await eventually("its connection is ended", async () => {
     const rows = await database.sql`select pg_terminate_backend(pid) from pg_stat_activity
       where application_name = 'to-be-ended' and state = 'active'`;
-    ended = rows.length;
-  }
+    return rows.length > 0;
+  });
   strictEqual(toApiError(await sleeping).status, 503);
   await sql.end({ timeout: 0 });
 });

@@ -47,13 +47,10 @@ Deno.test("an audit that is aborted stops at once, in PostgreSQL too, and leaves
   const audited = audit(database, { signal: abort.signal });
   await eventually("the audit waits to write its first finding", isWaiting);
   const reason = new Error("make way");
-  const since = performance.now();
   abort.abort(reason);
   await rejects(audited, reason);
-  ok(performance.now() - since < 2_000);
-  // The lock stays for longer, so the statement hasn't merely come to its end.
   await eventually("PostgreSQL has given the statement up", async () => !await isWaiting());
-  ok(performance.now() - since < 5_000);
+  ok(stopped.isOpen, "the statement hasn't merely come to its end");
   await stopped.commit();
   strictEqual((await sql`select from lotline.audit_findings`).length, 0);
 });

@@ -1,11 +1,5 @@
-import {
-  deepStrictEqual,
-  match,
-  notStrictEqual,
-  ok,
-  rejects,
-  strictEqual,
-} from "node:assert/strict";
+import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { withDeadline } from "../testing/eventually.ts";
 import {
   type RawAnswer,
   rawAnswer,
@@ -158,7 +152,6 @@ Deno.test("no answer is another kind of error than a late one, with the cause", 
 
 Deno.test("the caller's signal ends a call while it waits for an answer or the next try", async () => {
   const reason = new Error("enough");
-  const began = performance.now();
   for (
     const answer of [silence, stalled, sorry("503 Service Unavailable", "Retry-After: 25\r\n")]
   ) {
@@ -167,12 +160,11 @@ Deno.test("the caller's signal ends a call while it waits for an answer or the n
     const { signal } = controller;
     const call = server.client.getHealth({ signal });
     setTimeout(() => controller.abort(reason), 100);
-    await rejects(call, reason);
+    await withDeadline("it ends early", rejects(call, reason));
     strictEqual(server.upstream.requests.length, 1);
     await rejects(server.client.createAudit({ signal }), reason);
     strictEqual(server.upstream.requests.length, 1);
   }
-  ok(performance.now() - began < 20_000, "none was waited for to the end");
 });
 
 Deno.test("an answer that isn't the contract's is told as that, and not asked for again", async () => {

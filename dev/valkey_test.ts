@@ -1,5 +1,6 @@
 import { match, ok, rejects, strictEqual } from "node:assert/strict";
 import { createClient } from "redis";
+import { eventually, withDeadline } from "../testing/eventually.ts";
 import { serverUser } from "./state_folder.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey, type ValkeyOptions, type ValkeyServer } from "./valkey.ts";
@@ -108,13 +109,13 @@ Deno.test("a server that an earlier run left behind is stopped", async () => {
     cwd: "/",
     ...(user && { uid: user.uid, gid: user.gid }),
   }).spawn();
-  while (!await Deno.stat(`${dir}/server.pid`).then(() => true, () => false)) {
+  await eventually("the left-over server has started", () => {
     ok(isRunning(leftOver.pid), "the left-over server did not start");
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+    return Deno.stat(`${dir}/server.pid`).then(() => true, () => false);
+  });
   const said: string[] = [];
   await using server = await started({ dir, progress: (line) => said.push(line) });
-  await leftOver.status;
+  await withDeadline("it has ended", leftOver.status);
   match(said.join("\n"), new RegExp(`left behind \\(process ${leftOver.pid}\\)`));
   strictEqual(await connected(server, (client) => client.ping()), "PONG");
 });

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import net from "node:net";
+import { eventually } from "../testing/eventually.ts";
 import { openRawClient, startTestFront } from "../testing/front.ts";
 import { readLines } from "../testing/lines.ts";
 import { rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
@@ -7,6 +8,8 @@ import { rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
 const OK = rawAnswer("200 OK", "ok");
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
 
+/** Hundreds of requests take their time on a busy machine. */
+const LOAD = { seconds: 120 };
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 Deno.test("a side that hangs takes its clients 504, no more than its connections, and nothing from the rest", async () => {
@@ -23,7 +26,7 @@ Deno.test("a side that hangs takes its clients 504, no more than its connections
   const hanging = Array.from({ length: 30 }, () => openRawClient(front.port, get("/hang")));
   // Those that find neither a connection nor a place to wait are told at once.
   const refused = () => hanging.filter((client) => client.received().includes(" 503 ")).length;
-  while (refused() < 10) await pause(5);
+  await eventually("ten are refused", () => refused() >= 10);
   strictEqual(legacy.connections(), 10);
   strictEqual(hanging.some((client) => client.received().includes(" 504 ")), false);
   for (let at = 0; at < 20; at++) {
@@ -108,7 +111,7 @@ Deno.test("when it stops, running requests end, new connections are refused, kep
   using silent = openRawClient(front.port, kept);
   await silent.until((received) => received.endsWith("ok"));
   using running = openRawClient(front.port, kept);
-  while (legacy.requests.length < 3) await pause(5);
+  await eventually("three requests have come", () => legacy.requests.length >= 3);
   const closing = front.front.close(5_000);
   idle.write(kept);
   match(await running.ended, /\r\nConnection: close\r\n[^]*ok$/);
@@ -123,7 +126,7 @@ Deno.test("what still runs after the grace is cut off", async () => {
   await using legacy = await startRawUpstream(() => {});
   await using front = await startTestFront({ legacyUrl: legacy.url });
   using client = openRawClient(front.port, get("/"));
-  while (legacy.requests.length === 0) await pause(5);
+  await eventually("the request has come", () => legacy.requests.length > 0);
   strictEqual(await front.front.close(100), false);
   strictEqual(await client.ended, "");
 });
@@ -157,11 +160,11 @@ Deno.test("Lotline is killed under load: every read and login is answered, by th
     }
   };
   const workers = Array.from({ length: 8 }, load);
-  while (front.answered.length < 200) await pause(5);
+  await eventually("200 are answered", () => front.answered.length >= 200, LOAD);
   service.kill("SIGKILL");
   await service.status;
   const before = front.answered.length;
-  while (front.answered.length < before + 400) await pause(5);
+  await eventually("400 more are answered", () => front.answered.length >= before + 400, LOAD);
   isOver = true;
   await Promise.all(workers);
   await lines.ended;

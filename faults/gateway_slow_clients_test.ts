@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { eventually } from "../testing/eventually.ts";
 import { openRawClient, startTestFront } from "../testing/front.ts";
 import { rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
 
@@ -78,7 +79,7 @@ Deno.test("slow bodies take up no more than their share of the connections to a 
     upstream: { connections: 4 },
   });
   const slow = Array.from({ length: 50 }, () => openRawClient(front.port, HALF_POST));
-  while (legacy.open() < 2) await pause(5);
+  await eventually("two connections are open", () => legacy.open() >= 2);
   await pause(100);
   strictEqual(legacy.open(), 2);
   for (let at = 0; at < 20; at++) {
@@ -107,10 +108,10 @@ Deno.test("a client that doesn't read is cut off, and the side isn't read from m
   await using front = await startTestFront({ legacyUrl: legacy.url, limits: { writeMs: 300 } });
   using client = openRawClient(front.port, GET);
   client.socket.pause();
-  while (front.lines.length === 0) await pause(10);
+  await eventually("the client is cut off", () => front.lines.length > 0);
   ok(written < size / 2, `${written} of ${size} bytes were read from the side`);
   deepStrictEqual(front.lines.map(({ cut }) => cut), [true]);
-  while (legacy.open() > 0) await pause(5);
+  await eventually("the connection is closed", () => legacy.open() === 0);
 });
 
 Deno.test("a client that reads slowly gets all of a long answer", async () => {
@@ -135,17 +136,17 @@ Deno.test("connections beyond the most are told to come back", async () => {
   await using front = await startTestFront({ legacyUrl: legacy.url, limits: { connections: 3 } });
   const idle = Array.from({ length: 3 }, () => openRawClient(front.port));
   let received = "";
-  while (!received.includes(" 503 ")) {
-    using client = openRawClient(front.port, GET);
-    received = await client.ended;
-  }
+  const nextSays = (status: string) =>
+    eventually(`an answer is ${status}`, async () => {
+      using client = openRawClient(front.port, GET);
+      received = await client.ended;
+      return received.includes(` ${status} `);
+    });
+  await nextSays("503");
   match(received, /^HTTP\/1\.1 503 Service Unavailable\r\n/);
   match(received, /\r\nRetry-After: 1\r\n/);
   for (const client of idle) client.socket.destroy();
-  do {
-    using client = openRawClient(front.port, GET);
-    received = await client.ended;
-  } while (!received.includes(" 200 "));
+  await nextSays("200");
 });
 
 Deno.test("requests beyond the most at once are told to come back, also those sent ahead on one connection", async () => {
@@ -155,7 +156,7 @@ Deno.test("requests beyond the most at once are told to come back, also those se
     const ahead = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     using first = openRawClient(front.port, ahead + ahead);
     const before = legacy.requests.length;
-    while (legacy.requests.length < before + 2) await pause(5);
+    await eventually("two requests have come", () => legacy.requests.length >= before + 2);
     if ("pipelined" in limits) first.write(ahead);
     else {
       using client = openRawClient(front.port, GET);
@@ -175,18 +176,18 @@ Deno.test("slow bodies take up their own places, not those of requests that are 
   });
   const slow = Array.from({ length: 3 }, () => openRawClient(front.port, HALF_POST));
   let received = "";
-  while (!received.includes(" 503 ")) {
-    using client = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
-    received = await client.until((text) => text.endsWith("ok") || text.endsWith("}"));
-  }
+  const nextSays = (what: string) =>
+    eventually(`an answer says ${what}`, async () => {
+      using client = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
+      received = await client.until((text) => text.endsWith("ok") || text.endsWith("}"));
+      return received.includes(what);
+    });
+  await nextSays(" 503 ");
   match(received, /\r\nRetry-After: 1\r\n/);
   using reader = openRawClient(front.port, GET);
   match(await reader.ended, /^HTTP\/1\.1 200 /);
   for (const client of slow) client.socket.destroy();
-  while (!received.endsWith("ok")) {
-    using client = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
-    received = await client.until((text) => text.endsWith("ok") || text.endsWith("}"));
-  }
+  await nextSays(" 200 ");
 });
 
 Deno.test("900 clients that stall don't keep others from their answers", async () => {

@@ -43,14 +43,11 @@ Deno.test("workers live through the ends of PostgreSQL, and each job is done onc
   await server.start();
   await wait(400);
   await server.restart();
-  const back = performance.now();
   await eventually("jobs run again", async () => {
     const running = await sql`
       select from lotline.jobs where started_at > pg_postmaster_start_time()`.catch(() => []);
     return running.length > 0;
   });
-  const took = performance.now() - back;
-  ok(took < 2_000, `it took ${took} ms until a job was started again`);
   await allCountOnce(sql, names);
   for (const { process } of workers) {
     const isAlive = await Promise.race([

@@ -2,12 +2,11 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { hashPassword } from "../auth/password_work.ts";
 import { REQUIRED, startApi, type TestApi } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
+import { eventually } from "../testing/eventually.ts";
 
 const PASSWORD = "correct horse battery";
 const ROTATIONS = 6;
 const WORKERS = 6;
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const { api: one, sql, databaseUrl } = await apiOnSeed(REQUIRED);
 const { keyFile } = one;
@@ -70,11 +69,11 @@ Deno.test("keys are rotated and pruned under load on two processes: no request f
   const working = Promise.all(EMAILS.map(worker));
   try {
     for (let rotation = 0; rotation < ROTATIONS; rotation++) {
-      await wait(1_500);
+      await eventually("the load has met the key", () => kids.size > rotation, { seconds: 60 });
       await keys("rotate");
       await keys("prune");
     }
-    await wait(1_500);
+    await eventually("the load has met the last key", () => kids.size > ROTATIONS, { seconds: 60 });
   } finally {
     isOver = true;
     await working;
@@ -96,7 +95,7 @@ Deno.test("prune --now ends the tokens of a stolen key on both processes, new lo
   await keys("rotate");
   await keys("prune", "--now");
   for (const api of [one, two]) {
-    while (await publishedKeys(api) > 1) await wait(50);
+    await eventually("one key is left", async () => await publishedKeys(api) === 1);
     strictEqual((await api.get("/metrics", stolen.headers)).status, 401);
   }
   const { headers } = await login(two, email);

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import http from "node:http";
 import { startApi, type TestApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { eventually, withDeadline } from "../testing/eventually.ts";
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -41,14 +42,13 @@ async function waitForBlocked(
   sql: Awaited<ReturnType<typeof freshDatabase>>["sql"],
   count: number,
 ) {
-  for (;;) {
+  await eventually(`${count} requests wait for a lock`, async () => {
     const [row] = await sql<{ blocked: number }[]>`
       select count(*)::int as blocked from pg_stat_activity
       where application_name = 'lotline-api' and wait_event_type = 'Lock'
         and datname = current_database()`;
-    if (row !== undefined && row.blocked >= count) return;
-    await wait(20);
-  }
+    return row !== undefined && row.blocked >= count;
+  });
 }
 
 Deno.test("under load on kept connections, SIGTERM fails no request that was accepted", async () => {
@@ -70,10 +70,10 @@ Deno.test("under load on kept connections, SIGTERM fails no request that was acc
     }
   };
   const workers = Array.from({ length: 16 }, worker);
-  while (answered < 500) await wait(10);
+  await eventually("500 are answered", () => answered >= 500, { seconds: 120 });
   isStopping = true;
   api.process.kill("SIGTERM");
-  await Promise.all(workers);
+  await withDeadline("the load ends", Promise.all(workers));
   agent.destroy();
   deepStrictEqual(failures, []);
   strictEqual((await api.process.status).code, 0);

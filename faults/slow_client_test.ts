@@ -4,6 +4,7 @@ import net from "node:net";
 import { createApi } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
 import { openRawClient } from "../testing/front.ts";
 import { keysAtHand } from "../testing/keys.ts";
 
@@ -96,11 +97,12 @@ Deno.test("a body that ends before its length is dropped, and nothing is stored"
 Deno.test("more requests than can be worked on at once are 503 with Retry-After, at once", async () => {
   await using api = await serveApi();
   const slow = Array.from({ length: LIMITS.inFlight }, () => sendPart(api.port, head(100) + "{"));
-  let refused: Response;
-  do {
+  let refused = new Response();
+  await eventually("a request is refused", async () => {
     refused = await fetch(`http://127.0.0.1:${api.port}/api/health`);
     if (refused.status === 200) await refused.body?.cancel();
-  } while (refused.status === 200);
+    return refused.status !== 200;
+  });
   strictEqual(refused.status, 503);
   strictEqual(refused.headers.get("retry-after"), "1");
   deepStrictEqual(await refused.json(), { error: "Too busy, try again soon" });

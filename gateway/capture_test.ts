@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { eventually } from "../testing/eventually.ts";
 import { openRawClient, startTestFront, type TestFrontOptions } from "../testing/front.ts";
 import { rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
 import type { CapturedRequest } from "./exchange.ts";
@@ -150,7 +151,7 @@ Deno.test("a client that is gone before its write was executed has nothing execu
   const client = openRawClient(front.port, WRITE);
   await asked.promise;
   client.socket.resetAndDestroy();
-  while (front.lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually("the request is over", () => front.lines.length > 0);
   told.resolve();
   using other = openRawClient(front.port, READ);
   await other.ended;
@@ -167,9 +168,9 @@ Deno.test("a client that is gone after its write was sent changes nothing: it is
     compares: true,
   });
   const client = openRawClient(front.port, WRITE);
-  while (legacy.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually("the request has come", () => legacy.requests.length > 0);
   client.socket.resetAndDestroy();
-  while (front.lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually("the request is over", () => front.lines.length > 0);
   deepStrictEqual([front.answered, front.observed.length], [["createLot legacy 201"], 1]);
 });
 
@@ -177,9 +178,9 @@ Deno.test("a read whose client is gone is given up, and is no fault of the side"
   await using legacy = await startRawUpstream(() => {});
   await using front = await startTestFront({ legacyUrl: legacy.url });
   const client = openRawClient(front.port, READ);
-  while (legacy.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually("the request has come", () => legacy.requests.length > 0);
   client.socket.resetAndDestroy();
-  while (legacy.open() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually("the connection is closed", () => legacy.open() === 0);
   deepStrictEqual(front.answered, []);
 });
 

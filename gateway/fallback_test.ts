@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { eventually } from "../testing/eventually.ts";
 import { openRawClient, startTestFront, type TestFrontOptions } from "../testing/front.ts";
 import { type RawAnswer, rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
 
@@ -284,5 +285,5 @@ Deno.test("connections are kept and used again, but not for longer than the serv
     await client.ended;
   }
   strictEqual(patient.connections(), 1);
-  while (patient.open() > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  await eventually("it is closed", () => patient.open() === 0);
 });

@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { eventually } from "../testing/eventually.ts";
 import { openRawClient, startTestFront, type TestFront } from "../testing/front.ts";
 import { type RawAnswer, rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
 
@@ -373,7 +374,10 @@ Deno.test("a long body is passed on as it comes, and so is the answer", async ()
     pair.front.port,
     post(`Content-Length: ${length}\r\n`, "x".repeat(300_000)),
   );
-  while (!pair.upstream.received().endsWith("x".repeat(300_000))) await pause(5);
+  await eventually(
+    "half of the body has come",
+    () => pair.upstream.received().endsWith("x".repeat(300_000)),
+  );
   client.write("y".repeat(300_000));
   await client.until((received) => received.endsWith("\r\n1\r\na\r\n"));
   strictEqual(pair.upstream.requests[0]?.endsWith("y".repeat(300_000)), true);
@@ -382,7 +386,7 @@ Deno.test("a long body is passed on as it comes, and so is the answer", async ()
 Deno.test("a body that comes slowly is passed on as far as it has come", async () => {
   await using pair = await startPair(OK, { limits: { gatherMs: 50 } });
   using client = openRawClient(pair.front.port, post("Content-Length: 2\r\n", "a"));
-  while (!pair.upstream.received().endsWith("\r\n\r\na")) await pause(5);
+  await eventually("the first byte has come", () => pair.upstream.received().endsWith("\r\n\r\na"));
   client.write("b");
   await client.until((received) => received.endsWith("ok"));
 });
@@ -451,5 +455,3 @@ Deno.test("a line is logged for each request, with nothing personal in it", asyn
   strictEqual(second?.operation, "unknown");
   strictEqual(JSON.stringify(pair.front.lines).includes("SECRET"), false);
 });
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -108,11 +108,15 @@ Deno.test("lots are told as their one-hop trace tells them, whatever is odd abou
   ]);
 });
 
+/** More than any trace here has. */
+const MAX_PAGES = 1_000;
+
 /** All pages, one after the other. */
 async function pagesOf(id: string, limit: number) {
   const lots: unknown[] = [], links: unknown[] = [], sizes: number[] = [];
   const rests = new Set<string>();
   for (let query = `?limit=${limit}`; query !== "";) {
+    if (sizes.length > MAX_PAGES) throw new Error(`more than ${MAX_PAGES} pages`);
     const { json } = await api.get(`/api/traces/${id}${query}`);
     const { result, ...trace } = DeepTrace.parse(json);
     if (result === null) throw new Error("no result");

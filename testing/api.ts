@@ -28,6 +28,9 @@ export interface TestAnswer {
   readonly json: any;
 }
 
+/** An answer that takes longer never comes, on a busy machine too. */
+const ANSWER_MS = 120_000;
+
 /** The settings of `AUTH_MODE=required` that have no default. */
 export const REQUIRED = { AUTH_MODE: "required", CORS_ORIGINS: "none" } as const;
 
@@ -57,7 +60,9 @@ export async function startApi(
   const listening = JSON.parse(started.readyLine);
   const url = `http://127.0.0.1:${listening.port}`;
   const send = async (path: string, init: RequestInit): Promise<TestAnswer> => {
-    const response = await fetch(url + path, init);
+    const late = AbortSignal.timeout(ANSWER_MS);
+    const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
+    const response = await fetch(url + path, { ...init, signal });
     const text = await response.text();
     const isJson = response.headers.get("content-type")?.startsWith("application/json");
     return {

@@ -8,6 +8,7 @@ import { type Front, startFront } from "../gateway/front.ts";
 import { type FrontLimits, frontLimits } from "../gateway/front_limits.ts";
 import type { Mode } from "../gateway/route.ts";
 import type { LogFields } from "../log.ts";
+import { withDeadline } from "./eventually.ts";
 
 /** What a test's front is like; what isn't said is as it usually is. */
 export interface TestFrontOptions {
@@ -104,6 +105,9 @@ export interface RawClient extends Disposable {
   until(fits: (received: string) => boolean): Promise<string>;
 }
 
+/** A long answer to a slow reader takes its time on a busy machine. */
+const WAIT = { seconds: 60 };
+
 /** Connects to a port of this machine; text goes as Latin-1. */
 export function openRawClient(port: number, first = ""): RawClient {
   const socket = net.connect(port, "127.0.0.1");
@@ -129,12 +133,14 @@ export function openRawClient(port: number, first = ""): RawClient {
     socket,
     write: (text) => socket.write(text, "latin1"),
     received: () => received,
-    ended: ended.promise,
+    get ended() {
+      return withDeadline("the connection ends", ended.promise, WAIT);
+    },
     wasReset: () => wasReset,
     until: async (fits) => {
       while (!fits(received)) {
         if (isOver) throw new Error(`the connection ended with ${JSON.stringify(received)}`);
-        await wake.promise;
+        await withDeadline("more comes on the connection", wake.promise, WAIT);
         wake = Promise.withResolvers();
       }
       return received;

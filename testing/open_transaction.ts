@@ -1,9 +1,11 @@
 import type { Sql } from "../db/connect.ts";
 
-const PATIENCE_MS = 8_000;
+const PATIENCE_MS = 60_000;
 
 /** A transaction that stays open, with all its locks, until it is told or disposed of. */
 export interface OpenTransaction extends AsyncDisposable {
+  /** Whether it has still all its locks: what has come about meanwhile has not waited for them. */
+  readonly isOpen: boolean;
   commit(): Promise<void>;
 }
 
@@ -17,11 +19,22 @@ export async function openTransaction(sql: Sql, statement: string): Promise<Open
   });
   await Promise.race([begun.promise, transaction]);
   // What waits for it and should not then fails its test, instead of waiting forever.
-  const patience = setTimeout(told.resolve, PATIENCE_MS);
+  let isOpen = true;
+  const end = () => {
+    isOpen = false;
+    told.resolve();
+  };
+  const patience = setTimeout(end, PATIENCE_MS);
   const commit = async () => {
     clearTimeout(patience);
-    told.resolve();
+    end();
     await transaction;
   };
-  return { commit, [Symbol.asyncDispose]: commit };
+  return {
+    get isOpen() {
+      return isOpen;
+    },
+    commit,
+    [Symbol.asyncDispose]: commit,
+  };
 }

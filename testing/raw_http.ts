@@ -34,7 +34,12 @@ export function rawRequest(
   return new Uint8Array([...head, ...bytes]);
 }
 
-/** Sends bytes to a port of this machine and reads until the connection ends. */
+const SILENCE_MS = 60_000;
+
+/**
+ * Sends bytes to a port of this machine and reads until the connection ends, or has been silent for a
+ * minute.
+ */
 export function sendRaw(port: number, bytes: string | Uint8Array): Promise<RawReply> {
   return new Promise((resolve) => {
     const chunks: Uint8Array[] = [];
@@ -49,5 +54,6 @@ export function sendRaw(port: number, bytes: string | Uint8Array): Promise<RawRe
     // A server that refuses before it has read everything may reset the connection after its answer.
     socket.on("error", () => {});
     socket.on("close", finish);
+    socket.setTimeout(SILENCE_MS, () => socket.destroy());
   });
 }

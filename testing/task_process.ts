@@ -1,4 +1,5 @@
 import project from "../deno.json" with { type: "json" };
+import { withDeadline } from "./eventually.ts";
 import { type LineReader, readLines } from "./lines.ts";
 
 /** A process of Lotline, started the way its task starts it. Disposing asks it to end, and waits. */
@@ -11,6 +12,9 @@ export interface TaskProcess extends AsyncDisposable {
 }
 
 const ROOT = new URL("../", import.meta.url);
+
+/** Longer than the grace that any of them gives to what runs. */
+const END = { seconds: 60 };
 
 /** Starts it; resolves with the line that says that it is ready. */
 export async function startTask(
@@ -46,8 +50,11 @@ export async function startTask(
           // The test has ended it already.
         }
       }
-      await process.status;
-      await log.ended;
+      await withDeadline(`the ${task} ends`, process.status, END).catch((error) => {
+        process.kill("SIGKILL");
+        throw error;
+      });
+      await withDeadline(`the ${task}'s log ends`, log.ended);
     },
   };
 }

@@ -287,7 +287,7 @@ Deno.test("changes are read page by page, the newest first", async () => {
   await set(sql, "getHealth", shadow);
   const seen: (number | null)[] = [];
   let before: string | undefined;
-  for (;;) {
+  for (let pages = 0; pages < 10; pages++) {
     const page = await listChanges(sql, { operation: "login", before, limit: 2 });
     if (page.length === 0) break;
     seen.push(...page.map(({ to_percent }) => to_percent));
