@@ -27,8 +27,8 @@ COPY containers/fetch_packages.ts ./containers/
 
 # Only the packages that these programs import, at the versions of the lockfile.
 RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
-  main.ts worker.ts db/migrate_main.ts auth/keys_main.ts auth/user_main.ts jobs/jobs_main.ts \
-  gateway/main.ts gateway/cutover_main.ts gateway/parity_main.ts legacy/main.ts
+  main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts auth/keys_main.ts auth/user_main.ts \
+  jobs/jobs_main.ts gateway/main.ts gateway/cutover_main.ts gateway/parity_main.ts legacy/main.ts
 
 # Made here so that a new volume on it belongs to "deno".
 RUN install -d -o deno -g deno -m 0700 /keys

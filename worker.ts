@@ -2,7 +2,6 @@ import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readWorkerConfig, type WorkerConfig } from "./config.ts";
 import { connect } from "./db/connect.ts";
-import { openSession } from "./db/session.ts";
 import { keepResultsBounded } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { deepTrace } from "./jobs/deep_trace.ts";
@@ -10,6 +9,7 @@ import { refreshTraces } from "./jobs/refresh_traces.ts";
 import { runRelay } from "./jobs/relay.ts";
 import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
 import { upkeep } from "./jobs/upkeep.ts";
+import { createThreads } from "./jobs/threads.ts";
 import { GRACE_MS, runWorker } from "./jobs/worker.ts";
 import { createLog } from "./log.ts";
 
@@ -25,8 +25,6 @@ const jobsOf = (config: WorkerConfig) => [
 
 /** Connections for the queue's own statements, beside those of the jobs. */
 const QUEUE_POOL = 3;
-/** A job that has its connection to itself may hold it idle, while it computes, for so long. */
-const SESSION_IDLE_MS = 300_000;
 /** How much longer than the grace of running jobs the end may take, in ms. */
 const END_SLACK_MS = 8_000;
 
@@ -79,13 +77,8 @@ async function run(config: WorkerConfig): Promise<void> {
     runWorker(jobsOf(config), {
       sql,
       queueSql,
-      openSession: (statementTimeoutMs, onEnd) =>
-        openSession(url, {
-          name: "lotline-job",
-          statementTimeoutMs,
-          onEnd,
-          idleTimeoutMs: SESSION_IDLE_MS,
-        }),
+      createThreads: (statementTimeoutMs) =>
+        createThreads({ databaseUrl: url, name: "lotline-job", statementTimeoutMs }),
       valkey,
       log,
     }, {

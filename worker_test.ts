@@ -1,8 +1,12 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { insertAudit } from "./db/audits.ts";
 import { insertJob, listJobs } from "./db/jobs.ts";
+import { findTraceById, insertTrace, queueTrace } from "./db/traces.ts";
 import { freshDatabase } from "./testing/database.ts";
 import { eventually } from "./testing/eventually.ts";
+import { insertChain } from "./testing/genealogy.ts";
 import { readLines } from "./testing/lines.ts";
+import { startTask } from "./testing/task_process.ts";
 
 /** Runs `deno task worker` with these settings. */
 function startWorker(environment: Record<string, string>) {
@@ -35,6 +39,31 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     ok(log.lines.at(-1)?.includes('"msg":"stopped"'), log.lines.join("\n"));
   });
 }
+
+Deno.test("the worker's threads do audits and deep traces, with the permissions of its task", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await insertChain(sql, "A", 3);
+  const id = crypto.randomUUID();
+  const asked = { id, direction: "both", maxDepth: null, atMost: 100, lotCode: "A-1" } as const;
+  await insertTrace(sql, asked, null);
+  await queueTrace(sql, id, "test", { ofAccount: 100, waiting: 100 });
+  await insertAudit(sql, null, "test");
+  await using _worker = await startTask({
+    task: "worker",
+    env: { DATABASE_URL: database.url },
+    isReady: (line) => line.includes('"msg":"working"'),
+  });
+  const ended = async () => {
+    const jobs = await listJobs(sql, { limit: 20 });
+    return jobs.filter(({ kind, state, last_error }) =>
+      ["deep_trace", "audit_genealogy"].includes(kind) && (state === "done" || last_error !== null)
+    ).map(({ state, attempt, last_error }) => ({ state, attempt, last_error }));
+  };
+  await eventually("both have ended", async () => (await ended()).length === 2);
+  deepStrictEqual(await ended(), Array(2).fill({ state: "done", attempt: 1, last_error: null }));
+  strictEqual((await findTraceById(sql, id))?.summary?.lot_count, 3);
+});
 
 Deno.test("a worker with broken settings ends with 1 and the message alone", async () => {
   const process = startWorker({ DATABASE_URL: "mysql://x", WORKER_JOBS: "none" });

@@ -1,4 +1,4 @@
-import { findCycles } from "../lineage/cycles.ts";
+import { findCycles, type OnSteps } from "../lineage/cycles.ts";
 import type { Snapshot } from "../lineage/snapshot.ts";
 import type { Found } from "./check.ts";
 import type { KindFindings } from "./findings.ts";
@@ -43,7 +43,7 @@ const LINKS = `
  */
 export async function searchCycles(
   { sql }: Snapshot,
-  most = MOST,
+  { most = MOST, onSteps }: { most?: number; onSteps?: OnSteps | undefined } = {},
 ): Promise<KindFindings> {
   const { count: lots } = await sql.unsafe(NODES);
   const { count } = await sql.unsafe(LINKS);
@@ -53,7 +53,7 @@ export async function searchCycles(
     );
   }
   const links = await readLinks(sql, count);
-  const { cycles, truncated } = findCycles({ ...links, lots, most: MOST_CYCLES });
+  const { cycles, truncated } = findCycles({ ...links, lots, most: MOST_CYCLES, onSteps });
   const told = firstOf(cycles);
   const complete = !truncated && told.length === cycles.length;
   return { kind: "cycle", found: foundCycles(sql, told), complete };

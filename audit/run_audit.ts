@@ -1,4 +1,5 @@
 import type { Session } from "../db/session.ts";
+import type { OnSteps } from "../lineage/cycles.ts";
 import { inSnapshot, type Snapshot, type SnapshotOptions } from "../lineage/snapshot.ts";
 import type { Check } from "./check.ts";
 import { searchCycles } from "./cycle_search.ts";
@@ -37,6 +38,8 @@ export interface AuditOptions {
   readonly limits: AuditLimits;
   readonly signal: AbortSignal;
   progress(soFar: AuditProgress): void;
+  /** Hears of the search for cycles, and may end it. */
+  readonly onCycleSteps?: OnSteps | undefined;
 }
 
 // Bounds what one sort or hash takes of PostgreSQL's memory; what is larger goes to its disk.
@@ -60,7 +63,7 @@ const CHECKS: readonly Check[] = [
  * @throws the signal's reason when that is aborted; the session is lost then
  */
 export function runAudit(session: Session, options: AuditOptions): Promise<AuditResult> {
-  const { run, limits, signal, progress } = options;
+  const { run, limits, signal, progress, onCycleSteps } = options;
   return inSnapshot(session, { signal, settings: SETTINGS }, async (snapshot) => {
     const { lots, links } = await countAll(snapshot);
     const before = await findLastAudit(snapshot);
@@ -69,7 +72,7 @@ export function runAudit(session: Session, options: AuditOptions): Promise<Audit
       progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
       const check = CHECKS.find((check) => check.kind === kind);
       const found = check === undefined
-        ? await searchCycles(snapshot)
+        ? await searchCycles(snapshot, { onSteps: onCycleSteps })
         : { kind, found: check.found(snapshot.sql, limits), complete: true };
       findings.push(await keepFindings(snapshot, run, found, before));
     }

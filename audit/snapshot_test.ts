@@ -79,7 +79,7 @@ Deno.test("more links than can be searched for cycles are refused", async () => 
   });
   await using session = openSession(database.url, { name: "lotline-test" });
   const search = (most: number) =>
-    inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, most));
+    inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, { most }));
   strictEqual((await search(3)).complete, true);
   await rejects(
     search(2),
@@ -93,7 +93,7 @@ Deno.test("lots without links between them count as well: they are searched too"
     links: [["R", "A"], ["R", "B"], ["A", "F"], ["B", "F"]],
   });
   await using session = openSession(database.url, { name: "lotline-test" });
-  const search = inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, 1));
+  const search = inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, { most: 1 }));
   await rejects(search, /2 lots and 0 links/);
 });
 

@@ -7,10 +7,10 @@
 
 import { z } from "zod";
 import { connect, type Sql } from "../db/connect.ts";
-import { keepSessions, type KeptSessions } from "../db/kept_sessions.ts";
 import { openSession } from "../db/session.ts";
 import { insertTrace, queueTrace } from "../db/traces.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
+import { createThreads, type Threads } from "../jobs/threads.ts";
 import { createInlineTracer, type InlineTracer } from "../lineage/inline.ts";
 import { runJob } from "../testing/run_job.ts";
 import { type Running, startLegacy } from "./servers.ts";
@@ -35,10 +35,9 @@ export interface TraceWay {
   prepare(sql: Sql, url: string, lotCode: string): Promise<() => Promise<Found>>;
 }
 
-// Connections stay open from trace to trace, as in the worker and in the API.
-let jobSessions: KeptSessions | undefined;
+// Threads and connections are kept from trace to trace, as in the worker and in the API.
+let jobThreads: Threads | undefined;
 let tracer: InlineTracer | undefined;
-const IDLE_MS = 60_000;
 let standIn: Running | undefined;
 
 export const TRACE_WAYS: readonly TraceWay[] = [
@@ -62,10 +61,10 @@ export const TRACE_WAYS: readonly TraceWay[] = [
       await insertTrace(sql, asked, null);
       await queueTrace(sql, id, "bench", { ofAccount: 1_000_000, waiting: 1_000_000 });
       const name = "lotline-bench";
-      jobSessions ??= keepSessions((onEnd) => openSession(url, { name, onEnd }), IDLE_MS);
-      const sessions = jobSessions;
+      jobThreads ??= createThreads({ databaseUrl: url, name, statementTimeoutMs: 0 });
+      const threads = jobThreads;
       return async () => {
-        await runJob({ sql, url }, deepTrace, { traceId: id }, { sessions });
+        await runJob({ sql, url }, deepTrace, { traceId: id }, { threads });
         return await countsOf(sql, id);
       };
     },
@@ -181,7 +180,7 @@ async function requestByRequest(url: string, lotCode: string, most = Infinity): 
 
 /** Ends what was opened for traces. */
 export async function closeWays(): Promise<void> {
-  await jobSessions?.[Symbol.asyncDispose]();
+  jobThreads?.[Symbol.dispose]();
   tracer?.[Symbol.dispose]();
   await standIn?.[Symbol.asyncDispose]();
 }

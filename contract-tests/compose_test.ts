@@ -211,6 +211,15 @@ async function startAll(t: Deno.TestContext): Promise<void> {
     });
   });
 
+  await t.step("the worker does an audit on a thread of its own", async () => {
+    await fetch(`http://127.0.0.1:${machine.port}/api/audits`, { method: "POST" });
+    await eventually("the audit is done", async () => {
+      const jobs = await machine.sql`
+        select state from lotline.jobs where kind = 'audit_genealogy' and state = 'done'`;
+      return jobs.length > 0;
+    });
+  });
+
   for (const name of ["gateway", "api", "worker"]) {
     await t.step(`${name} ends within its grace period`, async () => {
       const outcome = await processes.get(name)?.stop(30_000);

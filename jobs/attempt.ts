@@ -7,8 +7,6 @@ import {
   releaseJob,
 } from "../db/job_attempts.ts";
 import type { JobState } from "../db/jobs.ts";
-import type { KeptSessions } from "../db/kept_sessions.ts";
-import type { Session } from "../db/session.ts";
 import { isOutOfTime } from "../db/undone.ts";
 import { toApiError } from "../errors.ts";
 import { describeError, type Log, type LogLevel } from "../log.ts";
@@ -16,6 +14,7 @@ import type { JobContext, JobDefinition } from "./define_job.ts";
 import { keepLease, type Lease, retryWithinMs } from "./lease.ts";
 import { becomes, type Fate, JobStoppedError, type Outcome } from "./outcome.ts";
 import { pause } from "./repeat.ts";
+import type { Threads } from "./threads.ts";
 
 /** What an attempt needs. */
 export interface AttemptDeps {
@@ -24,7 +23,7 @@ export interface AttemptDeps {
   /** For the job. */
   readonly sql: Sql;
   /** For the jobs of this kind. */
-  readonly sessions: KeptSessions;
+  readonly threads: Threads;
   readonly log: Log;
   readonly leaseMs: number;
   /** Stops the job and gives it back. */
@@ -91,29 +90,16 @@ async function outcomeOf(
   definition: JobDefinition,
   lease: Lease,
   signal: AbortSignal,
-  { sql, sessions, log }: AttemptDeps,
+  { sql, threads, log }: AttemptDeps,
 ): Promise<Outcome> {
   const args = definition.args.safeParse(job.arguments);
   if (!args.success) {
     const places = args.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
     return { is: "unfit", message: `its arguments don't fit: ${places.join("; ")}` };
   }
-  const inUse = new Set<Session>();
-  const useSession: JobContext["useSession"] = (work) =>
-    sessions.use(async (session) => {
-      inUse.add(session);
-      try {
-        const result = await work(session);
-        // It may be closed by now, see below.
-        signal.throwIfAborted();
-        return result;
-      } finally {
-        inUse.delete(session);
-      }
-    });
-  const context = {
+  const context: JobContext = {
     sql,
-    useSession,
+    onThread: (task, args) => threads.run(task, args, { signal, progress: lease.report }),
     run: job.token,
     signal,
     progress: lease.report,
@@ -131,7 +117,6 @@ async function outcomeOf(
   const settled = await Promise.race([running, pause(SETTLE_MS)]);
   if (settled === undefined) {
     log("warn", "job doesn't heed its signal", { job: job.id, kind: job.kind });
-    for (const session of inUse) session[Symbol.asyncDispose]();
   }
   return outcome;
 }

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import type { AuditLimits } from "../audit/limits.ts";
-import { runAudit } from "../audit/run_audit.ts";
 import { AUDIT_JOB_KIND, finishAudit } from "../db/audits.ts";
 import { defineJob } from "./define_job.ts";
 
@@ -14,10 +13,8 @@ export const auditGenealogy = (limits: AuditLimits) =>
     maxAttempts: 3,
     timeoutMs: 3_600_000,
     concurrency: 1,
-    async run({ auditId }, { sql, useSession, run, signal, progress, log }) {
-      const result = await useSession((session) =>
-        runAudit(session, { run, limits, signal, progress })
-      );
+    async run({ auditId }, { sql, onThread, run, log }) {
+      const result = await onThread("audit", { run, limits });
       const { lots, links, findings } = result.summary;
       const found = findings.reduce((sum, { found }) => sum + found, 0);
       log("info", "the genealogy is audited", { audit: auditId, lots, links, found });

@@ -1,17 +1,19 @@
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { findAudit, insertAudit, insertAuditOfSlot, listFindings } from "../db/audits.ts";
 import { claimJob, finishJob } from "../db/job_attempts.ts";
-import { openSession } from "../db/session.ts";
 import { buildPlant, DEFAULT_LIMITS } from "../testing/audited_plant.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { auditGenealogy } from "./audit_genealogy.ts";
+import { createThreads } from "./threads.ts";
 import { runWorker } from "./worker.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
+const newThreads = (statementTimeoutMs: number) =>
+  createThreads({ databaseUrl: database.url, name: "lotline-test", statementTimeoutMs });
 const job = auditGenealogy(DEFAULT_LIMITS);
 const ask = () => insertAudit(sql, null, "tester");
 
@@ -21,8 +23,7 @@ async function work(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const ended = runWorker([job], {
     queueSql: sql,
     sql,
-    openSession: (statementTimeoutMs, onEnd) =>
-      openSession(database.url, { name: "lotline-test", statementTimeoutMs, onEnd }),
+    createThreads: newThreads,
     valkey: undefined,
     log: () => {},
   }, { name: "tester", atOnce: 1, signal: end.signal });
@@ -47,15 +48,15 @@ async function attempt(id: string) {
     select job_id from lotline.audits where id = ${id}`;
   const claimed = await claimJob(sql, row?.job_id ?? "", { worker: "by hand", leaseMs: 60_000 });
   ok(claimed !== undefined);
+  using threads = newThreads(0);
+  const { signal } = new AbortController();
+  const progress = () => {};
   const effect = await job.run(job.args.parse(claimed.arguments), {
     sql,
-    useSession: async (work) => {
-      await using session = openSession(database.url, { name: "lotline-test" });
-      return await work(session);
-    },
+    onThread: (task, args) => threads.run(task, args, { signal, progress }),
     run: claimed.token,
-    signal: new AbortController().signal,
-    progress: () => {},
+    signal,
+    progress,
     log: () => {},
   });
   ok(effect !== undefined);

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Sql, Statement } from "../db/connect.ts";
-import type { Session } from "../db/session.ts";
 import type { Log } from "../log.ts";
+import type { ArgsOf, HeavyTasks, ResultOf } from "./heavy_tasks.ts";
 
 /**
  * The effect of a job: a data-modifying statement that does nothing unless `finished` has a row.
@@ -21,12 +21,15 @@ export type Effect = () => Statement;
 export interface JobContext {
   readonly sql: Sql;
   /**
-   * Does some work on a connection of its own, for a transaction or a temporary table, of which
-   * nothing may be left in the end: another job may get it next. After a failure none does.
+   * Has a heavy task done on a thread of its own, which reports how far it is. Whatever reads or
+   * computes as much as a plant has goes there: this thread renews leases and relays.
    *
-   * @throws the signal's reason when that was aborted meanwhile
+   * @throws what the task threw; the signal's reason as soon as that is aborted
    */
-  useSession<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  onThread<N extends keyof HeavyTasks>(
+    task: N,
+    args: ArgsOf<HeavyTasks[N]>,
+  ): Promise<ResultOf<HeavyTasks[N]>>;
   /** Names this attempt; what is written under it counts only if the attempt finishes the job. */
   readonly run: string;
   /** Aborted when the job is cancelled, has run too long, has lost its lease or must make way. */

@@ -8,7 +8,7 @@ async function keepUp({ sql }: TestDatabase, signal = new AbortController().sign
   let deleted: LogFields | undefined;
   await upkeep.run({}, {
     sql,
-    useSession: () => Promise.reject(new Error("it needs no session")),
+    onThread: () => Promise.reject(new Error("it needs no thread")),
     run: crypto.randomUUID(),
     signal,
     progress: () => {},

@@ -7,21 +7,17 @@ import {
   releaseJob,
   takeBackLostJobs,
 } from "../db/job_attempts.ts";
-import { keepSessions, type KeptSessions } from "../db/kept_sessions.ts";
-import type { Session } from "../db/session.ts";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
 import type { JobDefinition } from "./define_job.ts";
 import { noticeBeforeRescueMs } from "./lease.ts";
 import { createJobQueue } from "./queue.ts";
 import { repeat } from "./repeat.ts";
+import type { Threads } from "./threads.ts";
 
 /** What a worker needs; see {@link AttemptDeps}. */
-export interface WorkerDeps extends Omit<AttemptDeps, "sessions" | "leaseMs" | "shutdown"> {
-  /**
-   * Opens a connection on which PostgreSQL gives up a statement after so many ms, and which says
-   * when it has ended.
-   */
-  readonly openSession: (statementTimeoutMs: number, onEnd: () => void) => Session;
+export interface WorkerDeps extends Omit<AttemptDeps, "threads" | "leaseMs" | "shutdown"> {
+  /** Makes threads on whose connections PostgreSQL gives up a statement after so many ms. */
+  readonly createThreads: (statementTimeoutMs: number) => Threads;
   readonly valkey?: Valkey | undefined;
 }
 
@@ -42,7 +38,7 @@ export interface WorkerOptions {
 /** What there is for jobs of one kind. */
 interface OfKind {
   readonly definition: JobDefinition;
-  readonly sessions: KeptSessions;
+  readonly threads: Threads;
 }
 
 export const LEASE_MS = 30_000;
@@ -58,8 +54,6 @@ const IDLE_WITHOUT_LISTS_MS = 250;
 /** With all hands busy, the end of a job is waited for, in ms at most. */
 const BUSY_MS = 1_000;
 const LONGEST_REAP_PAUSE_MS = 1_000;
-/** How long a connection of a job is kept for the next one of its kind, in ms. */
-const KEEP_SESSION_MS = 30_000;
 
 /**
  * Does the jobs of these kinds until it is asked to end; resolves when the running ones are through,
@@ -72,11 +66,10 @@ export async function runWorker(
 ): Promise<void> {
   const { queueSql, log, valkey } = deps;
   const { signal, atOnce, leaseMs = LEASE_MS, graceMs = GRACE_MS } = options;
-  await using kept = new AsyncDisposableStack();
+  using kept = new DisposableStack();
   const byKind = new Map(definitions.map((definition) => {
-    const open = (onEnd: () => void) => deps.openSession(definition.timeoutMs, onEnd);
-    const sessions = kept.use(keepSessions(open, KEEP_SESSION_MS));
-    return [definition.kind, { definition, sessions }];
+    const threads = kept.use(deps.createThreads(definition.timeoutMs));
+    return [definition.kind, { definition, threads }];
   }));
   const queue = createJobQueue({ sql: queueSql, valkey, kinds: [...byKind.keys()] });
   const claimant = { worker: options.name, leaseMs };
@@ -92,10 +85,10 @@ export async function runWorker(
       .map(({ kind }) => kind);
   };
 
-  const start = (job: ClaimedJob, { definition, sessions }: OfKind, since: number) => {
+  const start = (job: ClaimedJob, { definition, threads }: OfKind, since: number) => {
     const attempt = runAttempt(job, definition, since, {
       ...deps,
-      sessions,
+      threads,
       leaseMs,
       shutdown: shutdown.signal,
     }).finally(() => {

@@ -10,6 +10,8 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { defineJob, type JobContext, type JobDefinition } from "./define_job.ts";
 import { pause } from "./repeat.ts";
+import { fromPlainError, toPlainError } from "./thread_messages.ts";
+import { createThreads } from "./threads.ts";
 import { runWorker, type WorkerOptions } from "./worker.ts";
 
 const database = await freshDatabase();
@@ -37,6 +39,8 @@ function kindOf(
   });
 }
 
+const newSession = () => openSession(database.url, { name: "lotline-test" });
+
 const counted = (sql: Sql, name: string) => () =>
   sql`insert into effects (name, times) select ${name}, 1 from finished
     on conflict (name) do update set times = effects.times + 1`;
@@ -51,8 +55,8 @@ function work(
   const ended = runWorker(definitions, {
     queueSql: options.sql ?? sql,
     sql,
-    openSession: (statementTimeoutMs, onEnd) =>
-      openSession(database.url, { name: "lotline-test", statementTimeoutMs, onEnd }),
+    createThreads: (statementTimeoutMs) =>
+      createThreads({ databaseUrl: database.url, name: "lotline-test", statementTimeoutMs }),
     valkey: options.valkey,
     log: (_, msg, fields) => logged.push({ msg, fields }),
   }, {
@@ -114,42 +118,6 @@ Deno.test("a job that throws is tried again later, and is dead after its last at
   ok(second - first >= 1_000, `tried again after ${second - first} ms`);
   strictEqual(worker.logged.filter(({ msg }) => msg === "job is failed").length, 2);
   strictEqual(worker.logged.filter(({ msg }) => msg === "job is dead").length, 1);
-});
-
-Deno.test("jobs of a kind use the same connection one after the other, and none after a failure", async () => {
-  const pids: (number | undefined)[] = [];
-  const kind = kindOf((_, { useSession }) =>
-    useSession(async ({ sql }) => {
-      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-      if (pids.push(row?.pid) === 2) throw new Error("broken");
-    }), { maxAttempts: 1 });
-  await using _worker = work([kind]);
-  for (const state of ["done", "dead", "done"] as const) await ends(await ask(kind), state);
-  const [first, second, third] = pids;
-  strictEqual(second, first);
-  ok(third !== undefined && third !== first, pids.join());
-});
-
-Deno.test("a connection whose job was called off isn't used again, though its work came to an end", async () => {
-  const pids: (number | undefined)[] = [];
-  const rejected: unknown[] = [];
-  const kind = kindOf(async (_, { useSession, signal }) => {
-    const work = useSession(async ({ sql }) => {
-      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-      if (pids.push(row?.pid) === 1) {
-        await new Promise((resolve) => signal.addEventListener("abort", resolve));
-      }
-    });
-    await work.catch((error) => rejected.push(error));
-  });
-  await using _worker = work([kind], { leaseMs: 600 });
-  const first = await ask(kind);
-  await eventually("it runs", () => Promise.resolve(pids.length === 1));
-  await cancelJob(sql, first);
-  await ends(first, "cancelled");
-  await ends(await ask(kind), "done");
-  deepStrictEqual(rejected.map(String), ["JobStoppedError: the job is stopped: cancelled"]);
-  ok(pids[1] !== pids[0], pids.join());
 });
 
 Deno.test("an effect that PostgreSQL refuses is a failure, and the job isn't done", async () => {
@@ -423,18 +391,18 @@ Deno.test("backends that are killed and a database that is read-only cost a job 
     (sql: Sql) => sql.unsafe("do $$ begin raise exception using errcode = '40P01'; end $$"),
   ];
   const runs = new Map<string, number>();
-  const kind = kindOf((name, { sql, useSession }) => {
+  const kind = kindOf(async (name, { sql }) => {
     const before = runs.get(name) ?? 0;
     runs.set(name, before + 1);
-    return useSession(async (session) => {
-      // Not the bare error: whoever works with the session may have put it into another one.
-      if (before === 0) {
-        await faults[Number(name)]?.(session.sql).catch((cause) => {
-          throw new Error("the work can't go on", { cause });
-        });
-      }
-      return counted(sql, name);
-    });
+    await using session = newSession();
+    // Not the bare error: it comes from a thread, where it may have been put into another one.
+    if (before === 0) {
+      await faults[Number(name)]?.(session.sql).catch((cause) => {
+        const error = new Error("the work can't go on", { cause });
+        throw fromPlainError(structuredClone(toPlainError(error)));
+      });
+    }
+    return counted(sql, name);
   }, { maxAttempts: 1, concurrency: 3 });
   await using _worker = work([kind]);
   const names = [...faults.keys()].map(String);
@@ -445,10 +413,10 @@ Deno.test("backends that are killed and a database that is read-only cost a job 
 });
 
 Deno.test("a job whose statements take too long has failed: they would again", async () => {
-  const kind = kindOf((_, { useSession }) =>
-    useSession(async ({ sql }) => {
-      await sql.unsafe("set statement_timeout = 20; select pg_sleep(9)");
-    }), { maxAttempts: 1 });
+  const kind = kindOf(async () => {
+    await using session = newSession();
+    await session.sql.unsafe("set statement_timeout = 20; select pg_sleep(9)");
+  }, { maxAttempts: 1 });
   await using _worker = work([kind]);
   const job = await ends(await ask(kind), "dead");
   deepStrictEqual([job.attempt, job.starts], [1, 1]);

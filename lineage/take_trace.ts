@@ -26,7 +26,7 @@ export interface TakeOptions {
   readonly run: string;
   readonly onLevel: OnLevel;
   /** Hears of the search for cycles, and may end it. */
-  readonly onCycleSteps?: OnSteps;
+  readonly onCycleSteps?: OnSteps | undefined;
   /** Does some work at the snapshot's moment; on another session, so that two are at work at once. */
   beside<T>(snapshot: Snapshot, work: (same: Snapshot) => Promise<T>): Promise<T>;
 }

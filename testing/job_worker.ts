@@ -8,10 +8,10 @@ import { z } from "zod";
 import { connectValkey } from "../cache/valkey.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { claimSlot } from "../db/cron_runs.ts";
-import { openSession } from "../db/session.ts";
 import { defineJob } from "../jobs/define_job.ts";
 import { pause } from "../jobs/repeat.ts";
 import { followSchedule, type ScheduleEntry } from "../jobs/schedule.ts";
+import { createThreads } from "../jobs/threads.ts";
 import { runWorker } from "../jobs/worker.ts";
 import { createLog } from "../log.ts";
 
@@ -81,8 +81,12 @@ await Promise.all([
   runWorker([count, stubborn], {
     queueSql: sql,
     sql,
-    openSession: (statementTimeoutMs, onEnd) =>
-      openSession(settings.DATABASE_URL, { name: "lotline-test-job", statementTimeoutMs, onEnd }),
+    createThreads: (statementTimeoutMs) =>
+      createThreads({
+        databaseUrl: settings.DATABASE_URL,
+        name: "lotline-test-job",
+        statementTimeoutMs,
+      }),
     valkey,
     log,
   }, {

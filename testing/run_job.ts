@@ -1,6 +1,5 @@
-import { keepSessions, type KeptSessions } from "../db/kept_sessions.ts";
-import { openSession } from "../db/session.ts";
 import type { JobDefinition } from "../jobs/define_job.ts";
+import { createThreads, type Threads } from "../jobs/threads.ts";
 import type { z } from "zod";
 import type { TestDatabase } from "./database.ts";
 
@@ -9,8 +8,8 @@ export interface AttemptOptions {
   readonly signal?: AbortSignal;
   /** Whether the job is still the attempt's when it is through; another one may have taken it over. */
   readonly isMine?: boolean;
-  /** Those that it uses; unless given, new ones that are closed after it. */
-  readonly sessions?: KeptSessions;
+  /** Those that it uses; unless given, new ones that are ended after it. */
+  readonly threads?: Threads;
   /** Is told how far it is. */
   readonly progress?: (soFar: Readonly<Record<string, number | string>>) => void;
 }
@@ -20,18 +19,16 @@ export async function runJob<S extends z.ZodType>(
   { sql, url }: Pick<TestDatabase, "sql" | "url">,
   job: JobDefinition<S>,
   args: z.input<S>,
-  { signal, isMine = true, sessions, progress = () => {} }: AttemptOptions = {},
+  { signal = new AbortController().signal, isMine = true, threads, progress = () => {} }:
+    AttemptOptions = {},
 ): Promise<string> {
-  await using own = keepSessions(
-    (onEnd) => openSession(url, { name: "lotline-test-job", onEnd }),
-    1_000,
-  );
+  using own = createThreads({ databaseUrl: url, name: "lotline-test-job", statementTimeoutMs: 0 });
   const run = crypto.randomUUID();
   const effect = await job.run(job.args.parse(args), {
     sql,
-    useSession: (sessions ?? own).use,
+    onThread: (task, args) => (threads ?? own).run(task, args, { signal, progress }),
     run,
-    signal: signal ?? new AbortController().signal,
+    signal,
     progress,
     log: () => {},
   });

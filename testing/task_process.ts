@@ -31,6 +31,8 @@ export async function startTask(
   const program = new URL(words.at(-1) ?? "", ROOT).pathname;
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", ...permissions, program],
+    // Where the paths of its permissions begin.
+    cwd: ROOT,
     env,
     stdout: "piped",
     stderr,

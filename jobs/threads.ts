@@ -1,0 +1,140 @@
+import { Worker } from "node:worker_threads";
+import type { ArgsOf, HeavyTasks, ResultOf, Tasks } from "./heavy_tasks.ts";
+import {
+  fromPlainError,
+  type TaskRequest,
+  type ThreadMessage,
+  type ThreadSettings,
+} from "./thread_messages.ts";
+
+/** How a task goes on its thread. */
+export interface RunOptions {
+  /** When it is aborted the task is stopped, and its thread with it. */
+  readonly signal: AbortSignal;
+  /** Is told how far the task is. */
+  readonly progress: (soFar: Readonly<Record<string, number | string>>) => void;
+}
+
+/** Threads that do tasks, one at a time each. Disposing ends them. */
+export interface Threads<T extends Tasks = HeavyTasks> extends Disposable {
+  /**
+   * Has a task done on a thread that does nothing else meanwhile: an idle one, or a new one. After a
+   * failure the thread is ended with its connections.
+   *
+   * @throws the signal's reason as soon as that is aborted; what the task threw; an error with its
+   * cause when the thread ends
+   */
+  run<N extends keyof T & string>(
+    task: N,
+    args: ArgsOf<T[N]>,
+    options: RunOptions,
+  ): Promise<ResultOf<T[N]>>;
+}
+
+const HEAVY_THREAD = new URL("./heavy_thread.ts", import.meta.url);
+
+/** An idle thread is ended after this long, in ms. Starting one takes a tenth of a second. */
+const KEEP_THREAD_MS = 30_000;
+
+/** A thread that has ended has failed its task after so many ms: until then its error may come. */
+const CAUSE_MS = 100;
+
+/** @param program does the tasks: see serve_tasks.ts */
+export function createThreads<T extends Tasks = HeavyTasks>(
+  settings: ThreadSettings,
+  program = HEAVY_THREAD,
+): Threads<T> {
+  const idle = new Map<Thread, ReturnType<typeof setTimeout>>();
+  let isDisposed = false;
+
+  const forget = (thread: Thread) => {
+    clearTimeout(idle.get(thread));
+    idle.delete(thread);
+  };
+  const end = (thread: Thread) => {
+    forget(thread);
+    thread.end();
+  };
+  const take = (): Thread => {
+    const kept = [...idle.keys()].at(-1);
+    if (kept === undefined) {
+      const started: Thread = startThread(program, settings, () => forget(started));
+      return started;
+    }
+    forget(kept);
+    return kept;
+  };
+  const keep = (thread: Thread) => {
+    if (isDisposed) thread.end();
+    else idle.set(thread, setTimeout(() => end(thread), KEEP_THREAD_MS));
+  };
+
+  return {
+    run<N extends keyof T & string>(task: N, args: ArgsOf<T[N]>, options: RunOptions) {
+      return Promise.try(take).then((thread) =>
+        thread.run<ResultOf<T[N]>>(task, args, options).then((result) => {
+          keep(thread);
+          return result;
+        }, (error) => {
+          end(thread);
+          throw error;
+        })
+      );
+    },
+    [Symbol.dispose]() {
+      isDisposed = true;
+      for (const thread of idle.keys()) end(thread);
+    },
+  };
+}
+
+interface Thread {
+  run<Result>(task: string, args: never, options: RunOptions): Promise<Result>;
+  end(): void;
+}
+
+/** @param onEnd is told when the thread has ended, whatever it was doing */
+function startThread(program: URL, settings: ThreadSettings, onEnd: () => void): Thread {
+  const worker = new Worker(program, { workerData: settings });
+  let onMessage: (message: ThreadMessage<never>) => void = () => {};
+  let fail: (error: Error) => void = () => {};
+  const ended = (error: Error) => {
+    onEnd();
+    fail(error);
+  };
+  worker.on("message", (message: ThreadMessage<never>) => onMessage(message));
+  worker.on("error", (cause) => ended(new Error("the thread of a task failed", { cause })));
+  worker.on("exit", () => {
+    const error = new Error("the thread of a task ended before it");
+    // Its cause may be told of after its end.
+    setTimeout(ended, CAUSE_MS, error);
+  });
+
+  return {
+    async run(task, args, { signal, progress }) {
+      signal.throwIfAborted();
+      const stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+      const outcome = Promise.withResolvers<never>();
+      const onAbort = () => {
+        // Deno ends a thread when it has time for its messages, which one that computes doesn't.
+        Atomics.store(new Int32Array(stop), 0, 1);
+        outcome.reject(signal.reason);
+      };
+      fail = outcome.reject;
+      onMessage = (message) => {
+        if ("progress" in message) progress(message.progress);
+        else if ("error" in message) outcome.reject(fromPlainError(message.error));
+        else outcome.resolve(message.result);
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      try {
+        const request: TaskRequest = { task, args, stop };
+        worker.postMessage(request);
+        return await outcome.promise;
+      } finally {
+        signal.removeEventListener("abort", onAbort);
+      }
+    },
+    end: () => void worker.terminate(),
+  };
+}
