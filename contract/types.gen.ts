@@ -554,7 +554,7 @@ export interface components {
                 lots: components["schemas"]["DeepTraceLot"][];
                 /**
                  * @description Each link between two of the lots, so a pair that is linked twice stands twice. Links
-                 *     with a missing side are passed over.
+                 *     with a missing side are counted in `half_links`.
                  */
                 links: components["schemas"]["DeepTraceLink"][];
                 /** @description On all pages together. */
@@ -565,6 +565,12 @@ export interface components {
                 depth_reached: number;
                 /** @description There was more, deeper than `max_depth` or beyond `at_most`. */
                 truncated: boolean;
+                /**
+                 * @description Links of the lots in the direction of the trace whose other side is missing, an error in
+                 *     the data: what lies beyond them is not in the result. All lots of the result count, also
+                 *     those at a limit. Null in a result that was stored before this was counted.
+                 */
+                half_links: number | null;
                 /** @description By type of lot, in the order of production. */
                 totals: components["schemas"]["DeepTraceTotal"][];
                 /**
@@ -1531,7 +1537,7 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DeepTrace"];
                     /**
-                     * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.0"},{"lot_type":"MIX","lots":1,"weight_kg":"540.0"},{"lot_type":"FG","lots":1,"weight_kg":"530.0"}],"cycles":[],"cycles_truncated":false}}
+                     * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"half_links":0,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.0"},{"lot_type":"MIX","lots":1,"weight_kg":"540.0"},{"lot_type":"FG","lots":1,"weight_kg":"530.0"}],"cycles":[],"cycles_truncated":false}}
                      *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":null,"phase_id":null,"operator_id":null,"weight_kg":"530.0","temperature_c":null,"metadata":{},"created_at":"2026-01-18T06:03:00.000Z","depth":2}
                      *     {"type":"link","parent_lot_id":"22222222-2222-2222-2222-222222222201","child_lot_id":"33333333-3333-3333-3333-333333333301","quantity_used_kg":"530.0"}
                      *     {"type":"end","lot_count":3,"link_count":2}

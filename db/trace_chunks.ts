@@ -109,11 +109,18 @@ const INSERT_LINKS = `
     insert into lotline.trace_chunks (run, kind, number, first_line, lines, body)
     select $1::uuid, 'links', ${FIRST_OF_LINKS} + number, first_line, lines, body from chunks
   )
-  select coalesce(sum(lines), 0)::int as links, string_agg(ends, '') as ends from chunks`;
+  select coalesce(sum(lines), 0)::int as links, string_agg(ends, '') as ends, (
+    (select count(*) from member join lot_genealogy link on link.parent_lot_id = member.id
+      where side & 2 <> 0 and link.child_lot_id is null) +
+    (select count(*) from member join lot_genealogy link on link.child_lot_id = member.id
+      where side & 1 <> 0 and link.parent_lot_id is null)
+  )::int as "halfLinks" from chunks`;
 
 /** The stored links of a trace: their number, and for each the places of its ends among the lots. */
 export interface StoredLinks {
   readonly links: number;
+  /** Links of the lots that lead on in the direction of the trace, and whose other side is missing. */
+  readonly halfLinks: number;
   readonly parents: Int32Array;
   readonly children: Int32Array;
 }
@@ -125,13 +132,13 @@ export async function insertLinkChunks(
   { ids, sides }: TraceLots,
 ): Promise<StoredLinks> {
   const parameters = [run, `{${ids.join()}}`, `{${sides.join()}}`];
-  const [row] = await sql.unsafe<{ links: number; ends: Uint8Array | null }[]>(
+  const [row] = await sql.unsafe<{ links: number; ends: Uint8Array | null; halfLinks: number }[]>(
     INSERT_LINKS,
     parameters,
     { prepare: true },
   );
   if (row === undefined) throw new Error("storing a trace's links gave no row");
-  const { links, ends } = row;
+  const { links, ends, halfLinks } = row;
   const parents = new Int32Array(links);
   const children = new Int32Array(links);
   if (ends !== null) {
@@ -142,7 +149,7 @@ export async function insertLinkChunks(
       children[link] = view.getInt32(8 * link + 4) - 1;
     }
   }
-  return { links, parents, children };
+  return { links, halfLinks, parents, children };
 }
 
 /** A piece of a stored result. */

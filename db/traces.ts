@@ -30,6 +30,8 @@ export interface TraceSummary {
   readonly link_count: number;
   readonly depth_reached: number;
   readonly truncated: boolean;
+  /** Links of its lots whose other side is missing; a result stored before these were counted has none. */
+  readonly half_links?: number;
   readonly totals: LotTypeTotal[];
   /** Lot codes in the direction of the links. */
   readonly cycles: string[][];

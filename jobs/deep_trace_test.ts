@@ -97,6 +97,7 @@ Deno.test("a lot that was deleted meanwhile leaves an empty result", async () =>
     link_count: 0,
     depth_reached: 0,
     truncated: false,
+    half_links: 0,
     totals: [],
     cycles: [],
     cycles_truncated: false,

@@ -45,7 +45,7 @@ export async function takeTrace(
   // A walk that a limit has cut ends before it tells of its last level.
   onLevel(members.ids.length, members.depths.at(-1) ?? 0);
   // In this order: another session needs a word with this one before it is busy.
-  const [{ links, ...ends }, { lots, depthReached, totals }] = await Promise.all([
+  const [{ links, halfLinks, ...ends }, { lots, depthReached, totals }] = await Promise.all([
     beside(snapshot, (same) => insertLinkChunks(same.sql, run, members)),
     insertLotChunks(sql, run, members),
   ]);
@@ -57,6 +57,7 @@ export async function takeTrace(
     link_count: links,
     depth_reached: depthReached,
     truncated: members.truncated,
+    half_links: halfLinks,
     totals,
     cycles: await withCodes(snapshot, cycles, members.ids),
     cycles_truncated: truncated,

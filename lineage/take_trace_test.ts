@@ -129,7 +129,11 @@ function expected({ ids, links }: Graph, { direction, maxDepth, atMost = 10_000 
     }
     const near = [...depths].filter(([, depth]) => depth <= (maxDepth ?? Infinity));
     const kept = new Map(first(new Map(near)));
-    return { kept, truncated: kept.size < depths.size };
+    const half = (id: string) =>
+      links.filter(([parent, child]) =>
+        turned ? child === id && parent === null : parent === id && child === null
+      ).length;
+    return { kept, half, truncated: kept.size < depths.size };
   };
   const ways = [
     ...direction === "downstream" ? [] : [reach(true)],
@@ -147,6 +151,9 @@ function expected({ ids, links }: Graph, { direction, maxDepth, atMost = 10_000 
     links: links.filter(([parent, child]) =>
       ways.some(({ kept }) => isOn(kept, parent) && isOn(kept, child))
     ),
+    halfLinks: ways.flatMap(({ kept, half }) =>
+      [...kept.keys()].filter((id) => depths.has(id)).map(half)
+    ).reduce((sum, half) => sum + half, 0),
     truncated: ways.some(({ truncated }) => truncated) || depths.size < union.size,
   };
 }
@@ -201,8 +208,20 @@ Deno.test("300 random genealogies are traced as the contract says, whatever is w
     );
     deepStrictEqual(rows.toSorted(), right.links.map((link) => link.join()).sort());
     deepStrictEqual(
-      [result.truncated, result.lot_count, result.link_count, result.depth_reached],
-      [right.truncated, order.length, right.links.length, order.at(-1)?.[1]],
+      [
+        result.truncated,
+        result.lot_count,
+        result.link_count,
+        result.half_links,
+        result.depth_reached,
+      ],
+      [
+        right.truncated,
+        order.length,
+        right.links.length,
+        right.halfLinks,
+        order.at(-1)?.[1],
+      ],
     );
 
     const totals = TYPES.flatMap((lot_type) => {
@@ -254,6 +273,45 @@ async function recursively(sql: Sql, lotCode: string, way: "upstream" | "downstr
       ) as links`;
   return { lots: found?.lots ?? [], links: found?.links.sort() ?? [] };
 }
+
+Deno.test("a trace says how many links it could not follow, for the way that it goes", async () => {
+  await using session = newSession();
+  const [a = "", b = "", c = ""] = await insertChain(sql, "HALF", 3);
+  const links: GivenLink[] = [[b, null], [b, null], [null, b], [c, null], [null, null], [null, a]];
+  await insertLinks(sql, links);
+  const half = async (asked: Omit<Asked, "lotCode">) =>
+    (await resultOf(session, { lotCode: "HALF-0", ...asked })).half_links;
+  deepStrictEqual([
+    await half({ direction: "downstream" }),
+    await half({ direction: "upstream" }),
+    await half({ direction: "both" }),
+    // The lots at a limit count.
+    await half({ direction: "downstream", maxDepth: 1 }),
+    await half({ direction: "downstream", atMost: 1 }),
+  ], [3, 1, 4, 2, 0]);
+});
+
+Deno.test("a result that was stored before half links were counted says that it has no count", async () => {
+  await insertChain(sql, "OLD", 2);
+  const asked = { direction: "downstream", maxDepth: null, atMost: 9, lotCode: "OLD-0" } as const;
+  const request = { ...asked, id: crypto.randomUUID() };
+  const lotId = await insertTrace(sql, request, null) ?? "";
+  await using session = newSession();
+  await inSnapshot(session, OPTIONS, async (snapshot) => {
+    const { summary, ...rest } = await takeTrace(snapshot, { ...request, lotId }, {
+      run: crypto.randomUUID(),
+      onLevel: () => {},
+      beside: (snapshot, work) => work(snapshot),
+    });
+    const { half_links, ...old } = summary;
+    strictEqual(half_links, 0);
+    await finishTrace(snapshot.sql, request.id, { ...rest, summary: old });
+  });
+  const stored = await findTraceById(sql, request.id);
+  if (stored === undefined) throw new Error("the trace is gone");
+  const { result } = DeepTrace.parse(JSON.parse(await pageOf(sql, stored, { limit: 1 })));
+  strictEqual(result?.half_links, null);
+});
 
 Deno.test("a trace shows one moment, whatever is written while it is taken", async () => {
   const [first = "", second = "", third = ""] = await insertChain(sql, "MOMENT", 3);

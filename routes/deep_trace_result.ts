@@ -122,7 +122,7 @@ function withResult(trace: object, result: string): string {
 }
 
 /** `jsonb` has an order of its own. */
-function inOrder(summary: TraceSummary): TraceSummary {
+function inOrder(summary: TraceSummary) {
   const { lot_count, link_count, depth_reached, truncated, totals, cycles, cycles_truncated } =
     summary;
   return {
@@ -130,6 +130,7 @@ function inOrder(summary: TraceSummary): TraceSummary {
     link_count,
     depth_reached,
     truncated,
+    half_links: summary.half_links ?? null,
     totals: totals.map(({ lot_type, lots, weight_kg }) => ({ lot_type, lots, weight_kg })),
     cycles,
     cycles_truncated,

@@ -66,6 +66,7 @@ export const DeepTrace = z.strictObject({
     link_count: count,
     depth_reached: count,
     truncated: z.boolean(),
+    half_links: count.nullable(),
     totals: z.array(DeepTraceTotal),
     cycles: z.array(z.array(z.string())),
     cycles_truncated: z.boolean(),
