@@ -77,8 +77,12 @@ function cameOverTls(request: { readonly headers: ForwardedHeaders }): boolean {
   return last?.trim().toLowerCase() === "https";
 }
 
+/** The longest address of IPv6 has 45 characters, with brackets, port and zone some more. */
+const MAX_ADDRESS = 100;
+
 /** An address as one text, whatever way it was written; nothing when it is none. */
 export function normalizedAddress(text: string): string | undefined {
+  if (text.length > MAX_ADDRESS) return undefined;
   // Only the full form: "1" and "0x7f.1" are IPv4 addresses to ipaddr.js as well.
   if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return undefined;
   // Without a zone (`%eth0`), which is this machine's business or, in a header, made up.
@@ -93,6 +97,7 @@ export function networkOf(address: string): string {
 
 /** `192.0.2.1:567` and `[2001:db8::1]:567` are what some balancers write. */
 function withoutPort(text: string): string {
+  if (text.length > MAX_ADDRESS) return text;
   return /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
 }
 

@@ -72,6 +72,13 @@ const FIRST_READ_BYTES = 1_024;
 const MAX_READ_BYTES = 65_536;
 
 /**
+ * So many reads may wait in buffers of Deno's. Those beyond are lent small ones from the start, which
+ * takes a body that is there already some microseconds longer: an exception says that it is.
+ */
+const MAX_READS_OF_DENO = 32;
+let readsOfDeno = 0;
+
+/**
  * A body's pieces as they come. Deno's server makes a buffer of 64 kB for each read of a body that
  * isn't there yet, however few bytes come: from the second piece on it reads into a small one of ours.
  */
@@ -83,16 +90,26 @@ class BodySource {
 
   constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
     this.#body = body;
-    this.#reader = body.getReader();
+    if (readsOfDeno < MAX_READS_OF_DENO) this.#reader = body.getReader();
+    else this.#readIntoFromNowOn();
   }
 
   /** The next piece, good until the next read; nothing at the end. */
   async read(): Promise<Uint8Array | undefined> {
     if (this.#into !== undefined) return await this.#readInto(this.#into);
-    const { value } = await this.#reader?.read() ?? {};
+    const value = await this.#readOfDeno();
     // Only a stream of bytes makes buffers that are larger than what it reads.
     if (value !== undefined && value.buffer.byteLength > value.length) this.#readIntoFromNowOn();
     return value;
+  }
+
+  async #readOfDeno(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    readsOfDeno++;
+    try {
+      return (await this.#reader?.read())?.value;
+    } finally {
+      readsOfDeno--;
+    }
   }
 
   /** Gives the rest up once the response is out. */
@@ -112,7 +129,7 @@ class BodySource {
       this.#into = this.#body.getReader({ mode: "byob" });
       this.#buffer = new ArrayBuffer(FIRST_READ_BYTES);
     } catch {
-      // No stream of bytes: its maker cut its pieces from something larger.
+      // No stream of bytes: all of it is there.
       this.#reader = this.#body.getReader();
     }
   }

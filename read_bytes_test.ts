@@ -23,8 +23,8 @@ function slowBody(bytes: number, { atOnce = 1, stallsAt = Infinity } = {}): Sour
       const { byobRequest } = controller;
       const view = byobRequest?.view;
       ok(byobRequest && view);
-      if (sent >= stallsAt) return await new Promise(() => {});
       buffers.push(view.byteLength);
+      if (sent >= stallsAt) return await new Promise(() => {});
       const count = Math.min(atOnce, bytes - sent, view.byteLength);
       new Uint8Array(view.buffer, view.byteOffset, count).fill(120);
       if (count === 0) controller.close();
@@ -70,4 +70,21 @@ Deno.test("a body that stalls is 408, says that the connection ends, and its res
     headers: { connection: "close" },
   });
   await eventually("the rest is given up", () => Promise.resolve(wasGivenUp()));
+});
+
+Deno.test("of many bodies of which nothing comes few take up 64 kB, and those that are there are read", async () => {
+  const stalled = Array.from({ length: 500 }, () => slowBody(10, { stallsAt: 0 }));
+  const reads = stalled.map(({ request }) =>
+    rejects(readBytes(request, { ...LIMITS, deadlineMs: 500 }), { status: 408 })
+  );
+  const there = new Request("http://x", { method: "POST", body: "there" });
+  deepStrictEqual((await readBytes(there, LIMITS)).size, 5);
+  deepStrictEqual((await readBytes(slowBody(5).request, LIMITS)).size, 5);
+  const held = stalled.flatMap(({ buffers }) => buffers).reduce((sum, bytes) => sum + bytes);
+  ok(held <= 32 * 65_536 + 500 * 1_024, `${held} bytes`);
+  await Promise.all(reads);
+  await eventually(
+    "all are given up",
+    () => Promise.resolve(stalled.every(({ wasGivenUp }) => wasGivenUp())),
+  );
 });

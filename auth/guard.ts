@@ -89,9 +89,20 @@ function whyNot(operation: OperationId, role: Role | null): "role" | undefined {
   return role !== null && access.includes(role) ? undefined : "role";
 }
 
-/** The token of an Authorization header (RFC 6750); nothing when it is of another kind. */
-function bearerToken(header: string | null): string | undefined {
-  return /^bearer +(.*?) *$/i.exec(header ?? "")?.[1];
+/** Ours have some 500 characters; a longer header holds none. */
+const MAX_AUTHORIZATION = 8_192;
+
+/**
+ * The token of an Authorization header (RFC 6750); nothing when it is of another kind, and an empty
+ * one when it is too long to be one.
+ */
+export function bearerToken(header: string | null): string | undefined {
+  if (header === null || !/^bearer /i.test(header)) return undefined;
+  if (header.length > MAX_AUTHORIZATION) return "";
+  let [start, end] = ["bearer ".length, header.length];
+  while (start < end && header[start] === " ") start++;
+  while (start < end && header[end - 1] === " ") end--;
+  return header.slice(start, end);
 }
 
 const REFUSALS: Record<"no_token" | "role" | "unknown", () => ApiError> = {

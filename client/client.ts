@@ -265,7 +265,14 @@ function baseOf(text: string): string {
   if (!/^https?:$/.test(protocol) || search !== "" || hash !== "" || username !== "") {
     throw new TypeError("baseUrl must be http:// or https://, without user, query and fragment");
   }
-  return href.replace(/\/+$/, "");
+  return withoutSlashes(href);
+}
+
+/** `/\/+$/` would look at a row of slashes in the middle once for each of them. */
+function withoutSlashes(href: string): string {
+  let end = href.length;
+  while (href[end - 1] === "/") end--;
+  return href.slice(0, end);
 }
 
 /** An empty parameter, or dots, would make it the address of something else. */

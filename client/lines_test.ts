@@ -89,6 +89,15 @@ Deno.test("lines that are no trace are told as that", async () => {
   ]);
 });
 
+Deno.test("a line without end is given up", async () => {
+  const endless: RawAnswer = (socket) => {
+    socket.write(HEAD);
+    const piece = "x".repeat(0x100000);
+    for (let count = 0; count < 5; count++) socket.write(`100000\r\n${piece}\r\n`, "latin1");
+  };
+  deepStrictEqual(await read(endless), [[], "unreadable"]);
+});
+
 Deno.test("whoever has enough ends the answer, by leaving the loop or with the signal", async () => {
   await using upstream = await startRawUpstream(begun(text([TRACE, ...LOTS]), "silent"));
   const client = createClient({ baseUrl: upstream.url });

@@ -69,23 +69,29 @@ export function bodyDifferences(
 
   /** Two lists without an order. What is left when equals are gone is paired by `id`, then as it stands. */
   const compareSets = (place: string, was: Items, is: Items) => {
+    // Filled from behind, so that the first of equals is the one that is popped: to shift it off would
+    // move all others each time.
     const rest = new Map<string, number[]>();
-    for (const [i, item] of is.entries()) push(rest, formatJsonText(item), i);
+    for (let i = is.length - 1; i >= 0; i--) {
+      const item = is[i];
+      if (item !== undefined) push(rest, formatJsonText(item), i);
+    }
     const old = [...was.entries()].filter(([, item]) =>
-      rest.get(formatJsonText(item))?.shift() === undefined
+      rest.get(formatJsonText(item))?.pop() === undefined
     );
     const left = [...rest.values()].flat().toSorted((a, b) => a - b);
     const byId = new Map<string, number[]>();
-    for (const i of left) push(byId, idOf(is[i]), i);
-    const pairs = old.map(([i, item]) => ({ i, item, partner: byId.get(idOf(item))?.shift() }));
+    for (const i of left.toReversed()) push(byId, idOf(is[i]), i);
+    const pairs = old.map(([i, item]) => ({ i, item, partner: byId.get(idOf(item))?.pop() }));
     const taken = new Set(pairs.map(({ partner }) => partner));
     const single = left.filter((i) => !taken.has(i));
+    let singles = 0;
     for (const { i, item, partner } of pairs) {
-      const now = is[partner ?? single.shift() ?? is.length];
+      const now = is[partner ?? single[singles++] ?? is.length];
       if (now) compare(`${place}[${i}]`, item, now);
       else report(`${place}[${i}]`, item);
     }
-    for (const i of single) report(`${place}[${i}]`, undefined, is[i]);
+    for (const i of single.slice(singles)) report(`${place}[${i}]`, undefined, is[i]);
   };
 
   compare("body", legacy, service);

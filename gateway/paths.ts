@@ -12,7 +12,7 @@ const FIXED = new Map<string, Map<string, Operation>>();
 const WITH_PARAMETER: Template[] = [];
 
 for (const { operation, method, path } of OPERATIONS) {
-  const [start = "", end] = path.toLowerCase().split(/\{.*\}/);
+  const [start = "", end] = path.toLowerCase().split(/\{\w+\}/);
   if (end !== undefined) {
     WITH_PARAMETER.push({ operation, method, start, end });
     continue;

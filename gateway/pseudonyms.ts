@@ -29,13 +29,13 @@ export function isPseudonym(text: string): boolean {
 }
 
 const KINDS: readonly (readonly [names: RegExp, kind: SecretKind])[] = [
-  [/^(?:.*email.*|e?mail|.*mailaddress)$/, "email"],
-  [/^(?:.*passw(?:or)?d.*|pwd|passphrase|.*secret.*|pin)$/, "password"],
-  [/^(?:.*token.*|jwt|bearer|.*authorization|apikey|xapikey|sessionid|credentials?)$/, "token"],
+  [/email|^mail$|mailaddress$/, "email"],
+  [/passw(?:or)?d|secret|^(?:pwd|passphrase|pin)$/, "password"],
+  [/token|authorization$|^(?:jwt|bearer|x?apikey|sessionid|credentials?)$/, "token"],
   [/^(?:(?:full|first|last|middle|given|family|sur|user|nick|display|operator)?names?)$/, "name"],
-  [/^(?:.*signature.*|signedby)$/, "signature"],
+  [/signature|^signedby$/, "signature"],
   [/^(?:cookies?|setcookie)$/, "cookie"],
-  [/^(?:x?forwarded(?:for)?|xrealip|.*clientip|ip|ipaddress|phone(?:number)?)$/, "address"],
+  [/clientip$|^(?:x?forwarded(?:for)?|xrealip|ip|ipaddress|phone(?:number)?)$/, "address"],
 ];
 
 /** What a field, a header or a parameter of this name holds, if nobody may see it. */

@@ -152,7 +152,10 @@ function bodyBy(message: Message, texts: TextRedactor): Uint8Array {
 /** The start of a text that is too long, up to a whole word: half a secret isn't seen as one. */
 function startOf(text: string): string {
   const most = 2 * MOST_TEXT;
-  return text.length <= most ? text : text.slice(0, most).replace(/[^\s",;&}]*$/, "") + "…";
+  if (text.length <= most) return text;
+  let end = most;
+  while (end > 0 && !/[\s",;&}]/.test(text.charAt(end - 1))) end--;
+  return `${text.slice(0, end)}…`;
 }
 
 function redactedText(message: Message, text: string, texts: TextRedactor): string {
@@ -194,8 +197,13 @@ function kindOfPlace(place: string): SecretKind | undefined {
   return place.split(/[^\p{L}\p{N}_-]+/u).map(kindOfName).find((kind) => kind !== undefined);
 }
 
+/** More of a word's end isn't cut off, in characters. */
+const MAX_WORD = 40;
+
 /** Cuts a text that is clean already, at the end of a word so that no half pseudonym is left. */
 function cut(text: string, most: number): string {
   if (text.length <= most) return text;
-  return `${text.slice(0, most - 1).replace(/[\w.@%=:-]{1,40}$/, "")}…`;
+  let end = most - 1;
+  while (end > most - 1 - MAX_WORD && /[\w.@%=:-]/.test(text.charAt(end - 1))) end--;
+  return `${text.slice(0, end)}…`;
 }

@@ -1,4 +1,5 @@
 import { formatJsonText, type JsonText, parseJsonText } from "./json_text.ts";
+import { createSecretReplacer } from "./known_secrets.ts";
 import { kindOfName, type Pseudonyms, type SecretKind } from "./pseudonyms.ts";
 
 /** Takes out of texts what nobody may see. */
@@ -21,14 +22,10 @@ export function createTextRedactor(
   pseudonym: Pseudonyms,
   known: ReadonlyMap<string, string>,
 ): TextRedactor {
-  // One pattern for all, the longest first: a pseudonym must not be looked into again.
-  const secrets = [...known.keys()].toSorted((a, b) => b.length - a.length);
-  const anyKnown = secrets.length === 0
-    ? undefined
-    : new RegExp(secrets.map(literal).join("|"), "g");
-  const nameOfKnown = (secret: string) => known.get(secret) ?? "";
+  // All in one pass: a pseudonym must not be looked into again.
+  const withoutKnown = createSecretReplacer(known);
   const byForm = (text: string): string => {
-    const clean = (anyKnown === undefined ? text : text.replaceAll(anyKnown, nameOfKnown))
+    const clean = withoutKnown(text)
       .replaceAll(JWT, (found) => pseudonym("token", found))
       .replaceAll(
         /\b(Bearer|Basic|Digest|Negotiate)([ \t]+)([\w.~+/=-]{6,})/gi,
@@ -123,10 +120,6 @@ export function createTextRedactor(
       return at === -1 ? clean : `${clean}?${pairs(target.slice(at + 1))}`;
     },
   };
-}
-
-function literal(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|\/-]/g, "\\$&");
 }
 
 /** Without escapes, as far as they are whole; a plus is a space in a form. */

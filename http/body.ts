@@ -127,12 +127,16 @@ function tooLarge(limits: BodyLimits): ApiError {
   return new ApiError("body_too_large", `The body is larger than ${limits.bytes} bytes`);
 }
 
+/** No client writes a longer type; of one, only that it isn't JSON is known. */
+const MAX_MEDIA_TYPE = 8_192;
+
 function parseMediaType(
   header: string | null,
 ): { name: string; charset: string | undefined } | undefined {
   try {
     // The release that body-parser brought with Express 4: later ones let through what it refused.
-    const { type, parameters } = contentType.parse(header ?? "");
+    if (header === null || header.length > MAX_MEDIA_TYPE) return undefined;
+    const { type, parameters } = contentType.parse(header);
     return { name: type.toLowerCase(), charset: parameters.charset?.toLowerCase() };
   } catch {
     return undefined;

@@ -9,7 +9,15 @@ const ErrorBody = z.strictObject({
 
 // Words that only the inside of a server has.
 const INSIDE =
-  /syntax error|violates|duplicate key|relation "|column "|constraint|invalid (?:input|byte)|sqlstate|\bat .*\.m?[jt]s|node_modules|postgres|insert into|<pre>/i;
+  /syntax error|violates|duplicate key|relation "|column "|constraint|invalid (?:input|byte)|sqlstate|node_modules|postgres|insert into|<pre>/i;
+
+/** Whether a line of a text is a frame of a stack. */
+function showsFrame(text: string): boolean {
+  return text.split(/[\n\r\u2028\u2029]/).some((line) => {
+    const at = line.search(/\bat /i);
+    return at !== -1 && /\.m?[jt]s/i.test(line.slice(at));
+  });
+}
 
 /** The type that JSON has in every answer of both servers. */
 export const JSON_TYPE = "application/json; charset=utf-8";
@@ -32,7 +40,8 @@ export function errorFaults({ status, headers, body }: ErrorAnswer): string[] {
     faults.push(`no {"error": text}: ${body.slice(0, 120)}`);
   }
   // In JSON text the quotation marks of a name are escaped.
-  if (INSIDE.test(body.replaceAll("\\", ""))) {
+  const plain = body.replaceAll("\\", "");
+  if (INSIDE.test(plain) || showsFrame(plain)) {
     faults.push(`tells of the inside: ${body.slice(0, 160)}`);
   }
   return faults;

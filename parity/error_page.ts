@@ -6,5 +6,7 @@ export function withoutFrames(body: string): string {
 
 /** Whether this is one of the HTML pages that the old server's framework wrote for an error. */
 export function isErrorPage(body: string): boolean {
-  return /^<!DOCTYPE html>\s*<html lang="en">[^]*<title>Error<\/title>[^]*<pre>/.test(body);
+  if (!/^<!DOCTYPE html>\s*<html lang="en">/.test(body)) return false;
+  const title = body.indexOf("<title>Error</title>");
+  return title !== -1 && body.includes("<pre>", title);
 }

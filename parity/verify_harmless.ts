@@ -86,8 +86,11 @@ export function formatSkipped(skipped: readonly Skipped[]): string {
   const reasons = new Map<string, string[]>();
   for (const { exchange, why } of skipped) {
     // One line for all pseudonyms.
-    const reason = why.replace(/ \(.*\)$/, "");
-    reasons.set(reason, [...reasons.get(reason) ?? [], exchange]);
+    const note = why.endsWith(")") ? why.indexOf(" (") : -1;
+    const reason = note === -1 ? why : why.slice(0, note);
+    const exchanges = reasons.get(reason);
+    if (exchanges === undefined) reasons.set(reason, [exchange]);
+    else exchanges.push(exchange);
   }
   const lines = [...reasons].map(([reason, exchanges]) =>
     `SKIPPED ${exchanges.length} requests: ${reason}, such as ${exchanges[0]}`

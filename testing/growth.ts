@@ -1,0 +1,61 @@
+/** How many times as much input {@link growth} compares. */
+export const TIMES = 32;
+
+/**
+ * What is more is no longer linear: with 32 times the input, the square takes 1,024 times as long. In
+ * the middle between both, so that neither a busy machine nor a small constant decides.
+ */
+export const LINEAR = 180;
+
+const ROUNDS = 5;
+/** Shorter runs are repeated, so that the clock can tell them apart. */
+const MEASURABLE_MS = 0.5;
+
+/**
+ * How many times longer `run` takes with 32 times the input. Both run in turn, and of each the
+ * quickest counts: whatever else the machine does only makes a run longer.
+ *
+ * @param run may be run again with the same input
+ */
+export async function growth<Input>(
+  run: (input: Input) => unknown,
+  little: Input,
+  much: Input,
+): Promise<number> {
+  let least = Infinity;
+  // What is too much by chance is measured again; what grows with the square stays so.
+  for (let attempt = 0; attempt < 3 && least > LINEAR; attempt++) {
+    least = Math.min(least, await measured(run, little, much));
+  }
+  return least;
+}
+
+async function measured<Input>(
+  run: (input: Input) => unknown,
+  little: Input,
+  much: Input,
+): Promise<number> {
+  let repeats = 1;
+  while (await time(run, little, repeats) < MEASURABLE_MS && repeats < 4_096) repeats *= 2;
+  let [short, long] = [Infinity, Infinity];
+  for (let round = 0; round < ROUNDS; round++) {
+    short = Math.min(short, await time(run, little, repeats));
+    long = Math.min(long, await time(run, much, repeats));
+    // Far beyond doubt, and slow.
+    if (long > 10 * LINEAR * short) break;
+  }
+  return long / short;
+}
+
+async function time<Input>(
+  run: (input: Input) => unknown,
+  input: Input,
+  repeats: number,
+): Promise<number> {
+  const began = performance.now();
+  for (let at = 0; at < repeats; at++) {
+    const result = run(input);
+    if (result instanceof Promise) await result;
+  }
+  return performance.now() - began;
+}
