@@ -4,8 +4,8 @@ const EMPTY = new Uint8Array(0);
 
 /**
  * Bytes that come in pieces, copied into one buffer that grows with them: it is never larger than
- * {@link MIN_BYTES} or twice what it holds, nor than `max`. A piece itself is not held, since it may
- * be a view on a buffer many times its size.
+ * {@link MIN_BYTES} or twice what it holds, nor than `max`. A piece itself is held only when it comes
+ * first and fills its buffer: it may be a view on one of many times its size.
  */
 export class ByteBuffer {
   #buffer = EMPTY;
@@ -30,6 +30,7 @@ export class ByteBuffer {
     return this.#isOver;
   }
 
+  /** Takes up a piece; one that fills its buffer must not be written to any more. */
   append(piece: Uint8Array): void {
     if (this.#isOver) return;
     const length = this.#length + piece.length;
@@ -38,8 +39,14 @@ export class ByteBuffer {
       this.#isOver = true;
       return;
     }
-    if (length > this.#buffer.length) this.#grow(length);
-    this.#buffer.set(piece, this.#length);
+    const { buffer } = piece;
+    const isWhole = piece.length === buffer.byteLength;
+    if (this.#length === 0 && isWhole && buffer instanceof ArrayBuffer) {
+      this.#buffer = new Uint8Array(buffer);
+    } else {
+      if (length > this.#buffer.length) this.#grow(length);
+      this.#buffer.set(piece, this.#length);
+    }
     this.#length = length;
   }
 

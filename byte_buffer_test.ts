@@ -50,3 +50,13 @@ Deno.test("growing copies each byte a few times at most, however many pieces the
   };
   ok(copied(100_000) <= 2, `${copied(100_000)}`);
 });
+
+Deno.test("a first piece that fills its buffer is held as it is, and copied when more comes", () => {
+  const kept = new ByteBuffer(10_000);
+  const piece = new Uint8Array(3_000).fill(7);
+  kept.append(piece);
+  strictEqual(kept.bytes().buffer, piece.buffer);
+  kept.append(Uint8Array.of(8));
+  deepStrictEqual([kept.length, kept.bytes()[2_999], kept.bytes()[3_000]], [3_001, 7, 8]);
+  deepStrictEqual(piece, new Uint8Array(3_000).fill(7));
+});

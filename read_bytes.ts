@@ -20,7 +20,7 @@ const RESPONSE_IS_OUT_MS = 1_000;
  * is read and thrown away, so that the client, still sending, can read its 413; the deadline bounds
  * how long.
  *
- * @param onChunk is told of every piece as it comes; a piece is good only until it returns
+ * @param onChunk is told of every piece as it comes; a piece is good until it returns
  * @throws {ApiError} 400 it ended too early, 408 too slow
  */
 export async function readBytes(
@@ -39,14 +39,17 @@ export async function readBytes(
     for (;;) {
       const next = source.read();
       // Not a race with one promise for all of the body: that would remember every piece.
-      const chunk = await new Promise<Uint8Array | undefined>((resolve, reject) => {
-        stopWaiting = () => {
-          source.closeSoon();
-          reject(tooSlow());
-        };
-        next.then(resolve, reject);
-      });
-      if (chunk === undefined) break;
+      const result = await new Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>>(
+        (resolve, reject) => {
+          stopWaiting = () => {
+            source.closeSoon();
+            reject(tooSlow());
+          };
+          next.then(resolve, reject);
+        },
+      );
+      if (result.done) break;
+      const chunk = source.taken(result.value);
       size += chunk.length;
       onChunk(chunk);
       kept.append(chunk);
@@ -86,37 +89,51 @@ class BodySource {
   readonly #body: ReadableStream<Uint8Array<ArrayBuffer>>;
   #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   #into: ReadableStreamBYOBReader | undefined;
-  #buffer = new ArrayBuffer(0);
+  #buffer: ArrayBuffer | undefined;
+  #waiting: Promise<unknown> | undefined;
 
   constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
     this.#body = body;
-    if (readsOfDeno < MAX_READS_OF_DENO) this.#reader = body.getReader();
-    else this.#readIntoFromNowOn();
+    if (readsOfDeno >= MAX_READS_OF_DENO) this.#readIntoFromNowOn();
+    else this.#reader = body.getReader();
   }
 
-  /** The next piece, good until the next read; nothing at the end. */
-  async read(): Promise<Uint8Array | undefined> {
-    if (this.#into !== undefined) return await this.#readInto(this.#into);
-    const value = await this.#readOfDeno();
-    // Only a stream of bytes makes buffers that are larger than what it reads.
-    if (value !== undefined && value.buffer.byteLength > value.length) this.#readIntoFromNowOn();
-    return value;
-  }
-
-  async #readOfDeno(): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    readsOfDeno++;
-    try {
-      return (await this.#reader?.read())?.value;
-    } finally {
-      readsOfDeno--;
+  /** The next piece; it is to be given to {@link taken}. */
+  read(): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> {
+    if (this.#into !== undefined) {
+      this.#buffer ??= new ArrayBuffer(FIRST_READ_BYTES);
+      return this.#into.read(new Uint8Array(this.#buffer));
     }
+    this.#reader ??= this.#body.getReader();
+    readsOfDeno++;
+    const read = this.#reader.read();
+    read.then(readOfDenoEnded, readOfDenoEnded);
+    return this.#waiting = read;
   }
 
-  /** Gives the rest up once the response is out. */
+  /** A piece that was read, good until the next is unless it fills its buffer. */
+  taken(piece: Uint8Array<ArrayBuffer>): Uint8Array {
+    const whole = piece.buffer.byteLength;
+    if (this.#into !== undefined) {
+      // What was lent comes back with the bytes in it. One that was filled is too small, and kept.
+      this.#buffer = piece.length === whole
+        ? new ArrayBuffer(Math.min(2 * whole, MAX_READ_BYTES))
+        : piece.buffer;
+    } // Only a stream of bytes makes buffers that are larger than what it reads.
+    else if (whole > piece.length) this.#readIntoFromNowOn();
+    return piece;
+  }
+
+  /**
+   * Gives the rest up once the response is out. A read that waits in a buffer of Deno's would keep it,
+   * so that one is let end first, with the next byte or the connection.
+   */
   closeSoon(): void {
     const timer = setTimeout(() => {
+      const readIsOver = this.#into === undefined ? this.#waiting : undefined;
       // The connection may be gone by then; there is nothing left to cancel.
-      (this.#into ?? this.#reader)?.cancel().catch(() => {});
+      const cancel = () => (this.#into ?? this.#reader)?.cancel().catch(() => {});
+      Promise.resolve(readIsOver).then(cancel, cancel);
     }, RESPONSE_IS_OUT_MS);
     // It holds up nobody's shutdown.
     Deno.unrefTimer(timer);
@@ -127,21 +144,12 @@ class BodySource {
     this.#reader = undefined;
     try {
       this.#into = this.#body.getReader({ mode: "byob" });
-      this.#buffer = new ArrayBuffer(FIRST_READ_BYTES);
     } catch {
       // No stream of bytes: all of it is there.
-      this.#reader = this.#body.getReader();
     }
   }
+}
 
-  async #readInto(reader: ReadableStreamBYOBReader): Promise<Uint8Array | undefined> {
-    const { value, done } = await reader.read(new Uint8Array(this.#buffer));
-    if (done || value === undefined) return undefined;
-    // What was lent comes back with the bytes in it. One that was filled is too small.
-    const isFull = value.length === value.buffer.byteLength;
-    this.#buffer = isFull && value.length < MAX_READ_BYTES
-      ? new ArrayBuffer(2 * value.length)
-      : value.buffer;
-    return value;
-  }
+function readOfDenoEnded(): void {
+  readsOfDeno--;
 }

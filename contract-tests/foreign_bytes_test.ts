@@ -35,6 +35,7 @@ Deno.test("every place that reads text is listed with its bound, once, and none 
 
 /** Expressions that are put together, by their file. */
 const PUT_TOGETHER: Record<string, RegExp[]> = {
+  "cache/valkey.ts": [/^(?:ERR Error running script .{0,500}? -)?(READONLY|LOADING|OOM|BUSY)\b/s],
   "gateway/conditions.ts": [
     /^null value in column .* violates not-null constraint/,
     /violates check constraint/,
