@@ -67,14 +67,14 @@ Deno.test("a trace that is forgotten while it is being queued leaves neither a j
     sql,
     `delete from lotline.traces where id = '${id}'`,
   );
-  const queueing = queueTrace(sql, id, "tester", BOUNDS, key);
+  const refused = rejects(queueTrace(sql, id, "tester", BOUNDS, key), /gone/);
   await eventually("it waits", async () => {
     const waiting = await sql`
       select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
     return waiting.length > 0;
   });
   await forgetting.commit();
-  await rejects(queueing, /gone/);
+  await refused;
   const [left] = await sql`
     select (select count(*)::int from lotline.jobs where arguments->>'traceId' = ${id}) as jobs,
       (select count(*)::int from lotline.idempotency_keys where key = 'forgotten') as keys`;
