@@ -119,5 +119,5 @@ const codeOf = (thrown: unknown) =>
 
 /** The system's words, without those in which Deno says what it was asked to do. */
 function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message.replace(/ \(os error \d+\).*$/, "") : String(cause);
+  return cause instanceof Error ? cause.message.replace(/ \(os error \d+\).*/, "") : String(cause);
 }

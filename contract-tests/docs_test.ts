@@ -20,7 +20,9 @@ async function pages(): Promise<string[]> {
 Deno.test("every link between the pages leads somewhere", async () => {
   let links = 0;
   for (const page of await pages()) {
-    for (const [, target = ""] of (await read(page)).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+    // Code may look like a link.
+    const prose = (await read(page)).replaceAll(/^```[^]*?^```$/gm, "");
+    for (const [, target = ""] of prose.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
       if (/^https?:/.test(target)) continue;
       links++;
       const address = new URL(target, new URL(page, ROOT));
