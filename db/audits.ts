@@ -1,6 +1,6 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql, Statement } from "./connect.ts";
-import { claimSlot, type Slot } from "./cron_runs.ts";
+import { claimSlot, type ScheduledWork, type Slot } from "./cron_runs.ts";
 import { findBegun, type IdempotencyKey, keepAnswer, keepingKey } from "./idempotency_keys.ts";
 import { inTime } from "./in_time.ts";
 import { newJob } from "./jobs.ts";
@@ -31,6 +31,9 @@ const AUDIT_COLUMNS = (sql: Sql) =>
 
 // There is one audit at a time, whoever asks for it.
 const UNIQUE_KEY = "genealogy";
+
+/** The audits of a slot, and those that a person has asked for since. */
+export const AUDIT_WORK: ScheduledWork = { kind: AUDIT_JOB_KIND, uniqueKey: UNIQUE_KEY };
 
 /**
  * Asks for an audit: it and its job in one statement. While one waits or runs it is that one that is
@@ -88,10 +91,13 @@ async function findAuditOfJob(sql: Sql, jobId: string | undefined): Promise<Audi
   return audit;
 }
 
-/** Asks for an audit that nobody waits for, once a slot, unless one waits or runs already. */
-export async function insertAuditOfSlot(sql: Sql, slot: Slot): Promise<void> {
+/**
+ * Asks for an audit that nobody waits for, once a slot, unless one waits or runs already. Gives
+ * whether it did.
+ */
+export async function insertAuditOfSlot(sql: Sql, slot: Slot): Promise<boolean> {
   const id = crypto.randomUUID();
-  await inTime(
+  const { count } = await inTime(
     sql,
     sql`
       with ${claimSlot(sql, slot)}, job as (
@@ -100,8 +106,9 @@ export async function insertAuditOfSlot(sql: Sql, slot: Slot): Promise<void> {
         on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
         do nothing returning id
       )
-      insert into lotline.audits (id, job_id) select ${id}::uuid, id from job`,
+      insert into lotline.audits (id, job_id) select ${id}::uuid, id from job returning id`,
   );
+  return count > 0;
 }
 
 /** The audit with this id, if there is one. */

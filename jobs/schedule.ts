@@ -1,7 +1,14 @@
-import { insertAuditOfSlot } from "../db/audits.ts";
+import { AUDIT_WORK, insertAuditOfSlot } from "../db/audits.ts";
 import type { Sql } from "../db/connect.ts";
-import { insertJobOfSlot, type Slot } from "../db/cron_runs.ts";
+import {
+  insertJobOfSlot,
+  isSlotClaimed,
+  SCHEDULED_KEY,
+  type ScheduledWork,
+  type Slot,
+} from "../db/cron_runs.ts";
 import { describeError, type Log } from "../log.ts";
+import { type QuietHours, quietUntil } from "./quiet_hours.ts";
 import { pause } from "./repeat.ts";
 import { upkeep } from "./upkeep.ts";
 
@@ -11,8 +18,15 @@ export interface ScheduleEntry {
   readonly name: string;
   /** UTC. Without an hour: every hour. */
   readonly at: { readonly hour?: number; readonly minute: number };
-  /** Claims the slot and puts its job into the queue, in one statement; see `claimSlot`. */
-  readonly enqueue: (sql: Sql, slot: Slot) => Promise<void>;
+  /**
+   * Claims the slot and puts its job into the queue, in one statement; see `claimSlot`. Gives whether
+   * there is a new job now.
+   */
+  readonly enqueue: (sql: Sql, slot: Slot) => Promise<boolean | void>;
+  /** Its jobs: when the last one of a slot is dead, there is another one for this slot, once. */
+  readonly work?: ScheduledWork;
+  /** Whether it is kept away from the quiet hours. */
+  readonly keepsQuietHours?: boolean;
 }
 
 /** All that Lotline does by the clock. */
@@ -21,8 +35,15 @@ export const SCHEDULE: readonly ScheduleEntry[] = [
     name: "upkeep",
     at: { minute: 20 },
     enqueue: (sql, slot) => insertJobOfSlot(sql, slot, upkeep.kind),
+    work: { kind: upkeep.kind, uniqueKey: SCHEDULED_KEY },
   },
-  { name: "audit", at: { hour: 2, minute: 0 }, enqueue: insertAuditOfSlot },
+  {
+    name: "audit",
+    at: { hour: 2, minute: 0 },
+    enqueue: insertAuditOfSlot,
+    work: AUDIT_WORK,
+    keepsQuietHours: true,
+  },
 ];
 
 const MINUTE_MS = 60_000;
@@ -31,6 +52,11 @@ const DAY_MS = 24 * HOUR_MS;
 /** A clock may strike this much too early, in ms. */
 const EARLY_MS = 10_000;
 const AFTER_FAILURE_MS = 1_000;
+const MAX_AFTER_FAILURE_MS = 60_000;
+/** How often it is looked what has died, and what had to wait for the end of the quiet hours, in ms. */
+const LOOK_MS = 60_000;
+/** What is put into the queue so much after its slot was missed by all workers, in ms. */
+const MISSED_MS = 5 * MINUTE_MS;
 
 /** When an entry was due last, in ms since 1970. */
 export function lastSlot({ at: { hour, minute } }: ScheduleEntry, now: number): number {
@@ -45,29 +71,87 @@ export function cronExpression({ at: { hour, minute } }: ScheduleEntry): string 
   return `${minute} ${hour ?? "*"} * * *`;
 }
 
+/** What following the schedule takes. */
+export interface ScheduleDeps {
+  readonly sql: Sql;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** When nothing begins that {@link ScheduleEntry.keepsQuietHours keeps them}; at no time: none. */
+  readonly quietHours?: readonly QuietHours[];
+  /** Gives the time in ms since 1970. */
+  readonly now?: () => number;
+  readonly lookMs?: number;
+}
+
 /**
- * Puts into the queue what is due, when it is due, and first what was due last and was missed.
+ * Puts into the queue what is due, when it is due, and first what was due last and was missed. What
+ * died is put there once more, and what is due in the quiet hours after their end.
  * Every worker does this; the first one's row in `lotline.cron_runs` makes the others' do nothing.
  * Resolves when the signal is aborted; never rejects.
  */
 export async function followSchedule(
   entries: readonly ScheduleEntry[],
-  { sql, log, signal }: { readonly sql: Sql; readonly log: Log; readonly signal: AbortSignal },
+  { sql, log, signal, quietHours = [], now = Date.now, lookMs = LOOK_MS }: ScheduleDeps,
 ): Promise<void> {
+  const told = new Map<ScheduleEntry, string>();
+  /** Puts it off, and says so once a slot. */
+  const putOff = async (entry: ScheduleEntry, slot: Slot, until: number) => {
+    if (told.get(entry) === slot.at || await isSlotClaimed(sql, slot)) return;
+    told.set(entry, slot.at);
+    log("info", "scheduled work waits for the end of the quiet hours", {
+      ...slotFields(slot),
+      until: new Date(until).toISOString(),
+    });
+  };
+  const enqueue = async (entry: ScheduleEntry) => {
+    const slot = {
+      name: entry.name,
+      at: new Date(lastSlot(entry, now() + EARLY_MS)).toISOString(),
+    };
+    const until = entry.keepsQuietHours ? quietUntil(quietHours, now()) : undefined;
+    if (until !== undefined) return await putOff(entry, slot, until);
+    const isNew = await entry.enqueue(sql, slot);
+    if (isNew && now() - Date.parse(slot.at) > MISSED_MS) {
+      log("info", "missed scheduled work is in the queue now", {
+        ...slotFields(slot),
+        ...(entry.keepsQuietHours && quietHours.length === 0 && {
+          hint: "AUDIT_QUIET_HOURS can keep it away from working hours",
+        }),
+      });
+    }
+    if (isNew || entry.work === undefined) return;
+    const again = { ...slot, name: `${entry.name} once more`, died: entry.work };
+    if (await entry.enqueue(sql, again)) {
+      log("warn", "scheduled work that died is in the queue once more", slotFields(slot));
+    }
+  };
   const strike = async (entry: ScheduleEntry) => {
-    for (let tries = 0; !signal.aborted; tries++) {
-      const at = new Date(lastSlot(entry, Date.now() + EARLY_MS)).toISOString();
+    for (let failures = 0; !signal.aborted; failures++) {
       try {
-        return await entry.enqueue(sql, { name: entry.name, at });
+        return await enqueue(entry);
       } catch (error) {
-        if (tries === 0) {
+        if (failures === 0) {
           log("warn", "scheduled work can't be put into the queue", {
             name: entry.name,
             error: describeError(error),
           });
         }
-        await pause(AFTER_FAILURE_MS, signal);
+        await pause(Math.min(AFTER_FAILURE_MS * 2 ** failures, MAX_AFTER_FAILURE_MS), signal);
       }
+    }
+  };
+  const striking = new Map<ScheduleEntry, Promise<void>>();
+  /** One at a time: while one goes on trying, a second one would say and do the same. */
+  const strikeOnce = (entry: ScheduleEntry): Promise<void> => {
+    const running = striking.get(entry) ??
+      strike(entry).finally(() => striking.delete(entry));
+    striking.set(entry, running);
+    return running;
+  };
+  const look = async () => {
+    while (!signal.aborted) {
+      await Promise.all(entries.map(strikeOnce));
+      await pause(lookMs, signal);
     }
   };
   // A cron whose signal was aborted before never resolves.
@@ -75,8 +159,12 @@ export async function followSchedule(
   // Deno's own retries are off: `strike` doesn't give up. Without the signal the process would
   // never end.
   const options = { backoffSchedule: [], signal };
-  await Promise.all(entries.flatMap((entry) => [
-    Deno.cron(`lotline ${entry.name}`, cronExpression(entry), options, () => strike(entry)),
-    strike(entry),
-  ]));
+  await Promise.all([
+    ...entries.map((entry) =>
+      Deno.cron(`lotline ${entry.name}`, cronExpression(entry), options, () => strikeOnce(entry))
+    ),
+    look(),
+  ]);
 }
+
+const slotFields = ({ name, at }: Slot) => ({ name, slot: at });

@@ -1,5 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { insertAudit } from "../db/audits.ts";
+import { connect, type Sql } from "../db/connect.ts";
 import type { Slot } from "../db/cron_runs.ts";
+import type { LogFields } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import {
@@ -7,6 +10,7 @@ import {
   followSchedule,
   lastSlot,
   SCHEDULE,
+  type ScheduleDeps,
   type ScheduleEntry,
 } from "./schedule.ts";
 
@@ -90,5 +94,154 @@ Deno.test("every entry's job is in the queue once a slot, whoever starts, and no
   deepStrictEqual(
     (await sql`select distinct priority from lotline.jobs`).map(({ priority }) => priority),
     [1],
+  );
+});
+
+/** Follows the schedule until it has looked so often, and gives what was logged. */
+async function follow(sql: Sql, looks: number, more: Partial<ScheduleDeps> = {}) {
+  const end = new AbortController();
+  const logged: { msg: string; fields: LogFields | undefined }[] = [];
+  let looked = 0;
+  const last: ScheduleEntry = {
+    name: "looks",
+    at: { minute: 0 },
+    enqueue: () => {
+      // Those before it have begun, and are waited for.
+      if (++looked === looks) end.abort();
+      return Promise.resolve();
+    },
+  };
+  await followSchedule([...SCHEDULE, last], {
+    sql,
+    log: (_, msg, fields) => logged.push({ msg, fields }),
+    signal: end.signal,
+    lookMs: 20,
+    ...more,
+  });
+  return logged.filter(({ fields }) => fields?.name === "audit");
+}
+
+const audits = (sql: Sql) =>
+  sql<{ id: string; state: string }[]>`
+    select id, state from lotline.jobs where kind = 'audit_genealogy' order by created_at`;
+
+Deno.test("a scheduled job that died is in the queue once more for its slot, whoever looks, and no third time", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const die = () =>
+    sql`update lotline.jobs set state = 'dead', finished_at = now() where state <> 'dead'`;
+  await follow(sql, 2);
+  strictEqual((await audits(sql)).length, 1, "the slot has its job");
+  await die();
+  // At the start of a worker, or at the next look of one that works.
+  const logs = [await follow(sql, 1), await follow(sql, 3)];
+  strictEqual((await audits(sql)).length, 2);
+  strictEqual((await sql`select from lotline.audits`).length, 2);
+  const again = logs.flat().map(({ msg }) => msg);
+  deepStrictEqual(again, ["scheduled work that died is in the queue once more"]);
+  await die();
+  await follow(sql, 3);
+  strictEqual((await audits(sql)).length, 2, "once");
+  // The next slot is a new one.
+  await follow(sql, 1, { now: () => Date.now() + 86_400_000 });
+  strictEqual((await audits(sql)).length, 3);
+});
+
+Deno.test("a slot is done when a job of its work was done, called off or waits since, whoever asked for it", async () => {
+  for (const state of ["done", "cancelled", "ready", "running"]) {
+    await using database = await freshDatabase();
+    const { sql } = database;
+    await follow(sql, 1);
+    await sql`update lotline.jobs set state = 'dead', finished_at = now()`;
+    await insertAudit(sql, null, "tester");
+    await sql`update lotline.jobs set state = ${state}, finished_at = now() where state <> 'dead'`;
+    await follow(sql, 2);
+    strictEqual((await audits(sql)).length, 2, state);
+  }
+});
+
+Deno.test("a missed audit is made up for at the start, with a line that says how to keep it away", async () => {
+  await using database = await freshDatabase();
+  const noon = Date.parse("2026-03-02T12:00:00Z");
+  deepStrictEqual(await follow(database.sql, 2, { now: () => noon }), [{
+    msg: "missed scheduled work is in the queue now",
+    fields: {
+      name: "audit",
+      slot: "2026-03-02T02:00:00.000Z",
+      hint: "AUDIT_QUIET_HOURS can keep it away from working hours",
+    },
+  }]);
+  strictEqual((await audits(database.sql)).length, 1);
+});
+
+Deno.test("a missed or dead audit waits for the end of the quiet hours, and is then run once", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const quietHours = [{ from: 6 * 60, to: 22 * 60 }];
+  const at = (time: string) => ({ quietHours, now: () => Date.parse(`2026-03-02T${time}Z`) });
+  deepStrictEqual(await follow(sql, 3, at("12:00:00")), [{
+    msg: "scheduled work waits for the end of the quiet hours",
+    fields: {
+      name: "audit",
+      slot: "2026-03-02T02:00:00.000Z",
+      until: "2026-03-02T22:00:00.000Z",
+    },
+  }]);
+  strictEqual((await audits(sql)).length, 0);
+  strictEqual((await sql`select from lotline.jobs where kind = 'upkeep'`).length, 1, "upkeep runs");
+  for (const looks of [1, 3]) await follow(sql, looks, at("22:00:00"));
+  strictEqual((await audits(sql)).length, 1);
+  await sql`update lotline.jobs set state = 'dead', finished_at = now()`;
+  deepStrictEqual(await follow(sql, 2, at("21:59:59")), [], "it isn't missed any more");
+  strictEqual((await audits(sql)).length, 1);
+  await follow(sql, 2, at("22:00:01"));
+  strictEqual((await audits(sql)).length, 2);
+});
+
+Deno.test("an audit whose own time is quiet is run when the quiet hours are over, once", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const quietHours = [{ from: 22 * 60, to: 4 * 60 }];
+  let now = Date.parse("2026-03-02T02:00:00Z");
+  await follow(sql, 2, { quietHours, now: () => now });
+  strictEqual((await audits(sql)).length, 0);
+  now = Date.parse("2026-03-02T04:00:00Z");
+  await follow(sql, 3, { quietHours, now: () => now });
+  strictEqual((await audits(sql)).length, 1);
+});
+
+Deno.test("while the database is read-only the schedule says so once an entry, and goes on when it isn't", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const [{ name } = { name: "" }] = await sql<{ name: string }[]>`
+    select current_database() as name`;
+  await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
+  const readOnly = connect({ url: database.url, max: 2 });
+  const end = new AbortController();
+  const lines: string[] = [];
+  const following = followSchedule(SCHEDULE, {
+    sql: readOnly,
+    log: (_, msg, fields) => lines.push(`${msg}: ${fields?.name}`),
+    signal: end.signal,
+    lookMs: 10,
+  });
+  await eventually("it has tried", () => Promise.resolve(lines.length > 1));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await sql.unsafe(`alter database ${name} reset default_transaction_read_only`);
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()`;
+  await eventually("it goes on", async () => {
+    const runs = await sql`select from lotline.cron_runs`.catch(() => []);
+    return runs.length === SCHEDULE.length;
+  });
+  end.abort();
+  await following;
+  await readOnly.end({ timeout: 1 });
+  deepStrictEqual(
+    lines.filter((line) => line.startsWith("scheduled work can't")).sort(),
+    [
+      "scheduled work can't be put into the queue: audit",
+      "scheduled work can't be put into the queue: upkeep",
+    ],
   );
 });

@@ -1,0 +1,30 @@
+/** A part of each day, in minutes since midnight UTC; it goes over midnight when `to` isn't later. */
+export interface QuietHours {
+  readonly from: number;
+  /** The first minute that isn't part of it. */
+  readonly to: number;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MINUTES = 24 * 60;
+
+/** When quiet hours end that have begun, in ms since 1970; nothing: it isn't quiet `now`. */
+export function quietUntil(hours: readonly QuietHours[], now: number): number | undefined {
+  let minute = Math.floor(now / MINUTE_MS);
+  const first = minute;
+  // One may begin where, or before, another one ends.
+  for (const _ of hours) {
+    const ends = hours.map((one) => endOf(one, minute));
+    minute = Math.max(minute, ...ends);
+  }
+  return minute === first ? undefined : minute * MINUTE_MS;
+}
+
+/** The end of these quiet hours if they are under way, else the minute itself. */
+function endOf({ from, to }: QuietHours, minute: number): number {
+  const ofDay = minute % DAY_MINUTES;
+  const midnight = minute - ofDay;
+  if (from < to) return ofDay >= from && ofDay < to ? midnight + to : minute;
+  if (ofDay >= from) return midnight + DAY_MINUTES + to;
+  return ofDay < to ? midnight + to : minute;
+}
