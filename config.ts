@@ -38,6 +38,30 @@ const temperatures = z.string().transform((text, context) => {
   return limits;
 });
 
+const TIME = String.raw`(\d{1,2})(?::([0-5]\d))?`;
+const HOURS = new RegExp(`^${TIME}-${TIME}$`);
+const DAY_MINUTES = 24 * 60;
+
+/** Parts of the day in minutes since midnight, over midnight when `to` isn't later; never all of it. */
+const quietHours = z.string().transform((text, context) => {
+  const hours = text.split(",").map((item) => {
+    const [, fromHour, fromMinute = "0", toHour, toMinute = "0"] = HOURS.exec(item.trim()) ?? [];
+    const from = Number(fromHour) * 60 + Number(fromMinute);
+    return { from, to: Number(toHour) * 60 + Number(toMinute) };
+  });
+  const exist = hours.every(({ from, to }) =>
+    from < DAY_MINUTES && to <= DAY_MINUTES && from !== to % DAY_MINUTES
+  );
+  const leaveTime = Array.from({ length: DAY_MINUTES }, (_, minute) => minute).some((minute) =>
+    hours.every(({ from, to }) =>
+      from < to ? minute < from || minute >= to : minute < from && minute >= to
+    )
+  );
+  if (exist && leaveTime) return hours;
+  context.addIssue({ code: "custom" });
+  return z.NEVER;
+});
+
 // RAW is meat, frozen or chilled, and also spice and oil, which are as warm as their store.
 const USUAL_TEMPERATURES =
   "RAW:-25..25,DEB:-2..7,BULK:-2..7,MIX:-2..7,SKW:-2..7,FRZ:-40..-18,FG:-40..-18";
@@ -65,6 +89,9 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   AUDIT_TEMPERATURES:
     "ranges of °C by lot type with commas between them, such as RAW:-2..7,FRZ:-40..-18",
   AUDIT_TOLERANCE_PERCENT: "a percentage from 0 to 100, such as 2 or 0.5",
+  AUDIT_QUIET_HOURS:
+    "hours in UTC with a dash between them, such as 06-22 or 06:00-11:30,13:00-22:00, that leave " +
+    "some of the day, or nothing at all",
   BASE: "the address of a server, such as http://127.0.0.1:8000",
   PARITY_TOKEN: "a login token, or nothing at all",
   BODY_LIMIT: "a number of bytes from 1024 to 10485760",
@@ -135,6 +162,7 @@ const WorkerSettings = ApiSettings.pick({
   AUDIT_TEMPERATURES: temperatures.prefault(USUAL_TEMPERATURES),
   AUDIT_TOLERANCE_PERCENT: z.string().regex(/^\d{1,3}(?:\.\d{1,2})?$/)
     .refine((text) => Number(text) <= 100).default("2"),
+  AUDIT_QUIET_HOURS: quietHours.optional().transform((hours) => hours ?? []),
 });
 
 /** A server to pass requests on to. With a path it would be unclear what becomes of a request's own. */

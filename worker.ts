@@ -20,7 +20,7 @@ const jobsOf = (config: WorkerConfig) => [
   auditGenealogy({
     temperatures: config.AUDIT_TEMPERATURES,
     tolerancePercent: config.AUDIT_TOLERANCE_PERCENT,
-  }),
+  }, config.AUDIT_QUIET_HOURS),
 ];
 
 /** Connections for the queue's own statements, beside those of the jobs. */
@@ -73,7 +73,12 @@ async function run(config: WorkerConfig): Promise<void> {
       log,
       signal,
     }),
-    followSchedule(SCHEDULE, { sql: queueSql, log, signal }),
+    followSchedule(SCHEDULE, {
+      sql: queueSql,
+      log,
+      signal,
+      quietHours: config.AUDIT_QUIET_HOURS,
+    }),
     runWorker(jobsOf(config), {
       sql,
       queueSql,

@@ -1,5 +1,6 @@
 import type { Sql, Statement } from "./connect.ts";
 import { inTime } from "./in_time.ts";
+import type { JobPriority } from "./jobs.ts";
 
 /*
  * `lotline.jobs` for those who do the work. A job that runs belongs to one attempt, which knows its
@@ -12,6 +13,7 @@ export interface ClaimedJob {
   readonly id: string;
   readonly kind: string;
   readonly arguments: unknown;
+  readonly priority: JobPriority;
   /** 1 for the first start. */
   readonly attempt: number;
   /** The same, but also with the starts that count as no attempt. */
@@ -52,7 +54,7 @@ const makeReady = (sql: Sql) =>
   sql`token = null, worker = null, lease_until = null, pushed_at = null`;
 
 const CLAIMED = (sql: Sql) =>
-  sql`job.id, job.kind, job.arguments, job.attempt, job.starts, job.token`;
+  sql`job.id, job.kind, job.arguments, job.priority, job.attempt, job.starts, job.token`;
 
 /** Takes one job by its id; nothing when it is someone else's by now, over, or not due. */
 export async function claimJob(
@@ -237,6 +239,25 @@ export async function releaseJob(
     lastError: `${STARTED_TOO_OFTEN}; the last time its worker was shut down`,
     isLast: false,
     runAt: sql`run_at`,
+    isCounted: false,
+  });
+}
+
+/**
+ * Gives a job back that nobody waits for, to be started in `ms`; at once if somebody has asked for it
+ * meanwhile. It counts as {@link releaseJob} does.
+ */
+export async function deferJob(
+  sql: Sql,
+  key: AttemptKey,
+  ms: number,
+): Promise<UnfinishedState | undefined> {
+  return await endAttempt(sql, key, {
+    error: sql`last_error`,
+    lastError: `${STARTED_TOO_OFTEN}; the last time in the quiet hours`,
+    isLast: false,
+    runAt: sql`case when priority = 0 then run_at
+      else now() + ${ms}::float8 * interval '1 millisecond' end`,
     isCounted: false,
   });
 }

@@ -57,7 +57,7 @@ const JOB_COLUMNS = (sql: Sql) =>
 /**
  * The statement that puts a job into the queue and returns its `id`, to be a statement's only part
  * or one of its CTEs. The same work that waits or runs already is not doubled: its id comes back,
- * and it moves up when it is asked for more urgently than before.
+ * and it moves up when it is asked for more urgently than before, to be started at once.
  *
  * ```ts
  * sql`with job as (${newJob(sql, job)})
@@ -74,6 +74,9 @@ export function newJob(sql: Sql, job: NewJob): Statement<{ id: string }> {
     on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
     do update set
       priority = least(job.priority, excluded.priority),
+      run_at = case
+        when excluded.priority < job.priority then least(job.run_at, now()) else job.run_at
+      end,
       pushed_at = case when excluded.priority < job.priority then null else job.pushed_at end
     returning id`;
 }

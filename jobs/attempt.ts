@@ -1,6 +1,7 @@
 import type { Sql, Statement } from "../db/connect.ts";
 import {
   type ClaimedJob,
+  deferJob,
   endCancelledJob,
   failJob,
   finishJob,
@@ -40,6 +41,7 @@ const LEVELS: Record<Fate["is"], LogLevel> = {
   finished: "info",
   failed: "warn",
   postponed: "warn",
+  deferred: "info",
   cancelled: "info",
   released: "info",
   "someone else's": "warn",
@@ -72,6 +74,7 @@ export async function runAttempt(
       ...about,
       ms: Math.round(performance.now() - since),
       ...("error" in fate && { error: fate.error, retry_in_ms: fate.retryInMs ?? "never" }),
+      ...(fate.is === "deferred" && { retry_in_ms: fate.retryInMs }),
     });
     if (state === "dead") deps.log("error", "job is dead", about);
   } catch (error) {
@@ -92,6 +95,9 @@ async function outcomeOf(
   signal: AbortSignal,
   { sql, threads, log }: AttemptDeps,
 ): Promise<Outcome> {
+  const now = Date.now();
+  const quietUntil = job.priority === 0 ? undefined : definition.quietUntil?.(now);
+  if (quietUntil !== undefined) return { is: "quiet", endMs: quietUntil - now };
   const args = definition.args.safeParse(job.arguments);
   if (!args.success) {
     const places = args.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
@@ -185,6 +191,8 @@ async function storeOnce(
       return await failJob(queueSql, job, fate);
     case "postponed":
       return await failJob(queueSql, job, { ...fate, isCounted: false });
+    case "deferred":
+      return await deferJob(queueSql, job, fate.retryInMs);
     case "cancelled":
       return await endCancelledJob(queueSql, job) ? "cancelled" : undefined;
     case "released":

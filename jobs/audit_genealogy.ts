@@ -2,17 +2,22 @@ import { z } from "zod";
 import type { AuditLimits } from "../audit/limits.ts";
 import { AUDIT_JOB_KIND, finishAudit } from "../db/audits.ts";
 import { defineJob } from "./define_job.ts";
+import { type QuietHours, quietUntil } from "./quiet_hours.ts";
 
 const Args = z.object({ auditId: z.uuid() });
 
-/** The job that does a genealogy audit, by these limits. */
-export const auditGenealogy = (limits: AuditLimits) =>
+/**
+ * The job that does a genealogy audit, by these limits. One that nobody waits for doesn't begin in
+ * the quiet hours.
+ */
+export const auditGenealogy = (limits: AuditLimits, quietHours: readonly QuietHours[] = []) =>
   defineJob({
     kind: AUDIT_JOB_KIND,
     args: Args,
     maxAttempts: 3,
     timeoutMs: 3_600_000,
     concurrency: 1,
+    quietUntil: (now) => quietUntil(quietHours, now),
     async run({ auditId }, { sql, onThread, run, log }) {
       const result = await onThread("audit", { run, limits });
       const { lots, links, findings } = result.summary;

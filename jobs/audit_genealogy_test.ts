@@ -18,9 +18,13 @@ const job = auditGenealogy(DEFAULT_LIMITS);
 const ask = () => insertAudit(sql, null, "tester");
 
 /** Lets a worker do what is waiting, until `isSo`. */
-async function work(what: string, isSo: () => Promise<boolean>): Promise<void> {
+async function work(
+  what: string,
+  isSo: () => Promise<boolean>,
+  doing = job,
+): Promise<void> {
   const end = new AbortController();
-  const ended = runWorker([job], {
+  const ended = runWorker([doing], {
     queueSql: sql,
     sql,
     createThreads: newThreads,
@@ -164,4 +168,27 @@ Deno.test("how far an audit is shows while it runs", async () => {
   deepStrictEqual((await findAudit(sql, id))?.progress, progress);
   await sql`update lotline.jobs set state = 'dead'`;
   strictEqual((await findAudit(sql, id))?.progress, null);
+});
+
+Deno.test("an audit that only the clock asked for doesn't begin in the quiet hours; a person's does at once", async () => {
+  const minute = Math.floor(Date.now() / 60_000) % 1_440;
+  const quietHours = [{ from: (minute + 1_380) % 1_440, to: (minute + 60) % 1_440 }];
+  const quietJob = auditGenealogy(DEFAULT_LIMITS, quietHours);
+  const at = new Date(0).toISOString();
+  strictEqual(await insertAuditOfSlot(sql, { name: "quiet", at }), true);
+  const [audit] = await sql<{ id: string; job_id: string }[]>`
+    select id, job_id from lotline.audits order by created_at desc limit 1`;
+  ok(audit !== undefined);
+  const scheduled = async () => {
+    const [row] = await sql<{ starts: number; attempt: number; minutes: number }[]>`
+      select starts, attempt, (extract(epoch from run_at - now()) / 60)::float8 as minutes
+      from lotline.jobs where id = ${audit.job_id} and state = 'ready'`;
+    return row;
+  };
+  await work("it is put off", async () => (await scheduled())?.starts === 1, quietJob);
+  const { attempt, minutes = 0 } = await scheduled() ?? {};
+  strictEqual(attempt, 0);
+  ok(minutes > 58 && minutes <= 60, `it waits for ${minutes} minutes`);
+  strictEqual((await ask()).id, audit.id);
+  await work("it is done for who asked", isDone(audit.id), quietJob);
 });

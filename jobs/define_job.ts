@@ -53,6 +53,8 @@ export interface JobDefinition<S extends z.ZodType = z.ZodType> {
   readonly timeoutMs: number;
   /** How many of them one worker runs at once. */
   readonly concurrency: number;
+  /** Until when a job that nobody waits for is put off, if it is to be; in ms since 1970. */
+  readonly quietUntil?: (now: number) => number | undefined;
   /**
    * Does the work; safe to run twice, also at the same time. What must happen once is the effect that
    * it gives back.

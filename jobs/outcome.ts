@@ -18,6 +18,8 @@ export type Outcome =
   | { readonly is: "returned"; readonly effect: Effect | void }
   | { readonly is: "threw"; readonly error: unknown }
   | { readonly is: "unfit"; readonly message: string }
+  /** It wasn't begun, since these are quiet hours; `endMs` from now. */
+  | { readonly is: "quiet"; readonly endMs: number }
   | { readonly is: "stopped"; readonly why: StopReason };
 
 /** What becomes of its job. Without `retryInMs` a failed job is dead. */
@@ -26,6 +28,8 @@ export type Fate =
   | { readonly is: "failed"; readonly error: string; readonly retryInMs?: number }
   /** The database couldn't just now, which costs no attempt. */
   | { readonly is: "postponed"; readonly error: string; readonly retryInMs: number }
+  /** It waits for the end of the quiet hours, unless somebody waits for it by then. */
+  | { readonly is: "deferred"; readonly retryInMs: number }
   | { readonly is: "cancelled" }
   | { readonly is: "released" }
   | { readonly is: "someone else's" };
@@ -92,6 +96,8 @@ export function becomes(
     case "unfit":
       // The next attempt would find the same.
       return { is: "failed", error: storable(outcome.message) };
+    case "quiet":
+      return { is: "deferred", retryInMs: outcome.endMs };
     case "stopped":
       return becomesStopped(outcome.why, failed, postponed);
   }

@@ -51,6 +51,7 @@ Deno.test("what becomes of a job follows from how its attempt ended", () => {
     [{ is: "threw", error: "text" }, 3, { is: "failed", error: "text" }],
     [{ is: "threw", error: undefined }, 3, { is: "failed", error: "undefined" }],
     [{ is: "unfit", message: "a number" }, 1, { is: "failed", error: "a number" }],
+    [{ is: "quiet", endMs: 60_000 }, 3, { is: "deferred", retryInMs: 60_000 }],
     [{ is: "stopped", why: "cancelled" }, 1, { is: "cancelled" }],
     [{ is: "stopped", why: "cancelled" }, 3, { is: "cancelled" }],
     [{ is: "stopped", why: "shutdown" }, 3, { is: "released" }],
