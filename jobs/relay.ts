@@ -4,7 +4,8 @@ import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts"
 import { tryRelayLock } from "../db/relay_lock.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
 import { openSession } from "../db/session.ts";
-import { describeError, type Log } from "../log.ts";
+import type { Log } from "../log.ts";
+import { createComplaint } from "./complaint.ts";
 import { pause } from "./repeat.ts";
 
 /*
@@ -19,6 +20,7 @@ const TICK_MS = 20;
 /** How often one that waits asks whether it is its turn, in ms. */
 const TURN_MS = 1_000;
 const RETRY_MS = 300;
+const MAX_RETRY_MS = 2_400;
 /** How often deep traces are marked, in ms, when something of them has changed. */
 const REFRESH_MS = 500;
 /** After this long a statement has failed, in ms: PostgreSQL may be there and its answer lost. */
@@ -38,7 +40,10 @@ interface Deps {
  * Valkey.
  */
 export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
-  let isFailing = false;
+  const failure = createComplaint(deps.log, "relay can't work");
+  const onRound = () => {
+    if (failure.worked()) deps.log("info", "relay is back");
+  };
   while (!stop.aborted) {
     try {
       await using session = openSession(deps.databaseUrl, {
@@ -48,13 +53,10 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
         idleTimeoutMs: IDLE_MS,
       });
       await takeTurn(stop, session.sql);
-      if (isFailing) deps.log("info", "relay is back");
-      isFailing = false;
-      await relay(stop, session.sql, deps);
+      await relay(stop, session.sql, deps, onRound);
     } catch (error) {
-      if (!isFailing) deps.log("warn", "relay can't work", { error: describeError(error) });
-      isFailing = true;
-      await pause(RETRY_MS, stop);
+      const failures = failure.failed(error);
+      await pause(Math.min(RETRY_MS * 2 ** (failures - 1), MAX_RETRY_MS), stop);
     }
   }
 }
@@ -67,7 +69,13 @@ async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
   }
 }
 
-async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promise<void> {
+/** @param onRound is told of each round in which all was done, since a database may read and not write */
+async function relay(
+  stop: AbortSignal,
+  sql: Sql,
+  { invalidation }: Deps,
+  onRound: () => void,
+): Promise<void> {
   let from = "0";
   let refreshedAt = -Infinity;
   const lossAt = watchLosses(() => inTime(laterTransaction(sql)));
@@ -88,6 +96,7 @@ async function relay(stop: AbortSignal, sql: Sql, { invalidation }: Deps): Promi
       await inTime(wakeRefresh(sql));
       refreshedAt = began;
     }
+    onRound();
     await pause(Math.max(1, TICK_MS - (performance.now() - began)), stop);
   }
 }

@@ -144,6 +144,25 @@ Deno.test("a relay goes on after PostgreSQL was killed, and says so once", async
   deepStrictEqual(relay.lines, ["warn relay can't work", "info relay is back"]);
 });
 
+Deno.test("a relay of a database that is read-only for a while says so once, and goes on", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await using relay = relayOn(database.url);
+  await eventually("it works", () => isWorking(relay));
+  const [{ name } = { name: "" }] = await sql<{ name: string }[]>`
+    select current_database() as name`;
+  await sql`insert into lots (lot_code) values ('A')`;
+  await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
+  await cut(sql);
+  const before = relay.applied.length;
+  await eventually("it has tried again", () => Promise.resolve(relay.applied.length > before + 2));
+  await sql.unsafe(`alter database ${name} reset default_transaction_read_only`);
+  await cut(sql);
+  await eventually("it is back", () => Promise.resolve(relay.lines.length > 1));
+  deepStrictEqual(relay.lines, ["warn relay can't work", "info relay is back"]);
+  await eventually("the outbox is empty", async () => await size(sql) === 0);
+});
+
 const LOSSES: readonly {
   what: string;
   /** The count of losses and the horizon of each batch. */

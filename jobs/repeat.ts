@@ -1,4 +1,5 @@
-import { describeError, type Log } from "../log.ts";
+import type { Log } from "../log.ts";
+import { createComplaint } from "./complaint.ts";
 
 const AFTER_FAILURE_MS = 500;
 
@@ -18,7 +19,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 
 /**
  * Does something again and again until the signal is aborted; never rejects. When it fails, that is
- * logged as `complaint`, once until it works again.
+ * logged as `complaint`, once until it works again, and once a minute at most.
  *
  * @param work gives how many ms to wait before it is done again
  */
@@ -31,15 +32,14 @@ export async function repeat(
     readonly wait?: (ms: number) => Promise<void>;
   },
 ): Promise<void> {
-  let isFailing = false;
+  const failure = createComplaint(log, complaint);
   while (!signal.aborted) {
     let waitMs = AFTER_FAILURE_MS;
     try {
       waitMs = await work();
-      isFailing = false;
+      failure.worked();
     } catch (error) {
-      if (!isFailing) log("warn", complaint, { error: describeError(error) });
-      isFailing = true;
+      failure.failed(error);
     }
     await wait(waitMs);
   }
