@@ -1,10 +1,10 @@
-import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Log } from "../log.ts";
 import type { AnswerHead } from "./answer_parser.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
 import type { Comparer } from "./comparer.ts";
+import { endAnswer } from "./end_answer.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
 import type { FrontLimits } from "./front_limits.ts";
@@ -15,10 +15,7 @@ import type { Side } from "./route.ts";
 import type { Connection, Failure } from "./connection.ts";
 import type { UnderWay } from "./under_way.ts";
 import type { Upstream } from "./upstream.ts";
-import { findWay, type Way, type WayDeps } from "./way.ts";
-
-/** With a head it is less than the 16 kB of text that Deno's sockets write at once. */
-const WRITTEN_AT_ONCE_BYTES = 12_000;
+import { findWay, findWayBack, type Way, type WayDeps } from "./way.ts";
 
 /** What forwarding is made of; one for all requests. */
 export interface ForwardingDeps extends WayDeps {
@@ -39,7 +36,7 @@ export interface ForwardingDeps extends WayDeps {
 /** One request of a client on its way to a side, and the answer on its way back. */
 export class Forwarding implements BodyWatcher, AttemptWatcher {
   readonly #startedAt = performance.now();
-  readonly #way: Way;
+  #way: Way;
   readonly #body: ClientBody;
   #compared: Way["compared"];
   #attempt: Attempt | undefined;
@@ -60,7 +57,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     readonly request: IncomingMessage,
     readonly response: ServerResponse,
     readonly head: RequestHead,
-    peer: Peer,
+    readonly peer: Peer,
   ) {
     this.#way = findWay(deps, this.#method, this.#target, head, peer);
     this.#compared = this.#way.compared;
@@ -87,6 +84,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       return this.cut();
     }
     if (!this.#isAsking && !this.#body.isWhole) this.#passOnAsItComes(now);
+    else this.#breakOff();
   }
 
   /** Ends it at once: the client's connection is closed, and nothing is asked any more. */
@@ -125,6 +123,9 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   }
 
   send(connection: Connection): void {
+    const back = this.#wayBack();
+    // Not at once: the side is in the middle of giving out its connection.
+    if (back !== undefined) return queueMicrotask(() => this.#goBack(back));
     const lines = this.head.lines;
     let head = `${this.#method} ${this.#target} HTTP/1.1\r\n`;
     if (this.head.needsHost && this.#attempt !== undefined) {
@@ -175,7 +176,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#observe(attempt, ms);
     if (this.response.destroyed) return this.#finish();
     this.#blockedAt ??= attempt.sentAt + ms;
-    this.#end(last);
+    endAnswer(this.response, last);
     this.#body.drop();
   }
 
@@ -216,6 +217,33 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#isGathered();
     if (this.#compared !== undefined) this.#lost();
     this.#ask(this.#way.side);
+  }
+
+  /** Where it goes instead, when its route has gone back to the old server since its head came. */
+  #wayBack(): Way | undefined {
+    if (this.#attempt?.side !== "service") return undefined;
+    return findWayBack(this.deps, this.#way, this.head, this.peer);
+  }
+
+  #goBack(back: Way): void {
+    if (this.#isOver) return;
+    this.#attempt?.giveUp();
+    this.#way = back;
+    this.#compared = undefined;
+    this.#ask("legacy");
+  }
+
+  /** Takes it from Lotline, when its route has gone back and Lotline doesn't have it whole. */
+  #breakOff(): void {
+    const { isSent } = this.#attempt ?? {};
+    if (isSent === undefined || (isSent && this.#body.isWhole)) return;
+    if (this.response.headersSent || this.#isHolding) return;
+    const back = this.#wayBack();
+    if (back === undefined) return;
+    if (!isSent) return this.#goBack(back);
+    // What Lotline has of it is executed by nobody, and what is gone can't be sent again.
+    this.#attempt?.giveUp();
+    this.#refuse(503, "The route has changed, send the request again");
   }
 
   #isGathered(): void {
@@ -260,7 +288,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #answerHeld({ head, body }: { readonly head: AnswerHead; readonly body: Uint8Array }): void {
     this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
     this.#blockedAt = performance.now();
-    this.#end(body);
+    endAnswer(this.response, body);
     this.#body.drop();
   }
 
@@ -287,25 +315,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const own: Refusal = refusal(status, sentence, this.head.requestId);
     this.#answer(own.status, own.reason, own.headers);
     this.#blockedAt = performance.now();
-    this.#end(own.body);
+    endAnswer(this.response, own.body);
     this.#body.drop();
-  }
-
-  /**
-   * Ends the answer. A short last part goes as text, a letter a byte: head and text are then written
-   * at once. With bytes Node makes two pieces of them, and a write that is waited for, which costs
-   * three times as much and holds the memory of what was read until the next great collection.
-   */
-  #end(last: Uint8Array | undefined): void {
-    const { response } = this;
-    if (last === undefined || last.length > WRITTEN_AT_ONCE_BYTES) {
-      response.end(last);
-      return;
-    }
-    response.write(latin1(last), "latin1");
-    // It waits for more until the next tick, and there is no more.
-    response.socket?.uncork();
-    response.end();
   }
 
   #clientTakesMore(): void {
@@ -386,8 +397,4 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       cut: !this.response.writableFinished || undefined,
     });
   }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }

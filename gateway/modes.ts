@@ -51,15 +51,17 @@ interface Reading {
   readonly routing: Routing;
   readonly live: ReadonlyMap<Operation, Route>;
   readonly legacy: ReadonlyMap<Operation, Route>;
-  /** When it was asked for: what it says may be as old as that. */
+  /** When it was asked for: what it says may be as old as that. By `performance.now()`. */
   readonly at: number;
+  /** The same by the clock of the day, which goes on while a machine is paused. */
+  readonly dayAt: number;
 }
 
 /** Begins to follow the routes; until the first reading each is on `legacy`. Never rejects. */
 export function followModes(
   { databaseUrl, log }: { readonly databaseUrl: string; readonly log: Log },
 ): Modes {
-  let reading = readingOf(NOTHING_KNOWN, -Infinity);
+  let reading = readingOf(NOTHING_KNOWN, NEVER);
   let source: ModesState["source"] = "starting";
   let held: { readonly note: Note; readonly stored: PromiseWithResolvers<void> } | undefined;
   let failure: string | undefined;
@@ -73,7 +75,7 @@ export function followModes(
   };
   let staleTimer = setTimeout(giveUp, STALE_MS);
 
-  const take = (routing: Routing, at: number) => {
+  const take = (routing: Routing, at: Moment) => {
     const next = readingOf(routing, at);
     if (source === "away") log("info", "PostgreSQL tells the routes again");
     logChanges(reading, next, log);
@@ -81,13 +83,13 @@ export function followModes(
     source = "database";
     failure = undefined;
     clearTimeout(staleTimer);
-    staleTimer = setTimeout(giveUp, Math.max(0, STALE_MS - (performance.now() - at)));
+    staleTimer = setTimeout(giveUp, Math.max(0, STALE_MS - (performance.now() - at.at)));
   };
 
   /** Reads again and again over one connection, until it fails. */
   const follow = async ({ sql }: Session, onReading: () => void) => {
     while (!isOver) {
-      const began = performance.now();
+      const began = moment();
       take(await readRoutes(sql, ANSWER_MS), began);
       onReading();
       const telling = held;
@@ -124,7 +126,7 @@ export function followModes(
     }
   })();
 
-  const isFresh = () => performance.now() - reading.at < STALE_MS;
+  const isFresh = () => isRecent(reading, performance.now(), Date.now());
   return {
     routeOf(operation) {
       // By the clock, not by the timer: that may be late in a process that was stopped or is busy.
@@ -154,15 +156,34 @@ export function followModes(
   };
 }
 
+type Moment = Pick<Reading, "at" | "dayAt">;
+
+const moment = (): Moment => ({ at: performance.now(), dayAt: Date.now() });
+const NEVER: Moment = { at: -Infinity, dayAt: -Infinity };
+
+/**
+ * Whether a reading may be gone by. Both clocks have to say so: the one that never goes back stands
+ * still while a virtual machine is paused, and the clock of the day may be set back.
+ */
+export function isRecent(reading: Moment, now: number, dayNow: number): boolean {
+  return now - reading.at < STALE_MS && dayNow - reading.dayAt < STALE_MS;
+}
+
 const NOTHING_KNOWN: Routing = {
   routes: new Map(OPERATIONS.map(({ operation }) => [operation, untouchedRoute(operation)])),
   killed: undefined,
   broken: [],
 };
 
-function readingOf(routing: Routing, at: number): Reading {
+function readingOf(routing: Routing, { at, dayAt }: Moment): Reading {
   const legacy = new Map([...routing.routes].map(([name, route]) => [name, onLegacy(route)]));
-  return { routing, at, legacy, live: routing.killed === undefined ? routing.routes : legacy };
+  return {
+    routing,
+    at,
+    dayAt,
+    legacy,
+    live: routing.killed === undefined ? routing.routes : legacy,
+  };
 }
 
 function logChanges(before: Reading, after: Reading, log: Log): void {

@@ -71,6 +71,32 @@ export function findWay(
   };
 }
 
+/**
+ * The way of a request that Lotline was to answer and that is the old server's by now, since its route
+ * went back after its head had come; undefined: there is no such change. Nobody compares it.
+ */
+export function findWayBack(
+  deps: WayDeps,
+  way: Way,
+  head: RequestHead,
+  peer: Peer,
+): Way | undefined {
+  if (way.side !== "service" || way.known === undefined) return undefined;
+  const { operation, route: before } = way.known;
+  const route = deps.routeOf(operation);
+  // A route that is killed has another mode and the same epoch.
+  if (route.epoch === before.epoch && route.mode.name === before.mode.name) return undefined;
+  const bucket = route.mode.name === "canary" ? bucketOfClient(deps, head, peer) : 0;
+  if (chooseSide(route.mode, bucket) === "service") return undefined;
+  return {
+    ...way,
+    known: { operation, route },
+    knownToBoth: way.knownToBoth && { ...way.knownToBoth, route },
+    side: "legacy",
+    compared: undefined,
+  };
+}
+
 function isSafe(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE";
 }

@@ -6,7 +6,8 @@ import type { Finding } from "../gateway/evidence.ts";
 import type { Observation } from "../gateway/exchange.ts";
 import { type Front, startFront } from "../gateway/front.ts";
 import { type FrontLimits, frontLimits } from "../gateway/front_limits.ts";
-import type { Mode } from "../gateway/route.ts";
+import type { Operation } from "../gateway/operations.ts";
+import type { Mode, Route } from "../gateway/route.ts";
 import type { LogFields } from "../log.ts";
 import { withDeadline } from "./eventually.ts";
 
@@ -17,6 +18,8 @@ export interface TestFrontOptions {
   readonly serviceUrl?: string;
   /** Of every route; `legacy` unless said. */
   readonly mode?: Mode;
+  /** The same where it changes: what it is at the moment. */
+  readonly modeNow?: () => Mode;
   readonly limits?: Partial<Omit<FrontLimits, "upstream">>;
   readonly upstream?: Partial<FrontLimits["upstream"]>;
   readonly trustedProxies?: readonly string[];
@@ -45,6 +48,16 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
   const observed: Observation[] = [];
   const lines: LogFields[] = [];
   const usual = frontLimits({ bodyBytes: 1_048_576, answerMs: 5_000 });
+  const { mode = { name: "legacy" }, modeNow = () => mode } = options;
+  // As in service: a change of the mode is a new epoch.
+  let epoch = 1;
+  let last = modeNow();
+  const routeOf = (operation: Operation): Route => {
+    const now = modeNow();
+    if (now !== last) epoch++;
+    last = now;
+    return { operation, mode: now, epoch, samplePercent: 100, latch: undefined };
+  };
   const nobody = () => `http://127.0.0.1:${freePort()}`;
   const front = await startFront({
     hostname: "127.0.0.1",
@@ -58,13 +71,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       ...options.limits,
       upstream: { ...usual.upstream, ...options.upstream },
     },
-    routeOf: (operation) => ({
-      operation,
-      mode: options.mode ?? { name: "legacy" },
-      epoch: 1,
-      samplePercent: 100,
-      latch: undefined,
-    }),
+    routeOf,
     evidence: {
       answered: (operation, _route, side, status) =>
         answered.push(`${operation} ${side} ${status}`),
