@@ -1,0 +1,92 @@
+import { createTraceCache, createTraceInvalidation } from "../cache/trace_cache.ts";
+import { connectValkey, type Valkey } from "../cache/valkey.ts";
+import { eventually } from "./eventually.ts";
+import { ownValkey } from "./own_valkey.ts";
+
+/** An answer to be kept. */
+export const TRACE = { body: '{"central":{"lot_code":"A\\n\\u0000 é"}}\n', etag: 'W/"26-abc"' };
+/** The relay has seen no change. */
+export const NOTHING = { lotCodes: [], everything: false, complete: true };
+
+/**
+ * How long a word of the relay is good for, in ms: longer than in service, so that a slow machine
+ * doesn't make a relay late that isn't meant to be.
+ */
+export const LONG_FRESH_MS = 600;
+
+/**
+ * A Valkey of its own, the cache on it, and the relay's side, which is told what to say. `clock` gives
+ * the time that Valkey's scripts see, see {@link ahead}.
+ */
+export async function startCache(
+  { persist = false, clock }: { persist?: boolean; clock?: () => string } = {},
+) {
+  const valkey = await ownValkey({ persist });
+  const connected = () => {
+    const link = connectValkey(valkey.server.url, () => {});
+    return clock ? withClock(link, clock) : link;
+  };
+  const link = connected();
+  const relayLink = connected();
+  for (const one of [link, relayLink]) await eventually("a link", one.answers);
+  const counted: string[] = [];
+  const metrics = {
+    cacheRead: (outcome: string) => counted.push(outcome),
+    cacheStored: (outcome: string) => counted.push(`keep: ${outcome}`),
+  };
+  const cache = createTraceCache(link, metrics, undefined, LONG_FRESH_MS);
+  const relay = createTraceInvalidation(relayLink, LONG_FRESH_MS);
+  return {
+    server: valkey.server,
+    link,
+    relayLink,
+    cache,
+    /** What was counted since the last time this was asked. */
+    counted: () => counted.splice(0),
+    /** What the relay does when it is on time: it knows of these changes, and of no others. */
+    async relay(lotCodes: string[] = []) {
+      await relay.apply(NOTHING);
+      await relay.apply({ ...NOTHING, lotCodes });
+    },
+    apply: relay.apply,
+    async keep(lotCode: string) {
+      const found = await cache.find(lotCode);
+      if (found.trace === undefined) await found.keep(TRACE);
+    },
+    async kept(lotCode: string) {
+      return (await cache.find(lotCode)).trace;
+    },
+    [Symbol.asyncDispose]: async () => {
+      link.close();
+      relayLink.close();
+      await valkey[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A time as Lua has it: Valkey's own, so many seconds ahead. */
+export function ahead(seconds: number): string {
+  return `(function(t) return { t[1] + ${seconds}, t[2] } end)(redis.call('TIME'))`;
+}
+
+/** The same Valkey with another clock, as its scripts see it. It still forgets keys by its own. */
+export function withClock(link: Valkey, time: () => string): Valkey {
+  return {
+    answers: link.answers,
+    problem: link.problem,
+    close: link.close,
+    get connection() {
+      return link.connection;
+    },
+    attempt: (work, patienceMs) =>
+      link.attempt((client) => {
+        const evaluate: typeof client.eval = (script, options) =>
+          client.eval(String(script).replace("redis.call('TIME')", time()), options);
+        return work(
+          new Proxy(client, {
+            get: (of, name) => name === "eval" ? evaluate : Reflect.get(of, name),
+          }),
+        );
+      }, patienceMs),
+  };
+}
