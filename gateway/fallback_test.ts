@@ -92,9 +92,9 @@ for (const [what, service, status] of FAULTS) {
   });
 
   Deno.test(`the old server ${what}: Lotline doesn't answer in its place`, async () => {
-    for (const name of ["legacy", "shadow"] as const) {
+    for (const mode of [{ name: "legacy" }, { name: "shadow" }] as const) {
       const sides = { legacy: service, service: rawAnswer("200 OK", "service") };
-      const outcome = await ask(REQUESTS.read, sides, { mode: { name } });
+      const outcome = await ask(REQUESTS.read, sides, { mode });
       strictEqual(outcome.status, what === "hangs" ? "504" : status === 503 ? "503" : "502");
       if (status === 0) match(outcome.body, /^\{"error":"[^"]+"\}$/);
       else strictEqual(outcome.body, "down", "its own answer, as it is");
