@@ -66,10 +66,10 @@ export function createLoginThrottle(
   /** The refusal of this process or of Valkey, the longer one of two. */
   const refusalBy = (
     limits: readonly [TryLimit, TryLimit],
-    { refusal, successAgoMs }: SharedCounts,
+    { refusal, successAt }: SharedCounts,
   ): Turn | undefined => {
     // The login that succeeded in another process has cleared the account's count for all.
-    if (successAgoMs !== undefined) own.clear(limits[0].key, successAgoMs);
+    if (successAt !== undefined) own.clearUntil(limits[0].key, successAt);
     const longer = later(own.refusalOf(limits), refusal);
     if (longer === undefined) return undefined;
     const by = longer.index === 0 ? "account" : "address";
@@ -105,7 +105,7 @@ export function createLoginThrottle(
         if (shared.refusal === undefined) await tell(TAKE_BACK);
         return refusal;
       }
-      own.count(limits, id, PENDING_MS);
+      own.count(limits, id, PENDING_MS, shared.at);
       return {
         allowed: true,
         async succeed() {
@@ -114,7 +114,7 @@ export function createLoginThrottle(
           await tell(SUCCEED, WINDOW_MS);
         },
         async fail() {
-          own.count(limits, id, WINDOW_MS);
+          own.count(limits, id, WINDOW_MS, shared.at);
           await tell(FAIL, WINDOW_MS);
         },
         async takeBack() {
@@ -145,26 +145,26 @@ function keyOf(kind: "account" | "address", name: string): string {
 const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local success = tonumber(redis.call('GET', KEYS[3]) or nil)
-local success_ago = success and math.max(0, now - success) or -1`;
+local micros = time[1] * 1000000 + time[2]
+local success = tonumber(redis.call('GET', KEYS[3]) or -1)`;
 
 // Gives the place of the count that has too many tries, from 0, and the ms until one of them leaves;
-// or adds the try to both and gives the place -1. Then for how many ms the account's last success
-// has been over, or -1.
+// or adds the try to both and gives the place -1. Then the moment, and that of the account's last
+// success or -1, both in microseconds by Valkey's clock: no two scripts run in the same one.
 const ENTER = `${NOW}
 for i = 1, 2 do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
   local tries, most = redis.call('ZCARD', KEYS[i]), tonumber(ARGV[3 + i])
   if tries >= most then
     local leaves = redis.call('ZRANGE', KEYS[i], tries - most, tries - most, 'WITHSCORES')
-    return {i - 1, tonumber(leaves[2]) - now, success_ago}
+    return {i - 1, tonumber(leaves[2]) - now, micros, success}
   end
 end
 for i = 1, 2 do
   redis.call('ZADD', KEYS[i], now + ARGV[2], ARGV[1])
   redis.call('PEXPIRE', KEYS[i], ARGV[3])
 end
-return {-1, 0, success_ago}`;
+return {-1, 0, micros, success}`;
 
 // The same without adding, or removing what doesn't count any more.
 const LOOK = `${NOW}
@@ -172,10 +172,10 @@ for i = 1, 2 do
   local most = tonumber(ARGV[i])
   if redis.call('ZCOUNT', KEYS[i], '(' .. now, '+inf') >= most then
     local leaves = redis.call('ZREVRANGE', KEYS[i], most - 1, most - 1, 'WITHSCORES')
-    return {i - 1, tonumber(leaves[2]) - now, success_ago}
+    return {i - 1, tonumber(leaves[2]) - now, micros, success}
   end
 end
-return {-1, 0, success_ago}`;
+return {-1, 0, micros, success}`;
 
 const FAIL = `${NOW}
 for i = 1, 2 do
@@ -187,19 +187,23 @@ const TAKE_BACK = `for i = 1, 2 do redis.call('ZREM', KEYS[i], ARGV[1]) end`;
 const SUCCEED = `${NOW}
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('SET', KEYS[3], now, 'PX', ARGV[2])`;
+redis.call('SET', KEYS[3], string.format('%.0f', micros), 'PX', ARGV[2])`;
 
 /** What Valkey says; nothing while it is away. */
 interface SharedCounts {
   readonly refusal?: Refusal;
-  /** For how long the account's last success, in any process, has been over, in ms. */
-  readonly successAgoMs?: number;
+  /** When it said so, by its clock, in µs. */
+  readonly at?: number;
+  /** When the account last had a success, in any process, by the same clock. */
+  readonly successAt?: number;
 }
 
 function sharedCounts(reply: unknown): SharedCounts {
-  const [index = -1, waitMs = 0, successAgoMs = -1] = Array.isArray(reply) ? reply.map(Number) : [];
+  if (!Array.isArray(reply)) return {};
+  const [index = -1, waitMs = 0, at = 0, successAt = -1] = reply.map(Number);
   return {
+    at,
     ...(index >= 0 && { refusal: { index, waitMs } }),
-    ...(successAgoMs >= 0 && { successAgoMs }),
+    ...(successAt >= 0 && { successAt }),
   };
 }

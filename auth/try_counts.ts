@@ -27,8 +27,8 @@ export function later(one: Refusal | undefined, other: Refusal | undefined): Ref
 
 interface Try {
   readonly id: string;
-  /** When it was counted last, by this process's clock. */
-  readonly countedAt: number;
+  /** When it was counted by all processes, by the clock that they share; nothing: it wasn't. */
+  readonly sharedAt: number | undefined;
   /** When it doesn't count any more, by this process's clock. */
   readonly leavesAt: number;
 }
@@ -56,12 +56,15 @@ export class TryCounts {
     return undefined;
   }
 
-  /** Counts a try for so many ms on all of these, whether it counted before or not. */
-  count(limits: readonly TryLimit[], id: string, forMs: number): void {
+  /**
+   * Counts a try for so many ms on all of these, whether it counted before or not.
+   *
+   * @param sharedAt when it was counted by all processes, by the clock that they share
+   */
+  count(limits: readonly TryLimit[], id: string, forMs: number, sharedAt?: number): void {
     for (const { key, most } of limits) {
       const others = this.#counting(key).filter((one) => one.id !== id);
-      const countedAt = this.now();
-      const tries = [...others, { id, countedAt, leavesAt: countedAt + forMs }]
+      const tries = [...others, { id, sharedAt, leavesAt: this.now() + forMs }]
         .sort((a, b) => a.leavesAt - b.leavesAt);
       // Deleted first: the map's order is that of the last tries.
       this.#tries.delete(key);
@@ -83,10 +86,17 @@ export class TryCounts {
     }
   }
 
-  /** Forgets the tries of a key that were counted this long ago, in ms, or longer. */
-  clear(key: string, agoMs = 0): void {
-    const until = this.now() - agoMs;
-    const since = this.#counting(key).filter(({ countedAt }) => countedAt > until);
+  /** Forgets the tries of a key. */
+  clear(key: string): void {
+    this.#tries.delete(key);
+  }
+
+  /**
+   * Forgets the tries of a key that were counted up to a moment of the clock that all processes
+   * share. One that only this process knows stays until it leaves.
+   */
+  clearUntil(key: string, moment: number): void {
+    const since = this.#counting(key).filter(({ sharedAt = Infinity }) => sharedAt > moment);
     if (since.length === 0) this.#tries.delete(key);
     else this.#tries.set(key, since);
   }
