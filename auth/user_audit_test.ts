@@ -14,7 +14,7 @@ async function audit(databaseUrl: string) {
 
 const PASSWORD = "correct horse battery";
 
-Deno.test("audit names whoever required would lock out, and is 0 when there is nobody", async () => {
+Deno.test("audit names all whom required would lock out, and ends with 0 when there are none", async () => {
   await using other = await freshDatabase();
   const insert = async (email: string, hash: string | null, role: string | null) => {
     const id = crypto.randomUUID();
