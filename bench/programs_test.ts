@@ -52,7 +52,7 @@ tps = 8.000000 (without initial connection time)
 Deno.test("pgbench's scripts have variables where Lotline's statements have parameters", async () => {
   match(
     traceScript(7),
-    /random\(1, 7\)\n[^$]* where lot_code = any\(array\[:lot_code::text\]\)[^$]*;\n$/,
+    /random\(1, 7\)\n[^$]* where lot_code = any\(\(select array\[:lot_code::text\]\)::text\[\]\)[^$]*;\n$/,
   );
   match(
     await lotScript(),
