@@ -44,10 +44,8 @@ const leaseEnd = (sql: Sql, leaseMs: number) =>
 // A worker of before migration 0019 counts attempts alone.
 const start = (sql: Sql, { worker, leaseMs }: Claimant) =>
   sql`state = 'running', attempt = attempt + 1, starts = greatest(starts, attempt) + 1,
-    token = gen_random_uuid(), worker = ${worker}, silent_since = null, lease_until = ${
-    leaseEnd(sql, leaseMs)
-  }, started_at = now(),
-    finished_at = null`;
+    token = gen_random_uuid(), worker = ${worker}, started_at = now(), finished_at = null,
+    silent_since = null, lease_until = ${leaseEnd(sql, leaseMs)}`;
 
 // What an attempt that is over leaves behind; its id must be put on a list again.
 const makeReady = (sql: Sql) =>
@@ -55,22 +53,6 @@ const makeReady = (sql: Sql) =>
 
 const CLAIMED = (sql: Sql) =>
   sql`job.id, job.kind, job.arguments, job.priority, job.attempt, job.starts, job.token`;
-
-/** Takes one job by its id; nothing when it is someone else's by now, over, or not due. */
-export async function claimJob(
-  sql: Sql,
-  id: string,
-  claimant: Claimant,
-): Promise<ClaimedJob | undefined> {
-  const [job] = await inTime(
-    sql,
-    sql<ClaimedJob[]>`
-      update lotline.jobs job set ${start(sql, claimant)}
-      where id = ${id} and state = 'ready' and run_at <= now()
-      returning ${CLAIMED(sql)}`,
-  );
-  return job;
-}
 
 /**
  * Takes the due job whose turn it is, of the kind and priority of one whose id was on a list:

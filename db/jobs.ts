@@ -155,7 +155,6 @@ export async function cancelJobs(
   { kind, account, olderThanS = 0 }: CancelFilter,
 ): Promise<{ readonly cancelled: number; readonly stopping: number }> {
   const counts = { cancelled: 0, stopping: 0 };
-  const before = new Date(Date.now() - olderThanS * 1_000).toISOString();
   for (let some = CANCEL_BATCH; some === CANCEL_BATCH;) {
     const states = await inTime(
       sql,
@@ -169,7 +168,7 @@ export async function cancelJobs(
           where state in ('ready', 'running') and not cancel_requested
             and kind = coalesce(${kind ?? null}, kind)
             and (${account === undefined} or account = ${account ?? null})
-            and created_at <= ${before}::text::timestamptz
+            and created_at <= now() - ${olderThanS}::float8 * interval '1 second'
           limit ${CANCEL_BATCH} for update
         )
         returning state`,
@@ -183,8 +182,9 @@ export async function cancelJobs(
 }
 
 /**
- * Puts a dead or cancelled job back into the queue, with all its attempts and starts. Gives `retried`, or why it
- * isn't: the state of a job that is neither, `unknown`, or `twin`, the same work waits or runs already.
+ * Puts a dead or cancelled job back into the queue, with all its attempts and starts. Gives `retried`,
+ * or why it isn't: the state of a job that is neither, `unknown`, or `twin`, the same work waits or
+ * runs already.
  */
 export async function retryJob(
   sql: Sql,

@@ -1,6 +1,6 @@
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { findAudit, insertAudit, insertAuditOfSlot, listFindings } from "../db/audits.ts";
-import { claimJob, finishJob } from "../db/job_attempts.ts";
+import { claimJobInTurn, finishJob } from "../db/job_attempts.ts";
 import { buildPlant, DEFAULT_LIMITS } from "../testing/audited_plant.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
@@ -50,7 +50,10 @@ async function kindsIn(id: string): Promise<string[]> {
 async function attempt(id: string) {
   const [row] = await sql<{ job_id: string }[]>`
     select job_id from lotline.audits where id = ${id}`;
-  const claimed = await claimJob(sql, row?.job_id ?? "", { worker: "by hand", leaseMs: 60_000 });
+  const claimed = await claimJobInTurn(sql, row?.job_id ?? "", {
+    worker: "by hand",
+    leaseMs: 60_000,
+  });
   ok(claimed !== undefined);
   using threads = newThreads(0);
   const { signal } = new AbortController();

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { claimJob, failJob, finishJob } from "../db/job_attempts.ts";
+import { claimJobInTurn, failJob, finishJob } from "../db/job_attempts.ts";
 import { findJob, insertJob } from "../db/jobs.ts";
 import { freshDatabase } from "../testing/database.ts";
 
@@ -27,7 +27,7 @@ const ask = (kind: string, uniqueKey?: string) =>
   });
 
 async function claim(id: string) {
-  const job = await claimJob(sql, id, { worker: "tester", leaseMs: 60_000 });
+  const job = await claimJobInTurn(sql, id, { worker: "tester", leaseMs: 60_000 });
   if (job === undefined) throw new Error("it can't be claimed");
   return job;
 }
@@ -42,15 +42,15 @@ Deno.test("list, dead and show tell what there is, and steer no terminal", async
   deepStrictEqual(await jobs(["list"]), { code: 0, said: "There are no such jobs.", error: "" });
   deepStrictEqual((await jobs(["dead"])).said, "There are no dead jobs.");
   const odd = await dead("odd\u001b[2J", "Error: \u001b]0;x\u0007 no");
-  const waiting = await ask("deep_trace");
   await finishJob(sql, await claim(await ask("deep_trace")));
+  const waiting = await ask("deep_trace");
 
   const list = await jobs(["list", "--limit", "2"]);
   const [head, ...rows] = list.said.split("\n");
   match(head ?? "", /^id +kind +state +attempt +starts +created +progress$/);
   deepStrictEqual(rows.map((row) => row.split(/ +/).slice(1, 5)), [
-    ["deep_trace", "done", "1", "1"],
     ["deep_trace", "ready", "0", "0"],
+    ["deep_trace", "done", "1", "1"],
   ]);
   const some = await jobs(["list", "--state", "ready", "--kind", "deep_trace"]);
   strictEqual(some.said.split("\n").length, 2);
