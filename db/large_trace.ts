@@ -98,19 +98,11 @@ export async function readLargeTrace(
   }
 
   async function readSide(side: Side): Promise<void> {
-    const fetchSlice = (most: number) => {
-      const rows = sql.unsafe<Lot[]>(`fetch ${most} from linked_lots`).execute();
-      // One that fails behind another is told by that one.
-      rows.catch(() => {});
-      return rows;
-    };
     let most = FIRST_SLICE_LOTS;
-    let next = fetchSlice(most);
     for (;;) {
-      const rows = await next;
+      // Not read ahead: PostgreSQL and this thread take turns, so that they use one core and not two.
+      const rows = await sql.unsafe<Lot[]>(`fetch ${most} from linked_lots`);
       if (rows.length === 0) return;
-      // PostgreSQL is at the next slice while this one becomes text.
-      next = fetchSlice(most);
       const bytes = reader.slice(side, rows);
       // No faster than this: what comes next may be larger than what came.
       const perLot = Math.max(1, bytes / rows.length);
