@@ -34,7 +34,7 @@ interface ReadOptions {
 
 /**
  * The lines of an answer, as they come, without the last one, which says that there are no more;
- * whoever stops early ends the answer.
+ * a reader that stops early ends the answer.
  *
  * @throws {LotlineError} `network` when it breaks off, also where it looks whole but isn't: its last
  *   line is missing, or its lots and links aren't as many as the first or the last line says;
