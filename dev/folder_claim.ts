@@ -11,7 +11,16 @@ export class FolderTakenError extends Error {
  */
 export async function claimFolder(folder: string): Promise<Disposable> {
   const file = await Deno.open(`${folder}.lock`, { write: true, create: true });
-  if (await file.tryLock(true)) return file;
-  file.close();
-  throw new FolderTakenError(`The folder ${folder} is in use by another running process`);
+  if (!await file.tryLock(true)) {
+    file.close();
+    throw new FolderTakenError(`The folder ${folder} is in use by another running process`);
+  }
+  return {
+    [Symbol.dispose]() {
+      // Closing isn't enough: a process that another thread is just starting holds a copy of the
+      // file until its program is loaded, and the lock with it.
+      file.unlockSync();
+      file.close();
+    },
+  };
 }
