@@ -105,6 +105,7 @@ const WHAT_IS_EXPECTED: Record<string, string> = {
   GATEWAY_TOKEN: "a secret of at least 16 letters and digits",
   GATEWAY_BODY_LIMIT: "a number of bytes from 102400 to 104857600",
   UPSTREAM_TIMEOUT_SECONDS: "a whole number of seconds from 1 to 600",
+  CANARY_BY: "client, address, request, or header NAME such as header X-Terminal-Id",
   WORKER_JOBS: "a number of jobs from 1 to 64",
   JOB_LEASE_SECONDS: "a whole number of seconds from 5 to 600",
   TRACE_STORAGE_MAX_MB: "a number of megabytes from 100 to 1000000",
@@ -165,6 +166,15 @@ const WorkerSettings = ApiSettings.pick({
   AUDIT_QUIET_HOURS: quietHours.optional().transform((hours) => hours ?? []),
 });
 
+/** By what a canary tells clients apart; a header's name is in lower case. */
+export type CanaryBy = "client" | "address" | "request" | { readonly header: string };
+
+const canaryBy = z.union([
+  z.enum(["client", "address", "request"]),
+  z.string().regex(/^header +[\w!#$%&'*+.^`|~-]{1,64}$/)
+    .transform((text) => ({ header: text.replace(/^header +/, "").toLowerCase() })),
+]);
+
 /** A server to pass requests on to. With a path it would be unclear what becomes of a request's own. */
 const serverUrl = urlOf("http:").refine((text) => {
   const url = URL.parse(text);
@@ -188,6 +198,7 @@ const GatewaySettings = ApiSettings.pick({
   // No less than what the old server takes: a body that it answers must get through.
   GATEWAY_BODY_LIMIT: wholeNumber(102_400, 104_857_600).default(1_048_576),
   UPSTREAM_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
+  CANARY_BY: canaryBy.default("client"),
 });
 
 // Both sides being one server, or the two ports being one, is a slip that would show late.

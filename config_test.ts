@@ -349,6 +349,7 @@ Deno.test("the gateway needs five settings and has defaults for the others", () 
     SERVICE_URL: "http://127.0.0.1:8000",
     GATEWAY_BODY_LIMIT: 1_048_576,
     UPSTREAM_TIMEOUT_SECONDS: 30,
+    CANARY_BY: "client",
   });
   throws(
     () => readGatewayConfig({}),
@@ -372,6 +373,7 @@ const BROKEN_GATEWAY: Record<string, string[]> = {
   GATEWAY_ADMIN_PORT: ["8080", "x"],
   GATEWAY_BODY_LIMIT: ["102399", "104857601"],
   UPSTREAM_TIMEOUT_SECONDS: ["0", "601", "1.5"],
+  CANARY_BY: ["token", "header", "header ", "header a b", "header é", `header ${"a".repeat(65)}`],
 };
 for (const [name, values] of Object.entries(BROKEN_GATEWAY)) {
   Deno.test(`the gateway doesn't start with a broken ${name}, and says which it is`, () => {

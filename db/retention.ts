@@ -129,6 +129,49 @@ export async function deleteOldAnswers(sql: Sql): Promise<number> {
   return count;
 }
 
+/**
+ * Puts together by the day which clients the gateway has counted minute by minute, when that is 2 days
+ * old: no window reaches farther back. Gives how many minutes that were.
+ */
+export async function gatherOldClients(sql: Sql): Promise<number> {
+  const [row] = await inTime(
+    sql,
+    sql<{ count: number }[]>`
+      with minutes as (
+        delete from lotline.route_clients where ctid = any (array(
+          select ctid from lotline.route_clients
+          where minute < now() - interval '2 days' and minute <> date_trunc('day', minute)
+          order by minute limit ${BATCH}
+        ))
+        returning *
+      ), days as (
+        insert into lotline.route_clients as stored (
+          operation, side, epoch, minute, requests, buckets
+        )
+        select operation, side, epoch, date_trunc('day', minute), sum(requests), bit_or(buckets)
+        from minutes group by 1, 2, 3, 4 order by 1, 2, 3, 4
+        on conflict (operation, side, epoch, minute) do update set
+          requests = stored.requests + excluded.requests,
+          buckets = stored.buckets | excluded.buckets
+      )
+      select count(*)::int from minutes`,
+  );
+  return row?.count ?? 0;
+}
+
+/** Clients that the gateway has counted 400 days ago. */
+export async function deleteOldClients(sql: Sql): Promise<number> {
+  const { count } = await inTime(
+    sql,
+    sql`
+      delete from lotline.route_clients where ctid = any (array(
+        select ctid from lotline.route_clients where minute < now() - interval '400 days'
+        limit ${BATCH}
+      ))`,
+  );
+  return count;
+}
+
 /** Outcomes of comparisons that are 400 days old. */
 export async function deleteOldOutcomes(sql: Sql): Promise<number> {
   const { count } = await inTime(

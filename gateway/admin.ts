@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Sql } from "../db/connect.ts";
 import { ApiError, toApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
+import { canaryWarnings } from "./canary_warning.ts";
 import type { Modes } from "./modes.ts";
 import { NoteForm } from "./note.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
@@ -98,6 +99,7 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
         "mode is one of legacy shadow canary service, with canary_percent from 1 to 99 for canary alone",
       );
     }
+    const warnings = await canaryWarnings(sql, [operation], mode);
     const { route, changed } = await setMode(sql, {
       operation,
       mode,
@@ -107,7 +109,8 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
       why: body.why,
     });
     modes.lookNow();
-    return c.json({ changed, route: routeJson(route) });
+    const warning = changed ? warnings.get(operation) : undefined;
+    return c.json({ changed, route: routeJson(route), ...warning && { warning } });
   });
   on("POST", "/routes/:operation/rollback", async (c) => {
     const operation = operationOf(c.req.param("operation"));

@@ -106,6 +106,54 @@ Deno.test("a canary sends a client always to the same side, by its user or its a
   for (let at = 0; at < 10; at++) strictEqual(await sideOf(`192.0.2.${at}`, token), ofUser);
 });
 
+Deno.test("clients behind one address are told apart by the header that the operator named", async () => {
+  await using legacy = await startRawUpstream(LEGACY);
+  await using service = await startRawUpstream(SERVICE);
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    serviceUrl: service.url,
+    mode: { name: "canary", percent: 50 },
+    canaryBy: { header: "x-terminal" },
+  });
+  const sideOf = async (terminal: string, request = READ) => {
+    using client = openRawClient(
+      front.port,
+      request.replace("Host: x", `Host: x\r\nX-TERMINAL: ${terminal}`),
+    );
+    return (await client.ended).endsWith("service") ? "service" : "legacy";
+  };
+  const sides: string[] = [];
+  for (let at = 0; at < 40; at++) sides.push(await sideOf(`scale-${at}`));
+  const share = sides.filter((side) => side === "service").length;
+  ok(share > 8 && share < 32, `${share} of 40`);
+  for (let at = 0; at < 5; at++) {
+    strictEqual(await sideOf(`scale-${at}`, WRITE), sides[at], "a client writes where it reads");
+    strictEqual(await sideOf(`scale-${at}`, LOGIN), sides[at], "a client logs in where it reads");
+  }
+  strictEqual(new Set(front.served.map(({ bucket }) => bucket)).size, 40);
+});
+
+Deno.test("a client counts for the side that answered it, a probe for none, and only where it matters", async () => {
+  await using legacy = await startRawUpstream(LEGACY);
+  const modes: [Mode, string[]][] = [
+    [{ name: "legacy" }, []],
+    [{ name: "shadow" }, ["legacy"]],
+    // Lotline is away: what was to be moved was not.
+    [{ name: "canary", percent: 99 }, ["legacy"]],
+    [{ name: "service" }, []],
+  ];
+  for (const [mode, sides] of modes) {
+    await using front = await startTestFront({ legacyUrl: legacy.url, mode });
+    for (const probe of ["", "X-Lotline-Probe: 1\r\n"]) {
+      using client = openRawClient(front.port, READ.replace("X-Odd: 1\r\n", probe));
+      await client.ended;
+    }
+    await eventually("both are over", () => Promise.resolve(front.lines.length === 2));
+    deepStrictEqual(front.served.map(({ side }) => side), sides, mode.name);
+  }
+  ok(legacy.requests.every((request) => !/lotline-probe/i.test(request)));
+});
+
 Deno.test("a write is tried on Lotline before the old server executes it, and both are handed on", async () => {
   const order: string[] = [];
   await using legacy = await startRawUpstream((socket) => {

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { CanaryBy } from "../config.ts";
 import type { Mode, Side } from "./route.ts";
 
 /** Clients are spread over so many buckets; a canary takes the first of them. */
@@ -12,6 +13,30 @@ export function chooseSide(mode: Mode, bucket: number): Side {
   if (mode.name === "service") return "service";
   if (mode.name !== "canary") return "legacy";
   return bucket < mode.percent * (BUCKETS / 100) ? "service" : "legacy";
+}
+
+/** What a request says about its client. */
+export interface ClientTraits {
+  /** The value of `Authorization`, if there is one. */
+  readonly authorization: string | undefined;
+  readonly address: string;
+  /** The first value of a header, by its name in lower case. */
+  readonly header: (name: string) => string | undefined;
+  /** Whether the request may go to either side without its client noticing: it stores nothing. */
+  readonly isHarmless: boolean;
+}
+
+/**
+ * The bucket that a request counts for, by what the operator chose to tell clients apart. A client
+ * without the chosen header goes by its account or address.
+ */
+export function bucketBy(by: CanaryBy, traits: ClientTraits): number {
+  if (by === "request" && traits.isHarmless) return Math.floor(Math.random() * BUCKETS);
+  if (by === "address") return bucketOf(undefined, traits.address);
+  const value = typeof by === "object" ? traits.header(by.header) : undefined;
+  return value === undefined
+    ? bucketOf(traits.authorization, traits.address)
+    : hash(`header ${value}`) % BUCKETS;
 }
 
 /**

@@ -1,5 +1,5 @@
-import { ok, strictEqual } from "node:assert/strict";
-import { bucketOf, BUCKETS, chooseSide } from "./choose.ts";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { bucketBy, bucketOf, BUCKETS, chooseSide, type ClientTraits } from "./choose.ts";
 
 const bearer = (claims: unknown) => {
   const part = (value: unknown) => btoa(JSON.stringify(value)).replace(/=+$/, "");
@@ -49,17 +49,91 @@ Deno.test("a user whose name is an address isn't that address", () => {
   ok(bucketOf(bearer({ sub: "192.0.2.1" }), "::1") !== bucketOf(undefined, "192.0.2.1"));
 });
 
-Deno.test("users and neighbouring addresses are spread evenly over the buckets", () => {
-  const kinds: [string, (at: number) => number][] = [
-    ["users", (at) => bucketOf(bearer({ sub: `user-${at}` }), "::1")],
-    ["addresses", (at) => bucketOf(undefined, `10.0.${at >> 8}.${at & 255}`)],
-  ];
-  for (const [what, bucket] of kinds) {
-    const tenths = new Array<number>(10).fill(0);
-    for (let at = 0; at < 10_000; at++) {
-      const tenth = Math.floor(bucket(at) / (BUCKETS / 10));
-      tenths[tenth] = (tenths[tenth] ?? 0) + 1;
+const NO_TRAITS: ClientTraits = {
+  authorization: undefined,
+  address: "10.0.0.1",
+  header: () => undefined,
+  isHarmless: true,
+};
+const terminals = (name: string) => ({
+  header: (asked: string) => asked === "x-terminal" ? name : undefined,
+});
+
+/** Clients of one kind, as many as anybody wants. */
+const KINDS: [what: string, bucket: (at: number) => number][] = [
+  ["accounts", (at) => bucketOf(bearer({ sub: `user-${at}` }), "::1")],
+  [
+    "accounts with ids",
+    (at) =>
+      bucketOf(bearer({ sub: `0b8f5a3e-0000-4000-8000-${String(at).padStart(12, "0")}` }), "::1"),
+  ],
+  ["neighbours in a network of IPv4", (at) => bucketOf(undefined, `10.0.${at >> 8}.${at & 255}`)],
+  ["networks of IPv4", (at) => bucketOf(undefined, `${10 + (at >> 8)}.${at & 255}.0.1`)],
+  ["neighbours in a network of IPv6", (at) => bucketOf(undefined, `2001:db8::${at.toString(16)}`)],
+  [
+    "networks of IPv6",
+    (at) => bucketOf(undefined, `2001:db8:${(at >> 8).toString(16)}:${(at & 255).toString(16)}::1`),
+  ],
+  [
+    "values of a header",
+    (at) => bucketBy({ header: "x-terminal" }, { ...NO_TRAITS, ...terminals(`scale-${at}`) }),
+  ],
+  ["requests", () => bucketBy("request", NO_TRAITS)],
+];
+const CLIENTS = 20_000;
+
+for (const [what, bucket] of KINDS) {
+  Deno.test(`of many ${what}, a canary of 1, 5, 25 and 50 % moves its share`, () => {
+    const buckets = Array.from({ length: CLIENTS }, (_, at) => bucket(at));
+    for (const percent of [1, 5, 25, 50]) {
+      const mode = { name: "canary", percent } as const;
+      const moved = buckets.filter((one) => chooseSide(mode, one) === "service").length;
+      const expected = CLIENTS * percent / 100;
+      // Five standard deviations: a fair choice is farther off once in a million tries.
+      const spread = 5 * Math.sqrt(expected * (1 - percent / 100));
+      ok(Math.abs(moved - expected) < spread, `${moved} instead of ${expected} at ${percent} %`);
     }
-    ok(tenths.every((count) => count > 850 && count < 1_150), `${what}: ${tenths}`);
+  });
+}
+
+Deno.test("a greater share only adds clients", () => {
+  const buckets = Array.from(
+    { length: 3_000 },
+    (_, at) => bucketOf(undefined, `10.0.${at >> 8}.${at & 255}`),
+  );
+  let before = new Set<number>();
+  for (let percent = 1; percent < 100; percent++) {
+    const moved = new Set(
+      buckets.filter((one) => chooseSide({ name: "canary", percent }, one) === "service"),
+    );
+    ok([...before].every((one) => moved.has(one)), `${percent} %`);
+    before = moved;
   }
+});
+
+Deno.test("a client goes by what the operator chose: account, address, or a header", () => {
+  const token = bearer({ sub: "u-1" });
+  const at = (address: string, name = "") => ({
+    ...NO_TRAITS,
+    authorization: token,
+    address,
+    ...terminals(name),
+  });
+  const ofUser = bucketOf(token, "");
+  const ofAddress = bucketOf(undefined, "10.0.0.1");
+  strictEqual(bucketBy("client", at("10.0.0.1", "scale-1")), ofUser);
+  strictEqual(bucketBy("address", at("10.0.0.1", "scale-1")), ofAddress);
+  const by = { header: "x-terminal" };
+  const ofScale = bucketBy(by, at("10.0.0.1", "scale-1"));
+  strictEqual(bucketBy(by, { ...at("10.0.0.2", "scale-1"), authorization: undefined }), ofScale);
+  ok(ofScale !== bucketBy(by, at("10.0.0.1", "scale-2")));
+  strictEqual(bucketBy({ header: "x-other" }, at("10.0.0.1", "scale-1")), ofUser, "without it");
+  ok(bucketBy(by, { ...NO_TRAITS, ...terminals("10.0.0.1") }) !== ofAddress);
+});
+
+Deno.test("by request, reads of one client go to either side, and its writes to one", () => {
+  const buckets = (isHarmless: boolean) =>
+    new Set(Array.from({ length: 50 }, () => bucketBy("request", { ...NO_TRAITS, isHarmless })));
+  ok(buckets(true).size > 40);
+  deepStrictEqual([...buckets(false)], [bucketOf(undefined, "10.0.0.1")]);
 });

@@ -108,6 +108,7 @@ export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions)
 
   return {
     answered: tally.answered,
+    served: tally.served,
     found(finding) {
       tally.found(finding);
       if (finding.differences.length === 0) return;

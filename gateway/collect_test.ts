@@ -4,9 +4,12 @@ import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase, type TestDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { differenceAt, findingOf, routeIn } from "../testing/findings.ts";
+import { givenRoute } from "../testing/route_history.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { collect, type CollectOptions, type CollectTrouble } from "./collect.ts";
 import { MOST_DIFFERENCES, storeBatch } from "./store/evidence.ts";
+import { listSeenClients } from "./store/route_clients.ts";
+import { listCases } from "./store/verdicts.ts";
 import { createTally } from "./tally.ts";
 
 const collectInto = (database: Pick<TestDatabase, "url">, options: Partial<CollectOptions> = {}) =>
@@ -17,7 +20,8 @@ Deno.test.afterAll(async () => await shared[Symbol.asyncDispose]());
 
 /** The database that most tests here share, without evidence. */
 async function emptied(): Promise<TestDatabase> {
-  await shared.sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences`;
+  await shared.sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences,
+    lotline.route_clients`;
   return shared;
 }
 
@@ -108,12 +112,47 @@ Deno.test("counts of two minutes that are one by PostgreSQL's clock are one row"
     collector: crypto.randomUUID(),
     number: 1,
     answers,
+    clients: [],
     outcomes: [],
     differences: [],
   };
   await storeBatch(database.sql, batch);
   strictEqual(await requestsIn(database.sql), 2);
 });
+
+for (const major of [17, 15] as const) {
+  Deno.test(`clients that two processes count add up, each bucket once (PostgreSQL ${major})`, async () => {
+    await using database = await freshDatabase({ major });
+    const { sql } = database;
+    await using one = collectInto(database);
+    await using other = collectInto(database);
+    const epoch = await givenRoute(sql, "login", { name: "canary", percent: 1 });
+    const route = routeIn("login", epoch);
+    for (const bucket of [0, 99, 5]) one.served("login", route, "service", bucket);
+    for (const bucket of [99, 7]) other.served("login", route, "service", bucket);
+    for (const bucket of [100, 5_000, 9_999, 9_999]) other.served("login", route, "legacy", bucket);
+    // Moved for a while, and answered by the old server once when Lotline was away.
+    one.served("login", route, "legacy", 5);
+    one.served("login", routeIn("login", epoch - 1), "service", 42);
+    deepStrictEqual(await Promise.all([one.flush(), other.flush()]), [true, true]);
+    one.served("login", route, "service", 99);
+    strictEqual(await one.flush(), true);
+    const [seen] = await listSeenClients(sql);
+    ok(seen !== undefined);
+    const share = { requests: 11, movedRequests: 6, clients: 7, movedClients: 4 };
+    deepStrictEqual(seen.share, share);
+    deepStrictEqual((await listCases(sql))[0]?.evidence.share, share);
+    deepStrictEqual([0, 1, 2, 50, 51, 99, 100].map((percent) => seen.below[percent]), [
+      0,
+      4,
+      5,
+      5,
+      6,
+      6,
+      7,
+    ]);
+  });
+}
 
 Deno.test("what could not be stored for an hour has the minute in which it came up", async () => {
   const database = await emptied();

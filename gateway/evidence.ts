@@ -53,6 +53,13 @@ export interface Evidence {
    * @param ms until the last byte
    */
   answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
+  /**
+   * A client's request is over, on a route of which clients are counted.
+   *
+   * @param side the one that answered, or that had the request last
+   * @param bucket the client's
+   */
+  served(operation: Operation, route: Route, side: Side, bucket: number): void;
   /** A comparison is over. */
   found(finding: Finding): void;
 }

@@ -15,7 +15,7 @@ import type { Side } from "./route.ts";
 import type { Connection, Failure } from "./connection.ts";
 import type { UnderWay } from "./under_way.ts";
 import type { Upstream } from "./upstream.ts";
-import { findWay, findWayBack, type Way, type WayDeps } from "./way.ts";
+import { countClient, findWay, findWayBack, type Way, type WayDeps } from "./way.ts";
 
 /** What forwarding is made of; one for all requests. */
 export interface ForwardingDeps extends WayDeps {
@@ -385,6 +385,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#isOver = true;
     this.deps.gathering.delete(this);
     this.deps.uploads.delete(this);
+    countClient(this.deps.evidence, this.#way, this.head, this.#attempt?.side);
     this.deps.over(this);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,

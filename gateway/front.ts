@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../client_address.ts";
+import type { CanaryBy } from "../config.ts";
 import type { Log } from "../log.ts";
 import { Client } from "./client.ts";
 import type { Comparer } from "./comparer.ts";
@@ -25,6 +26,8 @@ export interface FrontOptions {
   /** That of Lotline. */
   readonly serviceUrl: string;
   readonly trustedProxies: readonly string[];
+  /** By what a canary tells clients apart. */
+  readonly canaryBy: CanaryBy;
   readonly limits: FrontLimits;
   /** From memory: it is asked for every request. */
   readonly routeOf: (operation: Operation) => Route;
@@ -68,6 +71,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     sides,
     routeOf,
     readClient: createClientReader(options.trustedProxies),
+    canaryBy: options.canaryBy,
     evidence,
     comparer,
     log,

@@ -18,7 +18,7 @@ const { sql } = shared;
 /** Forgets all routes and evidence. */
 async function forget(): Promise<void> {
   await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences,
-    lotline.routes, lotline.route_changes`;
+    lotline.route_clients, lotline.routes, lotline.route_changes`;
 }
 
 const guard = ({ url }: TestDatabase = shared) => guardRoutes({ databaseUrl: url, log: () => {} });
@@ -134,6 +134,7 @@ Deno.test("evidence counts for the epoch in which it was gathered", async () => 
     verdict: "not enough yet",
     reasons: [
       "0 of 200 answers of Lotline",
+      "no client was seen, so that canary 1 % shows nothing",
       "0 of 200 comparisons that found nothing",
     ],
   });

@@ -18,6 +18,8 @@ export const LimitsForm = z.object({
   late_percent: percent,
   /** With more comparisons than this unanswered, nothing is known well enough. */
   silence_percent: percent,
+  /** The odds of the share that a canary moved may be so many times its step's, or as many less. */
+  share_factor: z.number().min(1.5).max(1_000_000),
 });
 
 /** See {@link LimitsForm}. */

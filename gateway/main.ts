@@ -73,6 +73,7 @@ async function run(config: GatewayConfig): Promise<void> {
     legacyUrl,
     serviceUrl,
     trustedProxies: config.TRUSTED_PROXIES,
+    canaryBy: config.CANARY_BY,
     limits: frontLimits({
       bodyBytes: config.GATEWAY_BODY_LIMIT,
       answerMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,

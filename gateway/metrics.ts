@@ -1,8 +1,9 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { ClientSet } from "./client_set.ts";
 import type { CollectTrouble } from "./collect.ts";
 import type { Evidence } from "./evidence.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
-import type { Mode, Route } from "./route.ts";
+import type { Mode, Route, Side } from "./route.ts";
 
 /** What this gateway process has counted since its start. */
 export interface GatewayMetrics {
@@ -41,6 +42,27 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
     labelNames: ["operation", "side"],
     buckets: BUCKETS,
     registers,
+  });
+  const clientRequests = new Counter({
+    name: "lotline_gateway_client_requests_total",
+    help: "Requests of clients on routes in shadow or canary, by the side that answered.",
+    labelNames: ["operation", "side"],
+    registers,
+  });
+  const clients = countClients();
+  new Gauge({
+    name: "lotline_gateway_clients",
+    help: "Clients that a side has answered since the route is in its shadow or canary.",
+    labelNames: ["operation", "side"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { operation } of OPERATIONS) {
+        for (const [side, count] of clients.of(operation, routeOf(operation).epoch)) {
+          this.set({ operation, side }, count);
+        }
+      }
+    },
   });
   const comparisons = new Counter({
     name: "lotline_gateway_comparisons_total",
@@ -100,6 +122,11 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
         if (status !== 0 && ms >= 0) seconds.observe({ operation, side }, ms / 1_000);
         evidence.answered(operation, route, side, status, ms);
       },
+      served(operation, route, side, bucket) {
+        clientRequests.inc({ operation, side });
+        clients.add(operation, route.epoch, side, bucket);
+        evidence.served(operation, route, side, bucket);
+      },
       found(finding) {
         const { operation, outcome } = finding;
         comparisons.inc({ operation, outcome });
@@ -111,6 +138,29 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
     rolledBack: (operation) => rollbacks.inc({ operation }),
     text: () => registry.metrics(),
     type: registry.contentType,
+  };
+}
+
+/** Tells the clients of each operation's newest epoch apart, with two sets an operation at most. */
+function countClients() {
+  const newest = new Map<Operation, { epoch: number; bySide: Map<Side, ClientSet> }>();
+  return {
+    add(operation: Operation, epoch: number, side: Side, bucket: number) {
+      let seen = newest.get(operation);
+      if (seen === undefined || seen.epoch < epoch) {
+        newest.set(operation, seen = { epoch, bySide: new Map() });
+      }
+      // A late request of an epoch that is over.
+      if (seen.epoch > epoch) return;
+      const set = seen.bySide.get(side) ?? new ClientSet();
+      seen.bySide.set(side, set);
+      set.add(bucket);
+    },
+    of(operation: Operation, epoch: number): (readonly [Side, number])[] {
+      const seen = newest.get(operation);
+      if (seen?.epoch !== epoch) return [];
+      return [...seen.bySide].map(([side, set]) => [side, set.size] as const);
+    },
   };
 }
 

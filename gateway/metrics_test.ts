@@ -13,11 +13,15 @@ Deno.test("what passes is counted and handed on", async () => {
   );
   const evidence = metrics.watch({
     answered: (operation, _, side, status) => passed.push([operation, side, status]),
+    served: (operation, _, side, bucket) => passed.push([operation, side, bucket]),
     found: ({ outcome }) => passed.push(outcome),
   });
   const route = routeIn("login", 1);
   for (const status of [200, 204, 500, 0]) evidence.answered("login", route, "service", status, 30);
   evidence.answered("login", route, "legacy", 200, NaN);
+  for (const bucket of [7, 8, 7]) evidence.served("login", route, "service", bucket);
+  evidence.served("login", route, "legacy", 7);
+  evidence.served("login", routeIn("login", 0), "legacy", 9);
   evidence.found(findingOf("login", 1, "approved", ["a-1", "a-1"]));
   evidence.found(findingOf("login", 1, "lost"));
   metrics.trouble("flush");
@@ -28,6 +32,11 @@ Deno.test("what passes is counted and handed on", async () => {
     ["login", "service", 500],
     ["login", "service", 0],
     ["login", "legacy", 200],
+    ["login", "service", 7],
+    ["login", "service", 8],
+    ["login", "service", 7],
+    ["login", "legacy", 7],
+    ["login", "legacy", 9],
     "approved",
     "lost",
   ]);
@@ -40,6 +49,10 @@ Deno.test("what passes is counted and handed on", async () => {
       'lotline_gateway_answer_seconds_count{operation="login",side="service"} 3',
       'lotline_gateway_answer_seconds_bucket{le="0.025",operation="login",side="service"} 0',
       'lotline_gateway_answer_seconds_bucket{le="0.05",operation="login",side="service"} 3',
+      'lotline_gateway_client_requests_total{operation="login",side="service"} 3',
+      'lotline_gateway_client_requests_total{operation="login",side="legacy"} 2',
+      'lotline_gateway_clients{operation="login",side="service"} 2',
+      'lotline_gateway_clients{operation="login",side="legacy"} 1',
       'lotline_gateway_comparisons_total{operation="login",outcome="approved"} 1',
       'lotline_gateway_comparisons_total{operation="login",outcome="lost"} 1',
       'lotline_gateway_approvals_used_total{operation="login",approval="a-1"} 1',

@@ -1,3 +1,4 @@
+import { NO_CANARY, stepGap } from "./moved_share.ts";
 import type { OldOperation } from "./operations.ts";
 import type { Mode } from "./route.ts";
 import { describeMode, modeOf } from "./routing.ts";
@@ -31,7 +32,8 @@ export type Remedy = "clear" | "release";
 
 /** What a plan does next. */
 export type NextStep =
-  | { readonly do: "move"; readonly to: Mode }
+  /** `leftOut`: canaries before it that would move nobody, or far too many. */
+  | { readonly do: "move"; readonly to: Mode; readonly leftOut?: readonly string[] }
   | { readonly do: "wait"; readonly why: string }
   | { readonly do: "stop"; readonly why: string; readonly first?: Remedy }
   | { readonly do: "done" };
@@ -49,7 +51,7 @@ export function nextStep(standing: Standing, options: PlanOptions): NextStep {
   }
   if (judgement.verdict === "fail") return { do: "stop", why: judgement.reasons.join("; ") };
 
-  const to = options.steps.find((step) => shareOf(step) > shareOf(route.mode));
+  const { to, leftOut } = stepAhead(now, options.steps);
   if (route.mode.name === "legacy") {
     return to === undefined ? { do: "stop", why: "there is no step" } : { do: "move", to };
   }
@@ -61,11 +63,34 @@ export function nextStep(standing: Standing, options: PlanOptions): NextStep {
   const samples = samplesOf(now);
   if (samples < options.samples) lacks.push(`${samples} of ${options.samples} samples`);
   if (judgement.verdict !== "pass") lacks.push(...judgement.reasons);
-  if (lacks.length === 0) return to === undefined ? { do: "done" } : { do: "move", to };
+  if (to === undefined && leftOut.length > 0) {
+    lacks.push(`${leftOut.join("; ")}: no step on the way to Lotline would be one. ${NO_CANARY}`);
+  }
+  if (lacks.length === 0) {
+    if (to === undefined) return { do: "done" };
+    return { do: "move", to, ...leftOut.length > 0 && { leftOut } };
+  }
   const why = lacks.join("; ");
   return waitedMs > options.soakMs + options.patienceMs
     ? { do: "stop", why: `not enough yet, after ${minutes(waitedMs)} minutes: ${why}` }
     : { do: "wait", why };
+}
+
+/**
+ * The next step that would be one. A canary that the clients seen so far would make no step is left
+ * out for a greater one, and never for all of the traffic: that would be a leap.
+ */
+function stepAhead(
+  { route, clientsBelow, shareFactor }: RouteVerdict,
+  steps: readonly Mode[],
+): { readonly to: Mode | undefined; readonly leftOut: readonly string[] } {
+  const leftOut: string[] = [];
+  for (const to of steps.filter((step) => shareOf(step) > shareOf(route.mode))) {
+    const gap = stepGap(to, clientsBelow, shareFactor ?? Infinity);
+    if (gap !== undefined) leftOut.push(gap);
+    else if (to.name === "canary" || leftOut.length === 0) return { to, leftOut };
+  }
+  return { to: undefined, leftOut };
 }
 
 /** What a route's epoch has brought: confirmed comparisons, or Lotline's answers where none are made. */

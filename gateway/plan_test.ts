@@ -25,14 +25,20 @@ const OPTIONS: PlanOptions = {
 };
 const PASS: Judgement = { verdict: "pass", reasons: [] };
 
+/** How many of these clients a canary of 0 to 100 % moves. */
+const clientsBelow = (buckets: readonly number[]) =>
+  Array.from({ length: 101 }, (_, n) => buckets.filter((bucket) => bucket < n * 100).length);
+
 function routeOn(
   mode: Mode,
-  { epoch = 4, seconds = 600, same = 100, judgement = PASS, latch }: {
+  { epoch = 4, seconds = 600, same = 100, judgement = PASS, latch, buckets }: {
     epoch?: number;
     seconds?: number;
     same?: number;
     judgement?: Judgement;
     latch?: string;
+    /** Of the clients that were seen. */
+    buckets?: readonly number[];
   } = {},
 ): RouteVerdict {
   const pace = { p50: 1, p99: 2 };
@@ -47,6 +53,7 @@ function routeOn(
       changedAt: "2026-01-01T00:00:00.000Z",
     },
     judgement,
+    ...buckets && { clientsBelow: clientsBelow(buckets), shareFactor: 5 },
     counts: {
       operation: "login",
       epoch,
@@ -123,6 +130,49 @@ Deno.test("a plan stops at whatever isn't as it should be", () => {
     const step = nextStep(from, OPTIONS);
     strictEqual(step.do, "stop");
     match(step.why, why);
+  }
+});
+
+const spread = (count: number) =>
+  Array.from({ length: count }, (_, at) => at * 10_000 / count + 50);
+
+Deno.test("a canary that would move none or far too many of the clients seen is left out for a greater one", () => {
+  const ways: [buckets: readonly number[], from: Mode, to: Mode, leftOut: string[]][] = [
+    [spread(100), SHADOW, canary(1), []],
+    [[150, ...spread(19).slice(1)], SHADOW, canary(10), [
+      "canary 1 % would move none of 19 clients seen",
+    ]],
+    [[50, 9_000], SHADOW, canary(50), [
+      "canary 1 % would move 1 of 2 clients seen (50 %)",
+      "canary 10 % would move 1 of 2 clients seen (50 %)",
+    ]],
+    [spread(100), canary(50), SERVICE, []],
+    [[], SHADOW, canary(1), []],
+  ];
+  for (const [buckets, from, to, leftOut] of ways) {
+    deepStrictEqual(nextStep(standing(routeOn(from, { buckets })), OPTIONS), {
+      do: "move",
+      to,
+      ...leftOut.length > 0 && { leftOut },
+    });
+  }
+});
+
+Deno.test("where no canary can be one, a plan waits instead of moving all at once, and says what to do", () => {
+  for (const [bucket, moves] of [[50, "all"], [9_000, "none"]] as const) {
+    const now = routeOn(SHADOW, { buckets: [bucket] });
+    const step = nextStep(standing(now), OPTIONS);
+    strictEqual(step.do, "wait");
+    strictEqual(
+      step.why,
+      [1, 10, 50].map((n) => `canary ${n} % would move ${moves} of 1 client seen`).join("; ") +
+        ": no step on the way to Lotline would be one. Tell clients apart by CANARY_BY, or leave " +
+        "the canary out with --steps shadow,100",
+    );
+    deepStrictEqual(nextStep(standing(now), { ...OPTIONS, steps: [SHADOW, SERVICE] }), {
+      do: "move",
+      to: SERVICE,
+    });
   }
 });
 

@@ -27,6 +27,8 @@ export interface RequestHead {
   readonly forwardedFor: string | undefined;
   /** The client sends no body before it is told to go on. */
   readonly awaitsContinue: boolean;
+  /** See {@link PROBE}. */
+  readonly isProbe: boolean;
   /** It asks for another protocol, which it doesn't get. */
   readonly asksForUpgrade: boolean;
   readonly isChunked: boolean;
@@ -44,6 +46,11 @@ export interface BadHead {
  * one side and not be looked at on the other.
  */
 const DRY_RUN = "x-lotline-dry-run";
+/**
+ * The header that marks what `deno task cutover probe` asks: it is no client's, and doesn't count as
+ * one. Whoever else sends it isn't counted either, and gains nothing by that.
+ */
+export const PROBE = "x-lotline-probe";
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 
 /**
@@ -66,6 +73,7 @@ export function readRequestHead(
   let proto: string | undefined;
   let forwardedHost: string | undefined;
   let awaitsContinue = false;
+  let isProbe = false;
   let asksForUpgrade = false;
   let isChunked = false;
   let length: number | undefined;
@@ -116,6 +124,9 @@ export function readRequestHead(
         continue;
       case DRY_RUN:
         continue;
+      case PROBE:
+        isProbe = true;
+        continue;
       default:
         if (isHopByHop(lower)) continue;
     }
@@ -140,6 +151,7 @@ export function readRequestHead(
     authorization,
     forwardedFor,
     awaitsContinue,
+    isProbe,
     asksForUpgrade,
     isChunked,
     length,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "../db/connect.ts";
 import { sentenceOf } from "../terminal.ts";
+import { describeShare } from "./moved_share.ts";
 import type { Note } from "./note.ts";
 import type { OldOperation } from "./operations.ts";
 import { nextStep, type PlanOptions, type Remedy, samplesOf } from "./plan.ts";
@@ -60,7 +61,9 @@ export async function describePlan(
     if (step.do === "stop") tell(`  would stop at once: ${step.why}`);
     if (step.do === "wait") tell(`  would wait: ${step.why}`);
     if (step.do === "done") tell("  would be done");
-    if (step.do === "move") tell(`  would go to ${describeMode(step.to)} now`);
+    if (step.do === "move") {
+      tell(`  would go to ${describeMode(step.to)} now${sayLeftOut(step.leftOut)}`);
+    }
   }
   const steps = options.steps.map(describeMode).join(", ");
   tell(
@@ -105,7 +108,10 @@ async function moveOne(
           mode: step.to,
           expectedEpoch: epoch,
         });
-        tell(`${operation} goes to ${describeMode(route.mode)}: ${sayHowItIs(now)}`);
+        tell(
+          `${operation} goes to ${describeMode(route.mode)}${sayLeftOut(step.leftOut)}: ` +
+            sayHowItIs(now),
+        );
         epoch = route.epoch;
         since = toldAt = performance.now();
       } else if (performance.now() - toldAt >= TELL_MS) {
@@ -135,5 +141,12 @@ function verdictOf(verdicts: readonly RouteVerdict[], operation: OldOperation): 
 function sayHowItIs(now: RouteVerdict): string {
   const { verdict, reasons } = now.judgement;
   const because = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
-  return `${samplesOf(now)} samples, ${verdict}${because}`;
+  const share = now.route.mode.name === "canary" && now.share !== undefined
+    ? `, ${describeShare(now.share)}`
+    : "";
+  return `${samplesOf(now)} samples${share}, ${verdict}${because}`;
+}
+
+function sayLeftOut(leftOut: readonly string[] = []): string {
+  return leftOut.length === 0 ? "" : ` (${leftOut.join("; ")})`;
 }

@@ -65,7 +65,7 @@ function healthyTraffic(operations: readonly OldOperation[]): AsyncDisposable {
 
 async function forget(): Promise<void> {
   await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences,
-    lotline.routes, lotline.route_changes`;
+    lotline.route_clients, lotline.routes, lotline.route_changes`;
 }
 
 const stepsOf = async (operation: OldOperation) =>

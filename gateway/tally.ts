@@ -1,3 +1,4 @@
+import { ClientSet } from "./client_set.ts";
 import type { Finding } from "./evidence.ts";
 import { bucketOf } from "./latencies.ts";
 import type { Operation } from "./operations.ts";
@@ -17,6 +18,16 @@ export interface AnswerCount {
   readonly latencies: Record<string, number>;
 }
 
+/** Which clients a side answered in one epoch of an operation, within a minute. */
+export interface ClientCount {
+  readonly operation: Operation;
+  readonly side: Side;
+  readonly epoch: number;
+  readonly at: number;
+  requests: number;
+  readonly clients: ClientSet;
+}
+
 /** What became of comparisons of one operation in one epoch, within a minute. */
 export interface OutcomeCount {
   readonly operation: Operation;
@@ -31,9 +42,14 @@ export interface OutcomeCount {
 /** The counts of one process that are not stored yet. */
 export interface Tally {
   answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
+  served(operation: Operation, route: Route, side: Side, bucket: number): void;
   found(finding: Pick<Finding, "operation" | "route" | "outcome" | "approvals">): void;
-  /** Takes the oldest counts out of the tally, {@link MOST_TAKEN} at most of either kind. */
-  take(): { readonly answers: readonly AnswerCount[]; readonly outcomes: readonly OutcomeCount[] };
+  /** Takes the oldest counts out of the tally, {@link MOST_TAKEN} at most of each kind. */
+  take(): {
+    readonly answers: readonly AnswerCount[];
+    readonly clients: readonly ClientCount[];
+    readonly outcomes: readonly OutcomeCount[];
+  };
   /** How many counts there are. */
   readonly size: number;
 }
@@ -50,10 +66,12 @@ const MINUTE_MS = 60_000;
 /** A tally of nothing. */
 export function createTally(now: () => number = () => performance.now()): Tally {
   const answers = new Map<string, AnswerCount>();
+  const clients = new Map<string, ClientCount>();
   const outcomes = new Map<string, OutcomeCount>();
+  const size = () => answers.size + clients.size + outcomes.size;
   let lastMinute = 0;
   const minute = () => {
-    if (answers.size + outcomes.size < MANY) lastMinute = Math.floor(now() / MINUTE_MS);
+    if (size() < MANY) lastMinute = Math.floor(now() / MINUTE_MS);
     return lastMinute;
   };
   const countOutcome = (
@@ -86,13 +104,27 @@ export function createTally(now: () => number = () => performance.now()): Tally 
       const bucket = bucketOf(ms);
       count.latencies[bucket] = (count.latencies[bucket] ?? 0) + 1;
     },
+    served(operation, { epoch }, side, bucket) {
+      const key = `${minute()} ${operation} ${epoch} ${side}`;
+      let count = clients.get(key);
+      if (count === undefined) {
+        count = { operation, side, epoch, at: now(), requests: 0, clients: new ClientSet() };
+        clients.set(key, count);
+      }
+      count.requests++;
+      count.clients.add(bucket);
+    },
     found(finding) {
       countOutcome(finding, "");
       for (const approval of new Set(finding.approvals)) countOutcome(finding, approval);
     },
-    take: () => ({ answers: takeFrom(answers), outcomes: takeFrom(outcomes) }),
+    take: () => ({
+      answers: takeFrom(answers),
+      clients: takeFrom(clients),
+      outcomes: takeFrom(outcomes),
+    }),
     get size() {
-      return answers.size + outcomes.size;
+      return size();
     },
   };
 }

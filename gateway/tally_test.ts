@@ -1,5 +1,6 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { findingOf, routeIn } from "../testing/findings.ts";
+import { BUCKETS } from "./choose.ts";
 import { createTally, MOST_TAKEN } from "./tally.ts";
 
 Deno.test("answers are counted by operation, side, epoch and minute", () => {
@@ -47,7 +48,7 @@ Deno.test("answers are counted by operation, side, epoch and minute", () => {
       latencies: { "0": 1 },
     })),
   ]);
-  deepStrictEqual(tally.take(), { answers: [], outcomes: [] });
+  deepStrictEqual(tally.take(), { answers: [], clients: [], outcomes: [] });
 });
 
 Deno.test("a comparison counts once, and each approval that it needed once", () => {
@@ -59,6 +60,38 @@ Deno.test("a comparison counts once, and each approval that it needed once", () 
     tally.take().outcomes.map(({ outcome, approval, count }) => [outcome, approval, count]),
     [["approved", "", 2], ["approved", "a", 1], ["approved", "b", 2], ["same", "", 1]],
   );
+});
+
+Deno.test("clients are counted by side, epoch and minute, and take no more memory for being many", () => {
+  let now = 0;
+  const tally = createTally(() => now);
+  const route = routeIn("getHealth", 4);
+  for (let client = 0; client < 30_000; client++) {
+    tally.served("getHealth", route, "legacy", client % BUCKETS);
+  }
+  for (const bucket of [3, 3, 9_999]) tally.served("getHealth", route, "service", bucket);
+  now = 60_000;
+  tally.served("getHealth", route, "service", 0);
+  tally.served("getHealth", routeIn("getHealth", 5), "service", 4);
+  strictEqual(tally.size, 4);
+  const { clients } = tally.take();
+  deepStrictEqual(
+    clients.map(({ side, epoch, at, requests, clients }) => [
+      side,
+      epoch,
+      at,
+      requests,
+      clients.size,
+    ]),
+    [
+      ["legacy", 4, 0, 30_000, BUCKETS],
+      ["service", 4, 0, 3, 2],
+      ["service", 4, 60_000, 1, 1],
+      ["service", 5, 60_000, 1, 1],
+    ],
+  );
+  match(clients[1]?.clients.toHex() ?? "", /^10{2498}1$/);
+  match(clients[2]?.clients.toHex() ?? "", /^80{2499}$/);
 });
 
 Deno.test("hours that can't be stored take no more memory, and nothing is left out", () => {

@@ -1,6 +1,7 @@
 import type { Outcome } from "./evidence.ts";
 import { addLatencies, countSlower, type Latencies, quantileOf } from "./latencies.ts";
 import type { Limits } from "./limits.ts";
+import { type MovedShare, shareGap } from "./moved_share.ts";
 import { isHarmless, type OldOperation } from "./operations.ts";
 import type { Mode } from "./route.ts";
 
@@ -23,6 +24,8 @@ export interface RouteEvidence {
   readonly service: SideFigures;
   /** The old server's before this epoch: for a route that doesn't ask it any more. */
   readonly legacyBefore: SideFigures;
+  /** What became of clients' requests in the window, and of how many clients they were. */
+  readonly share: MovedShare;
   /** What became of the comparisons of the window. */
   readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
   /** Unapproved differences of the whole epoch. */
@@ -133,6 +136,8 @@ function gapsOf(evidence: RouteEvidence, limits: Limits): string[] {
   };
   need(service.requests, "answers of Lotline");
   need(oldSide(evidence, limits.min_samples).requests, "answers of the old server");
+  const gap = shareGap(mode, evidence.share, limits.share_factor);
+  if (gap !== undefined) gaps.push(gap);
   if (!isCompared(evidence)) return gaps;
   const confirmed = confirmedOf(evidence);
   need(confirmed, "comparisons that found nothing");

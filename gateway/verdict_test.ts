@@ -18,6 +18,7 @@ const LIMITS: Limits = {
   latency_slack_ms: 50,
   late_percent: 1,
   silence_percent: 5,
+  share_factor: 5,
 };
 const SERVICE: Mode = { name: "service" };
 const LEGACY: Mode = { name: "legacy" };
@@ -39,6 +40,7 @@ const HEALTHY: RouteEvidence = {
   legacy: side(1_000),
   service: side(1_000),
   legacyBefore: NO_FIGURES,
+  share: { requests: 1_000, movedRequests: 100, clients: 50, movedClients: 5 },
   outcomes: { same: 900, approved: 50 },
   different: 0,
   places: [],
@@ -180,6 +182,55 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     service: side(1_000, { ms: 900 }),
     legacy: side(199),
   }, "not enough yet"],
+  [
+    "a canary that moved nobody",
+    { share: { requests: 500, movedRequests: 0, clients: 1, movedClients: 0 } },
+    "not enough yet",
+    /^nobody was moved: Lotline answered none of 500 requests of 1 client, so that canary 10 % shows nothing$/,
+  ],
+  [
+    "a canary that moved everybody",
+    { share: { requests: 500, movedRequests: 500, clients: 1, movedClients: 1 } },
+    "not enough yet",
+    /^everybody was moved: Lotline answered all of 500 requests of 1 client, so that canary 10 % is no step$/,
+  ],
+  [
+    "a canary of which no client was seen",
+    { share: { requests: 0, movedRequests: 0, clients: 0, movedClients: 0 } },
+    "not enough yet",
+    /^no client was seen, so that canary 10 % shows nothing$/,
+  ],
+  [
+    "a canary that moved too many clients",
+    { share: { requests: 1_000, movedRequests: 100, clients: 5, movedClients: 2 } },
+    "not enough yet",
+    /^Lotline answered 100 of 1000 requests \(10 %\), for 2 of 5 clients \(40 %\): that is far from canary 10 %$/,
+  ],
+  [
+    "a canary of the right clients, one of which sends most of the requests",
+    { share: { requests: 1_000, movedRequests: 990, clients: 10, movedClients: 1 } },
+    "not enough yet",
+    /990 of 1000 requests \(99 %\)/,
+  ],
+  [
+    "a canary of the right clients that send next to nothing",
+    { share: { requests: 10_000, movedRequests: 20, clients: 10, movedClients: 1 } },
+    "not enough yet",
+    /20 of 10000 requests \(0.2 %\)/,
+  ],
+  [
+    "a canary near its step, as chance has it",
+    { share: { requests: 1_000, movedRequests: 30, clients: 40, movedClients: 7 } },
+    "pass",
+  ],
+  [
+    "a shadow, which moves nobody",
+    {
+      mode: { name: "shadow" },
+      share: { requests: 1_000, movedRequests: 0, clients: 1, movedClients: 0 },
+    },
+    "pass",
+  ],
   ["a write in service, beside what the old server was before", WRITE_IN_SERVICE, "pass"],
   ["a write in service that is slower than the old server was", {
     ...WRITE_IN_SERVICE,
@@ -243,11 +294,13 @@ Deno.test("the limits are what a route is judged by", () => {
     latency_factor: 100,
     late_percent: 60,
     silence_percent: 60,
+    share_factor: 100,
   };
   const evidence: RouteEvidence = {
     ...HEALTHY,
     service: side(20, { errors: 10, ms: 900 }),
     legacy: side(20),
+    share: { requests: 20, movedRequests: 15, clients: 4, movedClients: 3 },
     outcomes: { same: 10, late: 10, unanswered: 10 },
   };
   strictEqual(judge(evidence, loose).verdict, "pass");
@@ -256,4 +309,5 @@ Deno.test("the limits are what a route is judged by", () => {
   strictEqual(judge(evidence, { ...loose, late_percent: 49 }).verdict, "fail");
   strictEqual(judge(evidence, { ...loose, silence_percent: 49 }).verdict, "not enough yet");
   strictEqual(judge(evidence, { ...loose, min_samples: 11 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, share_factor: 20 }).verdict, "not enough yet");
 });

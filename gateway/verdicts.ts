@@ -1,10 +1,12 @@
 import type { Sql } from "../db/connect.ts";
 import { quantileOf } from "./latencies.ts";
+import type { ClientsBelow, MovedShare } from "./moved_share.ts";
 import type { OldOperation } from "./operations.ts";
 import { OLD_OPERATIONS } from "./operations.ts";
 import type { StoredRoute } from "./routing.ts";
 import { untouchedRoute } from "./routing.ts";
 import { type EpochCounts, listEpochCounts } from "./store/evidence_totals.ts";
+import { listSeenClients } from "./store/route_clients.ts";
 import { readRoutes } from "./store/routes.ts";
 import { listCases } from "./store/verdicts.ts";
 import { judge, type Judgement, type SideFigures } from "./verdict.ts";
@@ -24,6 +26,12 @@ export interface RouteVerdict {
   readonly counts: EpochCounts;
   readonly legacy: Pace;
   readonly service: Pace;
+  /** What was really moved in the window; absent: it isn't judged. */
+  readonly share?: MovedShare;
+  /** How many clients of this epoch a canary of n % moves; absent: none was seen. */
+  readonly clientsBelow?: ClientsBelow;
+  /** See {@link LimitsForm}; absent: it isn't judged. */
+  readonly shareFactor?: number;
 }
 
 const ALONE: Judgement = { verdict: "not enough yet", reasons: ["the old server answers alone"] };
@@ -37,12 +45,13 @@ export async function readVerdicts(
   const { routes, killed } = await readRoutes(sql);
   const cases = await listCases(sql);
   const counts = await listEpochCounts(sql);
+  const seen = await listSeenClients(sql);
   const verdicts = OLD_OPERATIONS.map((operation): RouteVerdict => {
     const route = routes.get(operation) ?? untouchedRoute(operation);
     const epochCounts = counts.find((one) => one.operation === operation);
     if (epochCounts === undefined) throw new Error(`${operation} has no counts`);
     const found = cases.find(({ evidence }) => evidence.operation === operation);
-    // Three statements: what was read of an epoch before or after is no evidence for this one.
+    // Several statements: what was read of an epoch before or after is no evidence for this one.
     const isOfNow = found?.evidence.epoch === route.epoch && epochCounts.epoch === route.epoch;
     if (found === undefined || !isOfNow || route.mode.name === "legacy") {
       const judgement = route.mode.name === "legacy" ? ALONE : CHANGED;
@@ -55,9 +64,13 @@ export async function readVerdicts(
         service: NO_PACE,
       };
     }
+    const clients = seen.find((one) => one.operation === operation && one.epoch === route.epoch);
     return {
       operation,
       route,
+      share: found.evidence.share,
+      ...clients && { clientsBelow: clients.below },
+      shareFactor: found.limits.share_factor,
       judgement: judge(found.evidence, found.limits),
       counts: epochCounts,
       legacy: paceOf(found.evidence.legacy),

@@ -1,7 +1,10 @@
 import type { ReadClient } from "../client_address.ts";
-import { bucketOf, chooseSide } from "./choose.ts";
+import type { CanaryBy } from "../config.ts";
+import { bucketBy, chooseSide } from "./choose.ts";
 import type { Comparer } from "./comparer.ts";
+import type { Evidence } from "./evidence.ts";
 import { isHarmless, isOldOperation, type OldOperation, type Operation } from "./operations.ts";
+import { isCounted } from "./moved_share.ts";
 import { findOperation } from "./paths.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Route, Side } from "./route.ts";
@@ -24,6 +27,8 @@ export interface Way {
   /** Undefined: only one side could answer. */
   readonly knownToBoth: KnownToBoth | undefined;
   readonly side: Side;
+  /** The client's; undefined: which client it is matters to nobody. */
+  readonly bucket: number | undefined;
   /**
    * `answer`: somebody wants to see the exchange; `dry_run`: before it, Lotline is asked what it would
    * do; undefined: nobody looks.
@@ -37,6 +42,7 @@ export interface Way {
 export interface WayDeps {
   readonly routeOf: (operation: Operation) => Route;
   readonly readClient: ReadClient;
+  readonly canaryBy: CanaryBy;
   readonly comparer: Pick<Comparer, "wants">;
 }
 
@@ -54,18 +60,20 @@ export function findWay(
       known: undefined,
       knownToBoth: undefined,
       side: "legacy",
+      bucket: undefined,
       compared: undefined,
       isSafe: isSafe(method),
     };
   }
   const route = deps.routeOf(operation);
   const knownToBoth = isOldOperation(operation) ? { operation, route } : undefined;
-  const bucket = route.mode.name === "canary" ? bucketOfClient(deps, head, peer) : 0;
-  const side = chooseSide(route.mode, bucket);
+  const bucket = isCounted(route.mode) ? bucketOfClient(deps, operation, head, peer) : undefined;
+  const side = chooseSide(route.mode, bucket ?? 0);
   return {
     known: { operation, route },
     knownToBoth,
     side,
+    bucket,
     compared: knownToBoth && whatToCompare(deps, knownToBoth, side),
     isSafe: isSafe(method) || operation === "login",
   };
@@ -86,10 +94,13 @@ export function findWayBack(
   const route = deps.routeOf(operation);
   // A route that is killed has another mode and the same epoch.
   if (route.epoch === before.epoch && route.mode.name === before.mode.name) return undefined;
-  const bucket = route.mode.name === "canary" ? bucketOfClient(deps, head, peer) : 0;
-  if (chooseSide(route.mode, bucket) === "service") return undefined;
+  const bucket = isCounted(route.mode)
+    ? way.bucket ?? bucketOfClient(deps, operation, head, peer)
+    : undefined;
+  if (chooseSide(route.mode, bucket ?? 0) === "service") return undefined;
   return {
     ...way,
+    bucket,
     known: { operation, route },
     knownToBoth: way.knownToBoth && { ...way.knownToBoth, route },
     side: "legacy",
@@ -97,15 +108,47 @@ export function findWayBack(
   };
 }
 
+/**
+ * Counts a request that is over for the side that had it last, whichever it was to go to: what Lotline
+ * was to answer and the old server did was not moved.
+ */
+export function countClient(
+  evidence: Pick<Evidence, "served">,
+  { known, bucket }: Way,
+  { isProbe }: RequestHead,
+  side: Side | undefined,
+): void {
+  if (known === undefined || bucket === undefined || side === undefined || isProbe) return;
+  evidence.served(known.operation, known.route, side, bucket);
+}
+
 function isSafe(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE";
 }
 
-function bucketOfClient({ readClient }: WayDeps, head: RequestHead, peer: Peer): number {
+function bucketOfClient(
+  { readClient, canaryBy }: WayDeps,
+  operation: Operation,
+  head: RequestHead,
+  peer: Peer,
+): number {
   const headers = {
     get: (name: string) => name === "x-forwarded-for" ? head.forwardedFor ?? null : null,
   };
-  return bucketOf(head.authorization, readClient({ headers }, peer.address).address);
+  return bucketBy(canaryBy, {
+    authorization: head.authorization,
+    address: readClient({ headers }, peer.address).address,
+    header: (name) => firstValue(head.lines, name),
+    isHarmless: isOldOperation(operation) && isHarmless(operation),
+  });
+}
+
+/** A header's first value that isn't empty. */
+function firstValue(lines: readonly string[], lowerName: string): string | undefined {
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    if (lines[at]?.toLowerCase() === lowerName && lines[at + 1] !== "") return lines[at + 1];
+  }
+  return undefined;
 }
 
 function whatToCompare(

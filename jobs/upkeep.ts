@@ -4,6 +4,7 @@ import {
   deleteFound,
   deleteOldAnswers,
   deleteOldAudits,
+  deleteOldClients,
   deleteOldCollectors,
   deleteOldCronRuns,
   deleteOldDifferences,
@@ -13,6 +14,7 @@ import {
   deleteOldTraces,
   type FoundBy,
   gatherOldAnswers,
+  gatherOldClients,
   listOrphanedRuns,
 } from "../db/retention.ts";
 import { defineJob, type JobContext } from "./define_job.ts";
@@ -33,6 +35,8 @@ const STEPS: Record<string, (work: Work) => Promise<number>> = {
   audits: (work) => untilNone(work, deleteOldAudits),
   route_answers: (work) => untilNone(work, deleteOldAnswers),
   route_answer_minutes: (work) => untilNone(work, gatherOldAnswers),
+  route_clients: (work) => untilNone(work, deleteOldClients),
+  route_client_minutes: (work) => untilNone(work, gatherOldClients),
   route_outcomes: (work) => untilNone(work, deleteOldOutcomes),
   differences: (work) => untilNone(work, deleteOldDifferences),
   evidence_collectors: (work) => untilNone(work, deleteOldCollectors),

@@ -20,6 +20,8 @@ async function keepUp({ sql }: TestDatabase, signal = new AbortController().sign
 const NO_EVIDENCE = {
   route_answers: 0,
   route_answer_minutes: 0,
+  route_clients: 0,
+  route_client_minutes: 0,
   route_outcomes: 0,
   differences: 0,
   evidence_collectors: 0,
@@ -193,6 +195,31 @@ Deno.test("answers are put together by the hour after 30 days, and none is lost"
     from lotline.route_answers`;
   deepStrictEqual(left, { hours: 2 * 21, minutes: 2 * 30 });
   strictEqual((await keepUp(database))?.route_answer_minutes, 0);
+});
+
+Deno.test("clients are put together by the day after 2 days and go after 400, and none is lost", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const count = (from: string, minutes: number) =>
+    sql`
+      insert into lotline.route_clients (operation, side, epoch, minute, requests, buckets)
+      select operation, 'service', 1,
+        date_trunc('day', now() - ${from}::text::interval) + n * interval '1 minute', n,
+        set_bit(repeat('0', 10000)::bit(10000), n, 1)
+      from generate_series(1, ${minutes}::int) n, unnest('{login,createLot}'::text[]) operation`;
+  await count("4 days", 1_200);
+  await count("402 days", 3);
+  const sums = async () => [
+    ...await sql`
+      select operation, sum(requests)::int as requests, bit_count(bit_or(buckets))::int as clients
+      from lotline.route_clients where minute > now() - interval '100 days' group by 1 order by 1`,
+  ];
+  const before = await sums();
+  const { route_clients, route_client_minutes } = await keepUp(database) ?? {};
+  deepStrictEqual([route_clients, route_client_minutes], [2 * 3, 2 * 1_200]);
+  deepStrictEqual(await sums(), before);
+  strictEqual((await sql`select from lotline.route_clients`).count, 2);
+  strictEqual((await keepUp(database))?.route_client_minutes, 0);
 });
 
 Deno.test("runs are found however many there are", async () => {

@@ -29,6 +29,7 @@ export interface Cutover extends AsyncDisposable {
  * @param options.database migrated, and disposed of by whoever made it; a new one unless said
  * @param options.limits by which routes are judged; unless said, slowness rolls nothing back, since
  *   the machine may be busy
+ * @param options.gatewayEnvironment further settings of every gateway
  * @param options.serviceUrl stands between the gateways and Lotline, to spoil its answers
  */
 export async function startCutover(
@@ -36,6 +37,7 @@ export async function startCutover(
     gateways?: number;
     database?: TestDatabase;
     limits?: Partial<Limits>;
+    gatewayEnvironment?: Record<string, string>;
     serviceUrl?: (api: string) => Promise<{ url: string } & AsyncDisposable>;
   } = {},
 ): Promise<Cutover> {
@@ -65,6 +67,7 @@ export async function startCutover(
           databaseUrl: database.url,
           legacyUrl: legacy.url,
           serviceUrl: service?.url ?? api.url,
+          ...options.gatewayEnvironment && { environment: options.gatewayEnvironment },
         }),
       ),
     );

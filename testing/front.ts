@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
+import type { CanaryBy } from "../config.ts";
 import { freePort } from "../dev/free_port.ts";
 import type { Comparer } from "../gateway/comparer.ts";
 import type { Finding } from "../gateway/evidence.ts";
@@ -7,7 +8,7 @@ import type { Observation } from "../gateway/exchange.ts";
 import { type Front, startFront } from "../gateway/front.ts";
 import { type FrontLimits, frontLimits } from "../gateway/front_limits.ts";
 import type { Operation } from "../gateway/operations.ts";
-import type { Mode, Route } from "../gateway/route.ts";
+import type { Mode, Route, Side } from "../gateway/route.ts";
 import type { LogFields } from "../log.ts";
 import { withDeadline } from "./eventually.ts";
 
@@ -23,9 +24,18 @@ export interface TestFrontOptions {
   readonly limits?: Partial<Omit<FrontLimits, "upstream">>;
   readonly upstream?: Partial<FrontLimits["upstream"]>;
   readonly trustedProxies?: readonly string[];
+  /** Clients are told apart by account and address unless it is given. */
+  readonly canaryBy?: CanaryBy;
   /** Nothing is compared unless it is given. */
   readonly dryRun?: Comparer["dryRun"];
   readonly compares?: boolean;
+}
+
+/** A request of a client that a side has answered. */
+export interface ServedRequest {
+  readonly operation: Operation;
+  readonly side: Side;
+  readonly bucket: number;
 }
 
 /** A front in this process, and what it told everyone. */
@@ -35,6 +45,8 @@ export interface TestFront extends AsyncDisposable {
   readonly front: Front;
   /** `operation side status`, in the order in which they were told. */
   readonly answered: string[];
+  /** Requests of clients, on routes on which these are counted. */
+  readonly served: ServedRequest[];
   readonly found: Finding[];
   readonly observed: Observation[];
   /** Its log lines. */
@@ -44,6 +56,7 @@ export interface TestFront extends AsyncDisposable {
 /** Starts a front on a free port; times are short enough to be waited for. */
 export async function startTestFront(options: TestFrontOptions = {}): Promise<TestFront> {
   const answered: string[] = [];
+  const served: ServedRequest[] = [];
   const found: Finding[] = [];
   const observed: Observation[] = [];
   const lines: LogFields[] = [];
@@ -72,7 +85,9 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       upstream: { ...usual.upstream, ...options.upstream },
     },
     routeOf,
+    canaryBy: options.canaryBy ?? "client",
     evidence: {
+      served: (operation, _route, side, bucket) => served.push({ operation, side, bucket }),
       answered: (operation, _route, side, status) =>
         answered.push(`${operation} ${side} ${status}`),
       found: (finding) => found.push(finding),
@@ -89,6 +104,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
     url: `http://127.0.0.1:${front.port}`,
     front,
     answered,
+    served,
     found,
     observed,
     lines,

@@ -1,7 +1,8 @@
 import type { Sql } from "../db/connect.ts";
+import { ClientSet } from "../gateway/client_set.ts";
 import type { Operation } from "../gateway/operations.ts";
 import type { Mode, Side } from "../gateway/route.ts";
-import { setMode } from "../gateway/store/routes.ts";
+import { readRoutes, setMode } from "../gateway/store/routes.ts";
 
 /** Puts a route in a mode; gives its epoch. */
 export async function givenRoute(sql: Sql, operation: Operation, mode: Mode): Promise<number> {
@@ -39,6 +40,29 @@ export async function givenAnswers(
       latencies = lotline.add_counts(stored.latencies, excluded.latencies)`;
 }
 
+/** Stores that a side has answered clients, of some buckets. */
+export async function givenClients(
+  sql: Sql,
+  { operation, side, epoch, requests, buckets }: {
+    readonly operation: Operation;
+    readonly side: Side;
+    readonly epoch: number;
+    readonly requests: number;
+    readonly buckets: readonly number[];
+  },
+): Promise<void> {
+  const clients = new ClientSet();
+  for (const bucket of buckets) clients.add(bucket);
+  await sql`
+    insert into lotline.route_clients as stored (operation, side, epoch, minute, requests, buckets)
+    values (
+      ${operation}, ${side}, ${epoch}, date_trunc('minute', now()), ${requests},
+      ('x' || ${clients.toHex()}::text)::bit(10000)
+    )
+    on conflict (operation, side, epoch, minute) do update set
+      requests = stored.requests + excluded.requests, buckets = stored.buckets | excluded.buckets`;
+}
+
 /** Stores what became of comparisons. */
 export async function givenOutcomes(
   sql: Sql,
@@ -62,7 +86,10 @@ export async function givenOutcomes(
       count = stored.count + excluded.count`;
 }
 
-/** Stores that both sides have answered alike, often enough for a `pass`. */
+/**
+ * Stores that both sides have answered alike, often enough for a `pass`: also for that of a canary,
+ * whose clients are 100, as many of them moved as its step says.
+ */
 export async function givenHealth(
   sql: Sql,
   { operation, epoch, requests = 300 }: {
@@ -74,4 +101,13 @@ export async function givenHealth(
   await givenAnswers(sql, { operation, side: "legacy", epoch, requests });
   await givenAnswers(sql, { operation, side: "service", epoch, requests });
   await givenOutcomes(sql, { operation, epoch, outcome: "same", count: requests });
+  const mode = (await readRoutes(sql)).routes.get(operation)?.mode;
+  const percent = mode?.name === "canary" ? mode.percent : mode?.name === "service" ? 100 : 0;
+  const all = Array.from({ length: 100 }, (_, at) => at * 100);
+  const moved = { service: all.slice(0, percent), legacy: all.slice(percent) };
+  for (const side of ["service", "legacy"] as const) {
+    const buckets = moved[side];
+    const share = { requests: requests * buckets.length / 100, buckets };
+    if (buckets.length > 0) await givenClients(sql, { operation, side, epoch, ...share });
+  }
 }

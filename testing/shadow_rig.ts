@@ -30,6 +30,7 @@ export function shadowRig(
   const logged: ShadowRig["logged"] = [];
   const evidence: Evidence = {
     answered: (operation, _route, side, status) => answered.push([operation, side, status]),
+    served: () => {},
     found: (finding) => findings.push(finding),
   };
   const shadow = createShadow({

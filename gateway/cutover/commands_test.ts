@@ -1,10 +1,17 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { createServer } from "node:http";
+import { z } from "zod";
 import type { Environment } from "../../config.ts";
 import { startLegacy } from "../../legacy/server.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually, withDeadline } from "../../testing/eventually.ts";
-import { givenHealth, givenOutcomes, givenRoute } from "../../testing/route_history.ts";
+import {
+  givenClients,
+  givenHealth,
+  givenOutcomes,
+  givenRoute,
+} from "../../testing/route_history.ts";
+import type { Mode } from "../route.ts";
 import { readLimits } from "../store/limits.ts";
 import { kill as killRoutes } from "../store/kill_switch.ts";
 import { rollBack } from "../store/routes.ts";
@@ -16,6 +23,8 @@ import { clear } from "./clear.ts";
 import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
 import { release } from "./release.ts";
+import { set } from "./set.ts";
+import { status } from "./status.ts";
 import { verdicts } from "./verdicts.ts";
 
 const database = await freshDatabase();
@@ -88,6 +97,32 @@ Deno.test("verdicts are a table, with what speaks against a route below", async 
     /^getTraceability +canary 5 % +300( +0){3} +2( +0){2} +9\.9\/9\.9 ms +9\.9\/9\.9 ms +fail$/m,
   );
   match(text, /^getTraceability: 2 unapproved differences$/m);
+});
+
+Deno.test("a canary is set with a warning where it can't be one, and status says what it moved", async () => {
+  const operation = "createLot";
+  const of = async (
+    mode: Mode,
+  ) => ({ operation, epoch: await givenRoute(sql, operation, mode) } as const);
+  const shadow = await of({ name: "shadow" });
+  await givenClients(sql, { ...shadow, side: "legacy", requests: 70, buckets: [5_000] });
+  const { text, json } = await typed(set, [operation, "canary", "1"], BY);
+  const warning =
+    "canary 1 % would move none of 1 client seen; clients are told apart by the gateways' CANARY_BY";
+  strictEqual(text, `createLot is on canary 1 %, epoch 2\n  Warning: ${warning}`);
+  strictEqual(z.array(z.object({ warning: z.string() })).parse(json)[0]?.warning, warning);
+  strictEqual((await typed(set, [operation, "canary", "1"], BY)).text.split("\n").length, 1);
+
+  const canary = { operation, epoch: shadow.epoch + 1 } as const;
+  await givenClients(sql, { ...canary, side: "legacy", requests: 30, buckets: [5_000, 7, 8] });
+  await givenClients(sql, { ...canary, side: "service", requests: 10, buckets: [7] });
+  const said = "Lotline answered 10 of 40 requests (25 %), for 1 of 3 clients (33.3 %)";
+  const shown = (await typed(status)).text;
+  ok(shown.endsWith(`\ncreateLot: since canary 1 %, ${said}`), shown);
+  const judged = (await typed(verdicts)).text;
+  ok(judged.includes(`\ncreateLot: ${said}\n`), judged);
+  ok(judged.includes(`${said}: that is far from canary 1 %`), judged);
+  await givenRoute(sql, operation, { name: "legacy" });
 });
 
 Deno.test("a plan that isn't typed as it should be is refused before anything is moved", async () => {

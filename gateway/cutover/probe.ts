@@ -3,6 +3,7 @@ import { readProbeConfig } from "../../config.ts";
 import { columns } from "../../terminal.ts";
 import { createAsker } from "../ask.ts";
 import { harmlessRequests } from "../harmless_requests.ts";
+import { PROBE } from "../request_head.ts";
 import { listNewestLotCodes } from "../store/lots.ts";
 import { type Command, mustBeWords, RefusedError, wholeNumber } from "./command.ts";
 
@@ -48,7 +49,7 @@ export const probe: Command = {
         const { operation, request } = requests.next().value;
         if (dueMs > 0) await sleep(dueMs, undefined, { signal }).catch(() => {});
         if (signal.aborted) return;
-        const answer = await asker.ask(request, TIMEOUT_MS);
+        const answer = await asker.ask(request, TIMEOUT_MS, [[PROBE, "1"]]);
         const what = "silence" in answer ? answer.silence : String(answer.status);
         const key = `${operation} ${what}`;
         seen.set(key, (seen.get(key) ?? 0) + 1);

@@ -1,5 +1,6 @@
 import { sentenceOf } from "../../terminal.ts";
 import { OPERATIONS } from "../operations.ts";
+import { canaryWarnings } from "../canary_warning.ts";
 import type { Mode } from "../route.ts";
 import { routeJson } from "../route_json.ts";
 import { refusalOf } from "../route_rules.ts";
@@ -36,6 +37,7 @@ export const set: Command = {
       const refusal = refusalOf({ route, killed }, mode);
       if (refusal !== undefined) throw refusal;
     }
+    const warnings = await canaryWarnings(sql, operations, mode);
     const done: ChangedRoute[] = [];
     for (const { operation, epoch } of standing) {
       try {
@@ -45,9 +47,18 @@ export const set: Command = {
         throw new RefusedError(`${done.map(sentence).join("\n")}\nThen: ${sentenceOf(error)}`);
       }
     }
+    const changes = done.map(({ route, changed }) => ({
+      changed,
+      route,
+      warning: changed ? warnings.get(route.operation) : undefined,
+    }));
     return {
-      text: done.map(sentence).join("\n"),
-      json: done.map(({ route, changed }) => ({ changed, route: routeJson(route) })),
+      text: changes.map((change) =>
+        change.warning === undefined
+          ? sentence(change)
+          : `${sentence(change)}\n  Warning: ${change.warning}`
+      ).join("\n"),
+      json: changes.map(({ route, ...change }) => ({ ...change, route: routeJson(route) })),
     };
   },
 };

@@ -1,6 +1,10 @@
+import type { Sql } from "../../db/connect.ts";
 import { columns, printable } from "../../terminal.ts";
 import { routingJson } from "../route_json.ts";
-import { describeMode, type Routing } from "../routing.ts";
+import { describeShare, isCounted, type MovedShare } from "../moved_share.ts";
+import type { Operation } from "../operations.ts";
+import { describeMode, type Routing, type StoredRoute } from "../routing.ts";
+import { listSeenClients } from "../store/route_clients.ts";
 import { readRoutes } from "../store/routes.ts";
 import { type Command, mustBeWords } from "./command.ts";
 
@@ -12,11 +16,43 @@ export const status: Command = {
   async run({ sql }, typed) {
     mustBeWords(typed, 0);
     const routing = await readRoutes(sql);
-    return { text: statusTable(routing), json: routingJson(routing) };
+    const shares = await sharesOf(sql, routing);
+    const { routes, ...rest } = routingJson(routing);
+    return {
+      text: statusTable(routing, shares),
+      json: {
+        ...rest,
+        routes: routes.map((route) => ({ ...route, moved: shares.get(route.operation) ?? null })),
+      },
+    };
   },
 };
 
-function statusTable({ routes, killed, broken }: Routing): string {
+/** What was moved of each route that is in shadow or a canary, since it is. */
+async function sharesOf(sql: Sql, { routes }: Routing): Promise<Map<Operation, MovedShare>> {
+  const seen = await listSeenClients(sql);
+  const ofNow = seen.filter(({ operation, epoch }) => {
+    const route = routes.get(operation);
+    return route?.epoch === epoch && isCounted(route.mode);
+  });
+  return new Map(ofNow.map(({ operation, share }) => [operation, share]));
+}
+
+function canaryLines(
+  routes: readonly StoredRoute[],
+  shares: ReadonlyMap<Operation, MovedShare>,
+): string[] {
+  return routes.flatMap(({ operation, mode }) => {
+    const share = shares.get(operation);
+    if (mode.name !== "canary" || share === undefined) return [];
+    return [`${operation}: since ${describeMode(mode)}, ${describeShare(share)}`];
+  });
+}
+
+function statusTable(
+  { routes, killed, broken }: Routing,
+  shares: ReadonlyMap<Operation, MovedShare>,
+): string {
   const table = columns(
     ["operation", "mode", "compared", "epoch", "changed", "held since it was rolled back"],
     [...routes.values()].map((route) => [
@@ -30,8 +66,9 @@ function statusTable({ routes, killed, broken }: Routing): string {
       route.latch ?? "",
     ]),
   );
-  if (killed === undefined) return table;
+  const told = [table, ...canaryLines([...routes.values()], shares)].join("\n");
+  if (killed === undefined) return told;
   const { who, why } = killed;
   return `The kill switch is on: all routes are on legacy until it is released. ` +
-    `${printable(who)}: ${printable(why)}\n${table}`;
+    `${printable(who)}: ${printable(why)}\n${told}`;
 }

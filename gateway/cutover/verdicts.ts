@@ -1,4 +1,5 @@
 import { columns, printable } from "../../terminal.ts";
+import { describeShare } from "../moved_share.ts";
 import { describeMode } from "../routing.ts";
 import { type Pace, readVerdicts, type RouteVerdict } from "../verdicts.ts";
 import { type Command, mustBeWords } from "./command.ts";
@@ -52,7 +53,12 @@ function verdictTable(verdicts: readonly RouteVerdict[]): string {
   const reasons = verdicts
     .filter(({ route, judgement }) => route.mode.name !== "legacy" && judgement.reasons.length > 0)
     .map(({ operation, judgement }) => `${operation}: ${printable(judgement.reasons.join("; "))}`);
-  return [table, ...reasons].join("\n");
+  const moved = verdicts.flatMap(({ operation, route, share }) =>
+    route.mode.name === "canary" && share !== undefined && share.requests > 0
+      ? [`${operation}: ${describeShare(share)}`]
+      : []
+  );
+  return [table, ...moved, ...reasons].join("\n");
 }
 
 function paceText({ p50, p99 }: Pace): string {

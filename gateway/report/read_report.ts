@@ -6,9 +6,11 @@ import type { Limits } from "../limits.ts";
 import { OLD_OPERATIONS, type OldOperation, OPERATIONS } from "../operations.ts";
 import type { Side } from "../route.ts";
 import { describeMode, type Routing, untouchedRoute } from "../routing.ts";
+import { NO_SHARE } from "../moved_share.ts";
 import { readLimits } from "../store/limits.ts";
 import {
   type Change,
+  DEADLINE_MS,
   findPeriod,
   listAnswerSums,
   listChangesIn,
@@ -16,6 +18,7 @@ import {
   listOutcomeSums,
   type Period,
 } from "../store/report.ts";
+import { listMovedSteps } from "../store/route_clients.ts";
 import { readRoutes } from "../store/routes.ts";
 import { judge, NO_FIGURES, type SideFigures as Counted } from "../verdict.ts";
 import {
@@ -62,6 +65,7 @@ export async function readReport(
     limits: await readLimits(sql),
     answers: await listAnswerSums(sql, period),
     outcomes: await listOutcomeSums(sql, period),
+    moved: await listMovedSteps(sql, { ...period, deadlineMs: DEADLINE_MS }),
     differences: await listDifferenceKinds(sql, period),
     changes: await listChangesIn(sql, period),
     approvals,
@@ -86,6 +90,7 @@ interface Gathered {
   readonly limits: Limits;
   readonly answers: Of<typeof listAnswerSums>;
   readonly outcomes: Of<typeof listOutcomeSums>;
+  readonly moved: Of<typeof listMovedSteps>;
   readonly differences: Of<typeof listDifferenceKinds>;
   readonly changes: readonly Change[];
   readonly approvals: Approvals;
@@ -106,6 +111,7 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
     return sum === undefined ? NO_FIGURES : { ...sum, serverErrors: sum.server_errors };
   };
   const counted = { legacy: countedOf("legacy"), service: countedOf("service") };
+  const moved = ours(gathered.moved);
   const differences = ours(gathered.differences);
   const used = ours(gathered.outcomes).filter(({ approval }) => approval !== "");
   const approvals = usedApprovals(used, gathered.approvals);
@@ -125,6 +131,7 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
       ...(route.latch !== undefined && { latch: route.latch }),
     },
     history: ours(gathered.changes).map(changeOf),
+    moved: moved.map(({ operation: _, epoch: __, ...step }) => step),
     outcomes,
     differences: differences.map((
       { fingerprint, kept, first, last, mode, request, differences },
@@ -154,6 +161,7 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
       epoch: route.epoch,
       ...counted,
       legacyBefore: NO_FIGURES,
+      share: moved.find(({ epoch }) => epoch === route.epoch) ?? NO_SHARE,
       outcomes,
       different: outcomes.different,
       places: differences.flatMap((kind) => kind.differences.map(({ place }) => place)),

@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { openSession } from "../../db/session.ts";
 import { loadApprovals } from "../../parity/approvals.ts";
 import { freshDatabase } from "../../testing/database.ts";
+import { BUCKETS, chooseSide } from "../choose.ts";
 import type { Finding } from "../evidence.ts";
 import { fingerprintOf, keptDifference } from "../kept_difference.ts";
 import type { Operation } from "../operations.ts";
@@ -26,17 +27,22 @@ async function startEvidence() {
     async move(operation: Operation, mode: Mode, why = "as planned"): Promise<Route> {
       return (await setMode(sql, { operation, mode, who: "anna", why })).route;
     },
-    /** Counts answers in ms, and findings. */
+    /** Counts answers in ms, findings, and a request of each of some clients. */
     async count(
       route: Route,
       answers: Partial<Record<Side, readonly (readonly [status: number, ms: number])[]>>,
       findings: readonly Omit<Finding, "operation" | "route">[],
+      clients = 0,
     ) {
       const tally = createTally();
       for (const side of ["legacy", "service"] as const) {
         for (const [status, ms] of answers[side] ?? []) {
           tally.answered(route.operation, route, side, status, ms);
         }
+      }
+      for (let client = 0; client < clients; client++) {
+        const bucket = client * BUCKETS / clients;
+        tally.served(route.operation, route, chooseSide(route.mode, bucket), bucket);
       }
       const found = findings.map((finding) => ({
         ...finding,
@@ -91,7 +97,7 @@ Deno.test("a route passes with enough of the same, and its report says who moved
     ...many(250, SAME),
     ...many(3, APPROVED),
     { ...APPROVED, approvals: ["client-fault"] },
-  ]);
+  ], 40);
 
   const trace = (await evidence.report()).routes[2];
   ok(trace);
@@ -115,6 +121,9 @@ Deno.test("a route passes with enough of the same, and its report says who moved
       to: "canary 10 %",
       automatic: false,
     },
+  ]);
+  deepStrictEqual(trace.moved.map(({ since: _since, ...step }) => step), [
+    { percent: 10, requests: 40, movedRequests: 4, clients: 40, movedClients: 4 },
   ]);
   deepStrictEqual([trace.outcomes.same, trace.outcomes.approved], [250, 4]);
   const entry = approvals.find(({ id }) => id === "json-errors");

@@ -1,6 +1,7 @@
 import type { Difference, Outcome } from "../evidence.ts";
 import type { Limits } from "../limits.ts";
 import type { Operation } from "../operations.ts";
+import type { MovedShare } from "../moved_share.ts";
 import type { Mode, Side } from "../route.ts";
 
 /**
@@ -37,6 +38,8 @@ export interface RouteEvidence {
   };
   /** Every change in the period, oldest first; the first one may be what was in force before. */
   readonly history: readonly ModeChange[];
+  /** What each canary of the period really moved, oldest first; a hundred at most, the newest. */
+  readonly moved: readonly MovedStep[];
   /** Comparisons by what became of them. */
   readonly outcomes: Readonly<Record<Outcome, number>>;
   /** The kinds with the most cases first; a hundred at most. */
@@ -60,6 +63,13 @@ export interface ModeChange {
   readonly to: string;
   /** Nobody decided it: a verdict did. */
   readonly automatic: boolean;
+}
+
+/** A canary, and whom it moved. */
+export interface MovedStep extends MovedShare {
+  /** The share of the clients that it was to move. */
+  readonly percent: number;
+  readonly since: string;
 }
 
 /** One kind of difference that was not approved. */

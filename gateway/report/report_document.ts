@@ -127,7 +127,9 @@ function limitsSentence(limits: Limits): string {
     `takes ${
       number(limits.min_samples)
     } answers of each side and as many comparisons, and at most ` +
-    `${limits.silence_percent} % of them unanswered.`;
+    `${limits.silence_percent} % of them unanswered. A canary counts only while the odds of the ` +
+    `share that it moved are at most ${limits.share_factor} times those of its step, or that ` +
+    "much less.";
 }
 
 function unknownSentence(routes: readonly RouteEvidence[]): string {
@@ -159,6 +161,7 @@ function routeBlocks(route: RouteEvidence): readonly Block[] {
       ? []
       : [{ kind: "list", items: verdict.reasons } satisfies Block]),
     ...historyBlocks(route),
+    ...movedBlocks(route),
     ...comparisonBlocks(route),
     ...differenceBlocks(route),
     ...approvalBlocks(route),
@@ -178,6 +181,23 @@ function historyBlocks({ history }: RouteEvidence): readonly Block[] {
       to,
       automatic ? `${by} (by itself)` : by,
       why,
+    ]),
+  }];
+}
+
+function movedBlocks({ moved }: RouteEvidence): readonly Block[] {
+  if (moved.length === 0) return [];
+  return [heading(3, "What canaries moved"), {
+    kind: "table",
+    head: ["since", "step", "requests", "of them Lotline's", "clients", "of them Lotline's"],
+    numbers: [1, 2, 3, 4, 5],
+    rows: moved.map(({ since, percent, requests, movedRequests, clients, movedClients }) => [
+      since,
+      `${percent} %`,
+      number(requests),
+      share(movedRequests, requests),
+      number(clients),
+      share(movedClients, clients),
     ]),
   }];
 }

@@ -11,6 +11,7 @@ const QUIET: RouteEvidence = {
   path: "/api/health",
   now: { mode: { name: "legacy" }, samplePercent: 100 },
   history: [],
+  moved: [],
   outcomes: { same: 0, approved: 0, raced: 0, late: 0, different: 0, unanswered: 0, lost: 0 },
   differences: [],
   approvals: [],
@@ -45,6 +46,14 @@ const BUSY: RouteEvidence = {
     from: "canary 10 %",
     to: "legacy",
     automatic: true,
+  }],
+  moved: [{
+    since: "2026-11-25T09:00:00.000Z",
+    percent: 10,
+    requests: 2_000,
+    movedRequests: 150,
+    clients: 40,
+    movedClients: 3,
   }],
   outcomes: {
     same: 12_000,
@@ -95,6 +104,7 @@ const DATA: ReportData = {
     latency_slack_ms: 50,
     late_percent: 1,
     silence_percent: 5,
+    share_factor: 5,
   },
   routes: [PASSED, BUSY],
 };

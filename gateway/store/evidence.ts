@@ -1,11 +1,11 @@
 import type { Sql } from "../../db/connect.ts";
 import { inTime } from "../../db/in_time.ts";
 import type { KeptDifference } from "../kept_difference.ts";
-import type { AnswerCount, OutcomeCount } from "../tally.ts";
+import type { AnswerCount, ClientCount, OutcomeCount } from "../tally.ts";
 
 /*
- * `lotline.route_answers`, `lotline.route_outcomes` and `lotline.differences`, to be added to.
- * verdicts.ts reads them.
+ * `lotline.route_answers`, `lotline.route_clients`, `lotline.route_outcomes` and
+ * `lotline.differences`, to be added to. verdicts.ts and route_clients.ts read them.
  */
 
 /** What a process has counted since the batch before. */
@@ -15,6 +15,7 @@ export interface Batch {
   /** Greater than that of every batch before it. */
   readonly number: number;
   readonly answers: readonly AnswerCount[];
+  readonly clients: readonly ClientCount[];
   readonly outcomes: readonly OutcomeCount[];
   readonly differences: readonly KeptDifference[];
 }
@@ -34,6 +35,11 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
   // may be sent again later: it has aged as much by then.
   const now = performance.now();
   const answers = batch.answers.map(({ at, ...count }) => ({ ...count, age_ms: now - at }));
+  const clients = batch.clients.map(({ at, clients, ...count }) => ({
+    ...count,
+    buckets: clients.toHex(),
+    age_ms: now - at,
+  }));
   const outcomes = batch.outcomes.map(({ at, ...count }) => ({ ...count, age_ms: now - at }));
   const differences = batch.differences.map(({ at, ...kept }) => ({ ...kept, age_ms: now - at }));
   const minute = sql`date_trunc('minute', now() - age_ms * interval '1 millisecond')`;
@@ -63,6 +69,19 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
           server_errors = stored.server_errors + excluded.server_errors,
           silences = stored.silences + excluded.silences,
           latencies = lotline.add_counts(stored.latencies, excluded.latencies)
+      ), clients as (
+        insert into lotline.route_clients as stored (
+          operation, side, epoch, minute, requests, buckets
+        )
+        select operation, side, epoch, ${minute}, sum(requests),
+          bit_or(('x' || buckets)::bit(10000))
+        from turn cross join jsonb_to_recordset(${sql.json(clients)}) as counted (
+          operation text, side text, epoch int, age_ms float8, requests bigint, buckets text
+        )
+        group by 1, 2, 3, 4 order by 1, 2, 3, 4
+        on conflict (operation, side, epoch, minute) do update set
+          requests = stored.requests + excluded.requests,
+          buckets = stored.buckets | excluded.buckets
       ), outcomes as (
         insert into lotline.route_outcomes as stored (
           operation, epoch, minute, outcome, approval, count

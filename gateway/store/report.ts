@@ -15,7 +15,7 @@ export interface Period {
 }
 
 /** A report looks at months of minutes, and nobody waits for it but who asked. */
-const DEADLINE_MS = 120_000;
+export const DEADLINE_MS = 120_000;
 const OLD = `{${OLD_OPERATIONS.join(",")}}`;
 /** Of each route so many kinds of differences, and so many changes, are told at most. */
 const MOST_KINDS = 100;

@@ -6,6 +6,7 @@ import { OLD_OPERATIONS } from "../operations.ts";
 import type { Side } from "../route.ts";
 import { modeOf } from "../routing.ts";
 import type { RouteEvidence } from "../verdict.ts";
+import { ShareForm, sharesOf } from "./route_clients.ts";
 
 /*
  * The evidence of all gateways, read to be judged. A statement here sees all of it as it was at one
@@ -34,6 +35,7 @@ const CaseRow = z.object({
   legacy: Figures,
   service: Figures,
   before: Figures,
+  share: ShareForm,
   outcomes: z.partialRecord(
     z.enum(["same", "approved", "raced", "late", "different", "unanswered", "lost"]),
     z.number(),
@@ -54,7 +56,7 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
       with newest as (select * from lotline.cutover_limits order by id desc limit 1)
       select route.operation, route.mode, route.canary_percent, route.epoch,
         to_jsonb(newest) as limits, legacy.figures as legacy, service.figures as service,
-        before.figures as before,
+        before.figures as before, share,
         (
           select coalesce(jsonb_object_agg(outcome, count), '{}') from (
             select outcome, sum(count) as count from lotline.route_outcomes
@@ -95,6 +97,15 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
           order by epoch desc, minute desc limit ${MINUTES_BEFORE}`,
       )
     }) before
+      cross join lateral (${
+      sharesOf(
+        sql,
+        sql`
+          select * from lotline.route_clients clients
+          where clients.operation = route.operation and side in ('legacy', 'service')
+            and clients.epoch = route.epoch and minute >= oldest`,
+      )
+    }) moved
       where route.mode <> 'legacy' and route.operation = any (${OLD}::text[])
       order by route.operation`,
     deadlineMs,
@@ -144,6 +155,7 @@ function caseOf(row: z.output<typeof CaseRow>): Case {
       legacy: row.legacy,
       service: row.service,
       legacyBefore: row.before,
+      share: row.share,
       outcomes,
       different,
       places,
