@@ -3,6 +3,7 @@ import { connect } from "../db/connect.ts";
 import { freePort } from "../dev/free_port.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
+import { givenClients, givenRoute } from "../testing/route_history.ts";
 import { createAdmin } from "./admin.ts";
 import { followModes } from "./modes.ts";
 import { OPERATIONS } from "./operations.ts";
@@ -51,6 +52,22 @@ function startAdmin(url: string, followed = url) {
     },
   };
 }
+
+Deno.test("a canary that the clients seen in shadow make no step is set with a warning", async () => {
+  await using database = await freshDatabase();
+  await using admin = startAdmin(database.url);
+  const { ask, sql } = admin;
+  await admin.ready();
+  const clients = { operation: "login", side: "legacy", requests: 9 } as const;
+  const epoch = await givenRoute(sql, "login", { name: "shadow" });
+  await givenClients(sql, { ...clients, epoch, buckets: [500, 9_000] });
+  const canary = { mode: "canary", ...NOTE };
+  const none = await ask("PUT", "/routes/login", { ...canary, canary_percent: 5 });
+  match(none.json.warning, /^canary 5 % would move none of 2 clients seen; /);
+  await givenClients(sql, { ...clients, epoch: epoch + 1, buckets: [500, 9_000] });
+  const half = await ask("PUT", "/routes/login", { ...canary, canary_percent: 50 });
+  deepStrictEqual([half.json.changed, half.json.warning], [true, undefined]);
+});
 
 Deno.test("a route is set, refused, rolled back, cleared and recorded over the admin API", async () => {
   await using database = await freshDatabase();

@@ -34,6 +34,7 @@ try {
 async function run(config: GatewayConfig): Promise<void> {
   const { DATABASE_URL: databaseUrl, LEGACY_URL: legacyUrl, SERVICE_URL: serviceUrl } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
+  const { CANARY_BY: canaryBy } = config;
   const rules = await loadLiveRules();
   const redactor = createRedactor(config.DRY_RUN_SECRET);
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
@@ -73,7 +74,7 @@ async function run(config: GatewayConfig): Promise<void> {
     legacyUrl,
     serviceUrl,
     trustedProxies: config.TRUSTED_PROXIES,
-    canaryBy: config.CANARY_BY,
+    canaryBy,
     limits: frontLimits({
       bodyBytes: config.GATEWAY_BODY_LIMIT,
       answerMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,
@@ -91,6 +92,8 @@ async function run(config: GatewayConfig): Promise<void> {
     hostname: config.HOST,
     port: front.port,
     admin_port: admin.addr.port,
+    // The same in every gateway, or a client changes sides between them.
+    canary_by: typeof canaryBy === "string" ? canaryBy : `header ${canaryBy.header}`,
   });
 
   let isStopping = false;

@@ -127,9 +127,9 @@ function limitsSentence(limits: Limits): string {
     `takes ${
       number(limits.min_samples)
     } answers of each side and as many comparisons, and at most ` +
-    `${limits.silence_percent} % of them unanswered. A canary counts only while the odds of the ` +
-    `share that it moved are at most ${limits.share_factor} times those of its step, or that ` +
-    "much less.";
+    `${limits.silence_percent} % of them unanswered. A canary passes only when it moved somebody ` +
+    "and not everybody, and the odds of what it moved are at most " +
+    `${limits.share_factor} times those of its step, or as many times less.`;
 }
 
 function unknownSentence(routes: readonly RouteEvidence[]): string {
