@@ -108,6 +108,7 @@ export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions)
 
   return {
     answered: tally.answered,
+    covered: tally.covered,
     found(finding) {
       tally.found(finding);
       if (finding.differences.length === 0) return;

@@ -17,7 +17,8 @@ Deno.test.afterAll(async () => await shared[Symbol.asyncDispose]());
 
 /** The database that most tests here share, without evidence. */
 async function emptied(): Promise<TestDatabase> {
-  await shared.sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences`;
+  await shared.sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
+    lotline.differences`;
   return shared;
 }
 
@@ -109,6 +110,7 @@ Deno.test("counts of two minutes that are one by PostgreSQL's clock are one row"
     number: 1,
     answers,
     outcomes: [],
+    coverage: [],
     differences: [],
   };
   await storeBatch(database.sql, batch);

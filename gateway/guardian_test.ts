@@ -17,7 +17,8 @@ const { sql } = shared;
 
 /** Forgets all routes and evidence. */
 async function forget(): Promise<void> {
-  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences,
+  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
+    lotline.differences,
     lotline.routes, lotline.route_changes`;
 }
 

@@ -55,6 +55,7 @@ function routeOn(
       last: null,
       requests: {},
       outcomes: { same },
+      coverage: {},
       approvals: {},
     },
     legacy: pace,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "../db/connect.ts";
 import { sentenceOf } from "../terminal.ts";
+import { coverageOf, describeCauses } from "./coverage.ts";
 import type { Note } from "./note.ts";
 import type { OldOperation } from "./operations.ts";
 import { nextStep, type PlanOptions, type Remedy, samplesOf } from "./plan.ts";
@@ -135,5 +136,7 @@ function verdictOf(verdicts: readonly RouteVerdict[], operation: OldOperation): 
 function sayHowItIs(now: RouteVerdict): string {
   const { verdict, reasons } = now.judgement;
   const because = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
-  return `${samplesOf(now)} samples, ${verdict}${because}`;
+  const { lost, due, lostBy } = coverageOf(now.counts);
+  const gone = lost === 0 ? "" : `${lost} of ${due} lost (${describeCauses(lostBy)}), `;
+  return `${samplesOf(now)} samples, ${gone}${verdict}${because}`;
 }

@@ -1,3 +1,4 @@
+import type { Covered } from "./coverage.ts";
 import type { Finding } from "./evidence.ts";
 import { bucketOf } from "./latencies.ts";
 import type { Operation } from "./operations.ts";
@@ -28,12 +29,26 @@ export interface OutcomeCount {
   count: number;
 }
 
+/** How often something was known of exchanges of one operation in one epoch, within a minute. */
+export interface CoverageCount {
+  readonly operation: Operation;
+  readonly epoch: number;
+  readonly what: Covered;
+  readonly at: number;
+  count: number;
+}
+
 /** The counts of one process that are not stored yet. */
 export interface Tally {
   answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
-  found(finding: Pick<Finding, "operation" | "route" | "outcome" | "approvals">): void;
-  /** Takes the oldest counts out of the tally, {@link MOST_TAKEN} at most of either kind. */
-  take(): { readonly answers: readonly AnswerCount[]; readonly outcomes: readonly OutcomeCount[] };
+  found(finding: Pick<Finding, "operation" | "route" | "outcome" | "cause" | "approvals">): void;
+  covered(operation: Operation, route: Route, what: Covered): void;
+  /** Takes the oldest counts out of the tally, {@link MOST_TAKEN} at most of each kind. */
+  take(): {
+    readonly answers: readonly AnswerCount[];
+    readonly outcomes: readonly OutcomeCount[];
+    readonly coverage: readonly CoverageCount[];
+  };
   /** How many counts there are. */
   readonly size: number;
 }
@@ -51,9 +66,11 @@ const MINUTE_MS = 60_000;
 export function createTally(now: () => number = () => performance.now()): Tally {
   const answers = new Map<string, AnswerCount>();
   const outcomes = new Map<string, OutcomeCount>();
+  const coverage = new Map<string, CoverageCount>();
+  const size = () => answers.size + outcomes.size + coverage.size;
   let lastMinute = 0;
   const minute = () => {
-    if (answers.size + outcomes.size < MANY) lastMinute = Math.floor(now() / MINUTE_MS);
+    if (size() < MANY) lastMinute = Math.floor(now() / MINUTE_MS);
     return lastMinute;
   };
   const countOutcome = (
@@ -68,7 +85,16 @@ export function createTally(now: () => number = () => performance.now()): Tally 
     }
     count.count++;
   };
+  const covered = (operation: Operation, { epoch }: Route, what: Covered) => {
+    const key = `${minute()} ${operation} ${epoch} ${what}`;
+    let count = coverage.get(key);
+    if (count === undefined) {
+      coverage.set(key, count = { operation, epoch, what, at: now(), count: 0 });
+    }
+    count.count++;
+  };
   return {
+    covered,
     answered(operation, { epoch }, side, status, ms) {
       const key = `${minute()} ${operation} ${epoch} ${side}`;
       let count = answers.get(key);
@@ -88,11 +114,16 @@ export function createTally(now: () => number = () => performance.now()): Tally 
     },
     found(finding) {
       countOutcome(finding, "");
+      if (finding.cause !== undefined) covered(finding.operation, finding.route, finding.cause);
       for (const approval of new Set(finding.approvals)) countOutcome(finding, approval);
     },
-    take: () => ({ answers: takeFrom(answers), outcomes: takeFrom(outcomes) }),
+    take: () => ({
+      answers: takeFrom(answers),
+      outcomes: takeFrom(outcomes),
+      coverage: takeFrom(coverage),
+    }),
     get size() {
-      return answers.size + outcomes.size;
+      return size();
     },
   };
 }

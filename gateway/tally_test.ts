@@ -47,7 +47,7 @@ Deno.test("answers are counted by operation, side, epoch and minute", () => {
       latencies: { "0": 1 },
     })),
   ]);
-  deepStrictEqual(tally.take(), { answers: [], outcomes: [] });
+  deepStrictEqual(tally.take(), { answers: [], outcomes: [], coverage: [] });
 });
 
 Deno.test("a comparison counts once, and each approval that it needed once", () => {

@@ -5,6 +5,7 @@ import {
   deleteOldAnswers,
   deleteOldAudits,
   deleteOldCollectors,
+  deleteOldCoverage,
   deleteOldCronRuns,
   deleteOldDifferences,
   deleteOldIdempotencyKeys,
@@ -34,6 +35,7 @@ const STEPS: Record<string, (work: Work) => Promise<number>> = {
   route_answers: (work) => untilNone(work, deleteOldAnswers),
   route_answer_minutes: (work) => untilNone(work, gatherOldAnswers),
   route_outcomes: (work) => untilNone(work, deleteOldOutcomes),
+  route_coverage: (work) => untilNone(work, deleteOldCoverage),
   differences: (work) => untilNone(work, deleteOldDifferences),
   evidence_collectors: (work) => untilNone(work, deleteOldCollectors),
   ...Object.fromEntries(

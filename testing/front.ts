@@ -36,6 +36,8 @@ export interface TestFront extends AsyncDisposable {
   /** `operation side status`, in the order in which they were told. */
   readonly answered: string[];
   readonly found: Finding[];
+  /** `operation what`. */
+  readonly covered: string[];
   readonly observed: Observation[];
   /** Its log lines. */
   readonly lines: LogFields[];
@@ -45,6 +47,7 @@ export interface TestFront extends AsyncDisposable {
 export async function startTestFront(options: TestFrontOptions = {}): Promise<TestFront> {
   const answered: string[] = [];
   const found: Finding[] = [];
+  const covered: string[] = [];
   const observed: Observation[] = [];
   const lines: LogFields[] = [];
   const usual = frontLimits({ bodyBytes: 1_048_576, answerMs: 5_000 });
@@ -76,6 +79,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       answered: (operation, _route, side, status) =>
         answered.push(`${operation} ${side} ${status}`),
       found: (finding) => found.push(finding),
+      covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
     },
     comparer: {
       wants: () => options.compares ?? options.dryRun !== undefined,
@@ -90,6 +94,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
     front,
     answered,
     found,
+    covered,
     observed,
     lines,
     [Symbol.asyncDispose]: async () => {

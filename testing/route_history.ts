@@ -62,6 +62,27 @@ export async function givenOutcomes(
       count = stored.count + excluded.count`;
 }
 
+/** Stores how far comparisons cover the exchanges. */
+export async function givenCoverage(
+  sql: Sql,
+  { operation, epoch, what, count, minutesAgo = 0 }: {
+    readonly operation: Operation;
+    readonly epoch: number;
+    readonly what: string;
+    readonly count: number;
+    readonly minutesAgo?: number;
+  },
+): Promise<void> {
+  await sql`
+    insert into lotline.route_coverage as stored (operation, epoch, minute, what, count)
+    values (
+      ${operation}, ${epoch},
+      date_trunc('minute', now() - ${minutesAgo}::int * interval '1 minute'), ${what}, ${count}
+    )
+    on conflict (operation, epoch, minute, what) do update set
+      count = stored.count + excluded.count`;
+}
+
 /** Stores that both sides have answered alike, often enough for a `pass`. */
 export async function givenHealth(
   sql: Sql,
@@ -74,4 +95,5 @@ export async function givenHealth(
   await givenAnswers(sql, { operation, side: "legacy", epoch, requests });
   await givenAnswers(sql, { operation, side: "service", epoch, requests });
   await givenOutcomes(sql, { operation, epoch, outcome: "same", count: requests });
+  await givenCoverage(sql, { operation, epoch, what: "success", count: requests });
 }

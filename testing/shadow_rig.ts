@@ -16,6 +16,8 @@ const rules = await loadLiveRules();
 export interface ShadowRig extends Disposable {
   readonly shadow: Shadow;
   readonly findings: Finding[];
+  /** `operation what`. */
+  readonly covered: string[];
   readonly answered: [operation: string, side: Side, status: number][];
   readonly logged: [level: string, msg: string, fields?: LogFields][];
   outcomes(): string[];
@@ -26,11 +28,13 @@ export function shadowRig(
   options: { legacyUrl: string; serviceUrl: string; limits?: Partial<ShadowLimits> },
 ): ShadowRig {
   const findings: Finding[] = [];
+  const covered: string[] = [];
   const answered: ShadowRig["answered"] = [];
   const logged: ShadowRig["logged"] = [];
   const evidence: Evidence = {
     answered: (operation, _route, side, status) => answered.push([operation, side, status]),
     found: (finding) => findings.push(finding),
+    covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
   };
   const shadow = createShadow({
     dryRunSecret: DRY_RUN_SECRET,
@@ -43,6 +47,7 @@ export function shadowRig(
   return {
     shadow,
     findings,
+    covered,
     answered,
     logged,
     outcomes: () => findings.map(({ outcome }) => outcome),

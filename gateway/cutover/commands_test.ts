@@ -4,7 +4,12 @@ import type { Environment } from "../../config.ts";
 import { startLegacy } from "../../legacy/server.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually, withDeadline } from "../../testing/eventually.ts";
-import { givenHealth, givenOutcomes, givenRoute } from "../../testing/route_history.ts";
+import {
+  givenCoverage,
+  givenHealth,
+  givenOutcomes,
+  givenRoute,
+} from "../../testing/route_history.ts";
 import { readLimits } from "../store/limits.ts";
 import { kill as killRoutes } from "../store/kill_switch.ts";
 import { rollBack } from "../store/routes.ts";
@@ -16,6 +21,7 @@ import { clear } from "./clear.ts";
 import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
 import { release } from "./release.ts";
+import { status } from "./status.ts";
 import { verdicts } from "./verdicts.ts";
 
 const database = await freshDatabase();
@@ -88,6 +94,24 @@ Deno.test("verdicts are a table, with what speaks against a route below", async 
     /^getTraceability +canary 5 % +300( +0){3} +2( +0){2} +9\.9\/9\.9 ms +9\.9\/9\.9 ms +fail$/m,
   );
   match(text, /^getTraceability: 2 unapproved differences$/m);
+});
+
+Deno.test("status and verdicts name the share that was lost, and why", async () => {
+  const operation = "login";
+  const epoch = await givenRoute(sql, operation, { name: "shadow" });
+  await givenHealth(sql, { operation, epoch });
+  await givenOutcomes(sql, { operation, epoch, outcome: "lost", count: 100 });
+  for (const [what, count] of [["size", 70], ["queue", 20], ["not_sampled", 5]] as const) {
+    await givenCoverage(sql, { operation, epoch, what, count });
+  }
+  await givenCoverage(sql, { operation, epoch, what: "due", count: 405, minutesAgo: 5 });
+  const causes = "size 70, queue 20, unknown 10, no outcome, such as a gateway that was killed 5";
+  const shown = await typed(status);
+  match(shown.text, new RegExp(`^login +shadow +100 % +26 % \\(${causes}\\) `, "m"));
+  const { text } = await typed(verdicts);
+  match(text, /^login +shadow +300( +0){5} +105 \(26 %\) .* not enough yet$/m);
+  match(text, new RegExp(`^login: lost by ${causes}; left out by its share 5$`, "m"));
+  match(text, /^login: 105 of 405 comparisons were lost \(.*\), more than 5 %$/m);
 });
 
 Deno.test("a plan that isn't typed as it should be is refused before anything is moved", async () => {

@@ -1,5 +1,6 @@
 import type { Sql } from "../../db/connect.ts";
 import type { Approvals } from "../../parity/approvals.ts";
+import { type CoverageCounts, coverageOf } from "../coverage.ts";
 import type { Outcome } from "../evidence.ts";
 import { quantileOf } from "../latencies.ts";
 import type { Limits } from "../limits.ts";
@@ -12,6 +13,7 @@ import {
   findPeriod,
   listAnswerSums,
   listChangesIn,
+  listCoverageSums,
   listDifferenceKinds,
   listOutcomeSums,
   type Period,
@@ -62,6 +64,7 @@ export async function readReport(
     limits: await readLimits(sql),
     answers: await listAnswerSums(sql, period),
     outcomes: await listOutcomeSums(sql, period),
+    coverage: await listCoverageSums(sql, period),
     differences: await listDifferenceKinds(sql, period),
     changes: await listChangesIn(sql, period),
     approvals,
@@ -86,6 +89,7 @@ interface Gathered {
   readonly limits: Limits;
   readonly answers: Of<typeof listAnswerSums>;
   readonly outcomes: Of<typeof listOutcomeSums>;
+  readonly coverage: Of<typeof listCoverageSums>;
   readonly differences: Of<typeof listDifferenceKinds>;
   readonly changes: readonly Change[];
   readonly approvals: Approvals;
@@ -100,6 +104,9 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
   const counts = ours(gathered.outcomes);
   const outcomes: Record<Outcome, number> = { ...NOTHING };
   for (const { outcome, approval, count } of counts) if (approval === "") outcomes[outcome] = count;
+  const coverage: CoverageCounts = Object.fromEntries(
+    ours(gathered.coverage).map(({ what, count }) => [what, count]),
+  );
   const seen = [...answers, ...counts];
   const countedOf = (side: Side) => {
     const sum = answers.find((one) => one.side === side);
@@ -126,6 +133,7 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
     },
     history: ours(gathered.changes).map(changeOf),
     outcomes,
+    coverage: coverageOf({ outcomes, coverage }),
     differences: differences.map((
       { fingerprint, kept, first, last, mode, request, differences },
     ) => ({
@@ -155,6 +163,7 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
       ...counted,
       legacyBefore: NO_FIGURES,
       outcomes,
+      coverage,
       different: outcomes.different,
       places: differences.flatMap((kind) => kind.differences.map(({ place }) => place)),
     }, gathered.limits),
