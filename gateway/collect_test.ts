@@ -229,6 +229,24 @@ Deno.test("counts that PostgreSQL refuses don't hold up others", async () => {
   deepStrictEqual(troubles, ["dropped"]);
 });
 
+Deno.test("of counts that PostgreSQL refuses it stays known what was due", async () => {
+  const database = await emptied();
+  await using collector = collectInto(database);
+  const route = routeIn("login", 1);
+  collector.answered("login", routeIn("login", 2 ** 40), "legacy", 200, 5);
+  for (let i = 0; i < 3; i++) {
+    collector.covered("login", route, "due");
+    collector.found(findingOf("login", 1, "same"));
+  }
+  collector.found({ ...findingOf("login", 1, "lost"), cause: "size" });
+  strictEqual(await collector.flush(), true);
+  strictEqual((await database.sql`select from lotline.route_outcomes`).count, 0);
+  const covered = await database.sql`select epoch, what, count::int from lotline.route_coverage`;
+  deepStrictEqual([...covered], [{ epoch: 1, what: "due", count: 3 }]);
+  collector.covered("login", routeIn("login", 2 ** 40), "due");
+  strictEqual(await collector.flush(), true);
+});
+
 Deno.test("disposing stores what is left", async () => {
   const database = await emptied();
   const collector = collectInto(database);

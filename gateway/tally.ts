@@ -43,6 +43,8 @@ export interface Tally {
   answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
   found(finding: Pick<Finding, "operation" | "route" | "outcome" | "cause" | "approvals">): void;
   covered(operation: Operation, route: Route, what: Covered): void;
+  /** Takes back a count that could not be stored with others. */
+  putBack(count: CoverageCount): void;
   /** Takes the oldest counts out of the tally, {@link MOST_TAKEN} at most of each kind. */
   take(): {
     readonly answers: readonly AnswerCount[];
@@ -85,16 +87,22 @@ export function createTally(now: () => number = () => performance.now()): Tally 
     }
     count.count++;
   };
-  const covered = (operation: Operation, { epoch }: Route, what: Covered) => {
+  const covered = (
+    operation: Operation,
+    { epoch }: Pick<Route, "epoch">,
+    what: Covered,
+    by = 1,
+  ) => {
     const key = `${minute()} ${operation} ${epoch} ${what}`;
     let count = coverage.get(key);
     if (count === undefined) {
       coverage.set(key, count = { operation, epoch, what, at: now(), count: 0 });
     }
-    count.count++;
+    count.count += by;
   };
   return {
-    covered,
+    covered: (operation, route, what) => covered(operation, route, what),
+    putBack: ({ operation, epoch, what, count }) => covered(operation, { epoch }, what, count),
     answered(operation, { epoch }, side, status, ms) {
       const key = `${minute()} ${operation} ${epoch} ${side}`;
       let count = answers.get(key);
