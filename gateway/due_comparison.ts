@@ -86,7 +86,7 @@ export class DueComparison {
   }
 
   /** The side that was to answer the client gave no answer. */
-  failed(kind: Failure["kind"] | "too_large"): void {
+  failed(kind: Failure["kind"]): void {
     if (kind === "busy") this.lost("overload");
     else this.#end("unanswered", CAUSES[silenceOf(kind)]);
   }
@@ -141,8 +141,7 @@ export class DueComparison {
 }
 
 /** What a failure is to whoever would have compared the answer. */
-export function silenceOf(kind: Failure["kind"] | "too_large"): Silence {
-  if (kind === "busy") return "not_asked";
+export function silenceOf(kind: Exclude<Failure["kind"], "busy">): Silence {
   return kind === "broken" ? "reset" : kind;
 }
 

@@ -193,7 +193,13 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const { headersSent, destroyed } = this.response;
     const isReplaced = !headersSent && !destroyed && attempt.side === "service" &&
       this.#mayFallBack(failure.wasSent);
-    if (isReplaced) return this.#fallBack({ silence: silenceOf(failure.kind), ms: attempt.ms });
+    if (isReplaced) {
+      const { kind } = failure;
+      // Without a connection Lotline has said nothing, and is asked besides.
+      return this.#fallBack(
+        kind === "busy" ? undefined : { silence: silenceOf(kind), ms: attempt.ms },
+      );
+    }
     this.#due.failed(failure.kind);
     if (headersSent) return this.cut();
     if (destroyed) return this.#finish();
@@ -275,7 +281,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   }
 
   /** @param earlier what Lotline made of it: the old server's answer is compared with that */
-  #fallBack(earlier: Asked): void {
+  #fallBack(earlier: Asked | undefined): void {
     this.#fellBack = true;
     this.#due.earlier = earlier;
     this.#ask("legacy");

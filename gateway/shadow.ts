@@ -126,21 +126,31 @@ export function createShadow(options: ShadowOptions): Shadow {
 
   const lost = ({ operation, route }: Observation, cause: LostCause) =>
     evidence.found({ operation, route, outcome: "lost", cause, approvals: [], differences: [] });
+  /** A difference that can't be made harmless counts all the same; nothing is kept of it. */
+  const withoutSecrets = (finding: Finding): Finding => {
+    try {
+      return redactor.finding(finding);
+    } catch (error) {
+      log("error", "a difference can't be kept", { error: String(error) });
+      const { exchange: _exchange, ...bare } = finding;
+      return { ...bare, differences: [] };
+    }
+  };
   /** What is being compared; what isn't here any more has its outcome. */
   const underWay = new Set<Observation>();
 
   const examine = async (observation: Observation): Promise<void> => {
     const { operation, route, request, at, side, answer } = observation;
     const found = (outcome: Finding["outcome"], more: Partial<Finding> = {}) => {
-      if (!underWay.delete(observation)) return;
-      evidence.found(redactor.finding({
+      const finding = withoutSecrets({
         operation,
         route,
         outcome,
         approvals: [],
         differences: [],
         ...more,
-      }));
+      });
+      if (underWay.delete(observation)) evidence.found(finding);
     };
     let cause: UnansweredCause = "unavailable";
     const ask = askAgain(observation);

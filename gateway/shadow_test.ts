@@ -19,6 +19,7 @@ import { startAnswering, startBlackHole } from "../testing/test_server.ts";
 import { createAsker } from "./ask.ts";
 import type { CapturedRequest } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
+import { createRedactor } from "./redact.ts";
 import type { OldOperation } from "./operations.ts";
 import type { Route, Side } from "./route.ts";
 import type { ShadowLimits } from "./shadow.ts";
@@ -338,6 +339,23 @@ Deno.test("what a gateway that stops hasn't compared is lost, once, and what com
   deepStrictEqual(
     one.findings.map(({ outcome, cause }) => [outcome, cause]),
     Array(6).fill(["lost", "stopped"]),
+  );
+});
+
+Deno.test("a difference that can't be redacted is a difference all the same, of which nothing is kept", async () => {
+  await using server = await startAnswering((_, write) => write(203, "{}"));
+  const redactor = {
+    ...createRedactor(DRY_RUN_SECRET),
+    finding: () => {
+      throw new Error("no");
+    },
+  };
+  using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url, redactor });
+  await read(one, "getTraceability", trace("RAW-BEEF-001"));
+  await one.shadow.drain(20_000);
+  deepStrictEqual(
+    one.findings.map(({ outcome, differences, exchange }) => [outcome, differences, exchange]),
+    [["different", [], undefined]],
   );
 });
 

@@ -2,7 +2,7 @@ import type { Evidence, Finding } from "../gateway/evidence.ts";
 import type { Asked, CapturedAnswer } from "../gateway/exchange.ts";
 import { loadLiveRules } from "../gateway/live_approvals.ts";
 import type { OldOperation } from "../gateway/operations.ts";
-import { createRedactor } from "../gateway/redact.ts";
+import { createRedactor, type Redactor } from "../gateway/redact.ts";
 import type { Route, Side } from "../gateway/route.ts";
 import { createShadow, type Shadow, type ShadowLimits } from "../gateway/shadow.ts";
 import type { LogFields } from "../log.ts";
@@ -25,7 +25,12 @@ export interface ShadowRig extends Disposable {
 
 /** Starts comparing two sides. */
 export function shadowRig(
-  options: { legacyUrl: string; serviceUrl: string; limits?: Partial<ShadowLimits> },
+  options: {
+    legacyUrl: string;
+    serviceUrl: string;
+    limits?: Partial<ShadowLimits>;
+    redactor?: Redactor;
+  },
 ): ShadowRig {
   const findings: Finding[] = [];
   const covered: string[] = [];
