@@ -17,6 +17,7 @@ const PATIENT = [
   "bad_login",
   "bad_requests",
   "bad_values",
+  "compared_sizes",
   "cutover",
   "dry_run",
   "gateway_modes",

@@ -37,6 +37,8 @@ export async function findPeriod(sql: Sql): Promise<Period | undefined> {
         union all select max(minute) from lotline.route_answers
         union all select min(minute) from lotline.route_outcomes
         union all select max(minute) from lotline.route_outcomes
+        union all select min(minute) from lotline.route_coverage
+        union all select max(minute) from lotline.route_coverage
         union all select min(at) from lotline.route_changes
         union all select max(at) from lotline.route_changes
       ) ends`,
