@@ -33,6 +33,7 @@ const STEPS = [
   "0021_turns_of_accounts",
   "0022_bound_stored_results",
   "0023_route_clients",
+  "0024_route_coverage",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";

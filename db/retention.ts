@@ -185,6 +185,19 @@ export async function deleteOldOutcomes(sql: Sql): Promise<number> {
   return count;
 }
 
+/** What is known of exchanges that came 400 days ago, besides their outcomes. */
+export async function deleteOldCoverage(sql: Sql): Promise<number> {
+  const { count } = await inTime(
+    sql,
+    sql`
+      delete from lotline.route_coverage where ctid = any (array(
+        select ctid from lotline.route_coverage where minute < now() - interval '400 days'
+        limit ${BATCH}
+      ))`,
+  );
+  return count;
+}
+
 /** Differences that the gateway has found 90 days ago; that there were some stays counted. */
 export async function deleteOldDifferences(sql: Sql): Promise<number> {
   const { count } = await inTime(

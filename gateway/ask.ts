@@ -1,12 +1,14 @@
 import { Agent, request as httpRequest } from "node:http";
-import { ByteBuffer } from "../byte_buffer.ts";
+import { BodyCapture } from "./body_capture.ts";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines, Silence } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
 import { isHopByHop, namedByConnection } from "./passed_headers.ts";
 
-/** Larger answers aren't compared, in bytes. */
-const MOST_BYTES = 262_144;
+/** Of larger answers only the digest is kept, in bytes. */
+const KEPT_BYTES = 262_144;
+/** Longer ones aren't read to their end: twice what Lotline answers with at most, in bytes. */
+const MOST_BYTES = 2 * 134_217_728;
 
 /** A side that can be asked what it answers to a request that was captured. */
 export interface Asker extends Disposable {
@@ -14,8 +16,14 @@ export interface Asker extends Disposable {
    * Sends the request anew. Never rejects: a side that gives no answer in `timeoutMs` is silent.
    *
    * @param extra headers that take the place of the request's own, names in lower case
+   * @param keptBytes so much of its body is kept at most; of a larger one the digest
    */
-  ask(request: CapturedRequest, timeoutMs: number, extra?: HeaderLines): Promise<Asked>;
+  ask(
+    request: CapturedRequest,
+    timeoutMs: number,
+    extra?: HeaderLines,
+    keptBytes?: number,
+  ): Promise<Asked>;
 }
 
 /**
@@ -32,7 +40,7 @@ export function createAsker(url: string, connections: number): Asker {
     maxSockets: connections,
     maxFreeSockets: connections,
   });
-  const ask: Asker["ask"] = (request, timeoutMs, extra = []) =>
+  const ask: Asker["ask"] = (request, timeoutMs, extra = [], keptBytes = KEPT_BYTES) =>
     new Promise((resolve) => {
       const began = performance.now();
       const passed = () => performance.now() - began;
@@ -55,20 +63,22 @@ export function createAsker(url: string, connections: number): Asker {
           isSilent("code" in error && error.code === "ECONNREFUSED" ? "refused" : "reset");
         });
         outgoing.on("response", (incoming) => {
-          const body = new ByteBuffer(MOST_BYTES);
+          const capture = new BodyCapture(keptBytes);
           incoming.on("data", (chunk: Uint8Array) => {
-            body.append(chunk);
-            if (!body.isOver) return;
+            capture.append(chunk);
+            if (capture.bytes <= MOST_BYTES) return;
             isSilent("too_large");
             outgoing.destroy();
           });
           incoming.on("error", () => isSilent("reset"));
           incoming.on("close", () => isSilent("reset"));
           incoming.on("end", () => {
+            const { body = new Uint8Array(), digest } = capture;
             const answer: CapturedAnswer = {
               status: incoming.statusCode ?? 0,
               headers: linesOf(incoming.rawHeaders),
-              body: body.bytes(),
+              body,
+              ...(digest && { digest }),
               ms: passed(),
             };
             resolve(answer);

@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { captured } from "../testing/captured.ts";
 import {
@@ -17,9 +18,9 @@ async function silenceOf(url: string, request = get): Promise<string> {
   return "silence" in asked ? asked.silence : String(asked.status);
 }
 
-Deno.test("a side that gives no answer is silent in one of five ways, and nothing is thrown", async () => {
+Deno.test("a side that gives no answer is silent in one of four ways, and nothing is thrown", async () => {
   await using resetting = await startSocketServer((socket) => socket.resetAndDestroy());
-  await using talkative = await startAnswering((_, write) => write(200, "x".repeat(262_145)));
+  await using server = await startAnswering((_, write) => write(200, "{}"));
   await using hole = await startBlackHole();
   await using half = await startSocketServer((socket) => {
     socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
@@ -32,8 +33,20 @@ Deno.test("a side that gives no answer is silent in one of five ways, and nothin
   strictEqual(await silenceOf(half.url), "reset");
   strictEqual(await silenceOf(hole.url), "timeout");
   strictEqual(await silenceOf(endless.url), "timeout");
-  strictEqual(await silenceOf(talkative.url), "too_large");
-  strictEqual(await silenceOf(talkative.url, captured("GET", "/\r\nx")), "not_asked");
+  strictEqual(await silenceOf(server.url, captured("GET", "/\r\nx")), "not_asked");
+});
+
+Deno.test("an answer too large to be kept is known by its length and its digest", async () => {
+  const text = "x".repeat(262_145);
+  await using server = await startAnswering((_, write) => write(200, text));
+  using asker = createAsker(server.url, 1);
+  const small = await asker.ask(get, 10_000);
+  ok("status" in small);
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  deepStrictEqual([small.body.length, small.digest], [0, { bytes: text.length, sha256 }]);
+  const whole = await asker.ask(get, 10_000, [], text.length);
+  ok("status" in whole);
+  deepStrictEqual([whole.body.length, whole.digest], [text.length, undefined]);
 });
 
 Deno.test("a kept connection that the side has just closed is no silence", async () => {

@@ -1,11 +1,9 @@
-import { ByteBuffer } from "../byte_buffer.ts";
 import type { AnswerHead } from "./answer_parser.ts";
+import { ALWAYS_KEPT_BYTES, BodyCapture } from "./body_capture.ts";
+import type { BodyDigest } from "./exchange.ts";
 import type { Side } from "./route.ts";
 import type { Asker, Connection, Failure } from "./connection.ts";
 import type { Upstream } from "./upstream.ts";
-
-/** An answer longer than this isn't kept: it can neither be compared nor held back. */
-export const KEPT_ANSWER_BYTES = 65_536;
 
 /** Is told how one side answers. */
 export interface AttemptWatcher {
@@ -26,18 +24,18 @@ export class Attempt implements Asker {
   answer: AnswerHead | undefined;
   #connection: Connection | undefined;
   #isOver = false;
-  #kept: ByteBuffer | undefined;
+  #kept: BodyCapture | undefined;
 
-  /** @param keeps whether the answer's body is gathered, as long as it is short enough */
+  /** @param capture what the answer's body is gathered in, if it is */
   constructor(
     readonly side: Side,
     readonly upstream: Upstream,
     readonly method: string,
     readonly keptConnections: "any" | "recent" | "none",
     readonly watcher: AttemptWatcher,
-    keeps: boolean,
+    capture: BodyCapture | undefined,
   ) {
-    if (keeps) this.keepBody();
+    this.#kept = capture;
   }
 
   /** Whether a connection was there, and the request was written to it. */
@@ -51,12 +49,17 @@ export class Attempt implements Asker {
 
   /** The answer's body, if it was to be kept and could be. */
   get body(): Uint8Array | undefined {
-    return this.#kept === undefined || this.#kept.isOver ? undefined : this.#kept.bytes();
+    return this.#kept?.body;
   }
 
-  /** From now on the body is gathered. */
+  /** What is known of a body that was to be kept and was too large, when all of it has come. */
+  get digest(): BodyDigest | undefined {
+    return this.#kept?.digest;
+  }
+
+  /** From its beginning the body is gathered, a short one, to be held back. */
   keepBody(): void {
-    this.#kept ??= new ByteBuffer(KEPT_ANSWER_BYTES);
+    this.#kept = new BodyCapture(ALWAYS_KEPT_BYTES);
   }
 
   /** Asks no further; the watcher is told nothing more. */

@@ -231,33 +231,3 @@ Deno.test("a read whose client is gone is given up, and is no fault of the side"
   await eventually("the connection is closed", () => legacy.open() === 0);
   deepStrictEqual(front.answered, []);
 });
-
-Deno.test("an answer or a write too large to be kept reaches the client, and its comparison counts as lost", async () => {
-  const mode: Mode = { name: "shadow" };
-  const large = await forward(
-    READ,
-    { mode, compares: true },
-    rawAnswer("200 OK", "x".repeat(70_000)),
-  );
-  ok(large.received.endsWith("x".repeat(70_000)));
-  deepStrictEqual([large.observed, large.found.map(({ outcome }) => outcome)], [[], ["lost"]]);
-
-  const body = "x".repeat(200_000);
-  const write = WRITE.replace("Length: 2", `Length: ${body.length}`).replace("{}", body);
-  const long = await forward(write, { mode, compares: true, limits: { gatherMs: 0 } });
-  ok(long.received.endsWith("legacy"));
-  deepStrictEqual([long.observed, long.found.map(({ outcome }) => outcome)], [[], ["lost"]]);
-});
-
-Deno.test("an answer of the old server in Lotline's place is compared with nothing", async () => {
-  await using legacy = await startRawUpstream(LEGACY);
-  await using front = await startTestFront({
-    legacyUrl: legacy.url,
-    mode: { name: "service" },
-    compares: true,
-  });
-  using client = openRawClient(front.port, READ);
-  ok((await client.ended).endsWith("legacy"));
-  deepStrictEqual(front.observed, []);
-  deepStrictEqual(front.lines.map(({ side, fell_back }) => [side, fell_back]), [["legacy", true]]);
-});

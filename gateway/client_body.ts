@@ -4,7 +4,10 @@ import { ByteBuffer } from "../byte_buffer.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { Connection } from "./connection.ts";
 
-/** A body up to this many bytes is kept until its request is over, so that it can be sent again. */
+/**
+ * A body up to this many bytes is kept until its request is over, so that it can be sent again; a longer
+ * one is when its exchange is to be compared and there is room.
+ */
 export const KEPT_BYTES = 131_072;
 
 /** Is told what becomes of a client's body. */
@@ -23,6 +26,9 @@ export interface BodyWatcher {
  */
 export class ClientBody {
   isWhole: boolean;
+  /** Whether it is longer than what is kept of any body. */
+  isLong = false;
+  #keepsAll = false;
   readonly #kept: ByteBuffer;
   #bytes = 0;
   #connection: Connection | undefined;
@@ -51,6 +57,12 @@ export class ClientBody {
   /** What is kept, when that is all of it. */
   bytes(): Uint8Array {
     return this.#kept.bytes();
+  }
+
+  /** From now on a long one is kept as well, up to the limit. */
+  keepAll(): void {
+    this.#keepsAll = true;
+    this.request.resume();
   }
 
   /** Writes a request's head and what there is of the body; the rest follows as it comes. */
@@ -93,7 +105,8 @@ export class ClientBody {
       return;
     }
     this.#kept.append(chunk);
-    if (this.#bytes > KEPT_BYTES) {
+    if (this.#bytes > KEPT_BYTES && !this.#keepsAll) {
+      this.isLong = true;
       this.request.pause();
       this.watcher.bodyIsLong();
     }

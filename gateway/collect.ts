@@ -66,6 +66,12 @@ export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions)
     return { collector, number: ++number, ...tally.take(), differences };
   };
 
+  // What was due stays known, so that its outcomes are missed; what is refused again is given up.
+  const keepDue = ({ answers, outcomes, coverage }: Batch) => {
+    if (answers.length + outcomes.length === 0) return;
+    for (const one of coverage) if (one.what === "due") tally.putBack(one);
+  };
+
   const store = async (): Promise<boolean> => {
     for (;;) {
       const batch = sent ??= nextBatch();
@@ -88,6 +94,7 @@ export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions)
         log("error", "evidence was refused", { error: describeError(error) });
         const hasDifferences = batch.differences.length > 0;
         onTrouble?.(hasDifferences ? "difference" : "dropped");
+        if (!hasDifferences) keepDue(batch);
         sent = hasDifferences ? { ...batch, differences: [] } : undefined;
       }
     }
@@ -109,6 +116,7 @@ export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions)
   return {
     answered: tally.answered,
     served: tally.served,
+    covered: tally.covered,
     found(finding) {
       tally.found(finding);
       if (finding.differences.length === 0) return;

@@ -20,8 +20,8 @@ Deno.test.afterAll(async () => await shared[Symbol.asyncDispose]());
 
 /** The database that most tests here share, without evidence. */
 async function emptied(): Promise<TestDatabase> {
-  await shared.sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences,
-    lotline.route_clients`;
+  await shared.sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
+    lotline.route_clients, lotline.differences`;
   return shared;
 }
 
@@ -114,6 +114,7 @@ Deno.test("counts of two minutes that are one by PostgreSQL's clock are one row"
     answers,
     clients: [],
     outcomes: [],
+    coverage: [],
     differences: [],
   };
   await storeBatch(database.sql, batch);
@@ -264,6 +265,24 @@ Deno.test("counts that PostgreSQL refuses don't hold up others", async () => {
   strictEqual(await collector.flush(), true);
   strictEqual(await requestsIn(database.sql), 1);
   deepStrictEqual(troubles, ["dropped"]);
+});
+
+Deno.test("of counts that PostgreSQL refuses it stays known what was due", async () => {
+  const database = await emptied();
+  await using collector = collectInto(database);
+  const route = routeIn("login", 1);
+  collector.answered("login", routeIn("login", 2 ** 40), "legacy", 200, 5);
+  for (let i = 0; i < 3; i++) {
+    collector.covered("login", route, "due");
+    collector.found(findingOf("login", 1, "same"));
+  }
+  collector.found({ ...findingOf("login", 1, "lost"), cause: "size" });
+  strictEqual(await collector.flush(), true);
+  strictEqual((await database.sql`select from lotline.route_outcomes`).count, 0);
+  const covered = await database.sql`select epoch, what, count::int from lotline.route_coverage`;
+  deepStrictEqual([...covered], [{ epoch: 1, what: "due", count: 3 }]);
+  collector.covered("login", routeIn("login", 2 ** 40), "due");
+  strictEqual(await collector.flush(), true);
 });
 
 Deno.test("disposing stores what is left", async () => {

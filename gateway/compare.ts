@@ -1,11 +1,13 @@
 import type { LiveRule } from "../parity/approvals.ts";
 import { withoutFrames } from "../parity/error_page.ts";
 import { isWeakEtag, KEPT_HEADERS } from "../parity/kept_headers.ts";
+import { digestOf } from "./body_capture.ts";
 import { bodyDifferences } from "./body_differences.ts";
 import type { Difference } from "./evidence.ts";
 import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
 import { parseJsonText } from "./json_text.ts";
+import { MAX_BYTES } from "./conditions.ts";
 import { isTokenOfUser, judge } from "./live_approvals.ts";
 import { madeUpFields, type Times } from "./made_up.ts";
 import type { OldOperation } from "./operations.ts";
@@ -28,7 +30,8 @@ export interface Pair {
 
 /** What comparing two answers found. */
 export interface Comparison {
-  readonly outcome: "same" | "approved" | "different";
+  /** `lost`: a body was too large to be kept, and the digests don't settle it. */
+  readonly outcome: "same" | "approved" | "different" | "lost";
   /** The approvals that were needed, by id; empty unless `approved`. */
   readonly approvals: readonly string[];
   /** Empty unless `different`; {@link MOST_DIFFERENCES} at most. */
@@ -44,6 +47,7 @@ export interface Comparison {
 export function compare(pair: Pair, rules: readonly LiveRule[]): Comparison {
   const found = differencesOf(pair);
   if (found.length === 0) return { outcome: "same", approvals: [], differences: [] };
+  if (isOpen(pair, found)) return { outcome: "lost", approvals: [], differences: [] };
   const { approvals, differences } = judge({ ...pair, differences: found }, rules);
   return differences.length === 0 ? { outcome: "approved", approvals, differences } : {
     outcome: "different",
@@ -67,6 +71,21 @@ export function changesBetween(
     operation === "login" && place === "body.token" && isTokenOfUser(earlier) &&
     isTokenOfUser(later);
   return found.filter((difference) => !isNewToken(difference));
+}
+
+/**
+ * Whether bodies that were too large to be kept leave it open what their difference means: the same
+ * links in another order, or more links than Lotline answers with.
+ */
+function isOpen({ legacy, service }: Pair, found: readonly Difference[]): boolean {
+  if (legacy.digest === undefined && service.digest === undefined) return false;
+  if (legacy.status === 200 && service.status === 413 && legacy.digest !== undefined) {
+    return legacy.digest.bytes <= MAX_BYTES;
+  }
+  const [one, other] = [digestOf(legacy).bytes, digestOf(service).bytes];
+  // Spaces and escapes alone don't double a body.
+  return found.every(({ place }) => place === "body") &&
+    Math.max(one, other) <= 2 * Math.min(one, other);
 }
 
 function differencesOf(pair: Pair): Difference[] {
@@ -101,7 +120,7 @@ function headerDifferences(legacy: CapturedAnswer, service: CapturedAnswer): Dif
   if (legacy.status >= 400 && service.status >= 400) return found;
   const isKept = (was === undefined) === (is === undefined) && isWeakEtag(is) === isWeakEtag(was);
   // Clients' validators stay good when they move from one side to the other.
-  const isEarned = was === is || legacy.body.length === 0 || !haveSameBytes(legacy, service);
+  const isEarned = was === is || digestOf(legacy).bytes === 0 || !haveSameBytes(legacy, service);
   if (!isKept || !isEarned) report("etag", was, is);
   return found;
 }
@@ -111,6 +130,10 @@ const LINKED_LOTS: ReadonlySet<string> = new Set(["parents", "children"]);
 function wholeBodyDifferences(pair: Pair): Difference[] {
   const { operation, request, legacy, service, times } = pair;
   if (haveSameBytes(legacy, service)) return [];
+  if (legacy.digest !== undefined || service.digest !== undefined) {
+    const sizeOf = (answer: CapturedAnswer) => `${digestOf(answer).bytes} bytes`;
+    return [{ place: "body", legacy: sizeOf(legacy), service: sizeOf(service) }];
+  }
   const [was, is] = [textOf(legacy), textOf(service)];
   const [oldJson, newJson] = [parseJsonText(was), parseJsonText(is)];
   // A success and an error have nothing in common that could be told field by field.
@@ -127,6 +150,10 @@ function wholeBodyDifferences(pair: Pair): Difference[] {
 }
 
 function haveSameBytes(legacy: CapturedAnswer, service: CapturedAnswer): boolean {
+  if (legacy.digest !== undefined || service.digest !== undefined) {
+    const [was, is] = [digestOf(legacy), digestOf(service)];
+    return was.bytes === is.bytes && was.sha256 === is.sha256;
+  }
   const [was, is] = [plainBytes(legacy), plainBytes(service)];
   return was !== undefined && is !== undefined && was.length === is.length &&
     was.every((byte, i) => byte === is[i]);

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { answerOf, AT, captured, pairOf } from "../testing/captured.ts";
+import { digestOf } from "./body_capture.ts";
 import { bodyDifferences } from "./body_differences.ts";
 import { parseJsonText } from "./json_text.ts";
 import { changesBetween, compare, MOST_DIFFERENCES } from "./compare.ts";
@@ -279,3 +280,54 @@ Deno.test("of one side's answers, two signed tokens for one user are the same", 
     ["body.token"],
   );
 });
+
+const digested = (text: string, more: Partial<CapturedAnswer> = {}): CapturedAnswer => ({
+  ...answerOf(200, ""),
+  digest: digestOf({ body: new TextEncoder().encode(text) }),
+  ...more,
+});
+const HUGE: [
+  what: string,
+  legacy: CapturedAnswer,
+  service: CapturedAnswer,
+  outcome: string,
+  places?: string[],
+][] = [
+  ["the same digest", digested(trace(P)), digested(trace(P)), "same"],
+  [
+    "a body that only one side's copy was kept of",
+    digested(trace(P)),
+    answerOf(200, trace(P)),
+    "same",
+  ],
+  ["the same length", digested(trace(P)), digested(trace(P.toReversed())), "lost"],
+  ["half the length", digested("x".repeat(100)), digested("x".repeat(50)), "lost"],
+  ["less than half", digested("x".repeat(101)), digested("x".repeat(50)), "different", ["body"]],
+  [
+    "another header",
+    digested(trace(P)),
+    digested(trace(P), answerOf(200, "", { vary: "Origin" })),
+    "different",
+    ["header vary"],
+  ],
+  [
+    "another status",
+    digested(trace(P)),
+    answerOf(404, '{"error":"x"}'),
+    "different",
+    ["status", "header etag", "body"],
+  ],
+  [
+    "too many links, as far as is known",
+    digested(trace(P)),
+    answerOf(413, '{"error":"x"}'),
+    "lost",
+  ],
+];
+for (const [what, legacy, service, outcome, places = []] of HUGE) {
+  Deno.test(`of bodies too large to be kept, ${what}: ${outcome}`, () => {
+    const found = compare(pairOf("getTraceability", get, legacy, service), []);
+    strictEqual(found.outcome, outcome);
+    deepStrictEqual(found.differences.map(({ place }) => place), places);
+  });
+}

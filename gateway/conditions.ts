@@ -107,10 +107,11 @@ const REFUSED = new RegExp([
 
 // What Lotline answers with 413, see GET /api/traceability/{lotCode} in openapi.yaml.
 const MAX_LINKS = 250_000;
-const MAX_BYTES = 134_217_728;
+/** Lotline answers with no longer trace, in bytes. */
+export const MAX_BYTES = 134_217_728;
 
 function hasManyLinks(legacy: CapturedAnswer): boolean {
-  if (legacy.body.length > MAX_BYTES) return true;
+  if ((legacy.digest?.bytes ?? legacy.body.length) > MAX_BYTES) return true;
   // A link is some hundred bytes, two at the least.
   if (legacy.body.length < 2 * MAX_LINKS) return false;
   const trace = parseJson(plainText(legacy) ?? "");

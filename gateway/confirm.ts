@@ -1,5 +1,5 @@
 import type { LiveRule } from "../parity/approvals.ts";
-import { changesBetween, compare, type Pair } from "./compare.ts";
+import { changesBetween, compare, type Comparison, type Pair } from "./compare.ts";
 import { fieldsOf } from "./conditions.ts";
 import type { Difference, Outcome } from "./evidence.ts";
 import type { Asked, CapturedAnswer, CapturedRequest } from "./exchange.ts";
@@ -84,6 +84,7 @@ export async function confirmRead(
     const changes = changesBetween(before, after, { operation, request, times: times() });
     note(changes);
     const { outcome, differences } = compareNow(after, other);
+    if (outcome === "lost") return end(outcome);
     const isEqual = outcome !== "different";
     const next = readBracket({ isStill: changes.length === 0, isEqual, hasWaited, roundsLeft });
     if (next === "raced" || next === "late") return end(next);
@@ -102,7 +103,9 @@ export async function confirmRead(
     if (own === undefined || asked === undefined) return end("unanswered");
     note(changesBetween(other, asked, { operation, request, times: times() }));
     [before, other] = [own, asked];
-    if (compareNow(before, other).outcome !== "different") return end(hasWaited ? "late" : "raced");
+    const { outcome: settled } = compareNow(before, other);
+    if (settled === "lost") return end(settled);
+    if (settled !== "different") return end(hasWaited ? "late" : "raced");
   }
 }
 
@@ -144,7 +147,7 @@ async function isOnlyOrder(
   const now = answerIn(await askAgain("service", plain));
   if (old === undefined || now === undefined) return false;
   const pair = { operation, request: plain, legacy: old, service: now, times };
-  return compare(pair, rules).outcome !== "different" &&
+  return isAlike(compare(pair, rules)) &&
     headerOf(old.headers, "etag") !== headerOf(now.headers, "etag");
 }
 
@@ -167,9 +170,12 @@ export async function confirmWrite(
   if (now === undefined) return { outcome: "unanswered", differences };
   const isExplained = isMissed
     ? now.status === 201
-    : compare({ operation, request, legacy, service: now, times: times() }, rules).outcome !==
-      "different";
+    : isAlike(compare({ operation, request, legacy, service: now, times: times() }, rules));
   return { outcome: isExplained ? "raced" : "different", differences };
+}
+
+function isAlike({ outcome }: Comparison): boolean {
+  return outcome === "same" || outcome === "approved";
 }
 
 /** The same lot under a code and an id that nobody has; nothing when the body can't be rewritten. */

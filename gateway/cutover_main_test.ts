@@ -32,7 +32,7 @@ async function moved() {
 
 Deno.test("a route is set, rolled back, and all of it told by status and history", async () => {
   const table = (await cutover(["status"])).said.split("\n");
-  match(table[0] ?? "", /^operation +mode +compared +epoch +changed +held/);
+  match(table[0] ?? "", /^operation +mode +compared +lost +epoch +changed +held/);
   strictEqual(table.length, 1 + OPERATIONS.length);
   match(table[1] ?? "", /^getHealth +legacy +100 % +0 +never$/);
 

@@ -16,9 +16,14 @@ export interface DryRunLimits {
 /** Asks Lotline what it would answer. */
 export interface DryRuns {
   /** For a write that waits: bounded in time, and not asked when Lotline has been silent of late. */
-  ofWrite(request: CapturedRequest, extra: HeaderLines): Promise<Asked>;
+  ofWrite(request: CapturedRequest, extra: HeaderLines, keptBytes: number): Promise<Asked>;
   /** In the background. */
-  patiently(request: CapturedRequest, timeoutMs: number, extra: HeaderLines): Promise<Asked>;
+  patiently(
+    request: CapturedRequest,
+    timeoutMs: number,
+    extra: HeaderLines,
+    keptBytes: number,
+  ): Promise<Asked>;
 }
 
 /**
@@ -44,11 +49,17 @@ export function createDryRuns(
   let pausedUntil = 0;
   let isProbing = false;
 
-  const ask = async (request: CapturedRequest, timeoutMs: number, extra: HeaderLines) => {
+  const ask = async (
+    request: CapturedRequest,
+    timeoutMs: number,
+    extra: HeaderLines,
+    keptBytes: number,
+  ) => {
     if (isStopped) return NOT_ASKED;
     const { method, target, body } = request;
     const proof = signDryRun(secret, { method, target, body, at: Date.now() });
-    const asked = await asker.ask(request, timeoutMs, [...extra, [DRY_RUN_HEADER, proof]]);
+    const headers: HeaderLines = [...extra, [DRY_RUN_HEADER, proof]];
+    const asked = await asker.ask(request, timeoutMs, headers, keptBytes);
     if ("silence" in asked || headerOf(asked.headers, DRY_RUN_HEADER) === DRY_RUN_DONE) {
       return asked;
     }
@@ -67,12 +78,12 @@ export function createDryRuns(
 
   return {
     patiently: ask,
-    async ofWrite(request, extra) {
+    async ofWrite(request, extra, keptBytes) {
       const isPaused = silences >= limits.silences;
       // After the pause one write tries it for all.
       if (isPaused && (isProbing || performance.now() < pausedUntil)) return NOT_ASKED;
       isProbing = isPaused;
-      const asked = await ask(request, limits.writeMs, extra);
+      const asked = await ask(request, limits.writeMs, extra, keptBytes);
       if (isPaused) isProbing = false;
       silences = "silence" in asked ? silences + 1 : 0;
       if (silences >= limits.silences) pausedUntil = performance.now() + limits.pauseMs;

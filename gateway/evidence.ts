@@ -1,3 +1,4 @@
+import type { Covered, LostCause, UnansweredCause } from "./coverage.ts";
 import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
 import type { OldOperation, Operation } from "./operations.ts";
 import type { Mode, Route, Side } from "./route.ts";
@@ -5,8 +6,8 @@ import type { Mode, Route, Side } from "./route.ts";
 /**
  * What became of one comparison. `raced`: the answers differ, and a change of the data between the
  * two explains it. `late`: they differed, and no more when both sides were asked again a moment
- * later. `unanswered`: the side that was asked besides gave no answer. `lost`: nobody was asked, since
- * too much was waiting, or the request or its answer is too large to be kept.
+ * later. `unanswered`: one of the two sides gave no answer. `lost`: the comparison was not made, or not
+ * to its end. coverage.ts has the causes of both.
  */
 export type Outcome =
   | "same"
@@ -31,6 +32,8 @@ export interface Finding {
   readonly operation: OldOperation;
   readonly route: Route;
   readonly outcome: Outcome;
+  /** Of a comparison that is `lost` or `unanswered`. */
+  readonly cause?: LostCause | UnansweredCause;
   /** The approvals that were needed, by id; empty unless `approved`. */
   readonly approvals: readonly string[];
   /** Empty unless `different`, `late` or `raced`. */
@@ -62,4 +65,6 @@ export interface Evidence {
   served(operation: Operation, route: Route, side: Side, bucket: number): void;
   /** A comparison is over. */
   found(finding: Finding): void;
+  /** Something else is known of an exchange with a client: how far the comparisons cover them. */
+  covered(operation: OldOperation, route: Route, what: Covered): void;
 }

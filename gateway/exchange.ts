@@ -13,11 +13,20 @@ export interface CapturedRequest {
   readonly body: Uint8Array;
 }
 
+/** What is known of a body that is too large to be kept. */
+export interface BodyDigest {
+  readonly bytes: number;
+  /** In hex. */
+  readonly sha256: string;
+}
+
 /** An answer that was read to its end. */
 export interface CapturedAnswer {
   readonly status: number;
   readonly headers: HeaderLines;
+  /** Empty when it was too large to be kept: see {@link CapturedAnswer.digest}. */
   readonly body: Uint8Array;
+  readonly digest?: BodyDigest;
   /** From the request's being sent to the last byte, in ms. */
   readonly ms: number;
 }
@@ -40,4 +49,6 @@ export interface Observation {
   readonly answer: CapturedAnswer;
   /** What Lotline would have answered, for a write that the old server executed afterwards. */
   readonly dryRun?: Asked;
+  /** What Lotline made of the client's own request, before the old server answered in its place. */
+  readonly earlier?: Asked;
 }

@@ -4,8 +4,8 @@ import type { AnswerHead } from "./answer_parser.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
 import type { Comparer } from "./comparer.ts";
+import { DueComparison, type DueDeps, silenceOf } from "./due_comparison.ts";
 import { endAnswer } from "./end_answer.ts";
-import type { Evidence } from "./evidence.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
 import type { FrontLimits } from "./front_limits.ts";
 import { passedToClient, toHeaderLines } from "./passed_headers.ts";
@@ -18,9 +18,8 @@ import type { Upstream } from "./upstream.ts";
 import { countClient, findWay, findWayBack, type Way, type WayDeps } from "./way.ts";
 
 /** What forwarding is made of; one for all requests. */
-export interface ForwardingDeps extends WayDeps {
+export interface ForwardingDeps extends WayDeps, DueDeps {
   readonly sides: Readonly<Record<Side, Upstream>>;
-  readonly evidence: Evidence;
   readonly comparer: Comparer;
   readonly log: Log;
   readonly limits: FrontLimits;
@@ -38,7 +37,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   readonly #startedAt = performance.now();
   #way: Way;
   readonly #body: ClientBody;
-  #compared: Way["compared"];
+  readonly #due: DueComparison;
   #attempt: Attempt | undefined;
   #isAsking = false;
   #fellBack = false;
@@ -46,7 +45,6 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #held: { readonly head: AnswerHead; readonly body: Uint8Array } | undefined;
   #isHolding = false;
   #readAt = 0;
-  #dryRun: Asked | undefined;
   /** Since when the client takes nothing, by `performance.now()`. */
   #blockedAt: number | undefined;
   #status = 0;
@@ -60,7 +58,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     readonly peer: Peer,
   ) {
     this.#way = findWay(deps, this.#method, this.#target, head, peer);
-    this.#compared = this.#way.compared;
+    this.#due = new DueComparison(deps, this.#way);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => this.#clientIsDone());
     response.on("drain", () => this.#clientTakesMore());
@@ -101,11 +99,12 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#readAt = Date.now();
     if (this.#isAsking || this.#isOver) return;
     this.#isGathered();
-    const { side, knownToBoth } = this.#way;
-    if (this.#compared !== "dry_run" || knownToBoth === undefined) return this.#ask(side);
+    this.#due.begin();
+    const { side, knownToBoth, compared } = this.#way;
+    if (compared !== "dry_run" || knownToBoth === undefined) return this.#ask(side);
     const { operation, route } = knownToBoth;
     this.deps.comparer.dryRun(this.#captured(), operation, route).then((dryRun) => {
-      this.#dryRun = dryRun;
+      this.#due.dryRun = dryRun;
       // Without a client nobody would know that it was executed.
       if (!this.#isOver) this.#ask(side);
     });
@@ -173,7 +172,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if (this.#isHolding) return this.#heldIsOver(attempt);
     const ms = attempt.ms;
     this.#answered(attempt.side, this.#status, ms);
-    this.#observe(attempt, ms);
+    this.#due.observe(attempt, ms, () => this.#captured(), this.#readAt);
     if (this.response.destroyed) return this.#finish();
     this.#blockedAt ??= attempt.sentAt + ms;
     endAnswer(this.response, last);
@@ -191,11 +190,19 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     }
     this.#answered(attempt.side, 0, attempt.ms);
     this.#isHolding = false;
-    if (this.response.headersSent) return this.cut();
-    if (this.response.destroyed) return this.#finish();
-    if (attempt.side === "service" && this.#mayFallBack(failure.wasSent)) {
-      return this.#fallBack();
+    const { headersSent, destroyed } = this.response;
+    const isReplaced = !headersSent && !destroyed && attempt.side === "service" &&
+      this.#mayFallBack(failure.wasSent);
+    if (isReplaced) {
+      const { kind } = failure;
+      // Without a connection Lotline has said nothing, and is asked besides.
+      return this.#fallBack(
+        kind === "busy" ? undefined : { silence: silenceOf(kind), ms: attempt.ms },
+      );
     }
+    this.#due.failed(failure.kind);
+    if (headersSent) return this.cut();
+    if (destroyed) return this.#finish();
     if (this.#held !== undefined) return this.#answerHeld(this.#held);
     if (failure.kind === "timeout") this.#refuse(504, "No answer in time");
     else if (failure.kind === "busy") this.#refuse(503, "Too busy, try again soon");
@@ -212,10 +219,13 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
 
   #passOnAsItComes(now: number): void {
     const { uploads, limits } = this.deps;
+    const isEarly = now < this.#startedAt + limits.comparedMs;
+    if (this.#due.awaitsAll(this.#body, this.head.length ?? limits.bodyBytes, isEarly)) return;
     if (now < this.#startedAt + limits.gatherMs || uploads.size >= limits.uploads) return;
     uploads.add(this);
     this.#isGathered();
-    if (this.#compared !== undefined) this.#lost();
+    this.#due.begin();
+    this.#due.lost("queue");
     this.#ask(this.#way.side);
   }
 
@@ -228,8 +238,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #goBack(back: Way): void {
     if (this.#isOver) return;
     this.#attempt?.giveUp();
+    this.#due.lost("route_changed");
     this.#way = back;
-    this.#compared = undefined;
     this.#ask("legacy");
   }
 
@@ -258,7 +268,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       this.#method,
       kept ?? (this.#way.isSafe ? "any" : "recent"),
       this,
-      this.#compared !== undefined,
+      this.#due.newCapture(),
     );
     this.#attempt = attempt;
     attempt.upstream.ask(attempt);
@@ -270,9 +280,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       this.#body.canBeSent && (!wasSent || this.#way.isSafe);
   }
 
-  #fallBack(): void {
+  /** @param earlier what Lotline made of it: the old server's answer is compared with that */
+  #fallBack(earlier: Asked | undefined): void {
     this.#fellBack = true;
-    this.#compared = undefined;
+    this.#due.earlier = earlier;
     this.#ask("legacy");
   }
 
@@ -281,8 +292,11 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if (answer === undefined) return;
     this.#isHolding = false;
     this.#answered("service", answer.status, attempt.ms);
-    if (body !== undefined) this.#held = { head: answer, body };
-    this.#fallBack();
+    const { ms } = attempt;
+    if (body === undefined) return this.#fallBack({ silence: "too_large", ms });
+    this.#held = { head: answer, body };
+    const { status, headers } = answer;
+    this.#fallBack({ status, headers: toHeaderLines(headers), body, ms });
   }
 
   #answerHeld({ head, body }: { readonly head: AnswerHead; readonly body: Uint8Array }): void {
@@ -307,6 +321,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
         this.#attempt.giveUp();
         this.#answered(this.#attempt.side, 0, this.#attempt.ms);
       }
+      this.#due.failed("broken");
       this.#refuse(502, "The answer of the server behind this one is broken");
     }
   }
@@ -346,31 +361,6 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.deps.evidence.answered(known.operation, known.route, side, status, ms);
   }
 
-  #observe(attempt: Attempt, ms: number): void {
-    const { knownToBoth } = this.#way;
-    if (this.#compared === undefined || knownToBoth === undefined) return;
-    const { answer, body } = attempt;
-    if (answer === undefined || body === undefined) return this.#lost();
-    this.deps.comparer.observe({
-      operation: knownToBoth.operation,
-      route: knownToBoth.route,
-      request: this.#captured(),
-      at: this.#readAt,
-      side: attempt.side,
-      answer: { status: answer.status, headers: toHeaderLines(answer.headers), body, ms },
-      ...(this.#dryRun && { dryRun: this.#dryRun }),
-    });
-  }
-
-  /** It is too large to be compared. */
-  #lost(): void {
-    this.#compared = undefined;
-    const { knownToBoth } = this.#way;
-    if (knownToBoth === undefined) return;
-    const { operation, route } = knownToBoth;
-    this.deps.evidence.found({ operation, route, outcome: "lost", approvals: [], differences: [] });
-  }
-
   #captured(): CapturedRequest {
     return {
       method: this.#method,
@@ -386,6 +376,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.deps.gathering.delete(this);
     this.deps.uploads.delete(this);
     countClient(this.deps.evidence, this.#way, this.head, this.#attempt?.side);
+    this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.over(this);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,

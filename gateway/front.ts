@@ -4,9 +4,11 @@ import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../client_address.ts";
 import type { CanaryBy } from "../config.ts";
 import type { Log } from "../log.ts";
+import { ByteBudget } from "./byte_budget.ts";
 import { Client } from "./client.ts";
 import type { Comparer } from "./comparer.ts";
 import type { Evidence } from "./evidence.ts";
+import { DueComparison } from "./due_comparison.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { FrontLimits } from "./front_limits.ts";
 import type { Operation } from "./operations.ts";
@@ -15,6 +17,7 @@ import { peerOf, readRequestHead } from "./request_head.ts";
 import type { Route } from "./route.ts";
 import { UnderWay } from "./under_way.ts";
 import { Upstream } from "./upstream.ts";
+import { findWay } from "./way.ts";
 
 /** What the front needs to know. */
 export interface FrontOptions {
@@ -39,6 +42,8 @@ export interface FrontOptions {
 /** The front, listening. */
 export interface Front {
   readonly port: number;
+  /** How many bytes are left for long bodies of exchanges that are compared. */
+  readonly comparedBytesLeft: number;
   /**
    * Accepts nothing more, lets the running requests end, and closes all connections; what still runs
    * after the grace is cut off. True: nothing had to be.
@@ -77,6 +82,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     log,
     limits,
     gathering,
+    comparedBytes: new ByteBudget(limits.comparedBytes),
     uploads: new UnderWay<Forwarding>(),
     over: (forwarding: Forwarding) => {
       inFlight.delete(forwarding);
@@ -121,7 +127,13 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       inFlight.size - gathering.size >= limits.inFlight ||
       (hasBody && gathering.size >= limits.gathering) ||
       client.requests.size >= limits.pipelined
-    ) return refuse(response, 503, "Too busy, try again soon");
+    ) {
+      const { method = "GET", url = "/" } = request;
+      const due = new DueComparison(deps, findWay(deps, method, url, head, client.peer));
+      due.begin();
+      due.lost("overload");
+      return refuse(response, 503, "Too busy, try again soon");
+    }
     const forwarding = new Forwarding(deps, request, response, head, client.peer);
     inFlight.add(forwarding);
     client.requests.add(forwarding);
@@ -173,6 +185,9 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   if (address === null || typeof address === "string") throw new Error("the front has no port");
   return {
     port: address.port,
+    get comparedBytesLeft() {
+      return deps.comparedBytes.left;
+    },
     close: async (graceMs) => {
       isStopping = true;
       const until = performance.now() + graceMs;

@@ -12,6 +12,12 @@ export interface FrontLimits {
   readonly bodyBytes: number;
   /** How long a body is waited for before it is passed on as it comes. */
   readonly gatherMs: number;
+  /** An answer of more bytes is compared by its digest. */
+  readonly answerBytes: number;
+  /** What long bodies of exchanges that are compared may take up together, in bytes. */
+  readonly comparedBytes: number;
+  /** How long such a request waits for its share of them, before it is passed on uncompared. */
+  readonly comparedMs: number;
   /** The most bodies that are passed on as they come: each takes up a connection to a side. */
   readonly uploads: number;
   /** How long a client may take nothing of an answer. */
@@ -44,6 +50,9 @@ export function frontLimits(
     requestMs: 30_000,
     bodyBytes,
     gatherMs: 250,
+    answerBytes: answerBytesOf(bodyBytes),
+    comparedBytes: comparedBytesOf(bodyBytes),
+    comparedMs: 2_000,
     uploads: 50,
     writeMs: 30_000,
     // Longer than the 60 s after which balancers close an idle connection: whoever closes it first
@@ -51,7 +60,7 @@ export function frontLimits(
     keepAliveMs: 65_000,
     connections: 5_000,
     inFlight: 1_000,
-    // 128 kB each at most.
+    // 128 kB each at most, but for those that have a share of `comparedBytes`.
     gathering: 3_000,
     pipelined: 64,
     upstream: {
@@ -65,4 +74,17 @@ export function frontLimits(
     },
     sweepMs: 250,
   };
+}
+
+/**
+ * The most bytes of an answer that are compared value by value: an answer shows the body of its request
+ * and some more. Comparing two of 1 MB holds up a process for about 0.1 s.
+ */
+export function answerBytesOf(bodyBytes: number): number {
+  return Math.max(bodyBytes, 1_048_576) + 262_144;
+}
+
+/** What exchanges that are compared may take up: an exchange of the greatest size always fits. */
+export function comparedBytesOf(bodyBytes: number): number {
+  return Math.max(67_108_864, 8 * bodyBytes);
 }

@@ -17,8 +17,9 @@ const { sql } = shared;
 
 /** Forgets all routes and evidence. */
 async function forget(): Promise<void> {
-  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences,
-    lotline.route_clients, lotline.routes, lotline.route_changes`;
+  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
+    lotline.route_clients, lotline.differences,
+    lotline.routes, lotline.route_changes`;
 }
 
 const guard = ({ url }: TestDatabase = shared) => guardRoutes({ databaseUrl: url, log: () => {} });

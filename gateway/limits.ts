@@ -20,6 +20,12 @@ export const LimitsForm = z.object({
   silence_percent: percent,
   /** The odds of the share that a canary moved may be so many times its step's, or as many less. */
   share_factor: z.number().min(1.5).max(1_000_000),
+  /** With more of what was to be compared lost, the rest says too little. */
+  lost_percent: percent,
+  /** With more differences than this explained by changes of the data, little was really compared. */
+  raced_percent: percent,
+  /** So many comparisons must be of answers with 2xx: errors alone say little of a route. */
+  min_successes: z.int().min(0).max(1_000_000),
 });
 
 /** See {@link LimitsForm}. */

@@ -5,7 +5,7 @@ import { createAdmin } from "./admin.ts";
 import { collect } from "./collect.ts";
 import { compareAndRecord } from "./comparer.ts";
 import { startFront } from "./front.ts";
-import { frontLimits } from "./front_limits.ts";
+import { answerBytesOf, comparedBytesOf, frontLimits } from "./front_limits.ts";
 import { guardRoutes } from "./guardian.ts";
 import { loadLiveRules } from "./live_approvals.ts";
 import { createGatewayMetrics } from "./metrics.ts";
@@ -65,6 +65,10 @@ async function run(config: GatewayConfig): Promise<void> {
     evidence,
     redactor,
     log,
+    limits: {
+      waitingBytes: comparedBytesOf(config.GATEWAY_BODY_LIMIT),
+      answerBytes: answerBytesOf(config.GATEWAY_BODY_LIMIT),
+    },
   });
   const recorder = createRecorder({ sql, redactor, log });
 

@@ -66,8 +66,15 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
   });
   const comparisons = new Counter({
     name: "lotline_gateway_comparisons_total",
-    help: "Comparisons by what became of them; lost: too many were waiting.",
+    help: "Comparisons by what became of them; lost: not made, or not to their end.",
     labelNames: ["operation", "outcome"],
+    registers,
+  });
+  const coverage = new Counter({
+    name: "lotline_gateway_coverage_total",
+    help: "Exchanges by what is known of them besides: due, not_sampled, success, or why a " +
+      "comparison was lost or left unanswered.",
+    labelNames: ["operation", "what"],
     registers,
   });
   const approvals = new Counter({
@@ -128,10 +135,15 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
         evidence.served(operation, route, side, bucket);
       },
       found(finding) {
-        const { operation, outcome } = finding;
+        const { operation, outcome, cause } = finding;
         comparisons.inc({ operation, outcome });
+        if (cause !== undefined) coverage.inc({ operation, what: cause });
         for (const approval of new Set(finding.approvals)) approvals.inc({ operation, approval });
         evidence.found(finding);
+      },
+      covered(operation, route, what) {
+        coverage.inc({ operation, what });
+        evidence.covered(operation, route, what);
       },
     }),
     trouble: (trouble) => troubles.inc({ trouble }),

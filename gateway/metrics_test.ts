@@ -15,6 +15,7 @@ Deno.test("what passes is counted and handed on", async () => {
     answered: (operation, _, side, status) => passed.push([operation, side, status]),
     served: (operation, _, side, bucket) => passed.push([operation, side, bucket]),
     found: ({ outcome }) => passed.push(outcome),
+    covered: (_operation, _route, what) => passed.push(what),
   });
   const route = routeIn("login", 1);
   for (const status of [200, 204, 500, 0]) evidence.answered("login", route, "service", status, 30);
@@ -24,6 +25,8 @@ Deno.test("what passes is counted and handed on", async () => {
   evidence.served("login", routeIn("login", 0), "legacy", 9);
   evidence.found(findingOf("login", 1, "approved", ["a-1", "a-1"]));
   evidence.found(findingOf("login", 1, "lost"));
+  evidence.found({ ...findingOf("login", 1, "lost"), cause: "size" });
+  evidence.covered("login", route, "due");
   metrics.trouble("flush");
   metrics.rolledBack("login");
   deepStrictEqual(passed, [
@@ -39,6 +42,8 @@ Deno.test("what passes is counted and handed on", async () => {
     ["login", "legacy", 9],
     "approved",
     "lost",
+    "lost",
+    "due",
   ]);
   const lines = (await metrics.text()).split("\n");
   for (
@@ -54,8 +59,10 @@ Deno.test("what passes is counted and handed on", async () => {
       'lotline_gateway_clients{operation="login",side="service"} 2',
       'lotline_gateway_clients{operation="login",side="legacy"} 1',
       'lotline_gateway_comparisons_total{operation="login",outcome="approved"} 1',
-      'lotline_gateway_comparisons_total{operation="login",outcome="lost"} 1',
+      'lotline_gateway_comparisons_total{operation="login",outcome="lost"} 2',
       'lotline_gateway_approvals_used_total{operation="login",approval="a-1"} 1',
+      'lotline_gateway_coverage_total{operation="login",what="size"} 1',
+      'lotline_gateway_coverage_total{operation="login",what="due"} 1',
       'lotline_gateway_evidence_troubles_total{trouble="flush"} 1',
       'lotline_gateway_rollbacks_total{operation="login"} 1',
       'lotline_gateway_route_mode{operation="login",mode="canary"} 1',

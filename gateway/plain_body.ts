@@ -2,8 +2,8 @@ import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import type { HeaderLines } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
 
-/** More than this no body is inflated to, in bytes: the bound that answers have as well. */
-const MOST_BYTES = 262_144;
+/** More than this no body is inflated to, in bytes. */
+const MOST_BYTES = 2_097_152;
 
 const INFLATE = {
   gzip: gunzipSync,

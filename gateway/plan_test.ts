@@ -62,6 +62,7 @@ function routeOn(
       last: null,
       requests: {},
       outcomes: { same },
+      coverage: {},
       approvals: {},
     },
     legacy: pace,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "../db/connect.ts";
 import { sentenceOf } from "../terminal.ts";
+import { coverageOf, describeCauses } from "./coverage.ts";
 import { describeShare } from "./moved_share.ts";
 import type { Note } from "./note.ts";
 import type { OldOperation } from "./operations.ts";
@@ -144,7 +145,9 @@ function sayHowItIs(now: RouteVerdict): string {
   const share = now.route.mode.name === "canary" && now.share !== undefined
     ? `, ${describeShare(now.share)}`
     : "";
-  return `${samplesOf(now)} samples${share}, ${verdict}${because}`;
+  const { lost, due, lostBy } = coverageOf(now.counts);
+  const gone = lost === 0 ? "" : `${lost} of ${due} lost (${describeCauses(lostBy)}), `;
+  return `${samplesOf(now)} samples${share}, ${gone}${verdict}${because}`;
 }
 
 function sayLeftOut(leftOut: readonly string[] = []): string {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
-import { givenHealth, givenOutcomes, givenRoute } from "../testing/route_history.ts";
+import { givenCoverage, givenHealth, givenOutcomes, givenRoute } from "../testing/route_history.ts";
 import { guardRoutes } from "./guardian.ts";
 import type { OldOperation } from "./operations.ts";
 import { parseSteps, type PlanOptions } from "./plan.ts";
@@ -64,8 +64,9 @@ function healthyTraffic(operations: readonly OldOperation[]): AsyncDisposable {
 }
 
 async function forget(): Promise<void> {
-  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.differences,
-    lotline.route_clients, lotline.routes, lotline.route_changes`;
+  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
+    lotline.route_clients, lotline.differences,
+    lotline.routes, lotline.route_changes`;
 }
 
 const stepsOf = async (operation: OldOperation) =>
@@ -105,6 +106,36 @@ Deno.test("without evidence a route stays, and the plan gives up when its patien
   strictEqual(end.end, "stopped", lines.join("\n"));
   match(end.why, /^not enough yet, .*: 0 of 250 samples; 0 of 200 answers/);
   strictEqual((await routeOf("login")).mode.name, "shadow");
+});
+
+Deno.test("with most comparisons lost a plan stays where it is, nothing is rolled back, and it says why", async () => {
+  await forget();
+  const epoch = await givenRoute(sql, "login", { name: "shadow" });
+  await givenHealth(sql, { operation: "login", epoch });
+  await givenOutcomes(sql, { operation: "login", epoch, outcome: "lost", count: 10_000 });
+  await givenCoverage(sql, { operation: "login", epoch, what: "size", count: 10_000 });
+  await using _guardian = guardRoutes({ databaseUrl: url, log: () => {} });
+  const { ended, lines } = plan(["login"], { patienceMs: 1_500 });
+  const end = await ended;
+  strictEqual(end.end, "stopped", lines.join("\n"));
+  match(end.why, /: 10000 of 10300 comparisons were lost \(size 10,000\), more than 5 %$/);
+  match(
+    lines[0] ?? "",
+    /^login is on shadow: 300 samples, 10000 of 10300 lost \(size 10,000\), not/,
+  );
+  strictEqual((await routeOf("login")).mode.name, "shadow");
+});
+
+Deno.test("what was lost before the window counts for the step as a whole", async () => {
+  await forget();
+  const epoch = await givenRoute(sql, "login", { name: "shadow" });
+  const lost = { operation: "login", epoch, outcome: "lost", count: 100, minutesAgo: 60 } as const;
+  await givenOutcomes(sql, lost);
+  await givenHealth(sql, { operation: "login", epoch });
+  const { ended } = plan(["login"], { patienceMs: 500 });
+  const end = await ended;
+  strictEqual(end.end, "stopped");
+  match(end.why, /: since its mode was changed, 100 of 400 comparisons were lost \(unknown 100\)/);
 });
 
 Deno.test("a route that fails stops the plan, and the operations after it are left alone", async () => {

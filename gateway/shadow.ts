@@ -2,10 +2,19 @@ import type { Log } from "../log.ts";
 import type { LiveRule } from "../parity/approvals.ts";
 import { type Asker, createAsker } from "./ask.ts";
 import { compare } from "./compare.ts";
+import type { LostCause, UnansweredCause } from "./coverage.ts";
+import { CAUSES } from "./due_comparison.ts";
 import { type Confirmed, confirmRead, confirmWrite } from "./confirm.ts";
 import { createDryRuns, type DryRunLimits } from "./dry_runs.ts";
 import type { Evidence, Finding } from "./evidence.ts";
-import type { Asked, CapturedRequest, HeaderLines, Observation } from "./exchange.ts";
+import type {
+  Asked,
+  CapturedAnswer,
+  CapturedRequest,
+  HeaderLines,
+  Observation,
+} from "./exchange.ts";
+import { answerBytesOf, comparedBytesOf } from "./front_limits.ts";
 import { headerOf } from "./header_value.ts";
 import { answerIn } from "./no_answer.ts";
 import { isHarmless, type OldOperation } from "./operations.ts";
@@ -29,6 +38,8 @@ export interface ShadowLimits extends DryRunLimits {
   /** How many exchanges may wait or be under way, and how many bytes of them. */
   readonly waiting: number;
   readonly waitingBytes: number;
+  /** The most bytes of an answer that are compared one by one. */
+  readonly answerBytes: number;
   /** How many are compared at once. */
   readonly atOnce: number;
   /** How long a side has for an answer that no client waits for, in ms. */
@@ -39,7 +50,8 @@ export interface ShadowLimits extends DryRunLimits {
 
 const LIMITS: ShadowLimits = {
   waiting: 1_000,
-  waitingBytes: 32 * 1_048_576,
+  waitingBytes: comparedBytesOf(0),
+  answerBytes: answerBytesOf(0),
   atOnce: 8,
   askMs: 10_000,
   clocksApartMs: 5 * 60_000,
@@ -92,64 +104,110 @@ export function createShadow(options: ShadowOptions): Shadow {
     evidence.answered(operation, route, side, "silence" in asked ? 0 : asked.status, asked.ms);
   };
 
-  const askAgain = ({ operation, route, request: known }: Observation) => {
+  const askAgain = ({ operation, route, request: known, answer }: Observation) => {
+    const keptBytes = keptBytesFor(known, answer);
     const isDryRun = !isHarmless(operation) || operation === "login";
     return (side: Side, request: CapturedRequest): Promise<Asked> => {
       const extra = idOf(known);
-      if (side === "legacy" || !isDryRun) return askers[side].ask(request, limits.askMs, extra);
+      if (side === "legacy" || !isDryRun) {
+        return askers[side].ask(request, limits.askMs, extra, keptBytes);
+      }
       routes.set(request, { operation, route });
-      return dryRuns.patiently(request, limits.askMs, extra);
+      return dryRuns.patiently(request, limits.askMs, extra, keptBytes);
     };
   };
 
+  // A side that is asked the same says about as much: what is held is in proportion to what waits.
+  const keptBytesFor = (request: CapturedRequest, answer?: CapturedAnswer) =>
+    Math.min(
+      limits.answerBytes,
+      LEAST_KEPT_BYTES + 5 * (request.body.length + (answer?.body.length ?? 0)),
+    );
+
+  const lost = ({ operation, route }: Observation, cause: LostCause) =>
+    evidence.found({ operation, route, outcome: "lost", cause, approvals: [], differences: [] });
+  /** A difference that can't be made harmless counts all the same; nothing is kept of it. */
+  const withoutSecrets = (finding: Finding): Finding => {
+    try {
+      return redactor.finding(finding);
+    } catch (error) {
+      log("error", "a difference can't be kept", { error: String(error) });
+      const { exchange: _exchange, ...bare } = finding;
+      return { ...bare, differences: [] };
+    }
+  };
+  /** What is being compared; what isn't here any more has its outcome. */
+  const underWay = new Set<Observation>();
+
   const examine = async (observation: Observation): Promise<void> => {
     const { operation, route, request, at, side, answer } = observation;
-    const found = (outcome: Finding["outcome"], more: Partial<Finding> = {}) =>
-      evidence.found(redactor.finding({
+    const found = (outcome: Finding["outcome"], more: Partial<Finding> = {}) => {
+      const finding = withoutSecrets({
         operation,
         route,
         outcome,
         approvals: [],
         differences: [],
         ...more,
-      }));
-    const again = askAgain(observation);
+      });
+      if (underWay.delete(observation)) evidence.found(finding);
+    };
+    let cause: UnansweredCause = "unavailable";
+    const ask = askAgain(observation);
+    const again: typeof ask = async (of, one) => {
+      const asked = await ask(of, one);
+      cause = causeOf(asked);
+      return asked;
+    };
     const otherSide = side === "legacy" ? "service" : "legacy";
-    let asked = observation.dryRun;
-    if (isHarmless(operation)) {
+    let asked = observation.earlier ?? observation.dryRun;
+    if (asked === undefined && isHarmless(operation)) {
       asked = await again(otherSide, request);
       answered(operation, route, otherSide, asked);
     }
     const [own, other] = [answerIn(answer), asked && answerIn(asked)];
-    if (own === undefined || other === undefined) return found("unanswered");
+    if (own === undefined) return found("unanswered", { cause: "unavailable" });
+    if (asked !== undefined && "silence" in asked && asked.silence === "too_large") {
+      return found("lost", { cause: "size" });
+    }
+    if (other === undefined) {
+      return found("unanswered", { cause: asked === undefined ? "not_asked" : causeOf(asked) });
+    }
     const [legacy, service] = side === "legacy" ? [own, other] : [other, own];
     const times = { from: at, to: Date.now(), clocksApartMs: limits.clocksApartMs };
     const pair = { operation, request, legacy, service, times };
     const { outcome, approvals, differences } = compare(pair, rules);
-    if (outcome !== "different") return found(outcome, { approvals });
+    if (outcome === "lost") return found("lost", { cause: "size" });
+    if (outcome !== "different") {
+      const isSuccess = [legacy, service].every(({ status }) => status >= 200 && status < 300);
+      if (isSuccess && request.method !== "HEAD") evidence.covered(operation, route, "success");
+      return found(outcome, { approvals });
+    }
     const suspicion = { ...pair, side, differences, rules };
     const confirmed: Confirmed = isHarmless(operation)
       ? await confirmRead(suspicion, again, wait)
       : await confirmWrite(suspicion, (one) => again("service", one));
     const exchange = { mode: route.mode.name, request, legacy, service };
     if (confirmed.outcome === "same") found("same");
-    else if (confirmed.outcome === "unanswered") found("unanswered");
+    else if (confirmed.outcome === "unanswered") found("unanswered", { cause });
+    else if (confirmed.outcome === "lost") found("lost", { cause: "size" });
     else found(confirmed.outcome, { differences: confirmed.differences, exchange });
   };
 
   const waiting: Observation[] = [];
   let bytes = 0;
   let running = 0;
+  let isOver = false;
   let drained: (() => void)[] = [];
   const startNext = () => {
     while (running < limits.atOnce) {
       const observation = waiting.shift();
       if (observation === undefined) break;
       running++;
+      underWay.add(observation);
       examine(observation).catch((error) => {
         log("error", "comparing failed", { error: String(error) });
-        const { operation, route } = observation;
-        evidence.found({ operation, route, outcome: "lost", approvals: [], differences: [] });
+        if (underWay.delete(observation)) lost(observation, "failed");
       }).finally(() => {
         running--;
         bytes -= sizeOf(observation);
@@ -162,24 +220,25 @@ export function createShadow(options: ShadowOptions): Shadow {
   };
 
   return {
-    wants: (operation, { mode, samplePercent }) =>
-      mode.name !== "legacy" && (mode.name !== "service" || isHarmless(operation)) &&
-      Math.random() * 100 < samplePercent,
+    wants(operation, route) {
+      const { mode, samplePercent } = route;
+      if (mode.name === "legacy") return false;
+      if (mode.name === "service" && !isHarmless(operation)) return false;
+      if (Math.random() * 100 < samplePercent) return true;
+      evidence.covered(operation, route, "not_sampled");
+      return false;
+    },
     async dryRun(request, operation, route) {
       routes.set(request, { operation, route });
-      const asked = await dryRuns.ofWrite(request, idOf(request));
+      const asked = await dryRuns.ofWrite(request, idOf(request), keptBytesFor(request));
       if (!hadNoTime(asked)) answered(operation, route, "service", asked);
       return asked;
     },
     observe(observation) {
-      const { operation, route } = observation;
       const size = sizeOf(observation);
       const isFull = running + waiting.length >= limits.waiting ||
         bytes + size > limits.waitingBytes;
-      if (isFull) {
-        evidence.found({ operation, route, outcome: "lost", approvals: [], differences: [] });
-        return;
-      }
+      if (isFull || isOver) return lost(observation, isOver ? "stopped" : "queue");
       bytes += size;
       waiting.push(observation);
       startNext();
@@ -194,10 +253,22 @@ export function createShadow(options: ShadowOptions): Shadow {
       clearTimeout(timer);
     },
     [Symbol.dispose]() {
+      isOver = true;
+      // Nobody sees to their end any more.
+      for (const observation of [...underWay, ...waiting]) lost(observation, "stopped");
+      underWay.clear();
       waiting.length = 0;
       for (const asker of [askers.legacy, askers.service, forDryRuns]) asker[Symbol.dispose]();
     },
   };
+}
+
+/** Answers as long as these are kept whatever the request is, in bytes. */
+const LEAST_KEPT_BYTES = 262_144;
+
+/** Why there is no answer to compare. */
+function causeOf(asked: Asked): UnansweredCause {
+  return "silence" in asked ? CAUSES[asked.silence] : "unavailable";
 }
 
 /**
@@ -215,11 +286,13 @@ function idOf(request: CapturedRequest): HeaderLines {
 }
 
 /** What an observation holds in memory, about, in bytes. */
-function sizeOf({ request, answer, dryRun }: Observation): number {
+function sizeOf({ request, answer, dryRun, earlier }: Observation): number {
   const linesOf = (headers: HeaderLines) =>
     headers.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
-  const answers = dryRun === undefined || "silence" in dryRun ? [answer] : [answer, dryRun];
-  return [request, ...answers].reduce(
+  const others = [dryRun, earlier].flatMap((one) =>
+    one === undefined || "silence" in one ? [] : [one]
+  );
+  return [request, answer, ...others].reduce(
     (sum, { headers, body }) => sum + body.length + linesOf(headers),
     request.target.length,
   );

@@ -6,7 +6,7 @@ import { startLegacy } from "../legacy/server.ts";
 import { startApi } from "../testing/api.ts";
 import { captured } from "../testing/captured.ts";
 import { freshDatabase } from "../testing/database.ts";
-import { withDeadline } from "../testing/eventually.ts";
+import { eventually, withDeadline } from "../testing/eventually.ts";
 import {
   answerGiven,
   differing,
@@ -19,6 +19,7 @@ import { startAnswering, startBlackHole } from "../testing/test_server.ts";
 import { createAsker } from "./ask.ts";
 import type { CapturedRequest } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
+import { createRedactor } from "./redact.ts";
 import type { OldOperation } from "./operations.ts";
 import type { Route, Side } from "./route.ts";
 import type { ShadowLimits } from "./shadow.ts";
@@ -298,11 +299,12 @@ Deno.test("what finds no place in the queue is counted as lost, at once", async 
   const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
   for (let i = 0; i < 10; i++) one.shadow.observe({ ...of, ...observation });
   deepStrictEqual(one.outcomes(), Array(7).fill("lost"));
-  const big = { ...answer, body: new Uint8Array(33 * 1_048_576) };
+  ok(one.findings.every(({ cause }) => cause === "queue"));
+  const big = { ...answer, body: new Uint8Array(65 * 1_048_576) };
   using other = rig({ serviceUrl: hole.url });
   other.shadow.observe({ ...of, ...observation, answer: big });
   deepStrictEqual(other.outcomes(), ["lost"]);
-  const half = { ...answer, body: new Uint8Array(20 * 1_048_576) };
+  const half = { ...answer, body: new Uint8Array(40 * 1_048_576) };
   using third = rig({ serviceUrl: hole.url, limits: { askMs: 50 } });
   for (let i = 0; i < 2; i++) {
     third.shadow.observe({ ...of, ...observation, answer: half });
@@ -312,6 +314,7 @@ Deno.test("what finds no place in the queue is counted as lost, at once", async 
 
   await one.shadow.drain(20_000);
   deepStrictEqual(one.outcomes().slice(7), ["unanswered", "unanswered", "unanswered"]);
+  deepStrictEqual(one.findings.slice(7).map(({ cause }) => cause), ["time", "time", "time"]);
   deepStrictEqual(one.answered[0], ["getTraceability", "service", 0]);
   // There is room again.
   one.shadow.observe({ ...of, ...observation });
@@ -320,6 +323,71 @@ Deno.test("what finds no place in the queue is counted as lost, at once", async 
   using slow = rig({ serviceUrl: hole.url, limits: { askMs: 60_000 } });
   slow.shadow.observe({ ...of, ...observation });
   await withDeadline("drain waits no longer than it is told", slow.shadow.drain(10));
+});
+
+Deno.test("what a gateway that stops hasn't compared is lost, once, and what comes after it", async () => {
+  await using hole = await startBlackHole();
+  using one = rig({ serviceUrl: hole.url, limits: { atOnce: 2, askMs: 300 } });
+  const request = trace("RAW-BEEF-001");
+  const answer = answerGiven(await client.ask(request, 10_000));
+  const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
+  const observation = { ...of, request, at: Date.now(), side: "legacy", answer } as const;
+  for (let i = 0; i < 5; i++) one.shadow.observe({ ...observation });
+  one.shadow[Symbol.dispose]();
+  one.shadow.observe(observation);
+  await eventually("those under way have ended", () => one.answered.length === 2);
+  deepStrictEqual(
+    one.findings.map(({ outcome, cause }) => [outcome, cause]),
+    Array(6).fill(["lost", "stopped"]),
+  );
+});
+
+Deno.test("a difference that can't be redacted is a difference all the same, of which nothing is kept", async () => {
+  await using server = await startAnswering((_, write) => write(203, "{}"));
+  const redactor = {
+    ...createRedactor(DRY_RUN_SECRET),
+    finding: () => {
+      throw new Error("no");
+    },
+  };
+  using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url, redactor });
+  await read(one, "getTraceability", trace("RAW-BEEF-001"));
+  await one.shadow.drain(20_000);
+  deepStrictEqual(
+    one.findings.map(({ outcome, differences, exchange }) => [outcome, differences, exchange]),
+    [["different", [], undefined]],
+  );
+});
+
+Deno.test("comparisons of answers with 2xx count as successes, those of errors and of heads don't", async () => {
+  using one = rig();
+  await read(one, "getTraceability", trace("RAW-BEEF-001"));
+  await read(one, "getTraceability", trace("NO-SUCH-LOT"));
+  await read(one, "getHealth", captured("HEAD", "/api/health"));
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.outcomes().toSorted(), ["same", "same", "same"]);
+  deepStrictEqual(one.covered, ["getTraceability success"]);
+});
+
+Deno.test("what Lotline said to the client before the old server answered is compared, without asking it first", async () => {
+  using one = rig();
+  const request = trace("RAW-BEEF-001");
+  const answer = answerGiven(await client.ask(request, 10_000));
+  const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
+  const observation = { ...of, request, at: Date.now(), side: "legacy", answer } as const;
+  const broken = { ...answer, status: 500, body: new TextEncoder().encode('{"error":"x"}') };
+  const earlier = [answer, broken, { ...broken, status: 503 }, {
+    silence: "reset",
+    ms: 1,
+  }] as const;
+  for (const one_ of earlier) one.shadow.observe({ ...observation, earlier: one_ });
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.findings.map(({ outcome, cause }) => [outcome, cause]).toSorted(), [
+    ["late", undefined],
+    ["same", undefined],
+    ["unanswered", "reset"],
+    ["unanswered", "unavailable"],
+  ]);
 });
 
 Deno.test("a Lotline that can't answer now is unanswered, not different", async () => {
@@ -340,7 +408,9 @@ Deno.test("a route's share of the requests is compared, and none that can't be",
     )
       .filter((isWanted) => isWanted).length;
   strictEqual(wanted("getHealth", {}), 2_000);
+  deepStrictEqual(one.covered, []);
   strictEqual(wanted("getHealth", { samplePercent: 0 }), 0);
+  deepStrictEqual(one.covered, Array(2_000).fill("getHealth not_sampled"));
   const tenth = wanted("getHealth", { samplePercent: 10 });
   ok(tenth > 100 && tenth < 320, String(tenth));
   strictEqual(wanted("getHealth", { mode: { name: "legacy" } }), 0);

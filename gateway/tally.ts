@@ -1,4 +1,5 @@
 import { ClientSet } from "./client_set.ts";
+import type { Covered } from "./coverage.ts";
 import type { Finding } from "./evidence.ts";
 import { bucketOf } from "./latencies.ts";
 import type { Operation } from "./operations.ts";
@@ -39,16 +40,29 @@ export interface OutcomeCount {
   count: number;
 }
 
+/** How often something was known of exchanges of one operation in one epoch, within a minute. */
+export interface CoverageCount {
+  readonly operation: Operation;
+  readonly epoch: number;
+  readonly what: Covered;
+  readonly at: number;
+  count: number;
+}
+
 /** The counts of one process that are not stored yet. */
 export interface Tally {
   answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
   served(operation: Operation, route: Route, side: Side, bucket: number): void;
-  found(finding: Pick<Finding, "operation" | "route" | "outcome" | "approvals">): void;
+  found(finding: Pick<Finding, "operation" | "route" | "outcome" | "cause" | "approvals">): void;
+  covered(operation: Operation, route: Route, what: Covered): void;
+  /** Takes back a count that could not be stored with others. */
+  putBack(count: CoverageCount): void;
   /** Takes the oldest counts out of the tally, {@link MOST_TAKEN} at most of each kind. */
   take(): {
     readonly answers: readonly AnswerCount[];
     readonly clients: readonly ClientCount[];
     readonly outcomes: readonly OutcomeCount[];
+    readonly coverage: readonly CoverageCount[];
   };
   /** How many counts there are. */
   readonly size: number;
@@ -68,7 +82,8 @@ export function createTally(now: () => number = () => performance.now()): Tally 
   const answers = new Map<string, AnswerCount>();
   const clients = new Map<string, ClientCount>();
   const outcomes = new Map<string, OutcomeCount>();
-  const size = () => answers.size + clients.size + outcomes.size;
+  const coverage = new Map<string, CoverageCount>();
+  const size = () => answers.size + clients.size + outcomes.size + coverage.size;
   let lastMinute = 0;
   const minute = () => {
     if (size() < MANY) lastMinute = Math.floor(now() / MINUTE_MS);
@@ -86,7 +101,22 @@ export function createTally(now: () => number = () => performance.now()): Tally 
     }
     count.count++;
   };
+  const covered = (
+    operation: Operation,
+    { epoch }: Pick<Route, "epoch">,
+    what: Covered,
+    by = 1,
+  ) => {
+    const key = `${minute()} ${operation} ${epoch} ${what}`;
+    let count = coverage.get(key);
+    if (count === undefined) {
+      coverage.set(key, count = { operation, epoch, what, at: now(), count: 0 });
+    }
+    count.count += by;
+  };
   return {
+    covered: (operation, route, what) => covered(operation, route, what),
+    putBack: ({ operation, epoch, what, count }) => covered(operation, { epoch }, what, count),
     answered(operation, { epoch }, side, status, ms) {
       const key = `${minute()} ${operation} ${epoch} ${side}`;
       let count = answers.get(key);
@@ -116,12 +146,14 @@ export function createTally(now: () => number = () => performance.now()): Tally 
     },
     found(finding) {
       countOutcome(finding, "");
+      if (finding.cause !== undefined) covered(finding.operation, finding.route, finding.cause);
       for (const approval of new Set(finding.approvals)) countOutcome(finding, approval);
     },
     take: () => ({
       answers: takeFrom(answers),
       clients: takeFrom(clients),
       outcomes: takeFrom(outcomes),
+      coverage: takeFrom(coverage),
     }),
     get size() {
       return size();

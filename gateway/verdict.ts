@@ -1,3 +1,4 @@
+import { type CoverageCounts, coverageOf, describeCauses } from "./coverage.ts";
 import type { Outcome } from "./evidence.ts";
 import { addLatencies, countSlower, type Latencies, quantileOf } from "./latencies.ts";
 import type { Limits } from "./limits.ts";
@@ -28,6 +29,8 @@ export interface RouteEvidence {
   readonly share: MovedShare;
   /** What became of the comparisons of the window. */
   readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
+  /** How far they cover the window's exchanges. */
+  readonly coverage: CoverageCounts;
   /** Unapproved differences of the whole epoch. */
   readonly different: number;
   /** Where the last of them was, if it was kept. */
@@ -146,7 +149,42 @@ function gapsOf(evidence: RouteEvidence, limits: Limits): string[] {
   if (share > limits.silence_percent) {
     gaps.push(`${unanswered} of ${counted(confirmed + unanswered, "comparison")} got no answer`);
   }
-  return gaps;
+  return [...gaps, ...lostGaps(evidence, limits), ...weaknesses(evidence, limits)];
+}
+
+/**
+ * What speaks against trusting comparisons because too many of them were lost: one sentence at most.
+ * Only what was compared is known, so a share above the limit is no pass, and no failure either.
+ */
+export function lostGaps(
+  evidence: Pick<RouteEvidence, "outcomes" | "coverage">,
+  limits: Pick<Limits, "lost_percent">,
+): string[] {
+  const { lost, due, lostPercent, lostBy } = coverageOf(evidence);
+  if (lostPercent <= limits.lost_percent) return [];
+  return [
+    `${lost} of ${counted(due, "comparison")} were lost (${describeCauses(lostBy)}), more than ` +
+    `${limits.lost_percent} %`,
+  ];
+}
+
+/** Why comparisons that found nothing may say little: explained by changes, or of errors alone. */
+function weaknesses({ outcomes, coverage }: RouteEvidence, limits: Limits): string[] {
+  const weak: string[] = [];
+  const { raced = 0, late = 0, different = 0 } = outcomes;
+  const compared = confirmedOf({ outcomes }) + raced + late + different;
+  if (shareOf(raced, compared) > limits.raced_percent) {
+    weak.push(
+      `${raced} of ${counted(compared, "comparison")} differed and were explained by changes of ` +
+        `the data, more than ${limits.raced_percent} %`,
+    );
+  }
+  // Evidence from before this was counted is judged as it was then.
+  if (Object.keys(coverage).length === 0) return weak;
+  const { successes } = coverageOf({ outcomes, coverage });
+  const least = Math.min(limits.min_successes, limits.min_samples);
+  if (successes < least) weak.push(`${successes} of ${least} comparisons of answers with 2xx`);
+  return weak;
 }
 
 /** The old server's figures: the window's if they are as many as `least`, else with those before. */

@@ -19,6 +19,9 @@ const LIMITS: Limits = {
   late_percent: 1,
   silence_percent: 5,
   share_factor: 5,
+  lost_percent: 5,
+  raced_percent: 20,
+  min_successes: 20,
 };
 const SERVICE: Mode = { name: "service" };
 const LEGACY: Mode = { name: "legacy" };
@@ -42,6 +45,7 @@ const HEALTHY: RouteEvidence = {
   legacyBefore: NO_FIGURES,
   share: { requests: 1_000, movedRequests: 100, clients: 50, movedClients: 5 },
   outcomes: { same: 900, approved: 50 },
+  coverage: { success: 900 },
   different: 0,
   places: [],
 };
@@ -124,6 +128,41 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     "not enough yet",
     /^51 of 1000 comparisons got no answer$/,
   ],
+  ["5 % lost", { outcomes: { same: 950, lost: 50 } }, "pass"],
+  [
+    "97 % lost, however many are left",
+    { outcomes: { same: 600, lost: 20_000 }, coverage: { success: 600, size: 19_000, queue: 900 } },
+    "not enough yet",
+    /^20000 of 20600 comparisons were lost \(size 19,000, queue 900, unknown 100\), more than 5 %$/,
+  ],
+  [
+    "more due than ever had an outcome",
+    { coverage: { success: 900, due: 1_001 } },
+    "not enough yet",
+    /^51 of 1001 comparisons were lost \(no outcome, such as a gateway that was killed 51\)/,
+  ],
+  ["more lost than 5 %, beside a difference", {
+    different: 1,
+    outcomes: { same: 600, lost: 20_000 },
+  }, "fail"],
+  ["20 % explained by changes", { outcomes: { same: 800, raced: 200 } }, "pass"],
+  [
+    "more than 20 % explained by changes",
+    { outcomes: { same: 799, raced: 201 } },
+    "not enough yet",
+    /^201 of 1000 comparisons differed and were explained by changes of the data, more than 20 %$/,
+  ],
+  [
+    "errors alone, all alike",
+    { coverage: { success: 19 } },
+    "not enough yet",
+    /^19 of 20 comparisons of answers with 2xx$/,
+  ],
+  ["a write in service, which is compared with nothing", {
+    ...WRITE_IN_SERVICE,
+    coverage: {},
+    outcomes: { lost: 1 },
+  }, "pass"],
   ["1 % late", { outcomes: { same: 990, late: 10 } }, "pass"],
   [
     "more than 1 % late",
@@ -295,19 +334,26 @@ Deno.test("the limits are what a route is judged by", () => {
     late_percent: 60,
     silence_percent: 60,
     share_factor: 100,
+    lost_percent: 60,
+    raced_percent: 60,
+    min_successes: 9,
   };
   const evidence: RouteEvidence = {
     ...HEALTHY,
     service: side(20, { errors: 10, ms: 900 }),
     legacy: side(20),
     share: { requests: 20, movedRequests: 15, clients: 4, movedClients: 3 },
-    outcomes: { same: 10, late: 10, unanswered: 10 },
+    outcomes: { same: 20, late: 10, unanswered: 10, lost: 20, raced: 10 },
+    coverage: { success: 9 },
   };
   strictEqual(judge(evidence, loose).verdict, "pass");
   strictEqual(judge(evidence, { ...loose, error_margin_percent: 49 }).verdict, "fail");
   strictEqual(judge(evidence, { ...loose, latency_factor: 50 }).verdict, "fail");
-  strictEqual(judge(evidence, { ...loose, late_percent: 49 }).verdict, "fail");
-  strictEqual(judge(evidence, { ...loose, silence_percent: 49 }).verdict, "not enough yet");
-  strictEqual(judge(evidence, { ...loose, min_samples: 11 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, late_percent: 24 }).verdict, "fail");
+  strictEqual(judge(evidence, { ...loose, silence_percent: 33 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, lost_percent: 28 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, raced_percent: 24 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, min_successes: 10 }).verdict, "not enough yet");
   strictEqual(judge(evidence, { ...loose, share_factor: 20 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, min_samples: 21 }).verdict, "not enough yet");
 });

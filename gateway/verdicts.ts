@@ -1,5 +1,6 @@
 import type { Sql } from "../db/connect.ts";
 import { quantileOf } from "./latencies.ts";
+import type { Limits } from "./limits.ts";
 import type { ClientsBelow, MovedShare } from "./moved_share.ts";
 import type { OldOperation } from "./operations.ts";
 import { OLD_OPERATIONS } from "./operations.ts";
@@ -9,7 +10,14 @@ import { type EpochCounts, listEpochCounts } from "./store/evidence_totals.ts";
 import { listSeenClients } from "./store/route_clients.ts";
 import { readRoutes } from "./store/routes.ts";
 import { listCases } from "./store/verdicts.ts";
-import { judge, type Judgement, type SideFigures } from "./verdict.ts";
+import {
+  isCompared,
+  judge,
+  type Judgement,
+  lostGaps,
+  type RouteEvidence,
+  type SideFigures,
+} from "./verdict.ts";
 
 /** How long a side's answers of the last window took, in ms; absent: there were none. */
 export interface Pace {
@@ -71,13 +79,26 @@ export async function readVerdicts(
       share: found.evidence.share,
       ...clients && { clientsBelow: clients.below },
       shareFactor: found.limits.share_factor,
-      judgement: judge(found.evidence, found.limits),
+      judgement: judgeWithEpoch(found.evidence, epochCounts, found.limits),
       counts: epochCounts,
       legacy: paceOf(found.evidence.legacy),
       service: paceOf(found.evidence.service),
     };
   });
   return { killed: killed !== undefined, verdicts };
+}
+
+/** As {@link judge} does it, and no pass when too much was lost in the epoch as a whole. */
+function judgeWithEpoch(
+  evidence: RouteEvidence,
+  epoch: Pick<EpochCounts, "outcomes" | "coverage">,
+  limits: Limits,
+): Judgement {
+  const judgement = judge(evidence, limits);
+  const gaps = lostGaps(evidence, limits).length === 0 ? lostGaps(epoch, limits) : [];
+  if (gaps.length === 0 || !isCompared(evidence) || judgement.verdict === "fail") return judgement;
+  const reasons = gaps.map((gap) => `since its mode was changed, ${gap}`);
+  return { verdict: "not enough yet", reasons: [...judgement.reasons, ...reasons] };
 }
 
 function paceOf({ latencies }: SideFigures): Pace {

@@ -6,6 +6,7 @@ import {
   deleteOldAudits,
   deleteOldClients,
   deleteOldCollectors,
+  deleteOldCoverage,
   deleteOldCronRuns,
   deleteOldDifferences,
   deleteOldIdempotencyKeys,
@@ -38,6 +39,7 @@ const STEPS: Record<string, (work: Work) => Promise<number>> = {
   route_clients: (work) => untilNone(work, deleteOldClients),
   route_client_minutes: (work) => untilNone(work, gatherOldClients),
   route_outcomes: (work) => untilNone(work, deleteOldOutcomes),
+  route_coverage: (work) => untilNone(work, deleteOldCoverage),
   differences: (work) => untilNone(work, deleteOldDifferences),
   evidence_collectors: (work) => untilNone(work, deleteOldCollectors),
   ...Object.fromEntries(

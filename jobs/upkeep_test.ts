@@ -23,6 +23,7 @@ const NO_EVIDENCE = {
   route_clients: 0,
   route_client_minutes: 0,
   route_outcomes: 0,
+  route_coverage: 0,
   differences: 0,
   evidence_collectors: 0,
 };
@@ -143,26 +144,35 @@ Deno.test("counts of the gateway go after 400 days, differences after 90, proces
     select 'login', n, now() - (398 + n) * interval '1 day', 'same', '', 1
     from generate_series(1, 3) n`;
   await sql`
+    insert into lotline.route_coverage (operation, epoch, minute, what, count)
+    select 'login', n, now() - (398 + n) * interval '1 day', 'due', 1
+    from generate_series(1, 3) n`;
+  await sql`
     insert into lotline.differences (at, operation, epoch, mode, outcome, fingerprint, differences)
     select now() - (88 + n) * interval '1 day', 'login', n, 'shadow', 'different', '', '[]'
     from generate_series(1, 3) n`;
   await sql`
     insert into lotline.evidence_collectors (id, batch, stored_at)
     select gen_random_uuid(), n, now() - (28 + n) * interval '1 day' from generate_series(1, 3) n`;
-  const { route_answers, route_outcomes, differences, evidence_collectors } =
+  const { route_answers, route_outcomes, route_coverage, differences, evidence_collectors } =
     await keepUp(database) ??
       {};
-  deepStrictEqual([route_answers, route_outcomes, differences, evidence_collectors], [
-    1_499,
-    2,
-    2,
-    2,
-  ]);
+  deepStrictEqual(
+    [route_answers, route_outcomes, route_coverage, differences, evidence_collectors],
+    [
+      1_499,
+      2,
+      2,
+      2,
+      2,
+    ],
+  );
   const left = await sql`
     select epoch from lotline.route_answers union all select epoch from lotline.route_outcomes
+    union all select epoch from lotline.route_coverage
     union all select epoch from lotline.differences
     union all select batch from lotline.evidence_collectors`;
-  deepStrictEqual(left.map(({ epoch }) => Number(epoch)), [1, 1, 1, 1]);
+  deepStrictEqual(left.map(({ epoch }) => Number(epoch)), [1, 1, 1, 1, 1]);
 });
 
 Deno.test("answers are put together by the hour after 30 days, and none is lost", async () => {

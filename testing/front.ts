@@ -48,6 +48,8 @@ export interface TestFront extends AsyncDisposable {
   /** Requests of clients, on routes on which these are counted. */
   readonly served: ServedRequest[];
   readonly found: Finding[];
+  /** `operation what`. */
+  readonly covered: string[];
   readonly observed: Observation[];
   /** Its log lines. */
   readonly lines: LogFields[];
@@ -58,6 +60,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
   const answered: string[] = [];
   const served: ServedRequest[] = [];
   const found: Finding[] = [];
+  const covered: string[] = [];
   const observed: Observation[] = [];
   const lines: LogFields[] = [];
   const usual = frontLimits({ bodyBytes: 1_048_576, answerMs: 5_000 });
@@ -91,6 +94,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       answered: (operation, _route, side, status) =>
         answered.push(`${operation} ${side} ${status}`),
       found: (finding) => found.push(finding),
+      covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
     },
     comparer: {
       wants: () => options.compares ?? options.dryRun !== undefined,
@@ -106,6 +110,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
     answered,
     served,
     found,
+    covered,
     observed,
     lines,
     [Symbol.asyncDispose]: async () => {

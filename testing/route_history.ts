@@ -86,6 +86,27 @@ export async function givenOutcomes(
       count = stored.count + excluded.count`;
 }
 
+/** Stores how far comparisons cover the exchanges. */
+export async function givenCoverage(
+  sql: Sql,
+  { operation, epoch, what, count, minutesAgo = 0 }: {
+    readonly operation: Operation;
+    readonly epoch: number;
+    readonly what: string;
+    readonly count: number;
+    readonly minutesAgo?: number;
+  },
+): Promise<void> {
+  await sql`
+    insert into lotline.route_coverage as stored (operation, epoch, minute, what, count)
+    values (
+      ${operation}, ${epoch},
+      date_trunc('minute', now() - ${minutesAgo}::int * interval '1 minute'), ${what}, ${count}
+    )
+    on conflict (operation, epoch, minute, what) do update set
+      count = stored.count + excluded.count`;
+}
+
 /**
  * Stores that both sides have answered alike, often enough for a `pass`: also for that of a canary,
  * whose clients are 100, as many of them moved as its step says.
@@ -110,4 +131,5 @@ export async function givenHealth(
     const share = { requests: requests * buckets.length / 100, buckets };
     if (buckets.length > 0) await givenClients(sql, { operation, side, epoch, ...share });
   }
+  await givenCoverage(sql, { operation, epoch, what: "success", count: requests });
 }

@@ -18,6 +18,7 @@ const PATIENT = [
   "bad_requests",
   "bad_values",
   "canary_share",
+  "compared_sizes",
   "cutover",
   "dry_run",
   "gateway_modes",

@@ -2,7 +2,7 @@ import type { Evidence, Finding } from "../gateway/evidence.ts";
 import type { Asked, CapturedAnswer } from "../gateway/exchange.ts";
 import { loadLiveRules } from "../gateway/live_approvals.ts";
 import type { OldOperation } from "../gateway/operations.ts";
-import { createRedactor } from "../gateway/redact.ts";
+import { createRedactor, type Redactor } from "../gateway/redact.ts";
 import type { Route, Side } from "../gateway/route.ts";
 import { createShadow, type Shadow, type ShadowLimits } from "../gateway/shadow.ts";
 import type { LogFields } from "../log.ts";
@@ -16,6 +16,8 @@ const rules = await loadLiveRules();
 export interface ShadowRig extends Disposable {
   readonly shadow: Shadow;
   readonly findings: Finding[];
+  /** `operation what`. */
+  readonly covered: string[];
   readonly answered: [operation: string, side: Side, status: number][];
   readonly logged: [level: string, msg: string, fields?: LogFields][];
   outcomes(): string[];
@@ -23,15 +25,22 @@ export interface ShadowRig extends Disposable {
 
 /** Starts comparing two sides. */
 export function shadowRig(
-  options: { legacyUrl: string; serviceUrl: string; limits?: Partial<ShadowLimits> },
+  options: {
+    legacyUrl: string;
+    serviceUrl: string;
+    limits?: Partial<ShadowLimits>;
+    redactor?: Redactor;
+  },
 ): ShadowRig {
   const findings: Finding[] = [];
+  const covered: string[] = [];
   const answered: ShadowRig["answered"] = [];
   const logged: ShadowRig["logged"] = [];
   const evidence: Evidence = {
     answered: (operation, _route, side, status) => answered.push([operation, side, status]),
     served: () => {},
     found: (finding) => findings.push(finding),
+    covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
   };
   const shadow = createShadow({
     dryRunSecret: DRY_RUN_SECRET,
@@ -44,6 +53,7 @@ export function shadowRig(
   return {
     shadow,
     findings,
+    covered,
     answered,
     logged,
     outcomes: () => findings.map(({ outcome }) => outcome),

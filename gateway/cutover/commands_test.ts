@@ -7,6 +7,7 @@ import { freshDatabase } from "../../testing/database.ts";
 import { eventually, withDeadline } from "../../testing/eventually.ts";
 import {
   givenClients,
+  givenCoverage,
   givenHealth,
   givenOutcomes,
   givenRoute,
@@ -123,6 +124,24 @@ Deno.test("a canary is set with a warning where it can't be one, and status says
   ok(judged.includes(`\ncreateLot: ${said}\n`), judged);
   ok(judged.includes(`${said}: that is far from canary 1 %`), judged);
   await givenRoute(sql, operation, { name: "legacy" });
+});
+
+Deno.test("status and verdicts name the share that was lost, and why", async () => {
+  const operation = "login";
+  const epoch = await givenRoute(sql, operation, { name: "shadow" });
+  await givenHealth(sql, { operation, epoch });
+  await givenOutcomes(sql, { operation, epoch, outcome: "lost", count: 100 });
+  for (const [what, count] of [["size", 70], ["queue", 20], ["not_sampled", 5]] as const) {
+    await givenCoverage(sql, { operation, epoch, what, count });
+  }
+  await givenCoverage(sql, { operation, epoch, what: "due", count: 405, minutesAgo: 5 });
+  const causes = "size 70, queue 20, unknown 10, no outcome, such as a gateway that was killed 5";
+  const shown = await typed(status);
+  match(shown.text, new RegExp(`^login +shadow +100 % +26 % \\(${causes}\\) `, "m"));
+  const { text } = await typed(verdicts);
+  match(text, /^login +shadow +300( +0){5} +105 \(26 %\) .* not enough yet$/m);
+  match(text, new RegExp(`^login: lost by ${causes}; left out by its share 5$`, "m"));
+  match(text, /^login: 105 of 405 comparisons were lost \(.*\), more than 5 %$/m);
 });
 
 Deno.test("a plan that isn't typed as it should be is refused before anything is moved", async () => {

@@ -1,9 +1,11 @@
 import type { Sql } from "../../db/connect.ts";
 import { columns, printable } from "../../terminal.ts";
+import { coverageOf, describeCauses } from "../coverage.ts";
 import { routingJson } from "../route_json.ts";
 import { describeShare, isCounted, type MovedShare } from "../moved_share.ts";
 import type { Operation } from "../operations.ts";
 import { describeMode, type Routing, type StoredRoute } from "../routing.ts";
+import { type EpochCounts, listEpochCounts } from "../store/evidence_totals.ts";
 import { listSeenClients } from "../store/route_clients.ts";
 import { readRoutes } from "../store/routes.ts";
 import { type Command, mustBeWords } from "./command.ts";
@@ -16,13 +18,16 @@ export const status: Command = {
   async run({ sql }, typed) {
     mustBeWords(typed, 0);
     const routing = await readRoutes(sql);
+    const counts = await listEpochCounts(sql);
+    const coverage = Object.fromEntries(counts.map((one) => [one.operation, coverageOf(one)]));
     const shares = await sharesOf(sql, routing);
     const { routes, ...rest } = routingJson(routing);
     return {
-      text: statusTable(routing, shares),
+      text: statusTable(routing, counts, shares),
       json: {
         ...rest,
         routes: routes.map((route) => ({ ...route, moved: shares.get(route.operation) ?? null })),
+        coverage,
       },
     };
   },
@@ -51,16 +56,18 @@ function canaryLines(
 
 function statusTable(
   { routes, killed, broken }: Routing,
+  counts: readonly EpochCounts[],
   shares: ReadonlyMap<Operation, MovedShare>,
 ): string {
   const table = columns(
-    ["operation", "mode", "compared", "epoch", "changed", "held since it was rolled back"],
+    ["operation", "mode", "compared", "lost", "epoch", "changed", "held since it was rolled back"],
     [...routes.values()].map((route) => [
       route.operation,
       broken.includes(route.operation)
         ? "legacy (its row can't be read)"
         : describeMode(route.mode),
       `${route.samplePercent} %`,
+      lostText(counts.find(({ operation }) => operation === route.operation)),
       String(route.epoch),
       route.changedAt ?? "never",
       route.latch ?? "",
@@ -71,4 +78,12 @@ function statusTable(
   const { who, why } = killed;
   return `The kill switch is on: all routes are on legacy until it is released. ` +
     `${printable(who)}: ${printable(why)}\n${told}`;
+}
+
+/** What was lost of the comparisons of a route's epoch, and why; empty: nothing was to be compared. */
+function lostText(counts: EpochCounts | undefined): string {
+  if (counts === undefined) return "";
+  const { due, lost, lostPercent, lostBy } = coverageOf(counts);
+  if (due === 0) return "";
+  return lost === 0 ? "0 %" : `${lostPercent.toPrecision(2)} % (${describeCauses(lostBy)})`;
 }

@@ -1,4 +1,5 @@
 import { columns, printable } from "../../terminal.ts";
+import { coverageOf, describeCauses } from "../coverage.ts";
 import { describeShare } from "../moved_share.ts";
 import { describeMode } from "../routing.ts";
 import { type Pace, readVerdicts, type RouteVerdict } from "../verdicts.ts";
@@ -13,7 +14,11 @@ export const verdicts: Command = {
     mustBeWords(typed, 0);
     const { killed, verdicts } = await readVerdicts(sql);
     const alarm = killed ? "The kill switch is on: all routes are on legacy.\n" : "";
-    return { text: alarm + verdictTable(verdicts), json: { killed, verdicts } };
+    const json = {
+      killed,
+      verdicts: verdicts.map((one) => ({ ...one, coverage: coverageOf(one.counts) })),
+    };
+    return { text: alarm + verdictTable(verdicts), json };
   },
 };
 
@@ -33,7 +38,7 @@ function verdictTable(verdicts: readonly RouteVerdict[]): string {
       "p50/p99 new",
       "verdict",
     ],
-    verdicts.map(({ operation, route, counts: { outcomes }, legacy, service, judgement }) => [
+    verdicts.map(({ operation, route, counts, legacy, service, judgement }) => [
       operation,
       describeMode(route.mode),
       ...([
@@ -43,8 +48,8 @@ function verdictTable(verdicts: readonly RouteVerdict[]): string {
         "late",
         "different",
         "unanswered",
-        "lost",
-      ] as const).map((outcome) => String(outcomes[outcome] ?? 0)),
+      ] as const).map((outcome) => String(counts.outcomes[outcome] ?? 0)),
+      lostText(counts),
       paceText(legacy),
       paceText(service),
       judgement.verdict,
@@ -58,7 +63,23 @@ function verdictTable(verdicts: readonly RouteVerdict[]): string {
       ? [`${operation}: ${describeShare(share)}`]
       : []
   );
-  return [table, ...moved, ...reasons].join("\n");
+  return [table, ...moved, ...verdicts.flatMap(coverageLine), ...reasons].join("\n");
+}
+
+function lostText(counts: RouteVerdict["counts"]): string {
+  const { lost, lostPercent } = coverageOf(counts);
+  return lost === 0 ? "0" : `${lost} (${lostPercent.toPrecision(2)} %)`;
+}
+
+/** Why comparisons are missing, when some are. */
+function coverageLine({ operation, counts }: RouteVerdict): readonly string[] {
+  const { lost, lostBy, unanswered, unansweredBy, notSampled } = coverageOf(counts);
+  const parts = [
+    ...(lost > 0 ? [`lost by ${describeCauses(lostBy)}`] : []),
+    ...(unanswered > 0 ? [`unanswered by ${describeCauses(unansweredBy)}`] : []),
+    ...(notSampled > 0 ? [`left out by its share ${notSampled}`] : []),
+  ];
+  return parts.length === 0 ? [] : [`${operation}: ${parts.join("; ")}`];
 }
 
 function paceText({ p50, p99 }: Pace): string {

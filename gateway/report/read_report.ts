@@ -1,5 +1,6 @@
 import type { Sql } from "../../db/connect.ts";
 import type { Approvals } from "../../parity/approvals.ts";
+import { type CoverageCounts, coverageOf } from "../coverage.ts";
 import type { Outcome } from "../evidence.ts";
 import { quantileOf } from "../latencies.ts";
 import type { Limits } from "../limits.ts";
@@ -14,6 +15,7 @@ import {
   findPeriod,
   listAnswerSums,
   listChangesIn,
+  listCoverageSums,
   listDifferenceKinds,
   listOutcomeSums,
   type Period,
@@ -66,6 +68,7 @@ export async function readReport(
     answers: await listAnswerSums(sql, period),
     outcomes: await listOutcomeSums(sql, period),
     moved: await listMovedSteps(sql, { ...period, deadlineMs: DEADLINE_MS }),
+    coverage: await listCoverageSums(sql, period),
     differences: await listDifferenceKinds(sql, period),
     changes: await listChangesIn(sql, period),
     approvals,
@@ -91,6 +94,7 @@ interface Gathered {
   readonly answers: Of<typeof listAnswerSums>;
   readonly outcomes: Of<typeof listOutcomeSums>;
   readonly moved: Of<typeof listMovedSteps>;
+  readonly coverage: Of<typeof listCoverageSums>;
   readonly differences: Of<typeof listDifferenceKinds>;
   readonly changes: readonly Change[];
   readonly approvals: Approvals;
@@ -105,6 +109,9 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
   const counts = ours(gathered.outcomes);
   const outcomes: Record<Outcome, number> = { ...NOTHING };
   for (const { outcome, approval, count } of counts) if (approval === "") outcomes[outcome] = count;
+  const coverage: CoverageCounts = Object.fromEntries(
+    ours(gathered.coverage).map(({ what, count }) => [what, count]),
+  );
   const seen = [...answers, ...counts];
   const countedOf = (side: Side) => {
     const sum = answers.find((one) => one.side === side);
@@ -133,6 +140,7 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
     history: ours(gathered.changes).map(changeOf),
     moved: moved.map(({ operation: _, epoch: __, ...step }) => step),
     outcomes,
+    coverage: coverageOf({ outcomes, coverage }),
     differences: differences.map((
       { fingerprint, kept, first, last, mode, request, differences },
     ) => ({
@@ -163,6 +171,7 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
       legacyBefore: NO_FIGURES,
       share: moved.find(({ epoch }) => epoch === route.epoch) ?? NO_SHARE,
       outcomes,
+      coverage,
       different: outcomes.different,
       places: differences.flatMap((kind) => kind.differences.map(({ place }) => place)),
     }, gathered.limits),

@@ -3,6 +3,7 @@ import { openSession } from "../../db/session.ts";
 import { loadApprovals } from "../../parity/approvals.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { BUCKETS, chooseSide } from "../choose.ts";
+import { givenCoverage } from "../../testing/route_history.ts";
 import type { Finding } from "../evidence.ts";
 import { fingerprintOf, keptDifference } from "../kept_difference.ts";
 import type { Operation } from "../operations.ts";
@@ -177,6 +178,44 @@ Deno.test("an approval that isn't there any more fails the route that needed it"
     reasons: ["1 differences passed by the approval withdrawn, which isn't there any more"],
   });
   deepStrictEqual(trace.approvals, [{ id: "withdrawn", count: 1 }]);
+});
+
+Deno.test("a report names what was lost and why, and what was due and never had an outcome", async () => {
+  await using evidence = await startEvidence();
+  const { sql } = evidence;
+  const route = await evidence.move("getTraceability", { name: "shadow" });
+  const lost = { outcome: "lost", cause: "size", approvals: [], differences: [] } as const;
+  await evidence.count(route, OK, [...many(250, SAME), ...many(20, lost)]);
+  const covered = { operation: "getTraceability", epoch: route.epoch } as const;
+  await givenCoverage(sql, { ...covered, what: "success", count: 250 });
+  await givenCoverage(sql, { ...covered, what: "not_sampled", count: 7 });
+  const due = { ...covered, what: "due", count: 300 };
+  await givenCoverage(sql, due);
+  const before = (await evidence.report()).routes[2];
+  strictEqual(before?.coverage.lost, 20, "what began a moment ago is under way");
+
+  await sql`delete from lotline.route_coverage where what = 'due'`;
+  await sql`update lotline.route_changes set at = at - interval '1 hour'`;
+  await givenCoverage(sql, { ...due, minutesAgo: 5 });
+  const [, , trace] = (await evidence.report()).routes;
+  deepStrictEqual(trace?.coverage, {
+    due: 300,
+    lost: 50,
+    lostPercent: 50 / 300 * 100,
+    unanswered: 0,
+    notSampled: 7,
+    successes: 250,
+    lostBy: [
+      { cause: "no outcome, such as a gateway that was killed", count: 30 },
+      { cause: "size", count: 20 },
+    ],
+    unansweredBy: [],
+  });
+  strictEqual(trace.verdict.result, "not enough yet");
+  match(
+    trace.verdict.reasons.join(),
+    /^50 of 300 comparisons were lost \(no outcome, .* 30, size 20\)/,
+  );
 });
 
 Deno.test("only what lies in the period counts, but the mode that was in force then is told", async () => {

@@ -1,3 +1,4 @@
+import type { Coverage } from "../coverage.ts";
 import type { Difference, Outcome } from "../evidence.ts";
 import type { Limits } from "../limits.ts";
 import type { Operation } from "../operations.ts";
@@ -42,6 +43,8 @@ export interface RouteEvidence {
   readonly moved: readonly MovedStep[];
   /** Comparisons by what became of them. */
   readonly outcomes: Readonly<Record<Outcome, number>>;
+  /** How much of what was to be compared they are, and why the rest was not. */
+  readonly coverage: Coverage;
   /** The kinds with the most cases first; a hundred at most. */
   readonly differences: readonly DifferenceEvidence[];
   /** By id. */

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { describeCauses } from "../coverage.ts";
 import type { Difference, Outcome } from "../evidence.ts";
 import type { Limits } from "../limits.ts";
 import { describeMode } from "../routing.ts";
@@ -21,14 +22,16 @@ const OUTCOMES: readonly (readonly [outcome: Outcome, meaning: string])[] = [
   ["raced", "they differed, and a change of the data between the two answers explains it"],
   ["late", "they differed, and no more when both were asked again a moment later"],
   ["different", "they differed, and nothing approves it"],
-  ["unanswered", "the side that was asked besides gave no answer to compare"],
-  ["lost", "nobody was asked, since too much was waiting"],
+  ["unanswered", "one of the two sides gave no answer to compare"],
+  ["lost", "the comparison was not made, or not to its end"],
 ];
 
 const LIMITS: readonly string[] = [
   "What no client asked for in the period. A kind of request that didn't come was not compared.",
-  "Requests that were not sampled, that went past the gateway, or whose bodies were too large to " +
-  "be read; of what was lost or unanswered nobody knows whether it was the same.",
+  "Requests that were not sampled, that went past the gateway, or that the gateway refused; of what " +
+  "was lost or unanswered nobody knows whether it was the same.",
+  "Whether requests were different ones: the same trace, asked for a thousand times, is a thousand " +
+  "comparisons.",
   "Operations that the old server doesn't have: there is nothing to compare them with.",
   "Writes were compared by a dry run of Lotline beside the real write of the old server. What a " +
   "write leaves in the tables is compared only as far as the answer shows it.",
@@ -86,20 +89,18 @@ export function digestOf(data: ReportData): string {
 }
 
 function totalsTable(routes: readonly RouteEvidence[]): Block {
-  const count = (of: (outcomes: RouteEvidence["outcomes"]) => number) =>
-    number(routes.reduce((sum, { outcomes }) => sum + of(outcomes), 0));
-  const cells = (outcomes: RouteEvidence["outcomes"]) =>
-    COLUMNS.map(([, of]) => number(of(outcomes)));
+  const count = (of: (route: RouteEvidence) => number) =>
+    number(routes.reduce((sum, route) => sum + of(route), 0));
   return {
     kind: "table",
     head: ["operation", "mode now", ...COLUMNS.map(([name]) => name), "verdict"],
     numbers: COLUMNS.map((_, at) => at + 2),
     rows: [
-      ...routes.map(({ operation, now, outcomes, verdict }) => [
-        operation,
-        describeMode(now.mode),
-        ...cells(outcomes),
-        verdict.result,
+      ...routes.map((route) => [
+        route.operation,
+        describeMode(route.now.mode),
+        ...COLUMNS.map(([, of]) => number(of(route))),
+        route.verdict.result,
       ]),
       ["all", "", ...COLUMNS.map(([, of]) => count(of)), resultOf({ routes })],
     ],
@@ -108,15 +109,15 @@ function totalsTable(routes: readonly RouteEvidence[]): Block {
 
 const COLUMNS: readonly (readonly [
   name: string,
-  of: (outcomes: RouteEvidence["outcomes"]) => number,
+  of: (route: RouteEvidence) => number,
 ])[] = [
-  ["compared", comparedOf],
-  ["same", ({ same }) => same],
-  ["approved", ({ approved }) => approved],
-  ["raced, late", ({ raced, late }) => raced + late],
-  ["different", ({ different }) => different],
-  ["unanswered", ({ unanswered }) => unanswered],
-  ["lost", ({ lost }) => lost],
+  ["compared", ({ outcomes }) => comparedOf(outcomes)],
+  ["same", ({ outcomes: { same } }) => same],
+  ["approved", ({ outcomes: { approved } }) => approved],
+  ["raced, late", ({ outcomes: { raced, late } }) => raced + late],
+  ["different", ({ outcomes: { different } }) => different],
+  ["unanswered", ({ outcomes: { unanswered } }) => unanswered],
+  ["lost", ({ coverage: { lost } }) => lost],
 ];
 
 function limitsSentence(limits: Limits): string {
@@ -124,18 +125,17 @@ function limitsSentence(limits: Limits): string {
     `${limits.late_percent} % of answers that were behind by a moment, a share of failed requests ` +
     `more than ${limits.error_margin_percent} points above the old server's, or a p99 above ` +
     `${limits.latency_factor} times the old server's and ${limits.latency_slack_ms} ms. A pass ` +
-    `takes ${
-      number(limits.min_samples)
-    } answers of each side and as many comparisons, and at most ` +
-    `${limits.silence_percent} % of them unanswered. A canary passes only when it moved somebody ` +
-    "and not everybody, and the odds of what it moved are at most " +
-    `${limits.share_factor} times those of its step, or as many times less.`;
+    `takes ${number(limits.min_samples)} answers of each side and as many comparisons, ${
+      number(Math.min(limits.min_successes, limits.min_samples))
+    } of them of answers with 2xx, and at most ${limits.silence_percent} % of them unanswered, ` +
+    `${limits.lost_percent} % lost and ${limits.raced_percent} % explained by changes of the data. ` +
+    "A canary passes only when it moved somebody and not everybody, and the odds of what it moved are " +
+    `at most ${limits.share_factor} times those of its step, or as many times less.`;
 }
 
 function unknownSentence(routes: readonly RouteEvidence[]): string {
-  const sum = (outcome: Outcome) =>
-    routes.reduce((total, { outcomes }) => total + outcomes[outcome], 0);
-  const [lost, unanswered] = [sum("lost"), sum("unanswered")];
+  const lost = routes.reduce((sum, { coverage }) => sum + coverage.lost, 0);
+  const unanswered = routes.reduce((sum, { outcomes }) => sum + outcomes.unanswered, 0);
   if (lost + unanswered === 0) return "No comparison was lost or left unanswered.";
   return `Of ${number(lost)} comparisons that were lost and ${number(unanswered)} that were left ` +
     "unanswered nobody knows whether the answers were the same.";
@@ -202,14 +202,30 @@ function movedBlocks({ moved }: RouteEvidence): readonly Block[] {
   }];
 }
 
-function comparisonBlocks({ outcomes }: RouteEvidence): readonly Block[] {
+function comparisonBlocks({ outcomes, coverage }: RouteEvidence): readonly Block[] {
   const rows = OUTCOMES.filter(([outcome]) => outcomes[outcome] > 0)
     .map(([outcome, meaning]) => [outcome, number(outcomes[outcome]), meaning]);
-  if (rows.length === 0) return [paragraph("Nothing was compared.")];
+  if (rows.length === 0) {
+    return [
+      paragraph("Nothing was compared."),
+      ...(coverage.due + coverage.notSampled === 0 ? [] : [paragraph(coverageSentence(coverage))]),
+    ];
+  }
   return [
     heading(3, "Comparisons"),
     { kind: "table", head: ["outcome", "count", "meaning"], numbers: [1], rows },
+    paragraph(coverageSentence(coverage)),
   ];
+}
+
+/** How much of the traffic the comparisons are, and why the rest is missing. */
+function coverageSentence(coverage: RouteEvidence["coverage"]): string {
+  const { due, lost, lostBy, unanswered, unansweredBy, notSampled, successes } = coverage;
+  const part = (count: number, causes: typeof lostBy) =>
+    `${share(count, due)}${causes.length === 0 ? "" : `: ${describeCauses(causes)}`}`;
+  return `${number(due)} exchanges were to be compared. Lost ${part(lost, lostBy)}. Unanswered ` +
+    `${part(unanswered, unansweredBy)}. Left out by the route's share: ${number(notSampled)}. ` +
+    `Alike with 2xx: ${number(successes)}.`;
 }
 
 function differenceBlocks({ differences, outcomes }: RouteEvidence): readonly Block[] {

@@ -1,5 +1,6 @@
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { coverageOf } from "../coverage.ts";
 import { toHtml } from "./html.ts";
 import { toMarkdown } from "./markdown.ts";
 import { type ReportData, resultOf, type RouteEvidence } from "./report_data.ts";
@@ -13,6 +14,7 @@ const QUIET: RouteEvidence = {
   history: [],
   moved: [],
   outcomes: { same: 0, approved: 0, raced: 0, late: 0, different: 0, unanswered: 0, lost: 0 },
+  coverage: coverageOf({ outcomes: {}, coverage: {} }),
   differences: [],
   approvals: [],
   sides: {
@@ -64,6 +66,18 @@ const BUSY: RouteEvidence = {
     unanswered: 5,
     lost: 40,
   },
+  coverage: coverageOf({
+    outcomes: {
+      same: 12_000,
+      approved: 7,
+      raced: 3,
+      late: 1,
+      different: 2,
+      unanswered: 5,
+      lost: 40,
+    },
+    coverage: { due: 12_060, size: 30, queue: 10, time: 4, not_sampled: 1_000, success: 11_990 },
+  }),
   differences: [{
     fingerprint: "0f3a",
     kept: 2,
@@ -105,6 +119,9 @@ const DATA: ReportData = {
     late_percent: 1,
     silence_percent: 5,
     share_factor: 5,
+    lost_percent: 5,
+    raced_percent: 20,
+    min_successes: 20,
   },
   routes: [PASSED, BUSY],
 };
@@ -123,10 +140,13 @@ Deno.test("the page says who changed what, what differed in which place, and wha
   const page = markdown(DATA);
   const lines = [
     "> **Verdict over all routes: fail**",
-    "| getTraceability | canary 10 % | 12,013 | 12,000 | 7 | 4 | 2 | 5 | 40 | fail |",
-    "| all |  | 12,013 | 12,000 | 7 | 4 | 2 | 5 | 40 | fail |",
-    "Of 40 comparisons that were lost and 5 that were left unanswered nobody knows whether the " +
+    "| getTraceability | canary 10 % | 12,013 | 12,000 | 7 | 4 | 2 | 5 | 42 | fail |",
+    "| all |  | 12,013 | 12,000 | 7 | 4 | 2 | 5 | 42 | fail |",
+    "Of 42 comparisons that were lost and 5 that were left unanswered nobody knows whether the " +
     "answers were the same.",
+    "12,060 exchanges were to be compared. Lost 42 (0.35 %): size 30, queue 10, no outcome, such as " +
+    "a gateway that was killed 2. Unanswered 5 (0.04 %): time 4, unknown 1. Left out by the route's " +
+    "share: 1,000. Alike with 2xx: 11,990.",
     "> **Rolled back by itself, and nobody has cleared that: 2 wrong answers**",
     "- 2 of 12013 answers were wrong",
     "| 2026-11-25T08:00:00.000Z | set | legacy | shadow | anna | first shadow |",

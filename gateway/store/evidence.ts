@@ -1,11 +1,11 @@
 import type { Sql } from "../../db/connect.ts";
 import { inTime } from "../../db/in_time.ts";
 import type { KeptDifference } from "../kept_difference.ts";
-import type { AnswerCount, ClientCount, OutcomeCount } from "../tally.ts";
+import type { AnswerCount, ClientCount, CoverageCount, OutcomeCount } from "../tally.ts";
 
 /*
- * `lotline.route_answers`, `lotline.route_clients`, `lotline.route_outcomes` and
- * `lotline.differences`, to be added to. verdicts.ts and route_clients.ts read them.
+ * `lotline.route_answers`, `lotline.route_clients`, `lotline.route_outcomes`, `lotline.route_coverage`
+ * and `lotline.differences`, to be added to. verdicts.ts and route_clients.ts read them.
  */
 
 /** What a process has counted since the batch before. */
@@ -17,6 +17,7 @@ export interface Batch {
   readonly answers: readonly AnswerCount[];
   readonly clients: readonly ClientCount[];
   readonly outcomes: readonly OutcomeCount[];
+  readonly coverage: readonly CoverageCount[];
   readonly differences: readonly KeptDifference[];
 }
 
@@ -41,6 +42,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
     age_ms: now - at,
   }));
   const outcomes = batch.outcomes.map(({ at, ...count }) => ({ ...count, age_ms: now - at }));
+  const coverage = batch.coverage.map(({ at, ...count }) => ({ ...count, age_ms: now - at }));
   const differences = batch.differences.map(({ at, ...kept }) => ({ ...kept, age_ms: now - at }));
   const minute = sql`date_trunc('minute', now() - age_ms * interval '1 millisecond')`;
   // Rows in one order, so that two processes can't wait for each other.
@@ -92,6 +94,15 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
         )
         group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
         on conflict (operation, epoch, minute, outcome, approval) do update set
+          count = stored.count + excluded.count
+      ), covered as (
+        insert into lotline.route_coverage as stored (operation, epoch, minute, what, count)
+        select operation, epoch, ${minute}, what, sum(count)
+        from turn cross join jsonb_to_recordset(${sql.json(coverage)}) as counted (
+          operation text, epoch int, age_ms float8, what text, count bigint
+        )
+        group by 1, 2, 3, 4 order by 1, 2, 3, 4
+        on conflict (operation, epoch, minute, what) do update set
           count = stored.count + excluded.count
       ), found as (
         select *, now() - age_ms * interval '1 millisecond' as at

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Sql } from "../../db/connect.ts";
 import { inTime } from "../../db/in_time.ts";
 import { OLD_OPERATIONS } from "../operations.ts";
+import { isSettled } from "./verdicts.ts";
 
 /*
  * The evidence of all gateways, added up: of the routes as they stand, and of any time for a report.
@@ -23,6 +24,8 @@ const EpochRow = z.object({
   requests: z.partialRecord(z.enum(["legacy", "service"]), z.number()),
   /** Comparisons by what became of them. */
   outcomes: z.partialRecord(z.enum(OUTCOMES), z.number()),
+  /** How far they cover its exchanges. */
+  coverage: Counts,
   /** How often each approval was needed, by id. */
   approvals: Counts,
 });
@@ -46,6 +49,14 @@ export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
             group by outcome
           ) counted
         ) as outcomes,
+        (
+          select coalesce(jsonb_object_agg(what, count), '{}') from (
+            select what, sum(count) as count from lotline.route_coverage counts
+            where counts.operation = route.operation and counts.epoch = route.epoch
+              and ${isSettled(sql)}
+            group by what
+          ) counted
+        ) as coverage,
         (
           select coalesce(jsonb_object_agg(approval, count), '{}') from (
             select approval, sum(count) as count from lotline.route_outcomes counts

@@ -5,7 +5,7 @@ import type { Note } from "../note.ts";
 
 const LIMIT_COLUMNS = (sql: Sql) =>
   sql`window_seconds, min_samples, error_margin_percent, latency_factor, latency_slack_ms,
-    late_percent, silence_percent, share_factor`;
+    late_percent, silence_percent, share_factor, lost_percent, raced_percent, min_successes`;
 
 /** The limits that count now. */
 export async function readLimits(sql: Sql): Promise<Limits> {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Sql } from "../../db/connect.ts";
 import { inTime } from "../../db/in_time.ts";
 import { OLD_OPERATIONS } from "../operations.ts";
+import { isSettled } from "./verdicts.ts";
 
 /*
  * Everything that was gathered in a period, read for the report. A minute counts with the period that
@@ -36,6 +37,8 @@ export async function findPeriod(sql: Sql): Promise<Period | undefined> {
         union all select max(minute) from lotline.route_answers
         union all select min(minute) from lotline.route_outcomes
         union all select max(minute) from lotline.route_outcomes
+        union all select min(minute) from lotline.route_coverage
+        union all select max(minute) from lotline.route_coverage
         union all select min(at) from lotline.route_changes
         union all select max(at) from lotline.route_changes
       ) ends`,
@@ -117,6 +120,26 @@ export async function listOutcomeSums(
     DEADLINE_MS,
   );
   return z.array(OutcomeSum).parse([...rows]);
+}
+
+const CoverageSum = z.object({ operation: Operation, what: z.string(), count: z.number() });
+
+/** How far comparisons cover the exchanges. */
+export async function listCoverageSums(
+  sql: Sql,
+  { since, until }: Period,
+): Promise<readonly z.output<typeof CoverageSum>[]> {
+  const rows = await inTime(
+    sql,
+    sql`
+      select operation, what, sum(count)::float8 as count
+      from lotline.route_coverage
+      where operation = any (${OLD}::text[]) and minute >= ${since} and minute < ${until}
+        and ${isSettled(sql)}
+      group by operation, what order by operation, what`,
+    DEADLINE_MS,
+  );
+  return z.array(CoverageSum).parse([...rows]);
 }
 
 const DifferenceKind = z.object({

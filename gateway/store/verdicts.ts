@@ -40,6 +40,7 @@ const CaseRow = z.object({
     z.enum(["same", "approved", "raced", "late", "different", "unanswered", "lost"]),
     z.number(),
   ),
+  coverage: z.record(z.string(), z.number()),
   different: z.number(),
   places: z.array(z.string()),
 });
@@ -47,6 +48,9 @@ const CaseRow = z.object({
 const OLD = `{${OLD_OPERATIONS.join(",")}}`;
 /** So many busy minutes of earlier epochs tell what the old server is like. */
 const MINUTES_BEFORE = 240;
+
+/** A comparison that was begun has an outcome by then, unless its process is gone. */
+const SETTLED_AFTER = "3 minutes";
 
 /** The evidence of every route of the old API that isn't on `legacy`: that of the last window. */
 export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> {
@@ -65,6 +69,14 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
             group by outcome
           ) counted
         ) as outcomes,
+        (
+          select coalesce(jsonb_object_agg(what, count), '{}') from (
+            select what, sum(count) as count from lotline.route_coverage
+            where operation = route.operation and epoch = route.epoch and minute >= oldest
+              and ${isSettled(sql)}
+            group by what
+          ) counted
+        ) as coverage,
         (
           select coalesce(sum(count), 0)::float8 from lotline.route_outcomes
           where operation = route.operation and epoch = route.epoch and outcome = 'different'
@@ -113,6 +125,14 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
   return rows.map((row) => caseOf(CaseRow.parse(row)));
 }
 
+/**
+ * Whether a row of `lotline.route_coverage` counts: what became due a moment ago may still be under
+ * way, and isn't missing.
+ */
+export function isSettled(sql: Sql): Statement {
+  return sql`(what <> 'due' or minute < now() - ${SETTLED_AFTER}::interval)`;
+}
+
 /** A side's figures within the window of a route's epoch. */
 function windowOf(sql: Sql, side: Side): Statement {
   return figuresOf(
@@ -145,7 +165,7 @@ function figuresOf(sql: Sql, rows: Statement): Statement {
 }
 
 function caseOf(row: z.output<typeof CaseRow>): Case {
-  const { operation, epoch, different, outcomes, places } = row;
+  const { operation, epoch, different, outcomes, coverage, places } = row;
   return {
     evidence: {
       operation,
@@ -157,6 +177,7 @@ function caseOf(row: z.output<typeof CaseRow>): Case {
       legacyBefore: row.before,
       share: row.share,
       outcomes,
+      coverage,
       different,
       places,
     },
