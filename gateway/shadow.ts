@@ -9,6 +9,7 @@ import type { Asked, CapturedRequest, HeaderLines, Observation } from "./exchang
 import { headerOf } from "./header_value.ts";
 import { answerIn } from "./no_answer.ts";
 import { isHarmless, type OldOperation } from "./operations.ts";
+import { openBecause, plainAnswer } from "./plain_answer.ts";
 import type { Redactor } from "./redact.ts";
 import type { Route, Side } from "./route.ts";
 
@@ -102,6 +103,14 @@ export function createShadow(options: ShadowOptions): Shadow {
     };
   };
 
+  const told = new Set<string>();
+  /** Once of each operation and reason, of which there are a few. */
+  const tellNotRead = (operation: OldOperation, reason: string) => {
+    if (told.has(`${operation} ${reason}`)) return;
+    told.add(`${operation} ${reason}`);
+    log("warn", "an answer can't be compared", { operation, reason });
+  };
+
   const examine = async (observation: Observation): Promise<void> => {
     const { operation, route, request, at, side, answer } = observation;
     const found = (outcome: Finding["outcome"], more: Partial<Finding> = {}) =>
@@ -120,9 +129,16 @@ export function createShadow(options: ShadowOptions): Shadow {
       asked = await again(otherSide, request);
       answered(operation, route, otherSide, asked);
     }
-    const [own, other] = [answerIn(answer), asked && answerIn(asked)];
-    if (own === undefined || other === undefined) return found("unanswered");
+    const [first, second] = [answerIn(answer), asked && answerIn(asked)];
+    if (first === undefined || second === undefined) return found("unanswered");
+    // Once for all that looks at them: it takes its time.
+    const [own, other] = [plainAnswer(first), plainAnswer(second)];
     const [legacy, service] = side === "legacy" ? [own, other] : [other, own];
+    const notRead = openBecause(legacy, service);
+    if (notRead !== undefined) {
+      tellNotRead(operation, notRead);
+      return found("lost");
+    }
     const times = { from: at, to: Date.now(), clocksApartMs: limits.clocksApartMs };
     const pair = { operation, request, legacy, service, times };
     const { outcome, approvals, differences } = compare(pair, rules);
