@@ -17,6 +17,8 @@ export interface Compressing {
   readonly etag?: (value: string) => string | undefined;
   /** Shorter bodies stay as they are, in bytes. */
   readonly least?: number;
+  /** Whether it compresses for clients that accept no coding as well. */
+  readonly isUnasked?: boolean;
   /** More headers of its own. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -60,7 +62,8 @@ export const COMPRESSING = {
  */
 export async function startCompressingServer(
   target: string,
-  { coding, pack, etag = (value) => value, least = 0, headers = {} }: Compressing,
+  { coding, pack, etag = (value) => value, least = 0, isUnasked = false, headers = {} }:
+    Compressing,
 ): Promise<{ readonly url: string } & AsyncDisposable> {
   const agent = new http.Agent({ keepAlive: true });
   const server = http.createServer((incoming, outgoing) => {
@@ -73,7 +76,8 @@ export async function startCompressingServer(
         const { "content-length": length, "transfer-encoding": _chunked, etag: tag, ...kept } =
           answer.headers;
         const hasContent = method === "HEAD" ? length !== "0" : body.length >= Math.max(least, 1);
-        if (asked["accept-encoding"] === undefined || !hasContent) {
+        const isAsked = isUnasked || asked["accept-encoding"] !== undefined;
+        if (!isAsked || !hasContent) {
           outgoing.writeHead(answer.statusCode ?? 0, { ...answer.headers, ...headers });
           outgoing.end(body);
           return;
