@@ -17,6 +17,7 @@ const PATIENT = [
   "bad_login",
   "bad_requests",
   "bad_values",
+  "compressed_cutover",
   "cutover",
   "dry_run",
   "gateway_modes",
