@@ -26,6 +26,11 @@ export interface Compressing {
 const weak = (etag: string) => etag.startsWith("W/") ? etag : `W/${etag}`;
 const suffixed = (suffix: string) => (etag: string) => `${etag.slice(0, -1)}${suffix}"`;
 
+const inHalves = (pack: (body: Uint8Array) => Uint8Array) => (body: Uint8Array) => {
+  const middle = body.length >> 1;
+  return Buffer.concat([pack(body.subarray(0, middle)), pack(body.subarray(middle))]);
+};
+
 /** How servers that stand in front of others compress, by their names. */
 export const COMPRESSING = {
   nginx: {
@@ -49,6 +54,8 @@ export const COMPRESSING = {
   "a server with bare deflate": { coding: "deflate", pack: deflateRawSync },
   "a server that says x-gzip": { coding: "x-gzip", pack: gzipSync },
   "a server that says GZIP": { coding: "GZIP", pack: gzipSync },
+  "a server that writes gzip in two members": { coding: "gzip", pack: inHalves(gzipSync) },
+  "a server that writes zstd in two frames": { coding: "zstd", pack: inHalves(zstdCompressSync) },
   "two servers that compress": {
     coding: "gzip, br",
     pack: (body) => brotliCompressSync(gzipSync(body)),
