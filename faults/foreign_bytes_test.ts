@@ -252,7 +252,21 @@ const CASES: Worst[] = [
   {
     name: "a body as text",
     run: (text) => plainText({ headers: [["content-encoding", text]], body: Uint8Array.of(1) }),
-    inputs: [[" ", "a", "b"]],
+    inputs: [[" ", "a", "b"], ["gzip,"], ["gzip, "], [",", "", "br"]],
+  },
+  {
+    name: "a Vary and an ETag that are compared",
+    run: (text) =>
+      compare(
+        pairOf(
+          "getHealth",
+          captured("GET", "/api/health"),
+          answerOf(200, "{}", { vary: text, "content-encoding": text, etag: `W/"${text}"` }),
+          answerOf(200, "{}"),
+        ),
+        [],
+      ),
+    inputs: [["a,"], [" ", "a", "b"], ["gzip,"], ["-gzip"]],
   },
   {
     name: "a request that is redacted",

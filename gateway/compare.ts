@@ -1,6 +1,6 @@
 import type { LiveRule } from "../parity/approvals.ts";
 import { withoutFrames } from "../parity/error_page.ts";
-import { isWeakEtag, KEPT_HEADERS } from "../parity/kept_headers.ts";
+import { comparedValue, isWeakEtag, KEPT_HEADERS } from "../parity/kept_headers.ts";
 import { digestOf } from "./body_capture.ts";
 import { bodyDifferences } from "./body_differences.ts";
 import type { Difference } from "./evidence.ts";
@@ -11,7 +11,8 @@ import { MAX_BYTES } from "./conditions.ts";
 import { isTokenOfUser, judge } from "./live_approvals.ts";
 import { madeUpFields, type Times } from "./made_up.ts";
 import type { OldOperation } from "./operations.ts";
-import { plainBytes, plainText } from "./plain_body.ts";
+import { isEtagOfCoding, type PlainAnswer, plainAnswer } from "./plain_answer.ts";
+import { plainText } from "./plain_body.ts";
 
 /** Differences of one comparison that are told at most. */
 export const MOST_DIFFERENCES = 20;
@@ -42,13 +43,14 @@ export interface Comparison {
  * Compares the old server's answer with Lotline's: status, the headers that clients rely on, a weak
  * ETag on both or neither, the body as JSON whose numbers keep their text. What each side makes up
  * must have its form; a trace's parents and children may come in any order; stack frames on an error
- * page don't count. Only `rules` allow any other difference.
+ * page don't count, nor does whether an answer is compressed. Only `rules` allow any other difference.
  */
 export function compare(pair: Pair, rules: readonly LiveRule[]): Comparison {
-  const found = differencesOf(pair);
+  const plain = plainPair(pair);
+  const found = differencesOf(plain);
   if (found.length === 0) return { outcome: "same", approvals: [], differences: [] };
-  if (isOpen(pair, found)) return { outcome: "lost", approvals: [], differences: [] };
-  const { approvals, differences } = judge({ ...pair, differences: found }, rules);
+  if (isOpen(plain, found)) return { outcome: "lost", approvals: [], differences: [] };
+  const { approvals, differences } = judge({ ...plain, differences: found }, rules);
   return differences.length === 0 ? { outcome: "approved", approvals, differences } : {
     outcome: "different",
     approvals,
@@ -65,19 +67,28 @@ export function changesBetween(
   later: CapturedAnswer,
   { operation, request, times }: Pick<Pair, "operation" | "request" | "times">,
 ): readonly Difference[] {
-  const pair = { operation, request, legacy: earlier, service: later, times };
+  const pair = plainPair({ operation, request, legacy: earlier, service: later, times });
   const found = differencesOf(pair);
   const isNewToken = ({ place }: Difference) =>
-    operation === "login" && place === "body.token" && isTokenOfUser(earlier) &&
-    isTokenOfUser(later);
+    operation === "login" && place === "body.token" && isTokenOfUser(pair.legacy) &&
+    isTokenOfUser(pair.service);
   return found.filter((difference) => !isNewToken(difference));
+}
+
+interface PlainPair extends Pair {
+  readonly legacy: PlainAnswer;
+  readonly service: PlainAnswer;
+}
+
+function plainPair(pair: Pair): PlainPair {
+  return { ...pair, legacy: plainAnswer(pair.legacy), service: plainAnswer(pair.service) };
 }
 
 /**
  * Whether bodies that were too large to be kept leave it open what their difference means: the same
  * links in another order, or more links than Lotline answers with.
  */
-function isOpen({ legacy, service }: Pair, found: readonly Difference[]): boolean {
+function isOpen({ legacy, service }: PlainPair, found: readonly Difference[]): boolean {
   if (legacy.digest === undefined && service.digest === undefined) return false;
   if (legacy.status === 200 && service.status === 413 && legacy.digest !== undefined) {
     return legacy.digest.bytes <= MAX_BYTES;
@@ -88,7 +99,7 @@ function isOpen({ legacy, service }: Pair, found: readonly Difference[]): boolea
     Math.max(one, other) <= 2 * Math.min(one, other);
 }
 
-function differencesOf(pair: Pair): Difference[] {
+function differencesOf(pair: PlainPair): Difference[] {
   const { legacy, service } = pair;
   const found: Difference[] = [];
   if (legacy.status !== service.status) {
@@ -103,7 +114,7 @@ function differencesOf(pair: Pair): Difference[] {
   return found;
 }
 
-function headerDifferences(legacy: CapturedAnswer, service: CapturedAnswer): Difference[] {
+function headerDifferences(legacy: PlainAnswer, service: PlainAnswer): Difference[] {
   const found: Difference[] = [];
   const report = (name: string, was: string | undefined, is: string | undefined) =>
     found.push({
@@ -113,11 +124,12 @@ function headerDifferences(legacy: CapturedAnswer, service: CapturedAnswer): Dif
     });
   for (const name of KEPT_HEADERS) {
     const [was, is] = [headerOf(legacy.headers, name), headerOf(service.headers, name)];
-    if (was !== is) report(name, was, is);
+    if (comparedValue(name, was) !== comparedValue(name, is)) report(name, was, is);
   }
   const [was, is] = [headerOf(legacy.headers, "etag"), headerOf(service.headers, "etag")];
   // The framework of the old server put one on its errors too, where it serves nobody.
   if (legacy.status >= 400 && service.status >= 400) return found;
+  if (isEtagOfCoding(legacy, service)) return found;
   const isKept = (was === undefined) === (is === undefined) && isWeakEtag(is) === isWeakEtag(was);
   // Clients' validators stay good when they move from one side to the other.
   const isEarned = was === is || digestOf(legacy).bytes === 0 || !haveSameBytes(legacy, service);
@@ -127,7 +139,7 @@ function headerDifferences(legacy: CapturedAnswer, service: CapturedAnswer): Dif
 
 const LINKED_LOTS: ReadonlySet<string> = new Set(["parents", "children"]);
 
-function wholeBodyDifferences(pair: Pair): Difference[] {
+function wholeBodyDifferences(pair: PlainPair): Difference[] {
   const { operation, request, legacy, service, times } = pair;
   if (haveSameBytes(legacy, service)) return [];
   if (legacy.digest !== undefined || service.digest !== undefined) {
@@ -149,19 +161,18 @@ function wholeBodyDifferences(pair: Pair): Difference[] {
   return oldPage === newPage ? [] : [{ place: "body", legacy: oldPage, service: newPage }];
 }
 
-function haveSameBytes(legacy: CapturedAnswer, service: CapturedAnswer): boolean {
+function haveSameBytes(legacy: PlainAnswer, service: PlainAnswer): boolean {
   if (legacy.digest !== undefined || service.digest !== undefined) {
     const [was, is] = [digestOf(legacy), digestOf(service)];
     return was.bytes === is.bytes && was.sha256 === is.sha256;
   }
-  const [was, is] = [plainBytes(legacy), plainBytes(service)];
-  return was !== undefined && is !== undefined && was.length === is.length &&
-    was.every((byte, i) => byte === is[i]);
+  const [was, is] = [legacy.body, service.body];
+  return was.length === is.length && was.every((byte, i) => byte === is[i]);
 }
 
 /** A body as text; bytes that are no UTF-8 as what they would be in Latin-1. */
-function textOf(answer: CapturedAnswer): string {
-  return plainText(answer) ?? new TextDecoder("latin1").decode(plainBytes(answer) ?? answer.body);
+function textOf(answer: PlainAnswer): string {
+  return plainText(answer) ?? new TextDecoder("latin1").decode(answer.body);
 }
 
 function shortened({ place, legacy, service }: Difference): Difference {

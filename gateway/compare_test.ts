@@ -27,6 +27,10 @@ const page = (frames: string) =>
     `<!DOCTYPE html>\n<html lang="en"><title>Error</title><pre>URIError: no${frames}</pre>`,
     { "content-type": "text/html; charset=utf-8" },
   );
+const compressed = (body: string, headers: Record<string, string | undefined> = {}) => ({
+  ...answerOf(200, "", { "content-encoding": "gzip", ...headers }),
+  body: new Uint8Array(gzipSync(body)),
+});
 const P = [lot("P1"), lot("P2"), lot("P2"), lot("P3")];
 
 const SAME: [what: string, legacy: CapturedAnswer, service: CapturedAnswer][] = [
@@ -46,6 +50,36 @@ const SAME: [what: string, legacy: CapturedAnswer, service: CapturedAnswer][] = 
     answerOf(200, "{}", { server: "a" }),
     answerOf(200, "{}"),
   ],
+  [
+    "headers of a proxy, of the connection and of the length",
+    answerOf(200, "{}", {
+      server: "nginx/1.26.3",
+      via: "1.1 proxy",
+      connection: "keep-alive",
+      "keep-alive": "timeout=5",
+      "transfer-encoding": "chunked",
+      "accept-ranges": "none",
+      "x-request-id": "1",
+      "strict-transport-security": "max-age=300",
+    }),
+    answerOf(200, "{}", { "content-length": "2", "x-request-id": "2" }),
+  ],
+  [
+    "a Vary in another order, in capitals, twice",
+    answerOf(200, "{}", { vary: "Origin, ACCEPT, accept" }),
+    answerOf(200, "{}", { vary: "accept,origin" }),
+  ],
+  [
+    "a Vary by Accept-Encoding",
+    answerOf(200, "{}", { vary: "Origin, Accept-Encoding" }),
+    answerOf(200, "{}", { vary: "Origin" }),
+  ],
+  ["a Vary that names nothing", answerOf(200, "{}", { vary: "" }), answerOf(200, "{}")],
+  [
+    "a Vary by everything",
+    answerOf(200, "{}", { vary: "Origin, *" }),
+    answerOf(200, "{}", { vary: "*" }),
+  ],
   ["the ETag of an error", answerOf(404, "{}", { etag: 'W/"1"' }), answerOf(404, "{}")],
   [
     "letters of a header's name",
@@ -55,11 +89,19 @@ const SAME: [what: string, legacy: CapturedAnswer, service: CapturedAnswer][] = 
   [
     "a compressed body",
     answerOf(200, trace(P)),
-    {
-      ...answerOf(200, "", { "content-encoding": "gzip" }),
-      body: new Uint8Array(gzipSync(trace(P))),
-    },
+    compressed(trace(P)),
   ],
+  [
+    "a compressed body and an ETag that compressing changed",
+    answerOf(200, trace(P)),
+    compressed(trace(P), { etag: '"a-b-gzip"', vary: "Accept-Encoding" }),
+  ],
+  [
+    "a compressed body and an ETag that compressing dropped",
+    answerOf(200, trace(P)),
+    compressed(trace(P), { etag: undefined }),
+  ],
+  ["two compressed bodies", compressed(trace(P)), compressed(trace(P.toReversed()))],
 ];
 
 for (const [what, legacy, service] of SAME) {
@@ -159,6 +201,28 @@ const DIFFERENT: [
     undefined,
   ],
   ["an additional header", answerOf(200, trace(P), { vary: "a" }), "header vary", undefined, "a"],
+  ["a Vary by everything", answerOf(200, trace(P), { vary: "*" }), "header vary", undefined, "*"],
+  [
+    "an ETag with the name of a coding that isn't there",
+    answerOf(200, trace(P), { etag: 'W/"a-b-gzip"' }),
+    "header etag",
+    'W/"a-b"',
+    'W/"a-b-gzip"',
+  ],
+  [
+    "an ETag with the name of another coding",
+    compressed(trace(P), { etag: 'W/"a-b-br"' }),
+    "header etag",
+    'W/"a-b"',
+    'W/"a-b-br"',
+  ],
+  [
+    "another ETag of a compressed answer",
+    compressed(trace(P), { etag: '"x-gzip"' }),
+    "header etag",
+    'W/"a-b"',
+    '"x-gzip"',
+  ],
   ["no ETag", answerOf(200, trace(P), { etag: undefined }), "header etag", 'W/"a-b"', undefined],
   ["a strong ETag", answerOf(200, trace(P), { etag: '"a-b"' }), "header etag", 'W/"a-b"', '"a-b"'],
   [

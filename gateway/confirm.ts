@@ -5,7 +5,6 @@ import type { Difference, Outcome } from "./evidence.ts";
 import type { Asked, CapturedAnswer, CapturedRequest } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
 import { answerIn } from "./no_answer.ts";
-import { plainBytes } from "./plain_body.ts";
 import type { Side } from "./route.ts";
 
 /** A difference that was seen, and all that is needed to find out whether it is one. */
@@ -181,8 +180,9 @@ function isAlike({ outcome }: Comparison): boolean {
 /** The same lot under a code and an id that nobody has; nothing when the body can't be rewritten. */
 function withAnotherCode(request: CapturedRequest): CapturedRequest | undefined {
   const fields = fieldsOf(request);
-  if (fields === undefined || plainBytes(request) !== request.body) return undefined;
+  if (fields === undefined) return undefined;
   const { id: _id, ...others } = fields;
   const body = JSON.stringify({ ...others, lot_code: `lotline-dry-run-${crypto.randomUUID()}` });
-  return { ...request, body: new TextEncoder().encode(body) };
+  const headers = request.headers.filter(([name]) => name.toLowerCase() !== "content-encoding");
+  return { ...request, headers, body: new TextEncoder().encode(body) };
 }

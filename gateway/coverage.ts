@@ -7,12 +7,13 @@ import type { Outcome } from "./evidence.ts";
 
 /**
  * Why a comparison is `lost`. `size`: a body too large to be kept, whose digests don't settle it.
- * `queue`: too much waited already. `client_left`: the client left, or took nothing of its answer.
+ * `coding`: a body in a content coding that isn't known. `queue`: too much waited already. `client_left`: the client left, or took nothing of its answer.
  * `overload`: no connection to the side was free. `route_changed`: the route went back while the
  * request was on its way. `stopped`: the gateway stopped first. `failed`: comparing itself failed.
  */
 export type LostCause =
   | "size"
+  | "coding"
   | "queue"
   | "client_left"
   | "overload"
@@ -39,6 +40,7 @@ export type CoverageCounts = Readonly<Record<string, number>>;
 /** Which causes go with which outcome. Records instead of lists: the compiler asks for each. */
 const OF_LOST: Readonly<Record<LostCause, string>> = {
   size: "size",
+  coding: "content coding",
   queue: "queue",
   client_left: "client left",
   overload: "overload",

@@ -1,4 +1,4 @@
-import type { CapturedRequest } from "./exchange.ts";
+import type { CapturedRequest, HeaderLines } from "./exchange.ts";
 import type { OldOperation } from "./operations.ts";
 
 /** A request that changes nothing, wherever it goes. */
@@ -13,19 +13,30 @@ const ABSENT_OF_TEN = 2;
 /**
  * Requests of the old API that change nothing, without end: health, traces of these lots and of
  * some that aren't there, logins of nobody unless there are to be none.
+ *
+ * @param options.acceptEncoding what every second round accepts; the others accept no coding
  */
 export function* harmlessRequests(
   lotCodes: readonly string[],
-  { hasLogins = true } = {},
+  { hasLogins = true, acceptEncoding }: { hasLogins?: boolean; acceptEncoding?: string } = {},
 ): Generator<HarmlessRequest, never> {
   for (let number = 0;; number++) {
-    yield { operation: "getHealth", request: get("/api/health") };
-    const code = lotCodes[number % Math.max(1, lotCodes.length)];
+    const lots = Math.max(1, lotCodes.length);
+    // Each lot is asked for in both ways.
+    const isCoded = (number % lots + Math.floor(number / lots)) % 2 === 1;
+    const headers: HeaderLines = [
+      ["accept", "application/json"],
+      ...(acceptEncoding !== undefined && isCoded
+        ? [["accept-encoding", acceptEncoding] as const]
+        : []),
+    ];
+    yield { operation: "getHealth", request: get("/api/health", headers) };
+    const code = lotCodes[number % lots];
     const isAbsent = code === undefined || number % 10 < ABSENT_OF_TEN;
     const asked = isAbsent ? `NO-SUCH-LOT-${crypto.randomUUID()}` : code;
     yield {
       operation: "getTraceability",
-      request: get(`/api/traceability/${encodeURIComponent(asked)}`),
+      request: get(`/api/traceability/${encodeURIComponent(asked)}`, headers),
     };
     if (!hasLogins) continue;
     const email = `nobody-${crypto.randomUUID()}@example.invalid`;
@@ -34,18 +45,13 @@ export function* harmlessRequests(
       request: {
         method: "POST",
         target: "/api/login",
-        headers: [["accept", "application/json"], ["content-type", "application/json"]],
+        headers: [...headers, ["content-type", "application/json"]],
         body: new TextEncoder().encode(JSON.stringify({ email })),
       },
     };
   }
 }
 
-function get(target: string): CapturedRequest {
-  return {
-    method: "GET",
-    target,
-    headers: [["accept", "application/json"]],
-    body: new Uint8Array(),
-  };
+function get(target: string, headers: HeaderLines): CapturedRequest {
+  return { method: "GET", target, headers, body: new Uint8Array() };
 }

@@ -38,32 +38,42 @@ export interface Judgement {
   readonly differences: readonly Difference[];
 }
 
-/** Holds a disagreement against the rules. */
+/**
+ * Holds a disagreement against the rules: first those of single headers, then for what is left one of
+ * the whole answer, or those of single places.
+ */
 export function judge(disagreement: Disagreement, rules: readonly LiveRule[]): Judgement {
   const { operation, legacy, service } = disagreement;
   const candidates = rules.filter((rule) =>
     rule.operation === operation && rule.legacy.includes(legacy.status) &&
     rule.service.includes(service.status)
   );
-  const whole = candidates.find(({ when }) => when !== undefined && isMet(when, disagreement));
-  if (whole !== undefined) {
-    const faults = formFaults(disagreement);
-    return faults.length === 0
-      ? { approvals: [whole.id], differences: [] }
-      : { approvals: [], differences: [...disagreement.differences, ...faults] };
-  }
   const used = new Set<string>();
-  const differences = disagreement.differences.filter(({ place }) => {
-    const rule = candidates.find((candidate) => candidate.place === place);
-    if (rule === undefined || !isTokenOfUser(service)) return true;
-    used.add(rule.id);
-    return false;
-  });
-  return differences.length === 0 ? { approvals: [...used], differences } : {
-    approvals: [],
-    differences,
-  };
+  const without = (
+    differences: readonly Difference[],
+    isAllowed: (rule: LiveRule) => boolean,
+  ): readonly Difference[] =>
+    differences.filter(({ place }) => {
+      const rule = candidates.find((candidate) => candidate.place === place);
+      if (rule === undefined || !isAllowed(rule)) return true;
+      used.add(rule.id);
+      return false;
+    });
+  const rest = without(disagreement.differences, ({ place }) => place !== TOKEN);
+  const whole = rest.length === 0
+    ? undefined
+    : candidates.find(({ when }) => when !== undefined && isMet(when, disagreement));
+  if (whole !== undefined) {
+    const faults = formFaults({ ...disagreement, differences: rest });
+    return faults.length === 0
+      ? { approvals: [...used.add(whole.id)], differences: [] }
+      : { approvals: [], differences: [...rest, ...faults] };
+  }
+  const differences = without(rest, ({ place }) => place === TOKEN && isTokenOfUser(service));
+  return { approvals: differences.length === 0 ? [...used] : [], differences };
 }
+
+const TOKEN = "body.token";
 
 // What an error's answer has of its own, and so may have changed with it.
 const OF_ERRORS = new Set(["content-type", "allow"]);

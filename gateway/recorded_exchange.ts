@@ -2,6 +2,7 @@ import { withoutFrames } from "../parity/error_page.ts";
 import { KEPT_HEADERS } from "../parity/kept_headers.ts";
 import type { CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
+import { plainBytes } from "./plain_body.ts";
 
 /** A request and its answer as a file of recordings has them, with personal data replaced. */
 export interface RecordedExchange {
@@ -45,11 +46,11 @@ export const LONGEST_BODY = 65_536;
 const LONGEST_TEXT = 4_000;
 
 /**
- * Whether an exchange can be recorded so that it can be sent again: short bodies in plain UTF-8, and
- * an answer that depends on this request alone.
+ * Whether an exchange can be recorded so that it can be sent again: short bodies in UTF-8, which are
+ * kept without content codings, and an answer that depends on this request alone.
  */
 export function isRecordable(request: CapturedRequest, answer: CapturedAnswer): boolean {
-  return isPlain(request) && isPlain(answer) &&
+  return isShortText(request) && isShortText(answer) &&
     !request.headers.some(([name]) => DEPENDS_ON_THE_PAST.includes(name.toLowerCase()));
 }
 
@@ -83,15 +84,13 @@ function textOf(body: Uint8Array): string {
   return UTF8.decode(body);
 }
 
-function isPlain({ headers, body }: { headers: HeaderLines; body: Uint8Array }): boolean {
+function isShortText(message: { headers: HeaderLines; body: Uint8Array }): boolean {
+  const bytes = plainBytes(message);
   // jsonb can't hold U+0000.
-  if (body.length > LONGEST_BODY || body.includes(0)) return false;
-  if ((headerOf(headers, "content-encoding") ?? "identity").toLowerCase() !== "identity") {
-    return false;
-  }
+  if (bytes === undefined || bytes.length > LONGEST_BODY || bytes.includes(0)) return false;
   try {
-    const text = textOf(body);
-    if (body.length > LONGEST_TEXT) JSON.parse(text);
+    const text = textOf(bytes);
+    if (bytes.length > LONGEST_TEXT) JSON.parse(text);
     return true;
   } catch {
     return false;

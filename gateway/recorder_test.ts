@@ -1,4 +1,5 @@
 import { deepStrictEqual, doesNotMatch, ok, strictEqual } from "node:assert/strict";
+import { gzipSync } from "node:zlib";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
@@ -11,6 +12,7 @@ import {
   recordedExchange,
 } from "./recorded_exchange.ts";
 import { createRecorder, type Offered } from "./recorder.ts";
+import { createRedactor } from "./redact.ts";
 import {
   collectRecording,
   deleteForgottenRecordings,
@@ -257,8 +259,19 @@ const UNRECORDABLE: [what: string, exchange: Pick<Offered, "request" | "answer">
   ["a long request", { request: { ...request, body: new Uint8Array(LONGEST_BODY + 1) }, answer }],
   ["a long answer", { request, answer: { ...answer, body: new Uint8Array(LONGEST_BODY + 1) } }],
   ["a long page", { request, answer: { ...answer, body: bytes("<p>".repeat(2_000)) } }],
-  ["a packed request", { request: { ...request, headers: gzip }, answer }],
-  ["a packed answer", { request, answer: { ...answer, headers: gzip } }],
+  ["a request that isn't the gzip it says", {
+    request: { ...request, headers: gzip, body: bytes("{}") },
+    answer,
+  }],
+  ["an answer that isn't the gzip it says", { request, answer: { ...answer, headers: gzip } }],
+  ["a long answer in few bytes", {
+    request,
+    answer: {
+      ...answer,
+      headers: gzip,
+      body: new Uint8Array(gzipSync(JSON.stringify("x".repeat(LONGEST_BODY)))),
+    },
+  }],
   ["bytes that are no text", { request: { ...request, body: new Uint8Array([0xff]) }, answer }],
   ["a NUL", { request, answer: { ...answer, body: bytes("a\0b") } }],
   ["a conditional request", {
@@ -277,6 +290,19 @@ for (const [what, exchange] of UNRECORDABLE) {
 Deno.test("a long answer is recorded if it is JSON", () => {
   const body = bytes(JSON.stringify(Array.from({ length: 3_000 }, (_, number) => number)));
   strictEqual(isRecordable(request, { ...answer, body }), true);
+});
+
+Deno.test("a compressed exchange is recorded as text", () => {
+  const body = new Uint8Array(gzipSync('{"a":1}'));
+  const packed = {
+    request: { ...request, method: "POST", headers: gzip, body },
+    answer: { ...answer, headers: [...answer.headers, ...gzip], body },
+  };
+  strictEqual(isRecordable(packed.request, packed.answer), true);
+  const real = createRedactor("a secret of at least thirty-two characters");
+  const recorded = recordedExchange(packed.request, packed.answer, real);
+  deepStrictEqual([recorded.request.body, recorded.response.body], ['{"a":1}', '{"a":1}']);
+  deepStrictEqual(recorded.request.headers, {});
 });
 
 Deno.test("a header that came in several lines is recorded as one", () => {

@@ -18,6 +18,7 @@ import { answerBytesOf, comparedBytesOf } from "./front_limits.ts";
 import { headerOf } from "./header_value.ts";
 import { answerIn } from "./no_answer.ts";
 import { isHarmless, type OldOperation } from "./operations.ts";
+import { openBecause, plainAnswer } from "./plain_answer.ts";
 import type { Redactor } from "./redact.ts";
 import type { Route, Side } from "./route.ts";
 
@@ -138,6 +139,13 @@ export function createShadow(options: ShadowOptions): Shadow {
   };
   /** What is being compared; what isn't here any more has its outcome. */
   const underWay = new Set<Observation>();
+  const told = new Set<string>();
+  /** Once of each operation and reason, of which there are a few. */
+  const tellNotRead = (operation: OldOperation, reason: string) => {
+    if (told.has(`${operation} ${reason}`)) return;
+    told.add(`${operation} ${reason}`);
+    log("warn", "an answer can't be compared", { operation, reason });
+  };
 
   const examine = async (observation: Observation): Promise<void> => {
     const { operation, route, request, at, side, answer } = observation;
@@ -165,15 +173,22 @@ export function createShadow(options: ShadowOptions): Shadow {
       asked = await again(otherSide, request);
       answered(operation, route, otherSide, asked);
     }
-    const [own, other] = [answerIn(answer), asked && answerIn(asked)];
-    if (own === undefined) return found("unanswered", { cause: "unavailable" });
+    const [first, second] = [answerIn(answer), asked && answerIn(asked)];
+    if (first === undefined) return found("unanswered", { cause: "unavailable" });
     if (asked !== undefined && "silence" in asked && asked.silence === "too_large") {
       return found("lost", { cause: "size" });
     }
-    if (other === undefined) {
+    if (second === undefined) {
       return found("unanswered", { cause: asked === undefined ? "not_asked" : causeOf(asked) });
     }
+    // Once for all that looks at them: it takes its time.
+    const [own, other] = [plainAnswer(first), plainAnswer(second)];
     const [legacy, service] = side === "legacy" ? [own, other] : [other, own];
+    const notRead = openBecause(legacy, service);
+    if (notRead !== undefined) {
+      tellNotRead(operation, notRead);
+      return found("lost", { cause: notRead });
+    }
     const times = { from: at, to: Date.now(), clocksApartMs: limits.clocksApartMs };
     const pair = { operation, request, legacy, service, times };
     const { outcome, approvals, differences } = compare(pair, rules);

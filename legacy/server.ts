@@ -22,6 +22,8 @@ export interface LegacyOptions {
   port: number;
   /** A loopback address, 127.0.0.1 unless said. Names are refused: they may resolve to anything. */
   host?: string;
+  /** What requests pass before the routes, such as compression; nothing unless said. */
+  before?: readonly express.RequestHandler[];
 }
 
 /** A running stand-in. */
@@ -34,7 +36,7 @@ export interface LegacyServer extends AsyncDisposable {
 
 /** Starts the stand-in. Throws before it listens if `host` is anything but a loopback address. */
 export async function startLegacy(options: LegacyOptions): Promise<LegacyServer> {
-  const { databaseUrl, port, host = "127.0.0.1" } = options;
+  const { databaseUrl, port, host = "127.0.0.1", before = [] } = options;
   if (!isLoopback(host)) {
     throw new Error(
       `The stand-in for the old server runs SQL that its clients send: it listens on loopback only, not on ${host}`,
@@ -45,7 +47,7 @@ export async function startLegacy(options: LegacyOptions): Promise<LegacyServer>
   // Without a listener, an idle connection that PostgreSQL ends would end this process too.
   pool.on("error", (error) => console.error(`Lost a database connection: ${error.message}`));
 
-  const server = createServer(createLegacyApp(pool));
+  const server = createServer(createLegacyApp(pool, before));
   server.listen(port, host);
   await once(server, "listening");
 
@@ -60,11 +62,15 @@ export async function startLegacy(options: LegacyOptions): Promise<LegacyServer>
 }
 
 /** The old server's routes on a pool of connections to its database. */
-export function createLegacyApp(pool: pg.Pool): express.Express {
+export function createLegacyApp(
+  pool: pg.Pool,
+  before: readonly express.RequestHandler[] = [],
+): express.Express {
   const app = express();
   // Every environment but "production" shows stack traces in error pages, as the old server did;
   // "test" is the one in which Express doesn't also print each of them.
   app.set("env", "test");
+  for (const handler of before) app.use(handler);
   app.use(cors());
   app.use(express.json());
 

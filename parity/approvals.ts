@@ -1,5 +1,6 @@
 import { parse } from "yaml";
 import { z } from "zod";
+import { KEPT_HEADERS } from "./kept_headers.ts";
 
 /** The old operations that live answers are compared for. */
 const OldOperation = z.enum([
@@ -30,6 +31,11 @@ const Condition = z.enum([
   "unknown_reference",
 ]);
 
+/** A header that answers are compared by, as it is written in the file or in a report of differences. */
+const HeaderPlace = z.string().toLowerCase()
+  .transform((place) => place.startsWith("header.") ? `header ${place.slice(7)}` : place)
+  .pipe(z.enum([...KEPT_HEADERS, "etag"].map((name) => `header ${name}`)));
+
 const Status = z.int().min(200).max(599);
 
 const LiveRule = z.strictObject({
@@ -38,7 +44,7 @@ const LiveRule = z.strictObject({
   // That Lotline fails is never agreed to.
   service: z.array(Status.max(499)).min(1),
   when: Condition.optional(),
-  place: z.literal("body.token").optional(),
+  place: z.literal("body.token").or(HeaderPlace).optional(),
 }).refine(
   ({ when, place }) => (when === undefined) !== (place === undefined),
   "a live rule has either a condition or a place: statuses alone would hide mistakes",
@@ -58,6 +64,7 @@ const Entry = z.strictObject({
     z.strictObject({
       exchange: z.string().regex(/ #\d+$/),
       status: z.array(z.int().min(200).max(599)).min(1),
+      place: HeaderPlace.optional(),
     }),
   ).min(1).optional(),
   live: z.array(LiveRule).min(1).optional(),
@@ -83,9 +90,10 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
         once(`live rule ${operation} ${old} to ${now}, ${when ?? place}`);
       }
     }
-    for (const { exchange, status } of answers) {
-      once(`exchange ${exchange}`);
-      for (const code of status) once(`status ${code} of ${exchange}`);
+    for (const { exchange, status, place } of answers) {
+      const what = place === undefined ? exchange : `${exchange}, ${place}`;
+      once(`exchange ${what}`);
+      for (const code of status) once(`status ${code} of ${what}`);
     }
   }
 });
@@ -93,7 +101,8 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
 /**
  * Changes of recorded answers that were agreed to: each entry has an id, a reason, the days of its
  * approval and of its next review (YYYY-MM-DD), and the exchanges it covers, if any was recorded,
- * with the statuses that they may have now. An exchange stands in one entry at most. `live` says the
+ * with the statuses that they may have now, or a header that may be another one. An exchange stands in
+ * one entry at most for itself, and in one for each header. `live` says the
  * same about any answer to a client, by operation, both sides' statuses and a condition; `contract`
  * says it of the old server's document and ours, by operation and change.
  */
@@ -140,29 +149,60 @@ export function contractRulesOf(approvals: Approvals): ContractRule[] {
   return approvals.flatMap(({ contract = [] }) => contract);
 }
 
-/** The approval for an exchange, if there is one. */
+/** A header of one exchange that may be another one: the entry that says so, and where it does. */
+export interface HeaderApproval extends Approval {
+  /** `header vary` */
+  place: string;
+}
+
+/** The approvals of an exchange's headers. */
+export function findHeaderApprovals(approvals: Approvals, exchange: string): HeaderApproval[] {
+  return approvals.flatMap(({ id, answers }) =>
+    answers.flatMap(({ place, status, exchange: of }) =>
+      of === exchange && place !== undefined ? [{ id, status, place }] : []
+    )
+  );
+}
+
+/** The approval for an exchange, apart from those of headers, if there is one. */
 export function findApproval(approvals: Approvals, exchange: string): Approval | undefined {
   for (const { id, answers } of approvals) {
-    const answer = answers.find((candidate) => candidate.exchange === exchange);
+    const answer = answers.find(({ exchange: of, place }) =>
+      of === exchange && place === undefined
+    );
     if (answer !== undefined) return { id, status: answer.status };
   }
   return undefined;
 }
 
+/** Approved headers of one exchange that are another one, and its status unless it is wrong. */
+interface ChangedHeaders {
+  readonly status: number | undefined;
+  readonly places: readonly string[];
+}
+
 /**
  * What of the approvals nothing used, one line each. `changed` has the status of every exchange that
- * didn't come back the same, or undefined for one that is wrong, which is told elsewhere. An approval
- * for an answer that came back the same, for an exchange that doesn't exist, or for a status that
- * didn't occur only hides later mistakes.
+ * didn't come back the same but for its approved headers, or undefined for one that is wrong, which is
+ * told elsewhere; `headers` says the same of these headers. An approval for an answer that came back
+ * the same, for an exchange that doesn't exist, or for a status that didn't occur only hides later
+ * mistakes.
  */
 export function listUnused(
   approvals: Approvals,
   changed: ReadonlyMap<string, number | undefined>,
+  headers: ReadonlyMap<string, ChangedHeaders> = new Map(),
 ): string[] {
   return approvals.flatMap(({ id, answers }) =>
-    answers.flatMap(({ exchange, status }) => {
-      if (!changed.has(exchange)) return [`${id}: "${exchange}" needs no approval`];
-      const now = changed.get(exchange);
+    answers.flatMap(({ exchange, status, place }) => {
+      const ofHeaders = headers.get(exchange);
+      const isWrong = changed.has(exchange) && changed.get(exchange) === undefined;
+      const isUsed = place === undefined
+        ? changed.has(exchange)
+        : ofHeaders?.places.includes(place) || isWrong;
+      const of = place === undefined ? "" : ` of ${place}`;
+      if (!isUsed) return [`${id}: "${exchange}" needs no approval${of}`];
+      const now = place === undefined ? changed.get(exchange) : ofHeaders?.status;
       return status.filter((code) => now !== undefined && code !== now).map((code) =>
         `${id}: "${exchange}" is answered with ${now}, never with ${code}`
       );

@@ -1,5 +1,5 @@
 import { withoutFrames } from "./error_page.ts";
-import { isWeakEtag } from "./kept_headers.ts";
+import { comparedValue, isWeakEtag } from "./kept_headers.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";
 
@@ -35,7 +35,9 @@ export function differences(recorded: RecordedAnswer, actual: Answer, known: Kno
   if (body !== undefined) found.push(body);
   for (const name of Object.keys({ ...recorded.headers, ...actual.headers })) {
     const [was, is] = [recorded.headers[name], actual.headers[name]];
-    if (was !== is) found.push(`${name}: ${was ?? "(none)"} -> ${is ?? "(none)"}`);
+    if (comparedValue(name, was) !== comparedValue(name, is)) {
+      found.push(`${name}: ${was ?? "(none)"} -> ${is ?? "(none)"}`);
+    }
   }
   if (recorded.etag && recorded.status < 400 && !isWeakEtag(actual.etag)) {
     found.push(`ETag: weak -> ${actual.etag ?? "(none)"}`);

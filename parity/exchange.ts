@@ -2,12 +2,14 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { gzipSync } from "node:zlib";
 import { ByteBuffer } from "../byte_buffer.ts";
+import { contentCodings, decodeContent } from "./content_coding.ts";
 import { KEPT_HEADERS } from "./kept_headers.ts";
 import type { RecordedRequest } from "./recordings.ts";
 
 /**
- * An answer as it came: `headers` are the kept ones, `etag` is the header's value. A server that
- * gave none (connection refused or reset, 15 s of silence) has status 0 and the reason as `body`.
+ * An answer as it came, but without content codings: `headers` are the kept ones, `etag` is the header's
+ * value. A server that gave none (connection refused or reset, 15 s of silence, bytes that aren't the
+ * gzip that they should be) has status 0 and the reason as `body`.
  */
 export interface Answer {
   status: number;
@@ -45,13 +47,24 @@ export function send(base: string, request: RecordedRequest): Promise<Answer> {
           if (body.isOver) incoming.destroy(new Error("an answer of more than 64 MB"));
         });
         incoming.on("error", (error) => none(error.message));
-        incoming.on("end", () =>
-          resolve({
+        incoming.on("end", () => {
+          const coding = incoming.headers["content-encoding"];
+          const decoded = decodeContent(coding, body.bytes(), MAX_ANSWER_BYTES);
+          if (decoded.kind === "broken" || decoded.kind === "too_large") {
+            const what = decoded.kind === "broken"
+              ? "isn't"
+              : "becomes more than 64 MB without its";
+            return none(`an answer that ${what} ${contentCodings(coding).join(", ")}`);
+          }
+          // Under a coding that isn't known, clients take a body as it is.
+          const bytes = decoded.kind === "plain" ? decoded.bytes : body.bytes();
+          return resolve({
             status: incoming.statusCode ?? 0,
             headers: keptHeaders(incoming.headers),
-            body: new TextDecoder("utf-8", { ignoreBOM: true }).decode(body.bytes()),
+            body: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes),
             etag: incoming.headers.etag,
-          }));
+          });
+        });
       },
     );
     outgoing.setTimeout(SILENCE_MS, () => outgoing.destroy(new Error("no answer in 15 s")));

@@ -1,7 +1,14 @@
 import type postgres from "postgres";
-import { type Approvals, findApproval, listDueReviews, listUnused } from "./approvals.ts";
+import {
+  type Approvals,
+  findApproval,
+  findHeaderApprovals,
+  listDueReviews,
+  listUnused,
+} from "./approvals.ts";
 import { withoutFrames } from "./error_page.ts";
 import { approvedFormFaults } from "./approved_form.ts";
+import { differsAt, withoutHeader } from "./approved_headers.ts";
 import { differences, type Known } from "./comparison.ts";
 import { type Answer, fillEtags, send } from "./exchange.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
@@ -25,8 +32,10 @@ export interface Outcome {
   /** The operation of the contract that the request means, or `preflight`, or `other`. */
   operation: string;
   verdict: "same" | "approved" | "wrong";
-  /** The entry of the approvals that names this exchange, if one does. */
+  /** The entries of the approvals that this exchange used or that name it, if any does. */
   approval: string | undefined;
+  /** Approved headers that are another one, by their places, and whether the rest is the same. */
+  headers?: { places: string[]; isOtherwiseSame: boolean };
   /** The status now. */
   status: number;
   /** What is wrong, a line each; empty unless the verdict is `wrong`. */
@@ -82,16 +91,31 @@ export function outcomeOf(
   approvals: Approvals,
 ): Outcome {
   const approval = findApproval(approvals, exchange);
-  const changes = differences(response, answer, known);
-  const faults = changes.length > 0 && approval !== undefined && answer.status !== 0
-    ? approvedFormFaults(approval.status, response, answer, known)
-    : changes;
+  const headers = findHeaderApprovals(approvals, exchange).filter(({ status, place }) =>
+    status.includes(answer.status) && differsAt(place, response, answer)
+  );
+  const [was, is] = headers.reduce(
+    ([was, is], { place }) => [withoutHeader(place, was), withoutHeader(place, is)],
+    [response, answer],
+  );
+  const changes = differences(was, is, known);
+  const isApproved = changes.length > 0 && approval !== undefined && answer.status !== 0;
+  const faults = isApproved ? approvedFormFaults(approval.status, was, is, known) : changes;
+  const isSame = changes.length === 0 && headers.length === 0;
+  const ids = [...(isApproved || headers.length === 0 ? [approval] : []), ...headers]
+    .flatMap((one) => one?.id ?? []);
   return {
     exchange,
     request: `${request.method} ${request.path.slice(0, 80)}`,
     operation: operationOf(request.method, request.path),
-    verdict: changes.length === 0 ? "same" : faults.length === 0 ? "approved" : "wrong",
-    approval: approval?.id,
+    verdict: isSame ? "same" : faults.length === 0 ? "approved" : "wrong",
+    approval: ids.length === 0 ? undefined : [...new Set(ids)].join(", "),
+    ...(headers.length > 0 && {
+      headers: {
+        places: headers.map(({ place }) => place),
+        isOtherwiseSame: changes.length === 0,
+      },
+    }),
     status: answer.status,
     differences: faults,
   };
@@ -99,12 +123,22 @@ export function outcomeOf(
 
 /** The outcomes, and which of the approvals nothing used or are due. */
 export function reportOf(outcomes: Outcome[], approvals: Approvals): Report {
-  const changed = outcomes.filter(({ verdict }) => verdict !== "same").map((
-    { exchange, verdict, status },
-  ) => [exchange, verdict === "approved" ? status : undefined] as const);
+  const statusOf = ({ verdict, status }: Outcome) => verdict === "approved" ? status : undefined;
+  const changed = outcomes.filter(({ verdict, headers }) =>
+    verdict !== "same" && !headers?.isOtherwiseSame
+  );
+  const headers = outcomes.flatMap((outcome) =>
+    outcome.headers === undefined
+      ? []
+      : [[outcome.exchange, { status: statusOf(outcome), ...outcome.headers }] as const]
+  );
   return {
     outcomes,
-    unused: listUnused(approvals, new Map(changed)),
+    unused: listUnused(
+      approvals,
+      new Map(changed.map((outcome) => [outcome.exchange, statusOf(outcome)])),
+      new Map(headers),
+    ),
     due: listDueReviews(approvals, new Date().toISOString().slice(0, 10)),
   };
 }

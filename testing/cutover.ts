@@ -30,6 +30,7 @@ export interface Cutover extends AsyncDisposable {
  * @param options.limits by which routes are judged; unless said, slowness rolls nothing back, since
  *   the machine may be busy
  * @param options.gatewayEnvironment further settings of every gateway
+ * @param options.legacyUrl what the gateways take for the old server, on the same database
  * @param options.serviceUrl stands between the gateways and Lotline, to spoil its answers
  */
 export async function startCutover(
@@ -38,6 +39,7 @@ export async function startCutover(
     database?: TestDatabase;
     limits?: Partial<Limits>;
     gatewayEnvironment?: Record<string, string>;
+    legacyUrl?: (databaseUrl: string) => Promise<{ url: string } & AsyncDisposable>;
     serviceUrl?: (api: string) => Promise<{ url: string } & AsyncDisposable>;
   } = {},
 ): Promise<Cutover> {
@@ -58,6 +60,7 @@ export async function startCutover(
   ]);
   stack.use(legacy);
   stack.use(api);
+  const old = options.legacyUrl && stack.use(await options.legacyUrl(database.url));
   const service = options.serviceUrl && stack.use(await options.serviceUrl(api.url));
   const gateways: TestGateway[] = [];
   for (let started = 0; started < (options.gateways ?? 1); started++) {
@@ -65,7 +68,7 @@ export async function startCutover(
       stack.use(
         await startGateway({
           databaseUrl: database.url,
-          legacyUrl: legacy.url,
+          legacyUrl: old?.url ?? legacy.url,
           serviceUrl: service?.url ?? api.url,
           ...options.gatewayEnvironment && { environment: options.gatewayEnvironment },
         }),

@@ -1,9 +1,13 @@
+import { Buffer } from "node:buffer";
 import http from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
+import { decodeContent } from "../parity/content_coding.ts";
 
 /** What a plant's clients have seen so far. */
 export interface Tally {
   readonly requests: number;
+  /** Answers that came with a content coding. */
+  readonly compressed: number;
   /** Codes of the lots that were acknowledged with 201. */
   readonly lots: readonly string[];
   /** Notes of the QC decisions that were acknowledged with 201. */
@@ -38,14 +42,21 @@ const KNOWN_LOT = "MIX-BATCH-88";
  * Starts a plant's traffic on some gateways, in turn: traces of old and of just stored lots, health,
  * logins, new lots, QC decisions. It is sent at a rate, as long as no more than
  * {@link MOST_UNDER_WAY} are waiting for their answer. Needs the seed rows.
+ *
+ * @param options.accepts the content codings that they accept; none unless said
  */
 export function startPlantClients(
   urls: readonly string[],
-  { perSecond, run = crypto.randomUUID().slice(0, 8) }: { perSecond: number; run?: string },
+  { perSecond, run = crypto.randomUUID().slice(0, 8), accepts }: {
+    perSecond: number;
+    run?: string;
+    accepts?: string;
+  },
 ): PlantClients {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
   const tally = {
     requests: 0,
+    compressed: 0,
     lots: [] as string[],
     decisions: [] as string[],
     failures: [] as string[],
@@ -64,17 +75,25 @@ export function startPlantClients(
         agent,
         headers: {
           "x-forwarded-for": client,
+          ...accepts !== undefined && { "accept-encoding": accepts },
           ...text !== undefined && {
             "content-type": "application/json",
             "content-length": String(new TextEncoder().encode(text).length),
           },
         },
       }, (incoming) => {
-        let said = "";
-        incoming.setEncoding("utf8");
-        incoming.on("data", (part: string) => said += part);
+        const parts: Uint8Array[] = [];
+        incoming.on("data", (part: Uint8Array) => parts.push(part));
         incoming.on("error", reject);
-        incoming.on("end", () => resolve({ status: incoming.statusCode ?? 0, body: said }));
+        incoming.on("end", () => {
+          const coding = incoming.headers["content-encoding"];
+          if (coding !== undefined) tally.compressed++;
+          const decoded = decodeContent(coding, Buffer.concat(parts), 1_048_576);
+          const body = decoded.kind === "plain"
+            ? new TextDecoder().decode(decoded.bytes)
+            : `(${decoded.kind} ${coding})`;
+          resolve({ status: incoming.statusCode ?? 0, body });
+        });
       });
       outgoing.setTimeout(SILENCE_MS, () => outgoing.destroy(new Error("no answer in time")));
       outgoing.on("error", reject);

@@ -19,6 +19,7 @@ const PATIENT = [
   "bad_values",
   "canary_share",
   "compared_sizes",
+  "compressed_cutover",
   "cutover",
   "dry_run",
   "gateway_modes",

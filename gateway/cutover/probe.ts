@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { readProbeConfig } from "../../config.ts";
 import { columns } from "../../terminal.ts";
+import { contentCodings } from "../../parity/content_coding.ts";
 import { createAsker } from "../ask.ts";
+import { ALL_CODINGS } from "../coding_survey.ts";
+import type { Asked } from "../exchange.ts";
 import { harmlessRequests } from "../harmless_requests.ts";
+import { headerOf } from "../header_value.ts";
 import { PROBE } from "../request_head.ts";
 import { listNewestLotCodes } from "../store/lots.ts";
 import { type Command, mustBeWords, RefusedError, wholeNumber } from "./command.ts";
@@ -17,7 +21,7 @@ export const probe: Command = {
   usage: "[--count N] [--rate N] [--lots CODE,CODE …] [--no-logins]",
   does: "asks the gateway at GATEWAY_URL what changes nothing, 900 times and 20 a second unless " +
     "said, so that a quiet plant has evidence: health, traces, logins of nobody (not with " +
-    "AUTH_MODE=required: Lotline would soon throttle them)",
+    "AUTH_MODE=required: Lotline would soon throttle them); half of it accepts compressed answers",
   options: {
     count: { type: "string" },
     rate: { type: "string" },
@@ -39,6 +43,7 @@ export const probe: Command = {
     using asker = createAsker(GATEWAY_URL, AT_ONCE);
     const requests = harmlessRequests(codes, {
       hasLogins: typed.options["no-logins"] !== true,
+      acceptEncoding: ALL_CODINGS,
     });
     const seen = new Map<string, number>();
     let left = most;
@@ -50,19 +55,40 @@ export const probe: Command = {
         if (dueMs > 0) await sleep(dueMs, undefined, { signal }).catch(() => {});
         if (signal.aborted) return;
         const answer = await asker.ask(request, TIMEOUT_MS, [[PROBE, "1"]]);
-        const what = "silence" in answer ? answer.silence : String(answer.status);
-        const key = `${operation} ${what}`;
+        const key = [operation, ...described(answer)].join(" ");
         seen.set(key, (seen.get(key) ?? 0) + 1);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, client));
 
-    const rows = [...seen].sort().map(([key, times]) => [...key.split(" "), String(times)]);
-    const isSilent = rows.length > 0 && rows.every(([, what = ""]) => !/^\d/.test(what));
+    const rows = [...seen].sort().map(([key, times]) => {
+      const [operation = "", answer = "", ...codings] = key.split(" ");
+      return { operation, answer, coding: codings.join(" "), times };
+    });
+    const isSilent = rows.length > 0 && rows.every(({ answer }) => !/^\d/.test(answer));
     if (isSilent) throw new RefusedError(`${GATEWAY_URL} gives no answers`);
+    const sum = (counted: typeof rows) => counted.reduce((all, { times }) => all + times, 0);
+    const packed = rows.filter(({ coding }) => coding !== "");
     return {
-      text: columns(["operation", "answer", "times"], rows),
-      json: rows.map(([operation, answer, times]) => ({ operation, answer, times: Number(times) })),
+      text: columns(
+        ["operation", "answer", "times"],
+        rows.map(({ operation, answer, coding, times }) => [
+          operation,
+          coding === "" ? answer : `${answer} ${coding}`,
+          String(times),
+        ]),
+      ).trimEnd() +
+        `\nHalf of it accepted ${ALL_CODINGS}: ${sum(packed)} of ${
+          sum(rows)
+        } answers were compressed.`,
+      json: rows.map(({ coding, ...row }) => ({ ...row, ...(coding !== "" && { coding }) })),
     };
   },
 };
+
+/** An answer's status and its codings, or why there is none. */
+function described(answer: Asked): string[] {
+  if ("silence" in answer) return [answer.silence];
+  const codings = contentCodings(headerOf(answer.headers, "content-encoding"));
+  return [String(answer.status), ...(codings.length === 0 ? [] : [codings.join(", ")])];
+}

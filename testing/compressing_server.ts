@@ -1,0 +1,118 @@
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import {
+  brotliCompressSync,
+  deflateRawSync,
+  deflateSync,
+  gzipSync,
+  zstdCompressSync,
+} from "node:zlib";
+
+/** How a server in front of another one compresses. */
+export interface Compressing {
+  /** Its `Content-Encoding`. */
+  readonly coding: string;
+  readonly pack: (body: Uint8Array) => Uint8Array;
+  /** What becomes of the ETag; nothing: it is dropped. As it was unless said. */
+  readonly etag?: (value: string) => string | undefined;
+  /** Shorter bodies stay as they are, in bytes. */
+  readonly least?: number;
+  /** Whether it compresses for clients that accept no coding as well. */
+  readonly isUnasked?: boolean;
+  /** More headers of its own. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const weak = (etag: string) => etag.startsWith("W/") ? etag : `W/${etag}`;
+const suffixed = (suffix: string) => (etag: string) => `${etag.slice(0, -1)}${suffix}"`;
+
+const inHalves = (pack: (body: Uint8Array) => Uint8Array) => (body: Uint8Array) => {
+  const middle = body.length >> 1;
+  return Buffer.concat([pack(body.subarray(0, middle)), pack(body.subarray(middle))]);
+};
+
+/** How servers that stand in front of others compress, by their names. */
+export const COMPRESSING = {
+  nginx: {
+    coding: "gzip",
+    pack: gzipSync,
+    etag: weak,
+    least: 20,
+    headers: { server: "nginx/1.26.3", connection: "keep-alive" },
+  },
+  "an nginx before 1.7.3": { coding: "gzip", pack: gzipSync, etag: () => undefined },
+  Apache: {
+    coding: "gzip",
+    pack: gzipSync,
+    etag: suffixed("-gzip"),
+    headers: { server: "Apache" },
+  },
+  "Apache with brotli": { coding: "br", pack: brotliCompressSync, etag: suffixed("-br") },
+  Jetty: { coding: "gzip", pack: gzipSync, etag: suffixed("--gzip") },
+  Caddy: { coding: "zstd", pack: zstdCompressSync, etag: suffixed("-zstd") },
+  "a server with deflate": { coding: "deflate", pack: deflateSync },
+  "a server with bare deflate": { coding: "deflate", pack: deflateRawSync },
+  "a server that says x-gzip": { coding: "x-gzip", pack: gzipSync },
+  "a server that says GZIP": { coding: "GZIP", pack: gzipSync },
+  "a server that writes gzip in two members": { coding: "gzip", pack: inHalves(gzipSync) },
+  "a server that writes zstd in two frames": { coding: "zstd", pack: inHalves(zstdCompressSync) },
+  "two servers that compress": {
+    coding: "gzip, br",
+    pack: (body) => brotliCompressSync(gzipSync(body)),
+  },
+  "a server that says identity": { coding: "identity", pack: (body) => body },
+} as const satisfies Record<string, Compressing>;
+
+/**
+ * Hands requests on to a server as they are, and compresses what it answers to clients that send an
+ * `Accept-Encoding`, in chunks and without a length.
+ */
+export async function startCompressingServer(
+  target: string,
+  { coding, pack, etag = (value) => value, least = 0, isUnasked = false, headers = {} }:
+    Compressing,
+): Promise<{ readonly url: string } & AsyncDisposable> {
+  const agent = new http.Agent({ keepAlive: true });
+  const server = http.createServer((incoming, outgoing) => {
+    const { method, headers: asked, url = "" } = incoming;
+    const forwarded = http.request(target + url, { method, headers: asked, agent }, (answer) => {
+      const parts: Uint8Array[] = [];
+      answer.on("data", (part: Uint8Array) => parts.push(part));
+      answer.on("end", () => {
+        const body = Buffer.concat(parts);
+        const { "content-length": length, "transfer-encoding": _chunked, etag: tag, ...kept } =
+          answer.headers;
+        const hasContent = method === "HEAD" ? length !== "0" : body.length >= Math.max(least, 1);
+        const isAsked = isUnasked || asked["accept-encoding"] !== undefined;
+        if (!isAsked || !hasContent) {
+          outgoing.writeHead(answer.statusCode ?? 0, { ...answer.headers, ...headers });
+          outgoing.end(body);
+          return;
+        }
+        const changed = tag && etag(tag);
+        outgoing.writeHead(answer.statusCode ?? 0, {
+          ...kept,
+          ...headers,
+          ...(changed && { etag: changed }),
+          vary: "Accept-Encoding",
+          "content-encoding": coding,
+        });
+        const packed = method === "HEAD" ? new Uint8Array() : pack(body);
+        outgoing.write(packed.subarray(0, 7));
+        outgoing.end(packed.subarray(7));
+      });
+    });
+    forwarded.on("error", () => outgoing.destroy());
+    incoming.pipe(forwarded);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        agent.destroy();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
