@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Log } from "../log.ts";
-import type { AnswerHead } from "./answer_parser.ts";
+import type { AnswerHead } from "./answer_head.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
 import type { Comparer } from "./comparer.ts";
@@ -8,7 +8,7 @@ import { DueComparison, type DueDeps, silenceOf } from "./due_comparison.ts";
 import { endAnswer } from "./end_answer.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
 import type { FrontLimits } from "./front_limits.ts";
-import { passedToClient, toHeaderLines } from "./passed_headers.ts";
+import { interimBytes, passedToClient, toHeaderLines } from "./passed_headers.ts";
 import { type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Side } from "./route.ts";
@@ -138,10 +138,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#body.drained();
   }
 
-  interim(head: Uint8Array): void {
-    if (this.request.httpVersion !== "1.0" && !this.response.headersSent) {
-      this.response.socket?.write(head);
-    }
+  interim(head: AnswerHead): void {
+    if (this.request.httpVersion === "1.0" || this.response.headersSent) return;
+    // The front itself answers `Expect: 100-continue`: that of a side is one that nobody waits for.
+    if (head.status !== 100) this.response.socket?.write(interimBytes(head), "latin1");
   }
 
   answerBegins(attempt: Attempt, head: AnswerHead): void {

@@ -1,34 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../testing/eventually.ts";
-import { openRawClient, startTestFront, type TestFront } from "../testing/front.ts";
-import { type RawAnswer, rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
-
-/** A front before one server, the old one. */
-async function startPair(
-  answer: string | RawAnswer,
-  options: Parameters<typeof startTestFront>[0] = {},
-) {
-  const upstream = await startRawUpstream(answer);
-  const front = await startTestFront({ legacyUrl: upstream.url, ...options });
-  return {
-    upstream,
-    front,
-    [Symbol.asyncDispose]: async () => {
-      await front[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** Sends bytes and gives back all that comes until the connection ends, or until that fits. */
-async function exchange(
-  { port }: TestFront,
-  request: string,
-  fits?: (received: string) => boolean,
-): Promise<string> {
-  using client = openRawClient(port, request);
-  return fits === undefined ? await client.ended : await client.until(fits);
-}
+import { exchange, openRawClient, startPair } from "../testing/front.ts";
+import { rawAnswer } from "../testing/raw_upstream.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
 const OK = rawAnswer("200 OK", "ok");

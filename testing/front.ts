@@ -11,6 +11,7 @@ import type { Operation } from "../gateway/operations.ts";
 import type { Mode, Route, Side } from "../gateway/route.ts";
 import type { LogFields } from "../log.ts";
 import { withDeadline } from "./eventually.ts";
+import { type RawAnswer, type RawUpstream, startRawUpstream } from "./raw_upstream.ts";
 
 /** What a test's front is like; what isn't said is as it usually is. */
 export interface TestFrontOptions {
@@ -117,6 +118,39 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       await front.close(0);
     },
   };
+}
+
+/** A front before one server, the old one. */
+export interface FrontPair extends AsyncDisposable {
+  readonly upstream: RawUpstream;
+  readonly front: TestFront;
+}
+
+/** Starts a front before a server that answers so. */
+export async function startPair(
+  answer: string | RawAnswer,
+  options: TestFrontOptions = {},
+): Promise<FrontPair> {
+  const upstream = await startRawUpstream(answer);
+  const front = await startTestFront({ legacyUrl: upstream.url, ...options });
+  return {
+    upstream,
+    front,
+    [Symbol.asyncDispose]: async () => {
+      await front[Symbol.asyncDispose]();
+      await upstream[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Sends bytes and gives back all that comes until the connection ends, or until that fits. */
+export async function exchange(
+  { port }: TestFront,
+  request: string,
+  fits?: (received: string) => boolean,
+): Promise<string> {
+  using client = openRawClient(port, request);
+  return fits === undefined ? await client.ended : await client.until(fits);
 }
 
 /** A connection that a test writes to and reads from byte by byte. */
