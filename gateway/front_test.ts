@@ -398,15 +398,6 @@ Deno.test("requests that were sent ahead are answered in their order", async () 
   deepStrictEqual(answer.match(/(?<=\r\n\r\n)\/\d/g), ["/1", "/2", "/3"]);
 });
 
-Deno.test("bytes that are no request don't get an answer while another request waits for its own", async () => {
-  await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 50));
-  const received = await exchange(
-    pair.front,
-    "GET / HTTP/1.1\r\nHost: plant\r\n\r\nnonsense\r\n\r\n",
-  );
-  strictEqual(received, "");
-});
-
 Deno.test("a line is logged for each request, with nothing personal in it", async () => {
   await using pair = await startPair(rawAnswer("404 Not Found", "no"));
   await exchange(

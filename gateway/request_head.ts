@@ -133,6 +133,7 @@ export function readRequestHead(
     lines.push(name, value);
   }
   if (host === undefined && version !== "1.0") return { mistake: "The request has no Host header" };
+  if (isChunked && version === "1.0") return { mistake: "HTTP/1.0 knows no chunks" };
   if (isChunked && length !== undefined) return { mistake: "The request has two lengths" };
   const requestId = givenId !== undefined && REQUEST_ID.test(givenId)
     ? givenId
