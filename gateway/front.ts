@@ -101,7 +101,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     requireHostHeader: false,
     noDelay: true,
   });
-  // Beyond its default of 2,000 headers a server of Node drops the others without a word.
+  // Beyond its default of 2,000 headers a server of Node drops the others without a word. Here those
+  // beyond far fewer are refused.
   server.maxHeadersCount = 0;
 
   const refuse = (
@@ -126,8 +127,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     // A connection beyond the most has got its answer already, or will get its last one in turn.
     if (client === undefined || client.isClosing) return;
     client.wasUsed = true;
-    const head = readRequestHead(request.rawHeaders, request.httpVersion, client.peer);
-    if ("mistake" in head) return refuse(client, response, 400, head.mistake);
+    const head = readRequestHead(request, client.peer);
+    if ("mistake" in head) return refuse(client, response, head.status, head.mistake);
     const hasBody = head.isChunked || head.length !== undefined;
     if (
       inFlight.size - gathering.size >= limits.inFlight ||
@@ -159,7 +160,6 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   server.on("request", serve);
   // The client is told to go on as soon as its request is found to be acceptable.
   server.on("checkContinue", serve);
-  // The side says what it thinks of other expectations.
   server.on("checkExpectation", serve);
   server.on("connect", (_request, socket) => {
     socket.on("error", ignore);

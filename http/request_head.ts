@@ -1,8 +1,5 @@
 import { ApiError } from "../errors.ts";
-
-// host [":" port] of RFC 3986. Anything more, such as a slash, would become a part of the address
-// that the path is read from, and a proxy in front would have let another path through.
-const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/;
+import { isHost } from "../host.ts";
 
 /**
  * Refuses a request whose head two servers could read in two ways.
@@ -11,7 +8,7 @@ const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/;
 export function checkHead(headers: Headers): void {
   const host = headers.get("host");
   if (host === null) throw new ApiError("invalid_request", "The request has no Host header");
-  if (!HOST.test(host)) throw new ApiError("invalid_request", "The Host header is not a host");
+  if (!isHost(host)) throw new ApiError("invalid_request", "The Host header is not a host");
   if (headers.get("content-length")?.includes(",")) {
     throw new ApiError("invalid_request", "The request has more than one Content-Length");
   }
