@@ -30,6 +30,8 @@ export interface TestFrontOptions {
   /** Nothing is compared unless it is given. */
   readonly dryRun?: Comparer["dryRun"];
   readonly compares?: boolean;
+  /** In place of one that only notes what it is told. */
+  readonly comparer?: Comparer;
 }
 
 /** A request of a client that a side has answered. */
@@ -97,7 +99,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       found: (finding) => found.push(finding),
       covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
     },
-    comparer: {
+    comparer: options.comparer ?? {
       wants: () => options.compares ?? options.dryRun !== undefined,
       dryRun: options.dryRun ?? (() => Promise.resolve({ silence: "refused", ms: 0 })),
       observe: (observation) => observed.push(observation),
