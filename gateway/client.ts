@@ -93,7 +93,9 @@ export class Client {
     const tooMuch = this.#framing.look();
     if (tooMuch === "head") this.refuse(431, "The headers are too long");
     else if (tooMuch === "chunk_framing") {
-      this.close();
+      this.#isClosing = true;
+      // Each chunk more would be work.
+      willEndGently(this.socket, false);
       // It may have its answer already.
       if (this.#newest === undefined) this.socket.destroy();
       else this.#newest.refuse(413, "The chunks of the body have too much around them");

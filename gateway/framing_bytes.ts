@@ -10,6 +10,13 @@ const MAX_FRAMING_BYTES = 16_384;
 const BYTES_OF_PIECE = 16;
 
 /**
+ * So many chunks of any size, and one more for every so many bytes of body: as many as a body has that
+ * the sides take, if each of its bytes is a chunk. The server calls for each of them.
+ */
+const MAX_PIECES = 102_400;
+const BYTES_OF_MORE = 64;
+
+/**
  * Counts the bytes on a client's connection that are neither heads nor bodies. The server's parser
  * bounds the names and values of headers and trailers only: chunk extensions, zeros before a chunk's
  * size, empty lines before a request and spaces before a header's value would have no end.
@@ -53,6 +60,7 @@ export class FramingBytes {
     this.#bodyAt ??= bytesRead - request.bodyBytes;
     const framing = bytesRead - this.#bodyAt - request.bodyBytes;
     const allowed = MAX_FRAMING_BYTES + BYTES_OF_PIECE * request.pieces;
-    return framing > allowed ? "chunk_framing" : undefined;
+    const mostPieces = MAX_PIECES + request.bodyBytes / BYTES_OF_MORE;
+    return framing > allowed || request.pieces > mostPieces ? "chunk_framing" : undefined;
   }
 }

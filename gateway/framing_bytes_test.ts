@@ -16,6 +16,7 @@ const TOO_MUCH: [what: string, body: string][] = [
   ["an extension of the last chunk", `3\r\nabc\r\n0;${"e".repeat(20_000)}\r\n\r\n`],
   ["many chunk extensions", `${`1;${"e".repeat(900)}\r\na\r\n`.repeat(20)}${END}`],
   ["zeros before a chunk's size", `${"0".repeat(20_000)}3\r\nabc\r\n${END}`],
+  ["chunks of one byte", "1\r\na\r\n".repeat(200_000) + END],
   ["trailers", `3\r\nabc\r\n0\r\n${"T: 1\r\n".repeat(4_000)}\r\n`],
   ["spaces in a trailer", `3\r\nabc\r\n0\r\nT:${" ".repeat(20_000)}1\r\n\r\n`],
 ];
@@ -65,8 +66,11 @@ Deno.test("as many chunk extensions and trailers as a client may have a use for 
 
 Deno.test("a body in chunks of one byte is let pass", async () => {
   await using pair = await startPair(OK);
-  const body = "1\r\na\r\n".repeat(100_000) + END;
+  const body = "1\r\na\r\n".repeat(102_400) + END;
   deepStrictEqual(statuses(await exchange(pair.front, HEAD + body + GET)), ["200", "200"]);
+  // Those that came together went together.
+  const [first = ""] = pair.upstream.requests.filter((request) => request.startsWith("POST"));
+  ok(first.length < 2 * 102_400);
 });
 
 Deno.test("requests sent ahead count as nothing but themselves", async () => {

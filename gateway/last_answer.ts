@@ -15,12 +15,17 @@ export function endWith(socket: net.Socket, status: RefusalStatus, sentence: str
   endGently(socket);
 }
 
-/** Lets the server end a connection like that when the last answer on it is written. */
-export function willEndGently(socket: net.Socket): void {
-  socket.destroySoon = () => endGently(socket);
+/**
+ * Lets the server end a connection like that when the last answer on it is written.
+ *
+ * @param isRead whether what else comes is read, and thrown away
+ */
+export function willEndGently(socket: net.Socket, isRead = true): void {
+  if (!isRead) socket.pause();
+  socket.destroySoon = () => endGently(socket, isRead);
 }
 
-function endGently(socket: net.Socket): void {
+function endGently(socket: net.Socket, isRead = true): void {
   // The server listens no longer to a connection that it has handed over.
   socket.on("error", ignore);
   socket.end();
@@ -31,8 +36,7 @@ function endGently(socket: net.Socket): void {
     bytesRead = socket.bytesRead;
   }, CLOSING_MS);
   socket.once("close", () => clearInterval(timer));
-  // What else comes is thrown away.
-  socket.resume();
+  if (isRead) socket.resume();
 }
 
 const ignore = () => {};
