@@ -42,7 +42,7 @@ async function run(config: Config): Promise<void> {
     port: config.PORT,
     reusePort: config.REUSE_PORT,
     onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
-  }, (request, { remoteAddr }) => api.serve(request, remoteAddr.hostname));
+  }, (request, { remoteAddr: { hostname, port } }) => api.serve(request, hostname, port));
 
   let isStopping = false;
   const stop = (signal: Deno.Signal) => async () => {

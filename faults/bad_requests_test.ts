@@ -83,6 +83,14 @@ Deno.test("a host that is none is 400, and no way to another path", async () => 
   }
 });
 
+Deno.test("a host that no URL has keeps nobody from the query", async () => {
+  for (const host of ["a%zz", "%", "a..b", "1.2.3.4.5"]) {
+    await refuse(`GET /api/audits?limit=0 HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, [
+      422,
+    ]);
+  }
+});
+
 Deno.test("no host is 400", async () => {
   await refuse("GET /api/health HTTP/1.1\r\nConnection: close\r\n\r\n", [400]);
 });

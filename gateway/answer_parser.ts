@@ -1,38 +1,36 @@
 import { Buffer } from "node:buffer";
 import { ByteBuffer } from "../byte_buffer.ts";
-
-/** An answer's first lines: headers in their order and with their letters, names and values in turn. */
-export interface AnswerHead {
-  readonly status: number;
-  readonly reason: string;
-  readonly headers: readonly string[];
-}
+import {
+  type AnswerHead,
+  BrokenAnswerError,
+  readAnswerHead,
+  readHeaderLine,
+} from "./answer_head.ts";
 
 /** Is told an answer as it comes in. */
 export interface AnswerReader {
-  /** An answer before the answer (1xx), as its bytes. */
-  interim(head: Uint8Array): void;
+  /** An answer before the answer (1xx). */
+  interim(head: AnswerHead): void;
   head(head: AnswerHead): void;
   data(chunk: Uint8Array): void;
   /** The answer is whole; `last` is its last part, unless {@link data} was told all. */
   end(last: Uint8Array | undefined): void;
 }
 
-/** Bytes that are no answer, or an answer that ended too early. */
-export class BrokenAnswerError extends Error {
-  override name = "BrokenAnswerError";
-}
-
 /** Lotline and the old server send some hundred bytes. */
 const MOST_HEAD_BYTES = 65_536;
 const MOST_INTERIM = 16;
+/** Of all answers before the answer. */
+const MAX_INTERIM_BYTES = 65_536;
 const LONGEST_CHUNK_LINE = 1_024;
+/** Of all chunks of an answer; Node allows as many. */
+const MAX_EXTENSION_BYTES = 16_384;
+const MAX_TRAILERS = 2_000;
 
 const END_OF_HEAD = "\r\n\r\n";
 const END_OF_LINE = "\r\n";
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([^\0\r\n]*))?$/;
-const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+const CHUNK_SIZE = /^([\da-f]{1,12})([\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/i;
 
 type State =
   | "head"
@@ -54,8 +52,13 @@ export class AnswerParser {
   #held: ByteBuffer | undefined;
   /** Bytes that are still to come of the body or of a chunk. */
   #left = 0;
+  /** What has come of a chunked body since the last bytes were pushed. */
+  #parts: Buffer[] = [];
+  #extensionBytes = 0;
   #trailerBytes = 0;
+  #trailers = 0;
   #interims = 0;
+  #interimBytes = 0;
   #keepsAlive = true;
   #keepAliveSeconds: number | undefined;
 
@@ -104,6 +107,7 @@ export class AnswerParser {
           return;
       }
     }
+    this.#tellParts();
   }
 
   /** The connection has ended. @throws {BrokenAnswerError} when the answer isn't whole */
@@ -112,6 +116,15 @@ export class AnswerParser {
     if (this.#state === "done") return;
     if (this.#state !== "close") throw new BrokenAnswerError("the answer ended too early");
     this.#end(undefined);
+  }
+
+  /** Chunks that came together are told as one: a server may make them of one byte each. */
+  #tellParts(): void {
+    const parts = this.#parts;
+    if (parts.length === 0) return;
+    this.#parts = [];
+    const [only] = parts;
+    this.reader.data(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts));
   }
 
   #end(last: Uint8Array | undefined): void {
@@ -128,29 +141,18 @@ export class AnswerParser {
     );
     if (found === undefined) return undefined;
     const { text, rest } = found;
-    const lines = text.split("\r\n");
-    const [, minor, digits = "", reason = ""] = STATUS_LINE.exec(lines[0] ?? "") ?? [];
-    const status = Number(digits);
-    if (minor === undefined || status === 101 || status > 599) {
-      throw new BrokenAnswerError("the answer's first line is none");
-    }
-    if (status < 200) {
-      if (++this.#interims > MOST_INTERIM) throw new BrokenAnswerError("too many interim answers");
-      this.reader.interim(Buffer.from(text + END_OF_HEAD, "latin1"));
+    const { minor, ...head } = readAnswerHead(text);
+    if (head.status < 200) {
+      this.#readInterim(head, minor, text.length);
       return rest;
     }
     this.#keepsAlive = minor === "1";
-    const headers: string[] = [];
+    const { status, headers } = head;
     let length: number | undefined;
     let isChunked = false;
-    for (let at = 1; at < lines.length; at++) {
-      const line = lines[at] ?? "";
-      const colon = line.indexOf(":");
-      const name = line.slice(0, Math.max(colon, 0));
-      if (!HEADER_NAME.test(name)) throw new BrokenAnswerError("a header is none");
-      const value = withoutSpaceAround(line.slice(colon + 1));
-      headers.push(name, value);
-      switch (name.toLowerCase()) {
+    for (let at = 0; at < headers.length; at += 2) {
+      const value = headers[at + 1] ?? "";
+      switch (headers[at]?.toLowerCase()) {
         case "content-length":
           if (length !== undefined || !/^\d{1,15}$/.test(value)) {
             throw new BrokenAnswerError("the length is none");
@@ -174,7 +176,7 @@ export class AnswerParser {
       }
     }
     if (isChunked && length !== undefined) throw new BrokenAnswerError("two lengths");
-    this.reader.head({ status, reason, headers });
+    this.reader.head(head);
     if (this.method === "HEAD" || status === 204 || status === 304) this.#end(undefined);
     else if (isChunked) this.#state = "chunk_size";
     else if (length === 0) this.#end(undefined);
@@ -186,6 +188,19 @@ export class AnswerParser {
       this.#state = "close";
     }
     return rest;
+  }
+
+  /** RFC 9112 6.1 and RFC 9110 8.6: an answer before the answer says nothing of a body. */
+  #readInterim(head: AnswerHead, minor: string, bytes: number): void {
+    this.#interimBytes += bytes;
+    if (++this.#interims > MOST_INTERIM || this.#interimBytes > MAX_INTERIM_BYTES) {
+      throw new BrokenAnswerError("too many interim answers");
+    }
+    const isFramed = head.headers.some((name, at) =>
+      at % 2 === 0 && /^(?:content-length|transfer-encoding)$/i.test(name)
+    );
+    if (minor === "0" || isFramed) throw new BrokenAnswerError("an interim answer is none");
+    this.reader.interim(head);
   }
 
   /**
@@ -241,7 +256,7 @@ export class AnswerParser {
     const part = chunk.subarray(0, this.#left);
     this.#left -= part.length;
     if (this.#left === 0) this.#state = "chunk_end";
-    this.reader.data(part);
+    this.#parts.push(part);
     return chunk.subarray(part.length);
   }
 
@@ -260,16 +275,28 @@ export class AnswerParser {
         this.#state = "chunk_size";
         break;
       case "chunk_size": {
-        const digits = /^([\da-f]{1,12})[ \t]*(?:;.*)?$/i.exec(line)?.[1];
+        const [, digits, extension = ""] = CHUNK_SIZE.exec(line) ?? [];
         if (digits === undefined) throw new BrokenAnswerError("a chunk's size is none");
+        this.#extensionBytes += extension.length;
+        if (this.#extensionBytes > MAX_EXTENSION_BYTES) {
+          throw new BrokenAnswerError("too many chunk extensions");
+        }
         this.#left = parseInt(digits, 16);
         this.#state = this.#left === 0 ? "trailer" : "chunk";
         break;
       }
       default:
+        if (line === "") {
+          this.#tellParts();
+          this.#end(undefined);
+          break;
+        }
+        // Dropped, but what isn't one shows that the bytes aren't what they seem.
+        readHeaderLine(line);
         this.#trailerBytes += line.length + 2;
-        if (this.#trailerBytes > MOST_HEAD_BYTES) throw new BrokenAnswerError("too many trailers");
-        if (line === "") this.#end(undefined);
+        if (++this.#trailers > MAX_TRAILERS || this.#trailerBytes > MOST_HEAD_BYTES) {
+          throw new BrokenAnswerError("too many trailers");
+        }
     }
     return rest;
   }
@@ -277,17 +304,4 @@ export class AnswerParser {
 
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-}
-
-/** Without the spaces and tabs at both ends. `trim` would take a no-break space away as well. */
-function withoutSpaceAround(value: string): string {
-  let start = 0;
-  let end = value.length;
-  while (start < end && isSpace(value.charCodeAt(start))) start++;
-  while (end > start && isSpace(value.charCodeAt(end - 1))) end--;
-  return value.slice(start, end);
-}
-
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

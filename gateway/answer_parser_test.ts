@@ -1,13 +1,15 @@
 import { Buffer } from "node:buffer";
 import { deepStrictEqual, ok, throws } from "node:assert/strict";
-import { AnswerParser, BrokenAnswerError } from "./answer_parser.ts";
+import { BrokenAnswerError } from "./answer_head.ts";
+import { AnswerParser } from "./answer_parser.ts";
 
 /** What the parser tells, body parts joined, when the bytes come in parts that end at these places. */
 function read(text: string, cuts: number[] = [], { method = "GET", ends = false } = {}) {
   const told: string[] = [];
   let body = "";
   const parser = new AnswerParser(method, {
-    interim: (head) => told.push(`interim ${Buffer.from(head).toString("latin1")}`),
+    interim: ({ status, reason, headers }) =>
+      told.push(`interim ${status} ${reason} ${headers.join("|")}`),
     head: ({ status, reason, headers }) => told.push(`${status} ${reason} ${headers.join("|")}`),
     data: (chunk) => body += Buffer.from(chunk).toString("latin1"),
     end: (last) => {
@@ -61,7 +63,7 @@ const WHOLE: [what: string, text: string, told: string[], keepsAlive: boolean][]
     "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" +
     "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
     [
-      "interim HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+      "interim 103 Early Hints Link|</a>",
       "200 OK Content-Length|1",
       "body a",
     ],
@@ -130,7 +132,42 @@ Deno.test("how long the server keeps a connection is read from its answer", () =
 
 const HEAD = "HTTP/1.1 200 OK\r\n";
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
+/** A fault of a head is one in an answer before the answer as well. */
+const BROKEN_HEADS: [what: string, line: string][] = [
+  ["a bare line feed", "X: a\nY: b"],
+  ["a bare line feed instead of an end", "X: a\n\n"],
+  ["a bare carriage return", "X: a\rY: b"],
+  ["NUL in a value", "X: a\0b"],
+  ["a control character in a value", "X: a\x01b"],
+  ["DEL in a value", "X: a\x7fb"],
+  ["a folded header", "X: a\r\n b"],
+  ["a header folded by a tab", "X: a\r\n\tb"],
+  ["a first header that is folded", " X: a"],
+  ["a space before the colon", "X : a"],
+  ["no name", ": a"],
+  ["no colon", "nonsense"],
+  ["a name beyond ASCII", "X\xe9: a"],
+  ["a name with a bracket", "X(): a"],
+  ["more headers than any server sends", "X: a\r\n".repeat(2_000) + "X: a"],
+  ["more bytes than any head has", `X: ${"a".repeat(70_000)}`],
+];
 const BROKEN: [what: string, text: string][] = [
+  ...BROKEN_HEADS.map(([what, line]): [string, string] => [
+    `a head with ${what}`,
+    `${HEAD}Content-Length: 0\r\n${line}\r\n\r\n`,
+  ]),
+  ...[100, 102, 103, 199].flatMap((status) =>
+    BROKEN_HEADS.map(([what, line]): [string, string] => [
+      `a ${status} with ${what}`,
+      `HTTP/1.1 ${status} X\r\n${line}\r\n\r\n${HEAD}Content-Length: 0\r\n\r\n`,
+    ])
+  ),
+  ["a 103 with a length", "HTTP/1.1 103 X\r\nContent-Length: 0\r\n\r\n"],
+  ["a 103 with chunks", "HTTP/1.1 103 X\r\nTransfer-Encoding: chunked\r\n\r\n"],
+  ["a 103 of HTTP/1.0", "HTTP/1.0 103 X\r\n\r\n"],
+  ["a reason with a control character", "HTTP/1.1 200 O\x01K\r\nContent-Length: 0\r\n\r\n"],
+  ["a 103 whose reason has a line feed", "HTTP/1.1 103 X\nY: a\r\n\r\n"],
+  ["interim answers of many bytes", `HTTP/1.1 103 X\r\nL: ${"a".repeat(9_000)}\r\n\r\n`.repeat(8)],
   ["another protocol", "SSH-2.0-x\r\n\r\n"],
   ["HTTP/2.0", "HTTP/2.0 200 OK\r\n\r\n"],
   ["a status of two digits", "HTTP/1.1 20 OK\r\n\r\n"],
@@ -154,6 +191,18 @@ const BROKEN: [what: string, text: string][] = [
   ["a head that is too long", `${HEAD}X: ${"a".repeat(70_000)}\r\n\r\n`],
   ["trailers without end", `${CHUNKED}0\r\n${"T: 1\r\n".repeat(12_000)}`],
   ["a chunk line without end", `${CHUNKED}1;${"a".repeat(2_000)}`],
+  ["chunk extensions without end", `${CHUNKED}${`1;${"e".repeat(900)}\r\na\r\n`.repeat(20)}`],
+  ["a space behind a chunk's size", `${CHUNKED}1 \r\na\r\n0\r\n\r\n`],
+  ["NUL in a chunk extension", `${CHUNKED}1;a\0\r\na\r\n0\r\n\r\n`],
+  ["a bare carriage return in a chunk extension", `${CHUNKED}1;a\rb\r\na\r\n0\r\n\r\n`],
+  ["a bare line feed behind a chunk's size", `${CHUNKED}1\na\r\n0\r\n\r\n`],
+  ["a trailer that is none", `${CHUNKED}0\r\nnonsense\r\n\r\n`],
+  ["a trailer with a bare line feed", `${CHUNKED}0\r\nT: a\nb\r\n\r\n`],
+  ["more trailers than any server sends", `${CHUNKED}0\r\n${"T:\r\n".repeat(2_001)}\r\n`],
+  [
+    "two equal transfer encodings",
+    `${CHUNKED.slice(0, -2)}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  ],
   ["interim answers without end", "HTTP/1.1 102 Processing\r\n\r\n".repeat(17)],
 ];
 
@@ -163,3 +212,16 @@ for (const [what, text] of BROKEN) {
     ok(text.length > 0);
   });
 }
+
+Deno.test("tiny chunks that came together are told as one part", () => {
+  const parts: number[] = [];
+  const parser = new AnswerParser("GET", {
+    interim: () => {},
+    head: () => {},
+    data: (chunk) => parts.push(chunk.length),
+    end: () => {},
+  });
+  parser.push(Buffer.from(CHUNKED + "1\r\na\r\n".repeat(1_000)));
+  parser.push(Buffer.from("1\r\na\r\n".repeat(500) + "0\r\n\r\n"));
+  deepStrictEqual(parts, [1_000, 500]);
+});

@@ -1,4 +1,4 @@
-import type { AnswerHead } from "./answer_parser.ts";
+import type { AnswerHead } from "./answer_head.ts";
 import { ALWAYS_KEPT_BYTES, BodyCapture } from "./body_capture.ts";
 import type { BodyDigest } from "./exchange.ts";
 import type { Side } from "./route.ts";
@@ -10,7 +10,7 @@ export interface AttemptWatcher {
   /** Writes the request. */
   send(connection: Connection): void;
   drained(): void;
-  interim(head: Uint8Array): void;
+  interim(head: AnswerHead): void;
   answerBegins(attempt: Attempt, head: AnswerHead): void;
   answerGoesOn(attempt: Attempt, chunk: Uint8Array): void;
   answerEnds(attempt: Attempt, last: Uint8Array | undefined): void;
@@ -89,7 +89,7 @@ export class Attempt implements Asker {
     if (!this.#isOver) this.watcher.drained();
   }
 
-  interim(head: Uint8Array): void {
+  interim(head: AnswerHead): void {
     if (!this.#isOver) this.watcher.interim(head);
   }
 

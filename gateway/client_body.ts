@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
+import process from "node:process";
 import { ByteBuffer } from "../byte_buffer.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { Connection } from "./connection.ts";
@@ -31,6 +32,8 @@ export class ClientBody {
   #keepsAll = false;
   readonly #kept: ByteBuffer;
   #bytes = 0;
+  /** What has come and is looked at when all is there that came with it. */
+  #parts: Buffer[] = [];
   #connection: Connection | undefined;
   /** Something was passed on that isn't kept. */
   #isPartlyGone = false;
@@ -45,7 +48,10 @@ export class ClientBody {
     this.#kept = new ByteBuffer(limit);
     this.isWhole = !head.isChunked && (head.length ?? 0) === 0;
     if (this.isWhole) return;
-    request.on("data", (chunk: Buffer) => this.#take(chunk));
+    request.on("data", (chunk: Buffer) => {
+      if (this.#parts.length === 0) process.nextTick(() => this.#takeParts());
+      this.#parts.push(chunk);
+    });
     request.on("end", () => this.#end());
   }
 
@@ -93,6 +99,15 @@ export class ClientBody {
     if (!this.isWhole) this.request.resume();
   }
 
+  /** A client may make chunks of one byte each: those that came together are one. */
+  #takeParts(): void {
+    const parts = this.#parts;
+    if (parts.length === 0) return;
+    this.#parts = [];
+    const [only] = parts;
+    this.#take(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts));
+  }
+
   #take(chunk: Buffer): void {
     if (this.#isDropped) return;
     this.#bytes += chunk.length;
@@ -113,6 +128,7 @@ export class ClientBody {
   }
 
   #end(): void {
+    this.#takeParts();
     this.isWhole = true;
     if (this.#isDropped) return;
     if (this.#connection !== undefined) this.#finish(this.#connection);

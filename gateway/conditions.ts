@@ -52,6 +52,8 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
     const moment = operation === "createLot" ? fields?.created_at : fields?.decided_at;
     return typeof moment === "string" && isBeyondYears(moment);
   },
+  body_of_get: ({ request }) =>
+    (request.method === "GET" || request.method === "HEAD") && request.body.length > 0,
   empty_lot_code: ({ request }) => fieldsOf(request)?.lot_code === "",
   error_page: ({ request, legacy }) =>
     headerOf(legacy.headers, "content-type")?.startsWith("text/html") === true &&

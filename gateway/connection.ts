@@ -1,6 +1,7 @@
 import type { Buffer } from "node:buffer";
 import type net from "node:net";
-import { AnswerParser, type AnswerReader, BrokenAnswerError } from "./answer_parser.ts";
+import { BrokenAnswerError } from "./answer_head.ts";
+import { AnswerParser, type AnswerReader } from "./answer_parser.ts";
 
 /** Bounds of what one side is asked. */
 export interface UpstreamLimits {

@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import type { Asker } from "./ask.ts";
 import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
+import { originForm } from "./paths.ts";
 
 /** Bounds of asking for dry runs. */
 export interface DryRunLimits {
@@ -56,7 +57,8 @@ export function createDryRuns(
     keptBytes: number,
   ) => {
     if (isStopped) return NOT_ASKED;
-    const { method, target, body } = request;
+    const { method, body } = request;
+    const target = originForm(request.target);
     const proof = signDryRun(secret, { method, target, body, at: Date.now() });
     const headers: HeaderLines = [...extra, [DRY_RUN_HEADER, proof]];
     const asked = await asker.ask(request, timeoutMs, headers, keptBytes);

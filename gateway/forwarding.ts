@@ -1,14 +1,15 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { Log } from "../log.ts";
-import type { AnswerHead } from "./answer_parser.ts";
+import type { AnswerHead } from "./answer_head.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
+import type { ClientRequest } from "./client_request.ts";
 import type { Comparer } from "./comparer.ts";
 import { DueComparison, type DueDeps, silenceOf } from "./due_comparison.ts";
 import { endAnswer } from "./end_answer.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
 import type { FrontLimits } from "./front_limits.ts";
-import { passedToClient, toHeaderLines } from "./passed_headers.ts";
+import { interimBytes, passedToClient, toHeaderLines } from "./passed_headers.ts";
 import { type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Side } from "./route.ts";
@@ -29,6 +30,8 @@ export interface ForwardingDeps extends WayDeps, DueDeps {
   readonly uploads: UnderWay<Forwarding>;
   /** A request is over. */
   readonly over: (forwarding: Forwarding) => void;
+  /** A request is the last that is served on its connection. */
+  readonly closes: (forwarding: Forwarding) => void;
   readonly isStopping: () => boolean;
 }
 
@@ -48,11 +51,12 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   /** Since when the client takes nothing, by `performance.now()`. */
   #blockedAt: number | undefined;
   #status = 0;
+  #isLast = false;
   #isOver = false;
 
   constructor(
     readonly deps: ForwardingDeps,
-    readonly request: IncomingMessage,
+    readonly request: ClientRequest,
     readonly response: ServerResponse,
     readonly head: RequestHead,
     readonly peer: Peer,
@@ -62,11 +66,6 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => this.#clientIsDone());
     response.on("drain", () => this.#clientTakesMore());
-  }
-
-  /** Whether nothing of an answer was sent, and the client is still sending its request. */
-  get isComingIn(): boolean {
-    return !this.#body.isWhole && !this.response.headersSent;
   }
 
   start(): void {
@@ -115,10 +114,17 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   }
 
   bodyIsTooLarge(): void {
+    this.deps.closes(this);
+    this.refuse(413, `The body is larger than ${this.deps.limits.bodyBytes} bytes`);
+  }
+
+  /** Refuses it while it comes in, and with it all that is behind it on its connection. */
+  refuse(status: RefusalStatus, sentence: string): void {
+    this.#isLast = true;
     this.#attempt?.giveUp();
     this.#isGathered();
     if (this.response.headersSent) return this.cut();
-    this.#refuse(413, `The body is larger than ${this.deps.limits.bodyBytes} bytes`);
+    this.#refuse(status, sentence);
   }
 
   send(connection: Connection): void {
@@ -138,10 +144,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#body.drained();
   }
 
-  interim(head: Uint8Array): void {
-    if (this.request.httpVersion !== "1.0" && !this.response.headersSent) {
-      this.response.socket?.write(head);
-    }
+  interim(head: AnswerHead): void {
+    if (this.request.httpVersion === "1.0" || this.response.headersSent) return;
+    // The front itself answers `Expect: 100-continue`: that of a side is one that nobody waits for.
+    if (head.status !== 100) this.response.socket?.write(interimBytes(head), "latin1");
   }
 
   answerBegins(attempt: Attempt, head: AnswerHead): void {
@@ -311,8 +317,9 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#status = status;
     if (response.destroyed) return;
     response.sendDate = false;
-    // What follows on an upgrade in the same packet is lost to Deno's server: better no next request.
-    if (this.head.asksForUpgrade || this.deps.isStopping()) response.shouldKeepAlive = false;
+    if (this.#isLast || this.head.asksForUpgrade || this.deps.isStopping()) {
+      response.shouldKeepAlive = false;
+    }
     try {
       response.writeHead(status, reason, lines);
     } catch {

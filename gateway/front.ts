@@ -1,18 +1,19 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import net from "node:net";
-import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../client_address.ts";
 import type { CanaryBy } from "../config.ts";
 import type { Log } from "../log.ts";
 import { ByteBudget } from "./byte_budget.ts";
 import { Client } from "./client.ts";
+import { ClientRequest } from "./client_request.ts";
 import type { Comparer } from "./comparer.ts";
 import type { Evidence } from "./evidence.ts";
 import { DueComparison } from "./due_comparison.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { FrontLimits } from "./front_limits.ts";
+import { endWith } from "./last_answer.ts";
 import type { Operation } from "./operations.ts";
-import { refusal, refusalBytes, type RefusalStatus } from "./refusal.ts";
+import { refusal, type RefusalStatus } from "./refusal.ts";
 import { peerOf, readRequestHead } from "./request_head.ts";
 import type { Route } from "./route.ts";
 import { UnderWay } from "./under_way.ts";
@@ -57,9 +58,6 @@ export interface Front {
  */
 const LINGER_MS = 300;
 
-/** How long a connection that is refused may stay open so that its client reads why. */
-const CLOSING_MS = 1_000;
-
 /** Starts what clients talk to. */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const { limits, evidence, comparer, log, routeOf } = options;
@@ -86,12 +84,14 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     uploads: new UnderWay<Forwarding>(),
     over: (forwarding: Forwarding) => {
       inFlight.delete(forwarding);
-      clients.get(forwarding.request.socket)?.requests.delete(forwarding);
+      clients.get(forwarding.request.socket)?.end(forwarding);
     },
+    closes: (forwarding: Forwarding) => clients.get(forwarding.request.socket)?.close(),
     isStopping: () => isStopping,
   };
 
   const server = createServer({
+    IncomingMessage: ClientRequest,
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headerMs,
     requestTimeout: limits.requestMs,
@@ -101,10 +101,17 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     requireHostHeader: false,
     noDelay: true,
   });
-  // Beyond its default of 2,000 headers a server of Node drops the others without a word.
+  // Beyond its default of 2,000 headers a server of Node drops the others without a word. Here those
+  // beyond far fewer are refused.
   server.maxHeadersCount = 0;
 
-  const refuse = (response: ServerResponse, status: RefusalStatus, sentence: string) => {
+  const refuse = (
+    client: Client,
+    response: ServerResponse,
+    status: RefusalStatus,
+    sentence: string,
+  ) => {
+    client.close();
     const { reason, headers, body } = refusal(status, sentence);
     response.sendDate = false;
     response.shouldKeepAlive = false;
@@ -112,16 +119,16 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     response.end(body);
     log("info", "refused", { status });
   };
-  const serve = (request: IncomingMessage, response: ServerResponse) => {
+  const serve = (request: ClientRequest, response: ServerResponse) => {
     const client = clients.get(request.socket);
     // Without a listener an aborted request would end the process.
     request.on("error", ignore);
     response.on("error", ignore);
-    // A connection beyond the most has got its answer already.
-    if (client === undefined) return;
+    // A connection beyond the most has got its answer already, or will get its last one in turn.
+    if (client === undefined || client.isClosing) return;
     client.wasUsed = true;
-    const head = readRequestHead(request.rawHeaders, request.httpVersion, client.peer);
-    if ("mistake" in head) return refuse(response, 400, head.mistake);
+    const head = readRequestHead(request, client.peer);
+    if ("mistake" in head) return refuse(client, response, head.status, head.mistake);
     const hasBody = head.isChunked || head.length !== undefined;
     if (
       inFlight.size - gathering.size >= limits.inFlight ||
@@ -132,11 +139,13 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       const due = new DueComparison(deps, findWay(deps, method, url, head, client.peer));
       due.begin();
       due.lost("overload");
-      return refuse(response, 503, "Too busy, try again soon");
+      return refuse(client, response, 503, "Too busy, try again soon");
     }
     const forwarding = new Forwarding(deps, request, response, head, client.peer);
     inFlight.add(forwarding);
-    client.requests.add(forwarding);
+    client.begin(forwarding);
+    // What follows on an upgrade in the same packet is lost to Deno's server.
+    if (head.asksForUpgrade) client.close();
     forwarding.start();
   };
 
@@ -145,30 +154,37 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       endWith(socket, 503, "Too many connections, try again soon");
       return;
     }
-    clients.set(socket, new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted)));
+    clients.set(socket, new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted), limits));
     socket.on("close", () => clients.delete(socket));
   });
   server.on("request", serve);
   // The client is told to go on as soon as its request is found to be acceptable.
   server.on("checkContinue", serve);
-  // The side says what it thinks of other expectations.
   server.on("checkExpectation", serve);
   server.on("connect", (_request, socket) => {
-    endWith(socket, 405, "This is no proxy for CONNECT");
-  });
-  server.on("clientError", (error, socket) => {
+    socket.on("error", ignore);
     const client = socket instanceof net.Socket ? clients.get(socket) : undefined;
-    const requests = [...client?.requests ?? []];
-    const [only] = requests;
-    // An answer may be written only where the client can't take it for that to another request.
-    const canAnswer = requests.length === 0 || (requests.length === 1 && only?.isComingIn);
-    const isGone = "code" in error && error.code === "ECONNRESET";
-    if (isGone || !canAnswer || !socket.writable) {
+    if (client === undefined) {
       socket.destroy();
       return;
     }
+    // The server, which has handed the connection over, tells nobody any more that it takes more.
+    socket.on("drain", () => {
+      for (const { response } of client.requests) if (response.socket) response.emit("drain");
+    });
+    client.refuse(405, "This is no proxy for CONNECT");
+    log("info", "refused", { status: 405 });
+  });
+  server.on("clientError", (error, socket) => {
+    const client = socket instanceof net.Socket ? clients.get(socket) : undefined;
+    const isGone = "code" in error && error.code === "ECONNRESET";
+    if (isGone || client === undefined || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    if (client.isClosing) return;
     const [status, sentence] = describeMistake(error);
-    endWith(socket, status, sentence);
+    client.refuse(status, sentence);
     log("info", "refused", { status });
   });
 
@@ -177,7 +193,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     sides.legacy.sweep(now);
     sides.service.sweep(now);
     for (const forwarding of inFlight) forwarding.sweep(now);
-    for (const client of clients.values()) client.sweep(now, limits.keepAliveMs);
+    for (const client of clients.values()) client.sweep(now);
   }, limits.sweepMs);
 
   await listen(server, options);
@@ -219,19 +235,7 @@ function describeMistake(error: Error): [status: RefusalStatus, sentence: string
   }
 }
 
-/**
- * Says why, and closes the connection. A moment is left in between: closed at once, with something
- * unread, it would be reset, and the client might never see the reason.
- */
-function endWith(socket: Duplex, status: RefusalStatus, sentence: string): void {
-  // The server listens no longer to a connection that it has handed over.
-  socket.on("error", ignore);
-  socket.end(refusalBytes(status, sentence));
-  const late = setTimeout(() => socket.destroy(), CLOSING_MS);
-  socket.once("close", () => clearTimeout(late));
-}
-
-function listen(server: Server, { hostname, port }: FrontOptions): Promise<void> {
+function listen(server: net.Server, { hostname, port }: FrontOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, hostname, () => {

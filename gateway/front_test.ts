@@ -1,34 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../testing/eventually.ts";
-import { openRawClient, startTestFront, type TestFront } from "../testing/front.ts";
-import { type RawAnswer, rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
-
-/** A front before one server, the old one. */
-async function startPair(
-  answer: string | RawAnswer,
-  options: Parameters<typeof startTestFront>[0] = {},
-) {
-  const upstream = await startRawUpstream(answer);
-  const front = await startTestFront({ legacyUrl: upstream.url, ...options });
-  return {
-    upstream,
-    front,
-    [Symbol.asyncDispose]: async () => {
-      await front[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** Sends bytes and gives back all that comes until the connection ends, or until that fits. */
-async function exchange(
-  { port }: TestFront,
-  request: string,
-  fits?: (received: string) => boolean,
-): Promise<string> {
-  using client = openRawClient(port, request);
-  return fits === undefined ? await client.ended : await client.until(fits);
-}
+import { exchange, openRawClient, startPair } from "../testing/front.ts";
+import { rawAnswer } from "../testing/raw_upstream.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
 const OK = rawAnswer("200 OK", "ok");
@@ -310,12 +283,6 @@ for (const [what, request, status] of REFUSED) {
   });
 }
 
-Deno.test("a header beyond the two thousandth isn't dropped", async () => {
-  await using pair = await startPair(OK);
-  await exchange(pair.front, post("a:\r\n".repeat(2_500) + "X-Last: 1\r\nConnection: close\r\n"));
-  ok(pair.upstream.requests[0]?.includes("X-Last: 1\r\n"));
-});
-
 Deno.test("a request for an upgrade is an ordinary one, and the last on its connection", async () => {
   await using pair = await startPair(OK);
   const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
@@ -338,16 +305,6 @@ Deno.test("a client that waits for 100 is told to go on, and the side isn't aske
   match(await client.ended, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
   strictEqual(/expect/i.test(pair.upstream.requests[0] ?? ""), false);
   match(pair.upstream.requests[0] ?? "", /\r\n\r\nab$/);
-});
-
-Deno.test("any other expectation is for the side to refuse", async () => {
-  await using pair = await startPair(rawAnswer("417 Expectation Failed"));
-  const answer = await exchange(
-    pair.front,
-    post("Expect: a-miracle\r\nContent-Length: 1\r\nConnection: close\r\n", "a"),
-  );
-  match(answer, /^HTTP\/1\.1 417 /);
-  match(pair.upstream.requests[0] ?? "", /^Expect: a-miracle\r$/m);
 });
 
 Deno.test("a body in chunks is passed on in chunks, whole", async () => {
@@ -423,15 +380,6 @@ Deno.test("requests that were sent ahead are answered in their order", async () 
   const answer = await exchange(pair.front, ahead, (received) => received.endsWith("/3"));
   deepStrictEqual(answer.match(/\/\d$/gm), ["/1", "/2", "/3"].slice(2));
   deepStrictEqual(answer.match(/(?<=\r\n\r\n)\/\d/g), ["/1", "/2", "/3"]);
-});
-
-Deno.test("bytes that are no request don't get an answer while another request waits for its own", async () => {
-  await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 50));
-  const received = await exchange(
-    pair.front,
-    "GET / HTTP/1.1\r\nHost: plant\r\n\r\nnonsense\r\n\r\n",
-  );
-  strictEqual(received, "");
 });
 
 Deno.test("a line is logged for each request, with nothing personal in it", async () => {

@@ -90,7 +90,8 @@ function formFaults({ request, legacy, service, differences }: Disagreement): Di
   );
   const { status } = service;
   const faults = status < 400
-    ? successFaults(service.headers, headers["content-type"])
+    // What hasn't changed has no body, and no type.
+    ? successFaults(service.headers, status === 304 ? JSON_TYPE : headers["content-type"])
     : request.method === "HEAD"
     ? errorHeadFaults(status, headers)
     : errorFaults({ status, headers, body: plainText(service) ?? "" });

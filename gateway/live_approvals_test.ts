@@ -64,7 +64,12 @@ const traceOf = (parents: number, children: number) =>
     }),
   );
 const L = { lot_code: "L-1" };
+const BROKEN_BODY = { ...HOT, body: new TextEncoder().encode("{a}") };
+const HEALTH = answerOf(200, "{}", { etag: 'W/"2-a"' });
 const APPROVED: Case[] = [
+  ["get-bodies", "getTraceability", BROKEN_BODY, page, traceOf(1, 1)],
+  ["get-bodies", "getTraceability", BROKEN_BODY, { ...page, status: 413 }, refused(404)],
+  ["get-bodies", "getHealth", { ...BROKEN_BODY, method: "HEAD" }, { ...page, status: 415 }, HEALTH],
   ["json-errors", "createLot", lot("{"), page, refused(400)],
   ["json-errors", "login", captured("POST", "/api/login", "{"), page, refused(400)],
   [

@@ -1,3 +1,4 @@
+import type { AnswerHead } from "./answer_head.ts";
 import type { HeaderLines } from "./exchange.ts";
 
 // RFC 9110 7.6.1, and what older proxies and clients take for such: they are about one connection.
@@ -50,21 +51,31 @@ export function withoutNamed(lines: readonly string[], named: ReadonlySet<string
  * about the connection. The request's id is added unless the side has set one.
  */
 export function passedToClient(headers: readonly string[], requestId: string): string[] {
+  const passed = withoutHopByHop(headers);
+  const hasId = passed.some((name, at) => at % 2 === 0 && name.toLowerCase() === "x-request-id");
+  if (!hasId) passed.push("X-Request-Id", requestId);
+  return passed;
+}
+
+/** An answer before the answer, written anew: what the client gets of it is what was understood. */
+export function interimBytes({ status, reason, headers }: AnswerHead): string {
+  const passed = withoutHopByHop(headers);
+  let text = `HTTP/1.1 ${status} ${reason}\r\n`;
+  for (let at = 0; at < passed.length; at += 2) text += `${passed[at]}: ${passed[at + 1]}\r\n`;
+  return `${text}\r\n`;
+}
+
+function withoutHopByHop(headers: readonly string[]): string[] {
   const lines: string[] = [];
   let named: Set<string> | undefined;
-  let hasId = false;
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at] ?? "";
     const value = headers[at + 1] ?? "";
     const lower = name.toLowerCase();
     if (lower === "connection") named = namedByConnection(value, named);
-    if (HOP_BY_HOP.has(lower)) continue;
-    if (lower === "x-request-id") hasId = true;
-    lines.push(name, value);
+    if (!HOP_BY_HOP.has(lower)) lines.push(name, value);
   }
-  const passed = named === undefined ? lines : withoutNamed(lines, named);
-  if (!hasId) passed.push("X-Request-Id", requestId);
-  return passed;
+  return named === undefined ? lines : withoutNamed(lines, named);
 }
 
 /** Names and values in turn, as lines. */

@@ -44,18 +44,24 @@ export function findOperation(method: string, target: string): Operation | undef
   return undefined;
 }
 
-/** The path alone, also of a target that names a host as requests to a proxy do. */
+/**
+ * A target as its host is asked for it: without the host that it may name, as requests to a proxy do.
+ * Any other target is given back.
+ */
+export function originForm(target: string): string {
+  if (target.startsWith("/")) return target;
+  const host = /^https?:\/\/[^/?#]*/i.exec(target)?.[0];
+  if (host === undefined) return target;
+  const rest = target.slice(host.length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/** The path alone. */
 function pathOf(target: string): string {
-  let start = 0;
-  if (!target.startsWith("/")) {
-    const host = /^https?:\/\//i.exec(target)?.[0];
-    if (host === undefined) return target;
-    start = target.indexOf("/", host.length);
-    if (start === -1) return "/";
+  const origin = originForm(target);
+  for (let at = 0; at < origin.length; at++) {
+    const letter = origin[at];
+    if (letter === "?" || letter === "#") return origin.slice(0, at);
   }
-  for (let at = start; at < target.length; at++) {
-    const letter = target[at];
-    if (letter === "?" || letter === "#") return target.slice(start, at);
-  }
-  return start === 0 ? target : target.slice(start);
+  return origin;
 }

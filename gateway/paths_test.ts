@@ -2,7 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { parse } from "yaml";
 import { z } from "zod";
 import { OPERATIONS } from "./operations.ts";
-import { findOperation } from "./paths.ts";
+import { findOperation, originForm } from "./paths.ts";
 
 const FOUND: [method: string, target: string, operation: string | undefined][] = [
   ["GET", "/api/health", "getHealth"],
@@ -11,6 +11,8 @@ const FOUND: [method: string, target: string, operation: string | undefined][] =
   ["GET", "/api/health?x=1", "getHealth"],
   ["GET", "/api/health#x", "getHealth"],
   ["GET", "http://plant:80/api/health?x", "getHealth"],
+  ["GET", "http://plant?/api/health", undefined],
+  ["GET", "http://plant#/api/health", undefined],
   ["POST", "/api/health", undefined],
   ["OPTIONS", "/api/health", undefined],
   ["GET", "/api/health//", undefined],
@@ -58,3 +60,16 @@ Deno.test("the operations are those of the contract", async () => {
   const known = OPERATIONS.map(({ operation, method, path }) => `${operation} ${method} ${path}`);
   deepStrictEqual(known.sort(), published.sort());
 });
+
+const ORIGINS: [target: string, origin: string][] = [
+  ["/api/lots?x#y", "/api/lots?x#y"],
+  ["http://plant:80/api/lots?x", "/api/lots?x"],
+  ["HTTPS://plant/", "/"],
+  ["http://plant", "/"],
+  ["http://plant?x/y", "/?x/y"],
+  ["http://plant#x/y", "/#x/y"],
+  ["*", "*"],
+];
+for (const [target, origin] of ORIGINS) {
+  Deno.test(`${target} asks a host for ${origin}`, () => strictEqual(originForm(target), origin));
+}

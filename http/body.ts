@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import contentType from "content-type";
+import { firstContentType } from "../contract/content_type.ts";
 import { ApiError } from "../errors.ts";
 import { readBytes } from "../read_bytes.ts";
 import { isTooDeep, JSON_DEPTH_LIMIT } from "./json.ts";
@@ -124,7 +125,9 @@ function decompressor(encoding: string | null): Decompress | undefined {
 }
 
 function tooLarge(limits: BodyLimits): ApiError {
-  return new ApiError("body_too_large", `The body is larger than ${limits.bytes} bytes`);
+  return new ApiError("body_too_large", `The body is larger than ${limits.bytes} bytes`, {
+    headers: { connection: "close" },
+  });
 }
 
 /** No client writes a longer type; of one, only that it isn't JSON is known. */
@@ -136,7 +139,7 @@ function parseMediaType(
   try {
     // The release that body-parser brought with Express 4: later ones let through what it refused.
     if (header === null || header.length > MAX_MEDIA_TYPE) return undefined;
-    const { type, parameters } = contentType.parse(header);
+    const { type, parameters } = contentType.parse(firstContentType(header));
     return { name: type.toLowerCase(), charset: parameters.charset?.toLowerCase() };
   } catch {
     return undefined;

@@ -100,7 +100,17 @@ const CASES: Record<string, Case> = {
   "text/json": { sent: TEXT, headers: type("text/json"), is: "other" },
   "an empty type": { sent: TEXT, headers: type(""), is: "other" },
   "a type that is none": { sent: TEXT, headers: type("json"), is: "other" },
-  "two types": { sent: TEXT, headers: type("application/json, text/plain"), is: "other" },
+  // Two lines of which the first counts come as one. On one line the gateway refuses it.
+  "two types, JSON first": {
+    sent: TEXT,
+    headers: type("application/json, text/plain"),
+    old: 401,
+  },
+  "two types, JSON last": {
+    sent: TEXT,
+    headers: type("text/plain, application/json"),
+    is: "other",
+  },
   "a parameter without a value": { sent: TEXT, headers: type("application/json; x"), is: "other" },
   "a parameter that isn't there": { sent: TEXT, headers: type("application/json;"), is: "other" },
   "another type, over the limit": {

@@ -18,7 +18,8 @@ import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
 import { asksForDryRun, provenDryRun } from "./dry_run.ts";
 import { type App, RequestFacts } from "./operation.ts";
 import { allowHeader, pathnameOf, queryOf } from "./paths.ts";
-import { checkHead } from "./request_head.ts";
+import { ClosingConnections } from "./closing_connections.ts";
+import { checkHead, refusedConnection } from "./request_head.ts";
 import { setSecurityHeaders } from "./security_headers.ts";
 
 /** Bounds of one process. */
@@ -40,8 +41,8 @@ export interface EnvelopeDeps {
   readonly log: Log;
 }
 
-/** Answers a request; `peer` is the address at the other end of its connection. */
-export type Serve = (request: Request, peer: string) => Promise<Response>;
+/** Answers a request; `peer` is the address at the other end of its connection, `port` its port. */
+export type Serve = (request: Request, peer: string, port?: number) => Promise<Response>;
 
 /**
  * Refusals of logins are held back: whoever sends the next login on the answer to the last, as
@@ -61,8 +62,9 @@ export function createEnvelope(
 ): Serve {
   let inFlight = 0;
   let held = 0;
+  const closing = new ClosingConnections();
 
-  return async (request, peer) => {
+  return async (request, peer, port) => {
     const started = performance.now();
     const requestId = idOf(request);
     const client = readClient(request, peer);
@@ -74,6 +76,7 @@ export function createEnvelope(
     let response: Response;
     inFlight++;
     try {
+      if (closing.isClosing(peer, port)) throw refusedConnection();
       if (inFlight > limits.inFlight) throw new ApiError("overloaded", "Too busy, try again soon");
       if (isDryRun) {
         const asked = await provenDryRun(request, dryRunSecret, limits);
@@ -85,6 +88,8 @@ export function createEnvelope(
       }
     } catch (thrown) {
       refused = toApiError(thrown);
+      const closes = refused.headers.connection === "close";
+      if (closes && port !== undefined) closing.close(peer, port);
       response = answerError(refused.status, refused.body, refused.headers);
     } finally {
       inFlight--;
@@ -130,6 +135,12 @@ export function createEnvelope(
   async function respond(request: Request, facts: RequestFacts | undefined): Promise<Response> {
     checkHead(request.headers);
     if (request.method === "OPTIONS") return preflight(request, cors);
+    // What follows was for somebody else.
+    if (request.method === "CONNECT") {
+      throw new ApiError("path_not_found", "This is no proxy for CONNECT", {
+        headers: { connection: "close" },
+      });
+    }
     if (facts === undefined) {
       // The old server read the body before it looked for the path: a broken one was 400 anywhere.
       await readBody(request, limits);

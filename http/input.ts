@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { ApiError, type ErrorDetail } from "../errors.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { RequestContext } from "./operation.ts";
+import { queryOf } from "./paths.ts";
 
 /**
  * A request's JSON body as `schema` makes it. No body counts as `{}`, as it did.
@@ -37,7 +38,8 @@ export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S
  * @throws {ApiError} 422 outside the schema, or for a name that is given twice
  */
 export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
-  const { searchParams } = new URL(c.req.url);
+  // Not by `URL`: the host beside it may be none that it knows.
+  const searchParams = new URLSearchParams(queryOf(c.req.url));
   const given = Object.keys(schema.shape).filter((name) => searchParams.has(name));
   const doubled = given.filter((name) => searchParams.getAll(name).length > 1);
   if (doubled.length > 0) {

@@ -86,16 +86,25 @@ export class PathTable<Operation> {
 
 /** The path of a request's address as the client wrote it: nothing decoded, no query. */
 export function pathnameOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start === -1) return "/";
+  const start = endOfHost(url);
+  if (url[start] !== "/") return "/";
   const end = url.slice(start).search(/[?#]/);
   return end === -1 ? url.slice(start) : url.slice(start, start + end);
 }
 
 /** Path and query of a request's address as the client wrote them. */
 export function targetOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  return start === -1 ? "/" : url.slice(start);
+  const target = url.slice(endOfHost(url));
+  return target.startsWith("/") ? target : `/${target}`;
+}
+
+/** A client that names a host in its target may name no path: a slash in a query begins none. */
+function endOfHost(url: string): number {
+  for (let at = url.indexOf("://") + 3; at < url.length; at++) {
+    const letter = url[at];
+    if (letter === "/" || letter === "?" || letter === "#") return at;
+  }
+  return url.length;
 }
 
 /** The query of a request's address as the client wrote it, from its question mark on. */

@@ -95,6 +95,8 @@ const ADDRESSES: [url: string, pathname: string][] = [
   ["http://localhost//api//health", "//api//health"],
   ["http://localhost/", "/"],
   ["http://localhost", "/"],
+  ["http://localhost?/api/health", "/"],
+  ["http://localhost#/api/health", "/"],
 ];
 
 for (const [url, pathname] of ADDRESSES) {

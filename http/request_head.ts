@@ -1,18 +1,30 @@
 import { ApiError } from "../errors.ts";
-
-// host [":" port] of RFC 3986. Anything more, such as a slash, would become a part of the address
-// that the path is read from, and a proxy in front would have let another path through.
-const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/;
+import { isHost } from "../host.ts";
 
 /**
- * Refuses a request whose head two servers could read in two ways.
- * @throws {ApiError} 400 no `Host`, or one that is no host; two lengths, even the same ones
+ * Refuses a request whose head two servers could read in two ways, and all that is behind it.
+ * @throws {ApiError} 400 no `Host`, or one that is no host; two lengths, even the same ones; a transfer
+ * coding other than chunked
  */
 export function checkHead(headers: Headers): void {
   const host = headers.get("host");
-  if (host === null) throw new ApiError("invalid_request", "The request has no Host header");
-  if (!HOST.test(host)) throw new ApiError("invalid_request", "The Host header is not a host");
+  if (host === null) throw refused("The request has no Host header");
+  if (!isHost(host)) throw refused("The Host header is not a host");
   if (headers.get("content-length")?.includes(",")) {
-    throw new ApiError("invalid_request", "The request has more than one Content-Length");
+    throw refused("The request has more than one Content-Length");
   }
+  // Deno's server reads the chunks and leaves the other codings to nobody.
+  const coding = headers.get("transfer-encoding");
+  if (coding !== null && coding.toLowerCase() !== "chunked") {
+    throw refused("The only transfer encoding is chunked");
+  }
+}
+
+/** The answer to what is behind a refused request on its connection. */
+export function refusedConnection(): ApiError {
+  return refused("The request before it on this connection was refused");
+}
+
+function refused(sentence: string): ApiError {
+  return new ApiError("invalid_request", sentence, { headers: { connection: "close" } });
 }

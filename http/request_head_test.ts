@@ -21,6 +21,7 @@ const NO_HOSTS = [
   "a b",
   "a:b",
   "a:1:2",
+  "a:65536",
   "[a/b]",
   "a/api/lots?",
 ];
@@ -43,4 +44,12 @@ Deno.test("a request has one length at most", () => {
   const two = new Headers([["host", "plant"], ["content-length", "2"], ["content-length", "2"]]);
   throws(() => checkHead(two), /more than one Content-Length/);
   checkHead(new Headers({ host: "plant", "content-length": "2" }));
+});
+
+Deno.test("the only transfer coding is chunked", () => {
+  const coded = (coding: string) => new Headers({ host: "plant", "transfer-encoding": coding });
+  for (const coding of ["gzip", "gzip, chunked", "chunked, chunked", "xchunked", ""]) {
+    throws(() => checkHead(coded(coding)), /only transfer encoding is chunked/);
+  }
+  checkHead(coded("Chunked"));
 });

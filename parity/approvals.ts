@@ -14,6 +14,7 @@ const OldOperation = z.enum([
 /** What a live rule may ask of an exchange; approved.yaml says what each means. */
 const Condition = z.enum([
   "beyond_years",
+  "body_of_get",
   "empty_lot_code",
   "error_page",
   "key_made_sql",

@@ -11,6 +11,7 @@ import type { Operation } from "../gateway/operations.ts";
 import type { Mode, Route, Side } from "../gateway/route.ts";
 import type { LogFields } from "../log.ts";
 import { withDeadline } from "./eventually.ts";
+import { type RawAnswer, type RawUpstream, startRawUpstream } from "./raw_upstream.ts";
 
 /** What a test's front is like; what isn't said is as it usually is. */
 export interface TestFrontOptions {
@@ -29,6 +30,8 @@ export interface TestFrontOptions {
   /** Nothing is compared unless it is given. */
   readonly dryRun?: Comparer["dryRun"];
   readonly compares?: boolean;
+  /** In place of one that only notes what it is told. */
+  readonly comparer?: Comparer;
 }
 
 /** A request of a client that a side has answered. */
@@ -96,7 +99,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       found: (finding) => found.push(finding),
       covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
     },
-    comparer: {
+    comparer: options.comparer ?? {
       wants: () => options.compares ?? options.dryRun !== undefined,
       dryRun: options.dryRun ?? (() => Promise.resolve({ silence: "refused", ms: 0 })),
       observe: (observation) => observed.push(observation),
@@ -117,6 +120,39 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       await front.close(0);
     },
   };
+}
+
+/** A front before one server, the old one. */
+export interface FrontPair extends AsyncDisposable {
+  readonly upstream: RawUpstream;
+  readonly front: TestFront;
+}
+
+/** Starts a front before a server that answers so. */
+export async function startPair(
+  answer: string | RawAnswer,
+  options: TestFrontOptions = {},
+): Promise<FrontPair> {
+  const upstream = await startRawUpstream(answer);
+  const front = await startTestFront({ legacyUrl: upstream.url, ...options });
+  return {
+    upstream,
+    front,
+    [Symbol.asyncDispose]: async () => {
+      await front[Symbol.asyncDispose]();
+      await upstream[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Sends bytes and gives back all that comes until the connection ends, or until that fits. */
+export async function exchange(
+  { port }: TestFront,
+  request: string,
+  fits?: (received: string) => boolean,
+): Promise<string> {
+  using client = openRawClient(port, request);
+  return fits === undefined ? await client.ended : await client.until(fits);
 }
 
 /** A connection that a test writes to and reads from byte by byte. */

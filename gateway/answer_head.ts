@@ -1,0 +1,69 @@
+/** An answer's first lines: headers in their order and with their letters, names and values in turn. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: readonly string[];
+}
+
+/** A head as it was read, with what its version says. */
+export interface ReadHead extends AnswerHead {
+  /** The minor number of HTTP/1.0 or HTTP/1.1. */
+  readonly minor: "0" | "1";
+}
+
+/** Bytes that are no answer, or an answer that ended too early. */
+export class BrokenAnswerError extends Error {
+  override name = "BrokenAnswerError";
+}
+
+/** As many as Node's own client takes. */
+const MAX_HEADERS = 2_000;
+
+// RFC 9112 4, RFC 9110 5.1 and 5.5: nothing but visible characters, spaces, tabs and obs-text. What
+// else stands there, some clients take for the end of a line.
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
+const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * Reads the head of an answer, whether the last one or one before it (1xx).
+ *
+ * @param text all lines, without the empty one at the end
+ * @throws {BrokenAnswerError}
+ */
+export function readAnswerHead(text: string): ReadHead {
+  const lines = text.split("\r\n");
+  const [, minor, digits = "", reason = ""] = STATUS_LINE.exec(lines[0] ?? "") ?? [];
+  const status = Number(digits);
+  if (minor === undefined || status === 101) {
+    throw new BrokenAnswerError("the answer's first line is none");
+  }
+  if (lines.length - 1 > MAX_HEADERS) throw new BrokenAnswerError("too many headers");
+  const headers: string[] = [];
+  for (let at = 1; at < lines.length; at++) headers.push(...readHeaderLine(lines[at] ?? ""));
+  return { status, reason, headers, minor: minor === "0" ? "0" : "1" };
+}
+
+/** Reads the line of a header or a trailer. @throws {BrokenAnswerError} */
+export function readHeaderLine(line: string): [name: string, value: string] {
+  const colon = line.indexOf(":");
+  const name = line.slice(0, Math.max(colon, 0));
+  const value = line.slice(colon + 1);
+  if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) {
+    throw new BrokenAnswerError("a header is none");
+  }
+  return [name, withoutSpaceAround(value)];
+}
+
+/** Without the spaces and tabs at both ends. `trim` would take a no-break space away as well. */
+function withoutSpaceAround(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isSpace(value.charCodeAt(start))) start++;
+  while (end > start && isSpace(value.charCodeAt(end - 1))) end--;
+  return value.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
