@@ -204,6 +204,18 @@ for (const [what, how] of UNREADABLE) {
   });
 }
 
+Deno.test("a difference in a long trace that was compressed to little is found", async () => {
+  const metadata = database.sql.json({ notes: "as planned ".repeat(80_000) });
+  await database.sql`
+    insert into lots (lot_code, weight_kg, metadata) values ('PACKED-LONG', '540.0', ${metadata})`;
+  await using compressing = await startCompressingServer(old.url, spoiled);
+  using one = shadowRig({ legacyUrl: compressing.url, serviceUrl: lotline.url });
+  const trace = captured("GET", "/api/traceability/PACKED-LONG", "", ALL_CODINGS);
+  await send(one, compressing.url, [["getTraceability", trace]]);
+  deepStrictEqual(one.outcomes(), ["different"]);
+  strictEqual(one.findings[0]?.differences[0]?.place, "body.central.weight_kg");
+});
+
 Deno.test("a status says that Lotline failed, also beside an answer that can't be read", async () => {
   for (const [what, how] of UNREADABLE) {
     await using compressing = await startCompressingServer(old.url, how);

@@ -161,7 +161,9 @@ export function createShadow(options: ShadowOptions): Shadow {
       if (underWay.delete(observation)) evidence.found(finding);
     };
     let cause: UnansweredCause = "unavailable";
-    const ask = askAgain(observation);
+    // What is in it says how much the other side may say.
+    const own = plainAnswer(answer);
+    const ask = askAgain({ ...observation, answer: own });
     const again: typeof ask = async (of, one) => {
       const asked = await ask(of, one);
       cause = causeOf(asked);
@@ -173,16 +175,15 @@ export function createShadow(options: ShadowOptions): Shadow {
       asked = await again(otherSide, request);
       answered(operation, route, otherSide, asked);
     }
-    const [first, second] = [answerIn(answer), asked && answerIn(asked)];
-    if (first === undefined) return found("unanswered", { cause: "unavailable" });
+    const second = asked && answerIn(asked);
+    if (answerIn(own) === undefined) return found("unanswered", { cause: "unavailable" });
     if (asked !== undefined && "silence" in asked && asked.silence === "too_large") {
       return found("lost", { cause: "size" });
     }
     if (second === undefined) {
       return found("unanswered", { cause: asked === undefined ? "not_asked" : causeOf(asked) });
     }
-    // Once for all that looks at them: it takes its time.
-    const [own, other] = [plainAnswer(first), plainAnswer(second)];
+    const other = plainAnswer(second);
     const [legacy, service] = side === "legacy" ? [own, other] : [other, own];
     const notRead = openBecause(legacy, service);
     if (notRead !== undefined) {
