@@ -102,3 +102,77 @@ Deno.test("news that come while a token is first read make it be read once more"
   known.finish(first, { accounts: [stateOf(other.sub)], tokens: [] });
   strictEqual(known.stateOf(other), "logged_out");
 });
+
+Deno.test("what a reading found decides: account, time of issue, role, revocation", () => {
+  const found: [more: Partial<AccountState>, state: string][] = [
+    [{}, "good"],
+    [{ exists: false, disabled: true }, "no_account"],
+    [{ disabled: true, tokensFrom: 2_000 }, "disabled"],
+    [{ tokensFrom: 1_000 }, "good"],
+    [{ tokensFrom: 1_001, role: "ADMIN" }, "ended"],
+    [{ role: "ADMIN" }, "other_role"],
+    [{ role: null }, "other_role"],
+  ];
+  for (const [more, state] of found) {
+    const known = new KnownTokens(() => 0);
+    const token = claims();
+    known.finish(known.read([token]), { accounts: [stateOf(token.sub, more)], tokens: [] });
+    strictEqual(known.stateOf(token), state, JSON.stringify(more));
+  }
+  const known = new KnownTokens(() => 0);
+  const [ended, other] = [claims(), claims()];
+  const accounts = [stateOf(ended.sub), stateOf(other.sub)];
+  known.finish(known.read([ended, other]), { accounts, tokens: [ended.jti] });
+  deepStrictEqual([known.stateOf(ended), known.stateOf(other)], ["logged_out", "good"]);
+  // It isn't read again, and nothing brings it back.
+  deepStrictEqual(known.readAll().map(({ tokens }) => tokens), [[other.jti]]);
+  const again = known.read([ended]);
+  strictEqual(known.stateOf(ended), "logged_out");
+  known.finish(again, { accounts, tokens: [] });
+  strictEqual(known.stateOf(ended), "logged_out");
+});
+
+Deno.test("a token is believed for 15 seconds after the older of its two readings began", () => {
+  let now = 0;
+  const known = new KnownTokens(() => now);
+  const token = claims();
+  const sibling = claims({ sub: token.sub });
+  learn(known, [token]);
+  now = 10_000;
+  strictEqual(known.stateOf(sibling), "unknown", "it was never sent");
+  // Of its own the other token has an unfinished reading, whatever is known of the account.
+  const first = known.read([sibling]);
+  strictEqual(known.stateOf(sibling), "unknown");
+  strictEqual(known.stateOf(token), "good", "a reading that has begun takes nothing away");
+  known.finish(first, { accounts: [stateOf(token.sub)], tokens: [] });
+  now = 15_000;
+  deepStrictEqual([known.stateOf(token), known.stateOf(sibling)], ["good", "good"]);
+  now = 15_001;
+  deepStrictEqual([known.stateOf(token), known.stateOf(sibling)], ["unknown", "good"]);
+  now = 25_001;
+  strictEqual(known.stateOf(sibling), "unknown");
+});
+
+Deno.test("a reading that ends after a newer one doesn't make what is known older", () => {
+  let now = 0;
+  const known = new KnownTokens(() => now);
+  const token = claims();
+  const slow = known.read([token]);
+  now = 10_000;
+  learn(known, [token]);
+  known.finish(slow, { accounts: [stateOf(token.sub)], tokens: [] });
+  now = 25_000;
+  strictEqual(known.stateOf(token), "good");
+});
+
+Deno.test("an account stays known for as long as one of its tokens is sent", () => {
+  let now = 0;
+  const known = new KnownTokens(() => now);
+  const [used, unused] = [claims(), claims()];
+  learn(known, [used, unused]);
+  now = 10 * MINUTE;
+  known.stateOf(used);
+  deepStrictEqual(known.readAll()[0]?.accounts.length, 2, "after ten minutes, to the letter");
+  now = 10 * MINUTE + 1;
+  deepStrictEqual(known.readAll()[0]?.accounts.map(({ userId }) => userId), [used.sub]);
+});

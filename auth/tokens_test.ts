@@ -188,3 +188,38 @@ Deno.test("a key that isn't known yet is looked up once, and then it is", async 
   strictEqual(good(await verify(issuer(after)(SUBJECT))).sub, SUBJECT.id);
   strictEqual(asked, 1);
 });
+
+/** What is issued when the clock was so many minutes behind. */
+function issuedBefore(minutes: number, issue: () => string): string {
+  const now = Date.now;
+  Date.now = () => now() - minutes * 60_000;
+  try {
+    return issue();
+  } finally {
+    Date.now = now;
+  }
+}
+
+Deno.test("a token is taken until its end, however old it is by then", async () => {
+  const keys = await newKeys();
+  const issue = issuer(keys);
+  const verify = verifier(keysAtHand(keys));
+  for (const minutes of [1, 15, 28]) {
+    const token = issuedBefore(minutes, () => issue(SUBJECT));
+    strictEqual(good(await verify(token)).sub, SUBJECT.id, `${minutes} minutes old`);
+  }
+  strictEqual(await verify(issuedBefore(31, () => issue(SUBJECT))), "expired");
+});
+
+Deno.test("a token whose key goes while it is looked at isn't remembered as good", async () => {
+  const [before, after] = [await newKeys(), await newKeys()];
+  const token = issuer(before)(SUBJECT);
+  const keys = keysAtHand(before, () => after);
+  const verify = verifier(keys);
+  const looking = verify(token);
+  await keys.refresh();
+  // Another token's look hears of the new keys before the first one is through.
+  const other = verify(issuer(after)(SUBJECT));
+  await Promise.all([looking, other]);
+  strictEqual(await verify(token), "unknown_key");
+});

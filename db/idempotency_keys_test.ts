@@ -1,6 +1,16 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
-import { findBegun, isKeptMeanwhile, keepAnswer, keepKey, lockOf } from "./idempotency_keys.ts";
+import { ApiError } from "../errors.ts";
+import {
+  findBegun,
+  findKeptRow,
+  findRequest,
+  isKeptMeanwhile,
+  keepAnswer,
+  keepingKey,
+  keepKey,
+  lockOf,
+} from "./idempotency_keys.ts";
 
 const KEY = { caller: "", key: "one", request: "ab".repeat(32) };
 const EFFECT = "dddddddd-0000-4000-8000-000000000000";
@@ -30,4 +40,87 @@ Deno.test("keys have locks of their own", () => {
   const others = [KEY, { ...KEY, key: "two" }, { ...KEY, caller: "o" }, { ...KEY, key: "" }];
   strictEqual(new Set(others.map(lockOf)).size, others.length);
   strictEqual(lockOf({ ...KEY, request: "" }), lockOf(KEY));
+});
+
+Deno.test("only a key that another statement has kept is in progress: no other failure is", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const failure = (statement: () => PromiseLike<unknown>): Promise<unknown> =>
+    Promise.resolve(statement()).then(() => undefined, (error) => error);
+  await keepKey(sql, KEY, EFFECT);
+  await sql`insert into lots (lot_code) values ('A')`;
+  strictEqual(isKeptMeanwhile(await failure(() => keepKey(sql, KEY, EFFECT))), true);
+  const others: [what: string, statement: () => PromiseLike<unknown>][] = [
+    ["a taken lot code", () => sql`insert into lots (lot_code) values ('A')`],
+    ["a missing one", () => sql`insert into lots (lot_code) values (null)`],
+    ["no hex", () => keepKey(sql, { ...KEY, key: "two", request: "xy" }, EFFECT)],
+    ["a time that is over", () =>
+      sql.begin(async (tx) => {
+        await tx`set local statement_timeout = 1`;
+        await tx`select pg_sleep(60)`;
+      })],
+  ];
+  for (const [what, statement] of others) {
+    const error = await failure(statement);
+    strictEqual(error instanceof Error, true, what);
+    strictEqual(isKeptMeanwhile(error), false, what);
+  }
+  const namesake = Object.assign(new Error("x"), { constraint_name: "idempotency_keys_pkey" });
+  for (const error of [namesake, undefined, null, "x"]) strictEqual(isKeptMeanwhile(error), false);
+});
+
+/** Those that are nearest to {@link KEY} without being it. */
+const NEIGHBOURS = [{ ...KEY, key: "two" }, { ...KEY, caller: EFFECT }];
+
+const isInProgress = (error: unknown) =>
+  error instanceof ApiError && error.code === "key_in_flight" && error.status === 409 &&
+  error.headers["retry-after"] === "1";
+
+Deno.test("what was kept of a key is nobody else's, and not another key's", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await keepKey(sql, KEY, EFFECT);
+  await keepAnswer(sql, KEY, { state: "queued" });
+  strictEqual(await findRequest(sql, KEY), KEY.request);
+  for (const other of NEIGHBOURS) {
+    strictEqual(await findRequest(sql, other), undefined);
+    await rejects(findBegun(sql, other), isInProgress);
+    await rejects(findKeptRow(sql, "lots", ["lot_code"], other), isInProgress);
+    // Its row is gone by now: who has it is told what was to be kept.
+    deepStrictEqual(await keepAnswer(sql, other, { state: "running" }), { state: "running" });
+  }
+  deepStrictEqual((await findBegun(sql, KEY)).answer, { state: "queued" });
+});
+
+Deno.test("an answer is kept with its own key alone", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  for (const key of [KEY, ...NEIGHBOURS]) await keepKey(sql, key, EFFECT);
+  await keepAnswer(sql, KEY, { state: "queued" });
+  for (const other of NEIGHBOURS) strictEqual((await findBegun(sql, other)).answer, null);
+});
+
+Deno.test("a row that was kept comes back with the types of its table", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  for (const key of [KEY, ...NEIGHBOURS]) await keepKey(sql, key, EFFECT);
+  await keepAnswer(sql, KEY, { lot_code: "A", weight_kg: "540.00" });
+  const row = await findKeptRow(sql, "lots", ["lot_code", "weight_kg"], KEY);
+  deepStrictEqual({ ...row }, { lot_code: "A", weight_kg: "540.00" });
+});
+
+Deno.test("a key is kept in the statement that has the effect, and no key in one without", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const lot = (code: string, key?: typeof KEY) =>
+    sql<{ id: string }[]>`
+      with stored as (insert into lots (lot_code) values (${code}) returning id)
+      ${keepingKey(sql, key, sql`id from stored`)}
+      select id from stored`;
+  const [stored] = await lot("A", KEY);
+  strictEqual((await findBegun(sql, KEY)).effect, stored?.id);
+  await lot("B");
+  strictEqual((await sql`select from lotline.idempotency_keys`).count, 1);
+  await rejects(lot("C", KEY), isKeptMeanwhile);
+  strictEqual((await sql`select from lots`).count, 2);
 });

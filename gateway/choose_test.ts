@@ -45,6 +45,12 @@ for (const [what, authorization] of WITHOUT_USER) {
   });
 }
 
+Deno.test("a release moves no client from one bucket to another", () => {
+  strictEqual(bucketOf(bearer({ sub: "u-1" }), "::1"), 4014);
+  strictEqual(bucketOf(undefined, "192.0.2.1"), 2808);
+  strictEqual(bucketOf(undefined, "2001:db8::1"), 5872);
+});
+
 Deno.test("a user whose name is an address isn't that address", () => {
   ok(bucketOf(bearer({ sub: "192.0.2.1" }), "::1") !== bucketOf(undefined, "192.0.2.1"));
 });

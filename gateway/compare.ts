@@ -11,7 +11,7 @@ import { MAX_BYTES } from "./conditions.ts";
 import { isTokenOfUser, judge } from "./live_approvals.ts";
 import { madeUpFields, type Times } from "./made_up.ts";
 import type { OldOperation } from "./operations.ts";
-import { isEtagOfCoding, type PlainAnswer, plainAnswer } from "./plain_answer.ts";
+import { isEtagOfCoding, openBecause, type PlainAnswer, plainAnswer } from "./plain_answer.ts";
 import { plainText } from "./plain_body.ts";
 
 /** Differences of one comparison that are told at most. */
@@ -85,10 +85,11 @@ function plainPair(pair: Pair): PlainPair {
 }
 
 /**
- * Whether bodies that were too large to be kept leave it open what their difference means: the same
- * links in another order, or more links than Lotline answers with.
+ * Whether bodies that can't be read, or were too large to be kept, leave it open what their difference
+ * means: the same links in another order, or more links than Lotline answers with.
  */
 function isOpen({ legacy, service }: PlainPair, found: readonly Difference[]): boolean {
+  if (openBecause(legacy, service) !== undefined) return true;
   if (legacy.digest === undefined && service.digest === undefined) return false;
   if (legacy.status === 200 && service.status === 413 && legacy.digest !== undefined) {
     return legacy.digest.bytes <= MAX_BYTES;

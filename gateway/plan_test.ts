@@ -177,6 +177,19 @@ Deno.test("where no canary can be one, a plan waits instead of moving all at onc
   }
 });
 
+Deno.test("an epoch of which nothing is known has neither time nor samples", () => {
+  const now = routeOn(SHADOW);
+  const { seconds: _, ...counts } = now.counts;
+  const unknown = { ...now, counts: { ...counts, seconds: null, outcomes: {} } };
+  const step = nextStep(standing(unknown), OPTIONS);
+  deepStrictEqual(step, { do: "wait", why: "0 of 10 minutes; 0 of 100 samples" });
+});
+
+Deno.test("a plan without a step above legacy stops where it is", () => {
+  const step = nextStep(standing(routeOn(LEGACY)), { ...OPTIONS, steps: [] });
+  deepStrictEqual(step, { do: "stop", why: "there is no step" });
+});
+
 Deno.test("its patience begins when the soak is over", () => {
   const lacking = routeOn(SHADOW, { same: 3 });
   const after = (waitedMs: number) => nextStep(standing(lacking, { waitedMs }), OPTIONS);

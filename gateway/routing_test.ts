@@ -1,6 +1,13 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { OPERATIONS } from "./operations.ts";
-import { describeMode, modeOf, parseRouting, untouchedRoute } from "./routing.ts";
+import {
+  describeMode,
+  isPossible,
+  modeOf,
+  onLegacy,
+  parseRouting,
+  untouchedRoute,
+} from "./routing.ts";
 
 const SWITCH = { killed: false, killed_by: "migrate", killed_why: "never used" };
 const NO_ROUTE = {
@@ -98,4 +105,27 @@ Deno.test("a kill switch that is on, not there, or not to be read, kills", () =>
   for (const odd of [[], [{ ...ROW, killed: null }], [{ ...ROW, killed: "f" }]]) {
     strictEqual(parseRouting(odd).killed?.who, "gateway");
   }
+});
+
+Deno.test("what only Lotline knows is on either side, and never compared", () => {
+  const modes = [
+    { name: "legacy" },
+    { name: "shadow" },
+    { name: "canary", percent: 10 },
+    { name: "service" },
+  ] as const;
+  const possible = (operation: "login" | "createAudit") =>
+    modes.filter((mode) => isPossible(operation, mode)).map(({ name }) => name);
+  deepStrictEqual(possible("login"), modes.map(({ name }) => name));
+  deepStrictEqual(possible("createAudit"), ["legacy", "service"]);
+});
+
+Deno.test("a route that is put on legacy for a while is the same but for its mode", () => {
+  const route = { ...untouchedRoute("login"), epoch: 4, latch: undefined };
+  for (const name of ["shadow", "service"] as const) {
+    deepStrictEqual(onLegacy({ ...route, mode: { name } }), route);
+  }
+  deepStrictEqual(onLegacy({ ...route, mode: { name: "canary", percent: 10 } }), route);
+  strictEqual(onLegacy(route), route);
+  deepStrictEqual([route.mode, route.samplePercent], [{ name: "legacy" }, 100]);
 });

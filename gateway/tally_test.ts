@@ -111,3 +111,27 @@ Deno.test("hours that can't be stored take no more memory, and nothing is left o
   tally.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
   strictEqual(tally.take().answers[0]?.at, now, "minutes are told apart again");
 });
+
+Deno.test("what comes within a minute is one count, however many moments it has", () => {
+  let now = 120_000;
+  const tally = createTally(() => now);
+  const route = routeIn("getHealth", 4);
+  for (; now < 180_000; now += 1_000) {
+    tally.answered("getHealth", route, "service", 200, 1);
+    tally.found(findingOf("getHealth", 4, "same"));
+  }
+  strictEqual(tally.size, 2);
+  const { answers: [answers], outcomes: [outcomes] } = tally.take();
+  deepStrictEqual([answers?.requests, outcomes?.count], [60, 60]);
+});
+
+Deno.test("counts of both kinds together have the bound from which minutes are one", () => {
+  let now = 0;
+  const tally = createTally(() => now);
+  const route = routeIn("getHealth", 4);
+  for (; now < 10_000 * 60_000; now += 60_000) {
+    tally.answered("getHealth", route, "service", 200, 1);
+    tally.found(findingOf("getHealth", 4, "same"));
+  }
+  strictEqual(tally.size, 4_000);
+});

@@ -1,62 +1,11 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { bucketOf, type Latencies } from "./latencies.ts";
+import { HEALTHY, LIMITS, side, WRITE_IN_SERVICE } from "../testing/verdict_evidence.ts";
 import type { Limits } from "./limits.ts";
 import type { Mode } from "./route.ts";
-import {
-  judge,
-  NO_FIGURES,
-  type RouteEvidence,
-  type SideFigures,
-  type Verdict,
-} from "./verdict.ts";
+import { judge, NO_FIGURES, type RouteEvidence, type Verdict } from "./verdict.ts";
 
-const LIMITS: Limits = {
-  window_seconds: 300,
-  min_samples: 200,
-  error_margin_percent: 1,
-  latency_factor: 2,
-  latency_slack_ms: 50,
-  late_percent: 1,
-  silence_percent: 5,
-  share_factor: 5,
-  lost_percent: 5,
-  raced_percent: 20,
-  min_successes: 20,
-};
 const SERVICE: Mode = { name: "service" };
 const LEGACY: Mode = { name: "legacy" };
-
-/** `requests`, most of them quick, and some that aren't. */
-function side(
-  requests: number,
-  { errors = 0, silences = 0, slow = 0, slowMs = 500, ms = 10 } = {},
-): SideFigures {
-  const latencies: Record<string, number> = { [bucketOf(ms)]: requests - silences - slow };
-  if (slow > 0) latencies[bucketOf(slowMs)] = slow;
-  return { requests, serverErrors: errors, silences, latencies: latencies as Latencies };
-}
-
-const HEALTHY: RouteEvidence = {
-  operation: "getTraceability",
-  mode: { name: "canary", percent: 10 },
-  epoch: 3,
-  legacy: side(1_000),
-  service: side(1_000),
-  legacyBefore: NO_FIGURES,
-  share: { requests: 1_000, movedRequests: 100, clients: 50, movedClients: 5 },
-  outcomes: { same: 900, approved: 50 },
-  coverage: { success: 900 },
-  different: 0,
-  places: [],
-};
-const WRITE_IN_SERVICE: RouteEvidence = {
-  ...HEALTHY,
-  operation: "createLot",
-  mode: SERVICE,
-  legacy: NO_FIGURES,
-  legacyBefore: side(500),
-  outcomes: {},
-};
 
 const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, says?: RegExp][] = [
   ["enough of everything and nothing against it", {}, "pass"],

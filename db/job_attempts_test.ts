@@ -1,0 +1,248 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../testing/database.ts";
+import {
+  buryStrangers,
+  type ClaimedJob,
+  claimJobInTurn,
+  claimNextJob,
+  deferJob,
+  endCancelledJob,
+  failJob,
+  finishJob,
+  releaseJob,
+  renewLease,
+  takeBackLostJobs,
+} from "./job_attempts.ts";
+import { takeUnpushedJobs } from "./job_pushes.ts";
+import { cancelJob, insertJob } from "./jobs.ts";
+
+const database = await freshDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+const claimant = { worker: "tester", leaseMs: 60_000 };
+
+let kinds = 0;
+/** A job of a kind that no other test has, just claimed. */
+async function claimed(): Promise<ClaimedJob> {
+  const id = await insertJob(sql, { kind: `attempted_${kinds++}`, args: {}, priority: 1 });
+  const job = await claimJobInTurn(sql, id, claimant);
+  ok(job);
+  return job;
+}
+
+/** All that is stored of a job. */
+async function rowOf(id: string): Promise<Record<string, unknown>> {
+  const [row] = await sql`select * from lotline.jobs where id = ${id}`;
+  ok(row);
+  return { ...row };
+}
+
+/** What an attempt may still want to store, with what it is told when it finds no row. */
+const WISHES: [what: string, wish: (job: ClaimedJob) => Promise<unknown>, none: unknown][] = [
+  ["given back", (job) => releaseJob(sql, job), undefined],
+  ["deferred", (job) => deferJob(sql, job, 1_000), undefined],
+  ["failed", (job) => failJob(sql, job, { error: "no", retryInMs: 0 }), undefined],
+  ["dead", (job) => failJob(sql, job, { error: "no" }), undefined],
+  ["cancelled", (job) => endCancelledJob(sql, job), false],
+  ["renewed", (job) => renewLease(sql, job, 60_000, { done: 1 }), undefined],
+];
+
+for (const [what, wish, none] of WISHES) {
+  Deno.test(`a job that is done can't be ${what} any more, by the attempt that has done it either`, async () => {
+    const job = await claimed();
+    ok(await finishJob(sql, job));
+    const before = await rowOf(job.id);
+    strictEqual(await wish(job), none);
+    deepStrictEqual(await rowOf(job.id), before);
+    strictEqual(await claimNextJob(sql, [job.kind], claimant), undefined, "nobody does it again");
+  });
+
+  Deno.test(`a job that another attempt has can't be ${what} by the one before`, async () => {
+    const first = await claimed();
+    strictEqual(await releaseJob(sql, first), "ready");
+    const second = await claimNextJob(sql, [first.kind], claimant);
+    ok(second);
+    const before = await rowOf(first.id);
+    strictEqual(await wish(first), none);
+    deepStrictEqual(await rowOf(first.id), before);
+    ok(await finishJob(sql, second));
+  });
+}
+
+Deno.test("only the attempt that has a job can finish it; repeated, it is told the same and nothing happens again", async () => {
+  await sql`create table finished_jobs (id uuid)`;
+  const effect = () => sql`insert into finished_jobs select id from finished`;
+  const first = await claimed();
+  await releaseJob(sql, first);
+  const second = await claimNextJob(sql, [first.kind], claimant);
+  ok(second);
+  strictEqual(await finishJob(sql, first, effect()), false);
+  strictEqual((await rowOf(first.id)).state, "running");
+  strictEqual(await finishJob(sql, second, effect()), true);
+  strictEqual(await finishJob(sql, second, effect()), true);
+  strictEqual(await finishJob(sql, first, effect()), false);
+  strictEqual((await sql`select from finished_jobs where id = ${first.id}`).count, 1);
+});
+
+/** Every way in which a job ends, and what it is then. */
+const ENDS: [
+  state: string,
+  end: (job: ClaimedJob) => Promise<unknown>,
+  lastError: RegExp | null,
+][] = [
+  ["done", (job) => finishJob(sql, job), null],
+  ["dead", (job) => failJob(sql, job, { error: "no" }), /^no$/],
+  ["cancelled", async (job) => {
+    await cancelJob(sql, job.id);
+    return await endCancelledJob(sql, job);
+  }, null],
+  ["dead", async (job) => {
+    await releaseJob(sql, job);
+    await sql`update lotline.jobs set run_at = now() - interval '61 minutes' where id = ${job.id}`;
+    deepStrictEqual([...await buryStrangers(sql, ["known"])], [{ id: job.id, kind: job.kind }]);
+  }, /^no worker knows jobs of kind attempted_\d+$/],
+];
+
+for (const [state, end, lastError] of ENDS) {
+  const why = lastError === null ? "" : ` with ${lastError.source}`;
+  Deno.test(`a job that is ${state}${why} has its end; nobody has it any more`, async () => {
+    const job = await claimed();
+    strictEqual((await rowOf(job.id)).finished_at, null);
+    await end(job);
+    const row = await rowOf(job.id);
+    deepStrictEqual(
+      [row.state, row.finished_at === null, row.worker, row.lease_until],
+      [state, false, null, null],
+    );
+    ok(lastError === null ? row.last_error === null : lastError.test(String(row.last_error)));
+  });
+}
+
+Deno.test("a job of an unknown kind waits an hour for a worker that may know it; a known one as long as it takes", async () => {
+  const [early, due, known, running] = [
+    await claimed(),
+    await claimed(),
+    await claimed(),
+    await claimed(),
+  ];
+  for (const job of [early, due, known]) await releaseJob(sql, job);
+  const dueFor = (minutes: number, { id }: ClaimedJob) =>
+    sql`update lotline.jobs set run_at = now() - ${minutes}::int * interval '1 minute'
+      where id = ${id}`;
+  await dueFor(58, early);
+  for (const job of [due, known, running]) await dueFor(61, job);
+  const others = await sql<{ kind: string }[]>`
+    select kind from lotline.jobs where kind not in ${sql([early.kind, due.kind, running.kind])}`;
+  const buried = await buryStrangers(sql, [known.kind, ...others.map(({ kind }) => kind)]);
+  deepStrictEqual([...buried], [{ id: due.id, kind: due.kind }]);
+  deepStrictEqual(
+    await Promise.all([early, known, running].map(async ({ id }) => (await rowOf(id)).state)),
+    ["ready", "ready", "running"],
+  );
+});
+
+Deno.test("a job that runs has its worker, its start and its lease, and no end", async () => {
+  const job = await claimed();
+  await failJob(sql, job, { error: "no", retryInMs: 0 });
+  // As a worker of another release might have left it.
+  await sql`update lotline.jobs set finished_at = now(), started_at = null where id = ${job.id}`;
+  const again = await claimNextJob(sql, [job.kind], claimant);
+  ok(again);
+  const row = await rowOf(job.id);
+  deepStrictEqual([row.worker, row.finished_at, row.attempt, again.attempt], [
+    "tester",
+    null,
+    2,
+    2,
+  ]);
+  const [times] = await sql<{ started: boolean; leased: boolean }[]>`
+    select started_at is not null as started, lease_until > now() as leased
+    from lotline.jobs where id = ${job.id}`;
+  deepStrictEqual({ ...times }, { started: true, leased: true });
+  ok(await finishJob(sql, again));
+  strictEqual(
+    (await rowOf(job.id)).last_error,
+    null,
+    "what failed before is no error of a done job",
+  );
+});
+
+/** Every way in which an attempt gives its job back to be started again. */
+const GIVEN_BACK: [what: string, end: (job: ClaimedJob) => Promise<unknown>][] = [
+  ["released", (job) => releaseJob(sql, job)],
+  ["deferred", (job) => deferJob(sql, job, 0)],
+  ["failed", (job) => failJob(sql, job, { error: "no", retryInMs: 0 })],
+  ["lost", async (job) => {
+    await sql`update lotline.jobs set lease_until = now() - interval '1 s' where id = ${job.id}`;
+    const lost = await takeBackLostJobs(sql, {});
+    ok(lost.some(({ id }) => id === job.id));
+  }],
+];
+
+for (const [what, end] of GIVEN_BACK) {
+  Deno.test(`the id of a job that was ${what} is put on its list again`, async () => {
+    const job = await claimed();
+    await sql`update lotline.jobs set pushed_at = now() where id = ${job.id}`;
+    const lists = [{ kind: job.kind, priority: job.priority, room: 9 }];
+    await end(job);
+    deepStrictEqual((await takeUnpushedJobs(sql, lists)).map(({ id }) => id), [job.id]);
+  });
+}
+
+Deno.test("without Valkey the most urgent job comes first, then the one whose turn it is, then the oldest", async () => {
+  const names = [`ordered_${kinds++}`, `ordered_${kinds++}`];
+  const [one = "", other = ""] = names;
+  const add = async (kind: string, priority: number, turn: number, secondsAgo: number) => {
+    const [row] = await sql<{ id: string }[]>`
+      insert into lotline.jobs (kind, priority, turn, run_at)
+      values (${kind}, ${priority}, ${turn}, now() - ${secondsAgo}::int * interval '1 s')
+      returning id`;
+    return row?.id;
+  };
+  const expected = [
+    await add(other, 0, 9, 1),
+    await add(one, 1, 5, 80),
+    await add(one, 1, 6, 70),
+    await add(one, 1, 6, 60),
+    await add(other, 1, 1, 50),
+    await add(other, 1, 2, 90),
+  ];
+  await add(one, 1, 1, -3_600);
+  const claims: (string | undefined)[] = [];
+  for (let i = 0; i <= expected.length; i++) {
+    claims.push((await claimNextJob(sql, names, claimant))?.id);
+  }
+  deepStrictEqual(claims, [...expected, undefined], "one that isn't due yet waits");
+});
+
+Deno.test("how far a job is stays what was said last", async () => {
+  const job = await claimed();
+  await renewLease(sql, job, 60_000, { done: 1 });
+  await renewLease(sql, job, 60_000, undefined);
+  deepStrictEqual((await rowOf(job.id)).progress, { done: 1 });
+  await renewLease(sql, job, 60_000, { done: 2, of: "3" });
+  deepStrictEqual((await rowOf(job.id)).progress, { done: 2, of: "3" });
+  deepStrictEqual({ ...await renewLease(sql, job, 60_000, undefined) }, {
+    cancel_requested: false,
+  });
+});
+
+Deno.test("a job that nobody waits for is put off, one that somebody waits for isn't, and no attempt counts", async () => {
+  const deferred = async (priority: 0 | 1) => {
+    const job = await claimed();
+    await sql`update lotline.jobs set priority = ${priority}, last_error = 'before'
+      where id = ${job.id}`;
+    strictEqual(await deferJob(sql, job, 3_600_000), "ready");
+    const { state, attempt, starts, last_error } = await rowOf(job.id);
+    deepStrictEqual([state, attempt, starts, last_error], ["ready", 0, 1, "before"]);
+    const [row] = await sql<{ minutes: number }[]>`
+      select round(extract(epoch from run_at - updated.now) / 60)::int as minutes
+      from lotline.jobs, (select now()) updated where id = ${job.id}`;
+    return row?.minutes;
+  };
+  const [waitedFor, other] = [await deferred(0), await deferred(1)];
+  ok(waitedFor !== undefined && waitedFor <= 0);
+  // Less what this test has taken since.
+  ok(other !== undefined && other > 30 && other <= 60);
+});

@@ -1,0 +1,224 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { z } from "zod";
+import type { Sql, Statement } from "../db/connect.ts";
+import { claimJobInTurn } from "../db/job_attempts.ts";
+import { insertJob } from "../db/jobs.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { runAttempt } from "./attempt.ts";
+import { defineJob } from "./define_job.ts";
+import { createThreads } from "./threads.ts";
+
+/** Long enough that no machine is so slow that an effect is given up in the middle of its tries. */
+const LEASE_MS = 600_000;
+
+/** A database in which effects can be counted and statements fail as PostgreSQL's own do. */
+async function newPlant() {
+  const database = await freshDatabase();
+  const { sql } = database;
+  await sql`create table effects (job uuid)`;
+  await sql`create sequence tries`;
+  // A sequence isn't rolled back with what fails: it counts the tries.
+  await sql.unsafe(`create function fail_first(times int, code text) returns boolean
+    language plpgsql as $$ begin
+      if nextval('tries') <= times then
+        raise exception 'planted %', code using errcode = code;
+      end if;
+      return true;
+    end $$`);
+  return {
+    ...database,
+    /** How often it was tried to store the end. */
+    async tries() {
+      const [row] = await sql<{ count: number }[]>`
+        select case when is_called then last_value else 0 end::int as count from tries`;
+      return row?.count;
+    },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}
+
+type Plant = Awaited<ReturnType<typeof newPlant>>;
+
+/** Runs a job once, as a worker would; gives what is stored of it then, and what was logged. */
+async function attempt(
+  { sql, url }: Plant,
+  run: (sql: Sql, signal: AbortSignal) => Promise<(() => Statement) | undefined>,
+  { shutdown = new AbortController().signal, maxAttempts = 5, n = 1, timeoutMs = LEASE_MS }: {
+    readonly shutdown?: AbortSignal;
+    readonly timeoutMs?: number;
+    readonly maxAttempts?: number;
+    /** The job's argument, which must be a number. */
+    readonly n?: number | string;
+  } = {},
+) {
+  const lines: string[] = [];
+  const id = await insertJob(sql, { kind: "tried", args: { n }, priority: 1 });
+  const job = await claimJobInTurn(sql, id, { worker: "tester", leaseMs: LEASE_MS });
+  ok(job);
+  using threads = createThreads({
+    databaseUrl: url,
+    name: "lotline-test-job",
+    statementTimeoutMs: 0,
+  });
+  const definition = defineJob({
+    kind: "tried",
+    args: z.object({ n: z.number() }),
+    maxAttempts,
+    timeoutMs,
+    concurrency: 1,
+    run: (_, context) => run(context.sql, context.signal),
+  });
+  await runAttempt(job, definition, performance.now(), {
+    queueSql: sql,
+    sql,
+    threads,
+    log: (level, msg) => lines.push(`${level} ${msg}`),
+    leaseMs: LEASE_MS,
+    shutdown,
+  });
+  const [row] = await sql<{ state: string; attempt: number; last_error: string | null }[]>`
+    select state, attempt, last_error from lotline.jobs where id = ${id}`;
+  const effects = await sql`select from effects where job = ${id}`;
+  return { ...row, effects: effects.count, lines: lines.filter((line) => !/^debug/.test(line)) };
+}
+
+/**
+ * What PostgreSQL says of an effect twice before it would take it, how often it is asked, and what
+ * becomes of the job.
+ */
+const FAILURES: [what: string, code: string, tries: number, state: string][] = [
+  ["a full disk", "53100", 3, "done"],
+  ["a shutdown", "57P01", 3, "done"],
+  ["a read-only server", "25006", 3, "done"],
+  ["a deadlock", "40P01", 3, "done"],
+  ["a statement that took too long", "57014", 1, "ready"],
+  ["a value that is taken", "23505", 1, "ready"],
+  ["a fault of ours", "42703", 1, "ready"],
+];
+
+for (const [what, code, tries, state] of FAILURES) {
+  const again = tries > 1 ? "again, and it happens once" : "once, and the job later";
+  Deno.test(`an effect that runs into ${what} is tried ${again}`, async () => {
+    await using plant = await newPlant();
+    const found = await attempt(
+      plant,
+      (sql) =>
+        Promise.resolve(() =>
+          sql`insert into effects select id from finished where fail_first(2, ${code})`
+        ),
+    );
+    deepStrictEqual(
+      [await plant.tries(), found.state, found.effects],
+      [tries, state, state === "done" ? 1 : 0],
+    );
+    strictEqual(found.attempt, 1);
+    if (state === "done") strictEqual(found.last_error, null);
+    else match(found.last_error ?? "", RegExp(`planted ${code}`));
+  });
+}
+
+Deno.test("a mark on a job that took too long is tried again: it is always quick", async () => {
+  await using plant = await newPlant();
+  const { sql } = plant;
+  await sql.unsafe(`create function check_end() returns trigger language plpgsql as $$ begin
+    perform fail_first(2, '57014');
+    return new;
+  end $$`);
+  await sql.unsafe(`create trigger check_end before update on lotline.jobs
+    for each row when (old.state = 'running') execute function check_end()`);
+  const found = await attempt(plant, () => Promise.reject(new Error("the job's own")));
+  deepStrictEqual([await plant.tries(), found.state, found.attempt], [3, "ready", 1]);
+  match(found.last_error ?? "", /the job's own/);
+});
+
+Deno.test("an end that PostgreSQL refuses is told of, and the lease brings the job back", async () => {
+  await using plant = await newPlant();
+  const { sql } = plant;
+  await sql`alter table lotline.jobs add constraint planted check (last_error is null) not valid`;
+  const found = await attempt(plant, () => Promise.reject(new Error("the job's own")));
+  deepStrictEqual([found.state, found.lines], ["running", ["error job's end can't be stored"]]);
+});
+
+Deno.test("while the worker shuts down, what can't be stored is tried no more", async () => {
+  await using plant = await newPlant();
+  const stop = new AbortController();
+  const found = await attempt(plant, (sql) =>
+    Promise.resolve(() => {
+      // The shutdown comes when the job's work is through.
+      stop.abort();
+      return sql`insert into effects select id from finished where fail_first(2, '53100')`;
+    }), { shutdown: stop.signal });
+  deepStrictEqual([await plant.tries(), found.state, found.effects], [1, "ready", 0]);
+});
+
+Deno.test("a job that has failed for the last time is dead, which is told as an error", async () => {
+  await using plant = await newPlant();
+  const fail = () => Promise.reject(new Error("the job's own"));
+  const last = await attempt(plant, fail, { maxAttempts: 1 });
+  deepStrictEqual([last.state, last.lines], ["dead", ["warn job is failed", "error job is dead"]]);
+  const first = await attempt(plant, fail, { maxAttempts: 2 });
+  deepStrictEqual([first.state, first.lines], ["ready", ["warn job is failed"]]);
+  const done = await attempt(plant, () => Promise.resolve(undefined), { maxAttempts: 1 });
+  deepStrictEqual([done.state, done.lines], ["done", ["info job is finished"]]);
+});
+
+Deno.test("arguments that don't fit make a job dead at once, and it isn't begun", async () => {
+  await using plant = await newPlant();
+  const begun: string[] = [];
+  const found = await attempt(plant, () => {
+    begun.push("begun");
+    return Promise.resolve(undefined);
+  }, { n: "one" });
+  deepStrictEqual([found.state, begun], ["dead", []]);
+  match(found.last_error ?? "", /^its arguments don't fit: n: /);
+});
+
+Deno.test("a job of a worker that is shut down is told to stop, given back, and counts no attempt", async () => {
+  await using plant = await newPlant();
+  const { sql } = plant;
+  const stop = new AbortController();
+  let hasSettled = false;
+  const during = await attempt(plant, () => {
+    stop.abort();
+    return new Promise((resolve) =>
+      setTimeout(() => {
+        hasSettled = true;
+        resolve(() => sql`insert into effects select id from finished`);
+      }, 10)
+    );
+  }, { shutdown: stop.signal });
+  deepStrictEqual([during.state, during.attempt], ["ready", 0]);
+  deepStrictEqual([hasSettled, during.effects], [true, 0], "its end is waited for, and not used");
+  const before = await attempt(plant, () => Promise.resolve(undefined), { shutdown: stop.signal });
+  deepStrictEqual([before.state, before.attempt, before.lines], [
+    "ready",
+    0,
+    ["info job is released"],
+  ]);
+});
+
+Deno.test("a job that doesn't heed its signal is waited for no longer, told of, and given back", async () => {
+  await using plant = await newPlant();
+  const stop = new AbortController();
+  const found = await attempt(plant, () => {
+    setTimeout(() => stop.abort(), 10);
+    return new Promise(() => {});
+  }, { shutdown: stop.signal });
+  deepStrictEqual([found.state, found.attempt, found.lines], [
+    "ready",
+    0,
+    ["warn job doesn't heed its signal", "info job is released"],
+  ]);
+});
+
+Deno.test("a job that runs too long is told to stop, and has failed, whatever it gives back then", async () => {
+  await using plant = await newPlant();
+  const { sql } = plant;
+  const found = await attempt(plant, (_, signal) =>
+    new Promise((resolve) => {
+      const giveBack = () => resolve(() => sql`insert into effects select id from finished`);
+      signal.addEventListener("abort", giveBack);
+    }), { timeoutMs: 20 });
+  deepStrictEqual([found.state, found.attempt, found.effects], ["ready", 1, 0]);
+  match(found.last_error ?? "", /^it took longer than its kind may take$/);
+});

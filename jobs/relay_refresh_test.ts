@@ -1,0 +1,42 @@
+import { strictEqual } from "node:assert/strict";
+import { REFRESH_TRACES_KIND } from "../db/trace_changes.ts";
+import { insertTrace, queueTrace } from "../db/traces.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { insertChain } from "../testing/genealogy.ts";
+import { runJob } from "../testing/run_job.ts";
+import { deepTrace } from "./deep_trace.ts";
+import { runRelay } from "./relay.ts";
+
+Deno.test("a running relay wakes the refresh of deep traces, again and again as lots are changed", async () => {
+  await using database = await freshDatabase();
+  const { sql, url } = database;
+  const [, middle = ""] = await insertChain(sql, "A", 3);
+  const id = crypto.randomUUID();
+  const asked = { id, lotCode: "A-0", direction: "downstream", maxDepth: null } as const;
+  await insertTrace(sql, { ...asked, atMost: 100 }, null);
+  await queueTrace(sql, id, "tester", { ofAccount: 100, waiting: 100 });
+  await runJob(database, deepTrace, { traceId: id });
+  await sql`delete from lotline.jobs`;
+
+  const stop = new AbortController();
+  const running = runRelay({ databaseUrl: url, log: () => {} }, stop.signal);
+  try {
+    for (const round of [1, 2]) {
+      await sql`update lots set weight_kg = ${round} where id = ${middle}`;
+      await eventually("the relay has put the job that marks traces into the queue", async () => {
+        const waiting = await sql`
+          select from lotline.jobs where kind = ${REFRESH_TRACES_KIND} and state = 'ready'`;
+        return waiting.count === 1;
+      });
+      // As if it had run, and had something to do still.
+      await sql`update lotline.jobs set state = 'done', finished_at = now()`;
+    }
+    const [row] = await sql<{ is_marked: boolean }[]>`
+      select out_of_date as is_marked from lotline.traces where id = ${id}`;
+    strictEqual(row?.is_marked, false, "the relay only wakes the job; it doesn't do its work");
+  } finally {
+    stop.abort();
+    await running;
+  }
+});
