@@ -797,6 +797,7 @@ export interface components {
         /** @description No account with this email and password. */
         WrongCredentials: {
             headers: {
+                ETag: components["headers"]["ETag"];
                 [name: string]: unknown;
             };
             content: {
@@ -835,6 +836,7 @@ export interface components {
         /** @description There is no such lot. */
         NotFound: {
             headers: {
+                ETag: components["headers"]["ETag"];
                 [name: string]: unknown;
             };
             content: {

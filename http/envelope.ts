@@ -85,7 +85,7 @@ export function createEnvelope(
       }
     } catch (thrown) {
       refused = toApiError(thrown);
-      response = answerError(refused.status, refused.body, refused.headers);
+      response = answerError(refused);
     } finally {
       inFlight--;
     }
