@@ -132,7 +132,7 @@ export function createEnvelope(
     if (request.method === "OPTIONS") return preflight(request, cors);
     if (facts === undefined) {
       // The old server read the body before it looked for the path: a broken one was 400 anywhere.
-      await readBody(request, limits);
+      await readBody(request, limits, "lenient");
       throw new ApiError("path_not_found", "There is nothing at this path");
     }
     const { methods } = facts.path;
