@@ -40,6 +40,7 @@ const PARSERS: ReadonlySet<string> = new Set([
   "contentType.parse",
   "decodeURIComponent",
   "fresh",
+  "mediaTyper.parse",
 ]);
 
 /** Every place where a file of the service, the gateway, the client or the parity tools reads text. */

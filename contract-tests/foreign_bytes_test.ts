@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import process from "node:process";
+import { UUID_PATTERN } from "../contract/request_values.ts";
 import { PSEUDONYM_FORM } from "../parity/pseudonyms.ts";
 import { growth, LINEAR, TIMES } from "../testing/growth.ts";
 import { type Reading, readings } from "./foreign_bytes.ts";
@@ -37,6 +38,14 @@ Deno.test("every place that reads text is listed with its bound, once, and none 
 /** Expressions that are put together, by their file. */
 const PUT_TOGETHER: Record<string, RegExp[]> = {
   "cache/valkey.ts": [/^(?:ERR Error running script .{0,500}? -)?(READONLY|LOADING|OOM|BUSY)\b/s],
+  "contract/moments.ts": [
+    /^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})?)?$/,
+  ],
+  "contract/request_values.ts": [
+    UUID_PATTERN,
+    /^[\t-\r ]*[+-]?(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|0[xX](?:_?[0-9A-Fa-f])+)[\t-\r ]*$/,
+    /^1[eE][+-]?(?:0_?)*[0-9](?:_?[0-9]){0,3}$/,
+  ],
   "gateway/conditions.ts": [
     /^null value in column .* violates not-null constraint/,
     /violates check constraint/,
@@ -48,9 +57,6 @@ const PUT_TOGETHER: Record<string, RegExp[]> = {
   "http/paths.ts": [/^\/api\/traceability\/([^/]+)\/?$/i],
   "parity/comparison.ts": [/^[0-9a-f]{8}-[0-9a-f]{4}$/],
   "parity/pseudonyms.ts": [new RegExp(`\\b${PSEUDONYM_FORM}\\b`)],
-  "routes/schemas.ts": [
-    /^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})?)?$/,
-  ],
 };
 
 /** What recheck can't judge (look-around, or too large for it); the worst inputs below judge these. */

@@ -1,13 +1,36 @@
 /**
- * Which moments a request may hold besides the form that `MomentIn` of openapi.yaml says: the year in
- * UTC has four digits. JSON Schema has no words for it, since it can't add an offset to a time of day.
+ * Which moments a request may hold: those that `MomentIn` of openapi.yaml spells, and whatever else
+ * PostgreSQL reads as one moment of the years 0001 to 9999. JSON Schema has no words for a year in UTC,
+ * since it can't add an offset to a time of day, and none for PostgreSQL's other spellings.
  *
  * @module
  */
 
+const YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})";
+const LEAP_YEAR =
+  "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)";
+const MONTH_AND_DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])" +
+  "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))";
+const DATE = `(?:${YEAR}-${MONTH_AND_DAY}|${LEAP_YEAR}-02-29)`;
+// PostgreSQL takes no time beyond 24:00:00, and so no fraction of the second 23:59:60.
+const TIME_OF_DAY = "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]" +
+  "(?::(?:[0-5][0-9](?:\\.[0-9]{1,30})?|60(?:\\.0{1,30})?))?|24:00(?::00(?:\\.0{1,30})?)?)";
+const ZONE = "(?:[Zz]|[+-](?:0[0-9]|1[0-5])(?::[0-5][0-9](?::[0-5][0-9])?|[0-5][0-9])?)";
+
+/** A moment as RFC 3339 and its relatives spell it; PostgreSQL reads each of them. */
+export const ISO_MOMENT_PATTERN = new RegExp(`^${DATE}(?:[Tt ]${TIME_OF_DAY}${ZONE}?)?$`);
+
+/** PostgreSQL's words for moments that depend on when they are read, or that are none. */
+const BY_WORD = /now|today|tomorrow|yesterday|epoch|infinity/i;
+
+/** Whether a text names a moment by a word such as `tomorrow`; no zone or month has one in its name. */
+export function isMomentByWord(moment: string): boolean {
+  return BY_WORD.test(moment);
+}
+
 /** The days on which an offset, a leap second or rounding leads into a year of another form. */
 const EDGE =
-  /^(0001-01-01|9999-12-31)[Tt ](\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?(?:[Zz]|([+-])(\d\d):?(\d\d)?)?$/;
+  /^(0001-01-01|9999-12-31)[Tt ](\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?(?:[Zz]|([+-])(\d\d):?(\d\d)?(?::(\d\d))?)?$/;
 /** Years of other forms that PostgreSQL reads, and the old server with it. */
 const OTHER_YEAR = /^0*[1-9]\d{4,}-\d|\d\s*BC\s*$/i;
 
@@ -15,12 +38,13 @@ const DAY_SECONDS = 86_400;
 
 /** Whether the year of a moment, in UTC and rounded to microseconds, isn't one from 0001 to 9999. */
 export function isBeyondYears(moment: string): boolean {
-  const [, day, hour, minute, second = "0", fraction = "0", sign, hours = "0", minutes = "0"] =
-    EDGE.exec(moment) ?? [];
+  const [, day, hour, minute, second = "0", fraction = "0", sign, ...offset] = EDGE.exec(moment) ??
+    [];
   if (day === undefined) return OTHER_YEAR.test(moment);
   // As PostgreSQL rounds, by which .9999999 is the next second.
   const microseconds = Math.round(Number(fraction) * 1e6);
   const local = Number(hour) * 3_600 + Number(minute) * 60 + Number(second) + microseconds / 1e6;
-  const offset = (Number(hours) * 3_600 + Number(minutes) * 60) * (sign === "-" ? -1 : 1);
-  return day === "9999-12-31" ? local - offset >= DAY_SECONDS : local - offset < 0;
+  const [hours = 0, minutes = 0, seconds = 0] = offset.map((part) => Number(part ?? 0));
+  const utc = local - (hours * 3_600 + minutes * 60 + seconds) * (sign === "-" ? -1 : 1);
+  return day === "9999-12-31" ? utc >= DAY_SECONDS : utc < 0;
 }

@@ -356,6 +356,17 @@ export interface components {
          */
         UuidOrNull: string | null;
         /**
+         * @description 32 hexadecimal digits of either case, with or without a dash behind any four of them and with or
+         *     without braces around them.
+         * @example 11111111-1111-1111-1111-111111111101
+         */
+        UuidIn: string;
+        /**
+         * @description As UuidIn, or null.
+         * @example 00000000-0000-4000-8000-000000940001
+         */
+        UuidInOrNull: string | null;
+        /**
          * @description RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
          *     FG finished good.
          * @enum {string|null}
@@ -369,8 +380,9 @@ export interface components {
          */
         DecimalOut: string | null;
         /**
-         * @description A finite JSON number, stored as JavaScript writes it, or a plain decimal as text, stored with
-         *     its scale.
+         * @description A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
+         *     scale; spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
+         *     PostgreSQL 16 or newer.
          * @example 12.50
          * @example 12.5
          */
@@ -383,7 +395,9 @@ export interface components {
         MomentOut: string | null;
         /**
          * @description RFC 3339, or a date with or without a time of day; without a zone it is UTC. In UTC its year is
-         *     one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused.
+         *     one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL
+         *     reads (`Jan 18 2026 10:00 CET`, the number 20260118) are taken as they always were, but words
+         *     for a moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused.
          * @example 2026-01-19T10:11:12.345Z
          * @example 2026-01-19 10:11:12
          * @example 2026-01-19
@@ -409,8 +423,8 @@ export interface components {
         JsonValueIn: string | ({
             [key: string]: unknown;
         } | unknown[] | number | boolean) | null;
-        /** @description Text; a number is stored as its text. */
-        FreeTextIn: string | number | null;
+        /** @description Text; a number, true or false is stored as its text. */
+        FreeTextIn: string | number | boolean | null;
         Health: {
             /** @enum {string} */
             status: "ok";
@@ -469,16 +483,16 @@ export interface components {
             created_at: components["schemas"]["MomentOut"];
         };
         NewLot: {
-            id?: components["schemas"]["Uuid"];
+            id?: components["schemas"]["UuidIn"];
             /**
              * @description What people scan. 650 characters always fit into the unique index, 2,600 if all are
-             *     ASCII. A number is stored as its text.
+             *     ASCII. A number, true or false is stored as its text.
              */
-            lot_code: string | number;
+            lot_code: string | number | boolean;
             lot_type?: components["schemas"]["LotTypeOrNull"];
-            production_run_id?: components["schemas"]["UuidOrNull"];
-            phase_id?: components["schemas"]["UuidOrNull"];
-            operator_id?: components["schemas"]["UuidOrNull"];
+            production_run_id?: components["schemas"]["UuidInOrNull"];
+            phase_id?: components["schemas"]["UuidInOrNull"];
+            operator_id?: components["schemas"]["UuidInOrNull"];
             weight_kg?: components["schemas"]["DecimalIn"];
             temperature_c?: components["schemas"]["DecimalIn"];
             metadata?: components["schemas"]["JsonValueIn"];
@@ -490,10 +504,10 @@ export interface components {
             children: components["schemas"]["Lot"][];
         };
         NewQcDecision: {
-            id?: components["schemas"]["Uuid"];
-            lot_id?: components["schemas"]["UuidOrNull"];
-            qc_gate_id?: components["schemas"]["UuidOrNull"];
-            operator_id?: components["schemas"]["UuidOrNull"];
+            id?: components["schemas"]["UuidIn"];
+            lot_id?: components["schemas"]["UuidInOrNull"];
+            qc_gate_id?: components["schemas"]["UuidInOrNull"];
+            operator_id?: components["schemas"]["UuidInOrNull"];
             decision?: components["schemas"]["DecisionOrNull"];
             notes?: components["schemas"]["FreeTextIn"];
             temperature_c?: components["schemas"]["DecimalIn"];
@@ -797,6 +811,7 @@ export interface components {
         /** @description No account with this email and password. */
         WrongCredentials: {
             headers: {
+                ETag: components["headers"]["ETag"];
                 [name: string]: unknown;
             };
             content: {
@@ -835,6 +850,7 @@ export interface components {
         /** @description There is no such lot. */
         NotFound: {
             headers: {
+                ETag: components["headers"]["ETag"];
                 [name: string]: unknown;
             };
             content: {

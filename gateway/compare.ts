@@ -128,8 +128,6 @@ function headerDifferences(legacy: PlainAnswer, service: PlainAnswer): Differenc
     if (comparedValue(name, was) !== comparedValue(name, is)) report(name, was, is);
   }
   const [was, is] = [headerOf(legacy.headers, "etag"), headerOf(service.headers, "etag")];
-  // The framework of the old server put one on its errors too, where it serves nobody.
-  if (legacy.status >= 400 && service.status >= 400) return found;
   if (isEtagOfCoding(legacy, service)) return found;
   const isKept = (was === undefined) === (is === undefined) && isWeakEtag(is) === isWeakEtag(was);
   // Clients' validators stay good when they move from one side to the other.

@@ -1,11 +1,22 @@
-import { isBeyondYears } from "../contract/moments.ts";
+import { isTooDeep } from "../contract/json_depth.ts";
+import { parseMediaType } from "../contract/media_type.ts";
+import { isBeyondYears, isMomentByWord, ISO_MOMENT_PATTERN } from "../contract/moments.ts";
+import {
+  DECIMAL_PATTERN,
+  hasAtMost,
+  isLongDecimal,
+  KEY_PATTERN,
+  LOT_CODE_PATTERN,
+  MAX_TEXT_CHARACTERS,
+  UUID_PATTERN,
+} from "../contract/request_values.ts";
 import type { components } from "../contract/types.gen.ts";
 import type { Condition } from "../parity/approvals.ts";
 import { isErrorPage } from "../parity/error_page.ts";
 import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
 import { type OldOperation, OPERATIONS } from "./operations.ts";
-import { plainText } from "./plain_body.ts";
+import { plainBytes, plainText } from "./plain_body.ts";
 
 type Schemas = components["schemas"];
 
@@ -47,10 +58,14 @@ export function isMet(condition: Condition, input: ConditionInput): boolean {
 }
 
 const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
-  beyond_years: ({ operation, request }) => {
-    const fields = fieldsOf(request);
-    const moment = operation === "createLot" ? fields?.created_at : fields?.decided_at;
-    return typeof moment === "string" && isBeyondYears(moment);
+  bad_utf8: ({ request }) =>
+    isSentAsJson(request) && plainBytes(request) !== undefined && plainText(request) === undefined,
+  beyond_years: (input) => {
+    const moment = momentOf(input);
+    if (typeof moment !== "string") return false;
+    // Stored, the old server's answer tells; refused for something else, only the text can.
+    return isBeyondYears(moment) || wasStoredBeyondYears(input) ||
+      input.legacy.status === 500 && !ISO_MOMENT_PATTERN.test(moment) && EDGE_YEAR.test(moment);
   },
   body_of_get: ({ request }) =>
     (request.method === "GET" || request.method === "HEAD") && request.body.length > 0,
@@ -59,7 +74,7 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
     headerOf(legacy.headers, "content-type")?.startsWith("text/html") === true &&
     (request.method === "HEAD" || isErrorPage(plainText(legacy) ?? "")),
   key_made_sql: (input) => foreignKeys(input).some((key) => !isPlainName(key)),
-  lone_surrogate: ({ request }) => holdsLoneSurrogate(documentOf(request)),
+  lone_surrogate: ({ request }) => documentsOf(request).some(holdsLoneSurrogate),
   many_links: ({ legacy }) => hasManyLinks(legacy),
   metadata_list: ({ request }) => {
     const metadata = fieldsOf(request)?.metadata;
@@ -69,15 +84,27 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
     const metadata = fieldsOf(request)?.metadata;
     return typeof metadata === "string" && parseJson(metadata) === undefined;
   },
+  moment_by_word: (input) => {
+    const moment = momentOf(input);
+    return typeof moment === "string" && isMomentByWord(moment);
+  },
   no_fields: ({ request }) => {
     const document = documentOf(request);
-    return request.body.length === 0 || Array.isArray(document) ||
+    return textOf(request) === "" || Array.isArray(document) ||
       document !== undefined && Object.keys(document).length === 0;
   },
-  not_json: ({ request }) => request.body.length > 0 && !isSentAsJson(request),
-  nul: ({ request }) => {
-    const email = fieldsOf(request)?.email;
-    return /%00/.test(request.target) || typeof email === "string" && email.includes("\0");
+  not_finite: ({ request }) =>
+    documentsOf(request).some(holdsInfinity) ||
+    textsOf(request, DECIMALS).some((text) => NOT_FINITE.test(text)),
+  not_json: ({ request }) => !isSentAsJson(request),
+  not_text: ({ request }) =>
+    Object.entries(fieldsOf(request) ?? {}).some(([name, value]) =>
+      name !== "metadata" && typeof value === "object" && value !== null
+    ),
+  nul: ({ request }) => /%00/.test(request.target) || documentsOf(request).some(holdsNul),
+  other_charset: ({ request }) => {
+    const { name, charset } = parseMediaType(headerOf(request.headers, "content-type")) ?? {};
+    return name === "application/json" && charset !== undefined && charset !== "utf-8";
   },
   other_method: ({ operation, request }) => {
     const own = OPERATIONS.find((one) => one.operation === operation)?.method;
@@ -85,6 +112,20 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
   },
   refused_value: ({ legacy }) => REFUSED.test(wordsOf(legacy)),
   taken: ({ legacy }) => /^duplicate key value violates unique constraint /.test(wordsOf(legacy)),
+  too_deep: ({ request }) => documentsOf(request).some(isTooDeep),
+  too_long: ({ request }) =>
+    textsOf(request, ["lot_code"]).some((text) => text !== "" && !LOT_CODE_PATTERN.test(text)) ||
+    textsOf(request, FREE_TEXTS).some((text) => !hasAtMost(MAX_TEXT_CHARACTERS, text)) ||
+    textsOf(request, DECIMALS).some(isLongDecimal),
+  unfit_field: ({ request }) => {
+    const fields = fieldsOf(request);
+    return fields !== undefined &&
+      Object.entries(FORMS_OF_LOT).some(([name, isFit]) => !isFit(fields[name]));
+  },
+  unfit_key: ({ request }) => {
+    const keys = request.headers.filter(([name]) => name.toLowerCase() === "idempotency-key");
+    return keys.length > 1 || keys.some(([, key]) => !KEY_PATTERN.test(key));
+  },
   unknown_field: (input) => {
     const keys = foreignKeys(input);
     return keys.length > 0 && keys.every(isPlainName);
@@ -106,6 +147,56 @@ const REFUSED = new RegExp([
   "^time zone .* not recognized",
   "^index row (?:size|requires) ",
 ].join("|"));
+
+const DECIMALS = ["weight_kg", "temperature_c"];
+const FREE_TEXTS = ["notes", "digital_signature"];
+/** What PostgreSQL's numeric takes for no number or an endless one. */
+const NOT_FINITE = /^\s*(?:nan|[+-]?inf(?:inity)?)\s*$/i;
+
+const isUuid = (value: unknown) => isAbsent(value) || isText(value, UUID_PATTERN);
+const isDecimal = (value: unknown) =>
+  isAbsent(value) || typeof value === "number" || isText(value, DECIMAL_PATTERN);
+
+/** What the contract says of a lot's fields, but for the text of a code and for metadata. */
+const FORMS_OF_LOT: Readonly<Record<string, (value: unknown) => boolean>> = {
+  lot_code: (value) => !isAbsent(value),
+  lot_type: (value) => isAbsent(value) || isText(value, /^(?:RAW|DEB|BULK|MIX|SKW|FRZ|FG)$/),
+  id: isUuid,
+  production_run_id: isUuid,
+  phase_id: isUuid,
+  operator_id: isUuid,
+  weight_kg: isDecimal,
+  temperature_c: isDecimal,
+  created_at: (value) => isAbsent(value) || isText(value, ISO_MOMENT_PATTERN),
+};
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+function isText(value: unknown, form: RegExp): boolean {
+  return typeof value === "string" && form.test(value);
+}
+
+/** What may be a year beyond 9999 or before 0001, or one that an offset may lead out of these. */
+const EDGE_YEAR = /\d{5}|BC|0001|9999/i;
+
+/** A year of four digits, as the old server wrote it. */
+const FOUR_DIGIT_YEAR = /^(?!0000)\d{4}-/;
+
+function momentOf({ operation, request }: ConditionInput): unknown {
+  const fields = fieldsOf(request);
+  return operation === "createLot" ? fields?.created_at : fields?.decided_at;
+}
+
+/** Whether the old server stored the moment that was sent, and couldn't show it with a plain year. */
+function wasStoredBeyondYears({ operation, request, legacy }: ConditionInput): boolean {
+  if (legacy.status !== 201 || !momentOf({ operation, request, legacy })) return false;
+  const row = parseJson(plainText(legacy) ?? "");
+  if (!isObject(row)) return false;
+  const shown = operation === "createLot" ? row.created_at : row.decided_at;
+  return shown === null || typeof shown === "string" && !FOUR_DIGIT_YEAR.test(shown);
+}
 
 // What Lotline answers with 413, see GET /api/traceability/{lotCode} in openapi.yaml.
 const MAX_LINKS = 250_000;
@@ -153,29 +244,58 @@ export function fieldsOf(request: CapturedRequest): Record<string, unknown> | un
 
 function documentOf(request: CapturedRequest): object | undefined {
   if (request.body.length === 0 || !isSentAsJson(request)) return undefined;
-  // The old server skips a BOM.
-  const document = parseJson((plainText(request) ?? "").replace(/^\uFEFF/, ""));
+  const document = parseJson(textOf(request) ?? "");
   return typeof document === "object" && document !== null ? document : undefined;
 }
 
+/** The body's text without the BOM, which the old server skips. */
+function textOf(request: CapturedRequest): string | undefined {
+  return plainText(request)?.replace(/^\uFEFF/, "");
+}
+
+/** The body and, when it is text, the document that `metadata` is. */
+function documentsOf(request: CapturedRequest): unknown[] {
+  const metadata = fieldsOf(request)?.metadata;
+  const document = documentOf(request);
+  return typeof metadata === "string" ? [document, parseJson(metadata)] : [document];
+}
+
+/** The values of those fields that are text. */
+function textsOf(request: CapturedRequest, names: readonly string[]): string[] {
+  const fields = fieldsOf(request) ?? {};
+  return names.map((name) => fields[name]).filter((value) => typeof value === "string");
+}
+
 function isSentAsJson(request: CapturedRequest): boolean {
-  const type = headerOf(request.headers, "content-type") ?? "";
-  return /^\s*application\/json\s*(?:;|$)/i.test(type);
+  return parseMediaType(headerOf(request.headers, "content-type"))?.name === "application/json";
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Goes without recursion: what a client sends may be nested without end. */
 function holdsLoneSurrogate(document: unknown): boolean {
+  return holds(document, (value) => typeof value === "string" && !value.isWellFormed());
+}
+
+function holdsNul(document: unknown): boolean {
+  return holds(document, (value) => typeof value === "string" && value.includes("\0"));
+}
+
+/** A number beyond the largest double is read as an infinite one. */
+function holdsInfinity(document: unknown): boolean {
+  return holds(document, (value) => typeof value === "number" && !Number.isFinite(value));
+}
+
+/** Whether a value or a key of a document is so. No recursion: it may be nested without end. */
+function holds(document: unknown, isSo: (value: unknown) => boolean): boolean {
   const waiting = [document];
   while (waiting.length > 0) {
     const value = waiting.pop();
-    if (typeof value === "string" && !value.isWellFormed()) return true;
+    if (isSo(value)) return true;
     if (typeof value !== "object" || value === null) continue;
     for (const [key, item] of Object.entries(value)) {
-      if (!key.isWellFormed()) return true;
+      if (isSo(key)) return true;
       waiting.push(item);
     }
   }

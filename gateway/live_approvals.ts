@@ -80,10 +80,12 @@ const OF_ERRORS = new Set(["content-type", "allow"]);
 
 /** What Lotline's answer lacks of the form that an approved change has. */
 function formFaults({ request, legacy, service, differences }: Disagreement): Difference[] {
+  // Another answer has another ETag, or none; an error page had none.
+  const isAnother = legacy.status !== service.status ||
+    legacy.status >= 400 && headerOf(legacy.headers, "etag") === undefined;
   const other = differences.filter(({ place }) => {
     const [, header] = /^header (.*)$/.exec(place) ?? [];
-    return header !== undefined && !OF_ERRORS.has(header) &&
-      !(header === "etag" && legacy.status !== service.status);
+    return header !== undefined && !OF_ERRORS.has(header) && !(header === "etag" && isAnother);
   });
   const headers = Object.fromEntries(
     ["content-type", "allow"].map((name) => [name, headerOf(service.headers, name) ?? ""]),

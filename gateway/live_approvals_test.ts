@@ -2,27 +2,13 @@ import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from "node:a
 import { gzipSync } from "node:zlib";
 import { parseApprovals } from "../parity/approvals.ts";
 import { answerOf, captured, pairOf } from "../testing/captured.ts";
+import { liveVerdict as verdict } from "../testing/live_verdict.ts";
 import { compare } from "./compare.ts";
 import type { CapturedAnswer, CapturedRequest } from "./exchange.ts";
 import { loadLiveRules } from "./live_approvals.ts";
 import type { OldOperation } from "./operations.ts";
 
 const rules = await loadLiveRules();
-
-/** The entry that allows a difference, or the first place in which it isn't allowed. */
-function verdict(
-  operation: OldOperation,
-  request: CapturedRequest,
-  legacy: CapturedAnswer,
-  service: CapturedAnswer,
-): string {
-  const { outcome, approvals, differences } = compare(
-    pairOf(operation, request, legacy, service),
-    rules,
-  );
-  strictEqual(outcome === "different", differences.length > 0);
-  return outcome === "approved" ? approvals.join() : differences[0]?.place ?? outcome;
-}
 
 const failed = (words: string) => answerOf(500, JSON.stringify({ error: words }));
 const refused = (status = 422, headers = {}) => answerOf(status, '{"error":"No."}', headers);

@@ -131,6 +131,19 @@ const ODD: [what: string, request: () => string, outcome: Outcome][] = [
   ["no type", () => post(""), "approved"],
   ["a type in capitals", () => post("CONTENT-TYPE: APPLICATION/JSON\r\n"), "same"],
   ["a type with a parameter", () => post("Content-Type: application/json; x=y\r\n"), "same"],
+  ["a type with a semicolon", () => post("Content-Type: application/json;\r\n"), "approved"],
+  ["a type with two semicolons", () => post("Content-Type: application/json;;\r\n"), "approved"],
+  [
+    "a type with a letter beyond ASCII",
+    () => post("Content-Type: application/json; x=\xe9\r\n"),
+    "approved",
+  ],
+  [
+    "two idempotency keys",
+    () => post(`${JSON_LINE}Idempotency-Key: a\r\nIdempotency-Key: b\r\n`),
+    "approved",
+  ],
+  ["an empty idempotency key", () => post(`${JSON_LINE}Idempotency-Key:\r\n`), "approved"],
   [
     "a charset in quotes",
     () => post('Content-Type: application/json; charset="utf-8"\r\n'),

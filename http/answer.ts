@@ -2,7 +2,7 @@ import etag from "etag";
 // The release that Express 4 has: later ones weigh If-Modified-Since differently.
 import fresh from "fresh";
 import type { Context } from "hono";
-import type { ErrorBody } from "../errors.ts";
+import type { ApiError, ErrorCode } from "../errors.ts";
 import type { RequestContext } from "./operation.ts";
 import { describeError, type Log } from "../log.ts";
 
@@ -159,16 +159,22 @@ function isFresh(c: Context, etag: string): boolean {
   return c.req.raw.method === "GET" && fresh(conditions(c), { etag });
 }
 
+/** The errors that the old server answered in the same words: it put its ETag on them too. */
+const WITH_ETAG: ReadonlySet<ErrorCode> = new Set([
+  "lot_not_found",
+  "user_not_found",
+  "wrong_credentials",
+]);
+
 /** Anything but a success, as JSON. */
-export function answerError(
-  status: number,
-  body: ErrorBody,
-  headers: Readonly<Record<string, string>>,
-): Response {
-  return new Response(JSON.stringify(body), {
+export function answerError({ code, status, body, headers }: ApiError): Response {
+  const text = JSON.stringify(body);
+  const response = new Response(text, {
     status,
     headers: { ...headers, "content-type": JSON_TYPE },
   });
+  if (WITH_ETAG.has(code)) response.headers.set("etag", etag(text, { weak: true }));
+  return response;
 }
 
 function conditions(c: Context): Record<string, string | undefined> {

@@ -1,10 +1,9 @@
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
-import contentType from "content-type";
 import { firstContentType } from "../contract/content_type.ts";
+import { parseMediaType } from "../contract/media_type.ts";
 import { ApiError } from "../errors.ts";
 import { readBytes } from "../read_bytes.ts";
-import { isTooDeep, JSON_DEPTH_LIMIT } from "./json.ts";
 
 /** What a request body was found to be: a JSON object or list, or nothing that we read. */
 export type Body =
@@ -27,14 +26,18 @@ export interface BodyLimits {
  * `application/json` only, charset UTF-8, gzip and deflate, a BOM is skipped, the last of two same
  * keys wins, the document is an object or a list.
  *
- * @throws {ApiError} 400 no JSON or no UTF-8, 408 too slow, 413 too large, 415 charset or encoding,
- * 422 nested too deep
+ * @param text whether bytes that are no UTF-8 are refused, or read as U+FFFD as the old server did
+ * @throws {ApiError} 400 no JSON or no UTF-8, 408 too slow, 413 too large, 415 charset or encoding
  */
-export async function readBody(request: Request, limits: BodyLimits): Promise<Body> {
+export async function readBody(
+  request: Request,
+  limits: BodyLimits,
+  text: "strict" | "lenient" = "strict",
+): Promise<Body> {
   const { headers } = request;
   const length = headers.get("content-length");
   if (length === null && !headers.has("transfer-encoding")) return { kind: "none" };
-  const type = parseMediaType(headers.get("content-type"));
+  const type = parseMediaType(firstContentType(headers.get("content-type") ?? ""));
   if (type?.name !== "application/json") {
     return { kind: length === "0" ? "none" : "other" };
   }
@@ -46,12 +49,13 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Bo
   if (decompress === undefined && Number(length) > limits.bytes) throw tooLarge(limits);
   const sent = await receive(request, limits, decompress !== undefined);
   const bytes = decompress === undefined ? sent : await decompress(sent, limits);
-  const text = decodeText(bytes);
-  return text === "" ? { kind: "none" } : { kind: "json", value: parseDocument(text) };
+  const document = text === "strict" ? decodeText(bytes) : LENIENT_UTF_8.decode(bytes);
+  return document === "" ? { kind: "none" } : { kind: "json", value: parseDocument(document) };
 }
 
 // Without `fatal`, bad bytes would be stored as U+FFFD without anyone noticing. A BOM is dropped.
 const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+const LENIENT_UTF_8 = new TextDecoder("utf-8");
 
 const NO_JSON = "The body is not valid JSON in UTF-8";
 
@@ -72,9 +76,6 @@ function parseDocument(text: string): unknown {
   }
   if (typeof value !== "object" || value === null) {
     throw new ApiError("invalid_json", "The body must be a JSON object");
-  }
-  if (isTooDeep(value)) {
-    throw new ApiError("outside_contract", `The body is nested deeper than ${JSON_DEPTH_LIMIT}`);
   }
   return value;
 }
@@ -128,20 +129,4 @@ function tooLarge(limits: BodyLimits): ApiError {
   return new ApiError("body_too_large", `The body is larger than ${limits.bytes} bytes`, {
     headers: { connection: "close" },
   });
-}
-
-/** No client writes a longer type; of one, only that it isn't JSON is known. */
-const MAX_MEDIA_TYPE = 8_192;
-
-function parseMediaType(
-  header: string | null,
-): { name: string; charset: string | undefined } | undefined {
-  try {
-    // The release that body-parser brought with Express 4: later ones let through what it refused.
-    if (header === null || header.length > MAX_MEDIA_TYPE) return undefined;
-    const { type, parameters } = contentType.parse(firstContentType(header));
-    return { name: type.toLowerCase(), charset: parameters.charset?.toLowerCase() };
-  } catch {
-    return undefined;
-  }
 }

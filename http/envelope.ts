@@ -90,7 +90,7 @@ export function createEnvelope(
       refused = toApiError(thrown);
       const closes = refused.headers.connection === "close";
       if (closes && port !== undefined) closing.close(peer, port);
-      response = answerError(refused.status, refused.body, refused.headers);
+      response = answerError(refused);
     } finally {
       inFlight--;
     }
@@ -143,7 +143,7 @@ export function createEnvelope(
     }
     if (facts === undefined) {
       // The old server read the body before it looked for the path: a broken one was 400 anywhere.
-      await readBody(request, limits);
+      await readBody(request, limits, "lenient");
       throw new ApiError("path_not_found", "There is nothing at this path");
     }
     const { methods } = facts.path;

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { isTooDeep, JSON_DEPTH_LIMIT } from "../contract/json_depth.ts";
 import { ApiError, type ErrorDetail } from "../errors.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { RequestContext } from "./operation.ts";
@@ -6,8 +7,8 @@ import { queryOf } from "./paths.ts";
 
 /**
  * A request's JSON body as `schema` makes it. No body counts as `{}`, as it did.
- * @throws {ApiError} 422 with the places that are outside the schema, 415 for a body that isn't
- * JSON, and what {@link readBody} throws
+ * @throws {ApiError} 422 with the places that are outside the schema or nested too deep, 415 for a
+ * body that isn't JSON, and what {@link readBody} throws
  */
 export async function readJson<S extends z.ZodType>(
   c: RequestContext,
@@ -19,6 +20,10 @@ export async function readJson<S extends z.ZodType>(
     throw new ApiError("unsupported_media_type", "The body must be sent as application/json");
   }
   c.env.document = body.kind === "json" ? body.value : {};
+  // What walks through it may recurse.
+  if (isTooDeep(c.env.document)) {
+    throw new ApiError("outside_contract", `The body is nested deeper than ${JSON_DEPTH_LIMIT}`);
+  }
   return accept(schema, c.env.document);
 }
 

@@ -1,5 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { isTooDeep, unstorable } from "./json.ts";
+import { isTooDeep } from "../contract/json_depth.ts";
+import { unstorable } from "./json.ts";
 
 /** `[[[…]]]`, this many levels. */
 const lists = (levels: number): unknown => JSON.parse("[".repeat(levels) + "]".repeat(levels));

@@ -13,6 +13,7 @@ const OldOperation = z.enum([
 
 /** What a live rule may ask of an exchange; approved.yaml says what each means. */
 const Condition = z.enum([
+  "bad_utf8",
   "beyond_years",
   "body_of_get",
   "empty_lot_code",
@@ -22,12 +23,20 @@ const Condition = z.enum([
   "many_links",
   "metadata_list",
   "metadata_not_json",
+  "moment_by_word",
   "no_fields",
+  "not_finite",
   "not_json",
+  "not_text",
   "nul",
+  "other_charset",
   "other_method",
   "refused_value",
   "taken",
+  "too_deep",
+  "too_long",
+  "unfit_field",
+  "unfit_key",
   "unknown_field",
   "unknown_reference",
 ]);

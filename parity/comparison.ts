@@ -21,7 +21,7 @@ export interface Known {
 /**
  * How an actual answer differs from the recorded one, a line for each difference; none when they
  * are the same: status, kept headers (missing, other or additional), body to the byte, a weak ETag
- * where a success had one. Made-up UUIDs and times are compared by form and by what they stand for;
+ * where there was one. Made-up UUIDs and times are compared by form and by what they stand for;
  * a trace's parents and children may come in any order; stack frames and parser's words on an error
  * page don't count.
  */
@@ -39,7 +39,7 @@ export function differences(recorded: RecordedAnswer, actual: Answer, known: Kno
       found.push(`${name}: ${was ?? "(none)"} -> ${is ?? "(none)"}`);
     }
   }
-  if (recorded.etag && recorded.status < 400 && !isWeakEtag(actual.etag)) {
+  if (recorded.etag && !isWeakEtag(actual.etag)) {
     found.push(`ETag: weak -> ${actual.etag ?? "(none)"}`);
   }
   return found;

@@ -21,7 +21,7 @@ import type { InlineTracer } from "../lineage/inline.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, LOTS_UNLESS_SAID, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
 import { once, RepeatHeaders } from "./idempotency_key.ts";
-import { accepted, errors, repeatable, success } from "./responses.ts";
+import { accepted, errors, lotNotFound, repeatable, success } from "./responses.ts";
 
 /** More are told to come back. */
 const MAX_TRACES: TraceBounds = { ofAccount: 50, waiting: 1_000 };
@@ -38,7 +38,8 @@ const definition = createRoute({
   responses: {
     200: repeatable(success(DeepTrace, "The trace is done; this is the first page.")),
     202: repeatable(accepted(DeepTrace, "The trace is being taken.", "/api/traces")),
-    ...errors(400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503),
+    404: lotNotFound,
+    ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 429, 500, 503),
   },
 });
 

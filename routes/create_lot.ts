@@ -9,18 +9,21 @@ import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
 import { errors, repeatable, success } from "./responses.ts";
-import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, must, Uuid } from "./schemas.ts";
+import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, must, UuidIn } from "./schemas.ts";
 
 export const NewLot = z.strictObject({
-  id: Uuid.optional(),
-  lot_code: z.union([LotCode, z.number()], { error: must("a lot code: text or a number") })
+  id: UuidIn.optional(),
+  lot_code: z.union([LotCode, z.number(), z.boolean()], {
+    error: must("a lot code: text or a number"),
+  })
     .transform(String),
   lot_type: LotType.nullable().optional(),
-  production_run_id: Uuid.nullable().optional(),
-  phase_id: Uuid.nullable().optional(),
-  operator_id: Uuid.nullable().optional(),
+  production_run_id: UuidIn.nullable().optional(),
+  phase_id: UuidIn.nullable().optional(),
+  operator_id: UuidIn.nullable().optional(),
   weight_kg: DecimalIn.optional(),
   temperature_c: DecimalIn.optional(),
   metadata: JsonIn.optional(),
@@ -55,15 +58,17 @@ export const createLot = (app: App, { sql, write, dryWrite, traceCache, mode, li
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
+    const created_at = await momentOfWrite(sql, "created_at", sent.created_at);
+    const lot = { ...sent, operator_id, created_at };
     const { isDryRun } = c.env;
-    const stored = async (lot: StoredLot) => {
+    const stored = async (row: StoredLot) => {
       // An earlier lot with this code may have been deleted a moment ago, its answer still be kept.
-      if (!isDryRun) await traceCache?.forget(lot.lot_code);
-      return answer(c, 201, lot);
+      if (!isDryRun) await traceCache?.forget(row.lot_code);
+      return answer(c, 201, row);
     };
     const insert = isDryRun ? dryWrite : write;
     return await once(c, { sql, mode }, "createLot", {
-      first: async (key) => stored(await insertLot(insert, { ...sent, operator_id }, key)),
+      first: async (key) => stored(await insertLot(insert, lot, key)),
       again: async (key) => stored(await findKeptLot(sql, key)),
     });
   }, "heeded");

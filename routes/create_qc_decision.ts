@@ -8,24 +8,22 @@ import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
 import { errors, repeatable, success } from "./responses.ts";
-import { DecimalIn, DecimalOut, FreeText, MomentIn, MomentOut, Uuid } from "./schemas.ts";
+import { DecimalIn, DecimalOut, FreeText, MomentIn, MomentOut, Uuid, UuidIn } from "./schemas.ts";
 
 const Decision = z.enum(["PASS", "HOLD", "FAIL"]);
 
-// Two of these, full of ASCII, still fit into a body with all the other fields.
-const TEXT_LIMIT = 50_000;
-
 export const NewQcDecision = z.strictObject({
-  id: Uuid.optional(),
-  lot_id: Uuid.nullable().optional(),
-  qc_gate_id: Uuid.nullable().optional(),
-  operator_id: Uuid.nullable().optional(),
+  id: UuidIn.optional(),
+  lot_id: UuidIn.nullable().optional(),
+  qc_gate_id: UuidIn.nullable().optional(),
+  operator_id: UuidIn.nullable().optional(),
   decision: Decision.nullable().optional(),
-  notes: FreeText(TEXT_LIMIT).optional(),
+  notes: FreeText.optional(),
   temperature_c: DecimalIn.optional(),
-  digital_signature: FreeText(TEXT_LIMIT).optional(),
+  digital_signature: FreeText.optional(),
   decided_at: MomentIn.optional(),
 }).refine((fields) => Object.keys(fields).length > 0, { error: "must name at least one field" })
   .openapi("NewQcDecision", { minProperties: 1 });
@@ -69,10 +67,11 @@ export const createQcDecision = (app: App, { sql, write, dryWrite, mode, limits 
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewQcDecision, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
+    const decided_at = await momentOfWrite(sql, "decided_at", sent.decided_at);
+    const decision = { ...sent, operator_id, decided_at };
     const insert = c.env.isDryRun ? dryWrite : write;
     return await once(c, { sql, mode }, "createQcDecision", {
-      first: async (key) =>
-        answer(c, 201, await insertQcDecision(insert, { ...sent, operator_id }, key)),
+      first: async (key) => answer(c, 201, await insertQcDecision(insert, decision, key)),
       again: async (key) => answer(c, 201, await findKeptQcDecision(sql, key)),
     });
   }, "heeded");

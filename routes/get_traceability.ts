@@ -10,7 +10,7 @@ import { type App, operation, type RequestContext } from "../http/operation.ts";
 import type { Log } from "../log.ts";
 import { textOf } from "./large_trace_body.ts";
 import type { LargeTraces } from "./large_traces.ts";
-import { errors, notModified, success, traceTooLarge } from "./responses.ts";
+import { errors, lotNotFound, notModified, success, traceTooLarge } from "./responses.ts";
 import { Lot, StorableText } from "./schemas.ts";
 
 export const Trace = z.strictObject({
@@ -31,7 +31,8 @@ const definition = createRoute({
   responses: {
     200: success(Trace, "The lot with one hop in both directions."),
     304: notModified,
-    ...errors(400, 401, 403, 404, 405, 422, 500, 503),
+    404: lotNotFound,
+    ...errors(400, 401, 403, 405, 422, 500, 503),
     413: traceTooLarge,
   },
 });

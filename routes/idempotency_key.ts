@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
+import { KEY_PATTERN } from "../contract/request_values.ts";
 import type { Sql } from "../db/connect.ts";
 import {
   findRequest,
@@ -21,10 +22,7 @@ import { must } from "./schemas.ts";
 /** The header, as the contract writes it. */
 const IDEMPOTENCY_KEY = "Idempotency-Key";
 
-// Bare, or a string of RFC 9651 with nothing behind it.
-const FORM = /^(?:[!#-~][!-~]{0,254}|"(?:[!#-[\]-~]|\\["\\]){1,255}")$/;
-
-const Key = z.string().regex(FORM, { error: must("1 to 255 visible ASCII characters") });
+const Key = z.string().regex(KEY_PATTERN, { error: must("1 to 255 visible ASCII characters") });
 
 /** The headers of an operation that may be asked for again. */
 export const RepeatHeaders = z.object({ [IDEMPOTENCY_KEY]: Key.optional() });

@@ -10,6 +10,8 @@ import { errors, success, wrongCredentials } from "./responses.ts";
 import { MomentOut, StorableText, Uuid } from "./schemas.ts";
 
 const Email = StorableText.min(1);
+// As the old server did, which asked its database for the text of whatever was sent.
+const SentEmail = z.union([Email, z.number().transform(String), z.boolean().transform(String)]);
 const AnyPassword = StorableText.min(1);
 // bcrypt reads no more than 72 bytes.
 const Password = AnyPassword.max(72).openapi({ writeOnly: true });
@@ -55,7 +57,7 @@ interface Deps {
 /** Lets an account in: by its email alone in AUTH_MODE=legacy, with its password in `required`. */
 export const login = (app: App, { mode, signIn, drySignIn, limits }: Deps) =>
   operation(app, definition, async (c) => {
-    const body = await readBody(c.req.raw, limits);
+    const body = await readBody(c.req.raw, limits, "lenient");
     const credentials = credentialsOf(body.kind === "json" ? body.value : undefined);
     const enter = c.env.isDryRun ? drySignIn : signIn;
     const signedIn = await enter(credentials, c.env.clientAddress);
@@ -81,7 +83,7 @@ const AnyFields = z.looseObject({
 function credentialsOf(value: unknown): SentCredentials {
   const fields = AnyFields.safeParse(value).data;
   return {
-    email: Email.safeParse(fields?.email).data,
+    email: SentEmail.safeParse(fields?.email).data,
     // How long it may be is a matter of its bytes, and of their forms.
     password: AnyPassword.safeParse(fields?.password).data,
   };

@@ -86,6 +86,7 @@ const REFUSED: [what: string, body: unknown, headers?: HeadersInit][] = [
   ["half a surrogate pair", '{"email":"operator@flowviz.com\\ud800"}'],
   ["an email that only a prototype has", `{"__proto__":{"email":"${OPERATOR.email}"}}`],
   ["no fields", {}],
+  ["an email of 10,000 levels", `{"email":${"[".repeat(10_000)}${"]".repeat(10_000)}}`],
   ["a list", [OPERATOR]],
   ["no body", ""],
   ["another media type", { email: OPERATOR.email }, { "content-type": "text/plain" }],

@@ -80,7 +80,7 @@ const HEADERS: Partial<Record<ErrorAnswerStatus, Record<string, typeof Allow>>> 
 
 type ErrorAnswerStatus = keyof typeof SENTENCE;
 
-const errorAnswer = (description: string, headers?: Record<string, typeof Allow>) => ({
+const errorAnswer = (description: string, headers?: Record<string, typeof ETag>) => ({
   description,
   ...(headers === undefined ? {} : { headers }),
   content: { "application/json": { schema: ErrorAnswer } },
@@ -94,7 +94,10 @@ export function errors(...statuses: ErrorAnswerStatus[]) {
 }
 
 /** The 401 of a login: there is nothing to be let in with yet, hence no challenge. */
-export const wrongCredentials = errorAnswer("No account with this email and password.");
+export const wrongCredentials = errorAnswer("No account with this email and password.", { ETag });
+
+/** The 404 for a lot; the old server had an ETag on it. */
+export const lotNotFound = errorAnswer("There is no such lot.", { ETag });
 
 /** The 413 of a trace: the request is small, its answer would not be. */
 export const traceTooLarge = errorAnswer(

@@ -1,6 +1,14 @@
 import { z } from "@hono/zod-openapi";
-import { isBeyondYears } from "../contract/moments.ts";
-import { isTooDeep, JSON_DEPTH_LIMIT, type JsonFault, unstorable } from "../http/json.ts";
+import { isTooDeep, JSON_DEPTH_LIMIT } from "../contract/json_depth.ts";
+import { isBeyondYears, isMomentByWord, ISO_MOMENT_PATTERN } from "../contract/moments.ts";
+import {
+  DECIMAL_PATTERN,
+  hasAtMost,
+  LOT_CODE_PATTERN,
+  MAX_TEXT_CHARACTERS,
+  UUID_PATTERN,
+} from "../contract/request_values.ts";
+import { type JsonFault, unstorable } from "../http/json.ts";
 
 /*
  * Shapes that several operations share. What a request may hold is what the old server took and
@@ -15,7 +23,6 @@ export const must = (expected: string) => (issue: { readonly input?: unknown }) 
 export const StorableText = z.string().regex(/^[^\u0000]*$/, { error: "must not hold NUL" })
   .refine((value) => value.isWellFormed(), { error: "must not hold half of a surrogate pair" });
 
-const LOT_CODE_PATTERN = /^(?:[\u0001-\u007f]{1,2600}|[^\u0000]{1,650})$/u;
 const LOT_CODE = "text of 1 to 650 characters (2,600 if all are ASCII) without NUL";
 
 /**
@@ -28,16 +35,17 @@ export const LotCode = z.string({ error: must(LOT_CODE) })
   // The generator would write the flag into the pattern.
   .openapi({ pattern: LOT_CODE_PATTERN.source });
 
-/** A field of free text. A number is taken too and stored as its text, as it always was. */
-export const FreeText = (most: number) => {
-  const expected = `text of at most ${most} characters without NUL`;
-  // JSON Schema counts characters, zod's own max() counts UTF-16 units.
-  const text = StorableText
-    .refine((value) => value.length <= most || [...value].length <= most, { error: must(expected) })
-    .openapi({ maxLength: most });
-  return z.union([text, z.number(), z.null()], { error: must(expected) })
-    .transform((value) => typeof value === "number" ? String(value) : value);
-};
+const FREE_TEXT = `text of at most ${MAX_TEXT_CHARACTERS} characters without NUL`;
+
+/** A field of free text. A number, true or false is taken too and stored as its text, as it always was. */
+export const FreeText = z.union([
+  StorableText.refine((value) => hasAtMost(MAX_TEXT_CHARACTERS, value), { error: must(FREE_TEXT) })
+    .openapi({ maxLength: MAX_TEXT_CHARACTERS }),
+  z.number(),
+  z.boolean(),
+  z.null(),
+], { error: must(FREE_TEXT) })
+  .transform((value) => value === null ? null : String(value));
 
 const UUID = "a UUID, such as 11111111-1111-1111-1111-111111111101";
 
@@ -46,15 +54,21 @@ export const Uuid = z.string({ error: must(UUID) })
   .regex(/^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, { error: `must be ${UUID}` })
   .openapi({ format: "uuid" });
 
-const DECIMAL = 'a finite number, or a plain decimal as text such as "12.50"';
-const DECIMAL_PATTERN =
-  /^[+-]?(?:[0-9]{1,1000}(?:\.[0-9]{0,1000})?|\.[0-9]{1,1000})(?:[eE][+-]?[0-9]{1,4})?$/;
+const PLAIN_UUID = /^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
+const UUID_GROUPS = /^(.{8})(.{4})(.{4})(.{4})(.{12})$/;
 
-/**
- * A decimal in a request: JSON number, or text that keeps its scale ("12.50"). The bounds on
- * digits and exponent are well inside those of PostgreSQL's numeric
- * (https://www.postgresql.org/docs/17/datatype-numeric.html), so that all of them can be stored.
- */
+/** A UUID in a request, in every spelling that PostgreSQL reads; it comes out in the usual one. */
+export const UuidIn = z.string({ error: must(UUID) })
+  .regex(UUID_PATTERN, { error: `must be ${UUID}` })
+  .transform((uuid) =>
+    PLAIN_UUID.test(uuid)
+      ? uuid
+      : uuid.replaceAll(/[{}-]/g, "").replace(UUID_GROUPS, "$1-$2-$3-$4-$5").toLowerCase()
+  );
+
+const DECIMAL = 'a finite number, or a plain decimal as text such as "12.50"';
+
+/** A decimal in a request: JSON number, or text that keeps its scale ("12.50"). */
 export const DecimalIn = z.union([
   z.number(),
   z.string().regex(DECIMAL_PATTERN, { error: must(DECIMAL) }),
@@ -66,24 +80,25 @@ export const DecimalIn = z.union([
 /** A decimal in an answer: text with its scale kept, kilograms or °C. */
 export const DecimalOut = z.string().regex(/^(?:NaN|-?Infinity|-?[0-9]+(?:\.[0-9]+)?)$/).nullable();
 
-const YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})";
-const LEAP_YEAR =
-  "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)";
-const MONTH_AND_DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])" +
-  "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))";
-const DATE = `(?:${YEAR}-${MONTH_AND_DAY}|${LEAP_YEAR}-02-29)`;
-const TIME_OF_DAY = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:\\.[0-9]{1,30})?)?";
-const ZONE = "(?:[Zz]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)";
 const MOMENT = 'an RFC 3339 time, or a date with or without a time of day ("2026-01-19 10:11:12")';
+const isFixed = (moment: string) => !isMomentByWord(moment);
 
 /**
  * A moment in a request. Without a zone it is UTC. Its year in UTC has four digits, as that of a
- * `date-time` in an answer.
+ * `date-time` in an answer. The contract promises the spellings of RFC 3339 and their relatives; any
+ * other, and a number such as 20260118, is PostgreSQL's to read (`db/moments.ts`).
  */
-export const MomentIn = z.string({ error: must(MOMENT) })
-  .regex(new RegExp(`^${DATE}(?:[Tt ]${TIME_OF_DAY}${ZONE}?)?$`), { error: `must be ${MOMENT}` })
-  .refine((moment) => !isBeyondYears(moment), { error: "must be in the years 0001 to 9999 of UTC" })
-  .nullable();
+export const MomentIn = z.custom<string | null>(
+  (value) => value === null || typeof value === "string" || typeof value === "number",
+  { error: must(MOMENT) },
+)
+  .openapi({ type: ["string", "null"], pattern: ISO_MOMENT_PATTERN.source })
+  .transform((moment) => moment === null ? null : String(moment))
+  .refine((moment) => moment === null || !moment.includes("\0"), { error: "must not hold NUL" })
+  .refine((moment) => moment === null || isFixed(moment), { error: `must be ${MOMENT}` })
+  .refine((moment) => moment === null || !isBeyondYears(moment), {
+    error: "must be in the years 0001 to 9999 of UTC",
+  });
 
 /** A moment in an answer: UTC with milliseconds, microseconds cut. */
 export const MomentOut = z.string().nullable().openapi({ format: "date-time" });

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import uuid
 import zlib
 from collections import Counter
@@ -60,8 +61,8 @@ schemathesis.openapi.format(
 def map_body(context, body):
     """
     Lets most references lead somewhere: an id drawn at random is no row's, and the write a 409. And
-    takes away what the schema can't speak of (docs/decisions/0010): NUL in metadata's inside, and
-    offsets that lead out of the years 0001 to 9999.
+    takes away what the schema can't speak of (docs/decisions/0010): NUL in metadata's inside, offsets
+    that lead out of the years 0001 to 9999, and numbers that PostgreSQL may read as a moment.
     """
     if not isinstance(body, dict):
         return body
@@ -69,6 +70,8 @@ def map_body(context, body):
     for name in ("created_at", "decided_at"):
         if isinstance(mapped.get(name), str):
             mapped[name] = within_years(mapped[name])
+        elif isinstance(mapped.get(name), (int, float)) and not isinstance(mapped[name], bool):
+            mapped[name] = -1
     if isinstance(mapped.get("metadata"), (dict, list)):
         mapped["metadata"] = without_nul(mapped["metadata"])
     return mapped
@@ -88,12 +91,15 @@ def without_nul(value: object) -> object:
     return value
 
 
+# As `UuidIn` of openapi.yaml.
+HEX_GROUPS = "[0-9A-Fa-f]{4}(?:-?[0-9A-Fa-f]{4}){7}"
+UUID_IN = re.compile(rf"{HEX_GROUPS}|\{{{HEX_GROUPS}\}}")
+
+
 def known(name: str, value: object) -> object:
     ids = REFERENCES.get(name)
-    try:
-        number = uuid.UUID(value).int if ids and isinstance(value, str) and len(value) == 36 else None
-    except ValueError:
-        return value
+    is_id = ids and isinstance(value, str) and UUID_IN.fullmatch(value)
+    number = uuid.UUID(value).int if is_id else None
     # Every eighth stays as it is, for the 409.
     return value if number is None or number % 8 == 0 else ids[number % len(ids)]
 

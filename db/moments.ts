@@ -1,0 +1,33 @@
+import { ApiError } from "../errors.ts";
+import type { Sql } from "./connect.ts";
+import { inTime } from "./in_time.ts";
+
+const READ = `
+  select case when moment >= '0001-01-01 00:00Z' and moment < '10000-01-01 00:00Z'
+    then to_char(moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') end as moment
+  from (select $1::text::timestamptz as moment) as read`;
+
+/**
+ * A moment in a spelling that only PostgreSQL knows (`Jan 18 2026 10:00 CET`), in one that everybody
+ * does.
+ *
+ * @param field whose value it is
+ * @throws {ApiError} 422 when PostgreSQL can't read it, or its year in UTC isn't one from 0001 to 9999
+ */
+export async function readMoment(sql: Sql, field: string, text: string): Promise<string> {
+  const query = sql.unsafe<{ moment: string | null }[]>(READ, [text], { prepare: true });
+  const rows = await inTime(sql, query).catch((error) => {
+    const isRefused = error instanceof Error && "code" in error && /^22/.test(String(error.code));
+    throw isRefused ? refusal(field, "must be a moment that can be read", error) : error;
+  });
+  const moment = rows[0]?.moment;
+  if (!moment) throw refusal(field, "must be in the years 0001 to 9999 of UTC");
+  return moment;
+}
+
+function refusal(path: string, message: string, cause?: unknown): ApiError {
+  return new ApiError("outside_contract", `${path} ${message}`, {
+    details: [{ path, message }],
+    cause,
+  });
+}
