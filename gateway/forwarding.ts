@@ -1,40 +1,23 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Log } from "../log.ts";
 import type { AnswerHead } from "./answer_parser.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
-import type { Comparer } from "./comparer.ts";
-import { DueComparison, type DueDeps, silenceOf } from "./due_comparison.ts";
+import { DueComparison, silenceOf } from "./due_comparison.ts";
 import { endAnswer } from "./end_answer.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
-import type { FrontLimits } from "./front_limits.ts";
+import type { ForwardingDeps } from "./forwarding_deps.ts";
 import { passedToClient, toHeaderLines } from "./passed_headers.ts";
-import { type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
-import type { Peer, RequestHead } from "./request_head.ts";
+import { NO_ANSWER, type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
+import { headText, type Peer, type RequestHead } from "./request_head.ts";
 import type { Side } from "./route.ts";
 import type { Connection, Failure } from "./connection.ts";
-import type { UnderWay } from "./under_way.ts";
-import type { Upstream } from "./upstream.ts";
-import { countClient, findWay, findWayBack, type Way, type WayDeps } from "./way.ts";
-
-/** What forwarding is made of; one for all requests. */
-export interface ForwardingDeps extends WayDeps, DueDeps {
-  readonly sides: Readonly<Record<Side, Upstream>>;
-  readonly comparer: Comparer;
-  readonly log: Log;
-  readonly limits: FrontLimits;
-  /** The requests whose bodies are still being gathered. */
-  readonly gathering: UnderWay<Forwarding>;
-  /** The requests whose long bodies are being passed on. */
-  readonly uploads: UnderWay<Forwarding>;
-  /** A request is over. */
-  readonly over: (forwarding: Forwarding) => void;
-  readonly isStopping: () => boolean;
-}
+import { countClient, findWay, findWayBack, type Way } from "./way.ts";
 
 /** One request of a client on its way to a side, and the answer on its way back. */
 export class Forwarding implements BodyWatcher, AttemptWatcher {
   readonly #startedAt = performance.now();
+  readonly #method: string;
+  readonly #target: string;
   #way: Way;
   readonly #body: ClientBody;
   readonly #due: DueComparison;
@@ -51,12 +34,14 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #isOver = false;
 
   constructor(
-    readonly deps: ForwardingDeps,
+    readonly deps: ForwardingDeps<Forwarding>,
     readonly request: IncomingMessage,
     readonly response: ServerResponse,
     readonly head: RequestHead,
     readonly peer: Peer,
   ) {
+    this.#method = request.method ?? "GET";
+    this.#target = request.url ?? "/";
     this.#way = findWay(deps, this.#method, this.#target, head, peer);
     this.#due = new DueComparison(deps, this.#way);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
@@ -125,13 +110,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const back = this.#wayBack();
     // Not at once: the side is in the middle of giving out its connection.
     if (back !== undefined) return queueMicrotask(() => this.#goBack(back));
-    const lines = this.head.lines;
-    let head = `${this.#method} ${this.#target} HTTP/1.1\r\n`;
-    if (this.head.needsHost && this.#attempt !== undefined) {
-      head += `Host: ${this.#attempt.upstream.authority}\r\n`;
-    }
-    for (let at = 0; at < lines.length; at += 2) head += `${lines[at]}: ${lines[at + 1]}\r\n`;
-    this.#body.sendTo(connection, `${head}\r\n`);
+    const host = this.head.needsHost ? this.#attempt?.upstream.authority : undefined;
+    this.#body.sendTo(connection, headText(this.#method, this.#target, this.head.lines, host));
   }
 
   drained(): void {
@@ -204,17 +184,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if (headersSent) return this.cut();
     if (destroyed) return this.#finish();
     if (this.#held !== undefined) return this.#answerHeld(this.#held);
-    if (failure.kind === "timeout") this.#refuse(504, "No answer in time");
-    else if (failure.kind === "busy") this.#refuse(503, "Too busy, try again soon");
-    else this.#refuse(502, "No answer from the server behind this one");
-  }
-
-  get #method(): string {
-    return this.request.method ?? "GET";
-  }
-
-  get #target(): string {
-    return this.request.url ?? "/";
+    this.#refuse(...NO_ANSWER[failure.kind]);
   }
 
   #passOnAsItComes(now: number): void {

@@ -1,0 +1,23 @@
+import type { Log } from "../log.ts";
+import type { Comparer } from "./comparer.ts";
+import type { DueDeps } from "./due_comparison.ts";
+import type { FrontLimits } from "./front_limits.ts";
+import type { Side } from "./route.ts";
+import type { UnderWay } from "./under_way.ts";
+import type { Upstream } from "./upstream.ts";
+import type { WayDeps } from "./way.ts";
+
+/** What forwarding is made of; one for all requests. */
+export interface ForwardingDeps<Request> extends WayDeps, DueDeps {
+  readonly sides: Readonly<Record<Side, Upstream>>;
+  readonly comparer: Comparer;
+  readonly log: Log;
+  readonly limits: FrontLimits;
+  /** The requests whose bodies are still being gathered. */
+  readonly gathering: UnderWay<Request>;
+  /** The requests whose long bodies are being passed on. */
+  readonly uploads: UnderWay<Request>;
+  /** A request is over. */
+  readonly over: (request: Request) => void;
+  readonly isStopping: () => boolean;
+}
