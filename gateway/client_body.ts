@@ -86,6 +86,17 @@ export class ClientBody {
     if (!this.isWhole) this.request.resume();
   }
 
+  /**
+   * Takes what had come when the client's connection was closed, and wasn't looked at yet: with that
+   * the body may be whole. To be called before the request itself is ended.
+   */
+  takeRest(): void {
+    if (this.isWhole) return;
+    // Each piece that is read is told as `data`.
+    while (this.request.read() !== null);
+    if (this.request.complete) this.#end();
+  }
+
   /** Lets what is still to come go nowhere, so that the client can read its answer meanwhile. */
   drop(): void {
     this.#isDropped = true;
@@ -113,6 +124,7 @@ export class ClientBody {
   }
 
   #end(): void {
+    if (this.isWhole) return;
     this.isWhole = true;
     if (this.#isDropped) return;
     if (this.#connection !== undefined) this.#finish(this.#connection);

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AnswerHead } from "./answer_parser.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
+import { type Departure, departureOf } from "./departure.ts";
 import { DueComparison, silenceOf } from "./due_comparison.ts";
 import { endAnswer } from "./end_answer.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
@@ -31,6 +32,9 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   /** Since when the client takes nothing, by `performance.now()`. */
   #blockedAt: number | undefined;
   #status = 0;
+  #departure: Departure | undefined;
+  /** When the client's connection was closed before the answer was out, by `performance.now()`. */
+  #leftAt: number | undefined;
   #isOver = false;
 
   constructor(
@@ -45,7 +49,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#way = findWay(deps, this.#method, this.#target, head, peer);
     this.#due = new DueComparison(deps, this.#way);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
-    response.on("close", () => this.#clientIsDone());
+    response.on("close", () => response.writableFinished ? this.#finish() : this.clientLeft());
     response.on("drain", () => this.#clientTakesMore());
   }
 
@@ -56,7 +60,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
 
   start(): void {
     if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) return this.bodyIsTooLarge();
-    if (this.head.awaitsContinue) this.response.writeContinue();
+    if (this.head.awaitsContinue) setTimeout(() => this.#tellToGoOn(), this.deps.limits.continueMs);
     if (this.#body.isWhole) this.bodyIsWhole();
     else this.deps.gathering.add(this);
   }
@@ -65,6 +69,11 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   sweep(now: number): void {
     if (this.#blockedAt !== undefined && now > this.#blockedAt + this.deps.limits.writeMs) {
       return this.cut();
+    }
+    // It was carried out, and only the side is slow to say so.
+    if (this.#leftAt !== undefined && this.#attempt?.answer !== undefined) {
+      if (now > this.#leftAt + this.deps.limits.upstream.answerMs) this.cut();
+      return;
     }
     if (!this.#isAsking && !this.#body.isWhole) this.#passOnAsItComes(now);
     else this.#breakOff();
@@ -79,6 +88,34 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if (!socket.destroyed) socket.resetAndDestroy();
   }
 
+  /** The client has ended its side of the connection: it may still read its answer. */
+  clientEnded(): void {
+    if (this.response.writableEnded) return;
+    this.#departure = this.request.complete ? "half_closed" : "incomplete";
+    if (this.request.complete) return;
+    this.#attempt?.giveUp();
+    this.#isGathered();
+    if (this.response.headersSent) return this.cut();
+    this.response.shouldKeepAlive = false;
+    this.#refuse(400, "The request ended too early");
+  }
+
+  /** The client's connection is closed, and its answer isn't out. */
+  clientLeft(): void {
+    if (this.#isOver || this.#leftAt !== undefined) return;
+    this.#leftAt = performance.now();
+    this.#body.takeRest();
+    const isWhole = this.#body.isWhole;
+    this.#departure = departureOf({ isWhole, outlivesClient: this.#way.outlivesClient });
+    if (this.#departure === "carried_out" && !this.response.writableEnded) {
+      this.#blockedAt = undefined;
+      this.#attempt?.resume();
+      return;
+    }
+    this.#attempt?.giveUp();
+    this.#finish();
+  }
+
   bodyIsWhole(): void {
     this.deps.uploads.delete(this);
     this.#readAt = Date.now();
@@ -90,7 +127,6 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const { operation, route } = knownToBoth;
     this.deps.comparer.dryRun(this.#captured(), operation, route).then((dryRun) => {
       this.#due.dryRun = dryRun;
-      // Without a client nobody would know that it was executed.
       if (!this.#isOver) this.#ask(side);
     });
   }
@@ -119,12 +155,14 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   }
 
   interim(head: Uint8Array): void {
+    if (this.#leftAt !== undefined) return;
     if (this.request.httpVersion !== "1.0" && !this.response.headersSent) {
       this.response.socket?.write(head);
     }
   }
 
   answerBegins(attempt: Attempt, head: AnswerHead): void {
+    if (this.#leftAt !== undefined) this.#leftAt = performance.now();
     if (attempt.side === "service" && head.status >= 500 && this.#mayFallBack(true)) {
       this.#isHolding = true;
       attempt.keepBody();
@@ -141,7 +179,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       }
       return;
     }
-    if (this.response.destroyed) return;
+    if (this.#leftAt !== undefined) return;
     if (!this.response.write(chunk)) {
       this.#blockedAt ??= performance.now();
       attempt.pause();
@@ -153,10 +191,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const ms = attempt.ms;
     this.#answered(attempt.side, this.#status, ms);
     this.#due.observe(attempt, ms, () => this.#captured(), this.#readAt);
-    if (this.response.destroyed) return this.#finish();
     this.#blockedAt ??= attempt.sentAt + ms;
-    endAnswer(this.response, last);
-    this.#body.drop();
+    this.#endAnswer(last);
   }
 
   failed(attempt: Attempt, failure: Failure): void {
@@ -170,8 +206,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     }
     this.#answered(attempt.side, 0, attempt.ms);
     this.#isHolding = false;
-    const { headersSent, destroyed } = this.response;
-    const isReplaced = !headersSent && !destroyed && attempt.side === "service" &&
+    const { headersSent } = this.response;
+    const isReplaced = !headersSent && attempt.side === "service" &&
       this.#mayFallBack(failure.wasSent);
     if (isReplaced) {
       const { kind } = failure;
@@ -182,7 +218,6 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     }
     this.#due.failed(failure.kind);
     if (headersSent) return this.cut();
-    if (destroyed) return this.#finish();
     if (this.#held !== undefined) return this.#answerHeld(this.#held);
     this.#refuse(...NO_ANSWER[failure.kind]);
   }
@@ -271,15 +306,13 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
 
   #answerHeld({ head, body }: { readonly head: AnswerHead; readonly body: Uint8Array }): void {
     this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
-    this.#blockedAt = performance.now();
-    endAnswer(this.response, body);
-    this.#body.drop();
+    this.#endAnswer(body);
   }
 
   #answer(status: number, reason: string, lines: string[]): void {
     const { response } = this;
     this.#status = status;
-    if (response.destroyed) return;
+    if (this.#leftAt !== undefined) return;
     response.sendDate = false;
     // What follows on an upgrade in the same packet is lost to Deno's server: better no next request.
     if (this.head.asksForUpgrade || this.deps.isStopping()) response.shouldKeepAlive = false;
@@ -299,30 +332,26 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #refuse(status: RefusalStatus, sentence: string): void {
     const own: Refusal = refusal(status, sentence, this.head.requestId);
     this.#answer(own.status, own.reason, own.headers);
-    this.#blockedAt = performance.now();
-    endAnswer(this.response, own.body);
+    this.#endAnswer(own.body);
+  }
+
+  #endAnswer(last: Uint8Array | undefined): void {
+    if (this.#leftAt !== undefined) return this.#finish();
+    this.#blockedAt ??= performance.now();
+    endAnswer(this.response, last);
     this.#body.drop();
+  }
+
+  /** Later than a body that comes by itself: if its client has left, writing loses what isn't read yet. */
+  #tellToGoOn(): void {
+    const isLate = this.#isOver || this.#leftAt !== undefined || this.response.headersSent;
+    if (!isLate) this.response.writeContinue();
   }
 
   #clientTakesMore(): void {
     if (this.response.writableEnded) return;
     this.#blockedAt = undefined;
     this.#attempt?.resume();
-  }
-
-  /** The answer was taken, or the client is gone. */
-  #clientIsDone(): void {
-    if (!this.response.writableFinished && !this.#isOver) {
-      // A write that was sent is seen to its end, for the evidence; anything else is in vain.
-      if (!this.#way.isSafe && this.#body.isWhole && this.#attempt?.isSent) {
-        this.#blockedAt = undefined;
-        this.#attempt?.resume();
-        // Unless it is there already, and only the client didn't take it.
-        if (!this.response.writableEnded) return;
-      }
-      this.#attempt?.giveUp();
-    }
-    this.#finish();
   }
 
   #answered(side: Side, status: number, ms: number): void {
@@ -348,15 +377,18 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     countClient(this.deps.evidence, this.#way, this.head, this.#attempt?.side);
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.over(this);
+    const operation = this.#way.known?.operation;
+    if (this.#departure !== undefined) this.deps.left(operation, this.#departure);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
-      operation: this.#way.known?.operation ?? "unknown",
+      operation: operation ?? "unknown",
       side: this.#attempt?.side,
       status: this.#status,
       ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,
       request_id: this.head.requestId,
       fell_back: this.#fellBack || undefined,
       cut: !this.response.writableFinished || undefined,
+      client_left: this.#departure,
     });
   }
 }

@@ -1,7 +1,9 @@
 import type { Log } from "../log.ts";
 import type { Comparer } from "./comparer.ts";
+import type { Departure } from "./departure.ts";
 import type { DueDeps } from "./due_comparison.ts";
 import type { FrontLimits } from "./front_limits.ts";
+import type { Operation } from "./operations.ts";
 import type { Side } from "./route.ts";
 import type { UnderWay } from "./under_way.ts";
 import type { Upstream } from "./upstream.ts";
@@ -19,5 +21,7 @@ export interface ForwardingDeps<Request> extends WayDeps, DueDeps {
   readonly uploads: UnderWay<Request>;
   /** A request is over. */
   readonly over: (request: Request) => void;
+  /** A client left before its answer was out. */
+  readonly left: (operation: Operation | undefined, departure: Departure) => void;
   readonly isStopping: () => boolean;
 }
