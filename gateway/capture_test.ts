@@ -183,29 +183,6 @@ Deno.test("a write is tried on Lotline before the old server executes it, and bo
   deepStrictEqual(front.observed.map(({ dryRun }) => dryRun), [{ silence: "timeout", ms: 50 }]);
 });
 
-Deno.test("a client that is gone before its write was executed has nothing executed", async () => {
-  await using legacy = await startRawUpstream(LEGACY);
-  const asked = Promise.withResolvers<void>();
-  const told = Promise.withResolvers<void>();
-  await using front = await startTestFront({
-    legacyUrl: legacy.url,
-    mode: { name: "shadow" },
-    dryRun: async () => {
-      asked.resolve();
-      await told.promise;
-      return { silence: "timeout", ms: 0 };
-    },
-  });
-  const client = openRawClient(front.port, WRITE);
-  await asked.promise;
-  client.socket.resetAndDestroy();
-  await eventually("the request is over", () => front.lines.length > 0);
-  told.resolve();
-  using other = openRawClient(front.port, READ);
-  await other.ended;
-  deepStrictEqual(legacy.requests.map((request) => request.slice(0, 4)), ["GET "]);
-});
-
 Deno.test("a client that is gone after its write was sent changes nothing: it is seen to its end", async () => {
   await using legacy = await startRawUpstream((socket) =>
     setTimeout(() => socket.write(LEGACY), 100)

@@ -11,6 +11,9 @@ import type { Connection } from "./connection.ts";
  */
 export const KEPT_BYTES = 131_072;
 
+/** So many bytes of it are looked at at once, even when more has come with them. */
+const MAX_PART_BYTES = 65_536;
+
 /** Is told what becomes of a client's body. */
 export interface BodyWatcher {
   /** All of it is here. */
@@ -34,6 +37,7 @@ export class ClientBody {
   #bytes = 0;
   /** What has come and is looked at when all is there that came with it. */
   #parts: Buffer[] = [];
+  #partBytes = 0;
   #connection: Connection | undefined;
   /** Something was passed on that isn't kept. */
   #isPartlyGone = false;
@@ -51,6 +55,9 @@ export class ClientBody {
     request.on("data", (chunk: Buffer) => {
       if (this.#parts.length === 0) process.nextTick(() => this.#takeParts());
       this.#parts.push(chunk);
+      this.#partBytes += chunk.length;
+      // Whether more of it may come depends on what is made of them.
+      if (this.#partBytes >= MAX_PART_BYTES) this.#takeParts();
     });
     request.on("end", () => this.#end());
   }
@@ -92,6 +99,17 @@ export class ClientBody {
     if (!this.isWhole) this.request.resume();
   }
 
+  /**
+   * Takes what had come when the client's connection was closed, and wasn't looked at yet: with that
+   * the body may be whole. To be called before the request itself is ended.
+   */
+  takeRest(): void {
+    if (this.isWhole) return;
+    // Each piece that is read is told as `data`.
+    while (this.request.read() !== null);
+    if (this.request.complete) this.#end();
+  }
+
   /** Lets what is still to come go nowhere, so that the client can read its answer meanwhile. */
   drop(): void {
     this.#isDropped = true;
@@ -104,6 +122,7 @@ export class ClientBody {
     const parts = this.#parts;
     if (parts.length === 0) return;
     this.#parts = [];
+    this.#partBytes = 0;
     const [only] = parts;
     this.#take(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts));
   }
@@ -128,6 +147,7 @@ export class ClientBody {
   }
 
   #end(): void {
+    if (this.isWhole) return;
     this.#takeParts();
     this.isWhole = true;
     if (this.#isDropped) return;

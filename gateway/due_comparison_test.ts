@@ -189,7 +189,7 @@ Deno.test("a request that a busy gateway refuses is a comparison that is lost", 
   await eventually("the first has come", () => legacy.requests.length > 0);
   using second = openRawClient(front.port, READ);
   ok((await second.ended).startsWith("HTTP/1.1 503"));
-  first.socket.destroy();
+  first.socket.resetAndDestroy();
   await eventually("both are over", () => front.found.length === 2);
   deepStrictEqual(endsOf(front), ["lost overload", "lost client_left"]);
 });

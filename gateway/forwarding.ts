@@ -1,43 +1,25 @@
 import type { ServerResponse } from "node:http";
-import type { Log } from "../log.ts";
 import type { AnswerHead } from "./answer_head.ts";
 import { Attempt, type AttemptWatcher } from "./attempt.ts";
 import { type BodyWatcher, ClientBody } from "./client_body.ts";
 import type { ClientRequest } from "./client_request.ts";
-import type { Comparer } from "./comparer.ts";
-import { DueComparison, type DueDeps, silenceOf } from "./due_comparison.ts";
+import { type Departure, departureOf } from "./departure.ts";
+import { DueComparison, silenceOf } from "./due_comparison.ts";
 import { endAnswer } from "./end_answer.ts";
 import type { Asked, CapturedRequest } from "./exchange.ts";
-import type { FrontLimits } from "./front_limits.ts";
+import type { ForwardingDeps } from "./forwarding_deps.ts";
 import { interimBytes, passedToClient, toHeaderLines } from "./passed_headers.ts";
-import { type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
-import type { Peer, RequestHead } from "./request_head.ts";
+import { NO_ANSWER, type Refusal, refusal, type RefusalStatus } from "./refusal.ts";
+import { headText, type Peer, type RequestHead } from "./request_head.ts";
 import type { Side } from "./route.ts";
 import type { Connection, Failure } from "./connection.ts";
-import type { UnderWay } from "./under_way.ts";
-import type { Upstream } from "./upstream.ts";
-import { countClient, findWay, findWayBack, type Way, type WayDeps } from "./way.ts";
-
-/** What forwarding is made of; one for all requests. */
-export interface ForwardingDeps extends WayDeps, DueDeps {
-  readonly sides: Readonly<Record<Side, Upstream>>;
-  readonly comparer: Comparer;
-  readonly log: Log;
-  readonly limits: FrontLimits;
-  /** The requests whose bodies are still being gathered. */
-  readonly gathering: UnderWay<Forwarding>;
-  /** The requests whose long bodies are being passed on. */
-  readonly uploads: UnderWay<Forwarding>;
-  /** A request is over. */
-  readonly over: (forwarding: Forwarding) => void;
-  /** A request is the last that is served on its connection. */
-  readonly closes: (forwarding: Forwarding) => void;
-  readonly isStopping: () => boolean;
-}
+import { countClient, findWay, findWayBack, type Way } from "./way.ts";
 
 /** One request of a client on its way to a side, and the answer on its way back. */
 export class Forwarding implements BodyWatcher, AttemptWatcher {
   readonly #startedAt = performance.now();
+  readonly #method: string;
+  readonly #target: string;
   #way: Way;
   readonly #body: ClientBody;
   readonly #due: DueComparison;
@@ -52,25 +34,30 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #blockedAt: number | undefined;
   #status = 0;
   #isLast = false;
+  #departure: Departure | undefined;
+  /** When the client's connection was closed before the answer was out, by `performance.now()`. */
+  #leftAt: number | undefined;
   #isOver = false;
 
   constructor(
-    readonly deps: ForwardingDeps,
+    readonly deps: ForwardingDeps<Forwarding>,
     readonly request: ClientRequest,
     readonly response: ServerResponse,
     readonly head: RequestHead,
     readonly peer: Peer,
   ) {
+    this.#method = request.method ?? "GET";
+    this.#target = request.url ?? "/";
     this.#way = findWay(deps, this.#method, this.#target, head, peer);
     this.#due = new DueComparison(deps, this.#way);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
-    response.on("close", () => this.#clientIsDone());
+    response.on("close", () => response.writableFinished ? this.#finish() : this.clientLeft());
     response.on("drain", () => this.#clientTakesMore());
   }
 
   start(): void {
     if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) return this.bodyIsTooLarge();
-    if (this.head.awaitsContinue) this.response.writeContinue();
+    if (this.head.awaitsContinue) setTimeout(() => this.#tellToGoOn(), this.deps.limits.continueMs);
     if (this.#body.isWhole) this.bodyIsWhole();
     else this.deps.gathering.add(this);
   }
@@ -79,6 +66,11 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   sweep(now: number): void {
     if (this.#blockedAt !== undefined && now > this.#blockedAt + this.deps.limits.writeMs) {
       return this.cut();
+    }
+    // It was carried out, and only the side is slow to say so.
+    if (this.#leftAt !== undefined && this.#attempt?.answer !== undefined) {
+      if (now > this.#leftAt + this.deps.limits.upstream.answerMs) this.cut();
+      return;
     }
     if (!this.#isAsking && !this.#body.isWhole) this.#passOnAsItComes(now);
     else this.#breakOff();
@@ -93,6 +85,34 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if (!socket.destroyed) socket.resetAndDestroy();
   }
 
+  /** The client has ended its side of the connection: it may still read its answer. */
+  clientEnded(): void {
+    if (this.response.writableEnded) return;
+    this.#departure = this.request.complete ? "half_closed" : "incomplete";
+    if (this.request.complete) return;
+    this.#attempt?.giveUp();
+    this.#isGathered();
+    if (this.response.headersSent) return this.cut();
+    this.response.shouldKeepAlive = false;
+    this.#refuse(400, "The request ended too early");
+  }
+
+  /** The client's connection is closed, and its answer isn't out. */
+  clientLeft(): void {
+    if (this.#isOver || this.#leftAt !== undefined) return;
+    this.#leftAt = performance.now();
+    this.#body.takeRest();
+    const isWhole = this.#body.isWhole;
+    this.#departure = departureOf({ isWhole, outlivesClient: this.#way.outlivesClient });
+    if (this.#departure === "carried_out" && !this.response.writableEnded) {
+      this.#blockedAt = undefined;
+      this.#attempt?.resume();
+      return;
+    }
+    this.#attempt?.giveUp();
+    this.#finish();
+  }
+
   bodyIsWhole(): void {
     this.deps.uploads.delete(this);
     this.#readAt = Date.now();
@@ -104,7 +124,6 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const { operation, route } = knownToBoth;
     this.deps.comparer.dryRun(this.#captured(), operation, route).then((dryRun) => {
       this.#due.dryRun = dryRun;
-      // Without a client nobody would know that it was executed.
       if (!this.#isOver) this.#ask(side);
     });
   }
@@ -131,13 +150,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const back = this.#wayBack();
     // Not at once: the side is in the middle of giving out its connection.
     if (back !== undefined) return queueMicrotask(() => this.#goBack(back));
-    const lines = this.head.lines;
-    let head = `${this.#method} ${this.#target} HTTP/1.1\r\n`;
-    if (this.head.needsHost && this.#attempt !== undefined) {
-      head += `Host: ${this.#attempt.upstream.authority}\r\n`;
-    }
-    for (let at = 0; at < lines.length; at += 2) head += `${lines[at]}: ${lines[at + 1]}\r\n`;
-    this.#body.sendTo(connection, `${head}\r\n`);
+    const host = this.head.needsHost ? this.#attempt?.upstream.authority : undefined;
+    this.#body.sendTo(connection, headText(this.#method, this.#target, this.head.lines, host));
   }
 
   drained(): void {
@@ -147,10 +161,12 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   interim(head: AnswerHead): void {
     if (this.request.httpVersion === "1.0" || this.response.headersSent) return;
     // The front itself answers `Expect: 100-continue`: that of a side is one that nobody waits for.
-    if (head.status !== 100) this.response.socket?.write(interimBytes(head), "latin1");
+    if (head.status === 100 || this.#leftAt !== undefined) return;
+    this.response.socket?.write(interimBytes(head), "latin1");
   }
 
   answerBegins(attempt: Attempt, head: AnswerHead): void {
+    if (this.#leftAt !== undefined) this.#leftAt = performance.now();
     if (attempt.side === "service" && head.status >= 500 && this.#mayFallBack(true)) {
       this.#isHolding = true;
       attempt.keepBody();
@@ -167,7 +183,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       }
       return;
     }
-    if (this.response.destroyed) return;
+    if (this.#leftAt !== undefined) return;
     if (!this.response.write(chunk)) {
       this.#blockedAt ??= performance.now();
       attempt.pause();
@@ -179,10 +195,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const ms = attempt.ms;
     this.#answered(attempt.side, this.#status, ms);
     this.#due.observe(attempt, ms, () => this.#captured(), this.#readAt);
-    if (this.response.destroyed) return this.#finish();
     this.#blockedAt ??= attempt.sentAt + ms;
-    endAnswer(this.response, last);
-    this.#body.drop();
+    this.#endAnswer(last);
   }
 
   failed(attempt: Attempt, failure: Failure): void {
@@ -196,8 +210,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     }
     this.#answered(attempt.side, 0, attempt.ms);
     this.#isHolding = false;
-    const { headersSent, destroyed } = this.response;
-    const isReplaced = !headersSent && !destroyed && attempt.side === "service" &&
+    const { headersSent } = this.response;
+    const isReplaced = !headersSent && attempt.side === "service" &&
       this.#mayFallBack(failure.wasSent);
     if (isReplaced) {
       const { kind } = failure;
@@ -208,19 +222,8 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     }
     this.#due.failed(failure.kind);
     if (headersSent) return this.cut();
-    if (destroyed) return this.#finish();
     if (this.#held !== undefined) return this.#answerHeld(this.#held);
-    if (failure.kind === "timeout") this.#refuse(504, "No answer in time");
-    else if (failure.kind === "busy") this.#refuse(503, "Too busy, try again soon");
-    else this.#refuse(502, "No answer from the server behind this one");
-  }
-
-  get #method(): string {
-    return this.request.method ?? "GET";
-  }
-
-  get #target(): string {
-    return this.request.url ?? "/";
+    this.#refuse(...NO_ANSWER[failure.kind]);
   }
 
   #passOnAsItComes(now: number): void {
@@ -307,15 +310,13 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
 
   #answerHeld({ head, body }: { readonly head: AnswerHead; readonly body: Uint8Array }): void {
     this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
-    this.#blockedAt = performance.now();
-    endAnswer(this.response, body);
-    this.#body.drop();
+    this.#endAnswer(body);
   }
 
   #answer(status: number, reason: string, lines: string[]): void {
     const { response } = this;
     this.#status = status;
-    if (response.destroyed) return;
+    if (this.#leftAt !== undefined) return;
     response.sendDate = false;
     if (this.#isLast || this.head.asksForUpgrade || this.deps.isStopping()) {
       response.shouldKeepAlive = false;
@@ -336,30 +337,26 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #refuse(status: RefusalStatus, sentence: string): void {
     const own: Refusal = refusal(status, sentence, this.head.requestId);
     this.#answer(own.status, own.reason, own.headers);
-    this.#blockedAt = performance.now();
-    endAnswer(this.response, own.body);
+    this.#endAnswer(own.body);
+  }
+
+  #endAnswer(last: Uint8Array | undefined): void {
+    if (this.#leftAt !== undefined) return this.#finish();
+    this.#blockedAt ??= performance.now();
+    endAnswer(this.response, last);
     this.#body.drop();
+  }
+
+  /** Later than a body that comes by itself: if its client has left, writing loses what isn't read yet. */
+  #tellToGoOn(): void {
+    const isLate = this.#isOver || this.#leftAt !== undefined || this.response.headersSent;
+    if (!isLate) this.response.writeContinue();
   }
 
   #clientTakesMore(): void {
     if (this.response.writableEnded) return;
     this.#blockedAt = undefined;
     this.#attempt?.resume();
-  }
-
-  /** The answer was taken, or the client is gone. */
-  #clientIsDone(): void {
-    if (!this.response.writableFinished && !this.#isOver) {
-      // A write that was sent is seen to its end, for the evidence; anything else is in vain.
-      if (!this.#way.isSafe && this.#body.isWhole && this.#attempt?.isSent) {
-        this.#blockedAt = undefined;
-        this.#attempt?.resume();
-        // Unless it is there already, and only the client didn't take it.
-        if (!this.response.writableEnded) return;
-      }
-      this.#attempt?.giveUp();
-    }
-    this.#finish();
   }
 
   #answered(side: Side, status: number, ms: number): void {
@@ -385,15 +382,18 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     countClient(this.deps.evidence, this.#way, this.head, this.#attempt?.side);
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.over(this);
+    const operation = this.#way.known?.operation;
+    if (this.#departure !== undefined) this.deps.left(operation, this.#departure);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
-      operation: this.#way.known?.operation ?? "unknown",
+      operation: operation ?? "unknown",
       side: this.#attempt?.side,
       status: this.#status,
       ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,
       request_id: this.head.requestId,
       fell_back: this.#fellBack || undefined,
       cut: !this.response.writableFinished || undefined,
+      client_left: this.#departure,
     });
   }
 }

@@ -7,6 +7,7 @@ import { ByteBudget } from "./byte_budget.ts";
 import { Client } from "./client.ts";
 import { ClientRequest } from "./client_request.ts";
 import type { Comparer } from "./comparer.ts";
+import type { Departure } from "./departure.ts";
 import type { Evidence } from "./evidence.ts";
 import { DueComparison } from "./due_comparison.ts";
 import { Forwarding } from "./forwarding.ts";
@@ -37,6 +38,8 @@ export interface FrontOptions {
   readonly routeOf: (operation: Operation) => Route;
   readonly evidence: Evidence;
   readonly comparer: Comparer;
+  /** Is told of each client that left before its answer was out. */
+  readonly onDeparture: (operation: Operation | undefined, departure: Departure) => void;
   readonly log: Log;
 }
 
@@ -46,17 +49,18 @@ export interface Front {
   /** How many bytes are left for long bodies of exchanges that are compared. */
   readonly comparedBytesLeft: number;
   /**
-   * Accepts nothing more, lets the running requests end, and closes all connections; what still runs
-   * after the grace is cut off. True: nothing had to be.
+   * Accepts nothing more after a moment, lets the running requests end, and closes all connections;
+   * what still runs after the grace is cut off. True: nothing had to be.
    */
   close(graceMs: number): Promise<boolean>;
 }
 
 /**
- * While it stops, the front answers what arrives on open connections for this long and closes each
- * with its answer, as HTTP asks for; only those that stay silent are closed without one.
+ * While it stops, the front answers what arrives for this long and closes each connection with its
+ * answer, as HTTP asks for; only those that stay silent are closed without one.
  */
 const LINGER_MS = 300;
+const LINGER_TURNS = 20;
 
 /** Starts what clients talk to. */
 export async function startFront(options: FrontOptions): Promise<Front> {
@@ -82,6 +86,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     gathering,
     comparedBytes: new ByteBudget(limits.comparedBytes),
     uploads: new UnderWay<Forwarding>(),
+    left: options.onDeparture,
     over: (forwarding: Forwarding) => {
       inFlight.delete(forwarding);
       clients.get(forwarding.request.socket)?.end(forwarding);
@@ -101,6 +106,9 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     requireHostHeader: false,
     noDelay: true,
   });
+  // A client that has ended its side gets its answer. Otherwise Node's server ends the other side, too,
+  // and drops what has just come.
+  Object.assign(server, { httpAllowHalfOpen: true });
   // Beyond its default of 2,000 headers a server of Node drops the others without a word. Here those
   // beyond far fewer are refused.
   server.maxHeadersCount = 0;
@@ -154,8 +162,17 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       endWith(socket, 503, "Too many connections, try again soon");
       return;
     }
-    clients.set(socket, new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted), limits));
-    socket.on("close", () => clients.delete(socket));
+    const client = new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted), limits);
+    clients.set(socket, client);
+    socket.on("end", () => {
+      for (const forwarding of client.requests) forwarding.clientEnded();
+    });
+    // Before the server's own listener, which throws away what has come and wasn't looked at. It tells
+    // nobody of the answers that wait behind another one.
+    socket.prependListener("close", () => {
+      for (const forwarding of client.requests) forwarding.clientLeft();
+      clients.delete(socket);
+    });
   });
   server.on("request", serve);
   // The client is told to go on as soon as its request is found to be acceptable.
@@ -207,11 +224,15 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     close: async (graceMs) => {
       isStopping = true;
       const until = performance.now() + graceMs;
+      // A connection that waits to be accepted may hold a write whose client has left already: the
+      // system would throw it away with the port. In turns, each of which accepts what waits: a process
+      // that was stopped meanwhile would find one long pause over.
+      const turnMs = Math.min(LINGER_MS, graceMs) / LINGER_TURNS;
+      for (let turn = 0; turn < LINGER_TURNS; turn++) await pause(turnMs);
       // Not the method of `http`, which closes idle connections at once: a client may be about to use
       // one of them.
       net.Server.prototype.close.call(server);
-      await pause(Math.min(LINGER_MS, graceMs));
-      while (inFlight.size > 0 && performance.now() < until) await pause(10);
+      do await pause(turnMs); while (inFlight.size > 0 && performance.now() < until);
       const wasClean = inFlight.size === 0;
       for (const forwarding of inFlight) forwarding.cut();
       server.closeAllConnections();

@@ -8,6 +8,8 @@ export interface FrontLimits {
   readonly headerMs: number;
   /** How long a client may take to send a whole request. */
   readonly requestMs: number;
+  /** How long `100 Continue` is held back: a client that doesn't wait for it has sent something by then. */
+  readonly continueMs: number;
   /** The most bytes of a request's body. */
   readonly bodyBytes: number;
   /** How long a body is waited for before it is passed on as it comes. */
@@ -48,6 +50,7 @@ export function frontLimits(
     headerBytes: 16_384,
     headerMs: 10_000,
     requestMs: 30_000,
+    continueMs: 5,
     bodyBytes,
     gatherMs: 250,
     answerBytes: answerBytesOf(bodyBytes),

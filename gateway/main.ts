@@ -4,6 +4,7 @@ import { createLog } from "../log.ts";
 import { createAdmin } from "./admin.ts";
 import { collect } from "./collect.ts";
 import { compareAndRecord } from "./comparer.ts";
+import { createDepartureLog } from "./departure.ts";
 import { startFront } from "./front.ts";
 import { answerBytesOf, comparedBytesOf, frontLimits } from "./front_limits.ts";
 import { guardRoutes } from "./guardian.ts";
@@ -71,6 +72,7 @@ async function run(config: GatewayConfig): Promise<void> {
     },
   });
   const recorder = createRecorder({ sql, redactor, log });
+  const logDeparture = createDepartureLog(log);
 
   const front = await startFront({
     hostname: config.HOST,
@@ -86,6 +88,10 @@ async function run(config: GatewayConfig): Promise<void> {
     routeOf: modes.routeOf,
     evidence,
     comparer: compareAndRecord(shadow, recorder),
+    onDeparture(operation, departure) {
+      metrics.clientLeft(operation, departure);
+      logDeparture(operation, departure);
+    },
     log,
   });
   const admin = Deno.serve(

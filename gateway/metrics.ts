@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { ClientSet } from "./client_set.ts";
 import type { CollectTrouble } from "./collect.ts";
+import type { Departure } from "./departure.ts";
 import type { Evidence } from "./evidence.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
 import type { Mode, Route, Side } from "./route.ts";
@@ -13,6 +14,8 @@ export interface GatewayMetrics {
   trouble(trouble: CollectTrouble): void;
   /** This process has put a route back on `legacy`. */
   rolledBack(operation: Operation): void;
+  /** A client left before its answer was out; without an operation: of a request that is none. */
+  clientLeft(operation: Operation | undefined, departure: Departure): void;
   /** All of it in Prometheus' text format. */
   text(): Promise<string>;
   /** The media type of {@link GatewayMetrics.text}. */
@@ -95,6 +98,13 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
     labelNames: ["operation"],
     registers,
   });
+  const departures = new Counter({
+    name: "lotline_gateway_clients_left_total",
+    help:
+      "Clients that left, or ended their side, before their answer, by what became of the request.",
+    labelNames: ["operation", "outcome"],
+    registers,
+  });
   new Gauge({
     name: "lotline_gateway_route_mode",
     help: "1 for the mode that a route has at the moment.",
@@ -148,6 +158,8 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
     }),
     trouble: (trouble) => troubles.inc({ trouble }),
     rolledBack: (operation) => rollbacks.inc({ operation }),
+    clientLeft: (operation, outcome) =>
+      departures.inc({ operation: operation ?? "unknown", outcome }),
     text: () => registry.metrics(),
     type: registry.contentType,
   };

@@ -29,6 +29,8 @@ Deno.test("what passes is counted and handed on", async () => {
   evidence.covered("login", route, "due");
   metrics.trouble("flush");
   metrics.rolledBack("login");
+  metrics.clientLeft("login", "carried_out");
+  metrics.clientLeft(undefined, "given_up");
   deepStrictEqual(passed, [
     ["login", "service", 200],
     ["login", "service", 204],
@@ -65,6 +67,8 @@ Deno.test("what passes is counted and handed on", async () => {
       'lotline_gateway_coverage_total{operation="login",what="due"} 1',
       'lotline_gateway_evidence_troubles_total{trouble="flush"} 1',
       'lotline_gateway_rollbacks_total{operation="login"} 1',
+      'lotline_gateway_clients_left_total{operation="login",outcome="carried_out"} 1',
+      'lotline_gateway_clients_left_total{operation="unknown",outcome="given_up"} 1',
       'lotline_gateway_route_mode{operation="login",mode="canary"} 1',
       'lotline_gateway_route_mode{operation="login",mode="legacy"} 0',
       'lotline_gateway_route_mode{operation="createAudit",mode="legacy"} 1',

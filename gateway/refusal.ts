@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { Failure } from "./connection.ts";
 
 const REASONS = {
   400: "Bad Request",
@@ -15,6 +16,19 @@ const REASONS = {
 
 /** The statuses with which the gateway answers by itself. */
 export type RefusalStatus = keyof typeof REASONS;
+
+const NO_SERVER = [502, "No answer from the server behind this one"] as const;
+
+/** What a client is told when no side has answered. */
+export const NO_ANSWER: Readonly<
+  Record<Failure["kind"], readonly [status: RefusalStatus, sentence: string]>
+> = {
+  refused: NO_SERVER,
+  reset: NO_SERVER,
+  broken: NO_SERVER,
+  busy: [503, "Too busy, try again soon"],
+  timeout: [504, "No answer in time"],
+};
 
 /** An answer of the gateway's own. */
 export interface Refusal {

@@ -36,6 +36,8 @@ export interface Way {
   readonly compared: "answer" | "dry_run" | undefined;
   /** Whether it may be sent twice: by HTTP's rules, or since the old server's login writes nothing. */
   readonly isSafe: boolean;
+  /** Whether it is carried out though its client has left: whatever may have an effect by HTTP's rules. */
+  readonly outlivesClient: boolean;
 }
 
 /** What decides about a request. */
@@ -63,6 +65,7 @@ export function findWay(
       bucket: undefined,
       compared: undefined,
       isSafe: isSafe(method),
+      outlivesClient: !isSafe(method),
     };
   }
   const route = deps.routeOf(operation);
@@ -76,6 +79,7 @@ export function findWay(
     bucket,
     compared: knownToBoth && whatToCompare(deps, knownToBoth, side),
     isSafe: isSafe(method) || operation === "login",
+    outlivesClient: !isSafe(method),
   };
 }
 

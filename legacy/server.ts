@@ -48,6 +48,8 @@ export async function startLegacy(options: LegacyOptions): Promise<LegacyServer>
   pool.on("error", (error) => console.error(`Lost a database connection: ${error.message}`));
 
   const server = createServer(createLegacyApp(pool, before));
+  // Node carries a request out though its client has ended its side; Deno's server drops it unless told.
+  Object.assign(server, { httpAllowHalfOpen: true });
   server.listen(port, host);
   await once(server, "listening");
 

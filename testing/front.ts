@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import net from "node:net";
 import type { CanaryBy } from "../config.ts";
 import { freePort } from "../dev/free_port.ts";
+import type { Departure } from "../gateway/departure.ts";
 import type { Comparer } from "../gateway/comparer.ts";
 import type { Finding } from "../gateway/evidence.ts";
 import type { Observation } from "../gateway/exchange.ts";
@@ -54,6 +55,8 @@ export interface TestFront extends AsyncDisposable {
   /** `operation what`. */
   readonly covered: string[];
   readonly observed: Observation[];
+  /** What became of requests whose clients left before their answers. */
+  readonly departures: Departure[];
   /** Its log lines. */
   readonly lines: LogFields[];
 }
@@ -65,6 +68,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
   const found: Finding[] = [];
   const covered: string[] = [];
   const observed: Observation[] = [];
+  const departures: Departure[] = [];
   const lines: LogFields[] = [];
   const usual = frontLimits({ bodyBytes: 1_048_576, answerMs: 5_000 });
   const { mode = { name: "legacy" }, modeNow = () => mode } = options;
@@ -104,6 +108,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       dryRun: options.dryRun ?? (() => Promise.resolve({ silence: "refused", ms: 0 })),
       observe: (observation) => observed.push(observation),
     },
+    onDeparture: (_operation, departure) => departures.push(departure),
     log: (_level, _msg, fields = {}) => lines.push(fields),
   });
   return {
@@ -115,6 +120,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
     found,
     covered,
     observed,
+    departures,
     lines,
     [Symbol.asyncDispose]: async () => {
       await front.close(0);
