@@ -9,11 +9,13 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { wordsOf } from "../../gateway/conditions.ts";
 import { OLD_OPERATIONS, type OldOperation } from "../../gateway/operations.ts";
 import type { Major } from "../../testing/postgres_servers.ts";
 import { type Recipe, recipeOf, requestOf, shrink } from "./generate.ts";
 import { loadPlant } from "./plant.ts";
-import { type Lane, startTwins, type Trial, wordsOf } from "./twins.ts";
+import type { Lane, Trial } from "./lane.ts";
+import { startTwins } from "./twins.ts";
 import { commandOf } from "./wire.ts";
 
 const USAGE = "usage: deno task odd-requests [--seed N] [--requests N] [--route OPERATION] " +
@@ -126,7 +128,7 @@ function kindOf({ differences, legacy, service, outcome }: Trial): string {
   const places = [
     ...new Set(differences.map(({ place }) => place.replaceAll(/\[\d*\]|\.\d+/g, "[]"))),
   ];
-  const words = wordsOf(legacy).replaceAll(/"[^"]*"|\d+/g, "…").slice(0, 60);
+  const words = (legacy ? wordsOf(legacy) : "").replaceAll(/"[^"]*"|\d+/g, "…").slice(0, 60);
   return `${legacy?.status} → ${service?.status} ${words}; ${places.join(", ")}`;
 }
 

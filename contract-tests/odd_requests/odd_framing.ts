@@ -7,10 +7,7 @@ const EXTENSIONS = [
   ";a",
   ";a=b",
   ';a="b;c"',
-  " ;a=b",
   ";a=b;c=d",
-  "; a = b",
-  `;a=${"b".repeat(200)}`,
 ] as [string, ...string[]];
 const TRAILERS = [
   [],
@@ -60,6 +57,30 @@ export const ODD_FRAMING: readonly Mutation[] = [
         random.pick(EXTENSIONS),
         random.pick(TRAILERS),
       );
+    },
+  },
+  {
+    name: "an odd extension of a chunk",
+    stage: "framing",
+    of: "body",
+    weight: 1,
+    mayBeRefused: true,
+    apply(draft, random) {
+      const extension = random.pick([
+        `;a=${"b".repeat(20_000)}`,
+        " ;a=b",
+        "; a = b",
+        ";",
+        ";;",
+        ";=b",
+        ";a=",
+        ";\xe9=1",
+        " ",
+        "\t",
+        ";a\x01",
+        ";a\rb",
+      ]);
+      chunk(draft, random.pick([1, 16, 4_096]), extension, []);
     },
   },
   {
