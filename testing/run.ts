@@ -30,6 +30,7 @@ const PATIENT = [
   "jobs_without_postgres",
   "jobs_without_valkey",
   "key_rotation",
+  "odd_cutover",
   "revocation",
   "shadowed_writes",
   "slow_statements",
