@@ -92,28 +92,9 @@ export async function startLane(
     const from = Date.now();
     const first = await pass("shadow", request);
     if (first.observation !== undefined) await shadowed(first.observation, findings);
+    if (first.sides.length === 0) return await refused(request, mayBeRefused, first, findings);
     const second = await pass("service", request);
     const [was, is] = [first.answer, second.answer];
-    const known = findOperation(request.method, request.target);
-
-    if (first.sides.length === 0) {
-      if (was?.status !== is?.status) {
-        findings.note("gateway", [{ place: "by mode", ...statuses(was, is) }]);
-      }
-      // OPTIONS is the old server's to answer.
-      if (!mayBeRefused && request.method !== "OPTIONS") {
-        const direct = await sendOnWire(Number(new URL(legacy.url).port), request);
-        if (direct !== undefined && direct.status < 400) {
-          const place = known === undefined ? "what is no operation" : "what is refused";
-          findings.note("gateway", [{ place, ...statuses(direct, was) }]);
-        }
-      }
-      if ((await stored.rows(service.sql)).length > 0) {
-        findings.note("stored", [{ place: "rows of a refused request" }]);
-      }
-      return findings.trial(known === undefined ? "elsewhere" : "refused", was, is);
-    }
-
     if (was === undefined || is === undefined) {
       findings.note("gateway", [{ place: "no answer", ...statuses(was, is) }]);
       return findings.trial("different", was, is);
@@ -137,6 +118,33 @@ export async function startLane(
       await trace(own[0], other[0], findings);
     }
     return findings.trial("same", was, is);
+  };
+
+  /** Neither side has dealt with it as an operation: the gateway refused it, or it is none. */
+  const refused = async (
+    request: WireRequest,
+    mayBeRefused: boolean,
+    { answer }: Pass,
+    findings: Findings,
+  ): Promise<Trial> => {
+    const known = findOperation(request.method, request.target);
+    // OPTIONS is the old server's to answer.
+    if (!mayBeRefused && request.method !== "OPTIONS") {
+      const direct = await sendOnWire(Number(new URL(legacy.url).port), request);
+      if (direct !== undefined && direct.status < 400) {
+        const place = known === undefined ? "what is no operation" : "what is refused";
+        findings.note("gateway", [{ place, ...statuses(direct, answer) }]);
+      }
+    }
+    if (known === undefined) return findings.trial("elsewhere", answer);
+    const second = await pass("service", request);
+    if (second.answer?.status !== answer?.status) {
+      findings.note("gateway", [{ place: "by mode", ...statuses(answer, second.answer) }]);
+    }
+    if ((await stored.rows(service.sql)).length > 0) {
+      findings.note("stored", [{ place: "rows of a refused request" }]);
+    }
+    return findings.trial("refused", answer, second.answer);
   };
 
   /** A lot that both have stored is traced. What each has made up is made the same before. */

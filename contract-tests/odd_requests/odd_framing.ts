@@ -13,7 +13,6 @@ const TRAILERS = [
   [],
   [],
   ["X-Checksum: 1"],
-  ["Content-Length: 5"],
   ["Host: evil"],
   ["Authorization: Bearer x"],
   ["X: 1", "X: 2"],
@@ -60,13 +59,14 @@ export const ODD_FRAMING: readonly Mutation[] = [
     },
   },
   {
-    name: "an odd extension of a chunk",
+    name: "an odd extension of a chunk, odd trailers",
     stage: "framing",
     of: "body",
     weight: 1,
     mayBeRefused: true,
     apply(draft, random) {
       const extension = random.pick([
+        "",
         `;a=${"b".repeat(20_000)}`,
         " ;a=b",
         "; a = b",
@@ -80,7 +80,10 @@ export const ODD_FRAMING: readonly Mutation[] = [
         ";a\x01",
         ";a\rb",
       ]);
-      chunk(draft, random.pick([1, 16, 4_096]), extension, []);
+      const trailers = random.pick([[], ["Content-Length: 5"], ["Transfer-Encoding: chunked"], [
+        "X",
+      ]]);
+      chunk(draft, random.pick([1, 16, 4_096]), extension, trailers);
     },
   },
   {
