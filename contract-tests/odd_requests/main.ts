@@ -9,8 +9,10 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { wordsOf } from "../../gateway/conditions.ts";
+import type { CapturedAnswer } from "../../gateway/exchange.ts";
+import { fieldOf, parseJsonText, stringOf } from "../../gateway/json_text.ts";
 import { OLD_OPERATIONS, type OldOperation } from "../../gateway/operations.ts";
+import { plainText } from "../../gateway/plain_body.ts";
 import type { Major } from "../../testing/postgres_servers.ts";
 import { type Recipe, recipeOf, requestOf, shrink } from "./generate.ts";
 import { loadPlant } from "./plant.ts";
@@ -128,8 +130,15 @@ function kindOf({ differences, legacy, service, outcome }: Trial): string {
   const places = [
     ...new Set(differences.map(({ place }) => place.replaceAll(/\[\d*\]|\.\d+/g, "[]"))),
   ];
-  const words = (legacy ? wordsOf(legacy) : "").replaceAll(/"[^"]*"|\d+/g, "…").slice(0, 60);
-  return `${legacy?.status} → ${service?.status} ${words}; ${places.join(", ")}`;
+  return [legacy, service].map((answer) => `${answer?.status} ${sentenceOf(answer)}`).join(" → ") +
+    `; ${places.join(", ")}`;
+}
+
+/** What an error says, without the names and numbers in it. */
+function sentenceOf(answer: CapturedAnswer | undefined): string {
+  const body = parseJsonText(answer && plainText(answer) || "");
+  const sentence = stringOf(fieldOf(body, "error")) ?? "";
+  return sentence.replaceAll(/"[^"]*"|\d+/g, "…").slice(0, 60);
 }
 
 function describe(recipe: Recipe, trial: Trial): string {
