@@ -7,7 +7,7 @@ import { startOddClients } from "../testing/odd_clients.ts";
 import { startPlantClients } from "../testing/plant_clients.ts";
 
 const SEED = 5;
-/** Of which a busy machine needs none: a plan waits until it has seen enough. */
+/** Longer than any machine takes: a plan waits until it has seen enough. */
 const PATIENCE = { seconds: 600 };
 
 Deno.test(`a migration by the book with the odd requests of seed ${SEED} among its traffic: every route arrives, none is rolled back`, async () => {
