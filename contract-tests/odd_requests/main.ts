@@ -106,7 +106,12 @@ async function runOperation(operation: OldOperation) {
       recipe,
       async (fewer) => kindOf(await ask(lane, fewer)) === kind,
     );
-    console.log(describe(smallest, await ask(lane, smallest)));
+    const again = await ask(lane, smallest);
+    console.log(
+      again.outcome === "different"
+        ? describe(smallest, again)
+        : `${describe(recipe, trial)}\n  only once: asked again, it was ${again.outcome}`,
+    );
   }
   for (const [kind, times] of kinds) {
     if (times > 1) console.log(`${times} times, ${operation}: ${kind}`);

@@ -142,6 +142,7 @@ export const ODD_FRAMING: readonly Mutation[] = [
     stage: "framing",
     of: "any",
     weight: 2,
+    mayBeRefused: true,
     apply(draft, random) {
       draft.version = "HTTP/1.0";
       if (random.below(2)) setHeader(draft, "Host", undefined);

@@ -204,6 +204,7 @@ export const ODD_HEADERS: readonly Mutation[] = [
       const count = random.pick([20, 99, 100, 101, 300, 900]);
       for (let i = 0; i < count; i++) draft.headers.push([`X-${i}`, "y"]);
     },
+    mayBeRefused: true,
   },
   {
     name: "long headers",
