@@ -62,6 +62,7 @@ export async function startLane(
     legacyUrl: legacy.url,
     serviceUrl: service.url,
     modeNow: () => mode,
+    upstream: { answerMs: PATIENT.askMs },
     dryRun: (...asked) => rig.shadow.dryRun(...asked),
   });
   const stored = await storedBy(operation);
