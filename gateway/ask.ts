@@ -128,7 +128,8 @@ function headersToSend(
 
 /** Whether the client said how its body comes: there is one, be it empty. */
 function hasLength(headers: HeaderLines): boolean {
-  return headers.some(([name]) => /^(?:content-length|transfer-encoding)$/i.test(name));
+  return headerOf(headers, "content-length") !== undefined ||
+    headerOf(headers, "transfer-encoding") !== undefined;
 }
 
 function linesOf(raw: readonly string[]): HeaderLines {
