@@ -66,6 +66,13 @@ export function requestOf(recipe: Recipe, plant: Plant): WireRequest {
   return wireRequestOf(draft);
 }
 
+/** Whether the gateway may refuse a request where the old server answers. */
+export function mayBeRefused({ steps }: Recipe, { lines }: WireRequest): boolean {
+  // One line that names two types is read in two ways.
+  const namesTypes = lines.some((line) => /^content-type:.*,/i.test(line));
+  return namesTypes || steps.some(({ mutation }) => mutation.mayBeRefused === true);
+}
+
 /** One of some mutations, the more often the heavier. */
 function heavy(mutations: readonly Mutation[], random: Random): Mutation {
   let left = random.next() * mutations.reduce((sum, { weight }) => sum + weight, 0);

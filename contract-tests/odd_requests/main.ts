@@ -14,7 +14,7 @@ import { fieldOf, parseJsonText, stringOf } from "../../gateway/json_text.ts";
 import { OLD_OPERATIONS, type OldOperation } from "../../gateway/operations.ts";
 import { plainText } from "../../gateway/plain_body.ts";
 import type { Major } from "../../testing/postgres_servers.ts";
-import { type Recipe, recipeOf, requestOf, shrink } from "./generate.ts";
+import { mayBeRefused, type Recipe, recipeOf, requestOf, shrink } from "./generate.ts";
 import { loadPlant } from "./plant.ts";
 import type { Lane, Trial } from "./lane.ts";
 import { startTwins } from "./twins.ts";
@@ -123,10 +123,8 @@ async function runOperation(operation: OldOperation) {
 }
 
 function ask(lane: Lane, recipe: Recipe): Promise<Trial> {
-  return lane.ask(
-    requestOf(recipe, plant),
-    recipe.steps.some(({ mutation }) => mutation.mayBeRefused === true),
-  );
+  const request = requestOf(recipe, plant);
+  return lane.ask(request, mayBeRefused(recipe, request));
 }
 
 /** What findings of one kind have in common: values and positions make no difference. */
