@@ -51,7 +51,7 @@ Deno.test(`a migration by the book with the odd requests of seed ${SEED} among i
   deepStrictEqual([...different], [], told.join("\n"));
   deepStrictEqual(end, { end: "done" }, told.join("\n"));
   const steps = await sql<{ operation: string; modes: string[] }[]>`
-    select operation, array_agg(to_mode || coalesce(' ' || to_percent, '') order by id) as modes
+    select operation, json_agg(to_mode || coalesce(' ' || to_percent, '') order by id) as modes
     from lotline.route_changes group by operation`;
   const modes = Object.fromEntries(steps.map((one) => [one.operation, one.modes]));
   for (const operation of PLAN_ORDER) {
