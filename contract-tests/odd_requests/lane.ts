@@ -5,6 +5,7 @@ import type { CapturedAnswer, CapturedRequest, Observation } from "../../gateway
 import { loadLiveRules } from "../../gateway/live_approvals.ts";
 import type { OldOperation } from "../../gateway/operations.ts";
 import { findOperation } from "../../gateway/paths.ts";
+import { plainText } from "../../gateway/plain_body.ts";
 import type { Mode } from "../../gateway/route.ts";
 import { startTestFront } from "../../testing/front.ts";
 import { routeOf, shadowRig } from "../../testing/shadow_rig.ts";
@@ -232,8 +233,12 @@ class Findings {
   }
 }
 
+/** The status of each, and what it says. */
 function statuses(legacy: CapturedAnswer | undefined, service: CapturedAnswer | undefined) {
-  return { legacy: String(legacy?.status), service: String(service?.status) };
+  const [was, is] = [legacy, service].map((answer) =>
+    answer === undefined ? "nothing" : `${answer.status} ${plainText(answer) ?? ""}`.trimEnd()
+  );
+  return { legacy: was ?? "", service: is ?? "" };
 }
 
 function capturedOf({ method, target, lines, body }: WireRequest): CapturedRequest {
