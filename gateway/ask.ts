@@ -54,6 +54,11 @@ export function createAsker(url: string, connections: number): Asker {
           headers: headersToSend(request, extra),
           agent,
         });
+        // A side may look at the type and the coding of an empty body, and not at those of none.
+        if (!outgoing.hasHeader("content-length")) {
+          outgoing.removeHeader("content-length");
+          outgoing.removeHeader("transfer-encoding");
+        }
         const timer = setTimeout(() => {
           isSilent("timeout");
           outgoing.destroy();
@@ -102,7 +107,7 @@ export function createAsker(url: string, connections: number): Asker {
 const NOT_SENT = new Set(["content-length", "expect", "host", DRY_RUN_HEADER]);
 
 function headersToSend(
-  { method, headers, body }: CapturedRequest,
+  { headers, body }: CapturedRequest,
   extra: HeaderLines,
 ): Record<string, string[]> {
   const named = namedByConnection(headerOf(headers, "connection") ?? "", undefined);
@@ -117,11 +122,14 @@ function headersToSend(
     if (values === undefined) sent.set(lower, [value]);
     else values.push(value);
   }
-  // Without it, an empty body would be sent as chunks.
-  if (body.length > 0 || method !== "GET" && method !== "HEAD") {
-    sent.set("content-length", [String(body.length)]);
-  }
+  if (body.length > 0 || hasLength(headers)) sent.set("content-length", [String(body.length)]);
   return Object.fromEntries(sent);
+}
+
+/** Whether the client said how its body comes: there is one, be it empty. */
+function hasLength(headers: HeaderLines): boolean {
+  return headerOf(headers, "content-length") !== undefined ||
+    headerOf(headers, "transfer-encoding") !== undefined;
 }
 
 function linesOf(raw: readonly string[]): HeaderLines {

@@ -68,17 +68,24 @@ Deno.test("a kept connection that the side has just closed is no silence", async
   strictEqual(requestsInAll, 5);
 });
 
-Deno.test("a body is sent with its length, and an empty one too", async () => {
+Deno.test("a body is sent with its length; an empty one with a length only if the client said how it came", async () => {
   const seen: (string | undefined)[] = [];
   await using server = await startAnswering(({ headers }, write) => {
     seen.push(headers["content-length"], headers["transfer-encoding"]);
     write(200, "{}");
   });
   using asker = createAsker(server.url, 1);
+  const empty = (method: string, ...headers: [string, string][]) =>
+    captured(method, "/api/lots", "", headers);
   await asker.ask(captured("POST", "/api/lots", "{}"), 5_000);
-  await asker.ask(captured("POST", "/api/lots"), 5_000);
+  await asker.ask(empty("POST", ["Content-Length", "0"]), 5_000);
+  await asker.ask(empty("POST", ["Transfer-Encoding", "chunked"]), 5_000);
+  await asker.ask(empty("GET", ["Content-Length", "0"]), 5_000);
+  await asker.ask(empty("POST"), 5_000);
   await asker.ask(get, 5_000);
-  deepStrictEqual(seen, ["2", undefined, "0", undefined, undefined, undefined]);
+  const lengths = seen.filter((_, at) => at % 2 === 0);
+  deepStrictEqual(lengths, ["2", "0", "0", "0", undefined, undefined]);
+  deepStrictEqual(seen.filter((_, at) => at % 2 === 1), lengths.map(() => undefined));
 });
 
 Deno.test("what is asked is what the client sent, but for what belongs to its connection", async () => {

@@ -68,7 +68,9 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
       input.legacy.status === 500 && !ISO_MOMENT_PATTERN.test(moment) && EDGE_YEAR.test(moment);
   },
   body_of_get: ({ request }) =>
-    (request.method === "GET" || request.method === "HEAD") && request.body.length > 0,
+    (request.method === "GET" || request.method === "HEAD") &&
+    (request.body.length > 0 || headerOf(request.headers, "content-length") !== undefined ||
+      headerOf(request.headers, "transfer-encoding") !== undefined),
   empty_lot_code: ({ request }) => fieldsOf(request)?.lot_code === "",
   error_page: ({ request, legacy }) =>
     headerOf(legacy.headers, "content-type")?.startsWith("text/html") === true &&
@@ -240,6 +242,17 @@ export function wordsOf(legacy: CapturedAnswer): string {
 export function fieldsOf(request: CapturedRequest): Record<string, unknown> | undefined {
   const document = documentOf(request);
   return isObject(document) ? document : undefined;
+}
+
+/** What a client said in its body, as text without escapes. */
+export function textSent(request: CapturedRequest): string {
+  const text = plainText(request) ?? "";
+  try {
+    return JSON.stringify(documentOf(request)) ?? text;
+  } catch {
+    // It is nested too deep to be written again.
+    return text;
+  }
 }
 
 function documentOf(request: CapturedRequest): object | undefined {

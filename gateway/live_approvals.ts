@@ -2,7 +2,7 @@ import { APPROVALS, type LiveRule, liveRulesOf, parseApprovals } from "../parity
 import { errorFaults, errorHeadFaults, JSON_TYPE } from "../parity/error_form.ts";
 import { isWeakEtag } from "../parity/kept_headers.ts";
 import { subjectOfSignedToken } from "../parity/signed_token.ts";
-import { type ConditionInput, isMet } from "./conditions.ts";
+import { type ConditionInput, isMet, textSent } from "./conditions.ts";
 import type { Difference } from "./evidence.ts";
 import type { CapturedAnswer, HeaderLines } from "./exchange.ts";
 import { headerOf } from "./header_value.ts";
@@ -96,7 +96,7 @@ function formFaults({ request, legacy, service, differences }: Disagreement): Di
     ? successFaults(service.headers, status === 304 ? JSON_TYPE : headers["content-type"])
     : request.method === "HEAD"
     ? errorHeadFaults(status, headers)
-    : errorFaults({ status, headers, body: plainText(service) ?? "" });
+    : errorFaults({ status, headers, body: plainText(service) ?? "", sent: textSent(request) });
   // The differences themselves are told already; a header that may not change is one of them.
   return [
     ...other.map(({ place }) => ({ place: `form: ${place} may not change` })),

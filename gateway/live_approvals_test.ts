@@ -12,6 +12,8 @@ const rules = await loadLiveRules();
 
 const failed = (words: string) => answerOf(500, JSON.stringify({ error: words }));
 const refused = (status = 422, headers = {}) => answerOf(status, '{"error":"No."}', headers);
+const naming = (key: string) =>
+  answerOf(422, JSON.stringify({ error: `${key} is not a field of this request` }));
 const stored = answerOf(201, '{"id":"0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b"}');
 const page = answerOf(
   400,
@@ -55,6 +57,13 @@ const HEALTH = answerOf(200, "{}", { etag: 'W/"2-a"' });
 const APPROVED: Case[] = [
   ["get-bodies", "getTraceability", BROKEN_BODY, page, traceOf(1, 1)],
   ["get-bodies", "getTraceability", BROKEN_BODY, { ...page, status: 413 }, refused(404)],
+  [
+    "get-bodies",
+    "getHealth",
+    captured("GET", "/api/health", "", [["Content-Length", "0"]]),
+    { ...page, status: 415 },
+    HEALTH,
+  ],
   ["get-bodies", "getHealth", { ...BROKEN_BODY, method: "HEAD" }, { ...page, status: 415 }, HEALTH],
   ["json-errors", "createLot", lot("{"), page, refused(400)],
   ["json-errors", "login", captured("POST", "/api/login", "{"), page, refused(400)],
@@ -103,6 +112,14 @@ const APPROVED: Case[] = [
   ],
   ["no-injection", "createLot", lot({ "lot_code) values (1) --": 1 }), failed(SYNTAX), refused()],
   ["no-injection", "createLot", lot({ LOT_CODE: "L" }), stored, refused()],
+  ["no-injection", "createLot", lot({ toPostgres: 1 }), failed(SYNTAX), naming("toPostgres")],
+  [
+    "no-injection",
+    "createLot",
+    captured("POST", "/api/lots", String.raw`{"SYNTAX \u0065rror at x.ts":1}`),
+    failed(SYNTAX),
+    naming("SYNTAX error at x.ts"),
+  ],
   ["no-injection", "createQcDecision", decision({ "notes,lot_id": 1 }), stored, refused()],
   ["named-lots", "createLot", lot({ lot_code: "" }), stored, refused()],
   ["json-metadata", "createLot", lot({ ...L, metadata: [1] }), failed(NO_JSON), stored],

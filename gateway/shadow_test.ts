@@ -143,6 +143,17 @@ Deno.test("writes are the same, or as approved, and Lotline's answer is the dry 
   ]);
 });
 
+Deno.test("a write whose target names a host as well is tried out like any other", async () => {
+  using one = rig();
+  const body = JSON.stringify({ lot_code: `HOST-${crypto.randomUUID()}` });
+  const asked = await one.shadow.dryRun(
+    captured("POST", "http://plant.example/api/lots?a=b", body),
+    "createLot",
+    routeOf("createLot"),
+  );
+  strictEqual(answerGiven(asked).status, 201);
+});
+
 const FAULTS: [what: string, spoil: (answer: Answer) => Answer, place: string][] = [
   [
     "a wrong scale in one number",

@@ -75,6 +75,12 @@ export function createLegacyApp(
   for (const handler of before) app.use(handler);
   app.use(cors());
   app.use(express.json());
+  // Node reads on what nobody wanted of a body; Deno's server would close the connection, on which a
+  // gateway may have sent the next request already.
+  app.use((request, _response, next) => {
+    request.resume();
+    next();
+  });
 
   app.get("/api/health", (_request, response) => {
     response.json({ status: "ok", timestamp: new Date().toISOString() });

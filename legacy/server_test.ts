@@ -4,6 +4,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { migrate } from "../db/migrate.ts";
 import { type PostgresServer, startPostgres } from "../dev/postgres.ts";
+import { openRawClient } from "../testing/front.ts";
 import { type LegacyServer, startLegacy } from "./server.ts";
 
 Deno.test("a key of the body runs as SQL: one request reads every password hash", async () => {
@@ -25,6 +26,18 @@ Deno.test("the database's own words reach the client", async () => {
     [answer.status, answer.body],
     [500, { error: 'column "colour" of relation "lots" does not exist' }],
   );
+});
+
+Deno.test("a connection goes on after a body that nobody wanted, as Node's does", async () => {
+  await using old = await startLegacy({ databaseUrl: "postgres://127.0.0.1:1/none", port: 0 });
+  const body = "x".repeat(131_072);
+  const head = `POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Length: ${body.length}\r\n\r\n`;
+  for (let round = 0; round < 5; round++) {
+    using client = openRawClient(Number(new URL(old.url).port), head + body);
+    await client.until((received) => received.startsWith("HTTP/1.1 500 "));
+    client.write("GET /api/health HTTP/1.1\r\nHost: plant\r\n\r\n");
+    await client.until((received) => received.includes("HTTP/1.1 200 "));
+  }
 });
 
 Deno.test("a restart of PostgreSQL is a failed request, not the end of the process", async () => {

@@ -9,7 +9,7 @@ const ErrorBody = z.strictObject({
 
 // Words that only the inside of a server has.
 const INSIDE =
-  /syntax error|violates|duplicate key|relation "|column "|constraint|invalid (?:input|byte)|sqlstate|node_modules|postgres|insert into|<pre>/i;
+  /syntax error|violates|duplicate key|relation "|column "|constraint|invalid (?:input|byte)|sqlstate|node_modules|postgres|insert into|<pre>/gi;
 
 /** Whether a line of a text is a frame of a stack. */
 function showsFrame(text: string): boolean {
@@ -28,23 +28,32 @@ export interface ErrorAnswer {
   /** By name in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** What the client sent, as text. A word that it sent itself tells it nothing of the inside. */
+  readonly sent?: string;
 }
 
 /**
  * What an answer of Lotline's lacks of the form that every error has, a line each: the type of JSON,
  * `Allow` with a 405, and a body that is `{"error": text}` with nothing of the inside.
  */
-export function errorFaults({ status, headers, body }: ErrorAnswer): string[] {
+export function errorFaults({ status, headers, body, sent = "" }: ErrorAnswer): string[] {
   const faults = errorHeadFaults(status, headers);
   if (!ErrorBody.safeParse(parseJson(body)).success) {
     faults.push(`no {"error": text}: ${body.slice(0, 120)}`);
   }
-  // In JSON text the quotation marks of a name are escaped.
-  const plain = body.replaceAll("\\", "");
-  if (INSIDE.test(plain) || showsFrame(plain)) {
+  if (tellsOfTheInside(body, sent)) {
     faults.push(`tells of the inside: ${body.slice(0, 160)}`);
   }
   return faults;
+}
+
+function tellsOfTheInside(body: string, sent: string): boolean {
+  // In JSON text the quotation marks of a name are escaped.
+  const [plain, own] = [body, sent].map((text) => text.replaceAll("\\", ""));
+  if (plain === undefined || own === undefined) return false;
+  const known = own.toLowerCase();
+  return plain.match(INSIDE)?.some((word) => !known.includes(word.toLowerCase())) === true ||
+    (showsFrame(plain) && !showsFrame(own));
 }
 
 /** The same for an answer to HEAD, which has no body. */

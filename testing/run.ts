@@ -31,6 +31,7 @@ const PATIENT = [
   "jobs_without_valkey",
   "key_rotation",
   "leaving_clients",
+  "odd_cutover",
   "revocation",
   "shadowed_writes",
   "slow_statements",

@@ -1,0 +1,50 @@
+import type { Random } from "../../dev/random.ts";
+import { listed } from "./listed.ts";
+
+/*
+ * What makers of odd values are put together from. What a list has is what somebody has sent or a manual
+ * shows; what is put together at random is what nobody has thought of.
+ */
+
+/** Makes a value, as JSON text. */
+export type OddValue = (random: Random) => string;
+
+/** A value as JSON text. */
+export const json = (value: unknown) => JSON.stringify(value);
+/** One of some JSON texts. */
+export const oneOf = (...choices: [string, ...string[]]): OddValue => (random) =>
+  random.pick(choices);
+/** One of some texts. */
+export const texts = (...choices: [string, ...string[]]): OddValue => (random) =>
+  json(random.pick(choices));
+
+/** Some of the makers, each as likely. */
+export const anyOf = (...makers: [OddValue, ...OddValue[]]): OddValue => (random) =>
+  random.pick(makers)(random);
+
+/** A word of letters from an alphabet. */
+export function word(random: Random, alphabet: string, least: number, most: number): string {
+  const letters = [...alphabet];
+  const length = least + random.below(most - least + 1);
+  return Array.from({ length }, () => letters[random.below(letters.length)] ?? "").join("");
+}
+
+/** Some decimal digits. */
+export const digits = (random: Random, least = 1, most = 6) =>
+  word(random, "0123456789", least, most);
+/** A text, or none. */
+export const maybe = (random: Random, text: string) => random.below(2) === 0 ? text : "";
+
+/** White space, and what only some take for it. */
+export const SPACES = listed(
+  " ¦  ¦\t¦\n¦\r¦\v¦\f¦\u00a0¦\u0085¦\u1680¦\u2002¦\u2003¦\u2009¦\u200b¦\u2028¦\u2029¦" +
+    "\u202f¦\u3000¦\ufeff",
+);
+
+/** A text with some space around it. */
+export const padded = (inner: (random: Random) => string): OddValue => (random) => {
+  const before = maybe(random, random.pick(SPACES));
+  return json(
+    `${before}${inner(random)}${before === "" || random.below(2) ? random.pick(SPACES) : ""}`,
+  );
+};
