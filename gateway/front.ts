@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from "node:http";
 import net from "node:net";
+import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../client_address.ts";
 import type { CanaryBy } from "../config.ts";
 import type { Log } from "../log.ts";
@@ -193,6 +194,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     log("info", "refused", { status: 405 });
   });
   server.on("clientError", (error, socket) => {
+    leaveParser(socket);
     const client = socket instanceof net.Socket ? clients.get(socket) : undefined;
     const isGone = "code" in error && error.code === "ECONNRESET";
     if (isGone || client === undefined || !socket.writable) {
@@ -243,6 +245,16 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       return wasClean;
     },
   };
+}
+
+/**
+ * Keeps what still comes on a connection from the server's parser. Deno's server has given that to the
+ * next connection by now, and would go on reading both connections with it: what one client sends would
+ * become a part of another one's request.
+ */
+function leaveParser(socket: Duplex): void {
+  socket.removeAllListeners("data");
+  socket.removeAllListeners("end");
 }
 
 function describeMistake(error: Error): [status: RefusalStatus, sentence: string] {

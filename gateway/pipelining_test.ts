@@ -2,6 +2,7 @@ import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { exchange, openRawClient, startPair } from "../testing/front.ts";
 import { rawAnswer } from "../testing/raw_upstream.ts";
 import { eventually } from "../testing/eventually.ts";
+import { bytesOf } from "../testing/raw_http.ts";
 
 /* What stands behind a refused request on its connection, and before it. */
 
@@ -106,3 +107,33 @@ Deno.test("a client that still sends a body over the limit reads its 413", async
   const received = await exchange(pair.front, post(`Content-Length: ${long.length}\r\n`, long));
   deepStrictEqual(statuses(received), ["413"]);
 });
+
+const NO_REQUESTS: [what: string, bytes: string][] = [
+  ["no request", "garbage\r\n\r\n"],
+  ["a broken chunk", post("Transfer-Encoding: chunked\r\n", "zz\r\n")],
+  ["CONNECT", "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"],
+];
+
+for (const [what, bytes] of NO_REQUESTS) {
+  Deno.test(`what comes behind ${what} is read into no other client's request`, async () => {
+    await using pair = await startPair(OK);
+    const { port } = pair.front;
+    // It goes on writing when it has read that it is refused.
+    using refused = await Deno.connect({ hostname: "127.0.0.1", port });
+    await refused.write(bytesOf(bytes));
+    await refused.read(new Uint8Array(1_000));
+    // One of those that come next gets what the server has to read requests with.
+    using others = new DisposableStack();
+    const next = Array.from({ length: 50 }, () => {
+      return others.use(openRawClient(port, "GET /other HTTP/1.1\r\nHost: plant\r\n"));
+    });
+    await eventually("they wait", () => next.every(({ socket }) => socket.bytesWritten > 0));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await refused.write(bytesOf("GET /evil HTTP/1.1\r\nHost: plant\r\n\r\n"));
+    await refused.closeWrite();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const other of next) other.write("Connection: close\r\n\r\n");
+    for (const other of next) deepStrictEqual(statuses(await other.ended), ["200"]);
+    deepStrictEqual([...new Set(paths(pair.upstream.requests))], ["/other"]);
+  });
+}
