@@ -57,3 +57,13 @@ export const LEAVINGS: Readonly<Record<string, Pick<LeavingClient, "leaving" | "
   "resets after 5 ms": { leaving: "resets", afterMs: 5 },
   "resets after 30 ms": { leaving: "resets", afterMs: 30 },
 };
+
+/**
+ * Whether the gateway may write to a connection that is reset before it has read all of it: what it
+ * hasn't read is gone then (docs/decisions/0020). A client that closes without having read an answer
+ * resets its connection as well.
+ */
+export function mayBeLost(way: string, { leaving }: Pick<LeavingClient, "leaving">): boolean {
+  if (way === "behind a read, in a piece of its own") return leaving !== "half-closes";
+  return way === "without waiting for 100" && leaving === "resets";
+}
