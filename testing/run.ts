@@ -2,9 +2,9 @@
  * Runs the tests with the servers that they share already started, so that not every file starts
  * its own: `deno run -A testing/run.ts [arguments of deno test]`.
  *
- * Without arguments it runs all of them: most three files at a time, since they wait more than they
- * compute; then those in `faults/`, which are about time: two at a time those that a busy machine
- * doesn't mislead, the others by themselves. The last line is the sum.
+ * Without arguments it runs all of them, three files at a time, since they wait more than they compute:
+ * first most, then those in `faults/`, which are about time, as far as a busy machine doesn't mislead
+ * them. The others run by themselves. The last line is the sum.
  *
  * @module
  */
@@ -47,7 +47,7 @@ if (Deno.args.length > 0) {
 } else {
   const runs = [
     await test(["--parallel", `--ignore=${FAULTS}`], 3),
-    await test(["--parallel", ...PATIENT], 2),
+    await test(["--parallel", ...PATIENT], 3),
     await test([`--ignore=${PATIENT}`, FAULTS]),
   ];
   const sum = (of: "passed" | "failed") => runs.reduce((all, run) => all + run[of], 0);
