@@ -19,7 +19,7 @@ export interface AnswerReader {
 
 /** Lotline and the old server send some hundred bytes. */
 const MOST_HEAD_BYTES = 65_536;
-const MOST_INTERIM = 16;
+const MAX_INTERIM = 16;
 /** Of all answers before the answer. */
 const MAX_INTERIM_BYTES = 65_536;
 const LONGEST_CHUNK_LINE = 1_024;
@@ -193,7 +193,7 @@ export class AnswerParser {
   /** RFC 9112 6.1 and RFC 9110 8.6: an answer before the answer says nothing of a body. */
   #readInterim(head: AnswerHead, minor: string, bytes: number): void {
     this.#interimBytes += bytes;
-    if (++this.#interims > MOST_INTERIM || this.#interimBytes > MAX_INTERIM_BYTES) {
+    if (++this.#interims > MAX_INTERIM || this.#interimBytes > MAX_INTERIM_BYTES) {
       throw new BrokenAnswerError("too many interim answers");
     }
     const isFramed = head.headers.some((name, at) =>

@@ -45,7 +45,7 @@ export class BodyCapture {
     return this.#digest ??= { bytes: this.#bytes, sha256: this.#hash.digest("hex") };
   }
 
-  /** Gives back what it took of the budget; whoever holds the body from now on counts it. */
+  /** Gives back what it took of the budget; the one that holds the body from now on counts it. */
   release(): void {
     this.budget?.give(this.#taken);
     this.#taken = 0;

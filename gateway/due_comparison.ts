@@ -140,7 +140,7 @@ export class DueComparison {
   }
 }
 
-/** What a failure is to whoever would have compared the answer. */
+/** What a failure means for comparing the answer. */
 export function silenceOf(kind: Exclude<Failure["kind"], "busy">): Silence {
   return kind === "broken" ? "reset" : kind;
 }

@@ -204,7 +204,7 @@ Deno.test("what a gateway that stops cuts off is lost", async () => {
   deepStrictEqual(endsOf(front), ["lost stopped"]);
 });
 
-Deno.test("on a legacy route nothing is due, whoever records it", async () => {
+Deno.test("on a legacy route nothing is due, even when it is recorded", async () => {
   await using legacy = await startRawUpstream(rawAnswer("200 OK", "x".repeat(70_000)));
   await using front = await startTestFront(
     compared({ legacyUrl: legacy.url, mode: { name: "legacy" } }),

@@ -59,7 +59,7 @@ export interface RawHead {
 const DRY_RUN = "x-lotline-dry-run";
 /**
  * The header that marks what `deno task cutover probe` asks: it is no client's, and doesn't count as
- * one. Whoever else sends it isn't counted either, and gains nothing by that.
+ * one. Another client that sends it is not counted either, and gains nothing by that.
  */
 export const PROBE = "x-lotline-probe";
 const REQUEST_ID = /^[\w.-]{1,64}$/;

@@ -122,7 +122,7 @@ export function createShadow(options: ShadowOptions): Shadow {
   const keptBytesFor = (request: CapturedRequest, answer?: CapturedAnswer) =>
     Math.min(
       limits.answerBytes,
-      LEAST_KEPT_BYTES + 5 * (request.body.length + (answer?.body.length ?? 0)),
+      MIN_KEPT_BYTES + 5 * (request.body.length + (answer?.body.length ?? 0)),
     );
 
   const lost = ({ operation, route }: Observation, cause: LostCause) =>
@@ -280,7 +280,7 @@ export function createShadow(options: ShadowOptions): Shadow {
 }
 
 /** Answers as long as these are kept whatever the request is, in bytes. */
-const LEAST_KEPT_BYTES = 262_144;
+const MIN_KEPT_BYTES = 262_144;
 
 /** Why there is no answer to compare. */
 function causeOf(asked: Asked): UnansweredCause {

@@ -15,7 +15,7 @@ create table lotline.route_coverage (
 );
 create index route_coverage_minute on lotline.route_coverage (minute);
 
--- Whoever may work with the outcomes works with this too.
+-- A role that may work with the outcomes may work with this too.
 do $$
 declare
   granted record;
