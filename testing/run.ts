@@ -4,7 +4,8 @@
  *
  * Without arguments it runs all of them, three files at a time, since they wait more than they compute:
  * first most, then those in `faults/`, which are about time, as far as a busy machine doesn't mislead
- * them. The others run by themselves. The last line is the sum.
+ * them. The others run by themselves. A run in which no test ends for
+ * {@link MAX_SILENT_MINUTES} is ended, and has failed: a test hangs. The last line is the sum.
  *
  * @module
  */
@@ -36,6 +37,9 @@ const PATIENT = [
   "shadowed_writes",
   "slow_statements",
 ].map((name) => `${FAULTS}${name}_test.ts`);
+
+/** The longest test takes about one. */
+const MAX_SILENT_MINUTES = 4;
 
 console.log("Starting PostgreSQL 17 and 15 for the tests …");
 const began = performance.now();
@@ -69,15 +73,39 @@ async function test(
       [sharedServerVariable(15)]: fifteen.server.url,
     },
     stdout: "piped",
+    // In a group of its own, so that what its tests have started ends with it.
+    detached: true,
   }).spawn();
+  const endAll = (signal: Deno.Signal) => Deno.kill(-process.pid, signal);
+  const onSigint = () => endAll("SIGINT");
+  const onSigterm = () => endAll("SIGTERM");
+  Deno.addSignalListener("SIGINT", onSigint);
+  Deno.addSignalListener("SIGTERM", onSigterm);
+  let isHanging = false;
+  const onSilence = () => {
+    isHanging = true;
+    console.error(`No test has ended for ${MAX_SILENT_MINUTES} minutes: the run is ended.`);
+    endAll("SIGKILL");
+  };
+  let silence: ReturnType<typeof setTimeout> | undefined;
   let end = "";
   const decoder = new TextDecoder();
   for await (const bytes of process.stdout) {
     Deno.stdout.writeSync(bytes);
-    end = (end + decoder.decode(bytes, { stream: true })).slice(-2_000);
+    const text = decoder.decode(bytes, { stream: true });
+    end = (end + text).slice(-2_000);
+    // Deno goes on to say how long a test has been running.
+    if (silence !== undefined && text.includes("has been running for")) continue;
+    clearTimeout(silence);
+    silence = setTimeout(onSilence, MAX_SILENT_MINUTES * 60_000);
   }
+  clearTimeout(silence);
+  Deno.removeSignalListener("SIGINT", onSigint);
+  Deno.removeSignalListener("SIGTERM", onSigterm);
   // "ok | 12 passed (3 steps) | 0 failed (4s)", with colours in between on a terminal.
   const count = (what: string) =>
     Number(end.match(RegExp(`(\\d+) ${what}`, "g"))?.at(-1)?.split(" ")[0]);
-  return { code: (await process.status).code, passed: count("passed"), failed: count("failed") };
+  const { code } = await process.status;
+  if (isHanging) return { code, passed: 0, failed: 1 };
+  return { code, passed: count("passed"), failed: count("failed") };
 }
