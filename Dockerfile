@@ -13,22 +13,20 @@ COPY audit ./audit
 COPY auth ./auth
 COPY cache ./cache
 COPY contract ./contract
+COPY cutover ./cutover
 COPY db ./db
-COPY gateway ./gateway
 COPY http ./http
 COPY jobs ./jobs
 COPY lineage ./lineage
-COPY parity ./parity
 COPY routes ./routes
-COPY legacy ./legacy
 COPY contract-tests/approved.yaml ./contract-tests/
-COPY contract-tests/golden ./contract-tests/golden
+COPY dev/seed.ts dev/seed.json ./dev/
 COPY containers/fetch_packages.ts ./containers/
 
 # Only the packages that these programs import, at the versions of the lockfile.
 RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
   main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts auth/keys_main.ts auth/user_main.ts \
-  jobs/jobs_main.ts gateway/main.ts gateway/cutover_main.ts gateway/parity_main.ts legacy/main.ts
+  jobs/jobs_main.ts cutover/main.ts cutover/cli/cutover_main.ts cutover/cli/parity_main.ts cutover/legacy/main.ts
 
 # Made here so that a new volume on it belongs to "deno".
 RUN install -d -o deno -g deno -m 0700 /keys

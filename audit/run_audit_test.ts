@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import postgres from "postgres";
-import { loadSeed } from "../parity/seed.ts";
+import { loadSeed } from "../dev/seed.ts";
 import { fillDemoPlant } from "../dev/demo_plant.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { audit, buildPlant, findingsOf, type PlantSketch } from "../testing/audited_plant.ts";

@@ -1,13 +1,13 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { REQUIRED, startApi } from "../testing/api.ts";
 import type { Sql } from "../db/connect.ts";
-import { loadSeed, resetToSeed } from "../parity/seed.ts";
+import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
 import { eventually } from "../testing/eventually.ts";
 import { startFaultyService } from "../testing/faulty_service.ts";
-import { DRY_RUN_SECRET, GATEWAY_TOKEN, startGateway } from "../testing/gateway.ts";
-import { startLegacyProcess } from "../testing/legacy_process.ts";
+import { DRY_RUN_SECRET, GATEWAY_TOKEN, startGateway } from "../cutover/testing/gateway.ts";
+import { startLegacyProcess } from "../cutover/testing/legacy_process.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
 import { costOf, hashPassword } from "./password_work.ts";

@@ -102,7 +102,7 @@ export async function startLegacyOnNode(
 export async function bundleForNode(folder: string): Promise<string | undefined> {
   if (!await succeeds("node", ["--version"])) return undefined;
   const bundle = join(folder, "server.mjs");
-  const args = ["bundle", "--quiet", "--output", bundle, "legacy/server.ts"];
+  const args = ["bundle", "--quiet", "--output", bundle, "cutover/legacy/server.ts"];
   if (!await succeeds(Deno.execPath(), args)) return undefined;
   const main = join(folder, "main.mjs");
   await Deno.writeTextFile(main, MAIN_FOR_NODE);

@@ -1,6 +1,6 @@
 import { AUDIT } from "./audit.ts";
 import { COLD_START } from "./cold_start.ts";
-import { GATEWAY } from "./gateway.ts";
+import { GATEWAY } from "../cutover/bench/gateway.ts";
 import { GROWTH } from "./growth.ts";
 import { LARGE_TRACE } from "./large_trace.ts";
 import { LOGIN_FLOOD } from "./login_flood.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, notDeepStrictEqual, strictEqual, throws } from "node:assert/strict";
-import { contractRulesOf, loadApprovals } from "../parity/approvals.ts";
+import { contractRulesOf, loadApprovals } from "../cutover/compare/approvals.ts";
 import { findBreakingChanges, mayBreak } from "./breaking_changes.ts";
 import { append, drop, set, unset } from "./document_edits.ts";
 import { readContract, readOldCapture, readReleased, versionOf } from "./documents.ts";

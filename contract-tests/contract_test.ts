@@ -1,7 +1,7 @@
 import { createConfig, lintFromString } from "@redocly/openapi-core";
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { currentTypes, generateTypes } from "../contract/generate.ts";
-import { loadApprovals } from "../parity/approvals.ts";
+import { loadApprovals } from "../cutover/compare/approvals.ts";
 import { readContract, readOldCapture } from "./documents.ts";
 import { promisesAt, promisesOf } from "./normal_form.ts";
 

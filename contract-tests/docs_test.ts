@@ -2,13 +2,13 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { ACCESS, type Access, ROLES } from "../auth/access.ts";
 import { readConfig, readGatewayConfig, readWorkerConfig } from "../config.ts";
 import { startApi } from "../testing/api.ts";
-import { loadSeed, resetToSeed } from "../parity/seed.ts";
+import { loadSeed, resetToSeed } from "../dev/seed.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
 
 async function pages(): Promise<string[]> {
-  const found = ["README.md", "CHANGELOG.md", "legacy/README.md", "client/README.md"];
+  const found = ["README.md", "CHANGELOG.md", "cutover/legacy/README.md", "client/README.md"];
   for (const folder of ["docs/", "docs/decisions/"]) {
     for await (const { name } of Deno.readDir(new URL(folder, ROOT))) {
       if (name.endsWith(".md")) found.push(folder + name);

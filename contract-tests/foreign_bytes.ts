@@ -13,10 +13,10 @@ const ROOT = new URL("../", import.meta.url);
 const OWN = [
   /_test\.ts$/,
   /\.gen\.ts$/,
-  /^(?:bench|containers|contract-tests|dev|faults|legacy|testing|\.data)\//,
+  /^(?:bench|containers|contract-tests|dev|faults|testing|\.data)\//,
+  /^cutover\/(?:bench|cli|faults|legacy|odd_requests|testing)\//,
   /^(?:client\/build|client\/dist\/.*|config|contract\/generate|terminal)\.ts$/,
   /^db\/migrat\w*\.ts$/,
-  /^gateway\/cutover\//,
   /_main\.ts$/,
 ];
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import process from "node:process";
 import { UUID_PATTERN } from "../contract/request_values.ts";
-import { PSEUDONYM_FORM } from "../parity/pseudonyms.ts";
+import { PSEUDONYM_FORM } from "../cutover/redact/pseudonym_form.ts";
 import { growth, LINEAR, TIMES } from "../testing/growth.ts";
 import { type Reading, readings } from "./foreign_bytes.ts";
 
@@ -46,17 +46,17 @@ const PUT_TOGETHER: Record<string, RegExp[]> = {
     /^[\t-\r ]*[+-]?(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|0[xX](?:_?[0-9A-Fa-f])+)[\t-\r ]*$/,
     /^1[eE][+-]?(?:0_?)*[0-9](?:_?[0-9]){0,3}$/,
   ],
-  "gateway/conditions.ts": [
+  "cutover/compare/conditions.ts": [
     /^null value in column .* violates not-null constraint/,
     /violates check constraint/,
     /out of range/,
     /^time zone .* not recognized/,
   ],
-  "gateway/no_answer.ts": [/^Connection terminated|^connect E[A-Z]+ |^read ECONNRESET/],
-  "gateway/pseudonyms.ts": [new RegExp(`^${PSEUDONYM_FORM}$`)],
+  "cutover/shadow/no_response.ts": [/^Connection terminated|^connect E[A-Z]+ |^read ECONNRESET/],
+  "cutover/redact/pseudonyms.ts": [new RegExp(`^${PSEUDONYM_FORM}$`)],
   "http/paths.ts": [/^\/api\/traceability\/([^/]+)\/?$/i],
-  "parity/comparison.ts": [/^[0-9a-f]{8}-[0-9a-f]{4}$/],
-  "parity/pseudonyms.ts": [new RegExp(`\\b${PSEUDONYM_FORM}\\b`)],
+  "cutover/parity/comparison.ts": [/^[0-9a-f]{8}-[0-9a-f]{4}$/],
+  "cutover/redact/pseudonym_form.ts": [new RegExp(`\\b${PSEUDONYM_FORM}\\b`)],
 };
 
 /** What recheck can't judge (look-around, or too large for it); the worst inputs below judge these. */

@@ -1,5 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { loadSeed, resetToSeed } from "../parity/seed.ts";
+import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { dump, dumpChanges } from "../testing/dump.ts";
 import { OLD_TABLES, oldDatabase } from "../testing/old_database.ts";

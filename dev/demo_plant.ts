@@ -6,7 +6,7 @@
  */
 
 import type postgres from "postgres";
-import { loadSeed } from "../parity/seed.ts";
+import { loadSeed } from "./seed.ts";
 import { LOT_TYPES, type LotType, type PlantBasis, type PlantRecords } from "./plant_records.ts";
 import { producePlantWeek } from "./plant_week.ts";
 

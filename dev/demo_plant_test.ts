@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import postgres from "postgres";
-import { loadSeed } from "../parity/seed.ts";
+import { loadSeed } from "./seed.ts";
 import { migrate } from "../db/migrate.ts";
 import { fillDemoPlant } from "./demo_plant.ts";
 import { startPostgres } from "./postgres.ts";

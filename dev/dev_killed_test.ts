@@ -42,8 +42,8 @@ const MOMENTS: [when: string, isNow: (run: DevRun, commands: string[]) => boolea
       (run: DevRun) => boolean,
     ]
   ),
-  ...["initdb", "postgres -D", "-server ", "main.ts", "worker.ts", "legacy/main.ts"].concat(
-    "gateway/main.ts",
+  ...["initdb", "postgres -D", "-server ", "main.ts", "worker.ts", "cutover/legacy/main.ts"].concat(
+    "cutover/main.ts",
   ).map((program) =>
     [
       `when ${program} has just begun`,

@@ -5,7 +5,7 @@ import { migrate } from "../db/migrate.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
 import { startApi, type TestAnswer, type TestApi } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";
-import { startCutover } from "../testing/cutover.ts";
+import { startCutover } from "../cutover/testing/cutover.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertLinks, insertLots } from "../testing/genealogy.ts";

@@ -1,4 +1,4 @@
-import { startLegacy } from "../legacy/server.ts";
+import { startLegacy } from "../cutover/legacy/server.ts";
 import { startApi, type TestApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { ownValkey } from "../testing/own_valkey.ts";

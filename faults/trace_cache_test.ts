@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { FRESH_MS } from "../cache/trace_cache.ts";
 import { freePort } from "../dev/free_port.ts";
-import { loadSeed, resetToSeed } from "../parity/seed.ts";
+import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { startApi } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";

@@ -1,7 +1,7 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { createClient } from "redis";
 import { insertJob } from "../db/jobs.ts";
-import { loadSeed, resetToSeed } from "../parity/seed.ts";
+import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { startApi } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { startLegacy } from "../legacy/server.ts";
+import { startLegacy } from "../cutover/legacy/server.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 
 const { api, sql, databaseUrl } = await apiOnSeed();

@@ -1,9 +1,9 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { ApiError, type ErrorCode } from "../errors.ts";
-import { startLegacy } from "../legacy/server.ts";
+import { startLegacy } from "../cutover/legacy/server.ts";
 import { freshDatabase } from "../testing/database.ts";
-import { loadSeed, resetToSeed } from "../parity/seed.ts";
+import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { eventually } from "../testing/eventually.ts";
 import { isTooDeep } from "../contract/json_depth.ts";
 import { type Body, readBody } from "./body.ts";

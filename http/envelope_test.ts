@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { parse } from "yaml";
 import { ApiError } from "../errors.ts";
-import { startLegacy } from "../legacy/server.ts";
+import { startLegacy } from "../cutover/legacy/server.ts";
 import { createMetrics } from "../metrics.ts";
 import { ErrorAnswer } from "../routes/responses.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { toApiError } from "../errors.ts";
 import { answerHeld } from "../http/answer.ts";
 import { type RequestEnv, RequestFacts } from "../http/operation.ts";
-import { startLegacy } from "../legacy/server.ts";
+import { startLegacy } from "../cutover/legacy/server.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";

@@ -1,4 +1,4 @@
-import { loadSeed, resetToSeed } from "../parity/seed.ts";
+import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import type { Sql } from "../db/connect.ts";
 import { startApi, type TestApi } from "./api.ts";
 import { freshDatabase } from "./database.ts";

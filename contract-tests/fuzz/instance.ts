@@ -5,7 +5,7 @@ import { hashPassword } from "../../auth/password_work.ts";
 import type { AuthMode } from "../../auth/guard.ts";
 import { insertAccount, setPasswordHash } from "../../db/accounts.ts";
 import type { Sql } from "../../db/connect.ts";
-import { loadSeed, resetToSeed } from "../../parity/seed.ts";
+import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { REQUIRED, startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { insertTree } from "../../testing/genealogy.ts";

@@ -1,0 +1,225 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { type Context, Hono } from "hono";
+import { z } from "zod";
+import type { Sql } from "../../db/connect.ts";
+import { ApiError, toApiError } from "../../errors.ts";
+import { describeError, type Log } from "../../log.ts";
+import { canaryWarnings } from "../rollout/canary_warning.ts";
+import type { Modes } from "../routes/watch_routes.ts";
+import { NoteForm } from "../routes/note.ts";
+import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import { readJson } from "./admin_body.ts";
+import { routeJson, stateJson } from "./route_json.ts";
+import { RouteRefusedError } from "../routes/route_rules.ts";
+import { modeOf } from "../routes/routing.ts";
+import { listChanges, MOST_CHANGES } from "../routes/route_changes.ts";
+import { release } from "../routes/kill_switch.ts";
+import { clearLatch, returnToLegacy, setMode } from "../routes/routes_table.ts";
+
+/** What the admin API needs. */
+export interface AdminDeps {
+  /** The bearer token of all but the two probes. */
+  readonly token: string;
+  readonly sql: Sql;
+  readonly modes: Modes;
+  /** What this process has counted, in Prometheus' text format. */
+  readonly metrics: { text(): Promise<string>; readonly type: string };
+  readonly log: Log;
+}
+
+/** How long a kill waits for PostgreSQL, in ms, before it says that it holds here alone. */
+const KILL_WAIT_MS = 2_000;
+
+const ModeBody = z.strictObject({
+  mode: z.string(),
+  canary_percent: z.int().optional(),
+  sample_percent: z.int().min(0).max(100).optional(),
+  /** The change holds only if the route is still what its caller has seen. */
+  expected_epoch: z.int().min(0).optional(),
+  ...NoteForm.shape,
+});
+const NoteBody = z.strictObject(NoteForm.shape);
+const ChangesQuery = z.strictObject({
+  operation: z.string().optional(),
+  before: z.string().regex(/^\d{1,18}$/).optional(),
+  limit: z.string().regex(/^\d{1,4}$/).transform(Number).pipe(z.int().min(1).max(MOST_CHANGES))
+    .default(100),
+});
+
+const OPEN = new Set(["/livez", "/readyz"]);
+
+/**
+ * The gateway's admin API, for people and programs that move routes; it belongs on a port of its own
+ * that clients don't reach. Its errors are `{"error": "one sentence"}`.
+ */
+export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Response> {
+  const { sql, modes, metrics, log } = deps;
+  const app = new Hono();
+  const allowed = new Map<string, string[]>();
+  const on = (method: string, path: string, handle: (c: Context) => Promise<Response>) => {
+    app.on(method, path, handle);
+    allowed.set(path, [...allowed.get(path) ?? [], method]);
+  };
+  const isCaller = tokenCheck(deps.token);
+  app.use(async (c, next) => {
+    if (!OPEN.has(c.req.path) && !isCaller(c.req.header("authorization"))) {
+      throw new ApiError("no_token", "The gateway's token is needed", {
+        headers: { "www-authenticate": 'Bearer realm="lotline-gateway"' },
+      });
+    }
+    await next();
+  });
+
+  on("GET", "/livez", async (c) => await c.json({ status: "ok" }));
+  // Ready as soon as it has looked for the routes: without them the old server answers everything, and
+  // a balancer that took the gateways away for that would turn a pause into an outage.
+  on("GET", "/readyz", async (c) => {
+    const { source } = modes.state;
+    if (source === "starting") throw new ApiError("database_away", "The routes are being read");
+    return await c.json({ status: "ok", routes: source });
+  });
+  on(
+    "GET",
+    "/status",
+    async (c) => await c.json(stateJson(modes.state, ({ operation }) => modes.routeOf(operation))),
+  );
+  on(
+    "GET",
+    "/metrics",
+    async (c) => c.body(await metrics.text(), 200, { "content-type": metrics.type }),
+  );
+
+  on("PUT", "/routes/:operation", async (c) => {
+    const operation = operationOf(c.req.param("operation"));
+    const body = parse(ModeBody, await readJson(c.req.raw));
+    const mode = modeOf(body.mode, body.canary_percent);
+    if (mode === undefined) {
+      throw new ApiError(
+        "outside_contract",
+        "mode is one of legacy shadow canary service, with canary_percent from 1 to 99 for canary alone",
+      );
+    }
+    const warnings = await canaryWarnings(sql, [operation], mode);
+    const { route, changed } = await setMode(sql, {
+      operation,
+      mode,
+      samplePercent: body.sample_percent,
+      expectedEpoch: body.expected_epoch,
+      who: body.who,
+      why: body.why,
+    });
+    modes.lookNow();
+    const warning = changed ? warnings.get(operation) : undefined;
+    return c.json({ changed, route: routeJson(route), ...warning && { warning } });
+  });
+  on("POST", "/routes/:operation/rollback", async (c) => {
+    const operation = operationOf(c.req.param("operation"));
+    const moved = await returnToLegacy(sql, [operation], await noteIn(c));
+    modes.lookNow();
+    return c.json({ changed: moved.length > 0 });
+  });
+  on("POST", "/routes/:operation/clear", async (c) => {
+    const operation = operationOf(c.req.param("operation"));
+    const changed = await clearLatch(sql, { operation, ...await noteIn(c) });
+    modes.lookNow();
+    return c.json({ changed });
+  });
+  on("POST", "/kill", async (c) => {
+    const stored = modes.kill(await noteIn(c));
+    if (await isDoneIn(stored, KILL_WAIT_MS)) return c.json({ killed: "everywhere" });
+    const says =
+      "PostgreSQL is away: the routes are killed in this process, and in the others as " +
+      "soon as it is back. Until then they are on legacy without it";
+    return c.json({ killed: "here", says }, 202);
+  });
+  on("POST", "/release", async (c) => {
+    const changed = await release(sql, await noteIn(c));
+    modes.forgetKill();
+    modes.lookNow();
+    return c.json({ changed });
+  });
+  on("GET", "/changes", async (c) => {
+    const { operation, before, limit } = parse(ChangesQuery, c.req.query());
+    const changes = await listChanges(sql, {
+      operation: operation === undefined ? undefined : operationOf(operation),
+      before,
+      limit,
+    });
+    return c.json({ changes });
+  });
+
+  for (const [path, methods] of allowed) {
+    app.all(path, () => {
+      throw new ApiError("method_not_allowed", `Allowed here: ${methods.join(", ")}`, {
+        headers: { allow: methods.join(", ") },
+      });
+    });
+  }
+  app.notFound(() => {
+    throw new ApiError("path_not_found", "There is nothing at this path");
+  });
+  app.onError((thrown) => {
+    const error = errorOf(thrown);
+    if (error.status >= 500 && error.cause !== undefined) {
+      log("error", "an admin request failed", { error: describeError(error.cause) });
+    }
+    return Response.json(error.body, { status: error.status, headers: error.headers });
+  });
+  return async (request) => await app.fetch(request);
+}
+
+function errorOf(thrown: unknown): ApiError {
+  if (thrown instanceof RouteRefusedError) return new ApiError("route_refused", thrown.message);
+  // undefined_table, invalid_schema_name
+  if (thrown instanceof Error && "code" in thrown && /^(42P01|3F000)$/.test(String(thrown.code))) {
+    return new ApiError(
+      "database_away",
+      "The database lacks a table: run deno task migrate first",
+      { cause: thrown },
+    );
+  }
+  return toApiError(thrown);
+}
+
+/** Compares digests: their lengths are the same, so that the time says nothing of the token. */
+function tokenCheck(token: string): (header: string | undefined) => boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  const right = digest(token);
+  return (header) => {
+    const [, given] = /^bearer +(\S+) *$/i.exec(header ?? "") ?? [];
+    return given !== undefined && timingSafeEqual(digest(given), right);
+  };
+}
+
+function operationOf(name: string | undefined): Operation {
+  const known = OPERATIONS.find(({ operation }) => operation === name);
+  if (known !== undefined) return known.operation;
+  throw new ApiError("path_not_found", "The contract has no operation of this name");
+}
+
+async function noteIn(c: Context) {
+  return parse(NoteBody, await readJson(c.req.raw));
+}
+
+function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const details = result.error.issues.map(({ path, message }) => ({
+    path: path.join("."),
+    message,
+  }));
+  const [first] = details;
+  const sentence = [first?.path, first?.message].filter((part) => part).join(": ");
+  throw new ApiError("outside_contract", sentence, { details });
+}
+
+/** Whether something that never fails is done in time. */
+async function isDoneIn(work: Promise<void>, ms: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,48 @@
+import type { ModesState } from "../routes/watch_routes.ts";
+import type { Route } from "../exchange/route.ts";
+import type { Routing, StoredRoute } from "../routes/routing.ts";
+
+/*
+ * Routes as the admin API and `deno task cutover --json` show them.
+ */
+
+/** A route. Its mode is the stored one, which a kill switch outdoes. */
+export function routeJson(route: StoredRoute) {
+  return {
+    operation: route.operation,
+    mode: route.mode.name,
+    canary_percent: percentOf(route),
+    sample_percent: route.samplePercent,
+    epoch: route.epoch,
+    latch: route.latch ?? null,
+    changed_at: route.changedAt ?? null,
+  };
+}
+
+/** All that is stored of the routes. */
+export function routingJson({ routes, killed, broken }: Routing) {
+  return {
+    kill_switch: killed === undefined ? { killed: false } : { killed: true, ...killed },
+    routes: [...routes.values()].map(routeJson),
+    broken,
+  };
+}
+
+/** What one gateway process does: the stored routes, and what it makes of them. */
+export function stateJson(state: ModesState, routeOf: (stored: StoredRoute) => Route) {
+  const { routes, ...rest } = routingJson(state.routing);
+  return {
+    source: state.source,
+    ...rest,
+    killed_here: state.killedHere ?? null,
+    routes: [...state.routing.routes.values()].map((stored, at) => {
+      const effective = routeOf(stored);
+      return {
+        ...routes[at],
+        effective: { mode: effective.mode.name, canary_percent: percentOf(effective) },
+      };
+    }),
+  };
+}
+
+const percentOf = ({ mode }: Route) => mode.name === "canary" ? mode.percent : null;

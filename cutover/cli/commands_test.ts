@@ -1,0 +1,273 @@
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
+import { createServer } from "node:http";
+import { z } from "zod";
+import type { Environment } from "../../config.ts";
+import { startLegacy } from "../legacy/server.ts";
+import { freshDatabase } from "../../testing/database.ts";
+import { eventually, withDeadline } from "../../testing/eventually.ts";
+import {
+  givenClients,
+  givenCoverage,
+  givenHealth,
+  givenOutcomes,
+  givenRoute,
+} from "../testing/route_history.ts";
+import type { Mode } from "../exchange/route.ts";
+import { readLimits } from "../rollout/thresholds_table.ts";
+import { kill as killRoutes } from "../routes/kill_switch.ts";
+import { rollBack } from "../routes/routes_table.ts";
+import { listCases } from "../rollout/verdict_cases.ts";
+import { calibrate } from "./calibrate.ts";
+import { type Command, RefusedError, type Typed, UsageError } from "./command.ts";
+import { limits } from "./limits.ts";
+import { clear } from "./clear.ts";
+import { plan } from "./plan.ts";
+import { probe } from "./probe.ts";
+import { release } from "./release.ts";
+import { set } from "./set.ts";
+import { status } from "./status.ts";
+import { verdicts } from "./verdicts.ts";
+
+const database = await freshDatabase();
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+const { sql } = database;
+
+const BY = { who: "tester", why: "a test" };
+
+/** Runs a command as if it had been typed. */
+function typed(
+  command: Command,
+  words: Typed["words"] = [],
+  options: Typed["options"] = {},
+  { environment = {}, signal = new AbortController().signal }: {
+    environment?: Environment;
+    signal?: AbortSignal;
+  } = {},
+) {
+  const deps = {
+    sql,
+    environment: { DATABASE_URL: database.url, ...environment },
+    tell: () => {},
+    signal,
+  };
+  return command.run(deps, { words, options });
+}
+
+Deno.test("limits are shown, changed by name, and those of before stay on record", async () => {
+  match((await typed(limits)).text, /^limit +value\nwindow_seconds +300\nmin_samples +200\n/);
+  await typed(limits, ["min_samples=50", "late_percent=0.5"], BY);
+  const { min_samples, late_percent, latency_factor } = await readLimits(sql);
+  deepStrictEqual([min_samples, late_percent, latency_factor], [50, 0.5, 2]);
+  await givenRoute(sql, "login", { name: "shadow" });
+  strictEqual((await listCases(sql))[0]?.limits.min_samples, 50, "they count for verdicts");
+  const record = await sql`select who, min_samples from lotline.cutover_limits order by id`;
+  deepStrictEqual([...record], [
+    { who: "migrate", min_samples: 200 },
+    { who: "tester", min_samples: 50 },
+  ]);
+});
+
+Deno.test("limits that can't be are refused, all of them", async () => {
+  const wrong = [
+    "min_samples=9",
+    "min_samples=10.5",
+    "window_seconds=86401",
+    "late_percent=101",
+    "late_percent=-1",
+    "latency_factor=0.5",
+    "latency_factor=",
+    "latency_factor",
+    "constructor=1",
+    "who=1",
+  ];
+  const before = await readLimits(sql);
+  for (const word of wrong) {
+    await rejects(typed(limits, ["silence_percent=7", word], BY), UsageError, word);
+  }
+  await rejects(typed(limits, ["min_samples=20"], { who: "tester" }), UsageError);
+  deepStrictEqual(await readLimits(sql), before);
+});
+
+Deno.test("verdicts are a table, with what speaks against a route below", async () => {
+  const epoch = await givenRoute(sql, "getTraceability", { name: "canary", percent: 5 });
+  await givenHealth(sql, { operation: "getTraceability", epoch });
+  await givenOutcomes(sql, { operation: "getTraceability", epoch, outcome: "different", count: 2 });
+  const { text } = await typed(verdicts);
+  match(
+    text,
+    /^getTraceability +canary 5 % +300( +0){3} +2( +0){2} +9\.9\/9\.9 ms +9\.9\/9\.9 ms +fail$/m,
+  );
+  match(text, /^getTraceability: 2 unapproved differences$/m);
+});
+
+Deno.test("a canary is set with a warning where it can't be one, and status says what it moved", async () => {
+  const operation = "createLot";
+  const of = async (
+    mode: Mode,
+  ) => ({ operation, epoch: await givenRoute(sql, operation, mode) } as const);
+  const shadow = await of({ name: "shadow" });
+  await givenClients(sql, { ...shadow, side: "legacy", requests: 70, buckets: [5_000] });
+  const { text, json } = await typed(set, [operation, "canary", "1"], BY);
+  const warning =
+    "canary 1 % would move none of 1 client seen; clients are told apart by the gateways' CANARY_BY";
+  strictEqual(text, `createLot is on canary 1 %, epoch 2\n  Warning: ${warning}`);
+  strictEqual(z.array(z.object({ warning: z.string() })).parse(json)[0]?.warning, warning);
+  strictEqual((await typed(set, [operation, "canary", "1"], BY)).text.split("\n").length, 1);
+
+  const canary = { operation, epoch: shadow.epoch + 1 } as const;
+  await givenClients(sql, { ...canary, side: "legacy", requests: 30, buckets: [5_000, 7, 8] });
+  await givenClients(sql, { ...canary, side: "service", requests: 10, buckets: [7] });
+  const said = "Lotline answered 10 of 40 requests (25 %), for 1 of 3 clients (33.3 %)";
+  const shown = (await typed(status)).text;
+  ok(shown.endsWith(`\ncreateLot: since canary 1 %, ${said}`), shown);
+  const judged = (await typed(verdicts)).text;
+  ok(judged.includes(`\ncreateLot: ${said}\n`), judged);
+  ok(judged.includes(`${said}: that is far from canary 1 %`), judged);
+  await givenRoute(sql, operation, { name: "legacy" });
+});
+
+Deno.test("status and verdicts name the share that was lost, and why", async () => {
+  const operation = "login";
+  const epoch = await givenRoute(sql, operation, { name: "shadow" });
+  await givenHealth(sql, { operation, epoch });
+  await givenOutcomes(sql, { operation, epoch, outcome: "lost", count: 100 });
+  for (const [what, count] of [["size", 70], ["queue", 20], ["not_sampled", 5]] as const) {
+    await givenCoverage(sql, { operation, epoch, what, count });
+  }
+  await givenCoverage(sql, { operation, epoch, what: "due", count: 405, minutesAgo: 5 });
+  const causes = "size 70, queue 20, unknown 10, no outcome, such as a gateway that was killed 5";
+  const shown = await typed(status);
+  match(shown.text, new RegExp(`^login +shadow +100 % +26 % \\(${causes}\\) `, "m"));
+  const { text } = await typed(verdicts);
+  match(text, /^login +shadow +300( +0){5} +105 \(26 %\) .* not enough yet$/m);
+  match(text, new RegExp(`^login: lost by ${causes}; left out by its share 5$`, "m"));
+  match(text, /^login: 105 of 405 comparisons were lost \(.*\), more than 5 %$/m);
+});
+
+Deno.test("a plan that isn't typed as it should be is refused before anything is moved", async () => {
+  const wrong: [Typed["words"], Typed["options"]][] = [
+    [[], {}],
+    [["getHealth", "login"], {}],
+    [["nothing"], {}],
+    [["getHealth"], { steps: "10,1" }],
+    [["getHealth"], { soak: "-1" }],
+    [["getHealth"], { soak: "1e9" }],
+    [["getHealth"], { samples: "0" }],
+    [["getHealth"], { patience: "soon" }],
+  ];
+  for (const [words, options] of wrong) {
+    await rejects(typed(plan, words, { ...BY, ...options }), UsageError, JSON.stringify(options));
+  }
+  await rejects(typed(plan, ["createAudit"], BY), RefusedError);
+  match((await typed(plan, ["all"], { dry: true })).text, /^getHealth is on legacy: /);
+  const moved = await sql`select from lotline.route_changes where operation = 'getHealth'`;
+  strictEqual(moved.count, 0);
+});
+
+Deno.test("a plan that is interrupted says so and leaves the route where it is", async () => {
+  await rejects(
+    typed(plan, ["getHealth"], BY, { signal: AbortSignal.abort() }),
+    /^RefusedError: The plan has stopped at getHealth: it was interrupted\./,
+  );
+});
+
+Deno.test("a plan that stopped goes on after the command that it names", async () => {
+  const stops: [name: string, hold: () => Promise<unknown>, remedy: Command, words: string[]][] = [
+    [
+      "clear createQcDecision",
+      async () => {
+        const epoch = await givenRoute(sql, "createQcDecision", { name: "shadow" });
+        await rollBack(sql, { operation: "createQcDecision", epoch, why: "differs" });
+      },
+      clear,
+      ["createQcDecision"],
+    ],
+    ["release", () => killRoutes(sql, BY), release, []],
+  ];
+  for (const [name, hold, remedy, words] of stops) {
+    await hold();
+    const run = typed(plan, ["createQcDecision"], BY).then(() => "done", (error) => error.message);
+    const message = await withDeadline("the plan has stopped", run);
+    ok(
+      message.endsWith(
+        `after deno task cutover ${name} --why TEXT the same command goes on from there.`,
+      ),
+      message,
+    );
+    await typed(remedy, words, BY);
+    const { text } = await typed(plan, ["createQcDecision"], { dry: true });
+    match(text, /^ {2}would (go to shadow now|wait)/m);
+  }
+});
+
+Deno.test("a probe asks for health, traces and logins, and changes nothing", async () => {
+  await using legacy = await startLegacy({ databaseUrl: database.url, port: 0 });
+  await sql`insert into lots (lot_code) values ('A/1'), ('B 2')`;
+  const environment = { GATEWAY_URL: legacy.url };
+  const { json } = await typed(probe, [], { count: "60", rate: "1000" }, { environment });
+  deepStrictEqual(json, [
+    { operation: "getHealth", answer: "200", times: 20 },
+    { operation: "getTraceability", answer: "200", times: 16 },
+    { operation: "getTraceability", answer: "404", times: 4 },
+    { operation: "login", answer: "401", times: 20 },
+  ]);
+  const mute = { count: "4", rate: "1000", "no-logins": true };
+  ok(!(await typed(probe, [], mute, { environment })).text.includes("login"));
+  const named = await typed(probe, [], { count: "6", rate: "1000", lots: "NONE" }, { environment });
+  match(named.text, /getTraceability +404 +2/);
+  strictEqual((await sql`select from lots`).count, 2);
+});
+
+Deno.test("a probe without a gateway says so", async () => {
+  await rejects(typed(probe, [], { count: "3" }), /GATEWAY_URL/);
+  const environment = { GATEWAY_URL: "http://127.0.0.1:1" };
+  await rejects(typed(probe, [], { count: "3" }, { environment }), RefusedError);
+});
+
+Deno.test("the old server beside itself shows nothing that varies", async () => {
+  await using legacy = await startLegacy({ databaseUrl: database.url, port: 0 });
+  const environment = { LEGACY_URL: legacy.url };
+  const { text } = await typed(calibrate, [], { count: "30" }, { environment });
+  match(
+    text,
+    /^30 pairs of answers were compared, 0 were not answered: nothing varies by itself\.$/m,
+  );
+});
+
+Deno.test("calibrating names each place that varies by itself", async () => {
+  let asked = 0;
+  const server = createServer((request, response) => {
+    request.resume();
+    response.setHeader("content-type", "application/json; charset=utf-8");
+    response.end(JSON.stringify({ status: "ok", turn: ++asked }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  ok(address !== null && typeof address !== "string");
+  const environment = { LEGACY_URL: `http://127.0.0.1:${address.port}` };
+  const { text } = await typed(calibrate, [], { count: "9", lots: "A" }, { environment });
+  server.closeAllConnections();
+  server.close();
+  match(text, /^getHealth +body\.turn +3$/m);
+  match(text, /^login +body\.turn +3$/m);
+  ok(!text.includes("body.status"), text);
+});
+
+Deno.test("Ctrl-C ends a plan at a terminal, and the route stays", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", new URL("./cutover_main.ts", import.meta.url).pathname]
+      .concat("plan", "createLot", "--why", "a test"),
+    env: { DATABASE_URL: database.url, NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const isInShadow = async () =>
+    (await sql`select from lotline.routes where operation = 'createLot' and mode = 'shadow'`)
+      .count === 1;
+  await eventually("it is in shadow", isInShadow);
+  child.kill("SIGINT");
+  const { code, stderr } = await child.output();
+  strictEqual(code, 1);
+  match(new TextDecoder().decode(stderr), /^The plan has stopped at createLot: it was interrupted/);
+  ok(await isInShadow());
+});

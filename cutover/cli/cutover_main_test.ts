@@ -1,0 +1,137 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { z } from "zod";
+import { freshDatabase } from "../../testing/database.ts";
+import { OPERATIONS } from "../exchange/operations.ts";
+import { describeMode } from "../routes/routing.ts";
+import { readRoutes, rollBack } from "../routes/routes_table.ts";
+
+const database = await freshDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+/** Runs `deno task cutover` with these words. */
+async function cutover(words: readonly string[], databaseUrl = database.url) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "cutover", ...words],
+    cwd: new URL("..", import.meta.url),
+    env: { DATABASE_URL: databaseUrl, NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder();
+  return { code, said: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
+}
+
+const NOTE = ["--why", "a \u001b[2Jtry", "--who", "ana"];
+const Changes = z.array(z.object({ who: z.string(), what: z.string(), why: z.string() }));
+
+/** The routes that aren't on legacy. */
+async function moved() {
+  const { routes } = await readRoutes(sql);
+  return [...routes.values()].filter(({ mode }) => mode.name !== "legacy")
+    .map(({ operation, mode }) => `${operation} ${describeMode(mode)}`);
+}
+
+Deno.test("a route is set, rolled back, and all of it told by status and history", async () => {
+  const table = (await cutover(["status"])).said.split("\n");
+  match(table[0] ?? "", /^operation +mode +compared +lost +epoch +changed +held/);
+  strictEqual(table.length, 1 + OPERATIONS.length);
+  match(table[1] ?? "", /^getHealth +legacy +100 % +0 +never$/);
+
+  deepStrictEqual(await cutover(["set", "login", "canary", "10%", ...NOTE]), {
+    code: 0,
+    said: "login is on canary 10 %, epoch 1",
+    error: "",
+  });
+  strictEqual(
+    (await cutover(["sample", "login", "50", ...NOTE])).said,
+    "50 % of login are compared",
+  );
+  deepStrictEqual(await moved(), ["login canary 10 %"]);
+  await rollBack(sql, { operation: "login", epoch: 1, why: "3 of 200 differ" });
+  const held = await cutover(["set", "login", "shadow", ...NOTE]);
+  deepStrictEqual([held.code, held.said, held.error], [
+    1,
+    "",
+    "login was rolled back and is held until somebody clears it: 3 of 200 differ",
+  ]);
+  const all = await cutover(["set", "all", "shadow", ...NOTE]);
+  deepStrictEqual([all.code, await moved()], [1, []], "none is moved when one may not be");
+  strictEqual((await cutover(["clear", "login", ...NOTE])).said, "login can be moved again");
+  strictEqual((await cutover(["clear", "login", ...NOTE])).said, "login is not held");
+
+  const [head = "", ...rows] = (await cutover(["history", "login"])).said.split("\n");
+  match(head, /^id +at +what +operation +from +to +compared +epoch +who +why$/);
+  deepStrictEqual(rows.map((row) => row.split(/ {2,}/).slice(2).join("|")), [
+    "clear|login|legacy|legacy|2|ana|a ?[2Jtry",
+    "rollback, by itself|login|canary 10 %|legacy|2|gateway|3 of 200 differ",
+    "sample|login|canary 10 %|canary 10 %|100 to 50 %|1|ana|a ?[2Jtry",
+    "set|login|legacy|canary 10 %|1|ana|a ?[2Jtry",
+  ]);
+});
+
+Deno.test("all routes go to shadow and back, and the kill switch is told and released", async () => {
+  const { code, said } = await cutover(["set", "all", "shadow", ...NOTE]);
+  deepStrictEqual([code, said.split("\n").length], [0, 5], "those that can be compared");
+  strictEqual((await cutover(["rollback", "login", ...NOTE])).said, "login is on legacy");
+  match((await cutover(["kill", ...NOTE])).said, /^The kill switch is on: within/);
+  match((await cutover(["status"])).said, /^The kill switch is on: .* ana: a \?\[2Jtry\n/);
+  const refused = await cutover(["set", "login", "service", ...NOTE]);
+  deepStrictEqual([refused.code, refused.said], [1, ""]);
+  match(refused.error, /^The kill switch is on \(ana: /);
+  match((await cutover(["release", ...NOTE])).said, /^The kill switch is off: within/);
+  strictEqual((await moved()).length, 4);
+  strictEqual((await cutover(["rollback", "all", ...NOTE])).said.split("\n").length, 4);
+  strictEqual(
+    (await cutover(["rollback", "all", ...NOTE])).said,
+    "Every route is on legacy already",
+  );
+});
+
+Deno.test("without --who the machine's user is recorded; --json says the same for a program", async () => {
+  const set = await cutover(["set", "createAudit", "service", "--why", "x", "--json"]);
+  deepStrictEqual([set.code, set.error], [0, ""]);
+  strictEqual(JSON.parse(set.said)[0].route.mode, "service");
+  const { said } = await cutover(["history", "createAudit", "--limit", "1", "--json"]);
+  const [change] = Changes.parse(JSON.parse(said));
+  strictEqual(change?.why, "x");
+  const user = new TextDecoder().decode(
+    (await new Deno.Command("id", { args: ["-un"] }).output())
+      .stdout,
+  ).trim();
+  strictEqual(change?.who, user);
+  const status = JSON.parse((await cutover(["status", "--json"])).said);
+  deepStrictEqual(status.kill_switch, { killed: false });
+  strictEqual(status.routes.length, OPERATIONS.length);
+});
+
+Deno.test("what isn't a command is answered with how it is used, a mistake with one sentence", async () => {
+  for (const words of [[], ["constructor"], ["kill", "now", "--why", "x"]]) {
+    const { code, said, error } = await cutover(words);
+    deepStrictEqual([code, said], [2, ""], words.join(" "));
+    match(error, /^usage: DATABASE_URL=… deno task cutover <command>/);
+  }
+  const mistakes: [words: string[], error: RegExp][] = [
+    [["set", "login", "shadow"], /^Say why with --why/],
+    [["kill", "--why", " "], /^--why takes 1 to 500/],
+    [["set", "login", "canary", "100", ...NOTE], /^The share of a canary is a whole number/],
+    [["set", "login", "shadow", "10", ...NOTE], /^Only canary has a share$/],
+    [["set", "login", "mirror", ...NOTE], /^A mode is one of/],
+    [["set", "Login", "shadow", ...NOTE], /^An operation is one of getHealth /],
+    [["history", "--limit", "0"], /^--limit is a whole number from 1 to 1000$/],
+    [["status", "--why", "x"], /--why/],
+  ];
+  const answers = await Promise.all(mistakes.map(([words]) => cutover(words)));
+  for (const [at, [words, sentence]] of mistakes.entries()) {
+    deepStrictEqual([answers[at]?.code, answers[at]?.said], [2, ""], words.join(" "));
+    match(answers[at]?.error ?? "", sentence);
+  }
+  const impossible = await cutover(["set", "createAudit", "shadow", ...NOTE]);
+  strictEqual(impossible.code, 1);
+  ok(impossible.error.includes("is not in the old API"), impossible.error);
+  strictEqual((await cutover(["status"], "mysql://x")).code, 2);
+  await using unmigrated = await freshDatabase({ migrated: false });
+  deepStrictEqual(await cutover(["status"], unmigrated.url), {
+    code: 1,
+    said: "",
+    error: "Not done: the database lacks a table: run deno task migrate first",
+  });
+});

@@ -1,0 +1,238 @@
+import { deepStrictEqual, doesNotMatch, match, rejects, strictEqual } from "node:assert/strict";
+import { loadRecordings } from "../parity/recordings.ts";
+import { loadSeed, resetToSeed } from "../../dev/seed.ts";
+import { startLegacy } from "../legacy/server.ts";
+import { freshDatabase } from "../../testing/database.ts";
+import { eventually } from "../../testing/eventually.ts";
+import { readWords, run } from "./parity_main.ts";
+import { createRecorder } from "../record/recorder.ts";
+import { createRedactor } from "../redact/redact.ts";
+import { listWanted } from "../record/recordings_table.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** Runs the task, with the permissions that it has. */
+async function parity(args: string[], env: Record<string, string>) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "parity", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", BASE: "", DATABASE_URL: "", ...env },
+  }).output();
+  const text = new TextDecoder();
+  return { code, out: text.decode(stdout), err: text.decode(stderr) };
+}
+
+Deno.test("verify without approvals says that the stand-in is the same, and exits with 0", async () => {
+  await using database = await freshDatabase();
+  await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
+  const env = { BASE: old.url, DATABASE_URL: database.url };
+
+  const { code, out } = await parity(["verify", "--no-approvals", "--markdown"], env);
+  strictEqual(code, 0);
+  match(out, /^\| createLot \| 47 \| 47 \| 0 \| 0 \|$/m);
+  match(out, /^147 the same, 0 changed as approved, 0 wrong, of 147 exchanges$/m);
+});
+
+Deno.test("record writes a file that can be checked against", async () => {
+  await using database = await freshDatabase();
+  await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
+  const file = await Deno.makeTempFile();
+  try {
+    const { code, out } = await parity(["record", file], {
+      BASE: old.url,
+      DATABASE_URL: database.url,
+    });
+    deepStrictEqual([code, out], [0, `122 scenarios recorded in ${file}\n`]);
+    const names = ({ scenarios }: Awaited<ReturnType<typeof loadRecordings>>) =>
+      scenarios.map(({ name, steps }) => [name, ...steps.map(({ response }) => response.status)]);
+    deepStrictEqual(names(await loadRecordings(file)), names(await loadRecordings()));
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("a database with rows of its own is left alone, unless its owner insists", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lots (lot_code) values ('OURS-1')`;
+  // Nobody listens there: the refusal must come before the first request.
+  const env = { BASE: "http://127.0.0.1:9", DATABASE_URL: database.url };
+
+  const refused = await parity(["verify"], env);
+  strictEqual(refused.code, 2);
+  match(refused.err, /rows of its own \(in lots\).*--yes-wipe-this-database/);
+  deepStrictEqual([...await sql`select lot_code from lots`], [{ lot_code: "OURS-1" }]);
+
+  const insisted = await parity(["verify", "--yes-wipe-this-database"], env);
+  strictEqual(insisted.code, 1);
+  deepStrictEqual([...await sql`select from lots where lot_code = 'OURS-1'`], []);
+});
+
+async function startSeeded() {
+  const database = await freshDatabase();
+  await resetToSeed(database.sql, await loadSeed());
+  const old = await startLegacy({ databaseUrl: database.url, port: 0 });
+  const folder = await Deno.makeTempDir();
+  return {
+    database,
+    base: old.url,
+    file: (name: string) => `${folder}/${name}`,
+    [Symbol.asyncDispose]: async () => {
+      await Deno.remove(folder, { recursive: true });
+      await old[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("any server is recorded from a list and verified, without a database or a write", async () => {
+  await using old = await startSeeded();
+  await Deno.writeTextFile(
+    old.file("list.txt"),
+    "GET /api/health\nGET /api/traceability/RAW-BEEF-001?email=anna@plant.example\nPOST /api/lots\n",
+  );
+  const recorded = await parity(
+    ["record", old.file("a.json"), "--requests", old.file("list.txt"), "--base", old.base],
+    {},
+  );
+  deepStrictEqual([recorded.code, recorded.out], [
+    0,
+    "SKIPPED 1 requests: it may change something, such as line 3 #0\n" +
+    `2 scenarios recorded in ${old.file("a.json")}\n`,
+  ]);
+  doesNotMatch(await Deno.readTextFile(old.file("a.json")), /anna@plant/);
+
+  const same = await parity(["verify", old.file("a.json"), "--base", old.base], {});
+  deepStrictEqual([same.code, same.out], [
+    0,
+    "SKIPPED 1 requests: personal data was replaced in it, such as " +
+    "line 2 #0\n" +
+    "1 the same, 0 changed as approved, 0 wrong, of 1 exchanges\n",
+  ]);
+});
+
+Deno.test("what clients are answered is recorded live, and a database isn't wiped to verify it", async () => {
+  await using old = await startSeeded();
+  const { sql, url } = old.database;
+  await sql`insert into lots (lot_code) values ('OURS-1')`;
+  const redactor = createRedactor("a secret of more than thirty-two characters");
+  await using recorder = createRecorder({ sql, redactor, log: () => {}, everyMs: 20 });
+  const path = "/api/traceability/OURS-1";
+  const answer = await fetch(old.base + path);
+  const body = new Uint8Array(await answer.arrayBuffer());
+  const file = old.file("live.json");
+  const recording = parity(["record", file, "--live", "1", "--per-operation", "2"], {
+    DATABASE_URL: url,
+  });
+  await eventually("it is recorded", async () => {
+    recorder.offer({
+      operation: "getTraceability",
+      side: "legacy",
+      at: Date.now(),
+      request: { method: "GET", target: path, headers: [], body: new Uint8Array() },
+      answer: { status: answer.status, headers: [...answer.headers], body, ms: 1 },
+    });
+    return (await listWanted(sql))[0]?.stored.getTraceability === 2;
+  });
+  const { code, out } = await recording;
+  deepStrictEqual([code, out], [0, `2 scenarios recorded in ${file}\n`]);
+  deepStrictEqual(
+    (await loadRecordings(file)).scenarios.map(({ name }) => name),
+    ["getTraceability 1", "getTraceability 2"],
+  );
+
+  const verified = await parity(["verify", file, "--base", old.base], { DATABASE_URL: url });
+  deepStrictEqual([verified.code, verified.out], [
+    0,
+    "2 the same, 0 changed as approved, 0 wrong, of 2 exchanges\n",
+  ]);
+  await sql`update lots set weight_kg = 7 where lot_code = 'OURS-1'`;
+  strictEqual((await parity(["verify", file, "--base", old.base], {})).code, 1);
+});
+
+Deno.test("a live recording that nothing comes to writes no file, and says so", async () => {
+  await using old = await startSeeded();
+  const { url, sql } = old.database;
+  const file = old.file("none.json");
+  const { code, out } = await parity(["record", file, "--live", "1"], { DATABASE_URL: url });
+  strictEqual(code, 1);
+  match(out, /^nothing recorded/);
+  deepStrictEqual(await Deno.stat(file).catch(() => "none"), "none");
+  deepStrictEqual([...await sql`select from lotline.recordings`], []);
+});
+
+Deno.test("the report is three files, the same each time, and has exit status 1 once a route fails", async () => {
+  await using old = await startSeeded();
+  const { sql, url } = old.database;
+  const report = async (folder: string) => {
+    const args = ["report", "--since", "2026-11-25", "--out", old.file(folder)];
+    const { code, out } = await parity(args, { DATABASE_URL: url });
+    const read = (name: string) => Deno.readTextFile(`${old.file(folder)}/report.${name}`);
+    return { code, out, files: [await read("md"), await read("html"), await read("json")] };
+  };
+  await sql`insert into lotline.route_outcomes
+    values ('login', 1, '2026-11-25T08:00Z', 'same', '', 5)`;
+  const [one, two] = [await report("one"), await report("two")];
+  strictEqual(one.code, 0);
+  match(one.out, /^getHealth: not enough yet; /);
+  match(one.out, /^not enough yet, from 2026-11-25T00:00:00.000Z until 2026-11-25T08:01:00.000Z/m);
+  deepStrictEqual(one.files, two.files);
+
+  await sql`insert into lotline.route_outcomes
+    values ('login', 1, '2026-11-25T08:00Z', 'different', '', 1)`;
+  const three = await report("three");
+  strictEqual(three.code, 1);
+  match(three.out, /^login: fail; 1 unapproved difference/m);
+  for (const file of three.files) match(file, /1 unapproved difference/);
+});
+
+const MISTAKES: [what: string, args: string[]][] = [
+  ["no command", []],
+  ["an unknown command", ["check"]],
+  ["an unknown option", ["verify", "--approvals"]],
+  ["another command's option", ["verify", "--allow-writes"]],
+  ["record without a file", ["record"]],
+  ["two files", ["verify", "a.json", "b.json"]],
+  ["report with a file", ["report", "a.json"]],
+  ["two sources to record from", ["record", "a.json", "--live", "3", "--requests", "b"]],
+];
+
+for (const [what, args] of MISTAKES) {
+  Deno.test(`${what} makes no sense`, () => strictEqual(readWords(args), undefined));
+}
+
+Deno.test("what makes no sense is answered with the usage and exit status 2", async () => {
+  const { code, err } = await parity(["check"], {});
+  strictEqual(code, 2);
+  match(err, /^usage: deno task parity/);
+});
+
+const REFUSED: [what: string, args: string[], env: Record<string, string>, says: RegExp][] = [
+  ["no server", ["verify"], {}, /: Name the server/],
+  ["a server that is none", ["verify", "--base", "plant"], {}, /: "plant" is no address/],
+  ["a broken setting", ["verify"], { BASE: "plant" }, /BASE is broken/],
+  ["no such file", ["verify", "/none.json"], { BASE: "http://127.0.0.1:9" }, /can't be read/],
+  ["no database", ["record", "/tmp/a.json", "--live", "3"], {}, /: Name the database/],
+  ["no seconds", ["record", "/tmp/a.json", "--live", "0"], {}, /: --live takes/],
+  ["an unknown side", ["record", "/tmp/a.json", "--live", "3", "--side", "x"], {}, /: A side is/],
+  ["a report without a database", ["report"], {}, /: Name the database/],
+  ["a day that isn't one", ["report", "--since", "2026-02-31T25:00Z"], {}, /: --since takes/],
+  ["a moment without its zone", ["report", "--until", "2026-11-25T08:00"], {}, /: --until takes/],
+  [
+    "a database that is away",
+    ["report"],
+    { DATABASE_URL: "postgres://127.0.0.1:9/none" },
+    /ECONNREFUSED/,
+  ],
+];
+
+for (const [what, args, env, says] of REFUSED) {
+  Deno.test(`${what} is said in a sentence`, async () => {
+    await rejects(run(args, env), (error) => says.test(String(error)));
+  });
+}
+
+Deno.test("what can't be found out has exit status 2, not that of a wrong answer", async () => {
+  const { code, err } = await parity(["report"], { DATABASE_URL: "postgres://127.0.0.1:9/none" });
+  deepStrictEqual([code, /^Not done: .*ECONNREFUSED/.test(err)], [2, true]);
+});

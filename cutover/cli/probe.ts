@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { readProbeConfig } from "../../config.ts";
+import { columns } from "../../terminal.ts";
+import { contentCodings } from "../exchange/content_coding.ts";
+import { createAsker } from "../upstream/ask.ts";
+import { ALL_CODINGS } from "../rollout/coding_survey.ts";
+import type { Asked } from "../exchange/exchange.ts";
+import { harmlessRequests } from "../rollout/probe_requests.ts";
+import { headerOf } from "../exchange/header_value.ts";
+import { PROBE } from "../proxy/request_head.ts";
+import { listNewestLotCodes } from "../rollout/newest_lots.ts";
+import { type Command, mustBeWords, RefusedError, wholeNumber } from "./command.ts";
+
+/** So many requests are under way at most. */
+const AT_ONCE = 4;
+const TIMEOUT_MS = 30_000;
+const MOST_LOTS = 1_000;
+
+/** `deno task cutover probe` */
+export const probe: Command = {
+  usage: "[--count N] [--rate N] [--lots CODE,CODE …] [--no-logins]",
+  does: "asks the gateway at GATEWAY_URL what changes nothing, 900 times and 20 a second unless " +
+    "said, so that a quiet plant has evidence: health, traces, logins of nobody (not with " +
+    "AUTH_MODE=required: Lotline would soon throttle them); half of it accepts compressed answers",
+  options: {
+    count: { type: "string" },
+    rate: { type: "string" },
+    lots: { type: "string" },
+    "no-logins": { type: "boolean" },
+  },
+  isLong: true,
+  async run({ sql, environment, tell, signal }, typed) {
+    mustBeWords(typed, 0);
+    const { count = "900", rate = "20", lots } = typed.options;
+    const most = wholeNumber("--count", count, [1, 1_000_000]);
+    const perSecond = wholeNumber("--rate", rate, [1, 1_000]);
+    const { GATEWAY_URL } = readProbeConfig(environment);
+    const codes = typeof lots === "string"
+      ? lots.split(",").map((code) => code.trim()).filter((code) => code !== "")
+      : await listNewestLotCodes(sql, MOST_LOTS);
+    tell(`Asking ${GATEWAY_URL}, with ${codes.length} lots`);
+
+    using asker = createAsker(GATEWAY_URL, AT_ONCE);
+    const requests = harmlessRequests(codes, {
+      hasLogins: typed.options["no-logins"] !== true,
+      acceptEncoding: ALL_CODINGS,
+    });
+    const seen = new Map<string, number>();
+    let left = most;
+    const began = performance.now();
+    const client = async () => {
+      while (left > 0 && !signal.aborted) {
+        const dueMs = (most - left--) * 1_000 / perSecond - (performance.now() - began);
+        const { operation, request } = requests.next().value;
+        if (dueMs > 0) await sleep(dueMs, undefined, { signal }).catch(() => {});
+        if (signal.aborted) return;
+        const answer = await asker.ask(request, TIMEOUT_MS, [[PROBE, "1"]]);
+        const key = [operation, ...described(answer)].join(" ");
+        seen.set(key, (seen.get(key) ?? 0) + 1);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, client));
+
+    const rows = [...seen].sort().map(([key, times]) => {
+      const [operation = "", answer = "", ...codings] = key.split(" ");
+      return { operation, answer, coding: codings.join(" "), times };
+    });
+    const isSilent = rows.length > 0 && rows.every(({ answer }) => !/^\d/.test(answer));
+    if (isSilent) throw new RefusedError(`${GATEWAY_URL} gives no answers`);
+    const sum = (counted: typeof rows) => counted.reduce((all, { times }) => all + times, 0);
+    const packed = rows.filter(({ coding }) => coding !== "");
+    return {
+      text: columns(
+        ["operation", "answer", "times"],
+        rows.map(({ operation, answer, coding, times }) => [
+          operation,
+          coding === "" ? answer : `${answer} ${coding}`,
+          String(times),
+        ]),
+      ).trimEnd() +
+        `\nHalf of it accepted ${ALL_CODINGS}: ${sum(packed)} of ${
+          sum(rows)
+        } answers were compressed.`,
+      json: rows.map(({ coding, ...row }) => ({ ...row, ...(coding !== "" && { coding }) })),
+    };
+  },
+};
+
+/** An answer's status and its codings, or why there is none. */
+function described(answer: Asked): string[] {
+  if ("silence" in answer) return [answer.silence];
+  const codings = contentCodings(headerOf(answer.headers, "content-encoding"));
+  return [String(answer.status), ...(codings.length === 0 ? [] : [codings.join(", ")])];
+}

@@ -1,0 +1,81 @@
+import { sentenceOf } from "../../terminal.ts";
+import { OPERATIONS } from "../exchange/operations.ts";
+import { canaryWarnings } from "../rollout/canary_warning.ts";
+import type { Mode } from "../exchange/route.ts";
+import { routeJson } from "../admin/route_json.ts";
+import { refusalOf } from "../routes/route_rules.ts";
+import { describeMode, isPossible, modeOf } from "../routes/routing.ts";
+import { type ChangedRoute, readRoutes, setMode } from "../routes/routes_table.ts";
+import {
+  type Command,
+  mustBeWords,
+  operationNamed,
+  RefusedError,
+  UsageError,
+  wholeNumber,
+} from "./command.ts";
+import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
+
+/** `deno task cutover set` */
+export const set: Command = {
+  usage: `OPERATION|all MODE [PERCENT] ${NOTE_USAGE}`,
+  does: "gives a route a mode, or all that can have it: legacy, shadow, canary 1 to 99, service",
+  options: NOTE_OPTIONS,
+  async run({ sql }, typed) {
+    mustBeWords(typed, 2, 3);
+    const [name, modeName = "", percent] = typed.words;
+    const mode = typedMode(modeName, percent);
+    const operations = name === "all"
+      ? OPERATIONS.map(({ operation }) => operation).filter((one) => isPossible(one, mode))
+      : [operationNamed(name)];
+    const note = noteIn(typed);
+
+    // None is moved unless every one may be.
+    const { routes, killed } = await readRoutes(sql);
+    const standing = operations.flatMap((operation) => routes.get(operation) ?? []);
+    for (const route of standing) {
+      const refusal = refusalOf({ route, killed }, mode);
+      if (refusal !== undefined) throw refusal;
+    }
+    const warnings = await canaryWarnings(sql, operations, mode);
+    const done: ChangedRoute[] = [];
+    for (const { operation, epoch } of standing) {
+      try {
+        done.push(await setMode(sql, { operation, mode, expectedEpoch: epoch, ...note }));
+      } catch (error) {
+        if (done.length === 0) throw error;
+        throw new RefusedError(`${done.map(sentence).join("\n")}\nThen: ${sentenceOf(error)}`);
+      }
+    }
+    const changes = done.map(({ route, changed }) => ({
+      changed,
+      route,
+      warning: changed ? warnings.get(route.operation) : undefined,
+    }));
+    return {
+      text: changes.map((change) =>
+        change.warning === undefined
+          ? sentence(change)
+          : `${sentence(change)}\n  Warning: ${change.warning}`
+      ).join("\n"),
+      json: changes.map(({ route, ...change }) => ({ ...change, route: routeJson(route) })),
+    };
+  },
+};
+
+function typedMode(name: string, percent: string | undefined): Mode {
+  if (name === "canary") {
+    const share = percent?.replace(/%$/, "");
+    return { name, percent: wholeNumber("The share of a canary", share, [1, 99]) };
+  }
+  if (percent !== undefined) throw new UsageError("Only canary has a share");
+  const mode = modeOf(name, undefined);
+  if (mode === undefined) throw new UsageError("A mode is one of legacy shadow canary service");
+  return mode;
+}
+
+function sentence({ route: { operation, mode, epoch }, changed }: ChangedRoute): string {
+  return changed
+    ? `${operation} is on ${describeMode(mode)}, epoch ${epoch}`
+    : `${operation} is on ${describeMode(mode)} already`;
+}

@@ -1,0 +1,89 @@
+import type { Sql } from "../../db/connect.ts";
+import { columns, printable } from "../../terminal.ts";
+import { coverageOf, describeCauses } from "../evidence/coverage.ts";
+import { routingJson } from "../admin/route_json.ts";
+import { describeShare, isCounted, type MovedShare } from "../routes/moved_share.ts";
+import type { Operation } from "../exchange/operations.ts";
+import { describeMode, type Routing, type StoredRoute } from "../routes/routing.ts";
+import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
+import { listSeenClients } from "../routes/route_clients.ts";
+import { readRoutes } from "../routes/routes_table.ts";
+import { type Command, mustBeWords } from "./command.ts";
+
+/** `deno task cutover status` */
+export const status: Command = {
+  usage: "",
+  does: "all routes as they are now",
+  options: {},
+  async run({ sql }, typed) {
+    mustBeWords(typed, 0);
+    const routing = await readRoutes(sql);
+    const counts = await listEpochCounts(sql);
+    const coverage = Object.fromEntries(counts.map((one) => [one.operation, coverageOf(one)]));
+    const shares = await sharesOf(sql, routing);
+    const { routes, ...rest } = routingJson(routing);
+    return {
+      text: statusTable(routing, counts, shares),
+      json: {
+        ...rest,
+        routes: routes.map((route) => ({ ...route, moved: shares.get(route.operation) ?? null })),
+        coverage,
+      },
+    };
+  },
+};
+
+/** What was moved of each route that is in shadow or a canary, since it is. */
+async function sharesOf(sql: Sql, { routes }: Routing): Promise<Map<Operation, MovedShare>> {
+  const seen = await listSeenClients(sql);
+  const ofNow = seen.filter(({ operation, epoch }) => {
+    const route = routes.get(operation);
+    return route?.epoch === epoch && isCounted(route.mode);
+  });
+  return new Map(ofNow.map(({ operation, share }) => [operation, share]));
+}
+
+function canaryLines(
+  routes: readonly StoredRoute[],
+  shares: ReadonlyMap<Operation, MovedShare>,
+): string[] {
+  return routes.flatMap(({ operation, mode }) => {
+    const share = shares.get(operation);
+    if (mode.name !== "canary" || share === undefined) return [];
+    return [`${operation}: since ${describeMode(mode)}, ${describeShare(share)}`];
+  });
+}
+
+function statusTable(
+  { routes, killed, broken }: Routing,
+  counts: readonly EpochCounts[],
+  shares: ReadonlyMap<Operation, MovedShare>,
+): string {
+  const table = columns(
+    ["operation", "mode", "compared", "lost", "epoch", "changed", "held since it was rolled back"],
+    [...routes.values()].map((route) => [
+      route.operation,
+      broken.includes(route.operation)
+        ? "legacy (its row can't be read)"
+        : describeMode(route.mode),
+      `${route.samplePercent} %`,
+      lostText(counts.find(({ operation }) => operation === route.operation)),
+      String(route.epoch),
+      route.changedAt ?? "never",
+      route.latch ?? "",
+    ]),
+  );
+  const told = [table, ...canaryLines([...routes.values()], shares)].join("\n");
+  if (killed === undefined) return told;
+  const { who, why } = killed;
+  return `The kill switch is on: all routes are on legacy until it is released. ` +
+    `${printable(who)}: ${printable(why)}\n${told}`;
+}
+
+/** What was lost of the comparisons of a route's epoch, and why; empty: nothing was to be compared. */
+function lostText(counts: EpochCounts | undefined): string {
+  if (counts === undefined) return "";
+  const { due, lost, lostPercent, lostBy } = coverageOf(counts);
+  if (due === 0) return "";
+  return lost === 0 ? "0 %" : `${lostPercent.toPrecision(2)} % (${describeCauses(lostBy)})`;
+}

@@ -1,0 +1,185 @@
+import type { LiveRule } from "./approvals.ts";
+import { withoutFrames } from "./error_page.ts";
+import { comparedValue, isWeakEtag, KEPT_HEADERS } from "./compared_headers.ts";
+import { digestOf } from "../exchange/body_capture.ts";
+import { bodyDifferences } from "./json_diff.ts";
+import type { Difference } from "../evidence/evidence.ts";
+import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import { headerOf } from "../exchange/header_value.ts";
+import { parseJsonText } from "../exchange/lossless_json.ts";
+import { MAX_BYTES } from "./conditions.ts";
+import { isTokenOfUser, judge } from "./live_approvals.ts";
+import { madeUpFields, type Times } from "./generated_fields.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import { isEtagOfCoding, openBecause, type PlainAnswer, plainAnswer } from "./comparable.ts";
+import { plainText } from "../exchange/decoded_body.ts";
+
+/** Differences of one comparison that are told at most. */
+export const MOST_DIFFERENCES = 20;
+
+/** Of each value this many characters are kept at most. */
+const MOST_CHARACTERS = 4_000;
+
+/** Both sides' answers to one request. */
+export interface Pair {
+  readonly operation: OldOperation;
+  readonly request: CapturedRequest;
+  readonly legacy: CapturedAnswer;
+  readonly service: CapturedAnswer;
+  readonly times: Times;
+}
+
+/** What comparing two answers found. */
+export interface Comparison {
+  /** `lost`: a body was too large to be kept, and the digests don't settle it. */
+  readonly outcome: "same" | "approved" | "different" | "lost";
+  /** The approvals that were needed, by id; empty unless `approved`. */
+  readonly approvals: readonly string[];
+  /** Empty unless `different`; {@link MOST_DIFFERENCES} at most. */
+  readonly differences: readonly Difference[];
+}
+
+/**
+ * Compares the old server's answer with Lotline's: status, the headers that clients rely on, a weak
+ * ETag on both or neither, the body as JSON whose numbers keep their text. What each side makes up
+ * must have its form; a trace's parents and children may come in any order; stack frames on an error
+ * page don't count, nor does whether an answer is compressed. Only `rules` allow any other difference.
+ */
+export function compare(pair: Pair, rules: readonly LiveRule[]): Comparison {
+  const plain = plainPair(pair);
+  const found = differencesOf(plain);
+  if (found.length === 0) return { outcome: "same", approvals: [], differences: [] };
+  if (isOpen(plain, found)) return { outcome: "lost", approvals: [], differences: [] };
+  const { approvals, differences } = judge({ ...plain, differences: found }, rules);
+  return differences.length === 0 ? { outcome: "approved", approvals, differences } : {
+    outcome: "different",
+    approvals,
+    differences: differences.slice(0, MOST_DIFFERENCES).map(shortened),
+  };
+}
+
+/**
+ * Where two answers of one and the same side differ, told as if the earlier were the old server's. Two
+ * signed tokens for one user are the same.
+ */
+export function changesBetween(
+  earlier: CapturedAnswer,
+  later: CapturedAnswer,
+  { operation, request, times }: Pick<Pair, "operation" | "request" | "times">,
+): readonly Difference[] {
+  const pair = plainPair({ operation, request, legacy: earlier, service: later, times });
+  const found = differencesOf(pair);
+  const isNewToken = ({ place }: Difference) =>
+    operation === "login" && place === "body.token" && isTokenOfUser(pair.legacy) &&
+    isTokenOfUser(pair.service);
+  return found.filter((difference) => !isNewToken(difference));
+}
+
+interface PlainPair extends Pair {
+  readonly legacy: PlainAnswer;
+  readonly service: PlainAnswer;
+}
+
+function plainPair(pair: Pair): PlainPair {
+  return { ...pair, legacy: plainAnswer(pair.legacy), service: plainAnswer(pair.service) };
+}
+
+/**
+ * Whether bodies that can't be read, or were too large to be kept, leave it open what their difference
+ * means: the same links in another order, or more links than Lotline answers with.
+ */
+function isOpen({ legacy, service }: PlainPair, found: readonly Difference[]): boolean {
+  if (openBecause(legacy, service) !== undefined) return true;
+  if (legacy.digest === undefined && service.digest === undefined) return false;
+  if (legacy.status === 200 && service.status === 413 && legacy.digest !== undefined) {
+    return legacy.digest.bytes <= MAX_BYTES;
+  }
+  const [one, other] = [digestOf(legacy).bytes, digestOf(service).bytes];
+  // Spaces and escapes alone don't double a body.
+  return found.every(({ place }) => place === "body") &&
+    Math.max(one, other) <= 2 * Math.min(one, other);
+}
+
+function differencesOf(pair: PlainPair): Difference[] {
+  const { legacy, service } = pair;
+  const found: Difference[] = [];
+  if (legacy.status !== service.status) {
+    found.push({
+      place: "status",
+      legacy: String(legacy.status),
+      service: String(service.status),
+    });
+  }
+  found.push(...headerDifferences(legacy, service));
+  found.push(...wholeBodyDifferences(pair));
+  return found;
+}
+
+function headerDifferences(legacy: PlainAnswer, service: PlainAnswer): Difference[] {
+  const found: Difference[] = [];
+  const report = (name: string, was: string | undefined, is: string | undefined) =>
+    found.push({
+      place: `header ${name}`,
+      ...(was !== undefined && { legacy: was }),
+      ...(is !== undefined && { service: is }),
+    });
+  for (const name of KEPT_HEADERS) {
+    const [was, is] = [headerOf(legacy.headers, name), headerOf(service.headers, name)];
+    if (comparedValue(name, was) !== comparedValue(name, is)) report(name, was, is);
+  }
+  const [was, is] = [headerOf(legacy.headers, "etag"), headerOf(service.headers, "etag")];
+  if (isEtagOfCoding(legacy, service)) return found;
+  const isKept = (was === undefined) === (is === undefined) && isWeakEtag(is) === isWeakEtag(was);
+  // Clients' validators stay good when they move from one side to the other.
+  const isEarned = was === is || digestOf(legacy).bytes === 0 || !haveSameBytes(legacy, service);
+  if (!isKept || !isEarned) report("etag", was, is);
+  return found;
+}
+
+const LINKED_LOTS: ReadonlySet<string> = new Set(["parents", "children"]);
+
+function wholeBodyDifferences(pair: PlainPair): Difference[] {
+  const { operation, request, legacy, service, times } = pair;
+  if (haveSameBytes(legacy, service)) return [];
+  if (legacy.digest !== undefined || service.digest !== undefined) {
+    const sizeOf = (answer: CapturedAnswer) => `${digestOf(answer).bytes} bytes`;
+    return [{ place: "body", legacy: sizeOf(legacy), service: sizeOf(service) }];
+  }
+  const [was, is] = [textOf(legacy), textOf(service)];
+  const [oldJson, newJson] = [parseJsonText(was), parseJsonText(is)];
+  // A success and an error have nothing in common that could be told field by field.
+  const areAlike = legacy.status < 400 === service.status < 400;
+  if (areAlike && oldJson !== undefined && newJson !== undefined) {
+    const madeUp = legacy.status === service.status
+      ? madeUpFields(operation, legacy.status, request, times)
+      : new Map();
+    const unordered = operation === "getTraceability" ? LINKED_LOTS : new Set<string>();
+    return bodyDifferences(oldJson, newJson, { madeUp, unordered }, MOST_DIFFERENCES);
+  }
+  const [oldPage, newPage] = [withoutFrames(was), withoutFrames(is)];
+  return oldPage === newPage ? [] : [{ place: "body", legacy: oldPage, service: newPage }];
+}
+
+function haveSameBytes(legacy: PlainAnswer, service: PlainAnswer): boolean {
+  if (legacy.digest !== undefined || service.digest !== undefined) {
+    const [was, is] = [digestOf(legacy), digestOf(service)];
+    return was.bytes === is.bytes && was.sha256 === is.sha256;
+  }
+  const [was, is] = [legacy.body, service.body];
+  return was.length === is.length && was.every((byte, i) => byte === is[i]);
+}
+
+/** A body as text; bytes that are no UTF-8 as what they would be in Latin-1. */
+function textOf(answer: PlainAnswer): string {
+  return plainText(answer) ?? new TextDecoder("latin1").decode(answer.body);
+}
+
+function shortened({ place, legacy, service }: Difference): Difference {
+  const short = (text: string) =>
+    text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`;
+  return {
+    place: short(place),
+    ...(legacy !== undefined && { legacy: short(legacy) }),
+    ...(service !== undefined && { service: short(service) }),
+  };
+}

@@ -1,0 +1,324 @@
+import { isTooDeep } from "../../contract/json_depth.ts";
+import { parseMediaType } from "../../contract/media_type.ts";
+import { isBeyondYears, isMomentByWord, ISO_MOMENT_PATTERN } from "../../contract/moments.ts";
+import {
+  DECIMAL_PATTERN,
+  hasAtMost,
+  isLongDecimal,
+  KEY_PATTERN,
+  LOT_CODE_PATTERN,
+  MAX_TEXT_CHARACTERS,
+  UUID_PATTERN,
+} from "../../contract/request_values.ts";
+import type { components } from "../../contract/types.gen.ts";
+import type { Condition } from "./approvals.ts";
+import { isErrorPage } from "./error_page.ts";
+import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import { headerOf } from "../exchange/header_value.ts";
+import { type OldOperation, OPERATIONS } from "../exchange/operations.ts";
+import { plainBytes, plainText } from "../exchange/decoded_body.ts";
+
+type Schemas = components["schemas"];
+
+// Records instead of lists: the compiler then asks for every field.
+const FIELDS_OF_LOT: Record<keyof Schemas["NewLot"], true> = {
+  id: true,
+  lot_code: true,
+  lot_type: true,
+  production_run_id: true,
+  phase_id: true,
+  operator_id: true,
+  weight_kg: true,
+  temperature_c: true,
+  metadata: true,
+  created_at: true,
+};
+const FIELDS_OF_DECISION: Record<keyof Schemas["NewQcDecision"], true> = {
+  id: true,
+  lot_id: true,
+  qc_gate_id: true,
+  operator_id: true,
+  decision: true,
+  notes: true,
+  temperature_c: true,
+  digital_signature: true,
+  decided_at: true,
+};
+
+/** What a condition may look at: the request, and what the old server made of it. */
+export interface ConditionInput {
+  readonly operation: OldOperation;
+  readonly request: CapturedRequest;
+  readonly legacy: CapturedAnswer;
+}
+
+/** Whether an exchange is one that a live rule is about; approved.yaml says what each means. */
+export function isMet(condition: Condition, input: ConditionInput): boolean {
+  return CONDITIONS[condition](input);
+}
+
+const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
+  bad_utf8: ({ request }) =>
+    isSentAsJson(request) && plainBytes(request) !== undefined && plainText(request) === undefined,
+  beyond_years: (input) => {
+    const moment = momentOf(input);
+    if (typeof moment !== "string") return false;
+    // Stored, the old server's answer tells; refused for something else, only the text can.
+    return isBeyondYears(moment) || wasStoredBeyondYears(input) ||
+      input.legacy.status === 500 && !ISO_MOMENT_PATTERN.test(moment) && EDGE_YEAR.test(moment);
+  },
+  body_of_get: ({ request }) =>
+    (request.method === "GET" || request.method === "HEAD") &&
+    (request.body.length > 0 || headerOf(request.headers, "content-length") !== undefined ||
+      headerOf(request.headers, "transfer-encoding") !== undefined),
+  empty_lot_code: ({ request }) => fieldsOf(request)?.lot_code === "",
+  error_page: ({ request, legacy }) =>
+    headerOf(legacy.headers, "content-type")?.startsWith("text/html") === true &&
+    (request.method === "HEAD" || isErrorPage(plainText(legacy) ?? "")),
+  key_made_sql: (input) => foreignKeys(input).some((key) => !isPlainName(key)),
+  lone_surrogate: ({ request }) => documentsOf(request).some(holdsLoneSurrogate),
+  many_links: ({ legacy }) => hasManyLinks(legacy),
+  metadata_list: ({ request }) => {
+    const metadata = fieldsOf(request)?.metadata;
+    return Array.isArray(metadata) && metadata.length > 0;
+  },
+  metadata_not_json: ({ request }) => {
+    const metadata = fieldsOf(request)?.metadata;
+    return typeof metadata === "string" && parseJson(metadata) === undefined;
+  },
+  moment_by_word: (input) => {
+    const moment = momentOf(input);
+    return typeof moment === "string" && isMomentByWord(moment);
+  },
+  no_fields: ({ request }) => {
+    const document = documentOf(request);
+    return textOf(request) === "" || Array.isArray(document) ||
+      document !== undefined && Object.keys(document).length === 0;
+  },
+  not_finite: ({ request }) =>
+    documentsOf(request).some(holdsInfinity) ||
+    textsOf(request, DECIMALS).some((text) => NOT_FINITE.test(text)),
+  not_json: ({ request }) => !isSentAsJson(request),
+  not_text: ({ request }) =>
+    Object.entries(fieldsOf(request) ?? {}).some(([name, value]) =>
+      name !== "metadata" && typeof value === "object" && value !== null
+    ),
+  nul: ({ request }) => /%00/.test(request.target) || documentsOf(request).some(holdsNul),
+  other_charset: ({ request }) => {
+    const { name, charset } = parseMediaType(headerOf(request.headers, "content-type")) ?? {};
+    return name === "application/json" && charset !== undefined && charset !== "utf-8";
+  },
+  other_method: ({ operation, request }) => {
+    const own = OPERATIONS.find((one) => one.operation === operation)?.method;
+    return request.method !== own && !(own === "GET" && request.method === "HEAD");
+  },
+  refused_value: ({ legacy }) => REFUSED.test(wordsOf(legacy)),
+  taken: ({ legacy }) => /^duplicate key value violates unique constraint /.test(wordsOf(legacy)),
+  too_deep: ({ request }) => documentsOf(request).some(isTooDeep),
+  too_long: ({ request }) =>
+    textsOf(request, ["lot_code"]).some((text) => text !== "" && !LOT_CODE_PATTERN.test(text)) ||
+    textsOf(request, FREE_TEXTS).some((text) => !hasAtMost(MAX_TEXT_CHARACTERS, text)) ||
+    textsOf(request, DECIMALS).some(isLongDecimal),
+  unfit_field: ({ request }) => {
+    const fields = fieldsOf(request);
+    return fields !== undefined &&
+      Object.entries(FORMS_OF_LOT).some(([name, isFit]) => !isFit(fields[name]));
+  },
+  unfit_key: ({ request }) => {
+    const keys = request.headers.filter(([name]) => name.toLowerCase() === "idempotency-key");
+    return keys.length > 1 || keys.some(([, key]) => !KEY_PATTERN.test(key));
+  },
+  unknown_field: (input) => {
+    const keys = foreignKeys(input);
+    return keys.length > 0 && keys.every(isPlainName);
+  },
+  unknown_reference: ({ legacy }) => / violates foreign key constraint /.test(wordsOf(legacy)),
+};
+
+// What PostgreSQL says of a value that it can't take. JSON is another approval's matter.
+const REFUSED = new RegExp([
+  "^null value in column .* violates not-null constraint",
+  "violates check constraint",
+  "^invalid input syntax for type (?!json)",
+  "^invalid input value for ",
+  "^invalid byte sequence for encoding ",
+  "^unsupported Unicode escape sequence",
+  "^malformed array literal",
+  "out of range",
+  "^value overflows numeric format",
+  "^time zone .* not recognized",
+  "^index row (?:size|requires) ",
+].join("|"));
+
+const DECIMALS = ["weight_kg", "temperature_c"];
+const FREE_TEXTS = ["notes", "digital_signature"];
+/** What PostgreSQL's numeric takes for no number or an endless one. */
+const NOT_FINITE = /^\s*(?:nan|[+-]?inf(?:inity)?)\s*$/i;
+
+const isUuid = (value: unknown) => isAbsent(value) || isText(value, UUID_PATTERN);
+const isDecimal = (value: unknown) =>
+  isAbsent(value) || typeof value === "number" || isText(value, DECIMAL_PATTERN);
+
+/** What the contract says of a lot's fields, but for the text of a code and for metadata. */
+const FORMS_OF_LOT: Readonly<Record<string, (value: unknown) => boolean>> = {
+  lot_code: (value) => !isAbsent(value),
+  lot_type: (value) => isAbsent(value) || isText(value, /^(?:RAW|DEB|BULK|MIX|SKW|FRZ|FG)$/),
+  id: isUuid,
+  production_run_id: isUuid,
+  phase_id: isUuid,
+  operator_id: isUuid,
+  weight_kg: isDecimal,
+  temperature_c: isDecimal,
+  created_at: (value) => isAbsent(value) || isText(value, ISO_MOMENT_PATTERN),
+};
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+function isText(value: unknown, form: RegExp): boolean {
+  return typeof value === "string" && form.test(value);
+}
+
+/** What may be a year beyond 9999 or before 0001, or one that an offset may lead out of these. */
+const EDGE_YEAR = /\d{5}|BC|0001|9999/i;
+
+/** A year of four digits, as the old server wrote it. */
+const FOUR_DIGIT_YEAR = /^(?!0000)\d{4}-/;
+
+function momentOf({ operation, request }: ConditionInput): unknown {
+  const fields = fieldsOf(request);
+  return operation === "createLot" ? fields?.created_at : fields?.decided_at;
+}
+
+/** Whether the old server stored the moment that was sent, and couldn't show it with a plain year. */
+function wasStoredBeyondYears({ operation, request, legacy }: ConditionInput): boolean {
+  if (legacy.status !== 201 || !momentOf({ operation, request, legacy })) return false;
+  const row = parseJson(plainText(legacy) ?? "");
+  if (!isObject(row)) return false;
+  const shown = operation === "createLot" ? row.created_at : row.decided_at;
+  return shown === null || typeof shown === "string" && !FOUR_DIGIT_YEAR.test(shown);
+}
+
+// What Lotline answers with 413, see GET /api/traceability/{lotCode} in openapi.yaml.
+const MAX_LINKS = 250_000;
+/** Lotline answers with no longer trace, in bytes. */
+export const MAX_BYTES = 134_217_728;
+
+function hasManyLinks(legacy: CapturedAnswer): boolean {
+  if ((legacy.digest?.bytes ?? legacy.body.length) > MAX_BYTES) return true;
+  // A link is some hundred bytes, two at the least.
+  if (legacy.body.length < 2 * MAX_LINKS) return false;
+  const trace = parseJson(plainText(legacy) ?? "");
+  if (!isObject(trace)) return false;
+  const { parents, children } = trace;
+  return [parents, children].flatMap((side) => Array.isArray(side) ? [side.length] : [])
+    .reduce((sum, links) => sum + links, 0) > MAX_LINKS;
+}
+
+// A plain lower-case name can't be anything but a column's in the old server's statement.
+function isPlainName(key: string): boolean {
+  return /^[a-z_][a-z0-9_]*$/.test(key);
+}
+
+function foreignKeys({ operation, request }: ConditionInput): string[] {
+  const fields = operation === "createLot"
+    ? FIELDS_OF_LOT
+    : operation === "createQcDecision"
+    ? FIELDS_OF_DECISION
+    : undefined;
+  if (fields === undefined) return [];
+  return Object.keys(fieldsOf(request) ?? {}).filter((key) => !Object.hasOwn(fields, key));
+}
+
+/** The old server's words for a failure: its database's. */
+export function wordsOf(legacy: CapturedAnswer): string {
+  if (legacy.status !== 500) return "";
+  const body = parseJson(plainText(legacy) ?? "");
+  return isObject(body) && typeof body.error === "string" ? body.error : "";
+}
+
+/** The keys and values that a request's body names; nothing unless it is a JSON object. */
+export function fieldsOf(request: CapturedRequest): Record<string, unknown> | undefined {
+  const document = documentOf(request);
+  return isObject(document) ? document : undefined;
+}
+
+/** What a client said in its body, as text without escapes. */
+export function textSent(request: CapturedRequest): string {
+  const text = plainText(request) ?? "";
+  try {
+    return JSON.stringify(documentOf(request)) ?? text;
+  } catch {
+    // It is nested too deep to be written again.
+    return text;
+  }
+}
+
+function documentOf(request: CapturedRequest): object | undefined {
+  if (request.body.length === 0 || !isSentAsJson(request)) return undefined;
+  const document = parseJson(textOf(request) ?? "");
+  return typeof document === "object" && document !== null ? document : undefined;
+}
+
+/** The body's text without the BOM, which the old server skips. */
+function textOf(request: CapturedRequest): string | undefined {
+  return plainText(request)?.replace(/^\uFEFF/, "");
+}
+
+/** The body and, when it is text, the document that `metadata` is. */
+function documentsOf(request: CapturedRequest): unknown[] {
+  const metadata = fieldsOf(request)?.metadata;
+  const document = documentOf(request);
+  return typeof metadata === "string" ? [document, parseJson(metadata)] : [document];
+}
+
+/** The values of those fields that are text. */
+function textsOf(request: CapturedRequest, names: readonly string[]): string[] {
+  const fields = fieldsOf(request) ?? {};
+  return names.map((name) => fields[name]).filter((value) => typeof value === "string");
+}
+
+function isSentAsJson(request: CapturedRequest): boolean {
+  return parseMediaType(headerOf(request.headers, "content-type"))?.name === "application/json";
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function holdsLoneSurrogate(document: unknown): boolean {
+  return holds(document, (value) => typeof value === "string" && !value.isWellFormed());
+}
+
+function holdsNul(document: unknown): boolean {
+  return holds(document, (value) => typeof value === "string" && value.includes("\0"));
+}
+
+/** A number beyond the largest double is read as an infinite one. */
+function holdsInfinity(document: unknown): boolean {
+  return holds(document, (value) => typeof value === "number" && !Number.isFinite(value));
+}
+
+/** Whether a value or a key of a document is so. No recursion: it may be nested without end. */
+function holds(document: unknown, isSo: (value: unknown) => boolean): boolean {
+  const waiting = [document];
+  while (waiting.length > 0) {
+    const value = waiting.pop();
+    if (isSo(value)) return true;
+    if (typeof value !== "object" || value === null) continue;
+    for (const [key, item] of Object.entries(value)) {
+      if (isSo(key)) return true;
+      waiting.push(item);
+    }
+  }
+  return false;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,128 @@
+import type { Difference } from "../evidence/evidence.ts";
+import { fieldOf, formatJsonText, type JsonText, stringOf } from "../exchange/lossless_json.ts";
+import type { Matcher } from "./generated_fields.ts";
+
+/** How two JSON bodies are to be compared. */
+export interface BodyRules {
+  /** Fields at the top that each side makes up for itself. */
+  readonly madeUp: ReadonlyMap<string, Matcher>;
+  /** Fields at the top whose lists have no order. */
+  readonly unordered: ReadonlySet<string>;
+}
+
+/**
+ * Where two JSON documents differ, `most` places at most. The text of numbers counts, and the order of
+ * an object's keys, which clients can see; how a text is escaped, and spaces, they can't.
+ */
+export function bodyDifferences(
+  legacy: JsonText,
+  service: JsonText,
+  { madeUp, unordered }: BodyRules,
+  most: number,
+): Difference[] {
+  const found: Difference[] = [];
+  const report = (place: string, was?: JsonText, is?: JsonText) => {
+    if (found.length < most) {
+      found.push({
+        place,
+        ...(was && { legacy: formatJsonText(was) }),
+        ...(is && { service: formatJsonText(is) }),
+      });
+    }
+  };
+
+  const compare = (place: string, was: JsonText, is: JsonText): void => {
+    if (found.length >= most) return;
+    if (was.kind === "object" && is.kind === "object") compareObjects(place, was, is);
+    else if (was.kind === "list" && is.kind === "list") {
+      const sets = place.startsWith("body.") && unordered.has(place.slice("body.".length));
+      (sets ? compareSets : compareLists)(place, was.items, is.items);
+    } else if (!areSame(was, is)) report(place, was, is);
+  };
+
+  const compareObjects = (place: string, was: ObjectText, is: ObjectText) => {
+    // Of a key that stands twice the last value counts, as `JSON.parse` has it.
+    const [oldFields, newFields] = [new Map(was.entries), new Map(is.entries)];
+    for (const key of new Set([...oldFields.keys(), ...newFields.keys()])) {
+      const inner = placeOf(place, key);
+      const [old, now] = [oldFields.get(key), newFields.get(key)];
+      const fits = place === "body" ? madeUp.get(key) : undefined;
+      if (old === undefined || now === undefined) report(inner, old, now);
+      else if (fits === undefined) compare(inner, old, now);
+      else if (![old, now].every((one) => fits(stringOf(one) ?? ""))) report(inner, old, now);
+    }
+    // The keys that both have; those that only one has are told already.
+    const oldOrder = keysOf(was).filter((key) => newFields.has(key));
+    const newOrder = keysOf(is).filter((key) => oldFields.has(key));
+    if (oldOrder.join("\0") !== newOrder.join("\0")) {
+      report(`${place} (order of keys)`, namesOf(oldOrder), namesOf(newOrder));
+    }
+  };
+
+  const compareLists = (place: string, was: Items, is: Items) => {
+    for (let i = 0; i < Math.max(was.length, is.length); i++) {
+      const [old, now] = [was[i], is[i]];
+      if (old && now) compare(`${place}[${i}]`, old, now);
+      else report(`${place}[${i}]`, old, now);
+    }
+  };
+
+  /** Two lists without an order. What is left when equals are gone is paired by `id`, then as it stands. */
+  const compareSets = (place: string, was: Items, is: Items) => {
+    // Filled from behind, so that the first of equals is the one that is popped: to shift it off would
+    // move all others each time.
+    const rest = new Map<string, number[]>();
+    for (let i = is.length - 1; i >= 0; i--) {
+      const item = is[i];
+      if (item !== undefined) push(rest, formatJsonText(item), i);
+    }
+    const old = [...was.entries()].filter(([, item]) =>
+      rest.get(formatJsonText(item))?.pop() === undefined
+    );
+    const left = [...rest.values()].flat().toSorted((a, b) => a - b);
+    const byId = new Map<string, number[]>();
+    for (const i of left.toReversed()) push(byId, idOf(is[i]), i);
+    const pairs = old.map(([i, item]) => ({ i, item, partner: byId.get(idOf(item))?.pop() }));
+    const taken = new Set(pairs.map(({ partner }) => partner));
+    const single = left.filter((i) => !taken.has(i));
+    let singles = 0;
+    for (const { i, item, partner } of pairs) {
+      const now = is[partner ?? single[singles++] ?? is.length];
+      if (now) compare(`${place}[${i}]`, item, now);
+      else report(`${place}[${i}]`, item);
+    }
+    for (const i of single.slice(singles)) report(`${place}[${i}]`, undefined, is[i]);
+  };
+
+  compare("body", legacy, service);
+  return found;
+}
+
+type ObjectText = Extract<JsonText, { kind: "object" }>;
+type Items = readonly JsonText[];
+
+function areSame(one: JsonText, other: JsonText): boolean {
+  return one.kind === other.kind && formatJsonText(one) === formatJsonText(other);
+}
+
+function keysOf(object: ObjectText): string[] {
+  return object.entries.map(([key]) => key);
+}
+
+function namesOf(keys: readonly string[]): JsonText {
+  return { kind: "plain", text: keys.join(", ") };
+}
+
+function placeOf(place: string, key: string): string {
+  return /^[\w-]+$/.test(key) ? `${place}.${key}` : `${place}[${JSON.stringify(key)}]`;
+}
+
+function idOf(lot: JsonText | undefined): string {
+  return stringOf(fieldOf(lot, "id")) ?? "";
+}
+
+function push(map: Map<string, number[]>, key: string, value: number): void {
+  const values = map.get(key);
+  if (values === undefined) map.set(key, [value]);
+  else values.push(value);
+}

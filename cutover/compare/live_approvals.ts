@@ -1,0 +1,119 @@
+import { APPROVALS, type LiveRule, liveRulesOf, parseApprovals } from "./approvals.ts";
+import { errorFaults, errorHeadFaults, JSON_TYPE } from "./error_form.ts";
+import { isWeakEtag } from "./compared_headers.ts";
+import { subjectOfSignedToken } from "../exchange/signed_token.ts";
+import { type ConditionInput, isMet, textSent } from "./conditions.ts";
+import type { Difference } from "../evidence/evidence.ts";
+import type { CapturedAnswer, HeaderLines } from "../exchange/exchange.ts";
+import { headerOf } from "../exchange/header_value.ts";
+import { fieldOf, parseJsonText, stringOf } from "../exchange/lossless_json.ts";
+import { plainText } from "../exchange/decoded_body.ts";
+
+/**
+ * Reads the differences that were agreed to, once at the start.
+ * @throws Error that names the file and what is wrong with it
+ */
+export async function loadLiveRules(file: URL | string = APPROVALS): Promise<readonly LiveRule[]> {
+  try {
+    return liveRulesOf(parseApprovals(await Deno.readTextFile(file)));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`The approvals in ${file} can't be used: ${why.replaceAll(/\s+/g, " ")}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Two answers that differ, and where. */
+export interface Disagreement extends ConditionInput {
+  readonly service: CapturedAnswer;
+  readonly differences: readonly Difference[];
+}
+
+/** What the rules make of a disagreement. */
+export interface Judgement {
+  /** The entries that were needed, by id. */
+  readonly approvals: readonly string[];
+  /** What nothing allows; none when all was agreed to. */
+  readonly differences: readonly Difference[];
+}
+
+/**
+ * Holds a disagreement against the rules: first those of single headers, then for what is left one of
+ * the whole answer, or those of single places.
+ */
+export function judge(disagreement: Disagreement, rules: readonly LiveRule[]): Judgement {
+  const { operation, legacy, service } = disagreement;
+  const candidates = rules.filter((rule) =>
+    rule.operation === operation && rule.legacy.includes(legacy.status) &&
+    rule.service.includes(service.status)
+  );
+  const used = new Set<string>();
+  const without = (
+    differences: readonly Difference[],
+    isAllowed: (rule: LiveRule) => boolean,
+  ): readonly Difference[] =>
+    differences.filter(({ place }) => {
+      const rule = candidates.find((candidate) => candidate.place === place);
+      if (rule === undefined || !isAllowed(rule)) return true;
+      used.add(rule.id);
+      return false;
+    });
+  const rest = without(disagreement.differences, ({ place }) => place !== TOKEN);
+  const whole = rest.length === 0
+    ? undefined
+    : candidates.find(({ when }) => when !== undefined && isMet(when, disagreement));
+  if (whole !== undefined) {
+    const faults = formFaults({ ...disagreement, differences: rest });
+    return faults.length === 0
+      ? { approvals: [...used.add(whole.id)], differences: [] }
+      : { approvals: [], differences: [...rest, ...faults] };
+  }
+  const differences = without(rest, ({ place }) => place === TOKEN && isTokenOfUser(service));
+  return { approvals: differences.length === 0 ? [...used] : [], differences };
+}
+
+const TOKEN = "body.token";
+
+// What an error's answer has of its own, and so may have changed with it.
+const OF_ERRORS = new Set(["content-type", "allow"]);
+
+/** What Lotline's answer lacks of the form that an approved change has. */
+function formFaults({ request, legacy, service, differences }: Disagreement): Difference[] {
+  // Another answer has another ETag, or none; an error page had none.
+  const isAnother = legacy.status !== service.status ||
+    legacy.status >= 400 && headerOf(legacy.headers, "etag") === undefined;
+  const other = differences.filter(({ place }) => {
+    const [, header] = /^header (.*)$/.exec(place) ?? [];
+    return header !== undefined && !OF_ERRORS.has(header) && !(header === "etag" && isAnother);
+  });
+  const headers = Object.fromEntries(
+    ["content-type", "allow"].map((name) => [name, headerOf(service.headers, name) ?? ""]),
+  );
+  const { status } = service;
+  const faults = status < 400
+    // What hasn't changed has no body, and no type.
+    ? successFaults(service.headers, status === 304 ? JSON_TYPE : headers["content-type"])
+    : request.method === "HEAD"
+    ? errorHeadFaults(status, headers)
+    : errorFaults({ status, headers, body: plainText(service) ?? "", sent: textSent(request) });
+  // The differences themselves are told already; a header that may not change is one of them.
+  return [
+    ...other.map(({ place }) => ({ place: `form: ${place} may not change` })),
+    ...faults.map((fault) => ({ place: "form", service: fault })),
+  ];
+}
+
+function successFaults(headers: HeaderLines, type = ""): string[] {
+  const faults = type === JSON_TYPE ? [] : [`a success with content-type ${type || "(none)"}`];
+  return isWeakEtag(headerOf(headers, "etag"))
+    ? faults
+    : [...faults, "a success without weak ETag"];
+}
+
+/** Whether the token of a login's answer is signed, and for the very user beside it. */
+export function isTokenOfUser(answer: CapturedAnswer): boolean {
+  const body = parseJsonText(plainText(answer) ?? "");
+  const subject = subjectOfSignedToken(stringOf(fieldOf(body, "token")) ?? "");
+  return subject !== undefined && subject === stringOf(fieldOf(fieldOf(body, "user"), "id"));
+}

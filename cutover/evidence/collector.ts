@@ -1,0 +1,173 @@
+import postgres from "postgres";
+import { connect } from "../../db/connect.ts";
+import { describeError, type Log } from "../../log.ts";
+import type { Evidence, Finding } from "./evidence.ts";
+import { fingerprintOf, type KeptDifference, keptDifference } from "./stored_mismatch.ts";
+import { type Batch, MOST_OF_A_KIND, storeBatch } from "./evidence_table.ts";
+import { createTally } from "./counters.ts";
+
+/** How often what was counted is stored, in ms. */
+const FLUSH_MS = 500;
+/** PostgreSQL works on one batch so long at most, in ms. */
+const STATEMENT_TIMEOUT_MS = 2_000;
+/** An answer is waited for so long, in ms; then the same batch is sent again. */
+const ANSWER_MS = 3_500;
+/** When the process ends, PostgreSQL has so long for what is left, in ms. */
+const LAST_FLUSH_MS = 2_000;
+/** So many differences wait to be stored at most; what comes beyond is counted and not kept. */
+const MOST_WAITING = 100;
+/** So many kinds of differences are told apart in a day; more than a route lives to see. */
+const MOST_KINDS = 2_000;
+
+/** What a collector needs. */
+export interface CollectOptions {
+  readonly databaseUrl: string;
+  /** Takes out what nobody may see. A finding for which it throws is counted and not kept. */
+  readonly redact: (finding: Finding) => Finding;
+  readonly log: Log;
+  /** Is told of what was counted and could not be kept or stored. */
+  readonly onTrouble?: (trouble: CollectTrouble) => void;
+}
+
+/** `flush`: a batch was not stored, and is sent again; `dropped`: one that never can be; `difference`: one that was counted and is not kept. */
+export type CollectTrouble = "flush" | "dropped" | "difference";
+
+/** Gathers the evidence of one process; disposing stores what is left. */
+export interface Collector extends Evidence, AsyncDisposable {
+  /** Whether everything that was counted until now is stored. Never rejects. */
+  flush(): Promise<boolean>;
+}
+
+/**
+ * Begins to gather evidence. It is counted in memory and stored every {@link FLUSH_MS}: each count
+ * once, also when PostgreSQL was away or its answer got lost; a process that is killed takes with it
+ * what it hadn't stored.
+ */
+export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions): Collector {
+  const sql = connect({
+    url: databaseUrl,
+    max: 1,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    name: "lotline-gateway-evidence",
+  });
+  const collector = crypto.randomUUID();
+  const tally = createTally();
+  const kinds = dailyKinds();
+  let waiting: KeptDifference[] = [];
+  /** What was sent and perhaps stored: it stays as it is until PostgreSQL has said so. */
+  let sent: Batch | undefined;
+  let number = 0;
+  let isAway = false;
+
+  const nextBatch = (): Batch | undefined => {
+    if (tally.size === 0 && waiting.length === 0) return undefined;
+    const differences = waiting;
+    waiting = [];
+    return { collector, number: ++number, ...tally.take(), differences };
+  };
+
+  // What was due stays known, so that its outcomes are missed; what is refused again is given up.
+  const keepDue = ({ answers, outcomes, coverage }: Batch) => {
+    if (answers.length + outcomes.length === 0) return;
+    for (const one of coverage) if (one.what === "due") tally.putBack(one);
+  };
+
+  const store = async (): Promise<boolean> => {
+    for (;;) {
+      const batch = sent ??= nextBatch();
+      if (batch === undefined) return true;
+      try {
+        await storeBatch(sql, batch, ANSWER_MS);
+        if (isAway) log("info", "evidence is stored again");
+        isAway = false;
+        sent = undefined;
+      } catch (error) {
+        if (!isRefusal(error)) {
+          onTrouble?.("flush");
+          if (!isAway) {
+            log("warn", "evidence waits for PostgreSQL", { error: describeError(error) });
+          }
+          isAway = true;
+          return false;
+        }
+        // It would be refused for ever, and hold up everything behind it.
+        log("error", "evidence was refused", { error: describeError(error) });
+        const hasDifferences = batch.differences.length > 0;
+        onTrouble?.(hasDifferences ? "difference" : "dropped");
+        if (!hasDifferences) keepDue(batch);
+        sent = hasDifferences ? { ...batch, differences: [] } : undefined;
+      }
+    }
+  };
+
+  let running: Promise<boolean> | undefined;
+  const flush = () => running ??= store().finally(() => running = undefined);
+
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isOver = false;
+  const tick = () => {
+    timer = setTimeout(async () => {
+      await flush();
+      if (!isOver) tick();
+    }, FLUSH_MS);
+  };
+  tick();
+
+  return {
+    answered: tally.answered,
+    served: tally.served,
+    covered: tally.covered,
+    found(finding) {
+      tally.found(finding);
+      if (finding.differences.length === 0) return;
+      try {
+        const fingerprint = fingerprintOf(finding);
+        if (!kinds.admit(fingerprint)) return;
+        if (waiting.length >= MOST_WAITING) throw new Error("too many differences wait");
+        waiting.push(keptDifference(redact(finding), fingerprint, performance.now()));
+      } catch (error) {
+        onTrouble?.("difference");
+        log("warn", "a difference is counted and not kept", { error: describeError(error) });
+      }
+    },
+    async flush() {
+      // One that is under way has begun without what was counted since.
+      await running;
+      return await flush();
+    },
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      clearTimeout(timer);
+      let late: ReturnType<typeof setTimeout> | undefined;
+      const deadline = new Promise<boolean>((resolve) => {
+        late = setTimeout(() => resolve(false), LAST_FLUSH_MS);
+      });
+      const isStored = await Promise.race([flush().then(() => flush()), deadline]);
+      clearTimeout(late);
+      if (!isStored) log("warn", "evidence was not stored", { counts: tally.size });
+      await sql.end({ timeout: 0 });
+    },
+  };
+}
+
+/** Whether PostgreSQL will never take this: the data are not what its columns hold. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof postgres.PostgresError && /^2[23]/.test(error.code);
+}
+
+/** Lets some of each kind through a day, as many as are kept of it. */
+function dailyKinds() {
+  let day = 0;
+  const seen = new Map<string, number>();
+  return {
+    admit(fingerprint: string): boolean {
+      const today = Math.floor(Date.now() / 86_400_000);
+      if (today !== day) seen.clear();
+      day = today;
+      const count = seen.get(fingerprint) ?? 0;
+      if (count >= MOST_OF_A_KIND || (count === 0 && seen.size >= MOST_KINDS)) return false;
+      seen.set(fingerprint, count + 1);
+      return true;
+    },
+  };
+}

@@ -1,0 +1,401 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { connect, type Sql } from "../../db/connect.ts";
+import { openLink } from "../../testing/black_hole.ts";
+import { freshDatabase, type TestDatabase } from "../../testing/database.ts";
+import { eventually } from "../../testing/eventually.ts";
+import { differenceAt, findingOf, routeIn } from "../testing/findings.ts";
+import { givenRoute } from "../testing/route_history.ts";
+import { openTransaction } from "../../testing/open_transaction.ts";
+import { collect, type CollectOptions, type CollectTrouble } from "./collector.ts";
+import { MOST_DIFFERENCES, storeBatch } from "./evidence_table.ts";
+import { listSeenClients } from "../routes/route_clients.ts";
+import { listCases } from "../rollout/verdict_cases.ts";
+import { createTally } from "./counters.ts";
+
+const collectInto = (database: Pick<TestDatabase, "url">, options: Partial<CollectOptions> = {}) =>
+  collect({ databaseUrl: database.url, redact: (finding) => finding, log: () => {}, ...options });
+
+const shared = await freshDatabase();
+Deno.test.afterAll(async () => await shared[Symbol.asyncDispose]());
+
+/** The database that most tests here share, without evidence. */
+async function emptied(): Promise<TestDatabase> {
+  await shared.sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
+    lotline.route_clients, lotline.differences`;
+  return shared;
+}
+
+const answersIn = async (sql: Sql) => [
+  ...await sql`
+    select operation, side, epoch, sum(requests)::int as requests,
+      sum(server_errors)::int as errors, sum(silences)::int as silences,
+      lotline.sum_counts(latencies) as latencies
+    from lotline.route_answers group by 1, 2, 3 order by 1, 2, 3`,
+];
+
+const requestsIn = async (sql: Sql) => {
+  const [row] = await sql<{ requests: number }[]>`
+    select coalesce(sum(requests), 0)::int as requests from lotline.route_answers`;
+  return row?.requests;
+};
+
+for (const major of [17, 15] as const) {
+  Deno.test(`what two processes count adds up (PostgreSQL ${major})`, async () => {
+    await using database = await freshDatabase({ major });
+    await using one = collectInto(database);
+    await using other = collectInto(database);
+    const route = routeIn("createLot", 2);
+    for (const collector of [one, other]) {
+      for (const status of [201, 500, 0]) {
+        collector.answered("createLot", route, "service", status, 10);
+      }
+      collector.answered("createLot", route, "legacy", 201, 100);
+      collector.found(findingOf("createLot", 2, "approved", ["a-1"]));
+      collector.found(findingOf("createLot", 2, "same"));
+    }
+    deepStrictEqual(await Promise.all([one.flush(), other.flush()]), [true, true]);
+    one.answered("createLot", route, "service", 201, 100);
+    strictEqual(await one.flush(), true);
+    deepStrictEqual(await answersIn(database.sql), [
+      {
+        operation: "createLot",
+        side: "legacy",
+        epoch: 2,
+        requests: 2,
+        errors: 0,
+        silences: 0,
+        latencies: { "94": 2 },
+      },
+      {
+        operation: "createLot",
+        side: "service",
+        epoch: 2,
+        requests: 7,
+        errors: 2,
+        silences: 2,
+        latencies: { "47": 4, "94": 1 },
+      },
+    ]);
+    const outcomes = await database.sql`
+      select outcome, approval, sum(count)::int as count from lotline.route_outcomes
+      where operation = 'createLot' and epoch = 2 group by 1, 2 order by 1, 2`;
+    deepStrictEqual([...outcomes], [
+      { outcome: "approved", approval: "", count: 2 },
+      { outcome: "approved", approval: "a-1", count: 2 },
+      { outcome: "same", approval: "", count: 2 },
+    ]);
+  });
+}
+
+Deno.test("evidence is stored by itself, with the minute in which it came up", async () => {
+  const database = await emptied();
+  await using collector = collectInto(database);
+  collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  await eventually("it is stored", async () => await requestsIn(database.sql) === 1);
+  const [row] = await database.sql<{ age: number }[]>`
+    select extract(epoch from now() - minute)::int as age from lotline.route_answers`;
+  ok(row !== undefined && row.age >= 0 && row.age < 120, String(row?.age));
+});
+
+Deno.test("counts of two minutes that are one by PostgreSQL's clock are one row", async () => {
+  const database = await emptied();
+  let now = performance.now() - 100;
+  const tally = createTally(() => now);
+  tally.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  const { answers: [first] } = tally.take();
+  now += 60_000;
+  tally.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  const { answers: [second] } = tally.take();
+  ok(first !== undefined && second !== undefined);
+  const answers = [first, { ...second, at: first.at }];
+  const batch = {
+    collector: crypto.randomUUID(),
+    number: 1,
+    answers,
+    clients: [],
+    outcomes: [],
+    coverage: [],
+    differences: [],
+  };
+  await storeBatch(database.sql, batch);
+  strictEqual(await requestsIn(database.sql), 2);
+});
+
+for (const major of [17, 15] as const) {
+  Deno.test(`clients that two processes count add up, each bucket once (PostgreSQL ${major})`, async () => {
+    await using database = await freshDatabase({ major });
+    const { sql } = database;
+    await using one = collectInto(database);
+    await using other = collectInto(database);
+    const epoch = await givenRoute(sql, "login", { name: "canary", percent: 1 });
+    const route = routeIn("login", epoch);
+    for (const bucket of [0, 99, 5]) one.served("login", route, "service", bucket);
+    for (const bucket of [99, 7]) other.served("login", route, "service", bucket);
+    for (const bucket of [100, 5_000, 9_999, 9_999]) other.served("login", route, "legacy", bucket);
+    // Moved for a while, and answered by the old server once when Lotline was away.
+    one.served("login", route, "legacy", 5);
+    one.served("login", routeIn("login", epoch - 1), "service", 42);
+    deepStrictEqual(await Promise.all([one.flush(), other.flush()]), [true, true]);
+    one.served("login", route, "service", 99);
+    strictEqual(await one.flush(), true);
+    const [seen] = await listSeenClients(sql);
+    ok(seen !== undefined);
+    const share = { requests: 11, movedRequests: 6, clients: 7, movedClients: 4 };
+    deepStrictEqual(seen.share, share);
+    deepStrictEqual((await listCases(sql))[0]?.evidence.share, share);
+    deepStrictEqual([0, 1, 2, 50, 51, 99, 100].map((percent) => seen.below[percent]), [
+      0,
+      4,
+      5,
+      5,
+      6,
+      6,
+      7,
+    ]);
+  });
+}
+
+Deno.test("what could not be stored for an hour has the minute in which it came up", async () => {
+  const database = await emptied();
+  const at = performance.now() - 3_600_000;
+  const tally = createTally(() => at);
+  tally.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  tally.found(findingOf("login", 1, "same"));
+  const collector = crypto.randomUUID();
+  await storeBatch(database.sql, { collector, number: 1, ...tally.take(), differences: [] });
+  const ages = await database.sql<{ age: number }[]>`
+    select extract(epoch from now() - minute)::int as age
+    from (
+      select minute from lotline.route_answers union all select minute from lotline.route_outcomes
+    ) minutes`;
+  strictEqual(ages.length, 2);
+  for (const { age } of ages) ok(age >= 3_600 && age < 3_720, String(age));
+});
+
+Deno.test("a batch that is sent again counts once, also while the first is under way", async () => {
+  const database = await emptied();
+  const { sql } = database;
+  const tally = createTally();
+  tally.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  const batch = {
+    collector: crypto.randomUUID(),
+    number: 1,
+    ...tally.take(),
+    differences: [],
+  };
+  await Promise.all([storeBatch(sql, batch), storeBatch(sql, batch), storeBatch(sql, batch)]);
+  await storeBatch(sql, batch);
+  strictEqual(await requestsIn(sql), 1);
+  await storeBatch(sql, { ...batch, number: 2 });
+  await storeBatch(sql, batch);
+  strictEqual(await requestsIn(sql), 2);
+});
+
+Deno.test("a batch whose answer is lost counts once, and what came meanwhile as well", async () => {
+  const database = await emptied();
+  const address = new URL(database.url);
+  await using link = await openLink(Number(address.port));
+  address.port = String(link.port);
+  address.hostname = "127.0.0.1";
+  await using collector = collectInto({ url: address.href });
+  const count = () => collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  count();
+  strictEqual(await collector.flush(), true);
+
+  // It waits for the lock, the link dies, and then it is stored without anybody hearing of it.
+  await using lock = await openTransaction(
+    database.sql,
+    "lock table lotline.route_answers in exclusive mode",
+  );
+  count();
+  const lost = collector.flush();
+  await eventually("it waits", async () => {
+    const waiting = await database.sql`
+      select from pg_stat_activity
+      where application_name = 'lotline-gateway-evidence' and wait_event_type = 'Lock'
+        and datname = current_database()`;
+    return waiting.count > 0;
+  });
+  link.swallow();
+  await lock.commit();
+  await eventually("it is stored", async () => await requestsIn(database.sql) === 2);
+  count();
+  strictEqual(await lost, false);
+  link.heal();
+  await eventually("it is through", async () => await collector.flush());
+  strictEqual(await requestsIn(database.sql), 3);
+});
+
+Deno.test("while PostgreSQL is away counts wait, and are stored when it is back", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const lines: string[] = [];
+  const troubles: CollectTrouble[] = [];
+  await using collector = collectInto(database, {
+    log: (_, line) => lines.push(line),
+    onTrouble: (trouble) => troubles.push(trouble),
+  });
+  const name = new URL(database.url).pathname.slice(1);
+  const outside = new URL(database.url);
+  outside.pathname = "/postgres";
+  const admin = connect({ url: outside.href, max: 1 });
+  await admin`alter database ${admin(name)} allow_connections false`;
+  await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
+  for (let i = 0; i < 3; i++) {
+    collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+    collector.found(differenceAt("status"));
+    strictEqual(await collector.flush(), false);
+  }
+  await admin`alter database ${admin(name)} allow_connections true`;
+  await admin.end();
+  await eventually("it is stored", async () => await collector.flush());
+  strictEqual(await requestsIn(sql), 3);
+  strictEqual((await sql`select from lotline.differences`).count, 3);
+  deepStrictEqual(lines, ["evidence waits for PostgreSQL", "evidence is stored again"]);
+  ok(troubles.length >= 3 && troubles.every((trouble) => trouble === "flush"), troubles.join());
+});
+
+Deno.test("counts that PostgreSQL refuses don't hold up others", async () => {
+  const database = await emptied();
+  const troubles: CollectTrouble[] = [];
+  await using collector = collectInto(database, { onTrouble: (trouble) => troubles.push(trouble) });
+  collector.answered("login", routeIn("login", 2 ** 40), "legacy", 200, 5);
+  strictEqual(await collector.flush(), true);
+  collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  strictEqual(await collector.flush(), true);
+  strictEqual(await requestsIn(database.sql), 1);
+  deepStrictEqual(troubles, ["dropped"]);
+});
+
+Deno.test("of counts that PostgreSQL refuses it stays known what was due", async () => {
+  const database = await emptied();
+  await using collector = collectInto(database);
+  const route = routeIn("login", 1);
+  collector.answered("login", routeIn("login", 2 ** 40), "legacy", 200, 5);
+  for (let i = 0; i < 3; i++) {
+    collector.covered("login", route, "due");
+    collector.found(findingOf("login", 1, "same"));
+  }
+  collector.found({ ...findingOf("login", 1, "lost"), cause: "size" });
+  strictEqual(await collector.flush(), true);
+  strictEqual((await database.sql`select from lotline.route_outcomes`).count, 0);
+  const covered = await database.sql`select epoch, what, count::int from lotline.route_coverage`;
+  deepStrictEqual([...covered], [{ epoch: 1, what: "due", count: 3 }]);
+  collector.covered("login", routeIn("login", 2 ** 40), "due");
+  strictEqual(await collector.flush(), true);
+});
+
+Deno.test("disposing stores what is left", async () => {
+  const database = await emptied();
+  const collector = collectInto(database);
+  collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  await collector[Symbol.asyncDispose]();
+  strictEqual(await requestsIn(database.sql), 1);
+});
+
+Deno.test("a difference is kept redacted, with what was compared, whatever it holds", async () => {
+  const database = await emptied();
+  await using collector = collectInto(database, {
+    redact: (finding) => ({
+      ...finding,
+      differences: finding.differences.map((one) => ({ ...one, legacy: "pseudonym" })),
+    }),
+  });
+  collector.found(differenceAt("body.a\0b\ud800", { body: "\0{}", epoch: 7 }));
+  const { exchange: _, ...bare } = differenceAt("status");
+  collector.found(bare);
+  strictEqual(await collector.flush(), true);
+  const kept = await database.sql`
+    select operation, epoch, mode, outcome, request, legacy, service, differences
+    from lotline.differences order by id`;
+  const answer = {
+    status: 200,
+    headers: [["content-type", "application/json"]],
+    body: "�{}",
+    ms: 3,
+  };
+  deepStrictEqual([...kept], [{
+    operation: "getTraceability",
+    epoch: 7,
+    mode: "shadow",
+    outcome: "different",
+    request: {
+      method: "GET",
+      target: "/api/traceability/A?x=1",
+      headers: [["host", "plant"]],
+      body: "",
+    },
+    legacy: answer,
+    service: answer,
+    differences: [{ place: "body.a�b�", legacy: "pseudonym", service: "540" }],
+  }, {
+    operation: "getTraceability",
+    epoch: 1,
+    mode: "shadow",
+    outcome: "different",
+    request: null,
+    legacy: null,
+    service: null,
+    differences: [{ place: "status", legacy: "pseudonym", service: "540" }],
+  }]);
+});
+
+Deno.test("what can't be redacted is counted and not kept", async () => {
+  const database = await emptied();
+  const troubles: CollectTrouble[] = [];
+  await using collector = collectInto(database, {
+    redact: () => {
+      throw new Error("no");
+    },
+    onTrouble: (trouble) => troubles.push(trouble),
+  });
+  collector.found(differenceAt("status"));
+  strictEqual(await collector.flush(), true);
+  strictEqual((await database.sql`select from lotline.differences`).count, 0);
+  strictEqual((await database.sql`select from lotline.route_outcomes`).count, 1);
+  deepStrictEqual(troubles, ["difference"]);
+});
+
+Deno.test("of each kind 20 differences a day are kept, of all processes together; all are counted", async () => {
+  const database = await emptied();
+  const { sql } = database;
+  const kept = async () => (await sql`select from lotline.differences`).count;
+  await using one = collectInto(database);
+  await using other = collectInto(database);
+  for (let i = 0; i < 30; i++) {
+    one.found(differenceAt(`body.parents[${i}].weight_kg`));
+    if (i < 15) other.found(differenceAt("body.parents[0].weight_kg"));
+  }
+  await one.flush();
+  await other.flush();
+  strictEqual(await kept(), 20, "which of the links it was makes no other kind");
+  await using later = collectInto(database);
+  // More of one kind than may wait don't keep another kind from being kept.
+  for (let i = 0; i < 150; i++) later.found(differenceAt("body.parents[0].weight_kg"));
+  later.found(differenceAt("body.children[0].weight_kg"));
+  await later.flush();
+  strictEqual(await kept(), 21);
+  const [counted] = await sql`select sum(count)::int as count from lotline.route_outcomes`;
+  strictEqual(counted?.count, 196);
+  await sql`update lotline.differences set at = at - interval '1 day'`;
+  await using nextDay = collectInto(database);
+  nextDay.found(differenceAt("body.parents[0].weight_kg"));
+  await nextDay.flush();
+  strictEqual(await kept(), 22);
+});
+
+Deno.test("a flood of kinds leaves most of the memory and of the table alone", async () => {
+  const database = await emptied();
+  const { sql } = database;
+  await sql`
+    insert into lotline.differences (at, operation, epoch, mode, outcome, fingerprint, differences)
+    select now(), 'login', 1, 'shadow', 'different', n::text, '[]'
+    from generate_series(1, ${MOST_DIFFERENCES}::int) n`;
+  await using collector = collectInto(database);
+  for (let i = 0; i < 500; i++) collector.found(differenceAt(`body.field_${i}_`));
+  await collector.flush();
+  const [row] = await sql`
+    select count(*)::int as kept, count(*) filter (where operation <> 'login')::int as fresh
+    from lotline.differences`;
+  deepStrictEqual(row, { kept: MOST_DIFFERENCES, fresh: 100 });
+});

@@ -1,0 +1,66 @@
+import { deepStrictEqual } from "node:assert/strict";
+import { loadSeed, resetToSeed } from "../../dev/seed.ts";
+import { readVerdicts } from "../rollout/verdicts.ts";
+import { insertLimits, readLimits } from "../rollout/thresholds_table.ts";
+import { setMode } from "../routes/routes_table.ts";
+import { startApi } from "../../testing/api.ts";
+import { freshDatabase } from "../../testing/database.ts";
+import { eventually } from "../../testing/eventually.ts";
+import { DRY_RUN_SECRET, startGateway } from "../testing/gateway.ts";
+import { startLegacyProcess } from "../testing/legacy_process.ts";
+
+const SMALL = 15;
+const LARGE = 60;
+/** Nearly what both servers take at most. */
+const LARGE_BYTES = 100_000;
+
+Deno.test("lots with as much metadata as the servers take are compared as small ones are", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await resetToSeed(sql, await loadSeed());
+  const limits = { ...await readLimits(sql), min_samples: 10, latency_slack_ms: 60_000 };
+  await insertLimits(sql, limits, { who: "test", why: "a short test" });
+  await using api = await startApi({
+    databaseUrl: database.url,
+    environment: { DRY_RUN_SECRET },
+  });
+  await using legacy = await startLegacyProcess({ databaseUrl: database.url });
+  await setMode(sql, {
+    operation: "createLot",
+    mode: { name: "shadow" },
+    who: "test",
+    why: "large lots",
+  });
+  await using gateway = await startGateway({
+    databaseUrl: database.url,
+    legacyUrl: legacy.url,
+    serviceUrl: api.url,
+  });
+  await eventually(
+    "the gateway shadows",
+    async () => (await gateway.modes()).createLot === "shadow",
+  );
+  for (let number = 0; number < SMALL + LARGE; number++) {
+    const metadata = { text: "m".repeat(number < SMALL ? 10 : LARGE_BYTES) };
+    const answer = await fetch(`${gateway.url}/api/lots`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ lot_code: `SIZE-${number}`, metadata }),
+    });
+    deepStrictEqual([answer.status, (await answer.text()).length > metadata.text.length], [
+      201,
+      true,
+    ]);
+  }
+  await eventually("all comparisons are counted", async () => {
+    const [row] = await sql<{ count: number }[]>`
+      select coalesce(sum(count), 0)::int as count from lotline.route_outcomes
+      where approval = ''`;
+    return row?.count === SMALL + LARGE;
+  });
+  const { verdicts } = await readVerdicts(sql);
+  const found = verdicts.find(({ operation }) => operation === "createLot");
+  const { same = 0, lost = 0, unanswered = 0 } = found?.counts.outcomes ?? {};
+  // A dry run that takes longer than it may on a busy machine is unanswered, whatever its size.
+  deepStrictEqual({ lost, compared: same + unanswered }, { lost: 0, compared: SMALL + LARGE });
+});

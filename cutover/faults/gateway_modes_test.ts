@@ -1,0 +1,187 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { connect, type Sql } from "../../db/connect.ts";
+import { migrate } from "../../db/migrate.ts";
+import type { LogFields } from "../../log.ts";
+import { openLink } from "../../testing/black_hole.ts";
+import { freshDatabase } from "../../testing/database.ts";
+import { eventually } from "../../testing/eventually.ts";
+import { ownPostgres } from "../../testing/postgres_servers.ts";
+import { followModes, STALE_MS } from "../routes/watch_routes.ts";
+import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import { describeMode } from "../routes/routing.ts";
+import { kill, release } from "../routes/kill_switch.ts";
+import { readRoutes, rollBack, setMode } from "../routes/routes_table.ts";
+
+const note = { who: "ana", why: "a try" };
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A follower with what it has logged. */
+function follow(databaseUrl: string) {
+  const logged: { level: string; msg: string; fields: LogFields | undefined }[] = [];
+  const modes = followModes({
+    databaseUrl,
+    log: (level, msg, fields) => logged.push({ level, msg, fields }),
+  });
+  const mode = (operation: Operation) => describeMode(modes.routeOf(operation).mode);
+  return {
+    modes,
+    logged,
+    mode,
+    warnings: () => logged.filter(({ level }) => level !== "info").map(({ msg }) => msg),
+    becomes: (operation: Operation, name: string) =>
+      eventually(`${operation} is ${name}`, () => Promise.resolve(mode(operation) === name)),
+    [Symbol.asyncDispose]: () => modes[Symbol.asyncDispose](),
+  };
+}
+
+const set = (sql: Sql, operation: Operation, name: "legacy" | "shadow" | "service") =>
+  setMode(sql, { operation, mode: { name }, ...note });
+
+const AWAY = "all routes are on legacy until PostgreSQL tells them";
+
+Deno.test("every process follows a change, a rollback, a kill and its release by itself", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await set(sql, "login", "shadow");
+  await using one = follow(database.url);
+  deepStrictEqual([one.mode("login"), one.modes.state.source], ["legacy", "starting"]);
+  await using other = follow(database.url);
+  const both = (operation: Operation, name: string) =>
+    Promise.all([one.becomes(operation, name), other.becomes(operation, name)]);
+  await both("login", "shadow");
+  strictEqual(one.modes.state.source, "database");
+
+  await setMode(sql, { operation: "login", mode: { name: "canary", percent: 10 }, ...note });
+  await both("login", "canary 10 %");
+  strictEqual(one.modes.routeOf("login").epoch, 2);
+  await set(sql, "createAudit", "service");
+  await both("createAudit", "service");
+  await rollBack(sql, { operation: "login", epoch: 2, why: "differs" });
+  await both("login", "legacy");
+  deepStrictEqual(one.modes.routeOf("login").latch, "differs");
+  await kill(sql, note);
+  await both("createAudit", "legacy");
+  deepStrictEqual(other.modes.state.routing.killed, note);
+  strictEqual(other.modes.routeOf("createAudit").epoch, 1);
+  await release(sql, note);
+  await both("createAudit", "service");
+  strictEqual(other.modes.routeOf("createAudit").epoch, 2);
+
+  const stored = one.modes.kill(note);
+  strictEqual(one.mode("createAudit"), "legacy", "where it is asked for, it waits for nothing");
+  await stored;
+  await both("createAudit", "legacy");
+  strictEqual(one.modes.state.killedHere, undefined);
+  deepStrictEqual(one.warnings(), [
+    "the kill switch is on: all routes are on legacy",
+    "all routes are killed in this process, and in all once PostgreSQL knows",
+    "the kill switch is on: all routes are on legacy",
+  ]);
+});
+
+Deno.test("a row that makes no sense puts its route on legacy, is logged once, and harms no other", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await set(sql, "login", "service");
+  await set(sql, "getHealth", "service");
+  await using follower = follow(database.url);
+  await follower.becomes("login", "service");
+  await sql`alter table lotline.routes drop constraint routes_mode_check`;
+  await sql`update lotline.routes set mode = 'mirror' where operation = 'login'`;
+  await follower.becomes("login", "legacy");
+  strictEqual(follower.mode("getHealth"), "service");
+  await wait(600);
+  deepStrictEqual(follower.warnings(), [
+    "a row of lotline.routes can't be read: its route is on legacy",
+  ]);
+  await sql`update lotline.routes set mode = 'shadow' where operation = 'login'`;
+  await follower.becomes("login", "shadow");
+});
+
+Deno.test("without a schema every route is on legacy; after the migration they are followed", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  await using follower = follow(database.url);
+  await eventually("it has given up", () => Promise.resolve(follower.warnings().length > 0));
+  deepStrictEqual(follower.warnings(), [AWAY]);
+  ok(String(follower.logged[0]?.fields?.error).includes("42P01"));
+  await migrate(database.url, () => {});
+  await set(database.sql, "login", "shadow");
+  await follower.becomes("login", "shadow");
+});
+
+Deno.test("with PostgreSQL killed all routes are on legacy soon, and as they were when it is back", async () => {
+  await using postgres = await ownPostgres();
+  const { server } = postgres;
+  await migrate(server.url, () => {});
+  await using sql = pool(server.url);
+  await set(sql.sql, "login", "service");
+  await using follower = follow(server.url);
+  await follower.becomes("login", "service");
+  await server.kill();
+  await follower.becomes("login", "legacy");
+  strictEqual(follower.modes.state.source, "away");
+  for (const { operation } of OPERATIONS) strictEqual(follower.mode(operation), "legacy");
+  strictEqual(follower.modes.routeOf("login").epoch, 1);
+
+  // Killed at a process meanwhile, it must be so in all of them later.
+  const stored = follower.modes.kill({ who: "bo", why: "wrong weights" });
+  deepStrictEqual(follower.modes.state.killedHere, { who: "bo", why: "wrong weights" });
+  await server.start();
+  await stored;
+  strictEqual(follower.modes.state.killedHere, undefined);
+  strictEqual(follower.mode("login"), "legacy");
+  deepStrictEqual((await readRoutes(sql.sql)).killed, { who: "bo", why: "wrong weights" });
+  await release(sql.sql, note);
+  await follower.becomes("login", "service");
+  strictEqual(follower.warnings().filter((msg) => msg === AWAY).length, 1);
+});
+
+Deno.test("over a link that carries nothing all routes are on legacy soon, and back when it does", async () => {
+  await using database = await freshDatabase();
+  const address = new URL(database.url);
+  await using link = await openLink(Number(address.port));
+  address.port = String(link.port);
+  await set(database.sql, "login", "service");
+  await using follower = follow(address.href);
+  await follower.becomes("login", "service");
+  link.swallow();
+  await follower.becomes("login", "legacy");
+  // By now it has a connection that was made in the dark, which has to be given up too.
+  link.heal();
+  await follower.becomes("login", "service");
+  deepStrictEqual(follower.warnings(), [AWAY]);
+});
+
+Deno.test("a connection that PostgreSQL ends is replaced before anything is noticed", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await set(sql, "login", "service");
+  await using follower = follow(database.url);
+  await follower.becomes("login", "service");
+  for (let round = 0; round < 3; round++) {
+    const [{ count } = { count: 0 }] = await sql<{ count: number }[]>`
+      select count(pg_terminate_backend(pid))::int as count from pg_stat_activity
+      where datname = current_database() and application_name = 'lotline-gateway-modes'`;
+    strictEqual(count, 1);
+    await set(sql, "getHealth", round % 2 === 0 ? "shadow" : "legacy");
+    await follower.becomes("getHealth", round % 2 === 0 ? "shadow" : "legacy");
+    strictEqual(follower.mode("login"), "service");
+  }
+  deepStrictEqual(follower.warnings(), []);
+});
+
+Deno.test("a process that was stopped for long knows that what it knew is old", async () => {
+  await using database = await freshDatabase();
+  await set(database.sql, "login", "service");
+  await using follower = follow(database.url);
+  await follower.becomes("login", "service");
+  // Nothing else runs meanwhile, no timer either.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALE_MS + 100);
+  strictEqual(follower.mode("login"), "legacy");
+  await follower.becomes("login", "service");
+});
+
+function pool(url: string) {
+  const sql = connect({ url, max: 1 });
+  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
+}

@@ -1,0 +1,109 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import type { Mode } from "../exchange/route.ts";
+import { eventually } from "../../testing/eventually.ts";
+import { openRawClient, type RawClient, startTestFront } from "../testing/front.ts";
+import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+
+/*
+ * What becomes of requests that Lotline was to answer when their route goes back to the old server
+ * before Lotline has them whole.
+ */
+
+const SERVICE: Mode = { name: "service" };
+const LEGACY: Mode = { name: "legacy" };
+// The answer to `Expect` shows that the head has come, and that its side was decided.
+const HEADERS = "Host: x\r\nExpect: 100-continue\r\nConnection: close\r\n";
+const GET = `GET /api/health HTTP/1.1\r\n${HEADERS}\r\n`;
+const post = (length: number) =>
+  `POST /api/lots HTTP/1.1\r\n${HEADERS}Content-Length: ${length}\r\n\r\n`;
+const isDecided = (client: RawClient) => client.until((text) => text.includes(" 100 "));
+
+/** A front whose route can be moved, and two sides that say who they are. */
+async function startMoving(options: Parameters<typeof startTestFront>[0] = {}) {
+  const stack = new AsyncDisposableStack();
+  const legacy = stack.use(await startRawUpstream(rawAnswer("200 OK", "old")));
+  const service = stack.use(await startRawUpstream(rawAnswer("200 OK", "new")));
+  let mode = SERVICE;
+  const front = stack.use(
+    await startTestFront({
+      legacyUrl: legacy.url,
+      serviceUrl: service.url,
+      modeNow: () => mode,
+      ...options,
+    }),
+  );
+  return {
+    legacy,
+    service,
+    front,
+    moveTo: (to: Mode) => mode = to,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+Deno.test("a write whose body comes after its route went back is the old server's", async () => {
+  await using it = await startMoving({ limits: { gatherMs: 60_000 } });
+  using client = openRawClient(it.front.port, post(4));
+  client.write("ab");
+  await isDecided(client);
+  it.moveTo(LEGACY);
+  client.write("cd");
+  match(await client.ended, /old$/);
+  strictEqual(it.service.received(), "");
+  strictEqual(it.front.answered.join(), "createLot legacy 200");
+});
+
+Deno.test("a write whose body is half at Lotline when its route goes back is broken off there, and its client told to come again", async () => {
+  await using it = await startMoving({ limits: { gatherMs: 0 } });
+  using client = openRawClient(it.front.port, post(4));
+  client.write("ab");
+  await eventually("half of it is there", () => {
+    return Promise.resolve(it.service.received().endsWith("ab"));
+  });
+  it.moveTo(LEGACY);
+  const answer = await client.until((received) => received.includes("}"));
+  match(answer, /HTTP\/1\.1 503 [^]*Retry-After: 1\r\n/);
+  client.write("cd");
+  await eventually("the connection to Lotline is closed", () => {
+    return Promise.resolve(it.service.open() === 0);
+  });
+  strictEqual(it.service.requests.length, 0);
+  using again = openRawClient(it.front.port, `${post(4)}abcd`);
+  match(await again.ended, /old$/);
+});
+
+Deno.test("requests that wait for a connection to Lotline are the old server's once their route went back, reads too", async () => {
+  await using hanging = await startRawUpstream(() => {});
+  await using it = await startMoving({
+    serviceUrl: hanging.url,
+    upstream: { connections: 1, waiting: 10, answerMs: 60_000 },
+  });
+  using first = openRawClient(it.front.port, `${post(2)}{}`);
+  await eventually("Lotline has one", () => Promise.resolve(hanging.requests.length === 1));
+  using write = openRawClient(it.front.port, `${post(2)}{}`);
+  using read = openRawClient(it.front.port, GET);
+  for (const client of [write, read]) await isDecided(client);
+  it.moveTo(LEGACY);
+  match(await write.ended, /old$/);
+  match(await read.ended, /old$/);
+  strictEqual(hanging.requests.length, 1);
+  deepStrictEqual(it.front.answered.sort(), ["createLot legacy 200", "getHealth legacy 200"]);
+  strictEqual(first.received().includes(" 200 "), false, "what Lotline has whole is its own");
+});
+
+Deno.test("a write goes back when its client is in the canary no more, and not when it still is", async () => {
+  for (
+    const [to, answer] of [[{ name: "canary", percent: 1 }, "old"], [
+      { name: "canary", percent: 99 },
+      "new",
+    ]] as const
+  ) {
+    await using it = await startMoving({ limits: { gatherMs: 60_000 } });
+    it.moveTo({ name: "canary", percent: 98 });
+    using client = openRawClient(it.front.port, post(2));
+    await isDecided(client);
+    it.moveTo(to);
+    client.write("{}");
+    ok((await client.ended).endsWith(answer));
+  }
+});

@@ -1,0 +1,135 @@
+import { ConfigError, type GatewayConfig, readGatewayConfig } from "../config.ts";
+import { connect } from "../db/connect.ts";
+import { createLog } from "../log.ts";
+import { createAdmin } from "./admin/admin.ts";
+import { collect } from "./evidence/collector.ts";
+import { compareAndRecord } from "./shadow/observer.ts";
+import { createDepartureLog } from "./exchange/departure.ts";
+import { startFront } from "./proxy/server.ts";
+import { answerBytesOf, comparedBytesOf } from "./exchange/compared_bytes.ts";
+import { frontLimits } from "./proxy/server_limits.ts";
+import { guardRoutes } from "./rollout/auto_rollback.ts";
+import { loadLiveRules } from "./compare/live_approvals.ts";
+import { createGatewayMetrics } from "./evidence/metrics.ts";
+import { followModes } from "./routes/watch_routes.ts";
+import { createRecorder } from "./record/recorder.ts";
+import { createRedactor } from "./redact/redact.ts";
+import { createShadow } from "./shadow/shadow.ts";
+
+/** How long accepted requests may take to finish after SIGTERM, in ms. */
+const GRACE_MS = 15_000;
+/** How long comparisons that wait may take then, in ms. */
+const DRAIN_MS = 3_000;
+/** How much longer than both the end may take, in ms. */
+const END_SLACK_MS = 7_000;
+/** Connections for the admin API and for recordings. */
+const ADMIN_POOL = 2;
+
+try {
+  await run(readGatewayConfig(Deno.env.toObject()));
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  Deno.exit(1);
+}
+
+async function run(config: GatewayConfig): Promise<void> {
+  const { DATABASE_URL: databaseUrl, LEGACY_URL: legacyUrl, SERVICE_URL: serviceUrl } = config;
+  const { log, flush } = createLog(config.LOG_LEVEL);
+  const { CANARY_BY: canaryBy } = config;
+  const rules = await loadLiveRules();
+  const redactor = createRedactor(config.DRY_RUN_SECRET);
+  const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
+
+  const modes = followModes({ databaseUrl, log });
+  const metrics = createGatewayMetrics(modes.routeOf);
+  const collector = collect({
+    databaseUrl,
+    // The shadow has taken out already what nobody may see.
+    redact: (finding) => finding,
+    log,
+    onTrouble: metrics.trouble,
+  });
+  const evidence = metrics.watch(collector);
+  const guardian = guardRoutes({
+    databaseUrl,
+    log,
+    onRollback(operation) {
+      metrics.rolledBack(operation);
+      modes.lookNow();
+    },
+  });
+  const shadow = createShadow({
+    legacyUrl,
+    serviceUrl,
+    dryRunSecret: config.DRY_RUN_SECRET,
+    rules,
+    evidence,
+    redactor,
+    log,
+    limits: {
+      waitingBytes: comparedBytesOf(config.GATEWAY_BODY_LIMIT),
+      answerBytes: answerBytesOf(config.GATEWAY_BODY_LIMIT),
+    },
+  });
+  const recorder = createRecorder({ sql, redactor, log });
+  const logDeparture = createDepartureLog(log);
+
+  const front = await startFront({
+    hostname: config.HOST,
+    port: config.GATEWAY_PORT,
+    legacyUrl,
+    serviceUrl,
+    trustedProxies: config.TRUSTED_PROXIES,
+    canaryBy,
+    limits: frontLimits({
+      bodyBytes: config.GATEWAY_BODY_LIMIT,
+      answerMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,
+    }),
+    routeOf: modes.routeOf,
+    evidence,
+    comparer: compareAndRecord(shadow, recorder),
+    onDeparture(operation, departure) {
+      metrics.clientLeft(operation, departure);
+      logDeparture(operation, departure);
+    },
+    log,
+  });
+  const admin = Deno.serve(
+    { hostname: config.GATEWAY_ADMIN_HOST, port: config.GATEWAY_ADMIN_PORT, onListen() {} },
+    createAdmin({ token: config.GATEWAY_TOKEN, sql, modes, metrics, log }),
+  );
+  log("info", "listening", {
+    hostname: config.HOST,
+    port: front.port,
+    admin_port: admin.addr.port,
+    // The same in every gateway, or a client changes sides between them.
+    canary_by: typeof canaryBy === "string" ? canaryBy : `header ${canaryBy.header}`,
+  });
+
+  let isStopping = false;
+  const stop = async (signal: Deno.Signal) => {
+    if (isStopping) return;
+    isStopping = true;
+    log("info", "stopping", { signal });
+    setTimeout(() => {
+      log("error", "stopped before everything was through");
+      Deno.exit(1);
+    }, GRACE_MS + DRAIN_MS + END_SLACK_MS);
+    const wasClean = await front.close(GRACE_MS);
+    if (!wasClean) log("error", "stopped with requests still running", { grace_ms: GRACE_MS });
+    await shadow.drain(DRAIN_MS);
+    shadow[Symbol.dispose]();
+    await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
+    await Promise.all([guardian[Symbol.asyncDispose](), modes[Symbol.asyncDispose]()]);
+    await admin.shutdown();
+    await sql.end({ timeout: 1 });
+    log("info", "stopped");
+    flush();
+    Deno.exit(wasClean ? 0 : 1);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, () => void stop(signal));
+  }
+  await admin.finished;
+}

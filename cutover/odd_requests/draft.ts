@@ -1,0 +1,84 @@
+import type { OldOperation } from "../exchange/operations.ts";
+
+/** How the body's length is told. */
+export type Framing =
+  | { readonly kind: "none" }
+  | { readonly kind: "length" }
+  | {
+    readonly kind: "chunked";
+    /** Bytes a chunk. */
+    readonly size: number;
+    /** What stands behind each chunk's size, such as `;a=b`. */
+    readonly extension: string;
+    readonly trailers: readonly string[];
+  };
+
+/**
+ * A request that mutations work on, from its fields to its bytes: what is set further down hides
+ * what stands above.
+ */
+export interface Draft {
+  readonly operation: OldOperation;
+  method: string;
+  target: string;
+  version: string;
+  /** As they are written, the body's framing aside. */
+  headers: [name: string, value: string][];
+  /** The fields of the JSON body: key and value, both as JSON text. */
+  fields: [key: string, value: string][];
+  /** The body as text, in place of the fields. */
+  document: string | undefined;
+  /** What makes bytes of the text, the first one, and other bytes of these. */
+  encoders: ((bytes: Uint8Array) => Uint8Array)[];
+  framing: Framing;
+}
+
+/** One request as it is sent. */
+export interface WireRequest {
+  readonly method: string;
+  readonly target: string;
+  /** The lines of its head, in Latin-1, without the empty one. */
+  readonly lines: readonly string[];
+  readonly body: Uint8Array;
+  readonly framing: Framing;
+}
+
+/** The body of a draft, before its framing. */
+function bodyOf({ fields, document, encoders }: Draft): Uint8Array {
+  const text = document ??
+    (fields.length === 0 ? "" : `{${fields.map(([key, value]) => `${key}:${value}`).join(",")}}`);
+  let bytes: Uint8Array = new TextEncoder().encode(text);
+  for (const encode of encoders) bytes = encode(bytes);
+  return bytes;
+}
+
+/** What a draft is on the wire. */
+export function wireRequestOf(draft: Draft): WireRequest {
+  // First, since it may bring headers of its own.
+  const body = bodyOf(draft);
+  const { method, target, version, headers, framing } = draft;
+  const lines = [`${method} ${target} ${version}`];
+  for (const [name, value] of headers) lines.push(`${name}: ${value}`);
+  const hasLength = headers.some(([name]) => name.trim().toLowerCase() === "content-length");
+  if (framing.kind === "length" && !hasLength) lines.push(`Content-Length: ${body.length}`);
+  if (framing.kind === "chunked") lines.push("Transfer-Encoding: chunked");
+  return { method, target, lines, body, framing };
+}
+
+/** Sets a header, or takes it away. */
+export function setHeader(draft: Draft, name: string, value: string | undefined): void {
+  const lower = name.toLowerCase();
+  draft.headers = draft.headers.filter(([known]) => known.toLowerCase() !== lower);
+  if (value !== undefined) draft.headers.push([name, value]);
+}
+
+/** The JSON text of a key. */
+export const keyText = (key: string) => JSON.stringify(key);
+
+/** Gives a field a value, in its place if it is there. */
+export function setField(draft: Draft, key: string, value: string): void {
+  const text = keyText(key);
+  const at = draft.fields.findIndex(([known]) => known === text);
+  if (at === -1) draft.fields.push([text, value]);
+  else draft.fields[at] = [text, value];
+}

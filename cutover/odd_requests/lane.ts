@@ -1,0 +1,250 @@
+import type { Sql } from "../../db/connect.ts";
+import { compare } from "../compare/compare.ts";
+import type { Difference } from "../evidence/evidence.ts";
+import type { CapturedAnswer, CapturedRequest, Observation } from "../exchange/exchange.ts";
+import { loadLiveRules } from "../compare/live_approvals.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import { findOperation } from "../exchange/match_operation.ts";
+import { plainText } from "../exchange/decoded_body.ts";
+import type { Mode } from "../exchange/route.ts";
+import { startTestFront } from "../testing/front.ts";
+import { routeOf, shadowRig } from "../testing/shadow_rig.ts";
+import type { WireRequest } from "./draft.ts";
+import { storedBy, storedDifferences, type StoredRow } from "./stored.ts";
+import { sendOnWire } from "./wire.ts";
+
+/** Asks both sides, one request after the other. */
+export interface Lane extends AsyncDisposable {
+  /** @param mayBeRefused the gateway may refuse it where the old server answers */
+  ask(request: WireRequest, mayBeRefused: boolean): Promise<Trial>;
+}
+
+/**
+ * What became of a request. `refused`: by the gateway, before either side saw it. `elsewhere`: it asks
+ * for nothing that both sides know.
+ */
+export type TrialOutcome = "same" | "approved" | "refused" | "elsewhere" | "different";
+
+/** One request, asked of both. */
+export interface Trial {
+  readonly outcome: TrialOutcome;
+  readonly approvals: readonly string[];
+  /** What nothing allows. Each place says what was compared. */
+  readonly differences: readonly Difference[];
+  readonly legacy: CapturedAnswer | undefined;
+  readonly service: CapturedAnswer | undefined;
+}
+
+/** One side, and its database. */
+export interface LaneSide {
+  readonly url: string;
+  readonly sql: Sql;
+}
+
+const rules = await loadLiveRules();
+
+/** Patient: on a busy machine a dry run takes its time, and no client waits. */
+const PATIENT = { writeMs: 30_000, askMs: 30_000, silences: 1_000 };
+const DRAIN_MS = 60_000;
+const CLOCKS_APART_MS = 60_000;
+
+/**
+ * Starts a gateway's front for one operation. Each request goes through it twice: on a route in shadow,
+ * where the old server answers and what the gateway itself finds is taken; and on one in service, where
+ * Lotline answers. The two answers are compared as well, and the rows that both have stored.
+ */
+export async function startLane(
+  operation: OldOperation,
+  { legacy, service }: { readonly legacy: LaneSide; readonly service: LaneSide },
+): Promise<Lane> {
+  const rig = shadowRig({ legacyUrl: legacy.url, serviceUrl: service.url, limits: PATIENT });
+  let mode: Mode = { name: "shadow" };
+  const front = await startTestFront({
+    legacyUrl: legacy.url,
+    serviceUrl: service.url,
+    modeNow: () => mode,
+    upstream: { answerMs: PATIENT.askMs },
+    dryRun: (...asked) => rig.shadow.dryRun(...asked),
+  });
+  const stored = await storedBy(operation);
+
+  const pass = async (name: "shadow" | "service", request: WireRequest): Promise<Pass> => {
+    mode = { name };
+    front.observed.length = front.answered.length = front.found.length = 0;
+    const answer = await sendOnWire(front.port, request);
+    return { answer, observation: front.observed[0], sides: [...front.answered] };
+  };
+
+  /** What the gateway itself finds of an exchange with the old server. */
+  const shadowed = async (observation: Observation, findings: Findings): Promise<void> => {
+    rig.findings.length = 0;
+    rig.shadow.observe({ ...observation, route: routeOf(observation.operation) });
+    await rig.shadow.drain(DRAIN_MS);
+    const { outcome = "lost", approvals = [], differences = [] } = rig.findings[0] ?? {};
+    findings.approve(approvals);
+    if (outcome === "same" || outcome === "approved") return;
+    findings.note(
+      outcome === "different" ? "shadow" : `shadow, ${outcome}`,
+      differences.length > 0 ? differences : [{ place: "no comparison" }],
+    );
+  };
+
+  const askBoth = async (request: WireRequest, mayBeRefused: boolean): Promise<Trial> => {
+    const findings = new Findings();
+    const from = Date.now();
+    const first = await pass("shadow", request);
+    if (first.observation !== undefined) await shadowed(first.observation, findings);
+    if (first.sides.length === 0) return await refused(request, mayBeRefused, first, findings);
+    const second = await pass("service", request);
+    const [was, is] = [first.answer, second.answer];
+    if (was === undefined || is === undefined) {
+      findings.note("gateway", [{ place: "no answer", ...statuses(was, is) }]);
+      return findings.trial("different", was, is);
+    }
+    const failed = second.sides.find((line) => / service (?:5|0)/.test(line));
+    if (failed !== undefined) findings.note("service", [{ place: "failed", service: failed }]);
+    // What is too long to be kept isn't observed.
+    const exchange = {
+      operation: first.observation?.operation ?? operation,
+      request: first.observation?.request ?? capturedOf(request),
+      legacy: was,
+      service: is,
+    };
+    const times = { from, to: Date.now(), clocksApartMs: CLOCKS_APART_MS };
+    const compared = compare({ ...exchange, times }, rules);
+    findings.approve(compared.approvals);
+    findings.note("service", compared.differences);
+    const [own, other] = [await stored.rows(legacy.sql), await stored.rows(service.sql)];
+    findings.note("stored", storedDifferences(exchange, own, other));
+    if (operation === "createLot" && was.status === 201 && is.status === 201) {
+      await trace(own[0], other[0], findings);
+    }
+    return findings.trial("same", was, is);
+  };
+
+  /** Neither side has dealt with it as an operation: the gateway refused it, or it is none. */
+  const refused = async (
+    request: WireRequest,
+    mayBeRefused: boolean,
+    { answer }: Pass,
+    findings: Findings,
+  ): Promise<Trial> => {
+    const known = findOperation(request.method, request.target);
+    // OPTIONS is the old server's to answer.
+    if (!mayBeRefused && request.method !== "OPTIONS") {
+      const direct = await sendOnWire(Number(new URL(legacy.url).port), request);
+      if (direct !== undefined && direct.status < 400) {
+        const place = known === undefined ? "what is no operation" : "what is refused";
+        findings.note("gateway", [{ place, ...statuses(direct, answer) }]);
+      }
+    }
+    if (known === undefined) return findings.trial("elsewhere", answer);
+    const second = await pass("service", request);
+    if (second.answer?.status !== answer?.status) {
+      findings.note("gateway", [{ place: "by mode", ...statuses(answer, second.answer) }]);
+    }
+    if ((await stored.rows(service.sql)).length > 0) {
+      findings.note("stored", [{ place: "rows of a refused request" }]);
+    }
+    return findings.trial("refused", answer, second.answer);
+  };
+
+  /** A lot that both have stored is traced. What each has made up is made the same before. */
+  const trace = async (
+    own: StoredRow | undefined,
+    other: StoredRow | undefined,
+    findings: Findings,
+  ): Promise<void> => {
+    const code = own?.code ?? undefined;
+    if (code === undefined || own === undefined || other === undefined) return;
+    await service.sql`
+      update lots set id = ${own.id}, created_at = ${own.values.created_at ?? null}
+      where id = ${other.id}`;
+    const target = `/api/traceability/${encodeURIComponent(code)}`;
+    const lines = [`GET ${target} HTTP/1.1`, "Host: plant.example"];
+    const framing = { kind: "none" } as const;
+    const { observation } = await pass("shadow", {
+      method: "GET",
+      target,
+      lines,
+      body: new Uint8Array(),
+      framing,
+    });
+    if (observation !== undefined) await shadowed(observation, findings);
+  };
+
+  return {
+    async ask(request, mayBeRefused) {
+      try {
+        return await askBoth(request, mayBeRefused);
+      } finally {
+        await Promise.all([stored.forget(legacy.sql), stored.forget(service.sql)]);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await front[Symbol.asyncDispose]();
+      rig[Symbol.dispose]();
+    },
+  };
+}
+
+/** A request that went through the front. */
+interface Pass {
+  readonly answer: CapturedAnswer | undefined;
+  readonly observation: Observation | undefined;
+  /** Which side answered with what, in turn. */
+  readonly sides: readonly string[];
+}
+
+/** What was found of one request. */
+class Findings {
+  readonly #approvals = new Set<string>();
+  readonly #differences: Difference[] = [];
+
+  approve(ids: readonly string[]): void {
+    for (const id of ids) this.#approvals.add(id);
+  }
+
+  note(what: string, differences: readonly Difference[]): void {
+    for (const one of differences) {
+      this.#differences.push({ ...one, place: `${what}: ${one.place}` });
+    }
+  }
+
+  trial(outcome: TrialOutcome, legacy?: CapturedAnswer, service?: CapturedAnswer): Trial {
+    const isApproved = outcome === "same" && this.#approvals.size > 0;
+    return {
+      outcome: this.#differences.length > 0 ? "different" : isApproved ? "approved" : outcome,
+      approvals: [...this.#approvals],
+      differences: this.#merged(),
+      legacy,
+      service,
+    };
+  }
+
+  /** What was found in shadow and in service alike is told once. */
+  #merged(): readonly Difference[] {
+    const places = new Set(this.#differences.map(({ place }) => place));
+    return this.#differences.flatMap((one) => {
+      const [, mode, place] = /^(shadow|service): (.*)$/s.exec(one.place) ?? [];
+      if (!places.has(`${mode === "shadow" ? "service" : "shadow"}: ${place}`)) return [one];
+      return mode === "shadow" ? [] : [{ ...one, place: `both: ${place}` }];
+    });
+  }
+}
+
+/** The status of each, and what it says. */
+function statuses(legacy: CapturedAnswer | undefined, service: CapturedAnswer | undefined) {
+  const [was, is] = [legacy, service].map((answer) =>
+    answer === undefined ? "nothing" : `${answer.status} ${plainText(answer) ?? ""}`.trimEnd()
+  );
+  return { legacy: was ?? "", service: is ?? "" };
+}
+
+function capturedOf({ method, target, lines, body }: WireRequest): CapturedRequest {
+  const headers = lines.slice(1).map((line): readonly [string, string] => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1).trim()];
+  });
+  return { method, target, headers, body };
+}

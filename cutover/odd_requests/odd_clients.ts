@@ -1,0 +1,63 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { WireRequest } from "./draft.ts";
+import { recipeOf, requestOf } from "./generate.ts";
+import { loadPlant } from "./plant.ts";
+import { sendOnWire } from "./wire.ts";
+import { OLD_OPERATIONS } from "../exchange/operations.ts";
+
+/** Clients that send odd requests until they are told to stop. */
+export interface OddClients extends AsyncDisposable {
+  /** How many requests were answered, by status; 0: the connection ended without an answer. */
+  readonly answers: ReadonlyMap<number, number>;
+  /** Sends nothing more; resolves when everything is answered. */
+  stop(): Promise<void>;
+}
+
+/** So many addresses, each a client of its own. */
+const CLIENTS = 200;
+const AT_ONCE = 4;
+/** Between two requests of one sender: they are the odd ones among many ordinary ones. */
+const PAUSE_MS = 30;
+
+/**
+ * Starts sending the odd requests of a seed to a gateway that believes this machine's
+ * `X-Forwarded-For`. Needs the seed's rows behind `legacyUrl`.
+ */
+export async function startOddClients(
+  { url, legacyUrl, seed }: {
+    readonly url: string;
+    readonly legacyUrl: string;
+    readonly seed: number;
+  },
+): Promise<OddClients> {
+  const plant = await loadPlant(legacyUrl);
+  const port = Number(new URL(url).port);
+  const answers = new Map<number, number>();
+  let isStopped = false;
+  let next = 0;
+  const send = async () => {
+    while (!isStopped) {
+      const number = next++;
+      const operation = OLD_OPERATIONS[number % OLD_OPERATIONS.length] ?? "getHealth";
+      const request = requestOf(recipeOf(seed, operation, number), plant);
+      const answer = await sendOnWire(port, fromClient(request, number));
+      const status = answer?.status ?? 0;
+      answers.set(status, (answers.get(status) ?? 0) + 1);
+      await wait(PAUSE_MS);
+    }
+  };
+  const sending = Promise.all(Array.from({ length: AT_ONCE }, send));
+  const stop = async () => {
+    isStopped = true;
+    await sending;
+  };
+  return { answers, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** The same request from one of the clients. */
+function fromClient(request: WireRequest, number: number): WireRequest {
+  const client = number % CLIENTS;
+  const [first = "", ...rest] = request.lines;
+  const lines = [first, `X-Forwarded-For: 10.2.${client >> 6}.${client & 63}`, ...rest];
+  return { ...request, lines };
+}

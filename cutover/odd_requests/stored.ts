@@ -1,0 +1,78 @@
+import type { Sql } from "../../db/connect.ts";
+import { fieldsOf } from "../compare/conditions.ts";
+import type { Difference } from "../evidence/evidence.ts";
+import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import { loadSeed } from "../../dev/seed.ts";
+
+/** A row that a request has stored. */
+export interface StoredRow {
+  readonly id: string;
+  readonly code: string | null;
+  /** Each column's value as PostgreSQL writes it. */
+  readonly values: Readonly<Record<string, string | null>>;
+}
+
+/** What an operation stores beside the seed's rows. */
+export interface Stored {
+  rows(sql: Sql): Promise<readonly StoredRow[]>;
+  /** Takes it away again, and the keys of requests that may come again. */
+  forget(sql: Sql): Promise<void>;
+}
+
+const TABLES: Partial<Record<OldOperation, "lots" | "qc_decisions">> = {
+  createLot: "lots",
+  createQcDecision: "qc_decisions",
+};
+
+/** Looks at what an operation stores; an operation that stores nothing has no rows. */
+export async function storedBy(operation: OldOperation): Promise<Stored> {
+  const table = TABLES[operation];
+  if (table === undefined) {
+    return { rows: () => Promise.resolve([]), forget: () => Promise.resolve() };
+  }
+  const seedIds = (await loadSeed())[table].map(({ id }) => id);
+  // As JSON, since not every pool knows how to write a list of UUIDs.
+  const isNew = (sql: Sql) =>
+    sql`id::text not in (select jsonb_array_elements_text(${sql.json(seedIds)}))`;
+  return {
+    rows: (sql) =>
+      sql<StoredRow[]>`
+        select id, to_jsonb(row)->>'lot_code' as code,
+          (select jsonb_object_agg(key, value) from jsonb_each_text(to_jsonb(row))) as values
+        from ${sql(table)} row where ${isNew(sql)}`,
+    async forget(sql) {
+      await sql`delete from ${sql(table)} where ${isNew(sql)}`;
+      await sql`delete from lotline.idempotency_keys`;
+    },
+  };
+}
+
+const MADE_UP: readonly string[] = ["id", "created_at", "decided_at"];
+
+/** Where the rows differ that a request has stored: a refused one stores none. */
+export function storedDifferences(
+  { request, legacy, service }: {
+    readonly request: CapturedRequest;
+    readonly legacy: CapturedAnswer;
+    readonly service: CapturedAnswer;
+  },
+  was: readonly StoredRow[],
+  is: readonly StoredRow[],
+): readonly Difference[] {
+  if (service.status >= 400 && is.length > 0) return [{ place: "rows of a refused request" }];
+  if (legacy.status >= 400 || service.status >= 400) return [];
+  if (was.length !== is.length) {
+    return [{ place: "rows", legacy: String(was.length), service: String(is.length) }];
+  }
+  const named = fieldsOf(request) ?? {};
+  const [own, other] = [was[0]?.values ?? {}, is[0]?.values ?? {}];
+  const differing = Object.keys(own).filter((column) =>
+    own[column] !== other[column] && (!MADE_UP.includes(column) || Object.hasOwn(named, column))
+  );
+  return differing.map((column) => ({
+    place: column,
+    legacy: String(own[column]),
+    service: String(other[column]),
+  }));
+}

@@ -1,0 +1,181 @@
+import { deepStrictEqual, match, ok } from "node:assert/strict";
+import { withoutFrames } from "../compare/error_page.ts";
+import { differences, type Known } from "./comparison.ts";
+import type { Answer } from "./exchange.ts";
+import type { RecordedAnswer } from "./recordings.ts";
+
+const JSON_TYPE = "application/json; charset=utf-8";
+const OLD_ID = "9a4eaad1-0334-4e01-9421-28b3e6a0b3d7";
+const NEW_ID = "018f4f3c-7a50-7cc2-98c4-dc0c0c07398f";
+const SEED_ID = "00000000-0000-4000-8000-000000950201";
+const OLD_TIME = "2026-11-23T01:10:32.243Z";
+const NEW_TIME = "2027-03-01T12:00:05.000Z";
+
+function known(): Known {
+  return {
+    given: `{"id":"${SEED_ID}","created_at":"2026-11-23T01:10:30.000Z"}`,
+    recorded: { from: "2026-11-23T01:10:28.590Z", to: "2026-11-23T01:10:33.914Z" },
+    actual: { from: "2027-03-01T12:00:00.000Z", to: "2027-03-01T12:00:10.000Z" },
+    made: new Map(),
+  };
+}
+
+const recorded: RecordedAnswer = {
+  status: 201,
+  headers: { "content-type": JSON_TYPE, "access-control-allow-origin": "*" },
+  body: `{"id":"${OLD_ID}","lot_code":"L-1","lot_type":null,"weight_kg":"540.0",` +
+    `"phase_id":"${SEED_ID}","metadata":{"a":1.5},"created_at":"${OLD_TIME}"}`,
+  etag: true,
+};
+
+function answered(change: Partial<Answer> = {}): Answer {
+  const body = recorded.body.replace(OLD_ID, NEW_ID).replace(OLD_TIME, NEW_TIME);
+  return { status: 201, headers: { ...recorded.headers }, body, etag: 'W/"a-b"', ...change };
+}
+
+function bodyWith(from: string, to: string): Answer {
+  const answer = answered();
+  ok(answer.body.includes(from), `${from} must stand in the body for the case to mean anything`);
+  return { ...answer, body: answer.body.replace(from, to) };
+}
+
+Deno.test("an answer with another new id and the time of its own request is the same", () => {
+  deepStrictEqual(differences(recorded, answered(), known()), []);
+});
+
+const FOUND: [what: string, answer: Answer, line: RegExp][] = [
+  ["another status", answered({ status: 200 }), /^status 201 -> 200$/],
+  [
+    "no answer at all",
+    answered({ status: 0, body: "socket hang up" }),
+    /^no answer: socket hang up$/,
+  ],
+  ["another scale", bodyWith('"540.0"', '"540"'), /540\.0" *|540/],
+  ["a number for text", bodyWith('"540.0"', "540.0"), /^body: .*"540\.0".* -> .*540\.0/],
+  ["another value", bodyWith("L-1", "L-2"), /L-1.* -> .*L-2/],
+  ["another letter case", bodyWith("L-1", "l-1"), /L-1.* -> .*l-1/],
+  ["a missing field", bodyWith('"lot_type":null,', ""), /^body: /],
+  ["an additional field", bodyWith('"lot_type"', '"colour":"red","lot_type"'), /^body: .*colour/],
+  ["an additional field at the end", bodyWith('Z"}', 'Z","x":1}'), /^body: .*"x":1/],
+  [
+    "another order of keys",
+    bodyWith('"lot_code":"L-1","lot_type":null', '"lot_type":null,"lot_code":"L-1"'),
+    /^body: /,
+  ],
+  ["a space in the JSON", bodyWith('"a":1.5', '"a": 1.5'), /^body: /],
+  ["a needless escape", bodyWith("L-1", "\\u004c-1"), /^body: /],
+  ["null for a number", bodyWith('"540.0"', "null"), /^body: /],
+  ["text after the end", answered({ body: `${answered().body}\n` }), /^body: /],
+  ["an empty body", answered({ body: "" }), /^body: .*\(nothing\)/],
+  ["half a body", answered({ body: answered().body.slice(0, 60) }), /^body: /],
+  ["an id that is no UUID", bodyWith(NEW_ID, "17"), /no UUID/],
+  ["a UUID in capitals", bodyWith(NEW_ID, NEW_ID.toUpperCase()), /no UUID/],
+  ["a UUID of version 1", bodyWith("-7cc2-", "-1cc2-"), /no UUID/],
+  ["an id from the seed for a new row", bodyWith(NEW_ID, SEED_ID), /was there before/],
+  ["another given id", bodyWith(SEED_ID, OLD_ID), /^body: /],
+  ["a time without milliseconds", bodyWith(".000Z", "Z"), /no time in UTC/],
+  ["a time with microseconds", bodyWith(".000Z", ".000000Z"), /no time in UTC/],
+  ["a time with an offset", bodyWith(".000Z", ".000+00:00"), /no time in UTC/],
+  ["another time than now", bodyWith(NEW_TIME, "2027-03-01T11:00:05.000Z"), /not the time of/],
+  ["the recorded time itself", bodyWith(NEW_TIME, OLD_TIME), /not the time of/],
+  [
+    "another header",
+    answered({ headers: { ...recorded.headers, "content-type": "application/json" } }),
+    /^content-type: application\/json; charset=utf-8 -> application\/json$/,
+  ],
+  [
+    "a missing header",
+    answered({ headers: { "content-type": JSON_TYPE } }),
+    /^access-control-allow-origin: \* -> \(none\)$/,
+  ],
+  [
+    "an additional header that clients act on",
+    answered({ headers: { ...recorded.headers, vary: "Origin" } }),
+    /^vary: \(none\) -> Origin$/,
+  ],
+  ["no ETag", answered({ etag: undefined }), /^ETag: weak -> \(none\)$/],
+  ["a strong ETag", answered({ etag: '"a-b"' }), /^ETag: weak -> "a-b"$/],
+];
+
+for (const [what, answer, line] of FOUND) {
+  Deno.test(`found: ${what}`, () => {
+    const found = differences(recorded, answer, known());
+    ok(found.some((one) => line.test(one)), JSON.stringify(found));
+  });
+}
+
+Deno.test("a time that the request gave must come back, even one from the recording's minute", () => {
+  const given = { ...recorded, body: '{"created_at":"2026-11-23T01:10:30.000Z"}' };
+  deepStrictEqual(differences(given, answered({ body: given.body }), known()), []);
+  const other = answered({ body: given.body.replace(/2026.*Z/, NEW_TIME) });
+  match(differences(given, other, known()).join(), /01:10:30/);
+});
+
+Deno.test("a time that was computed from the request must come back, two hours off is found", () => {
+  const computed = { ...recorded, body: '{"created_at":"2026-01-19T08:11:12.000Z"}' };
+  deepStrictEqual(differences(computed, answered({ body: computed.body }), known()), []);
+  const wrong = answered({ body: computed.body.replace("08:11", "10:11") });
+  match(differences(computed, wrong, known()).join(), /08:11.* -> .*10:11/);
+});
+
+Deno.test("an id that was made in one step must be the same one in the next", () => {
+  const context = known();
+  deepStrictEqual(differences(recorded, answered(), context), []);
+  deepStrictEqual(differences(recorded, answered(), context), []);
+  const another = bodyWith(NEW_ID, "118f4f3c-7a50-7cc2-98c4-dc0c0c07398f");
+  match(differences(recorded, another, context).join(), /stood earlier/);
+});
+
+Deno.test("the time of one row must be the same in the next step", () => {
+  const context = known();
+  deepStrictEqual(differences(recorded, answered(), context), []);
+  match(differences(recorded, bodyWith(".000Z", ".001Z"), context).join(), /stood earlier/);
+});
+
+Deno.test("two rows with one id are found", () => {
+  const context = known();
+  deepStrictEqual(differences(recorded, answered(), context), []);
+  const second = { ...recorded, body: recorded.body.replace(OLD_ID, OLD_ID.replace("9a", "bb")) };
+  match(differences(second, answered(), context).join(), /one UUID for two things/);
+});
+
+const trace = (parents: string[], children: string[]) =>
+  `{"central":{"weight_kg":"1.0"},"parents":[${parents}],"children":[${children}]}`;
+const [A, B] = ['{"lot_code":"A","weight_kg":"1"}', '{"lot_code":"B","weight_kg":"2.50"}'];
+const TRACES: [what: string, body: string, same: boolean][] = [
+  ["parents and children in another order are the same", trace([B, A], [A, B, B]), true],
+  ["a lot that stands once less is found", trace([A, B], [B, A]), false],
+  ["a lot that stands twice instead of another is found", trace([A, A], [B, B, A]), false],
+  ["a parent among the children is found", trace([A], [B, B, A, B]), false],
+  ["another scale in one lot is found", trace([A, B.replace("2.50", "2.5")], [B, B, A]), false],
+  [
+    "another order of keys in one lot is found",
+    trace([A, '{"weight_kg":"2.50","lot_code":"B"}'], [B, B, A]),
+    false,
+  ],
+  ["a space in the JSON is found", trace([A, B], [B, B, A]).replace(",", ", "), false],
+  ["an additional list is found", trace([A, B], [B, B, A]).replace(/}$/, ',"x":[]}'), false],
+];
+
+for (const [what, body, same] of TRACES) {
+  Deno.test(`of a trace, ${what}`, () => {
+    const was = { ...recorded, status: 200, body: trace([A, B], [B, B, A]) };
+    const found = differences(was, answered({ status: 200, body }), known());
+    deepStrictEqual(found.length === 0, same, JSON.stringify(found));
+  });
+}
+
+const page = (text: string) => `<!DOCTYPE html>\n<body>\n<pre>${text}</pre>\n</body>\n`;
+
+Deno.test("stack frames and the parser's words on an error page don't count, its kind does", () => {
+  const frames = "<br> &nbsp; &nbsp;at parse (/srv/a.js:1:2)<br> &nbsp; &nbsp;at b (node:c:3)";
+  deepStrictEqual(
+    withoutFrames(page(`SyntaxError: Unexpected end${frames}`)),
+    page("SyntaxError: …"),
+  );
+  const was = { ...recorded, status: 400, body: page("SyntaxError: …") };
+  const answer = (body: string) => answered({ status: 400, body });
+  deepStrictEqual(differences(was, answer(page(`SyntaxError: other${frames}`)), known()), []);
+  match(differences(was, answer(page(`TypeError: x${frames}`)), known()).join(), /TypeError/);
+  match(differences(was, answer('{"error":"no JSON"}'), known()).join(), /^body: /);
+});

@@ -1,0 +1,67 @@
+import { withoutFrames } from "../compare/error_page.ts";
+import type { RecordedRequest, Recordings, Scenario } from "./recordings.ts";
+import type { Answer } from "./exchange.ts";
+import { sendHarmless, type SendOptions, type Skipped } from "./send_safe.ts";
+import type { RequestScenario } from "./request_list.ts";
+
+/** Replaces personal data and secrets by pseudonyms. */
+export interface RecordingRedactor {
+  /** Undefined when the body is no text, so that nobody knows what is in it. */
+  request(request: RecordedRequest): RecordedRequest | undefined;
+  answer(answer: Answer): Answer;
+}
+
+/** What came of recording. */
+export interface Recorded {
+  readonly recordings: Recordings;
+  readonly skipped: readonly Skipped[];
+  /** Requests that had no answer, a line each; they are in no recording. */
+  readonly unanswered: readonly string[];
+}
+
+/**
+ * Sends requests to a server and gives its answers as recordings, without personal data. Unless writes
+ * are allowed, only what changes nothing there is sent.
+ */
+export async function recordRequests(
+  options: SendOptions,
+  scenarios: readonly RequestScenario[],
+  redactor: RecordingRedactor,
+): Promise<Recorded> {
+  const from = new Date().toISOString();
+  const steps = new Map<string, Scenario["steps"]>();
+  const unanswered: string[] = [];
+  const unreadable: Skipped[] = [];
+  const skipped = await sendHarmless(scenarios, options, ({ name, requests }, step, answer) => {
+    const request = requests[step];
+    const before = steps.get(name) ?? [];
+    // A step says which one it builds on by its number, so none may be missing before it.
+    if (request === undefined || answer.status === 0 || before.length !== step) {
+      const why = answer.status === 0 ? answer.body : "one before it isn't recorded";
+      unanswered.push(`${name} #${step}: ${why}`);
+      return;
+    }
+    const redacted = redactor.request(request);
+    if (redacted === undefined) {
+      unreadable.push({ exchange: `${name} #${step}`, why: "its body is no text" });
+      return;
+    }
+    const { status, headers, body, etag } = redactor.answer(answer);
+    const response = {
+      status,
+      headers,
+      body: withoutFrames(body),
+      ...(etag !== undefined && { etag: true as const }),
+    };
+    steps.set(name, [...before, { request: redacted, response }]);
+  });
+  return {
+    recordings: {
+      recorded: { from, to: new Date().toISOString() },
+      live: true,
+      scenarios: [...steps].map(([name, steps]) => ({ name, steps })),
+    },
+    skipped: [...skipped, ...unreadable],
+    unanswered,
+  };
+}

@@ -1,0 +1,70 @@
+import type { Answer } from "./exchange.ts";
+import { fillEtags, send } from "./exchange.ts";
+import type { RecordedRequest } from "./recordings.ts";
+import { findPseudonym } from "../redact/pseudonym_form.ts";
+import type { RequestScenario } from "./request_list.ts";
+
+/** What may be sent to a server whose data is somebody's. */
+export interface SendOptions {
+  /** Its base address, such as `http://127.0.0.1:8000`. */
+  readonly base: string;
+  /** Also what may change something there. */
+  readonly allowWrites: boolean;
+  /** A login token for requests that had one: recorded tokens are replaced by pseudonyms. */
+  readonly token: string | undefined;
+}
+
+/** A request that was not sent. */
+export interface Skipped {
+  /** `scenario #step` */
+  readonly exchange: string;
+  readonly why: string;
+}
+
+/** Whether a server answers a request without any effect on its data: reads, preflights, logins. */
+export function isHarmlessRequest({ method, path }: { method: string; path: string }): boolean {
+  if (method === "GET" || method === "HEAD" || method === "OPTIONS") return true;
+  return method === "POST" && /^\/api\/login\/?(?:\?|$)/i.test(path);
+}
+
+/**
+ * Sends the requests that may be sent, one after the other, and says which were not. What follows a
+ * request that was left out is left out too: its answer may depend on it.
+ */
+export async function sendHarmless(
+  scenarios: readonly RequestScenario[],
+  options: SendOptions,
+  visit: (scenario: RequestScenario, step: number, answer: Answer) => void,
+): Promise<readonly Skipped[]> {
+  const skipped: Skipped[] = [];
+  for (const scenario of scenarios) {
+    const past: Answer[] = [];
+    let reason: string | undefined;
+    for (const [step, recorded] of scenario.requests.entries()) {
+      const request = withToken(recorded, options.token);
+      reason = reason === undefined
+        ? reasonToSkip(request, options)
+        : "it follows one that was left out";
+      if (reason !== undefined) {
+        skipped.push({ exchange: `${scenario.name} #${step}`, why: reason });
+        continue;
+      }
+      const answer = await send(options.base, fillEtags(request, past));
+      past.push(answer);
+      visit(scenario, step, answer);
+    }
+  }
+  return skipped;
+}
+
+function reasonToSkip(request: RecordedRequest, options: SendOptions): string | undefined {
+  if (!options.allowWrites && !isHarmlessRequest(request)) return "it may change something";
+  const pseudonym = findPseudonym([request.path, request.body, ...Object.values(request.headers)]
+    .join("\n"));
+  return pseudonym && `personal data was replaced in it (${pseudonym})`;
+}
+
+function withToken(request: RecordedRequest, token: string | undefined): RecordedRequest {
+  if (token === undefined || request.headers.authorization === undefined) return request;
+  return { ...request, headers: { ...request.headers, authorization: `Bearer ${token}` } };
+}

@@ -1,0 +1,210 @@
+import type postgres from "postgres";
+import {
+  type Approvals,
+  findApproval,
+  findHeaderApprovals,
+  listDueReviews,
+  listUnused,
+} from "../compare/approvals.ts";
+import { withoutFrames } from "../compare/error_page.ts";
+import { approvedFormFaults } from "./approved_form.ts";
+import { differsAt, withoutHeader } from "./approved_headers.ts";
+import { differences, type Known } from "./comparison.ts";
+import { type Answer, fillEtags, send } from "./exchange.ts";
+import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
+import { resetToSeed, type Seed } from "../../dev/seed.ts";
+
+/** A running server, and the database behind it. */
+export interface Subject {
+  /** Its base address, such as `http://127.0.0.1:8000`. */
+  base: string;
+  /** A connection to the very database that it works on: its ten old tables are overwritten. */
+  sql: postgres.Sql;
+  seed: Seed;
+}
+
+/** What became of one exchange. */
+export interface Outcome {
+  /** `scenario #step` */
+  exchange: string;
+  /** Method and path, for people; a long path is cut. */
+  request: string;
+  /** The operation of the contract that the request means, or `preflight`, or `other`. */
+  operation: string;
+  verdict: "same" | "approved" | "wrong";
+  /** The entries of the approvals that this exchange used or that name it, if any does. */
+  approval: string | undefined;
+  /** Approved headers that are another one, by their places, and whether the rest is the same. */
+  headers?: { places: string[]; isOtherwiseSame: boolean };
+  /** The status now. */
+  status: number;
+  /** What is wrong, a line each; empty unless the verdict is `wrong`. */
+  differences: string[];
+}
+
+/** What a check against recordings found. */
+export interface Report {
+  outcomes: Outcome[];
+  /** Approvals that nothing used, a line each: the check fails with one. */
+  unused: string[];
+  /** Approvals whose review is due, a line each: said, but the calendar fails no check. */
+  due: string[];
+}
+
+/** What may lie between this clock and the server's or the database's, in ms. */
+export const CLOCKS_APART_MS = 5 * 60_000;
+
+/**
+ * Sends every recorded request to a server and compares its answers with the recorded ones. Each
+ * scenario starts from exactly the seed rows; afterwards the database holds just these again.
+ * Without approvals every difference is wrong.
+ */
+export async function verify(
+  subject: Subject,
+  recordings: Recordings,
+  approvals: Approvals = [],
+): Promise<Report> {
+  const outcomes: Outcome[] = [];
+  const seedText = JSON.stringify(subject.seed);
+  const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
+  await replay(subject, recordings.scenarios, (scenario) => {
+    const made = new Map<string, string>();
+    return (exchange, answer, step) => {
+      const known: Known = {
+        given: seedText + JSON.stringify(exchange.request),
+        recorded: recordings.recorded,
+        actual: { from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() },
+        made,
+      };
+      outcomes.push(outcomeOf(exchangeName(scenario, step), exchange, answer, known, approvals));
+    };
+  });
+  return reportOf(outcomes, approvals);
+}
+
+/** What becomes of one exchange whose request was answered with `answer` now. */
+export function outcomeOf(
+  exchange: string,
+  { request, response }: Exchange,
+  answer: Answer,
+  known: Known,
+  approvals: Approvals,
+): Outcome {
+  const approval = findApproval(approvals, exchange);
+  const headers = findHeaderApprovals(approvals, exchange).filter(({ status, place }) =>
+    status.includes(answer.status) && differsAt(place, response, answer)
+  );
+  const [was, is] = headers.reduce(
+    ([was, is], { place }) => [withoutHeader(place, was), withoutHeader(place, is)],
+    [response, answer],
+  );
+  const changes = differences(was, is, known);
+  const isApproved = changes.length > 0 && approval !== undefined && answer.status !== 0;
+  const faults = isApproved ? approvedFormFaults(approval.status, was, is, known) : changes;
+  const isSame = changes.length === 0 && headers.length === 0;
+  const ids = [...(isApproved || headers.length === 0 ? [approval] : []), ...headers]
+    .flatMap((one) => one?.id ?? []);
+  return {
+    exchange,
+    request: `${request.method} ${request.path.slice(0, 80)}`,
+    operation: operationOf(request.method, request.path),
+    verdict: isSame ? "same" : faults.length === 0 ? "approved" : "wrong",
+    approval: ids.length === 0 ? undefined : [...new Set(ids)].join(", "),
+    ...(headers.length > 0 && {
+      headers: {
+        places: headers.map(({ place }) => place),
+        isOtherwiseSame: changes.length === 0,
+      },
+    }),
+    status: answer.status,
+    differences: faults,
+  };
+}
+
+/** The outcomes, and which of the approvals nothing used or are due. */
+export function reportOf(outcomes: Outcome[], approvals: Approvals): Report {
+  const statusOf = ({ verdict, status }: Outcome) => verdict === "approved" ? status : undefined;
+  const changed = outcomes.filter(({ verdict, headers }) =>
+    verdict !== "same" && !headers?.isOtherwiseSame
+  );
+  const headers = outcomes.flatMap((outcome) =>
+    outcome.headers === undefined
+      ? []
+      : [[outcome.exchange, { status: statusOf(outcome), ...outcome.headers }] as const]
+  );
+  return {
+    outcomes,
+    unused: listUnused(
+      approvals,
+      new Map(changed.map((outcome) => [outcome.exchange, statusOf(outcome)])),
+      new Map(headers),
+    ),
+    due: listDueReviews(approvals, new Date().toISOString().slice(0, 10)),
+  };
+}
+
+/**
+ * Sends the requests of `scenarios` to a server and gives its answers as new recordings. Each
+ * scenario starts from exactly the seed rows; afterwards the database holds just these again.
+ */
+export async function record(
+  subject: Subject,
+  scenarios: readonly Scenario[],
+): Promise<Recordings> {
+  const from = new Date().toISOString();
+  const recorded: Scenario[] = [];
+  await replay(subject, scenarios, ({ name }) => {
+    const steps: Exchange[] = [];
+    recorded.push({ name, steps });
+    return ({ request }, { status, headers, body, etag }) => {
+      const response = { status, headers, body: withoutFrames(body) };
+      steps.push({
+        request,
+        response: etag === undefined ? response : { ...response, etag: true },
+      });
+    };
+  });
+  return { recorded: { from, to: new Date().toISOString() }, scenarios: recorded };
+}
+
+/** Whether a check passed: nothing wrong, no approval unused. */
+export function passed({ outcomes, unused }: Report): boolean {
+  return unused.length === 0 && outcomes.every(({ verdict }) => verdict !== "wrong");
+}
+
+type Visit = (exchange: Exchange, answer: Answer, step: number) => void;
+
+async function replay(
+  { base, sql, seed }: Subject,
+  scenarios: readonly Scenario[],
+  begin: (scenario: Scenario) => Visit,
+): Promise<void> {
+  for (const scenario of scenarios) {
+    await resetToSeed(sql, seed);
+    const visit = begin(scenario);
+    const past: Answer[] = [];
+    for (const [step, exchange] of scenario.steps.entries()) {
+      const answer = await send(base, fillEtags(exchange.request, past));
+      past.push(answer);
+      visit(exchange, answer, step);
+    }
+  }
+  await resetToSeed(sql, seed);
+}
+
+/** The operation of the contract that a request means, or `preflight`, or `other`. */
+export function operationOf(method: string, path: string): string {
+  if (method === "OPTIONS") return "preflight";
+  const [, name] = /^\/api\/(health|login|traceability|lots|qc-decisions)(?=[/?]|$)/i.exec(path) ??
+    [];
+  const operation = `${method === "HEAD" ? "GET" : method} ${name?.toLowerCase()}`;
+  return OPERATIONS[operation] ?? "other";
+}
+
+const OPERATIONS: Readonly<Record<string, string>> = {
+  "GET health": "getHealth",
+  "POST login": "login",
+  "GET traceability": "getTraceability",
+  "POST lots": "createLot",
+  "POST qc-decisions": "createQcDecision",
+};

@@ -1,0 +1,99 @@
+import type { Approvals } from "../compare/approvals.ts";
+import type { Answer } from "./exchange.ts";
+import type { Known } from "./comparison.ts";
+import {
+  CLOCKS_APART_MS,
+  operationOf,
+  type Outcome,
+  outcomeOf,
+  type Report,
+  reportOf,
+} from "./verify.ts";
+import { type Exchange, exchangeName, type Recordings } from "./recordings.ts";
+import { sendHarmless, type SendOptions, type Skipped } from "./send_safe.ts";
+import { withPseudonymsOf } from "../redact/pseudonym_form.ts";
+
+/** The approval that makes a difference pass, by its id, if one does. */
+export type ApprovalOf = (exchange: Exchange, answer: Answer) => string | undefined;
+
+/** A check that left requests out. */
+export interface HarmlessReport extends Report {
+  readonly skipped: readonly Skipped[];
+}
+
+/**
+ * Sends the recorded requests that change nothing to a server, whatever rows it has, and compares its
+ * answers with the recorded ones. Only approvals of exchanges that were sent count.
+ *
+ * @param approvalOf for exchanges that no approval can name
+ */
+export async function verifyHarmless(
+  options: Omit<SendOptions, "allowWrites">,
+  recordings: Recordings,
+  approvals: Approvals = [],
+  approvalOf: ApprovalOf = () => undefined,
+): Promise<HarmlessReport> {
+  const outcomes: Outcome[] = [];
+  const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
+  const scenarios = recordings.scenarios.map((scenario) => ({
+    ...scenario,
+    requests: scenario.steps.map(({ request }) => request),
+  }));
+  const byName = new Map(recordings.scenarios.map((scenario) => [scenario.name, scenario]));
+  const skipped = await sendHarmless(
+    scenarios,
+    { ...options, allowWrites: false },
+    ({ name }, step, answer) => {
+      const scenario = byName.get(name);
+      const exchange = scenario?.steps[step];
+      if (scenario === undefined || exchange === undefined) return;
+      const known: Known = {
+        given: givenIn(exchange),
+        recorded: recordings.recorded,
+        actual: { from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() },
+        made: new Map(),
+      };
+      const body = withPseudonymsOf(exchange.response.body, answer.body);
+      const comparable = { ...answer, body };
+      const exchangeId = exchangeName(scenario, step);
+      const outcome = outcomeOf(exchangeId, exchange, comparable, known, approvals);
+      const approval = outcome.verdict === "wrong" ? approvalOf(exchange, comparable) : undefined;
+      outcomes.push(
+        approval === undefined
+          ? outcome
+          : { ...outcome, verdict: "approved", approval, differences: [] },
+      );
+    },
+  );
+  const sent = new Set(outcomes.map(({ exchange }) => exchange));
+  const ofSent = approvals
+    .map((entry) => ({ ...entry, answers: entry.answers.filter((one) => sent.has(one.exchange)) }))
+    .filter(({ answers }) => answers.length > 0);
+  return { ...reportOf(outcomes, ofSent), skipped };
+}
+
+/**
+ * Where ids and times were found that must come back: what changes nothing makes up no id, and no
+ * time but that of the health check.
+ */
+function givenIn({ request, response }: Exchange): string {
+  const asked = JSON.stringify(request);
+  return operationOf(request.method, request.path) === "getHealth" ? asked : asked + response.body;
+}
+
+/** What was left out and why, a line a reason; nothing without any. */
+export function formatSkipped(skipped: readonly Skipped[]): string {
+  const reasons = new Map<string, string[]>();
+  for (const { exchange, why } of skipped) {
+    // One line for all pseudonyms.
+    const note = why.endsWith(")") ? why.indexOf(" (") : -1;
+    const reason = note === -1 ? why : why.slice(0, note);
+    const exchanges = reasons.get(reason);
+    if (exchanges === undefined) reasons.set(reason, [exchange]);
+    else exchanges.push(exchange);
+  }
+  const lines = [...reasons].map(([reason, exchanges]) =>
+    `SKIPPED ${exchanges.length} requests: ${reason}, such as ${exchanges[0]}`
+  );
+  return lines.map((line) => `${line}\n`).join("");
+}

@@ -1,0 +1,209 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { createClientReader } from "../../client_address.ts";
+import { openRawClient, startTestFront } from "../testing/front.ts";
+import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { isOldOperation, type OldOperation, type Operation } from "../exchange/operations.ts";
+import { type Peer, readRequestHead } from "./request_head.ts";
+import type { Mode, Route } from "../exchange/route.ts";
+import { findWay, findWayBack, type Way } from "./decide.ts";
+
+const PEER = { address: "192.0.2.1", isTrusted: false };
+const LEGACY: Mode = { name: "legacy" };
+const SHADOW: Mode = { name: "shadow" };
+const SERVICE: Mode = { name: "service" };
+/** Of all clients, whatever bucket each is in. */
+const canary = (percent: 0 | 100): Mode => ({ name: "canary", percent });
+
+/** The head of a request with these headers, names and values in turn. */
+function headOf(headers: readonly string[], peer: Peer) {
+  const head = readRequestHead({ rawHeaders: headers, httpVersion: "1.1" }, peer);
+  if ("mistake" in head) throw new Error(head.mistake);
+  return head;
+}
+
+const HEAD = headOf(["Host", "plant"], PEER);
+
+/** What a way depends on, when every route is in this mode. */
+function depsOf(mode: Mode, { wants = true, epoch = 1 } = {}) {
+  const asked: OldOperation[] = [];
+  return {
+    asked,
+    routeOf: (operation: Operation): Route => ({
+      operation,
+      mode,
+      epoch,
+      samplePercent: 100,
+      latch: undefined,
+    }),
+    readClient: createClientReader([]),
+    canaryBy: "client" as const,
+    comparer: {
+      wants(operation: OldOperation) {
+        asked.push(operation);
+        return wants;
+      },
+    },
+  };
+}
+
+const find = (mode: Mode, method: string, target: string, more = {}) =>
+  findWay(depsOf(mode, more), method, target, HEAD, PEER);
+
+const REQUESTS = {
+  write: ["POST", "/api/lots"],
+  "QC decision": ["POST", "/api/qc-decisions"],
+  login: ["POST", "/api/login"],
+  read: ["GET", "/api/traceability/A"],
+} as const;
+
+/** In each mode: the side, and what somebody wants to see of it. */
+const WAYS: [
+  what: keyof typeof REQUESTS,
+  mode: Mode,
+  side: Way["side"],
+  compared: Way["compared"],
+][] = [
+  // Neither may wait for Lotline: the exchange is looked at when the old server has answered.
+  ["write", LEGACY, "legacy", "answer"],
+  ["QC decision", LEGACY, "legacy", "answer"],
+  ["login", LEGACY, "legacy", "answer"],
+  ["read", LEGACY, "legacy", "answer"],
+  ["write", SHADOW, "legacy", "dry_run"],
+  ["QC decision", SHADOW, "legacy", "dry_run"],
+  ["login", SHADOW, "legacy", "answer"],
+  ["read", SHADOW, "legacy", "answer"],
+  ["write", canary(0), "legacy", "dry_run"],
+  ["write", canary(100), "service", undefined],
+  ["read", canary(0), "legacy", "answer"],
+  ["read", canary(100), "service", "answer"],
+  ["write", SERVICE, "service", undefined],
+  ["QC decision", SERVICE, "service", undefined],
+  ["login", SERVICE, "service", "answer"],
+  ["read", SERVICE, "service", "answer"],
+];
+
+for (const [what, mode, side, compared] of WAYS) {
+  const percent = mode.name === "canary" ? ` of ${mode.percent} %` : "";
+  Deno.test(`a ${what} in ${mode.name}${percent} goes to ${side}; compared: ${compared ?? "no"}`, () => {
+    const [method, target] = REQUESTS[what];
+    const way = find(mode, method, target);
+    deepStrictEqual([way.side, way.compared], [side, compared]);
+    strictEqual(find(mode, method, target, { wants: false }).compared, undefined);
+    strictEqual(way.isSafe, what === "read" || what === "login");
+  });
+}
+
+Deno.test("nobody is asked whether a write that went to Lotline is to be compared", () => {
+  const deps = depsOf(SERVICE);
+  findWay(deps, "POST", "/api/lots", HEAD, PEER);
+  deepStrictEqual(deps.asked, []);
+});
+
+Deno.test("what the contract doesn't know is the old server's, by HTTP's rules safe or not", () => {
+  for (const method of ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "DELETE", "PATCH"]) {
+    const way = find(SERVICE, method, "/no/such/path");
+    deepStrictEqual([way.known, way.knownToBoth, way.side, way.compared], [
+      undefined,
+      undefined,
+      "legacy",
+      undefined,
+    ]);
+    strictEqual(way.isSafe, ["GET", "HEAD", "OPTIONS", "TRACE"].includes(method));
+  }
+});
+
+Deno.test("what only Lotline knows is compared with nobody", () => {
+  const way = find(SERVICE, "GET", "/api/audits");
+  const operation = way.known?.operation;
+  deepStrictEqual([operation, operation && isOldOperation(operation)], ["listAudits", false]);
+  deepStrictEqual([way.knownToBoth, way.side, way.compared], [undefined, "service", undefined]);
+});
+
+/** The route of a request that was Lotline's, by the time it is sent: the side then. */
+const CHANGES: [what: string, mode: Mode, epoch: number, isBack: boolean][] = [
+  ["hasn't changed", SERVICE, 1, false],
+  ["was set to the same mode again", SERVICE, 2, false],
+  ["was rolled back", LEGACY, 2, true],
+  ["was killed, which is no new epoch", LEGACY, 1, true],
+  ["is in shadow by now", SHADOW, 2, true],
+  ["is a canary that has this client", canary(100), 2, false],
+  ["is a canary that hasn't this client", canary(0), 2, true],
+];
+
+for (const [what, mode, epoch, isBack] of CHANGES) {
+  Deno.test(`a request whose route ${what} ${isBack ? "goes back" : "stays Lotline's"}`, () => {
+    const before = find(SERVICE, "GET", "/api/traceability/A");
+    const after = depsOf(mode, { epoch });
+    const way = findWayBack(after, before, HEAD, PEER);
+    if (!isBack) return strictEqual(way, undefined);
+    deepStrictEqual([way?.side, way?.compared, way?.isSafe], ["legacy", undefined, true]);
+    deepStrictEqual([way?.known?.route.mode, way?.knownToBoth?.route.mode], [mode, mode]);
+    strictEqual(way?.known?.route.epoch, epoch);
+  });
+}
+
+Deno.test("a request of a canary that has shrunk goes back, though its route is a canary still", () => {
+  const before = find(canary(100), "GET", "/api/traceability/A");
+  const way = findWayBack(depsOf(canary(0), { epoch: 2 }), before, HEAD, PEER);
+  strictEqual(way?.side, "legacy");
+});
+
+const HALF: Mode = { name: "canary", percent: 50 };
+const ADDRESSES = Array.from({ length: 64 }, (_, at) => `198.51.100.${at}`);
+
+/** The sides to which a canary of half sends clients whom a proxy names, and where they go back from. */
+function sidesOf(trustedProxies: readonly string[]) {
+  const peer = { ...PEER, isTrusted: trustedProxies.length > 0 };
+  const readClient = createClientReader(trustedProxies);
+  const before = find(SERVICE, "GET", "/api/traceability/A");
+  return ADDRESSES.map((address) => {
+    const head = headOf(["Host", "plant", "X-Forwarded-For", address], peer);
+    const deps = { ...depsOf(HALF, { epoch: 2 }), readClient };
+    const { side } = findWay(deps, "GET", "/api/traceability/A", head, peer);
+    const back = findWayBack(deps, before, head, peer)?.side ?? "service";
+    strictEqual(back, side, "a client that goes back does so by the same share");
+    return side;
+  });
+}
+
+Deno.test("a canary tells clients apart by the address that a trusted proxy names, and by no other's word", () => {
+  deepStrictEqual(new Set(sidesOf([PEER.address])), new Set(["legacy", "service"]));
+  strictEqual(new Set(sidesOf([])).size, 1);
+});
+
+Deno.test("a request that was the old server's, or nobody's, has no way back", () => {
+  const rolledBack = depsOf(LEGACY, { epoch: 2 });
+  const legacys = find(SHADOW, "GET", "/api/traceability/A");
+  strictEqual(findWayBack(rolledBack, legacys, HEAD, PEER), undefined);
+  strictEqual(findWayBack(rolledBack, find(SERVICE, "GET", "/no"), HEAD, PEER), undefined);
+});
+
+const never = () => new Promise<never>(() => {});
+const WAITLESS: [what: string, mode: Mode, request: string][] = [
+  ["a write on a route in legacy", LEGACY, "POST /api/lots HTTP/1.1\r\nContent-Length: 2"],
+  ["a read in shadow", SHADOW, "GET /api/traceability/A HTTP/1.1"],
+  ["a login in shadow", SHADOW, "POST /api/login HTTP/1.1\r\nContent-Length: 2"],
+];
+
+for (const [what, mode, request] of WAITLESS) {
+  Deno.test(`${what} is answered, and observed, without waiting for a dry run`, async () => {
+    await using upstream = await startRawUpstream(rawAnswer("200 OK", "ok"));
+    const asked: string[] = [];
+    await using front = await startTestFront({
+      legacyUrl: upstream.url,
+      mode,
+      compares: true,
+      dryRun: (_request, operation) => {
+        asked.push(operation);
+        return never();
+      },
+    });
+    const body = request.startsWith("POST") ? "{}" : "";
+    using client = openRawClient(
+      front.port,
+      `${request}\r\nHost: plant\r\nConnection: close\r\n\r\n${body}`,
+    );
+    match(await client.ended, /^HTTP\/1\.1 200 [^]*\r\n\r\nok$/);
+    deepStrictEqual([asked, front.observed.length], [[], 1]);
+  });
+}

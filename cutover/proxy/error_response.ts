@@ -1,0 +1,67 @@
+import { Buffer } from "node:buffer";
+import type { Failure } from "../upstream/connection.ts";
+
+const REASONS = {
+  400: "Bad Request",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  413: "Content Too Large",
+  417: "Expectation Failed",
+  431: "Request Header Fields Too Large",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+  505: "HTTP Version Not Supported",
+} as const;
+
+/** The statuses with which the gateway answers by itself. */
+export type RefusalStatus = keyof typeof REASONS;
+
+const NO_SERVER = [502, "No answer from the server behind this one"] as const;
+
+/** What a client is told when no side has answered. */
+export const NO_ANSWER: Readonly<
+  Record<Failure["kind"], readonly [status: RefusalStatus, sentence: string]>
+> = {
+  refused: NO_SERVER,
+  reset: NO_SERVER,
+  broken: NO_SERVER,
+  busy: [503, "Too busy, try again soon"],
+  timeout: [504, "No answer in time"],
+};
+
+/** An answer of the gateway's own. */
+export interface Refusal {
+  readonly status: RefusalStatus;
+  readonly reason: string;
+  /** Names and values in turn. */
+  readonly headers: string[];
+  readonly body: Buffer;
+}
+
+/**
+ * An answer of the gateway's own, as JSON like those of both sides. Any page may read it, as it may
+ * read the old server's answers: it holds nothing but this sentence.
+ */
+export function refusal(status: RefusalStatus, sentence: string, requestId?: string): Refusal {
+  const body = Buffer.from(JSON.stringify({ error: sentence }));
+  const headers = [
+    "Content-Type",
+    "application/json; charset=utf-8",
+    "Content-Length",
+    String(body.length),
+    "Access-Control-Allow-Origin",
+    "*",
+  ];
+  if (status === 503) headers.push("Retry-After", "1");
+  if (requestId !== undefined) headers.push("X-Request-Id", requestId);
+  return { status, reason: REASONS[status], headers, body };
+}
+
+/** The same as bytes, for a connection that can't go on. */
+export function refusalBytes(status: RefusalStatus, sentence: string): Buffer {
+  const { reason, headers, body } = refusal(status, sentence);
+  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
+  for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`;
+  return Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`, "latin1"), body]);
+}

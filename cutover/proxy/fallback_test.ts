@@ -1,0 +1,289 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { eventually } from "../../testing/eventually.ts";
+import { openRawClient, startTestFront, type TestFrontOptions } from "../testing/front.ts";
+import { type RawAnswer, rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+
+const LEGACY = rawAnswer("200 OK", "legacy");
+const CUT = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
+
+const REQUESTS = {
+  read: "GET /api/traceability/A HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+  head: "HEAD /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+  login: "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+  write: "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+  "new operation": "GET /api/audits HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+};
+
+const reset: RawAnswer = (socket) => socket.resetAndDestroy();
+const end: RawAnswer = (socket) => socket.end();
+const hang: RawAnswer = () => {};
+const nonsense: RawAnswer = (socket) => socket.write("nonsense\r\n\r\n");
+const fail = rawAnswer("503 Service Unavailable", "down", "Retry-After: 1\r\n");
+
+interface Outcome {
+  readonly status: string;
+  readonly body: string;
+  readonly asked: [legacy: number, service: number];
+  readonly answered: string[];
+}
+
+/** Sends a request through a front; a side that isn't given isn't there. */
+async function ask(
+  request: string,
+  sides: { legacy?: string | RawAnswer; service?: string | RawAnswer },
+  options: TestFrontOptions = { mode: { name: "service" } },
+): Promise<Outcome> {
+  const legacy = sides.legacy === undefined ? undefined : await startRawUpstream(sides.legacy);
+  const service = sides.service === undefined ? undefined : await startRawUpstream(sides.service);
+  const front = await startTestFront({
+    ...options,
+    upstream: { answerMs: 150, recentMs: 5_000 },
+    ...(legacy && { legacyUrl: legacy.url }),
+    ...(service && { serviceUrl: service.url }),
+  });
+  using client = openRawClient(front.port, request);
+  const received = await client.ended;
+  await front[Symbol.asyncDispose]();
+  await legacy?.[Symbol.asyncDispose]();
+  await service?.[Symbol.asyncDispose]();
+  const [head = "", body = ""] = received.split("\r\n\r\n", 2);
+  return {
+    status: head.slice("HTTP/1.1 ".length, "HTTP/1.1 200".length),
+    body,
+    asked: [legacy?.requests.length ?? 0, service?.requests.length ?? 0],
+    answered: front.answered,
+  };
+}
+
+for (const kind of ["read", "login", "write"] as const) {
+  Deno.test(`Lotline isn't there: the old server answers a ${kind}`, async () => {
+    const { status, body, asked, answered } = await ask(REQUESTS[kind], { legacy: LEGACY });
+    deepStrictEqual([status, body, asked], ["200", "legacy", [1, 0]]);
+    const [operation] = answered[0]?.split(" ") ?? [];
+    deepStrictEqual(answered, [`${operation} service 0`, `${operation} legacy 200`]);
+  });
+}
+
+const FAULTS: [what: string, service: string | RawAnswer, status: number][] = [
+  ["resets", reset, 0],
+  ["ends without an answer", end, 0],
+  ["hangs", hang, 0],
+  ["sends nonsense", nonsense, 0],
+  ["answers 503", fail, 503],
+];
+for (const [what, service, status] of FAULTS) {
+  for (const kind of ["read", "login"] as const) {
+    Deno.test(`Lotline ${what}: the old server answers a ${kind}`, async () => {
+      const outcome = await ask(REQUESTS[kind], { legacy: LEGACY, service });
+      deepStrictEqual([outcome.status, outcome.body, outcome.asked], ["200", "legacy", [1, 1]]);
+      const [operation] = outcome.answered[0]?.split(" ") ?? [];
+      deepStrictEqual(outcome.answered, [
+        `${operation} service ${status}`,
+        `${operation} legacy 200`,
+      ]);
+    });
+  }
+
+  Deno.test(`Lotline ${what}: a write that it was sent is sent to nobody else`, async () => {
+    const outcome = await ask(REQUESTS.write, { legacy: LEGACY, service });
+    strictEqual(outcome.status, what === "hangs" ? "504" : status === 503 ? "503" : "502");
+    deepStrictEqual(outcome.asked, [0, 1]);
+    deepStrictEqual(outcome.answered, [`createLot service ${status}`]);
+  });
+
+  Deno.test(`the old server ${what}: Lotline doesn't answer in its place`, async () => {
+    for (const mode of [{ name: "legacy" }, { name: "shadow" }] as const) {
+      const sides = { legacy: service, service: rawAnswer("200 OK", "service") };
+      const outcome = await ask(REQUESTS.read, sides, { mode });
+      strictEqual(outcome.status, what === "hangs" ? "504" : status === 503 ? "503" : "502");
+      if (status === 0) match(outcome.body, /^\{"error":"[^"]+"\}$/);
+      else strictEqual(outcome.body, "down", "its own answer, as it is");
+      deepStrictEqual(outcome.asked, [1, 0]);
+    }
+  });
+}
+
+Deno.test("Lotline isn't there for an operation that the old server doesn't know: 502", async () => {
+  const { status, body, asked } = await ask(REQUESTS["new operation"], { legacy: LEGACY });
+  deepStrictEqual([status, asked], ["502", [0, 0]]);
+  match(body, /^\{"error":"[^"]+"\}$/);
+});
+
+Deno.test("both are away: 502 with a sentence", async () => {
+  const { status, body } = await ask(REQUESTS.read, {});
+  deepStrictEqual([status, body], ["502", '{"error":"No answer from the server behind this one"}']);
+});
+
+Deno.test("Lotline's 5xx is the answer when the old server has none, and HEAD's has no body", async () => {
+  const read = await ask(REQUESTS.read, { service: fail });
+  deepStrictEqual([read.status, read.body], ["503", "down"]);
+  const head = await ask(REQUESTS.head, {
+    service: "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n",
+  });
+  deepStrictEqual([head.status, head.body], ["500", ""]);
+});
+
+Deno.test("Lotline's 5xx of any length is replaced", async () => {
+  const long = rawAnswer("500 Internal Server Error", "x".repeat(200_000));
+  const { status, body } = await ask(REQUESTS.read, { legacy: LEGACY, service: long });
+  deepStrictEqual([status, body], ["200", "legacy"]);
+});
+
+Deno.test("a write too long to be kept goes to the old server when Lotline isn't there", async () => {
+  const body = "x".repeat(300_000);
+  const { status, asked } = await ask(
+    `POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n` +
+      `Connection: close\r\n\r\n${body}`,
+    { legacy: LEGACY },
+    { mode: { name: "service" }, limits: { gatherMs: 0 } },
+  );
+  deepStrictEqual([status, asked], ["200", [1, 0]]);
+});
+
+const HOW_CUT = ["reset", "ended"] as const;
+
+for (const version of ["1.1", "1.0"]) {
+  Deno.test(`an answer that is cut off is cut off for a client of HTTP/${version}`, async () => {
+    const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
+    for (
+      const [answer, how] of [CUT, chunked].flatMap((one) =>
+        HOW_CUT.map((how) => [one, how] as const)
+      )
+    ) {
+      await using legacy = await startRawUpstream((socket) => {
+        socket.write(answer);
+        setTimeout(() => how === "reset" ? socket.resetAndDestroy() : socket.end(), 30);
+      });
+      await using front = await startTestFront({ legacyUrl: legacy.url });
+      using client = openRawClient(
+        front.port,
+        REQUESTS.read.replace("HTTP/1.1", `HTTP/${version}`),
+      );
+      const received = await client.ended;
+      ok(received.includes("half"), received);
+      strictEqual(received.endsWith("0\r\n\r\n"), false);
+      strictEqual(client.wasReset(), true, "an end would look like that of a whole answer");
+      deepStrictEqual(front.answered, ["getTraceability legacy 0"]);
+    }
+  });
+}
+
+Deno.test("Lotline's answer that is cut off isn't begun again with the old server's", async () => {
+  await using legacy = await startRawUpstream(LEGACY);
+  await using service = await startRawUpstream((socket) => {
+    socket.write(CUT);
+    setTimeout(() => socket.resetAndDestroy(), 30);
+  });
+  await using front = await startTestFront({
+    legacyUrl: legacy.url,
+    serviceUrl: service.url,
+    mode: { name: "service" },
+  });
+  using client = openRawClient(front.port, REQUESTS.read);
+  match(await client.ended, /half$/);
+  deepStrictEqual(legacy.requests, []);
+});
+
+/** A server that answers the first request and resets its connection at the next one. */
+async function startForgetful() {
+  const seen = new WeakSet<object>();
+  return await startRawUpstream((socket) => {
+    if (seen.has(socket)) socket.resetAndDestroy();
+    else socket.write(LEGACY);
+    seen.add(socket);
+  });
+}
+
+const onKept = (request: string) => request.replace("Connection: close\r\n", "");
+
+Deno.test("a read on a kept connection that turns out to be closed is asked once more, on a new one", async () => {
+  await using legacy = await startForgetful();
+  await using front = await startTestFront({ legacyUrl: legacy.url });
+  using client = openRawClient(front.port, onKept(REQUESTS.read));
+  await client.until((received) => received.endsWith("legacy"));
+  client.write(REQUESTS.read);
+  const received = await client.ended;
+  strictEqual(received.match(/HTTP\/1\.1 200/g)?.length, 2);
+  deepStrictEqual([legacy.requests.length, legacy.connections()], [3, 2]);
+  deepStrictEqual(front.answered, ["getTraceability legacy 200", "getTraceability legacy 200"]);
+});
+
+Deno.test("it is a new one, even if there are other kept connections: they may be closed as well", async () => {
+  const seen = new WeakSet<object>();
+  await using legacy = await startRawUpstream((socket) => {
+    if (seen.has(socket)) socket.resetAndDestroy();
+    // Slowly, so that two at once take two connections.
+    else setTimeout(() => socket.write(LEGACY), 30);
+    seen.add(socket);
+  });
+  await using front = await startTestFront({ legacyUrl: legacy.url });
+  using one = openRawClient(front.port, REQUESTS.read);
+  using two = openRawClient(front.port, REQUESTS.read);
+  await Promise.all([one.ended, two.ended]);
+  strictEqual(legacy.connections(), 2);
+  using client = openRawClient(front.port, REQUESTS.read);
+  match(await client.ended, /^HTTP\/1\.1 200 /);
+  strictEqual(legacy.requests.length, 4);
+});
+
+Deno.test("a read is asked once more, not over and over", async () => {
+  await using legacy = await startRawUpstream((socket, _request, count) =>
+    count === 1 ? socket.write(LEGACY) : socket.resetAndDestroy()
+  );
+  await using front = await startTestFront({ legacyUrl: legacy.url });
+  using client = openRawClient(front.port, onKept(REQUESTS.read));
+  await client.until((received) => received.endsWith("legacy"));
+  client.write(REQUESTS.read);
+  match(await client.ended, /HTTP\/1\.1 502 /);
+  strictEqual(legacy.requests.length, 3);
+});
+
+Deno.test("a write on a kept connection that turns out to be closed is not sent twice", async () => {
+  await using legacy = await startForgetful();
+  await using front = await startTestFront({ legacyUrl: legacy.url });
+  using client = openRawClient(front.port, onKept(REQUESTS.read));
+  await client.until((received) => received.endsWith("legacy"));
+  client.write(REQUESTS.write);
+  match(await client.ended, /HTTP\/1\.1 502 /);
+  strictEqual(legacy.requests.length, 2);
+});
+
+Deno.test("a write takes no kept connection that has been idle, a read does", async () => {
+  await using legacy = await startRawUpstream(LEGACY);
+  await using front = await startTestFront({ legacyUrl: legacy.url, upstream: { recentMs: 50 } });
+  const opened: number[] = [];
+  for (const kind of ["write", "write", "read", "write"] as const) {
+    using client = openRawClient(front.port, REQUESTS[kind]);
+    await client.ended;
+    opened.push(legacy.connections());
+    if (opened.length > 1) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  deepStrictEqual(opened, [1, 1, 1, 2]);
+});
+
+Deno.test("connections are kept and used again, but not for longer than the server says it keeps them", async () => {
+  await using legacy = await startRawUpstream(
+    rawAnswer("200 OK", "legacy", "Keep-Alive: timeout=1\r\n"),
+  );
+  await using front = await startTestFront({ legacyUrl: legacy.url });
+  const once = async () => {
+    using client = openRawClient(front.port, REQUESTS.read);
+    await client.ended;
+  };
+  await once();
+  await once();
+  // A server that says 1 s may close at any moment: nothing is kept.
+  strictEqual(legacy.connections(), 2);
+
+  await using patient = await startRawUpstream(LEGACY);
+  await using other = await startTestFront({
+    legacyUrl: patient.url,
+    upstream: { idleMs: 200 },
+  });
+  for (let at = 0; at < 5; at++) {
+    using client = openRawClient(other.port, REQUESTS.read);
+    await client.ended;
+  }
+  strictEqual(patient.connections(), 1);
+  await eventually("it is closed", () => patient.open() === 0);
+});

@@ -1,0 +1,133 @@
+import type { Sql } from "../../db/connect.ts";
+import { describeError, type Log } from "../../log.ts";
+import type { Observation } from "../exchange/exchange.ts";
+import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import {
+  type ExchangeRedactor,
+  isRecordable,
+  LONGEST_BODY,
+  recordedExchange,
+} from "./recorded_exchange.ts";
+import {
+  deleteForgottenRecordings,
+  insertExchanges,
+  listWanted,
+  type SeenExchange,
+} from "./recordings_table.ts";
+
+/** An exchange with a client. */
+export type Offered = Pick<Observation, "operation" | "side" | "request" | "answer" | "at">;
+
+/** Keeps exchanges for whoever switched a recording on with `deno task parity record --live`. */
+export interface Recorder extends AsyncDisposable {
+  /** Whether an exchange with this side would be taken now. */
+  wants(operation: Offered["operation"], side: Offered["side"]): boolean;
+  /** Takes an exchange if one is wanted. Costs next to nothing, never waits and never throws. */
+  offer(exchange: Offered): void;
+}
+
+/** What a recorder works with. */
+export interface RecorderDeps {
+  readonly sql: Sql;
+  readonly redactor: ExchangeRedactor;
+  readonly log: Log;
+  /** How often PostgreSQL is asked whether a recording is on, in ms. */
+  readonly everyMs?: number;
+}
+
+// Between two looks. With bodies of 64 kB at most, this bounds the memory too.
+const MOST_WAITING = 100;
+// Redacting a long body takes a millisecond or so; requests come in between.
+const REDACTED_AT_ONCE = 5;
+const FORGOTTEN_EVERY_MS = 10 * 60_000;
+
+/**
+ * Starts a recorder. It asks PostgreSQL every second; while that is away, it takes nothing. Personal
+ * data is replaced before anything leaves the memory.
+ */
+export function createRecorder(deps: RecorderDeps): Recorder {
+  const { sql, redactor, log, everyMs = 1_000 } = deps;
+  let room = new Map<string, number>();
+  let waiting: Offered[] = [];
+  let isAway = false;
+  let cleaned = -Infinity;
+  let isOver = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const store = async () => {
+    const taken = waiting;
+    waiting = [];
+    const seen: SeenExchange[] = [];
+    for (const [at, one] of taken.entries()) {
+      if (at % REDACTED_AT_ONCE === REDACTED_AT_ONCE - 1) {
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+      const { operation, side, request, answer } = one;
+      if (!isRecordable(request, answer)) continue;
+      const exchange = recordedExchange(request, answer, redactor);
+      seen.push({ operation, side, at: one.at, exchange });
+    }
+    if (seen.length > 0) await insertExchanges(sql, seen);
+  };
+
+  const look = async () => {
+    try {
+      await store();
+      if (performance.now() - cleaned > FORGOTTEN_EVERY_MS) {
+        cleaned = performance.now();
+        await deleteForgottenRecordings(sql);
+      }
+      room = roomOf(await listWanted(sql));
+      if (isAway) log("info", "recorder is back");
+      isAway = false;
+    } catch (error) {
+      room = new Map();
+      if (!isAway) log("warn", "recorder can't do its work", { error: describeError(error) });
+      isAway = true;
+    }
+    if (!isOver) timer = setTimeout(start, everyMs);
+  };
+  let looking = Promise.resolve();
+  const start = () => looking = look();
+  start();
+
+  const roomFor = (kind: string) => waiting.length < MOST_WAITING ? room.get(kind) ?? 0 : 0;
+  return {
+    wants: (operation, side) => room.size > 0 && roomFor(kindOf({ side, operation })) > 0,
+    offer(exchange) {
+      const kind = kindOf(exchange);
+      const left = roomFor(kind);
+      if (left === 0) return;
+      // Here, since what waits is held in memory; all else is looked at later.
+      const { request, answer } = exchange;
+      if (Math.max(request.body.length, answer.body.length) > LONGEST_BODY) return;
+      room.set(kind, left - 1);
+      waiting.push(exchange);
+    },
+    [Symbol.asyncDispose]: async () => {
+      isOver = true;
+      clearTimeout(timer);
+      await looking;
+      room = new Map();
+      await store().catch((error) =>
+        log("warn", "recorder lost exchanges", { error: describeError(error) })
+      );
+    },
+  };
+}
+
+function kindOf({ side, operation }: { side: string; operation: string }): string {
+  return `${side} ${operation}`;
+}
+
+function roomOf(wanted: Awaited<ReturnType<typeof listWanted>>): Map<string, number> {
+  const room = new Map<string, number>();
+  for (const { side, perOperation, stored } of wanted) {
+    for (const operation of OLD_OPERATIONS) {
+      const kind = kindOf({ side, operation });
+      const left = Math.max(0, perOperation - (stored[operation] ?? 0));
+      room.set(kind, Math.max(room.get(kind) ?? 0, left));
+    }
+  }
+  return room;
+}

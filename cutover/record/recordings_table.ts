@@ -1,0 +1,149 @@
+import type { Sql } from "../../db/connect.ts";
+import { inTime } from "../../db/in_time.ts";
+import type { RecordedExchange } from "./recorded_exchange.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import type { Side } from "../exchange/route.ts";
+
+/** Which exchanges are wanted, and how many of each operation. */
+export interface RecordingOrder {
+  /** Whose answers to clients. */
+  readonly side: Side;
+  /** From 1 to 1000. */
+  readonly perOperation: number;
+  /** For how long, from 1 to 3600 s. */
+  readonly seconds: number;
+}
+
+/** An exchange that is to be stored. */
+export interface SeenExchange {
+  readonly operation: OldOperation;
+  readonly side: Side;
+  /** When the request had been read, in ms since 1970. */
+  readonly at: number;
+  readonly exchange: RecordedExchange;
+}
+
+/** How many exchanges of an operation are still wanted. */
+export interface Wanted {
+  readonly side: Side;
+  readonly perOperation: number;
+  /** How many are stored, by operation; an operation without any is missing. */
+  readonly stored: Readonly<Record<string, number>>;
+}
+
+/** What was recorded, oldest first, and when. */
+export interface Collected {
+  readonly from: string;
+  readonly to: string;
+  readonly exchanges: readonly {
+    readonly operation: string;
+    readonly exchange: unknown;
+  }[];
+}
+
+// Each costs every gateway a look a second, and memory.
+const MOST_AT_ONCE = 4;
+
+/** How long the gateways answer within, so that the poll of a second isn't held up. */
+const DEADLINE_MS = 2_000;
+
+/** Switches a recording on: its id, or undefined when there are too many at once. */
+export async function startRecording(
+  sql: Sql,
+  { side, perOperation, seconds }: RecordingOrder,
+): Promise<string | undefined> {
+  const [row] = await inTime(
+    sql,
+    sql<{ id: string }[]>`
+      insert into lotline.recordings (side, per_operation, until)
+      select ${side}, ${perOperation}::integer, now() + make_interval(secs => ${seconds}::float8)
+      where (select count(*) from lotline.recordings where until > now()) < ${MOST_AT_ONCE}
+      returning id`,
+  );
+  return row?.id;
+}
+
+/** The recordings that are on. */
+export async function listWanted(sql: Sql): Promise<readonly Wanted[]> {
+  return await inTime(
+    sql,
+    sql<Wanted[]>`
+      select side, per_operation as "perOperation", coalesce((
+          select jsonb_object_agg(operation, number)
+          from (
+            select operation, count(*) as number from lotline.recorded_exchanges
+            where recording = recordings.id group by operation
+          ) by_operation
+        ), '{}') as stored
+      from lotline.recordings where until > now()`,
+    DEADLINE_MS,
+  );
+}
+
+/**
+ * Stores exchanges in every recording that wants them. What was seen in the last second of one comes
+ * when it is over already, and is taken.
+ */
+export async function insertExchanges(sql: Sql, seen: readonly SeenExchange[]): Promise<void> {
+  const rows = seen.map(({ operation, side, at, exchange }) => ({
+    operation,
+    side,
+    at: new Date(at).toISOString(),
+    // Copied, since postgres.js takes no read-only value.
+    exchange: { request: { ...exchange.request }, response: { ...exchange.response } },
+  }));
+  await inTime(
+    sql,
+    sql`
+      with wanted as (
+        select id, side, per_operation from lotline.recordings
+        where until > now() - interval '5 seconds' for key share
+      ),
+      numbered as (
+        select wanted.id, wanted.per_operation, seen.operation, seen.at, seen.exchange,
+          row_number() over (partition by wanted.id, seen.operation order by seen.at) + coalesce((
+            select max(slot) from lotline.recorded_exchanges stored
+            where stored.recording = wanted.id and stored.operation = seen.operation
+          ), 0) as slot
+        from wanted
+        join jsonb_to_recordset(${sql.json(rows)})
+          as seen (operation text, side text, at timestamptz, exchange jsonb) using (side)
+      )
+      insert into lotline.recorded_exchanges (recording, operation, slot, seen_at, exchange)
+      select id, operation, slot, at, exchange from numbered where slot <= per_operation
+      on conflict do nothing`,
+    DEADLINE_MS,
+  );
+}
+
+/** Takes a recording's exchanges out of the database, and ends it; undefined: there is none. */
+export async function collectRecording(sql: Sql, id: string): Promise<Collected | undefined> {
+  const [row] = await inTime(
+    sql,
+    sql<Collected[]>`
+      with ended as (
+        delete from lotline.recordings where id = ${id} returning started_at
+      ),
+      taken as (
+        delete from lotline.recorded_exchanges where recording = ${id}
+        returning operation, slot, seen_at, exchange
+      )
+      select started_at as "from", now() as "to", coalesce((
+          select jsonb_agg(
+            jsonb_build_object('operation', operation, 'exchange', exchange)
+            order by seen_at, operation, slot
+          ) from taken
+        ), '[]') as exchanges
+      from ended`,
+  );
+  return row;
+}
+
+/** Deletes recordings that nobody collected for a day. */
+export async function deleteForgottenRecordings(sql: Sql): Promise<void> {
+  await inTime(
+    sql,
+    sql`delete from lotline.recordings where until < now() - interval '1 day'`,
+    DEADLINE_MS,
+  );
+}

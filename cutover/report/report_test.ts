@@ -1,0 +1,259 @@
+import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { coverageOf } from "../evidence/coverage.ts";
+import { toHtml } from "./html.ts";
+import { toMarkdown } from "./markdown.ts";
+import { type ReportData, resultOf, type RouteEvidence } from "./report_data.ts";
+import { documentOf, TITLE, toJson } from "./report_document.ts";
+
+const QUIET: RouteEvidence = {
+  operation: "getHealth",
+  method: "GET",
+  path: "/api/health",
+  now: { mode: { name: "legacy" }, samplePercent: 100 },
+  history: [],
+  moved: [],
+  outcomes: { same: 0, approved: 0, raced: 0, late: 0, different: 0, unanswered: 0, lost: 0 },
+  coverage: coverageOf({ outcomes: {}, coverage: {} }),
+  differences: [],
+  approvals: [],
+  sides: {
+    legacy: { asked: 0, failed: 0, silent: 0 },
+    service: { asked: 0, failed: 0, silent: 0 },
+  },
+  verdict: { result: "not enough yet", reasons: ["0 of 1000 samples"] },
+};
+
+const PASSED: RouteEvidence = { ...QUIET, verdict: { result: "pass", reasons: [] } };
+
+const BUSY: RouteEvidence = {
+  ...QUIET,
+  operation: "getTraceability",
+  path: "/api/traceability/{lotCode}",
+  seen: { from: "2026-11-25T08:00:00.000Z", to: "2026-11-25T09:59:00.000Z" },
+  now: { mode: { name: "canary", percent: 10 }, samplePercent: 50, latch: "2 wrong answers" },
+  history: [{
+    at: "2026-11-25T08:00:00.000Z",
+    what: "set",
+    by: "anna",
+    why: "first shadow",
+    from: "legacy",
+    to: "shadow",
+    automatic: false,
+  }, {
+    at: "2026-11-25T09:59:30.000Z",
+    what: "rollback",
+    by: "gateway",
+    why: "2 wrong answers",
+    from: "canary 10 %",
+    to: "legacy",
+    automatic: true,
+  }],
+  moved: [{
+    since: "2026-11-25T09:00:00.000Z",
+    percent: 10,
+    requests: 2_000,
+    movedRequests: 150,
+    clients: 40,
+    movedClients: 3,
+  }],
+  outcomes: {
+    same: 12_000,
+    approved: 7,
+    raced: 3,
+    late: 1,
+    different: 2,
+    unanswered: 5,
+    lost: 40,
+  },
+  coverage: coverageOf({
+    outcomes: {
+      same: 12_000,
+      approved: 7,
+      raced: 3,
+      late: 1,
+      different: 2,
+      unanswered: 5,
+      lost: 40,
+    },
+    coverage: { due: 12_060, size: 30, queue: 10, time: 4, not_sampled: 1_000, success: 11_990 },
+  }),
+  differences: [{
+    fingerprint: "0f3a",
+    kept: 2,
+    first: "2026-11-25T09:58:00.000Z",
+    last: "2026-11-25T09:59:00.000Z",
+    example: {
+      mode: "canary",
+      request: "GET /api/traceability/RAW-1",
+      differences: [
+        { place: "body.central.weight_kg", legacy: '"540.0"', service: '"540"' },
+        { place: "header vary", legacy: "Origin" },
+      ],
+    },
+  }],
+  approvals: [
+    {
+      id: "json-errors",
+      count: 6,
+      entry: { reason: "Errors are JSON", approved: "2026-11-23", review: "2027-05-24" },
+    },
+    { id: "gone", count: 1 },
+  ],
+  sides: {
+    legacy: { asked: 12_058, failed: 0, silent: 0, p50: 4, p99: 21.5 },
+    service: { asked: 12_058, failed: 241, silent: 5, p50: 2, p99: 320 },
+  },
+  verdict: { result: "fail", reasons: ["2 of 12013 answers were wrong"] },
+};
+
+const DATA: ReportData = {
+  since: "2026-11-25T08:00:00.000Z",
+  until: "2026-11-25T10:00:00.000Z",
+  limits: {
+    window_seconds: 300,
+    min_samples: 1_000,
+    error_margin_percent: 1,
+    latency_factor: 2,
+    latency_slack_ms: 50,
+    late_percent: 1,
+    silence_percent: 5,
+    share_factor: 5,
+    lost_percent: 5,
+    raced_percent: 20,
+    min_successes: 20,
+  },
+  routes: [PASSED, BUSY],
+};
+
+const markdown = (data: ReportData) => toMarkdown(documentOf(data));
+const html = (data: ReportData) => toHtml(TITLE, documentOf(data));
+
+Deno.test("one route that failed fails the whole, and only all that passed pass it", () => {
+  strictEqual(resultOf({ routes: [PASSED, BUSY, QUIET] }), "fail");
+  strictEqual(resultOf({ routes: [PASSED, QUIET] }), "not enough yet");
+  strictEqual(resultOf({ routes: [PASSED, PASSED] }), "pass");
+  strictEqual(resultOf({ routes: [] }), "not enough yet");
+});
+
+Deno.test("the page says who changed what, what differed in which place, and what is unknown", () => {
+  const page = markdown(DATA);
+  const lines = [
+    "> **Verdict over all routes: fail**",
+    "| getTraceability | canary 10 % | 12,013 | 12,000 | 7 | 4 | 2 | 5 | 42 | fail |",
+    "| all |  | 12,013 | 12,000 | 7 | 4 | 2 | 5 | 42 | fail |",
+    "Of 42 comparisons that were lost and 5 that were left unanswered nobody knows whether the " +
+    "answers were the same.",
+    "12,060 exchanges were to be compared. Lost 42 (0.35 %): size 30, queue 10, no outcome, such as " +
+    "a gateway that was killed 2. Unanswered 5 (0.04 %): time 4, unknown 1. Left out by the route's " +
+    "share: 1,000. Alike with 2xx: 11,990.",
+    "> **Rolled back by itself, and nobody has cleared that: 2 wrong answers**",
+    "- 2 of 12013 answers were wrong",
+    "| 2026-11-25T08:00:00.000Z | set | legacy | shadow | anna | first shadow |",
+    "| 2026-11-25T09:59:30.000Z | rollback | canary 10 % | legacy | gateway (by itself) | 2 wrong answers |",
+    "GET /api/traceability/RAW-1",
+    "@ body.central.weight_kg",
+    '- old server: "540.0"',
+    '+ Lotline: "540"',
+    "@ header vary",
+    "- old server: Origin",
+    "+ Lotline: (nothing)",
+    "| json-errors | 6 | 2026-11-23 | 2027-05-24 | Errors are JSON |",
+    "| gone | 1 |  |  | It doesn't stand in approved.yaml any more. |",
+    "| old server | 12,058 | 0 (0.00 %) | 0 (0.00 %) | 4 ms | 21.5 ms |",
+    "| Lotline | 12,058 | 241 (2.00 %) | 5 (0.04 %) | 2 ms | 320 ms |",
+    "## What this report can't show",
+  ];
+  const found = page.split("\n");
+  for (const line of lines) ok(found.includes(line), `missing: ${line}\n${page}`);
+  match(page, /0f3a: 2 cases are kept, .* The last of them, in mode canary:/);
+  match(page, /A pass takes 1,000 answers of each side/);
+  match(page, /Name of the quality manager: (\\_)+\n\nDate: (\\_)+/);
+  match(markdown({ ...DATA, routes: [PASSED] }), /No comparison was lost or left unanswered\./);
+});
+
+Deno.test("every word of the Markdown stands in the HTML as well", () => {
+  const words = (text: string) => text.match(/[\p{L}\d.:%-]{3,}/gu) ?? [];
+  const page = html(DATA).replaceAll("&quot;", '"').replaceAll("&#39;", "'");
+  const missing = words(markdown(DATA).replaceAll(/[\\|]|---:?/g, "")).filter((word) =>
+    !page.includes(word)
+  );
+  deepStrictEqual(missing, []);
+});
+
+Deno.test("a signed page is tied to the data by their digest", () => {
+  const digest = createHash("sha256").update(toJson(DATA)).digest("hex");
+  ok(markdown(DATA).includes(digest) && html(DATA).includes(digest));
+  const other: ReportData = { ...DATA, routes: [PASSED] };
+  ok(!markdown(other).includes(digest));
+  strictEqual(JSON.parse(toJson(DATA)).result, "fail");
+  deepStrictEqual(JSON.parse(toJson(DATA)).routes, JSON.parse(JSON.stringify(DATA.routes)));
+});
+
+const NASTY = "<img src=x onerror=alert(1)>|`a`\n```\n# h\n[l](http://e.example) & \"'\u202e\u0007";
+
+function nasty(): ReportData {
+  const example = {
+    mode: NASTY,
+    request: NASTY,
+    differences: [{ place: NASTY, legacy: NASTY, service: NASTY }],
+  };
+  return {
+    ...DATA,
+    killed: { by: NASTY, why: NASTY },
+    routes: [{
+      ...BUSY,
+      now: { ...BUSY.now, latch: NASTY },
+      history: [{
+        at: NASTY,
+        what: NASTY,
+        by: NASTY,
+        why: NASTY,
+        from: NASTY,
+        to: NASTY,
+        automatic: true,
+      }],
+      differences: [{ fingerprint: NASTY, kept: 1, first: NASTY, last: NASTY, example }],
+      approvals: [{ id: NASTY, count: 1 }],
+      verdict: { result: "fail", reasons: [NASTY] },
+    }],
+  };
+}
+
+Deno.test("whatever a client sent, it stays text in the HTML, and nothing there is loaded or run", () => {
+  const page = html(nasty());
+  const tags = new Set([...page.matchAll(/<\/?([a-z][a-z\d]*)/gi)].map(([, tag]) => tag));
+  deepStrictEqual(
+    [...tags].filter((tag) => /^(img|script|link|a|iframe|object|form|input)$/.test(tag ?? "")),
+    [],
+  );
+  doesNotMatch(page, /[\u202e\u0007]/);
+  match(page, /\\u\{202e\}/);
+  match(page, /default-src 'none'/);
+  // Of its own, it has no address to fetch from.
+  doesNotMatch(html(DATA), /https?:|url\(/);
+});
+
+Deno.test("whatever a client sent, it stays in its cell, its line or its fence of the Markdown", () => {
+  const page = markdown(nasty());
+  doesNotMatch(page, /[\u202e\u0007]/);
+  let fence = "";
+  const outside: string[] = [];
+  for (const line of page.split("\n")) {
+    const [run = ""] = /^`{3,}$/.exec(line) ?? [];
+    if (fence === "" && run !== "") fence = run;
+    else if (fence !== "" && run.length >= fence.length) fence = "";
+    else if (fence === "") outside.push(line);
+  }
+  strictEqual(fence, "");
+  const text = outside.join("\n");
+  doesNotMatch(text, /<img/);
+  doesNotMatch(text, /(?<!\\)`/);
+  doesNotMatch(text, /^# h/m);
+  doesNotMatch(text, /(?<!\\)\[l/);
+  doesNotMatch(text, /http:\/\//);
+  const [head = "", , ...rows] = text.split("\n\n").find((part) => part.startsWith("| when")) // the modes
+    ?.split("\n") ?? [];
+  const bars = (line: string) => line.match(/(?<!\\)\|/g)?.length;
+  deepStrictEqual(rows.map(bars), [bars(head)]);
+});

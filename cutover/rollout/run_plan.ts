@@ -1,0 +1,155 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Sql } from "../../db/connect.ts";
+import { sentenceOf } from "../../terminal.ts";
+import { coverageOf, describeCauses } from "../evidence/coverage.ts";
+import { describeShare } from "../routes/moved_share.ts";
+import type { Note } from "../routes/note.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import { nextStep, type PlanOptions, type Remedy, samplesOf } from "./plan.ts";
+import { RouteRefusedError } from "../routes/route_rules.ts";
+import { describeMode } from "../routes/routing.ts";
+import { setMode } from "../routes/routes_table.ts";
+import { readVerdicts, type RouteVerdict } from "./verdicts.ts";
+
+/** What a plan works with. */
+export interface PlanContext {
+  readonly sql: Sql;
+  /** Is told what it does, in sentences. */
+  readonly tell: (line: string) => void;
+  /** Ends it; the routes stay where they are. */
+  readonly signal: AbortSignal;
+  readonly note: Note;
+}
+
+/** How a plan ended, and why unless it is done. */
+export type PlanEnd = { readonly end: "done" } | {
+  readonly end: "stopped" | "interrupted";
+  readonly operation: OldOperation;
+  readonly why: string;
+  readonly first?: Remedy;
+};
+
+const LOOK_MS = 500;
+/** A wait is told of so often, in ms. */
+const TELL_MS = 60_000;
+/** PostgreSQL may be away so long, in ms. */
+const AWAY_MS = 300_000;
+
+/** Moves operations to Lotline, one after the other, from where each of them stands. */
+export async function runPlan(
+  context: PlanContext,
+  operations: readonly OldOperation[],
+  options: PlanOptions,
+): Promise<PlanEnd> {
+  for (const operation of operations) {
+    const ended = await moveOne(context, operation, options);
+    if (ended.end !== "done") return ended;
+  }
+  return { end: "done" };
+}
+
+/** Tells what a plan would do, without doing it. */
+export async function describePlan(
+  { sql, tell }: Pick<PlanContext, "sql" | "tell">,
+  operations: readonly OldOperation[],
+  options: PlanOptions,
+): Promise<void> {
+  const { killed, verdicts } = await readVerdicts(sql);
+  for (const operation of operations) {
+    const now = verdictOf(verdicts, operation);
+    tell(`${operation} is on ${describeMode(now.route.mode)}: ${sayHowItIs(now)}`);
+    const step = nextStep({ killed, now, expectedEpoch: now.route.epoch, waitedMs: 0 }, options);
+    if (step.do === "stop") tell(`  would stop at once: ${step.why}`);
+    if (step.do === "wait") tell(`  would wait: ${step.why}`);
+    if (step.do === "done") tell("  would be done");
+    if (step.do === "move") {
+      tell(`  would go to ${describeMode(step.to)} now${sayLeftOut(step.leftOut)}`);
+    }
+  }
+  const steps = options.steps.map(describeMode).join(", ");
+  tell(
+    `Steps: ${steps}; each takes ${options.soakMs / 60_000} minutes, ${options.samples} samples ` +
+      `and the verdict pass. Nothing was changed.`,
+  );
+}
+
+async function moveOne(
+  { sql, tell, signal, note }: PlanContext,
+  operation: OldOperation,
+  options: PlanOptions,
+): Promise<PlanEnd> {
+  let epoch: number | undefined;
+  let since = performance.now();
+  let toldAt = -Infinity;
+  let answeredAt = performance.now();
+  while (!signal.aborted) {
+    const began = performance.now();
+    try {
+      const { killed, verdicts } = await readVerdicts(sql);
+      const now = verdictOf(verdicts, operation);
+      answeredAt = performance.now();
+      if (epoch === undefined) {
+        epoch = now.route.epoch;
+        tell(`${operation} is on ${describeMode(now.route.mode)}: ${sayHowItIs(now)}`);
+      }
+      const waitedMs = performance.now() - since;
+      const step = nextStep({ killed, now, expectedEpoch: epoch, waitedMs }, options);
+      if (step.do === "done") {
+        tell(`${operation} is done: ${describeMode(now.route.mode)}, ${sayHowItIs(now)}`);
+        return { end: "done" };
+      }
+      if (step.do === "stop") {
+        const { why, first } = step;
+        return { end: "stopped", operation, why, ...first && { first } };
+      }
+      if (step.do === "move") {
+        const { route } = await setMode(sql, {
+          ...note,
+          operation,
+          mode: step.to,
+          expectedEpoch: epoch,
+        });
+        tell(
+          `${operation} goes to ${describeMode(route.mode)}${sayLeftOut(step.leftOut)}: ` +
+            sayHowItIs(now),
+        );
+        epoch = route.epoch;
+        since = toldAt = performance.now();
+      } else if (performance.now() - toldAt >= TELL_MS) {
+        tell(`${operation} waits: ${step.why}`);
+        toldAt = performance.now();
+      }
+    } catch (error) {
+      if (error instanceof RouteRefusedError) {
+        return { end: "stopped", operation, why: error.message };
+      }
+      if (performance.now() - answeredAt > AWAY_MS) throw error;
+      tell(`${operation} waits: ${sentenceOf(error)}`);
+    }
+    // A long epoch of a busy plant takes time to be read.
+    const pauseMs = Math.max(LOOK_MS, 4 * (performance.now() - began));
+    await sleep(pauseMs, undefined, { signal }).catch(() => {});
+  }
+  return { end: "interrupted", operation, why: "it was interrupted" };
+}
+
+function verdictOf(verdicts: readonly RouteVerdict[], operation: OldOperation): RouteVerdict {
+  const found = verdicts.find((one) => one.operation === operation);
+  if (found === undefined) throw new Error(`${operation} has no verdict`);
+  return found;
+}
+
+function sayHowItIs(now: RouteVerdict): string {
+  const { verdict, reasons } = now.judgement;
+  const because = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
+  const share = now.route.mode.name === "canary" && now.share !== undefined
+    ? `, ${describeShare(now.share)}`
+    : "";
+  const { lost, due, lostBy } = coverageOf(now.counts);
+  const gone = lost === 0 ? "" : `${lost} of ${due} lost (${describeCauses(lostBy)}), `;
+  return `${samplesOf(now)} samples${share}, ${gone}${verdict}${because}`;
+}
+
+function sayLeftOut(leftOut: readonly string[] = []): string {
+  return leftOut.length === 0 ? "" : ` (${leftOut.join("; ")})`;
+}

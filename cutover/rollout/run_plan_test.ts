@@ -1,0 +1,233 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { freshDatabase } from "../../testing/database.ts";
+import { eventually } from "../../testing/eventually.ts";
+import { givenCoverage, givenHealth, givenOutcomes, givenRoute } from "../testing/route_history.ts";
+import { guardRoutes } from "./auto_rollback.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import { parseSteps, type PlanOptions } from "./plan.ts";
+import { describePlan, runPlan } from "./run_plan.ts";
+import { kill, release } from "../routes/kill_switch.ts";
+import { readRoutes, setMode } from "../routes/routes_table.ts";
+import { readVerdicts } from "./verdicts.ts";
+
+const database = await freshDatabase();
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+const { sql, url } = database;
+
+const NOTE = { who: "tester", why: "a test" };
+const OPTIONS: PlanOptions = {
+  steps: parseSteps("shadow,10,100") ?? [],
+  soakMs: 0,
+  samples: 250,
+  patienceMs: 60_000,
+};
+
+/** Starts a plan, and keeps what it says. */
+function plan(operations: readonly OldOperation[], options: Partial<PlanOptions> = {}) {
+  const controller = new AbortController();
+  const lines: string[] = [];
+  const ended = runPlan(
+    { sql, tell: (line) => lines.push(line), signal: controller.signal, note: NOTE },
+    operations,
+    { ...OPTIONS, ...options },
+  );
+  return { ended, lines, interrupt: () => controller.abort() };
+}
+
+async function routeOf(operation: OldOperation) {
+  const route = (await readRoutes(sql)).routes.get(operation);
+  ok(route !== undefined);
+  return route;
+}
+
+/** Gives each epoch of these routes the evidence for a pass, for as long as it isn't disposed of. */
+function healthyTraffic(operations: readonly OldOperation[]): AsyncDisposable {
+  let isOver = false;
+  const fed = new Set<string>();
+  const running = (async () => {
+    while (!isOver) {
+      for (const operation of operations) {
+        const { mode, epoch } = await routeOf(operation);
+        if (mode.name === "legacy" || fed.has(`${operation} ${epoch}`)) continue;
+        fed.add(`${operation} ${epoch}`);
+        await givenHealth(sql, { operation, epoch });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      isOver = true;
+      await running;
+    },
+  };
+}
+
+async function forget(): Promise<void> {
+  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
+    lotline.route_clients, lotline.differences,
+    lotline.routes, lotline.route_changes`;
+}
+
+const stepsOf = async (operation: OldOperation) =>
+  (await sql<{ to_mode: string }[]>`
+    select to_mode from lotline.route_changes where operation = ${operation} order by id`)
+    .map(({ to_mode }) => to_mode);
+
+Deno.test("a plan takes operations to Lotline one after the other, under a guardian", async () => {
+  await forget();
+  await using _guardian = guardRoutes({ databaseUrl: url, log: () => {} });
+  await using _traffic = healthyTraffic(["getHealth", "createLot"]);
+  const { ended, lines } = plan(["getHealth", "createLot"]);
+  deepStrictEqual(await ended, { end: "done" }, lines.join("\n"));
+  const way = ["shadow", "canary", "service"];
+  deepStrictEqual([await stepsOf("getHealth"), await stepsOf("createLot")], [way, way]);
+  const done = lines.findIndex((line) =>
+    /^getHealth is done: service, 300 samples, pass$/.test(line)
+  );
+  ok(
+    done > 0 && lines.slice(done + 1).every((line) => line.startsWith("createLot")),
+    lines.join("\n"),
+  );
+});
+
+Deno.test("a plan that is started again goes on from where the route stands", async () => {
+  await forget();
+  await givenRoute(sql, "login", { name: "canary", percent: 10 });
+  await using _traffic = healthyTraffic(["login"]);
+  deepStrictEqual(await plan(["login"]).ended, { end: "done" });
+  deepStrictEqual(await stepsOf("login"), ["canary", "service"]);
+});
+
+Deno.test("without evidence a route stays, and the plan gives up when its patience is over", async () => {
+  await forget();
+  const { ended, lines } = plan(["login"], { patienceMs: 500 });
+  const end = await ended;
+  strictEqual(end.end, "stopped", lines.join("\n"));
+  match(end.why, /^not enough yet, .*: 0 of 250 samples; 0 of 200 answers/);
+  strictEqual((await routeOf("login")).mode.name, "shadow");
+});
+
+Deno.test("with most comparisons lost a plan stays where it is, nothing is rolled back, and it says why", async () => {
+  await forget();
+  const epoch = await givenRoute(sql, "login", { name: "shadow" });
+  await givenHealth(sql, { operation: "login", epoch });
+  await givenOutcomes(sql, { operation: "login", epoch, outcome: "lost", count: 10_000 });
+  await givenCoverage(sql, { operation: "login", epoch, what: "size", count: 10_000 });
+  await using _guardian = guardRoutes({ databaseUrl: url, log: () => {} });
+  const { ended, lines } = plan(["login"], { patienceMs: 1_500 });
+  const end = await ended;
+  strictEqual(end.end, "stopped", lines.join("\n"));
+  match(end.why, /: 10000 of 10300 comparisons were lost \(size 10,000\), more than 5 %$/);
+  match(
+    lines[0] ?? "",
+    /^login is on shadow: 300 samples, 10000 of 10300 lost \(size 10,000\), not/,
+  );
+  strictEqual((await routeOf("login")).mode.name, "shadow");
+});
+
+Deno.test("what was lost before the window counts for the step as a whole", async () => {
+  await forget();
+  const epoch = await givenRoute(sql, "login", { name: "shadow" });
+  const lost = { operation: "login", epoch, outcome: "lost", count: 100, minutesAgo: 60 } as const;
+  await givenOutcomes(sql, lost);
+  await givenHealth(sql, { operation: "login", epoch });
+  const { ended } = plan(["login"], { patienceMs: 500 });
+  const end = await ended;
+  strictEqual(end.end, "stopped");
+  match(end.why, /: since its mode was changed, 100 of 400 comparisons were lost \(unknown 100\)/);
+});
+
+Deno.test("a route that fails stops the plan, and the operations after it are left alone", async () => {
+  await forget();
+  const epoch = await givenRoute(sql, "login", { name: "shadow" });
+  await givenHealth(sql, { operation: "login", epoch });
+  await givenOutcomes(sql, { operation: "login", epoch, outcome: "different", count: 1 });
+  const end = await plan(["login", "createLot"]).ended;
+  strictEqual(end.end, "stopped");
+  deepStrictEqual([end.operation, end.why], ["login", "1 unapproved difference"]);
+  deepStrictEqual(await stepsOf("createLot"), []);
+});
+
+Deno.test("a plan stops when somebody else moves the route, kills all or it is interrupted", async () => {
+  await forget();
+  const started = async (operation: OldOperation) => {
+    const running = plan([operation]);
+    await eventually(
+      "it is in shadow",
+      async () => (await routeOf(operation)).mode.name === "shadow",
+    );
+    return running;
+  };
+  const [moved, killed, interrupted] = await Promise.all([
+    started("getHealth"),
+    started("login"),
+    started("createLot"),
+  ]);
+  interrupted.interrupt();
+  strictEqual((await interrupted.ended).end, "interrupted");
+  strictEqual((await routeOf("createLot")).mode.name, "shadow");
+  await setMode(sql, { operation: "getHealth", mode: { name: "service" }, ...NOTE });
+  const end = await moved.ended;
+  strictEqual(end.end, "stopped");
+  match(end.why, /^somebody else has put it on service$/);
+  await kill(sql, NOTE);
+  const last = await killed.ended;
+  await release(sql, NOTE);
+  strictEqual(last.end, "stopped");
+  match(last.why, /^the kill switch is on$/);
+});
+
+Deno.test("a dry plan says what it would do and does nothing", async () => {
+  await forget();
+  const epoch = await givenRoute(sql, "login", { name: "shadow" });
+  await givenHealth(sql, { operation: "login", epoch });
+  await givenRoute(sql, "createLot", { name: "shadow" });
+  const lines: string[] = [];
+  await describePlan({ sql, tell: (line) => lines.push(line) }, [
+    "getHealth",
+    "login",
+    "createLot",
+  ], OPTIONS);
+  match(
+    lines.join("\n"),
+    /^getHealth is on legacy: .*\n {2}would go to shadow now\nlogin is on shadow: 300 samples, pass\n {2}would go to canary 10 % now\ncreateLot is on shadow: 0 samples, not enough yet .*\n {2}would wait: 0 of 250 samples; .*\nSteps: shadow, canary 10 %, service; .*Nothing was changed\.$/,
+  );
+  deepStrictEqual([await stepsOf("getHealth"), await stepsOf("login")], [[], ["shadow"]]);
+});
+
+Deno.test("verdicts tell an epoch's comparisons and the pace of both sides", async () => {
+  await forget();
+  const epoch = await givenRoute(sql, "login", { name: "shadow" });
+  await givenHealth(sql, { operation: "login", epoch });
+  await givenOutcomes(sql, { operation: "login", epoch, outcome: "approved", count: 4 });
+  await givenOutcomes(sql, {
+    operation: "login",
+    epoch,
+    outcome: "approved",
+    count: 5,
+    approval: "a-1",
+  });
+  await givenOutcomes(sql, {
+    operation: "login",
+    epoch,
+    outcome: "same",
+    count: 7,
+    minutesAgo: 600,
+  });
+  await givenOutcomes(sql, { operation: "login", epoch: epoch - 1, outcome: "same", count: 9 });
+  const { killed, verdicts } = await readVerdicts(sql);
+  strictEqual(killed, false);
+  strictEqual(verdicts.length, 5);
+  const login = verdicts.find(({ operation }) => operation === "login");
+  ok(login !== undefined);
+  deepStrictEqual(login.judgement, { verdict: "pass", reasons: [] });
+  deepStrictEqual(login.counts.outcomes, { same: 307, approved: 4 });
+  deepStrictEqual(login.counts.approvals, { "a-1": 5 });
+  deepStrictEqual(login.counts.requests, { legacy: 300, service: 300 });
+  for (const side of [login.legacy, login.service]) {
+    ok(Math.abs((side.p50 ?? 0) - 10) < 0.5 && Math.abs((side.p99 ?? 0) - 10) < 0.5);
+  }
+  const health = verdicts.find(({ operation }) => operation === "getHealth");
+  deepStrictEqual(health?.judgement.reasons, ["the old server answers alone"]);
+});

@@ -1,0 +1,176 @@
+import { z } from "zod";
+import type { Sql, Statement } from "../../db/connect.ts";
+import { isSettled } from "../evidence/settled.ts";
+import { inTime } from "../../db/in_time.ts";
+import { type Limits, LimitsForm } from "./thresholds.ts";
+import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import type { Side } from "../exchange/route.ts";
+import { modeOf } from "../routes/routing.ts";
+import type { RouteEvidence } from "./verdict.ts";
+import { ShareForm, sharesOf } from "../routes/route_clients.ts";
+
+/*
+ * The evidence of all gateways, read to be judged. A statement here sees all of it as it was at one
+ * moment, together with the routes and limits that it is held against.
+ */
+
+/** What is known of a route, and the limits that hold for it. */
+export interface Case {
+  readonly evidence: RouteEvidence;
+  readonly limits: Limits;
+}
+
+const Figures = z.object({
+  requests: z.number(),
+  serverErrors: z.number(),
+  silences: z.number(),
+  latencies: z.record(z.string(), z.number()),
+});
+
+const CaseRow = z.object({
+  operation: z.enum(OLD_OPERATIONS),
+  mode: z.string(),
+  canary_percent: z.number().nullable(),
+  epoch: z.int(),
+  limits: LimitsForm,
+  legacy: Figures,
+  service: Figures,
+  before: Figures,
+  share: ShareForm,
+  outcomes: z.partialRecord(
+    z.enum(["same", "approved", "raced", "late", "different", "unanswered", "lost"]),
+    z.number(),
+  ),
+  coverage: z.record(z.string(), z.number()),
+  different: z.number(),
+  places: z.array(z.string()),
+});
+
+const OLD = `{${OLD_OPERATIONS.join(",")}}`;
+/** So many busy minutes of earlier epochs tell what the old server is like. */
+const MINUTES_BEFORE = 240;
+
+/** The evidence of every route of the old API that isn't on `legacy`: that of the last window. */
+export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> {
+  const rows = await inTime(
+    sql,
+    sql`
+      with newest as (select * from lotline.cutover_limits order by id desc limit 1)
+      select route.operation, route.mode, route.canary_percent, route.epoch,
+        to_jsonb(newest) as limits, legacy.figures as legacy, service.figures as service,
+        before.figures as before, share,
+        (
+          select coalesce(jsonb_object_agg(outcome, count), '{}') from (
+            select outcome, sum(count) as count from lotline.route_outcomes
+            where operation = route.operation and epoch = route.epoch and approval = ''
+              and minute >= oldest
+            group by outcome
+          ) counted
+        ) as outcomes,
+        (
+          select coalesce(jsonb_object_agg(what, count), '{}') from (
+            select what, sum(count) as count from lotline.route_coverage
+            where operation = route.operation and epoch = route.epoch and minute >= oldest
+              and ${isSettled(sql)}
+            group by what
+          ) counted
+        ) as coverage,
+        (
+          select coalesce(sum(count), 0)::float8 from lotline.route_outcomes
+          where operation = route.operation and epoch = route.epoch and outcome = 'different'
+            and approval = ''
+        ) as different,
+        (
+          select coalesce(jsonb_path_query_array(differences, '$[*].place'), '[]') from (
+            select (
+              select differences from lotline.differences
+              where operation = route.operation and epoch = route.epoch and outcome = 'different'
+              order by id desc limit 1
+            ) as differences
+          ) last
+        ) as places
+      from lotline.routes route
+      cross join newest
+      cross join lateral (
+        select date_trunc('minute', now() - window_seconds * interval '1 second') as oldest
+      ) window_
+      cross join lateral (${windowOf(sql, "legacy")}) legacy
+      cross join lateral (${windowOf(sql, "service")}) service
+      cross join lateral (${
+      figuresOf(
+        sql,
+        // Read where the old server isn't asked often enough any more, and only there.
+        sql`
+          select * from lotline.route_answers
+          where operation = route.operation and side = 'legacy' and epoch < route.epoch
+            and (legacy.figures ->> 'requests')::bigint < min_samples
+          order by epoch desc, minute desc limit ${MINUTES_BEFORE}`,
+      )
+    }) before
+      cross join lateral (${
+      sharesOf(
+        sql,
+        sql`
+          select * from lotline.route_clients clients
+          where clients.operation = route.operation and side in ('legacy', 'service')
+            and clients.epoch = route.epoch and minute >= oldest`,
+      )
+    }) moved
+      where route.mode <> 'legacy' and route.operation = any (${OLD}::text[])
+      order by route.operation`,
+    deadlineMs,
+  );
+  return rows.map((row) => caseOf(CaseRow.parse(row)));
+}
+
+/** A side's figures within the window of a route's epoch. */
+function windowOf(sql: Sql, side: Side): Statement {
+  return figuresOf(
+    sql,
+    sql`
+      select * from lotline.route_answers
+      where operation = route.operation and side = ${side} and epoch = route.epoch
+        and minute >= oldest`,
+  );
+}
+
+/** The sums of rows of `lotline.route_answers`, as one jsonb called `figures`. */
+function figuresOf(sql: Sql, rows: Statement): Statement {
+  // Bucket by bucket: adding one row's jsonb to the next one's takes ten times as long.
+  return sql`
+    with rows as materialized (${rows})
+    select jsonb_build_object(
+      'requests', coalesce(sum(requests), 0),
+      'serverErrors', coalesce(sum(server_errors), 0),
+      'silences', coalesce(sum(silences), 0),
+      'latencies', (
+        select coalesce(jsonb_object_agg(bucket, count), '{}') from (
+          select bucket, sum(count::bigint) as count
+          from rows cross join lateral jsonb_each_text(latencies) as each (bucket, count)
+          group by bucket
+        ) summed
+      )
+    ) as figures
+    from rows`;
+}
+
+function caseOf(row: z.output<typeof CaseRow>): Case {
+  const { operation, epoch, different, outcomes, coverage, places } = row;
+  return {
+    evidence: {
+      operation,
+      epoch,
+      // One that makes no sense is on `legacy`, as everywhere.
+      mode: modeOf(row.mode, row.canary_percent ?? undefined) ?? { name: "legacy" },
+      legacy: row.legacy,
+      service: row.service,
+      legacyBefore: row.before,
+      share: row.share,
+      outcomes,
+      coverage,
+      different,
+      places,
+    },
+    limits: row.limits,
+  };
+}

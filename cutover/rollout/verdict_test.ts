@@ -1,0 +1,308 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { HEALTHY, LIMITS, side, WRITE_IN_SERVICE } from "../testing/verdict_evidence.ts";
+import type { Limits } from "./thresholds.ts";
+import type { Mode } from "../exchange/route.ts";
+import { judge, NO_FIGURES, type RouteEvidence, type Verdict } from "./verdict.ts";
+
+const SERVICE: Mode = { name: "service" };
+const LEGACY: Mode = { name: "legacy" };
+
+const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, says?: RegExp][] = [
+  ["enough of everything and nothing against it", {}, "pass"],
+  [
+    "one difference among thousands",
+    {
+      different: 1,
+      places: ["body.central.weight_kg", "header etag"],
+    },
+    "fail",
+    /^1 unapproved difference, the last at body\.central\.weight_kg, header etag$/,
+  ],
+  [
+    "one difference and no samples at all",
+    {
+      different: 1,
+      legacy: NO_FIGURES,
+      service: NO_FIGURES,
+      outcomes: {},
+    },
+    "fail",
+    /^1 unapproved difference$/,
+  ],
+  [
+    "a difference at many places",
+    {
+      different: 2,
+      places: ["a", "b", "c", "d", "e", "f"],
+    },
+    "fail",
+    /^2 unapproved differences, the last at a, b, c, d, e, …$/,
+  ],
+  [
+    "nothing at all",
+    { legacy: NO_FIGURES, service: NO_FIGURES, outcomes: {} },
+    "not enough yet",
+    /^0 of 200 answers of Lotline; 0 of 200 answers of the old server; 0 of 200 comparisons/,
+  ],
+  [
+    "one answer of Lotline too few",
+    { service: side(199) },
+    "not enough yet",
+    /^199 of 200 answers/,
+  ],
+  ["one answer of the old server too few", { legacy: side(199) }, "not enough yet"],
+  ["just enough answers", { service: side(200), legacy: side(200) }, "pass"],
+  [
+    "one comparison too few",
+    { outcomes: { same: 149, approved: 50 } },
+    "not enough yet",
+    /^199 of 200 comparisons that found nothing$/,
+  ],
+  ["just enough comparisons", { outcomes: { same: 150, approved: 50 } }, "pass"],
+  ["comparisons that were all lost", { outcomes: { lost: 100_000 } }, "not enough yet"],
+  ["comparisons that all got no answer", { outcomes: { unanswered: 100_000 } }, "not enough yet"],
+  [
+    "comparisons that were all explained by changes",
+    { outcomes: { raced: 900 } },
+    "not enough yet",
+  ],
+  [
+    "enough comparisons, and 5 % more unanswered",
+    { outcomes: { same: 950, unanswered: 50 } },
+    "pass",
+  ],
+  [
+    "enough comparisons, and more unanswered",
+    { outcomes: { same: 949, unanswered: 51 } },
+    "not enough yet",
+    /^51 of 1000 comparisons got no answer$/,
+  ],
+  ["5 % lost", { outcomes: { same: 950, lost: 50 } }, "pass"],
+  [
+    "97 % lost, however many are left",
+    { outcomes: { same: 600, lost: 20_000 }, coverage: { success: 600, size: 19_000, queue: 900 } },
+    "not enough yet",
+    /^20000 of 20600 comparisons were lost \(size 19,000, queue 900, unknown 100\), more than 5 %$/,
+  ],
+  [
+    "more due than ever had an outcome",
+    { coverage: { success: 900, due: 1_001 } },
+    "not enough yet",
+    /^51 of 1001 comparisons were lost \(no outcome, such as a gateway that was killed 51\)/,
+  ],
+  ["more lost than 5 %, beside a difference", {
+    different: 1,
+    outcomes: { same: 600, lost: 20_000 },
+  }, "fail"],
+  ["20 % explained by changes", { outcomes: { same: 800, raced: 200 } }, "pass"],
+  [
+    "more than 20 % explained by changes",
+    { outcomes: { same: 799, raced: 201 } },
+    "not enough yet",
+    /^201 of 1000 comparisons differed and were explained by changes of the data, more than 20 %$/,
+  ],
+  [
+    "errors alone, all alike",
+    { coverage: { success: 19 } },
+    "not enough yet",
+    /^19 of 20 comparisons of answers with 2xx$/,
+  ],
+  ["a write in service, which is compared with nothing", {
+    ...WRITE_IN_SERVICE,
+    coverage: {},
+    outcomes: { lost: 1 },
+  }, "pass"],
+  ["1 % late", { outcomes: { same: 990, late: 10 } }, "pass"],
+  [
+    "more than 1 % late",
+    { outcomes: { same: 989, late: 11 } },
+    "fail",
+    /^11 of 1000 comparisons found/,
+  ],
+  [
+    "2 late among few: 198 may follow that are not",
+    { outcomes: { same: 1, late: 2 } },
+    "not enough yet",
+  ],
+  ["3 late among few: no 200 can make that good", { outcomes: { same: 1, late: 3 } }, "fail"],
+  ["errors on the margin", { service: side(1_000, { errors: 10 }) }, "pass"],
+  [
+    "errors beyond the margin",
+    { service: side(1_000, { errors: 11 }) },
+    "fail",
+    /^11 of 1000 requests failed at Lotline \(11 with 5xx, 0 without an answer\), 0 % at the old/,
+  ],
+  ["silences beyond the margin", { service: side(1_000, { silences: 11 }) }, "fail", /11 without/],
+  ["errors and silences beyond it together", {
+    service: side(1_000, { errors: 6, silences: 6 }),
+  }, "fail"],
+  ["errors that both sides have", {
+    service: side(1_000, { errors: 300 }),
+    legacy: side(1_000, { errors: 300 }),
+  }, "pass"],
+  ["errors beyond those of the old side", {
+    service: side(1_000, { errors: 320 }),
+    legacy: side(1_000, { errors: 300 }),
+  }, "fail"],
+  ["an outage that both sides have just begun to have", {
+    service: side(20, { errors: 20 }),
+    legacy: side(20, { errors: 20 }),
+  }, "not enough yet"],
+  ["2 errors among few", { service: side(20, { errors: 2 }) }, "not enough yet"],
+  ["3 errors among few: no 200 can make that good", { service: side(3, { errors: 3 }) }, "fail"],
+  [
+    "all of it 100 ms slower",
+    { service: side(1_000, { ms: 110 }) },
+    "fail",
+    /^Lotline's p99 is 1\d\d ms, the old server's [\d.]+ ms: more than (69|7\d)\.?\d* ms is too much$/,
+  ],
+  ["50 ms slower", { service: side(1_000, { ms: 60 }) }, "pass"],
+  ["1 % slow", { service: side(1_000, { slow: 10 }) }, "pass"],
+  ["more than 1 % slow", { service: side(1_000, { slow: 11 }) }, "fail"],
+  ["both sides slow", {
+    service: side(1_000, { slow: 20 }),
+    legacy: side(1_000, { slow: 20 }),
+  }, "pass"],
+  ["the few slow answers of a cold start", { service: side(200, { slow: 4 }) }, "pass"],
+  ["more of them", { service: side(200, { slow: 5 }) }, "fail"],
+  ["slow, of too few to know", { service: side(199, { ms: 900 }) }, "not enough yet"],
+  ["slow, beside too few of the old server", {
+    service: side(1_000, { ms: 900 }),
+    legacy: side(199),
+  }, "not enough yet"],
+  [
+    "a canary that moved nobody",
+    { share: { requests: 500, movedRequests: 0, clients: 1, movedClients: 0 } },
+    "not enough yet",
+    /^nobody was moved: Lotline answered none of 500 requests of 1 client, so that canary 10 % shows nothing$/,
+  ],
+  [
+    "a canary that moved everybody",
+    { share: { requests: 500, movedRequests: 500, clients: 1, movedClients: 1 } },
+    "not enough yet",
+    /^everybody was moved: Lotline answered all of 500 requests of 1 client, so that canary 10 % is no step$/,
+  ],
+  [
+    "a canary of which no client was seen",
+    { share: { requests: 0, movedRequests: 0, clients: 0, movedClients: 0 } },
+    "not enough yet",
+    /^no client was seen, so that canary 10 % shows nothing$/,
+  ],
+  [
+    "a canary that moved too many clients",
+    { share: { requests: 1_000, movedRequests: 100, clients: 5, movedClients: 2 } },
+    "not enough yet",
+    /^Lotline answered 100 of 1000 requests \(10 %\), for 2 of 5 clients \(40 %\): that is far from canary 10 %$/,
+  ],
+  [
+    "a canary of the right clients, one of which sends most of the requests",
+    { share: { requests: 1_000, movedRequests: 990, clients: 10, movedClients: 1 } },
+    "not enough yet",
+    /990 of 1000 requests \(99 %\)/,
+  ],
+  [
+    "a canary of the right clients that send next to nothing",
+    { share: { requests: 10_000, movedRequests: 20, clients: 10, movedClients: 1 } },
+    "not enough yet",
+    /20 of 10000 requests \(0.2 %\)/,
+  ],
+  [
+    "a canary near its step, as chance has it",
+    { share: { requests: 1_000, movedRequests: 30, clients: 40, movedClients: 7 } },
+    "pass",
+  ],
+  [
+    "a shadow, which moves nobody",
+    {
+      mode: { name: "shadow" },
+      share: { requests: 1_000, movedRequests: 0, clients: 1, movedClients: 0 },
+    },
+    "pass",
+  ],
+  ["a write in service, beside what the old server was before", WRITE_IN_SERVICE, "pass"],
+  ["a write in service that is slower than the old server was", {
+    ...WRITE_IN_SERVICE,
+    service: side(1_000, { ms: 110 }),
+  }, "fail"],
+  ["a write in service that fails, with no old server to be held against", {
+    ...WRITE_IN_SERVICE,
+    legacyBefore: NO_FIGURES,
+    service: side(1_000, { errors: 11 }),
+  }, "fail"],
+  [
+    "a write in service that was never elsewhere",
+    {
+      ...WRITE_IN_SERVICE,
+      legacyBefore: NO_FIGURES,
+    },
+    "not enough yet",
+    /^0 of 200 answers of the old server$/,
+  ],
+  ["a write in shadow without comparisons", {
+    ...WRITE_IN_SERVICE,
+    mode: { name: "shadow" },
+  }, "not enough yet"],
+  ["a read in service without comparisons", { mode: SERVICE, outcomes: {} }, "not enough yet"],
+  ["a few requests of the old server's share, all failed, beside many good ones before", {
+    legacy: side(2, { errors: 2 }),
+    legacyBefore: side(1_000),
+    service: side(1_000, { errors: 100 }),
+  }, "fail"],
+  ["a route on legacy", { mode: LEGACY }, "not enough yet", /^the old server answers alone$/],
+];
+
+for (const [what, evidence, verdict, says] of CASES) {
+  Deno.test(`${what}: ${verdict}`, () => {
+    const judgement = judge({ ...HEALTHY, ...evidence }, LIMITS);
+    strictEqual(judgement.verdict, verdict, judgement.reasons.join("; "));
+    match(judgement.reasons.join("; "), says ?? (verdict === "pass" ? /^$/ : /./));
+  });
+}
+
+Deno.test("all that speaks against a route is said", () => {
+  const { reasons } = judge({
+    ...HEALTHY,
+    different: 1,
+    outcomes: { same: 900, late: 100 },
+    service: side(1_000, { errors: 500, ms: 900 }),
+  }, LIMITS);
+  deepStrictEqual(reasons.map((reason) => reason.split(" ").slice(-2).join(" ")), [
+    "unapproved difference",
+    "1 %",
+    "old server",
+    "too much",
+  ]);
+});
+
+Deno.test("the limits are what a route is judged by", () => {
+  const loose: Limits = {
+    ...LIMITS,
+    min_samples: 10,
+    error_margin_percent: 60,
+    latency_factor: 100,
+    late_percent: 60,
+    silence_percent: 60,
+    share_factor: 100,
+    lost_percent: 60,
+    raced_percent: 60,
+    min_successes: 9,
+  };
+  const evidence: RouteEvidence = {
+    ...HEALTHY,
+    service: side(20, { errors: 10, ms: 900 }),
+    legacy: side(20),
+    share: { requests: 20, movedRequests: 15, clients: 4, movedClients: 3 },
+    outcomes: { same: 20, late: 10, unanswered: 10, lost: 20, raced: 10 },
+    coverage: { success: 9 },
+  };
+  strictEqual(judge(evidence, loose).verdict, "pass");
+  strictEqual(judge(evidence, { ...loose, error_margin_percent: 49 }).verdict, "fail");
+  strictEqual(judge(evidence, { ...loose, latency_factor: 50 }).verdict, "fail");
+  strictEqual(judge(evidence, { ...loose, late_percent: 24 }).verdict, "fail");
+  strictEqual(judge(evidence, { ...loose, silence_percent: 33 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, lost_percent: 28 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, raced_percent: 24 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, min_successes: 10 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, share_factor: 20 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, min_samples: 21 }).verdict, "not enough yet");
+});

@@ -1,0 +1,30 @@
+import { Buffer } from "node:buffer";
+import { BUCKETS } from "./canary.ts";
+
+/**
+ * The clients that were seen, by bucket: a bit for each, as PostgreSQL's `bit(10000)` has them. Clients
+ * that share a bucket count as one, so that a million of them take no more memory than one.
+ */
+export class ClientSet {
+  readonly #bits = new Uint8Array(BUCKETS / 8);
+  #size = 0;
+
+  /** How many buckets it has. */
+  get size(): number {
+    return this.#size;
+  }
+
+  add(bucket: number): void {
+    const at = bucket >> 3;
+    const bit = 0x80 >> (bucket & 7);
+    const before = this.#bits[at] ?? 0;
+    if ((before & bit) !== 0) return;
+    this.#bits[at] = before | bit;
+    this.#size++;
+  }
+
+  /** Four buckets a digit, the first one first. */
+  toHex(): string {
+    return Buffer.from(this.#bits).toString("hex");
+  }
+}

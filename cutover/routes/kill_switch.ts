@@ -1,0 +1,71 @@
+import type { Sql } from "../../db/connect.ts";
+import { inTime } from "../../db/in_time.ts";
+import type { Note } from "./note.ts";
+
+/*
+ * `lotline.kill_switch`: one row that outdoes all of `lotline.routes`; it is read with them. Each
+ * change is one statement, with its lines in `lotline.route_changes`.
+ */
+
+/** Puts all routes on `legacy` until the switch is released; gives whether they weren't. */
+export async function kill(sql: Sql, { who, why }: Note, deadlineMs?: number): Promise<boolean> {
+  const rows = await inTime(
+    sql,
+    sql`
+      with switched as (
+        insert into lotline.kill_switch as switch (killed, who, why) values (true, ${who}, ${why})
+        on conflict (single) do update set
+          killed = true, who = excluded.who, why = excluded.why, changed_at = now()
+        where not switch.killed
+        returning single
+      )
+      insert into lotline.route_changes (
+        what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic
+      )
+      select 'kill', null as operation, null, null::smallint, null, null::int, ${who}, ${why}, false
+      from switched
+      union all
+      select 'kill', operation, mode, canary_percent, 'legacy', epoch, ${who}, ${why}, false
+      from switched cross join lotline.routes where mode <> 'legacy'
+      order by operation nulls first
+      returning id`,
+    deadlineMs,
+  );
+  return rows.length > 0;
+}
+
+/**
+ * Gives the routes the modes back that they had, in a new epoch: what was gathered while the old
+ * server answered everything is no evidence for them. Gives whether the switch was on.
+ */
+export async function release(sql: Sql, { who, why }: Note): Promise<boolean> {
+  const rows = await inTime(
+    sql,
+    sql`
+      with switched as (
+        insert into lotline.kill_switch as switch (killed, who, why) values (false, ${who}, ${why})
+        on conflict (single) do update set
+          killed = false, who = excluded.who, why = excluded.why, changed_at = now()
+        where switch.killed
+        returning single
+      ), kept as (
+        select operation from switched cross join lotline.routes
+        where mode <> 'legacy' order by operation for update of routes
+      ), resumed as (
+        update lotline.routes route set epoch = route.epoch + 1, changed_at = now()
+        from kept where route.operation = kept.operation and route.mode <> 'legacy'
+        returning route.operation, route.mode, route.canary_percent, route.epoch
+      )
+      insert into lotline.route_changes (
+        what, operation, from_mode, to_mode, to_percent, epoch, who, why, automatic
+      )
+      select 'release', null as operation, null, null, null::smallint, null::int, ${who}, ${why}, false
+      from switched
+      union all
+      select 'release', operation, 'legacy', mode, canary_percent, epoch, ${who}, ${why}, false
+      from resumed
+      order by operation nulls first
+      returning id`,
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,55 @@
+import type { Sql } from "../../db/connect.ts";
+import { inTime } from "../../db/in_time.ts";
+import type { Operation } from "../exchange/operations.ts";
+
+/*
+ * `lotline.route_changes`, to be read: what writes to it is in routes.ts, each line in one statement
+ * with the change.
+ */
+
+/** The most changes that are read at once. */
+export const MOST_CHANGES = 1_000;
+
+/** A row of `lotline.route_changes`. Moments are UTC text. */
+export interface RecordedChange {
+  /** Greater than those of earlier changes of the same route. */
+  readonly id: string;
+  readonly at: string;
+  readonly what: "set" | "sample" | "rollback" | "clear" | "kill" | "release";
+  /** Null: the kill switch; the routes that it moved have their own rows. */
+  readonly operation: string | null;
+  readonly from_mode: string | null;
+  readonly from_percent: number | null;
+  readonly to_mode: string | null;
+  readonly to_percent: number | null;
+  /** Null: the share that is compared was not changed. */
+  readonly from_sample: number | null;
+  readonly to_sample: number | null;
+  /** The route's epoch after the change. */
+  readonly epoch: number | null;
+  readonly who: string;
+  readonly why: string;
+  /** The gateway rolled back by itself. */
+  readonly automatic: boolean;
+}
+
+/** The newest changes, of one route if one is named, before the one with the id `before` if given. */
+export async function listChanges(
+  sql: Sql,
+  { operation, before, limit }: {
+    readonly operation?: Operation | undefined;
+    readonly before?: string | undefined;
+    readonly limit: number;
+  },
+): Promise<RecordedChange[]> {
+  return await inTime(
+    sql,
+    sql<RecordedChange[]>`
+      select id, at, what, operation, from_mode, from_percent, to_mode, to_percent, from_sample,
+        to_sample, epoch, who, why, automatic
+      from lotline.route_changes
+      where (${operation ?? null}::text is null or operation = ${operation ?? null})
+        and (${before ?? null}::bigint is null or id < ${before ?? null}::bigint)
+      order by id desc limit ${Math.min(limit, MOST_CHANGES)}`,
+  );
+}

@@ -1,0 +1,127 @@
+import { z } from "zod";
+import type { Sql, Statement } from "../../db/connect.ts";
+import { inTime } from "../../db/in_time.ts";
+import type { MovedShare } from "./moved_share.ts";
+import { OLD_OPERATIONS } from "../exchange/operations.ts";
+
+/*
+ * `lotline.route_clients`: which clients each side answered, read for verdicts, plans and reports.
+ */
+
+/** A {@link MovedShare} as `sharesOf` reads it. */
+export const ShareForm = z.object({
+  requests: z.number(),
+  movedRequests: z.number(),
+  clients: z.number(),
+  movedClients: z.number(),
+});
+
+/** The {@link MovedShare} of rows of `lotline.route_clients`, as one jsonb called `share`. */
+export function sharesOf(sql: Sql, rows: Statement): Statement {
+  return sql`
+    select jsonb_build_object(
+      'requests', coalesce(sum(requests), 0),
+      'movedRequests', coalesce(sum(requests) filter (where side = 'service'), 0),
+      'clients', coalesce(bit_count(bit_or(buckets)), 0),
+      'movedClients', coalesce(bit_count(bit_or(buckets) filter (where side = 'service')), 0)
+    ) as share
+    from (${rows}) rows`;
+}
+
+const SeenRow = z.object({
+  operation: z.enum(OLD_OPERATIONS),
+  epoch: z.int(),
+  share: ShareForm,
+  below: z.array(z.number()),
+});
+
+/** Who was seen in the present epoch of a route. */
+export type SeenClients = Readonly<z.output<typeof SeenRow>>;
+
+const OLD = `{${OLD_OPERATIONS.join(",")}}`;
+
+/** The clients of every route of the old API that has had some since its mode was changed last. */
+export async function listSeenClients(sql: Sql): Promise<SeenClients[]> {
+  const rows = await inTime(
+    sql,
+    sql`
+      select operation, epoch, share, below
+      from lotline.routes route
+      cross join lateral (
+        select bit_or(buckets) as seen from lotline.route_clients clients
+        where clients.operation = route.operation and side in ('legacy', 'service')
+          and clients.epoch = route.epoch
+      ) seen_
+      cross join lateral (${
+      sharesOf(
+        sql,
+        sql`
+          select * from lotline.route_clients clients
+          where clients.operation = route.operation and side in ('legacy', 'service')
+            and clients.epoch = route.epoch`,
+      )
+    }) share_
+      cross join lateral (
+        select jsonb_agg(bit_count(substring(seen from 1 for percent * 100)) order by percent)
+          as below
+        from generate_series(0, 100) percent
+      ) below_
+      where operation = any (${OLD}::text[]) and seen is not null
+      order by operation`,
+  );
+  return rows.map((row) => SeenRow.parse(row));
+}
+
+const StepRow = z.object({
+  operation: z.enum(OLD_OPERATIONS),
+  epoch: z.int(),
+  percent: z.number(),
+  since: z.iso.datetime(),
+  share: ShareForm,
+});
+
+/** A canary step of a route, and what it moved. */
+export type MovedStep = Omit<z.output<typeof StepRow>, "share"> & MovedShare;
+
+/** Of each route so many steps are told at most, the newest. */
+const MAX_STEPS = 100;
+
+/** What each canary step of a period really moved, oldest first. */
+export async function listMovedSteps(
+  sql: Sql,
+  { since, until, deadlineMs }: {
+    readonly since: string;
+    readonly until: string;
+    readonly deadlineMs?: number;
+  },
+): Promise<MovedStep[]> {
+  const rows = await inTime(
+    sql,
+    sql`
+      select operation, epoch, percent, since, share
+      from (
+        select operation, epoch, to_percent as percent, at as since,
+          row_number() over (partition by operation order by id desc) as place
+        from lotline.route_changes
+        where operation = any (${OLD}::text[]) and what = 'set' and to_mode = 'canary'
+          and at < ${until}
+      ) step
+      cross join lateral (${
+      sharesOf(
+        sql,
+        sql`
+          select * from lotline.route_clients clients
+          where clients.operation = step.operation and side in ('legacy', 'service')
+            and clients.epoch = step.epoch and minute >= date_trunc('day', ${since}::timestamptz)
+            and minute < ${until}`,
+      )
+    }) share_
+      where place <= ${MAX_STEPS} and (share ->> 'requests')::bigint > 0
+      order by operation, place desc`,
+    deadlineMs,
+  );
+  return rows.map((row) => {
+    const { share, ...step } = StepRow.parse(row);
+    return { ...step, ...share };
+  });
+}

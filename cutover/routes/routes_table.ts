@@ -1,0 +1,249 @@
+import { inTime } from "../../db/in_time.ts";
+import type { Sql } from "../../db/connect.ts";
+import { type Note, storableReason } from "./note.ts";
+import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import type { Mode } from "../exchange/route.ts";
+import { changedMeanwhile, refusalOf, RouteRefusedError } from "./route_rules.ts";
+import {
+  parseRoute,
+  parseRouting,
+  type Routing,
+  type RoutingRow,
+  type StoredRoute,
+} from "./routing.ts";
+
+/*
+ * `lotline.routes`. Every change is one statement, with its line in
+ * `lotline.route_changes`. What leads away from the old server holds only if nothing has changed
+ * since it was decided; what leads back to it holds always.
+ */
+
+/** A change of one route, of its mode, of the share that is compared, or of both. */
+export interface RouteChange extends Note {
+  readonly operation: Operation;
+  readonly mode: Mode;
+  /** Left as it is unless given; from 0 to 100. */
+  readonly samplePercent?: number | undefined;
+  /** The epoch that whoever decided this had seen; without it, what the route is now will do. */
+  readonly expectedEpoch?: number | undefined;
+}
+
+/** A route after a change that was asked for. */
+export interface ChangedRoute {
+  readonly route: StoredRoute;
+  /** False: it was so already, and nothing is recorded. */
+  readonly changed: boolean;
+}
+
+const ROUTE_COLUMNS = (sql: Sql) =>
+  sql`operation, mode, canary_percent, epoch, sample_percent, latch, changed_at`;
+
+const listLiteral = (operations: readonly Operation[]) => `{${operations.join(",")}}`;
+const KNOWN = listLiteral(OPERATIONS.map(({ operation }) => operation));
+
+/** All routes and the kill switch, as they are at one moment. */
+export async function readRoutes(sql: Sql, deadlineMs?: number): Promise<Routing> {
+  const rows = await inTime(
+    sql,
+    sql<RoutingRow[]>`
+      select switch.killed, switch.who as killed_by, switch.why as killed_why, route.*
+      from (select) as always
+      left join lotline.kill_switch switch on true
+      left join (
+        select ${ROUTE_COLUMNS(sql)} from lotline.routes where operation = any (${KNOWN}::text[])
+      ) route on true`,
+    deadlineMs,
+  );
+  return parseRouting(rows);
+}
+
+/**
+ * Gives a route another mode.
+ * @throws {RouteRefusedError} when it may not have it, or somebody else changed it at the same time
+ */
+export async function setMode(sql: Sql, change: RouteChange): Promise<ChangedRoute> {
+  const { operation, mode, expectedEpoch } = change;
+  const { route, killed } = await standingOf(sql, operation);
+  const samplePercent = change.samplePercent ?? route.samplePercent;
+  const refusal = refusalOf({ route, killed, expectedEpoch }, mode);
+  if (refusal !== undefined) throw refusal;
+  if (isSame(route.mode, mode)) {
+    if (samplePercent === route.samplePercent) return { route, changed: false };
+    return await replace(sql, "sample", route, { mode, samplePercent }, change);
+  }
+  return await replace(sql, "set", route, { mode, samplePercent }, change);
+}
+
+/**
+ * Says how many of 100 requests of a route are compared.
+ * @throws {RouteRefusedError} when somebody else changed the route at the same time
+ */
+export async function setSample(
+  sql: Sql,
+  { operation, samplePercent, ...note }: Note & {
+    readonly operation: Operation;
+    readonly samplePercent: number;
+  },
+): Promise<ChangedRoute> {
+  const { route } = await standingOf(sql, operation);
+  if (route.samplePercent === samplePercent) return { route, changed: false };
+  return await replace(sql, "sample", route, { mode: route.mode, samplePercent }, note);
+}
+
+/**
+ * Puts a route on `legacy` and holds it there, on the evidence of one epoch. Gives whether it did:
+ * evidence of an epoch that is over moves nothing.
+ */
+export async function rollBack(
+  sql: Sql,
+  { operation, epoch, why }: {
+    readonly operation: Operation;
+    readonly epoch: number;
+    readonly why: string;
+  },
+): Promise<boolean> {
+  const reason = storableReason(why);
+  const moved = await returnRoutes(sql, [operation], { who: "gateway", why: reason }, {
+    epoch,
+    latch: reason,
+  });
+  return moved.length > 0;
+}
+
+/** Puts routes on `legacy` because somebody wants it so; gives those that were not there. */
+export async function returnToLegacy(
+  sql: Sql,
+  operations: readonly Operation[],
+  note: Note,
+): Promise<Operation[]> {
+  return await returnRoutes(sql, operations, note, null);
+}
+
+/** Lets a route that was rolled back by itself be moved again; gives whether it was held. */
+export async function clearLatch(
+  sql: Sql,
+  { operation, who, why }: Note & { readonly operation: Operation },
+): Promise<boolean> {
+  const rows = await inTime(
+    sql,
+    sql`
+      with cleared as (
+        update lotline.routes set latch = null, changed_at = now()
+        where operation = ${operation} and latch is not null
+        returning operation, epoch
+      )
+      insert into lotline.route_changes
+        (what, operation, from_mode, to_mode, epoch, who, why, automatic)
+      select 'clear', operation, 'legacy', 'legacy', epoch, ${who}, ${why}, false from cleared
+      returning id`,
+  );
+  return rows.length > 0;
+}
+
+async function standingOf(sql: Sql, operation: Operation) {
+  const { routes, killed, broken } = await readRoutes(sql);
+  if (broken.includes(operation)) {
+    throw new RouteRefusedError(
+      "broken",
+      `The row of ${operation} can't be read: roll it back first`,
+    );
+  }
+  const route = routes.get(operation);
+  if (route === undefined) throw new Error(`${operation} is no operation of the contract`);
+  return { route, killed };
+}
+
+function isSame(one: Mode, other: Mode): boolean {
+  if (one.name !== other.name) return false;
+  return one.name !== "canary" || other.name !== "canary" || one.percent === other.percent;
+}
+
+const percentOf = (mode: Mode) => mode.name === "canary" ? mode.percent : null;
+
+/** Replaces a route by another one, if it still is what `from` says and the kill switch is off. */
+async function replace(
+  sql: Sql,
+  what: "set" | "sample",
+  from: StoredRoute,
+  to: Pick<StoredRoute, "mode" | "samplePercent">,
+  { who, why }: Note,
+): Promise<ChangedRoute> {
+  const { operation } = from;
+  const epoch = what === "set" ? from.epoch + 1 : Math.max(1, from.epoch);
+  const isResampled = to.samplePercent !== from.samplePercent;
+  // The lock makes it wait for a kill that is under way, and see it.
+  const mayBeKilled = what === "sample" || to.mode.name === "legacy";
+  const [row] = await inTime(
+    sql,
+    sql<RoutingRow[]>`
+      with switch as (
+        select single from lotline.kill_switch where not killed or ${mayBeKilled}::bool for share
+      ), changed as (
+        insert into lotline.routes as route
+          (operation, mode, canary_percent, epoch, sample_percent)
+        select ${operation}, ${to.mode.name}, ${percentOf(to.mode)}::smallint, ${epoch}::int,
+          ${to.samplePercent}::smallint
+        from switch
+        where ${from.epoch}::int = 0
+          or exists (select from lotline.routes where operation = ${operation})
+        on conflict (operation) do update set
+          mode = excluded.mode, canary_percent = excluded.canary_percent,
+          epoch = excluded.epoch, sample_percent = excluded.sample_percent, changed_at = now()
+        where route.epoch = ${from.epoch}::int
+          and route.sample_percent = ${from.samplePercent}::smallint
+          and route.latch is not distinct from ${from.latch ?? null}
+        returning ${ROUTE_COLUMNS(sql)}
+      ), noted as (
+        insert into lotline.route_changes (
+          what, operation, from_mode, from_percent, to_mode, to_percent, from_sample, to_sample,
+          epoch, who, why, automatic
+        )
+        select ${what}, operation, ${from.mode.name}, ${percentOf(from.mode)}::smallint,
+          mode, canary_percent,
+          ${isResampled ? from.samplePercent : null}::smallint,
+          ${isResampled ? to.samplePercent : null}::smallint,
+          epoch, ${who}, ${why}, false
+        from changed
+      )
+      select * from changed`,
+  );
+  if (row !== undefined) {
+    const route = parseRoute(operation, row);
+    if (route === undefined) throw new Error(`${operation} was stored as something else`);
+    return { route, changed: true };
+  }
+  const { route, killed } = await standingOf(sql, operation);
+  throw refusalOf({ route, killed }, to.mode) ?? changedMeanwhile(route);
+}
+
+async function returnRoutes(
+  sql: Sql,
+  operations: readonly Operation[],
+  { who, why }: Note,
+  automatic: { readonly epoch: number; readonly latch: string } | null,
+): Promise<Operation[]> {
+  const rows = await inTime(
+    sql,
+    sql<{ operation: Operation }[]>`
+      with old as (
+        select operation, mode, canary_percent from lotline.routes
+        where operation = any (${listLiteral(operations)}::text[]) and mode <> 'legacy'
+          and epoch = coalesce(${automatic?.epoch ?? null}::int, epoch)
+        order by operation for update
+      ), changed as (
+        update lotline.routes route set
+          mode = 'legacy', canary_percent = null, epoch = route.epoch + 1,
+          latch = ${automatic?.latch ?? null}, changed_at = now()
+        from old where route.operation = old.operation
+        returning route.operation, old.mode, route.epoch,
+          case old.mode when 'canary' then old.canary_percent end as canary_percent
+      )
+      insert into lotline.route_changes
+        (what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic)
+      select 'rollback', operation, mode, canary_percent, 'legacy', epoch, ${who}, ${why},
+        ${automatic !== null}::bool
+      from changed order by operation
+      returning operation`,
+  );
+  return rows.map(({ operation }) => operation);
+}

@@ -1,0 +1,256 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { answerOf, captured, pairOf } from "../testing/captured.ts";
+import { compare } from "../compare/compare.ts";
+import { confirmRead, confirmWrite, readBracket } from "./confirm.ts";
+import type { Asked, CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import { loadLiveRules } from "../compare/live_approvals.ts";
+import type { Side } from "../exchange/route.ts";
+
+const rules = await loadLiveRules();
+
+type Bracket = Parameters<typeof readBracket>[0];
+const BRACKETS: [Partial<Bracket>, ReturnType<typeof readBracket>][] = [
+  [{ isEqual: true, isStill: false }, "raced"],
+  [{ isEqual: true, isStill: false, hasWaited: true }, "late"],
+  [{ isEqual: true, isStill: true, hasWaited: true }, "late"],
+  [{ isEqual: false, isStill: true }, "wait"],
+  [{ isEqual: false, isStill: true, hasWaited: true }, "different"],
+  [{ isEqual: false, isStill: true, hasWaited: true, roundsLeft: 0 }, "different"],
+  [{ isEqual: false, isStill: false }, "again"],
+  [{ isEqual: false, isStill: false, hasWaited: true }, "again"],
+  [{ isEqual: false, isStill: false, roundsLeft: 0 }, "unsettled"],
+];
+
+for (const [given, expected] of BRACKETS) {
+  Deno.test(`asked again, ${JSON.stringify(given)} means ${expected}`, () => {
+    const bracket = { isEqual: false, isStill: false, hasWaited: false, roundsLeft: 2, ...given };
+    strictEqual(readBracket(bracket), expected);
+  });
+}
+
+const get = captured("GET", "/api/traceability/A");
+const trace = (weight: string, parents: number[] = []) =>
+  answerOf(200, `{"central":{"weight_kg":"${weight}"},"parents":[${parents}],"children":[]}`);
+
+/** Both sides as they answer one after the other; the last answer of each stands. */
+function script(answers: Record<Side, Asked[]>) {
+  const asked: string[] = [];
+  return {
+    asked,
+    ask: (side: Side, request: CapturedRequest): Promise<Asked> => {
+      asked.push(`${side} ${request.method}`);
+      const [next, ...rest] = answers[side];
+      if (rest.length > 0) answers[side] = rest;
+      return Promise.resolve(next ?? { silence: "refused", ms: 1 });
+    },
+  };
+}
+
+async function confirm(
+  first: Record<Side, CapturedAnswer>,
+  then: Record<Side, Asked[]>,
+  side: Side = "legacy",
+  request = get,
+) {
+  const pair = pairOf("getTraceability", request, first.legacy, first.service);
+  const { differences } = compare(pair, rules);
+  const waited: number[] = [];
+  const { ask, asked } = script(then);
+  const confirmed = await confirmRead(
+    { ...pair, side, differences, rules },
+    ask,
+    (ms) => Promise.resolve(void waited.push(ms)),
+  );
+  return { ...confirmed, asked, waited };
+}
+
+const silent: Asked = { silence: "timeout", ms: 300 };
+const [one, two, three, four, five] = ["1", "2", "3", "4", "5"].map((weight) => trace(weight));
+if (!one || !two || !three || !four || !five) throw new Error("five answers");
+
+const READS: [
+  what: string,
+  first: Record<Side, CapturedAnswer>,
+  then: Record<Side, Asked[]>,
+  outcome: string,
+][] = [
+  [
+    "the old server now says what Lotline said",
+    { legacy: one, service: two },
+    { legacy: [two], service: [] },
+    "raced",
+  ],
+  [
+    "the data changed once more",
+    { legacy: one, service: two },
+    { legacy: [three], service: [three] },
+    "raced",
+  ],
+  [
+    "Lotline was behind, a moment later it isn't",
+    { legacy: two, service: one },
+    { legacy: [two], service: [two] },
+    "late",
+  ],
+  [
+    "nothing changes",
+    { legacy: one, service: two },
+    { legacy: [one], service: [two] },
+    "different",
+  ],
+  [
+    "the data changed, but that isn't it",
+    { legacy: one, service: five },
+    { legacy: [two], service: [five] },
+    "different",
+  ],
+  [
+    "a lot that never stands still",
+    { legacy: one, service: two },
+    { legacy: [two, three, four, five, one, two], service: [one, one, two, three] },
+    "raced",
+  ],
+  [
+    "the old server falls silent",
+    { legacy: one, service: two },
+    { legacy: [silent], service: [] },
+    "unanswered",
+  ],
+  [
+    "Lotline can't answer now",
+    { legacy: one, service: two },
+    { legacy: [one], service: [answerOf(503, "{}")] },
+    "unanswered",
+  ],
+];
+
+for (const [what, first, then, outcome] of READS) {
+  Deno.test(`two reads differ; ${what}: ${outcome}`, async () => {
+    strictEqual((await confirm(first, { ...then })).outcome, outcome);
+  });
+}
+
+Deno.test("a fault that stays while other parts of the lot move is found", async () => {
+  const moving = (i: number) => trace("540.0", [i]);
+  const wrong = (i: number) => trace("540.00", [i]);
+  const { outcome, differences } = await confirm(
+    { legacy: moving(0), service: wrong(1) },
+    { legacy: [2, 4, 6, 8].map(moving), service: [3, 5, 7].map(wrong) },
+  );
+  strictEqual(outcome, "different");
+  strictEqual(differences[0]?.place, "body.central.weight_kg");
+});
+
+Deno.test("the side that answered the client is the one that is asked again", async () => {
+  const first = { legacy: two, service: one };
+  const { outcome, asked } = await confirm(first, { legacy: [], service: [two] }, "service");
+  strictEqual(outcome, "raced");
+  deepStrictEqual(asked, ["service GET"]);
+});
+
+Deno.test("it waits once, longer than a cache stays behind, and gives up after some rounds", async () => {
+  const still = await confirm({ legacy: one, service: two }, { legacy: [one], service: [two] });
+  deepStrictEqual(still.waited, [250]);
+  deepStrictEqual(still.asked.length, 4);
+  const answers = Array.from({ length: 30 }, (_, i) => trace(`${i}.5`));
+  const moving = await confirm(
+    { legacy: one, service: two },
+    { legacy: answers, service: answers.toReversed() },
+  );
+  strictEqual(moving.outcome, "raced");
+  strictEqual(moving.asked.length, 7);
+});
+
+const NOT_MODIFIED = answerOf(304, "");
+const conditional = captured("GET", "/api/traceability/A", "", [["If-None-Match", 'W/"a-b"']]);
+const TAGS: [what: string, service: CapturedAnswer, outcome: string][] = [
+  [
+    "the order of lots",
+    answerOf(200, textOf(trace("1", [2, 1])), { etag: 'W/"c"' }),
+    "same",
+  ],
+  [
+    "the same bytes under another ETag",
+    answerOf(200, textOf(trace("1", [1, 2])), { etag: 'W/"a-b"' }),
+    "different",
+  ],
+  ["another lot", answerOf(200, textOf(trace("9", [2, 1])), { etag: 'W/"c"' }), "different"],
+];
+
+for (const [what, service, outcome] of TAGS) {
+  Deno.test(`one side knows the client's validator and the other doesn't, for ${what}: ${outcome}`, async () => {
+    const plain = trace("1", [1, 2]);
+    const first = { legacy: NOT_MODIFIED, service };
+    const then = { legacy: [plain, NOT_MODIFIED], service: [service] };
+    strictEqual((await confirm(first, then, "legacy", conditional)).outcome, outcome);
+  });
+}
+
+function textOf({ body }: CapturedAnswer): string {
+  return new TextDecoder().decode(body);
+}
+
+const refused = (words: string) => answerOf(409, JSON.stringify({ error: words }));
+const stored = answerOf(201, '{"id":"0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b"}');
+const DUPLICATE = answerOf(
+  500,
+  '{"error":"duplicate key value violates unique constraint \\"x\\""}',
+);
+const WRITES: [
+  what: string,
+  operation: OldOperation,
+  legacy: CapturedAnswer,
+  dryRun: CapturedAnswer,
+  again: Asked,
+  outcome: string,
+][] = [
+  ["the code was taken meanwhile", "createLot", DUPLICATE, stored, refused("taken"), "raced"],
+  ["it stays stored for Lotline", "createLot", DUPLICATE, stored, stored, "different"],
+  ["the reference is there by now", "createLot", stored, refused("no phase"), stored, "raced"],
+  [
+    "Lotline doesn't see the reference",
+    "createLot",
+    stored,
+    refused("no phase"),
+    refused("no phase"),
+    "different",
+  ],
+  ["the lot is there by now", "createQcDecision", stored, refused("no lot"), stored, "raced"],
+  [
+    "Lotline stores it otherwise",
+    "createLot",
+    stored,
+    answerOf(201, "{}"),
+    refused("taken"),
+    "different",
+  ],
+  ["Lotline falls silent", "createLot", DUPLICATE, stored, silent, "unanswered"],
+];
+
+for (const [what, operation, legacy, dryRun, again, outcome] of WRITES) {
+  Deno.test(`a write's answers differ; ${what}: ${outcome}`, async () => {
+    const request = captured("POST", "/api/lots", '{"lot_code":"L","phase_id":"p"}');
+    const pair = pairOf(operation, request, legacy, dryRun);
+    const { differences } = compare(pair, []);
+    const asked: CapturedRequest[] = [];
+    const found = await confirmWrite({ ...pair, side: "legacy", differences, rules }, (one) => {
+      asked.push(one);
+      return Promise.resolve(again);
+    });
+    strictEqual(found.outcome, outcome);
+    strictEqual(asked.length, 1);
+  });
+}
+
+Deno.test("whether a reference is there by now is asked for another code: the write took its own", async () => {
+  const request = captured("POST", "/api/lots", '{"id":"i","lot_code":"L","phase_id":"p"}');
+  const pair = pairOf("createLot", request, stored, refused("no phase"));
+  let body = "";
+  await confirmWrite({ ...pair, side: "legacy", differences: [], rules }, (one) => {
+    body = new TextDecoder().decode(one.body);
+    return Promise.resolve(stored);
+  });
+  const { lot_code, ...others } = JSON.parse(body);
+  deepStrictEqual([lot_code === "L", others], [false, { phase_id: "p" }]);
+});

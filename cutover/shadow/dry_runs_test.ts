@@ -1,0 +1,124 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { loadSeed, resetToSeed } from "../../dev/seed.ts";
+import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
+import { startLegacy } from "../legacy/server.ts";
+import { captured } from "../testing/captured.ts";
+import { freshDatabase } from "../../testing/database.ts";
+import { eventually } from "../../testing/eventually.ts";
+import { answerGiven, routeOf, shadowRig } from "../testing/shadow_rig.ts";
+import { startAnswering, startBlackHole } from "../../testing/test_server.ts";
+import { createAsker } from "../upstream/ask.ts";
+import type { Asked } from "../exchange/exchange.ts";
+
+const database = await freshDatabase();
+await resetToSeed(database.sql, await loadSeed());
+const old = await startLegacy({ databaseUrl: database.url, port: 0 });
+const client = createAsker(old.url, 4);
+
+Deno.test.afterAll(async () => {
+  client[Symbol.dispose]();
+  await old[Symbol.asyncDispose]();
+  await database[Symbol.asyncDispose]();
+});
+
+Deno.test("a write waits for a silent Lotline three times, then not until the pause is over", async () => {
+  let isDead = true;
+  await using server = await startAnswering((request, write) => {
+    if (!isDead) write(422, '{"error":"No."}', { [DRY_RUN_HEADER]: "done" });
+    else request.on("error", () => {});
+  });
+  using one = shadowRig({
+    legacyUrl: old.url,
+    serviceUrl: server.url,
+    limits: { writeMs: 50, pauseMs: 100 },
+  });
+  const ask = () =>
+    one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
+  const silenceOf = (asked: Asked) => "silence" in asked ? asked.silence : asked.status;
+  for (let i = 0; i < 3; i++) strictEqual(silenceOf(await ask()), "timeout");
+  deepStrictEqual([await ask(), await ask()].map(silenceOf), ["not_asked", "not_asked"]);
+  deepStrictEqual(one.answered, [], "it had no time: that says nothing of Lotline");
+  isDead = false;
+  await eventually("it is asked again", async () => silenceOf(await ask()) === 422);
+  strictEqual(silenceOf(await ask()), 422);
+});
+
+Deno.test("a dry run that finds no place is unanswered; one that fails counts against Lotline", async () => {
+  let status = 503;
+  await using server = await startAnswering((_request, write) =>
+    write(status, '{"error":"No."}', { [DRY_RUN_HEADER]: "done" })
+  );
+  using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url });
+  const ask = () =>
+    one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
+  await ask();
+  deepStrictEqual(one.answered, []);
+  status = 500;
+  await ask();
+  deepStrictEqual(one.answered, [["createLot", "service", 500]]);
+});
+
+Deno.test("after the pause one write tries it, the others don't wait", async () => {
+  await using hole = await startBlackHole();
+  using one = shadowRig({
+    legacyUrl: old.url,
+    serviceUrl: hole.url,
+    limits: { writeMs: 100, pauseMs: 0 },
+  });
+  const ask = () =>
+    one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
+  for (let i = 0; i < 3; i++) await ask();
+  const asked = await Promise.all([ask(), ask(), ask(), ask()]);
+  deepStrictEqual(asked.map((one) => "silence" in one && one.silence), [
+    "timeout",
+    "not_asked",
+    "not_asked",
+    "not_asked",
+  ]);
+});
+
+Deno.test("a server that knows no dry runs gets one of them at most, and that is told", async () => {
+  using one = shadowRig({ legacyUrl: old.url, serviceUrl: old.url });
+  const lots = async () => (await database.sql`select 1 from lots`).length;
+  const before = await lots();
+  const ask = (code: string) => {
+    const request = captured("POST", "/api/lots", JSON.stringify({ lot_code: code }));
+    return one.shadow.dryRun(request, "createLot", routeOf("createLot"));
+  };
+  for (let i = 0; i < 5; i++) ok("silence" in await ask(`EFFECT-${i}`));
+  const request = captured("POST", "/api/login", '{"email":"admin@flowviz.com"}');
+  const answer = answerGiven(await client.ask(request, 10_000));
+  const route = routeOf("login");
+  one.shadow.observe({
+    operation: "login",
+    route,
+    request,
+    at: Date.now(),
+    side: "legacy",
+    answer,
+  });
+  await one.shadow.drain(20_000);
+  strictEqual(await lots(), before + 1);
+  deepStrictEqual(one.outcomes(), ["different", "unanswered"]);
+  deepStrictEqual(one.findings[0]?.differences, [
+    { place: "dry run", service: "201 without x-lotline-dry-run: done" },
+  ]);
+  strictEqual(one.findings[0]?.operation, "createLot");
+  deepStrictEqual(one.logged.map(([level]) => level), ["error"]);
+  match(one.logged[0]?.[1] ?? "", /SERVICE_URL/);
+});
+
+Deno.test("a dry run that is refused has had no effect: it is told, and the next one is asked", async () => {
+  await using server = await startAnswering((_, write) => write(403, '{"error":"no proof"}'));
+  using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url });
+  const request = captured("POST", "/api/qc-decisions", '{"decision":"PASS"}');
+  const asked = [1, 2].map(() =>
+    one.shadow.dryRun(request, "createQcDecision", routeOf("createQcDecision"))
+  );
+  deepStrictEqual((await Promise.all(asked)).map((one) => "silence" in one && one.silence), [
+    "not_asked",
+    "not_asked",
+  ]);
+  deepStrictEqual(one.outcomes(), []);
+  deepStrictEqual(one.logged.map(([level]) => level), ["warn", "warn"]);
+});

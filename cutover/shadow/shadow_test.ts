@@ -1,0 +1,432 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import type { Answer } from "../parity/exchange.ts";
+import { startFaultyProxy } from "../testing/planted_fault.ts";
+import { loadSeed, resetToSeed } from "../../dev/seed.ts";
+import { startLegacy } from "../legacy/server.ts";
+import { startApi } from "../../testing/api.ts";
+import { captured } from "../testing/captured.ts";
+import { freshDatabase } from "../../testing/database.ts";
+import { eventually, withDeadline } from "../../testing/eventually.ts";
+import {
+  answerGiven,
+  differing,
+  DRY_RUN_SECRET,
+  routeOf,
+  type ShadowRig,
+  shadowRig,
+} from "../testing/shadow_rig.ts";
+import { startAnswering, startBlackHole } from "../../testing/test_server.ts";
+import { createAsker } from "../upstream/ask.ts";
+import type { CapturedRequest } from "../exchange/exchange.ts";
+import { headerOf } from "../exchange/header_value.ts";
+import { createRedactor } from "../redact/redact.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import type { Route, Side } from "../exchange/route.ts";
+import type { ShadowLimits } from "./shadow.ts";
+
+const seed = await loadSeed();
+
+const database = await freshDatabase();
+await resetToSeed(database.sql, seed);
+const old = await startLegacy({ databaseUrl: database.url, port: 0 });
+const lotline = await startApi({
+  databaseUrl: database.url,
+  environment: { DRY_RUN_SECRET },
+});
+const client = createAsker(old.url, 16);
+const clientOfLotline = createAsker(lotline.url, 16);
+
+Deno.test.afterAll(async () => {
+  for (const one of [client, clientOfLotline]) one[Symbol.dispose]();
+  for (const one of [lotline, old, database]) {
+    await one[Symbol.asyncDispose]();
+  }
+});
+
+function rig(options: { serviceUrl?: string; limits?: Partial<ShadowLimits> } = {}): ShadowRig {
+  return shadowRig({ legacyUrl: old.url, serviceUrl: lotline.url, ...options });
+}
+
+/** A client's read that one side answers, then the comparison. */
+async function read(
+  { shadow }: ShadowRig,
+  operation: OldOperation,
+  request: CapturedRequest,
+  side: Side = "legacy",
+): Promise<void> {
+  const at = Date.now();
+  const asker = side === "legacy" ? client : clientOfLotline;
+  const answer = answerGiven(await asker.ask(request, 10_000));
+  const route = routeOf(operation, side === "legacy" ? "shadow" : "service");
+  shadow.observe({ operation, route, request, at, side, answer });
+}
+
+/** A client's write: the dry run, then the old server, then the comparison. */
+async function write(
+  { shadow }: ShadowRig,
+  operation: OldOperation,
+  body: unknown,
+): Promise<number> {
+  const path = operation === "createLot" ? "/api/lots" : "/api/qc-decisions";
+  const request = captured("POST", path, JSON.stringify(body));
+  const route = routeOf(operation);
+  const at = Date.now();
+  const dryRun = await shadow.dryRun(request, operation, route);
+  const answer = answerGiven(await client.ask(request, 10_000));
+  shadow.observe({ operation, route, request, at, side: "legacy", answer, dryRun });
+  return answer.status;
+}
+
+const trace = (code: string) => captured("GET", `/api/traceability/${encodeURIComponent(code)}`);
+const login = (email: string) => captured("POST", "/api/login", JSON.stringify({ email }));
+
+Deno.test("every lot's trace, health and every login are the same on both sides, or as approved", async () => {
+  using one = rig();
+  const codes = seed.lots.map(({ lot_code }) => String(lot_code));
+  for (const side of ["legacy", "service"] as const) {
+    for (const code of [...codes, "NO-SUCH-LOT"]) {
+      await read(one, "getTraceability", trace(code), side);
+    }
+    await read(one, "getHealth", captured("GET", "/api/health"), side);
+    await read(one, "getHealth", captured("HEAD", "/api/health"), side);
+  }
+  for (const { email } of seed.users) await read(one, "login", login(String(email)));
+  const tag = headerOf(
+    answerGiven(await client.ask(trace("MIX-BATCH-88"), 10_000)).headers,
+    "etag",
+  );
+  const conditional = {
+    ...trace("MIX-BATCH-88"),
+    headers: [["If-None-Match", tag ?? ""]] as const,
+  };
+  await read(one, "getTraceability", conditional);
+  await one.shadow.drain(20_000);
+
+  deepStrictEqual(differing(one), []);
+  const count = (outcome: string) => one.outcomes().filter((its) => its === outcome).length;
+  strictEqual(count("approved"), seed.users.length);
+  strictEqual(count("same"), 2 * (codes.length + 3) + 1);
+  strictEqual(one.answered.length, one.findings.length, "asked once each");
+  ok(one.findings.every(({ exchange }) => exchange === undefined), "what agrees isn't kept");
+  const tokens = one.findings.filter(({ approvals }) => approvals.includes("real-token"));
+  strictEqual(tokens.length, seed.users.length);
+});
+
+Deno.test("writes are the same, or as approved, and Lotline's answer is the dry run's", async () => {
+  using one = rig();
+  const code = `W-${crypto.randomUUID()}`;
+  const writes: [OldOperation, unknown, number, string][] = [
+    [
+      "createLot",
+      { lot_code: code, weight_kg: "12.50", metadata: { b: 1, a: [1.5] } },
+      201,
+      "same",
+    ],
+    ["createLot", { lot_code: code }, 500, "approved"],
+    ["createLot", { lot_code: `${code}-2`, lot_type: "raw" }, 500, "approved"],
+    ["createLot", { lot_code: `${code}-3`, metadata: [1] }, 500, "approved"],
+    ["createQcDecision", { decision: "PASS", notes: code }, 201, "same"],
+    ["createQcDecision", { decision: "MAYBE" }, 500, "approved"],
+  ];
+  for (const [operation, body, status, outcome] of writes) {
+    strictEqual(await write(one, operation, body), status);
+    await one.shadow.drain(20_000);
+    strictEqual(one.outcomes().at(-1), outcome, JSON.stringify(one.findings.at(-1)?.differences));
+  }
+  deepStrictEqual(one.answered.map(([, side, status]) => [side, status]), [
+    ["service", 201],
+    ["service", 409],
+    ["service", 422],
+    ["service", 201],
+    ["service", 201],
+    ["service", 422],
+  ]);
+});
+
+Deno.test("a write whose target names a host as well is tried out like any other", async () => {
+  using one = rig();
+  const body = JSON.stringify({ lot_code: `HOST-${crypto.randomUUID()}` });
+  const asked = await one.shadow.dryRun(
+    captured("POST", "http://plant.example/api/lots?a=b", body),
+    "createLot",
+    routeOf("createLot"),
+  );
+  strictEqual(answerGiven(asked).status, 201);
+});
+
+const FAULTS: [what: string, spoil: (answer: Answer) => Answer, place: string][] = [
+  [
+    "a wrong scale in one number",
+    body((text) => text.replace('"540.0"', '"540.00"')),
+    "body.parents[0].weight_kg",
+  ],
+  ["a field more", body((text) => text.replace('"id":', '"x":1,"id":')), "body.central.x"],
+  [
+    "two keys in another order",
+    body((text) => text.replace(/("weight_kg":[^,]*),("temperature_c":[^,]*)/, "$2,$1")),
+    "body.central (order of keys)",
+  ],
+  [
+    "another time zone",
+    body((text) => text.replace(/"created_at":"[^"]*"/, '"created_at":"2026-01-18T09:00:00.000Z"')),
+    "body.central.created_at",
+  ],
+  [
+    "a parent less",
+    body((text) => text.replace(/"parents":\[.*\],"c/, '"parents":[],"c')),
+    "body.parents[0]",
+  ],
+  [
+    "a missing header",
+    ({ headers: { "access-control-allow-origin": _gone, ...headers }, ...answer }) => ({
+      ...answer,
+      headers,
+    }),
+    "header access-control-allow-origin",
+  ],
+  ["no ETag", (answer) => ({ ...answer, etag: undefined }), "header etag"],
+  ["another status", (answer) => ({ ...answer, status: 203 }), "status"],
+];
+
+function body(change: (text: string) => string): (answer: Answer) => Answer {
+  return (answer) => ({ ...answer, body: change(answer.body) });
+}
+
+Deno.test("a fault of Lotline's is found and named, with both sides' answers", async () => {
+  await Promise.all(FAULTS.map(async ([what, spoil, place]) => {
+    await using proxy = await startFaultyProxy(lotline.url, spoil);
+    using one = rig({ serviceUrl: proxy.url });
+    const request = captured("GET", "/api/traceability/FG-DONER-X1?for=eva@plant.example");
+    await read(one, "getTraceability", request);
+    await one.shadow.drain(20_000);
+    deepStrictEqual(one.outcomes(), ["different"], what);
+    strictEqual(one.findings[0]?.differences[0]?.place, place, what);
+    const target = one.findings[0]?.exchange?.request.target ?? "";
+    match(target, /^\/api\/traceability\/FG-DONER-X1\?for=email-\w{12}$/, "no secret is reported");
+  }));
+});
+
+Deno.test("a change between the two answers is no difference", async () => {
+  using one = rig();
+  const request = trace("META-NULL");
+  const at = Date.now();
+  const answer = answerGiven(await client.ask(request, 10_000));
+  await database.sql`update lots set weight_kg = 77.70 where lot_code = 'META-NULL'`;
+  const observed = {
+    operation: "getTraceability",
+    route: routeOf("getTraceability"),
+    request,
+  } as const;
+  one.shadow.observe({ ...observed, at, side: "legacy", answer });
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.outcomes(), ["raced"]);
+  strictEqual(one.findings[0]?.differences[0]?.place, "body.central.weight_kg");
+});
+
+Deno.test("a Lotline that is a moment behind is late, not wrong", async () => {
+  const request = trace("META-LIST");
+  const stale = answerGiven(await client.ask(request, 10_000));
+  await database.sql`update lots set weight_kg = 77.70 where lot_code = 'META-LIST'`;
+  let staleLeft = 1;
+  await using behind = await startFaultyProxy(
+    lotline.url,
+    (answer) =>
+      staleLeft-- > 0 ? { ...answer, body: new TextDecoder().decode(stale.body) } : answer,
+  );
+  using one = rig({ serviceUrl: behind.url });
+  await read(one, "getTraceability", request);
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.outcomes(), ["late"]);
+});
+
+Deno.test("with others writing all the time no comparison is a difference, and races are seen", async () => {
+  using one = rig();
+  let isOver = false;
+  let changes = 0;
+  const writer = async (n: number) => {
+    while (!isOver) {
+      await database.sql`update lots set weight_kg = ${`${changes++}.${n}0`}
+        where lot_code in ('TWICE-CHILD', 'TWICE-PARENT')`;
+      await database.sql`insert into lot_genealogy (parent_lot_id, child_lot_id)
+        select p.id, c.id from lots p, lots c
+        where p.lot_code = 'TWICE-PARENT' and c.lot_code = 'TWICE-CHILD' limit 1`;
+      await database.sql`delete from lot_genealogy where id in (
+        select g.id from lot_genealogy g join lots c on c.id = g.child_lot_id
+        where c.lot_code = 'TWICE-CHILD' order by linked_at desc limit 2)`;
+    }
+  };
+  const writers = [writer(1), writer(2)];
+  const codes = ["TWICE-CHILD", "TWICE-PARENT", "MIX-BATCH-88"];
+  for (let i = 0; i < 60; i++) {
+    await read(
+      one,
+      "getTraceability",
+      trace(codes[i % 3] ?? ""),
+      i % 2 === 0 ? "legacy" : "service",
+    );
+  }
+  const shared = Array.from({ length: 20 }, (_, i) => ({ lot_code: `RACE-${i >> 1}` }));
+  await Promise.all(shared.map((lot) => write(one, "createLot", lot)));
+  await one.shadow.drain(20_000);
+  isOver = true;
+  await Promise.all(writers);
+  strictEqual(one.findings.length, 80);
+  deepStrictEqual(differing(one), []);
+  ok(
+    one.outcomes().some((outcome) => outcome === "raced" || outcome === "late"),
+    one.outcomes().join(),
+  );
+});
+
+Deno.test("a lot that two clients store at once is raced for the one who lost", async () => {
+  using one = rig();
+  const code = `TWO-${crypto.randomUUID()}`;
+  const request = captured("POST", "/api/lots", JSON.stringify({ lot_code: code }));
+  const route = routeOf("createLot");
+  const at = Date.now();
+  // The twin would store what it is asked, so the other client comes after the dry run.
+  const dryRun = await one.shadow.dryRun(request, "createLot", route);
+  answerGiven(await client.ask(request, 10_000));
+  const answer = answerGiven(await client.ask(request, 10_000));
+  one.shadow.observe({
+    operation: "createLot",
+    route,
+    request,
+    at,
+    side: "legacy",
+    answer,
+    dryRun,
+  });
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.outcomes(), ["raced"]);
+});
+
+Deno.test("what finds no place in the queue is counted as lost, at once", async () => {
+  await using hole = await startBlackHole();
+  using one = rig({ serviceUrl: hole.url, limits: { waiting: 3, atOnce: 2, askMs: 200 } });
+  const answer = answerGiven(await client.ask(trace("RAW-BEEF-001"), 10_000));
+  const request = trace("RAW-BEEF-001");
+  const observation = { request, at: Date.now(), side: "legacy", answer } as const;
+  const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
+  for (let i = 0; i < 10; i++) one.shadow.observe({ ...of, ...observation });
+  deepStrictEqual(one.outcomes(), Array(7).fill("lost"));
+  ok(one.findings.every(({ cause }) => cause === "queue"));
+  const big = { ...answer, body: new Uint8Array(65 * 1_048_576) };
+  using other = rig({ serviceUrl: hole.url });
+  other.shadow.observe({ ...of, ...observation, answer: big });
+  deepStrictEqual(other.outcomes(), ["lost"]);
+  const half = { ...answer, body: new Uint8Array(40 * 1_048_576) };
+  using third = rig({ serviceUrl: hole.url, limits: { askMs: 50 } });
+  for (let i = 0; i < 2; i++) {
+    third.shadow.observe({ ...of, ...observation, answer: half });
+    await third.shadow.drain(20_000);
+  }
+  deepStrictEqual(third.outcomes(), ["unanswered", "unanswered"], "its bytes are given back");
+
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.outcomes().slice(7), ["unanswered", "unanswered", "unanswered"]);
+  deepStrictEqual(one.findings.slice(7).map(({ cause }) => cause), ["time", "time", "time"]);
+  deepStrictEqual(one.answered[0], ["getTraceability", "service", 0]);
+  // There is room again.
+  one.shadow.observe({ ...of, ...observation });
+  strictEqual(one.outcomes().length, 10);
+
+  using slow = rig({ serviceUrl: hole.url, limits: { askMs: 60_000 } });
+  slow.shadow.observe({ ...of, ...observation });
+  await withDeadline("drain waits no longer than it is told", slow.shadow.drain(10));
+});
+
+Deno.test("what a gateway that stops hasn't compared is lost, once, and what comes after it", async () => {
+  await using hole = await startBlackHole();
+  using one = rig({ serviceUrl: hole.url, limits: { atOnce: 2, askMs: 300 } });
+  const request = trace("RAW-BEEF-001");
+  const answer = answerGiven(await client.ask(request, 10_000));
+  const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
+  const observation = { ...of, request, at: Date.now(), side: "legacy", answer } as const;
+  for (let i = 0; i < 5; i++) one.shadow.observe({ ...observation });
+  one.shadow[Symbol.dispose]();
+  one.shadow.observe(observation);
+  await eventually("those under way have ended", () => one.answered.length === 2);
+  deepStrictEqual(
+    one.findings.map(({ outcome, cause }) => [outcome, cause]),
+    Array(6).fill(["lost", "stopped"]),
+  );
+});
+
+Deno.test("a difference that can't be redacted is a difference all the same, of which nothing is kept", async () => {
+  await using server = await startAnswering((_, write) => write(203, "{}"));
+  const redactor = {
+    ...createRedactor(DRY_RUN_SECRET),
+    finding: () => {
+      throw new Error("no");
+    },
+  };
+  using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url, redactor });
+  await read(one, "getTraceability", trace("RAW-BEEF-001"));
+  await one.shadow.drain(20_000);
+  deepStrictEqual(
+    one.findings.map(({ outcome, differences, exchange }) => [outcome, differences, exchange]),
+    [["different", [], undefined]],
+  );
+});
+
+Deno.test("comparisons of answers with 2xx count as successes, those of errors and of heads don't", async () => {
+  using one = rig();
+  await read(one, "getTraceability", trace("RAW-BEEF-001"));
+  await read(one, "getTraceability", trace("NO-SUCH-LOT"));
+  await read(one, "getHealth", captured("HEAD", "/api/health"));
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.outcomes().toSorted(), ["same", "same", "same"]);
+  deepStrictEqual(one.covered, ["getTraceability success"]);
+});
+
+Deno.test("what Lotline said to the client before the old server answered is compared, without asking it first", async () => {
+  using one = rig();
+  const request = trace("RAW-BEEF-001");
+  const answer = answerGiven(await client.ask(request, 10_000));
+  const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
+  const observation = { ...of, request, at: Date.now(), side: "legacy", answer } as const;
+  const broken = { ...answer, status: 500, body: new TextEncoder().encode('{"error":"x"}') };
+  const earlier = [answer, broken, { ...broken, status: 503 }, {
+    silence: "reset",
+    ms: 1,
+  }] as const;
+  for (const one_ of earlier) one.shadow.observe({ ...observation, earlier: one_ });
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.findings.map(({ outcome, cause }) => [outcome, cause]).toSorted(), [
+    ["late", undefined],
+    ["same", undefined],
+    ["unanswered", "reset"],
+    ["unanswered", "unavailable"],
+  ]);
+});
+
+Deno.test("a Lotline that can't answer now is unanswered, not different", async () => {
+  await using server = await startAnswering((_, write) => write(503, '{"error":"later"}'));
+  using one = rig({ serviceUrl: server.url });
+  await read(one, "getTraceability", trace("RAW-BEEF-001"));
+  await one.shadow.drain(20_000);
+  deepStrictEqual(one.outcomes(), ["unanswered"]);
+  deepStrictEqual(one.answered, [["getTraceability", "service", 503]]);
+});
+
+Deno.test("a route's share of the requests is compared, and none that can't be", () => {
+  using one = rig();
+  const wanted = (operation: OldOperation, route: Partial<Route>) =>
+    Array.from(
+      { length: 2_000 },
+      () => one.shadow.wants(operation, { ...routeOf(operation), ...route }),
+    )
+      .filter((isWanted) => isWanted).length;
+  strictEqual(wanted("getHealth", {}), 2_000);
+  deepStrictEqual(one.covered, []);
+  strictEqual(wanted("getHealth", { samplePercent: 0 }), 0);
+  deepStrictEqual(one.covered, Array(2_000).fill("getHealth not_sampled"));
+  const tenth = wanted("getHealth", { samplePercent: 10 });
+  ok(tenth > 100 && tenth < 320, String(tenth));
+  strictEqual(wanted("getHealth", { mode: { name: "legacy" } }), 0);
+  strictEqual(wanted("getHealth", { mode: { name: "service" } }), 2_000);
+  // Lotline has executed it; the old server has no dry run.
+  strictEqual(wanted("createLot", { mode: { name: "service" } }), 0);
+  strictEqual(wanted("createLot", { mode: { name: "canary", percent: 10 } }), 2_000);
+});

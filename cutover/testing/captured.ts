@@ -1,0 +1,45 @@
+import type { CapturedAnswer, CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
+import type { Pair } from "../compare/compare.ts";
+import { bytesOf } from "../../testing/raw_http.ts";
+
+/** A request as the gateway captures it. */
+export function captured(
+  method: string,
+  target: string,
+  body: string | Uint8Array = "",
+  headers: HeaderLines = body === "" ? [] : [["content-type", "application/json"]],
+): CapturedRequest {
+  return { method, target, headers, body: typeof body === "string" ? bytesOf(body) : body };
+}
+
+/** An answer with the headers that a success of either side has. */
+export function answerOf(
+  status: number,
+  body: string,
+  headers: Record<string, string | undefined> = {},
+): CapturedAnswer {
+  const all = {
+    "access-control-allow-origin": "*",
+    "content-type": "application/json; charset=utf-8",
+    ...(status < 400 && { etag: 'W/"a-b"' }),
+    ...headers,
+  };
+  const lines = Object.entries(all).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, value]]
+  );
+  return { status, headers: lines, body: bytesOf(body), ms: 1 };
+}
+
+/** The moment at which exchanges of {@link pairOf} take place, in ms since 1970. */
+export const AT = Date.parse("2026-11-25T08:00:00.000Z");
+
+/** Two answers to one request, taken at {@link AT}. */
+export function pairOf(
+  operation: Pair["operation"],
+  request: CapturedRequest,
+  legacy: CapturedAnswer,
+  service: CapturedAnswer,
+): Pair {
+  const times = { from: AT, to: AT + 50, clocksApartMs: 300_000 };
+  return { operation, request, legacy, service, times };
+}

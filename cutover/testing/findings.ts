@@ -1,0 +1,59 @@
+import type { Finding, Outcome } from "../evidence/evidence.ts";
+import type { CapturedAnswer } from "../exchange/exchange.ts";
+import type { OldOperation, Operation } from "../exchange/operations.ts";
+import type { Mode, Route } from "../exchange/route.ts";
+
+/** A route as the gateway's front hands it on. */
+export function routeIn(
+  operation: Operation,
+  epoch: number,
+  mode: Mode = { name: "shadow" },
+): Route {
+  return { operation, mode, epoch, samplePercent: 100, latch: undefined };
+}
+
+/** A comparison that found this, without what was compared. */
+export function findingOf(
+  operation: OldOperation,
+  epoch: number,
+  outcome: Outcome,
+  approvals: readonly string[] = [],
+): Finding {
+  return { operation, route: routeIn(operation, epoch), outcome, approvals, differences: [] };
+}
+
+/** A comparison that found a difference at this place, with what was compared. */
+export function differenceAt(
+  place: string,
+  { operation = "getTraceability", epoch = 1, body = "{}", status = 200 }: {
+    operation?: OldOperation;
+    epoch?: number;
+    body?: string;
+    status?: number;
+  } = {},
+): Finding {
+  const answer = (text: string): CapturedAnswer => ({
+    status,
+    headers: [["content-type", "application/json"]],
+    body: new TextEncoder().encode(text),
+    ms: 3,
+  });
+  return {
+    operation,
+    route: routeIn(operation, epoch),
+    outcome: "different",
+    approvals: [],
+    differences: [{ place, legacy: "540.0", service: "540" }],
+    exchange: {
+      mode: "shadow",
+      request: {
+        method: "GET",
+        target: "/api/traceability/A?x=1",
+        headers: [["host", "plant"]],
+        body: new Uint8Array(),
+      },
+      legacy: answer(body),
+      service: answer(body),
+    },
+  };
+}

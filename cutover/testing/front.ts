@@ -1,0 +1,220 @@
+import { Buffer } from "node:buffer";
+import net from "node:net";
+import type { CanaryBy } from "../../config.ts";
+import { freePort } from "../../dev/free_port.ts";
+import type { Departure } from "../exchange/departure.ts";
+import type { Comparer } from "../shadow/observer.ts";
+import type { Finding } from "../evidence/evidence.ts";
+import type { Observation } from "../exchange/exchange.ts";
+import { type Front, startFront } from "../proxy/server.ts";
+import { type FrontLimits, frontLimits } from "../proxy/server_limits.ts";
+import type { Operation } from "../exchange/operations.ts";
+import type { Mode, Route, Side } from "../exchange/route.ts";
+import type { LogFields } from "../../log.ts";
+import { withDeadline } from "../../testing/eventually.ts";
+import { type RawAnswer, type RawUpstream, startRawUpstream } from "../../testing/raw_upstream.ts";
+
+/** What a test's front is like; what isn't said is as it usually is. */
+export interface TestFrontOptions {
+  /** Without it, nobody is there. */
+  readonly legacyUrl?: string;
+  readonly serviceUrl?: string;
+  /** Of every route; `legacy` unless said. */
+  readonly mode?: Mode;
+  /** The same where it changes: what it is at the moment. */
+  readonly modeNow?: () => Mode;
+  readonly limits?: Partial<Omit<FrontLimits, "upstream">>;
+  readonly upstream?: Partial<FrontLimits["upstream"]>;
+  readonly trustedProxies?: readonly string[];
+  /** Clients are told apart by account and address unless it is given. */
+  readonly canaryBy?: CanaryBy;
+  /** Nothing is compared unless it is given. */
+  readonly dryRun?: Comparer["dryRun"];
+  readonly compares?: boolean;
+  /** In place of one that only notes what it is told. */
+  readonly comparer?: Comparer;
+}
+
+/** A request of a client that a side has answered. */
+export interface ServedRequest {
+  readonly operation: Operation;
+  readonly side: Side;
+  readonly bucket: number;
+}
+
+/** A front in this process, and what it told everyone. */
+export interface TestFront extends AsyncDisposable {
+  readonly port: number;
+  readonly url: string;
+  readonly front: Front;
+  /** `operation side status`, in the order in which they were told. */
+  readonly answered: string[];
+  /** Requests of clients, on routes on which these are counted. */
+  readonly served: ServedRequest[];
+  readonly found: Finding[];
+  /** `operation what`. */
+  readonly covered: string[];
+  readonly observed: Observation[];
+  /** What became of requests whose clients left before their answers. */
+  readonly departures: Departure[];
+  /** Its log lines. */
+  readonly lines: LogFields[];
+}
+
+/** Starts a front on a free port; times are short enough to be waited for. */
+export async function startTestFront(options: TestFrontOptions = {}): Promise<TestFront> {
+  const answered: string[] = [];
+  const served: ServedRequest[] = [];
+  const found: Finding[] = [];
+  const covered: string[] = [];
+  const observed: Observation[] = [];
+  const departures: Departure[] = [];
+  const lines: LogFields[] = [];
+  const usual = frontLimits({ bodyBytes: 1_048_576, answerMs: 5_000 });
+  const { mode = { name: "legacy" }, modeNow = () => mode } = options;
+  // As in service: a change of the mode is a new epoch.
+  let epoch = 1;
+  let last = modeNow();
+  const routeOf = (operation: Operation): Route => {
+    const now = modeNow();
+    if (now !== last) epoch++;
+    last = now;
+    return { operation, mode: now, epoch, samplePercent: 100, latch: undefined };
+  };
+  const nobody = () => `http://127.0.0.1:${freePort()}`;
+  const front = await startFront({
+    hostname: "127.0.0.1",
+    port: 0,
+    legacyUrl: options.legacyUrl ?? nobody(),
+    serviceUrl: options.serviceUrl ?? nobody(),
+    trustedProxies: options.trustedProxies ?? [],
+    limits: {
+      ...usual,
+      sweepMs: 20,
+      ...options.limits,
+      upstream: { ...usual.upstream, ...options.upstream },
+    },
+    routeOf,
+    canaryBy: options.canaryBy ?? "client",
+    evidence: {
+      served: (operation, _route, side, bucket) => served.push({ operation, side, bucket }),
+      answered: (operation, _route, side, status) =>
+        answered.push(`${operation} ${side} ${status}`),
+      found: (finding) => found.push(finding),
+      covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
+    },
+    comparer: options.comparer ?? {
+      wants: () => options.compares ?? options.dryRun !== undefined,
+      dryRun: options.dryRun ?? (() => Promise.resolve({ silence: "refused", ms: 0 })),
+      observe: (observation) => observed.push(observation),
+    },
+    onDeparture: (_operation, departure) => departures.push(departure),
+    log: (_level, _msg, fields = {}) => lines.push(fields),
+  });
+  return {
+    port: front.port,
+    url: `http://127.0.0.1:${front.port}`,
+    front,
+    answered,
+    served,
+    found,
+    covered,
+    observed,
+    departures,
+    lines,
+    [Symbol.asyncDispose]: async () => {
+      await front.close(0);
+    },
+  };
+}
+
+/** A front before one server, the old one. */
+export interface FrontPair extends AsyncDisposable {
+  readonly upstream: RawUpstream;
+  readonly front: TestFront;
+}
+
+/** Starts a front before a server that answers so. */
+export async function startPair(
+  answer: string | RawAnswer,
+  options: TestFrontOptions = {},
+): Promise<FrontPair> {
+  const upstream = await startRawUpstream(answer);
+  const front = await startTestFront({ legacyUrl: upstream.url, ...options });
+  return {
+    upstream,
+    front,
+    [Symbol.asyncDispose]: async () => {
+      await front[Symbol.asyncDispose]();
+      await upstream[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Sends bytes and gives back all that comes until the connection ends, or until that fits. */
+export async function exchange(
+  { port }: TestFront,
+  request: string,
+  fits?: (received: string) => boolean,
+): Promise<string> {
+  using client = openRawClient(port, request);
+  return fits === undefined ? await client.ended : await client.until(fits);
+}
+
+/** A connection that a test writes to and reads from byte by byte. */
+export interface RawClient extends Disposable {
+  readonly socket: net.Socket;
+  write(text: string): void;
+  /** Everything that has come so far, as Latin-1. */
+  readonly received: () => string;
+  /** Resolves with all that came when the connection has ended, by a reset as well. */
+  readonly ended: Promise<string>;
+  /** Whether it was reset instead of being ended. */
+  readonly wasReset: () => boolean;
+  /** Resolves with all that came as soon as that fits. */
+  until(fits: (received: string) => boolean): Promise<string>;
+}
+
+/** A long answer to a slow reader takes its time on a busy machine. */
+const WAIT = { seconds: 60 };
+
+/** Connects to a port of this machine; text goes as Latin-1. */
+export function openRawClient(port: number, first = ""): RawClient {
+  const socket = net.connect(port, "127.0.0.1");
+  let received = "";
+  let wasReset = false;
+  let wake = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<string>();
+  let isOver = false;
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString("latin1");
+    wake.resolve();
+  });
+  socket.on("error", () => {
+    wasReset = true;
+  });
+  socket.on("close", () => {
+    isOver = true;
+    wake.resolve();
+    ended.resolve(received);
+  });
+  socket.write(first, "latin1");
+  return {
+    socket,
+    write: (text) => socket.write(text, "latin1"),
+    received: () => received,
+    get ended() {
+      return withDeadline("the connection ends", ended.promise, WAIT);
+    },
+    wasReset: () => wasReset,
+    until: async (fits) => {
+      while (!fits(received)) {
+        if (isOver) throw new Error(`the connection ended with ${JSON.stringify(received)}`);
+        await withDeadline("more comes on the connection", wake.promise, WAIT);
+        wake = Promise.withResolvers();
+      }
+      return received;
+    },
+    [Symbol.dispose]: () => socket.destroy(),
+  };
+}

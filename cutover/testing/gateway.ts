@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { startTask, type TaskProcess } from "../../testing/task_process.ts";
+
+/** A gateway as a process of its own; its log is a JSON object a line. */
+export interface TestGateway extends TaskProcess {
+  readonly url: string;
+  /** Its admin API. */
+  readonly adminUrl: string;
+  /** The mode that it goes by, of each operation. */
+  modes(): Promise<Readonly<Record<string, string>>>;
+}
+
+/** Where a gateway finds what it works with. */
+export interface GatewayPlaces {
+  readonly databaseUrl: string;
+  /** The old server. */
+  readonly legacyUrl: string;
+  /** Lotline. */
+  readonly serviceUrl: string;
+  readonly environment?: Record<string, string>;
+}
+
+/** What the API and the gateway of a test both know. */
+export const DRY_RUN_SECRET = "a_secret_of_a_test_known_to_both_sides";
+/** What the admin API of a test's gateway asks for. */
+export const GATEWAY_TOKEN = "gateway_token_of_a_test";
+
+const Status = z.object({
+  routes: z.array(z.object({ operation: z.string(), effective: z.object({ mode: z.string() }) })),
+});
+
+/**
+ * Starts a gateway on free ports; resolves when it listens. It believes the X-Forwarded-For of this
+ * machine, so that one test can be many clients.
+ */
+export async function startGateway(places: GatewayPlaces): Promise<TestGateway> {
+  const started = await startTask({
+    task: "gateway",
+    env: {
+      GATEWAY_PORT: "0",
+      GATEWAY_ADMIN_PORT: "0",
+      DATABASE_URL: places.databaseUrl,
+      LEGACY_URL: places.legacyUrl,
+      SERVICE_URL: places.serviceUrl,
+      GATEWAY_TOKEN,
+      DRY_RUN_SECRET,
+      TRUSTED_PROXIES: "127.0.0.1",
+      ...places.environment,
+    },
+    isReady: (line) => line.includes('"msg":"listening"'),
+  });
+  const listening = JSON.parse(started.readyLine);
+  const adminUrl = `http://127.0.0.1:${listening.admin_port}`;
+  return {
+    ...started,
+    url: `http://127.0.0.1:${listening.port}`,
+    adminUrl,
+    async modes() {
+      const headers = { authorization: `Bearer ${GATEWAY_TOKEN}` };
+      const answer = await fetch(`${adminUrl}/status`, { headers });
+      const { routes } = Status.parse(await answer.json());
+      return Object.fromEntries(
+        routes.map(({ operation, effective }) => [operation, effective.mode]),
+      );
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { Buffer } from "node:buffer";
+import net from "node:net";
+import { withDeadline } from "../../testing/eventually.ts";
+
+/** How a client ends its connection: in an orderly way, only its own side of it, or by a reset. */
+export type Leaving = "closes" | "half-closes" | "resets";
+
+/** A client that sends what it has to say and leaves. */
+export interface LeavingClient {
+  /** What it writes, one piece after the other, as Latin-1. */
+  readonly pieces: readonly string[];
+  readonly leaving: Leaving;
+  /** How long it stays after its last piece, in ms. */
+  readonly afterMs?: number;
+  /** What it sends before, on the same connection; it goes on when the answer to that is there. */
+  readonly first?: string;
+  /** It waits for this when it is connected, and `first` answered. */
+  readonly ready?: () => Promise<void>;
+  /** It sends its second piece when it was told to go on. */
+  readonly waitsFor100?: boolean;
+}
+
+/** Longer than any answer takes on a busy machine. */
+const WAIT = { seconds: 60 };
+
+/**
+ * Sends all pieces and leaves.
+ *
+ * @returns what came back after the answer to `first`, as Latin-1; one that half-closes reads to the
+ *   end, the others read nothing after they have left
+ */
+export async function leave(port: number, client: LeavingClient): Promise<string> {
+  const { pieces, leaving, afterMs = 0, first, waitsFor100 = false } = client;
+  const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+  let received = "";
+  let wake = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString("latin1");
+    wake.resolve();
+  });
+  socket.on("error", () => {});
+  for (const event of ["end", "close"] as const) {
+    socket.on(event, () => {
+      ended.resolve();
+      wake.resolve();
+    });
+  }
+  const until = async (what: string, fits: (text: string) => boolean) => {
+    while (!fits(received)) {
+      if (socket.destroyed || socket.readableEnded) throw new Error(`no ${what}: ${received}`);
+      await withDeadline(what, wake.promise, WAIT);
+      wake = Promise.withResolvers();
+    }
+  };
+  const write = (text: string) =>
+    // It is in the system's hands when this resolves, whatever becomes of the connection.
+    new Promise<void>((resolve) => socket.write(Buffer.from(text, "latin1"), () => resolve()));
+  try {
+    if (first !== undefined) {
+      await write(first);
+      await until("first answer", isWholeAnswer);
+      received = "";
+    }
+    await client.ready?.();
+    for (const [number, piece] of pieces.entries()) {
+      await write(piece);
+      if (waitsFor100 && number === 0) {
+        await until("word to go on", (text) => text.startsWith("HTTP/1.1 100 "));
+        received = "";
+      }
+    }
+    if (afterMs > 0) await new Promise((resolve) => setTimeout(resolve, afterMs));
+    if (leaving === "resets") socket.resetAndDestroy();
+    else if (leaving === "half-closes") {
+      socket.end();
+      await withDeadline("the server closes its side", ended.promise, WAIT);
+    }
+    return received;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Whether a text begins with an answer that has its length and all of its body. */
+function isWholeAnswer(text: string): boolean {
+  const head = text.indexOf("\r\n\r\n");
+  const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1];
+  return head !== -1 && length !== undefined && text.length >= head + 4 + Number(length);
+}

@@ -1,0 +1,23 @@
+import { strictEqual } from "node:assert/strict";
+import { compare } from "../compare/compare.ts";
+import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import { loadLiveRules } from "../compare/live_approvals.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import { pairOf } from "./captured.ts";
+
+const rules = await loadLiveRules();
+
+/** The entry that allows a difference, or the first place in which it isn't allowed. */
+export function liveVerdict(
+  operation: OldOperation,
+  request: CapturedRequest,
+  legacy: CapturedAnswer,
+  service: CapturedAnswer,
+): string {
+  const { outcome, approvals, differences } = compare(
+    pairOf(operation, request, legacy, service),
+    rules,
+  );
+  strictEqual(outcome === "different", differences.length > 0);
+  return outcome === "approved" ? approvals.join() : differences[0]?.place ?? outcome;
+}

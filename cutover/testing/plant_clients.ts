@@ -1,0 +1,187 @@
+import { Buffer } from "node:buffer";
+import http from "node:http";
+import { setTimeout as wait } from "node:timers/promises";
+import { decodeContent } from "../exchange/content_coding.ts";
+
+/** What a plant's clients have seen so far. */
+export interface Tally {
+  readonly requests: number;
+  /** Answers that came with a content coding. */
+  readonly compressed: number;
+  /** Codes of the lots that were acknowledged with 201. */
+  readonly lots: readonly string[];
+  /** Notes of the QC decisions that were acknowledged with 201. */
+  readonly decisions: readonly string[];
+  /** What was answered otherwise than a plant expects, or not at all, a line each. */
+  readonly failures: readonly string[];
+  /** Lots whose writing was answered with neither 201 nor a refusal: they may be there or not. */
+  readonly uncertain: readonly string[];
+}
+
+/** Clients that go on sending until they are told to stop. */
+export interface PlantClients extends AsyncDisposable {
+  readonly tally: Tally;
+  /** Sends nothing more; resolves when everything is answered. */
+  stop(): Promise<Tally>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** No more at once: on a busy machine they send less instead of waiting longer and longer. */
+export const MOST_UNDER_WAY = 32;
+/** So many addresses, each a client of its own. */
+const CLIENTS = 200;
+/** Longer than anything here should ever take. */
+const SILENCE_MS = 20_000;
+const KNOWN_LOT = "MIX-BATCH-88";
+
+/**
+ * Starts a plant's traffic on some gateways, in turn: traces of old and of just stored lots, health,
+ * logins, new lots, QC decisions. It is sent at a rate, as long as no more than
+ * {@link MOST_UNDER_WAY} are waiting for their answer. Needs the seed rows.
+ *
+ * @param options.accepts the content codings that they accept; none unless said
+ */
+export function startPlantClients(
+  urls: readonly string[],
+  { perSecond, run = crypto.randomUUID().slice(0, 8), accepts }: {
+    perSecond: number;
+    run?: string;
+    accepts?: string;
+  },
+): PlantClients {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+  const tally = {
+    requests: 0,
+    compressed: 0,
+    lots: [] as string[],
+    decisions: [] as string[],
+    failures: [] as string[],
+    uncertain: [] as string[],
+  };
+  const underWay = new Set<Promise<void>>();
+  let isStopped = false;
+
+  const ask = (number: number, method: string, path: string, body?: unknown): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      const text = body === undefined ? undefined : JSON.stringify(body);
+      const url = urls[number % urls.length] ?? "";
+      const client = `10.1.${(number % CLIENTS) >> 6}.${(number % CLIENTS) & 63}`;
+      const outgoing = http.request(url + path, {
+        method,
+        agent,
+        headers: {
+          "x-forwarded-for": client,
+          ...accepts !== undefined && { "accept-encoding": accepts },
+          ...text !== undefined && {
+            "content-type": "application/json",
+            "content-length": String(new TextEncoder().encode(text).length),
+          },
+        },
+      }, (incoming) => {
+        const parts: Uint8Array[] = [];
+        incoming.on("data", (part: Uint8Array) => parts.push(part));
+        incoming.on("error", reject);
+        incoming.on("end", () => {
+          const coding = incoming.headers["content-encoding"];
+          if (coding !== undefined) tally.compressed++;
+          const decoded = decodeContent(coding, Buffer.concat(parts), 1_048_576);
+          const body = decoded.kind === "plain"
+            ? new TextDecoder().decode(decoded.bytes)
+            : `(${decoded.kind} ${coding})`;
+          resolve({ status: incoming.statusCode ?? 0, body });
+        });
+      });
+      outgoing.setTimeout(SILENCE_MS, () => outgoing.destroy(new Error("no answer in time")));
+      outgoing.on("error", reject);
+      outgoing.end(text);
+    });
+
+  const expect = ({ status, body }: Answer, wanted: number, holds: string) => {
+    if (status === wanted && body.includes(holds)) return true;
+    tally.failures.push(`${status} instead of ${wanted} with ${holds}: ${body.slice(0, 200)}`);
+    return false;
+  };
+
+  const storeLot = async (number: number) => {
+    const lot_code = `PLANT-${run}-${number}`;
+    try {
+      const answer = await ask(number, "POST", "/api/lots", {
+        lot_code,
+        lot_type: "MIX",
+        weight_kg: "540.0",
+        metadata: { parentLots: [KNOWN_LOT] },
+      });
+      if (expect(answer, 201, `"lot_code":"${lot_code}"`)) tally.lots.push(lot_code);
+      else if (answer.status >= 500) tally.uncertain.push(lot_code);
+    } catch (error) {
+      tally.uncertain.push(lot_code);
+      throw error;
+    }
+  };
+  const decide = async (number: number) => {
+    const notes = `PLANT-${run}-${number}`;
+    const answer = await ask(number, "POST", "/api/qc-decisions", {
+      decision: "PASS",
+      notes,
+      temperature_c: "3.50",
+    });
+    if (expect(answer, 201, `"notes":"${notes}"`)) tally.decisions.push(notes);
+  };
+  const trace = async (number: number) => {
+    // Now and then a lot that was stored a moment ago, perhaps by the other side.
+    const code = number % 2 === 0 ? tally.lots.at(-1 - number % 7) ?? KNOWN_LOT : KNOWN_LOT;
+    expect(await ask(number, "GET", `/api/traceability/${code}`), 200, `"lot_code":"${code}"`);
+  };
+  const kinds = [
+    trace,
+    trace,
+    trace,
+    trace,
+    async (number: number) =>
+      void expect(await ask(number, "GET", "/api/health"), 200, '"status":"ok"'),
+    async (number: number) =>
+      void expect(
+        await ask(number, "POST", "/api/login", { email: "admin@flowviz.com" }),
+        200,
+        '"token":"',
+      ),
+    storeLot,
+    storeLot,
+    decide,
+    async (number: number) =>
+      void expect(
+        await ask(number, "GET", `/api/traceability/NOBODY-${number}`),
+        404,
+        "Lot not found",
+      ),
+  ];
+
+  const going = (async () => {
+    const started = performance.now();
+    for (let number = 0; !isStopped; number++) {
+      const due = started + number * 1_000 / perSecond;
+      const early = due - performance.now();
+      if (early > 1) await wait(early);
+      while (underWay.size >= MOST_UNDER_WAY) await Promise.race(underWay);
+      tally.requests++;
+      const kind = kinds[number % kinds.length];
+      const one: Promise<void> = (kind?.(number) ?? Promise.resolve())
+        .catch((error) => void tally.failures.push(String(error)))
+        .finally(() => underWay.delete(one));
+      underWay.add(one);
+    }
+  })();
+
+  const stop = async () => {
+    isStopped = true;
+    await going;
+    await Promise.all(underWay);
+    agent.destroy();
+    return tally;
+  };
+  return { tally, stop, [Symbol.asyncDispose]: async () => void await stop() };
+}

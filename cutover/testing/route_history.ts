@@ -1,0 +1,135 @@
+import type { Sql } from "../../db/connect.ts";
+import { ClientSet } from "../routes/client_set.ts";
+import type { Operation } from "../exchange/operations.ts";
+import type { Mode, Side } from "../exchange/route.ts";
+import { readRoutes, setMode } from "../routes/routes_table.ts";
+
+/** Puts a route in a mode; gives its epoch. */
+export async function givenRoute(sql: Sql, operation: Operation, mode: Mode): Promise<number> {
+  const { route } = await setMode(sql, { operation, mode, who: "tester", why: "a test" });
+  return route.epoch;
+}
+
+/** What a side is to have answered, each after 10 ms. */
+export interface Answered {
+  readonly operation: Operation;
+  readonly side: Side;
+  readonly epoch: number;
+  readonly requests: number;
+  readonly errors?: number;
+  readonly minutesAgo?: number;
+}
+
+/** Stores that a side has answered requests. */
+export async function givenAnswers(
+  sql: Sql,
+  { operation, side, epoch, requests, errors = 0, minutesAgo = 0 }: Answered,
+): Promise<void> {
+  await sql`
+    insert into lotline.route_answers as stored (
+      operation, side, epoch, minute, requests, server_errors, silences, latencies
+    )
+    values (
+      ${operation}, ${side}, ${epoch},
+      date_trunc('minute', now() - ${minutesAgo}::int * interval '1 minute'),
+      ${requests}, ${errors}, 0, ${sql.json({ "47": requests })}
+    )
+    on conflict (operation, side, epoch, minute) do update set
+      requests = stored.requests + excluded.requests,
+      server_errors = stored.server_errors + excluded.server_errors,
+      latencies = lotline.add_counts(stored.latencies, excluded.latencies)`;
+}
+
+/** Stores that a side has answered clients, of some buckets. */
+export async function givenClients(
+  sql: Sql,
+  { operation, side, epoch, requests, buckets }: {
+    readonly operation: Operation;
+    readonly side: Side;
+    readonly epoch: number;
+    readonly requests: number;
+    readonly buckets: readonly number[];
+  },
+): Promise<void> {
+  const clients = new ClientSet();
+  for (const bucket of buckets) clients.add(bucket);
+  await sql`
+    insert into lotline.route_clients as stored (operation, side, epoch, minute, requests, buckets)
+    values (
+      ${operation}, ${side}, ${epoch}, date_trunc('minute', now()), ${requests},
+      ('x' || ${clients.toHex()}::text)::bit(10000)
+    )
+    on conflict (operation, side, epoch, minute) do update set
+      requests = stored.requests + excluded.requests, buckets = stored.buckets | excluded.buckets`;
+}
+
+/** Stores what became of comparisons. */
+export async function givenOutcomes(
+  sql: Sql,
+  { operation, epoch, outcome, count, approval = "", minutesAgo = 0 }: {
+    readonly operation: Operation;
+    readonly epoch: number;
+    readonly outcome: string;
+    readonly count: number;
+    readonly approval?: string;
+    readonly minutesAgo?: number;
+  },
+): Promise<void> {
+  await sql`
+    insert into lotline.route_outcomes as stored (operation, epoch, minute, outcome, approval, count)
+    values (
+      ${operation}, ${epoch},
+      date_trunc('minute', now() - ${minutesAgo}::int * interval '1 minute'),
+      ${outcome}, ${approval}, ${count}
+    )
+    on conflict (operation, epoch, minute, outcome, approval) do update set
+      count = stored.count + excluded.count`;
+}
+
+/** Stores how far comparisons cover the exchanges. */
+export async function givenCoverage(
+  sql: Sql,
+  { operation, epoch, what, count, minutesAgo = 0 }: {
+    readonly operation: Operation;
+    readonly epoch: number;
+    readonly what: string;
+    readonly count: number;
+    readonly minutesAgo?: number;
+  },
+): Promise<void> {
+  await sql`
+    insert into lotline.route_coverage as stored (operation, epoch, minute, what, count)
+    values (
+      ${operation}, ${epoch},
+      date_trunc('minute', now() - ${minutesAgo}::int * interval '1 minute'), ${what}, ${count}
+    )
+    on conflict (operation, epoch, minute, what) do update set
+      count = stored.count + excluded.count`;
+}
+
+/**
+ * Stores that both sides have answered alike, often enough for a `pass`: also for that of a canary,
+ * whose clients are 100, as many of them moved as its step says.
+ */
+export async function givenHealth(
+  sql: Sql,
+  { operation, epoch, requests = 300 }: {
+    readonly operation: Operation;
+    readonly epoch: number;
+    readonly requests?: number;
+  },
+): Promise<void> {
+  await givenAnswers(sql, { operation, side: "legacy", epoch, requests });
+  await givenAnswers(sql, { operation, side: "service", epoch, requests });
+  await givenOutcomes(sql, { operation, epoch, outcome: "same", count: requests });
+  const mode = (await readRoutes(sql)).routes.get(operation)?.mode;
+  const percent = mode?.name === "canary" ? mode.percent : mode?.name === "service" ? 100 : 0;
+  const all = Array.from({ length: 100 }, (_, at) => at * 100);
+  const moved = { service: all.slice(0, percent), legacy: all.slice(percent) };
+  for (const side of ["service", "legacy"] as const) {
+    const buckets = moved[side];
+    const share = { requests: requests * buckets.length / 100, buckets };
+    if (buckets.length > 0) await givenClients(sql, { operation, side, epoch, ...share });
+  }
+  await givenCoverage(sql, { operation, epoch, what: "success", count: requests });
+}

@@ -1,0 +1,83 @@
+import type { Evidence, Finding } from "../evidence/evidence.ts";
+import type { Asked, CapturedAnswer } from "../exchange/exchange.ts";
+import { loadLiveRules } from "../compare/live_approvals.ts";
+import type { OldOperation } from "../exchange/operations.ts";
+import { createRedactor, type Redactor } from "../redact/redact.ts";
+import type { Route, Side } from "../exchange/route.ts";
+import { createShadow, type Shadow, type ShadowLimits } from "../shadow/shadow.ts";
+import type { LogFields } from "../../log.ts";
+
+/** The secret that dry runs are proved with. */
+export const DRY_RUN_SECRET = "a secret of at least thirty-two characters";
+
+const rules = await loadLiveRules();
+
+/** Everything that was reported, and a way to compare. */
+export interface ShadowRig extends Disposable {
+  readonly shadow: Shadow;
+  readonly findings: Finding[];
+  /** `operation what`. */
+  readonly covered: string[];
+  readonly answered: [operation: string, side: Side, status: number][];
+  readonly logged: [level: string, msg: string, fields?: LogFields][];
+  outcomes(): string[];
+}
+
+/** Starts comparing two sides. */
+export function shadowRig(
+  options: {
+    legacyUrl: string;
+    serviceUrl: string;
+    limits?: Partial<ShadowLimits>;
+    redactor?: Redactor;
+  },
+): ShadowRig {
+  const findings: Finding[] = [];
+  const covered: string[] = [];
+  const answered: ShadowRig["answered"] = [];
+  const logged: ShadowRig["logged"] = [];
+  const evidence: Evidence = {
+    answered: (operation, _route, side, status) => answered.push([operation, side, status]),
+    served: () => {},
+    found: (finding) => findings.push(finding),
+    covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
+  };
+  const shadow = createShadow({
+    dryRunSecret: DRY_RUN_SECRET,
+    rules,
+    evidence,
+    redactor: createRedactor(DRY_RUN_SECRET),
+    log: (level, msg, fields) => logged.push([level, msg, fields]),
+    ...options,
+  });
+  return {
+    shadow,
+    findings,
+    covered,
+    answered,
+    logged,
+    outcomes: () => findings.map(({ outcome }) => outcome),
+    [Symbol.dispose]: () => shadow[Symbol.dispose](),
+  };
+}
+
+/** A route of which everything is compared. */
+export const routeOf = (operation: OldOperation, name: "shadow" | "service" = "shadow"): Route => ({
+  operation,
+  mode: { name },
+  epoch: 1,
+  samplePercent: 100,
+  latch: undefined,
+});
+
+/** The answer of a side that can't but answer. */
+export function answerGiven(asked: Asked): CapturedAnswer {
+  if ("silence" in asked) throw new Error(`no answer: ${asked.silence}`);
+  return asked;
+}
+
+/** What was found to be different, without what was compared. */
+export function differing({ findings }: ShadowRig) {
+  return findings.filter(({ outcome }) => outcome === "different")
+    .map(({ operation, differences }) => ({ operation, differences }));
+}

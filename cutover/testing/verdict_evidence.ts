@@ -1,0 +1,52 @@
+import { bucketOf, type Latencies } from "../evidence/histogram.ts";
+import type { Limits } from "../rollout/thresholds.ts";
+import { NO_FIGURES, type RouteEvidence, type SideFigures } from "../rollout/verdict.ts";
+
+/** The limits that routes are judged by unless somebody sets others. */
+export const LIMITS: Limits = {
+  window_seconds: 300,
+  min_samples: 200,
+  error_margin_percent: 1,
+  latency_factor: 2,
+  latency_slack_ms: 50,
+  late_percent: 1,
+  silence_percent: 5,
+  share_factor: 5,
+  lost_percent: 5,
+  raced_percent: 20,
+  min_successes: 20,
+};
+
+/** `requests`, most of them quick, and some that aren't. */
+export function side(
+  requests: number,
+  { errors = 0, silences = 0, slow = 0, slowMs = 500, ms = 10 } = {},
+): SideFigures {
+  const latencies: Record<string, number> = { [bucketOf(ms)]: requests - silences - slow };
+  if (slow > 0) latencies[bucketOf(slowMs)] = slow;
+  return { requests, serverErrors: errors, silences, latencies: latencies as Latencies };
+}
+
+/** A canary that passes. */
+export const HEALTHY: RouteEvidence = {
+  operation: "getTraceability",
+  mode: { name: "canary", percent: 10 },
+  epoch: 3,
+  legacy: side(1_000),
+  service: side(1_000),
+  legacyBefore: NO_FIGURES,
+  share: { requests: 1_000, movedRequests: 100, clients: 50, movedClients: 5 },
+  outcomes: { same: 900, approved: 50 },
+  coverage: { success: 900 },
+  different: 0,
+  places: [],
+};
+/** A write in service that passes by what the old server was before. */
+export const WRITE_IN_SERVICE: RouteEvidence = {
+  ...HEALTHY,
+  operation: "createLot",
+  mode: { name: "service" },
+  legacy: NO_FIGURES,
+  legacyBefore: side(500),
+  outcomes: {},
+};

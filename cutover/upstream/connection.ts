@@ -1,0 +1,224 @@
+import type { Buffer } from "node:buffer";
+import type net from "node:net";
+import { BrokenAnswerError } from "../exchange/response_head.ts";
+import { AnswerParser, type AnswerReader } from "./response_parser.ts";
+
+/** Bounds of what one side is asked. */
+export interface UpstreamLimits {
+  /** The most connections at once. */
+  readonly connections: number;
+  /** The most requests that wait for a connection. */
+  readonly waiting: number;
+  readonly connectMs: number;
+  /** How long the side may take to start its answer, and to go on with it. */
+  readonly answerMs: number;
+  /** How long a connection is kept that nobody needs. */
+  readonly idleMs: number;
+  /** A connection that was in use so short a time ago isn't being closed by its server. */
+  readonly recentMs: number;
+}
+
+/** Why a request got no whole answer. */
+export interface Failure {
+  /**
+   * `busy`: all connections were in use, and too many requests waited. `broken`: what came was no
+   * answer.
+   */
+  readonly kind: "refused" | "busy" | "reset" | "timeout" | "broken";
+  /** Whether anything of the request may have reached the side. */
+  readonly wasSent: boolean;
+  /** Whether the connection had been used before: the side may have closed it while it was idle. */
+  readonly wasKept: boolean;
+}
+
+/** A request on its way. It is told exactly one of `end` and `failed`, unless it is given up. */
+export interface Asker extends AnswerReader {
+  readonly method: string;
+  /**
+   * Which kept connections will do. `recent`, for what must not be sent twice: one that was in use a
+   * moment ago, since the side may be closing one that has been idle for longer.
+   */
+  readonly keptConnections: "any" | "recent" | "none";
+  /** A connection is there: write the request. */
+  ready(connection: Connection): void;
+  /** The side has taken what was written, after `write` had said that it is slow. */
+  drained(): void;
+  failed(failure: Failure): void;
+}
+
+/** What a connection belongs to. */
+export interface Pool {
+  readonly limits: UpstreamLimits;
+  /** The connection's request is over: it can be used for another one. */
+  released(connection: Connection): void;
+  closed(connection: Connection): void;
+}
+
+/** A side that says for how long it keeps a connection may begin to count earlier than we do. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
+
+/** A connection to a side, used for one request after the other. */
+export class Connection {
+  /** When the sweep ends it, by `performance.now()`. */
+  deadline: number;
+  idleSince = 0;
+  #asker: Asker | undefined;
+  #parser: AnswerParser | undefined;
+  #isConnected = false;
+  #isClosed = false;
+  #wasSent = false;
+  #requestIsWhole = false;
+  #isBlocked = false;
+  #isPaused = false;
+  /** Something has happened since the last sweep: the deadline counts from the next one. */
+  #hasMoved = false;
+  #uses = 0;
+
+  constructor(
+    readonly socket: net.Socket,
+    readonly pool: Pool,
+    asker: Asker,
+  ) {
+    this.deadline = performance.now() + pool.limits.connectMs;
+    this.#asker = asker;
+    socket.on("connect", () => {
+      this.#isConnected = true;
+      const first = this.#asker;
+      if (first !== undefined) this.begin(first);
+    });
+    socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    socket.on("drain", () => {
+      this.#isBlocked = false;
+      this.#hasMoved = true;
+      this.#asker?.drained();
+    });
+    socket.on("end", () => this.#ended());
+    socket.on("error", () => this.#lost("reset"));
+    socket.on("close", () => this.#lost("reset"));
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Starts a request on the connection. */
+  begin(asker: Asker): void {
+    this.#uses++;
+    this.#asker = asker;
+    this.#parser = new AnswerParser(asker.method, asker);
+    this.#wasSent = false;
+    this.#requestIsWhole = false;
+    this.#hasMoved = true;
+    asker.ready(this);
+  }
+
+  /** Sends a part of the request. False: the side is slow to take it, wait for `drained`. */
+  write(bytes: Uint8Array | string): boolean {
+    if (this.#isClosed) return true;
+    this.#wasSent = true;
+    this.#isBlocked = !this.socket.write(bytes, "latin1");
+    this.#hasMoved = true;
+    return !this.#isBlocked;
+  }
+
+  /** All of the request has been written. */
+  wholeRequest(): void {
+    this.#requestIsWhole = true;
+    this.#hasMoved = true;
+  }
+
+  /** Reads no further until {@link resume}: the client is slow. */
+  pause(): void {
+    this.#isPaused = true;
+    this.socket.pause();
+    this.#hasMoved = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.socket.resume();
+    this.#hasMoved = true;
+  }
+
+  /** Closes the connection; its request, if there is one, is told nothing. */
+  destroy(): void {
+    this.#asker = undefined;
+    this.#close();
+  }
+
+  /** Ends it when it takes too long. To be called a few times a second. */
+  sweep(now: number): void {
+    if (this.#hasMoved) {
+      this.#hasMoved = false;
+      this.deadline = now + this.pool.limits.answerMs;
+    } else if (now > this.deadline) this.#timeOut();
+  }
+
+  #timeOut(): void {
+    // It isn't the side's fault when the client is slow to send or to read; others watch over that.
+    if (this.#isConnected && this.#parser !== undefined) {
+      if (this.#isPaused || (!this.#requestIsWhole && !this.#isBlocked)) return;
+    }
+    this.#lost("timeout");
+  }
+
+  #read(bytes: Buffer): void {
+    const parser = this.#parser;
+    if (parser === undefined) return this.destroy();
+    this.#hasMoved = true;
+    try {
+      parser.push(bytes);
+    } catch (error) {
+      if (!(error instanceof BrokenAnswerError)) throw error;
+      return this.#lost("broken");
+    }
+    if (parser.isDone && this.#parser === parser) this.#done(parser);
+  }
+
+  #done(parser: AnswerParser): void {
+    this.#asker = undefined;
+    this.#parser = undefined;
+    // Half of a request is stuck in it, or the side has said that it ends here.
+    if (!this.#requestIsWhole || !parser.keepsAlive) return this.#close();
+    this.resume();
+    const { idleMs } = this.pool.limits;
+    const told = parser.keepAliveSeconds;
+    this.idleSince = performance.now();
+    this.#hasMoved = false;
+    this.deadline = this.idleSince +
+      (told === undefined ? idleMs : Math.min(idleMs, told * 1_000 - KEEP_ALIVE_MARGIN_MS));
+    this.pool.released(this);
+  }
+
+  #ended(): void {
+    const parser = this.#parser;
+    if (parser === undefined || this.#asker === undefined) return this.#close();
+    try {
+      parser.finish();
+    } catch (error) {
+      if (!(error instanceof BrokenAnswerError)) throw error;
+      return this.#lost("reset");
+    }
+    this.#done(parser);
+  }
+
+  #lost(kind: "reset" | "timeout" | "broken"): void {
+    const asker = this.#asker;
+    this.#asker = undefined;
+    this.#close();
+    asker?.failed({
+      kind: this.#isConnected || kind === "timeout" ? kind : "refused",
+      wasSent: this.#wasSent,
+      wasKept: this.#uses > 1,
+    });
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#parser = undefined;
+    this.socket.destroy();
+    this.pool.closed(this);
+  }
+}

@@ -1,0 +1,73 @@
+import { Buffer } from "node:buffer";
+import { throws } from "node:assert/strict";
+import { AnswerParser } from "./response_parser.ts";
+
+const HEAD = "HTTP/1.1 200 OK\r\n";
+const CHUNKS = "Transfer-Encoding: chunked\r\n";
+const LENGTH = "Content-Length: 1\r\n";
+
+/**
+ * Each is an answer but for one fault, which is found for what it is. Most are how an answer is made
+ * that two readers take for two different ones.
+ */
+const FAULTS: [what: string, text: string, says: RegExp][] = [
+  ["chunks twice", `${HEAD}${CHUNKS}${CHUNKS}\r\n0\r\n\r\n`, /^the transfer encoding isn't known$/],
+  [
+    "chunks twice, in other letters",
+    `${HEAD}${CHUNKS}TRANSFER-ENCODING: Chunked\r\n\r\n0\r\n\r\n`,
+    /^the transfer encoding isn't known$/,
+  ],
+  [
+    "another coding before the chunks",
+    `${HEAD}Transfer-Encoding: gzip\r\n${CHUNKS}\r\n0\r\n\r\n`,
+    /^the transfer encoding isn't known$/,
+  ],
+  ["chunks and a length", `${HEAD}${CHUNKS}${LENGTH}\r\n0\r\n\r\n`, /^two lengths$/],
+  ["a length and chunks", `${HEAD}${LENGTH}${CHUNKS}\r\n0\r\n\r\n`, /^two lengths$/],
+  ["the same length twice", `${HEAD}${LENGTH}${LENGTH}\r\na`, /^the length is none$/],
+  ["an empty length", `${HEAD}Content-Length:\r\n\r\na`, /^the length is none$/],
+  ["a length in hex", `${HEAD}Content-Length: 0x1\r\n\r\na`, /^the length is none$/],
+  [
+    "a length beyond what a number holds",
+    `${HEAD}Content-Length: 1000000000000000\r\n\r\n`,
+    /^the length is none$/,
+  ],
+  ["another protocol", "SSH-2.0-x\r\n\r\n", /^the answer's first line is none$/],
+  ["status 600", "HTTP/1.1 600 X\r\n\r\n", /^the answer's first line is none$/],
+  ["a switch of protocols", "HTTP/1.1 101 X\r\n\r\n", /^the answer's first line is none$/],
+  ["a header without a name", `${HEAD}: 1\r\n\r\n`, /^a header is none$/],
+  ["a header without a colon", `${HEAD}Content-Length\r\n\r\n`, /^a header is none$/],
+  ["a chunk of no size", `${HEAD}${CHUNKS}\r\n;x\r\n`, /^a chunk's size is none$/],
+  [
+    "a chunk of a size beyond what a number holds",
+    `${HEAD}${CHUNKS}\r\n1000000000000\r\n`,
+    /^a chunk's size is none$/,
+  ],
+  [
+    "a chunk longer than it said",
+    `${HEAD}${CHUNKS}\r\n1\r\nab\r\n0\r\n\r\n`,
+    /^a chunk is longer than it said$/,
+  ],
+  [
+    "seventeen answers before it",
+    "HTTP/1.1 102 X\r\n\r\n".repeat(17),
+    /^too many interim answers$/,
+  ],
+];
+
+for (const [what, text, says] of FAULTS) {
+  Deno.test(`an answer with ${what} is refused for that`, () => {
+    for (const cut of [text.length, 5, text.length - 2]) {
+      const parser = new AnswerParser("GET", {
+        interim: () => {},
+        head: () => {},
+        data: () => {},
+        end: () => {},
+      });
+      throws(() => {
+        parser.push(Buffer.from(text.slice(0, cut), "latin1"));
+        parser.push(Buffer.from(text.slice(cut), "latin1"));
+      }, { message: says });
+    }
+  });
+}
