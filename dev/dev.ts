@@ -2,7 +2,7 @@
  * `deno task dev`: the whole system on this machine with no settings, until Ctrl-C.
  *
  * Settings, if any: `PORT` (8000), `LOTLINE_DATA` (the state folder), `--verbose` (shows the API's
- * log), `--cutover` (a stand-in for the old server and a gateway besides, to practise with).
+ * log), `--cutover` (starts the task `practice` besides: an old server and a gateway to practise with).
  *
  * @module
  */
@@ -20,16 +20,14 @@ import { freePort, freePortAfter, isTaken, PortTakenError } from "./free_port.ts
 import { greeting } from "./greeting.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { type ServiceProcess, startService, stopLeftOver } from "./service_process.ts";
-import {
-  choosePractice,
-  practiceGreeting,
-  startPractice,
-  stopLeftOverPractice,
-} from "./practice.ts";
 import { makeReachableFolder, PROJECT_FOLDER, serverUser, stateFolder } from "./state_folder.ts";
 import { endWithTask } from "./task_parent.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey } from "./valkey.ts";
+
+/** The task that `--cutover` starts, and what it prints when it is ready. */
+const PRACTICE = "practice";
+const PRACTICE_READY = "Practise a cutover";
 
 const say = (line: string) => console.log(`- ${line}`);
 
@@ -62,14 +60,16 @@ async function run(
   const files = {
     api: join(state, "api.pid"),
     worker: join(state, "worker.pid"),
+    practice: join(state, "practice.pid"),
     keys: join(state, "keys.json"),
     apiLog: join(state, "logs", "api.log"),
     workerLog: join(state, "logs", "worker.log"),
+    practiceLog: join(state, "logs", "practice.log"),
   };
   await Deno.mkdir(join(state, "logs"), { recursive: true });
   await stopLeftOver("start", files.api);
   await stopLeftOver("worker", files.worker);
-  await stopLeftOverPractice(state);
+  if (cutover) await stopLeftOver(PRACTICE, files.practice);
   const port = choosePort(Deno.env.get("PORT"));
 
   const database = running.use(await startDatabase(state));
@@ -81,7 +81,7 @@ async function run(
   await makeKeys(files.keys);
 
   say("Starting the API and a worker");
-  const practice = cutover ? choosePractice(state, databaseUrl, port) : undefined;
+  const dryRunSecret = cutover ? crypto.randomUUID().replaceAll("-", "") : undefined;
   const shared = { DATABASE_URL: databaseUrl, ...(valkey && { VALKEY_URL: valkey.url }) };
   const begin = await sizeOf(files.apiLog);
   const api = running.use(
@@ -91,7 +91,7 @@ async function run(
         ...shared,
         AUTH_MODE: "legacy",
         JWT_KEYS_FILE: files.keys,
-        ...practice && { DRY_RUN_SECRET: practice.dryRunSecret },
+        ...dryRunSecret && { DRY_RUN_SECRET: dryRunSecret },
       },
       logFile: files.apiLog,
       pidFile: files.api,
@@ -107,7 +107,23 @@ async function run(
       isReady: (log) => log.includes('"msg":"working"'),
     }),
   );
-  const practised = practice ? await startPractice(running, practice) : [];
+  const services = [api, worker];
+  if (dryRunSecret) {
+    const practice = await startService({
+      name: "practice of a cutover",
+      task: PRACTICE,
+      env: {
+        DATABASE_URL: databaseUrl,
+        SERVICE_URL: `http://127.0.0.1:${port}`,
+        DRY_RUN_SECRET: dryRunSecret,
+        LOTLINE_DATA: state,
+      },
+      logFile: files.practiceLog,
+      pidFile: files.practice,
+      isReady: (log) => log.includes(PRACTICE_READY),
+    });
+    services.push(running.use(practice));
+  }
   say(`Ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
   console.log(greeting({
     api: `http://127.0.0.1:${port}`,
@@ -118,8 +134,8 @@ async function run(
     workerLog: files.workerLog,
   }));
   const shown = verbose ? { file: files.apiLog, begin } : undefined;
-  if (practice) console.log(practiceGreeting(practice));
-  return await watch([api, worker, ...practised], database, shown);
+  if (cutover) console.log(await Deno.readTextFile(files.practiceLog));
+  return await watch(services, database, shown);
 }
 
 /** Takes the state folder for this run alone. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import project from "../deno.json" with { type: "json" };
 import { logTail, prepareLog } from "./server_log.ts";
 import { PROJECT_FOLDER } from "./state_folder.ts";
+import { taskWords } from "./task_command.ts";
 import { commandLine, ended, isRunning, startTied, stopProcess } from "./tied_process.ts";
 
 // The API gives running requests 15 s, the worker gives running jobs 10 s and some more.
@@ -23,7 +23,8 @@ export interface ServiceProcess extends AsyncDisposable {
 
 export interface ServiceOptions {
   readonly name: string;
-  readonly task: "start" | "worker" | "gateway" | "legacy";
+  /** In deno.json. */
+  readonly task: string;
   readonly env: Record<string, string>;
   readonly logFile: string;
   /** Remembers the process, so that the next run can find it when this one is killed. */
@@ -40,7 +41,7 @@ export interface ServiceOptions {
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
   const { name, task, env, logFile, pidFile, isReady } = options;
   const log = prepareLog(logFile, undefined);
-  const [, ...args] = project.tasks[task].command.split(" ");
+  const [, ...args] = taskWords(task);
   const server = await startTied({
     command: Deno.execPath(),
     args,
@@ -74,7 +75,7 @@ export async function stopLeftOver(task: ServiceOptions["task"], pidFile: string
   const pid = Number(await Deno.readTextFile(pidFile).catch(() => ""));
   if (!(pid > 1) || !isRunning(pid)) return;
   // The number may belong to another program by now.
-  if ((await commandLine(pid)).includes(project.tasks[task].command.split(" ").at(-1) ?? "")) {
+  if ((await commandLine(pid)).includes(taskWords(task).at(-1) ?? "")) {
     await stopProcess(pid, STOP_MS);
   }
 }

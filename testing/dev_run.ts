@@ -1,5 +1,5 @@
-import { ok } from "node:assert/strict";
-import { isTaken } from "../dev/free_port.ts";
+import { deepStrictEqual, ok } from "node:assert/strict";
+import { freePort, isTaken } from "../dev/free_port.ts";
 import { PROJECT_FOLDER } from "../dev/state_folder.ts";
 import { isRunning } from "../dev/tied_process.ts";
 import { eventually, withDeadline } from "./eventually.ts";
@@ -99,4 +99,58 @@ export class DevRun implements AsyncDisposable {
 export async function stateFolder(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.makeTempDir({ prefix: "lotline-dev-" });
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** The command lines of all that a run has started, by their ids; they have inherited its folder. */
+function startedBy(run: DevRun): Map<number, string> {
+  const found = new Map<number, string>();
+  const mark = `LOTLINE_DATA=${run.state}\0`;
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === run.pid) continue;
+    try {
+      const command = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      // PostgreSQL writes its titles where its environment was.
+      const isOurs = Deno.readTextFileSync(`/proc/${name}/environ`).includes(mark) ||
+        command.includes(run.state);
+      if (isOurs && isRunning(Number(name))) found.set(Number(name), command.replaceAll("\0", " "));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return found;
+}
+
+/** Waits until nothing runs that a run has started. */
+export async function nothingStays(run: DevRun, when: string): Promise<void> {
+  const left = () => [...startedBy(run).values()];
+  await eventually(`all has ended after a kill ${when}`, () => left().length === 0, { seconds: 60 })
+    .catch(() => deepStrictEqual(left(), [], when));
+}
+
+/** What starts a command as in a shell's background: it ignores SIGINT until it says otherwise. */
+export const WITHOUT_SIGINT = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"];
+
+/** When a run is killed: as soon as it has said something, or a program of it has just begun. */
+export type KillMoment = { readonly says: string } | { readonly starts: string };
+
+/** Kills a run at a moment, and waits until nothing of it stays. */
+export async function killAt(
+  moment: KillMoment,
+  state: string,
+  command: readonly string[],
+): Promise<void> {
+  const when = JSON.stringify(moment);
+  const run = new DevRun(state, freePort(), command);
+  const hasStarted = (program: string) =>
+    [...startedBy(run).values()].some((line) =>
+      !line.startsWith("/bin/sh") && line.includes(program)
+    );
+  await eventually(when, () => {
+    const isNow = "says" in moment ? run.output.includes(moment.says) : hasStarted(moment.starts);
+    if (isNow || run.output.includes(READY)) return true;
+    ok(isRunning(run.pid), `${when}: ${run.output}`);
+    return false;
+  }, { seconds: START_S });
+  await run.end("SIGKILL");
+  await nothingStays(run, when);
 }

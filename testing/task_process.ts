@@ -1,4 +1,4 @@
-import project from "../deno.json" with { type: "json" };
+import { taskWords } from "../dev/task_command.ts";
 import { withDeadline } from "./eventually.ts";
 import { type LineReader, readLines } from "./lines.ts";
 
@@ -19,13 +19,14 @@ const END = { seconds: 60 };
 /** Starts it; resolves with the line that says that it is ready. */
 export async function startTask(
   { task, env, isReady, stderr = "inherit" }: {
-    readonly task: "start" | "worker" | "gateway" | "legacy";
+    /** In deno.json. */
+    readonly task: string;
     readonly env: Record<string, string>;
     readonly isReady: (line: string) => boolean;
     readonly stderr?: "inherit" | "null";
   },
 ): Promise<TaskProcess> {
-  const words = project.tasks[task].command.split(" ");
+  const words = taskWords(task);
   // With the task's permissions, so that a test notices when they are too narrow.
   const permissions = words.filter((word) => word.startsWith("--"));
   const program = new URL(words.at(-1) ?? "", ROOT).pathname;
