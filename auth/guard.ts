@@ -4,7 +4,8 @@ import type { RefusalReason, TokenFault } from "../metrics.ts";
 import { accessTo, type OperationId, type Role } from "./access.ts";
 import { BadTokenError, CHALLENGE } from "./bad_token.ts";
 import type { Revocations } from "./revocations.ts";
-import type { Claims, TokenVerifier } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
+import type { TokenVerifier } from "./tokens.ts";
 
 /** Whether the rules of {@link ACCESS} are applied, or only watched. */
 export type AuthMode = "legacy" | "required";

@@ -1,7 +1,7 @@
 import type { AccountState, FoundRevocations, RevocationQuery } from "../db/revocations.ts";
 import type { TokenFault } from "../metrics.ts";
 import type { Revocation } from "./revocation_news.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 
 /** After this long without PostgreSQL a token is not believed any more, in ms. */
 const TOO_OLD_MS = 15_000;

@@ -1,5 +1,5 @@
 import { MAY_WRITE_FOR_OTHERS } from "./access.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 
 /**
  * Whose work a write is: the caller's own, whatever was sent or not, but for the roles that may

@@ -8,7 +8,7 @@ import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { KnownTokens, type Reading, type TokenState } from "./known_tokens.ts";
 import { announce, createNewsReader } from "./revocation_news.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 
 /*
  * Which tokens are refused though their signature is good. The truth is in PostgreSQL: a token and

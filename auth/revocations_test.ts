@@ -9,7 +9,7 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { announce } from "./revocation_news.ts";
 import { followRevocations } from "./revocations.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 
 const quiet: Log = () => {};
 const now = () => Math.floor(Date.now() / 1000);

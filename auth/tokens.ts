@@ -1,9 +1,8 @@
 import { Buffer } from "node:buffer";
 import { sign } from "node:crypto";
 import { createLocalJWKSet, errors, jwtVerify } from "jose";
-import { z } from "zod";
 import type { TokenFault } from "../metrics.ts";
-import { ROLES } from "./access.ts";
+import { type Claims, ClaimsOfToken } from "./claims.ts";
 import { ALGORITHM } from "./key_file.ts";
 import type { SigningKeys } from "./keys.ts";
 import { VerifiedTokens } from "./verified_tokens.ts";
@@ -39,17 +38,6 @@ export interface TokenSubject {
  * @param notBefore the earliest `iat` that the account's tokens may have, in s since 1970
  */
 export type TokenIssuer = (user: TokenSubject, notBefore?: number | null) => string;
-
-/** What a valid token says; moments in s since 1970. */
-export type Claims = z.output<typeof ClaimsOfToken>;
-
-const ClaimsOfToken = z.object({
-  sub: z.guid(),
-  role: z.enum(ROLES).nullable(),
-  jti: z.guid(),
-  iat: z.number().int(),
-  exp: z.number().int(),
-});
 
 /** What a token says when it is one of ours and in time, otherwise what is wrong with it. */
 export type TokenVerifier = (token: string) => Promise<Claims | TokenFault>;

@@ -12,7 +12,7 @@ import { keyFiles, keysAtHand } from "../testing/keys.ts";
 import { TOKEN_FAULTS, type TokenFault, tokenMaker } from "../testing/tokens.ts";
 import { loadSigningKeys, type SigningKeys } from "./keys.ts";
 import { AUDIENCE, createTokenIssuer, createTokenVerifier, LEGACY_AUDIENCE } from "./tokens.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 import type { WatchedKeys } from "./watched_keys.ts";
 
 const newKeyFile = await keyFiles();

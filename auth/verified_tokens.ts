@@ -1,4 +1,4 @@
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 
 // About 0.5 kB each.
 const MOST = 10_000;

@@ -1,15 +1,9 @@
 import postgres from "postgres";
 import { pool } from "./pool.ts";
 import { openSession, type SessionOptions, settingsOf } from "./session.ts";
+import type { Sql } from "./sql.ts";
 
-// Moments are text on both sides, see `TYPES` in values.ts.
-type Types = { date: string | null };
-
-/** A pool of connections. */
-export type Sql = postgres.Sql<Types>;
-
-/** A statement that hasn't run yet: to be awaited, or put into another one. */
-export type Statement<Row extends postgres.MaybeRow = postgres.Row> = postgres.PendingQuery<Row[]>;
+export type { Sql, Statement } from "./sql.ts";
 
 /** How the pool behaves; times in ms. */
 export interface ConnectOptions {

@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 
 /*
  * Statements as postgres.js 3.4.9 makes them, and what it carries over from one statement to the next

@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { collectRows, intercept, isResponse, onFailure } from "./driver.ts";
 import { openSocket, type Target } from "./socket.ts";
 import { TYPES } from "./values.ts";

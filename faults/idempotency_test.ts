@@ -5,7 +5,6 @@ import { migrate } from "../db/migrate.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
 import { startApi, type TestAnswer, type TestApi } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";
-import { startCutover } from "../cutover/testing/cutover.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertLinks, insertLots } from "../testing/genealogy.ts";
@@ -195,41 +194,6 @@ Deno.test("200 writes while PostgreSQL is killed and started, each sent until it
       (select count(*)::int from lotline.idempotency_keys) as keys`;
   await sql.end();
   deepStrictEqual({ ...stored }, { lots: 100, decided: 100, decisions: 100, keys: 200 });
-});
-
-Deno.test("through the gateway a repeat is answered by Lotline, and a dry run before the old server's write is not", async () => {
-  await using cutover = await startCutover();
-  const { gateways: [gateway], database: { sql } } = cutover;
-  ok(gateway);
-  const post = (lot_code: string) =>
-    fetch(`${gateway.url}/api/lots`, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        "idempotency-key": `key of ${lot_code}`.replaceAll(" ", "-"),
-      },
-      body: JSON.stringify({ lot_code }),
-    }).then(async (answer) => ({
-      status: answer.status,
-      replayed: answer.headers.get("idempotency-replayed"),
-      text: await answer.text(),
-    }));
-  await cutover.set({ name: "shadow" }, ["createLot"]);
-  strictEqual((await post("SHADOWED")).status, 201);
-  // The old server takes no notice of the header, and calls a taken code a fault of its own.
-  strictEqual((await post("SHADOWED")).status, 500);
-  await cutover.set({ name: "service" }, ["createLot"]);
-  const first = await post("SERVED");
-  deepStrictEqual([first.status, first.replayed], [201, null]);
-  deepStrictEqual(await post("SERVED"), { ...first, replayed: "true" });
-  await cutover.set({ name: "shadow" }, ["createLot"]);
-  strictEqual((await post("SERVED")).status, 500);
-  await eventually("all three are compared", async () => {
-    const [row] = await sql<{ compared: number }[]>`
-      select coalesce(sum(count), 0)::int as compared from lotline.route_outcomes
-      where operation = 'createLot' and approval = '' and outcome not in ('different', 'lost', 'unanswered')`;
-    return row?.compared === 3;
-  });
 });
 
 type Sent = [path: string, body: object, key: string];

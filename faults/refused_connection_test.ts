@@ -1,6 +1,6 @@
 import { deepStrictEqual, match } from "node:assert/strict";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
-import { openRawClient } from "../cutover/testing/front.ts";
+import { openRawClient } from "../testing/raw_client.ts";
 
 /* What stands behind a refused request on its connection, at the API itself. */
 

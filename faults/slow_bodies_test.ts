@@ -1,6 +1,6 @@
 import { ok } from "node:assert/strict";
 import { startApi } from "../testing/api.ts";
-import { openRawClient } from "../cutover/testing/front.ts";
+import { openRawClient } from "../testing/raw_client.ts";
 
 /*
  * What slow clients cost in memory: the bytes of a body that come one by one are held in what they

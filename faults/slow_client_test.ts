@@ -5,7 +5,7 @@ import { createApi } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
-import { openRawClient } from "../cutover/testing/front.ts";
+import { openRawClient } from "../testing/raw_client.ts";
 import { keysAtHand } from "../testing/keys.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 300, inFlight: 3 };

@@ -1,4 +1,3 @@
-import { startLegacy } from "../cutover/legacy/server.ts";
 import { startApi, type TestApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
@@ -23,14 +22,13 @@ export async function hammerStumbling(options: HammerOptions): Promise<Stumbling
   const place = { databaseUrl: database.url, environment: { VALKEY_URL: valkey.server.url } };
   await using one = await startApi(place);
   await using other = await startApi(place);
-  await using legacy = await startLegacy({ databaseUrl: database.url, port: 0 });
   await using worker = await startWorker(place);
   let result: HammerResult;
   {
     using _reader = stumbling(other.process, 150, 60);
     using _relay = stumbling(worker.process, 1_500, 400);
     result = await hammerTraces(
-      { lotline: [one.url, other.url], legacy: legacy.url, sql: database.sql },
+      { lotline: [one.url, other.url], sql: database.sql },
       options,
     );
   }

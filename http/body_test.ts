@@ -1,227 +1,28 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
-import { ApiError, type ErrorCode } from "../errors.ts";
-import { startLegacy } from "../cutover/legacy/server.ts";
-import { freshDatabase } from "../testing/database.ts";
-import { loadSeed, resetToSeed } from "../dev/seed.ts";
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import {
+  BODIES,
+  bytesOf,
+  bytesSent,
+  expected,
+  JSON_TYPE,
+  ofLength,
+  type SentBody,
+} from "../testing/sent_bodies.ts";
 import { eventually } from "../testing/eventually.ts";
 import { isTooDeep } from "../contract/json_depth.ts";
-import { type Body, readBody } from "./body.ts";
+import { readBody } from "./body.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 10_000 };
-const JSON_TYPE = { "content-type": "application/json" };
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
-const EMAIL = { email: "admin@flowviz.com" };
-/** What most cases send, and what they are read as. */
-const TEXT = JSON.stringify(EMAIL);
-
-/** A document of exactly this many bytes, with the email in it. */
-function ofLength(bytes: number): string {
-  const filled = (filler: string) => JSON.stringify({ ...EMAIL, filler });
-  return filled("x".repeat(bytes - filled("").length));
-}
-
-interface Case {
-  readonly sent: string | Uint8Array;
-  readonly headers?: Record<string, string>;
-  /** What was read: the object with the email, when nothing else is said. */
-  readonly is?: "none" | "other" | { readonly value: unknown };
-  /** The error with which it is refused. */
-  readonly refused?: ErrorCode;
-  /** Where the old server answered otherwise than we do: with what. */
-  readonly old?: number;
-}
-
-const type = (contentType: string) => ({ "content-type": contentType });
-const encoded = (encoding: string) => ({ ...JSON_TYPE, "content-encoding": encoding });
-
-const CASES: Record<string, Case> = {
-  "a JSON object": { sent: TEXT },
-  "white space around it": { sent: ` \t\r\n${TEXT} \n` },
-  "a BOM in front": { sent: `\ufeff${TEXT}` },
-  "two BOMs in front": { sent: `\ufeff\ufeff${TEXT}`, refused: "invalid_json" },
-  "nothing but a BOM": { sent: "\ufeff", is: "none" },
-  "the same key twice: the last wins": { sent: `{"email":"x",${TEXT.slice(1)}` },
-  "a list": { sent: `[${TEXT}]`, is: { value: [EMAIL] } },
-  "an empty list": { sent: "[]", is: { value: [] } },
-  "no bytes": { sent: "", is: "none" },
-  "no bytes and no type": { sent: "", headers: {}, is: "none" },
-
-  "a trailing comma": { sent: '{"email":"x",}', refused: "invalid_json" },
-  "single quotes": { sent: "{'email':'x'}", refused: "invalid_json" },
-  "a bare key": { sent: "{email:1}", refused: "invalid_json" },
-  "half an object": { sent: '{"email":', refused: "invalid_json" },
-  "two objects": { sent: `${TEXT}${TEXT}`, refused: "invalid_json" },
-  "only white space": { sent: "  ", refused: "invalid_json" },
-  "a space that JSON doesn't know": { sent: `\u00a0${TEXT}`, refused: "invalid_json" },
-  "a raw line break in text": { sent: '{"email":"a\nb"}', refused: "invalid_json" },
-  "NaN": { sent: '{"email":NaN}', refused: "invalid_json" },
-  "JSON null": { sent: "null", refused: "invalid_json" },
-  "JSON text": { sent: '"x"', refused: "invalid_json" },
-  "a JSON number": { sent: "5", refused: "invalid_json" },
-  "JSON true": { sent: "true", refused: "invalid_json" },
-
-  "the type in capitals": { sent: TEXT, headers: type("APPLICATION/JSON") },
-  "the charset utf-8": { sent: TEXT, headers: type("application/json; charset=utf-8") },
-  "the charset in quotes and capitals": {
-    sent: TEXT,
-    headers: type('application/json;charset="UTF-8"'),
-  },
-  "another parameter": { sent: TEXT, headers: type("application/json; version=1") },
-  "the charset latin1": {
-    sent: TEXT,
-    headers: type("application/json; charset=iso-8859-1"),
-    refused: "unsupported_media_type",
-  },
-  "the charset utf8 without its hyphen": {
-    sent: TEXT,
-    headers: type("application/json; charset=utf8"),
-    refused: "unsupported_media_type",
-  },
-  "the charset utf-16": {
-    sent: TEXT,
-    headers: type("application/json; charset=utf-16"),
-    refused: "unsupported_media_type",
-    old: 400,
-  },
-  "a strange charset and no bytes": {
-    sent: "",
-    headers: type("application/json; charset=latin1"),
-    refused: "unsupported_media_type",
-  },
-
-  "plain text": { sent: TEXT, headers: type("text/plain"), is: "other" },
-  "a form": {
-    sent: "email=admin%40flowviz.com",
-    headers: type("application/x-www-form-urlencoded"),
-    is: "other",
-  },
-  "a JSON dialect": { sent: TEXT, headers: type("application/problem+json"), is: "other" },
-  "text/json": { sent: TEXT, headers: type("text/json"), is: "other" },
-  "an empty type": { sent: TEXT, headers: type(""), is: "other" },
-  "a type that is none": { sent: TEXT, headers: type("json"), is: "other" },
-  // Two lines of which the first counts come as one. On one line the gateway refuses it.
-  "two types, JSON first": {
-    sent: TEXT,
-    headers: type("application/json, text/plain"),
-    old: 401,
-  },
-  "two types, JSON last": {
-    sent: TEXT,
-    headers: type("text/plain, application/json"),
-    is: "other",
-  },
-  "a parameter without a value": { sent: TEXT, headers: type("application/json; x"), is: "other" },
-  "a parameter that isn't there": { sent: TEXT, headers: type("application/json;"), is: "other" },
-  "another type, over the limit": {
-    sent: "x".repeat(102_401),
-    headers: type("text/plain"),
-    is: "other",
-  },
-
-  "gzip": { sent: gzipSync(TEXT), headers: encoded("gzip") },
-  "gzip in capitals": { sent: gzipSync(TEXT), headers: encoded("GZIP") },
-  "deflate": { sent: deflateSync(TEXT), headers: encoded("deflate") },
-  "identity": { sent: TEXT, headers: encoded("Identity") },
-  "an empty encoding": { sent: TEXT, headers: encoded("") },
-  "gzip of nothing": { sent: gzipSync(""), headers: encoded("gzip"), is: "none" },
-  "gzip in two members": {
-    sent: new Uint8Array([...gzipSync(TEXT.slice(0, 9)), ...gzipSync(TEXT.slice(9))]),
-    headers: encoded("gzip"),
-  },
-  "gzip that isn't": { sent: TEXT, headers: encoded("gzip"), refused: "invalid_json" },
-  "gzip cut short": {
-    sent: gzipSync(TEXT).subarray(0, 25),
-    headers: encoded("gzip"),
-    refused: "invalid_json",
-  },
-  "gzip of broken JSON": { sent: gzipSync("{"), headers: encoded("gzip"), refused: "invalid_json" },
-  "deflate without its header": {
-    sent: deflateRawSync(TEXT),
-    headers: encoded("deflate"),
-    refused: "invalid_json",
-  },
-  "brotli": {
-    sent: brotliCompressSync(TEXT),
-    headers: encoded("br"),
-    refused: "unsupported_media_type",
-  },
-  "gzip twice": {
-    sent: gzipSync(gzipSync(TEXT)),
-    headers: encoded("gzip, gzip"),
-    refused: "unsupported_media_type",
-  },
-  "an encoding of another type": {
-    sent: TEXT,
-    headers: { ...type("text/plain"), "content-encoding": "br" },
-    is: "other",
-  },
-
-  "102,400 bytes": { sent: ofLength(102_400), is: { value: JSON.parse(ofLength(102_400)) } },
-  "102,401 bytes": { sent: ofLength(102_401), refused: "body_too_large" },
-  "102,400 bytes in gzip": {
-    sent: gzipSync(ofLength(102_400)),
-    headers: encoded("gzip"),
-    is: { value: JSON.parse(ofLength(102_400)) },
-  },
-  "102,401 bytes in gzip": {
-    sent: gzipSync(ofLength(102_401)),
-    headers: encoded("gzip"),
-    refused: "body_too_large",
-  },
-  "102,400 bytes in deflate without compression": {
-    sent: deflateSync(ofLength(102_400), { level: 0 }),
-    headers: encoded("deflate"),
-    is: { value: JSON.parse(ofLength(102_400)) },
-  },
-  "50 MB of zeros in gzip": {
-    sent: gzipSync(new Uint8Array(50_000_000)),
-    headers: encoded("gzip"),
-    refused: "body_too_large",
-  },
-  "a strange charset, over the limit": {
-    sent: ofLength(102_401),
-    headers: type("application/json; charset=latin1"),
-    refused: "unsupported_media_type",
-  },
-
-  "bytes that are no UTF-8": {
-    sent: new Uint8Array([...bytesOf(`${TEXT.slice(0, -1)},"x":"`), 0xff, 0x22, 0x7d]),
-    refused: "invalid_json",
-    old: 200,
-  },
-  "half a surrogate pair as UTF-8 would have it": {
-    sent: new Uint8Array([...bytesOf('{"email":"'), 0xed, 0xa0, 0x80, 0x22, 0x7d]),
-    refused: "invalid_json",
-    old: 401,
-  },
-  "half a character at the end": {
-    sent: new Uint8Array([...bytesOf(TEXT), 0xc3]),
-    refused: "invalid_json",
-  },
-  "32 levels": {
-    sent: "[".repeat(32) + "]".repeat(32),
-    is: { value: JSON.parse("[".repeat(32) + "]".repeat(32)) },
-  },
-};
-
-const bytesSent = ({ sent }: Case) =>
-  new Uint8Array(typeof sent === "string" ? bytesOf(sent) : sent);
 
 /** The request as the server hands it over. */
-function requestOf(each: Case): Request {
+function requestOf(each: SentBody): Request {
   const body = bytesSent(each);
   const headers = { ...each.headers ?? JSON_TYPE, "content-length": String(body.length) };
   return new Request("http://localhost/", { method: "POST", headers, body });
 }
 
-/** What a body that isn't refused is read as. */
-function expected({ is = { value: EMAIL } }: Case): Body {
-  return typeof is === "object" ? { kind: "json", ...is } : { kind: is };
-}
-
-for (const [what, each] of Object.entries(CASES)) {
+for (const [what, each] of Object.entries(BODIES)) {
   const { refused } = each;
   Deno.test(`a body of ${what} is ${refused ?? `"${expected(each).kind}"`}`, async () => {
     const read = readBody(requestOf(each), LIMITS);
@@ -242,30 +43,6 @@ Deno.test("read leniently, bytes that are no UTF-8 are U+FFFD", async () => {
     kind: "json",
     value: { a: "\ufffd\ufffd" },
   });
-});
-
-/** What a login answers that reads a body as we do. */
-function statusOfLogin(each: Case): number {
-  if (each.refused !== undefined) return new ApiError(each.refused, "").status;
-  const body = expected(each);
-  const { value } = body.kind === "json" ? body : { value: {} };
-  return typeof value === "object" && value !== null && "email" in value ? 200 : 401;
-}
-
-Deno.test("the old server reads each of these bodies so too, but for those that say otherwise", async () => {
-  await using database = await freshDatabase();
-  await resetToSeed(database.sql, await loadSeed());
-  await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
-  for (const [what, each] of Object.entries(CASES)) {
-    const { status, body } = await fetch(`${old.url}/api/login`, {
-      method: "POST",
-      headers: each.headers ?? JSON_TYPE,
-      body: bytesSent(each),
-    });
-    await body?.cancel();
-    if (each.old !== undefined) ok(each.old !== statusOfLogin(each), `${what} is no exception`);
-    strictEqual(status, each.old ?? statusOfLogin(each), what);
-  }
 });
 
 Deno.test("a request that announces no body has none, whatever its type", async () => {
@@ -329,7 +106,7 @@ Deno.test("the limit is the one that is set, and the sentence names it", async (
   strictEqual((await readBody(requestOf(one), limits)).kind, "json");
   const more = [{ sent: ofLength(1025) }, {
     sent: gzipSync(ofLength(1025)),
-    headers: encoded("gzip"),
+    headers: { ...JSON_TYPE, "content-encoding": "gzip" },
   }];
   for (const each of more) {
     await rejects(readBody(requestOf(each), limits), {

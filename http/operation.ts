@@ -1,7 +1,7 @@
 import { type createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
-import type { Claims } from "../auth/tokens.ts";
+import type { Claims } from "../auth/claims.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
 import { type FoundPath, PathTable } from "./paths.ts";
 

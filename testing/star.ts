@@ -37,3 +37,17 @@ export async function insertStar(
       where star.lot_code = ${code} order by n`;
   }
 }
+
+/** Metadata of which a few rows are large already. */
+const HUGE = JSON.stringify({ text: "é".repeat(30_000) });
+
+/** Lots whose traces are large: by children, by parents, by both, and by what their rows hold. */
+export async function insertLargeTraces(sql: Sql): Promise<void> {
+  await insertStar(sql, { code: "HOT", children: 30_000 });
+  await insertStar(sql, { code: "WARM", children: 501, parents: 2 });
+  await insertStar(sql, { code: "BOTH", children: 2_000, parents: 3_000 });
+  await insertStar(sql, { code: "UP", children: 0, parents: 600 });
+  await insertStar(sql, { code: "FULL", children: 500, parents: 500 });
+  await insertStar(sql, { code: "WIDE", children: 3, parents: 1, metadata: HUGE });
+  await sql`analyze`;
+}

@@ -1,10 +1,24 @@
 import type { Silence } from "../exchange/exchange.ts";
-import type { Outcome } from "./evidence.ts";
 
 /*
  * How much of a route's traffic was really compared. Each exchange that is to be compared is counted
  * as due, and once more by what became of it: what has no outcome is missing.
  */
+
+/**
+ * What became of one comparison. `raced`: the answers differ, and a change of the data between the
+ * two explains it. `late`: they differed, and no more when both sides were asked again a moment
+ * later. `unanswered`: one of the two sides gave no answer. `lost`: the comparison was not made, or not
+ * to its end.
+ */
+export type Outcome =
+  | "same"
+  | "approved"
+  | "raced"
+  | "late"
+  | "different"
+  | "unanswered"
+  | "lost";
 
 /**
  * Why a comparison is `lost`. `size`: a body too large to be kept, whose digests don't settle it.

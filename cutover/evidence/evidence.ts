@@ -1,22 +1,7 @@
-import type { Covered, LostCause, UnansweredCause } from "./coverage.ts";
+import type { Covered, LostCause, Outcome, UnansweredCause } from "./coverage.ts";
 import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
 import type { OldOperation, Operation } from "../exchange/operations.ts";
 import type { Mode, Route, Side } from "../exchange/route.ts";
-
-/**
- * What became of one comparison. `raced`: the answers differ, and a change of the data between the
- * two explains it. `late`: they differed, and no more when both sides were asked again a moment
- * later. `unanswered`: one of the two sides gave no answer. `lost`: the comparison was not made, or not
- * to its end. coverage.ts has the causes of both.
- */
-export type Outcome =
-  | "same"
-  | "approved"
-  | "raced"
-  | "late"
-  | "different"
-  | "unanswered"
-  | "lost";
 
 /** One place in which two answers differ. */
 export interface Difference {

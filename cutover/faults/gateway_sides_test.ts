@@ -1,7 +1,8 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import net from "node:net";
 import { eventually } from "../../testing/eventually.ts";
-import { openRawClient, startTestFront } from "../testing/front.ts";
+import { startTestFront } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { readLines } from "../../testing/lines.ts";
 import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
 

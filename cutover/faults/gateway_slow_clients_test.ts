@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { openRawClient, startTestFront } from "../testing/front.ts";
+import { startTestFront } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
 
 const OK = rawAnswer("200 OK", "ok");

@@ -1,7 +1,8 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import type { Mode } from "../exchange/route.ts";
 import { eventually } from "../../testing/eventually.ts";
-import { openRawClient, type RawClient, startTestFront } from "../testing/front.ts";
+import { startTestFront } from "../testing/front.ts";
+import { openRawClient, type RawClient } from "../../testing/raw_client.ts";
 import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
 
 /*

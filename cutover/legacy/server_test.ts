@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { migrate } from "../../db/migrate.ts";
 import { type PostgresServer, startPostgres } from "../../dev/postgres.ts";
-import { openRawClient } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { type LegacyServer, startLegacy } from "./server.ts";
 
 Deno.test("a key of the body runs as SQL: one request reads every password hash", async () => {

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { openRawClient, startTestFront, type TestFrontOptions } from "../testing/front.ts";
+import { startTestFront, type TestFrontOptions } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";
 import type { Mode } from "../exchange/route.ts";

@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { openRawClient, startTestFront } from "../testing/front.ts";
+import { startTestFront } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { startRawUpstream } from "../../testing/raw_upstream.ts";
 
 const PACKED = gzipSync(JSON.stringify({ status: "ok", notes: "as planned ".repeat(300) }))

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { createClientReader } from "../../client_address.ts";
-import { openRawClient, startTestFront } from "../testing/front.ts";
+import { startTestFront } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
 import { isOldOperation, type OldOperation, type Operation } from "../exchange/operations.ts";
 import { type Peer, readRequestHead } from "./request_head.ts";

@@ -1,11 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import {
-  openRawClient,
-  startTestFront,
-  type TestFront,
-  type TestFrontOptions,
-} from "../testing/front.ts";
+import { startTestFront, type TestFront, type TestFrontOptions } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
 import type { Mode } from "../exchange/route.ts";
 

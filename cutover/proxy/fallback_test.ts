@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { openRawClient, startTestFront, type TestFrontOptions } from "../testing/front.ts";
+import { startTestFront, type TestFrontOptions } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { type RawAnswer, rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
 
 const LEGACY = rawAnswer("200 OK", "legacy");

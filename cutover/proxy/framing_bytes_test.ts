@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { exchange, openRawClient, startPair } from "../testing/front.ts";
+import { exchange, startPair } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { rawAnswer } from "../../testing/raw_upstream.ts";
 
 /* How much a client may send that is neither a head nor a body. */

@@ -1,5 +1,6 @@
 import { doesNotMatch, match, strictEqual } from "node:assert/strict";
-import { exchange, openRawClient, startPair } from "../testing/front.ts";
+import { exchange, startPair } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { rawAnswer } from "../../testing/raw_upstream.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";

@@ -4,7 +4,8 @@ import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
-import { openRawClient, startTestFront } from "../testing/front.ts";
+import { startTestFront } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { DRY_RUN_SECRET, shadowRig } from "../testing/shadow_rig.ts";
 
 /*

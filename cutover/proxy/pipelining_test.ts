@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { exchange, openRawClient, startPair } from "../testing/front.ts";
+import { exchange, startPair } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { rawAnswer } from "../../testing/raw_upstream.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { bytesOf } from "../../testing/raw_http.ts";

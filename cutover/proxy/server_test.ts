@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { exchange, openRawClient, startPair } from "../testing/front.ts";
+import { exchange, startPair } from "../testing/front.ts";
+import { openRawClient } from "../../testing/raw_client.ts";
 import { rawAnswer } from "../../testing/raw_upstream.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";

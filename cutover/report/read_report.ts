@@ -1,7 +1,7 @@
 import type { Sql } from "../../db/connect.ts";
 import type { Approvals } from "../compare/approvals.ts";
 import { type CoverageCounts, coverageOf } from "../evidence/coverage.ts";
-import type { Outcome } from "../evidence/evidence.ts";
+import type { Outcome } from "../evidence/coverage.ts";
 import { quantileOf } from "../evidence/histogram.ts";
 import type { Limits } from "../rollout/thresholds.ts";
 import { OLD_OPERATIONS, type OldOperation, OPERATIONS } from "../exchange/operations.ts";

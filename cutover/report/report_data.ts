@@ -1,5 +1,6 @@
 import type { Coverage } from "../evidence/coverage.ts";
-import type { Difference, Outcome } from "../evidence/evidence.ts";
+import type { Outcome } from "../evidence/coverage.ts";
+import type { Difference } from "../evidence/evidence.ts";
 import type { Limits } from "../rollout/thresholds.ts";
 import type { Operation } from "../exchange/operations.ts";
 import type { MovedShare } from "../routes/moved_share.ts";

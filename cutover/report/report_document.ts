@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describeCauses } from "../evidence/coverage.ts";
-import type { Difference, Outcome } from "../evidence/evidence.ts";
+import type { Outcome } from "../evidence/coverage.ts";
+import type { Difference } from "../evidence/evidence.ts";
 import type { Limits } from "../rollout/thresholds.ts";
 import { describeMode } from "../routes/routing.ts";
 import type { Block } from "./document.ts";

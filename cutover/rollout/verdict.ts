@@ -1,5 +1,5 @@
 import { type CoverageCounts, coverageOf, describeCauses } from "../evidence/coverage.ts";
-import type { Outcome } from "../evidence/evidence.ts";
+import type { Outcome } from "../evidence/coverage.ts";
 import { addLatencies, countSlower, type Latencies, quantileOf } from "../evidence/histogram.ts";
 import type { Limits } from "./thresholds.ts";
 import { type MovedShare, shareGap } from "../routes/moved_share.ts";

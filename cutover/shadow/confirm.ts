@@ -1,7 +1,8 @@
 import type { LiveRule } from "../compare/approvals.ts";
 import { changesBetween, compare, type Comparison, type Pair } from "../compare/compare.ts";
 import { fieldsOf } from "../compare/conditions.ts";
-import type { Difference, Outcome } from "../evidence/evidence.ts";
+import type { Outcome } from "../evidence/coverage.ts";
+import type { Difference } from "../evidence/evidence.ts";
 import type { Asked, CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { answerIn } from "./no_response.ts";

@@ -1,4 +1,5 @@
-import type { Finding, Outcome } from "../evidence/evidence.ts";
+import type { Outcome } from "../evidence/coverage.ts";
+import type { Finding } from "../evidence/evidence.ts";
 import type { CapturedAnswer } from "../exchange/exchange.ts";
 import type { OldOperation, Operation } from "../exchange/operations.ts";
 import type { Mode, Route } from "../exchange/route.ts";

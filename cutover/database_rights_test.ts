@@ -1,0 +1,80 @@
+import { ok, strictEqual } from "node:assert/strict";
+import { loadSeed, resetToSeed } from "../dev/seed.ts";
+import { startApi } from "../testing/api.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { startFaultyService } from "../testing/faulty_service.ts";
+import { DRY_RUN_SECRET, GATEWAY_TOKEN, startGateway } from "./testing/gateway.ts";
+import { startLegacyProcess } from "./testing/legacy_process.ts";
+
+const PAGE = new URL("../docs/security.md", import.meta.url);
+
+Deno.test("the rights that docs/security.md names are enough for all that the gateway does", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await resetToSeed(sql, await loadSeed());
+  const role = `lotline_gateway_${crypto.randomUUID().slice(0, 8)}`;
+  const [grants = ""] = /create role lotline_gateway[^]*?(?=\n```)/.exec(
+    await Deno.readTextFile(PAGE),
+  ) ?? [];
+  await sql.unsafe(grants.replaceAll("lotline_gateway", role)).simple();
+  try {
+    const { href } = Object.assign(new URL(database.url), {
+      username: role,
+      password: "change me",
+    });
+    await using legacy = await startLegacyProcess({ databaseUrl: database.url });
+    await using api = await startApi({
+      databaseUrl: database.url,
+      environment: { DRY_RUN_SECRET },
+    });
+    let isFaulty = false;
+    await using service = await startFaultyService(
+      api.url,
+      (answer) => isFaulty ? { ...answer, body: answer.body.replace('"MIX', '"RAW') } : answer,
+    );
+    await using gateway = await startGateway({
+      databaseUrl: href,
+      legacyUrl: legacy.url,
+      serviceUrl: service.url,
+    });
+    await sql`insert into lotline.recordings (side, per_operation, until)
+      values ('legacy', 5, now() + interval '1 minute')`;
+    const headers = { authorization: `Bearer ${GATEWAY_TOKEN}` };
+    const tell = async (method: string, path: string, body: object) => {
+      const answer = await fetch(gateway.adminUrl + path, {
+        method,
+        headers,
+        body: JSON.stringify({ who: "test", why: "rights", ...body }),
+      });
+      strictEqual(answer.status, 200, await answer.text());
+    };
+    const traced = async () => {
+      const answer = await fetch(`${gateway.url}/api/traceability/MIX-BATCH-88`);
+      strictEqual(answer.status, 200, await answer.text());
+    };
+    await tell("PUT", "/routes/getTraceability", { mode: "shadow" });
+    await eventually(
+      "it shadows",
+      async () => (await gateway.modes()).getTraceability === "shadow",
+    );
+    await eventually("what it saw is stored", async () => {
+      await traced();
+      const [row] = await sql<{ compared: boolean; recorded: boolean }[]>`
+        select exists (select from lotline.route_outcomes where outcome = 'same') as compared,
+          exists (select from lotline.recorded_exchanges) as recorded`;
+      return row?.compared === true && row.recorded;
+    });
+    isFaulty = true;
+    await eventually("it is rolled back", async () => {
+      await traced();
+      return (await gateway.modes()).getTraceability === "legacy";
+    });
+    await tell("POST", "/routes/getTraceability/clear", {});
+    await tell("POST", "/kill", {});
+    await tell("POST", "/release", {});
+    for (const line of gateway.log.lines) ok(!/permission denied/.test(line), line);
+  } finally {
+    await sql.unsafe(`drop owned by ${role}; drop role ${role}`).simple();
+  }
+});

@@ -1,0 +1,248 @@
+import { deepStrictEqual, ok } from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { BrokenAnswerError } from "../exchange/response_head.ts";
+import { AnswerParser } from "../upstream/response_parser.ts";
+import { bucketOf } from "../routes/canary.ts";
+import { compare } from "../compare/compare.ts";
+import { parseJsonText } from "../exchange/lossless_json.ts";
+import { keptDifference } from "../evidence/stored_mismatch.ts";
+import { passedToClient } from "../exchange/hop_by_hop.ts";
+import { findOperation } from "../exchange/match_operation.ts";
+import { plainText } from "../exchange/decoded_body.ts";
+import { createRedactor } from "../redact/redact.ts";
+import { readRequestHead } from "../proxy/request_head.ts";
+import { isErrorPage, withoutFrames } from "../compare/error_page.ts";
+import { errorFaults } from "../compare/error_form.ts";
+import { answerOf, captured, pairOf } from "../testing/captured.ts";
+import { startTestFront } from "../testing/front.ts";
+import { sendRaw } from "../../testing/raw_http.ts";
+import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import {
+  HARMLESS,
+  HOSTILE,
+  slowdown,
+  testsOfWorst,
+  type Worst,
+} from "../../testing/worst_input.ts";
+
+/* What reads bytes of a client or of an upstream at the gateway is fed the worst of it. */
+
+const peer = { address: "127.0.0.1", isTrusted: true };
+const readHead = (rawHeaders: string[], url = "/") =>
+  readRequestHead({ rawHeaders, httpVersion: "1.1", url }, peer);
+const headOf = (name: string) => (value: string) => readHead(["Host", "x", name, value]);
+const redactor = createRedactor("a secret of at least thirty-two characters");
+const post = (body: string) => captured("POST", "/api/lots", body);
+const different = (was: string, is: string) =>
+  compare(
+    pairOf("getTraceability", captured("GET", "/"), answerOf(200, was), answerOf(200, is)),
+    [],
+  );
+/** An upstream's response, letter by letter. */
+function parse(text: string): void {
+  const ignore = () => {};
+  const parser = new AnswerParser("GET", {
+    interim: ignore,
+    head: ({ headers }) => passedToClient(headers, "id"),
+    data: ignore,
+    end: ignore,
+  });
+  const bytes = Buffer.from(text, "latin1");
+  try {
+    for (let at = 0; at < bytes.length; at++) parser.push(bytes.subarray(at, at + 1));
+  } catch (error) {
+    // More than its bound.
+    if (!(error instanceof BrokenAnswerError)) throw error;
+  }
+}
+const HEAD = "HTTP/1.1 200 OK\r\n";
+
+const TEXTS = [
+  ["a"],
+  [" "],
+  ["@"],
+  ['"@'],
+  ["a@"],
+  ["a@b."],
+  ["a.a", "a@"],
+  ["eyJ"],
+  ["eyJaaaaa."],
+  ["Bearer "],
+  [" ", "Bearer"],
+  ["password="],
+  ["password: \\"],
+  ['"', "password="],
+  ["a_ "],
+  ["a ", "password"],
+  ["%25"],
+  ["$2b$12$"],
+  ["[", "["],
+  ['{"a":'],
+  ['{"password":"', '{"a":["'],
+] as const;
+
+const CASES: Worst[] = [
+  ...["Connection", "Authorization", "X-Request-Id", "X-Forwarded-For", "Expect"].map((name) => ({
+    name: `${name} at the gateway`,
+    run: headOf(name),
+    inputs: [[","], ["a,"], [" ", "a,", "b"], [" ", "Bearer", "x"]] as const,
+  })),
+  {
+    name: "headers at the gateway",
+    run: (text) => readHead(["Host", "x", ...text.split(" "), "a"]),
+    inputs: [["X-Forwarded-For 1 "], ["Connection a "], ["a b "], ["X-Request-Id 1 "]],
+  },
+  {
+    name: "a host at the gateway",
+    run: (text) => readHead(["Host", text]),
+    inputs: [["a"], [":"], ["1", "a:"], [":", "["], ["%", "", " "]],
+  },
+  {
+    name: "a target that names a host at the gateway",
+    run: (text) => readHead(["Host", "x"], text),
+    inputs: [["a", "http://"], [":", "http://a"], ["http://"], ["/", "http://a"], [
+      "\\",
+      "http://a/",
+    ]],
+  },
+  {
+    name: "a client's bucket",
+    run: (text) => bucketOf(text, "::1"),
+    inputs: [[" ", "Bearer ", "x"], ["a.", "Bearer "], ["-", "Bearer a."]],
+  },
+  {
+    name: "a target at the gateway",
+    run: (text) => findOperation("GET", text),
+    inputs: [["/"], ["a", "/api/traceability/"], ["http://"]],
+  },
+  {
+    name: "a response, letter by letter",
+    run: parse,
+    inputs: [
+      ["a", `${HEAD}X: `],
+      ["X: a\r\n", HEAD, "Content-Length: 0\r\n\r\n"],
+      ["Connection: a,b\r\n", HEAD, "Content-Length: 0\r\n\r\n"],
+      [" ", `${HEAD}X: a`, "b\r\nContent-Length: 0\r\n\r\n"],
+      ["1\r\na\r\n", `${HEAD}Transfer-Encoding: chunked\r\n\r\n`, "0\r\n\r\n"],
+      ["1;" + " ".repeat(1_000) + "\r\na\r\n", `${HEAD}Transfer-Encoding: chunked\r\n\r\n`],
+      ["T: 1\r\n", `${HEAD}Transfer-Encoding: chunked\r\n\r\n0\r\n`, "\r\n"],
+      ["a", `${HEAD}\r\n`],
+    ],
+  },
+  {
+    name: "a JSON text at the gateway",
+    run: parseJsonText,
+    inputs: [["1,", "[", "1]"], ["[", "", ""], [" ", "[1", "]"], ["\\u0000", '"'], ["1"], ["1e"]],
+  },
+  {
+    name: "two bodies that are compared",
+    run: (text) => [different(text, "[]"), different(`{"parents":${text}}`, `{"parents":[1]}`)],
+    inputs: [["1,", "[", "2]"], ['{"id":"a"},', "[", "2]"], ["a", '"', '"'], ['"a",', "[", "1]"]],
+  },
+  {
+    name: "two lists that are compared without an order",
+    run: (text) => different(`{"parents":[${text}1]}`, `{"parents":[2,${text}3]}`),
+    inputs: [["1,"], ['{"id":"a"},'], ["{},"]],
+  },
+  {
+    name: "two objects that are compared",
+    run: (text) => {
+      const keys = text.split("").map((letter, at) => `"${letter}${at}":1`);
+      return different(`{${keys}}`, `{${keys.toReversed()}}`);
+    },
+    inputs: [["a"]],
+  },
+  {
+    name: "a body as text",
+    run: (text) => plainText({ headers: [["content-encoding", text]], body: Uint8Array.of(1) }),
+    inputs: [[" ", "a", "b"], ["gzip,"], ["gzip, "], [",", "", "br"]],
+  },
+  {
+    name: "a Vary and an ETag that are compared",
+    run: (text) =>
+      compare(
+        pairOf(
+          "getHealth",
+          captured("GET", "/api/health"),
+          answerOf(200, "{}", { vary: text, "content-encoding": text, etag: `W/"${text}"` }),
+          answerOf(200, "{}"),
+        ),
+        [],
+      ),
+    inputs: [["a,"], [" ", "a", "b"], ["gzip,"], ["-gzip"]],
+  },
+  {
+    name: "a request that is redacted",
+    run: (text) => redactor.request(post(text)),
+    inputs: TEXTS,
+  },
+  {
+    name: "a text that is redacted",
+    run: (text) => [
+      redactor.text(text),
+      redactor.text(JSON.stringify({ a: text })),
+      redactor.request(captured("GET", `/${text}?${text}`, "", [["cookie", text], [text, text]])),
+    ],
+    inputs: TEXTS,
+  },
+  {
+    name: "secrets that stand all over a body",
+    run: (text) => {
+      const secrets = Array.from({ length: 60 }, (_, at) => text.slice(0, text.length / 60) + at);
+      return redactor.request(post(JSON.stringify({ token: secrets, a: text })));
+    },
+    inputs: [["a"], ["ab"], ["aaaab"]],
+  },
+  {
+    name: "a difference that is stored",
+    run: (place) =>
+      keptDifference(
+        {
+          operation: "login",
+          route: {
+            operation: "login",
+            mode: { name: "shadow" },
+            epoch: 1,
+            samplePercent: 100,
+            latch: undefined,
+          },
+          outcome: "different",
+          approvals: [],
+          differences: [{ place, legacy: place, service: place }],
+        },
+        "",
+        0,
+      ),
+    inputs: [["["], ["1", "["], [".1"], ["\0"]],
+  },
+  {
+    name: "an error page",
+    run: (text) => [isErrorPage(text), withoutFrames(text)],
+    inputs: [
+      ["<title>Error</title>", '<!DOCTYPE html><html lang="en">'],
+      [" ", "<!DOCTYPE html>"],
+      ["<br> &nbsp; &nbsp;at "],
+      ["<pre>Error"],
+      ["a", "<pre>"],
+    ],
+  },
+  {
+    name: "an error of Lotline's",
+    run: (body) => errorFaults({ status: 404, headers: {}, body }),
+    inputs: [["at "], ["at x.\n"], ["\\"], ["at .j"]],
+  },
+];
+
+testsOfWorst(CASES);
+
+Deno.test("a header of spaces takes the gateway as long as one of letters, and 60,000 are 431", async () => {
+  await using legacy = await startRawUpstream(rawAnswer("200 OK", "ok"));
+  await using front = await startTestFront({ legacyUrl: legacy.url });
+  const short = [HOSTILE.replace(/ {45000}/, ""), HARMLESS.replace(/a{45000}/, "")] as const;
+  for (const path of ["/api/health", "/api/traceability/A", "/nowhere"]) {
+    const times = await slowdown(front.port, path, [...short]);
+    ok(times < 50, `${path}: ${times} times as long`);
+  }
+  const refused = await sendRaw(front.port, `GET / HTTP/1.1\r\nHost: x\r\n${HOSTILE}\r\n`);
+  deepStrictEqual([refused.status, legacy.requests.length > 0], [431, true]);
+});

@@ -1,0 +1,139 @@
+import { deepStrictEqual, ok } from "node:assert/strict";
+import {
+  type Import,
+  importsOf,
+  importsOfAll,
+  readSource,
+  sourceFiles,
+} from "../contract-tests/imports.ts";
+
+/** What the cutover may use of the service. */
+const OF_THE_SERVICE = [
+  "contract",
+  "byte_buffer.ts",
+  "client_address.ts",
+  "host.ts",
+  "read_bytes.ts",
+  "db/connect.ts",
+  "db/session.ts",
+  "db/in_time.ts",
+  "config.ts",
+  "errors.ts",
+  "log.ts",
+  "terminal.ts",
+  // The rows that the recordings begin from are those of the demo plant.
+  "dev/seed.ts",
+];
+
+// What each floor may use of those below. The gateway knows of the service what stands in the contract.
+// Connections, no statements: it must not depend on what the service stores.
+const FLOORS: Record<string, string[]> = {
+  exchange: [],
+  upstream: ["exchange"],
+  routes: ["exchange"],
+  evidence: ["routes", "exchange"],
+  compare: ["evidence", "exchange"],
+  redact: ["evidence", "exchange"],
+  parity: ["compare", "redact", "exchange"],
+  record: ["parity", "compare", "redact", "exchange"],
+  shadow: ["record", "compare", "redact", "evidence", "routes", "upstream", "exchange"],
+  proxy: ["shadow", "evidence", "routes", "upstream", "exchange"],
+  rollout: ["compare", "evidence", "routes", "exchange"],
+  report: ["rollout", "compare", "evidence", "routes", "exchange"],
+  admin: ["rollout", "routes", "exchange"],
+  cli: [
+    "admin",
+    "report",
+    "rollout",
+    "proxy",
+    "record",
+    "parity",
+    "compare",
+    "redact",
+    "evidence",
+    "routes",
+    "upstream",
+    "exchange",
+  ],
+  "main.ts": [
+    "admin",
+    "rollout",
+    "proxy",
+    "shadow",
+    "record",
+    "redact",
+    "compare",
+    "evidence",
+    "routes",
+    "exchange",
+  ],
+  // The stand-in is a program of its own, as the old server is.
+  legacy: [],
+};
+const TOOLS = ["bench", "faults", "odd_requests", "testing"];
+
+/** The folder or file of cutover/ that a path belongs to; undefined: none. */
+const floorOf = (path: string) => /^cutover\/([^/]+)/.exec(path)?.[1];
+
+const FILES = await sourceFiles((path) =>
+  path === "cutover" ||
+  path.startsWith("cutover/") && !path.endsWith("_test.ts") && !TOOLS.includes(floorOf(path) ?? "")
+);
+
+function isAllowed({ from, to }: Import): boolean {
+  const [floor = "", target] = [floorOf(from), floorOf(to)];
+  if (target !== undefined) return target === floor || FLOORS[floor]?.includes(target) === true;
+  return floor !== "legacy" && OF_THE_SERVICE.some((one) => to === one || to.startsWith(`${one}/`));
+}
+
+Deno.test("imports of cutover/ point down, from floor to floor, and to little of the service", async () => {
+  ok(FILES.includes("cutover/proxy/server.ts") && FILES.includes("cutover/main.ts"));
+  const floors = [...new Set(FILES.map(floorOf))].filter((floor) => !floor?.endsWith(".ts"));
+  deepStrictEqual(
+    floors.sort(),
+    Object.keys(FLOORS).filter((floor) => !floor.endsWith(".ts")).sort(),
+  );
+  deepStrictEqual((await importsOfAll(FILES)).filter((one) => !isAllowed(one)), []);
+});
+
+Deno.test("each floor uses only floors that are named before it", () => {
+  const order = Object.keys(FLOORS);
+  for (const [floor, below] of Object.entries(FLOORS)) {
+    for (const one of below) ok(order.indexOf(one) < order.indexOf(floor), `${floor} → ${one}`);
+  }
+});
+
+Deno.test("the import check sees what points the wrong way", () => {
+  const wrong: [from: string, target: string][] = [
+    ["cutover/legacy/server.ts", "../../db/lots.ts"],
+    ["cutover/legacy/server.ts", "../../log.ts"],
+    ["cutover/routes/watch_routes.ts", "../../db/jobs.ts"],
+    ["cutover/admin/admin.ts", "../../http/body.ts"],
+    ["cutover/admin/admin.ts", "../../metrics.ts"],
+    ["cutover/proxy/server.ts", "../../db/lots.ts"],
+    ["cutover/proxy/server.ts", "../../http/paths.ts"],
+    ["cutover/compare/compare.ts", "../../http/json.ts"],
+    ["cutover/compare/compare.ts", "../../contract-tests/drift.ts"],
+    ["cutover/shadow/shadow.ts", "../proxy/decide.ts"],
+    ["cutover/exchange/operations.ts", "../routes/routing.ts"],
+    ["cutover/rollout/verdict.ts", "../report/html.ts"],
+    ["cutover/main.ts", "./testing/front.ts"],
+  ];
+  for (const [from, target] of wrong) {
+    const [found] = importsOf(from, `import { x } from "${target}";`);
+    ok(found !== undefined && !isAllowed(found), `${from} → ${target}`);
+  }
+});
+
+Deno.test("the programs alone read the environment", async () => {
+  const readers: string[] = [];
+  for (const file of FILES) {
+    if (/Deno\.env|process\.env/.test(await readSource(file))) readers.push(file);
+  }
+  deepStrictEqual(readers, [
+    "cutover/cli/cutover_main.ts",
+    "cutover/cli/parity_main.ts",
+    "cutover/legacy/main.ts",
+    "cutover/main.ts",
+  ]);
+});
