@@ -70,7 +70,7 @@ const FLOORS: Record<string, string[]> = {
   // The stand-in is a program of its own, as the old server is.
   legacy: [],
 };
-const TOOLS = ["bench", "faults", "odd_requests", "testing"];
+const TOOLS = ["bench", "faults", "odd_requests", "practice", "testing"];
 
 /** The folder or file of cutover/ that a path belongs to; undefined: none. */
 const floorOf = (path: string) => /^cutover\/([^/]+)/.exec(path)?.[1];
