@@ -20,6 +20,7 @@ const TOOLS = new Set([
   "faults",
   "golden",
   "node_modules",
+  "odd_requests",
   "testing",
 ]);
 /** Files at the top that are programs; the others are small modules that everything may use. */
