@@ -1,7 +1,6 @@
 import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
 import { type Contender, CONTENDERS } from "./contenders.ts";
 import { goalTable, outcomesOf } from "./goals.ts";
-import { resultsOf } from "./history.ts";
 import { measure, type Run, WrongAnswersError } from "./measure.ts";
 import { PGBENCH } from "./pgbench.ts";
 import { findProgram } from "./program.ts";
@@ -130,30 +129,6 @@ Deno.test("a goal is met or missed by the middle of the rounds, and left out whe
     /`health`: requests\/s .* \| lotline \| at least 7× \| \*\*7\.00×\*\* .* met \|$/,
   );
   match(missed ?? "", /`health`: p99 to the p50 of old \| lotline \| below 1× \| .* \| MISSED \|$/);
-});
-
-Deno.test("the history has the middle of the rounds, and the ratio to whom all are compared with", () => {
-  const old = [round(1, 10), round(2, 20), round(3, 30)];
-  const alone = old.map((run) => ({
-    ...run,
-    contender: "pgbench",
-    requestsPerSecond: run.requestsPerSecond * 3,
-    residentMb: NaN,
-  }));
-  const [first, second, ...more] = resultsOf([...old, ...alone], CONTENDERS);
-  deepStrictEqual(more, []);
-  deepStrictEqual([first?.contender, first?.medians.requestsPerSecond, first?.ratios], [
-    "old",
-    20,
-    {},
-  ]);
-  deepStrictEqual([second?.workload, second?.contender, second?.medians.residentMb], [
-    "health",
-    "pgbench",
-    undefined,
-  ]);
-  deepStrictEqual(second?.ratios.requestsPerSecond, { median: 3, least: 3, most: 3 });
-  ok(!("residentMb" in (second?.ratios ?? {})));
 });
 
 async function measureShortly(

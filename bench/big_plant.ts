@@ -10,15 +10,14 @@ import type { Sql } from "../db/connect.ts";
 export interface BigPlant {
   readonly lots: number;
   readonly links: number;
-  /** For each size of campaign, the codes of lots whose downstream traces have just so many lots. */
-  readonly firstLots: ReadonlyMap<number, readonly string[]>;
+  /** The first lot of each campaign: its downstream trace has all lots of that campaign. */
+  readonly firstLots: readonly string[];
 }
 
 /**
- * Fills empty tables with about as many lots: for each size the same number of lots, in campaigns of
- * that size. In a campaign of n lots each is made of two or three of those before it, not too far
- * back, so that the way through it has about 4 × ln n levels; all of them descend from its first.
- * The same arguments give the same rows.
+ * Fills empty tables with about as many lots, in campaigns of `size` lots each. Each lot of a
+ * campaign is made of two or three of those before it, not too far back, so a campaign has about
+ * 4 × ln(size) levels. All of its lots descend from its first. The same arguments give the same rows.
  *
  * A million lots with 2.5 million links take about a minute. The one transaction that writes them
  * goes past triggers and foreign keys (`session_replication_role`, for which it takes a superuser).
@@ -26,22 +25,16 @@ export interface BigPlant {
 export async function fillBigPlant(
   sql: Sql,
   lots: number,
-  sizes: readonly number[],
+  size: number,
 ): Promise<BigPlant> {
-  const share = Math.floor(lots / sizes.length);
-  const campaigns = sizes.map((size) => ({ size, count: Math.max(1, Math.floor(share / size)) }));
-  const list = campaigns.map(({ size, count }) => `(${Number(size)}, ${Number(count)})`);
-  await sql.unsafe(fillStatements(list.join()));
+  const count = Math.max(1, Math.floor(lots / size));
+  await sql.unsafe(fillStatements(size, count));
   await sql`vacuum analyze lots, lot_genealogy`;
   const [counts] = await sql<{ lots: number; links: number }[]>`
     select (select count(*)::int from lots) as lots,
       (select count(*)::int from lot_genealogy) as links`;
   if (counts === undefined) throw new Error("a count gave no row");
-  const firstLots = campaigns.map(({ size, count }) => {
-    const codes = Array.from({ length: count }, (_, number) => `C${size}-${number}-0`);
-    return [size, codes] as const;
-  });
-  return { ...counts, firstLots: new Map(firstLots) };
+  return { ...counts, firstLots: Array.from({ length: count }, (_, n) => `C${size}-${n}-0`) };
 }
 
 // A hash in place of random(): a share from 0 to 1 that the same words always give.
@@ -49,12 +42,12 @@ const share = (of: string) =>
   `((hashtextextended(size || '-' || number || '-' || place || '${of}', 7) & 16777215) / 16777216.0)`;
 const idOf = (place: string) => `md5('lot ' || size || '-' || number || '-' || ${place})::uuid`;
 
-const fillStatements = (campaigns: string) => `
+const fillStatements = (size: number, count: number) => `
   begin;
   set local session_replication_role = replica;
   create temporary table places on commit drop as
     select size, number, place
-    from (values ${campaigns}) campaigns (size, count),
+    from (values (${size}, ${count})) campaigns (size, count),
       generate_series(0, count - 1) number, generate_series(0, size - 1) place;
   insert into lots (id, lot_code, lot_type, weight_kg, temperature_c, metadata, created_at)
     select ${idOf("place")}, 'C' || size || '-' || number || '-' || place,

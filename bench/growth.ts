@@ -91,7 +91,7 @@ async function startField(
   await migrate(server.url, () => {});
   say(`Filling a plant with ${inDigits(lots, 0)} lots`);
   const sql = connect({ url: server.url, max: 1, statementTimeoutMs: 0, name: "lotline-bench" });
-  const plant = await fillBigPlant(sql, lots, [CAMPAIGN]);
+  const plant = await fillBigPlant(sql, lots, CAMPAIGN);
   await sql`checkpoint`;
   await sql.end({ timeout: 1 });
   const requestFile = join(own, "trace.requests");
@@ -118,9 +118,8 @@ async function startField(
 
 function requestsFor({ firstLots }: BigPlant): string {
   const random = new Random(20260301);
-  const campaigns = firstLots.get(CAMPAIGN) ?? [];
   return requestLines(Array.from({ length: VARIETY }, () => {
-    const first = campaigns[Math.floor(random.between(0, campaigns.length))] ?? "";
+    const first = firstLots[Math.floor(random.between(0, firstLots.length))] ?? "";
     const place = Math.floor(random.between(0, CAMPAIGN));
     return { method: "GET", path: `/api/traceability/${first.replace(/0$/, String(place))}` };
   }));

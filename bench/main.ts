@@ -1,10 +1,10 @@
 /**
- * `deno task bench [workload…] [--json] [--seconds N] [--all] [--record]`: Lotline beside the old server's
- * stand-in and a bare server, on this machine, all of them started by this command; `--all` adds
- * the stand-in in the states before our migrations, `--record` the medians to `bench/history.json`.
+ * `deno task bench [workload…] [--json] [--seconds N] [--all]`: compares Lotline with the old
+ * server's stand-in and with a bare server. This command starts all of them on this machine; `--all`
+ * adds the stand-in in the states before our migrations.
  *
- * `deno task bench login-timing|login-flood|audit|traces|gateway|cold-start|processes|growth|large-trace` and
- * `deno task bench memory [--requests N]`: other measurements, one at a time.
+ * `deno task bench gateway|cold-start|growth` and `deno task bench memory [--requests N]`: other
+ * measurements, one at a time.
  *
  * @module
  */
@@ -16,7 +16,6 @@ import { claimFolder } from "../dev/folder_claim.ts";
 import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
 import { type Contender, CONTENDERS } from "./contenders.ts";
 import { goalTable, outcomesOf } from "./goals.ts";
-import { record, resultsOf } from "./history.ts";
 import { measure } from "./measure.ts";
 import { STUDIES } from "./studies.ts";
 import type { Study } from "./study.ts";
@@ -44,8 +43,6 @@ interface Arguments {
   readonly seconds: number | undefined;
   readonly requests: number | undefined;
   readonly json: boolean;
-  /** Whether the medians are added to `bench/history.json`. */
-  readonly isRecorded: boolean;
 }
 
 function readArguments(args: string[]): Arguments {
@@ -55,7 +52,6 @@ function readArguments(args: string[]): Arguments {
     options: {
       all: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
-      record: { type: "boolean", default: false },
       requests: { type: "string" },
       seconds: { type: "string" },
     },
@@ -64,10 +60,7 @@ function readArguments(args: string[]): Arguments {
   const requests = wholeNumber("requests", values.requests);
   const contenders = CONTENDERS.filter(({ extra }) => values.all || !extra);
   const study = studyNamed(positionals, contenders);
-  if (values.record && STUDIES.includes(study)) {
-    throw new Error(`${study.name} can't be recorded: only comparisons are`);
-  }
-  return { study, seconds, requests, json: values.json, isRecorded: values.record };
+  return { study, seconds, requests, json: values.json };
 }
 
 function wholeNumber(option: string, text: string | undefined): number | undefined {
@@ -105,14 +98,13 @@ function comparison(workloads: readonly Workload[], contenders: readonly Contend
           `(least–greatest)\n\n${tableOf(runs, workloads, contenders)}\n` +
           `**Goals** (\`old\` is the first contender of each table)\n\n${goalTable(outcomes)}`,
         figures: { rounds, seconds, connections: CONNECTIONS, runs, goals: outcomes },
-        recorded: { rounds, seconds, results: resultsOf(runs, contenders) },
         takenByOthers: runs.map(({ takenByOthers }) => takenByOthers),
       };
     },
   };
 }
 
-async function run({ study, seconds, requests, json, isRecorded }: Arguments): Promise<void> {
+async function run({ study, seconds, requests, json }: Arguments): Promise<void> {
   if (Deno.build.os !== "linux") {
     throw new Error("The benchmark reads what processes cost from /proc: it runs on Linux only");
   }
@@ -129,10 +121,6 @@ async function run({ study, seconds, requests, json, isRecorded }: Arguments): P
   });
   sayWhatOthersTook(report.takenByOthers);
   const at = new Date().toISOString();
-  if (isRecorded && report.recorded !== undefined) {
-    const takenByOthers = mean(report.takenByOthers);
-    await record({ at, ...machine(), takenByOthers, ...report.recorded });
-  }
   if (json) {
     console.log(JSON.stringify({ at, ...machine(), ...report.figures }, undefined, 2));
   } else {
@@ -141,12 +129,8 @@ async function run({ study, seconds, requests, json, isRecorded }: Arguments): P
   }
 }
 
-function mean(shares: readonly number[]): number {
-  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
-}
-
 function sayWhatOthersTook(shares: readonly number[]): void {
-  const taken = mean(shares);
+  const taken = shares.reduce((sum, share) => sum + share, 0) / shares.length;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   const most = percent(Math.max(...shares));
   if (taken > QUIET) say("CAREFUL: this machine was busy otherwise, the figures are off");

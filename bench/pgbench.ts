@@ -146,6 +146,5 @@ export function loadOf(said: string, log: string): Load {
     p99Ms: quantile(ms, 0.99),
     refused: figure(/^number of failed transactions: (\d+)/m),
     broken: 0,
-    statuses: {},
   };
 }

@@ -84,7 +84,6 @@ export function loadOf(csv: string, requests: number): Load {
     p99Ms: figure("p99_latency_ms"),
     refused: 0,
     broken: 0,
-    statuses: {},
   };
 }
 

@@ -23,8 +23,6 @@ export interface Load {
   readonly refused: number;
   /** Requests without an answer: no connection, a broken one, more than 10 s. */
   readonly broken: number;
-  /** How many answers had which status, when that was asked for; else empty. */
-  readonly statuses: Readonly<Record<string, number>>;
 }
 
 const Output = z.object({
@@ -34,7 +32,6 @@ const Output = z.object({
   p99: z.number(),
   refused: z.number(),
   broken: z.number(),
-  statuses: z.record(z.string(), z.number()),
 });
 
 /**
@@ -59,12 +56,6 @@ export interface LoadOptions {
   readonly seconds: number;
   /** {@link CONNECTIONS} unless said. */
   readonly connections?: number;
-  /** A header of every request, such as `authorization: Bearer …`. */
-  readonly header?: string;
-  /** How long each connection rests before its next request, on average; 0 unless said. */
-  readonly pauseMs?: number;
-  /** Whether statuses are counted, which costs wrk some time. */
-  readonly countStatuses?: boolean;
 }
 
 /**
@@ -73,16 +64,14 @@ export interface LoadOptions {
  * @throws Error with what wrk said when it fails
  */
 export async function runWrk(options: LoadOptions): Promise<Load> {
-  const { wrk, url, requestFile, label, seconds, header } = options;
+  const { wrk, url, requestFile, label, seconds } = options;
   const { stdout, stderr, success } = await new Deno.Command(wrk, {
     // One thread: it keeps up with all the servers here, and leaves the other core to them.
     args: [
       "-t1",
       `-c${options.connections ?? CONNECTIONS}`,
       `-d${seconds}s`,
-      ...["--timeout", "10s", "-s", SCRIPT, ...header === undefined ? [] : ["-H", header], url],
-      ...["--", requestFile, label, String(options.pauseMs ?? 0)],
-      ...options.countStatuses ? ["statuses"] : [],
+      ...["--timeout", "10s", "-s", SCRIPT, url, "--", requestFile, label],
     ],
     stdin: "null",
     stdout: "piped",

@@ -12,14 +12,14 @@ import { untilDone, type WaitOptions } from "./progress.ts";
 import { createSend, type Fetch } from "./send.ts";
 import { type Credentials, Session } from "./session.ts";
 import type * as shapes from "./shapes.ts";
-import type { paths } from "./types.gen.ts";
+import type { paths } from "../contract/types.gen.ts";
 
 export { type ErrorDetail, type ErrorKind, LotlineError } from "./errors.ts";
 export type { DeepTraceHead, DeepTraceLine } from "./lines.ts";
 export type { WaitOptions } from "./progress.ts";
 export type { Credentials } from "./session.ts";
 export type * from "./shapes.ts";
-export type { components, operations, paths } from "./types.gen.ts";
+export type { components, operations, paths } from "../contract/types.gen.ts";
 
 /** What a client is made with. */
 export interface ClientOptions {

@@ -1,4 +1,4 @@
-import type { components, operations } from "./types.gen.ts";
+import type { components, operations } from "../contract/types.gen.ts";
 
 type Schemas = components["schemas"];
 

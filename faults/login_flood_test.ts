@@ -5,8 +5,8 @@ import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { apiWithoutDatabase } from "../testing/api_without_database.ts";
 
 /*
- * More logins at once than can be hashed. What other routes feel of it is measured, not tested:
- * `deno task bench login-flood`.
+ * More logins at once than can be hashed. The test counts refusals; it doesn't measure how long other
+ * routes take meanwhile.
  */
 
 const FLOOD = 300;

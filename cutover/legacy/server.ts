@@ -20,8 +20,6 @@ export interface LegacyOptions {
   databaseUrl: string;
   /** TCP port; 0 takes any free one. */
   port: number;
-  /** A loopback address, 127.0.0.1 unless said. Names are refused: they may resolve to anything. */
-  host?: string;
   /** What requests pass before the routes, such as compression; nothing unless said. */
   before?: readonly express.RequestHandler[];
 }
@@ -34,14 +32,9 @@ export interface LegacyServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Starts the stand-in. Throws before it listens if `host` is anything but a loopback address. */
+/** Starts the stand-in, on loopback only: it runs SQL that its clients send. */
 export async function startLegacy(options: LegacyOptions): Promise<LegacyServer> {
-  const { databaseUrl, port, host = "127.0.0.1", before = [] } = options;
-  if (!isLoopback(host)) {
-    throw new Error(
-      `The stand-in for the old server runs SQL that its clients send: it listens on loopback only, not on ${host}`,
-    );
-  }
+  const { databaseUrl, port, before = [] } = options;
   // The old server's database kept its time in UTC; a time without a zone is read that way.
   const pool = new pg.Pool({ connectionString: databaseUrl, options: "-c TimeZone=UTC" });
   // Without a listener, an idle connection that PostgreSQL ends would end this process too.
@@ -50,7 +43,7 @@ export async function startLegacy(options: LegacyOptions): Promise<LegacyServer>
   const server = createServer(createLegacyApp(pool, before));
   // Node carries a request out though its client has ended its side; Deno's server drops it unless told.
   Object.assign(server, { httpAllowHalfOpen: true });
-  server.listen(port, host);
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
 
   const close = async () => {
@@ -149,12 +142,7 @@ async function answer(response: express.Response, work: () => Promise<unknown>):
   }
 }
 
-function isLoopback(host: string): boolean {
-  return /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host) || host === "::1";
-}
-
 function baseUrl(address: AddressInfo | string | null): string {
   if (address === null || typeof address === "string") throw new Error("The stand-in has no port");
-  const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
-  return `http://${host}:${address.port}`;
+  return `http://${address.address}:${address.port}`;
 }

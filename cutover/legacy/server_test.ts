@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 // @ts-types="@types/pg"
 import pg from "pg";
@@ -49,14 +49,7 @@ Deno.test("a restart of PostgreSQL is a failed request, not the end of the proce
   strictEqual((await plant.post("/api/lots", { lot_code: "L-3" })).status, 201);
 });
 
-for (const host of ["0.0.0.0", "::", "192.0.2.1", "localhost", "127.0.0.1.example", ""]) {
-  Deno.test(`it refuses to listen on ${JSON.stringify(host)}`, async () => {
-    const starting = startLegacy({ databaseUrl: "postgres://127.0.0.1:1/none", port: 0, host });
-    await rejects(starting, /listens on loopback only/);
-  });
-}
-
-Deno.test("it listens on loopback when no host is named", async () => {
+Deno.test("it listens on loopback only", async () => {
   await using old = await startLegacy({ databaseUrl: "postgres://127.0.0.1:1/none", port: 0 });
   match(old.url, /^http:\/\/127\.0\.0\.1:\d+$/);
   strictEqual((await (await fetch(`${old.url}/api/health`)).json()).status, "ok");
