@@ -21,6 +21,7 @@ const TOOLS = new Set([
   "golden",
   "node_modules",
   "odd_requests",
+  "practice",
   "testing",
 ]);
 /** Files at the top that are programs; the others are small modules that everything may use. */
