@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
-import { type Contender, CONTENDERS } from "./contenders.ts";
+import type { Contender } from "./contender.ts";
+import { CONTENDERS } from "./contenders.ts";
 import { goalTable, outcomesOf } from "./goals.ts";
 import { measure, type Run, WrongAnswersError } from "./measure.ts";
 import { PGBENCH } from "./pgbench.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createClient } from "redis";
 import { startService } from "../dev/service_process.ts";
 import { startValkey } from "../dev/valkey.ts";
-import type { Entry } from "./contenders.ts";
+import type { Entry } from "./contender.ts";
 import { type Place, startLotline } from "./servers.ts";
 import { CONNECTIONS } from "./wrk.ts";
 

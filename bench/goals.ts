@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Contender } from "./contenders.ts";
+import type { Contender } from "./contender.ts";
 import type { Run } from "./measure.ts";
 import { baselineOf, type Figure, markdownTable, type Ratio, ratioOf, ratioText } from "./table.ts";
 import { WORKLOADS } from "./workloads.ts";

@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import type { Contender, Entry, Rival } from "./contenders.ts";
+import type { Contender, Entry, Rival } from "./contender.ts";
 import { withCosts } from "./costs.ts";
 import { countRows, type PlantServer, startPlant } from "./plant.ts";
 import { residentMb } from "./process_cost.ts";

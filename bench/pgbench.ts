@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { insertRow } from "../db/insert.ts";
 import { FIND_TRACES, LOT_COLUMNS } from "../db/lots.ts";
-import type { Rival } from "./contenders.ts";
+import type { Rival } from "./contender.ts";
 import { numberLots } from "./plant.ts";
 import { findProgram, type Program } from "./program.ts";
 import { quantile } from "./quantile.ts";

@@ -6,11 +6,11 @@
 
 import { join } from "node:path";
 import { createKeyFile } from "../auth/keys.ts";
-import project from "../deno.json" with { type: "json" };
 import { startApi } from "../dev/api_process.ts";
 import { freePort } from "../dev/free_port.ts";
 import { prepareLog } from "../dev/server_log.ts";
 import { PROJECT_FOLDER } from "../dev/state_folder.ts";
+import { hasTask, taskWords } from "../dev/task_command.ts";
 import { ended, isRunning, startTied, stopProcess } from "../dev/tied_process.ts";
 
 /** Where a contender finds what it needs. */
@@ -75,12 +75,16 @@ export async function startTwoLotlines(
   return { ...first, helpers: [pid], [Symbol.asyncDispose]: () => both.disposeAsync() };
 }
 
-/** Starts the old server's stand-in, as `deno task legacy` does. */
-export function startLegacy({ databaseUrl, folder }: Place): Promise<Running> {
+/** The task of the old server's stand-in; nothing once there is none to compare with. */
+const LEGACY = "legacy";
+
+/** Starts the old server's stand-in, as its task does; nothing without one. */
+export async function startLegacy({ databaseUrl, folder }: Place): Promise<Running | undefined> {
+  if (!hasTask(LEGACY)) return undefined;
   const port = freePort();
-  const [, ...args] = project.tasks.legacy.command.split(" ");
+  const [, ...args] = taskWords(LEGACY);
   const env = { DATABASE_URL: databaseUrl, LEGACY_PORT: String(port) };
-  return startServer({ folder, port, command: Deno.execPath(), args, env });
+  return await startServer({ folder, port, command: Deno.execPath(), args, env });
 }
 
 const MAIN_FOR_NODE = `import { startLegacy } from "./server.mjs";
@@ -100,9 +104,10 @@ export async function startLegacyOnNode(
 
 /** What `node` is to be started with; nothing where there is no Node. */
 export async function bundleForNode(folder: string): Promise<string | undefined> {
-  if (!await succeeds("node", ["--version"])) return undefined;
+  if (!hasTask(LEGACY) || !await succeeds("node", ["--version"])) return undefined;
   const bundle = join(folder, "server.mjs");
-  const args = ["bundle", "--quiet", "--output", bundle, "cutover/legacy/server.ts"];
+  const server = taskWords(LEGACY).at(-1)?.replace("main.ts", "server.ts") ?? "";
+  const args = ["bundle", "--quiet", "--output", bundle, server];
   if (!await succeeds(Deno.execPath(), args)) return undefined;
   const main = join(folder, "main.mjs");
   await Deno.writeTextFile(main, MAIN_FOR_NODE);

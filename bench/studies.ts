@@ -1,8 +1,7 @@
 import { COLD_START } from "./cold_start.ts";
-import { GATEWAY } from "../cutover/bench/gateway.ts";
 import { GROWTH } from "./growth.ts";
 import { MEMORY } from "./memory.ts";
 import type { Study } from "./study.ts";
 
 /** All measurements beside the comparison; each runs only when its name is given. */
-export const STUDIES: readonly Study[] = [GATEWAY, COLD_START, MEMORY, GROWTH];
+export const STUDIES: readonly Study[] = [COLD_START, MEMORY, GROWTH];

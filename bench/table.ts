@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Contender } from "./contenders.ts";
+import type { Contender } from "./contender.ts";
 import type { Run } from "./measure.ts";
 import type { Workload } from "./workloads.ts";
 

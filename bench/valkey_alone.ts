@@ -9,7 +9,7 @@ import { createClient } from "redis";
 import { connect } from "../db/connect.ts";
 import { findTraces } from "../db/lots.ts";
 import { startValkey } from "../dev/valkey.ts";
-import type { Rival } from "./contenders.ts";
+import type { Rival } from "./contender.ts";
 import { findProgram } from "./program.ts";
 import type { Place } from "./servers.ts";
 import { median } from "./table.ts";
