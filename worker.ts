@@ -1,9 +1,10 @@
 import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
-import { ConfigError, readWorkerConfig, type WorkerConfig } from "./config.ts";
+import { ConfigError, readSettings } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { keepResultsBounded } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
+import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
 import { deepTrace } from "./jobs/deep_trace.ts";
 import { refreshTraces } from "./jobs/refresh_traces.ts";
 import { runRelay } from "./jobs/relay.ts";
@@ -29,7 +30,7 @@ const QUEUE_POOL = 3;
 const END_SLACK_MS = 8_000;
 
 try {
-  await run(readWorkerConfig(Deno.env.toObject()));
+  await run(readSettings(WorkerSettings, Deno.env.toObject()));
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   console.error(error.message);

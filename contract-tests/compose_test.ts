@@ -18,7 +18,8 @@ import {
   startProcess,
   untilHealthy,
 } from "../containers/service_process.ts";
-import { readGatewayConfig } from "../config.ts";
+import { readSettings } from "../config.ts";
+import { GatewaySettings } from "../cutover/config.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { freePort } from "../dev/free_port.ts";
 import { startPostgres } from "../dev/postgres.ts";
@@ -89,7 +90,7 @@ Deno.test("a gateway is asked for by name, and one that has no old server says w
     fillIn(composeText, { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" }),
   );
   throws(
-    () => readGatewayConfig(bare.gateway?.environment ?? {}),
+    () => readSettings(GatewaySettings, bare.gateway?.environment ?? {}),
     /LEGACY_URL is missing[^]*GATEWAY_TOKEN is missing[^]*DRY_RUN_SECRET is missing/,
   );
 });

@@ -1,6 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { ACCESS, type Access, ROLES } from "../auth/access.ts";
-import { readConfig, readGatewayConfig, readWorkerConfig } from "../config.ts";
+import { ApiSettings, readSettings } from "../config.ts";
+import { GatewaySettings } from "../cutover/config.ts";
+import { WorkerSettings } from "../jobs/config.ts";
 import { startApi } from "../testing/api.ts";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
 
@@ -57,8 +59,8 @@ Deno.test(".env.example sets every setting of API, worker and gateway, each with
   // Secrets are left for everyone to make up.
   const secrets = { GATEWAY_TOKEN: "x".repeat(16), DRY_RUN_SECRET: "x".repeat(32) };
   const whole = { ...environment, ...secrets };
-  const [api, worker] = [readConfig(whole), readWorkerConfig(whole)];
-  const gateway = readGatewayConfig(whole);
+  const [api, worker] = [readSettings(ApiSettings, whole), readSettings(WorkerSettings, whole)];
+  const gateway = readSettings(GatewaySettings, whole);
   const config = { ...api, ...worker, ...gateway };
   const names = Object.keys(environment).filter((name) => name !== "POSTGRES_PASSWORD");
   const given = names.filter((name) => environment[name] !== "" || name in config);
