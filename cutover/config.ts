@@ -68,17 +68,20 @@ export const GatewaySettings = SharedSettings.pick({
   }),
 })
   // Two upstreams that are one server, or two ports that are one, would show late.
-  .refine(({ LEGACY_URL, SERVICE_URL }) => LEGACY_URL !== SERVICE_URL, { path: ["SERVICE_URL"] })
+  .refine(({ LEGACY_URL, SERVICE_URL }) => LEGACY_URL !== SERVICE_URL, {
+    path: ["SERVICE_URL"],
+    when: () => true,
+  })
   .refine(
     ({ GATEWAY_PORT, GATEWAY_ADMIN_PORT }) =>
       GATEWAY_PORT === 0 || GATEWAY_PORT !== GATEWAY_ADMIN_PORT,
-    { path: ["GATEWAY_ADMIN_PORT"] },
+    { path: ["GATEWAY_ADMIN_PORT"], when: () => true },
   );
 
 /** What the gateway process is configured with. */
 export type GatewayConfig = Readonly<z.output<typeof GatewaySettings>>;
 
-/** The settings of `deno task cutover`. */
+/** The settings of every command of `deno task cutover`. */
 export const CutoverSettings = SharedSettings.pick({ DATABASE_URL: true });
 
 /** The settings of `deno task cutover probe`. */

@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { ConfigError, readSettings } from "../config.ts";
 import { GatewaySettings } from "./config.ts";
 
@@ -59,5 +59,39 @@ for (const [name, values] of Object.entries(BROKEN_GATEWAY)) {
         value,
       );
     }
+  });
+}
+
+Deno.test("one message names a mistake between two settings together with all others", () => {
+  const mistaken = {
+    ...GATEWAY_LEAST,
+    GATEWAY_TOKEN: "",
+    SERVICE_URL: "http://old:3001",
+    GATEWAY_ADMIN_PORT: "8080",
+  };
+  throws(
+    () => readSettings(GatewaySettings, mistaken),
+    (error: unknown) => {
+      ok(error instanceof ConfigError);
+      const named = [...error.message.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name);
+      deepStrictEqual(named, ["GATEWAY_ADMIN_PORT", "SERVICE_URL", "GATEWAY_TOKEN"]);
+      return true;
+    },
+  );
+});
+
+for (const [command, setting] of [["probe", "GATEWAY_URL"], ["calibrate", "LEGACY_URL"]] as const) {
+  Deno.test(`deno task cutover ${command} names all settings that it lacks in one message`, async () => {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "cutover", command],
+      env: { NO_COLOR: "1", DATABASE_URL: "", [setting]: "" },
+    }).output();
+    const lines = new TextDecoder().decode(stderr).trimEnd().split("\n").map((line) =>
+      line.split(":")[0]
+    );
+    deepStrictEqual([code, lines], [
+      2,
+      ["These settings need a look", "  DATABASE_URL is missing", `  ${setting} is missing`],
+    ]);
   });
 }

@@ -25,6 +25,7 @@ export const calibrate: Command = {
     "asks a third time as a client that accepts compressed answers, and says what that changes",
   options: { count: { type: "string" }, lots: { type: "string" } },
   isLong: true,
+  settings: CalibrateSettings,
   async run({ sql, environment, signal }, typed) {
     mustBeWords(typed, 0);
     const { count: pairs = "300", lots } = typed.options;

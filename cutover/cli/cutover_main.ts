@@ -62,7 +62,7 @@ async function run([name = "", ...args]: string[]): Promise<void> {
   if (command === undefined) throw new UsageError();
   const { json, ...typed } = read(command, args);
   const environment = Deno.env.toObject();
-  const { DATABASE_URL } = readSettings(CutoverSettings, environment);
+  const { DATABASE_URL } = readSettings(command.settings ?? CutoverSettings, environment);
   const interrupted = new AbortController();
   if (command.isLong) {
     Deno.addSignalListener("SIGINT", () => {

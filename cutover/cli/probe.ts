@@ -30,6 +30,7 @@ export const probe: Command = {
     "no-logins": { type: "boolean" },
   },
   isLong: true,
+  settings: ProbeSettings,
   async run({ sql, environment, tell, signal }, typed) {
     mustBeWords(typed, 0);
     const { count = "900", rate = "20", lots } = typed.options;
