@@ -1,7 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 
-/** The environment as `Deno.env.toObject()` gives it: names to text. */
+/** The environment of a process: names to text. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A start that the settings forbid; the message names every setting that is missing or invalid. */

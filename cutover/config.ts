@@ -118,7 +118,4 @@ export const LegacySettings = SharedSettings.pick({ DATABASE_URL: true }).extend
   LEGACY_PORT: wholeNumber(0, 65_535).default(3001).meta({
     description: "a port from 0 (any free one) to 65535",
   }),
-  LEGACY_HOST: z.string().min(1).optional().meta({
-    description: "a loopback address to listen on, or nothing",
-  }),
 });
