@@ -10,29 +10,79 @@ export class ConfigError extends Error {
 }
 
 /**
- * The settings of a process, read once at its start: parsed, by name, and frozen. The schema has a
- * field for each setting; `description` in the field's `.meta`, its outermost call, completes "give …".
+ * The settings of a process, read once at its start: parsed, by name, and frozen.
  *
- * @throws {ConfigError} naming every setting that is missing or broken
+ * The schema has a field for each setting. The field's `.meta` is the outermost call: `description`
+ * completes "expected …", `formerly` is the setting's name in the last release. An old name is
+ * accepted for one release, and `warn` gets one line that names the new one.
+ *
+ * @throws {ConfigError} naming every setting that is missing, invalid, or set to two values by its
+ * two names
  */
 export function readSettings<S extends z.ZodObject>(
   schema: S,
   environment: Environment,
+  warn: (line: string) => void = console.warn,
 ): Readonly<z.output<S>> {
-  // An empty line in an env file means "not set", not "set to nothing".
-  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
-  const result = schema.safeParse(set);
-  if (result.success) return Object.freeze(result.data);
-  const names = new Set(result.error.issues.map((issue) => String(issue.path[0])));
-  const mistakes = Object.entries(schema.shape).filter(([name]) => names.has(name))
-    .map(([name, field]) => `  ${name} ${mistake(field, set[name])}`);
-  throw new ConfigError(`These settings need a look:\n${mistakes.join("\n")}`);
+  const settings = Object.entries(schema.shape).map(([name, field]) =>
+    findSetting(name, z.globalRegistry.get(field), environment)
+  );
+  for (const { name, formerly, hasOldName } of settings) {
+    if (hasOldName) warn(`${formerly} is now named ${name}; the next release ignores ${formerly}`);
+  }
+  const result = schema.safeParse(
+    Object.fromEntries(
+      settings.flatMap(({ name, value }) => value === undefined ? [] : [[name, value]]),
+    ),
+  );
+  const invalid = new Set(result.error?.issues.map(({ path: [name] }) => name));
+  const mistakes = settings.flatMap((setting) =>
+    mistakeOf(setting, invalid.has(setting.name)) ?? []
+  );
+  if (result.success && mistakes.length === 0) return Object.freeze(result.data);
+  throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
 }
 
-function mistake(field: z.core.$ZodType, value: string | undefined): string {
-  const expected = z.globalRegistry.get(field)?.description ?? "another value";
-  // The value itself stays out of the message: a database address holds a password.
-  return value === undefined ? `is missing: give ${expected}` : `is broken: give ${expected}`;
+/** A setting as the environment has it. */
+interface Setting {
+  readonly name: string;
+  readonly expected: string;
+  /** Its name in the last release, when that was another. */
+  readonly formerly: string | undefined;
+  readonly hasOldName: boolean;
+  readonly value: string | undefined;
+  /** Set by both names, to different values. */
+  readonly isAmbiguous: boolean;
+}
+
+function findSetting(
+  name: string,
+  meta: z.GlobalMeta | undefined,
+  environment: Environment,
+): Setting {
+  // An empty line in an env file means "not set", not "set to nothing".
+  const valueOf = (key: string) => environment[key] || undefined;
+  const formerly = typeof meta?.formerly === "string" ? meta.formerly : undefined;
+  const current = valueOf(name);
+  const old = formerly === undefined ? undefined : valueOf(formerly);
+  return {
+    name,
+    expected: meta?.description ?? "another value",
+    formerly,
+    hasOldName: old !== undefined,
+    value: current ?? old,
+    isAmbiguous: current !== undefined && old !== undefined && current !== old,
+  };
+}
+
+/** What is wrong with a setting; never its value, since a database address holds a password. */
+function mistakeOf(
+  { name, expected, formerly, value, isAmbiguous }: Setting,
+  isInvalid: boolean,
+): string | undefined {
+  if (isAmbiguous) return `${name} differs from ${formerly}, its old name: set ${name} alone`;
+  if (!isInvalid) return undefined;
+  return `${name} is ${value === undefined ? "missing" : "invalid"}: expected ${expected}`;
 }
 
 /** A whole number from `min` to `max`. */
@@ -64,8 +114,9 @@ export const SharedSettings = z.object({
   DATABASE_URL: databaseUrl.meta({
     description: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
   }),
-  DATABASE_POOL: wholeNumber(1, 200).default(10).meta({
+  DATABASE_POOL_MAX: wholeNumber(1, 200).default(10).meta({
     description: "a number of connections from 1 to 200",
+    formerly: "DATABASE_POOL",
   }),
   VALKEY_URL: urlOf("redis:", "rediss:", "valkey:").optional().meta({
     description: "the address of Valkey, such as redis://localhost:6379, or nothing",
@@ -101,19 +152,22 @@ export const ApiSettings = SharedSettings.extend({
   JWT_KEYS_FILE: z.string().min(1).meta({
     description: "the path of the key file that `deno task keys create` makes",
   }),
-  TOKEN_MINUTES: wholeNumber(1, MAX_TOKEN_TTL_MINUTES).default(30).meta({
+  TOKEN_TTL_MINUTES: wholeNumber(1, MAX_TOKEN_TTL_MINUTES).default(30).meta({
     description: `a whole number of minutes from 1 to ${MAX_TOKEN_TTL_MINUTES}`,
+    formerly: "TOKEN_MINUTES",
   }),
   CORS_ORIGINS: corsOrigins.default("*").meta({
     description:
       '"none", or origins with commas between them, such as https://plant.example; "*" is for ' +
       'AUTH_MODE=legacy alone, with "required" write "any-site" if every site may call',
   }),
-  LOGIN_TRIES_PER_ACCOUNT: wholeNumber(1, 1_000).default(10).meta({
+  LOGIN_MAX_FAILURES_PER_ACCOUNT: wholeNumber(1, 1_000).default(10).meta({
     description: "a number of failed logins from 1 to 1000",
+    formerly: "LOGIN_TRIES_PER_ACCOUNT",
   }),
-  LOGIN_TRIES_PER_ADDRESS: wholeNumber(1, 100_000).default(100).meta({
+  LOGIN_MAX_FAILURES_PER_ADDRESS: wholeNumber(1, 100_000).default(100).meta({
     description: "a number of failed logins from 1 to 100000",
+    formerly: "LOGIN_TRIES_PER_ADDRESS",
   }),
   METRICS_TOKEN: bearerSecret.optional().meta({
     description: "a secret of at least 16 letters and digits, or nothing",

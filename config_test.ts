@@ -1,6 +1,10 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
+import { z } from "zod";
+import { KeysSettings, UserSettings } from "./auth/config.ts";
 import { ApiSettings, ConfigError, type Environment, readSettings } from "./config.ts";
 import { MigrateSettings } from "./db/config.ts";
+import { JobsSettings, WorkerSettings } from "./jobs/config.ts";
+import { oldNames, refusesBadSettings, settingNames } from "./testing/settings.ts";
 
 const LEAST = {
   DATABASE_URL: "postgres://lotline@localhost/plant",
@@ -13,12 +17,12 @@ const DEFAULTS = {
   HOST: "127.0.0.1",
   PORT: 8000,
   REUSE_PORT: false,
-  DATABASE_POOL: 10,
-  TOKEN_MINUTES: 30,
+  DATABASE_POOL_MAX: 10,
+  TOKEN_TTL_MINUTES: 30,
   CORS_ORIGINS: "*",
   TRUSTED_PROXIES: [],
-  LOGIN_TRIES_PER_ACCOUNT: 10,
-  LOGIN_TRIES_PER_ADDRESS: 100,
+  LOGIN_MAX_FAILURES_PER_ACCOUNT: 10,
+  LOGIN_MAX_FAILURES_PER_ADDRESS: 100,
   BODY_LIMIT: 102_400,
   LOG_LEVEL: "info",
 };
@@ -47,14 +51,14 @@ Deno.test("every setting can be given", () => {
     PORT: "0",
     REUSE_PORT: "1",
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
-    DATABASE_POOL: "200",
+    DATABASE_POOL_MAX: "200",
     VALKEY_URL: "valkey://cache:6379/1",
     AUTH_MODE: "required",
-    TOKEN_MINUTES: "720",
+    TOKEN_TTL_MINUTES: "720",
     CORS_ORIGINS: "https://plant.example, http://localhost:5173",
     TRUSTED_PROXIES: "10.0.0.0/8,::1",
-    LOGIN_TRIES_PER_ACCOUNT: "5",
-    LOGIN_TRIES_PER_ADDRESS: "100000",
+    LOGIN_MAX_FAILURES_PER_ACCOUNT: "5",
+    LOGIN_MAX_FAILURES_PER_ADDRESS: "100000",
     METRICS_TOKEN: "0123456789abcdef",
     DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: "1024",
@@ -65,15 +69,15 @@ Deno.test("every setting can be given", () => {
     PORT: 0,
     REUSE_PORT: true,
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
-    DATABASE_POOL: 200,
+    DATABASE_POOL_MAX: 200,
     VALKEY_URL: "valkey://cache:6379/1",
     AUTH_MODE: "required",
     JWT_KEYS_FILE: "/keys.json",
-    TOKEN_MINUTES: 720,
+    TOKEN_TTL_MINUTES: 720,
     CORS_ORIGINS: ["https://plant.example", "http://localhost:5173"],
     TRUSTED_PROXIES: ["10.0.0.0/8", "::1"],
-    LOGIN_TRIES_PER_ACCOUNT: 5,
-    LOGIN_TRIES_PER_ADDRESS: 100_000,
+    LOGIN_MAX_FAILURES_PER_ACCOUNT: 5,
+    LOGIN_MAX_FAILURES_PER_ADDRESS: 100_000,
     METRICS_TOKEN: "0123456789abcdef",
     DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: 1024,
@@ -82,17 +86,17 @@ Deno.test("every setting can be given", () => {
 });
 
 Deno.test("a setting that is there but empty counts as not set", () => {
-  const empty = { HOST: "", PORT: "", DATABASE_POOL: "", VALKEY_URL: "", BODY_LIMIT: "" };
+  const empty = { HOST: "", PORT: "", DATABASE_POOL_MAX: "", VALKEY_URL: "", BODY_LIMIT: "" };
   deepStrictEqual(
     { ...readSettings(ApiSettings, { ...LEAST, ...empty, LOG_LEVEL: "" }) },
     DEFAULTS,
   );
-  match(refusal({ ...LEAST, DATABASE_URL: "" }), /^ {2}DATABASE_URL is missing: give /m);
+  match(refusal({ ...LEAST, DATABASE_URL: "" }), /^ {2}DATABASE_URL is missing: expected /m);
 });
 
 Deno.test("one message names all that is missing, and nothing that has a default", () => {
   const [title, ...mistakes] = refusal({}).split("\n");
-  strictEqual(title, "These settings need a look:");
+  strictEqual(title, "Invalid settings:");
   deepStrictEqual(mistakes.map((line) => line.split(":")[0]), [
     "  DATABASE_URL is missing",
     "  AUTH_MODE is missing",
@@ -103,10 +107,10 @@ Deno.test("one message names all that is missing, and nothing that has a default
 const BROKEN: Record<string, string[]> = {
   PORT: ["-1", "65536", "80a", " 80", "8e3", "1.5", "http"],
   DATABASE_URL: ["plant", "mysql://admin:hunter2@db/plant", "localhost:5432", "https://db/plant"],
-  DATABASE_POOL: ["0", "201", "many", "-5"],
+  DATABASE_POOL_MAX: ["0", "201", "many", "-5"],
   VALKEY_URL: ["cache:6379", "http://cache", "true"],
   AUTH_MODE: ["none", "LEGACY", "legacy ", "off"],
-  TOKEN_MINUTES: ["0", "721", "30m"],
+  TOKEN_TTL_MINUTES: ["0", "721", "30m"],
   CORS_ORIGINS: [
     "https://plant.example/",
     "plant.example",
@@ -116,8 +120,8 @@ const BROKEN: Record<string, string[]> = {
   ],
   REUSE_PORT: ["yes", "2"],
   TRUSTED_PROXIES: ["gateway", "10.0.0.0/33", "10.0.0.1,", "*"],
-  LOGIN_TRIES_PER_ACCOUNT: ["0", "1001"],
-  LOGIN_TRIES_PER_ADDRESS: ["0", "100001"],
+  LOGIN_MAX_FAILURES_PER_ACCOUNT: ["0", "1001"],
+  LOGIN_MAX_FAILURES_PER_ADDRESS: ["0", "100001"],
   METRICS_TOKEN: ["tooshort", "sixteen letters!"],
   DRY_RUN_SECRET: ["thirty-one characters, too few.", "short"],
   BODY_LIMIT: ["1023", "10485761", "100kb"],
@@ -129,7 +133,7 @@ for (const [name, values] of Object.entries(BROKEN)) {
     for (const value of values) {
       const [, mistake = "", ...more] = refusal({ ...LEAST, [name]: value }).split("\n");
       deepStrictEqual(more, [], value);
-      ok(mistake.startsWith(`  ${name} is broken: give `), `${value}: ${mistake}`);
+      ok(mistake.startsWith(`  ${name} is invalid: expected `), `${value}: ${mistake}`);
       const withoutExample = mistake.replace(/such as .*|from \d.*|"legacy".*/, "");
       ok(!withoutExample.includes(value), `${value} is in: ${mistake}`);
     }
@@ -153,9 +157,9 @@ Deno.test("AUTH_MODE has no default", () => {
 Deno.test("AUTH_MODE=required starts with origins that were chosen, never with * by default", () => {
   const required = { ...LEAST, AUTH_MODE: "required" };
   match(refusal(required), /^ {2}CORS_ORIGINS is missing: /m);
-  match(refusal({ ...required, CORS_ORIGINS: "*" }), /^ {2}CORS_ORIGINS is broken: .*any-site/m);
+  match(refusal({ ...required, CORS_ORIGINS: "*" }), /^ {2}CORS_ORIGINS is invalid: .*any-site/m);
   // It is named together with what else is wrong.
-  match(refusal({ ...required, PORT: "x" }), /PORT is broken.*\n {2}CORS_ORIGINS is missing/);
+  match(refusal({ ...required, PORT: "x" }), /PORT is invalid.*\n {2}CORS_ORIGINS is missing/);
   deepStrictEqual(
     readSettings(ApiSettings, { ...required, CORS_ORIGINS: "none" }).CORS_ORIGINS,
     [],
@@ -173,6 +177,96 @@ Deno.test("migrate needs an address of PostgreSQL and nothing else", () => {
   });
   throws(() => readSettings(MigrateSettings, {}), ConfigError);
 });
+
+/** A schema with an old name, its settings and the warnings at reading them. */
+function readRenamed(environment: Environment) {
+  const warnings: string[] = [];
+  const warn = (line: string) => warnings.push(line);
+  const { TOKEN_TTL_MINUTES } = readSettings(ApiSettings, { ...LEAST, ...environment }, warn);
+  return { TOKEN_TTL_MINUTES, warnings };
+}
+
+const WARNING =
+  "TOKEN_MINUTES is now named TOKEN_TTL_MINUTES; the next release ignores TOKEN_MINUTES";
+
+Deno.test("an old name of a setting counts, with one warning that names the new one", () => {
+  deepStrictEqual(readRenamed({ TOKEN_MINUTES: "7" }), {
+    TOKEN_TTL_MINUTES: 7,
+    warnings: [WARNING],
+  });
+  deepStrictEqual(readRenamed({ TOKEN_MINUTES: "7", TOKEN_TTL_MINUTES: "" }), {
+    TOKEN_TTL_MINUTES: 7,
+    warnings: [WARNING],
+  });
+});
+
+Deno.test("the new name alone, or an old one that is empty, warns of nothing", () => {
+  deepStrictEqual(readRenamed({ TOKEN_TTL_MINUTES: "7", TOKEN_MINUTES: "" }), {
+    TOKEN_TTL_MINUTES: 7,
+    warnings: [],
+  });
+  deepStrictEqual(readRenamed({ TOKEN_MINUTES: "" }), { TOKEN_TTL_MINUTES: 30, warnings: [] });
+});
+
+Deno.test("a setting may have the same value by both names, for a release that reads the old one", () => {
+  deepStrictEqual(readRenamed({ TOKEN_TTL_MINUTES: "7", TOKEN_MINUTES: "7" }), {
+    TOKEN_TTL_MINUTES: 7,
+    warnings: [WARNING],
+  });
+});
+
+Deno.test("different values by both names stop the start, beside the other mistakes and shown by neither", () => {
+  const warnings: string[] = [];
+  const environment = {
+    ...LEAST,
+    AUTH_MODE: "",
+    DATABASE_POOL: "many",
+    TOKEN_TTL_MINUTES: "7",
+    TOKEN_MINUTES: "8",
+  };
+  throws(
+    () => readSettings(ApiSettings, environment, (line) => warnings.push(line)),
+    new ConfigError(
+      "Invalid settings:\n" +
+        "  DATABASE_POOL_MAX is invalid: expected a number of connections from 1 to 200\n" +
+        '  AUTH_MODE is missing: expected "legacy" or "required"; it has no default on purpose\n' +
+        "  TOKEN_TTL_MINUTES differs from TOKEN_MINUTES, its old name: set TOKEN_TTL_MINUTES alone",
+    ),
+  );
+  deepStrictEqual(warnings.map((line) => line.split(" ")[0]), ["DATABASE_POOL", "TOKEN_MINUTES"]);
+});
+
+const SCHEMAS = {
+  ApiSettings,
+  JobsSettings,
+  KeysSettings,
+  MigrateSettings,
+  UserSettings,
+  WorkerSettings,
+};
+
+Deno.test("every setting says what is expected, and no old name is another's new one", () => {
+  const names = settingNames(Object.values(SCHEMAS), { withOld: false });
+  for (const schema of Object.values(SCHEMAS)) {
+    for (const [name, field] of Object.entries(schema.shape)) {
+      ok((z.globalRegistry.get(field)?.description ?? "").length > 5, name);
+    }
+    for (const old of Object.values(oldNames(schema))) ok(!names.includes(old), old);
+  }
+});
+
+for (
+  const [words, code, missing, mistaken] of [
+    [["start"], 1, ["DATABASE_URL", "AUTH_MODE", "JWT_KEYS_FILE"], ApiSettings],
+    [["worker"], 1, ["DATABASE_URL"], WorkerSettings],
+    [["migrate"], 1, ["DATABASE_URL"], MigrateSettings],
+    [["jobs", "list"], 2, ["DATABASE_URL"], JobsSettings],
+    [["user", "list"], 2, ["DATABASE_URL"], UserSettings],
+    [["keys", "create"], 2, ["JWT_KEYS_FILE"], KeysSettings],
+  ] as const
+) {
+  refusesBadSettings(words, code, missing, mistaken);
+}
 
 Deno.test("a start with broken settings ends with 1 and the message alone, no stack", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -194,7 +288,7 @@ Deno.test("a start with broken settings ends with 1 and the message alone, no st
   strictEqual(new TextDecoder().decode(stdout), "");
   const lines = new TextDecoder().decode(stderr).trimEnd().split("\n");
   deepStrictEqual(lines.map((line) => line.replace(/(?<=\w )(is .*)/, "…")), [
-    "These settings need a look:",
+    "Invalid settings:",
     "  DATABASE_URL …",
     "  JWT_KEYS_FILE …",
     "  CORS_ORIGINS …",

@@ -24,7 +24,7 @@ async function run(config: Config): Promise<void> {
   const keys = await watchSigningKeys(config.JWT_KEYS_FILE, log);
   const sql = connect({
     url: config.DATABASE_URL,
-    max: config.DATABASE_POOL,
+    max: config.DATABASE_POOL_MAX,
     name: "lotline-api",
   });
   const valkey = config.VALKEY_URL === undefined

@@ -40,7 +40,7 @@ try {
 async function run(config: WorkerConfig): Promise<void> {
   const { DATABASE_URL: url } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
-  const sql = connect({ url, max: config.DATABASE_POOL, name: "lotline-worker" });
+  const sql = connect({ url, max: config.DATABASE_POOL_MAX, name: "lotline-worker" });
   const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
@@ -61,7 +61,7 @@ async function run(config: WorkerConfig): Promise<void> {
   }
 
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
-  log("info", "working", { worker: name, at_once: config.WORKER_JOBS });
+  log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   await Promise.all([
     runRelay({
       databaseUrl: url,
@@ -89,7 +89,7 @@ async function run(config: WorkerConfig): Promise<void> {
       log,
     }, {
       name,
-      atOnce: config.WORKER_JOBS,
+      atOnce: config.WORKER_CONCURRENCY,
       leaseMs: config.JOB_LEASE_SECONDS * 1_000,
       signal,
     }),

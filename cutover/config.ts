@@ -50,8 +50,9 @@ export const GatewaySettings = SharedSettings.pick({
       "the address of Lotline's API without a path, such as http://127.0.0.1:8000, another than " +
       "LEGACY_URL",
   }),
-  GATEWAY_TOKEN: bearerSecret.meta({
+  GATEWAY_ADMIN_TOKEN: bearerSecret.meta({
     description: "a secret of at least 16 letters and digits",
+    formerly: "GATEWAY_TOKEN",
   }),
   DRY_RUN_SECRET: dryRunSecret.meta({
     description: "a secret of at least 32 characters, the same as the API's",

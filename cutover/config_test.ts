@@ -1,12 +1,28 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
-import { ConfigError, readSettings } from "../config.ts";
-import { GatewaySettings } from "./config.ts";
+import { z } from "zod";
+import { ConfigError, type Environment, readSettings } from "../config.ts";
+import { fillIn, servicesOf } from "../containers/compose_file.ts";
+import {
+  allowedEnvironment,
+  envExample,
+  oldNames,
+  refusesBadSettings,
+  settingNames,
+} from "../testing/settings.ts";
+import {
+  CalibrateSettings,
+  CutoverSettings,
+  GatewaySettings,
+  LegacySettings,
+  ParitySettings,
+  ProbeSettings,
+} from "./config.ts";
 
 const GATEWAY_LEAST = {
   DATABASE_URL: "postgres://lotline@localhost/plant",
   LEGACY_URL: "http://old:3001",
   SERVICE_URL: "http://127.0.0.1:8000/",
-  GATEWAY_TOKEN: "0123456789abcdef",
+  GATEWAY_ADMIN_TOKEN: "0123456789abcdef",
   DRY_RUN_SECRET: "0123456789abcdef0123456789abcdef",
 };
 
@@ -27,7 +43,7 @@ Deno.test("the gateway needs five settings and has defaults for the others", () 
   });
   throws(
     () => readSettings(GatewaySettings, {}),
-    /DATABASE_URL is missing.*LEGACY_URL is missing.*SERVICE_URL.*GATEWAY_TOKEN.*DRY_RUN_SECRET/s,
+    /DATABASE_URL is missing.*LEGACY_URL is missing.*SERVICE_URL.*GATEWAY_ADMIN_TOKEN.*DRY_RUN_SECRET/s,
   );
 });
 
@@ -41,7 +57,7 @@ Deno.test("the gateway's port for commands stays on loopback when HOST opens the
 const BROKEN_GATEWAY: Record<string, string[]> = {
   LEGACY_URL: ["old:3001", "https://old", "http://old/api", "http://old/?a", "http://u:p@old"],
   SERVICE_URL: ["api", "http://api/x", "http://OLD:3001/"],
-  GATEWAY_TOKEN: ["tooshort", "sixteen letters!"],
+  GATEWAY_ADMIN_TOKEN: ["tooshort", "sixteen letters!"],
   DRY_RUN_SECRET: ["0123456789abcdef0123456789abcde", "short"],
   GATEWAY_PORT: ["-1", "65536"],
   GATEWAY_ADMIN_PORT: ["8080", "x"],
@@ -55,7 +71,7 @@ for (const [name, values] of Object.entries(BROKEN_GATEWAY)) {
       throws(
         () => readSettings(GatewaySettings, { ...GATEWAY_LEAST, [name]: value }),
         (error: unknown) =>
-          error instanceof ConfigError && error.message.includes(`  ${name} is broken: give `),
+          error instanceof ConfigError && error.message.includes(`  ${name} is invalid: expected `),
         value,
       );
     }
@@ -65,7 +81,7 @@ for (const [name, values] of Object.entries(BROKEN_GATEWAY)) {
 Deno.test("one message names a mistake between two settings together with all others", () => {
   const mistaken = {
     ...GATEWAY_LEAST,
-    GATEWAY_TOKEN: "",
+    GATEWAY_ADMIN_TOKEN: "",
     SERVICE_URL: "http://old:3001",
     GATEWAY_ADMIN_PORT: "8080",
   };
@@ -74,24 +90,81 @@ Deno.test("one message names a mistake between two settings together with all ot
     (error: unknown) => {
       ok(error instanceof ConfigError);
       const named = [...error.message.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name);
-      deepStrictEqual(named, ["GATEWAY_ADMIN_PORT", "SERVICE_URL", "GATEWAY_TOKEN"]);
+      deepStrictEqual(named, ["GATEWAY_ADMIN_PORT", "SERVICE_URL", "GATEWAY_ADMIN_TOKEN"]);
       return true;
     },
   );
 });
 
-for (const [command, setting] of [["probe", "GATEWAY_URL"], ["calibrate", "LEGACY_URL"]] as const) {
-  Deno.test(`deno task cutover ${command} names all settings that it lacks in one message`, async () => {
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["task", "--quiet", "cutover", command],
-      env: { NO_COLOR: "1", DATABASE_URL: "", [setting]: "" },
-    }).output();
-    const lines = new TextDecoder().decode(stderr).trimEnd().split("\n").map((line) =>
-      line.split(":")[0]
-    );
-    deepStrictEqual([code, lines], [
-      2,
-      ["These settings need a look", "  DATABASE_URL is missing", `  ${setting} is missing`],
-    ]);
+for (
+  const [words, code, missing, schema] of [
+    [["gateway"], 1, [
+      "DATABASE_URL",
+      "LEGACY_URL",
+      "SERVICE_URL",
+      "GATEWAY_ADMIN_TOKEN",
+      "DRY_RUN_SECRET",
+    ], GatewaySettings],
+    [["cutover", "status"], 2, ["DATABASE_URL"], CutoverSettings],
+    [["cutover", "probe"], 2, ["DATABASE_URL", "GATEWAY_URL"], ProbeSettings],
+    [["cutover", "calibrate"], 2, ["DATABASE_URL", "LEGACY_URL"], CalibrateSettings],
+    [["legacy"], 1, ["DATABASE_URL"], LegacySettings],
+  ] as const
+) {
+  refusesBadSettings(words, code, missing, schema);
+}
+
+for (
+  const [task, ...schemas] of [
+    ["gateway", GatewaySettings],
+    ["cutover", CutoverSettings, ProbeSettings, CalibrateSettings],
+    ["parity", ParitySettings],
+    ["legacy", LegacySettings],
+  ] as const
+) {
+  Deno.test(`deno task ${task} may read its settings, their old names, and nothing else`, () => {
+    deepStrictEqual(allowedEnvironment(task), settingNames(schemas));
+  });
+
+  Deno.test(`every setting of deno task ${task} says what is expected`, () => {
+    for (const schema of schemas) {
+      for (const [name, field] of Object.entries(schema.shape)) {
+        ok((z.globalRegistry.get(field)?.description ?? "").length > 5, name);
+      }
+    }
   });
 }
+
+const read = (path: string) => Deno.readTextFile(new URL(path, import.meta.url));
+
+Deno.test("both .env.example set every setting of the gateway, each with a line that explains it", async () => {
+  const shared = envExample(await read("../.env.example"));
+  const own = envExample(await read(".env.example"));
+  const names = settingNames([GatewaySettings], { withOld: false });
+  deepStrictEqual(Object.keys(own).filter((name) => !names.includes(name) || name in shared), []);
+  deepStrictEqual(names.filter((name) => !(name in own) && !(name in shared)), []);
+  const { GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET } = GATEWAY_LEAST;
+  readSettings(GatewaySettings, { ...shared, ...own, GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET });
+});
+
+/** The environment of compose.yaml's gateway with these settings. */
+async function composed(settings: Record<string, string>): Promise<Environment> {
+  const secrets = { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" };
+  const services = servicesOf(fillIn(await read("../compose.yaml"), { ...secrets, ...settings }));
+  return services.gateway?.environment ?? {};
+}
+
+Deno.test("a gateway of compose.yaml that has no old server names what it lacks", async () => {
+  const environment = await composed({});
+  throws(
+    () => readSettings(GatewaySettings, environment),
+    /LEGACY_URL is missing[^]*GATEWAY_ADMIN_TOKEN is missing[^]*DRY_RUN_SECRET is missing/,
+  );
+});
+
+Deno.test("compose.yaml passes old names of settings on to the gateway, and no default over them", async () => {
+  for (const [name, old] of Object.entries(oldNames(GatewaySettings))) {
+    const environment = await composed({ [old]: "7" });
+    deepStrictEqual([environment[name], environment[old]], ["", "7"], old);
+  }
+});

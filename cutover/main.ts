@@ -98,7 +98,7 @@ async function run(config: GatewayConfig): Promise<void> {
   });
   const admin = Deno.serve(
     { hostname: config.GATEWAY_ADMIN_HOST, port: config.GATEWAY_ADMIN_PORT, onListen() {} },
-    createAdmin({ token: config.GATEWAY_TOKEN, sql, modes, metrics, log }),
+    createAdmin({ token: config.GATEWAY_ADMIN_TOKEN, sql, modes, metrics, log }),
   );
   log("info", "listening", {
     hostname: config.HOST,

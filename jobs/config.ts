@@ -54,12 +54,13 @@ const USUAL_TEMPERATURES =
 /** The settings of `deno task worker`. */
 export const WorkerSettings = SharedSettings.pick({
   DATABASE_URL: true,
-  DATABASE_POOL: true,
+  DATABASE_POOL_MAX: true,
   VALKEY_URL: true,
   LOG_LEVEL: true,
 }).extend({
-  WORKER_JOBS: wholeNumber(1, 64).default(4).meta({
+  WORKER_CONCURRENCY: wholeNumber(1, 64).default(4).meta({
     description: "a number of jobs from 1 to 64",
+    formerly: "WORKER_JOBS",
   }),
   JOB_LEASE_SECONDS: wholeNumber(5, 600).default(30).meta({
     description: "a whole number of seconds from 5 to 600",

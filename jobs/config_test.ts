@@ -14,24 +14,24 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
   };
   deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, PORT: "x" }) }, {
     DATABASE_URL,
-    DATABASE_POOL: 10,
+    DATABASE_POOL_MAX: 10,
     LOG_LEVEL: "info",
-    WORKER_JOBS: 4,
+    WORKER_CONCURRENCY: 4,
     JOB_LEASE_SECONDS: 30,
     TRACE_STORAGE_MAX_MB: 10_000,
     ...limits,
   });
   const given = {
-    WORKER_JOBS: "64",
+    WORKER_CONCURRENCY: "64",
     JOB_LEASE_SECONDS: "5",
     TRACE_STORAGE_MAX_MB: "100",
     VALKEY_URL: "redis://cache",
   };
   deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, ...given }) }, {
     DATABASE_URL,
-    DATABASE_POOL: 10,
+    DATABASE_POOL_MAX: 10,
     LOG_LEVEL: "info",
-    WORKER_JOBS: 64,
+    WORKER_CONCURRENCY: 64,
     JOB_LEASE_SECONDS: 5,
     TRACE_STORAGE_MAX_MB: 100,
     VALKEY_URL: "redis://cache",
@@ -39,15 +39,15 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
   });
   for (
     const [name, value] of [
-      ["WORKER_JOBS", "0"],
-      ["WORKER_JOBS", "65"],
+      ["WORKER_CONCURRENCY", "0"],
+      ["WORKER_CONCURRENCY", "65"],
       ["JOB_LEASE_SECONDS", "4"],
       ["TRACE_STORAGE_MAX_MB", "99"],
     ]
   ) {
     throws(
       () => readSettings(WorkerSettings, { DATABASE_URL, [name ?? ""]: value }),
-      new RegExp(`${name} is broken: give `),
+      new RegExp(`${name} is invalid: expected `),
     );
   }
 });
@@ -131,7 +131,7 @@ for (const [name, values] of BROKEN_LIMITS) {
     for (const value of values) {
       throws(
         () => readSettings(WorkerSettings, { ...LEAST, [name]: value }),
-        new RegExp(`${name} is broken`),
+        new RegExp(`${name} is invalid`),
         value,
       );
     }
