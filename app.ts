@@ -90,7 +90,7 @@ export function createApi(deps: ApiDeps): Api {
   const revocations = followRevocations(deps);
   const verify = createTokenVerifier({
     keys: deps.keys,
-    minutes: config.TOKEN_MINUTES,
+    minutes: config.TOKEN_TTL_MINUTES,
     audiences: mode === "required" ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
   });
   const dryRuns = createDryRuns((onEnd) =>
@@ -155,7 +155,7 @@ function createSignIns(
   const required = config.AUTH_MODE === "required";
   const issueToken = createTokenIssuer({
     keys,
-    minutes: config.TOKEN_MINUTES,
+    minutes: config.TOKEN_TTL_MINUTES,
     audience: required ? AUDIENCE : LEGACY_AUDIENCE,
   });
   // For nobody, and over as it begins.
@@ -173,8 +173,8 @@ function createSignIns(
     };
   }
   const throttle = createLoginThrottle({
-    perAccount: config.LOGIN_TRIES_PER_ACCOUNT,
-    perAddress: config.LOGIN_TRIES_PER_ADDRESS,
+    perAccount: config.LOGIN_MAX_FAILURES_PER_ACCOUNT,
+    perAddress: config.LOGIN_MAX_FAILURES_PER_ADDRESS,
     ...(deps.valkey && { valkey: deps.valkey }),
   });
   const inCommon = { sql, passwords: createPasswords(), log };

@@ -2,7 +2,7 @@ import { createApi } from "./app.ts";
 import { KeyFileError } from "./auth/key_file_error.ts";
 import { watchSigningKeys } from "./auth/watched_keys.ts";
 import { connectValkey } from "./cache/valkey.ts";
-import { type Config, ConfigError, readConfig } from "./config.ts";
+import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { createLog } from "./log.ts";
 
@@ -12,7 +12,7 @@ const MOST_REQUESTS_IN_FLIGHT = 1_000;
 const GRACE_MS = 15_000;
 
 try {
-  await run(readConfig(Deno.env.toObject()));
+  await run(readSettings(ApiSettings, Deno.env.toObject()));
 } catch (error) {
   if (!(error instanceof ConfigError || error instanceof KeyFileError)) throw error;
   console.error(error.message);
@@ -24,7 +24,7 @@ async function run(config: Config): Promise<void> {
   const keys = await watchSigningKeys(config.JWT_KEYS_FILE, log);
   const sql = connect({
     url: config.DATABASE_URL,
-    max: config.DATABASE_POOL,
+    max: config.DATABASE_POOL_MAX,
     name: "lotline-api",
   });
   const valkey = config.VALKEY_URL === undefined

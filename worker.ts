@@ -1,9 +1,10 @@
 import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
-import { ConfigError, readWorkerConfig, type WorkerConfig } from "./config.ts";
+import { ConfigError, readSettings } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { keepResultsBounded } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
+import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
 import { deepTrace } from "./jobs/deep_trace.ts";
 import { refreshTraces } from "./jobs/refresh_traces.ts";
 import { runRelay } from "./jobs/relay.ts";
@@ -29,7 +30,7 @@ const QUEUE_POOL = 3;
 const END_SLACK_MS = 8_000;
 
 try {
-  await run(readWorkerConfig(Deno.env.toObject()));
+  await run(readSettings(WorkerSettings, Deno.env.toObject()));
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   console.error(error.message);
@@ -39,7 +40,7 @@ try {
 async function run(config: WorkerConfig): Promise<void> {
   const { DATABASE_URL: url } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
-  const sql = connect({ url, max: config.DATABASE_POOL, name: "lotline-worker" });
+  const sql = connect({ url, max: config.DATABASE_POOL_MAX, name: "lotline-worker" });
   const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
@@ -60,7 +61,7 @@ async function run(config: WorkerConfig): Promise<void> {
   }
 
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
-  log("info", "working", { worker: name, at_once: config.WORKER_JOBS });
+  log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   await Promise.all([
     runRelay({
       databaseUrl: url,
@@ -88,7 +89,7 @@ async function run(config: WorkerConfig): Promise<void> {
       log,
     }, {
       name,
-      atOnce: config.WORKER_JOBS,
+      atOnce: config.WORKER_CONCURRENCY,
       leaseMs: config.JOB_LEASE_SECONDS * 1_000,
       signal,
     }),

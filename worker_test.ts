@@ -66,12 +66,12 @@ Deno.test("the worker's threads do audits and deep traces, with the permissions 
 });
 
 Deno.test("a worker with broken settings ends with 1 and the message alone", async () => {
-  const process = startWorker({ DATABASE_URL: "mysql://x", WORKER_JOBS: "none" });
+  const process = startWorker({ DATABASE_URL: "mysql://x", WORKER_CONCURRENCY: "none" });
   const { code, stdout, stderr } = await process.output();
   strictEqual(code, 1);
   strictEqual(new TextDecoder().decode(stdout), "");
   deepStrictEqual(
     new TextDecoder().decode(stderr).trim().split("\n").map((line) => line.split(":")[0]),
-    ["These settings need a look", "  DATABASE_URL is broken", "  WORKER_JOBS is broken"],
+    ["Invalid settings", "  DATABASE_URL is invalid", "  WORKER_CONCURRENCY is invalid"],
   );
 });

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
-import { LONGEST_TOKEN_MINUTES } from "../config.ts";
+import { MAX_TOKEN_TTL_MINUTES } from "../config.ts";
 import {
   ALGORITHM,
   changeKeyFile,
@@ -26,7 +26,7 @@ export interface SigningKeys {
  * How long a key stays after another took its place, in ms: its last token may live for the longest
  * time that can be set, and a process may have heard of the new key late.
  */
-const KEEP_MS = (LONGEST_TOKEN_MINUTES + 60) * 60_000;
+const KEEP_MS = (MAX_TOKEN_TTL_MINUTES + 60) * 60_000;
 
 /**
  * Makes a key file with one new Ed25519 key, readable by its owner only.

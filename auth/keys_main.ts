@@ -1,4 +1,5 @@
-import { ConfigError, readKeysConfig } from "../config.ts";
+import { ConfigError, readSettings } from "../config.ts";
+import { KeysSettings } from "./config.ts";
 import { KeyFileError } from "./key_file_error.ts";
 import { createKeyFile, pruneKeys, rotateKeys } from "./keys.ts";
 
@@ -23,7 +24,7 @@ if (command === undefined || !isRight(command)) {
   Deno.exit(2);
 }
 try {
-  const { JWT_KEYS_FILE: path } = readKeysConfig(Deno.env.toObject());
+  const { JWT_KEYS_FILE: path } = readSettings(KeysSettings, Deno.env.toObject());
   await command.run(path, value ?? option);
 } catch (error) {
   if (!(error instanceof ConfigError || error instanceof KeyFileError)) throw error;

@@ -328,7 +328,7 @@ Deno.test("deno task keys says how it is used, and does nothing on any other wor
   }
   const { code, said } = await keysTask(["create"], "");
   strictEqual(code, 2);
-  match(said, /^These settings need a look:\n {2}JWT_KEYS_FILE is missing: give .*$/);
+  match(said, /^Invalid settings:\n {2}JWT_KEYS_FILE is missing: expected .*$/);
   deepStrictEqual([...Deno.readDirSync(folder.path)], []);
 });
 

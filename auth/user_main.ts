@@ -8,13 +8,14 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { connectValkey, type Valkey } from "../cache/valkey.ts";
-import { ConfigError, readUserConfig } from "../config.ts";
+import { ConfigError, readSettings } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { printable, sentenceOf } from "../terminal.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { accountTable } from "./account_table.ts";
+import { UserSettings } from "./config.ts";
 import { askPassword, PasswordError } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
 import { announce } from "./revocation_news.ts";
@@ -152,7 +153,7 @@ async function run(args: string[]): Promise<number> {
     console.error(USAGE);
     return 2;
   }
-  const { DATABASE_URL, VALKEY_URL } = readUserConfig(Deno.env.toObject());
+  const { DATABASE_URL, VALKEY_URL } = readSettings(UserSettings, Deno.env.toObject());
   const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-user" });
   const valkey = VALKEY_URL === undefined ? undefined : connectValkey(VALKEY_URL, () => {});
   try {

@@ -42,7 +42,7 @@ export async function startLotline(
     // As many connections as the old server's driver opens, which is its default.
     env: {
       DATABASE_URL: databaseUrl,
-      DATABASE_POOL: "10",
+      DATABASE_POOL_MAX: "10",
       JWT_KEYS_FILE: keys,
       ...settings,
     },
@@ -66,7 +66,7 @@ export async function startTwoLotlines(
   const start = async (name: string) => {
     const folder = join(place.folder, name);
     await Deno.mkdir(folder);
-    const shared = { DATABASE_POOL: "5", REUSE_PORT: "1" };
+    const shared = { DATABASE_POOL_MAX: "5", REUSE_PORT: "1" };
     return stack.use(await startLotline({ ...place, folder }, { ...settings, ...shared }, port));
   };
   const first = await start("first");

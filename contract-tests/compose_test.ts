@@ -18,19 +18,21 @@ import {
   startProcess,
   untilHealthy,
 } from "../containers/service_process.ts";
-import { readGatewayConfig } from "../config.ts";
+import { ApiSettings } from "../config.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { freePort } from "../dev/free_port.ts";
 import { startPostgres } from "../dev/postgres.ts";
 import { startValkey } from "../dev/valkey.ts";
+import { WorkerSettings } from "../jobs/config.ts";
 import { eventually } from "../testing/eventually.ts";
+import { oldNames } from "../testing/settings.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const SETTINGS = {
   POSTGRES_PASSWORD: "plantpassword",
   AUTH_MODE: "legacy",
   LEGACY_URL: "http://old-server:3001",
-  GATEWAY_TOKEN: "token_of_the_gateway",
+  GATEWAY_ADMIN_TOKEN: "token_of_the_gateway",
   DRY_RUN_SECRET: "a_secret_of_thirty_two_characters",
 };
 
@@ -81,18 +83,21 @@ Deno.test("the old server's stand-in is asked for by name and can be called by t
   strictEqual(legacy.depends_on.api?.condition, "service_healthy");
 });
 
-Deno.test("a gateway is asked for by name, and one that has no old server says what it lacks", () => {
+Deno.test("a gateway is started only by a profile", () => {
   deepStrictEqual(serviceNamed("gateway").profiles, ["cutover"]);
   deepStrictEqual(serviceNamed("gateway-to-practise").profiles, ["side-by-side"]);
   strictEqual(serviceNamed("gateway-to-practise").network_mode, "service:api");
-  const bare = servicesOf(
-    fillIn(composeText, { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" }),
-  );
-  throws(
-    () => readGatewayConfig(bare.gateway?.environment ?? {}),
-    /LEGACY_URL is missing[^]*GATEWAY_TOKEN is missing[^]*DRY_RUN_SECRET is missing/,
-  );
 });
+
+for (const [name, schema] of [["api", ApiSettings], ["worker", WorkerSettings]] as const) {
+  Deno.test(`compose.yaml passes old names of settings on to ${name}, and no default over them`, () => {
+    for (const [setting, old] of Object.entries(oldNames(schema))) {
+      const filled = servicesOf(fillIn(composeText, { ...SETTINGS, [old]: "7" }));
+      const environment = filled[name]?.environment ?? {};
+      deepStrictEqual([environment[setting], environment[old]], ["", "7"], old);
+    }
+  });
+}
 
 for (const [name, service] of Object.entries(services)) {
   Deno.test(`the container of ${name} has no privileges and a read-only file system`, () => {

@@ -1,7 +1,11 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok } from "node:assert/strict";
 import { ACCESS, type Access, ROLES } from "../auth/access.ts";
-import { readConfig, readGatewayConfig, readWorkerConfig } from "../config.ts";
+import { KeysSettings, UserSettings } from "../auth/config.ts";
+import { ApiSettings, readSettings } from "../config.ts";
+import { MigrateSettings } from "../db/config.ts";
+import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
 import { startApi } from "../testing/api.ts";
+import { allowedEnvironment, envExample, settingNames } from "../testing/settings.ts";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -50,29 +54,28 @@ Deno.test("the README's five curl lines work", async () => {
   deepStrictEqual(statuses, ["200", "200", "200", "201", "201"]);
 });
 
-Deno.test(".env.example sets every setting of API, worker and gateway, each with a line that explains it", async () => {
-  const example = await read(".env.example");
-  const set = [...example.matchAll(/^(?:# .+\n)+([A-Z_]+)=(.*)$/gm)];
-  const environment = Object.fromEntries(set.map(([, name, value]) => [name, value]));
-  // Secrets are left for everyone to make up.
-  const secrets = { GATEWAY_TOKEN: "x".repeat(16), DRY_RUN_SECRET: "x".repeat(32) };
-  const whole = { ...environment, ...secrets };
-  const [api, worker] = [readConfig(whole), readWorkerConfig(whole)];
-  const gateway = readGatewayConfig(whole);
-  const config = { ...api, ...worker, ...gateway };
-  const names = Object.keys(environment).filter((name) => name !== "POSTGRES_PASSWORD");
-  const given = names.filter((name) => environment[name] !== "" || name in config);
-  deepStrictEqual(given.sort(), Object.keys(config).sort());
-  // What each process may read of the environment is its list once more.
-  const { tasks } = JSON.parse(await read("deno.json"));
-  const allowed = ({ command }: { command: string }) =>
-    /--allow-env=(\S+)/.exec(command)?.[1]?.split(",").sort();
-  const ofApi = names.filter((name) => name in api || !(name in worker || name in gateway));
-  deepStrictEqual(allowed(tasks.start), ofApi.sort());
-  deepStrictEqual(allowed(tasks.worker), Object.keys(worker).sort());
-  deepStrictEqual(allowed(tasks.gateway), Object.keys(gateway).sort());
-  strictEqual([...example.matchAll(/^[A-Z_]+=/gm)].length, set.length, "one has no explanation");
+Deno.test(".env.example sets every setting of API and worker, each with a line that explains it", async () => {
+  const example = envExample(await read(".env.example"));
+  const names = settingNames([ApiSettings, WorkerSettings], { withOld: false });
+  deepStrictEqual(Object.keys(example).sort(), [...names, "POSTGRES_PASSWORD"].sort());
+  readSettings(ApiSettings, example);
+  readSettings(WorkerSettings, example);
 });
+
+for (
+  const [task, schema] of [
+    ["start", ApiSettings],
+    ["worker", WorkerSettings],
+    ["jobs", JobsSettings],
+    ["migrate", MigrateSettings],
+    ["keys", KeysSettings],
+    ["user", UserSettings],
+  ] as const
+) {
+  Deno.test(`deno task ${task} may read its settings, their old names, and nothing else`, () => {
+    deepStrictEqual(allowedEnvironment(task), settingNames([schema]));
+  });
+}
 
 Deno.test("docs/development.md has every task", async () => {
   const { tasks } = JSON.parse(await read("deno.json"));

@@ -14,8 +14,8 @@ const OWN = [
   /_test\.ts$/,
   /\.gen\.ts$/,
   /^(?:bench|containers|contract-tests|dev|faults|testing|\.data)\//,
-  /^cutover\/(?:bench|cli|faults|legacy|odd_requests|testing)\//,
-  /^(?:client\/build|client\/dist\/.*|config|contract\/generate|terminal)\.ts$/,
+  /^cutover\/(?:bench|cli|faults|legacy|odd_requests|practice|testing)\//,
+  /^(?:client\/build|client\/dist\/.*|contract\/generate|terminal)\.ts$|^(?:\w+\/)?config\.ts$/,
   /^db\/migrat\w*\.ts$/,
   /_main\.ts$/,
 ];

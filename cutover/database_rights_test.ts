@@ -4,7 +4,7 @@ import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { startFaultyService } from "../testing/faulty_service.ts";
-import { DRY_RUN_SECRET, GATEWAY_TOKEN, startGateway } from "./testing/gateway.ts";
+import { DRY_RUN_SECRET, GATEWAY_ADMIN_TOKEN, startGateway } from "./testing/gateway.ts";
 import { startLegacyProcess } from "./testing/legacy_process.ts";
 
 const PAGE = new URL("../docs/security.md", import.meta.url);
@@ -40,7 +40,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the ga
     });
     await sql`insert into lotline.recordings (side, per_operation, until)
       values ('legacy', 5, now() + interval '1 minute')`;
-    const headers = { authorization: `Bearer ${GATEWAY_TOKEN}` };
+    const headers = { authorization: `Bearer ${GATEWAY_ADMIN_TOKEN}` };
     const tell = async (method: string, path: string, body: object) => {
       const answer = await fetch(gateway.adminUrl + path, {
         method,

@@ -1,4 +1,5 @@
-import { ConfigError, type GatewayConfig, readGatewayConfig } from "../config.ts";
+import { ConfigError, readSettings } from "../config.ts";
+import { type GatewayConfig, GatewaySettings } from "./config.ts";
 import { connect } from "../db/connect.ts";
 import { createLog } from "../log.ts";
 import { createAdmin } from "./admin/admin.ts";
@@ -26,7 +27,7 @@ const END_SLACK_MS = 7_000;
 const ADMIN_POOL = 2;
 
 try {
-  await run(readGatewayConfig(Deno.env.toObject()));
+  await run(readSettings(GatewaySettings, Deno.env.toObject()));
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   console.error(error.message);
@@ -97,7 +98,7 @@ async function run(config: GatewayConfig): Promise<void> {
   });
   const admin = Deno.serve(
     { hostname: config.GATEWAY_ADMIN_HOST, port: config.GATEWAY_ADMIN_PORT, onListen() {} },
-    createAdmin({ token: config.GATEWAY_TOKEN, sql, modes, metrics, log }),
+    createAdmin({ token: config.GATEWAY_ADMIN_TOKEN, sql, modes, metrics, log }),
   );
   log("info", "listening", {
     hostname: config.HOST,

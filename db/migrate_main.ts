@@ -1,12 +1,13 @@
 import postgres from "postgres";
-import { ConfigError, readMigrateConfig } from "../config.ts";
+import { ConfigError, readSettings } from "../config.ts";
 import { toApiError } from "../errors.ts";
+import { MigrateSettings } from "./config.ts";
 import { migrate, MigrationError } from "./migrate.ts";
 import { MigrationFolderError } from "./migrations.ts";
 
 // deno task migrate
 try {
-  const { DATABASE_URL } = readMigrateConfig(Deno.env.toObject());
+  const { DATABASE_URL } = readSettings(MigrateSettings, Deno.env.toObject());
   await migrate(DATABASE_URL, console.log);
 } catch (error) {
   if (toApiError(error).code === "database_away") {

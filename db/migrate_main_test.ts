@@ -73,12 +73,12 @@ const MISTAKES: readonly {
   {
     what: "no DATABASE_URL",
     change: () => undefined,
-    says: /^These settings need a look:\n {2}DATABASE_URL is missing: [^\n]+\n$/,
+    says: /^Invalid settings:\n {2}DATABASE_URL is missing: [^\n]+\n$/,
   },
   {
     what: "a DATABASE_URL that is none",
     change: () => "plant.example",
-    says: /^These settings need a look:\n {2}DATABASE_URL is broken: [^\n]+\n$/,
+    says: /^Invalid settings:\n {2}DATABASE_URL is invalid: [^\n]+\n$/,
   },
   {
     what: "a server that isn't there",

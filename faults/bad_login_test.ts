@@ -9,8 +9,8 @@ import { bytesOf, INSIDE, rawRequest, sendRaw } from "../testing/raw_http.ts";
 
 const { api, sql } = await apiOnSeed({
   ...REQUIRED,
-  LOGIN_TRIES_PER_ACCOUNT: "1000",
-  LOGIN_TRIES_PER_ADDRESS: "100000",
+  LOGIN_MAX_FAILURES_PER_ACCOUNT: "1000",
+  LOGIN_MAX_FAILURES_PER_ADDRESS: "100000",
 });
 const port = Number(new URL(api.url).port);
 

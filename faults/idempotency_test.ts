@@ -70,7 +70,7 @@ Deno.test("a commit whose answer the network to PostgreSQL swallows is 503, and 
   address.port = String(link.port);
   await using api = await startApi({
     databaseUrl: address.href,
-    environment: { DATABASE_POOL: "1" },
+    environment: { DATABASE_POOL_MAX: "1" },
   });
   const post = () =>
     api.post("/api/lots", { lot_code: "SWALLOWED-1", operator_id: ACCOUNT }, {
@@ -112,7 +112,7 @@ for (const [what, path, body] of BEGUN) {
     address.port = String(link.port);
     await using api = await startApi({
       databaseUrl: address.href,
-      environment: { DATABASE_POOL: "1" },
+      environment: { DATABASE_POOL_MAX: "1" },
     });
     const post = () => api.post(path, body, { "idempotency-key": "swallowed" });
     const keys = async () => (await sql`select from lotline.idempotency_keys`).length;

@@ -15,7 +15,7 @@ const PASSWORD = "correct horse battery";
 const { api, sql } = await apiOnSeed({
   ...REQUIRED,
   // All of the flood is from here: were what is refused counted, the last login would be refused.
-  LOGIN_TRIES_PER_ADDRESS: String(FLOOD - 50),
+  LOGIN_MAX_FAILURES_PER_ADDRESS: String(FLOOD - 50),
   METRICS_TOKEN: "0123456789abcdef",
 });
 const email = "admin@flowviz.com";
@@ -47,7 +47,7 @@ Deno.test("of a flood of logins most are 429 with nothing counted against them, 
   strictEqual(Number(counted), refused.length);
 });
 
-const away = await apiWithoutDatabase({ ...REQUIRED, LOGIN_TRIES_PER_ACCOUNT: "2" });
+const away = await apiWithoutDatabase({ ...REQUIRED, LOGIN_MAX_FAILURES_PER_ACCOUNT: "2" });
 
 Deno.test("a login that fails by our fault isn't counted: 503 again and again, never 429", async () => {
   for (let i = 0; i < 4; i++) {

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import net from "node:net";
 import { createApi } from "../app.ts";
-import { readConfig } from "../config.ts";
+import { ApiSettings, readSettings } from "../config.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openRawClient } from "../testing/raw_client.ts";
@@ -15,7 +15,11 @@ async function serveApi() {
   const database = await freshDatabase();
   const { privateKey } = generateKeyPairSync("ed25519");
   const api = createApi({
-    config: readConfig({ AUTH_MODE: "legacy", DATABASE_URL: database.url, JWT_KEYS_FILE: "none" }),
+    config: readSettings(ApiSettings, {
+      AUTH_MODE: "legacy",
+      DATABASE_URL: database.url,
+      JWT_KEYS_FILE: "none",
+    }),
     sql: database.sql,
     keys: keysAtHand({ kid: "test", privateKey, published: { keys: [] } }),
     limits: LIMITS,

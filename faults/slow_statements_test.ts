@@ -21,7 +21,7 @@ Deno.test("a statement that takes too long is 503, and what waited behind it nev
   const { sql } = database;
   await using api = await startApi({
     databaseUrl: database.url,
-    environment: { DATABASE_POOL: "1" },
+    environment: { DATABASE_POOL_MAX: "1" },
   });
   await sql.unsafe(`
     create function slow() returns trigger language plpgsql as

@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { ConfigError, readJobsConfig } from "../config.ts";
+import { ConfigError, readSettings } from "../config.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import {
   cancelJob,
@@ -18,6 +18,7 @@ import {
   retryJob,
 } from "../db/jobs.ts";
 import { printable, sentenceOf } from "../terminal.ts";
+import { JobsSettings } from "./config.ts";
 import { jobDetails, jobTable } from "./job_table.ts";
 
 const STATES: readonly JobState[] = ["ready", "running", "done", "dead", "cancelled"];
@@ -138,7 +139,7 @@ async function run(args: string[]): Promise<number> {
     console.error(USAGE);
     return 2;
   }
-  const { DATABASE_URL } = readJobsConfig(Deno.env.toObject());
+  const { DATABASE_URL } = readSettings(JobsSettings, Deno.env.toObject());
   const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-jobs" });
   try {
     console.log(await asked.command.run(sql, asked.id, asked.options));

@@ -16,7 +16,7 @@ import { Session } from "./login.ts";
 
 const { required, legacy, sql, maker, databaseUrl } = await apiInBothModes({
   DRY_RUN_SECRET: SECRET,
-  LOGIN_TRIES_PER_ACCOUNT: "2",
+  LOGIN_MAX_FAILURES_PER_ACCOUNT: "2",
 });
 
 const PASSWORD = "correct horse battery";

@@ -21,14 +21,14 @@ import { ErrorAnswer } from "./responses.ts";
 const { required, legacy, sql, maker, databaseUrl } = await apiInBothModes({
   DRY_RUN_SECRET: SECRET,
   // The 50 at once below need as many at a time as there may be.
-  DATABASE_POOL: "20",
+  DATABASE_POOL_MAX: "20",
 });
 await insertChain(sql, "CHAIN", 3);
 
 // Another process of the same service.
 const another = await startApi({
   databaseUrl,
-  environment: { DRY_RUN_SECRET: SECRET, DATABASE_POOL: "20" },
+  environment: { DRY_RUN_SECRET: SECRET, DATABASE_POOL_MAX: "20" },
 });
 Deno.test.afterAll(async () => await another[Symbol.asyncDispose]());
 

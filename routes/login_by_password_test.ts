@@ -17,8 +17,8 @@ const SETTINGS = {
   ...REQUIRED,
   // Each test comes from an address of its own.
   TRUSTED_PROXIES: "127.0.0.1",
-  LOGIN_TRIES_PER_ACCOUNT: "3",
-  LOGIN_TRIES_PER_ADDRESS: "6",
+  LOGIN_MAX_FAILURES_PER_ACCOUNT: "3",
+  LOGIN_MAX_FAILURES_PER_ADDRESS: "6",
 };
 const { api, sql, databaseUrl } = await apiOnSeed(SETTINGS);
 

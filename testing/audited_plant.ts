@@ -3,7 +3,8 @@ import type { Sql } from "../db/connect.ts";
 import { openSession } from "../db/session.ts";
 import type { AuditLimits } from "../audit/limits.ts";
 import { type AuditOptions, type AuditSummary, runAudit } from "../audit/run_audit.ts";
-import { readWorkerConfig } from "../config.ts";
+import { readSettings } from "../config.ts";
+import { WorkerSettings } from "../jobs/config.ts";
 import type { TestDatabase } from "./database.ts";
 
 /** A lot of a small plant, by its code; what isn't said is what raises no finding. */
@@ -89,7 +90,7 @@ export async function addToPlant(sql: Sql, plant: PlantSketch): Promise<void> {
       as decided (lot text, decision text, at timestamptz, gate uuid)`;
 }
 
-const config = readWorkerConfig({ DATABASE_URL: "postgres://unused" });
+const config = readSettings(WorkerSettings, { DATABASE_URL: "postgres://unused" });
 
 /** The limits that hold unless the settings say something else. */
 export const DEFAULT_LIMITS: AuditLimits = {

@@ -63,10 +63,10 @@ export async function startInstance(mode: AuthMode): Promise<Instance> {
       environment: {
         ...environment,
         ...(mode === "required" && REQUIRED),
-        TOKEN_MINUTES: "720",
+        TOKEN_TTL_MINUTES: "720",
         // A run logs in with nonsense more often than any client may.
-        LOGIN_TRIES_PER_ACCOUNT: "1000",
-        LOGIN_TRIES_PER_ADDRESS: "100000",
+        LOGIN_MAX_FAILURES_PER_ACCOUNT: "1000",
+        LOGIN_MAX_FAILURES_PER_ADDRESS: "100000",
       },
     }),
   );

@@ -237,7 +237,7 @@ async function startGateway({ folder }: StudyOptions, target: string): Promise<R
         // Nobody is asked there in this mode; it must be another address.
         SERVICE_URL: target.replace("127.0.0.1", "localhost"),
         DATABASE_URL: postgres.url,
-        GATEWAY_TOKEN: "of_this_benchmark",
+        GATEWAY_ADMIN_TOKEN: "of_this_benchmark",
         DRY_RUN_SECRET: "a_secret_of_this_benchmark_alone",
       },
     }),

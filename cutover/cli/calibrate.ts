@@ -1,4 +1,5 @@
-import { readCalibrateConfig } from "../../config.ts";
+import { readSettings } from "../../config.ts";
+import { CalibrateSettings } from "../config.ts";
 import { columns, printable } from "../../terminal.ts";
 import { createAsker } from "../upstream/ask.ts";
 import { ALL_CODINGS, createCodingSurvey, describeCodings } from "../rollout/coding_survey.ts";
@@ -24,11 +25,12 @@ export const calibrate: Command = {
     "asks a third time as a client that accepts compressed answers, and says what that changes",
   options: { count: { type: "string" }, lots: { type: "string" } },
   isLong: true,
+  settings: CalibrateSettings,
   async run({ sql, environment, signal }, typed) {
     mustBeWords(typed, 0);
     const { count: pairs = "300", lots } = typed.options;
     const most = wholeNumber("--count", pairs, [1, 100_000]);
-    const { LEGACY_URL } = readCalibrateConfig(environment);
+    const { LEGACY_URL } = readSettings(CalibrateSettings, environment);
     const codes = typeof lots === "string"
       ? lots.split(",").map((code) => code.trim()).filter((code) => code !== "")
       : await listNewestLotCodes(sql, MOST_LOTS);

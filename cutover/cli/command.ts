@@ -1,6 +1,7 @@
 import type { ParseArgsOptionsConfig } from "node:util";
 import { z } from "zod";
 import type { Environment } from "../../config.ts";
+import type { CalibrateSettings, ProbeSettings } from "../config.ts";
 import type { Sql } from "../../db/connect.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
 
@@ -37,6 +38,8 @@ export interface Command {
   readonly options: ParseArgsOptionsConfig;
   /** It may go on for hours, and ends by itself soon after its signal. */
   readonly isLong?: boolean;
+  /** Its settings, when it has more than all commands have. */
+  readonly settings?: typeof ProbeSettings | typeof CalibrateSettings;
   /**
    * @throws {UsageError} when it isn't typed as `usage` says
    * @throws {RefusedError} when it can't be done as it was asked for

@@ -6,9 +6,10 @@
  */
 
 import { parseArgs } from "node:util";
-import { ConfigError, readCutoverConfig } from "../../config.ts";
+import { ConfigError, readSettings } from "../../config.ts";
 import { connect } from "../../db/connect.ts";
 import { sentenceOf } from "../../terminal.ts";
+import { CutoverSettings } from "../config.ts";
 import { calibrate } from "./calibrate.ts";
 import { clear } from "./clear.ts";
 import { type Command, RefusedError, type Typed, UsageError } from "./command.ts";
@@ -61,7 +62,7 @@ async function run([name = "", ...args]: string[]): Promise<void> {
   if (command === undefined) throw new UsageError();
   const { json, ...typed } = read(command, args);
   const environment = Deno.env.toObject();
-  const { DATABASE_URL } = readCutoverConfig(environment);
+  const { DATABASE_URL } = readSettings(command.settings ?? CutoverSettings, environment);
   const interrupted = new AbortController();
   if (command.isLong) {
     Deno.addSignalListener("SIGINT", () => {

@@ -6,7 +6,8 @@
  */
 
 import { parseArgs } from "node:util";
-import { ConfigError, type Environment, readParityConfig } from "../../config.ts";
+import { ConfigError, type Environment, readSettings } from "../../config.ts";
+import { type ParityConfig, ParitySettings } from "../config.ts";
 import { passed, record, type Report, verify } from "../parity/verify.ts";
 import { formatEvidence, formatReport } from "../parity/verify_report.ts";
 import {
@@ -82,13 +83,12 @@ const OPTIONS = {
 } as const;
 
 type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
-type Settings = ReturnType<typeof readParityConfig>;
 
 interface Asked {
   /** The file that the command names, if it names one. */
   readonly file: string | undefined;
   readonly options: Options;
-  readonly settings: Settings;
+  readonly settings: ParityConfig;
 }
 
 interface Command {
@@ -147,7 +147,7 @@ export async function run(args: string[], environment: Environment): Promise<num
     console.error(USAGE);
     return 2;
   }
-  const settings = readParityConfig(environment);
+  const settings = readSettings(ParitySettings, environment);
   return await asked.command.run({ ...asked, settings });
 }
 
@@ -305,14 +305,14 @@ async function withWipedDatabase(
   }
 }
 
-function baseOf({ base }: Options, { BASE }: Settings): string {
+function baseOf({ base }: Options, { BASE }: ParityConfig): string {
   const address = base ?? BASE;
   if (address === undefined) throw new RefusedError("Name the server: --base URL, or BASE");
   if (/^https?:\/\//.test(address) && URL.canParse(address)) return address;
   throw new RefusedError(`${JSON.stringify(address)} is no address such as http://127.0.0.1:8000`);
 }
 
-function databaseOf({ DATABASE_URL }: Settings): string {
+function databaseOf({ DATABASE_URL }: ParityConfig): string {
   if (DATABASE_URL !== undefined) return DATABASE_URL;
   throw new RefusedError("Name the database in DATABASE_URL");
 }
@@ -326,7 +326,7 @@ function momentOf(option: string, text: string | undefined): string | undefined 
   throw new RefusedError(`${option} takes a day or a moment with its zone: 2026-11-25T08:00Z`);
 }
 
-function redactorOf({ DRY_RUN_SECRET }: Settings): RecordingRedactor {
+function redactorOf({ DRY_RUN_SECRET }: ParityConfig): RecordingRedactor {
   // Without the gateway's, nobody needs to know it: pseudonyms are the same within one file.
   const secret = DRY_RUN_SECRET ?? crypto.randomUUID() + crypto.randomUUID();
   return createRecordingRedactor(createRedactor(secret));

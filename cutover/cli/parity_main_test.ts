@@ -210,7 +210,7 @@ Deno.test("what makes no sense is answered with the usage and exit status 2", as
 const REFUSED: [what: string, args: string[], env: Record<string, string>, says: RegExp][] = [
   ["no server", ["verify"], {}, /: Name the server/],
   ["a server that is none", ["verify", "--base", "plant"], {}, /: "plant" is no address/],
-  ["a broken setting", ["verify"], { BASE: "plant" }, /BASE is broken/],
+  ["a broken setting", ["verify"], { BASE: "plant" }, /BASE is invalid/],
   ["no such file", ["verify", "/none.json"], { BASE: "http://127.0.0.1:9" }, /can't be read/],
   ["no database", ["record", "/tmp/a.json", "--live", "3"], {}, /: Name the database/],
   ["no seconds", ["record", "/tmp/a.json", "--live", "0"], {}, /: --live takes/],

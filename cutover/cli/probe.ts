@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readProbeConfig } from "../../config.ts";
+import { readSettings } from "../../config.ts";
+import { ProbeSettings } from "../config.ts";
 import { columns } from "../../terminal.ts";
 import { contentCodings } from "../exchange/content_coding.ts";
 import { createAsker } from "../upstream/ask.ts";
@@ -29,12 +30,13 @@ export const probe: Command = {
     "no-logins": { type: "boolean" },
   },
   isLong: true,
+  settings: ProbeSettings,
   async run({ sql, environment, tell, signal }, typed) {
     mustBeWords(typed, 0);
     const { count = "900", rate = "20", lots } = typed.options;
     const most = wholeNumber("--count", count, [1, 1_000_000]);
     const perSecond = wholeNumber("--rate", rate, [1, 1_000]);
-    const { GATEWAY_URL } = readProbeConfig(environment);
+    const { GATEWAY_URL } = readSettings(ProbeSettings, environment);
     const codes = typeof lots === "string"
       ? lots.split(",").map((code) => code.trim()).filter((code) => code !== "")
       : await listNewestLotCodes(sql, MOST_LOTS);

@@ -6,7 +6,7 @@ import { REQUIRED, startApi } from "../../testing/api.ts";
 import { type Cutover, startCutover } from "../testing/cutover.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually, withDeadline } from "../../testing/eventually.ts";
-import { GATEWAY_TOKEN } from "../testing/gateway.ts";
+import { GATEWAY_ADMIN_TOKEN } from "../testing/gateway.ts";
 import { startLegacyProcess } from "../testing/legacy_process.ts";
 import { leave } from "../testing/leaving_client.ts";
 import { LEAVINGS, mayBeLost, type Sent, WAYS_TO_SEND } from "../testing/leaving_writes.ts";
@@ -233,6 +233,6 @@ async function served(url: string): Promise<void> {
 }
 
 async function textOf(url: string): Promise<string> {
-  const answer = await fetch(url, { headers: { authorization: `Bearer ${GATEWAY_TOKEN}` } });
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${GATEWAY_ADMIN_TOKEN}` } });
   return await answer.text();
 }

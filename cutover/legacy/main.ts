@@ -1,20 +1,20 @@
 /**
  * The stand-in for the old server as a process of its own: `deno task legacy`.
  *
- * It reads its two settings itself: like the old server, it shares nothing with Lotline.
+ * Like the old server, it shares nothing with Lotline but the way in which settings are read.
  *
  * @module
  */
+import { readSettings } from "../../config.ts";
+import { LegacySettings } from "../config.ts";
 import { startLegacy } from "./server.ts";
 
-const databaseUrl = Deno.env.get("DATABASE_URL");
-const port = Number(Deno.env.get("LEGACY_PORT") ?? "3001");
-
-if (!databaseUrl) stop("Set DATABASE_URL to the database of the old server");
-if (!Number.isInteger(port) || port < 0 || port > 65535) stop("LEGACY_PORT must be a TCP port");
-
 try {
-  const server = await startLegacy({ databaseUrl, port });
+  const settings = readSettings(LegacySettings, Deno.env.toObject());
+  const server = await startLegacy({
+    databaseUrl: settings.DATABASE_URL,
+    port: settings.LEGACY_PORT,
+  });
   console.log(`Stand-in for the old server on ${server.url}, unsafe on purpose: loopback only`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
@@ -23,10 +23,6 @@ try {
     });
   }
 } catch (error) {
-  stop(error instanceof Error ? error.message : String(error));
-}
-
-function stop(message: string): never {
-  console.error(message);
+  console.error(error instanceof Error ? error.message : String(error));
   Deno.exit(1);
 }

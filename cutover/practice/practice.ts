@@ -101,7 +101,7 @@ async function startPractice(
         SERVICE_URL: serviceUrl,
         GATEWAY_PORT: String(practice.gatewayPort),
         GATEWAY_ADMIN_PORT: String(practice.adminPort),
-        GATEWAY_TOKEN: practice.gatewayToken,
+        GATEWAY_ADMIN_TOKEN: practice.gatewayToken,
         DRY_RUN_SECRET: practice.dryRunSecret,
       },
       ...filesOf(stateFolder, "gateway"),

@@ -1,5 +1,5 @@
 import type { ReadClient } from "../../client_address.ts";
-import type { CanaryBy } from "../../config.ts";
+import type { CanaryBy } from "../config.ts";
 import { bucketBy, chooseSide } from "../routes/canary.ts";
 import type { Comparer } from "../shadow/observer.ts";
 import type { Evidence } from "../evidence/evidence.ts";

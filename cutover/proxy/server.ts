@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from "node:http";
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../../client_address.ts";
-import type { CanaryBy } from "../../config.ts";
+import type { CanaryBy } from "../config.ts";
 import type { Log } from "../../log.ts";
 import { ByteBudget } from "../exchange/byte_budget.ts";
 import { Client } from "./client.ts";

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { CanaryBy } from "../../config.ts";
+import type { CanaryBy } from "../config.ts";
 import type { Mode, Side } from "../exchange/route.ts";
 
 /** Clients are spread over so many buckets; a canary takes the first of them. */

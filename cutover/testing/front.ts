@@ -1,4 +1,4 @@
-import type { CanaryBy } from "../../config.ts";
+import type { CanaryBy } from "../config.ts";
 import { freePort } from "../../dev/free_port.ts";
 import type { Departure } from "../exchange/departure.ts";
 import type { Comparer } from "../shadow/observer.ts";

@@ -23,7 +23,7 @@ export interface GatewayPlaces {
 /** What the API and the gateway of a test both know. */
 export const DRY_RUN_SECRET = "a_secret_of_a_test_known_to_both_sides";
 /** What the admin API of a test's gateway asks for. */
-export const GATEWAY_TOKEN = "gateway_token_of_a_test";
+export const GATEWAY_ADMIN_TOKEN = "gateway_token_of_a_test";
 
 const Status = z.object({
   routes: z.array(z.object({ operation: z.string(), effective: z.object({ mode: z.string() }) })),
@@ -42,7 +42,7 @@ export async function startGateway(places: GatewayPlaces): Promise<TestGateway> 
       DATABASE_URL: places.databaseUrl,
       LEGACY_URL: places.legacyUrl,
       SERVICE_URL: places.serviceUrl,
-      GATEWAY_TOKEN,
+      GATEWAY_ADMIN_TOKEN,
       DRY_RUN_SECRET,
       TRUSTED_PROXIES: "127.0.0.1",
       ...places.environment,
@@ -56,7 +56,7 @@ export async function startGateway(places: GatewayPlaces): Promise<TestGateway> 
     url: `http://127.0.0.1:${listening.port}`,
     adminUrl,
     async modes() {
-      const headers = { authorization: `Bearer ${GATEWAY_TOKEN}` };
+      const headers = { authorization: `Bearer ${GATEWAY_ADMIN_TOKEN}` };
       const answer = await fetch(`${adminUrl}/status`, { headers });
       const { routes } = Status.parse(await answer.json());
       return Object.fromEntries(

@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { SharedSettings, wholeNumber } from "../config.ts";
+
+const DECIMAL = String.raw`-?\d{1,3}(?:\.\d{1,2})?`;
+const LOT_TYPES = ["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"];
+const TEMPERATURES = new RegExp(`^(${LOT_TYPES.join("|")}):(${DECIMAL})\\.\\.(${DECIMAL})$`);
+
+/** Ranges of °C by lot type: each type at most once, no range upside down. */
+const temperatures = z.string().transform((text, context) => {
+  const ranges = text.split(",").map((item) => TEMPERATURES.exec(item.trim()));
+  const types = new Set(ranges.map((range) => range?.[1]));
+  const limits: Record<string, { readonly least: string; readonly most: string }> = {};
+  for (const [, type = "", least = "", most = ""] of ranges.map((range) => range ?? [])) {
+    limits[type] = { least, most };
+  }
+  if (
+    types.size < ranges.length ||
+    !ranges.every((range) => range && Number(range[2]) <= Number(range[3]))
+  ) {
+    context.addIssue({ code: "custom" });
+    return z.NEVER;
+  }
+  return limits;
+});
+
+const TIME = String.raw`(\d{1,2})(?::([0-5]\d))?`;
+const HOURS = new RegExp(`^${TIME}-${TIME}$`);
+const DAY_MINUTES = 24 * 60;
+
+/** Parts of the day in minutes since midnight, over midnight when `to` isn't later; never all of it. */
+const quietHours = z.string().transform((text, context) => {
+  const hours = text.split(",").map((item) => {
+    const [, fromHour, fromMinute = "0", toHour, toMinute = "0"] = HOURS.exec(item.trim()) ?? [];
+    const from = Number(fromHour) * 60 + Number(fromMinute);
+    return { from, to: Number(toHour) * 60 + Number(toMinute) };
+  });
+  const exist = hours.every(({ from, to }) =>
+    from < DAY_MINUTES && to <= DAY_MINUTES && from !== to % DAY_MINUTES
+  );
+  const leaveTime = Array.from({ length: DAY_MINUTES }, (_, minute) => minute).some((minute) =>
+    hours.every(({ from, to }) =>
+      from < to ? minute < from || minute >= to : minute < from && minute >= to
+    )
+  );
+  if (exist && leaveTime) return hours;
+  context.addIssue({ code: "custom" });
+  return z.NEVER;
+});
+
+// RAW is meat, frozen or chilled, and also spice and oil, which are as warm as their store.
+const USUAL_TEMPERATURES =
+  "RAW:-25..25,DEB:-2..7,BULK:-2..7,MIX:-2..7,SKW:-2..7,FRZ:-40..-18,FG:-40..-18";
+
+/** The settings of `deno task worker`. */
+export const WorkerSettings = SharedSettings.pick({
+  DATABASE_URL: true,
+  DATABASE_POOL_MAX: true,
+  VALKEY_URL: true,
+  LOG_LEVEL: true,
+}).extend({
+  WORKER_CONCURRENCY: wholeNumber(1, 64).default(4).meta({
+    description: "a number of jobs from 1 to 64",
+    formerly: "WORKER_JOBS",
+  }),
+  JOB_LEASE_SECONDS: wholeNumber(5, 600).default(30).meta({
+    description: "a whole number of seconds from 5 to 600",
+  }),
+  TRACE_STORAGE_MAX_MB: wholeNumber(100, 1_000_000).default(10_000).meta({
+    description: "a number of megabytes from 100 to 1000000",
+  }),
+  AUDIT_TEMPERATURES: temperatures.prefault(USUAL_TEMPERATURES).meta({
+    description:
+      "ranges of °C by lot type with commas between them, such as RAW:-2..7,FRZ:-40..-18",
+  }),
+  AUDIT_TOLERANCE_PERCENT: z.string().regex(/^\d{1,3}(?:\.\d{1,2})?$/)
+    .refine((text) => Number(text) <= 100).default("2").meta({
+      description: "a percentage from 0 to 100, such as 2 or 0.5",
+    }),
+  AUDIT_QUIET_HOURS: quietHours.optional().transform((hours) => hours ?? []).meta({
+    description:
+      "hours in UTC with a dash between them, such as 06-22 or 06:00-11:30,13:00-22:00, that leave " +
+      "some of the day, or nothing",
+  }),
+});
+
+/** What the worker process is configured with. */
+export type WorkerConfig = Readonly<z.output<typeof WorkerSettings>>;
+
+/** The settings of `deno task jobs`. */
+export const JobsSettings = SharedSettings.pick({ DATABASE_URL: true });

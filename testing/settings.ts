@@ -1,0 +1,130 @@
+import { deepStrictEqual, ok } from "node:assert/strict";
+import type { z } from "zod";
+import { globalRegistry } from "zod";
+import project from "../deno.json" with { type: "json" };
+
+type Task = keyof typeof project.tasks;
+
+/** The name that a setting had in the last release, if that was another. */
+export function oldNameOf(field: z.core.$ZodType): string | undefined {
+  const formerly = globalRegistry.get(field)?.formerly;
+  return formerly === undefined ? undefined : String(formerly);
+}
+
+/** The settings of a schema that have an old name: that, by the new one. */
+export function oldNames(schema: z.ZodObject): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(schema.shape).flatMap(([name, field]) => {
+      const old = oldNameOf(field);
+      return old === undefined ? [] : [[name, old]];
+    }),
+  );
+}
+
+/** The names that these schemas read from the environment, sorted; each once. */
+export function settingNames(
+  schemas: readonly z.ZodObject[],
+  { withOld = true }: { readonly withOld?: boolean } = {},
+): string[] {
+  const names = schemas.flatMap((schema) => [
+    ...Object.keys(schema.shape),
+    ...(withOld ? Object.values(oldNames(schema)) : []),
+  ]);
+  return [...new Set(names)].sort();
+}
+
+/** The names that a task may read from the environment, sorted. */
+export function allowedEnvironment(task: Task): string[] {
+  const entry = project.tasks[task];
+  const [, names = ""] = /--allow-env=(\S+)/.exec("command" in entry ? entry.command : "") ?? [];
+  return names.split(",").sort();
+}
+
+/**
+ * The settings of an env file whose every setting has a comment right above it.
+ * @throws Error when one has none
+ */
+export function envExample(text: string): Record<string, string> {
+  const explained = [...text.matchAll(/^(?:# .+\n)+([A-Z_]+)=(.*)$/gm)];
+  if (explained.length !== [...text.matchAll(/^[A-Z_]+=/gm)].length) {
+    throw new Error("A setting has no explanation");
+  }
+  return Object.fromEntries(explained.map(([, name, value]) => [name, value ?? ""]));
+}
+
+/**
+ * Declares the tests that a task with bad settings ends with this code and one message about all of
+ * them: missing ones, unknown values, old names and both names.
+ */
+export function refusesBadSettings(
+  words: readonly [Task, ...string[]],
+  code: number,
+  missing: readonly string[],
+  schema: z.ZodObject,
+): void {
+  const task = words.join(" ");
+  const none = Object.fromEntries(settingNames([schema]).map((name) => [name, ""]));
+  Deno.test(`deno task ${task} with empty settings names those that it requires`, async () => {
+    const failed = await failedStart(words, none);
+    deepStrictEqual({ ...failed, lines: failed.lines.map(withoutReason) }, {
+      code,
+      stdout: "",
+      lines: ["Invalid settings", ...missing.map((name) => `  ${name} is missing`)],
+    });
+  });
+
+  const renamed = Object.entries(oldNames(schema));
+  const given = missing.filter((name) => schema.shape[name] !== undefined && name.endsWith("_URL"));
+  if (given.length === 0 && renamed.length === 0) return;
+  Deno.test(`deno task ${task} refuses unknown values and warns once of each old name`, async () => {
+    const unknown = Object.fromEntries(given.map((name) => [name, "unknown://value"]));
+    const old = Object.fromEntries(renamed.map(([, old]) => [old, "unknown"]));
+    const failed = await failedStart(words, { ...none, ...unknown, ...old });
+    const warnings = renamed.map(([name, old]) =>
+      `${old} is now named ${name}; the next release ignores ${old}`
+    );
+    deepStrictEqual([failed.code, failed.stdout], [code, ""]);
+    deepStrictEqual(failed.lines.slice(0, warnings.length), warnings);
+    const mistakes = failed.lines.slice(warnings.length).map(withoutReason);
+    for (const name of [...given, ...renamed.map(([name]) => name)]) {
+      ok(mistakes.includes(`  ${name} is invalid`), `${name}: ${mistakes.join("\n")}`);
+    }
+    ok(!failed.lines.slice(warnings.length).some((line) => line.includes("unknown")));
+  });
+  if (renamed.length === 0) return;
+  Deno.test(`deno task ${task} refuses two values of one setting by its two names`, async () => {
+    const both = Object.fromEntries(renamed.flatMap(([name, old]) => [[name, "5"], [old, "6"]]));
+    const { lines } = await failedStart(words, { ...none, ...both });
+    for (const [name, old] of renamed) {
+      ok(lines.includes(`  ${name} differs from ${old}, its old name: set ${name} alone`), name);
+    }
+  });
+}
+
+/** A line of a refusal without what would have been expected. */
+const withoutReason = (line: string) => line.split(":")[0];
+
+interface FailedStart {
+  readonly code: number;
+  readonly stdout: string;
+  /** Lines of standard error. */
+  readonly lines: readonly string[];
+}
+
+/** Runs a task that can't start with these settings, with the permissions of the task, to its end. */
+async function failedStart(
+  words: readonly [Task, ...string[]],
+  env: Record<string, string>,
+): Promise<FailedStart> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", ...words],
+    cwd: new URL("../", import.meta.url),
+    env: { NO_COLOR: "1", ...env },
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    lines: decoder.decode(stderr).trimEnd().split("\n"),
+  };
+}
