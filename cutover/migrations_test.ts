@@ -150,6 +150,29 @@ Deno.test("a journal that somebody holds is split by a later run, and whole unti
   strictEqual((await stepsOf(url))[0], SPLIT);
 });
 
+Deno.test("a role that may add outcomes may delete old evidence after the upgrade", async () => {
+  await using database = await databaseAt(24);
+  const { sql, url } = database;
+  const [gateway, worker] = ["g", "w"].map((name) =>
+    `lotline_${name}_${crypto.randomUUID().slice(0, 8)}`
+  );
+  await sql.unsafe(`
+    create role ${gateway}; create role ${worker};
+    grant insert on lotline.route_outcomes to ${gateway};
+    grant select, delete on lotline.route_outcomes to ${worker}`).simple();
+  try {
+    await stepsOf(url);
+    const rights = await sql`
+      select has_table_privilege(${gateway ?? ""}, relation, 'delete') as gateway,
+        has_table_privilege(${worker ?? ""}, relation, 'delete') as worker
+      from unnest('{lotline.route_answers,lotline.recordings}'::text[]) as relation`;
+    deepStrictEqual([...rights], [1, 2].map(() => ({ gateway: true, worker: false })));
+  } finally {
+    await sql.unsafe(`drop owned by ${gateway}, ${worker}; drop role ${gateway}, ${worker}`)
+      .simple();
+  }
+});
+
 /** A database as `migrate` left it when there was one series, after so many steps. */
 async function databaseAt(number: number): Promise<TestDatabase> {
   const database = await freshDatabase({ migrated: false });
