@@ -1,4 +1,5 @@
 import { ok, strictEqual } from "node:assert/strict";
+import type { Sql } from "../db/connect.ts";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
@@ -28,6 +29,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the ga
       databaseUrl: database.url,
       environment: { DRY_RUN_SECRET },
     });
+    await givenOldEvidence(sql);
     let isFaulty = false;
     await using service = await startFaultyService(
       api.url,
@@ -37,6 +39,14 @@ Deno.test("the rights that docs/security.md names are enough for all that the ga
       databaseUrl: href,
       legacyUrl: legacy.url,
       serviceUrl: service.url,
+    });
+    await eventually("old evidence is deleted", async () => {
+      const [left] = await sql<{ rows: number }[]>`
+        select (select count(*) from lotline.differences)
+          + (select count(*) from lotline.evidence_collectors where batch = -1)
+          + (select count(*) from lotline.route_answers where minute <> date_trunc('hour', minute))
+          as rows`;
+      return Number(left?.rows) === 0;
     });
     await sql`insert into lotline.recordings (side, per_operation, until)
       values ('legacy', 5, now() + interval '1 minute')`;
@@ -78,3 +88,19 @@ Deno.test("the rights that docs/security.md names are enough for all that the ga
     await sql.unsafe(`drop owned by ${role}; drop role ${role}`).simple();
   }
 });
+
+/** What a gateway that starts deletes or adds up, of several tables. */
+async function givenOldEvidence(sql: Sql): Promise<void> {
+  await sql`
+    insert into lotline.differences (at, operation, epoch, mode, outcome, fingerprint, differences)
+    values (now() - interval '91 days', 'login', 1, 'shadow', 'different', '', '[]')`;
+  await sql`
+    insert into lotline.evidence_collectors (id, batch, stored_at)
+    values (gen_random_uuid(), -1, now() - interval '31 days')`;
+  await sql`
+    insert into lotline.route_answers (
+      operation, side, epoch, minute, requests, server_errors, silences, latencies
+    )
+    select 'login', 'legacy', 1, date_trunc('hour', now() - age) + interval '1 minute', 1, 0, 0, '{}'
+    from unnest('{401 days,31 days}'::interval[]) as age`;
+}

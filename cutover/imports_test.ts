@@ -17,6 +17,7 @@ const OF_THE_SERVICE = [
   "db/connect.ts",
   "db/session.ts",
   "db/in_time.ts",
+  "db/journal.ts",
   "config.ts",
   "errors.ts",
   "log.ts",
@@ -41,7 +42,10 @@ const FLOORS: Record<string, string[]> = {
   rollout: ["compare", "evidence", "routes", "exchange"],
   report: ["rollout", "compare", "evidence", "routes", "exchange"],
   admin: ["rollout", "routes", "exchange"],
+  "retention.ts": [],
+  "drop_tables.ts": [],
   cli: [
+    "drop_tables.ts",
     "admin",
     "report",
     "rollout",
@@ -56,6 +60,7 @@ const FLOORS: Record<string, string[]> = {
     "exchange",
   ],
   "main.ts": [
+    "retention.ts",
     "admin",
     "rollout",
     "proxy",

@@ -15,6 +15,7 @@ import { createGatewayMetrics } from "./evidence/metrics.ts";
 import { followModes } from "./routes/watch_routes.ts";
 import { createRecorder } from "./record/recorder.ts";
 import { createRedactor } from "./redact/redact.ts";
+import { startRetention } from "./retention.ts";
 import { createShadow } from "./shadow/shadow.ts";
 
 /** How long accepted requests may take to finish after SIGTERM, in ms. */
@@ -74,6 +75,7 @@ async function run(config: GatewayConfig): Promise<void> {
     },
   });
   const recorder = createRecorder({ sql, redactor, log });
+  const retention = startRetention({ databaseUrl, log });
   const logDeparture = createDepartureLog(log);
 
   const front = await startFront({
@@ -122,7 +124,9 @@ async function run(config: GatewayConfig): Promise<void> {
     await shadow.drain(DRAIN_MS);
     shadow[Symbol.dispose]();
     await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
-    await Promise.all([guardian[Symbol.asyncDispose](), modes[Symbol.asyncDispose]()]);
+    await Promise.all(
+      [guardian, modes, retention].map((part) => part[Symbol.asyncDispose]()),
+    );
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

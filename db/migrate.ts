@@ -1,12 +1,15 @@
 import postgres from "postgres";
-import { type Migration, readMigrations } from "./migrations.ts";
+import {
+  type AppliedStep,
+  readJournal,
+  recordStep,
+  SCHEMA_LOCK,
+  SPLIT_JOURNAL,
+} from "./journal.ts";
+import { ALL_SERIES, readSteps, type Series, type Step, titleOf } from "./migrations.ts";
 import { differencesFromOldSchema } from "./old_schema.ts";
 import { openSession } from "./session.ts";
 
-const FOLDER = new URL("./migrations/", import.meta.url);
-
-// Any number will do, as long as nothing else in the database locks the same one.
-const LOCK = 5_684_631;
 const LOCK_POLL_MS = 200;
 
 /** A migration that could not be done; the message says whether something of it is left. */
@@ -16,7 +19,8 @@ export class MigrationError extends Error {
 
 /**
  * Brings a database up to date: an empty one gets the old server's schema first, one that has it
- * is adopted as it is. Each step happens wholly or not at all; two runs at once take turns.
+ * is adopted as it is. Each step happens wholly or not at all; two runs at once take turns. What the
+ * database has of a series whose folder is gone stays as it is.
  *
  * @param report is told each step that was taken, one line each; nothing when there was none
  * @throws {MigrationError} when a step fails, when an applied step's file was edited, or when the
@@ -25,21 +29,30 @@ export class MigrationError extends Error {
 export async function migrate(
   url: string,
   report: (line: string) => void,
-  folder: URL = FOLDER,
+  allSeries: readonly Series[] = ALL_SERIES,
 ): Promise<void> {
-  const migrations = await readMigrations(folder);
+  const steps = await readSteps(allSeries);
   // Without the timeouts of a request: building an index on a large table takes as long as it takes.
   await using session = openSession(url, { name: "lotline-migrate" });
   const { sql } = session;
   await takeTurn(sql);
   await refuseForeignSchema(sql);
-  const applied = await appliedMigrations(sql);
-  refuseEdited(migrations, applied);
-  for (const migration of migrations.slice(applied.length)) {
+  const journal = await readJournal(sql);
+  const due = allSeries.flatMap(({ name }) =>
+    stepsDue(
+      steps.filter(({ series }) => series === name),
+      journal.steps.filter(({ series }) => series === name),
+    )
+  );
+  const timed = async (title: string, work: () => Promise<void>) => {
     const started = performance.now();
-    await apply(sql, migration);
-    report(`${migration.name}: done in ${Math.round(performance.now() - started)} ms`);
+    await work();
+    report(`${title}: done in ${Math.round(performance.now() - started)} ms`);
+  };
+  if (journal.isUnsplit) {
+    await timed("journal split into series", () => splitJournal(sql));
   }
+  for (const step of due) await timed(titleOf(step), () => apply(sql, step));
 }
 
 /**
@@ -49,7 +62,9 @@ export async function migrate(
  */
 async function takeTurn(sql: postgres.Sql): Promise<void> {
   for (;;) {
-    const [row] = await sql<{ mine: boolean }[]>`select pg_try_advisory_lock(${LOCK}) as mine`;
+    const [row] = await sql<
+      { mine: boolean }[]
+    >`select pg_try_advisory_lock(${SCHEMA_LOCK}) as mine`;
     if (row?.mine) return;
     await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
   }
@@ -64,29 +79,24 @@ async function refuseForeignSchema(sql: postgres.Sql): Promise<void> {
   );
 }
 
-async function appliedMigrations(
-  sql: postgres.Sql,
-): Promise<readonly { name: string; checksum: string }[]> {
-  const [journal] = await sql<{ there: boolean }[]>`
-    select to_regclass('lotline.migrations') is not null as there`;
-  if (!journal?.there) return [];
-  return await sql<{ name: string; checksum: string }[]>`
-    select name, checksum from lotline.migrations order by number`;
-}
-
-function refuseEdited(
-  migrations: readonly Migration[],
-  applied: readonly { name: string; checksum: string }[],
-): void {
-  for (const [index, { name, checksum }] of applied.entries()) {
-    const migration = migrations[index];
-    if (migration === undefined) {
-      throw new MigrationError(`The database has ${name} already: this Lotline is older than it`);
+/**
+ * Of the steps of a series, those that the database doesn't have.
+ * @throws {MigrationError} when the database has others than these
+ */
+function stepsDue(steps: readonly Step[], applied: readonly AppliedStep[]): readonly Step[] {
+  // The part of Lotline that the series belongs to was removed.
+  if (steps.length === 0) return [];
+  for (const [index, done] of applied.entries()) {
+    const step = steps[index];
+    const title = titleOf(done);
+    if (step === undefined) {
+      throw new MigrationError(`The database has ${title} already: this Lotline is older than it`);
     }
-    if (migration.checksum !== checksum || migration.name !== name) {
-      throw new MigrationError(`${name} was applied, but its file has changed since`);
+    if (step.checksum !== done.checksum || step.name !== done.name) {
+      throw new MigrationError(`${title} was applied, but its file has changed since`);
     }
   }
+  return steps.slice(applied.length);
 }
 
 // While a step waits for a lock, whoever wants one on the same table waits behind it: it waits
@@ -95,26 +105,49 @@ const BEGIN = "begin; set local lock_timeout = '300ms'";
 const LOCK_TRIES = 6;
 const BETWEEN_LOCK_TRIES_MS = 400;
 
-async function apply(sql: postgres.Sql, migration: Migration): Promise<void> {
-  const { name, undo } = migration;
+async function apply(sql: postgres.Sql, step: Step): Promise<void> {
+  const { statements, undo } = step;
+  await untilLocked(sql, { title: titleOf(step), undo }, async () => {
+    // A try that was killed half way may have left something that only looks finished.
+    await sql.unsafe(undo ?? BEGIN);
+    await sql.unsafe(statements);
+    await recordStep(sql, step);
+    if (undo === undefined) await sql.unsafe("commit");
+  });
+}
+
+async function splitJournal(sql: postgres.Sql): Promise<void> {
+  await untilLocked(sql, { title: "Splitting the journal", undo: undefined }, async () => {
+    await sql.unsafe(BEGIN);
+    await sql.unsafe(SPLIT_JOURNAL);
+    await sql.unsafe("commit");
+  });
+}
+
+/** Tries `once`, several times over if it doesn't get its locks, and undoes what a try left. */
+async function untilLocked(
+  sql: postgres.Sql,
+  { title, undo }: { readonly title: string; readonly undo: string | undefined },
+  once: () => Promise<void>,
+): Promise<void> {
   for (let tries = 1;; tries++) {
     try {
-      return await applyOnce(sql, migration);
+      return await once();
     } catch (cause) {
       if (!isAnswer(cause)) {
         throw new MigrationError(
-          `The connection was lost during ${name}: run it again, it heals what may be left (${cause})`,
+          `The connection was lost during ${title}: run it again, it heals what may be left (${cause})`,
           { cause },
         );
       }
       await sql.unsafe(undo ?? "rollback").catch((error) => {
         throw new MigrationError(
-          `${name} failed: ${cause.message}; what it left is removed by the next run (${error})`,
+          `${title} failed: ${cause.message}; what it left is removed by the next run (${error})`,
           { cause },
         );
       });
       if (cause.code !== LOCK_NOT_AVAILABLE || tries === LOCK_TRIES) {
-        throw new MigrationError(`${name} failed and left nothing behind: ${cause.message}`, {
+        throw new MigrationError(`${title} failed and left nothing behind: ${cause.message}`, {
           cause,
         });
       }
@@ -125,29 +158,7 @@ async function apply(sql: postgres.Sql, migration: Migration): Promise<void> {
 
 const LOCK_NOT_AVAILABLE = "55P03";
 
-async function applyOnce(sql: postgres.Sql, migration: Migration): Promise<void> {
-  // A try that was killed half way may have left something that only looks finished.
-  await sql.unsafe(migration.undo ?? BEGIN);
-  await sql.unsafe(migration.statements);
-  await record(sql, migration);
-  if (migration.undo === undefined) await sql.unsafe("commit");
-}
-
 /** Whether PostgreSQL has said this on a connection that goes on. */
 function isAnswer(thrown: unknown): thrown is postgres.PostgresError {
   return thrown instanceof postgres.PostgresError && thrown.severity === "ERROR";
-}
-
-async function record(sql: postgres.Sql, migration: Migration): Promise<void> {
-  await sql.unsafe(`
-    create schema if not exists lotline;
-    create table if not exists lotline.migrations (
-      number int primary key,
-      name text not null,
-      checksum text not null,
-      applied_at timestamptz not null default now()
-    )`);
-  await sql`
-    insert into lotline.migrations (number, name, checksum)
-    values (${migration.number}, ${migration.name}, ${migration.checksum})`;
 }

@@ -5,12 +5,11 @@ import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { oldDatabase } from "../testing/old_database.ts";
 import type { Sql } from "./connect.ts";
-import { readMigrations } from "./migrations.ts";
+import { ALL_SERIES, readSteps, titleOf } from "./migrations.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-const STEPS = (await readMigrations(new URL("migrations/", import.meta.url)))
-  .map(({ name }) => name);
+const STEPS = (await readSteps(ALL_SERIES)).map(titleOf);
 
 const linesOf = (steps: readonly string[]) =>
   new RegExp(`^${steps.map((step) => `${step}: done in \\d+ ms\n`).join("")}$`);

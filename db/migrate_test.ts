@@ -6,6 +6,7 @@ import { openTransaction } from "../testing/open_transaction.ts";
 import { oldDatabase } from "../testing/old_database.ts";
 import type { Sql } from "./connect.ts";
 import { migrate, MigrationError } from "./migrate.ts";
+import { type Series, SERVICE_SERIES } from "./migrations.ts";
 
 const silent = () => {};
 
@@ -24,16 +25,11 @@ const STEPS = [
   "0012_bound_the_outbox",
   "0013_index_dead_jobs",
   "0014_dry_runs",
-  "0015_routes",
-  "0016_evidence",
-  "0017_recorded_exchanges",
-  "0018_idempotency_keys",
-  "0019_job_starts",
-  "0020_long_passwords",
-  "0021_turns_of_accounts",
-  "0022_bound_stored_results",
-  "0023_route_clients",
-  "0024_route_coverage",
+  "0015_idempotency_keys",
+  "0016_job_starts",
+  "0017_long_passwords",
+  "0018_turns_of_accounts",
+  "0019_bound_stored_results",
 ];
 
 const WRITE_A_LINK = "insert into lot_genealogy default values";
@@ -239,7 +235,7 @@ for (const { what, change, says } of REFUSED) {
       "0002_b.sql": "create table b ()",
     });
     await using database = await freshDatabase({ migrated: false });
-    await migrate(database.url, silent, folder.url);
+    await migrate(database.url, silent, seriesIn(folder.url));
     await folder.write("0003_c.sql", "create table c ()");
     for (const [file, statements] of Object.entries(change)) {
       if (statements === undefined) await folder.remove(file);
@@ -250,6 +246,40 @@ for (const { what, change, says } of REFUSED) {
   });
 }
 
+Deno.test("a journal of the time of one series says afterwards which series each step is of", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  const { sql, url } = database;
+  await migrateAtOnce(1, url);
+  // As it was then, with steps of another part in between.
+  await sql.unsafe(`
+    delete from lotline.migrations where series <> 'service';
+    alter table lotline.migrations drop column series, add primary key (number);
+    update lotline.migrations set number = number + 103 where number > 14;
+    update lotline.migrations set number = number - 100,
+      name = '00' || (number - 100) || substr(name, 5) where number > 100;
+    insert into lotline.migrations (number, name, checksum) values
+      (15, '0015_routes', 'a'), (16, '0016_evidence', 'b'), (17, '0017_recorded_exchanges', 'c'),
+      (23, '0023_route_clients', 'd'), (24, '0024_route_coverage', 'e')`).simple();
+  const lines: string[] = [];
+  await migrate(url, (line) => lines.push(line.replace(/: done in .*/, "")), seriesIn());
+  deepStrictEqual(lines, ["journal split into series"]);
+  deepStrictEqual(await journal(sql), STEPS);
+  const others = await sql`
+    select number, name from lotline.migrations where series = 'cutover' order by number`;
+  deepStrictEqual(others.map(({ number, name }) => `${number} ${name}`), [
+    "1 0001_routes",
+    "2 0002_evidence",
+    "3 0003_recorded_exchanges",
+    "4 0004_route_clients",
+    "5 0005_route_coverage",
+  ]);
+});
+
+/** The service's series alone, from a folder of the test's own if there is one. */
+function seriesIn(folder: URL = SERVICE_SERIES.folder): readonly Series[] {
+  return [{ ...SERVICE_SERIES, folder }];
+}
+
 /** Migrates with several runs at once; the steps that they reported, of all together. */
 async function migrateAtOnce(count: number, url: string, folder?: URL): Promise<string[]> {
   const steps: string[] = [];
@@ -258,12 +288,12 @@ async function migrateAtOnce(count: number, url: string, folder?: URL): Promise<
     ok(step, line);
     steps.push(step);
   };
-  await Promise.all(Array.from({ length: count }, () => migrate(url, report, folder)));
+  await Promise.all(Array.from({ length: count }, () => migrate(url, report, seriesIn(folder))));
   return steps;
 }
 
 async function fails(url: string, folder: URL | undefined, says: string): Promise<void> {
-  await rejects(migrate(url, silent, folder), (error) => {
+  await rejects(migrate(url, silent, seriesIn(folder)), (error) => {
     ok(error instanceof MigrationError);
     strictEqual(error.message.slice(0, says.length), says);
     return true;
@@ -281,7 +311,9 @@ async function indexIsWaiting(sql: Sql): Promise<void> {
 }
 
 async function journal(sql: Sql): Promise<string[]> {
-  const rows = await sql<{ name: string }[]>`select name from lotline.migrations order by number`;
+  const rows = await sql<
+    { name: string }[]
+  >`select name from lotline.migrations where series = 'service' order by number`;
   return rows.map(({ name }) => name);
 }
 

@@ -15,6 +15,32 @@ export interface Migration {
   readonly undo: string | undefined;
 }
 
+/** Steps that are numbered together and belong to one part of Lotline. */
+export interface Series {
+  readonly name: string;
+  readonly folder: URL;
+}
+
+/** What the service stores. */
+export const SERVICE_SERIES: Series = {
+  name: "service",
+  folder: new URL("./migrations/", import.meta.url),
+};
+
+/**
+ * All series, in the order in which they are applied. The service's is always there; another part may
+ * have been removed with its folder, and its series has no steps then.
+ */
+export const ALL_SERIES: readonly Series[] = [
+  SERVICE_SERIES,
+  { name: "cutover", folder: new URL("../cutover/migrations/", import.meta.url) },
+];
+
+/** A migration with the series that it belongs to. */
+export interface Step extends Migration {
+  readonly series: string;
+}
+
 const NAME = /^(\d{4})_\w+\.sql$/;
 const UNDO = /^-- outside a transaction; undo: (.+)$/m;
 
@@ -48,4 +74,33 @@ export async function readMigrations(folder: URL): Promise<readonly Migration[]>
     }
   });
   return migrations;
+}
+
+/**
+ * The steps of several series, series by series.
+ * @throws {MigrationFolderError}
+ */
+export async function readSteps(allSeries: readonly Series[]): Promise<readonly Step[]> {
+  const steps: Step[] = [];
+  for (const { name: series, folder } of allSeries) {
+    const isThere = series === SERVICE_SERIES.name || await exists(folder);
+    const migrations = isThere ? await readMigrations(folder) : [];
+    steps.push(...migrations.map((migration) => ({ ...migration, series })));
+  }
+  return steps;
+}
+
+/** How messages call a step: by its name, after its series unless that is the service's. */
+export function titleOf({ series, name }: Pick<Step, "series" | "name">): string {
+  return series === SERVICE_SERIES.name ? name : `${series}/${name}`;
+}
+
+async function exists(folder: URL): Promise<boolean> {
+  try {
+    await Deno.stat(folder);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }

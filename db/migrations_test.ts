@@ -1,9 +1,15 @@
 import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { OLD_TABLES } from "../testing/old_database.ts";
 import { migrationFolder } from "../testing/migration_folder.ts";
-import { MigrationFolderError, readMigrations } from "./migrations.ts";
+import {
+  ALL_SERIES,
+  MigrationFolderError,
+  readMigrations,
+  readSteps,
+  SERVICE_SERIES,
+  titleOf,
+} from "./migrations.ts";
 
-const OUR_FOLDER = new URL("./migrations/", import.meta.url);
 const CREATE_INDEX = /^create (?:unique )?index (concurrently)?[^;]*? on ([\w.]+)/gim;
 
 Deno.test("migrations come in the order of their numbers", async () => {
@@ -68,11 +74,30 @@ for (const { what, files, says } of UNUSABLE) {
 }
 
 Deno.test("each index on an old table is built without stopping writers", async () => {
-  for (const { name, statements, undo } of await readMigrations(OUR_FOLDER)) {
+  for (const { name, statements, undo } of await readSteps(ALL_SERIES)) {
     for (const [, how, table] of statements.matchAll(CREATE_INDEX)) {
       if (table === undefined || !(table in OLD_TABLES)) continue;
       strictEqual(how, "concurrently", `${name} builds an index on ${table}`);
       notStrictEqual(undo, undefined, `${name} does not say how to remove a broken index`);
     }
   }
+});
+
+Deno.test("series come one after the other, each with numbers of its own, and say whose a step is", async () => {
+  await using one = await migrationFolder({ "0001_a.sql": "select 1", "0002_b.sql": "select 2" });
+  await using other = await migrationFolder({ "0001_c.sql": "select 3" });
+  const steps = await readSteps([
+    { ...SERVICE_SERIES, folder: one.url },
+    { name: "other", folder: other.url },
+  ]);
+  deepStrictEqual(steps.map(titleOf), ["0001_a", "0002_b", "other/0001_c"]);
+});
+
+Deno.test("a series whose folder is gone has no steps, but the service's folder must be there", async () => {
+  await using folder = await migrationFolder({ "0001_a.sql": "select 1" });
+  const gone = new URL("gone/", folder.url);
+  const service = { ...SERVICE_SERIES, folder: folder.url };
+  const steps = await readSteps([service, { name: "other", folder: gone }]);
+  deepStrictEqual(steps.map(titleOf), ["0001_a"]);
+  await rejects(readSteps([{ ...SERVICE_SERIES, folder: gone }]), Deno.errors.NotFound);
 });

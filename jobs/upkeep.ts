@@ -2,20 +2,12 @@ import { z } from "zod";
 import type { Sql } from "../db/connect.ts";
 import {
   deleteFound,
-  deleteOldAnswers,
   deleteOldAudits,
-  deleteOldClients,
-  deleteOldCollectors,
-  deleteOldCoverage,
   deleteOldCronRuns,
-  deleteOldDifferences,
   deleteOldIdempotencyKeys,
   deleteOldJobs,
-  deleteOldOutcomes,
   deleteOldTraces,
   type FoundBy,
-  gatherOldAnswers,
-  gatherOldClients,
   listOrphanedRuns,
 } from "../db/retention.ts";
 import { defineJob, type JobContext } from "./define_job.ts";
@@ -34,14 +26,6 @@ const STEPS: Record<string, (work: Work) => Promise<number>> = {
   idempotency_keys: (work) => untilNone(work, deleteOldIdempotencyKeys),
   traces: (work) => untilNone(work, deleteOldTraces),
   audits: (work) => untilNone(work, deleteOldAudits),
-  route_answers: (work) => untilNone(work, deleteOldAnswers),
-  route_answer_minutes: (work) => untilNone(work, gatherOldAnswers),
-  route_clients: (work) => untilNone(work, deleteOldClients),
-  route_client_minutes: (work) => untilNone(work, gatherOldClients),
-  route_outcomes: (work) => untilNone(work, deleteOldOutcomes),
-  route_coverage: (work) => untilNone(work, deleteOldCoverage),
-  differences: (work) => untilNone(work, deleteOldDifferences),
-  evidence_collectors: (work) => untilNone(work, deleteOldCollectors),
   ...Object.fromEntries(
     Object.entries(FOUND).map(([name, tables]) => [
       name,

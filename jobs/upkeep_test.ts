@@ -17,17 +17,6 @@ async function keepUp({ sql }: TestDatabase, signal = new AbortController().sign
   return deleted;
 }
 
-const NO_EVIDENCE = {
-  route_answers: 0,
-  route_answer_minutes: 0,
-  route_clients: 0,
-  route_client_minutes: 0,
-  route_outcomes: 0,
-  route_coverage: 0,
-  differences: 0,
-  evidence_collectors: 0,
-};
-
 Deno.test("an empty database has nothing to be deleted", async () => {
   await using database = await freshDatabase();
   deepStrictEqual(await keepUp(database), {
@@ -36,7 +25,6 @@ Deno.test("an empty database has nothing to be deleted", async () => {
     idempotency_keys: 0,
     traces: 0,
     audits: 0,
-    ...NO_EVIDENCE,
     trace_chunks: 0,
     audit_findings: 0,
   });
@@ -111,7 +99,6 @@ Deno.test("traces go after 7 days, audits after 90 but for the last one done, wi
     idempotency_keys: 0,
     traces: 2,
     audits: 2,
-    ...NO_EVIDENCE,
     trace_chunks: 1_203,
     audit_findings: 1_203,
   });
@@ -128,108 +115,6 @@ Deno.test("traces go after 7 days, audits after 90 but for the last one done, wi
   await audit(lastAudit, "92 days", "92 days");
   await keepUp(database);
   deepStrictEqual(await runsOf("lotline.audits"), [lastAudit], "the next is compared with it");
-});
-
-Deno.test("counts of the gateway go after 400 days, differences after 90, processes after 30", async () => {
-  await using database = await freshDatabase();
-  const { sql } = database;
-  await sql`
-    insert into lotline.route_answers (
-      operation, side, epoch, minute, requests, server_errors, silences, latencies
-    )
-    select 'login', 'legacy', n, now() - (398 + n) * interval '1 day', 1, 0, 0, '{}'
-    from generate_series(1, 1500) n`;
-  await sql`
-    insert into lotline.route_outcomes (operation, epoch, minute, outcome, approval, count)
-    select 'login', n, now() - (398 + n) * interval '1 day', 'same', '', 1
-    from generate_series(1, 3) n`;
-  await sql`
-    insert into lotline.route_coverage (operation, epoch, minute, what, count)
-    select 'login', n, now() - (398 + n) * interval '1 day', 'due', 1
-    from generate_series(1, 3) n`;
-  await sql`
-    insert into lotline.differences (at, operation, epoch, mode, outcome, fingerprint, differences)
-    select now() - (88 + n) * interval '1 day', 'login', n, 'shadow', 'different', '', '[]'
-    from generate_series(1, 3) n`;
-  await sql`
-    insert into lotline.evidence_collectors (id, batch, stored_at)
-    select gen_random_uuid(), n, now() - (28 + n) * interval '1 day' from generate_series(1, 3) n`;
-  const { route_answers, route_outcomes, route_coverage, differences, evidence_collectors } =
-    await keepUp(database) ??
-      {};
-  deepStrictEqual(
-    [route_answers, route_outcomes, route_coverage, differences, evidence_collectors],
-    [
-      1_499,
-      2,
-      2,
-      2,
-      2,
-    ],
-  );
-  const left = await sql`
-    select epoch from lotline.route_answers union all select epoch from lotline.route_outcomes
-    union all select epoch from lotline.route_coverage
-    union all select epoch from lotline.differences
-    union all select batch from lotline.evidence_collectors`;
-  deepStrictEqual(left.map(({ epoch }) => Number(epoch)), [1, 1, 1, 1, 1]);
-});
-
-Deno.test("answers are put together by the hour after 30 days, and none is lost", async () => {
-  await using database = await freshDatabase();
-  const { sql } = database;
-  const count = (from: string, minutes: number) =>
-    sql`
-      insert into lotline.route_answers (
-        operation, side, epoch, minute, requests, server_errors, silences, latencies
-      )
-      select operation, 'legacy', 1,
-        date_trunc('hour', now() - ${from}::text::interval) + n * interval '1 minute', n, 1, 2,
-        jsonb_build_object(n % 2, n)
-      from generate_series(1, ${minutes}::int) n, unnest('{login,createLot}'::text[]) operation`;
-  await count("32 days", 1_200);
-  await count("29 days", 30);
-  const sums = async () => {
-    const [row] = await sql`
-      select sum(requests) as requests, sum(server_errors) as errors, sum(silences) as silences,
-        lotline.sum_counts(latencies) as latencies
-      from lotline.route_answers`;
-    return row;
-  };
-  const before = await sums();
-  strictEqual((await keepUp(database))?.route_answer_minutes, 2 * (1_200 - 20));
-  deepStrictEqual(await sums(), before);
-  const [left] = await sql`
-    select count(*) filter (where minute < now() - interval '30 days')::int as hours,
-      count(*) filter (where minute > now() - interval '30 days')::int as minutes
-    from lotline.route_answers`;
-  deepStrictEqual(left, { hours: 2 * 21, minutes: 2 * 30 });
-  strictEqual((await keepUp(database))?.route_answer_minutes, 0);
-});
-
-Deno.test("clients are put together by the day after 2 days and go after 400, and none is lost", async () => {
-  await using database = await freshDatabase();
-  const { sql } = database;
-  const count = (from: string, minutes: number) =>
-    sql`
-      insert into lotline.route_clients (operation, side, epoch, minute, requests, buckets)
-      select operation, 'service', 1,
-        date_trunc('day', now() - ${from}::text::interval) + n * interval '1 minute', n,
-        set_bit(repeat('0', 10000)::bit(10000), n, 1)
-      from generate_series(1, ${minutes}::int) n, unnest('{login,createLot}'::text[]) operation`;
-  await count("4 days", 1_200);
-  await count("402 days", 3);
-  const sums = async () => [
-    ...await sql`
-      select operation, sum(requests)::int as requests, bit_count(bit_or(buckets))::int as clients
-      from lotline.route_clients where minute > now() - interval '100 days' group by 1 order by 1`,
-  ];
-  const before = await sums();
-  const { route_clients, route_client_minutes } = await keepUp(database) ?? {};
-  deepStrictEqual([route_clients, route_client_minutes], [2 * 3, 2 * 1_200]);
-  deepStrictEqual(await sums(), before);
-  strictEqual((await sql`select from lotline.route_clients`).count, 2);
-  strictEqual((await keepUp(database))?.route_client_minutes, 0);
 });
 
 Deno.test("runs are found however many there are", async () => {

@@ -13,6 +13,7 @@ import { CutoverSettings } from "../config.ts";
 import { calibrate } from "./calibrate.ts";
 import { clear } from "./clear.ts";
 import { type Command, RefusedError, type Typed, UsageError } from "./command.ts";
+import { drop } from "./drop.ts";
 import { history } from "./history.ts";
 import { kill } from "./kill.ts";
 import { limits } from "./limits.ts";
@@ -40,6 +41,7 @@ const COMMANDS: Record<string, Command> = {
   plan,
   probe,
   calibrate,
+  drop,
 };
 
 const USAGE = `usage: DATABASE_URL=… deno task cutover <command> [--json]

@@ -135,3 +135,14 @@ Deno.test("what isn't a command is answered with how it is used, a mistake with 
     error: "Not done: the database lacks a table: run deno task migrate first",
   });
 });
+
+Deno.test("drop lists the tables and fails; with --yes they are gone, and commands say what to do", async () => {
+  await using database = await freshDatabase();
+  const listed = await cutover(["drop"], database.url);
+  deepStrictEqual([listed.code, listed.said], [1, ""]);
+  match(listed.error, /^table +size\n(lotline\.\w+ +\d+ (kB|bytes)\n){12}These tables, /);
+  const dropped = await cutover(["drop", "--yes"], database.url);
+  deepStrictEqual([dropped.code, dropped.error], [0, ""]);
+  match(dropped.said, /^12 tables of the cutover were dropped\./);
+  match((await cutover(["status"], database.url)).error, /run deno task migrate first$/);
+});

@@ -8,12 +8,7 @@ import {
   LONGEST_BODY,
   recordedExchange,
 } from "./recorded_exchange.ts";
-import {
-  deleteForgottenRecordings,
-  insertExchanges,
-  listWanted,
-  type SeenExchange,
-} from "./recordings_table.ts";
+import { insertExchanges, listWanted, type SeenExchange } from "./recordings_table.ts";
 
 /** An exchange with a client. */
 export type Offered = Pick<Observation, "operation" | "side" | "request" | "answer" | "at">;
@@ -39,7 +34,6 @@ export interface RecorderDeps {
 const MOST_WAITING = 100;
 // Redacting a long body takes a millisecond or so; requests come in between.
 const REDACTED_AT_ONCE = 5;
-const FORGOTTEN_EVERY_MS = 10 * 60_000;
 
 /**
  * Starts a recorder. It asks PostgreSQL every second; while that is away, it takes nothing. Personal
@@ -50,7 +44,6 @@ export function createRecorder(deps: RecorderDeps): Recorder {
   let room = new Map<string, number>();
   let waiting: Offered[] = [];
   let isAway = false;
-  let cleaned = -Infinity;
   let isOver = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -73,10 +66,6 @@ export function createRecorder(deps: RecorderDeps): Recorder {
   const look = async () => {
     try {
       await store();
-      if (performance.now() - cleaned > FORGOTTEN_EVERY_MS) {
-        cleaned = performance.now();
-        await deleteForgottenRecordings(sql);
-      }
       room = roomOf(await listWanted(sql));
       if (isAway) log("info", "recorder is back");
       isAway = false;

@@ -138,12 +138,3 @@ export async function collectRecording(sql: Sql, id: string): Promise<Collected 
   );
   return row;
 }
-
-/** Deletes recordings that nobody collected for a day. */
-export async function deleteForgottenRecordings(sql: Sql): Promise<void> {
-  await inTime(
-    sql,
-    sql`delete from lotline.recordings where until < now() - interval '1 day'`,
-    DEADLINE_MS,
-  );
-}

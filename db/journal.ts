@@ -1,0 +1,98 @@
+import type postgres from "postgres";
+import { SERVICE_SERIES, type Step } from "./migrations.ts";
+
+/*
+ * `lotline.migrations`: which steps the database has, a row each.
+ */
+
+/**
+ * The advisory lock of whoever changes Lotline's schema, one at a time. Any number will do, as long as
+ * nothing else in the database locks the same one.
+ */
+export const SCHEMA_LOCK = 5_684_631;
+
+/** A step that the database has. */
+export interface AppliedStep {
+  readonly series: string;
+  readonly number: number;
+  readonly name: string;
+  readonly checksum: string;
+}
+
+/** What the database says of its steps. */
+export interface Journal {
+  /** In their order within each series, under the names that they have today. */
+  readonly steps: readonly AppliedStep[];
+  /** Whether it was written when there was one series only: see {@link SPLIT_JOURNAL}. */
+  readonly isUnsplit: boolean;
+}
+
+// Until there were two series, all steps were numbered together. These have another name since;
+// their content is the same. 0001 to 0014 were the service's and kept their names.
+const RENAMED: Readonly<Record<string, { series: string; number: number; name: string }>> = {
+  "0015_routes": { series: "cutover", number: 1, name: "0001_routes" },
+  "0016_evidence": { series: "cutover", number: 2, name: "0002_evidence" },
+  "0017_recorded_exchanges": { series: "cutover", number: 3, name: "0003_recorded_exchanges" },
+  "0018_idempotency_keys": { series: "service", number: 15, name: "0015_idempotency_keys" },
+  "0019_job_starts": { series: "service", number: 16, name: "0016_job_starts" },
+  "0020_long_passwords": { series: "service", number: 17, name: "0017_long_passwords" },
+  "0021_turns_of_accounts": { series: "service", number: 18, name: "0018_turns_of_accounts" },
+  "0022_bound_stored_results": {
+    series: "service",
+    number: 19,
+    name: "0019_bound_stored_results",
+  },
+  "0023_route_clients": { series: "cutover", number: 4, name: "0004_route_clients" },
+  "0024_route_coverage": { series: "cutover", number: 5, name: "0005_route_coverage" },
+};
+
+/** Reads the journal; a database without one has no steps. */
+export async function readJournal(sql: postgres.Sql): Promise<Journal> {
+  const columns = await sql<{ name: string }[]>`
+    select attname as name from pg_attribute
+    where attrelid = to_regclass('lotline.migrations') and attnum > 0 and not attisdropped`;
+  if (columns.length === 0) return { steps: [], isUnsplit: false };
+  if (columns.some(({ name }) => name === "series")) {
+    const steps = await sql<AppliedStep[]>`
+      select series, number, name, checksum from lotline.migrations order by series, number`;
+    return { steps, isUnsplit: false };
+  }
+  const steps = await sql<Omit<AppliedStep, "series">[]>`
+    select number, name, checksum from lotline.migrations order by number`;
+  return {
+    steps: steps.map((step) => ({ series: SERVICE_SERIES.name, ...step, ...RENAMED[step.name] })),
+    isUnsplit: true,
+  };
+}
+
+/** Tells the series of each step in a journal that was written when there was one only. */
+export const SPLIT_JOURNAL = [
+  `alter table lotline.migrations drop constraint migrations_pkey,
+    add column series text not null default '${SERVICE_SERIES.name}'`,
+  ...Object.entries(RENAMED).map(([before, { series, number, name }]) =>
+    `update lotline.migrations set series = '${series}', number = ${number}, name = '${name}'
+      where name = '${before}'`
+  ),
+  `alter table lotline.migrations alter column series drop default,
+    add primary key (series, number)`,
+].join(";\n");
+
+/** Writes down that a step was done, in the transaction of the step if it has one. */
+export async function recordStep(
+  sql: postgres.Sql,
+  { series, number, name, checksum }: Step,
+): Promise<void> {
+  await sql.unsafe(`
+    create schema if not exists lotline;
+    create table if not exists lotline.migrations (
+      number int not null,
+      name text not null,
+      checksum text not null,
+      applied_at timestamptz not null default now(),
+      series text not null,
+      primary key (series, number)
+    )`);
+  await sql`
+    insert into lotline.migrations (series, number, name, checksum)
+    values (${series}, ${number}, ${name}, ${checksum})`;
+}
