@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
 import type { Claims } from "../auth/claims.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
+import { FoundRoutes } from "./found_routes.ts";
 import { type FoundPath, PathTable } from "./paths.ts";
 
 /** What is known of a request besides what the client sent. */
@@ -44,9 +45,10 @@ type Handle = (c: RequestContext) => Response | Promise<Response>;
 /** The application: the router, with the registry that the published document is checked against. */
 export class App {
   readonly router = new OpenAPIHono<RequestEnv>({
-    // The envelope has found the path already, by the old server's rules.
+    // The path was found before, by the old server's rules.
+    router: new FoundRoutes(),
     getPath: (_request, options) =>
-      options?.env instanceof RequestFacts ? options.env.path.routingPath : "/",
+      options?.env instanceof RequestFacts ? options.env.path.template : "",
   });
   /** What is answered where. A request goes to nothing that isn't in here, past no guard. */
   readonly paths = new PathTable<OperationId>();
@@ -71,8 +73,7 @@ export class App {
 
   /** Answers GET on a path that isn't an operation of the contract but goes by its name in ACCESS. */
   page(name: OperationId, path: string, handle: Handle): void {
-    this.paths.add("GET", path, name);
-    this.router.get(path, handle);
+    this.router.get(this.paths.add("GET", path, name), handle);
   }
 }
 
@@ -94,8 +95,7 @@ export function operation(
   const { operationId = "", method } = definition;
   if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
   app.router.openAPIRegistry.registerPath({ ...definition, security: securityOf(operationId) });
-  const path = definition.getRoutingPath();
-  app.paths.add(method.toUpperCase(), path, operationId);
+  const template = app.paths.add(method.toUpperCase(), definition.getRoutingPath(), operationId);
   if (dryRun === "heeded") app.heedsDryRun(operationId);
-  app.router.on(method, path, handle);
+  app.router.on(method, template, handle);
 }

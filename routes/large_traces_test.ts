@@ -214,7 +214,7 @@ Deno.test("a connection that is lost is the database's failure, and the next tra
 
 const factsOf = () =>
   new RequestFacts(
-    { template: "/", routingPath: "/", parameters: {}, methods: new Map() },
+    { template: "/", parameters: {}, methods: new Map() },
     "127.0.0.1",
   );
 
