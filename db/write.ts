@@ -11,11 +11,11 @@ export interface WritingStatement {
   /** The values of `$1`, `$2`, …, as PostgreSQL reads them. */
   readonly parameters: readonly (string | number | null)[];
   /**
-   * What does the same for several statements of this text, each of which gives one row, and gives
-   * their rows in their order; its parameters are `text[]`, each with one statement's value after
-   * another's. Nothing: it can't be done together with others.
+   * Makes what does the same for several statements of this text, each of which gives one row, and
+   * gives their rows in their order; its parameters are `text[]`, each with one statement's value
+   * after another's. Called once for a text. Nothing: it can't be done together with others.
    */
-  readonly together?: string;
+  readonly together?: () => string;
 }
 
 /**
@@ -55,10 +55,10 @@ export function writeTo(sql: Sql): Write {
 
   const writers = new Map<string, ReturnType<typeof writer>>();
   const write = async (statement: WritingStatement) => {
-    const { together: allTogether } = statement;
-    if (allTogether === undefined) return await writeOne(statement);
-    let writeOneOfAll = writers.get(allTogether);
-    if (writeOneOfAll === undefined) writers.set(allTogether, writeOneOfAll = writer(allTogether));
+    const { text, together: textForAll } = statement;
+    if (textForAll === undefined) return await writeOne(statement);
+    let writeOneOfAll = writers.get(text);
+    if (writeOneOfAll === undefined) writers.set(text, writeOneOfAll = writer(textForAll()));
     return await writeOneOfAll(statement);
   };
   return write as Write;

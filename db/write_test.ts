@@ -34,6 +34,26 @@ Deno.test("lots that come together are stored in one transaction, and each gets 
   );
 });
 
+Deno.test("the statement for several lots is made once, however many come", async () => {
+  await using it = await freshDatabase();
+  let made = 0;
+  const write = writeTo(it.sql);
+  const counting: Write = ({ together, ...statement }) =>
+    write({
+      ...statement,
+      together() {
+        made++;
+        ok(together);
+        return together();
+      },
+    });
+  for (const round of ["A", "B", "C"]) {
+    const codes = Array.from({ length: 20 }, (_, place) => `${round}-${place}`);
+    await insertTogether(counting, codes.map((lot_code) => ({ lot_code })));
+  }
+  strictEqual(made, 1);
+});
+
 Deno.test("a lot that comes alone is stored at once", async () => {
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
