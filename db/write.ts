@@ -19,9 +19,7 @@ export interface WritingStatement {
 }
 
 /**
- * Executes one statement that writes and gives back its rows: for good ({@link writeTo}), or without
- * leaving anything (`db/dry_runs.ts`). It is the same statement either way, so that a dry run says
- * what the real one would have said.
+ * Executes one statement that writes and gives back its rows.
  */
 export type Write = <Row extends postgres.MaybeRow>(statement: WritingStatement) => Promise<Row[]>;
 

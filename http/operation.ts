@@ -2,7 +2,10 @@ import { type createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
 import type { Claims } from "../auth/claims.ts";
+import type { ApiError } from "../errors.ts";
+import type { LogFields } from "../log.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
+import type { Effects } from "./effects.ts";
 import { FoundRoutes } from "./found_routes.ts";
 import { type FoundPath, PathTable } from "./paths.ts";
 
@@ -18,18 +21,26 @@ export class RequestFacts {
   wouldRefuse: RefusalReason | undefined;
   /** The JSON document that was sent, once it was read. */
   document: unknown;
-  /** It is to be answered as it would be, and to have no effect. */
-  isDryRun = false;
   /** Only the head of the answer is sent; it is asked for as with GET. */
   isHead = false;
   /** What an answer that is no error says besides, by header. */
   readonly answerHeaders: Record<string, string> = {};
+  /** What the request was refused with. */
+  refused: ApiError | undefined;
+  /** What the request's line in the log says besides. */
+  logged: LogFields | undefined;
+  /** The operation of the path that the method asks for, if there is one; HEAD asks for that of GET. */
+  readonly operation: OperationId | undefined;
 
   constructor(
+    method: string,
     readonly path: FoundPath<OperationId>,
     /** The address of the client, behind trusted proxies. */
     readonly clientAddress: string,
-  ) {}
+    public effects: Effects,
+  ) {
+    this.operation = path.methods.get(method === "HEAD" ? "GET" : method);
+  }
 }
 
 /** Hono's name for what comes with each request. */
@@ -52,23 +63,12 @@ export class App {
   });
   /** What is answered where. A request goes to nothing that isn't in here, past no guard. */
   readonly paths = new PathTable<OperationId>();
-  readonly #heedDryRun = new Set<OperationId>();
 
   constructor() {
     // Whatever a route throws is answered by the envelope, the one place that knows how.
     this.router.onError((error) => {
       throw error;
     });
-  }
-
-  /** Learns that an operation's handler goes by {@link RequestFacts.isDryRun}. */
-  heedsDryRun(operation: OperationId): void {
-    this.#heedDryRun.add(operation);
-  }
-
-  /** Whether an operation has no effect in a dry run. What is asked with GET never has one. */
-  canRunDry(operation: OperationId, method: string): boolean {
-    return method === "GET" || method === "HEAD" || this.#heedDryRun.has(operation);
   }
 
   /** Answers GET on a path that isn't an operation of the contract but goes by its name in ACCESS. */
@@ -82,20 +82,15 @@ export class App {
  * Reading and checking what the client sent is the handler's first line (`readJson`,
  * `readParameters`) rather than zod-openapi's validators: those refuse with 415 and 400 what the
  * old server took.
- *
- * @param dryRun `heeded`: the handler goes by {@link RequestFacts.isDryRun}. A dry run of any other
- *   operation than a GET is refused.
  */
 export function operation(
   app: App,
   definition: ReturnType<typeof createRoute>,
   handle: Handle,
-  dryRun: "heeded" | "refused" = "refused",
 ): void {
   const { operationId = "", method } = definition;
   if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
   app.router.openAPIRegistry.registerPath({ ...definition, security: securityOf(operationId) });
   const template = app.paths.add(method.toUpperCase(), definition.getRoutingPath(), operationId);
-  if (dryRun === "heeded") app.heedsDryRun(operationId);
   app.router.on(method, template, handle);
 }

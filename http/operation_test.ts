@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
+import { NO_EFFECTS } from "../testing/no_effects.ts";
 import { App, operation, RequestFacts } from "./operation.ts";
 
 function definitionOf(operationId: string) {
@@ -46,6 +47,9 @@ Deno.test("a path is found once: Hono looks its handler up by the template, what
   const path = app.paths.find("/A/x%2Fy/");
   ok(path);
   const request = new Request("http://localhost/A/x%2Fy/");
-  const response = await app.router.fetch(request, new RequestFacts(path, "127.0.0.1"));
+  const response = await app.router.fetch(
+    request,
+    new RequestFacts("GET", path, "127.0.0.1", NO_EFFECTS),
+  );
   deepStrictEqual([response.status, await response.text(), asked], [200, "x%2Fy", ["/a/:b"]]);
 });

@@ -1,10 +1,10 @@
 import postgres from "postgres";
-import { QueryDeadlineError } from "./in_time.ts";
-import type { Session, SessionOptions } from "./session.ts";
-import type { Write, WritingStatement } from "./write.ts";
+import { QueryDeadlineError } from "../db/in_time.ts";
+import type { Session, SessionOptions } from "../db/session.ts";
+import type { Write, WritingStatement } from "../db/write.ts";
 
 /** Writes that leave nothing. Disposing closes the connections that are kept for the next ones. */
-export interface DryRuns extends Disposable {
+export interface RolledBackWrites extends Disposable {
   /**
    * Executes a statement and takes it back.
    * @throws {QueryDeadlineError} when too many are at it, or PostgreSQL is silent
@@ -42,7 +42,9 @@ export const DRY_RUN_SESSIONS = {
 const BEGIN = "begin read write; set local lotline.dry_run = 'on'";
 
 /** @param open opens a session as {@link DRY_RUN_SESSIONS} says */
-export function createDryRuns(open: (onEnd: () => void) => Session): DryRuns {
+export function createRolledBackWrites(
+  open: (onEnd: () => void) => Session,
+): RolledBackWrites {
   const idle = new Set<Session>();
   const turns = new ShortTurns();
 
