@@ -1,6 +1,7 @@
-import postgres from "postgres";
+import type postgres from "postgres";
 import { QueryDeadlineError } from "../db/in_time.ts";
 import type { Session, SessionOptions } from "../db/session.ts";
+import { isOutOfDate } from "../db/undone.ts";
 import type { Write, WritingStatement } from "../db/write.ts";
 
 /** Writes that leave nothing. Disposing closes the connections that are kept for the next ones. */
@@ -124,14 +125,6 @@ async function executeAndRollBack<Row extends postgres.MaybeRow>(
     // The first to fail is the one that says why.
     return { error, isGood: await isOver && !isOutOfDate(error) };
   }
-}
-
-/**
- * A table was changed after the session had prepared its statement. postgres.js sends that anew then,
- * which is why the one behind it is the first to fail: 25P02, the transaction has failed already.
- */
-function isOutOfDate(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && /^(0A000|25P02)$/.test(error.code);
 }
 
 async function withoutSilence<Row>(outcome: Promise<Outcome<Row>>): Promise<Outcome<Row>> {
