@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findTogether } from "../db/find_together.ts";
 import { findUsersByEmail } from "../db/users.ts";
 import { ApiError } from "../errors.ts";

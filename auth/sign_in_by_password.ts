@@ -1,5 +1,5 @@
 import { findLogin, type Login, recordLogin, replacePasswordHash } from "../db/logins.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { isOutdated, type Passwords, type Place } from "./passwords.ts";

@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { inTime } from "./in_time.ts";
 import { textArray } from "./text_array.ts";
 import { together } from "./together.ts";

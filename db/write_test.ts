@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { findTraces, insertLot, LARGE_TRACE, type LotValues } from "./lots.ts";
 import { type Write, writeTo } from "./write.ts";
 

@@ -3,7 +3,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { dump, dumpChanges } from "../testing/dump.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { insertLot } from "../db/lots.ts";
 import { insertQcDecision } from "../db/qc_decisions.ts";
 import { openSession } from "../db/session.ts";

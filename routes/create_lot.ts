@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findKeptLot, insertLot, type Lot as StoredLot } from "../db/lots.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import { KEY_PATTERN } from "../contract/request_values.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import {
   findRequest,
   type IdempotencyKey,
