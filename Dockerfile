@@ -15,6 +15,7 @@ COPY cache ./cache
 COPY contract ./contract
 COPY cutover ./cutover
 COPY db ./db
+COPY dry_run ./dry_run
 COPY http ./http
 COPY jobs ./jobs
 COPY lineage ./lineage

@@ -2,15 +2,14 @@ import { createGuard } from "./auth/guard.ts";
 import { createLongPasswordNotes } from "./auth/long_passwords.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { followRevocations, type Revocations } from "./auth/revocations.ts";
-import type { SignIn } from "./auth/sign_in.ts";
+import type { LoginEffects, SignIn } from "./auth/sign_in.ts";
 import { createSignInByEmail } from "./auth/sign_in_by_email.ts";
 import { createSignInByPassword } from "./auth/sign_in_by_password.ts";
-import { createLoginThrottle } from "./auth/throttle.ts";
+import { createLoginThrottle, type LoginThrottle } from "./auth/throttle.ts";
 import {
   AUDIENCE,
   createTokenIssuer,
   createTokenVerifier,
-  DRY_RUN_AUDIENCE,
   LEGACY_AUDIENCE,
 } from "./auth/tokens.ts";
 import type { WatchedKeys } from "./auth/watched_keys.ts";
@@ -18,10 +17,10 @@ import { createTraceCache, type TraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import type { Sql } from "./db/connect.ts";
-import { createDryRuns, DRY_RUN_SESSIONS } from "./db/dry_runs.ts";
 import { openSession } from "./db/session.ts";
 import { type Write, writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
+import { createDryRunStep } from "./dry_run/step.ts";
 import { corsPolicy } from "./http/cors.ts";
 import { createEnvelope, type Limits, type Serve } from "./http/envelope.ts";
 import { App } from "./http/operation.ts";
@@ -68,9 +67,6 @@ export interface RouteDeps {
   readonly largeTraces: LargeTraces;
   readonly keys: WatchedKeys;
   readonly signIn: SignIn;
-  readonly drySignIn: SignIn;
-  readonly write: Write;
-  readonly dryWrite: Write;
   readonly revocations: Revocations;
   readonly metrics: Metrics;
   readonly limits: Limits;
@@ -93,10 +89,19 @@ export function createApi(deps: ApiDeps): Api {
     minutes: config.TOKEN_TTL_MINUTES,
     audiences: mode === "required" ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
   });
-  const dryRuns = createDryRuns((onEnd) =>
-    openSession(config.DATABASE_URL, { ...DRY_RUN_SESSIONS, onEnd })
-  );
   const write = writeTo(deps.sql);
+  const throttle = createLoginThrottle({
+    perAccount: config.LOGIN_MAX_FAILURES_PER_ACCOUNT,
+    perAddress: config.LOGIN_MAX_FAILURES_PER_ADDRESS,
+    ...(deps.valkey && { valkey: deps.valkey }),
+  });
+  const dryRuns = createDryRunStep({
+    ...deps,
+    databaseUrl: config.DATABASE_URL,
+    secret: config.DRY_RUN_SECRET,
+    throttle,
+    metrics,
+  });
   const traceCache = deps.valkey && createTraceCache(deps.valkey, metrics);
   const inlineTracer = createInlineTracer((onEnd) =>
     openSession(config.DATABASE_URL, {
@@ -114,9 +119,7 @@ export function createApi(deps: ApiDeps): Api {
       mode,
       inlineTracer,
       largeTraces,
-      ...createSignIns(deps, metrics, { write, dryWrite: dryRuns.write }),
-      write,
-      dryWrite: dryRuns.write,
+      signIn: createSignIn(deps),
       revocations,
       metrics,
       ...(traceCache && { traceCache }),
@@ -130,7 +133,13 @@ export function createApi(deps: ApiDeps): Api {
     cors: corsPolicy(config.CORS_ORIGINS),
     readClient: createClientReader(config.TRUSTED_PROXIES),
     limits: deps.limits,
-    ...(config.DRY_RUN_SECRET && { dryRunSecret: config.DRY_RUN_SECRET }),
+    effects: {
+      write,
+      forgetTrace: async (lotCode) => await traceCache?.forget(lotCode),
+      login: createLoginEffects(deps, { write, throttle, metrics }),
+      holdsBack: true,
+    },
+    steps: [dryRuns.step],
     metrics,
     log,
   });
@@ -145,65 +154,35 @@ export function createApi(deps: ApiDeps): Api {
   };
 }
 
-/** How accounts are let in, and how it is found out without an effect whether they would be. */
-function createSignIns(
-  deps: ApiDeps,
-  metrics: Metrics,
-  { write, dryWrite }: Pick<RouteDeps, "write" | "dryWrite">,
-): Pick<RouteDeps, "signIn" | "drySignIn"> {
-  const { config, sql, keys, log } = deps;
-  const required = config.AUTH_MODE === "required";
-  const issueToken = createTokenIssuer({
-    keys,
-    minutes: config.TOKEN_TTL_MINUTES,
-    audience: required ? AUDIENCE : LEGACY_AUDIENCE,
-  });
-  // For nobody, and over as it begins.
-  const issueDryToken = createTokenIssuer({ keys, minutes: 0, audience: DRY_RUN_AUDIENCE });
-  const noteLongPassword = createLongPasswordNotes(sql, log);
-  const noteNothing = () => {};
-  if (!required) {
-    return {
-      signIn: createSignInByEmail({ sql, issueToken, noteLongPassword }),
-      drySignIn: createSignInByEmail({
-        sql,
-        issueToken: issueDryToken,
-        noteLongPassword: noteNothing,
-      }),
-    };
-  }
-  const throttle = createLoginThrottle({
-    perAccount: config.LOGIN_MAX_FAILURES_PER_ACCOUNT,
-    perAddress: config.LOGIN_MAX_FAILURES_PER_ADDRESS,
-    ...(deps.valkey && { valkey: deps.valkey }),
-  });
-  const inCommon = { sql, passwords: createPasswords(), log };
+/** How accounts are let in. */
+function createSignIn({ config, sql, log }: ApiDeps): SignIn {
+  return config.AUTH_MODE === "required"
+    ? createSignInByPassword({ sql, passwords: createPasswords(), log })
+    : createSignInByEmail(sql);
+}
+
+function createLoginEffects(
+  { config, sql, keys, log }: ApiDeps,
+  { write, throttle, metrics }: {
+    readonly write: Write;
+    readonly throttle: LoginThrottle;
+    readonly metrics: Metrics;
+  },
+): LoginEffects {
   return {
-    signIn: createSignInByPassword({
-      ...inCommon,
-      effects: {
-        enterThrottle: throttle.enter,
-        write,
-        issueToken,
-        rehashes: true,
-        noteLongPassword,
-        tell: (outcome, userId) => {
-          metrics.login(outcome);
-          log("info", "login", { outcome, user_id: userId });
-        },
-      },
+    enterThrottle: throttle.enter,
+    write,
+    issueToken: createTokenIssuer({
+      keys,
+      minutes: config.TOKEN_TTL_MINUTES,
+      audience: config.AUTH_MODE === "required" ? AUDIENCE : LEGACY_AUDIENCE,
     }),
-    drySignIn: createSignInByPassword({
-      ...inCommon,
-      effects: {
-        enterThrottle: throttle.look,
-        write: dryWrite,
-        issueToken: issueDryToken,
-        rehashes: false,
-        noteLongPassword: noteNothing,
-        tell: noteNothing,
-      },
-    }),
+    rehashes: true,
+    noteLongPassword: createLongPasswordNotes(sql, log),
+    tell: (outcome, userId) => {
+      metrics.login(outcome);
+      log("info", "login", { outcome, user_id: userId });
+    },
   };
 }
 

@@ -1,22 +1,14 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findTogether } from "../db/find_together.ts";
 import { findUsersByEmail } from "../db/users.ts";
 import { ApiError } from "../errors.ts";
 import type { SignIn } from "./sign_in.ts";
-import type { TokenIssuer } from "./tokens.ts";
 import { isTooLong } from "./typed_password.ts";
 
-interface Deps {
-  readonly sql: Sql;
-  readonly issueToken: TokenIssuer;
-  /** Learns that an account's password was typed with more bytes than `required` can check. */
-  readonly noteLongPassword: (userId: string) => void;
-}
-
 /** `AUTH_MODE=legacy`: an email that is known is let in, with a real token to show for it. */
-export function createSignInByEmail({ sql, issueToken, noteLongPassword }: Deps): SignIn {
+export function createSignInByEmail(sql: Sql): SignIn {
   const findUserByEmail = findTogether(sql, findUsersByEmail);
-  return async ({ email, password }) => {
+  return async ({ email, password }, _address, { issueToken, noteLongPassword }) => {
     const user = email === undefined ? undefined : await findUserByEmail(email);
     // The old server's sentence: its front end shows it.
     if (user === undefined) throw new ApiError("user_not_found", "User not found");

@@ -1,32 +1,15 @@
 import { findLogin, type Login, recordLogin, replacePasswordHash } from "../db/logins.ts";
-import type { Sql } from "../db/connect.ts";
-import type { Write } from "../db/write.ts";
+import type { Sql } from "../db/sql.ts";
 import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
-import type { LoginOutcome } from "../metrics.ts";
 import { isOutdated, type Passwords, type Place } from "./passwords.ts";
-import type { SignedIn, SignIn } from "./sign_in.ts";
-import type { Turn } from "./throttle.ts";
+import type { LoginEffects, SignedIn, SignIn } from "./sign_in.ts";
 import { isTooLong } from "./typed_password.ts";
-import type { TokenIssuer } from "./tokens.ts";
 
 interface Deps {
   readonly sql: Sql;
   readonly passwords: Passwords;
-  readonly effects: LoginEffects;
   readonly log: Log;
-}
-
-/** What a login does besides looking: for good, or, where it is a dry run, not at all. */
-export interface LoginEffects {
-  readonly enterThrottle: (email: string, address: string) => Promise<Turn>;
-  readonly write: Write;
-  readonly issueToken: TokenIssuer;
-  /** Whether hashes of a lower cost are made anew. */
-  readonly rehashes: boolean;
-  /** Learns that an account's password was typed with more bytes than can be checked. */
-  readonly noteLongPassword: (userId: string) => void;
-  readonly tell: (outcome: LoginOutcome, userId?: string) => void;
 }
 
 /**
@@ -34,14 +17,12 @@ export interface LoginEffects {
  * written. Whatever else was sent is refused with one sentence, and after the same work whether
  * there is such an account or not.
  */
-export function createSignInByPassword(deps: Deps): SignIn {
-  const { sql, passwords, log } = deps;
-  const { enterThrottle, write, issueToken, rehashes, noteLongPassword, tell } = deps.effects;
-
+export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
   const check = async (
     place: Place,
     email: string,
     password: string,
+    { write, issueToken, rehashes, noteLongPassword, tell }: LoginEffects,
   ): Promise<SignedIn | undefined> => {
     const login = await findLogin(sql, email);
     // A disabled account's password isn't looked at: nothing may tell whether it was right.
@@ -74,7 +55,7 @@ export function createSignInByPassword(deps: Deps): SignIn {
     }
   };
 
-  const takePlace = (password: string): Place => {
+  const takePlace = (password: string, { tell }: LoginEffects): Place => {
     try {
       return passwords.takePlace(password);
     } catch (error) {
@@ -83,17 +64,17 @@ export function createSignInByPassword(deps: Deps): SignIn {
     }
   };
 
-  return async ({ email, password }, address) => {
+  return async ({ email, password }, address, effects) => {
     if (email === undefined || password === undefined) throw wrongCredentials();
-    using place = takePlace(password);
-    const turn = await enterThrottle(email, address);
+    using place = takePlace(password, effects);
+    const turn = await effects.enterThrottle(email, address);
     if (!turn.allowed) {
-      tell(turn.by === "account" ? "throttled_account" : "throttled_address");
+      effects.tell(turn.by === "account" ? "throttled_account" : "throttled_address");
       throw tooManyTries(turn.retryAfterS);
     }
     let signedIn: SignedIn | undefined;
     try {
-      signedIn = await check(place, email, password);
+      signedIn = await check(place, email, password, effects);
     } catch (error) {
       // Nothing was learnt about the password: a fault of ours is not a failed try.
       await turn.takeBack();

@@ -17,11 +17,6 @@ export const AUDIENCE = "lotline";
  * otherwise whoever asked in time could carry any account's token over the switch.
  */
 export const LEGACY_AUDIENCE = "lotline-legacy";
-/**
- * The audience of the token in the answer to a login that was only tried out. Nobody takes it: it
- * looks like a real one, but nobody has logged in.
- */
-export const DRY_RUN_AUDIENCE = "lotline-dry-run";
 
 /** How far two machines' clocks may be apart, in s. */
 const CLOCK_TOLERANCE_S = 5;

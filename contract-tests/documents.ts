@@ -35,9 +35,6 @@ export function documentOfRoutes(): Json {
     // Never connected: only the document is asked for.
     sql: connect({ url: "postgres://127.0.0.1/none" }),
     keys: keysAtHand({ kid: "none", privateKey, published: { keys: [] } }),
-    write: () => Promise.reject(new Error("nothing is written here")),
-    dryWrite: () => Promise.reject(new Error("nothing is written here")),
-    drySignIn: () => Promise.reject(new Error("nobody signs in here")),
     signIn: () => Promise.reject(new Error("nobody signs in here")),
     revocations: {
       stateOf: () => "unknown",

@@ -1,5 +1,5 @@
 import type { components } from "../contract/types.gen.ts";
-import type { Sql, Statement } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { claimSlot, type ScheduledWork, type Slot } from "./cron_runs.ts";
 import { findBegun, type IdempotencyKey, keepAnswer, keepingKey } from "./idempotency_keys.ts";
 import { inTime } from "./in_time.ts";
@@ -215,12 +215,9 @@ export async function listFindings(
   };
 }
 
-/**
- * The effect of an audit's job (see jobs/define_job.ts): its findings, written under `run`, become
- * what the audit found.
- */
-export function finishAudit(
-  sql: Sql,
+/** Makes findings that were written under `run` what the audit found. */
+export async function finishAudit(
+  tx: Sql,
   auditId: string,
   { run, asOf, comparedWith, summary }: {
     readonly run: string;
@@ -229,10 +226,13 @@ export function finishAudit(
     readonly comparedWith: string | null;
     readonly summary: NonNullable<Audit["summary"]>;
   },
-): Statement {
-  return sql`
-    update lotline.audits set run = ${run}, finished_at = now(),
-      as_of = ${asOf}::text::timestamptz, compared_with = ${comparedWith},
-      summary = ${sql.json(summary)}
-    from finished where audits.id = ${auditId}`;
+): Promise<void> {
+  await inTime(
+    tx,
+    tx`
+      update lotline.audits set run = ${run}, finished_at = now(),
+        as_of = ${asOf}::text::timestamptz, compared_with = ${comparedWith},
+        summary = ${tx.json(summary)}
+      where id = ${auditId}`,
+  );
 }

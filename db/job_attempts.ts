@@ -1,6 +1,7 @@
 import type { Sql, Statement } from "./connect.ts";
 import { inTime } from "./in_time.ts";
 import type { JobPriority } from "./jobs.ts";
+import { inTransaction } from "./transaction.ts";
 
 /*
  * `lotline.jobs` for those who do the work. A job that runs belongs to one attempt, which knows its
@@ -142,30 +143,46 @@ export async function renewLease(
 }
 
 /**
- * Marks a job done and lets its effect happen, in one statement: both or neither. False: the job is
- * another attempt's by now, and nothing happened. It can be repeated when its answer was lost.
+ * Marks a job done. In a transaction, its effect belongs behind this: both happen or neither.
  *
- * @param effect a data-modifying statement that does nothing unless `finished` has a row
+ * @param tx a transaction, or a pool for a job without an effect
+ * @returns `now`; `before`, when the attempt has done so already and the answer to its commit was
+ * lost: its effect has happened then; nothing, when the job is another attempt's by now
  */
-export async function finishJob(
-  sql: Sql,
+export async function completeJob(
+  tx: Sql,
   { id, token }: AttemptKey,
-  effect?: Statement,
-): Promise<boolean> {
-  const finished = await inTime(
-    sql,
-    sql`
-      with finished as (
-        update lotline.jobs set state = 'done', finished_at = now(), last_error = null,
-          worker = null, lease_until = null
-        where id = ${id} and token = ${token} and state = 'running'
-        returning id, kind, arguments, token, attempt
-      )${effect === undefined ? sql`` : sql`, effect as (${effect})`}
-      select id from finished
-      union all
-      select id from lotline.jobs where id = ${id} and token = ${token} and state = 'done'`,
+): Promise<"now" | "before" | undefined> {
+  const completed = await inTime(
+    tx,
+    tx`
+      update lotline.jobs set state = 'done', finished_at = now(), last_error = null,
+        worker = null, lease_until = null
+      where id = ${id} and token = ${token} and state = 'running'`,
   );
-  return finished.count > 0;
+  if (completed.count > 0) return "now";
+  // A statement of its own, since the first may have waited for the very commit that it doesn't see.
+  const done = await inTime(
+    tx,
+    tx`select from lotline.jobs where id = ${id} and token = ${token} and state = 'done'`,
+  );
+  return done.count > 0 ? "before" : undefined;
+}
+
+/**
+ * Marks a job done and lets its effect happen, in one transaction: both or neither. Gives what
+ * {@link completeJob} does; unless that is `now`, nothing happens.
+ */
+export function completeJobWith(
+  sql: Sql,
+  job: AttemptKey,
+  effect: (tx: Sql) => Promise<unknown>,
+): Promise<"now" | "before" | undefined> {
+  return inTransaction(sql, async (tx) => {
+    const done = await completeJob(tx, job);
+    if (done === "now") await effect(tx);
+    return done;
+  });
 }
 
 /** A state in which an attempt that didn't finish its job leaves it. */

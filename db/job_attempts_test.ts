@@ -1,14 +1,18 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
+import type { Sql } from "./sql.ts";
 import {
   buryStrangers,
   type ClaimedJob,
   claimJobInTurn,
   claimNextJob,
+  completeJob,
+  completeJobWith,
   deferJob,
   endCancelledJob,
   failJob,
-  finishJob,
   releaseJob,
   renewLease,
   takeBackLostJobs,
@@ -51,7 +55,7 @@ const WISHES: [what: string, wish: (job: ClaimedJob) => Promise<unknown>, none: 
 for (const [what, wish, none] of WISHES) {
   Deno.test(`a job that is done can't be ${what} any more, by the attempt that has done it either`, async () => {
     const job = await claimed();
-    ok(await finishJob(sql, job));
+    ok(await completeJob(sql, job));
     const before = await rowOf(job.id);
     strictEqual(await wish(job), none);
     deepStrictEqual(await rowOf(job.id), before);
@@ -66,23 +70,57 @@ for (const [what, wish, none] of WISHES) {
     const before = await rowOf(first.id);
     strictEqual(await wish(first), none);
     deepStrictEqual(await rowOf(first.id), before);
-    ok(await finishJob(sql, second));
+    ok(await completeJob(sql, second));
   });
 }
 
 Deno.test("only the attempt that has a job can finish it; repeated, it is told the same and nothing happens again", async () => {
   await sql`create table finished_jobs (id uuid)`;
-  const effect = () => sql`insert into finished_jobs select id from finished`;
   const first = await claimed();
   await releaseJob(sql, first);
   const second = await claimNextJob(sql, [first.kind], claimant);
   ok(second);
-  strictEqual(await finishJob(sql, first, effect()), false);
+  const complete = (job: ClaimedJob) =>
+    completeJobWith(sql, job, (tx) => tx`insert into finished_jobs values (${job.id})`);
+  strictEqual(await complete(first), undefined);
   strictEqual((await rowOf(first.id)).state, "running");
-  strictEqual(await finishJob(sql, second, effect()), true);
-  strictEqual(await finishJob(sql, second, effect()), true);
-  strictEqual(await finishJob(sql, first, effect()), false);
+  strictEqual(await complete(second), "now");
+  strictEqual(await complete(second), "before");
+  strictEqual(await complete(first), undefined);
   strictEqual((await sql`select from finished_jobs where id = ${first.id}`).count, 1);
+});
+
+Deno.test("a completion whose first try is still being committed waits for it, and is told that it was done before", async () => {
+  const job = await claimed();
+  const done = `update lotline.jobs set state = 'done' where id = '${job.id}'`;
+  await using first = await openTransaction(sql, done);
+  let effects = 0;
+  const again = completeJobWith(sql, job, () => Promise.resolve(effects++));
+  await eventually("it waits for the first", async () => {
+    const waiting = await sql`
+      select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+    return waiting.length > 0;
+  });
+  await first.commit();
+  deepStrictEqual([await again, effects], ["before", 0]);
+});
+
+Deno.test("an effect that fails leaves the job as it was, and its next try finds it so", async () => {
+  await sql`create table effects_of_jobs (id uuid)`;
+  const job = await claimed();
+  const before = await rowOf(job.id);
+  const stored = (tx: Sql) => tx`insert into effects_of_jobs values (${job.id})`;
+  await rejects(
+    completeJobWith(sql, job, async (tx) => {
+      await stored(tx);
+      await tx`select 1 / 0`;
+    }),
+    { code: "22012" },
+  );
+  deepStrictEqual(await rowOf(job.id), before);
+  strictEqual((await sql`select from effects_of_jobs`).count, 0);
+  strictEqual(await completeJobWith(sql, job, stored), "now");
+  strictEqual((await sql`select from effects_of_jobs`).count, 1);
 });
 
 /** Every way in which a job ends, and what it is then. */
@@ -91,7 +129,7 @@ const ENDS: [
   end: (job: ClaimedJob) => Promise<unknown>,
   lastError: RegExp | null,
 ][] = [
-  ["done", (job) => finishJob(sql, job), null],
+  ["done", (job) => completeJob(sql, job), null],
   ["dead", (job) => failJob(sql, job, { error: "no" }), /^no$/],
   ["cancelled", async (job) => {
     await cancelJob(sql, job.id);
@@ -160,7 +198,7 @@ Deno.test("a job that runs has its worker, its start and its lease, and no end",
     select started_at is not null as started, lease_until > now() as leased
     from lotline.jobs where id = ${job.id}`;
   deepStrictEqual({ ...times }, { started: true, leased: true });
-  ok(await finishJob(sql, again));
+  ok(await completeJob(sql, again));
   strictEqual(
     (await rowOf(job.id)).last_error,
     null,

@@ -1,11 +1,13 @@
 import { deepStrictEqual, fail, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
+import type { Sql } from "./sql.ts";
 import {
   claimJobInTurn,
   claimNextJob,
+  completeJob,
+  completeJobWith,
   failJob,
-  finishJob,
   MAX_STARTS,
   releaseJob,
   renewLease,
@@ -45,7 +47,7 @@ Deno.test("the same work is in the queue once while it waits or runs, and again 
   const attempt = await claimJobInTurn(sql, id, claimant);
   ok(attempt);
   strictEqual(await insertJob(sql, job), id);
-  await finishJob(sql, attempt);
+  await completeJob(sql, attempt);
   notStrictEqual(await insertJob(sql, job), id);
   const without = someJob();
   notStrictEqual(await insertJob(sql, without), await insertJob(sql, without));
@@ -137,26 +139,27 @@ Deno.test("what isn't due can't be claimed, nor what is of another kind", async 
 Deno.test("only who has the token of the running attempt can renew, finish, fail or release it", async () => {
   const { id, token } = await claimed();
   const stranger = { id, token: crypto.randomUUID() };
-  const effect =
-    sql`insert into lotline.cron_runs (name, slot) select 'effect', now() from finished`;
+  const effect = (tx: Sql) =>
+    tx`insert into lotline.cron_runs (name, slot) values ('effect', now())`;
   strictEqual(await renewLease(sql, stranger, 1_000, undefined), undefined);
-  strictEqual(await finishJob(sql, stranger, effect), false);
+  strictEqual(await completeJobWith(sql, stranger, effect), undefined);
   strictEqual(await failJob(sql, stranger, { error: "x" }), undefined);
   strictEqual(await releaseJob(sql, stranger), undefined);
   strictEqual((await sql`select from lotline.cron_runs where name = 'effect'`).count, 0);
   deepStrictEqual(await renewLease(sql, { id, token }, 1_000, { done: 1 }), {
     cancel_requested: false,
   });
-  strictEqual(await finishJob(sql, { id, token }), true);
-  strictEqual(await finishJob(sql, { id, token }), true, "its answer may have been lost");
+  strictEqual(await completeJob(sql, { id, token }), "now");
+  strictEqual(await completeJob(sql, { id, token }), "before", "its answer may have been lost");
   strictEqual(await failJob(sql, { id, token }, { error: "x" }), undefined);
   strictEqual((await findJob(sql, id))?.state, "done");
 });
 
 Deno.test("an effect that can't happen leaves the job as it is", async () => {
   const { id, token } = await claimed();
-  const effect = sql`insert into lotline.cron_runs (name, slot) select null, now() from finished`;
-  const finished = await finishJob(sql, { id, token }, effect).then(() => "done", () => "refused");
+  const effect = (tx: Sql) => tx`insert into lotline.cron_runs (name, slot) values (null, now())`;
+  const finished = await completeJobWith(sql, { id, token }, effect)
+    .then(() => "done", () => "refused");
   strictEqual(finished, "refused");
   strictEqual((await findJob(sql, id))?.state, "running");
 });
@@ -176,7 +179,7 @@ Deno.test("a job of a lost worker is ready again, or dead after its last attempt
     (await findJob(sql, dead.id))?.last_error,
     "worker tester was lost: it did not renew its lease",
   );
-  strictEqual(await finishJob(sql, ready), false);
+  strictEqual(await completeJob(sql, ready), undefined);
   strictEqual((await findJob(sql, kept.id))?.state, "running");
   strictEqual((await takeBackLostJobs(sql, {})).length, 0);
 });
@@ -275,7 +278,7 @@ Deno.test("a job that was started as often as it may be is dead, however its las
     `worker tester was lost: it did not renew its lease; ${tooOften}`,
   ]);
   const done = await last();
-  strictEqual(await finishJob(sql, done), true);
+  strictEqual(await completeJob(sql, done), "now");
   const cancelled = await last();
   await cancelJob(sql, cancelled.id);
   strictEqual(await releaseJob(sql, cancelled), "cancelled");
@@ -305,7 +308,7 @@ Deno.test("a waiting job is cancelled at once, one that is over stays what it is
   strictEqual(await cancelJob(sql, id), "cancelled");
   strictEqual(await claimJobInTurn(sql, id, claimant), undefined);
   const done = await claimed();
-  await finishJob(sql, done);
+  await completeJob(sql, done);
   strictEqual(await cancelJob(sql, done.id), "done");
   strictEqual((await findJob(sql, done.id))?.cancel_requested, false);
   strictEqual(await cancelJob(sql, crypto.randomUUID()), undefined);

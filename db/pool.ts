@@ -1,7 +1,7 @@
 import type { Sql } from "./sql.ts";
 import { handlerOf, intercept, isResponse, onceSettled, type Query } from "./driver.ts";
+import { keepSessions } from "./kept_sessions.ts";
 import type { Session } from "./session.ts";
-import { runTransaction } from "./transaction.ts";
 
 /** Room for one connection, and for the next one when it has ended. */
 interface Place {
@@ -27,13 +27,16 @@ class PoolEndedError extends Error {
 const RETRY_AFTER_MS = 100;
 /** A connection is used so long: what its process of PostgreSQL keeps in memory only grows. */
 const LIFETIME_MS = 45 * 60_000;
+/** How long a connection is kept for the next transaction, in ms. */
+const TRANSACTION_IDLE_MS = 60_000;
 
 /**
  * Lets the statements of `sql` run on connections of a pool: on each one at a time, in the order in
  * which they came, so that a slow one holds up no other and one that waits can be taken back. A
  * connection that has failed is never used again, nor are those that were idle meanwhile. The pool
  * of postgres.js does use it: in 3.4.9 such a connection may never send again (its issue 1208), lose
- * a statement, or tell the next one the failure of the one before.
+ * a statement, or tell the next one the failure of the one before. A transaction (`sql.begin`) has a
+ * connection of its own, beside those of the pool, which is kept for the next one.
  *
  * @param sql makes the statements; ending it ends the pool
  * @param max the most connections
@@ -46,14 +49,28 @@ export function pool(
   lifetimeMs = LIFETIME_MS,
 ): Sql {
   const connections = new Connections(max, open, lifetimeMs);
+  const transactions = keepSessions(open, TRANSACTION_IDLE_MS);
   const pooledSql = Object.assign(intercept(sql, connections.run), {
-    begin: (work: (sql: Sql) => Promise<unknown>) => runTransaction(open, work),
+    begin: (work: (sql: Sql) => Promise<unknown>) =>
+      transactions.use(({ sql }) => transaction(sql, work)),
     end: async (options?: { timeout?: number }) => {
-      await Promise.all([connections.end(options), sql.end(options)]);
+      await Promise.all([
+        connections.end(options),
+        transactions[Symbol.asyncDispose](),
+        sql.end(options),
+      ]);
     },
   }) as Sql;
   pools.set(pooledSql, connections);
   return pooledSql;
+}
+
+/** What `work` throws is thrown before the commit: its session is closed then, which rolls back. */
+async function transaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
+  await sql`begin`;
+  const result = await work(sql);
+  await sql`commit`;
+  return result;
 }
 
 /** Takes a statement back that waits for a connection of its pool: it never runs and never ends. */

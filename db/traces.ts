@@ -1,4 +1,4 @@
-import type { Sql, Statement } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, keepingKey } from "./idempotency_keys.ts";
 import { inTime } from "./in_time.ts";
 import type { LotTypeTotal } from "./trace_chunks.ts";
@@ -207,28 +207,21 @@ export async function beginTrace(
   return trace;
 }
 
-/** Makes a result the trace's, in the transaction that stored its lots and links. */
-export async function finishTrace(sql: Sql, id: string, result: TraceResult): Promise<void> {
-  const { count } = await finish(sql, id, result, sql``);
-  // Nothing may be kept of the request, its key least of all.
-  if (count === 0) throw new Error("the trace is gone or done already");
-}
-
-/** The same as the effect of a job: see `Effect` in jobs/define_job.ts. */
-export function finishTraceOfJob(sql: Sql, id: string, result: TraceResult): Statement {
-  return finish(sql, id, result, sql`from finished`);
-}
-
-function finish(
-  sql: Sql,
+/** Makes a result the trace's. Gives whether it does: not when the trace is gone or done already. */
+export async function finishTrace(
+  tx: Sql,
   id: string,
   { run, asOf, snapshot, summary }: TraceResult,
-  from: Statement,
-): Statement {
-  return sql`
-    update lotline.traces set run = ${run}, as_of = ${asOf}, snapshot = ${snapshot}::text::pg_snapshot,
-      summary = ${sql.json({ ...summary })}, bytes = lotline.bytes_of_run(${run})
-    ${from} where traces.id = ${id} and traces.run is null`;
+): Promise<boolean> {
+  const { count } = await inTime(
+    tx,
+    tx`
+      update lotline.traces set run = ${run}, as_of = ${asOf},
+        snapshot = ${snapshot}::text::pg_snapshot, summary = ${tx.json({ ...summary })},
+        bytes = lotline.bytes_of_run(${run})
+      where id = ${id} and run is null`,
+  );
+  return count > 0;
 }
 
 /** A trace with how far it is; nothing for an unknown id. */

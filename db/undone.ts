@@ -13,6 +13,15 @@ export function isOutOfTime(error: unknown): boolean {
   return codeOf(error) === "57014";
 }
 
+/**
+ * Whether a table was changed after a session had prepared a statement of a transaction. postgres.js
+ * sends that anew then, which is why the one behind it is the first to fail: 25P02, the transaction
+ * has failed already.
+ */
+export function isOutOfDate(error: unknown): boolean {
+  return /^(0A000|25P02)$/.test(codeOf(error));
+}
+
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }

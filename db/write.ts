@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { inTime } from "./in_time.ts";
 import { textArray } from "./text_array.ts";
 import { together } from "./together.ts";
@@ -11,17 +11,15 @@ export interface WritingStatement {
   /** The values of `$1`, `$2`, …, as PostgreSQL reads them. */
   readonly parameters: readonly (string | number | null)[];
   /**
-   * What does the same for several statements of this text, each of which gives one row, and gives
-   * their rows in their order; its parameters are `text[]`, each with one statement's value after
-   * another's. Nothing: it can't be done together with others.
+   * Makes what does the same for several statements of this text, each of which gives one row, and
+   * gives their rows in their order; its parameters are `text[]`, each with one statement's value
+   * after another's. Called once for a text. Nothing: it can't be done together with others.
    */
-  readonly together?: string;
+  readonly together?: () => string;
 }
 
 /**
- * Executes one statement that writes and gives back its rows: for good ({@link writeTo}), or without
- * leaving anything (`db/dry_runs.ts`). It is the same statement either way, so that a dry run says
- * what the real one would have said.
+ * Executes one statement that writes and gives back its rows.
  */
 export type Write = <Row extends postgres.MaybeRow>(statement: WritingStatement) => Promise<Row[]>;
 
@@ -55,10 +53,10 @@ export function writeTo(sql: Sql): Write {
 
   const writers = new Map<string, ReturnType<typeof writer>>();
   const write = async (statement: WritingStatement) => {
-    const { together: allTogether } = statement;
-    if (allTogether === undefined) return await writeOne(statement);
-    let writeOneOfAll = writers.get(allTogether);
-    if (writeOneOfAll === undefined) writers.set(allTogether, writeOneOfAll = writer(allTogether));
+    const { text, together: textForAll } = statement;
+    if (textForAll === undefined) return await writeOne(statement);
+    let writeOneOfAll = writers.get(text);
+    if (writeOneOfAll === undefined) writers.set(text, writeOneOfAll = writer(textForAll()));
     return await writeOneOfAll(statement);
   };
   return write as Write;

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { findTraces, insertLot, LARGE_TRACE, type LotValues } from "./lots.ts";
 import { type Write, writeTo } from "./write.ts";
 
@@ -32,6 +32,26 @@ Deno.test("lots that come together are stored in one transaction, and each gets 
     (await transactions(it.sql)).map(({ length }) => length).sort(),
     [16, 16, 8],
   );
+});
+
+Deno.test("the statement for several lots is made once, however many come", async () => {
+  await using it = await freshDatabase();
+  let made = 0;
+  const write = writeTo(it.sql);
+  const counting: Write = ({ together, ...statement }) =>
+    write({
+      ...statement,
+      together() {
+        made++;
+        ok(together);
+        return together();
+      },
+    });
+  for (const round of ["A", "B", "C"]) {
+    const codes = Array.from({ length: 20 }, (_, place) => `${round}-${place}`);
+    await insertTogether(counting, codes.map((lot_code) => ({ lot_code })));
+  }
+  strictEqual(made, 1);
 });
 
 Deno.test("a lot that comes alone is stored at once", async () => {

@@ -1,10 +1,12 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { parse } from "yaml";
+import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { ApiError } from "../errors.ts";
 import { createMetrics } from "../metrics.ts";
 import { ErrorAnswer } from "../routes/responses.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
-import { createEnvelope } from "./envelope.ts";
+import { NO_EFFECTS } from "../testing/no_effects.ts";
+import { createEnvelope, type Step } from "./envelope.ts";
 import { App } from "./operation.ts";
 
 const { api } = await apiOnSeed();
@@ -69,7 +71,7 @@ Deno.test("a request keeps the id that it brings; without one it is given a new 
 });
 
 /** An envelope around two routes: one that waits to be let go, and one that fails. */
-function smallService(inFlight: number) {
+function smallService(inFlight: number, steps: readonly Step[] = []) {
   const gate = Promise.withResolvers<void>();
   const app = new App();
   app.page("documents", "/wait", async (c) => {
@@ -89,14 +91,19 @@ function smallService(inFlight: number) {
     cors: { kind: "any" },
     readClient: () => ({ address: "127.0.0.1", secure: false }),
     limits: { bytes: 1024, deadlineMs: 1_000, inFlight },
+    effects: NO_EFFECTS,
+    steps,
     metrics: createMetrics(),
     log: (level, msg, fields) => {
       lines.push({ level, msg, ...fields });
     },
   });
   const headers = { host: "localhost" };
-  const get = (path: string) =>
-    handle(new Request(`http://localhost${path}`, { headers }), "127.0.0.1");
+  const get = (path: string, more: Record<string, string> = {}) =>
+    handle(
+      new Request(`http://localhost${path}`, { headers: { ...headers, ...more } }),
+      "127.0.0.1",
+    );
   return { get, letGo: gate.resolve, lines };
 }
 
@@ -155,4 +162,36 @@ Deno.test("no more than 10,000 refusals are held back at once; the next are answ
   strictEqual((await get("/refuse")).status, 429);
   strictEqual(answered, 0);
   await Promise.all(refusals);
+});
+
+Deno.test("a step may refuse a request, change its effects and its line in the log, and sees each error as an answer", async () => {
+  const seen: unknown[] = [];
+  const outer: Step = async (request, facts, next) => {
+    if (request.headers.has("x-refused")) throw new ApiError("role", "Refused by a step");
+    facts.effects = { ...facts.effects, holdsBack: false };
+    facts.logged = { by_a_step: true };
+    const response = await next(request, facts);
+    seen.push("outer", response.status, facts.operation);
+    response.headers.set("x-step", "outer");
+    return response;
+  };
+  const inner: Step = (request, facts, next) => {
+    seen.push("inner", facts.effects.holdsBack);
+    return next(request, facts);
+  };
+  const { get, lines } = smallService(1, [outer, inner]);
+  const { status, headers } = await get("/refuse");
+  deepStrictEqual([status, headers.get("x-step"), lines[0]?.by_a_step], [429, "outer", true]);
+  deepStrictEqual(seen.splice(0), ["inner", false, "outer", 429, "documents"]);
+  const refused = await get("/refuse", { "x-refused": "1" });
+  deepStrictEqual([refused.status, refused.headers.get("x-step"), seen], [403, null, []]);
+  strictEqual((await get("/nowhere")).status, 404);
+  deepStrictEqual(seen, ["inner", false, "outer", 404, undefined]);
+});
+
+Deno.test("a pipeline without the step of dry runs knows nothing of their header", async () => {
+  const { get, letGo } = smallService(1);
+  letGo();
+  const { status, headers } = await get("/wait", { [DRY_RUN_HEADER]: "1" });
+  deepStrictEqual([status, headers.get(DRY_RUN_HEADER)], [200, null]);
 });

@@ -2,7 +2,11 @@ import { type createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
 import type { Claims } from "../auth/claims.ts";
+import type { ApiError } from "../errors.ts";
+import type { LogFields } from "../log.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
+import type { Effects } from "./effects.ts";
+import { FoundRoutes } from "./found_routes.ts";
 import { type FoundPath, PathTable } from "./paths.ts";
 
 /** What is known of a request besides what the client sent. */
@@ -17,18 +21,26 @@ export class RequestFacts {
   wouldRefuse: RefusalReason | undefined;
   /** The JSON document that was sent, once it was read. */
   document: unknown;
-  /** It is to be answered as it would be, and to have no effect. */
-  isDryRun = false;
   /** Only the head of the answer is sent; it is asked for as with GET. */
   isHead = false;
   /** What an answer that is no error says besides, by header. */
   readonly answerHeaders: Record<string, string> = {};
+  /** What the request was refused with. */
+  refused: ApiError | undefined;
+  /** What the request's line in the log says besides. */
+  logged: LogFields | undefined;
+  /** The operation of the path that the method asks for, if there is one; HEAD asks for that of GET. */
+  readonly operation: OperationId | undefined;
 
   constructor(
+    method: string,
     readonly path: FoundPath<OperationId>,
     /** The address of the client, behind trusted proxies. */
     readonly clientAddress: string,
-  ) {}
+    public effects: Effects,
+  ) {
+    this.operation = path.methods.get(method === "HEAD" ? "GET" : method);
+  }
 }
 
 /** Hono's name for what comes with each request. */
@@ -44,13 +56,13 @@ type Handle = (c: RequestContext) => Response | Promise<Response>;
 /** The application: the router, with the registry that the published document is checked against. */
 export class App {
   readonly router = new OpenAPIHono<RequestEnv>({
-    // The envelope has found the path already, by the old server's rules.
+    // The path was found before, by the old server's rules.
+    router: new FoundRoutes(),
     getPath: (_request, options) =>
-      options?.env instanceof RequestFacts ? options.env.path.routingPath : "/",
+      options?.env instanceof RequestFacts ? options.env.path.template : "",
   });
   /** What is answered where. A request goes to nothing that isn't in here, past no guard. */
   readonly paths = new PathTable<OperationId>();
-  readonly #heedDryRun = new Set<OperationId>();
 
   constructor() {
     // Whatever a route throws is answered by the envelope, the one place that knows how.
@@ -59,20 +71,9 @@ export class App {
     });
   }
 
-  /** Learns that an operation's handler goes by {@link RequestFacts.isDryRun}. */
-  heedsDryRun(operation: OperationId): void {
-    this.#heedDryRun.add(operation);
-  }
-
-  /** Whether an operation has no effect in a dry run. What is asked with GET never has one. */
-  canRunDry(operation: OperationId, method: string): boolean {
-    return method === "GET" || method === "HEAD" || this.#heedDryRun.has(operation);
-  }
-
   /** Answers GET on a path that isn't an operation of the contract but goes by its name in ACCESS. */
   page(name: OperationId, path: string, handle: Handle): void {
-    this.paths.add("GET", path, name);
-    this.router.get(path, handle);
+    this.router.get(this.paths.add("GET", path, name), handle);
   }
 }
 
@@ -81,21 +82,15 @@ export class App {
  * Reading and checking what the client sent is the handler's first line (`readJson`,
  * `readParameters`) rather than zod-openapi's validators: those refuse with 415 and 400 what the
  * old server took.
- *
- * @param dryRun `heeded`: the handler goes by {@link RequestFacts.isDryRun}. A dry run of any other
- *   operation than a GET is refused.
  */
 export function operation(
   app: App,
   definition: ReturnType<typeof createRoute>,
   handle: Handle,
-  dryRun: "heeded" | "refused" = "refused",
 ): void {
   const { operationId = "", method } = definition;
   if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
   app.router.openAPIRegistry.registerPath({ ...definition, security: securityOf(operationId) });
-  const path = definition.getRoutingPath();
-  app.paths.add(method.toUpperCase(), path, operationId);
-  if (dryRun === "heeded") app.heedsDryRun(operationId);
-  app.router.on(method, path, handle);
+  const template = app.paths.add(method.toUpperCase(), definition.getRoutingPath(), operationId);
+  app.router.on(method, template, handle);
 }

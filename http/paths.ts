@@ -6,8 +6,6 @@ interface PathWithParameters<Operation> {
   /** Captures each parameter as the client wrote it. */
   readonly pattern: RegExp;
   readonly names: readonly string[];
-  /** What stands before, between and after the parameters. */
-  readonly between: readonly string[];
 }
 
 /** A path without parameters is found as the same each time. */
@@ -16,8 +14,6 @@ type FixedPath<Operation> = FoundPath<Operation> & { readonly methods: Map<strin
 /** A request's path, found among the paths of the service. */
 export interface FoundPath<Operation> {
   readonly template: string;
-  /** What the router is asked for: letters as in the template, parameters as the client wrote them. */
-  readonly routingPath: string;
   /** Each parameter by name, still percent-encoded. */
   readonly parameters: Readonly<Record<string, string>>;
   /** The operation that each method asks for. */
@@ -34,13 +30,16 @@ export class PathTable<Operation> {
   readonly #fixed = new Map<string, FixedPath<Operation>>();
   readonly #withParameters: PathWithParameters<Operation>[] = [];
 
-  /** Learns one operation; `template` writes its parameters as the router does (`:lotCode`). */
-  add(method: string, template: string, operation: Operation): void {
+  /**
+   * Learns one operation; `template` writes its parameters as Hono does (`:lotCode`). Gives the
+   * template by which the path is known: one in other letters may have come before.
+   */
+  add(method: string, template: string, operation: Operation): string {
     const known = this.#fixed.get(template.toLowerCase()) ??
       this.#withParameters.find((path) => path.template === template);
     if (known !== undefined) {
       known.methods.set(method, operation);
-      return;
+      return known.template;
     }
     const methods = new Map([[method, operation]]);
     if (template.includes(":")) {
@@ -49,12 +48,11 @@ export class PathTable<Operation> {
         methods,
         pattern: new RegExp(`^${template.replaceAll(/:\w+/g, "([^/]+)")}/?$`, "i"),
         names: template.match(/(?<=:)\w+/g) ?? [],
-        between: template.split(/:\w+/),
       });
     } else {
-      const path = { template, routingPath: template, parameters: {}, methods };
-      this.#fixed.set(template.toLowerCase(), path);
+      this.#fixed.set(template.toLowerCase(), { template, parameters: {}, methods });
     }
+    return template;
   }
 
   /** The path of the service that `pathname` (as the client wrote it, still encoded) means. */
@@ -68,17 +66,12 @@ export class PathTable<Operation> {
   }
 
   #findWithParameters(pathname: string): FoundPath<Operation> | undefined {
-    for (const { template, methods, pattern, names, between } of this.#withParameters) {
+    for (const { template, methods, pattern, names } of this.#withParameters) {
       const match = pattern.exec(pathname);
       if (!match) continue;
       const parameters: Record<string, string> = {};
-      let routingPath = between[0] ?? "";
-      names.forEach((name, index) => {
-        const raw = match[index + 1] ?? "";
-        parameters[name] = raw;
-        routingPath += raw + (between[index + 1] ?? "");
-      });
-      return { template, routingPath, parameters, methods };
+      names.forEach((name, index) => parameters[name] = match[index + 1] ?? "");
+      return { template, parameters, methods };
     }
     return undefined;
   }

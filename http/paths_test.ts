@@ -68,11 +68,6 @@ for (const pathname of UNKNOWN) {
   });
 }
 
-Deno.test("the router is asked with the template's letters and the client's parameters", () => {
-  strictEqual(paths.find("/API/HEALTH/")?.routingPath, HEALTH);
-  strictEqual(paths.find("/API/Traceability/rAw%2f1/")?.routingPath, "/api/traceability/rAw%2f1");
-});
-
 Deno.test("methods that are added to a path in any letters are all its own", () => {
   const table = new PathTable<string>();
   table.add("GET", "/lots", "list");

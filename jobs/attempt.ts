@@ -1,21 +1,20 @@
-import type { Sql, Statement } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import {
   type ClaimedJob,
   deferJob,
   endCancelledJob,
   failJob,
-  finishJob,
   releaseJob,
 } from "../db/job_attempts.ts";
 import type { JobState } from "../db/jobs.ts";
-import { isOutOfTime } from "../db/undone.ts";
-import { toApiError } from "../errors.ts";
 import { describeError, type Log, type LogLevel } from "../log.ts";
+import { type Completion, createCompletion } from "./completion.ts";
 import type { JobContext, JobDefinition } from "./define_job.ts";
-import { keepLease, type Lease, retryWithinMs } from "./lease.ts";
+import { keepLease, type Lease } from "./lease.ts";
 import { becomes, type Fate, JobStoppedError, type Outcome } from "./outcome.ts";
 import { pause } from "./repeat.ts";
 import type { Threads } from "./threads.ts";
+import { untilStored } from "./until_stored.ts";
 
 /** What an attempt needs. */
 export interface AttemptDeps {
@@ -33,9 +32,6 @@ export interface AttemptDeps {
 
 /** How long a job that is told to stop may take to do so, in ms; after that nobody waits for it. */
 const SETTLE_MS = 2_000;
-/** The first pause before it is tried again to store what became of a job, and the longest, in ms. */
-const RETRY_MS = 300;
-const MAX_RETRY_MS = 1_000;
 
 const LEVELS: Record<Fate["is"], LogLevel> = {
   finished: "info",
@@ -60,16 +56,20 @@ export async function runAttempt(
   const about = { job: job.id, kind: job.kind, attempt: job.attempt };
   deps.log("debug", "job started", about);
   const abort = new AbortController();
-  const stop = (why: JobStoppedError["why"]) => abort.abort(new JobStoppedError(why));
+  const { signal } = abort;
+  const stop = (why: JobStoppedError["why"]) => {
+    if (!completion.hasBegun) abort.abort(new JobStoppedError(why));
+  };
+  const lease = keepLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
+  const completion = createCompletion(job, { ...deps, lease, signal });
+  const timer = setTimeout(() => stop("timeout"), definition.timeoutMs);
   const onShutdown = () => stop("shutdown");
   deps.shutdown.addEventListener("abort", onShutdown);
   if (deps.shutdown.aborted) onShutdown();
-  const timer = setTimeout(() => stop("timeout"), definition.timeoutMs);
-  const lease = keepLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
   try {
-    const outcome = await outcomeOf(job, definition, lease, abort.signal, deps);
+    const outcome = await outcomeOf(job, definition, { lease, completion, signal, ...deps });
     lease[Symbol.dispose]();
-    const { fate, state } = await store(job, definition, outcome, lease.leftMs(), deps);
+    const { fate, state } = await store(job, definition, outcome, deps);
     deps.log(LEVELS[fate.is], `job is ${fate.is}`, {
       ...about,
       ms: Math.round(performance.now() - since),
@@ -91,9 +91,11 @@ export async function runAttempt(
 async function outcomeOf(
   job: ClaimedJob,
   definition: JobDefinition,
-  lease: Lease,
-  signal: AbortSignal,
-  { sql, threads, log }: AttemptDeps,
+  { lease, completion, signal, sql, threads, log }: AttemptDeps & {
+    readonly lease: Lease;
+    readonly completion: Completion;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Outcome> {
   const now = Date.now();
   const quietUntil = job.priority === 0 ? undefined : definition.quietUntil?.(now);
@@ -110,16 +112,23 @@ async function outcomeOf(
     signal,
     progress: lease.report,
     log,
+    complete: completion.complete,
   };
-  // Through a function, so that what is thrown before its first promise is caught as well.
-  const running = (async () => await definition.run(args.data, context))().then(
-    (effect): Outcome => ({ is: "returned", effect }),
-    (error): Outcome => ({ is: "threw", error }),
-  );
+  const run = async (): Promise<Outcome> => {
+    try {
+      await definition.run(args.data, context);
+      await completion.end();
+      return { is: "completed" };
+    } catch (error) {
+      if (error instanceof JobStoppedError) return { is: "stopped", why: error.why };
+      return { is: "threw", error };
+    }
+  };
+  const running = run();
   const stopped = whenStopped(signal);
   const outcome = await Promise.race([running, stopped]);
   if (outcome.is !== "stopped") return signal.aborted ? await stopped : outcome;
-  // What it gives back now may be half of its work: its end is waited for, and nothing else.
+  // It can't complete the job any more: its end is waited for, and nothing else.
   const settled = await Promise.race([running, pause(SETTLE_MS)]);
   if (settled === undefined) {
     log("warn", "job doesn't heed its signal", { job: job.id, kind: job.kind });
@@ -144,49 +153,26 @@ interface Stored {
   readonly state?: JobState;
 }
 
-/**
- * Stores what becomes of the job. While PostgreSQL can't, that is tried again and again, by its token
- * alone: whether the job is still ours is for PostgreSQL to say. An effect is given up after half of
- * what is left of the lease, so that in the other half it can be stored that the job is postponed.
- */
+/** Stores what becomes of the job; one that is completed is stored already. */
 async function store(
   job: ClaimedJob,
   definition: JobDefinition,
   outcome: Outcome,
-  leaseLeftMs: number,
   deps: AttemptDeps,
 ): Promise<Stored> {
   const uncounted = job.starts - job.attempt;
   const fate = becomes(outcome, job.attempt, definition.maxAttempts, Math.random(), uncounted);
-  const isEffect = fate.is === "finished";
-  const until = isEffect ? performance.now() + leaseLeftMs / 2 : Infinity;
-  for (let tries = 1;; tries++) {
-    try {
-      const state = await storeOnce(job, outcome, fate, deps);
-      return state === undefined ? { fate: { is: "someone else's" } } : { fate, state };
-    } catch (error) {
-      const retryMs = Math.min(RETRY_MS * tries, MAX_RETRY_MS, retryWithinMs(deps.leaseMs));
-      const isToBeTriedAgain = isAway(error, isEffect) && !deps.shutdown.aborted &&
-        performance.now() + retryMs < until;
-      if (isToBeTriedAgain) {
-        await pause(retryMs, deps.shutdown);
-      } else if (isEffect) {
-        // PostgreSQL refuses the effect: that is a failure like any other.
-        return await store(job, definition, { is: "threw", error }, leaseLeftMs, deps);
-      } else throw error;
-    }
-  }
+  if (fate.is === "finished") return { fate, state: "done" };
+  const state = await untilStored(() => storeOnce(job, fate, deps), deps);
+  return state === undefined ? { fate: { is: "someone else's" } } : { fate, state };
 }
 
 async function storeOnce(
   job: ClaimedJob,
-  outcome: Outcome,
-  fate: Fate,
+  fate: Exclude<Fate, { readonly is: "finished" }>,
   { queueSql }: AttemptDeps,
 ): Promise<JobState | undefined> {
   switch (fate.is) {
-    case "finished":
-      return await finishJob(queueSql, job, effectOf(outcome)) ? "done" : undefined;
     case "failed":
       return await failJob(queueSql, job, fate);
     case "postponed":
@@ -200,14 +186,4 @@ async function storeOnce(
     case "someone else's":
       return undefined;
   }
-}
-
-function effectOf(outcome: Outcome): Statement | undefined {
-  const effect = outcome.is === "returned" ? outcome.effect : undefined;
-  return typeof effect === "function" ? effect() : undefined;
-}
-
-// An effect that took too long (57014) would take as long again; a mark on the job is always quick.
-function isAway(error: unknown, isEffect: boolean): boolean {
-  return !(isEffect && isOutOfTime(error)) && toApiError(error).code === "database_away";
 }

@@ -1,11 +1,10 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { z } from "zod";
-import type { Sql, Statement } from "../db/connect.ts";
 import { claimJobInTurn } from "../db/job_attempts.ts";
 import { insertJob } from "../db/jobs.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { runAttempt } from "./attempt.ts";
-import { defineJob } from "./define_job.ts";
+import { defineJob, type JobContext } from "./define_job.ts";
 import { createThreads } from "./threads.ts";
 
 /** Long enough that no machine is so slow that an effect is given up in the middle of its tries. */
@@ -42,7 +41,7 @@ type Plant = Awaited<ReturnType<typeof newPlant>>;
 /** Runs a job once, as a worker would; gives what is stored of it then, and what was logged. */
 async function attempt(
   { sql, url }: Plant,
-  run: (sql: Sql, signal: AbortSignal) => Promise<(() => Statement) | undefined>,
+  run: (context: JobContext, job: string) => Promise<unknown>,
   { shutdown = new AbortController().signal, maxAttempts = 5, n = 1, timeoutMs = LEASE_MS }: {
     readonly shutdown?: AbortSignal;
     readonly timeoutMs?: number;
@@ -66,7 +65,9 @@ async function attempt(
     maxAttempts,
     timeoutMs,
     concurrency: 1,
-    run: (_, context) => run(context.sql, context.signal),
+    async run(_, context) {
+      await run(context, id);
+    },
   });
   await runAttempt(job, definition, performance.now(), {
     queueSql: sql,
@@ -102,10 +103,8 @@ for (const [what, code, tries, state] of FAILURES) {
     await using plant = await newPlant();
     const found = await attempt(
       plant,
-      (sql) =>
-        Promise.resolve(() =>
-          sql`insert into effects select id from finished where fail_first(2, ${code})`
-        ),
+      ({ complete }, job) =>
+        complete((tx) => tx`insert into effects select ${job} where fail_first(2, ${code})`),
     );
     deepStrictEqual(
       [await plant.tries(), found.state, found.effects],
@@ -142,11 +141,11 @@ Deno.test("an end that PostgreSQL refuses is told of, and the lease brings the j
 Deno.test("while the worker shuts down, what can't be stored is tried no more", async () => {
   await using plant = await newPlant();
   const stop = new AbortController();
-  const found = await attempt(plant, (sql) =>
-    Promise.resolve(() => {
+  const found = await attempt(plant, ({ complete }, job) =>
+    complete((tx) => {
       // The shutdown comes when the job's work is through.
       stop.abort();
-      return sql`insert into effects select id from finished where fail_first(2, '53100')`;
+      return tx`insert into effects select ${job} where fail_first(2, '53100')`;
     }), { shutdown: stop.signal });
   deepStrictEqual([await plant.tries(), found.state, found.effects], [1, "ready", 0]);
 });
@@ -175,17 +174,13 @@ Deno.test("arguments that don't fit make a job dead at once, and it isn't begun"
 
 Deno.test("a job of a worker that is shut down is told to stop, given back, and counts no attempt", async () => {
   await using plant = await newPlant();
-  const { sql } = plant;
   const stop = new AbortController();
   let hasSettled = false;
-  const during = await attempt(plant, () => {
+  const during = await attempt(plant, async ({ complete }, job) => {
     stop.abort();
-    return new Promise((resolve) =>
-      setTimeout(() => {
-        hasSettled = true;
-        resolve(() => sql`insert into effects select id from finished`);
-      }, 10)
-    );
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    hasSettled = true;
+    await complete((tx) => tx`insert into effects select ${job}`);
   }, { shutdown: stop.signal });
   deepStrictEqual([during.state, during.attempt], ["ready", 0]);
   deepStrictEqual([hasSettled, during.effects], [true, 0], "its end is waited for, and not used");
@@ -213,12 +208,10 @@ Deno.test("a job that doesn't heed its signal is waited for no longer, told of, 
 
 Deno.test("a job that runs too long is told to stop, and has failed, whatever it gives back then", async () => {
   await using plant = await newPlant();
-  const { sql } = plant;
-  const found = await attempt(plant, (_, signal) =>
-    new Promise((resolve) => {
-      const giveBack = () => resolve(() => sql`insert into effects select id from finished`);
-      signal.addEventListener("abort", giveBack);
-    }), { timeoutMs: 20 });
+  const found = await attempt(plant, async ({ signal, complete }, job) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    await complete((tx) => tx`insert into effects select ${job}`);
+  }, { timeoutMs: 20 });
   deepStrictEqual([found.state, found.attempt, found.effects], ["ready", 1, 0]);
   match(found.last_error ?? "", /^it took longer than its kind may take$/);
 });

@@ -1,10 +1,11 @@
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { findAudit, insertAudit, insertAuditOfSlot, listFindings } from "../db/audits.ts";
-import { claimJobInTurn, finishJob } from "../db/job_attempts.ts";
+import { claimJobInTurn, completeJobWith } from "../db/job_attempts.ts";
 import { buildPlant, DEFAULT_LIMITS } from "../testing/audited_plant.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { auditGenealogy } from "./audit_genealogy.ts";
+import type { Effect } from "./define_job.ts";
 import { createThreads } from "./threads.ts";
 import { runWorker } from "./worker.ts";
 
@@ -58,16 +59,23 @@ async function attempt(id: string) {
   using threads = newThreads(0);
   const { signal } = new AbortController();
   const progress = () => {};
-  const effect = await job.run(job.args.parse(claimed.arguments), {
+  let effect: Effect | undefined;
+  await job.run(job.args.parse(claimed.arguments), {
     sql,
     onThread: (task, args) => threads.run(task, args, { signal, progress }),
     run: claimed.token,
     signal,
     progress,
     log: () => {},
+    complete(given) {
+      effect = given;
+      return Promise.resolve();
+    },
   });
-  ok(effect !== undefined);
-  return { claimed, finish: () => finishJob(sql, claimed, effect()) };
+  return {
+    claimed,
+    finish: () => completeJobWith(sql, claimed, async (tx) => await effect?.(tx)),
+  };
 }
 
 /** A plant with one lot that weighs so much. */
@@ -142,7 +150,7 @@ Deno.test("what an attempt finds counts only when it ends the job: a refused one
   strictEqual((await findAudit(sql, second.id))?.state, "running");
   // Its lease was lost, and the job is another attempt's by now.
   await sql`update lotline.jobs set token = gen_random_uuid() where id = ${claimed.id}`;
-  strictEqual(await finish(), false);
+  strictEqual(await finish(), undefined);
   deepStrictEqual(await kindsIn(second.id), []);
   deepStrictEqual(await kindsIn(first.id), ["new negative_weight"]);
 

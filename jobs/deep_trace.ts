@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { beginTrace, DEEP_TRACE_KIND, finishTraceOfJob } from "../db/traces.ts";
+import { beginTrace, DEEP_TRACE_KIND, finishTrace } from "../db/traces.ts";
 import { defineJob } from "./define_job.ts";
 
 /** Takes a trace that is too large to be answered at once. */
@@ -9,10 +9,10 @@ export const deepTrace = defineJob({
   maxAttempts: 5,
   timeoutMs: 600_000,
   concurrency: 2,
-  async run({ traceId }, { sql, onThread, run }) {
+  async run({ traceId }, { sql, onThread, run, complete }) {
     const trace = await beginTrace(sql, traceId, run);
     if (trace === undefined) return;
     const result = await onThread("takeTrace", { trace, run });
-    return () => finishTraceOfJob(sql, traceId, result);
+    await complete((tx) => finishTrace(tx, traceId, result));
   },
 });

@@ -1,11 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import {
-  deleteTrace,
-  findTraceById,
-  finishTraceOfJob,
-  insertTrace,
-  queueTrace,
-} from "../db/traces.ts";
+import { deleteTrace, findTraceById, finishTrace, insertTrace, queueTrace } from "../db/traces.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { insertChain } from "../testing/genealogy.ts";
@@ -52,8 +46,7 @@ Deno.test("a trace that is done is not done again, whoever says so", async () =>
   const trace = await findTraceById(sql, traceId);
   if (!trace?.summary) throw new Error("the trace is not done");
   const other = { run: crypto.randomUUID(), asOf: "2026-01-01", snapshot: "1:1:" };
-  await sql`with finished as (select 1)
-    ${finishTraceOfJob(sql, traceId, { ...other, summary: trace.summary })}`;
+  strictEqual(await finishTrace(sql, traceId, { ...other, summary: trace.summary }), false);
   strictEqual((await findTraceById(sql, traceId))?.run, run);
 });
 

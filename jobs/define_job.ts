@@ -1,21 +1,13 @@
 import type { z } from "zod";
-import type { Sql, Statement } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import type { Log } from "../log.ts";
 import type { ArgsOf, HeavyTasks, ResultOf } from "./heavy_tasks.ts";
 
 /**
- * The effect of a job: a data-modifying statement that does nothing unless `finished` has a row.
- * `finished` is the job itself, being marked done in the same statement; it has no row when another
- * attempt has taken the job over meanwhile. So an effect happens once, however often a job runs.
- * A function that makes it, since a promise that gives a query runs the query. It has no CTEs that
- * modify data, being one itself.
- *
- * ```ts
- * return () =>
- *   sql`update lotline.traces set run = ${run} from finished where traces.id = ${traceId}`;
- * ```
+ * What a job does once, however often it runs: statements of the transaction that marks the job done.
+ * It has a few seconds. After a failure of PostgreSQL it is called again, in another transaction.
  */
-export type Effect = () => Statement;
+export type Effect = (tx: Sql) => Promise<unknown>;
 
 /** What a running job may use. */
 export interface JobContext {
@@ -37,6 +29,18 @@ export interface JobContext {
   /** Says how far the job is; kept with the next renewal of the lease, so call it as often as you like. */
   progress(so_far: Readonly<Record<string, number | string>>): void;
   readonly log: Log;
+  /**
+   * Marks the job done and lets its effect happen, both in one transaction: the last thing that a job
+   * does. One that has no effect just returns.
+   *
+   * ```ts
+   * await complete((tx) => finishTrace(tx, traceId, result));
+   * ```
+   *
+   * @throws {JobStoppedError} the job was stopped, or is another attempt's by now; what PostgreSQL says
+   * of the effect. Nothing has happened then.
+   */
+  complete(effect: Effect): Promise<void>;
 }
 
 /** One kind of background job, as a value. */
@@ -57,9 +61,9 @@ export interface JobDefinition<S extends z.ZodType = z.ZodType> {
   readonly quietUntil?: (now: number) => number | undefined;
   /**
    * Does the work; safe to run twice, also at the same time. What must happen once is the effect that
-   * it gives back.
+   * it completes the job with.
    */
-  run(args: z.output<S>, context: JobContext): Promise<Effect | void>;
+  run(args: z.output<S>, context: JobContext): Promise<void>;
 }
 
 /** A kind of job; the arguments of `run` have the type that the schema gives. */

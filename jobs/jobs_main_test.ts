@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { claimJobInTurn, failJob, finishJob } from "../db/job_attempts.ts";
+import { claimJobInTurn, completeJob, failJob } from "../db/job_attempts.ts";
 import { findJob, insertJob } from "../db/jobs.ts";
 import { freshDatabase } from "../testing/database.ts";
 
@@ -42,7 +42,7 @@ Deno.test("list, dead and show tell what there is, and steer no terminal", async
   deepStrictEqual(await jobs(["list"]), { code: 0, said: "There are no such jobs.", error: "" });
   deepStrictEqual((await jobs(["dead"])).said, "There are no dead jobs.");
   const odd = await dead("odd\u001b[2J", "Error: \u001b]0;x\u0007 no");
-  await finishJob(sql, await claim(await ask("deep_trace")));
+  await completeJob(sql, await claim(await ask("deep_trace")));
   const waiting = await ask("deep_trace");
 
   const list = await jobs(["list", "--limit", "2"]);

@@ -1,6 +1,5 @@
 import { isDatabaseUnavailable } from "../db/unavailable.ts";
 import { describeError } from "../log.ts";
-import type { Effect } from "./define_job.ts";
 
 /** Why a running job is stopped before it is through. */
 export type StopReason = "cancelled" | "timeout" | "lease lost" | "database away" | "shutdown";
@@ -15,7 +14,8 @@ export class JobStoppedError extends Error {
 
 /** How an attempt ended. */
 export type Outcome =
-  | { readonly is: "returned"; readonly effect: Effect | void }
+  /** The job is done, which is stored. */
+  | { readonly is: "completed" }
   | { readonly is: "threw"; readonly error: unknown }
   | { readonly is: "unfit"; readonly message: string }
   /** It wasn't begun, since these are quiet hours; `endMs` from now. */
@@ -86,7 +86,7 @@ export function becomes(
     retryInMs: nextStart(uncounted, jitter),
   });
   switch (outcome.is) {
-    case "returned":
+    case "completed":
       return { is: "finished" };
     case "threw": {
       const { error } = outcome;

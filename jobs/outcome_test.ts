@@ -44,8 +44,8 @@ const failure = (message: string) => {
 Deno.test("what becomes of a job follows from how its attempt ended", () => {
   const threw: Outcome = { is: "threw", error: failure("no") };
   const cases: [Outcome, attempt: number, Fate][] = [
-    [{ is: "returned", effect: undefined }, 1, { is: "finished" }],
-    [{ is: "returned", effect: undefined }, 3, { is: "finished" }],
+    [{ is: "completed" }, 1, { is: "finished" }],
+    [{ is: "completed" }, 3, { is: "finished" }],
     [threw, 1, { is: "failed", error: "Error: no ", retryInMs: 2_000 }],
     [threw, 3, { is: "failed", error: "Error: no " }],
     [{ is: "threw", error: "text" }, 3, { is: "failed", error: "text" }],

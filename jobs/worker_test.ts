@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { z } from "zod";
 import { connectValkey, type Valkey } from "../cache/valkey.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { cancelJob, findJob, insertJob, type Job, type NewJob } from "../db/jobs.ts";
 import { openSession } from "../db/session.ts";
 import type { LogFields } from "../log.ts";
@@ -41,8 +41,8 @@ function kindOf(
 
 const newSession = () => openSession(database.url, { name: "lotline-test" });
 
-const counted = (sql: Sql, name: string) => () =>
-  sql`insert into effects (name, times) select ${name}, 1 from finished
+const counted = (name: string) => (tx: Sql) =>
+  tx`insert into effects (name, times) values (${name}, 1)
     on conflict (name) do update set times = effects.times + 1`;
 
 /** A worker in this process; disposing asks it to end, and waits for that. */
@@ -94,7 +94,7 @@ async function ends(id: string, state: Job["state"] = "done"): Promise<Job> {
 }
 
 Deno.test("a job is done once, and its effect happens with it", async () => {
-  const kind = kindOf((name, { sql }) => Promise.resolve(counted(sql, name)));
+  const kind = kindOf((name, { complete }) => complete(counted(name)));
   await using _worker = work([kind]);
   const id = await ask(kind, { args: { name: "once" } });
   const job = await ends(id);
@@ -122,7 +122,7 @@ Deno.test("a job that throws is tried again later, and is dead after its last at
 
 Deno.test("an effect that PostgreSQL refuses is a failure, and the job isn't done", async () => {
   const kind = kindOf(
-    (_, { sql }) => Promise.resolve(() => sql`insert into effects select null, 1 from finished`),
+    (_, { complete }) => complete((tx) => tx`insert into effects select null, 1`),
     {
       maxAttempts: 1,
     },
@@ -164,10 +164,10 @@ Deno.test("a job that takes too long is told so by its signal, and has failed", 
 
 Deno.test("a running job that is called off is told by its signal, and its effect doesn't happen", async () => {
   let told: unknown;
-  const kind = kindOf(async (name, { sql, signal }) => {
+  const kind = kindOf(async (name, { complete, signal }) => {
     await pause(10_000, signal);
     told = signal.reason;
-    return counted(sql, name);
+    await complete(counted(name));
   });
   await using _worker = work([kind], { leaseMs: 300 });
   const id = await ask(kind, { args: { name: "called off" } });
@@ -209,10 +209,10 @@ Deno.test("a job keeps its lease while it runs, and what it says of its progress
 
 Deno.test("an attempt that has lost its lease is told, and can't store anything", async () => {
   let told: unknown;
-  const kind = kindOf(async (name, { sql, signal }) => {
+  const kind = kindOf(async (name, { complete, signal }) => {
     await pause(5_000, signal);
     told = signal.reason;
-    return counted(sql, name);
+    await complete(counted(name));
   });
   const worker = work([kind], { leaseMs: 600 });
   const id = await ask(kind, { args: { name: "lost" } });
@@ -312,10 +312,10 @@ async function fullDisk(table: string) {
 
 Deno.test("a disk that is full, for a while, costs a job no attempt: it waits longer each time", async () => {
   const starts: number[] = [];
-  const kind = kindOf(async (name, { sql }) => {
+  const kind = kindOf(async (name, { sql, complete }) => {
     starts.push(performance.now());
     await sql`insert into effects (name, times) values (${`${name} ${starts.length}`}, 1)`;
-    return counted(sql, name);
+    await complete(counted(name));
   }, { maxAttempts: 1 });
   await using worker = work([kind]);
   let id: string;
@@ -337,9 +337,9 @@ Deno.test("a disk that is full, for a while, costs a job no attempt: it waits lo
 
 Deno.test("an effect that finds the disk full isn't lost, nor is its attempt", async () => {
   let runs = 0;
-  const kind = kindOf((name, { sql }) => {
+  const kind = kindOf((name, { complete }) => {
     runs++;
-    return Promise.resolve(counted(sql, name));
+    return complete(counted(name));
   }, { maxAttempts: 1 });
   const full = await fullDisk("effects");
   await using _worker = work([kind], { leaseMs: 1_500 });
@@ -391,7 +391,7 @@ Deno.test("backends that are killed and a database that is read-only cost a job 
     (sql: Sql) => sql.unsafe("do $$ begin raise exception using errcode = '40P01'; end $$"),
   ];
   const runs = new Map<string, number>();
-  const kind = kindOf(async (name, { sql }) => {
+  const kind = kindOf(async (name, { complete }) => {
     const before = runs.get(name) ?? 0;
     runs.set(name, before + 1);
     await using session = newSession();
@@ -402,7 +402,7 @@ Deno.test("backends that are killed and a database that is read-only cost a job 
         throw fromPlainError(structuredClone(toPlainError(error)));
       });
     }
-    return counted(sql, name);
+    await complete(counted(name));
   }, { maxAttempts: 1, concurrency: 3 });
   await using _worker = work([kind]);
   const names = [...faults.keys()].map(String);
@@ -424,7 +424,7 @@ Deno.test("a job whose statements take too long has failed: they would again", a
 });
 
 Deno.test("a job that the database stops each time is dead after its last start, and says why", async () => {
-  const kind = kindOf((name, { sql }) => Promise.resolve(counted(sql, name)));
+  const kind = kindOf((name, { complete }) => complete(counted(name)));
   await using _full = await fullDisk("effects");
   const id = await ask(kind);
   await sql`update lotline.jobs set starts = 99 where id = ${id}`;

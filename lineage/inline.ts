@@ -67,7 +67,10 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
           // In one transaction: nothing is left of a trace that isn't done in time.
           beside: (snapshot, work) => work(snapshot),
         });
-        await finishTrace(snapshot.sql, trace.id, result);
+        if (!await finishTrace(snapshot.sql, trace.id, result)) {
+          // Nothing may be kept of the request, its key least of all.
+          throw new Error("the trace is gone or done already");
+        }
         if (key !== undefined) await keepKey(snapshot.sql, key, trace.id);
       });
       return true;

@@ -1,9 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
-import type { TraceCache } from "../cache/trace_cache.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findKeptLot, insertLot, type Lot as StoredLot } from "../db/lots.ts";
-import type { Write } from "../db/write.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
@@ -46,29 +44,25 @@ const definition = createRoute({
 
 interface Deps {
   readonly sql: Sql;
-  readonly write: Write;
-  readonly dryWrite: Write;
-  readonly traceCache?: TraceCache;
   readonly mode: AuthMode;
   readonly limits: BodyLimits;
 }
 
 /** Stores a lot. It makes no links: parents named in `metadata` are only kept there. */
-export const createLot = (app: App, { sql, write, dryWrite, traceCache, mode, limits }: Deps) =>
+export const createLot = (app: App, { sql, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
     const created_at = await momentOfWrite(sql, "created_at", sent.created_at);
     const lot = { ...sent, operator_id, created_at };
-    const { isDryRun } = c.env;
+    const { write, forgetTrace } = c.env.effects;
     const stored = async (row: StoredLot) => {
       // An earlier lot with this code may have been deleted a moment ago, its answer still be kept.
-      if (!isDryRun) await traceCache?.forget(row.lot_code);
+      await forgetTrace(row.lot_code);
       return answer(c, 201, row);
     };
-    const insert = isDryRun ? dryWrite : write;
     return await once(c, { sql, mode }, "createLot", {
-      first: async (key) => stored(await insertLot(insert, lot, key)),
+      first: async (key) => stored(await insertLot(write, lot, key)),
       again: async (key) => stored(await findKeptLot(sql, key)),
     });
-  }, "heeded");
+  });

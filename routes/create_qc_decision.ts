@@ -1,8 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findKeptQcDecision, insertQcDecision } from "../db/qc_decisions.ts";
-import type { Write } from "../db/write.ts";
 import { answer } from "../http/answer.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
@@ -56,22 +55,20 @@ const definition = createRoute({
 
 interface Deps {
   readonly sql: Sql;
-  readonly write: Write;
-  readonly dryWrite: Write;
   readonly mode: AuthMode;
   readonly limits: BodyLimits;
 }
 
 /** Stores what was decided about a lot at a QC gate. */
-export const createQcDecision = (app: App, { sql, write, dryWrite, mode, limits }: Deps) =>
+export const createQcDecision = (app: App, { sql, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewQcDecision, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
     const decided_at = await momentOfWrite(sql, "decided_at", sent.decided_at);
     const decision = { ...sent, operator_id, decided_at };
-    const insert = c.env.isDryRun ? dryWrite : write;
+    const { write } = c.env.effects;
     return await once(c, { sql, mode }, "createQcDecision", {
-      first: async (key) => answer(c, 201, await insertQcDecision(insert, decision, key)),
+      first: async (key) => answer(c, 201, await insertQcDecision(write, decision, key)),
       again: async (key) => answer(c, 201, await findKeptQcDecision(sql, key)),
     });
-  }, "heeded");
+  });

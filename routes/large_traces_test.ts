@@ -5,6 +5,7 @@ import { answerHeld } from "../http/answer.ts";
 import { type RequestEnv, RequestFacts } from "../http/operation.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { eventually } from "../testing/eventually.ts";
+import { NO_EFFECTS } from "../testing/no_effects.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { insertLargeTraces, insertStar } from "../testing/star.ts";
 import { textOf } from "./large_trace_body.ts";
@@ -214,8 +215,10 @@ Deno.test("a connection that is lost is the database's failure, and the next tra
 
 const factsOf = () =>
   new RequestFacts(
-    { template: "/", routingPath: "/", parameters: {}, methods: new Map() },
+    "GET",
+    { template: "/", parameters: {}, methods: new Map() },
     "127.0.0.1",
+    NO_EFFECTS,
   );
 
 Deno.test("a client that reads too slowly is cut off, and its answer is released", async () => {

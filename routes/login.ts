@@ -50,17 +50,15 @@ const definition = createRoute({
 interface Deps {
   readonly mode: AuthMode;
   readonly signIn: SignIn;
-  readonly drySignIn: SignIn;
   readonly limits: BodyLimits;
 }
 
 /** Lets an account in: by its email alone in AUTH_MODE=legacy, with its password in `required`. */
-export const login = (app: App, { mode, signIn, drySignIn, limits }: Deps) =>
+export const login = (app: App, { mode, signIn, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const body = await readBody(c.req.raw, limits, "lenient");
     const credentials = credentialsOf(body.kind === "json" ? body.value : undefined);
-    const enter = c.env.isDryRun ? drySignIn : signIn;
-    const signedIn = await enter(credentials, c.env.clientAddress);
+    const signedIn = await signIn(credentials, c.env.clientAddress, c.env.effects.login);
     if (mode === "legacy") {
       c.env.wouldRefuse = refusalOf(credentials.password);
     } else {
@@ -69,7 +67,7 @@ export const login = (app: App, { mode, signIn, drySignIn, limits }: Deps) =>
       c.env.answerHeaders["cache-control"] = "no-store";
     }
     return answer(c, 200, signedIn);
-  }, "heeded");
+  });
 
 const AnyFields = z.looseObject({
   email: z.unknown().optional(),

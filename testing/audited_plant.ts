@@ -1,5 +1,5 @@
 import { finishAudit } from "../db/audits.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { openSession } from "../db/session.ts";
 import type { AuditLimits } from "../audit/limits.ts";
 import { type AuditOptions, type AuditSummary, runAudit } from "../audit/run_audit.ts";
@@ -120,8 +120,7 @@ export async function audit(
     progress: () => {},
     ...options,
   });
-  await sql`with finished as (select), effect as (${finishAudit(sql, id, { run, ...result })})
-    select from finished`;
+  await finishAudit(sql, id, { run, ...result });
   return { id, run, summary: result.summary };
 }
 

@@ -17,8 +17,8 @@ import { createLog } from "../log.ts";
 
 const Args = z.strictObject({ name: z.string(), ms: z.number() });
 
-const counted = (sql: Sql, name: string) => () =>
-  sql`insert into effects (name, times) select ${name}, 1 from finished
+const counted = (name: string) => (tx: Sql) =>
+  tx`insert into effects (name, times) values (${name}, 1)
     on conflict (name) do update set times = effects.times + 1`;
 
 /** Takes `ms`, then counts. */
@@ -28,10 +28,10 @@ const count = defineJob({
   maxAttempts: 1_000,
   timeoutMs: 60_000,
   concurrency: 8,
-  async run({ name, ms }, { sql, signal }) {
+  async run({ name, ms }, { signal, complete }) {
     await pause(ms, signal);
     signal.throwIfAborted();
-    return counted(sql, name);
+    await complete(counted(name));
   },
 });
 
@@ -39,9 +39,9 @@ const count = defineJob({
 const stubborn = defineJob({
   ...count,
   kind: "stubborn",
-  async run({ name, ms }, { sql }) {
+  async run({ name, ms }, { complete }) {
     await pause(ms);
-    return counted(sql, name);
+    await complete(counted(name));
   },
 });
 

@@ -24,17 +24,14 @@ export async function runJob<S extends z.ZodType>(
 ): Promise<string> {
   using own = createThreads({ databaseUrl: url, name: "lotline-test-job", statementTimeoutMs: 0 });
   const run = crypto.randomUUID();
-  const effect = await job.run(job.args.parse(args), {
+  await job.run(job.args.parse(args), {
     sql,
     onThread: (task, args) => (threads ?? own).run(task, args, { signal, progress }),
     run,
     signal,
     progress,
     log: () => {},
+    complete: async (effect) => void (isMine && await effect(sql)),
   });
-  if (effect !== undefined) {
-    await sql`with finished as (select 1 where ${isMine}), effect as (${effect()} returning 1)
-      select from effect`;
-  }
   return run;
 }

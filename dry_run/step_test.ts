@@ -10,7 +10,7 @@ import { postDry, SECRET } from "../testing/dry_run.ts";
 import { dump, dumpChanges } from "../testing/dump.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-import { Session } from "./login.ts";
+import { Session } from "../routes/login.ts";
 
 /* What can be run dry says what it would have said, and does nothing. */
 

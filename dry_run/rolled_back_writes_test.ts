@@ -3,18 +3,18 @@ import { freshDatabase } from "../testing/database.ts";
 import { dump, dumpChanges } from "../testing/dump.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
-import type { Sql } from "./connect.ts";
-import { createDryRuns, DRY_RUN_SESSIONS } from "./dry_runs.ts";
-import { insertLot } from "./lots.ts";
-import { insertQcDecision } from "./qc_decisions.ts";
-import { openSession } from "./session.ts";
-import { writeTo } from "./write.ts";
+import type { Sql } from "../db/sql.ts";
+import { insertLot } from "../db/lots.ts";
+import { insertQcDecision } from "../db/qc_decisions.ts";
+import { openSession } from "../db/session.ts";
+import { writeTo } from "../db/write.ts";
+import { createRolledBackWrites, DRY_RUN_SESSIONS } from "./rolled_back_writes.ts";
 
 /** A database with dry runs on it; `opened` counts their sessions. */
 async function startDryRuns() {
   const database = await freshDatabase();
   const counts = { opened: 0 };
-  const dryRuns = createDryRuns((onEnd) => {
+  const dryRuns = createRolledBackWrites((onEnd) => {
     counts.opened++;
     return openSession(database.url, { ...DRY_RUN_SESSIONS, onEnd });
   });

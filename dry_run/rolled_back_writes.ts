@@ -1,10 +1,11 @@
-import postgres from "postgres";
-import { QueryDeadlineError } from "./in_time.ts";
-import type { Session, SessionOptions } from "./session.ts";
-import type { Write, WritingStatement } from "./write.ts";
+import type postgres from "postgres";
+import { QueryDeadlineError } from "../db/in_time.ts";
+import type { Session, SessionOptions } from "../db/session.ts";
+import { isOutOfDate } from "../db/undone.ts";
+import type { Write, WritingStatement } from "../db/write.ts";
 
 /** Writes that leave nothing. Disposing closes the connections that are kept for the next ones. */
-export interface DryRuns extends Disposable {
+export interface RolledBackWrites extends Disposable {
   /**
    * Executes a statement and takes it back.
    * @throws {QueryDeadlineError} when too many are at it, or PostgreSQL is silent
@@ -42,7 +43,9 @@ export const DRY_RUN_SESSIONS = {
 const BEGIN = "begin read write; set local lotline.dry_run = 'on'";
 
 /** @param open opens a session as {@link DRY_RUN_SESSIONS} says */
-export function createDryRuns(open: (onEnd: () => void) => Session): DryRuns {
+export function createRolledBackWrites(
+  open: (onEnd: () => void) => Session,
+): RolledBackWrites {
   const idle = new Set<Session>();
   const turns = new ShortTurns();
 
@@ -122,14 +125,6 @@ async function executeAndRollBack<Row extends postgres.MaybeRow>(
     // The first to fail is the one that says why.
     return { error, isGood: await isOver && !isOutOfDate(error) };
   }
-}
-
-/**
- * A table was changed after the session had prepared its statement. postgres.js sends that anew then,
- * which is why the one behind it is the first to fail: 25P02, the transaction has failed already.
- */
-function isOutOfDate(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && /^(0A000|25P02)$/.test(error.code);
 }
 
 async function withoutSilence<Row>(outcome: Promise<Outcome<Row>>): Promise<Outcome<Row>> {

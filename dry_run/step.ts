@@ -1,0 +1,88 @@
+import type { OperationId } from "../auth/access.ts";
+import type { LoginThrottle } from "../auth/throttle.ts";
+import type { WatchedKeys } from "../auth/watched_keys.ts";
+import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
+import { openSession } from "../db/session.ts";
+import { ApiError } from "../errors.ts";
+import type { BodyLimits } from "../http/body.ts";
+import type { Respond, Step } from "../http/envelope.ts";
+import type { RequestFacts } from "../http/operation.ts";
+import type { DryRunOutcome, Metrics } from "../metrics.ts";
+import { effectsOfDryRun } from "./effects.ts";
+import { provenDryRun } from "./proof.ts";
+import { createRolledBackWrites, DRY_RUN_SESSIONS } from "./rolled_back_writes.ts";
+
+/*
+ * Dry runs: the gateway asks what the service would answer to a request, before the old server
+ * executes it. All of them is this folder, a step that app.ts puts into the request pipeline. Without
+ * the step the header means nothing.
+ */
+
+/** What goes by the effects in the request's state, and has none besides. Reading has none at all. */
+const CAN_RUN_DRY: ReadonlySet<OperationId> = new Set(["login", "createLot", "createQcDecision"]);
+
+interface Deps {
+  /** What proves a request for a dry run; without it none is believed. */
+  readonly secret: string | undefined;
+  readonly databaseUrl: string;
+  readonly keys: WatchedKeys;
+  readonly throttle: LoginThrottle;
+  readonly limits: BodyLimits;
+  readonly metrics: Pick<Metrics, "dryRun">;
+}
+
+/** The step, and the connections that it keeps; disposing closes them. */
+export interface DryRunStep extends Disposable {
+  readonly step: Step;
+}
+
+/**
+ * The step of dry runs: a request with a proof is answered as it would be, with effects that leave
+ * nothing. One without a valid proof is 403, and so is one that can't do without its effect.
+ */
+export function createDryRunStep(
+  { secret, databaseUrl, keys, throttle, limits, metrics }: Deps,
+): DryRunStep {
+  const writes = createRolledBackWrites((onEnd) =>
+    openSession(databaseUrl, { ...DRY_RUN_SESSIONS, onEnd })
+  );
+  const effects = effectsOfDryRun({ write: writes.write, keys, throttle });
+
+  const tryOut = async (request: Request, facts: RequestFacts, next: Respond) => {
+    facts.logged = { dry_run: true };
+    const count = (outcome: DryRunOutcome) => metrics.dryRun(facts.operation ?? "unknown", outcome);
+    const refuse = (outcome: DryRunOutcome, error: unknown): never => {
+      count(outcome);
+      throw error;
+    };
+    const proven = await provenDryRun(request, secret, limits).catch((error) =>
+      refuse("unproven", error)
+    );
+    if (!canRunDry(facts.operation, request.method)) {
+      refuse(
+        "impossible",
+        new ApiError("dry_run_impossible", "This can't be run without an effect"),
+      );
+    }
+    facts.effects = effects;
+    const response = await next(proven, facts);
+    count(response.status >= 500 ? "failed" : "done");
+    response.headers.set(DRY_RUN_HEADER, DRY_RUN_DONE);
+    return response;
+  };
+
+  return {
+    step: (request, facts, next) =>
+      // `has` would make a list of all headers first.
+      request.headers.get(DRY_RUN_HEADER) === null
+        ? next(request, facts)
+        : tryOut(request, facts, next),
+    [Symbol.dispose]: () => writes[Symbol.dispose](),
+  };
+}
+
+/** A path or method that leads to no operation has no effect either. */
+function canRunDry(operation: OperationId | undefined, method: string): boolean {
+  return operation === undefined || method === "GET" || method === "HEAD" ||
+    CAN_RUN_DRY.has(operation);
+}

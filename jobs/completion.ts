@@ -1,0 +1,58 @@
+import type { Sql } from "../db/sql.ts";
+import { type AttemptKey, completeJob, completeJobWith } from "../db/job_attempts.ts";
+import type { Effect } from "./define_job.ts";
+import type { Lease } from "./lease.ts";
+import { JobStoppedError } from "./outcome.ts";
+import { untilStored } from "./until_stored.ts";
+
+interface Deps {
+  readonly queueSql: Sql;
+  readonly leaseMs: number;
+  readonly shutdown: AbortSignal;
+  readonly lease: Pick<Lease, "leftMs" | typeof Symbol.dispose>;
+  /** The job's. */
+  readonly signal: AbortSignal;
+}
+
+/** The end of a job that is through with its work. */
+export interface Completion {
+  /** Whether it has begun; nothing stops the job any more. */
+  readonly hasBegun: boolean;
+  /** See `JobContext` in define_job.ts. */
+  complete(effect: Effect): Promise<void>;
+  /** The same for a job that is through: without an effect, unless it has been completed with one. */
+  end(): Promise<void>;
+}
+
+/**
+ * Completes a job once. While PostgreSQL can't, that is tried again and again, by the job's token
+ * alone: whether it is still ours is for PostgreSQL to say. It is given up after half of what is left
+ * of the lease, so that in the other half it can be stored that the job is postponed.
+ */
+export function createCompletion(
+  job: AttemptKey,
+  { queueSql, leaseMs, shutdown, lease, signal }: Deps,
+): Completion {
+  let completed: Promise<void> | undefined;
+
+  const completeOnce = async (effect: Effect | undefined): Promise<void> => {
+    signal.throwIfAborted();
+    lease[Symbol.dispose]();
+    const until = performance.now() + lease.leftMs() / 2;
+    const store = () =>
+      effect === undefined ? completeJob(queueSql, job) : completeJobWith(queueSql, job, effect);
+    const done = await untilStored(store, { leaseMs, shutdown, until, isLong: true });
+    if (done === undefined) throw new JobStoppedError("lease lost");
+  };
+
+  return {
+    get hasBegun() {
+      return completed !== undefined;
+    },
+    async complete(effect) {
+      if (completed !== undefined) throw new Error("a job is completed once");
+      await (completed = completeOnce(effect));
+    },
+    end: () => completed ??= completeOnce(undefined),
+  };
+}
