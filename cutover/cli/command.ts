@@ -2,7 +2,7 @@ import type { ParseArgsOptionsConfig } from "node:util";
 import { z } from "zod";
 import type { Environment } from "../../config.ts";
 import type { Sql } from "../../db/connect.ts";
-import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import { type Operation, operationById, OPERATIONS } from "../exchange/operations.ts";
 
 /** What a command has to do with. */
 export interface Deps {
@@ -56,8 +56,8 @@ export class RefusedError extends Error {
 
 /** The operation with this name. */
 export function operationNamed(name: string | undefined): Operation {
-  const known = OPERATIONS.find(({ operation }) => operation === name);
-  if (known !== undefined) return known.operation;
+  const known = operationById(name);
+  if (known !== undefined) return known;
   const names = OPERATIONS.map(({ operation }) => operation).join(" ");
   throw new UsageError(`An operation is one of ${names}`);
 }

@@ -1,4 +1,4 @@
-import { type Operation, OPERATIONS } from "./operations.ts";
+import { isHarmless, isOldOperation, type Operation, OPERATIONS } from "./operations.ts";
 
 interface Template {
   readonly operation: Operation;
@@ -42,6 +42,17 @@ export function findOperation(method: string, target: string): Operation | undef
     ) return operation;
   }
   return undefined;
+}
+
+/** Whether a method has no effect by the rules of HTTP (RFC 9110, 9.2.1). */
+export function isSafeMethod(method: string): boolean {
+  return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE";
+}
+
+/** Whether a server executes a request without any effect: by its method, or as the old login. */
+export function isSafeRequest(method: string, operation: Operation | undefined): boolean {
+  if (isSafeMethod(method)) return true;
+  return operation !== undefined && isOldOperation(operation) && isHarmless(operation);
 }
 
 /**

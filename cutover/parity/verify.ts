@@ -12,6 +12,8 @@ import { differsAt, withoutHeader } from "./approved_headers.ts";
 import { differences, type Known } from "./comparison.ts";
 import { type Answer, fillEtags, send } from "./exchange.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
+import { findOperation } from "../exchange/match_operation.ts";
+import { isOldOperation } from "../exchange/operations.ts";
 import { resetToSeed, type Seed } from "../../dev/seed.ts";
 
 /** A running server, and the database behind it. */
@@ -192,19 +194,9 @@ async function replay(
   await resetToSeed(sql, seed);
 }
 
-/** The operation of the contract that a request means, or `preflight`, or `other`. */
+/** The operation of the old server that a request means, or `preflight`, or `other`. */
 export function operationOf(method: string, path: string): string {
   if (method === "OPTIONS") return "preflight";
-  const [, name] = /^\/api\/(health|login|traceability|lots|qc-decisions)(?=[/?]|$)/i.exec(path) ??
-    [];
-  const operation = `${method === "HEAD" ? "GET" : method} ${name?.toLowerCase()}`;
-  return OPERATIONS[operation] ?? "other";
+  const operation = findOperation(method, path);
+  return operation !== undefined && isOldOperation(operation) ? operation : "other";
 }
-
-const OPERATIONS: Readonly<Record<string, string>> = {
-  "GET health": "getHealth",
-  "POST login": "login",
-  "GET traceability": "getTraceability",
-  "POST lots": "createLot",
-  "POST qc-decisions": "createQcDecision",
-};

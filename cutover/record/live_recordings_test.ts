@@ -12,6 +12,7 @@ import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { loadLiveRules } from "../compare/live_approvals.ts";
 import type { OldOperation } from "../exchange/operations.ts";
+import { LEGACY } from "../exchange/operations.gen.ts";
 
 const { scenarios } = await loadRecordings();
 const approvals = parseApprovals(
@@ -102,15 +103,8 @@ function capturedFrom(
   return { method, target: path, headers, body: new Uint8Array(bytesOf(recorded) ?? []) };
 }
 
+/** By its path alone: what other methods do is compared as well. */
 function operationOf(path: string): OldOperation | undefined {
-  const [, name = ""] = /^\/api\/(\w[\w-]*)/i.exec(path) ?? [];
-  return OPERATIONS[name.toLowerCase()];
+  const [, , name] = path.toLowerCase().split(/[/?]/);
+  return LEGACY.find((one) => one.path.split("/")[2] === name)?.operation;
 }
-
-const OPERATIONS: Readonly<Record<string, OldOperation>> = {
-  health: "getHealth",
-  login: "login",
-  traceability: "getTraceability",
-  lots: "createLot",
-  "qc-decisions": "createQcDecision",
-};

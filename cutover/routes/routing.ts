@@ -1,6 +1,11 @@
 import { z } from "zod";
 import type { Note } from "./note.ts";
-import { isOldOperation, type Operation, OPERATIONS } from "../exchange/operations.ts";
+import {
+  isOldOperation,
+  type Operation,
+  operationById,
+  OPERATIONS,
+} from "../exchange/operations.ts";
 import type { Mode, Route } from "../exchange/route.ts";
 
 /** A route as it is stored. */
@@ -84,7 +89,7 @@ export function parseRouting(rows: readonly RoutingRow[]): Routing {
   const routes = new Map(OPERATIONS.map(({ operation }) => [operation, untouchedRoute(operation)]));
   const broken: Operation[] = [];
   for (const row of rows) {
-    const operation = OPERATIONS.find((one) => one.operation === row.operation)?.operation;
+    const operation = operationById(row.operation);
     // One that only another version of Lotline knows.
     if (operation === undefined) continue;
     const route = parseRoute(operation, row);
