@@ -2,7 +2,12 @@ import type { ParseArgsOptionsConfig } from "node:util";
 import { z } from "zod";
 import type { Environment } from "../../config.ts";
 import type { Sql } from "../../db/connect.ts";
-import { type Operation, operationById, OPERATIONS } from "../exchange/operations.ts";
+import {
+  OLD_OPERATIONS,
+  type Operation,
+  operationById,
+  OPERATIONS,
+} from "../exchange/operations.ts";
 
 /** What a command has to do with. */
 export interface Deps {
@@ -60,6 +65,11 @@ export function operationNamed(name: string | undefined): Operation {
   if (known !== undefined) return known;
   const names = OPERATIONS.map(({ operation }) => operation).join(" ");
   throw new UsageError(`An operation is one of ${names}`);
+}
+
+/** The operation with this name, or those of the old server for `all`. */
+export function operationsNamed(name: string | undefined): readonly Operation[] {
+  return name === "all" ? OLD_OPERATIONS : [operationNamed(name)];
 }
 
 /** A whole number within bounds, as it is typed. */

@@ -63,7 +63,8 @@ function operationsNamed(name: string | undefined): readonly OldOperation[] {
   const operation = operationNamed(name);
   if (isOldOperation(operation)) return [operation];
   throw new RefusedError(
-    `${operation} is not in the old API: there is nothing to compare; put it on service with set`,
+    `${operation} is not in the old API: there is nothing to compare, and it is on service unless ` +
+      "somebody has put it on legacy",
   );
 }
 

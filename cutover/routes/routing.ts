@@ -53,11 +53,14 @@ export function onLegacy<R extends Route>(route: R): R {
   return route.mode.name === "legacy" ? route : { ...route, mode: { name: "legacy" } };
 }
 
-/** A route that nobody has ever changed. */
+/**
+ * A route that nobody has ever changed. The old server has what it knows; what only Lotline has,
+ * Lotline answers.
+ */
 export function untouchedRoute(operation: Operation): StoredRoute {
   return {
     operation,
-    mode: { name: "legacy" },
+    mode: { name: isOldOperation(operation) ? "legacy" : "service" },
     epoch: 0,
     samplePercent: 100,
     latch: undefined,
@@ -94,7 +97,7 @@ export function parseRouting(rows: readonly RoutingRow[]): Routing {
     if (operation === undefined) continue;
     const route = parseRoute(operation, row);
     if (route === undefined) broken.push(operation);
-    else routes.set(operation, route);
+    routes.set(operation, route ?? onLegacy(untouchedRoute(operation)));
   }
   return { routes, killed: parseKillSwitch(rows[0]), broken };
 }
