@@ -15,7 +15,7 @@ const OWN = [
   /\.gen\.ts$/,
   /^(?:bench|containers|contract-tests|dev|faults|testing|\.data)\//,
   /^cutover\/(?:bench|cli|faults|legacy|odd_requests|testing)\//,
-  /^(?:client\/build|client\/dist\/.*|config|contract\/generate|terminal)\.ts$/,
+  /^(?:client\/build|client\/dist\/.*|command_line|config|contract\/generate|cutover\/exchange\/generate_operations|terminal)\.ts$/,
   /^db\/migrat\w*\.ts$/,
   /_main\.ts$/,
 ];

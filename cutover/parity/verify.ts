@@ -12,8 +12,7 @@ import { differsAt, withoutHeader } from "./approved_headers.ts";
 import { differences, type Known } from "./comparison.ts";
 import { type Answer, fillEtags, send } from "./exchange.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
-import { findOperation } from "../exchange/match_operation.ts";
-import { isOldOperation } from "../exchange/operations.ts";
+import { findOldOperation } from "../exchange/match_operation.ts";
 import { resetToSeed, type Seed } from "../../dev/seed.ts";
 
 /** A running server, and the database behind it. */
@@ -194,9 +193,8 @@ async function replay(
   await resetToSeed(sql, seed);
 }
 
-/** The operation of the old server that a request means, or `preflight`, or `other`. */
+/** The operation of the old server that a request was meant for, or `preflight`, or `other`. */
 export function operationOf(method: string, path: string): string {
   if (method === "OPTIONS") return "preflight";
-  const operation = findOperation(method, path);
-  return operation !== undefined && isOldOperation(operation) ? operation : "other";
+  return findOldOperation(method, path) ?? "other";
 }

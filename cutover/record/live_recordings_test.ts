@@ -11,8 +11,7 @@ import { compare } from "../compare/compare.ts";
 import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { loadLiveRules } from "../compare/live_approvals.ts";
-import type { OldOperation } from "../exchange/operations.ts";
-import { LEGACY } from "../exchange/operations.gen.ts";
+import { findOldOperation } from "../exchange/match_operation.ts";
 
 const { scenarios } = await loadRecordings();
 const approvals = parseApprovals(
@@ -39,7 +38,7 @@ Deno.test("the recorded requests, asked of both sides at once: the same, or allo
     const tags: (string | undefined)[] = [];
     for (const [step, { request: recorded }] of scenario.steps.entries()) {
       const exchange = exchangeName(scenario, step);
-      const operation = operationOf(recorded.path);
+      const operation = findOldOperation(undefined, recorded.path);
       if (operation === undefined) {
         counts.unknown++;
         continue;
@@ -101,10 +100,4 @@ function capturedFrom(
   ]);
   const { method, path } = recorded;
   return { method, target: path, headers, body: new Uint8Array(bytesOf(recorded) ?? []) };
-}
-
-/** By its path alone: what other methods do is compared as well. */
-function operationOf(path: string): OldOperation | undefined {
-  const [, , name] = path.toLowerCase().split(/[/?]/);
-  return LEGACY.find((one) => one.path.split("/")[2] === name)?.operation;
 }
