@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { ConfigError, type Environment, readParityConfig } from "../../config.ts";
 import { passed, record, type Report, verify } from "../parity/verify.ts";
-import { formatEvidence, formatReport } from "../parity/verify_report.ts";
+import { formatEvidence, formatReport } from "../report/verify_report.ts";
 import {
   formatRecordings,
   LEGACY_RECORDINGS,

@@ -1,6 +1,6 @@
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
 import { passed } from "./verify.ts";
-import { formatReport } from "./verify_report.ts";
+import { formatReport } from "../report/verify_report.ts";
 import { startFaultyProxy } from "../testing/planted_fault.ts";
 import { loadRecordings, type Recordings } from "./recordings.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
