@@ -1,14 +1,14 @@
 import { returnToLegacy } from "../routes/routes_table.ts";
-import { type Command, mustBeWords, operationsNamed } from "./command.ts";
+import { type Command, operationsNamed } from "./command.ts";
 import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
 
 /** `deno task cutover rollback` */
 export const rollback: Command = {
   usage: `OPERATION|all ${NOTE_USAGE}`,
   does: "back to legacy, whatever the mode is by now; all: what the old server has",
+  words: [1, 1],
   options: NOTE_OPTIONS,
   async run({ sql }, typed) {
-    mustBeWords(typed, 1);
     const [name] = typed.words;
     const operations = operationsNamed(name);
     const moved = await returnToLegacy(sql, operations, noteIn(typed));

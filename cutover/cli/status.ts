@@ -8,15 +8,13 @@ import { describeMode, type Routing, type StoredRoute } from "../routes/routing.
 import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
-import { type Command, mustBeWords } from "./command.ts";
+import type { Command } from "./command.ts";
 
 /** `deno task cutover status` */
 export const status: Command = {
   usage: "",
   does: "all routes as they are now",
-  options: {},
-  async run({ sql }, typed) {
-    mustBeWords(typed, 0);
+  async run({ sql }) {
     const routing = await readRoutes(sql);
     const counts = await listEpochCounts(sql);
     const coverage = Object.fromEntries(counts.map((one) => [one.operation, coverageOf(one)]));
