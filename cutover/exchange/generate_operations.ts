@@ -22,8 +22,8 @@ export async function generateOperations(): Promise<string> {
     operations.map(({ operation, method, path }) =>
       `  { operation: "${operation}", method: "${method}", path: "${path}" },\n`
     ).join("");
-  return "// Made from contract/legacy.yaml and openapi.yaml by `deno task contract`; edit those, " +
-    "not this one.\n\n" +
+  return "// Made from contract/legacy.yaml and openapi.yaml by\n" +
+    "// `deno run -A cutover/exchange/generate_operations.ts`; edit those, not this one.\n\n" +
     `/** The operations of the old server. */\nexport const LEGACY = [\n${
       lines(legacy)
     }] as const;\n\n` +

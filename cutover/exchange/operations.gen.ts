@@ -1,4 +1,5 @@
-// Made from contract/legacy.yaml and openapi.yaml by `deno task contract`; edit those, not this one.
+// Made from contract/legacy.yaml and openapi.yaml by
+// `deno run -A cutover/exchange/generate_operations.ts`; edit those, not this one.
 
 /** The operations of the old server. */
 export const LEGACY = [
