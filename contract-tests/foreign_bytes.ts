@@ -14,7 +14,7 @@ const OWN = [
   /_test\.ts$/,
   /\.gen\.ts$/,
   /^(?:bench|containers|contract-tests|dev|faults|testing|\.data)\//,
-  /^cutover\/(?:bench|cli|faults|legacy|odd_requests|testing)\//,
+  /^cutover\/(?:bench|cli|faults|legacy|odd_requests|practice|testing)\//,
   /^(?:client\/build|client\/dist\/.*|command_line|config|contract\/generate|cutover\/exchange\/generate_operations|terminal)\.ts$/,
   /^db\/migrat\w*\.ts$/,
   /_main\.ts$/,
