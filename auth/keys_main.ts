@@ -1,62 +1,82 @@
-import { ConfigError, readSettings } from "../config.ts";
+/**
+ * `deno task keys`: makes, rotates and prunes the keys that sign login tokens.
+ *
+ * @module
+ */
+
+import {
+  type CommandForm,
+  parseWhole,
+  type Program,
+  readCommand,
+  RefusedError,
+  runMain,
+  textOption,
+  type Typed,
+  UsageError,
+  usageOf,
+} from "../command_line.ts";
+import { readSettings } from "../config.ts";
 import { KeysSettings } from "./config.ts";
 import { KeyFileError } from "./key_file_error.ts";
 import { createKeyFile, pruneKeys, rotateKeys } from "./keys.ts";
 
-const USAGE = `usage: JWT_KEYS_FILE=path deno task keys <command>
-  create [--if-missing]  makes the file with one signing key
-  rotate [--in MINUTES]  adds a key that signs from now, or then, on; the others go on verifying
-  prune [--now]          drops keys whose tokens have all expired; --now: all but the signing key`;
+const MAX_MINUTES = 9_999;
 
-/** What each command does; each takes one option, a flag unless its form is said. */
-const COMMANDS: Record<string, { option: string; value?: RegExp; run: Run }> = {
-  create: { option: "--if-missing", run: create },
-  rotate: { option: "--in", value: /^\d{1,4}$/, run: rotate },
-  prune: { option: "--now", run: prune },
+interface Command extends CommandForm {
+  run(path: string, typed: Typed): Promise<void>;
+}
+
+const PROGRAM: Program<Command> = {
+  start: "JWT_KEYS_FILE=path deno task keys",
+  commands: {
+    create: {
+      usage: "[--if-missing]",
+      does: "makes the file with one signing key",
+      options: { "if-missing": { type: "boolean" } },
+      run: create,
+    },
+    rotate: {
+      usage: "[--in MINUTES]",
+      does: "adds a key that signs from now, or then, on; the others go on verifying",
+      options: { in: { type: "string" } },
+      run: rotate,
+    },
+    prune: {
+      usage: "[--now]",
+      does: "drops keys whose tokens have all expired; --now: all but the signing key",
+      options: { now: { type: "boolean" } },
+      run: prune,
+    },
+  },
 };
-/** @param option whether it was given, or its value */
-type Run = (path: string, option: string | undefined) => Promise<void>;
 
-const [name = "", option, value, ...rest] = Deno.args;
-const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-if (command === undefined || !isRight(command)) {
-  console.error(USAGE);
-  Deno.exit(2);
-}
-try {
+await runMain({ usage: usageOf(PROGRAM), told: [KeyFileError] }, async () => {
+  const { command, typed } = readCommand(PROGRAM, Deno.args);
   const { JWT_KEYS_FILE: path } = readSettings(KeysSettings, Deno.env.toObject());
-  await command.run(path, value ?? option);
-} catch (error) {
-  if (!(error instanceof ConfigError || error instanceof KeyFileError)) throw error;
-  console.error(error.message);
-  Deno.exit(error instanceof ConfigError ? 2 : 1);
-}
+  await command.run(path, typed);
+});
 
-function isRight(command: { option: string; value?: RegExp }): boolean {
-  if (option === undefined) return true;
-  if (option !== command.option || rest.length > 0) return false;
-  return command.value?.test(value ?? "") ?? value === undefined;
-}
-
-async function create(path: string, mayExist: string | undefined): Promise<void> {
+async function create(path: string, { options }: Typed): Promise<void> {
   try {
     await createKeyFile(path);
     console.log(`made ${path} with one signing key`);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    if (mayExist) return;
-    console.error(`${path} exists already and stays as it is`);
-    Deno.exitCode = 1;
+    if (options["if-missing"] === true) return;
+    throw new RefusedError(`${path} exists already and stays as it is`);
   }
 }
 
-async function rotate(path: string, minutes = "0"): Promise<void> {
-  const count = await rotateKeys(path, new Date(Date.now() + Number(minutes) * 60_000));
-  const when = minutes === "0" ? "now on" : `${minutes} minutes from now on`;
+async function rotate(path: string, typed: Typed): Promise<void> {
+  const minutes = parseWhole(textOption(typed, "in") ?? "0", [0, MAX_MINUTES]);
+  if (minutes === undefined) throw new UsageError();
+  const count = await rotateKeys(path, new Date(Date.now() + minutes * 60_000));
+  const when = minutes === 0 ? "now on" : `${minutes} minutes from now on`;
   console.log(`a new key signs from ${when}; ${count} keys verify`);
 }
 
-async function prune(path: string, now: string | undefined): Promise<void> {
-  const { dropped, left } = await pruneKeys(path, { evenNeeded: now !== undefined });
+async function prune(path: string, { options }: Typed): Promise<void> {
+  const { dropped, left } = await pruneKeys(path, { evenNeeded: options.now === true });
   console.log(`dropped ${dropped} keys, ${left} left`);
 }

@@ -5,13 +5,22 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { z } from "zod";
+import {
+  type CommandForm,
+  type Program,
+  readCommand,
+  RefusedError,
+  runMain,
+  textOption,
+  type Typed,
+  usageOf,
+} from "../command_line.ts";
 import { connectValkey, type Valkey } from "../cache/valkey.ts";
-import { ConfigError, readSettings } from "../config.ts";
+import { readSettings } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
 import { connect, type Sql } from "../db/connect.ts";
-import { printable, sentenceOf } from "../terminal.ts";
+import { printable } from "../terminal.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { accountTable } from "./account_table.ts";
@@ -20,52 +29,28 @@ import { askPassword, PasswordError } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
 import { announce } from "./revocation_news.ts";
 
-const USAGE = `usage: DATABASE_URL=… [VALKEY_URL=…] deno task user <command>
-  list                                 all accounts
-  audit                                accounts that AUTH_MODE=required would lock out or mix up
-  add EMAIL [--name NAME] --role ROLE  makes an account
-  password ACCOUNT                     gives it a new password
-  role ACCOUNT ROLE                    gives it a role
-  disable ACCOUNT                      it can't log in, and its tokens end; also for the id of an
-                                       account that was deleted
-  enable ACCOUNT                       it can log in again
-ACCOUNT is an email or an id; ROLE is one of ${ROLES.join(" ")}.
-A password is asked for, or read as one line from standard input when that is no terminal.`;
-
-/** The command can't be done as it was asked for; the message says why. */
-class RefusedError extends Error {
-  override name = "RefusedError";
-}
-
 interface Deps {
   readonly sql: Sql;
   /** Tells the running processes that an account's tokens have ended. */
   tell(userId: string, disabled: boolean, tokensFrom: accounts.TokensFrom): Promise<void>;
 }
 
-interface Words {
-  /** Email or id; the email of a new account. */
-  readonly account: string;
-  readonly role: string;
-  readonly name: string | undefined;
-}
-
-interface Command {
-  /** How many words it takes besides its own. */
-  readonly words: number;
-  /** Gives the exit code when that isn't 0. */
-  run(deps: Deps, words: Words): Promise<number | void>;
+interface Command extends CommandForm {
+  /** Gives the exit status when that isn't 0. */
+  run(deps: Deps, typed: Typed): Promise<number | void>;
 }
 
 const COMMANDS: Record<string, Command> = {
   list: {
-    words: 0,
+    usage: "",
+    does: "all accounts",
     async run({ sql }) {
       console.log(accountTable(await accounts.listAccounts(sql)));
     },
   },
   audit: {
-    words: 0,
+    usage: "",
+    does: "accounts that AUTH_MODE=required would lock out or mix up",
     async run({ sql }) {
       const all = await accounts.listAccounts(sql);
       const findings = auditAccounts(all);
@@ -82,8 +67,13 @@ const COMMANDS: Record<string, Command> = {
     },
   },
   add: {
-    words: 1,
-    async run({ sql }, { account: email, role, name }) {
+    usage: "EMAIL [--name NAME] --role ROLE",
+    does: "makes an account",
+    words: [1, 1],
+    options: { name: { type: "string" }, role: { type: "string" } },
+    async run({ sql }, typed) {
+      const [email = ""] = typed.words;
+      const role = textOption(typed, "role") ?? "";
       mustBeEmail(email);
       mustBeRole(role);
       const [there] = await accounts.listAccountsNamed(sql, email);
@@ -91,7 +81,7 @@ const COMMANDS: Record<string, Command> = {
       const id = await accounts.insertAccount(sql, {
         id: crypto.randomUUID(),
         email,
-        fullName: name ?? null,
+        fullName: textOption(typed, "name") ?? null,
         role,
         encryptedPassword: await newHash(email),
       });
@@ -99,8 +89,10 @@ const COMMANDS: Record<string, Command> = {
     },
   },
   password: {
-    words: 1,
-    async run({ sql, tell }, { account: named }) {
+    usage: "ACCOUNT",
+    does: "gives it a new password",
+    words: [1, 1],
+    async run({ sql, tell }, { words: [named = ""] }) {
       const { id, email, disabled } = await theAccount(sql, named);
       const hash = await newHash(email);
       await tell(id, disabled, await accounts.setPasswordHash(sql, id, hash));
@@ -108,8 +100,10 @@ const COMMANDS: Record<string, Command> = {
     },
   },
   role: {
-    words: 2,
-    async run({ sql, tell }, { account: named, role }) {
+    usage: "ACCOUNT ROLE",
+    does: "gives it a role",
+    words: [2, 2],
+    async run({ sql, tell }, { words: [named = "", role = ""] }) {
       mustBeRole(role);
       const { id, email, disabled } = await theAccount(sql, named);
       await tell(id, disabled, await accounts.setRole(sql, id, role));
@@ -117,8 +111,10 @@ const COMMANDS: Record<string, Command> = {
     },
   },
   disable: {
-    words: 1,
-    async run({ sql, tell }, { account: named }) {
+    usage: "ACCOUNT",
+    does: "it can't log in, and its tokens end; also for the id of an account that was deleted",
+    words: [1, 1],
+    async run({ sql, tell }, { words: [named = ""] }) {
       const { id, email } = await theAccountOrId(sql, named);
       await tell(id, true, await accounts.disableAccount(sql, id));
       console.log(
@@ -129,8 +125,10 @@ const COMMANDS: Record<string, Command> = {
     },
   },
   enable: {
-    words: 1,
-    async run({ sql, tell }, { account: named }) {
+    usage: "ACCOUNT",
+    does: "it can log in again",
+    words: [1, 1],
+    async run({ sql, tell }, { words: [named = ""] }) {
       const { id, email } = await theAccount(sql, named);
       await tell(id, false, await accounts.enableAccount(sql, id));
       console.log(`${email} can log in again`);
@@ -138,21 +136,15 @@ const COMMANDS: Record<string, Command> = {
   },
 };
 
-try {
-  Deno.exit(await run(Deno.args));
-} catch (error) {
-  const isSaid = error instanceof ConfigError || error instanceof RefusedError ||
-    error instanceof PasswordError;
-  console.error(isSaid ? error.message : `Not done: ${sentenceOf(error)}`);
-  Deno.exit(error instanceof ConfigError ? 2 : 1);
-}
+const PROGRAM: Program<Command> = {
+  start: "DATABASE_URL=… [VALKEY_URL=…] deno task user",
+  commands: COMMANDS,
+  notes: `ACCOUNT is an email or an id; ROLE is one of ${ROLES.join(" ")}.
+A password is asked for, or read as one line from standard input when that is no terminal.`,
+};
 
-async function run(args: string[]): Promise<number> {
-  const asked = readWords(args);
-  if (asked === undefined) {
-    console.error(USAGE);
-    return 2;
-  }
+await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
+  const { command, typed } = readCommand(PROGRAM, Deno.args);
   const { DATABASE_URL, VALKEY_URL } = readSettings(UserSettings, Deno.env.toObject());
   const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-user" });
   const valkey = VALKEY_URL === undefined ? undefined : connectValkey(VALKEY_URL, () => {});
@@ -161,29 +153,12 @@ async function run(args: string[]): Promise<number> {
       await untilReady(valkey);
       await announce(valkey, { kind: "account", userId, disabled, tokensFrom });
     };
-    return await asked.command.run({ sql, tell }, asked.words) ?? 0;
+    return await command.run({ sql, tell }, typed);
   } finally {
     valkey?.close();
     await sql.end({ timeout: 1 });
   }
-}
-
-function readWords(args: string[]): { command: Command; words: Words } | undefined {
-  try {
-    const { values, positionals: [name = "", ...words] } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { name: { type: "string" }, role: { type: "string" } },
-    });
-    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-    if (command === undefined || words.length !== command.words) return undefined;
-    if (name !== "add" && Object.keys(values).length > 0) return undefined;
-    const [account = "", role = values.role ?? ""] = words;
-    return { command, words: { account, role, name: values.name } };
-  } catch {
-    return undefined;
-  }
-}
+});
 
 async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
   const [account, ...others] = await accounts.listAccountsNamed(sql, named);

@@ -21,6 +21,7 @@ const OF_THE_SERVICE = [
   "config.ts",
   "errors.ts",
   "log.ts",
+  "command_line.ts",
   "terminal.ts",
   // The rows that the recordings begin from are those of the demo plant.
   "dev/seed.ts",
@@ -35,12 +36,12 @@ const FLOORS: Record<string, string[]> = {
   evidence: ["routes", "exchange"],
   compare: ["evidence", "exchange"],
   redact: ["evidence", "exchange"],
-  parity: ["compare", "redact", "exchange"],
+  parity: ["compare", "redact", "upstream", "exchange"],
   record: ["parity", "compare", "redact", "exchange"],
   shadow: ["record", "compare", "redact", "evidence", "routes", "upstream", "exchange"],
   proxy: ["shadow", "evidence", "routes", "upstream", "exchange"],
   rollout: ["compare", "evidence", "routes", "exchange"],
-  report: ["rollout", "compare", "evidence", "routes", "exchange"],
+  report: ["rollout", "parity", "compare", "evidence", "routes", "exchange"],
   admin: ["rollout", "routes", "exchange"],
   "retention.ts": [],
   "drop_tables.ts": [],
@@ -149,4 +150,13 @@ Deno.test("the programs alone read the environment", async () => {
     "cutover/legacy/main.ts",
     "cutover/main.ts",
   ]);
+});
+
+Deno.test("what the programs send goes through one client", async () => {
+  // `app.fetch` hands a request to a route; nothing goes out.
+  const outward =
+    /(?<!\bapp\.)\bfetch\(|\bDeno\.connect|\b(?:net|tls|http2?|https)\.(?:connect|request|get)\(|import \{[^}]*\b(?:request|get|Agent|createConnection)\b[^}]*\} from "node:|"undici"/;
+  const senders: string[] = [];
+  for (const file of FILES) if (outward.test(await readSource(file))) senders.push(file);
+  deepStrictEqual(senders, ["cutover/upstream/upstream.ts"]);
 });

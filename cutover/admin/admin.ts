@@ -7,7 +7,7 @@ import { describeError, type Log } from "../../log.ts";
 import { canaryWarnings } from "../rollout/canary_warning.ts";
 import type { Modes } from "../routes/watch_routes.ts";
 import { NoteForm } from "../routes/note.ts";
-import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import { type Operation, operationById } from "../exchange/operations.ts";
 import { readJson } from "./admin_body.ts";
 import { routeJson, stateJson } from "./route_json.ts";
 import { RouteRefusedError } from "../routes/route_rules.ts";
@@ -192,8 +192,8 @@ function tokenCheck(token: string): (header: string | undefined) => boolean {
 }
 
 function operationOf(name: string | undefined): Operation {
-  const known = OPERATIONS.find(({ operation }) => operation === name);
-  if (known !== undefined) return known.operation;
+  const known = operationById(name);
+  if (known !== undefined) return known;
   throw new ApiError("path_not_found", "The contract has no operation of this name");
 }
 

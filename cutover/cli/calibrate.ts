@@ -7,7 +7,8 @@ import { changesBetween } from "../compare/compare.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";
 import { harmlessRequests } from "../rollout/probe_requests.ts";
 import { listNewestLotCodes } from "../rollout/newest_lots.ts";
-import { type Command, mustBeWords, RefusedError, wholeNumber } from "./command.ts";
+import { RefusedError } from "../../command_line.ts";
+import { type Command, lotCodesIn, wholeNumber } from "./command.ts";
 
 const TIMEOUT_MS = 30_000;
 const MOST_LOTS = 1_000;
@@ -27,13 +28,10 @@ export const calibrate: Command = {
   isLong: true,
   settings: CalibrateSettings,
   async run({ sql, environment, signal }, typed) {
-    mustBeWords(typed, 0);
-    const { count: pairs = "300", lots } = typed.options;
+    const { count: pairs = "300" } = typed.options;
     const most = wholeNumber("--count", pairs, [1, 100_000]);
     const { LEGACY_URL } = readSettings(CalibrateSettings, environment);
-    const codes = typeof lots === "string"
-      ? lots.split(",").map((code) => code.trim()).filter((code) => code !== "")
-      : await listNewestLotCodes(sql, MOST_LOTS);
+    const codes = lotCodesIn(typed) ?? await listNewestLotCodes(sql, MOST_LOTS);
 
     using asker = createAsker(LEGACY_URL, 1);
     const survey = createCodingSurvey();

@@ -1,9 +1,19 @@
-import type { ParseArgsOptionsConfig } from "node:util";
-import { z } from "zod";
+import {
+  type CommandForm,
+  parseWhole,
+  textOption,
+  type Typed,
+  UsageError,
+} from "../../command_line.ts";
 import type { Environment } from "../../config.ts";
 import type { CalibrateSettings, ProbeSettings } from "../config.ts";
 import type { Sql } from "../../db/connect.ts";
-import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import {
+  OLD_OPERATIONS,
+  type Operation,
+  operationById,
+  OPERATIONS,
+} from "../exchange/operations.ts";
 
 /** What a command has to do with. */
 export interface Deps {
@@ -15,13 +25,6 @@ export interface Deps {
   readonly signal: AbortSignal;
 }
 
-/** What was typed after the command's name. */
-export interface Typed {
-  readonly words: readonly string[];
-  /** By name; those that the command takes. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
-
 /** What a command has to say. */
 export interface Said {
   readonly text: string;
@@ -29,13 +32,8 @@ export interface Said {
   readonly json: unknown;
 }
 
-/** One of the commands of `deno task cutover`. */
-export interface Command {
-  /** What is typed after its name. */
-  readonly usage: string;
-  readonly does: string;
-  /** `--json`, which every command has, is not among them. */
-  readonly options: ParseArgsOptionsConfig;
+/** One of the commands of `deno task cutover`; each has `--json` besides its own options. */
+export interface Command extends CommandForm {
   /** It may go on for hours, and ends by itself soon after its signal. */
   readonly isLong?: boolean;
   /** Its settings, when it has more than all commands have. */
@@ -47,33 +45,28 @@ export interface Command {
   run(deps: Deps, typed: Typed): Promise<Said>;
 }
 
-/** The command isn't used as it is meant to be; the message, if any, says what is wrong. */
-export class UsageError extends Error {
-  override name = "UsageError";
-}
-
-/** The command can't be done as it was asked for; the message says why. */
-export class RefusedError extends Error {
-  override name = "RefusedError";
-}
-
 /** The operation with this name. */
 export function operationNamed(name: string | undefined): Operation {
-  const known = OPERATIONS.find(({ operation }) => operation === name);
-  if (known !== undefined) return known.operation;
+  const known = operationById(name);
+  if (known !== undefined) return known;
   const names = OPERATIONS.map(({ operation }) => operation).join(" ");
   throw new UsageError(`An operation is one of ${names}`);
 }
 
-/** A whole number within bounds, as it is typed. */
-export function wholeNumber(what: string, text: unknown, [least, most]: [number, number]): number {
-  const { success, data } = z.string().regex(/^\d{1,9}$/).transform(Number)
-    .pipe(z.int().min(least).max(most)).safeParse(text);
-  if (success) return data;
-  throw new UsageError(`${what} is a whole number from ${least} to ${most}`);
+/** The operation with this name, or those of the old server for `all`. */
+export function operationsNamed(name: string | undefined): readonly Operation[] {
+  return name === "all" ? OLD_OPERATIONS : [operationNamed(name)];
 }
 
-/** @throws {UsageError} unless there are so many words */
-export function mustBeWords({ words }: Typed, least: number, most = least): void {
-  if (words.length < least || words.length > most) throw new UsageError();
+/** A whole number within bounds, as it is typed. */
+export function wholeNumber(what: string, text: unknown, bounds: [number, number]): number {
+  const number = parseWhole(text, bounds);
+  if (number !== undefined) return number;
+  throw new UsageError(`${what} is a whole number from ${bounds.join(" to ")}`);
+}
+
+/** Lots whose codes were typed, separated by commas; undefined: none were named. */
+export function lotCodesIn(typed: Typed): readonly string[] | undefined {
+  return textOption(typed, "lots")?.split(",").map((code) => code.trim())
+    .filter((code) => code !== "");
 }

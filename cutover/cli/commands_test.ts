@@ -18,7 +18,8 @@ import { kill as killRoutes } from "../routes/kill_switch.ts";
 import { rollBack } from "../routes/routes_table.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
 import { calibrate } from "./calibrate.ts";
-import { type Command, RefusedError, type Typed, UsageError } from "./command.ts";
+import { readCommand, RefusedError, type Typed, UsageError } from "../../command_line.ts";
+import type { Command } from "./command.ts";
 import { limits } from "./limits.ts";
 import { clear } from "./clear.ts";
 import { plan } from "./plan.ts";
@@ -35,7 +36,7 @@ const { sql } = database;
 const BY = { who: "tester", why: "a test" };
 
 /** Runs a command as if it had been typed. */
-function typed(
+async function typed(
   command: Command,
   words: Typed["words"] = [],
   options: Typed["options"] = {},
@@ -50,7 +51,8 @@ function typed(
     tell: () => {},
     signal,
   };
-  return command.run(deps, { words, options });
+  readCommand({ start: "", commands: { it: command } }, ["it", ...words]);
+  return await command.run(deps, { words, options });
 }
 
 Deno.test("limits are shown, changed by name, and those of before stay on record", async () => {

@@ -5,14 +5,13 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
-import { ConfigError, readSettings } from "../../config.ts";
-import { connect } from "../../db/connect.ts";
-import { sentenceOf } from "../../terminal.ts";
+import { type Program, readCommand, runMain, usageOf } from "../../command_line.ts";
+import { readSettings } from "../../config.ts";
 import { CutoverSettings } from "../config.ts";
+import { connect } from "../../db/connect.ts";
 import { calibrate } from "./calibrate.ts";
 import { clear } from "./clear.ts";
-import { type Command, RefusedError, type Typed, UsageError } from "./command.ts";
+import type { Command } from "./command.ts";
 import { drop } from "./drop.ts";
 import { history } from "./history.ts";
 import { kill } from "./kill.ts";
@@ -44,25 +43,16 @@ const COMMANDS: Record<string, Command> = {
   drop,
 };
 
-const USAGE = `usage: DATABASE_URL=… deno task cutover <command> [--json]
-${
-  Object.entries(COMMANDS).map(([name, { usage, does }]) =>
-    `  ${`${name} ${usage}`.trim()}\n      ${does}`
-  ).join("\n")
-}
-Exit status: 0 done, 1 refused or failed, 2 not used as above or settings missing.`;
+const PROGRAM: Program<Command> = {
+  start: "DATABASE_URL=… deno task cutover",
+  commands: COMMANDS,
+  options: { json: { type: "boolean" } },
+  notes: "Exit status: 0 done, 1 refused or failed, 2 not used as above or settings missing.",
+};
 
-try {
-  await run(Deno.args);
-} catch (error) {
-  console.error(complaint(error));
-  Deno.exit(error instanceof UsageError || error instanceof ConfigError ? 2 : 1);
-}
-
-async function run([name = "", ...args]: string[]): Promise<void> {
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) throw new UsageError();
-  const { json, ...typed } = read(command, args);
+await runMain({ usage: usageOf(PROGRAM), told: [RouteRefusedError] }, async () => {
+  const { command, typed } = readCommand(PROGRAM, Deno.args);
+  const json = typed.options.json === true;
   const environment = Deno.env.toObject();
   const { DATABASE_URL } = readSettings(command.settings ?? CutoverSettings, environment);
   const interrupted = new AbortController();
@@ -85,26 +75,4 @@ async function run([name = "", ...args]: string[]): Promise<void> {
   } finally {
     await sql.end({ timeout: 1 });
   }
-  // The listener for the signal would keep the process.
-  Deno.exit(0);
-}
-
-function read({ options }: Command, args: string[]): Typed & { readonly json: boolean } {
-  try {
-    const { values: { json, ...values }, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { ...options, json: { type: "boolean" } },
-    });
-    return { words: positionals, options: values, json: json === true };
-  } catch (error) {
-    throw new UsageError(sentenceOf(error));
-  }
-}
-
-function complaint(error: unknown): string {
-  if (error instanceof UsageError) return error.message || USAGE;
-  const isSaid = error instanceof ConfigError || error instanceof RefusedError ||
-    error instanceof RouteRefusedError;
-  return isSaid ? error.message : `Not done: ${sentenceOf(error)}`;
-}
+});

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { z } from "zod";
 import { freshDatabase } from "../../testing/database.ts";
-import { OPERATIONS } from "../exchange/operations.ts";
+import { isOldOperation, OPERATIONS } from "../exchange/operations.ts";
 import { describeMode } from "../routes/routing.ts";
 import { readRoutes, rollBack } from "../routes/routes_table.ts";
 
@@ -23,10 +23,11 @@ async function cutover(words: readonly string[], databaseUrl = database.url) {
 const NOTE = ["--why", "a \u001b[2Jtry", "--who", "ana"];
 const Changes = z.array(z.object({ who: z.string(), what: z.string(), why: z.string() }));
 
-/** The routes that aren't on legacy. */
+/** The old operations that aren't on legacy. */
 async function moved() {
   const { routes } = await readRoutes(sql);
-  return [...routes.values()].filter(({ mode }) => mode.name !== "legacy")
+  return [...routes.values()]
+    .filter(({ operation, mode }) => isOldOperation(operation) && mode.name !== "legacy")
     .map(({ operation, mode }) => `${operation} ${describeMode(mode)}`);
 }
 
@@ -35,6 +36,7 @@ Deno.test("a route is set, rolled back, and all of it told by status and history
   match(table[0] ?? "", /^operation +mode +compared +lost +epoch +changed +held/);
   strictEqual(table.length, 1 + OPERATIONS.length);
   match(table[1] ?? "", /^getHealth +legacy +100 % +0 +never$/);
+  match(table[3] ?? "", /^logout +service \(only Lotline has it\) +never +0 +never$/);
 
   deepStrictEqual(await cutover(["set", "login", "canary", "10%", ...NOTE]), {
     code: 0,
@@ -82,15 +84,23 @@ Deno.test("all routes go to shadow and back, and the kill switch is told and rel
   strictEqual((await cutover(["rollback", "all", ...NOTE])).said.split("\n").length, 4);
   strictEqual(
     (await cutover(["rollback", "all", ...NOTE])).said,
-    "Every route is on legacy already",
+    "Every operation of the old server is on legacy already",
   );
+  const alone = async () => (await readRoutes(sql)).routes.get("createAudit")?.mode.name;
+  strictEqual(await alone(), "service", "all are those that the old server has");
+  const single = await cutover(["rollback", "createAudit", ...NOTE]);
+  deepStrictEqual([single.said, await alone()], ["createAudit is on legacy", "legacy"]);
+  match((await cutover(["status"])).said, /^createAudit +legacy \(404: only Lotline has it\) /m);
+  await cutover(["set", "all", "service", ...NOTE]);
+  strictEqual(await alone(), "legacy");
+  await cutover(["rollback", "all", ...NOTE]);
 });
 
 Deno.test("without --who the machine's user is recorded; --json says the same for a program", async () => {
-  const set = await cutover(["set", "createAudit", "service", "--why", "x", "--json"]);
+  const set = await cutover(["set", "getAudit", "legacy", "--why", "x", "--json"]);
   deepStrictEqual([set.code, set.error], [0, ""]);
-  strictEqual(JSON.parse(set.said)[0].route.mode, "service");
-  const { said } = await cutover(["history", "createAudit", "--limit", "1", "--json"]);
+  strictEqual(JSON.parse(set.said)[0].route.mode, "legacy");
+  const { said } = await cutover(["history", "getAudit", "--limit", "1", "--json"]);
   const [change] = Changes.parse(JSON.parse(said));
   strictEqual(change?.why, "x");
   const user = new TextDecoder().decode(

@@ -1,3 +1,4 @@
+import { RefusedError } from "../../command_line.ts";
 import { readSettings } from "../../config.ts";
 import type { Sql } from "../../db/connect.ts";
 import { openSession } from "../../db/session.ts";
@@ -14,7 +15,7 @@ import {
 import { OLD_OPERATIONS } from "../exchange/operations.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import { describeMode } from "../routes/routing.ts";
-import { type Command, mustBeWords, RefusedError, type Said } from "./command.ts";
+import type { Command, Said } from "./command.ts";
 
 /** What has a table in use gives it up within so many ms, or nothing is dropped. */
 const LOCK_TIMEOUT_MS = 2_000;
@@ -25,7 +26,6 @@ export const drop: Command = {
   does: "removes the cutover's tables and evidence when it is over; without --yes it lists them",
   options: { yes: { type: "boolean" } },
   async run({ environment }, typed) {
-    mustBeWords(typed, 0);
     const { DATABASE_URL } = readSettings(CutoverSettings, environment);
     await using session = openSession(DATABASE_URL, {
       name: "lotline-cutover",

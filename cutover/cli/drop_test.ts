@@ -12,7 +12,7 @@ import { kill } from "../routes/kill_switch.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import { startGateway } from "../testing/gateway.ts";
 import { givenRoute } from "../testing/route_history.ts";
-import { RefusedError } from "./command.ts";
+import { RefusedError } from "../../command_line.ts";
 import { drop } from "./drop.ts";
 
 const SERVICE: Mode = { name: "service" };

@@ -1,14 +1,14 @@
 import { columns } from "../../terminal.ts";
 import { listChanges, MOST_CHANGES, type RecordedChange } from "../routes/route_changes.ts";
-import { type Command, mustBeWords, operationNamed, wholeNumber } from "./command.ts";
+import { type Command, operationNamed, wholeNumber } from "./command.ts";
 
 /** `deno task cutover history` */
 export const history: Command = {
   usage: "[OPERATION] [--limit N] [--before ID]",
   does: `what was changed, when, by whom and why, the newest first; N is at most ${MOST_CHANGES}`,
+  words: [0, 1],
   options: { limit: { type: "string" }, before: { type: "string" } },
   async run({ sql }, typed) {
-    mustBeWords(typed, 0, 1);
     const { words: [name], options: { limit = "50", before } } = typed;
     const changes = await listChanges(sql, {
       operation: name === undefined ? undefined : operationNamed(name),

@@ -1,5 +1,5 @@
 import { kill as killRoutes } from "../routes/kill_switch.ts";
-import { type Command, mustBeWords } from "./command.ts";
+import type { Command } from "./command.ts";
 import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
 
 /** `deno task cutover kill` */
@@ -8,7 +8,6 @@ export const kill: Command = {
   does: "all routes on legacy at once, until the release",
   options: NOTE_OPTIONS,
   async run({ sql }, typed) {
-    mustBeWords(typed, 0);
     const changed = await killRoutes(sql, noteIn(typed));
     return {
       text: changed

@@ -2,13 +2,15 @@ import { z } from "zod";
 import { columns } from "../../terminal.ts";
 import { type Limits, LimitsForm } from "../rollout/thresholds.ts";
 import { insertLimits, readLimits } from "../rollout/thresholds_table.ts";
-import { type Command, UsageError } from "./command.ts";
+import { UsageError } from "../../command_line.ts";
+import type { Command } from "./command.ts";
 import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
 
 /** `deno task cutover limits` */
 export const limits: Command = {
   usage: `[NAME=VALUE …] ${NOTE_USAGE}`,
   does: "by which limits routes are judged; with values, what they are from now on",
+  words: [0, Infinity],
   options: NOTE_OPTIONS,
   async run({ sql }, typed) {
     const now = await readLimits(sql);

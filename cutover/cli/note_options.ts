@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { type Note, NoteForm } from "../routes/note.ts";
-import { type Typed, UsageError } from "./command.ts";
+import { type Typed, UsageError } from "../../command_line.ts";
 
 /** The options of a command that changes something. */
 export const NOTE_OPTIONS = { why: { type: "string" }, who: { type: "string" } } as const;

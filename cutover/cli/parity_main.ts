@@ -5,11 +5,21 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
-import { ConfigError, type Environment, readSettings } from "../../config.ts";
+import {
+  type CommandForm,
+  parseWhole,
+  type Program,
+  readCommand,
+  RefusedError,
+  runMain,
+  textOption,
+  type Typed,
+  usageOf,
+} from "../../command_line.ts";
+import { type Environment, readSettings } from "../../config.ts";
 import { type ParityConfig, ParitySettings } from "../config.ts";
 import { passed, record, type Report, verify } from "../parity/verify.ts";
-import { formatEvidence, formatReport } from "../parity/verify_report.ts";
+import { formatEvidence, formatReport } from "../report/verify_report.ts";
 import {
   formatRecordings,
   LEGACY_RECORDINGS,
@@ -33,158 +43,97 @@ import { createRecordingRedactor } from "../record/recording_redactor.ts";
 import { createRedactor } from "../redact/redact.ts";
 import type { Side } from "../exchange/route.ts";
 
-const USAGE = `usage: deno task parity <command>
+const MAX_LIVE_S = 3_600;
+const MAX_PER_OPERATION = 1_000;
 
-  report [--since T] [--until T] [--out FOLDER]
-      the evidence of the cutover, from DATABASE_URL, as report.md, report.html and report.json in
-      FOLDER ("parity-report" unless given); T is a moment such as 2026-11-25T08:00Z
+interface Command extends CommandForm {
+  /** Gives the exit status. */
+  run(typed: Typed, settings: ParityConfig): Promise<number>;
+}
 
-  verify [FILE] [--base URL] [--no-approvals] [--markdown] [--yes-wipe-this-database]
-      whether a server answers as recorded in FILE (the old server's recordings unless given).
+const TEXT = { type: "string" } as const;
+const FLAG = { type: "boolean" } as const;
+
+const PROGRAM: Program<Command> = {
+  start: "deno task parity",
+  commands: {
+    report: {
+      usage: "[--since T] [--until T] [--out FOLDER]",
+      does: `the evidence of the cutover, from DATABASE_URL, as report.md, report.html and
+      report.json in FOLDER ("parity-report" unless given); T is such as 2026-11-25T08:00Z`,
+      options: { since: TEXT, until: TEXT, out: TEXT },
+      run: runReport,
+    },
+    verify: {
+      usage: "[FILE] [--base URL] [--no-approvals] [--markdown] [--yes-wipe-this-database]",
+      does:
+        `whether a server answers as recorded in FILE (the old server's recordings unless given).
       With DATABASE_URL, the database that it works on: everything, from known rows, so the tables
-      are emptied again and again. Without, or when FILE was recorded live: only what changes nothing
-
-  record OUT [--base URL] [--yes-wipe-this-database]
-      a server's answers to the requests of the old server's recordings; needs DATABASE_URL as above
-  record OUT --requests FILE [--base URL] [--allow-writes]
-      its answers to the requests in FILE: recordings, or a request a line, as METHOD /path or JSON
-  record OUT --live SECONDS [--per-operation N] [--side legacy|service]
-      what the gateways on DATABASE_URL let clients have for so long, at most N (50) an operation
-
+      are emptied again and again. Without, or when FILE was recorded live: only what changes nothing`,
+      words: [0, 1],
+      options: { base: TEXT, "no-approvals": FLAG, markdown: FLAG, "yes-wipe-this-database": FLAG },
+      run: runVerify,
+    },
+    record: {
+      usage: "OUT [--base URL] [--yes-wipe-this-database]",
+      does: `a server's answers to the requests of the old server's recordings; needs DATABASE_URL
+      as above`,
+      words: [1, 1],
+      options: { base: TEXT, "yes-wipe-this-database": FLAG },
+      run: runRecord,
+    },
+    "record --requests": {
+      usage: "OUT --requests FILE [--base URL] [--allow-writes]",
+      does:
+        "its answers to the requests in FILE: recordings, or a request a line, as METHOD /path " +
+        "or JSON",
+      words: [1, 1],
+      options: { requests: TEXT, base: TEXT, "allow-writes": FLAG },
+      run: runRecordRequests,
+    },
+    "record --live": {
+      usage: "OUT --live SECONDS [--per-operation N] [--side legacy|service]",
+      does: "what the gateways on DATABASE_URL let clients have for so long, at most N (50) an " +
+        "operation",
+      words: [1, 1],
+      options: { live: TEXT, "per-operation": TEXT, side: TEXT },
+      run: runRecordLive,
+    },
+  },
+  notes: `
 URL is the server's address; BASE is the same from the environment. Recordings of requests and live
 ones have pseudonyms for personal data: what had some is not sent again by verify, but for the token
 of a login, which PARITY_TOKEN stands in for. With DRY_RUN_SECRET the pseudonyms are the gateway's.
 
-exit status: 0 it is so; 1 it is not (a wrong answer, a verdict that is fail, requests without an
-answer, nothing recorded); 2 it could not be found out
-`;
-
-const LONGEST_LIVE_S = 3_600;
-const MOST_PER_OPERATION = 1_000;
-
-/** The command can't be done as it was asked for; the message says why. */
-class RefusedError extends Error {
-  override name = "RefusedError";
-}
-
-const OPTIONS = {
-  since: { type: "string" },
-  until: { type: "string" },
-  out: { type: "string" },
-  base: { type: "string" },
-  requests: { type: "string" },
-  live: { type: "string" },
-  "per-operation": { type: "string" },
-  side: { type: "string" },
-  "allow-writes": { type: "boolean" },
-  "no-approvals": { type: "boolean" },
-  markdown: { type: "boolean" },
-  "yes-wipe-this-database": { type: "boolean" },
-} as const;
-
-type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
-
-interface Asked {
-  /** The file that the command names, if it names one. */
-  readonly file: string | undefined;
-  readonly options: Options;
-  readonly settings: ParityConfig;
-}
-
-interface Command {
-  readonly takesFile: "must" | "may" | "not";
-  /** The options that go together with this command. */
-  readonly options: readonly (keyof Options)[];
-  /** Gives the exit status. */
-  run(asked: Asked): Promise<number>;
-}
-
-const COMMANDS: Record<string, Command> = {
-  report: {
-    takesFile: "not",
-    options: ["since", "until", "out"],
-    run: runReport,
-  },
-  verify: {
-    takesFile: "may",
-    options: ["base", "no-approvals", "markdown", "yes-wipe-this-database"],
-    run: runVerify,
-  },
-  record: {
-    takesFile: "must",
-    options: ["base", "yes-wipe-this-database"],
-    run: runRecord,
-  },
-  "record --requests": {
-    takesFile: "must",
-    options: ["requests", "base", "allow-writes"],
-    run: runRecordRequests,
-  },
-  "record --live": {
-    takesFile: "must",
-    options: ["live", "per-operation", "side"],
-    run: runRecordLive,
-  },
+Exit status: 0 it is so; 1 it is not (a wrong answer, a verdict that is fail, requests without an
+answer, nothing recorded); 2 it could not be found out`,
 };
 
 if (import.meta.main) {
-  try {
-    Deno.exit(await run(Deno.args, Deno.env.toObject()));
-  } catch (error) {
-    const isSaid = error instanceof ConfigError || error instanceof RefusedError;
-    console.error(isSaid ? error.message : `Not done: ${sentenceOf(error)}`);
-    Deno.exit(2);
-  }
+  await runMain(
+    { usage: usageOf(PROGRAM), failed: 2 },
+    () => run(Deno.args, Deno.env.toObject()),
+  );
 }
 
 /**
  * Does what the arguments say, and gives the exit status.
- * @throws {RefusedError} or {ConfigError} when it can't be done as it was asked for
+ * @throws {UsageError}, {RefusedError} or {ConfigError} when it can't be done as it was asked for
  */
 export async function run(args: string[], environment: Environment): Promise<number> {
-  const asked = readWords(args);
-  if (asked === undefined) {
-    console.error(USAGE);
-    return 2;
-  }
-  const settings = readSettings(ParitySettings, environment);
-  return await asked.command.run({ ...asked, settings });
+  const { command, typed } = readCommand(PROGRAM, args);
+  return await command.run(typed, readSettings(ParitySettings, environment));
 }
 
-/** What the arguments mean; undefined when they make no sense. */
-export function readWords(
-  args: string[],
-): { command: Command; file: string | undefined; options: Options } | undefined {
-  try {
-    const { values: options, positionals: [word = "", file, ...more] } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: OPTIONS,
-    });
-    const variant = word === "record" ? ["requests", "live"].find((one) => one in options) : "";
-    const name = variant ? `${word} --${variant}` : word;
-    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-    if (command === undefined || more.length > 0) return undefined;
-    if (file === undefined ? command.takesFile === "must" : command.takesFile === "not") {
-      return undefined;
-    }
-    const isTaken = (option: string) => command.options.some((one) => one === option);
-    if (!Object.keys(options).every(isTaken)) return undefined;
-    return { command, file, options };
-  } catch {
-    return undefined;
-  }
-}
-
-async function runReport({ options, settings }: Asked): Promise<number> {
+async function runReport(typed: Typed, settings: ParityConfig): Promise<number> {
   const period = {
-    since: momentOf("--since", options.since),
-    until: momentOf("--until", options.until),
+    since: momentOf("--since", textOption(typed, "since")),
+    until: momentOf("--until", textOption(typed, "until")),
   };
   const approvals = await loadApprovals();
   await using session = openSession(databaseOf(settings), { name: "lotline-parity" });
   const data = await readReport(session.sql, period, approvals);
-  const folder = options.out ?? "parity-report";
+  const folder = textOption(typed, "out") ?? "parity-report";
   await writeReport(folder, data);
   for (const { operation, verdict } of data.routes) {
     console.log([`${operation}: ${verdict.result}`, ...verdict.reasons].map(printable).join("; "));
@@ -193,8 +142,9 @@ async function runReport({ options, settings }: Asked): Promise<number> {
   return resultOf(data) === "fail" ? 1 : 0;
 }
 
-async function runVerify({ file, options, settings }: Asked): Promise<number> {
-  const base = baseOf(options, settings);
+async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> {
+  const { words: [file], options } = typed;
+  const base = baseOf(typed, settings);
   const recordings = await readFile(file ?? LEGACY_RECORDINGS, loadRecordings);
   const approvals = options["no-approvals"] ? [] : await loadApprovals();
   if (settings.DATABASE_URL === undefined || recordings.live) {
@@ -206,36 +156,38 @@ async function runVerify({ file, options, settings }: Asked): Promise<number> {
       approvals,
       liveApprovalOf(rules, recordings),
     );
-    console.log(formatSkipped(report.skipped) + textOf(report, base, options));
+    console.log(formatSkipped(report.skipped) + textOf(report, base, typed));
     // Nothing was wrong, but nothing was looked at either.
     if (report.outcomes.length === 0) throw new RefusedError("Nothing in it could be sent");
     return passed(report) ? 0 : 1;
   }
-  return await withWipedDatabase(settings.DATABASE_URL, options, async (sql, seed) => {
+  return await withWipedDatabase(settings.DATABASE_URL, typed, async (sql, seed) => {
     const report = await verify({ base, sql, seed }, recordings, approvals);
-    console.log(textOf(report, base, options));
+    console.log(textOf(report, base, typed));
     return passed(report) ? 0 : 1;
   });
 }
 
-function textOf(report: Report, base: string, { markdown }: Options): string {
-  return markdown ? formatEvidence(report, base, new Date()) : formatReport(report);
+function textOf(report: Report, base: string, { options }: Typed): string {
+  return options.markdown ? formatEvidence(report, base, new Date()) : formatReport(report);
 }
 
-async function runRecord({ file = "", options, settings }: Asked): Promise<number> {
-  const base = baseOf(options, settings);
+async function runRecord(typed: Typed, settings: ParityConfig): Promise<number> {
+  const [file = ""] = typed.words;
+  const base = baseOf(typed, settings);
   const { scenarios } = await loadRecordings();
-  return await withWipedDatabase(databaseOf(settings), options, async (sql, seed) => {
+  return await withWipedDatabase(databaseOf(settings), typed, async (sql, seed) => {
     await write(file, await record({ base, sql, seed }, scenarios));
     return 0;
   });
 }
 
-async function runRecordRequests({ file = "", options, settings }: Asked): Promise<number> {
-  const base = baseOf(options, settings);
-  const list = await readFile(options.requests ?? "", Deno.readTextFile);
+async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<number> {
+  const [file = ""] = typed.words;
+  const base = baseOf(typed, settings);
+  const list = await readFile(textOption(typed, "requests") ?? "", Deno.readTextFile);
   const { recordings, skipped, unanswered } = await recordRequests(
-    { base, allowWrites: options["allow-writes"] ?? false, token: undefined },
+    { base, allowWrites: typed.options["allow-writes"] === true, token: undefined },
     parseRequestList(list),
     redactorOf(settings),
   );
@@ -249,15 +201,16 @@ async function runRecordRequests({ file = "", options, settings }: Asked): Promi
   return unanswered.length === 0 ? 0 : 1;
 }
 
-async function runRecordLive({ file = "", options, settings }: Asked): Promise<number> {
+async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<number> {
+  const [file = ""] = typed.words;
   const order = {
-    seconds: wholeNumber("--live", options.live, LONGEST_LIVE_S),
+    seconds: wholeNumber("--live", textOption(typed, "live"), MAX_LIVE_S),
     perOperation: wholeNumber(
       "--per-operation",
-      options["per-operation"] ?? "50",
-      MOST_PER_OPERATION,
+      textOption(typed, "per-operation") ?? "50",
+      MAX_PER_OPERATION,
     ),
-    side: sideOf(options.side),
+    side: sideOf(textOption(typed, "side")),
   };
   const stop = new AbortController();
   const onSignal = () => stop.abort();
@@ -286,7 +239,7 @@ async function write(file: string, recordings: Recordings): Promise<void> {
 /** Does something with a database whose tables may be emptied. */
 async function withWipedDatabase(
   url: string,
-  options: Options,
+  { options }: Typed,
   use: (sql: Sql, seed: Awaited<ReturnType<typeof loadSeed>>) => Promise<number>,
 ): Promise<number> {
   const sql = connect({ url, max: 1, name: "lotline-parity" });
@@ -305,8 +258,8 @@ async function withWipedDatabase(
   }
 }
 
-function baseOf({ base }: Options, { BASE }: ParityConfig): string {
-  const address = base ?? BASE;
+function baseOf(typed: Typed, { BASE }: ParityConfig): string {
+  const address = textOption(typed, "base") ?? BASE;
   if (address === undefined) throw new RefusedError("Name the server: --base URL, or BASE");
   if (/^https?:\/\//.test(address) && URL.canParse(address)) return address;
   throw new RefusedError(`${JSON.stringify(address)} is no address such as http://127.0.0.1:8000`);
@@ -337,9 +290,9 @@ function sideOf(text = "legacy"): Side {
   throw new RefusedError("A side is legacy or service");
 }
 
-function wholeNumber(option: string, text = "", most: number): number {
-  const number = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (number >= 1 && number <= most) return number;
+function wholeNumber(option: string, text: string | undefined, most: number): number {
+  const number = parseWhole(text, [1, most]);
+  if (number !== undefined) return number;
   throw new RefusedError(`${option} takes a whole number from 1 to ${most}`);
 }
 

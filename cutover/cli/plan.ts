@@ -1,15 +1,8 @@
 import { isOldOperation, type OldOperation } from "../exchange/operations.ts";
 import { parseSteps, PLAN_ORDER, type PlanOptions, type Remedy } from "../rollout/plan.ts";
 import { describePlan, runPlan } from "../rollout/run_plan.ts";
-import {
-  type Command,
-  mustBeWords,
-  operationNamed,
-  RefusedError,
-  type Typed,
-  UsageError,
-  wholeNumber,
-} from "./command.ts";
+import { RefusedError, type Typed, UsageError } from "../../command_line.ts";
+import { type Command, operationNamed, wholeNumber } from "./command.ts";
 import { NOTE_OPTIONS, noteIn } from "./note_options.ts";
 
 const MINUTE_MS = 60_000;
@@ -21,6 +14,7 @@ export const plan: Command = {
     "[--patience MINUTES] [--dry] [--why TEXT] [--who NAME]",
   does: "moves a route to Lotline step by step, each after 30 minutes and 500 samples with the " +
     "verdict pass unless said; stops at anything else, at the latest after 240 minutes of patience",
+  words: [1, 1],
   options: {
     ...NOTE_OPTIONS,
     steps: { type: "string" },
@@ -31,7 +25,6 @@ export const plan: Command = {
   },
   isLong: true,
   async run({ sql, tell, signal }, typed) {
-    mustBeWords(typed, 1);
     const operations = operationsNamed(typed.words[0]);
     const options = optionsOf(typed);
     if (typed.options.dry === true) {
@@ -63,7 +56,8 @@ function operationsNamed(name: string | undefined): readonly OldOperation[] {
   const operation = operationNamed(name);
   if (isOldOperation(operation)) return [operation];
   throw new RefusedError(
-    `${operation} is not in the old API: there is nothing to compare; put it on service with set`,
+    `${operation} is not in the old API: there is nothing to compare, and it is on service unless ` +
+      "somebody has put it on legacy",
   );
 }
 

@@ -10,7 +10,8 @@ import { harmlessRequests } from "../rollout/probe_requests.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { PROBE } from "../proxy/request_head.ts";
 import { listNewestLotCodes } from "../rollout/newest_lots.ts";
-import { type Command, mustBeWords, RefusedError, wholeNumber } from "./command.ts";
+import { RefusedError } from "../../command_line.ts";
+import { type Command, lotCodesIn, wholeNumber } from "./command.ts";
 
 /** So many requests are under way at most. */
 const AT_ONCE = 4;
@@ -32,14 +33,11 @@ export const probe: Command = {
   isLong: true,
   settings: ProbeSettings,
   async run({ sql, environment, tell, signal }, typed) {
-    mustBeWords(typed, 0);
-    const { count = "900", rate = "20", lots } = typed.options;
+    const { count = "900", rate = "20" } = typed.options;
     const most = wholeNumber("--count", count, [1, 1_000_000]);
     const perSecond = wholeNumber("--rate", rate, [1, 1_000]);
     const { GATEWAY_URL } = readSettings(ProbeSettings, environment);
-    const codes = typeof lots === "string"
-      ? lots.split(",").map((code) => code.trim()).filter((code) => code !== "")
-      : await listNewestLotCodes(sql, MOST_LOTS);
+    const codes = lotCodesIn(typed) ?? await listNewestLotCodes(sql, MOST_LOTS);
     tell(`Asking ${GATEWAY_URL}, with ${codes.length} lots`);
 
     using asker = createAsker(GATEWAY_URL, AT_ONCE);

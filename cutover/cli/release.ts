@@ -1,5 +1,5 @@
 import { release as releaseRoutes } from "../routes/kill_switch.ts";
-import { type Command, mustBeWords } from "./command.ts";
+import type { Command } from "./command.ts";
 import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
 
 /** `deno task cutover release` */
@@ -8,7 +8,6 @@ export const release: Command = {
   does: "ends a kill: each route has the mode again that status shows",
   options: NOTE_OPTIONS,
   async run({ sql }, typed) {
-    mustBeWords(typed, 0);
     const changed = await releaseRoutes(sql, noteIn(typed));
     return {
       text: changed

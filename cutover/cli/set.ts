@@ -1,33 +1,25 @@
 import { sentenceOf } from "../../terminal.ts";
-import { OPERATIONS } from "../exchange/operations.ts";
 import { canaryWarnings } from "../rollout/canary_warning.ts";
 import type { Mode } from "../exchange/route.ts";
 import { routeJson } from "../admin/route_json.ts";
 import { refusalOf } from "../routes/route_rules.ts";
-import { describeMode, isPossible, modeOf } from "../routes/routing.ts";
+import { describeMode, modeOf } from "../routes/routing.ts";
 import { type ChangedRoute, readRoutes, setMode } from "../routes/routes_table.ts";
-import {
-  type Command,
-  mustBeWords,
-  operationNamed,
-  RefusedError,
-  UsageError,
-  wholeNumber,
-} from "./command.ts";
+import { RefusedError, UsageError } from "../../command_line.ts";
+import { type Command, operationsNamed, wholeNumber } from "./command.ts";
 import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
 
 /** `deno task cutover set` */
 export const set: Command = {
   usage: `OPERATION|all MODE [PERCENT] ${NOTE_USAGE}`,
-  does: "gives a route a mode, or all that can have it: legacy, shadow, canary 1 to 99, service",
+  does: "gives a route a mode, or all that the old server has: legacy, shadow, canary 1 to 99, " +
+    "service; what only Lotline has is on service and can be put on legacy",
+  words: [2, 3],
   options: NOTE_OPTIONS,
   async run({ sql }, typed) {
-    mustBeWords(typed, 2, 3);
     const [name, modeName = "", percent] = typed.words;
     const mode = typedMode(modeName, percent);
-    const operations = name === "all"
-      ? OPERATIONS.map(({ operation }) => operation).filter((one) => isPossible(one, mode))
-      : [operationNamed(name)];
+    const operations = operationsNamed(name);
     const note = noteIn(typed);
 
     // None is moved unless every one may be.

@@ -3,20 +3,18 @@ import { columns, printable } from "../../terminal.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { routingJson } from "../admin/route_json.ts";
 import { describeShare, isCounted, type MovedShare } from "../routes/moved_share.ts";
-import type { Operation } from "../exchange/operations.ts";
+import { isOldOperation, type Operation } from "../exchange/operations.ts";
 import { describeMode, type Routing, type StoredRoute } from "../routes/routing.ts";
 import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
-import { type Command, mustBeWords } from "./command.ts";
+import type { Command } from "./command.ts";
 
 /** `deno task cutover status` */
 export const status: Command = {
   usage: "",
   does: "all routes as they are now",
-  options: {},
-  async run({ sql }, typed) {
-    mustBeWords(typed, 0);
+  async run({ sql }) {
     const routing = await readRoutes(sql);
     const counts = await listEpochCounts(sql);
     const coverage = Object.fromEntries(counts.map((one) => [one.operation, coverageOf(one)]));
@@ -63,10 +61,8 @@ function statusTable(
     ["operation", "mode", "compared", "lost", "epoch", "changed", "held since it was rolled back"],
     [...routes.values()].map((route) => [
       route.operation,
-      broken.includes(route.operation)
-        ? "legacy (its row can't be read)"
-        : describeMode(route.mode),
-      `${route.samplePercent} %`,
+      broken.includes(route.operation) ? "legacy (its row can't be read)" : modeText(route),
+      isOldOperation(route.operation) ? `${route.samplePercent} %` : "never",
       lostText(counts.find(({ operation }) => operation === route.operation)),
       String(route.epoch),
       route.changedAt ?? "never",
@@ -78,6 +74,14 @@ function statusTable(
   const { who, why } = killed;
   return `The kill switch is on: all routes are on legacy until it is released. ` +
     `${printable(who)}: ${printable(why)}\n${told}`;
+}
+
+/** Whoever sees the mode of what only Lotline has wants to know that nobody has to set it. */
+function modeText({ operation, mode }: StoredRoute): string {
+  if (isOldOperation(operation)) return describeMode(mode);
+  return mode.name === "service"
+    ? "service (only Lotline has it)"
+    : `${mode.name} (404: only Lotline has it)`;
 }
 
 /** What was lost of the comparisons of a route's epoch, and why; empty: nothing was to be compared. */

@@ -3,15 +3,13 @@ import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { describeShare } from "../routes/moved_share.ts";
 import { describeMode } from "../routes/routing.ts";
 import { type Pace, readVerdicts, type RouteVerdict } from "../rollout/verdicts.ts";
-import { type Command, mustBeWords } from "./command.ts";
+import type { Command } from "./command.ts";
 
 /** `deno task cutover verdicts` */
 export const verdicts: Command = {
   usage: "",
   does: "how each route of the old API does: comparisons of its epoch, pace and verdict of now",
-  options: {},
-  async run({ sql }, typed) {
-    mustBeWords(typed, 0);
+  async run({ sql }) {
     const { killed, verdicts } = await readVerdicts(sql);
     const alarm = killed ? "The kill switch is on: all routes are on legacy.\n" : "";
     const json = {

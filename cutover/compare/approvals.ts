@@ -1,15 +1,10 @@
 import { parse } from "yaml";
 import { z } from "zod";
+import { OLD_OPERATIONS } from "../exchange/operations.ts";
 import { KEPT_HEADERS } from "./compared_headers.ts";
 
 /** The old operations that live answers are compared for. */
-const OldOperation = z.enum([
-  "getHealth",
-  "login",
-  "getTraceability",
-  "createLot",
-  "createQcDecision",
-]);
+const OldOperation = z.enum(OLD_OPERATIONS);
 
 /** What a live rule may ask of an exchange; approved.yaml says what each means. */
 const Condition = z.enum([

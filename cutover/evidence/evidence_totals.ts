@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Sql } from "../../db/connect.ts";
 import { inTime } from "../../db/in_time.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { OLD_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 import { isSettled } from "./settled.ts";
 
 /*
@@ -32,8 +32,6 @@ const EpochRow = z.object({
 
 /** What a route's present epoch has brought so far. */
 export type EpochCounts = Readonly<z.output<typeof EpochRow>>;
-
-const OLD = `{${OLD_OPERATIONS.join(",")}}`;
 
 /** The counts of the present epoch of every operation of the old API. */
 export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
@@ -68,7 +66,7 @@ export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
       from (
         select known.operation, place, coalesce(epoch, 0) as epoch,
           extract(epoch from now() - changed_at)::float8 as seconds
-        from unnest(${OLD}::text[]) with ordinality known (operation, place)
+        from unnest(${OLD_OPERATIONS_ARRAY}::text[]) with ordinality known (operation, place)
         left join lotline.routes stored on stored.operation = known.operation
       ) route
       cross join lateral (
@@ -125,10 +123,10 @@ export async function listTotals(
     sql`
       with answers as materialized (
         select * from lotline.route_answers
-        where minute >= ${from} and minute < ${until} and operation = any (${OLD}::text[])
+        where minute >= ${from} and minute < ${until} and operation = any (${OLD_OPERATIONS_ARRAY}::text[])
       ), outcomes as materialized (
         select * from lotline.route_outcomes
-        where minute >= ${from} and minute < ${until} and operation = any (${OLD}::text[])
+        where minute >= ${from} and minute < ${until} and operation = any (${OLD_OPERATIONS_ARRAY}::text[])
       ), latencies as (
         select operation, epoch, side, jsonb_object_agg(bucket, count) as latencies from (
           select operation, epoch, side, bucket, sum(count::bigint) as count

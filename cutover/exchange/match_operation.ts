@@ -1,4 +1,11 @@
-import { type Operation, OPERATIONS } from "./operations.ts";
+import { LEGACY } from "./operations.gen.ts";
+import {
+  isHarmless,
+  isOldOperation,
+  type OldOperation,
+  type Operation,
+  OPERATIONS,
+} from "./operations.ts";
 
 interface Template {
   readonly operation: Operation;
@@ -42,6 +49,37 @@ export function findOperation(method: string, target: string): Operation | undef
     ) return operation;
   }
   return undefined;
+}
+
+/**
+ * The old operation that a request was meant for, by its method and the fixed part of its path: also
+ * one that asks for no lot, or for something below the path.
+ *
+ * @param method undefined: any
+ */
+export function findOldOperation(
+  method: string | undefined,
+  target: string,
+): OldOperation | undefined {
+  const asked = method === "HEAD" ? "GET" : method;
+  const start = startOf(target.toLowerCase());
+  return LEGACY.find((one) =>
+    startOf(one.path) === start && (asked === undefined || one.method === asked)
+  )?.operation;
+}
+
+/** The first two segments of a path. */
+const startOf = (target: string) => target.split(/[/?]/, 3).join("/");
+
+/** Whether a method has no effect by the rules of HTTP (RFC 9110, 9.2.1). */
+export function isSafeMethod(method: string): boolean {
+  return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE";
+}
+
+/** Whether a server executes a request without any effect: by its method, or as the old login. */
+export function isSafeRequest(method: string, operation: Operation | undefined): boolean {
+  if (isSafeMethod(method)) return true;
+  return operation !== undefined && isOldOperation(operation) && isHarmless(operation);
 }
 
 /**

@@ -49,10 +49,20 @@ export function readHeaderLine(line: string): [name: string, value: string] {
   const colon = line.indexOf(":");
   const name = line.slice(0, Math.max(colon, 0));
   const value = line.slice(colon + 1);
-  if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) {
+  if (!isHeaderLine(name, value)) {
     throw new BrokenAnswerError("a header is none");
   }
   return [name, withoutSpaceAround(value)];
+}
+
+/** Whether a header is one, in a request or a response. */
+export function isHeaderLine(name: string, value: string): boolean {
+  return HEADER_NAME.test(name) && HEADER_VALUE.test(value);
+}
+
+/** Whether a text is a token, such as a method (RFC 9110, 5.6.2). */
+export function isToken(text: string): boolean {
+  return HEADER_NAME.test(text);
 }
 
 /** Without the spaces and tabs at both ends. `trim` would take a no-break space away as well. */

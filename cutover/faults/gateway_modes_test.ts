@@ -6,6 +6,8 @@ import { openLink } from "../../testing/black_hole.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { ownPostgres } from "../../testing/postgres_servers.ts";
+import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { startGateway } from "../testing/gateway.ts";
 import { followModes, STALE_MS } from "../routes/watch_routes.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
 import { describeMode } from "../routes/routing.ts";
@@ -54,6 +56,9 @@ Deno.test("every process follows a change, a rollback, a kill and its release by
   await setMode(sql, { operation: "login", mode: { name: "canary", percent: 10 }, ...note });
   await both("login", "canary 10 %");
   strictEqual(one.modes.routeOf("login").epoch, 2);
+  await both("createAudit", "service");
+  await set(sql, "createAudit", "legacy");
+  await both("createAudit", "legacy");
   await set(sql, "createAudit", "service");
   await both("createAudit", "service");
   await rollBack(sql, { operation: "login", epoch: 2, why: "differs" });
@@ -62,10 +67,10 @@ Deno.test("every process follows a change, a rollback, a kill and its release by
   await kill(sql, note);
   await both("createAudit", "legacy");
   deepStrictEqual(other.modes.state.routing.killed, note);
-  strictEqual(other.modes.routeOf("createAudit").epoch, 1);
+  strictEqual(other.modes.routeOf("createAudit").epoch, 2);
   await release(sql, note);
   await both("createAudit", "service");
-  strictEqual(other.modes.routeOf("createAudit").epoch, 2);
+  strictEqual(other.modes.routeOf("createAudit").epoch, 3);
 
   const stored = one.modes.kill(note);
   strictEqual(one.mode("createAudit"), "legacy", "where it is asked for, it waits for nothing");
@@ -185,3 +190,28 @@ function pool(url: string) {
   const sql = connect({ url, max: 1 });
   return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
 }
+
+Deno.test("a gateway sends to Lotline what only Lotline has, and nobody has set a mode", async () => {
+  await using database = await freshDatabase();
+  await using legacy = await startRawUpstream(rawAnswer("404 Not Found", "legacy"));
+  await using service = await startRawUpstream(rawAnswer("200 OK", "service"));
+  await using gateway = await startGateway({
+    databaseUrl: database.url,
+    legacyUrl: legacy.url,
+    serviceUrl: service.url,
+  });
+  const textOf = async (path: string) => await (await fetch(gateway.url + path)).text();
+  const isOn = (mode: string) => async () => (await gateway.modes()).listAudits === mode;
+  await eventually("it has read the routes", isOn("service"));
+  const paths = ["/api/audits", "/api/audits/7", "/livez", "/api/health", "/api/unknown"];
+  deepStrictEqual(await Promise.all(paths.map(textOf)), [
+    "service",
+    "service",
+    "service",
+    "legacy",
+    "legacy",
+  ]);
+  await set(database.sql, "listAudits", "legacy");
+  await eventually("the stored mode counts", isOn("legacy"));
+  deepStrictEqual([await textOf("/api/audits"), await textOf("/livez")], ["legacy", "service"]);
+});

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, throws } from "node:assert/strict";
 import { parseApprovals } from "../compare/approvals.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";
-import { formatEvidence, formatReport } from "./verify_report.ts";
+import { formatEvidence, formatReport } from "../report/verify_report.ts";
 import { outcomeOf, passed, reportOf } from "./verify.ts";
 
 const entry = (id: string, answers: string) => `

@@ -11,7 +11,7 @@ import { send } from "./exchange.ts";
 import { loadRecordings, type Scenario } from "./recordings.ts";
 import { loadSeed } from "../../dev/seed.ts";
 import { passed, record, verify } from "./verify.ts";
-import { formatReport } from "./verify_report.ts";
+import { formatReport } from "../report/verify_report.ts";
 
 const seed = await loadSeed();
 const GET = { method: "GET", path: "/api/traceability/MIX-BATCH-88", headers: {} };

@@ -1,9 +1,10 @@
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
 import { gzipSync } from "node:zlib";
-import { ByteBuffer } from "../../byte_buffer.ts";
-import { contentCodings, decodeContent } from "../exchange/content_coding.ts";
 import { KEPT_HEADERS } from "../compare/compared_headers.ts";
+import { contentCodings, decodeContent } from "../exchange/content_coding.ts";
+import type { CapturedAnswer, HeaderLines } from "../exchange/exchange.ts";
+import { headerOf } from "../exchange/header_value.ts";
+import { type SendFailure, sendWhole } from "../upstream/send_whole.ts";
+import { Upstream } from "../upstream/upstream.ts";
 import type { RecordedRequest } from "./recordings.ts";
 
 /**
@@ -19,59 +20,37 @@ export interface Answer {
 }
 
 const SILENCE_MS = 15_000;
+const SWEEP_MS = 250;
 const MAX_ANSWER_BYTES = 67_108_864;
 
 /**
  * Sends a request exactly as recorded, on a connection of its own, and reads the whole answer.
- * `fetch` can't: it resolves dot segments, forbids headers, and asks for compressed answers.
  * Never rejects because of the server.
  */
-export function send(base: string, request: RecordedRequest): Promise<Answer> {
-  const { protocol, hostname, port } = new URL(base);
-  const begin = protocol === "https:" ? httpsRequest : httpRequest;
-  // An IPv6 address has brackets in a URL and none anywhere else.
-  const host = hostname.replaceAll(/[[\]]/g, "");
-  const body = bytesOf(request);
-  const headers: Record<string, string> = { ...request.headers };
-  if (body !== undefined) headers["content-length"] ??= String(body.length);
-  const { method, path } = request;
-  return new Promise((resolve) => {
-    const none = (reason: string) =>
-      resolve({ status: 0, headers: {}, body: reason, etag: undefined });
-    const outgoing = begin(
-      { host, port, method, path, headers, agent: false },
-      (incoming) => {
-        const body = new ByteBuffer(MAX_ANSWER_BYTES);
-        incoming.on("data", (chunk: Uint8Array) => {
-          body.append(chunk);
-          if (body.isOver) incoming.destroy(new Error("an answer of more than 64 MB"));
-        });
-        incoming.on("error", (error) => none(error.message));
-        incoming.on("end", () => {
-          const coding = incoming.headers["content-encoding"];
-          const decoded = decodeContent(coding, body.bytes(), MAX_ANSWER_BYTES);
-          if (decoded.kind === "broken" || decoded.kind === "too_large") {
-            const what = decoded.kind === "broken"
-              ? "isn't"
-              : "becomes more than 64 MB without its";
-            return none(`an answer that ${what} ${contentCodings(coding).join(", ")}`);
-          }
-          // Under a coding that isn't known, clients take a body as it is.
-          const bytes = decoded.kind === "plain" ? decoded.bytes : body.bytes();
-          return resolve({
-            status: incoming.statusCode ?? 0,
-            headers: keptHeaders(incoming.headers),
-            body: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes),
-            etag: incoming.headers.etag,
-          });
-        });
-      },
-    );
-    outgoing.setTimeout(SILENCE_MS, () => outgoing.destroy(new Error("no answer in 15 s")));
-    outgoing.on("error", (error) => none(error.message));
-    if (body !== undefined) outgoing.write(body);
-    outgoing.end();
+export async function send(base: string, request: RecordedRequest): Promise<Answer> {
+  const upstream = new Upstream(base, {
+    connections: 1,
+    waiting: 0,
+    connectMs: SILENCE_MS,
+    answerMs: SILENCE_MS,
+    idleMs: 0,
+    recentMs: 0,
   });
+  const sweeper = setInterval(() => upstream.sweep(performance.now()), SWEEP_MS);
+  try {
+    const { method, path: target } = request;
+    const body = bytesOf(request);
+    const headers = headersOf(request, body, upstream.authority);
+    const sent = await sendWhole(
+      upstream,
+      { method, target, headers, body: body ?? new Uint8Array() },
+      { keptConnections: "none", keptBytes: MAX_ANSWER_BYTES, maxBytes: MAX_ANSWER_BYTES },
+    );
+    return "failure" in sent ? none(reasonOf(sent.failure)) : answerOf(sent);
+  } finally {
+    clearInterval(sweeper);
+    upstream.close();
+  }
 }
 
 /** The request with each `{{etag n}}` replaced by the ETag of `past[n]`, or nothing without one. */
@@ -90,11 +69,61 @@ export function bytesOf({ body, encoding, gzip }: RecordedRequest): Buffer | und
   return gzip ? gzipSync(bytes) : bytes;
 }
 
-function keptHeaders(all: Record<string, string | string[] | undefined>): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const name of KEPT_HEADERS) {
-    const value = all[name];
-    if (value !== undefined) kept[name] = String(value);
-  }
-  return kept;
+/** A body's length is added where none is recorded, as is what every request on one connection has. */
+function headersOf(
+  { method, headers }: RecordedRequest,
+  body: Uint8Array | undefined,
+  host: string,
+): HeaderLines {
+  const recorded = Object.entries(headers);
+  const has = (name: string) => headerOf(recorded, name) !== undefined;
+  const isFramed = has("content-length") || (body === undefined && has("transfer-encoding"));
+  const hasBody = body !== undefined || !WITHOUT_BODY.has(method);
+  return [
+    ...recorded,
+    ...(isFramed || !hasBody ? [] : [["Content-Length", String(body?.length ?? 0)] as const]),
+    ...(has("host") ? [] : [["Host", host] as const]),
+    ...(has("connection") ? [] : [["Connection", "close"] as const]),
+  ];
 }
+
+/** Methods whose requests have no length unless they have a body (RFC 9110, 8.6). */
+const WITHOUT_BODY = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
+
+function answerOf({ status, headers, body }: CapturedAnswer): Answer {
+  const coding = headerOf(headers, "content-encoding");
+  const decoded = decodeContent(coding, body, MAX_ANSWER_BYTES);
+  if (decoded.kind === "broken" || decoded.kind === "too_large") {
+    const what = decoded.kind === "broken" ? "isn't" : "becomes more than 64 MB without its";
+    return none(`an answer that ${what} ${contentCodings(coding).join(", ")}`);
+  }
+  // Under a coding that isn't known, clients take a body as it is.
+  const bytes = decoded.kind === "plain" ? decoded.bytes : body;
+  const kept = KEPT_HEADERS.map((name) => [name, headerOf(headers, name)] as const);
+  return {
+    status,
+    headers: Object.fromEntries(
+      kept.flatMap(([name, value]) => value === undefined ? [] : [[name, value]]),
+    ),
+    body: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes),
+    etag: headerOf(headers, "etag"),
+  };
+}
+
+function none(reason: string): Answer {
+  return { status: 0, headers: {}, body: reason, etag: undefined };
+}
+
+function reasonOf({ kind, why }: SendFailure): string {
+  return why ?? REASONS[kind];
+}
+
+const REASONS: Readonly<Record<SendFailure["kind"], string>> = {
+  refused: "the connection was refused",
+  reset: "the connection was closed before the answer was whole",
+  broken: "what came is no answer of HTTP/1.1",
+  timeout: "no answer in 15 s",
+  too_large: "an answer of more than 64 MB",
+  busy: "no connection was free",
+  invalid: "a request that can't be written in HTTP/1.1",
+};

@@ -9,7 +9,7 @@ import { startWorker } from "../../testing/worker.ts";
 import { loadApprovals } from "../compare/approvals.ts";
 import type { Answer } from "./exchange.ts";
 import { passed, record, verify } from "./verify.ts";
-import { formatEvidence, formatReport } from "./verify_report.ts";
+import { formatEvidence, formatReport } from "../report/verify_report.ts";
 import { startFaultyProxy } from "../testing/planted_fault.ts";
 import { loadRecordings } from "./recordings.ts";
 import { listTablesWithOtherRows, loadSeed } from "../../dev/seed.ts";

@@ -1,6 +1,6 @@
 import { strictEqual } from "node:assert/strict";
 import { verify } from "./verify.ts";
-import { formatReport } from "./verify_report.ts";
+import { formatReport } from "../report/verify_report.ts";
 import { loadRecordings } from "./recordings.ts";
 import { loadSeed } from "../../dev/seed.ts";
 import { startLegacy } from "../legacy/server.ts";

@@ -1,6 +1,7 @@
 import type { Answer } from "./exchange.ts";
 import { fillEtags, send } from "./exchange.ts";
 import type { RecordedRequest } from "./recordings.ts";
+import { findOperation, isSafeRequest } from "../exchange/match_operation.ts";
 import { findPseudonym } from "../redact/pseudonym_form.ts";
 import type { RequestScenario } from "./request_list.ts";
 
@@ -19,12 +20,6 @@ export interface Skipped {
   /** `scenario #step` */
   readonly exchange: string;
   readonly why: string;
-}
-
-/** Whether a server answers a request without any effect on its data: reads, preflights, logins. */
-export function isHarmlessRequest({ method, path }: { method: string; path: string }): boolean {
-  if (method === "GET" || method === "HEAD" || method === "OPTIONS") return true;
-  return method === "POST" && /^\/api\/login\/?(?:\?|$)/i.test(path);
 }
 
 /**
@@ -58,7 +53,10 @@ export async function sendHarmless(
 }
 
 function reasonToSkip(request: RecordedRequest, options: SendOptions): string | undefined {
-  if (!options.allowWrites && !isHarmlessRequest(request)) return "it may change something";
+  const { method, path } = request;
+  if (!options.allowWrites && !isSafeRequest(method, findOperation(method, path))) {
+    return "it may change something";
+  }
   const pseudonym = findPseudonym([request.path, request.body, ...Object.values(request.headers)]
     .join("\n"));
   return pseudonym && `personal data was replaced in it (${pseudonym})`;

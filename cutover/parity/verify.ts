@@ -12,6 +12,7 @@ import { differsAt, withoutHeader } from "./approved_headers.ts";
 import { differences, type Known } from "./comparison.ts";
 import { type Answer, fillEtags, send } from "./exchange.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
+import { findOldOperation } from "../exchange/match_operation.ts";
 import { resetToSeed, type Seed } from "../../dev/seed.ts";
 
 /** A running server, and the database behind it. */
@@ -192,19 +193,8 @@ async function replay(
   await resetToSeed(sql, seed);
 }
 
-/** The operation of the contract that a request means, or `preflight`, or `other`. */
+/** The operation of the old server that a request was meant for, or `preflight`, or `other`. */
 export function operationOf(method: string, path: string): string {
   if (method === "OPTIONS") return "preflight";
-  const [, name] = /^\/api\/(health|login|traceability|lots|qc-decisions)(?=[/?]|$)/i.exec(path) ??
-    [];
-  const operation = `${method === "HEAD" ? "GET" : method} ${name?.toLowerCase()}`;
-  return OPERATIONS[operation] ?? "other";
+  return findOldOperation(method, path) ?? "other";
 }
-
-const OPERATIONS: Readonly<Record<string, string>> = {
-  "GET health": "getHealth",
-  "POST login": "login",
-  "GET traceability": "getTraceability",
-  "POST lots": "createLot",
-  "POST qc-decisions": "createQcDecision",
-};

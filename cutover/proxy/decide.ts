@@ -10,7 +10,7 @@ import {
   type Operation,
 } from "../exchange/operations.ts";
 import { isCounted } from "../routes/moved_share.ts";
-import { findOperation } from "../exchange/match_operation.ts";
+import { findOperation, isSafeMethod, isSafeRequest } from "../exchange/match_operation.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Route, Side } from "../exchange/route.ts";
 
@@ -69,8 +69,8 @@ export function findWay(
       side: "legacy",
       bucket: undefined,
       compared: undefined,
-      isSafe: isSafe(method),
-      outlivesClient: !isSafe(method),
+      isSafe: isSafeMethod(method),
+      outlivesClient: !isSafeMethod(method),
     };
   }
   const route = deps.routeOf(operation);
@@ -83,8 +83,8 @@ export function findWay(
     side,
     bucket,
     compared: knownToBoth && whatToCompare(deps, knownToBoth, side),
-    isSafe: isSafe(method) || operation === "login",
-    outlivesClient: !isSafe(method),
+    isSafe: isSafeRequest(method, operation),
+    outlivesClient: !isSafeMethod(method),
   };
 }
 
@@ -129,10 +129,6 @@ export function countClient(
 ): void {
   if (known === undefined || bucket === undefined || side === undefined || isProbe) return;
   evidence.served(known.operation, known.route, side, bucket);
-}
-
-function isSafe(method: string): boolean {
-  return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE";
 }
 
 function bucketOfClient(

@@ -244,20 +244,3 @@ export function readRequestHead(
 function joined(before: string | undefined, value: string): string {
   return before === undefined ? value : `${before}, ${value}`;
 }
-
-/**
- * A request's first line and headers as they are sent.
- *
- * @param host is added when it is given
- */
-export function headText(
-  method: string,
-  target: string,
-  lines: readonly string[],
-  host: string | undefined,
-): string {
-  let head = `${method} ${target} HTTP/1.1\r\n`;
-  if (host !== undefined) head += `Host: ${host}\r\n`;
-  for (let at = 0; at < lines.length; at += 2) head += `${lines[at]}: ${lines[at + 1]}\r\n`;
-  return `${head}\r\n`;
-}

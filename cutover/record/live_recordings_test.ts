@@ -11,7 +11,7 @@ import { compare } from "../compare/compare.ts";
 import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { loadLiveRules } from "../compare/live_approvals.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import { findOldOperation } from "../exchange/match_operation.ts";
 
 const { scenarios } = await loadRecordings();
 const approvals = parseApprovals(
@@ -38,7 +38,7 @@ Deno.test("the recorded requests, asked of both sides at once: the same, or allo
     const tags: (string | undefined)[] = [];
     for (const [step, { request: recorded }] of scenario.steps.entries()) {
       const exchange = exchangeName(scenario, step);
-      const operation = operationOf(recorded.path);
+      const operation = findOldOperation(undefined, recorded.path);
       if (operation === undefined) {
         counts.unknown++;
         continue;
@@ -101,16 +101,3 @@ function capturedFrom(
   const { method, path } = recorded;
   return { method, target: path, headers, body: new Uint8Array(bytesOf(recorded) ?? []) };
 }
-
-function operationOf(path: string): OldOperation | undefined {
-  const [, name = ""] = /^\/api\/(\w[\w-]*)/i.exec(path) ?? [];
-  return OPERATIONS[name.toLowerCase()];
-}
-
-const OPERATIONS: Readonly<Record<string, OldOperation>> = {
-  health: "getHealth",
-  login: "login",
-  traceability: "getTraceability",
-  lots: "createLot",
-  "qc-decisions": "createQcDecision",
-};

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Sql } from "../../db/connect.ts";
 import { inTime } from "../../db/in_time.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { OLD_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 import { isSettled } from "../evidence/settled.ts";
 
 /*
@@ -17,7 +17,6 @@ export interface Period {
 
 /** A report looks at months of minutes, and nobody waits for it but who asked. */
 export const DEADLINE_MS = 120_000;
-const OLD = `{${OLD_OPERATIONS.join(",")}}`;
 /** Of each route so many kinds of differences, and so many changes, are told at most. */
 const MOST_KINDS = 100;
 const MOST_CHANGES = 1_000;
@@ -72,7 +71,7 @@ export async function listAnswerSums(
       with counted as (
         select operation, side, minute, requests, server_errors, silences, latencies
         from lotline.route_answers
-        where operation = any (${OLD}::text[]) and minute >= ${since} and minute < ${until}
+        where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and minute >= ${since} and minute < ${until}
       ),
       buckets as (
         select operation, side, jsonb_object_agg(bucket, count) as latencies
@@ -115,7 +114,7 @@ export async function listOutcomeSums(
       select operation, outcome, approval, sum(count)::float8 as count,
         min(minute) as first, max(minute) as last
       from lotline.route_outcomes
-      where operation = any (${OLD}::text[]) and minute >= ${since} and minute < ${until}
+      where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and minute >= ${since} and minute < ${until}
       group by operation, outcome, approval order by operation, outcome, approval`,
     DEADLINE_MS,
   );
@@ -134,7 +133,7 @@ export async function listCoverageSums(
     sql`
       select operation, what, sum(count)::float8 as count
       from lotline.route_coverage
-      where operation = any (${OLD}::text[]) and minute >= ${since} and minute < ${until}
+      where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and minute >= ${since} and minute < ${until}
         and ${isSettled(sql)}
       group by operation, what order by operation, what`,
     DEADLINE_MS,
@@ -170,7 +169,7 @@ export async function listDifferenceKinds(
           max(id) as id,
           row_number() over (partition by operation order by count(*) desc, fingerprint) as place
         from lotline.differences
-        where operation = any (${OLD}::text[]) and outcome = 'different'
+        where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and outcome = 'different'
           and at >= ${since} and at < ${until}
         group by operation, fingerprint
       )
@@ -214,7 +213,7 @@ export async function listChangesIn(
         select *, row_number() over (partition by operation order by id desc) as place,
           lead(at) over (partition by operation order by id) as replaced
         from lotline.route_changes
-        where operation = any (${OLD}::text[]) and at < ${until}
+        where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and at < ${until}
       ) numbered
       where place <= ${MOST_CHANGES} and (at >= ${since} or replaced is null or replaced >= ${since})
       order by id`,

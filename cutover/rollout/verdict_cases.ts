@@ -3,7 +3,7 @@ import type { Sql, Statement } from "../../db/connect.ts";
 import { isSettled } from "../evidence/settled.ts";
 import { inTime } from "../../db/in_time.ts";
 import { type Limits, LimitsForm } from "./thresholds.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { OLD_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 import type { Side } from "../exchange/route.ts";
 import { modeOf } from "../routes/routing.ts";
 import type { RouteEvidence } from "./verdict.ts";
@@ -46,7 +46,6 @@ const CaseRow = z.object({
   places: z.array(z.string()),
 });
 
-const OLD = `{${OLD_OPERATIONS.join(",")}}`;
 /** So many busy minutes of earlier epochs tell what the old server is like. */
 const MINUTES_BEFORE = 240;
 
@@ -116,7 +115,7 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
             and clients.epoch = route.epoch and minute >= oldest`,
       )
     }) moved
-      where route.mode <> 'legacy' and route.operation = any (${OLD}::text[])
+      where route.mode <> 'legacy' and route.operation = any (${OLD_OPERATIONS_ARRAY}::text[])
       order by route.operation`,
     deadlineMs,
   );

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Sql, Statement } from "../../db/connect.ts";
 import { inTime } from "../../db/in_time.ts";
 import type { MovedShare } from "./moved_share.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { OLD_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 
 /*
  * `lotline.route_clients`: which clients each side answered, read for verdicts, plans and reports.
@@ -38,8 +38,6 @@ const SeenRow = z.object({
 /** Who was seen in the present epoch of a route. */
 export type SeenClients = Readonly<z.output<typeof SeenRow>>;
 
-const OLD = `{${OLD_OPERATIONS.join(",")}}`;
-
 /** The clients of every route of the old API that has had some since its mode was changed last. */
 export async function listSeenClients(sql: Sql): Promise<SeenClients[]> {
   const rows = await inTime(
@@ -66,7 +64,7 @@ export async function listSeenClients(sql: Sql): Promise<SeenClients[]> {
           as below
         from generate_series(0, 100) percent
       ) below_
-      where operation = any (${OLD}::text[]) and seen is not null
+      where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and seen is not null
       order by operation`,
   );
   return rows.map((row) => SeenRow.parse(row));
@@ -103,7 +101,7 @@ export async function listMovedSteps(
         select operation, epoch, to_percent as percent, at as since,
           row_number() over (partition by operation order by id desc) as place
         from lotline.route_changes
-        where operation = any (${OLD}::text[]) and what = 'set' and to_mode = 'canary'
+        where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and what = 'set' and to_mode = 'canary'
           and at < ${until}
       ) step
       cross join lateral (${

@@ -1,7 +1,7 @@
 import { inTime } from "../../db/in_time.ts";
 import type { Sql } from "../../db/connect.ts";
 import { type Note, storableReason } from "./note.ts";
-import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import { isOldOperation, type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import { changedMeanwhile, refusalOf, RouteRefusedError } from "./route_rules.ts";
 import {
@@ -110,7 +110,10 @@ export async function rollBack(
   return moved.length > 0;
 }
 
-/** Puts routes on `legacy` because somebody wants it so; gives those that were not there. */
+/**
+ * Puts routes on `legacy` because somebody wants it so; gives those that were not there. One that only
+ * Lotline has needs a row for that, as it is on `service` without one.
+ */
 export async function returnToLegacy(
   sql: Sql,
   operations: readonly Operation[],
@@ -222,6 +225,7 @@ async function returnRoutes(
   { who, why }: Note,
   automatic: { readonly epoch: number; readonly latch: string } | null,
 ): Promise<Operation[]> {
+  const added = automatic === null ? operations.filter((one) => !isOldOperation(one)) : [];
   const rows = await inTime(
     sql,
     sql<{ operation: Operation }[]>`
@@ -230,6 +234,15 @@ async function returnRoutes(
         where operation = any (${listLiteral(operations)}::text[]) and mode <> 'legacy'
           and epoch = coalesce(${automatic?.epoch ?? null}::int, epoch)
         order by operation for update
+      ), first as (
+        insert into lotline.routes as route (operation, mode, epoch, sample_percent)
+        select operation, 'legacy', 1, 100 from unnest(${listLiteral(added)}::text[]) operation
+        where operation not in (select operation from old)
+        order by operation
+        on conflict (operation) do update set
+          mode = 'legacy', epoch = route.epoch + 1, changed_at = now()
+        where route.mode <> 'legacy'
+        returning operation, epoch
       ), changed as (
         update lotline.routes route set
           mode = 'legacy', canary_percent = null, epoch = route.epoch + 1,
@@ -242,7 +255,11 @@ async function returnRoutes(
         (what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic)
       select 'rollback', operation, mode, canary_percent, 'legacy', epoch, ${who}, ${why},
         ${automatic !== null}::bool
-      from changed order by operation
+      from (
+        select operation, mode, canary_percent, epoch from changed
+        union all select operation, 'service', null, epoch from first
+      ) moved
+      order by operation
       returning operation`,
   );
   return rows.map(({ operation }) => operation);

@@ -3,7 +3,7 @@ import type { Sql } from "../../db/connect.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
-import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import { OLD_OPERATIONS, type Operation } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import { describeMode, untouchedRoute } from "./routing.ts";
 import { RouteRefusedError } from "./route_rules.ts";
@@ -112,6 +112,7 @@ for (const major of [15, 17] as const) {
       "sample getHealth legacy>legacy 100>1 1 ana a try",
     ]);
     await rejects(set(sql, "createAudit", shadow), refusedWith("not_comparable"));
+    await set(sql, "createAudit", legacy);
     await set(sql, "createAudit", service);
   });
 
@@ -258,10 +259,40 @@ Deno.test("a rollback that a change was faster than moves nothing; one by hand m
   }
   deepStrictEqual(await look(sql, "login"), ["legacy", 4, undefined]);
   deepStrictEqual((await record(sql)).at(-1), "rollback login canary 50>legacy 4 ana a try");
-  deepStrictEqual(
-    await returnToLegacy(sql, OPERATIONS.map(({ operation }) => operation), note),
-    [],
-  );
+  deepStrictEqual(await returnToLegacy(sql, OLD_OPERATIONS, note), []);
+});
+
+Deno.test("what only Lotline has is on service until somebody says otherwise, and that is kept", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const operation = "createAudit";
+  deepStrictEqual(await look(sql, operation), ["service", 0, undefined]);
+  strictEqual((await set(sql, operation, service)).changed, false);
+  deepStrictEqual(await returnToLegacy(sql, [operation, "login"], note), [operation]);
+  deepStrictEqual(await look(sql, operation), ["legacy", 1, undefined]);
+  deepStrictEqual(await returnToLegacy(sql, [operation], note), []);
+  await set(sql, operation, service);
+  deepStrictEqual(await returnToLegacy(sql, [operation], note), [operation]);
+  deepStrictEqual(await look(sql, operation), ["legacy", 3, undefined]);
+  deepStrictEqual(await record(sql, operation), [
+    `rollback ${operation} service>legacy 1 ana a try`,
+    `set ${operation} legacy>service 2 ana a try`,
+    `rollback ${operation} service>legacy 3 ana a try`,
+  ]);
+  deepStrictEqual(await look(sql, "listAudits"), ["service", 0, undefined]);
+});
+
+Deno.test("a route that is set for the first time while it is rolled back ends on legacy", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const first = `insert into lotline.routes (operation, mode, epoch, sample_percent)
+    values ('createAudit', 'service', 1, 100)`;
+  await using setting = await openTransaction(sql, first);
+  const returned = returnToLegacy(sql, ["createAudit"], note);
+  await waiting(sql, 1);
+  await setting.commit();
+  deepStrictEqual(await returned, ["createAudit"]);
+  deepStrictEqual(await look(sql, "createAudit"), ["legacy", 2, undefined]);
 });
 
 Deno.test("a reason of any length and content rolls back", async () => {

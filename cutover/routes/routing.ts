@@ -1,6 +1,11 @@
 import { z } from "zod";
 import type { Note } from "./note.ts";
-import { isOldOperation, type Operation, OPERATIONS } from "../exchange/operations.ts";
+import {
+  isOldOperation,
+  type Operation,
+  operationById,
+  OPERATIONS,
+} from "../exchange/operations.ts";
 import type { Mode, Route } from "../exchange/route.ts";
 
 /** A route as it is stored. */
@@ -48,11 +53,14 @@ export function onLegacy<R extends Route>(route: R): R {
   return route.mode.name === "legacy" ? route : { ...route, mode: { name: "legacy" } };
 }
 
-/** A route that nobody has ever changed. */
+/**
+ * A route that nobody has ever changed. The old server has what it knows; what only Lotline has,
+ * Lotline answers.
+ */
 export function untouchedRoute(operation: Operation): StoredRoute {
   return {
     operation,
-    mode: { name: "legacy" },
+    mode: { name: isOldOperation(operation) ? "legacy" : "service" },
     epoch: 0,
     samplePercent: 100,
     latch: undefined,
@@ -84,12 +92,12 @@ export function parseRouting(rows: readonly RoutingRow[]): Routing {
   const routes = new Map(OPERATIONS.map(({ operation }) => [operation, untouchedRoute(operation)]));
   const broken: Operation[] = [];
   for (const row of rows) {
-    const operation = OPERATIONS.find((one) => one.operation === row.operation)?.operation;
+    const operation = operationById(row.operation);
     // One that only another version of Lotline knows.
     if (operation === undefined) continue;
     const route = parseRoute(operation, row);
     if (route === undefined) broken.push(operation);
-    else routes.set(operation, route);
+    routes.set(operation, route ?? onLegacy(untouchedRoute(operation)));
   }
   return { routes, killed: parseKillSwitch(rows[0]), broken };
 }

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { OPERATIONS } from "../exchange/operations.ts";
+import { isOldOperation, OPERATIONS } from "../exchange/operations.ts";
 import {
   describeMode,
   isPossible,
@@ -53,10 +53,14 @@ Deno.test("a mode is one of four, and only canary has a share, from 1 to 99 %", 
   }
 });
 
-Deno.test("an operation without a row is on legacy and was never changed", () => {
+Deno.test("without a row the old server has what it knows, and Lotline what it alone knows", () => {
   const { routes, killed, broken } = parseRouting([{ ...SWITCH, ...NO_ROUTE }]);
   deepStrictEqual([...routes.keys()], OPERATIONS.map(({ operation }) => operation));
-  for (const [operation, route] of routes) deepStrictEqual(route, untouchedRoute(operation));
+  for (const [operation, route] of routes) {
+    deepStrictEqual(route, untouchedRoute(operation));
+    strictEqual(route.mode.name, isOldOperation(operation) ? "legacy" : "service", operation);
+    deepStrictEqual([route.epoch, route.changedAt], [0, undefined]);
+  }
   deepStrictEqual([killed, broken], [undefined, []]);
 });
 
@@ -89,7 +93,7 @@ for (const [what, change] of Object.entries(BROKEN)) {
     const name = row.operation === "createAudit" ? "createAudit" : "login";
     const { routes, broken } = parseRouting([row, { ...ROW, operation: "getHealth" }]);
     deepStrictEqual(broken, [name]);
-    deepStrictEqual(routes.get(name), untouchedRoute(name));
+    deepStrictEqual(routes.get(name), onLegacy(untouchedRoute(name)));
     strictEqual(routes.get("getHealth")?.mode.name, "canary");
   });
 }

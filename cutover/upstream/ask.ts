@@ -1,25 +1,26 @@
-import { Agent, request as httpRequest } from "node:http";
-import { BodyCapture } from "../exchange/body_capture.ts";
 import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
-import type {
-  Asked,
-  CapturedAnswer,
-  CapturedRequest,
-  HeaderLines,
-  Silence,
-} from "../exchange/exchange.ts";
+import type { Asked, CapturedRequest, HeaderLines, Silence } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { isHopByHop, namedByConnection } from "../exchange/hop_by_hop.ts";
+import { type SendFailure, sendWhole } from "./send_whole.ts";
+import { Upstream } from "./upstream.ts";
 
-/** Of larger answers only the digest is kept, in bytes. */
+/** Of larger responses only the digest is kept, in bytes. */
 const KEPT_BYTES = 262_144;
-/** Longer ones aren't read to their end: twice what Lotline answers with at most, in bytes. */
-const MOST_BYTES = 2 * 134_217_728;
+/** Longer ones aren't read to their end: twice what Lotline responds with at most, in bytes. */
+const MAX_BYTES = 2 * 134_217_728;
+/** Requests that wait for a connection: more than a gateway has in flight. */
+const MAX_WAITING = 5_000;
+/** No request of a gateway or a command is given more time, in ms. */
+const MAX_MS = 30_000;
+/** A Node server closes an idle connection after 5 s. */
+const IDLE_MS = 4_000;
+const SWEEP_MS = 1_000;
 
-/** A side that can be asked what it answers to a request that was captured. */
+/** An upstream that is sent requests which were captured, beside those of the clients. */
 export interface Asker extends Disposable {
   /**
-   * Sends the request anew. Never rejects: a side that gives no answer in `timeoutMs` is silent.
+   * Sends the request anew. Never rejects: an upstream without a response in `timeoutMs` has failed.
    *
    * @param extra headers that take the place of the request's own, names in lower case
    * @param keptBytes so much of its body is kept at most; of a larger one the digest
@@ -33,113 +34,88 @@ export interface Asker extends Disposable {
 }
 
 /**
- * A way to ask one side, beside the clients' own requests and on connections of its own.
+ * Sends requests to one upstream on connections of their own.
  *
- * @param url the side's base address
+ * @param url the upstream's base address
  * @param connections the most at once
  */
 export function createAsker(url: string, connections: number): Asker {
-  const { hostname, port } = new URL(url);
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  const agent = new Agent({
-    keepAlive: true,
-    maxSockets: connections,
-    maxFreeSockets: connections,
+  const upstream = new Upstream(url, {
+    connections,
+    waiting: MAX_WAITING,
+    connectMs: MAX_MS,
+    answerMs: MAX_MS,
+    idleMs: IDLE_MS,
+    recentMs: IDLE_MS,
   });
-  const ask: Asker["ask"] = (request, timeoutMs, extra = [], keptBytes = KEPT_BYTES) =>
-    new Promise((resolve) => {
-      const began = performance.now();
-      const passed = () => performance.now() - began;
-      const isSilent = (silence: Silence) => resolve({ silence, ms: passed() });
-      try {
-        const outgoing = httpRequest({
-          host,
-          port: port === "" ? 80 : Number(port),
-          method: request.method,
-          path: request.target,
-          headers: headersToSend(request, extra),
-          agent,
-        });
-        // A side may look at the type and the coding of an empty body, and not at those of none.
-        if (!outgoing.hasHeader("content-length")) {
-          outgoing.removeHeader("content-length");
-          outgoing.removeHeader("transfer-encoding");
-        }
-        const timer = setTimeout(() => {
-          isSilent("timeout");
-          outgoing.destroy();
-        }, timeoutMs);
-        outgoing.on("close", () => clearTimeout(timer));
-        outgoing.on("error", (error) => {
-          isSilent("code" in error && error.code === "ECONNREFUSED" ? "refused" : "reset");
-        });
-        outgoing.on("response", (incoming) => {
-          const capture = new BodyCapture(keptBytes);
-          incoming.on("data", (chunk: Uint8Array) => {
-            capture.append(chunk);
-            if (capture.bytes <= MOST_BYTES) return;
-            isSilent("too_large");
-            outgoing.destroy();
-          });
-          incoming.on("error", () => isSilent("reset"));
-          incoming.on("close", () => isSilent("reset"));
-          incoming.on("end", () => {
-            const { body = new Uint8Array(), digest } = capture;
-            const answer: CapturedAnswer = {
-              status: incoming.statusCode ?? 0,
-              headers: linesOf(incoming.rawHeaders),
-              body,
-              ...(digest && { digest }),
-              ms: passed(),
-            };
-            resolve(answer);
-          });
-        });
-        outgoing.end(request.body.length > 0 ? request.body : undefined);
-      } catch {
-        // A target or a header that this client won't write.
-        isSilent("not_asked");
-      }
-    });
+  const sweeper = setInterval(() => upstream.sweep(performance.now()), SWEEP_MS);
+  Deno.unrefTimer(sweeper);
   return {
-    // When the side has just closed a kept connection, the client itself asks on another one. What is
-    // asked here has no effect, so that does no harm.
-    ask,
-    [Symbol.dispose]: () => agent.destroy(),
+    async ask(request, timeoutMs, extra = [], keptBytes = KEPT_BYTES) {
+      const began = performance.now();
+      const { method, target, body } = request;
+      const headers = headersToSend(request, extra, upstream.authority);
+      const send = (keptConnections: "any" | "none") =>
+        sendWhole(upstream, { method, target, headers, body }, {
+          keptConnections,
+          timeoutMs: timeoutMs - (performance.now() - began),
+          keptBytes,
+          maxBytes: MAX_BYTES,
+        });
+      const first = await send("any");
+      // The upstream had just closed the connection. What is sent here has no effect, so that it may
+      // be sent twice.
+      const sent = "failure" in first && first.failure.isStale ? await send("none") : first;
+      const ms = performance.now() - began;
+      return "failure" in sent ? { silence: silenceOf(sent.failure), ms } : { ...sent, ms };
+    },
+    [Symbol.dispose]() {
+      clearInterval(sweeper);
+      upstream.close();
+    },
   };
 }
 
-// What this client writes itself, and a proof that came from outside, which is nobody's.
+function silenceOf({ kind, why }: SendFailure): Silence {
+  // An upstream that accepts a connection and resets it at once is there.
+  return kind === "refused" && !why?.includes("ECONNREFUSED") ? "reset" : SILENCES[kind];
+}
+
+const SILENCES: Readonly<Record<SendFailure["kind"], Silence>> = {
+  refused: "refused",
+  reset: "reset",
+  broken: "reset",
+  timeout: "timeout",
+  too_large: "too_large",
+  busy: "not_asked",
+  invalid: "not_asked",
+};
+
+// What is written anew, and a proof that came from outside, which is nobody's.
 const NOT_SENT = new Set(["content-length", "expect", "host", DRY_RUN_HEADER]);
 
 function headersToSend(
   { headers, body }: CapturedRequest,
   extra: HeaderLines,
-): Record<string, string[]> {
+  host: string,
+): HeaderLines {
   const named = namedByConnection(headerOf(headers, "connection") ?? "", undefined);
   const replaced = new Set(extra.map(([name]) => name));
   const isLeftOut = (name: string) =>
     isHopByHop(name) || NOT_SENT.has(name) || named?.has(name) || replaced.has(name);
-  const kept = headers.filter(([name]) => !isLeftOut(name.toLowerCase()));
-  const sent = new Map<string, string[]>();
-  for (const [name, value] of [...kept, ...extra]) {
-    const lower = name.toLowerCase();
-    const values = sent.get(lower);
-    if (values === undefined) sent.set(lower, [value]);
-    else values.push(value);
-  }
-  if (body.length > 0 || hasLength(headers)) sent.set("content-length", [String(body.length)]);
-  return Object.fromEntries(sent);
+  return [
+    ["Host", host],
+    ...headers.filter(([name]) => !isLeftOut(name.toLowerCase())),
+    ...extra,
+    // An upstream may look at the type and the coding of an empty body, and not at those of none.
+    ...(body.length > 0 || hasLength(headers)
+      ? [["Content-Length", String(body.length)] as const]
+      : []),
+  ];
 }
 
 /** Whether the client said how its body comes: there is one, be it empty. */
 function hasLength(headers: HeaderLines): boolean {
   return headerOf(headers, "content-length") !== undefined ||
     headerOf(headers, "transfer-encoding") !== undefined;
-}
-
-function linesOf(raw: readonly string[]): HeaderLines {
-  const lines: [string, string][] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) lines.push([raw[i] ?? "", raw[i + 1] ?? ""]);
-  return lines;
 }

@@ -25,6 +25,8 @@ export interface Failure {
    * answer.
    */
   readonly kind: "refused" | "busy" | "reset" | "timeout" | "broken";
+  /** In the words of the system, where it said something. */
+  readonly why?: string;
   /** Whether anything of the request may have reached the side. */
   readonly wasSent: boolean;
   /** Whether the connection had been used before: the side may have closed it while it was idle. */
@@ -78,10 +80,11 @@ export class Connection {
     readonly socket: net.Socket,
     readonly pool: Pool,
     asker: Asker,
+    connected: "connect" | "secureConnect",
   ) {
     this.deadline = performance.now() + pool.limits.connectMs;
     this.#asker = asker;
-    socket.on("connect", () => {
+    socket.on(connected, () => {
       this.#isConnected = true;
       const first = this.#asker;
       if (first !== undefined) this.begin(first);
@@ -93,12 +96,17 @@ export class Connection {
       this.#asker?.drained();
     });
     socket.on("end", () => this.#ended());
-    socket.on("error", () => this.#lost("reset"));
+    socket.on("error", ({ message }) => this.#lost("reset", message));
     socket.on("close", () => this.#lost("reset"));
   }
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Whether it works for this request, or is being opened for it. */
+  isFor(asker: Asker): boolean {
+    return this.#asker === asker;
   }
 
   /** Starts a request on the connection. */
@@ -203,7 +211,7 @@ export class Connection {
     this.#done(parser);
   }
 
-  #lost(kind: "reset" | "timeout" | "broken"): void {
+  #lost(kind: "reset" | "timeout" | "broken", why?: string): void {
     const asker = this.#asker;
     this.#asker = undefined;
     this.#close();
@@ -211,6 +219,7 @@ export class Connection {
       kind: this.#isConnected || kind === "timeout" ? kind : "refused",
       wasSent: this.#wasSent,
       wasKept: this.#uses > 1,
+      ...(why !== undefined && { why }),
     });
   }
 

@@ -1,18 +1,21 @@
 import net from "node:net";
+import tls from "node:tls";
 import { type Asker, Connection, type Pool, type UpstreamLimits } from "./connection.ts";
 
 /**
- * One side of the gateway, asked over kept connections of HTTP/1.1.
+ * The one HTTP client of the cutover: an upstream over kept connections of HTTP/1.1. Clients' requests,
+ * comparisons, dry runs, probes and recordings all go through it, byte for byte as they are given.
  *
  * `node:http`'s client would do less at twice the cost: it doesn't tell whether any of a request was
- * sent, which is what decides whether another side may be asked, and it hands a write to a kept
- * connection that the side is about to close.
+ * sent, which is what decides whether another upstream may be sent it, and it hands a write to a kept
+ * connection that the upstream is about to close.
  */
 export class Upstream implements Pool {
   /** `host:port`, for requests that name no host. */
   readonly authority: string;
   readonly #host: string;
   readonly #port: number;
+  readonly #isSecure: boolean;
   /** Open or being opened. */
   readonly #all = new Set<Connection>();
   readonly #idle: Connection[] = [];
@@ -20,10 +23,11 @@ export class Upstream implements Pool {
 
   /** @param url of the side; only its host and port matter */
   constructor(url: string, readonly limits: UpstreamLimits) {
-    const { host, hostname, port } = new URL(url);
+    const { protocol, host, hostname, port } = new URL(url);
+    this.#isSecure = protocol === "https:";
     this.authority = host;
     this.#host = hostname.replace(/^\[(.*)\]$/, "$1");
-    this.#port = port === "" ? 80 : Number(port);
+    this.#port = port === "" ? (this.#isSecure ? 443 : 80) : Number(port);
   }
 
   /** Connections that are open or being opened. */
@@ -39,10 +43,11 @@ export class Upstream implements Pool {
     } else this.#waiting.push({ asker, since: performance.now() });
   }
 
-  /** Forgets a request that waits for a connection. */
+  /** Forgets a request that waits for a connection, be it one that is being opened for it. */
   forget(asker: Asker): void {
     const at = this.#waiting.findIndex((waiting) => waiting.asker === asker);
     if (at !== -1) this.#waiting.splice(at, 1);
+    for (const connection of this.#all) if (connection.isFor(asker)) return connection.destroy();
   }
 
   /** Ends what takes too long, and closes what nobody needs. To be called a few times a second. */
@@ -86,11 +91,15 @@ export class Upstream implements Pool {
       // A kept one that won't do must make room.
       this.#idle[0]?.destroy();
     }
-    const connection = new Connection(
-      net.connect({ host: this.#host, port: this.#port, noDelay: true }),
-      this,
-      asker,
-    );
+    const place = { host: this.#host, port: this.#port };
+    const connection = this.#isSecure
+      ? new Connection(
+        tls.connect({ ...place, ...nameOf(place.host) }),
+        this,
+        asker,
+        "secureConnect",
+      )
+      : new Connection(net.connect({ ...place, noDelay: true }), this, asker, "connect");
     this.#all.add(connection);
     return true;
   }
@@ -105,4 +114,9 @@ export class Upstream implements Pool {
     if (keptConnections === "recent" && now - kept.idleSince > recentMs) return undefined;
     return this.#idle.pop();
   }
+}
+
+/** The name that a certificate must be of; an address isn't sent as one (RFC 6066, 3). */
+function nameOf(host: string): { readonly servername?: string } {
+  return net.isIP(host) === 0 ? { servername: host } : {};
 }

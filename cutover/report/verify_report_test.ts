@@ -1,5 +1,5 @@
 import { strictEqual } from "node:assert/strict";
-import { type Outcome, passed, type Report } from "./verify.ts";
+import { type Outcome, passed, type Report } from "../parity/verify.ts";
 import { formatReport } from "./verify_report.ts";
 
 const same: Outcome = {

@@ -1,4 +1,5 @@
-import type { Report } from "./verify.ts";
+import type { Report } from "../parity/verify.ts";
+import { toMarkdown } from "./markdown.ts";
 
 /** A report for a terminal: a line a difference, then what is unused or due, then the totals. */
 export function formatReport({ outcomes, unused, due }: Report): string {
@@ -32,22 +33,18 @@ export function formatEvidence(report: Report, base: string, when: Date): string
       `${id}: ${approved.filter(({ approval }) => approval === id).length}`
     );
     const count = (verdict: string) => of.filter((one) => one.verdict === verdict).length;
-    return `| ${operation} | ${of.length} | ${count("same")} | ${byId.join(", ") || "0"} | ${
-      count("wrong")
-    } |`;
+    const changed = byId.join(", ") || "0";
+    return [operation, of.length, count("same"), changed, count("wrong")].map(String);
   });
-  return [
-    "# Parity with the old server",
-    "",
-    `Server: \`${base}\`, checked at ${when.toISOString()}.`,
-    "",
-    "| operation | exchanges | same | changed as approved | wrong |",
-    "| --- | ---: | ---: | --- | ---: |",
-    ...rows,
-    "",
-    "```",
-    formatReport({ outcomes, unused, due }),
-    "```",
-    "",
-  ].join("\n");
+  return toMarkdown([
+    { kind: "heading", level: 1, text: "Parity with the old server" },
+    { kind: "paragraph", text: `Server: ${base}, checked at ${when.toISOString()}.` },
+    {
+      kind: "table",
+      head: ["operation", "exchanges", "same", "changed as approved", "wrong"],
+      numbers: [1, 2, 4],
+      rows,
+    },
+    { kind: "verbatim", text: formatReport({ outcomes, unused, due }) },
+  ]);
 }

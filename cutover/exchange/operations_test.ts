@@ -1,0 +1,32 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { generateOperations, PLACE } from "./generate_operations.ts";
+import { isSafeRequest } from "./match_operation.ts";
+import { isHarmless, OLD_OPERATIONS, OPERATIONS } from "./operations.ts";
+import { LEGACY } from "./operations.gen.ts";
+
+Deno.test("the list of operations is the one that the two contracts make", async () => {
+  strictEqual(
+    await Deno.readTextFile(PLACE),
+    await generateOperations(),
+    "run deno run -A cutover/exchange/generate_operations.ts",
+  );
+});
+
+Deno.test("Lotline has each operation of the old server, by the same method and path", () => {
+  for (const old of LEGACY) {
+    const now = OPERATIONS.find(({ operation }) => operation === old.operation);
+    deepStrictEqual(now, old);
+  }
+  ok(OPERATIONS.length > LEGACY.length);
+});
+
+Deno.test("only writes have an effect on the old server, and its login is none", () => {
+  deepStrictEqual(OLD_OPERATIONS.filter((one) => !isHarmless(one)), [
+    "createLot",
+    "createQcDecision",
+  ]);
+  ok(isSafeRequest("POST", "login"));
+  // What only Lotline has, Lotline alone can say.
+  ok(!isSafeRequest("POST", "createAudit"));
+  ok(!isSafeRequest("POST", "logout"));
+});

@@ -1,0 +1,77 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { startAnswering, startBlackHole } from "../../testing/test_server.ts";
+import { sendWhole } from "./send_whole.ts";
+import { Upstream } from "./upstream.ts";
+
+const GET = {
+  method: "GET",
+  target: "/",
+  headers: [["Host", "plant"]],
+  body: new Uint8Array(),
+} as const;
+const OPTIONS = { keptConnections: "any", keptBytes: 100, maxBytes: 1_000 } as const;
+
+function upstreamAt(url: string, connections = 1) {
+  const limits = { connectMs: 9_000, answerMs: 9_000, idleMs: 9_000, recentMs: 9_000 };
+  const upstream = new Upstream(url, { connections, waiting: 1, ...limits });
+  return Object.assign(upstream, { [Symbol.dispose]: () => upstream.close() });
+}
+
+Deno.test("a request whose time is over gives its connection back, open or still being opened", async () => {
+  await using hole = await startBlackHole();
+  using upstream = upstreamAt(hole.url);
+  for (const timeoutMs of [0, 150]) {
+    const sent = sendWhole(upstream, GET, { ...OPTIONS, timeoutMs });
+    strictEqual(upstream.connections, 1);
+    const waiting = sendWhole(upstream, GET, { ...OPTIONS, timeoutMs });
+    const both = await Promise.all([sent, waiting]);
+    deepStrictEqual(both.map((one) => "failure" in one && one.failure.kind), [
+      "timeout",
+      "timeout",
+    ]);
+    strictEqual(upstream.connections, 0);
+  }
+});
+
+Deno.test("one that finds neither a connection nor a place to wait is told so at once", async () => {
+  await using hole = await startBlackHole();
+  using upstream = upstreamAt(hole.url);
+  const options = { ...OPTIONS, timeoutMs: 60_000 };
+  const held = [sendWhole(upstream, GET, options), sendWhole(upstream, GET, options)];
+  const refused = await sendWhole(upstream, GET, options);
+  ok("failure" in refused && refused.failure.kind === "busy");
+  strictEqual(held.length, 2);
+});
+
+Deno.test("a response of more bytes than may come isn't read to its end", async () => {
+  await using server = await startAnswering((_, write) => write(200, "x".repeat(1_001)));
+  using upstream = upstreamAt(server.url);
+  const sent = await sendWhole(upstream, GET, OPTIONS);
+  ok("failure" in sent && sent.failure.kind === "too_large");
+  strictEqual(upstream.connections, 0);
+});
+
+Deno.test("what would be read as something else isn't written", async () => {
+  await using server = await startAnswering((_, write) => write(200, "{}"));
+  using upstream = upstreamAt(server.url);
+  const headers = (name: string, value: string) => ({ headers: [[name, value]] as const });
+  const wrong = [
+    { method: "GET /x" },
+    { method: "" },
+    { target: "/a b" },
+    { target: "/\r\nx" },
+    { target: "/\u0151" },
+    { target: "" },
+    headers("a b", "1"),
+    headers("", "1"),
+    headers("a", "1\r\nb: 2"),
+    headers("a", "\0"),
+    headers("a", "\u0151"),
+  ];
+  for (const change of wrong) {
+    const sent = await sendWhole(upstream, { ...GET, ...change }, OPTIONS);
+    ok("failure" in sent && sent.failure.kind === "invalid", JSON.stringify(change));
+  }
+  strictEqual(upstream.connections, 0);
+  ok("status" in await sendWhole(upstream, GET, OPTIONS));
+});
