@@ -20,7 +20,6 @@ COPY http ./http
 COPY jobs ./jobs
 COPY lineage ./lineage
 COPY routes ./routes
-COPY contract-tests/approved.yaml ./contract-tests/
 COPY dev/seed.ts dev/seed.json ./dev/
 COPY containers/fetch_packages.ts ./containers/
 

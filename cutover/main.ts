@@ -10,7 +10,7 @@ import { startFront } from "./proxy/server.ts";
 import { answerBytesOf, comparedBytesOf } from "./exchange/compared_bytes.ts";
 import { frontLimits } from "./proxy/server_limits.ts";
 import { guardRoutes } from "./rollout/auto_rollback.ts";
-import { loadLiveRules } from "./compare/live_approvals.ts";
+import { loadLiveRules } from "./compare/approvals.ts";
 import { createGatewayMetrics } from "./evidence/metrics.ts";
 import { followModes } from "./routes/watch_routes.ts";
 import { createRecorder } from "./record/recorder.ts";

@@ -36,10 +36,12 @@ const Condition = z.enum([
   "unknown_reference",
 ]);
 
-/** A header that answers are compared by, as it is written in the file or in a report of differences. */
-const HeaderPlace = z.string().toLowerCase()
-  .transform((place) => place.startsWith("header.") ? `header ${place.slice(7)}` : place)
-  .pipe(z.enum([...KEPT_HEADERS, "etag"].map((name) => `header ${name}`)));
+/** A place in which answers may differ, as it is written in the file or in a report of differences. */
+const Place = z.literal("body.token").or(
+  z.string().toLowerCase()
+    .transform((place) => place.startsWith("header.") ? `header ${place.slice(7)}` : place)
+    .pipe(z.enum([...KEPT_HEADERS, "etag"].map((name) => `header ${name}`))),
+);
 
 const Status = z.int().min(200).max(599);
 
@@ -49,16 +51,11 @@ const LiveRule = z.strictObject({
   // That Lotline fails is never agreed to.
   service: z.array(Status.max(499)).min(1),
   when: Condition.optional(),
-  place: z.literal("body.token").or(HeaderPlace).optional(),
+  place: Place.optional(),
 }).refine(
   ({ when, place }) => (when === undefined) !== (place === undefined),
   "a live rule has either a condition or a place: statuses alone would hide mistakes",
 );
-
-const ContractRule = z.strictObject({
-  operation: OldOperation,
-  text: z.string().min(1),
-});
 
 const Entry = z.strictObject({
   id: z.string().regex(/^[a-z]+(-[a-z]+)*$/),
@@ -68,18 +65,17 @@ const Entry = z.strictObject({
   answers: z.array(
     z.strictObject({
       exchange: z.string().regex(/ #\d+$/),
-      status: z.array(z.int().min(200).max(599)).min(1),
-      place: HeaderPlace.optional(),
+      status: z.array(Status).min(1),
+      place: Place.optional(),
     }),
   ).min(1).optional(),
   live: z.array(LiveRule).min(1).optional(),
-  contract: z.array(ContractRule).min(1).optional(),
 }).refine(({ approved, review }) => review > approved, "the review must come after the approval")
   .refine(
-    ({ answers, live, contract }) => (answers ?? live ?? contract) !== undefined,
-    "an entry names answers, live ones or changes of the contract",
+    ({ answers, live }) => (answers ?? live) !== undefined,
+    "an entry names answers, or live ones",
   )
-  .transform(({ answers = [], ...entry }) => ({ ...entry, answers }));
+  .transform(({ answers = [], live = [], ...entry }) => ({ ...entry, answers, live }));
 
 const Approvals = z.array(Entry).superRefine((entries, context) => {
   const seen = new Set<string>();
@@ -87,9 +83,9 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
     if (seen.has(what)) context.addIssue({ code: "custom", message: `${what} stands twice` });
     seen.add(what);
   };
-  for (const { id, answers, live = [], contract = [] } of entries) {
+  // An entry that is broken comes here as it was written.
+  for (const { id, answers = [], live = [] } of entries) {
     once(`entry ${id}`);
-    for (const { operation, text } of contract) once(`contract rule ${operation}, ${text}`);
     for (const { operation, legacy, service, when, place } of live) {
       for (const [old, now] of legacy.flatMap((old) => service.map((now) => [old, now]))) {
         once(`live rule ${operation} ${old} to ${now}, ${when ?? place}`);
@@ -104,32 +100,32 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
 });
 
 /**
- * Changes of recorded answers that were agreed to: each entry has an id, a reason, the days of its
- * approval and of its next review (YYYY-MM-DD), and the exchanges it covers, if any was recorded,
- * with the statuses that they may have now, or a header that may be another one. An exchange stands in
- * one entry at most for itself, and in one for each header. `live` says the
- * same about any answer to a client, by operation, both sides' statuses and a condition; `contract`
- * says it of the old server's document and ours, by operation and change.
+ * Changes of answers that were agreed to: each entry has an id, a reason, the days of its approval and
+ * of its next review (YYYY-MM-DD). `answers` names the recorded exchanges that it covers, with the
+ * statuses that they may have now; `live` says the same about any answer to a client, by operation,
+ * both sides' statuses and a condition. Either may be about one place alone.
  */
 export type Approvals = z.output<typeof Approvals>;
 
 /** What a live rule may ask of an exchange. */
 export type Condition = z.output<typeof Condition>;
 
-/** A difference between two live answers that was agreed to, by the entry's id. */
-export type LiveRule = z.output<typeof LiveRule> & { readonly id: string };
-
-/** A change of the old five's contract that was agreed to, in the words of the comparison. */
-export type ContractRule = z.output<typeof ContractRule>;
-
-/** What one exchange may have become: the entry that says so, and the statuses. */
-export interface Approval {
-  id: string;
-  status: readonly number[];
+/** A difference between two answers that was agreed to. */
+export interface Rule {
+  /** The entry's. */
+  readonly id: string;
+  /** Of a rule for any exchange, the operation and the old server's statuses. */
+  readonly operation?: z.output<typeof OldOperation>;
+  readonly legacy?: readonly number[];
+  /** Statuses that Lotline's answer may have. */
+  readonly service: readonly number[];
+  /** Absent, with no place either: the whole answer of the exchange that the rule was chosen for. */
+  readonly when?: Condition | undefined;
+  readonly place?: string | undefined;
 }
 
 /** The approvals of this project. */
-export const APPROVALS = new URL("../../contract-tests/approved.yaml", import.meta.url);
+export const APPROVALS = new URL("../approved.yaml", import.meta.url);
 
 /**
  * Reads approvals.
@@ -139,77 +135,65 @@ export function parseApprovals(text: string): Approvals {
   return Approvals.parse(parse(text));
 }
 
-/** Reads the project's approvals; throws as {@link parseApprovals} does. */
-export async function loadApprovals(): Promise<Approvals> {
-  return parseApprovals(await Deno.readTextFile(APPROVALS));
+/**
+ * Reads a file of approvals, the project's unless told otherwise.
+ * @throws Error that names the file and what is wrong with it
+ */
+export async function loadApprovals(file: URL | string = APPROVALS): Promise<Approvals> {
+  try {
+    return parseApprovals(await Deno.readTextFile(file));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`The approvals in ${file} can't be used: ${why.replaceAll(/\s+/g, " ")}`, {
+      cause: error,
+    });
+  }
 }
 
 /** The rules for live answers, in the order in which they are tried. */
-export function liveRulesOf(approvals: Approvals): LiveRule[] {
-  return approvals.flatMap(({ id, live = [] }) => live.map((rule) => ({ id, ...rule })));
+export function liveRulesOf(approvals: Approvals): Rule[] {
+  return approvals.flatMap(({ id, live }) => live.map((rule) => ({ id, ...rule })));
 }
 
-/** The changes of the old five's contract that were agreed to. */
-export function contractRulesOf(approvals: Approvals): ContractRule[] {
-  return approvals.flatMap(({ contract = [] }) => contract);
+/** The rules for live answers of a file of approvals; throws as {@link loadApprovals} does. */
+export async function loadLiveRules(file: URL | string = APPROVALS): Promise<readonly Rule[]> {
+  return liveRulesOf(await loadApprovals(file));
 }
 
-/** A header of one exchange that may be another one: the entry that says so, and where it does. */
-export interface HeaderApproval extends Approval {
-  /** `header vary` */
-  place: string;
-}
-
-/** The approvals of an exchange's headers. */
-export function findHeaderApprovals(approvals: Approvals, exchange: string): HeaderApproval[] {
+/** The rules for one recorded exchange, by its name. */
+export function recordedRulesOf(approvals: Approvals, exchange: string): Rule[] {
   return approvals.flatMap(({ id, answers }) =>
-    answers.flatMap(({ place, status, exchange: of }) =>
-      of === exchange && place !== undefined ? [{ id, status, place }] : []
-    )
+    answers.filter((answer) => answer.exchange === exchange)
+      .map(({ status, place }) => ({ id, service: status, place }))
   );
 }
 
-/** The approval for an exchange, apart from those of headers, if there is one. */
-export function findApproval(approvals: Approvals, exchange: string): Approval | undefined {
-  for (const { id, answers } of approvals) {
-    const answer = answers.find(({ exchange: of, place }) =>
-      of === exchange && place === undefined
-    );
-    if (answer !== undefined) return { id, status: answer.status };
-  }
-  return undefined;
-}
-
-/** Approved headers of one exchange that are another one, and its status unless it is wrong. */
-interface ChangedHeaders {
-  readonly status: number | undefined;
-  readonly places: readonly string[];
+/** What came of a recorded exchange, as far as its approvals are concerned. */
+export interface Approved {
+  readonly exchange: string;
+  readonly verdict: "same" | "approved" | "wrong";
+  readonly status: number;
+  /** The rules that made it pass. */
+  readonly used: readonly Rule[];
 }
 
 /**
- * What of the approvals nothing used, one line each. `changed` has the status of every exchange that
- * didn't come back the same but for its approved headers, or undefined for one that is wrong, which is
- * told elsewhere; `headers` says the same of these headers. An approval for an answer that came back
- * the same, for an exchange that doesn't exist, or for a status that didn't occur only hides later
- * mistakes.
+ * What of the approvals nothing used, one line each. An approval for an answer that came back the same,
+ * for an exchange that doesn't exist, or for a status that didn't occur only hides later mistakes. What
+ * is wrong is told elsewhere.
  */
-export function listUnused(
-  approvals: Approvals,
-  changed: ReadonlyMap<string, number | undefined>,
-  headers: ReadonlyMap<string, ChangedHeaders> = new Map(),
-): string[] {
+export function listUnused(approvals: Approvals, outcomes: readonly Approved[]): string[] {
+  const byName = new Map(outcomes.map((outcome) => [outcome.exchange, outcome]));
   return approvals.flatMap(({ id, answers }) =>
     answers.flatMap(({ exchange, status, place }) => {
-      const ofHeaders = headers.get(exchange);
-      const isWrong = changed.has(exchange) && changed.get(exchange) === undefined;
-      const isUsed = place === undefined
-        ? changed.has(exchange)
-        : ofHeaders?.places.includes(place) || isWrong;
-      const of = place === undefined ? "" : ` of ${place}`;
-      if (!isUsed) return [`${id}: "${exchange}" needs no approval${of}`];
-      const now = place === undefined ? changed.get(exchange) : ofHeaders?.status;
-      return status.filter((code) => now !== undefined && code !== now).map((code) =>
-        `${id}: "${exchange}" is answered with ${now}, never with ${code}`
+      const outcome = byName.get(exchange);
+      if (outcome?.verdict === "wrong") return [];
+      if (!outcome?.used.some((rule) => rule.id === id && rule.place === place)) {
+        const of = place === undefined ? "" : ` of ${place}`;
+        return [`${id}: "${exchange}" needs no approval${of}`];
+      }
+      return status.filter((code) => code !== outcome.status).map((code) =>
+        `${id}: "${exchange}" is answered with ${outcome.status}, never with ${code}`
       );
     })
   );

@@ -1,9 +1,9 @@
 import { deepStrictEqual, ok, throws } from "node:assert/strict";
-import { type LiveRule, liveRulesOf, parseApprovals } from "./approvals.ts";
+import { liveRulesOf, parseApprovals, type Rule } from "./approvals.ts";
 import { answerOf, captured, pairOf } from "../testing/captured.ts";
 import { compare } from "./compare.ts";
 import type { CapturedAnswer } from "../exchange/exchange.ts";
-import { loadLiveRules } from "./live_approvals.ts";
+import { loadLiveRules } from "./approvals.ts";
 
 const entry = (id: string, rule: string) => `
 - id: ${id}
@@ -28,7 +28,7 @@ const lot = (headers = {}, id = "0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b") =>
   answerOf(201, `{"id":"${id}"}`, headers);
 const NO_STORE = { "cache-control": "no-store" };
 
-function judged(legacy: CapturedAnswer, service: CapturedAnswer, by: readonly LiveRule[] = rules) {
+function judged(legacy: CapturedAnswer, service: CapturedAnswer, by: readonly Rule[] = rules) {
   const { outcome, approvals, differences } = compare(
     pairOf("createLot", request, legacy, service),
     by,

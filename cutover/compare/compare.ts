@@ -1,4 +1,4 @@
-import type { LiveRule } from "./approvals.ts";
+import type { Rule } from "./approvals.ts";
 import { withoutFrames } from "./error_page.ts";
 import { comparedValue, isWeakEtag, KEPT_HEADERS } from "./compared_headers.ts";
 import { digestOf } from "../exchange/body_capture.ts";
@@ -6,10 +6,10 @@ import { bodyDifferences } from "./json_diff.ts";
 import type { Difference } from "../evidence/evidence.ts";
 import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { parseJsonText } from "../exchange/lossless_json.ts";
+import { formatJsonText, type JsonText, parseJsonText } from "../exchange/lossless_json.ts";
 import { MAX_BYTES } from "./conditions.ts";
-import { isTokenOfUser, judge } from "./live_approvals.ts";
-import { madeUpFields, type Times } from "./generated_fields.ts";
+import { isTokenOfUser, judge } from "./judge.ts";
+import { type Generated, generatedFields, type Times } from "./generated_fields.ts";
 import type { OldOperation } from "../exchange/operations.ts";
 import { isEtagOfCoding, openBecause, type PlainAnswer, plainAnswer } from "./comparable.ts";
 import { plainText } from "../exchange/decoded_body.ts";
@@ -22,11 +22,17 @@ const MOST_CHARACTERS = 4_000;
 
 /** Both sides' answers to one request. */
 export interface Pair {
-  readonly operation: OldOperation;
+  /** Undefined when the request asks for none of the old operations. */
+  readonly operation: OldOperation | undefined;
   readonly request: CapturedRequest;
   readonly legacy: CapturedAnswer;
   readonly service: CapturedAnswer;
   readonly times: Times;
+  /**
+   * Of an answer that was recorded, in the place of the old server's: what it has generated, by itself or
+   * in a step before. JSON must then be written the same way, too.
+   */
+  readonly recorded?: Generated;
 }
 
 /** What comparing two answers found. */
@@ -35,6 +41,8 @@ export interface Comparison {
   readonly outcome: "same" | "approved" | "different" | "lost";
   /** The approvals that were needed, by id; empty unless `approved`. */
   readonly approvals: readonly string[];
+  /** The rules that these entries have. */
+  readonly used: readonly Rule[];
   /** Empty unless `different`; {@link MOST_DIFFERENCES} at most. */
   readonly differences: readonly Difference[];
 }
@@ -45,15 +53,17 @@ export interface Comparison {
  * must have its form; a trace's parents and children may come in any order; stack frames on an error
  * page don't count, nor does whether an answer is compressed. Only `rules` allow any other difference.
  */
-export function compare(pair: Pair, rules: readonly LiveRule[]): Comparison {
+export function compare(pair: Pair, rules: readonly Rule[]): Comparison {
   const plain = plainPair(pair);
   const found = differencesOf(plain);
-  if (found.length === 0) return { outcome: "same", approvals: [], differences: [] };
-  if (isOpen(plain, found)) return { outcome: "lost", approvals: [], differences: [] };
-  const { approvals, differences } = judge({ ...plain, differences: found }, rules);
-  return differences.length === 0 ? { outcome: "approved", approvals, differences } : {
+  const nothing = { approvals: [], used: [], differences: [] };
+  if (found.length === 0) return { ...nothing, outcome: "same" };
+  if (isOpen(plain, found)) return { ...nothing, outcome: "lost" };
+  const { used, differences } = judge({ ...plain, differences: found }, rules);
+  const approvals = [...new Set(used.map(({ id }) => id))];
+  return differences.length === 0 ? { outcome: "approved", approvals, used, differences } : {
+    ...nothing,
     outcome: "different",
-    approvals,
     differences: differences.slice(0, MOST_DIFFERENCES).map(shortened),
   };
 }
@@ -139,8 +149,9 @@ function headerDifferences(legacy: PlainAnswer, service: PlainAnswer): Differenc
 const LINKED_LOTS: ReadonlySet<string> = new Set(["parents", "children"]);
 
 function wholeBodyDifferences(pair: PlainPair): Difference[] {
-  const { operation, request, legacy, service, times } = pair;
-  if (haveSameBytes(legacy, service)) return [];
+  const { operation, request, legacy, service, times, recorded } = pair;
+  // What was recorded is of another time, so the same bytes may be wrong.
+  if (recorded === undefined && haveSameBytes(legacy, service)) return [];
   if (legacy.digest !== undefined || service.digest !== undefined) {
     const sizeOf = (answer: CapturedAnswer) => `${digestOf(answer).bytes} bytes`;
     return [{ place: "body", legacy: sizeOf(legacy), service: sizeOf(service) }];
@@ -150,14 +161,29 @@ function wholeBodyDifferences(pair: PlainPair): Difference[] {
   // A success and an error have nothing in common that could be told field by field.
   const areAlike = legacy.status < 400 === service.status < 400;
   if (areAlike && oldJson !== undefined && newJson !== undefined) {
-    const madeUp = legacy.status === service.status
-      ? madeUpFields(operation, legacy.status, request, times)
-      : new Map();
+    const generated = recorded ??
+      (legacy.status === service.status
+        ? generatedFields(operation, legacy.status, request, times)
+        : undefined);
     const unordered = operation === "getTraceability" ? LINKED_LOTS : new Set<string>();
-    return bodyDifferences(oldJson, newJson, { madeUp, unordered }, MOST_DIFFERENCES);
+    const found = bodyDifferences(oldJson, newJson, { generated, unordered }, MOST_DIFFERENCES);
+    if (found.length > 0 || recorded === undefined) return found;
+    const isSameText = isCompact(was, oldJson) ? isCompact(is, newJson) : was === is;
+    return isSameText ? [] : [{ place: "body (spaces and escapes)", legacy: was, service: is }];
   }
   const [oldPage, newPage] = [withoutFrames(was), withoutFrames(is)];
-  return oldPage === newPage ? [] : [{ place: "body", legacy: oldPage, service: newPage }];
+  const isSame = oldPage === newPage ||
+    recorded?.("body", textValue(oldPage), textValue(newPage)) === true;
+  return isSame ? [] : [{ place: "body", legacy: oldPage, service: newPage }];
+}
+
+function textValue(value: string): JsonText {
+  return { kind: "string", value };
+}
+
+/** Whether JSON is written as `JSON.stringify` writes it. */
+function isCompact(text: string, json: JsonText): boolean {
+  return text === formatJsonText(json);
 }
 
 function haveSameBytes(legacy: PlainAnswer, service: PlainAnswer): boolean {

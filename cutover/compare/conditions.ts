@@ -47,7 +47,7 @@ const FIELDS_OF_DECISION: Record<keyof Schemas["NewQcDecision"], true> = {
 
 /** What a condition may look at: the request, and what the old server made of it. */
 export interface ConditionInput {
-  readonly operation: OldOperation;
+  readonly operation: OldOperation | undefined;
   readonly request: CapturedRequest;
   readonly legacy: CapturedAnswer;
 }

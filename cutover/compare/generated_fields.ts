@@ -2,6 +2,7 @@ import type { CapturedRequest } from "../exchange/exchange.ts";
 import { fieldsOf } from "./conditions.ts";
 import type { OldOperation } from "../exchange/operations.ts";
 import { plainText } from "../exchange/decoded_body.ts";
+import { type JsonText, stringOf } from "../exchange/lossless_json.ts";
 
 /** When an exchange took place, by this process's clock, in ms since 1970. */
 export interface Times {
@@ -13,35 +14,50 @@ export interface Times {
   readonly clocksApartMs: number;
 }
 
-/** Tells whether a value has the form of one that a server made up for this request. */
-export type Matcher = (value: string) => boolean;
+/**
+ * Looks at the two values of one place that a server may have generated: `true` when both are as they
+ * must be, though not the same; a reason when they aren't, which may be empty; undefined when nothing is
+ * generated there, so that the two must be the same.
+ */
+export type Generated = (
+  place: string,
+  legacy: JsonText,
+  service: JsonText,
+) => true | { readonly why: string } | undefined;
+
+type Matcher = (value: string) => boolean;
 
 /**
- * The values of an answer's body that a server makes up, by their field at the top: each side's own
- * must have its form, and they need not be the same. What the request named isn't made up.
+ * The values of an answer's body that a server generates for a request: each side's own must have its
+ * form. What the request named isn't generated.
  */
-export function madeUpFields(
-  operation: OldOperation,
+export function generatedFields(
+  operation: OldOperation | undefined,
   status: number,
   request: CapturedRequest,
   times: Times,
-): ReadonlyMap<string, Matcher> {
-  const made = MADE_UP[operation];
-  if (made === undefined || made.status !== status) return new Map();
+): Generated | undefined {
+  const made = operation && GENERATED[operation];
+  if (made === undefined || made.status !== status) return undefined;
   const named = fieldsOf(request) ?? {};
   const fields = made.fields.filter(([field]) => !Object.hasOwn(named, field));
-  return new Map(fields.map(([field, kind]): [string, Matcher] => [
-    field,
+  const matchers = new Map(fields.map(([field, kind]): [string, Matcher] => [
+    `body.${field}`,
     kind === "id" ? isNewId(request) : isMoment(times),
   ]));
+  return (place, ...both) => {
+    const fits = matchers.get(place);
+    if (fits === undefined) return undefined;
+    return both.every((value) => fits(stringOf(value) ?? "")) || { why: "" };
+  };
 }
 
-interface MadeUp {
+interface GeneratedOf {
   readonly status: number;
   readonly fields: readonly (readonly [field: string, kind: "id" | "moment"])[];
 }
 
-const MADE_UP: Partial<Record<OldOperation, MadeUp>> = {
+const GENERATED: Partial<Record<OldOperation, GeneratedOf>> = {
   getHealth: { status: 200, fields: [["timestamp", "moment"]] },
   createLot: { status: 201, fields: [["id", "id"], ["created_at", "moment"]] },
   createQcDecision: { status: 201, fields: [["id", "id"], ["decided_at", "moment"]] },

@@ -1,11 +1,11 @@
 import type { Difference } from "../evidence/evidence.ts";
 import { fieldOf, formatJsonText, type JsonText, stringOf } from "../exchange/lossless_json.ts";
-import type { Matcher } from "./generated_fields.ts";
+import type { Generated } from "./generated_fields.ts";
 
 /** How two JSON bodies are to be compared. */
 export interface BodyRules {
-  /** Fields at the top that each side makes up for itself. */
-  readonly madeUp: ReadonlyMap<string, Matcher>;
+  /** What each side generates for itself. */
+  readonly generated?: Generated | undefined;
   /** Fields at the top whose lists have no order. */
   readonly unordered: ReadonlySet<string>;
 }
@@ -17,23 +17,26 @@ export interface BodyRules {
 export function bodyDifferences(
   legacy: JsonText,
   service: JsonText,
-  { madeUp, unordered }: BodyRules,
+  { generated, unordered }: BodyRules,
   most: number,
 ): Difference[] {
   const found: Difference[] = [];
-  const report = (place: string, was?: JsonText, is?: JsonText) => {
+  const report = (place: string, was?: JsonText, is?: JsonText, why = "") => {
     if (found.length < most) {
       found.push({
         place,
         ...(was && { legacy: formatJsonText(was) }),
-        ...(is && { service: formatJsonText(is) }),
+        ...(is && { service: formatJsonText(is) + (why && ` (${why})`) }),
       });
     }
   };
 
   const compare = (place: string, was: JsonText, is: JsonText): void => {
     if (found.length >= most) return;
-    if (was.kind === "object" && is.kind === "object") compareObjects(place, was, is);
+    const judged = generated?.(place, was, is);
+    if (judged === true) return;
+    if (judged !== undefined) report(place, was, is, judged.why);
+    else if (was.kind === "object" && is.kind === "object") compareObjects(place, was, is);
     else if (was.kind === "list" && is.kind === "list") {
       const sets = place.startsWith("body.") && unordered.has(place.slice("body.".length));
       (sets ? compareSets : compareLists)(place, was.items, is.items);
@@ -46,10 +49,8 @@ export function bodyDifferences(
     for (const key of new Set([...oldFields.keys(), ...newFields.keys()])) {
       const inner = placeOf(place, key);
       const [old, now] = [oldFields.get(key), newFields.get(key)];
-      const fits = place === "body" ? madeUp.get(key) : undefined;
       if (old === undefined || now === undefined) report(inner, old, now);
-      else if (fits === undefined) compare(inner, old, now);
-      else if (![old, now].every((one) => fits(stringOf(one) ?? ""))) report(inner, old, now);
+      else compare(inner, old, now);
     }
     // The keys that both have; those that only one has are told already.
     const oldOrder = keysOf(was).filter((key) => newFields.has(key));

@@ -1,6 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { bodyDifferences } from "./json_diff.ts";
-import { parseJsonText } from "../exchange/lossless_json.ts";
+import type { Generated } from "./generated_fields.ts";
+import { parseJsonText, stringOf } from "../exchange/lossless_json.ts";
 
 const LINKED = new Set(["parents", "children"]);
 
@@ -8,11 +9,15 @@ const LINKED = new Set(["parents", "children"]);
 function differences(
   was: string,
   is: string,
-  { madeUp = new Map<string, (text: string) => boolean>(), unordered = LINKED, most = 20 } = {},
+  { generated, unordered = LINKED, most = 20 }: {
+    generated?: Generated;
+    unordered?: ReadonlySet<string>;
+    most?: number;
+  } = {},
 ): string[] {
   const [old, now] = [parseJsonText(was), parseJsonText(is)];
   if (old === undefined || now === undefined) throw new Error("no JSON");
-  return bodyDifferences(old, now, { madeUp, unordered }, most)
+  return bodyDifferences(old, now, { generated, unordered }, most)
     .map(({ place, legacy, service }) =>
       `${place}: ${legacy ?? "nothing"} → ${service ?? "nothing"}`
     );
@@ -89,9 +94,12 @@ for (const [what, was, is, found] of CASES) {
   });
 }
 
-Deno.test("what a side makes up stands in the answer itself, and nowhere deeper", () => {
-  const madeUp = new Map([["id", (text: string) => /^[a-f]+$/.test(text)]]);
-  const found = (was: string, is: string) => differences(was, is, { madeUp });
+Deno.test("what a side generates stands in its place, and nowhere deeper", () => {
+  const generated: Generated = (place, ...both) =>
+    place === "body.id"
+      ? both.every((one) => /^[a-f]+$/.test(stringOf(one) ?? "")) || { why: "" }
+      : undefined;
+  const found = (was: string, is: string) => differences(was, is, { generated });
   deepStrictEqual(found('{"id":"aa"}', '{"id":"bb"}'), []);
   deepStrictEqual(found('{"id":"aa"}', '{"id":"xx"}'), ['body.id: "aa" → "xx"']);
   deepStrictEqual(found('{"id":"xx"}', '{"id":"bb"}'), ['body.id: "xx" → "bb"']);
@@ -99,6 +107,12 @@ Deno.test("what a side makes up stands in the answer itself, and nowhere deeper"
   deepStrictEqual(found('{"id":"aa"}', "{}"), ['body.id: "aa" → nothing']);
   deepStrictEqual(found('{"metadata":{"id":"aa"}}', '{"metadata":{"id":"bb"}}'), [
     'body.metadata.id: "aa" → "bb"',
+  ]);
+});
+
+Deno.test("a value that doesn't fit is told with the reason", () => {
+  deepStrictEqual(differences("1", "2", { generated: () => ({ why: "no UUID" }) }), [
+    "body: 1 → 2 (no UUID)",
   ]);
 });
 

@@ -9,7 +9,7 @@ import { answerGiven } from "../testing/shadow_rig.ts";
 import { createAsker } from "../upstream/ask.ts";
 import { compare } from "./compare.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
-import { loadLiveRules } from "./live_approvals.ts";
+import { loadLiveRules } from "./approvals.ts";
 import type { OldOperation } from "../exchange/operations.ts";
 
 /*

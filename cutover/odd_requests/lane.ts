@@ -2,7 +2,7 @@ import type { Sql } from "../../db/connect.ts";
 import { compare } from "../compare/compare.ts";
 import type { Difference } from "../evidence/evidence.ts";
 import type { CapturedAnswer, CapturedRequest, Observation } from "../exchange/exchange.ts";
-import { loadLiveRules } from "../compare/live_approvals.ts";
+import { loadLiveRules } from "../compare/approvals.ts";
 import type { OldOperation } from "../exchange/operations.ts";
 import { findOperation } from "../exchange/match_operation.ts";
 import { plainText } from "../exchange/decoded_body.ts";

@@ -1,6 +1,6 @@
-import { deepStrictEqual, match } from "node:assert/strict";
-import { approvedFormFaults } from "./approved_form.ts";
-import type { Known } from "./comparison.ts";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { outcomeOf } from "./verify.ts";
+import type { Known } from "./recorded_pair.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";
 
@@ -14,6 +14,22 @@ const known: Known = {
   actual: { from: "2027-03-01T12:00:00.000Z", to: "2027-03-01T12:00:10.000Z" },
   made: new Map(),
 };
+/** What is wrong with an answer whose exchange is approved to have one of these statuses. */
+function faultsOf(
+  status: number[],
+  response: RecordedAnswer,
+  answer: Answer,
+  place?: "body.token",
+) {
+  const isLogin = place !== undefined;
+  const request = { method: "POST", path: isLogin ? "/api/login" : "/api/lots", headers: {} };
+  const entry = { id: "an-entry", reason: "x", approved: "2026-11-23", review: "2027-05-24" };
+  const approvals = [{ ...entry, live: [], answers: [{ exchange: "a #0", status, place }] }];
+  const outcome = outcomeOf("a #0", { request, response }, answer, known, approvals);
+  strictEqual(outcome.verdict, outcome.differences.length === 0 ? "approved" : "wrong");
+  return outcome.differences;
+}
+
 const failed: RecordedAnswer = { status: 500, headers: HEADERS, body: '{"error":"violates"}' };
 
 function refused(change: Partial<Answer> = {}): Answer {
@@ -23,15 +39,15 @@ function refused(change: Partial<Answer> = {}): Answer {
 
 Deno.test("a refusal with one clear sentence, and details, has the approved form", () => {
   const details = '{"error":"refused","details":[{"path":"lot_code","message":"is missing"}]}';
-  deepStrictEqual(approvedFormFaults([422], failed, refused(), known), []);
-  deepStrictEqual(approvedFormFaults([422], failed, refused({ body: details }), known), []);
+  deepStrictEqual(faultsOf([422], failed, refused()), []);
+  deepStrictEqual(faultsOf([422], failed, refused({ body: details })), []);
 });
 
 const NO_ORIGIN = { "content-type": HEADERS["content-type"] };
 const REFUSED: [what: string, answer: Answer, line: RegExp][] = [
-  ["a status that isn't named", refused({ status: 400 }), /status 500 -> 400, approved: 422/],
-  ["no answer", refused({ status: 0 }), /status 500 -> 0/],
-  ["the old failure", refused({ status: 500 }), /status 500 -> 500/],
+  ["a status that isn't named", refused({ status: 400 }), /^status: 500 -> 400/],
+  ["no answer", refused({ status: 0 }), /^no answer: /],
+  ["the old failure", refused({ status: 500 }), /^body\.error: /],
   ["an HTML page", refused({ body: "<pre>no</pre>" }), /no \{"error": text\}/],
   ["an empty error", refused({ body: '{"error":""}' }), /no \{"error": text\}/],
   ["an error that is no text", refused({ body: '{"error":{"a":1}}' }), /no \{"error": text\}/],
@@ -46,17 +62,17 @@ const REFUSED: [what: string, answer: Answer, line: RegExp][] = [
 
 for (const [what, answer, line] of REFUSED) {
   Deno.test(`not the approved form: ${what}`, () => {
-    match(approvedFormFaults([422], failed, answer, known).join("\n"), line);
+    match(faultsOf([422], failed, answer).join("\n"), line);
   });
 }
 
 Deno.test("a method that isn't allowed must come with the methods that are", () => {
   const headers = { ...HEADERS, allow: "GET, HEAD" };
   deepStrictEqual(
-    approvedFormFaults([405], failed, refused({ status: 405, headers }), known),
+    faultsOf([405], failed, refused({ status: 405, headers })),
     [],
   );
-  match(approvedFormFaults([405], failed, refused({ status: 405 }), known).join(), /without Allow/);
+  match(faultsOf([405], failed, refused({ status: 405 })).join(), /without Allow/);
 });
 
 const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -64,20 +80,19 @@ const SIGNATURE = "c2lnbmF0dXJlLW9mLXNvbWUtbGVuZ3Ro";
 const jwt = (header: object, payload: object = { sub: "1" }, signature = SIGNATURE) =>
   `${encoded(header)}.${encoded(payload)}.${signature}`;
 const login = (token: string, name = "Éva") =>
-  `{"user":{"full_name":"${name}"},"token":"${token}"}`;
+  `{"user":{"id":"1","full_name":"${name}"},"token":"${token}"}`;
 const loggedIn: RecordedAnswer = { status: 200, headers: HEADERS, body: login("mock"), etag: true };
 
 const TOKENS: [what: string, change: Partial<Answer>, line: RegExp][] = [
-  ["the constant token", { body: login("mock") }, /no signed JWT/],
-  ["an unsigned token", { body: login(jwt({ alg: "none" })) }, /no signed JWT/],
-  ["a secret that others may guess", { body: login(jwt({ alg: "HS256" })) }, /no signed JWT/],
-  ["no signature", { body: login(jwt({ alg: "EdDSA" }, { sub: "1" }, "")) }, /no signed JWT/],
-  ["no subject", { body: login(jwt({ alg: "EdDSA" }, {})) }, /no signed JWT/],
-  ["three words", { body: login("a.b.c") }, /no signed JWT/],
-  ["another user", { body: login(jwt({ alg: "EdDSA" }), "Eva") }, /^body: /],
-  ["no token", { body: '{"user":{"full_name":"Éva"}}' }, /^body: /],
-  ["another header", { headers: { ...HEADERS, vary: "Origin" } }, /^vary: /],
-  ["no ETag", { etag: undefined }, /^ETag: /],
+  ["an unsigned token", { body: login(jwt({ alg: "none" })) }, /^body\.token: /],
+  ["a secret that others may guess", { body: login(jwt({ alg: "HS256" })) }, /^body\.token: /],
+  ["no signature", { body: login(jwt({ alg: "EdDSA" }, { sub: "1" }, "")) }, /^body\.token: /],
+  ["no subject", { body: login(jwt({ alg: "EdDSA" }, {})) }, /^body\.token: /],
+  ["three words", { body: login("a.b.c") }, /^body\.token: /],
+  ["another user", { body: login(jwt({ alg: "EdDSA" }), "Eva") }, /^body\.user\.full_name: /],
+  ["no token", { body: '{"user":{"id":"1","full_name":"Éva"}}' }, /^body\.token: /],
+  ["another header", { headers: { ...HEADERS, vary: "Origin" } }, /^header vary: /],
+  ["no ETag", { etag: undefined }, /^header etag: /],
 ];
 
 Deno.test("a login may change its constant token into a signed one, and nothing else", () => {
@@ -87,9 +102,14 @@ Deno.test("a login may change its constant token into a signed one, and nothing 
     etag: 'W/"1"',
     body: login(jwt({ alg: "ES256" })),
   };
-  deepStrictEqual(approvedFormFaults([200], loggedIn, answer, known), []);
+  deepStrictEqual(faultsOf([200], loggedIn, answer, "body.token"), []);
   for (const [what, change, line] of TOKENS) {
-    const faults = approvedFormFaults([200], loggedIn, { ...answer, ...change }, known);
+    const faults = faultsOf([200], loggedIn, { ...answer, ...change }, "body.token");
     match(faults.join("\n"), line, what);
   }
+});
+
+Deno.test("a success that changed beyond its approved places is none", () => {
+  const other = { status: 200, headers: HEADERS, etag: 'W/"1"', body: login("other") };
+  match(faultsOf([200], loggedIn, other).join("\n"), /form: body\.token may not change/);
 });

@@ -58,7 +58,7 @@ Deno.test("an exchange is approved to differ in a header by the header's name", 
 });
 
 Deno.test("without an approval, or with one of another header, it is wrong", () => {
-  const line = "cache-control: no-store -> (none)";
+  const line = "header cache-control: no-store -> (none)";
   deepStrictEqual(short(verified("", recorded(), actual())), [["wrong", undefined, [line]]]);
   const other = verified(TAG, recorded({ etag: true }), actual());
   deepStrictEqual(short(other), [["wrong", "no-tags", [line]]]);
@@ -94,5 +94,5 @@ Deno.test("an approved header that doesn't differ is named as unused", () => {
 Deno.test("an exchange may have one approval of each header, of compared ones alone", () => {
   throws(() => parseApprovals(CACHE + CACHE.replace("no-store", "again")), /stands twice/);
   throws(() => parseApprovals(CACHE.replace("cache-control", "server")), /"place"/);
-  throws(() => parseApprovals(CACHE.replace("header.cache-control", "body.token")), /"place"/);
+  throws(() => parseApprovals(CACHE.replace("header.cache-control", "body.id")), /"place"/);
 });

@@ -3,7 +3,7 @@ import type { Sql } from "../../db/connect.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { dryRunHeader, SECRET } from "../../testing/dry_run.ts";
-import { differences } from "./comparison.ts";
+import { outcomeOf } from "./verify.ts";
 import { type Answer, bytesOf, fillEtags, send } from "./exchange.ts";
 import { exchangeName, loadRecordings, type RecordedRequest } from "./recordings.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
@@ -59,15 +59,18 @@ Deno.test("every recorded request sent dry leaves nothing, and is answered as th
       }
       const inTime = { from, to: minutesFromNow(5) };
       const expected = { ...said, body: withoutToken(body) };
-      const faults = differences(etag === undefined ? expected : { ...expected, etag: true }, {
-        ...real,
-        body: withoutToken(real.body),
-      }, {
-        given: JSON.stringify([seed, request]),
-        recorded: inTime,
-        actual: inTime,
-        made: new Map(),
-      });
+      const { differences: faults } = outcomeOf(
+        exchangeName(scenario, step),
+        { request, response: etag === undefined ? expected : { ...expected, etag: true } },
+        { ...real, body: withoutToken(real.body) },
+        {
+          given: JSON.stringify([seed, request]),
+          recorded: inTime,
+          actual: inTime,
+          made: new Map(),
+        },
+        [],
+      );
       if (faults.length > 0) found.push([exchangeName(scenario, step), faults]);
     }
   }

@@ -39,7 +39,10 @@ for (const major of [15, 17] as const) {
     const report = await verify(subject, recordings, approvals);
 
     ok(passed(report), formatReport(report));
-    strictEqual(report.outcomes.length, 147);
+    strictEqual(
+      formatReport(report),
+      "97 the same, 50 changed as approved, 0 wrong, of 147 exchanges",
+    );
     deepStrictEqual(await listTablesWithOtherRows(database.sql, seed), []);
   });
 }
@@ -93,7 +96,7 @@ const FAULTS: [what: string, spoil: (answer: Answer) => Answer, line: RegExp][] 
   [
     "one number's scale is lost",
     (answer) => ({ ...answer, body: answer.body.replaceAll('"540.0"', '"540"') }),
-    /^WRONG trace: finished good #0 \(GET .*\): body: .*540\.0.* -> .*540"/,
+    /^WRONG trace: finished good #0 \(GET .*\): body\..*weight_kg: "540\.0" -> "540"/m,
   ],
   [
     "a parent is missing",
@@ -101,7 +104,7 @@ const FAULTS: [what: string, spoil: (answer: Answer) => Answer, line: RegExp][] 
       ...answer,
       body: answer.body.replace(/"parents":\[.*\],"c/, '"parents":[],"c'),
     }),
-    /^WRONG .*: body: /,
+    /^WRONG .*: body\.parents\[0\]: .* -> \(none\)/m,
   ],
   [
     "the CORS header is missing",
@@ -114,9 +117,9 @@ const FAULTS: [what: string, spoil: (answer: Answer) => Answer, line: RegExp][] 
   [
     "the ETag is missing",
     (answer) => ({ ...answer, etag: undefined }),
-    /ETag: weak -> \(none\)/,
+    /header etag: .* -> \(none\)/,
   ],
-  ["the status is another", (answer) => ({ ...answer, status: 203 }), /status 200 -> 203/],
+  ["the status is another", (answer) => ({ ...answer, status: 203 }), /status: 200 -> 203/],
 ];
 
 Deno.test("a server that alters its answers is found out, whatever it alters", async () => {
@@ -176,9 +179,10 @@ Deno.test("the evidence counts exchanges by operation, and changes by approval",
   const subject = { base: api.url, sql: database.sql, seed };
   const report = await verify(subject, { ...recordings, scenarios: some }, approvals);
   const evidence = formatEvidence(report, api.url, new Date(0));
-  match(evidence, /^\| getTraceability \| 37 \| 34 \| client-fault: 1, json-errors: 2 \| 0 \|$/m);
+  match(evidence, /^\| getTraceability \| 36 \| 34 \| client-fault: 1, json-errors: 1 \| 0 \|$/m);
   match(evidence, /^\| preflight \| 2 \| 2 \| 0 \| 0 \|$/m);
-  match(evidence, /^\| other \| 1 \| 0 \| json-errors: 1 \| 0 \|$/m);
+  // The path of a trace without a code is no operation's.
+  match(evidence, /^\| other \| 2 \| 0 \| json-errors: 2 \| 0 \|$/m);
 });
 
 async function createOldSchema(sql: postgres.Sql): Promise<void> {

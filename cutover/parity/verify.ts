@@ -1,18 +1,17 @@
 import type postgres from "postgres";
 import {
   type Approvals,
-  findApproval,
-  findHeaderApprovals,
+  type Approved,
   listDueReviews,
   listUnused,
+  recordedRulesOf,
+  type Rule,
 } from "../compare/approvals.ts";
+import { compare } from "../compare/compare.ts";
 import { withoutFrames } from "../compare/error_page.ts";
-import { approvedFormFaults } from "./approved_form.ts";
-import { differsAt, withoutHeader } from "./approved_headers.ts";
-import { differences, type Known } from "./comparison.ts";
 import { type Answer, fillEtags, send } from "./exchange.ts";
+import { type Known, operationOf, pairOf } from "./recorded_pair.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
-import { findOldOperation } from "../exchange/match_operation.ts";
 import { resetToSeed, type Seed } from "../../dev/seed.ts";
 
 /** A running server, and the database behind it. */
@@ -25,20 +24,13 @@ export interface Subject {
 }
 
 /** What became of one exchange. */
-export interface Outcome {
-  /** `scenario #step` */
-  exchange: string;
+export interface Outcome extends Approved {
   /** Method and path, for people; a long path is cut. */
   request: string;
   /** The operation of the contract that the request means, or `preflight`, or `other`. */
   operation: string;
-  verdict: "same" | "approved" | "wrong";
   /** The entries of the approvals that this exchange used or that name it, if any does. */
   approval: string | undefined;
-  /** Approved headers that are another one, by their places, and whether the rest is the same. */
-  headers?: { places: string[]; isOtherwiseSame: boolean };
-  /** The status now. */
-  status: number;
   /** What is wrong, a line each; empty unless the verdict is `wrong`. */
   differences: string[];
 }
@@ -83,63 +75,54 @@ export async function verify(
   return reportOf(outcomes, approvals);
 }
 
-/** What becomes of one exchange whose request was answered with `answer` now. */
+/**
+ * What becomes of one exchange whose request was answered with `answer` now.
+ *
+ * @param rules for live answers, which hold as well
+ */
 export function outcomeOf(
-  exchange: string,
-  { request, response }: Exchange,
+  name: string,
+  exchange: Exchange,
   answer: Answer,
   known: Known,
   approvals: Approvals,
+  rules: readonly Rule[] = [],
 ): Outcome {
-  const approval = findApproval(approvals, exchange);
-  const headers = findHeaderApprovals(approvals, exchange).filter(({ status, place }) =>
-    status.includes(answer.status) && differsAt(place, response, answer)
-  );
-  const [was, is] = headers.reduce(
-    ([was, is], { place }) => [withoutHeader(place, was), withoutHeader(place, is)],
-    [response, answer],
-  );
-  const changes = differences(was, is, known);
-  const isApproved = changes.length > 0 && approval !== undefined && answer.status !== 0;
-  const faults = isApproved ? approvedFormFaults(approval.status, was, is, known) : changes;
-  const isSame = changes.length === 0 && headers.length === 0;
-  const ids = [...(isApproved || headers.length === 0 ? [approval] : []), ...headers]
-    .flatMap((one) => one?.id ?? []);
+  const { method, path } = exchange.request;
+  const own = recordedRulesOf(approvals, name);
+  const { outcome, used, differences } = answer.status === 0
+    ? { outcome: "different", used: [], differences: [] }
+    : compare(pairOf(exchange, answer, known), [...own, ...rules]);
+  const verdict = outcome === "same" || outcome === "approved" ? outcome : "wrong";
+  const ids = (verdict === "approved" ? used : own).map(({ id }) => id);
   return {
-    exchange,
-    request: `${request.method} ${request.path.slice(0, 80)}`,
-    operation: operationOf(request.method, request.path),
-    verdict: isSame ? "same" : faults.length === 0 ? "approved" : "wrong",
-    approval: ids.length === 0 ? undefined : [...new Set(ids)].join(", "),
-    ...(headers.length > 0 && {
-      headers: {
-        places: headers.map(({ place }) => place),
-        isOtherwiseSame: changes.length === 0,
-      },
-    }),
+    exchange: name,
+    request: `${method} ${path.slice(0, 80)}`,
+    operation: operationOf(method, path) ?? (method === "OPTIONS" ? "preflight" : "other"),
+    verdict,
+    approval: ids.length === 0 ? undefined : [...new Set(ids)].sort().join(", "),
+    used,
     status: answer.status,
-    differences: faults,
+    differences: answer.status === 0
+      ? [`no answer: ${answer.body}`]
+      : differences.map(({ place, legacy, service }) =>
+        `${place}: ${excerpt(legacy)} -> ${excerpt(service)}`
+      ),
   };
+}
+
+const MAX_EXCERPT = 100;
+
+function excerpt(text: string | undefined): string {
+  if (text === undefined || text === "") return "(none)";
+  return text.length <= MAX_EXCERPT ? text : `${text.slice(0, MAX_EXCERPT - 1)}…`;
 }
 
 /** The outcomes, and which of the approvals nothing used or are due. */
 export function reportOf(outcomes: Outcome[], approvals: Approvals): Report {
-  const statusOf = ({ verdict, status }: Outcome) => verdict === "approved" ? status : undefined;
-  const changed = outcomes.filter(({ verdict, headers }) =>
-    verdict !== "same" && !headers?.isOtherwiseSame
-  );
-  const headers = outcomes.flatMap((outcome) =>
-    outcome.headers === undefined
-      ? []
-      : [[outcome.exchange, { status: statusOf(outcome), ...outcome.headers }] as const]
-  );
   return {
     outcomes,
-    unused: listUnused(
-      approvals,
-      new Map(changed.map((outcome) => [outcome.exchange, statusOf(outcome)])),
-      new Map(headers),
-    ),
+    unused: listUnused(approvals, outcomes),
     due: listDueReviews(approvals, new Date().toISOString().slice(0, 10)),
   };
 }
@@ -191,10 +174,4 @@ async function replay(
     }
   }
   await resetToSeed(sql, seed);
-}
-
-/** The operation of the old server that a request was meant for, or `preflight`, or `other`. */
-export function operationOf(method: string, path: string): string {
-  if (method === "OPTIONS") return "preflight";
-  return findOldOperation(method, path) ?? "other";
 }

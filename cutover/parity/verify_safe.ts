@@ -1,20 +1,8 @@
-import type { Approvals } from "../compare/approvals.ts";
-import type { Answer } from "./exchange.ts";
-import type { Known } from "./comparison.ts";
-import {
-  CLOCKS_APART_MS,
-  operationOf,
-  type Outcome,
-  outcomeOf,
-  type Report,
-  reportOf,
-} from "./verify.ts";
+import type { Approvals, Rule } from "../compare/approvals.ts";
+import { type Known, operationOf } from "./recorded_pair.ts";
+import { CLOCKS_APART_MS, type Outcome, outcomeOf, type Report, reportOf } from "./verify.ts";
 import { type Exchange, exchangeName, type Recordings } from "./recordings.ts";
 import { sendHarmless, type SendOptions, type Skipped } from "./send_safe.ts";
-import { withPseudonymsOf } from "../redact/pseudonym_form.ts";
-
-/** The approval that makes a difference pass, by its id, if one does. */
-export type ApprovalOf = (exchange: Exchange, answer: Answer) => string | undefined;
 
 /** A check that left requests out. */
 export interface HarmlessReport extends Report {
@@ -25,13 +13,13 @@ export interface HarmlessReport extends Report {
  * Sends the recorded requests that change nothing to a server, whatever rows it has, and compares its
  * answers with the recorded ones. Only approvals of exchanges that were sent count.
  *
- * @param approvalOf for exchanges that no approval can name
+ * @param rules for live answers: recordings of such have no names for approvals
  */
 export async function verifyHarmless(
   options: Omit<SendOptions, "allowWrites">,
   recordings: Recordings,
   approvals: Approvals = [],
-  approvalOf: ApprovalOf = () => undefined,
+  rules: readonly Rule[] = [],
 ): Promise<HarmlessReport> {
   const outcomes: Outcome[] = [];
   const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
@@ -53,15 +41,8 @@ export async function verifyHarmless(
         actual: { from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() },
         made: new Map(),
       };
-      const body = withPseudonymsOf(exchange.response.body, answer.body);
-      const comparable = { ...answer, body };
-      const exchangeId = exchangeName(scenario, step);
-      const outcome = outcomeOf(exchangeId, exchange, comparable, known, approvals);
-      const approval = outcome.verdict === "wrong" ? approvalOf(exchange, comparable) : undefined;
       outcomes.push(
-        approval === undefined
-          ? outcome
-          : { ...outcome, verdict: "approved", approval, differences: [] },
+        outcomeOf(exchangeName(scenario, step), exchange, answer, known, approvals, rules),
       );
     },
   );

@@ -3,20 +3,17 @@ import { bytesOf } from "../parity/exchange.ts";
 import { exchangeName, loadRecordings, type RecordedRequest } from "../parity/recordings.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
-import { findApproval, parseApprovals } from "../compare/approvals.ts";
+import { loadApprovals, loadLiveRules, recordedRulesOf } from "../compare/approvals.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { type Asker, createAsker } from "../upstream/ask.ts";
 import { compare } from "../compare/compare.ts";
 import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { loadLiveRules } from "../compare/live_approvals.ts";
 import { findOldOperation } from "../exchange/match_operation.ts";
 
 const { scenarios } = await loadRecordings();
-const approvals = parseApprovals(
-  await Deno.readTextFile(new URL("../../contract-tests/approved.yaml", import.meta.url)),
-);
+const approvals = await loadApprovals();
 const rules = await loadLiveRules();
 
 Deno.test("the recorded requests, asked of both sides at once: the same, or allowed as approved", async () => {
@@ -64,7 +61,7 @@ Deno.test("the recorded requests, asked of both sides at once: the same, or allo
         deepStrictEqual(own.filter((place) => !MADE_BEFORE.includes(place)), [], exchange);
         continue;
       }
-      const approval = findApproval(approvals, exchange)?.id;
+      const approval = recordedRulesOf(approvals, exchange)[0]?.id;
       deepStrictEqual(
         [found.outcome, found.approvals, found.differences],
         approval === undefined ? ["same", [], []] : ["approved", [approval], []],

@@ -1,3 +1,5 @@
+import { type JsonText, stringOf } from "../exchange/lossless_json.ts";
+
 /** What a value that must not be shown can be; the first part of its pseudonym. */
 export const SECRET_KINDS = [
   "email",
@@ -21,55 +23,20 @@ export function findPseudonym(text: string): string | undefined {
 }
 
 /**
- * An actual body with the recorded pseudonyms in the places where they were recorded, so that the two
- * can be compared: in each such place any text will do, but not nothing. A body in which there is no
- * such text stays as it is there, and so differs.
+ * Whether an actual value fits a recorded text with pseudonyms, in whose places any text stands, but not
+ * nothing; undefined for a text without one.
  */
-export function withPseudonymsOf(recorded: string, actual: string): string {
-  if (findPseudonym(recorded) === undefined) return actual;
-  const [was, is] = [parseJson(recorded), parseJson(actual)];
-  let filled = "";
-  let rest = actual;
-  for (const { key, before, after } of pairs(was, is, "")) {
-    const text = key + JSON.stringify(after);
-    const at = rest.indexOf(text);
-    // Written in another way than JSON.stringify does: not the same bytes, whatever it means.
-    if (at === -1) continue;
-    filled += rest.slice(0, at) + key + JSON.stringify(before);
-    rest = rest.slice(at + text.length);
+export function fitsPseudonyms(recorded: string, actual: JsonText): boolean | undefined {
+  if (findPseudonym(recorded) === undefined) return undefined;
+  const is = stringOf(actual) ?? "";
+  const [start = "", ...literals] = recorded.split(new RegExp(PSEUDONYM_FORM));
+  const end = literals.pop() ?? "";
+  if (!is.startsWith(start)) return false;
+  let at = start.length;
+  for (const literal of literals) {
+    const next = is.indexOf(literal, at + 1);
+    if (next === -1) return false;
+    at = next + literal.length;
   }
-  return filled + rest;
-}
-
-interface Pair {
-  /** What stands before the text: its name and a colon, or nothing in a list. */
-  readonly key: string;
-  readonly before: string;
-  readonly after: string;
-}
-
-/** Texts with a pseudonym, and what stands in the same place of the actual body; in reading order. */
-function* pairs(was: unknown, is: unknown, key: string): Generator<Pair> {
-  if (typeof was === "string") {
-    const fits = typeof is === "string" && is !== "";
-    if (fits && findPseudonym(was) !== undefined) yield { key, before: was, after: is };
-  } else if (Array.isArray(was) && Array.isArray(is)) {
-    for (const [at, one] of was.entries()) yield* pairs(one, is[at], "");
-  } else if (isObject(was) && isObject(is)) {
-    for (const [name, one] of Object.entries(was)) {
-      yield* pairs(one, is[name], `${JSON.stringify(name)}:`);
-    }
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return is.length - end.length > at && is.endsWith(end);
 }

@@ -9,6 +9,7 @@ const same: Outcome = {
   verdict: "same",
   approval: undefined,
   status: 200,
+  used: [],
   differences: [],
 };
 const good: Report = { outcomes: [same], unused: [], due: [] };

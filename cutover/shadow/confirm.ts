@@ -1,4 +1,4 @@
-import type { LiveRule } from "../compare/approvals.ts";
+import type { Rule } from "../compare/approvals.ts";
 import { changesBetween, compare, type Comparison, type Pair } from "../compare/compare.ts";
 import { fieldsOf } from "../compare/conditions.ts";
 import type { Outcome } from "../evidence/coverage.ts";
@@ -13,7 +13,7 @@ export interface Suspicion extends Pair {
   /** The side that answered the client. */
   readonly side: Side;
   readonly differences: readonly Difference[];
-  readonly rules: readonly LiveRule[];
+  readonly rules: readonly Rule[];
 }
 
 /** What a suspicion turned out to be. */

@@ -3,7 +3,7 @@ import { answerOf, captured, pairOf } from "../testing/captured.ts";
 import { compare, type Pair } from "../compare/compare.ts";
 import { confirmRead, confirmWrite } from "./confirm.ts";
 import type { Asked, CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
-import { loadLiveRules } from "../compare/live_approvals.ts";
+import { loadLiveRules } from "../compare/approvals.ts";
 import type { Side } from "../exchange/route.ts";
 
 const rules = await loadLiveRules();

@@ -4,7 +4,7 @@ import { compare } from "../compare/compare.ts";
 import { confirmRead, confirmWrite, readBracket } from "./confirm.ts";
 import type { Asked, CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
 import type { OldOperation } from "../exchange/operations.ts";
-import { loadLiveRules } from "../compare/live_approvals.ts";
+import { loadLiveRules } from "../compare/approvals.ts";
 import type { Side } from "../exchange/route.ts";
 
 const rules = await loadLiveRules();

@@ -1,5 +1,5 @@
 import type { Log } from "../../log.ts";
-import type { LiveRule } from "../compare/approvals.ts";
+import type { Rule } from "../compare/approvals.ts";
 import { type Asker, createAsker } from "../upstream/ask.ts";
 import { compare } from "../compare/compare.ts";
 import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/coverage.ts";
@@ -68,7 +68,7 @@ export interface ShadowOptions {
   readonly legacyUrl: string;
   readonly serviceUrl: string;
   readonly dryRunSecret: string;
-  readonly rules: readonly LiveRule[];
+  readonly rules: readonly Rule[];
   readonly evidence: Evidence;
   readonly redactor: Redactor;
   readonly log: Log;

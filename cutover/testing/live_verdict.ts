@@ -1,7 +1,7 @@
 import { strictEqual } from "node:assert/strict";
 import { compare } from "../compare/compare.ts";
 import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
-import { loadLiveRules } from "../compare/live_approvals.ts";
+import { loadLiveRules } from "../compare/approvals.ts";
 import type { OldOperation } from "../exchange/operations.ts";
 import { pairOf } from "./captured.ts";
 

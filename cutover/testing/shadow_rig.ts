@@ -1,6 +1,6 @@
 import type { Evidence, Finding } from "../evidence/evidence.ts";
 import type { Asked, CapturedAnswer } from "../exchange/exchange.ts";
-import { loadLiveRules } from "../compare/live_approvals.ts";
+import { loadLiveRules } from "../compare/approvals.ts";
 import type { OldOperation } from "../exchange/operations.ts";
 import { createRedactor, type Redactor } from "../redact/redact.ts";
 import type { Route, Side } from "../exchange/route.ts";

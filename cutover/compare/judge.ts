@@ -1,4 +1,4 @@
-import { APPROVALS, type LiveRule, liveRulesOf, parseApprovals } from "./approvals.ts";
+import type { Rule } from "./approvals.ts";
 import { errorFaults, errorHeadFaults, JSON_TYPE } from "./error_form.ts";
 import { isWeakEtag } from "./compared_headers.ts";
 import { subjectOfSignedToken } from "../exchange/signed_token.ts";
@@ -9,21 +9,6 @@ import { headerOf } from "../exchange/header_value.ts";
 import { fieldOf, parseJsonText, stringOf } from "../exchange/lossless_json.ts";
 import { plainText } from "../exchange/decoded_body.ts";
 
-/**
- * Reads the differences that were agreed to, once at the start.
- * @throws Error that names the file and what is wrong with it
- */
-export async function loadLiveRules(file: URL | string = APPROVALS): Promise<readonly LiveRule[]> {
-  try {
-    return liveRulesOf(parseApprovals(await Deno.readTextFile(file)));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`The approvals in ${file} can't be used: ${why.replaceAll(/\s+/g, " ")}`, {
-      cause: error,
-    });
-  }
-}
-
 /** Two answers that differ, and where. */
 export interface Disagreement extends ConditionInput {
   readonly service: CapturedAnswer;
@@ -32,8 +17,8 @@ export interface Disagreement extends ConditionInput {
 
 /** What the rules make of a disagreement. */
 export interface Judgement {
-  /** The entries that were needed, by id. */
-  readonly approvals: readonly string[];
+  /** The rules that were needed; none unless all was agreed to. */
+  readonly used: readonly Rule[];
   /** What nothing allows; none when all was agreed to. */
   readonly differences: readonly Difference[];
 }
@@ -42,35 +27,37 @@ export interface Judgement {
  * Holds a disagreement against the rules: first those of single headers, then for what is left one of
  * the whole answer, or those of single places.
  */
-export function judge(disagreement: Disagreement, rules: readonly LiveRule[]): Judgement {
+export function judge(disagreement: Disagreement, rules: readonly Rule[]): Judgement {
   const { operation, legacy, service } = disagreement;
   const candidates = rules.filter((rule) =>
-    rule.operation === operation && rule.legacy.includes(legacy.status) &&
-    rule.service.includes(service.status)
+    (rule.operation === undefined || rule.operation === operation) &&
+    rule.legacy?.includes(legacy.status) !== false && rule.service.includes(service.status)
   );
-  const used = new Set<string>();
+  const used = new Set<Rule>();
   const without = (
     differences: readonly Difference[],
-    isAllowed: (rule: LiveRule) => boolean,
+    isAllowed: (rule: Rule) => boolean,
   ): readonly Difference[] =>
     differences.filter(({ place }) => {
       const rule = candidates.find((candidate) => candidate.place === place);
       if (rule === undefined || !isAllowed(rule)) return true;
-      used.add(rule.id);
+      used.add(rule);
       return false;
     });
   const rest = without(disagreement.differences, ({ place }) => place !== TOKEN);
   const whole = rest.length === 0
     ? undefined
-    : candidates.find(({ when }) => when !== undefined && isMet(when, disagreement));
+    : candidates.find(({ when, place }) =>
+      place === undefined && (when === undefined || isMet(when, disagreement))
+    );
   if (whole !== undefined) {
     const faults = formFaults({ ...disagreement, differences: rest });
     return faults.length === 0
-      ? { approvals: [...used.add(whole.id)], differences: [] }
-      : { approvals: [], differences: [...rest, ...faults] };
+      ? { used: [...used.add(whole)], differences: [] }
+      : { used: [], differences: [...rest, ...faults] };
   }
   const differences = without(rest, ({ place }) => place === TOKEN && isTokenOfUser(service));
-  return { approvals: differences.length === 0 ? [...used] : [], differences };
+  return { used: differences.length === 0 ? [...used] : [], differences };
 }
 
 const TOKEN = "body.token";
@@ -83,7 +70,9 @@ function formFaults({ request, legacy, service, differences }: Disagreement): Di
   // Another answer has another ETag, or none; an error page had none.
   const isAnother = legacy.status !== service.status ||
     legacy.status >= 400 && headerOf(legacy.headers, "etag") === undefined;
+  const isStillSuccess = legacy.status < 400 && service.status < 400;
   const other = differences.filter(({ place }) => {
+    if (isStillSuccess && place.startsWith("body")) return true;
     const [, header] = /^header (.*)$/.exec(place) ?? [];
     return header !== undefined && !OF_ERRORS.has(header) && !(header === "etag" && isAnother);
   });

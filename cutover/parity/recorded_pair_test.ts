@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { withoutFrames } from "../compare/error_page.ts";
-import { differences, type Known } from "./comparison.ts";
+import { outcomeOf } from "./verify.ts";
+import type { Known } from "./recorded_pair.ts";
 import type { Answer } from "./exchange.ts";
 import type { RecordedAnswer } from "./recordings.ts";
 
@@ -39,40 +40,56 @@ function bodyWith(from: string, to: string): Answer {
   return { ...answer, body: answer.body.replace(from, to) };
 }
 
+/** What is found wrong with an answer to a request for a lot, or for a trace. */
+function differences(response: RecordedAnswer, answer: Answer, known: Known): string[] {
+  const request = response.body.includes('"central"')
+    ? { method: "GET", path: "/api/traceability/A-1", headers: {} }
+    : { method: "POST", path: "/api/lots", headers: {} };
+  return outcomeOf("a #0", { request, response }, answer, known, []).differences;
+}
+
 Deno.test("an answer with another new id and the time of its own request is the same", () => {
   deepStrictEqual(differences(recorded, answered(), known()), []);
 });
 
 const FOUND: [what: string, answer: Answer, line: RegExp][] = [
-  ["another status", answered({ status: 200 }), /^status 201 -> 200$/],
+  ["another status", answered({ status: 200 }), /^status: 201 -> 200$/],
   [
     "no answer at all",
     answered({ status: 0, body: "socket hang up" }),
     /^no answer: socket hang up$/,
   ],
-  ["another scale", bodyWith('"540.0"', '"540"'), /540\.0" *|540/],
-  ["a number for text", bodyWith('"540.0"', "540.0"), /^body: .*"540\.0".* -> .*540\.0/],
+  ["another scale", bodyWith('"540.0"', '"540"'), /^body\.weight_kg: "540\.0" -> "540"$/],
+  ["a number for text", bodyWith('"540.0"', "540.0"), /^body\.weight_kg: "540\.0" -> 540\.0$/],
   ["another value", bodyWith("L-1", "L-2"), /L-1.* -> .*L-2/],
   ["another letter case", bodyWith("L-1", "l-1"), /L-1.* -> .*l-1/],
-  ["a missing field", bodyWith('"lot_type":null,', ""), /^body: /],
-  ["an additional field", bodyWith('"lot_type"', '"colour":"red","lot_type"'), /^body: .*colour/],
-  ["an additional field at the end", bodyWith('Z"}', 'Z","x":1}'), /^body: .*"x":1/],
+  ["a missing field", bodyWith('"lot_type":null,', ""), /^body\.lot_type: null -> \(none\)$/],
+  [
+    "an additional field",
+    bodyWith('"lot_type"', '"colour":"red","lot_type"'),
+    /^body\.colour: \(none\) -> "red"$/,
+  ],
+  ["an additional field at the end", bodyWith('Z"}', 'Z","x":1}'), /^body\.x: \(none\) -> 1$/],
   [
     "another order of keys",
     bodyWith('"lot_code":"L-1","lot_type":null', '"lot_type":null,"lot_code":"L-1"'),
-    /^body: /,
+    /^body \(order of keys\): /,
   ],
-  ["a space in the JSON", bodyWith('"a":1.5', '"a": 1.5'), /^body: /],
-  ["a needless escape", bodyWith("L-1", "\\u004c-1"), /^body: /],
-  ["null for a number", bodyWith('"540.0"', "null"), /^body: /],
-  ["text after the end", answered({ body: `${answered().body}\n` }), /^body: /],
-  ["an empty body", answered({ body: "" }), /^body: .*\(nothing\)/],
+  ["a space in the JSON", bodyWith('"a":1.5', '"a": 1.5'), /^body \(spaces and escapes\): /],
+  ["a needless escape", bodyWith("L-1", "\\u004c-1"), /^body \(spaces and escapes\): /],
+  ["null for a number", bodyWith('"540.0"', "null"), /^body\.weight_kg: /],
+  [
+    "text after the end",
+    answered({ body: `${answered().body}\n` }),
+    /^body \(spaces and escapes\): /,
+  ],
+  ["an empty body", answered({ body: "" }), /^body: .* -> \(none\)$/],
   ["half a body", answered({ body: answered().body.slice(0, 60) }), /^body: /],
   ["an id that is no UUID", bodyWith(NEW_ID, "17"), /no UUID/],
   ["a UUID in capitals", bodyWith(NEW_ID, NEW_ID.toUpperCase()), /no UUID/],
   ["a UUID of version 1", bodyWith("-7cc2-", "-1cc2-"), /no UUID/],
   ["an id from the seed for a new row", bodyWith(NEW_ID, SEED_ID), /was there before/],
-  ["another given id", bodyWith(SEED_ID, OLD_ID), /^body: /],
+  ["another given id", bodyWith(SEED_ID, OLD_ID), /^body\.phase_id: /],
   ["a time without milliseconds", bodyWith(".000Z", "Z"), /no time in UTC/],
   ["a time with microseconds", bodyWith(".000Z", ".000000Z"), /no time in UTC/],
   ["a time with an offset", bodyWith(".000Z", ".000+00:00"), /no time in UTC/],
@@ -81,20 +98,20 @@ const FOUND: [what: string, answer: Answer, line: RegExp][] = [
   [
     "another header",
     answered({ headers: { ...recorded.headers, "content-type": "application/json" } }),
-    /^content-type: application\/json; charset=utf-8 -> application\/json$/,
+    /^header content-type: application\/json; charset=utf-8 -> application\/json$/,
   ],
   [
     "a missing header",
     answered({ headers: { "content-type": JSON_TYPE } }),
-    /^access-control-allow-origin: \* -> \(none\)$/,
+    /^header access-control-allow-origin: \* -> \(none\)$/,
   ],
   [
     "an additional header that clients act on",
     answered({ headers: { ...recorded.headers, vary: "Origin" } }),
-    /^vary: \(none\) -> Origin$/,
+    /^header vary: \(none\) -> Origin$/,
   ],
-  ["no ETag", answered({ etag: undefined }), /^ETag: weak -> \(none\)$/],
-  ["a strong ETag", answered({ etag: '"a-b"' }), /^ETag: weak -> "a-b"$/],
+  ["no ETag", answered({ etag: undefined }), /^header etag: W\/"recorded" -> \(none\)$/],
+  ["a strong ETag", answered({ etag: '"a-b"' }), /^header etag: W\/"recorded" -> "a-b"$/],
 ];
 
 for (const [what, answer, line] of FOUND) {
@@ -179,3 +196,39 @@ Deno.test("stack frames and the parser's words on an error page don't count, its
   match(differences(was, answer(page(`TypeError: x${frames}`)), known()).join(), /TypeError/);
   match(differences(was, answer('{"error":"no JSON"}'), known()).join(), /^body: /);
 });
+
+const NAME = "name-3f9a0c125b71";
+const PSEUDONYMS: [what: string, recorded: string, actual: string, same: boolean][] = [
+  [
+    "a text stands for a pseudonym, whatever it is",
+    `{"id":1,"email":"email-3f9a0c125b71","token":"token-000000000000"}`,
+    '{"id":1,"email":"anna@plant.example","token":"a.b.c"}',
+    true,
+  ],
+  [
+    "the same text elsewhere stays",
+    `{"code":"X","name":"${NAME}"}`,
+    '{"code":"Y","name":"Y"}',
+    false,
+  ],
+  ["an empty text doesn't stand for one", `{"name":"${NAME}"}`, '{"name":""}', false],
+  ["nor does a number", `{"name":"${NAME}"}`, '{"name":7}', false],
+  ["nor does nothing", `{"name":"${NAME}"}`, "{}", false],
+  [
+    "lists are gone through by position",
+    `[{"name":"${NAME}"},["name-3f9a0c135b71"]]`,
+    '[{"name":"Anna"},["Béla \\"B\\""]]',
+    true,
+  ],
+  ["numbers keep their digits", `{"a":540.0,"b":"${NAME}"}`, '{"a":540,"b":"c"}', false],
+  ["around it, the text is the same", `<p>${NAME}, ${NAME}</p>`, "<p>Anna, Béla</p>", true],
+  ["other text around it is found", `<p>${NAME}</p>`, "<b>Anna</b>", false],
+  ["nothing in its place is found", `<p>${NAME}</p>`, "<p></p>", false],
+];
+
+for (const [what, body, actual, same] of PSEUDONYMS) {
+  Deno.test(`of recorded pseudonyms: ${what}`, () => {
+    const found = differences({ ...recorded, body }, answered({ body: actual }), known());
+    deepStrictEqual(found.length === 0, same, JSON.stringify(found));
+  });
+}
