@@ -70,7 +70,7 @@ export function createSignInByPassword(deps: Deps): SignIn {
       await replacePasswordHash(sql, user.id, encryptedPassword, hash);
     } catch (error) {
       // The old hash is as good as ever: a login needn't fail with its replacement.
-      log("warn", "a password could not be hashed anew", { error: describeError(error) });
+      log("warn", "password_rehash_failed", { error: describeError(error) });
     }
   };
 

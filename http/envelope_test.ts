@@ -90,8 +90,8 @@ function smallService(inFlight: number) {
     readClient: () => ({ address: "127.0.0.1", secure: false }),
     limits: { bytes: 1024, deadlineMs: 1_000, inFlight },
     metrics: createMetrics(),
-    log: (level, msg, fields) => {
-      lines.push({ level, msg, ...fields });
+    log: (level, event, fields) => {
+      lines.push({ level, event, ...fields });
     },
   });
   const headers = { host: "localhost" };

@@ -10,7 +10,7 @@ import {
 import type { JobState } from "../db/jobs.ts";
 import { isOutOfTime } from "../db/undone.ts";
 import { toApiError } from "../errors.ts";
-import { describeError, type Log, type LogLevel } from "../log.ts";
+import { describeError, type Log, type LogEvent, type LogLevel } from "../log.ts";
 import type { JobContext, JobDefinition } from "./define_job.ts";
 import { keepLease, type Lease, retryWithinMs } from "./lease.ts";
 import { becomes, type Fate, JobStoppedError, type Outcome } from "./outcome.ts";
@@ -37,14 +37,14 @@ const SETTLE_MS = 2_000;
 const RETRY_MS = 300;
 const MAX_RETRY_MS = 1_000;
 
-const LEVELS: Record<Fate["is"], LogLevel> = {
-  finished: "info",
-  failed: "warn",
-  postponed: "warn",
-  deferred: "info",
-  cancelled: "info",
-  released: "info",
-  "someone else's": "warn",
+const ENDS: Record<Fate["is"], readonly [LogLevel, LogEvent]> = {
+  finished: ["info", "job_finished"],
+  failed: ["warn", "job_failed"],
+  postponed: ["warn", "job_postponed"],
+  deferred: ["info", "job_deferred"],
+  cancelled: ["info", "job_cancelled"],
+  released: ["info", "job_released"],
+  "someone else's": ["warn", "job_lease_lost"],
 };
 
 /**
@@ -58,7 +58,7 @@ export async function runAttempt(
   deps: AttemptDeps,
 ): Promise<void> {
   const about = { job: job.id, kind: job.kind, attempt: job.attempt };
-  deps.log("debug", "job started", about);
+  deps.log("debug", "job_started", about);
   const abort = new AbortController();
   const stop = (why: JobStoppedError["why"]) => abort.abort(new JobStoppedError(why));
   const onShutdown = () => stop("shutdown");
@@ -70,16 +70,17 @@ export async function runAttempt(
     const outcome = await outcomeOf(job, definition, lease, abort.signal, deps);
     lease[Symbol.dispose]();
     const { fate, state } = await store(job, definition, outcome, lease.leftMs(), deps);
-    deps.log(LEVELS[fate.is], `job is ${fate.is}`, {
+    const [level, event] = ENDS[fate.is];
+    deps.log(level, event, {
       ...about,
       ms: Math.round(performance.now() - since),
       ...("error" in fate && { error: fate.error, retry_in_ms: fate.retryInMs ?? "never" }),
       ...(fate.is === "deferred" && { retry_in_ms: fate.retryInMs }),
     });
-    if (state === "dead") deps.log("error", "job is dead", about);
+    if (state === "dead") deps.log("error", "job_dead", about);
   } catch (error) {
     // Its lease will end, and another worker takes it back.
-    deps.log("error", "job's end can't be stored", { ...about, error: describeError(error) });
+    deps.log("error", "job_end_not_stored", { ...about, error: describeError(error) });
   } finally {
     clearTimeout(timer);
     lease[Symbol.dispose]();
@@ -122,7 +123,7 @@ async function outcomeOf(
   // What it gives back now may be half of its work: its end is waited for, and nothing else.
   const settled = await Promise.race([running, pause(SETTLE_MS)]);
   if (settled === undefined) {
-    log("warn", "job doesn't heed its signal", { job: job.id, kind: job.kind });
+    log("warn", "job_ignored_signal", { job: job.id, kind: job.kind });
   }
   return outcome;
 }
