@@ -6,43 +6,50 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 /** Facts of a log line. No personal data: no names, emails, tokens, passwords or bodies. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Writes one JSON object a line: `time` (UTC), `level`, `msg`, then the fields. */
-export type Log = (level: LogLevel, msg: string, fields?: LogFields) => void;
+/**
+ * The name of what happened, in snake_case, such as `job_dead`. Names are stable, since people search
+ * and alert by them: each has a row in docs/log-events.md, and values are fields. The type takes no
+ * text that is put together at run time, which is a `string`.
+ */
+export type LogEvent = Lowercase<string>;
+
+/** Writes one JSON object a line: `time` (UTC), `level`, `event`, then the fields. */
+export type Log = (level: LogLevel, event: LogEvent, fields?: LogFields) => void;
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-// Lines are gathered for this long so that a busy process writes once for many requests.
-const GATHER_MS = 20;
+// Lines wait for this long, so that a busy process writes once for many requests.
+const BUFFER_MS = 20;
 
 /**
  * A log that writes to `write`, a few lines at a time, and drops what is below `level`.
- * `flush` writes what is gathered at once; call it before the process ends.
+ * `flush` writes what waits at once; call it before the process ends.
  */
 export function createLog(
   level: LogLevel,
   write: (text: string) => void = writeToStandardOutput,
 ): { log: Log; flush: () => void } {
-  let gathered = "";
+  let buffered = "";
   let timer: ReturnType<typeof setTimeout> | undefined;
   const flush = () => {
     clearTimeout(timer);
     timer = undefined;
-    const text = gathered;
-    gathered = "";
+    const text = buffered;
+    buffered = "";
     if (text !== "") write(text);
   };
-  const log: Log = (lineLevel, msg, fields) => {
+  const log: Log = (lineLevel, event, fields) => {
     if (RANK[lineLevel] < RANK[level]) return;
-    gathered += `{"time":"${timestamp()}","level":"${lineLevel}","msg":${JSON.stringify(msg)}`;
+    buffered += `{"time":"${timestamp()}","level":"${lineLevel}","event":"${event}"`;
     // A third of the time of an object made of it and its JSON.
     for (const name in fields) {
       const value = fields[name];
-      if (value !== undefined) gathered += `,"${name}":${JSON.stringify(value)}`;
+      if (value !== undefined) buffered += `,"${name}":${JSON.stringify(value)}`;
     }
-    gathered += "}\n";
+    buffered += "}\n";
     // An error may be the last thing the process says.
     if (lineLevel === "error") flush();
-    else timer ??= setTimeout(flush, GATHER_MS);
+    else timer ??= setTimeout(flush, BUFFER_MS);
   };
   return { log, flush };
 }
@@ -61,13 +68,13 @@ export function limitRepeats(
   now: () => number = () => performance.now(),
 ): (name: string, ...line: Parameters<Log>) => boolean {
   const told = new Map<string, { readonly at: number; leftOut: number }>();
-  return (name, level, msg, fields = {}) => {
+  return (name, level, event, fields = {}) => {
     const last = told.get(name);
     if (last !== undefined && now() - last.at < REPEAT_MS) {
       last.leftOut++;
       return false;
     }
-    log(level, msg, { ...fields, left_out: last?.leftOut || undefined });
+    log(level, event, { ...fields, left_out: last?.leftOut || undefined });
     told.set(name, { at: now(), leftOut: 0 });
     return true;
   };

@@ -23,9 +23,9 @@ for (const [least, level] of LEVELS.entries()) {
   });
 }
 
-Deno.test("a line is one JSON object: UTC time, level, message, then the fields in their order", () => {
+Deno.test("a line is one JSON object: UTC time, level, event, then the fields in their order", () => {
   const { log, flush, written } = collect("info");
-  log("warn", "two\nlines", { b: 'x"\n', a: 1, gone: undefined, yes: true, odd: NaN });
+  log("warn", "something", { b: 'x"\n', a: 1, gone: undefined, yes: true, odd: NaN });
   flush();
   const [line = "", rest] = written.join("").split("\n");
   strictEqual(rest, "");
@@ -33,7 +33,7 @@ Deno.test("a line is one JSON object: UTC time, level, message, then the fields 
   const { time: _now, ...said } = JSON.parse(line);
   deepStrictEqual(Object.entries(said), [
     ["level", "warn"],
-    ["msg", "two\nlines"],
+    ["event", "something"],
     ["b", 'x"\n'],
     ["a", 1],
     ["yes", true],
@@ -41,10 +41,10 @@ Deno.test("a line is one JSON object: UTC time, level, message, then the fields 
   ]);
 });
 
-Deno.test("lines are gathered and written together, without being asked", async () => {
+Deno.test("lines wait for a moment and are written together", async () => {
   const written = Promise.withResolvers<string>();
   const { log } = createLog("info", written.resolve);
-  for (const msg of ["one", "two", "three"]) log("info", msg);
+  for (const event of ["one", "two", "three"] as const) log("info", event);
   deepStrictEqual((await written.promise).match(/one|two|three/g), ["one", "two", "three"]);
 });
 
@@ -82,7 +82,7 @@ async function lineOf(api: TestApi, id: string): Promise<Record<string, unknown>
 const { api } = await apiOnSeed();
 
 /** The fields of each line; `required_would_refuse` stands behind them where there is a reason. */
-const FIELDS = ["time", "level", "msg", "method", "route", "status", "ms", "request_id"];
+const FIELDS = ["time", "level", "event", "method", "route", "status", "ms", "request_id"];
 
 /** Where AUTH_MODE=required would ask for a better token than the requests below have. */
 const GUARDED = ["/api/traceability/:lotCode", "/api/lots", "/api/qc-decisions"];
@@ -122,8 +122,8 @@ Deno.test("a request is one line: method, route, status, ms, id, and nothing tha
     const isGuarded = GUARDED.includes(route) && status !== 405;
     strictEqual(required_would_refuse, isGuarded ? "bad_token" : undefined);
     strictEqual(bad_token, isGuarded ? "malformed" : undefined);
-    const { level, msg, ms } = line;
-    deepStrictEqual([level, msg, line.method, line.route, line.status], [
+    const { level, event, ms } = line;
+    deepStrictEqual([level, event, line.method, line.route, line.status], [
       "info",
       "request",
       method,

@@ -50,7 +50,7 @@ async function run(config: Config): Promise<void> {
     isStopping = true;
     log("info", "stopping", { signal });
     const late = setTimeout(() => {
-      log("error", "stopped with requests still running", { grace_ms: GRACE_MS });
+      log("error", "stop_timed_out", { grace_ms: GRACE_MS });
       Deno.exit(1);
     }, GRACE_MS);
     await server.shutdown();

@@ -54,7 +54,7 @@ async function run(config: WorkerConfig): Promise<void> {
       log("info", "stopping", { signal: name });
       end.abort();
       setTimeout(() => {
-        log("error", "stopped with jobs still running", { grace_ms: GRACE_MS + END_SLACK_MS });
+        log("error", "stop_timed_out", { grace_ms: GRACE_MS + END_SLACK_MS });
         Deno.exit(1);
       }, GRACE_MS + END_SLACK_MS);
     });

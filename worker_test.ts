@@ -25,7 +25,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const { sql } = database;
     const process = startWorker({ DATABASE_URL: database.url });
     const log = readLines(process.stdout);
-    await log.find((line) => line.includes('"msg":"working"'));
+    await log.find((line) => line.includes('"event":"working"'));
     const done = async () =>
       (await listJobs(sql, { state: "done", kind: "upkeep", limit: 10 })).length;
     await eventually("the upkeep that was missed is done", async () => await done() === 1);
@@ -36,7 +36,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await log.ended;
     const errors = await new Response(process.stderr).text();
     deepStrictEqual([code, errors], [0, ""]);
-    ok(log.lines.at(-1)?.includes('"msg":"stopped"'), log.lines.join("\n"));
+    ok(log.lines.at(-1)?.includes('"event":"stopped"'), log.lines.join("\n"));
   });
 }
 
@@ -52,7 +52,7 @@ Deno.test("the worker's threads do audits and deep traces, with the permissions 
   await using _worker = await startTask({
     task: "worker",
     env: { DATABASE_URL: database.url },
-    isReady: (line) => line.includes('"msg":"working"'),
+    isReady: (line) => line.includes('"event":"working"'),
   });
   const ended = async () => {
     const jobs = await listJobs(sql, { limit: 20 });

@@ -22,7 +22,7 @@ export function createLongPasswordNotes(sql: Sql, log: Log): (userId: string) =>
       await recordLongPassword(sql, userId);
     } catch (error) {
       stored.delete(userId);
-      log("warn", "a long password can't be noted", { error: describeError(error) });
+      log("warn", "long_password_not_noted", { error: describeError(error) });
     }
     waiting--;
   };

@@ -67,7 +67,7 @@ export function followRevocations(
     isFailing = false;
   };
   const fail = (error: unknown) => {
-    if (!isFailing) log("warn", "revocations can't be read", { error: describeError(error) });
+    if (!isFailing) log("warn", "revocations_unreadable", { error: describeError(error) });
     isFailing = true;
   };
 

@@ -51,7 +51,7 @@ export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
       await replacePasswordHash(sql, user.id, encryptedPassword, hash);
     } catch (error) {
       // The old hash is as good as ever: a login needn't fail with its replacement.
-      log("warn", "a password could not be hashed anew", { error: describeError(error) });
+      log("warn", "password_rehash_failed", { error: describeError(error) });
     }
   };
 

@@ -28,9 +28,9 @@ export async function watchSigningKeys(path: string, log: Log): Promise<WatchedK
     seen = version;
     try {
       keys = await loadSigningKeys(path);
-      log("info", "signing keys loaded", { kid: keys.kid, keys: keys.published.keys.length });
+      log("info", "signing_keys_loaded", { kid: keys.kid, keys: keys.published.keys.length });
     } catch (error) {
-      log("error", "the key file can't be used, the keys of before stay", {
+      log("error", "key_file_rejected", {
         error: describeError(error),
       });
     }

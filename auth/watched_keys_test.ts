@@ -28,7 +28,7 @@ Deno.test("a rotated key is in use by itself soon, and said", async () => {
     keys.current().kid,
     before.kid,
   ]);
-  deepStrictEqual(lines, ["info: signing keys loaded"]);
+  deepStrictEqual(lines, ["info: signing_keys_loaded"]);
 });
 
 Deno.test("a key whose signing was put off is in use when its time comes", async () => {

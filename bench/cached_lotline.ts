@@ -33,7 +33,7 @@ export async function startCachedLotline(
       env: { DATABASE_URL: databaseUrl, VALKEY_URL: valkey.url },
       logFile: join(folder, "worker.log"),
       pidFile: join(folder, "worker.pid"),
-      isReady: (log) => log.includes('"msg":"working"'),
+      isReady: (log) => log.includes('"event":"working"'),
     }),
   );
   const api = stack.use(

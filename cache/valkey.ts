@@ -69,7 +69,7 @@ export function connectValkey(
   const isAway = (why: string, error: unknown) => {
     reason = why;
     const fields = { reason: why, error: describeError(error) };
-    isTold = say(why, "warn", "valkey is away", fields) || isTold;
+    isTold = say(why, "warn", "valkey_down", fields) || isTold;
   };
 
   let tries = 0;
@@ -79,7 +79,7 @@ export function connectValkey(
     connection++;
     provenAt = now();
     reason = undefined;
-    if (isTold) log("info", "valkey is back");
+    if (isTold) log("info", "valkey_up");
     isTold = false;
   };
   /** Gives up a connection to a Valkey that refuses to work, and tries another after a while. */
@@ -144,7 +144,7 @@ export function connectValkey(
       if (STATE.test(error.message)) leave(used, error);
       else {
         const fields = { error: describeError(error) };
-        say(`refused ${wordOf(error)}`, "warn", "valkey refused a command", fields);
+        say(`refused ${wordOf(error)}`, "warn", "valkey_command_refused", fields);
       }
       return undefined;
     }).finally(() => isAnswered = true);

@@ -9,11 +9,12 @@ import { connectValkey, type Valkey } from "./valkey.ts";
 
 /** A log that is kept. */
 function keptLog() {
-  const lines: { level: string; msg: string; error: unknown; leftOut: unknown }[] = [];
-  const log: Log = (level, msg, fields) => {
-    lines.push({ level, msg, error: fields?.error, leftOut: fields?.left_out });
+  const lines: { level: string; event: string; error: unknown; leftOut: unknown }[] = [];
+  const log: Log = (level, event, fields) => {
+    lines.push({ level, event, error: fields?.error, leftOut: fields?.left_out });
   };
-  const until = (msg: string) => eventually(msg, () => Promise.resolve(lines.at(-1)?.msg === msg));
+  const until = (event: string) =>
+    eventually(event, () => Promise.resolve(lines.at(-1)?.event === event));
   return { lines, log, until };
 }
 
@@ -37,16 +38,16 @@ Deno.test("a Valkey that was never there is away, said once, and used when it co
   const { log, lines, until } = keptLog();
   const link = connectValkey(valkey.server.url, log);
   strictEqual(await link.answers(), false);
-  await until("valkey is away");
+  await until("valkey_down");
   // A few more failed tries, which are not worth a line each.
   await new Promise((resolve) => setTimeout(resolve, 300));
   await valkey.server.start();
-  await until("valkey is back");
+  await until("valkey_up");
   await untilAnswers(link);
   link.close();
-  deepStrictEqual(lines.map(({ level, msg }) => [level, msg]), [
-    ["warn", "valkey is away"],
-    ["info", "valkey is back"],
+  deepStrictEqual(lines.map(({ level, event }) => [level, event]), [
+    ["warn", "valkey_down"],
+    ["info", "valkey_up"],
   ]);
   match(String(lines[0]?.error), /ECONNREFUSED/);
 });
@@ -70,11 +71,11 @@ Deno.test("a Valkey that is killed and started again is away, then back, told on
   now += 60_000;
   await stumble();
   link.close();
-  deepStrictEqual(lines.map(({ msg }) => msg), [
-    "valkey is away",
-    "valkey is back",
-    "valkey is away",
-    "valkey is back",
+  deepStrictEqual(lines.map(({ event }) => event), [
+    "valkey_down",
+    "valkey_up",
+    "valkey_down",
+    "valkey_up",
   ]);
   ok(Number(lines[2]?.leftOut) >= 3, `${lines[2]?.leftOut} left out`);
 });
@@ -97,7 +98,7 @@ Deno.test("a Valkey that falls silent is away while it is, without a line in the
 Deno.test("a password in the address is in no line", async () => {
   const { log, lines, until } = keptLog();
   const link = connectValkey(`redis://lotline:hunter2@127.0.0.1:${freePort()}`, log);
-  await until("valkey is away");
+  await until("valkey_down");
   link.close();
   strictEqual(JSON.stringify(lines).includes("hunter2"), false);
 });
@@ -112,8 +113,8 @@ Deno.test("work is done and its result given; what fails gives nothing and is sa
   for (let i = 0; i < 2; i++) {
     strictEqual(await link.attempt((client) => client.lPush("a", "x")), undefined);
   }
-  deepStrictEqual(lines.map(({ level, msg }) => [level, msg]), [
-    ["warn", "valkey refused a command"],
+  deepStrictEqual(lines.map(({ level, event }) => [level, event]), [
+    ["warn", "valkey_command_refused"],
   ]);
   link.close();
 });
@@ -146,7 +147,7 @@ Deno.test("a connection that leads nowhere is given up for a new one", async () 
   road.swallow();
   strictEqual(await link.answers(), false);
   // The first new connection goes into the black hole as well, and says hello to nobody.
-  await until("valkey is away");
+  await until("valkey_down");
   await new Promise((resolve) => setTimeout(resolve, 500));
   road.heal();
   await untilAnswers(link);
@@ -237,7 +238,7 @@ for (const [problem, begin, end] of REFUSALS) {
       lines.filter(({ error }) => String(error).includes(problem.toUpperCase())).length,
       1,
     );
-    strictEqual(lines.at(-1)?.msg, "valkey is back");
+    strictEqual(lines.at(-1)?.event, "valkey_up");
   });
 }
 

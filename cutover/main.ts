@@ -116,11 +116,11 @@ async function run(config: GatewayConfig): Promise<void> {
     isStopping = true;
     log("info", "stopping", { signal });
     setTimeout(() => {
-      log("error", "stopped before everything was through");
+      log("error", "drain_timed_out");
       Deno.exit(1);
     }, GRACE_MS + DRAIN_MS + END_SLACK_MS);
     const wasClean = await front.close(GRACE_MS);
-    if (!wasClean) log("error", "stopped with requests still running", { grace_ms: GRACE_MS });
+    if (!wasClean) log("error", "stop_timed_out", { grace_ms: GRACE_MS });
     await shadow.drain(DRAIN_MS);
     shadow[Symbol.dispose]();
     await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);

@@ -227,12 +227,12 @@ export function startRetention({ databaseUrl, log }: RetentionOptions): AsyncDis
 
   const round = async () => {
     try {
-      log("info", "retention deleted old rows", await prune(sql, end.signal));
+      log("info", "retention_deleted_rows", await prune(sql, end.signal));
       hasFailed = false;
     } catch (error) {
       if (end.signal.aborted) return;
       if (!hasFailed) {
-        log("warn", "retention can't delete old rows", { error: describeError(error) });
+        log("warn", "retention_failed", { error: describeError(error) });
       }
       hasFailed = true;
     }

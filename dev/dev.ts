@@ -104,7 +104,7 @@ async function run(
       env: shared,
       logFile: files.workerLog,
       pidFile: files.worker,
-      isReady: (log) => log.includes('"msg":"working"'),
+      isReady: (log) => log.includes('"event":"working"'),
     }),
   );
   const services = [api, worker];

@@ -11,6 +11,9 @@ import {
   startJobWorker,
 } from "../testing/job_workers.ts";
 
+/** The line of an attempt that is over. */
+const END = /"event":"job_(?:finished|failed|released|lease_lost)"/;
+
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function runsAt(sql: Sql, id: string, worker: JobWorker): Promise<void> {
@@ -35,11 +38,11 @@ Deno.test("a worker that was stopped past its lease can't commit: the job is ano
   // By now the first one has nothing left to do but to commit, and the second is at work.
   await wait(1_450 - (performance.now() - claimed));
   first.process.kill("SIGCONT");
-  const end = JSON.parse(await first.log.find((line) => line.includes('"msg":"job is ')));
-  strictEqual(end.msg, "job is someone else's");
+  const end = JSON.parse(await first.log.find((line) => END.test(line)));
+  strictEqual(end.event, "job_lease_lost");
   // Not who has the job now: on a busy machine the second one may be through with it.
-  const done = JSON.parse(await second.log.find((line) => line.includes('"msg":"job is ')));
-  deepStrictEqual([done.msg, done.job, done.attempt], ["job is finished", id, 2]);
+  const done = JSON.parse(await second.log.find((line) => END.test(line)));
+  deepStrictEqual([done.event, done.job, done.attempt], ["job_finished", id, 2]);
   await allCountOnce(sql, ["x"]);
   strictEqual((await findJob(sql, id))?.attempt, 2);
 });
@@ -67,10 +70,10 @@ Deno.test("after SIGTERM jobs finish in the grace or are given back, and another
   // Of the long ones, which take three seconds, none was waited for.
   const ends = new Map<string, number>();
   for (const line of first.log.lines) {
-    const { msg } = JSON.parse(line);
-    if (msg.startsWith("job is ")) ends.set(msg, (ends.get(msg) ?? 0) + 1);
+    const { event } = JSON.parse(line);
+    if (END.test(line)) ends.set(event, (ends.get(event) ?? 0) + 1);
   }
-  deepStrictEqual([...ends].sort(), [["job is finished", 4], ["job is released", 4]]);
+  deepStrictEqual([...ends].sort(), [["job_finished", 4], ["job_released", 4]]);
   await eventually("the second one runs them all", async () => {
     const jobs = await Promise.all(long.map((id) => findJob(sql, id)));
     return jobs.every((job) => job?.state === "running" && job.worker === second.name);

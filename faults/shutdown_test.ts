@@ -24,7 +24,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       await waitForBlocked(sql, codes.length + 1);
       const pending = Promise.all([...withKeys, ...together]);
       api.process.kill(signal);
-      await api.log.find((line) => line.includes('"msg":"stopping"'));
+      await api.log.find((line) => line.includes('"event":"stopping"'));
       await wait(100);
       await transaction`select 1`;
       return { pending };
@@ -34,7 +34,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const { code, signal: endedBy } = await api.process.status;
     deepStrictEqual([code, endedBy], [0, null]);
     await api.log.ended;
-    ok(api.log.lines.at(-1)?.includes('"msg":"stopped"'), "the log must be written to its end");
+    ok(api.log.lines.at(-1)?.includes('"event":"stopped"'), "the log must be written to its end");
   });
 }
 

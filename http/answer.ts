@@ -106,7 +106,7 @@ function sendHeld(answer: HeldAnswer, log: Log, { stallMs, wholeMs }: SendLimits
     clearTimeout(timer);
     timer = setTimeout(() => {
       end();
-      log("warn", "answer_cut", { sent, blocks: answer.blocks.length });
+      log("warn", "response_cut", { sent, blocks: answer.blocks.length });
       stream.error(new Error("the client was too slow to read its answer"));
     }, Math.min(stallMs, until - performance.now()));
   };
@@ -147,7 +147,7 @@ function loggingFailures(source: AnswerSource, log: Log): AnswerSource {
       try {
         await source.pull?.(stream);
       } catch (error) {
-        log("error", "answer_broken", { error: describeError(error) });
+        log("error", "response_broken", { error: describeError(error) });
         throw error;
       }
     },

@@ -94,8 +94,8 @@ function smallService(inFlight: number, steps: readonly Step[] = []) {
     effects: NO_EFFECTS,
     steps,
     metrics: createMetrics(),
-    log: (level, msg, fields) => {
-      lines.push({ level, msg, ...fields });
+    log: (level, event, fields) => {
+      lines.push({ level, event, ...fields });
     },
   });
   const headers = { host: "localhost" };

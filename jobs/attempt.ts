@@ -7,7 +7,7 @@ import {
   releaseJob,
 } from "../db/job_attempts.ts";
 import type { JobState } from "../db/jobs.ts";
-import { describeError, type Log, type LogLevel } from "../log.ts";
+import { describeError, type Log, type LogEvent, type LogLevel } from "../log.ts";
 import { type Completion, createCompletion } from "./completion.ts";
 import type { JobContext, JobDefinition } from "./define_job.ts";
 import { keepLease, type Lease } from "./lease.ts";
@@ -33,14 +33,14 @@ export interface AttemptDeps {
 /** How long a job that is told to stop may take to do so, in ms; after that nobody waits for it. */
 const SETTLE_MS = 2_000;
 
-const LEVELS: Record<Fate["is"], LogLevel> = {
-  finished: "info",
-  failed: "warn",
-  postponed: "warn",
-  deferred: "info",
-  cancelled: "info",
-  released: "info",
-  "someone else's": "warn",
+const ENDS: Record<Fate["is"], readonly [LogLevel, LogEvent]> = {
+  finished: ["info", "job_finished"],
+  failed: ["warn", "job_failed"],
+  postponed: ["warn", "job_postponed"],
+  deferred: ["info", "job_deferred"],
+  cancelled: ["info", "job_cancelled"],
+  released: ["info", "job_released"],
+  "someone else's": ["warn", "job_lease_lost"],
 };
 
 /**
@@ -54,7 +54,7 @@ export async function runAttempt(
   deps: AttemptDeps,
 ): Promise<void> {
   const about = { job: job.id, kind: job.kind, attempt: job.attempt };
-  deps.log("debug", "job started", about);
+  deps.log("debug", "job_started", about);
   const abort = new AbortController();
   const { signal } = abort;
   const stop = (why: JobStoppedError["why"]) => {
@@ -70,16 +70,17 @@ export async function runAttempt(
     const outcome = await outcomeOf(job, definition, { lease, completion, signal, ...deps });
     lease[Symbol.dispose]();
     const { fate, state } = await store(job, definition, outcome, deps);
-    deps.log(LEVELS[fate.is], `job is ${fate.is}`, {
+    const [level, event] = ENDS[fate.is];
+    deps.log(level, event, {
       ...about,
       ms: Math.round(performance.now() - since),
       ...("error" in fate && { error: fate.error, retry_in_ms: fate.retryInMs ?? "never" }),
       ...(fate.is === "deferred" && { retry_in_ms: fate.retryInMs }),
     });
-    if (state === "dead") deps.log("error", "job is dead", about);
+    if (state === "dead") deps.log("error", "job_dead", about);
   } catch (error) {
     // Its lease will end, and another worker takes it back.
-    deps.log("error", "job's end can't be stored", { ...about, error: describeError(error) });
+    deps.log("error", "job_end_not_stored", { ...about, error: describeError(error) });
   } finally {
     clearTimeout(timer);
     lease[Symbol.dispose]();
@@ -131,7 +132,7 @@ async function outcomeOf(
   // It can't complete the job any more: its end is waited for, and nothing else.
   const settled = await Promise.race([running, pause(SETTLE_MS)]);
   if (settled === undefined) {
-    log("warn", "job doesn't heed its signal", { job: job.id, kind: job.kind });
+    log("warn", "job_ignored_signal", { job: job.id, kind: job.kind });
   }
   return outcome;
 }

@@ -73,7 +73,7 @@ async function attempt(
     queueSql: sql,
     sql,
     threads,
-    log: (level, msg) => lines.push(`${level} ${msg}`),
+    log: (level, event) => lines.push(`${level} ${event}`),
     leaseMs: LEASE_MS,
     shutdown,
   });
@@ -135,7 +135,7 @@ Deno.test("an end that PostgreSQL refuses is told of, and the lease brings the j
   const { sql } = plant;
   await sql`alter table lotline.jobs add constraint planted check (last_error is null) not valid`;
   const found = await attempt(plant, () => Promise.reject(new Error("the job's own")));
-  deepStrictEqual([found.state, found.lines], ["running", ["error job's end can't be stored"]]);
+  deepStrictEqual([found.state, found.lines], ["running", ["error job_end_not_stored"]]);
 });
 
 Deno.test("while the worker shuts down, what can't be stored is tried no more", async () => {
@@ -154,11 +154,11 @@ Deno.test("a job that has failed for the last time is dead, which is told as an 
   await using plant = await newPlant();
   const fail = () => Promise.reject(new Error("the job's own"));
   const last = await attempt(plant, fail, { maxAttempts: 1 });
-  deepStrictEqual([last.state, last.lines], ["dead", ["warn job is failed", "error job is dead"]]);
+  deepStrictEqual([last.state, last.lines], ["dead", ["warn job_failed", "error job_dead"]]);
   const first = await attempt(plant, fail, { maxAttempts: 2 });
-  deepStrictEqual([first.state, first.lines], ["ready", ["warn job is failed"]]);
+  deepStrictEqual([first.state, first.lines], ["ready", ["warn job_failed"]]);
   const done = await attempt(plant, () => Promise.resolve(undefined), { maxAttempts: 1 });
-  deepStrictEqual([done.state, done.lines], ["done", ["info job is finished"]]);
+  deepStrictEqual([done.state, done.lines], ["done", ["info job_finished"]]);
 });
 
 Deno.test("arguments that don't fit make a job dead at once, and it isn't begun", async () => {
@@ -188,7 +188,7 @@ Deno.test("a job of a worker that is shut down is told to stop, given back, and 
   deepStrictEqual([before.state, before.attempt, before.lines], [
     "ready",
     0,
-    ["info job is released"],
+    ["info job_released"],
   ]);
 });
 
@@ -202,7 +202,7 @@ Deno.test("a job that doesn't heed its signal is waited for no longer, told of, 
   deepStrictEqual([found.state, found.attempt, found.lines], [
     "ready",
     0,
-    ["warn job doesn't heed its signal", "info job is released"],
+    ["warn job_ignored_signal", "info job_released"],
   ]);
 });
 

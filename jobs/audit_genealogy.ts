@@ -22,7 +22,7 @@ export const auditGenealogy = (limits: AuditLimits, quietHours: readonly QuietHo
       const result = await onThread("audit", { run, limits });
       const { lots, links, findings } = result.summary;
       const found = findings.reduce((sum, { found }) => sum + found, 0);
-      log("info", "the genealogy is audited", { audit: auditId, lots, links, found });
+      log("info", "audit_finished", { audit: auditId, lots, links, found });
       await complete((tx) => finishAudit(tx, auditId, { run, ...result }));
     },
   });

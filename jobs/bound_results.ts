@@ -33,7 +33,7 @@ export async function keepResultsBounded({ sql, maxTraceBytes, log, signal }: De
   const bound = async (what: keyof typeof steps) => {
     let deleted = 0;
     for (let some = 1; some > 0 && !signal.aborted;) deleted += some = await steps[what]();
-    if (deleted > 0) log("info", "the oldest made room for newer ones", { what, deleted });
+    if (deleted > 0) log("info", "oldest_results_deleted", { what, deleted });
   };
   const boundResults = async () => {
     await bound("traces");
@@ -45,7 +45,7 @@ export async function keepResultsBounded({ sql, maxTraceBytes, log, signal }: De
     return KEYS_EVERY_MS;
   };
   await Promise.all([
-    repeat("stored results can't be bounded", boundResults, { signal, log }),
-    repeat("idempotency keys can't be bounded", boundKeys, { signal, log }),
+    repeat("result_bound_failed", boundResults, { signal, log }),
+    repeat("key_bound_failed", boundKeys, { signal, log }),
   ]);
 }

@@ -1,4 +1,4 @@
-import { describeError, limitRepeats, type Log } from "../log.ts";
+import { describeError, limitRepeats, type Log, type LogEvent } from "../log.ts";
 
 /** Says of work that fails again and again that it does, once a minute at most. */
 export interface Complaint {
@@ -9,17 +9,17 @@ export interface Complaint {
 }
 
 /**
- * Logs `msg` when the work fails, in one line a minute; see {@link limitRepeats}.
+ * Logs `event` when the work fails, in one line a minute; see {@link limitRepeats}.
  *
  * @param now gives the time in ms
  */
-export function createComplaint(log: Log, msg: string, now?: () => number): Complaint {
+export function createComplaint(log: Log, event: LogEvent, now?: () => number): Complaint {
   const say = limitRepeats(log, now);
   let isTold = false;
   let inARow = 0;
   return {
     failed(error) {
-      isTold = say("failure", "warn", msg, { error: describeError(error) }) || isTold;
+      isTold = say("failure", "warn", event, { error: describeError(error) }) || isTold;
       return ++inARow;
     },
     worked() {

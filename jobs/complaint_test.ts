@@ -5,7 +5,7 @@ Deno.test("what fails is told of once a minute, with how many failures there wer
   let now = 0;
   const lines: unknown[] = [];
   const complaint = createComplaint(
-    (level, msg, fields) => lines.push([level, msg, fields?.left_out]),
+    (level, event, fields) => lines.push([level, event, fields?.left_out]),
     "it can't",
     () => now,
   );

@@ -67,7 +67,7 @@ Deno.test("a full disk costs none of Lotline's own kinds of job an attempt, and 
     sql,
     createThreads: (statementTimeoutMs) =>
       createThreads({ databaseUrl: database.url, name: "lotline-test", statementTimeoutMs }),
-    log: (_, msg) => lines.push(msg),
+    log: (_, event) => lines.push(event),
   }, { name: "tester", atOnce: 4, leaseMs: 2_000, signal: end.signal });
   await using _worker = {
     [Symbol.asyncDispose]: async () => {
@@ -88,5 +88,5 @@ Deno.test("a full disk costs none of Lotline's own kinds of job an attempt, and 
     await eventually(`${kind} is done`, async () => (await jobOf(kind)).state === "done");
     strictEqual((await jobOf(kind)).attempt, 1, kind);
   }
-  strictEqual(lines.includes("job is failed"), false);
+  strictEqual(lines.includes("job_failed"), false);
 });

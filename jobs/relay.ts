@@ -40,9 +40,9 @@ interface Deps {
  * Valkey.
  */
 export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
-  const failure = createComplaint(deps.log, "relay can't work");
+  const failure = createComplaint(deps.log, "relay_failed");
   const onRound = () => {
-    if (failure.worked()) deps.log("info", "relay is back");
+    if (failure.worked()) deps.log("info", "relay_recovered");
   };
   while (!stop.aborted) {
     try {

@@ -15,7 +15,7 @@ function relayOn(databaseUrl: string) {
   const stop = new AbortController();
   const running = runRelay({
     databaseUrl,
-    log: (level, msg) => lines.push(`${level} ${msg}`),
+    log: (level, event) => lines.push(`${level} ${event}`),
     invalidation: {
       beginTurn() {},
       apply(changes) {
@@ -141,7 +141,7 @@ Deno.test("a relay goes on after PostgreSQL was killed, and says so once", async
   await sql`insert into lots (lot_code) values ('A')`;
   await eventually("the outbox is empty", async () => await size(sql) === 0);
   await sql.end();
-  deepStrictEqual(relay.lines, ["warn relay can't work", "info relay is back"]);
+  deepStrictEqual(relay.lines, ["warn relay_failed", "info relay_recovered"]);
 });
 
 Deno.test("a relay of a database that is read-only for a while says so once, and goes on", async () => {
@@ -159,7 +159,7 @@ Deno.test("a relay of a database that is read-only for a while says so once, and
   await sql.unsafe(`alter database ${name} reset default_transaction_read_only`);
   await cut(sql);
   await eventually("it is back", () => Promise.resolve(relay.lines.length > 1));
-  deepStrictEqual(relay.lines, ["warn relay can't work", "info relay is back"]);
+  deepStrictEqual(relay.lines, ["warn relay_failed", "info relay_recovered"]);
   await eventually("the outbox is empty", async () => await size(sql) === 0);
 });
 

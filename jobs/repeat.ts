@@ -1,4 +1,4 @@
-import type { Log } from "../log.ts";
+import type { Log, LogEvent } from "../log.ts";
 import { createComplaint } from "./complaint.ts";
 
 const AFTER_FAILURE_MS = 500;
@@ -19,12 +19,12 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 
 /**
  * Does something again and again until the signal is aborted; never rejects. When it fails, that is
- * logged as `complaint`, once until it works again, and once a minute at most.
+ * logged as `failureEvent`, once until it works again, and once a minute at most.
  *
  * @param work gives how many ms to wait before it is done again
  */
 export async function repeat(
-  complaint: string,
+  failureEvent: LogEvent,
   work: () => Promise<number>,
   { signal, log, wait = (ms) => pause(ms, signal) }: {
     readonly signal: AbortSignal;
@@ -32,7 +32,7 @@ export async function repeat(
     readonly wait?: (ms: number) => Promise<void>;
   },
 ): Promise<void> {
-  const failure = createComplaint(log, complaint);
+  const failure = createComplaint(log, failureEvent);
   while (!signal.aborted) {
     let waitMs = AFTER_FAILURE_MS;
     try {

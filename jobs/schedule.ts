@@ -98,7 +98,7 @@ export async function followSchedule(
   const putOff = async (entry: ScheduleEntry, slot: Slot, until: number) => {
     if (told.get(entry) === slot.at || await isSlotClaimed(sql, slot)) return;
     told.set(entry, slot.at);
-    log("info", "scheduled work waits for the end of the quiet hours", {
+    log("info", "scheduled_work_postponed", {
       ...slotFields(slot),
       until: new Date(until).toISOString(),
     });
@@ -112,7 +112,7 @@ export async function followSchedule(
     if (until !== undefined) return await putOff(entry, slot, until);
     const isNew = await entry.enqueue(sql, slot);
     if (isNew && now() - Date.parse(slot.at) > MISSED_MS) {
-      log("info", "missed scheduled work is in the queue now", {
+      log("info", "scheduled_work_caught_up", {
         ...slotFields(slot),
         ...(entry.keepsQuietHours && quietHours.length === 0 && {
           hint: "AUDIT_QUIET_HOURS can keep it away from working hours",
@@ -122,7 +122,7 @@ export async function followSchedule(
     if (isNew || entry.work === undefined) return;
     const again = { ...slot, name: `${entry.name} once more`, died: entry.work };
     if (await entry.enqueue(sql, again)) {
-      log("warn", "scheduled work that died is in the queue once more", slotFields(slot));
+      log("warn", "scheduled_work_retried", slotFields(slot));
     }
   };
   const strike = async (entry: ScheduleEntry) => {
@@ -131,7 +131,7 @@ export async function followSchedule(
         return await enqueue(entry);
       } catch (error) {
         if (failures === 0) {
-          log("warn", "scheduled work can't be put into the queue", {
+          log("warn", "scheduled_work_not_queued", {
             name: entry.name,
             error: describeError(error),
           });

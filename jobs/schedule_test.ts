@@ -100,7 +100,7 @@ Deno.test("every entry's job is in the queue once a slot, whoever starts, and no
 /** Follows the schedule until it has looked so often, and gives what was logged. */
 async function follow(sql: Sql, looks: number, more: Partial<ScheduleDeps> = {}) {
   const end = new AbortController();
-  const logged: { msg: string; fields: LogFields | undefined }[] = [];
+  const logged: { event: string; fields: LogFields | undefined }[] = [];
   let looked = 0;
   const last: ScheduleEntry = {
     name: "looks",
@@ -113,7 +113,7 @@ async function follow(sql: Sql, looks: number, more: Partial<ScheduleDeps> = {})
   };
   await followSchedule([...SCHEDULE, last], {
     sql,
-    log: (_, msg, fields) => logged.push({ msg, fields }),
+    log: (_, event, fields) => logged.push({ event, fields }),
     signal: end.signal,
     lookMs: 20,
     ...more,
@@ -137,8 +137,8 @@ Deno.test("a scheduled job that died is in the queue once more for its slot, who
   const logs = [await follow(sql, 1), await follow(sql, 3)];
   strictEqual((await audits(sql)).length, 2);
   strictEqual((await sql`select from lotline.audits`).length, 2);
-  const again = logs.flat().map(({ msg }) => msg);
-  deepStrictEqual(again, ["scheduled work that died is in the queue once more"]);
+  const again = logs.flat().map(({ event }) => event);
+  deepStrictEqual(again, ["scheduled_work_retried"]);
   await die();
   await follow(sql, 3);
   strictEqual((await audits(sql)).length, 2, "once");
@@ -164,7 +164,7 @@ Deno.test("a missed audit is made up for at the start, with a line that says how
   await using database = await freshDatabase();
   const noon = Date.parse("2026-03-02T12:00:00Z");
   deepStrictEqual(await follow(database.sql, 2, { now: () => noon }), [{
-    msg: "missed scheduled work is in the queue now",
+    event: "scheduled_work_caught_up",
     fields: {
       name: "audit",
       slot: "2026-03-02T02:00:00.000Z",
@@ -180,7 +180,7 @@ Deno.test("a missed or dead audit waits for the end of the quiet hours, and is t
   const quietHours = [{ from: 6 * 60, to: 22 * 60 }];
   const at = (time: string) => ({ quietHours, now: () => Date.parse(`2026-03-02T${time}Z`) });
   deepStrictEqual(await follow(sql, 3, at("12:00:00")), [{
-    msg: "scheduled work waits for the end of the quiet hours",
+    event: "scheduled_work_postponed",
     fields: {
       name: "audit",
       slot: "2026-03-02T02:00:00.000Z",
@@ -221,7 +221,7 @@ Deno.test("while the database is read-only the schedule says so once an entry, a
   const lines: string[] = [];
   const following = followSchedule(SCHEDULE, {
     sql: readOnly,
-    log: (_, msg, fields) => lines.push(`${msg}: ${fields?.name}`),
+    log: (_, event, fields) => lines.push(`${event}: ${fields?.name}`),
     signal: end.signal,
     lookMs: 10,
   });
@@ -238,10 +238,10 @@ Deno.test("while the database is read-only the schedule says so once an entry, a
   await following;
   await readOnly.end({ timeout: 1 });
   deepStrictEqual(
-    lines.filter((line) => line.startsWith("scheduled work can't")).sort(),
+    lines.filter((line) => line.startsWith("scheduled_work_not_queued")).sort(),
     [
-      "scheduled work can't be put into the queue: audit",
-      "scheduled work can't be put into the queue: upkeep",
+      "scheduled_work_not_queued: audit",
+      "scheduled_work_not_queued: upkeep",
     ],
   );
 });

@@ -47,7 +47,7 @@ export const upkeep = defineJob({
       deleted[name] = await step({ sql, signal });
       progress(deleted);
     }
-    log("info", "upkeep deleted old rows", deleted);
+    log("info", "upkeep_finished", deleted);
   },
 });
 

@@ -129,19 +129,19 @@ export async function runWorker(
   const reap = async () => {
     for (const job of await takeBackLostJobs(queueSql, maxAttempts, noticeMs)) {
       const { id, kind, attempt, state } = job;
-      log("warn", "job was lost with its worker", { job: id, kind, attempt, state });
-      if (state === "dead") log("error", "job is dead", { job: id, kind, attempt });
+      log("warn", "job_lease_expired", { job: id, kind, attempt, state });
+      if (state === "dead") log("error", "job_dead", { job: id, kind, attempt });
     }
     for (const { id, kind } of await buryStrangers(queueSql, [...byKind.keys()])) {
-      log("warn", "job is of a kind that no worker knows", { job: id, kind });
+      log("warn", "job_kind_unknown", { job: id, kind });
     }
     return Math.min(leaseMs / 3, LONGEST_REAP_PAUSE_MS);
   };
 
   await Promise.all([
-    repeat("jobs can't be taken", take, { signal, log, wait: bell.wait }),
-    repeat("jobs can't be put on lists", sweep, { signal, log }),
-    repeat("lost jobs can't be taken back", reap, { signal, log }),
+    repeat("job_claim_failed", take, { signal, log, wait: bell.wait }),
+    repeat("job_push_failed", sweep, { signal, log }),
+    repeat("job_rescue_failed", reap, { signal, log }),
   ]);
   const graceIsOver = setTimeout(() => shutdown.abort(), graceMs);
   await Promise.all(running.keys());

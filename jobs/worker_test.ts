@@ -51,14 +51,14 @@ function work(
   options: Partial<WorkerOptions> & { sql?: Sql; valkey?: Valkey } = {},
 ) {
   const end = new AbortController();
-  const logged: { msg: string; fields: LogFields | undefined }[] = [];
+  const logged: { event: string; fields: LogFields | undefined }[] = [];
   const ended = runWorker(definitions, {
     queueSql: options.sql ?? sql,
     sql,
     createThreads: (statementTimeoutMs) =>
       createThreads({ databaseUrl: database.url, name: "lotline-test", statementTimeoutMs }),
     valkey: options.valkey,
-    log: (_, msg, fields) => logged.push({ msg, fields }),
+    log: (_, event, fields) => logged.push({ event, fields }),
   }, {
     name: "tester",
     atOnce: 4,
@@ -116,8 +116,8 @@ Deno.test("a job that throws is tried again later, and is dead after its last at
   ok((job.last_error ?? "").length <= 2_000);
   const [first = 0, second = 0] = starts;
   ok(second - first >= 1_000, `tried again after ${second - first} ms`);
-  strictEqual(worker.logged.filter(({ msg }) => msg === "job is failed").length, 2);
-  strictEqual(worker.logged.filter(({ msg }) => msg === "job is dead").length, 1);
+  strictEqual(worker.logged.filter(({ event }) => event === "job_failed").length, 2);
+  strictEqual(worker.logged.filter(({ event }) => event === "job_dead").length, 1);
 });
 
 Deno.test("an effect that PostgreSQL refuses is a failure, and the job isn't done", async () => {
@@ -190,7 +190,7 @@ Deno.test("a job that doesn't heed its signal holds its place for some seconds o
   await using worker = work([kind]);
   await ends(await ask(kind), "dead");
   await ends(await ask(kind));
-  ok(worker.logged.some(({ msg }) => msg === "job doesn't heed its signal"));
+  ok(worker.logged.some(({ event }) => event === "job_ignored_signal"));
   forever.resolve();
 });
 
@@ -332,7 +332,7 @@ Deno.test("a disk that is full, for a while, costs a job no attempt: it waits lo
   deepStrictEqual([job.attempt, job.starts, job.last_error], [1, starts.length, null]);
   const [first = 0, second = 0, third = 0] = starts;
   ok(third - second > second - first, starts.join());
-  strictEqual(worker.logged.filter(({ msg }) => msg === "job is postponed").length, 2);
+  strictEqual(worker.logged.filter(({ event }) => event === "job_postponed").length, 2);
 });
 
 Deno.test("an effect that finds the disk full isn't lost, nor is its attempt", async () => {
@@ -381,7 +381,7 @@ Deno.test("a job whose end can't be stored for longer than its lease isn't taken
   }
   const job = await ends(id);
   deepStrictEqual([job.attempt, job.starts], [1, 2]);
-  ok(worker.logged.some(({ msg }) => msg === "job is postponed"));
+  ok(worker.logged.some(({ event }) => event === "job_postponed"));
 });
 
 Deno.test("backends that are killed and a database that is read-only cost a job no attempt", async () => {
@@ -434,7 +434,7 @@ Deno.test("a job that the database stops each time is dead after its last start,
   match(job.last_error ?? "", /^it was started 100 times .*53100/);
   await eventually(
     "the log says that the job is dead",
-    () => Promise.resolve(worker.logged.some(({ msg }) => msg === "job is dead")),
+    () => Promise.resolve(worker.logged.some(({ event }) => event === "job_dead")),
   );
 });
 
@@ -445,7 +445,7 @@ Deno.test("a job that each time runs into a shutdown is told of: its starts are 
     const worker = work([kind], { graceMs: 10 });
     await ends(id, "running");
     await worker.end();
-    return worker.logged.filter(({ msg }) => msg === "job is dead").length;
+    return worker.logged.filter(({ event }) => event === "job_dead").length;
   };
   strictEqual(await runIntoShutdown(), 0);
   strictEqual(await runIntoShutdown(), 0);

@@ -121,7 +121,7 @@ Deno.test("what can't be read is left out, which the log says once, and the rest
   let now = 0;
   const gauges = createWorkGauges({
     sql,
-    log: (level, msg, fields) => lines.push([level, msg, fields?.what]),
+    log: (level, event, fields) => lines.push([level, event, fields?.what]),
   }, () => now += 1_000);
   const values = valuesOf(await gauges());
   deepStrictEqual(Object.keys(values), [
@@ -132,7 +132,7 @@ Deno.test("what can't be read is left out, which the log says once, and the rest
     "lotline_jobs_expired_leases",
   ]);
   strictEqual(values['lotline_work_readable{what="changes"}'], 0);
-  const told = ["warn", "state of the work can't be read", "changes"];
+  const told = ["warn", "work_state_unreadable", "changes"];
   await gauges();
   deepStrictEqual(lines, [told]);
   await sql`create sequence lotline.lost_changes`;

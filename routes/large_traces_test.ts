@@ -233,13 +233,14 @@ Deno.test("a client that reads too slowly is cut off, and its answer is released
   const lines: string[] = [];
   const app = new Hono<RequestEnv>().get(
     "/",
-    (c) => answerHeld(c, held, (_level, msg) => lines.push(msg), { stallMs: 50, wholeMs: 10_000 }),
+    (c) =>
+      answerHeld(c, held, (_level, event) => lines.push(event), { stallMs: 50, wholeMs: 10_000 }),
   );
   const reader = (await app.request("/", {}, factsOf())).body?.getReader();
   strictEqual((await reader?.read())?.value?.length, 1_000);
   await eventually("it is released", () => Promise.resolve(isReleased));
   await rejects(async () => await reader?.read(), /too slow/);
-  deepStrictEqual(lines, ["answer_cut"]);
+  deepStrictEqual(lines, ["response_cut"]);
 });
 
 Deno.test("an answer is released when it was read, when only its head was, and when its client goes", async () => {

@@ -336,7 +336,7 @@ Deno.test("what became of each login is counted and logged, without email or pas
   for (const outcome of ["accepted", "wrong", "disabled"]) {
     lines.push(await api.log.find((line) => line.includes(id) && line.includes(`"${outcome}"`)));
   }
-  for (const line of lines) strictEqual(JSON.parse(line).msg, "login");
+  for (const line of lines) strictEqual(JSON.parse(line).event, "login");
   for (const line of api.log.lines) {
     for (const secret of [email, PASSWORD, "wrong-password-7", token, "$2a$"]) {
       ok(!line.includes(secret), line);

@@ -76,7 +76,7 @@ for (const [what, number] of PIECES) {
     }
     await eventually(
       "the log says so",
-      () => Promise.resolve(api.log.lines.some((line) => line.includes("answer_broken"))),
+      () => Promise.resolve(api.log.lines.some((line) => line.includes("response_broken"))),
     );
   });
 

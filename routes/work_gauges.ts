@@ -29,7 +29,7 @@ export function createWorkGauges(
       return read;
     } catch (error) {
       if (!unreadable.has(what)) {
-        log("warn", "state of the work can't be read", { what, error: describeError(error) });
+        log("warn", "work_state_unreadable", { what, error: describeError(error) });
       }
       unreadable.add(what);
       return undefined;

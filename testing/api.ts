@@ -54,7 +54,7 @@ export async function startApi(
       JWT_KEYS_FILE: keyFile,
       ...options.environment,
     },
-    isReady: (line) => line.includes('"msg":"listening"'),
+    isReady: (line) => line.includes('"event":"listening"'),
   });
   const { process, log } = started;
   const listening = JSON.parse(started.readyLine);

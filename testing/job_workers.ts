@@ -39,7 +39,7 @@ export async function startJobWorker(options: JobWorkerOptions): Promise<JobWork
     stderr: "inherit",
   }).spawn();
   const log = readLines(process.stdout);
-  await log.find((line) => line.includes('"msg":"working"'));
+  await log.find((line) => line.includes('"event":"working"'));
   const kill = async () => {
     try {
       process.kill("SIGKILL");

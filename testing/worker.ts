@@ -10,6 +10,6 @@ export function startWorker(
   return startTask({
     task: "worker",
     env: { DATABASE_URL: databaseUrl, ...environment },
-    isReady: (line) => line.includes('"msg":"working"'),
+    isReady: (line) => line.includes('"event":"working"'),
   });
 }

@@ -161,7 +161,7 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
   app.onError((thrown) => {
     const error = errorOf(thrown);
     if (error.status >= 500 && error.cause !== undefined) {
-      log("error", "an admin request failed", { error: describeError(error.cause) });
+      log("error", "admin_request_failed", { error: describeError(error.cause) });
     }
     return Response.json(error.body, { status: error.status, headers: error.headers });
   });

@@ -17,7 +17,7 @@ const NOTE = { who: "ana", why: "a try" };
 function startAdmin(url: string, followed = url) {
   const sql = connect({ url, max: 2, name: "lotline-admin" });
   const logged: string[] = [];
-  const log = (_: string, msg: string) => logged.push(msg);
+  const log = (_: string, event: string) => logged.push(event);
   const modes = followModes({ databaseUrl: followed, log });
   const metrics = { type: "text/plain; version=0.0.4", text: () => Promise.resolve("up 1\n") };
   const serve = createAdmin({ token: TOKEN, sql, modes, metrics, log });

@@ -78,20 +78,20 @@ export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions)
       if (batch === undefined) return true;
       try {
         await storeBatch(sql, batch, ANSWER_MS);
-        if (isAway) log("info", "evidence is stored again");
+        if (isAway) log("info", "evidence_recovered");
         isAway = false;
         sent = undefined;
       } catch (error) {
         if (!isRefusal(error)) {
           onTrouble?.("flush");
           if (!isAway) {
-            log("warn", "evidence waits for PostgreSQL", { error: describeError(error) });
+            log("warn", "evidence_delayed", { error: describeError(error) });
           }
           isAway = true;
           return false;
         }
         // It would be refused for ever, and hold up everything behind it.
-        log("error", "evidence was refused", { error: describeError(error) });
+        log("error", "evidence_rejected", { error: describeError(error) });
         const hasDifferences = batch.differences.length > 0;
         onTrouble?.(hasDifferences ? "difference" : "dropped");
         if (!hasDifferences) keepDue(batch);
@@ -127,7 +127,7 @@ export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions)
         waiting.push(keptDifference(redact(finding), fingerprint, performance.now()));
       } catch (error) {
         onTrouble?.("difference");
-        log("warn", "a difference is counted and not kept", { error: describeError(error) });
+        log("warn", "mismatch_not_redacted", { error: describeError(error) });
       }
     },
     async flush() {
@@ -144,7 +144,7 @@ export function collect({ databaseUrl, redact, log, onTrouble }: CollectOptions)
       });
       const isStored = await Promise.race([flush().then(() => flush()), deadline]);
       clearTimeout(late);
-      if (!isStored) log("warn", "evidence was not stored", { counts: tally.size });
+      if (!isStored) log("warn", "evidence_lost", { counts: tally.size });
       await sql.end({ timeout: 0 });
     },
   };

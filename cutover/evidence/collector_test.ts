@@ -251,7 +251,7 @@ Deno.test("while PostgreSQL is away counts wait, and are stored when it is back"
   await eventually("it is stored", async () => await collector.flush());
   strictEqual(await requestsIn(sql), 3);
   strictEqual((await sql`select from lotline.differences`).count, 3);
-  deepStrictEqual(lines, ["evidence waits for PostgreSQL", "evidence is stored again"]);
+  deepStrictEqual(lines, ["evidence_delayed", "evidence_recovered"]);
   ok(troubles.length >= 3 && troubles.every((trouble) => trouble === "flush"), troubles.join());
 });
 

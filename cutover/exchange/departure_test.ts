@@ -325,7 +325,7 @@ Deno.test("departures stand in the log a line a minute each, those of writes as 
   flush();
   const lines = text.trim().split("\n").map((line) => JSON.parse(line));
   deepStrictEqual(
-    lines.map(({ level, msg, outcome, operation }) => [level, msg, outcome, operation]),
+    lines.map(({ level, event, outcome, operation }) => [level, event, outcome, operation]),
     [
       ["warn", "client_left", "carried_out", "createLot"],
       ["info", "client_left", "given_up", "unknown"],

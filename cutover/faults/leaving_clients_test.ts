@@ -130,7 +130,7 @@ Deno.test("a write that was received whole is carried out once, in every mode, h
   const left =
     /^lotline_gateway_clients_left_total\{operation="createLot",outcome="(carried_out|half_closed)"\} \d+$/gm;
   strictEqual(metrics.match(left)?.length, 2, metrics);
-  ok(gateway.log.lines.some((line) => line.includes('"msg":"client_left"')));
+  ok(gateway.log.lines.some((line) => line.includes('"event":"client_left"')));
 });
 
 Deno.test("a login that was received whole is carried out once though its client has left", async () => {
@@ -173,7 +173,7 @@ for (const name of ["legacy", "shadow", "service"] as const) {
     }));
     await served(gateway.url);
     gateway.process.kill("SIGTERM");
-    await gateway.log.find((line) => line.includes('"msg":"stopping"'));
+    await gateway.log.find((line) => line.includes('"event":"stopping"'));
     await new Promise((resolve) => setTimeout(resolve, 500));
     deepStrictEqual(await rowsOf(sql), {});
     await blocker.commit();

@@ -105,7 +105,7 @@ async function startPractice(
         DRY_RUN_SECRET: practice.dryRunSecret,
       },
       ...filesOf(stateFolder, "gateway"),
-      isReady: (log) => log.includes('"msg":"listening"'),
+      isReady: (log) => log.includes('"event":"listening"'),
     }),
   );
   return [legacy, gateway];

@@ -67,11 +67,11 @@ export function createRecorder(deps: RecorderDeps): Recorder {
     try {
       await store();
       room = roomOf(await listWanted(sql));
-      if (isAway) log("info", "recorder is back");
+      if (isAway) log("info", "recorder_recovered");
       isAway = false;
     } catch (error) {
       room = new Map();
-      if (!isAway) log("warn", "recorder can't do its work", { error: describeError(error) });
+      if (!isAway) log("warn", "recorder_failed", { error: describeError(error) });
       isAway = true;
     }
     if (!isOver) timer = setTimeout(start, everyMs);
@@ -99,7 +99,7 @@ export function createRecorder(deps: RecorderDeps): Recorder {
       await looking;
       room = new Map();
       await store().catch((error) =>
-        log("warn", "recorder lost exchanges", { error: describeError(error) })
+        log("warn", "recorder_lost_exchanges", { error: describeError(error) })
       );
     },
   };

@@ -176,7 +176,7 @@ Deno.test("a recorder without its database takes nothing, says so once, and is b
   await eventually("it has noticed", () => Promise.resolve(lines.length > 0));
   recorder.offer(seen(1));
   await new Promise((resolve) => setTimeout(resolve, 50));
-  deepStrictEqual(lines, ["recorder can't do its work"]);
+  deepStrictEqual(lines, ["recorder_failed"]);
   await sql`alter table lotline.elsewhere rename to recordings`;
   const id = await startRecording(sql, ORDER);
   ok(id);
@@ -186,7 +186,7 @@ Deno.test("a recorder without its database takes nothing, says so once, and is b
     "it stores again",
     async () => (await listWanted(sql))[0]?.stored.getTraceability === 3,
   );
-  deepStrictEqual(lines, ["recorder can't do its work", "recorder is back"]);
+  deepStrictEqual(lines, ["recorder_failed", "recorder_recovered"]);
 });
 
 Deno.test("at most four recordings are on at once", async () => {

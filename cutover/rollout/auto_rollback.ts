@@ -52,7 +52,7 @@ export function guardRoutes({ databaseUrl, log, onRollback }: GuardianOptions): 
       const why = judgement.reasons.join("; ");
       // False: another process was faster, or somebody has moved the route meanwhile.
       if (!await rollBack(sql, { operation, epoch, why })) continue;
-      log("warn", "a route was rolled back to legacy", { operation, epoch, why });
+      log("warn", "route_rolled_back", { operation, epoch, why });
       onRollback?.(operation);
     }
     verdicts = found;
@@ -64,13 +64,13 @@ export function guardRoutes({ databaseUrl, log, onRollback }: GuardianOptions): 
     const began = performance.now();
     try {
       await look();
-      if (isAway) log("info", "the routes are judged again");
+      if (isAway) log("info", "verdicts_recovered");
       isAway = false;
     } catch (error) {
       // What was found before says nothing of now.
       verdicts = new Map();
       if (!isAway && !isOver) {
-        log("warn", "the routes can't be judged", { error: describeError(error) });
+        log("warn", "verdicts_failed", { error: describeError(error) });
       }
       isAway = true;
     }

@@ -86,7 +86,7 @@ Deno.test("of several processes that see it at once, one rolls a route back and 
   }
   await eventually("it is rolled back", async () => (await routeOf("login")).latch !== undefined);
   await guardians.disposeAsync();
-  deepStrictEqual(told, ["a route was rolled back to legacy", "login"]);
+  deepStrictEqual(told, ["route_rolled_back", "login"]);
 });
 
 Deno.test("each route is judged by itself, and one that fails in shadow goes back as well", async () => {
@@ -202,8 +202,8 @@ Deno.test("a guardian whose PostgreSQL was away judges again when it is back", a
   );
   await eventually("it has said so", () => Promise.resolve(lines.length === 3));
   deepStrictEqual(lines, [
-    "the routes can't be judged",
-    "a route was rolled back to legacy",
-    "the routes are judged again",
+    "verdicts_failed",
+    "route_rolled_back",
+    "verdicts_recovered",
   ]);
 });

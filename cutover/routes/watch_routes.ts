@@ -71,13 +71,13 @@ export function followModes(
 
   const giveUp = () => {
     source = "away";
-    log("warn", "all routes are on legacy until PostgreSQL tells them", { error: failure });
+    log("warn", "routes_unknown", { error: failure });
   };
   let staleTimer = setTimeout(giveUp, STALE_MS);
 
   const take = (routing: Routing, at: Moment) => {
     const next = readingOf(routing, at);
-    if (source === "away") log("info", "PostgreSQL tells the routes again");
+    if (source === "away") log("info", "routes_recovered");
     logChanges(reading, next, log);
     reading = next;
     source = "database";
@@ -140,7 +140,7 @@ export function followModes(
     lookNow: () => nap.end(),
     kill(note) {
       held ??= { note, stored: Promise.withResolvers<void>() };
-      log("warn", "all routes are killed in this process, and in all once PostgreSQL knows");
+      log("warn", "killed_in_this_process");
       nap.end();
       return held.stored.promise;
     },
@@ -189,19 +189,19 @@ function readingOf(routing: Routing, { at, dayAt }: Moment): Reading {
 function logChanges(before: Reading, after: Reading, log: Log): void {
   const { killed, broken } = after.routing;
   if (killed !== undefined && before.routing.killed === undefined) {
-    log("warn", "the kill switch is on: all routes are on legacy");
+    log("warn", "kill_switch_on");
   }
   if (killed === undefined && before.routing.killed !== undefined) {
-    log("info", "the kill switch is released");
+    log("info", "kill_switch_off");
   }
   for (const operation of broken) {
     if (before.routing.broken.includes(operation)) continue;
-    log("error", "a row of lotline.routes can't be read: its route is on legacy", { operation });
+    log("error", "route_unreadable", { operation });
   }
   for (const [operation, { mode, epoch }] of after.live) {
     const old = before.live.get(operation);
     if (old === undefined || describeMode(old.mode) === describeMode(mode)) continue;
-    log("info", "a route has changed", { operation, mode: describeMode(mode), epoch });
+    log("info", "route_changed", { operation, mode: describeMode(mode), epoch });
   }
 }
 

@@ -69,11 +69,11 @@ export function createDryRuns(
     if (mayHaveExecuted(status)) {
       if (!isStopped) {
         isStopped = true;
-        log("error", "no more dry runs: one may have been executed; check SERVICE_URL", { status });
+        log("error", "dry_runs_stopped", { status });
         onEffect(asked, request);
       }
     } else {
-      log("warn", "a dry run was refused; check DRY_RUN_SECRET and the clocks", { status });
+      log("warn", "dry_run_refused", { status });
     }
     return { silence: "not_asked" as const, ms };
   };

@@ -17,7 +17,7 @@ function dryRuns(silences = 3) {
       [Symbol.dispose]: () => {},
     },
     secret: "a secret of more than thirty-two characters",
-    log: (level, msg) => lines.push(`${level} ${msg}`),
+    log: (level, event) => lines.push(`${level} ${event}`),
     limits: { writeMs: 300, silences, pauseMs: 0 },
     onEffect: ({ status }) => effects.push(status),
   });

@@ -131,7 +131,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     try {
       return redactor.finding(finding);
     } catch (error) {
-      log("error", "a difference can't be kept", { error: String(error) });
+      log("error", "mismatch_not_stored", { error: String(error) });
       const { exchange: _exchange, ...bare } = finding;
       return { ...bare, differences: [] };
     }
@@ -143,7 +143,7 @@ export function createShadow(options: ShadowOptions): Shadow {
   const tellNotRead = (operation: OldOperation, reason: string) => {
     if (told.has(`${operation} ${reason}`)) return;
     told.add(`${operation} ${reason}`);
-    log("warn", "an answer can't be compared", { operation, reason });
+    log("warn", "response_not_comparable", { operation, reason });
   };
 
   const examine = async (observation: Observation): Promise<void> => {
@@ -221,7 +221,7 @@ export function createShadow(options: ShadowOptions): Shadow {
       running++;
       underWay.add(observation);
       examine(observation).catch((error) => {
-        log("error", "comparing failed", { error: String(error) });
+        log("error", "comparison_failed", { error: String(error) });
         if (underWay.delete(observation)) lost(observation, "failed");
       }).finally(() => {
         running--;

@@ -107,7 +107,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
       observe: (observation) => observed.push(observation),
     },
     onDeparture: (_operation, departure) => departures.push(departure),
-    log: (_level, _msg, fields = {}) => lines.push(fields),
+    log: (_level, _event, fields = {}) => lines.push(fields),
   });
   return {
     port: front.port,

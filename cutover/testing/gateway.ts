@@ -47,7 +47,7 @@ export async function startGateway(places: GatewayPlaces): Promise<TestGateway> 
       TRUSTED_PROXIES: "127.0.0.1",
       ...places.environment,
     },
-    isReady: (line) => line.includes('"msg":"listening"'),
+    isReady: (line) => line.includes('"event":"listening"'),
   });
   const listening = JSON.parse(started.readyLine);
   const adminUrl = `http://127.0.0.1:${listening.admin_port}`;

@@ -19,7 +19,7 @@ export interface ShadowRig extends Disposable {
   /** `operation what`. */
   readonly covered: string[];
   readonly answered: [operation: string, side: Side, status: number][];
-  readonly logged: [level: string, msg: string, fields?: LogFields][];
+  readonly logged: [level: string, event: string, fields?: LogFields][];
   outcomes(): string[];
 }
 
@@ -47,7 +47,7 @@ export function shadowRig(
     rules,
     evidence,
     redactor: createRedactor(DRY_RUN_SECRET),
-    log: (level, msg, fields) => logged.push([level, msg, fields]),
+    log: (level, event, fields) => logged.push([level, event, fields]),
     ...options,
   });
   return {
