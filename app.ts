@@ -22,7 +22,7 @@ import { type Write, writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
 import { createDryRunStep } from "./dry_run/step.ts";
 import { corsPolicy } from "./http/cors.ts";
-import { createEnvelope, type Limits, type Serve } from "./http/envelope.ts";
+import { createRequestPipeline, type Limits, type Serve } from "./http/request_pipeline.ts";
 import { App } from "./http/operation.ts";
 import type { Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
@@ -113,7 +113,7 @@ export function createApi(deps: ApiDeps): Api {
     })
   );
   const largeTraces = createLargeTraces(config.DATABASE_URL);
-  const serve = createEnvelope({
+  const serve = createRequestPipeline({
     app: createRoutes({
       ...deps,
       mode,
@@ -135,7 +135,7 @@ export function createApi(deps: ApiDeps): Api {
     limits: deps.limits,
     effects: {
       write,
-      forgetTrace: async (lotCode) => await traceCache?.forget(lotCode),
+      forgetTrace: async (lotCode) => await traceCache?.invalidate(lotCode),
       login: createLoginEffects(deps, { write, throttle, metrics }),
       holdsBack: true,
     },
@@ -170,7 +170,7 @@ function createLoginEffects(
   },
 ): LoginEffects {
   return {
-    enterThrottle: throttle.enter,
+    consumeThrottle: throttle.consume,
     write,
     issueToken: createTokenIssuer({
       keys,
@@ -179,7 +179,7 @@ function createLoginEffects(
     }),
     rehashes: true,
     noteLongPassword: createLongPasswordNotes(sql, log),
-    tell: (outcome, userId) => {
+    onOutcome: (outcome, userId) => {
       metrics.login(outcome);
       log("info", "login", { outcome, user_id: userId });
     },

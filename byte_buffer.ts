@@ -60,8 +60,8 @@ export class ByteBuffer {
     this.#length = 0;
   }
 
-  #grow(least: number): void {
-    const size = Math.min(Math.max(least, 2 * this.#buffer.length, MIN_BYTES), this.max);
+  #grow(min: number): void {
+    const size = Math.min(Math.max(min, 2 * this.#buffer.length, MIN_BYTES), this.max);
     const larger = new Uint8Array(size);
     larger.set(this.bytes());
     this.#buffer = larger;

@@ -19,7 +19,7 @@ export interface ForwardedHeaders {
 export type ReadClient = (request: { readonly headers: ForwardedHeaders }, peer: string) => Client;
 
 /** More proxies than this stand in no row; whoever sends a longer one is no client of ours. */
-const MOST_HOPS = 20;
+const MAX_HOPS = 20;
 
 /**
  * Reads the client's address from `X-Forwarded-For`, but only as far as trusted proxies have written
@@ -39,7 +39,7 @@ export function createClientReader(trustedProxies: readonly string[]): ReadClien
     let address = normalizedAddress(peer);
     if (address === undefined) return { address: peer, secure: false };
     if (!isTrusted(address)) return { address, secure: false };
-    const hops = request.headers.get("x-forwarded-for")?.split(",").slice(-MOST_HOPS) ?? [];
+    const hops = request.headers.get("x-forwarded-for")?.split(",").slice(-MAX_HOPS) ?? [];
     while (hops.length > 0 && isTrusted(address)) {
       const hop = normalizedAddress(withoutPort(hops.pop()?.trim() ?? ""));
       if (hop === undefined) break;

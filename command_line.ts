@@ -133,13 +133,16 @@ export async function runMain(
   }
 }
 
-function complaintOf(error: unknown, { usage = "", told = [], sentenceFor }: Ending): string {
+function complaintOf(
+  error: unknown,
+  { usage = "", told: notified = [], sentenceFor }: Ending,
+): string {
   if (error instanceof UsageError) {
     if (error.message === "") return usage;
     return error.cause === MISTYPED ? `${usage}\n\n${error.message}` : error.message;
   }
   const sentence = sentenceFor?.(error);
   if (sentence !== undefined) return sentence;
-  const isTold = [ConfigError, RefusedError, ...told].some((one) => error instanceof one);
+  const isTold = [ConfigError, RefusedError, ...notified].some((one) => error instanceof one);
   return isTold && error instanceof Error ? error.message : `Not done: ${sentenceOf(error)}`;
 }

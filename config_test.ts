@@ -6,14 +6,14 @@ import { MigrateSettings } from "./db/config.ts";
 import { JobsSettings, WorkerSettings } from "./jobs/config.ts";
 import { oldNames, refusesBadSettings, settingNames } from "./testing/settings.ts";
 
-const LEAST = {
+const MIN = {
   DATABASE_URL: "postgres://lotline@localhost/plant",
   AUTH_MODE: "legacy",
   JWT_KEYS_FILE: "/keys.json",
 };
 
 const DEFAULTS = {
-  ...LEAST,
+  ...MIN,
   HOST: "127.0.0.1",
   PORT: 8000,
   REUSE_PORT: false,
@@ -39,14 +39,14 @@ function refusal(environment: Environment): string {
 }
 
 Deno.test("three settings are enough; the others have defaults, and the result can't be changed", () => {
-  const config = readSettings(ApiSettings, { ...LEAST, PATH: "/bin", PORTS: "1" });
+  const config = readSettings(ApiSettings, { ...MIN, PATH: "/bin", PORTS: "1" });
   deepStrictEqual({ ...config }, DEFAULTS);
   ok(Object.isFrozen(config));
 });
 
 Deno.test("every setting can be given", () => {
   const config = readSettings(ApiSettings, {
-    ...LEAST,
+    ...MIN,
     HOST: "0.0.0.0",
     PORT: "0",
     REUSE_PORT: "1",
@@ -88,10 +88,10 @@ Deno.test("every setting can be given", () => {
 Deno.test("a setting that is there but empty counts as not set", () => {
   const empty = { HOST: "", PORT: "", DATABASE_POOL_MAX: "", VALKEY_URL: "", BODY_LIMIT: "" };
   deepStrictEqual(
-    { ...readSettings(ApiSettings, { ...LEAST, ...empty, LOG_LEVEL: "" }) },
+    { ...readSettings(ApiSettings, { ...MIN, ...empty, LOG_LEVEL: "" }) },
     DEFAULTS,
   );
-  match(refusal({ ...LEAST, DATABASE_URL: "" }), /^ {2}DATABASE_URL is missing: expected /m);
+  match(refusal({ ...MIN, DATABASE_URL: "" }), /^ {2}DATABASE_URL is missing: expected /m);
 });
 
 Deno.test("one message names all that is missing, and nothing that has a default", () => {
@@ -131,7 +131,7 @@ const BROKEN: Record<string, string[]> = {
 for (const [name, values] of Object.entries(BROKEN)) {
   Deno.test(`a broken ${name} is refused with what it should be, and its value isn't shown`, () => {
     for (const value of values) {
-      const [, mistake = "", ...more] = refusal({ ...LEAST, [name]: value }).split("\n");
+      const [, mistake = "", ...more] = refusal({ ...MIN, [name]: value }).split("\n");
       deepStrictEqual(more, [], value);
       ok(mistake.startsWith(`  ${name} is invalid: expected `), `${value}: ${mistake}`);
       const withoutExample = mistake.replace(/such as .*|from \d.*|"legacy".*/, "");
@@ -151,11 +151,11 @@ Deno.test("all broken settings are named at once, and no password among them is 
 });
 
 Deno.test("AUTH_MODE has no default", () => {
-  match(refusal({ ...LEAST, AUTH_MODE: undefined }), /AUTH_MODE is missing: .*no default/);
+  match(refusal({ ...MIN, AUTH_MODE: undefined }), /AUTH_MODE is missing: .*no default/);
 });
 
 Deno.test("AUTH_MODE=required starts with origins that were chosen, never with * by default", () => {
-  const required = { ...LEAST, AUTH_MODE: "required" };
+  const required = { ...MIN, AUTH_MODE: "required" };
   match(refusal(required), /^ {2}CORS_ORIGINS is missing: /m);
   match(refusal({ ...required, CORS_ORIGINS: "*" }), /^ {2}CORS_ORIGINS is invalid: .*any-site/m);
   // It is named together with what else is wrong.
@@ -171,7 +171,7 @@ Deno.test("AUTH_MODE=required starts with origins that were chosen, never with *
 });
 
 Deno.test("migrate needs an address of PostgreSQL and nothing else", () => {
-  const { DATABASE_URL } = LEAST;
+  const { DATABASE_URL } = MIN;
   deepStrictEqual({ ...readSettings(MigrateSettings, { DATABASE_URL, PORT: "x" }) }, {
     DATABASE_URL,
   });
@@ -182,7 +182,7 @@ Deno.test("migrate needs an address of PostgreSQL and nothing else", () => {
 function readRenamed(environment: Environment) {
   const warnings: string[] = [];
   const warn = (line: string) => warnings.push(line);
-  const { TOKEN_TTL_MINUTES } = readSettings(ApiSettings, { ...LEAST, ...environment }, warn);
+  const { TOKEN_TTL_MINUTES } = readSettings(ApiSettings, { ...MIN, ...environment }, warn);
   return { TOKEN_TTL_MINUTES, warnings };
 }
 
@@ -218,7 +218,7 @@ Deno.test("a setting may have the same value by both names, for a release that r
 Deno.test("different values by both names stop the start, beside the other mistakes and shown by neither", () => {
   const warnings: string[] = [];
   const environment = {
-    ...LEAST,
+    ...MIN,
     AUTH_MODE: "",
     DATABASE_POOL: "many",
     TOKEN_TTL_MINUTES: "7",

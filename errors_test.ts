@@ -3,7 +3,7 @@ import { eventually } from "./testing/eventually.ts";
 import { connect } from "./db/connect.ts";
 import { freePort } from "./dev/free_port.ts";
 import { ApiError, type ErrorCode, toApiError } from "./errors.ts";
-import { ErrorAnswer } from "./routes/responses.ts";
+import { ErrorResponse } from "./routes/responses.ts";
 import { freshDatabase } from "./testing/database.ts";
 
 const STATUSES: Record<ErrorCode, number> = {
@@ -49,7 +49,7 @@ Deno.test("each error has its status, and its body is the sentence alone", () =>
     const error = new ApiError(code, "A sentence", { cause: new Error("inside") });
     strictEqual(error.status, STATUSES[code], code);
     deepStrictEqual(error.body, { error: "A sentence" });
-    ErrorAnswer.parse(error.body);
+    ErrorResponse.parse(error.body);
   }
 });
 

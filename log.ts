@@ -67,15 +67,15 @@ export function limitRepeats(
   log: Log,
   now: () => number = () => performance.now(),
 ): (name: string, ...line: Parameters<Log>) => boolean {
-  const told = new Map<string, { readonly at: number; leftOut: number }>();
+  const notified = new Map<string, { readonly at: number; leftOut: number }>();
   return (name, level, event, fields = {}) => {
-    const last = told.get(name);
+    const last = notified.get(name);
     if (last !== undefined && now() - last.at < REPEAT_MS) {
       last.leftOut++;
       return false;
     }
     log(level, event, { ...fields, left_out: last?.leftOut || undefined });
-    told.set(name, { at: now(), leftOut: 0 });
+    notified.set(name, { at: now(), leftOut: 0 });
     return true;
   };
 }

@@ -7,24 +7,24 @@ import { apiOnSeed } from "./testing/api_on_seed.ts";
 const LEVELS: LogLevel[] = ["debug", "info", "warn", "error"];
 
 /** What was written, in the pieces in which it was. */
-function collect(level: LogLevel) {
+function startLog(level: LogLevel) {
   const written: string[] = [];
   const { log, flush } = createLog(level, (text) => written.push(text));
   return { log, flush, written };
 }
 
-for (const [least, level] of LEVELS.entries()) {
-  Deno.test(`level ${level} shows ${LEVELS.slice(least).join(", ")} and nothing else`, () => {
-    const { log, flush, written } = collect(level);
+for (const [min, level] of LEVELS.entries()) {
+  Deno.test(`level ${level} shows ${LEVELS.slice(min).join(", ")} and nothing else`, () => {
+    const { log, flush, written } = startLog(level);
     for (const each of LEVELS) log(each, "something");
     flush();
     const shown = written.join("").trimEnd().split("\n").map((line) => JSON.parse(line).level);
-    deepStrictEqual(shown, LEVELS.slice(least));
+    deepStrictEqual(shown, LEVELS.slice(min));
   });
 }
 
 Deno.test("a line is one JSON object: UTC time, level, event, then the fields in their order", () => {
-  const { log, flush, written } = collect("info");
+  const { log, flush, written } = startLog("info");
   log("warn", "something", { b: 'x"\n', a: 1, gone: undefined, yes: true, odd: NaN });
   flush();
   const [line = "", rest] = written.join("").split("\n");
@@ -49,7 +49,7 @@ Deno.test("lines wait for a moment and are written together", async () => {
 });
 
 Deno.test("an error is written at once, behind what was said before it", () => {
-  const { log, flush, written } = collect("info");
+  const { log, flush, written } = startLog("info");
   log("info", "before");
   deepStrictEqual(written, []);
   log("error", "broken");
@@ -105,7 +105,7 @@ Deno.test("a request is one line: method, route, status, ms, id, and nothing tha
   for (const [i, [method, path, body, route, status]] of REQUESTS.entries()) {
     const id = `one-line-${i}.`;
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    const answer = await api.send(path, {
+    const response = await api.send(path, {
       method,
       headers: {
         "x-request-id": id,
@@ -115,7 +115,7 @@ Deno.test("a request is one line: method, route, status, ms, id, and nothing tha
       },
       ...(text !== undefined && { body: text }),
     });
-    strictEqual(answer.headers.get("x-request-id"), id);
+    strictEqual(response.headers.get("x-request-id"), id);
     const line = await lineOf(api, id);
     const { required_would_refuse, bad_token, ...rest } = line;
     deepStrictEqual(Object.keys(rest), FIELDS);
@@ -137,20 +137,20 @@ Deno.test("a request is one line: method, route, status, ms, id, and nothing tha
 });
 
 Deno.test("an account's email and name, found or not, are in no line", async () => {
-  const answer = await api.post("/api/login", { email: "admin@flowviz.com" }, {
+  const response = await api.post("/api/login", { email: "admin@flowviz.com" }, {
     "x-request-id": "login-line",
   });
   await lineOf(api, "login-line");
-  const { email, full_name, id } = answer.json.user;
-  for (const secret of [email, full_name, id, answer.json.token]) {
+  const { email, full_name, id } = response.json.user;
+  for (const secret of [email, full_name, id, response.json.token]) {
     for (const line of api.log.lines) ok(!line.includes(secret), line);
   }
 });
 
 Deno.test("an id that could spoil the log is not taken over; the answer has one of our own", async () => {
   for (const id of ["", "a b", 'a"b', "a/b", "ÿ", "x".repeat(65)]) {
-    const answer = await api.get("/api/health", { "x-request-id": id });
-    const ours = answer.headers.get("x-request-id") ?? "";
+    const response = await api.get("/api/health", { "x-request-id": id });
+    const ours = response.headers.get("x-request-id") ?? "";
     match(ours, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     strictEqual((await lineOf(api, ours)).status, 200);
   }
@@ -160,8 +160,8 @@ Deno.test("a fault's line is an error and has its cause; the address's password 
   await using away = await startApi({
     databaseUrl: `postgres://lotline:hunter2@127.0.0.1:${freePort()}/plant`,
   });
-  const answer = await away.get("/api/traceability/A-1", { "x-request-id": "fault" });
-  strictEqual(answer.status, 503);
+  const response = await away.get("/api/traceability/A-1", { "x-request-id": "fault" });
+  strictEqual(response.status, 503);
   const line = await lineOf(away, "fault");
   deepStrictEqual(Object.keys(line), [...FIELDS, "required_would_refuse", "error"]);
   deepStrictEqual([line.level, line.status], ["error", 503]);

@@ -7,7 +7,7 @@ import { connect } from "./db/connect.ts";
 import { createLog } from "./log.ts";
 
 const BODY_DEADLINE_MS = 10_000;
-const MOST_REQUESTS_IN_FLIGHT = 1_000;
+const MAX_REQUESTS_IN_FLIGHT = 1_000;
 /** How long accepted requests may take to finish after SIGTERM. */
 const GRACE_MS = 15_000;
 
@@ -33,7 +33,7 @@ async function run(config: Config): Promise<void> {
   const limits = {
     bytes: config.BODY_LIMIT,
     deadlineMs: BODY_DEADLINE_MS,
-    inFlight: MOST_REQUESTS_IN_FLIGHT,
+    inFlight: MAX_REQUESTS_IN_FLIGHT,
   };
   const api = createApi({ config, sql, keys, limits, log, ...(valkey && { valkey }) });
 

@@ -89,7 +89,7 @@ async function run(config: WorkerConfig): Promise<void> {
       log,
     }, {
       name,
-      atOnce: config.WORKER_CONCURRENCY,
+      maxConcurrent: config.WORKER_CONCURRENCY,
       leaseMs: config.JOB_LEASE_SECONDS * 1_000,
       signal,
     }),

@@ -45,8 +45,8 @@ Deno.test("the worker's threads do audits and deep traces, with the permissions 
   const { sql } = database;
   await insertChain(sql, "A", 3);
   const id = crypto.randomUUID();
-  const asked = { id, direction: "both", maxDepth: null, atMost: 100, lotCode: "A-1" } as const;
-  await insertTrace(sql, asked, null);
+  const requested = { id, direction: "both", maxDepth: null, atMost: 100, lotCode: "A-1" } as const;
+  await insertTrace(sql, requested, null);
   await queueTrace(sql, id, "test", { ofAccount: 100, waiting: 100 });
   await insertAudit(sql, null, "test");
   await using _worker = await startTask({

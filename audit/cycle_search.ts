@@ -7,15 +7,15 @@ import type { KindFindings } from "./findings.ts";
  * The most lots with both parents and children, and links between them, that are searched: about 50
  * bytes a lot and 24 a link, so some hundred MB for a plant four times as large as we plan for.
  */
-const MOST = 10_000_000;
+const MAX = 10_000_000;
 /** The most cycles that are told. */
-const MOST_CYCLES = 1_000;
+const MAX_CYCLES = 1_000;
 /** The most lots of all of them together, unless the first alone has more. */
-const MOST_LOTS_ON_CYCLES = 200_000;
+const MAX_LOTS_ON_CYCLES = 200_000;
 /** The most lots of one that are named. */
-const MOST_LOTS_NAMED = 50;
+const MAX_LOTS_NAMED = 50;
 /** How much of the table of links is read at once: some 56,000 of them, half a MB. */
-const PAGES_AT_ONCE = 250;
+const CONCURRENT_PAGES = 250;
 
 /** Lots with both parents and children, numbered from 0 in the order of their ids. */
 const NODES = `
@@ -43,28 +43,28 @@ const LINKS = `
  */
 export async function searchCycles(
   { sql }: Snapshot,
-  { most = MOST, onSteps }: { most?: number; onSteps?: OnSteps | undefined } = {},
+  { max = MAX, onSteps }: { max?: number; onSteps?: OnSteps | undefined } = {},
 ): Promise<KindFindings> {
   const { count: lots } = await sql.unsafe(NODES);
   const { count } = await sql.unsafe(LINKS);
-  if (Math.max(lots, count) > most) {
+  if (Math.max(lots, count) > max) {
     throw new RangeError(
-      `${lots} lots and ${count} links are too many to search for cycles, ${most} of each the most`,
+      `${lots} lots and ${count} links are too many to search for cycles, ${max} of each the most`,
     );
   }
   const links = await readLinks(sql, count);
-  const { cycles, truncated } = findCycles({ ...links, lots, most: MOST_CYCLES, onSteps });
-  const told = firstOf(cycles);
-  const complete = !truncated && told.length === cycles.length;
-  return { kind: "cycle", found: foundCycles(sql, told), complete };
+  const { cycles, truncated } = findCycles({ ...links, lots, maxCycles: MAX_CYCLES, onSteps });
+  const reported = firstOf(cycles);
+  const complete = !truncated && reported.length === cycles.length;
+  return { kind: "cycle", found: foundCycles(sql, reported), complete };
 }
 
-/** As many cycles as have {@link MOST_LOTS_ON_CYCLES} together, one in any case. */
+/** As many cycles as have {@link MAX_LOTS_ON_CYCLES} together, one in any case. */
 function firstOf(cycles: readonly number[][]): readonly number[][] {
   let lots = 0;
   const tooMany = cycles.findIndex((cycle, at) => {
     lots += cycle.length;
-    return at > 0 && lots > MOST_LOTS_ON_CYCLES;
+    return at > 0 && lots > MAX_LOTS_ON_CYCLES;
   });
   return tooMany === -1 ? cycles : cycles.slice(0, tooMany);
 }
@@ -74,11 +74,11 @@ async function readLinks(sql: Snapshot["sql"], count: number) {
   const [size] = await sql<{ pages: number }[]>`
     select (pg_relation_size('pg_temp.audit_links') / current_setting('block_size')::int)::int as pages`;
   let read = 0;
-  for (let page = 0; page < (size?.pages ?? 0); page += PAGES_AT_ONCE) {
+  for (let page = 0; page < (size?.pages ?? 0); page += CONCURRENT_PAGES) {
     const [chunk] = await sql<{ links: Uint8Array | null }[]>`
       select string_agg(int4send(parent) || int4send(child), '') as links
       from pg_temp.audit_links
-      where ctid >= ${`(${page},0)`}::tid and ctid < ${`(${page + PAGES_AT_ONCE},0)`}::tid`;
+      where ctid >= ${`(${page},0)`}::tid and ctid < ${`(${page + CONCURRENT_PAGES},0)`}::tid`;
     const bytes = chunk?.links ?? new Uint8Array();
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < bytes.byteLength; at += 8, read++) {
@@ -97,7 +97,7 @@ function foundCycles(sql: Snapshot["sql"], cycles: readonly (readonly number[])[
   );
   return sql`
     select md5(string_agg(id::text, ' ' order by id))::uuid as subject,
-      (array_agg(id order by position))[:${MOST_LOTS_NAMED}::int] as lot_ids,
+      (array_agg(id order by position))[:${MAX_LOTS_NAMED}::int] as lot_ids,
       jsonb_build_object('length', count(*)) as numbers
     from (
       select split_part(line, ' ', 1)::int as cycle, split_part(line, ' ', 2)::int as position,

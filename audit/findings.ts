@@ -3,7 +3,7 @@ import type { AuditSql, Found } from "./check.ts";
 import { type Kind, KINDS, type Severity } from "./kinds.ts";
 
 /** How many findings of one kind are kept, besides those that are gone. */
-const MOST_KEPT = 10_000;
+const MAX_STORED = 10_000;
 
 /** What an audit says of one kind. */
 export interface KindCount {
@@ -39,13 +39,13 @@ export interface Before {
 type Counts = Omit<KindCount, "kind" | "severity" | "complete">;
 
 /**
- * Writes the findings of a kind under `run`, compared with those of the audit before, and counts
+ * Writes the findings of a kind under `attemptId`, compared with those of the audit before, and counts
  * them. Both audits keep the smallest subjects, so what the one before hadn't kept of too many lies
  * behind the last that it had, and only there a finding may have been there unseen.
  */
-export async function keepFindings(
+export async function saveFindings(
   { sql }: Snapshot,
-  run: string,
+  attemptId: string,
   { kind, found, complete }: KindFindings,
   before: Before | undefined,
 ): Promise<KindCount> {
@@ -71,7 +71,7 @@ export async function keepFindings(
       end as standing
       from found left join before using (subject)
     ),
-    kept as (select * from judged order by subject limit ${MOST_KEPT}),
+    kept as (select * from judged order by subject limit ${MAX_STORED}),
     gone as (
       select * from before
       where ${complete} and not exists (select from found where found.subject = before.subject)
@@ -79,13 +79,13 @@ export async function keepFindings(
     written as (
       insert into lotline.audit_findings
         (run, kind, subject, severity, standing, lot_ids, lot_codes, numbers)
-      select ${run}::uuid, ${kind}, subject, ${severity}, standing, lot_ids, array(
+      select ${attemptId}::uuid, ${kind}, subject, ${severity}, standing, lot_ids, array(
         select coalesce(lot_code, '')
         from unnest(lot_ids) with ordinality as named (id, position) left join lots using (id)
         order by position
       ), numbers from kept
       union all
-      select ${run}::uuid, ${kind}, subject, severity, 'gone', lot_ids, lot_codes, numbers from gone
+      select ${attemptId}::uuid, ${kind}, subject, severity, 'gone', lot_ids, lot_codes, numbers from gone
       returning standing
     )
     select ${countsOf(sql)} from judged`;

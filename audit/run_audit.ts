@@ -4,7 +4,7 @@ import { inSnapshot, type Snapshot, type SnapshotOptions } from "../lineage/snap
 import type { Check } from "./check.ts";
 import { searchCycles } from "./cycle_search.ts";
 import { DECISION_CHECKS } from "./decision_checks.ts";
-import { type Before, keepFindings, type KindCount } from "./findings.ts";
+import { type Before, type KindCount, saveFindings } from "./findings.ts";
 import { KIND_NAMES } from "./kinds.ts";
 import type { AuditLimits, TemperatureRange } from "./limits.ts";
 import { LINK_CHECKS } from "./link_checks.ts";
@@ -34,7 +34,7 @@ export interface AuditResult {
 
 export interface AuditOptions {
   /** Names the findings; they count once an audit names it as its own. */
-  readonly run: string;
+  readonly attemptId: string;
   readonly limits: AuditLimits;
   readonly signal: AbortSignal;
   progress(soFar: AuditProgress): void;
@@ -63,7 +63,7 @@ const CHECKS: readonly Check[] = [
  * @throws the signal's reason when that is aborted; the session is lost then
  */
 export function runAudit(session: Session, options: AuditOptions): Promise<AuditResult> {
-  const { run, limits, signal, progress, onCycleSteps } = options;
+  const { attemptId, limits, signal, progress, onCycleSteps } = options;
   return inSnapshot(session, { signal, settings: SETTINGS }, async (snapshot) => {
     const { lots, links } = await countAll(snapshot);
     const before = await findLastAudit(snapshot);
@@ -74,7 +74,7 @@ export function runAudit(session: Session, options: AuditOptions): Promise<Audit
       const found = check === undefined
         ? await searchCycles(snapshot, { onSteps: onCycleSteps })
         : { kind, found: check.found(snapshot.sql, limits), complete: true };
-      findings.push(await keepFindings(snapshot, run, found, before));
+      findings.push(await saveFindings(snapshot, attemptId, found, before));
     }
     progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
     const { tolerancePercent, temperatures } = limits;

@@ -78,8 +78,8 @@ Deno.test("more links than can be searched for cycles are refused", async () => 
     links: [["A", "B"], ["B", "A"], ["A", "B"]],
   });
   await using session = openSession(database.url, { name: "lotline-test" });
-  const search = (most: number) =>
-    inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, { most }));
+  const search = (max: number) =>
+    inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, { max }));
   strictEqual((await search(3)).complete, true);
   await rejects(
     search(2),
@@ -93,7 +93,7 @@ Deno.test("lots without links between them count as well: they are searched too"
     links: [["R", "A"], ["R", "B"], ["A", "F"], ["B", "F"]],
   });
   await using session = openSession(database.url, { name: "lotline-test" });
-  const search = inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, { most: 1 }));
+  const search = inSnapshot(session, OPTIONS, (snapshot) => searchCycles(snapshot, { max: 1 }));
   await rejects(search, /2 lots and 0 links/);
 });
 

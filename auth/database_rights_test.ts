@@ -71,8 +71,8 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
     strictEqual((await api.get("/api/traceability/RIGHTS-1", headers)).status, 200);
     strictEqual((await api.get("/readyz")).status, 200);
 
-    const asked = { lot_code: "RIGHTS-1", direction: "both" };
-    const trace = await postTwice("/api/traces", asked);
+    const requested = { lot_code: "RIGHTS-1", direction: "both" };
+    const trace = await postTwice("/api/traces", requested);
     strictEqual(trace.status, 200, api.log.lines.join("\n"));
     strictEqual((await api.get(`/api/traces/${trace.json.id}`, headers)).status, 200);
     const { json: audit } = await postTwice("/api/audits", {});

@@ -15,7 +15,7 @@ export interface Admission {
   /** Whose token was sent; nothing without a valid one. */
   readonly caller?: Claims | undefined;
   /** Whose token was sent, when it was a good one until it was revoked. */
-  readonly ended?: Claims | undefined;
+  readonly revoked?: Claims | undefined;
   /** What is wrong with the token that was sent. */
   readonly tokenFault?: TokenFault | undefined;
   /** In `AUTH_MODE=legacy`: why `required` would have refused the request. */
@@ -41,19 +41,19 @@ interface GuardDeps {
 export function createGuard({ mode, verify, revocations, metricsToken }: GuardDeps): Guard {
   const holderOf = async (
     token: string,
-  ): Promise<Pick<Admission, "caller" | "ended" | "tokenFault">> => {
+  ): Promise<Pick<Admission, "caller" | "revoked" | "tokenFault">> => {
     const claims = await verify(token);
     if (typeof claims === "string") return { tokenFault: claims };
     let state = revocations.stateOf(claims);
     if (state === "unknown" && mode === "required") {
-      state = await revocations.look(claims);
+      state = await revocations.check(claims);
       if (state === "unknown") throw REFUSALS.unknown();
     } else if (state === "unknown") {
       // The old ways let everyone in: they need not wait for a database that is away.
-      state = await revocations.lookQuickly(claims);
+      state = await revocations.checkQuickly(claims);
     }
     if (state === "good" || state === "unknown") return { caller: claims };
-    return { ended: claims, tokenFault: state };
+    return { revoked: claims, tokenFault: state };
   };
 
   const admit = async (
@@ -64,13 +64,13 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
     if (operation === "getMetrics" && metricsToken !== undefined && same(token, metricsToken)) {
       return {};
     }
-    const { caller, ended, tokenFault } = await holderOf(token);
+    const { caller, revoked, tokenFault } = await holderOf(token);
     const reason = tokenFault ? "bad_token" : whyNot(operation, caller?.role ?? null);
     if (reason === undefined) return { caller };
-    if (mode === "legacy") return { caller, ended, tokenFault, wouldRefuse: reason };
+    if (mode === "legacy") return { caller, revoked, tokenFault, wouldRefuse: reason };
     // A logout that is asked for again comes with the token that the first one has ended.
-    if (operation === "logout" && ended && headers.has("idempotency-key")) {
-      return { ended, tokenFault };
+    if (operation === "logout" && revoked && headers.has("idempotency-key")) {
+      return { revoked, tokenFault };
     }
     throw tokenFault ? new BadTokenError(tokenFault) : REFUSALS.role();
   };

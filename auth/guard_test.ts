@@ -125,13 +125,13 @@ Deno.test("a token that is known is looked at no more, in either mode", async ()
   const { sql } = database;
   const claims = claimsOf(await accountIn(sql, "VIEWER"), "VIEWER");
   using revocations = followRevocations({ sql, log: () => {} });
-  strictEqual(await revocations.look(claims), "good");
+  strictEqual(await revocations.check(claims), "good");
   const nobody = () => Promise.reject(new Error("PostgreSQL is asked for each request"));
   for (const mode of ["legacy", "required"] as const) {
     const guard = createGuard({
       mode,
       verify: () => Promise.resolve(claims),
-      revocations: { ...revocations, look: nobody, lookQuickly: nobody },
+      revocations: { ...revocations, check: nobody, checkQuickly: nobody },
     });
     deepStrictEqual(await guard("getTraceability", new Headers(GOOD)), { caller: claims });
   }

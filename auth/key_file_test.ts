@@ -331,8 +331,8 @@ Deno.test("a start on a pipe as key file is refused at once", posix, async () =>
   const path = join(folder.path, "keys.json");
   await new Deno.Command("mkfifo", { args: [path] }).output();
   const said = loadSigningKeys(path).then(() => "loaded", (error) => String(error));
-  let answer: string | undefined;
-  said.then((text) => answer = text);
-  await eventually("it is refused", () => Promise.resolve(answer !== undefined));
-  strictEqual(answer, `KeyFileError: JWT_KEYS_FILE ${path} is a pipe: name a file`);
+  let response: string | undefined;
+  said.then((text) => response = text);
+  await eventually("it is refused", () => Promise.resolve(response !== undefined));
+  strictEqual(response, `KeyFileError: JWT_KEYS_FILE ${path} is a pipe: name a file`);
 });

@@ -2,7 +2,7 @@ import { read } from "read";
 import { MAX_PASSWORD_BYTES } from "./typed_password.ts";
 
 /** The fewest characters of a new password (NIST SP 800-63B). */
-const FEWEST_CHARACTERS = 8;
+const MIN_CHARACTERS = 8;
 
 /** A password that can't be taken; the message says why, and never what it was. */
 export class PasswordError extends Error {
@@ -16,7 +16,7 @@ export class PasswordError extends Error {
  * @param whose is told to whom it belongs
  * @throws {PasswordError} when it is too short or too long, or not the same twice
  */
-export async function askPassword(whose: string): Promise<string> {
+export async function promptPassword(whose: string): Promise<string> {
   const isTerminal = Deno.stdin.isTerminal();
   const password = (isTerminal ? await typed(`New password of ${whose}:`) : await firstLine())
     .normalize("NFC");
@@ -31,8 +31,8 @@ export async function askPassword(whose: string): Promise<string> {
 /** Why a text can't be a password; nothing when it can. */
 export function problemOf(password: string): string | undefined {
   // By code points: what people count.
-  if ([...password].length < FEWEST_CHARACTERS) {
-    return `A password has at least ${FEWEST_CHARACTERS} characters`;
+  if ([...password].length < MIN_CHARACTERS) {
+    return `A password has at least ${MIN_CHARACTERS} characters`;
   }
   if (new TextEncoder().encode(password).length > MAX_PASSWORD_BYTES) {
     return `A password has at most ${MAX_PASSWORD_BYTES} bytes`;

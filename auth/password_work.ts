@@ -4,7 +4,7 @@ import { bcrypt, bcryptVerify } from "hash-wasm";
 export const COST = 12;
 
 /** What a thread can be asked: to check a password, or to hash one. */
-export type Question =
+export type Task =
   | {
     readonly kind: "check";
     readonly password: string;
@@ -14,11 +14,11 @@ export type Question =
   | { readonly kind: "hash"; readonly password: string };
 
 /** What it answers: whether the password is right, or the hash. */
-export type Answer = boolean | string;
+export type Result = boolean | string;
 
-const LEAST_COST = 4;
+const MIN_COST = 4;
 /** A hash of a higher cost would take a thread several seconds at a time. */
-const MOST_COST = 15;
+const MAX_COST = 15;
 
 /**
  * The cost of a bcrypt hash that passwords are checked against: `$2a$`, `$2b$`, `$2y$`, of a cost
@@ -27,7 +27,7 @@ const MOST_COST = 15;
  */
 export function costOf(text: string | null): number | undefined {
   const cost = Number(/^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(text ?? "")?.[1]);
-  return cost >= LEAST_COST && cost <= MOST_COST ? cost : undefined;
+  return cost >= MIN_COST && cost <= MAX_COST ? cost : undefined;
 }
 
 /** The bcrypt hash of a password of 1 to 72 bytes. It keeps this thread for 2^cost rounds. */
@@ -37,10 +37,10 @@ export function hashPassword(password: string, cost = COST): Promise<string> {
 }
 
 /** Does what it is asked for, on this thread. */
-export async function answerTo(question: Question): Promise<Answer> {
-  const { password } = question;
-  if (question.kind === "hash") return await hashPassword(password);
-  const { hash } = question;
+export async function runTask(task: Task): Promise<Result> {
+  const { password } = task;
+  if (task.kind === "hash") return await hashPassword(password);
+  const { hash } = task;
   const costOfHash = costOf(hash);
   if (costOfHash === undefined) {
     await hashPassword(password);

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { ApiError } from "../errors.ts";
-import { type Answer, COST, costOf, type Question } from "./password_work.ts";
+import { COST, costOf, type Result, type Task } from "./password_work.ts";
 import { formsOf } from "./typed_password.ts";
 
 /*
@@ -9,7 +9,7 @@ import { formsOf } from "./typed_password.ts";
  */
 
 /** How many hashes there are to a thread at once: the one in work, and some seconds' worth behind. */
-const PLACES_PER_THREAD = 17;
+const SLOTS_PER_THREAD = 17;
 
 /** Threads that check and hash passwords. Disposing ends them. */
 export interface Passwords extends Disposable {
@@ -20,11 +20,11 @@ export interface Passwords extends Disposable {
    *
    * @throws {ApiError} 429 when there aren't as many
    */
-  takePlace(password: string): Place;
+  acquireSlot(password: string): HashSlot;
 }
 
 /** The right to have one typed password checked, and hashed after that. */
-export interface Place extends Disposable {
+export interface HashSlot extends Disposable {
   /**
    * The form of the password that a hash is made of; nothing when it is made of none. It is the same
    * work whether one is right or not, for a hash of any cost up to {@link COST}, for a text that is
@@ -38,26 +38,26 @@ export interface Place extends Disposable {
 /** Starts the threads, one for each core unless said. */
 export function createPasswords(threads = navigator.hardwareConcurrency): Passwords {
   const pool = Array.from({ length: threads }, startThread);
-  const ask = (question: Question): Promise<Answer> =>
-    pool.reduce((one, other) => other.waiting() < one.waiting() ? other : one).ask(question);
-  let free = threads * PLACES_PER_THREAD;
+  const run = (task: Task): Promise<Result> =>
+    pool.reduce((one, other) => other.waiting() < one.waiting() ? other : one).run(task);
+  let free = threads * SLOTS_PER_THREAD;
   return {
-    takePlace(password) {
+    acquireSlot(password) {
       const forms = formsOf(password);
       // One that has no form is looked up and counted like any other.
-      const places = Math.max(1, forms.length);
-      if (free < places) {
+      const slots = Math.max(1, forms.length);
+      if (free < slots) {
         throw new ApiError("too_many_logins", "Too many logins at once, try again in a moment", {
           headers: { "retry-after": "2" },
         });
       }
-      free -= places;
+      free -= slots;
       return {
         async check(hash) {
           // All of them, though one may be right already, and until the last is over: the places are
           // given back after that.
           const checks = await Promise.allSettled(
-            forms.map((form) => ask({ kind: "check", password: form, hash: hash ?? "" })),
+            forms.map((form) => run({ kind: "check", password: form, hash: hash ?? "" })),
           );
           const failed = checks.find((check) => check.status === "rejected");
           if (failed !== undefined) throw failed.reason;
@@ -66,8 +66,8 @@ export function createPasswords(threads = navigator.hardwareConcurrency): Passwo
             return check?.status === "fulfilled" && check.value === true;
           });
         },
-        hash: async (form) => String(await ask({ kind: "hash", password: form })),
-        [Symbol.dispose]: () => void (free += places),
+        hash: async (form) => String(await run({ kind: "hash", password: form })),
+        [Symbol.dispose]: () => void (free += slots),
       };
     },
     [Symbol.dispose]: () => pool.forEach((thread) => thread.end()),
@@ -82,16 +82,16 @@ export function isOutdated(hash: string | null): boolean {
 interface Thread {
   /** How many questions have no answer yet, the one in work included. */
   waiting(): number;
-  ask(question: Question): Promise<Answer>;
+  run(task: Task): Promise<Result>;
   end(): void;
 }
 
 function startThread(): Thread {
-  const waiting: PromiseWithResolvers<Answer>[] = [];
+  const waiting: PromiseWithResolvers<Result>[] = [];
   const start = (): Worker => {
     const started = new Worker(new URL("./password_thread.ts", import.meta.url));
     // It answers in the order in which it was asked.
-    started.on("message", (answer: Answer) => waiting.shift()?.resolve(answer));
+    started.on("message", (result: Result) => waiting.shift()?.resolve(result));
     started.on("error", (cause) => {
       // The next question starts another: one that can't even start mustn't be tried for ever.
       worker = undefined;
@@ -103,12 +103,12 @@ function startThread(): Thread {
   let worker: Worker | undefined = start();
   return {
     waiting: () => waiting.length,
-    ask(question) {
+    run(task) {
       worker ??= start();
-      worker.postMessage(question);
-      const answer = Promise.withResolvers<Answer>();
-      waiting.push(answer);
-      return answer.promise;
+      worker.postMessage(task);
+      const result = Promise.withResolvers<Result>();
+      waiting.push(result);
+      return result.promise;
     },
     end: () => worker?.terminate(),
   };

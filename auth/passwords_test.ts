@@ -17,11 +17,11 @@ const FOREIGN = "$2b$05$abcdefghijklmnopqrstuuD3mHdCr44zlIZ.VZCaYRpfQhXMYnEo.";
 
 const passwords = createPasswords(2);
 const check = async (password: string, hash: string | null | undefined, of = passwords) => {
-  using place = of.takePlace(password);
+  using place = of.acquireSlot(password);
   return await place.check(hash) !== undefined;
 };
 const hashAnew = async (password: string) => {
-  using place = passwords.takePlace(password);
+  using place = passwords.acquireSlot(password);
   return await place.hash(password);
 };
 Deno.test.afterAll(() => passwords[Symbol.dispose]());
@@ -51,11 +51,11 @@ Deno.test("without a hash, and with what is none, every password is wrong", asyn
 });
 
 Deno.test("a password of 72 bytes is read to its end, a longer one is wrong", async () => {
-  const longest = "é".repeat(36);
-  const hash = await hashPassword(longest, 4);
-  strictEqual(await check(longest, hash), true);
-  strictEqual(await check(longest.slice(1) + "e", hash), false);
-  for (const longer of [`${longest}x`, longest + longest]) {
+  const max = "é".repeat(36);
+  const hash = await hashPassword(max, 4);
+  strictEqual(await check(max, hash), true);
+  strictEqual(await check(max.slice(1) + "e", hash), false);
+  for (const longer of [`${max}x`, max + max]) {
     strictEqual(await check(longer, hash), false);
   }
   strictEqual(await check("", hash), false);
@@ -82,10 +82,10 @@ Deno.test("a hash is outdated when it is cheaper than today's", async () => {
 Deno.test("answers belong to their questions, however many are asked at once", async () => {
   const texts = Array.from({ length: 12 }, (_, i) => `password ${i}`);
   const hashes = await Promise.all(texts.map((text) => hashPassword(text, 4)));
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     texts.map((text, i) => check(text, hashes[i % 3 === 0 ? i : 0])),
   );
-  deepStrictEqual(answers, texts.map((_, i) => i % 3 === 0));
+  deepStrictEqual(responses, texts.map((_, i) => i % 3 === 0));
 });
 
 Deno.test("a password is right in the form that its hash was made of, which is told", async () => {
@@ -93,7 +93,7 @@ Deno.test("a password is right in the form that its hash was made of, which is t
   const hashes = await Promise.all(forms.map((form) => hashPassword(form, 4)));
   const [mixed = "", ...both] = forms;
   for (const [i, hash] of hashes.entries()) {
-    using place = passwords.takePlace(mixed);
+    using place = passwords.acquireSlot(mixed);
     strictEqual(await place.check(hash), forms[i]);
     for (const typed of both) strictEqual(await check(typed, hash), i > 0);
   }
@@ -105,30 +105,30 @@ Deno.test("places are counted in hashes: a password takes as many as it has form
   const [ascii, composed, mixed] = ["a", "\u00e4", "\u00ea\u0301"];
   ok(ascii && composed && mixed);
   const hash = await hashPassword(composed, 4);
-  const places = [mixed, mixed, mixed, mixed, composed, composed].map(one.takePlace);
-  for (const password of [mixed, composed]) throws(() => one.takePlace(password), ApiError);
+  const places = [mixed, mixed, mixed, mixed, composed, composed].map(one.acquireSlot);
+  for (const password of [mixed, composed]) throws(() => one.acquireSlot(password), ApiError);
   // Checked, right or wrong or with none to check against, it holds what it held before.
   for (const [i, of] of [null, hash, "x"].entries()) await places[i]?.check(of);
-  throws(() => one.takePlace(composed), ApiError);
-  one.takePlace(ascii);
-  throws(() => one.takePlace(ascii), ApiError);
+  throws(() => one.acquireSlot(composed), ApiError);
+  one.acquireSlot(ascii);
+  throws(() => one.acquireSlot(ascii), ApiError);
   places[0]?.[Symbol.dispose]();
-  one.takePlace(mixed);
-  throws(() => one.takePlace(ascii), ApiError);
+  one.acquireSlot(mixed);
+  throws(() => one.acquireSlot(ascii), ApiError);
 });
 
 Deno.test("there are 17 places to a thread; who comes for one more is 429, until one is free", () => {
   using one = createPasswords(1);
-  const places = Array.from({ length: 17 }, () => one.takePlace(PASSWORD));
-  throws(() => one.takePlace(PASSWORD), (error) => {
+  const places = Array.from({ length: 17 }, () => one.acquireSlot(PASSWORD));
+  throws(() => one.acquireSlot(PASSWORD), (error) => {
     ok(error instanceof ApiError);
     deepStrictEqual([error.code, error.status], ["too_many_logins", 429]);
     match(error.headers["retry-after"] ?? "", /^[1-9]\d*$/);
     return true;
   });
   places[3]?.[Symbol.dispose]();
-  one.takePlace(PASSWORD);
-  throws(() => one.takePlace(PASSWORD), ApiError);
+  one.acquireSlot(PASSWORD);
+  throws(() => one.acquireSlot(PASSWORD), ApiError);
 });
 
 Deno.test("while passwords are hashed the thread that answers requests goes on", async () => {
@@ -151,7 +151,7 @@ Deno.test("a thread that fails fails what waits for it, and the next question st
   using one = createPasswords(1);
   const before = check(PASSWORD, null, one);
   // No caller can send this: it is the one fault that can be planted from outside.
-  using place = one.takePlace(PASSWORD);
+  using place = one.acquireSlot(PASSWORD);
   const failing = place.hash({} as unknown as string);
   await rejects(failing, /a password thread failed/);
   strictEqual(await before, false);

@@ -2,12 +2,12 @@ import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/connect.ts";
 import type { IdempotencyKey } from "../db/idempotency_keys.ts";
 import { findRevocations, revokeToken } from "../db/revocations.ts";
-import { together } from "../db/together.ts";
-import { isOutOfTime, isUndone } from "../db/undone.ts";
+import { batchedQuery } from "../db/batched_query.ts";
+import { isStatementTimeout, wasRolledBack } from "../db/pg_errors.ts";
 import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
-import { KnownTokens, type Reading, type TokenState } from "./known_tokens.ts";
-import { announce, createNewsReader } from "./revocation_news.ts";
+import { type Reading, type TokenState, TokenStates } from "./token_states.ts";
+import { createRevocationReader, publishRevocation } from "./revocation_stream.ts";
 import type { Claims } from "./claims.ts";
 
 /*
@@ -26,16 +26,16 @@ const NEWS_EVERY_MS = 500;
 /** The share of the pool's connections that first readings of tokens may be on at once. */
 const SHARE_OF_POOL = 1 / 4;
 /** A look that must not hold anything up is over after this long, in ms. */
-const QUICK_LOOK_MS = 250;
+const QUICK_CHECK_MS = 250;
 
 /** The revocations as this process knows them. */
 export interface Revocations extends Disposable {
   /** What is known of a token without a look; `unknown` when it wasn't sent lately. */
   stateOf(claims: Claims): TokenState;
   /** Reads a token and its account. `unknown` when PostgreSQL can't be read. Never throws. */
-  look(claims: Claims): Promise<TokenState>;
+  check(claims: Claims): Promise<TokenState>;
   /** The same within a quarter of a second, and at once while PostgreSQL is away. */
-  lookQuickly(claims: Claims): Promise<TokenState>;
+  checkQuickly(claims: Claims): Promise<TokenState>;
   /** Reads all that is known again. Never throws. */
   refresh(): Promise<void>;
   /**
@@ -59,7 +59,7 @@ interface Deps {
 export function followRevocations(
   { sql, valkey, log, now = () => performance.now() }: Deps,
 ): Revocations {
-  const known = new KnownTokens(now);
+  const known = new TokenStates(now);
   let isFailing = false;
 
   const finish = async (reading: Reading, deadlineMs?: number) => {
@@ -71,15 +71,15 @@ export function followRevocations(
     isFailing = true;
   };
 
-  const readToken = together<Claims, void>(sql, SHARE_OF_POOL, {
-    async askAll(tokens, deadlineMs) {
+  const readToken = batchedQuery<Claims, void>(sql, SHARE_OF_POOL, {
+    async runBatch(tokens, deadlineMs) {
       await finish(known.read(tokens), deadlineMs);
       return () => {};
     },
-    askOne: async (token, deadlineMs) => await finish(known.read([token]), deadlineMs),
-    isWorthTrying: (error) => isUndone(error) || isOutOfTime(error),
+    runOne: async (token, deadlineMs) => await finish(known.read([token]), deadlineMs),
+    shouldRunAlone: (error) => wasRolledBack(error) || isStatementTimeout(error),
   });
-  const look = async (claims: Claims): Promise<TokenState> => {
+  const check = async (claims: Claims): Promise<TokenState> => {
     try {
       await readToken(claims);
       // News that came meanwhile made what was read too old.
@@ -97,12 +97,12 @@ export function followRevocations(
   const refresh = () => reading ??= readAll().catch(fail).finally(() => reading = undefined);
 
   const stops: (() => void)[] = [];
-  stops.push(repeat(refresh, () => isFailing ? RETRY_MS : READ_EVERY_MS));
+  stops.push(runLoop(refresh, () => isFailing ? RETRY_MS : READ_EVERY_MS));
   if (valkey !== undefined) {
-    const readNews = createNewsReader(valkey);
+    const readNews = createRevocationReader(valkey);
     stops.push(
-      repeat(
-        async () => (await readNews()).forEach((news) => known.hear(news)),
+      runLoop(
+        async () => (await readNews()).forEach((news) => known.apply(news)),
         () => NEWS_EVERY_MS,
       ),
     );
@@ -110,16 +110,16 @@ export function followRevocations(
 
   return {
     refresh,
-    look,
+    check,
     stateOf: (claims) => known.stateOf(claims),
-    async lookQuickly(claims) {
+    async checkQuickly(claims) {
       if (isFailing) return "unknown";
       let timer: ReturnType<typeof setTimeout> | undefined;
-      const late = new Promise<TokenState>((resolve) => {
-        timer = setTimeout(() => resolve("unknown"), QUICK_LOOK_MS);
+      const timeout = new Promise<TokenState>((resolve) => {
+        timer = setTimeout(() => resolve("unknown"), QUICK_CHECK_MS);
       });
       try {
-        return await Promise.race([look(claims), late]);
+        return await Promise.race([check(claims), timeout]);
       } finally {
         clearTimeout(timer);
       }
@@ -132,21 +132,21 @@ export function followRevocations(
         });
       }
       const revocation = { kind: "token", tokenId: jti, expiresAt: exp } as const;
-      known.hear(revocation);
-      await announce(valkey, revocation);
+      known.apply(revocation);
+      await publishRevocation(valkey, revocation);
     },
     [Symbol.dispose]: () => stops.forEach((stop) => stop()),
   };
 }
 
 /** Does something now and again and again, with a pause after each time, until it is told to stop. */
-function repeat(work: () => Promise<void>, pauseMs: () => number): () => void {
+function runLoop(work: () => Promise<void>, delayMs: () => number): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isOver = false;
   const again = async () => {
     await work();
     if (isOver) return;
-    timer = setTimeout(again, pauseMs());
+    timer = setTimeout(again, delayMs());
     Deno.unrefTimer(timer);
   };
   again();

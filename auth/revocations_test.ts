@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-import { announce } from "./revocation_news.ts";
+import { publishRevocation } from "./revocation_stream.ts";
 import { followRevocations } from "./revocations.ts";
 import type { Claims } from "./claims.ts";
 
@@ -43,10 +43,10 @@ Deno.test("nothing is known of a token before it was looked at, and then it is g
   const token = await claimsIn(database.sql);
   await revocations.refresh();
   strictEqual(revocations.stateOf(token), "unknown");
-  strictEqual(await revocations.look(token), "good");
+  strictEqual(await revocations.check(token), "good");
   strictEqual(revocations.stateOf(token), "good");
   const nameless = claims({ sub: await accountIn(database.sql, null), role: null });
-  strictEqual(await revocations.look(nameless), "good");
+  strictEqual(await revocations.check(nameless), "good");
 });
 
 Deno.test("a token issued before its account's tokens begin has ended, one from that second hasn't", async () => {
@@ -56,8 +56,8 @@ Deno.test("a token issued before its account's tokens begin has ended, one from 
   await database.sql`insert into lotline.accounts (user_id, tokens_from)
     values (${sub}, to_timestamp(${from}))`;
   using revocations = followRevocations({ sql: database.sql, log: quiet });
-  strictEqual(await revocations.look(claims({ sub, iat: from - 1 })), "ended");
-  strictEqual(await revocations.look(claims({ sub, iat: from })), "good");
+  strictEqual(await revocations.check(claims({ sub, iat: from - 1 })), "ended");
+  strictEqual(await revocations.check(claims({ sub, iat: from })), "good");
 });
 
 /** What SQL can do to an account, and what its token is then. */
@@ -92,10 +92,10 @@ for (const [what, state, change] of CHANGES) {
     using revocations = followRevocations({ sql, log: quiet });
     const token = await claimsIn(sql);
     const bystander = await claimsIn(sql);
-    for (const one of [token, bystander]) strictEqual(await revocations.look(one), "good");
+    for (const one of [token, bystander]) strictEqual(await revocations.check(one), "good");
     await change(sql, token.sub);
     await eventually("it is read", () => Promise.resolve(revocations.stateOf(token) === state));
-    strictEqual(await revocations.look({ ...token, jti: crypto.randomUUID() }), state);
+    strictEqual(await revocations.check({ ...token, jti: crypto.randomUUID() }), state);
     strictEqual(revocations.stateOf(bystander), "good");
   });
 }
@@ -105,11 +105,11 @@ Deno.test("the first token of a new role is good at once, and ends those of the 
   const { sql } = database;
   using revocations = followRevocations({ sql, log: quiet });
   const before = await claimsIn(sql);
-  strictEqual(await revocations.look(before), "good");
+  strictEqual(await revocations.check(before), "good");
   await sql`update users set role = 'ADMIN' where id = ${before.sub}`;
   const after = claims({ sub: before.sub, role: "ADMIN" });
   strictEqual(revocations.stateOf(after), "unknown");
-  strictEqual(await revocations.look(after), "good");
+  strictEqual(await revocations.check(after), "good");
   strictEqual(revocations.stateOf(before), "other_role");
 });
 
@@ -118,7 +118,7 @@ Deno.test("an id in capitals is the same account and the same token", async () =
   using revocations = followRevocations({ sql: database.sql, log: quiet });
   const token = await claimsIn(database.sql);
   const capitals = { ...token, sub: token.sub.toUpperCase(), jti: token.jti.toUpperCase() };
-  strictEqual(await revocations.look(capitals), "good");
+  strictEqual(await revocations.check(capitals), "good");
   await revocations.revoke(token);
   strictEqual(revocations.stateOf(capitals), "logged_out");
 });
@@ -144,7 +144,7 @@ Deno.test("after 15 s without PostgreSQL nothing is known of a token, but what w
     await claimsIn(database.sql),
     await claimsIn(database.sql),
   ];
-  for (const token of [revoked, other]) await revocations.look(token);
+  for (const token of [revoked, other]) await revocations.check(token);
   await revocations.revoke(revoked);
   sql = away;
   clock = 15_000;
@@ -152,7 +152,7 @@ Deno.test("after 15 s without PostgreSQL nothing is known of a token, but what w
   deepStrictEqual([revoked, other].map(revocations.stateOf), ["logged_out", "good"]);
   clock = 15_001;
   deepStrictEqual([revoked, other].map(revocations.stateOf), ["logged_out", "unknown"]);
-  for (const look of [revocations.look, revocations.lookQuickly]) {
+  for (const look of [revocations.check, revocations.checkQuickly]) {
     strictEqual(await look(late), "unknown");
   }
   strictEqual(lines.length, 1);
@@ -171,7 +171,7 @@ Deno.test("a quick look doesn't wait for a reading that is slow", async () => {
       name === "unsafe" ? () => new Promise(() => {}) : Reflect.get(target, name),
   });
   using revocations = followRevocations({ sql: never, log: quiet });
-  strictEqual(await revocations.lookQuickly(token), "unknown");
+  strictEqual(await revocations.checkQuickly(token), "unknown");
 });
 
 Deno.test("a token that is ended while PostgreSQL is being read isn't forgotten by that reading", async () => {
@@ -193,7 +193,7 @@ Deno.test("a token that is ended while PostgreSQL is being read isn't forgotten 
   });
   using revocations = followRevocations({ sql: slow, log: quiet });
   const revoked = await claimsIn(sql);
-  strictEqual(await revocations.look(revoked), "good");
+  strictEqual(await revocations.check(revoked), "good");
   await revocations.refresh();
   isSlow = true;
   const reading = revocations.refresh();
@@ -210,7 +210,7 @@ Deno.test("what another process announces is known before PostgreSQL is read aga
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   try {
-    await eventually("Valkey answers", () => valkey.answers());
+    await eventually("Valkey answers", () => valkey.isUsable());
     using revocations = followRevocations({ sql, valkey, log: quiet });
     const [token, disabled, changed, good] = [
       await claimsIn(sql),
@@ -218,13 +218,17 @@ Deno.test("what another process announces is known before PostgreSQL is read aga
       await claimsIn(sql),
       await claimsIn(sql),
     ];
-    for (const one of [token, disabled, changed, good]) await revocations.look(one);
+    for (const one of [token, disabled, changed, good]) await revocations.check(one);
     // None of it is in PostgreSQL: only the news can have told. A reading may take it back.
     await eventually("the news are heard", async () => {
-      await announce(valkey, { kind: "token", tokenId: token.jti, expiresAt: token.exp });
+      await publishRevocation(valkey, { kind: "token", tokenId: token.jti, expiresAt: token.exp });
       const account = { kind: "account", disabled: false, tokensFrom: null } as const;
-      await announce(valkey, { ...account, userId: disabled.sub, disabled: true });
-      await announce(valkey, { ...account, userId: changed.sub, tokensFrom: changed.iat + 1 });
+      await publishRevocation(valkey, { ...account, userId: disabled.sub, disabled: true });
+      await publishRevocation(valkey, {
+        ...account,
+        userId: changed.sub,
+        tokensFrom: changed.iat + 1,
+      });
       const states = [token, disabled, changed].map(revocations.stateOf);
       return states.join() === "logged_out,disabled,ended";
     });
@@ -241,7 +245,7 @@ Deno.test("a token that one process ends is told to the others at once", async (
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   try {
-    await eventually("Valkey answers", () => valkey.answers());
+    await eventually("Valkey answers", () => valkey.isUsable());
     using one = followRevocations({ sql: database.sql, valkey, log: quiet });
     using other = followRevocations({ sql: elsewhere.sql, valkey, log: quiet });
     const sub = await accountIn(elsewhere.sql);
@@ -249,7 +253,7 @@ Deno.test("a token that one process ends is told to the others at once", async (
     const revoked: Claims[] = [];
     await eventually("the other one hears", async () => {
       const token = claims({ sub });
-      strictEqual(await other.look(token), "good");
+      strictEqual(await other.check(token), "good");
       await one.revoke(token);
       revoked.push(token);
       return revoked.some((token) => other.stateOf(token) === "logged_out");
@@ -263,7 +267,7 @@ Deno.test("a change is seen without Valkey, by reading PostgreSQL again and agai
   await using database = await freshDatabase();
   using revocations = followRevocations({ sql: database.sql, log: quiet });
   const token = await claimsIn(database.sql);
-  strictEqual(await revocations.look(token), "good");
+  strictEqual(await revocations.check(token), "good");
   await disableAccount(database.sql, token.sub);
   await eventually(
     "it is read",
@@ -278,8 +282,8 @@ Deno.test("a token is stored as revoked when revoke resolves, and twice is no fa
   await revocations.revoke(revoked);
   await revocations.revoke(revoked);
   using other = followRevocations({ sql: database.sql, log: quiet });
-  strictEqual(await other.look(revoked), "logged_out");
-  strictEqual(await other.look(claims({ sub: revoked.sub })), "good");
+  strictEqual(await other.check(revoked), "logged_out");
+  strictEqual(await other.check(claims({ sub: revoked.sub })), "good");
 });
 
 Deno.test("a reading asks for the tokens that were sent, not for all accounts there are", async () => {
@@ -303,7 +307,7 @@ Deno.test("a reading asks for the tokens that were sent, not for all accounts th
   });
   using revocations = followRevocations({ sql: counting, log: quiet });
   const token = await claimsIn(sql);
-  strictEqual(await revocations.look(token), "good");
+  strictEqual(await revocations.check(token), "good");
   for (let i = 0; i < 3; i++) await revocations.refresh();
   strictEqual(rows, 1);
 });

@@ -18,14 +18,14 @@ export interface SignedIn {
 
 /** What a login does besides looking. */
 export interface LoginEffects {
-  readonly enterThrottle: LoginThrottle["enter"];
+  readonly consumeThrottle: LoginThrottle["consume"];
   readonly write: Write;
   readonly issueToken: TokenIssuer;
   /** Whether hashes of a lower cost are made anew. */
   readonly rehashes: boolean;
   /** Learns that an account's password was typed with more bytes than can be checked. */
   noteLongPassword(userId: string): void;
-  tell(outcome: LoginOutcome, userId?: string): void;
+  onOutcome(outcome: LoginOutcome, userId?: string): void;
 }
 
 /**

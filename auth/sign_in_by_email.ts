@@ -1,5 +1,5 @@
 import type { Sql } from "../db/sql.ts";
-import { findTogether } from "../db/find_together.ts";
+import { findBatched } from "../db/find_batched.ts";
 import { findUsersByEmail } from "../db/users.ts";
 import { ApiError } from "../errors.ts";
 import type { SignIn } from "./sign_in.ts";
@@ -7,7 +7,7 @@ import { isTooLong } from "./typed_password.ts";
 
 /** `AUTH_MODE=legacy`: an email that is known is let in, with a real token to show for it. */
 export function createSignInByEmail(sql: Sql): SignIn {
-  const findUserByEmail = findTogether(sql, findUsersByEmail);
+  const findUserByEmail = findBatched(sql, findUsersByEmail);
   return async ({ email, password }, _address, { issueToken, noteLongPassword }) => {
     const user = email === undefined ? undefined : await findUserByEmail(email);
     // The old server's sentence: its front end shows it.

@@ -2,7 +2,7 @@ import { findLogin, type Login, recordLogin, replacePasswordHash } from "../db/l
 import type { Sql } from "../db/sql.ts";
 import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
-import { isOutdated, type Passwords, type Place } from "./passwords.ts";
+import { type HashSlot, isOutdated, type Passwords } from "./passwords.ts";
 import type { LoginEffects, SignedIn, SignIn } from "./sign_in.ts";
 import { isTooLong } from "./typed_password.ts";
 
@@ -19,35 +19,35 @@ interface Deps {
  */
 export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
   const check = async (
-    place: Place,
+    slot: HashSlot,
     email: string,
     password: string,
-    { write, issueToken, rehashes, noteLongPassword, tell }: LoginEffects,
+    { write, issueToken, rehashes, noteLongPassword, onOutcome }: LoginEffects,
   ): Promise<SignedIn | undefined> => {
     const login = await findLogin(sql, email);
     // A disabled account's password isn't looked at: nothing may tell whether it was right.
     const hash = login?.disabled ? undefined : login?.encryptedPassword;
-    const form = await place.check(hash);
+    const form = await slot.check(hash);
     if (login === undefined || form === undefined) {
       const isLong = isTooLong(password);
       if (isLong && login !== undefined) noteLongPassword(login.user.id);
-      tell(login?.disabled ? "disabled" : isLong ? "too_long" : "wrong", login?.user.id);
+      onOutcome(login?.disabled ? "disabled" : isLong ? "too_long" : "wrong", login?.user.id);
       return undefined;
     }
     const user = await recordLogin(write, login);
     if (user === undefined) {
-      tell("changed", login.user.id);
+      onOutcome("changed", login.user.id);
       return undefined;
     }
-    if (rehashes && isOutdated(login.encryptedPassword)) await rehash(place, login, form);
-    tell("accepted", user.id);
+    if (rehashes && isOutdated(login.encryptedPassword)) await rehash(slot, login, form);
+    onOutcome("accepted", user.id);
     return { user, token: issueToken(user, login.tokensFrom) };
   };
 
   // The very form that was right, so that other systems with this table take the same bytes as before.
-  const rehash = async (place: Place, { user, encryptedPassword }: Login, form: string) => {
+  const rehash = async (slot: HashSlot, { user, encryptedPassword }: Login, form: string) => {
     try {
-      const hash = await place.hash(form);
+      const hash = await slot.hash(form);
       await replacePasswordHash(sql, user.id, encryptedPassword, hash);
     } catch (error) {
       // The old hash is as good as ever: a login needn't fail with its replacement.
@@ -55,29 +55,29 @@ export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
     }
   };
 
-  const takePlace = (password: string, { tell }: LoginEffects): Place => {
+  const acquireSlot = (password: string, { onOutcome }: LoginEffects): HashSlot => {
     try {
-      return passwords.takePlace(password);
+      return passwords.acquireSlot(password);
     } catch (error) {
-      tell("queue_full");
+      onOutcome("queue_full");
       throw error;
     }
   };
 
   return async ({ email, password }, address, effects) => {
     if (email === undefined || password === undefined) throw wrongCredentials();
-    using place = takePlace(password, effects);
-    const turn = await effects.enterThrottle(email, address);
+    using slot = acquireSlot(password, effects);
+    const turn = await effects.consumeThrottle(email, address);
     if (!turn.allowed) {
-      effects.tell(turn.by === "account" ? "throttled_account" : "throttled_address");
+      effects.onOutcome(turn.by === "account" ? "throttled_account" : "throttled_address");
       throw tooManyTries(turn.retryAfterS);
     }
     let signedIn: SignedIn | undefined;
     try {
-      signedIn = await check(place, email, password, effects);
+      signedIn = await check(slot, email, password, effects);
     } catch (error) {
       // Nothing was learnt about the password: a fault of ours is not a failed try.
-      await turn.takeBack();
+      await turn.cancel();
       throw error;
     }
     if (signedIn === undefined) {

@@ -19,7 +19,7 @@ export type Turn =
     /** The login was wrong: its try counts from now on for a whole window. */
     fail(): Promise<void>;
     /** The login came to no end: its try isn't counted. */
-    takeBack(): Promise<void>;
+    cancel(): Promise<void>;
   }
   | {
     readonly allowed: false;
@@ -35,9 +35,9 @@ export interface LoginThrottle {
    * Counts a try before its password is looked at, so that many at once are no way around; how it
    * ended is to be told. Never throws.
    */
-  enter(email: string, address: string): Promise<Turn>;
-  /** The turn that {@link LoginThrottle.enter} would give; nothing is counted, then or at its end. */
-  look(email: string, address: string): Promise<Turn>;
+  consume(email: string, address: string): Promise<Turn>;
+  /** The turn that {@link LoginThrottle.consume} would give; nothing is counted, then or at its end. */
+  peek(email: string, address: string): Promise<Turn>;
 }
 
 interface Deps {
@@ -60,8 +60,8 @@ export function createLoginThrottle(
 ): LoginThrottle {
   const own = new TryCounts(now);
   const limitsOf = (email: string, address: string): readonly [TryLimit, TryLimit] => [
-    { key: keyOf("account", email), most: perAccount },
-    { key: keyOf("address", networkOf(address)), most: perAddress },
+    { key: keyOf("account", email), max: perAccount },
+    { key: keyOf("address", networkOf(address)), max: perAddress },
   ];
   /** The refusal of this process or of Valkey, the longer one of two. */
   const refusalBy = (
@@ -76,33 +76,33 @@ export function createLoginThrottle(
     return { allowed: false, by, retryAfterS: Math.max(1, Math.ceil(longer.waitMs / 1_000)) };
   };
   return {
-    async look(email, address) {
+    async peek(email, address) {
       const limits = limitsOf(email, address);
-      const shared = await valkey?.attempt((client) =>
-        client.eval(LOOK, {
+      const shared = await valkey?.tryCommand((client) =>
+        client.eval(PEEK, {
           keys: keysOf(limits),
           arguments: [String(perAccount), String(perAddress)],
         })
       );
-      const nothing = () => Promise.resolve();
+      const noEffect = () => Promise.resolve();
       return refusalBy(limits, sharedCounts(shared)) ??
-        { allowed: true, succeed: nothing, fail: nothing, takeBack: nothing };
+        { allowed: true, succeed: noEffect, fail: noEffect, cancel: noEffect };
     },
-    async enter(email, address) {
+    async consume(email, address) {
       const limits = limitsOf(email, address);
       const keys = keysOf(limits);
       const id = crypto.randomUUID();
-      const tell = async (script: string, ...more: number[]): Promise<unknown> =>
-        await valkey?.attempt((client) =>
+      const runScript = async (script: string, ...more: number[]): Promise<unknown> =>
+        await valkey?.tryCommand((client) =>
           client.eval(script, { keys, arguments: [id, ...more.map(String)] })
         );
       const shared = sharedCounts(
-        await tell(ENTER, PENDING_MS, WINDOW_MS, perAccount, perAddress),
+        await runScript(CONSUME, PENDING_MS, WINDOW_MS, perAccount, perAddress),
       );
       const refusal = refusalBy(limits, shared);
       if (refusal !== undefined) {
         // Valkey has counted it, and a try that is refused doesn't count.
-        if (shared.refusal === undefined) await tell(TAKE_BACK);
+        if (shared.refusal === undefined) await runScript(CANCEL);
         return refusal;
       }
       own.count(limits, id, PENDING_MS, shared.at);
@@ -111,15 +111,15 @@ export function createLoginThrottle(
         async succeed() {
           own.remove(limits, id);
           own.clear(limits[0].key);
-          await tell(SUCCEED, WINDOW_MS);
+          await runScript(SUCCEED, WINDOW_MS);
         },
         async fail() {
           own.count(limits, id, WINDOW_MS, shared.at);
-          await tell(FAIL, WINDOW_MS);
+          await runScript(FAIL, WINDOW_MS);
         },
-        async takeBack() {
+        async cancel() {
           own.remove(limits, id);
-          await tell(TAKE_BACK);
+          await runScript(CANCEL);
         },
       };
     },
@@ -151,7 +151,7 @@ local success = tonumber(redis.call('GET', KEYS[3]) or -1)`;
 // Gives the place of the count that has too many tries, from 0, and the ms until one of them leaves;
 // or adds the try to both and gives the place -1. Then the moment, and that of the account's last
 // success or -1, both in microseconds by Valkey's clock: no two scripts run in the same one.
-const ENTER = `${NOW}
+const CONSUME = `${NOW}
 for i = 1, 2 do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
   local tries, most = redis.call('ZCARD', KEYS[i]), tonumber(ARGV[3 + i])
@@ -167,7 +167,7 @@ end
 return {-1, 0, micros, success}`;
 
 // The same without adding, or removing what doesn't count any more.
-const LOOK = `${NOW}
+const PEEK = `${NOW}
 for i = 1, 2 do
   local most = tonumber(ARGV[i])
   if redis.call('ZCOUNT', KEYS[i], '(' .. now, '+inf') >= most then
@@ -183,7 +183,7 @@ for i = 1, 2 do
   redis.call('PEXPIRE', KEYS[i], ARGV[2])
 end`;
 
-const TAKE_BACK = `for i = 1, 2 do redis.call('ZREM', KEYS[i], ARGV[1]) end`;
+const CANCEL = `for i = 1, 2 do redis.call('ZREM', KEYS[i], ARGV[1]) end`;
 const SUCCEED = `${NOW}
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])

@@ -14,7 +14,7 @@ Deno.test.afterAll(async () => await server[Symbol.asyncDispose]());
 
 async function connected(): Promise<Valkey> {
   const valkey = connectValkey(server.server.url, quiet);
-  await eventually("Valkey answers", () => valkey.answers());
+  await eventually("Valkey answers", () => valkey.isUsable());
   return valkey;
 }
 
@@ -24,7 +24,7 @@ const newAddress = () => `198.51.${names >> 8}.${names++ & 255}`;
 
 /** Tries to log in and fails; what it was told. */
 async function fail(throttle: LoginThrottle, email = newEmail(), address = newAddress()) {
-  const turn = await throttle.enter(email, address);
+  const turn = await throttle.consume(email, address);
   if (!turn.allowed) return turn.by;
   await turn.fail();
   return "allowed";
@@ -59,9 +59,9 @@ for (const [kind, connect] of KINDS) {
     const throttle = createLoginThrottle({ perAccount: 2, perAddress: 3, ...valkey });
     const [email, address] = [newEmail(), newAddress()];
     const look = async (email: string, address: string) => {
-      const turn = await throttle.look(email, address);
+      const turn = await throttle.peek(email, address);
       if (!turn.allowed) return [turn.by, turn.retryAfterS > 800 && turn.retryAfterS <= 900];
-      for (const end of [turn.fail, turn.succeed, turn.takeBack]) await end();
+      for (const end of [turn.fail, turn.succeed, turn.cancel]) await end();
       return "allowed";
     };
     for (let i = 0; i < 2; i++) {
@@ -109,15 +109,15 @@ for (const [kind, connect] of KINDS) {
   test("of many tries at once no more are allowed than one after the other", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 4, perAddress: 100, ...valkey });
     const email = newEmail();
-    const answers = await Promise.all(Array.from({ length: 30 }, () => fail(throttle, email)));
-    strictEqual(answers.filter((answer) => answer === "allowed").length, 4);
+    const responses = await Promise.all(Array.from({ length: 30 }, () => fail(throttle, email)));
+    strictEqual(responses.filter((response) => response === "allowed").length, 4);
   });
 
   test("a success forgets the account's failed tries, not the address's", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 2, perAddress: 4, ...valkey });
     const [email, address] = [newEmail(), newAddress()];
     await fail(throttle, email, address);
-    const turn = await throttle.enter(email, address);
+    const turn = await throttle.consume(email, address);
     ok(turn.allowed);
     await turn.succeed();
     // One of the address's four is gone: the failed one.
@@ -132,9 +132,9 @@ for (const [kind, connect] of KINDS) {
     const [email, address] = [newEmail(), newAddress()];
     await fail(throttle, email, address);
     for (let i = 0; i < 5; i++) {
-      const turn = await throttle.enter(email, address);
+      const turn = await throttle.consume(email, address);
       ok(turn.allowed);
-      await turn.takeBack();
+      await turn.cancel();
     }
     strictEqual(await fail(throttle, email, address), "allowed");
     strictEqual(await fail(throttle, email, address), "account");
@@ -143,13 +143,13 @@ for (const [kind, connect] of KINDS) {
   test("tries in work hold their places, and who is refused for them is told to come back soon", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, ...valkey });
     const email = newEmail();
-    const enter = () => throttle.enter(email, newAddress());
+    const enter = () => throttle.consume(email, newAddress());
     await fail(throttle, email);
     const [one, other] = [await enter(), await enter()];
     ok(one.allowed && other.allowed);
     const refused = await enter();
     ok(!refused.allowed && refused.retryAfterS > 25 && refused.retryAfterS <= 30);
-    await other.takeBack();
+    await other.cancel();
     const next = await enter();
     ok(next.allowed);
     // Two of three have failed now, and one is in work.
@@ -164,7 +164,7 @@ for (const [kind, connect] of KINDS) {
     const throttle = createLoginThrottle({ perAccount: 2, perAddress: 100, ...valkey });
     const email = newEmail();
     for (let i = 0; i < 2; i++) await fail(throttle, email);
-    const turn = await throttle.enter(email, newAddress());
+    const turn = await throttle.consume(email, newAddress());
     ok(!turn.allowed && turn.retryAfterS > 890 && turn.retryAfterS <= 900, JSON.stringify(turn));
   });
 }
@@ -185,12 +185,12 @@ Deno.test("the window slides: each try counts for 15 minutes, not until a common
     [28, "account"],
     [29, "allowed"],
   ];
-  for (const [minute, answer] of tries) {
+  for (const [minute, response] of tries) {
     now = minute * MINUTE;
-    strictEqual(await fail(throttle, email), answer, `minute ${minute}`);
+    strictEqual(await fail(throttle, email), response, `minute ${minute}`);
   }
   now = 29.5 * MINUTE;
-  const turn = await throttle.enter(email, newAddress());
+  const turn = await throttle.consume(email, newAddress());
   deepStrictEqual(turn, { allowed: false, by: "account", retryAfterS: 30 });
 });
 
@@ -198,7 +198,7 @@ Deno.test("a try whose end is never told counts for half a minute", async () => 
   let now = 0;
   const throttle = createLoginThrottle({ perAccount: 1, perAddress: 100, now: () => now });
   const email = newEmail();
-  const isAllowed = async () => (await throttle.enter(email, newAddress())).allowed;
+  const isAllowed = async () => (await throttle.consume(email, newAddress())).allowed;
   deepStrictEqual([await isAllowed(), await isAllowed()], [true, false]);
   now = 29_999;
   strictEqual(await isAllowed(), false);
@@ -217,7 +217,7 @@ Deno.test("in Valkey each try leaves the window by itself too", async () => {
   }
   now = 15 * MINUTE;
   // Valkey's clock can't be turned, so its entries are: they become 14 and 15 minutes older.
-  await valkey.attempt(async (client) => {
+  await valkey.tryCommand(async (client) => {
     for (const keyOfAny of await client.keys("lotline:{login}:*")) {
       if (keyOfAny.endsWith(":success")) continue;
       const members = await client.zRangeWithScores(keyOfAny, 0, -1);
@@ -228,7 +228,7 @@ Deno.test("in Valkey each try leaves the window by itself too", async () => {
     }
   });
   strictEqual(await fail(throttle, email), "allowed");
-  const turn = await throttle.enter(email, newAddress());
+  const turn = await throttle.consume(email, newAddress());
   ok(!turn.allowed && turn.retryAfterS > 50 && turn.retryAfterS <= 60, JSON.stringify(turn));
   valkey.close();
 });
@@ -249,12 +249,12 @@ Deno.test("two processes share their counts in Valkey", async () => {
 Deno.test("when Valkey goes a process goes on with the tries that it has seen itself", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
-  await eventually("Valkey answers", () => valkey.answers());
+  await eventually("Valkey answers", () => valkey.isUsable());
   const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, valkey });
   const email = newEmail();
   for (let i = 0; i < 2; i++) strictEqual(await fail(throttle, email), "allowed");
   await own.server.kill();
-  await eventually("Valkey is away", async () => !await valkey.answers());
+  await eventually("Valkey is away", async () => !await valkey.isUsable());
   strictEqual(await fail(throttle, email), "allowed");
   strictEqual(await fail(throttle, email), "account");
   valkey.close();
@@ -263,11 +263,11 @@ Deno.test("when Valkey goes a process goes on with the tries that it has seen it
 Deno.test("a Valkey that forgets its counts brings no tries back: emptied before each, or of other keys", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
-  await eventually("Valkey answers", () => valkey.answers());
+  await eventually("Valkey answers", () => valkey.isUsable());
   const losses: [what: string, lose: () => Promise<unknown>][] = [
-    ["FLUSHALL", () => valkey.attempt((client) => client.flushAll())],
+    ["FLUSHALL", () => valkey.tryCommand((client) => client.flushAll())],
     ["eviction", () =>
-      valkey.attempt(async (client) => {
+      valkey.tryCommand(async (client) => {
         for (const key of await client.keys("lotline:{login}:*")) await client.del(key);
       })],
   ];
@@ -275,19 +275,19 @@ Deno.test("a Valkey that forgets its counts brings no tries back: emptied before
     const throttle = createLoginThrottle({ perAccount: 3, perAddress: 5, valkey });
     const [email, address] = [newEmail(), newAddress()];
     const tries = async (count: number, email: () => string, address: () => string) => {
-      const told = [];
+      const notified = [];
       for (let i = 0; i < count; i++) {
         await lose();
-        told.push(await fail(throttle, email(), address()));
+        notified.push(await fail(throttle, email(), address()));
       }
-      return told;
+      return notified;
     };
     const byEmail = await tries(5, () => email, newAddress);
     deepStrictEqual(byEmail, [...Array(3).fill("allowed"), ...Array(2).fill("account")], what);
     const byAddress = await tries(7, newEmail, () => address);
     deepStrictEqual(byAddress, [...Array(5).fill("allowed"), ...Array(2).fill("address")], what);
     await lose();
-    const look = await throttle.look(email, newAddress());
+    const look = await throttle.peek(email, newAddress());
     strictEqual(look.allowed, false, what);
   }
   valkey.close();
@@ -296,12 +296,12 @@ Deno.test("a Valkey that forgets its counts brings no tries back: emptied before
 Deno.test("a try that this process alone refuses isn't counted in Valkey", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
-  await eventually("Valkey answers", () => valkey.answers());
+  await eventually("Valkey answers", () => valkey.isUsable());
   const throttle = createLoginThrottle({ perAccount: 1, perAddress: 100, valkey });
   const other = createLoginThrottle({ perAccount: 1, perAddress: 100, valkey });
   const email = newEmail();
   strictEqual(await fail(throttle, email), "allowed");
-  await valkey.attempt((client) => client.flushAll());
+  await valkey.tryCommand((client) => client.flushAll());
   strictEqual(await fail(throttle, email), "account");
   strictEqual(await fail(other, email), "allowed");
   valkey.close();
@@ -314,12 +314,12 @@ Deno.test("a success in one process clears the account's count in the others, fo
   ok(one && other);
   const email = newEmail();
   for (let i = 0; i < 2; i++) strictEqual(await fail(one, email), "allowed");
-  const turn = await other.enter(email, newAddress());
+  const turn = await other.consume(email, newAddress());
   ok(turn.allowed);
   await turn.succeed();
   for (let i = 0; i < 3; i++) strictEqual(await fail(one, email), "allowed", `try ${i}`);
   strictEqual(await fail(one, email), "account");
-  await valkey.attempt((client) => client.flushAll());
+  await valkey.tryCommand((client) => client.flushAll());
   strictEqual(await fail(one, email), "account");
   valkey.close();
 });
@@ -328,7 +328,7 @@ Deno.test("neither an email nor an address stands in Valkey, and every key goes 
   const valkey = await connected();
   const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, valkey });
   await fail(throttle, "operator@plant.example", "203.0.113.77");
-  const found = await valkey.attempt(async (client) => {
+  const found = await valkey.tryCommand(async (client) => {
     const keys = await client.keys("*");
     return await Promise.all(keys.map(async (key) => ({ key, left: await client.pTTL(key) })));
   }) ?? [];
@@ -342,7 +342,7 @@ Deno.test("neither an email nor an address stands in Valkey, and every key goes 
 
 Deno.test("of 20,001 keys in a process the one that was tried longest ago is forgotten, no other", () => {
   const counts = new TryCounts(() => 0);
-  const limits = (key: number) => [{ key: String(key), most: 1 }];
+  const limits = (key: number) => [{ key: String(key), max: 1 }];
   for (let key = 0; key < 20_000; key++) counts.count(limits(key), "a", MINUTE);
   // Tried again, the first one is not the oldest any more.
   counts.count(limits(0), "b", MINUTE);

@@ -179,14 +179,14 @@ Deno.test("a token ends with the key that signed it, though it was seen before",
 
 Deno.test("a key that isn't known yet is looked up once, and then it is", async () => {
   const [before, after] = [await newKeys(), await newKeys()];
-  let asked = 0;
+  let requested = 0;
   const verify = verifier(keysAtHand(before, () => {
-    asked++;
+    requested++;
     return after;
   }));
   strictEqual(good(await verify(issuer(after)(SUBJECT))).sub, SUBJECT.id);
   strictEqual(good(await verify(issuer(after)(SUBJECT))).sub, SUBJECT.id);
-  strictEqual(asked, 1);
+  strictEqual(requested, 1);
 });
 
 /** What is issued when the clock was so many minutes behind. */

@@ -10,7 +10,7 @@ export const PENDING_MS = 30_000;
 /** How many tries a key may have in a window. */
 export interface TryLimit {
   readonly key: string;
-  readonly most: number;
+  readonly max: number;
 }
 
 /** Which of some limits is reached, by its place, and how long until it isn't. */
@@ -30,11 +30,11 @@ interface Try {
   /** When it was counted by all processes, by the clock that they share; nothing: it wasn't. */
   readonly sharedAt: number | undefined;
   /** When it doesn't count any more, by this process's clock. */
-  readonly leavesAt: number;
+  readonly expiresAt: number;
 }
 
 // About 1 kB each when they are full: 20 MB at the most.
-const MOST_KEYS = 20_000;
+const MAX_KEYS = 20_000;
 
 /**
  * Tries by key, in this process. Bounded: of too many keys the one that was tried longest ago makes
@@ -49,9 +49,11 @@ export class TryCounts {
 
   /** The first of these limits that has no try left. */
   refusalOf(limits: readonly TryLimit[]): Refusal | undefined {
-    for (const [index, { key, most }] of limits.entries()) {
-      const leaves = this.#counting(key).at(-most);
-      if (leaves !== undefined) return { index, waitMs: leaves.leavesAt - this.now() };
+    for (const [index, { key, max }] of limits.entries()) {
+      const oldestCounting = this.#counting(key).at(-max);
+      if (oldestCounting !== undefined) {
+        return { index, waitMs: oldestCounting.expiresAt - this.now() };
+      }
     }
     return undefined;
   }
@@ -62,16 +64,16 @@ export class TryCounts {
    * @param sharedAt when it was counted by all processes, by the clock that they share
    */
   count(limits: readonly TryLimit[], id: string, forMs: number, sharedAt?: number): void {
-    for (const { key, most } of limits) {
+    for (const { key, max } of limits) {
       const others = this.#counting(key).filter((one) => one.id !== id);
-      const tries = [...others, { id, sharedAt, leavesAt: this.now() + forMs }]
-        .sort((a, b) => a.leavesAt - b.leavesAt);
+      const tries = [...others, { id, sharedAt, expiresAt: this.now() + forMs }]
+        .sort((a, b) => a.expiresAt - b.expiresAt);
       // Deleted first: the map's order is that of the last tries.
       this.#tries.delete(key);
       // More of one key than its limit needn't be known.
-      this.#tries.set(key, tries.slice(-most));
+      this.#tries.set(key, tries.slice(-max));
     }
-    while (this.#tries.size > MOST_KEYS) {
+    while (this.#tries.size > MAX_KEYS) {
       const [oldest] = this.#tries.keys();
       if (oldest !== undefined) this.#tries.delete(oldest);
     }
@@ -103,6 +105,6 @@ export class TryCounts {
 
   #counting(key: string): readonly Try[] {
     const now = this.now();
-    return (this.#tries.get(key) ?? []).filter(({ leavesAt }) => leavesAt > now);
+    return (this.#tries.get(key) ?? []).filter(({ expiresAt }) => expiresAt > now);
   }
 }

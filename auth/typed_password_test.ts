@@ -43,19 +43,19 @@ Deno.test("normalising shortens no character to less than a quarter of its bytes
     .filter((code) => code < 0xd800 || code > 0xdfff)
     .map((code) => String.fromCodePoint(code));
   /** The longest character that is normalised to this one. */
-  const longest = new Map<string, number>();
+  const max = new Map<string, number>();
   for (const character of characters) {
     const parts = [...character.normalize("NFD")];
     const [part = ""] = parts;
     if (parts.length === 1) {
-      longest.set(part, Math.max(longest.get(part) ?? 0, bytes(character)));
+      max.set(part, Math.max(max.get(part) ?? 0, bytes(character)));
     }
   }
   let shrinking = 0;
   for (const character of characters) {
     if (character.normalize("NFC") !== character) continue;
     const typed = [...character.normalize("NFD")].reduce(
-      (sum, part) => sum + (longest.get(part) ?? bytes(part)),
+      (sum, part) => sum + (max.get(part) ?? bytes(part)),
       0,
     );
     shrinking = Math.max(shrinking, typed / bytes(character));

@@ -25,14 +25,14 @@ import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { accountTable } from "./account_table.ts";
 import { UserSettings } from "./config.ts";
-import { askPassword, PasswordError } from "./password_prompt.ts";
+import { PasswordError, promptPassword } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
-import { announce } from "./revocation_news.ts";
+import { publishRevocation } from "./revocation_stream.ts";
 
 interface Deps {
   readonly sql: Sql;
   /** Tells the running processes that an account's tokens have ended. */
-  tell(userId: string, disabled: boolean, tokensFrom: accounts.TokensFrom): Promise<void>;
+  publish(userId: string, disabled: boolean, tokensFrom: accounts.TokensFrom): Promise<void>;
 }
 
 interface Command extends CommandForm {
@@ -92,10 +92,10 @@ const COMMANDS: Record<string, Command> = {
     usage: "ACCOUNT",
     does: "gives it a new password",
     words: [1, 1],
-    async run({ sql, tell }, { words: [named = ""] }) {
+    async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email, disabled } = await theAccount(sql, named);
       const hash = await newHash(email);
-      await tell(id, disabled, await accounts.setPasswordHash(sql, id, hash));
+      await publish(id, disabled, await accounts.setPasswordHash(sql, id, hash));
       console.log(`${email} has a new password; its tokens end`);
     },
   },
@@ -103,10 +103,10 @@ const COMMANDS: Record<string, Command> = {
     usage: "ACCOUNT ROLE",
     does: "gives it a role",
     words: [2, 2],
-    async run({ sql, tell }, { words: [named = "", role = ""] }) {
+    async run({ sql, publish }, { words: [named = "", role = ""] }) {
       mustBeRole(role);
       const { id, email, disabled } = await theAccount(sql, named);
-      await tell(id, disabled, await accounts.setRole(sql, id, role));
+      await publish(id, disabled, await accounts.setRole(sql, id, role));
       console.log(`${email} is ${role}; its tokens end`);
     },
   },
@@ -114,9 +114,9 @@ const COMMANDS: Record<string, Command> = {
     usage: "ACCOUNT",
     does: "it can't log in, and its tokens end; also for the id of an account that was deleted",
     words: [1, 1],
-    async run({ sql, tell }, { words: [named = ""] }) {
+    async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email } = await theAccountOrId(sql, named);
-      await tell(id, true, await accounts.disableAccount(sql, id));
+      await publish(id, true, await accounts.disableAccount(sql, id));
       console.log(
         email === undefined
           ? `There is no account ${id} now; the tokens of that id end, and it can't log in if it comes back`
@@ -128,9 +128,9 @@ const COMMANDS: Record<string, Command> = {
     usage: "ACCOUNT",
     does: "it can log in again",
     words: [1, 1],
-    async run({ sql, tell }, { words: [named = ""] }) {
+    async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email } = await theAccount(sql, named);
-      await tell(id, false, await accounts.enableAccount(sql, id));
+      await publish(id, false, await accounts.enableAccount(sql, id));
       console.log(`${email} can log in again`);
     },
   },
@@ -149,11 +149,11 @@ await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
   const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-user" });
   const valkey = VALKEY_URL === undefined ? undefined : connectValkey(VALKEY_URL, () => {});
   try {
-    const tell: Deps["tell"] = async (userId, disabled, tokensFrom) => {
+    const publish: Deps["publish"] = async (userId, disabled, tokensFrom) => {
       await untilReady(valkey);
-      await announce(valkey, { kind: "account", userId, disabled, tokensFrom });
+      await publishRevocation(valkey, { kind: "account", userId, disabled, tokensFrom });
     };
-    return await command.run({ sql, tell }, typed);
+    return await command.run({ sql, publish }, typed);
   } finally {
     valkey?.close();
     await sql.end({ timeout: 1 });
@@ -191,12 +191,12 @@ function mustBeEmail(text: string): void {
 }
 
 async function newHash(email: string): Promise<string> {
-  return await hashPassword(await askPassword(email));
+  return await hashPassword(await promptPassword(email));
 }
 
 /** The news are an extra: without Valkey the processes read the change from PostgreSQL in 3 s. */
 async function untilReady(valkey: Valkey | undefined): Promise<void> {
-  for (let tries = 0; valkey && tries < 20 && !await valkey.answers(); tries++) {
+  for (let tries = 0; valkey && tries < 20 && !await valkey.isUsable(); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -4,8 +4,8 @@ import { freePort } from "../dev/free_port.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-import { answerTo, costOf } from "./password_work.ts";
-import { createNewsReader } from "./revocation_news.ts";
+import { costOf, runTask } from "./password_work.ts";
+import { createRevocationReader } from "./revocation_stream.ts";
 
 const PROJECT = new URL("..", import.meta.url);
 const database = await freshDatabase();
@@ -13,7 +13,7 @@ const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 const isPasswordOf = async (password: string, row: Row | undefined) =>
-  await answerTo({ kind: "check", password, hash: row?.hash ?? "" });
+  await runTask({ kind: "check", password, hash: row?.hash ?? "" });
 
 /** Runs `deno task user` with these words, and this text as its standard input. */
 async function user(words: string[], input = "", environment: Record<string, string> = {}) {
@@ -176,8 +176,8 @@ Deno.test("the running processes are told of every change that ends tokens", asy
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, () => {});
   try {
-    await eventually("Valkey answers", () => valkey.answers());
-    const news = createNewsReader(valkey);
+    await eventually("Valkey answers", () => valkey.isUsable());
+    const news = createRevocationReader(valkey);
     await news();
     const { id } = await newAccount();
     const changes: [words: string[], disabled: boolean][] = [
@@ -318,12 +318,12 @@ async function atTerminal(words: string[], lines: string[]) {
   }).spawn();
   const writer = process.stdin.getWriter();
   let screen = "";
-  let asked = 0;
+  let requested = 0;
   for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
     screen += text;
     const prompts = screen.match(/(?:New password of \S+|Once more):/g)?.length ?? 0;
-    for (; asked < prompts; asked++) {
-      await writer.write(new TextEncoder().encode(`${lines[asked]}\r`));
+    for (; requested < prompts; requested++) {
+      await writer.write(new TextEncoder().encode(`${lines[requested]}\r`));
     }
   }
   await writer.close().catch(() => {});

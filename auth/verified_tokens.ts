@@ -1,7 +1,7 @@
 import type { Claims } from "./claims.ts";
 
 // About 0.5 kB each.
-const MOST = 10_000;
+const MAX_TOKENS = 10_000;
 
 /**
  * Tokens whose signature was found good, until they expire. Checking an Ed25519 signature costs more
@@ -20,7 +20,7 @@ export class VerifiedTokens {
   }
 
   add(token: string, claims: Claims): void {
-    if (this.#claims.size >= MOST) {
+    if (this.#claims.size >= MAX_TOKENS) {
       const [first] = this.#claims.keys();
       if (first !== undefined) this.#claims.delete(first);
     }

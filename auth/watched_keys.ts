@@ -9,7 +9,7 @@ export interface WatchedKeys extends Disposable {
 }
 
 /** How often the file is looked at, in ms. */
-const LOOK_EVERY_MS = 1_000;
+const CHECK_EVERY_MS = 1_000;
 
 /**
  * Loads the key file and follows it: `deno task keys rotate` needs no restart. A file that can't be
@@ -22,7 +22,7 @@ export async function watchSigningKeys(path: string, log: Log): Promise<WatchedK
   let seen = await versionOf(path);
   let keys = await loadSigningKeys(path);
 
-  const look = async () => {
+  const check = async () => {
     const version = await versionOf(path);
     if (version === seen && Date.now() < (keys.until ?? Infinity)) return;
     seen = version;
@@ -37,18 +37,18 @@ export async function watchSigningKeys(path: string, log: Log): Promise<WatchedK
   };
 
   // Whoever asks gets a look that began after they asked; a flood of unknown keys is one at a time.
-  let looking: Promise<void> | undefined;
+  let checking: Promise<void> | undefined;
   let next: Promise<void> | undefined;
-  const start = () => looking = look().finally(() => looking = undefined);
+  const start = () => checking = check().finally(() => checking = undefined);
   const refresh = (): Promise<void> => {
-    if (looking === undefined) return start();
-    return next ??= looking.then(() => {
+    if (checking === undefined) return start();
+    return next ??= checking.then(() => {
       next = undefined;
       return start();
     });
   };
 
-  const timer = setInterval(refresh, LOOK_EVERY_MS);
+  const timer = setInterval(refresh, CHECK_EVERY_MS);
   Deno.unrefTimer(timer);
   return { current: () => keys, refresh, [Symbol.dispose]: () => clearInterval(timer) };
 }

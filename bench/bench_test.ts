@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
 import type { Contender } from "./contender.ts";
 import { CONTENDERS } from "./contenders.ts";
 import { goalTable, outcomesOf } from "./goals.ts";
-import { measure, type Run, WrongAnswersError } from "./measure.ts";
+import { measure, type Run, WrongResponsesError } from "./measure.ts";
 import { PGBENCH } from "./pgbench.ts";
 import { findProgram } from "./program.ts";
 import { ratioOf, tableOf } from "./table.ts";
@@ -63,7 +63,7 @@ Deno.test({
     } satisfies Workload;
     const measuring = measureShortly(contendersNamed("old"), [workload]);
     await rejects(measuring, (error) => {
-      ok(error instanceof WrongAnswersError);
+      ok(error instanceof WrongResponsesError);
       match(error.message, /of \d+ answers [1-9]\d* had a status of 400 or more/);
       return true;
     });
@@ -93,7 +93,7 @@ Deno.test({
 Deno.test("a ratio compares the runs of the same round, and shows how far they lie apart", () => {
   const own = [round(1, 30), round(2, 40), round(3, 100)];
   const baseline = [round(3, 20), round(2, 20), round(1, 10)];
-  deepStrictEqual(ratioOf("requestsPerSecond", own, baseline), { median: 3, least: 2, most: 5 });
+  deepStrictEqual(ratioOf("requestsPerSecond", own, baseline), { median: 3, min: 2, max: 5 });
 });
 
 Deno.test("there is no ratio to nothing", () => {

@@ -13,16 +13,16 @@ import { type Place, startLotline } from "./servers.ts";
 import { CONNECTIONS } from "./wrk.ts";
 
 /** The least share of the reads that the cache is to answer, from 0 to 1. */
-const LEAST_HITS = 0.9;
+const MIN_HITS = 0.9;
 const RELAY_MS = 10_000;
 
 /** Starts the API, a worker (its relay keeps the cache right) and their Valkey. */
 export async function startCachedLotline(
-  place: Place,
+  index: Place,
   say: (line: string) => void,
 ): Promise<Entry | undefined> {
   await using stack = new AsyncDisposableStack();
-  const { databaseUrl, folder } = place;
+  const { databaseUrl, folder } = index;
   const valkey = await startValkey({ dir: join(folder, "valkey"), progress: say });
   if (valkey === undefined) return undefined;
   stack.use(valkey);
@@ -37,7 +37,7 @@ export async function startCachedLotline(
     }),
   );
   const api = stack.use(
-    await startLotline(place, { AUTH_MODE: "legacy", VALKEY_URL: valkey.url }),
+    await startLotline(index, { AUTH_MODE: "legacy", VALKEY_URL: valkey.url }),
   );
   const parts = stack.move();
   return {
@@ -48,12 +48,12 @@ export async function startCachedLotline(
       await empty(valkey.url);
       const urls = new Set(requests.map(({ path }) => api.url + path));
       await untilCached(api.url, urls);
-      await askAll(urls);
+      await runBatch(urls);
       const before = await cacheReads(api.url);
       return async () => {
         const after = await cacheReads(api.url);
         const hits = (after.hits - before.hits) / (after.all - before.all);
-        if (hits >= LEAST_HITS) return;
+        if (hits >= MIN_HITS) return;
         throw new Error(`The cache answered only ${Math.round(hits * 100)} % of the reads`);
       };
     },
@@ -72,19 +72,19 @@ async function empty(url: string): Promise<void> {
 async function untilCached(apiUrl: string, [url = ""]: Iterable<string>): Promise<void> {
   const { hits } = await cacheReads(apiUrl);
   for (const start = Date.now(); Date.now() - start < RELAY_MS;) {
-    await askAll([url]);
+    await runBatch([url]);
     if ((await cacheReads(apiUrl)).hits > hits) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`Nothing was answered from the cache within ${RELAY_MS} ms`);
 }
 
-async function askAll(urls: Iterable<string>): Promise<void> {
+async function runBatch(urls: Iterable<string>): Promise<void> {
   const left = urls[Symbol.iterator]();
-  const ask = async () => {
+  const send = async () => {
     for (const url of { [Symbol.iterator]: () => left }) await (await fetch(url)).text();
   };
-  await Promise.all(Array.from({ length: CONNECTIONS }, ask));
+  await Promise.all(Array.from({ length: CONNECTIONS }, send));
 }
 
 /** How many looks into the cache there have been, and how many have found an answer. */

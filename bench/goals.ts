@@ -17,15 +17,15 @@ export interface Goal {
   readonly beside: string;
   readonly of: Figure;
   /** The least quotient, or what it is to stay below. */
-  readonly wanted: { readonly least: number } | { readonly below: number };
+  readonly wanted: { readonly min: number } | { readonly below: number };
 }
 
-const rate = (workload: string, beside: string, least: number): Goal => ({
+const rate = (workload: string, beside: string, min: number): Goal => ({
   workload,
   figure: "requestsPerSecond",
   beside,
   of: "requestsPerSecond",
-  wanted: { least },
+  wanted: { min },
 });
 
 const slowest = ({ name, stores }: typeof WORKLOADS[number]): Goal => ({
@@ -72,7 +72,7 @@ export function outcomesOf(runs: readonly Run[], contenders: readonly Contender[
       if (ratio === undefined) return [];
       const { median } = ratio;
       const { wanted } = goal;
-      const isMet = "least" in wanted ? median >= wanted.least : median < wanted.below;
+      const isMet = "min" in wanted ? median >= wanted.min : median < wanted.below;
       return [{ contender: name, goal, ratio, isMet }];
     });
   });
@@ -91,7 +91,7 @@ export function goalTable(outcomes: readonly Outcome[]): string {
     return [
       `\`${workload}\`: ${FIGURES[figure]} to the ${FIGURES[of]} of ${beside}`,
       contender,
-      "least" in wanted ? `at least ${wanted.least}×` : `below ${wanted.below}×`,
+      "min" in wanted ? `at least ${wanted.min}×` : `below ${wanted.below}×`,
       ratioText(ratio),
       isMet ? "met" : "MISSED",
     ];

@@ -52,15 +52,15 @@ export interface MeasureOptions {
 const WARM_UP_SECONDS = 2;
 
 /** A run in which not every answer was what it had to be: its figures mean nothing. */
-export class WrongAnswersError extends Error {
-  override name = "WrongAnswersError";
+export class WrongResponsesError extends Error {
+  override name = "WrongResponsesError";
 }
 
 /**
  * Runs round after round, in each all contenders one after the other (A B C A B C …), so that
  * whatever else happens on the machine meets all of them.
  *
- * @throws {WrongAnswersError} when a request was answered wrongly or not at all
+ * @throws {WrongResponsesError} when a request was answered wrongly or not at all
  */
 export async function measure(options: MeasureOptions): Promise<Run[]> {
   await using stack = new AsyncDisposableStack();
@@ -167,17 +167,17 @@ async function probe(
   if (first === undefined) throw new Error(`The workload ${workload.name} has no requests`);
   if ("load" in running) return;
   const { method, path, body } = first;
-  const answer = await fetch(running.url + path, {
+  const response = await fetch(running.url + path, {
     method,
     ...(body && {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body).replaceAll("UNIQUE", crypto.randomUUID()),
     }),
   });
-  const text = await answer.text();
-  if (answer.status === workload.status && text.startsWith("{")) return;
-  throw new WrongAnswersError(
-    `${contender.title} answered ${method} ${path} with ${answer.status} and not with ` +
+  const text = await response.text();
+  if (response.status === workload.status && text.startsWith("{")) return;
+  throw new WrongResponsesError(
+    `${contender.title} answered ${method} ${path} with ${response.status} and not with ` +
       `${workload.status}: ${text.slice(0, 500)}`,
   );
 }
@@ -196,7 +196,7 @@ async function rightly<T extends { requests: number; refused: number; broken: nu
   const stored = await count() - before;
   const lost = stores === undefined ? 0 : Math.max(0, requests - stored);
   if (requests > 0 && refused === 0 && broken === 0 && lost === 0) return load;
-  throw new WrongAnswersError(
+  throw new WrongResponsesError(
     `WRONG ANSWERS: ${name} of ${contender.title}: of ${requests} answers ${refused} had a status ` +
       `of 400 or more, ${broken} requests had no answer, ${lost} answers had stored nothing`,
   );

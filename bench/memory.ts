@@ -43,7 +43,7 @@ export const MEMORY: Study = {
     await Deno.writeTextFile(requestFile, traces.map((trace) => health + trace).join(""));
 
     const samples: Sample[] = [{ requests: 0, residentMb: await residentMb(pid) }];
-    const answer = async () => {
+    const response = async () => {
       let done = 0;
       while (done < requests) {
         const load = await runWrk({
@@ -64,7 +64,7 @@ export const MEMORY: Study = {
         samples.push(sample);
       }
     };
-    const { costs } = await withCosts({ serverPids: [pid], databasePid: server.pid }, answer);
+    const { costs } = await withCosts({ serverPids: [pid], databasePid: server.pid }, response);
     return {
       text: memoryTable(samples),
       figures: { samples, slopeMb: slopeOf(secondHalf(samples)) },

@@ -33,7 +33,7 @@ export interface PlantServer extends AsyncDisposable {
 
 const TEMPLATE = "plant";
 // A checkpoint after a run that wrote much takes a while on a slow disk.
-const LONGEST_MS = 120_000;
+const MAX_MS = 120_000;
 
 /** Starts the server and fills the database that the others are copies of. */
 export async function startPlant(folder: string): Promise<PlantServer> {
@@ -124,7 +124,7 @@ async function fill(databaseUrl: string): Promise<Plant> {
 }
 
 function open(url: string): Sql {
-  return connect({ url, max: 1, statementTimeoutMs: LONGEST_MS, name: "lotline-bench" });
+  return connect({ url, max: 1, statementTimeoutMs: MAX_MS, name: "lotline-bench" });
 }
 
 function close(sql: Sql): Promise<void> {

@@ -24,14 +24,14 @@ export interface Program {
  * @returns nothing when it is not there and can't be installed; `say` is told what to do then
  */
 export async function findProgram(
-  { name, title, packages, asked }: Program,
+  { name, title, packages, asked: requested }: Program,
   say: (line: string) => void,
 ): Promise<string | undefined> {
   const there = await lookFor(name);
   if (there !== undefined) return there;
   const advice = `To have it, install the package ${packages.join(" ")}`;
   if (
-    asked || Deno.build.os !== "linux" || Deno.uid() !== 0 || !await isThere("/usr/bin/apt-get")
+    requested || Deno.build.os !== "linux" || Deno.uid() !== 0 || !await isThere("/usr/bin/apt-get")
   ) {
     say(`${title} is not on this machine. ${advice}`);
     return undefined;

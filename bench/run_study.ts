@@ -88,9 +88,9 @@ export async function runStudy(
 function sayWhatOthersTook(shares: readonly number[]): void {
   const taken = shares.reduce((sum, share) => sum + share, 0) / shares.length;
   const percent = (share: number) => `${Math.round(share * 100)} %`;
-  const most = percent(Math.max(...shares));
+  const max = percent(Math.max(...shares));
   if (taken > QUIET) say("CAREFUL: this machine was busy otherwise, the figures are off");
-  say(`Other programs took ${percent(taken)} of the machine, ${most} in the worst run`);
+  say(`Other programs took ${percent(taken)} of the machine, ${max} in the worst run`);
 }
 
 function machine(): { cores: number; processor: string; deno: string } {

@@ -142,7 +142,7 @@ export async function startServer(
     ...(env && { env }),
   });
   const url = `http://127.0.0.1:${port}`;
-  while (!await answers(`${url}/api/health`)) {
+  while (!await responses(`${url}/api/health`)) {
     if (!isRunning(server.pid)) {
       throw new Error(`${[command, ...args].join(" ")} could not start: ${log.since()}`);
     }
@@ -158,11 +158,11 @@ export async function startServer(
   };
 }
 
-async function answers(url: string): Promise<boolean> {
+async function responses(url: string): Promise<boolean> {
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    await answer.body?.cancel();
-    return answer.ok;
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await response.body?.cancel();
+    return response.ok;
   } catch {
     return false;
   }

@@ -30,8 +30,8 @@ export const FIGURES: readonly { figure: Figure; title: string; digits: number }
 /** A contender's figure beside the baseline's, round by round. */
 export interface Ratio {
   readonly median: number;
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
 /**
@@ -55,12 +55,12 @@ export function ratioOf(
 /** The middle and the ends of some rounds' ratios; nothing when one of them is to nothing. */
 export function spreadOf(ratios: readonly number[]): Ratio | undefined {
   if (ratios.length === 0 || !ratios.every(Number.isFinite)) return undefined;
-  return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+  return { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
 }
 
 /** A ratio as tables show it: its median, and the ends of its range. */
-export function ratioText({ median: middle, least, most }: Ratio): string {
-  return `**${middle.toFixed(2)}×** (${least.toFixed(2)}–${most.toFixed(2)})`;
+export function ratioText({ median: middle, min, max }: Ratio): string {
+  return `**${middle.toFixed(2)}×** (${min.toFixed(2)}–${max.toFixed(2)})`;
 }
 
 /**

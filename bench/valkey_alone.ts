@@ -36,7 +36,7 @@ export async function startValkeyAlone(
   const program = await findProgram({ name, title: "Valkey's own benchmark", packages }, say);
   if (program === undefined) return undefined;
   const client = await createClient({ url: valkey.url }).connect();
-  await client.set(KEY, "x".repeat(await medianAnswer(databaseUrl)));
+  await client.set(KEY, "x".repeat(await medianResponse(databaseUrl)));
   client.destroy();
   let perSecond = FIRST_GUESS;
   const parts = stack.move();
@@ -88,7 +88,7 @@ export function loadOf(csv: string, requests: number): Load {
 }
 
 /** The size of an answer to a trace, in characters. */
-async function medianAnswer(databaseUrl: string): Promise<number> {
+async function medianResponse(databaseUrl: string): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const sql = stack.adopt(
     connect({ url: databaseUrl, max: 1, name: "lotline-bench" }),

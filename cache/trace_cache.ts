@@ -1,4 +1,4 @@
-import { gather } from "../gather.ts";
+import { createBatcher } from "../batcher.ts";
 import type { CacheOutcome, Metrics } from "../metrics.ts";
 import type { Valkey } from "./valkey.ts";
 
@@ -23,26 +23,26 @@ export interface FinishedTrace {
 /** What the cache knows of a lot: its answer, or how to keep it once it has been read. */
 export type Lookup =
   | { readonly trace: FinishedTrace }
-  | { readonly trace: undefined; keep(trace: FinishedTrace): Promise<void> };
+  | { readonly trace: undefined; set(trace: FinishedTrace): Promise<void> };
 
 /** The trace cache, as the routes use it. No method ever throws or keeps a client waiting for more than a tenth of a second. */
 export interface TraceCache {
   /** Ask before PostgreSQL is read: what changes after this moment prevents the keeping. */
   find(lotCode: string): Promise<Lookup>;
   /** Removes the answer for a lot that this process has written. */
-  forget(lotCode: string): Promise<void>;
+  invalidate(lotCode: string): Promise<void>;
 }
 
 /** How old an answer from the cache may be at most, in ms. */
 export const FRESH_MS = 100;
 /** How long an answer is kept at most, in ms: a bound on what nobody could have noticed. */
-const KEEP_MS = 60_000;
+const TTL_MS = 60_000;
 /** How long Valkey is waited for, in ms: after that PostgreSQL would have answered long ago. */
-const PATIENCE_MS = 100;
+const TIMEOUT_MS = 100;
 /** How answers are looked for: those of some requests together, half as dear as one by one. */
-const READS = { atOnce: 2, most: 32, quickMs: 50 };
+const READS = { maxConcurrent: 2, maxBatchSize: 32, slowMs: 50 };
 /** Longer bodies aren't kept, in characters. */
-const LONGEST_BODY = 1_000_000;
+const MAX_BODY_CHARACTERS = 1_000_000;
 /** How long changes are remembered, in µs: longer than an answer may be on its way. */
 const REMEMBER_US = 20_000_000;
 const OLDEST_READ_US = 15_000_000;
@@ -82,16 +82,16 @@ local function remove(key)
 end`;
 
 // An answer's age goes by the counter, which doesn't go back when the clock does.
-const KEEP = `${NOW}
+const SET_SCRIPT = `${NOW}
 local epoch, read_at, value = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local tick = math.max(now, tonumber(redis.call('GET', '${CLOCK}') or '0'))
 local changed = redis.call('ZSCORE', '${CHANGED}', KEYS[2])
 if redis.call('GET', '${EPOCH}') ~= epoch or tick - read_at > ${OLDEST_READ_US}
   or (changed and tonumber(changed) > read_at) then return 0 end
-redis.call('SET', KEYS[2], value, 'PX', ${KEEP_MS})
+redis.call('SET', KEYS[2], value, 'PX', ${TTL_MS})
 return 1`;
 
-const FORGET = `${TICK}
+const INVALIDATE_SCRIPT = `${TICK}
 remove(KEYS[2])`;
 
 /**
@@ -100,21 +100,25 @@ remove(KEYS[2])`;
  * this process has known for FRESH_MS isn't believed, nor the first one on a new connection, where
  * Valkey may have older contents.
  */
-function createJudge(valkey: Pick<Valkey, "connection">, now: () => number, freshMs: number) {
+function createFreshnessCheck(
+  valkey: Pick<Valkey, "connection">,
+  now: () => number,
+  freshMs: number,
+) {
   let connection: number | undefined;
-  let distrusted: string | undefined;
+  let untrusted: string | undefined;
   let last: string | undefined;
   let since = 0;
   return (fresh: string): boolean => {
     if (connection !== valkey.connection) {
-      if (connection !== undefined) distrusted = fresh;
+      if (connection !== undefined) untrusted = fresh;
       connection = valkey.connection;
     }
     if (fresh !== last) {
       last = fresh;
       since = now();
     }
-    return fresh !== distrusted && now() - since < freshMs;
+    return fresh !== untrusted && now() - since < freshMs;
   };
 }
 
@@ -128,53 +132,56 @@ export function createTraceCache(
   now: () => number = () => performance.now(),
   freshMs: number = FRESH_MS,
 ): TraceCache {
-  let distrustedUntil = 0;
-  const isBelieved = createJudge(valkey, now, freshMs);
+  let bypassUntil = 0;
+  const isTrusted = createFreshnessCheck(valkey, now, freshMs);
   const bypass = (outcome: CacheOutcome): Lookup => {
     metrics.cacheRead(outcome);
-    return { trace: undefined, keep: () => Promise.resolve() };
+    return { trace: undefined, set: () => Promise.resolve() };
   };
 
-  const read = gather(
+  const read = createBatcher(
     (bodies: readonly string[]) =>
-      valkey.attempt((client) => client.mGet([FRESH, ...bodies]), PATIENCE_MS),
+      valkey.tryCommand((client) => client.mGet([FRESH, ...bodies]), TIMEOUT_MS),
     READS,
   );
 
   return {
     async find(lotCode) {
       const body = bodyKey(lotCode);
-      const { answer: [fresh, ...bodies] = [], place } = await read(body);
-      const kept = bodies[place];
-      if (!fresh || !isBelieved(fresh) || now() < distrustedUntil) {
-        return bypass(kept ? "stale_refused" : "bypassed");
+      const { result: [fresh, ...bodies] = [], index } = await read(body);
+      const cached = bodies[index];
+      if (!fresh || !isTrusted(fresh) || now() < bypassUntil) {
+        return bypass(cached ? "stale_refused" : "bypassed");
       }
       const [epoch = "", readAt = ""] = fresh.split(" ");
-      if (kept?.startsWith(`${epoch} `)) {
+      if (cached?.startsWith(`${epoch} `)) {
         metrics.cacheRead("hit");
-        const line = kept.indexOf("\n");
-        return { trace: { etag: kept.slice(epoch.length + 1, line), body: kept.slice(line + 1) } };
+        const line = cached.indexOf("\n");
+        return {
+          trace: { etag: cached.slice(epoch.length + 1, line), body: cached.slice(line + 1) },
+        };
       }
-      metrics.cacheRead(kept ? "stale_refused" : "miss");
+      metrics.cacheRead(cached ? "stale_refused" : "miss");
       return {
         trace: undefined,
-        async keep(trace) {
-          if (trace.body.length > LONGEST_BODY) return;
+        async set(trace) {
+          if (trace.body.length > MAX_BODY_CHARACTERS) return;
           const value = `${epoch} ${trace.etag}\n${trace.body}`;
-          const stored = await valkey.attempt((client) =>
-            client.eval(KEEP, { keys: [CLOCK, body], arguments: [epoch, readAt, value] })
+          const stored = await valkey.tryCommand((client) =>
+            client.eval(SET_SCRIPT, { keys: [CLOCK, body], arguments: [epoch, readAt, value] })
           );
           if (stored !== undefined) metrics.cacheStored(stored === 1 ? "stored" : "stale_refused");
         },
       };
     },
-    async forget(lotCode) {
-      const removed = await valkey.attempt(
-        (client) => client.eval(FORGET, { keys: [CLOCK, bodyKey(lotCode)] }).then(() => true),
-        PATIENCE_MS,
+    async invalidate(lotCode) {
+      const removed = await valkey.tryCommand(
+        (client) =>
+          client.eval(INVALIDATE_SCRIPT, { keys: [CLOCK, bodyKey(lotCode)] }).then(() => true),
+        TIMEOUT_MS,
       );
       // What is kept there may be believed for FRESH_MS more, though not by whoever wrote the lot.
-      if (!removed) distrustedUntil = now() + freshMs;
+      if (!removed) bypassUntil = now() + freshMs;
     },
   };
 }
@@ -233,26 +240,26 @@ export function createTraceInvalidation(
   let knownUntil = "0";
   /** What Valkey must remember of the last answer. */
   let lastApplied = "";
-  const forgetAll = () => {
+  const reset = () => {
     epoch = undefined;
     knownUntil = "0";
   };
   return {
-    beginTurn: forgetAll,
+    beginTurn: reset,
     async apply({ lotCodes, everything, complete }) {
       // On a new connection there may be another Valkey with another clock, or older contents.
-      if (connection !== valkey.connection) forgetAll();
+      if (connection !== valkey.connection) reset();
       const begins = epoch === undefined || everything;
       if (begins) epoch = crypto.randomUUID();
       connection = valkey.connection;
-      const known = complete ? knownUntil : "0";
-      const args = [epoch ?? "", begins ? "new" : "", known, String(freshMs), lastApplied];
+      const knownFrom = complete ? knownUntil : "0";
+      const args = [epoch ?? "", begins ? "new" : "", knownFrom, String(freshMs), lastApplied];
       const keys = begins ? [CLOCK] : [CLOCK, ...lotCodes.map(bodyKey)];
-      const answer = await valkey.attempt((client) =>
+      const reply = await valkey.tryCommand((client) =>
         client.eval(APPLY, { keys, arguments: args })
       );
-      const [said, now = "0", applied = ""] = Array.isArray(answer) ? answer.map(String) : [];
-      if (said !== "applied") return forgetAll();
+      const [status, now = "0", applied = ""] = Array.isArray(reply) ? reply.map(String) : [];
+      if (status !== "applied") return reset();
       knownUntil = now;
       lastApplied = applied;
     },

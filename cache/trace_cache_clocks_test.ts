@@ -27,15 +27,16 @@ Deno.test("an answer read before its lot changed isn't kept after the clock went
   seconds = 20;
   await it.apply(NOTHING);
   seconds = 0;
-  await read.keep(TRACE);
+  await read.set(TRACE);
   deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
   // The relay begins again by the clock as it is now.
   for (let n = 0; n < 3; n++) await it.apply(NOTHING);
-  await it.keep("A");
-  deepStrictEqual(await it.kept("A"), TRACE);
+  await it.set("A");
+  deepStrictEqual(await it.cached("A"), TRACE);
 });
 
-const freshFor = (link: Valkey) => link.attempt((client) => client.pTTL("{lotline:traces}:fresh"));
+const freshFor = (link: Valkey) =>
+  link.tryCommand((client) => client.pTTL("{lotline:traces}:fresh"));
 
 Deno.test("when the clock goes back, nothing stands as up to date for as long as it went", async () => {
   let seconds = 20;
@@ -57,7 +58,7 @@ Deno.test("a word that this process has known for too long isn't believed, whate
   const metrics = { cacheRead() {}, cacheStored() {} };
   const cache = createTraceCache(it.link, metrics, () => now, LONG_FRESH_MS);
   await it.relay();
-  await it.keep("A");
+  await it.set("A");
   deepStrictEqual((await cache.find("A")).trace, TRACE);
   now += LONG_FRESH_MS;
   strictEqual((await cache.find("A")).trace, undefined);
@@ -71,21 +72,21 @@ async function startTwo() {
   const it = stack.use(await startCache());
   const other = stack.use(await ownValkey());
   const otherLink = stack.adopt(connectValkey(other.server.url, () => {}), (link) => link.close());
-  await eventually("a link", otherLink.answers);
+  await eventually("a link", otherLink.isUsable);
   return {
     it,
     otherLink,
     /** Copies what is in the first one, and nothing that comes later. */
     async copy() {
-      await it.link.attempt((client) => client.configSet("repl-diskless-sync-delay", "0"));
-      const told = (...command: string[]) =>
-        otherLink.attempt((client) => client.sendCommand<string>(command));
-      await told("REPLICAOF", "127.0.0.1", String(it.server.port));
+      await it.link.tryCommand((client) => client.configSet("repl-diskless-sync-delay", "0"));
+      const notified = (...command: string[]) =>
+        otherLink.tryCommand((client) => client.sendCommand<string>(command));
+      await notified("REPLICAOF", "127.0.0.1", String(it.server.port));
       await eventually("it has all", async () => {
-        const state = await told("INFO", "replication");
+        const state = await notified("INFO", "replication");
         return state?.includes("master_link_status:up") ?? false;
       });
-      await told("REPLICAOF", "NO", "ONE");
+      await notified("REPLICAOF", "NO", "ONE");
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
@@ -97,13 +98,13 @@ function moving(first: Valkey): { link: Valkey; lead(to: Valkey, isNoticed?: boo
   let connection = 1;
   return {
     link: {
-      answers: () => now.answers(),
+      isUsable: () => now.isUsable(),
       problem: () => now.problem(),
       close: () => {},
       get connection() {
         return connection;
       },
-      attempt: (work, patienceMs) => now.attempt(work, patienceMs),
+      tryCommand: (work, patienceMs) => now.tryCommand(work, patienceMs),
     },
     lead(to, isNoticed = true) {
       now = to;
@@ -135,10 +136,10 @@ Deno.test("a client sees its own write when Valkey comes back with older content
   // Up to date for long: the copy takes its time.
   const relay = createTraceInvalidation(it.relayLink, 30_000);
   for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
-  await it.keep("A");
+  await it.set("A");
   deepStrictEqual((await cache.find("A")).trace, TRACE);
   await two.copy();
-  await cache.forget("A");
+  await cache.invalidate("A");
   lead(otherLink);
   ok((await freshFor(otherLink) ?? 0) > 0, "the test is about a word that still stands");
   for (let n = 0; n < 3; n++) strictEqual((await cache.find("A")).trace, undefined);
@@ -151,7 +152,7 @@ Deno.test("changes that Valkey lost again are in no answer, also when no connect
   const relay = createTraceInvalidation(link, LONG_FRESH_MS);
   const metrics = { cacheRead() {}, cacheStored() {} };
   for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
-  await it.keep("A");
+  await it.set("A");
   await two.copy();
   await relay.apply({ ...NOTHING, lotCodes: ["A"] });
   lead(otherLink, false);

@@ -9,23 +9,23 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 Deno.test("a kept answer comes back with its ETag, for its own lot only", async () => {
   await using it = await startCache();
   await it.relay();
-  await it.keep("A");
+  await it.set("A");
   await it.relay();
-  deepStrictEqual(await it.kept("A"), TRACE);
-  strictEqual(await it.kept("a"), undefined);
+  deepStrictEqual(await it.cached("A"), TRACE);
+  strictEqual(await it.cached("a"), undefined);
   deepStrictEqual(it.counted(), ["miss", "keep: stored", "hit", "miss"]);
 });
 
 Deno.test("without a relay that is on time nothing is kept and nothing used", async () => {
   await using it = await startCache();
-  await it.keep("A");
+  await it.set("A");
   await it.relay();
-  strictEqual(await it.kept("A"), undefined);
-  await it.keep("A");
+  strictEqual(await it.cached("A"), undefined);
+  await it.set("A");
   await wait(LONG_FRESH_MS + 10);
-  strictEqual(await it.kept("A"), undefined);
+  strictEqual(await it.cached("A"), undefined);
   await it.relay();
-  deepStrictEqual(await it.kept("A"), TRACE);
+  deepStrictEqual(await it.cached("A"), TRACE);
   deepStrictEqual(it.counted(), [
     "bypassed",
     "miss",
@@ -39,30 +39,30 @@ Deno.test("without a relay that is on time nothing is kept and nothing used", as
 Deno.test("a relay that was held up between reading changes and telling them doesn't count as on time", async () => {
   await using it = await startCache();
   await it.relay();
-  await it.keep("A");
+  await it.set("A");
   await wait(LONG_FRESH_MS + 10);
   await it.apply(NOTHING);
-  strictEqual(await it.kept("A"), undefined);
+  strictEqual(await it.cached("A"), undefined);
   await it.apply(NOTHING);
-  deepStrictEqual(await it.kept("A"), TRACE);
+  deepStrictEqual(await it.cached("A"), TRACE);
 });
 
 Deno.test("a relay that may not know all changes doesn't count as on time", async () => {
   await using it = await startCache();
   await it.relay();
-  await it.keep("A");
+  await it.set("A");
   await wait(LONG_FRESH_MS + 10);
   for (let n = 0; n < 3; n++) await it.apply({ ...NOTHING, complete: false });
-  strictEqual(await it.kept("A"), undefined);
+  strictEqual(await it.cached("A"), undefined);
 });
 
 Deno.test("a changed lot's answer is gone, others stay", async () => {
   await using it = await startCache();
   await it.relay();
-  for (const lot of ["A", "B"]) await it.keep(lot);
+  for (const lot of ["A", "B"]) await it.set(lot);
   await it.relay(["A"]);
-  strictEqual(await it.kept("A"), undefined);
-  deepStrictEqual(await it.kept("B"), TRACE);
+  strictEqual(await it.cached("A"), undefined);
+  deepStrictEqual(await it.cached("B"), TRACE);
 });
 
 Deno.test("an answer read before its lot changed can't be kept after", async () => {
@@ -72,15 +72,15 @@ Deno.test("an answer read before its lot changed can't be kept after", async () 
     const read = await it.cache.find("A");
     ok(read.trace === undefined);
     if (change === "relay") await it.relay(["A"]);
-    else await it.cache.forget("A");
-    await read.keep(TRACE);
+    else await it.cache.invalidate("A");
+    await read.set(TRACE);
     await it.relay();
-    strictEqual(await it.kept("A"), undefined);
+    strictEqual(await it.cached("A"), undefined);
     deepStrictEqual(it.counted(), ["miss", "keep: stale_refused", "miss"]);
     // One that is read from then on can.
-    await it.keep("A");
+    await it.set("A");
     await it.relay();
-    deepStrictEqual(await it.kept("A"), TRACE);
+    deepStrictEqual(await it.cached("A"), TRACE);
   }
 });
 
@@ -91,8 +91,8 @@ Deno.test("of reads and changes within the same microsecond none is mixed up", a
   await it.relay();
   const read = await it.cache.find("A");
   ok(read.trace === undefined);
-  await it.cache.forget("A");
-  await read.keep(TRACE);
+  await it.cache.invalidate("A");
+  await read.set(TRACE);
   deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
 });
 
@@ -100,34 +100,34 @@ Deno.test("an answer that was read longer ago than changes are remembered isn't 
   await using it = await startCache();
   await it.relay();
   // As if the relay's last word had been heard 16 s ago.
-  await it.link.attempt(async (client) => {
+  await it.link.tryCommand(async (client) => {
     const [epoch, readAt] = (await client.get("{lotline:traces}:fresh") ?? "").split(" ");
     const long = Number(readAt) - 16_000_000;
     await client.set("{lotline:traces}:fresh", `${epoch} ${long}`, { expiration: "KEEPTTL" });
   });
-  await it.keep("A");
+  await it.set("A");
   deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
 });
 
 Deno.test("a forgotten answer is gone at once", async () => {
   await using it = await startCache();
   await it.relay();
-  await it.keep("A");
-  await it.cache.forget("A");
+  await it.set("A");
+  await it.cache.invalidate("A");
   await it.relay();
-  strictEqual(await it.kept("A"), undefined);
+  strictEqual(await it.cached("A"), undefined);
 });
 
 Deno.test("when everything may have changed, nothing kept before is used, nothing read before kept", async () => {
   await using it = await startCache();
   await it.relay();
-  await it.keep("A");
+  await it.set("A");
   const read = await it.cache.find("B");
   ok(read.trace === undefined);
   await it.apply({ ...NOTHING, everything: true });
-  await read.keep(TRACE);
+  await read.set(TRACE);
   await it.relay();
-  for (const lot of ["A", "B"]) strictEqual(await it.kept(lot), undefined);
+  for (const lot of ["A", "B"]) strictEqual(await it.cached(lot), undefined);
   deepStrictEqual(it.counted(), [
     "miss",
     "keep: stored",
@@ -144,16 +144,16 @@ Deno.test("a Valkey that was emptied between a read and its keeping keeps nothin
   const read = await it.cache.find("A");
   ok(read.trace === undefined);
   await it.relay(["A"]);
-  await it.link.attempt((client) => client.flushAll());
+  await it.link.tryCommand((client) => client.flushAll());
   await it.relay();
   await it.relay();
-  await read.keep(TRACE);
+  await read.set(TRACE);
   await it.relay();
-  strictEqual(await it.kept("A"), undefined);
+  strictEqual(await it.cached("A"), undefined);
   // From then on it works as before.
-  await it.keep("A");
+  await it.set("A");
   await it.relay();
-  deepStrictEqual(await it.kept("A"), TRACE);
+  deepStrictEqual(await it.cached("A"), TRACE);
 });
 
 Deno.test("a relay that another has followed isn't believed any more", async () => {
@@ -161,25 +161,25 @@ Deno.test("a relay that another has followed isn't believed any more", async () 
   await it.relay();
   const later = createTraceInvalidation(it.relayLink, LONG_FRESH_MS);
   for (let n = 0; n < 2; n++) await later.apply(NOTHING);
-  await it.keep("A");
+  await it.set("A");
   await wait(LONG_FRESH_MS + 10);
   await it.apply(NOTHING);
-  strictEqual(await it.kept("A"), undefined);
+  strictEqual(await it.cached("A"), undefined);
   await later.apply(NOTHING);
   await later.apply(NOTHING);
-  deepStrictEqual(await it.kept("A"), TRACE);
+  deepStrictEqual(await it.cached("A"), TRACE);
 });
 
 Deno.test("what a Valkey knew before it was started again isn't used", async () => {
   await using it = await startCache({ persist: true });
   await it.relay();
-  await it.keep("A");
+  await it.set("A");
   await it.server.stop();
   await it.server.start();
-  for (const link of [it.link, it.relayLink]) await eventually("Valkey is back", link.answers);
+  for (const link of [it.link, it.relayLink]) await eventually("Valkey is back", link.isUsable);
   await it.relay();
   await it.relay();
-  strictEqual(await it.kept("A"), undefined);
+  strictEqual(await it.cached("A"), undefined);
   const outcomes = it.counted();
   strictEqual(outcomes.at(-1), "stale_refused", "the test is about what was kept");
 });
@@ -192,14 +192,14 @@ Deno.test("changes that Valkey wasn't told of are made up for: nothing kept befo
     LONG_FRESH_MS,
   );
   for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
-  await it.keep("A");
+  await it.set("A");
   await relay.apply(NOTHING);
-  deepStrictEqual(await it.kept("A"), TRACE);
+  deepStrictEqual(await it.cached("A"), TRACE);
   isAway = true;
   await relay.apply({ ...NOTHING, lotCodes: ["A"] });
   isAway = false;
   for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
-  strictEqual(await it.kept("A"), undefined);
+  strictEqual(await it.cached("A"), undefined);
 });
 
 /** A link that does nothing, and says nothing, while it is away. */
@@ -207,8 +207,8 @@ function sometimesAway(link: Valkey, isAway: () => boolean): Valkey {
   return {
     ...link,
     connection: link.connection,
-    attempt: async (work, patienceMs) =>
-      isAway() ? undefined : await link.attempt(work, patienceMs),
+    tryCommand: async (work, patienceMs) =>
+      isAway() ? undefined : await link.tryCommand(work, patienceMs),
   };
 }
 
@@ -222,10 +222,10 @@ Deno.test("a silent Valkey keeps nobody waiting for longer than a tenth of a sec
     order.push(what);
   };
   // Half a second, five times as long as the cache is waited for, begins at the same moment.
-  const patient = says("half a second", it.relayLink.attempt((client) => client.get("x")));
-  await says("cache", Promise.all(["A", "B", "C"].map((lot) => it.kept(lot))));
+  const patient = says("half a second", it.relayLink.tryCommand((client) => client.get("x")));
+  await says("cache", Promise.all(["A", "B", "C"].map((lot) => it.cached(lot))));
   // A hundred tenths of a second would be far more than that half.
-  for (let n = 0; n < 100; n++) await it.kept("A");
+  for (let n = 0; n < 100; n++) await it.cached("A");
   await says("cache, a hundred times", Promise.resolve());
   await patient;
   deepStrictEqual(order, ["cache", "cache, a hundred times", "half a second"]);
@@ -239,11 +239,11 @@ Deno.test("after a forgetting that Valkey didn't hear of, this process believes 
   const metrics = { cacheRead() {}, cacheStored() {} };
   const cache = createTraceCache(sometimesAway(it.link, () => isAway), metrics, () => now);
   await it.relay();
-  await it.keep("A");
+  await it.set("A");
   isAway = true;
-  await cache.forget("A");
+  await cache.invalidate("A");
   isAway = false;
-  deepStrictEqual(await it.kept("A"), TRACE, "another process may use it for as long");
+  deepStrictEqual(await it.cached("A"), TRACE, "another process may use it for as long");
   strictEqual((await cache.find("A")).trace, undefined);
   now += FRESH_MS;
   await it.relay();
@@ -253,22 +253,22 @@ Deno.test("after a forgetting that Valkey didn't hear of, this process believes 
 Deno.test("nothing is kept for longer than a minute, and no body over a million characters", async () => {
   await using it = await startCache();
   await it.relay();
-  await it.keep("A");
-  const left = await it.link.attempt((client) => client.pTTL("{lotline:traces}:body:A"));
+  await it.set("A");
+  const left = await it.link.tryCommand((client) => client.pTTL("{lotline:traces}:body:A"));
   ok(left !== undefined && left > 50_000 && left <= 60_000, `${left} ms`);
   await it.relay();
   const large = await it.cache.find("B");
   ok(large.trace === undefined);
-  await large.keep({ ...TRACE, body: "x".repeat(1_000_001) });
+  await large.set({ ...TRACE, body: "x".repeat(1_000_001) });
   await it.relay();
-  strictEqual(await it.kept("B"), undefined);
+  strictEqual(await it.cached("B"), undefined);
 });
 
 Deno.test("what is remembered of changes doesn't grow for ever, with a relay or without", async () => {
   let seconds = 0;
   await using it = await startCache({ clock: () => ahead(seconds) });
-  const remembered = () => it.link.attempt((c) => c.zCard("{lotline:traces}:changed"));
-  for (const goOn of [() => it.relay(), () => it.cache.forget("LOT-0")]) {
+  const remembered = () => it.link.tryCommand((c) => c.zCard("{lotline:traces}:changed"));
+  for (const goOn of [() => it.relay(), () => it.cache.invalidate("LOT-0")]) {
     await it.relay(Array.from({ length: 100 }, (_, n) => `LOT-${n}`));
     strictEqual(await remembered(), 100);
     seconds += 30;

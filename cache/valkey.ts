@@ -7,39 +7,39 @@ export type ValkeyClient = ReturnType<typeof newClient>;
 /** The link to Valkey. The service runs without it: slower, not wrong. */
 export interface Valkey {
   /** Whether Valkey can be used now, as it shows within half a second. */
-  answers(): Promise<boolean>;
+  isUsable(): Promise<boolean>;
   /**
-   * Why Valkey can't be used now, undefined when it can: `unreachable`, `silent`, or its own word for
+   * Why Valkey can't be used now, undefined when it can: `unreachable`, `unresponsive`, or its own word for
    * the state that it refuses to work in, in small letters: `readonly` (it is a replica), `loading` …
    */
   problem(): Promise<string | undefined>;
   /**
-   * What `work` gives, or nothing when Valkey is away, refuses it or is silent for `patienceMs`, half
+   * What `work` gives, or nothing when Valkey is away, refuses it or is silent for `timeoutMs`, half
    * a second unless said. Once it is silent, all else is told "nothing" at once until it speaks again: a black hole costs
    * half a second once, not with every request. Work that had no answer may have been done all the
    * same. Never throws.
    */
-  attempt<T>(
+  tryCommand<T>(
     work: (client: ValkeyClient) => Promise<T>,
-    patienceMs?: number,
+    timeoutMs?: number,
   ): Promise<T | undefined>;
   /** Another number with each connection that was made: what was known of Valkey may be over. */
   readonly connection: number;
   close(): void;
 }
 
-const ANSWER_MS = 500;
+const RESPONSE_TIMEOUT_MS = 500;
 /** Between two tries to connect, in ms: twice as long each time. */
-const RETRY_MS = { first: 50, longest: 2_000 };
+const RETRY_MS = { first: 50, max: 2_000 };
 /** A connection that was good for so long, in ms, is followed by another at once. */
 const STEADY_MS = 10_000;
 /** After this long a silent connection is given up for a new one, in ms: its route may be lost. */
-const GIVE_UP_MS = 2_000;
+const RECONNECT_AFTER_MS = 2_000;
 /** A connection with nothing to say says PING, so that one that breaks meanwhile is noticed. */
 const PING_MS = 1_000;
 
 /** Written again and again to see whether Valkey takes what it is given; it goes by itself. */
-const PROBE = { key: "lotline:probe", everyMs: 2_000, keepMs: 60_000 };
+const PROBE = { key: "lotline:probe", everyMs: 2_000, ttlMs: 60_000 };
 
 /**
  * States in which Valkey refuses what it did before, or would do elsewhere: a replica that was a
@@ -61,46 +61,46 @@ export function connectValkey(
   log: Log,
   now: () => number = () => performance.now(),
 ): Valkey {
-  const say = limitRepeats(log, now);
+  const logLimited = limitRepeats(log, now);
   let connection = 0;
   /** Why it can't be used; a connection can when it has taken the probe. */
   let reason: string | undefined = "unreachable";
-  let isTold = false;
-  const isAway = (why: string, error: unknown) => {
+  let isLogged = false;
+  const markDown = (why: string, error: unknown) => {
     reason = why;
     const fields = { reason: why, error: describeError(error) };
-    isTold = say(why, "warn", "valkey_down", fields) || isTold;
+    isLogged = logLimited(why, "warn", "valkey_down", fields) || isLogged;
   };
 
   let tries = 0;
   let provenAt = -Infinity;
   let retry: ReturnType<typeof setTimeout> | undefined;
-  const begin = () => {
+  const markUp = () => {
     connection++;
     provenAt = now();
     reason = undefined;
-    if (isTold) log("info", "valkey_up");
-    isTold = false;
+    if (isLogged) log("info", "valkey_up");
+    isLogged = false;
   };
   /** Gives up a connection to a Valkey that refuses to work, and tries another after a while. */
-  const leave = (left: ValkeyClient, error: ErrorReply) => {
-    if (left !== client || !left.isOpen) return;
-    isAway(wordOf(error), error);
-    speaks();
-    left.destroy();
+  const reconnectLater = (failed: ValkeyClient, error: ErrorReply) => {
+    if (failed !== client || !failed.isOpen) return;
+    markDown(wordOf(error), error);
+    onResponse();
+    failed.destroy();
     if (now() - provenAt > STEADY_MS) tries = 0;
-    retry = setTimeout(() => client = open(), pauseBefore(tries++));
+    retry = setTimeout(() => client = open(), delayBefore(tries++));
   };
   const open = () => {
     const opened = newClient(url);
     const isCurrent = () => opened === client;
     opened.on("error", (error) => {
-      if (isCurrent()) isAway(error instanceof ErrorReply ? wordOf(error) : "unreachable", error);
+      if (isCurrent()) markDown(error instanceof ErrorReply ? wordOf(error) : "unreachable", error);
     });
     opened.on("ready", () => {
-      probe(opened).then(() => isCurrent() && begin(), (error) => {
+      probe(opened).then(() => isCurrent() && markUp(), (error) => {
         // A lost connection is told by its own event.
-        if (error instanceof ErrorReply) leave(opened, error);
+        if (error instanceof ErrorReply) reconnectLater(opened, error);
       });
     });
     // A first connection that fails is told by the error event as well.
@@ -109,83 +109,84 @@ export function connectValkey(
   };
 
   let client = open();
-  let silent: { readonly giveUp: ReturnType<typeof setTimeout> } | undefined;
-  const speaks = () => {
-    clearTimeout(silent?.giveUp);
-    silent = undefined;
+  let unresponsive: { readonly reconnect: ReturnType<typeof setTimeout> } | undefined;
+  const onResponse = () => {
+    clearTimeout(unresponsive?.reconnect);
+    unresponsive = undefined;
   };
-  const fallsSilent = (asked: Promise<unknown>) => {
-    const giveUp = setTimeout(() => {
-      isAway("silent", new Error(`no answer in ${ANSWER_MS + GIVE_UP_MS} ms`));
+  const onTimeout = (pending: Promise<unknown>) => {
+    const reconnect = setTimeout(() => {
+      markDown("silent", new Error(`no answer in ${RESPONSE_TIMEOUT_MS + RECONNECT_AFTER_MS} ms`));
       client.destroy();
       client = open();
-      silent = undefined;
-    }, GIVE_UP_MS);
-    const mine = silent = { giveUp };
+      unresponsive = undefined;
+    }, RECONNECT_AFTER_MS);
+    const current = unresponsive = { reconnect };
     // An answer that comes late is an answer; so is a connection that ends.
-    const late = () => mine === silent && speaks();
-    asked.then(late, late);
+    const onLateResponse = () => current === unresponsive && onResponse();
+    pending.then(onLateResponse, onLateResponse);
   };
 
-  const attempt = async <T>(
+  const tryCommand = async <T>(
     work: (client: ValkeyClient) => Promise<T>,
-    patienceMs = ANSWER_MS,
+    timeoutMs = RESPONSE_TIMEOUT_MS,
   ): Promise<T | undefined> => {
     const used = client;
-    if (reason !== undefined || !used.isReady || silent) return undefined;
+    if (reason !== undefined || !used.isReady || unresponsive) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const silence = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), patienceMs);
+    const timeout = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), timeoutMs);
     });
-    let isAnswered = false;
-    const asked = work(used).catch((error) => {
+    let isSettled = false;
+    const pending = work(used).catch((error) => {
       // A lost connection is told by its own event; a refusal would never be seen otherwise.
       if (!(error instanceof ErrorReply)) return undefined;
-      if (STATE.test(error.message)) leave(used, error);
+      if (STATE.test(error.message)) reconnectLater(used, error);
       else {
         const fields = { error: describeError(error) };
-        say(`refused ${wordOf(error)}`, "warn", "valkey_command_refused", fields);
+        logLimited(`refused ${wordOf(error)}`, "warn", "valkey_command_refused", fields);
       }
       return undefined;
-    }).finally(() => isAnswered = true);
+    }).finally(() => isSettled = true);
     try {
-      const answer = await Promise.race([asked, silence]);
-      if (!isAnswered && !silent) fallsSilent(asked);
-      return answer;
+      const result = await Promise.race([pending, timeout]);
+      if (!isSettled && !unresponsive) onTimeout(pending);
+      return result;
     } finally {
       clearTimeout(timer);
     }
   };
 
   // A Valkey that has become a replica still answers: nobody would notice who only reads.
-  const probing = setInterval(() => attempt(probe), PROBE.everyMs);
-  const problem = async () => await attempt(probe) === undefined ? reason ?? "silent" : undefined;
+  const probing = setInterval(() => tryCommand(probe), PROBE.everyMs);
+  const problem = async () =>
+    await tryCommand(probe) === undefined ? reason ?? "silent" : undefined;
   return {
-    answers: async () => await problem() === undefined,
+    isUsable: async () => await problem() === undefined,
     problem,
-    attempt,
+    tryCommand,
     get connection() {
       return connection;
     },
     close: () => {
       clearInterval(probing);
       clearTimeout(retry);
-      speaks();
+      onResponse();
       client.destroy();
     },
   };
 }
 
 const probe = (client: ValkeyClient) =>
-  client.set(PROBE.key, "1", { expiration: { type: "PX", value: PROBE.keepMs } });
+  client.set(PROBE.key, "1", { expiration: { type: "PX", value: PROBE.ttlMs } });
 
 /** The word for the kind of a refusal, in small letters: `readonly`, `err`. */
 function wordOf({ message }: ErrorReply): string {
   return (STATE.exec(message)?.[1] ?? /^[A-Z]{1,30}/.exec(message)?.[0] ?? "refused").toLowerCase();
 }
 
-function pauseBefore(tries: number): number {
-  return Math.min(RETRY_MS.first * 2 ** Math.min(tries, 6), RETRY_MS.longest);
+function delayBefore(tries: number): number {
+  return Math.min(RETRY_MS.first * 2 ** Math.min(tries, 6), RETRY_MS.max);
 }
 
 function newClient(url: string) {
@@ -194,15 +195,15 @@ function newClient(url: string) {
     // A command for a Valkey that's away must fail now, not wait in a queue for its return.
     disableOfflineQueue: true,
     pingInterval: PING_MS,
-    // No time limit of the client's own, `attempt` has one: its is a signal for each command that goes
+    // No time limit of the client's own, `tryCommand` has one: its is a signal for each command that goes
     // off seconds after the answer, as an error with a stack, and is kept until then.
     commandOptions: { timeout: 0 },
     socket: {
-      connectTimeout: ANSWER_MS,
+      connectTimeout: RESPONSE_TIMEOUT_MS,
       // Without it a connection that is silent from the start, while it says hello, stays for ever.
-      socketTimeout: PING_MS + GIVE_UP_MS,
+      socketTimeout: PING_MS + RECONNECT_AFTER_MS,
       // The default strategy gives up for good after some errors.
-      reconnectStrategy: pauseBefore,
+      reconnectStrategy: delayBefore,
     },
   });
 }

@@ -18,17 +18,17 @@ function keptLog() {
   return { lines, log, until };
 }
 
-const untilAnswers = (valkey: Valkey) => eventually("Valkey answers", () => valkey.answers());
+const untilUsable = (valkey: Valkey) => eventually("Valkey answers", () => valkey.isUsable());
 
 Deno.test("a Valkey that is there answers, and nothing is said in the log", async () => {
   await using valkey = await ownValkey();
   for (const url of [valkey.server.url, valkey.server.url.replace("redis:", "valkey:")]) {
     const { log, lines } = keptLog();
     const link = connectValkey(url, log);
-    await untilAnswers(link);
+    await untilUsable(link);
     link.close();
     deepStrictEqual(lines, []);
-    strictEqual(await link.answers(), false);
+    strictEqual(await link.isUsable(), false);
   }
 });
 
@@ -37,13 +37,13 @@ Deno.test("a Valkey that was never there is away, said once, and used when it co
   await valkey.server.stop();
   const { log, lines, until } = keptLog();
   const link = connectValkey(valkey.server.url, log);
-  strictEqual(await link.answers(), false);
+  strictEqual(await link.isUsable(), false);
   await until("valkey_down");
   // A few more failed tries, which are not worth a line each.
   await new Promise((resolve) => setTimeout(resolve, 300));
   await valkey.server.start();
   await until("valkey_up");
-  await untilAnswers(link);
+  await untilUsable(link);
   link.close();
   deepStrictEqual(lines.map(({ level, event }) => [level, event]), [
     ["warn", "valkey_down"],
@@ -57,12 +57,12 @@ Deno.test("a Valkey that is killed and started again is away, then back, told on
   const { log, lines } = keptLog();
   let now = 0;
   const link = connectValkey(valkey.server.url, log, () => now);
-  await untilAnswers(link);
+  await untilUsable(link);
   const stumble = async () => {
     await valkey.server.kill();
-    await eventually("it is away", async () => !await link.answers());
+    await eventually("it is away", async () => !await link.isUsable());
     await valkey.server.start();
-    await untilAnswers(link);
+    await untilUsable(link);
   };
   await stumble();
   strictEqual(lines.length, 2);
@@ -84,14 +84,14 @@ Deno.test("a Valkey that falls silent is away while it is, without a line in the
   await using valkey = await ownValkey();
   const { log } = keptLog();
   const link = connectValkey(valkey.server.url, log);
-  await untilAnswers(link);
+  await untilUsable(link);
   valkey.server.pause();
   const said: boolean[] = [];
-  for (let i = 0; i < 2; i++) link.answers().then((answer) => said.push(answer));
+  for (let i = 0; i < 2; i++) link.isUsable().then((response) => said.push(response));
   await eventually("an answer without Valkey's", () => Promise.resolve(said.length === 2));
   deepStrictEqual(said, [false, false]);
   valkey.server.resume();
-  await untilAnswers(link);
+  await untilUsable(link);
   link.close();
 });
 
@@ -107,11 +107,11 @@ Deno.test("work is done and its result given; what fails gives nothing and is sa
   await using valkey = await ownValkey();
   const { log, lines } = keptLog();
   const link = connectValkey(valkey.server.url, log);
-  await untilAnswers(link);
-  strictEqual(await link.attempt((client) => client.set("a", "1")), "OK");
-  strictEqual(await link.attempt((client) => client.get("a")), "1");
+  await untilUsable(link);
+  strictEqual(await link.tryCommand((client) => client.set("a", "1")), "OK");
+  strictEqual(await link.tryCommand((client) => client.get("a")), "1");
   for (let i = 0; i < 2; i++) {
-    strictEqual(await link.attempt((client) => client.lPush("a", "x")), undefined);
+    strictEqual(await link.tryCommand((client) => client.lPush("a", "x")), undefined);
   }
   deepStrictEqual(lines.map(({ level, event }) => [level, event]), [
     ["warn", "valkey_command_refused"],
@@ -123,9 +123,9 @@ Deno.test("once Valkey is silent nobody else waits for it, until it speaks again
   await using valkey = await ownValkey();
   const { log } = keptLog();
   const link = connectValkey(valkey.server.url, log);
-  await untilAnswers(link);
+  await untilUsable(link);
   valkey.server.pause();
-  const get = () => link.attempt((client) => client.get("a"));
+  const get = () => link.tryCommand((client) => client.get("a"));
   strictEqual(await withDeadline("the first is given up", get()), undefined);
   // If each waited half a second, a thousand would take minutes.
   const thousand = async () => {
@@ -133,7 +133,7 @@ Deno.test("once Valkey is silent nobody else waits for it, until it speaks again
   };
   await withDeadline("a thousand more are given up at once", thousand());
   valkey.server.resume();
-  await untilAnswers(link);
+  await untilUsable(link);
   strictEqual(await get(), null);
   link.close();
 });
@@ -143,15 +143,15 @@ Deno.test("a connection that leads nowhere is given up for a new one", async () 
   await using road = await openLink(valkey.server.port);
   const { log, until } = keptLog();
   const link = connectValkey(`redis://127.0.0.1:${road.port}`, log);
-  await untilAnswers(link);
+  await untilUsable(link);
   road.swallow();
-  strictEqual(await link.answers(), false);
+  strictEqual(await link.isUsable(), false);
   // The first new connection goes into the black hole as well, and says hello to nobody.
   await until("valkey_down");
   await new Promise((resolve) => setTimeout(resolve, 500));
   road.heal();
-  await untilAnswers(link);
-  strictEqual(await link.attempt((client) => client.set("a", "1")), "OK");
+  await untilUsable(link);
+  strictEqual(await link.tryCommand((client) => client.set("a", "1")), "OK");
   link.close();
 });
 
@@ -159,10 +159,10 @@ Deno.test("a link that is idle for long stays up", async () => {
   await using valkey = await ownValkey();
   const { log, lines } = keptLog();
   const link = connectValkey(valkey.server.url, log);
-  await untilAnswers(link);
+  await untilUsable(link);
   // Longer than a silent connection is borne with.
   await new Promise((resolve) => setTimeout(resolve, 4_000));
-  strictEqual(await link.answers(), true);
+  strictEqual(await link.isUsable(), true);
   deepStrictEqual(lines, []);
   link.close();
 });
@@ -173,44 +173,49 @@ async function clientOf(url: string) {
   client.on("error", () => {});
   await client.connect();
   return {
-    tell: (...command: string[]) => client.sendCommand(command),
+    notify: (...command: string[]) => client.sendCommand(command),
     [Symbol.dispose]: () => client.destroy(),
   };
 }
 
-type Tell = (...command: string[]) => Promise<unknown>;
+type Notify = (...command: string[]) => Promise<unknown>;
 
 const REFUSALS: readonly [
   problem: string,
-  begin: (tell: Tell, held: Tell) => unknown,
+  begin: (notify: Notify, held: Notify) => unknown,
   end: string[],
 ][] = [
   [
     "readonly",
-    (tell) => tell("REPLICAOF", "127.0.0.1", String(freePort())),
+    (notify) => notify("REPLICAOF", "127.0.0.1", String(freePort())),
     ["REPLICAOF", "NO", "ONE"],
   ],
   [
     "noreplicas",
-    (tell) => tell("CONFIG", "SET", "min-replicas-to-write", "1"),
+    (notify) => notify("CONFIG", "SET", "min-replicas-to-write", "1"),
     ["CONFIG", "SET", "min-replicas-to-write", "0"],
   ],
-  ["oom", (tell) => tell("CONFIG", "SET", "maxmemory", "1"), ["CONFIG", "SET", "maxmemory", "0"]],
-  ["misconf", async (tell) => {
-    const [dir] = JSON.stringify(await tell("CONFIG", "GET", "dir")).match(/\/[^"]+/) ?? [];
+  ["oom", (notify) => notify("CONFIG", "SET", "maxmemory", "1"), [
+    "CONFIG",
+    "SET",
+    "maxmemory",
+    "0",
+  ]],
+  ["misconf", async (notify) => {
+    const [dir] = JSON.stringify(await notify("CONFIG", "GET", "dir")).match(/\/[^"]+/) ?? [];
     await Deno.remove(dir ?? "", { recursive: true });
-    await tell("CONFIG", "SET", "save", "3600 1");
-    await tell("BGSAVE").catch(() => {});
+    await notify("CONFIG", "SET", "save", "3600 1");
+    await notify("BGSAVE").catch(() => {});
     await eventually("it can't save", async () => {
-      return String(await tell("INFO", "persistence")).includes("rdb_last_bgsave_status:err");
+      return String(await notify("INFO", "persistence")).includes("rdb_last_bgsave_status:err");
     });
   }, ["CONFIG", "SET", "save", ""]],
-  ["noauth", async (tell) => {
-    await tell("CONFIG", "SET", "requirepass", "another");
-    await tell("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  ["noauth", async (notify) => {
+    await notify("CONFIG", "SET", "requirepass", "another");
+    await notify("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
   }, ["CONFIG", "SET", "requirepass", ""]],
-  ["busy", async (tell, held) => {
-    await tell("CONFIG", "SET", "lua-time-limit", "1");
+  ["busy", async (notify, held) => {
+    await notify("CONFIG", "SET", "lua-time-limit", "1");
     held("EVAL", "while true do end", "0").catch(() => {});
   }, ["SCRIPT", "KILL"]],
 ];
@@ -222,16 +227,16 @@ for (const [problem, begin, end] of REFUSALS) {
     using held = await clientOf(valkey.server.url);
     const { log, lines } = keptLog();
     const link = connectValkey(valkey.server.url, log);
-    await untilAnswers(link);
+    await untilUsable(link);
     const { connection } = link;
-    await begin(client.tell, held.tell);
+    await begin(client.notify, held.notify);
     await eventually("it says why", async () => await link.problem() === problem);
     let isAsked = false;
-    strictEqual(await link.attempt(() => Promise.resolve(isAsked = true)), undefined);
+    strictEqual(await link.tryCommand(() => Promise.resolve(isAsked = true)), undefined);
     strictEqual(isAsked, false);
-    await client.tell(...end);
-    await untilAnswers(link);
-    strictEqual(await link.attempt((client) => client.set("a", "1")), "OK");
+    await client.notify(...end);
+    await untilUsable(link);
+    strictEqual(await link.tryCommand((client) => client.set("a", "1")), "OK");
     ok(link.connection > connection);
     link.close();
     strictEqual(
@@ -250,15 +255,15 @@ Deno.test("a Valkey that became a replica is left for the one that its address l
   using nextOne = await clientOf(next.server.url);
   const { log } = keptLog();
   const link = connectValkey(`redis://127.0.0.1:${road.port}`, log);
-  await untilAnswers(link);
+  await untilUsable(link);
   road.lead(next.server.port);
-  await oldOne.tell("REPLICAOF", "127.0.0.1", String(next.server.port));
+  await oldOne.notify("REPLICAOF", "127.0.0.1", String(next.server.port));
   // Nobody writes: it is noticed all the same.
   await eventually("the new one is used", async () => {
-    return Number(await nextOne.tell("EXISTS", "lotline:probe")) === 1;
+    return Number(await nextOne.notify("EXISTS", "lotline:probe")) === 1;
   });
-  await untilAnswers(link);
-  strictEqual(await link.attempt((client) => client.set("a", "1")), "OK");
-  strictEqual(await nextOne.tell("GET", "a"), "1");
+  await untilUsable(link);
+  strictEqual(await link.tryCommand((client) => client.set("a", "1")), "OK");
+  strictEqual(await nextOne.notify("GET", "a"), "1");
   link.close();
 });

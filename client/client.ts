@@ -5,7 +5,7 @@
  * @module
  */
 import createApi, { type Client, defaultPathSerializer } from "openapi-fetch";
-import { errorOfAnswer, LotlineError } from "./errors.ts";
+import { errorOfResponse, LotlineError } from "./errors.ts";
 import { type DeepTraceLine, notDone, readTraceLines } from "./lines.ts";
 import { pagesFrom } from "./pages.ts";
 import { untilDone, type WaitOptions } from "./progress.ts";
@@ -150,17 +150,17 @@ export function createClient(options: ClientOptions): LotlineClient {
     getHealth: ({ signal } = {}) => dataOf(api.GET("/api/health", { signal })),
 
     async login(credentials, options = {}) {
-      const answer = await signIn(credentials, options);
-      session.start(credentials, answer.token);
-      return answer;
+      const pending = await signIn(credentials, options);
+      session.start(credentials, pending.token);
+      return pending;
     },
     async logout({ signal } = {}) {
       const token = await session.end();
       if (token === undefined) return;
       const headers = { authorization: `Bearer ${token}` };
-      const { response, error } = await answerOf(api.POST("/api/logout", { headers, signal }));
+      const { response, error } = await settled(api.POST("/api/logout", { headers, signal }));
       // Of no worth any more already: an earlier try may have ended it, or time.
-      if (!response.ok && response.status !== 401) throw errorOfAnswer(response, error);
+      if (!response.ok && response.status !== 401) throw errorOfResponse(response, error);
       session.forget();
     },
 
@@ -224,23 +224,23 @@ export function createClient(options: ClientOptions): LotlineClient {
   return client;
 }
 
-interface Answer<T> {
+interface Result<T> {
   readonly data?: T;
   readonly error?: unknown;
   readonly response: Response;
 }
 
 /** What came with a success; throws the error that the answer is otherwise. */
-async function dataOf<T>(answer: Promise<Answer<T>>): Promise<T> {
-  const { data, error, response } = await answerOf(answer);
-  if (!response.ok) throw errorOfAnswer(response, error);
+async function dataOf<T>(pending: Promise<Result<T>>): Promise<T> {
+  const { data, error, response } = await settled(pending);
+  if (!response.ok) throw errorOfResponse(response, error);
   if (data === undefined) throw new LotlineError("unreadable", "The answer is empty");
   return data;
 }
 
-async function answerOf<T>(answer: Promise<Answer<T>>): Promise<Answer<T>> {
+async function settled<T>(pending: Promise<Result<T>>): Promise<Result<T>> {
   try {
-    return await answer;
+    return await pending;
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
     throw new LotlineError("unreadable", "The answer is no JSON", { cause });

@@ -78,7 +78,7 @@ export class LotlineError extends Error {
 }
 
 /** An answer that is no success, as an error; `body` is what it held, as JSON or as text. */
-export function errorOfAnswer(
+export function errorOfResponse(
   { status, headers }: { readonly status: number; readonly headers: Headers },
   body: unknown,
 ): LotlineError {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { parse } from "yaml";
 import { z } from "zod";
-import { errorOfAnswer, kindOf, retryAfterOf } from "./errors.ts";
+import { errorOfResponse, kindOf, retryAfterOf } from "./errors.ts";
 import { OPEN } from "./send.ts";
 
 const Operation = z.looseObject({
@@ -66,7 +66,10 @@ Deno.test("Retry-After is seconds or a date; what is neither is as if it weren't
 Deno.test("an error has the service's sentence, its details and the request's id", () => {
   const headers = new Headers({ "x-request-id": "r-1" });
   const details = [{ path: "lot_code", message: "is missing" }];
-  const error = errorOfAnswer({ status: 422, headers }, { error: "lot_code is missing", details });
+  const error = errorOfResponse({ status: 422, headers }, {
+    error: "lot_code is missing",
+    details,
+  });
   const { name, message, kind, status, requestId, retryAfterMs } = error;
   deepStrictEqual([name, message, kind, status, requestId, retryAfterMs, error.details], [
     "LotlineError",
@@ -82,12 +85,12 @@ Deno.test("an error has the service's sentence, its details and the request's id
 Deno.test("what others answer in the service's place is an error all the same", () => {
   const headers = new Headers({ "retry-after": "3" });
   for (const body of ["<h1>Bad Gateway</h1>", undefined, null, 1, [], { error: 1 }, { err: "x" }]) {
-    const error = errorOfAnswer({ status: 502, headers }, body);
+    const error = errorOfResponse({ status: 502, headers }, body);
     deepStrictEqual(
       [error.kind, error.message, error.details, error.retryAfterMs],
       ["away", "The answer is 502 and gives no reason", [], 3_000],
     );
   }
   const odd = { error: "No", details: [null, "x", { path: 1, message: "m" }, { path: "p" }] };
-  deepStrictEqual(errorOfAnswer({ status: 422, headers }, odd).details, []);
+  deepStrictEqual(errorOfResponse({ status: 422, headers }, odd).details, []);
 });

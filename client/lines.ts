@@ -54,8 +54,8 @@ export async function* readTraceLines(
     }
     if (line.type === "end") {
       hasEnded = true;
-      for (const told of [line, result]) {
-        if (told?.lot_count !== seen.lot || told?.link_count !== seen.link) {
+      for (const notified of [line, result]) {
+        if (notified?.lot_count !== seen.lot || notified?.link_count !== seen.link) {
           throw new LotlineError("network", "The answer lacks lots or links");
         }
       }
@@ -63,9 +63,9 @@ export async function* readTraceLines(
     }
     if (line.type === "trace") {
       // In the answer it may be null.
-      const told: DeepTraceHead["result"] | null = line.result;
-      if (told === null) throw notDone("trace", line.state);
-      result = told;
+      const notified: DeepTraceHead["result"] | null = line.result;
+      if (notified === null) throw notDone("trace", line.state);
+      result = notified;
     } else seen[line.type]++;
     yield line;
   }

@@ -1,6 +1,6 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { eventually } from "../testing/eventually.ts";
-import { type RawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
+import { type RawResponse, startRawUpstream } from "../testing/raw_upstream.ts";
 import { createClient } from "./client.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n" +
@@ -23,19 +23,19 @@ function* chunks(text: string, size: number) {
   }
 }
 
-const whole = (text: string, size = text.length): RawAnswer => (socket) => {
+const whole = (text: string, size = text.length): RawResponse => (socket) => {
   socket.write(HEAD);
   for (const chunk of chunks(text, size)) socket.write(chunk, "latin1");
   socket.write("0\r\n\r\n");
 };
-const begun = (text: string, then: "cut" | "silent"): RawAnswer => (socket) => {
+const begun = (text: string, then: "cut" | "silent"): RawResponse => (socket) => {
   socket.write(HEAD + [...chunks(text, 10)].join(""), "latin1");
   if (then === "cut") setTimeout(() => socket.destroy(), 50);
 };
 
 /** What comes of an answer: its lines, and the kind of the error that ends them. */
-async function read(answer: RawAnswer, timeoutMs?: number) {
-  await using upstream = await startRawUpstream(answer);
+async function read(response: RawResponse, timeoutMs?: number) {
+  await using upstream = await startRawUpstream(response);
   const client = createClient({ baseUrl: upstream.url, timeoutMs, retries: 0 });
   const lines: unknown[] = [];
   try {
@@ -90,7 +90,7 @@ Deno.test("lines that are no trace are told as that", async () => {
 });
 
 Deno.test("a line without end is given up", async () => {
-  const endless: RawAnswer = (socket) => {
+  const endless: RawResponse = (socket) => {
     socket.write(HEAD);
     const piece = "x".repeat(0x100000);
     for (let count = 0; count < 5; count++) socket.write(`100000\r\n${piece}\r\n`, "latin1");
@@ -117,7 +117,7 @@ Deno.test("whoever has enough ends the answer, by leaving the loop or with the s
 });
 
 Deno.test("the bound on time is on each piece, not on the whole", async () => {
-  const slowly: RawAnswer = async (socket) => {
+  const slowly: RawResponse = async (socket) => {
     socket.write(HEAD);
     for (const chunk of chunks(text(WHOLE), 15)) {
       await new Promise((resolve) => setTimeout(resolve, 200));

@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import project from "../deno.json" with { type: "json" };
 import { apiOnSeed } from "../testing/api_on_seed.ts";
-import { rawAnswer, startRawUpstream } from "../testing/raw_upstream.ts";
+import { rawResponse, startRawUpstream } from "../testing/raw_upstream.ts";
 
 /* The package as npm would publish it, used from Node and by a compiler. */
 
@@ -125,7 +125,7 @@ Deno.test({
       await using upstream = await startRawUpstream((socket, request, count) => {
         if (request.startsWith("GET /api/health ")) return;
         if (count === 1) socket.destroy();
-        else socket.write(rawAnswer("201 Created", '{"lot_code":"A"}'));
+        else socket.write(rawResponse("201 Created", '{"lot_code":"A"}'));
       });
       await Deno.writeTextFile(`${folder}/mended.mjs`, MENDED);
       const said = await run("node", ["mended.mjs", upstream.url], folder);

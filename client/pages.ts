@@ -8,12 +8,12 @@ interface Page {
 export async function* pagesFrom<T>(
   cursor: string | undefined,
   read: (cursor: string | undefined) => Promise<T>,
-  pageOf: (answer: T) => Page,
+  pageOf: (response: T) => Page,
 ): AsyncGenerator<T, void, undefined> {
   for (let at = cursor;;) {
-    const answer = await read(at);
-    yield answer;
-    const { next_cursor: next } = pageOf(answer);
+    const response = await read(at);
+    yield response;
+    const { next_cursor: next } = pageOf(response);
     if (next === null) return;
     // For ever, otherwise.
     if (next === at) throw new LotlineError("unreadable", "A page names itself as the next one");

@@ -4,7 +4,7 @@ import { sleep } from "./retry.ts";
 import type { DeepTrace } from "./shapes.ts";
 
 const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 2_000;
+const MAX_WAIT_MS = 2_000;
 
 /** How to wait for background work. */
 export interface WaitOptions {
@@ -24,7 +24,7 @@ export async function untilDone(
   { signal, patienceMs = 600_000 }: WaitOptions,
 ): Promise<void> {
   const end = performance.now() + patienceMs;
-  for (let wait = FIRST_WAIT_MS;; wait = Math.min(wait * 1.5, LONGEST_WAIT_MS)) {
+  for (let wait = FIRST_WAIT_MS;; wait = Math.min(wait * 1.5, MAX_WAIT_MS)) {
     const state = await readState();
     if (state === "done") return;
     if (state === "failed" || state === "cancelled") throw notDone(what, state);

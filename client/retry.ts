@@ -1,7 +1,7 @@
 const FIRST_WAIT_MS = 250;
-const LONGEST_BACKOFF_MS = 5_000;
+const MAX_BACKOFF_MS = 5_000;
 /** Who is asked to wait for longer than this is told so instead of waiting. */
-const LONGEST_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 
 /** What became of a try: an answer's status, or none. */
 export interface Outcome {
@@ -22,9 +22,9 @@ export function waitBeforeRetry(
   jitter: number,
 ): number | undefined {
   if (tries > retries || !isPassing(status, retryAfterMs)) return undefined;
-  const backoff = Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_BACKOFF_MS);
+  const backoff = Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), MAX_BACKOFF_MS);
   if (retryAfterMs === undefined) return backoff * (0.5 + jitter / 2);
-  if (retryAfterMs > LONGEST_WAIT_MS) return undefined;
+  if (retryAfterMs > MAX_WAIT_MS) return undefined;
   return Math.max(backoff, retryAfterMs) * (1 + jitter / 4);
 }
 

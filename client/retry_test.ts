@@ -30,8 +30,8 @@ const WAITS: [given: Given, least: number | undefined, most: number | undefined]
 Deno.test("what may pass is tried again: ever later, as late as the service asks, not for ever", () => {
   const at = ([status, retryAfterMs, tries]: Given, jitter: number) =>
     waitBeforeRetry({ status, retryAfterMs }, { tries, retries: 4 }, jitter);
-  for (const [given, least, most] of WAITS) {
-    deepStrictEqual([at(given, 0), at(given, 1)], [least, most], given.join());
+  for (const [given, min, max] of WAITS) {
+    deepStrictEqual([at(given, 0), at(given, 1)], [min, max], given.join());
   }
 });
 

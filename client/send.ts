@@ -30,7 +30,7 @@ interface SendOptions {
 }
 
 /** A request whose body has been read, so that it can be sent more than once. */
-interface Asked {
+interface Sent {
   readonly request: Request;
   readonly headers: Headers;
   readonly body: ArrayBuffer | undefined;
@@ -45,13 +45,13 @@ interface Asked {
  */
 export function createSend({ baseUrl, session, fetch, retries, timeoutMs }: SendOptions): Fetch {
   return async (request) => {
-    const asked = await prepare(request);
+    const requested = await prepare(request);
     const { method, signal } = request;
     // What is sent twice must count once: GETs change nothing, and a key says that it is the same.
     const isRepeatable = method === "GET" || method === "HEAD" ||
-      (method === "POST" && asked.headers.has("idempotency-key"));
+      (method === "POST" && requested.headers.has("idempotency-key"));
     for (let tries = 1;; tries++) {
-      const result = await attempt(asked).catch(keepError);
+      const result = await attempt(requested).catch(keepError);
       const wait = isRepeatable
         ? waitBeforeRetry(outcomeOf(result), { tries, retries }, Math.random())
         : undefined;
@@ -63,7 +63,7 @@ export function createSend({ baseUrl, session, fetch, retries, timeoutMs }: Send
     }
   };
 
-  async function prepare(request: Request): Promise<Asked> {
+  async function prepare(request: Request): Promise<Sent> {
     const { method, url } = request;
     // A request that was sent elsewhere on purpose is no business of this service's token.
     const path = url.startsWith(`${baseUrl}/`) ? new URL(url).pathname : undefined;
@@ -81,20 +81,20 @@ export function createSend({ baseUrl, session, fetch, retries, timeoutMs }: Send
     };
   }
 
-  async function attempt(asked: Asked): Promise<Response> {
-    if (!asked.isOurs) return await sendOnce(asked, undefined);
-    const { signal } = asked.request;
+  async function attempt(requested: Sent): Promise<Response> {
+    if (!requested.isOurs) return await sendOnce(requested, undefined);
+    const { signal } = requested.request;
     // Others may wait for the same login: the signal of one of them doesn't end it.
     const token = await orAborted(session.token(), signal);
-    const response = await sendOnce(asked, token);
+    const response = await sendOnce(requested, token);
     if (response.status !== 401 || token === undefined) return response;
     const other = await orAborted(session.instead(token), signal);
-    return other === undefined ? response : await sendOnce(asked, other);
+    return other === undefined ? response : await sendOnce(requested, other);
   }
 
-  async function sendOnce(asked: Asked, token: string | undefined): Promise<Response> {
-    const { request, body } = asked;
-    const headers = new Headers(asked.headers);
+  async function sendOnce(requested: Sent, token: string | undefined): Promise<Response> {
+    const { request, body } = requested;
+    const headers = new Headers(requested.headers);
     if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
     const { signal } = request;
     signal.throwIfAborted();

@@ -1,8 +1,8 @@
 import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { withDeadline } from "../testing/eventually.ts";
 import {
-  type RawAnswer,
-  rawAnswer,
+  type RawResponse,
+  rawResponse,
   type RawUpstream,
   startRawUpstream,
 } from "../testing/raw_upstream.ts";
@@ -14,17 +14,17 @@ import { LotlineError } from "./errors.ts";
 const JSON_TYPE = "Content-Type: application/json\r\n";
 const NOW = "Retry-After: 0\r\n";
 const HEALTH = { status: "ok", timestamp: "2026-01-18T06:02:00.000Z" } as const;
-const healthy = rawAnswer("200 OK", JSON.stringify(HEALTH), JSON_TYPE);
+const healthy = rawResponse("200 OK", JSON.stringify(HEALTH), JSON_TYPE);
 const sorry = (status: string, headers = "") =>
-  rawAnswer(status, '{"error":"Sorry"}', JSON_TYPE + headers);
-const created = rawAnswer("201 Created", '{"lot_code":"A"}', JSON_TYPE);
+  rawResponse(status, '{"error":"Sorry"}', JSON_TYPE + headers);
+const created = rawResponse("201 Created", '{"lot_code":"A"}', JSON_TYPE);
 
 /** A server with these answers, one a request, then the last one for ever; and a client of it. */
-async function serverOf(answers: (string | RawAnswer)[], options: Partial<ClientOptions> = {}) {
+async function serverOf(responses: (string | RawResponse)[], options: Partial<ClientOptions> = {}) {
   const upstream = await startRawUpstream((socket, request, count) => {
-    const answer = answers[Math.min(count, answers.length) - 1] ?? "";
-    if (typeof answer === "string") socket.write(answer, "latin1");
-    else answer(socket, request, count);
+    const response = responses[Math.min(count, responses.length) - 1] ?? "";
+    if (typeof response === "string") socket.write(response, "latin1");
+    else response(socket, request, count);
   });
   return {
     upstream,
@@ -33,11 +33,11 @@ async function serverOf(answers: (string | RawAnswer)[], options: Partial<Client
   };
 }
 
-const lost: RawAnswer = (socket) => socket.destroy();
-const silence: RawAnswer = () => {};
+const lost: RawResponse = (socket) => socket.destroy();
+const noResponse: RawResponse = () => {};
 /** An answer that ends before its body does. */
-const brokenOff: RawAnswer = (socket) => socket.end(healthy.slice(0, -5));
-const stalled: RawAnswer = (socket) => socket.write(healthy.slice(0, -5));
+const brokenOff: RawResponse = (socket) => socket.end(healthy.slice(0, -5));
+const stalled: RawResponse = (socket) => socket.write(healthy.slice(0, -5));
 
 function header(upstream: RawUpstream, name: string): (string | undefined)[] {
   return upstream.requests.map((one) => RegExp(`^${name}: (.*)\\r$`, "im").exec(one)?.[1]);
@@ -58,7 +58,7 @@ Deno.test("a POST whose answer is lost is sent again, the same to the letter, wi
 });
 
 Deno.test("every POST but login has a key, the caller's where there is one, and no GET has", async () => {
-  await using server = await serverOf([rawAnswer("200 OK", '{"token":"t"}', JSON_TYPE)]);
+  await using server = await serverOf([rawResponse("200 OK", '{"token":"t"}', JSON_TYPE)]);
   const { client, upstream } = server;
   await client.login({ email: "a@example.com" });
   await client.getHealth();
@@ -80,10 +80,10 @@ Deno.test("every POST but login has a key, the caller's where there is one, and 
   deepStrictEqual([keys.length, new Set(keys).size, keys.includes(undefined)], [5, 5, false]);
 });
 
-const PASSING: [name: string, answer: string | RawAnswer, timeoutMs?: number][] = [
+const PASSING: [name: string, answer: string | RawResponse, timeoutMs?: number][] = [
   ["lost", lost],
   ["broken off", brokenOff],
-  ["too late", silence, 1_000],
+  ["too late", noResponse, 1_000],
   ["too late with its last bytes", stalled, 1_000],
   ["502", sorry("502 Bad Gateway", NOW)],
   ["503", sorry("503 Service Unavailable", NOW)],
@@ -93,8 +93,8 @@ const PASSING: [name: string, answer: string | RawAnswer, timeoutMs?: number][] 
 ];
 
 Deno.test("a GET is repeated when its answer is one that passes, or none", async () => {
-  const outcomes = await Promise.all(PASSING.map(async ([name, answer, timeoutMs]) => {
-    await using server = await serverOf([answer, healthy], { timeoutMs });
+  const outcomes = await Promise.all(PASSING.map(async ([name, response, timeoutMs]) => {
+    await using server = await serverOf([response, healthy], { timeoutMs });
     return [name, await server.client.getHealth(), server.upstream.requests.length > 1];
   }));
   deepStrictEqual(outcomes, PASSING.map(([name]) => [name, HEALTH, true]));
@@ -112,8 +112,8 @@ Deno.test("what another try can't change is told at once", async () => {
 });
 
 Deno.test("a login is never repeated, whatever becomes of it", async () => {
-  for (const answer of [lost, sorry("503 Service Unavailable", NOW)]) {
-    await using server = await serverOf([answer]);
+  for (const response of [lost, sorry("503 Service Unavailable", NOW)]) {
+    await using server = await serverOf([response]);
     await rejects(server.client.login({ email: "a@example.com" }), LotlineError);
     strictEqual(server.upstream.requests.length, 1);
   }
@@ -121,7 +121,7 @@ Deno.test("a login is never repeated, whatever becomes of it", async () => {
 
 Deno.test("a request whose login fails for a while is repeated with it", async () => {
   const login = { email: "a@example.com" };
-  const token = rawAnswer("200 OK", '{"token":"t"}', JSON_TYPE);
+  const token = rawResponse("200 OK", '{"token":"t"}', JSON_TYPE);
   await using server = await serverOf([lost, token, created], { login });
   await server.client.createLot({ lot_code: "A" });
   deepStrictEqual(header(server.upstream, "authorization"), [undefined, undefined, "Bearer t"]);
@@ -137,14 +137,14 @@ Deno.test("tries have an end, and so has the time that a client waits when asked
 });
 
 Deno.test("no answer is another kind of error than a late one, with the cause", async () => {
-  const kinds: [answer: RawAnswer, kind: string, timeoutMs?: number][] = [
+  const kinds: [answer: RawResponse, kind: string, timeoutMs?: number][] = [
     [lost, "network"],
     [brokenOff, "network"],
-    [silence, "timeout", 200],
+    [noResponse, "timeout", 200],
     [stalled, "timeout", 200],
   ];
-  for (const [answer, kind, timeoutMs] of kinds) {
-    await using server = await serverOf([answer], { retries: 0, timeoutMs });
+  for (const [response, kind, timeoutMs] of kinds) {
+    await using server = await serverOf([response], { retries: 0, timeoutMs });
     const error = await server.client.getHealth().catch((error) => error);
     deepStrictEqual([error.kind, error.status, error.cause !== undefined], [kind, undefined, true]);
   }
@@ -153,9 +153,9 @@ Deno.test("no answer is another kind of error than a late one, with the cause", 
 Deno.test("the caller's signal ends a call while it waits for an answer or the next try", async () => {
   const reason = new Error("enough");
   for (
-    const answer of [silence, stalled, sorry("503 Service Unavailable", "Retry-After: 25\r\n")]
+    const response of [noResponse, stalled, sorry("503 Service Unavailable", "Retry-After: 25\r\n")]
   ) {
-    await using server = await serverOf([answer]);
+    await using server = await serverOf([response]);
     const controller = new AbortController();
     const { signal } = controller;
     const call = server.client.getHealth({ signal });
@@ -169,13 +169,13 @@ Deno.test("the caller's signal ends a call while it waits for an answer or the n
 
 Deno.test("an answer that isn't the contract's is told as that, and not asked for again", async () => {
   const html = "Content-Type: text/html\r\n";
-  const answers = [
-    rawAnswer("200 OK", "<h1>Hello</h1>", html),
-    rawAnswer("200 OK"),
-    rawAnswer("204 No Content"),
+  const responses = [
+    rawResponse("200 OK", "<h1>Hello</h1>", html),
+    rawResponse("200 OK"),
+    rawResponse("204 No Content"),
   ];
-  for (const answer of answers) {
-    await using server = await serverOf([answer]);
+  for (const response of responses) {
+    await using server = await serverOf([response]);
     await rejects(server.client.getHealth(), { kind: "unreadable" });
     strictEqual(server.upstream.requests.length, 1);
     const login = { email: "a@example.com" };
@@ -187,8 +187,8 @@ Deno.test("an answer that isn't the contract's is told as that, and not asked fo
 });
 
 Deno.test("the token goes to no other place, and another's token is left as it is", async () => {
-  await using server = await serverOf([rawAnswer("200 OK", "{}", JSON_TYPE)]);
-  await using other = await serverOf([rawAnswer("200 OK", "{}", JSON_TYPE)]);
+  await using server = await serverOf([rawResponse("200 OK", "{}", JSON_TYPE)]);
+  await using other = await serverOf([rawResponse("200 OK", "{}", JSON_TYPE)]);
   const { api } = createClient({ baseUrl: `${server.upstream.url}/`, token: "ours" });
   await api.GET("/api/audits", { baseUrl: other.upstream.url });
   await api.GET("/api/audits");
@@ -201,7 +201,7 @@ Deno.test("the token goes to no other place, and another's token is left as it i
 });
 
 Deno.test("pages that go round in circles have an end", async () => {
-  const page = rawAnswer("200 OK", '{"audits":[{"id":"1"}],"next_cursor":"x"}', JSON_TYPE);
+  const page = rawResponse("200 OK", '{"audits":[{"id":"1"}],"next_cursor":"x"}', JSON_TYPE);
   await using server = await serverOf([page]);
   const seen: unknown[] = [];
   const readAll = async () => {
@@ -212,7 +212,7 @@ Deno.test("pages that go round in circles have an end", async () => {
 });
 
 Deno.test("a path in the base address is kept, and a code is one part of a path", async () => {
-  await using server = await serverOf([rawAnswer("200 OK", "{}", JSON_TYPE)]);
+  await using server = await serverOf([rawResponse("200 OK", "{}", JSON_TYPE)]);
   const client = createClient({ baseUrl: `${server.upstream.url}/plant/1/`, token: "t" });
   await client.getTraceability("A/B c?é%2F");
   await client.getHealth();

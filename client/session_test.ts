@@ -82,17 +82,17 @@ Deno.test("a login that is refused isn't tried again by itself, one that fails o
 
 Deno.test("the end gives the token of a login under way, and nothing logs in after it", async () => {
   const { session, given } = sessionOf(1_800);
-  const asked = session.token();
-  strictEqual(await session.end(), await asked);
+  const requested = session.token();
+  strictEqual(await session.end(), await requested);
   session.forget();
   deepStrictEqual([await session.token(), given.length], [undefined, 1]);
 });
 
 Deno.test("a login by hand isn't undone by one that began before, or by an end", async () => {
   const { session } = sessionOf(1_800);
-  const asked = session.token();
+  const requested = session.token();
   session.start({ email: "b@example.com" }, jwt(1_800, 99));
-  await asked;
+  await requested;
   strictEqual(await session.token(), jwt(1_800, 99));
   await session.end();
   session.start(ACCOUNT, jwt(1_800, 100));

@@ -68,7 +68,7 @@ export async function runToEnd(command: string[], surroundings: Surroundings): P
 
 /**
  * Runs a health check again and again until it succeeds.
- * @throws Error with what the service printed when it ends first, or after `patienceMs`
+ * @throws Error with what the service printed when it ends first, or after `timeoutMs`
  */
 export async function untilHealthy(
   service: ServiceProcess,

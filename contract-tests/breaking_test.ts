@@ -101,7 +101,7 @@ const BREAKING: Edit[] = [
   ["unknown fields in an answer", (d) => set(d, `${LOT}|additionalProperties`, true)],
 ];
 
-const HARMLESS: Edit[] = [
+const SAFE: Edit[] = [
   ["nothing", () => {}],
   ["an operation more", (d) => {
     const responses = { 200: { description: "All of them." } };
@@ -137,7 +137,7 @@ for (const [what, edit] of BREAKING) {
   });
 }
 
-for (const [what, edit] of HARMLESS) {
+for (const [what, edit] of SAFE) {
   test(`${what} breaks nobody`, async (program) => {
     deepStrictEqual(await changesOf(program, edit), []);
   });

@@ -182,30 +182,33 @@ async function startAll(t: Deno.TestContext): Promise<void> {
   }
 
   await t.step("the API answers from the migrated database", async () => {
-    const answer = await fetch(`http://127.0.0.1:${machine.port}/api/traceability/NO-SUCH-LOT`);
-    deepStrictEqual([answer.status, await answer.json()], [404, { error: "Lot not found" }]);
+    const response = await fetch(`http://127.0.0.1:${machine.port}/api/traceability/NO-SUCH-LOT`);
+    deepStrictEqual([response.status, await response.json()], [404, { error: "Lot not found" }]);
   });
 
   await t.step("the API shows its documents from files of the image", async () => {
     for (const path of ["/openapi.yaml", "/docs/swagger-ui.css"]) {
-      const answer = await fetch(`http://127.0.0.1:${machine.port}${path}`);
-      strictEqual(answer.status, 200, await answer.text());
+      const response = await fetch(`http://127.0.0.1:${machine.port}${path}`);
+      strictEqual(response.status, 200, await response.text());
     }
   });
 
   await t.step("the old server's stand-in answers from the same one", async () => {
-    const answer = await fetch(
+    const response = await fetch(
       `http://127.0.0.1:${machine.legacyPort}/api/traceability/NO-SUCH-LOT`,
     );
-    deepStrictEqual([answer.status, await answer.json()], [404, { error: "Lot not found" }]);
+    deepStrictEqual([response.status, await response.json()], [404, { error: "Lot not found" }]);
   });
 
   for (const name of ["gateway", "gateway-to-practise"]) {
     await t.step(`${name} hands requests on to the old server's stand-in`, async () => {
       const port = machine.gatewayPorts[name]?.port;
-      const answer = await fetch(`http://127.0.0.1:${port}/api/traceability/NO-SUCH-LOT`);
-      deepStrictEqual([answer.status, await answer.json()], [404, { error: "Lot not found" }]);
-      ok(answer.headers.has("x-powered-by"), "the stand-in's answers have this header of Express");
+      const response = await fetch(`http://127.0.0.1:${port}/api/traceability/NO-SUCH-LOT`);
+      deepStrictEqual([response.status, await response.json()], [404, { error: "Lot not found" }]);
+      ok(
+        response.headers.has("x-powered-by"),
+        "the stand-in's answers have this header of Express",
+      );
     });
   }
 

@@ -38,8 +38,8 @@ export function documentOfRoutes(): Json {
     signIn: () => Promise.reject(new Error("nobody signs in here")),
     revocations: {
       stateOf: () => "unknown",
-      look: () => Promise.resolve("unknown"),
-      lookQuickly: () => Promise.resolve("unknown"),
+      check: () => Promise.resolve("unknown"),
+      checkQuickly: () => Promise.resolve("unknown"),
       refresh: async () => {},
       revoke: async () => {},
       [Symbol.dispose]: () => {},

@@ -68,27 +68,27 @@ const made = new Map<string, string>([["/api/traceability/{lotCode}", "MIX-BATCH
 async function send(operation: Listed, accept: string, name: string, body: Json | undefined) {
   const { method, path, responses } = operation;
   const target = path.replace(/\{\w+\}/, () => encodeURIComponent(made.get(path) ?? ""));
-  const answer = await api.send(target, {
+  const response = await api.send(target, {
     method: method.toUpperCase(),
     headers: { accept, ...(body !== undefined && { "content-type": "application/json" }) },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
-  const what = `${operation.operationId} ${name}: ${answer.status} ${answer.text}`;
-  ok(answer.status < 300 && String(answer.status) in responses, what);
-  if (method === "post" && answer.status !== 204) {
-    const { data } = WITH_ID.safeParse(answer.json);
+  const what = `${operation.operationId} ${name}: ${response.status} ${response.text}`;
+  ok(response.status < 300 && String(response.status) in responses, what);
+  if (method === "post" && response.status !== 204) {
+    const { data } = WITH_ID.safeParse(response.json);
     if (data !== undefined) made.set(`${path}/{id}`, data.id);
   }
-  const content = responses[answer.status]?.content;
-  if (content === undefined) return deepStrictEqual(answer.text, "", what);
-  const shown = examplesOf(content[answer.headers.get("content-type")?.split(";")[0] ?? ""]);
+  const content = responses[response.status]?.content;
+  if (content === undefined) return deepStrictEqual(response.text, "", what);
+  const shown = examplesOf(content[response.headers.get("content-type")?.split(";")[0] ?? ""]);
   const examples = shown.has(name) ? [shown.get(name) ?? null] : [...shown.values()];
   ok(examples.length > 0, `${what} has no example`);
   for (const example of examples) {
     ok(
-      answer.json !== undefined
-        ? isShownBy(example, answer.json)
-        : typeof example === "string" && isTextShownBy(example, answer.text),
+      response.json !== undefined
+        ? isShownBy(example, response.json)
+        : typeof example === "string" && isTextShownBy(example, response.text),
       `${JSON.stringify(example)} is not ${what}`,
     );
   }

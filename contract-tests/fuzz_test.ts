@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { documentOfMode, linksOf, operationsOf } from "./fuzz/mode_document.ts";
 import { PLANTED } from "./fuzz/planted.ts";
-import { addEvents, newTally, tableOf } from "./fuzz/tally.ts";
+import { addEvents, newCounts, tableOf } from "./fuzz/counts.ts";
 import { readContract } from "./documents.ts";
 import { type Json, promisesOf } from "./normal_form.ts";
 
@@ -71,11 +71,11 @@ Deno.test("the table counts requests by phase, failures by check, and links that
       scenario("stateful", {}),
     ].join("\n"),
   );
-  const tally = newTally();
-  await addEvents(tally, file);
+  const counts = newCounts();
+  await addEvents(counts, file);
   await Deno.remove(file);
-  deepStrictEqual([...tally.links], [followed.id]);
-  deepStrictEqual(tableOf(tally, ["GET /livez"]).split("\n").slice(2), [
+  deepStrictEqual([...counts.links], [followed.id]);
+  deepStrictEqual(tableOf(counts, ["GET /livez"]).split("\n").slice(2), [
     "| GET /livez | 0 | 2 | 0 | 2 | one × 1 |",
     "| other methods | 0 | 1 | 0 | 0 | one × 1 |",
   ]);

@@ -1,7 +1,7 @@
 import type { Json } from "./normal_form.ts";
 
 // What an example can only make up, each compared by its form alone.
-const MADE_UP: [form: RegExp, name: string][] = [
+const GENERATED: [form: RegExp, name: string][] = [
   [/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "id"],
   [/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/, "time"],
   [/^[\w-]+\.[\w-]+\.[\w-]+$/, "token"],
@@ -12,28 +12,28 @@ const MADE_UP: [form: RegExp, name: string][] = [
  * Whether an answer is the one that an example shows: the same fields, the same values, but for ids,
  * times, tokens and keys, which an example can only make up. Of a list the example may show a part.
  */
-export function isShownBy(example: Json, answer: Json): boolean {
+export function isShownBy(example: Json, response: Json): boolean {
   if (Array.isArray(example)) {
-    return Array.isArray(answer) && (example.length > 0) === (answer.length > 0) &&
-      example.every((item) => answer.some((candidate) => isShownBy(item, candidate)));
+    return Array.isArray(response) && (example.length > 0) === (response.length > 0) &&
+      example.every((item) => response.some((candidate) => isShownBy(item, candidate)));
   }
   if (typeof example === "object" && example !== null) {
-    if (typeof answer !== "object" || answer === null || Array.isArray(answer)) return false;
-    const names = new Set([...Object.keys(example), ...Object.keys(answer)]);
+    if (typeof response !== "object" || response === null || Array.isArray(response)) return false;
+    const names = new Set([...Object.keys(example), ...Object.keys(response)]);
     return [...names].every((name) => {
-      const [shown, sent] = [example[name], answer[name]];
+      const [shown, sent] = [example[name], response[name]];
       return shown !== undefined && sent !== undefined && isShownBy(shown, sent);
     });
   }
-  return formOf(example) === formOf(answer);
+  return formOf(example) === formOf(response);
 }
 
 /**
  * As {@link isShownBy}, for text: each of the example's lines is one of the answer's, as JSON where
  * it is that, else up to the number at its end.
  */
-export function isTextShownBy(example: string, answer: string): boolean {
-  const lines = answer.trimEnd().split("\n").map(parseLine);
+export function isTextShownBy(example: string, response: string): boolean {
+  const lines = response.trimEnd().split("\n").map(parseLine);
   return example.trimEnd().split("\n").map(parseLine)
     .every((shown) => lines.some((line) => isShownBy(shown, line)));
 }
@@ -44,5 +44,5 @@ function parseLine(line: string): Json {
 
 function formOf(value: Json): Json {
   if (typeof value !== "string") return value;
-  return MADE_UP.find(([form]) => form.test(value))?.[1] ?? value;
+  return GENERATED.find(([form]) => form.test(value))?.[1] ?? value;
 }

@@ -24,9 +24,9 @@ const CASES: Case[] = [
   ["a list for an object", {}, [], false],
 ];
 
-for (const [what, example, answer, shown] of CASES) {
+for (const [what, example, response, shown] of CASES) {
   Deno.test(`an example ${shown ? "shows" : "doesn't show"} an answer with ${what}`, () => {
-    strictEqual(isShownBy(example, answer), shown);
+    strictEqual(isShownBy(example, response), shown);
   });
 }
 
@@ -37,8 +37,8 @@ const TEXTS: [what: string, example: string, answer: string, shown: boolean][] =
   ["other lines of JSON", '{"a":1}\n', '{"b":2}\n{"a":2}\n', false],
 ];
 
-for (const [what, example, answer, shown] of TEXTS) {
+for (const [what, example, response, shown] of TEXTS) {
   Deno.test(`an example ${shown ? "shows" : "doesn't show"} a text with ${what}`, () => {
-    strictEqual(isTextShownBy(example, answer), shown);
+    strictEqual(isTextShownBy(example, response), shown);
   });
 }

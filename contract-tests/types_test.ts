@@ -13,7 +13,7 @@ import type { Trace } from "../routes/get_traceability.ts";
 import type { AuditPage } from "../routes/list_audits.ts";
 import type { Credentials, Session, User } from "../routes/login.ts";
 import type { Liveness, Readiness } from "../routes/probes.ts";
-import type { ErrorAnswer } from "../routes/responses.ts";
+import type { ErrorResponse } from "../routes/responses.ts";
 import type { Lot } from "../routes/schemas.ts";
 
 type Contract = components["schemas"];
@@ -44,7 +44,7 @@ const SAME: [
   Same<z.output<typeof PublicKeys>, Contract["PublicKeys"]>,
   Same<z.output<typeof Liveness>, Contract["Liveness"]>,
   Same<z.output<typeof Readiness>, Contract["Readiness"]>,
-  Same<z.input<typeof ErrorAnswer>, Contract["Error"]>,
+  Same<z.input<typeof ErrorResponse>, Contract["Error"]>,
 ] = [
   true,
   true,

@@ -18,7 +18,7 @@ import {
   ProbeSettings,
 } from "./config.ts";
 
-const GATEWAY_LEAST = {
+const GATEWAY_MIN = {
   DATABASE_URL: "postgres://lotline@localhost/plant",
   LEGACY_URL: "http://old:3001",
   SERVICE_URL: "http://127.0.0.1:8000/",
@@ -27,9 +27,9 @@ const GATEWAY_LEAST = {
 };
 
 Deno.test("the gateway needs five settings and has defaults for the others", () => {
-  const config = readSettings(GatewaySettings, { ...GATEWAY_LEAST, AUTH_MODE: "odd", PORT: "odd" });
+  const config = readSettings(GatewaySettings, { ...GATEWAY_MIN, AUTH_MODE: "odd", PORT: "odd" });
   deepStrictEqual({ ...config }, {
-    ...GATEWAY_LEAST,
+    ...GATEWAY_MIN,
     HOST: "127.0.0.1",
     TRUSTED_PROXIES: [],
     LOG_LEVEL: "info",
@@ -49,7 +49,7 @@ Deno.test("the gateway needs five settings and has defaults for the others", () 
 
 Deno.test("the gateway's port for commands stays on loopback when HOST opens the other one", () => {
   strictEqual(
-    readSettings(GatewaySettings, { ...GATEWAY_LEAST, HOST: "0.0.0.0" }).GATEWAY_ADMIN_HOST,
+    readSettings(GatewaySettings, { ...GATEWAY_MIN, HOST: "0.0.0.0" }).GATEWAY_ADMIN_HOST,
     "127.0.0.1",
   );
 });
@@ -69,7 +69,7 @@ for (const [name, values] of Object.entries(BROKEN_GATEWAY)) {
   Deno.test(`the gateway doesn't start with a broken ${name}, and says which it is`, () => {
     for (const value of values) {
       throws(
-        () => readSettings(GatewaySettings, { ...GATEWAY_LEAST, [name]: value }),
+        () => readSettings(GatewaySettings, { ...GATEWAY_MIN, [name]: value }),
         (error: unknown) =>
           error instanceof ConfigError && error.message.includes(`  ${name} is invalid: expected `),
         value,
@@ -80,7 +80,7 @@ for (const [name, values] of Object.entries(BROKEN_GATEWAY)) {
 
 Deno.test("one message names a mistake between two settings together with all others", () => {
   const mistaken = {
-    ...GATEWAY_LEAST,
+    ...GATEWAY_MIN,
     GATEWAY_ADMIN_TOKEN: "",
     SERVICE_URL: "http://old:3001",
     GATEWAY_ADMIN_PORT: "8080",
@@ -143,7 +143,7 @@ Deno.test("both .env.example set every setting of the gateway, each with a line 
   const names = settingNames([GatewaySettings], { withOld: false });
   deepStrictEqual(Object.keys(own).filter((name) => !names.includes(name) || name in shared), []);
   deepStrictEqual(names.filter((name) => !(name in own) && !(name in shared)), []);
-  const { GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET } = GATEWAY_LEAST;
+  const { GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET } = GATEWAY_MIN;
   readSettings(GatewaySettings, { ...shared, ...own, GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET });
 });
 

@@ -33,7 +33,8 @@ Deno.test("the rights that docs/security.md names are enough for all that the ga
     let isFaulty = false;
     await using service = await startFaultyService(
       api.url,
-      (answer) => isFaulty ? { ...answer, body: answer.body.replace('"MIX', '"RAW') } : answer,
+      (response) =>
+        isFaulty ? { ...response, body: response.body.replace('"MIX', '"RAW') } : response,
     );
     await using gateway = await startGateway({
       databaseUrl: href,
@@ -51,19 +52,19 @@ Deno.test("the rights that docs/security.md names are enough for all that the ga
     await sql`insert into lotline.recordings (side, per_operation, until)
       values ('legacy', 5, now() + interval '1 minute')`;
     const headers = { authorization: `Bearer ${GATEWAY_ADMIN_TOKEN}` };
-    const tell = async (method: string, path: string, body: object) => {
-      const answer = await fetch(gateway.adminUrl + path, {
+    const notify = async (method: string, path: string, body: object) => {
+      const response = await fetch(gateway.adminUrl + path, {
         method,
         headers,
         body: JSON.stringify({ who: "test", why: "rights", ...body }),
       });
-      strictEqual(answer.status, 200, await answer.text());
+      strictEqual(response.status, 200, await response.text());
     };
     const traced = async () => {
-      const answer = await fetch(`${gateway.url}/api/traceability/MIX-BATCH-88`);
-      strictEqual(answer.status, 200, await answer.text());
+      const response = await fetch(`${gateway.url}/api/traceability/MIX-BATCH-88`);
+      strictEqual(response.status, 200, await response.text());
     };
-    await tell("PUT", "/routes/getTraceability", { mode: "shadow" });
+    await notify("PUT", "/routes/getTraceability", { mode: "shadow" });
     await eventually(
       "it shadows",
       async () => (await gateway.modes()).getTraceability === "shadow",
@@ -80,9 +81,9 @@ Deno.test("the rights that docs/security.md names are enough for all that the ga
       await traced();
       return (await gateway.modes()).getTraceability === "legacy";
     });
-    await tell("POST", "/routes/getTraceability/clear", {});
-    await tell("POST", "/kill", {});
-    await tell("POST", "/release", {});
+    await notify("POST", "/routes/getTraceability/clear", {});
+    await notify("POST", "/kill", {});
+    await notify("POST", "/release", {});
     for (const line of gateway.log.lines) ok(!/permission denied/.test(line), line);
   } finally {
     await sql.unsafe(`drop owned by ${role}; drop role ${role}`).simple();

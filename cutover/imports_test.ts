@@ -16,7 +16,7 @@ const OF_THE_SERVICE = [
   "read_bytes.ts",
   "db/connect.ts",
   "db/session.ts",
-  "db/in_time.ts",
+  "db/query_deadline.ts",
   "db/journal.ts",
   "config.ts",
   "errors.ts",
@@ -131,7 +131,7 @@ Deno.test("the import check sees what points the wrong way", () => {
     ["cutover/shadow/shadow.ts", "../proxy/decide.ts"],
     ["cutover/exchange/operations.ts", "../routes/routing.ts"],
     ["cutover/rollout/verdict.ts", "../report/html.ts"],
-    ["cutover/main.ts", "./testing/front.ts"],
+    ["cutover/main.ts", "./testing/gateway_server.ts"],
   ];
   for (const [from, target] of wrong) {
     const [found] = importsOf(from, `import { x } from "${target}";`);

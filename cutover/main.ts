@@ -3,13 +3,13 @@ import { type GatewayConfig, GatewaySettings } from "./config.ts";
 import { connect } from "../db/connect.ts";
 import { createLog } from "../log.ts";
 import { createAdmin } from "./admin/admin.ts";
-import { collect } from "./evidence/collector.ts";
+import { startCollector } from "./evidence/collector.ts";
 import { compareAndRecord } from "./shadow/observer.ts";
 import { createDepartureLog } from "./exchange/departure.ts";
-import { startFront } from "./proxy/server.ts";
-import { answerBytesOf, comparedBytesOf } from "./exchange/compared_bytes.ts";
-import { frontLimits } from "./proxy/server_limits.ts";
-import { guardRoutes } from "./rollout/auto_rollback.ts";
+import { startGatewayServer } from "./proxy/server.ts";
+import { comparedBytesOf, responseBytesOf } from "./exchange/compared_bytes.ts";
+import { serverLimits } from "./proxy/server_limits.ts";
+import { startAutoRollback } from "./rollout/auto_rollback.ts";
 import { loadLiveRules } from "./compare/approvals.ts";
 import { createGatewayMetrics } from "./evidence/metrics.ts";
 import { followModes } from "./routes/watch_routes.ts";
@@ -45,7 +45,7 @@ async function run(config: GatewayConfig): Promise<void> {
 
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
-  const collector = collect({
+  const collector = startCollector({
     databaseUrl,
     // The shadow has taken out already what nobody may see.
     redact: (finding) => finding,
@@ -53,7 +53,7 @@ async function run(config: GatewayConfig): Promise<void> {
     onTrouble: metrics.trouble,
   });
   const evidence = metrics.watch(collector);
-  const guardian = guardRoutes({
+  const autoRollback = startAutoRollback({
     databaseUrl,
     log,
     onRollback(operation) {
@@ -71,27 +71,27 @@ async function run(config: GatewayConfig): Promise<void> {
     log,
     limits: {
       waitingBytes: comparedBytesOf(config.GATEWAY_BODY_LIMIT),
-      answerBytes: answerBytesOf(config.GATEWAY_BODY_LIMIT),
+      responseBytes: responseBytesOf(config.GATEWAY_BODY_LIMIT),
     },
   });
   const recorder = createRecorder({ sql, redactor, log });
   const retention = startRetention({ databaseUrl, log });
   const logDeparture = createDepartureLog(log);
 
-  const front = await startFront({
+  const gateway = await startGatewayServer({
     hostname: config.HOST,
     port: config.GATEWAY_PORT,
     legacyUrl,
     serviceUrl,
     trustedProxies: config.TRUSTED_PROXIES,
     canaryBy,
-    limits: frontLimits({
+    limits: serverLimits({
       bodyBytes: config.GATEWAY_BODY_LIMIT,
-      answerMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,
+      responseTimeoutMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,
     }),
     routeOf: modes.routeOf,
     evidence,
-    comparer: compareAndRecord(shadow, recorder),
+    observer: compareAndRecord(shadow, recorder),
     onDeparture(operation, departure) {
       metrics.clientLeft(operation, departure);
       logDeparture(operation, departure);
@@ -104,7 +104,7 @@ async function run(config: GatewayConfig): Promise<void> {
   );
   log("info", "listening", {
     hostname: config.HOST,
-    port: front.port,
+    port: gateway.port,
     admin_port: admin.addr.port,
     // The same in every gateway, or a client changes sides between them.
     canary_by: typeof canaryBy === "string" ? canaryBy : `header ${canaryBy.header}`,
@@ -119,13 +119,13 @@ async function run(config: GatewayConfig): Promise<void> {
       log("error", "drain_timed_out");
       Deno.exit(1);
     }, GRACE_MS + DRAIN_MS + END_SLACK_MS);
-    const wasClean = await front.close(GRACE_MS);
+    const wasClean = await gateway.close(GRACE_MS);
     if (!wasClean) log("error", "stop_timed_out", { grace_ms: GRACE_MS });
     await shadow.drain(DRAIN_MS);
     shadow[Symbol.dispose]();
     await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
     await Promise.all(
-      [guardian, modes, retention].map((part) => part[Symbol.asyncDispose]()),
+      [autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()),
     );
     await admin.shutdown();
     await sql.end({ timeout: 1 });

@@ -1,5 +1,5 @@
 import { connect, type Sql, type Statement } from "../db/connect.ts";
-import { inTime } from "../db/in_time.ts";
+import { queryWithDeadline } from "../db/query_deadline.ts";
 import { describeError, type Log } from "../log.ts";
 
 /*
@@ -26,8 +26,8 @@ const myTurn = (sql: Sql): Statement => sql`(select pg_try_advisory_xact_lock(${
  * Adds the counts of minutes up by the hour when they are 30 days old: the durations take room, and
  * nobody looks at the minute any more. Gives how many minutes that were.
  */
-async function rollUpOldAnswers(sql: Sql): Promise<number> {
-  const [row] = await inTime(
+async function rollUpOldResponses(sql: Sql): Promise<number> {
+  const [row] = await queryWithDeadline(
     sql,
     sql<{ count: number }[]>`
       with minutes as (
@@ -57,8 +57,8 @@ async function rollUpOldAnswers(sql: Sql): Promise<number> {
 }
 
 /** Counts of responses that are 400 days old: a year, and time to look at it. */
-async function deleteOldAnswers(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+async function deleteOldResponses(sql: Sql): Promise<number> {
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.route_answers where ctid = any (array(
@@ -75,7 +75,7 @@ async function deleteOldAnswers(sql: Sql): Promise<number> {
  * Gives how many minutes that were.
  */
 async function rollUpOldClients(sql: Sql): Promise<number> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql<{ count: number }[]>`
       with minutes as (
@@ -103,7 +103,7 @@ async function rollUpOldClients(sql: Sql): Promise<number> {
 
 /** Counts of clients that are 400 days old. */
 async function deleteOldClients(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.route_clients where ctid = any (array(
@@ -117,7 +117,7 @@ async function deleteOldClients(sql: Sql): Promise<number> {
 
 /** Outcomes of comparisons that are 400 days old. */
 async function deleteOldOutcomes(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.route_outcomes where ctid = any (array(
@@ -131,7 +131,7 @@ async function deleteOldOutcomes(sql: Sql): Promise<number> {
 
 /** Counts of what was compared that are 400 days old. */
 async function deleteOldCoverage(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.route_coverage where ctid = any (array(
@@ -145,7 +145,7 @@ async function deleteOldCoverage(sql: Sql): Promise<number> {
 
 /** Differences that are 90 days old; that there were some stays counted. */
 async function deleteOldDifferences(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.differences where id in (
@@ -158,7 +158,7 @@ async function deleteOldDifferences(sql: Sql): Promise<number> {
 
 /** Gateway processes that have stored nothing for 30 days: they will send nothing again. */
 async function deleteOldCollectors(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.evidence_collectors where id in (
@@ -172,7 +172,7 @@ async function deleteOldCollectors(sql: Sql): Promise<number> {
 
 /** Recordings that were over a day ago and that nobody collected, with their exchanges. */
 async function deleteForgottenRecordings(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.recordings
@@ -184,8 +184,8 @@ async function deleteForgottenRecordings(sql: Sql): Promise<number> {
 
 // In this order: what is old enough to go needn't be added up.
 const STEPS: Readonly<Record<string, (sql: Sql) => Promise<number>>> = {
-  route_answers: deleteOldAnswers,
-  route_answer_minutes: rollUpOldAnswers,
+  route_answers: deleteOldResponses,
+  route_answer_minutes: rollUpOldResponses,
   route_clients: deleteOldClients,
   route_client_minutes: rollUpOldClients,
   route_outcomes: deleteOldOutcomes,

@@ -179,18 +179,18 @@ Deno.test("the retention of a gateway deletes what is old and says so, and goes 
   await using database = await freshDatabase();
   const { sql } = database;
   await givenOldOutcomes(database, 3);
-  const told: string[] = [];
-  const log = (level: string, message: string) => void told.push(`${level} ${message}`);
+  const notified: string[] = [];
+  const log = (level: string, message: string) => void notified.push(`${level} ${message}`);
   {
     await using _ = startRetention({ databaseUrl: database.url, log });
-    await eventually("it has pruned", () => told.length > 0);
+    await eventually("it has pruned", () => notified.length > 0);
   }
-  deepStrictEqual(told, ["info retention_deleted_rows"]);
+  deepStrictEqual(notified, ["info retention_deleted_rows"]);
   strictEqual((await sql`select from lotline.route_outcomes`).length, 0);
   await sql`drop table lotline.route_outcomes`;
   {
     await using _ = startRetention({ databaseUrl: database.url, log });
-    await eventually("it has tried", () => told.length > 1);
+    await eventually("it has tried", () => notified.length > 1);
   }
-  deepStrictEqual(told[1], "warn retention_failed");
+  deepStrictEqual(notified[1], "warn retention_failed");
 });

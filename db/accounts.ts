@@ -1,6 +1,6 @@
 import type postgres from "postgres";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { KEEP_DAYS } from "./long_passwords.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 
@@ -47,13 +47,13 @@ const ACCOUNT = `
 /** All accounts, by email; of several with one email the one that logs in comes first. */
 export async function listAccounts(sql: Sql): Promise<Account[]> {
   const order = "order by users.email, users.created_at, users.id";
-  return await inTime(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${order}`));
+  return await queryWithDeadline(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${order}`));
 }
 
 /** The accounts with this email or id: usually one, but emails are not unique. */
 export async function listAccountsNamed(sql: Sql, emailOrId: string): Promise<Account[]> {
   const named = "where users.email = $1 or users.id::text = lower($1)";
-  return await inTime(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${named}`, [emailOrId]));
+  return await queryWithDeadline(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${named}`, [emailOrId]));
 }
 
 /**
@@ -62,7 +62,7 @@ export async function listAccountsNamed(sql: Sql, emailOrId: string): Promise<Ac
  */
 export async function insertAccount(sql: Sql, account: NewAccount): Promise<string> {
   const { id, email, fullName, role, encryptedPassword } = account;
-  const [made] = await inTime(
+  const [made] = await queryWithDeadline(
     sql,
     sql<{ id: string }[]>`
       with secret as (
@@ -125,7 +125,7 @@ async function changeAndEndTokens(
   parameters: postgres.ParameterOrJSON<never>[],
   disabledAt?: "now()" | "null",
 ): Promise<TokensFrom> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql.unsafe<{ tokens_from: number }[]>(
       `with changed as (${change})

@@ -1,8 +1,13 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./sql.ts";
 import { claimSlot, type ScheduledWork, type Slot } from "./cron_runs.ts";
-import { findBegun, type IdempotencyKey, keepAnswer, keepingKey } from "./idempotency_keys.ts";
-import { inTime } from "./in_time.ts";
+import {
+  findExecuted,
+  type IdempotencyKey,
+  saveResponse,
+  withSavedKey,
+} from "./idempotency_keys.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { newJob } from "./jobs.ts";
 
 /** An audit as answers show it. */
@@ -58,29 +63,29 @@ export async function insertAudit(
     uniqueKey: UNIQUE_KEY,
     account,
   });
-  const [inserted] = await inTime(
+  const [inserted] = await queryWithDeadline(
     sql,
     sql<{ job_id: string }[]>`
       with job as (${job}), audit as (
         insert into lotline.audits (id, job_id, requested_by, account)
         select ${id}, id, ${requestedBy}, ${account} from job
         on conflict (job_id) do nothing
-      )${keepingKey(sql, key, sql`id from job`)}
+      )${withSavedKey(sql, key, sql`id from job`)}
       select id as job_id from job`,
   );
   // Another's audit may have been stored while the statement was under way, which can't see it.
   const audit = await findAuditOfJob(sql, inserted?.job_id);
-  return key === undefined ? audit : await keepAnswer(sql, key, audit);
+  return key === undefined ? audit : await saveResponse(sql, key, audit);
 }
 
 /** The audit that was answered to a key; the one that it asked for, if nobody has been told yet. */
-export async function findKeptAudit(sql: Sql, key: IdempotencyKey): Promise<Audit> {
-  const { effect, answer } = await findBegun<Audit>(sql, key);
-  return answer ?? await keepAnswer(sql, key, await findAuditOfJob(sql, effect));
+export async function findSavedAudit(sql: Sql, key: IdempotencyKey): Promise<Audit> {
+  const { effect, answer: response } = await findExecuted<Audit>(sql, key);
+  return response ?? await saveResponse(sql, key, await findAuditOfJob(sql, effect));
 }
 
 async function findAuditOfJob(sql: Sql, jobId: string | undefined): Promise<Audit> {
-  const [audit] = await inTime(
+  const [audit] = await queryWithDeadline(
     sql,
     sql<Audit[]>`
       select ${AUDIT_COLUMNS(sql)}
@@ -97,7 +102,7 @@ async function findAuditOfJob(sql: Sql, jobId: string | undefined): Promise<Audi
  */
 export async function insertAuditOfSlot(sql: Sql, slot: Slot): Promise<boolean> {
   const id = crypto.randomUUID();
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       with ${claimSlot(sql, slot)}, job as (
@@ -113,7 +118,7 @@ export async function insertAuditOfSlot(sql: Sql, slot: Slot): Promise<boolean> 
 
 /** The audit with this id, if there is one. */
 export async function findAudit(sql: Sql, id: string): Promise<Audit | undefined> {
-  const [audit] = await inTime(
+  const [audit] = await queryWithDeadline(
     sql,
     sql<Audit[]>`
       select ${AUDIT_COLUMNS(sql)}
@@ -137,7 +142,7 @@ export async function listAudits(
   sql: Sql,
   { limit, after }: { readonly limit: number; readonly after?: string | undefined },
 ): Promise<Page<Audit>> {
-  const audits = await inTime(
+  const audits = await queryWithDeadline(
     sql,
     sql<Audit[]>`
       select ${AUDIT_COLUMNS(sql)}
@@ -153,13 +158,13 @@ export async function listAudits(
 }
 
 /** A place between findings: just after the one with this kind and subject. */
-export interface FindingPlace {
+export interface FindingPosition {
   readonly kind: string;
   readonly subject: string;
 }
 
 /** A finding with its place. */
-export interface PlacedFinding {
+export interface PositionedFinding {
   readonly finding: Finding;
   readonly subject: string;
 }
@@ -175,12 +180,12 @@ export async function listFindings(
   sql: Sql,
   auditId: string,
   { limit, after, kind, severity, standing }:
-    & { readonly limit: number; readonly after?: FindingPlace | undefined }
+    & { readonly limit: number; readonly after?: FindingPosition | undefined }
     & Readonly<Partial<Record<"kind" | "severity" | "standing", string | undefined>>>,
-): Promise<Page<PlacedFinding>> {
+): Promise<Page<PositionedFinding>> {
   const only = (column: string, value: string | undefined) =>
     value === undefined ? sql`` : sql`and ${sql(column)} = ${value}`;
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql<(Finding & { readonly subject: string; readonly is_last: boolean })[]>`
       select subject, is_last, kind, severity, standing, lots, numbers
@@ -227,7 +232,7 @@ export async function finishAudit(
     readonly summary: NonNullable<Audit["summary"]>;
   },
 ): Promise<void> {
-  await inTime(
+  await queryWithDeadline(
     tx,
     tx`
       update lotline.audits set run = ${run}, finished_at = now(),

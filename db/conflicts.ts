@@ -6,11 +6,11 @@ import { ApiError } from "../errors.ts";
  * constraint's name; anything else is thrown on as it is.
  */
 export function conflictsOf(
-  answers: Readonly<Record<string, () => ApiError>>,
+  responses: Readonly<Record<string, () => ApiError>>,
 ): (thrown: unknown) => never {
   return (thrown) => {
     const name = thrown instanceof postgres.PostgresError ? thrown.constraint_name : undefined;
-    throw (name === undefined ? undefined : answers[name]?.()) ?? thrown;
+    throw (name === undefined ? undefined : responses[name]?.()) ?? thrown;
   };
 }
 

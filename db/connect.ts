@@ -38,7 +38,7 @@ export function connect(options: ConnectOptions): Sql {
     lockTimeoutMs: LOCK_TIMEOUT_MS,
     idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    silenceMs: statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS,
+    responseTimeoutMs: statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS,
   };
   // What makes the statements; it connects only for a transaction (`sql.begin`).
   const sql: Sql = postgres(url, { ...settingsOf(session), max });

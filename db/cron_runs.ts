@@ -1,5 +1,5 @@
 import type { Sql, Statement } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 /** A moment at which something of the schedule is due. */
 export interface Slot {
@@ -53,7 +53,7 @@ const hasDied = (sql: Sql, { kind, uniqueKey }: ScheduledWork, at: string) =>
 
 /** Whether somebody has claimed a slot. */
 export async function isSlotClaimed(sql: Sql, { name, at }: Slot): Promise<boolean> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`select from lotline.cron_runs where name = ${name} and slot = ${at}::text::timestamptz`,
   );
@@ -65,7 +65,7 @@ export async function isSlotClaimed(sql: Sql, { name, at }: Slot): Promise<boole
  * runs there already. Gives whether it did.
  */
 export async function insertJobOfSlot(sql: Sql, slot: Slot, kind: string): Promise<boolean> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       with ${claimSlot(sql, slot)}

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import postgres from "postgres";
 import { ApiError } from "../errors.ts";
 import type { Sql, Statement } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 /*
  * `lotline.idempotency_keys`: what was answered to requests that may come again. A row is there
@@ -21,10 +21,10 @@ export interface IdempotencyKey {
 }
 
 /** What is kept of a request that was begun. */
-interface Begun<Answer> {
+interface Executed<Saved> {
   readonly effect: string;
   /** Null: nobody has been told anything yet. */
-  readonly answer: Answer | null;
+  readonly answer: Saved | null;
 }
 
 /** The request that a key was used for, as {@link IdempotencyKey} has it; nothing for a new key. */
@@ -32,13 +32,13 @@ export async function findRequest(
   sql: Sql,
   { caller, key }: IdempotencyKey,
 ): Promise<string | undefined> {
-  const [kept] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql<{ request: string }[]>`
       select encode(request, 'hex') as request from lotline.idempotency_keys
       where caller = ${caller} and key = ${key}`,
   );
-  return kept?.request;
+  return row?.request;
 }
 
 /**
@@ -47,7 +47,7 @@ export async function findRequest(
  *
  * @param effect its id, as it would stand behind `select`, with its `from`
  */
-export function keepingKey(
+export function withSavedKey(
   sql: Sql,
   key: IdempotencyKey | undefined,
   effect: Statement,
@@ -57,7 +57,7 @@ export function keepingKey(
 }
 
 /** Keeps a key with the id of its effect, in the transaction that has the effect. */
-export async function keepKey(sql: Sql, key: IdempotencyKey, effect: string): Promise<void> {
+export async function saveKey(sql: Sql, key: IdempotencyKey, effect: string): Promise<void> {
   await insertion(sql, key, sql`${effect}`);
 }
 
@@ -68,49 +68,49 @@ function insertion(sql: Sql, { caller, key, request, account }: IdempotencyKey, 
 }
 
 /** What a key that is kept with an effect was used for. */
-export async function findBegun<Answer>(
+export async function findExecuted<Saved>(
   sql: Sql,
   { caller, key }: IdempotencyKey,
-): Promise<Begun<Answer>> {
-  const [begun] = await inTime(
+): Promise<Executed<Saved>> {
+  const [executed] = await queryWithDeadline(
     sql,
-    sql<Begun<Answer>[]>`
+    sql<Executed<Saved>[]>`
       select effect, answer from lotline.idempotency_keys
       where caller = ${caller} and key = ${key}`,
   );
   // It was there a moment ago: upkeep has deleted it since.
-  if (begun === undefined) throw keyInFlight();
-  return begun;
+  if (executed === undefined) throw keyInFlight();
+  return executed;
 }
 
 /**
  * Keeps what an effect's request is answered, and gives it back: what somebody else has kept, if
  * that was first. A key that is gone by now keeps nothing.
  */
-export async function keepAnswer<Answer>(
+export async function saveResponse<Saved>(
   sql: Sql,
   { caller, key }: IdempotencyKey,
-  answer: Answer,
-): Promise<Answer> {
-  const [kept] = await inTime(
+  response: Saved,
+): Promise<Saved> {
+  const [row] = await queryWithDeadline(
     sql,
-    sql<{ answer: Answer }[]>`
+    sql<{ answer: Saved }[]>`
       update lotline.idempotency_keys
-      set answer = coalesce(answer, ${JSON.stringify(answer)}::text::json)
+      set answer = coalesce(answer, ${JSON.stringify(response)}::text::json)
       where caller = ${caller} and key = ${key} returning answer`,
   );
-  return kept?.answer ?? answer;
+  return row?.answer ?? response;
 }
 
 /** The row that was kept as a key's answer, its values as the table's own would come. */
-export async function findKeptRow<Row extends postgres.MaybeRow>(
+export async function findSavedRow<Row extends postgres.MaybeRow>(
   sql: Sql,
   table: string,
   columns: Iterable<string>,
   { caller, key }: IdempotencyKey,
 ): Promise<Row> {
   // Through the table's types: JSON's numbers would lose their scale on the way.
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql.unsafe<Row[]>(
       `select ${[...columns].map((name) => `stored.${name}`)}
@@ -133,7 +133,7 @@ export function lockOf({ caller, key }: IdempotencyKey): string {
 }
 
 /** Whether a statement has failed because its key was kept by another one meanwhile. */
-export function isKeptMeanwhile(error: unknown): boolean {
+export function wasStoredMeanwhile(error: unknown): boolean {
   return error instanceof postgres.PostgresError &&
     error.constraint_name === "idempotency_keys_pkey";
 }

@@ -2,14 +2,14 @@ import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { ApiError } from "../errors.ts";
 import {
-  findBegun,
-  findKeptRow,
+  findExecuted,
   findRequest,
-  isKeptMeanwhile,
-  keepAnswer,
-  keepingKey,
-  keepKey,
+  findSavedRow,
   lockOf,
+  saveKey,
+  saveResponse,
+  wasStoredMeanwhile,
+  withSavedKey,
 } from "./idempotency_keys.ts";
 
 const KEY = { caller: "", key: "one", request: "ab".repeat(32) };
@@ -18,22 +18,22 @@ const EFFECT = "dddddddd-0000-4000-8000-000000000000";
 Deno.test("whoever is first to keep an answer decides it for all, to the letter", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  await keepKey(sql, KEY, EFFECT);
-  deepStrictEqual({ ...await findBegun(sql, KEY) }, { effect: EFFECT, answer: null });
+  await saveKey(sql, KEY, EFFECT);
+  deepStrictEqual({ ...await findExecuted(sql, KEY) }, { effect: EFFECT, answer: null });
   const first = { state: "queued", b: ["é"], a: { z: 1, y: null } };
-  strictEqual(JSON.stringify(await keepAnswer(sql, KEY, first)), JSON.stringify(first));
+  strictEqual(JSON.stringify(await saveResponse(sql, KEY, first)), JSON.stringify(first));
   const later: typeof first = { state: "running", b: [], a: { z: 2, y: null } };
-  strictEqual(JSON.stringify(await keepAnswer(sql, KEY, later)), JSON.stringify(first));
-  const { answer } = await findBegun(sql, KEY);
-  strictEqual(JSON.stringify(answer), JSON.stringify(first));
+  strictEqual(JSON.stringify(await saveResponse(sql, KEY, later)), JSON.stringify(first));
+  const { answer: response } = await findExecuted(sql, KEY);
+  strictEqual(JSON.stringify(response), JSON.stringify(first));
 });
 
 Deno.test("a key is kept once, and of another caller once more", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  await keepKey(sql, KEY, EFFECT);
-  await keepKey(sql, { ...KEY, caller: EFFECT }, EFFECT);
-  await rejects(keepKey(sql, KEY, EFFECT), isKeptMeanwhile);
+  await saveKey(sql, KEY, EFFECT);
+  await saveKey(sql, { ...KEY, caller: EFFECT }, EFFECT);
+  await rejects(saveKey(sql, KEY, EFFECT), wasStoredMeanwhile);
 });
 
 Deno.test("keys have locks of their own", () => {
@@ -47,13 +47,13 @@ Deno.test("only a key that another statement has kept is in progress: no other f
   const { sql } = database;
   const failure = (statement: () => PromiseLike<unknown>): Promise<unknown> =>
     Promise.resolve(statement()).then(() => undefined, (error) => error);
-  await keepKey(sql, KEY, EFFECT);
+  await saveKey(sql, KEY, EFFECT);
   await sql`insert into lots (lot_code) values ('A')`;
-  strictEqual(isKeptMeanwhile(await failure(() => keepKey(sql, KEY, EFFECT))), true);
+  strictEqual(wasStoredMeanwhile(await failure(() => saveKey(sql, KEY, EFFECT))), true);
   const others: [what: string, statement: () => PromiseLike<unknown>][] = [
     ["a taken lot code", () => sql`insert into lots (lot_code) values ('A')`],
     ["a missing one", () => sql`insert into lots (lot_code) values (null)`],
-    ["no hex", () => keepKey(sql, { ...KEY, key: "two", request: "xy" }, EFFECT)],
+    ["no hex", () => saveKey(sql, { ...KEY, key: "two", request: "xy" }, EFFECT)],
     ["a time that is over", () =>
       sql.begin(async (tx) => {
         await tx`set local statement_timeout = 1`;
@@ -63,10 +63,12 @@ Deno.test("only a key that another statement has kept is in progress: no other f
   for (const [what, statement] of others) {
     const error = await failure(statement);
     strictEqual(error instanceof Error, true, what);
-    strictEqual(isKeptMeanwhile(error), false, what);
+    strictEqual(wasStoredMeanwhile(error), false, what);
   }
   const namesake = Object.assign(new Error("x"), { constraint_name: "idempotency_keys_pkey" });
-  for (const error of [namesake, undefined, null, "x"]) strictEqual(isKeptMeanwhile(error), false);
+  for (const error of [namesake, undefined, null, "x"]) {
+    strictEqual(wasStoredMeanwhile(error), false);
+  }
 });
 
 /** Those that are nearest to {@link KEY} without being it. */
@@ -79,33 +81,33 @@ const isInProgress = (error: unknown) =>
 Deno.test("what was kept of a key is nobody else's, and not another key's", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  await keepKey(sql, KEY, EFFECT);
-  await keepAnswer(sql, KEY, { state: "queued" });
+  await saveKey(sql, KEY, EFFECT);
+  await saveResponse(sql, KEY, { state: "queued" });
   strictEqual(await findRequest(sql, KEY), KEY.request);
   for (const other of NEIGHBOURS) {
     strictEqual(await findRequest(sql, other), undefined);
-    await rejects(findBegun(sql, other), isInProgress);
-    await rejects(findKeptRow(sql, "lots", ["lot_code"], other), isInProgress);
+    await rejects(findExecuted(sql, other), isInProgress);
+    await rejects(findSavedRow(sql, "lots", ["lot_code"], other), isInProgress);
     // Its row is gone by now: who has it is told what was to be kept.
-    deepStrictEqual(await keepAnswer(sql, other, { state: "running" }), { state: "running" });
+    deepStrictEqual(await saveResponse(sql, other, { state: "running" }), { state: "running" });
   }
-  deepStrictEqual((await findBegun(sql, KEY)).answer, { state: "queued" });
+  deepStrictEqual((await findExecuted(sql, KEY)).answer, { state: "queued" });
 });
 
 Deno.test("an answer is kept with its own key alone", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  for (const key of [KEY, ...NEIGHBOURS]) await keepKey(sql, key, EFFECT);
-  await keepAnswer(sql, KEY, { state: "queued" });
-  for (const other of NEIGHBOURS) strictEqual((await findBegun(sql, other)).answer, null);
+  for (const key of [KEY, ...NEIGHBOURS]) await saveKey(sql, key, EFFECT);
+  await saveResponse(sql, KEY, { state: "queued" });
+  for (const other of NEIGHBOURS) strictEqual((await findExecuted(sql, other)).answer, null);
 });
 
 Deno.test("a row that was kept comes back with the types of its table", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  for (const key of [KEY, ...NEIGHBOURS]) await keepKey(sql, key, EFFECT);
-  await keepAnswer(sql, KEY, { lot_code: "A", weight_kg: "540.00" });
-  const row = await findKeptRow(sql, "lots", ["lot_code", "weight_kg"], KEY);
+  for (const key of [KEY, ...NEIGHBOURS]) await saveKey(sql, key, EFFECT);
+  await saveResponse(sql, KEY, { lot_code: "A", weight_kg: "540.00" });
+  const row = await findSavedRow(sql, "lots", ["lot_code", "weight_kg"], KEY);
   deepStrictEqual({ ...row }, { lot_code: "A", weight_kg: "540.00" });
 });
 
@@ -115,12 +117,12 @@ Deno.test("a key is kept in the statement that has the effect, and no key in one
   const lot = (code: string, key?: typeof KEY) =>
     sql<{ id: string }[]>`
       with stored as (insert into lots (lot_code) values (${code}) returning id)
-      ${keepingKey(sql, key, sql`id from stored`)}
+      ${withSavedKey(sql, key, sql`id from stored`)}
       select id from stored`;
   const [stored] = await lot("A", KEY);
-  strictEqual((await findBegun(sql, KEY)).effect, stored?.id);
+  strictEqual((await findExecuted(sql, KEY)).effect, stored?.id);
   await lot("B");
   strictEqual((await sql`select from lotline.idempotency_keys`).count, 1);
-  await rejects(lot("C", KEY), isKeptMeanwhile);
+  await rejects(lot("C", KEY), wasStoredMeanwhile);
   strictEqual((await sql`select from lots`).count, 2);
 });

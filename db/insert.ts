@@ -35,7 +35,7 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
     return await write<Row>({
       text: `insert into ${table} (${names}) values (${cells}) returning ${columns}`,
       parameters,
-      together: () => `
+      batched: () => `
         insert into ${table} (${names})
         select ${names.map((name, at) => `cell${at}::${types[name]}`)}
         from unnest(${names.map((_, at) => `$${at + 1}::text::text[]`)})

@@ -1,5 +1,5 @@
 import type { Sql, Statement } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import type { JobPriority } from "./jobs.ts";
 import { inTransaction } from "./transaction.ts";
 
@@ -66,7 +66,7 @@ export async function claimJobInTurn(
   id: string,
   claimant: Claimant,
 ): Promise<ClaimedJob | undefined> {
-  const [job] = await inTime(
+  const [job] = await queryWithDeadline(
     sql,
     sql<ClaimedJob[]>`
       with next as materialized (
@@ -100,7 +100,7 @@ export async function claimNextJob(
   claimant: Claimant,
 ): Promise<ClaimedJob | undefined> {
   // Kind by kind, so that a long queue of a kind that isn't asked for costs nothing.
-  const [job] = await inTime(
+  const [job] = await queryWithDeadline(
     sql,
     sql<ClaimedJob[]>`
       with first as materialized (
@@ -129,7 +129,7 @@ export async function renewLease(
   leaseMs: number,
   progress: Readonly<Record<string, number | string>> | undefined,
 ): Promise<{ readonly cancel_requested: boolean } | undefined> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql<{ cancel_requested: boolean }[]>`
       update lotline.jobs set
@@ -153,7 +153,7 @@ export async function completeJob(
   tx: Sql,
   { id, token }: AttemptKey,
 ): Promise<"now" | "before" | undefined> {
-  const completed = await inTime(
+  const completed = await queryWithDeadline(
     tx,
     tx`
       update lotline.jobs set state = 'done', finished_at = now(), last_error = null,
@@ -162,7 +162,7 @@ export async function completeJob(
   );
   if (completed.count > 0) return "now";
   // A statement of its own, since the first may have waited for the very commit that it doesn't see.
-  const done = await inTime(
+  const done = await queryWithDeadline(
     tx,
     tx`select from lotline.jobs where id = ${id} and token = ${token} and state = 'done'`,
   );
@@ -215,7 +215,7 @@ export async function failJob(
 
 /** Stores that an attempt has stopped because its job was called off. */
 export async function endCancelledJob(sql: Sql, { id, token }: AttemptKey): Promise<boolean> {
-  const ended = await inTime(
+  const ended = await queryWithDeadline(
     sql,
     sql`
       update lotline.jobs set ${makeReady(sql)}, state = 'cancelled', finished_at = now()
@@ -274,7 +274,7 @@ async function endAttempt(
   },
 ): Promise<UnfinishedState | undefined> {
   const isOver = sql`(${isLast} or starts >= ${MAX_STARTS}::int)`;
-  const [ended] = await inTime(
+  const [ended] = await queryWithDeadline(
     sql,
     sql<{ state: UnfinishedState }[]>`
       update lotline.jobs set
@@ -295,7 +295,7 @@ async function endAttempt(
 }
 
 /** A job whose worker was lost, and what became of it. */
-export interface LostJob {
+export interface ExpiredJob {
   readonly id: string;
   readonly kind: string;
   readonly attempt: number;
@@ -303,7 +303,7 @@ export interface LostJob {
 }
 
 // More of them wait for the next round.
-const MOST_LOST_JOBS = 500;
+const MAX_RESCUED_JOBS = 500;
 
 /**
  * Takes back jobs whose lease is over: they are ready again, or dead after their last attempt or
@@ -313,15 +313,15 @@ const MOST_LOST_JOBS = 500;
  * @param maxAttempts by kind; one that isn't named has no last attempt
  * @param noticeMs 0: nothing is noted
  */
-export async function takeBackLostJobs(
+export async function rescueExpiredJobs(
   sql: Sql,
   maxAttempts: Readonly<Record<string, number>>,
   noticeMs = 0,
-): Promise<readonly LostJob[]> {
+): Promise<readonly ExpiredJob[]> {
   const notice = sql`${noticeMs}::float8 * interval '1 millisecond'`;
-  return await inTime(
+  return await queryWithDeadline(
     sql,
-    sql<LostJob[]>`
+    sql<ExpiredJob[]>`
       with silent as (
         select id, worker, silent_since is null and ${noticeMs > 0} as is_new,
           coalesce(attempt >= (${sql.json(maxAttempts)}::jsonb ->> kind)::int, false)
@@ -330,7 +330,7 @@ export async function takeBackLostJobs(
         where state = 'running' and lease_until < now() + 1.5 * ${notice} and (
           silent_since is null or lease_until < now() and silent_since < now() - ${notice}
         )
-        order by lease_until limit ${MOST_LOST_JOBS} for update skip locked
+        order by lease_until limit ${MAX_RESCUED_JOBS} for update skip locked
       ), noted as (
         update lotline.jobs job set silent_since = now() from silent
         where job.id = silent.id and silent.is_new
@@ -350,21 +350,21 @@ export async function takeBackLostJobs(
 }
 
 /** How long a job of an unknown kind waits for a newer worker that may know it, in minutes. */
-const STRANGER_PATIENCE_MINUTES = 60;
+const UNKNOWN_KIND_GRACE_MINUTES = 60;
 
 /** Gives up jobs that are due for an hour and of none of these kinds. */
-export async function buryStrangers(
+export async function discardUnknownKinds(
   sql: Sql,
   kinds: readonly string[],
 ): Promise<readonly { readonly id: string; readonly kind: string }[]> {
-  return await inTime(
+  return await queryWithDeadline(
     sql,
     sql<{ id: string; kind: string }[]>`
       with stranger as (
         select id from lotline.jobs
         where state = 'ready' and kind not in ${sql(kinds)}
-          and run_at < now() - ${STRANGER_PATIENCE_MINUTES}::int * interval '1 minute'
-        limit ${MOST_LOST_JOBS} for update skip locked
+          and run_at < now() - ${UNKNOWN_KIND_GRACE_MINUTES}::int * interval '1 minute'
+        limit ${MAX_RESCUED_JOBS} for update skip locked
       )
       update lotline.jobs job set
         state = 'dead', finished_at = now(),

@@ -4,18 +4,18 @@ import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import type { Sql } from "./sql.ts";
 import {
-  buryStrangers,
   type ClaimedJob,
   claimJobInTurn,
   claimNextJob,
   completeJob,
   completeJobWith,
   deferJob,
+  discardUnknownKinds,
   endCancelledJob,
   failJob,
   releaseJob,
   renewLease,
-  takeBackLostJobs,
+  rescueExpiredJobs,
 } from "./job_attempts.ts";
 import { takeUnpushedJobs } from "./job_pushes.ts";
 import { cancelJob, insertJob } from "./jobs.ts";
@@ -138,7 +138,10 @@ const ENDS: [
   ["dead", async (job) => {
     await releaseJob(sql, job);
     await sql`update lotline.jobs set run_at = now() - interval '61 minutes' where id = ${job.id}`;
-    deepStrictEqual([...await buryStrangers(sql, ["known"])], [{ id: job.id, kind: job.kind }]);
+    deepStrictEqual([...await discardUnknownKinds(sql, ["known"])], [{
+      id: job.id,
+      kind: job.kind,
+    }]);
   }, /^no worker knows jobs of kind attempted_\d+$/],
 ];
 
@@ -172,7 +175,7 @@ Deno.test("a job of an unknown kind waits an hour for a worker that may know it;
   for (const job of [due, known, running]) await dueFor(61, job);
   const others = await sql<{ kind: string }[]>`
     select kind from lotline.jobs where kind not in ${sql([early.kind, due.kind, running.kind])}`;
-  const buried = await buryStrangers(sql, [known.kind, ...others.map(({ kind }) => kind)]);
+  const buried = await discardUnknownKinds(sql, [known.kind, ...others.map(({ kind }) => kind)]);
   deepStrictEqual([...buried], [{ id: due.id, kind: due.kind }]);
   deepStrictEqual(
     await Promise.all([early, known, running].map(async ({ id }) => (await rowOf(id)).state)),
@@ -213,7 +216,7 @@ const GIVEN_BACK: [what: string, end: (job: ClaimedJob) => Promise<unknown>][] =
   ["failed", (job) => failJob(sql, job, { error: "no", retryInMs: 0 })],
   ["lost", async (job) => {
     await sql`update lotline.jobs set lease_until = now() - interval '1 s' where id = ${job.id}`;
-    const lost = await takeBackLostJobs(sql, {});
+    const lost = await rescueExpiredJobs(sql, {});
     ok(lost.some(({ id }) => id === job.id));
   }],
 ];

@@ -1,6 +1,6 @@
 import type { JobPriority } from "./jobs.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 /*
  * `lotline.jobs.pushed_at`: which ids are on a list in Valkey, as far as PostgreSQL knows. It may
@@ -26,7 +26,7 @@ export async function takeUnpushedJobs(
   sql: Sql,
   lists: readonly (JobList & { readonly room: number })[],
 ): Promise<readonly DueJob[]> {
-  return await inTime(
+  return await queryWithDeadline(
     sql,
     sql<DueJob[]>`
       with due as materialized (
@@ -49,8 +49,8 @@ export async function takeUnpushedJobs(
 }
 
 /** These jobs, or all of them, are on no list. */
-export async function forgetPushes(sql: Sql, ids?: readonly string[]): Promise<void> {
-  await inTime(
+export async function clearPushes(sql: Sql, ids?: readonly string[]): Promise<void> {
+  await queryWithDeadline(
     sql,
     sql`
       update lotline.jobs set pushed_at = null where id in (
@@ -68,11 +68,11 @@ export async function forgetPushes(sql: Sql, ids?: readonly string[]): Promise<v
  *
  * @param lists with how many ids each holds
  */
-export async function forgetLostPushes(
+export async function clearLostPushes(
   sql: Sql,
   lists: readonly (JobList & { readonly length: number })[],
 ): Promise<void> {
-  await inTime(
+  await queryWithDeadline(
     sql,
     sql`
       with list as (

@@ -1,6 +1,6 @@
 import postgres from "postgres";
 import type { Sql, Statement } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 /*
  * `lotline.jobs` for those who want work done: asking for it, seeing how far it is, calling it off.
@@ -83,14 +83,14 @@ export function newJob(sql: Sql, job: NewJob): Statement<{ id: string }> {
 
 /** Puts a job into the queue and gives its id; see {@link newJob}. */
 export async function insertJob(sql: Sql, job: NewJob): Promise<string> {
-  const [row] = await inTime(sql, newJob(sql, job));
+  const [row] = await queryWithDeadline(sql, newJob(sql, job));
   if (row === undefined) throw new Error("an insert into lotline.jobs returned no row");
   return row.id;
 }
 
 /** The job with this id, if there is one. */
 export async function findJob(sql: Sql, id: string): Promise<Job | undefined> {
-  const [job] = await inTime(
+  const [job] = await queryWithDeadline(
     sql,
     sql<Job[]>`select ${JOB_COLUMNS(sql)} from lotline.jobs where id = ${id}`,
   );
@@ -106,7 +106,7 @@ export async function listJobs(
     readonly limit: number;
   },
 ): Promise<Job[]> {
-  return await inTime(
+  return await queryWithDeadline(
     sql,
     sql<Job[]>`
       select ${JOB_COLUMNS(sql)} from lotline.jobs
@@ -120,7 +120,7 @@ export async function listJobs(
  * state that it has now, and nothing for an unknown id; one that is over stays as it is.
  */
 export async function cancelJob(sql: Sql, id: string): Promise<JobState | undefined> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql<{ state: JobState }[]>`
       with called_off as (
@@ -156,7 +156,7 @@ export async function cancelJobs(
 ): Promise<{ readonly cancelled: number; readonly stopping: number }> {
   const counts = { cancelled: 0, stopping: 0 };
   for (let some = CANCEL_BATCH; some === CANCEL_BATCH;) {
-    const states = await inTime(
+    const states = await queryWithDeadline(
       sql,
       sql<{ state: JobState }[]>`
         update lotline.jobs set
@@ -190,7 +190,7 @@ export async function retryJob(
   sql: Sql,
   id: string,
 ): Promise<"retried" | "unknown" | "twin" | JobState> {
-  const retry = inTime(
+  const retry = queryWithDeadline(
     sql,
     sql<{ state: JobState; retried: boolean }[]>`
       with retried as (

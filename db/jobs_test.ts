@@ -11,9 +11,9 @@ import {
   MAX_STARTS,
   releaseJob,
   renewLease,
-  takeBackLostJobs,
+  rescueExpiredJobs,
 } from "./job_attempts.ts";
-import { forgetLostPushes, forgetPushes, takeUnpushedJobs } from "./job_pushes.ts";
+import { clearLostPushes, clearPushes, takeUnpushedJobs } from "./job_pushes.ts";
 import { cancelJob, findJob, insertJob, type NewJob, newJob, retryJob } from "./jobs.ts";
 
 const database = await freshDatabase();
@@ -66,10 +66,10 @@ Deno.test("work that finishes while it is asked for again is done again", async 
     sql,
     `update lotline.jobs set state = 'done' where id = '${id}'`,
   );
-  const asked = insertJob(sql, job);
+  const requested = insertJob(sql, job);
   await new Promise((resolve) => setTimeout(resolve, 100));
   await finish.commit();
-  notStrictEqual(await asked, id);
+  notStrictEqual(await requested, id);
 });
 
 Deno.test("waiting work that a person asks for moves up, and is put on the list for that", async () => {
@@ -172,7 +172,7 @@ Deno.test("a job of a lost worker is ready again, or dead after its last attempt
   ];
   const kept = await claimed();
   await cancelJob(sql, called.id);
-  const lost = await takeBackLostJobs(sql, { [ready.kind]: 2, [dead.kind]: 1, [kept.kind]: 1 });
+  const lost = await rescueExpiredJobs(sql, { [ready.kind]: 2, [dead.kind]: 1, [kept.kind]: 1 });
   const states = Object.fromEntries(lost.map(({ id, state }) => [id, state]));
   deepStrictEqual(states, { [ready.id]: "ready", [dead.id]: "dead", [called.id]: "cancelled" });
   strictEqual(
@@ -181,13 +181,13 @@ Deno.test("a job of a lost worker is ready again, or dead after its last attempt
   );
   strictEqual(await completeJob(sql, ready), undefined);
   strictEqual((await findJob(sql, kept.id))?.state, "running");
-  strictEqual((await takeBackLostJobs(sql, {})).length, 0);
+  strictEqual((await rescueExpiredJobs(sql, {})).length, 0);
 });
 
 Deno.test("a lease that is over is noted first, and its job taken back if nobody renews it meanwhile", async () => {
   const [lost, alive] = [await claimed(someJob(), soonLost), await claimed(someJob(), soonLost)];
   const healthy = await claimed();
-  const takeBack = async () => (await takeBackLostJobs(sql, {}, 400)).map(({ id }) => id);
+  const takeBack = async () => (await rescueExpiredJobs(sql, {}, 400)).map(({ id }) => id);
   deepStrictEqual(await takeBack(), []);
   const noted = await sql<{ id: string }[]>`
     select id from lotline.jobs where silent_since is not null and state = 'running'`;
@@ -210,7 +210,7 @@ Deno.test("a job of a lost worker isn't taken back later than its lease for bein
   };
   for (;;) {
     const { left, noted } = await due();
-    const lost = await takeBackLostJobs(sql, {}, 100);
+    const lost = await rescueExpiredJobs(sql, {}, 100);
     if (lost.length > 0) {
       ok(noted);
       deepStrictEqual(lost.map((job) => job.id), [id]);
@@ -238,7 +238,7 @@ Deno.test("each claim of a job counts as a start, whatever becomes of it, and a 
   await failJob(sql, await claim(), { error: "x", retryInMs: 0 });
   await becomes("ready", 1, 3);
   await claim(soonLost);
-  await takeBackLostJobs(sql, {});
+  await rescueExpiredJobs(sql, {});
   await becomes("ready", 2, 4);
   await failJob(sql, await claim(), { error: "x" });
   await becomes("dead", 3, 5);
@@ -260,7 +260,7 @@ Deno.test("a job that was started as often as it may be is dead, however its las
     await failJob(sql, postponed, { error: "full", retryInMs: 9, isCounted: false }),
     "dead",
   );
-  deepStrictEqual((await takeBackLostJobs(sql, {})).map(({ id, state }) => [id, state]), [
+  deepStrictEqual((await rescueExpiredJobs(sql, {})).map(({ id, state }) => [id, state]), [
     [lost.id, "dead"],
   ]);
   const errors = await Promise.all([released, failed, postponed, lost].map(async ({ id }) => {
@@ -341,7 +341,7 @@ Deno.test("ids are put on lists as far as there is room, each once, those that w
   const both = await Promise.all([take(2), take(2)]);
   deepStrictEqual(both.flat().sort(), ids.slice(2).sort());
   deepStrictEqual(await take(9), []);
-  await forgetPushes(sql, ids.slice(3));
+  await clearPushes(sql, ids.slice(3));
   deepStrictEqual(await take(9), ids.slice(3));
 });
 
@@ -351,7 +351,7 @@ Deno.test("an id that is missing on its list for 10 s is put there again, and no
   const ids = [await insertJob(sql, job), await insertJob(sql, job)];
   await takeUnpushedJobs(sql, [{ ...list, room: 9 }]);
   const lost = async (length: number) => {
-    await forgetLostPushes(sql, [{ ...list, length }]);
+    await clearLostPushes(sql, [{ ...list, length }]);
     return (await takeUnpushedJobs(sql, [{ ...list, room: 9 }])).map(({ id }) => id);
   };
   deepStrictEqual(await lost(0), [], "it may be about to be claimed");

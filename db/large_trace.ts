@@ -11,10 +11,10 @@ export interface TraceReader {
   /** The lot itself; nothing comes before it. */
   central(lot: Lot): void;
   /** Some more lots of one side, parents first, in the order of the answer. Gives their size. */
-  slice(side: Side, lots: readonly Lot[]): number;
+  slice(upstream: LinkDirection, lots: readonly Lot[]): number;
 }
 
-export type Side = "parents" | "children";
+export type LinkDirection = "parents" | "children";
 
 /** What reading a large trace came to; `too_many`: the lot has more links than may be read. */
 export type LargeTraceOutcome = "read" | "missing" | "too_many";
@@ -33,10 +33,10 @@ const ENDS = {
   children: { here: "parent_lot_id", there: "child_lot_id" },
 } as const;
 
-const countOf = (side: Side) => `
+const countOf = (upstream: LinkDirection) => `
   (select count(*) from (
-    select from lot_genealogy where ${ENDS[side].here} = $1::text::uuid
-      and ${ENDS[side].there} is not null limit $2::text::int
+    select from lot_genealogy where ${ENDS[upstream].here} = $1::text::uuid
+      and ${ENDS[upstream].there} is not null limit $2::text::int
   ) found)`;
 const COUNT_LINKS = `select (${countOf("parents")} + ${countOf("children")})::int as links`;
 
@@ -44,11 +44,11 @@ const COUNT_LINKS = `select (${countOf("parents")} + ${countOf("children")})::in
  * The lots of one side. The links are sorted alone, and their lots looked up one by one: sorted with
  * their links, 200,000 lots would go through files of PostgreSQL's.
  */
-const declareCursor = (side: Side, centralId: string) => `
+const declareCursor = (upstream: LinkDirection, centralId: string) => `
   declare linked_lots no scroll cursor for
   select ${COLUMNS} from (
-    select linked_at, id as link_id, ${ENDS[side].there} as lot_id from lot_genealogy
-    where ${ENDS[side].here} = '${centralId}' and ${ENDS[side].there} is not null
+    select linked_at, id as link_id, ${ENDS[upstream].there} as lot_id from lot_genealogy
+    where ${ENDS[upstream].here} = '${centralId}' and ${ENDS[upstream].there} is not null
     order by linked_at, id
   ) link join lots lot on lot.id = link.lot_id
   order by link.linked_at, link.link_id`;
@@ -89,24 +89,24 @@ export async function readLargeTrace(
     ]);
     if (counted === undefined || counted.links > maxLinks) return "too_many";
     reader.central(central);
-    for (const side of ["parents", "children"] as const) {
-      await sql.unsafe(declareCursor(side, central.id));
-      await readSide(side);
+    for (const upstream of ["parents", "children"] as const) {
+      await sql.unsafe(declareCursor(upstream, central.id));
+      await readDirection(upstream);
       await sql.unsafe("close linked_lots");
     }
     return "read";
   }
 
-  async function readSide(side: Side): Promise<void> {
-    let most = FIRST_SLICE_LOTS;
+  async function readDirection(upstream: LinkDirection): Promise<void> {
+    let max = FIRST_SLICE_LOTS;
     for (;;) {
       // Not read ahead: PostgreSQL and this thread take turns, so that they use one core and not two.
-      const rows = await sql.unsafe<Lot[]>(`fetch ${most} from linked_lots`);
+      const rows = await sql.unsafe<Lot[]>(`fetch ${max} from linked_lots`);
       if (rows.length === 0) return;
-      const bytes = reader.slice(side, rows);
+      const bytes = reader.slice(upstream, rows);
       // No faster than this: what comes next may be larger than what came.
       const perLot = Math.max(1, bytes / rows.length);
-      most = Math.max(1, Math.min(most * 4, Math.floor(SLICE_BYTES / perLot), MAX_SLICE_LOTS));
+      max = Math.max(1, Math.min(max * 4, Math.floor(SLICE_BYTES / perLot), MAX_SLICE_LOTS));
     }
   }
 }

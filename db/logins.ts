@@ -1,5 +1,5 @@
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { type User, USER_COLUMNS } from "./users.ts";
 import type { Write } from "./write.ts";
@@ -34,7 +34,7 @@ const FIND_LOGIN = `
 /** The account that exactly this email logs in to; letters matter. Of several, the oldest. */
 export async function findLogin(sql: Sql, email: string): Promise<Login | undefined> {
   const query = sql.unsafe<LoginRow[]>(FIND_LOGIN, [email], { prepare: true });
-  const [row] = await inTime(sql, query);
+  const [row] = await queryWithDeadline(sql, query);
   if (row === undefined) return undefined;
   const { encrypted_password, disabled, tokens_from, ...user } = row;
   return { user, encryptedPassword: encrypted_password, disabled, tokensFrom: tokens_from };
@@ -70,7 +70,7 @@ export async function replacePasswordHash(
   before: string | null,
   hash: string,
 ): Promise<void> {
-  await inTime(
+  await queryWithDeadline(
     sql,
     sql`update auth.users set encrypted_password = ${hash}
       where id = ${userId} and encrypted_password = ${before}`,

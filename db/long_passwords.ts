@@ -1,12 +1,12 @@
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 /** How long it is remembered that an account's password was too long, in days. */
 export const KEEP_DAYS = 90;
 
 /** Stores that an account's password was typed with more bytes than can be checked. */
 export async function recordLongPassword(sql: Sql, userId: string): Promise<void> {
-  await inTime(
+  await queryWithDeadline(
     sql,
     sql`
       with forgotten as (

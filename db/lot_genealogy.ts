@@ -1,7 +1,7 @@
 import type { Sql } from "./connect.ts";
 
 /** Which way links are followed: towards the ingredients, or towards the products. */
-export type Way = "upstream" | "downstream";
+export type Direction = "upstream" | "downstream";
 
 // A join, since "= any" of a list that isn't known when the plan is made compares with one after the
 // other wherever no index is used.
@@ -11,23 +11,23 @@ const listNext = (from: string, to: string) => `
     join lot_genealogy link on link.${from} = lot.id where link.${to} is not null order by 1 limit $2
   ) next`;
 
-const LIST_NEXT: Record<Way, string> = {
+const LIST_NEXT: Record<Direction, string> = {
   upstream: listNext("child_lot_id", "parent_lot_id"),
   downstream: listNext("parent_lot_id", "child_lot_id"),
 };
 
 /**
  * The ids of all lots one link further than some lots, each once, in the order of ids; only the
- * first `most` of them. They come as one text: a row for each would take several times as long.
+ * first `max` of them. They come as one text: a row for each would take several times as long.
  */
 export async function listNextLots(
   sql: Sql,
-  way: Way,
+  direction: Direction,
   lotIds: readonly string[],
-  most: number,
+  max: number,
 ): Promise<string[]> {
-  const parameters = [`{${lotIds.join()}}`, most];
-  const [row] = await sql.unsafe<{ ids: string | null }[]>(LIST_NEXT[way], parameters, {
+  const parameters = [`{${lotIds.join()}}`, max];
+  const [row] = await sql.unsafe<{ ids: string | null }[]>(LIST_NEXT[direction], parameters, {
     prepare: true,
   });
   return row === undefined || row.ids === null ? [] : row.ids.slice(1, -1).split(",");
@@ -46,25 +46,29 @@ const listLevels = (from: string, to: string) => `
   select array_agg(id order by id)::text as ids, sum(count(*)) over ()::int = $3 as "isCut"
   from (select * from step limit $3) found group by depth order by depth`;
 
-const LIST_LEVELS: Record<Way, string> = {
+const LIST_LEVELS: Record<Direction, string> = {
   upstream: listLevels("child_lot_id", "parent_lot_id"),
   downstream: listLevels("parent_lot_id", "child_lot_id"),
 };
 
 /**
  * The ids of all lots one link further than some lots, two links further, and so on: `levels` such
- * lists, or fewer where they have more than `most` ids together. A lot may be in several of them.
+ * lists, or fewer where they have more than `max` ids together. A lot may be in several of them.
  */
 export async function listNextLevels(
   sql: Sql,
-  way: Way,
+  direction: Direction,
   lotIds: readonly string[],
-  { levels, most }: { levels: number; most: number },
+  { levels, max }: { levels: number; max: number },
 ): Promise<string[][]> {
-  const parameters = [`{${lotIds.join()}}`, levels, most];
-  const rows = await sql.unsafe<{ ids: string; isCut: boolean }[]>(LIST_LEVELS[way], parameters, {
-    prepare: true,
-  });
+  const parameters = [`{${lotIds.join()}}`, levels, max];
+  const rows = await sql.unsafe<{ ids: string; isCut: boolean }[]>(
+    LIST_LEVELS[direction],
+    parameters,
+    {
+      prepare: true,
+    },
+  );
   const found = rows.slice(1).map(({ ids }) => ids.slice(1, -1).split(","));
   // The steps come depth by depth, so it's the last one that lacks some.
   if (rows[0]?.isCut) return found.slice(0, -1);

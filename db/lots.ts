@@ -2,8 +2,8 @@ import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
-import { findKeptRow, type IdempotencyKey } from "./idempotency_keys.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
+import { findSavedRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
 import { textArray } from "./text_array.ts";
 import type { Write } from "./write.ts";
@@ -56,8 +56,8 @@ const fits = (lot: string) =>
 
 const COLUMNS = Object.keys(LOT_COLUMNS);
 
-const linkedLots = (side: "parents" | "children", here: string, there: string) => `
-    select central.lot_code, '${side}', link.linked_at, link.id,
+const linkedLots = (upstream: "parents" | "children", here: string, there: string) => `
+    select central.lot_code, '${upstream}', link.linked_at, link.id,
       ${COLUMNS.map((column) => `lot.${column}`)}, ${fits("lot")}
     from central
     cross join lateral (
@@ -104,7 +104,7 @@ export async function findTraces(
   deadlineMs?: number,
 ): Promise<ReadonlyMap<string, Trace | typeof LARGE_TRACE>> {
   const query = sql.unsafe<TraceRow[]>(FIND_TRACES, [textArray(lotCodes)], { prepare: true });
-  const rows = await inTime(sql, query, deadlineMs);
+  const rows = await queryWithDeadline(sql, query, deadlineMs);
   const found = new Map<
     string,
     { central?: Lot; parents: Lot[]; children: Lot[]; isLarge: boolean }
@@ -124,10 +124,10 @@ export async function findTraces(
   // this that was an eighth of all that is allocated.
   rows.length = 0;
   const traces = new Map<string, Trace | typeof LARGE_TRACE>();
-  for (const [asked, { central, parents, children, isLarge }] of found) {
+  for (const [requested, { central, parents, children, isLarge }] of found) {
     const isTooLong = parents.length > MAX_SHARED_LINKS || children.length > MAX_SHARED_LINKS;
-    if (isLarge || isTooLong) traces.set(asked, LARGE_TRACE);
-    else if (central !== undefined) traces.set(asked, { central, parents, children });
+    if (isLarge || isTooLong) traces.set(requested, LARGE_TRACE);
+    else if (central !== undefined) traces.set(requested, { central, parents, children });
   }
   return traces;
 }
@@ -182,6 +182,6 @@ export async function insertLot(
 }
 
 /** The lot as it was when it was stored with this key. */
-export function findKeptLot(sql: Sql, key: IdempotencyKey): Promise<Lot> {
-  return findKeptRow<Lot>(sql, "lots", Object.keys(LOT_COLUMNS), key);
+export function findSavedLot(sql: Sql, key: IdempotencyKey): Promise<Lot> {
+  return findSavedRow<Lot>(sql, "lots", Object.keys(LOT_COLUMNS), key);
 }

@@ -134,7 +134,7 @@ async function untilLocked(
     try {
       return await once();
     } catch (cause) {
-      if (!isAnswer(cause)) {
+      if (!isResponse(cause)) {
         throw new MigrationError(
           `The connection was lost during ${title}: run it again, it heals what may be left (${cause})`,
           { cause },
@@ -159,6 +159,6 @@ async function untilLocked(
 const LOCK_NOT_AVAILABLE = "55P03";
 
 /** Whether PostgreSQL has said this on a connection that goes on. */
-function isAnswer(thrown: unknown): thrown is postgres.PostgresError {
+function isResponse(thrown: unknown): thrown is postgres.PostgresError {
   return thrown instanceof postgres.PostgresError && thrown.severity === "ERROR";
 }

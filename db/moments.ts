@@ -1,6 +1,6 @@
 import { ApiError } from "../errors.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 const READ = `
   select case when moment >= '0001-01-01 00:00Z' and moment < '10000-01-01 00:00Z'
@@ -16,7 +16,7 @@ const READ = `
  */
 export async function readMoment(sql: Sql, field: string, text: string): Promise<string> {
   const query = sql.unsafe<{ moment: string | null }[]>(READ, [text], { prepare: true });
-  const rows = await inTime(sql, query).catch((error) => {
+  const rows = await queryWithDeadline(sql, query).catch((error) => {
     const isRefused = error instanceof Error && "code" in error && /^22/.test(String(error.code));
     throw isRefused ? refusal(field, "must be a moment that can be read", error) : error;
   });

@@ -17,10 +17,10 @@ export interface OutboxBatch {
   readonly lost: string;
 }
 
-const MOST_CHANGES = 5_000;
-const MOST_CODES = 5_000;
+const MAX_CHANGES = 5_000;
+const MAX_CODES = 5_000;
 /** Lots and codes that the changes of a batch name, again and again the same ones perhaps. */
-const MOST_NAMES = 50_000;
+const MAX_NAMES = 50_000;
 
 // An inserted lot is in no answer yet: a 404 is never kept, and links come after their lots.
 const NAMES_LOTS = "source <> 'qc_decisions' and (source, operation) <> ('lots', 'INSERT')";
@@ -31,7 +31,7 @@ const LOST = `
     (select case when is_called then last_value else 0 end from lotline.lost_changes)::text as lost`;
 
 // Most of the time there is nothing, and finding that out must cost next to nothing.
-const LOOK = `
+const READ_WINDOW = `
   select exists (select from lotline.outbox where xid >= $1::xid8) as "isThere",
     ${HORIZON}::text as horizon, ${LOST}`;
 
@@ -39,16 +39,16 @@ const LOOK = `
 const READ = `
   with batch as materialized (
     select xid, source, operation, lots, codes from lotline.outbox
-    where xid >= $1::xid8 order by xid limit ${MOST_CHANGES + 1}
+    where xid >= $1::xid8 order by xid limit ${MAX_CHANGES + 1}
   ),
   named as materialized (
     select lot, source from batch, unnest(lots) lot
-    where ${NAMES_LOTS} and lot is not null limit ${MOST_NAMES + 1}
+    where ${NAMES_LOTS} and lot is not null limit ${MAX_NAMES + 1}
   ),
-  coded as materialized (select code from batch, unnest(codes) code limit ${MOST_NAMES + 1}),
+  coded as materialized (select code from batch, unnest(codes) code limit ${MAX_NAMES + 1}),
   size as (
-    select changes > ${MOST_CHANGES} as is_cut,
-      changes > ${MOST_CHANGES} or names > ${MOST_NAMES} or codes > ${MOST_NAMES} as is_many
+    select changes > ${MAX_CHANGES} as is_cut,
+      changes > ${MAX_CHANGES} or names > ${MAX_NAMES} or codes > ${MAX_NAMES} as is_many
     from (select count(*) as changes from batch) batch,
       (select count(*) as names from named) named, (select count(*) as codes from coded) coded
   ),
@@ -61,14 +61,14 @@ const READ = `
     union
     select link.child_lot_id from touched join lot_genealogy link on link.parent_lot_id = lot
     where source = 'lots' and link.child_lot_id is not null
-    limit ${MOST_CODES + 1}
+    limit ${MAX_CODES + 1}
   )
   select
     coalesce((select json_agg(distinct xid::text) from batch), '[]') as transactions,
     (select array_agg(lot)::text from answers) as "lotIds",
     coalesce((select json_agg(distinct code) from coded where not is_many), '[]') as codes,
     is_many or exists (select from batch where lots is null and ${NAMES_LOTS})
-      or (select count(*) from answers) > ${MOST_CODES} as everything,
+      or (select count(*) from answers) > ${MAX_CODES} as everything,
     is_many as many,
     case when is_cut then least(${HORIZON}, (select xid from batch order by xid desc limit 1))
       else ${HORIZON} end::text as horizon,
@@ -87,7 +87,7 @@ const FIND_CODES = "select lot_code from lots where id = any($1::uuid[])";
  * time, since what was removed there is still in PostgreSQL's way; "0" at first
  */
 export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
-  const [look] = await sql.unsafe<Look[]>(LOOK, [from], { prepare: true });
+  const [look] = await sql.unsafe<Window[]>(READ_WINDOW, [from], { prepare: true });
   if (look === undefined) throw new Error("looking at the outbox returned no row");
   const { isThere, ...state } = look;
   if (!isThere) {
@@ -101,7 +101,7 @@ export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
   return { ...batch, lotCodes: [...new Set([...codes, ...lots.map((lot) => lot.lot_code)])] };
 }
 
-type Look = Pick<OutboxBatch, "horizon" | "lost"> & { readonly isThere: boolean };
+type Window = Pick<OutboxBatch, "horizon" | "lost"> & { readonly isThere: boolean };
 
 interface Read extends Omit<OutboxBatch, "lotCodes"> {
   /** A PostgreSQL array. */
@@ -128,7 +128,7 @@ export async function removeFromOutbox(
     with removed as (
       delete from lotline.outbox where ctid = any (array(
         select ctid from lotline.outbox where xid = any(${`{${transactions}}`}::xid8[])
-        order by xid limit ${MOST_CHANGES + 1}
+        order by xid limit ${MAX_CHANGES + 1}
       )) returning *
     )
     ${noteChangedLots(sql, noted)}`;

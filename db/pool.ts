@@ -1,13 +1,13 @@
 import type { Sql } from "./sql.ts";
 import { handlerOf, intercept, isResponse, onceSettled, type Query } from "./driver.ts";
-import { keepSessions } from "./kept_sessions.ts";
+import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
 
 /** Room for one connection, and for the next one when it has ended. */
-interface Place {
+interface Slot {
   connection: Connection | undefined;
   /** Whether its last connection got an answer from PostgreSQL. */
-  wasAnswered: boolean;
+  hasResponded: boolean;
 }
 
 interface Connection {
@@ -49,7 +49,7 @@ export function pool(
   lifetimeMs = LIFETIME_MS,
 ): Sql {
   const connections = new Connections(max, open, lifetimeMs);
-  const transactions = keepSessions(open, TRANSACTION_IDLE_MS);
+  const transactions = createSessionPool(open, TRANSACTION_IDLE_MS);
   const pooledSql = Object.assign(intercept(sql, connections.run), {
     begin: (work: (sql: Sql) => Promise<unknown>) =>
       transactions.use(({ sql }) => transaction(sql, work)),
@@ -74,8 +74,8 @@ async function transaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise
 }
 
 /** Takes a statement back that waits for a connection of its pool: it never runs and never ends. */
-export function takeBack(sql: Sql, query: Promise<unknown>): void {
-  pools.get(sql)?.takeBack(query);
+export function cancel(sql: Sql, query: Promise<unknown>): void {
+  pools.get(sql)?.cancel(query);
 }
 
 const pools = new WeakMap<Sql, Connections>();
@@ -83,9 +83,9 @@ const pools = new WeakMap<Sql, Connections>();
 class Connections {
   readonly #open: (onEnd: () => void) => Session;
   readonly #lifetimeMs: number;
-  readonly #places: readonly Place[];
+  readonly #places: readonly Slot[];
   /** The last is taken first: one with a connection, if there is any. */
-  readonly #free: Place[];
+  readonly #free: Slot[];
   #waiting: Query[] = [];
   readonly #retries = new Set<ReturnType<typeof setTimeout>>();
   #hasEnded = false;
@@ -95,7 +95,7 @@ class Connections {
     this.#lifetimeMs = lifetimeMs;
     this.#places = Array.from(
       { length: max },
-      () => ({ connection: undefined, wasAnswered: true }),
+      () => ({ connection: undefined, hasResponded: true }),
     );
     this.#free = [...this.#places];
   }
@@ -109,7 +109,7 @@ class Connections {
     this.#next();
   };
 
-  takeBack(query: Promise<unknown>): void {
+  cancel(query: Promise<unknown>): void {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== query);
   }
 
@@ -124,88 +124,88 @@ class Connections {
 
   #next(): void {
     while (this.#waiting.length > 0) {
-      const place = this.#free.pop();
-      if (place === undefined) return;
-      this.#runOn(place, this.#waiting.shift() as Query);
+      const slot = this.#free.pop();
+      if (slot === undefined) return;
+      this.#runOn(slot, this.#waiting.shift() as Query);
     }
   }
 
-  #runOn(place: Place, query: Query): void {
-    const { connection: kept } = place;
-    if (kept !== undefined && performance.now() - kept.openedAt > this.#lifetimeMs) {
-      leave(place, kept);
+  #runOn(slot: Slot, query: Query): void {
+    const { connection: open } = slot;
+    if (open !== undefined && performance.now() - open.openedAt > this.#lifetimeMs) {
+      discard(slot, open);
     }
-    const connection = place.connection ??= this.#connect(place);
+    const connection = slot.connection ??= this.#connect(slot);
     connection.handler(query);
     onceSettled(query, (failure) => {
       if (failure === undefined) {
-        this.#onResponse(place);
+        this.#onResponse(slot);
       } else if (isResponse(failure.error)) {
-        if (!connection.session.isUsable) leave(place, connection);
-        this.#onResponse(place);
+        if (!connection.session.isUsable) discard(slot, connection);
+        this.#onResponse(slot);
       } else {
-        leave(place, connection);
+        discard(slot, connection);
         this.#leaveIdle();
-        this.#giveBack(place);
+        this.#giveBack(slot);
       }
     });
   }
 
   /** What has happened to one connection may have happened to all. */
   #leaveIdle(): void {
-    for (const place of [...this.#free]) {
-      const { connection } = place;
+    for (const slot of [...this.#free]) {
+      const { connection } = slot;
       if (connection === undefined) continue;
-      leave(place, connection);
-      this.#takeLater(place);
+      discard(slot, connection);
+      this.#takeLater(slot);
     }
   }
 
   /** Those that have a connection are taken before it. */
-  #takeLater(place: Place): void {
-    const index = this.#free.indexOf(place);
+  #takeLater(slot: Slot): void {
+    const index = this.#free.indexOf(slot);
     if (index !== -1) this.#free.unshift(...this.#free.splice(index, 1));
   }
 
-  #connect(place: Place): Connection {
+  #connect(slot: Slot): Connection {
     const session = this.#open(() => {
-      if (place.connection !== connection) return;
-      place.connection = undefined;
-      this.#takeLater(place);
+      if (slot.connection !== connection) return;
+      slot.connection = undefined;
+      this.#takeLater(slot);
     });
     const connection = { session, handler: handlerOf(session.sql), openedAt: performance.now() };
-    place.wasAnswered = false;
+    slot.hasResponded = false;
     return connection;
   }
 
-  #onResponse(place: Place): void {
-    place.wasAnswered = true;
-    this.#giveBack(place);
+  #onResponse(slot: Slot): void {
+    slot.hasResponded = true;
+    this.#giveBack(slot);
   }
 
-  #giveBack(place: Place): void {
+  #giveBack(slot: Slot): void {
     if (this.#hasEnded) return;
-    if (place.connection !== undefined) {
-      this.#free.push(place);
+    if (slot.connection !== undefined) {
+      this.#free.push(slot);
       this.#next();
-    } else if (place.wasAnswered) {
-      this.#giveBackEmpty(place);
+    } else if (slot.hasResponded) {
+      this.#giveBackEmpty(slot);
     } else {
       const retry = setTimeout(() => {
         this.#retries.delete(retry);
-        this.#giveBackEmpty(place);
+        this.#giveBackEmpty(slot);
       }, RETRY_AFTER_MS);
       this.#retries.add(retry);
     }
   }
 
-  #giveBackEmpty(place: Place): void {
-    this.#free.unshift(place);
+  #giveBackEmpty(slot: Slot): void {
+    this.#free.unshift(slot);
     this.#next();
   }
 }
 
-function leave(place: Place, connection: Connection): void {
-  if (place.connection === connection) place.connection = undefined;
+function discard(slot: Slot, connection: Connection): void {
+  if (slot.connection === connection) slot.connection = undefined;
   void connection.session.sql.end({ timeout: 0 });
 }

@@ -4,7 +4,7 @@ import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { withDeadline } from "../testing/eventually.ts";
 import { connect, type Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { pool } from "./pool.ts";
 import { openSession } from "./session.ts";
 
@@ -37,10 +37,10 @@ const fatesOf = async (promises: Promise<unknown>[]) =>
 Deno.test("statements run in the order in which they came, on as many connections as there may be", async () => {
   await using one = openPool(1);
   const ended: number[] = [];
-  const asked = [0.05, 0, 0.02, 0].map((seconds, index) =>
+  const requested = [0.05, 0, 0.02, 0].map((seconds, index) =>
     one.sql`select pg_sleep(${seconds})`.then(() => ended.push(index))
   );
-  await Promise.all(asked);
+  await Promise.all(requested);
   deepStrictEqual(ended, [0, 1, 2, 3]);
 
   await using three = openPool(3);
@@ -52,10 +52,12 @@ Deno.test("a statement whose time is up before its turn never runs", async () =>
   await using one = openPool(1);
   const { sql } = one;
   await sql`create table late (n int)`;
-  const slow = inTime(sql, sql`select pg_sleep(0.3)`);
-  await rejects(inTime(sql, sql`insert into late values (1)`, 50), { code: "QUERY_DEADLINE" });
+  const slow = queryWithDeadline(sql, sql`select pg_sleep(0.3)`);
+  await rejects(queryWithDeadline(sql, sql`insert into late values (1)`, 50), {
+    code: "QUERY_DEADLINE",
+  });
   await slow;
-  await inTime(sql, sql`insert into late values (2)`);
+  await queryWithDeadline(sql, sql`insert into late values (2)`);
   deepStrictEqual([...await sql`select n from late`], [{ n: 2 }]);
 });
 
@@ -92,21 +94,21 @@ Deno.test("connections that are cut off, idle or at work, are replaced at once",
 Deno.test("a connection that is cut off between a statement and its being sent does no harm", async () => {
   await using ten = openPool(10);
   const { sql } = ten;
-  const ask = () => inTime(sql, sql`select 1`, 1_000);
+  const send = () => queryWithDeadline(sql, sql`select 1`, 1_000);
   for (let round = 0; round < 20; round++) {
-    await fatesOf(Array.from({ length: 10 }, ask));
+    await fatesOf(Array.from({ length: 10 }, send));
     const ended = endConnections();
-    const asked: Promise<unknown>[] = [];
+    const requested: Promise<unknown>[] = [];
     for (let turn = 0; turn < 20; turn++) {
-      asked.push(fatesOf([ask()]));
+      requested.push(fatesOf([send()]));
       // After a turn of the event loop, as statements for several requests are.
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     await ended;
-    await Promise.all(asked);
+    await Promise.all(requested);
   }
   deepStrictEqual(
-    await fatesOf(Array.from({ length: 10 }, ask)),
+    await fatesOf(Array.from({ length: 10 }, send)),
     Array.from({ length: 10 }, () => "fulfilled"),
   );
 });
@@ -119,7 +121,7 @@ Deno.test("when one connection falls silent, those that are idle aren't used any
   const { sql } = three;
   await Promise.all(Array.from({ length: 3 }, () => sql`select pg_sleep(0.05)`));
   link.swallow();
-  await rejects(inTime(sql, sql`select 1`));
+  await rejects(queryWithDeadline(sql, sql`select 1`));
   link.heal();
   deepStrictEqual(await fatesOf([sql`select 1`]), ["fulfilled"]);
 });
@@ -148,9 +150,9 @@ Deno.test("an ended pool lets what runs come to its end, and takes nothing more"
 Deno.test("while PostgreSQL can't be reached every statement fails, and none waits for long", async () => {
   await using none = disposable(connect({ url: "postgres://127.0.0.1:1/none" }));
   for (let round = 0; round < 3; round++) {
-    const asked = fatesOf(Array.from({ length: 20 }, () => none.sql`select 1`));
+    const requested = fatesOf(Array.from({ length: 20 }, () => none.sql`select 1`));
     // Each has six seconds; two rows of ten would need twelve if they were waited for.
-    const fates = await withDeadline("all have failed", asked, { seconds: 10 });
+    const fates = await withDeadline("all have failed", requested, { seconds: 10 });
     deepStrictEqual(new Set(fates), new Set(["rejected"]));
   }
 });

@@ -2,7 +2,7 @@ import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./connect.ts";
-import { findKeptRow, type IdempotencyKey } from "./idempotency_keys.ts";
+import { findSavedRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
 import type { Write } from "./write.ts";
 
@@ -55,6 +55,6 @@ export async function insertQcDecision(
 }
 
 /** The decision as it was when it was stored with this key. */
-export function findKeptQcDecision(sql: Sql, key: IdempotencyKey): Promise<QcDecision> {
-  return findKeptRow<QcDecision>(sql, "qc_decisions", Object.keys(QC_DECISION_COLUMNS), key);
+export function findSavedQcDecision(sql: Sql, key: IdempotencyKey): Promise<QcDecision> {
+  return findSavedRow<QcDecision>(sql, "qc_decisions", Object.keys(QC_DECISION_COLUMNS), key);
 }

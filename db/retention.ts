@@ -1,5 +1,5 @@
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 /*
  * What is kept for how long. Each statement deletes a batch and gives how many rows that were, so
@@ -11,7 +11,7 @@ export const BATCH = 1_000;
 
 /** Jobs that are done or cancelled for 7 days, or dead for 30. */
 export async function deleteOldJobs(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.jobs where id in (
@@ -26,7 +26,7 @@ export async function deleteOldJobs(sql: Sql): Promise<number> {
 
 /** Slots of the schedule that are 30 days old. */
 export async function deleteOldCronRuns(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.cron_runs where (name, slot) in (
@@ -39,7 +39,7 @@ export async function deleteOldCronRuns(sql: Sql): Promise<number> {
 
 /** Idempotency keys that are 24 hours old. */
 export async function deleteOldIdempotencyKeys(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.idempotency_keys where (caller, key) in (
@@ -52,7 +52,7 @@ export async function deleteOldIdempotencyKeys(sql: Sql): Promise<number> {
 
 /** Traces that are 7 days old. What they found goes with the orphans. */
 export async function deleteOldTraces(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.traces where id in (
@@ -67,7 +67,7 @@ export async function deleteOldTraces(sql: Sql): Promise<number> {
  * What they found goes with the orphans.
  */
 export async function deleteOldAudits(sql: Sql): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       with last as (
@@ -84,7 +84,7 @@ export async function deleteOldAudits(sql: Sql): Promise<number> {
 }
 
 /** A table with what attempts have found, and the one that says which of it counts. */
-export type FoundBy = { readonly found: "trace_chunks"; readonly owner: "traces" } | {
+export type Selection = { readonly found: "trace_chunks"; readonly owner: "traces" } | {
   readonly found: "audit_findings";
   readonly owner: "audits";
 };
@@ -100,12 +100,12 @@ export interface RunPage {
 /** The next runs after one that have stored something more than a day ago. */
 export async function listOrphanedRuns(
   sql: Sql,
-  { found, owner }: FoundBy,
+  { found, owner }: Selection,
   after: string,
 ): Promise<RunPage> {
   // From run to run by the index on it: reading every row would take long.
   const table = sql(`lotline.${found}`);
-  const [page] = await inTime(
+  const [page] = await queryWithDeadline(
     sql,
     sql<RunPage[]>`
       with recursive found (run, written_at, number) as (
@@ -134,9 +134,9 @@ export async function listOrphanedRuns(
 }
 
 /** Deletes what a run has found. */
-export async function deleteFound(sql: Sql, { found }: FoundBy, run: string): Promise<number> {
+export async function deleteFound(sql: Sql, { found }: Selection, run: string): Promise<number> {
   const table = sql(`lotline.${found}`);
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from ${table} where ctid = any (array(

@@ -1,6 +1,6 @@
 import type { Sql } from "./connect.ts";
-import { type IdempotencyKey, keepingKey } from "./idempotency_keys.ts";
-import { inTime } from "./in_time.ts";
+import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";
 
 /*
@@ -87,7 +87,7 @@ export async function findRevocations(
     textArray(accounts.map(({ version }) => version)),
     `{${tokens}}`,
   ];
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql.unsafe<RevocationRow[]>(FIND_REVOCATIONS, parameters, { prepare: true }),
     deadlineMs,
@@ -122,7 +122,7 @@ export async function revokeToken(
   },
   key?: IdempotencyKey,
 ): Promise<boolean> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql<{ isRevoked: boolean }[]>`
       with expired as (
@@ -134,7 +134,7 @@ export async function revokeToken(
             and token_id <> ${tokenId}
           limit ${MAX_REVOKED}
         ) others having count(*) < ${MAX_REVOKED}
-      )${keepingKey(sql, key, sql`${tokenId}::uuid from place`)}, stored as (
+      )${withSavedKey(sql, key, sql`${tokenId}::uuid from place`)}, stored as (
         insert into lotline.revoked_tokens (token_id, user_id, expires_at)
         select ${tokenId}::uuid, ${userId}::uuid, to_timestamp(${expiresAt}::float8) from place
         on conflict do nothing

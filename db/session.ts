@@ -27,7 +27,7 @@ export interface SessionOptions {
   /** How long PostgreSQL may take to let it in; 5 s unless told. */
   readonly connectTimeoutMs?: number;
   /** The connection is dropped when an answer takes longer; 0: never. */
-  readonly silenceMs?: number;
+  readonly responseTimeoutMs?: number;
   /** Whether only a transaction that says so when it begins may write. */
   readonly readOnly?: boolean;
   /** Is told when the connection has ended, for whatever reason. */
@@ -49,7 +49,7 @@ class SessionLostError extends Error {
 export function settingsOf(options: SessionOptions) {
   return {
     // An option of postgres.js that its types don't know.
-    ...{ socket: (target: Target) => openSocket(target, options.silenceMs ?? 0) },
+    ...{ socket: (target: Target) => openSocket(target, options.responseTimeoutMs ?? 0) },
     fetch_types: false,
     connect_timeout: (options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS) / 1_000,
     onnotice: () => {},

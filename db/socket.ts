@@ -7,16 +7,16 @@ export interface Target {
   readonly path: string | false;
 }
 
-/** @param silenceMs how long an answer may take before the connection is dropped; 0: for ever */
-export function openSocket({ host, port, path }: Target, silenceMs: number): net.Socket {
+/** @param responseTimeoutMs how long an answer may take before the connection is dropped; 0: for ever */
+export function openSocket({ host, port, path }: Target, responseTimeoutMs: number): net.Socket {
   const socket = path ? net.connect(path) : net.connect(port[0] ?? 5432, host[0] ?? "localhost");
-  let answered = 0;
-  socket.on("data", () => answered = socket.bytesWritten);
+  let hasData = 0;
+  socket.on("data", () => hasData = socket.bytesWritten);
   // 0 is no timeout here as well.
-  socket.setTimeout(silenceMs);
+  socket.setTimeout(responseTimeoutMs);
   // A connection that merely has nothing to do is silent as well, and may stay.
   socket.on("timeout", () => {
-    if (socket.bytesWritten > answered) socket.destroy();
+    if (socket.bytesWritten > hasData) socket.destroy();
   });
   return socket;
 }

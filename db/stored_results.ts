@@ -1,5 +1,5 @@
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 /*
  * What results of traces and audits may take on the disk. The oldest go first, with what they found
@@ -26,7 +26,7 @@ const isAwaited = (effect: string) => `
 
 /** Deletes the oldest results of traces that are more than so many bytes; gives how many, a batch. */
 export async function deleteExcessTraces(sql: Sql, maxBytes: number): Promise<number> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql.unsafe<{ count: number }[]>(
       `
@@ -63,7 +63,7 @@ export async function deleteExcessTraces(sql: Sql, maxBytes: number): Promise<nu
  * that was done, with which the next is compared; gives how many rows, a batch. The schedule's stay.
  */
 export async function deleteExcessAudits(sql: Sql, max: number): Promise<number> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql.unsafe<{ count: number }[]>(
       `
@@ -105,7 +105,7 @@ export async function deleteExcessAudits(sql: Sql, max: number): Promise<number>
  * request of such an account that comes again so late is done again.
  */
 export async function deleteExcessKeys(sql: Sql, max: number): Promise<number> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     sql,
     sql`
       delete from lotline.idempotency_keys where ctid = any (array(

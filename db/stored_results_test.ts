@@ -16,10 +16,10 @@ async function insertDone(sql: Sql, bytes: number, minutes: number): Promise<str
   return id;
 }
 
-const keep = (sql: Sql, key: string, effect: string, answer: string | null) =>
+const keep = (sql: Sql, key: string, effect: string, response: string | null) =>
   sql`
     insert into lotline.idempotency_keys (caller, key, request, effect, answer)
-    values ('', ${key}, sha256('x'), ${effect}, ${answer}::text::json)`;
+    values ('', ${key}, sha256('x'), ${effect}, ${response}::text::json)`;
 
 /** Deletes until there is nothing more to delete. */
 async function all(deleteSome: () => Promise<number>): Promise<number> {

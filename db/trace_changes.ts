@@ -1,5 +1,5 @@
 import type { Sql, Statement } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 
 /*
  * Which traces don't show what has changed since. Whether a trace shows a change is asked of its
@@ -14,7 +14,7 @@ import { inTime } from "./in_time.ts";
 export const REFRESH_TRACES_KIND = "refresh_traces";
 
 /** So many changed lots are kept; beyond them every lot counts as changed. */
-export const MOST_CHANGED_LOTS = 50_000;
+export const MAX_CHANGED_LOTS = 50_000;
 
 // At once, or as a job; a process that ended in between has told nobody of its trace.
 const IS_UNFINISHED = `
@@ -106,14 +106,14 @@ export async function wakeRefresh(sql: Sql): Promise<void> {
 }
 
 /** Replaces changed lots that are too many to be kept by one row that stands for any lot. */
-export async function boundChangedLots(sql: Sql, most: number): Promise<void> {
-  await inTime(
+export async function boundChangedLots(sql: Sql, max: number): Promise<void> {
+  await queryWithDeadline(
     sql,
     // A trace that doesn't show one of them doesn't show this transaction, which is later.
     sql`
       with many as (
-        select from (select from lotline.changed_lots limit ${most + 1}) first_ones
-        having count(*) > ${most}
+        select from (select from lotline.changed_lots limit ${max + 1}) first_ones
+        having count(*) > ${max}
       ), gone as (
         delete from lotline.changed_lots where exists (select from many)
       )
@@ -128,7 +128,7 @@ export async function boundChangedLots(sql: Sql, most: number): Promise<void> {
  * and marked here, or its changes stay. Safe to run at any time, also twice at once.
  */
 export async function markOutOfDate(sql: Sql): Promise<void> {
-  await inTime(
+  await queryWithDeadline(
     sql,
     sql.unsafe(
       `

@@ -1,6 +1,6 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { LOT_COLUMNS } from "./lots.ts";
 
 /** The lots of a trace; the four lists go together. */
@@ -8,7 +8,7 @@ export interface TraceLots {
   readonly ids: readonly string[];
   readonly depths: readonly number[];
   /** 1: found upstream; 2: found downstream; 3: both. */
-  readonly sides: readonly number[];
+  readonly directions: readonly number[];
 }
 
 /** What the lots of one type weigh together; null when none of them has a weight. */
@@ -83,10 +83,10 @@ const INSERT_LOTS = `
 /** Stores the lots of a trace, by depth, code and id, under the name of a run. */
 export async function insertLotChunks(
   sql: Sql,
-  run: string,
+  attemptId: string,
   { ids, depths }: TraceLots,
 ): Promise<StoredLots> {
-  const parameters = [run, `{${ids.join()}}`, `{${depths.join()}}`];
+  const parameters = [attemptId, `{${ids.join()}}`, `{${depths.join()}}`];
   const [row] = await sql.unsafe<StoredLots[]>(INSERT_LOTS, parameters, { prepare: true });
   if (row === undefined) throw new Error("storing a trace's lots gave no row");
   return row;
@@ -128,10 +128,10 @@ export interface StoredLinks {
 /** Stores the links whose ends were both found on one side, in the order of their ends. */
 export async function insertLinkChunks(
   sql: Sql,
-  run: string,
-  { ids, sides }: TraceLots,
+  attemptId: string,
+  { ids, directions }: TraceLots,
 ): Promise<StoredLinks> {
-  const parameters = [run, `{${ids.join()}}`, `{${sides.join()}}`];
+  const parameters = [attemptId, `{${ids.join()}}`, `{${directions.join()}}`];
   const [row] = await sql.unsafe<{ links: number; ends: Uint8Array | null; halfLinks: number }[]>(
     INSERT_LINKS,
     parameters,
@@ -174,24 +174,24 @@ export interface Stretch {
 
 /**
  * The pieces that hold these lots and links, in the order of the answer, as far as they have about
- * `mostBytes` together; one at least.
+ * `maxBytes` together; one at least.
  */
 export async function listChunks(
   sql: Sql,
-  run: string,
-  { lots, links, mostBytes }: { lots: Stretch; links: Stretch; mostBytes: number },
+  attemptId: string,
+  { lots, links, maxBytes }: { lots: Stretch; links: Stretch; maxBytes: number },
 ): Promise<SizedChunk[]> {
-  const chunks = await inTime(
+  const chunks = await queryWithDeadline(
     sql,
     sql<SizedChunk[]>`
       select kind, first_line, body, octet_length(body) as bytes from (
         select *, sum(octet_length(body)) over (order by number) - octet_length(body) as bytes_before
         from lotline.trace_chunks
-        where run = ${run} and (
+        where run = ${attemptId} and (
           (kind = 'lots' and first_line < ${lots.to} and first_line + lines > ${lots.from})
           or (kind = 'links' and first_line < ${links.to} and first_line + lines > ${links.from})
         )
-      ) wanted where bytes_before < ${mostBytes} order by number`,
+      ) wanted where bytes_before < ${maxBytes} order by number`,
   );
   return [...chunks];
 }
@@ -199,14 +199,14 @@ export async function listChunks(
 /** The pieces after a given one, in the order of the answer; the first of all follows −1. */
 export async function findChunkAfter(
   sql: Sql,
-  run: string,
+  attemptId: string,
   number: number,
 ): Promise<Chunk & { number: number } | undefined> {
-  const [chunk] = await inTime(
+  const [chunk] = await queryWithDeadline(
     sql,
     sql<(Chunk & { number: number })[]>`
       select number, kind, first_line, body from lotline.trace_chunks
-      where run = ${run} and number > ${number} order by number limit 1`,
+      where run = ${attemptId} and number > ${number} order by number limit 1`,
   );
   return chunk;
 }

@@ -1,6 +1,6 @@
 import type { Sql } from "./sql.ts";
-import { type IdempotencyKey, keepingKey } from "./idempotency_keys.ts";
-import { inTime } from "./in_time.ts";
+import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import type { LotTypeTotal } from "./trace_chunks.ts";
 
 /** The kind of job that takes a trace; its arguments are `{ traceId }`. */
@@ -40,7 +40,7 @@ export interface TraceSummary {
 
 /** A result whose lots and links are stored under the name of a run. */
 export interface TraceResult {
-  readonly run: string;
+  readonly attemptId: string;
   /** The moment that it shows, as ISO text. */
   readonly asOf: string;
   /** The transactions that it shows, as PostgreSQL writes a snapshot. */
@@ -76,7 +76,7 @@ export async function insertTrace(
   { id, lotCode, direction, maxDepth, atMost }: TraceRequest,
   requestedBy: string | null,
 ): Promise<string | undefined> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     // Not waiting for the disk: nobody has been told of it yet.
     sql<{ lot_id: string }[]>`
@@ -105,7 +105,7 @@ export async function findSameTrace(
   { lotCode, direction, maxDepth, atMost, account }: TraceQuestion,
   key?: IdempotencyKey,
 ): Promise<string | undefined> {
-  const [same] = await inTime(
+  const [same] = await queryWithDeadline(
     sql,
     sql<{ id: string }[]>`
       with same as materialized (
@@ -113,7 +113,7 @@ export async function findSameTrace(
           lots.id, lot_code, ${direction}, ${maxDepth}::int, ${atMost}::int, ${account}
         ) as id
         from lots where lot_code = ${lotCode}
-      )${keepingKey(sql, key, sql`id from same where id is not null`)}
+      )${withSavedKey(sql, key, sql`id from same where id is not null`)}
       select id from same where id is not null`,
   );
   return same?.id;
@@ -142,7 +142,7 @@ export async function queueTrace(
   bounds: TraceBounds,
   key?: IdempotencyKey,
 ): Promise<QueuedTrace> {
-  const [queued] = await inTime(
+  const [queued] = await queryWithDeadline(
     sql,
     sql<{ id: string | null; isAccountFull: boolean }[]>`
       with trace as materialized (
@@ -161,7 +161,7 @@ export async function queueTrace(
         select same as id from place where same is not null
         union all
         select trace.id from trace, job
-      )${keepingKey(sql, key, sql`id from answering`)}, queued as (
+      )${withSavedKey(sql, key, sql`id from answering`)}, queued as (
         update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
         from job where traces.id = ${id}
       )
@@ -178,7 +178,7 @@ export async function queueTrace(
  * committed, with the request's key, although its answer was lost.
  */
 export async function deleteTrace(sql: Sql, id: string): Promise<void> {
-  await inTime(
+  await queryWithDeadline(
     sql,
     sql`delete from lotline.traces where id = ${id} and run is null and job_id is null`,
   );
@@ -193,7 +193,7 @@ export async function beginTrace(
   id: string,
   run: string,
 ): Promise<OpenTrace | undefined> {
-  const [trace] = await inTime(
+  const [trace] = await queryWithDeadline(
     sql,
     sql<OpenTrace[]>`
       with begun as (
@@ -211,9 +211,9 @@ export async function beginTrace(
 export async function finishTrace(
   tx: Sql,
   id: string,
-  { run, asOf, snapshot, summary }: TraceResult,
+  { attemptId: run, asOf, snapshot, summary }: TraceResult,
 ): Promise<boolean> {
-  const { count } = await inTime(
+  const { count } = await queryWithDeadline(
     tx,
     tx`
       update lotline.traces set run = ${run}, as_of = ${asOf},
@@ -226,7 +226,7 @@ export async function finishTrace(
 
 /** A trace with how far it is; nothing for an unknown id. */
 export async function findTraceById(sql: Sql, id: string): Promise<StoredTrace | undefined> {
-  const [trace] = await inTime(
+  const [trace] = await queryWithDeadline(
     sql,
     sql<StoredTrace[]>`
       select traces.id,

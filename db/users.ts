@@ -1,6 +1,6 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";
 
 /** A row of `users` as answers show it. */
@@ -27,6 +27,6 @@ export async function findUsersByEmail(
   deadlineMs?: number,
 ): Promise<ReadonlyMap<string, User>> {
   const query = sql.unsafe<User[]>(FIND_USERS, [textArray(emails)], { prepare: true });
-  const users = await inTime(sql, query, deadlineMs);
+  const users = await queryWithDeadline(sql, query, deadlineMs);
   return new Map(users.map((user) => [user.email, user]));
 }

@@ -1,5 +1,5 @@
 import type { Sql } from "./connect.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { RELAY_STATE } from "./relay_lock.ts";
 
 /*
@@ -25,7 +25,7 @@ export interface QueueState {
 
 /** How the outbox and its relay stand. */
 export interface ChangesState {
-  /** Changes that wait for a relay, {@link MOST_ROWS} at most. */
+  /** Changes that wait for a relay, {@link MAX_ROWS} at most. */
   readonly rows: number;
   /** What they and what was removed since the last vacuum take, in bytes, without the index. */
   readonly bytes: number;
@@ -40,26 +40,26 @@ export interface ChangesState {
 }
 
 /** The most changes that are counted. */
-export const MOST_ROWS = 10_000;
+export const MAX_ROWS = 10_000;
 /** The most kinds that are told of. */
-const MOST_KINDS = 100;
+const MAX_KINDS = 100;
 /** How long PostgreSQL is waited for, in ms. */
 const DEADLINE_MS = 1_000;
 
 /** Reads how the queue stands. */
 export async function readQueueState(sql: Sql): Promise<QueueState> {
-  const [state] = await inTime(
+  const [state] = await queryWithDeadline(
     sql,
     sql<QueueState[]>`
       with ready as (
         select kind, count(*) as jobs, min(run_at) filter (where run_at <= now()) as due_at
-        from lotline.jobs where state = 'ready' group by kind order by kind limit ${MOST_KINDS}
+        from lotline.jobs where state = 'ready' group by kind order by kind limit ${MAX_KINDS}
       ), running as (
         select kind, count(*) as jobs, count(*) filter (where lease_until < now()) as expired
-        from lotline.jobs where state = 'running' group by kind order by kind limit ${MOST_KINDS}
+        from lotline.jobs where state = 'running' group by kind order by kind limit ${MAX_KINDS}
       ), dead as (
         select kind, count(*) as jobs
-        from lotline.jobs where state = 'dead' group by kind order by kind limit ${MOST_KINDS}
+        from lotline.jobs where state = 'dead' group by kind order by kind limit ${MAX_KINDS}
       ), counts as (
         select kind, 'ready' as state, jobs from ready
         union all select kind, 'running', jobs from running
@@ -79,11 +79,11 @@ export async function readQueueState(sql: Sql): Promise<QueueState> {
 
 /** Reads how the outbox and its relay stand. */
 export async function readChangesState(sql: Sql): Promise<ChangesState> {
-  const [state] = await inTime(
+  const [state] = await queryWithDeadline(
     sql,
     sql<ChangesState[]>`
       select
-        (select count(*)::int from (select from lotline.outbox limit ${MOST_ROWS}) waiting) as rows,
+        (select count(*)::int from (select from lotline.outbox limit ${MAX_ROWS}) waiting) as rows,
         pg_table_size('lotline.outbox')::float8 as bytes,
         lotline.outbox_limit()::float8 as limit,
         (select case when is_called then last_value else 0 end::float8

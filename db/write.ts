@@ -1,9 +1,9 @@
 import type postgres from "postgres";
 import type { Sql } from "./sql.ts";
-import { inTime } from "./in_time.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";
-import { together } from "./together.ts";
-import { isUndone } from "./undone.ts";
+import { batchedQuery } from "./batched_query.ts";
+import { wasRolledBack } from "./pg_errors.ts";
 
 /** A statement of our own words, with its values apart. */
 export interface WritingStatement {
@@ -15,7 +15,7 @@ export interface WritingStatement {
    * gives their rows in their order; its parameters are `text[]`, each with one statement's value
    * after another's. Called once for a text. Nothing: it can't be done together with others.
    */
-  readonly together?: () => string;
+  readonly batched?: () => string;
 }
 
 /**
@@ -33,27 +33,27 @@ const SHARE_OF_POOL = 1 / 3;
  */
 export function writeTo(sql: Sql): Write {
   const writeOne = ({ text, parameters }: WritingStatement, deadlineMs?: number) =>
-    inTime(sql, sql.unsafe(text, [...parameters], { prepare: true }), deadlineMs);
+    queryWithDeadline(sql, sql.unsafe(text, [...parameters], { prepare: true }), deadlineMs);
 
-  const writer = (allTogether: string) =>
-    together<WritingStatement, postgres.Row[]>(sql, SHARE_OF_POOL, {
-      async askAll(statements, deadlineMs) {
+  const writer = (inBatches: string) =>
+    batchedQuery<WritingStatement, postgres.Row[]>(sql, SHARE_OF_POOL, {
+      async runBatch(statements, deadlineMs) {
         const lists = statements[0]?.parameters.map((_, column) =>
           textArray(statements.map(({ parameters }) => parameters[column]?.toString() ?? null))
         );
-        const query = sql.unsafe(allTogether, lists, { prepare: true });
-        const rows = await inTime(sql, query, deadlineMs);
-        return (_, place) => rows.slice(place, place + 1);
+        const query = sql.unsafe(inBatches, lists, { prepare: true });
+        const rows = await queryWithDeadline(sql, query, deadlineMs);
+        return (_, index) => rows.slice(index, index + 1);
       },
-      askOne: writeOne,
+      runOne: writeOne,
       // After one that took too long there would be no time: who is told of a failure must be able to
       // rely on it.
-      isWorthTrying: isUndone,
+      shouldRunAlone: wasRolledBack,
     });
 
   const writers = new Map<string, ReturnType<typeof writer>>();
   const write = async (statement: WritingStatement) => {
-    const { text, together: textForAll } = statement;
+    const { text, batched: textForAll } = statement;
     if (textForAll === undefined) return await writeOne(statement);
     let writeOneOfAll = writers.get(text);
     if (writeOneOfAll === undefined) writers.set(text, writeOneOfAll = writer(textForAll()));

@@ -9,7 +9,7 @@ import { type Write, writeTo } from "./write.ts";
 const codeOf = (error: unknown) => error instanceof Error && "code" in error ? error.code : error;
 
 /** Stores lots that are all asked for in one turn; gives each one's code, or its error's. */
-function insertTogether(write: Write, lots: readonly LotValues[]): Promise<unknown[]> {
+function insertInBatch(write: Write, lots: readonly LotValues[]): Promise<unknown[]> {
   return Promise.all(
     lots.map((lot) => insertLot(write, lot).then(({ lot_code }) => lot_code, codeOf)),
   );
@@ -27,7 +27,7 @@ Deno.test("lots that come together are stored in one transaction, and each gets 
   await using it = await freshDatabase();
   const codes = Array.from({ length: 40 }, (_, place) => `LOT-${place + 10}`);
   const lots = codes.map((lot_code) => ({ lot_code }));
-  deepStrictEqual(await insertTogether(writeTo(it.sql), lots), codes);
+  deepStrictEqual(await insertInBatch(writeTo(it.sql), lots), codes);
   deepStrictEqual(
     (await transactions(it.sql)).map(({ length }) => length).sort(),
     [16, 16, 8],
@@ -38,18 +38,18 @@ Deno.test("the statement for several lots is made once, however many come", asyn
   await using it = await freshDatabase();
   let made = 0;
   const write = writeTo(it.sql);
-  const counting: Write = ({ together, ...statement }) =>
+  const counting: Write = ({ batched, ...statement }) =>
     write({
       ...statement,
-      together() {
+      batched() {
         made++;
-        ok(together);
-        return together();
+        ok(batched);
+        return batched();
       },
     });
   for (const round of ["A", "B", "C"]) {
     const codes = Array.from({ length: 20 }, (_, place) => `${round}-${place}`);
-    await insertTogether(counting, codes.map((lot_code) => ({ lot_code })));
+    await insertInBatch(counting, codes.map((lot_code) => ({ lot_code })));
   }
   strictEqual(made, 1);
 });
@@ -74,18 +74,18 @@ Deno.test("values come out together as they do alone, whatever is in them", asyn
     created_at: "2026-01-18 08:01:02.123456+01",
   }));
   const shown = async (sql: Sql) => [...await sql`select to_jsonb(lots) - 'id' as lot from lots`];
-  await insertTogether(writeTo(it.sql), lots);
-  const together = await shown(it.sql);
+  await insertInBatch(writeTo(it.sql), lots);
+  const batched = await shown(it.sql);
   await it.sql`delete from lots`;
   for (const lot of lots) await insertLot(writeTo(it.sql), lot);
-  strictEqual(together.length, texts.length);
-  deepStrictEqual(together, await shown(it.sql));
+  strictEqual(batched.length, texts.length);
+  deepStrictEqual(batched, await shown(it.sql));
 });
 
 Deno.test("what is absent gets its default, what is null stays null, also beside each other", async () => {
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
-  await insertTogether(write, [
+  await insertInBatch(write, [
     { lot_code: "ABSENT-1" },
     { lot_code: "NULL-1", metadata: null },
     { lot_code: "ABSENT-2" },
@@ -103,14 +103,14 @@ Deno.test("one that is refused is told why, and those beside it are stored", asy
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
   await insertLot(write, { lot_code: "TAKEN" });
-  const answers = await insertTogether(write, [
+  const responses = await insertInBatch(write, [
     { lot_code: "GOOD-1" },
     { lot_code: "TAKEN" },
     { lot_code: "GOOD-2" },
     { lot_code: "GOOD-2" },
     { lot_code: "GOOD-3" },
   ]);
-  const [first, taken, ...rest] = answers;
+  const [first, taken, ...rest] = responses;
   deepStrictEqual([first, taken, rest.at(-1)], ["GOOD-1", "taken", "GOOD-3"]);
   deepStrictEqual(rest.slice(0, 2).sort(), ["GOOD-2", "taken"]);
   const codes = await it.sql`select lot_code from lots order by lot_code`;
@@ -141,14 +141,16 @@ Deno.test("those that lose their connection are not tried again: they may have b
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
   await using locked = await openTransaction(it.sql, "lock table lots in exclusive mode");
-  const answers = insertTogether(write, [{ lot_code: "A" }, { lot_code: "B" }]);
+  const responses = insertInBatch(write, [{ lot_code: "A" }, { lot_code: "B" }]);
   await eventually("the insert waits for the table, and its connection is ended", async () => {
     const ended = await it.sql`
       select pg_terminate_backend(pid) from pg_stat_activity
       where wait_event_type = 'Lock' and datname = current_database()`;
     return ended.length === 1;
   });
-  for (const answer of await answers) ok(answer !== "A" && answer !== "B", String(answer));
+  for (const response of await responses) {
+    ok(response !== "A" && response !== "B", String(response));
+  }
   await locked.commit();
   strictEqual((await it.sql`select from lots`).length, 0);
 });
@@ -156,7 +158,7 @@ Deno.test("those that lose their connection are not tried again: they may have b
 Deno.test("lots are found together as alone, whatever is in their codes", async () => {
   await using it = await freshDatabase();
   const codes = ["null", 'a"b', "a\\b", "{a,b}", "a,b", "é漢😀", "\u0001"];
-  await insertTogether(writeTo(it.sql), codes.map((lot_code) => ({ lot_code })));
+  await insertInBatch(writeTo(it.sql), codes.map((lot_code) => ({ lot_code })));
   const found = await findTraces(it.sql, [...codes, "nowhere"]);
   const codeOf = (trace = found.get("nowhere")) =>
     trace === LARGE_TRACE ? undefined : trace?.central.lot_code;

@@ -30,9 +30,9 @@ export function startApi({ port, env, logFile, pidFile }: ApiOptions): Promise<S
 async function isReady(port: number): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(2_000);
-    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal });
-    await answer.body?.cancel();
-    return answer.ok;
+    const response = await fetch(`http://127.0.0.1:${port}/readyz`, { signal });
+    await response.body?.cancel();
+    return response.ok;
   } catch {
     return false;
   }

@@ -93,7 +93,7 @@ export async function startValkey(options: ValkeyOptions): Promise<ValkeyServer 
       logFile,
       user,
     });
-    if (await answers(server, port)) return undefined;
+    if (await responses(server, port)) return undefined;
     server = undefined;
     return log.since() || "nothing was written to the log";
   }
@@ -177,7 +177,7 @@ async function stopLeftOver(dir: string, pidFile: string, progress: (line: strin
 }
 
 /** Waits until our own process answers on the port; false when it ended instead. */
-async function answers(server: TiedProcess, port: number): Promise<boolean> {
+async function responses(server: TiedProcess, port: number): Promise<boolean> {
   let gone = false;
   server.exited.then(() => gone = true);
   while (!gone) {

@@ -62,14 +62,14 @@ Deno.test("a paused server keeps connections and is silent until it is resumed",
   await connected(server, async (client) => {
     server.pause();
     let answered = false;
-    const answer = client.ping().then((text) => {
+    const response = client.ping().then((text) => {
       answered = true;
       return text;
     });
     await new Promise((resolve) => setTimeout(resolve, 300));
     strictEqual(answered, false);
     server.resume();
-    strictEqual(await answer, "PONG");
+    strictEqual(await response, "PONG");
   });
 });
 

@@ -24,13 +24,13 @@ export function effectsOfDryRun({ write, keys, throttle }: Deps): Effects {
     write,
     forgetTrace: () => Promise.resolve(),
     login: {
-      enterThrottle: throttle.look,
+      consumeThrottle: throttle.peek,
       write,
       // It is over as it begins.
       issueToken: createTokenIssuer({ keys, minutes: 0, audience: DRY_RUN_AUDIENCE }),
       rehashes: false,
       noteLongPassword: nothing,
-      tell: nothing,
+      onOutcome: nothing,
     },
     // Who sends dry runs guesses no passwords.
     holdsBack: false,

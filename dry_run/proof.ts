@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { DRY_RUN_HEADER, isDryRunProof, isTimelyDryRun } from "../contract/dry_run.ts";
 import { KEY_PATTERN } from "../contract/request_values.ts";
 import { ApiError } from "../errors.ts";
-import { type BodyLimits, mostCompressed } from "../http/body.ts";
+import { type BodyLimits, maxCompressed } from "../http/body.ts";
 import { targetOf } from "../http/paths.ts";
 import { readBytes } from "../read_bytes.ts";
 
@@ -28,7 +28,7 @@ export async function provenDryRun(
   if (secret === undefined || !isTimelyDryRun(proof, Date.now())) throw unproven();
   const hash = createHash("sha256");
   // One byte more than is ever taken: what is too large stays so.
-  const max = mostCompressed(limits) + 1;
+  const max = maxCompressed(limits) + 1;
   const { bytes, size } = await readBytes(
     request,
     { max, deadlineMs: limits.deadlineMs },

@@ -2,8 +2,8 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { parse } from "yaml";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
-import { ErrorAnswer } from "../routes/responses.ts";
-import { startApi, type TestAnswer } from "../testing/api.ts";
+import { ErrorResponse } from "../routes/responses.ts";
+import { startApi, type TestResponse } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { dryRunHeader, postDry, SECRET } from "../testing/dry_run.ts";
 import { dump } from "../testing/dump.ts";
@@ -19,10 +19,10 @@ const proof = (path = PATH, body = LOT, at = Date.now()) =>
   dryRunHeader("POST", path, body, at)[DRY_RUN_HEADER] ?? "";
 
 const UNPROVEN = [403, null, { error: "This is no valid request for a dry run" }];
-const seen = ({ status, headers, json }: TestAnswer) => [
+const seen = ({ status, headers, json }: TestResponse) => [
   status,
   headers.get(DRY_RUN_HEADER),
-  ErrorAnswer.parse(json),
+  ErrorResponse.parse(json),
 ];
 
 async function lotsCalled(code: string): Promise<number> {
@@ -75,14 +75,14 @@ const { paths }: { paths: Record<string, Record<string, object>> } = parse(
 );
 
 Deno.test("a bad proof is 403 on every operation, unknown paths and methods", async () => {
-  const asked = Object.entries(paths).flatMap(([path, operations]) =>
+  const requested = Object.entries(paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method): [string, string] => [method.toUpperCase(), path])
   );
-  asked.push(["POST", "/nowhere"], ["DELETE", PATH], ["OPTIONS", PATH], ["GET", "/docs"]);
+  requested.push(["POST", "/nowhere"], ["DELETE", PATH], ["OPTIONS", PATH], ["GET", "/docs"]);
   const before = await dump(sql);
-  for (const [method, path] of asked) {
-    const answer = await api.send(path, { method, headers: { [DRY_RUN_HEADER]: "1" } });
-    deepStrictEqual(seen(answer), UNPROVEN, `${method} ${path}`);
+  for (const [method, path] of requested) {
+    const response = await api.send(path, { method, headers: { [DRY_RUN_HEADER]: "1" } });
+    deepStrictEqual(seen(response), UNPROVEN, `${method} ${path}`);
   }
   deepStrictEqual(await dump(sql), before);
 });

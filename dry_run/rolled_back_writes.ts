@@ -1,7 +1,7 @@
 import type postgres from "postgres";
-import { QueryDeadlineError } from "../db/in_time.ts";
+import { QueryDeadlineError } from "../db/query_deadline.ts";
 import type { Session, SessionOptions } from "../db/session.ts";
-import { isOutOfDate } from "../db/undone.ts";
+import { isOutOfDate } from "../db/pg_errors.ts";
 import type { Write, WritingStatement } from "../db/write.ts";
 
 /** Writes that leave nothing. Disposing closes the connections that are kept for the next ones. */
@@ -14,7 +14,7 @@ export interface RolledBackWrites extends Disposable {
 }
 
 /** So many at a time; each has a connection. */
-const MOST_AT_ONCE = 4;
+const MAX_CONCURRENT = 4;
 /** Whoever has waited this long for one of them is told to come back, in ms. */
 const PATIENCE_MS = 200;
 /** After this long without an answer PostgreSQL is taken to be away, in ms. */
@@ -128,24 +128,24 @@ async function executeAndRollBack<Row extends postgres.MaybeRow>(
 }
 
 async function withoutSilence<Row>(outcome: Promise<Outcome<Row>>): Promise<Outcome<Row>> {
-  const silence = Promise.withResolvers<Outcome<Row>>();
+  const noResponse = Promise.withResolvers<Outcome<Row>>();
   const timer = setTimeout(() => {
     const error = new QueryDeadlineError(`no answer from PostgreSQL in ${SILENCE_MS} ms`);
-    silence.resolve({ error, isGood: false });
+    noResponse.resolve({ error, isGood: false });
   }, SILENCE_MS);
   try {
-    return await Promise.race([outcome, silence.promise]);
+    return await Promise.race([outcome, noResponse.promise]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Lets in {@link MOST_AT_ONCE}, the others in the order in which they came, unless that takes long. */
+/** Lets in {@link MAX_CONCURRENT}, the others in the order in which they came, unless that takes long. */
 class ShortTurns {
   readonly #waiting = new Set<() => void>();
-  #free = MOST_AT_ONCE;
+  #free = MAX_CONCURRENT;
 
-  /** @throws {QueryDeadlineError} after {@link PATIENCE_MS} */
+  /** @throws {QueryDeadlineError} after {@link TIMEOUT_MS} */
   async enter(): Promise<void> {
     if (this.#free > 0) {
       this.#free--;

@@ -5,8 +5,8 @@ import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { openSession } from "../db/session.ts";
 import { ApiError } from "../errors.ts";
 import type { BodyLimits } from "../http/body.ts";
-import type { Respond, Step } from "../http/envelope.ts";
-import type { RequestFacts } from "../http/operation.ts";
+import type { Respond, Step } from "../http/request_pipeline.ts";
+import type { RequestState } from "../http/operation.ts";
 import type { DryRunOutcome, Metrics } from "../metrics.ts";
 import { effectsOfDryRun } from "./effects.ts";
 import { provenDryRun } from "./proof.ts";
@@ -48,7 +48,7 @@ export function createDryRunStep(
   );
   const effects = effectsOfDryRun({ write: writes.write, keys, throttle });
 
-  const tryOut = async (request: Request, facts: RequestFacts, next: Respond) => {
+  const tryOut = async (request: Request, facts: RequestState, next: Respond) => {
     facts.logged = { dry_run: true };
     const count = (outcome: DryRunOutcome) => metrics.dryRun(facts.operation ?? "unknown", outcome);
     const refuse = (outcome: DryRunOutcome, error: unknown): never => {

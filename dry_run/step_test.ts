@@ -3,7 +3,7 @@ import { decodeJwt } from "jose";
 import { hashPassword } from "../auth/password_work.ts";
 import { connectValkey } from "../cache/valkey.ts";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
-import type { TestAnswer, TestApi } from "../testing/api.ts";
+import type { TestApi, TestResponse } from "../testing/api.ts";
 import { startApi } from "../testing/api.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
@@ -31,7 +31,7 @@ async function newAccount(role = "OPERATOR") {
 }
 
 /** An answer without what is made up anew each time. */
-function comparable({ status, headers, text }: TestAnswer) {
+function comparable({ status, headers, text }: TestResponse) {
   const kept = new Headers(headers);
   // "connection" is between the server and its client: closed, when not all of a body was read.
   const others = ["x-request-id", "date", "etag", "connection"];
@@ -125,8 +125,8 @@ Deno.test("AUTH_MODE=required: a dry login gives the time of now and leaves the 
   };
   const before = await counted();
   const began = Date.now();
-  const answer = await postDry(required, "/api/login", { email, password: PASSWORD });
-  const { user } = Session.parse(answer.json);
+  const response = await postDry(required, "/api/login", { email, password: PASSWORD });
+  const { user } = Session.parse(response.json);
   ok(Date.parse(user.last_login ?? "") >= began - 1_000, `${user.last_login}`);
   const [stored] = await sql`
     select last_login, encrypted_password from users join auth.users secret using (id)
@@ -191,8 +191,8 @@ Deno.test("a dry write forgets nothing that is cached", async () => {
     environment: { DRY_RUN_SECRET: SECRET, VALKEY_URL: valkey.server.url },
   });
   const link = connectValkey(valkey.server.url, () => {});
-  await eventually("Valkey answers", () => link.answers());
-  const keys = async () => (await link.attempt((client) => client.keys("*")))?.sort();
+  await eventually("Valkey answers", () => link.isUsable());
+  const keys = async () => (await link.tryCommand((client) => client.keys("*")))?.sort();
   const before = await keys();
   strictEqual((await postDry(api, "/api/lots", { lot_code: "CACHED" })).status, 201);
   deepStrictEqual(await keys(), before);

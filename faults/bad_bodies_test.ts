@@ -145,10 +145,10 @@ const TRACES: [what: string, body: string, status: number][] = [
     422,
   ]),
   ...["0", "null", "1.5", "1000001", "1e400", '"5"', "[5]"].map((
-    most,
+    max,
   ): [string, string, number] => [
-    `at most ${most} lots`,
-    `{"lot_code":"MIX-BATCH-88","direction":"both","at_most":${most}}`,
+    `at most ${max} lots`,
+    `{"lot_code":"MIX-BATCH-88","direction":"both","at_most":${max}}`,
     422,
   ]),
 ];
@@ -161,26 +161,26 @@ for (const [what, text, status] of TRACES) {
 
 Deno.test("logout doesn't look at its body, whatever that is", async () => {
   for (const sent of ["{", "\0", deep(10_000), "x".repeat(1_000_000)]) {
-    const answer = await api.send("/api/logout", { method: "POST", body: sent });
-    strictEqual(answer.status, 204);
+    const response = await api.send("/api/logout", { method: "POST", body: sent });
+    strictEqual(response.status, 204);
   }
 });
 
 // The contract takes these, as the old server did.
 Deno.test("9007199254740993 is stored as JavaScript reads it when it is a number, to the digit when it is text", async () => {
-  const answer = await api.post(
+  const response = await api.post(
     "/api/lots",
     '{"lot_code":"DIGITS","weight_kg":9007199254740993,"temperature_c":"9007199254740993"}',
   );
-  strictEqual(answer.status, 201);
-  strictEqual(answer.json.weight_kg, "9007199254740992");
-  strictEqual(answer.json.temperature_c, "9007199254740993");
+  strictEqual(response.status, 201);
+  strictEqual(response.json.weight_kg, "9007199254740992");
+  strictEqual(response.json.temperature_c, "9007199254740993");
   await sql`delete from lots where lot_code = 'DIGITS'`;
 });
 
 Deno.test("of a key that stands twice the last is stored", async () => {
-  const answer = await api.post("/api/lots", '{"lot_code":"FIRST","lot_code":"LAST"}');
-  strictEqual(answer.status, 201);
+  const response = await api.post("/api/lots", '{"lot_code":"FIRST","lot_code":"LAST"}');
+  strictEqual(response.status, 201);
   const codes = await sql`delete from lots where lot_code in ('FIRST', 'LAST') returning lot_code`;
   strictEqual(codes.map(({ lot_code }) => lot_code).join(), "LAST");
 });

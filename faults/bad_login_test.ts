@@ -137,9 +137,9 @@ for (const [what, bytes, statuses] of CASES) {
   Deno.test(`a login with ${what} is ${statuses.join(" or ")}, and nothing is stored`, async () => {
     const { status, head, body } = await sendRaw(port, bytes);
     ok(statuses.includes(status), `${head}\n${body}`);
-    const answer = JSON.parse(body);
-    if (status === 401) deepStrictEqual(answer, { error: "Wrong email or password" });
-    ok(typeof answer.error === "string" && answer.error.length > 0, body);
+    const response = JSON.parse(body);
+    if (status === 401) deepStrictEqual(response, { error: "Wrong email or password" });
+    ok(typeof response.error === "string" && response.error.length > 0, body);
     ok(!INSIDE.test(body), body);
     ok(/^content-type: application\/json; charset=utf-8$/im.test(head), head);
     deepStrictEqual(await rows(), before);

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { connect, type Sql } from "../db/connect.ts";
 import { migrate } from "../db/migrate.ts";
-import { startApi, type TestAnswer, type TestApi } from "../testing/api.ts";
+import { startApi, type TestApi, type TestResponse } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
@@ -20,7 +20,7 @@ Deno.test("dry runs while PostgreSQL is killed and started: 201 or 503, and noth
   await using api = await startApi({ databaseUrl: server.url, environment });
   const statuses = new Map<number, number>();
   let isOver = false;
-  const keepAsking = async (worker: number) => {
+  const keepSending = async (worker: number) => {
     for (let i = 0; !isOver; i++) {
       const { status, headers } = await postDry(api, "/api/lots", { lot_code: `K-${worker}-${i}` });
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -28,7 +28,7 @@ Deno.test("dry runs while PostgreSQL is killed and started: 201 or 503, and noth
       strictEqual(headers.get("retry-after"), status === 503 ? "1" : null);
     }
   };
-  const workers = Array.from({ length: 8 }, (_, worker) => keepAsking(worker));
+  const workers = Array.from({ length: 8 }, (_, worker) => keepSending(worker));
   const answered = (status: number) => statuses.get(status) ?? 0;
   for (let round = 1; round <= 2; round++) {
     await eventually("dry runs go well", () => Promise.resolve(answered(201) > 50));
@@ -69,19 +69,19 @@ async function isAsleep(sql: Sql): Promise<boolean> {
  * Asks for dry runs until the process was stopped while one had its code; gives the request. PostgreSQL
  * has told it nothing by then, so it can't have rolled back.
  */
-async function stopInTheMiddle(api: TestApi, sql: Sql): Promise<{ asked: Promise<TestAnswer> }> {
+async function stopInTheMiddle(api: TestApi, sql: Sql): Promise<{ asked: Promise<TestResponse> }> {
   // A busy machine may miss the moment.
   for (let subset = 1; subset < 2 ** VALUES.length; subset++) {
     let [isOver, isSeen] = [false, false];
     // A new statement is prepared first, and the rollback sent when it is done.
     const values = Object.fromEntries(VALUES.filter((_, place) => subset & 2 ** place));
-    const asked = postDry(api, "/api/lots", { lot_code: "HELD", ...values })
+    const requested = postDry(api, "/api/lots", { lot_code: "HELD", ...values })
       .finally(() => isOver = true);
     while (!isOver && !isSeen) isSeen = await isAsleep(sql);
     api.process.kill("SIGSTOP");
-    if (await isAsleep(sql)) return { asked };
+    if (await isAsleep(sql)) return { asked: requested };
     api.process.kill("SIGCONT");
-    await asked;
+    await requested;
   }
   throw new Error("no dry run was seen at work");
 }
@@ -96,7 +96,7 @@ Deno.test("a process that stands still in the middle of a dry run keeps its code
       $$ begin perform pg_sleep(0.2); return null; end $$;
     create trigger slow after insert on lots for each row execute function slow()`);
 
-  const { asked } = await stopInTheMiddle(api, sql);
+  const { asked: requested } = await stopInTheMiddle(api, sql);
   try {
     // Nobody but PostgreSQL can end it. This writer would wait for two seconds, then fail.
     await sql`insert into lots (lot_code) values ('HELD')`;
@@ -106,7 +106,7 @@ Deno.test("a process that stands still in the middle of a dry run keeps its code
     api.process.kill("SIGCONT");
   }
   // Its connection is gone, and on another one the code is taken.
-  ok([409, 503].includes((await asked).status));
+  ok([409, 503].includes((await requested).status));
 });
 
 Deno.test("dry runs behind a link that carries nothing are 503, and go on when it is mended", async () => {
@@ -115,11 +115,11 @@ Deno.test("dry runs behind a link that carries nothing are 503, and go on when i
   const address = new URL(database.url);
   address.port = String(link.port);
   await using api = await startApi({ databaseUrl: address.href, environment });
-  const ask = async () => (await postDry(api, "/api/lots", { lot_code: "LINK" })).status;
-  strictEqual(await ask(), 201);
+  const send = async () => (await postDry(api, "/api/lots", { lot_code: "LINK" })).status;
+  strictEqual(await send(), 201);
   link.swallow();
-  const asked = Promise.all(Array.from({ length: 6 }, ask));
-  deepStrictEqual(await withDeadline("all are answered", asked), Array(6).fill(503));
+  const requested = Promise.all(Array.from({ length: 6 }, send));
+  deepStrictEqual(await withDeadline("all are answered", requested), Array(6).fill(503));
   link.heal();
-  await eventually("they go well again", async () => await ask() === 201);
+  await eventually("they go well again", async () => await send() === 201);
 });

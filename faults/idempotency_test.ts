@@ -3,7 +3,7 @@ import net from "node:net";
 import { connect, type Sql } from "../db/connect.ts";
 import { migrate } from "../db/migrate.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
-import { startApi, type TestAnswer, type TestApi } from "../testing/api.ts";
+import { startApi, type TestApi, type TestResponse } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
@@ -15,8 +15,8 @@ import { runJob } from "../testing/run_job.ts";
 
 /* What was committed and acknowledged to nobody is there once, and found by its key. */
 
-const kept = ({ status, headers, text }: TestAnswer) => [status, headers.get("etag"), text];
-const isReplay = ({ headers }: TestAnswer) => headers.get("idempotency-replayed") === "true";
+const kept = ({ status, headers, text }: TestResponse) => [status, headers.get("etag"), text];
+const isReplay = ({ headers }: TestResponse) => headers.get("idempotency-replayed") === "true";
 
 const ACCOUNT = "00000000-0000-4000-8000-00000000000a";
 
@@ -76,7 +76,7 @@ Deno.test("a commit whose answer the network to PostgreSQL swallows is 503, and 
     api.post("/api/lots", { lot_code: "SWALLOWED-1", operator_id: ACCOUNT }, {
       "idempotency-key": "swallowed",
     });
-  let first: Promise<TestAnswer>;
+  let first: Promise<TestResponse>;
   {
     await using lock = await lockAccount(sql);
     first = post();
@@ -116,7 +116,7 @@ for (const [what, path, body] of BEGUN) {
     });
     const post = () => api.post(path, body, { "idempotency-key": "swallowed" });
     const keys = async () => (await sql`select from lotline.idempotency_keys`).length;
-    let first: Promise<TestAnswer>;
+    let first: Promise<TestResponse>;
     {
       // The same key, never to be seen: the statement waits for it when it is at work already.
       await using lock = await openTransaction(
@@ -165,26 +165,26 @@ Deno.test("200 writes while PostgreSQL is killed and started, each sent until it
     await server.start();
   };
   const first = await eachOf(requests, async (request) => {
-    const answer = await send(api, request);
+    const response = await send(api, request);
     if (++answered === 50) outage = killAndStart();
-    return answer;
+    return response;
   });
   await outage;
   ok(first.some(({ status }) => status === 503), "the outage must have been felt");
   const last = await eachOf(requests, async (request) => {
-    let answer = await send(api, request);
+    let response = await send(api, request);
     await eventually("it is done", async () => {
-      if (answer.status !== 201) answer = await send(api, request);
-      return answer.status === 201;
+      if (response.status !== 201) response = await send(api, request);
+      return response.status === 201;
     });
-    return answer;
+    return response;
   });
-  for (const [i, answer] of first.entries()) {
+  for (const [i, response] of first.entries()) {
     const final = last[i];
     ok(final !== undefined);
-    if (answer.status === 201) {
-      deepStrictEqual([kept(final), isReplay(final)], [kept(answer), true]);
-    } else strictEqual(answer.status, 503, answer.text);
+    if (response.status === 201) {
+      deepStrictEqual([kept(final), isReplay(final)], [kept(response), true]);
+    } else strictEqual(response.status, 503, response.text);
   }
   const sql = connect({ url: server.url, max: 1 });
   const [stored] = await sql`
@@ -198,20 +198,20 @@ Deno.test("200 writes while PostgreSQL is killed and started, each sent until it
 
 type Sent = [path: string, body: object, key: string];
 
-function send(api: TestApi, [path, body, key]: Sent): Promise<TestAnswer> {
+function send(api: TestApi, [path, body, key]: Sent): Promise<TestResponse> {
   return api.post(path, body, { "idempotency-key": key });
 }
 
 /** Ten at a time; the answers in the order of the requests. */
 async function eachOf(
   requests: readonly Sent[],
-  ask: (request: Sent) => Promise<TestAnswer>,
-): Promise<TestAnswer[]> {
-  const answers: TestAnswer[] = [];
+  send: (request: Sent) => Promise<TestResponse>,
+): Promise<TestResponse[]> {
+  const responses: TestResponse[] = [];
   const queue = requests.entries();
   const worker = async () => {
-    for (const [i, request] of queue) answers[i] = await ask(request);
+    for (const [i, request] of queue) responses[i] = await send(request);
   };
   await Promise.all(Array.from({ length: 10 }, worker));
-  return answers;
+  return responses;
 }

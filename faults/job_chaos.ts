@@ -7,9 +7,9 @@ import { Random } from "../dev/random.ts";
 import { eventually } from "../testing/eventually.ts";
 import {
   allCountOnce,
-  askToCount,
   type CountingJob,
   createEffects,
+  enqueueCount,
   type JobWorker,
   startJobWorker,
 } from "../testing/job_workers.ts";
@@ -128,7 +128,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 
   const names: string[] = [];
   const isOver = new AbortController();
-  const asking = (async () => {
+  const sending = (async () => {
     while (!isOver.signal.aborted) {
       const name = randomJobs.uuid();
       const job: CountingJob = {
@@ -138,7 +138,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
         kind: randomJobs.pick<"count" | "stubborn">(["count", "stubborn"]),
       };
       // While PostgreSQL is away nobody was promised anything; it may be there all the same.
-      const isStored = await askToCount(sql, job).then(() => true, () => isThere(sql, name));
+      const isStored = await enqueueCount(sql, job).then(() => true, () => isThere(sql, name));
       if (isStored) names.push(name);
       await wait(randomJobs.between(0, 60));
     }
@@ -152,7 +152,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     await happen[fault]();
   }
   isOver.abort();
-  await asking;
+  await sending;
   const slowestRescueMs = Math.max(0, ...await Promise.all(rescues));
   await allCountOnce(sql, names);
   const [row] = await sql<{ restarted: number }[]>`
@@ -165,13 +165,13 @@ async function rescueOf(sql: Sql, worker: string): Promise<number> {
   const since = performance.now();
   let away = 0;
   for (;;) {
-    const asked = performance.now();
+    const requested = performance.now();
     const held = await sql`
       select from lotline.jobs where state = 'running' and worker = ${worker}`.catch(() =>
       undefined
     );
     // Time without PostgreSQL is nobody's fault.
-    if (held === undefined) away += performance.now() - asked + 20;
+    if (held === undefined) away += performance.now() - requested + 20;
     if (held?.count === 0) return performance.now() - since;
     if (performance.now() - since - away > LEASE_MS + RESCUE_SLACK_MS) {
       throw new Error(`${worker}'s jobs were not rescued in time`);

@@ -5,8 +5,8 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
 import {
   allCountOnce,
-  askToCount,
   createEffects,
+  enqueueCount,
   type JobWorker,
   startJobWorker,
 } from "../testing/job_workers.ts";
@@ -29,7 +29,7 @@ Deno.test("a worker that was stopped past its lease can't commit: the job is ano
   await createEffects(sql);
   const options = { databaseUrl: database.url, leaseMs: 800 };
   await using first = await startJobWorker(options);
-  const id = await askToCount(sql, { kind: "stubborn", name: "x", ms: 1_400 });
+  const id = await enqueueCount(sql, { kind: "stubborn", name: "x", ms: 1_400 });
   await runsAt(sql, id, first);
   const claimed = performance.now();
   first.process.kill("SIGSTOP");
@@ -57,12 +57,12 @@ Deno.test("after SIGTERM jobs finish in the grace or are given back, and another
   await using second = await startJobWorker(options);
   second.process.kill("SIGSTOP");
   await using first = await startJobWorker(options);
-  const ask = (ms: number) => askToCount(sql, { name: `${crypto.randomUUID()} ${ms}`, ms });
-  const short = await Promise.all(Array.from({ length: 4 }, () => ask(900)));
-  const long = await Promise.all(Array.from({ length: 4 }, () => ask(3_000)));
+  const send = (ms: number) => enqueueCount(sql, { name: `${crypto.randomUUID()} ${ms}`, ms });
+  const short = await Promise.all(Array.from({ length: 4 }, () => send(900)));
+  const long = await Promise.all(Array.from({ length: 4 }, () => send(3_000)));
   for (const id of [...short, ...long]) await runsAt(sql, id, first);
   await wait(300);
-  const waiting = await Promise.all(Array.from({ length: 8 }, () => ask(10)));
+  const waiting = await Promise.all(Array.from({ length: 8 }, () => send(10)));
   first.process.kill("SIGTERM");
   second.process.kill("SIGCONT");
   const { code } = await withDeadline("it ends", first.process.status);

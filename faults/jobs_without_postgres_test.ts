@@ -6,9 +6,9 @@ import type { PostgresServer } from "../dev/postgres.ts";
 import { eventually } from "../testing/eventually.ts";
 import {
   allCountOnce,
-  askToCount,
-  askToCountMany,
   createEffects,
+  enqueueCount,
+  enqueueCounts,
   startJobWorker,
 } from "../testing/job_workers.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
@@ -32,7 +32,7 @@ Deno.test("workers live through the ends of PostgreSQL, and each job is done onc
     ),
   );
   for (const worker of workers) stack.use(worker);
-  names.push(...await askToCountMany(sql, 300, 100));
+  names.push(...await enqueueCounts(sql, 300, 100));
   await eventually("jobs run", async () => {
     const [row] = await sql<{ done: number }[]>`
       select count(*)::int as done from lotline.jobs where state = 'done'`;
@@ -62,7 +62,7 @@ Deno.test("workers live through the ends of PostgreSQL, and each job is done onc
 async function finishAfterCrash(server: PostgresServer, sql: Sql): Promise<string[]> {
   // A lease that nobody would want to wait for.
   await using _worker = await startJobWorker({ databaseUrl: server.url, leaseMs: 60_000 });
-  const id = await askToCount(sql, { name: "finished", ms: 500 });
+  const id = await enqueueCount(sql, { name: "finished", ms: 500 });
   await eventually("it runs", async () => (await findJob(sql, id))?.state === "running");
   await server.kill();
   await wait(700);

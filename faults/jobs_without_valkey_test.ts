@@ -6,9 +6,9 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import {
   allCountOnce,
-  askToCount,
-  askToCountMany,
   createEffects,
+  enqueueCount,
+  enqueueCounts,
   startJobWorker,
 } from "../testing/job_workers.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
@@ -21,7 +21,7 @@ async function untilListsWork(sql: Sql): Promise<string[]> {
   await eventually("a job comes by way of a list", async () => {
     const name = crypto.randomUUID();
     names.push(name);
-    const id = await askToCount(sql, { name, ms: 0 });
+    const id = await enqueueCount(sql, { name, ms: 0 });
     await eventually("it is done", async () => {
       const done = await sql`select from lotline.jobs where id = ${id} and state = 'done'`;
       return done.count > 0;
@@ -43,7 +43,7 @@ Deno.test("after FLUSHALL jobs are started again within a second, and none is lo
     valkeyUrl: own.server.url,
   });
   const names = await untilListsWork(sql);
-  names.push(...await askToCountMany(sql, 160, 60));
+  names.push(...await enqueueCounts(sql, 160, 60));
   await eventually("all are on the list or further", async () => {
     const rest = await sql`select from lotline.jobs where state = 'ready' and pushed_at is null`;
     return rest.count === 0;
@@ -80,10 +80,10 @@ for (const how of ["gone", "a black hole"] as const) {
     const names = await untilListsWork(sql);
     if (how === "gone") await own.server.kill();
     else link.swallow();
-    const asked = performance.now();
-    names.push(...await askToCountMany(sql, 24, 20));
+    const requested = performance.now();
+    names.push(...await enqueueCounts(sql, 24, 20));
     await allCountOnce(sql, names);
-    const took = performance.now() - asked;
+    const took = performance.now() - requested;
     // Half a second until the silence is noticed, and half a second's work.
     ok(took < LOST_ID_MS, `it took ${took} ms`);
     if (how === "gone") await own.server.start();

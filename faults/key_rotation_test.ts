@@ -48,7 +48,7 @@ Deno.test("keys are rotated and pruned under load on two processes: no request f
   const kids = new Set<string>();
   const failed: string[] = [];
   const worker = async (email: string, index: number) => {
-    const ask = async (api: TestApi, headers: HeadersInit, what: string) => {
+    const send = async (api: TestApi, headers: HeadersInit, what: string) => {
       const { status, text } = await api.get("/metrics", headers);
       requests++;
       if (status !== 200) failed.push(`${what}: ${status} ${text}`);
@@ -59,10 +59,10 @@ Deno.test("keys are rotated and pruned under load on two processes: no request f
       const session = await login(here, email);
       kids.add(session.kid);
       // The other process may not have heard of the key yet when the token comes.
-      await ask(there, session.headers, "a new token at the other process");
+      await send(there, session.headers, "a new token at the other process");
       for (let i = 0; i < 10; i++) {
-        await ask(i % 2 === 0 ? here : there, session.headers, "a token");
-        await ask(i % 2 === 0 ? here : there, first.headers, "the first token");
+        await send(i % 2 === 0 ? here : there, session.headers, "a token");
+        await send(i % 2 === 0 ? here : there, first.headers, "the first token");
       }
     }
   };

@@ -31,14 +31,14 @@ Deno.test("of a flood of logins most are 429 with nothing counted against them, 
   );
   strictEqual((await api.get("/api/health")).status, 200);
 
-  const answers = await Promise.all(flood);
-  const refused = answers.filter(({ status }) => status === 429);
+  const responses = await Promise.all(flood);
+  const refused = responses.filter(({ status }) => status === 429);
   ok(refused.length > FLOOD / 3, `${refused.length} were refused`);
   for (const { headers, json } of refused) {
     deepStrictEqual(json, { error: "Too many logins at once, try again in a moment" });
     match(headers.get("retry-after") ?? "", /^[1-9]\d*$/);
   }
-  const others = answers.filter(({ status }) => status !== 429).map(({ status }) => status);
+  const others = responses.filter(({ status }) => status !== 429).map(({ status }) => status);
   deepStrictEqual([...new Set(others)], [401]);
 
   strictEqual((await login({ email, password: PASSWORD })).status, 200);
@@ -51,8 +51,8 @@ const away = await apiWithoutDatabase({ ...REQUIRED, LOGIN_MAX_FAILURES_PER_ACCO
 
 Deno.test("a login that fails by our fault isn't counted: 503 again and again, never 429", async () => {
   for (let i = 0; i < 4; i++) {
-    const answer = await away.post("/api/login", { email, password: PASSWORD });
-    strictEqual(answer.status, 503);
-    ok(answer.headers.has("retry-after"));
+    const response = await away.post("/api/login", { email, password: PASSWORD });
+    strictEqual(response.status, 503);
+    ok(response.headers.has("retry-after"));
   }
 });

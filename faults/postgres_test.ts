@@ -92,8 +92,8 @@ Deno.test("a service that waited long for PostgreSQL answers soon after its retu
   await server.stop();
   // Long enough for a reconnect strategy that backs off to have backed off.
   for (let i = 0; i < 20; i++) {
-    const answers = Array.from({ length: 10 }, () => api.get("/api/traceability/MIX-BATCH-88"));
-    for (const { status } of await Promise.all(answers)) strictEqual(status, 503);
+    const responses = Array.from({ length: 10 }, () => api.get("/api/traceability/MIX-BATCH-88"));
+    for (const { status } of await Promise.all(responses)) strictEqual(status, 503);
     await wait(100);
   }
   strictEqual((await api.get("/readyz")).status, 503);

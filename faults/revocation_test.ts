@@ -226,11 +226,11 @@ Deno.test("while nothing is known of revocations no token is believed: 503, and 
   const maker = await tokenMaker(withoutDatabase.keyFile);
   const subject = { id: crypto.randomUUID(), role: "ADMIN" };
   const token = (text: string) => ({ authorization: `Bearer ${text}` });
-  const answer = await withoutDatabase.get("/metrics", token(maker.good(subject)));
-  deepStrictEqual([answer.status, answer.json], [503, {
+  const response = await withoutDatabase.get("/metrics", token(maker.good(subject)));
+  deepStrictEqual([response.status, response.json], [503, {
     error: "Tokens can't be checked right now, try again shortly",
   }]);
-  ok(answer.headers.has("retry-after"));
+  ok(response.headers.has("retry-after"));
   strictEqual(await statusAt(withoutDatabase, token(maker.faulty("expired", subject))), 401);
   strictEqual((await withoutDatabase.get("/api/health")).status, 200);
 });

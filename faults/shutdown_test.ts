@@ -11,7 +11,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await using database = await freshDatabase();
     await using api = await startApi({ databaseUrl: database.url });
     const { sql } = database;
-    const answers = await sql.begin(async (transaction) => {
+    const responses = await sql.begin(async (transaction) => {
       await transaction`lock table lots in share row exclusive mode`;
       const codes = Array.from({ length: 5 }, (_, i) => `LAST-${i}`);
       // What has a key is stored by itself, so that each can be seen waiting.
@@ -20,16 +20,16 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       );
       await waitForBlocked(sql, codes.length);
       // These wait for a lock together, or for their turn.
-      const together = codes.map((code) => api.post("/api/lots", { lot_code: `${code}-TOO` }));
+      const batched = codes.map((code) => api.post("/api/lots", { lot_code: `${code}-TOO` }));
       await waitForBlocked(sql, codes.length + 1);
-      const pending = Promise.all([...withKeys, ...together]);
+      const pending = Promise.all([...withKeys, ...batched]);
       api.process.kill(signal);
       await api.log.find((line) => line.includes('"event":"stopping"'));
       await wait(100);
       await transaction`select 1`;
       return { pending };
     });
-    const statuses = (await answers.pending).map(({ status }) => status);
+    const statuses = (await responses.pending).map(({ status }) => status);
     deepStrictEqual(statuses, Array(10).fill(201));
     const { code, signal: endedBy } = await api.process.status;
     deepStrictEqual([code, endedBy], [0, null]);

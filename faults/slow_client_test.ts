@@ -44,16 +44,16 @@ async function serveApi() {
 function sendPart(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, "127.0.0.1", () => socket.write(bytes));
-    let answer = "";
+    let response = "";
     socket.on("data", (chunk) => {
-      answer += chunk.toString();
-      if (answer.includes("}")) {
+      response += chunk.toString();
+      if (response.includes("}")) {
         socket.destroy();
-        resolve(answer);
+        resolve(response);
       }
     });
     socket.on("error", reject);
-    socket.on("close", () => resolve(answer));
+    socket.on("close", () => resolve(response));
   });
 }
 
@@ -63,9 +63,9 @@ const head = (length: number) =>
 
 Deno.test("a body that stops arriving is 408, and nothing is stored", async () => {
   await using api = await serveApi();
-  const answer = await sendPart(api.port, head(100) + '{"lot_code":"HALF"');
-  ok(answer.startsWith("HTTP/1.1 408"), answer);
-  ok(answer.endsWith('{"error":"The body took too long to arrive"}'), answer);
+  const response = await sendPart(api.port, head(100) + '{"lot_code":"HALF"');
+  ok(response.startsWith("HTTP/1.1 408"), response);
+  ok(response.endsWith('{"error":"The body took too long to arrive"}'), response);
   deepStrictEqual([...await api.sql`select 1 from lots`], []);
 });
 

@@ -88,8 +88,8 @@ Deno.test("while Valkey is a black hole no request pays more than half a second,
     await it.weight();
     return performance.now() - began;
   };
-  const asked = Promise.all(Array.from({ length: 20 }, timed));
-  const first = await withDeadline("the first are answered", asked);
+  const requested = Promise.all(Array.from({ length: 20 }, timed));
+  const first = await withDeadline("the first are answered", requested);
   ok(Math.max(...first) > 90, "Valkey must have been waited for");
   const later: number[] = [];
   for (let n = 0; n < 200; n++) later.push(await timed());

@@ -69,17 +69,17 @@ class History {
   }
 
   /**
-   * For how long, in ms, this value had been overwritten when an answer to a request of `asked`
+   * For how long, in ms, this value had been overwritten when an answer to a request of `requested`
    * showed it: 0 if it was the newest; infinite if it was none that could be seen by `answered`.
    */
-  overwrittenFor(value: string, asked: number, answered: number): number {
+  overwrittenFor(value: string, requested: number, answered: number): number {
     const index = this.#states.findLastIndex((one) => one.value === value && one.begun <= answered);
     if (index === -1) return Infinity;
-    return Math.max(0, asked - (this.#states[index + 1]?.stored ?? Infinity));
+    return Math.max(0, requested - (this.#states[index + 1]?.stored ?? Infinity));
   }
 }
 
-interface Answer {
+interface Received {
   readonly central: { readonly id: string; readonly lot_code: string; readonly weight_kg: string };
   readonly parents: readonly { readonly lot_code: string; readonly weight_kg: string }[];
   readonly children: readonly { readonly lot_code: string; readonly weight_kg: string }[];
@@ -119,33 +119,33 @@ export async function hammerTraces(
     what: string,
     history: History,
     value: string,
-    asked: number,
+    requested: number,
     answered: number,
   ) => {
-    const ms = history.overwrittenFor(value, asked, answered);
+    const ms = history.overwrittenFor(value, requested, answered);
     if (ms > 0) stale.push(ms);
     if (ms > WINDOW_MS) {
       wrong.push(`${what} was ${value}, overwritten ${ms} ms before it was asked`);
     }
   };
 
-  const ask = async (random: Random, code: string) => {
+  const send = async (random: Random, code: string) => {
     const base = target.lotline[Math.floor(random.next() * target.lotline.length)] ?? "";
-    const asked = performance.now();
+    const requested = performance.now();
     const response = await fetch(`${base}/api/traceability/${code}`);
     const text = await response.text();
-    return { status: response.status, text, asked, answered: performance.now() };
+    return { status: response.status, text, asked: requested, answered: performance.now() };
   };
 
   const read = async (random: Random) => {
     const code = codeAt(Math.floor(random.next() * LOTS));
-    const { status, text, asked, answered } = await ask(random, code);
+    const { status, text, asked: requested, answered } = await send(random, code);
     reads++;
     if (status !== 200) return void wrong.push(`${code} was answered with ${status}: ${text}`);
-    const trace: Answer = JSON.parse(text);
+    const trace: Received = JSON.parse(text);
     for (const lot of [trace.central, ...trace.parents, ...trace.children]) {
       const history = weights.get(lot.lot_code);
-      if (history) judge(lot.lot_code, history, lot.weight_kg, asked, answered);
+      if (history) judge(lot.lot_code, history, lot.weight_kg, requested, answered);
     }
     for (const [n, { parent, child }] of ends.entries()) {
       const history = links[n];
@@ -157,7 +157,7 @@ export async function hammerTraces(
       const shown = parent === code
         ? trace.children.some((lot) => lot.lot_code === child)
         : trace.parents.some((lot) => lot.lot_code === parent);
-      judge(`${parent} → ${child}`, history, shown ? "there" : "absent", asked, answered);
+      judge(`${parent} → ${child}`, history, shown ? "there" : "absent", requested, answered);
     }
   };
 
@@ -193,7 +193,7 @@ export async function hammerTraces(
 
   /** A lot that others have deleted is stored again through Lotline: its answer is the new one. */
   const storeOwn = async (random: Random, code: string) => {
-    await ask(random, code);
+    await send(random, code);
     await sql`delete from lots where lot_code = ${code}`;
     const base = target.lotline[0] ?? "";
     const stored = await fetch(`${base}/api/lots`, {
@@ -203,7 +203,7 @@ export async function hammerTraces(
     });
     const lot: { id?: string } = await stored.json();
     for (let n = 0; n < 3; n++) {
-      const { status, text } = await ask(random, code);
+      const { status, text } = await send(random, code);
       if (status !== 200 || JSON.parse(text).central.id !== lot.id) {
         wrong.push(`${code} was stored as ${lot.id}, and then ${status} ${text} was answered`);
       }

@@ -21,7 +21,7 @@ async function startBehindOneAddress() {
   const environment = { VALKEY_URL: `redis://127.0.0.1:${link.port}` };
   const api = stack.use(await startApi({ databaseUrl: database.url, environment }));
   const worker = stack.use(await startWorker({ databaseUrl: database.url, environment }));
-  const tell = async (to: typeof first, ...command: string[]) => {
+  const notify = async (to: typeof first, ...command: string[]) => {
     const client = await createClient({ url: to.server.url }).connect();
     try {
       return await client.sendCommand(command);
@@ -36,7 +36,7 @@ async function startBehindOneAddress() {
     first,
     second,
     link,
-    tell,
+    notify,
     readiness,
     /** Waits until the trace cache and the lists of jobs are used, and readiness says so. */
     async works() {
@@ -64,9 +64,9 @@ Deno.test("when the Valkeys behind an address swap roles, cache and lists are us
   await using it = await startBehindOneAddress();
   await it.works();
   it.link.lead(it.second.server.port);
-  await it.tell(it.first, "REPLICAOF", "127.0.0.1", String(it.second.server.port));
+  await it.notify(it.first, "REPLICAOF", "127.0.0.1", String(it.second.server.port));
   await eventually("it is noticed", async () => {
-    return Number(await it.tell(it.second, "EXISTS", "{lotline:traces}:epoch")) === 1;
+    return Number(await it.notify(it.second, "EXISTS", "{lotline:traces}:epoch")) === 1;
   });
   await it.works();
   ok(it.said().length <= 8, it.said().join("\n"));
@@ -75,7 +75,7 @@ Deno.test("when the Valkeys behind an address swap roles, cache and lists are us
 Deno.test("while the only Valkey is a replica readiness tells, the log says it once, and all is used when it is a master again", async () => {
   await using it = await startBehindOneAddress();
   await it.works();
-  await it.tell(it.first, "REPLICAOF", "127.0.0.1", String(it.second.server.port));
+  await it.notify(it.first, "REPLICAOF", "127.0.0.1", String(it.second.server.port));
   await eventually("readiness tells", async () => {
     const { valkey, valkey_problem } = await it.readiness();
     return valkey === "away" && valkey_problem === "readonly";
@@ -85,7 +85,7 @@ Deno.test("while the only Valkey is a replica readiness tells, the log says it o
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   strictEqual((await it.readiness()).valkey_problem, "readonly");
-  await it.tell(it.first, "REPLICAOF", "NO", "ONE");
+  await it.notify(it.first, "REPLICAOF", "NO", "ONE");
   await it.works();
   const reasons = it.said().filter((line) => line.includes('"reason":"readonly"'));
   ok(reasons.length <= 2, reasons.join("\n"));

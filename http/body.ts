@@ -85,7 +85,7 @@ async function receive(
   limits: BodyLimits,
   compressed: boolean,
 ): Promise<Uint8Array> {
-  const max = compressed ? mostCompressed(limits) : limits.bytes;
+  const max = compressed ? maxCompressed(limits) : limits.bytes;
   const { bytes, size } = await readBytes(request, { max, deadlineMs: limits.deadlineMs });
   if (size > max) throw tooLarge(limits);
   return bytes;
@@ -95,7 +95,7 @@ async function receive(
  * How many bytes a compressed body may have. Those that don't compress grow a little in gzip; more than
  * that can't inflate to the limit.
  */
-export function mostCompressed(limits: BodyLimits): number {
+export function maxCompressed(limits: BodyLimits): number {
   return limits.bytes + (limits.bytes >> 6) + 64;
 }
 

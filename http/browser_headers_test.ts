@@ -25,25 +25,25 @@ const REQUESTS: [method: string, path: string, status: number][] = [
 ];
 
 for (const [method, path, status] of REQUESTS) {
-  const ask = async (headers: HeadersInit = {}) => {
-    const answer = await api.send(path, { method, headers });
-    strictEqual(answer.status, status);
-    return answer.headers;
+  const send = async (headers: HeadersInit = {}) => {
+    const response = await api.send(path, { method, headers });
+    strictEqual(response.status, status);
+    return response.headers;
   };
 
   Deno.test(`${method} ${path}: scripts of a listed origin may read the answer, others not`, async () => {
-    const listed = await ask({ origin: PLANT });
+    const listed = await send({ origin: PLANT });
     strictEqual(listed.get("access-control-allow-origin"), PLANT);
     match(listed.get("vary") ?? "", /\bOrigin\b/);
     for (const headers of [{ origin: OTHER }, {}] as HeadersInit[]) {
-      const answer = await ask(headers);
-      strictEqual(answer.get("access-control-allow-origin"), null);
-      match(answer.get("vary") ?? "", /\bOrigin\b/);
+      const response = await send(headers);
+      strictEqual(response.get("access-control-allow-origin"), null);
+      match(response.get("vary") ?? "", /\bOrigin\b/);
     }
   });
 
   Deno.test(`${method} ${path}: the answer can't be framed or guessed at, and tells no referrer`, async () => {
-    const headers = await ask();
+    const headers = await send();
     deepStrictEqual(
       ["x-content-type-options", "x-frame-options", "referrer-policy"].map((name) =>
         headers.get(name)
@@ -52,18 +52,18 @@ for (const [method, path, status] of REQUESTS) {
     );
     match(headers.get("content-security-policy") ?? "", /frame-ancestors 'none'/);
     strictEqual(headers.get("strict-transport-security"), null);
-    const overTls = await ask({ "x-forwarded-proto": "https" });
+    const overTls = await send({ "x-forwarded-proto": "https" });
     strictEqual(overTls.get("strict-transport-security"), "max-age=31536000");
   });
 }
 
 Deno.test("a preflight from a listed origin may send a token, one from another origin nothing", async () => {
   const preflight = async (origin: string) => {
-    const answer = await api.send("/api/lots", {
+    const response = await api.send("/api/lots", {
       method: "OPTIONS",
       headers: { origin, "access-control-request-headers": "authorization" },
     });
-    return answer.headers.get("access-control-allow-headers");
+    return response.headers.get("access-control-allow-headers");
   };
   deepStrictEqual([await preflight(PLANT), await preflight(OTHER)], ["authorization", null]);
 });

@@ -11,8 +11,8 @@ function allowed(policy: ReturnType<typeof corsPolicy>, origin: string | null) {
 }
 
 function options(policy: ReturnType<typeof corsPolicy>, headers: Record<string, string>) {
-  const answer = preflight(new Request("http://x/", { method: "OPTIONS", headers }), policy);
-  return { status: answer.status, headers: Object.fromEntries(answer.headers) };
+  const response = preflight(new Request("http://x/", { method: "OPTIONS", headers }), policy);
+  return { status: response.status, headers: Object.fromEntries(response.headers) };
 }
 
 Deno.test("where every site may call, * is said to every origin and to none", () => {
@@ -72,13 +72,13 @@ Deno.test("a preflight is answered as the old server did, and names back what wa
 });
 
 Deno.test("a preflight from an origin of the list is told what it may send, another one nothing", () => {
-  const asked = { "access-control-request-headers": "authorization" };
-  deepStrictEqual(options(LISTED, { ...asked, origin: PLANT }), {
+  const requested = { "access-control-request-headers": "authorization" };
+  deepStrictEqual(options(LISTED, { ...requested, origin: PLANT }), {
     status: 204,
     headers: { ...ALLOWED, "access-control-allow-headers": "authorization" },
   });
   for (const origin of ["https://evil.example", undefined]) {
-    deepStrictEqual(options(LISTED, { ...asked, ...(origin && { origin }) }), {
+    deepStrictEqual(options(LISTED, { ...requested, ...(origin && { origin }) }), {
       status: 204,
       headers: { vary: "Access-Control-Request-Headers" },
     });

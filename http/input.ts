@@ -78,14 +78,14 @@ function accept<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
 }
 
 /** So many places are named: a body of 100 kB can be wrong in ten thousand, half a megabyte of them. */
-const MOST_DETAILS = 100;
+const MAX_DETAILS = 100;
 
 function outsideContract(details: readonly ErrorDetail[]): ApiError {
   const [first] = details;
   const place = first === undefined || first.path === "" ? "The body" : first.path;
   const more = details.length > 1 ? ` (and ${details.length - 1} more)` : "";
   return new ApiError("outside_contract", `${place} ${first?.message ?? "is refused"}${more}`, {
-    details: details.slice(0, MOST_DETAILS),
+    details: details.slice(0, MAX_DETAILS),
   });
 }
 

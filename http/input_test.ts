@@ -1,12 +1,12 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { ErrorAnswer } from "../routes/responses.ts";
+import { ErrorResponse } from "../routes/responses.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 
 const { api } = await apiOnSeed();
 
 async function refusal(path: string, body: unknown) {
   const { status, json } = await api.post(path, body);
-  return { status, ...ErrorAnswer.parse(json) };
+  return { status, ...ErrorResponse.parse(json) };
 }
 
 Deno.test("all places that are wrong are listed, the sentence tells of the first", async () => {

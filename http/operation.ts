@@ -10,11 +10,11 @@ import { FoundRoutes } from "./found_routes.ts";
 import { type FoundPath, PathTable } from "./paths.ts";
 
 /** What is known of a request besides what the client sent. */
-export class RequestFacts {
+export class RequestState {
   /** Whose valid token was sent; the guard says it. */
   caller: Claims | undefined;
   /** Whose token was sent, when it was valid until it was revoked; the guard says it. */
-  ended: Claims | undefined;
+  revoked: Claims | undefined;
   /** What is wrong with the token that was sent; told in the log and the metrics, never the client. */
   tokenFault: TokenFault | undefined;
   /** Why `AUTH_MODE=required` would have refused the request; told in the log and the metrics. */
@@ -24,7 +24,7 @@ export class RequestFacts {
   /** Only the head of the answer is sent; it is asked for as with GET. */
   isHead = false;
   /** What an answer that is no error says besides, by header. */
-  readonly answerHeaders: Record<string, string> = {};
+  readonly responseHeaders: Record<string, string> = {};
   /** What the request was refused with. */
   refused: ApiError | undefined;
   /** What the request's line in the log says besides. */
@@ -45,7 +45,7 @@ export class RequestFacts {
 
 /** Hono's name for what comes with each request. */
 export interface RequestEnv {
-  Bindings: RequestFacts;
+  Bindings: RequestState;
 }
 
 /** What a route's handler is given. */
@@ -59,7 +59,7 @@ export class App {
     // The path was found before, by the old server's rules.
     router: new FoundRoutes(),
     getPath: (_request, options) =>
-      options?.env instanceof RequestFacts ? options.env.path.template : "",
+      options?.env instanceof RequestState ? options.env.path.template : "",
   });
   /** What is answered where. A request goes to nothing that isn't in here, past no guard. */
   readonly paths = new PathTable<OperationId>();

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { NO_EFFECTS } from "../testing/no_effects.ts";
-import { App, operation, RequestFacts } from "./operation.ts";
+import { App, operation, RequestState } from "./operation.ts";
 
 function definitionOf(operationId: string) {
   const responses = {
@@ -37,11 +37,11 @@ Deno.test("an operation's path leads to it by its name, and its document says wh
 Deno.test("a path is found once: Hono looks its handler up by the template, whatever the client wrote", async () => {
   const app = new App();
   operation(app, definitionOf("createLot"), (c) => c.text(c.env.path.parameters.b ?? ""));
-  const asked: string[] = [];
+  const requested: string[] = [];
   const { router } = app.router;
   const match = router.match.bind(router);
   router.match = (method, path) => {
-    asked.push(path);
+    requested.push(path);
     return match(method, path);
   };
   const path = app.paths.find("/A/x%2Fy/");
@@ -49,7 +49,7 @@ Deno.test("a path is found once: Hono looks its handler up by the template, what
   const request = new Request("http://localhost/A/x%2Fy/");
   const response = await app.router.fetch(
     request,
-    new RequestFacts("GET", path, "127.0.0.1", NO_EFFECTS),
+    new RequestState("GET", path, "127.0.0.1", NO_EFFECTS),
   );
-  deepStrictEqual([response.status, await response.text(), asked], [200, "x%2Fy", ["/a/:b"]]);
+  deepStrictEqual([response.status, await response.text(), requested], [200, "x%2Fy", ["/a/:b"]]);
 });

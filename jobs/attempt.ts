@@ -11,8 +11,8 @@ import { describeError, type Log, type LogEvent, type LogLevel } from "../log.ts
 import { type Completion, createCompletion } from "./completion.ts";
 import type { JobContext, JobDefinition } from "./define_job.ts";
 import { keepLease, type Lease } from "./lease.ts";
-import { becomes, type Fate, JobStoppedError, type Outcome } from "./outcome.ts";
-import { pause } from "./repeat.ts";
+import { JobStoppedError, type NextState, nextState, type Outcome } from "./outcome.ts";
+import { delay } from "./run_loop.ts";
 import type { Threads } from "./threads.ts";
 import { untilStored } from "./until_stored.ts";
 
@@ -33,14 +33,14 @@ export interface AttemptDeps {
 /** How long a job that is told to stop may take to do so, in ms; after that nobody waits for it. */
 const SETTLE_MS = 2_000;
 
-const ENDS: Record<Fate["is"], readonly [LogLevel, LogEvent]> = {
+const ENDS: Record<NextState["is"], readonly [LogLevel, LogEvent]> = {
   finished: ["info", "job_finished"],
   failed: ["warn", "job_failed"],
   postponed: ["warn", "job_postponed"],
   deferred: ["info", "job_deferred"],
   cancelled: ["info", "job_cancelled"],
   released: ["info", "job_released"],
-  "someone else's": ["warn", "job_lease_lost"],
+  "lease_lost": ["warn", "job_lease_lost"],
 };
 
 /**
@@ -69,13 +69,13 @@ export async function runAttempt(
   try {
     const outcome = await outcomeOf(job, definition, { lease, completion, signal, ...deps });
     lease[Symbol.dispose]();
-    const { fate, state } = await store(job, definition, outcome, deps);
-    const [level, event] = ENDS[fate.is];
+    const { next, state } = await store(job, definition, outcome, deps);
+    const [level, event] = ENDS[next.is];
     deps.log(level, event, {
       ...about,
       ms: Math.round(performance.now() - since),
-      ...("error" in fate && { error: fate.error, retry_in_ms: fate.retryInMs ?? "never" }),
-      ...(fate.is === "deferred" && { retry_in_ms: fate.retryInMs }),
+      ...("error" in next && { error: next.error, retry_in_ms: next.retryInMs ?? "never" }),
+      ...(next.is === "deferred" && { retry_in_ms: next.retryInMs }),
     });
     if (state === "dead") deps.log("error", "job_dead", about);
   } catch (error) {
@@ -104,12 +104,12 @@ async function outcomeOf(
   const args = definition.args.safeParse(job.arguments);
   if (!args.success) {
     const places = args.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-    return { is: "unfit", message: `its arguments don't fit: ${places.join("; ")}` };
+    return { is: "invalid_args", message: `its arguments don't fit: ${places.join("; ")}` };
   }
   const context: JobContext = {
     sql,
     onThread: (task, args) => threads.run(task, args, { signal, progress: lease.report }),
-    run: job.token,
+    attemptId: job.token,
     signal,
     progress: lease.report,
     log,
@@ -130,7 +130,7 @@ async function outcomeOf(
   const outcome = await Promise.race([running, stopped]);
   if (outcome.is !== "stopped") return signal.aborted ? await stopped : outcome;
   // It can't complete the job any more: its end is waited for, and nothing else.
-  const settled = await Promise.race([running, pause(SETTLE_MS)]);
+  const settled = await Promise.race([running, delay(SETTLE_MS)]);
   if (settled === undefined) {
     log("warn", "job_ignored_signal", { job: job.id, kind: job.kind });
   }
@@ -150,7 +150,7 @@ function whenStopped(signal: AbortSignal): Promise<Outcome> {
 
 /** What became of a job, and its state if it was still ours. */
 interface Stored {
-  readonly fate: Fate;
+  readonly next: NextState;
   readonly state?: JobState;
 }
 
@@ -162,29 +162,29 @@ async function store(
   deps: AttemptDeps,
 ): Promise<Stored> {
   const uncounted = job.starts - job.attempt;
-  const fate = becomes(outcome, job.attempt, definition.maxAttempts, Math.random(), uncounted);
-  if (fate.is === "finished") return { fate, state: "done" };
-  const state = await untilStored(() => storeOnce(job, fate, deps), deps);
-  return state === undefined ? { fate: { is: "someone else's" } } : { fate, state };
+  const next = nextState(outcome, job.attempt, definition.maxAttempts, Math.random(), uncounted);
+  if (next.is === "finished") return { next, state: "done" };
+  const state = await untilStored(() => storeOnce(job, next, deps), deps);
+  return state === undefined ? { next: { is: "lease_lost" } } : { next, state };
 }
 
 async function storeOnce(
   job: ClaimedJob,
-  fate: Exclude<Fate, { readonly is: "finished" }>,
+  next: Exclude<NextState, { readonly is: "finished" }>,
   { queueSql }: AttemptDeps,
 ): Promise<JobState | undefined> {
-  switch (fate.is) {
+  switch (next.is) {
     case "failed":
-      return await failJob(queueSql, job, fate);
+      return await failJob(queueSql, job, next);
     case "postponed":
-      return await failJob(queueSql, job, { ...fate, isCounted: false });
+      return await failJob(queueSql, job, { ...next, isCounted: false });
     case "deferred":
-      return await deferJob(queueSql, job, fate.retryInMs);
+      return await deferJob(queueSql, job, next.retryInMs);
     case "cancelled":
       return await endCancelledJob(queueSql, job) ? "cancelled" : undefined;
     case "released":
       return await releaseJob(queueSql, job);
-    case "someone else's":
+    case "lease_lost":
       return undefined;
   }
 }

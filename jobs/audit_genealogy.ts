@@ -18,11 +18,11 @@ export const auditGenealogy = (limits: AuditLimits, quietHours: readonly QuietHo
     timeoutMs: 3_600_000,
     concurrency: 1,
     quietUntil: (now) => quietUntil(quietHours, now),
-    async run({ auditId }, { onThread, run, log, complete }) {
-      const result = await onThread("audit", { run, limits });
+    async run({ auditId }, { onThread, attemptId, log, complete }) {
+      const result = await onThread("audit", { attemptId, limits });
       const { lots, links, findings } = result.summary;
       const found = findings.reduce((sum, { found }) => sum + found, 0);
       log("info", "audit_finished", { audit: auditId, lots, links, found });
-      await complete((tx) => finishAudit(tx, auditId, { run, ...result }));
+      await complete((tx) => finishAudit(tx, auditId, { run: attemptId, ...result }));
     },
   });

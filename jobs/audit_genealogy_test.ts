@@ -16,7 +16,7 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 const newThreads = (statementTimeoutMs: number) =>
   createThreads({ databaseUrl: database.url, name: "lotline-test", statementTimeoutMs });
 const job = auditGenealogy(DEFAULT_LIMITS);
-const ask = () => insertAudit(sql, null, "tester");
+const send = () => insertAudit(sql, null, "tester");
 
 /** Lets a worker do what is waiting, until `isSo`. */
 async function work(
@@ -31,7 +31,7 @@ async function work(
     createThreads: newThreads,
     valkey: undefined,
     log: () => {},
-  }, { name: "tester", atOnce: 1, signal: end.signal });
+  }, { name: "tester", maxConcurrent: 1, signal: end.signal });
   try {
     await eventually(what, isSo);
   } finally {
@@ -63,7 +63,7 @@ async function attempt(id: string) {
   await job.run(job.args.parse(claimed.arguments), {
     sql,
     onThread: (task, args) => threads.run(task, args, { signal, progress }),
-    run: claimed.token,
+    attemptId: claimed.token,
     signal,
     progress,
     log: () => {},
@@ -83,13 +83,13 @@ const plantWith = (kg: string) => buildPlant(sql, { lots: { R: { kg } } });
 
 Deno.test("an audit that is asked for is queued, done by a worker, and then shows what it found", async () => {
   await plantWith("-1");
-  const asked = await ask();
-  deepStrictEqual([asked.state, asked.progress, asked.summary], ["queued", null, null]);
-  await work("the audit is done", isDone(asked.id));
-  const done = await findAudit(sql, asked.id);
+  const requested = await send();
+  deepStrictEqual([requested.state, requested.progress, requested.summary], ["queued", null, null]);
+  await work("the audit is done", isDone(requested.id));
+  const done = await findAudit(sql, requested.id);
   deepStrictEqual([done?.summary?.lots, done?.progress, done?.compared_with], [1, null, null]);
   ok(done?.as_of && done.finished_at && done.as_of <= done.finished_at);
-  deepStrictEqual(await kindsIn(asked.id), ["new negative_weight"]);
+  deepStrictEqual(await kindsIn(requested.id), ["new negative_weight"]);
 });
 
 Deno.test("every night there is one audit, unless one waits or runs; who asks for one makes it urgent", async () => {
@@ -105,7 +105,7 @@ Deno.test("every night there is one audit, unless one waits or runs; who asks fo
   const priorities = async () =>
     (await sql`select priority from lotline.jobs`).map(({ priority }) => priority);
   deepStrictEqual(await priorities(), [1]);
-  const { id } = await ask();
+  const { id } = await send();
   deepStrictEqual([await counts(), await priorities()], [[1, 1], [0]]);
   await night(nights[1]);
   deepStrictEqual(await counts(), [1, 1]);
@@ -119,32 +119,32 @@ Deno.test("every night there is one audit, unless one waits or runs; who asks fo
 
 Deno.test("while an audit runs, whoever asks is given that one", async () => {
   await sql`truncate lotline.jobs, lotline.audits`;
-  const first = await ask();
+  const first = await send();
   const { finish } = await attempt(first.id);
-  deepStrictEqual([(await ask()).id, (await findAudit(sql, first.id))?.state], [
+  deepStrictEqual([(await send()).id, (await findAudit(sql, first.id))?.state], [
     first.id,
     "running",
   ]);
   strictEqual((await sql`select from lotline.audits`).length, 1);
   ok(await finish());
-  notStrictEqual((await ask()).id, first.id);
+  notStrictEqual((await send()).id, first.id);
 });
 
 Deno.test("ten who ask at once are given one audit", async () => {
   await sql`truncate lotline.jobs, lotline.audits, lotline.audit_findings`;
-  const asked = await Promise.all(Array.from({ length: 10 }, () => ask()));
-  strictEqual(new Set(asked.map(({ id }) => id)).size, 1);
+  const requested = await Promise.all(Array.from({ length: 10 }, () => send()));
+  strictEqual(new Set(requested.map(({ id }) => id)).size, 1);
   strictEqual((await sql`select from lotline.audits`).length, 1);
 });
 
 Deno.test("what an attempt finds counts only when it ends the job: a refused one leaves the last result", async () => {
   await sql`truncate lotline.jobs`;
   await plantWith("-1");
-  const first = await ask();
+  const first = await send();
   ok(await (await attempt(first.id)).finish());
 
   await sql`update lots set weight_kg = 'NaN'`;
-  const second = await ask();
+  const second = await send();
   const { claimed, finish } = await attempt(second.id);
   deepStrictEqual(await kindsIn(second.id), []);
   strictEqual((await findAudit(sql, second.id))?.state, "running");
@@ -156,7 +156,7 @@ Deno.test("what an attempt finds counts only when it ends the job: a refused one
 
   await sql`update lotline.jobs set state = 'dead', finished_at = now() where id = ${claimed.id}`;
   strictEqual((await findAudit(sql, second.id))?.state, "failed");
-  const third = await ask();
+  const third = await send();
   ok(await (await attempt(third.id)).finish());
   strictEqual((await findAudit(sql, third.id))?.compared_with, first.id);
   deepStrictEqual(await kindsIn(third.id), ["gone negative_weight", "new weight_not_a_number"]);
@@ -164,7 +164,7 @@ Deno.test("what an attempt finds counts only when it ends the job: a refused one
 
 Deno.test("an audit that is called off is cancelled, and one whose job is forgotten has failed", async () => {
   await sql`truncate lotline.jobs, lotline.audits`;
-  const { id } = await ask();
+  const { id } = await send();
   await sql`update lotline.jobs set state = 'cancelled'`;
   strictEqual((await findAudit(sql, id))?.state, "cancelled");
   await sql`delete from lotline.jobs`;
@@ -173,7 +173,7 @@ Deno.test("an audit that is called off is cancelled, and one whose job is forgot
 
 Deno.test("how far an audit is shows while it runs", async () => {
   await sql`truncate lotline.jobs, lotline.audits`;
-  const { id } = await ask();
+  const { id } = await send();
   const progress = { checked: 3, of: 17, lots: 10, links: 20 };
   await sql`update lotline.jobs set state = 'running', progress = ${sql.json(progress)}`;
   deepStrictEqual((await findAudit(sql, id))?.progress, progress);
@@ -200,6 +200,6 @@ Deno.test("an audit that only the clock asked for doesn't begin in the quiet hou
   const { attempt, minutes = 0 } = await scheduled() ?? {};
   strictEqual(attempt, 0);
   ok(minutes > 58 && minutes <= 60, `it waits for ${minutes} minutes`);
-  strictEqual((await ask()).id, audit.id);
+  strictEqual((await send()).id, audit.id);
   await work("it is done for who asked", isDone(audit.id), quietJob);
 });

@@ -1,7 +1,7 @@
 import type { Sql } from "../db/connect.ts";
 import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "../db/stored_results.ts";
 import type { Log } from "../log.ts";
-import { repeat } from "./repeat.ts";
+import { runLoop } from "./run_loop.ts";
 
 /** How often it is looked whether stored results are too many, in ms. */
 const EVERY_MS = 5_000;
@@ -45,7 +45,7 @@ export async function keepResultsBounded({ sql, maxTraceBytes, log, signal }: De
     return KEYS_EVERY_MS;
   };
   await Promise.all([
-    repeat("result_bound_failed", boundResults, { signal, log }),
-    repeat("key_bound_failed", boundKeys, { signal, log }),
+    runLoop("result_bound_failed", boundResults, { signal, log }),
+    runLoop("key_bound_failed", boundKeys, { signal, log }),
   ]);
 }

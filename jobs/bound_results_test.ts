@@ -11,11 +11,11 @@ Deno.test("a result counts with what its lots and links take, and a worker keeps
   await using database = await freshDatabase();
   const { sql } = database;
   await insertTree(sql, "TREE", 60);
-  const asked = { direction: "downstream", maxDepth: null } as const;
+  const requested = { direction: "downstream", maxDepth: null } as const;
   const ids: string[] = [];
   for (let i = 0; i < 4; i++) {
     const id = crypto.randomUUID();
-    await insertTrace(sql, { ...asked, id, lotCode: "TREE-0", atMost: 10_000 + i }, null);
+    await insertTrace(sql, { ...requested, id, lotCode: "TREE-0", atMost: 10_000 + i }, null);
     await queueTrace(sql, id, "tester", { ofAccount: 10, waiting: 10 });
     await runJob(database, deepTrace, { traceId: id });
     ids.push(id);

@@ -2,14 +2,14 @@ import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { readSettings } from "../config.ts";
 import { WorkerSettings } from "./config.ts";
 
-const LEAST = { DATABASE_URL: "postgres://lotline@localhost/plant" };
+const MIN = { DATABASE_URL: "postgres://lotline@localhost/plant" };
 
 Deno.test("the worker needs an address of PostgreSQL; its own settings have bounds and defaults", () => {
-  const { DATABASE_URL } = LEAST;
+  const { DATABASE_URL } = MIN;
   const audits = { AUDIT_TEMPERATURES: "RAW:-2..7", AUDIT_TOLERANCE_PERCENT: "2" };
   const limits = {
     ...audits,
-    AUDIT_TEMPERATURES: { RAW: { least: "-2", most: "7" } },
+    AUDIT_TEMPERATURES: { RAW: { min: "-2", max: "7" } },
     AUDIT_QUIET_HOURS: [],
   };
   deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, PORT: "x" }) }, {
@@ -53,11 +53,11 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
 });
 
 Deno.test("audits have limits unless the settings say otherwise", () => {
-  const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readSettings(WorkerSettings, LEAST);
-  deepStrictEqual(AUDIT_TEMPERATURES.FRZ, { least: "-40", most: "-18" });
+  const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readSettings(WorkerSettings, MIN);
+  deepStrictEqual(AUDIT_TEMPERATURES.FRZ, { min: "-40", max: "-18" });
   deepStrictEqual(Object.keys(AUDIT_TEMPERATURES).length, 7);
   strictEqual(AUDIT_TOLERANCE_PERCENT, "2");
-  deepStrictEqual(readSettings(WorkerSettings, LEAST).AUDIT_QUIET_HOURS, []);
+  deepStrictEqual(readSettings(WorkerSettings, MIN).AUDIT_QUIET_HOURS, []);
 });
 
 Deno.test("quiet hours are given in UTC, by hour or minute, over midnight too, and several", () => {
@@ -72,7 +72,7 @@ Deno.test("quiet hours are given in UTC, by hour or minute, over midnight too, a
   ];
   for (const [text, hours] of cases) {
     const { AUDIT_QUIET_HOURS } = readSettings(WorkerSettings, {
-      ...LEAST,
+      ...MIN,
       AUDIT_QUIET_HOURS: text,
     });
     deepStrictEqual(AUDIT_QUIET_HOURS, hours, text);
@@ -81,13 +81,13 @@ Deno.test("quiet hours are given in UTC, by hour or minute, over midnight too, a
 
 Deno.test("the limits of audits can be given, to the digit", () => {
   const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readSettings(WorkerSettings, {
-    ...LEAST,
+    ...MIN,
     AUDIT_TEMPERATURES: "RAW:-2.50..7, FG:-18..-18",
     AUDIT_TOLERANCE_PERCENT: "0.50",
   });
   deepStrictEqual(AUDIT_TEMPERATURES, {
-    RAW: { least: "-2.50", most: "7" },
-    FG: { least: "-18", most: "-18" },
+    RAW: { min: "-2.50", max: "7" },
+    FG: { min: "-18", max: "-18" },
   });
   strictEqual(AUDIT_TOLERANCE_PERCENT, "0.50");
 });
@@ -130,7 +130,7 @@ for (const [name, values] of BROKEN_LIMITS) {
   Deno.test(`a broken ${name} is refused`, () => {
     for (const value of values) {
       throws(
-        () => readSettings(WorkerSettings, { ...LEAST, [name]: value }),
+        () => readSettings(WorkerSettings, { ...MIN, [name]: value }),
         new RegExp(`${name} is invalid`),
         value,
       );

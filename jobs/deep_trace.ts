@@ -9,10 +9,10 @@ export const deepTrace = defineJob({
   maxAttempts: 5,
   timeoutMs: 600_000,
   concurrency: 2,
-  async run({ traceId }, { sql, onThread, run, complete }) {
-    const trace = await beginTrace(sql, traceId, run);
+  async run({ traceId }, { sql, onThread, attemptId, complete }) {
+    const trace = await beginTrace(sql, traceId, attemptId);
     if (trace === undefined) return;
-    const result = await onThread("takeTrace", { trace, run });
+    const result = await onThread("takeTrace", { trace, run: attemptId });
     await complete((tx) => finishTrace(tx, traceId, result));
   },
 });

@@ -17,8 +17,13 @@ const BOUNDS = { ofAccount: 10, waiting: 10 };
 async function queuedTrace(code: string, length = 3): Promise<{ traceId: string; ids: string[] }> {
   const ids = await insertChain(sql, code, length);
   const traceId = crypto.randomUUID();
-  const asked = { id: traceId, direction: "downstream", maxDepth: null, atMost: 10_000 } as const;
-  await insertTrace(sql, { ...asked, lotCode: `${code}-0` }, null);
+  const requested = {
+    id: traceId,
+    direction: "downstream",
+    maxDepth: null,
+    atMost: 10_000,
+  } as const;
+  await insertTrace(sql, { ...requested, lotCode: `${code}-0` }, null);
   deepStrictEqual(await queueTrace(sql, traceId, "tester", BOUNDS), { id: traceId });
   return { traceId, ids };
 }
@@ -45,7 +50,7 @@ Deno.test("a trace that is done is not done again, whoever says so", async () =>
   const run = await runJob(database, deepTrace, { traceId });
   const trace = await findTraceById(sql, traceId);
   if (!trace?.summary) throw new Error("the trace is not done");
-  const other = { run: crypto.randomUUID(), asOf: "2026-01-01", snapshot: "1:1:" };
+  const other = { attemptId: crypto.randomUUID(), asOf: "2026-01-01", snapshot: "1:1:" };
   strictEqual(await finishTrace(sql, traceId, { ...other, summary: trace.summary }), false);
   strictEqual((await findTraceById(sql, traceId))?.run, run);
 });
@@ -53,8 +58,8 @@ Deno.test("a trace that is done is not done again, whoever says so", async () =>
 Deno.test("a trace that is forgotten while it is being queued leaves neither a job nor a key", async () => {
   await insertChain(sql, "FORGOTTEN", 2);
   const id = crypto.randomUUID();
-  const asked = { id, direction: "downstream", maxDepth: null, atMost: 10_000 } as const;
-  await insertTrace(sql, { ...asked, lotCode: "FORGOTTEN-0" }, null);
+  const requested = { id, direction: "downstream", maxDepth: null, atMost: 10_000 } as const;
+  await insertTrace(sql, { ...requested, lotCode: "FORGOTTEN-0" }, null);
   const key = { caller: "", key: "forgotten", request: "00".repeat(32) };
   await using forgetting = await openTransaction(
     sql,
@@ -99,7 +104,7 @@ Deno.test("a lot that was deleted meanwhile leaves an empty result", async () =>
 
 Deno.test("it tells how far it is, and ends with nothing stored when it is called off", async () => {
   const { traceId } = await queuedTrace("CALLED-OFF", 20);
-  const told: unknown[] = [];
+  const notified: unknown[] = [];
   const abort = new AbortController();
   const reason = new Error("called off");
   {
@@ -108,13 +113,13 @@ Deno.test("it tells how far it is, and ends with nothing stored when it is calle
     const attempt = runJob(database, deepTrace, { traceId }, {
       signal: abort.signal,
       progress(soFar) {
-        told.push(soFar);
+        notified.push(soFar);
         abort.abort(reason);
       },
     });
     await rejects(attempt, reason);
   }
-  deepStrictEqual(told, [{ lots: 1, depth: 0 }]);
+  deepStrictEqual(notified, [{ lots: 1, depth: 0 }]);
   strictEqual((await findTraceById(sql, traceId))?.state, "queued");
   const chunks = await sql`
     select from lotline.trace_chunks where lot_ids && (

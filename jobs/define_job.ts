@@ -23,7 +23,7 @@ export interface JobContext {
     args: ArgsOf<HeavyTasks[N]>,
   ): Promise<ResultOf<HeavyTasks[N]>>;
   /** Names this attempt; what is written under it counts only if the attempt finishes the job. */
-  readonly run: string;
+  readonly attemptId: string;
   /** Aborted when the job is cancelled, has run too long, has lost its lease or must make way. */
   readonly signal: AbortSignal;
   /** Says how far the job is; kept with the next renewal of the lease, so call it as often as you like. */
@@ -66,7 +66,7 @@ export interface JobDefinition<S extends z.ZodType = z.ZodType> {
   run(args: z.output<S>, context: JobContext): Promise<void>;
 }
 
-/** A kind of job; the arguments of `run` have the type that the schema gives. */
+/** A kind of job; the arguments of `attemptId` have the type that the schema gives. */
 export function defineJob<S extends z.ZodType>(definition: JobDefinition<S>): JobDefinition<S> {
   return definition;
 }

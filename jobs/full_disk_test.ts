@@ -68,7 +68,7 @@ Deno.test("a full disk costs none of Lotline's own kinds of job an attempt, and 
     createThreads: (statementTimeoutMs) =>
       createThreads({ databaseUrl: database.url, name: "lotline-test", statementTimeoutMs }),
     log: (_, event) => lines.push(event),
-  }, { name: "tester", atOnce: 4, leaseMs: 2_000, signal: end.signal });
+  }, { name: "tester", maxConcurrent: 4, leaseMs: 2_000, signal: end.signal });
   await using _worker = {
     [Symbol.asyncDispose]: async () => {
       end.abort();

@@ -37,7 +37,7 @@ function startHeld({ sql, url }: TestDatabase, leaseMs: number) {
           ),
         ),
       log,
-    }, { name: "tester", atOnce: 1, leaseMs, signal: end.signal }),
+    }, { name: "tester", maxConcurrent: 1, leaseMs, signal: end.signal }),
   ]);
   return {
     isHeld: () => Promise.resolve(Atomics.load(numbers, 0) === 1),
@@ -58,8 +58,8 @@ const QUEUE: Record<string, (database: TestDatabase) => Promise<unknown>> = {
   audit: ({ sql }) => insertAudit(sql, null, "test"),
   async "deep trace"({ sql }) {
     const id = crypto.randomUUID();
-    const asked = { id, direction: "downstream", maxDepth: null, atMost: 100 } as const;
-    await insertTrace(sql, { ...asked, lotCode: "A-0" }, null);
+    const requested = { id, direction: "downstream", maxDepth: null, atMost: 100 } as const;
+    await insertTrace(sql, { ...requested, lotCode: "A-0" }, null);
     await queueTrace(sql, id, "test", { ofAccount: 100, waiting: 100 });
   },
 };

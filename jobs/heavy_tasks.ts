@@ -1,5 +1,5 @@
 import { type AuditOptions, type AuditResult, runAudit } from "../audit/run_audit.ts";
-import type { KeptSessions } from "../db/kept_sessions.ts";
+import type { SessionPool } from "../db/session_pool.ts";
 import type { OpenTrace, TraceResult } from "../db/traces.ts";
 import { inSameSnapshot, inSnapshot } from "../lineage/snapshot.ts";
 import { takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
@@ -12,7 +12,7 @@ import { takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
 
 /** What a task may use on its thread. */
 export interface TaskContext {
-  readonly sessions: KeptSessions;
+  readonly sessions: SessionPool;
   /** Says how far the task is; throws when it is to stop. */
   progress(soFar: Readonly<Record<string, number | string>>): void;
   /** Called now and then while the task computes; throws when it is to stop. */
@@ -47,16 +47,16 @@ const TRACE_OPTIONS = {
 export const HEAVY_TASKS = {
   /** Takes a deep trace and stores its lots and links under the name of a run. */
   takeTrace(
-    { trace, run }: { readonly trace: OpenTrace; readonly run: string },
+    { trace, run: attemptId }: { readonly trace: OpenTrace; readonly run: string },
     { sessions, progress, checkpoint }: TaskContext,
   ): Promise<TraceResult> {
     return sessions.use((session) =>
       inSnapshot(session, TRACE_OPTIONS, (snapshot) =>
         takeTrace(snapshot, trace, {
-          run,
+          attemptId,
           onLevel: (lots, depth) => progress({ lots, depth }),
           onCycleSteps: checkpoint,
-          beside: (snapshot, work) =>
+          onSecondSession: (snapshot, work) =>
             sessions.use((second) => inSameSnapshot(snapshot, second, TRACE_OPTIONS, work)),
         }))
     );
@@ -64,11 +64,11 @@ export const HEAVY_TASKS = {
 
   /** Audits the genealogy and writes its findings under the name of a run. */
   audit(
-    { run, limits }: Pick<AuditOptions, "run" | "limits">,
+    { attemptId, limits }: Pick<AuditOptions, "attemptId" | "limits">,
     { sessions, progress, checkpoint }: TaskContext,
   ): Promise<AuditResult> {
     return sessions.use((session) =>
-      runAudit(session, { run, limits, signal, progress, onCycleSteps: checkpoint })
+      runAudit(session, { attemptId, limits, signal, progress, onCycleSteps: checkpoint })
     );
   },
 } satisfies Tasks;

@@ -33,7 +33,7 @@ import { printable } from "../terminal.ts";
 import { jobDetails, jobTable } from "./job_table.ts";
 
 const STATES: readonly JobState[] = ["ready", "running", "done", "dead", "cancelled"];
-const MOST_LISTED = 1_000;
+const MAX_LISTED = 1_000;
 /** Seconds in a unit of an age. */
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
@@ -89,13 +89,13 @@ const PROGRAM: Program<Command> = {
       words: [1, 1],
       async run(sql, { words: [id = ""] }) {
         const { kind } = await theJob(sql, id);
-        const answer = await retryJob(sql, id);
-        if (answer === "retried") return `${printable(kind)} ${id} is ready again`;
-        if (answer === "unknown") throw unknown(id);
-        if (answer === "twin") {
+        const response = await retryJob(sql, id);
+        if (response === "retried") return `${printable(kind)} ${id} is ready again`;
+        if (response === "unknown") throw unknown(id);
+        if (response === "twin") {
           throw new RefusedError(`The same work waits or runs already, as another job: see list`);
         }
-        throw new RefusedError(`Job ${id} is ${answer}: only a dead or cancelled one is retried`);
+        throw new RefusedError(`Job ${id} is ${response}: only a dead or cancelled one is retried`);
       },
     },
     cancel: {
@@ -114,7 +114,7 @@ const PROGRAM: Program<Command> = {
   },
   notes: `STATE is one of ${
     STATES.join(" ")
-  }; N is at most ${MOST_LISTED}, and 50 unless it is given.
+  }; N is at most ${MAX_LISTED}, and 50 unless it is given.
 ACCOUNT is an account's id, or an address in AUTH_MODE=legacy; AGE is such as 30s, 15m, 2h or 7d.`,
 };
 
@@ -179,7 +179,7 @@ function ageOf(text: string | undefined): number | undefined {
 }
 
 function limitOf(text = "50"): number {
-  const limit = parseWhole(text, [1, MOST_LISTED]);
+  const limit = parseWhole(text, [1, MAX_LISTED]);
   if (limit !== undefined) return limit;
-  throw new RefusedError(`A limit is a number from 1 to ${MOST_LISTED}`);
+  throw new RefusedError(`A limit is a number from 1 to ${MAX_LISTED}`);
 }

@@ -18,7 +18,7 @@ async function jobs(words: string[], databaseUrl = database.url) {
   return { code, said: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
 }
 
-const ask = (kind: string, uniqueKey?: string) =>
+const send = (kind: string, uniqueKey?: string) =>
   insertJob(sql, {
     kind,
     args: { lot: "A\u001b[2J" },
@@ -33,7 +33,7 @@ async function claim(id: string) {
 }
 
 async function dead(kind: string, error: string): Promise<string> {
-  const id = await ask(kind, "x");
+  const id = await send(kind, "x");
   await failJob(sql, await claim(id), { error });
   return id;
 }
@@ -42,8 +42,8 @@ Deno.test("list, dead and show tell what there is, and steer no terminal", async
   deepStrictEqual(await jobs(["list"]), { code: 0, said: "There are no such jobs.", error: "" });
   deepStrictEqual((await jobs(["dead"])).said, "There are no dead jobs.");
   const odd = await dead("odd\u001b[2J", "Error: \u001b]0;x\u0007 no");
-  await completeJob(sql, await claim(await ask("deep_trace")));
-  const waiting = await ask("deep_trace");
+  await completeJob(sql, await claim(await send("deep_trace")));
+  const waiting = await send("deep_trace");
 
   const list = await jobs(["list", "--limit", "2"]);
   const [head, ...rows] = list.said.split("\n");
@@ -84,7 +84,7 @@ Deno.test("retry and cancel say what they did, and why they can't", async () => 
   deepStrictEqual((await jobs(["cancel", id])).said, `retried ${id} is cancelled`);
   const over = await jobs(["cancel", id]);
   deepStrictEqual([over.code, over.error], [1, `Job ${id} is cancelled already`]);
-  const twin = await ask("retried", "x");
+  const twin = await send("retried", "x");
   const refused = await jobs(["retry", id]);
   deepStrictEqual(
     [refused.code, refused.error],

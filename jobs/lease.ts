@@ -22,7 +22,7 @@ interface LeaseOptions {
 }
 
 /** Often enough for a person who watches the progress or waits for the job to stop, in ms. */
-const LONGEST_PAUSE_MS = 3_000;
+const MAX_DELAY_MS = 3_000;
 const RETRY_MS = 500;
 
 /** How long a worker has to show that it lives after a time without writes, in ms at most. */
@@ -44,7 +44,7 @@ export function keepLease(
   job: AttemptKey,
   { leaseMs, since, onStop }: LeaseOptions,
 ): Lease {
-  const pauseMs = Math.min(leaseMs / 3, LONGEST_PAUSE_MS);
+  const pauseMs = Math.min(leaseMs / 3, MAX_DELAY_MS);
   let sureUntil = since + leaseMs;
   let progress: Record<string, number | string> | undefined;
   let timer: ReturnType<typeof setTimeout>;
@@ -55,7 +55,7 @@ export function keepLease(
     onStop(why);
   };
   const renew = async () => {
-    const asked = performance.now();
+    const requested = performance.now();
     const renewed = await renewLease(sql, job, leaseMs, progress).catch((error) => ({ error }));
     if (isOver) return;
     if (renewed === undefined) return stop("lease lost");
@@ -67,7 +67,7 @@ export function keepLease(
       timer = setTimeout(renew, Math.min(RETRY_MS, retryWithinMs(leaseMs)));
       return;
     }
-    sureUntil = asked + leaseMs;
+    sureUntil = requested + leaseMs;
     if (renewed.cancel_requested) return stop("cancelled");
     timer = setTimeout(renew, pauseMs);
   };
@@ -83,14 +83,14 @@ export function keepLease(
   };
 }
 
-const MOST_VALUES = 20;
-const LONGEST_VALUE = 200;
+const MAX_VALUES = 20;
+const MAX_VALUE_CHARACTERS = 200;
 
 /** What a jsonb column takes; a renewal that PostgreSQL refuses would lose the lease. */
 function storableProgress(
   values: Readonly<Record<string, number | string>>,
 ): Record<string, number | string> {
-  const entries = Object.entries(values).slice(0, MOST_VALUES).map(([name, value]) => [
+  const entries = Object.entries(values).slice(0, MAX_VALUES).map(([name, value]) => [
     storable(name),
     typeof value === "string" ? storable(value) : value,
   ]);
@@ -98,5 +98,5 @@ function storableProgress(
 }
 
 function storable(text: string): string {
-  return text.slice(0, LONGEST_VALUE).replaceAll("\0", "?").toWellFormed();
+  return text.slice(0, MAX_VALUE_CHARACTERS).replaceAll("\0", "?").toWellFormed();
 }

@@ -17,13 +17,13 @@ export type Outcome =
   /** The job is done, which is stored. */
   | { readonly is: "completed" }
   | { readonly is: "threw"; readonly error: unknown }
-  | { readonly is: "unfit"; readonly message: string }
+  | { readonly is: "invalid_args"; readonly message: string }
   /** It wasn't begun, since these are quiet hours; `endMs` from now. */
   | { readonly is: "quiet"; readonly endMs: number }
   | { readonly is: "stopped"; readonly why: StopReason };
 
 /** What becomes of its job. Without `retryInMs` a failed job is dead. */
-export type Fate =
+export type NextState =
   | { readonly is: "finished" }
   | { readonly is: "failed"; readonly error: string; readonly retryInMs?: number }
   /** The database couldn't just now, which costs no attempt. */
@@ -32,11 +32,11 @@ export type Fate =
   | { readonly is: "deferred"; readonly retryInMs: number }
   | { readonly is: "cancelled" }
   | { readonly is: "released" }
-  | { readonly is: "someone else's" };
+  | { readonly is: "lease_lost" };
 
-const LONGEST_WAIT_S = 3_600;
+const MAX_DELAY_S = 3_600;
 const MAX_POSTPONED_S = 300;
-const LONGEST_ERROR = 2_000;
+const MAX_ERROR_CHARACTERS = 2_000;
 
 /**
  * How long until a job that has failed is tried again, in ms: twice as long each time, up to an hour,
@@ -51,7 +51,7 @@ export function nextAttempt(
   jitter: number,
 ): number | undefined {
   if (attempt >= maxAttempts) return undefined;
-  return Math.min(2 ** attempt, LONGEST_WAIT_S) * 1_000 * (0.5 + jitter / 2);
+  return Math.min(2 ** attempt, MAX_DELAY_S) * 1_000 * (0.5 + jitter / 2);
 }
 
 /**
@@ -69,18 +69,18 @@ export function nextStart(uncounted: number, jitter: number): number {
  * What becomes of a job after an attempt; see {@link nextAttempt} and {@link nextStart} for the
  * numbers.
  */
-export function becomes(
+export function nextState(
   outcome: Outcome,
   attempt: number,
   maxAttempts: number,
   jitter: number,
   uncounted = 0,
-): Fate {
-  const failed = (error: string): Fate => {
+): NextState {
+  const failed = (error: string): NextState => {
     const retryInMs = nextAttempt(attempt, maxAttempts, jitter);
     return { is: "failed", error, ...(retryInMs !== undefined && { retryInMs }) };
   };
-  const postponed = (error: string): Fate => ({
+  const postponed = (error: string): NextState => ({
     is: "postponed",
     error,
     retryInMs: nextStart(uncounted, jitter),
@@ -93,28 +93,28 @@ export function becomes(
       const text = storable(error === undefined ? "undefined" : describeError(error));
       return isDatabaseUnavailable(error) ? postponed(text) : failed(text);
     }
-    case "unfit":
+    case "invalid_args":
       // The next attempt would find the same.
       return { is: "failed", error: storable(outcome.message) };
     case "quiet":
       return { is: "deferred", retryInMs: outcome.endMs };
     case "stopped":
-      return becomesStopped(outcome.why, failed, postponed);
+      return nextStateOfStopped(outcome.why, failed, postponed);
   }
 }
 
-function becomesStopped(
+function nextStateOfStopped(
   why: StopReason,
-  failed: (error: string) => Fate,
-  postponed: (error: string) => Fate,
-): Fate {
+  failed: (error: string) => NextState,
+  postponed: (error: string) => NextState,
+): NextState {
   switch (why) {
     case "cancelled":
       return { is: "cancelled" };
     case "shutdown":
       return { is: "released" };
     case "lease lost":
-      return { is: "someone else's" };
+      return { is: "lease_lost" };
     case "database away":
       return postponed("PostgreSQL was out of reach, or took no renewal, for as long as its lease");
     case "timeout":
@@ -125,6 +125,8 @@ function becomesStopped(
 /** A text as PostgreSQL takes it, and not longer than somebody would read. */
 function storable(text: string): string {
   const whole = text.replaceAll("\0", "?");
-  const cut = whole.length <= LONGEST_ERROR ? whole : `${whole.slice(0, LONGEST_ERROR - 1)}…`;
+  const cut = whole.length <= MAX_ERROR_CHARACTERS
+    ? whole
+    : `${whole.slice(0, MAX_ERROR_CHARACTERS - 1)}…`;
   return cut.toWellFormed();
 }

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { becomes, type Fate, nextAttempt, nextStart, type Outcome } from "./outcome.ts";
+import { nextAttempt, nextStart, type NextState, nextState, type Outcome } from "./outcome.ts";
 
 Deno.test("a failed job waits twice as long each time, up to an hour, and is dead after its last attempt", () => {
   const cases: [attempt: number, most: number, jitter: number, inMs: number | undefined][] = [
@@ -15,8 +15,8 @@ Deno.test("a failed job waits twice as long each time, up to an hour, and is dea
     [99, 100, 0, 1_800_000],
     [2_000, 3_000, 1, 3_600_000],
   ];
-  for (const [attempt, most, jitter, inMs] of cases) {
-    strictEqual(nextAttempt(attempt, most, jitter), inMs, `attempt ${attempt} of ${most}`);
+  for (const [attempt, max, jitter, inMs] of cases) {
+    strictEqual(nextAttempt(attempt, max, jitter), inMs, `attempt ${attempt} of ${max}`);
   }
 });
 
@@ -43,19 +43,19 @@ const failure = (message: string) => {
 
 Deno.test("what becomes of a job follows from how its attempt ended", () => {
   const threw: Outcome = { is: "threw", error: failure("no") };
-  const cases: [Outcome, attempt: number, Fate][] = [
+  const cases: [Outcome, attempt: number, NextState][] = [
     [{ is: "completed" }, 1, { is: "finished" }],
     [{ is: "completed" }, 3, { is: "finished" }],
     [threw, 1, { is: "failed", error: "Error: no ", retryInMs: 2_000 }],
     [threw, 3, { is: "failed", error: "Error: no " }],
     [{ is: "threw", error: "text" }, 3, { is: "failed", error: "text" }],
     [{ is: "threw", error: undefined }, 3, { is: "failed", error: "undefined" }],
-    [{ is: "unfit", message: "a number" }, 1, { is: "failed", error: "a number" }],
+    [{ is: "invalid_args", message: "a number" }, 1, { is: "failed", error: "a number" }],
     [{ is: "quiet", endMs: 60_000 }, 3, { is: "deferred", retryInMs: 60_000 }],
     [{ is: "stopped", why: "cancelled" }, 1, { is: "cancelled" }],
     [{ is: "stopped", why: "cancelled" }, 3, { is: "cancelled" }],
     [{ is: "stopped", why: "shutdown" }, 3, { is: "released" }],
-    [{ is: "stopped", why: "lease lost" }, 3, { is: "someone else's" }],
+    [{ is: "stopped", why: "lease lost" }, 3, { is: "lease_lost" }],
     [{ is: "stopped", why: "timeout" }, 1, {
       is: "failed",
       error: "it took longer than its kind may take",
@@ -66,8 +66,8 @@ Deno.test("what becomes of a job follows from how its attempt ended", () => {
       error: "it took longer than its kind may take",
     }],
   ];
-  for (const [outcome, attempt, fate] of cases) {
-    deepStrictEqual(becomes(outcome, attempt, 3, 1), fate, JSON.stringify(outcome));
+  for (const [outcome, attempt, next] of cases) {
+    deepStrictEqual(nextState(outcome, attempt, 3, 1), next, JSON.stringify(outcome));
   }
 });
 
@@ -76,7 +76,7 @@ Deno.test("what is the database's state costs no attempt, the first or the last;
   const slow = Object.assign(failure("slow"), { code: "57014" });
   const wrapped = failure("around");
   wrapped.cause = full;
-  const cases: [Outcome, is: Fate["is"]][] = [
+  const cases: [Outcome, is: NextState["is"]][] = [
     [{ is: "threw", error: full }, "postponed"],
     [{ is: "threw", error: wrapped }, "postponed"],
     [{ is: "stopped", why: "database away" }, "postponed"],
@@ -84,11 +84,11 @@ Deno.test("what is the database's state costs no attempt, the first or the last;
   ];
   for (const [outcome, is] of cases) {
     for (const attempt of [1, 3]) {
-      strictEqual(becomes(outcome, attempt, 3, 1).is, is, JSON.stringify(outcome));
+      strictEqual(nextState(outcome, attempt, 3, 1).is, is, JSON.stringify(outcome));
     }
   }
-  const fate = becomes({ is: "threw", error: wrapped }, 3, 3, 1, 2);
-  deepStrictEqual(fate, {
+  const next = nextState({ is: "threw", error: wrapped }, 3, 3, 1, 2);
+  deepStrictEqual(next, {
     is: "postponed",
     error: "Error: around  <- Error [53100]: full ",
     retryInMs: 8_000,
@@ -96,9 +96,9 @@ Deno.test("what is the database's state costs no attempt, the first or the last;
 });
 
 Deno.test("an error of any length and content can be stored", () => {
-  const fate = becomes({ is: "threw", error: failure(`a\0b${"😀".repeat(5_000)}`) }, 3, 3, 1);
-  ok(fate.is === "failed");
-  match(fate.error, /^Error: a\?b😀/);
-  strictEqual(fate.error.length, 2_000);
-  ok(fate.error.isWellFormed());
+  const next = nextState({ is: "threw", error: failure(`a\0b${"😀".repeat(5_000)}`) }, 3, 3, 1);
+  ok(next.is === "failed");
+  match(next.error, /^Error: a\?b😀/);
+  strictEqual(next.error.length, 2_000);
+  ok(next.error.isWellFormed());
 });

@@ -1,9 +1,9 @@
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/connect.ts";
 import {
+  clearLostPushes,
+  clearPushes,
   type DueJob,
-  forgetLostPushes,
-  forgetPushes,
   type JobList,
   takeUnpushedJobs,
 } from "../db/job_pushes.ts";
@@ -30,11 +30,11 @@ const PREFIX = "{lotline:jobs}";
 /** Is lost with the lists, when someone empties Valkey or it starts anew: it has no end of its own. */
 const EPOCH = `${PREFIX}:epoch`;
 /** The most ids on a list; the rest waits in PostgreSQL. */
-const LONGEST_LIST = 1_000;
+const MAX_LIST_LENGTH = 1_000;
 /** The most ids that one sweep puts on a list. */
-const MOST_PUSHED = 200;
+const MAX_PUSHED = 200;
 /** How often it is looked whether ids were lost, in ms. */
-const LOOK_FOR_LOST_MS = 2_000;
+const RESCUE_EVERY_MS = 2_000;
 
 // An id that is on its list already stays there once.
 const PUSH = `
@@ -58,35 +58,35 @@ export function createJobQueue(
     kinds.map((kind) => ({ kind, priority }))
   );
   let turn = 0;
-  let lookedForLostAt = -Infinity;
+  let rescuedAt = -Infinity;
   // A Valkey that is full gives ids and takes none: its empty lists mean nothing.
   let takesNone = false;
 
   const push = async (due: readonly DueJob[]): Promise<boolean> => {
     const keys = [...new Set(due.map(keyOf))];
     const parameters = due.flatMap((job) => [String(keys.indexOf(keyOf(job)) + 1), job.id]);
-    const pushed = await valkey?.attempt((client) =>
+    const pushed = await valkey?.tryCommand((client) =>
       client.eval(PUSH, { keys, arguments: parameters })
     );
     return pushed !== undefined;
   };
 
   return {
-    async pop(asked) {
+    async pop(requested) {
       if (valkey === undefined || takesNone) return "away";
       // Not always the same kind first, or a busy one would leave nothing to those behind it.
       turn++;
-      const inTurn = asked.map((_, at) => asked[(at + turn) % asked.length] ?? "");
+      const inTurn = requested.map((_, at) => requested[(at + turn) % requested.length] ?? "");
       const keys = ([0, 1] as const).flatMap((priority) =>
         inTurn.map((kind) => keyOf({ kind, priority }))
       );
-      const answer = await valkey.attempt(async (client) => ({
+      const response = await valkey.tryCommand(async (client) => ({
         popped: await client.lmPop(keys, "LEFT", { COUNT: 1 }),
       }));
-      return answer === undefined ? "away" : answer.popped?.[1]?.[0];
+      return response === undefined ? "away" : response.popped?.[1]?.[0];
     },
     async sweep() {
-      const seen = await valkey?.attempt(async (client) => {
+      const seen = await valkey?.tryCommand(async (client) => {
         const [epoch, ...lengths] = await Promise.all([
           client.exists(EPOCH),
           ...lists.map((list) => client.lLen(keyOf(list))),
@@ -96,27 +96,27 @@ export function createJobQueue(
       if (seen === undefined) return 0;
       const filled = lists.map((list, at) => ({ ...list, length: seen.lengths[at] ?? 0 }));
       if (seen.isNew) {
-        await forgetPushes(sql);
-      } else if (performance.now() - lookedForLostAt > LOOK_FOR_LOST_MS) {
-        lookedForLostAt = performance.now();
-        await forgetLostPushes(sql, filled);
+        await clearPushes(sql);
+      } else if (performance.now() - rescuedAt > RESCUE_EVERY_MS) {
+        rescuedAt = performance.now();
+        await clearLostPushes(sql, filled);
       }
       const due = await takeUnpushedJobs(
         sql,
         filled.map(({ length, ...list }) => ({
           ...list,
-          room: Math.max(0, Math.min(LONGEST_LIST - length, MOST_PUSHED)),
+          room: Math.max(0, Math.min(MAX_LIST_LENGTH - length, MAX_PUSHED)),
         })),
       );
       if (due.length > 0) {
         takesNone = !await push(due);
         if (takesNone) {
-          await forgetPushes(sql, due.map(({ id }) => id));
+          await clearPushes(sql, due.map(({ id }) => id));
           return 0;
         }
       }
       // Last, so that a process that ends in between leaves this to the next.
-      if (seen.isNew) await valkey?.attempt((client) => client.set(EPOCH, "1"));
+      if (seen.isNew) await valkey?.tryCommand((client) => client.set(EPOCH, "1"));
       return due.length;
     },
   };

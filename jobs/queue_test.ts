@@ -17,24 +17,24 @@ async function ownQueue(kinds = ["a", "b"]) {
     await createClient({ url: own.server.url }).connect(),
     (client) => client.destroy(),
   );
-  await eventually("Valkey answers", () => valkey.answers());
+  await eventually("Valkey answers", () => valkey.isUsable());
   const another = () => createJobQueue({ sql, valkey, kinds });
   const open = stack.move();
-  const ask = (kind = "a", priority: 0 | 1 = 1) => insertJob(sql, { kind, args: {}, priority });
+  const send = (kind = "a", priority: 0 | 1 = 1) => insertJob(sql, { kind, args: {}, priority });
   return {
     sql,
     client,
     queue: another(),
     another,
-    ask,
+    ask: send,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
 
 Deno.test("an id is put on the list of its kind and priority once, also when it is put there again", async () => {
   await using own = await ownQueue();
-  const { sql, client, queue, ask } = own;
-  const ids = [await ask(), await ask(), await ask("b", 0)];
+  const { sql, client, queue, ask: send } = own;
+  const ids = [await send(), await send(), await send("b", 0)];
   strictEqual(await queue.sweep(), 3);
   strictEqual(await queue.sweep(), 0);
   await sql`update lotline.jobs set pushed_at = null`;
@@ -47,9 +47,9 @@ Deno.test("an id is put on the list of its kind and priority once, also when it 
 
 Deno.test("ids come off the lists that are asked for, urgent ones first, and the kinds take turns", async () => {
   await using own = await ownQueue();
-  const { queue, ask } = own;
-  const a = [await ask("a"), await ask("a"), await ask("a")];
-  const b = [await ask("b"), await ask("b"), await ask("b", 0)];
+  const { queue, ask: send } = own;
+  const a = [await send("a"), await send("a"), await send("a")];
+  const b = [await send("b"), await send("b"), await send("b", 0)];
   await queue.sweep();
   strictEqual(await queue.pop(["a", "b"]), b[2]);
   strictEqual(await queue.pop(["a"]), a[0]);
@@ -62,8 +62,8 @@ Deno.test("ids come off the lists that are asked for, urgent ones first, and the
 
 Deno.test("an id that was taken off by a worker that is no more comes back after 10 s", async () => {
   await using own = await ownQueue();
-  const { sql, queue, another, ask } = own;
-  const ids = [await ask(), await ask()];
+  const { sql, queue, another, ask: send } = own;
+  const ids = [await send(), await send()];
   await queue.sweep();
   strictEqual(await queue.pop(["a"]), ids[0]);
   strictEqual(await another().sweep(), 0);
@@ -84,9 +84,9 @@ Deno.test("a list grows to a thousand ids; the rest follows when there is room",
 
 Deno.test("a Valkey that takes nothing is as good as none, until it takes something again", async () => {
   await using own = await ownQueue();
-  const { sql, client, queue, ask } = own;
+  const { sql, client, queue, ask: send } = own;
   await client.configSet("maxmemory", "1");
-  await ask();
+  await send();
   strictEqual(await queue.sweep(), 0);
   strictEqual(await queue.pop(["a"]), "away");
   strictEqual((await sql`select from lotline.jobs where pushed_at is null`).count, 1);

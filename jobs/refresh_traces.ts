@@ -2,7 +2,7 @@ import { z } from "zod";
 import {
   boundChangedLots,
   markOutOfDate,
-  MOST_CHANGED_LOTS,
+  MAX_CHANGED_LOTS,
   REFRESH_TRACES_KIND,
 } from "../db/trace_changes.ts";
 import { defineJob } from "./define_job.ts";
@@ -18,7 +18,7 @@ export const refreshTraces = defineJob({
   timeoutMs: 60_000,
   concurrency: 1,
   async run(_args, { sql }) {
-    await boundChangedLots(sql, MOST_CHANGED_LOTS);
+    await boundChangedLots(sql, MAX_CHANGED_LOTS);
     await markOutOfDate(sql);
   },
 });

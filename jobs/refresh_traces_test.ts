@@ -26,8 +26,8 @@ async function newPlant(major: Major = 17) {
   const chain = await insertChain(sql, "A", 3);
   await sql`delete from lotline.outbox`;
   const waiting = async (id = crypto.randomUUID()) => {
-    const asked = { id, direction: "downstream", maxDepth: null, atMost: 100 } as const;
-    await insertTrace(sql, { ...asked, lotCode: "A-0" }, null);
+    const requested = { id, direction: "downstream", maxDepth: null, atMost: 100 } as const;
+    await insertTrace(sql, { ...requested, lotCode: "A-0" }, null);
     await queueTrace(sql, id, "tester", { ofAccount: 100, waiting: 100 });
     return id;
   };
@@ -199,9 +199,9 @@ Deno.test("a change that is heard of while a trace is taken marks it once it is 
       snapshot,
       { ...trace, direction: "downstream" },
       {
-        run: crypto.randomUUID(),
+        attemptId: crypto.randomUUID(),
         onLevel: () => {},
-        beside: (snapshot, work) => work(snapshot),
+        onSecondSession: (snapshot, work) => work(snapshot),
       },
     );
     await finishTrace(snapshot.sql, id, result);
@@ -250,8 +250,8 @@ Deno.test("what is noted while the job runs is for the next one", async () => {
 Deno.test("a trace whose process ended before it was done keeps nothing for longer than a minute", async () => {
   await using plant = await newPlant();
   const { sql } = plant;
-  const asked = { direction: "downstream", maxDepth: null, atMost: 9, lotCode: "A-0" } as const;
-  await insertTrace(sql, { ...asked, id: crypto.randomUUID() }, null);
+  const requested = { direction: "downstream", maxDepth: null, atMost: 9, lotCode: "A-0" } as const;
+  await insertTrace(sql, { ...requested, id: crypto.randomUUID() }, null);
   await plant.touch();
   await plant.relay();
   await plant.refresh();

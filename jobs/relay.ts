@@ -5,8 +5,8 @@ import { tryRelayLock } from "../db/relay_lock.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
 import { openSession } from "../db/session.ts";
 import type { Log } from "../log.ts";
-import { createComplaint } from "./complaint.ts";
-import { pause } from "./repeat.ts";
+import { createFailureLog } from "./failure_log.ts";
+import { delay } from "./run_loop.ts";
 
 /*
  * Drains the outbox that triggers fill, whoever writes to the old tables. One relay works at a time,
@@ -40,7 +40,7 @@ interface Deps {
  * Valkey.
  */
 export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
-  const failure = createComplaint(deps.log, "relay_failed");
+  const failure = createFailureLog(deps.log, "relay_failed");
   const onRound = () => {
     if (failure.worked()) deps.log("info", "relay_recovered");
   };
@@ -56,7 +56,7 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
       await relay(stop, session.sql, deps, onRound);
     } catch (error) {
       const failures = failure.failed(error);
-      await pause(Math.min(RETRY_MS * 2 ** (failures - 1), MAX_RETRY_MS), stop);
+      await delay(Math.min(RETRY_MS * 2 ** (failures - 1), MAX_RETRY_MS), stop);
     }
   }
 }
@@ -64,8 +64,8 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
 /** Waits for the lock that one relay has; it goes with the connection. */
 async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
   while (!stop.aborted) {
-    if (await inTime(tryRelayLock(sql))) return;
-    await pause(TURN_MS, stop);
+    if (await withDeadline(tryRelayLock(sql))) return;
+    await delay(TURN_MS, stop);
   }
 }
 
@@ -78,26 +78,26 @@ async function relay(
 ): Promise<void> {
   let from = "0";
   let refreshedAt = -Infinity;
-  const lossAt = watchLosses(() => inTime(laterTransaction(sql)));
+  const lossAt = watchLosses(() => withDeadline(laterTransaction(sql)));
   invalidation?.beginTurn();
   while (!stop.aborted) {
     const began = performance.now();
-    const batch = await inTime(readOutbox(sql, from));
+    const batch = await withDeadline(readOutbox(sql, from));
     const loss = await lossAt(batch);
     await invalidation?.apply({
       lotCodes: batch.lotCodes,
       everything: batch.everything || loss === "over",
       complete: loss !== "open",
     });
-    if (batch.transactions.length > 0) await inTime(removeFromOutbox(sql, batch));
-    if (loss === "over") await inTime(noteLostChanges(sql, batch.lost));
+    if (batch.transactions.length > 0) await withDeadline(removeFromOutbox(sql, batch));
+    if (loss === "over") await withDeadline(noteLostChanges(sql, batch.lost));
     from = batch.horizon;
     if (began - refreshedAt > REFRESH_MS) {
-      await inTime(wakeRefresh(sql));
+      await withDeadline(wakeRefresh(sql));
       refreshedAt = began;
     }
     onRound();
-    await pause(Math.max(1, TICK_MS - (performance.now() - began)), stop);
+    await delay(Math.max(1, TICK_MS - (performance.now() - began)), stop);
   }
 }
 
@@ -129,15 +129,15 @@ export function watchLosses(
   };
 }
 
-/** What `answer` gives, or a failure when PostgreSQL is silent: the connection is then given up. */
-async function inTime<T>(answer: PromiseLike<T>): Promise<T> {
+/** What `result` gives, or a failure when PostgreSQL is silent: the connection is then given up. */
+async function withDeadline<T>(result: PromiseLike<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
+  const timeout = new Promise<never>((_, reject) => {
     const message = `no answer from PostgreSQL in ${STATEMENT_MS} ms`;
     timer = setTimeout(() => reject(new Error(message)), STATEMENT_MS + 1_000);
   });
   try {
-    return await Promise.race([answer, late]);
+    return await Promise.race([result, timeout]);
   } finally {
     clearTimeout(timer);
   }

@@ -13,8 +13,8 @@ Deno.test("a running relay wakes the refresh of deep traces, again and again as 
   const { sql, url } = database;
   const [, middle = ""] = await insertChain(sql, "A", 3);
   const id = crypto.randomUUID();
-  const asked = { id, lotCode: "A-0", direction: "downstream", maxDepth: null } as const;
-  await insertTrace(sql, { ...asked, atMost: 100 }, null);
+  const requested = { id, lotCode: "A-0", direction: "downstream", maxDepth: null } as const;
+  await insertTrace(sql, { ...requested, atMost: 100 }, null);
   await queueTrace(sql, id, "tester", { ofAccount: 100, waiting: 100 });
   await runJob(database, deepTrace, { traceId: id });
   await sql`delete from lotline.jobs`;

@@ -9,7 +9,7 @@ import {
 } from "../db/cron_runs.ts";
 import { describeError, type Log } from "../log.ts";
 import { type QuietHours, quietUntil } from "./quiet_hours.ts";
-import { pause } from "./repeat.ts";
+import { delay } from "./run_loop.ts";
 import { upkeep } from "./upkeep.ts";
 
 /** Something that is to be put into the queue every hour or every day. */
@@ -54,7 +54,7 @@ const EARLY_MS = 10_000;
 const AFTER_FAILURE_MS = 1_000;
 const MAX_AFTER_FAILURE_MS = 60_000;
 /** How often it is looked what has died, and what had to wait for the end of the quiet hours, in ms. */
-const LOOK_MS = 60_000;
+const CHECK_MS = 60_000;
 /** What is put into the queue so much after its slot was missed by all workers, in ms. */
 const MISSED_MS = 5 * MINUTE_MS;
 
@@ -91,13 +91,13 @@ export interface ScheduleDeps {
  */
 export async function followSchedule(
   entries: readonly ScheduleEntry[],
-  { sql, log, signal, quietHours = [], now = Date.now, lookMs = LOOK_MS }: ScheduleDeps,
+  { sql, log, signal, quietHours = [], now = Date.now, lookMs = CHECK_MS }: ScheduleDeps,
 ): Promise<void> {
-  const told = new Map<ScheduleEntry, string>();
+  const reported = new Map<ScheduleEntry, string>();
   /** Puts it off, and says so once a slot. */
   const putOff = async (entry: ScheduleEntry, slot: Slot, until: number) => {
-    if (told.get(entry) === slot.at || await isSlotClaimed(sql, slot)) return;
-    told.set(entry, slot.at);
+    if (reported.get(entry) === slot.at || await isSlotClaimed(sql, slot)) return;
+    reported.set(entry, slot.at);
     log("info", "scheduled_work_postponed", {
       ...slotFields(slot),
       until: new Date(until).toISOString(),
@@ -136,7 +136,7 @@ export async function followSchedule(
             error: describeError(error),
           });
         }
-        await pause(Math.min(AFTER_FAILURE_MS * 2 ** failures, MAX_AFTER_FAILURE_MS), signal);
+        await delay(Math.min(AFTER_FAILURE_MS * 2 ** failures, MAX_AFTER_FAILURE_MS), signal);
       }
     }
   };
@@ -148,10 +148,10 @@ export async function followSchedule(
     striking.set(entry, running);
     return running;
   };
-  const look = async () => {
+  const check = async () => {
     while (!signal.aborted) {
       await Promise.all(entries.map(strikeOnce));
-      await pause(lookMs, signal);
+      await delay(lookMs, signal);
     }
   };
   // A cron whose signal was aborted before never resolves.
@@ -163,7 +163,7 @@ export async function followSchedule(
     ...entries.map((entry) =>
       Deno.cron(`lotline ${entry.name}`, cronExpression(entry), options, () => strikeOnce(entry))
     ),
-    look(),
+    check(),
   ]);
 }
 

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { keepSessions } from "../db/kept_sessions.ts";
+import { createSessionPool } from "../db/session_pool.ts";
 import { openSession } from "../db/session.ts";
 import type { TaskContext, Tasks } from "./heavy_tasks.ts";
 import {
@@ -10,7 +10,7 @@ import {
 } from "./thread_messages.ts";
 
 /** An idle connection is closed after this long, in ms. */
-const KEEP_SESSION_MS = 30_000;
+const IDLE_SESSION_MS = 30_000;
 /** A task may hold its connection idle, while it computes, for so long, in ms. */
 const SESSION_IDLE_MS = 300_000;
 /** Progress is sent at most once in this time, in ms: a walk tells of a million levels. */
@@ -19,7 +19,7 @@ const PROGRESS_MS = 100;
 /** Does what this thread is sent, one task at a time: the body of a thread's program. */
 export function serveTasks(tasks: Tasks): void {
   const { databaseUrl, name, statementTimeoutMs }: ThreadSettings = workerData;
-  const sessions = keepSessions(
+  const sessions = createSessionPool(
     (onEnd) =>
       openSession(databaseUrl, {
         name,
@@ -27,7 +27,7 @@ export function serveTasks(tasks: Tasks): void {
         idleTimeoutMs: SESSION_IDLE_MS,
         onEnd,
       }),
-    KEEP_SESSION_MS,
+    IDLE_SESSION_MS,
   );
   const send = (message: ThreadMessage<unknown>) => parentPort?.postMessage(message);
 

@@ -34,7 +34,7 @@ export interface Threads<T extends Tasks = HeavyTasks> extends Disposable {
 const HEAVY_THREAD = new URL("./heavy_thread.ts", import.meta.url);
 
 /** An idle thread is ended after this long, in ms. Starting one takes a tenth of a second. */
-const KEEP_THREAD_MS = 30_000;
+const IDLE_THREAD_MS = 30_000;
 
 /** A thread that has ended has failed its task after so many ms: until then its error may come. */
 const CAUSE_MS = 100;
@@ -47,33 +47,33 @@ export function createThreads<T extends Tasks = HeavyTasks>(
   const idle = new Map<Thread, ReturnType<typeof setTimeout>>();
   let isDisposed = false;
 
-  const forget = (thread: Thread) => {
+  const remove = (thread: Thread) => {
     clearTimeout(idle.get(thread));
     idle.delete(thread);
   };
   const end = (thread: Thread) => {
-    forget(thread);
+    remove(thread);
     thread.end();
   };
-  const take = (): Thread => {
-    const kept = [...idle.keys()].at(-1);
-    if (kept === undefined) {
-      const started: Thread = startThread(program, settings, () => forget(started));
+  const acquire = (): Thread => {
+    const idleThread = [...idle.keys()].at(-1);
+    if (idleThread === undefined) {
+      const started: Thread = startThread(program, settings, () => remove(started));
       return started;
     }
-    forget(kept);
-    return kept;
+    remove(idleThread);
+    return idleThread;
   };
-  const keep = (thread: Thread) => {
+  const release = (thread: Thread) => {
     if (isDisposed) thread.end();
-    else idle.set(thread, setTimeout(() => end(thread), KEEP_THREAD_MS));
+    else idle.set(thread, setTimeout(() => end(thread), IDLE_THREAD_MS));
   };
 
   return {
     run<N extends keyof T & string>(task: N, args: ArgsOf<T[N]>, options: RunOptions) {
-      return Promise.try(take).then((thread) =>
+      return Promise.try(acquire).then((thread) =>
         thread.run<ResultOf<T[N]>>(task, args, options).then((result) => {
-          keep(thread);
+          release(thread);
           return result;
         }, (error) => {
           end(thread);

@@ -93,10 +93,10 @@ Deno.test("a thread whose program isn't there fails its task with the cause", as
 
 Deno.test("a task that computes is stopped when its signal is aborted", async () => {
   using threads = newThreads();
-  const told = new SharedArrayBuffer(8);
-  const numbers = new Int32Array(told);
+  const notified = new SharedArrayBuffer(8);
+  const numbers = new Int32Array(notified);
   const abort = new AbortController();
-  const task = threads.run("compute", told, options({ signal: abort.signal }));
+  const task = threads.run("compute", notified, options({ signal: abort.signal }));
   await eventually("it computes", () => Promise.resolve(Atomics.load(numbers, 0) === 1));
   const reason = new Error("called off");
   abort.abort(reason);
@@ -120,11 +120,11 @@ Deno.test("a task that waits for PostgreSQL is stopped with its statement", asyn
 
 Deno.test("of its progress a task sends what is new, and no message for each step", async () => {
   using threads = newThreads();
-  const told: unknown[] = [];
-  const progress = (soFar: unknown) => told.push(soFar);
+  const notified: unknown[] = [];
+  const progress = (soFar: unknown) => notified.push(soFar);
   strictEqual(await threads.run("progress", 1_000_000, options({ progress })), 1_000_000);
   // It has no time between its steps, hence for none but the first.
-  deepStrictEqual(told, [{ time: 1 }]);
+  deepStrictEqual(notified, [{ time: 1 }]);
 });
 
 Deno.test("disposing ends idle threads at once, and those at work when they are through", async () => {

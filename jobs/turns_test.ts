@@ -13,7 +13,7 @@ const KIND = "deep_trace";
 const claimant = { worker: "tester", leaseMs: 60_000 };
 
 /** Asks for as many jobs on an account. */
-async function ask(sql: Sql, account: string, count: number): Promise<void> {
+async function send(sql: Sql, account: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     await sql`
       insert into lotline.jobs (kind, priority, account, turn)
@@ -35,12 +35,12 @@ Deno.test("without Valkey accounts take turns, and who comes later waits for one
   const claim = async (count: number) => {
     for (let i = 0; i < count; i++) ids.push((await claimNextJob(sql, [KIND], claimant))?.id ?? "");
   };
-  await ask(sql, "a", 500);
+  await send(sql, "a", 500);
   await claim(3);
-  await ask(sql, "b", 2);
-  await ask(sql, "c", 1);
+  await send(sql, "b", 2);
+  await send(sql, "c", 1);
   await claim(6);
-  await ask(sql, "b", 3);
+  await send(sql, "b", 3);
   await claim(4);
   strictEqual(await accountsOf(sql, ids), "aaa" + "abcaba" + "abab");
 });
@@ -50,7 +50,7 @@ Deno.test("with Valkey they do whatever order ids are on the list in, and no job
   const { sql } = database;
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, () => {});
-  await eventually("Valkey answers", () => valkey.answers());
+  await eventually("Valkey answers", () => valkey.isUsable());
   const queue = createJobQueue({ sql, valkey, kinds: [KIND] });
   const ids: string[] = [];
   const take = async () => {
@@ -60,10 +60,10 @@ Deno.test("with Valkey they do whatever order ids are on the list in, and no job
     if (job !== undefined) ids.push(job.id);
     return true;
   };
-  await ask(sql, "a", 20);
+  await send(sql, "a", 20);
   await queue.sweep();
   await take();
-  await ask(sql, "b", 3);
+  await send(sql, "b", 3);
   // None of these is on the list yet.
   await take();
   await take();
@@ -81,7 +81,7 @@ Deno.test("with Valkey they do whatever order ids are on the list in, and no job
 Deno.test("an id of a job that isn't there any more claims nothing, and one of another kind no job of this kind", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  await ask(sql, "a", 1);
+  await send(sql, "a", 1);
   strictEqual(await claimJobInTurn(sql, crypto.randomUUID(), claimant), undefined);
   const [other] = await sql<{ id: string }[]>`
     insert into lotline.jobs (kind, priority, run_at)

@@ -1,7 +1,7 @@
-import { isOutOfTime } from "../db/undone.ts";
+import { isStatementTimeout } from "../db/pg_errors.ts";
 import { toApiError } from "../errors.ts";
 import { retryWithinMs } from "./lease.ts";
-import { pause } from "./repeat.ts";
+import { delay } from "./run_loop.ts";
 
 /** The first pause before it is tried again to store what became of a job, and the longest, in ms. */
 const RETRY_MS = 300;
@@ -30,9 +30,10 @@ export async function untilStored<T>(
       return await store();
     } catch (error) {
       const retryMs = Math.min(RETRY_MS * tries, MAX_RETRY_MS, retryWithinMs(leaseMs));
-      const isAway = toApiError(error).code === "database_away" && !(isLong && isOutOfTime(error));
+      const isAway = toApiError(error).code === "database_away" &&
+        !(isLong && isStatementTimeout(error));
       if (!isAway || shutdown.aborted || performance.now() + retryMs >= until) throw error;
-      await pause(retryMs, shutdown);
+      await delay(retryMs, shutdown);
     }
   }
 }

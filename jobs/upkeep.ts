@@ -7,14 +7,14 @@ import {
   deleteOldIdempotencyKeys,
   deleteOldJobs,
   deleteOldTraces,
-  type FoundBy,
   listOrphanedRuns,
+  type Selection,
 } from "../db/retention.ts";
 import { defineJob, type JobContext } from "./define_job.ts";
 
 type Work = Pick<JobContext, "sql" | "signal">;
 
-const FOUND: Record<string, FoundBy> = {
+const FOUND: Record<string, Selection> = {
   trace_chunks: { found: "trace_chunks", owner: "traces" },
   audit_findings: { found: "audit_findings", owner: "audits" },
 };
@@ -61,7 +61,7 @@ async function untilNone({ sql, signal }: Work, deleteSome: (sql: Sql) => Promis
   }
 }
 
-async function deleteOrphans({ sql, signal }: Work, tables: FoundBy): Promise<number> {
+async function deleteOrphans({ sql, signal }: Work, tables: Selection): Promise<number> {
   let all = 0;
   let after: string | null = "00000000-0000-0000-0000-000000000000";
   while (after !== null) {

@@ -9,7 +9,7 @@ async function keepUp({ sql }: TestDatabase, signal = new AbortController().sign
   await upkeep.run({}, {
     sql,
     onThread: () => Promise.reject(new Error("it needs no thread")),
-    run: crypto.randomUUID(),
+    attemptId: crypto.randomUUID(),
     signal,
     progress: () => {},
     log: (_, __, fields) => deleted = fields,

@@ -1,17 +1,17 @@
 import type { Valkey } from "../cache/valkey.ts";
 import {
-  buryStrangers,
   type ClaimedJob,
   claimJobInTurn,
   claimNextJob,
+  discardUnknownKinds,
   releaseJob,
-  takeBackLostJobs,
+  rescueExpiredJobs,
 } from "../db/job_attempts.ts";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
 import type { JobDefinition } from "./define_job.ts";
 import { noticeBeforeRescueMs } from "./lease.ts";
 import { createJobQueue } from "./queue.ts";
-import { repeat } from "./repeat.ts";
+import { runLoop } from "./run_loop.ts";
 import type { Threads } from "./threads.ts";
 
 /** What a worker needs; see {@link AttemptDeps}. */
@@ -26,7 +26,7 @@ export interface WorkerOptions {
   /** Named in its jobs and in its log. */
   readonly name: string;
   /** The most jobs at once, of all kinds together. */
-  readonly atOnce: number;
+  readonly maxConcurrent: number;
   /** How long a job stays that of a worker that isn't heard of. */
   readonly leaseMs?: number;
   /** How long running jobs may go on after the end was asked for. */
@@ -53,7 +53,7 @@ const IDLE_MS = 100;
 const IDLE_WITHOUT_LISTS_MS = 250;
 /** With all hands busy, the end of a job is waited for, in ms at most. */
 const BUSY_MS = 1_000;
-const LONGEST_REAP_PAUSE_MS = 1_000;
+const MAX_REAP_DELAY_MS = 1_000;
 
 /**
  * Does the jobs of these kinds until it is asked to end; resolves when the running ones are through,
@@ -65,20 +65,20 @@ export async function runWorker(
   options: WorkerOptions,
 ): Promise<void> {
   const { queueSql, log, valkey } = deps;
-  const { signal, atOnce, leaseMs = LEASE_MS, graceMs = GRACE_MS } = options;
-  using kept = new DisposableStack();
+  const { signal, maxConcurrent, leaseMs = LEASE_MS, graceMs = GRACE_MS } = options;
+  using resources = new DisposableStack();
   const byKind = new Map(definitions.map((definition) => {
-    const threads = kept.use(deps.createThreads(definition.timeoutMs));
+    const threads = resources.use(deps.createThreads(definition.timeoutMs));
     return [definition.kind, { definition, threads }];
   }));
   const queue = createJobQueue({ sql: queueSql, valkey, kinds: [...byKind.keys()] });
   const claimant = { worker: options.name, leaseMs };
   const shutdown = new AbortController();
   const running = new Map<Promise<void>, string>();
-  const bell = createBell(signal);
+  const wakeup = createWakeup(signal);
 
   const kindsWithRoom = () => {
-    if (running.size >= atOnce) return [];
+    if (running.size >= maxConcurrent) return [];
     const kinds = [...running.values()];
     return definitions
       .filter(({ kind, concurrency }) => kinds.filter((one) => one === kind).length < concurrency)
@@ -93,13 +93,13 @@ export async function runWorker(
       shutdown: shutdown.signal,
     }).finally(() => {
       running.delete(attempt);
-      bell.ring();
+      wakeup.wake();
     });
     running.set(attempt, job.kind);
   };
 
   /** Starts what there is room for; gives how long to wait before looking again, in ms. */
-  const take = async (): Promise<number> => {
+  const startJobs = async (): Promise<number> => {
     while (!signal.aborted) {
       const kinds = kindsWithRoom();
       if (kinds.length === 0) return BUSY_MS;
@@ -119,29 +119,29 @@ export async function runWorker(
   };
   const sweep = async () => {
     if (await queue.sweep() === 0) return SWEEP_MS;
-    bell.ring();
+    wakeup.wake();
     return SWEEP_AGAIN_MS;
   };
   const maxAttempts = Object.fromEntries(
     definitions.map((definition) => [definition.kind, definition.maxAttempts]),
   );
   const noticeMs = noticeBeforeRescueMs(leaseMs);
-  const reap = async () => {
-    for (const job of await takeBackLostJobs(queueSql, maxAttempts, noticeMs)) {
+  const rescue = async () => {
+    for (const job of await rescueExpiredJobs(queueSql, maxAttempts, noticeMs)) {
       const { id, kind, attempt, state } = job;
       log("warn", "job_lease_expired", { job: id, kind, attempt, state });
       if (state === "dead") log("error", "job_dead", { job: id, kind, attempt });
     }
-    for (const { id, kind } of await buryStrangers(queueSql, [...byKind.keys()])) {
+    for (const { id, kind } of await discardUnknownKinds(queueSql, [...byKind.keys()])) {
       log("warn", "job_kind_unknown", { job: id, kind });
     }
-    return Math.min(leaseMs / 3, LONGEST_REAP_PAUSE_MS);
+    return Math.min(leaseMs / 3, MAX_REAP_DELAY_MS);
   };
 
   await Promise.all([
-    repeat("job_claim_failed", take, { signal, log, wait: bell.wait }),
-    repeat("job_push_failed", sweep, { signal, log }),
-    repeat("job_rescue_failed", reap, { signal, log }),
+    runLoop("job_claim_failed", startJobs, { signal, log, wait: wakeup.wait }),
+    runLoop("job_push_failed", sweep, { signal, log }),
+    runLoop("job_rescue_failed", rescue, { signal, log }),
   ]);
   const graceIsOver = setTimeout(() => shutdown.abort(), graceMs);
   await Promise.all(running.keys());
@@ -149,26 +149,26 @@ export async function runWorker(
 }
 
 /** Ends a wait early; rung while nobody waits, it ends the next one. The signal rings it, too. */
-function createBell(signal: AbortSignal): { ring(): void; wait(ms: number): Promise<void> } {
-  let isRung = false;
-  let wake = () => {};
-  const ring = () => {
-    isRung = true;
-    wake();
+function createWakeup(signal: AbortSignal): { wake(): void; wait(ms: number): Promise<void> } {
+  let isWoken = false;
+  let resume = () => {};
+  const wake = () => {
+    isWoken = true;
+    resume();
   };
-  signal.addEventListener("abort", ring);
+  signal.addEventListener("abort", wake);
   return {
-    ring,
+    wake,
     wait: (ms) =>
       new Promise((resolve) => {
-        const timer = setTimeout(() => wake(), ms);
-        wake = () => {
+        const timer = setTimeout(() => resume(), ms);
+        resume = () => {
           clearTimeout(timer);
-          wake = () => {};
-          isRung = false;
+          resume = () => {};
+          isWoken = false;
           resolve();
         };
-        if (isRung) wake();
+        if (isWoken) resume();
       }),
   };
 }

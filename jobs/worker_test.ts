@@ -9,7 +9,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { defineJob, type JobContext, type JobDefinition } from "./define_job.ts";
-import { pause } from "./repeat.ts";
+import { delay } from "./run_loop.ts";
 import { fromPlainError, toPlainError } from "./thread_messages.ts";
 import { createThreads } from "./threads.ts";
 import { runWorker, type WorkerOptions } from "./worker.ts";
@@ -61,7 +61,7 @@ function work(
     log: (_, event, fields) => logged.push({ event, fields }),
   }, {
     name: "tester",
-    atOnce: 4,
+    maxConcurrent: 4,
     signal: end.signal,
     ...options,
   });
@@ -78,7 +78,7 @@ function work(
   };
 }
 
-async function ask(definition: JobDefinition, more: Partial<NewJob> = {}): Promise<string> {
+async function send(definition: JobDefinition, more: Partial<NewJob> = {}): Promise<string> {
   const args = { name: crypto.randomUUID() };
   return await insertJob(sql, { kind: definition.kind, args, priority: 1, ...more });
 }
@@ -96,7 +96,7 @@ async function ends(id: string, state: Job["state"] = "done"): Promise<Job> {
 Deno.test("a job is done once, and its effect happens with it", async () => {
   const kind = kindOf((name, { complete }) => complete(counted(name)));
   await using _worker = work([kind]);
-  const id = await ask(kind, { args: { name: "once" } });
+  const id = await send(kind, { args: { name: "once" } });
   const job = await ends(id);
   deepStrictEqual([job.attempt, job.last_error, job.worker], [1, null, null]);
   ok(job.started_at && job.finished_at);
@@ -110,7 +110,7 @@ Deno.test("a job that throws is tried again later, and is dead after its last at
     throw new Error(`broken\0 ${"x".repeat(10_000)}`);
   }, { maxAttempts: 2 });
   await using worker = work([kind]);
-  const job = await ends(await ask(kind), "dead");
+  const job = await ends(await send(kind), "dead");
   strictEqual(job.attempt, 2);
   match(job.last_error ?? "", /^Error: broken\? x/);
   ok((job.last_error ?? "").length <= 2_000);
@@ -128,21 +128,21 @@ Deno.test("an effect that PostgreSQL refuses is a failure, and the job isn't don
     },
   );
   await using _worker = work([kind]);
-  const job = await ends(await ask(kind), "dead");
+  const job = await ends(await send(kind), "dead");
   match(job.last_error ?? "", /null value in column "name"/);
 });
 
 Deno.test("arguments that don't fit are dead at once, with what is wrong", async () => {
   const kind = kindOf(() => Promise.resolve());
   await using _worker = work([kind]);
-  const job = await ends(await ask(kind, { args: { name: 7, more: true } }), "dead");
+  const job = await ends(await send(kind, { args: { name: 7, more: true } }), "dead");
   strictEqual(job.attempt, 1);
   match(job.last_error ?? "", /don't fit: name: .*string.*; .*more/);
 });
 
 Deno.test("a kind that no worker knows waits an hour for one that does, then it is dead", async () => {
   const [known, unknown] = [kindOf(() => Promise.resolve()), kindOf(() => Promise.resolve())];
-  const [early, late] = [await ask(unknown), await ask(unknown)];
+  const [early, late] = [await send(unknown), await send(unknown)];
   await sql`update lotline.jobs set run_at = now() - interval '61 minutes' where id = ${late}`;
   await using _worker = work([known]);
   const job = await ends(late, "dead");
@@ -151,31 +151,31 @@ Deno.test("a kind that no worker knows waits an hour for one that does, then it 
 });
 
 Deno.test("a job that takes too long is told so by its signal, and has failed", async () => {
-  let told: unknown;
+  let notified: unknown;
   const kind = kindOf(async (_, { signal }) => {
-    await pause(10_000, signal);
-    told = signal.reason;
+    await delay(10_000, signal);
+    notified = signal.reason;
   }, { timeoutMs: 100, maxAttempts: 1 });
   await using _worker = work([kind]);
-  const job = await ends(await ask(kind), "dead");
-  match(String(told), /timeout/);
+  const job = await ends(await send(kind), "dead");
+  match(String(notified), /timeout/);
   strictEqual(job.last_error, "it took longer than its kind may take");
 });
 
 Deno.test("a running job that is called off is told by its signal, and its effect doesn't happen", async () => {
-  let told: unknown;
+  let notified: unknown;
   const kind = kindOf(async (name, { complete, signal }) => {
-    await pause(10_000, signal);
-    told = signal.reason;
+    await delay(10_000, signal);
+    notified = signal.reason;
     await complete(counted(name));
   });
   await using _worker = work([kind], { leaseMs: 300 });
-  const id = await ask(kind, { args: { name: "called off" } });
+  const id = await send(kind, { args: { name: "called off" } });
   await ends(id, "running");
   strictEqual(await cancelJob(sql, id), "running");
   const job = await ends(id, "cancelled");
   ok(job.finished_at);
-  match(String(told), /cancelled/);
+  match(String(notified), /cancelled/);
   deepStrictEqual([...await sql`select from effects where name = 'called off'`], []);
 });
 
@@ -188,8 +188,8 @@ Deno.test("a job that doesn't heed its signal holds its place for some seconds o
     await forever.promise;
   }, { timeoutMs: 100, maxAttempts: 1, concurrency: 1 });
   await using worker = work([kind]);
-  await ends(await ask(kind), "dead");
-  await ends(await ask(kind));
+  await ends(await send(kind), "dead");
+  await ends(await send(kind));
   ok(worker.logged.some(({ event }) => event === "job_ignored_signal"));
   forever.resolve();
 });
@@ -197,32 +197,32 @@ Deno.test("a job that doesn't heed its signal holds its place for some seconds o
 Deno.test("a job keeps its lease while it runs, and what it says of its progress is kept", async () => {
   const kind = kindOf(async (_, { progress, signal }) => {
     progress({ lots: 12, step: "odd \0\ud800 text", share: NaN });
-    await pause(1_500, signal);
+    await delay(1_500, signal);
     signal.throwIfAborted();
   });
   await using _first = work([kind], { leaseMs: 500 });
   await using _second = work([kind], { leaseMs: 500 });
-  const job = await ends(await ask(kind));
+  const job = await ends(await send(kind));
   strictEqual(job.attempt, 1);
   deepStrictEqual(job.progress, { lots: 12, step: "odd ?\ufffd text", share: null });
 });
 
 Deno.test("an attempt that has lost its lease is told, and can't store anything", async () => {
-  let told: unknown;
+  let notified: unknown;
   const kind = kindOf(async (name, { complete, signal }) => {
-    await pause(5_000, signal);
-    told = signal.reason;
+    await delay(5_000, signal);
+    notified = signal.reason;
     await complete(counted(name));
   });
   const worker = work([kind], { leaseMs: 600 });
-  const id = await ask(kind, { args: { name: "lost" } });
+  const id = await send(kind, { args: { name: "lost" } });
   await ends(id, "running");
   // As if it had been silent for longer than its lease, and another had it now.
   await sql`update lotline.jobs set token = gen_random_uuid(), lease_until = now() + interval '1 hour'
     where id = ${id}`;
-  await eventually("it is told", () => Promise.resolve(told !== undefined));
+  await eventually("it is told", () => Promise.resolve(notified !== undefined));
   await worker.end();
-  match(String(told), /lease lost/);
+  match(String(notified), /lease lost/);
   strictEqual((await findJob(sql, id))?.state, "running");
   deepStrictEqual([...await sql`select from effects where name = 'lost'`], []);
 });
@@ -233,36 +233,36 @@ for (const withLists of [false, true]) {
     await using own = withLists ? await ownValkey() : undefined;
     const valkey = own && connectValkey(own.server.url, () => {});
     let now = 0;
-    let most = 0;
+    let max = 0;
     const slow = kindOf(async (_, { signal }) => {
-      most = Math.max(most, ++now);
-      await pause(150, signal);
+      max = Math.max(max, ++now);
+      await delay(150, signal);
       now--;
     }, { concurrency: 2 });
     const quick = kindOf(() => Promise.resolve());
-    const slowIds = await Promise.all(Array.from({ length: 8 }, () => ask(slow)));
+    const slowIds = await Promise.all(Array.from({ length: 8 }, () => send(slow)));
     {
       await using _worker = work([slow, quick], { ...(valkey && { valkey }) });
       await eventually("two run", () => Promise.resolve(now === 2));
-      await ends(await ask(quick));
+      await ends(await send(quick));
       const waiting = await sql`
         select from lotline.jobs where kind = ${slow.kind} and state = 'ready'`;
       ok(waiting.count > 0, "the slow ones were through already");
       for (const id of slowIds) await ends(id);
     }
-    strictEqual(most, 2);
+    strictEqual(max, 2);
     valkey?.close();
   });
 
   Deno.test(`${how}: what a person waits for goes first, then what has waited longest`, async () => {
     await using own = withLists ? await ownValkey() : undefined;
     const valkey = own && connectValkey(own.server.url, () => {});
-    if (valkey) await eventually("Valkey answers", () => valkey.answers());
+    if (valkey) await eventually("Valkey answers", () => valkey.isUsable());
     const order: string[] = [];
     const kind = kindOf((name) => Promise.resolve(void order.push(name)), { concurrency: 1 });
     const ids: string[] = [];
     for (const [name, priority] of [["1", 1], ["2", 1], ["3", 0], ["4", 0]] as const) {
-      ids.push(await ask(kind, { args: { name }, priority }));
+      ids.push(await send(kind, { args: { name }, priority }));
     }
     {
       await using _worker = work([kind], { ...(valkey && { valkey }) });
@@ -275,11 +275,11 @@ for (const withLists of [false, true]) {
 
 Deno.test("asked to end, a worker lets what runs finish, and starts nothing more", async () => {
   const kind = kindOf(async (_, { signal }) => {
-    await pause(300, signal);
+    await delay(300, signal);
     signal.throwIfAborted();
   }, { concurrency: 1 });
   const worker = work([kind]);
-  const ids = [await ask(kind), await ask(kind)];
+  const ids = [await send(kind), await send(kind)];
   await ends(ids[0] ?? "", "running");
   await worker.end();
   const states = await Promise.all(ids.map(async (id) => (await findJob(sql, id))?.state));
@@ -287,9 +287,9 @@ Deno.test("asked to end, a worker lets what runs finish, and starts nothing more
 });
 
 Deno.test("what isn't through after the grace is given back, and the attempt doesn't count", async () => {
-  const kind = kindOf((_, { signal }) => pause(60_000, signal));
+  const kind = kindOf((_, { signal }) => delay(60_000, signal));
   const worker = work([kind], { graceMs: 100 });
-  const id = await ask(kind);
+  const id = await send(kind);
   await ends(id, "running");
   await worker.end();
   const job = await findJob(sql, id);
@@ -321,7 +321,7 @@ Deno.test("a disk that is full, for a while, costs a job no attempt: it waits lo
   let id: string;
   {
     await using _full = await fullDisk("effects");
-    id = await ask(kind, { args: { name: "full" } });
+    id = await send(kind, { args: { name: "full" } });
     await eventually("it was started twice", () => Promise.resolve(starts.length === 2));
     await ends(id, "ready");
     const waiting = await findJob(sql, id);
@@ -343,7 +343,7 @@ Deno.test("an effect that finds the disk full isn't lost, nor is its attempt", a
   }, { maxAttempts: 1 });
   const full = await fullDisk("effects");
   await using _worker = work([kind], { leaseMs: 1_500 });
-  const id = await ask(kind, { args: { name: "full effect" } });
+  const id = await send(kind, { args: { name: "full effect" } });
   // It is tried again for half of its lease, and then gives way.
   await eventually("it is put off", async () => {
     const job = await findJob(sql, id);
@@ -362,13 +362,13 @@ Deno.test("a job whose end can't be stored for longer than its lease isn't taken
   let isToFail = true;
   const kind = kindOf(async (_, { signal }) => {
     if (!isToFail) return;
-    await pause(20_000, signal);
+    await delay(20_000, signal);
     signal.throwIfAborted();
   }, { maxAttempts: 1, timeoutMs: 30_000 });
   // One of them looks for lost jobs all the time, and has none of its own.
   await using _other = work([kindOf(() => Promise.resolve())], { leaseMs: 600 });
   await using worker = work([kind], { leaseMs: 600 });
-  const id = await ask(kind);
+  const id = await send(kind);
   await ends(id, "running");
   {
     await using _full = await fullDisk("lotline.jobs");
@@ -407,7 +407,7 @@ Deno.test("backends that are killed and a database that is read-only cost a job 
   await using _worker = work([kind]);
   const names = [...faults.keys()].map(String);
   const jobs = await Promise.all(
-    names.map(async (name) => await ends(await ask(kind, { args: { name } }))),
+    names.map(async (name) => await ends(await send(kind, { args: { name } }))),
   );
   deepStrictEqual(jobs.map(({ attempt, starts }) => [attempt, starts]), names.map(() => [1, 2]));
 });
@@ -418,7 +418,7 @@ Deno.test("a job whose statements take too long has failed: they would again", a
     await session.sql.unsafe("set statement_timeout = 20; select pg_sleep(9)");
   }, { maxAttempts: 1 });
   await using _worker = work([kind]);
-  const job = await ends(await ask(kind), "dead");
+  const job = await ends(await send(kind), "dead");
   deepStrictEqual([job.attempt, job.starts], [1, 1]);
   match(job.last_error ?? "", /57014/);
 });
@@ -426,7 +426,7 @@ Deno.test("a job whose statements take too long has failed: they would again", a
 Deno.test("a job that the database stops each time is dead after its last start, and says why", async () => {
   const kind = kindOf((name, { complete }) => complete(counted(name)));
   await using _full = await fullDisk("effects");
-  const id = await ask(kind);
+  const id = await send(kind);
   await sql`update lotline.jobs set starts = 99 where id = ${id}`;
   await using worker = work([kind], { leaseMs: 600 });
   const job = await ends(id, "dead");
@@ -439,8 +439,8 @@ Deno.test("a job that the database stops each time is dead after its last start,
 });
 
 Deno.test("a job that each time runs into a shutdown is told of: its starts are counted, and have an end", async () => {
-  const kind = kindOf((_, { signal }) => pause(60_000, signal));
-  const id = await ask(kind);
+  const kind = kindOf((_, { signal }) => delay(60_000, signal));
+  const id = await send(kind);
   const runIntoShutdown = async () => {
     const worker = work([kind], { graceMs: 10 });
     await ends(id, "running");

@@ -21,12 +21,12 @@ export type OnSteps = (steps: number) => void;
 /** What is searched, and how far. */
 export interface CycleSearchOptions extends Links {
   /** How many cycles at most. */
-  readonly most: number;
+  readonly maxCycles: number;
   readonly onSteps?: OnSteps | undefined;
 }
 
 // Some tenths of a second. What has up to 7,000 links that are part of cycles never gets there.
-const MOST_STEPS = 50_000_000;
+const MAX_STEPS = 50_000_000;
 /** How many steps lie between two calls of {@link OnSteps}: some hundred microseconds. */
 const STEPS_BETWEEN = 10_000;
 
@@ -40,7 +40,7 @@ const STEPS_BETWEEN = 10_000;
  * them and to the cycles; a limit on the whole work keeps tangled ones from taking longer.
  */
 export function findCycles(
-  { most, onSteps = () => {}, ...links }: CycleSearchOptions,
+  { maxCycles: max, onSteps = () => {}, ...links }: CycleSearchOptions,
 ): Cycles {
   const reportLinks = () => onSteps(links.parents.length);
   reportLinks();
@@ -59,11 +59,11 @@ export function findCycles(
   const cycles: number[][] = [];
   for (let lot = 0; lot < links.lots; lot++) {
     if (selfLinked[lot]) {
-      if (cycles.length === most) return { cycles, truncated: true };
+      if (cycles.length === max) return { cycles, truncated: true };
       cycles.push([lot]);
     }
     if (isCovered[lot] || component[lot] === NONE) continue;
-    const cycle = cycles.length === most ? undefined : search.shortestThrough(lot);
+    const cycle = cycles.length === max ? undefined : search.shortestThrough(lot);
     if (cycle === undefined) return { cycles, truncated: true };
     for (const member of cycle) isCovered[member] = 1;
     cycles.push(fromSmallest(cycle));
@@ -152,10 +152,10 @@ function graphOf({ parents, children, lots }: Links): Graph {
 }
 
 /** The places of `keys` in the order of the keys, those of one key in the order of `before`. */
-function sortedBy(keys: Int32Array, most: number, before?: Int32Array) {
-  const offsets = new Int32Array(most + 1);
+function sortedBy(keys: Int32Array, max: number, before?: Int32Array) {
+  const offsets = new Int32Array(max + 1);
   for (const key of keys) offsets[key + 1] = at(offsets, key + 1) + 1;
-  for (let key = 0; key < most; key++) offsets[key + 1] = at(offsets, key + 1) + at(offsets, key);
+  for (let key = 0; key < max; key++) offsets[key + 1] = at(offsets, key + 1) + at(offsets, key);
   const free = offsets.slice();
   const order = new Int32Array(keys.length);
   for (let i = 0; i < keys.length; i++) {
@@ -182,7 +182,7 @@ function componentsOf({ offsets, targets }: Graph): Int32Array {
   const path = new Int32Array(lots);
   const nextEdge = offsets.slice();
   let opened = 0, visits = 0, depth = 0;
-  const enter = (lot: number) => {
+  const visitNode = (lot: number) => {
     visit[lot] = low[lot] = visits++;
     open[opened++] = lot;
     isOpen[lot] = 1;
@@ -190,14 +190,14 @@ function componentsOf({ offsets, targets }: Graph): Int32Array {
   };
   for (let root = 0; root < lots; root++) {
     if (visit[root] !== NONE) continue;
-    enter(root);
+    visitNode(root);
     while (depth > 0) {
       const lot = at(path, depth - 1);
       const edge = at(nextEdge, lot);
       if (edge < at(offsets, lot + 1)) {
         nextEdge[lot] = edge + 1;
         const child = at(targets, edge);
-        if (visit[child] === NONE) enter(child);
+        if (visit[child] === NONE) visitNode(child);
         else if (isOpen[child]) low[lot] = Math.min(at(low, lot), at(visit, child));
         continue;
       }
@@ -240,7 +240,7 @@ class CycleSearch {
     for (let next = 0; next < found; next++) {
       const lot = at(this.#reached, next);
       for (let edge = at(offsets, lot); edge < at(offsets, lot + 1); edge++) {
-        if (++this.#steps > MOST_STEPS) return undefined;
+        if (++this.#steps > MAX_STEPS) return undefined;
         if (this.#steps % STEPS_BETWEEN === 0) this.onSteps(this.#steps);
         const child = at(targets, edge);
         if (child === start) return this.#wayBack(start, lot);
@@ -256,9 +256,9 @@ class CycleSearch {
   }
 
   #wayBack(start: number, end: number): number[] {
-    const way = [];
-    for (let lot = end; lot !== start; lot = at(this.#reachedFrom, lot)) way.push(lot);
-    return [start, ...way.reverse()];
+    const path = [];
+    for (let lot = end; lot !== start; lot = at(this.#reachedFrom, lot)) path.push(lot);
+    return [start, ...path.reverse()];
   }
 }
 

@@ -4,10 +4,10 @@ import { findCycles } from "./cycles.ts";
 
 type Link = readonly [parent: number, child: number];
 
-function cyclesOf(lots: number, links: readonly Link[], most = 1_000_000) {
+function cyclesOf(lots: number, links: readonly Link[], max = 1_000_000) {
   const parents = Int32Array.from(links, ([parent]) => parent);
   const children = Int32Array.from(links, ([, child]) => child);
-  return findCycles({ parents, children, lots, most });
+  return findCycles({ parents, children, lots, maxCycles: max });
 }
 
 /** Links from each number to the next and from the last to the first. */
@@ -103,9 +103,14 @@ Deno.test("cycles: a ring of a million lots, and a chain as long, are gone throu
   const lots = 1_000_000;
   const parents = Int32Array.from({ length: lots }, (_, lot) => lot);
   const children = parents.map((lot) => (lot + 1) % lots);
-  const { cycles, truncated } = findCycles({ parents, children, lots, most: 10 });
+  const { cycles, truncated } = findCycles({ parents, children, lots, maxCycles: 10 });
   deepStrictEqual([cycles.map(({ length }) => length), truncated], [[lots], false]);
-  const chain = { parents: parents.subarray(1), children: children.subarray(1), lots, most: 10 };
+  const chain = {
+    parents: parents.subarray(1),
+    children: children.subarray(1),
+    lots,
+    maxCycles: 10,
+  };
   deepStrictEqual(findCycles(chain), { cycles: [], truncated: false });
 });
 
@@ -123,7 +128,7 @@ Deno.test("cycles: a larger tangle is given up after the same number of steps, a
   const given = [50_000, 100_000].map((lots) => {
     let steps = 0;
     const onSteps = (so_far: number) => steps = so_far;
-    const { cycles, truncated } = findCycles({ ...tangle(lots), most: 1_000_000, onSteps });
+    const { cycles, truncated } = findCycles({ ...tangle(lots), maxCycles: 1_000_000, onSteps });
     strictEqual(truncated, true);
     ok(cycles.length > 50, `${cycles.length}`);
     return steps - 3 * lots;
@@ -140,7 +145,7 @@ Deno.test("cycles: a search ends when whoever hears of its steps throws", () => 
       last = steps;
       if (steps > limit) throw reason;
     };
-    throws(() => findCycles({ ...tangle(10_000), most: 1_000_000, onSteps }), reason);
+    throws(() => findCycles({ ...tangle(10_000), maxCycles: 1_000_000, onSteps }), reason);
     return last;
   });
   deepStrictEqual(ends, [30_000, 30_000, 40_000, 110_000]);

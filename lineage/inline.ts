@@ -1,6 +1,6 @@
-import { type IdempotencyKey, keepKey } from "../db/idempotency_keys.ts";
-import { QueryDeadlineError } from "../db/in_time.ts";
-import { keepSessions } from "../db/kept_sessions.ts";
+import { type IdempotencyKey, saveKey } from "../db/idempotency_keys.ts";
+import { QueryDeadlineError } from "../db/query_deadline.ts";
+import { createSessionPool } from "../db/session_pool.ts";
 import type { Session } from "../db/session.ts";
 import { finishTrace, type OpenTrace } from "../db/traces.ts";
 import { inSnapshot } from "./snapshot.ts";
@@ -24,16 +24,16 @@ export interface InlineTracer {
 /** How long it may take, in ms. PostgreSQL gives up each statement after it too. */
 export const BUDGET_MS = 200;
 /** With more lots than these the time would be over; no statement gives more than one beyond them. */
-const MOST_LOTS = 5_000;
+const MAX_LOTS = 5_000;
 /**
  * The most steps of the search for cycles, a link being one: some 20 ms, for which the process does
  * nothing else.
  */
 const MAX_CYCLE_STEPS = 200_000;
 /** So many at a time; each has a connection. */
-const MOST_AT_ONCE = 4;
+const MAX_CONCURRENT = 4;
 /** After this long without an answer PostgreSQL is taken to be away, in ms. */
-const SILENCE_MS = 5_000;
+const RESPONSE_TIMEOUT_MS = 5_000;
 /** How long a connection is kept for the next trace, in ms. */
 const IDLE_MS = 60_000;
 
@@ -43,10 +43,10 @@ class OverBudget extends Error {
 
 /** @param open opens a session whose statements time out after {@link BUDGET_MS} */
 export function createInlineTracer(open: (onEnd: () => void) => Session): InlineTracer {
-  const sessions = keepSessions(open, IDLE_MS);
-  let atWork = 0;
+  const sessions = createSessionPool(open, IDLE_MS);
+  let active = 0;
 
-  const attempt = async (
+  const tryTrace = async (
     session: Session,
     trace: OpenTrace,
     signal: AbortSignal,
@@ -55,23 +55,23 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
     const started = performance.now();
     try {
       await inSnapshot(session, { signal, settings: TRACE_SETTINGS }, async (snapshot) => {
-        const bounded = { ...trace, atMost: Math.min(trace.atMost, MOST_LOTS + 1) };
+        const bounded = { ...trace, atMost: Math.min(trace.atMost, MAX_LOTS + 1) };
         const result = await takeTrace(snapshot, bounded, {
-          run: crypto.randomUUID(),
+          attemptId: crypto.randomUUID(),
           onLevel(lots) {
-            if (lots > MOST_LOTS || performance.now() - started > BUDGET_MS) throw new OverBudget();
+            if (lots > MAX_LOTS || performance.now() - started > BUDGET_MS) throw new OverBudget();
           },
           onCycleSteps(steps) {
             if (steps > MAX_CYCLE_STEPS) throw new OverBudget();
           },
           // In one transaction: nothing is left of a trace that isn't done in time.
-          beside: (snapshot, work) => work(snapshot),
+          onSecondSession: (snapshot, work) => work(snapshot),
         });
         if (!await finishTrace(snapshot.sql, trace.id, result)) {
           // Nothing may be kept of the request, its key least of all.
           throw new Error("the trace is gone or done already");
         }
-        if (key !== undefined) await keepKey(snapshot.sql, key, trace.id);
+        if (key !== undefined) await saveKey(snapshot.sql, key, trace.id);
       });
       return true;
     } catch (error) {
@@ -82,17 +82,17 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
 
   return {
     async take(trace, client, key) {
-      if (atWork === MOST_AT_ONCE) return false;
-      atWork++;
-      const silence = AbortSignal.timeout(SILENCE_MS);
-      const signal = AbortSignal.any([client, silence]);
+      if (active === MAX_CONCURRENT) return false;
+      active++;
+      const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
+      const signal = AbortSignal.any([client, timeout]);
       try {
-        return await sessions.use((session) => attempt(session, trace, signal, key));
+        return await sessions.use((session) => tryTrace(session, trace, signal, key));
       } catch (error) {
-        if (!silence.aborted) throw error;
-        throw new QueryDeadlineError(`no answer from PostgreSQL in ${SILENCE_MS} ms`);
+        if (!timeout.aborted) throw error;
+        throw new QueryDeadlineError(`no answer from PostgreSQL in ${RESPONSE_TIMEOUT_MS} ms`);
       } finally {
-        atWork--;
+        active--;
       }
     },
     [Symbol.dispose]() {

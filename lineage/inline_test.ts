@@ -33,17 +33,17 @@ function measuredSession(onText: (length: number) => void, onEnd: () => void): S
 
 /** Takes a trace as a request does; gives whether it is done, and the longest text it was sent. */
 async function take(lotCode: string, direction: Direction) {
-  let longest = 0;
-  const asked = { id: crypto.randomUUID(), direction, maxDepth: null, atMost: 1_000_000 };
-  const lotId = await insertTrace(sql, { ...asked, lotCode }, null) ?? "";
+  let max = 0;
+  const requested = { id: crypto.randomUUID(), direction, maxDepth: null, atMost: 1_000_000 };
+  const lotId = await insertTrace(sql, { ...requested, lotCode }, null) ?? "";
   const tracer = createInlineTracer((onEnd) =>
-    measuredSession((length) => longest = Math.max(longest, length), onEnd)
+    measuredSession((length) => max = Math.max(max, length), onEnd)
   );
-  const isDone = await tracer.take({ ...asked, lotId }, new AbortController().signal);
+  const isDone = await tracer.take({ ...requested, lotId }, new AbortController().signal);
   tracer[Symbol.dispose]();
-  const stored = await findTraceById(sql, asked.id);
+  const stored = await findTraceById(sql, requested.id);
   deepStrictEqual([stored?.run !== null, stored?.summary !== null], [isDone, isDone]);
-  return { isDone, longest };
+  return { isDone, longest: max };
 }
 
 /** The lots CODE-0 to CODE-n and links between them, by their numbers. */
@@ -62,10 +62,10 @@ for (const direction of ["downstream", "upstream", "both"] as const) {
     const [code, lots] = [`HOT-${direction}`, 20_000];
     const ends = direction === "upstream" ? "n, 0" : "0, n";
     await insertGraph(code, lots, `select ${ends} from generate_series(1, ${lots - 1}) n`);
-    const { isDone, longest } = await take(`${code}-0`, direction);
+    const { isDone, longest: max } = await take(`${code}-0`, direction);
     strictEqual(isDone, false);
     // PostgreSQL writes them as a list: 36 letters and a comma each.
-    ok(longest <= 5_002 * 37 + 1, `${longest}`);
+    ok(max <= 5_002 * 37 + 1, `${max}`);
   });
 }
 

@@ -2,13 +2,13 @@ import { listCodes } from "../db/lots.ts";
 import { insertLinkChunks, insertLotChunks } from "../db/trace_chunks.ts";
 import type { OpenTrace, TraceResult } from "../db/traces.ts";
 import { findCycles, type OnSteps } from "./cycles.ts";
-import { findMembers } from "./members.ts";
+import { findTraceNodes } from "./trace_nodes.ts";
 import type { Snapshot, SnapshotOptions } from "./snapshot.ts";
 import type { OnLevel } from "./walk.ts";
 
 // What is told of cycles stands on every page of the result.
-const MOST_CYCLES = 100;
-const MOST_LOTS_ON_CYCLES = 10_000;
+const MAX_CYCLES = 100;
+const MAX_LOTS_ON_CYCLES = 10_000;
 
 /**
  * A walk is many small statements and a few large ones: none is planned anew for each list of ids,
@@ -23,12 +23,12 @@ export const TRACE_SETTINGS: SnapshotOptions["settings"] = {
 /** How a trace is taken. */
 export interface TakeOptions {
   /** The name under which its lots and links are stored. */
-  readonly run: string;
+  readonly attemptId: string;
   readonly onLevel: OnLevel;
   /** Hears of the search for cycles, and may end it. */
   readonly onCycleSteps?: OnSteps | undefined;
   /** Does some work at the snapshot's moment; on another session, so that two are at work at once. */
-  beside<T>(snapshot: Snapshot, work: (same: Snapshot) => Promise<T>): Promise<T>;
+  onSecondSession<T>(snapshot: Snapshot, work: (same: Snapshot) => Promise<T>): Promise<T>;
 }
 
 /**
@@ -38,46 +38,46 @@ export interface TakeOptions {
 export async function takeTrace(
   snapshot: Snapshot,
   trace: OpenTrace,
-  { run, onLevel, onCycleSteps, beside }: TakeOptions,
+  { attemptId, onLevel, onCycleSteps, onSecondSession }: TakeOptions,
 ): Promise<TraceResult> {
   const { sql, asOf, id } = snapshot;
-  const members = await findMembers(snapshot, trace, onLevel);
+  const nodes = await findTraceNodes(snapshot, trace, onLevel);
   // A walk that a limit has cut ends before it tells of its last level.
-  onLevel(members.ids.length, members.depths.at(-1) ?? 0);
+  onLevel(nodes.ids.length, nodes.depths.at(-1) ?? 0);
   // In this order: another session needs a word with this one before it is busy.
   const [{ links, halfLinks, ...ends }, { lots, depthReached, totals }] = await Promise.all([
-    beside(snapshot, (same) => insertLinkChunks(same.sql, run, members)),
-    insertLotChunks(sql, run, members),
+    onSecondSession(snapshot, (same) => insertLinkChunks(same.sql, attemptId, nodes)),
+    insertLotChunks(sql, attemptId, nodes),
   ]);
   const { cycles, truncated } = shortened(
-    findCycles({ ...ends, lots: members.ids.length, most: MOST_CYCLES, onSteps: onCycleSteps }),
+    findCycles({ ...ends, lots: nodes.ids.length, maxCycles: MAX_CYCLES, onSteps: onCycleSteps }),
   );
   const summary = {
     lot_count: lots,
     link_count: links,
     depth_reached: depthReached,
-    truncated: members.truncated,
+    truncated: nodes.truncated,
     half_links: halfLinks,
     totals,
-    cycles: await withCodes(snapshot, cycles, members.ids),
+    cycles: await withCodes(snapshot, cycles, nodes.ids),
     cycles_truncated: truncated,
   };
-  return { run, asOf, snapshot: id, summary };
+  return { attemptId, asOf, snapshot: id, summary };
 }
 
 /** Without the cycles that are too many lots with those before them. */
 function shortened<T extends { cycles: number[][]; truncated: boolean }>(found: T): T {
-  const kept: number[][] = [];
+  const stored: number[][] = [];
   let lots = 0;
   for (const cycle of found.cycles) {
-    if (lots + cycle.length > MOST_LOTS_ON_CYCLES) continue;
+    if (lots + cycle.length > MAX_LOTS_ON_CYCLES) continue;
     lots += cycle.length;
-    kept.push(cycle);
+    stored.push(cycle);
   }
   return {
     ...found,
-    cycles: kept,
-    truncated: found.truncated || kept.length < found.cycles.length,
+    cycles: stored,
+    truncated: found.truncated || stored.length < found.cycles.length,
   };
 }
 
@@ -87,7 +87,7 @@ async function withCodes(
   ids: readonly string[],
 ): Promise<string[][]> {
   if (cycles.length === 0) return [];
-  const idOf = (place: number) => ids[place] ?? "";
+  const idOf = (index: number) => ids[index] ?? "";
   const codes = await listCodes(sql, cycles.flat().map(idOf));
-  return cycles.map((cycle) => cycle.map((place) => codes[idOf(place)] ?? ""));
+  return cycles.map((cycle) => cycle.map((index) => codes[idOf(index)] ?? ""));
 }

@@ -21,7 +21,7 @@ await sql`alter table lots alter column lot_code type text collate "und-x-icu"`;
 const newSession = () => openSession(database.url, { name: "lotline-test-trace" });
 const OPTIONS = { signal: new AbortController().signal, settings: TRACE_SETTINGS };
 
-interface Asked {
+interface Requested {
   readonly lotCode: string;
   readonly direction: Direction;
   readonly maxDepth?: number | null;
@@ -31,22 +31,22 @@ interface Asked {
 /** Takes a trace; gives its result as it is answered, in one page. */
 async function resultOf(
   session: Session,
-  asked: Asked,
-  { before = () => Promise.resolve(), beside = (snapshot, work) => work(snapshot) }: {
+  requested: Requested,
+  { before = () => Promise.resolve(), onSecondSession = (snapshot, work) => work(snapshot) }: {
     before?: () => Promise<void>;
-    beside?: TakeOptions["beside"];
+    onSecondSession?: TakeOptions["onSecondSession"];
   } = {},
 ) {
   const id = crypto.randomUUID();
-  const request = { maxDepth: null, atMost: 10_000, ...asked, id };
+  const request = { maxDepth: null, atMost: 10_000, ...requested, id };
   const lotId = await insertTrace(sql, request, null);
-  if (lotId === undefined) throw new Error(`no lot ${asked.lotCode}`);
+  if (lotId === undefined) throw new Error(`no lot ${requested.lotCode}`);
   await inSnapshot(session, OPTIONS, async (snapshot) => {
     await before();
     const result = await takeTrace(snapshot, { ...request, lotId }, {
-      run: crypto.randomUUID(),
+      attemptId: crypto.randomUUID(),
       onLevel: () => {},
-      beside,
+      onSecondSession,
     });
     await finishTrace(snapshot.sql, id, result);
   });
@@ -69,7 +69,7 @@ interface Graph {
 const TYPES = ["RAW", "MIX", "FG", null] as const;
 
 function randomGraph(random: Random, number: number): Graph {
-  const below = (most: number) => Math.floor(random.between(0, most));
+  const below = (max: number) => Math.floor(random.between(0, max));
   const lots = 1 + below(14);
   // Codes and ids in orders of their own, so that neither can stand in for the other.
   const ids = Array.from({ length: lots }, () => random.uuid());
@@ -109,7 +109,7 @@ async function store(graphs: readonly Graph[]): Promise<void> {
 }
 
 /** What the contract says of a trace, walked by brute force. */
-function expected({ ids, links }: Graph, { direction, maxDepth, atMost = 10_000 }: Asked) {
+function expected({ ids, links }: Graph, { direction, maxDepth, atMost = 10_000 }: Requested) {
   const start = ids[0] ?? "";
   const first = (depths: ReadonlyMap<string, number>) =>
     [...depths].sort(([a, m], [b, n]) => m - n || (a < b ? -1 : 1)).slice(0, atMost);
@@ -185,7 +185,7 @@ Deno.test("300 random genealogies are traced as the contract says, whatever is w
   for (const graph of graphs) {
     const { ids, codes, types, weights } = graph;
     const limited = random.next() < 0.8;
-    const asked: Asked = {
+    const requested: Requested = {
       lotCode: codes[0] ?? "",
       direction: random.pick<Direction>(["upstream", "downstream", "both"]),
       ...limited && {
@@ -193,8 +193,8 @@ Deno.test("300 random genealogies are traced as the contract says, whatever is w
         atMost: Math.ceil(random.between(0, 12)),
       },
     };
-    const result = await resultOf(session, asked);
-    const right = expected(graph, asked);
+    const result = await resultOf(session, requested);
+    const right = expected(graph, requested);
     const place = (id: string) => ids.indexOf(id);
     const code = (id: string) => codes[place(id)] ?? "";
     const bytes = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
@@ -246,8 +246,8 @@ Deno.test("300 random genealogies are traced as the contract says, whatever is w
     cut += Number(result.truncated);
     cyclic += Number(onCycles.size > 0);
 
-    if (!limited && asked.direction !== "both") {
-      const found = await recursively(sql, asked.lotCode, asked.direction);
+    if (!limited && requested.direction !== "both") {
+      const found = await recursively(sql, requested.lotCode, requested.direction);
       deepStrictEqual(result.lots.map(({ id }) => id).sort(), found.lots);
       deepStrictEqual(rows.toSorted(), found.links);
     }
@@ -279,8 +279,8 @@ Deno.test("a trace says how many links it could not follow, for the way that it 
   const [a = "", b = "", c = ""] = await insertChain(sql, "HALF", 3);
   const links: GivenLink[] = [[b, null], [b, null], [null, b], [c, null], [null, null], [null, a]];
   await insertLinks(sql, links);
-  const half = async (asked: Omit<Asked, "lotCode">) =>
-    (await resultOf(session, { lotCode: "HALF-0", ...asked })).half_links;
+  const half = async (requested: Omit<Requested, "lotCode">) =>
+    (await resultOf(session, { lotCode: "HALF-0", ...requested })).half_links;
   deepStrictEqual([
     await half({ direction: "downstream" }),
     await half({ direction: "upstream" }),
@@ -293,15 +293,20 @@ Deno.test("a trace says how many links it could not follow, for the way that it 
 
 Deno.test("a result that was stored before half links were counted says that it has no count", async () => {
   await insertChain(sql, "OLD", 2);
-  const asked = { direction: "downstream", maxDepth: null, atMost: 9, lotCode: "OLD-0" } as const;
-  const request = { ...asked, id: crypto.randomUUID() };
+  const requested = {
+    direction: "downstream",
+    maxDepth: null,
+    atMost: 9,
+    lotCode: "OLD-0",
+  } as const;
+  const request = { ...requested, id: crypto.randomUUID() };
   const lotId = await insertTrace(sql, request, null) ?? "";
   await using session = newSession();
   await inSnapshot(session, OPTIONS, async (snapshot) => {
     const { summary, ...rest } = await takeTrace(snapshot, { ...request, lotId }, {
-      run: crypto.randomUUID(),
+      attemptId: crypto.randomUUID(),
       onLevel: () => {},
-      beside: (snapshot, work) => work(snapshot),
+      onSecondSession: (snapshot, work) => work(snapshot),
     });
     const { half_links, ...old } = summary;
     strictEqual(half_links, 0);
@@ -322,15 +327,15 @@ Deno.test("a trace shows one moment, whatever is written while it is taken", asy
     await insertLinks(sql, [[first, late], [second, late]]);
     await sql`update lots set weight_kg = 7 where id = ${second}`;
   };
-  const asked = { lotCode: "MOMENT-0", direction: "downstream" } as const;
-  const before = await resultOf(session, asked, { before: write });
+  const requested = { lotCode: "MOMENT-0", direction: "downstream" } as const;
+  const before = await resultOf(session, requested, { before: write });
   deepStrictEqual(before.lots.map(({ id, weight_kg }) => [id, weight_kg]), [
     [first, null],
     [second, null],
     [third, null],
   ]);
   strictEqual(before.link_count, 2);
-  const after = await resultOf(session, asked);
+  const after = await resultOf(session, requested);
   deepStrictEqual(after.lots.map(({ id }) => id), [first, second, late]);
 });
 
@@ -339,7 +344,7 @@ Deno.test("links that are read on a second session are those of the same moment"
   await using session = newSession();
   await using other = newSession();
   const result = await resultOf(session, { lotCode: "BESIDE-0", direction: "downstream" }, {
-    async beside(snapshot, work) {
+    async onSecondSession(snapshot, work) {
       await insertLinks(sql, [[second, first]]);
       return await inSameSnapshot(snapshot, other, OPTIONS, work);
     },
@@ -351,8 +356,8 @@ Deno.test("a chain of 10,000 levels is traced to its end, and its ring is told",
   const ids = await insertChain(sql, "CHAIN", 10_000);
   await insertLinks(sql, [[ids.at(-1) ?? null, ids[0] ?? null]]);
   await using session = newSession();
-  const asked = { lotCode: "CHAIN-0", direction: "upstream" } as const;
-  const result = await resultOf(session, asked);
+  const requested = { lotCode: "CHAIN-0", direction: "upstream" } as const;
+  const result = await resultOf(session, requested);
   deepStrictEqual(
     [result.lot_count, result.link_count, result.depth_reached, result.truncated],
     [10_000, 10_000, 9_999, false],
@@ -362,7 +367,7 @@ Deno.test("a chain of 10,000 levels is traced to its end, and its ring is told",
 
   // One lot more on cycles than are told.
   await insertLinks(sql, [[ids[7] ?? null, ids[7] ?? null]]);
-  const more = await resultOf(session, asked);
+  const more = await resultOf(session, requested);
   deepStrictEqual([more.cycles.length, more.cycles_truncated], [1, true]);
 });
 

@@ -1,10 +1,10 @@
-import { listNextLevels, listNextLots, type Way } from "../db/lot_genealogy.ts";
+import { type Direction, listNextLevels, listNextLots } from "../db/lot_genealogy.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Where a walk starts and how far it goes. */
 export interface WalkOptions {
   readonly from: string;
-  readonly way: Way;
+  readonly direction: Direction;
   /** Null: as deep as it goes. */
   readonly maxDepth: number | null;
   readonly atMost: number;
@@ -26,9 +26,9 @@ export type OnLevel = (lots: number, depth: number) => void;
 const BATCH = 100_000;
 /** Where a level has no more lots than these, several levels are asked for at once. */
 const NARROW = 8;
-const MOST_LEVELS = 256;
+const MAX_LEVELS = 256;
 /** So many lots they may have together; a level that isn't complete is asked for by itself. */
-const MOST_STEPS = 2_000;
+const MAX_STEPS = 2_000;
 
 /**
  * Follows links level by level, so that depths are the smallest ones and a cycle is walked once.
@@ -37,14 +37,14 @@ const MOST_STEPS = 2_000;
  */
 export async function walk(
   { sql }: Pick<Snapshot, "sql">,
-  { from, way, maxDepth, atMost }: WalkOptions,
+  { from, direction, maxDepth, atMost }: WalkOptions,
   onLevel: OnLevel,
 ): Promise<Walk> {
   const seen = new Set([from]);
   const ids = [from];
   const depths = [0];
   let truncated = false;
-  const levels = levelsBelow(sql, way, atMost);
+  const levels = levelsBelow(sql, direction, atMost);
   let level = [from];
   for (let depth = 1; level.length > 0 && !truncated; depth++) {
     onLevel(ids.length, depth - 1);
@@ -66,7 +66,7 @@ export async function walk(
  * Gives the next level of each one, in the order of ids. Lots that were seen before may be among
  * them, and those that come after them: these were seen then, too.
  */
-function levelsBelow(sql: Snapshot["sql"], way: Way, atMost: number) {
+function levelsBelow(sql: Snapshot["sql"], direction: Direction, atMost: number) {
   let known: string[][] = [];
   let ahead = 1;
   return {
@@ -74,18 +74,18 @@ function levelsBelow(sql: Snapshot["sql"], way: Way, atMost: number) {
       if (known.length === 0) {
         const isNarrow = level.length <= NARROW;
         if (isNarrow && ahead > 1) {
-          known = await listNextLevels(sql, way, level, { levels: ahead, most: MOST_STEPS });
+          known = await listNextLevels(sql, direction, level, { levels: ahead, max: MAX_STEPS });
         }
-        ahead = isNarrow ? Math.min(2 * ahead, MOST_LEVELS) : 1;
+        ahead = isNarrow ? Math.min(2 * ahead, MAX_LEVELS) : 1;
       }
-      return known.shift() ?? await listLevel(sql, way, level, atMost);
+      return known.shift() ?? await listLevel(sql, direction, level, atMost);
     },
   };
 }
 
 async function listLevel(
   sql: Snapshot["sql"],
-  way: Way,
+  direction: Direction,
   level: readonly string[],
   atMost: number,
 ): Promise<string[]> {
@@ -93,7 +93,7 @@ async function listLevel(
   for (let start = 0; start < level.length; start += BATCH) {
     const batch = level.slice(start, start + BATCH);
     // Some may be among those that were seen: of so many at least one is not, if there is one.
-    found.push(await listNextLots(sql, way, batch, atMost + 1));
+    found.push(await listNextLots(sql, direction, batch, atMost + 1));
   }
   const [first = [], ...others] = found;
   return others.length === 0 ? first : [...new Set(found.flat())].sort();

@@ -2,11 +2,11 @@ import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { ROLES } from "../auth/access.ts";
 import type { TokenSubject } from "../auth/tokens.ts";
 import { disableAccount } from "../db/accounts.ts";
-import type { TestAnswer, TestApi } from "../testing/api.ts";
+import type { TestApi, TestResponse } from "../testing/api.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
 import { TOKEN_FAULTS, type TokenFault } from "../testing/tokens.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 /*
  * Every route × role × what is sent as a token, against one API in AUTH_MODE=required and one in
@@ -28,7 +28,7 @@ async function newAccount(role: TokenSubject["role"]): Promise<TokenSubject> {
   return { id, role };
 }
 
-type Ask = (api: TestApi, headers: HeadersInit) => Promise<TestAnswer>;
+type SendRequest = (api: TestApi, headers: HeadersInit) => Promise<TestResponse>;
 
 /** A trace that is waiting. */
 const [{ id: traceId } = { id: "" }] = await sql<{ id: string }[]>`
@@ -36,69 +36,70 @@ const [{ id: traceId } = { id: "" }] = await sql<{ id: string }[]>`
   select id, lot_code, 'both', 1 from lots limit 1 returning id`;
 
 let lots = 0;
-const OPERATIONS: { name: string; ask: Ask; success: number; roles: (string | null)[] }[] = [
-  {
-    name: "getTraceability",
-    ask: (api, headers) => api.get("/api/traceability/MIX-BATCH-88", headers),
-    success: 200,
-    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
-  },
-  {
-    name: "createLot",
-    ask: (api, headers) => api.post("/api/lots", { lot_code: `ACCESS-${lots++}` }, headers),
-    success: 201,
-    roles: ["ADMIN", "MANAGER", "OPERATOR"],
-  },
-  {
-    name: "createQcDecision",
-    ask: (api, headers) => api.post("/api/qc-decisions", { decision: "PASS" }, headers),
-    success: 201,
-    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR"],
-  },
-  {
-    name: "createDeepTrace",
-    ask: (api, headers) =>
-      api.post("/api/traces", { lot_code: "MIX-BATCH-88", direction: "both" }, headers),
-    success: 200,
-    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
-  },
-  {
-    name: "getDeepTrace",
-    ask: (api, headers) => api.get(`/api/traces/${traceId}`, headers),
-    success: 200,
-    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
-  },
-  {
-    name: "createAudit",
-    ask: (api, headers) => api.post("/api/audits", {}, headers),
-    success: 202,
-    roles: ["ADMIN", "MANAGER", "AUDITOR"],
-  },
-  {
-    name: "listAudits",
-    ask: (api, headers) => api.get("/api/audits", headers),
-    success: 200,
-    roles: ["ADMIN", "MANAGER", "AUDITOR"],
-  },
-  {
-    name: "getAudit",
-    ask: (api, headers) => api.get(`/api/audits/${AUDIT}`, headers),
-    success: 200,
-    roles: ["ADMIN", "MANAGER", "AUDITOR"],
-  },
-  {
-    name: "logout",
-    ask: (api, headers) => api.post("/api/logout", "", headers),
-    success: 204,
-    roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER", null],
-  },
-  {
-    name: "getMetrics",
-    ask: (api, headers) => api.get("/metrics", headers),
-    success: 200,
-    roles: ["ADMIN", "MANAGER"],
-  },
-];
+const OPERATIONS: { name: string; ask: SendRequest; success: number; roles: (string | null)[] }[] =
+  [
+    {
+      name: "getTraceability",
+      ask: (api, headers) => api.get("/api/traceability/MIX-BATCH-88", headers),
+      success: 200,
+      roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
+    },
+    {
+      name: "createLot",
+      ask: (api, headers) => api.post("/api/lots", { lot_code: `ACCESS-${lots++}` }, headers),
+      success: 201,
+      roles: ["ADMIN", "MANAGER", "OPERATOR"],
+    },
+    {
+      name: "createQcDecision",
+      ask: (api, headers) => api.post("/api/qc-decisions", { decision: "PASS" }, headers),
+      success: 201,
+      roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR"],
+    },
+    {
+      name: "createDeepTrace",
+      ask: (api, headers) =>
+        api.post("/api/traces", { lot_code: "MIX-BATCH-88", direction: "both" }, headers),
+      success: 200,
+      roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
+    },
+    {
+      name: "getDeepTrace",
+      ask: (api, headers) => api.get(`/api/traces/${traceId}`, headers),
+      success: 200,
+      roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"],
+    },
+    {
+      name: "createAudit",
+      ask: (api, headers) => api.post("/api/audits", {}, headers),
+      success: 202,
+      roles: ["ADMIN", "MANAGER", "AUDITOR"],
+    },
+    {
+      name: "listAudits",
+      ask: (api, headers) => api.get("/api/audits", headers),
+      success: 200,
+      roles: ["ADMIN", "MANAGER", "AUDITOR"],
+    },
+    {
+      name: "getAudit",
+      ask: (api, headers) => api.get(`/api/audits/${AUDIT}`, headers),
+      success: 200,
+      roles: ["ADMIN", "MANAGER", "AUDITOR"],
+    },
+    {
+      name: "logout",
+      ask: (api, headers) => api.post("/api/logout", "", headers),
+      success: 204,
+      roles: ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER", null],
+    },
+    {
+      name: "getMetrics",
+      ask: (api, headers) => api.get("/metrics", headers),
+      success: 200,
+      roles: ["ADMIN", "MANAGER"],
+    },
+  ];
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
@@ -112,9 +113,9 @@ async function rowCounts() {
 }
 
 /** What is refused for want of a valid token: the sentence and the challenge of RFC 6750. */
-function isRefused(answer: TestAnswer, error: string, challenge: RegExp): void {
-  deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [401, { error }]);
-  match(answer.headers.get("www-authenticate") ?? "", challenge);
+function isRefused(response: TestResponse, error: string, challenge: RegExp): void {
+  deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [401, { error }]);
+  match(response.headers.get("www-authenticate") ?? "", challenge);
 }
 
 const NO_TOKEN: [error: string, challenge: RegExp] = [
@@ -126,13 +127,15 @@ const BAD_TOKEN: [error: string, challenge: RegExp] = [
   /^Bearer realm="lotline", error="invalid_token"$/,
 ];
 
-for (const { name, ask, success, roles } of OPERATIONS) {
+for (const { name, ask: send, success, roles } of OPERATIONS) {
   for (const subject of ACCOUNTS) {
     const { role } = subject;
     Deno.test(`required: ${name} by ${role ?? "an account without a role"} with a good token`, async () => {
-      const answer = await ask(required, bearer(maker.good(subject)));
-      if (roles.includes(role)) return strictEqual(answer.status, success);
-      deepStrictEqual([answer.status, answer.json], [403, { error: "Your role may not do this" }]);
+      const response = await send(required, bearer(maker.good(subject)));
+      if (roles.includes(role)) return strictEqual(response.status, success);
+      deepStrictEqual([response.status, response.json], [403, {
+        error: "Your role may not do this",
+      }]);
     });
   }
 
@@ -145,7 +148,7 @@ for (const { name, ask, success, roles } of OPERATIONS) {
       { authorization: maker.good({ id: crypto.randomUUID(), role: "ADMIN" }) },
       { "x-authorization": `Bearer ${maker.good({ id: crypto.randomUUID(), role: "ADMIN" })}` },
     ];
-    for (const sent of headers) isRefused(await ask(required, sent), ...NO_TOKEN);
+    for (const sent of headers) isRefused(await send(required, sent), ...NO_TOKEN);
     deepStrictEqual(await rowCounts(), before);
   });
 
@@ -153,8 +156,8 @@ for (const { name, ask, success, roles } of OPERATIONS) {
     Deno.test(`required: ${name} with a token ${fault} is 401 for every role`, async () => {
       const before = await rowCounts();
       for (const subject of ACCOUNTS) {
-        const answer = await ask(required, bearer(maker.faulty(fault, subject)));
-        isRefused(answer, ...BAD_TOKEN);
+        const response = await send(required, bearer(maker.faulty(fault, subject)));
+        isRefused(response, ...BAD_TOKEN);
       }
       deepStrictEqual(await rowCounts(), before);
     });
@@ -171,13 +174,13 @@ for (const role of [...ROLES, null]) {
     await eventually("the token is refused", async () => {
       return (await required.get("/metrics", headers)).status === 401;
     });
-    for (const { ask } of OPERATIONS) isRefused(await ask(required, headers), ...BAD_TOKEN);
+    for (const { ask: send } of OPERATIONS) isRefused(await send(required, headers), ...BAD_TOKEN);
   });
 
   Deno.test(`required: no route takes a token that was logged out, of ${who}`, async () => {
     const headers = bearer(maker.good(await newAccount(role)));
     strictEqual((await required.post("/api/logout", "", headers)).status, 204);
-    for (const { ask } of OPERATIONS) isRefused(await ask(required, headers), ...BAD_TOKEN);
+    for (const { ask: send } of OPERATIONS) isRefused(await send(required, headers), ...BAD_TOKEN);
   });
 }
 
@@ -197,8 +200,8 @@ Deno.test("required: health, login, documents, keys and probes need no token", a
       strictEqual((await required.get(path, headers)).status, 200, path);
     }
   }
-  const answer = await required.post("/api/login", {}, bearer("hello"));
-  strictEqual(answer.json.error, "Wrong email or password");
+  const response = await required.post("/api/login", {}, bearer("hello"));
+  strictEqual(response.json.error, "Wrong email or password");
 });
 
 Deno.test("required: a path in other letters, or of the other method, is guarded as well", async () => {
@@ -226,7 +229,7 @@ Deno.test("required: the word Bearer may have any letters and spaces after it (R
 });
 
 /** What a counter of these metrics says of an operation and reason. */
-function counted({ text }: TestAnswer, name: string, operation: string, reason: string): number {
+function counted({ text }: TestResponse, name: string, operation: string, reason: string): number {
   const line = text.split("\n").find((line) =>
     line.startsWith(`${name}{operation="${operation}",reason="${reason}"}`)
   );
@@ -261,7 +264,7 @@ async function wouldRefuse(operation: string, reason: string): Promise<number> {
   return counted(metrics, "lotline_required_would_refuse_total", operation, reason);
 }
 
-for (const { name, ask, success, roles } of OPERATIONS) {
+for (const { name, ask: send, success, roles } of OPERATIONS) {
   Deno.test(`legacy: ${name} is answered whatever token is sent, and counted`, async () => {
     const disabled = await newAccount("ADMIN");
     const loggedOut = maker.good(await newAccount("ADMIN"));
@@ -283,13 +286,13 @@ for (const { name, ask, success, roles } of OPERATIONS) {
       loggedOut,
     ];
     const before = await wouldRefuse(name, "bad_token");
-    for (const token of bad) strictEqual((await ask(legacy, bearer(token))).status, success);
+    for (const token of bad) strictEqual((await send(legacy, bearer(token))).status, success);
     strictEqual(await wouldRefuse(name, "bad_token") - before, bad.length);
   });
 
   Deno.test(`legacy: ${name} without a token is answered, and counted`, async () => {
     const before = await wouldRefuse(name, "no_token");
-    strictEqual((await ask(legacy, {})).status, success);
+    strictEqual((await send(legacy, {})).status, success);
     // Reading the counters is such a request itself: the first reading is in the second.
     const readings = name === "getMetrics" ? 1 : 0;
     strictEqual(await wouldRefuse(name, "no_token") - before, 1 + readings);
@@ -302,7 +305,7 @@ for (const { name, ask, success, roles } of OPERATIONS) {
       await wouldRefuse(name, "bad_token"),
     ];
     for (const subject of ACCOUNTS) {
-      strictEqual((await ask(legacy, bearer(maker.good(subject)))).status, success);
+      strictEqual((await send(legacy, bearer(maker.good(subject)))).status, success);
     }
     strictEqual(await wouldRefuse(name, "role") - before, ACCOUNTS.length - roles.length);
     strictEqual(await wouldRefuse(name, "bad_token"), badToken);
@@ -322,11 +325,11 @@ Deno.test("legacy: what required would have refused stands in the request's log 
   ];
   for (const [headers, reason] of cases) {
     const id = crypto.randomUUID();
-    const answer = await legacy.post("/api/lots", { lot_code: `LOG-${id}` }, {
+    const response = await legacy.post("/api/lots", { lot_code: `LOG-${id}` }, {
       ...headers,
       "x-request-id": id,
     });
-    strictEqual(answer.status, 201);
+    strictEqual(response.status, 201);
     const line = JSON.parse(await legacy.log.find((line) => line.includes(id)));
     strictEqual(line.required_would_refuse, reason);
   }

@@ -61,16 +61,16 @@ export const Finding = z.strictObject({
 }).openapi("AuditFinding");
 
 /** How many of a list a query asks for, as text. */
-export const limit = (most: number, unlessSaid: number) => {
-  const expected = `must be a whole number from 1 to ${most}`;
+export const limit = (max: number, defaultLength: number) => {
+  const expected = `must be a whole number from 1 to ${max}`;
   return z.string().regex(/^[0-9]+$/, { error: expected }).transform(Number)
-    .refine((count) => count >= 1 && count <= most, { error: expected })
-    .default(unlessSaid)
-    .openapi({ type: "integer", minimum: 1, maximum: most, default: unlessSaid });
+    .refine((count) => count >= 1 && count <= max, { error: expected })
+    .default(defaultLength)
+    .openapi({ type: "integer", minimum: 1, maximum: max, default: defaultLength });
 };
 
-const PLACE = /^[a-z_]{1,40}\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const POSITION = /^[a-z_]{1,40}\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** A place between findings, as answers write it: kind and subject. */
 export const FindingCursor = z.string()
-  .regex(PLACE, { error: must("the next_cursor of an answer") });
+  .regex(POSITION, { error: must("the next_cursor of an answer") });

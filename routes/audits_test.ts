@@ -5,7 +5,7 @@ import { audit, buildPlant } from "../testing/audited_plant.ts";
 import { Audit } from "./audit_shapes.ts";
 import { AuditWithFindings } from "./get_audit.ts";
 import { AuditPage } from "./list_audits.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 const { api, sql, databaseUrl } = await apiOnSeed();
 const database = { url: databaseUrl, sql, [Symbol.asyncDispose]: () => Promise.resolve() };
@@ -25,13 +25,13 @@ const sketch = (finding: { standing: string; kind: string; lots: { lot_code: str
 
 Deno.test("a POST without body or with {} is 202 with the audit and where it is", async () => {
   await clear();
-  const answers = [
+  const responses = [
     await api.send("/api/audits", { method: "POST" }),
     await api.post("/api/audits", {}),
     await api.post("/api/audits", ""),
   ];
-  const [first] = answers.map(({ json }) => Audit.parse(json));
-  for (const { status, json, headers } of answers) {
+  const [first] = responses.map(({ json }) => Audit.parse(json));
+  for (const { status, json, headers } of responses) {
     strictEqual(status, 202);
     deepStrictEqual(Audit.parse(json), first);
     strictEqual(headers.get("location"), `/api/audits/${first?.id}`);
@@ -47,8 +47,8 @@ Deno.test("a POST without body or with {} is 202 with the audit and where it is"
     compared_with: null,
     summary: null,
   });
-  const answer = await api.get(`/api/audits/${first?.id}`);
-  deepStrictEqual(answer.json, { ...first, findings: [], next_cursor: null });
+  const response = await api.get(`/api/audits/${first?.id}`);
+  deepStrictEqual(response.json, { ...first, findings: [], next_cursor: null });
   const jobs = await sql`select kind, priority, arguments from lotline.jobs`;
   deepStrictEqual([...jobs], [{
     kind: "audit_genealogy",
@@ -61,7 +61,7 @@ Deno.test("a POST with anything in its body is 422 and asks for nothing", async 
   await clear();
   for (const [body, path] of [[{ kind: "cycle" }, "kind"], [[], ""], ["[]", ""]] as const) {
     const { status, json } = await api.post("/api/audits", body);
-    deepStrictEqual([status, ErrorAnswer.parse(json).details?.[0]?.path], [422, path]);
+    deepStrictEqual([status, ErrorResponse.parse(json).details?.[0]?.path], [422, path]);
   }
   const { status } = await api.post("/api/audits", "{}", { "content-type": "text/plain" });
   strictEqual(status, 415);
@@ -88,7 +88,7 @@ Deno.test("a done audit shows its summary and findings, and what a lot's id and 
   const { summary } = shown;
   deepStrictEqual(summary?.findings.map(({ kind }) => kind), KIND_NAMES);
   deepStrictEqual([summary?.lots, summary?.links, summary?.tolerance_percent], [2, 1, "2"]);
-  deepStrictEqual(summary?.temperatures.FG, { least: "-40", most: "-18" });
+  deepStrictEqual(summary?.temperatures.FG, { min: "-40", max: "-18" });
   const { headers, status } = await api.get(`/api/audits/${id}`);
   const again = await api.get(`/api/audits/${id}`, {
     "if-none-match": headers.get("etag") ?? "",
@@ -206,7 +206,7 @@ Deno.test("audits are listed newest first, page by page, and a page stays as it 
   deepStrictEqual(await list(`?cursor=${NOWHERE}`), { audits: [], next_cursor: null });
 });
 
-const COUNT = (most: number) => `must be a whole number from 1 to ${most}`;
+const COUNT = (max: number) => `must be a whole number from 1 to ${max}`;
 const UUID = "must be a UUID, such as 11111111-1111-1111-1111-111111111101";
 const CURSOR = "must be the next_cursor of an answer";
 
@@ -244,8 +244,8 @@ const REFUSED: [path: string, status: number, error: string][] = [
 
 for (const [path, status, error] of REFUSED) {
   Deno.test(`${path.slice(0, 100)} is ${status} "${error.slice(0, 60)}"`, async () => {
-    const answer = await api.get(path);
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json).error], [status, error]);
+    const response = await api.get(path);
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json).error], [status, error]);
   });
 }
 

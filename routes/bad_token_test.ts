@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { disableAccount, setRole } from "../db/accounts.ts";
-import type { TestAnswer, TestApi } from "../testing/api.ts";
+import type { TestApi, TestResponse } from "../testing/api.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
 
@@ -69,7 +69,11 @@ async function counted(api: TestApi, why: string): Promise<number> {
 }
 
 /** Sends the token until the process has heard of its end, and once more under this id. */
-async function sendAgain(api: TestApi, why: string, token: string): Promise<[string, TestAnswer]> {
+async function sendAgain(
+  api: TestApi,
+  why: string,
+  token: string,
+): Promise<[string, TestResponse]> {
   await eventually(`it is known: ${why}`, async () => {
     const before = await counted(api, why);
     await trace(api, token);
@@ -80,7 +84,7 @@ async function sendAgain(api: TestApi, why: string, token: string): Promise<[str
 }
 
 /** All that the client sees, but for what is another with each answer. */
-const seen = ({ status, headers, text }: TestAnswer) => ({
+const seen = ({ status, headers, text }: TestResponse) => ({
   status,
   text,
   headers: [...headers].filter(([name]) => !["date", "x-request-id"].includes(name)).sort(),
@@ -90,17 +94,17 @@ let first: ReturnType<typeof seen> | undefined;
 for (const [why, newToken] of CASES) {
   Deno.test(`required: the operator is told that a token is refused as ${why}, the client only that it is`, async () => {
     const token = await newToken(required);
-    const [id, answer] = await sendAgain(required, why, token);
-    strictEqual(answer.status, 401);
-    deepStrictEqual(seen(answer), first ??= seen(answer));
+    const [id, response] = await sendAgain(required, why, token);
+    strictEqual(response.status, 401);
+    deepStrictEqual(seen(response), first ??= seen(response));
     const line = JSON.parse(await required.log.find((line) => line.includes(id)));
     deepStrictEqual([line.refused, line.bad_token], ["bad_token", why]);
     ok(!required.log.lines.some((line) => token.length > 20 && line.includes(token.slice(-40))));
   });
 
   Deno.test(`legacy: a token that would be refused as ${why} is let in, and the operator is told`, async () => {
-    const [id, answer] = await sendAgain(legacy, why, await newToken(legacy));
-    strictEqual(answer.status, 200);
+    const [id, response] = await sendAgain(legacy, why, await newToken(legacy));
+    strictEqual(response.status, 200);
     const line = JSON.parse(await legacy.log.find((line) => line.includes(id)));
     deepStrictEqual([line.required_would_refuse, line.bad_token], ["bad_token", why]);
   });

@@ -1,14 +1,14 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
-import { type Audit as StoredAudit, findKeptAudit, insertAudit } from "../db/audits.ts";
+import { type Audit as StoredAudit, findSavedAudit, insertAudit } from "../db/audits.ts";
 import type { Sql } from "../db/connect.ts";
 import { accountOf } from "../http/account.ts";
-import { answer } from "../http/answer.ts";
+import { respond } from "../http/response.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { Audit } from "./audit_shapes.ts";
-import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
 import { accepted, errors, repeatable } from "./responses.ts";
 
 export const NewAudit = z.strictObject({}).openapi("NewAudit");
@@ -18,7 +18,7 @@ const definition = createRoute({
   method: "post",
   path: "/api/audits",
   request: {
-    headers: RepeatHeaders,
+    headers: IdempotencyHeaders,
     body: { required: false, content: { "application/json": { schema: NewAudit } } },
   },
   responses: {
@@ -38,12 +38,12 @@ export const createAudit = (app: App, { sql, mode, limits }: Deps) =>
   operation(app, definition, async (c) => {
     await readJson(c, NewAudit, limits);
     const waiting = (audit: StoredAudit) => {
-      c.env.answerHeaders.location = `/api/audits/${audit.id}`;
-      return answer(c, 202, audit);
+      c.env.responseHeaders.location = `/api/audits/${audit.id}`;
+      return respond(c, 202, audit);
     };
     const caller = c.env.caller?.sub ?? null;
-    return await once(c, { sql, mode }, "createAudit", {
-      first: async (key) => waiting(await insertAudit(sql, caller, accountOf(c.env), key)),
-      again: async (key) => waiting(await findKeptAudit(sql, key)),
+    return await idempotent(c, { sql, mode }, "createAudit", {
+      execute: async (key) => waiting(await insertAudit(sql, caller, accountOf(c.env), key)),
+      replay: async (key) => waiting(await findSavedAudit(sql, key)),
     });
   });

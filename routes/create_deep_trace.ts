@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import type { Sql } from "../db/connect.ts";
-import { findBegun, type IdempotencyKey, keepAnswer } from "../db/idempotency_keys.ts";
+import { findExecuted, type IdempotencyKey, saveResponse } from "../db/idempotency_keys.ts";
 import {
   deleteTrace,
   findSameTrace,
@@ -13,14 +13,14 @@ import {
 } from "../db/traces.ts";
 import { ApiError } from "../errors.ts";
 import { accountOf } from "../http/account.ts";
-import { answerFinished, finishJson } from "../http/answer.ts";
+import { finishJson, respondFinished } from "../http/response.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
 import type { InlineTracer } from "../lineage/inline.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
-import { DeepTrace, LOTS_UNLESS_SAID, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
-import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { DeepTrace, DEFAULT_MAX_LOTS, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
+import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
 import { accepted, errors, lotNotFound, repeatable, success } from "./responses.ts";
 
 /** More are told to come back. */
@@ -32,7 +32,7 @@ const definition = createRoute({
   method: "post",
   path: "/api/traces",
   request: {
-    headers: RepeatHeaders,
+    headers: IdempotencyHeaders,
     body: { required: true, content: { "application/json": { schema: NewDeepTrace } } },
   },
   responses: {
@@ -53,7 +53,7 @@ interface Deps {
 /** Takes a deep trace, at once where that is quick, else by a job. */
 export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: Deps) =>
   operation(app, definition, async (c) => {
-    const { lot_code, direction, max_depth = null, at_most = LOTS_UNLESS_SAID } = await readJson(
+    const { lot_code, direction, max_depth = null, at_most = DEFAULT_MAX_LOTS } = await readJson(
       c,
       NewDeepTrace,
       limits,
@@ -64,13 +64,13 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: D
 
     const begin = async (key: IdempotencyKey | undefined): Promise<string> => {
       const id = crypto.randomUUID();
-      const asked = { id, direction, maxDepth: max_depth, atMost: at_most };
-      const same = await findSameTrace(sql, { ...asked, lotCode: lot_code, account }, key);
+      const request = { id, direction, maxDepth: max_depth, atMost: at_most };
+      const same = await findSameTrace(sql, { ...request, lotCode: lot_code, account }, key);
       if (same !== undefined) return same;
-      const lotId = await insertTrace(sql, { ...asked, lotCode: lot_code }, caller);
+      const lotId = await insertTrace(sql, { ...request, lotCode: lot_code }, caller);
       if (lotId === undefined) throw new ApiError("lot_not_found", "Lot not found");
       try {
-        const isDone = await inlineTracer.take({ ...asked, lotId }, signal, key);
+        const isDone = await inlineTracer.take({ ...request, lotId }, signal, key);
         // Nobody would ever ask for what a client that has gone was to be told.
         signal.throwIfAborted();
         if (isDone) return id;
@@ -85,15 +85,15 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: D
       }
     };
 
-    return await once(c, { sql, mode }, "createDeepTrace", {
-      async first(key) {
+    return await idempotent(c, { sql, mode }, "createDeepTrace", {
+      async execute(key) {
         const trace = await findTrace(sql, await begin(key));
-        return await answerTrace(c, sql, key ? await keepTrace(sql, key, trace) : trace);
+        return await respondWithTrace(c, sql, key ? await saveTrace(sql, key, trace) : trace);
       },
-      async again(key) {
-        const { effect, answer } = await findBegun<StoredTrace>(sql, key);
-        const trace = answer ?? await keepTrace(sql, key, await findTrace(sql, effect));
-        return await answerTrace(c, sql, await withSummary(sql, trace));
+      async replay(key) {
+        const { effect, answer: response } = await findExecuted<StoredTrace>(sql, key);
+        const trace = response ?? await saveTrace(sql, key, await findTrace(sql, effect));
+        return await respondWithTrace(c, sql, await withSummary(sql, trace));
       },
     });
   });
@@ -108,13 +108,13 @@ function tooMany(full: keyof TraceBounds): ApiError {
 }
 
 /** Keeps a trace as a key's answer, without its summary: that may be large, and stays as it is. */
-async function keepTrace(
+async function saveTrace(
   sql: Sql,
   key: IdempotencyKey,
   { summary, ...trace }: StoredTrace,
 ): Promise<StoredTrace> {
-  const kept = await keepAnswer<StoredTrace>(sql, key, { ...trace, summary: null });
-  return kept.run === trace.run ? { ...kept, summary } : await withSummary(sql, kept);
+  const saved = await saveResponse<StoredTrace>(sql, key, { ...trace, summary: null });
+  return saved.run === trace.run ? { ...saved, summary } : await withSummary(sql, saved);
 }
 
 async function withSummary(sql: Sql, trace: StoredTrace): Promise<StoredTrace> {
@@ -128,8 +128,12 @@ async function findTrace(sql: Sql, id: string): Promise<StoredTrace> {
   return trace;
 }
 
-async function answerTrace(c: RequestContext, sql: Sql, trace: StoredTrace): Promise<Response> {
-  if (trace.state !== "done") c.env.answerHeaders.location = `/api/traces/${trace.id}`;
+async function respondWithTrace(
+  c: RequestContext,
+  sql: Sql,
+  trace: StoredTrace,
+): Promise<Response> {
+  if (trace.state !== "done") c.env.responseHeaders.location = `/api/traces/${trace.id}`;
   const body = finishJson(await pageOf(sql, trace, { limit: PAGE }));
-  return answerFinished(c, trace.state === "done" ? 200 : 202, body);
+  return respondFinished(c, trace.state === "done" ? 200 : 202, body);
 }

@@ -1,12 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import type { Sql } from "../db/sql.ts";
-import { findKeptLot, insertLot, type Lot as StoredLot } from "../db/lots.ts";
-import { answer } from "../http/answer.ts";
+import { findSavedLot, insertLot, type Lot as StoredLot } from "../db/lots.ts";
+import { respond } from "../http/response.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
 import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
 import { errors, repeatable, success } from "./responses.ts";
@@ -33,7 +33,7 @@ const definition = createRoute({
   method: "post",
   path: "/api/lots",
   request: {
-    headers: RepeatHeaders,
+    headers: IdempotencyHeaders,
     body: { required: true, content: { "application/json": { schema: NewLot } } },
   },
   responses: {
@@ -59,10 +59,10 @@ export const createLot = (app: App, { sql, mode, limits }: Deps) =>
     const stored = async (row: StoredLot) => {
       // An earlier lot with this code may have been deleted a moment ago, its answer still be kept.
       await forgetTrace(row.lot_code);
-      return answer(c, 201, row);
+      return respond(c, 201, row);
     };
-    return await once(c, { sql, mode }, "createLot", {
-      first: async (key) => stored(await insertLot(write, lot, key)),
-      again: async (key) => stored(await findKeptLot(sql, key)),
+    return await idempotent(c, { sql, mode }, "createLot", {
+      execute: async (key) => stored(await insertLot(write, lot, key)),
+      replay: async (key) => stored(await findSavedLot(sql, key)),
     });
   });

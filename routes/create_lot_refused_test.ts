@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 const { api, sql } = await apiOnSeed();
 
@@ -40,8 +40,8 @@ const CONFLICTS: [what: string, body: Record<string, unknown>, error: string][] 
 for (const [what, body, error] of CONFLICTS) {
   Deno.test(`${what} is refused with 409 and nothing is stored`, async () => {
     const before = await countLots();
-    const answer = await api.post("/api/lots", body);
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [409, { error }]);
+    const response = await api.post("/api/lots", body);
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [409, { error }]);
     strictEqual(await countLots(), before);
   });
 }
@@ -85,8 +85,8 @@ for (const [field, [message, values]] of Object.entries(REFUSED)) {
     const before = await countLots();
     for (const value of values) {
       const code = field === "lot_code" ? "" : `"lot_code":"${newCode()}",`;
-      const answer = await api.post("/api/lots", `{${code}"${field}":${value}}`);
-      deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [422, {
+      const response = await api.post("/api/lots", `{${code}"${field}":${value}}`);
+      deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [422, {
         error: `${field} ${message}`,
         details: [{ path: field, message }],
       }], value);
@@ -102,8 +102,8 @@ Deno.test("a moment that PostgreSQL can't read is 422 and stores nothing", async
   const message = "must be a moment that can be read";
   const before = await countLots();
   for (const created_at of [...UNREADABLE, 1768817472345]) {
-    const answer = await api.post("/api/lots", { lot_code: newCode(), created_at });
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [422, {
+    const response = await api.post("/api/lots", { lot_code: newCode(), created_at });
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [422, {
       error: `created_at ${message}`,
       details: [{ path: "created_at", message }],
     }], String(created_at));
@@ -125,8 +125,8 @@ for (const moment of BEYOND_YEARS) {
     const before = await countLots();
     const lot = await api.post("/api/lots", { lot_code: newCode(), created_at: moment });
     const decision = await api.post("/api/qc-decisions", { decided_at: moment });
-    for (const [path, answer] of [["created_at", lot], ["decided_at", decision]] as const) {
-      deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [422, {
+    for (const [path, response] of [["created_at", lot], ["decided_at", decision]] as const) {
+      deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [422, {
         error: `${path} ${message}`,
         details: [{ path, message }],
       }]);
@@ -153,8 +153,8 @@ const UNSTORABLE: [fields: string, error: string][] = [
 for (const [fields, error] of UNSTORABLE) {
   Deno.test(`${fields.slice(0, 60)} is 422: ${error}`, async () => {
     const before = await countLots();
-    const answer = await api.post("/api/lots", `{"lot_code":"${newCode()}",${fields}}`);
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json).error], [422, error]);
+    const response = await api.post("/api/lots", `{"lot_code":"${newCode()}",${fields}}`);
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json).error], [422, error]);
     strictEqual(await countLots(), before);
   });
 }
@@ -184,8 +184,8 @@ for (const key of INJECTIONS) {
   Deno.test(`the key ${JSON.stringify(key)} is refused, is no SQL, and nothing is stored`, async () => {
     const before = await countLots();
     const field = `${JSON.stringify(key)}:"RAW"`;
-    const answer = await api.post("/api/lots", `{"lot_code":"${newCode()}",${field}}`);
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [422, {
+    const response = await api.post("/api/lots", `{"lot_code":"${newCode()}",${field}}`);
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [422, {
       error: `${key || "The body"} is not a field of this request`,
       details: [{ path: key, message: "is not a field of this request" }],
     }]);
@@ -205,16 +205,16 @@ Deno.test("a body that is no object with a code is refused", async () => {
       ["{", 400, "The body is not valid JSON in UTF-8"],
     ]
   ) {
-    const answer = await api.post("/api/lots", body);
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json).error], [status, error]);
+    const response = await api.post("/api/lots", body);
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json).error], [status, error]);
   }
 });
 
 Deno.test("a body of another type is 415 and stores nothing", async () => {
   const before = await countLots();
   for (const type of ["text/plain", "application/x-www-form-urlencoded", "text/json"]) {
-    const answer = await api.post("/api/lots", { lot_code: newCode() }, { "content-type": type });
-    deepStrictEqual([answer.status, answer.json], [415, {
+    const response = await api.post("/api/lots", { lot_code: newCode() }, { "content-type": type });
+    deepStrictEqual([response.status, response.json], [415, {
       error: "The body must be sent as application/json",
     }]);
   }

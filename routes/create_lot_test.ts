@@ -15,8 +15,8 @@ const newCode = () => `NEW-${++codes}`;
 /** Stores a lot with these fields, written as JSON text so that numbers go as they are written. */
 async function create(fields: string, code = newCode()) {
   const lotCode = `"lot_code":${JSON.stringify(code)}`;
-  const answer = await api.post("/api/lots", `{${lotCode}${fields && ","}${fields}}`);
-  return { code, answer };
+  const response = await api.post("/api/lots", `{${lotCode}${fields && ","}${fields}}`);
+  return { code, answer: response };
 }
 
 /** What the database itself says of a column, as text. */
@@ -40,18 +40,18 @@ Deno.test("a lot with every field is stored and answered with all columns in the
     created_at: "2026-01-18T06:00:00.000Z",
   };
   // Given in the other order.
-  const answer = await api.post("/api/lots", Object.fromEntries(Object.entries(lot).reverse()));
-  strictEqual(answer.status, 201);
-  strictEqual(answer.text, JSON.stringify(lot));
+  const response = await api.post("/api/lots", Object.fromEntries(Object.entries(lot).reverse()));
+  strictEqual(response.status, 201);
+  strictEqual(response.text, JSON.stringify(lot));
   const trace = await api.get(`/api/traceability/${lot.lot_code}`);
   deepStrictEqual(trace.json, { central: lot, parents: [], children: [] });
 });
 
 Deno.test("what is absent gets its default, nulls are written out", async () => {
   const before = Date.now();
-  const { code, answer } = await create("");
-  strictEqual(answer.status, 201);
-  const { id, created_at, ...rest } = Lot.parse(answer.json);
+  const { code, answer: response } = await create("");
+  strictEqual(response.status, 201);
+  const { id, created_at, ...rest } = Lot.parse(response.json);
   deepStrictEqual(rest, {
     lot_code: code,
     lot_type: null,
@@ -71,8 +71,8 @@ Deno.test("what is absent gets its default, nulls are written out", async () => 
 Deno.test("an explicit null stays null, where there is a default too", async () => {
   const fields = ["lot_type", "production_run_id", "phase_id", "operator_id", "weight_kg"]
     .concat("temperature_c", "metadata", "created_at");
-  const { code, answer } = await create(fields.map((name) => `"${name}":null`).join());
-  const lot = new Map(Object.entries(Lot.parse(answer.json)));
+  const { code, answer: response } = await create(fields.map((name) => `"${name}":null`).join());
+  const lot = new Map(Object.entries(Lot.parse(response.json)));
   for (const name of fields) {
     strictEqual(lot.get(name), null, name);
     strictEqual(await stored(code, name), null, name);
@@ -109,10 +109,10 @@ const DECIMALS: [sent: string, kept: string][] = [
 
 for (const [sent, kept] of DECIMALS) {
   Deno.test(`the weight ${sent} is kept as ${kept}`, async () => {
-    const { code, answer } = await create(`"weight_kg":${sent},"temperature_c":${sent}`);
-    deepStrictEqual([answer.json.weight_kg, answer.json.temperature_c], [kept, kept]);
+    const { code, answer: response } = await create(`"weight_kg":${sent},"temperature_c":${sent}`);
+    deepStrictEqual([response.json.weight_kg, response.json.temperature_c], [kept, kept]);
     strictEqual(await stored(code, "weight_kg"), kept);
-    Lot.parse(answer.json);
+    Lot.parse(response.json);
   });
 }
 
@@ -140,8 +140,8 @@ const MOMENTS: [sent: string, stored: string, answered: string][] = [
 
 for (const [sent, kept, answered] of MOMENTS) {
   Deno.test(`the time ${sent} is stored as ${kept}`, async () => {
-    const { code, answer } = await create(`"created_at":"${sent}"`);
-    strictEqual(Lot.parse(answer.json).created_at, answered);
+    const { code, answer: response } = await create(`"created_at":"${sent}"`);
+    strictEqual(Lot.parse(response.json).created_at, answered);
     strictEqual(await stored(code, "created_at"), kept);
   });
 }
@@ -179,26 +179,28 @@ const DOCUMENTS: [sent: string, stored: string, answered: unknown][] = [
 
 for (const [sent, kept, answered] of DOCUMENTS) {
   Deno.test(`the metadata ${sent} is stored as ${kept}`, async () => {
-    const { code, answer } = await create(`"metadata":${sent}`);
-    strictEqual(answer.status, 201);
-    deepStrictEqual(Lot.parse(answer.json).metadata, answered);
+    const { code, answer: response } = await create(`"metadata":${sent}`);
+    strictEqual(response.status, 201);
+    deepStrictEqual(Lot.parse(response.json).metadata, answered);
     strictEqual(await stored(code, "metadata"), kept);
   });
 }
 
 Deno.test("a key called __proto__ in the metadata is data like any other", async () => {
-  const { code, answer } = await create('"metadata":{"__proto__":{"role":"ADMIN"},"x":1}');
-  strictEqual(answer.status, 201);
+  const { code, answer: response } = await create(
+    '"metadata":{"__proto__":{"role":"ADMIN"},"x":1}',
+  );
+  strictEqual(response.status, 201);
   const kept = '{"x": 1, "__proto__": {"role": "ADMIN"}}';
   strictEqual(await stored(code, "metadata"), kept);
-  ok(answer.text.includes('"metadata":{"x":1,"__proto__":{"role":"ADMIN"}}'));
+  ok(response.text.includes('"metadata":{"x":1,"__proto__":{"role":"ADMIN"}}'));
 });
 
 Deno.test("a UUID may have letters of either case and comes back in lower case", async () => {
-  const { answer } = await create(
+  const { answer: response } = await create(
     `"id":"AAAAAAAA-BBBB-1CCC-8DDD-EeEeEeEeEeEe","operator_id":"${OPERATOR}"`,
   );
-  strictEqual(Lot.parse(answer.json).id, "aaaaaaaa-bbbb-1ccc-8ddd-eeeeeeeeeeee");
+  strictEqual(Lot.parse(response.json).id, "aaaaaaaa-bbbb-1ccc-8ddd-eeeeeeeeeeee");
 });
 
 Deno.test("a number for a lot code is stored as its text", async () => {
@@ -228,17 +230,17 @@ const ASCII = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i));
 const FOUR_BYTES = Array.from({ length: 4096 }, (_, i) => String.fromCodePoint(0x20000 + i));
 
 for (
-  const [what, longest, alphabet] of [
+  const [what, max, alphabet] of [
     ["2,600 ASCII characters", 2600, ASCII],
     ["650 characters of four bytes", 650, FOUR_BYTES],
   ] as const
 ) {
   Deno.test(`a code of ${what} is stored, one character more is refused`, async () => {
-    const code = randomText(longest, alphabet);
+    const code = randomText(max, alphabet);
     strictEqual((await create("", code)).answer.status, 201);
     strictEqual(await stored(code, "lot_code"), code);
-    const { answer } = await create("", randomText(longest + 1, alphabet));
-    deepStrictEqual([answer.status, answer.json.error], [
+    const { answer: response } = await create("", randomText(max + 1, alphabet));
+    deepStrictEqual([response.status, response.json.error], [
       422,
       "lot_code must be text of 1 to 650 characters (2,600 if all are ASCII) without NUL",
     ]);

@@ -1,12 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import type { Sql } from "../db/sql.ts";
-import { findKeptQcDecision, insertQcDecision } from "../db/qc_decisions.ts";
-import { answer } from "../http/answer.ts";
+import { findSavedQcDecision, insertQcDecision } from "../db/qc_decisions.ts";
+import { respond } from "../http/response.ts";
 import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { once, RepeatHeaders } from "./idempotency_key.ts";
+import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
 import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
 import { errors, repeatable, success } from "./responses.ts";
@@ -44,7 +44,7 @@ const definition = createRoute({
   method: "post",
   path: "/api/qc-decisions",
   request: {
-    headers: RepeatHeaders,
+    headers: IdempotencyHeaders,
     body: { required: true, content: { "application/json": { schema: NewQcDecision } } },
   },
   responses: {
@@ -67,8 +67,8 @@ export const createQcDecision = (app: App, { sql, mode, limits }: Deps) =>
     const decided_at = await momentOfWrite(sql, "decided_at", sent.decided_at);
     const decision = { ...sent, operator_id, decided_at };
     const { write } = c.env.effects;
-    return await once(c, { sql, mode }, "createQcDecision", {
-      first: async (key) => answer(c, 201, await insertQcDecision(write, decision, key)),
-      again: async (key) => answer(c, 201, await findKeptQcDecision(sql, key)),
+    return await idempotent(c, { sql, mode }, "createQcDecision", {
+      execute: async (key) => respond(c, 201, await insertQcDecision(write, decision, key)),
+      replay: async (key) => respond(c, 201, await findSavedQcDecision(sql, key)),
     });
   });

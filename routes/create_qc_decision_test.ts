@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { QcDecision } from "./create_qc_decision.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 const { api, sql } = await apiOnSeed();
 const decide = (body: unknown) => api.post("/api/qc-decisions", body);
@@ -35,16 +35,16 @@ Deno.test("a decision with every field is stored and answered with all columns i
     digital_signature: "JO",
     decided_at: "2026-01-18T10:00:00.000Z",
   };
-  const answer = await decide(Object.fromEntries(Object.entries(decision).reverse()));
-  strictEqual(answer.status, 201);
-  strictEqual(answer.text, JSON.stringify(decision));
+  const response = await decide(Object.fromEntries(Object.entries(decision).reverse()));
+  strictEqual(response.status, 201);
+  strictEqual(response.text, JSON.stringify(decision));
   strictEqual(await stored(decision.id, "notes"), decision.notes);
 });
 
 Deno.test("what is absent is null, but for the id and the time", async () => {
   const before = Date.now();
-  const answer = await decide({ decision: "PASS" });
-  const { id, decided_at, ...rest } = QcDecision.parse(answer.json);
+  const response = await decide({ decision: "PASS" });
+  const { id, decided_at, ...rest } = QcDecision.parse(response.json);
   deepStrictEqual(rest, {
     lot_id: null,
     qc_gate_id: null,
@@ -62,9 +62,9 @@ Deno.test("what is absent is null, but for the id and the time", async () => {
 Deno.test("an explicit null stays null, where there is a default too", async () => {
   const fields = ["lot_id", "qc_gate_id", "operator_id", "decision", "notes", "temperature_c"]
     .concat("digital_signature", "decided_at");
-  const answer = await decide(Object.fromEntries(fields.map((name) => [name, null])));
-  strictEqual(answer.status, 201);
-  const { id, ...rest } = QcDecision.parse(answer.json);
+  const response = await decide(Object.fromEntries(fields.map((name) => [name, null])));
+  strictEqual(response.status, 201);
+  const { id, ...rest } = QcDecision.parse(response.json);
   deepStrictEqual(rest, Object.fromEntries(fields.map((name) => [name, null])));
   strictEqual(await stored(id, "decided_at"), null);
 });
@@ -108,9 +108,9 @@ const KEPT: [sent: string, field: string, stored: string, answered?: string][] =
 
 for (const [sent, field, kept, answered = kept] of KEPT) {
   Deno.test(`${field} ${sent.slice(0, 40)} is stored as ${kept.slice(0, 40)}`, async () => {
-    const answer = await decide(`{"${field}":${sent}}`);
-    strictEqual(answer.status, 201);
-    const decision = QcDecision.parse(answer.json);
+    const response = await decide(`{"${field}":${sent}}`);
+    strictEqual(response.status, 201);
+    const decision = QcDecision.parse(response.json);
     strictEqual(new Map(Object.entries(decision)).get(field), answered);
     strictEqual(await stored(decision.id, field), kept);
   });
@@ -130,7 +130,7 @@ Deno.test("two texts of 50,000 characters are stored, one character more is refu
   for (const field of ["notes", "digital_signature"]) {
     const message = "must be text of at most 50000 characters without NUL";
     const refused = await decide({ [field]: `${text}n` });
-    deepStrictEqual([refused.status, ErrorAnswer.parse(refused.json)], [422, {
+    deepStrictEqual([refused.status, ErrorResponse.parse(refused.json)], [422, {
       error: `${field} ${message}`,
       details: [{ path: field, message }],
     }]);
@@ -158,8 +158,8 @@ const CONFLICTS: [body: Record<string, string>, error: string][] = [
 for (const [body, error] of CONFLICTS) {
   Deno.test(`409 "${error}", and nothing is stored`, async () => {
     const before = await countDecisions();
-    const answer = await decide({ decision: "PASS", ...body });
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [409, { error }]);
+    const response = await decide({ decision: "PASS", ...body });
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [409, { error }]);
     strictEqual(await countDecisions(), before);
   });
 }
@@ -186,8 +186,8 @@ for (const [field, [message, values]] of Object.entries(REFUSED)) {
   Deno.test(`${field} ${message}: anything else is 422 and stores nothing`, async () => {
     const before = await countDecisions();
     for (const value of values) {
-      const answer = await decide(`{"${field}":${value}}`);
-      deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [422, {
+      const response = await decide(`{"${field}":${value}}`);
+      deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [422, {
         error: `${field} ${message}`,
         details: [{ path: field, message }],
       }], value);
@@ -208,8 +208,8 @@ const UNKNOWN_KEYS = [
 for (const key of UNKNOWN_KEYS) {
   Deno.test(`the key ${JSON.stringify(key)} is refused, is no SQL, and nothing is stored`, async () => {
     const before = await countDecisions();
-    const answer = await decide(`{"decision":"PASS",${JSON.stringify(key)}:"x"}`);
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [422, {
+    const response = await decide(`{"decision":"PASS",${JSON.stringify(key)}:"x"}`);
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [422, {
       error: `${key} is not a field of this request`,
       details: [{ path: key, message: "is not a field of this request" }],
     }]);
@@ -230,8 +230,8 @@ const BODIES: [body: string, status: number, error: string][] = [
 for (const [body, status, error] of BODIES) {
   Deno.test(`the body ${body || "that is empty"} is ${status} "${error}"`, async () => {
     const before = await countDecisions();
-    const answer = await decide(body);
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json).error], [status, error]);
+    const response = await decide(body);
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json).error], [status, error]);
     strictEqual(await countDecisions(), before);
   });
 }

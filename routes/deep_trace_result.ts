@@ -9,7 +9,7 @@ import { ApiError } from "../errors.ts";
  */
 
 /** A page ends early when it has so many bytes. */
-const MOST_PAGE_BYTES = 2_000_000;
+const MAX_PAGE_BYTES = 2_000_000;
 
 /** Which items of a result are asked for. */
 export interface PageRequest {
@@ -27,14 +27,14 @@ export async function pageOf(sql: Sql, stored: StoredTrace, page: PageRequest): 
   }
   const { lot_count, link_count } = summary;
   const all = lot_count + link_count;
-  const from = page.cursor === undefined ? 0 : placeOf(page.cursor, run, all);
+  const from = page.cursor === undefined ? 0 : positionOf(page.cursor, run, all);
   const to = Math.min(from + page.limit, all);
   const wanted = {
     lots: { from: Math.min(from, lot_count), to: Math.min(to, lot_count) },
     links: { from: Math.max(from - lot_count, 0), to: Math.max(to - lot_count, 0) },
   };
   const found: Record<"lots" | "links", string[]> = { lots: [], links: [] };
-  const chunks = await listChunks(sql, run, { ...wanted, mostBytes: MOST_PAGE_BYTES });
+  const chunks = await listChunks(sql, run, { ...wanted, maxBytes: MAX_PAGE_BYTES });
   let bytes = 0;
   for (const chunk of chunks) {
     const { kind, first_line, body } = chunk;
@@ -44,7 +44,7 @@ export async function pageOf(sql: Sql, stored: StoredTrace, page: PageRequest): 
     bytes += chunk.bytes;
   }
   const next = from + found.lots.length + found.links.length;
-  if (next < to && bytes < MOST_PAGE_BYTES) await throwLost(sql, trace.id);
+  if (next < to && bytes < MAX_PAGE_BYTES) await throwLost(sql, trace.id);
   return withResult(
     trace,
     `{"lots":[${found.lots}],"links":[${found.links}],` +
@@ -143,15 +143,15 @@ export const CURSOR_PATTERN = /^([0-9a-f]{8})([1-9a-f][0-9a-f]{0,7})$/;
 // The run names the result: a cursor of another one is known by it.
 const nameOf = (run: string) => run.slice(0, 8);
 
-function cursorAt(place: number, run: string): string {
-  return nameOf(run) + place.toString(16);
+function cursorAt(position: number, run: string): string {
+  return nameOf(run) + position.toString(16);
 }
 
-function placeOf(cursor: string, run: string, all: number): number {
+function positionOf(cursor: string, run: string, all: number): number {
   const [, name, digits = ""] = CURSOR_PATTERN.exec(cursor) ?? [];
-  const place = parseInt(digits, 16);
-  if (name !== nameOf(run) || !(place < all)) throw wrongCursor();
-  return place;
+  const position = parseInt(digits, 16);
+  if (name !== nameOf(run) || !(position < all)) throw wrongCursor();
+  return position;
 }
 
 // A 404, since 422 is for what the contract's schema refuses, and it can't tell whose a cursor is.

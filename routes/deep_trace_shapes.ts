@@ -6,28 +6,28 @@ import { DecimalOut, Lot, LotCode, LotType, MomentOut, must, Uuid } from "./sche
  * lines of JSON: these shapes describe them, and the tests hold them to it.
  */
 
-const DEEPEST = 10_000;
-const MOST_LOTS = 1_000_000;
+const MAX_DEPTH = 10_000;
+const MAX_LOTS = 1_000_000;
 /** As many lots as a trace has at most unless the client says something else. */
-export const LOTS_UNLESS_SAID = 100_000;
+export const DEFAULT_MAX_LOTS = 100_000;
 /** The most lots and links on a page. */
-export const LONGEST_PAGE = 10_000;
+export const MAX_PAGE_LENGTH = 10_000;
 /** As many as there are unless the client says something else. */
 export const PAGE = 1_000;
 
 const Direction = z.enum(["upstream", "downstream", "both"]);
 
-const wholeNumber = (most: number) => {
-  const error = must(`a whole number from 1 to ${most}`);
-  return z.int({ error }).min(1, { error }).max(most, { error });
+const wholeNumber = (max: number) => {
+  const error = must(`a whole number from 1 to ${max}`);
+  return z.int({ error }).min(1, { error }).max(max, { error });
 };
 
 export const NewDeepTrace = z.strictObject({
   lot_code: z.union([LotCode, z.number()], { error: must("a lot code: text or a number") })
     .transform(String),
   direction: Direction,
-  max_depth: wholeNumber(DEEPEST).nullable().optional(),
-  at_most: wholeNumber(MOST_LOTS).optional(),
+  max_depth: wholeNumber(MAX_DEPTH).nullable().optional(),
+  at_most: wholeNumber(MAX_LOTS).optional(),
 }).openapi("NewDeepTrace");
 
 const count = z.int().min(0);

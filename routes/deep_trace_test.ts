@@ -8,7 +8,7 @@ import { openTransaction } from "../testing/open_transaction.ts";
 import { runJob } from "../testing/run_job.ts";
 import { linesOf } from "./deep_trace_result.ts";
 import { DeepTrace } from "./deep_trace_shapes.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 import { Lot } from "./schemas.ts";
 
 const { api, sql, databaseUrl } = await apiOnSeed();
@@ -33,9 +33,9 @@ await insertStar("SUN", 5_600);
 
 Deno.test("a small trace is answered at once, and stays to be asked for", async () => {
   await insertChain(sql, "SMALL", 3);
-  const answer = await api.post("/api/traces", { lot_code: "SMALL-1", direction: "both" });
-  strictEqual(answer.status, 200);
-  const { id, as_of, created_at, result, ...rest } = DeepTrace.parse(answer.json);
+  const response = await api.post("/api/traces", { lot_code: "SMALL-1", direction: "both" });
+  strictEqual(response.status, 200);
+  const { id, as_of, created_at, result, ...rest } = DeepTrace.parse(response.json);
   deepStrictEqual(rest, {
     state: "done",
     progress: { lots: 3, depth: 1 },
@@ -53,19 +53,19 @@ Deno.test("a small trace is answered at once, and stays to be asked for", async 
   strictEqual(result?.next_cursor, null);
   ok(as_of !== null && created_at !== null && Math.abs(Date.parse(as_of) - Date.now()) < 60_000);
   const again = await api.get(`/api/traces/${id.toUpperCase()}`);
-  deepStrictEqual([again.status, again.text], [200, answer.text]);
+  deepStrictEqual([again.status, again.text], [200, response.text]);
 });
 
 Deno.test("a done trace has an ETag, and HEAD tells what GET would", async () => {
   const path = `/api/traces/${star.id}?limit=3`;
-  const answer = await api.get(path);
-  const etag = answer.headers.get("etag") ?? "";
+  const response = await api.get(path);
+  const etag = response.headers.get("etag") ?? "";
   strictEqual((await api.get(path, { "if-none-match": etag })).status, 304);
   strictEqual((await api.get(`/api/traces/${star.id}`, { "if-none-match": etag })).status, 200);
   const head = await api.send(path, { method: "HEAD" });
   deepStrictEqual(
     [head.status, head.text, head.headers.get("etag"), head.headers.get("content-length")],
-    [200, "", etag, String(new TextEncoder().encode(answer.text).length)],
+    [200, "", etag, String(new TextEncoder().encode(response.text).length)],
   );
 
   const lines = await api.get(path, LINES);
@@ -179,9 +179,9 @@ Deno.test("what a page can't be is 422 and named", async () => {
     [star.id, "limit=2&limit=2"],
   ] as const;
   for (const [id, query] of cases) {
-    const answer = await api.get(`/api/traces/${id}?${query}`);
-    const { details } = ErrorAnswer.parse(answer.json);
-    deepStrictEqual([answer.status, details?.[0]?.path], [422, query.split("=")[0]], query);
+    const response = await api.get(`/api/traces/${id}?${query}`);
+    const { details } = ErrorResponse.parse(response.json);
+    deepStrictEqual([response.status, details?.[0]?.path], [422, query.split("=")[0]], query);
   }
   const fine = await api.get(`/api/traces/${star.id}?limit=2&other=1&other=2`);
   strictEqual(fine.json.result.lots.length, 2);
@@ -194,9 +194,9 @@ Deno.test("a cursor that another trace gave, or that is beyond the end, is 404",
   const waiting = (await downstream("SUN-0")).json.id;
   const cursor = (await api.get(`/api/traces/${star.id}?limit=1`)).json.result.next_cursor;
   for (const [id, sent] of [[star.id, `${cursor}0000`], [other.id, cursor], [waiting, cursor]]) {
-    const answer = await api.get(`/api/traces/${id}?cursor=${sent}`);
+    const response = await api.get(`/api/traces/${id}?cursor=${sent}`);
     const error = "cursor is not a next_cursor of this trace";
-    deepStrictEqual([answer.status, answer.json], [404, { error }], `${id} ${sent}`);
+    deepStrictEqual([response.status, response.json], [404, { error }], `${id} ${sent}`);
   }
 });
 
@@ -233,9 +233,9 @@ Deno.test("a trace that can't be asked for is 422 and named, and leaves nothing"
   const count = async () => (await sql`select count(*) from lotline.traces`)[0]?.count;
   const before = await count();
   for (const [path, body] of BAD_BODIES) {
-    const answer = await api.post("/api/traces", body);
-    const { details } = ErrorAnswer.parse(answer.json);
-    deepStrictEqual([answer.status, details?.[0]?.path], [422, path], JSON.stringify(body));
+    const response = await api.post("/api/traces", body);
+    const { details } = ErrorResponse.parse(response.json);
+    deepStrictEqual([response.status, details?.[0]?.path], [422, path], JSON.stringify(body));
   }
   strictEqual((await api.post("/api/traces", "{")).status, 400);
   strictEqual(await count(), before);
@@ -260,11 +260,11 @@ Deno.test("limits are taken, and a code may be a number", async () => {
 });
 
 Deno.test("a large trace is taken by a job, and can be watched meanwhile", async () => {
-  const asked = await downstream("SUN-0");
-  strictEqual(asked.status, 202);
-  const { id, result } = DeepTrace.parse(asked.json);
+  const requested = await downstream("SUN-0");
+  strictEqual(requested.status, 202);
+  const { id, result } = DeepTrace.parse(requested.json);
   const path = `/api/traces/${id}`;
-  deepStrictEqual([asked.headers.get("location"), result], [path, null]);
+  deepStrictEqual([requested.headers.get("location"), result], [path, null]);
   const look = async () => DeepTrace.parse((await api.get(path)).json);
   const [job] = await sql`
     select jobs.id, kind, priority, arguments from lotline.jobs
@@ -284,8 +284,8 @@ Deno.test("a large trace is taken by a job, and can be watched meanwhile", async
     await sql`
       update lotline.jobs set state = ${state}, progress = '{"lots": 12, "depth": 3}'
       where id = ${job?.id}`;
-    const { state: told, progress } = await look();
-    deepStrictEqual([told, progress], [shown, { lots: 12, depth: 3 }]);
+    const { state: notified, progress } = await look();
+    deepStrictEqual([notified, progress], [shown, { lots: 12, depth: 3 }]);
   }
   const lines = await api.get(path, LINES);
   deepStrictEqual(lines.text.trimEnd().split("\n").map((line) => JSON.parse(line)), [
@@ -303,9 +303,9 @@ Deno.test("a large trace is taken by a job, and can be watched meanwhile", async
 
 Deno.test("with 1,000 traces waiting one more is told to come back, and a small one is answered", async () => {
   await sql`insert into lotline.jobs (kind) select 'deep_trace' from generate_series(1, 1000)`;
-  const answer = await api.post("/api/traces", { lot_code: "SUN-0", direction: "both" });
+  const response = await api.post("/api/traces", { lot_code: "SUN-0", direction: "both" });
   deepStrictEqual(
-    [answer.status, answer.headers.get("retry-after"), answer.json],
+    [response.status, response.headers.get("retry-after"), response.json],
     [503, "10", { error: "Too many traces are waiting, try again soon" }],
   );
   strictEqual((await downstream("STAR-2")).status, 200);
@@ -326,18 +326,18 @@ async function tracesAtWork(): Promise<number> {
 
 Deno.test("what PostgreSQL is too slow for is left to a job, and only four wait for it", async () => {
   await using _lock = await openTransaction(sql, LOCKED);
-  const asked = Array.from({ length: 9 }, () => downstream("STAR-3"));
-  let most = 0;
+  const requested = Array.from({ length: 9 }, () => downstream("STAR-3"));
+  let max = 0;
   let isOver = false;
   const watch = async () => {
-    while (!isOver) most = Math.max(most, await tracesAtWork());
+    while (!isOver) max = Math.max(max, await tracesAtWork());
   };
   const watching = watch();
-  const answers = await Promise.all(asked);
+  const responses = await Promise.all(requested);
   isOver = true;
   await watching;
-  deepStrictEqual(answers.map(({ status }) => status), Array(9).fill(202));
-  strictEqual(most, 4);
+  deepStrictEqual(responses.map(({ status }) => status), Array(9).fill(202));
+  strictEqual(max, 4);
 });
 
 Deno.test("a client that has gone leaves no work and no trace", async () => {
@@ -345,7 +345,7 @@ Deno.test("a client that has gone leaves no work and no trace", async () => {
   const jobs = async () => (await sql`select count(*) from lotline.jobs`)[0]?.count;
   const before = await jobs();
   const gone = new AbortController();
-  const asking = api.send("/api/traces", {
+  const sending = api.send("/api/traces", {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ ...good, lot_code: "STAR-4" }),
@@ -353,7 +353,7 @@ Deno.test("a client that has gone leaves no work and no trace", async () => {
   }).catch(() => {});
   await eventually("the trace is being taken", async () => await tracesAtWork() > 0);
   gone.abort();
-  await asking;
+  await sending;
   await eventually("nothing is at work", async () => await tracesAtWork() === 0);
   await eventually("no trace is left", async () => {
     const [trace] = await sql`select from lotline.traces where lot_code = 'STAR-4'`;
@@ -365,13 +365,13 @@ Deno.test("a client that has gone leaves no work and no trace", async () => {
 Deno.test("a connection that is lost is 503, and the next trace has another one", async () => {
   {
     await using _lock = await openTransaction(sql, LOCKED);
-    const asking = downstream("STAR-5");
+    const sending = downstream("STAR-5");
     await eventually("the trace is being taken", async () => await tracesAtWork() > 0);
     await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and application_name = 'lotline-traces'`;
-    const answer = await asking;
-    deepStrictEqual([answer.status, answer.headers.get("retry-after")], [503, "1"]);
+    const response = await sending;
+    deepStrictEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
   }
   strictEqual((await downstream("STAR-5")).status, 200);
 });

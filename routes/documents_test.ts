@@ -6,21 +6,21 @@ const api = await apiWithoutDatabase();
 const contract = await Deno.readTextFile(new URL("../openapi.yaml", import.meta.url));
 
 Deno.test("the published contract is the file openapi.yaml, byte for byte", async () => {
-  const answer = await api.get("/openapi.yaml");
+  const response = await api.get("/openapi.yaml");
   deepStrictEqual(
-    [answer.status, answer.headers.get("content-type")],
+    [response.status, response.headers.get("content-type")],
     [200, "application/yaml; charset=utf-8"],
   );
-  strictEqual(answer.text, contract);
+  strictEqual(response.text, contract);
 });
 
 Deno.test("the contract as JSON is the same document", async () => {
-  const answer = await api.get("/openapi.json");
+  const response = await api.get("/openapi.json");
   deepStrictEqual(
-    [answer.status, answer.headers.get("content-type")],
+    [response.status, response.headers.get("content-type")],
     [200, "application/json; charset=utf-8"],
   );
-  deepStrictEqual(answer.json, parse(contract));
+  deepStrictEqual(response.json, parse(contract));
 });
 
 /** What the page makes the browser load. */

@@ -1,8 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { findAudit, type FindingPlace, listFindings } from "../db/audits.ts";
+import { findAudit, type FindingPosition, listFindings } from "../db/audits.ts";
 import type { Sql } from "../db/connect.ts";
 import { ApiError } from "../errors.ts";
-import { answer } from "../http/answer.ts";
+import { respond } from "../http/response.ts";
 import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { Audit, Finding, FindingCursor, Kind, limit, Severity, Standing } from "./audit_shapes.ts";
@@ -41,14 +41,14 @@ const definition = createRoute({
 export const getAudit = (app: App, { sql }: { sql: Sql }) =>
   operation(app, definition, async (c) => {
     const { id } = readParameters(c, Parameters);
-    const { cursor, ...asked } = readQuery(c, Query);
+    const { cursor, ...filters } = readQuery(c, Query);
     const audit = await findAudit(sql, id);
     if (audit === undefined) throw noSuchAudit();
-    const { items, isLast } = await listFindings(sql, id, { ...asked, after: placeAt(cursor) });
+    const { items, isLast } = await listFindings(sql, id, { ...filters, after: placeAt(cursor) });
     // It may have been deleted in between, and its findings with it.
     if (items.length === 0 && await findAudit(sql, id) === undefined) throw noSuchAudit();
     const last = items.at(-1);
-    return answer(c, 200, {
+    return respond(c, 200, {
       ...audit,
       findings: items.map(({ finding }) => finding),
       next_cursor: isLast || last === undefined ? null : `${last.finding.kind}.${last.subject}`,
@@ -59,7 +59,7 @@ function noSuchAudit(): ApiError {
   return new ApiError("audit_not_found", "There is no such audit");
 }
 
-function placeAt(cursor: string | undefined): FindingPlace | undefined {
+function placeAt(cursor: string | undefined): FindingPosition | undefined {
   const [kind = "", subject = ""] = cursor?.split(".") ?? [];
   return cursor === undefined ? undefined : { kind, subject };
 }

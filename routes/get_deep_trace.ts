@@ -2,29 +2,29 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
 import type { Sql } from "../db/connect.ts";
 import { findTraceById } from "../db/traces.ts";
-import { answerFinished, answerLines, finishJson, LINES_TYPE } from "../http/answer.ts";
+import { finishJson, LINES_TYPE, respondFinished, respondLines } from "../http/response.ts";
 import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { Log } from "../log.ts";
 import { CURSOR_PATTERN, linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
-import { DeepTrace, LONGEST_PAGE, PAGE } from "./deep_trace_shapes.ts";
+import { DeepTrace, MAX_PAGE_LENGTH, PAGE } from "./deep_trace_shapes.ts";
 import { errors, notModified, success } from "./responses.ts";
 import { must, Uuid } from "./schemas.ts";
 
 const Parameters = z.object({ id: Uuid });
 
-const isPageLength = (length: number) => length >= 1 && length <= LONGEST_PAGE;
-const limitError = { error: must(`a whole number from 1 to ${LONGEST_PAGE}`) };
+const isPageLength = (length: number) => length >= 1 && length <= MAX_PAGE_LENGTH;
+const limitError = { error: must(`a whole number from 1 to ${MAX_PAGE_LENGTH}`) };
 
 const Query = z.object({
   limit: z.string().regex(/^[0-9]{1,9}$/, limitError).transform(Number)
     .refine(isPageLength, limitError).optional()
-    .openapi({ type: "integer", minimum: 1, maximum: LONGEST_PAGE, default: PAGE }),
+    .openapi({ type: "integer", minimum: 1, maximum: MAX_PAGE_LENGTH, default: PAGE }),
   cursor: z.string().regex(CURSOR_PATTERN, { error: must("a next_cursor of this trace") })
     .optional(),
 });
 
-const answered = success(DeepTrace, "The trace with one page of its result.");
+const isSent = success(DeepTrace, "The trace with one page of its result.");
 
 const definition = createRoute({
   operationId: "getDeepTrace",
@@ -33,8 +33,8 @@ const definition = createRoute({
   request: { params: Parameters, query: Query },
   responses: {
     200: {
-      ...answered,
-      content: { ...answered.content, [LINES_TYPE]: { schema: z.string() } },
+      ...isSent,
+      content: { ...isSent.content, [LINES_TYPE]: { schema: z.string() } },
     },
     304: notModified,
     ...errors(400, 401, 403, 404, 405, 422, 500, 503),
@@ -48,7 +48,7 @@ export const getDeepTrace = (app: App, { sql, log }: { sql: Sql; log: Log }) =>
     const { limit = PAGE, cursor } = readQuery(c, Query);
     const trace = await findTraceById(sql, id);
     if (trace === undefined) throw noSuchTrace();
-    c.env.answerHeaders.vary = "Accept";
+    c.env.responseHeaders.vary = "Accept";
     const type = accepts(c, {
       header: "Accept",
       supports: ["application/json", LINES_TYPE],
@@ -56,7 +56,7 @@ export const getDeepTrace = (app: App, { sql, log }: { sql: Sql; log: Log }) =>
     });
     if (type === LINES_TYPE) {
       const { head, rest } = linesOf(sql, trace);
-      return answerLines(c, head, rest, log);
+      return respondLines(c, head, rest, log);
     }
-    return answerFinished(c, 200, finishJson(await pageOf(sql, trace, { limit, cursor })));
+    return respondFinished(c, 200, finishJson(await pageOf(sql, trace, { limit, cursor })));
   });

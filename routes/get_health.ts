@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { timestamp } from "../clock.ts";
-import { answerFinished, finish, type FinishedAnswer } from "../http/answer.ts";
+import { finish, type FinishedResponse, respondFinished } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
 import { errors, notModified, success } from "./responses.ts";
 
@@ -23,13 +23,13 @@ const definition = createRoute({
 /** Says that the process answers; it never touches the database (`/readyz` does). */
 export const getHealth = (app: App) => {
   const finished = oncePerMoment();
-  return operation(app, definition, (c) => answerFinished(c, 200, finished()));
+  return operation(app, definition, (c) => respondFinished(c, 200, finished()));
 };
 
 /** All who ask in the same millisecond are told the same: most of the time would go into its ETag. */
-function oncePerMoment(): () => FinishedAnswer {
+function oncePerMoment(): () => FinishedResponse {
   let moment = "";
-  let finished: FinishedAnswer;
+  let finished: FinishedResponse;
   return () => {
     const now = timestamp();
     if (now !== moment) {

@@ -6,11 +6,11 @@ const api = await apiWithoutDatabase();
 
 Deno.test("health is ok with the time of now, though there is no database", async () => {
   const before = Date.now();
-  const answer = await api.get("/api/health");
+  const response = await api.get("/api/health");
   const after = Date.now();
-  strictEqual(answer.status, 200);
-  const { status, timestamp } = Health.parse(answer.json);
-  strictEqual(answer.text, JSON.stringify({ status, timestamp }));
+  strictEqual(response.status, 200);
+  const { status, timestamp } = Health.parse(response.json);
+  strictEqual(response.text, JSON.stringify({ status, timestamp }));
   match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   const moment = Date.parse(timestamp);
   ok(before <= moment && moment <= after, `${before} <= ${moment} <= ${after}`);
@@ -27,9 +27,9 @@ Deno.test("health is JSON for everyone, however the path is written", async () =
 });
 
 Deno.test("HEAD has the headers of GET and no body", async () => {
-  const answer = await api.send("/api/health", { method: "HEAD" });
-  strictEqual(answer.status, 200);
-  strictEqual(answer.text, "");
+  const response = await api.send("/api/health", { method: "HEAD" });
+  strictEqual(response.status, 200);
+  strictEqual(response.text, "");
   const { text } = await api.get("/api/health");
-  strictEqual(answer.headers.get("content-length"), String(text.length));
+  strictEqual(response.headers.get("content-length"), String(text.length));
 });

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { connect } from "../db/connect.ts";
-import { MOST_ROWS } from "../db/work_state.ts";
+import { MAX_ROWS } from "../db/work_state.ts";
 import { freePort } from "../dev/free_port.ts";
 import { runRelay } from "../jobs/relay.ts";
 import { startApi } from "../testing/api.ts";
@@ -71,8 +71,8 @@ Deno.test("/metrics tells what waits for a relay, and whether one works", async 
   ok((without["lotline_outbox_bytes"] ?? 0) >= 8_192);
 
   await sql`insert into lotline.outbox (source, operation)
-    select 'lots', 'INSERT' from generate_series(1, ${MOST_ROWS}::int)`;
-  strictEqual((await read())["lotline_outbox_rows"], MOST_ROWS);
+    select 'lots', 'INSERT' from generate_series(1, ${MAX_ROWS}::int)`;
+  strictEqual((await read())["lotline_outbox_rows"], MAX_ROWS);
 
   const stop = new AbortController();
   const relay = runRelay({ databaseUrl: url, log: () => {} }, stop.signal);
@@ -132,14 +132,14 @@ Deno.test("what can't be read is left out, which the log says once, and the rest
     "lotline_jobs_expired_leases",
   ]);
   strictEqual(values['lotline_work_readable{what="changes"}'], 0);
-  const told = ["warn", "work_state_unreadable", "changes"];
+  const notified = ["warn", "work_state_unreadable", "changes"];
   await gauges();
-  deepStrictEqual(lines, [told]);
+  deepStrictEqual(lines, [notified]);
   await sql`create sequence lotline.lost_changes`;
   strictEqual(valuesOf(await gauges())['lotline_work_readable{what="changes"}'], 1);
   await sql`drop sequence lotline.lost_changes`;
   await gauges();
-  deepStrictEqual(lines, [told, told]);
+  deepStrictEqual(lines, [notified, notified]);
 });
 
 Deno.test("a table that is locked holds /metrics up for a second, not for long", async () => {
@@ -163,11 +163,11 @@ Deno.test("/metrics has the process's counters and the work's gauges, with or wi
   const linked = new URL(database.url);
   linked.host = `127.0.0.1:${link.port}`;
   await using api = await startApi({ databaseUrl: linked.href });
-  const answer = await api.get("/metrics");
-  match(answer.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
-  const values = valuesOf(answer.text);
+  const response = await api.get("/metrics");
+  match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+  const values = valuesOf(response.text);
   strictEqual(values["lotline_relays"], 0);
-  match(answer.text, /^# TYPE lotline_logins_total counter$/m);
+  match(response.text, /^# TYPE lotline_logins_total counter$/m);
 
   link.swallow();
   const isWithout = async () => {

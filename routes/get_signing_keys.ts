@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { WatchedKeys } from "../auth/watched_keys.ts";
-import { answer } from "../http/answer.ts";
+import { respond } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
 import { errors, notModified, success } from "./responses.ts";
 
@@ -28,4 +28,4 @@ const definition = createRoute({
 
 /** The public keys as a JSON Web Key Set (RFC 7517). */
 export const getSigningKeys = (app: App, { keys }: { keys: WatchedKeys }) =>
-  operation(app, definition, (c) => answer(c, 200, keys.current().published));
+  operation(app, definition, (c) => respond(c, 200, keys.current().published));

@@ -9,13 +9,13 @@ import { PublicKeys } from "./get_signing_keys.ts";
 const api = await apiWithoutDatabase();
 
 Deno.test("the published keys are Ed25519 for signatures, and nothing of them is private", async () => {
-  const answer = await api.get("/.well-known/jwks.json");
-  strictEqual(answer.status, 200);
+  const response = await api.get("/.well-known/jwks.json");
+  strictEqual(response.status, 200);
   // Strict: a member more, such as the private "d", does not pass.
-  const { keys: [key, ...more] } = PublicKeys.parse(answer.json);
+  const { keys: [key, ...more] } = PublicKeys.parse(response.json);
   strictEqual(more.length, 0);
   match(key?.x ?? "", /^[\w-]{43}$/);
-  ok(!answer.text.includes('"d"'));
+  ok(!response.text.includes('"d"'));
 });
 
 Deno.test("the keys have an ETag, and 304 for who has them", async () => {
@@ -38,13 +38,13 @@ Deno.test("of a file with several keys all are published, in its order, all with
       databaseUrl: `postgres://127.0.0.1:${freePort()}/none`,
       environment: { JWT_KEYS_FILE: next },
     });
-    const answer = await rotated.get("/.well-known/jwks.json");
-    const { keys } = PublicKeys.parse(answer.json);
+    const response = await rotated.get("/.well-known/jwks.json");
+    const { keys } = PublicKeys.parse(response.json);
     deepStrictEqual(keys.map(({ kid, x }) => [kid, x]), [
       [nextKey.kid, nextKey.x],
       [oldKey.kid, oldKey.x],
     ]);
-    for (const { d } of [nextKey, oldKey]) ok(!answer.text.includes(d));
+    for (const { d } of [nextKey, oldKey]) ok(!response.text.includes(d));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,10 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/connect.ts";
-import { findTogether } from "../db/find_together.ts";
+import { findBatched } from "../db/find_batched.ts";
 import { findTraces, LARGE_TRACE } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";
-import { answerFinished, answerHeld, finish, type FinishedAnswer } from "../http/answer.ts";
+import { finish, type FinishedResponse, respondFinished, respondHeld } from "../http/response.ts";
 import { readParameters } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
 import type { Log } from "../log.ts";
@@ -49,12 +49,12 @@ const MAX_SMALL_BYTES = 1_000_000;
 
 /** One lot with the lots it was made of and the lots made of it, one entry a link. */
 export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }: Deps) => {
-  const findTrace = findTogether(sql, findTraces);
+  const findTrace = findBatched(sql, findTraces);
 
-  const answerLarge = async (
+  const respondLarge = async (
     c: RequestContext,
     lotCode: string,
-    keep: ((finished: FinishedAnswer) => unknown) | undefined,
+    set: ((response: FinishedResponse) => unknown) | undefined,
   ): Promise<Response> => {
     const { signal } = c.req.raw;
     const body = await largeTraces.find(lotCode, signal).catch((error) => {
@@ -62,24 +62,24 @@ export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }:
       throw new ApiError("invalid_request", "The client has gone", { cause: error });
     });
     if (body === undefined) throw noSuchLot();
-    if (body.bytes > MAX_SMALL_BYTES) return answerHeld(c, body, log);
-    const finished = { body: textOf(body), etag: body.etag };
+    if (body.bytes > MAX_SMALL_BYTES) return respondHeld(c, body, log);
+    const response = { body: textOf(body), etag: body.etag };
     body[Symbol.dispose]();
-    keep?.(finished);
-    return answerFinished(c, 200, finished);
+    set?.(response);
+    return respondFinished(c, 200, response);
   };
 
   operation(app, definition, async (c) => {
     const { lotCode } = readParameters(c, Parameters);
     const cached = await traceCache?.find(lotCode);
-    if (cached?.trace) return answerFinished(c, 200, cached.trace);
+    if (cached?.trace) return respondFinished(c, 200, cached.trace);
     const trace = await findTrace(lotCode);
     if (trace === undefined) throw noSuchLot();
-    if (trace === LARGE_TRACE) return await answerLarge(c, lotCode, cached?.keep);
-    const finished = finish(trace);
+    if (trace === LARGE_TRACE) return await respondLarge(c, lotCode, cached?.set);
+    const response = finish(trace);
     // The client doesn't wait for it.
-    cached?.keep(finished);
-    return answerFinished(c, 200, finished);
+    cached?.set(response);
+    return respondFinished(c, 200, response);
   });
 };
 

@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { Trace } from "./get_traceability.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 const { api, sql } = await apiOnSeed();
 
@@ -39,10 +39,10 @@ Deno.test("a trace shows the lot with all columns in their order, values as the 
     '0A0A0A0A-0000-4000-8000-000000000001', 'ALL-COLUMNS', 'MIX', null, null,
     '00000000-0000-0000-0000-000000000002', 540.0, -18.50, '{"bb": 1.10, "a": [1, null]}',
     '2026-01-18 08:01:02.123999+01')`;
-  const answer = await trace("ALL-COLUMNS");
-  strictEqual(answer.status, 200);
+  const response = await trace("ALL-COLUMNS");
+  strictEqual(response.status, 200);
   strictEqual(
-    answer.text,
+    response.text,
     '{"central":{"id":"0a0a0a0a-0000-4000-8000-000000000001","lot_code":"ALL-COLUMNS",' +
       '"lot_type":"MIX","production_run_id":null,"phase_id":null,' +
       '"operator_id":"00000000-0000-0000-0000-000000000002","weight_kg":"540.0",' +
@@ -208,9 +208,9 @@ const REFUSED: [path: string, status: number, error: string][] = [
 
 for (const [path, status, error] of REFUSED) {
   Deno.test(`${path} is ${status} "${error}"`, async () => {
-    const answer = await api.get(path);
-    const body = ErrorAnswer.parse(answer.json);
-    deepStrictEqual([answer.status, body.error], [status, error]);
+    const response = await api.get(path);
+    const body = ErrorResponse.parse(response.json);
+    deepStrictEqual([response.status, body.error], [status, error]);
     deepStrictEqual(
       body.details,
       status === 422 ? [{ path: "lotCode", message: "must not hold NUL" }] : undefined,

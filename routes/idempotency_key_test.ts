@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
-import { startApi, type TestAnswer } from "../testing/api.ts";
+import { startApi, type TestResponse } from "../testing/api.ts";
 import { connectValkey } from "../cache/valkey.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { freshDatabase } from "../testing/database.ts";
@@ -14,7 +14,7 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { rawRequest, sendRaw } from "../testing/raw_http.ts";
 import { Audit } from "./audit_shapes.ts";
 import { DeepTrace } from "./deep_trace_shapes.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 /* The same request with the same key is done once, and answered the same each time. */
 
@@ -61,12 +61,12 @@ async function newAccount(role = "MANAGER") {
 }
 
 /** What of an answer is the same each time. */
-function kept({ status, headers, text }: TestAnswer) {
+function kept({ status, headers, text }: TestResponse) {
   const same = ["content-type", "etag", "location"].map((name) => headers.get(name));
   return { status, same, text };
 }
 
-const isReplay = ({ headers }: TestAnswer) => headers.get("idempotency-replayed") === "true";
+const isReplay = ({ headers }: TestResponse) => headers.get("idempotency-replayed") === "true";
 
 /** Keys of other tests aside, nothing has come or gone. */
 async function changesNothing(work: () => Promise<void>): Promise<void> {
@@ -75,10 +75,10 @@ async function changesNothing(work: () => Promise<void>): Promise<void> {
   deepStrictEqual(dumpChanges(before, await dump(sql)), { gone: [], added: [] });
 }
 
-function isRefused(answer: TestAnswer, status: number, error: RegExp): void {
-  strictEqual(answer.status, status, answer.text);
-  match(ErrorAnswer.parse(answer.json).error, error);
-  ok(!isReplay(answer));
+function isRefused(response: TestResponse, status: number, error: RegExp): void {
+  strictEqual(response.status, status, response.text);
+  match(ErrorResponse.parse(response.json).error, error);
+  ok(!isReplay(response));
 }
 
 /** The API in each mode, with a process that the same request may come to. */
@@ -116,12 +116,12 @@ for (const [mode, api, other] of MODES) {
         Array.from({ length: 50 }, (_, i) => (i % 2 ? api : other).post(path, body, headers)),
       );
       const done = all.filter(({ status }) => status < 300);
-      strictEqual(done.filter((answer) => !isReplay(answer)).length, 1);
-      deepStrictEqual(new Set(done.map((answer) => JSON.stringify(kept(answer)))).size, 1);
-      for (const answer of all) {
-        if (done.includes(answer)) continue;
-        isRefused(answer, 409, /still being worked on/);
-        strictEqual(answer.headers.get("retry-after"), "1");
+      strictEqual(done.filter((response) => !isReplay(response)).length, 1);
+      deepStrictEqual(new Set(done.map((response) => JSON.stringify(kept(response)))).size, 1);
+      for (const response of all) {
+        if (done.includes(response)) continue;
+        isRefused(response, 409, /still being worked on/);
+        strictEqual(response.headers.get("retry-after"), "1");
       }
       strictEqual(await count(), before + (path === "/api/audits" ? 0 : 1));
       const key = headers["idempotency-key"];
@@ -179,12 +179,12 @@ Deno.test("the first answer comes again though the row was changed or deleted si
 
 Deno.test("the first answer comes again though the work has gone on since", async () => {
   // The tracer has no time for so many at once: some of them wait for a worker.
-  const asked = async () => {
+  const requested = async () => {
     const [key, body] = [newKey(), bodyOf("/api/traces")];
     const post = () => legacy.post("/api/traces", body, key);
     return { again: post, first: await post() };
   };
-  const traces = await Promise.all(Array.from({ length: 16 }, asked));
+  const traces = await Promise.all(Array.from({ length: 16 }, requested));
   const queued = traces.find(({ first }) => first.status === 202);
   ok(queued, "one of 16 at once must be queued");
   const key = newKey();
@@ -467,12 +467,12 @@ Deno.test("a lot that comes again is told to the cache again: the first process 
     environment: { VALKEY_URL: valkey.server.url },
   });
   const link = connectValkey(valkey.server.url, () => {});
-  await eventually("Valkey answers", () => link.answers());
-  const keys = async () => (await link.attempt((client) => client.keys("*traces*")))?.length;
+  await eventually("Valkey answers", () => link.isUsable());
+  const keys = async () => (await link.tryCommand((client) => client.keys("*traces*")))?.length;
   const [body, key] = [bodyOf("/api/lots"), newKey()];
   strictEqual((await api.post("/api/lots", body, key)).status, 201);
   ok(await keys());
-  await link.attempt((client) => client.flushAll());
+  await link.tryCommand((client) => client.flushAll());
   strictEqual(await keys(), 0);
   ok(isReplay(await api.post("/api/lots", body, key)));
   ok(await keys());

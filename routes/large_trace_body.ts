@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { readLargeTrace, type Side } from "../db/large_trace.ts";
+import { type LinkDirection, readLargeTrace } from "../db/large_trace.ts";
 import type { Session } from "../db/session.ts";
 
 /** How large the answer of a one-hop trace may be. */
@@ -14,7 +14,7 @@ export interface LargeTraceBounds {
 /** A finished answer in blocks, as one goes through the wire. */
 export interface LargeBody {
   readonly kind: "body";
-  /** As `finish` of http/answer.ts would make it of the whole. */
+  /** As `finish` of http/response.ts would make it of the whole. */
   readonly etag: string;
   readonly bytes: number;
   readonly blocks: readonly Uint8Array<ArrayBuffer>[];
@@ -51,11 +51,11 @@ export async function makeLargeBody(
     hash.update(block);
     return block.length;
   };
-  let open: Side = "parents";
+  let open: LinkDirection = "parents";
   let isFirst = true;
-  const turnTo = (side: Side): string => {
-    if (open === side) return "";
-    open = side;
+  const turnTo = (direction: LinkDirection): string => {
+    if (open === direction) return "";
+    open = direction;
     isFirst = true;
     return '],"children":[';
   };
@@ -63,8 +63,8 @@ export async function makeLargeBody(
     central(lot) {
       add(`{"central":${JSON.stringify(lot)},"parents":[`);
     },
-    slice(side, lots) {
-      const before = `${turnTo(side)}${isFirst ? "" : ","}`;
+    slice(direction, lots) {
+      const before = `${turnTo(direction)}${isFirst ? "" : ","}`;
       isFirst = false;
       return add(before + JSON.stringify(lots).slice(1, -1));
     },

@@ -6,7 +6,7 @@
 
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
-import { keepSessions } from "../db/kept_sessions.ts";
+import { createSessionPool } from "../db/session_pool.ts";
 import { openSession } from "../db/session.ts";
 import {
   type LargeTraceBounds,
@@ -42,14 +42,14 @@ const LINK_SLACK_MS = 1_000;
 if (Deno.build.os === "linux") setPriority(0, 2);
 
 const { databaseUrl, statementTimeoutMs, ...bounds } = workerData as LargeTraceSettings;
-const sessions = keepSessions((onEnd) =>
+const sessions = createSessionPool((onEnd) =>
   openSession(databaseUrl, {
     name: "lotline-large-traces",
     statementTimeoutMs,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
     idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     idleTimeoutMs: IDLE_MS,
-    silenceMs: statementTimeoutMs + LINK_SLACK_MS,
+    responseTimeoutMs: statementTimeoutMs + LINK_SLACK_MS,
     onEnd,
   }), IDLE_MS);
 

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { QueryDeadlineError } from "../db/in_time.ts";
+import { QueryDeadlineError } from "../db/query_deadline.ts";
 import { ApiError } from "../errors.ts";
 import type { LargeBody } from "./large_trace_body.ts";
 import type { LargeTraceReply, LargeTraceSettings } from "./large_trace_thread.ts";
@@ -140,7 +140,7 @@ export function createLargeTraces(
       return { ...body, [Symbol.dispose]: release };
     };
   };
-  const leave = (task: Task, request: PromiseWithResolvers<HeldBody | undefined>) => {
+  const detach = (task: Task, request: PromiseWithResolvers<HeldBody | undefined>) => {
     task.requests.delete(request);
     if (task.requests.size > 0) return;
     if (waiting.get(task.lotCode) === task) waiting.delete(task.lotCode);
@@ -167,20 +167,20 @@ export function createLargeTraces(
         task.requests.delete(request);
         request.reject(error);
       };
-      const gone = () => fail(signal.reason);
-      const late = setTimeout(() => {
+      const detached = () => fail(signal.reason);
+      const timeout = setTimeout(() => {
         fail(new QueryDeadlineError(`no large trace in ${limits.deadlineMs} ms`));
       }, limits.deadlineMs);
-      signal.addEventListener("abort", gone, { once: true });
+      signal.addEventListener("abort", detached, { once: true });
       requests++;
       try {
         next();
         return await request.promise;
       } finally {
         requests--;
-        clearTimeout(late);
-        signal.removeEventListener("abort", gone);
-        leave(task, request);
+        clearTimeout(timeout);
+        signal.removeEventListener("abort", detached);
+        detach(task, request);
       }
     },
     [Symbol.dispose]: endThread,

@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { Hono } from "hono";
 import { toApiError } from "../errors.ts";
-import { answerHeld } from "../http/answer.ts";
-import { type RequestEnv, RequestFacts } from "../http/operation.ts";
+import { respondHeld } from "../http/response.ts";
+import { type RequestEnv, RequestState } from "../http/operation.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { eventually } from "../testing/eventually.ts";
 import { NO_EFFECTS } from "../testing/no_effects.ts";
@@ -34,7 +34,7 @@ for (const code of ["HOT", "WARM", "BOTH", "UP", "FULL", "WIDE", "WIDE-1"]) {
 }
 
 /** Sends for small answers over and over until something is over; gives how many times, and their statuses. */
-async function smallAnswersUntil(end: Promise<unknown>): Promise<[number, Set<number>]> {
+async function smallResponsesUntil(end: Promise<unknown>): Promise<[number, Set<number>]> {
   let isOver = false;
   const ending = end.finally(() => isOver = true);
   const statuses = new Set<number>();
@@ -52,16 +52,16 @@ async function smallAnswersUntil(end: Promise<unknown>): Promise<[number, Set<nu
 Deno.test("six at once, and ordinary traces and probes beside them, are all answered, and nobody waits for them", async () => {
   const began = performance.now();
   const large = Promise.all(Array.from({ length: 6 }, async () => {
-    const answer = await fetch(api.url + pathOf("HOT"));
-    return [answer.status, (await answer.bytes()).length];
+    const response = await fetch(api.url + pathOf("HOT"));
+    return [response.status, (await response.bytes()).length];
   }));
-  const [beside, statuses] = await smallAnswersUntil(large);
+  const [beside, statuses] = await smallResponsesUntil(large);
   const took = performance.now() - began;
-  const answers = await large;
-  deepStrictEqual(answers, Array(6).fill([200, answers[0]?.[1]]));
+  const responses = await large;
+  deepStrictEqual(responses, Array(6).fill([200, responses[0]?.[1]]));
   deepStrictEqual([...statuses], [200]);
   // On the event loop, six of them leave it free for a handful.
-  const [quiet] = await smallAnswersUntil(new Promise((resolve) => setTimeout(resolve, took)));
+  const [quiet] = await smallResponsesUntil(new Promise((resolve) => setTimeout(resolve, took)));
   ok(beside > quiet / 10, `${beside} rounds beside them, and ${quiet} in as much time without`);
 });
 
@@ -78,9 +78,9 @@ async function insertSameLink(parent: string, child: string, count: number): Pro
 Deno.test("a lot with more links than any plant has, or a trace of too many bytes, is 413 with a sentence", async () => {
   await sql`insert into lots (lot_code) values ('TOO-MANY'), ('TOO-MANY-1')`;
   await insertSameLink("TOO-MANY", "TOO-MANY-1", 250_000);
-  const most = await fetch(api.url + pathOf("TOO-MANY"));
-  strictEqual(most.status, 200);
-  await most.body?.cancel();
+  const max = await fetch(api.url + pathOf("TOO-MANY"));
+  strictEqual(max.status, 200);
+  await max.body?.cancel();
   await insertStar(sql, {
     code: "TOO-WIDE",
     children: 1,
@@ -91,8 +91,8 @@ Deno.test("a lot with more links than any plant has, or a trace of too many byte
   const error = "The lot has more than 250000 links, or its trace more than 134217728 bytes: " +
     "take it in pages with POST /api/traces";
   for (const code of ["TOO-MANY", "TOO-WIDE"]) {
-    const answer = await api.get(pathOf(code));
-    deepStrictEqual([answer.status, answer.json], [413, { error }]);
+    const response = await api.get(pathOf(code));
+    deepStrictEqual([response.status, response.json], [413, { error }]);
   }
   strictEqual((await api.get(pathOf("HOT"))).status, 200);
 });
@@ -144,10 +144,10 @@ Deno.test("no answer is begun while those that are held leave no room, and a wai
 Deno.test("too many that wait are told to come back, one whose time is up too, and the next is answered", async () => {
   const lock = await openTransaction(sql, "lock table lot_genealogy in access exclusive mode");
   using traces = withLimits({ maxWaiting: 2, deadlineMs: 500 });
-  const asked = ["WARM", "UP", "HOT"].map((code) =>
+  const requested = ["WARM", "UP", "HOT"].map((code) =>
     traces.find(code, NEVER).catch((error) => error.code)
   );
-  deepStrictEqual(await Promise.all(asked), ["QUERY_DEADLINE", "QUERY_DEADLINE", "overloaded"]);
+  deepStrictEqual(await Promise.all(requested), ["QUERY_DEADLINE", "QUERY_DEADLINE", "overloaded"]);
   await lock[Symbol.asyncDispose]();
   using patient = withLimits({});
   using body = await patient.find("WARM", NEVER);
@@ -157,8 +157,10 @@ Deno.test("too many that wait are told to come back, one whose time is up too, a
 Deno.test("a client that goes while its large trace is made is no fault of the service", async () => {
   const before = api.log.lines.length;
   const gone = AbortSignal.timeout(100);
-  const asked = [1, 2, 3].map(() => fetch(api.url + pathOf("HOT"), { signal: gone }));
-  const taken = await Promise.allSettled(asked.map(async (answer) => await (await answer).bytes()));
+  const requested = [1, 2, 3].map(() => fetch(api.url + pathOf("HOT"), { signal: gone }));
+  const taken = await Promise.allSettled(
+    requested.map(async (response) => await (await response).bytes()),
+  );
   ok(taken.some(({ status }) => status === "rejected"));
   await eventually("the requests are over", () => {
     const over = api.log.lines.slice(before).filter((line) => line.includes("/api/traceability"));
@@ -182,10 +184,10 @@ Deno.test("a client that has gone leaves no work", async () => {
     return row?.count;
   };
   const gone = new AbortController();
-  const asked = traces.find("WARM", gone.signal);
+  const requested = traces.find("WARM", gone.signal);
   await eventually("the trace is being read", async () => await atWork() === 1);
   gone.abort(new Error("gone"));
-  await rejects(asked, { message: "gone" });
+  await rejects(requested, { message: "gone" });
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where application_name = 'lotline-large-traces' and datname = current_database()`;
   await eventually("nothing waits any more", async () => await atWork() === 0);
@@ -198,8 +200,8 @@ Deno.test("a connection that is lost is the database's failure, and the next tra
       sql,
       "lock table lot_genealogy in access exclusive mode",
     );
-    const asked = traces.find("WARM", NEVER);
-    asked.catch(() => {});
+    const requested = traces.find("WARM", NEVER);
+    requested.catch(() => {});
     await eventually("the trace is being read", async () => {
       const lost = await sql`
         select pg_terminate_backend(pid) from pg_stat_activity
@@ -207,14 +209,14 @@ Deno.test("a connection that is lost is the database's failure, and the next tra
           and wait_event_type = 'Lock'`;
       return lost.length > 0;
     });
-    await rejects(asked, (error) => toApiError(error).code === "database_away");
+    await rejects(requested, (error) => toApiError(error).code === "database_away");
   }
   using body = await traces.find("WARM", NEVER);
   ok(body !== undefined);
 });
 
 const factsOf = () =>
-  new RequestFacts(
+  new RequestState(
     "GET",
     { template: "/", parameters: {}, methods: new Map() },
     "127.0.0.1",
@@ -234,7 +236,7 @@ Deno.test("a client that reads too slowly is cut off, and its answer is released
   const app = new Hono<RequestEnv>().get(
     "/",
     (c) =>
-      answerHeld(c, held, (_level, event) => lines.push(event), { stallMs: 50, wholeMs: 10_000 }),
+      respondHeld(c, held, (_level, event) => lines.push(event), { stallMs: 50, wholeMs: 10_000 }),
   );
   const reader = (await app.request("/", {}, factsOf())).body?.getReader();
   strictEqual((await reader?.read())?.value?.length, 1_000);
@@ -248,13 +250,13 @@ Deno.test("an answer is released when it was read, when only its head was, and w
   const app = new Hono<RequestEnv>().get("/", (c) => {
     held++;
     const blocks = Array.from({ length: 40 }, () => new Uint8Array(250_000));
-    const answer = {
+    const response = {
       etag: 'W/"1"',
       bytes: 10_000_000,
       blocks,
       [Symbol.dispose]: () => void held--,
     };
-    return answerHeld(c, answer, () => {});
+    return respondHeld(c, response, () => {});
   });
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) =>
     // As the envelope asks for it.

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import * as audits from "../db/audits.ts";
 import type { Sql } from "../db/connect.ts";
-import { answer } from "../http/answer.ts";
+import { respond } from "../http/response.ts";
 import { readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { Audit, limit } from "./audit_shapes.ts";
@@ -35,7 +35,7 @@ export const listAudits = (app: App, { sql }: { sql: Sql }) =>
   operation(app, definition, async (c) => {
     const { limit, cursor } = readQuery(c, Query);
     const { items, isLast } = await audits.listAudits(sql, { limit, after: cursor });
-    return answer(c, 200, {
+    return respond(c, 200, {
       audits: items,
       next_cursor: isLast ? null : items.at(-1)?.id ?? null,
     });

@@ -2,7 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import type { Credentials as SentCredentials, SignIn } from "../auth/sign_in.ts";
 import { isTooLong } from "../auth/typed_password.ts";
-import { answer } from "../http/answer.ts";
+import { respond } from "../http/response.ts";
 import { type BodyLimits, readBody } from "../http/body.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { RefusalReason } from "../metrics.ts";
@@ -64,9 +64,9 @@ export const login = (app: App, { mode, signIn, limits }: Deps) =>
     } else {
       // A token is nobody's to keep but the client's (RFC 6750, section 5.3). The old server's answer
       // had no such header.
-      c.env.answerHeaders["cache-control"] = "no-store";
+      c.env.responseHeaders["cache-control"] = "no-store";
     }
-    return answer(c, 200, signedIn);
+    return respond(c, 200, signedIn);
   });
 
 const AnyFields = z.looseObject({

@@ -3,13 +3,13 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 import { costOf, hashPassword } from "../auth/password_work.ts";
 import { AUDIENCE, ISSUER, LEGACY_AUDIENCE } from "../auth/tokens.ts";
 import { disableAccount } from "../db/accounts.ts";
-import type { TestAnswer } from "../testing/api.ts";
+import type { TestResponse } from "../testing/api.ts";
 import { REQUIRED, startApi } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Session } from "./login.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 /* The login in AUTH_MODE=required; login_test.ts has the one in AUTH_MODE=legacy. */
 
@@ -47,15 +47,15 @@ async function hashOf(id: string): Promise<string | null> {
 }
 
 const REFUSED = [401, { error: "Wrong email or password" }];
-const seen = (answer: TestAnswer) => [answer.status, ErrorAnswer.parse(answer.json)];
+const seen = (response: TestResponse) => [response.status, ErrorResponse.parse(response.json)];
 
 Deno.test("an email with its password gets the account and a token for every route", async () => {
   const { id, email } = await newAccount();
   const before = Date.now();
-  const answer = await login({ email, password: PASSWORD });
-  strictEqual(answer.status, 200);
-  strictEqual(answer.headers.get("cache-control"), "no-store");
-  const { user, token } = Session.parse(answer.json);
+  const response = await login({ email, password: PASSWORD });
+  strictEqual(response.status, 200);
+  strictEqual(response.headers.get("cache-control"), "no-store");
+  const { user, token } = Session.parse(response.json);
   deepStrictEqual([user.id, user.email, user.role], [id, email, "OPERATOR"]);
 
   const keys = createRemoteJWKSet(new URL("/.well-known/jwks.json", api.url));
@@ -114,8 +114,8 @@ const WRONG: [what: string, body: (email: string) => unknown][] = [
 for (const [what, body] of WRONG) {
   Deno.test(`a login with ${what} is one and the same 401, and writes nothing`, async () => {
     const { id, email } = await newAccount();
-    const answer = await login(body(email));
-    deepStrictEqual(seen(answer), REFUSED);
+    const response = await login(body(email));
+    deepStrictEqual(seen(response), REFUSED);
     strictEqual(await hashOf(id), HASH);
     const [account] = await sql`select last_login from users where id = ${id}`;
     strictEqual(account?.last_login, null);
@@ -209,10 +209,10 @@ Deno.test("a login may follow at once on a change that ended the account's token
   await sql`insert into lotline.accounts (user_id, tokens_from)
     values (${id}, date_trunc('second', now()) + interval '2 seconds')`;
   const { token } = Session.parse((await login({ email, password: PASSWORD })).json);
-  const answer = await api.get("/api/traceability/MIX-BATCH-88", {
+  const response = await api.get("/api/traceability/MIX-BATCH-88", {
     authorization: `Bearer ${token}`,
   });
-  strictEqual(answer.status, 200);
+  strictEqual(response.status, 200);
 });
 
 Deno.test("after too many failed tries an account is 429 from any address, other accounts are not", async () => {
@@ -221,9 +221,9 @@ Deno.test("after too many failed tries an account is 429 from any address, other
     deepStrictEqual(seen(await login({ email: tried.email, password: "wrong" })), REFUSED);
   }
   for (const password of ["wrong", PASSWORD]) {
-    const answer = await login({ email: tried.email, password });
-    deepStrictEqual(seen(answer), [429, { error: "Too many failed logins, try again later" }]);
-    const wait = Number(answer.headers.get("retry-after"));
+    const response = await login({ email: tried.email, password });
+    deepStrictEqual(seen(response), [429, { error: "Too many failed logins, try again later" }]);
+    const wait = Number(response.headers.get("retry-after"));
     ok(wait > 800 && wait <= 900, `${wait} s`);
   }
   strictEqual((await login({ email: other.email, password: PASSWORD })).status, 200);
@@ -260,11 +260,11 @@ Deno.test("without trusted proxies an address can't be made up", async () => {
     environment: { ...SETTINGS, TRUSTED_PROXIES: "" },
   });
   for (let i = 0; i < 6; i++) {
-    const answer = await login({ email: `b${i}@example.com`, password: "x" }, newAddress(), open);
-    strictEqual(answer.status, 401);
+    const response = await login({ email: `b${i}@example.com`, password: "x" }, newAddress(), open);
+    strictEqual(response.status, 401);
   }
-  const answer = await login({ email: "b7@example.com", password: "x" }, newAddress(), open);
-  strictEqual(answer.status, 429);
+  const response = await login({ email: "b7@example.com", password: "x" }, newAddress(), open);
+  strictEqual(response.status, 429);
 });
 
 Deno.test("a token of AUTH_MODE=legacy can't be carried over the switch", async () => {

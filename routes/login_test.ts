@@ -3,7 +3,7 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 import { ISSUER, LEGACY_AUDIENCE } from "../auth/tokens.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { Session } from "./login.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 const { api, sql } = await apiOnSeed();
 const login = (body: unknown, headers?: HeadersInit) => api.post("/api/login", body, headers);
@@ -18,11 +18,11 @@ const OPERATOR = {
 };
 
 Deno.test("a known email gets its account, all columns in their order, and a token", async () => {
-  const answer = await login({ email: OPERATOR.email });
-  strictEqual(answer.status, 200);
-  const { user, token } = Session.parse(answer.json);
+  const response = await login({ email: OPERATOR.email });
+  strictEqual(response.status, 200);
+  const { user, token } = Session.parse(response.json);
   deepStrictEqual(user, OPERATOR);
-  strictEqual(answer.text, JSON.stringify({ user: OPERATOR, token }));
+  strictEqual(response.text, JSON.stringify({ user: OPERATOR, token }));
 });
 
 Deno.test("the token is the account's, and its signature holds against the published keys", async () => {
@@ -95,8 +95,8 @@ const REFUSED: [what: string, body: unknown, headers?: HeadersInit][] = [
 
 for (const [what, body, headers] of REFUSED) {
   Deno.test(`a login with ${what} is 401 "User not found"`, async () => {
-    const answer = await login(body, headers);
-    deepStrictEqual([answer.status, ErrorAnswer.parse(answer.json)], [401, {
+    const response = await login(body, headers);
+    deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [401, {
       error: "User not found",
     }]);
   });

@@ -24,12 +24,12 @@ let depth = 0;
 async function takeTrace(): Promise<string> {
   // The same question would be answered with the trace that is there.
   depth++;
-  const asked = await api.post("/api/traces", {
+  const requested = await api.post("/api/traces", {
     lot_code: "LOST-0",
     direction: "downstream",
     max_depth: depth,
   });
-  const { id, state } = asked.json;
+  const { id, state } = requested.json;
   // It takes more than the time of a request where the machine is busy.
   if (state !== "done") await runJob({ sql, url: databaseUrl }, deepTrace, { traceId: id });
   return id;
@@ -83,8 +83,11 @@ for (const [what, number] of PIECES) {
   Deno.test(`a page that lost ${what} is no page`, async () => {
     const id = await takeTrace();
     await losePieces(id, number);
-    const answer = await api.get(`/api/traces/${id}?limit=10000`);
-    deepStrictEqual([answer.status, answer.json.error], [500, "Something went wrong on our side"]);
+    const response = await api.get(`/api/traces/${id}?limit=10000`);
+    deepStrictEqual([response.status, response.json.error], [
+      500,
+      "Something went wrong on our side",
+    ]);
   });
 }
 
@@ -106,7 +109,7 @@ Deno.test("a page of an audit that is deleted meanwhile is 404, not a list witho
     sql,
     "lock table lotline.audit_findings in access exclusive mode",
   );
-  const asked = api.get(`/api/audits/${id}`);
+  const requested = api.get(`/api/audits/${id}`);
   await eventually("the findings are asked for", async () => {
     const [waiting] = await sql`
       select from pg_locks where not granted and relation = 'lotline.audit_findings'::regclass`;
@@ -114,5 +117,5 @@ Deno.test("a page of an audit that is deleted meanwhile is 404, not a list witho
   });
   await sql`delete from lotline.audits where id = ${id}`;
   await lock[Symbol.asyncDispose]();
-  strictEqual((await asked).status, 404);
+  strictEqual((await requested).status, 404);
 });

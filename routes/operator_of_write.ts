@@ -1,7 +1,7 @@
 import type { AuthMode } from "../auth/guard.ts";
 import { operatorOf } from "../auth/operator.ts";
 import { ApiError } from "../errors.ts";
-import type { RequestFacts } from "../http/operation.ts";
+import type { RequestState } from "../http/operation.ts";
 
 /**
  * The `operator_id` to store with a write. `AUTH_MODE=legacy` stores what was sent, as the old
@@ -11,13 +11,13 @@ import type { RequestFacts } from "../http/operation.ts";
  */
 export function operatorOfWrite(
   mode: AuthMode,
-  facts: RequestFacts,
+  state: RequestState,
   sent: string | null | undefined,
 ): string | null | undefined {
-  const { caller } = facts;
+  const { caller } = state;
   const operator = caller && operatorOf(caller, sent);
   if (mode === "legacy") {
-    if (caller !== undefined && operator === undefined) facts.wouldRefuse ??= "operator";
+    if (caller !== undefined && operator === undefined) state.wouldRefuse ??= "operator";
     return sent;
   }
   if (operator === undefined) {

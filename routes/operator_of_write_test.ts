@@ -40,19 +40,19 @@ for (const { path, table, body, roles } of WRITES) {
 
     Deno.test(`required: a write to ${path} by ${role} is in the name of the token`, async () => {
       for (const sent of [{}, { operator_id: null }, { operator_id: OWN.toUpperCase() }]) {
-        const answer = await required.post(path, { ...body(), ...sent }, await as(role));
-        deepStrictEqual([answer.status, answer.json.operator_id], [201, OWN]);
+        const response = await required.post(path, { ...body(), ...sent }, await as(role));
+        deepStrictEqual([response.status, response.json.operator_id], [201, OWN]);
       }
     });
 
     Deno.test(`required: a write to ${path} by ${role} for another is ${mayWriteForOthers ? 201 : 403}`, async () => {
       const before = await count();
-      const answer = await required.post(path, { ...body(), operator_id: OTHER }, await as(role));
+      const response = await required.post(path, { ...body(), operator_id: OTHER }, await as(role));
       if (mayWriteForOthers) {
-        deepStrictEqual([answer.status, answer.json.operator_id], [201, OTHER]);
+        deepStrictEqual([response.status, response.json.operator_id], [201, OTHER]);
         return;
       }
-      deepStrictEqual([answer.status, answer.json], [403, {
+      deepStrictEqual([response.status, response.json], [403, {
         error: "operator_id must be your own account's id",
       }]);
       strictEqual(await count(), before);
@@ -62,8 +62,8 @@ for (const { path, table, body, roles } of WRITES) {
   Deno.test(`required: a broken operator_id to ${path} is 422, whoever sends it`, async () => {
     for (const role of roles) {
       for (const operator_id of ["me", 7, "", [OWN]]) {
-        const answer = await required.post(path, { ...body(), operator_id }, await as(role));
-        strictEqual(answer.status, 422, JSON.stringify(operator_id));
+        const response = await required.post(path, { ...body(), operator_id }, await as(role));
+        strictEqual(response.status, 422, JSON.stringify(operator_id));
       }
     }
   });
@@ -83,11 +83,11 @@ for (const { path, table, body, roles } of WRITES) {
     ];
     for (const [sent, stored, counts] of cases) {
       const before = await counted();
-      const answer = await legacy.post(path, { ...body(), ...sent }, await as("OPERATOR"));
-      deepStrictEqual([answer.status, answer.json.operator_id], [201, stored]);
+      const response = await legacy.post(path, { ...body(), ...sent }, await as("OPERATOR"));
+      deepStrictEqual([response.status, response.json.operator_id], [201, stored]);
       strictEqual(await counted() - before, counts);
     }
-    const answer = await legacy.post(path, { ...body(), operator_id: OTHER }, await as("ADMIN"));
-    deepStrictEqual([answer.status, answer.json.operator_id], [201, OTHER]);
+    const response = await legacy.post(path, { ...body(), operator_id: OTHER }, await as("ADMIN"));
+    deepStrictEqual([response.status, response.json.operator_id], [201, OTHER]);
   });
 }

@@ -1,8 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/connect.ts";
-import { inTime } from "../db/in_time.ts";
-import { answer } from "../http/answer.ts";
+import { queryWithDeadline } from "../db/query_deadline.ts";
+import { respond } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
 import { errors, notModified, success } from "./responses.ts";
 
@@ -37,11 +37,11 @@ const readiness = createRoute({
 });
 
 // A balancer asks every few seconds and takes a late answer for none.
-const DATABASE_ANSWER_MS = 1_000;
+const DATABASE_TIMEOUT_MS = 1_000;
 
 /** For whoever restarts a process that hangs: it answers, whatever the database does. */
 export const getLiveness = (app: App) =>
-  operation(app, liveness, (c) => answer(c, 200, { status: "live" }));
+  operation(app, liveness, (c) => respond(c, 200, { status: "live" }));
 
 /**
  * For whoever sends traffic: 503 while PostgreSQL doesn't answer. Valkey is told of (`off` when
@@ -51,10 +51,10 @@ export const getReadiness = (app: App, { sql, valkey }: { sql: Sql; valkey?: Val
   operation(app, readiness, async (c) => {
     const [problem] = await Promise.all([
       valkey?.problem(),
-      inTime(sql, sql`select 1`, DATABASE_ANSWER_MS),
+      queryWithDeadline(sql, sql`select 1`, DATABASE_TIMEOUT_MS),
     ]);
     const state = valkey === undefined ? "off" : problem === undefined ? "up" : "away";
-    return answer(c, 200, {
+    return respond(c, 200, {
       status: "ready",
       valkey: state,
       ...(problem !== undefined && { valkey_problem: problem }),

@@ -6,26 +6,26 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
 import { Liveness, Readiness } from "./probes.ts";
-import { ErrorAnswer } from "./responses.ts";
+import { ErrorResponse } from "./responses.ts";
 
 const { api, databaseUrl } = await apiOnSeed();
 
 /** Waits until readiness says this of Valkey; whatever it says meanwhile, the service is ready. */
-const untilValkeyIs = (state: string, asked: TestApi) =>
+const untilValkeyIs = (state: string, requested: TestApi) =>
   eventually(`Valkey is ${state}`, async () => {
-    const answer = await asked.get("/readyz");
-    strictEqual(answer.status, 200);
-    return Readiness.parse(answer.json).valkey === state;
+    const response = await requested.get("/readyz");
+    strictEqual(response.status, 200);
+    return Readiness.parse(response.json).valkey === state;
   });
 
 Deno.test("a process that runs is live", async () => {
-  const answer = await api.get("/livez");
-  deepStrictEqual([answer.status, Liveness.parse(answer.json)], [200, { status: "live" }]);
+  const response = await api.get("/livez");
+  deepStrictEqual([response.status, Liveness.parse(response.json)], [200, { status: "live" }]);
 });
 
 Deno.test("a process that was given no Valkey is ready, and says that it has none", async () => {
-  const answer = await api.get("/readyz");
-  deepStrictEqual([answer.status, Readiness.parse(answer.json)], [200, {
+  const response = await api.get("/readyz");
+  deepStrictEqual([response.status, Readiness.parse(response.json)], [200, {
     status: "ready",
     valkey: "off",
   }]);
@@ -65,7 +65,7 @@ Deno.test("a process whose PostgreSQL is gone is live but not ready, and ready w
 
   await postgres.server.stop();
   const gone = await onIt.get("/readyz");
-  deepStrictEqual([gone.status, gone.headers.get("retry-after"), ErrorAnswer.parse(gone.json)], [
+  deepStrictEqual([gone.status, gone.headers.get("retry-after"), ErrorResponse.parse(gone.json)], [
     503,
     "1",
     { error: "The database is away or too slow, try again shortly" },

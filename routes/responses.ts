@@ -4,7 +4,7 @@ import type { ErrorBody } from "../errors.ts";
 const detail = z.strictObject({ path: z.string(), message: z.string() });
 
 /** The body of every answer that is not a success. */
-export const ErrorAnswer = z.strictObject({
+export const ErrorResponse = z.strictObject({
   error: z.string().min(1),
   details: z.array(detail).optional(),
 }).openapi("Error") satisfies z.ZodType<ErrorBody>;
@@ -70,7 +70,7 @@ const SENTENCE = {
   503: "The database is away or too slow, or the service has too much to do.",
 } as const;
 
-const HEADERS: Partial<Record<ErrorAnswerStatus, Record<string, typeof Allow>>> = {
+const HEADERS: Partial<Record<ErrorResponseStatus, Record<string, typeof Allow>>> = {
   401: { "WWW-Authenticate": Challenge },
   405: { Allow },
   409: { "Retry-After": RetryInFlight },
@@ -78,28 +78,28 @@ const HEADERS: Partial<Record<ErrorAnswerStatus, Record<string, typeof Allow>>> 
   503: { "Retry-After": RetryAfter },
 };
 
-type ErrorAnswerStatus = keyof typeof SENTENCE;
+type ErrorResponseStatus = keyof typeof SENTENCE;
 
-const errorAnswer = (description: string, headers?: Record<string, typeof ETag>) => ({
+const errorResponse = (description: string, headers?: Record<string, typeof ETag>) => ({
   description,
   ...(headers === undefined ? {} : { headers }),
-  content: { "application/json": { schema: ErrorAnswer } },
+  content: { "application/json": { schema: ErrorResponse } },
 });
 
 /** The answers with these statuses, as the contract describes them. */
-export function errors(...statuses: ErrorAnswerStatus[]) {
+export function errors(...statuses: ErrorResponseStatus[]) {
   return Object.fromEntries(
-    statuses.map((status) => [status, errorAnswer(SENTENCE[status], HEADERS[status])]),
+    statuses.map((status) => [status, errorResponse(SENTENCE[status], HEADERS[status])]),
   );
 }
 
 /** The 401 of a login: there is nothing to be let in with yet, hence no challenge. */
-export const wrongCredentials = errorAnswer("No account with this email and password.", { ETag });
+export const wrongCredentials = errorResponse("No account with this email and password.", { ETag });
 
 /** The 404 for a lot; the old server had an ETag on it. */
-export const lotNotFound = errorAnswer("There is no such lot.", { ETag });
+export const lotNotFound = errorResponse("There is no such lot.", { ETag });
 
 /** The 413 of a trace: the request is small, its answer would not be. */
-export const traceTooLarge = errorAnswer(
+export const traceTooLarge = errorResponse(
   "The lot has more than 250,000 links, or its trace more than 134,217,728 bytes.",
 );

@@ -13,10 +13,10 @@ import { runJob } from "../testing/run_job.ts";
 const { api, sql, databaseUrl } = await apiOnSeed({ TRUSTED_PROXIES: "127.0.0.1" });
 
 const from = (address: string) => ({ "x-forwarded-for": address });
-const ask = (lot_code: string, headers = from("10.0.0.1"), more: object = {}) =>
+const send = (lot_code: string, headers = from("10.0.0.1"), more: object = {}) =>
   api.post("/api/traces", { lot_code, direction: "downstream", ...more }, headers);
-const idOf = async (...asked: Parameters<typeof ask>): Promise<string> =>
-  (await ask(...asked)).json.id;
+const idOf = async (...requested: Parameters<typeof send>): Promise<string> =>
+  (await send(...requested)).json.id;
 
 /** A lot with more children than are answered at once; gives its first ids. */
 async function insertLargeStar(code: string): Promise<string[]> {
@@ -33,10 +33,10 @@ const OTHERS = await insertChain(sql, "OTHERS", 2);
 
 Deno.test("a question that waits is asked once, whoever asks and whatever changes meanwhile", async () => {
   const [root = "", child = ""] = await insertLargeStar("WAITS");
-  const first = await ask("WAITS-0");
+  const first = await send("WAITS-0");
   deepStrictEqual([first.status, first.json.state], [202, "queued"]);
   await sql`update lots set weight_kg = 1 where id = ${child}`;
-  const again = await ask("WAITS-0", from("10.0.0.2"));
+  const again = await send("WAITS-0", from("10.0.0.2"));
   deepStrictEqual(
     [again.status, again.text, again.headers.get("location")],
     [202, first.text, first.headers.get("location")],
@@ -51,11 +51,11 @@ Deno.test("a question that waits is asked once, whoever asks and whatever change
 Deno.test("a question that is asked 30 times at once makes one job", async () => {
   await insertLargeStar("BURST");
   const before = await jobs();
-  const answers = await Promise.all(
-    Array.from({ length: 30 }, (_, i) => ask("BURST-0", from(`10.0.1.${i}`))),
+  const responses = await Promise.all(
+    Array.from({ length: 30 }, (_, i) => send("BURST-0", from(`10.0.1.${i}`))),
   );
-  deepStrictEqual(new Set(answers.map(({ status }) => status)), new Set([202]));
-  strictEqual(new Set(answers.map(({ json }) => json.id)).size, 1);
+  deepStrictEqual(new Set(responses.map(({ status }) => status)), new Set([202]));
+  strictEqual(new Set(responses.map(({ json }) => json.id)).size, 1);
   strictEqual(await jobs(), (before ?? 0) + 1);
   const [left] = await sql`
     select count(*)::int from lotline.traces where lot_code = 'BURST-0'`;
@@ -64,8 +64,8 @@ Deno.test("a question that is asked 30 times at once makes one job", async () =>
 
 Deno.test("a result that shows all there is answers again, and after a change of its lots another one does", async () => {
   const [root = "", child = ""] = await insertChain(sql, "DONE", 2);
-  const first = await ask("DONE-0");
-  const again = await ask("DONE-0", from("10.0.0.2"));
+  const first = await send("DONE-0");
+  const again = await send("DONE-0", from("10.0.0.2"));
   deepStrictEqual([again.status, again.text], [200, first.text]);
 
   // Changes of what the result doesn't show.
@@ -147,7 +147,7 @@ Deno.test("a trace that runs answers as long as nothing has changed since it beg
   await sql`update lots set weight_kg = 8 where id = ${OTHERS[0] ?? ""}`;
   // An attempt that has lost its job says nothing about the one that has it.
   await beginTrace(sql, id, crypto.randomUUID());
-  const next = await ask("RUNS-0");
+  const next = await send("RUNS-0");
   notStrictEqual(next.json.id, id);
   deepStrictEqual([next.status, next.json.state], [202, "queued"]);
 });
@@ -157,11 +157,11 @@ Deno.test("a keyed request that another trace answers is answered the same again
   await insertLargeStar("KEYED");
   const id = await idOf("KEYED-0");
   const headers = { ...from("10.0.0.2"), "idempotency-key": "shares" };
-  const first = await ask("KEYED-0", headers);
+  const first = await send("KEYED-0", headers);
   deepStrictEqual([first.status, first.json.id, first.json.state], [202, id, "queued"]);
   await runJob({ sql, url: databaseUrl }, deepTrace, { traceId: id });
   await sql`update lots set weight_kg = 7 where lot_code = 'KEYED-0'`;
-  const again = await ask("KEYED-0", headers);
+  const again = await send("KEYED-0", headers);
   deepStrictEqual([again.status, again.text], [202, first.text]);
   strictEqual(again.headers.get("idempotency-replayed"), "true");
   notStrictEqual(await idOf("KEYED-0", from("10.0.0.2")), id);
@@ -170,12 +170,12 @@ Deno.test("a keyed request that another trace answers is answered the same again
 Deno.test("what is kept with a key is small however large the result's summary is", async () => {
   await insertChain(sql, "SMALL", 2);
   const headers = { ...from("10.0.0.1"), "idempotency-key": "small" };
-  const first = await ask("SMALL-0", headers);
+  const first = await send("SMALL-0", headers);
   strictEqual(first.status, 200);
   const [kept] = await sql`
     select answer->'summary' as summary, account from lotline.idempotency_keys where key = 'small'`;
   deepStrictEqual(kept, { summary: null, account: "10.0.0.1" });
-  strictEqual((await ask("SMALL-0", headers)).text, first.text);
+  strictEqual((await send("SMALL-0", headers)).text, first.text);
 });
 
 Deno.test("another account's trace that would be taken later than an own one isn't waited for", async () => {

@@ -2,7 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertLinks, insertLots } from "../testing/genealogy.ts";
-import type { TestAnswer, TestApi } from "../testing/api.ts";
+import type { TestApi, TestResponse } from "../testing/api.ts";
 
 /* How much of the plant's deep traces one account may have. No worker works here. */
 
@@ -14,7 +14,7 @@ await insertLinks(sql, children.map((child): GivenLink => [root, child]));
 
 let questions = 0;
 /** Asks for a large trace that nobody has asked for yet. */
-const ask = (api: TestApi, headers: Record<string, string>, key?: string) =>
+const send = (api: TestApi, headers: Record<string, string>, key?: string) =>
   api.post("/api/traces", {
     lot_code: "STAR-0",
     direction: "downstream",
@@ -30,9 +30,9 @@ async function newAccount(role: string): Promise<Record<string, string>> {
 
 const from = (address: string) => ({ "x-forwarded-for": address });
 
-const isRefused = (answer: TestAnswer) =>
+const isRefused = (response: TestResponse) =>
   deepStrictEqual(
-    [answer.status, answer.headers.get("retry-after"), answer.json],
+    [response.status, response.headers.get("retry-after"), response.json],
     [429, "10", { error: "50 of your traces wait or run: try again when one is done" }],
   );
 
@@ -48,22 +48,22 @@ const CASES: [
 ];
 for (const [what, api, mine, others] of CASES) {
   Deno.test(`${what} has at most 50 traces that wait or run, however many are asked for at once; others are let in`, async () => {
-    const answers = await Promise.all(Array.from({ length: 90 }, () => ask(api, mine)));
-    strictEqual(answers.filter(({ status }) => status === 202).length, 50);
-    answers.filter(({ status }) => status !== 202).forEach(isRefused);
-    strictEqual((await ask(api, others)).status, 202);
+    const responses = await Promise.all(Array.from({ length: 90 }, () => send(api, mine)));
+    strictEqual(responses.filter(({ status }) => status === 202).length, 50);
+    responses.filter(({ status }) => status !== 202).forEach(isRefused);
+    strictEqual((await send(api, others)).status, 202);
 
     await sql`
       update lotline.jobs set state = 'running', lease_until = 'infinity', token = gen_random_uuid()
       where id in (select id from lotline.jobs where state = 'ready' order by turn limit 3)`;
-    isRefused(await ask(api, mine, "refused"));
+    isRefused(await send(api, mine, "refused"));
     strictEqual(
       (await sql`select from lotline.idempotency_keys where key = 'refused'`).length,
       0,
       "what was refused is not stored",
     );
     await sql`update lotline.jobs set state = 'done', finished_at = now() where state = 'running'`;
-    strictEqual((await ask(api, mine, "refused")).status, 202);
+    strictEqual((await send(api, mine, "refused")).status, 202);
     strictEqual(
       (await sql`select from lotline.traces where job_id is null and run is null`).length,
       0,
@@ -75,23 +75,23 @@ for (const [what, api, mine, others] of CASES) {
 Deno.test("another address of the same /64 has no traces of its own", async () => {
   await eventually(
     "the /64 has as many as it may",
-    async () => (await ask(legacy, from("2001:db8::1"))).status !== 202,
+    async () => (await send(legacy, from("2001:db8::1"))).status !== 202,
   );
-  isRefused(await ask(legacy, from("2001:db8::ffff")));
+  isRefused(await send(legacy, from("2001:db8::ffff")));
 });
 
 Deno.test("with a token the account counts in legacy too, wherever it is", async () => {
   const token = await newAccount("VIEWER");
-  await Promise.all(Array.from({ length: 50 }, () => ask(legacy, token)));
-  isRefused(await ask(legacy, { ...token, ...from("192.0.2.77") }));
-  strictEqual((await ask(legacy, from("192.0.2.77"))).status, 202);
+  await Promise.all(Array.from({ length: 50 }, () => send(legacy, token)));
+  isRefused(await send(legacy, { ...token, ...from("192.0.2.77") }));
+  strictEqual((await send(legacy, from("192.0.2.77"))).status, 202);
 });
 
 Deno.test("what is answered at once is answered to an account that can't have more", async () => {
-  const answer = await legacy.post(
+  const response = await legacy.post(
     "/api/traces",
     { lot_code: "STAR-1", direction: "downstream" },
     from("192.0.2.1"),
   );
-  strictEqual(answer.status, 200);
+  strictEqual(response.status, 200);
 });

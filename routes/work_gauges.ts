@@ -2,7 +2,7 @@ import { Gauge, Registry } from "prom-client";
 import type { Sql } from "../db/connect.ts";
 import {
   type ChangesState,
-  MOST_ROWS,
+  MAX_ROWS,
   type QueueState,
   readChangesState,
   readQueueState,
@@ -95,7 +95,7 @@ function addQueue(registers: Registry[], { counts, waiting, expiredLeases }: Que
 function addChanges(registers: Registry[], state: ChangesState): void {
   const gauge = (name: string, help: string, value: number) =>
     new Gauge({ name, help, registers }).set(value);
-  gauge("lotline_outbox_rows", `Changes that wait for a relay, ${MOST_ROWS} at most.`, state.rows);
+  gauge("lotline_outbox_rows", `Changes that wait for a relay, ${MAX_ROWS} at most.`, state.rows);
   gauge("lotline_outbox_bytes", "Size of the outbox, without its index.", state.bytes);
   gauge("lotline_outbox_limit_bytes", "Size at which changes are counted as lost.", state.limit);
   gauge("lotline_changes_lost", "Changes that weren't written down, ever.", state.lost);

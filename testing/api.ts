@@ -14,13 +14,13 @@ export interface TestApi extends AsyncDisposable {
   /** Everything it has logged so far, a JSON object a line. */
   readonly log: LineReader;
   /** Sends a request; the path goes as it is written. */
-  send(path: string, init: RequestInit): Promise<TestAnswer>;
-  get(path: string, headers?: HeadersInit): Promise<TestAnswer>;
-  post(path: string, body: unknown, headers?: HeadersInit): Promise<TestAnswer>;
+  send(path: string, init: RequestInit): Promise<TestResponse>;
+  get(path: string, headers?: HeadersInit): Promise<TestResponse>;
+  post(path: string, body: unknown, headers?: HeadersInit): Promise<TestResponse>;
 }
 
 /** An answer, read to its end. */
-export interface TestAnswer {
+export interface TestResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
@@ -29,7 +29,7 @@ export interface TestAnswer {
 }
 
 /** An answer that takes longer never comes, on a busy machine too. */
-const ANSWER_MS = 120_000;
+const RESPONSE_TIMEOUT_MS = 120_000;
 
 /** The settings of `AUTH_MODE=required` that have no default. */
 export const REQUIRED = { AUTH_MODE: "required", CORS_ORIGINS: "none" } as const;
@@ -59,8 +59,8 @@ export async function startApi(
   const { process, log } = started;
   const listening = JSON.parse(started.readyLine);
   const url = `http://127.0.0.1:${listening.port}`;
-  const send = async (path: string, init: RequestInit): Promise<TestAnswer> => {
-    const late = AbortSignal.timeout(ANSWER_MS);
+  const send = async (path: string, init: RequestInit): Promise<TestResponse> => {
+    const late = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
     const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
     const response = await fetch(url + path, { ...init, signal });
     const text = await response.text();

@@ -114,7 +114,7 @@ export async function audit(
   await sql`insert into lotline.audits (id, job_id) values (${id}, ${crypto.randomUUID()})`;
   await using session = openSession(url, { name: "lotline-test" });
   const result = await runAudit(session, {
-    run,
+    attemptId: run,
     limits: DEFAULT_LIMITS,
     signal: new AbortController().signal,
     progress: () => {},

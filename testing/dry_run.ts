@@ -1,5 +1,5 @@
 import { DRY_RUN_HEADER, signDryRun } from "../contract/dry_run.ts";
-import type { TestAnswer, TestApi } from "./api.ts";
+import type { TestApi, TestResponse } from "./api.ts";
 import { bytesOf } from "./raw_http.ts";
 
 /** What the tests' APIs and those who ask them for dry runs have in common. */
@@ -22,7 +22,7 @@ export function postDry(
   path: string,
   body: unknown,
   headers: Record<string, string> = {},
-): Promise<TestAnswer> {
+): Promise<TestResponse> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   return api.post(path, text, { ...headers, ...dryRunHeader("POST", path, text) });
 }

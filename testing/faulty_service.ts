@@ -2,7 +2,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** What a server has answered: its status, and its body as text. */
-export interface SpoiledAnswer {
+export interface SpoiledResponse {
   readonly status: number;
   readonly body: string;
 }
@@ -18,20 +18,21 @@ export interface FaultyService extends AsyncDisposable {
  */
 export async function startFaultyService(
   target: string,
-  spoil: (answer: SpoiledAnswer) => SpoiledAnswer | Promise<SpoiledAnswer>,
+  spoil: (response: SpoiledResponse) => SpoiledResponse | Promise<SpoiledResponse>,
 ): Promise<FaultyService> {
   const agent = new http.Agent({ keepAlive: true });
   const server = http.createServer((incoming, outgoing) => {
     const { method, headers, url = "" } = incoming;
-    const forwarded = http.request(target + url, { method, headers, agent }, (answer) => {
+    const forwarded = http.request(target + url, { method, headers, agent }, (response) => {
       const parts: Uint8Array[] = [];
-      answer.on("data", (part: Uint8Array) => parts.push(part));
-      answer.on("end", async () => {
+      response.on("data", (part: Uint8Array) => parts.push(part));
+      response.on("end", async () => {
         const spoiled = await spoil({
-          status: answer.statusCode ?? 0,
+          status: response.statusCode ?? 0,
           body: Buffer.concat(parts).toString("utf8"),
         });
-        const { "content-length": _length, "transfer-encoding": _coding, ...kept } = answer.headers;
+        const { "content-length": _length, "transfer-encoding": _coding, ...kept } =
+          response.headers;
         outgoing.writeHead(spoiled.status, kept);
         outgoing.end(spoiled.body);
       });

@@ -24,12 +24,12 @@ export async function growth<Input>(
   little: Input,
   much: Input,
 ): Promise<number> {
-  let least = Infinity;
+  let min = Infinity;
   // What is too much by chance is measured again; what grows with the square stays so.
-  for (let attempt = 0; attempt < 3 && least > LINEAR; attempt++) {
-    least = Math.min(least, await measured(run, little, much));
+  for (let attempt = 0; attempt < 3 && min > LINEAR; attempt++) {
+    min = Math.min(min, await measured(run, little, much));
   }
-  return least;
+  return min;
 }
 
 async function measured<Input>(

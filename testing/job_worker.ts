@@ -9,7 +9,7 @@ import { connectValkey } from "../cache/valkey.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { claimSlot } from "../db/cron_runs.ts";
 import { defineJob } from "../jobs/define_job.ts";
-import { pause } from "../jobs/repeat.ts";
+import { delay } from "../jobs/run_loop.ts";
 import { followSchedule, type ScheduleEntry } from "../jobs/schedule.ts";
 import { createThreads } from "../jobs/threads.ts";
 import { runWorker } from "../jobs/worker.ts";
@@ -29,7 +29,7 @@ const count = defineJob({
   timeoutMs: 60_000,
   concurrency: 8,
   async run({ name, ms }, { signal, complete }) {
-    await pause(ms, signal);
+    await delay(ms, signal);
     signal.throwIfAborted();
     await complete(counted(name));
   },
@@ -40,7 +40,7 @@ const stubborn = defineJob({
   ...count,
   kind: "stubborn",
   async run({ name, ms }, { complete }) {
-    await pause(ms);
+    await delay(ms);
     await complete(counted(name));
   },
 });
@@ -91,7 +91,7 @@ await Promise.all([
     log,
   }, {
     name: `worker ${Deno.pid}`,
-    atOnce: 8,
+    maxConcurrent: 8,
     leaseMs: settings.LEASE_MS,
     graceMs: settings.GRACE_MS,
     signal,

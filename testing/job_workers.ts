@@ -72,7 +72,7 @@ export interface CountingJob {
 }
 
 /** Puts a counting job into the queue, and gives its id. */
-export async function askToCount(
+export async function enqueueCount(
   sql: Sql,
   { kind = "count", name, ms, priority = 1 }: CountingJob,
 ): Promise<string> {
@@ -80,9 +80,9 @@ export async function askToCount(
 }
 
 /** Puts so many of them into the queue, and gives their names. */
-export async function askToCountMany(sql: Sql, many: number, ms: number): Promise<string[]> {
+export async function enqueueCounts(sql: Sql, many: number, ms: number): Promise<string[]> {
   const names = Array.from({ length: many }, () => crypto.randomUUID());
-  await Promise.all(names.map((name) => askToCount(sql, { name, ms })));
+  await Promise.all(names.map((name) => enqueueCount(sql, { name, ms })));
   return names;
 }
 

@@ -8,7 +8,7 @@ export interface LineReader {
   readonly ended: Promise<void>;
 }
 
-const LONGEST_WAIT_MS = 60_000;
+const MAX_WAIT_MS = 60_000;
 
 /** Reads a process's output for as long as it writes. */
 export function readLines(stream: ReadableStream<Uint8Array>): LineReader {
@@ -32,7 +32,7 @@ export function readLines(stream: ReadableStream<Uint8Array>): LineReader {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
       () => late.reject(new Error(`no such line in a minute; so far:\n${lines.join("\n")}`)),
-      LONGEST_WAIT_MS,
+      MAX_WAIT_MS,
     );
     try {
       for (let seen = 0;;) {

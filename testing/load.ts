@@ -1,4 +1,4 @@
-import type { TestAnswer, TestApi } from "./api.ts";
+import type { TestApi, TestResponse } from "./api.ts";
 
 /** What came back from a mixed load: how often each status, and what didn't come back at all. */
 export interface LoadResult {
@@ -8,7 +8,7 @@ export interface LoadResult {
   /** Codes of the lots that were acknowledged with 201. */
   readonly stored: string[];
   /** Answers other than 2xx, to be looked at. */
-  readonly refused: TestAnswer[];
+  readonly refused: TestResponse[];
 }
 
 /** How many requests are on their way at once. */
@@ -31,9 +31,9 @@ export async function mixedLoad(
     while (next < count) {
       const i = next++;
       try {
-        const { code, answer } = await send(api, i, `LOAD-${run}-${i}`);
-        result.statuses.set(answer.status, (result.statuses.get(answer.status) ?? 0) + 1);
-        if (answer.status >= 300) result.refused.push(answer);
+        const { code, answer: response } = await send(api, i, `LOAD-${run}-${i}`);
+        result.statuses.set(response.status, (result.statuses.get(response.status) ?? 0) + 1);
+        if (response.status >= 300) result.refused.push(response);
         else if (code !== undefined) result.stored.push(code);
       } catch (error) {
         result.broken.push(String(error));
@@ -49,7 +49,7 @@ async function send(
   api: TestApi,
   i: number,
   code: string,
-): Promise<{ code?: string; answer: TestAnswer }> {
+): Promise<{ code?: string; answer: TestResponse }> {
   switch (i % 5) {
     case 0:
       return { answer: await api.get("/api/health") };

@@ -9,12 +9,12 @@ export const NO_EFFECTS: Effects = {
   write: fail,
   forgetTrace: fail,
   login: {
-    enterThrottle: fail,
+    consumeThrottle: fail,
     write: fail,
     issueToken: fail,
     rehashes: true,
     noteLongPassword: fail,
-    tell: fail,
+    onOutcome: fail,
   },
   holdsBack: true,
 };

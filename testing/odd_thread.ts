@@ -37,8 +37,8 @@ const ODD_TASKS = {
     return Promise.resolve(times);
   },
   /** Computes until it is stopped; tells in two numbers that it does, and that it doesn't any more. */
-  compute(told: SharedArrayBuffer, { checkpoint }: TaskContext): Promise<never> {
-    const numbers = new Int32Array(told);
+  compute(notified: SharedArrayBuffer, { checkpoint }: TaskContext): Promise<never> {
+    const numbers = new Int32Array(notified);
     Atomics.store(numbers, 0, 1);
     try {
       for (;;) checkpoint();

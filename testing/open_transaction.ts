@@ -11,18 +11,18 @@ export interface OpenTransaction extends AsyncDisposable {
 
 /** Begins a transaction and runs one statement in it. */
 export async function openTransaction(sql: Sql, statement: string): Promise<OpenTransaction> {
-  const [begun, told] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const [begun, notified] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const transaction = sql.begin(async (transaction) => {
     await transaction.unsafe(statement);
     begun.resolve();
-    await told.promise;
+    await notified.promise;
   });
   await Promise.race([begun.promise, transaction]);
   // What waits for it and should not then fails its test, instead of waiting forever.
   let isOpen = true;
   const end = () => {
     isOpen = false;
-    told.resolve();
+    notified.resolve();
   };
   const patience = setTimeout(end, PATIENCE_MS);
   const commit = async () => {

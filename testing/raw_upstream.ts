@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import net from "node:net";
 
 /** Deals with one request; `count` says the how many-th of all it is, from 1. */
-export type RawAnswer = (socket: net.Socket, request: string, count: number) => void;
+export type RawResponse = (socket: net.Socket, request: string, count: number) => void;
 
 /** A server that answers byte for byte what a test says. */
 export interface RawUpstream extends AsyncDisposable {
@@ -19,7 +19,7 @@ export interface RawUpstream extends AsyncDisposable {
 }
 
 /** Starts a server that answers each whole request in this way; a text is sent as it is, in Latin-1. */
-export async function startRawUpstream(answer: string | RawAnswer): Promise<RawUpstream> {
+export async function startRawUpstream(response: string | RawResponse): Promise<RawUpstream> {
   const requests: string[] = [];
   const sockets = new Set<net.Socket>();
   let connections = 0;
@@ -38,8 +38,8 @@ export async function startRawUpstream(answer: string | RawAnswer): Promise<RawU
         const request = held.slice(0, length);
         held = held.slice(length);
         requests.push(request);
-        if (typeof answer === "string") socket.write(answer, "latin1");
-        else answer(socket, request, requests.length);
+        if (typeof response === "string") socket.write(response, "latin1");
+        else response(socket, request, requests.length);
       }
     });
   });
@@ -61,7 +61,7 @@ export async function startRawUpstream(answer: string | RawAnswer): Promise<RawU
 }
 
 /** An answer with a body and its length. */
-export function rawAnswer(status: string, body = "", headers = ""): string {
+export function rawResponse(status: string, body = "", headers = ""): string {
   return `HTTP/1.1 ${status}\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
 }
 

@@ -63,7 +63,7 @@ if (Deno.args.length > 0) {
   Deno.exitCode = Math.max(...runs.map(({ code }) => code));
 }
 
-/** Runs `deno test`, shows what it says, and counts as it does. `atOnce` goes with `--parallel`. */
+/** Runs `deno test`, shows what it says, and counts as it does. `maxConcurrent` goes with `--parallel`. */
 async function test(
   args: string[],
   atOnce = 1,
@@ -85,12 +85,12 @@ async function test(
   Deno.addSignalListener("SIGINT", onSigint);
   Deno.addSignalListener("SIGTERM", onSigterm);
   let isHanging = false;
-  const onSilence = () => {
+  const onStall = () => {
     isHanging = true;
     console.error(`No test has ended for ${MAX_SILENT_MINUTES} minutes: the run is ended.`);
     endAll("SIGKILL");
   };
-  let silence: ReturnType<typeof setTimeout> | undefined;
+  let noResponse: ReturnType<typeof setTimeout> | undefined;
   let end = "";
   const decoder = new TextDecoder();
   for await (const bytes of process.stdout) {
@@ -98,11 +98,11 @@ async function test(
     const text = decoder.decode(bytes, { stream: true });
     end = (end + text).slice(-2_000);
     // Deno goes on to say how long a test has been running.
-    if (silence !== undefined && text.includes("has been running for")) continue;
-    clearTimeout(silence);
-    silence = setTimeout(onSilence, MAX_SILENT_MINUTES * 60_000);
+    if (noResponse !== undefined && text.includes("has been running for")) continue;
+    clearTimeout(noResponse);
+    noResponse = setTimeout(onStall, MAX_SILENT_MINUTES * 60_000);
   }
-  clearTimeout(silence);
+  clearTimeout(noResponse);
   Deno.removeSignalListener("SIGINT", onSigint);
   Deno.removeSignalListener("SIGTERM", onSigterm);
   // "ok | 12 passed (3 steps) | 0 failed (4s)", with colours in between on a terminal.

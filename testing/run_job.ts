@@ -27,7 +27,7 @@ export async function runJob<S extends z.ZodType>(
   await job.run(job.args.parse(args), {
     sql,
     onThread: (task, args) => (threads ?? own).run(task, args, { signal, progress }),
-    run,
+    attemptId: run,
     signal,
     progress,
     log: () => {},

@@ -26,15 +26,15 @@ export async function startTestServer(
 }
 
 /** A server whose answers a test writes. */
-export function startAnswering(
-  answer: (
+export function startResponding(
+  response: (
     request: IncomingMessage,
     write: (status: number, body: string, headers?: Record<string, string>) => void,
   ) => void,
 ): Promise<TestServer> {
   return startTestServer(createServer((incoming, outgoing) => {
     incoming.resume();
-    answer(incoming, (status, text, headers = {}) => {
+    response(incoming, (status, text, headers = {}) => {
       outgoing.writeHead(status, { "content-type": "application/json; charset=utf-8", ...headers });
       outgoing.end(text);
     });

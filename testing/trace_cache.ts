@@ -28,7 +28,7 @@ export async function startCache(
   };
   const link = connected();
   const relayLink = connected();
-  for (const one of [link, relayLink]) await eventually("a link", one.answers);
+  for (const one of [link, relayLink]) await eventually("a link", one.isUsable);
   const counted: string[] = [];
   const metrics = {
     cacheRead: (outcome: string) => counted.push(outcome),
@@ -49,11 +49,11 @@ export async function startCache(
       await relay.apply({ ...NOTHING, lotCodes });
     },
     apply: relay.apply,
-    async keep(lotCode: string) {
+    async set(lotCode: string) {
       const found = await cache.find(lotCode);
-      if (found.trace === undefined) await found.keep(TRACE);
+      if (found.trace === undefined) await found.set(TRACE);
     },
-    async kept(lotCode: string) {
+    async cached(lotCode: string) {
       return (await cache.find(lotCode)).trace;
     },
     [Symbol.asyncDispose]: async () => {
@@ -72,14 +72,14 @@ export function ahead(seconds: number): string {
 /** The same Valkey with another clock, as its scripts see it. It still forgets keys by its own. */
 export function withClock(link: Valkey, time: () => string): Valkey {
   return {
-    answers: link.answers,
+    isUsable: link.isUsable,
     problem: link.problem,
     close: link.close,
     get connection() {
       return link.connection;
     },
-    attempt: (work, patienceMs) =>
-      link.attempt((client) => {
+    tryCommand: (work, patienceMs) =>
+      link.tryCommand((client) => {
         const evaluate: typeof client.eval = (script, options) =>
           client.eval(String(script).replace("redis.call('TIME')", time()), options);
         return work(

@@ -20,7 +20,7 @@ import { type Instance, startInstance } from "./instance.ts";
 import { documentOfMode, linksOf, operationsOf } from "./mode_document.ts";
 import { plant, PLANTED, type Planted } from "./planted.ts";
 import { installSchemathesis, NoSchemathesis, runSchemathesis } from "./schemathesis.ts";
-import { addEvents, newTally, tableOf } from "./tally.ts";
+import { addEvents, newCounts, tableOf } from "./counts.ts";
 
 const MODES = ["legacy", "required"] as const;
 const USAGE =
@@ -30,7 +30,7 @@ const SHORT = { seeds: [1], examples: 10 };
 // Enough for a violation on the usual path; what only odd input shows is planted so that it does.
 const PLANTED_EXAMPLES = 30;
 /** So many sequences an example, and not fewer than these: a sequence needs luck to follow a link. */
-const SEQUENCES = { perExample: 0.3, fewest: 40 };
+const SEQUENCES = { perExample: 0.3, min: 40 };
 
 const options = readOptions();
 const folder = join(PROJECT_FOLDER, ".data", "fuzz");
@@ -108,23 +108,23 @@ async function fuzzAll(): Promise<boolean> {
 }
 
 async function fuzzMode(mode: AuthMode): Promise<{ isGreen: boolean; links: Set<string> }> {
-  const tally = newTally();
+  const counts = newCounts();
   let isGreen = true;
   await using instance = await startInstance(mode);
   for (const seed of options.seeds) {
     const started = performance.now();
     const name = `${mode}-${seed}`;
     const { examples } = options;
-    const sequences = Math.max(Math.round(examples * SEQUENCES.perExample), SEQUENCES.fewest);
+    const sequences = Math.max(Math.round(examples * SEQUENCES.perExample), SEQUENCES.min);
     const run = await fuzz(mode, instance, name, { seed, examples, sequences });
-    await addEvents(tally, run.events);
+    await addEvents(counts, run.events);
     isGreen &&= run.isGreen;
     if (!run.isGreen) say(run.output);
     const seconds = Math.round((performance.now() - started) / 1000);
     say(`AUTH_MODE=${mode}, seed ${seed}: ${run.isGreen ? "ok" : "FAILED"} (${seconds} s)`);
   }
-  say(`\nAUTH_MODE=${mode}\n\n${tableOf(tally, operationsOf(documentOfMode(mode)))}\n`);
-  return { isGreen, links: tally.links };
+  say(`\nAUTH_MODE=${mode}\n\n${tableOf(counts, operationsOf(documentOfMode(mode)))}\n`);
+  return { isGreen, links: counts.links };
 }
 
 async function fuzzPlanted(): Promise<boolean> {
@@ -160,7 +160,7 @@ async function checksThatNotice(planted: Planted, instance: Instance, number: nu
       operation: planted.operation,
     },
   );
-  const tally = newTally();
-  await addEvents(tally, events);
-  return [...new Set([...tally.failures.values()].flatMap((checks) => [...checks.keys()]))];
+  const counts = newCounts();
+  await addEvents(counts, events);
+  return [...new Set([...counts.failures.values()].flatMap((checks) => [...checks.keys()]))];
 }

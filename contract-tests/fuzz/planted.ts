@@ -11,7 +11,7 @@ export interface Planted {
   /** Spoils a request on its way; what isn't a request to go on with is the answer. */
   readonly request?: (request: Request, spoiler: Spoiler) => Promise<Request | Response>;
   /** Spoils an answer on its way. */
-  readonly answer?: (request: Request, answer: Response) => Promise<Response>;
+  readonly answer?: (request: Request, response: Response) => Promise<Response>;
 }
 
 /** What a violation may use. */
@@ -20,20 +20,20 @@ interface Spoiler {
   readonly lastGood: string | undefined;
 }
 
-const withHeaders = (answer: Response, change: (headers: Headers) => void): Response => {
-  const headers = new Headers(answer.headers);
+const withHeaders = (response: Response, change: (headers: Headers) => void): Response => {
+  const headers = new Headers(response.headers);
   change(headers);
-  return new Response(answer.body, { status: answer.status, headers });
+  return new Response(response.body, { status: response.status, headers });
 };
 
 /** The answer with another body, when it is a success that has one. */
 const withJson =
   (change: (body: Record<string, unknown>) => void) =>
-  async (_: Request, answer: Response): Promise<Response> => {
-    if (!answer.ok || answer.status === 204) return answer;
-    const body = await answer.json();
+  async (_: Request, response: Response): Promise<Response> => {
+    if (!response.ok || response.status === 204) return response;
+    const body = await response.json();
     change(body);
-    return Response.json(body, { status: answer.status, headers: answer.headers });
+    return Response.json(body, { status: response.status, headers: response.headers });
   };
 
 const withLastToken = (request: Request, { lastGood }: Spoiler): Promise<Request> => {
@@ -53,8 +53,8 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "getHealth",
     check: "status_code_conformance",
-    answer: (_, answer) =>
-      Promise.resolve(new Response(answer.body, { ...parts(answer), status: 203 })),
+    answer: (_, response) =>
+      Promise.resolve(new Response(response.body, { ...parts(response), status: 203 })),
   },
   {
     what: "a field more in an answer",
@@ -82,19 +82,19 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "listAudits",
     check: "response_headers_conformance",
-    answer: (_, answer) =>
-      Promise.resolve(withHeaders(answer, (headers) => headers.delete("etag"))),
+    answer: (_, response) =>
+      Promise.resolve(withHeaders(response, (headers) => headers.delete("etag"))),
   },
   {
     what: "an error as HTML",
     mode: "legacy",
     operation: "getAudit",
     check: "content_type_conformance",
-    answer: (_, answer) =>
+    answer: (_, response) =>
       Promise.resolve(
-        answer.status < 400
-          ? answer
-          : withHeaders(answer, (headers) => headers.set("content-type", "text/html")),
+        response.status < 400
+          ? response
+          : withHeaders(response, (headers) => headers.set("content-type", "text/html")),
       ),
   },
   {
@@ -110,19 +110,19 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "getLiveness",
     check: "unsupported_method",
-    answer: (_, answer) =>
-      Promise.resolve(withHeaders(answer, (headers) => headers.delete("allow"))),
+    answer: (_, response) =>
+      Promise.resolve(withHeaders(response, (headers) => headers.delete("allow"))),
   },
   {
     what: "an Allow that names a method more",
     mode: "legacy",
     operation: "createLot",
     check: "allow_header_conformance",
-    answer: (request, answer) =>
+    answer: (request, response) =>
       Promise.resolve(
         request.method === "OPTIONS"
-          ? withHeaders(answer, (headers) => headers.set("allow", "DELETE, OPTIONS, POST"))
-          : answer,
+          ? withHeaders(response, (headers) => headers.set("allow", "DELETE, OPTIONS, POST"))
+          : response,
       ),
   },
   {
@@ -130,8 +130,8 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "getMetrics",
     check: "etag_is_of_this_body",
-    answer: (_, answer) =>
-      Promise.resolve(withHeaders(answer, (headers) => headers.set("etag", 'W/"planted"'))),
+    answer: (_, response) =>
+      Promise.resolve(withHeaders(response, (headers) => headers.set("etag", 'W/"planted"'))),
   },
   {
     what: "input outside the contract is taken",
@@ -169,8 +169,8 @@ export const PLANTED: readonly Planted[] = [
     operation: "createAudit",
     check: "roles_are_obeyed",
     request: async (request, spoiler) => {
-      const answer = await fetch(request.clone());
-      return answer.status === 403 ? withLastToken(request, spoiler) : answer;
+      const response = await fetch(request.clone());
+      return response.status === 403 ? withLastToken(request, spoiler) : response;
     },
   },
   {
@@ -200,16 +200,16 @@ export function plant(planted: Planted, upstream: string): { url: string } & Asy
       // A login is how schemathesis comes in: it is left alone.
       const isLogin = pathname === "/api/login";
       const request = isLogin ? sent : await planted.request?.(sent, { lastGood }) ?? sent;
-      const asked = request instanceof Request ? request.clone() : undefined;
+      const requested = request instanceof Request ? request.clone() : undefined;
       const unread = request instanceof Request
         ? await fetch(request, { redirect: "manual" })
         : request;
       const token = sent.headers.get("authorization");
       if (unread.ok && token !== null) lastGood = token;
-      if (asked === undefined || isLogin) return unread;
+      if (requested === undefined || isLogin) return unread;
       // The length is that of a body that may be changed.
-      const answer = withHeaders(unread, (headers) => headers.delete("content-length"));
-      return await planted.answer?.(asked, answer) ?? answer;
+      const response = withHeaders(unread, (headers) => headers.delete("content-length"));
+      return await planted.answer?.(requested, response) ?? response;
     },
   );
   return {

@@ -12,7 +12,7 @@ import { readJson } from "./admin_body.ts";
 import { routeJson, stateJson } from "./route_json.ts";
 import { RouteRefusedError } from "../routes/route_rules.ts";
 import { modeOf } from "../routes/routing.ts";
-import { listChanges, MOST_CHANGES } from "../routes/route_changes.ts";
+import { listChanges, MAX_CHANGES } from "../routes/route_changes.ts";
 import { release } from "../routes/kill_switch.ts";
 import { clearLatch, returnToLegacy, setMode } from "../routes/routes_table.ts";
 
@@ -42,7 +42,7 @@ const NoteBody = z.strictObject(NoteForm.shape);
 const ChangesQuery = z.strictObject({
   operation: z.string().optional(),
   before: z.string().regex(/^\d{1,18}$/).optional(),
-  limit: z.string().regex(/^\d{1,4}$/).transform(Number).pipe(z.int().min(1).max(MOST_CHANGES))
+  limit: z.string().regex(/^\d{1,4}$/).transform(Number).pipe(z.int().min(1).max(MAX_CHANGES))
     .default(100),
 });
 
@@ -134,7 +134,7 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
   });
   on("POST", "/release", async (c) => {
     const changed = await release(sql, await noteIn(c));
-    modes.forgetKill();
+    modes.clearKill();
     modes.lookNow();
     return c.json({ changed });
   });

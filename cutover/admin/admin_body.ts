@@ -1,7 +1,7 @@
 import { ApiError } from "../../errors.ts";
 import { readBytes } from "../../read_bytes.ts";
 
-const MOST_BYTES = 16_384;
+const MAX_BYTES = 16_384;
 const DEADLINE_MS = 5_000;
 
 // Bad bytes would otherwise be recorded as U+FFFD, and nobody notice.
@@ -12,9 +12,9 @@ const UTF_8 = new TextDecoder("utf-8", { fatal: true });
  * @throws {ApiError} 400 no JSON, 408 too slow, 413 too large
  */
 export async function readJson(request: Request, deadlineMs = DEADLINE_MS): Promise<unknown> {
-  const { bytes, size } = await readBytes(request, { max: MOST_BYTES, deadlineMs });
-  if (size > MOST_BYTES) {
-    throw new ApiError("body_too_large", `The body is larger than ${MOST_BYTES} bytes`);
+  const { bytes, size } = await readBytes(request, { max: MAX_BYTES, deadlineMs });
+  if (size > MAX_BYTES) {
+    throw new ApiError("body_too_large", `The body is larger than ${MAX_BYTES} bytes`);
   }
   try {
     return JSON.parse(UTF_8.decode(bytes));

@@ -23,17 +23,17 @@ function startAdmin(url: string, followed = url) {
   const serve = createAdmin({ token: TOKEN, sql, modes, metrics, log });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, serve);
   const address = `http://127.0.0.1:${server.addr.port}`;
-  const ask = async (method: string, path: string, body?: unknown, headers = {}) => {
-    const answer = await fetch(address + path, {
+  const send = async (method: string, path: string, body?: unknown, headers = {}) => {
+    const response = await fetch(address + path, {
       method,
       headers: { authorization: `Bearer ${TOKEN}`, ...headers },
       ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
-    const text = await answer.text();
-    const isJson = answer.headers.get("content-type")?.startsWith("application/json");
+    const text = await response.text();
+    const isJson = response.headers.get("content-type")?.startsWith("application/json");
     return {
-      status: answer.status,
-      headers: answer.headers,
+      status: response.status,
+      headers: response.headers,
       json: isJson && JSON.parse(text),
       text,
     };
@@ -42,9 +42,9 @@ function startAdmin(url: string, followed = url) {
     sql,
     modes,
     logged,
-    ask,
+    ask: send,
     ready: () =>
-      eventually("it is ready", async () => (await ask("GET", "/readyz")).status === 200),
+      eventually("it is ready", async () => (await send("GET", "/readyz")).status === 200),
     [Symbol.asyncDispose]: async () => {
       await server.shutdown();
       await modes[Symbol.asyncDispose]();
@@ -56,25 +56,25 @@ function startAdmin(url: string, followed = url) {
 Deno.test("a canary that the clients seen in shadow make no step is set with a warning", async () => {
   await using database = await freshDatabase();
   await using admin = startAdmin(database.url);
-  const { ask, sql } = admin;
+  const { ask: send, sql } = admin;
   await admin.ready();
   const clients = { operation: "login", side: "legacy", requests: 9 } as const;
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenClients(sql, { ...clients, epoch, buckets: [500, 9_000] });
   const canary = { mode: "canary", ...NOTE };
-  const none = await ask("PUT", "/routes/login", { ...canary, canary_percent: 5 });
+  const none = await send("PUT", "/routes/login", { ...canary, canary_percent: 5 });
   match(none.json.warning, /^canary 5 % would move none of 2 clients seen; /);
   await givenClients(sql, { ...clients, epoch: epoch + 1, buckets: [500, 9_000] });
-  const half = await ask("PUT", "/routes/login", { ...canary, canary_percent: 50 });
+  const half = await send("PUT", "/routes/login", { ...canary, canary_percent: 50 });
   deepStrictEqual([half.json.changed, half.json.warning], [true, undefined]);
 });
 
 Deno.test("a route is set, refused, rolled back, cleared and recorded over the admin API", async () => {
   await using database = await freshDatabase();
   await using admin = startAdmin(database.url);
-  const { ask, modes } = admin;
+  const { ask: send, modes } = admin;
   await admin.ready();
-  const set = await ask("PUT", "/routes/login", {
+  const set = await send("PUT", "/routes/login", {
     mode: "canary",
     canary_percent: 10,
     sample_percent: 20,
@@ -92,24 +92,24 @@ Deno.test("a route is set, refused, rolled back, cleared and recorded over the a
     latch: null,
   }]);
   const late = { mode: "shadow", expected_epoch: 0, ...NOTE };
-  strictEqual((await ask("PUT", "/routes/login", late)).status, 409);
+  strictEqual((await send("PUT", "/routes/login", late)).status, 409);
   await rollBack(admin.sql, { operation: "login", epoch: 1, why: "3 of 90 differ" });
-  const held = await ask("PUT", "/routes/login", { mode: "shadow", ...NOTE });
+  const held = await send("PUT", "/routes/login", { mode: "shadow", ...NOTE });
   deepStrictEqual([held.status, held.json], [409, {
     error: "login was rolled back and is held until somebody clears it: 3 of 90 differ",
   }]);
-  deepStrictEqual((await ask("POST", "/routes/login/clear", NOTE)).json, { changed: true });
-  deepStrictEqual((await ask("POST", "/routes/login/clear", NOTE)).json, { changed: false });
-  await ask("PUT", "/routes/login", { mode: "service", ...NOTE });
+  deepStrictEqual((await send("POST", "/routes/login/clear", NOTE)).json, { changed: true });
+  deepStrictEqual((await send("POST", "/routes/login/clear", NOTE)).json, { changed: false });
+  await send("PUT", "/routes/login", { mode: "service", ...NOTE });
   await eventually(
     "it is followed",
     () => Promise.resolve(modes.routeOf("login").mode.name === "service"),
   );
-  deepStrictEqual((await ask("POST", "/routes/login/rollback", NOTE)).json, { changed: true });
+  deepStrictEqual((await send("POST", "/routes/login/rollback", NOTE)).json, { changed: true });
 
-  const { json: { changes } } = await ask("GET", "/changes?operation=login&limit=3");
+  const { json: { changes } } = await send("GET", "/changes?operation=login&limit=3");
   deepStrictEqual(changes.map(({ what }: { what: string }) => what), ["rollback", "set", "clear"]);
-  const { json: rest } = await ask("GET", `/changes?before=${changes[2].id}`);
+  const { json: rest } = await send("GET", `/changes?before=${changes[2].id}`);
   deepStrictEqual(
     rest.changes.map(({ what, automatic }: { what: string; automatic: boolean }) =>
       `${what} ${automatic}`
@@ -121,12 +121,12 @@ Deno.test("a route is set, refused, rolled back, cleared and recorded over the a
 Deno.test("status shows the stored routes and what this process makes of them", async () => {
   await using database = await freshDatabase();
   await using admin = startAdmin(database.url);
-  const { ask } = admin;
+  const { ask: send } = admin;
   await admin.ready();
-  await ask("PUT", "/routes/login", { mode: "canary", canary_percent: 10, ...NOTE });
-  deepStrictEqual((await ask("POST", "/kill", NOTE)).json, { killed: "everywhere" });
+  await send("PUT", "/routes/login", { mode: "canary", canary_percent: 10, ...NOTE });
+  deepStrictEqual((await send("POST", "/kill", NOTE)).json, { killed: "everywhere" });
   deepStrictEqual((await readRoutes(admin.sql)).killed, NOTE);
-  const { json } = await ask("GET", "/status");
+  const { json } = await send("GET", "/status");
   deepStrictEqual(
     [json.source, json.kill_switch, json.killed_here, json.broken, json.routes.length],
     ["database", { killed: true, ...NOTE }, null, [], OPERATIONS.length],
@@ -137,10 +137,10 @@ Deno.test("status shows the stored routes and what this process makes of them", 
     mode: "legacy",
     canary_percent: null,
   }]);
-  strictEqual((await ask("POST", "/kill", NOTE)).status, 200);
-  deepStrictEqual((await ask("POST", "/release", NOTE)).json, { changed: true });
-  deepStrictEqual((await ask("POST", "/release", NOTE)).json, { changed: false });
-  const metrics = await ask("GET", "/metrics");
+  strictEqual((await send("POST", "/kill", NOTE)).status, 200);
+  deepStrictEqual((await send("POST", "/release", NOTE)).json, { changed: true });
+  deepStrictEqual((await send("POST", "/release", NOTE)).json, { changed: false });
+  const metrics = await send("GET", "/metrics");
   deepStrictEqual([metrics.text, metrics.headers.get("content-type")], [
     "up 1\n",
     "text/plain; version=0.0.4",
@@ -162,11 +162,11 @@ Deno.test("all but the probes need the token, and say nothing without it", async
   ];
   for (const authorization of wrong) {
     for (const [method = "", path = ""] of paths.map((one) => one.split(" "))) {
-      const answer = await admin.ask(method, path, undefined, { authorization });
-      deepStrictEqual([answer.status, answer.json], [401, {
+      const response = await admin.ask(method, path, undefined, { authorization });
+      deepStrictEqual([response.status, response.json], [401, {
         error: "The gateway's token is needed",
       }]);
-      match(answer.headers.get("www-authenticate") ?? "", /^Bearer /);
+      match(response.headers.get("www-authenticate") ?? "", /^Bearer /);
     }
     for (const path of ["/livez", "/readyz"]) {
       strictEqual((await admin.ask("GET", path, undefined, { authorization })).status, 200);
@@ -214,11 +214,11 @@ Deno.test("what can't be meant is refused with one sentence, and nothing is chan
   await using admin = startAdmin(database.url);
   await admin.ready();
   for (const [method, path, body, status] of MISTAKES) {
-    const answer = await admin.ask(method, path, body);
+    const response = await admin.ask(method, path, body);
     const what = `${method} ${path} ${JSON.stringify(body)?.slice(0, 80)}`;
-    strictEqual(answer.status, status, `${what}: ${answer.text}`);
-    ok(typeof answer.json.error === "string" && answer.json.error.length < 200, what);
-    if (status === 405) ok(answer.headers.get("allow"), what);
+    strictEqual(response.status, status, `${what}: ${response.text}`);
+    ok(typeof response.json.error === "string" && response.json.error.length < 200, what);
+    if (status === 405) ok(response.headers.get("allow"), what);
   }
   deepStrictEqual((await admin.ask("GET", "/changes")).json, { changes: [] });
   deepStrictEqual(admin.logged, []);
@@ -226,21 +226,21 @@ Deno.test("what can't be meant is refused with one sentence, and nothing is chan
 
 Deno.test("with PostgreSQL away a kill holds in this process, other changes are 503, probes are well", async () => {
   await using admin = startAdmin(`postgres://nobody@127.0.0.1:${await freePort()}/nothing`);
-  const { ask, modes } = admin;
-  strictEqual((await ask("GET", "/readyz")).status, 503, "it may be there in a moment");
+  const { ask: send, modes } = admin;
+  strictEqual((await send("GET", "/readyz")).status, 503, "it may be there in a moment");
   await admin.ready();
-  const killed = await ask("POST", "/kill", NOTE);
+  const killed = await send("POST", "/kill", NOTE);
   deepStrictEqual([killed.status, killed.json.killed], [202, "here"]);
   deepStrictEqual(modes.state.killedHere, NOTE);
   for (
     const [method, path] of [["POST", "/release"], ["POST", "/routes/login/rollback"]] as const
   ) {
-    const refused = await ask(method, path, NOTE);
+    const refused = await send(method, path, NOTE);
     deepStrictEqual([refused.status, refused.headers.get("retry-after")], [503, "1"], path);
   }
-  deepStrictEqual((await ask("GET", "/status")).json.killed_here, NOTE);
-  deepStrictEqual((await ask("GET", "/readyz")).json, { status: "ok", routes: "away" });
-  strictEqual((await ask("GET", "/livez")).status, 200);
+  deepStrictEqual((await send("GET", "/status")).json.killed_here, NOTE);
+  deepStrictEqual((await send("GET", "/readyz")).json, { status: "ok", routes: "away" });
+  strictEqual((await send("GET", "/livez")).status, 200);
 });
 
 Deno.test("a kill that could not be told to anybody ends with a release", async () => {
@@ -257,8 +257,8 @@ Deno.test("a kill that could not be told to anybody ends with a release", async 
 Deno.test("without a migrated database the admin API says what to do", async () => {
   await using database = await freshDatabase({ migrated: false });
   await using admin = startAdmin(database.url);
-  const answer = await admin.ask("PUT", "/routes/login", { mode: "shadow", ...NOTE });
-  deepStrictEqual([answer.status, answer.json], [503, {
+  const response = await admin.ask("PUT", "/routes/login", { mode: "shadow", ...NOTE });
+  deepStrictEqual([response.status, response.json], [503, {
     error: "The database lacks a table: run deno task migrate first",
   }]);
 });
@@ -275,11 +275,11 @@ Deno.test("a role with the gateway's rights alone runs the follower and every ch
   try {
     const address = Object.assign(new URL(database.url), { username: role, password: "change me" });
     await using admin = startAdmin(address.href);
-    const { ask, modes } = admin;
+    const { ask: send, modes } = admin;
     await admin.ready();
     for (const mode of ["shadow", "service"]) {
       strictEqual(
-        (await ask("PUT", "/routes/login", { mode, sample_percent: 9, ...NOTE })).status,
+        (await send("PUT", "/routes/login", { mode, sample_percent: 9, ...NOTE })).status,
         200,
       );
     }
@@ -287,13 +287,13 @@ Deno.test("a role with the gateway's rights alone runs the follower and every ch
       "it is followed",
       () => Promise.resolve(modes.routeOf("login").mode.name === "service"),
     );
-    strictEqual((await ask("POST", "/kill", NOTE)).status, 200);
+    strictEqual((await send("POST", "/kill", NOTE)).status, 200);
     strictEqual(await kill(admin.sql, NOTE), false);
-    strictEqual((await ask("POST", "/release", NOTE)).status, 200);
+    strictEqual((await send("POST", "/release", NOTE)).status, 200);
     strictEqual(await rollBack(admin.sql, { operation: "login", epoch: 3, why: "x" }), true);
-    strictEqual((await ask("POST", "/routes/login/clear", NOTE)).status, 200);
-    strictEqual((await ask("POST", "/routes/login/rollback", NOTE)).status, 200);
-    strictEqual((await ask("GET", "/changes")).json.changes.length, 8);
+    strictEqual((await send("POST", "/routes/login/clear", NOTE)).status, 200);
+    strictEqual((await send("POST", "/routes/login/rollback", NOTE)).status, 200);
+    strictEqual((await send("GET", "/changes")).json.changes.length, 8);
     for (const statement of ["delete from", "update"]) {
       const forge = statement === "update"
         ? admin.sql`update lotline.route_changes set who = 'x'`

@@ -1,17 +1,17 @@
 import { readSettings } from "../../config.ts";
 import { CalibrateSettings } from "../config.ts";
 import { columns, printable } from "../../terminal.ts";
-import { createAsker } from "../upstream/ask.ts";
+import { createSender } from "../upstream/send.ts";
 import { ALL_CODINGS, createCodingSurvey, describeCodings } from "../rollout/coding_survey.ts";
 import { changesBetween } from "../compare/compare.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";
-import { harmlessRequests } from "../rollout/probe_requests.ts";
+import { safeRequests } from "../rollout/probe_requests.ts";
 import { listNewestLotCodes } from "../rollout/newest_lots.ts";
 import { RefusedError } from "../../command_line.ts";
 import { type Command, lotCodesIn, wholeNumber } from "./command.ts";
 
 const TIMEOUT_MS = 30_000;
-const MOST_LOTS = 1_000;
+const MAX_LOTS = 1_000;
 /** Both answers come from one server, by one clock. */
 const CLOCKS_APART_MS = 1_000;
 
@@ -29,24 +29,24 @@ export const calibrate: Command = {
   settings: CalibrateSettings,
   async run({ sql, environment, signal }, typed) {
     const { count: pairs = "300" } = typed.options;
-    const most = wholeNumber("--count", pairs, [1, 100_000]);
+    const max = wholeNumber("--count", pairs, [1, 100_000]);
     const { LEGACY_URL } = readSettings(CalibrateSettings, environment);
-    const codes = lotCodesIn(typed) ?? await listNewestLotCodes(sql, MOST_LOTS);
+    const codes = lotCodesIn(typed) ?? await listNewestLotCodes(sql, MAX_LOTS);
 
-    using asker = createAsker(LEGACY_URL, 1);
+    using sender = createSender(LEGACY_URL, 1);
     const survey = createCodingSurvey();
     const varying = new Map<string, number>();
     const count = (key: string) => varying.set(key, (varying.get(key) ?? 0) + 1);
     let compared = 0;
     let silent = 0;
-    for (const { operation, request } of harmlessRequests(codes)) {
-      if (compared + silent >= most || signal.aborted) break;
+    for (const { operation, request } of safeRequests(codes)) {
+      if (compared + silent >= max || signal.aborted) break;
       const from = Date.now();
-      const first = await asker.ask(request, TIMEOUT_MS);
-      const second = await asker.ask(request, TIMEOUT_MS);
+      const first = await sender.send(request, TIMEOUT_MS);
+      const second = await sender.send(request, TIMEOUT_MS);
       const accepting = thatAccepts(request, ACCEPTED[compared % ACCEPTED.length] ?? ALL_CODINGS);
-      const third = await asker.ask(accepting, TIMEOUT_MS);
-      if ("silence" in first || "silence" in second || "silence" in third) {
+      const third = await sender.send(accepting, TIMEOUT_MS);
+      if ("failure" in first || "failure" in second || "failure" in third) {
         silent++;
         continue;
       }
@@ -68,10 +68,10 @@ export const calibrate: Command = {
       return { operation, place: place.join(" "), times };
     });
     const found = survey.findings();
-    const asked = `${compared} pairs of answers were compared, ${silent} were not answered`;
+    const requested = `${compared} pairs of answers were compared, ${silent} were not answered`;
     const table = rows.length === 0
-      ? `${asked}: nothing varies by itself.`
-      : `${asked}.\n` + columns(
+      ? `${requested}: nothing varies by itself.`
+      : `${requested}.\n` + columns(
         ["operation", "place", "times"],
         rows.map(({ operation, place, times }) => [operation, place, String(times)]),
       );

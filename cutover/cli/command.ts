@@ -9,7 +9,7 @@ import type { Environment } from "../../config.ts";
 import type { CalibrateSettings, ProbeSettings } from "../config.ts";
 import type { Sql } from "../../db/connect.ts";
 import {
-  OLD_OPERATIONS,
+  LEGACY_OPERATIONS,
   type Operation,
   operationById,
   OPERATIONS,
@@ -20,13 +20,13 @@ export interface Deps {
   readonly sql: Sql;
   readonly environment: Environment;
   /** Says how far it is, a line at a time. */
-  readonly tell: (line: string) => void;
+  readonly print: (line: string) => void;
   /** Is aborted when whoever typed it has had enough. */
   readonly signal: AbortSignal;
 }
 
 /** What a command has to say. */
-export interface Said {
+export interface Output {
   readonly text: string;
   /** The same for a program, with `--json`. */
   readonly json: unknown;
@@ -42,7 +42,7 @@ export interface Command extends CommandForm {
    * @throws {UsageError} when it isn't typed as `usage` says
    * @throws {RefusedError} when it can't be done as it was asked for
    */
-  run(deps: Deps, typed: Typed): Promise<Said>;
+  run(deps: Deps, typed: Typed): Promise<Output>;
 }
 
 /** The operation with this name. */
@@ -55,7 +55,7 @@ export function operationNamed(name: string | undefined): Operation {
 
 /** The operation with this name, or those of the old server for `all`. */
 export function operationsNamed(name: string | undefined): readonly Operation[] {
-  return name === "all" ? OLD_OPERATIONS : [operationNamed(name)];
+  return name === "all" ? LEGACY_OPERATIONS : [operationNamed(name)];
 }
 
 /** A whole number within bounds, as it is typed. */

@@ -13,14 +13,14 @@ import {
   givenRoute,
 } from "../testing/route_history.ts";
 import type { Mode } from "../exchange/route.ts";
-import { readLimits } from "../rollout/thresholds_table.ts";
+import { readThresholds } from "../rollout/thresholds_table.ts";
 import { kill as killRoutes } from "../routes/kill_switch.ts";
 import { rollBack } from "../routes/routes_table.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
 import { calibrate } from "./calibrate.ts";
 import { readCommand, RefusedError, type Typed, UsageError } from "../../command_line.ts";
 import type { Command } from "./command.ts";
-import { limits } from "./limits.ts";
+import { thresholds } from "./limits.ts";
 import { clear } from "./clear.ts";
 import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
@@ -48,7 +48,7 @@ async function typed(
   const deps = {
     sql,
     environment: { DATABASE_URL: database.url, ...environment },
-    tell: () => {},
+    print: () => {},
     signal,
   };
   readCommand({ start: "", commands: { it: command } }, ["it", ...words]);
@@ -56,12 +56,12 @@ async function typed(
 }
 
 Deno.test("limits are shown, changed by name, and those of before stay on record", async () => {
-  match((await typed(limits)).text, /^limit +value\nwindow_seconds +300\nmin_samples +200\n/);
-  await typed(limits, ["min_samples=50", "late_percent=0.5"], BY);
-  const { min_samples, late_percent, latency_factor } = await readLimits(sql);
+  match((await typed(thresholds)).text, /^limit +value\nwindow_seconds +300\nmin_samples +200\n/);
+  await typed(thresholds, ["min_samples=50", "late_percent=0.5"], BY);
+  const { min_samples, late_percent, latency_factor } = await readThresholds(sql);
   deepStrictEqual([min_samples, late_percent, latency_factor], [50, 0.5, 2]);
   await givenRoute(sql, "login", { name: "shadow" });
-  strictEqual((await listCases(sql))[0]?.limits.min_samples, 50, "they count for verdicts");
+  strictEqual((await listCases(sql))[0]?.thresholds.min_samples, 50, "they count for verdicts");
   const record = await sql`select who, min_samples from lotline.cutover_limits order by id`;
   deepStrictEqual([...record], [
     { who: "migrate", min_samples: 200 },
@@ -82,12 +82,12 @@ Deno.test("limits that can't be are refused, all of them", async () => {
     "constructor=1",
     "who=1",
   ];
-  const before = await readLimits(sql);
+  const before = await readThresholds(sql);
   for (const word of wrong) {
-    await rejects(typed(limits, ["silence_percent=7", word], BY), UsageError, word);
+    await rejects(typed(thresholds, ["silence_percent=7", word], BY), UsageError, word);
   }
-  await rejects(typed(limits, ["min_samples=20"], { who: "tester" }), UsageError);
-  deepStrictEqual(await readLimits(sql), before);
+  await rejects(typed(thresholds, ["min_samples=20"], { who: "tester" }), UsageError);
+  deepStrictEqual(await readThresholds(sql), before);
 });
 
 Deno.test("verdicts are a table, with what speaks against a route below", async () => {
@@ -237,11 +237,11 @@ Deno.test("the old server beside itself shows nothing that varies", async () => 
 });
 
 Deno.test("calibrating names each place that varies by itself", async () => {
-  let asked = 0;
+  let requested = 0;
   const server = createServer((request, response) => {
     request.resume();
     response.setHeader("content-type", "application/json; charset=utf-8");
-    response.end(JSON.stringify({ status: "ok", turn: ++asked }));
+    response.end(JSON.stringify({ status: "ok", turn: ++requested }));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

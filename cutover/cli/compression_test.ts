@@ -26,7 +26,7 @@ function run(command: Command, url: string, count: string) {
   const environment = { DATABASE_URL: database.url, LEGACY_URL: url, GATEWAY_URL: url };
   const options = { count, lots: "A", ...command === probe && { rate: "1000" } };
   const { signal } = new AbortController();
-  return command.run({ sql, environment, tell: () => {}, signal }, { words: [], options });
+  return command.run({ sql, environment, print: () => {}, signal }, { words: [], options });
 }
 
 async function calibrated(how: Compressing): Promise<string> {

@@ -15,7 +15,7 @@ import type { Command } from "./command.ts";
 import { drop } from "./drop.ts";
 import { history } from "./history.ts";
 import { kill } from "./kill.ts";
-import { limits } from "./limits.ts";
+import { thresholds } from "./limits.ts";
 import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
 import { release } from "./release.ts";
@@ -36,7 +36,7 @@ const COMMANDS: Record<string, Command> = {
   release,
   history,
   verdicts,
-  limits,
+  limits: thresholds,
   plan,
   probe,
   calibrate,
@@ -68,7 +68,7 @@ await runMain({ usage: usageOf(PROGRAM), told: [RouteRefusedError] }, async () =
     const said = await command.run({
       sql,
       environment,
-      tell: (line) => json ? console.error(line) : console.log(line),
+      print: (line) => json ? console.error(line) : console.log(line),
       signal: interrupted.signal,
     }, typed);
     console.log(json ? JSON.stringify(said.json) : said.text);

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { z } from "zod";
 import { freshDatabase } from "../../testing/database.ts";
-import { isOldOperation, OPERATIONS } from "../exchange/operations.ts";
+import { isLegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import { describeMode } from "../routes/routing.ts";
 import { readRoutes, rollBack } from "../routes/routes_table.ts";
 
@@ -27,7 +27,7 @@ const Changes = z.array(z.object({ who: z.string(), what: z.string(), why: z.str
 async function moved() {
   const { routes } = await readRoutes(sql);
   return [...routes.values()]
-    .filter(({ operation, mode }) => isOldOperation(operation) && mode.name !== "legacy")
+    .filter(({ operation, mode }) => isLegacyOperation(operation) && mode.name !== "legacy")
     .map(({ operation, mode }) => `${operation} ${describeMode(mode)}`);
 }
 
@@ -129,10 +129,10 @@ Deno.test("what isn't a command is answered with how it is used, a mistake with 
     [["history", "--limit", "0"], /^--limit is a whole number from 1 to 1000$/],
     [["status", "--why", "x"], /--why/],
   ];
-  const answers = await Promise.all(mistakes.map(([words]) => cutover(words)));
+  const responses = await Promise.all(mistakes.map(([words]) => cutover(words)));
   for (const [at, [words, sentence]] of mistakes.entries()) {
-    deepStrictEqual([answers[at]?.code, answers[at]?.said], [2, ""], words.join(" "));
-    match(answers[at]?.error ?? "", sentence);
+    deepStrictEqual([responses[at]?.code, responses[at]?.said], [2, ""], words.join(" "));
+    match(responses[at]?.error ?? "", sentence);
   }
   const impossible = await cutover(["set", "createAudit", "shadow", ...NOTE]);
   strictEqual(impossible.code, 1);

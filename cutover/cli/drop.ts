@@ -12,10 +12,10 @@ import {
   lockSchema,
   type StoredTable,
 } from "../drop_tables.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import { describeMode } from "../routes/routing.ts";
-import type { Command, Said } from "./command.ts";
+import type { Command, Output } from "./command.ts";
 
 /** What has a table in use gives it up within so many ms, or nothing is dropped. */
 const LOCK_TIMEOUT_MS = 2_000;
@@ -40,7 +40,7 @@ export const drop: Command = {
   },
 };
 
-async function dropIn(sql: Sql, isConfirmed: boolean): Promise<Said> {
+async function dropIn(sql: Sql, isConfirmed: boolean): Promise<Output> {
   if (!await lockSchema(sql)) {
     throw new RefusedError("A migration of this database is running: try again when it is done");
   }
@@ -74,12 +74,12 @@ async function refuseWhileInUse(sql: Sql): Promise<void> {
     );
   }
   const { routes, killed } = await readRoutes(sql);
-  const modes = OLD_OPERATIONS.map((operation) => routes.get(operation)?.mode)
+  const modes = LEGACY_OPERATIONS.map((operation) => routes.get(operation)?.mode)
     .map((mode) => mode === undefined ? "legacy" : describeMode(mode));
   const isOver = modes.every((mode) => mode === "service") && killed === undefined;
   const isGivenUp = modes.every((mode) => mode === "legacy");
   if (isOver || isGivenUp) return;
-  const standing = OLD_OPERATIONS.map((operation, index) => `${operation} ${modes[index]}`);
+  const standing = LEGACY_OPERATIONS.map((operation, index) => `${operation} ${modes[index]}`);
   throw new RefusedError(
     `The cutover is not over: ${standing.join(", ")}${killed ? "; the kill switch is on" : ""}. ` +
       "Move every route to service, or roll every route back to legacy, first",

@@ -6,7 +6,7 @@ import { freshDatabase, type TestDatabase } from "../../testing/database.ts";
 import { dump, dumpChanges } from "../../testing/dump.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import { kill } from "../routes/kill_switch.ts";
 import { readRoutes } from "../routes/routes_table.ts";
@@ -21,12 +21,12 @@ const NOTE = { who: "tester", why: "a test" };
 /** Runs the command as if it had been typed. */
 function dropFrom({ sql, url }: TestDatabase, options: { yes?: boolean } = { yes: true }) {
   const environment = { DATABASE_URL: url };
-  const deps = { sql, environment, tell: () => {}, signal: new AbortController().signal };
+  const deps = { sql, environment, print: () => {}, signal: new AbortController().signal };
   return drop.run(deps, { words: [], options });
 }
 
 async function setAll(sql: Sql, mode: Mode) {
-  for (const operation of OLD_OPERATIONS) await givenRoute(sql, operation, mode);
+  for (const operation of LEGACY_OPERATIONS) await givenRoute(sql, operation, mode);
 }
 
 const definitions = async (sql: Sql) => (await dump(sql)).filter((line) => !/^\w+ row /.test(line));

@@ -1,11 +1,11 @@
 import { columns } from "../../terminal.ts";
-import { listChanges, MOST_CHANGES, type RecordedChange } from "../routes/route_changes.ts";
+import { listChanges, MAX_CHANGES, type RecordedChange } from "../routes/route_changes.ts";
 import { type Command, operationNamed, wholeNumber } from "./command.ts";
 
 /** `deno task cutover history` */
 export const history: Command = {
   usage: "[OPERATION] [--limit N] [--before ID]",
-  does: `what was changed, when, by whom and why, the newest first; N is at most ${MOST_CHANGES}`,
+  does: `what was changed, when, by whom and why, the newest first; N is at most ${MAX_CHANGES}`,
   words: [0, 1],
   options: { limit: { type: "string" }, before: { type: "string" } },
   async run({ sql }, typed) {
@@ -15,7 +15,7 @@ export const history: Command = {
       before: before === undefined
         ? undefined
         : String(wholeNumber("--before", before, [1, 999_999_999])),
-      limit: wholeNumber("--limit", limit, [1, MOST_CHANGES]),
+      limit: wholeNumber("--limit", limit, [1, MAX_CHANGES]),
     });
     return {
       text: changes.length === 0 ? "There are no such changes." : changeTable(changes),

@@ -32,7 +32,7 @@ import { openSession } from "../../db/session.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
 import { type RecordingRedactor, recordRequests } from "../parity/record_requests.ts";
 import { parseRequestList } from "../parity/request_list.ts";
-import { formatSkipped, verifyHarmless } from "../parity/verify_safe.ts";
+import { formatSkipped, verifySafe } from "../parity/verify_safe.ts";
 import { printable, sentenceOf } from "../../terminal.ts";
 import { readReport } from "../report/read_report.ts";
 import { resultOf } from "../report/report_data.ts";
@@ -40,7 +40,7 @@ import { writeReport } from "../report/write_report.ts";
 import { recordLive } from "../record/record_live.ts";
 import { createRecordingRedactor } from "../record/recording_redactor.ts";
 import { createRedactor } from "../redact/redact.ts";
-import type { Side } from "../exchange/route.ts";
+import type { Upstream } from "../exchange/route.ts";
 
 const MAX_LIVE_S = 3_600;
 const MAX_PER_OPERATION = 1_000;
@@ -149,7 +149,7 @@ async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> 
   if (settings.DATABASE_URL === undefined || recordings.live) {
     const token = settings.PARITY_TOKEN;
     const rules = options["no-approvals"] || !recordings.live ? [] : liveRulesOf(approvals);
-    const report = await verifyHarmless(
+    const report = await verifySafe(
       { base, token },
       recordings,
       approvals,
@@ -209,7 +209,7 @@ async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<numb
       textOption(typed, "per-operation") ?? "50",
       MAX_PER_OPERATION,
     ),
-    side: sideOf(textOption(typed, "side")),
+    side: upstreamOf(textOption(typed, "side")),
   };
   const stop = new AbortController();
   const onSignal = () => stop.abort();
@@ -284,15 +284,15 @@ function redactorOf({ DRY_RUN_SECRET }: ParityConfig): RecordingRedactor {
   return createRecordingRedactor(createRedactor(secret));
 }
 
-function sideOf(text = "legacy"): Side {
+function upstreamOf(text = "legacy"): Upstream {
   if (text === "legacy" || text === "service") return text;
   throw new RefusedError("A side is legacy or service");
 }
 
-function wholeNumber(option: string, text: string | undefined, most: number): number {
-  const number = parseWhole(text, [1, most]);
+function wholeNumber(option: string, text: string | undefined, max: number): number {
+  const number = parseWhole(text, [1, max]);
   if (number !== undefined) return number;
-  throw new RefusedError(`${option} takes a whole number from 1 to ${most}`);
+  throw new RefusedError(`${option} takes a whole number from 1 to ${max}`);
 }
 
 async function readFile<F extends string | URL, T>(

@@ -119,8 +119,8 @@ Deno.test("what clients are answered is recorded live, and a database isn't wipe
   const redactor = createRedactor("a secret of more than thirty-two characters");
   await using recorder = createRecorder({ sql, redactor, log: () => {}, everyMs: 20 });
   const path = "/api/traceability/OURS-1";
-  const answer = await fetch(old.base + path);
-  const body = new Uint8Array(await answer.arrayBuffer());
+  const response = await fetch(old.base + path);
+  const body = new Uint8Array(await response.arrayBuffer());
   const file = old.file("live.json");
   const recording = parity(["record", file, "--live", "1", "--per-operation", "2"], {
     DATABASE_URL: url,
@@ -128,10 +128,10 @@ Deno.test("what clients are answered is recorded live, and a database isn't wipe
   await eventually("it is recorded", async () => {
     recorder.offer({
       operation: "getTraceability",
-      side: "legacy",
+      upstream: "legacy",
       at: Date.now(),
       request: { method: "GET", target: path, headers: [], body: new Uint8Array() },
-      answer: { status: answer.status, headers: [...answer.headers], body, ms: 1 },
+      response: { status: response.status, headers: [...response.headers], body, ms: 1 },
     });
     return (await listWanted(sql))[0]?.stored.getTraceability === 2;
   });

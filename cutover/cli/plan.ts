@@ -1,4 +1,4 @@
-import { isOldOperation, type OldOperation } from "../exchange/operations.ts";
+import { isLegacyOperation, type LegacyOperation } from "../exchange/operations.ts";
 import { parseSteps, PLAN_ORDER, type PlanOptions, type Remedy } from "../rollout/plan.ts";
 import { describePlan, runPlan } from "../rollout/run_plan.ts";
 import { RefusedError, type Typed, UsageError } from "../../command_line.ts";
@@ -6,7 +6,7 @@ import { type Command, operationNamed, wholeNumber } from "./command.ts";
 import { NOTE_OPTIONS, noteIn } from "./note_options.ts";
 
 const MINUTE_MS = 60_000;
-const LONGEST_MINUTES = 100_000;
+const MAX_MINUTES = 100_000;
 
 /** `deno task cutover plan` */
 export const plan: Command = {
@@ -24,16 +24,16 @@ export const plan: Command = {
     dry: { type: "boolean" },
   },
   isLong: true,
-  async run({ sql, tell, signal }, typed) {
+  async run({ sql, print: tell, signal }, typed) {
     const operations = operationsNamed(typed.words[0]);
     const options = optionsOf(typed);
     if (typed.options.dry === true) {
       const lines: string[] = [];
-      await describePlan({ sql, tell: (line) => lines.push(line) }, operations, options);
+      await describePlan({ sql, print: (line) => lines.push(line) }, operations, options);
       return { text: lines.join("\n"), json: lines };
     }
     const note = noteIn({ ...typed, options: { why: "a step of a plan", ...typed.options } });
-    const ended = await runPlan({ sql, tell, signal, note }, operations, options);
+    const ended = await runPlan({ sql, print: tell, signal, note }, operations, options);
     if (ended.end === "done") {
       return { text: `Done: ${operations.join(", ")}`, json: { moved: operations } };
     }
@@ -44,17 +44,17 @@ export const plan: Command = {
   },
 };
 
-function whatNext(operation: OldOperation, first: Remedy | undefined): string {
+function whatNext(operation: LegacyOperation, first: Remedy | undefined): string {
   const goesOn = "the same command goes on from there";
   if (first === undefined) return goesOn;
   const words = first === "clear" ? `clear ${operation}` : first;
   return `after deno task cutover ${words} --why TEXT ${goesOn}`;
 }
 
-function operationsNamed(name: string | undefined): readonly OldOperation[] {
+function operationsNamed(name: string | undefined): readonly LegacyOperation[] {
   if (name === "all") return PLAN_ORDER;
   const operation = operationNamed(name);
-  if (isOldOperation(operation)) return [operation];
+  if (isLegacyOperation(operation)) return [operation];
   throw new RefusedError(
     `${operation} is not in the old API: there is nothing to compare, and it is on service unless ` +
       "somebody has put it on legacy",
@@ -77,6 +77,6 @@ function optionsOf({ options }: Typed): PlanOptions {
 
 function minutesIn(what: string, text: unknown): number {
   const minutes = /^\d{1,6}(\.\d{1,3})?$/.test(String(text)) ? Number(text) : NaN;
-  if (minutes <= LONGEST_MINUTES) return minutes;
-  throw new UsageError(`${what} is a number of minutes from 0 to ${LONGEST_MINUTES}`);
+  if (minutes <= MAX_MINUTES) return minutes;
+  throw new UsageError(`${what} is a number of minutes from 0 to ${MAX_MINUTES}`);
 }

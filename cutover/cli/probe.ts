@@ -3,10 +3,10 @@ import { readSettings } from "../../config.ts";
 import { ProbeSettings } from "../config.ts";
 import { columns } from "../../terminal.ts";
 import { contentCodings } from "../exchange/content_coding.ts";
-import { createAsker } from "../upstream/ask.ts";
+import { createSender } from "../upstream/send.ts";
 import { ALL_CODINGS } from "../rollout/coding_survey.ts";
-import type { Asked } from "../exchange/exchange.ts";
-import { harmlessRequests } from "../rollout/probe_requests.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { safeRequests } from "../rollout/probe_requests.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { PROBE } from "../proxy/request_head.ts";
 import { listNewestLotCodes } from "../rollout/newest_lots.ts";
@@ -16,7 +16,7 @@ import { type Command, lotCodesIn, wholeNumber } from "./command.ts";
 /** So many requests are under way at most. */
 const AT_ONCE = 4;
 const TIMEOUT_MS = 30_000;
-const MOST_LOTS = 1_000;
+const MAX_LOTS = 1_000;
 
 /** `deno task cutover probe` */
 export const probe: Command = {
@@ -32,49 +32,50 @@ export const probe: Command = {
   },
   isLong: true,
   settings: ProbeSettings,
-  async run({ sql, environment, tell, signal }, typed) {
+  async run({ sql, environment, print, signal }, typed) {
     const { count = "900", rate = "20" } = typed.options;
-    const most = wholeNumber("--count", count, [1, 1_000_000]);
+    const max = wholeNumber("--count", count, [1, 1_000_000]);
     const perSecond = wholeNumber("--rate", rate, [1, 1_000]);
     const { GATEWAY_URL } = readSettings(ProbeSettings, environment);
-    const codes = lotCodesIn(typed) ?? await listNewestLotCodes(sql, MOST_LOTS);
-    tell(`Asking ${GATEWAY_URL}, with ${codes.length} lots`);
+    const codes = lotCodesIn(typed) ?? await listNewestLotCodes(sql, MAX_LOTS);
+    print(`Asking ${GATEWAY_URL}, with ${codes.length} lots`);
 
-    using asker = createAsker(GATEWAY_URL, AT_ONCE);
-    const requests = harmlessRequests(codes, {
+    using sender = createSender(GATEWAY_URL, AT_ONCE);
+    const requests = safeRequests(codes, {
       hasLogins: typed.options["no-logins"] !== true,
       acceptEncoding: ALL_CODINGS,
     });
     const seen = new Map<string, number>();
-    let left = most;
+    let left = max;
     const began = performance.now();
     const client = async () => {
       while (left > 0 && !signal.aborted) {
-        const dueMs = (most - left--) * 1_000 / perSecond - (performance.now() - began);
+        const dueMs = (max - left--) * 1_000 / perSecond - (performance.now() - began);
         const { operation, request } = requests.next().value;
         if (dueMs > 0) await sleep(dueMs, undefined, { signal }).catch(() => {});
         if (signal.aborted) return;
-        const answer = await asker.ask(request, TIMEOUT_MS, [[PROBE, "1"]]);
-        const key = [operation, ...described(answer)].join(" ");
+        const response = await sender.send(request, TIMEOUT_MS, [[PROBE, "1"]]);
+        const key = [operation, ...described(response)].join(" ");
         seen.set(key, (seen.get(key) ?? 0) + 1);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, client));
 
     const rows = [...seen].sort().map(([key, times]) => {
-      const [operation = "", answer = "", ...codings] = key.split(" ");
-      return { operation, answer, coding: codings.join(" "), times };
+      const [operation = "", response = "", ...codings] = key.split(" ");
+      return { operation, answer: response, coding: codings.join(" "), times };
     });
-    const isSilent = rows.length > 0 && rows.every(({ answer }) => !/^\d/.test(answer));
-    if (isSilent) throw new RefusedError(`${GATEWAY_URL} gives no answers`);
+    const isUnreachable = rows.length > 0 &&
+      rows.every(({ answer: response }) => !/^\d/.test(response));
+    if (isUnreachable) throw new RefusedError(`${GATEWAY_URL} gives no answers`);
     const sum = (counted: typeof rows) => counted.reduce((all, { times }) => all + times, 0);
     const packed = rows.filter(({ coding }) => coding !== "");
     return {
       text: columns(
         ["operation", "answer", "times"],
-        rows.map(({ operation, answer, coding, times }) => [
+        rows.map(({ operation, answer: response, coding, times }) => [
           operation,
-          coding === "" ? answer : `${answer} ${coding}`,
+          coding === "" ? response : `${response} ${coding}`,
           String(times),
         ]),
       ).trimEnd() +
@@ -87,8 +88,8 @@ export const probe: Command = {
 };
 
 /** An answer's status and its codings, or why there is none. */
-function described(answer: Asked): string[] {
-  if ("silence" in answer) return [answer.silence];
-  const codings = contentCodings(headerOf(answer.headers, "content-encoding"));
-  return [String(answer.status), ...(codings.length === 0 ? [] : [codings.join(", ")])];
+function described(response: Exchange): string[] {
+  if ("failure" in response) return [response.failure];
+  const codings = contentCodings(headerOf(response.headers, "content-encoding"));
+  return [String(response.status), ...(codings.length === 0 ? [] : [codings.join(", ")])];
 }

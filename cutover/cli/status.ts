@@ -3,7 +3,7 @@ import { columns, printable } from "../../terminal.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { routingJson } from "../admin/route_json.ts";
 import { describeShare, isCounted, type MovedShare } from "../routes/moved_share.ts";
-import { isOldOperation, type Operation } from "../exchange/operations.ts";
+import { isLegacyOperation, type Operation } from "../exchange/operations.ts";
 import { describeMode, type Routing, type StoredRoute } from "../routes/routing.ts";
 import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
@@ -62,23 +62,23 @@ function statusTable(
     [...routes.values()].map((route) => [
       route.operation,
       broken.includes(route.operation) ? "legacy (its row can't be read)" : modeText(route),
-      isOldOperation(route.operation) ? `${route.samplePercent} %` : "never",
+      isLegacyOperation(route.operation) ? `${route.samplePercent} %` : "never",
       lostText(counts.find(({ operation }) => operation === route.operation)),
       String(route.epoch),
       route.changedAt ?? "never",
       route.latch ?? "",
     ]),
   );
-  const told = [table, ...canaryLines([...routes.values()], shares)].join("\n");
-  if (killed === undefined) return told;
+  const notified = [table, ...canaryLines([...routes.values()], shares)].join("\n");
+  if (killed === undefined) return notified;
   const { who, why } = killed;
   return `The kill switch is on: all routes are on legacy until it is released. ` +
-    `${printable(who)}: ${printable(why)}\n${told}`;
+    `${printable(who)}: ${printable(why)}\n${notified}`;
 }
 
 /** Whoever sees the mode of what only Lotline has wants to know that nobody has to set it. */
 function modeText({ operation, mode }: StoredRoute): string {
-  if (isOldOperation(operation)) return describeMode(mode);
+  if (isLegacyOperation(operation)) return describeMode(mode);
   return mode.name === "service"
     ? "service (only Lotline has it)"
     : `${mode.name} (404: only Lotline has it)`;

@@ -1,10 +1,10 @@
 import { parse } from "yaml";
 import { z } from "zod";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
-import { KEPT_HEADERS } from "./compared_headers.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
+import { COMPARED_HEADERS } from "./compared_headers.ts";
 
 /** The old operations that live answers are compared for. */
-const OldOperation = z.enum(OLD_OPERATIONS);
+const LegacyOperation = z.enum(LEGACY_OPERATIONS);
 
 /** What a live rule may ask of an exchange; approved.yaml says what each means. */
 const Condition = z.enum([
@@ -40,13 +40,13 @@ const Condition = z.enum([
 const Place = z.literal("body.token").or(
   z.string().toLowerCase()
     .transform((place) => place.startsWith("header.") ? `header ${place.slice(7)}` : place)
-    .pipe(z.enum([...KEPT_HEADERS, "etag"].map((name) => `header ${name}`))),
+    .pipe(z.enum([...COMPARED_HEADERS, "etag"].map((name) => `header ${name}`))),
 );
 
 const Status = z.int().min(200).max(599);
 
 const LiveRule = z.strictObject({
-  operation: OldOperation,
+  operation: LegacyOperation,
   legacy: z.array(Status).min(1),
   // That Lotline fails is never agreed to.
   service: z.array(Status.max(499)).min(1),
@@ -72,10 +72,10 @@ const Entry = z.strictObject({
   live: z.array(LiveRule).min(1).optional(),
 }).refine(({ approved, review }) => review > approved, "the review must come after the approval")
   .refine(
-    ({ answers, live }) => (answers ?? live) !== undefined,
+    ({ answers: responses, live }) => (responses ?? live) !== undefined,
     "an entry names answers, or live ones",
   )
-  .transform(({ answers = [], live = [], ...entry }) => ({ ...entry, answers, live }));
+  .transform(({ answers: responses = [], live = [], ...entry }) => ({ ...entry, responses, live }));
 
 const Approvals = z.array(Entry).superRefine((entries, context) => {
   const seen = new Set<string>();
@@ -84,14 +84,14 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
     seen.add(what);
   };
   // An entry that is broken comes here as it was written.
-  for (const { id, answers = [], live = [] } of entries) {
+  for (const { id, responses = [], live = [] } of entries) {
     once(`entry ${id}`);
     for (const { operation, legacy, service, when, place } of live) {
       for (const [old, now] of legacy.flatMap((old) => service.map((now) => [old, now]))) {
         once(`live rule ${operation} ${old} to ${now}, ${when ?? place}`);
       }
     }
-    for (const { exchange, status, place } of answers) {
+    for (const { exchange, status, place } of responses) {
       const what = place === undefined ? exchange : `${exchange}, ${place}`;
       once(`exchange ${what}`);
       for (const code of status) once(`status ${code} of ${what}`);
@@ -101,7 +101,7 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
 
 /**
  * Changes of answers that were agreed to: each entry has an id, a reason, the days of its approval and
- * of its next review (YYYY-MM-DD). `answers` names the recorded exchanges that it covers, with the
+ * of its next review (YYYY-MM-DD). `responses` names the recorded exchanges that it covers, with the
  * statuses that they may have now; `live` says the same about any answer to a client, by operation,
  * both sides' statuses and a condition. Either may be about one place alone.
  */
@@ -115,7 +115,7 @@ export interface Rule {
   /** The entry's. */
   readonly id: string;
   /** Of a rule for any exchange, the operation and the old server's statuses. */
-  readonly operation?: z.output<typeof OldOperation>;
+  readonly operation?: z.output<typeof LegacyOperation>;
   readonly legacy?: readonly number[];
   /** Statuses that Lotline's answer may have. */
   readonly service: readonly number[];
@@ -162,8 +162,8 @@ export async function loadLiveRules(file: URL | string = APPROVALS): Promise<rea
 
 /** The rules for one recorded exchange, by its name. */
 export function recordedRulesOf(approvals: Approvals, exchange: string): Rule[] {
-  return approvals.flatMap(({ id, answers }) =>
-    answers.filter((answer) => answer.exchange === exchange)
+  return approvals.flatMap(({ id, responses }) =>
+    responses.filter((response) => response.exchange === exchange)
       .map(({ status, place }) => ({ id, service: status, place }))
   );
 }
@@ -184,8 +184,8 @@ export interface Approved {
  */
 export function listUnused(approvals: Approvals, outcomes: readonly Approved[]): string[] {
   const byName = new Map(outcomes.map((outcome) => [outcome.exchange, outcome]));
-  return approvals.flatMap(({ id, answers }) =>
-    answers.flatMap(({ exchange, status, place }) => {
+  return approvals.flatMap(({ id, responses }) =>
+    responses.flatMap(({ exchange, status, place }) => {
       const outcome = byName.get(exchange);
       if (outcome?.verdict === "wrong") return [];
       if (!outcome?.used.some((rule) => rule.id === id && rule.place === place)) {

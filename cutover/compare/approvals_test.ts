@@ -78,7 +78,7 @@ Deno.test("each approval of this project is for a recorded exchange", async () =
   const names = scenarios.flatMap((scenario) =>
     scenario.steps.map((_, step) => exchangeName(scenario, step))
   );
-  for (const { id, answers } of await loadApprovals()) {
-    for (const { exchange } of answers) ok(names.includes(exchange), `${id}: ${exchange}`);
+  for (const { id, responses } of await loadApprovals()) {
+    for (const { exchange } of responses) ok(names.includes(exchange), `${id}: ${exchange}`);
   }
 });

@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, throws } from "node:assert/strict";
 import { liveRulesOf, parseApprovals, type Rule } from "./approvals.ts";
-import { answerOf, captured, pairOf } from "../testing/captured.ts";
+import { captured, pairOf, responseOf } from "../testing/captured.ts";
 import { compare } from "./compare.ts";
-import type { CapturedAnswer } from "../exchange/exchange.ts";
+import type { CapturedResponse } from "../exchange/exchange.ts";
 import { loadLiveRules } from "./approvals.ts";
 
 const entry = (id: string, rule: string) => `
@@ -25,10 +25,10 @@ const rules = liveRulesOf(parseApprovals(CACHE + TAG));
 
 const request = captured("POST", "/api/lots", '{"lot_code":"A","lot_type":"MIX"}');
 const lot = (headers = {}, id = "0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b") =>
-  answerOf(201, `{"id":"${id}"}`, headers);
+  responseOf(201, `{"id":"${id}"}`, headers);
 const NO_STORE = { "cache-control": "no-store" };
 
-function judged(legacy: CapturedAnswer, service: CapturedAnswer, by: readonly Rule[] = rules) {
+function judged(legacy: CapturedResponse, service: CapturedResponse, by: readonly Rule[] = rules) {
   const { outcome, approvals, differences } = compare(
     pairOf("createLot", request, legacy, service),
     by,
@@ -56,8 +56,8 @@ Deno.test("a header's approval allows that header alone, of those statuses and t
     "",
     "header vary",
   ]);
-  deepStrictEqual(judged(lot(NO_STORE), answerOf(201, '{"id":1}')), ["different", "", "body.id"]);
-  const [legacy, service] = [answerOf(404, "{}", NO_STORE), answerOf(404, "{}")];
+  deepStrictEqual(judged(lot(NO_STORE), responseOf(201, '{"id":1}')), ["different", "", "body.id"]);
+  const [legacy, service] = [responseOf(404, "{}", NO_STORE), responseOf(404, "{}")];
   deepStrictEqual(judged(legacy, service), ["different", "", "header cache-control"]);
   const other = compare(pairOf("createQcDecision", request, lot(NO_STORE), lot()), rules);
   deepStrictEqual(other.outcome, "different");
@@ -65,8 +65,8 @@ Deno.test("a header's approval allows that header alone, of those statuses and t
 
 Deno.test("a header's approval goes together with one of the whole answer", async () => {
   const words = 'duplicate key value violates unique constraint "lots_lot_code_key"';
-  const taken = answerOf(500, JSON.stringify({ error: words }), NO_STORE);
-  const refused = answerOf(409, '{"error":"Lot code A is taken"}');
+  const taken = responseOf(500, JSON.stringify({ error: words }), NO_STORE);
+  const refused = responseOf(409, '{"error":"Lot code A is taken"}');
   const project = await loadLiveRules();
   deepStrictEqual(judged(taken, refused, project)[0], "different");
   deepStrictEqual(judged(taken, refused, [...project, ...rules]), [

@@ -1,10 +1,10 @@
 import { contentCodings } from "../exchange/content_coding.ts";
-import type { CapturedAnswer } from "../exchange/exchange.ts";
+import type { CapturedResponse } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { decodedBody, plainText } from "../exchange/decoded_body.ts";
+import { decodedBody, decodedText } from "../exchange/decoded_body.ts";
 
 /** An answer as it is compared: its body without content codings. */
-export interface PlainAnswer extends CapturedAnswer {
+export interface DecodedResponse extends CapturedResponse {
   /** The codings that the body had, in lower case. */
   readonly codings: readonly string[];
   /**
@@ -18,25 +18,25 @@ export interface PlainAnswer extends CapturedAnswer {
  * Frees an answer of its content codings. A body that is broken says so in the place of its bytes: no
  * client could read it.
  */
-export function plainAnswer(answer: CapturedAnswer | PlainAnswer): PlainAnswer {
-  if ("codings" in answer) return answer;
-  const codings = contentCodings(headerOf(answer.headers, "content-encoding"));
-  if (codings.length === 0) return { ...answer, codings };
-  const headers = answer.headers.filter(([name]) => name.toLowerCase() !== "content-encoding");
-  const plain = { ...answer, headers, codings };
+export function decodedResponse(response: CapturedResponse | DecodedResponse): DecodedResponse {
+  if ("codings" in response) return response;
+  const codings = contentCodings(headerOf(response.headers, "content-encoding"));
+  if (codings.length === 0) return { ...response, codings };
+  const headers = response.headers.filter(([name]) => name.toLowerCase() !== "content-encoding");
+  const plain = { ...response, headers, codings };
   const instead = (words: string) =>
-    new TextEncoder().encode(`(${answer.body.length} bytes that ${words} ${codings.join(", ")})`);
-  if (answer.digest !== undefined) {
+    new TextEncoder().encode(`(${response.body.length} bytes that ${words} ${codings.join(", ")})`);
+  if (response.digest !== undefined) {
     const { digest: _digest, ...kept } = plain;
     return { ...kept, body: instead("were too many to be kept as"), notRead: "size" };
   }
-  const decoded = decodedBody(answer);
+  const decoded = decodedBody(response);
   switch (decoded.kind) {
     case "plain":
       return { ...plain, body: decoded.bytes };
     case "unknown":
       // Clients take it as it is.
-      if (isUtf8(answer.body)) return plain;
+      if (isUtf8(response.body)) return plain;
       return { ...plain, body: instead("can't be read as"), notRead: "coding" };
     case "too_large":
       return { ...plain, body: instead("become too many without"), notRead: "size" };
@@ -50,23 +50,23 @@ export function plainAnswer(answer: CapturedAnswer | PlainAnswer): PlainAnswer {
  * trace that is too large may be one that Lotline answers with 413, as is approved.
  */
 export function openBecause(
-  legacy: PlainAnswer,
-  service: PlainAnswer,
-): PlainAnswer["notRead"] {
+  legacy: DecodedResponse,
+  service: DecodedResponse,
+): DecodedResponse["notRead"] {
   const areAlike = legacy.status < 400 === service.status < 400;
   const isTooMuch = legacy.notRead === "size" && service.status === 413;
   return areAlike || isTooMuch ? legacy.notRead ?? service.notRead : undefined;
 }
 
 function isUtf8(body: Uint8Array): boolean {
-  return plainText({ headers: [], body }) !== undefined;
+  return decodedText({ headers: [], body }) !== undefined;
 }
 
 /**
  * Whether compressing explains that two ETags aren't the same. It makes strong ones weak (nginx), adds
  * a coding's name (Apache, Caddy, Jetty) or drops them (nginx before 1.7.3, Apache by a setting).
  */
-export function isEtagOfCoding(legacy: PlainAnswer, service: PlainAnswer): boolean {
+export function isEtagOfCoding(legacy: DecodedResponse, service: DecodedResponse): boolean {
   if (legacy.codings.length === 0 && service.codings.length === 0) return false;
   const [was, is] = [opaqueTag(legacy), opaqueTag(service)];
   if (was === undefined) return legacy.codings.length > 0;
@@ -75,7 +75,7 @@ export function isEtagOfCoding(legacy: PlainAnswer, service: PlainAnswer): boole
 }
 
 /** An answer's ETag without its weakness and what compressing added; nothing without one. */
-function opaqueTag({ headers, codings }: PlainAnswer): string | undefined {
+function opaqueTag({ headers, codings }: DecodedResponse): string | undefined {
   const etag = headerOf(headers, "etag");
   if (etag === undefined) return undefined;
   const tag = etag.startsWith("W/") ? etag.slice(2) : etag;

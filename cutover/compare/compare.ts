@@ -1,32 +1,41 @@
 import type { Rule } from "./approvals.ts";
 import { withoutFrames } from "./error_page.ts";
-import { comparedValue, isWeakEtag, KEPT_HEADERS } from "./compared_headers.ts";
+import { COMPARED_HEADERS, comparedValue, isWeakEtag } from "./compared_headers.ts";
 import { digestOf } from "../exchange/body_capture.ts";
 import { bodyDifferences } from "./json_diff.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { formatJsonText, type JsonText, parseJsonText } from "../exchange/lossless_json.ts";
+import {
+  formatLosslessJson,
+  type LosslessJson,
+  parseLosslessJson,
+} from "../exchange/lossless_json.ts";
 import { MAX_BYTES } from "./conditions.ts";
 import { isTokenOfUser, judge } from "./judge.ts";
 import { type Generated, generatedFields, type Times } from "./generated_fields.ts";
-import type { OldOperation } from "../exchange/operations.ts";
-import { isEtagOfCoding, openBecause, type PlainAnswer, plainAnswer } from "./comparable.ts";
-import { plainText } from "../exchange/decoded_body.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
+import {
+  type DecodedResponse,
+  decodedResponse,
+  isEtagOfCoding,
+  openBecause,
+} from "./comparable.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
 
 /** Differences of one comparison that are told at most. */
-export const MOST_DIFFERENCES = 20;
+export const MAX_DIFFERENCES = 20;
 
 /** Of each value this many characters are kept at most. */
-const MOST_CHARACTERS = 4_000;
+const MAX_CHARACTERS = 4_000;
 
 /** Both sides' answers to one request. */
 export interface Pair {
   /** Undefined when the request asks for none of the old operations. */
-  readonly operation: OldOperation | undefined;
+  readonly operation: LegacyOperation | undefined;
   readonly request: CapturedRequest;
-  readonly legacy: CapturedAnswer;
-  readonly service: CapturedAnswer;
+  readonly legacy: CapturedResponse;
+  readonly service: CapturedResponse;
   readonly times: Times;
   /**
    * Of an answer that was recorded, in the place of the old server's: what it has generated, by itself or
@@ -43,7 +52,7 @@ export interface Comparison {
   readonly approvals: readonly string[];
   /** The rules that these entries have. */
   readonly used: readonly Rule[];
-  /** Empty unless `different`; {@link MOST_DIFFERENCES} at most. */
+  /** Empty unless `different`; {@link MAX_DIFFERENCES} at most. */
   readonly differences: readonly Difference[];
 }
 
@@ -64,7 +73,7 @@ export function compare(pair: Pair, rules: readonly Rule[]): Comparison {
   return differences.length === 0 ? { outcome: "approved", approvals, used, differences } : {
     ...nothing,
     outcome: "different",
-    differences: differences.slice(0, MOST_DIFFERENCES).map(shortened),
+    differences: differences.slice(0, MAX_DIFFERENCES).map(shortened),
   };
 }
 
@@ -73,8 +82,8 @@ export function compare(pair: Pair, rules: readonly Rule[]): Comparison {
  * signed tokens for one user are the same.
  */
 export function changesBetween(
-  earlier: CapturedAnswer,
-  later: CapturedAnswer,
+  earlier: CapturedResponse,
+  later: CapturedResponse,
   { operation, request, times }: Pick<Pair, "operation" | "request" | "times">,
 ): readonly Difference[] {
   const pair = plainPair({ operation, request, legacy: earlier, service: later, times });
@@ -86,12 +95,12 @@ export function changesBetween(
 }
 
 interface PlainPair extends Pair {
-  readonly legacy: PlainAnswer;
-  readonly service: PlainAnswer;
+  readonly legacy: DecodedResponse;
+  readonly service: DecodedResponse;
 }
 
 function plainPair(pair: Pair): PlainPair {
-  return { ...pair, legacy: plainAnswer(pair.legacy), service: plainAnswer(pair.service) };
+  return { ...pair, legacy: decodedResponse(pair.legacy), service: decodedResponse(pair.service) };
 }
 
 /**
@@ -125,7 +134,7 @@ function differencesOf(pair: PlainPair): Difference[] {
   return found;
 }
 
-function headerDifferences(legacy: PlainAnswer, service: PlainAnswer): Difference[] {
+function headerDifferences(legacy: DecodedResponse, service: DecodedResponse): Difference[] {
   const found: Difference[] = [];
   const report = (name: string, was: string | undefined, is: string | undefined) =>
     found.push({
@@ -133,7 +142,7 @@ function headerDifferences(legacy: PlainAnswer, service: PlainAnswer): Differenc
       ...(was !== undefined && { legacy: was }),
       ...(is !== undefined && { service: is }),
     });
-  for (const name of KEPT_HEADERS) {
+  for (const name of COMPARED_HEADERS) {
     const [was, is] = [headerOf(legacy.headers, name), headerOf(service.headers, name)];
     if (comparedValue(name, was) !== comparedValue(name, is)) report(name, was, is);
   }
@@ -153,40 +162,45 @@ function wholeBodyDifferences(pair: PlainPair): Difference[] {
   // What was recorded is of another time, so the same bytes may be wrong.
   if (recorded === undefined && haveSameBytes(legacy, service)) return [];
   if (legacy.digest !== undefined || service.digest !== undefined) {
-    const sizeOf = (answer: CapturedAnswer) => `${digestOf(answer).bytes} bytes`;
+    const sizeOf = (response: CapturedResponse) => `${digestOf(response).bytes} bytes`;
     return [{ place: "body", legacy: sizeOf(legacy), service: sizeOf(service) }];
   }
   const [was, is] = [textOf(legacy), textOf(service)];
-  const [oldJson, newJson] = [parseJsonText(was), parseJsonText(is)];
+  const [legacyJson, serviceJson] = [parseLosslessJson(was), parseLosslessJson(is)];
   // A success and an error have nothing in common that could be told field by field.
   const areAlike = legacy.status < 400 === service.status < 400;
-  if (areAlike && oldJson !== undefined && newJson !== undefined) {
+  if (areAlike && legacyJson !== undefined && serviceJson !== undefined) {
     const generated = recorded ??
       (legacy.status === service.status
         ? generatedFields(operation, legacy.status, request, times)
         : undefined);
     const unordered = operation === "getTraceability" ? LINKED_LOTS : new Set<string>();
-    const found = bodyDifferences(oldJson, newJson, { generated, unordered }, MOST_DIFFERENCES);
+    const found = bodyDifferences(
+      legacyJson,
+      serviceJson,
+      { generated, unordered },
+      MAX_DIFFERENCES,
+    );
     if (found.length > 0 || recorded === undefined) return found;
-    const isSameText = isCompact(was, oldJson) ? isCompact(is, newJson) : was === is;
+    const isSameText = isCompact(was, legacyJson) ? isCompact(is, serviceJson) : was === is;
     return isSameText ? [] : [{ place: "body (spaces and escapes)", legacy: was, service: is }];
   }
-  const [oldPage, newPage] = [withoutFrames(was), withoutFrames(is)];
-  const isSame = oldPage === newPage ||
-    recorded?.("body", textValue(oldPage), textValue(newPage)) === true;
-  return isSame ? [] : [{ place: "body", legacy: oldPage, service: newPage }];
+  const [legacyPage, servicePage] = [withoutFrames(was), withoutFrames(is)];
+  const isSame = legacyPage === servicePage ||
+    recorded?.("body", textValue(legacyPage), textValue(servicePage)) === true;
+  return isSame ? [] : [{ place: "body", legacy: legacyPage, service: servicePage }];
 }
 
-function textValue(value: string): JsonText {
+function textValue(value: string): LosslessJson {
   return { kind: "string", value };
 }
 
 /** Whether JSON is written as `JSON.stringify` writes it. */
-function isCompact(text: string, json: JsonText): boolean {
-  return text === formatJsonText(json);
+function isCompact(text: string, json: LosslessJson): boolean {
+  return text === formatLosslessJson(json);
 }
 
-function haveSameBytes(legacy: PlainAnswer, service: PlainAnswer): boolean {
+function haveSameBytes(legacy: DecodedResponse, service: DecodedResponse): boolean {
   if (legacy.digest !== undefined || service.digest !== undefined) {
     const [was, is] = [digestOf(legacy), digestOf(service)];
     return was.bytes === is.bytes && was.sha256 === is.sha256;
@@ -196,13 +210,13 @@ function haveSameBytes(legacy: PlainAnswer, service: PlainAnswer): boolean {
 }
 
 /** A body as text; bytes that are no UTF-8 as what they would be in Latin-1. */
-function textOf(answer: PlainAnswer): string {
-  return plainText(answer) ?? new TextDecoder("latin1").decode(answer.body);
+function textOf(response: DecodedResponse): string {
+  return decodedText(response) ?? new TextDecoder("latin1").decode(response.body);
 }
 
 function shortened({ place, legacy, service }: Difference): Difference {
   const short = (text: string) =>
-    text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`;
+    text.length <= MAX_CHARACTERS ? text : `${text.slice(0, MAX_CHARACTERS - 1)}…`;
   return {
     place: short(place),
     ...(legacy !== undefined && { legacy: short(legacy) }),

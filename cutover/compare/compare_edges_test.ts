@@ -1,14 +1,14 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { answerOf, captured, pairOf } from "../testing/captured.ts";
+import { captured, pairOf, responseOf } from "../testing/captured.ts";
 import { compare } from "./compare.ts";
-import type { CapturedAnswer } from "../exchange/exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { CapturedResponse } from "../exchange/exchange.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 
 /** The differences that no rule allows. */
 function differencesOf(
-  operation: OldOperation,
-  legacy: CapturedAnswer,
-  service: CapturedAnswer,
+  operation: LegacyOperation,
+  legacy: CapturedResponse,
+  service: CapturedResponse,
   request = captured("GET", "/api/traceability/A"),
 ) {
   return compare(pairOf(operation, request, legacy, service), []).differences;
@@ -32,8 +32,8 @@ const WITHOUT_BODY: [what: string, status: number, was: string, is: string, plac
 for (const [what, status, was, is, places] of WITHOUT_BODY) {
   Deno.test(`an answer without a body: ${what} is ${places.length === 0 ? "the same" : "found"}`, () => {
     const [legacy, service] = [
-      answerOf(status, "", { etag: was }),
-      answerOf(status, "", {
+      responseOf(status, "", { etag: was }),
+      responseOf(status, "", {
         etag: is,
       }),
     ];
@@ -42,38 +42,47 @@ for (const [what, status, was, is, places] of WITHOUT_BODY) {
 }
 
 Deno.test("another ETag is no difference where the bytes are others, and a missing one is", () => {
-  const places = (legacy: CapturedAnswer, service: CapturedAnswer) =>
+  const places = (legacy: CapturedResponse, service: CapturedResponse) =>
     placesOf("getTraceability", legacy, service);
   const [bytes, spaced] = ['{"a":1,"b":2}', '{"a":1, "b":2}'];
-  deepStrictEqual(places(answerOf(200, bytes, weak("a")), answerOf(200, spaced, weak("b"))), []);
+  deepStrictEqual(
+    places(responseOf(200, bytes, weak("a")), responseOf(200, spaced, weak("b"))),
+    [],
+  );
   // Where Lotline alone fails, the ETag is one thing more that isn't kept.
-  deepStrictEqual(places(answerOf(200, "{}", weak("a")), answerOf(400, "{}")), [
+  deepStrictEqual(places(responseOf(200, "{}", weak("a")), responseOf(400, "{}")), [
     "status",
     "header etag",
   ]);
-  deepStrictEqual(places(answerOf(399, "{}", weak("a")), answerOf(399, "{}")), ["header etag"]);
+  deepStrictEqual(places(responseOf(399, "{}", weak("a")), responseOf(399, "{}")), ["header etag"]);
 });
 
 Deno.test("bytes that are no UTF-8 are compared as bytes, and shown as Latin-1", () => {
-  const bytes = (...body: number[]) => ({ ...answerOf(200, ""), body: new Uint8Array(body) });
+  const bytes = (...body: number[]) => ({ ...responseOf(200, ""), body: new Uint8Array(body) });
   deepStrictEqual(placesOf("getHealth", bytes(0xe9, 0xff), bytes(0xe9, 0xff)), []);
   const [found] = differencesOf("getHealth", bytes(0xe9, 0xff), bytes(0xe9, 0xfe));
   deepStrictEqual([found?.place, found?.legacy, found?.service], ["body", "éÿ", "éþ"]);
 });
 
 Deno.test("a success is told apart from an error as a whole, and what is made up from its status on", () => {
-  const places = (legacy: CapturedAnswer, service: CapturedAnswer) =>
+  const places = (legacy: CapturedResponse, service: CapturedResponse) =>
     placesOf("createLot", legacy, service);
   const noEtag = { etag: undefined };
-  deepStrictEqual(places(answerOf(399, '{"a":1}', noEtag), answerOf(400, '{"a":2}')), [
+  deepStrictEqual(places(responseOf(399, '{"a":1}', noEtag), responseOf(400, '{"a":2}')), [
     "status",
     "body",
   ]);
-  deepStrictEqual(places(answerOf(399, '{"a":1}'), answerOf(201, '{"a":2}')), ["status", "body.a"]);
-  deepStrictEqual(places(answerOf(400, '{"a":1}'), answerOf(409, '{"a":2}')), ["status", "body.a"]);
+  deepStrictEqual(places(responseOf(399, '{"a":1}'), responseOf(201, '{"a":2}')), [
+    "status",
+    "body.a",
+  ]);
+  deepStrictEqual(places(responseOf(400, '{"a":1}'), responseOf(409, '{"a":2}')), [
+    "status",
+    "body.a",
+  ]);
   // Of another status an id is no fresh one.
   const lotOf = (id: string) => `{"id":"${id}"}`;
-  deepStrictEqual(places(answerOf(201, lotOf(ID)), answerOf(200, lotOf(ID_2))), [
+  deepStrictEqual(places(responseOf(201, lotOf(ID)), responseOf(200, lotOf(ID_2))), [
     "status",
     "body.id",
   ]);
@@ -81,8 +90,9 @@ Deno.test("a success is told apart from an error as a whole, and what is made up
 
 Deno.test("a new decision's id and moment are made up, up to the bound of the clocks", () => {
   const request = captured("POST", "/api/qc-decisions", '{"decision":"pass"}');
-  const decided = (id: string, at: string) => answerOf(201, `{"id":"${id}","decided_at":"${at}"}`);
-  const places = (service: CapturedAnswer) =>
+  const decided = (id: string, at: string) =>
+    responseOf(201, `{"id":"${id}","decided_at":"${at}"}`);
+  const places = (service: CapturedResponse) =>
     placesOf("createQcDecision", decided(ID, "2026-11-25T08:00:00.000Z"), service, request);
   deepStrictEqual(places(decided(ID_2, "2026-11-25T08:05:00.050Z")), []);
   deepStrictEqual(places(decided("none", "2026-11-25T08:05:00.051Z")), [

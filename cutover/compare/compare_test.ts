@@ -1,12 +1,12 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { answerOf, AT, captured, pairOf } from "../testing/captured.ts";
+import { AT, captured, pairOf, responseOf } from "../testing/captured.ts";
 import { digestOf } from "../exchange/body_capture.ts";
 import { bodyDifferences } from "./json_diff.ts";
-import { parseJsonText } from "../exchange/lossless_json.ts";
-import { changesBetween, compare, MOST_DIFFERENCES } from "./compare.ts";
-import type { CapturedAnswer } from "../exchange/exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import { parseLosslessJson } from "../exchange/lossless_json.ts";
+import { changesBetween, compare, MAX_DIFFERENCES } from "./compare.ts";
+import type { CapturedResponse } from "../exchange/exchange.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 
 const get = captured("GET", "/api/traceability/A");
 const lot = (code: string, weight = '"540.0"', more = "") =>
@@ -17,42 +17,42 @@ const trace = (
   central = lot("A"),
 ) => `{"central":${central},"parents":[${parents}],"children":[${children}]}`;
 
-function placesOf(operation: OldOperation, legacy: CapturedAnswer, service: CapturedAnswer) {
+function placesOf(operation: LegacyOperation, legacy: CapturedResponse, service: CapturedResponse) {
   return compare(pairOf(operation, get, legacy, service), []).differences;
 }
 
 const page = (frames: string) =>
-  answerOf(
+  responseOf(
     400,
     `<!DOCTYPE html>\n<html lang="en"><title>Error</title><pre>URIError: no${frames}</pre>`,
     { "content-type": "text/html; charset=utf-8" },
   );
 const compressed = (body: string, headers: Record<string, string | undefined> = {}) => ({
-  ...answerOf(200, "", { "content-encoding": "gzip", ...headers }),
+  ...responseOf(200, "", { "content-encoding": "gzip", ...headers }),
   body: new Uint8Array(gzipSync(body)),
 });
 const P = [lot("P1"), lot("P2"), lot("P2"), lot("P3")];
 
-const SAME: [what: string, legacy: CapturedAnswer, service: CapturedAnswer][] = [
-  ["the same bytes", answerOf(200, trace(P)), answerOf(200, trace(P))],
-  ["parents in another order", answerOf(200, trace(P)), answerOf(200, trace(P.toReversed()))],
+const SAME: [what: string, legacy: CapturedResponse, service: CapturedResponse][] = [
+  ["the same bytes", responseOf(200, trace(P)), responseOf(200, trace(P))],
+  ["parents in another order", responseOf(200, trace(P)), responseOf(200, trace(P.toReversed()))],
   [
     "children in another order",
-    answerOf(200, trace([], P)),
-    answerOf(200, trace([], P.toReversed())),
+    responseOf(200, trace([], P)),
+    responseOf(200, trace([], P.toReversed())),
   ],
-  ["spaces", answerOf(200, trace(P)), answerOf(200, trace(P).replaceAll(",", ", "))],
-  ["escapes", answerOf(200, '{"a":"é"}'), answerOf(200, String.raw`{"a":"\u00e9"}`)],
+  ["spaces", responseOf(200, trace(P)), responseOf(200, trace(P).replaceAll(",", ", "))],
+  ["escapes", responseOf(200, '{"a":"é"}'), responseOf(200, String.raw`{"a":"\u00e9"}`)],
   ["stack frames on an error page", page("<br> &nbsp; &nbsp;at x (/a.js:1)"), page("")],
-  ["not modified", answerOf(304, ""), answerOf(304, "")],
+  ["not modified", responseOf(304, ""), responseOf(304, "")],
   [
     "a header that depends on the server",
-    answerOf(200, "{}", { server: "a" }),
-    answerOf(200, "{}"),
+    responseOf(200, "{}", { server: "a" }),
+    responseOf(200, "{}"),
   ],
   [
     "headers of a proxy, of the connection and of the length",
-    answerOf(200, "{}", {
+    responseOf(200, "{}", {
       server: "nginx/1.26.3",
       via: "1.1 proxy",
       connection: "keep-alive",
@@ -62,42 +62,42 @@ const SAME: [what: string, legacy: CapturedAnswer, service: CapturedAnswer][] = 
       "x-request-id": "1",
       "strict-transport-security": "max-age=300",
     }),
-    answerOf(200, "{}", { "content-length": "2", "x-request-id": "2" }),
+    responseOf(200, "{}", { "content-length": "2", "x-request-id": "2" }),
   ],
   [
     "a Vary in another order, in capitals, twice",
-    answerOf(200, "{}", { vary: "Origin, ACCEPT, accept" }),
-    answerOf(200, "{}", { vary: "accept,origin" }),
+    responseOf(200, "{}", { vary: "Origin, ACCEPT, accept" }),
+    responseOf(200, "{}", { vary: "accept,origin" }),
   ],
   [
     "a Vary by Accept-Encoding",
-    answerOf(200, "{}", { vary: "Origin, Accept-Encoding" }),
-    answerOf(200, "{}", { vary: "Origin" }),
+    responseOf(200, "{}", { vary: "Origin, Accept-Encoding" }),
+    responseOf(200, "{}", { vary: "Origin" }),
   ],
-  ["a Vary that names nothing", answerOf(200, "{}", { vary: "" }), answerOf(200, "{}")],
+  ["a Vary that names nothing", responseOf(200, "{}", { vary: "" }), responseOf(200, "{}")],
   [
     "a Vary by everything",
-    answerOf(200, "{}", { vary: "Origin, *" }),
-    answerOf(200, "{}", { vary: "*" }),
+    responseOf(200, "{}", { vary: "Origin, *" }),
+    responseOf(200, "{}", { vary: "*" }),
   ],
   [
     "letters of a header's name",
-    answerOf(200, "{}", { vary: "Origin" }),
-    answerOf(200, "{}", { Vary: "Origin" }),
+    responseOf(200, "{}", { vary: "Origin" }),
+    responseOf(200, "{}", { Vary: "Origin" }),
   ],
   [
     "a compressed body",
-    answerOf(200, trace(P)),
+    responseOf(200, trace(P)),
     compressed(trace(P)),
   ],
   [
     "a compressed body and an ETag that compressing changed",
-    answerOf(200, trace(P)),
+    responseOf(200, trace(P)),
     compressed(trace(P), { etag: '"a-b-gzip"', vary: "Accept-Encoding" }),
   ],
   [
     "a compressed body and an ETag that compressing dropped",
-    answerOf(200, trace(P)),
+    responseOf(200, trace(P)),
     compressed(trace(P), { etag: undefined }),
   ],
   ["two compressed bodies", compressed(trace(P)), compressed(trace(P.toReversed()))],
@@ -113,97 +113,97 @@ for (const [what, legacy, service] of SAME) {
 const central = (from: string, to: string) => trace(P, [], lot("A").replace(from, to));
 const DIFFERENT: [
   what: string,
-  service: CapturedAnswer,
+  service: CapturedResponse,
   place: string,
   legacy: string | undefined,
   says: string | undefined,
 ][] = [
-  ["another status", answerOf(203, trace(P)), "status", "200", "203"],
+  ["another status", responseOf(203, trace(P)), "status", "200", "203"],
   [
     "another scale",
-    answerOf(200, central("540.0", "540.00")),
+    responseOf(200, central("540.0", "540.00")),
     "body.central.weight_kg",
     '"540.0"',
     '"540.00"',
   ],
   [
     "another scale of a number",
-    answerOf(200, central("1.50", "1.5")),
+    responseOf(200, central("1.50", "1.5")),
     "body.central.metadata.n",
     "1.50",
     "1.5",
   ],
   [
     "a number for text",
-    answerOf(200, central('"540.0"', "540.0")),
+    responseOf(200, central('"540.0"', "540.0")),
     "body.central.weight_kg",
     '"540.0"',
     "540.0",
   ],
   [
     "an additional field",
-    answerOf(200, central('"id"', '"x":1,"id"')),
+    responseOf(200, central('"id"', '"x":1,"id"')),
     "body.central.x",
     undefined,
     "1",
   ],
   [
     "an odd field",
-    answerOf(200, central('"id"', '"a.b":1,"id"')),
+    responseOf(200, central('"id"', '"a.b":1,"id"')),
     'body.central["a.b"]',
     undefined,
     "1",
   ],
   [
     "a missing field",
-    answerOf(200, central('"id":"id-A",', "")),
+    responseOf(200, central('"id":"id-A",', "")),
     "body.central.id",
     '"id-A"',
     undefined,
   ],
   [
     "keys in another order",
-    answerOf(200, central('"id":"id-A","lot_code":"A"', '"lot_code":"A","id":"id-A"')),
+    responseOf(200, central('"id":"id-A","lot_code":"A"', '"lot_code":"A","id":"id-A"')),
     "body.central (order of keys)",
     "id, lot_code, weight_kg, metadata",
     "lot_code, id, weight_kg, metadata",
   ],
   [
     "one number in a parent, in another order",
-    answerOf(200, trace([lot("P3", '"1"'), lot("P2"), lot("P1"), lot("P2")])),
+    responseOf(200, trace([lot("P3", '"1"'), lot("P2"), lot("P1"), lot("P2")])),
     "body.parents[3].weight_kg",
     '"540.0"',
     '"1"',
   ],
   [
     "a parent that stands once less",
-    answerOf(200, trace([lot("P1"), lot("P2"), lot("P3")])),
+    responseOf(200, trace([lot("P1"), lot("P2"), lot("P3")])),
     "body.parents[2]",
     lot("P2"),
     undefined,
   ],
   [
     "a parent that stands once more",
-    answerOf(200, trace([...P, lot("P1")])),
+    responseOf(200, trace([...P, lot("P1")])),
     "body.parents[4]",
     undefined,
     lot("P1"),
   ],
-  ["a list for an object", answerOf(200, `[${trace(P)}]`), "body", trace(P), `[${trace(P)}]`],
-  ["no JSON", answerOf(200, "x"), "body", trace(P), "x"],
-  ["a BOM", answerOf(200, "\uFEFF" + trace(P)), "body", trace(P), "\uFEFF" + trace(P)],
+  ["a list for an object", responseOf(200, `[${trace(P)}]`), "body", trace(P), `[${trace(P)}]`],
+  ["no JSON", responseOf(200, "x"), "body", trace(P), "x"],
+  ["a BOM", responseOf(200, "\uFEFF" + trace(P)), "body", trace(P), "\uFEFF" + trace(P)],
   [
     "a missing header",
-    answerOf(200, trace(P), { "access-control-allow-origin": undefined }),
+    responseOf(200, trace(P), { "access-control-allow-origin": undefined }),
     "header access-control-allow-origin",
     "*",
     undefined,
   ],
-  ["an additional header", answerOf(200, trace(P), { vary: "a" }), "header vary", undefined, "a"],
-  ["a Vary by everything", answerOf(200, trace(P), { vary: "*" }), "header vary", undefined, "*"],
+  ["an additional header", responseOf(200, trace(P), { vary: "a" }), "header vary", undefined, "a"],
+  ["a Vary by everything", responseOf(200, trace(P), { vary: "*" }), "header vary", undefined, "*"],
   [
     "an ETag with the name of a coding that isn't there",
-    answerOf(200, trace(P), { etag: 'W/"a-b-gzip"' }),
+    responseOf(200, trace(P), { etag: 'W/"a-b-gzip"' }),
     "header etag",
     'W/"a-b"',
     'W/"a-b-gzip"',
@@ -222,11 +222,17 @@ const DIFFERENT: [
     'W/"a-b"',
     '"x-gzip"',
   ],
-  ["no ETag", answerOf(200, trace(P), { etag: undefined }), "header etag", 'W/"a-b"', undefined],
-  ["a strong ETag", answerOf(200, trace(P), { etag: '"a-b"' }), "header etag", 'W/"a-b"', '"a-b"'],
+  ["no ETag", responseOf(200, trace(P), { etag: undefined }), "header etag", 'W/"a-b"', undefined],
+  [
+    "a strong ETag",
+    responseOf(200, trace(P), { etag: '"a-b"' }),
+    "header etag",
+    'W/"a-b"',
+    '"a-b"',
+  ],
   [
     "another ETag for the same bytes",
-    answerOf(200, trace(P), { etag: 'W/"x"' }),
+    responseOf(200, trace(P), { etag: 'W/"x"' }),
     "header etag",
     'W/"a-b"',
     'W/"x"',
@@ -234,15 +240,15 @@ const DIFFERENT: [
 ];
 
 Deno.test("found: an error without the ETag that the old server sent on it", () => {
-  const legacy = answerOf(404, "{}", { etag: 'W/"1"' });
-  const service = answerOf(404, "{}", { etag: undefined });
+  const legacy = responseOf(404, "{}", { etag: 'W/"1"' });
+  const service = responseOf(404, "{}", { etag: undefined });
   const found = placesOf("getTraceability", legacy, service);
   deepStrictEqual(found, [{ place: "header etag", legacy: 'W/"1"' }]);
 });
 
 for (const [what, service, place, legacy, says] of DIFFERENT) {
   Deno.test(`found: ${what}`, () => {
-    const found = placesOf("getTraceability", answerOf(200, trace(P)), service);
+    const found = placesOf("getTraceability", responseOf(200, trace(P)), service);
     deepStrictEqual(found, [{
       place,
       ...(legacy !== undefined && { legacy }),
@@ -253,19 +259,25 @@ for (const [what, service, place, legacy, says] of DIFFERENT) {
 
 Deno.test("lists that have an order keep it, and lists of that name elsewhere too", () => {
   const places = (was: string, is: string) =>
-    placesOf("getTraceability", answerOf(200, was), answerOf(200, is)).map(({ place }) => place);
+    placesOf("getTraceability", responseOf(200, was), responseOf(200, is)).map(({ place }) =>
+      place
+    );
   deepStrictEqual(places('{"a":[1,2]}', '{"a":[2,1]}'), ["body.a[0]", "body.a[1]"]);
   const inside = (list: string) => `{"central":{"metadata":{"parents":${list}}}}`;
   deepStrictEqual(places(inside("[1,2]"), inside("[2,1]")).length, 2);
-  const lots = placesOf("createLot", answerOf(200, trace(P)), answerOf(200, trace(P.toReversed())));
+  const lots = placesOf(
+    "createLot",
+    responseOf(200, trace(P)),
+    responseOf(200, trace(P.toReversed())),
+  );
   ok(lots.length > 0);
 });
 
 Deno.test("so many differences are told at most, of short texts", () => {
   const many = (value: number) =>
     JSON.stringify(Array.from({ length: 500 }, () => "x".repeat(5_000) + value));
-  const found = placesOf("getHealth", answerOf(200, many(1)), answerOf(200, many(2)));
-  strictEqual(found.length, MOST_DIFFERENCES);
+  const found = placesOf("getHealth", responseOf(200, many(1)), responseOf(200, many(2)));
+  strictEqual(found.length, MAX_DIFFERENCES);
   ok(
     found.every(({ legacy = "", service = "" }) =>
       legacy.length <= 4_000 && service.length <= 4_000
@@ -274,7 +286,8 @@ Deno.test("so many differences are told at most, of short texts", () => {
 });
 
 Deno.test("what is beyond the bound isn't even gathered", () => {
-  const list = (value: number) => parseJsonText(`{${[1, 2, 3].map((n) => `"${value}${n}":1`)}}`);
+  const list = (value: number) =>
+    parseLosslessJson(`{${[1, 2, 3].map((n) => `"${value}${n}":1`)}}`);
   const [was, is] = [list(1), list(2)];
   const found = was && is &&
     bodyDifferences(was, is, { unordered: new Set() }, 3);
@@ -284,10 +297,10 @@ Deno.test("what is beyond the bound isn't even gathered", () => {
 const ID = "8c4a1a5e-60a1-4d0f-9a58-4f3d5c0f2b11";
 const ID_2 = "0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b";
 const row = (id: string, at: string) => `{"id":"${id}","lot_code":"L","created_at":"${at}"}`;
-const made = (id = ID_2, at = "2026-11-25T08:00:01.123Z") => answerOf(201, row(id, at));
-const madeByOld = answerOf(201, row(ID, "2026-11-25T07:59:59.999Z"));
+const made = (id = ID_2, at = "2026-11-25T08:00:01.123Z") => responseOf(201, row(id, at));
+const madeByLegacy = responseOf(201, row(ID, "2026-11-25T07:59:59.999Z"));
 
-const MADE_UP: [what: string, answer: CapturedAnswer, place: string | undefined][] = [
+const GENERATED: [what: string, answer: CapturedResponse, place: string | undefined][] = [
   ["another id and moment", made(), undefined],
   ["a moment just within the clocks' bounds", made(ID_2, "2026-11-25T07:55:00.000Z"), undefined],
   ["a moment too early", made(ID_2, "2026-11-25T07:54:59.999Z"), "body.created_at"],
@@ -297,13 +310,13 @@ const MADE_UP: [what: string, answer: CapturedAnswer, place: string | undefined]
   ["microseconds", made(ID_2, "2026-11-25T08:00:01.123456Z"), "body.created_at"],
   ["an id of version 1", made(ID_2.replace("-4b", "-1b")), "body.id"],
   ["an id in capitals", made(ID_2.toUpperCase()), "body.id"],
-  ["a number for an id", answerOf(201, made().body.length.toString()), "body"],
+  ["a number for an id", responseOf(201, made().body.length.toString()), "body"],
 ];
 
-for (const [what, service, place] of MADE_UP) {
+for (const [what, service, place] of GENERATED) {
   Deno.test(`a new lot with ${what} is ${place === undefined ? "the same" : "found"}`, () => {
     const request = captured("POST", "/api/lots", '{"lot_code":"L"}');
-    const { differences } = compare(pairOf("createLot", request, madeByOld, service), []);
+    const { differences } = compare(pairOf("createLot", request, madeByLegacy, service), []);
     deepStrictEqual(differences.map((one) => one.place), place === undefined ? [] : [place]);
   });
 }
@@ -314,20 +327,22 @@ Deno.test("an id or a moment that the request names isn't made up", () => {
     "/api/lots",
     `{"lot_code":"L","id":"${ID.toUpperCase()}","created_at":"2026-11-25T07:59:59.999Z"}`,
   );
-  const places = (service: CapturedAnswer) =>
-    compare(pairOf("createLot", request, madeByOld, service), []).differences.map((o) => o.place);
+  const places = (service: CapturedResponse) =>
+    compare(pairOf("createLot", request, madeByLegacy, service), []).differences.map((o) =>
+      o.place
+    );
   deepStrictEqual(places(made()), ["body.id", "body.created_at"]);
-  deepStrictEqual(places(madeByOld), []);
+  deepStrictEqual(places(madeByLegacy), []);
 });
 
 Deno.test("an id that stands elsewhere in the request was not made", () => {
   const request = captured("POST", "/api/lots", `{"lot_code":"L","operator_id":"${ID_2}"}`);
-  const { differences } = compare(pairOf("createLot", request, madeByOld, made()), []);
+  const { differences } = compare(pairOf("createLot", request, madeByLegacy, made()), []);
   deepStrictEqual(differences.map(({ place }) => place), ["body.id"]);
 });
 
 Deno.test("the moment of a health answer is its own, and must be now", () => {
-  const health = (at: string) => answerOf(200, `{"status":"ok","timestamp":"${at}"}`);
+  const health = (at: string) => responseOf(200, `{"status":"ok","timestamp":"${at}"}`);
   const now = new Date(AT).toISOString();
   const later = new Date(AT + 20).toISOString();
   deepStrictEqual(placesOf("getHealth", health(now), health(later)), []);
@@ -341,7 +356,7 @@ Deno.test("of one side's answers, two signed tokens for one user are the same", 
     return `${part({ alg: "EdDSA" })}.${part({ sub })}.${"s".repeat(40)}${end}`;
   };
   const session = (sub: string, end: string) =>
-    answerOf(200, `{"user":{"id":"1"},"token":"${token(sub, end)}"}`);
+    responseOf(200, `{"user":{"id":"1"},"token":"${token(sub, end)}"}`);
   const request = captured("POST", "/api/login", '{"email":"a@b.example"}');
   const at = pairOf("login", request, session("1", "a"), session("1", "b"));
   deepStrictEqual(changesBetween(at.legacy, at.service, at), []);
@@ -351,15 +366,15 @@ Deno.test("of one side's answers, two signed tokens for one user are the same", 
   );
 });
 
-const digested = (text: string, more: Partial<CapturedAnswer> = {}): CapturedAnswer => ({
-  ...answerOf(200, ""),
+const digested = (text: string, more: Partial<CapturedResponse> = {}): CapturedResponse => ({
+  ...responseOf(200, ""),
   digest: digestOf({ body: new TextEncoder().encode(text) }),
   ...more,
 });
 const HUGE: [
   what: string,
-  legacy: CapturedAnswer,
-  service: CapturedAnswer,
+  legacy: CapturedResponse,
+  service: CapturedResponse,
   outcome: string,
   places?: string[],
 ][] = [
@@ -367,7 +382,7 @@ const HUGE: [
   [
     "a body that only one side's copy was kept of",
     digested(trace(P)),
-    answerOf(200, trace(P)),
+    responseOf(200, trace(P)),
     "same",
   ],
   ["the same length", digested(trace(P)), digested(trace(P.toReversed())), "lost"],
@@ -376,21 +391,21 @@ const HUGE: [
   [
     "another header",
     digested(trace(P)),
-    digested(trace(P), answerOf(200, "", { vary: "Origin" })),
+    digested(trace(P), responseOf(200, "", { vary: "Origin" })),
     "different",
     ["header vary"],
   ],
   [
     "another status",
     digested(trace(P)),
-    answerOf(404, '{"error":"x"}'),
+    responseOf(404, '{"error":"x"}'),
     "different",
     ["status", "header etag", "body"],
   ],
   [
     "too many links, as far as is known",
     digested(trace(P)),
-    answerOf(413, '{"error":"x"}'),
+    responseOf(413, '{"error":"x"}'),
     "lost",
   ],
 ];

@@ -1,5 +1,5 @@
 /** The headers of an answer that clients rely on; the others depend on what the server runs on. */
-export const KEPT_HEADERS: readonly string[] = [
+export const COMPARED_HEADERS: readonly string[] = [
   "content-type",
   "access-control-allow-origin",
   "access-control-allow-methods",

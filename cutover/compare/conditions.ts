@@ -13,10 +13,10 @@ import {
 import type { components } from "../../contract/types.gen.ts";
 import type { Condition } from "./approvals.ts";
 import { isErrorPage } from "./error_page.ts";
-import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { type OldOperation, OPERATIONS } from "../exchange/operations.ts";
-import { plainBytes, plainText } from "../exchange/decoded_body.ts";
+import { type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
+import { decodedBytes, decodedText } from "../exchange/decoded_body.ts";
 
 type Schemas = components["schemas"];
 
@@ -47,9 +47,9 @@ const FIELDS_OF_DECISION: Record<keyof Schemas["NewQcDecision"], true> = {
 
 /** What a condition may look at: the request, and what the old server made of it. */
 export interface ConditionInput {
-  readonly operation: OldOperation | undefined;
+  readonly operation: LegacyOperation | undefined;
   readonly request: CapturedRequest;
-  readonly legacy: CapturedAnswer;
+  readonly legacy: CapturedResponse;
 }
 
 /** Whether an exchange is one that a live rule is about; approved.yaml says what each means. */
@@ -59,7 +59,8 @@ export function isMet(condition: Condition, input: ConditionInput): boolean {
 
 const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
   bad_utf8: ({ request }) =>
-    isSentAsJson(request) && plainBytes(request) !== undefined && plainText(request) === undefined,
+    isSentAsJson(request) && decodedBytes(request) !== undefined &&
+    decodedText(request) === undefined,
   beyond_years: (input) => {
     const moment = momentOf(input);
     if (typeof moment !== "string") return false;
@@ -74,7 +75,7 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
   empty_lot_code: ({ request }) => fieldsOf(request)?.lot_code === "",
   error_page: ({ request, legacy }) =>
     headerOf(legacy.headers, "content-type")?.startsWith("text/html") === true &&
-    (request.method === "HEAD" || isErrorPage(plainText(legacy) ?? "")),
+    (request.method === "HEAD" || isErrorPage(decodedText(legacy) ?? "")),
   key_made_sql: (input) => foreignKeys(input).some((key) => !isPlainName(key)),
   lone_surrogate: ({ request }) => documentsOf(request).some(holdsLoneSurrogate),
   many_links: ({ legacy }) => hasManyLinks(legacy),
@@ -194,7 +195,7 @@ function momentOf({ operation, request }: ConditionInput): unknown {
 /** Whether the old server stored the moment that was sent, and couldn't show it with a plain year. */
 function wasStoredBeyondYears({ operation, request, legacy }: ConditionInput): boolean {
   if (legacy.status !== 201 || !momentOf({ operation, request, legacy })) return false;
-  const row = parseJson(plainText(legacy) ?? "");
+  const row = parseJson(decodedText(legacy) ?? "");
   if (!isObject(row)) return false;
   const shown = operation === "createLot" ? row.created_at : row.decided_at;
   return shown === null || typeof shown === "string" && !FOUR_DIGIT_YEAR.test(shown);
@@ -205,14 +206,16 @@ const MAX_LINKS = 250_000;
 /** Lotline answers with no longer trace, in bytes. */
 export const MAX_BYTES = 134_217_728;
 
-function hasManyLinks(legacy: CapturedAnswer): boolean {
+function hasManyLinks(legacy: CapturedResponse): boolean {
   if ((legacy.digest?.bytes ?? legacy.body.length) > MAX_BYTES) return true;
   // A link is some hundred bytes, two at the least.
   if (legacy.body.length < 2 * MAX_LINKS) return false;
-  const trace = parseJson(plainText(legacy) ?? "");
+  const trace = parseJson(decodedText(legacy) ?? "");
   if (!isObject(trace)) return false;
   const { parents, children } = trace;
-  return [parents, children].flatMap((side) => Array.isArray(side) ? [side.length] : [])
+  return [parents, children].flatMap((direction) =>
+    Array.isArray(direction) ? [direction.length] : []
+  )
     .reduce((sum, links) => sum + links, 0) > MAX_LINKS;
 }
 
@@ -232,9 +235,9 @@ function foreignKeys({ operation, request }: ConditionInput): string[] {
 }
 
 /** The old server's words for a failure: its database's. */
-export function wordsOf(legacy: CapturedAnswer): string {
+export function wordsOf(legacy: CapturedResponse): string {
   if (legacy.status !== 500) return "";
-  const body = parseJson(plainText(legacy) ?? "");
+  const body = parseJson(decodedText(legacy) ?? "");
   return isObject(body) && typeof body.error === "string" ? body.error : "";
 }
 
@@ -246,7 +249,7 @@ export function fieldsOf(request: CapturedRequest): Record<string, unknown> | un
 
 /** What a client said in its body, as text without escapes. */
 export function textSent(request: CapturedRequest): string {
-  const text = plainText(request) ?? "";
+  const text = decodedText(request) ?? "";
   try {
     return JSON.stringify(documentOf(request)) ?? text;
   } catch {
@@ -263,7 +266,7 @@ function documentOf(request: CapturedRequest): object | undefined {
 
 /** The body's text without the BOM, which the old server skips. */
 function textOf(request: CapturedRequest): string | undefined {
-  return plainText(request)?.replace(/^\uFEFF/, "");
+  return decodedText(request)?.replace(/^\uFEFF/, "");
 }
 
 /** The body and, when it is text, the document that `metadata` is. */

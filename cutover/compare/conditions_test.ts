@@ -1,15 +1,15 @@
 import { strictEqual } from "node:assert/strict";
 import type { Condition } from "./approvals.ts";
-import { answerOf, captured } from "../testing/captured.ts";
+import { captured, responseOf } from "../testing/captured.ts";
 import { type ConditionInput, isMet, wordsOf } from "./conditions.ts";
 
 const HTML = { "content-type": "text/html; charset=utf-8" };
 const ERROR_PAGE =
   '<!DOCTYPE html>\n<html lang="en"><title>Error</title><pre>SyntaxError: x</pre></html>';
 const page = (status = 404, body = ERROR_PAGE, headers: Record<string, string> = HTML) =>
-  answerOf(status, body, headers);
-const failed = (words: string) => answerOf(500, JSON.stringify({ error: words }));
-const stored = answerOf(201, "{}");
+  responseOf(status, body, headers);
+const failed = (words: string) => responseOf(500, JSON.stringify({ error: words }));
+const stored = responseOf(201, "{}");
 
 const lot = (body: unknown, headers?: [string, string][]): Partial<ConditionInput> => ({
   operation: "createLot",
@@ -33,7 +33,7 @@ const trace = (method: string, code = "A"): Partial<ConditionInput> => ({
   request: captured(method, `/api/traceability/${code}`),
 });
 const links = (parents: unknown, children: unknown) =>
-  answerOf(200, JSON.stringify({ central: {}, parents, children }));
+  responseOf(200, JSON.stringify({ central: {}, parents, children }));
 const list = (length: number) => Array(length).fill(1);
 
 /** What an exchange must be for a condition, all of it, and what each part alone isn't enough for. */
@@ -49,7 +49,7 @@ const CASES: [Condition, what: string, input: Partial<ConditionInput>, isMet: bo
   ["error_page", "the head of a page", { ...trace("HEAD"), legacy: page(404, "") }, true],
   ["error_page", "the head of a JSON answer", {
     ...trace("HEAD"),
-    legacy: answerOf(404, ""),
+    legacy: responseOf(404, ""),
   }, false],
   ["error_page", "an empty page", { ...trace("GET"), legacy: page(404, "") }, false],
 
@@ -117,17 +117,17 @@ const CASES: [Condition, what: string, input: Partial<ConditionInput>, isMet: bo
   }, true],
   ["many_links", "long, and no list in it", { legacy: links("x".repeat(600_000), "") }, false],
   ["many_links", "long, and a list itself", {
-    legacy: answerOf(200, JSON.stringify(list(300_000))),
+    legacy: responseOf(200, JSON.stringify(list(300_000))),
   }, false],
   ["many_links", "too many bytes to be read", {
-    legacy: { ...answerOf(200, ""), body: new Uint8Array(134_217_729) },
+    legacy: { ...responseOf(200, ""), body: new Uint8Array(134_217_729) },
   }, true],
   ["many_links", "null where there are no links", { legacy: links(list(250_001), null) }, true],
   ["many_links", "few links in many bytes", {
     legacy: links([`${"x".repeat(600_000)}`], []),
   }, false],
   ["many_links", "a few", { legacy: links([1], [2]) }, false],
-  ["many_links", "long, and no JSON", { legacy: answerOf(200, "x".repeat(600_000)) }, false],
+  ["many_links", "long, and no JSON", { legacy: responseOf(200, "x".repeat(600_000)) }, false],
 
   ["metadata_list", "a list", lot({ metadata: [0] }), true],
   ["metadata_list", "an empty list", lot({ metadata: [] }), false],
@@ -180,7 +180,7 @@ const CASES: [Condition, what: string, input: Partial<ConditionInput>, isMet: bo
     legacy: failed('so: duplicate key value violates unique constraint "x"'),
   }, false],
   ["taken", "such words with another status", {
-    legacy: answerOf(400, '{"error":"duplicate key value violates unique constraint x"}'),
+    legacy: responseOf(400, '{"error":"duplicate key value violates unique constraint x"}'),
   }, false],
   ["unknown_reference", "an unknown reference", {
     legacy: failed('insert on "x" violates foreign key constraint "y"'),
@@ -235,7 +235,7 @@ for (const [words, isRefused] of WORDS) {
 Deno.test("a failure has words only as the text of its error", () => {
   strictEqual(wordsOf(failed("Boom")), "Boom");
   for (const body of ['{"error":1}', '{"message":"Boom"}', '["Boom"]', "null", "Boom", ""]) {
-    strictEqual(wordsOf(answerOf(500, body)), "");
+    strictEqual(wordsOf(responseOf(500, body)), "");
   }
   strictEqual(wordsOf({ ...failed("Boom"), status: 503 }), "");
 });

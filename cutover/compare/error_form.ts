@@ -23,7 +23,7 @@ function showsFrame(text: string): boolean {
 export const JSON_TYPE = "application/json; charset=utf-8";
 
 /** What {@link errorFaults} looks at. */
-export interface ErrorAnswer {
+export interface ErrorResponse {
   readonly status: number;
   /** By name in lower case. */
   readonly headers: Readonly<Record<string, string>>;
@@ -36,18 +36,18 @@ export interface ErrorAnswer {
  * What an answer of Lotline's lacks of the form that every error has, a line each: the type of JSON,
  * `Allow` with a 405, and a body that is `{"error": text}` with nothing of the inside.
  */
-export function errorFaults({ status, headers, body, sent = "" }: ErrorAnswer): string[] {
+export function errorFaults({ status, headers, body, sent = "" }: ErrorResponse): string[] {
   const faults = errorHeadFaults(status, headers);
   if (!ErrorBody.safeParse(parseJson(body)).success) {
     faults.push(`no {"error": text}: ${body.slice(0, 120)}`);
   }
-  if (tellsOfTheInside(body, sent)) {
+  if (revealsInternals(body, sent)) {
     faults.push(`tells of the inside: ${body.slice(0, 160)}`);
   }
   return faults;
 }
 
-function tellsOfTheInside(body: string, sent: string): boolean {
+function revealsInternals(body: string, sent: string): boolean {
   // In JSON text the quotation marks of a name are escaped.
   const [plain, own] = [body, sent].map((text) => text.replaceAll("\\", ""));
   if (plain === undefined || own === undefined) return false;
@@ -57,7 +57,7 @@ function tellsOfTheInside(body: string, sent: string): boolean {
 }
 
 /** The same for an answer to HEAD, which has no body. */
-export function errorHeadFaults(status: number, headers: ErrorAnswer["headers"]): string[] {
+export function errorHeadFaults(status: number, headers: ErrorResponse["headers"]): string[] {
   const faults: string[] = [];
   if (status === 405 && !headers.allow) faults.push("405 without Allow");
   if (headers["content-type"] !== JSON_TYPE) {

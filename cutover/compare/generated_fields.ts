@@ -1,8 +1,8 @@
 import type { CapturedRequest } from "../exchange/exchange.ts";
 import { fieldsOf } from "./conditions.ts";
-import type { OldOperation } from "../exchange/operations.ts";
-import { plainText } from "../exchange/decoded_body.ts";
-import { type JsonText, stringOf } from "../exchange/lossless_json.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
+import { type LosslessJson, stringOf } from "../exchange/lossless_json.ts";
 
 /** When an exchange took place, by this process's clock, in ms since 1970. */
 export interface Times {
@@ -21,8 +21,8 @@ export interface Times {
  */
 export type Generated = (
   place: string,
-  legacy: JsonText,
-  service: JsonText,
+  legacy: LosslessJson,
+  service: LosslessJson,
 ) => true | { readonly why: string } | undefined;
 
 type Matcher = (value: string) => boolean;
@@ -32,15 +32,15 @@ type Matcher = (value: string) => boolean;
  * form. What the request named isn't generated.
  */
 export function generatedFields(
-  operation: OldOperation | undefined,
+  operation: LegacyOperation | undefined,
   status: number,
   request: CapturedRequest,
   times: Times,
 ): Generated | undefined {
-  const made = operation && GENERATED[operation];
-  if (made === undefined || made.status !== status) return undefined;
+  const generated = operation && GENERATED[operation];
+  if (generated === undefined || generated.status !== status) return undefined;
   const named = fieldsOf(request) ?? {};
-  const fields = made.fields.filter(([field]) => !Object.hasOwn(named, field));
+  const fields = generated.fields.filter(([field]) => !Object.hasOwn(named, field));
   const matchers = new Map(fields.map(([field, kind]): [string, Matcher] => [
     `body.${field}`,
     kind === "id" ? isNewId(request) : isMoment(times),
@@ -57,7 +57,7 @@ interface GeneratedOf {
   readonly fields: readonly (readonly [field: string, kind: "id" | "moment"])[];
 }
 
-const GENERATED: Partial<Record<OldOperation, GeneratedOf>> = {
+const GENERATED: Partial<Record<LegacyOperation, GeneratedOf>> = {
   getHealth: { status: 200, fields: [["timestamp", "moment"]] },
   createLot: { status: 201, fields: [["id", "id"], ["created_at", "moment"]] },
   createQcDecision: { status: 201, fields: [["id", "id"], ["decided_at", "moment"]] },
@@ -67,7 +67,7 @@ const GENERATED: Partial<Record<OldOperation, GeneratedOf>> = {
 const NEW_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 function isNewId(request: CapturedRequest): Matcher {
-  const given = plainText(request)?.toLowerCase() ?? "";
+  const given = decodedText(request)?.toLowerCase() ?? "";
   return (value) => NEW_ID.test(value) && !given.includes(value);
 }
 

@@ -1,5 +1,10 @@
 import type { Difference } from "../evidence/evidence.ts";
-import { fieldOf, formatJsonText, type JsonText, stringOf } from "../exchange/lossless_json.ts";
+import {
+  fieldOf,
+  formatLosslessJson,
+  type LosslessJson,
+  stringOf,
+} from "../exchange/lossless_json.ts";
 import type { Generated } from "./generated_fields.ts";
 
 /** How two JSON bodies are to be compared. */
@@ -11,28 +16,28 @@ export interface BodyRules {
 }
 
 /**
- * Where two JSON documents differ, `most` places at most. The text of numbers counts, and the order of
+ * Where two JSON documents differ, `max` places at most. The text of numbers counts, and the order of
  * an object's keys, which clients can see; how a text is escaped, and spaces, they can't.
  */
 export function bodyDifferences(
-  legacy: JsonText,
-  service: JsonText,
+  legacy: LosslessJson,
+  service: LosslessJson,
   { generated, unordered }: BodyRules,
-  most: number,
+  max: number,
 ): Difference[] {
   const found: Difference[] = [];
-  const report = (place: string, was?: JsonText, is?: JsonText, why = "") => {
-    if (found.length < most) {
+  const report = (place: string, was?: LosslessJson, is?: LosslessJson, why = "") => {
+    if (found.length < max) {
       found.push({
         place,
-        ...(was && { legacy: formatJsonText(was) }),
-        ...(is && { service: formatJsonText(is) + (why && ` (${why})`) }),
+        ...(was && { legacy: formatLosslessJson(was) }),
+        ...(is && { service: formatLosslessJson(is) + (why && ` (${why})`) }),
       });
     }
   };
 
-  const compare = (place: string, was: JsonText, is: JsonText): void => {
-    if (found.length >= most) return;
+  const compare = (place: string, was: LosslessJson, is: LosslessJson): void => {
+    if (found.length >= max) return;
     const judged = generated?.(place, was, is);
     if (judged === true) return;
     if (judged !== undefined) report(place, was, is, judged.why);
@@ -45,18 +50,18 @@ export function bodyDifferences(
 
   const compareObjects = (place: string, was: ObjectText, is: ObjectText) => {
     // Of a key that stands twice the last value counts, as `JSON.parse` has it.
-    const [oldFields, newFields] = [new Map(was.entries), new Map(is.entries)];
-    for (const key of new Set([...oldFields.keys(), ...newFields.keys()])) {
+    const [legacyFields, serviceFields] = [new Map(was.entries), new Map(is.entries)];
+    for (const key of new Set([...legacyFields.keys(), ...serviceFields.keys()])) {
       const inner = placeOf(place, key);
-      const [old, now] = [oldFields.get(key), newFields.get(key)];
+      const [old, now] = [legacyFields.get(key), serviceFields.get(key)];
       if (old === undefined || now === undefined) report(inner, old, now);
       else compare(inner, old, now);
     }
     // The keys that both have; those that only one has are told already.
-    const oldOrder = keysOf(was).filter((key) => newFields.has(key));
-    const newOrder = keysOf(is).filter((key) => oldFields.has(key));
-    if (oldOrder.join("\0") !== newOrder.join("\0")) {
-      report(`${place} (order of keys)`, namesOf(oldOrder), namesOf(newOrder));
+    const legacyOrder = keysOf(was).filter((key) => serviceFields.has(key));
+    const serviceOrder = keysOf(is).filter((key) => legacyFields.has(key));
+    if (legacyOrder.join("\0") !== serviceOrder.join("\0")) {
+      report(`${place} (order of keys)`, namesOf(legacyOrder), namesOf(serviceOrder));
     }
   };
 
@@ -75,10 +80,10 @@ export function bodyDifferences(
     const rest = new Map<string, number[]>();
     for (let i = is.length - 1; i >= 0; i--) {
       const item = is[i];
-      if (item !== undefined) push(rest, formatJsonText(item), i);
+      if (item !== undefined) push(rest, formatLosslessJson(item), i);
     }
     const old = [...was.entries()].filter(([, item]) =>
-      rest.get(formatJsonText(item))?.pop() === undefined
+      rest.get(formatLosslessJson(item))?.pop() === undefined
     );
     const left = [...rest.values()].flat().toSorted((a, b) => a - b);
     const byId = new Map<string, number[]>();
@@ -99,18 +104,18 @@ export function bodyDifferences(
   return found;
 }
 
-type ObjectText = Extract<JsonText, { kind: "object" }>;
-type Items = readonly JsonText[];
+type ObjectText = Extract<LosslessJson, { kind: "object" }>;
+type Items = readonly LosslessJson[];
 
-function areSame(one: JsonText, other: JsonText): boolean {
-  return one.kind === other.kind && formatJsonText(one) === formatJsonText(other);
+function areSame(one: LosslessJson, other: LosslessJson): boolean {
+  return one.kind === other.kind && formatLosslessJson(one) === formatLosslessJson(other);
 }
 
 function keysOf(object: ObjectText): string[] {
   return object.entries.map(([key]) => key);
 }
 
-function namesOf(keys: readonly string[]): JsonText {
+function namesOf(keys: readonly string[]): LosslessJson {
   return { kind: "plain", text: keys.join(", ") };
 }
 
@@ -118,7 +123,7 @@ function placeOf(place: string, key: string): string {
   return /^[\w-]+$/.test(key) ? `${place}.${key}` : `${place}[${JSON.stringify(key)}]`;
 }
 
-function idOf(lot: JsonText | undefined): string {
+function idOf(lot: LosslessJson | undefined): string {
   return stringOf(fieldOf(lot, "id")) ?? "";
 }
 

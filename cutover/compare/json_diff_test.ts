@@ -1,7 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { bodyDifferences } from "./json_diff.ts";
 import type { Generated } from "./generated_fields.ts";
-import { parseJsonText, stringOf } from "../exchange/lossless_json.ts";
+import { parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
 
 const LINKED = new Set(["parents", "children"]);
 
@@ -9,15 +9,15 @@ const LINKED = new Set(["parents", "children"]);
 function differences(
   was: string,
   is: string,
-  { generated, unordered = LINKED, most = 20 }: {
+  { generated, unordered = LINKED, max = 20 }: {
     generated?: Generated;
     unordered?: ReadonlySet<string>;
-    most?: number;
+    max?: number;
   } = {},
 ): string[] {
-  const [old, now] = [parseJsonText(was), parseJsonText(is)];
+  const [old, now] = [parseLosslessJson(was), parseLosslessJson(is)];
   if (old === undefined || now === undefined) throw new Error("no JSON");
-  return bodyDifferences(old, now, { generated, unordered }, most)
+  return bodyDifferences(old, now, { generated, unordered }, max)
     .map(({ place, legacy, service }) =>
       `${place}: ${legacy ?? "nothing"} → ${service ?? "nothing"}`
     );
@@ -130,10 +130,10 @@ Deno.test("linked lots have no order at the top alone", () => {
 
 Deno.test("so many are told at most, the first ones, of lists, links and fields alike", () => {
   const fields = (value: number) => JSON.stringify({ a: value, b: value, c: [value], d: value });
-  deepStrictEqual(differences(fields(1), fields(2), { most: 2 }), [
+  deepStrictEqual(differences(fields(1), fields(2), { max: 2 }), [
     "body.a: 1 → 2",
     "body.b: 1 → 2",
   ]);
-  deepStrictEqual(differences("[1,2,3]", "[4,5,6]", { most: 2 }).length, 2);
-  deepStrictEqual(differences('{"parents":[1,2,3]}', '{"parents":[]}', { most: 2 }).length, 2);
+  deepStrictEqual(differences("[1,2,3]", "[4,5,6]", { max: 2 }).length, 2);
+  deepStrictEqual(differences('{"parents":[1,2,3]}', '{"parents":[]}', { max: 2 }).length, 2);
 });

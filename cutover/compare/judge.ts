@@ -4,14 +4,14 @@ import { isWeakEtag } from "./compared_headers.ts";
 import { subjectOfSignedToken } from "../exchange/signed_token.ts";
 import { type ConditionInput, isMet, textSent } from "./conditions.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedAnswer, HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { fieldOf, parseJsonText, stringOf } from "../exchange/lossless_json.ts";
-import { plainText } from "../exchange/decoded_body.ts";
+import { fieldOf, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
 
 /** Two answers that differ, and where. */
 export interface Disagreement extends ConditionInput {
-  readonly service: CapturedAnswer;
+  readonly service: CapturedResponse;
   readonly differences: readonly Difference[];
 }
 
@@ -85,7 +85,7 @@ function formFaults({ request, legacy, service, differences }: Disagreement): Di
     ? successFaults(service.headers, status === 304 ? JSON_TYPE : headers["content-type"])
     : request.method === "HEAD"
     ? errorHeadFaults(status, headers)
-    : errorFaults({ status, headers, body: plainText(service) ?? "", sent: textSent(request) });
+    : errorFaults({ status, headers, body: decodedText(service) ?? "", sent: textSent(request) });
   // The differences themselves are told already; a header that may not change is one of them.
   return [
     ...other.map(({ place }) => ({ place: `form: ${place} may not change` })),
@@ -101,8 +101,8 @@ function successFaults(headers: HeaderLines, type = ""): string[] {
 }
 
 /** Whether the token of a login's answer is signed, and for the very user beside it. */
-export function isTokenOfUser(answer: CapturedAnswer): boolean {
-  const body = parseJsonText(plainText(answer) ?? "");
+export function isTokenOfUser(response: CapturedResponse): boolean {
+  const body = parseLosslessJson(decodedText(response) ?? "");
   const subject = subjectOfSignedToken(stringOf(fieldOf(body, "token")) ?? "");
   return subject !== undefined && subject === stringOf(fieldOf(fieldOf(body, "user"), "id"));
 }

@@ -1,21 +1,21 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual, throws } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { parseApprovals } from "./approvals.ts";
-import { answerOf, captured, pairOf } from "../testing/captured.ts";
+import { captured, pairOf, responseOf } from "../testing/captured.ts";
 import { liveVerdict as verdict } from "../testing/live_verdict.ts";
 import { compare } from "./compare.ts";
-import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
 import { loadLiveRules } from "./approvals.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 
 const rules = await loadLiveRules();
 
-const failed = (words: string) => answerOf(500, JSON.stringify({ error: words }));
-const refused = (status = 422, headers = {}) => answerOf(status, '{"error":"No."}', headers);
+const failed = (words: string) => responseOf(500, JSON.stringify({ error: words }));
+const refused = (status = 422, headers = {}) => responseOf(status, '{"error":"No."}', headers);
 const naming = (key: string) =>
-  answerOf(422, JSON.stringify({ error: `${key} is not a field of this request` }));
-const stored = answerOf(201, '{"id":"0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b"}');
-const page = answerOf(
+  responseOf(422, JSON.stringify({ error: `${key} is not a field of this request` }));
+const stored = responseOf(201, '{"id":"0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b"}');
+const page = responseOf(
   400,
   '<!DOCTYPE html>\n<html lang="en"><title>Error</title><pre>SyntaxError: x</pre></html>',
   { "content-type": "text/html; charset=utf-8" },
@@ -35,15 +35,15 @@ const NO_JSON = "invalid input syntax for type json";
 
 type Case = [
   approval: string,
-  operation: OldOperation,
+  operation: LegacyOperation,
   request: CapturedRequest,
-  legacy: CapturedAnswer,
-  service: CapturedAnswer,
+  legacy: CapturedResponse,
+  service: CapturedResponse,
 ];
 
 const HOT = captured("GET", "/api/traceability/HOT");
 const traceOf = (parents: number, children: number) =>
-  answerOf(
+  responseOf(
     200,
     JSON.stringify({
       central: {},
@@ -53,7 +53,7 @@ const traceOf = (parents: number, children: number) =>
   );
 const L = { lot_code: "L-1" };
 const BROKEN_BODY = { ...HOT, body: new TextEncoder().encode("{a}") };
-const HEALTH = answerOf(200, "{}", { etag: 'W/"2-a"' });
+const HEALTH = responseOf(200, "{}", { etag: 'W/"2-a"' });
 const APPROVED: Case[] = [
   ["get-bodies", "getTraceability", BROKEN_BODY, page, traceOf(1, 1)],
   ["get-bodies", "getTraceability", BROKEN_BODY, { ...page, status: 413 }, refused(404)],
@@ -72,7 +72,7 @@ const APPROVED: Case[] = [
     "getTraceability",
     captured("HEAD", "/api/traceability/%E0"),
     { ...page, body: new Uint8Array() },
-    answerOf(400, ""),
+    responseOf(400, ""),
   ],
   [
     "method-not-allowed",
@@ -216,7 +216,7 @@ const NOT_APPROVED: [what: string, ...Case][] = [
     "login",
     lot(L),
     refused(401),
-    answerOf(401, '{"error":"x"}'),
+    responseOf(401, '{"error":"x"}'),
   ],
 ];
 
@@ -226,9 +226,9 @@ for (const [what, place, operation, request, legacy, service] of NOT_APPROVED) {
   });
 }
 
-const FORMS: [what: string, service: CapturedAnswer, says: RegExp][] = [
-  ["an HTML page", answerOf(422, "<pre>no</pre>"), /no \{\\"error\\": text\}/],
-  ["the database's words", answerOf(422, JSON.stringify({ error: CHECK })), /of the inside/],
+const FORMS: [what: string, service: CapturedResponse, says: RegExp][] = [
+  ["an HTML page", responseOf(422, "<pre>no</pre>"), /no \{\\"error\\": text\}/],
+  ["the database's words", responseOf(422, JSON.stringify({ error: CHECK })), /of the inside/],
   ["another type", refused(422, { "content-type": "text/plain" }), /content-type text\/plain/],
   ["no CORS", refused(422, { "access-control-allow-origin": undefined }), /allow-origin may not/],
   ["a new header", refused(422, { "cache-control": "no-store" }), /cache-control may not/],
@@ -252,9 +252,9 @@ Deno.test("405 without Allow is no approved change", () => {
 const part = (value: object) => btoa(JSON.stringify(value)).replaceAll("=", "");
 const jwt = (sub: string, alg = "EdDSA") => `${part({ alg })}.${part({ sub })}.${"s".repeat(43)}`;
 const session = (token: string, name = "Eva") =>
-  answerOf(200, `{"user":{"id":"1","full_name":"${name}"},"token":"${token}"}`);
+  responseOf(200, `{"user":{"id":"1","full_name":"${name}"},"token":"${token}"}`);
 
-const TOKENS: [what: string, service: CapturedAnswer, verdict: string][] = [
+const TOKENS: [what: string, service: CapturedResponse, verdict: string][] = [
   ["a signed token", session(jwt("1")), "real-token"],
   ["the constant one", session("constant"), "same"],
   ["any text", session("a.b.c"), "body.token"],

@@ -1,22 +1,22 @@
 import { strictEqual } from "node:assert/strict";
-import { answerOf, captured } from "../testing/captured.ts";
+import { captured, responseOf } from "../testing/captured.ts";
 import { liveVerdict } from "../testing/live_verdict.ts";
-import type { CapturedAnswer, CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 
 /* What the gateway says of values that no plant can mean, and of those beside them. */
 
 type Case = [
   expected: string,
-  operation: OldOperation,
+  operation: LegacyOperation,
   request: CapturedRequest,
-  legacy: CapturedAnswer,
-  service: CapturedAnswer,
+  legacy: CapturedResponse,
+  service: CapturedResponse,
 ];
 
-const failed = (words: string) => answerOf(500, JSON.stringify({ error: words }));
-const refused = (status = 422) => answerOf(status, '{"error":"No."}');
-const stored = answerOf(201, '{"id":"0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b"}');
+const failed = (words: string) => responseOf(500, JSON.stringify({ error: words }));
+const refused = (status = 422) => responseOf(status, '{"error":"No."}');
+const stored = responseOf(201, '{"id":"0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b"}');
 const lot = (body: unknown) =>
   captured("POST", "/api/lots", typeof body === "string" ? body : JSON.stringify(body));
 const decision = (body: unknown) => captured("POST", "/api/qc-decisions", JSON.stringify(body));
@@ -24,7 +24,7 @@ const REFERENCE =
   'insert or update on table "lots" violates foreign key constraint "lots_phase_id_fkey"';
 const NO_JSON = "invalid input syntax for type json";
 const L = { lot_code: "L-1" };
-const showing = (created_at: string | null) => answerOf(201, JSON.stringify({ created_at }));
+const showing = (created_at: string | null) => responseOf(201, JSON.stringify({ created_at }));
 const nested = (levels: number): unknown => JSON.parse("[".repeat(levels) + "]".repeat(levels));
 const keyed = (keys: string[]) =>
   captured("POST", "/api/lots", JSON.stringify(L), [

@@ -5,12 +5,12 @@ import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { bytesOf } from "../../testing/raw_http.ts";
-import { answerGiven } from "../testing/shadow_rig.ts";
-import { createAsker } from "../upstream/ask.ts";
+import { givenResponse } from "../testing/shadow_rig.ts";
+import { createSender } from "../upstream/send.ts";
 import { compare } from "./compare.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
 import { loadLiveRules } from "./approvals.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 
 /*
  * Odd requests, asked of both sides: what PostgreSQL stores as an ordinary value is the same, whatever
@@ -21,7 +21,7 @@ const rules = await loadLiveRules();
 const JSON_TYPE: HeaderLines = [["content-type", "application/json"]];
 
 interface OddRequest {
-  readonly operation: OldOperation;
+  readonly operation: LegacyOperation;
   readonly target: string;
   readonly headers: HeaderLines;
   readonly body: Uint8Array;
@@ -32,7 +32,7 @@ interface OddRequest {
 const requests: OddRequest[] = [];
 
 function add(
-  operation: OldOperation,
+  operation: LegacyOperation,
   outcome: OddRequest["outcome"],
   body: string | Uint8Array,
   headers: HeaderLines = JSON_TYPE,
@@ -42,7 +42,7 @@ function add(
   requests.push({ operation, target, headers, body: bytes, outcome });
 }
 
-const TARGETS: Record<OldOperation, string> = {
+const TARGETS: Record<LegacyOperation, string> = {
   getHealth: "/api/health",
   login: "/api/login",
   getTraceability: "/api/traceability/MIX-BATCH-88",
@@ -294,8 +294,8 @@ for (const major of [15, 17] as const) {
     await Promise.all([oldDatabase, newDatabase].map(({ sql }) => resetToSeed(sql, seed)));
     await using old = await startLegacy({ databaseUrl: oldDatabase.url, port: 0 });
     await using api = await startApi({ databaseUrl: newDatabase.url });
-    using legacy = createAsker(old.url, 1);
-    using service = createAsker(api.url, 1);
+    using legacy = createSender(old.url, 1);
+    using service = createSender(api.url, 1);
 
     const wrong: unknown[] = [];
     for (const { operation, target, headers, body, outcome } of requests) {
@@ -303,9 +303,9 @@ for (const major of [15, 17] as const) {
       const request = { method, target, headers, body };
       const from = Date.now();
       const [was, is] = (await Promise.all([
-        legacy.ask(request, 60_000),
-        service.ask(request, 60_000),
-      ])).map(answerGiven);
+        legacy.send(request, 60_000),
+        service.send(request, 60_000),
+      ])).map(givenResponse);
       ok(was && is);
       const times = { from, to: Date.now(), clocksApartMs: 300_000 };
       const found = compare({ operation, request, legacy: was, service: is, times }, rules);

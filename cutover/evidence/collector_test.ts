@@ -6,14 +6,22 @@ import { eventually } from "../../testing/eventually.ts";
 import { differenceAt, findingOf, routeIn } from "../testing/findings.ts";
 import { givenRoute } from "../testing/route_history.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
-import { collect, type CollectOptions, type CollectTrouble } from "./collector.ts";
-import { MOST_DIFFERENCES, storeBatch } from "./evidence_table.ts";
+import { type CollectorOptions, type CollectorTrouble, startCollector } from "./collector.ts";
+import { MAX_DIFFERENCES, storeBatch } from "./evidence_table.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
-import { createTally } from "./counters.ts";
+import { createCounters } from "./counters.ts";
 
-const collectInto = (database: Pick<TestDatabase, "url">, options: Partial<CollectOptions> = {}) =>
-  collect({ databaseUrl: database.url, redact: (finding) => finding, log: () => {}, ...options });
+const collectInto = (
+  database: Pick<TestDatabase, "url">,
+  options: Partial<CollectorOptions> = {},
+) =>
+  startCollector({
+    databaseUrl: database.url,
+    redact: (finding) => finding,
+    log: () => {},
+    ...options,
+  });
 
 const shared = await freshDatabase();
 Deno.test.afterAll(async () => await shared[Symbol.asyncDispose]());
@@ -25,7 +33,7 @@ async function emptied(): Promise<TestDatabase> {
   return shared;
 }
 
-const answersIn = async (sql: Sql) => [
+const responsesIn = async (sql: Sql) => [
   ...await sql`
     select operation, side, epoch, sum(requests)::int as requests,
       sum(server_errors)::int as errors, sum(silences)::int as silences,
@@ -47,16 +55,16 @@ for (const major of [17, 15] as const) {
     const route = routeIn("createLot", 2);
     for (const collector of [one, other]) {
       for (const status of [201, 500, 0]) {
-        collector.answered("createLot", route, "service", status, 10);
+        collector.responded("createLot", route, "service", status, 10);
       }
-      collector.answered("createLot", route, "legacy", 201, 100);
+      collector.responded("createLot", route, "legacy", 201, 100);
       collector.found(findingOf("createLot", 2, "approved", ["a-1"]));
       collector.found(findingOf("createLot", 2, "same"));
     }
     deepStrictEqual(await Promise.all([one.flush(), other.flush()]), [true, true]);
-    one.answered("createLot", route, "service", 201, 100);
+    one.responded("createLot", route, "service", 201, 100);
     strictEqual(await one.flush(), true);
-    deepStrictEqual(await answersIn(database.sql), [
+    deepStrictEqual(await responsesIn(database.sql), [
       {
         operation: "createLot",
         side: "legacy",
@@ -90,7 +98,7 @@ for (const major of [17, 15] as const) {
 Deno.test("evidence is stored by itself, with the minute in which it came up", async () => {
   const database = await emptied();
   await using collector = collectInto(database);
-  collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
   await eventually("it is stored", async () => await requestsIn(database.sql) === 1);
   const [row] = await database.sql<{ age: number }[]>`
     select extract(epoch from now() - minute)::int as age from lotline.route_answers`;
@@ -100,18 +108,18 @@ Deno.test("evidence is stored by itself, with the minute in which it came up", a
 Deno.test("counts of two minutes that are one by PostgreSQL's clock are one row", async () => {
   const database = await emptied();
   let now = performance.now() - 100;
-  const tally = createTally(() => now);
-  tally.answered("login", routeIn("login", 1), "legacy", 200, 5);
-  const { answers: [first] } = tally.take();
+  const counters = createCounters(() => now);
+  counters.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  const { responses: [first] } = counters.take();
   now += 60_000;
-  tally.answered("login", routeIn("login", 1), "legacy", 200, 5);
-  const { answers: [second] } = tally.take();
+  counters.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  const { responses: [second] } = counters.take();
   ok(first !== undefined && second !== undefined);
-  const answers = [first, { ...second, at: first.at }];
+  const responses = [first, { ...second, at: first.at }];
   const batch = {
     collector: crypto.randomUUID(),
     number: 1,
-    answers,
+    responses,
     clients: [],
     outcomes: [],
     coverage: [],
@@ -158,11 +166,11 @@ for (const major of [17, 15] as const) {
 Deno.test("what could not be stored for an hour has the minute in which it came up", async () => {
   const database = await emptied();
   const at = performance.now() - 3_600_000;
-  const tally = createTally(() => at);
-  tally.answered("login", routeIn("login", 1), "legacy", 200, 5);
-  tally.found(findingOf("login", 1, "same"));
+  const counters = createCounters(() => at);
+  counters.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  counters.found(findingOf("login", 1, "same"));
   const collector = crypto.randomUUID();
-  await storeBatch(database.sql, { collector, number: 1, ...tally.take(), differences: [] });
+  await storeBatch(database.sql, { collector, number: 1, ...counters.take(), differences: [] });
   const ages = await database.sql<{ age: number }[]>`
     select extract(epoch from now() - minute)::int as age
     from (
@@ -175,12 +183,12 @@ Deno.test("what could not be stored for an hour has the minute in which it came 
 Deno.test("a batch that is sent again counts once, also while the first is under way", async () => {
   const database = await emptied();
   const { sql } = database;
-  const tally = createTally();
-  tally.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  const counters = createCounters();
+  counters.answered("login", routeIn("login", 1), "legacy", 200, 5);
   const batch = {
     collector: crypto.randomUUID(),
     number: 1,
-    ...tally.take(),
+    ...counters.take(),
     differences: [],
   };
   await Promise.all([storeBatch(sql, batch), storeBatch(sql, batch), storeBatch(sql, batch)]);
@@ -198,7 +206,7 @@ Deno.test("a batch whose answer is lost counts once, and what came meanwhile as 
   address.port = String(link.port);
   address.hostname = "127.0.0.1";
   await using collector = collectInto({ url: address.href });
-  const count = () => collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  const count = () => collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
   count();
   strictEqual(await collector.flush(), true);
 
@@ -230,7 +238,7 @@ Deno.test("while PostgreSQL is away counts wait, and are stored when it is back"
   await using database = await freshDatabase();
   const { sql } = database;
   const lines: string[] = [];
-  const troubles: CollectTrouble[] = [];
+  const troubles: CollectorTrouble[] = [];
   await using collector = collectInto(database, {
     log: (_, line) => lines.push(line),
     onTrouble: (trouble) => troubles.push(trouble),
@@ -242,7 +250,7 @@ Deno.test("while PostgreSQL is away counts wait, and are stored when it is back"
   await admin`alter database ${admin(name)} allow_connections false`;
   await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
   for (let i = 0; i < 3; i++) {
-    collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+    collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
     collector.found(differenceAt("status"));
     strictEqual(await collector.flush(), false);
   }
@@ -257,11 +265,11 @@ Deno.test("while PostgreSQL is away counts wait, and are stored when it is back"
 
 Deno.test("counts that PostgreSQL refuses don't hold up others", async () => {
   const database = await emptied();
-  const troubles: CollectTrouble[] = [];
+  const troubles: CollectorTrouble[] = [];
   await using collector = collectInto(database, { onTrouble: (trouble) => troubles.push(trouble) });
-  collector.answered("login", routeIn("login", 2 ** 40), "legacy", 200, 5);
+  collector.responded("login", routeIn("login", 2 ** 40), "legacy", 200, 5);
   strictEqual(await collector.flush(), true);
-  collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
   strictEqual(await collector.flush(), true);
   strictEqual(await requestsIn(database.sql), 1);
   deepStrictEqual(troubles, ["dropped"]);
@@ -271,7 +279,7 @@ Deno.test("of counts that PostgreSQL refuses it stays known what was due", async
   const database = await emptied();
   await using collector = collectInto(database);
   const route = routeIn("login", 1);
-  collector.answered("login", routeIn("login", 2 ** 40), "legacy", 200, 5);
+  collector.responded("login", routeIn("login", 2 ** 40), "legacy", 200, 5);
   for (let i = 0; i < 3; i++) {
     collector.covered("login", route, "due");
     collector.found(findingOf("login", 1, "same"));
@@ -288,7 +296,7 @@ Deno.test("of counts that PostgreSQL refuses it stays known what was due", async
 Deno.test("disposing stores what is left", async () => {
   const database = await emptied();
   const collector = collectInto(database);
-  collector.answered("login", routeIn("login", 1), "legacy", 200, 5);
+  collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
   await collector[Symbol.asyncDispose]();
   strictEqual(await requestsIn(database.sql), 1);
 });
@@ -308,7 +316,7 @@ Deno.test("a difference is kept redacted, with what was compared, whatever it ho
   const kept = await database.sql`
     select operation, epoch, mode, outcome, request, legacy, service, differences
     from lotline.differences order by id`;
-  const answer = {
+  const response = {
     status: 200,
     headers: [["content-type", "application/json"]],
     body: "�{}",
@@ -325,8 +333,8 @@ Deno.test("a difference is kept redacted, with what was compared, whatever it ho
       headers: [["host", "plant"]],
       body: "",
     },
-    legacy: answer,
-    service: answer,
+    legacy: response,
+    service: response,
     differences: [{ place: "body.a�b�", legacy: "pseudonym", service: "540" }],
   }, {
     operation: "getTraceability",
@@ -342,7 +350,7 @@ Deno.test("a difference is kept redacted, with what was compared, whatever it ho
 
 Deno.test("what can't be redacted is counted and not kept", async () => {
   const database = await emptied();
-  const troubles: CollectTrouble[] = [];
+  const troubles: CollectorTrouble[] = [];
   await using collector = collectInto(database, {
     redact: () => {
       throw new Error("no");
@@ -390,12 +398,12 @@ Deno.test("a flood of kinds leaves most of the memory and of the table alone", a
   await sql`
     insert into lotline.differences (at, operation, epoch, mode, outcome, fingerprint, differences)
     select now(), 'login', 1, 'shadow', 'different', n::text, '[]'
-    from generate_series(1, ${MOST_DIFFERENCES}::int) n`;
+    from generate_series(1, ${MAX_DIFFERENCES}::int) n`;
   await using collector = collectInto(database);
   for (let i = 0; i < 500; i++) collector.found(differenceAt(`body.field_${i}_`));
   await collector.flush();
   const [row] = await sql`
     select count(*)::int as kept, count(*) filter (where operation <> 'login')::int as fresh
     from lotline.differences`;
-  deepStrictEqual(row, { kept: MOST_DIFFERENCES, fresh: 100 });
+  deepStrictEqual(row, { kept: MAX_DIFFERENCES, fresh: 100 });
 });

@@ -3,12 +3,12 @@ import type { Covered } from "./coverage.ts";
 import type { Finding } from "./evidence.ts";
 import { bucketOf } from "./histogram.ts";
 import type { Operation } from "../exchange/operations.ts";
-import type { Route, Side } from "../exchange/route.ts";
+import type { Route, Upstream } from "../exchange/route.ts";
 
 /** What a side answered to one operation in one epoch, within a minute. */
-export interface AnswerCount {
+export interface ResponseCount {
   readonly operation: Operation;
-  readonly side: Side;
+  readonly side: Upstream;
   readonly epoch: number;
   /** When it began, in ms of `performance.now()`. */
   readonly at: number;
@@ -22,7 +22,7 @@ export interface AnswerCount {
 /** Which clients a side answered in one epoch of an operation, within a minute. */
 export interface ClientCount {
   readonly operation: Operation;
-  readonly side: Side;
+  readonly side: Upstream;
   readonly epoch: number;
   readonly at: number;
   requests: number;
@@ -50,16 +50,22 @@ export interface CoverageCount {
 }
 
 /** The counts of one process that are not stored yet. */
-export interface Tally {
-  answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
-  served(operation: Operation, route: Route, side: Side, bucket: number): void;
+export interface Counters {
+  answered(
+    operation: Operation,
+    route: Route,
+    upstream: Upstream,
+    status: number,
+    ms: number,
+  ): void;
+  served(operation: Operation, route: Route, upstream: Upstream, bucket: number): void;
   found(finding: Pick<Finding, "operation" | "route" | "outcome" | "cause" | "approvals">): void;
   covered(operation: Operation, route: Route, what: Covered): void;
   /** Takes back a count that could not be stored with others. */
   putBack(count: CoverageCount): void;
-  /** Takes the oldest counts out of the tally, {@link MOST_TAKEN} at most of each kind. */
+  /** Takes the oldest counts out of the tally, {@link MAX_TAKEN} at most of each kind. */
   take(): {
-    readonly answers: readonly AnswerCount[];
+    readonly responses: readonly ResponseCount[];
     readonly clients: readonly ClientCount[];
     readonly outcomes: readonly OutcomeCount[];
     readonly coverage: readonly CoverageCount[];
@@ -69,7 +75,7 @@ export interface Tally {
 }
 
 /** Counts that one statement stores. */
-export const MOST_TAKEN = 200;
+export const MAX_TAKEN = 200;
 /**
  * With so many counts waiting, some hours without PostgreSQL, minutes aren't told apart any more:
  * nothing is left out, and the memory stays as it is.
@@ -78,12 +84,12 @@ const MANY = 4_000;
 const MINUTE_MS = 60_000;
 
 /** A tally of nothing. */
-export function createTally(now: () => number = () => performance.now()): Tally {
-  const answers = new Map<string, AnswerCount>();
+export function createCounters(now: () => number = () => performance.now()): Counters {
+  const responses = new Map<string, ResponseCount>();
   const clients = new Map<string, ClientCount>();
   const outcomes = new Map<string, OutcomeCount>();
   const coverage = new Map<string, CoverageCount>();
-  const size = () => answers.size + clients.size + outcomes.size + coverage.size;
+  const size = () => responses.size + clients.size + outcomes.size + coverage.size;
   let lastMinute = 0;
   const minute = () => {
     if (size() < MANY) lastMinute = Math.floor(now() / MINUTE_MS);
@@ -117,12 +123,12 @@ export function createTally(now: () => number = () => performance.now()): Tally 
   return {
     covered: (operation, route, what) => covered(operation, route, what),
     putBack: ({ operation, epoch, what, count }) => covered(operation, { epoch }, what, count),
-    answered(operation, { epoch }, side, status, ms) {
-      const key = `${minute()} ${operation} ${epoch} ${side}`;
-      let count = answers.get(key);
+    answered(operation, { epoch }, upstream, status, ms) {
+      const key = `${minute()} ${operation} ${epoch} ${upstream}`;
+      let count = responses.get(key);
       if (count === undefined) {
         const nothing = { requests: 0, serverErrors: 0, silences: 0, latencies: {} };
-        answers.set(key, count = { operation, side, epoch, at: now(), ...nothing });
+        responses.set(key, count = { operation, side: upstream, epoch, at: now(), ...nothing });
       }
       count.requests++;
       if (status === 0) {
@@ -134,11 +140,18 @@ export function createTally(now: () => number = () => performance.now()): Tally 
       const bucket = bucketOf(ms);
       count.latencies[bucket] = (count.latencies[bucket] ?? 0) + 1;
     },
-    served(operation, { epoch }, side, bucket) {
-      const key = `${minute()} ${operation} ${epoch} ${side}`;
+    served(operation, { epoch }, upstream, bucket) {
+      const key = `${minute()} ${operation} ${epoch} ${upstream}`;
       let count = clients.get(key);
       if (count === undefined) {
-        count = { operation, side, epoch, at: now(), requests: 0, clients: new ClientSet() };
+        count = {
+          operation,
+          side: upstream,
+          epoch,
+          at: now(),
+          requests: 0,
+          clients: new ClientSet(),
+        };
         clients.set(key, count);
       }
       count.requests++;
@@ -150,7 +163,7 @@ export function createTally(now: () => number = () => performance.now()): Tally 
       for (const approval of new Set(finding.approvals)) countOutcome(finding, approval);
     },
     take: () => ({
-      answers: takeFrom(answers),
+      responses: takeFrom(responses),
       clients: takeFrom(clients),
       outcomes: takeFrom(outcomes),
       coverage: takeFrom(coverage),
@@ -164,7 +177,7 @@ export function createTally(now: () => number = () => performance.now()): Tally 
 function takeFrom<Count>(counts: Map<string, Count>): Count[] {
   const taken: Count[] = [];
   for (const [key, count] of counts) {
-    if (taken.length === MOST_TAKEN) break;
+    if (taken.length === MAX_TAKEN) break;
     counts.delete(key);
     taken.push(count);
   }

@@ -1,22 +1,22 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { findingOf, routeIn } from "../testing/findings.ts";
 import { BUCKETS } from "../routes/canary.ts";
-import { createTally, MOST_TAKEN } from "./counters.ts";
+import { createCounters, MAX_TAKEN } from "./counters.ts";
 
 Deno.test("answers are counted by operation, side, epoch and minute", () => {
   let now = 0;
-  const tally = createTally(() => now);
+  const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
   for (const status of [200, 404, 500, 503, 599]) {
-    tally.answered("getHealth", route, "service", status, 1);
+    counters.answered("getHealth", route, "service", status, 1);
   }
-  tally.answered("getHealth", route, "service", 0, 300);
-  tally.answered("getHealth", route, "legacy", 200, 1.1);
+  counters.answered("getHealth", route, "service", 0, 300);
+  counters.answered("getHealth", route, "legacy", 200, 1.1);
   now = 60_000;
-  tally.answered("getHealth", route, "service", 200, 1);
-  tally.answered("getHealth", routeIn("getHealth", 5), "service", 200, 1);
-  const { answers } = tally.take();
-  deepStrictEqual(answers, [
+  counters.answered("getHealth", route, "service", 200, 1);
+  counters.answered("getHealth", routeIn("getHealth", 5), "service", 200, 1);
+  const { responses } = counters.take();
+  deepStrictEqual(responses, [
     {
       operation: "getHealth",
       side: "service",
@@ -48,36 +48,36 @@ Deno.test("answers are counted by operation, side, epoch and minute", () => {
       latencies: { "0": 1 },
     })),
   ]);
-  deepStrictEqual(tally.take(), { answers: [], clients: [], outcomes: [], coverage: [] });
+  deepStrictEqual(counters.take(), { answers: [], clients: [], outcomes: [], coverage: [] });
 });
 
 Deno.test("a comparison counts once, and each approval that it needed once", () => {
-  const tally = createTally(() => 0);
-  tally.found(findingOf("login", 1, "approved", ["a", "b", "a"]));
-  tally.found(findingOf("login", 1, "approved", ["b"]));
-  tally.found(findingOf("login", 1, "same"));
+  const counters = createCounters(() => 0);
+  counters.found(findingOf("login", 1, "approved", ["a", "b", "a"]));
+  counters.found(findingOf("login", 1, "approved", ["b"]));
+  counters.found(findingOf("login", 1, "same"));
   deepStrictEqual(
-    tally.take().outcomes.map(({ outcome, approval, count }) => [outcome, approval, count]),
+    counters.take().outcomes.map(({ outcome, approval, count }) => [outcome, approval, count]),
     [["approved", "", 2], ["approved", "a", 1], ["approved", "b", 2], ["same", "", 1]],
   );
 });
 
 Deno.test("clients are counted by side, epoch and minute, and take no more memory for being many", () => {
   let now = 0;
-  const tally = createTally(() => now);
+  const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
   for (let client = 0; client < 30_000; client++) {
-    tally.served("getHealth", route, "legacy", client % BUCKETS);
+    counters.served("getHealth", route, "legacy", client % BUCKETS);
   }
-  for (const bucket of [3, 3, 9_999]) tally.served("getHealth", route, "service", bucket);
+  for (const bucket of [3, 3, 9_999]) counters.served("getHealth", route, "service", bucket);
   now = 60_000;
-  tally.served("getHealth", route, "service", 0);
-  tally.served("getHealth", routeIn("getHealth", 5), "service", 4);
-  strictEqual(tally.size, 4);
-  const { clients } = tally.take();
+  counters.served("getHealth", route, "service", 0);
+  counters.served("getHealth", routeIn("getHealth", 5), "service", 4);
+  strictEqual(counters.size, 4);
+  const { clients } = counters.take();
   deepStrictEqual(
-    clients.map(({ side, epoch, at, requests, clients }) => [
-      side,
+    clients.map(({ side: upstream, epoch, at, requests, clients }) => [
+      upstream,
       epoch,
       at,
       requests,
@@ -96,42 +96,42 @@ Deno.test("clients are counted by side, epoch and minute, and take no more memor
 
 Deno.test("hours that can't be stored take no more memory, and nothing is left out", () => {
   let now = 0;
-  const tally = createTally(() => now);
+  const counters = createCounters(() => now);
   for (let minute = 0; minute < 10_000; minute++, now += 60_000) {
-    tally.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
+    counters.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
   }
-  ok(tally.size <= 4_001, String(tally.size));
+  ok(counters.size <= 4_001, String(counters.size));
   let requests = 0;
-  while (tally.size > 0) {
-    const { answers } = tally.take();
-    ok(answers.length <= MOST_TAKEN);
-    for (const answer of answers) requests += answer.requests;
+  while (counters.size > 0) {
+    const { responses } = counters.take();
+    ok(responses.length <= MAX_TAKEN);
+    for (const response of responses) requests += response.requests;
   }
   strictEqual(requests, 10_000);
-  tally.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
-  strictEqual(tally.take().answers[0]?.at, now, "minutes are told apart again");
+  counters.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
+  strictEqual(counters.take().responses[0]?.at, now, "minutes are told apart again");
 });
 
 Deno.test("what comes within a minute is one count, however many moments it has", () => {
   let now = 120_000;
-  const tally = createTally(() => now);
+  const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
   for (; now < 180_000; now += 1_000) {
-    tally.answered("getHealth", route, "service", 200, 1);
-    tally.found(findingOf("getHealth", 4, "same"));
+    counters.answered("getHealth", route, "service", 200, 1);
+    counters.found(findingOf("getHealth", 4, "same"));
   }
-  strictEqual(tally.size, 2);
-  const { answers: [answers], outcomes: [outcomes] } = tally.take();
-  deepStrictEqual([answers?.requests, outcomes?.count], [60, 60]);
+  strictEqual(counters.size, 2);
+  const { responses: [responses], outcomes: [outcomes] } = counters.take();
+  deepStrictEqual([responses?.requests, outcomes?.count], [60, 60]);
 });
 
 Deno.test("counts of both kinds together have the bound from which minutes are one", () => {
   let now = 0;
-  const tally = createTally(() => now);
+  const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
   for (; now < 10_000 * 60_000; now += 60_000) {
-    tally.answered("getHealth", route, "service", 200, 1);
-    tally.found(findingOf("getHealth", 4, "same"));
+    counters.answered("getHealth", route, "service", 200, 1);
+    counters.found(findingOf("getHealth", 4, "same"));
   }
-  strictEqual(tally.size, 4_000);
+  strictEqual(counters.size, 4_000);
 });

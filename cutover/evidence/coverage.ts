@@ -1,4 +1,4 @@
-import type { Silence } from "../exchange/exchange.ts";
+import type { FailureKind } from "../exchange/exchange.ts";
 
 /*
  * How much of a route's traffic was really compared. Each exchange that is to be compared is counted
@@ -44,7 +44,7 @@ export type LostCause =
 export type UnansweredCause = "time" | "refused" | "reset" | "unavailable" | "not_asked";
 
 /** Why a comparison without an answer is unanswered. */
-export const CAUSES: Readonly<Record<Silence, UnansweredCause>> = {
+export const CAUSES: Readonly<Record<FailureKind, UnansweredCause>> = {
   timeout: "time",
   refused: "refused",
   reset: "reset",

@@ -1,7 +1,7 @@
 import type { Covered, LostCause, Outcome, UnansweredCause } from "./coverage.ts";
-import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
-import type { OldOperation, Operation } from "../exchange/operations.ts";
-import type { Mode, Route, Side } from "../exchange/route.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
+import type { LegacyOperation, Operation } from "../exchange/operations.ts";
+import type { Mode, Route, Upstream } from "../exchange/route.ts";
 
 /** One place in which two answers differ. */
 export interface Difference {
@@ -14,7 +14,7 @@ export interface Difference {
 
 /** What a comparison found. */
 export interface Finding {
-  readonly operation: OldOperation;
+  readonly operation: LegacyOperation;
   readonly route: Route;
   readonly outcome: Outcome;
   /** Of a comparison that is `lost` or `unanswered`. */
@@ -27,8 +27,8 @@ export interface Finding {
   readonly exchange?: {
     readonly mode: Mode["name"];
     readonly request: CapturedRequest;
-    readonly legacy: CapturedAnswer;
-    readonly service: CapturedAnswer;
+    readonly legacy: CapturedResponse;
+    readonly service: CapturedResponse;
   };
 }
 
@@ -40,16 +40,22 @@ export interface Evidence {
    * @param status 0: it gave no answer
    * @param ms until the last byte
    */
-  answered(operation: Operation, route: Route, side: Side, status: number, ms: number): void;
+  responded(
+    operation: Operation,
+    route: Route,
+    upstream: Upstream,
+    status: number,
+    ms: number,
+  ): void;
   /**
    * A client's request is over, on a route of which clients are counted.
    *
-   * @param side the one that answered, or that had the request last
+   * @param upstream the one that answered, or that had the request last
    * @param bucket the client's
    */
-  served(operation: Operation, route: Route, side: Side, bucket: number): void;
+  served(operation: Operation, route: Route, upstream: Upstream, bucket: number): void;
   /** A comparison is over. */
   found(finding: Finding): void;
   /** Something else is known of an exchange with a client: how far the comparisons cover them. */
-  covered(operation: OldOperation, route: Route, what: Covered): void;
+  covered(operation: LegacyOperation, route: Route, what: Covered): void;
 }

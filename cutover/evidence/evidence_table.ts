@@ -1,7 +1,7 @@
 import type { Sql } from "../../db/connect.ts";
-import { inTime } from "../../db/in_time.ts";
-import type { KeptDifference } from "./stored_mismatch.ts";
-import type { AnswerCount, ClientCount, CoverageCount, OutcomeCount } from "./counters.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
+import type { StoredMismatch } from "./stored_mismatch.ts";
+import type { ClientCount, CoverageCount, OutcomeCount, ResponseCount } from "./counters.ts";
 
 /*
  * `lotline.route_answers`, `lotline.route_clients`, `lotline.route_outcomes`, `lotline.route_coverage`
@@ -14,17 +14,17 @@ export interface Batch {
   readonly collector: string;
   /** Greater than that of every batch before it. */
   readonly number: number;
-  readonly answers: readonly AnswerCount[];
+  readonly responses: readonly ResponseCount[];
   readonly clients: readonly ClientCount[];
   readonly outcomes: readonly OutcomeCount[];
   readonly coverage: readonly CoverageCount[];
-  readonly differences: readonly KeptDifference[];
+  readonly differences: readonly StoredMismatch[];
 }
 
 /** Of each kind so many differences are kept a day, by UTC. */
-export const MOST_OF_A_KIND = 20;
+export const MAX_OF_A_KIND = 20;
 /** So many differences are kept in all; the oldest go first. */
-export const MOST_DIFFERENCES = 10_000;
+export const MAX_DIFFERENCES = 10_000;
 
 /**
  * Adds a batch to what is stored, all of it or nothing. A batch that was stored already is not added
@@ -35,7 +35,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
   // By PostgreSQL's clock, the one that all processes share. What is older than the whole statement
   // may be sent again later: it has aged as much by then.
   const now = performance.now();
-  const answers = batch.answers.map(({ at, ...count }) => ({ ...count, age_ms: now - at }));
+  const responses = batch.responses.map(({ at, ...count }) => ({ ...count, age_ms: now - at }));
   const clients = batch.clients.map(({ at, clients, ...count }) => ({
     ...count,
     buckets: clients.toHex(),
@@ -46,7 +46,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
   const differences = batch.differences.map(({ at, ...kept }) => ({ ...kept, age_ms: now - at }));
   const minute = sql`date_trunc('minute', now() - age_ms * interval '1 millisecond')`;
   // Rows in one order, so that two processes can't wait for each other.
-  await inTime(
+  await queryWithDeadline(
     sql,
     sql`
       with turn as (
@@ -61,7 +61,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
         )
         select operation, side, epoch, ${minute}, sum(requests), sum("serverErrors"),
           sum(silences), lotline.sum_counts(latencies)
-        from turn cross join jsonb_to_recordset(${sql.json(answers)}) as counted (
+        from turn cross join jsonb_to_recordset(${sql.json(responses)}) as counted (
           operation text, side text, epoch int, age_ms float8, requests bigint,
           "serverErrors" bigint, silences bigint, latencies jsonb
         )
@@ -114,7 +114,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
         delete from lotline.differences where id in (
           select id from lotline.differences
           where ${differences.length > 0}::bool
-          order by id desc offset ${MOST_DIFFERENCES - differences.length}::int
+          order by id desc offset ${MAX_DIFFERENCES - differences.length}::int
         )
       )
       insert into lotline.differences (
@@ -128,7 +128,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
       where place + (
         select count(*) from lotline.differences kept
         where kept.fingerprint = numbered.fingerprint and kept.at >= date_trunc('day', now())
-      ) <= ${MOST_OF_A_KIND}
+      ) <= ${MAX_OF_A_KIND}
       order by at`,
     deadlineMs,
   );

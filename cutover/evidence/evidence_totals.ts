@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Sql } from "../../db/connect.ts";
-import { inTime } from "../../db/in_time.ts";
-import { OLD_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 import { isSettled } from "./settled.ts";
 
 /*
@@ -12,7 +12,7 @@ const OUTCOMES = ["same", "approved", "raced", "late", "different", "unanswered"
 const Counts = z.record(z.string(), z.number());
 
 const EpochRow = z.object({
-  operation: z.enum(OLD_OPERATIONS),
+  operation: z.enum(LEGACY_OPERATIONS),
   /** 0: nobody ever changed the route. */
   epoch: z.int(),
   /** For how long it has been as it is, in seconds; null: for ever. */
@@ -35,7 +35,7 @@ export type EpochCounts = Readonly<z.output<typeof EpochRow>>;
 
 /** The counts of the present epoch of every operation of the old API. */
 export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       select operation, epoch, seconds, answered.*,
@@ -86,7 +86,7 @@ export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
 }
 
 const TotalsRow = z.object({
-  operation: z.enum(OLD_OPERATIONS),
+  operation: z.enum(LEGACY_OPERATIONS),
   epoch: z.int(),
   first: z.string(),
   last: z.string(),
@@ -118,7 +118,7 @@ export async function listTotals(
     readonly deadlineMs?: number | undefined;
   },
 ): Promise<EpochTotals[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       with answers as materialized (

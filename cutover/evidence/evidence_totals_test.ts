@@ -1,8 +1,8 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../../testing/database.ts";
 import { differenceAt } from "../testing/findings.ts";
-import { givenAnswers, givenOutcomes } from "../testing/route_history.ts";
-import { collect } from "./collector.ts";
+import { givenOutcomes, givenResponses } from "../testing/route_history.ts";
+import { startCollector } from "./collector.ts";
 import { listDifferenceKinds } from "./mismatch_table.ts";
 import { listTotals } from "./evidence_totals.ts";
 
@@ -15,14 +15,14 @@ Deno.test("totals are those of a time, by operation and epoch", async () => {
   deepStrictEqual(await listTotals(sql, { from: hoursAgo(9), until: hoursAgo(-1) }), []);
   const login = { operation: "login", epoch: 1 } as const;
   for (const [minutesAgo, requests] of [[1, 3], [60, 4], [601, 1_000]] as const) {
-    await givenAnswers(sql, { ...login, side: "legacy", requests, errors: 1, minutesAgo });
+    await givenResponses(sql, { ...login, side: "legacy", requests, errors: 1, minutesAgo });
     await givenOutcomes(sql, { ...login, outcome: "same", count: requests, minutesAgo });
   }
-  await givenAnswers(sql, { ...login, side: "service", requests: 7 });
+  await givenResponses(sql, { ...login, side: "service", requests: 7 });
   await givenOutcomes(sql, { ...login, outcome: "approved", count: 2 });
   await givenOutcomes(sql, { ...login, outcome: "approved", count: 2, approval: "a-1" });
   await givenOutcomes(sql, { operation: "createLot", epoch: 5, outcome: "lost", count: 9 });
-  await givenAnswers(sql, { operation: "createAudit", epoch: 5, side: "service", requests: 9 });
+  await givenResponses(sql, { operation: "createAudit", epoch: 5, side: "service", requests: 9 });
   const totals = await listTotals(sql, { from: hoursAgo(9), until: hoursAgo(-1) });
   deepStrictEqual(totals.map(({ first: _first, last: _last, ...rest }) => rest), [
     { operation: "createLot", epoch: 5, sides: {}, outcomes: { lost: 9 }, approvals: {} },
@@ -44,7 +44,7 @@ Deno.test("totals are those of a time, by operation and epoch", async () => {
 Deno.test("kinds of differences come with how many were kept and the last of them", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  await using collector = collect({
+  await using collector = startCollector({
     databaseUrl: database.url,
     redact: (finding) => finding,
     log: () => {},

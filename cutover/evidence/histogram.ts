@@ -4,7 +4,7 @@
  */
 
 /** Counts by bucket. */
-export type Latencies = Readonly<Record<string, number>>;
+export type Histogram = Readonly<Record<string, number>>;
 
 const STEP = Math.log(1.05);
 /** 0.1 ms: what is quicker is as quick. */
@@ -24,9 +24,9 @@ export function durationOf(bucket: number): number {
 }
 
 /** The duration in ms that the share `quantile` of all, such as 0.99, doesn't exceed. */
-export function quantileOf(latencies: Latencies, quantile: number): number | undefined {
-  const buckets = sorted(latencies);
-  const rank = Math.ceil(quantile * totalOf(latencies));
+export function quantileOf(histogram: Histogram, quantile: number): number | undefined {
+  const buckets = sorted(histogram);
+  const rank = Math.ceil(quantile * totalOf(histogram));
   let seen = 0;
   for (const [bucket, count] of buckets) {
     seen += count;
@@ -36,26 +36,26 @@ export function quantileOf(latencies: Latencies, quantile: number): number | und
 }
 
 /** How many took longer than `ms`. */
-export function countSlower(latencies: Latencies, ms: number): number {
+export function countSlower(histogram: Histogram, ms: number): number {
   let slower = 0;
-  for (const [bucket, count] of sorted(latencies)) if (durationOf(bucket) > ms) slower += count;
+  for (const [bucket, count] of sorted(histogram)) if (durationOf(bucket) > ms) slower += count;
   return slower;
 }
 
 /** How many there are. */
-export function totalOf(latencies: Latencies): number {
-  return Object.values(latencies).reduce((sum, count) => sum + count, 0);
+export function totalOf(histogram: Histogram): number {
+  return Object.values(histogram).reduce((sum, count) => sum + count, 0);
 }
 
 /** Both together. */
-export function addLatencies(one: Latencies, other: Latencies): Latencies {
+export function addHistogram(one: Histogram, other: Histogram): Histogram {
   const sum: Record<string, number> = { ...one };
   for (const [bucket, count] of Object.entries(other)) sum[bucket] = (sum[bucket] ?? 0) + count;
   return sum;
 }
 
-function sorted(latencies: Latencies): [bucket: number, count: number][] {
-  return Object.entries(latencies)
+function sorted(histogram: Histogram): [bucket: number, count: number][] {
+  return Object.entries(histogram)
     .map(([bucket, count]): [number, number] => [Number(bucket), count])
     .sort(([one], [other]) => one - other);
 }

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import {
-  addLatencies,
+  addHistogram,
   bucketOf,
   countSlower,
   durationOf,
@@ -9,12 +9,12 @@ import {
 } from "./histogram.ts";
 
 const counted = (durations: readonly number[]) =>
-  durations.map((ms) => ({ [bucketOf(ms)]: 1 })).reduce(addLatencies, {});
+  durations.map((ms) => ({ [bucketOf(ms)]: 1 })).reduce(addHistogram, {});
 
 Deno.test("a bucket tells a duration to 2.5 %, from a tenth of a millisecond to two minutes", () => {
   for (let ms = 0.11; ms < 120_000; ms *= 1.013) {
-    const told = durationOf(bucketOf(ms));
-    ok(Math.abs(told - ms) <= 0.0251 * ms, `${ms} ms is told as ${told}`);
+    const notified = durationOf(bucketOf(ms));
+    ok(Math.abs(notified - ms) <= 0.0251 * ms, `${ms} ms is told as ${notified}`);
   }
 });
 
@@ -29,8 +29,8 @@ Deno.test("a quantile is the duration that so many don't exceed", () => {
     Array.from({ length: 100 }, (_, i) => i < 98 ? 10 : i === 98 ? 200 : 900),
   );
   const near = (quantile: number, ms: number) => {
-    const told = quantileOf(hundred, quantile) ?? 0;
-    ok(Math.abs(told - ms) < 0.026 * ms, `${quantile}: ${told} instead of ${ms}`);
+    const notified = quantileOf(hundred, quantile) ?? 0;
+    ok(Math.abs(notified - ms) < 0.026 * ms, `${quantile}: ${notified} instead of ${ms}`);
   };
   near(0.5, 10);
   near(0.98, 10);

@@ -1,17 +1,17 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { ClientSet } from "../routes/client_set.ts";
-import type { CollectTrouble } from "./collector.ts";
+import type { CollectorTrouble } from "./collector.ts";
 import type { Departure } from "../exchange/departure.ts";
 import type { Evidence } from "./evidence.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
-import type { Mode, Route, Side } from "../exchange/route.ts";
+import type { Mode, Route, Upstream } from "../exchange/route.ts";
 
 /** What this gateway process has counted since its start. */
 export interface GatewayMetrics {
   /** Hands everything on to `evidence`, and counts it. */
   watch(evidence: Evidence): Evidence;
   /** Evidence could not be stored or kept. */
-  trouble(trouble: CollectTrouble): void;
+  trouble(trouble: CollectorTrouble): void;
   /** This process has put a route back on `legacy`. */
   rolledBack(operation: Operation): void;
   /** A client left before its answer was out; without an operation: of a request that is none. */
@@ -33,7 +33,7 @@ const MODES: readonly Mode["name"][] = ["legacy", "shadow", "canary", "service"]
 export function createGatewayMetrics(routeOf: (operation: Operation) => Route): GatewayMetrics {
   const registry = new Registry();
   const registers = [registry];
-  const answers = new Counter({
+  const responses = new Counter({
     name: "lotline_gateway_answers_total",
     help: "Requests that a side was asked, for a client or to compare, by what came of them.",
     labelNames: ["operation", "side", "status"],
@@ -61,8 +61,8 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
     collect() {
       this.reset();
       for (const { operation } of OPERATIONS) {
-        for (const [side, count] of clients.of(operation, routeOf(operation).epoch)) {
-          this.set({ operation, side }, count);
+        for (const [upstream, count] of clients.of(operation, routeOf(operation).epoch)) {
+          this.set({ operation, side: upstream }, count);
         }
       }
     },
@@ -134,15 +134,15 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
   });
   return {
     watch: (evidence) => ({
-      answered(operation, route, side, status, ms) {
-        answers.inc({ operation, side, status: statusClass(status) });
-        if (status !== 0 && ms >= 0) seconds.observe({ operation, side }, ms / 1_000);
-        evidence.answered(operation, route, side, status, ms);
+      responded(operation, route, upstream, status, ms) {
+        responses.inc({ operation, side: upstream, status: statusClass(status) });
+        if (status !== 0 && ms >= 0) seconds.observe({ operation, side: upstream }, ms / 1_000);
+        evidence.responded(operation, route, upstream, status, ms);
       },
-      served(operation, route, side, bucket) {
-        clientRequests.inc({ operation, side });
-        clients.add(operation, route.epoch, side, bucket);
-        evidence.served(operation, route, side, bucket);
+      served(operation, route, upstream, bucket) {
+        clientRequests.inc({ operation, side: upstream });
+        clients.add(operation, route.epoch, upstream, bucket);
+        evidence.served(operation, route, upstream, bucket);
       },
       found(finding) {
         const { operation, outcome, cause } = finding;
@@ -167,23 +167,23 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
 
 /** Tells the clients of each operation's newest epoch apart, with two sets an operation at most. */
 function countClients() {
-  const newest = new Map<Operation, { epoch: number; bySide: Map<Side, ClientSet> }>();
+  const newest = new Map<Operation, { epoch: number; bySide: Map<Upstream, ClientSet> }>();
   return {
-    add(operation: Operation, epoch: number, side: Side, bucket: number) {
+    add(operation: Operation, epoch: number, upstream: Upstream, bucket: number) {
       let seen = newest.get(operation);
       if (seen === undefined || seen.epoch < epoch) {
         newest.set(operation, seen = { epoch, bySide: new Map() });
       }
       // A late request of an epoch that is over.
       if (seen.epoch > epoch) return;
-      const set = seen.bySide.get(side) ?? new ClientSet();
-      seen.bySide.set(side, set);
+      const set = seen.bySide.get(upstream) ?? new ClientSet();
+      seen.bySide.set(upstream, set);
       set.add(bucket);
     },
-    of(operation: Operation, epoch: number): (readonly [Side, number])[] {
+    of(operation: Operation, epoch: number): (readonly [Upstream, number])[] {
       const seen = newest.get(operation);
       if (seen?.epoch !== epoch) return [];
-      return [...seen.bySide].map(([side, set]) => [side, set.size] as const);
+      return [...seen.bySide].map(([upstream, set]) => [upstream, set.size] as const);
     },
   };
 }

@@ -12,14 +12,16 @@ Deno.test("what passes is counted and handed on", async () => {
     )
   );
   const evidence = metrics.watch({
-    answered: (operation, _, side, status) => passed.push([operation, side, status]),
-    served: (operation, _, side, bucket) => passed.push([operation, side, bucket]),
+    responded: (operation, _, upstream, status) => passed.push([operation, upstream, status]),
+    served: (operation, _, upstream, bucket) => passed.push([operation, upstream, bucket]),
     found: ({ outcome }) => passed.push(outcome),
     covered: (_operation, _route, what) => passed.push(what),
   });
   const route = routeIn("login", 1);
-  for (const status of [200, 204, 500, 0]) evidence.answered("login", route, "service", status, 30);
-  evidence.answered("login", route, "legacy", 200, NaN);
+  for (const status of [200, 204, 500, 0]) {
+    evidence.responded("login", route, "service", status, 30);
+  }
+  evidence.responded("login", route, "legacy", 200, NaN);
   for (const bucket of [7, 8, 7]) evidence.served("login", route, "service", bucket);
   evidence.served("login", route, "legacy", 7);
   evidence.served("login", routeIn("login", 0), "legacy", 9);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Sql } from "../../db/connect.ts";
-import { inTime } from "../../db/in_time.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
 
 /* `lotline.differences`, to be read: evidence.ts adds to it. */
 
@@ -40,7 +40,7 @@ export async function listDifferenceKinds(
     readonly limit: number;
   },
 ): Promise<DifferenceKind[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       with kinds as (

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Difference, Finding } from "./evidence.ts";
-import type { CapturedAnswer, CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 
 /** A comparison that found differences, as it is stored. */
-export interface KeptDifference {
+export interface StoredMismatch {
   readonly operation: string;
   readonly epoch: number;
   readonly mode: string;
@@ -11,19 +11,19 @@ export interface KeptDifference {
   readonly fingerprint: string;
   /** In ms of `performance.now()`. */
   readonly at: number;
-  readonly request: Kept | null;
-  readonly legacy: Kept | null;
-  readonly service: Kept | null;
-  readonly differences: readonly Kept[];
+  readonly request: Stored | null;
+  readonly legacy: Stored | null;
+  readonly service: Stored | null;
+  readonly differences: readonly Stored[];
 }
 
-type Kept = Readonly<Record<string, string | number | readonly (readonly string[])[]>>;
+type Stored = Readonly<Record<string, string | number | readonly (readonly string[])[]>>;
 
 /** The longest text that is kept of a body, in characters. */
-const LONGEST_BODY = 16_384;
-const LONGEST_TEXT = 4_000;
-const MOST_HEADERS = 100;
-const MOST_DIFFERENCES = 50;
+const MAX_BODY_CHARACTERS = 16_384;
+const MAX_TEXT_CHARACTERS = 4_000;
+const MAX_HEADERS = 100;
+const MAX_DIFFERENCES = 50;
 
 /**
  * What differences of one kind have in common: operation, outcome, places and statuses. Which of
@@ -37,11 +37,11 @@ export function fingerprintOf({ operation, outcome, differences, exchange }: Fin
 }
 
 /** A redacted finding as it is stored: nothing of it too long, nothing that PostgreSQL refuses. */
-export function keptDifference(
+export function storedMismatch(
   { operation, route, outcome, differences, exchange }: Finding,
   fingerprint: string,
   at: number,
-): KeptDifference {
+): StoredMismatch {
   return {
     operation,
     epoch: route.epoch,
@@ -49,27 +49,27 @@ export function keptDifference(
     outcome,
     fingerprint,
     at,
-    request: exchange === undefined ? null : keptRequest(exchange.request),
-    legacy: exchange === undefined ? null : keptAnswer(exchange.legacy),
-    service: exchange === undefined ? null : keptAnswer(exchange.service),
-    differences: differences.slice(0, MOST_DIFFERENCES).map(keptPlace),
+    request: exchange === undefined ? null : storedRequest(exchange.request),
+    legacy: exchange === undefined ? null : storedResponse(exchange.legacy),
+    service: exchange === undefined ? null : storedResponse(exchange.service),
+    differences: differences.slice(0, MAX_DIFFERENCES).map(storedPlace),
   };
 }
 
-function keptRequest({ method, target, headers, body }: CapturedRequest): Kept {
+function storedRequest({ method, target, headers, body }: CapturedRequest): Stored {
   return {
     method: storable(method),
     target: storable(target),
-    headers: keptHeaders(headers),
-    body: keptBody(body),
+    headers: storedHeaders(headers),
+    body: storedBody(body),
   };
 }
 
-function keptAnswer({ status, headers, body, ms }: CapturedAnswer): Kept {
-  return { status, headers: keptHeaders(headers), body: keptBody(body), ms };
+function storedResponse({ status, headers, body, ms }: CapturedResponse): Stored {
+  return { status, headers: storedHeaders(headers), body: storedBody(body), ms };
 }
 
-function keptPlace({ place, legacy, service }: Difference): Kept {
+function storedPlace({ place, legacy, service }: Difference): Stored {
   return {
     place: storable(place),
     ...(legacy !== undefined && { legacy: storable(legacy) }),
@@ -77,17 +77,20 @@ function keptPlace({ place, legacy, service }: Difference): Kept {
   };
 }
 
-function keptHeaders(headers: HeaderLines): readonly (readonly string[])[] {
-  return headers.slice(0, MOST_HEADERS).map(([name, value]) => [storable(name), storable(value)]);
+function storedHeaders(headers: HeaderLines): readonly (readonly string[])[] {
+  return headers.slice(0, MAX_HEADERS).map(([name, value]) => [storable(name), storable(value)]);
 }
 
-function keptBody(body: Uint8Array): string {
+function storedBody(body: Uint8Array): string {
   // Bytes that are cut in half show as U+FFFD.
-  return storable(new TextDecoder().decode(body.subarray(0, 4 * LONGEST_BODY)), LONGEST_BODY);
+  return storable(
+    new TextDecoder().decode(body.subarray(0, 4 * MAX_BODY_CHARACTERS)),
+    MAX_BODY_CHARACTERS,
+  );
 }
 
 /** jsonb holds neither NUL nor half a surrogate pair. */
-function storable(text: string, longest = LONGEST_TEXT): string {
-  const short = text.length <= longest ? text : `${text.slice(0, longest - 1)}…`;
+function storable(text: string, max = MAX_TEXT_CHARACTERS): string {
+  const short = text.length <= max ? text : `${text.slice(0, max - 1)}…`;
   return short.toWellFormed().replaceAll("\0", "�");
 }

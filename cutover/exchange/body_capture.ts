@@ -4,7 +4,7 @@ import type { ByteBudget } from "./byte_budget.ts";
 import type { BodyDigest } from "./exchange.ts";
 
 /** A body up to this many bytes is kept, whatever else is. */
-export const ALWAYS_KEPT_BYTES = 65_536;
+export const ALWAYS_CAPTURED_BYTES = 65_536;
 
 /**
  * A body that is kept while it passes, to be compared: whole up to `max` bytes, as long as the budget of
@@ -53,7 +53,7 @@ export class BodyCapture {
 
   #hasRoom(): boolean {
     if (this.#bytes > this.max) return false;
-    if (this.#bytes <= ALWAYS_KEPT_BYTES || this.budget === undefined) return true;
+    if (this.#bytes <= ALWAYS_CAPTURED_BYTES || this.budget === undefined) return true;
     // The buffer grows to twice of what it holds.
     const needed = Math.min(2 * this.#bytes, this.max);
     if (needed <= this.#taken) return true;

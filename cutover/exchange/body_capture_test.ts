@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { ALWAYS_KEPT_BYTES, BodyCapture, digestOf } from "./body_capture.ts";
+import { ALWAYS_CAPTURED_BYTES, BodyCapture, digestOf } from "./body_capture.ts";
 import { ByteBudget } from "./byte_budget.ts";
 
 const bytes = (length: number) => new Uint8Array(length).map((_, at) => at % 251);
@@ -37,8 +37,8 @@ Deno.test("long bodies share a budget, give it back, and short ones need none", 
   strictEqual(budget.left, 200_000, "what is known by its digest holds nothing");
   budget.take(budget.left);
   strictEqual(
-    captured(bytes(ALWAYS_KEPT_BYTES), 1_000_000, budget).body?.length,
-    ALWAYS_KEPT_BYTES,
+    captured(bytes(ALWAYS_CAPTURED_BYTES), 1_000_000, budget).body?.length,
+    ALWAYS_CAPTURED_BYTES,
   );
   first.release();
   first.release();

@@ -2,7 +2,7 @@
  * The most bytes of an answer that are compared value by value: an answer shows the body of its request
  * and some more. Comparing two of 1 MB holds up a process for about 0.1 s.
  */
-export function answerBytesOf(bodyBytes: number): number {
+export function responseBytesOf(bodyBytes: number): number {
   return Math.max(bodyBytes, 1_048_576) + 262_144;
 }
 

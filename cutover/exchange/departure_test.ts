@@ -1,44 +1,49 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { eventually, withDeadline } from "../../testing/eventually.ts";
-import { startTestFront, type TestFront, type TestFrontOptions } from "../testing/front.ts";
+import {
+  startTestGatewayServer,
+  type TestGatewayServer,
+  type TestGatewayServerOptions,
+} from "../testing/gateway_server.ts";
 import { leave, type LeavingClient } from "../testing/leaving_client.ts";
 import { LEAVINGS, mayBeLost, WAYS_TO_SEND } from "../testing/leaving_writes.ts";
 import {
-  type RawAnswer,
-  rawAnswer,
+  type RawResponse,
+  rawResponse,
   type RawUpstream,
   startRawUpstream,
 } from "../../testing/raw_upstream.ts";
 import { createLog } from "../../log.ts";
-import type { Asked } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { createDepartureLog, departureOf } from "./departure.ts";
 
 const WRITES = 40;
-const OK = rawAnswer("201 Created", '{"ok":true}');
+const OK = rawResponse("201 Created", '{"ok":true}');
 
 /** Answers after a few milliseconds, as a server with a database does. */
-const afterMs = (ms: number): RawAnswer => (socket) => void setTimeout(() => socket.write(OK), ms);
+const afterMs = (ms: number): RawResponse => (socket) =>
+  void setTimeout(() => socket.write(OK), ms);
 
 /** A front before one server, the old one unless said. */
 async function startPair(
-  answer: string | RawAnswer = afterMs(5),
-  { side = "legacy", ...options }: TestFrontOptions & { side?: "legacy" | "service" } = {},
+  response: string | RawResponse = afterMs(5),
+  { side = "legacy", ...options }: TestGatewayServerOptions & { side?: "legacy" | "service" } = {},
 ) {
-  const upstream = await startRawUpstream(answer);
-  const front = await startTestFront({ [`${side}Url`]: upstream.url, ...options });
+  const upstream = await startRawUpstream(response);
+  const gateway = await startTestGatewayServer({ [`${side}Url`]: upstream.url, ...options });
   return {
     upstream,
-    front,
+    front: gateway,
     [Symbol.asyncDispose]: async () => {
-      await front[Symbol.asyncDispose]();
+      await gateway[Symbol.asyncDispose]();
       await upstream[Symbol.asyncDispose]();
     },
   };
 }
 
 /** Resolves when no request is under way: the front can't be closed cleanly before. */
-async function endOf({ front }: TestFront): Promise<void> {
-  strictEqual(await withDeadline("all requests are over", front.close(60_000)), true);
+async function endOf({ server: gateway }: TestGatewayServer): Promise<void> {
+  strictEqual(await withDeadline("all requests are over", gateway.close(60_000)), true);
 }
 
 /** The marks of the requests that came to a server, each as often as it came. */
@@ -80,7 +85,7 @@ for (const [way, sent] of Object.entries(WAYS_TO_SEND)) {
 
 Deno.test("a client that half-closes gets the answer to a read, and those to all that it sent ahead", async () => {
   await using pair = await startPair((socket, request) => {
-    setTimeout(() => socket.write(rawAnswer("200 OK", request.split(" ")[1] ?? "")), 5);
+    setTimeout(() => socket.write(rawResponse("200 OK", request.split(" ")[1] ?? "")), 5);
   });
   const sent = read("/1") + write("mark-0") + read("/3");
   const received = await leave(pair.front.port, { pieces: [sent], leaving: "half-closes" });
@@ -117,10 +122,10 @@ const PARTS: [what: string, pieces: string[]][] = [
 ];
 for (const [what, pieces] of PARTS) {
   for (const leaving of ["closes", "half-closes", "resets"] as const) {
-    for (const gatherMs of [0, 1_000]) {
-      const when = gatherMs === 0 ? "while it is passed on" : "while it is gathered";
+    for (const headTimeoutMs of [0, 1_000]) {
+      const when = headTimeoutMs === 0 ? "while it is passed on" : "while it is gathered";
       Deno.test(`a write of which there is ${what} is carried out by nobody when its client ${leaving} ${when}`, async () => {
-        await using pair = await startPair(OK, { limits: { gatherMs } });
+        await using pair = await startPair(OK, { limits: { headTimeoutMs } });
         const received = await leave(pair.front.port, { pieces, leaving, afterMs: 50 });
         await endOf(pair.front);
         deepStrictEqual(pair.upstream.requests, []);
@@ -132,7 +137,7 @@ for (const [what, pieces] of PARTS) {
 }
 
 Deno.test("a long body that had come whole is passed on to its end though its client has left", async () => {
-  await using pair = await startPair(OK, { limits: { gatherMs: 30 } });
+  await using pair = await startPair(OK, { limits: { headTimeoutMs: 30 } });
   const body = `mark-0${"x".repeat(LONG)}`;
   const head = `POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Length: ${body.length}\r\n\r\n`;
   await leave(pair.front.port, { pieces: [head + body], leaving: "closes" });
@@ -141,7 +146,7 @@ Deno.test("a long body that had come whole is passed on to its end though its cl
 });
 
 Deno.test("a write whose dry run is under way is carried out and compared when its client leaves", async () => {
-  const dryRun = Promise.withResolvers<Asked>();
+  const dryRun = Promise.withResolvers<Exchange>();
   const begun = Promise.withResolvers<void>();
   await using pair = await startPair(OK, {
     mode: { name: "shadow" },
@@ -159,7 +164,7 @@ Deno.test("a write whose dry run is under way is carried out and compared when i
   await client;
   await settled();
   strictEqual(pair.upstream.requests.length, 0);
-  dryRun.resolve({ silence: "timeout", ms: 300 });
+  dryRun.resolve({ failure: "timeout", ms: 300 });
   await eventually("it is compared", () => pair.front.observed.length === 1);
   deepStrictEqual(marksAt(pair.upstream), ["mark-0"]);
   deepStrictEqual(pair.front.answered, ["createLot legacy 201"]);
@@ -223,14 +228,14 @@ Deno.test("a write whose client has left waits for a free connection like any ot
 Deno.test("writes whose clients have left count among those that are worked on, and end in time", async () => {
   await using pair = await startPair(() => {}, {
     limits: { inFlight: 2 },
-    upstream: { answerMs: 1_000 },
+    upstream: { responseTimeoutMs: 1_000 },
   });
   for (const mark of ["mark-0", "mark-1"]) {
     await leave(pair.front.port, { pieces: [write(mark)], leaving: "resets", afterMs: 5 });
   }
   await eventually("both are asked", () => pair.upstream.requests.length === 2);
-  const ask = () => leave(pair.front.port, { pieces: [read()], leaving: "half-closes" });
-  match(await ask(), /^HTTP\/1\.1 503 /);
+  const send = () => leave(pair.front.port, { pieces: [read()], leaving: "half-closes" });
+  match(await send(), /^HTTP\/1\.1 503 /);
   await endOf(pair.front);
   deepStrictEqual(pair.front.lines.slice(-2).map(({ status }) => status), [504, 504]);
 });
@@ -240,7 +245,7 @@ Deno.test("an answer without end doesn't keep a write whose client has left", as
   await using pair = await startPair((socket) => {
     socket.write("HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n");
     timer = setInterval(() => socket.write("1\r\na\r\n"), 10);
-  }, { upstream: { answerMs: 200 } });
+  }, { upstream: { responseTimeoutMs: 200 } });
   await leave(pair.front.port, { pieces: [write("mark-0")], leaving: "resets" });
   await eventually("the answer has begun", () => timer !== undefined);
   await endOf(pair.front);

@@ -1,5 +1,5 @@
-import type { OldOperation } from "./operations.ts";
-import type { Route, Side } from "./route.ts";
+import type { LegacyOperation } from "./operations.ts";
+import type { Route, Upstream } from "./route.ts";
 
 /** Headers in the order and with the letters in which they came, one entry a line. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[];
@@ -21,10 +21,10 @@ export interface BodyDigest {
 }
 
 /** An answer that was read to its end. */
-export interface CapturedAnswer {
+export interface CapturedResponse {
   readonly status: number;
   readonly headers: HeaderLines;
-  /** Empty when it was too large to be kept: see {@link CapturedAnswer.digest}. */
+  /** Empty when it was too large to be kept: see {@link CapturedResponse.digest}. */
   readonly body: Uint8Array;
   readonly digest?: BodyDigest;
   /** From the request's being sent to the last byte, in ms. */
@@ -32,23 +32,23 @@ export interface CapturedAnswer {
 }
 
 /** Why a side gave no answer that can be compared. */
-export type Silence = "refused" | "reset" | "timeout" | "too_large" | "not_asked";
+export type FailureKind = "refused" | "reset" | "timeout" | "too_large" | "not_asked";
 
 /** What came of asking a side. */
-export type Asked = CapturedAnswer | { readonly silence: Silence; readonly ms: number };
+export type Exchange = CapturedResponse | { readonly failure: FailureKind; readonly ms: number };
 
 /** An exchange with a client that is to be compared with what the other side says. */
 export interface Observation {
-  readonly operation: OldOperation;
+  readonly operation: LegacyOperation;
   readonly route: Route;
   readonly request: CapturedRequest;
   /** When the request had been read, in ms since 1970. */
   readonly at: number;
   /** The side that answered the client. */
-  readonly side: Side;
-  readonly answer: CapturedAnswer;
+  readonly upstream: Upstream;
+  readonly response: CapturedResponse;
   /** What Lotline would have answered, for a write that the old server executed afterwards. */
-  readonly dryRun?: Asked;
+  readonly dryRun?: Exchange;
   /** What Lotline made of the client's own request, before the old server answered in its place. */
-  readonly earlier?: Asked;
+  readonly earlier?: Exchange;
 }

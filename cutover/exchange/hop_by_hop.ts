@@ -1,4 +1,4 @@
-import type { AnswerHead } from "./response_head.ts";
+import type { ResponseHead } from "./response_head.ts";
 import type { HeaderLines } from "./exchange.ts";
 
 // RFC 9110 7.6.1, and what older proxies and clients take for such: they are about one connection.
@@ -38,12 +38,12 @@ export function namedByConnection(
 
 /** The lines, names and values in turn, without those that are named. */
 export function withoutNamed(lines: readonly string[], named: ReadonlySet<string>): string[] {
-  const kept: string[] = [];
+  const rest: string[] = [];
   for (let at = 0; at + 1 < lines.length; at += 2) {
     const name = lines[at] ?? "";
-    if (!named.has(name.toLowerCase())) kept.push(name, lines[at + 1] ?? "");
+    if (!named.has(name.toLowerCase())) rest.push(name, lines[at + 1] ?? "");
   }
-  return kept;
+  return rest;
 }
 
 /**
@@ -58,7 +58,7 @@ export function passedToClient(headers: readonly string[], requestId: string): s
 }
 
 /** An answer before the answer, written anew: what the client gets of it is what was understood. */
-export function interimBytes({ status, reason, headers }: AnswerHead): string {
+export function interimBytes({ status, reason, headers }: ResponseHead): string {
   const passed = withoutHopByHop(headers);
   let text = `HTTP/1.1 ${status} ${reason}\r\n`;
   for (let at = 0; at < passed.length; at += 2) text += `${passed[at]}: ${passed[at + 1]}\r\n`;

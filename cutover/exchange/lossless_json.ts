@@ -2,22 +2,22 @@
  * JSON as it was written: numbers keep their text (`540.0` isn't `540`), objects their order and even
  * the keys that stand twice. `JSON.parse` loses all of that.
  */
-export type JsonText =
-  | { readonly kind: "object"; readonly entries: readonly (readonly [string, JsonText])[] }
-  | { readonly kind: "list"; readonly items: readonly JsonText[] }
+export type LosslessJson =
+  | { readonly kind: "object"; readonly entries: readonly (readonly [string, LosslessJson])[] }
+  | { readonly kind: "list"; readonly items: readonly LosslessJson[] }
   | { readonly kind: "string"; readonly value: string }
   /** A number, `true`, `false` or `null`, by its text. */
   | { readonly kind: "plain"; readonly text: string };
 
 // Deeper than anything that either server answers with; what walks through it may recurse.
-const MOST_LEVELS = 200;
+const MAX_LEVELS = 200;
 
 const ESCAPED = /[\\\u0000-\u001f]/;
 const STRING = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*"/y;
 const PLAIN = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
 /** Reads a JSON document; nothing when the text is none, or is nested deeper than 200 levels. */
-export function parseJsonText(text: string): JsonText | undefined {
+export function parseLosslessJson(text: string): LosslessJson | undefined {
   let at = 0;
   const take = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = at;
@@ -46,8 +46,8 @@ export function parseJsonText(text: string): JsonText | undefined {
     const string = take(STRING);
     return string === undefined ? undefined : JSON.parse(string);
   };
-  const value = (level: number): JsonText | undefined => {
-    if (level > MOST_LEVELS) return undefined;
+  const value = (level: number): LosslessJson | undefined => {
+    if (level > MAX_LEVELS) return undefined;
     if (takeSign("{")) return object(level);
     if (takeSign("[")) return list(level);
     const string = takeString();
@@ -55,8 +55,8 @@ export function parseJsonText(text: string): JsonText | undefined {
     const plain = take(PLAIN);
     return plain === undefined ? undefined : { kind: "plain", text: plain };
   };
-  const object = (level: number): JsonText | undefined => {
-    const entries: [string, JsonText][] = [];
+  const object = (level: number): LosslessJson | undefined => {
+    const entries: [string, LosslessJson][] = [];
     if (takeSign("}")) return { kind: "object", entries };
     for (;;) {
       skipSpace();
@@ -69,8 +69,8 @@ export function parseJsonText(text: string): JsonText | undefined {
       if (!takeSign(",")) return undefined;
     }
   };
-  const list = (level: number): JsonText | undefined => {
-    const items: JsonText[] = [];
+  const list = (level: number): LosslessJson | undefined => {
+    const items: LosslessJson[] = [];
     if (takeSign("]")) return { kind: "list", items };
     for (;;) {
       const item = value(level + 1);
@@ -90,16 +90,16 @@ function isSpace(code: number): boolean {
 }
 
 /** The document as text without spaces; what was parsed from such text comes back to the letter. */
-export function formatJsonText(value: JsonText): string {
+export function formatLosslessJson(value: LosslessJson): string {
   switch (value.kind) {
     case "object": {
       const fields = value.entries.map(([key, item]) =>
-        `${JSON.stringify(key)}:${formatJsonText(item)}`
+        `${JSON.stringify(key)}:${formatLosslessJson(item)}`
       );
       return `{${fields.join(",")}}`;
     }
     case "list":
-      return `[${value.items.map(formatJsonText).join(",")}]`;
+      return `[${value.items.map(formatLosslessJson).join(",")}]`;
     case "string":
       return JSON.stringify(value.value);
     case "plain":
@@ -108,11 +108,11 @@ export function formatJsonText(value: JsonText): string {
 }
 
 /** The value of a key, the last one when it stands twice, as `JSON.parse` has it. */
-export function fieldOf(value: JsonText | undefined, key: string): JsonText | undefined {
+export function fieldOf(value: LosslessJson | undefined, key: string): LosslessJson | undefined {
   return value?.kind === "object" ? value.entries.findLast(([one]) => one === key)?.[1] : undefined;
 }
 
 /** The text of a string. */
-export function stringOf(value: JsonText | undefined): string | undefined {
+export function stringOf(value: LosslessJson | undefined): string | undefined {
   return value?.kind === "string" ? value.value : undefined;
 }

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { fieldOf, formatJsonText, parseJsonText } from "./lossless_json.ts";
+import { fieldOf, formatLosslessJson, parseLosslessJson } from "./lossless_json.ts";
 
 const KEPT = [
   '{"weight_kg":540.0,"a":1e2,"b":-0,"c":12345678901234567890.10}',
@@ -12,14 +12,14 @@ const KEPT = [
 
 for (const text of KEPT) {
   Deno.test(`JSON comes back as it was written: ${text}`, () => {
-    const parsed = parseJsonText(text);
-    strictEqual(parsed && formatJsonText(parsed), text);
+    const parsed = parseLosslessJson(text);
+    strictEqual(parsed && formatLosslessJson(parsed), text);
   });
 }
 
 Deno.test("spaces and escapes are no part of a document", () => {
-  const parsed = parseJsonText(' { "a" : [ 1 , "\\u0041" ] }\n');
-  strictEqual(parsed && formatJsonText(parsed), '{"a":[1,"A"]}');
+  const parsed = parseLosslessJson(' { "a" : [ 1 , "\\u0041" ] }\n');
+  strictEqual(parsed && formatLosslessJson(parsed), '{"a":[1,"A"]}');
 });
 
 const NONE = [
@@ -29,19 +29,19 @@ const NONE = [
 
 for (const text of NONE) {
   Deno.test(`no JSON: ${text.slice(0, 20)}`, () => {
-    deepStrictEqual(parseJsonText(text), undefined);
+    deepStrictEqual(parseLosslessJson(text), undefined);
   });
 }
 
 Deno.test("of a key that stands twice the last value counts", () => {
-  deepStrictEqual(fieldOf(parseJsonText('{"a":1,"a":2}'), "a"), { kind: "plain", text: "2" });
+  deepStrictEqual(fieldOf(parseLosslessJson('{"a":1,"a":2}'), "a"), { kind: "plain", text: "2" });
 });
 
 Deno.test("a document of 256 kB with one long text, or of many short ones, is read", () => {
   const long = JSON.stringify(["x".repeat(260_000), '\\"'.repeat(1_000)]);
   const many = JSON.stringify(Array.from({ length: 40_000 }, (_, i) => `${i}`));
   for (const text of [long, many]) {
-    const parsed = parseJsonText(text);
-    strictEqual(parsed && formatJsonText(parsed), text);
+    const parsed = parseLosslessJson(text);
+    strictEqual(parsed && formatLosslessJson(parsed), text);
   }
 });

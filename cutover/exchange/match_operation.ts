@@ -1,8 +1,8 @@
 import { LEGACY } from "./operations.gen.ts";
 import {
-  isHarmless,
-  isOldOperation,
-  type OldOperation,
+  isLegacyOperation,
+  isSafeOperation,
+  type LegacyOperation,
   type Operation,
   OPERATIONS,
 } from "./operations.ts";
@@ -36,14 +36,14 @@ for (const { operation, method, path } of OPERATIONS) {
  * @param target path and query as the client wrote them
  */
 export function findOperation(method: string, target: string): Operation | undefined {
-  const asked = method === "HEAD" ? "GET" : method;
+  const requested = method === "HEAD" ? "GET" : method;
   const lower = pathOf(target).toLowerCase();
   const path = lower.length > 1 && lower.endsWith("/") ? lower.slice(0, -1) : lower;
   const fixed = FIXED.get(path);
-  if (fixed !== undefined) return fixed.get(asked);
+  if (fixed !== undefined) return fixed.get(requested);
   for (const { operation, method, start, end } of WITH_PARAMETER) {
     if (
-      method === asked && path.length > start.length + end.length &&
+      method === requested && path.length > start.length + end.length &&
       path.startsWith(start) && path.endsWith(end) &&
       !path.slice(start.length, path.length - end.length).includes("/")
     ) return operation;
@@ -60,11 +60,11 @@ export function findOperation(method: string, target: string): Operation | undef
 export function findOldOperation(
   method: string | undefined,
   target: string,
-): OldOperation | undefined {
-  const asked = method === "HEAD" ? "GET" : method;
+): LegacyOperation | undefined {
+  const requested = method === "HEAD" ? "GET" : method;
   const start = startOf(target.toLowerCase());
   return LEGACY.find((one) =>
-    startOf(one.path) === start && (asked === undefined || one.method === asked)
+    startOf(one.path) === start && (requested === undefined || one.method === requested)
   )?.operation;
 }
 
@@ -79,7 +79,7 @@ export function isSafeMethod(method: string): boolean {
 /** Whether a server executes a request without any effect: by its method, or as the old login. */
 export function isSafeRequest(method: string, operation: Operation | undefined): boolean {
   if (isSafeMethod(method)) return true;
-  return operation !== undefined && isOldOperation(operation) && isHarmless(operation);
+  return operation !== undefined && isLegacyOperation(operation) && isSafeOperation(operation);
 }
 
 /**

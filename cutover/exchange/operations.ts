@@ -12,14 +12,16 @@ interface OperationPath {
   readonly path: string;
 }
 
-/** One of {@link OLD_OPERATIONS}. */
-export type OldOperation = typeof LEGACY[number]["operation"];
+/** One of {@link LEGACY_OPERATIONS}. */
+export type LegacyOperation = typeof LEGACY[number]["operation"];
 
 /** The operations of the old server. Only these can be compared. */
-export const OLD_OPERATIONS: readonly OldOperation[] = LEGACY.map(({ operation }) => operation);
+export const LEGACY_OPERATIONS: readonly LegacyOperation[] = LEGACY.map(({ operation }) =>
+  operation
+);
 
 /** The same as PostgreSQL reads a list of texts. */
-export const OLD_OPERATIONS_ARRAY = `{${OLD_OPERATIONS.join(",")}}`;
+export const OLD_OPERATIONS_ARRAY = `{${LEGACY_OPERATIONS.join(",")}}`;
 
 /** Every operation of Lotline, in the order of the contract. */
 export const OPERATIONS: readonly OperationPath[] = ALL;
@@ -29,20 +31,20 @@ export function operationById(id: unknown): Operation | undefined {
   return OPERATIONS.find(({ operation }) => operation === id)?.operation;
 }
 
-const OLD: ReadonlySet<Operation> = new Set<Operation>(OLD_OPERATIONS);
+const OLD: ReadonlySet<Operation> = new Set<Operation>(LEGACY_OPERATIONS);
 
 /** Whether the old server knows this operation. */
-export function isOldOperation(operation: Operation): operation is OldOperation {
+export function isLegacyOperation(operation: Operation): operation is LegacyOperation {
   return OLD.has(operation);
 }
 
-const HARMLESS: ReadonlySet<Operation> = new Set<Operation>([
+const SAFE: ReadonlySet<Operation> = new Set<Operation>([
   ...LEGACY.filter(({ method }) => method === "GET").map(({ operation }) => operation),
   // No method says so: the old server's login looks an account up and writes nothing.
   "login",
 ]);
 
 /** Whether the old server executes this without any effect, so that it may be sent again. */
-export function isHarmless(operation: OldOperation): boolean {
-  return HARMLESS.has(operation);
+export function isSafeOperation(operation: LegacyOperation): boolean {
+  return SAFE.has(operation);
 }

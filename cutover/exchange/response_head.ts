@@ -1,19 +1,19 @@
 /** An answer's first lines: headers in their order and with their letters, names and values in turn. */
-export interface AnswerHead {
+export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
   readonly headers: readonly string[];
 }
 
 /** A head as it was read, with what its version says. */
-export interface ReadHead extends AnswerHead {
+export interface ParsedHead extends ResponseHead {
   /** The minor number of HTTP/1.0 or HTTP/1.1. */
   readonly minor: "0" | "1";
 }
 
 /** Bytes that are no answer, or an answer that ended too early. */
-export class BrokenAnswerError extends Error {
-  override name = "BrokenAnswerError";
+export class MalformedResponseError extends Error {
+  override name = "MalformedResponseError";
 }
 
 /** As many as Node's own client takes. */
@@ -29,28 +29,28 @@ const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
  * Reads the head of an answer, whether the last one or one before it (1xx).
  *
  * @param text all lines, without the empty one at the end
- * @throws {BrokenAnswerError}
+ * @throws {MalformedResponseError}
  */
-export function readAnswerHead(text: string): ReadHead {
+export function readResponseHead(text: string): ParsedHead {
   const lines = text.split("\r\n");
   const [, minor, digits = "", reason = ""] = STATUS_LINE.exec(lines[0] ?? "") ?? [];
   const status = Number(digits);
   if (minor === undefined || status === 101) {
-    throw new BrokenAnswerError("the answer's first line is none");
+    throw new MalformedResponseError("the answer's first line is none");
   }
-  if (lines.length - 1 > MAX_HEADERS) throw new BrokenAnswerError("too many headers");
+  if (lines.length - 1 > MAX_HEADERS) throw new MalformedResponseError("too many headers");
   const headers: string[] = [];
   for (let at = 1; at < lines.length; at++) headers.push(...readHeaderLine(lines[at] ?? ""));
   return { status, reason, headers, minor: minor === "0" ? "0" : "1" };
 }
 
-/** Reads the line of a header or a trailer. @throws {BrokenAnswerError} */
+/** Reads the line of a header or a trailer. @throws {MalformedResponseError} */
 export function readHeaderLine(line: string): [name: string, value: string] {
   const colon = line.indexOf(":");
   const name = line.slice(0, Math.max(colon, 0));
   const value = line.slice(colon + 1);
   if (!isHeaderLine(name, value)) {
-    throw new BrokenAnswerError("a header is none");
+    throw new MalformedResponseError("a header is none");
   }
   return [name, withoutSpaceAround(value)];
 }

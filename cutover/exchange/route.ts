@@ -1,7 +1,7 @@
 import type { Operation } from "./operations.ts";
 
 /** Who answers: the old server, or Lotline. */
-export type Side = "legacy" | "service";
+export type Upstream = "legacy" | "service";
 
 /** How the requests of one operation are dealt with. */
 export type Mode =

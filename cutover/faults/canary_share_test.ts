@@ -25,9 +25,9 @@ async function traceMany(cutover: Cutover, headers: (number: number) => HeadersI
   ok(gateway);
   for (let sent = 0; sent < REQUESTS; sent++) {
     const url = `${gateway.url}/api/traceability/MIX-BATCH-88`;
-    const answer: Response = await fetch(url, { headers: headers(sent) });
-    await answer.body?.cancel();
-    strictEqual(answer.status, 200);
+    const response: Response = await fetch(url, { headers: headers(sent) });
+    await response.body?.cancel();
+    strictEqual(response.status, 200);
   }
   await eventually("all is compared and counted", async () => {
     const { verdicts } = await readVerdicts(cutover.database.sql);
@@ -39,7 +39,7 @@ async function traceMany(cutover: Cutover, headers: (number: number) => HeadersI
 /** What `deno task cutover verdicts` says. */
 async function verdictsOf({ database: { sql } }: Cutover): Promise<string> {
   const signal = new AbortController().signal;
-  const deps = { sql, environment: {}, tell: () => {}, signal };
+  const deps = { sql, environment: {}, print: () => {}, signal };
   return (await verdictsCommand.run(deps, { words: [], options: {} })).text;
 }
 
@@ -73,7 +73,7 @@ for (const terminals of [1, 30]) {
       const end = await runPlan(
         {
           sql,
-          tell: (line) => lines.push(line),
+          print: (line) => lines.push(line),
           signal: new AbortController().signal,
           note: { who: "test", why: "a plan" },
         },

@@ -1,7 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { readVerdicts } from "../rollout/verdicts.ts";
-import { insertLimits, readLimits } from "../rollout/thresholds_table.ts";
+import { insertThresholds, readThresholds } from "../rollout/thresholds_table.ts";
 import { setMode } from "../routes/routes_table.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
@@ -18,8 +18,8 @@ Deno.test("lots with as much metadata as the servers take are compared as small 
   await using database = await freshDatabase();
   const { sql } = database;
   await resetToSeed(sql, await loadSeed());
-  const limits = { ...await readLimits(sql), min_samples: 10, latency_slack_ms: 60_000 };
-  await insertLimits(sql, limits, { who: "test", why: "a short test" });
+  const limits = { ...await readThresholds(sql), min_samples: 10, latency_slack_ms: 60_000 };
+  await insertThresholds(sql, limits, { who: "test", why: "a short test" });
   await using api = await startApi({
     databaseUrl: database.url,
     environment: { DRY_RUN_SECRET },
@@ -42,12 +42,12 @@ Deno.test("lots with as much metadata as the servers take are compared as small 
   );
   for (let number = 0; number < SMALL + LARGE; number++) {
     const metadata = { text: "m".repeat(number < SMALL ? 10 : LARGE_BYTES) };
-    const answer = await fetch(`${gateway.url}/api/lots`, {
+    const response = await fetch(`${gateway.url}/api/lots`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ lot_code: `SIZE-${number}`, metadata }),
     });
-    deepStrictEqual([answer.status, (await answer.text()).length > metadata.text.length], [
+    deepStrictEqual([response.status, (await response.text()).length > metadata.text.length], [
       201,
       true,
     ]);

@@ -29,13 +29,16 @@ Deno.test("an old server that compresses is left by plan, step by step: nothing 
   await using clients = startPlantClients(cutover.gateways.map(({ url }) => url), CLIENTS);
   // Every route is compared all the time, from one address or another.
   await cutover.set({ name: "shadow" });
-  await eventually("compressed answers come", () => Promise.resolve(clients.tally.compressed > 50));
+  await eventually(
+    "compressed answers come",
+    () => Promise.resolve(clients.counts.compressed > 50),
+  );
 
-  const told: string[] = [];
+  const notified: string[] = [];
   const ended = await runPlan(
     {
       sql,
-      tell: (line) => told.push(line),
+      print: (line) => notified.push(line),
       signal: new AbortController().signal,
       note: { who: "test", why: "a step of a plan" },
     },
@@ -49,7 +52,7 @@ Deno.test("an old server that compresses is left by plan, step by step: nothing 
   );
   const { failures } = await clients.stop();
 
-  deepStrictEqual(ended, { end: "done" }, told.join("\n"));
+  deepStrictEqual(ended, { end: "done" }, notified.join("\n"));
   deepStrictEqual(failures, []);
   const outcomes = await countOutcomes(sql);
   const count = (name: string) => outcomes.find(({ outcome }) => outcome === name)?.count ?? 0;
@@ -64,9 +67,9 @@ Deno.test("a fault of Lotline's is found beside compressed answers, and rolls it
   await using cutover = await startCutover({
     legacyUrl: compressing,
     serviceUrl: (api) =>
-      startFaultyService(api, (answer) => ({
-        ...answer,
-        body: answer.body.replace(/("central":\{.*?"weight_kg":")(\d+\.\d)\d*"/, '$1$20"'),
+      startFaultyService(api, (response) => ({
+        ...response,
+        body: response.body.replace(/("central":\{.*?"weight_kg":")(\d+\.\d)\d*"/, '$1$20"'),
       })),
   });
   const { sql } = cutover.database;

@@ -2,16 +2,16 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 import { connect, type Sql } from "../../db/connect.ts";
 import { migrate } from "../../db/migrate.ts";
-import type { Limits } from "../rollout/thresholds.ts";
-import { isHarmless, OLD_OPERATIONS } from "../exchange/operations.ts";
+import type { Thresholds } from "../rollout/thresholds.ts";
+import { isSafeOperation, LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import { freePort } from "../../dev/free_port.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { startGateway } from "../testing/gateway.ts";
 import { startCutover } from "../testing/cutover.ts";
 import { eventually } from "../../testing/eventually.ts";
-import { type SpoiledAnswer, startFaultyService } from "../../testing/faulty_service.ts";
+import { type SpoiledResponse, startFaultyService } from "../../testing/faulty_service.ts";
 import { startLegacyProcess } from "../testing/legacy_process.ts";
-import { MOST_UNDER_WAY, startPlantClients, type Tally } from "../testing/plant_clients.ts";
+import { type Counts, MAX_IN_FLIGHT, startPlantClients } from "../testing/plant_clients.ts";
 import { ownPostgres } from "../../testing/postgres_servers.ts";
 
 const PER_SECOND = 200;
@@ -19,7 +19,7 @@ const STEP_MS = 1_000;
 /** Five times what is promised: on a busy machine evidence comes late. Unasked, nothing rolls back. */
 const LATE_MS = 10_000;
 /** Of each operation in each step. */
-const LEAST = 10;
+const MIN = 10;
 
 interface OutcomeCount {
   readonly operation: string;
@@ -49,7 +49,7 @@ const countServed = (sql: Sql): Promise<{ operation: string; count: number }[]> 
     where side = 'service' group by operation order by operation`;
 
 /** Whether each acknowledged write is there once, and nothing else of these clients. */
-async function checkStored(sql: Sql, { lots, decisions, uncertain }: Tally): Promise<void> {
+async function checkStored(sql: Sql, { lots, decisions, uncertain }: Counts): Promise<void> {
   const stored = await sql<{ lot_code: string }[]>`
     select lot_code from lots where lot_code like 'PLANT-%' order by lot_code`;
   const codes = stored.map(({ lot_code }) => lot_code);
@@ -83,10 +83,12 @@ Deno.test("the whole way to Lotline and back, under load: no request fails, ever
     await cutover.set(mode);
     await wait(STEP_MS);
     // In "service" a write is Lotline's alone.
-    const compared = OLD_OPERATIONS.filter((one) => mode.name !== "service" || isHarmless(one));
+    const compared = LEGACY_OPERATIONS.filter((one) =>
+      mode.name !== "service" || isSafeOperation(one)
+    );
     await eventually(`enough of all is compared in ${mode.name}`, async () => {
       const now = await countCompared(sql);
-      return compared.every((one) => (now[one] ?? 0) >= (earlier[one] ?? 0) + LEAST);
+      return compared.every((one) => (now[one] ?? 0) >= (earlier[one] ?? 0) + MIN);
     });
   }
   const before = await countServed(sql);
@@ -102,7 +104,7 @@ Deno.test("the whole way to Lotline and back, under load: no request fails, ever
     outcomes.filter(({ outcome }) => outcome === name).reduce((sum, one) => sum + one.count, 0);
   const report = JSON.stringify(outcomes);
   strictEqual(count("different"), 0, report);
-  for (const operation of OLD_OPERATIONS) {
+  for (const operation of LEGACY_OPERATIONS) {
     ok(before.some((one) => one.operation === operation && one.count > 20), operation);
   }
 });
@@ -112,30 +114,30 @@ interface Fault {
   readonly name: string;
   readonly why: RegExp;
   /** Other limits than the usual ones, by which it is found on a busy machine, too. */
-  readonly limits?: Partial<Limits>;
-  readonly spoil: (answer: SpoiledAnswer) => SpoiledAnswer | Promise<SpoiledAnswer>;
+  readonly limits?: Partial<Thresholds>;
+  readonly spoil: (response: SpoiledResponse) => SpoiledResponse | Promise<SpoiledResponse>;
 }
 
-let asked = 0;
+let requested = 0;
 const FAULTS: readonly Fault[] = [
   {
     name: "a wrong scale in one number",
     why: /body\.central\.weight_kg/,
-    spoil: (answer) => ({
-      ...answer,
-      body: answer.body.replace(/("central":\{.*?"weight_kg":")(\d+\.\d)\d*"/, '$1$20"'),
+    spoil: (response) => ({
+      ...response,
+      body: response.body.replace(/("central":\{.*?"weight_kg":")(\d+\.\d)\d*"/, '$1$20"'),
     }),
   },
   {
     name: "a 5xx in one of 50",
     why: /5xx|500|errors/i,
-    spoil: (answer) => ++asked % 50 === 0 ? { ...answer, status: 500 } : answer,
+    spoil: (response) => ++requested % 50 === 0 ? { ...response, status: 500 } : response,
   },
   {
     name: "300 ms more",
     why: /p99|slow/i,
     limits: { latency_factor: 1.2, latency_slack_ms: 50 },
-    spoil: (answer) => new Promise((resolve) => setTimeout(resolve, 300, answer)),
+    spoil: (response) => new Promise((resolve) => setTimeout(resolve, 300, response)),
   },
 ];
 
@@ -170,8 +172,8 @@ for (const { name, why, limits, spoil } of FAULTS) {
     // One that is evident may be found before.
     ok(backAt - (enoughAt ?? backAt) < LATE_MS, `it took ${backAt - (enoughAt ?? backAt)} ms`);
     await clients.stop();
-    deepStrictEqual(clients.tally.failures, []);
-    await checkStored(sql, clients.tally);
+    deepStrictEqual(clients.counts.failures, []);
+    await checkStored(sql, clients.counts);
   });
 }
 
@@ -186,7 +188,7 @@ Deno.test("Lotline is killed: the old server answers for it, and every acknowled
   const { failures, ...tally } = await clients.stop();
   // What it had begun to write and not answered, nobody can know: 502, never a second try.
   deepStrictEqual(failures.filter((line) => !line.startsWith("502 instead of 201")), []);
-  ok(failures.length <= MOST_UNDER_WAY, failures.join("\n"));
+  ok(failures.length <= MAX_IN_FLIGHT, failures.join("\n"));
   ok(tally.lots.length > 20);
   await checkStored(cutover.database.sql, { failures, ...tally });
 });
@@ -199,15 +201,15 @@ Deno.test("the old server is killed: its routes say 502 and the rest goes on, un
   const port = Number(new URL(cutover.legacy.url).port);
   cutover.legacy.process.kill("SIGKILL");
   await cutover.legacy.process.status;
-  const ask = async (path: string) => {
-    const answer = await fetch(gateway.url + path);
-    return { status: answer.status, body: await answer.json() };
+  const send = async (path: string) => {
+    const response = await fetch(gateway.url + path);
+    return { status: response.status, body: await response.json() };
   };
-  strictEqual((await ask("/api/traceability/MIX-BATCH-88")).status, 200);
-  const { status, body } = await ask("/api/health");
+  strictEqual((await send("/api/traceability/MIX-BATCH-88")).status, 200);
+  const { status, body } = await send("/api/health");
   deepStrictEqual([status, Object.keys(body)], [502, ["error"]]);
   await using _again = await startLegacyProcess({ databaseUrl: cutover.database.url, port });
-  strictEqual((await ask("/api/health")).status, 200);
+  strictEqual((await send("/api/health")).status, 200);
 });
 
 Deno.test("a gateway is killed: the other one and the next one know the same modes, nothing is stored twice", async () => {
@@ -254,13 +256,13 @@ Deno.test("PostgreSQL is killed: nothing exits, routes go to the old server and 
     async () => (await gateway.modes()).getTraceability === "canary",
   );
   await eventually("traces are answered", async () => {
-    const answer = await fetch(`${gateway.url}/api/traceability/MIX-BATCH-88`);
-    await answer.body?.cancel();
-    return answer.status === 200;
+    const response = await fetch(`${gateway.url}/api/traceability/MIX-BATCH-88`);
+    await response.body?.cancel();
+    return response.status === 200;
   });
-  const answered = clients.tally.lots.length;
+  const answered = clients.counts.lots.length;
   await wait(1_000);
-  ok(clients.tally.lots.length > answered + 5, "it didn't recover");
+  ok(clients.counts.lots.length > answered + 5, "it didn't recover");
   const { failures, ...tally } = await clients.stop();
   // Each server says in its own words that its database is away; nobody is cut off.
   deepStrictEqual(failures.filter((line) => !/^50[0-4] /.test(line)), []);
@@ -280,8 +282,8 @@ Deno.test("a gateway that finds neither PostgreSQL nor Lotline forwards to the o
     legacyUrl: legacy.url,
     serviceUrl: `http://${nobody}`,
   });
-  const answer = await fetch(`${gateway.url}/api/health`);
-  strictEqual(answer.status, 200, await answer.text());
+  const response = await fetch(`${gateway.url}/api/health`);
+  strictEqual(response.status, 200, await response.text());
   const unknown = await fetch(`${gateway.url}/api/nothing-of-the-contract`);
   match(await unknown.text(), /Cannot GET/);
   gateway.process.kill("SIGTERM");

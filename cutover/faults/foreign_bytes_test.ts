@@ -1,29 +1,23 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { BrokenAnswerError } from "../exchange/response_head.ts";
-import { AnswerParser } from "../upstream/response_parser.ts";
+import { MalformedResponseError } from "../exchange/response_head.ts";
+import { ResponseParser } from "../upstream/response_parser.ts";
 import { bucketOf } from "../routes/canary.ts";
 import { compare } from "../compare/compare.ts";
-import { parseJsonText } from "../exchange/lossless_json.ts";
-import { keptDifference } from "../evidence/stored_mismatch.ts";
+import { parseLosslessJson } from "../exchange/lossless_json.ts";
+import { storedMismatch } from "../evidence/stored_mismatch.ts";
 import { passedToClient } from "../exchange/hop_by_hop.ts";
 import { findOperation } from "../exchange/match_operation.ts";
-import { plainText } from "../exchange/decoded_body.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
 import { createRedactor } from "../redact/redact.ts";
 import { readRequestHead } from "../proxy/request_head.ts";
 import { isErrorPage, withoutFrames } from "../compare/error_page.ts";
 import { errorFaults } from "../compare/error_form.ts";
-import { answerOf, captured, pairOf } from "../testing/captured.ts";
-import { startTestFront } from "../testing/front.ts";
+import { captured, pairOf, responseOf } from "../testing/captured.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { sendRaw } from "../../testing/raw_http.ts";
-import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
-import {
-  HARMLESS,
-  HOSTILE,
-  slowdown,
-  testsOfWorst,
-  type Worst,
-} from "../../testing/worst_input.ts";
+import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { HOSTILE, SAFE, slowdown, testsOfWorst, type Worst } from "../../testing/worst_input.ts";
 
 /* What reads bytes of a client or of an upstream at the gateway is fed the worst of it. */
 
@@ -35,13 +29,13 @@ const redactor = createRedactor("a secret of at least thirty-two characters");
 const post = (body: string) => captured("POST", "/api/lots", body);
 const different = (was: string, is: string) =>
   compare(
-    pairOf("getTraceability", captured("GET", "/"), answerOf(200, was), answerOf(200, is)),
+    pairOf("getTraceability", captured("GET", "/"), responseOf(200, was), responseOf(200, is)),
     [],
   );
 /** An upstream's response, letter by letter. */
 function parse(text: string): void {
   const ignore = () => {};
-  const parser = new AnswerParser("GET", {
+  const parser = new ResponseParser("GET", {
     interim: ignore,
     head: ({ headers }) => passedToClient(headers, "id"),
     data: ignore,
@@ -52,7 +46,7 @@ function parse(text: string): void {
     for (let at = 0; at < bytes.length; at++) parser.push(bytes.subarray(at, at + 1));
   } catch (error) {
     // More than its bound.
-    if (!(error instanceof BrokenAnswerError)) throw error;
+    if (!(error instanceof MalformedResponseError)) throw error;
   }
 }
 const HEAD = "HTTP/1.1 200 OK\r\n";
@@ -131,7 +125,7 @@ const CASES: Worst[] = [
   },
   {
     name: "a JSON text at the gateway",
-    run: parseJsonText,
+    run: parseLosslessJson,
     inputs: [["1,", "[", "1]"], ["[", "", ""], [" ", "[1", "]"], ["\\u0000", '"'], ["1"], ["1e"]],
   },
   {
@@ -154,7 +148,7 @@ const CASES: Worst[] = [
   },
   {
     name: "a body as text",
-    run: (text) => plainText({ headers: [["content-encoding", text]], body: Uint8Array.of(1) }),
+    run: (text) => decodedText({ headers: [["content-encoding", text]], body: Uint8Array.of(1) }),
     inputs: [[" ", "a", "b"], ["gzip,"], ["gzip, "], [",", "", "br"]],
   },
   {
@@ -164,8 +158,8 @@ const CASES: Worst[] = [
         pairOf(
           "getHealth",
           captured("GET", "/api/health"),
-          answerOf(200, "{}", { vary: text, "content-encoding": text, etag: `W/"${text}"` }),
-          answerOf(200, "{}"),
+          responseOf(200, "{}", { vary: text, "content-encoding": text, etag: `W/"${text}"` }),
+          responseOf(200, "{}"),
         ),
         [],
       ),
@@ -196,7 +190,7 @@ const CASES: Worst[] = [
   {
     name: "a difference that is stored",
     run: (place) =>
-      keptDifference(
+      storedMismatch(
         {
           operation: "login",
           route: {
@@ -236,13 +230,13 @@ const CASES: Worst[] = [
 testsOfWorst(CASES);
 
 Deno.test("a header of spaces takes the gateway as long as one of letters, and 60,000 are 431", async () => {
-  await using legacy = await startRawUpstream(rawAnswer("200 OK", "ok"));
-  await using front = await startTestFront({ legacyUrl: legacy.url });
-  const short = [HOSTILE.replace(/ {45000}/, ""), HARMLESS.replace(/a{45000}/, "")] as const;
+  await using legacy = await startRawUpstream(rawResponse("200 OK", "ok"));
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
+  const short = [HOSTILE.replace(/ {45000}/, ""), SAFE.replace(/a{45000}/, "")] as const;
   for (const path of ["/api/health", "/api/traceability/A", "/nowhere"]) {
-    const times = await slowdown(front.port, path, [...short]);
+    const times = await slowdown(gateway.port, path, [...short]);
     ok(times < 50, `${path}: ${times} times as long`);
   }
-  const refused = await sendRaw(front.port, `GET / HTTP/1.1\r\nHost: x\r\n${HOSTILE}\r\n`);
+  const refused = await sendRaw(gateway.port, `GET / HTTP/1.1\r\nHost: x\r\n${HOSTILE}\r\n`);
   deepStrictEqual([refused.status, legacy.requests.length > 0], [431, true]);
 });

@@ -6,7 +6,7 @@ import { openLink } from "../../testing/black_hole.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { ownPostgres } from "../../testing/postgres_servers.ts";
-import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 import { startGateway } from "../testing/gateway.ts";
 import { followModes, STALE_MS } from "../routes/watch_routes.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
@@ -193,8 +193,8 @@ function pool(url: string) {
 
 Deno.test("a gateway sends to Lotline what only Lotline has, and nobody has set a mode", async () => {
   await using database = await freshDatabase();
-  await using legacy = await startRawUpstream(rawAnswer("404 Not Found", "legacy"));
-  await using service = await startRawUpstream(rawAnswer("200 OK", "service"));
+  await using legacy = await startRawUpstream(rawResponse("404 Not Found", "legacy"));
+  await using service = await startRawUpstream(rawResponse("200 OK", "service"));
   await using gateway = await startGateway({
     databaseUrl: database.url,
     legacyUrl: legacy.url,

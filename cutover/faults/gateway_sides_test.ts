@@ -1,12 +1,12 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import net from "node:net";
 import { eventually } from "../../testing/eventually.ts";
-import { startTestFront } from "../testing/front.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { readLines } from "../../testing/lines.ts";
-import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 
-const OK = rawAnswer("200 OK", "ok");
+const OK = rawResponse("200 OK", "ok");
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
 
 /** Hundreds of requests take their time on a busy machine. */
@@ -18,20 +18,20 @@ Deno.test("a side that hangs takes its clients 504, no more than its connections
     if (request.startsWith("GET /ok")) socket.write(OK);
   });
   await using service = await startRawUpstream(OK);
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     serviceUrl: service.url,
     mode: { name: "service" },
-    upstream: { connections: 10, waiting: 10, answerMs: 1_000 },
+    upstream: { connections: 10, waiting: 10, responseTimeoutMs: 1_000 },
   });
-  const hanging = Array.from({ length: 30 }, () => openRawClient(front.port, get("/hang")));
+  const hanging = Array.from({ length: 30 }, () => openRawClient(gateway.port, get("/hang")));
   // Those that find neither a connection nor a place to wait are told at once.
   const refused = () => hanging.filter((client) => client.received().includes(" 503 ")).length;
   await eventually("ten are refused", () => refused() >= 10);
   strictEqual(legacy.connections(), 10);
   strictEqual(hanging.some((client) => client.received().includes(" 504 ")), false);
   for (let at = 0; at < 20; at++) {
-    using client = openRawClient(front.port, get("/api/health"));
+    using client = openRawClient(gateway.port, get("/api/health"));
     match(await client.ended, /^HTTP\/1\.1 200 /);
   }
   const received = await Promise.all(hanging.map((client) => client.ended));
@@ -41,7 +41,7 @@ Deno.test("a side that hangs takes its clients 504, no more than its connections
     statuses.filter((status) => status === "503").length,
   ]);
   ok(received.every((text) => /\{"error":"[^"]+"\}$/.test(text)));
-  using client = openRawClient(front.port, get("/ok"));
+  using client = openRawClient(gateway.port, get("/ok"));
   match(await client.ended, /^HTTP\/1\.1 200 /, "as soon as it no longer hangs");
 });
 
@@ -49,13 +49,13 @@ Deno.test("a side that stops in the middle of its answer is waited for no longer
   await using legacy = await startRawUpstream((socket) => {
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
   });
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
-    upstream: { answerMs: 150 },
+    upstream: { responseTimeoutMs: 150 },
   });
-  using client = openRawClient(front.port, get("/api/health"));
+  using client = openRawClient(gateway.port, get("/api/health"));
   match(await client.ended, /half$/);
-  deepStrictEqual(front.answered, ["getHealth legacy 0"]);
+  deepStrictEqual(gateway.answered, ["getHealth legacy 0"]);
 });
 
 Deno.test("a side that accepts no connection is waited for no longer than the time to connect", async () => {
@@ -64,18 +64,18 @@ Deno.test("a side that accepts no connection is waited for no longer than the ti
   const waiting = Array.from({ length: 4 }, () => openRawClient(full.addr.port));
   await pause(50);
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     serviceUrl: `http://127.0.0.1:${full.addr.port}`,
     mode: { name: "service" },
     upstream: { connectMs: 150 },
   });
   using client = openRawClient(
-    front.port,
+    gateway.port,
     "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
   );
   match(await client.ended, /^HTTP\/1\.1 200 [^]*ok$/);
-  deepStrictEqual(front.answered, ["createLot service 0", "createLot legacy 200"]);
+  deepStrictEqual(gateway.answered, ["createLot service 0", "createLot legacy 200"]);
   for (const one of waiting) one.socket.destroy();
 });
 
@@ -83,18 +83,18 @@ Deno.test("a side that answers before it has read the body is heard, and the cli
   await using legacy = await startRawUpstream(OK);
   const early = net.createServer((socket) => {
     socket.on("error", () => {});
-    socket.once("data", () => socket.write(rawAnswer("413 Too Large", "no")));
+    socket.once("data", () => socket.write(rawResponse("413 Too Large", "no")));
   });
   await new Promise<void>((resolve) => early.listen(0, "127.0.0.1", resolve));
   const address = early.address();
   ok(address !== null && typeof address === "object");
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: `http://127.0.0.1:${address.port}`,
     serviceUrl: legacy.url,
-    limits: { gatherMs: 0 },
+    limits: { headTimeoutMs: 0 },
   });
   using client = openRawClient(
-    front.port,
+    gateway.port,
     `POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n${"x".repeat(200_000)}`,
   );
   await client.until((received) => received.endsWith("no"));
@@ -105,30 +105,30 @@ Deno.test("a side that answers before it has read the body is heard, and the cli
 
 Deno.test("when it stops, running requests end, new connections are refused, kept ones are closed with their answer", async () => {
   await using legacy = await startRawUpstream((socket) => setTimeout(() => socket.write(OK), 150));
-  await using front = await startTestFront({ legacyUrl: legacy.url });
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
   const kept = get("/").replace("Connection: close\r\n", "");
-  using idle = openRawClient(front.port, kept);
+  using idle = openRawClient(gateway.port, kept);
   await idle.until((received) => received.endsWith("ok"));
-  using silent = openRawClient(front.port, kept);
+  using silent = openRawClient(gateway.port, kept);
   await silent.until((received) => received.endsWith("ok"));
-  using running = openRawClient(front.port, kept);
+  using running = openRawClient(gateway.port, kept);
   await eventually("three requests have come", () => legacy.requests.length >= 3);
-  const closing = front.front.close(5_000);
+  const closing = gateway.server.close(5_000);
   idle.write(kept);
   match(await running.ended, /\r\nConnection: close\r\n[^]*ok$/);
   match(await idle.ended, /200 OK[^]*200 OK[^]*\r\nConnection: close\r\n\r\nok$/);
   strictEqual((await silent.ended).match(/200 OK/g)?.length, 1);
   strictEqual(await closing, true);
-  using late = openRawClient(front.port, kept);
+  using late = openRawClient(gateway.port, kept);
   strictEqual(await late.ended, "");
 });
 
 Deno.test("what still runs after the grace is cut off", async () => {
   await using legacy = await startRawUpstream(() => {});
-  await using front = await startTestFront({ legacyUrl: legacy.url });
-  using client = openRawClient(front.port, get("/"));
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
+  using client = openRawClient(gateway.port, get("/"));
   await eventually("the request has come", () => legacy.requests.length > 0);
-  strictEqual(await front.front.close(100), false);
+  strictEqual(await gateway.server.close(100), false);
   strictEqual(await client.ended, "");
 });
 
@@ -144,7 +144,7 @@ Deno.test("Lotline is killed under load: every read and login is answered, by th
   }).spawn();
   const lines = readLines(service.stdout);
   const port = await lines.find((line) => /^\d+$/.test(line));
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     serviceUrl: `http://127.0.0.1:${port}`,
     mode: { name: "service" },
@@ -153,19 +153,19 @@ Deno.test("Lotline is killed under load: every read and login is answered, by th
   const failed: string[] = [];
   const load = async () => {
     for (let at = 0; !isOver; at++) {
-      const answer = at % 2 === 0
-        ? await fetch(`${front.url}/api/traceability/A`)
-        : await fetch(`${front.url}/api/login`, { method: "POST", body: "{}" });
-      const text = await answer.text();
-      if (answer.status !== 200 || text !== "ok") failed.push(`${answer.status} ${text}`);
+      const response = at % 2 === 0
+        ? await fetch(`${gateway.url}/api/traceability/A`)
+        : await fetch(`${gateway.url}/api/login`, { method: "POST", body: "{}" });
+      const text = await response.text();
+      if (response.status !== 200 || text !== "ok") failed.push(`${response.status} ${text}`);
     }
   };
   const workers = Array.from({ length: 8 }, load);
-  await eventually("200 are answered", () => front.answered.length >= 200, LOAD);
+  await eventually("200 are answered", () => gateway.answered.length >= 200, LOAD);
   service.kill("SIGKILL");
   await service.status;
-  const before = front.answered.length;
-  await eventually("400 more are answered", () => front.answered.length >= before + 400, LOAD);
+  const before = gateway.answered.length;
+  await eventually("400 more are answered", () => gateway.answered.length >= before + 400, LOAD);
   isOver = true;
   await Promise.all(workers);
   await lines.ended;

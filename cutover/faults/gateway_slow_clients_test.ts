@@ -1,10 +1,10 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { startTestFront } from "../testing/front.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 
-const OK = rawAnswer("200 OK", "ok");
+const OK = rawResponse("200 OK", "ok");
 const GET = "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const HALF_POST = "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{";
 
@@ -18,23 +18,26 @@ const STALLS: [what: string, bytes: string, status: string][] = [
 for (const [what, bytes, status] of STALLS) {
   Deno.test(`a client that ${what} is told so and cut off`, async () => {
     await using legacy = await startRawUpstream(OK);
-    await using front = await startTestFront({
+    await using gateway = await startTestGatewayServer({
       legacyUrl: legacy.url,
       limits: { headerMs: 150, requestMs: 300 },
     });
-    using client = openRawClient(front.port, bytes);
+    using client = openRawClient(gateway.port, bytes);
     const received = await client.ended;
     match(received, RegExp(`^HTTP/1\\.1 ${status} `));
     match(received, /\r\n\r\n\{"error":"The request took too long to arrive"\}$/);
     deepStrictEqual(legacy.requests, []);
-    deepStrictEqual(front.answered, [], "no side is at fault");
+    deepStrictEqual(gateway.answered, [], "no side is at fault");
   });
 }
 
 Deno.test("a client that drips its headers is cut off all the same", async () => {
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { headerMs: 200 } });
-  using client = openRawClient(front.port, "GET / HTTP/1.1\r\nHost: x\r\n");
+  await using gateway = await startTestGatewayServer({
+    legacyUrl: legacy.url,
+    limits: { headerMs: 200 },
+  });
+  using client = openRawClient(gateway.port, "GET / HTTP/1.1\r\nHost: x\r\n");
   const dripping = setInterval(() => client.write("X-A: 1\r\n"), 20);
   match(await client.ended, /^HTTP\/1\.1 408 /);
   clearInterval(dripping);
@@ -42,49 +45,52 @@ Deno.test("a client that drips its headers is cut off all the same", async () =>
 
 Deno.test("a connection that is kept and not used is closed, without a word", async () => {
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     limits: { keepAliveMs: 1_000 },
   });
-  using client = openRawClient(front.port, GET.replace("Connection: close\r\n", ""));
+  using client = openRawClient(gateway.port, GET.replace("Connection: close\r\n", ""));
   match(await client.ended, /^HTTP\/1\.1 200 [^]*\r\nKeep-Alive: timeout=1\r\n\r\nok$/);
 });
 
 Deno.test("a connection that is used now and then, or sends a request slowly, is kept", async () => {
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { keepAliveMs: 300 } });
+  await using gateway = await startTestGatewayServer({
+    legacyUrl: legacy.url,
+    limits: { keepAliveMs: 300 },
+  });
   const request = "GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n";
-  using client = openRawClient(front.port, request);
-  const answers = (count: number) =>
+  using client = openRawClient(gateway.port, request);
+  const responses = (count: number) =>
     client.until((received) => received.split("\r\n\r\nok").length > count);
-  await answers(1);
+  await responses(1);
   for (const count of [2, 3, 4]) {
     await pause(150);
     client.write(request);
-    await answers(count);
+    await responses(count);
   }
   for (const letter of request.slice(0, 8)) {
     await pause(100);
     client.write(letter);
   }
   client.write(request.slice(8));
-  await answers(5);
-  strictEqual(front.lines.length, 5);
+  await responses(5);
+  strictEqual(gateway.lines.length, 5);
 });
 
 Deno.test("slow bodies take up no more than their share of the connections to a side", async () => {
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
-    limits: { gatherMs: 20, uploads: 2 },
+    limits: { headTimeoutMs: 20, uploads: 2 },
     upstream: { connections: 4 },
   });
-  const slow = Array.from({ length: 50 }, () => openRawClient(front.port, HALF_POST));
+  const slow = Array.from({ length: 50 }, () => openRawClient(gateway.port, HALF_POST));
   await eventually("two connections are open", () => legacy.open() >= 2);
   await pause(100);
   strictEqual(legacy.open(), 2);
   for (let at = 0; at < 20; at++) {
-    using client = openRawClient(front.port, GET);
+    using client = openRawClient(gateway.port, GET);
     match(await client.ended, /^HTTP\/1\.1 200 /);
   }
   for (const client of slow) client.write("         ");
@@ -106,40 +112,46 @@ Deno.test("a client that doesn't read is cut off, and the side isn't read from m
     socket.on("drain", more);
     more();
   });
-  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { writeMs: 300 } });
-  using client = openRawClient(front.port, GET);
+  await using gateway = await startTestGatewayServer({
+    legacyUrl: legacy.url,
+    limits: { writeMs: 300 },
+  });
+  using client = openRawClient(gateway.port, GET);
   client.socket.pause();
-  await eventually("the client is cut off", () => front.lines.length > 0);
+  await eventually("the client is cut off", () => gateway.lines.length > 0);
   ok(written < size / 2, `${written} of ${size} bytes were read from the side`);
-  deepStrictEqual(front.lines.map(({ cut }) => cut), [true]);
+  deepStrictEqual(gateway.lines.map(({ cut }) => cut), [true]);
   await eventually("the connection is closed", () => legacy.open() === 0);
 });
 
 Deno.test("a client that reads slowly gets all of a long answer", async () => {
   const body = "0123456789".repeat(2_000_000);
-  await using legacy = await startRawUpstream(rawAnswer("200 OK", body));
-  await using front = await startTestFront({
+  await using legacy = await startRawUpstream(rawResponse("200 OK", body));
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     limits: { writeMs: 2_000 },
-    upstream: { answerMs: 100 },
+    upstream: { responseTimeoutMs: 100 },
   });
-  using client = openRawClient(front.port, GET);
+  using client = openRawClient(gateway.port, GET);
   client.socket.pause();
   await pause(400);
   client.socket.resume();
   const received = await client.ended;
   strictEqual(received.length - received.indexOf("\r\n\r\n") - 4, body.length);
-  deepStrictEqual(front.answered, ["getHealth legacy 200"]);
+  deepStrictEqual(gateway.answered, ["getHealth legacy 200"]);
 });
 
 Deno.test("connections beyond the most are told to come back", async () => {
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { connections: 3 } });
-  const idle = Array.from({ length: 3 }, () => openRawClient(front.port));
+  await using gateway = await startTestGatewayServer({
+    legacyUrl: legacy.url,
+    limits: { connections: 3 },
+  });
+  const idle = Array.from({ length: 3 }, () => openRawClient(gateway.port));
   let received = "";
   const nextSays = (status: string) =>
     eventually(`an answer is ${status}`, async () => {
-      using client = openRawClient(front.port, GET);
+      using client = openRawClient(gateway.port, GET);
       received = await client.ended;
       return received.includes(` ${status} `);
     });
@@ -153,14 +165,14 @@ Deno.test("connections beyond the most are told to come back", async () => {
 Deno.test("requests beyond the most at once are told to come back, also those sent ahead on one connection", async () => {
   await using legacy = await startRawUpstream(() => {});
   for (const limits of [{ inFlight: 2 }, { pipelined: 2 }]) {
-    await using front = await startTestFront({ legacyUrl: legacy.url, limits });
+    await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url, limits });
     const ahead = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-    using first = openRawClient(front.port, ahead + ahead);
+    using first = openRawClient(gateway.port, ahead + ahead);
     const before = legacy.requests.length;
     await eventually("two requests have come", () => legacy.requests.length >= before + 2);
     if ("pipelined" in limits) first.write(ahead);
     else {
-      using client = openRawClient(front.port, GET);
+      using client = openRawClient(gateway.port, GET);
       const received = await client.ended;
       match(received, /^HTTP\/1\.1 503 [^]*\r\nRetry-After: 1\r\n[^]*\{"error":"[^"]+"\}$/);
     }
@@ -171,21 +183,21 @@ Deno.test("requests beyond the most at once are told to come back, also those se
 
 Deno.test("slow bodies take up their own places, not those of requests that are worked on", async () => {
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
-    limits: { inFlight: 1, gathering: 3, uploads: 0 },
+    limits: { inFlight: 1, headsInFlight: 3, uploads: 0 },
   });
-  const slow = Array.from({ length: 3 }, () => openRawClient(front.port, HALF_POST));
+  const slow = Array.from({ length: 3 }, () => openRawClient(gateway.port, HALF_POST));
   let received = "";
   const nextSays = (what: string) =>
     eventually(`an answer says ${what}`, async () => {
-      using client = openRawClient(front.port, HALF_POST.replace(": 10", ": 1"));
+      using client = openRawClient(gateway.port, HALF_POST.replace(": 10", ": 1"));
       received = await client.until((text) => text.endsWith("ok") || text.endsWith("}"));
       return received.includes(what);
     });
   await nextSays(" 503 ");
   match(received, /\r\nRetry-After: 1\r\n/);
-  using reader = openRawClient(front.port, GET);
+  using reader = openRawClient(gateway.port, GET);
   match(await reader.ended, /^HTTP\/1\.1 200 /);
   for (const client of slow) client.socket.destroy();
   await nextSays(" 200 ");
@@ -193,14 +205,17 @@ Deno.test("slow bodies take up their own places, not those of requests that are 
 
 Deno.test("900 clients that stall don't keep others from their answers", async () => {
   await using legacy = await startRawUpstream(OK);
-  await using front = await startTestFront({ legacyUrl: legacy.url, limits: { gatherMs: 50 } });
+  await using gateway = await startTestGatewayServer({
+    legacyUrl: legacy.url,
+    limits: { headTimeoutMs: 50 },
+  });
   const stalls = [GET.slice(0, 30), HALF_POST];
   const slow = Array.from(
     { length: 900 },
-    (_, at) => openRawClient(front.port, stalls[at % 2] ?? ""),
+    (_, at) => openRawClient(gateway.port, stalls[at % 2] ?? ""),
   );
   for (let at = 0; at < 50; at++) {
-    using client = openRawClient(front.port, GET);
+    using client = openRawClient(gateway.port, GET);
     match(await client.ended, /^HTTP\/1\.1 200 /);
   }
   for (const client of slow) client.socket.destroy();

@@ -1,9 +1,9 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import type { Mode } from "../exchange/route.ts";
 import { eventually } from "../../testing/eventually.ts";
-import { startTestFront } from "../testing/front.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient, type RawClient } from "../../testing/raw_client.ts";
-import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 
 /*
  * What becomes of requests that Lotline was to answer when their route goes back to the old server
@@ -20,13 +20,13 @@ const post = (length: number) =>
 const isDecided = (client: RawClient) => client.until((text) => text.includes(" 100 "));
 
 /** A front whose route can be moved, and two sides that say who they are. */
-async function startMoving(options: Parameters<typeof startTestFront>[0] = {}) {
+async function startMoving(options: Parameters<typeof startTestGatewayServer>[0] = {}) {
   const stack = new AsyncDisposableStack();
-  const legacy = stack.use(await startRawUpstream(rawAnswer("200 OK", "old")));
-  const service = stack.use(await startRawUpstream(rawAnswer("200 OK", "new")));
+  const legacy = stack.use(await startRawUpstream(rawResponse("200 OK", "old")));
+  const service = stack.use(await startRawUpstream(rawResponse("200 OK", "new")));
   let mode = SERVICE;
-  const front = stack.use(
-    await startTestFront({
+  const gateway = stack.use(
+    await startTestGatewayServer({
       legacyUrl: legacy.url,
       serviceUrl: service.url,
       modeNow: () => mode,
@@ -36,14 +36,14 @@ async function startMoving(options: Parameters<typeof startTestFront>[0] = {}) {
   return {
     legacy,
     service,
-    front,
+    front: gateway,
     moveTo: (to: Mode) => mode = to,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
 Deno.test("a write whose body comes after its route went back is the old server's", async () => {
-  await using it = await startMoving({ limits: { gatherMs: 60_000 } });
+  await using it = await startMoving({ limits: { headTimeoutMs: 60_000 } });
   using client = openRawClient(it.front.port, post(4));
   client.write("ab");
   await isDecided(client);
@@ -55,15 +55,15 @@ Deno.test("a write whose body comes after its route went back is the old server'
 });
 
 Deno.test("a write whose body is half at Lotline when its route goes back is broken off there, and its client told to come again", async () => {
-  await using it = await startMoving({ limits: { gatherMs: 0 } });
+  await using it = await startMoving({ limits: { headTimeoutMs: 0 } });
   using client = openRawClient(it.front.port, post(4));
   client.write("ab");
   await eventually("half of it is there", () => {
     return Promise.resolve(it.service.received().endsWith("ab"));
   });
   it.moveTo(LEGACY);
-  const answer = await client.until((received) => received.includes("}"));
-  match(answer, /HTTP\/1\.1 503 [^]*Retry-After: 1\r\n/);
+  const response = await client.until((received) => received.includes("}"));
+  match(response, /HTTP\/1\.1 503 [^]*Retry-After: 1\r\n/);
   client.write("cd");
   await eventually("the connection to Lotline is closed", () => {
     return Promise.resolve(it.service.open() === 0);
@@ -77,7 +77,7 @@ Deno.test("requests that wait for a connection to Lotline are the old server's o
   await using hanging = await startRawUpstream(() => {});
   await using it = await startMoving({
     serviceUrl: hanging.url,
-    upstream: { connections: 1, waiting: 10, answerMs: 60_000 },
+    upstream: { connections: 1, waiting: 10, responseTimeoutMs: 60_000 },
   });
   using first = openRawClient(it.front.port, `${post(2)}{}`);
   await eventually("Lotline has one", () => Promise.resolve(hanging.requests.length === 1));
@@ -94,17 +94,17 @@ Deno.test("requests that wait for a connection to Lotline are the old server's o
 
 Deno.test("a write goes back when its client is in the canary no more, and not when it still is", async () => {
   for (
-    const [to, answer] of [[{ name: "canary", percent: 1 }, "old"], [
+    const [to, response] of [[{ name: "canary", percent: 1 }, "old"], [
       { name: "canary", percent: 99 },
       "new",
     ]] as const
   ) {
-    await using it = await startMoving({ limits: { gatherMs: 60_000 } });
+    await using it = await startMoving({ limits: { headTimeoutMs: 60_000 } });
     it.moveTo({ name: "canary", percent: 98 });
     using client = openRawClient(it.front.port, post(2));
     await isDecided(client);
     it.moveTo(to);
     client.write("{}");
-    ok((await client.ended).endsWith(answer));
+    ok((await client.ended).endsWith(response));
   }
 });

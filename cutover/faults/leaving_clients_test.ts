@@ -227,12 +227,14 @@ Deno.test("at SIGTERM Lotline carries out the logins of clients that have left",
 /** Resolves when a server has accepted and read what had come before. */
 async function served(url: string): Promise<void> {
   for (let times = 0; times < 20; times++) {
-    const answer = await fetch(`${url}/api/health`);
-    await answer.body?.cancel();
+    const response = await fetch(`${url}/api/health`);
+    await response.body?.cancel();
   }
 }
 
 async function textOf(url: string): Promise<string> {
-  const answer = await fetch(url, { headers: { authorization: `Bearer ${GATEWAY_ADMIN_TOKEN}` } });
-  return await answer.text();
+  const response = await fetch(url, {
+    headers: { authorization: `Bearer ${GATEWAY_ADMIN_TOKEN}` },
+  });
+  return await response.text();
 }

@@ -24,11 +24,11 @@ Deno.test(`a migration by the book with the odd requests of seed ${SEED} among i
   });
   await using plant = startPlantClients([gateway.url], { perSecond: 150 });
 
-  const told: string[] = [];
+  const notified: string[] = [];
   const plan = runPlan(
     {
       sql,
-      tell: (line) => told.push(line),
+      print: (line) => notified.push(line),
       signal: new AbortController().signal,
       note: { who: "test", why: "a migration by the book" },
     },
@@ -48,8 +48,8 @@ Deno.test(`a migration by the book with the odd requests of seed ${SEED} among i
     select operation, request->>'method' as method, request->>'target' as target,
       request->>'body' as body, differences
     from lotline.differences where outcome = 'different'`;
-  deepStrictEqual([...different], [], told.join("\n"));
-  deepStrictEqual(end, { end: "done" }, told.join("\n"));
+  deepStrictEqual([...different], [], notified.join("\n"));
+  deepStrictEqual(end, { end: "done" }, notified.join("\n"));
   const steps = await sql<{ operation: string; modes: string[] }[]>`
     select operation, json_agg(to_mode || coalesce(' ' || to_percent, '') order by id) as modes
     from lotline.route_changes group by operation`;

@@ -14,10 +14,10 @@ Deno.test("through the gateway a repeat is answered by Lotline, and a dry run be
         "idempotency-key": `key of ${lot_code}`.replaceAll(" ", "-"),
       },
       body: JSON.stringify({ lot_code }),
-    }).then(async (answer) => ({
-      status: answer.status,
-      replayed: answer.headers.get("idempotency-replayed"),
-      text: await answer.text(),
+    }).then(async (response) => ({
+      status: response.status,
+      replayed: response.headers.get("idempotency-replayed"),
+      text: await response.text(),
     }));
   await cutover.set({ name: "shadow" }, ["createLot"]);
   strictEqual((await post("SHADOWED")).status, 201);

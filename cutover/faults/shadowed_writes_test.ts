@@ -45,13 +45,13 @@ Deno.test(`${POSTS} shadowed writes leave everything of Lotline's side untouched
       const [path, body] = number % 2 === 0
         ? ["/api/lots", { lot_code: `DRY-${number}`, weight_kg: "12.50", metadata: { n: number } }]
         : ["/api/qc-decisions", { decision: "HOLD", notes: `dry ${number}` }];
-      const answer = await fetch(gateway.url + path, {
+      const response = await fetch(gateway.url + path, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
       });
-      await answer.body?.cancel();
-      statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+      await response.body?.cancel();
+      statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, client));

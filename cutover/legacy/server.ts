@@ -80,7 +80,7 @@ export function createLegacyApp(
   });
 
   app.post("/api/login", (request, response) =>
-    answer(response, async () => {
+    respond(response, async () => {
       const { rows } = await pool.query("SELECT * FROM users WHERE email = $1", [
         request.body.email,
       ]);
@@ -89,7 +89,7 @@ export function createLegacyApp(
     }));
 
   app.get("/api/traceability/:lotCode", (request, response) =>
-    answer(response, async () => {
+    respond(response, async () => {
       const { rows } = await pool.query("SELECT * FROM lots WHERE lot_code = $1", [
         request.params.lotCode,
       ]);
@@ -101,12 +101,12 @@ export function createLegacyApp(
     }));
 
   app.post("/api/lots", (request, response) =>
-    answer(response, async () => {
+    respond(response, async () => {
       response.status(201).json(await insertWhateverIsNamed(pool, "lots", request.body));
     }));
 
   app.post("/api/qc-decisions", (request, response) =>
-    answer(response, async () => {
+    respond(response, async () => {
       response.status(201).json(await insertWhateverIsNamed(pool, "qc_decisions", request.body));
     }));
 
@@ -134,7 +134,7 @@ async function insertWhateverIsNamed(pool: pg.Pool, table: string, body: object)
 }
 
 /** The old server's other fault: whatever the database says goes to the client. */
-async function answer(response: express.Response, work: () => Promise<unknown>): Promise<void> {
+async function respond(response: express.Response, work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {

@@ -14,16 +14,16 @@ Deno.test("a key of the body runs as SQL: one request reads every password hash"
   );
 
   const stolen = "lot_code) select email || ' ' || encrypted_password from auth.users union all --";
-  const answer = await plant.post("/api/lots", { [stolen]: "x" });
+  const response = await plant.post("/api/lots", { [stolen]: "x" });
 
-  deepStrictEqual([answer.status, answer.body.lot_code], [201, "boss@plant.example hash-1"]);
+  deepStrictEqual([response.status, response.body.lot_code], [201, "boss@plant.example hash-1"]);
 });
 
 Deno.test("the database's own words reach the client", async () => {
   await using plant = await startOldPlant();
-  const answer = await plant.post("/api/lots", { lot_code: "L-1", colour: "red" });
+  const response = await plant.post("/api/lots", { lot_code: "L-1", colour: "red" });
   deepStrictEqual(
-    [answer.status, answer.body],
+    [response.status, response.body],
     [500, { error: 'column "colour" of relation "lots" does not exist' }],
   );
 });
@@ -78,12 +78,12 @@ async function startOldPlant(): Promise<OldPlant> {
   return {
     postgres,
     async post(path, body) {
-      const answer = await fetch(old.url + path, {
+      const response = await fetch(old.url + path, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
       });
-      return { status: answer.status, body: await answer.json() };
+      return { status: response.status, body: await response.json() };
     },
     async sql(statement) {
       const client = new pg.Client({ connectionString: postgres.url });

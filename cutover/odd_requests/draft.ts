@@ -1,4 +1,4 @@
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 
 /** How the body's length is told. */
 export type Framing =
@@ -18,7 +18,7 @@ export type Framing =
  * what stands above.
  */
 export interface Draft {
-  readonly operation: OldOperation;
+  readonly operation: LegacyOperation;
   method: string;
   target: string;
   version: string;

@@ -1,5 +1,5 @@
 import { Random } from "../../dev/random.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { type WireRequest, wireRequestOf } from "./draft.ts";
 import { type Mutation, STAGES } from "./mutation.ts";
 import { ODD_BYTES } from "./odd_bytes.ts";
@@ -30,14 +30,14 @@ interface Step {
 
 /** How an odd request is made. */
 export interface Recipe {
-  readonly operation: OldOperation;
+  readonly operation: LegacyOperation;
   readonly seed: number;
   readonly number: number;
   readonly steps: readonly Step[];
 }
 
 /** The recipe of the `number`th request of a seed. */
-export function recipeOf(seed: number, operation: OldOperation, number: number): Recipe {
+export function recipeOf(seed: number, operation: LegacyOperation, number: number): Recipe {
   const random = new Random(mixed(seed, operation, number));
   const hasBody = operation !== "getHealth" && operation !== "getTraceability";
   const fitting = MUTATIONS.filter(({ of }) =>
@@ -81,7 +81,7 @@ function heavy(mutations: readonly Mutation[], random: Random): Mutation {
   return found;
 }
 
-function mixed(seed: number, operation: OldOperation, number: number): number {
+function mixed(seed: number, operation: LegacyOperation, number: number): number {
   let hash = 2_166_136_261;
   for (const letter of `${seed} ${operation} ${number}`) {
     hash = Math.imul(hash ^ letter.charCodeAt(0), 16_777_619) >>> 0;

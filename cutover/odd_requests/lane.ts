@@ -1,13 +1,13 @@
 import type { Sql } from "../../db/connect.ts";
 import { compare } from "../compare/compare.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedAnswer, CapturedRequest, Observation } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse, Observation } from "../exchange/exchange.ts";
 import { loadLiveRules } from "../compare/approvals.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { findOperation } from "../exchange/match_operation.ts";
-import { plainText } from "../exchange/decoded_body.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
 import type { Mode } from "../exchange/route.ts";
-import { startTestFront } from "../testing/front.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { routeOf, shadowRig } from "../testing/shadow_rig.ts";
 import type { WireRequest } from "./draft.ts";
 import { storedBy, storedDifferences, type StoredRow } from "./stored.ts";
@@ -31,12 +31,12 @@ export interface Trial {
   readonly approvals: readonly string[];
   /** What nothing allows. Each place says what was compared. */
   readonly differences: readonly Difference[];
-  readonly legacy: CapturedAnswer | undefined;
-  readonly service: CapturedAnswer | undefined;
+  readonly legacy: CapturedResponse | undefined;
+  readonly service: CapturedResponse | undefined;
 }
 
 /** One side, and its database. */
-export interface LaneSide {
+export interface LaneUpstream {
   readonly url: string;
   readonly sql: Sql;
 }
@@ -44,7 +44,7 @@ export interface LaneSide {
 const rules = await loadLiveRules();
 
 /** Patient: on a busy machine a dry run takes its time, and no client waits. */
-const PATIENT = { writeMs: 30_000, askMs: 30_000, silences: 1_000 };
+const PATIENT = { writeMs: 30_000, requestTimeoutMs: 30_000, failures: 1_000 };
 const DRAIN_MS = 60_000;
 const CLOCKS_APART_MS = 60_000;
 
@@ -54,25 +54,25 @@ const CLOCKS_APART_MS = 60_000;
  * Lotline answers. The two answers are compared as well, and the rows that both have stored.
  */
 export async function startLane(
-  operation: OldOperation,
-  { legacy, service }: { readonly legacy: LaneSide; readonly service: LaneSide },
+  operation: LegacyOperation,
+  { legacy, service }: { readonly legacy: LaneUpstream; readonly service: LaneUpstream },
 ): Promise<Lane> {
   const rig = shadowRig({ legacyUrl: legacy.url, serviceUrl: service.url, limits: PATIENT });
   let mode: Mode = { name: "shadow" };
-  const front = await startTestFront({
+  const gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     serviceUrl: service.url,
     modeNow: () => mode,
-    upstream: { answerMs: PATIENT.askMs },
-    dryRun: (...asked) => rig.shadow.dryRun(...asked),
+    upstream: { responseTimeoutMs: PATIENT.requestTimeoutMs },
+    dryRun: (...requested) => rig.shadow.dryRun(...requested),
   });
   const stored = await storedBy(operation);
 
   const pass = async (name: "shadow" | "service", request: WireRequest): Promise<Pass> => {
     mode = { name };
-    front.observed.length = front.answered.length = front.found.length = 0;
-    const answer = await sendOnWire(front.port, request);
-    return { answer, observation: front.observed[0], sides: [...front.answered] };
+    gateway.observed.length = gateway.answered.length = gateway.found.length = 0;
+    const response = await sendOnWire(gateway.port, request);
+    return { answer: response, observation: gateway.observed[0], sides: [...gateway.answered] };
   };
 
   /** What the gateway itself finds of an exchange with the old server. */
@@ -89,7 +89,7 @@ export async function startLane(
     );
   };
 
-  const askBoth = async (request: WireRequest, mayBeRefused: boolean): Promise<Trial> => {
+  const sendBoth = async (request: WireRequest, mayBeRefused: boolean): Promise<Trial> => {
     const findings = new Findings();
     const from = Date.now();
     const first = await pass("shadow", request);
@@ -126,7 +126,7 @@ export async function startLane(
   const refused = async (
     request: WireRequest,
     mayBeRefused: boolean,
-    { answer }: Pass,
+    { answer: response }: Pass,
     findings: Findings,
   ): Promise<Trial> => {
     const known = findOperation(request.method, request.target);
@@ -135,18 +135,18 @@ export async function startLane(
       const direct = await sendOnWire(Number(new URL(legacy.url).port), request);
       if (direct !== undefined && direct.status < 400) {
         const place = known === undefined ? "what is no operation" : "what is refused";
-        findings.note("gateway", [{ place, ...statuses(direct, answer) }]);
+        findings.note("gateway", [{ place, ...statuses(direct, response) }]);
       }
     }
-    if (known === undefined) return findings.trial("elsewhere", answer);
+    if (known === undefined) return findings.trial("elsewhere", response);
     const second = await pass("service", request);
-    if (second.answer?.status !== answer?.status) {
-      findings.note("gateway", [{ place: "by mode", ...statuses(answer, second.answer) }]);
+    if (second.answer?.status !== response?.status) {
+      findings.note("gateway", [{ place: "by mode", ...statuses(response, second.answer) }]);
     }
     if ((await stored.rows(service.sql)).length > 0) {
       findings.note("stored", [{ place: "rows of a refused request" }]);
     }
-    return findings.trial("refused", answer, second.answer);
+    return findings.trial("refused", response, second.answer);
   };
 
   /** A lot that both have stored is traced. What each has made up is made the same before. */
@@ -176,13 +176,13 @@ export async function startLane(
   return {
     async ask(request, mayBeRefused) {
       try {
-        return await askBoth(request, mayBeRefused);
+        return await sendBoth(request, mayBeRefused);
       } finally {
         await Promise.all([stored.forget(legacy.sql), stored.forget(service.sql)]);
       }
     },
     async [Symbol.asyncDispose]() {
-      await front[Symbol.asyncDispose]();
+      await gateway[Symbol.asyncDispose]();
       rig[Symbol.dispose]();
     },
   };
@@ -190,7 +190,7 @@ export async function startLane(
 
 /** A request that went through the front. */
 interface Pass {
-  readonly answer: CapturedAnswer | undefined;
+  readonly answer: CapturedResponse | undefined;
   readonly observation: Observation | undefined;
   /** Which side answered with what, in turn. */
   readonly sides: readonly string[];
@@ -211,7 +211,7 @@ class Findings {
     }
   }
 
-  trial(outcome: TrialOutcome, legacy?: CapturedAnswer, service?: CapturedAnswer): Trial {
+  trial(outcome: TrialOutcome, legacy?: CapturedResponse, service?: CapturedResponse): Trial {
     const isApproved = outcome === "same" && this.#approvals.size > 0;
     return {
       outcome: this.#differences.length > 0 ? "different" : isApproved ? "approved" : outcome,
@@ -234,9 +234,11 @@ class Findings {
 }
 
 /** The status of each, and what it says. */
-function statuses(legacy: CapturedAnswer | undefined, service: CapturedAnswer | undefined) {
-  const [was, is] = [legacy, service].map((answer) =>
-    answer === undefined ? "nothing" : `${answer.status} ${plainText(answer) ?? ""}`.trimEnd()
+function statuses(legacy: CapturedResponse | undefined, service: CapturedResponse | undefined) {
+  const [was, is] = [legacy, service].map((response) =>
+    response === undefined
+      ? "nothing"
+      : `${response.status} ${decodedText(response) ?? ""}`.trimEnd()
   );
   return { legacy: was ?? "", service: is ?? "" };
 }

@@ -9,10 +9,10 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import type { CapturedAnswer } from "../exchange/exchange.ts";
-import { fieldOf, parseJsonText, stringOf } from "../exchange/lossless_json.ts";
-import { OLD_OPERATIONS, type OldOperation } from "../exchange/operations.ts";
-import { plainText } from "../exchange/decoded_body.ts";
+import type { CapturedResponse } from "../exchange/exchange.ts";
+import { fieldOf, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
+import { LEGACY_OPERATIONS, type LegacyOperation } from "../exchange/operations.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
 import type { Major } from "../../testing/postgres_servers.ts";
 import { mayBeRefused, type Recipe, recipeOf, requestOf, shrink } from "./generate.ts";
 import { loadPlant } from "./plant.ts";
@@ -69,7 +69,7 @@ function readOptions() {
       if (!/^[0-9]{1,9}$/.test(text)) throw new TypeError(`${text} is not a whole number`);
       return Number(text);
     };
-    const operations = OLD_OPERATIONS.filter((one) =>
+    const operations = LEGACY_OPERATIONS.filter((one) =>
       values.route === undefined || values.route === one
     );
     if (operations.length === 0) throw new TypeError(`${values.route} is no old operation`);
@@ -89,7 +89,7 @@ function readOptions() {
   }
 }
 
-async function runOperation(operation: OldOperation) {
+async function runOperation(operation: LegacyOperation) {
   await using lane = await twins.lane(operation);
   const counts = { same: 0, approved: 0, refused: 0, elsewhere: 0, different: 0 };
   const approvals = new Map<string, number>();
@@ -97,10 +97,10 @@ async function runOperation(operation: OldOperation) {
   let unrepeated = 0;
   for (let number = options.first; number < options.first + options.requests; number++) {
     const recipe = recipeOf(options.seed, operation, number);
-    const trial = await ask(lane, recipe);
+    const trial = await send(lane, recipe);
     // What doesn't come again is no answer to this request, but a race or a busy machine.
     const isRepeated = trial.outcome !== "different" ||
-      (await ask(lane, recipe)).outcome === "different";
+      (await send(lane, recipe)).outcome === "different";
     counts[isRepeated ? trial.outcome : "same"]++;
     for (const id of trial.approvals) approvals.set(id, (approvals.get(id) ?? 0) + 1);
     if (!isRepeated) {
@@ -114,9 +114,9 @@ async function runOperation(operation: OldOperation) {
     if (times > 1 && !options.each) continue;
     const smallest = await shrink(
       recipe,
-      async (fewer) => kindOf(await ask(lane, fewer)) === kind,
+      async (fewer) => kindOf(await send(lane, fewer)) === kind,
     );
-    console.log(describe(smallest, await ask(lane, smallest)));
+    console.log(describe(smallest, await send(lane, smallest)));
   }
   for (const [kind, times] of kinds) {
     if (times > 1) console.log(`${times} times, ${operation}: ${kind}`);
@@ -127,7 +127,7 @@ async function runOperation(operation: OldOperation) {
   return { line, different, unrepeated, approvals };
 }
 
-function ask(lane: Lane, recipe: Recipe): Promise<Trial> {
+function send(lane: Lane, recipe: Recipe): Promise<Trial> {
   const request = requestOf(recipe, plant);
   return lane.ask(request, mayBeRefused(recipe, request));
 }
@@ -138,13 +138,15 @@ function kindOf({ differences, legacy, service, outcome }: Trial): string {
   const places = [
     ...new Set(differences.map(({ place }) => place.replaceAll(/\[\d*\]|\.\d+/g, "[]"))),
   ];
-  return [legacy, service].map((answer) => `${answer?.status} ${sentenceOf(answer)}`).join(" → ") +
+  return [legacy, service].map((response) => `${response?.status} ${sentenceOf(response)}`).join(
+    " → ",
+  ) +
     `; ${places.join(", ")}`;
 }
 
 /** What an error says, without the names and numbers in it. */
-function sentenceOf(answer: CapturedAnswer | undefined): string {
-  const body = parseJsonText(answer && plainText(answer) || "");
+function sentenceOf(response: CapturedResponse | undefined): string {
+  const body = parseLosslessJson(response && decodedText(response) || "");
   const sentence = stringOf(fieldOf(body, "error")) ?? "";
   return sentence.replaceAll(/"[^"]*"|\d+/g, "…").slice(0, 60);
 }

@@ -3,7 +3,7 @@ import type { WireRequest } from "./draft.ts";
 import { recipeOf, requestOf } from "./generate.ts";
 import { loadPlant } from "./plant.ts";
 import { sendOnWire } from "./wire.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 
 /** Clients that send odd requests until they are told to stop. */
 export interface OddClients extends AsyncDisposable {
@@ -32,17 +32,17 @@ export async function startOddClients(
 ): Promise<OddClients> {
   const plant = await loadPlant(legacyUrl);
   const port = Number(new URL(url).port);
-  const answers = new Map<number, number>();
+  const responses = new Map<number, number>();
   let isStopped = false;
   let next = 0;
   const send = async () => {
     while (!isStopped) {
       const number = next++;
-      const operation = OLD_OPERATIONS[number % OLD_OPERATIONS.length] ?? "getHealth";
+      const operation = LEGACY_OPERATIONS[number % LEGACY_OPERATIONS.length] ?? "getHealth";
       const request = requestOf(recipeOf(seed, operation, number), plant);
-      const answer = await sendOnWire(port, fromClient(request, number));
-      const status = answer?.status ?? 0;
-      answers.set(status, (answers.get(status) ?? 0) + 1);
+      const response = await sendOnWire(port, fromClient(request, number));
+      const status = response?.status ?? 0;
+      responses.set(status, (responses.get(status) ?? 0) + 1);
       await wait(PAUSE_MS);
     }
   };
@@ -51,7 +51,7 @@ export async function startOddClients(
     isStopped = true;
     await sending;
   };
-  return { answers, stop, [Symbol.asyncDispose]: stop };
+  return { answers: responses, stop, [Symbol.asyncDispose]: stop };
 }
 
 /** The same request from one of the clients. */

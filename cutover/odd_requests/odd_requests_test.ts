@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import { startFaultyService } from "../../testing/faulty_service.ts";
-import type { SpoiledAnswer } from "../../testing/faulty_service.ts";
+import type { SpoiledResponse } from "../../testing/faulty_service.ts";
 import type { WireRequest } from "./draft.ts";
 import { MUTATIONS, type Recipe, recipeOf, requestOf, shrink } from "./generate.ts";
 import type { Mutation } from "./mutation.ts";
@@ -11,9 +11,9 @@ import { bytesOnWire, commandOf } from "./wire.ts";
 
 /* What `deno task odd-requests` goes by: that it would notice, and that a seed says it all. */
 
-let spoil = (answer: SpoiledAnswer) => answer;
+let spoil = (response: SpoiledResponse) => response;
 const twins = await startTwins({
-  serviceUrl: (api) => startFaultyService(api, (answer) => spoil(answer)),
+  serviceUrl: (api) => startFaultyService(api, (response) => spoil(response)),
 });
 const plant = await loadPlant(twins.legacyUrl);
 Deno.test.afterAll(async () => await twins[Symbol.asyncDispose]());
@@ -32,23 +32,23 @@ const DECISION: WireRequest = {
 };
 
 /** What becomes of {@link DECISION} while Lotline's answers are spoiled. */
-async function asked(how: (answer: SpoiledAnswer) => SpoiledAnswer) {
+async function requested(how: (response: SpoiledResponse) => SpoiledResponse) {
   await using lane = await twins.lane("createQcDecision");
   spoil = how;
   try {
     return await lane.ask(DECISION, false);
   } finally {
-    spoil = (answer) => answer;
+    spoil = (response) => response;
   }
 }
 
 Deno.test("an ordinary request is the same on both sides", async () => {
-  const { outcome, differences } = await asked((answer) => answer);
+  const { outcome, differences } = await requested((response) => response);
   deepStrictEqual([outcome, differences], ["same", []]);
 });
 
 Deno.test("one wrong value in Lotline's answer is found, in shadow and in service", async () => {
-  const { outcome, differences } = await asked(({ status, body }) => ({
+  const { outcome, differences } = await requested(({ status, body }) => ({
     status,
     body: body.replace("HOLD", "PASS"),
   }));
@@ -57,7 +57,7 @@ Deno.test("one wrong value in Lotline's answer is found, in shadow and in servic
 });
 
 Deno.test("what Lotline stores and says to have refused is found", async () => {
-  const { differences } = await asked(({ body }) => ({ status: 422, body }));
+  const { differences } = await requested(({ body }) => ({ status: 422, body }));
   ok(
     differences.some(({ place }) => place === "stored: rows of a refused request"),
     JSON.stringify(differences),
@@ -65,7 +65,7 @@ Deno.test("what Lotline stores and says to have refused is found", async () => {
 });
 
 Deno.test("a seed and a number say all of a request", () => {
-  for (const operation of OLD_OPERATIONS) {
+  for (const operation of LEGACY_OPERATIONS) {
     for (let number = 0; number < 200; number++) {
       const made = [1, 2].map(() => bytesOnWire(requestOf(recipeOf(7, operation, number), plant)));
       deepStrictEqual(made[0], made[1], `${operation} ${number}`);
@@ -75,7 +75,7 @@ Deno.test("a seed and a number say all of a request", () => {
 
 Deno.test("every mutation comes up", () => {
   const seen = new Set<Mutation>();
-  for (const operation of OLD_OPERATIONS) {
+  for (const operation of LEGACY_OPERATIONS) {
     for (let number = 0; number < 1_000; number++) {
       for (const { mutation } of recipeOf(1, operation, number).steps) seen.add(mutation);
     }

@@ -1,5 +1,5 @@
 import type { Random } from "../../dev/random.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { loadSeed } from "../../dev/seed.ts";
 import { type Draft, keyText } from "./draft.ts";
 
@@ -59,7 +59,7 @@ async function validatorOf(url: string, code: string): Promise<Validator> {
 }
 
 /** A request that a plant's client could send, for one operation. */
-export function ordinaryDraft(operation: OldOperation, plant: Plant, random: Random): Draft {
+export function ordinaryDraft(operation: LegacyOperation, plant: Plant, random: Random): Draft {
   const headers: Draft["headers"] = [["Host", "plant.example"]];
   if (random.below(3) === 0) headers.push(["Accept", "application/json"]);
   if (random.below(4) === 0) headers.push(["User-Agent", "scale/1.4"]);

@@ -1,8 +1,8 @@
 import type { Sql } from "../../db/connect.ts";
 import { fieldsOf } from "../compare/conditions.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { loadSeed } from "../../dev/seed.ts";
 
 /** A row that a request has stored. */
@@ -20,13 +20,13 @@ export interface Stored {
   forget(sql: Sql): Promise<void>;
 }
 
-const TABLES: Partial<Record<OldOperation, "lots" | "qc_decisions">> = {
+const TABLES: Partial<Record<LegacyOperation, "lots" | "qc_decisions">> = {
   createLot: "lots",
   createQcDecision: "qc_decisions",
 };
 
 /** Looks at what an operation stores; an operation that stores nothing has no rows. */
-export async function storedBy(operation: OldOperation): Promise<Stored> {
+export async function storedBy(operation: LegacyOperation): Promise<Stored> {
   const table = TABLES[operation];
   if (table === undefined) {
     return { rows: () => Promise.resolve([]), forget: () => Promise.resolve() };
@@ -48,14 +48,14 @@ export async function storedBy(operation: OldOperation): Promise<Stored> {
   };
 }
 
-const MADE_UP: readonly string[] = ["id", "created_at", "decided_at"];
+const GENERATED: readonly string[] = ["id", "created_at", "decided_at"];
 
 /** Where the rows differ that a request has stored: a refused one stores none. */
 export function storedDifferences(
   { request, legacy, service }: {
     readonly request: CapturedRequest;
-    readonly legacy: CapturedAnswer;
-    readonly service: CapturedAnswer;
+    readonly legacy: CapturedResponse;
+    readonly service: CapturedResponse;
   },
   was: readonly StoredRow[],
   is: readonly StoredRow[],
@@ -68,7 +68,7 @@ export function storedDifferences(
   const named = fieldsOf(request) ?? {};
   const [own, other] = [was[0]?.values ?? {}, is[0]?.values ?? {}];
   const differing = Object.keys(own).filter((column) =>
-    own[column] !== other[column] && (!MADE_UP.includes(column) || Object.hasOwn(named, column))
+    own[column] !== other[column] && (!GENERATED.includes(column) || Object.hasOwn(named, column))
   );
   return differing.map((column) => ({
     place: column,

@@ -1,4 +1,4 @@
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
@@ -11,7 +11,7 @@ import { type Lane, startLane } from "./lane.ts";
 export interface Twins extends AsyncDisposable {
   readonly legacyUrl: string;
   /** A way to ask both, of one operation: what it stores is gone afterwards. */
-  lane(operation: OldOperation): Promise<Lane>;
+  lane(operation: LegacyOperation): Promise<Lane>;
 }
 
 /** Starts both. `serviceUrl` stands before Lotline, to spoil its answers. */

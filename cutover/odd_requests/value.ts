@@ -23,15 +23,14 @@ export const anyOf = (...makers: [OddValue, ...OddValue[]]): OddValue => (random
   random.pick(makers)(random);
 
 /** A word of letters from an alphabet. */
-export function word(random: Random, alphabet: string, least: number, most: number): string {
+export function word(random: Random, alphabet: string, min: number, max: number): string {
   const letters = [...alphabet];
-  const length = least + random.below(most - least + 1);
+  const length = min + random.below(max - min + 1);
   return Array.from({ length }, () => letters[random.below(letters.length)] ?? "").join("");
 }
 
 /** Some decimal digits. */
-export const digits = (random: Random, least = 1, most = 6) =>
-  word(random, "0123456789", least, most);
+export const digits = (random: Random, min = 1, max = 6) => word(random, "0123456789", min, max);
 /** A text, or none. */
 export const maybe = (random: Random, text: string) => random.below(2) === 0 ? text : "";
 

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import { AnswerParser } from "../upstream/response_parser.ts";
-import type { CapturedAnswer, HeaderLines } from "../exchange/exchange.ts";
+import { ResponseParser } from "../upstream/response_parser.ts";
+import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { withDeadline } from "../../testing/eventually.ts";
 import type { WireRequest } from "./draft.ts";
 
@@ -32,12 +32,12 @@ const ANSWER = { seconds: 60 };
 export async function sendOnWire(
   port: number,
   request: WireRequest,
-): Promise<CapturedAnswer | undefined> {
+): Promise<CapturedResponse | undefined> {
   const began = performance.now();
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   let head: { readonly status: number; readonly headers: HeaderLines } | undefined;
   const parts: Uint8Array[] = [];
-  const parser = new AnswerParser(request.method, {
+  const parser = new ResponseParser(request.method, {
     interim: () => {},
     head: ({ status, headers }) => head = { status, headers: linesOf(headers) },
     data: (chunk) => parts.push(chunk.slice()),

@@ -1,8 +1,8 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { outcomeOf } from "./verify.ts";
 import type { Known } from "./recorded_pair.ts";
-import type { Answer } from "./exchange.ts";
-import type { RecordedAnswer } from "./recordings.ts";
+import type { ReceivedResponse } from "./exchange.ts";
+import type { RecordedResponse } from "./recordings.ts";
 
 const HEADERS = {
   "content-type": "application/json; charset=utf-8",
@@ -17,22 +17,22 @@ const known: Known = {
 /** What is wrong with an answer whose exchange is approved to have one of these statuses. */
 function faultsOf(
   status: number[],
-  response: RecordedAnswer,
-  answer: Answer,
+  response: RecordedResponse,
+  answer: ReceivedResponse,
   place?: "body.token",
 ) {
   const isLogin = place !== undefined;
   const request = { method: "POST", path: isLogin ? "/api/login" : "/api/lots", headers: {} };
   const entry = { id: "an-entry", reason: "x", approved: "2026-11-23", review: "2027-05-24" };
-  const approvals = [{ ...entry, live: [], answers: [{ exchange: "a #0", status, place }] }];
+  const approvals = [{ ...entry, live: [], responses: [{ exchange: "a #0", status, place }] }];
   const outcome = outcomeOf("a #0", { request, response }, answer, known, approvals);
   strictEqual(outcome.verdict, outcome.differences.length === 0 ? "approved" : "wrong");
   return outcome.differences;
 }
 
-const failed: RecordedAnswer = { status: 500, headers: HEADERS, body: '{"error":"violates"}' };
+const failed: RecordedResponse = { status: 500, headers: HEADERS, body: '{"error":"violates"}' };
 
-function refused(change: Partial<Answer> = {}): Answer {
+function refused(change: Partial<ReceivedResponse> = {}): ReceivedResponse {
   const body = '{"error":"lot_code is missing"}';
   return { status: 422, headers: HEADERS, body, etag: undefined, ...change };
 }
@@ -44,7 +44,7 @@ Deno.test("a refusal with one clear sentence, and details, has the approved form
 });
 
 const NO_ORIGIN = { "content-type": HEADERS["content-type"] };
-const REFUSED: [what: string, answer: Answer, line: RegExp][] = [
+const REFUSED: [what: string, answer: ReceivedResponse, line: RegExp][] = [
   ["a status that isn't named", refused({ status: 400 }), /^status: 500 -> 400/],
   ["no answer", refused({ status: 0 }), /^no answer: /],
   ["the old failure", refused({ status: 500 }), /^body\.error: /],
@@ -60,9 +60,9 @@ const REFUSED: [what: string, answer: Answer, line: RegExp][] = [
   ["a stack frame", refused({ body: '{"error":"at run (main.ts:1)"}' }), /of the inside/],
 ];
 
-for (const [what, answer, line] of REFUSED) {
+for (const [what, response, line] of REFUSED) {
   Deno.test(`not the approved form: ${what}`, () => {
-    match(faultsOf([422], failed, answer).join("\n"), line);
+    match(faultsOf([422], failed, response).join("\n"), line);
   });
 }
 
@@ -81,9 +81,14 @@ const jwt = (header: object, payload: object = { sub: "1" }, signature = SIGNATU
   `${encoded(header)}.${encoded(payload)}.${signature}`;
 const login = (token: string, name = "Éva") =>
   `{"user":{"id":"1","full_name":"${name}"},"token":"${token}"}`;
-const loggedIn: RecordedAnswer = { status: 200, headers: HEADERS, body: login("mock"), etag: true };
+const loggedIn: RecordedResponse = {
+  status: 200,
+  headers: HEADERS,
+  body: login("mock"),
+  etag: true,
+};
 
-const TOKENS: [what: string, change: Partial<Answer>, line: RegExp][] = [
+const TOKENS: [what: string, change: Partial<ReceivedResponse>, line: RegExp][] = [
   ["an unsigned token", { body: login(jwt({ alg: "none" })) }, /^body\.token: /],
   ["a secret that others may guess", { body: login(jwt({ alg: "HS256" })) }, /^body\.token: /],
   ["no signature", { body: login(jwt({ alg: "EdDSA" }, { sub: "1" }, "")) }, /^body\.token: /],
@@ -96,15 +101,15 @@ const TOKENS: [what: string, change: Partial<Answer>, line: RegExp][] = [
 ];
 
 Deno.test("a login may change its constant token into a signed one, and nothing else", () => {
-  const answer = {
+  const response = {
     status: 200,
     headers: HEADERS,
     etag: 'W/"1"',
     body: login(jwt({ alg: "ES256" })),
   };
-  deepStrictEqual(faultsOf([200], loggedIn, answer, "body.token"), []);
+  deepStrictEqual(faultsOf([200], loggedIn, response, "body.token"), []);
   for (const [what, change, line] of TOKENS) {
-    const faults = faultsOf([200], loggedIn, { ...answer, ...change }, "body.token");
+    const faults = faultsOf([200], loggedIn, { ...response, ...change }, "body.token");
     match(faults.join("\n"), line, what);
   }
 });

@@ -1,30 +1,30 @@
 import { deepStrictEqual, match, throws } from "node:assert/strict";
 import { parseApprovals } from "../compare/approvals.ts";
-import type { Answer } from "./exchange.ts";
-import type { RecordedAnswer } from "./recordings.ts";
+import type { ReceivedResponse } from "./exchange.ts";
+import type { RecordedResponse } from "./recordings.ts";
 import { formatEvidence, formatReport } from "../report/verify_report.ts";
 import { outcomeOf, passed, reportOf } from "./verify.ts";
 
-const entry = (id: string, answers: string) => `
+const entry = (id: string, received: string) => `
 - id: ${id}
   reason: A proxy in front of the old server adds it.
   approved: 2026-11-23
   review: 2999-05-24
   answers:
-    - { ${answers} }
+    - { ${received} }
 `;
 const CACHE = entry("no-store", 'exchange: "a #0", status: [200], place: header.cache-control');
 const TAG = entry("no-tags", 'exchange: "a #0", status: [200], place: header.etag');
 const ERROR = entry("json-errors", 'exchange: "a #0", status: [404]');
 
 const TYPE = { "content-type": "application/json; charset=utf-8" };
-const recorded = (more: Partial<RecordedAnswer> = {}): RecordedAnswer => ({
+const recorded = (more: Partial<RecordedResponse> = {}): RecordedResponse => ({
   status: 200,
   headers: { ...TYPE, "cache-control": "no-store", vary: "Accept-Encoding" },
   body: "{}",
   ...more,
 });
-const actual = (more: Partial<Answer> = {}): Answer => ({
+const actual = (more: Partial<ReceivedResponse> = {}): ReceivedResponse => ({
   status: 200,
   headers: TYPE,
   body: "{}",
@@ -33,12 +33,12 @@ const actual = (more: Partial<Answer> = {}): Answer => ({
 });
 
 /** What becomes of one exchange, and of the approvals. */
-function verified(text: string, response: RecordedAnswer, answer: Answer) {
+function verified(text: string, response: RecordedResponse, received: ReceivedResponse) {
   const times = { from: "2026-11-25T08:00:00.000Z", to: "2026-11-25T08:01:00.000Z" };
   const known = { given: "", recorded: times, actual: times, made: new Map<string, string>() };
   const request = { method: "GET", path: "/api/health", headers: {} };
   const approvals = parseApprovals(text || "[]");
-  const outcome = outcomeOf("a #0", { request, response }, answer, known, approvals);
+  const outcome = outcomeOf("a #0", { request, response }, received, known, approvals);
   return reportOf([outcome], approvals);
 }
 const short = (report: ReturnType<typeof verified>) =>

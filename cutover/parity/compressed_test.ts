@@ -43,13 +43,15 @@ Deno.test("a server that compresses is recorded as text, and Lotline passes agai
   const names = requests.map(({ name }) => name);
   const approvals = (await loadApprovals()).map((entry) => ({
     ...entry,
-    answers: entry.answers.filter(({ exchange }) => names.includes(exchange.replace(/ #\d+$/, ""))),
+    responses: entry.responses.filter(({ exchange }) =>
+      names.includes(exchange.replace(/ #\d+$/, ""))
+    ),
   }));
 
   const recordings = await record({ base: old.url, sql: database.sql, seed }, requests);
-  const answers = recordings.scenarios.flatMap(({ steps }) => steps);
-  ok(answers.some(({ response }) => response.headers.vary === "Accept-Encoding"));
-  const traced = answers.find(({ request }) => request.path === GET.path)?.response.body ?? "";
+  const responses = recordings.scenarios.flatMap(({ steps }) => steps);
+  ok(responses.some(({ response }) => response.headers.vary === "Accept-Encoding"));
+  const traced = responses.find(({ request }) => request.path === GET.path)?.response.body ?? "";
   ok(traced.includes('"lot_code":"MIX-BATCH-88"'), traced);
 
   const report = await verify({ base: api.url, sql: database.sql, seed }, recordings, approvals);

@@ -4,7 +4,7 @@ import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { dryRunHeader, SECRET } from "../../testing/dry_run.ts";
 import { outcomeOf } from "./verify.ts";
-import { type Answer, bytesOf, fillEtags, send } from "./exchange.ts";
+import { bytesOf, fillEtags, type ReceivedResponse, send } from "./exchange.ts";
 import { exchangeName, loadRecordings, type RecordedRequest } from "./recordings.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 
@@ -44,7 +44,7 @@ Deno.test("every recorded request sent dry leaves nothing, and is answered as th
   for (const scenario of scenarios) {
     if (!isSeed) await resetToSeed(sql, seed);
     isSeed = true;
-    const past: Answer[] = [];
+    const past: ReceivedResponse[] = [];
     for (const [step, exchange] of scenario.steps.entries()) {
       const request = fillEtags(exchange.request, past);
       const from = minutesFromNow(-5);

@@ -1,10 +1,10 @@
 import { gzipSync } from "node:zlib";
-import { KEPT_HEADERS } from "../compare/compared_headers.ts";
+import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
 import { contentCodings, decodeContent } from "../exchange/content_coding.ts";
-import type { CapturedAnswer, HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { type SendFailure, sendWhole } from "../upstream/send_whole.ts";
-import { Upstream } from "../upstream/upstream.ts";
+import { UpstreamPool } from "../upstream/upstream.ts";
 import type { RecordedRequest } from "./recordings.ts";
 
 /**
@@ -12,27 +12,27 @@ import type { RecordedRequest } from "./recordings.ts";
  * value. A server that gave none (connection refused or reset, 15 s of silence, bytes that aren't the
  * gzip that they should be) has status 0 and the reason as `body`.
  */
-export interface Answer {
+export interface ReceivedResponse {
   status: number;
   headers: Record<string, string>;
   body: string;
   etag: string | undefined;
 }
 
-const SILENCE_MS = 15_000;
+const RESPONSE_TIMEOUT_MS = 15_000;
 const SWEEP_MS = 250;
-const MAX_ANSWER_BYTES = 67_108_864;
+const MAX_RESPONSE_BYTES = 67_108_864;
 
 /**
  * Sends a request exactly as recorded, on a connection of its own, and reads the whole answer.
  * Never rejects because of the server.
  */
-export async function send(base: string, request: RecordedRequest): Promise<Answer> {
-  const upstream = new Upstream(base, {
+export async function send(base: string, request: RecordedRequest): Promise<ReceivedResponse> {
+  const upstream = new UpstreamPool(base, {
     connections: 1,
     waiting: 0,
-    connectMs: SILENCE_MS,
-    answerMs: SILENCE_MS,
+    connectMs: RESPONSE_TIMEOUT_MS,
+    responseTimeoutMs: RESPONSE_TIMEOUT_MS,
     idleMs: 0,
     recentMs: 0,
   });
@@ -44,9 +44,9 @@ export async function send(base: string, request: RecordedRequest): Promise<Answ
     const sent = await sendWhole(
       upstream,
       { method, target, headers, body: body ?? new Uint8Array() },
-      { keptConnections: "none", keptBytes: MAX_ANSWER_BYTES, maxBytes: MAX_ANSWER_BYTES },
+      { keptConnections: "none", capturedBytes: MAX_RESPONSE_BYTES, maxBytes: MAX_RESPONSE_BYTES },
     );
-    return "failure" in sent ? none(reasonOf(sent.failure)) : answerOf(sent);
+    return "failure" in sent ? none(reasonOf(sent.failure)) : responseOf(sent);
   } finally {
     clearInterval(sweeper);
     upstream.close();
@@ -54,7 +54,10 @@ export async function send(base: string, request: RecordedRequest): Promise<Answ
 }
 
 /** The request with each `{{etag n}}` replaced by the ETag of `past[n]`, or nothing without one. */
-export function fillEtags(request: RecordedRequest, past: readonly Answer[]): RecordedRequest {
+export function fillEtags(
+  request: RecordedRequest,
+  past: readonly ReceivedResponse[],
+): RecordedRequest {
   const headers = Object.entries(request.headers).map(([name, value]) => [
     name,
     value.replaceAll(/\{\{etag (\d+)\}\}/g, (_, step) => past[Number(step)]?.etag ?? ""),
@@ -90,27 +93,27 @@ function headersOf(
 /** Methods whose requests have no length unless they have a body (RFC 9110, 8.6). */
 const WITHOUT_BODY = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
 
-function answerOf({ status, headers, body }: CapturedAnswer): Answer {
+function responseOf({ status, headers, body }: CapturedResponse): ReceivedResponse {
   const coding = headerOf(headers, "content-encoding");
-  const decoded = decodeContent(coding, body, MAX_ANSWER_BYTES);
+  const decoded = decodeContent(coding, body, MAX_RESPONSE_BYTES);
   if (decoded.kind === "broken" || decoded.kind === "too_large") {
     const what = decoded.kind === "broken" ? "isn't" : "becomes more than 64 MB without its";
     return none(`an answer that ${what} ${contentCodings(coding).join(", ")}`);
   }
   // Under a coding that isn't known, clients take a body as it is.
   const bytes = decoded.kind === "plain" ? decoded.bytes : body;
-  const kept = KEPT_HEADERS.map((name) => [name, headerOf(headers, name)] as const);
+  const compared = COMPARED_HEADERS.map((name) => [name, headerOf(headers, name)] as const);
   return {
     status,
     headers: Object.fromEntries(
-      kept.flatMap(([name, value]) => value === undefined ? [] : [[name, value]]),
+      compared.flatMap(([name, value]) => value === undefined ? [] : [[name, value]]),
     ),
     body: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes),
     etag: headerOf(headers, "etag"),
   };
 }
 
-function none(reason: string): Answer {
+function none(reason: string): ReceivedResponse {
   return { status: 0, headers: {}, body: reason, etag: undefined };
 }
 

@@ -5,7 +5,7 @@ import { startLegacy } from "../legacy/server.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
 import { recordRequests } from "./record_requests.ts";
 import { parseRequestList } from "./request_list.ts";
-import { verifyHarmless } from "./verify_safe.ts";
+import { verifySafe } from "./verify_safe.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { createRecordingRedactor } from "../record/recording_redactor.ts";
@@ -30,7 +30,7 @@ Deno.test("Lotline's answers pass against live recordings of the old server by t
   );
   const rules = liveRulesOf(await loadApprovals());
   const verdicts = async (base: string, approved: typeof rules) => {
-    const { outcomes } = await verifyHarmless(
+    const { outcomes } = await verifySafe(
       { base, token: undefined },
       recordings,
       [],
@@ -49,9 +49,9 @@ Deno.test("Lotline's answers pass against live recordings of the old server by t
   ]);
   deepStrictEqual(await verdicts(api.url, []), ["same", "same", "wrong", "wrong", "wrong"]);
 
-  await using faulty = await startFaultyProxy(api.url, (answer) => ({
-    ...answer,
-    body: answer.body.replace('"540.0"', '"540"'),
+  await using faulty = await startFaultyProxy(api.url, (response) => ({
+    ...response,
+    body: response.body.replace('"540.0"', '"540"'),
   }));
   deepStrictEqual((await verdicts(faulty.url, rules))[1], "wrong");
 });

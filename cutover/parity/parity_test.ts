@@ -7,7 +7,7 @@ import { freshDatabase } from "../../testing/database.ts";
 import { ownValkey } from "../../testing/own_valkey.ts";
 import { startWorker } from "../../testing/worker.ts";
 import { loadApprovals } from "../compare/approvals.ts";
-import type { Answer } from "./exchange.ts";
+import type { ReceivedResponse } from "./exchange.ts";
 import { passed, record, verify } from "./verify.ts";
 import { formatEvidence, formatReport } from "../report/verify_report.ts";
 import { startFaultyProxy } from "../testing/planted_fault.ts";
@@ -73,12 +73,12 @@ function keepWriting(base: string): AsyncDisposable & { written(): number } {
     while (!isOver) {
       const path = written % 2 === 0 ? "/api/lots" : "/api/qc-decisions";
       const body = written % 2 === 0 ? { lot_code: `BESIDE-${written}` } : { decision: "PASS" };
-      const answer = await fetch(base + path, {
+      const response = await fetch(base + path, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
       });
-      await answer.body?.cancel();
+      await response.body?.cancel();
       written++;
     }
   };
@@ -92,34 +92,38 @@ function keepWriting(base: string): AsyncDisposable & { written(): number } {
   };
 }
 
-const FAULTS: [what: string, spoil: (answer: Answer) => Answer, line: RegExp][] = [
+const FAULTS: [
+  what: string,
+  spoil: (response: ReceivedResponse) => ReceivedResponse,
+  line: RegExp,
+][] = [
   [
     "one number's scale is lost",
-    (answer) => ({ ...answer, body: answer.body.replaceAll('"540.0"', '"540"') }),
+    (response) => ({ ...response, body: response.body.replaceAll('"540.0"', '"540"') }),
     /^WRONG trace: finished good #0 \(GET .*\): body\..*weight_kg: "540\.0" -> "540"/m,
   ],
   [
     "a parent is missing",
-    (answer) => ({
-      ...answer,
-      body: answer.body.replace(/"parents":\[.*\],"c/, '"parents":[],"c'),
+    (response) => ({
+      ...response,
+      body: response.body.replace(/"parents":\[.*\],"c/, '"parents":[],"c'),
     }),
     /^WRONG .*: body\.parents\[0\]: .* -> \(none\)/m,
   ],
   [
     "the CORS header is missing",
-    ({ headers: { "access-control-allow-origin": _gone, ...headers }, ...answer }) => ({
-      ...answer,
+    ({ headers: { "access-control-allow-origin": _gone, ...headers }, ...response }) => ({
+      ...response,
       headers,
     }),
     /access-control-allow-origin: \* -> \(none\)/,
   ],
   [
     "the ETag is missing",
-    (answer) => ({ ...answer, etag: undefined }),
+    (response) => ({ ...response, etag: undefined }),
     /header etag: .* -> \(none\)/,
   ],
-  ["the status is another", (answer) => ({ ...answer, status: 203 }), /status: 200 -> 203/],
+  ["the status is another", (response) => ({ ...response, status: 203 }), /status: 200 -> 203/],
 ];
 
 Deno.test("a server that alters its answers is found out, whatever it alters", async () => {
@@ -133,7 +137,7 @@ Deno.test("a server that alters its answers is found out, whatever it alters", a
     strictEqual(passed(report), false, what);
     match(formatReport(report), line, what);
   }
-  await using honest = await startFaultyProxy(old.url, (answer) => answer);
+  await using honest = await startFaultyProxy(old.url, (response) => response);
   const subject = { base: honest.url, sql: database.sql, seed };
   ok(passed(await verify(subject, { ...recordings, scenarios: one })));
 });
@@ -157,8 +161,8 @@ Deno.test("approvals that nothing uses fail the check, and are named", async () 
   const subject = { base: old.url, sql: database.sql, seed };
   const report = await verify(subject, { ...recordings, scenarios: some }, approvals);
   strictEqual(passed(report), false);
-  const answers = approvals.flatMap((entry) => entry.answers);
-  strictEqual(report.unused.length, answers.length);
+  const responses = approvals.flatMap((entry) => entry.responses);
+  strictEqual(report.unused.length, responses.length);
   match(formatReport(report), /UNUSED approval client-fault: "lot: no code #0" needs no approval/);
 });
 

@@ -5,13 +5,13 @@ import { loadRecordings } from "./recordings.ts";
 import { loadSeed } from "../../dev/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../../testing/database.ts";
-import { startTestFront } from "../testing/front.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 
 Deno.test("through the front, every recorded answer of the old server is the same", async () => {
   await using database = await freshDatabase();
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
-  await using front = await startTestFront({ legacyUrl: old.url });
-  const subject = { base: front.url, sql: database.sql, seed: await loadSeed() };
+  await using gateway = await startTestGatewayServer({ legacyUrl: old.url });
+  const subject = { base: gateway.url, sql: database.sql, seed: await loadSeed() };
   strictEqual(
     formatReport(await verify(subject, await loadRecordings())),
     "147 the same, 0 changed as approved, 0 wrong, of 147 exchanges",

@@ -1,14 +1,14 @@
 import { withoutFrames } from "../compare/error_page.ts";
 import type { RecordedRequest, Recordings, Scenario } from "./recordings.ts";
-import type { Answer } from "./exchange.ts";
-import { sendHarmless, type SendOptions, type Skipped } from "./send_safe.ts";
+import type { ReceivedResponse } from "./exchange.ts";
+import { type SendOptions, sendSafe, type Skipped } from "./send_safe.ts";
 import type { RequestScenario } from "./request_list.ts";
 
 /** Replaces personal data and secrets by pseudonyms. */
 export interface RecordingRedactor {
   /** Undefined when the body is no text, so that nobody knows what is in it. */
   request(request: RecordedRequest): RecordedRequest | undefined;
-  answer(answer: Answer): Answer;
+  received(received: ReceivedResponse): ReceivedResponse;
 }
 
 /** What came of recording. */
@@ -32,12 +32,12 @@ export async function recordRequests(
   const steps = new Map<string, Scenario["steps"]>();
   const unanswered: string[] = [];
   const unreadable: Skipped[] = [];
-  const skipped = await sendHarmless(scenarios, options, ({ name, requests }, step, answer) => {
+  const skipped = await sendSafe(scenarios, options, ({ name, requests }, step, received) => {
     const request = requests[step];
     const before = steps.get(name) ?? [];
     // A step says which one it builds on by its number, so none may be missing before it.
-    if (request === undefined || answer.status === 0 || before.length !== step) {
-      const why = answer.status === 0 ? answer.body : "one before it isn't recorded";
+    if (request === undefined || received.status === 0 || before.length !== step) {
+      const why = received.status === 0 ? received.body : "one before it isn't recorded";
       unanswered.push(`${name} #${step}: ${why}`);
       return;
     }
@@ -46,7 +46,7 @@ export async function recordRequests(
       unreadable.push({ exchange: `${name} #${step}`, why: "its body is no text" });
       return;
     }
-    const { status, headers, body, etag } = redactor.answer(answer);
+    const { status, headers, body, etag } = redactor.received(received);
     const response = {
       status,
       headers,

@@ -1,12 +1,12 @@
 import type { Pair } from "../compare/compare.ts";
 import type { Generated } from "../compare/generated_fields.ts";
 import { isWeakEtag } from "../compare/compared_headers.ts";
-import type { CapturedAnswer } from "../exchange/exchange.ts";
-import { type JsonText, stringOf } from "../exchange/lossless_json.ts";
+import type { CapturedResponse } from "../exchange/exchange.ts";
+import { type LosslessJson, stringOf } from "../exchange/lossless_json.ts";
 import { findOperation } from "../exchange/match_operation.ts";
-import { isOldOperation, type OldOperation } from "../exchange/operations.ts";
+import { isLegacyOperation, type LegacyOperation } from "../exchange/operations.ts";
 import { fitsPseudonyms } from "../redact/pseudonym_form.ts";
-import { type Answer, bytesOf } from "./exchange.ts";
+import { bytesOf, type ReceivedResponse } from "./exchange.ts";
 import type { Exchange } from "./recordings.ts";
 
 /** What tells values that a server generates (new ids, the time now) from those it must give back. */
@@ -25,13 +25,17 @@ export interface Known {
 }
 
 /** The old operation that a request asks for, if it asks for one. */
-export function operationOf(method: string, path: string): OldOperation | undefined {
+export function operationOf(method: string, path: string): LegacyOperation | undefined {
   const operation = findOperation(method, path);
-  return operation !== undefined && isOldOperation(operation) ? operation : undefined;
+  return operation !== undefined && isLegacyOperation(operation) ? operation : undefined;
 }
 
 /** A recorded answer and an actual one, to be compared as the gateway compares two servers' answers. */
-export function pairOf({ request, response }: Exchange, answer: Answer, known: Known): Pair {
+export function pairOf(
+  { request, response }: Exchange,
+  answer: ReceivedResponse,
+  known: Known,
+): Pair {
   const { method, path } = request;
   // Of an ETag is recorded that there was one: any weak one will do.
   const etag = response.etag && (isWeakEtag(answer.etag) ? answer.etag : 'W/"recorded"');
@@ -54,7 +58,7 @@ export function pairOf({ request, response }: Exchange, answer: Answer, known: K
   };
 }
 
-function captured({ status, headers, etag, body }: Answer): CapturedAnswer {
+function captured({ status, headers, etag, body }: ReceivedResponse): CapturedResponse {
   const lines = [
     ...Object.entries(headers),
     ...(etag === undefined ? [] : [["etag", etag] as const]),
@@ -86,7 +90,7 @@ function recordedValues(known: Known): Generated {
     return undefined;
   };
 
-  return (_place, recorded: JsonText, actual: JsonText) => {
+  return (_place, recorded: LosslessJson, actual: LosslessJson) => {
     const was = stringOf(recorded);
     if (was === undefined) return undefined;
     const fit = fitsPseudonyms(was, actual);

@@ -2,8 +2,8 @@ import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { withoutFrames } from "../compare/error_page.ts";
 import { outcomeOf } from "./verify.ts";
 import type { Known } from "./recorded_pair.ts";
-import type { Answer } from "./exchange.ts";
-import type { RecordedAnswer } from "./recordings.ts";
+import type { ReceivedResponse } from "./exchange.ts";
+import type { RecordedResponse } from "./recordings.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 const OLD_ID = "9a4eaad1-0334-4e01-9421-28b3e6a0b3d7";
@@ -21,7 +21,7 @@ function known(): Known {
   };
 }
 
-const recorded: RecordedAnswer = {
+const recorded: RecordedResponse = {
   status: 201,
   headers: { "content-type": JSON_TYPE, "access-control-allow-origin": "*" },
   body: `{"id":"${OLD_ID}","lot_code":"L-1","lot_type":null,"weight_kg":"540.0",` +
@@ -29,19 +29,19 @@ const recorded: RecordedAnswer = {
   etag: true,
 };
 
-function answered(change: Partial<Answer> = {}): Answer {
+function answered(change: Partial<ReceivedResponse> = {}): ReceivedResponse {
   const body = recorded.body.replace(OLD_ID, NEW_ID).replace(OLD_TIME, NEW_TIME);
   return { status: 201, headers: { ...recorded.headers }, body, etag: 'W/"a-b"', ...change };
 }
 
-function bodyWith(from: string, to: string): Answer {
-  const answer = answered();
-  ok(answer.body.includes(from), `${from} must stand in the body for the case to mean anything`);
-  return { ...answer, body: answer.body.replace(from, to) };
+function bodyWith(from: string, to: string): ReceivedResponse {
+  const response = answered();
+  ok(response.body.includes(from), `${from} must stand in the body for the case to mean anything`);
+  return { ...response, body: response.body.replace(from, to) };
 }
 
 /** What is found wrong with an answer to a request for a lot, or for a trace. */
-function differences(response: RecordedAnswer, answer: Answer, known: Known): string[] {
+function differences(response: RecordedResponse, answer: ReceivedResponse, known: Known): string[] {
   const request = response.body.includes('"central"')
     ? { method: "GET", path: "/api/traceability/A-1", headers: {} }
     : { method: "POST", path: "/api/lots", headers: {} };
@@ -52,7 +52,7 @@ Deno.test("an answer with another new id and the time of its own request is the 
   deepStrictEqual(differences(recorded, answered(), known()), []);
 });
 
-const FOUND: [what: string, answer: Answer, line: RegExp][] = [
+const FOUND: [what: string, answer: ReceivedResponse, line: RegExp][] = [
   ["another status", answered({ status: 200 }), /^status: 201 -> 200$/],
   [
     "no answer at all",
@@ -114,9 +114,9 @@ const FOUND: [what: string, answer: Answer, line: RegExp][] = [
   ["a strong ETag", answered({ etag: '"a-b"' }), /^header etag: W\/"recorded" -> "a-b"$/],
 ];
 
-for (const [what, answer, line] of FOUND) {
+for (const [what, response, line] of FOUND) {
   Deno.test(`found: ${what}`, () => {
-    const found = differences(recorded, answer, known());
+    const found = differences(recorded, response, known());
     ok(found.some((one) => line.test(one)), JSON.stringify(found));
   });
 }
@@ -191,10 +191,10 @@ Deno.test("stack frames and the parser's words on an error page don't count, its
     page("SyntaxError: …"),
   );
   const was = { ...recorded, status: 400, body: page("SyntaxError: …") };
-  const answer = (body: string) => answered({ status: 400, body });
-  deepStrictEqual(differences(was, answer(page(`SyntaxError: other${frames}`)), known()), []);
-  match(differences(was, answer(page(`TypeError: x${frames}`)), known()).join(), /TypeError/);
-  match(differences(was, answer('{"error":"no JSON"}'), known()).join(), /^body: /);
+  const response = (body: string) => answered({ status: 400, body });
+  deepStrictEqual(differences(was, response(page(`SyntaxError: other${frames}`)), known()), []);
+  match(differences(was, response(page(`TypeError: x${frames}`)), known()).join(), /TypeError/);
+  match(differences(was, response('{"error":"no JSON"}'), known()).join(), /^body: /);
 });
 
 const NAME = "name-3f9a0c125b71";

@@ -12,14 +12,14 @@ export const RecordedRequest = z.strictObject({
   gzip: z.boolean().optional(),
 });
 
-const RecordedAnswer = z.strictObject({
+const RecordedResponse = z.strictObject({
   status: z.int(),
   headers: z.record(z.string(), z.string()),
   body: z.string(),
   etag: z.literal(true).optional(),
 });
 
-const Exchange = z.strictObject({ request: RecordedRequest, response: RecordedAnswer });
+const Exchange = z.strictObject({ request: RecordedRequest, response: RecordedResponse });
 
 const Scenario = z.strictObject({ name: z.string(), steps: z.array(Exchange).min(1) });
 
@@ -40,7 +40,7 @@ export type RecordedRequest = z.output<typeof RecordedRequest>;
  * An answer: its status, the headers that are kept (`cutover/compare/compared_headers.ts`), the body as text without
  * stack frames, and whether there was an ETag.
  */
-export type RecordedAnswer = z.output<typeof RecordedAnswer>;
+export type RecordedResponse = z.output<typeof RecordedResponse>;
 
 /** One request and its answer. */
 export type Exchange = z.output<typeof Exchange>;

@@ -12,7 +12,7 @@ export class RequestListError extends Error {
   override name = "RequestListError";
 }
 
-const MOST_REQUESTS = 10_000;
+const MAX_REQUESTS = 10_000;
 
 const Listed = RecordedRequest.extend({
   method: z.string().regex(/^[A-Z]+$/),
@@ -30,8 +30,8 @@ export function parseRequestList(text: string): readonly RequestScenario[] {
   const scenarios = readRecordings(text) ?? readLines(text);
   const count = scenarios.reduce((sum, { requests }) => sum + requests.length, 0);
   if (count === 0) throw new RequestListError("There is no request in it");
-  if (count > MOST_REQUESTS) {
-    throw new RequestListError(`There are ${count} requests in it, ${MOST_REQUESTS} are the most`);
+  if (count > MAX_REQUESTS) {
+    throw new RequestListError(`There are ${count} requests in it, ${MAX_REQUESTS} are the most`);
   }
   return scenarios;
 }

@@ -1,4 +1,4 @@
-import type { Answer } from "./exchange.ts";
+import type { ReceivedResponse } from "./exchange.ts";
 import { fillEtags, send } from "./exchange.ts";
 import type { RecordedRequest } from "./recordings.ts";
 import { findOperation, isSafeRequest } from "../exchange/match_operation.ts";
@@ -26,14 +26,14 @@ export interface Skipped {
  * Sends the requests that may be sent, one after the other, and says which were not. What follows a
  * request that was left out is left out too: its answer may depend on it.
  */
-export async function sendHarmless(
+export async function sendSafe(
   scenarios: readonly RequestScenario[],
   options: SendOptions,
-  visit: (scenario: RequestScenario, step: number, answer: Answer) => void,
+  visit: (scenario: RequestScenario, step: number, response: ReceivedResponse) => void,
 ): Promise<readonly Skipped[]> {
   const skipped: Skipped[] = [];
   for (const scenario of scenarios) {
-    const past: Answer[] = [];
+    const past: ReceivedResponse[] = [];
     let reason: string | undefined;
     for (const [step, recorded] of scenario.requests.entries()) {
       const request = withToken(recorded, options.token);
@@ -44,9 +44,9 @@ export async function sendHarmless(
         skipped.push({ exchange: `${scenario.name} #${step}`, why: reason });
         continue;
       }
-      const answer = await send(options.base, fillEtags(request, past));
-      past.push(answer);
-      visit(scenario, step, answer);
+      const response = await send(options.base, fillEtags(request, past));
+      past.push(response);
+      visit(scenario, step, response);
     }
   }
   return skipped;

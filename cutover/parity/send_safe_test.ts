@@ -9,7 +9,7 @@ import { freshDatabase } from "../../testing/database.ts";
 import { findOperation, isSafeRequest } from "../exchange/match_operation.ts";
 import { type RecordingRedactor, recordRequests } from "./record_requests.ts";
 import { parseRequestList } from "./request_list.ts";
-import { formatSkipped, verifyHarmless } from "./verify_safe.ts";
+import { formatSkipped, verifySafe } from "./verify_safe.ts";
 
 // Emails and tokens are all the personal data in this file.
 const hide = (text: string) =>
@@ -17,7 +17,7 @@ const hide = (text: string) =>
     .replaceAll(/(?<="token":")[^"]*/g, "token-000000000002");
 const redactor: RecordingRedactor = {
   request: (request) => ({ ...request, ...(request.body && { body: hide(request.body) }) }),
-  answer: (answer) => ({ ...answer, body: hide(answer.body) }),
+  received: (response) => ({ ...response, body: hide(response.body) }),
 };
 
 /** The stand-in on the seed's rows. */
@@ -43,7 +43,7 @@ GET /api/traceability/MIX-BATCH-88
 `;
 
 Deno.test("reads, preflights and logins are harmless, whatever letters their path has", () => {
-  const harmless: [string, string][] = [
+  const safe: [string, string][] = [
     ["GET", "/api/lots"],
     ["HEAD", "/"],
     ["OPTIONS", "/api/lots"],
@@ -59,7 +59,7 @@ Deno.test("reads, preflights and logins are harmless, whatever letters their pat
   ];
   const isSafe = ([method, path]: [string, string]) =>
     isSafeRequest(method, findOperation(method, path));
-  for (const one of harmless) ok(isSafe(one), one.join(" "));
+  for (const one of safe) ok(isSafe(one), one.join(" "));
   for (const one of others) ok(!isSafe(one), one.join(" "));
 });
 
@@ -96,7 +96,7 @@ Deno.test("what was recorded from a list is verified, but for what had personal 
   await using old = await startSeeded();
   const options = { ...old, allowWrites: true };
   const { recordings } = await recordRequests(options, parseRequestList(LIST), redactor);
-  const report = await verifyHarmless(old, recordings);
+  const report = await verifySafe(old, recordings);
   strictEqual(
     formatSkipped(report.skipped) + formatReport(report),
     "SKIPPED 1 requests: personal data was replaced in it, such as line 3 #0\n" +
@@ -109,7 +109,7 @@ Deno.test("the old server's recordings are checked on a server without emptying 
   await using old = await startSeeded();
   await old.database.sql`insert into lots (lot_code) values ('OURS-1')`;
   const recordings = await loadRecordings();
-  const report = await verifyHarmless(old, recordings);
+  const report = await verifySafe(old, recordings);
   ok(passed(report), formatReport(report));
   strictEqual(report.outcomes.length + report.skipped.length, 147);
   ok(report.outcomes.length > 60, formatReport(report));
@@ -132,11 +132,11 @@ Deno.test("an id, a time or a number that isn't the recorded one is wrong", asyn
     ["a number", (body) => body.replace(/(\d)"/, '$10"')],
   ];
   for (const [what, spoil] of faults) {
-    await using proxy = await startFaultyProxy(old.base, (answer) => ({
-      ...answer,
-      body: spoil(answer.body),
+    await using proxy = await startFaultyProxy(old.base, (response) => ({
+      ...response,
+      body: spoil(response.body),
     }));
-    const report = await verifyHarmless({ base: proxy.url, token: undefined }, recordings);
+    const report = await verifySafe({ base: proxy.url, token: undefined }, recordings);
     strictEqual(passed(report), false, what);
   }
 });
@@ -188,8 +188,8 @@ Deno.test("a login token is sent in the place of one that was replaced, and nowh
       { name: "without", steps: [exchange({})] },
     ],
   };
-  strictEqual((await verifyHarmless({ base, token: undefined }, recordings)).skipped.length, 1);
-  const report = await verifyHarmless({ base, token: "t" }, recordings);
+  strictEqual((await verifySafe({ base, token: undefined }, recordings)).skipped.length, 1);
+  const report = await verifySafe({ base, token: "t" }, recordings);
   ok(passed(report) && report.skipped.length === 0, formatReport(report));
   deepStrictEqual(tokens, [null, "Bearer t", null]);
 });

@@ -9,7 +9,7 @@ import {
 } from "../compare/approvals.ts";
 import { compare } from "../compare/compare.ts";
 import { withoutFrames } from "../compare/error_page.ts";
-import { type Answer, fillEtags, send } from "./exchange.ts";
+import { fillEtags, type ReceivedResponse, send } from "./exchange.ts";
 import { type Known, operationOf, pairOf } from "./recorded_pair.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
 import { resetToSeed, type Seed } from "../../dev/seed.ts";
@@ -62,37 +62,37 @@ export async function verify(
   const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
   await replay(subject, recordings.scenarios, (scenario) => {
     const made = new Map<string, string>();
-    return (exchange, answer, step) => {
+    return (exchange, received, step) => {
       const known: Known = {
         given: seedText + JSON.stringify(exchange.request),
         recorded: recordings.recorded,
         actual: { from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() },
         made,
       };
-      outcomes.push(outcomeOf(exchangeName(scenario, step), exchange, answer, known, approvals));
+      outcomes.push(outcomeOf(exchangeName(scenario, step), exchange, received, known, approvals));
     };
   });
   return reportOf(outcomes, approvals);
 }
 
 /**
- * What becomes of one exchange whose request was answered with `answer` now.
+ * What becomes of one exchange whose request was answered with `received` now.
  *
  * @param rules for live answers, which hold as well
  */
 export function outcomeOf(
   name: string,
   exchange: Exchange,
-  answer: Answer,
+  received: ReceivedResponse,
   known: Known,
   approvals: Approvals,
   rules: readonly Rule[] = [],
 ): Outcome {
   const { method, path } = exchange.request;
   const own = recordedRulesOf(approvals, name);
-  const { outcome, used, differences } = answer.status === 0
+  const { outcome, used, differences } = received.status === 0
     ? { outcome: "different", used: [], differences: [] }
-    : compare(pairOf(exchange, answer, known), [...own, ...rules]);
+    : compare(pairOf(exchange, received, known), [...own, ...rules]);
   const verdict = outcome === "same" || outcome === "approved" ? outcome : "wrong";
   const ids = (verdict === "approved" ? used : own).map(({ id }) => id);
   return {
@@ -102,9 +102,9 @@ export function outcomeOf(
     verdict,
     approval: ids.length === 0 ? undefined : [...new Set(ids)].sort().join(", "),
     used,
-    status: answer.status,
-    differences: answer.status === 0
-      ? [`no answer: ${answer.body}`]
+    status: received.status,
+    differences: received.status === 0
+      ? [`no answer: ${received.body}`]
       : differences.map(({ place, legacy, service }) =>
         `${place}: ${excerpt(legacy)} -> ${excerpt(service)}`
       ),
@@ -156,7 +156,7 @@ export function passed({ outcomes, unused }: Report): boolean {
   return unused.length === 0 && outcomes.every(({ verdict }) => verdict !== "wrong");
 }
 
-type Visit = (exchange: Exchange, answer: Answer, step: number) => void;
+type Visit = (exchange: Exchange, received: ReceivedResponse, step: number) => void;
 
 async function replay(
   { base, sql, seed }: Subject,
@@ -166,11 +166,11 @@ async function replay(
   for (const scenario of scenarios) {
     await resetToSeed(sql, seed);
     const visit = begin(scenario);
-    const past: Answer[] = [];
+    const past: ReceivedResponse[] = [];
     for (const [step, exchange] of scenario.steps.entries()) {
-      const answer = await send(base, fillEtags(exchange.request, past));
-      past.push(answer);
-      visit(exchange, answer, step);
+      const received = await send(base, fillEtags(exchange.request, past));
+      past.push(received);
+      visit(exchange, received, step);
     }
   }
   await resetToSeed(sql, seed);

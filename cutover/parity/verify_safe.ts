@@ -2,10 +2,10 @@ import type { Approvals, Rule } from "../compare/approvals.ts";
 import { type Known, operationOf } from "./recorded_pair.ts";
 import { CLOCKS_APART_MS, type Outcome, outcomeOf, type Report, reportOf } from "./verify.ts";
 import { type Exchange, exchangeName, type Recordings } from "./recordings.ts";
-import { sendHarmless, type SendOptions, type Skipped } from "./send_safe.ts";
+import { type SendOptions, sendSafe, type Skipped } from "./send_safe.ts";
 
 /** A check that left requests out. */
-export interface HarmlessReport extends Report {
+export interface SafeReport extends Report {
   readonly skipped: readonly Skipped[];
 }
 
@@ -15,12 +15,12 @@ export interface HarmlessReport extends Report {
  *
  * @param rules for live answers: recordings of such have no names for approvals
  */
-export async function verifyHarmless(
+export async function verifySafe(
   options: Omit<SendOptions, "allowWrites">,
   recordings: Recordings,
   approvals: Approvals = [],
   rules: readonly Rule[] = [],
-): Promise<HarmlessReport> {
+): Promise<SafeReport> {
   const outcomes: Outcome[] = [];
   const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
   const scenarios = recordings.scenarios.map((scenario) => ({
@@ -28,10 +28,10 @@ export async function verifyHarmless(
     requests: scenario.steps.map(({ request }) => request),
   }));
   const byName = new Map(recordings.scenarios.map((scenario) => [scenario.name, scenario]));
-  const skipped = await sendHarmless(
+  const skipped = await sendSafe(
     scenarios,
     { ...options, allowWrites: false },
-    ({ name }, step, answer) => {
+    ({ name }, step, response) => {
       const scenario = byName.get(name);
       const exchange = scenario?.steps[step];
       if (scenario === undefined || exchange === undefined) return;
@@ -42,14 +42,17 @@ export async function verifyHarmless(
         made: new Map(),
       };
       outcomes.push(
-        outcomeOf(exchangeName(scenario, step), exchange, answer, known, approvals, rules),
+        outcomeOf(exchangeName(scenario, step), exchange, response, known, approvals, rules),
       );
     },
   );
   const sent = new Set(outcomes.map(({ exchange }) => exchange));
   const ofSent = approvals
-    .map((entry) => ({ ...entry, answers: entry.answers.filter((one) => sent.has(one.exchange)) }))
-    .filter(({ answers }) => answers.length > 0);
+    .map((entry) => ({
+      ...entry,
+      responses: entry.responses.filter((one) => sent.has(one.exchange)),
+    }))
+    .filter(({ responses }) => responses.length > 0);
   return { ...reportOf(outcomes, ofSent), skipped };
 }
 
@@ -58,8 +61,8 @@ export async function verifyHarmless(
  * time but that of the health check.
  */
 function givenIn({ request, response }: Exchange): string {
-  const asked = JSON.stringify(request);
-  return operationOf(request.method, request.path) === "getHealth" ? asked : asked + response.body;
+  const sent = JSON.stringify(request);
+  return operationOf(request.method, request.path) === "getHealth" ? sent : sent + response.body;
 }
 
 /** What was left out and why, a line a reason; nothing without any. */

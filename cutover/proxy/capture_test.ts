@@ -1,9 +1,12 @@
 import { Buffer } from "node:buffer";
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { startTestFront, type TestFrontOptions } from "../testing/front.ts";
+import {
+  startTestGatewayServer,
+  type TestGatewayServerOptions,
+} from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";
 import type { Mode } from "../exchange/route.ts";
 
@@ -12,21 +15,25 @@ const READ = "GET /api/traceability/A?b=%zz HTTP/1.1\r\nHost: x\r\nX-Odd: 1\r\n"
 const WRITE = "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n" +
   "Connection: close\r\n\r\n{}";
 const LOGIN = WRITE.replace("/api/lots", "/api/login");
-const LEGACY = rawAnswer("201 Created", "legacy", "X-A: 1\r\nx-a: 2\r\n");
-const SERVICE = rawAnswer("200 OK", "service");
+const LEGACY = rawResponse("201 Created", "legacy", "X-A: 1\r\nx-a: 2\r\n");
+const SERVICE = rawResponse("200 OK", "service");
 
 /** Sends one request to a front before both sides, and gives back what it handed on. */
-async function forward(request: string, options: TestFrontOptions, legacyAnswer = LEGACY) {
-  await using legacy = await startRawUpstream(legacyAnswer);
+async function forward(
+  request: string,
+  options: TestGatewayServerOptions,
+  legacyResponse = LEGACY,
+) {
+  await using legacy = await startRawUpstream(legacyResponse);
   await using service = await startRawUpstream(SERVICE);
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     serviceUrl: service.url,
     ...options,
   });
-  using client = openRawClient(front.port, request);
+  using client = openRawClient(gateway.port, request);
   const received = await client.ended;
-  const { observed, found, answered } = front;
+  const { observed, found, answered } = gateway;
   return {
     received,
     observed,
@@ -43,8 +50,8 @@ Deno.test("a read that is compared is handed on with both halves, as they were s
   strictEqual(observed.length, 1);
   const [observation] = observed;
   ok(observation !== undefined);
-  const { operation, side, request, answer, at } = observation;
-  deepStrictEqual([operation, side], ["getTraceability", "legacy"]);
+  const { operation, upstream, request, response, at } = observation;
+  deepStrictEqual([operation, upstream], ["getTraceability", "legacy"]);
   deepStrictEqual(request, {
     method: "GET",
     target: "/api/traceability/A?b=%zz",
@@ -58,9 +65,9 @@ Deno.test("a read that is compared is handed on with both halves, as they were s
     ],
     body: new Uint8Array(),
   });
-  deepStrictEqual([answer.status, Buffer.from(answer.body).toString()], [201, "legacy"]);
-  deepStrictEqual(answer.headers, [["X-A", "1"], ["x-a", "2"], ["Content-Length", "6"]]);
-  ok(answer.ms >= 0 && at >= before && at <= Date.now());
+  deepStrictEqual([response.status, Buffer.from(response.body).toString()], [201, "legacy"]);
+  deepStrictEqual(response.headers, [["X-A", "1"], ["x-a", "2"], ["Content-Length", "6"]]);
+  ok(response.ms >= 0 && at >= before && at <= Date.now());
 });
 
 const MODES: [mode: Mode, side: string, read: string | undefined, write: string | undefined][] = [
@@ -69,12 +76,15 @@ const MODES: [mode: Mode, side: string, read: string | undefined, write: string 
   [{ name: "shadow" }, "legacy", "legacy", "legacy"],
   [{ name: "service" }, "service", "service", undefined],
 ];
-for (const [mode, side, read, write] of MODES) {
-  Deno.test(`in ${mode.name} the ${side} side answers, and what is wanted is handed on`, async () => {
+for (const [mode, upstream, read, write] of MODES) {
+  Deno.test(`in ${mode.name} the ${upstream} side answers, and what is wanted is handed on`, async () => {
     for (const [request, compared] of [[READ, read], [LOGIN, read], [WRITE, write]] as const) {
       const { received, observed } = await forward(request, { mode, compares: true });
-      ok(received.endsWith(side), received);
-      deepStrictEqual(observed.map(({ side }) => side), compared === undefined ? [] : [compared]);
+      ok(received.endsWith(upstream), received);
+      deepStrictEqual(
+        observed.map(({ upstream }) => upstream),
+        compared === undefined ? [] : [compared],
+      );
     }
     const { observed } = await forward(READ, { mode, compares: false });
     deepStrictEqual(observed, [], "what isn't in the sample");
@@ -84,54 +94,62 @@ for (const [mode, side, read, write] of MODES) {
 Deno.test("a canary sends a client always to the same side, by its user or its address, and about its share", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   await using service = await startRawUpstream(SERVICE);
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     serviceUrl: service.url,
     mode: { name: "canary", percent: 50 },
     trustedProxies: ["127.0.0.1"],
   });
-  const sideOf = async (address: string, token = "") => {
+  const upstreamOf = async (address: string, token = "") => {
     using client = openRawClient(
-      front.port,
+      gateway.port,
       READ.replace("X-Odd: 1", `X-Forwarded-For: 10.9.9.9, ${address}${token}`),
     );
     return (await client.ended).endsWith("service") ? "service" : "legacy";
   };
-  const sides: string[] = [];
-  for (let at = 0; at < 40; at++) sides.push(await sideOf(`192.0.2.${at}`));
-  const share = sides.filter((side) => side === "service").length;
+  const upstreams: string[] = [];
+  for (let at = 0; at < 40; at++) upstreams.push(await upstreamOf(`192.0.2.${at}`));
+  const share = upstreams.filter((upstream) => upstream === "service").length;
   ok(share > 8 && share < 32, `${share} of 40`);
-  for (let at = 0; at < 5; at++) strictEqual(await sideOf(`192.0.2.${at}`), sides[at]);
+  for (let at = 0; at < 5; at++) strictEqual(await upstreamOf(`192.0.2.${at}`), upstreams[at]);
   const token = `\r\nAuthorization: Bearer e30.${btoa('{"sub":"u-1"}').replace(/=+$/, "")}.x`;
-  const ofUser = await sideOf("192.0.2.1", token);
-  for (let at = 0; at < 10; at++) strictEqual(await sideOf(`192.0.2.${at}`, token), ofUser);
+  const ofUser = await upstreamOf("192.0.2.1", token);
+  for (let at = 0; at < 10; at++) strictEqual(await upstreamOf(`192.0.2.${at}`, token), ofUser);
 });
 
 Deno.test("clients behind one address are told apart by the header that the operator named", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   await using service = await startRawUpstream(SERVICE);
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     serviceUrl: service.url,
     mode: { name: "canary", percent: 50 },
     canaryBy: { header: "x-terminal" },
   });
-  const sideOf = async (terminal: string, request = READ) => {
+  const upstreamOf = async (terminal: string, request = READ) => {
     using client = openRawClient(
-      front.port,
+      gateway.port,
       request.replace("Host: x", `Host: x\r\nX-TERMINAL: ${terminal}`),
     );
     return (await client.ended).endsWith("service") ? "service" : "legacy";
   };
-  const sides: string[] = [];
-  for (let at = 0; at < 40; at++) sides.push(await sideOf(`scale-${at}`));
-  const share = sides.filter((side) => side === "service").length;
+  const upstreams: string[] = [];
+  for (let at = 0; at < 40; at++) upstreams.push(await upstreamOf(`scale-${at}`));
+  const share = upstreams.filter((upstream) => upstream === "service").length;
   ok(share > 8 && share < 32, `${share} of 40`);
   for (let at = 0; at < 5; at++) {
-    strictEqual(await sideOf(`scale-${at}`, WRITE), sides[at], "a client writes where it reads");
-    strictEqual(await sideOf(`scale-${at}`, LOGIN), sides[at], "a client logs in where it reads");
+    strictEqual(
+      await upstreamOf(`scale-${at}`, WRITE),
+      upstreams[at],
+      "a client writes where it reads",
+    );
+    strictEqual(
+      await upstreamOf(`scale-${at}`, LOGIN),
+      upstreams[at],
+      "a client logs in where it reads",
+    );
   }
-  strictEqual(new Set(front.served.map(({ bucket }) => bucket)).size, 40);
+  strictEqual(new Set(gateway.served.map(({ bucket }) => bucket)).size, 40);
 });
 
 Deno.test("a client counts for the side that answered it, a probe for none, and only where it matters", async () => {
@@ -143,14 +161,14 @@ Deno.test("a client counts for the side that answered it, a probe for none, and 
     [{ name: "canary", percent: 99 }, ["legacy"]],
     [{ name: "service" }, []],
   ];
-  for (const [mode, sides] of modes) {
-    await using front = await startTestFront({ legacyUrl: legacy.url, mode });
+  for (const [mode, upstreams] of modes) {
+    await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url, mode });
     for (const probe of ["", "X-Lotline-Probe: 1\r\n"]) {
-      using client = openRawClient(front.port, READ.replace("X-Odd: 1\r\n", probe));
+      using client = openRawClient(gateway.port, READ.replace("X-Odd: 1\r\n", probe));
       await client.ended;
     }
-    await eventually("both are over", () => Promise.resolve(front.lines.length === 2));
-    deepStrictEqual(front.served.map(({ side }) => side), sides, mode.name);
+    await eventually("both are over", () => Promise.resolve(gateway.lines.length === 2));
+    deepStrictEqual(gateway.served.map(({ side: upstream }) => upstream), upstreams, mode.name);
   }
   ok(legacy.requests.every((request) => !/lotline-probe/i.test(request)));
 });
@@ -162,7 +180,7 @@ Deno.test("a write is tried on Lotline before the old server executes it, and bo
     socket.write(LEGACY);
   });
   let tried: CapturedRequest | undefined;
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     mode: { name: "shadow" },
     dryRun: async (request) => {
@@ -170,10 +188,10 @@ Deno.test("a write is tried on Lotline before the old server executes it, and bo
       order.push("asked");
       await new Promise((resolve) => setTimeout(resolve, 50));
       order.push("told");
-      return { silence: "timeout", ms: 50 };
+      return { failure: "timeout", ms: 50 };
     },
   });
-  using client = openRawClient(front.port, WRITE);
+  using client = openRawClient(gateway.port, WRITE);
   await client.ended;
   deepStrictEqual(order, ["asked", "told", "executed"]);
   deepStrictEqual([tried?.method, tried?.target, Buffer.from(tried?.body ?? []).toString()], [
@@ -181,31 +199,31 @@ Deno.test("a write is tried on Lotline before the old server executes it, and bo
     "/api/lots",
     "{}",
   ]);
-  deepStrictEqual(front.observed.map(({ dryRun }) => dryRun), [{ silence: "timeout", ms: 50 }]);
+  deepStrictEqual(gateway.observed.map(({ dryRun }) => dryRun), [{ failure: "timeout", ms: 50 }]);
 });
 
 Deno.test("a client that is gone after its write was sent changes nothing: it is seen to its end", async () => {
   await using legacy = await startRawUpstream((socket) =>
     setTimeout(() => socket.write(LEGACY), 100)
   );
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     mode: { name: "shadow" },
     compares: true,
   });
-  const client = openRawClient(front.port, WRITE);
+  const client = openRawClient(gateway.port, WRITE);
   await eventually("the request has come", () => legacy.requests.length > 0);
   client.socket.resetAndDestroy();
-  await eventually("the request is over", () => front.lines.length > 0);
-  deepStrictEqual([front.answered, front.observed.length], [["createLot legacy 201"], 1]);
+  await eventually("the request is over", () => gateway.lines.length > 0);
+  deepStrictEqual([gateway.answered, gateway.observed.length], [["createLot legacy 201"], 1]);
 });
 
 Deno.test("a read whose client is gone is given up, and is no fault of the side", async () => {
   await using legacy = await startRawUpstream(() => {});
-  await using front = await startTestFront({ legacyUrl: legacy.url });
-  const client = openRawClient(front.port, READ);
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
+  const client = openRawClient(gateway.port, READ);
   await eventually("the request has come", () => legacy.requests.length > 0);
   client.socket.resetAndDestroy();
   await eventually("the connection is closed", () => legacy.open() === 0);
-  deepStrictEqual(front.answered, []);
+  deepStrictEqual(gateway.answered, []);
 });

@@ -1,29 +1,33 @@
 import type net from "node:net";
-import type { Forwarding } from "./proxied_request.ts";
+import type { ProxiedRequest } from "./proxied_request.ts";
 import { FramingBytes } from "./framing_bytes.ts";
-import type { FrontLimits } from "./server_limits.ts";
+import type { GatewayServerLimits } from "./server_limits.ts";
 import { endWith, willEndGently } from "./last_response.ts";
-import type { RefusalStatus } from "./error_response.ts";
+import type { ErrorResponseStatus } from "./error_response.ts";
 import type { Peer } from "./request_head.ts";
-import { UnderWay } from "./in_flight.ts";
+import { InFlight } from "./in_flight.ts";
 
 /** A connection of a client. */
 export class Client {
   /** Its requests that aren't over. */
-  readonly requests = new UnderWay<Forwarding>();
+  readonly requests = new InFlight<ProxiedRequest>();
   /** Before its first request, the server's own limits hold. */
   wasUsed = false;
   readonly #framing: FramingBytes;
-  #newest: Forwarding | undefined;
+  #newest: ProxiedRequest | undefined;
   #begun = 0;
   #isClosing = false;
-  #refusal: { readonly status: RefusalStatus; readonly sentence: string } | undefined;
+  #refusal: { readonly status: ErrorResponseStatus; readonly sentence: string } | undefined;
   /** When it last was seen to be in use, by `performance.now()`, and what had come until then. */
   #usedAt = 0;
   #bytesRead = 0;
   #begunBefore = 0;
 
-  constructor(readonly socket: net.Socket, readonly peer: Peer, readonly limits: FrontLimits) {
+  constructor(
+    readonly socket: net.Socket,
+    readonly peer: Peer,
+    readonly limits: GatewayServerLimits,
+  ) {
     // Node's server makes a timer when a request is over and clears it when the next one comes, which
     // takes 6 % of the gateway's time for one. `sweep` closes what is kept and not used.
     socket.setTimeout = () => socket;
@@ -44,17 +48,17 @@ export class Client {
   }
 
   /** The head of a request has come that is going to be answered. */
-  begin(forwarding: Forwarding): void {
+  begin(proxied: ProxiedRequest): void {
     this.#begun++;
-    this.requests.add(forwarding);
-    this.#newest = forwarding;
-    this.#framing.begin(forwarding.request, forwarding.head.isChunked);
+    this.requests.add(proxied);
+    this.#newest = proxied;
+    this.#framing.begin(proxied.request, proxied.head.isChunked);
   }
 
   /** A request of it is over. */
-  end(forwarding: Forwarding): void {
-    this.requests.delete(forwarding);
-    if (this.#newest === forwarding) this.#newest = undefined;
+  end(proxied: ProxiedRequest): void {
+    this.requests.delete(proxied);
+    if (this.#newest === proxied) this.#newest = undefined;
     this.#refuseInTurn();
   }
 
@@ -65,7 +69,7 @@ export class Client {
   }
 
   /** Refuses what comes on it and is no request, when the requests before it are answered. */
-  refuse(status: RefusalStatus, sentence: string): void {
+  refuse(status: ErrorResponseStatus, sentence: string): void {
     this.close();
     const newest = this.#newest;
     if (newest !== undefined && !newest.request.complete) return newest.refuse(status, sentence);

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { startTestFront } from "../testing/front.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { startRawUpstream } from "../../testing/raw_upstream.ts";
 
@@ -28,25 +28,25 @@ const ANSWERS: [what: string, method: string, answer: string, body: string][] = 
 ];
 
 for (const mode of ["legacy", "service"] as const) {
-  for (const [what, method, answer, body] of ANSWERS) {
+  for (const [what, method, response, body] of ANSWERS) {
     Deno.test(`in ${mode}, a compressed answer ${what} reaches the client as it was sent`, async () => {
-      await using upstream = await startRawUpstream(answer);
-      await using front = await startTestFront({
+      await using upstream = await startRawUpstream(response);
+      await using gateway = await startTestGatewayServer({
         legacyUrl: upstream.url,
         serviceUrl: upstream.url,
         mode: { name: mode },
         compares: true,
       });
-      const asked = `${method} /api/health HTTP/1.1\r\nHost: x\r\n` +
+      const requested = `${method} /api/health HTTP/1.1\r\nHost: x\r\n` +
         "Accept-Encoding: gzip;q=0.9, BR , *;q=0\r\naccept-encoding: identity\r\n\r\n";
-      using client = openRawClient(front.port, asked);
+      using client = openRawClient(gateway.port, requested);
       const received = await client.until((text) => {
         const end = text.indexOf("\r\n\r\n");
         return end !== -1 && text.length >= end + 4 + body.length;
       });
       const [head = ""] = received.split("\r\n\r\n", 1);
       const lines = head.split("\r\n");
-      const sent = answer.split("\r\n\r\n", 1)[0]?.split("\r\n") ?? [];
+      const sent = response.split("\r\n\r\n", 1)[0]?.split("\r\n") ?? [];
       const ofConnection = /^(?:transfer-encoding|connection|keep-alive):/i;
       deepStrictEqual(
         lines.filter((line) => !ofConnection.test(line)),

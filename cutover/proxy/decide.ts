@@ -1,37 +1,37 @@
 import type { ReadClient } from "../../client_address.ts";
 import type { CanaryBy } from "../config.ts";
-import { bucketBy, chooseSide } from "../routes/canary.ts";
-import type { Comparer } from "../shadow/observer.ts";
+import { bucketBy, chooseUpstream } from "../routes/canary.ts";
+import type { Observer } from "../shadow/observer.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import {
-  isHarmless,
-  isOldOperation,
-  type OldOperation,
+  isLegacyOperation,
+  isSafeOperation,
+  type LegacyOperation,
   type Operation,
 } from "../exchange/operations.ts";
 import { isCounted } from "../routes/moved_share.ts";
 import { findOperation, isSafeMethod, isSafeRequest } from "../exchange/match_operation.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
-import type { Route, Side } from "../exchange/route.ts";
+import type { Route, Upstream } from "../exchange/route.ts";
 
 /** A request for an operation of the contract. */
-export interface Known {
+export interface RouteDecision {
   readonly operation: Operation;
   readonly route: Route;
 }
 
 /** A request for an operation that both sides know. */
-export interface KnownToBoth extends Known {
-  readonly operation: OldOperation;
+export interface ComparableOperation extends RouteDecision {
+  readonly operation: LegacyOperation;
 }
 
 /** How one request is dealt with. */
-export interface Way {
+export interface Decision {
   /** Undefined: nothing of the contract; the old server says what it makes of it. */
-  readonly known: Known | undefined;
+  readonly decision: RouteDecision | undefined;
   /** Undefined: only one side could answer. */
-  readonly knownToBoth: KnownToBoth | undefined;
-  readonly side: Side;
+  readonly comparable: ComparableOperation | undefined;
+  readonly upstream: Upstream;
   /** The client's; undefined: which client it is matters to nobody. */
   readonly bucket: number | undefined;
   /**
@@ -46,27 +46,27 @@ export interface Way {
 }
 
 /** What decides about a request. */
-export interface WayDeps {
+export interface DecideDeps {
   readonly routeOf: (operation: Operation) => Route;
   readonly readClient: ReadClient;
   readonly canaryBy: CanaryBy;
-  readonly comparer: Pick<Comparer, "wants">;
+  readonly observer: Pick<Observer, "wants">;
 }
 
 /** Decides how a request is dealt with. */
-export function findWay(
-  deps: WayDeps,
+export function decide(
+  deps: DecideDeps,
   method: string,
   target: string,
   head: RequestHead,
   peer: Peer,
-): Way {
+): Decision {
   const operation = findOperation(method, target);
   if (operation === undefined) {
     return {
-      known: undefined,
-      knownToBoth: undefined,
-      side: "legacy",
+      decision: undefined,
+      comparable: undefined,
+      upstream: "legacy",
       bucket: undefined,
       compared: undefined,
       isSafe: isSafeMethod(method),
@@ -74,15 +74,15 @@ export function findWay(
     };
   }
   const route = deps.routeOf(operation);
-  const knownToBoth = isOldOperation(operation) ? { operation, route } : undefined;
+  const comparable = isLegacyOperation(operation) ? { operation, route } : undefined;
   const bucket = isCounted(route.mode) ? bucketOfClient(deps, operation, head, peer) : undefined;
-  const side = chooseSide(route.mode, bucket ?? 0);
+  const upstream = chooseUpstream(route.mode, bucket ?? 0);
   return {
-    known: { operation, route },
-    knownToBoth,
-    side,
+    decision: { operation, route },
+    comparable,
+    upstream,
     bucket,
-    compared: knownToBoth && whatToCompare(deps, knownToBoth, side),
+    compared: comparable && whatToCompare(deps, comparable, upstream),
     isSafe: isSafeRequest(method, operation),
     outlivesClient: !isSafeMethod(method),
   };
@@ -92,27 +92,27 @@ export function findWay(
  * The way of a request that Lotline was to answer and that is the old server's by now, since its route
  * went back after its head had come; undefined: there is no such change. Nobody compares it.
  */
-export function findWayBack(
-  deps: WayDeps,
-  way: Way,
+export function decideFallback(
+  deps: DecideDeps,
+  decision: Decision,
   head: RequestHead,
   peer: Peer,
-): Way | undefined {
-  if (way.side !== "service" || way.known === undefined) return undefined;
-  const { operation, route: before } = way.known;
+): Decision | undefined {
+  if (decision.upstream !== "service" || decision.decision === undefined) return undefined;
+  const { operation, route: before } = decision.decision;
   const route = deps.routeOf(operation);
   // A route that is killed has another mode and the same epoch.
   if (route.epoch === before.epoch && route.mode.name === before.mode.name) return undefined;
   const bucket = isCounted(route.mode)
-    ? way.bucket ?? bucketOfClient(deps, operation, head, peer)
+    ? decision.bucket ?? bucketOfClient(deps, operation, head, peer)
     : undefined;
-  if (chooseSide(route.mode, bucket ?? 0) === "service") return undefined;
+  if (chooseUpstream(route.mode, bucket ?? 0) === "service") return undefined;
   return {
-    ...way,
+    ...decision,
     bucket,
-    known: { operation, route },
-    knownToBoth: way.knownToBoth && { ...way.knownToBoth, route },
-    side: "legacy",
+    decision: { operation, route },
+    comparable: decision.comparable && { ...decision.comparable, route },
+    upstream: "legacy",
     compared: undefined,
   };
 }
@@ -123,16 +123,16 @@ export function findWayBack(
  */
 export function countClient(
   evidence: Pick<Evidence, "served">,
-  { known, bucket }: Way,
+  { decision, bucket }: Decision,
   { isProbe }: RequestHead,
-  side: Side | undefined,
+  upstream: Upstream | undefined,
 ): void {
-  if (known === undefined || bucket === undefined || side === undefined || isProbe) return;
-  evidence.served(known.operation, known.route, side, bucket);
+  if (decision === undefined || bucket === undefined || upstream === undefined || isProbe) return;
+  evidence.served(decision.operation, decision.route, upstream, bucket);
 }
 
 function bucketOfClient(
-  { readClient, canaryBy }: WayDeps,
+  { readClient, canaryBy }: DecideDeps,
   operation: Operation,
   head: RequestHead,
   peer: Peer,
@@ -144,7 +144,7 @@ function bucketOfClient(
     authorization: head.authorization,
     address: readClient({ headers }, peer.address).address,
     header: (name) => firstValue(head.lines, name),
-    isHarmless: isOldOperation(operation) && isHarmless(operation),
+    isSafe: isLegacyOperation(operation) && isSafeOperation(operation),
   });
 }
 
@@ -157,13 +157,13 @@ function firstValue(lines: readonly string[], lowerName: string): string | undef
 }
 
 function whatToCompare(
-  { comparer }: WayDeps,
-  { operation, route }: KnownToBoth,
-  side: Side,
-): Way["compared"] {
-  const isSeen = isHarmless(operation) || route.mode.name === "legacy";
+  { observer }: DecideDeps,
+  { operation, route }: ComparableOperation,
+  upstream: Upstream,
+): Decision["compared"] {
+  const isSeen = isSafeOperation(operation) || route.mode.name === "legacy";
   // What Lotline has stored can't be asked of the old server, which knows no dry run.
-  if (!isSeen && side === "service") return undefined;
-  if (!comparer.wants(operation, route)) return undefined;
+  if (!isSeen && upstream === "service") return undefined;
+  if (!observer.wants(operation, route)) return undefined;
   return isSeen ? "answer" : "dry_run";
 }

@@ -1,12 +1,12 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { createClientReader } from "../../client_address.ts";
-import { startTestFront } from "../testing/front.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
-import { isOldOperation, type OldOperation, type Operation } from "../exchange/operations.ts";
+import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { isLegacyOperation, type LegacyOperation, type Operation } from "../exchange/operations.ts";
 import { type Peer, readRequestHead } from "./request_head.ts";
 import type { Mode, Route } from "../exchange/route.ts";
-import { findWay, findWayBack, type Way } from "./decide.ts";
+import { decide, decideFallback, type Decision } from "./decide.ts";
 
 const PEER = { address: "192.0.2.1", isTrusted: false };
 const LEGACY: Mode = { name: "legacy" };
@@ -26,9 +26,9 @@ const HEAD = headOf(["Host", "plant"], PEER);
 
 /** What a way depends on, when every route is in this mode. */
 function depsOf(mode: Mode, { wants = true, epoch = 1 } = {}) {
-  const asked: OldOperation[] = [];
+  const requested: LegacyOperation[] = [];
   return {
-    asked,
+    asked: requested,
     routeOf: (operation: Operation): Route => ({
       operation,
       mode,
@@ -38,9 +38,9 @@ function depsOf(mode: Mode, { wants = true, epoch = 1 } = {}) {
     }),
     readClient: createClientReader([]),
     canaryBy: "client" as const,
-    comparer: {
-      wants(operation: OldOperation) {
-        asked.push(operation);
+    observer: {
+      wants(operation: LegacyOperation) {
+        requested.push(operation);
         return wants;
       },
     },
@@ -48,7 +48,7 @@ function depsOf(mode: Mode, { wants = true, epoch = 1 } = {}) {
 }
 
 const find = (mode: Mode, method: string, target: string, more = {}) =>
-  findWay(depsOf(mode, more), method, target, HEAD, PEER);
+  decide(depsOf(mode, more), method, target, HEAD, PEER);
 
 const REQUESTS = {
   write: ["POST", "/api/lots"],
@@ -58,11 +58,11 @@ const REQUESTS = {
 } as const;
 
 /** In each mode: the side, and what somebody wants to see of it. */
-const WAYS: [
+const DECISIONS: [
   what: keyof typeof REQUESTS,
   mode: Mode,
-  side: Way["side"],
-  compared: Way["compared"],
+  side: Decision["upstream"],
+  compared: Decision["compared"],
 ][] = [
   // Neither may wait for Lotline: the exchange is looked at when the old server has answered.
   ["write", LEGACY, "legacy", "answer"],
@@ -83,12 +83,12 @@ const WAYS: [
   ["read", SERVICE, "service", "answer"],
 ];
 
-for (const [what, mode, side, compared] of WAYS) {
+for (const [what, mode, upstream, compared] of DECISIONS) {
   const percent = mode.name === "canary" ? ` of ${mode.percent} %` : "";
-  Deno.test(`a ${what} in ${mode.name}${percent} goes to ${side}; compared: ${compared ?? "no"}`, () => {
+  Deno.test(`a ${what} in ${mode.name}${percent} goes to ${upstream}; compared: ${compared ?? "no"}`, () => {
     const [method, target] = REQUESTS[what];
     const way = find(mode, method, target);
-    deepStrictEqual([way.side, way.compared], [side, compared]);
+    deepStrictEqual([way.upstream, way.compared], [upstream, compared]);
     strictEqual(find(mode, method, target, { wants: false }).compared, undefined);
     strictEqual(way.isSafe, what === "read" || what === "login");
   });
@@ -96,14 +96,14 @@ for (const [what, mode, side, compared] of WAYS) {
 
 Deno.test("nobody is asked whether a write that went to Lotline is to be compared", () => {
   const deps = depsOf(SERVICE);
-  findWay(deps, "POST", "/api/lots", HEAD, PEER);
+  decide(deps, "POST", "/api/lots", HEAD, PEER);
   deepStrictEqual(deps.asked, []);
 });
 
 Deno.test("what the contract doesn't know is the old server's, by HTTP's rules safe or not", () => {
   for (const method of ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "DELETE", "PATCH"]) {
     const way = find(SERVICE, method, "/no/such/path");
-    deepStrictEqual([way.known, way.knownToBoth, way.side, way.compared], [
+    deepStrictEqual([way.decision, way.comparable, way.upstream, way.compared], [
       undefined,
       undefined,
       "legacy",
@@ -115,9 +115,9 @@ Deno.test("what the contract doesn't know is the old server's, by HTTP's rules s
 
 Deno.test("what only Lotline knows is compared with nobody", () => {
   const way = find(SERVICE, "GET", "/api/audits");
-  const operation = way.known?.operation;
-  deepStrictEqual([operation, operation && isOldOperation(operation)], ["listAudits", false]);
-  deepStrictEqual([way.knownToBoth, way.side, way.compared], [undefined, "service", undefined]);
+  const operation = way.decision?.operation;
+  deepStrictEqual([operation, operation && isLegacyOperation(operation)], ["listAudits", false]);
+  deepStrictEqual([way.comparable, way.upstream, way.compared], [undefined, "service", undefined]);
 });
 
 /** The route of a request that was Lotline's, by the time it is sent: the side then. */
@@ -135,48 +135,48 @@ for (const [what, mode, epoch, isBack] of CHANGES) {
   Deno.test(`a request whose route ${what} ${isBack ? "goes back" : "stays Lotline's"}`, () => {
     const before = find(SERVICE, "GET", "/api/traceability/A");
     const after = depsOf(mode, { epoch });
-    const way = findWayBack(after, before, HEAD, PEER);
+    const way = decideFallback(after, before, HEAD, PEER);
     if (!isBack) return strictEqual(way, undefined);
-    deepStrictEqual([way?.side, way?.compared, way?.isSafe], ["legacy", undefined, true]);
-    deepStrictEqual([way?.known?.route.mode, way?.knownToBoth?.route.mode], [mode, mode]);
-    strictEqual(way?.known?.route.epoch, epoch);
+    deepStrictEqual([way?.upstream, way?.compared, way?.isSafe], ["legacy", undefined, true]);
+    deepStrictEqual([way?.decision?.route.mode, way?.comparable?.route.mode], [mode, mode]);
+    strictEqual(way?.decision?.route.epoch, epoch);
   });
 }
 
 Deno.test("a request of a canary that has shrunk goes back, though its route is a canary still", () => {
   const before = find(canary(100), "GET", "/api/traceability/A");
-  const way = findWayBack(depsOf(canary(0), { epoch: 2 }), before, HEAD, PEER);
-  strictEqual(way?.side, "legacy");
+  const way = decideFallback(depsOf(canary(0), { epoch: 2 }), before, HEAD, PEER);
+  strictEqual(way?.upstream, "legacy");
 });
 
 const HALF: Mode = { name: "canary", percent: 50 };
 const ADDRESSES = Array.from({ length: 64 }, (_, at) => `198.51.100.${at}`);
 
 /** The sides to which a canary of half sends clients whom a proxy names, and where they go back from. */
-function sidesOf(trustedProxies: readonly string[]) {
+function upstreamsOf(trustedProxies: readonly string[]) {
   const peer = { ...PEER, isTrusted: trustedProxies.length > 0 };
   const readClient = createClientReader(trustedProxies);
   const before = find(SERVICE, "GET", "/api/traceability/A");
   return ADDRESSES.map((address) => {
     const head = headOf(["Host", "plant", "X-Forwarded-For", address], peer);
     const deps = { ...depsOf(HALF, { epoch: 2 }), readClient };
-    const { side } = findWay(deps, "GET", "/api/traceability/A", head, peer);
-    const back = findWayBack(deps, before, head, peer)?.side ?? "service";
-    strictEqual(back, side, "a client that goes back does so by the same share");
-    return side;
+    const { upstream } = decide(deps, "GET", "/api/traceability/A", head, peer);
+    const back = decideFallback(deps, before, head, peer)?.upstream ?? "service";
+    strictEqual(back, upstream, "a client that goes back does so by the same share");
+    return upstream;
   });
 }
 
 Deno.test("a canary tells clients apart by the address that a trusted proxy names, and by no other's word", () => {
-  deepStrictEqual(new Set(sidesOf([PEER.address])), new Set(["legacy", "service"]));
-  strictEqual(new Set(sidesOf([])).size, 1);
+  deepStrictEqual(new Set(upstreamsOf([PEER.address])), new Set(["legacy", "service"]));
+  strictEqual(new Set(upstreamsOf([])).size, 1);
 });
 
 Deno.test("a request that was the old server's, or nobody's, has no way back", () => {
   const rolledBack = depsOf(LEGACY, { epoch: 2 });
   const legacys = find(SHADOW, "GET", "/api/traceability/A");
-  strictEqual(findWayBack(rolledBack, legacys, HEAD, PEER), undefined);
-  strictEqual(findWayBack(rolledBack, find(SERVICE, "GET", "/no"), HEAD, PEER), undefined);
+  strictEqual(decideFallback(rolledBack, legacys, HEAD, PEER), undefined);
+  strictEqual(decideFallback(rolledBack, find(SERVICE, "GET", "/no"), HEAD, PEER), undefined);
 });
 
 const never = () => new Promise<never>(() => {});
@@ -188,23 +188,23 @@ const WAITLESS: [what: string, mode: Mode, request: string][] = [
 
 for (const [what, mode, request] of WAITLESS) {
   Deno.test(`${what} is answered, and observed, without waiting for a dry run`, async () => {
-    await using upstream = await startRawUpstream(rawAnswer("200 OK", "ok"));
-    const asked: string[] = [];
-    await using front = await startTestFront({
+    await using upstream = await startRawUpstream(rawResponse("200 OK", "ok"));
+    const requested: string[] = [];
+    await using gateway = await startTestGatewayServer({
       legacyUrl: upstream.url,
       mode,
       compares: true,
       dryRun: (_request, operation) => {
-        asked.push(operation);
+        requested.push(operation);
         return never();
       },
     });
     const body = request.startsWith("POST") ? "{}" : "";
     using client = openRawClient(
-      front.port,
+      gateway.port,
       `${request}\r\nHost: plant\r\nConnection: close\r\n\r\n${body}`,
     );
     match(await client.ended, /^HTTP\/1\.1 200 [^]*\r\n\r\nok$/);
-    deepStrictEqual([asked, front.observed.length], [[], 1]);
+    deepStrictEqual([requested, gateway.observed.length], [[], 1]);
   });
 }

@@ -1,21 +1,21 @@
-import { ALWAYS_KEPT_BYTES, BodyCapture } from "../exchange/body_capture.ts";
+import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
 import type { ByteBudget } from "../exchange/byte_budget.ts";
 import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/coverage.ts";
-import type { Attempt } from "../upstream/upstream_request.ts";
+import type { UpstreamRequest } from "../upstream/upstream_request.ts";
 import type { ClientBody } from "./request_body.ts";
-import type { Comparer } from "../shadow/observer.ts";
+import type { Observer } from "../shadow/observer.ts";
 import type { Evidence } from "../evidence/evidence.ts";
-import type { Asked, CapturedRequest, Silence } from "../exchange/exchange.ts";
+import type { CapturedRequest, Exchange, FailureKind } from "../exchange/exchange.ts";
 import type { Failure } from "../upstream/connection.ts";
-import type { FrontLimits } from "./server_limits.ts";
+import type { GatewayServerLimits } from "./server_limits.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
-import type { Way } from "./decide.ts";
+import type { Decision } from "./decide.ts";
 
 /** What counting and keeping exchanges is made of; one for all requests. */
 export interface DueDeps {
   readonly evidence: Evidence;
-  readonly comparer: Pick<Comparer, "observe">;
-  readonly limits: Pick<FrontLimits, "answerBytes">;
+  readonly observer: Pick<Observer, "observe">;
+  readonly limits: Pick<GatewayServerLimits, "responseBytes">;
   /** What long bodies of exchanges that are compared may take up. */
   readonly comparedBytes: ByteBudget;
 }
@@ -29,49 +29,49 @@ export class DueComparison {
   /** Whether somebody still wants to see the exchange. */
   isWanted: boolean;
   /** What Lotline would have made of a write. */
-  dryRun: Asked | undefined;
+  dryRun: Exchange | undefined;
   /** What Lotline made of the request, when the old server is asked in its place. */
-  earlier: Asked | undefined;
+  earlier: Exchange | undefined;
   #isOpen = false;
   #capture: BodyCapture | undefined;
   /** What the request's long body has taken, in bytes. */
   #taken = 0;
 
-  constructor(readonly deps: DueDeps, readonly way: Way) {
-    this.isWanted = way.compared !== undefined;
+  constructor(readonly deps: DueDeps, readonly decision: Decision) {
+    this.isWanted = decision.compared !== undefined;
   }
 
   /** Whether it is to be compared; a recording may want an exchange that nobody compares. */
   get isCounted(): boolean {
-    return this.isWanted && this.way.known?.route.mode.name !== "legacy";
+    return this.isWanted && this.decision.decision?.route.mode.name !== "legacy";
   }
 
   /** The request is whole: from now on it needs an outcome. */
   begin(): void {
-    const { knownToBoth } = this.way;
-    if (!this.isCounted || this.#isOpen || knownToBoth === undefined) return;
+    const { comparable } = this.decision;
+    if (!this.isCounted || this.#isOpen || comparable === undefined) return;
     this.#isOpen = true;
-    this.deps.evidence.covered(knownToBoth.operation, knownToBoth.route, "due");
+    this.deps.evidence.covered(comparable.operation, comparable.route, "due");
   }
 
   /** An answer is whole: from now on the comparer sees to the outcome. */
-  observe(attempt: Attempt, ms: number, captured: () => CapturedRequest, at: number): void {
-    const { knownToBoth } = this.way;
-    const { answer, body, digest, side } = attempt;
-    if (!this.isWanted || knownToBoth === undefined || answer === undefined) return;
+  observe(attempt: UpstreamRequest, ms: number, captured: () => CapturedRequest, at: number): void {
+    const { comparable } = this.decision;
+    const { answer: response, body, digest, upstream } = attempt;
+    if (!this.isWanted || comparable === undefined || response === undefined) return;
     // A recording has no use for what is too large to be kept.
     const isOfUse = body !== undefined || this.isCounted;
     this.#close();
     if (!isOfUse) return;
-    this.deps.comparer.observe({
-      operation: knownToBoth.operation,
-      route: knownToBoth.route,
+    this.deps.observer.observe({
+      operation: comparable.operation,
+      route: comparable.route,
       request: captured(),
       at,
-      side,
-      answer: {
-        status: answer.status,
-        headers: toHeaderLines(answer.headers),
+      upstream,
+      response: {
+        status: response.status,
+        headers: toHeaderLines(response.headers),
         body: body ?? NOTHING,
         ...(digest && { digest }),
         ms,
@@ -88,7 +88,7 @@ export class DueComparison {
   /** The side that was to answer the client gave no answer. */
   failed(kind: Failure["kind"]): void {
     if (kind === "busy") this.lost("overload");
-    else this.#end("unanswered", CAUSES[silenceOf(kind)]);
+    else this.#end("unanswered", CAUSES[failureOf(kind)]);
   }
 
   /** What the next attempt's answer is gathered in, if somebody wants it. */
@@ -96,10 +96,10 @@ export class DueComparison {
     this.#capture?.release();
     if (!this.isWanted) return this.#capture = undefined;
     // A recording takes short bodies alone.
-    const { answerBytes } = this.deps.limits;
+    const { responseBytes } = this.deps.limits;
     return this.#capture = this.isCounted
-      ? new BodyCapture(answerBytes, this.deps.comparedBytes)
-      : new BodyCapture(ALWAYS_KEPT_BYTES);
+      ? new BodyCapture(responseBytes, this.deps.comparedBytes)
+      : new BodyCapture(ALWAYS_CAPTURED_BYTES);
   }
 
   /**
@@ -113,7 +113,7 @@ export class DueComparison {
     if (!body.isLong || this.#taken > 0) return true;
     if (!this.deps.comparedBytes.take(bytes)) return isEarly;
     this.#taken = bytes;
-    body.keepAll();
+    body.bufferAll();
     return true;
   }
 
@@ -131,17 +131,17 @@ export class DueComparison {
   }
 
   #end(outcome: "lost" | "unanswered", cause: LostCause | UnansweredCause): void {
-    const { knownToBoth } = this.way;
+    const { comparable } = this.decision;
     const isOpen = this.#isOpen;
     this.#close();
-    if (!isOpen || knownToBoth === undefined) return;
-    const { operation, route } = knownToBoth;
+    if (!isOpen || comparable === undefined) return;
+    const { operation, route } = comparable;
     this.deps.evidence.found({ operation, route, outcome, cause, approvals: [], differences: [] });
   }
 }
 
 /** What a failure means for comparing the answer. */
-export function silenceOf(kind: Exclude<Failure["kind"], "busy">): Silence {
+export function failureOf(kind: Exclude<Failure["kind"], "busy">): FailureKind {
   return kind === "broken" ? "reset" : kind;
 }
 

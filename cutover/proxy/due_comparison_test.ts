@@ -1,19 +1,23 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { startTestFront, type TestFront, type TestFrontOptions } from "../testing/front.ts";
+import {
+  startTestGatewayServer,
+  type TestGatewayServer,
+  type TestGatewayServerOptions,
+} from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 import type { Mode } from "../exchange/route.ts";
 
 const SHADOW: Mode = { name: "shadow" };
 const READ = "GET /api/traceability/A HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-const LEGACY = rawAnswer("200 OK", "legacy");
+const LEGACY = rawResponse("200 OK", "legacy");
 
 const write = (length: number) =>
   `POST /api/lots HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`;
 
 /** What became of each exchange that was due: its outcome and cause, or that it was handed on. */
-function endsOf({ found, observed, covered }: TestFront): string[] {
+function endsOf({ found, observed, covered }: TestGatewayServer): string[] {
   const ends = [
     ...observed.map(() => "handed on"),
     ...found.map(({ outcome, cause }) => `${outcome} ${cause}`),
@@ -23,7 +27,7 @@ function endsOf({ found, observed, covered }: TestFront): string[] {
   return ends;
 }
 
-const compared = (options: TestFrontOptions): TestFrontOptions => ({
+const compared = (options: TestGatewayServerOptions): TestGatewayServerOptions => ({
   mode: SHADOW,
   compares: true,
   ...options,
@@ -31,69 +35,69 @@ const compared = (options: TestFrontOptions): TestFrontOptions => ({
 
 Deno.test("bodies up to the limit are handed on whole, the request's and the answer's, and tried out first", async () => {
   const [body, more] = ["x".repeat(1_048_576), "y".repeat(200_000)];
-  await using legacy = await startRawUpstream(rawAnswer("201 Created", `${more}${body}`));
+  await using legacy = await startRawUpstream(rawResponse("201 Created", `${more}${body}`));
   const tried: number[] = [];
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     mode: SHADOW,
     dryRun: (request) => {
       tried.push(request.body.length);
-      return Promise.resolve({ silence: "timeout", ms: 1 });
+      return Promise.resolve({ failure: "timeout", ms: 1 });
     },
   });
-  using client = openRawClient(front.port, write(body.length) + body);
+  using client = openRawClient(gateway.port, write(body.length) + body);
   ok((await client.ended).endsWith(`${more}${body}`));
-  deepStrictEqual(endsOf(front), ["handed on"]);
-  const [observation] = front.observed;
+  deepStrictEqual(endsOf(gateway), ["handed on"]);
+  const [observation] = gateway.observed;
   deepStrictEqual(
-    [tried, observation?.request.body.length, observation?.answer.body.length],
+    [tried, observation?.request.body.length, observation?.response.body.length],
     [[body.length], body.length, body.length + more.length],
   );
-  strictEqual(observation?.answer.digest, undefined);
+  strictEqual(observation?.response.digest, undefined);
 });
 
 Deno.test("a body that comes slowly is compared like any other", async () => {
   await using legacy = await startRawUpstream(LEGACY);
-  await using front = await startTestFront(
-    compared({ legacyUrl: legacy.url, limits: { gatherMs: 0 } }),
+  await using gateway = await startTestGatewayServer(
+    compared({ legacyUrl: legacy.url, limits: { headTimeoutMs: 0 } }),
   );
-  using client = openRawClient(front.port, write(2) + "{");
+  using client = openRawClient(gateway.port, write(2) + "{");
   await new Promise((resolve) => setTimeout(resolve, 100));
-  deepStrictEqual(front.covered, [], "what isn't whole isn't due");
+  deepStrictEqual(gateway.covered, [], "what isn't whole isn't due");
   client.write("}");
   ok((await client.ended).endsWith("legacy"));
-  deepStrictEqual(endsOf(front), ["handed on"]);
+  deepStrictEqual(endsOf(gateway), ["handed on"]);
 });
 
 Deno.test("an answer beyond the bound reaches the client, and is handed on with its digest", async () => {
   const text = "x".repeat(100_000);
-  await using legacy = await startRawUpstream(rawAnswer("200 OK", text));
-  await using front = await startTestFront(
-    compared({ legacyUrl: legacy.url, limits: { answerBytes: 99_999 } }),
+  await using legacy = await startRawUpstream(rawResponse("200 OK", text));
+  await using gateway = await startTestGatewayServer(
+    compared({ legacyUrl: legacy.url, limits: { responseBytes: 99_999 } }),
   );
-  using client = openRawClient(front.port, READ);
+  using client = openRawClient(gateway.port, READ);
   ok((await client.ended).endsWith(text));
-  deepStrictEqual(endsOf(front), ["handed on"]);
-  const { body, digest } = front.observed[0]?.answer ?? {};
+  deepStrictEqual(endsOf(gateway), ["handed on"]);
+  const { body, digest } = gateway.observed[0]?.response ?? {};
   deepStrictEqual([body?.length, digest?.bytes], [0, text.length]);
 });
 
 Deno.test("long bodies share a bound: one waits for its turn, for a while, and is passed on all the same", async () => {
   const body = "x".repeat(200_000);
   await using legacy = await startRawUpstream(LEGACY);
-  const limits = { gatherMs: 0, comparedBytes: 300_000, comparedMs: 60_000 };
-  await using patient = await startTestFront(compared({ legacyUrl: legacy.url, limits }));
+  const limits = { headTimeoutMs: 0, comparedBytes: 300_000, comparedMs: 60_000 };
+  await using patient = await startTestGatewayServer(compared({ legacyUrl: legacy.url, limits }));
   using first = openRawClient(patient.port, write(body.length) + body.slice(1));
-  await eventually("the first has its share", () => patient.front.comparedBytesLeft === 100_000);
+  await eventually("the first has its share", () => patient.server.comparedBytesLeft === 100_000);
   using second = openRawClient(patient.port, write(body.length) + body);
   await new Promise((resolve) => setTimeout(resolve, 100));
   strictEqual(legacy.requests.length, 0);
   first.write("x");
   for (const client of [first, second]) ok((await client.ended).endsWith("legacy"));
   deepStrictEqual(endsOf(patient), ["handed on", "handed on"]);
-  strictEqual(patient.front.comparedBytesLeft, 300_000);
+  strictEqual(patient.server.comparedBytesLeft, 300_000);
 
-  await using hasty = await startTestFront(
+  await using hasty = await startTestGatewayServer(
     compared({ legacyUrl: legacy.url, limits: { ...limits, comparedBytes: 0, comparedMs: 0 } }),
   );
   using third = openRawClient(hasty.port, write(body.length) + body);
@@ -103,21 +107,21 @@ Deno.test("long bodies share a bound: one waits for its turn, for a while, and i
 
 Deno.test("a client that leaves takes the comparison of its read with it, and that is counted", async () => {
   await using legacy = await startRawUpstream(() => {});
-  await using front = await startTestFront(compared({ legacyUrl: legacy.url }));
-  const client = openRawClient(front.port, READ);
+  await using gateway = await startTestGatewayServer(compared({ legacyUrl: legacy.url }));
+  const client = openRawClient(gateway.port, READ);
   await eventually("the request has come", () => legacy.requests.length > 0);
   client.socket.resetAndDestroy();
-  await eventually("the request is over", () => front.lines.length > 0);
-  deepStrictEqual(endsOf(front), ["lost client_left"]);
+  await eventually("the request is over", () => gateway.lines.length > 0);
+  deepStrictEqual(endsOf(gateway), ["lost client_left"]);
 });
 
 Deno.test("a client that leaves before its request is whole has asked for nothing", async () => {
-  await using front = await startTestFront(compared({}));
-  const client = openRawClient(front.port, write(2) + "{");
+  await using gateway = await startTestGatewayServer(compared({}));
+  const client = openRawClient(gateway.port, write(2) + "{");
   await new Promise((resolve) => setTimeout(resolve, 50));
   client.socket.resetAndDestroy();
-  await eventually("the request is over", () => front.lines.length > 0);
-  deepStrictEqual(endsOf(front), []);
+  await eventually("the request is over", () => gateway.lines.length > 0);
+  deepStrictEqual(endsOf(gateway), []);
 });
 
 const FAILURES: [what: string, answer: Parameters<typeof startRawUpstream>[0], end: string][] = [
@@ -128,24 +132,24 @@ const FAILURES: [what: string, answer: Parameters<typeof startRawUpstream>[0], e
   ["says nonsense", (socket) => socket.write("nonsense\r\n\r\n"), "unanswered reset"],
   ["says nothing", () => {}, "unanswered time"],
 ];
-for (const [what, answer, end] of FAILURES) {
+for (const [what, response, end] of FAILURES) {
   Deno.test(`an old server that ${what} leaves the comparison unanswered`, async () => {
-    await using legacy = await startRawUpstream(answer);
-    await using front = await startTestFront(
-      compared({ legacyUrl: legacy.url, upstream: { answerMs: 150 } }),
+    await using legacy = await startRawUpstream(response);
+    await using gateway = await startTestGatewayServer(
+      compared({ legacyUrl: legacy.url, upstream: { responseTimeoutMs: 150 } }),
     );
-    using client = openRawClient(front.port, READ);
+    using client = openRawClient(gateway.port, READ);
     await client.ended;
-    deepStrictEqual(endsOf(front), [end]);
+    deepStrictEqual(endsOf(gateway), [end]);
   });
 }
 
 Deno.test("an old server that isn't there leaves the comparison unanswered, one that is too busy loses it", async () => {
-  await using absent = await startTestFront(compared({}));
+  await using absent = await startTestGatewayServer(compared({}));
   using client = openRawClient(absent.port, READ);
   await client.ended;
   deepStrictEqual(endsOf(absent), ["unanswered refused"]);
-  await using busy = await startTestFront(
+  await using busy = await startTestGatewayServer(
     compared({ upstream: { connections: 0, waiting: 0 } }),
   );
   using other = openRawClient(busy.port, READ);
@@ -155,22 +159,22 @@ Deno.test("an old server that isn't there leaves the comparison unanswered, one 
 
 Deno.test("an answer of the old server in Lotline's place is handed on with what Lotline made of it", async () => {
   await using legacy = await startRawUpstream(LEGACY);
-  await using service = await startRawUpstream(rawAnswer("500 Internal Server Error", "broken"));
+  await using service = await startRawUpstream(rawResponse("500 Internal Server Error", "broken"));
   const mode: Mode = { name: "service" };
   for (const [serviceUrl, earlier] of [[undefined, "refused"], [service.url, 500]] as const) {
-    await using front = await startTestFront(
+    await using gateway = await startTestGatewayServer(
       compared({ legacyUrl: legacy.url, mode, ...(serviceUrl && { serviceUrl }) }),
     );
-    using client = openRawClient(front.port, READ);
+    using client = openRawClient(gateway.port, READ);
     ok((await client.ended).endsWith("legacy"));
-    deepStrictEqual(front.lines.map(({ side, fell_back }) => [side, fell_back]), [[
+    deepStrictEqual(gateway.lines.map(({ side: upstream, fell_back }) => [upstream, fell_back]), [[
       "legacy",
       true,
     ]]);
-    deepStrictEqual(endsOf(front), ["handed on"]);
-    const { side, earlier: said } = front.observed[0] ?? {};
+    deepStrictEqual(endsOf(gateway), ["handed on"]);
+    const { upstream, earlier: said } = gateway.observed[0] ?? {};
     deepStrictEqual(
-      [side, said !== undefined && ("silence" in said ? said.silence : said.status)],
+      [upstream, said !== undefined && ("failure" in said ? said.failure : said.status)],
       ["legacy", earlier],
     );
   }
@@ -178,34 +182,34 @@ Deno.test("an answer of the old server in Lotline's place is handed on with what
 
 Deno.test("a request that a busy gateway refuses is a comparison that is lost", async () => {
   await using legacy = await startRawUpstream(() => {});
-  await using front = await startTestFront(
+  await using gateway = await startTestGatewayServer(
     compared({ legacyUrl: legacy.url, limits: { inFlight: 1 } }),
   );
-  using first = openRawClient(front.port, READ);
+  using first = openRawClient(gateway.port, READ);
   await eventually("the first has come", () => legacy.requests.length > 0);
-  using second = openRawClient(front.port, READ);
+  using second = openRawClient(gateway.port, READ);
   ok((await second.ended).startsWith("HTTP/1.1 503"));
   first.socket.resetAndDestroy();
-  await eventually("both are over", () => front.found.length === 2);
-  deepStrictEqual(endsOf(front), ["lost overload", "lost client_left"]);
+  await eventually("both are over", () => gateway.found.length === 2);
+  deepStrictEqual(endsOf(gateway), ["lost overload", "lost client_left"]);
 });
 
 Deno.test("what a gateway that stops cuts off is lost", async () => {
   await using legacy = await startRawUpstream(() => {});
-  const front = await startTestFront(compared({ legacyUrl: legacy.url }));
-  using client = openRawClient(front.port, READ);
+  const gateway = await startTestGatewayServer(compared({ legacyUrl: legacy.url }));
+  using client = openRawClient(gateway.port, READ);
   await eventually("the request has come", () => legacy.requests.length > 0);
-  await front[Symbol.asyncDispose]();
+  await gateway[Symbol.asyncDispose]();
   await client.ended;
-  deepStrictEqual(endsOf(front), ["lost stopped"]);
+  deepStrictEqual(endsOf(gateway), ["lost stopped"]);
 });
 
 Deno.test("on a legacy route nothing is due, even when it is recorded", async () => {
-  await using legacy = await startRawUpstream(rawAnswer("200 OK", "x".repeat(70_000)));
-  await using front = await startTestFront(
+  await using legacy = await startRawUpstream(rawResponse("200 OK", "x".repeat(70_000)));
+  await using gateway = await startTestGatewayServer(
     compared({ legacyUrl: legacy.url, mode: { name: "legacy" } }),
   );
-  using client = openRawClient(front.port, READ);
+  using client = openRawClient(gateway.port, READ);
   await client.ended;
-  deepStrictEqual([front.covered, front.found, front.observed], [[], [], []]);
+  deepStrictEqual([gateway.covered, gateway.found, gateway.observed], [[], [], []]);
 });

@@ -9,7 +9,7 @@ const WRITTEN_AT_ONCE_BYTES = 12_000;
  * at once. With bytes Node makes two pieces of them, and a write that is waited for, which costs
  * three times as much and holds the memory of what was read until the next great collection.
  */
-export function endAnswer(response: ServerResponse, last: Uint8Array | undefined): void {
+export function endResponse(response: ServerResponse, last: Uint8Array | undefined): void {
   if (last === undefined || last.length > WRITTEN_AT_ONCE_BYTES) {
     response.end(last);
     return;

@@ -15,13 +15,13 @@ const REASONS = {
 } as const;
 
 /** The statuses with which the gateway answers by itself. */
-export type RefusalStatus = keyof typeof REASONS;
+export type ErrorResponseStatus = keyof typeof REASONS;
 
 const NO_SERVER = [502, "No answer from the server behind this one"] as const;
 
 /** What a client is told when no side has answered. */
-export const NO_ANSWER: Readonly<
-  Record<Failure["kind"], readonly [status: RefusalStatus, sentence: string]>
+export const NO_RESPONSE: Readonly<
+  Record<Failure["kind"], readonly [status: ErrorResponseStatus, sentence: string]>
 > = {
   refused: NO_SERVER,
   reset: NO_SERVER,
@@ -31,8 +31,8 @@ export const NO_ANSWER: Readonly<
 };
 
 /** An answer of the gateway's own. */
-export interface Refusal {
-  readonly status: RefusalStatus;
+export interface ErrorResponse {
+  readonly status: ErrorResponseStatus;
   readonly reason: string;
   /** Names and values in turn. */
   readonly headers: string[];
@@ -43,7 +43,11 @@ export interface Refusal {
  * An answer of the gateway's own, as JSON like those of both sides. Any page may read it, as it may
  * read the old server's answers: it holds nothing but this sentence.
  */
-export function refusal(status: RefusalStatus, sentence: string, requestId?: string): Refusal {
+export function errorResponse(
+  status: ErrorResponseStatus,
+  sentence: string,
+  requestId?: string,
+): ErrorResponse {
   const body = Buffer.from(JSON.stringify({ error: sentence }));
   const headers = [
     "Content-Type",
@@ -59,8 +63,8 @@ export function refusal(status: RefusalStatus, sentence: string, requestId?: str
 }
 
 /** The same as bytes, for a connection that can't go on. */
-export function refusalBytes(status: RefusalStatus, sentence: string): Buffer {
-  const { reason, headers, body } = refusal(status, sentence);
+export function errorResponseBytes(status: ErrorResponseStatus, sentence: string): Buffer {
+  const { reason, headers, body } = errorResponse(status, sentence);
   let head = `HTTP/1.1 ${status} ${reason}\r\n`;
   for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`;
   return Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`, "latin1"), body]);

@@ -1,10 +1,13 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { startTestFront, type TestFrontOptions } from "../testing/front.ts";
+import {
+  startTestGatewayServer,
+  type TestGatewayServerOptions,
+} from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { type RawAnswer, rawAnswer, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { type RawResponse, rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 
-const LEGACY = rawAnswer("200 OK", "legacy");
+const LEGACY = rawResponse("200 OK", "legacy");
 const CUT = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
 
 const REQUESTS = {
@@ -15,11 +18,11 @@ const REQUESTS = {
   "new operation": "GET /api/audits HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 };
 
-const reset: RawAnswer = (socket) => socket.resetAndDestroy();
-const end: RawAnswer = (socket) => socket.end();
-const hang: RawAnswer = () => {};
-const nonsense: RawAnswer = (socket) => socket.write("nonsense\r\n\r\n");
-const fail = rawAnswer("503 Service Unavailable", "down", "Retry-After: 1\r\n");
+const reset: RawResponse = (socket) => socket.resetAndDestroy();
+const end: RawResponse = (socket) => socket.end();
+const hang: RawResponse = () => {};
+const nonsense: RawResponse = (socket) => socket.write("nonsense\r\n\r\n");
+const fail = rawResponse("503 Service Unavailable", "down", "Retry-After: 1\r\n");
 
 interface Outcome {
   readonly status: string;
@@ -29,22 +32,26 @@ interface Outcome {
 }
 
 /** Sends a request through a front; a side that isn't given isn't there. */
-async function ask(
+async function send(
   request: string,
-  sides: { legacy?: string | RawAnswer; service?: string | RawAnswer },
-  options: TestFrontOptions = { mode: { name: "service" } },
+  upstreams: { legacy?: string | RawResponse; service?: string | RawResponse },
+  options: TestGatewayServerOptions = { mode: { name: "service" } },
 ): Promise<Outcome> {
-  const legacy = sides.legacy === undefined ? undefined : await startRawUpstream(sides.legacy);
-  const service = sides.service === undefined ? undefined : await startRawUpstream(sides.service);
-  const front = await startTestFront({
+  const legacy = upstreams.legacy === undefined
+    ? undefined
+    : await startRawUpstream(upstreams.legacy);
+  const service = upstreams.service === undefined
+    ? undefined
+    : await startRawUpstream(upstreams.service);
+  const gateway = await startTestGatewayServer({
     ...options,
-    upstream: { answerMs: 150, recentMs: 5_000 },
+    upstream: { responseTimeoutMs: 150, recentMs: 5_000 },
     ...(legacy && { legacyUrl: legacy.url }),
     ...(service && { serviceUrl: service.url }),
   });
-  using client = openRawClient(front.port, request);
+  using client = openRawClient(gateway.port, request);
   const received = await client.ended;
-  await front[Symbol.asyncDispose]();
+  await gateway[Symbol.asyncDispose]();
   await legacy?.[Symbol.asyncDispose]();
   await service?.[Symbol.asyncDispose]();
   const [head = "", body = ""] = received.split("\r\n\r\n", 2);
@@ -52,20 +59,22 @@ async function ask(
     status: head.slice("HTTP/1.1 ".length, "HTTP/1.1 200".length),
     body,
     asked: [legacy?.requests.length ?? 0, service?.requests.length ?? 0],
-    answered: front.answered,
+    answered: gateway.answered,
   };
 }
 
 for (const kind of ["read", "login", "write"] as const) {
   Deno.test(`Lotline isn't there: the old server answers a ${kind}`, async () => {
-    const { status, body, asked, answered } = await ask(REQUESTS[kind], { legacy: LEGACY });
-    deepStrictEqual([status, body, asked], ["200", "legacy", [1, 0]]);
+    const { status, body, asked: requested, answered } = await send(REQUESTS[kind], {
+      legacy: LEGACY,
+    });
+    deepStrictEqual([status, body, requested], ["200", "legacy", [1, 0]]);
     const [operation] = answered[0]?.split(" ") ?? [];
     deepStrictEqual(answered, [`${operation} service 0`, `${operation} legacy 200`]);
   });
 }
 
-const FAULTS: [what: string, service: string | RawAnswer, status: number][] = [
+const FAULTS: [what: string, service: string | RawResponse, status: number][] = [
   ["resets", reset, 0],
   ["ends without an answer", end, 0],
   ["hangs", hang, 0],
@@ -75,7 +84,7 @@ const FAULTS: [what: string, service: string | RawAnswer, status: number][] = [
 for (const [what, service, status] of FAULTS) {
   for (const kind of ["read", "login"] as const) {
     Deno.test(`Lotline ${what}: the old server answers a ${kind}`, async () => {
-      const outcome = await ask(REQUESTS[kind], { legacy: LEGACY, service });
+      const outcome = await send(REQUESTS[kind], { legacy: LEGACY, service });
       deepStrictEqual([outcome.status, outcome.body, outcome.asked], ["200", "legacy", [1, 1]]);
       const [operation] = outcome.answered[0]?.split(" ") ?? [];
       deepStrictEqual(outcome.answered, [
@@ -86,7 +95,7 @@ for (const [what, service, status] of FAULTS) {
   }
 
   Deno.test(`Lotline ${what}: a write that it was sent is sent to nobody else`, async () => {
-    const outcome = await ask(REQUESTS.write, { legacy: LEGACY, service });
+    const outcome = await send(REQUESTS.write, { legacy: LEGACY, service });
     strictEqual(outcome.status, what === "hangs" ? "504" : status === 503 ? "503" : "502");
     deepStrictEqual(outcome.asked, [0, 1]);
     deepStrictEqual(outcome.answered, [`createLot service ${status}`]);
@@ -94,8 +103,8 @@ for (const [what, service, status] of FAULTS) {
 
   Deno.test(`the old server ${what}: Lotline doesn't answer in its place`, async () => {
     for (const mode of [{ name: "legacy" }, { name: "shadow" }] as const) {
-      const sides = { legacy: service, service: rawAnswer("200 OK", "service") };
-      const outcome = await ask(REQUESTS.read, sides, { mode });
+      const upstreams = { legacy: service, service: rawResponse("200 OK", "service") };
+      const outcome = await send(REQUESTS.read, upstreams, { mode });
       strictEqual(outcome.status, what === "hangs" ? "504" : status === 503 ? "503" : "502");
       if (status === 0) match(outcome.body, /^\{"error":"[^"]+"\}$/);
       else strictEqual(outcome.body, "down", "its own answer, as it is");
@@ -105,40 +114,42 @@ for (const [what, service, status] of FAULTS) {
 }
 
 Deno.test("Lotline isn't there for an operation that the old server doesn't know: 502", async () => {
-  const { status, body, asked } = await ask(REQUESTS["new operation"], { legacy: LEGACY });
-  deepStrictEqual([status, asked], ["502", [0, 0]]);
+  const { status, body, asked: requested } = await send(REQUESTS["new operation"], {
+    legacy: LEGACY,
+  });
+  deepStrictEqual([status, requested], ["502", [0, 0]]);
   match(body, /^\{"error":"[^"]+"\}$/);
 });
 
 Deno.test("both are away: 502 with a sentence", async () => {
-  const { status, body } = await ask(REQUESTS.read, {});
+  const { status, body } = await send(REQUESTS.read, {});
   deepStrictEqual([status, body], ["502", '{"error":"No answer from the server behind this one"}']);
 });
 
 Deno.test("Lotline's 5xx is the answer when the old server has none, and HEAD's has no body", async () => {
-  const read = await ask(REQUESTS.read, { service: fail });
+  const read = await send(REQUESTS.read, { service: fail });
   deepStrictEqual([read.status, read.body], ["503", "down"]);
-  const head = await ask(REQUESTS.head, {
+  const head = await send(REQUESTS.head, {
     service: "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n",
   });
   deepStrictEqual([head.status, head.body], ["500", ""]);
 });
 
 Deno.test("Lotline's 5xx of any length is replaced", async () => {
-  const long = rawAnswer("500 Internal Server Error", "x".repeat(200_000));
-  const { status, body } = await ask(REQUESTS.read, { legacy: LEGACY, service: long });
+  const long = rawResponse("500 Internal Server Error", "x".repeat(200_000));
+  const { status, body } = await send(REQUESTS.read, { legacy: LEGACY, service: long });
   deepStrictEqual([status, body], ["200", "legacy"]);
 });
 
 Deno.test("a write too long to be kept goes to the old server when Lotline isn't there", async () => {
   const body = "x".repeat(300_000);
-  const { status, asked } = await ask(
+  const { status, asked: requested } = await send(
     `POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n` +
       `Connection: close\r\n\r\n${body}`,
     { legacy: LEGACY },
-    { mode: { name: "service" }, limits: { gatherMs: 0 } },
+    { mode: { name: "service" }, limits: { headTimeoutMs: 0 } },
   );
-  deepStrictEqual([status, asked], ["200", [1, 0]]);
+  deepStrictEqual([status, requested], ["200", [1, 0]]);
 });
 
 const HOW_CUT = ["reset", "ended"] as const;
@@ -147,24 +158,24 @@ for (const version of ["1.1", "1.0"]) {
   Deno.test(`an answer that is cut off is cut off for a client of HTTP/${version}`, async () => {
     const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
     for (
-      const [answer, how] of [CUT, chunked].flatMap((one) =>
+      const [response, how] of [CUT, chunked].flatMap((one) =>
         HOW_CUT.map((how) => [one, how] as const)
       )
     ) {
       await using legacy = await startRawUpstream((socket) => {
-        socket.write(answer);
+        socket.write(response);
         setTimeout(() => how === "reset" ? socket.resetAndDestroy() : socket.end(), 30);
       });
-      await using front = await startTestFront({ legacyUrl: legacy.url });
+      await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
       using client = openRawClient(
-        front.port,
+        gateway.port,
         REQUESTS.read.replace("HTTP/1.1", `HTTP/${version}`),
       );
       const received = await client.ended;
       ok(received.includes("half"), received);
       strictEqual(received.endsWith("0\r\n\r\n"), false);
       strictEqual(client.wasReset(), true, "an end would look like that of a whole answer");
-      deepStrictEqual(front.answered, ["getTraceability legacy 0"]);
+      deepStrictEqual(gateway.answered, ["getTraceability legacy 0"]);
     }
   });
 }
@@ -175,12 +186,12 @@ Deno.test("Lotline's answer that is cut off isn't begun again with the old serve
     socket.write(CUT);
     setTimeout(() => socket.resetAndDestroy(), 30);
   });
-  await using front = await startTestFront({
+  await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
     serviceUrl: service.url,
     mode: { name: "service" },
   });
-  using client = openRawClient(front.port, REQUESTS.read);
+  using client = openRawClient(gateway.port, REQUESTS.read);
   match(await client.ended, /half$/);
   deepStrictEqual(legacy.requests, []);
 });
@@ -199,14 +210,14 @@ const onKept = (request: string) => request.replace("Connection: close\r\n", "")
 
 Deno.test("a read on a kept connection that turns out to be closed is asked once more, on a new one", async () => {
   await using legacy = await startForgetful();
-  await using front = await startTestFront({ legacyUrl: legacy.url });
-  using client = openRawClient(front.port, onKept(REQUESTS.read));
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
+  using client = openRawClient(gateway.port, onKept(REQUESTS.read));
   await client.until((received) => received.endsWith("legacy"));
   client.write(REQUESTS.read);
   const received = await client.ended;
   strictEqual(received.match(/HTTP\/1\.1 200/g)?.length, 2);
   deepStrictEqual([legacy.requests.length, legacy.connections()], [3, 2]);
-  deepStrictEqual(front.answered, ["getTraceability legacy 200", "getTraceability legacy 200"]);
+  deepStrictEqual(gateway.answered, ["getTraceability legacy 200", "getTraceability legacy 200"]);
 });
 
 Deno.test("it is a new one, even if there are other kept connections: they may be closed as well", async () => {
@@ -217,12 +228,12 @@ Deno.test("it is a new one, even if there are other kept connections: they may b
     else setTimeout(() => socket.write(LEGACY), 30);
     seen.add(socket);
   });
-  await using front = await startTestFront({ legacyUrl: legacy.url });
-  using one = openRawClient(front.port, REQUESTS.read);
-  using two = openRawClient(front.port, REQUESTS.read);
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
+  using one = openRawClient(gateway.port, REQUESTS.read);
+  using two = openRawClient(gateway.port, REQUESTS.read);
   await Promise.all([one.ended, two.ended]);
   strictEqual(legacy.connections(), 2);
-  using client = openRawClient(front.port, REQUESTS.read);
+  using client = openRawClient(gateway.port, REQUESTS.read);
   match(await client.ended, /^HTTP\/1\.1 200 /);
   strictEqual(legacy.requests.length, 4);
 });
@@ -231,8 +242,8 @@ Deno.test("a read is asked once more, not over and over", async () => {
   await using legacy = await startRawUpstream((socket, _request, count) =>
     count === 1 ? socket.write(LEGACY) : socket.resetAndDestroy()
   );
-  await using front = await startTestFront({ legacyUrl: legacy.url });
-  using client = openRawClient(front.port, onKept(REQUESTS.read));
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
+  using client = openRawClient(gateway.port, onKept(REQUESTS.read));
   await client.until((received) => received.endsWith("legacy"));
   client.write(REQUESTS.read);
   match(await client.ended, /HTTP\/1\.1 502 /);
@@ -241,8 +252,8 @@ Deno.test("a read is asked once more, not over and over", async () => {
 
 Deno.test("a write on a kept connection that turns out to be closed is not sent twice", async () => {
   await using legacy = await startForgetful();
-  await using front = await startTestFront({ legacyUrl: legacy.url });
-  using client = openRawClient(front.port, onKept(REQUESTS.read));
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
+  using client = openRawClient(gateway.port, onKept(REQUESTS.read));
   await client.until((received) => received.endsWith("legacy"));
   client.write(REQUESTS.write);
   match(await client.ended, /HTTP\/1\.1 502 /);
@@ -251,10 +262,13 @@ Deno.test("a write on a kept connection that turns out to be closed is not sent 
 
 Deno.test("a write takes no kept connection that has been idle, a read does", async () => {
   await using legacy = await startRawUpstream(LEGACY);
-  await using front = await startTestFront({ legacyUrl: legacy.url, upstream: { recentMs: 50 } });
+  await using gateway = await startTestGatewayServer({
+    legacyUrl: legacy.url,
+    upstream: { recentMs: 50 },
+  });
   const opened: number[] = [];
   for (const kind of ["write", "write", "read", "write"] as const) {
-    using client = openRawClient(front.port, REQUESTS[kind]);
+    using client = openRawClient(gateway.port, REQUESTS[kind]);
     await client.ended;
     opened.push(legacy.connections());
     if (opened.length > 1) await new Promise((resolve) => setTimeout(resolve, 100));
@@ -264,11 +278,11 @@ Deno.test("a write takes no kept connection that has been idle, a read does", as
 
 Deno.test("connections are kept and used again, but not for longer than the server says it keeps them", async () => {
   await using legacy = await startRawUpstream(
-    rawAnswer("200 OK", "legacy", "Keep-Alive: timeout=1\r\n"),
+    rawResponse("200 OK", "legacy", "Keep-Alive: timeout=1\r\n"),
   );
-  await using front = await startTestFront({ legacyUrl: legacy.url });
+  await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
   const once = async () => {
-    using client = openRawClient(front.port, REQUESTS.read);
+    using client = openRawClient(gateway.port, REQUESTS.read);
     await client.ended;
   };
   await once();
@@ -277,7 +291,7 @@ Deno.test("connections are kept and used again, but not for longer than the serv
   strictEqual(legacy.connections(), 2);
 
   await using patient = await startRawUpstream(LEGACY);
-  await using other = await startTestFront({
+  await using other = await startTestGatewayServer({
     legacyUrl: patient.url,
     upstream: { idleMs: 200 },
   });

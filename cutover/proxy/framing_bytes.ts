@@ -60,7 +60,7 @@ export class FramingBytes {
     this.#bodyAt ??= bytesRead - request.bodyBytes;
     const framing = bytesRead - this.#bodyAt - request.bodyBytes;
     const allowed = MAX_FRAMING_BYTES + BYTES_OF_PIECE * request.pieces;
-    const mostPieces = MAX_PIECES + request.bodyBytes / BYTES_OF_MORE;
-    return framing > allowed || request.pieces > mostPieces ? "chunk_framing" : undefined;
+    const maxPieces = MAX_PIECES + request.bodyBytes / BYTES_OF_MORE;
+    return framing > allowed || request.pieces > maxPieces ? "chunk_framing" : undefined;
   }
 }

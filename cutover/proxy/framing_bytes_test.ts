@@ -1,12 +1,12 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { exchange, startPair } from "../testing/front.ts";
+import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { rawAnswer } from "../../testing/raw_upstream.ts";
+import { rawResponse } from "../../testing/raw_upstream.ts";
 
 /* How much a client may send that is neither a head nor a body. */
 
-const OK = rawAnswer("200 OK", "ok");
+const OK = rawResponse("200 OK", "ok");
 const HEAD = "POST /first HTTP/1.1\r\nHost: plant\r\nTransfer-Encoding: chunked\r\n\r\n";
 const END = "0\r\n\r\n";
 const GET = "GET /next HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
@@ -26,7 +26,7 @@ for (const [what, body] of TOO_MUCH) {
     // In one packet, after the head, and in parts.
     for (const cuts of [[0], [HEAD.length], [HEAD.length + 5, 9_000]]) {
       await using pair = await startPair(OK);
-      using client = openRawClient(pair.front.port);
+      using client = openRawClient(pair.server.port);
       const request = HEAD + body;
       let from = 0;
       for (const to of [...cuts, request.length]) {
@@ -44,7 +44,7 @@ for (const [what, body] of TOO_MUCH) {
 
 Deno.test("a chunk extension without end is read no further than its bound", async () => {
   await using pair = await startPair(OK);
-  using client = openRawClient(pair.front.port, `${HEAD}3;`);
+  using client = openRawClient(pair.server.port, `${HEAD}3;`);
   const part = "e".repeat(100_000);
   let sent = 0;
   client.socket.on("drain", () => {
@@ -60,7 +60,7 @@ Deno.test("a chunk extension without end is read no further than its bound", asy
 Deno.test("as many chunk extensions and trailers as a client may have a use for are let pass", async () => {
   await using pair = await startPair(OK);
   const body = `${`1;name="${"e".repeat(700)}"\r\na\r\n`.repeat(20)}0\r\nT: 1\r\n\r\n`;
-  deepStrictEqual(statuses(await exchange(pair.front, HEAD + body + GET)), ["200", "200"]);
+  deepStrictEqual(statuses(await exchange(pair.server, HEAD + body + GET)), ["200", "200"]);
   const first = pair.upstream.requests.find((request) => request.startsWith("POST"));
   match(first ?? "", /(?:1\r\na\r\n){20}0\r\n\r\n$|14\r\na{20}\r\n0\r\n\r\n$/);
 });
@@ -68,7 +68,7 @@ Deno.test("as many chunk extensions and trailers as a client may have a use for 
 Deno.test("a body in chunks of one byte is let pass", async () => {
   await using pair = await startPair(OK);
   const body = "1\r\na\r\n".repeat(102_400) + END;
-  deepStrictEqual(statuses(await exchange(pair.front, HEAD + body + GET)), ["200", "200"]);
+  deepStrictEqual(statuses(await exchange(pair.server, HEAD + body + GET)), ["200", "200"]);
   // Those that came together went together.
   const [first = ""] = pair.upstream.requests.filter((request) => request.startsWith("POST"));
   ok(first.length < 2 * 102_400);
@@ -78,7 +78,7 @@ Deno.test("requests sent ahead count as nothing but themselves", async () => {
   await using pair = await startPair(OK);
   const many = `GET /${"x".repeat(1_000)} HTTP/1.1\r\nHost: plant\r\n\r\n`.repeat(40);
   const received = await exchange(
-    pair.front,
+    pair.server,
     `${HEAD}3;e\r\nabc\r\n${END}${many}${HEAD}${END}${GET}`,
   );
   deepStrictEqual(statuses(received)?.length, 43);
@@ -92,7 +92,7 @@ for (const [what, before, after] of WASTE) {
   for (const first of ["", "GET / HTTP/1.1\r\nHost: plant\r\n\r\n"]) {
     Deno.test(`${what} have an end, ${first === "" ? "at first" : "later"} on a connection`, async () => {
       await using pair = await startPair(OK);
-      using client = openRawClient(pair.front.port, first);
+      using client = openRawClient(pair.server.port, first);
       if (first !== "") await client.until((received) => received.endsWith("ok"));
       const filler = before === "\r\n" ? before : " ";
       client.write(before);
@@ -107,7 +107,7 @@ for (const [what, before, after] of WASTE) {
 
 Deno.test("empty lines don't keep a connection that nobody uses", async () => {
   await using pair = await startPair(OK, { limits: { keepAliveMs: 100, headerMs: 100 } });
-  using client = openRawClient(pair.front.port, "GET / HTTP/1.1\r\nHost: plant\r\n\r\n");
+  using client = openRawClient(pair.server.port, "GET / HTTP/1.1\r\nHost: plant\r\n\r\n");
   await client.until((received) => received.endsWith("ok"));
   let isOver = false;
   const timer = setInterval(() => client.write("\r\n"), 20);
@@ -118,7 +118,7 @@ Deno.test("empty lines don't keep a connection that nobody uses", async () => {
 
 Deno.test("a connection that is used again and again is kept", async () => {
   await using pair = await startPair(OK, { limits: { keepAliveMs: 200, headerMs: 1 } });
-  using client = openRawClient(pair.front.port);
+  using client = openRawClient(pair.server.port);
   for (let at = 1; at <= 10; at++) {
     client.write("GET / HTTP/1.1\r\nHost: plant\r\n\r\n");
     await client.until((received) => (statuses(received)?.length ?? 0) === at);

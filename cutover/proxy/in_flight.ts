@@ -6,7 +6,7 @@
  * collections. Everything that the requests had made stayed with them, and the small collections took
  * 12 ms instead of 1 to copy it: see docs/performance.md.
  */
-export class UnderWay<Thing> {
+export class InFlight<Thing> {
   readonly #things: Thing[] = [];
 
   get size(): number {

@@ -1,10 +1,10 @@
 import { doesNotMatch, match, strictEqual } from "node:assert/strict";
-import { exchange, startPair } from "../testing/front.ts";
+import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { rawAnswer } from "../../testing/raw_upstream.ts";
+import { rawResponse } from "../../testing/raw_upstream.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
-const OK = rawAnswer("200 OK", "ok");
+const OK = rawResponse("200 OK", "ok");
 
 /** The last of the answers that came. */
 const finalOf = (received: string) => received.slice(received.lastIndexOf("HTTP/1.1 "));
@@ -14,7 +14,7 @@ Deno.test("an answer before the answer is passed on as it was understood, withou
     "HTTP/1.1 103 Early Hints\r\nLink:</a>  \r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=1\r\n" +
       `Upgrade: h2c\r\nTrailer: T\r\nlink: </b>\r\n\r\nHTTP/1.1 102\r\n\r\n${OK}`,
   );
-  const received = await exchange(pair.front, GET);
+  const received = await exchange(pair.server, GET);
   strictEqual(
     received.slice(0, received.lastIndexOf("HTTP/1.1 ")),
     "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nlink: </b>\r\n\r\nHTTP/1.1 102 \r\n\r\n",
@@ -24,13 +24,13 @@ Deno.test("an answer before the answer is passed on as it was understood, withou
 
 Deno.test("a 100 that no client waits for isn't passed on", async () => {
   await using pair = await startPair(`HTTP/1.1 100 Continue\r\n\r\n${OK}`);
-  match(await exchange(pair.front, GET), /^HTTP\/1\.1 200 OK\r\n/);
+  match(await exchange(pair.server, GET), /^HTTP\/1\.1 200 OK\r\n/);
 });
 
 Deno.test("a client that waits for 100 gets one, whatever the side sends", async () => {
   await using pair = await startPair(`HTTP/1.1 100 Continue\r\n\r\n${OK}`);
   using client = openRawClient(
-    pair.front.port,
+    pair.server.port,
     "POST / HTTP/1.1\r\nHost: plant\r\nExpect: 100-continue\r\nContent-Length: 1\r\n" +
       "Connection: close\r\n\r\n",
   );
@@ -48,7 +48,7 @@ const BROKEN: [what: string, head: string][] = [
 for (const [what, head] of BROKEN) {
   Deno.test(`with ${what}, all that the client gets is 502`, async () => {
     await using pair = await startPair(head + OK);
-    const received = await exchange(pair.front, GET);
+    const received = await exchange(pair.server, GET);
     match(received, /^HTTP\/1\.1 502 /);
     doesNotMatch(received, /evil|HTTP\/1\.1 (?:1|200)/);
   });

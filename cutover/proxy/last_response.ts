@@ -1,5 +1,5 @@
 import type net from "node:net";
-import { refusalBytes, type RefusalStatus } from "./error_response.ts";
+import { errorResponseBytes, type ErrorResponseStatus } from "./error_response.ts";
 
 /** A connection that is closed is read for so long after the last byte that came on it. */
 const CLOSING_MS = 1_000;
@@ -10,8 +10,8 @@ const MAX_TURNS = 10;
  * Says why, and closes the connection when the client has had time to read it. Closed at once, with
  * something unread, it would be reset, and the client might never see the reason.
  */
-export function endWith(socket: net.Socket, status: RefusalStatus, sentence: string): void {
-  socket.write(refusalBytes(status, sentence));
+export function endWith(socket: net.Socket, status: ErrorResponseStatus, sentence: string): void {
+  socket.write(errorResponseBytes(status, sentence));
   endGently(socket);
 }
 

@@ -4,7 +4,7 @@ import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
-import { startTestFront } from "../testing/front.ts";
+import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { DRY_RUN_SECRET, shadowRig } from "../testing/shadow_rig.ts";
 
@@ -18,7 +18,7 @@ await resetToSeed(database.sql, await loadSeed());
 const old = await startLegacy({ databaseUrl: database.url, port: 0 });
 const lotline = await startApi({ databaseUrl: database.url, environment: { DRY_RUN_SECRET } });
 const rig = shadowRig({ legacyUrl: old.url, serviceUrl: lotline.url });
-const front = await startTestFront({
+const gateway = await startTestGatewayServer({
   legacyUrl: old.url,
   serviceUrl: lotline.url,
   mode: { name: "shadow" },
@@ -27,7 +27,7 @@ const front = await startTestFront({
 
 Deno.test.afterAll(async () => {
   rig[Symbol.dispose]();
-  for (const one of [front, lotline, old, database]) await one[Symbol.asyncDispose]();
+  for (const one of [gateway, lotline, old, database]) await one[Symbol.asyncDispose]();
 });
 
 let lots = 0;
@@ -211,7 +211,7 @@ for (const [what, request, expected] of ODD) {
   Deno.test(`${what}: ${expected}`, async () => {
     const { findings } = rig;
     findings.length = 0;
-    using client = openRawClient(front.port, request());
+    using client = openRawClient(gateway.port, request());
     const received = await client.ended;
     const status = received.split("HTTP/1.1 ").at(-1)?.slice(0, 3);
     const found = () =>

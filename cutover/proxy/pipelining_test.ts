@@ -1,13 +1,13 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { exchange, startPair } from "../testing/front.ts";
+import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { rawAnswer } from "../../testing/raw_upstream.ts";
+import { rawResponse } from "../../testing/raw_upstream.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { bytesOf } from "../../testing/raw_http.ts";
 
 /* What stands behind a refused request on its connection, and before it. */
 
-const OK = rawAnswer("200 OK", "ok");
+const OK = rawResponse("200 OK", "ok");
 const LOT = "POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Type: application/json\r\n" +
   'Content-Length: 18\r\n\r\n{"lot_code":"RAW"}';
 const WARM = "GET /warm HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
@@ -42,8 +42,8 @@ for (const [what, request, status] of REFUSED) {
     for (const cut of [0, request.length]) {
       await using pair = await startPair(OK, { limits: { bodyBytes: 200 } });
       // A connection to the side is there: what is let pass is sent at once.
-      await exchange(pair.front, WARM);
-      using client = openRawClient(pair.front.port, request.slice(0, cut));
+      await exchange(pair.server, WARM);
+      using client = openRawClient(pair.server.port, request.slice(0, cut));
       client.write(request.slice(cut) + LOT + LOT);
       match(statuses(await client.ended)?.join() ?? "", RegExp(`^(?:${status})$`));
       deepStrictEqual(paths(pair.upstream.requests), ["/warm"]);
@@ -54,7 +54,7 @@ for (const [what, request, status] of REFUSED) {
     await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 20), {
       limits: { bodyBytes: 200 },
     });
-    const received = await exchange(pair.front, LOT + request + LOT);
+    const received = await exchange(pair.server, LOT + request + LOT);
     match(statuses(received)?.join() ?? "", RegExp(`^200,(?:${status})$`));
     match(received, /^HTTP\/1\.1 200 OK\r\n[^{]*\r\n\r\nokHTTP\/1\.1 4/);
     match(received, /\r\nConnection: close\r\n(?:[^{]*\r\n)?\r\n\{"error":"[^"]+"\}$/i);
@@ -64,9 +64,9 @@ for (const [what, request, status] of REFUSED) {
 
 Deno.test("a request that is refused behind a long answer is refused after all of it", async () => {
   const body = "x".repeat(3_000_000);
-  await using pair = await startPair(rawAnswer("200 OK", body));
+  await using pair = await startPair(rawResponse("200 OK", body));
   using client = openRawClient(
-    pair.front.port,
+    pair.server.port,
     `${LOT}CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n`,
   );
   client.socket.pause();
@@ -80,7 +80,7 @@ Deno.test("a request that is refused behind a long answer is refused after all o
 Deno.test("bytes behind a request that closes its connection are looked at by nobody", async () => {
   await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 20));
   const close = LOT.replace("Host: plant\r\n", "Host: plant\r\nConnection: close\r\n");
-  deepStrictEqual(statuses(await exchange(pair.front, close + LOT)), ["200"]);
+  deepStrictEqual(statuses(await exchange(pair.server, close + LOT)), ["200"]);
   deepStrictEqual(paths(pair.upstream.requests), ["/api/lots"]);
 });
 
@@ -88,7 +88,7 @@ for (const upgrade of ["websocket", "h2c"]) {
   Deno.test(`a request for ${upgrade} gets its own answer, and nothing behind it is executed`, async () => {
     await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 20));
     const headers = `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\nContent-Length: 1\r\n`;
-    const received = await exchange(pair.front, LOT + post(headers, "a") + LOT);
+    const received = await exchange(pair.server, LOT + post(headers, "a") + LOT);
     deepStrictEqual(statuses(received), ["200", "200"]);
     deepStrictEqual(paths(pair.upstream.requests), ["/api/lots", "/first"]);
   });
@@ -96,7 +96,7 @@ for (const upgrade of ["websocket", "h2c"]) {
 
 Deno.test("behind a request for which there is no room, nothing is executed", async () => {
   await using pair = await startPair(() => {}, { limits: { pipelined: 1 } });
-  using client = openRawClient(pair.front.port, LOT + LOT + LOT);
+  using client = openRawClient(pair.server.port, LOT + LOT + LOT);
   await eventually("the first has come", () => pair.upstream.requests.length === 1);
   client.socket.end();
   strictEqual(pair.upstream.requests.length, 1);
@@ -105,7 +105,7 @@ Deno.test("behind a request for which there is no room, nothing is executed", as
 Deno.test("a client that still sends a body over the limit reads its 413", async () => {
   await using pair = await startPair(OK, { limits: { bodyBytes: 200 } });
   const long = "x".repeat(5_000_000);
-  const received = await exchange(pair.front, post(`Content-Length: ${long.length}\r\n`, long));
+  const received = await exchange(pair.server, post(`Content-Length: ${long.length}\r\n`, long));
   deepStrictEqual(statuses(received), ["413"]);
 });
 
@@ -118,7 +118,7 @@ const NO_REQUESTS: [what: string, bytes: string][] = [
 for (const [what, bytes] of NO_REQUESTS) {
   Deno.test(`what comes behind ${what} is read into no other client's request`, async () => {
     await using pair = await startPair(OK);
-    const { port } = pair.front;
+    const { port } = pair.server;
     // It goes on writing when it has read that it is refused.
     using refused = await Deno.connect({ hostname: "127.0.0.1", port });
     await refused.write(bytesOf(bytes));

@@ -1,34 +1,39 @@
 import type { ServerResponse } from "node:http";
-import type { AnswerHead } from "../exchange/response_head.ts";
-import { Attempt, type AttemptWatcher } from "../upstream/upstream_request.ts";
-import { type BodyWatcher, ClientBody } from "./request_body.ts";
+import type { ResponseHead } from "../exchange/response_head.ts";
+import { UpstreamRequest, type UpstreamRequestListener } from "../upstream/upstream_request.ts";
+import { type BodyListener, ClientBody } from "./request_body.ts";
 import type { ClientRequest } from "./client_request.ts";
 import { type Departure, departureOf } from "../exchange/departure.ts";
-import { DueComparison, silenceOf } from "./due_comparison.ts";
-import { endAnswer } from "./end_response.ts";
-import type { Asked, CapturedRequest } from "../exchange/exchange.ts";
-import type { ForwardingDeps } from "./proxied_request_deps.ts";
+import { DueComparison, failureOf } from "./due_comparison.ts";
+import { endResponse } from "./end_response.ts";
+import type { CapturedRequest, Exchange } from "../exchange/exchange.ts";
+import type { ProxyDeps } from "./proxied_request_deps.ts";
 import { interimBytes, passedToClient, toHeaderLines } from "../exchange/hop_by_hop.ts";
-import { NO_ANSWER, type Refusal, refusal, type RefusalStatus } from "./error_response.ts";
+import {
+  type ErrorResponse,
+  errorResponse,
+  type ErrorResponseStatus,
+  NO_RESPONSE,
+} from "./error_response.ts";
 import { headText } from "../upstream/request_text.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
-import type { Side } from "../exchange/route.ts";
+import type { Upstream } from "../exchange/route.ts";
 import type { Connection, Failure } from "../upstream/connection.ts";
-import { countClient, findWay, findWayBack, type Way } from "./decide.ts";
+import { countClient, decide, decideFallback, type Decision } from "./decide.ts";
 
 /** One request of a client on its way to a side, and the answer on its way back. */
-export class Forwarding implements BodyWatcher, AttemptWatcher {
+export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   readonly #startedAt = performance.now();
   readonly #method: string;
   readonly #target: string;
-  #way: Way;
+  #way: Decision;
   readonly #body: ClientBody;
   readonly #due: DueComparison;
-  #attempt: Attempt | undefined;
+  #attempt: UpstreamRequest | undefined;
   #isAsking = false;
   #fellBack = false;
   /** Lotline's 5xx, kept in case the old server has no answer at all. */
-  #held: { readonly head: AnswerHead; readonly body: Uint8Array } | undefined;
+  #held: { readonly head: ResponseHead; readonly body: Uint8Array } | undefined;
   #isHolding = false;
   #readAt = 0;
   /** Since when the client takes nothing, by `performance.now()`. */
@@ -41,7 +46,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #isOver = false;
 
   constructor(
-    readonly deps: ForwardingDeps<Forwarding>,
+    readonly deps: ProxyDeps<ProxiedRequest>,
     readonly request: ClientRequest,
     readonly response: ServerResponse,
     readonly head: RequestHead,
@@ -49,7 +54,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   ) {
     this.#method = request.method ?? "GET";
     this.#target = request.url ?? "/";
-    this.#way = findWay(deps, this.#method, this.#target, head, peer);
+    this.#way = decide(deps, this.#method, this.#target, head, peer);
     this.#due = new DueComparison(deps, this.#way);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => response.writableFinished ? this.#finish() : this.clientLeft());
@@ -60,7 +65,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) return this.bodyIsTooLarge();
     if (this.head.awaitsContinue) setTimeout(() => this.#tellToGoOn(), this.deps.limits.continueMs);
     if (this.#body.isWhole) this.bodyIsWhole();
-    else this.deps.gathering.add(this);
+    else this.deps.headsInFlight.add(this);
   }
 
   /** To be called a few times a second. */
@@ -70,7 +75,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     }
     // It was carried out, and only the side is slow to say so.
     if (this.#leftAt !== undefined && this.#attempt?.answer !== undefined) {
-      if (now > this.#leftAt + this.deps.limits.upstream.answerMs) this.cut();
+      if (now > this.#leftAt + this.deps.limits.upstream.responseTimeoutMs) this.cut();
       return;
     }
     if (!this.#isAsking && !this.#body.isWhole) this.#passOnAsItComes(now);
@@ -79,7 +84,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
 
   /** Ends it at once: the client's connection is closed, and nothing is asked any more. */
   cut(): void {
-    this.#attempt?.giveUp();
+    this.#attempt?.abort();
     this.#finish();
     const { socket } = this.request;
     // A reset, so that an answer that only ends with its connection can't be taken for whole.
@@ -91,7 +96,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if (this.response.writableEnded) return;
     this.#departure = this.request.complete ? "half_closed" : "incomplete";
     if (this.request.complete) return;
-    this.#attempt?.giveUp();
+    this.#attempt?.abort();
     this.#isGathered();
     if (this.response.headersSent) return this.cut();
     this.response.shouldKeepAlive = false;
@@ -102,7 +107,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   clientLeft(): void {
     if (this.#isOver || this.#leftAt !== undefined) return;
     this.#leftAt = performance.now();
-    this.#body.takeRest();
+    this.#body.discardRest();
     const isWhole = this.#body.isWhole;
     this.#departure = departureOf({ isWhole, outlivesClient: this.#way.outlivesClient });
     if (this.#departure === "carried_out" && !this.response.writableEnded) {
@@ -110,7 +115,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
       this.#attempt?.resume();
       return;
     }
-    this.#attempt?.giveUp();
+    this.#attempt?.abort();
     this.#finish();
   }
 
@@ -120,12 +125,12 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     if (this.#isAsking || this.#isOver) return;
     this.#isGathered();
     this.#due.begin();
-    const { side, knownToBoth, compared } = this.#way;
-    if (compared !== "dry_run" || knownToBoth === undefined) return this.#ask(side);
+    const { upstream, comparable: knownToBoth, compared } = this.#way;
+    if (compared !== "dry_run" || knownToBoth === undefined) return this.#ask(upstream);
     const { operation, route } = knownToBoth;
-    this.deps.comparer.dryRun(this.#captured(), operation, route).then((dryRun) => {
+    this.deps.observer.dryRun(this.#captured(), operation, route).then((dryRun) => {
       this.#due.dryRun = dryRun;
-      if (!this.#isOver) this.#ask(side);
+      if (!this.#isOver) this.#ask(upstream);
     });
   }
 
@@ -139,19 +144,19 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   }
 
   /** Refuses it while it comes in, and with it all that is behind it on its connection. */
-  refuse(status: RefusalStatus, sentence: string): void {
+  refuse(status: ErrorResponseStatus, sentence: string): void {
     this.#isLast = true;
-    this.#attempt?.giveUp();
+    this.#attempt?.abort();
     this.#isGathered();
     if (this.response.headersSent) return this.cut();
     this.#refuse(status, sentence);
   }
 
   send(connection: Connection): void {
-    const back = this.#wayBack();
+    const fallback = this.#wayBack();
     // Not at once: the side is in the middle of giving out its connection.
-    if (back !== undefined) return queueMicrotask(() => this.#goBack(back));
-    const host = this.head.needsHost ? this.#attempt?.upstream.authority : undefined;
+    if (fallback !== undefined) return queueMicrotask(() => this.#goBack(fallback));
+    const host = this.head.needsHost ? this.#attempt?.pool.authority : undefined;
     this.#body.sendTo(connection, headText(this.#method, this.#target, this.head.lines, host));
   }
 
@@ -159,27 +164,27 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#body.drained();
   }
 
-  interim(head: AnswerHead): void {
+  interim(head: ResponseHead): void {
     if (this.request.httpVersion === "1.0" || this.response.headersSent) return;
     // The front itself answers `Expect: 100-continue`: that of a side is one that nobody waits for.
     if (head.status === 100 || this.#leftAt !== undefined) return;
     this.response.socket?.write(interimBytes(head), "latin1");
   }
 
-  answerBegins(attempt: Attempt, head: AnswerHead): void {
+  responseBegins(attempt: UpstreamRequest, head: ResponseHead): void {
     if (this.#leftAt !== undefined) this.#leftAt = performance.now();
-    if (attempt.side === "service" && head.status >= 500 && this.#mayFallBack(true)) {
+    if (attempt.upstream === "service" && head.status >= 500 && this.#mayFallBack(true)) {
       this.#isHolding = true;
-      attempt.keepBody();
+      attempt.captureBody();
       return;
     }
     this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
   }
 
-  answerGoesOn(attempt: Attempt, chunk: Uint8Array): void {
+  responseContinues(attempt: UpstreamRequest, chunk: Uint8Array): void {
     if (this.#isHolding) {
       if (attempt.body === undefined) {
-        attempt.giveUp();
+        attempt.abort();
         this.#heldIsOver(attempt);
       }
       return;
@@ -191,65 +196,65 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     }
   }
 
-  answerEnds(attempt: Attempt, last: Uint8Array | undefined): void {
+  responseEnds(attempt: UpstreamRequest, last: Uint8Array | undefined): void {
     if (this.#isHolding) return this.#heldIsOver(attempt);
     const ms = attempt.ms;
-    this.#answered(attempt.side, this.#status, ms);
+    this.#answered(attempt.upstream, this.#status, ms);
     this.#due.observe(attempt, ms, () => this.#captured(), this.#readAt);
     this.#blockedAt ??= attempt.sentAt + ms;
     this.#endAnswer(last);
   }
 
-  failed(attempt: Attempt, failure: Failure): void {
-    const hasBegun = attempt.answer !== undefined;
+  failed(attempt: UpstreamRequest, failure: Failure): void {
+    const hasStarted = attempt.answer !== undefined;
     if (
-      failure.wasKept && failure.kind === "reset" && !hasBegun &&
+      failure.wasReused && failure.kind === "reset" && !hasStarted &&
       this.#way.isSafe && this.#body.canBeSent
     ) {
       // Once: a new connection that is reset is no kept one.
-      return this.#ask(attempt.side, "none");
+      return this.#ask(attempt.upstream, "none");
     }
-    this.#answered(attempt.side, 0, attempt.ms);
+    this.#answered(attempt.upstream, 0, attempt.ms);
     this.#isHolding = false;
     const { headersSent } = this.response;
-    const isReplaced = !headersSent && attempt.side === "service" &&
+    const isReplaced = !headersSent && attempt.upstream === "service" &&
       this.#mayFallBack(failure.wasSent);
     if (isReplaced) {
       const { kind } = failure;
       // Without a connection Lotline has said nothing, and is asked besides.
       return this.#fallBack(
-        kind === "busy" ? undefined : { silence: silenceOf(kind), ms: attempt.ms },
+        kind === "busy" ? undefined : { failure: failureOf(kind), ms: attempt.ms },
       );
     }
     this.#due.failed(failure.kind);
     if (headersSent) return this.cut();
     if (this.#held !== undefined) return this.#answerHeld(this.#held);
-    this.#refuse(...NO_ANSWER[failure.kind]);
+    this.#refuse(...NO_RESPONSE[failure.kind]);
   }
 
   #passOnAsItComes(now: number): void {
     const { uploads, limits } = this.deps;
     const isEarly = now < this.#startedAt + limits.comparedMs;
     if (this.#due.awaitsAll(this.#body, this.head.length ?? limits.bodyBytes, isEarly)) return;
-    if (now < this.#startedAt + limits.gatherMs || uploads.size >= limits.uploads) return;
+    if (now < this.#startedAt + limits.headTimeoutMs || uploads.size >= limits.uploads) return;
     uploads.add(this);
     this.#isGathered();
     this.#due.begin();
     this.#due.lost("queue");
-    this.#ask(this.#way.side);
+    this.#ask(this.#way.upstream);
   }
 
   /** Where it goes instead, when its route has gone back to the old server since its head came. */
-  #wayBack(): Way | undefined {
-    if (this.#attempt?.side !== "service") return undefined;
-    return findWayBack(this.deps, this.#way, this.head, this.peer);
+  #wayBack(): Decision | undefined {
+    if (this.#attempt?.upstream !== "service") return undefined;
+    return decideFallback(this.deps, this.#way, this.head, this.peer);
   }
 
-  #goBack(back: Way): void {
+  #goBack(fallback: Decision): void {
     if (this.#isOver) return;
-    this.#attempt?.giveUp();
+    this.#attempt?.abort();
     this.#due.lost("route_changed");
-    this.#way = back;
+    this.#way = fallback;
     this.#ask("legacy");
   }
 
@@ -258,58 +263,58 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     const { isSent } = this.#attempt ?? {};
     if (isSent === undefined || (isSent && this.#body.isWhole)) return;
     if (this.response.headersSent || this.#isHolding) return;
-    const back = this.#wayBack();
-    if (back === undefined) return;
-    if (!isSent) return this.#goBack(back);
+    const fallback = this.#wayBack();
+    if (fallback === undefined) return;
+    if (!isSent) return this.#goBack(fallback);
     // What Lotline has of it is executed by nobody, and what is gone can't be sent again.
-    this.#attempt?.giveUp();
+    this.#attempt?.abort();
     this.#refuse(503, "The route has changed, send the request again");
   }
 
   #isGathered(): void {
     this.#isAsking = true;
-    this.deps.gathering.delete(this);
+    this.deps.headsInFlight.delete(this);
   }
 
-  #ask(side: Side, kept?: "none"): void {
-    const attempt = new Attempt(
-      side,
-      this.deps.sides[side],
+  #ask(upstream: Upstream, kept?: "none"): void {
+    const attempt = new UpstreamRequest(
+      upstream,
+      this.deps.upstreams[upstream],
       this.#method,
       kept ?? (this.#way.isSafe ? "any" : "recent"),
       this,
       this.#due.newCapture(),
     );
     this.#attempt = attempt;
-    attempt.upstream.ask(attempt);
+    attempt.pool.send(attempt);
   }
 
   /** Whether the old server may answer in Lotline's place. */
   #mayFallBack(wasSent: boolean): boolean {
-    return !this.#fellBack && this.#way.knownToBoth !== undefined &&
+    return !this.#fellBack && this.#way.comparable !== undefined &&
       this.#body.canBeSent && (!wasSent || this.#way.isSafe);
   }
 
-  /** @param earlier what Lotline made of it: the old server's answer is compared with that */
-  #fallBack(earlier: Asked | undefined): void {
+  /** @param earlierResponse what Lotline made of it: the old server's answer is compared with that */
+  #fallBack(earlierResponse: Exchange | undefined): void {
     this.#fellBack = true;
-    this.#due.earlier = earlier;
+    this.#due.earlier = earlierResponse;
     this.#ask("legacy");
   }
 
-  #heldIsOver(attempt: Attempt): void {
-    const { answer, body } = attempt;
-    if (answer === undefined) return;
+  #heldIsOver(attempt: UpstreamRequest): void {
+    const { answer: response, body } = attempt;
+    if (response === undefined) return;
     this.#isHolding = false;
-    this.#answered("service", answer.status, attempt.ms);
+    this.#answered("service", response.status, attempt.ms);
     const { ms } = attempt;
-    if (body === undefined) return this.#fallBack({ silence: "too_large", ms });
-    this.#held = { head: answer, body };
-    const { status, headers } = answer;
+    if (body === undefined) return this.#fallBack({ failure: "too_large", ms });
+    this.#held = { head: response, body };
+    const { status, headers } = response;
     this.#fallBack({ status, headers: toHeaderLines(headers), body, ms });
   }
 
-  #answerHeld({ head, body }: { readonly head: AnswerHead; readonly body: Uint8Array }): void {
+  #answerHeld({ head, body }: { readonly head: ResponseHead; readonly body: Uint8Array }): void {
     this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
     this.#endAnswer(body);
   }
@@ -319,7 +324,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#status = status;
     if (this.#leftAt !== undefined) return;
     response.sendDate = false;
-    if (this.#isLast || this.head.asksForUpgrade || this.deps.isStopping()) {
+    if (this.#isLast || this.head.requestsUpgrade || this.deps.isStopping()) {
       response.shouldKeepAlive = false;
     }
     try {
@@ -327,16 +332,16 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     } catch {
       // A header that may not be sent on, such as one with a control character in it.
       if (this.#attempt !== undefined) {
-        this.#attempt.giveUp();
-        this.#answered(this.#attempt.side, 0, this.#attempt.ms);
+        this.#attempt.abort();
+        this.#answered(this.#attempt.upstream, 0, this.#attempt.ms);
       }
       this.#due.failed("broken");
       this.#refuse(502, "The answer of the server behind this one is broken");
     }
   }
 
-  #refuse(status: RefusalStatus, sentence: string): void {
-    const own: Refusal = refusal(status, sentence, this.head.requestId);
+  #refuse(status: ErrorResponseStatus, sentence: string): void {
+    const own: ErrorResponse = errorResponse(status, sentence, this.head.requestId);
     this.#answer(own.status, own.reason, own.headers);
     this.#endAnswer(own.body);
   }
@@ -344,7 +349,7 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #endAnswer(last: Uint8Array | undefined): void {
     if (this.#leftAt !== undefined) return this.#finish();
     this.#blockedAt ??= performance.now();
-    endAnswer(this.response, last);
+    endResponse(this.response, last);
     this.#body.drop();
   }
 
@@ -360,10 +365,10 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
     this.#attempt?.resume();
   }
 
-  #answered(side: Side, status: number, ms: number): void {
-    const { known } = this.#way;
+  #answered(upstream: Upstream, status: number, ms: number): void {
+    const { decision: known } = this.#way;
     if (known === undefined) return;
-    this.deps.evidence.answered(known.operation, known.route, side, status, ms);
+    this.deps.evidence.responded(known.operation, known.route, upstream, status, ms);
   }
 
   #captured(): CapturedRequest {
@@ -378,17 +383,17 @@ export class Forwarding implements BodyWatcher, AttemptWatcher {
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.deps.gathering.delete(this);
+    this.deps.headsInFlight.delete(this);
     this.deps.uploads.delete(this);
-    countClient(this.deps.evidence, this.#way, this.head, this.#attempt?.side);
+    countClient(this.deps.evidence, this.#way, this.head, this.#attempt?.upstream);
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.over(this);
-    const operation = this.#way.known?.operation;
+    const operation = this.#way.decision?.operation;
     if (this.#departure !== undefined) this.deps.left(operation, this.#departure);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
       operation: operation ?? "unknown",
-      side: this.#attempt?.side,
+      side: this.#attempt?.upstream,
       status: this.#status,
       ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,
       request_id: this.head.requestId,

@@ -1,24 +1,24 @@
 import type { Log } from "../../log.ts";
-import type { Comparer } from "../shadow/observer.ts";
+import type { Observer } from "../shadow/observer.ts";
 import type { Departure } from "../exchange/departure.ts";
 import type { DueDeps } from "./due_comparison.ts";
-import type { FrontLimits } from "./server_limits.ts";
+import type { GatewayServerLimits } from "./server_limits.ts";
 import type { Operation } from "../exchange/operations.ts";
-import type { Side } from "../exchange/route.ts";
-import type { UnderWay } from "./in_flight.ts";
-import type { Upstream } from "../upstream/upstream.ts";
-import type { WayDeps } from "./decide.ts";
+import type { Upstream } from "../exchange/route.ts";
+import type { InFlight } from "./in_flight.ts";
+import type { UpstreamPool } from "../upstream/upstream.ts";
+import type { DecideDeps } from "./decide.ts";
 
 /** What forwarding is made of; one for all requests. */
-export interface ForwardingDeps<Request> extends WayDeps, DueDeps {
-  readonly sides: Readonly<Record<Side, Upstream>>;
-  readonly comparer: Comparer;
+export interface ProxyDeps<Request> extends DecideDeps, DueDeps {
+  readonly upstreams: Readonly<Record<Upstream, UpstreamPool>>;
+  readonly observer: Observer;
   readonly log: Log;
-  readonly limits: FrontLimits;
+  readonly limits: GatewayServerLimits;
   /** The requests whose bodies are still being gathered. */
-  readonly gathering: UnderWay<Request>;
+  readonly headsInFlight: InFlight<Request>;
   /** The requests whose long bodies are being passed on. */
-  readonly uploads: UnderWay<Request>;
+  readonly uploads: InFlight<Request>;
   /** A request is over. */
   readonly over: (request: Request) => void;
   /** A request is the last that is served on its connection. */

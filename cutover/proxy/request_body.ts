@@ -9,13 +9,13 @@ import type { Connection } from "../upstream/connection.ts";
  * A body up to this many bytes is kept until its request is over, so that it can be sent again; a longer
  * one is when its exchange is to be compared and there is room.
  */
-export const KEPT_BYTES = 131_072;
+export const MAX_BUFFERED_BYTES = 131_072;
 
 /** So many bytes of it are looked at at once, even when more has come with them. */
 const MAX_PART_BYTES = 65_536;
 
 /** Is told what becomes of a client's body. */
-export interface BodyWatcher {
+export interface BodyListener {
   /** All of it is here. */
   bodyIsWhole(): void;
   /** It is longer than what is kept: it can only be passed on as it comes. */
@@ -47,7 +47,7 @@ export class ClientBody {
     readonly request: IncomingMessage,
     readonly head: RequestHead,
     readonly limit: number,
-    readonly watcher: BodyWatcher,
+    readonly listener: BodyListener,
   ) {
     this.#kept = new ByteBuffer(limit);
     this.isWhole = !head.isChunked && (head.length ?? 0) === 0;
@@ -73,7 +73,7 @@ export class ClientBody {
   }
 
   /** From now on a long one is kept as well, up to the limit. */
-  keepAll(): void {
+  bufferAll(): void {
     this.#keepsAll = true;
     this.request.resume();
   }
@@ -103,7 +103,7 @@ export class ClientBody {
    * Takes what had come when the client's connection was closed, and wasn't looked at yet: with that
    * the body may be whole. To be called before the request itself is ended.
    */
-  takeRest(): void {
+  discardRest(): void {
     if (this.isWhole) return;
     // Each piece that is read is told as `data`.
     while (this.request.read() !== null);
@@ -130,7 +130,7 @@ export class ClientBody {
   #take(chunk: Buffer): void {
     if (this.#isDropped) return;
     this.#bytes += chunk.length;
-    if (this.#bytes > this.limit) return this.watcher.bodyIsTooLarge();
+    if (this.#bytes > this.limit) return this.listener.bodyIsTooLarge();
     const connection = this.#connection;
     if (connection !== undefined) {
       let isTaken = true;
@@ -139,10 +139,10 @@ export class ClientBody {
       return;
     }
     this.#kept.append(chunk);
-    if (this.#bytes > KEPT_BYTES && !this.#keepsAll) {
+    if (this.#bytes > MAX_BUFFERED_BYTES && !this.#keepsAll) {
       this.isLong = true;
       this.request.pause();
-      this.watcher.bodyIsLong();
+      this.listener.bodyIsLong();
     }
   }
 
@@ -152,7 +152,7 @@ export class ClientBody {
     this.isWhole = true;
     if (this.#isDropped) return;
     if (this.#connection !== undefined) this.#finish(this.#connection);
-    this.watcher.bodyIsWhole();
+    this.listener.bodyIsWhole();
   }
 
   #finish(connection: Connection): void {

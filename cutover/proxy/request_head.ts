@@ -2,7 +2,7 @@ import { normalizedAddress } from "../../client_address.ts";
 import { firstContentType } from "../../contract/content_type.ts";
 import { isHost } from "../../host.ts";
 import { isHopByHop, namedByConnection, withoutNamed } from "../exchange/hop_by_hop.ts";
-import type { RefusalStatus } from "./error_response.ts";
+import type { ErrorResponseStatus } from "./error_response.ts";
 
 /** Who is at the other end of a client's connection. */
 export interface Peer {
@@ -33,7 +33,7 @@ export interface RequestHead {
   /** See {@link PROBE}. */
   readonly isProbe: boolean;
   /** It asks for another protocol, which it doesn't get. */
-  readonly asksForUpgrade: boolean;
+  readonly requestsUpgrade: boolean;
   readonly isChunked: boolean;
   /** Of the body; undefined when the client didn't say. */
   readonly length: number | undefined;
@@ -41,7 +41,7 @@ export interface RequestHead {
 
 /** Why a request can't be passed on: the two sides could read it differently. */
 export interface BadHead {
-  readonly status: RefusalStatus;
+  readonly status: ErrorResponseStatus;
   readonly mistake: string;
 }
 
@@ -96,7 +96,7 @@ const FIRST_COUNTS: ReadonlySet<string> = new Set([
   "user-agent",
 ]);
 
-function bad(mistake: string, status: RefusalStatus = 400): BadHead {
+function bad(mistake: string, status: ErrorResponseStatus = 400): BadHead {
   return { status, mistake };
 }
 
@@ -137,7 +137,7 @@ export function readRequestHead(
   let proto: string | undefined;
   let forwardedHost: string | undefined;
   let isProbe = false;
-  let asksForUpgrade = false;
+  let requestsUpgrade = false;
   let isChunked = false;
   let length: number | undefined;
   for (let at = 0; at + 1 < raw.length; at += 2) {
@@ -187,7 +187,7 @@ export function readRequestHead(
         if (peer.isTrusted) forwardedHost = joined(forwardedHost, value);
         continue;
       case "upgrade":
-        asksForUpgrade = true;
+        requestsUpgrade = true;
         continue;
       case DRY_RUN:
         continue;
@@ -221,8 +221,8 @@ export function readRequestHead(
   if (isChunked) passed.push("Transfer-Encoding", "chunked");
   passed.push("X-Forwarded-For", joined(forwardedFor, peer.address));
   passed.push("X-Forwarded-Proto", proto ?? "http");
-  const askedHost = forwardedHost ?? host;
-  if (askedHost !== undefined) passed.push("X-Forwarded-Host", askedHost);
+  const requestedHost = forwardedHost ?? host;
+  if (requestedHost !== undefined) passed.push("X-Forwarded-Host", requestedHost);
   passed.push("X-Request-Id", requestId);
   let bytes = url.length;
   for (const part of passed) bytes += part.length;
@@ -235,7 +235,7 @@ export function readRequestHead(
     forwardedFor,
     awaitsContinue: expect !== undefined,
     isProbe,
-    asksForUpgrade,
+    requestsUpgrade,
     isChunked,
     length,
   };

@@ -104,8 +104,8 @@ Deno.test("what is about one connection, or only the gateway may say, stays here
 });
 
 Deno.test("an upgrade is noticed and not passed on", () => {
-  strictEqual(read([HOST]).asksForUpgrade, false);
-  strictEqual(read([HOST, "Upgrade: h2c"]).asksForUpgrade, true);
+  strictEqual(read([HOST]).requestsUpgrade, false);
+  strictEqual(read([HOST, "Upgrade: h2c"]).requestsUpgrade, true);
   deepStrictEqual(passed([HOST, "Upgrade: h2c"]), [HOST]);
 });
 
@@ -158,7 +158,7 @@ Deno.test("who asks is what a trusted proxy said, and this peer; of anyone else 
     "https",
     "outside, farther",
   ]);
-  strictEqual(read(said, { peer: PROXY }).asksForUpgrade, false);
+  strictEqual(read(said, { peer: PROXY }).requestsUpgrade, false);
   const { forwardedFor } = read([HOST, "X-Request-Id: a"], { peer: PROXY });
   strictEqual(forwardedFor, undefined, "a request's id is nobody's address");
   deepStrictEqual(about(STRANGER), [undefined, "192.0.2.1", "http", "plant"]);

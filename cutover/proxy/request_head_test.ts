@@ -1,10 +1,10 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { exchange, startPair } from "../testing/front.ts";
-import { rawAnswer } from "../../testing/raw_upstream.ts";
+import { exchange, startPair } from "../testing/gateway_server.ts";
+import { rawResponse } from "../../testing/raw_upstream.ts";
 
 /* What of a request's head is refused before either side sees it, and what both are shown alike. */
 
-const OK = rawAnswer("200 OK", "ok");
+const OK = rawResponse("200 OK", "ok");
 const get = (target: string, headers = "", version = "HTTP/1.1") =>
   `GET ${target} ${version}\r\nHost: plant\r\nConnection: close\r\n${headers}\r\n`;
 const post = (headers: string, version = "HTTP/1.1") =>
@@ -38,7 +38,7 @@ const REFUSED: [what: string, request: string, status: number][] = [
 for (const [what, request, status] of REFUSED) {
   Deno.test(`a request with ${what} is refused with ${status} before a side sees it`, async () => {
     await using pair = await startPair(OK);
-    const received = await exchange(pair.front, request);
+    const received = await exchange(pair.server, request);
     match(received, RegExp(`^HTTP/1\\.1 ${status} [^]*\\r\\n\\r\\n\\{"error":"[^"]+"\\}$`));
     strictEqual(pair.upstream.received(), "");
   });
@@ -58,7 +58,7 @@ const PASSED: [what: string, request: string][] = [
 for (const [what, request] of PASSED) {
   Deno.test(`a request with ${what} is passed on`, async () => {
     await using pair = await startPair(OK);
-    match(await exchange(pair.front, request), /^HTTP\/1\.1 200 /);
+    match(await exchange(pair.server, request), /^HTTP\/1\.1 200 /);
     strictEqual(pair.upstream.requests[0]?.split("\r\n")[0], request.split("\r\n")[0]);
   });
 }
@@ -69,7 +69,7 @@ for (
 ) {
   Deno.test(`Expect: ${JSON.stringify(value)} is answered with 100, and no side is shown it`, async () => {
     await using pair = await startPair(OK);
-    const received = await exchange(pair.front, post(`Expect: ${value}\r\n`));
+    const received = await exchange(pair.server, post(`Expect: ${value}\r\n`));
     match(received, /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 200 /);
     strictEqual(/expect/i.test(pair.upstream.received()), false);
   });
@@ -77,7 +77,7 @@ for (
 
 Deno.test("a client of HTTP/1.0 expects nothing", async () => {
   await using pair = await startPair(OK);
-  const received = await exchange(pair.front, post("Expect: a-miracle\r\n", "HTTP/1.0"));
+  const received = await exchange(pair.server, post("Expect: a-miracle\r\n", "HTTP/1.0"));
   match(received, /^HTTP\/1\.1 200 /);
   strictEqual(/expect/i.test(pair.upstream.received()), false);
 });
@@ -112,7 +112,7 @@ Deno.test("of a header that Node takes once, both sides are shown the first line
   ];
   const headers = [...FIRST_COUNTS, ...others]
     .map((name) => `${name}: 1\r\nX: x\r\n${name.toLowerCase()}: 2\r\n${name}: 1\r\n`).join("");
-  await exchange(pair.front, post(headers));
+  await exchange(pair.server, post(headers));
   const lines = pair.upstream.received().split("\r\n");
   const values = (name: string) =>
     lines.filter((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}:`))

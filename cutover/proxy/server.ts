@@ -7,23 +7,23 @@ import type { Log } from "../../log.ts";
 import { ByteBudget } from "../exchange/byte_budget.ts";
 import { Client } from "./client.ts";
 import { ClientRequest } from "./client_request.ts";
-import type { Comparer } from "../shadow/observer.ts";
+import type { Observer } from "../shadow/observer.ts";
 import type { Departure } from "../exchange/departure.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import { DueComparison } from "./due_comparison.ts";
-import { Forwarding } from "./proxied_request.ts";
-import type { FrontLimits } from "./server_limits.ts";
+import { ProxiedRequest } from "./proxied_request.ts";
+import type { GatewayServerLimits } from "./server_limits.ts";
 import { endWith } from "./last_response.ts";
 import type { Operation } from "../exchange/operations.ts";
-import { refusal, type RefusalStatus } from "./error_response.ts";
+import { errorResponse, type ErrorResponseStatus } from "./error_response.ts";
 import { peerOf, readRequestHead } from "./request_head.ts";
 import type { Route } from "../exchange/route.ts";
-import { UnderWay } from "./in_flight.ts";
-import { Upstream } from "../upstream/upstream.ts";
-import { findWay } from "./decide.ts";
+import { InFlight } from "./in_flight.ts";
+import { UpstreamPool } from "../upstream/upstream.ts";
+import { decide } from "./decide.ts";
 
 /** What the front needs to know. */
-export interface FrontOptions {
+export interface GatewayServerOptions {
   readonly hostname: string;
   /** 0 takes any free one. */
   readonly port: number;
@@ -34,18 +34,18 @@ export interface FrontOptions {
   readonly trustedProxies: readonly string[];
   /** By what a canary tells clients apart. */
   readonly canaryBy: CanaryBy;
-  readonly limits: FrontLimits;
+  readonly limits: GatewayServerLimits;
   /** From memory: it is asked for every request. */
   readonly routeOf: (operation: Operation) => Route;
   readonly evidence: Evidence;
-  readonly comparer: Comparer;
+  readonly observer: Observer;
   /** Is told of each client that left before its answer was out. */
   readonly onDeparture: (operation: Operation | undefined, departure: Departure) => void;
   readonly log: Log;
 }
 
 /** The front, listening. */
-export interface Front {
+export interface GatewayServer {
   readonly port: number;
   /** How many bytes are left for long bodies of exchanges that are compared. */
   readonly comparedBytesLeft: number;
@@ -64,35 +64,35 @@ const LINGER_MS = 300;
 const LINGER_TURNS = 20;
 
 /** Starts what clients talk to. */
-export async function startFront(options: FrontOptions): Promise<Front> {
-  const { limits, evidence, comparer, log, routeOf } = options;
+export async function startGatewayServer(options: GatewayServerOptions): Promise<GatewayServer> {
+  const { limits, evidence, observer, log, routeOf } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);
-  const inFlight = new UnderWay<Forwarding>();
-  const gathering = new UnderWay<Forwarding>();
+  const inFlight = new InFlight<ProxiedRequest>();
+  const headsInFlight = new InFlight<ProxiedRequest>();
   const clients = new Map<net.Socket, Client>();
   let isStopping = false;
-  const sides = {
-    legacy: new Upstream(options.legacyUrl, limits.upstream),
-    service: new Upstream(options.serviceUrl, limits.upstream),
+  const upstreams = {
+    legacy: new UpstreamPool(options.legacyUrl, limits.upstream),
+    service: new UpstreamPool(options.serviceUrl, limits.upstream),
   };
   const deps = {
-    sides,
+    upstreams,
     routeOf,
     readClient: createClientReader(options.trustedProxies),
     canaryBy: options.canaryBy,
     evidence,
-    comparer,
+    observer,
     log,
     limits,
-    gathering,
+    headsInFlight,
     comparedBytes: new ByteBudget(limits.comparedBytes),
-    uploads: new UnderWay<Forwarding>(),
+    uploads: new InFlight<ProxiedRequest>(),
     left: options.onDeparture,
-    over: (forwarding: Forwarding) => {
-      inFlight.delete(forwarding);
-      clients.get(forwarding.request.socket)?.end(forwarding);
+    over: (proxied: ProxiedRequest) => {
+      inFlight.delete(proxied);
+      clients.get(proxied.request.socket)?.end(proxied);
     },
-    closes: (forwarding: Forwarding) => clients.get(forwarding.request.socket)?.close(),
+    closes: (proxied: ProxiedRequest) => clients.get(proxied.request.socket)?.close(),
     isStopping: () => isStopping,
   };
 
@@ -117,11 +117,11 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const refuse = (
     client: Client,
     response: ServerResponse,
-    status: RefusalStatus,
+    status: ErrorResponseStatus,
     sentence: string,
   ) => {
     client.close();
-    const { reason, headers, body } = refusal(status, sentence);
+    const { reason, headers, body } = errorResponse(status, sentence);
     response.sendDate = false;
     response.shouldKeepAlive = false;
     response.writeHead(status, reason, headers);
@@ -140,22 +140,22 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     if ("mistake" in head) return refuse(client, response, head.status, head.mistake);
     const hasBody = head.isChunked || head.length !== undefined;
     if (
-      inFlight.size - gathering.size >= limits.inFlight ||
-      (hasBody && gathering.size >= limits.gathering) ||
+      inFlight.size - headsInFlight.size >= limits.inFlight ||
+      (hasBody && headsInFlight.size >= limits.headsInFlight) ||
       client.requests.size >= limits.pipelined
     ) {
       const { method = "GET", url = "/" } = request;
-      const due = new DueComparison(deps, findWay(deps, method, url, head, client.peer));
+      const due = new DueComparison(deps, decide(deps, method, url, head, client.peer));
       due.begin();
       due.lost("overload");
       return refuse(client, response, 503, "Too busy, try again soon");
     }
-    const forwarding = new Forwarding(deps, request, response, head, client.peer);
-    inFlight.add(forwarding);
-    client.begin(forwarding);
+    const proxied = new ProxiedRequest(deps, request, response, head, client.peer);
+    inFlight.add(proxied);
+    client.begin(proxied);
     // What follows on an upgrade in the same packet is lost to Deno's server.
-    if (head.asksForUpgrade) client.close();
-    forwarding.start();
+    if (head.requestsUpgrade) client.close();
+    proxied.start();
   };
 
   server.on("connection", (socket) => {
@@ -166,12 +166,12 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     const client = new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted), limits);
     clients.set(socket, client);
     socket.on("end", () => {
-      for (const forwarding of client.requests) forwarding.clientEnded();
+      for (const proxied of client.requests) proxied.clientEnded();
     });
     // Before the server's own listener, which throws away what has come and wasn't looked at. It tells
     // nobody of the answers that wait behind another one.
     socket.prependListener("close", () => {
-      for (const forwarding of client.requests) forwarding.clientLeft();
+      for (const proxied of client.requests) proxied.clientLeft();
       clients.delete(socket);
     });
   });
@@ -194,7 +194,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     log("info", "refused", { status: 405 });
   });
   server.on("clientError", (error, socket) => {
-    leaveParser(socket);
+    detachParser(socket);
     const client = socket instanceof net.Socket ? clients.get(socket) : undefined;
     const isGone = "code" in error && error.code === "ECONNRESET";
     if (isGone || client === undefined || !socket.writable) {
@@ -209,9 +209,9 @@ export async function startFront(options: FrontOptions): Promise<Front> {
 
   const sweeper = setInterval(() => {
     const now = performance.now();
-    sides.legacy.sweep(now);
-    sides.service.sweep(now);
-    for (const forwarding of inFlight) forwarding.sweep(now);
+    upstreams.legacy.sweep(now);
+    upstreams.service.sweep(now);
+    for (const proxied of inFlight) proxied.sweep(now);
     for (const client of clients.values()) client.sweep(now);
   }, limits.sweepMs);
 
@@ -236,12 +236,12 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       net.Server.prototype.close.call(server);
       do await pause(turnMs); while (inFlight.size > 0 && performance.now() < until);
       const wasClean = inFlight.size === 0;
-      for (const forwarding of inFlight) forwarding.cut();
+      for (const proxied of inFlight) proxied.cut();
       server.closeAllConnections();
       server.close();
       clearInterval(sweeper);
-      sides.legacy.close();
-      sides.service.close();
+      upstreams.legacy.close();
+      upstreams.service.close();
       return wasClean;
     },
   };
@@ -252,12 +252,12 @@ export async function startFront(options: FrontOptions): Promise<Front> {
  * next connection by now, and would go on reading both connections with it: what one client sends would
  * become a part of another one's request.
  */
-function leaveParser(socket: Duplex): void {
+function detachParser(socket: Duplex): void {
   socket.removeAllListeners("data");
   socket.removeAllListeners("end");
 }
 
-function describeMistake(error: Error): [status: RefusalStatus, sentence: string] {
+function describeMistake(error: Error): [status: ErrorResponseStatus, sentence: string] {
   switch ("code" in error ? error.code : undefined) {
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return [408, "The request took too long to arrive"];
@@ -268,7 +268,7 @@ function describeMistake(error: Error): [status: RefusalStatus, sentence: string
   }
 }
 
-function listen(server: net.Server, { hostname, port }: FrontOptions): Promise<void> {
+function listen(server: net.Server, { hostname, port }: GatewayServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, hostname, () => {

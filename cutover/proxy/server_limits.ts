@@ -1,8 +1,8 @@
-import { answerBytesOf, comparedBytesOf } from "../exchange/compared_bytes.ts";
+import { comparedBytesOf, responseBytesOf } from "../exchange/compared_bytes.ts";
 import type { UpstreamLimits } from "../upstream/connection.ts";
 
 /** Bounds of the forwarding front, for one process. */
-export interface FrontLimits {
+export interface GatewayServerLimits {
   /** The most bytes of a request's first line and headers. */
   readonly headerBytes: number;
   /** How long a client may take to send them. */
@@ -14,9 +14,9 @@ export interface FrontLimits {
   /** The most bytes of a request's body. */
   readonly bodyBytes: number;
   /** How long a body is waited for before it is passed on as it comes. */
-  readonly gatherMs: number;
+  readonly headTimeoutMs: number;
   /** An answer of more bytes is compared by its digest. */
-  readonly answerBytes: number;
+  readonly responseBytes: number;
   /** What long bodies of exchanges that are compared may take up together, in bytes. */
   readonly comparedBytes: number;
   /** How long such a request waits for its share of them, before it is passed on uncompared. */
@@ -34,7 +34,7 @@ export interface FrontLimits {
    * The most requests whose bodies are still being gathered. They aren't worked on yet: slow clients
    * keep nobody else from an answer.
    */
-  readonly gathering: number;
+  readonly headsInFlight: number;
   /** The most requests that one connection may have sent ahead. */
   readonly pipelined: number;
   /** For each side. */
@@ -44,17 +44,17 @@ export interface FrontLimits {
 }
 
 /** The bounds that hold unless a test waits for them. */
-export function frontLimits(
-  { bodyBytes, answerMs }: { bodyBytes: number; answerMs: number },
-): FrontLimits {
+export function serverLimits(
+  { bodyBytes, responseTimeoutMs }: { bodyBytes: number; responseTimeoutMs: number },
+): GatewayServerLimits {
   return {
     headerBytes: 16_384,
     headerMs: 10_000,
     requestMs: 30_000,
     continueMs: 5,
     bodyBytes,
-    gatherMs: 250,
-    answerBytes: answerBytesOf(bodyBytes),
+    headTimeoutMs: 250,
+    responseBytes: responseBytesOf(bodyBytes),
     comparedBytes: comparedBytesOf(bodyBytes),
     comparedMs: 2_000,
     uploads: 50,
@@ -65,13 +65,13 @@ export function frontLimits(
     connections: 5_000,
     inFlight: 1_000,
     // 128 kB each at most, but for those that have a share of `comparedBytes`.
-    gathering: 3_000,
+    headsInFlight: 3_000,
     pipelined: 64,
     upstream: {
       connections: 200,
       waiting: 200,
       connectMs: 2_000,
-      answerMs,
+      responseTimeoutMs,
       // A Node server closes after 5 s.
       idleMs: 4_000,
       recentMs: 1_000,

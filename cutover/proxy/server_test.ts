@@ -1,11 +1,11 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
-import { exchange, startPair } from "../testing/front.ts";
+import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { rawAnswer } from "../../testing/raw_upstream.ts";
+import { rawResponse } from "../../testing/raw_upstream.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
-const OK = rawAnswer("200 OK", "ok");
+const OK = rawResponse("200 OK", "ok");
 
 /** The request id that the front made up, taken out. */
 const withoutId = (text: string) => text.replace(/^X-Request-Id: [\w-]{36}\r\n/m, "");
@@ -15,7 +15,7 @@ Deno.test("an answer goes to the client as it is: status, reason, headers, lette
     "set-cookie: b\r\nEmpty:\r\nX-Request-Id: theirs\r\nContent-Length: 4\r\n";
   await using pair = await startPair(`${head}\r\n\0\xff\r\n`);
   strictEqual(
-    await exchange(pair.front, GET),
+    await exchange(pair.server, GET),
     `${head.replace(":  \xe9\x80 ", ": \xe9\x80").replace("Empty:", "Empty: ")}` +
       "Connection: close\r\n\r\n\0\xff\r\n",
   );
@@ -25,7 +25,7 @@ Deno.test("a request goes to the side as it is, with who asks", async () => {
   await using pair = await startPair(OK);
   const body = "\0\xff{";
   await exchange(
-    pair.front,
+    pair.server,
     "POST //A/..%2f/%zz?q=%00&&#x HTTP/1.1\r\nhOST: Plant:80\r\nX-b: \xe91\r\nx-B: 2\r\n" +
       "Cookie: a\r\nX-Request-Id: my-id.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\n" + body,
   );
@@ -43,12 +43,12 @@ Deno.test("headers about one connection stay on it, both ways, also those that C
   await using pair = await startPair(
     `HTTP/1.1 200 OK\r\n${hops}X-End: 1\r\nContent-Length: 0\r\n\r\n`,
   );
-  const answer = await exchange(
-    pair.front,
+  const response = await exchange(
+    pair.server,
     `GET / HTTP/1.1\r\nHost: plant\r\n${hops}Proxy-Authorization: x\r\n\r\n`,
   );
   strictEqual(
-    withoutId(answer),
+    withoutId(response),
     "HTTP/1.1 200 OK\r\nX-End: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
   );
   const [head = ""] = pair.upstream.requests;
@@ -67,7 +67,7 @@ Deno.test("headers about one connection stay on it, both ways, also those that C
 Deno.test("Connection can't take away the host, the length or what the front adds", async () => {
   await using pair = await startPair(OK);
   await exchange(
-    pair.front,
+    pair.server,
     "POST / HTTP/1.1\r\nHost: plant\r\nContent-Length: 1\r\n" +
       "Connection: close, host, content-length, x-forwarded-for, x-request-id\r\n\r\na",
   );
@@ -94,7 +94,7 @@ const TRUST: [who: string, trusted: string[], forwarded: string][] = [
 for (const [who, trustedProxies, forwarded] of TRUST) {
   Deno.test(`what ${who}`, async () => {
     await using pair = await startPair(OK, { trustedProxies });
-    await exchange(pair.front, GET.replace("\r\n\r\n", `\r\n${FORWARDED}\r\n`));
+    await exchange(pair.server, GET.replace("\r\n\r\n", `\r\n${FORWARDED}\r\n`));
     ok(pair.upstream.received().includes(forwarded), pair.upstream.received());
     strictEqual(pair.upstream.requests[0]?.match(/x-forwarded-/gi)?.length, 3);
   });
@@ -103,19 +103,19 @@ for (const [who, trustedProxies, forwarded] of TRUST) {
 Deno.test("a request id that isn't sane, or given twice, is replaced; the client is told the one in use", async () => {
   await using pair = await startPair(OK);
   for (const id of ["a b", "x".repeat(65), "é", "a\r\nX-Request-Id: a"]) {
-    const answer = await exchange(
-      pair.front,
+    const response = await exchange(
+      pair.server,
       GET.replace("\r\n\r\n", `\r\nX-Request-Id: ${id}\r\n\r\n`),
     );
-    const told = /^X-Request-Id: ([\w-]{36})\r$/m.exec(answer)?.[1];
-    ok(told !== undefined, answer);
-    ok(pair.upstream.requests.at(-1)?.includes(`X-Request-Id: ${told}\r\n`));
+    const notified = /^X-Request-Id: ([\w-]{36})\r$/m.exec(response)?.[1];
+    ok(notified !== undefined, response);
+    ok(pair.upstream.requests.at(-1)?.includes(`X-Request-Id: ${notified}\r\n`));
   }
 });
 
 Deno.test("a client's dry run header goes nowhere", async () => {
   await using pair = await startPair(OK);
-  await exchange(pair.front, GET.replace("\r\n\r\n", "\r\nX-Lotline-Dry-Run: t=1,sig=ab\r\n\r\n"));
+  await exchange(pair.server, GET.replace("\r\n\r\n", "\r\nX-Lotline-Dry-Run: t=1,sig=ab\r\n\r\n"));
   strictEqual(pair.upstream.requests[0]?.includes("ry-"), false);
 });
 
@@ -164,26 +164,26 @@ const FORMS: [what: string, answer: string, request: string, received: string][]
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
   ],
 ];
-for (const [what, answer, request, received] of FORMS) {
+for (const [what, response, request, received] of FORMS) {
   Deno.test(`${what} reaches the client in its form`, async () => {
-    await using pair = await startPair(answer);
-    strictEqual(withoutId(await exchange(pair.front, request)), received);
+    await using pair = await startPair(response);
+    strictEqual(withoutId(await exchange(pair.server, request)), received);
   });
 }
 
 Deno.test("an answer that ends with its connection is whole for the client", async () => {
   await using pair = await startPair((socket) => socket.end("HTTP/1.1 200 OK\r\n\r\nabc"));
-  match(await exchange(pair.front, GET), /\r\n3\r\nabc\r\n0\r\n\r\n$/);
+  match(await exchange(pair.server, GET), /\r\n3\r\nabc\r\n0\r\n\r\n$/);
 });
 
 Deno.test("an answer with a header that may not be sent on is 502", async () => {
   await using pair = await startPair("HTTP/1.1 200 OK\r\nX: a\x01b\r\nContent-Length: 2\r\n\r\nok");
-  match(await exchange(pair.front, GET), /^HTTP\/1\.1 502 [^]*\r\n\r\n\{"error":"[^"]+"\}$/);
+  match(await exchange(pair.server, GET), /^HTTP\/1\.1 502 [^]*\r\n\r\n\{"error":"[^"]+"\}$/);
 });
 
 Deno.test("a client of HTTP/1.0 that names no host is served", async () => {
   await using pair = await startPair(OK);
-  match(await exchange(pair.front, "GET / HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 OK\r\n/);
+  match(await exchange(pair.server, "GET / HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 OK\r\n/);
   match(
     pair.upstream.requests[0] ?? "",
     RegExp(`^GET / HTTP/1\\.1\r\nHost: 127\\.0\\.0\\.1:${pair.upstream.port}\r\n`),
@@ -193,7 +193,7 @@ Deno.test("a client of HTTP/1.0 that names no host is served", async () => {
 for (const method of ["OPTIONS", "TRACE", "PROPFIND", "PURGE", "DELETE", "PATCH", "M-SEARCH"]) {
   Deno.test(`${method} is passed on`, async () => {
     await using pair = await startPair(OK);
-    match(await exchange(pair.front, GET.replace("GET", method)), /^HTTP\/1\.1 200 /);
+    match(await exchange(pair.server, GET.replace("GET", method)), /^HTTP\/1\.1 200 /);
     match(pair.upstream.requests[0] ?? "", RegExp(`^${method} / HTTP/1\\.1\r\n`));
   });
 }
@@ -201,7 +201,7 @@ for (const method of ["OPTIONS", "TRACE", "PROPFIND", "PURGE", "DELETE", "PATCH"
 for (const target of ["*", "http://other/x?y", '/a|b{}^`"<>\\', `/${"x".repeat(8_000)}`]) {
   Deno.test(`the target ${target.slice(0, 30)} is passed on as it is written`, async () => {
     await using pair = await startPair(OK);
-    await exchange(pair.front, GET.replace("GET /", `OPTIONS ${target}`));
+    await exchange(pair.server, GET.replace("GET /", `OPTIONS ${target}`));
     ok(pair.upstream.requests[0]?.startsWith(`OPTIONS ${target} HTTP/1.1\r\n`));
   });
 }
@@ -290,11 +290,11 @@ for (const [what, request, status, says = NO_REQUEST] of REFUSED) {
     await using pair = await startPair(OK);
     // Another request rides on it, as in an attack that makes two servers see different requests.
     const smuggled = "GET /smuggled HTTP/1.1\r\nHost: plant\r\n\r\n";
-    const answer = await exchange(pair.front, request + smuggled);
-    match(answer, RegExp(`^HTTP/1\\.1 ${status} `));
-    const [, body = ""] = answer.split("\r\n\r\n");
-    match(answer, /\r\nConnection: close\r\n/i);
-    match(answer, /\r\nContent-Type: application\/json; charset=utf-8\r\n/);
+    const response = await exchange(pair.server, request + smuggled);
+    match(response, RegExp(`^HTTP/1\\.1 ${status} `));
+    const [, body = ""] = response.split("\r\n\r\n");
+    match(response, /\r\nConnection: close\r\n/i);
+    match(response, /\r\nContent-Type: application\/json; charset=utf-8\r\n/);
     strictEqual(body, JSON.stringify({ error: says }), "one answer, and no other after it");
     strictEqual(pair.upstream.received(), "");
   });
@@ -303,18 +303,18 @@ for (const [what, request, status, says = NO_REQUEST] of REFUSED) {
 Deno.test("a request for an upgrade is an ordinary one, and the last on its connection", async () => {
   await using pair = await startPair(OK);
   const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-  const answer = await exchange(
-    pair.front,
+  const response = await exchange(
+    pair.server,
     post(`${upgrade}Content-Length: 1\r\n`, "a") + post(""),
   );
-  match(answer, /^HTTP\/1\.1 200 OK\r\n[^{]*\r\nConnection: close\r\n\r\nok$/);
+  match(response, /^HTTP\/1\.1 200 OK\r\n[^{]*\r\nConnection: close\r\n\r\nok$/);
   deepStrictEqual(pair.upstream.requests.map((request) => /upgrade/i.test(request)), [false]);
 });
 
 Deno.test("a client that waits for 100 is told to go on, and the side isn't asked to", async () => {
   await using pair = await startPair(OK);
   using client = openRawClient(
-    pair.front.port,
+    pair.server.port,
     post("Expect: 100-Continue\r\nContent-Length: 2\r\nConnection: close\r\n"),
   );
   await client.until((received) => received === "HTTP/1.1 100 Continue\r\n\r\n");
@@ -326,14 +326,14 @@ Deno.test("a client that waits for 100 is told to go on, and the side isn't aske
 
 Deno.test("a body in chunks is passed on in chunks, whole", async () => {
   await using pair = await startPair(OK);
-  const answer = await exchange(
-    pair.front,
+  const response = await exchange(
+    pair.server,
     post(
       "Transfer-Encoding: chunked\r\nConnection: close\r\n",
       "2;x=1\r\nvw\r\n3\r\nxyz\r\n0\r\nT: 1\r\n\r\n",
     ),
   );
-  match(answer, /^HTTP\/1\.1 200 /);
+  match(response, /^HTTP\/1\.1 200 /);
   const [, body = ""] = /\r\n\r\n([^]*)$/.exec(pair.upstream.requests[0] ?? "") ?? [];
   strictEqual(body.replaceAll(/[\da-f]+\r\n|\r\n/g, ""), "vwxyz");
   match(pair.upstream.requests[0] ?? "", /\r\nTransfer-Encoding: chunked\r\n/);
@@ -345,7 +345,7 @@ Deno.test("a long body is passed on as it comes, and so is the answer", async ()
   });
   const length = 600_000;
   using client = openRawClient(
-    pair.front.port,
+    pair.server.port,
     post(`Content-Length: ${length}\r\n`, "x".repeat(300_000)),
   );
   await eventually(
@@ -358,15 +358,15 @@ Deno.test("a long body is passed on as it comes, and so is the answer", async ()
 });
 
 Deno.test("a body that comes slowly is passed on as far as it has come", async () => {
-  await using pair = await startPair(OK, { limits: { gatherMs: 50 } });
-  using client = openRawClient(pair.front.port, post("Content-Length: 2\r\n", "a"));
+  await using pair = await startPair(OK, { limits: { headTimeoutMs: 50 } });
+  using client = openRawClient(pair.server.port, post("Content-Length: 2\r\n", "a"));
   await eventually("the first byte has come", () => pair.upstream.received().endsWith("\r\n\r\na"));
   client.write("b");
   await client.until((received) => received.endsWith("ok"));
 });
 
 Deno.test("a body over the limit is 413, whether it tells its length or not, and the side gets no whole request", async () => {
-  await using pair = await startPair(OK, { limits: { bodyBytes: 200_000, gatherMs: 0 } });
+  await using pair = await startPair(OK, { limits: { bodyBytes: 200_000, headTimeoutMs: 0 } });
   const long = "x".repeat(200_001);
   for (
     const request of [
@@ -376,14 +376,14 @@ Deno.test("a body over the limit is 413, whether it tells its length or not, and
       post("Expect: 100-continue\r\nContent-Length: 200001\r\n"),
     ]
   ) {
-    const answer = await exchange(pair.front, request, (received) => received.endsWith("}"));
-    match(answer, /^HTTP\/1\.1 413 Content Too Large\r\n/);
-    match(answer, /\{"error":"The body is larger than 200000 bytes"\}$/);
+    const response = await exchange(pair.server, request, (received) => received.endsWith("}"));
+    match(response, /^HTTP\/1\.1 413 Content Too Large\r\n/);
+    match(response, /\{"error":"The body is larger than 200000 bytes"\}$/);
   }
   deepStrictEqual(pair.upstream.requests, []);
-  const most = post("Content-Length: 200000\r\n", "x".repeat(200_000));
+  const max = post("Content-Length: 200000\r\n", "x".repeat(200_000));
   match(
-    await exchange(pair.front, most, (received) => received.endsWith("ok")),
+    await exchange(pair.server, max, (received) => received.endsWith("ok")),
     /^HTTP\/1\.1 200 /,
   );
 });
@@ -391,23 +391,23 @@ Deno.test("a body over the limit is 413, whether it tells its length or not, and
 Deno.test("requests that were sent ahead are answered in their order", async () => {
   await using pair = await startPair((socket, request) => {
     const path = request.split(" ")[1] ?? "";
-    setTimeout(() => socket.write(rawAnswer("200 OK", path)), path === "/1" ? 50 : 0);
+    setTimeout(() => socket.write(rawResponse("200 OK", path)), path === "/1" ? 50 : 0);
   });
   const ahead = [1, 2, 3].map((at) => `GET /${at} HTTP/1.1\r\nHost: plant\r\n\r\n`).join("");
-  const answer = await exchange(pair.front, ahead, (received) => received.endsWith("/3"));
-  deepStrictEqual(answer.match(/\/\d$/gm), ["/1", "/2", "/3"].slice(2));
-  deepStrictEqual(answer.match(/(?<=\r\n\r\n)\/\d/g), ["/1", "/2", "/3"]);
+  const response = await exchange(pair.server, ahead, (received) => received.endsWith("/3"));
+  deepStrictEqual(response.match(/\/\d$/gm), ["/1", "/2", "/3"].slice(2));
+  deepStrictEqual(response.match(/(?<=\r\n\r\n)\/\d/g), ["/1", "/2", "/3"]);
 });
 
 Deno.test("a line is logged for each request, with nothing personal in it", async () => {
-  await using pair = await startPair(rawAnswer("404 Not Found", "no"));
+  await using pair = await startPair(rawResponse("404 Not Found", "no"));
   await exchange(
-    pair.front,
+    pair.server,
     "GET /api/traceability/SECRET?q=SECRET HTTP/1.1\r\nHost: SECRET\r\nAuthorization: SECRET\r\n" +
       "X-Request-Id: id-1\r\nConnection: close\r\n\r\n",
   );
-  await exchange(pair.front, GET);
-  const [first, second] = pair.front.lines;
+  await exchange(pair.server, GET);
+  const [first, second] = pair.server.lines;
   const { ms, ...line } = first ?? {};
   deepStrictEqual(JSON.parse(JSON.stringify(line)), {
     method: "GET",
@@ -418,5 +418,5 @@ Deno.test("a line is logged for each request, with nothing personal in it", asyn
   });
   strictEqual(typeof ms, "number");
   strictEqual(second?.operation, "unknown");
-  strictEqual(JSON.stringify(pair.front.lines).includes("SECRET"), false);
+  strictEqual(JSON.stringify(pair.server.lines).includes("SECRET"), false);
 });

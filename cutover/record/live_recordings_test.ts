@@ -6,9 +6,9 @@ import { startLegacy } from "../legacy/server.ts";
 import { loadApprovals, loadLiveRules, recordedRulesOf } from "../compare/approvals.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
-import { type Asker, createAsker } from "../upstream/ask.ts";
+import { createSender, type Sender } from "../upstream/send.ts";
 import { compare } from "../compare/compare.ts";
-import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { findOldOperation } from "../exchange/match_operation.ts";
 
@@ -23,8 +23,8 @@ Deno.test("the recorded requests, asked of both sides at once: the same, or allo
   await using newDatabase = await freshDatabase();
   await using old = await startLegacy({ databaseUrl: oldDatabase.url, port: 0 });
   await using api = await startApi({ databaseUrl: newDatabase.url });
-  using legacy = createAsker(old.url, 2);
-  using service = createAsker(api.url, 2);
+  using legacy = createSender(old.url, 2);
+  using service = createSender(api.url, 2);
   const counts = { same: 0, approved: 0, unknown: 0 };
   let isClean = false;
   for (const scenario of scenarios) {
@@ -43,10 +43,10 @@ Deno.test("the recorded requests, asked of both sides at once: the same, or allo
       const request = capturedFrom(recorded, tags);
       const from = Date.now();
       const [was, is, again] = await Promise.all([
-        ask(legacy, request),
-        ask(service, request),
+        send(legacy, request),
+        send(service, request),
         // What is stored once would be taken the second time.
-        isWrite(recorded) ? undefined : ask(legacy, request),
+        isWrite(recorded) ? undefined : send(legacy, request),
       ]);
       tags.push(headerOf(was.headers, "etag"));
       const times = { from, to: Date.now(), clocksApartMs: 300_000 };
@@ -81,10 +81,10 @@ function isWrite({ method, path }: RecordedRequest): boolean {
 
 const MADE_BEFORE = ["body.central.id", "body.central.created_at"];
 
-async function ask(asker: Asker, request: CapturedRequest): Promise<CapturedAnswer> {
-  const asked = await asker.ask(request, 10_000);
-  if ("silence" in asked) throw new Error(`no answer: ${asked.silence}`);
-  return asked;
+async function send(sender: Sender, request: CapturedRequest): Promise<CapturedResponse> {
+  const requested = await sender.send(request, 10_000);
+  if ("failure" in requested) throw new Error(`no answer: ${requested.failure}`);
+  return requested;
 }
 
 function capturedFrom(

@@ -1,8 +1,8 @@
 import { withoutFrames } from "../compare/error_page.ts";
-import { KEPT_HEADERS } from "../compare/compared_headers.ts";
-import type { CapturedAnswer, CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
+import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
+import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { plainBytes } from "../exchange/decoded_body.ts";
+import { decodedBytes } from "../exchange/decoded_body.ts";
 
 /** A request and its answer as a file of recordings has them, with personal data replaced. */
 export interface RecordedExchange {
@@ -23,7 +23,7 @@ export interface RecordedExchange {
 /** What replaces personal data and secrets. */
 export interface ExchangeRedactor {
   request(request: CapturedRequest): CapturedRequest;
-  answer(answer: CapturedAnswer): CapturedAnswer;
+  response(response: CapturedResponse): CapturedResponse;
 }
 
 /** What of a request decides the answer; the rest is the connection's or the client's own. */
@@ -40,39 +40,39 @@ const REQUEST_HEADERS: readonly string[] = [
 const DEPENDS_ON_THE_PAST = ["if-none-match", "if-match", "if-modified-since", "range"];
 
 /** The longest body that is recorded, in bytes. */
-export const LONGEST_BODY = 65_536;
+export const MAX_BODY_CHARACTERS = 65_536;
 
-/** As {@link LONGEST_BODY}, for what is no JSON: replacing personal data would cut it. */
-const LONGEST_TEXT = 4_000;
+/** As {@link MAX_BODY_CHARACTERS}, for what is no JSON: replacing personal data would cut it. */
+const MAX_TEXT_CHARACTERS = 4_000;
 
 /**
  * Whether an exchange can be recorded so that it can be sent again: short bodies in UTF-8, which are
  * kept without content codings, and an answer that depends on this request alone.
  */
-export function isRecordable(request: CapturedRequest, answer: CapturedAnswer): boolean {
-  return isShortText(request) && isShortText(answer) &&
+export function isRecordable(request: CapturedRequest, response: CapturedResponse): boolean {
+  return isShortText(request) && isShortText(response) &&
     !request.headers.some(([name]) => DEPENDS_ON_THE_PAST.includes(name.toLowerCase()));
 }
 
 /** An exchange, which {@link isRecordable}, as recordings have it. */
 export function recordedExchange(
   request: CapturedRequest,
-  answer: CapturedAnswer,
+  response: CapturedResponse,
   redactor: ExchangeRedactor,
 ): RecordedExchange {
-  const [asked, answered] = [redactor.request(request), redactor.answer(answer)];
+  const [requested, answered] = [redactor.request(request), redactor.response(response)];
   return {
     request: {
-      method: asked.method,
-      path: asked.target,
-      headers: pick(asked.headers, REQUEST_HEADERS),
-      ...(asked.body.length > 0 && { body: textOf(asked.body) }),
+      method: requested.method,
+      path: requested.target,
+      headers: pick(requested.headers, REQUEST_HEADERS),
+      ...(requested.body.length > 0 && { body: textOf(requested.body) }),
     },
     response: {
       status: answered.status,
-      headers: pick(answered.headers, KEPT_HEADERS),
+      headers: pick(answered.headers, COMPARED_HEADERS),
       body: withoutFrames(textOf(answered.body)),
-      ...(headerOf(answer.headers, "etag") !== undefined && { etag: true }),
+      ...(headerOf(response.headers, "etag") !== undefined && { etag: true }),
     },
   };
 }
@@ -85,12 +85,12 @@ function textOf(body: Uint8Array): string {
 }
 
 function isShortText(message: { headers: HeaderLines; body: Uint8Array }): boolean {
-  const bytes = plainBytes(message);
+  const bytes = decodedBytes(message);
   // jsonb can't hold U+0000.
-  if (bytes === undefined || bytes.length > LONGEST_BODY || bytes.includes(0)) return false;
+  if (bytes === undefined || bytes.length > MAX_BODY_CHARACTERS || bytes.includes(0)) return false;
   try {
     const text = textOf(bytes);
-    if (bytes.length > LONGEST_TEXT) JSON.parse(text);
+    if (bytes.length > MAX_TEXT_CHARACTERS) JSON.parse(text);
     return true;
   } catch {
     return false;

@@ -1,22 +1,22 @@
 import type { Sql } from "../../db/connect.ts";
 import { describeError, type Log } from "../../log.ts";
 import type { Observation } from "../exchange/exchange.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import {
   type ExchangeRedactor,
   isRecordable,
-  LONGEST_BODY,
+  MAX_BODY_CHARACTERS,
   recordedExchange,
 } from "./recorded_exchange.ts";
 import { insertExchanges, listWanted, type SeenExchange } from "./recordings_table.ts";
 
 /** An exchange with a client. */
-export type Offered = Pick<Observation, "operation" | "side" | "request" | "answer" | "at">;
+export type Offered = Pick<Observation, "operation" | "upstream" | "request" | "response" | "at">;
 
 /** Keeps exchanges for whoever switched a recording on with `deno task parity record --live`. */
 export interface Recorder extends AsyncDisposable {
   /** Whether an exchange with this side would be taken now. */
-  wants(operation: Offered["operation"], side: Offered["side"]): boolean;
+  wants(operation: Offered["operation"], upstream: Offered["upstream"]): boolean;
   /** Takes an exchange if one is wanted. Costs next to nothing, never waits and never throws. */
   offer(exchange: Offered): void;
 }
@@ -31,7 +31,7 @@ export interface RecorderDeps {
 }
 
 // Between two looks. With bodies of 64 kB at most, this bounds the memory too.
-const MOST_WAITING = 100;
+const MAX_WAITING = 100;
 // Redacting a long body takes a millisecond or so; requests come in between.
 const REDACTED_AT_ONCE = 5;
 
@@ -43,7 +43,7 @@ export function createRecorder(deps: RecorderDeps): Recorder {
   const { sql, redactor, log, everyMs = 1_000 } = deps;
   let room = new Map<string, number>();
   let waiting: Offered[] = [];
-  let isAway = false;
+  let isDatabaseAway = false;
   let isOver = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -55,10 +55,10 @@ export function createRecorder(deps: RecorderDeps): Recorder {
       if (at % REDACTED_AT_ONCE === REDACTED_AT_ONCE - 1) {
         await new Promise((resolve) => setTimeout(resolve));
       }
-      const { operation, side, request, answer } = one;
-      if (!isRecordable(request, answer)) continue;
-      const exchange = recordedExchange(request, answer, redactor);
-      seen.push({ operation, side, at: one.at, exchange });
+      const { operation, upstream, request, response } = one;
+      if (!isRecordable(request, response)) continue;
+      const exchange = recordedExchange(request, response, redactor);
+      seen.push({ operation, side: upstream, at: one.at, exchange });
     }
     if (seen.length > 0) await insertExchanges(sql, seen);
   };
@@ -67,12 +67,12 @@ export function createRecorder(deps: RecorderDeps): Recorder {
     try {
       await store();
       room = roomOf(await listWanted(sql));
-      if (isAway) log("info", "recorder_recovered");
-      isAway = false;
+      if (isDatabaseAway) log("info", "recorder_recovered");
+      isDatabaseAway = false;
     } catch (error) {
       room = new Map();
-      if (!isAway) log("warn", "recorder_failed", { error: describeError(error) });
-      isAway = true;
+      if (!isDatabaseAway) log("warn", "recorder_failed", { error: describeError(error) });
+      isDatabaseAway = true;
     }
     if (!isOver) timer = setTimeout(start, everyMs);
   };
@@ -80,16 +80,16 @@ export function createRecorder(deps: RecorderDeps): Recorder {
   const start = () => looking = look();
   start();
 
-  const roomFor = (kind: string) => waiting.length < MOST_WAITING ? room.get(kind) ?? 0 : 0;
+  const roomFor = (kind: string) => waiting.length < MAX_WAITING ? room.get(kind) ?? 0 : 0;
   return {
-    wants: (operation, side) => room.size > 0 && roomFor(kindOf({ side, operation })) > 0,
+    wants: (operation, upstream) => room.size > 0 && roomFor(kindOf({ upstream, operation })) > 0,
     offer(exchange) {
       const kind = kindOf(exchange);
       const left = roomFor(kind);
       if (left === 0) return;
       // Here, since what waits is held in memory; all else is looked at later.
-      const { request, answer } = exchange;
-      if (Math.max(request.body.length, answer.body.length) > LONGEST_BODY) return;
+      const { request, response } = exchange;
+      if (Math.max(request.body.length, response.body.length) > MAX_BODY_CHARACTERS) return;
       room.set(kind, left - 1);
       waiting.push(exchange);
     },
@@ -105,15 +105,15 @@ export function createRecorder(deps: RecorderDeps): Recorder {
   };
 }
 
-function kindOf({ side, operation }: { side: string; operation: string }): string {
-  return `${side} ${operation}`;
+function kindOf({ upstream, operation }: { upstream: string; operation: string }): string {
+  return `${upstream} ${operation}`;
 }
 
 function roomOf(wanted: Awaited<ReturnType<typeof listWanted>>): Map<string, number> {
   const room = new Map<string, number>();
-  for (const { side, perOperation, stored } of wanted) {
-    for (const operation of OLD_OPERATIONS) {
-      const kind = kindOf({ side, operation });
+  for (const { side: upstream, perOperation, stored } of wanted) {
+    for (const operation of LEGACY_OPERATIONS) {
+      const kind = kindOf({ upstream, operation });
       const left = Math.max(0, perOperation - (stored[operation] ?? 0));
       room.set(kind, Math.max(room.get(kind) ?? 0, left));
     }

@@ -4,11 +4,11 @@ import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import {
   type ExchangeRedactor,
   isRecordable,
-  LONGEST_BODY,
+  MAX_BODY_CHARACTERS,
   recordedExchange,
 } from "./recorded_exchange.ts";
 import { createRecorder, type Offered } from "./recorder.ts";
@@ -34,13 +34,13 @@ const hideIn = ({ headers, body }: { headers: HeaderLines; body: Uint8Array }) =
 });
 const redactor: ExchangeRedactor = {
   request: (request) => ({ ...request, target: hide(request.target), ...hideIn(request) }),
-  answer: (answer) => ({ ...answer, ...hideIn(answer) }),
+  response: (response) => ({ ...response, ...hideIn(response) }),
 };
 
-function seen(number: number, operation: OldOperation = "getTraceability"): Offered {
+function seen(number: number, operation: LegacyOperation = "getTraceability"): Offered {
   return {
     operation,
-    side: "legacy",
+    upstream: "legacy",
     at: Date.UTC(2026, 10, 25) + number,
     request: {
       method: "GET",
@@ -48,7 +48,7 @@ function seen(number: number, operation: OldOperation = "getTraceability"): Offe
       headers: [["Host", "plant.example"], ["ACCEPT", "a"], ["Authorization", "Bearer Anna"]],
       body: bytes(""),
     },
-    answer: {
+    response: {
       status: 200,
       headers: [["Content-Type", "application/json"], ["ETag", 'W/"1"'], ["Date", "today"]],
       body: bytes(`{"by":"Anna"}`),
@@ -136,7 +136,7 @@ Deno.test("nothing is kept of the other side, after the end, or without a record
   ok(other);
   {
     await using recorder = createRecorder({ sql, redactor, log: silent, everyMs: 5 });
-    const fromService: Offered = { ...seen(1), side: "service" };
+    const fromService: Offered = { ...seen(1), upstream: "service" };
     await offerUntil(
       (one) => recorder.offer(one),
       [seen(2), fromService],
@@ -201,21 +201,21 @@ Deno.test("at most four recordings are on at once", async () => {
   deepStrictEqual(next.map((id) => id !== undefined), [true, false], "one is over");
 });
 
-const stored = ({ operation, side, at, request, answer }: Offered): SeenExchange => ({
+const stored = ({ operation, upstream, at, request, response }: Offered): SeenExchange => ({
   operation,
-  side,
+  side: upstream,
   at,
-  exchange: recordedExchange(request, answer, redactor),
+  exchange: recordedExchange(request, response, redactor),
 });
 
 Deno.test("each recording has its own side's exchanges, and several may want the same", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const ids: string[] = [];
-  for (const side of ["legacy", "service", "service"] as const) {
-    ids.push(await startRecording(sql, { ...ORDER, side }) ?? "");
+  for (const upstream of ["legacy", "service", "service"] as const) {
+    ids.push(await startRecording(sql, { ...ORDER, side: upstream }) ?? "");
   }
-  await insertExchanges(sql, [stored(seen(1)), stored({ ...seen(2), side: "service" })]);
+  await insertExchanges(sql, [stored(seen(1)), stored({ ...seen(2), upstream: "service" })]);
   const paths: (string | undefined)[] = [];
   for (const id of ids) {
     const collected = JSON.stringify(await collectRecording(sql, id));
@@ -242,50 +242,56 @@ Deno.test("a gateway that counted at the same moment as another loses its exchan
   strictEqual((await collectRecording(sql, id))?.exchanges.length, 1);
 });
 
-const { request, answer } = seen(1);
+const { request, response } = seen(1);
 const gzip: HeaderLines = [["Content-Encoding", "gzip"]];
-const UNRECORDABLE: [what: string, exchange: Pick<Offered, "request" | "answer">][] = [
-  ["a long request", { request: { ...request, body: new Uint8Array(LONGEST_BODY + 1) }, answer }],
-  ["a long answer", { request, answer: { ...answer, body: new Uint8Array(LONGEST_BODY + 1) } }],
-  ["a long page", { request, answer: { ...answer, body: bytes("<p>".repeat(2_000)) } }],
+const UNRECORDABLE: [what: string, exchange: Pick<Offered, "request" | "response">][] = [
+  ["a long request", {
+    request: { ...request, body: new Uint8Array(MAX_BODY_CHARACTERS + 1) },
+    response,
+  }],
+  ["a long answer", {
+    request,
+    response: { ...response, body: new Uint8Array(MAX_BODY_CHARACTERS + 1) },
+  }],
+  ["a long page", { request, response: { ...response, body: bytes("<p>".repeat(2_000)) } }],
   ["a request that isn't the gzip it says", {
     request: { ...request, headers: gzip, body: bytes("{}") },
-    answer,
+    response,
   }],
-  ["an answer that isn't the gzip it says", { request, answer: { ...answer, headers: gzip } }],
+  ["an answer that isn't the gzip it says", { request, response: { ...response, headers: gzip } }],
   ["a long answer in few bytes", {
     request,
-    answer: {
-      ...answer,
+    response: {
+      ...response,
       headers: gzip,
-      body: new Uint8Array(gzipSync(JSON.stringify("x".repeat(LONGEST_BODY)))),
+      body: new Uint8Array(gzipSync(JSON.stringify("x".repeat(MAX_BODY_CHARACTERS)))),
     },
   }],
-  ["bytes that are no text", { request: { ...request, body: new Uint8Array([0xff]) }, answer }],
-  ["a NUL", { request, answer: { ...answer, body: bytes("a\0b") } }],
+  ["bytes that are no text", { request: { ...request, body: new Uint8Array([0xff]) }, response }],
+  ["a NUL", { request, response: { ...response, body: bytes("a\0b") } }],
   ["a conditional request", {
     request: { ...request, headers: [["If-None-Match", 'W/"1"']] },
-    answer,
+    response,
   }],
 ];
 
 for (const [what, exchange] of UNRECORDABLE) {
   Deno.test(`${what} is not recorded`, () => {
-    strictEqual(isRecordable(request, answer), true);
-    strictEqual(isRecordable(exchange.request, exchange.answer), false);
+    strictEqual(isRecordable(request, response), true);
+    strictEqual(isRecordable(exchange.request, exchange.response), false);
   });
 }
 
 Deno.test("a long answer is recorded if it is JSON", () => {
   const body = bytes(JSON.stringify(Array.from({ length: 3_000 }, (_, number) => number)));
-  strictEqual(isRecordable(request, { ...answer, body }), true);
+  strictEqual(isRecordable(request, { ...response, body }), true);
 });
 
 Deno.test("a compressed exchange is recorded as text", () => {
   const body = new Uint8Array(gzipSync('{"a":1}'));
   const packed = {
     request: { ...request, method: "POST", headers: gzip, body },
-    answer: { ...answer, headers: [...answer.headers, ...gzip], body },
+    answer: { ...response, headers: [...response.headers, ...gzip], body },
   };
   strictEqual(isRecordable(packed.request, packed.answer), true);
   const real = createRedactor("a secret of at least thirty-two characters");
@@ -295,7 +301,7 @@ Deno.test("a compressed exchange is recorded as text", () => {
 });
 
 Deno.test("a header that came in several lines is recorded as one", () => {
-  const twice = { ...answer, headers: [["Vary", "Origin"], ["vary", "Accept"]] as const };
+  const twice = { ...response, headers: [["Vary", "Origin"], ["vary", "Accept"]] as const };
   deepStrictEqual(recordedExchange(request, twice, redactor).response.headers, {
     vary: "Origin, Accept",
   });

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Answer } from "../parity/exchange.ts";
+import type { ReceivedResponse } from "../parity/exchange.ts";
 import type { RecordedRequest } from "../parity/recordings.ts";
 import type { RecordingRedactor } from "../parity/record_requests.ts";
 import type { ExchangeRedactor } from "./recorded_exchange.ts";
@@ -25,18 +25,18 @@ export function createRecordingRedactor(redactor: ExchangeRedactor): RecordingRe
         ...(encoding !== undefined && encoding !== "base64" && { encoding }),
       };
     },
-    answer(answer) {
-      const redacted = redactor.answer({
-        status: answer.status,
-        headers: Object.entries(answer.headers),
-        body: new TextEncoder().encode(answer.body),
+    received(response) {
+      const redacted = redactor.response({
+        status: response.status,
+        headers: Object.entries(response.headers),
+        body: new TextEncoder().encode(response.body),
         ms: 0,
       });
       return {
-        ...answer,
-        headers: keptOf(answer.headers, redacted.headers),
+        ...response,
+        headers: keptOf(response.headers, redacted.headers),
         body: new TextDecoder().decode(redacted.body),
-      } satisfies Answer;
+      } satisfies ReceivedResponse;
     },
   };
 }

@@ -1,13 +1,13 @@
 import type { Sql } from "../../db/connect.ts";
-import { inTime } from "../../db/in_time.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { RecordedExchange } from "./recorded_exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
-import type { Side } from "../exchange/route.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
+import type { Upstream } from "../exchange/route.ts";
 
 /** Which exchanges are wanted, and how many of each operation. */
 export interface RecordingOrder {
   /** Whose answers to clients. */
-  readonly side: Side;
+  readonly side: Upstream;
   /** From 1 to 1000. */
   readonly perOperation: number;
   /** For how long, from 1 to 3600 s. */
@@ -16,8 +16,8 @@ export interface RecordingOrder {
 
 /** An exchange that is to be stored. */
 export interface SeenExchange {
-  readonly operation: OldOperation;
-  readonly side: Side;
+  readonly operation: LegacyOperation;
+  readonly side: Upstream;
   /** When the request had been read, in ms since 1970. */
   readonly at: number;
   readonly exchange: RecordedExchange;
@@ -25,7 +25,7 @@ export interface SeenExchange {
 
 /** How many exchanges of an operation are still wanted. */
 export interface Wanted {
-  readonly side: Side;
+  readonly side: Upstream;
   readonly perOperation: number;
   /** How many are stored, by operation; an operation without any is missing. */
   readonly stored: Readonly<Record<string, number>>;
@@ -42,7 +42,7 @@ export interface Collected {
 }
 
 // Each costs every gateway a look a second, and memory.
-const MOST_AT_ONCE = 4;
+const MAX_CONCURRENT = 4;
 
 /** How long the gateways answer within, so that the poll of a second isn't held up. */
 const DEADLINE_MS = 2_000;
@@ -50,14 +50,14 @@ const DEADLINE_MS = 2_000;
 /** Switches a recording on: its id, or undefined when there are too many at once. */
 export async function startRecording(
   sql: Sql,
-  { side, perOperation, seconds }: RecordingOrder,
+  { side: upstream, perOperation, seconds }: RecordingOrder,
 ): Promise<string | undefined> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql<{ id: string }[]>`
       insert into lotline.recordings (side, per_operation, until)
-      select ${side}, ${perOperation}::integer, now() + make_interval(secs => ${seconds}::float8)
-      where (select count(*) from lotline.recordings where until > now()) < ${MOST_AT_ONCE}
+      select ${upstream}, ${perOperation}::integer, now() + make_interval(secs => ${seconds}::float8)
+      where (select count(*) from lotline.recordings where until > now()) < ${MAX_CONCURRENT}
       returning id`,
   );
   return row?.id;
@@ -65,7 +65,7 @@ export async function startRecording(
 
 /** The recordings that are on. */
 export async function listWanted(sql: Sql): Promise<readonly Wanted[]> {
-  return await inTime(
+  return await queryWithDeadline(
     sql,
     sql<Wanted[]>`
       select side, per_operation as "perOperation", coalesce((
@@ -85,14 +85,14 @@ export async function listWanted(sql: Sql): Promise<readonly Wanted[]> {
  * when it is over already, and is taken.
  */
 export async function insertExchanges(sql: Sql, seen: readonly SeenExchange[]): Promise<void> {
-  const rows = seen.map(({ operation, side, at, exchange }) => ({
+  const rows = seen.map(({ operation, side: upstream, at, exchange }) => ({
     operation,
-    side,
+    side: upstream,
     at: new Date(at).toISOString(),
     // Copied, since postgres.js takes no read-only value.
     exchange: { request: { ...exchange.request }, response: { ...exchange.response } },
   }));
-  await inTime(
+  await queryWithDeadline(
     sql,
     sql`
       with wanted as (
@@ -118,7 +118,7 @@ export async function insertExchanges(sql: Sql, seen: readonly SeenExchange[]): 
 
 /** Takes a recording's exchanges out of the database, and ends it; undefined: there is none. */
 export async function collectRecording(sql: Sql, id: string): Promise<Collected | undefined> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql<Collected[]>`
       with ended as (

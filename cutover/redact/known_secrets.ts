@@ -24,10 +24,10 @@ export function createSecretReplacer(
   if (known.size === 0) return (text) => text;
   const root = automatonOf(known.keys());
   return (text) => {
-    const longest = secretsByStart(root, text);
+    const max = secretsByStart(root, text);
     let clean = "";
     let done = 0;
-    for (const [start, secret] of [...longest].sort(([one], [other]) => one - other)) {
+    for (const [start, secret] of [...max].sort(([one], [other]) => one - other)) {
       if (start < done) continue;
       let length = Math.min(secret.length, MAX_PREFIX);
       while (length < secret.length && text[start + length] === secret[length]) length++;
@@ -67,7 +67,7 @@ function automatonOf(secrets: Iterable<string>): Node {
 
 /** Where in a text secrets begin, and the longest that begins there. */
 function secretsByStart(root: Node, text: string): Map<number, string> {
-  const longest = new Map<number, string>();
+  const max = new Map<number, string>();
   let node = root;
   let end = 0;
   for (const unit of unitsOf(text, text.length)) {
@@ -77,11 +77,11 @@ function secretsByStart(root: Node, text: string): Map<number, string> {
     for (; found !== undefined; found = found.shorter) {
       // A later end of the same start is that of a longer one.
       if (found.secret !== undefined) {
-        longest.set(end - Math.min(found.secret.length, MAX_PREFIX), found.secret);
+        max.set(end - Math.min(found.secret.length, MAX_PREFIX), found.secret);
       }
     }
   }
-  return longest;
+  return max;
 }
 
 /** Goes back along the suffixes no further than it went forward before. */
@@ -97,6 +97,6 @@ function follow(from: Node, unit: string): Node {
 }
 
 /** UTF-16 code units, halves of surrogate pairs too. */
-function* unitsOf(text: string, most: number): Iterable<string> {
-  for (let at = 0; at < Math.min(text.length, most); at++) yield text.charAt(at);
+function* unitsOf(text: string, max: number): Iterable<string> {
+  for (let at = 0; at < Math.min(text.length, max); at++) yield text.charAt(at);
 }

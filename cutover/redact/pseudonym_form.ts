@@ -1,4 +1,4 @@
-import { type JsonText, stringOf } from "../exchange/lossless_json.ts";
+import { type LosslessJson, stringOf } from "../exchange/lossless_json.ts";
 
 /** What a value that must not be shown can be; the first part of its pseudonym. */
 export const SECRET_KINDS = [
@@ -26,7 +26,7 @@ export function findPseudonym(text: string): string | undefined {
  * Whether an actual value fits a recorded text with pseudonyms, in whose places any text stands, but not
  * nothing; undefined for a text without one.
  */
-export function fitsPseudonyms(recorded: string, actual: JsonText): boolean | undefined {
+export function fitsPseudonyms(recorded: string, actual: LosslessJson): boolean | undefined {
   if (findPseudonym(recorded) === undefined) return undefined;
   const is = stringOf(actual) ?? "";
   const [start = "", ...literals] = recorded.split(new RegExp(PSEUDONYM_FORM));

@@ -1,9 +1,9 @@
 import { gunzipSync } from "node:zlib";
 import type { Difference, Finding } from "../evidence/evidence.ts";
-import type { CapturedAnswer, CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { type JsonText, parseJsonText, stringOf } from "../exchange/lossless_json.ts";
-import { plainText } from "../exchange/decoded_body.ts";
+import { type LosslessJson, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
 import { createPseudonyms, kindOfName, type SecretKind } from "./pseudonyms.ts";
 import { createTextRedactor, type TextRedactor } from "./redact_text.ts";
 
@@ -14,15 +14,15 @@ export interface Redactor {
   /** Any text, a JSON document too. */
   text(text: string): string;
   request(request: CapturedRequest): CapturedRequest;
-  answer(answer: CapturedAnswer): CapturedAnswer;
+  response(response: CapturedResponse): CapturedResponse;
 }
 
 /** Bodies that are no JSON are cut to this length, in characters. */
-const MOST_TEXT = 4_000;
+const MAX_TEXT = 4_000;
 /** Longer JSON is cut like every text, in characters. */
-const MOST_JSON = 262_144;
+const MAX_JSON_CHARACTERS = 262_144;
 /** Each side of a difference is cut to this length, in characters. */
-const MOST_OF_DIFFERENCE = 200;
+const MAX_OF_DIFFERENCE = 200;
 
 /**
  * Makes a redactor: tokens, passwords, emails, names, signatures, addresses and cookies become
@@ -36,7 +36,7 @@ export function createRedactor(secret: string): Redactor {
     const known = new Map<string, string>();
     for (const message of messages) {
       for (const [kind, value] of namedSecrets(message)) {
-        if (known.size < MOST_KNOWN) known.set(value, pseudonym(kind, value));
+        if (known.size < MAX_KNOWN) known.set(value, pseudonym(kind, value));
       }
     }
     return createTextRedactor(pseudonym, known);
@@ -55,25 +55,25 @@ export function createRedactor(secret: string): Redactor {
 
   const requestBy = (request: CapturedRequest, texts: TextRedactor): CapturedRequest => ({
     method: request.method,
-    target: cut(texts.target(startOf(request.target)), MOST_TEXT),
+    target: cut(texts.target(startOf(request.target)), MAX_TEXT),
     headers: headersBy(request.headers, texts),
     body: bodyBy(request, texts),
   });
-  const answerBy = (answer: CapturedAnswer, texts: TextRedactor): CapturedAnswer => ({
-    ...answer,
-    headers: headersBy(answer.headers, texts),
-    body: bodyBy(answer, texts),
+  const responseBy = (response: CapturedResponse, texts: TextRedactor): CapturedResponse => ({
+    ...response,
+    headers: headersBy(response.headers, texts),
+    body: bodyBy(response, texts),
   });
   const differenceBy = (difference: Difference, texts: TextRedactor): Difference => {
     const { place, legacy, service } = difference;
     const kind = kindOfPlace(place);
     const clean = (text: string) => {
-      if (kind === undefined) return cut(texts.text(text), MOST_OF_DIFFERENCE);
+      if (kind === undefined) return cut(texts.text(text), MAX_OF_DIFFERENCE);
       // The same pseudonym as in the body, where the text has no quotation marks.
-      return text === "null" ? text : pseudonym(kind, stringOf(parseJsonText(text)) ?? text);
+      return text === "null" ? text : pseudonym(kind, stringOf(parseLosslessJson(text)) ?? text);
     };
     return {
-      place: cut(texts.text(place), MOST_OF_DIFFERENCE),
+      place: cut(texts.text(place), MAX_OF_DIFFERENCE),
       ...(legacy !== undefined && { legacy: clean(legacy) }),
       ...(service !== undefined && { service: clean(service) }),
     };
@@ -82,7 +82,7 @@ export function createRedactor(secret: string): Redactor {
   return {
     text: (text) => redactorFor([]).text(text),
     request: (request) => requestBy(request, redactorFor([request])),
-    answer: (answer) => answerBy(answer, redactorFor([answer])),
+    response: (response) => responseBy(response, redactorFor([response])),
     finding(finding) {
       const { exchange, differences } = finding;
       if (exchange === undefined && differences.length === 0) return finding;
@@ -96,8 +96,8 @@ export function createRedactor(secret: string): Redactor {
           exchange: {
             mode: exchange.mode,
             request: requestBy(exchange.request, texts),
-            legacy: answerBy(exchange.legacy, texts),
-            service: answerBy(exchange.service, texts),
+            legacy: responseBy(exchange.legacy, texts),
+            service: responseBy(exchange.service, texts),
           },
         }),
       };
@@ -108,13 +108,13 @@ export function createRedactor(secret: string): Redactor {
 type Message = Pick<CapturedRequest, "headers" | "body">;
 
 // Shorter secrets would be found in the middle of everything.
-const SHORTEST_KNOWN = 4;
-const MOST_KNOWN = 200;
+const MIN_KNOWN = 4;
+const MAX_KNOWN = 200;
 
 /** The secrets that the fields of a body name. */
 function namedSecrets(message: Message): (readonly [SecretKind, string])[] {
   const found: (readonly [SecretKind, string])[] = [];
-  const collect = (value: JsonText, kind: SecretKind | undefined): void => {
+  const collect = (value: LosslessJson, kind: SecretKind | undefined): void => {
     if (value.kind === "object") {
       for (const [key, item] of value.entries) collect(item, kind ?? kindOfName(key));
     } else if (value.kind === "list") {
@@ -122,16 +122,16 @@ function namedSecrets(message: Message): (readonly [SecretKind, string])[] {
     } else if (kind !== undefined) {
       const text = value.kind === "string" ? value.value : value.text;
       const isWord = value.kind === "plain" && !/\d/.test(text);
-      if (text.length >= SHORTEST_KNOWN && !isWord) found.push([kind, text]);
+      if (text.length >= MIN_KNOWN && !isWord) found.push([kind, text]);
     }
   };
   const text = textIn(message)?.text;
-  const document = text === undefined ? undefined : parseJsonText(text);
+  const document = text === undefined ? undefined : parseLosslessJson(text);
   if (document !== undefined) collect(document, undefined);
   else if (text !== undefined && isForm(message)) {
-    for (const [name, value] of new URLSearchParams(text.slice(0, 2 * MOST_TEXT))) {
+    for (const [name, value] of new URLSearchParams(text.slice(0, 2 * MAX_TEXT))) {
       const kind = kindOfName(name);
-      if (kind !== undefined && value.length >= SHORTEST_KNOWN) found.push([kind, value]);
+      if (kind !== undefined && value.length >= MIN_KNOWN) found.push([kind, value]);
     }
   }
   return found;
@@ -143,17 +143,17 @@ function bodyBy(message: Message, texts: TextRedactor): Uint8Array {
   return new TextEncoder().encode(
     text === undefined
       ? fault
-      : text.length <= MOST_JSON && parseJsonText(text) !== undefined
+      : text.length <= MAX_JSON_CHARACTERS && parseLosslessJson(text) !== undefined
       ? texts.text(text)
-      : cut(redactedText(message, startOf(text), texts), MOST_TEXT),
+      : cut(redactedText(message, startOf(text), texts), MAX_TEXT),
   );
 }
 
 /** The start of a text that is too long, up to a whole word: half a secret isn't seen as one. */
 function startOf(text: string): string {
-  const most = 2 * MOST_TEXT;
-  if (text.length <= most) return text;
-  let end = most;
+  const max = 2 * MAX_TEXT;
+  if (text.length <= max) return text;
+  let end = max;
   while (end > 0 && !/[\s",;&}]/.test(text.charAt(end - 1))) end--;
   return `${text.slice(0, end)}…`;
 }
@@ -170,7 +170,7 @@ function isForm({ headers }: Message): boolean {
 function textIn(
   message: Message,
 ): { text: string; fault?: never } | { text?: never; fault: string } {
-  const plain = plainText(message) ?? plainText(unpacked(message));
+  const plain = decodedText(message) ?? decodedText(unpacked(message));
   // NULs: UTF-16, or no text at all.
   if (plain !== undefined && !plain.includes("\0")) return { text: plain };
   return { fault: `(${message.body.length} bytes that are no text)` };
@@ -181,7 +181,7 @@ function unpacked(message: Message): Message {
   const [first, second] = message.body;
   if (first !== 0x1f || second !== 0x8b) return message;
   try {
-    const body = new Uint8Array(gunzipSync(message.body, { maxOutputLength: MOST_JSON }));
+    const body = new Uint8Array(gunzipSync(message.body, { maxOutputLength: MAX_JSON_CHARACTERS }));
     return { headers: [], body };
   } catch {
     return message;
@@ -201,9 +201,9 @@ function kindOfPlace(place: string): SecretKind | undefined {
 const MAX_WORD = 40;
 
 /** Cuts a text that is clean already, at the end of a word so that no half pseudonym is left. */
-function cut(text: string, most: number): string {
-  if (text.length <= most) return text;
-  let end = most - 1;
-  while (end > most - 1 - MAX_WORD && /[\w.@%=:-]/.test(text.charAt(end - 1))) end--;
+function cut(text: string, max: number): string {
+  if (text.length <= max) return text;
+  let end = max - 1;
+  while (end > max - 1 - MAX_WORD && /[\w.@%=:-]/.test(text.charAt(end - 1))) end--;
   return `${text.slice(0, end)}…`;
 }

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { deflateSync, gzipSync } from "node:zlib";
 import { Random } from "../../dev/random.ts";
-import { answerOf, captured } from "../testing/captured.ts";
+import { captured, responseOf } from "../testing/captured.ts";
 import { bytesOf } from "../../testing/raw_http.ts";
 import type { Finding } from "../evidence/evidence.ts";
 import type { CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
@@ -192,7 +192,7 @@ Deno.test("the secret that one place names is hidden wherever it stands in a fin
     "/api/login",
     '{"email":"eva@plant.example","password":"hunter2!"}',
   );
-  const answer = answerOf(500, '{"error":"no hunter2! here","by":["hunter2!"]}');
+  const response = responseOf(500, '{"error":"no hunter2! here","by":["hunter2!"]}');
   const finding: Finding = {
     operation: "login",
     route: {
@@ -210,7 +210,7 @@ Deno.test("the secret that one place names is hidden wherever it stands in a fin
       { place: 'body["eva@plant.example"]', legacy: "1" },
       { place: "body.central.weight_kg", legacy: '"540.0"', service: '"540.00"' },
     ],
-    exchange: { mode: "shadow", request, legacy: answer, service: answer },
+    exchange: { mode: "shadow", request, legacy: response, service: response },
   };
   const clean = redactor.finding(finding);
   const all = JSON.stringify(clean) +

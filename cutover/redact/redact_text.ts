@@ -1,4 +1,8 @@
-import { formatJsonText, type JsonText, parseJsonText } from "../exchange/lossless_json.ts";
+import {
+  formatLosslessJson,
+  type LosslessJson,
+  parseLosslessJson,
+} from "../exchange/lossless_json.ts";
 import { createSecretReplacer } from "./known_secrets.ts";
 import { kindOfName, type Pseudonyms, type SecretKind } from "./pseudonyms.ts";
 
@@ -13,7 +17,7 @@ export interface TextRedactor {
 }
 
 /** How deep JSON inside of texts of JSON, and escapes of escapes, are looked into. */
-const MOST_LAYERS = 3;
+const MAX_LAYERS = 3;
 
 /**
  * @param known texts that are secrets wherever they stand, with their pseudonyms
@@ -36,7 +40,7 @@ export function createTextRedactor(
     return byName(withoutEmails(clean, pseudonym), pseudonym);
   };
 
-  const inside = (value: JsonText, kind: SecretKind): JsonText => {
+  const inside = (value: LosslessJson, kind: SecretKind): LosslessJson => {
     switch (value.kind) {
       case "object":
         return {
@@ -55,7 +59,7 @@ export function createTextRedactor(
     }
   };
 
-  const json = (value: JsonText, layer: number): JsonText => {
+  const json = (value: LosslessJson, layer: number): LosslessJson => {
     switch (value.kind) {
       case "object":
         return {
@@ -78,19 +82,19 @@ export function createTextRedactor(
   };
 
   const anyText = (text: string, layer: number): string => {
-    const document = layer <= MOST_LAYERS && /^\s*[[{"]/.test(text)
-      ? parseJsonText(text)
+    const document = layer <= MAX_LAYERS && /^\s*[[{"]/.test(text)
+      ? parseLosslessJson(text)
       : undefined;
     if (document === undefined) return byForm(text);
-    const clean = formatJsonText(json(document, layer));
+    const clean = formatLosslessJson(json(document, layer));
     // What holds no secret keeps its spaces and escapes.
-    return clean === formatJsonText(document) ? text : clean;
+    return clean === formatLosslessJson(document) ? text : clean;
   };
 
   /** A part of an address: what is found under its escapes has it written anew. */
   const escaped = (part: string): string => {
     let plain = part;
-    for (let layer = 0; layer < MOST_LAYERS; layer++) {
+    for (let layer = 0; layer < MAX_LAYERS; layer++) {
       const clean = anyText(plain, 1);
       if (clean !== plain) return encodeURIComponent(clean);
       const next = unescaped(plain);

@@ -32,8 +32,8 @@ function writeTable({ head, rows, numbers = [] }: Table): string {
 
 // A fence ends with the first line that has as many backticks.
 function writeVerbatim(text: string): string {
-  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
-  const fence = "`".repeat(longest + 1);
+  const max = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = "`".repeat(max + 1);
   return `${fence}\n${text}\n${fence}`;
 }
 

@@ -3,32 +3,32 @@ import type { Approvals } from "../compare/approvals.ts";
 import { type CoverageCounts, coverageOf } from "../evidence/coverage.ts";
 import type { Outcome } from "../evidence/coverage.ts";
 import { quantileOf } from "../evidence/histogram.ts";
-import type { Limits } from "../rollout/thresholds.ts";
-import { OLD_OPERATIONS, type OldOperation, OPERATIONS } from "../exchange/operations.ts";
-import type { Side } from "../exchange/route.ts";
+import type { Thresholds } from "../rollout/thresholds.ts";
+import { LEGACY_OPERATIONS, type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
+import type { Upstream } from "../exchange/route.ts";
 import { describeMode, type Routing, untouchedRoute } from "../routes/routing.ts";
 import { NO_SHARE } from "../routes/moved_share.ts";
-import { readLimits } from "../rollout/thresholds_table.ts";
+import { readThresholds } from "../rollout/thresholds_table.ts";
 import {
   type Change,
   DEADLINE_MS,
   findPeriod,
-  listAnswerSums,
   listChangesIn,
   listCoverageSums,
   listDifferenceKinds,
   listOutcomeSums,
+  listResponseSums,
   type Period,
 } from "./report_queries.ts";
 import { listMovedSteps } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
-import { judge, NO_FIGURES, type SideFigures as Counted } from "../rollout/verdict.ts";
+import { judge, NO_FIGURES, type UpstreamFigures as Counted } from "../rollout/verdict.ts";
 import {
   comparedOf,
   type ModeChange,
   type ReportData,
   type RouteEvidence,
-  type SideFigures,
+  type UpstreamFigures,
   type UsedApproval,
   type Verdict,
 } from "./report_data.ts";
@@ -53,19 +53,19 @@ const NOTHING: RouteEvidence["outcomes"] = {
  */
 export async function readReport(
   sql: Sql,
-  asked: { readonly since?: string | undefined; readonly until?: string | undefined },
+  requested: { readonly since?: string | undefined; readonly until?: string | undefined },
   approvals: Approvals,
 ): Promise<ReportData> {
   await sql`begin transaction isolation level repeatable read, read only`;
   const known = await findPeriod(sql);
-  const since = minuteOf(asked.since ?? known?.since ?? new Date(0).toISOString(), Math.floor);
-  const until = minuteOf(asked.until ?? known?.until ?? since, Math.ceil);
+  const since = minuteOf(requested.since ?? known?.since ?? new Date(0).toISOString(), Math.floor);
+  const until = minuteOf(requested.until ?? known?.until ?? since, Math.ceil);
   const period: Period = { since, until };
-  const gathered = {
+  const collectedAt = {
     period,
     routing: await readRoutes(sql),
-    limits: await readLimits(sql),
-    answers: await listAnswerSums(sql, period),
+    limits: await readThresholds(sql),
+    answers: await listResponseSums(sql, period),
     outcomes: await listOutcomeSums(sql, period),
     moved: await listMovedSteps(sql, { ...period, deadlineMs: DEADLINE_MS }),
     coverage: await listCoverageSums(sql, period),
@@ -74,24 +74,24 @@ export async function readReport(
     approvals,
   };
   await sql`commit`;
-  const { killed } = gathered.routing;
+  const { killed } = collectedAt.routing;
   return {
     since,
     until,
     ...(killed && { killed: { by: killed.who, why: killed.why } }),
-    limits: gathered.limits,
-    routes: OLD_OPERATIONS.map((operation) => routeOf(operation, gathered)),
+    limits: collectedAt.limits,
+    routes: LEGACY_OPERATIONS.map((operation) => routeOf(operation, collectedAt)),
   };
 }
 
 type Of<Read extends (...args: never[]) => unknown> = Awaited<ReturnType<Read>>;
 
 /** What was read of all routes. */
-interface Gathered {
+interface CollectedEvidence {
   readonly period: Period;
   readonly routing: Routing;
-  readonly limits: Limits;
-  readonly answers: Of<typeof listAnswerSums>;
+  readonly limits: Thresholds;
+  readonly answers: Of<typeof listResponseSums>;
   readonly outcomes: Of<typeof listOutcomeSums>;
   readonly moved: Of<typeof listMovedSteps>;
   readonly coverage: Of<typeof listCoverageSums>;
@@ -100,28 +100,28 @@ interface Gathered {
   readonly approvals: Approvals;
 }
 
-function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
+function routeOf(operation: LegacyOperation, collectedAt: CollectedEvidence): RouteEvidence {
   const ours = <Row extends { readonly operation: string }>(rows: readonly Row[]) =>
     rows.filter((row) => row.operation === operation);
   const { method = "", path = "" } = OPERATIONS.find((one) => one.operation === operation) ?? {};
-  const route = gathered.routing.routes.get(operation) ?? untouchedRoute(operation);
-  const answers = ours(gathered.answers);
-  const counts = ours(gathered.outcomes);
+  const route = collectedAt.routing.routes.get(operation) ?? untouchedRoute(operation);
+  const responses = ours(collectedAt.answers);
+  const counts = ours(collectedAt.outcomes);
   const outcomes: Record<Outcome, number> = { ...NOTHING };
   for (const { outcome, approval, count } of counts) if (approval === "") outcomes[outcome] = count;
   const coverage: CoverageCounts = Object.fromEntries(
-    ours(gathered.coverage).map(({ what, count }) => [what, count]),
+    ours(collectedAt.coverage).map(({ what, count }) => [what, count]),
   );
-  const seen = [...answers, ...counts];
-  const countedOf = (side: Side) => {
-    const sum = answers.find((one) => one.side === side);
+  const seen = [...responses, ...counts];
+  const countedOf = (upstream: Upstream) => {
+    const sum = responses.find((one) => one.side === upstream);
     return sum === undefined ? NO_FIGURES : { ...sum, serverErrors: sum.server_errors };
   };
   const counted = { legacy: countedOf("legacy"), service: countedOf("service") };
-  const moved = ours(gathered.moved);
-  const differences = ours(gathered.differences);
-  const used = ours(gathered.outcomes).filter(({ approval }) => approval !== "");
-  const approvals = usedApprovals(used, gathered.approvals);
+  const moved = ours(collectedAt.moved);
+  const differences = ours(collectedAt.differences);
+  const used = ours(collectedAt.outcomes).filter(({ approval }) => approval !== "");
+  const approvals = usedApprovals(used, collectedAt.approvals);
   return {
     operation,
     method,
@@ -137,7 +137,7 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
       samplePercent: route.samplePercent,
       ...(route.latch !== undefined && { latch: route.latch }),
     },
-    history: ours(gathered.changes).map(changeOf),
+    history: ours(collectedAt.changes).map(changeOf),
     moved: moved.map(({ operation: _, epoch: __, ...step }) => step),
     outcomes,
     coverage: coverageOf({ outcomes, coverage }),
@@ -174,14 +174,14 @@ function routeOf(operation: OldOperation, gathered: Gathered): RouteEvidence {
       coverage,
       different: outcomes.different,
       places: differences.flatMap((kind) => kind.differences.map(({ place }) => place)),
-    }, gathered.limits),
+    }, collectedAt.limits),
   };
 }
 
 function verdictOf(
   approvals: readonly UsedApproval[],
   evidence: Parameters<typeof judge>[0],
-  limits: Limits,
+  limits: Thresholds,
 ): Verdict {
   const { verdict, reasons } = judge(evidence, limits);
   const withdrawn = approvals.filter(({ entry }) => entry === undefined).map(({ id, count }) =>
@@ -226,10 +226,10 @@ function modeText(name: string, percent: number | null): string {
   return name === "canary" && percent !== null ? describeMode({ name, percent }) : name;
 }
 
-function figuresOf({ requests, serverErrors, silences, latencies }: Counted): SideFigures {
+function figuresOf({ requests, serverErrors, silences, latencies }: Counted): UpstreamFigures {
   const [p50, p99] = [quantileOf(latencies, 0.5), quantileOf(latencies, 0.99)];
   return {
-    asked: requests,
+    requests: requests,
     failed: serverErrors,
     silent: silences,
     ...(p50 !== undefined && { p50: rounded(p50) }),

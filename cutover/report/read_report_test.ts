@@ -2,15 +2,15 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { openSession } from "../../db/session.ts";
 import { loadApprovals } from "../compare/approvals.ts";
 import { freshDatabase } from "../../testing/database.ts";
-import { BUCKETS, chooseSide } from "../routes/canary.ts";
+import { BUCKETS, chooseUpstream } from "../routes/canary.ts";
 import { givenCoverage } from "../testing/route_history.ts";
 import type { Finding } from "../evidence/evidence.ts";
-import { fingerprintOf, keptDifference } from "../evidence/stored_mismatch.ts";
+import { fingerprintOf, storedMismatch } from "../evidence/stored_mismatch.ts";
 import type { Operation } from "../exchange/operations.ts";
-import type { Mode, Route, Side } from "../exchange/route.ts";
+import type { Mode, Route, Upstream } from "../exchange/route.ts";
 import { storeBatch } from "../evidence/evidence_table.ts";
 import { rollBack, setMode } from "../routes/routes_table.ts";
-import { createTally } from "../evidence/counters.ts";
+import { createCounters } from "../evidence/counters.ts";
 import { readReport } from "./read_report.ts";
 import { toJson } from "./report_document.ts";
 
@@ -31,30 +31,30 @@ async function startEvidence() {
     /** Counts answers in ms, findings, and a request of each of some clients. */
     async count(
       route: Route,
-      answers: Partial<Record<Side, readonly (readonly [status: number, ms: number])[]>>,
+      responses: Partial<Record<Upstream, readonly (readonly [status: number, ms: number])[]>>,
       findings: readonly Omit<Finding, "operation" | "route">[],
       clients = 0,
     ) {
-      const tally = createTally();
-      for (const side of ["legacy", "service"] as const) {
-        for (const [status, ms] of answers[side] ?? []) {
-          tally.answered(route.operation, route, side, status, ms);
+      const counters = createCounters();
+      for (const upstream of ["legacy", "service"] as const) {
+        for (const [status, ms] of responses[upstream] ?? []) {
+          counters.answered(route.operation, route, upstream, status, ms);
         }
       }
       for (let client = 0; client < clients; client++) {
         const bucket = client * BUCKETS / clients;
-        tally.served(route.operation, route, chooseSide(route.mode, bucket), bucket);
+        counters.served(route.operation, route, chooseUpstream(route.mode, bucket), bucket);
       }
       const found = findings.map((finding) => ({
         ...finding,
         operation: "getTraceability" as const,
         route,
       }));
-      found.forEach((finding) => tally.found(finding));
+      found.forEach((finding) => counters.found(finding));
       const differences = found.filter((finding) => finding.differences.length > 0)
-        .map((finding) => keptDifference(finding, fingerprintOf(finding), performance.now()));
+        .map((finding) => storedMismatch(finding, fingerprintOf(finding), performance.now()));
       number++;
-      await storeBatch(sql, { collector, number, ...tally.take(), differences });
+      await storeBatch(sql, { collector, number, ...counters.take(), differences });
     },
     report: (since?: string, until?: string) =>
       readReport(session.sql, { since, until }, approvals),
@@ -139,8 +139,8 @@ Deno.test("a route passes with enough of the same, and its report says who moved
     entry: { reason: entry.reason, approved: entry.approved, review: entry.review },
   });
   const { legacy, service: lotline } = trace.sides;
-  deepStrictEqual([legacy.asked, legacy.failed, legacy.silent], [300, 0, 0]);
-  deepStrictEqual([lotline.asked, lotline.failed, lotline.silent], [312, 1, 1]);
+  deepStrictEqual([legacy.requests, legacy.failed, legacy.silent], [300, 0, 0]);
+  deepStrictEqual([lotline.requests, lotline.failed, lotline.silent], [312, 1, 1]);
   // Within the 2.5 % that the classes are wide.
   ok(Math.abs((legacy.p50 ?? 0) - 10) < 0.3, `${legacy.p50}`);
   ok(Math.abs((lotline.p50 ?? 0) - 5) < 0.2, `${lotline.p50}`);
@@ -236,7 +236,7 @@ Deno.test("only what lies in the period counts, but the mode that was in force t
     [late?.verdict.result, late?.outcomes.same, late?.differences, late?.approvals],
     ["pass", 240, [], []],
   );
-  strictEqual(late?.sides.service.asked, 300);
+  strictEqual(late?.sides.service.requests, 300);
   strictEqual(late?.history.length, 1);
 
   const [, , early] = (await evidence.report(undefined, hourAgo)).routes;
@@ -246,7 +246,7 @@ Deno.test("only what lies in the period counts, but the mode that was in force t
     1,
   ]);
   const [, , whole] = (await evidence.report()).routes;
-  deepStrictEqual([whole?.outcomes.same, whole?.sides.service.asked], [490, 600]);
+  deepStrictEqual([whole?.outcomes.same, whole?.sides.service.requests], [490, 600]);
 });
 
 Deno.test("the same data makes the same report, and reading it changes nothing", async () => {

@@ -1,10 +1,10 @@
 import type { Coverage } from "../evidence/coverage.ts";
 import type { Outcome } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { Limits } from "../rollout/thresholds.ts";
+import type { Thresholds } from "../rollout/thresholds.ts";
 import type { Operation } from "../exchange/operations.ts";
 import type { MovedShare } from "../routes/moved_share.ts";
-import type { Mode, Side } from "../exchange/route.ts";
+import type { Mode, Upstream } from "../exchange/route.ts";
 
 /**
  * Everything that the evidence of the cutover is made of. The same data makes the same report: there
@@ -18,7 +18,7 @@ export interface ReportData {
   /** Who has put all routes on the old server by the kill switch, if it is on. */
   readonly killed?: { readonly by: string; readonly why: string };
   /** By what the verdicts are reached. */
-  readonly limits: Limits;
+  readonly limits: Thresholds;
   /** In the order of the contract. */
   readonly routes: readonly RouteEvidence[];
 }
@@ -50,7 +50,7 @@ export interface RouteEvidence {
   readonly differences: readonly DifferenceEvidence[];
   /** By id. */
   readonly approvals: readonly UsedApproval[];
-  readonly sides: Readonly<Record<Side, SideFigures>>;
+  readonly sides: Readonly<Record<Upstream, UpstreamFigures>>;
   readonly verdict: Verdict;
 }
 
@@ -107,9 +107,9 @@ export interface UsedApproval {
 }
 
 /** How one side did, in the answers that a gateway had from it. */
-export interface SideFigures {
+export interface UpstreamFigures {
   /** Requests of clients and of comparisons. */
-  readonly asked: number;
+  readonly requests: number;
   /** Of these, answered with 500 to 599. */
   readonly failed: number;
   /** Of these, not answered at all. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { describeCauses } from "../evidence/coverage.ts";
 import type { Outcome } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { Limits } from "../rollout/thresholds.ts";
+import type { Thresholds } from "../rollout/thresholds.ts";
 import { describeMode } from "../routes/routing.ts";
 import type { Block } from "./document.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type ReportData,
   resultOf,
   type RouteEvidence,
-  type SideFigures,
+  type UpstreamFigures,
 } from "./report_data.ts";
 
 /** What the report is called. */
@@ -121,7 +121,7 @@ const COLUMNS: readonly (readonly [
   ["lost", ({ coverage: { lost } }) => lost],
 ];
 
-function limitsSentence(limits: Limits): string {
+function limitsSentence(limits: Thresholds): string {
   return "Over the whole period, one difference that isn't approved fails a route; so do more than " +
     `${limits.late_percent} % of answers that were behind by a moment, a share of failed requests ` +
     `more than ${limits.error_margin_percent} points above the old server's, or a p99 above ` +
@@ -252,8 +252,8 @@ function oneDifference(difference: DifferenceEvidence): readonly Block[] {
 
 /** One place in two lines, as a diff has them. */
 function diffOf({ place, legacy, service }: Difference): string {
-  const line = (sign: string, side: string, text: string | undefined) =>
-    `${sign} ${side}: ${text ?? "(nothing)"}`.replaceAll("\n", `\n${sign} `);
+  const line = (sign: string, upstream: string, text: string | undefined) =>
+    `${sign} ${upstream}: ${text ?? "(nothing)"}`.replaceAll("\n", `\n${sign} `);
   return `@ ${place}\n${line("-", "old server", legacy)}\n${line("+", "Lotline", service)}`;
 }
 
@@ -271,13 +271,16 @@ function approvalBlocks({ approvals }: RouteEvidence): readonly Block[] {
   }];
 }
 
-function sideBlocks({ sides }: RouteEvidence): readonly Block[] {
-  if (sides.legacy.asked + sides.service.asked === 0) return [];
-  const row = (name: string, { asked, failed, silent, p50, p99 }: SideFigures) => [
+function sideBlocks({ sides: upstreams }: RouteEvidence): readonly Block[] {
+  if (upstreams.legacy.requests + upstreams.service.requests === 0) return [];
+  const row = (
+    name: string,
+    { requests: requested, failed, silent, p50, p99 }: UpstreamFigures,
+  ) => [
     name,
-    number(asked),
-    share(failed, asked),
-    share(silent, asked),
+    number(requested),
+    share(failed, requested),
+    share(silent, requested),
     milliseconds(p50),
     milliseconds(p99),
   ];
@@ -285,7 +288,7 @@ function sideBlocks({ sides }: RouteEvidence): readonly Block[] {
     kind: "table",
     head: ["side", "requests", "5xx", "no answer", "p50", "p99"],
     numbers: [1, 2, 3, 4, 5],
-    rows: [row("old server", sides.legacy), row("Lotline", sides.service)],
+    rows: [row("old server", upstreams.legacy), row("Lotline", upstreams.service)],
   }];
 }
 

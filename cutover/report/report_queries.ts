@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Sql } from "../../db/connect.ts";
-import { inTime } from "../../db/in_time.ts";
-import { OLD_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 import { isSettled } from "../evidence/settled.ts";
 
 /*
@@ -18,15 +18,15 @@ export interface Period {
 /** A report looks at months of minutes, and nobody waits for it but who asked. */
 export const DEADLINE_MS = 120_000;
 /** Of each route so many kinds of differences, and so many changes, are told at most. */
-const MOST_KINDS = 100;
-const MOST_CHANGES = 1_000;
+const MAX_KINDS = 100;
+const MAX_CHANGES = 1_000;
 
-const Operation = z.enum(OLD_OPERATIONS);
+const Operation = z.enum(LEGACY_OPERATIONS);
 const Moment = z.iso.datetime();
 
 /** From the first minute or change that is on record to the end of the last, if there is any. */
 export async function findPeriod(sql: Sql): Promise<Period | undefined> {
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql`
       select date_trunc('minute', min(at)) as since,
@@ -49,7 +49,7 @@ export async function findPeriod(sql: Sql): Promise<Period | undefined> {
     : { since: period.since, until: period.until };
 }
 
-const AnswerSum = z.object({
+const ResponseSum = z.object({
   operation: Operation,
   side: z.enum(["legacy", "service"]),
   requests: z.number(),
@@ -61,11 +61,11 @@ const AnswerSum = z.object({
 });
 
 /** What each side answered to an operation. */
-export async function listAnswerSums(
+export async function listResponseSums(
   sql: Sql,
   { since, until }: Period,
-): Promise<readonly z.output<typeof AnswerSum>[]> {
-  const rows = await inTime(
+): Promise<readonly z.output<typeof ResponseSum>[]> {
+  const rows = await queryWithDeadline(
     sql,
     sql`
       with counted as (
@@ -91,7 +91,7 @@ export async function listAnswerSums(
       from counted group by operation, side`,
     DEADLINE_MS,
   );
-  return z.array(AnswerSum).parse([...rows]);
+  return z.array(ResponseSum).parse([...rows]);
 }
 
 const OutcomeSum = z.object({
@@ -108,7 +108,7 @@ export async function listOutcomeSums(
   sql: Sql,
   { since, until }: Period,
 ): Promise<readonly z.output<typeof OutcomeSum>[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       select operation, outcome, approval, sum(count)::float8 as count,
@@ -128,7 +128,7 @@ export async function listCoverageSums(
   sql: Sql,
   { since, until }: Period,
 ): Promise<readonly z.output<typeof CoverageSum>[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       select operation, what, sum(count)::float8 as count
@@ -161,7 +161,7 @@ export async function listDifferenceKinds(
   sql: Sql,
   { since, until }: Period,
 ): Promise<readonly z.output<typeof DifferenceKind>[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       with kinds as (
@@ -176,7 +176,7 @@ export async function listDifferenceKinds(
       select kinds.operation, kinds.fingerprint, kept::float8, first, last, mode, request,
         differences
       from kinds join lotline.differences using (id)
-      where place <= ${MOST_KINDS} order by kinds.operation, place`,
+      where place <= ${MAX_KINDS} order by kinds.operation, place`,
     DEADLINE_MS,
   );
   return z.array(DifferenceKind).parse([...rows]);
@@ -204,7 +204,7 @@ export async function listChangesIn(
   sql: Sql,
   { since, until }: Period,
 ): Promise<readonly Change[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       select at, what, operation, from_mode, from_percent, to_mode, to_percent, to_sample, who, why,
@@ -215,7 +215,7 @@ export async function listChangesIn(
         from lotline.route_changes
         where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and at < ${until}
       ) numbered
-      where place <= ${MOST_CHANGES} and (at >= ${since} or replaced is null or replaced >= ${since})
+      where place <= ${MAX_CHANGES} and (at >= ${since} or replaced is null or replaced >= ${since})
       order by id`,
     DEADLINE_MS,
   );

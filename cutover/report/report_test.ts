@@ -18,8 +18,8 @@ const QUIET: RouteEvidence = {
   differences: [],
   approvals: [],
   sides: {
-    legacy: { asked: 0, failed: 0, silent: 0 },
-    service: { asked: 0, failed: 0, silent: 0 },
+    legacy: { requests: 0, failed: 0, silent: 0 },
+    service: { requests: 0, failed: 0, silent: 0 },
   },
   verdict: { result: "not enough yet", reasons: ["0 of 1000 samples"] },
 };
@@ -101,8 +101,8 @@ const BUSY: RouteEvidence = {
     { id: "gone", count: 1 },
   ],
   sides: {
-    legacy: { asked: 12_058, failed: 0, silent: 0, p50: 4, p99: 21.5 },
-    service: { asked: 12_058, failed: 241, silent: 5, p50: 2, p99: 320 },
+    legacy: { requests: 12_058, failed: 0, silent: 0, p50: 4, p99: 21.5 },
+    service: { requests: 12_058, failed: 241, silent: 5, p50: 2, p99: 320 },
   },
   verdict: { result: "fail", reasons: ["2 of 12013 answers were wrong"] },
 };

@@ -1,6 +1,6 @@
 import { connect } from "../../db/connect.ts";
 import { describeError, type Log } from "../../log.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { rollBack } from "../routes/routes_table.ts";
 import { listCases } from "./verdict_cases.ts";
 import { judge, type Judgement } from "./verdict.ts";
@@ -10,20 +10,20 @@ const JUDGE_MS = 500;
 /** PostgreSQL works on one statement so long at most, in ms. */
 const STATEMENT_TIMEOUT_MS = 2_000;
 /** An answer is waited for so long, in ms. */
-const ANSWER_MS = 3_500;
+const RESPONSE_TIMEOUT_MS = 3_500;
 
 /** What a guardian needs. */
-export interface GuardianOptions {
+export interface AutoRollbackOptions {
   readonly databaseUrl: string;
   readonly log: Log;
   /** Is told of a route that this process has put back on `legacy`; others hear it by polling. */
-  readonly onRollback?: (operation: OldOperation) => void;
+  readonly onRollback?: (operation: LegacyOperation) => void;
 }
 
 /** Watches over the routes; disposing ends it. */
-export interface Guardian extends AsyncDisposable {
+export interface AutoRollback extends AsyncDisposable {
   /** What was found last, of every route that wasn't on `legacy`. */
-  readonly verdicts: ReadonlyMap<OldOperation, Judgement>;
+  readonly verdicts: ReadonlyMap<LegacyOperation, Judgement>;
 }
 
 /**
@@ -32,19 +32,21 @@ export interface Guardian extends AsyncDisposable {
  * once: a rollback is of one epoch. Without PostgreSQL there is nothing to do: all routes are on
  * `legacy` then.
  */
-export function guardRoutes({ databaseUrl, log, onRollback }: GuardianOptions): Guardian {
+export function startAutoRollback(
+  { databaseUrl, log, onRollback }: AutoRollbackOptions,
+): AutoRollback {
   const sql = connect({
     url: databaseUrl,
     max: 1,
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     name: "lotline-gateway-guardian",
   });
-  let verdicts: ReadonlyMap<OldOperation, Judgement> = new Map();
-  let isAway = false;
+  let verdicts: ReadonlyMap<LegacyOperation, Judgement> = new Map();
+  let isDatabaseAway = false;
 
   const look = async () => {
-    const found = new Map<OldOperation, Judgement>();
-    for (const { evidence, limits } of await listCases(sql, ANSWER_MS)) {
+    const found = new Map<LegacyOperation, Judgement>();
+    for (const { evidence, thresholds: limits } of await listCases(sql, RESPONSE_TIMEOUT_MS)) {
       const { operation, epoch } = evidence;
       const judgement = judge(evidence, limits);
       found.set(operation, judgement);
@@ -64,15 +66,15 @@ export function guardRoutes({ databaseUrl, log, onRollback }: GuardianOptions): 
     const began = performance.now();
     try {
       await look();
-      if (isAway) log("info", "verdicts_recovered");
-      isAway = false;
+      if (isDatabaseAway) log("info", "verdicts_recovered");
+      isDatabaseAway = false;
     } catch (error) {
       // What was found before says nothing of now.
       verdicts = new Map();
-      if (!isAway && !isOver) {
+      if (!isDatabaseAway && !isOver) {
         log("warn", "verdicts_failed", { error: describeError(error) });
       }
-      isAway = true;
+      isDatabaseAway = true;
     }
     // A long window of a busy plant takes time to be read: PostgreSQL has more to do than this.
     const pauseMs = Math.max(JUDGE_MS, performance.now() - began);

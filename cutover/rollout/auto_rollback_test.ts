@@ -3,9 +3,14 @@ import { connect, type Sql } from "../../db/connect.ts";
 import { freshDatabase, type TestDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { differenceAt } from "../testing/findings.ts";
-import { givenAnswers, givenHealth, givenOutcomes, givenRoute } from "../testing/route_history.ts";
-import { collect } from "../evidence/collector.ts";
-import { guardRoutes } from "./auto_rollback.ts";
+import {
+  givenHealth,
+  givenOutcomes,
+  givenResponses,
+  givenRoute,
+} from "../testing/route_history.ts";
+import { startCollector } from "../evidence/collector.ts";
+import { startAutoRollback } from "./auto_rollback.ts";
 import type { Operation } from "../exchange/operations.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import { listCases } from "./verdict_cases.ts";
@@ -16,13 +21,14 @@ Deno.test.afterAll(async () => await shared[Symbol.asyncDispose]());
 const { sql } = shared;
 
 /** Forgets all routes and evidence. */
-async function forget(): Promise<void> {
+async function clear(): Promise<void> {
   await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
     lotline.route_clients, lotline.differences,
     lotline.routes, lotline.route_changes`;
 }
 
-const guard = ({ url }: TestDatabase = shared) => guardRoutes({ databaseUrl: url, log: () => {} });
+const startGuard = ({ url }: TestDatabase = shared) =>
+  startAutoRollback({ databaseUrl: url, log: () => {} });
 
 async function routeOf(operation: Operation, pool: Sql = sql) {
   const { routes } = await readRoutes(pool);
@@ -34,15 +40,15 @@ async function routeOf(operation: Operation, pool: Sql = sql) {
 async function verdictOf(operation: Operation) {
   const found = (await listCases(sql)).find(({ evidence }) => evidence.operation === operation);
   ok(found !== undefined, `${operation} isn't judged`);
-  return judge(found.evidence, found.limits);
+  return judge(found.evidence, found.thresholds);
 }
 
 Deno.test("a difference that another process finds rolls a route back, once, and says where it is", async () => {
-  await forget();
+  await clear();
   const epoch = await givenRoute(sql, "getTraceability", { name: "canary", percent: 10 });
   await givenHealth(sql, { operation: "getTraceability", epoch });
-  await using one = guard();
-  await using other = guard();
+  await using one = startGuard();
+  await using other = startGuard();
   await eventually(
     "both have judged it",
     () =>
@@ -50,7 +56,7 @@ Deno.test("a difference that another process finds rolls a route back, once, and
         [one, other].every(({ verdicts }) => verdicts.get("getTraceability")?.verdict === "pass"),
       ),
   );
-  await using collector = collect({
+  await using collector = startCollector({
     databaseUrl: shared.url,
     redact: (finding) => finding,
     log: () => {},
@@ -72,30 +78,30 @@ Deno.test("a difference that another process finds rolls a route back, once, and
 });
 
 Deno.test("of several processes that see it at once, one rolls a route back and says so", async () => {
-  await forget();
+  await clear();
   const epoch = await givenRoute(sql, "login", { name: "service" });
   await givenOutcomes(sql, { operation: "login", epoch, outcome: "different", count: 1 });
-  const told: string[] = [];
+  const notified: string[] = [];
   await using guardians = new AsyncDisposableStack();
   for (let i = 0; i < 6; i++) {
-    guardians.use(guardRoutes({
+    guardians.use(startAutoRollback({
       databaseUrl: shared.url,
-      log: (_, line) => told.push(line),
-      onRollback: (operation) => told.push(operation),
+      log: (_, line) => notified.push(line),
+      onRollback: (operation) => notified.push(operation),
     }));
   }
   await eventually("it is rolled back", async () => (await routeOf("login")).latch !== undefined);
   await guardians.disposeAsync();
-  deepStrictEqual(told, ["route_rolled_back", "login"]);
+  deepStrictEqual(notified, ["route_rolled_back", "login"]);
 });
 
 Deno.test("each route is judged by itself, and one that fails in shadow goes back as well", async () => {
-  await forget();
+  await clear();
   const shadow = { name: "shadow" } as const;
   for (const operation of ["getHealth", "login", "createLot"] as const) {
     await givenHealth(sql, { operation, epoch: await givenRoute(sql, operation, shadow) });
   }
-  await givenAnswers(sql, {
+  await givenResponses(sql, {
     operation: "createLot",
     side: "service",
     epoch: 1,
@@ -103,20 +109,20 @@ Deno.test("each route is judged by itself, and one that fails in shadow goes bac
     errors: 10,
   });
   await givenRoute(sql, "createAudit", { name: "service" });
-  await givenAnswers(sql, {
+  await givenResponses(sql, {
     operation: "createAudit",
     side: "service",
     epoch: 1,
     requests: 500,
     errors: 500,
   });
-  const guardian = guard();
+  const autoRollback = startGuard();
   await eventually(
     "it is rolled back",
     async () => (await routeOf("createLot")).latch !== undefined,
   );
-  await eventually("they are judged", () => Promise.resolve(guardian.verdicts.size === 2));
-  await guardian[Symbol.asyncDispose]();
+  await eventually("they are judged", () => Promise.resolve(autoRollback.verdicts.size === 2));
+  await autoRollback[Symbol.asyncDispose]();
   const modes = await Promise.all(
     (["getHealth", "login", "createLot", "createAudit"] as const).map((one) => routeOf(one)),
   );
@@ -124,7 +130,7 @@ Deno.test("each route is judged by itself, and one that fails in shadow goes bac
 });
 
 Deno.test("evidence counts for the epoch in which it was gathered", async () => {
-  await forget();
+  await clear();
   const first = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch: first });
   strictEqual((await verdictOf("login")).verdict, "pass");
@@ -142,10 +148,10 @@ Deno.test("evidence counts for the epoch in which it was gathered", async () => 
 });
 
 Deno.test("what is older than the window doesn't count, but for differences", async () => {
-  await forget();
+  await clear();
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   const old = { operation: "login", epoch, minutesAgo: 7 } as const;
-  await givenAnswers(sql, { ...old, side: "service", requests: 500, errors: 500 });
+  await givenResponses(sql, { ...old, side: "service", requests: 500, errors: 500 });
   await givenOutcomes(sql, { ...old, outcome: "late", count: 500 });
   await givenHealth(sql, { operation: "login", epoch });
   strictEqual((await verdictOf("login")).verdict, "pass");
@@ -154,23 +160,23 @@ Deno.test("what is older than the window doesn't count, but for differences", as
 });
 
 Deno.test("a write in service is held against what the old server was before", async () => {
-  await forget();
+  await clear();
   const shadow = await givenRoute(sql, "createLot", { name: "shadow" });
   await givenHealth(sql, { operation: "createLot", epoch: shadow });
   const epoch = await givenRoute(sql, "createLot", { name: "service" });
   const answered = { operation: "createLot", side: "service", epoch } as const;
-  await givenAnswers(sql, { ...answered, requests: 199 });
+  await givenResponses(sql, { ...answered, requests: 199 });
   deepStrictEqual((await verdictOf("createLot")).reasons, ["199 of 200 answers of Lotline"]);
-  await givenAnswers(sql, { ...answered, requests: 1 });
+  await givenResponses(sql, { ...answered, requests: 1 });
   strictEqual((await verdictOf("createLot")).verdict, "pass");
 });
 
 Deno.test("a needed approval counts as a use, not as a comparison", async () => {
-  await forget();
+  await clear();
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   const counted = { operation: "login", epoch, count: 100 } as const;
-  await givenAnswers(sql, { operation: "login", epoch, side: "legacy", requests: 300 });
-  await givenAnswers(sql, { operation: "login", epoch, side: "service", requests: 300 });
+  await givenResponses(sql, { operation: "login", epoch, side: "legacy", requests: 300 });
+  await givenResponses(sql, { operation: "login", epoch, side: "service", requests: 300 });
   await givenOutcomes(sql, { ...counted, outcome: "approved" });
   await givenOutcomes(sql, { ...counted, outcome: "approved", approval: "a-1" });
   await givenOutcomes(sql, { ...counted, outcome: "approved", approval: "a-2" });
@@ -184,15 +190,18 @@ Deno.test("a guardian whose PostgreSQL was away judges again when it is back", a
   const name = new URL(database.url).pathname.slice(1);
   const admin = connect({ url: shared.url, max: 1 });
   const lines: string[] = [];
-  await using guardian = guardRoutes({
+  await using autoRollback = startAutoRollback({
     databaseUrl: database.url,
     log: (_, line) => lines.push(line),
   });
   const epoch = await givenRoute(database.sql, "login", { name: "shadow" });
-  await eventually("it judges", () => Promise.resolve(guardian.verdicts.size === 1));
+  await eventually("it judges", () => Promise.resolve(autoRollback.verdicts.size === 1));
   await admin`alter database ${admin(name)} allow_connections false`;
   await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
-  await eventually("it says nothing any more", () => Promise.resolve(guardian.verdicts.size === 0));
+  await eventually(
+    "it says nothing any more",
+    () => Promise.resolve(autoRollback.verdicts.size === 0),
+  );
   await admin`alter database ${admin(name)} allow_connections true`;
   await admin.end();
   await givenOutcomes(database.sql, { operation: "login", epoch, outcome: "different", count: 1 });

@@ -2,7 +2,7 @@ import type { Sql } from "../../db/connect.ts";
 import { stepGap } from "../routes/moved_share.ts";
 import type { Operation } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
-import { readLimits } from "./thresholds_table.ts";
+import { readThresholds } from "./thresholds_table.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 
 /**
@@ -15,7 +15,7 @@ export async function canaryWarnings(
   mode: Mode,
 ): Promise<ReadonlyMap<Operation, string>> {
   if (mode.name !== "canary") return new Map();
-  const { share_factor } = await readLimits(sql);
+  const { share_factor } = await readThresholds(sql);
   const warnings = new Map<Operation, string>();
   for (const { operation, below } of await listSeenClients(sql)) {
     const gap = stepGap(mode, below, share_factor);

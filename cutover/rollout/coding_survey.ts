@@ -1,9 +1,9 @@
 import { contentCodings } from "../exchange/content_coding.ts";
-import { KEPT_HEADERS } from "../compare/compared_headers.ts";
-import type { CapturedAnswer, HeaderLines } from "../exchange/exchange.ts";
+import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
+import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { isHopByHop } from "../exchange/hop_by_hop.ts";
-import { decodedBody, plainBytes } from "../exchange/decoded_body.ts";
+import { decodedBody, decodedBytes } from "../exchange/decoded_body.ts";
 
 /** The codings that a client may accept, as far as comparing understands them. */
 export const ALL_CODINGS = "gzip, deflate, br, zstd";
@@ -11,7 +11,7 @@ export const ALL_CODINGS = "gzip, deflate, br, zstd";
 /** What was seen of one coding. */
 interface SeenCoding {
   readonly coding: string;
-  answers: number;
+  responses: number;
   /** The shortest content that was in it, in bytes; infinite while none could be read. */
   fromBytes: number;
   /** Answers in it that can't be read. */
@@ -20,15 +20,15 @@ interface SeenCoding {
 
 /** What a survey found, for programs. */
 export interface CodingFindings {
-  readonly answers: number;
+  readonly responses: number;
   readonly codings: readonly {
     readonly coding: string;
-    readonly answers: number;
+    readonly responses: number;
     readonly fromBytes: number | null;
     readonly notRead: number;
   }[];
   /** The longest content that came without a coding to a client that accepts some, in bytes. */
-  readonly longestPlain: number;
+  readonly largestPlain: number;
   /** Answers with a coding that nobody had asked for. */
   readonly unasked: number;
   /** Headers of answers that nobody compares. */
@@ -38,7 +38,7 @@ export interface CodingFindings {
 /** Gathers how a server compresses. */
 export interface CodingSurvey {
   /** @param sent the request's headers */
-  add(sent: HeaderLines, answer: CapturedAnswer): void;
+  add(sent: HeaderLines, response: CapturedResponse): void;
   findings(): CodingFindings;
 }
 
@@ -55,38 +55,38 @@ const USUAL_THRESHOLD = 2_048;
 export function createCodingSurvey(): CodingSurvey {
   const codings = new Map<string, SeenCoding>();
   const notCompared = new Set<string>();
-  let answers = 0;
-  let longestPlain = 0;
+  let responses = 0;
+  let largestPlain = 0;
   let unasked = 0;
   return {
-    add(sent, answer) {
-      answers++;
-      for (const [name] of answer.headers) {
+    add(sent, response) {
+      responses++;
+      for (const [name] of response.headers) {
         const lower = name.toLowerCase();
-        const isSaid = !KEPT_HEADERS.includes(lower) && !OWN.has(lower) && !isHopByHop(lower);
+        const isSaid = !COMPARED_HEADERS.includes(lower) && !OWN.has(lower) && !isHopByHop(lower);
         if (isSaid && notCompared.size < MAX_HEADERS) notCompared.add(lower);
       }
-      const isAsked = headerOf(sent, "accept-encoding") !== undefined;
-      const coding = contentCodings(headerOf(answer.headers, "content-encoding")).join(", ");
+      const isRequested = headerOf(sent, "accept-encoding") !== undefined;
+      const coding = contentCodings(headerOf(response.headers, "content-encoding")).join(", ");
       if (coding === "") {
-        if (isAsked) longestPlain = Math.max(longestPlain, answer.body.length);
+        if (isRequested) largestPlain = Math.max(largestPlain, response.body.length);
         return;
       }
-      if (!isAsked) unasked++;
+      if (!isRequested) unasked++;
       const seen = codings.get(coding) ??
-        { coding, answers: 0, fromBytes: Infinity, notRead: 0 };
+        { coding, responses: 0, fromBytes: Infinity, notRead: 0 };
       if (codings.size < MAX_CODINGS) codings.set(coding, seen);
-      seen.answers++;
-      if (decodedBody(answer).kind !== "plain") seen.notRead++;
-      else seen.fromBytes = Math.min(seen.fromBytes, plainBytes(answer)?.length ?? Infinity);
+      seen.responses++;
+      if (decodedBody(response).kind !== "plain") seen.notRead++;
+      else seen.fromBytes = Math.min(seen.fromBytes, decodedBytes(response)?.length ?? Infinity);
     },
     findings: () => ({
-      answers,
+      responses,
       codings: [...codings.values()].map(({ fromBytes, ...seen }) => ({
         ...seen,
         fromBytes: Number.isFinite(fromBytes) ? fromBytes : null,
       })).sort((one, other) => one.coding < other.coding ? -1 : 1),
-      longestPlain,
+      largestPlain,
       unasked,
       notCompared: [...notCompared].sort(),
     }),
@@ -95,7 +95,7 @@ export function createCodingSurvey(): CodingSurvey {
 
 /** What a survey of the old server found, in sentences. */
 export function describeCodings(found: CodingFindings): string[] {
-  const { codings, longestPlain, unasked, notCompared } = found;
+  const { codings, largestPlain, unasked, notCompared } = found;
   const read = codings.filter(({ notRead }) => notRead === 0);
   const sentences: string[] = [];
   if (read.length > 0) {
@@ -108,13 +108,13 @@ export function describeCodings(found: CodingFindings): string[] {
   } else if (codings.length === 0) {
     sentences.push(
       `The old server compressed nothing for clients that accept ${ALL_CODINGS}; its longest ` +
-        `answer to them had ${longestPlain} bytes.` +
-        (longestPlain < USUAL_THRESHOLD ? " Servers often leave such short ones as they are." : ""),
+        `answer to them had ${largestPlain} bytes.` +
+        (largestPlain < USUAL_THRESHOLD ? " Servers often leave such short ones as they are." : ""),
     );
   }
-  for (const { coding, answers, notRead } of codings.filter(({ notRead }) => notRead > 0)) {
+  for (const { coding, responses, notRead } of codings.filter(({ notRead }) => notRead > 0)) {
     sentences.push(
-      `${notRead} of ${answers} answers in "${coding}" can't be read: not understood, such ` +
+      `${notRead} of ${responses} answers in "${coding}" can't be read: not understood, such ` +
         "answers aren't compared.",
     );
   }

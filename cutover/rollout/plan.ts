@@ -1,5 +1,9 @@
 import { NO_CANARY, stepGap } from "../routes/moved_share.ts";
-import { isHarmless, OLD_OPERATIONS, type OldOperation } from "../exchange/operations.ts";
+import {
+  isSafeOperation,
+  LEGACY_OPERATIONS,
+  type LegacyOperation,
+} from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import { describeMode, modeOf } from "../routes/routing.ts";
 import { isCompared } from "./verdict.ts";
@@ -120,12 +124,12 @@ export function parseSteps(text: string): readonly Mode[] | undefined {
 }
 
 /** The order in which a plan for all operations goes: those that change nothing come first. */
-export const PLAN_ORDER: readonly OldOperation[] = OLD_OPERATIONS.toSorted(
+export const PLAN_ORDER: readonly LegacyOperation[] = LEGACY_OPERATIONS.toSorted(
   (one, other) => riskOf(one) - riskOf(other),
 );
 
-function riskOf(operation: OldOperation): number {
-  if (!isHarmless(operation)) return 2;
+function riskOf(operation: LegacyOperation): number {
+  if (!isSafeOperation(operation)) return 2;
   // A client that has logged in at Lotline sends its token from then on.
   return operation === "login" ? 1 : 0;
 }

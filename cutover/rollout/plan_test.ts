@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import {
   nextStep,
   parseSteps,
@@ -239,5 +239,5 @@ Deno.test("steps are shadow and shares that grow", () => {
 });
 
 Deno.test("a plan for all has every operation of the old API", () => {
-  deepStrictEqual([...PLAN_ORDER].sort(), [...OLD_OPERATIONS].sort());
+  deepStrictEqual([...PLAN_ORDER].sort(), [...LEGACY_OPERATIONS].sort());
 });

@@ -1,9 +1,9 @@
 import type { CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 
 /** A request that changes nothing, wherever it goes. */
-export interface HarmlessRequest {
-  readonly operation: OldOperation;
+export interface SafeRequest {
+  readonly operation: LegacyOperation;
   readonly request: CapturedRequest;
 }
 
@@ -16,10 +16,10 @@ const ABSENT_OF_TEN = 2;
  *
  * @param options.acceptEncoding what every second round accepts; the others accept no coding
  */
-export function* harmlessRequests(
+export function* safeRequests(
   lotCodes: readonly string[],
   { hasLogins = true, acceptEncoding }: { hasLogins?: boolean; acceptEncoding?: string } = {},
-): Generator<HarmlessRequest, never> {
+): Generator<SafeRequest, never> {
   for (let number = 0;; number++) {
     const lots = Math.max(1, lotCodes.length);
     // Each lot is asked for in both ways.
@@ -33,10 +33,10 @@ export function* harmlessRequests(
     yield { operation: "getHealth", request: get("/api/health", headers) };
     const code = lotCodes[number % lots];
     const isAbsent = code === undefined || number % 10 < ABSENT_OF_TEN;
-    const asked = isAbsent ? `NO-SUCH-LOT-${crypto.randomUUID()}` : code;
+    const requested = isAbsent ? `NO-SUCH-LOT-${crypto.randomUUID()}` : code;
     yield {
       operation: "getTraceability",
-      request: get(`/api/traceability/${encodeURIComponent(asked)}`, headers),
+      request: get(`/api/traceability/${encodeURIComponent(requested)}`, headers),
     };
     if (!hasLogins) continue;
     const email = `nobody-${crypto.randomUUID()}@example.invalid`;

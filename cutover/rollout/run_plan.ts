@@ -4,7 +4,7 @@ import { sentenceOf } from "../../terminal.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { describeShare } from "../routes/moved_share.ts";
 import type { Note } from "../routes/note.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { nextStep, type PlanOptions, type Remedy, samplesOf } from "./plan.ts";
 import { RouteRefusedError } from "../routes/route_rules.ts";
 import { describeMode } from "../routes/routing.ts";
@@ -15,7 +15,7 @@ import { readVerdicts, type RouteVerdict } from "./verdicts.ts";
 export interface PlanContext {
   readonly sql: Sql;
   /** Is told what it does, in sentences. */
-  readonly tell: (line: string) => void;
+  readonly print: (line: string) => void;
   /** Ends it; the routes stay where they are. */
   readonly signal: AbortSignal;
   readonly note: Note;
@@ -24,21 +24,21 @@ export interface PlanContext {
 /** How a plan ended, and why unless it is done. */
 export type PlanEnd = { readonly end: "done" } | {
   readonly end: "stopped" | "interrupted";
-  readonly operation: OldOperation;
+  readonly operation: LegacyOperation;
   readonly why: string;
   readonly first?: Remedy;
 };
 
-const LOOK_MS = 500;
+const CHECK_MS = 500;
 /** A wait is told of so often, in ms. */
-const TELL_MS = 60_000;
+const REPORT_EVERY_MS = 60_000;
 /** PostgreSQL may be away so long, in ms. */
-const AWAY_MS = 300_000;
+const RETRY_WHEN_AWAY_MS = 300_000;
 
 /** Moves operations to Lotline, one after the other, from where each of them stands. */
 export async function runPlan(
   context: PlanContext,
-  operations: readonly OldOperation[],
+  operations: readonly LegacyOperation[],
   options: PlanOptions,
 ): Promise<PlanEnd> {
   for (const operation of operations) {
@@ -50,52 +50,52 @@ export async function runPlan(
 
 /** Tells what a plan would do, without doing it. */
 export async function describePlan(
-  { sql, tell }: Pick<PlanContext, "sql" | "tell">,
-  operations: readonly OldOperation[],
+  { sql, print }: Pick<PlanContext, "sql" | "print">,
+  operations: readonly LegacyOperation[],
   options: PlanOptions,
 ): Promise<void> {
   const { killed, verdicts } = await readVerdicts(sql);
   for (const operation of operations) {
     const now = verdictOf(verdicts, operation);
-    tell(`${operation} is on ${describeMode(now.route.mode)}: ${sayHowItIs(now)}`);
+    print(`${operation} is on ${describeMode(now.route.mode)}: ${printState(now)}`);
     const step = nextStep({ killed, now, expectedEpoch: now.route.epoch, waitedMs: 0 }, options);
-    if (step.do === "stop") tell(`  would stop at once: ${step.why}`);
-    if (step.do === "wait") tell(`  would wait: ${step.why}`);
-    if (step.do === "done") tell("  would be done");
+    if (step.do === "stop") print(`  would stop at once: ${step.why}`);
+    if (step.do === "wait") print(`  would wait: ${step.why}`);
+    if (step.do === "done") print("  would be done");
     if (step.do === "move") {
-      tell(`  would go to ${describeMode(step.to)} now${sayLeftOut(step.leftOut)}`);
+      print(`  would go to ${describeMode(step.to)} now${printLeftOut(step.leftOut)}`);
     }
   }
   const steps = options.steps.map(describeMode).join(", ");
-  tell(
+  print(
     `Steps: ${steps}; each takes ${options.soakMs / 60_000} minutes, ${options.samples} samples ` +
       `and the verdict pass. Nothing was changed.`,
   );
 }
 
 async function moveOne(
-  { sql, tell, signal, note }: PlanContext,
-  operation: OldOperation,
+  { sql, print, signal, note }: PlanContext,
+  operation: LegacyOperation,
   options: PlanOptions,
 ): Promise<PlanEnd> {
   let epoch: number | undefined;
   let since = performance.now();
-  let toldAt = -Infinity;
-  let answeredAt = performance.now();
+  let reportedAt = -Infinity;
+  let respondedAt = performance.now();
   while (!signal.aborted) {
     const began = performance.now();
     try {
       const { killed, verdicts } = await readVerdicts(sql);
       const now = verdictOf(verdicts, operation);
-      answeredAt = performance.now();
+      respondedAt = performance.now();
       if (epoch === undefined) {
         epoch = now.route.epoch;
-        tell(`${operation} is on ${describeMode(now.route.mode)}: ${sayHowItIs(now)}`);
+        print(`${operation} is on ${describeMode(now.route.mode)}: ${printState(now)}`);
       }
       const waitedMs = performance.now() - since;
       const step = nextStep({ killed, now, expectedEpoch: epoch, waitedMs }, options);
       if (step.do === "done") {
-        tell(`${operation} is done: ${describeMode(now.route.mode)}, ${sayHowItIs(now)}`);
+        print(`${operation} is done: ${describeMode(now.route.mode)}, ${printState(now)}`);
         return { end: "done" };
       }
       if (step.do === "stop") {
@@ -109,37 +109,37 @@ async function moveOne(
           mode: step.to,
           expectedEpoch: epoch,
         });
-        tell(
-          `${operation} goes to ${describeMode(route.mode)}${sayLeftOut(step.leftOut)}: ` +
-            sayHowItIs(now),
+        print(
+          `${operation} goes to ${describeMode(route.mode)}${printLeftOut(step.leftOut)}: ` +
+            printState(now),
         );
         epoch = route.epoch;
-        since = toldAt = performance.now();
-      } else if (performance.now() - toldAt >= TELL_MS) {
-        tell(`${operation} waits: ${step.why}`);
-        toldAt = performance.now();
+        since = reportedAt = performance.now();
+      } else if (performance.now() - reportedAt >= REPORT_EVERY_MS) {
+        print(`${operation} waits: ${step.why}`);
+        reportedAt = performance.now();
       }
     } catch (error) {
       if (error instanceof RouteRefusedError) {
         return { end: "stopped", operation, why: error.message };
       }
-      if (performance.now() - answeredAt > AWAY_MS) throw error;
-      tell(`${operation} waits: ${sentenceOf(error)}`);
+      if (performance.now() - respondedAt > RETRY_WHEN_AWAY_MS) throw error;
+      print(`${operation} waits: ${sentenceOf(error)}`);
     }
     // A long epoch of a busy plant takes time to be read.
-    const pauseMs = Math.max(LOOK_MS, 4 * (performance.now() - began));
+    const pauseMs = Math.max(CHECK_MS, 4 * (performance.now() - began));
     await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
   return { end: "interrupted", operation, why: "it was interrupted" };
 }
 
-function verdictOf(verdicts: readonly RouteVerdict[], operation: OldOperation): RouteVerdict {
+function verdictOf(verdicts: readonly RouteVerdict[], operation: LegacyOperation): RouteVerdict {
   const found = verdicts.find((one) => one.operation === operation);
   if (found === undefined) throw new Error(`${operation} has no verdict`);
   return found;
 }
 
-function sayHowItIs(now: RouteVerdict): string {
+function printState(now: RouteVerdict): string {
   const { verdict, reasons } = now.judgement;
   const because = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
   const share = now.route.mode.name === "canary" && now.share !== undefined
@@ -150,6 +150,6 @@ function sayHowItIs(now: RouteVerdict): string {
   return `${samplesOf(now)} samples${share}, ${gone}${verdict}${because}`;
 }
 
-function sayLeftOut(leftOut: readonly string[] = []): string {
+function printLeftOut(leftOut: readonly string[] = []): string {
   return leftOut.length === 0 ? "" : ` (${leftOut.join("; ")})`;
 }

@@ -2,8 +2,8 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { givenCoverage, givenHealth, givenOutcomes, givenRoute } from "../testing/route_history.ts";
-import { guardRoutes } from "./auto_rollback.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import { startAutoRollback } from "./auto_rollback.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { parseSteps, type PlanOptions } from "./plan.ts";
 import { describePlan, runPlan } from "./run_plan.ts";
 import { kill, release } from "../routes/kill_switch.ts";
@@ -23,25 +23,25 @@ const OPTIONS: PlanOptions = {
 };
 
 /** Starts a plan, and keeps what it says. */
-function plan(operations: readonly OldOperation[], options: Partial<PlanOptions> = {}) {
+function plan(operations: readonly LegacyOperation[], options: Partial<PlanOptions> = {}) {
   const controller = new AbortController();
   const lines: string[] = [];
   const ended = runPlan(
-    { sql, tell: (line) => lines.push(line), signal: controller.signal, note: NOTE },
+    { sql, print: (line) => lines.push(line), signal: controller.signal, note: NOTE },
     operations,
     { ...OPTIONS, ...options },
   );
   return { ended, lines, interrupt: () => controller.abort() };
 }
 
-async function routeOf(operation: OldOperation) {
+async function routeOf(operation: LegacyOperation) {
   const route = (await readRoutes(sql)).routes.get(operation);
   ok(route !== undefined);
   return route;
 }
 
 /** Gives each epoch of these routes the evidence for a pass, for as long as it isn't disposed of. */
-function healthyTraffic(operations: readonly OldOperation[]): AsyncDisposable {
+function healthyTraffic(operations: readonly LegacyOperation[]): AsyncDisposable {
   let isOver = false;
   const fed = new Set<string>();
   const running = (async () => {
@@ -69,14 +69,14 @@ async function forget(): Promise<void> {
     lotline.routes, lotline.route_changes`;
 }
 
-const stepsOf = async (operation: OldOperation) =>
+const stepsOf = async (operation: LegacyOperation) =>
   (await sql<{ to_mode: string }[]>`
     select to_mode from lotline.route_changes where operation = ${operation} order by id`)
     .map(({ to_mode }) => to_mode);
 
 Deno.test("a plan takes operations to Lotline one after the other, under a guardian", async () => {
   await forget();
-  await using _guardian = guardRoutes({ databaseUrl: url, log: () => {} });
+  await using _autoRollback = startAutoRollback({ databaseUrl: url, log: () => {} });
   await using _traffic = healthyTraffic(["getHealth", "createLot"]);
   const { ended, lines } = plan(["getHealth", "createLot"]);
   deepStrictEqual(await ended, { end: "done" }, lines.join("\n"));
@@ -114,7 +114,7 @@ Deno.test("with most comparisons lost a plan stays where it is, nothing is rolle
   await givenHealth(sql, { operation: "login", epoch });
   await givenOutcomes(sql, { operation: "login", epoch, outcome: "lost", count: 10_000 });
   await givenCoverage(sql, { operation: "login", epoch, what: "size", count: 10_000 });
-  await using _guardian = guardRoutes({ databaseUrl: url, log: () => {} });
+  await using _autoRollback = startAutoRollback({ databaseUrl: url, log: () => {} });
   const { ended, lines } = plan(["login"], { patienceMs: 1_500 });
   const end = await ended;
   strictEqual(end.end, "stopped", lines.join("\n"));
@@ -151,7 +151,7 @@ Deno.test("a route that fails stops the plan, and the operations after it are le
 
 Deno.test("a plan stops when somebody else moves the route, kills all or it is interrupted", async () => {
   await forget();
-  const started = async (operation: OldOperation) => {
+  const started = async (operation: LegacyOperation) => {
     const running = plan([operation]);
     await eventually(
       "it is in shadow",
@@ -184,7 +184,7 @@ Deno.test("a dry plan says what it would do and does nothing", async () => {
   await givenHealth(sql, { operation: "login", epoch });
   await givenRoute(sql, "createLot", { name: "shadow" });
   const lines: string[] = [];
-  await describePlan({ sql, tell: (line) => lines.push(line) }, [
+  await describePlan({ sql, print: (line) => lines.push(line) }, [
     "getHealth",
     "login",
     "createLot",
@@ -225,8 +225,8 @@ Deno.test("verdicts tell an epoch's comparisons and the pace of both sides", asy
   deepStrictEqual(login.counts.outcomes, { same: 307, approved: 4 });
   deepStrictEqual(login.counts.approvals, { "a-1": 5 });
   deepStrictEqual(login.counts.requests, { legacy: 300, service: 300 });
-  for (const side of [login.legacy, login.service]) {
-    ok(Math.abs((side.p50 ?? 0) - 10) < 0.5 && Math.abs((side.p99 ?? 0) - 10) < 0.5);
+  for (const upstream of [login.legacy, login.service]) {
+    ok(Math.abs((upstream.p50 ?? 0) - 10) < 0.5 && Math.abs((upstream.p99 ?? 0) - 10) < 0.5);
   }
   const health = verdicts.find(({ operation }) => operation === "getHealth");
   deepStrictEqual(health?.judgement.reasons, ["the old server answers alone"]);

@@ -3,7 +3,7 @@ import { z } from "zod";
 const percent = z.number().min(0).max(100);
 
 /** By which limits the evidence of a route is judged; the database holds the same bounds. */
-export const LimitsForm = z.object({
+export const ThresholdsForm = z.object({
   /** How far back requests count, from 30 seconds to a day. */
   window_seconds: z.int().min(30).max(86_400),
   /** So many answers and comparisons it takes to say that a route does well. */
@@ -28,5 +28,5 @@ export const LimitsForm = z.object({
   min_successes: z.int().min(0).max(1_000_000),
 });
 
-/** See {@link LimitsForm}. */
-export type Limits = Readonly<z.output<typeof LimitsForm>>;
+/** See {@link ThresholdsForm}. */
+export type Thresholds = Readonly<z.output<typeof ThresholdsForm>>;

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { Sql, Statement } from "../../db/connect.ts";
 import { isSettled } from "../evidence/settled.ts";
-import { inTime } from "../../db/in_time.ts";
-import { type Limits, LimitsForm } from "./thresholds.ts";
-import { OLD_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
-import type { Side } from "../exchange/route.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { type Thresholds, ThresholdsForm } from "./thresholds.ts";
+import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
+import type { Upstream } from "../exchange/route.ts";
 import { modeOf } from "../routes/routing.ts";
 import type { RouteEvidence } from "./verdict.ts";
 import { ShareForm, sharesOf } from "../routes/route_clients.ts";
@@ -17,7 +17,7 @@ import { ShareForm, sharesOf } from "../routes/route_clients.ts";
 /** What is known of a route, and the limits that hold for it. */
 export interface Case {
   readonly evidence: RouteEvidence;
-  readonly limits: Limits;
+  readonly thresholds: Thresholds;
 }
 
 const Figures = z.object({
@@ -28,11 +28,11 @@ const Figures = z.object({
 });
 
 const CaseRow = z.object({
-  operation: z.enum(OLD_OPERATIONS),
+  operation: z.enum(LEGACY_OPERATIONS),
   mode: z.string(),
   canary_percent: z.number().nullable(),
   epoch: z.int(),
-  limits: LimitsForm,
+  limits: ThresholdsForm,
   legacy: Figures,
   service: Figures,
   before: Figures,
@@ -51,7 +51,7 @@ const MINUTES_BEFORE = 240;
 
 /** The evidence of every route of the old API that isn't on `legacy`: that of the last window. */
 export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       with newest as (select * from lotline.cutover_limits order by id desc limit 1)
@@ -123,12 +123,12 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
 }
 
 /** A side's figures within the window of a route's epoch. */
-function windowOf(sql: Sql, side: Side): Statement {
+function windowOf(sql: Sql, upstream: Upstream): Statement {
   return figuresOf(
     sql,
     sql`
       select * from lotline.route_answers
-      where operation = route.operation and side = ${side} and epoch = route.epoch
+      where operation = route.operation and side = ${upstream} and epoch = route.epoch
         and minute >= oldest`,
   );
 }
@@ -170,6 +170,6 @@ function caseOf(row: z.output<typeof CaseRow>): Case {
       different,
       places,
     },
-    limits: row.limits,
+    thresholds: row.limits,
   };
 }

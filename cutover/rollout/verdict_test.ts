@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { HEALTHY, LIMITS, side, WRITE_IN_SERVICE } from "../testing/verdict_evidence.ts";
-import type { Limits } from "./thresholds.ts";
+import { figures, HEALTHY, THRESHOLDS, WRITE_IN_SERVICE } from "../testing/verdict_evidence.ts";
+import type { Thresholds } from "./thresholds.ts";
 import type { Mode } from "../exchange/route.ts";
 import { judge, NO_FIGURES, type RouteEvidence, type Verdict } from "./verdict.ts";
 
@@ -46,12 +46,12 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   ],
   [
     "one answer of Lotline too few",
-    { service: side(199) },
+    { service: figures(199) },
     "not enough yet",
     /^199 of 200 answers/,
   ],
-  ["one answer of the old server too few", { legacy: side(199) }, "not enough yet"],
-  ["just enough answers", { service: side(200), legacy: side(200) }, "pass"],
+  ["one answer of the old server too few", { legacy: figures(199) }, "not enough yet"],
+  ["just enough answers", { service: figures(200), legacy: figures(200) }, "pass"],
   [
     "one comparison too few",
     { outcomes: { same: 149, approved: 50 } },
@@ -125,50 +125,55 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     "not enough yet",
   ],
   ["3 late among few: no 200 can make that good", { outcomes: { same: 1, late: 3 } }, "fail"],
-  ["errors on the margin", { service: side(1_000, { errors: 10 }) }, "pass"],
+  ["errors on the margin", { service: figures(1_000, { errors: 10 }) }, "pass"],
   [
     "errors beyond the margin",
-    { service: side(1_000, { errors: 11 }) },
+    { service: figures(1_000, { errors: 11 }) },
     "fail",
     /^11 of 1000 requests failed at Lotline \(11 with 5xx, 0 without an answer\), 0 % at the old/,
   ],
-  ["silences beyond the margin", { service: side(1_000, { silences: 11 }) }, "fail", /11 without/],
+  [
+    "silences beyond the margin",
+    { service: figures(1_000, { silences: 11 }) },
+    "fail",
+    /11 without/,
+  ],
   ["errors and silences beyond it together", {
-    service: side(1_000, { errors: 6, silences: 6 }),
+    service: figures(1_000, { errors: 6, silences: 6 }),
   }, "fail"],
   ["errors that both sides have", {
-    service: side(1_000, { errors: 300 }),
-    legacy: side(1_000, { errors: 300 }),
+    service: figures(1_000, { errors: 300 }),
+    legacy: figures(1_000, { errors: 300 }),
   }, "pass"],
   ["errors beyond those of the old side", {
-    service: side(1_000, { errors: 320 }),
-    legacy: side(1_000, { errors: 300 }),
+    service: figures(1_000, { errors: 320 }),
+    legacy: figures(1_000, { errors: 300 }),
   }, "fail"],
   ["an outage that both sides have just begun to have", {
-    service: side(20, { errors: 20 }),
-    legacy: side(20, { errors: 20 }),
+    service: figures(20, { errors: 20 }),
+    legacy: figures(20, { errors: 20 }),
   }, "not enough yet"],
-  ["2 errors among few", { service: side(20, { errors: 2 }) }, "not enough yet"],
-  ["3 errors among few: no 200 can make that good", { service: side(3, { errors: 3 }) }, "fail"],
+  ["2 errors among few", { service: figures(20, { errors: 2 }) }, "not enough yet"],
+  ["3 errors among few: no 200 can make that good", { service: figures(3, { errors: 3 }) }, "fail"],
   [
     "all of it 100 ms slower",
-    { service: side(1_000, { ms: 110 }) },
+    { service: figures(1_000, { ms: 110 }) },
     "fail",
     /^Lotline's p99 is 1\d\d ms, the old server's [\d.]+ ms: more than (69|7\d)\.?\d* ms is too much$/,
   ],
-  ["50 ms slower", { service: side(1_000, { ms: 60 }) }, "pass"],
-  ["1 % slow", { service: side(1_000, { slow: 10 }) }, "pass"],
-  ["more than 1 % slow", { service: side(1_000, { slow: 11 }) }, "fail"],
+  ["50 ms slower", { service: figures(1_000, { ms: 60 }) }, "pass"],
+  ["1 % slow", { service: figures(1_000, { slow: 10 }) }, "pass"],
+  ["more than 1 % slow", { service: figures(1_000, { slow: 11 }) }, "fail"],
   ["both sides slow", {
-    service: side(1_000, { slow: 20 }),
-    legacy: side(1_000, { slow: 20 }),
+    service: figures(1_000, { slow: 20 }),
+    legacy: figures(1_000, { slow: 20 }),
   }, "pass"],
-  ["the few slow answers of a cold start", { service: side(200, { slow: 4 }) }, "pass"],
-  ["more of them", { service: side(200, { slow: 5 }) }, "fail"],
-  ["slow, of too few to know", { service: side(199, { ms: 900 }) }, "not enough yet"],
+  ["the few slow answers of a cold start", { service: figures(200, { slow: 4 }) }, "pass"],
+  ["more of them", { service: figures(200, { slow: 5 }) }, "fail"],
+  ["slow, of too few to know", { service: figures(199, { ms: 900 }) }, "not enough yet"],
   ["slow, beside too few of the old server", {
-    service: side(1_000, { ms: 900 }),
-    legacy: side(199),
+    service: figures(1_000, { ms: 900 }),
+    legacy: figures(199),
   }, "not enough yet"],
   [
     "a canary that moved nobody",
@@ -222,12 +227,12 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   ["a write in service, beside what the old server was before", WRITE_IN_SERVICE, "pass"],
   ["a write in service that is slower than the old server was", {
     ...WRITE_IN_SERVICE,
-    service: side(1_000, { ms: 110 }),
+    service: figures(1_000, { ms: 110 }),
   }, "fail"],
   ["a write in service that fails, with no old server to be held against", {
     ...WRITE_IN_SERVICE,
     legacyBefore: NO_FIGURES,
-    service: side(1_000, { errors: 11 }),
+    service: figures(1_000, { errors: 11 }),
   }, "fail"],
   [
     "a write in service that was never elsewhere",
@@ -244,16 +249,16 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   }, "not enough yet"],
   ["a read in service without comparisons", { mode: SERVICE, outcomes: {} }, "not enough yet"],
   ["a few requests of the old server's share, all failed, beside many good ones before", {
-    legacy: side(2, { errors: 2 }),
-    legacyBefore: side(1_000),
-    service: side(1_000, { errors: 100 }),
+    legacy: figures(2, { errors: 2 }),
+    legacyBefore: figures(1_000),
+    service: figures(1_000, { errors: 100 }),
   }, "fail"],
   ["a route on legacy", { mode: LEGACY }, "not enough yet", /^the old server answers alone$/],
 ];
 
 for (const [what, evidence, verdict, says] of CASES) {
   Deno.test(`${what}: ${verdict}`, () => {
-    const judgement = judge({ ...HEALTHY, ...evidence }, LIMITS);
+    const judgement = judge({ ...HEALTHY, ...evidence }, THRESHOLDS);
     strictEqual(judgement.verdict, verdict, judgement.reasons.join("; "));
     match(judgement.reasons.join("; "), says ?? (verdict === "pass" ? /^$/ : /./));
   });
@@ -264,8 +269,8 @@ Deno.test("all that speaks against a route is said", () => {
     ...HEALTHY,
     different: 1,
     outcomes: { same: 900, late: 100 },
-    service: side(1_000, { errors: 500, ms: 900 }),
-  }, LIMITS);
+    service: figures(1_000, { errors: 500, ms: 900 }),
+  }, THRESHOLDS);
   deepStrictEqual(reasons.map((reason) => reason.split(" ").slice(-2).join(" ")), [
     "unapproved difference",
     "1 %",
@@ -275,8 +280,8 @@ Deno.test("all that speaks against a route is said", () => {
 });
 
 Deno.test("the limits are what a route is judged by", () => {
-  const loose: Limits = {
-    ...LIMITS,
+  const loose: Thresholds = {
+    ...THRESHOLDS,
     min_samples: 10,
     error_margin_percent: 60,
     latency_factor: 100,
@@ -289,8 +294,8 @@ Deno.test("the limits are what a route is judged by", () => {
   };
   const evidence: RouteEvidence = {
     ...HEALTHY,
-    service: side(20, { errors: 10, ms: 900 }),
-    legacy: side(20),
+    service: figures(20, { errors: 10, ms: 900 }),
+    legacy: figures(20),
     share: { requests: 20, movedRequests: 15, clients: 4, movedClients: 3 },
     outcomes: { same: 20, late: 10, unanswered: 10, lost: 20, raced: 10 },
     coverage: { success: 9 },

@@ -1,9 +1,9 @@
 import type { Sql } from "../../db/connect.ts";
 import { quantileOf } from "../evidence/histogram.ts";
-import type { Limits } from "./thresholds.ts";
+import type { Thresholds } from "./thresholds.ts";
 import type { ClientsBelow, MovedShare } from "../routes/moved_share.ts";
-import type { OldOperation } from "../exchange/operations.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import type { StoredRoute } from "../routes/routing.ts";
 import { untouchedRoute } from "../routes/routing.ts";
 import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
@@ -16,7 +16,7 @@ import {
   type Judgement,
   lostGaps,
   type RouteEvidence,
-  type SideFigures,
+  type UpstreamFigures,
 } from "./verdict.ts";
 
 /** How long a side's answers of the last window took, in ms; absent: there were none. */
@@ -27,7 +27,7 @@ export interface Pace {
 
 /** How an operation of the old API stands. */
 export interface RouteVerdict {
-  readonly operation: OldOperation;
+  readonly operation: LegacyOperation;
   readonly route: StoredRoute;
   readonly judgement: Judgement;
   /** Of the whole epoch. */
@@ -38,7 +38,7 @@ export interface RouteVerdict {
   readonly share?: MovedShare;
   /** How many clients of this epoch a canary of n % moves; absent: none was seen. */
   readonly clientsBelow?: ClientsBelow;
-  /** See {@link LimitsForm}; absent: it isn't judged. */
+  /** See {@link ThresholdsForm}; absent: it isn't judged. */
   readonly shareFactor?: number;
 }
 
@@ -54,7 +54,7 @@ export async function readVerdicts(
   const cases = await listCases(sql);
   const counts = await listEpochCounts(sql);
   const seen = await listSeenClients(sql);
-  const verdicts = OLD_OPERATIONS.map((operation): RouteVerdict => {
+  const verdicts = LEGACY_OPERATIONS.map((operation): RouteVerdict => {
     const route = routes.get(operation) ?? untouchedRoute(operation);
     const epochCounts = counts.find((one) => one.operation === operation);
     if (epochCounts === undefined) throw new Error(`${operation} has no counts`);
@@ -78,8 +78,8 @@ export async function readVerdicts(
       route,
       share: found.evidence.share,
       ...clients && { clientsBelow: clients.below },
-      shareFactor: found.limits.share_factor,
-      judgement: judgeWithEpoch(found.evidence, epochCounts, found.limits),
+      shareFactor: found.thresholds.share_factor,
+      judgement: judgeWithEpoch(found.evidence, epochCounts, found.thresholds),
       counts: epochCounts,
       legacy: paceOf(found.evidence.legacy),
       service: paceOf(found.evidence.service),
@@ -92,15 +92,15 @@ export async function readVerdicts(
 function judgeWithEpoch(
   evidence: RouteEvidence,
   epoch: Pick<EpochCounts, "outcomes" | "coverage">,
-  limits: Limits,
+  thresholds: Thresholds,
 ): Judgement {
-  const judgement = judge(evidence, limits);
-  const gaps = lostGaps(evidence, limits).length === 0 ? lostGaps(epoch, limits) : [];
+  const judgement = judge(evidence, thresholds);
+  const gaps = lostGaps(evidence, thresholds).length === 0 ? lostGaps(epoch, thresholds) : [];
   if (gaps.length === 0 || !isCompared(evidence) || judgement.verdict === "fail") return judgement;
   const reasons = gaps.map((gap) => `since its mode was changed, ${gap}`);
   return { verdict: "not enough yet", reasons: [...judgement.reasons, ...reasons] };
 }
 
-function paceOf({ latencies }: SideFigures): Pace {
+function paceOf({ latencies }: UpstreamFigures): Pace {
   return { p50: quantileOf(latencies, 0.5), p99: quantileOf(latencies, 0.99) };
 }

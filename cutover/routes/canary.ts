@@ -1,15 +1,15 @@
 import { Buffer } from "node:buffer";
 import type { CanaryBy } from "../config.ts";
-import type { Mode, Side } from "../exchange/route.ts";
+import type { Mode, Upstream } from "../exchange/route.ts";
 
 /** Clients are spread over so many buckets; a canary takes the first of them. */
 export const BUCKETS = 10_000;
 
 /** Longer tokens than this aren't looked into. */
-const LONGEST_TOKEN = 4_096;
+const MAX_TOKEN_CHARACTERS = 4_096;
 
 /** The side that answers the clients of a bucket, from 0 to {@link BUCKETS} - 1. */
-export function chooseSide(mode: Mode, bucket: number): Side {
+export function chooseUpstream(mode: Mode, bucket: number): Upstream {
   if (mode.name === "service") return "service";
   if (mode.name !== "canary") return "legacy";
   return bucket < mode.percent * (BUCKETS / 100) ? "service" : "legacy";
@@ -23,7 +23,7 @@ export interface ClientTraits {
   /** The first value of a header, by its name in lower case. */
   readonly header: (name: string) => string | undefined;
   /** Whether the request may go to either side without its client noticing: it stores nothing. */
-  readonly isHarmless: boolean;
+  readonly isSafe: boolean;
 }
 
 /**
@@ -31,7 +31,7 @@ export interface ClientTraits {
  * without the chosen header goes by its account or address.
  */
 export function bucketBy(by: CanaryBy, traits: ClientTraits): number {
-  if (by === "request" && traits.isHarmless) return Math.floor(Math.random() * BUCKETS);
+  if (by === "request" && traits.isSafe) return Math.floor(Math.random() * BUCKETS);
   if (by === "address") return bucketOf(undefined, traits.address);
   const value = typeof by === "object" ? traits.header(by.header) : undefined;
   return value === undefined
@@ -55,7 +55,7 @@ export function bucketOf(authorization: string | undefined, address: string): nu
  * bucket, which is no more than a client with many addresses can do.
  */
 function subjectOf(authorization: string | undefined): string | undefined {
-  if (authorization === undefined || authorization.length > LONGEST_TOKEN) return undefined;
+  if (authorization === undefined || authorization.length > MAX_TOKEN_CHARACTERS) return undefined;
   const payload = /^bearer +[\w-]+\.([\w-]+)\.[\w-]*$/i.exec(authorization)?.[1];
   if (payload === undefined) return undefined;
   try {

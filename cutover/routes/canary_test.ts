@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { bucketBy, bucketOf, BUCKETS, chooseSide, type ClientTraits } from "./canary.ts";
+import { bucketBy, bucketOf, BUCKETS, chooseUpstream, type ClientTraits } from "./canary.ts";
 
 const bearer = (claims: unknown) => {
   const part = (value: unknown) => btoa(JSON.stringify(value)).replace(/=+$/, "");
@@ -9,14 +9,14 @@ const bearer = (claims: unknown) => {
 Deno.test("a canary of n % is the first n % of the buckets; the other modes ask for no bucket", () => {
   for (const percent of [1, 10, 50, 99]) {
     const mode = { name: "canary", percent } as const;
-    const chosen = Array.from({ length: BUCKETS }, (_, bucket) => chooseSide(mode, bucket));
+    const chosen = Array.from({ length: BUCKETS }, (_, bucket) => chooseUpstream(mode, bucket));
     strictEqual(chosen.lastIndexOf("service"), percent * BUCKETS / 100 - 1);
     strictEqual(chosen.indexOf("legacy"), percent * BUCKETS / 100);
   }
   for (const bucket of [0, BUCKETS - 1]) {
-    strictEqual(chooseSide({ name: "legacy" }, bucket), "legacy");
-    strictEqual(chooseSide({ name: "shadow" }, bucket), "legacy");
-    strictEqual(chooseSide({ name: "service" }, bucket), "service");
+    strictEqual(chooseUpstream({ name: "legacy" }, bucket), "legacy");
+    strictEqual(chooseUpstream({ name: "shadow" }, bucket), "legacy");
+    strictEqual(chooseUpstream({ name: "service" }, bucket), "service");
   }
 });
 
@@ -59,10 +59,10 @@ const NO_TRAITS: ClientTraits = {
   authorization: undefined,
   address: "10.0.0.1",
   header: () => undefined,
-  isHarmless: true,
+  isSafe: true,
 };
 const terminals = (name: string) => ({
-  header: (asked: string) => asked === "x-terminal" ? name : undefined,
+  header: (requested: string) => requested === "x-terminal" ? name : undefined,
 });
 
 /** Clients of one kind, as many as anybody wants. */
@@ -93,7 +93,7 @@ for (const [what, bucket] of KINDS) {
     const buckets = Array.from({ length: CLIENTS }, (_, at) => bucket(at));
     for (const percent of [1, 5, 25, 50]) {
       const mode = { name: "canary", percent } as const;
-      const moved = buckets.filter((one) => chooseSide(mode, one) === "service").length;
+      const moved = buckets.filter((one) => chooseUpstream(mode, one) === "service").length;
       const expected = CLIENTS * percent / 100;
       // Five standard deviations: a fair choice is farther off once in a million tries.
       const spread = 5 * Math.sqrt(expected * (1 - percent / 100));
@@ -110,7 +110,7 @@ Deno.test("a greater share only adds clients", () => {
   let before = new Set<number>();
   for (let percent = 1; percent < 100; percent++) {
     const moved = new Set(
-      buckets.filter((one) => chooseSide({ name: "canary", percent }, one) === "service"),
+      buckets.filter((one) => chooseUpstream({ name: "canary", percent }, one) === "service"),
     );
     ok([...before].every((one) => moved.has(one)), `${percent} %`);
     before = moved;
@@ -138,8 +138,8 @@ Deno.test("a client goes by what the operator chose: account, address, or a head
 });
 
 Deno.test("by request, reads of one client go to either side, and its writes to one", () => {
-  const buckets = (isHarmless: boolean) =>
-    new Set(Array.from({ length: 50 }, () => bucketBy("request", { ...NO_TRAITS, isHarmless })));
+  const buckets = (isSafe: boolean) =>
+    new Set(Array.from({ length: 50 }, () => bucketBy("request", { ...NO_TRAITS, isSafe })));
   ok(buckets(true).size > 40);
   deepStrictEqual([...buckets(false)], [bucketOf(undefined, "10.0.0.1")]);
 });

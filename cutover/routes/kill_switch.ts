@@ -1,5 +1,5 @@
 import type { Sql } from "../../db/connect.ts";
-import { inTime } from "../../db/in_time.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { Note } from "./note.ts";
 
 /*
@@ -9,7 +9,7 @@ import type { Note } from "./note.ts";
 
 /** Puts all routes on `legacy` until the switch is released; gives whether they weren't. */
 export async function kill(sql: Sql, { who, why }: Note, deadlineMs?: number): Promise<boolean> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       with switched as (
@@ -39,7 +39,7 @@ export async function kill(sql: Sql, { who, why }: Note, deadlineMs?: number): P
  * server answered everything is no evidence for them. Gives whether the switch was on.
  */
 export async function release(sql: Sql, { who, why }: Note): Promise<boolean> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       with switched as (

@@ -6,17 +6,20 @@ export interface Note {
   readonly why: string;
 }
 
-const LONGEST_WHO = 100;
+const MAX_WHO_CHARACTERS = 100;
 /** The longest reason, in characters. */
-export const LONGEST_WHY = 500;
+export const MAX_WHY_CHARACTERS = 500;
 
 // PostgreSQL stores no NUL.
-const words = (longest: number) =>
+const words = (max: number) =>
   z.string().transform((text) => text.replaceAll("\0", "").trim())
-    .pipe(z.string().min(1).max(longest));
+    .pipe(z.string().min(1).max(max));
 
 /** Reads a note that somebody sent or typed. */
-export const NoteForm = z.object({ who: words(LONGEST_WHO), why: words(LONGEST_WHY) });
+export const NoteForm = z.object({
+  who: words(MAX_WHO_CHARACTERS),
+  why: words(MAX_WHY_CHARACTERS),
+});
 
 /**
  * A reason that a program gives, as it can be stored whatever it holds: a rollback must not fail
@@ -25,5 +28,5 @@ export const NoteForm = z.object({ who: words(LONGEST_WHO), why: words(LONGEST_W
 export function storableReason(text: string): string {
   const clean = text.toWellFormed().replaceAll("\0", "").trim();
   // By characters as PostgreSQL counts them, so that none is cut in half.
-  return [...clean].slice(0, LONGEST_WHY).join("").trim() || "no reason given";
+  return [...clean].slice(0, MAX_WHY_CHARACTERS).join("").trim() || "no reason given";
 }

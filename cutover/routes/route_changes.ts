@@ -1,5 +1,5 @@
 import type { Sql } from "../../db/connect.ts";
-import { inTime } from "../../db/in_time.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { Operation } from "../exchange/operations.ts";
 
 /*
@@ -8,7 +8,7 @@ import type { Operation } from "../exchange/operations.ts";
  */
 
 /** The most changes that are read at once. */
-export const MOST_CHANGES = 1_000;
+export const MAX_CHANGES = 1_000;
 
 /** A row of `lotline.route_changes`. Moments are UTC text. */
 export interface RecordedChange {
@@ -42,7 +42,7 @@ export async function listChanges(
     readonly limit: number;
   },
 ): Promise<RecordedChange[]> {
-  return await inTime(
+  return await queryWithDeadline(
     sql,
     sql<RecordedChange[]>`
       select id, at, what, operation, from_mode, from_percent, to_mode, to_percent, from_sample,
@@ -50,6 +50,6 @@ export async function listChanges(
       from lotline.route_changes
       where (${operation ?? null}::text is null or operation = ${operation ?? null})
         and (${before ?? null}::bigint is null or id < ${before ?? null}::bigint)
-      order by id desc limit ${Math.min(limit, MOST_CHANGES)}`,
+      order by id desc limit ${Math.min(limit, MAX_CHANGES)}`,
   );
 }

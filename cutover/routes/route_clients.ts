@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { Sql, Statement } from "../../db/connect.ts";
-import { inTime } from "../../db/in_time.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { MovedShare } from "./moved_share.ts";
-import { OLD_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 
 /*
  * `lotline.route_clients`: which clients each side answered, read for verdicts, plans and reports.
@@ -29,7 +29,7 @@ export function sharesOf(sql: Sql, rows: Statement): Statement {
 }
 
 const SeenRow = z.object({
-  operation: z.enum(OLD_OPERATIONS),
+  operation: z.enum(LEGACY_OPERATIONS),
   epoch: z.int(),
   share: ShareForm,
   below: z.array(z.number()),
@@ -40,7 +40,7 @@ export type SeenClients = Readonly<z.output<typeof SeenRow>>;
 
 /** The clients of every route of the old API that has had some since its mode was changed last. */
 export async function listSeenClients(sql: Sql): Promise<SeenClients[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       select operation, epoch, share, below
@@ -71,7 +71,7 @@ export async function listSeenClients(sql: Sql): Promise<SeenClients[]> {
 }
 
 const StepRow = z.object({
-  operation: z.enum(OLD_OPERATIONS),
+  operation: z.enum(LEGACY_OPERATIONS),
   epoch: z.int(),
   percent: z.number(),
   since: z.iso.datetime(),
@@ -93,7 +93,7 @@ export async function listMovedSteps(
     readonly deadlineMs?: number;
   },
 ): Promise<MovedStep[]> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       select operation, epoch, percent, since, share

@@ -1,7 +1,7 @@
-import { inTime } from "../../db/in_time.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { Sql } from "../../db/connect.ts";
 import { type Note, storableReason } from "./note.ts";
-import { isOldOperation, type Operation, OPERATIONS } from "../exchange/operations.ts";
+import { isLegacyOperation, type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import { changedMeanwhile, refusalOf, RouteRefusedError } from "./route_rules.ts";
 import {
@@ -43,7 +43,7 @@ const KNOWN = listLiteral(OPERATIONS.map(({ operation }) => operation));
 
 /** All routes and the kill switch, as they are at one moment. */
 export async function readRoutes(sql: Sql, deadlineMs?: number): Promise<Routing> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql<RoutingRow[]>`
       select switch.killed, switch.who as killed_by, switch.why as killed_why, route.*
@@ -127,7 +127,7 @@ export async function clearLatch(
   sql: Sql,
   { operation, who, why }: Note & { readonly operation: Operation },
 ): Promise<boolean> {
-  const rows = await inTime(
+  const rows = await queryWithDeadline(
     sql,
     sql`
       with cleared as (
@@ -176,7 +176,7 @@ async function replace(
   const isResampled = to.samplePercent !== from.samplePercent;
   // The lock makes it wait for a kill that is under way, and see it.
   const mayBeKilled = what === "sample" || to.mode.name === "legacy";
-  const [row] = await inTime(
+  const [row] = await queryWithDeadline(
     sql,
     sql<RoutingRow[]>`
       with switch as (
@@ -225,8 +225,8 @@ async function returnRoutes(
   { who, why }: Note,
   automatic: { readonly epoch: number; readonly latch: string } | null,
 ): Promise<Operation[]> {
-  const added = automatic === null ? operations.filter((one) => !isOldOperation(one)) : [];
-  const rows = await inTime(
+  const added = automatic === null ? operations.filter((one) => !isLegacyOperation(one)) : [];
+  const rows = await queryWithDeadline(
     sql,
     sql<{ operation: Operation }[]>`
       with old as (

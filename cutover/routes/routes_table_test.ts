@@ -3,7 +3,7 @@ import type { Sql } from "../../db/connect.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
-import { OLD_OPERATIONS, type Operation } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS, type Operation } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import { describeMode, untouchedRoute } from "./routing.ts";
 import { RouteRefusedError } from "./route_rules.ts";
@@ -259,7 +259,7 @@ Deno.test("a rollback that a change was faster than moves nothing; one by hand m
   }
   deepStrictEqual(await look(sql, "login"), ["legacy", 4, undefined]);
   deepStrictEqual((await record(sql)).at(-1), "rollback login canary 50>legacy 4 ana a try");
-  deepStrictEqual(await returnToLegacy(sql, OLD_OPERATIONS, note), []);
+  deepStrictEqual(await returnToLegacy(sql, LEGACY_OPERATIONS, note), []);
 });
 
 Deno.test("what only Lotline has is on service until somebody says otherwise, and that is kept", async () => {

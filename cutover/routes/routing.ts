@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Note } from "./note.ts";
 import {
-  isOldOperation,
+  isLegacyOperation,
   type Operation,
   operationById,
   OPERATIONS,
@@ -45,7 +45,7 @@ export function describeMode(mode: Mode): string {
 
 /** Whether an operation can be in this mode: with only one server that knows it, nothing compares. */
 export function isPossible(operation: Operation, mode: Mode): boolean {
-  return isOldOperation(operation) || mode.name === "legacy" || mode.name === "service";
+  return isLegacyOperation(operation) || mode.name === "legacy" || mode.name === "service";
 }
 
 /** The same route while the old server answers all its requests. */
@@ -60,7 +60,7 @@ export function onLegacy<R extends Route>(route: R): R {
 export function untouchedRoute(operation: Operation): StoredRoute {
   return {
     operation,
-    mode: { name: isOldOperation(operation) ? "legacy" : "service" },
+    mode: { name: isLegacyOperation(operation) ? "legacy" : "service" },
     epoch: 0,
     samplePercent: 100,
     latch: undefined,

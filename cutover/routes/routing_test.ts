@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { isOldOperation, OPERATIONS } from "../exchange/operations.ts";
+import { isLegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import {
   describeMode,
   isPossible,
@@ -58,7 +58,7 @@ Deno.test("without a row the old server has what it knows, and Lotline what it a
   deepStrictEqual([...routes.keys()], OPERATIONS.map(({ operation }) => operation));
   for (const [operation, route] of routes) {
     deepStrictEqual(route, untouchedRoute(operation));
-    strictEqual(route.mode.name, isOldOperation(operation) ? "legacy" : "service", operation);
+    strictEqual(route.mode.name, isLegacyOperation(operation) ? "legacy" : "service", operation);
     deepStrictEqual([route.epoch, route.changedAt], [0, undefined]);
   }
   deepStrictEqual([killed, broken], [undefined, []]);

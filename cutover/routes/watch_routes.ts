@@ -12,9 +12,9 @@ const POLL_MS = 250;
 /** So old, in ms, may be what is known of the routes; after that each of them is on `legacy`. */
 export const STALE_MS = 2_000;
 /** PostgreSQL is given so long for an answer, in ms; then a new connection is tried. */
-const ANSWER_MS = 1_500;
+const RESPONSE_TIMEOUT_MS = 1_500;
 /** Between two connections that fail, in ms: twice as long each time, up to the second. */
-const RETRY_MS = { first: 100, longest: 1_000 };
+const RETRY_MS = { first: 100, max: 1_000 };
 /** PostgreSQL ends a connection whose process says nothing for so long, in ms. */
 const IDLE_MS = 10_000;
 
@@ -44,7 +44,7 @@ export interface Modes extends AsyncDisposable {
    */
   kill(note: Note): Promise<void>;
   /** Drops a kill that PostgreSQL could not be told; one that is stored is released there. */
-  forgetKill(): void;
+  clearKill(): void;
 }
 
 interface Reading {
@@ -90,14 +90,14 @@ export function followModes(
   const follow = async ({ sql }: Session, onReading: () => void) => {
     while (!isOver) {
       const began = moment();
-      take(await readRoutes(sql, ANSWER_MS), began);
+      take(await readRoutes(sql, RESPONSE_TIMEOUT_MS), began);
       onReading();
       const telling = held;
       if (telling === undefined) {
         await nap.take(POLL_MS);
         continue;
       }
-      await kill(sql, telling.note, ANSWER_MS);
+      await kill(sql, telling.note, RESPONSE_TIMEOUT_MS);
       // As the next reading will say, unless somebody has released the switch before it.
       take({ ...reading.routing, killed: telling.note }, began);
       if (held === telling) held = undefined;
@@ -110,8 +110,8 @@ export function followModes(
     while (!isOver) {
       session = openSession(databaseUrl, {
         name: "lotline-gateway-modes",
-        statementTimeoutMs: ANSWER_MS,
-        lockTimeoutMs: ANSWER_MS,
+        statementTimeoutMs: RESPONSE_TIMEOUT_MS,
+        lockTimeoutMs: RESPONSE_TIMEOUT_MS,
         idleTimeoutMs: IDLE_MS,
       });
       try {
@@ -122,7 +122,7 @@ export function followModes(
       // Not waited for: over a link that carries nothing it takes a second.
       close(session);
       if (!isOver) await nap.take(retryMs);
-      retryMs = Math.min(retryMs * 2, RETRY_MS.longest);
+      retryMs = Math.min(retryMs * 2, RETRY_MS.max);
     }
   })();
 
@@ -144,7 +144,7 @@ export function followModes(
       nap.end();
       return held.stored.promise;
     },
-    forgetKill: () => held = undefined,
+    clearKill: () => held = undefined,
     async [Symbol.asyncDispose]() {
       isOver = true;
       clearTimeout(staleTimer);

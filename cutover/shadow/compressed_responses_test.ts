@@ -14,17 +14,17 @@ import {
 import { startFaultyService } from "../../testing/faulty_service.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import {
-  answerGiven,
   differing,
   DRY_RUN_SECRET,
+  givenResponse,
   routeOf,
   type ShadowRig,
   shadowRig,
 } from "../testing/shadow_rig.ts";
-import { createAsker } from "../upstream/ask.ts";
+import { createSender } from "../upstream/send.ts";
 import type { CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { isHarmless, type OldOperation } from "../exchange/operations.ts";
+import { isSafeOperation, type LegacyOperation } from "../exchange/operations.ts";
 
 const seed = await loadSeed();
 const database = await freshDatabase();
@@ -43,7 +43,7 @@ const JSON_TYPE: HeaderLines = [["Content-Type", "application/json"]];
 let lots = 0;
 
 /** One of each kind of request that clients send. */
-function requests(extra: HeaderLines): [OldOperation, CapturedRequest][] {
+function requests(extra: HeaderLines): [LegacyOperation, CapturedRequest][] {
   const get = (target: string, method = "GET") => captured(method, target, "", extra);
   const post = (target: string, body: object) =>
     captured("POST", target, JSON.stringify(body), [...JSON_TYPE, ...extra]);
@@ -68,25 +68,25 @@ function requests(extra: HeaderLines): [OldOperation, CapturedRequest][] {
 async function send(
   { shadow }: ShadowRig,
   legacyUrl: string,
-  sent: readonly [OldOperation, CapturedRequest][],
+  sent: readonly [LegacyOperation, CapturedRequest][],
 ): Promise<string[]> {
-  using client = createAsker(legacyUrl, 4);
+  using client = createSender(legacyUrl, 4);
   const codings: string[] = [];
   for (const [operation, request] of sent) {
     const route = routeOf(operation);
     const at = Date.now();
-    const dryRun = isHarmless(operation)
+    const dryRun = isSafeOperation(operation)
       ? undefined
       : await shadow.dryRun(request, operation, route);
-    const answer = answerGiven(await client.ask(request, 10_000));
-    codings.push(headerOf(answer.headers, "content-encoding") ?? "");
+    const response = givenResponse(await client.send(request, 10_000));
+    codings.push(headerOf(response.headers, "content-encoding") ?? "");
     shadow.observe({
       operation,
       route,
       request,
       at,
-      side: "legacy",
-      answer,
+      upstream: "legacy",
+      response,
       ...dryRun && { dryRun },
     });
     // A code that the first of two writes takes.
@@ -145,9 +145,9 @@ Deno.test("a client's validator is good on both sides, or on neither, whatever c
   for (const [name, how] of Object.entries(COMPRESSING)) {
     await using compressing = await startCompressingServer(old.url, how);
     using one = shadowRig({ legacyUrl: compressing.url, serviceUrl: lotline.url });
-    using client = createAsker(compressing.url, 1);
+    using client = createSender(compressing.url, 1);
     const plain = captured("GET", "/api/traceability/MIX-BATCH-88", "", ALL_CODINGS);
-    const { headers } = answerGiven(await client.ask(plain, 10_000));
+    const { headers } = givenResponse(await client.send(plain, 10_000));
     const tag = headerOf(headers, "etag");
     const conditional = {
       ...plain,
@@ -221,7 +221,7 @@ Deno.test("a status says that Lotline failed, also beside an answer that can't b
     await using compressing = await startCompressingServer(old.url, how);
     await using failing = await startFaultyService(
       lotline.url,
-      (answer) => ({ ...answer, status: 404 }),
+      (response) => ({ ...response, status: 404 }),
     );
     using one = shadowRig({ legacyUrl: compressing.url, serviceUrl: failing.url });
     const trace = captured("GET", "/api/traceability/MIX-BATCH-88", "", ALL_CODINGS);
@@ -289,18 +289,18 @@ Deno.test("a compressed write whose reference comes too late for its dry run is 
   const route = routeOf("createLot");
   const at = Date.now();
   const dryRun = await one.shadow.dryRun(request, "createLot", route);
-  strictEqual(answerGiven(dryRun).status, 409);
+  strictEqual(givenResponse(dryRun).status, 409);
   await database.sql`insert into production_runs (id, run_code) values (${id}, ${id})`;
-  using client = createAsker(old.url, 1);
-  const answer = answerGiven(await client.ask(request, 10_000));
-  strictEqual(answer.status, 201);
+  using client = createSender(old.url, 1);
+  const response = givenResponse(await client.send(request, 10_000));
+  strictEqual(response.status, 201);
   one.shadow.observe({
     operation: "createLot",
     route,
     request,
     at,
-    side: "legacy",
-    answer,
+    upstream: "legacy",
+    response,
     dryRun,
   });
   await one.shadow.drain(20_000);

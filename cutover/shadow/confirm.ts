@@ -3,15 +3,15 @@ import { changesBetween, compare, type Comparison, type Pair } from "../compare/
 import { fieldsOf } from "../compare/conditions.ts";
 import type { Outcome } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { Asked, CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse, Exchange } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { answerIn } from "./no_response.ts";
-import type { Side } from "../exchange/route.ts";
+import { withinDeadline } from "./no_response.ts";
+import type { Upstream } from "../exchange/route.ts";
 
 /** A difference that was seen, and all that is needed to find out whether it is one. */
 export interface Suspicion extends Pair {
   /** The side that answered the client. */
-  readonly side: Side;
+  readonly upstream: Upstream;
   readonly differences: readonly Difference[];
   readonly rules: readonly Rule[];
 }
@@ -23,7 +23,7 @@ export interface Confirmed {
 }
 
 /** Asks a side again. */
-export type AskAgain = (side: Side, request: CapturedRequest) => Promise<Asked>;
+export type SendAgain = (upstream: Upstream, request: CapturedRequest) => Promise<Exchange>;
 
 /** What is known after the side that answered first was asked again, after the other one. */
 interface Bracket {
@@ -57,29 +57,29 @@ const SETTLED_MS = 250;
  */
 export async function confirmRead(
   suspicion: Suspicion,
-  askAgain: AskAgain,
+  sendAgain: SendAgain,
   wait: (ms: number) => Promise<void>,
 ): Promise<Confirmed> {
-  const { operation, request, side, rules } = suspicion;
-  const otherSide = side === "legacy" ? "service" : "legacy";
+  const { operation, request, upstream, rules } = suspicion;
+  const otherUpstream = upstream === "legacy" ? "service" : "legacy";
   const times = () => ({ ...suspicion.times, to: Date.now() });
-  const ask = async (of: Side) => answerIn(await askAgain(of, request));
-  const compareNow = (own: CapturedAnswer, other: CapturedAnswer) =>
-    compare({ operation, request, times: times(), ...asPair(side, own, other) }, rules);
+  const send = async (of: Upstream) => withinDeadline(await sendAgain(of, request));
+  const compareNow = (own: CapturedResponse, other: CapturedResponse) =>
+    compare({ operation, request, times: times(), ...asPair(upstream, own, other) }, rules);
   const end = (outcome: Outcome, differences = suspicion.differences): Confirmed => ({
     outcome,
     differences,
   });
 
-  if (await isOnlyOrder(suspicion, askAgain)) return { outcome: "same", differences: [] };
-  let { [side]: before, [otherSide]: other } = suspicion;
+  if (await isOnlyOrder(suspicion, sendAgain)) return { outcome: "same", differences: [] };
+  let { [upstream]: before, [otherUpstream]: other } = suspicion;
   let hasWaited = false;
   const moving = new Set<string>();
   const note = (changes: readonly Difference[]) => {
     for (const { place } of changes) moving.add(rootOf(place));
   };
   for (let roundsLeft = ROUNDS;; roundsLeft--) {
-    const after = await ask(side);
+    const after = await send(upstream);
     if (after === undefined) return end("unanswered");
     const changes = changesBetween(before, after, { operation, request, times: times() });
     note(changes);
@@ -98,23 +98,23 @@ export async function confirmRead(
       await wait(SETTLED_MS);
       hasWaited = true;
     }
-    const own = next === "wait" ? await ask(side) : after;
-    const asked = await ask(otherSide);
-    if (own === undefined || asked === undefined) return end("unanswered");
-    note(changesBetween(other, asked, { operation, request, times: times() }));
-    [before, other] = [own, asked];
-    const { outcome: settled } = compareNow(before, other);
-    if (settled === "lost") return end(settled);
-    if (settled !== "different") return end(hasWaited ? "late" : "raced");
+    const own = next === "wait" ? await send(upstream) : after;
+    const sent = await send(otherUpstream);
+    if (own === undefined || sent === undefined) return end("unanswered");
+    note(changesBetween(other, sent, { operation, request, times: times() }));
+    [before, other] = [own, sent];
+    const { outcome: confirmed } = compareNow(before, other);
+    if (confirmed === "lost") return end(confirmed);
+    if (confirmed !== "different") return end(hasWaited ? "late" : "raced");
   }
 }
 
 function asPair(
-  side: Side,
-  own: CapturedAnswer,
-  other: CapturedAnswer,
+  upstream: Upstream,
+  own: CapturedResponse,
+  other: CapturedResponse,
 ): Pick<Pair, "legacy" | "service"> {
-  return side === "legacy" ? { legacy: own, service: other } : { legacy: other, service: own };
+  return upstream === "legacy" ? { legacy: own, service: other } : { legacy: other, service: own };
 }
 
 /** The place, up to the first list in it: positions mean nothing when the list has changed. */
@@ -137,14 +137,14 @@ const LISTS: readonly string[] = ["body.parents", "body.children"];
  */
 async function isOnlyOrder(
   { operation, request, legacy, service, times, rules }: Suspicion,
-  askAgain: AskAgain,
+  sendAgain: SendAgain,
 ): Promise<boolean> {
   const statuses = new Set([legacy.status, service.status]);
   if (operation !== "getTraceability" || !statuses.has(304) || !statuses.has(200)) return false;
   const headers = request.headers.filter(([name]) => !/^if-/i.test(name));
   const plain: CapturedRequest = { ...request, method: "GET", headers };
-  const old = answerIn(await askAgain("legacy", plain));
-  const now = answerIn(await askAgain("service", plain));
+  const old = withinDeadline(await sendAgain("legacy", plain));
+  const now = withinDeadline(await sendAgain("service", plain));
   if (old === undefined || now === undefined) return false;
   const pair = { operation, request: plain, legacy: old, service: now, times };
   return isAlike(compare(pair, rules)) &&
@@ -157,16 +157,16 @@ async function isOnlyOrder(
  */
 export async function confirmWrite(
   suspicion: Suspicion,
-  dryRunAgain: (request: CapturedRequest) => Promise<Asked>,
+  dryRunAgain: (request: CapturedRequest) => Promise<Exchange>,
 ): Promise<Confirmed> {
   const { operation, request, legacy, service, differences, rules } = suspicion;
   const times = () => ({ ...suspicion.times, to: Date.now() });
   // A code or reference that was missing may be there by now. The write itself has taken the code of a
   // lot, so for that question it needs another one.
   const isMissed = operation === "createLot" && legacy.status === 201 && service.status === 409;
-  const asked = isMissed ? withAnotherCode(request) : request;
-  if (asked === undefined) return { outcome: "different", differences };
-  const now = answerIn(await dryRunAgain(asked));
+  const sent = isMissed ? withAnotherCode(request) : request;
+  if (sent === undefined) return { outcome: "different", differences };
+  const now = withinDeadline(await dryRunAgain(sent));
   if (now === undefined) return { outcome: "unanswered", differences };
   const isExplained = isMissed
     ? now.status === 201

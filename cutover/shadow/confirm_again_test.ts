@@ -1,39 +1,39 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { answerOf, captured, pairOf } from "../testing/captured.ts";
+import { captured, pairOf, responseOf } from "../testing/captured.ts";
 import { compare, type Pair } from "../compare/compare.ts";
 import { confirmRead, confirmWrite } from "./confirm.ts";
-import type { Asked, CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse, Exchange } from "../exchange/exchange.ts";
 import { loadLiveRules } from "../compare/approvals.ts";
-import type { Side } from "../exchange/route.ts";
+import type { Upstream } from "../exchange/route.ts";
 
 const rules = await loadLiveRules();
 
 const get = captured("GET", "/api/traceability/A");
-const silent: Asked = { silence: "timeout", ms: 300 };
+const silent: Exchange = { failure: "timeout", ms: 300 };
 const lot = (fields: Record<string, string>) =>
-  answerOf(200, JSON.stringify({ central: fields, parents: [], children: [] }));
+  responseOf(200, JSON.stringify({ central: fields, parents: [], children: [] }));
 
 /** Confirms two answers by asking both sides, each of which answers so in turn; the last stays. */
 async function confirm(
-  { first, then, side = "legacy", operation = "getTraceability", request = get }: {
-    first: Record<Side, CapturedAnswer>;
-    then: Record<Side, Asked[]>;
-    side?: Side;
+  { first, then, side: upstream = "legacy", operation = "getTraceability", request = get }: {
+    first: Record<Upstream, CapturedResponse>;
+    then: Record<Upstream, Exchange[]>;
+    side?: Upstream;
     operation?: Pair["operation"];
     request?: CapturedRequest;
   },
 ) {
   const left = { legacy: [...then.legacy], service: [...then.service] };
-  const asked: [Side, CapturedRequest][] = [];
+  const requested: [Upstream, CapturedRequest][] = [];
   const pair = pairOf(operation, request, first.legacy, first.service);
   const { differences } = compare(pair, rules);
-  const confirmed = await confirmRead({ ...pair, side, differences, rules }, (of, again) => {
-    asked.push([of, again]);
+  const confirmed = await confirmRead({ ...pair, upstream, differences, rules }, (of, again) => {
+    requested.push([of, again]);
     const [next, ...rest] = left[of];
     if (rest.length > 0) left[of] = rest;
     return Promise.resolve(next ?? silent);
   }, () => Promise.resolve());
-  return { ...confirmed, asked };
+  return { ...confirmed, asked: requested };
 }
 
 /** `central.w` of four looks at either side: who moves, and whether that explains what differs. */
@@ -47,7 +47,7 @@ for (const [what, legacy, service, outcome] of MOVING) {
     const looks = (text: string) => [...text].map((w) => lot({ w, still: "1" }));
     const [old = silent, ...oldThen] = looks(legacy);
     const [now = silent, ...nowThen] = looks(service);
-    if ("silence" in old || "silence" in now) throw new Error("no first look");
+    if ("failure" in old || "failure" in now) throw new Error("no first look");
     const then = { legacy: oldThen, service: nowThen };
     strictEqual((await confirm({ first: { legacy: old, service: now }, then })).outcome, outcome);
   });
@@ -73,24 +73,24 @@ Deno.test("what moves on the other side alone explains a difference in its place
 });
 
 Deno.test("an approved difference is as good as none, whichever side answered the client", async () => {
-  const page = answerOf(
+  const page = responseOf(
     404,
     '<!DOCTYPE html>\n<html lang="en"><title>Error</title><pre>NotFoundError: x</pre></html>',
     { "content-type": "text/html; charset=utf-8" },
   );
-  const refused = answerOf(404, '{"error":"No."}');
-  for (const side of ["legacy", "service"] as const) {
+  const refused = responseOf(404, '{"error":"No."}');
+  for (const upstream of ["legacy", "service"] as const) {
     // At first only the other side knew that the lot is gone.
     const gone = { legacy: page, service: refused };
-    const first = { ...gone, [side]: lot({ w: "1" }) };
+    const first = { ...gone, [upstream]: lot({ w: "1" }) };
     const then = { legacy: [page], service: [refused] };
-    strictEqual((await confirm({ first, then, side })).outcome, "raced");
+    strictEqual((await confirm({ first, then, side: upstream })).outcome, "raced");
   }
 });
 
 Deno.test("a moment that is made up may be as late as the question that is asked again", async () => {
   const health = (status: string, at: number) =>
-    answerOf(200, JSON.stringify({ status, timestamp: new Date(at).toISOString() }));
+    responseOf(200, JSON.stringify({ status, timestamp: new Date(at).toISOString() }));
   const now = Date.now();
   const request = captured("GET", "/api/health");
   const first = { legacy: health("ok", now), service: health("starting", now) };
@@ -99,7 +99,7 @@ Deno.test("a moment that is made up may be as late as the question that is asked
   strictEqual(outcome, "late");
 });
 
-const NOT_MODIFIED = answerOf(304, "");
+const NOT_MODIFIED = responseOf(304, "");
 
 Deno.test("the client's conditions, and nothing else, are left out to see whether only the order differs", async () => {
   const request = captured("HEAD", "/api/traceability/A", "", [
@@ -108,15 +108,15 @@ Deno.test("the client's conditions, and nothing else, are left out to see whethe
     ["Authorization", "Bearer t"],
   ]);
   const ofOrder = (parents: number[], etag: string) =>
-    answerOf(200, JSON.stringify({ central: {}, parents, children: [] }), { etag });
+    responseOf(200, JSON.stringify({ central: {}, parents, children: [] }), { etag });
   const [one, other] = [ofOrder([1, 2], 'W/"1"'), ofOrder([2, 1], 'W/"2"')];
-  const { outcome, asked } = await confirm({
-    first: { legacy: NOT_MODIFIED, service: answerOf(200, "", { etag: 'W/"2"' }) },
+  const { outcome, asked: requested } = await confirm({
+    first: { legacy: NOT_MODIFIED, service: responseOf(200, "", { etag: 'W/"2"' }) },
     then: { legacy: [one], service: [other] },
     request,
   });
   strictEqual(outcome, "same");
-  deepStrictEqual(asked.map(([side, { method, headers }]) => [side, method, headers]), [
+  deepStrictEqual(requested.map(([upstream, { method, headers }]) => [upstream, method, headers]), [
     ["legacy", "GET", [["Authorization", "Bearer t"]]],
     ["service", "GET", [["Authorization", "Bearer t"]]],
   ]);
@@ -135,20 +135,20 @@ Deno.test("while a side is silent, nothing is known of the order of lots", async
 
 const AT = new Date().toISOString();
 const stored = (fields: Record<string, string>) =>
-  answerOf(
+  responseOf(
     201,
     JSON.stringify({ id: "0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b", created_at: AT, ...fields }),
   );
-const failed = answerOf(500, '{"error":"Boom"}');
-const refused = answerOf(409, '{"error":"taken"}');
+const failed = responseOf(500, '{"error":"Boom"}');
+const refused = responseOf(409, '{"error":"taken"}');
 
 /** Whether the dry run is asked for another code, and what becomes of the difference. */
 const WRITES: [
   what: string,
   operation: "createLot" | "createQcDecision",
-  legacy: CapturedAnswer,
-  service: CapturedAnswer,
-  again: CapturedAnswer,
+  legacy: CapturedResponse,
+  service: CapturedResponse,
+  again: CapturedResponse,
   isOtherCode: boolean,
   outcome: string,
 ][] = [
@@ -198,12 +198,12 @@ for (const [what, operation, legacy, service, again, isOtherCode, outcome] of WR
     const request = captured("POST", "/api/lots", '{"lot_code":"L"}');
     const pair = { ...pairOf(operation, request, legacy, service) };
     const { differences } = compare(pair, rules);
-    let asked = request;
-    const found = await confirmWrite({ ...pair, side: "legacy", differences, rules }, (one) => {
-      asked = one;
+    let requested = request;
+    const found = await confirmWrite({ ...pair, upstream: "legacy", differences, rules }, (one) => {
+      requested = one;
       return Promise.resolve(again);
     });
-    deepStrictEqual([found.outcome, asked !== request], [outcome, isOtherCode]);
+    deepStrictEqual([found.outcome, requested !== request], [outcome, isOtherCode]);
   });
 }
 
@@ -211,7 +211,7 @@ Deno.test("a lot that can't be asked for under another code is different, and is
   const request = captured("POST", "/api/lots", "L", [["content-type", "text/plain"]]);
   const pair = pairOf("createLot", request, stored({}), refused);
   const { differences } = compare(pair, rules);
-  const found = await confirmWrite({ ...pair, side: "legacy", differences, rules }, () => {
+  const found = await confirmWrite({ ...pair, upstream: "legacy", differences, rules }, () => {
     throw new Error("it was asked for");
   });
   deepStrictEqual([found.outcome, found.differences], ["different", differences]);

@@ -1,11 +1,11 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { answerOf, captured, pairOf } from "../testing/captured.ts";
+import { captured, pairOf, responseOf } from "../testing/captured.ts";
 import { compare } from "../compare/compare.ts";
 import { confirmRead, confirmWrite, readBracket } from "./confirm.ts";
-import type { Asked, CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { CapturedRequest, CapturedResponse, Exchange } from "../exchange/exchange.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { loadLiveRules } from "../compare/approvals.ts";
-import type { Side } from "../exchange/route.ts";
+import type { Upstream } from "../exchange/route.ts";
 
 const rules = await loadLiveRules();
 
@@ -31,48 +31,48 @@ for (const [given, expected] of BRACKETS) {
 
 const get = captured("GET", "/api/traceability/A");
 const trace = (weight: string, parents: number[] = []) =>
-  answerOf(200, `{"central":{"weight_kg":"${weight}"},"parents":[${parents}],"children":[]}`);
+  responseOf(200, `{"central":{"weight_kg":"${weight}"},"parents":[${parents}],"children":[]}`);
 
 /** Both sides as they answer one after the other; the last answer of each stands. */
-function script(answers: Record<Side, Asked[]>) {
-  const asked: string[] = [];
+function script(responses: Record<Upstream, Exchange[]>) {
+  const requested: string[] = [];
   return {
-    asked,
-    ask: (side: Side, request: CapturedRequest): Promise<Asked> => {
-      asked.push(`${side} ${request.method}`);
-      const [next, ...rest] = answers[side];
-      if (rest.length > 0) answers[side] = rest;
-      return Promise.resolve(next ?? { silence: "refused", ms: 1 });
+    asked: requested,
+    ask: (upstream: Upstream, request: CapturedRequest): Promise<Exchange> => {
+      requested.push(`${upstream} ${request.method}`);
+      const [next, ...rest] = responses[upstream];
+      if (rest.length > 0) responses[upstream] = rest;
+      return Promise.resolve(next ?? { failure: "refused", ms: 1 });
     },
   };
 }
 
 async function confirm(
-  first: Record<Side, CapturedAnswer>,
-  then: Record<Side, Asked[]>,
-  side: Side = "legacy",
+  first: Record<Upstream, CapturedResponse>,
+  then: Record<Upstream, Exchange[]>,
+  upstream: Upstream = "legacy",
   request = get,
 ) {
   const pair = pairOf("getTraceability", request, first.legacy, first.service);
   const { differences } = compare(pair, rules);
   const waited: number[] = [];
-  const { ask, asked } = script(then);
+  const { ask: send, asked: requested } = script(then);
   const confirmed = await confirmRead(
-    { ...pair, side, differences, rules },
-    ask,
+    { ...pair, upstream, differences, rules },
+    send,
     (ms) => Promise.resolve(void waited.push(ms)),
   );
-  return { ...confirmed, asked, waited };
+  return { ...confirmed, asked: requested, waited };
 }
 
-const silent: Asked = { silence: "timeout", ms: 300 };
+const silent: Exchange = { failure: "timeout", ms: 300 };
 const [one, two, three, four, five] = ["1", "2", "3", "4", "5"].map((weight) => trace(weight));
 if (!one || !two || !three || !four || !five) throw new Error("five answers");
 
 const READS: [
   what: string,
-  first: Record<Side, CapturedAnswer>,
-  then: Record<Side, Asked[]>,
+  first: Record<Upstream, CapturedResponse>,
+  then: Record<Upstream, Exchange[]>,
   outcome: string,
 ][] = [
   [
@@ -120,7 +120,7 @@ const READS: [
   [
     "Lotline can't answer now",
     { legacy: one, service: two },
-    { legacy: [one], service: [answerOf(503, "{}")] },
+    { legacy: [one], service: [responseOf(503, "{}")] },
     "unanswered",
   ],
 ];
@@ -144,38 +144,42 @@ Deno.test("a fault that stays while other parts of the lot move is found", async
 
 Deno.test("the side that answered the client is the one that is asked again", async () => {
   const first = { legacy: two, service: one };
-  const { outcome, asked } = await confirm(first, { legacy: [], service: [two] }, "service");
+  const { outcome, asked: requested } = await confirm(
+    first,
+    { legacy: [], service: [two] },
+    "service",
+  );
   strictEqual(outcome, "raced");
-  deepStrictEqual(asked, ["service GET"]);
+  deepStrictEqual(requested, ["service GET"]);
 });
 
 Deno.test("it waits once, longer than a cache stays behind, and gives up after some rounds", async () => {
   const still = await confirm({ legacy: one, service: two }, { legacy: [one], service: [two] });
   deepStrictEqual(still.waited, [250]);
   deepStrictEqual(still.asked.length, 4);
-  const answers = Array.from({ length: 30 }, (_, i) => trace(`${i}.5`));
+  const responses = Array.from({ length: 30 }, (_, i) => trace(`${i}.5`));
   const moving = await confirm(
     { legacy: one, service: two },
-    { legacy: answers, service: answers.toReversed() },
+    { legacy: responses, service: responses.toReversed() },
   );
   strictEqual(moving.outcome, "raced");
   strictEqual(moving.asked.length, 7);
 });
 
-const NOT_MODIFIED = answerOf(304, "");
+const NOT_MODIFIED = responseOf(304, "");
 const conditional = captured("GET", "/api/traceability/A", "", [["If-None-Match", 'W/"a-b"']]);
-const TAGS: [what: string, service: CapturedAnswer, outcome: string][] = [
+const TAGS: [what: string, service: CapturedResponse, outcome: string][] = [
   [
     "the order of lots",
-    answerOf(200, textOf(trace("1", [2, 1])), { etag: 'W/"c"' }),
+    responseOf(200, textOf(trace("1", [2, 1])), { etag: 'W/"c"' }),
     "same",
   ],
   [
     "the same bytes under another ETag",
-    answerOf(200, textOf(trace("1", [1, 2])), { etag: 'W/"a-b"' }),
+    responseOf(200, textOf(trace("1", [1, 2])), { etag: 'W/"a-b"' }),
     "different",
   ],
-  ["another lot", answerOf(200, textOf(trace("9", [2, 1])), { etag: 'W/"c"' }), "different"],
+  ["another lot", responseOf(200, textOf(trace("9", [2, 1])), { etag: 'W/"c"' }), "different"],
 ];
 
 for (const [what, service, outcome] of TAGS) {
@@ -187,22 +191,22 @@ for (const [what, service, outcome] of TAGS) {
   });
 }
 
-function textOf({ body }: CapturedAnswer): string {
+function textOf({ body }: CapturedResponse): string {
   return new TextDecoder().decode(body);
 }
 
-const refused = (words: string) => answerOf(409, JSON.stringify({ error: words }));
-const stored = answerOf(201, '{"id":"0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b"}');
-const DUPLICATE = answerOf(
+const refused = (words: string) => responseOf(409, JSON.stringify({ error: words }));
+const stored = responseOf(201, '{"id":"0d9c7b1a-3a77-4b1c-8f0e-6a2f3e4d5c6b"}');
+const DUPLICATE = responseOf(
   500,
   '{"error":"duplicate key value violates unique constraint \\"x\\""}',
 );
 const WRITES: [
   what: string,
-  operation: OldOperation,
-  legacy: CapturedAnswer,
-  dryRun: CapturedAnswer,
-  again: Asked,
+  operation: LegacyOperation,
+  legacy: CapturedResponse,
+  dryRun: CapturedResponse,
+  again: Exchange,
   outcome: string,
 ][] = [
   ["the code was taken meanwhile", "createLot", DUPLICATE, stored, refused("taken"), "raced"],
@@ -221,7 +225,7 @@ const WRITES: [
     "Lotline stores it otherwise",
     "createLot",
     stored,
-    answerOf(201, "{}"),
+    responseOf(201, "{}"),
     refused("taken"),
     "different",
   ],
@@ -233,13 +237,13 @@ for (const [what, operation, legacy, dryRun, again, outcome] of WRITES) {
     const request = captured("POST", "/api/lots", '{"lot_code":"L","phase_id":"p"}');
     const pair = pairOf(operation, request, legacy, dryRun);
     const { differences } = compare(pair, []);
-    const asked: CapturedRequest[] = [];
-    const found = await confirmWrite({ ...pair, side: "legacy", differences, rules }, (one) => {
-      asked.push(one);
+    const requested: CapturedRequest[] = [];
+    const found = await confirmWrite({ ...pair, upstream: "legacy", differences, rules }, (one) => {
+      requested.push(one);
       return Promise.resolve(again);
     });
     strictEqual(found.outcome, outcome);
-    strictEqual(asked.length, 1);
+    strictEqual(requested.length, 1);
   });
 }
 
@@ -247,7 +251,7 @@ Deno.test("whether a reference is there by now is asked for another code: the wr
   const request = captured("POST", "/api/lots", '{"id":"i","lot_code":"L","phase_id":"p"}');
   const pair = pairOf("createLot", request, stored, refused("no phase"));
   let body = "";
-  await confirmWrite({ ...pair, side: "legacy", differences: [], rules }, (one) => {
+  await confirmWrite({ ...pair, upstream: "legacy", differences: [], rules }, (one) => {
     body = new TextDecoder().decode(one.body);
     return Promise.resolve(stored);
   });

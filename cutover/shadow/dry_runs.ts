@@ -1,7 +1,12 @@
 import { DRY_RUN_DONE, DRY_RUN_HEADER, signDryRun } from "../../contract/dry_run.ts";
 import type { Log } from "../../log.ts";
-import type { Asker } from "../upstream/ask.ts";
-import type { Asked, CapturedAnswer, CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
+import type { Sender } from "../upstream/send.ts";
+import type {
+  CapturedRequest,
+  CapturedResponse,
+  Exchange,
+  HeaderLines,
+} from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { originForm } from "../exchange/match_operation.ts";
 
@@ -9,22 +14,26 @@ import { originForm } from "../exchange/match_operation.ts";
 export interface DryRunLimits {
   /** How long a write waits for its dry run, in ms. */
   readonly writeMs: number;
-  /** So many silences in a row, and writes wait for no dry run for `pauseMs`. */
-  readonly silences: number;
+  /** So many silences in a row, and writes wait for no dry run for `delayMs`. */
+  readonly failures: number;
   readonly pauseMs: number;
 }
 
 /** Asks Lotline what it would answer. */
 export interface DryRuns {
   /** For a write that waits: bounded in time, and not asked when Lotline has been silent of late. */
-  ofWrite(request: CapturedRequest, extra: HeaderLines, keptBytes: number): Promise<Asked>;
+  writeSender(
+    request: CapturedRequest,
+    extra: HeaderLines,
+    capturedBytes: number,
+  ): Promise<Exchange>;
   /** In the background. */
-  patiently(
+  withLongTimeout(
     request: CapturedRequest,
     timeoutMs: number,
     extra: HeaderLines,
-    keptBytes: number,
-  ): Promise<Asked>;
+    capturedBytes: number,
+  ): Promise<Exchange>;
 }
 
 /**
@@ -37,64 +46,64 @@ export interface DryRuns {
  * @param onEffect told once, of that answer
  */
 export function createDryRuns(
-  { asker, secret, log, limits, onEffect }: {
-    readonly asker: Asker;
+  { sender, secret, log, limits, onEffect }: {
+    readonly sender: Sender;
     readonly secret: string;
     readonly log: Log;
     readonly limits: DryRunLimits;
-    readonly onEffect: (answer: CapturedAnswer, request: CapturedRequest) => void;
+    readonly onEffect: (response: CapturedResponse, request: CapturedRequest) => void;
   },
 ): DryRuns {
   let isStopped = false;
-  let silences = 0;
+  let failures = 0;
   let pausedUntil = 0;
   let isProbing = false;
 
-  const ask = async (
+  const send = async (
     request: CapturedRequest,
     timeoutMs: number,
     extra: HeaderLines,
-    keptBytes: number,
+    capturedBytes: number,
   ) => {
-    if (isStopped) return NOT_ASKED;
+    if (isStopped) return NOT_SENT;
     const { method, body } = request;
     const target = originForm(request.target);
     const proof = signDryRun(secret, { method, target, body, at: Date.now() });
     const headers: HeaderLines = [...extra, [DRY_RUN_HEADER, proof]];
-    const asked = await asker.ask(request, timeoutMs, headers, keptBytes);
-    if ("silence" in asked || headerOf(asked.headers, DRY_RUN_HEADER) === DRY_RUN_DONE) {
-      return asked;
+    const sent = await sender.send(request, timeoutMs, headers, capturedBytes);
+    if ("failure" in sent || headerOf(sent.headers, DRY_RUN_HEADER) === DRY_RUN_DONE) {
+      return sent;
     }
-    const { status, ms } = asked;
+    const { status, ms } = sent;
     if (mayHaveExecuted(status)) {
       if (!isStopped) {
         isStopped = true;
         log("error", "dry_runs_stopped", { status });
-        onEffect(asked, request);
+        onEffect(sent, request);
       }
     } else {
       log("warn", "dry_run_refused", { status });
     }
-    return { silence: "not_asked" as const, ms };
+    return { failure: "not_asked" as const, ms };
   };
 
   return {
-    patiently: ask,
-    async ofWrite(request, extra, keptBytes) {
-      const isPaused = silences >= limits.silences;
+    withLongTimeout: send,
+    async writeSender(request, extra, capturedBytes) {
+      const isPaused = failures >= limits.failures;
       // After the pause one write tries it for all.
-      if (isPaused && (isProbing || performance.now() < pausedUntil)) return NOT_ASKED;
+      if (isPaused && (isProbing || performance.now() < pausedUntil)) return NOT_SENT;
       isProbing = isPaused;
-      const asked = await ask(request, limits.writeMs, extra, keptBytes);
+      const sent = await send(request, limits.writeMs, extra, capturedBytes);
       if (isPaused) isProbing = false;
-      silences = "silence" in asked ? silences + 1 : 0;
-      if (silences >= limits.silences) pausedUntil = performance.now() + limits.pauseMs;
-      return asked;
+      failures = "failure" in sent ? failures + 1 : 0;
+      if (failures >= limits.failures) pausedUntil = performance.now() + limits.pauseMs;
+      return sent;
     },
   };
 }
 
-const NOT_ASKED = { silence: "not_asked", ms: 0 } as const;
+const NOT_SENT = { failure: "not_asked", ms: 0 } as const;
 
 /** Whether a server that knows nothing of dry runs may have executed what it answered so. */
 function mayHaveExecuted(status: number): boolean {

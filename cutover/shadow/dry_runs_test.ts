@@ -5,15 +5,15 @@ import { startLegacy } from "../legacy/server.ts";
 import { captured } from "../testing/captured.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
-import { answerGiven, routeOf, shadowRig } from "../testing/shadow_rig.ts";
-import { startAnswering, startBlackHole } from "../../testing/test_server.ts";
-import { createAsker } from "../upstream/ask.ts";
-import type { Asked } from "../exchange/exchange.ts";
+import { givenResponse, routeOf, shadowRig } from "../testing/shadow_rig.ts";
+import { startBlackHole, startResponding } from "../../testing/test_server.ts";
+import { createSender } from "../upstream/send.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 
 const database = await freshDatabase();
 await resetToSeed(database.sql, await loadSeed());
 const old = await startLegacy({ databaseUrl: database.url, port: 0 });
-const client = createAsker(old.url, 4);
+const client = createSender(old.url, 4);
 
 Deno.test.afterAll(async () => {
   client[Symbol.dispose]();
@@ -23,7 +23,7 @@ Deno.test.afterAll(async () => {
 
 Deno.test("a write waits for a silent Lotline three times, then not until the pause is over", async () => {
   let isDead = true;
-  await using server = await startAnswering((request, write) => {
+  await using server = await startResponding((request, write) => {
     if (!isDead) write(422, '{"error":"No."}', { [DRY_RUN_HEADER]: "done" });
     else request.on("error", () => {});
   });
@@ -32,29 +32,30 @@ Deno.test("a write waits for a silent Lotline three times, then not until the pa
     serviceUrl: server.url,
     limits: { writeMs: 50, pauseMs: 100 },
   });
-  const ask = () =>
+  const send = () =>
     one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
-  const silenceOf = (asked: Asked) => "silence" in asked ? asked.silence : asked.status;
-  for (let i = 0; i < 3; i++) strictEqual(silenceOf(await ask()), "timeout");
-  deepStrictEqual([await ask(), await ask()].map(silenceOf), ["not_asked", "not_asked"]);
+  const failureOf = (requested: Exchange) =>
+    "failure" in requested ? requested.failure : requested.status;
+  for (let i = 0; i < 3; i++) strictEqual(failureOf(await send()), "timeout");
+  deepStrictEqual([await send(), await send()].map(failureOf), ["not_asked", "not_asked"]);
   deepStrictEqual(one.answered, [], "it had no time: that says nothing of Lotline");
   isDead = false;
-  await eventually("it is asked again", async () => silenceOf(await ask()) === 422);
-  strictEqual(silenceOf(await ask()), 422);
+  await eventually("it is asked again", async () => failureOf(await send()) === 422);
+  strictEqual(failureOf(await send()), 422);
 });
 
 Deno.test("a dry run that finds no place is unanswered; one that fails counts against Lotline", async () => {
   let status = 503;
-  await using server = await startAnswering((_request, write) =>
+  await using server = await startResponding((_request, write) =>
     write(status, '{"error":"No."}', { [DRY_RUN_HEADER]: "done" })
   );
   using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url });
-  const ask = () =>
+  const send = () =>
     one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
-  await ask();
+  await send();
   deepStrictEqual(one.answered, []);
   status = 500;
-  await ask();
+  await send();
   deepStrictEqual(one.answered, [["createLot", "service", 500]]);
 });
 
@@ -65,11 +66,11 @@ Deno.test("after the pause one write tries it, the others don't wait", async () 
     serviceUrl: hole.url,
     limits: { writeMs: 100, pauseMs: 0 },
   });
-  const ask = () =>
+  const send = () =>
     one.shadow.dryRun(captured("POST", "/api/lots", "{}"), "createLot", routeOf("createLot"));
-  for (let i = 0; i < 3; i++) await ask();
-  const asked = await Promise.all([ask(), ask(), ask(), ask()]);
-  deepStrictEqual(asked.map((one) => "silence" in one && one.silence), [
+  for (let i = 0; i < 3; i++) await send();
+  const requested = await Promise.all([send(), send(), send(), send()]);
+  deepStrictEqual(requested.map((one) => "failure" in one && one.failure), [
     "timeout",
     "not_asked",
     "not_asked",
@@ -81,21 +82,21 @@ Deno.test("a server that knows no dry runs gets one of them at most, and that is
   using one = shadowRig({ legacyUrl: old.url, serviceUrl: old.url });
   const lots = async () => (await database.sql`select 1 from lots`).length;
   const before = await lots();
-  const ask = (code: string) => {
+  const send = (code: string) => {
     const request = captured("POST", "/api/lots", JSON.stringify({ lot_code: code }));
     return one.shadow.dryRun(request, "createLot", routeOf("createLot"));
   };
-  for (let i = 0; i < 5; i++) ok("silence" in await ask(`EFFECT-${i}`));
+  for (let i = 0; i < 5; i++) ok("failure" in await send(`EFFECT-${i}`));
   const request = captured("POST", "/api/login", '{"email":"admin@flowviz.com"}');
-  const answer = answerGiven(await client.ask(request, 10_000));
+  const response = givenResponse(await client.send(request, 10_000));
   const route = routeOf("login");
   one.shadow.observe({
     operation: "login",
     route,
     request,
     at: Date.now(),
-    side: "legacy",
-    answer,
+    upstream: "legacy",
+    response,
   });
   await one.shadow.drain(20_000);
   strictEqual(await lots(), before + 1);
@@ -109,13 +110,13 @@ Deno.test("a server that knows no dry runs gets one of them at most, and that is
 });
 
 Deno.test("a dry run that is refused has had no effect: it is told, and the next one is asked", async () => {
-  await using server = await startAnswering((_, write) => write(403, '{"error":"no proof"}'));
+  await using server = await startResponding((_, write) => write(403, '{"error":"no proof"}'));
   using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url });
   const request = captured("POST", "/api/qc-decisions", '{"decision":"PASS"}');
-  const asked = [1, 2].map(() =>
+  const requested = [1, 2].map(() =>
     one.shadow.dryRun(request, "createQcDecision", routeOf("createQcDecision"))
   );
-  deepStrictEqual((await Promise.all(asked)).map((one) => "silence" in one && one.silence), [
+  deepStrictEqual((await Promise.all(requested)).map((one) => "failure" in one && one.failure), [
     "not_asked",
     "not_asked",
   ]);

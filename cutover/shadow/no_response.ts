@@ -1,13 +1,13 @@
 import { wordsOf } from "../compare/conditions.ts";
-import type { Asked, CapturedAnswer } from "../exchange/exchange.ts";
+import type { CapturedResponse, Exchange } from "../exchange/exchange.ts";
 
 /**
  * The answer, unless it is none that could be right or wrong: the side was silent, or said that it
  * can't answer now. That is counted as an error of the side, but it is no difference.
  */
-export function answerIn(asked: Asked): CapturedAnswer | undefined {
-  if ("silence" in asked || CANNOT_NOW.has(asked.status)) return undefined;
-  return DATABASE_AWAY.test(wordsOf(asked)) ? undefined : asked;
+export function withinDeadline(requested: Exchange): CapturedResponse | undefined {
+  if ("failure" in requested || CANNOT_NOW.has(requested.status)) return undefined;
+  return DATABASE_AWAY.test(wordsOf(requested)) ? undefined : requested;
 }
 
 // Too many requests, a bad gateway, unavailable, a gateway that waited in vain.

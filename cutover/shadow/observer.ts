@@ -1,15 +1,15 @@
 import type { Recorder } from "../record/recorder.ts";
-import type { Asked, CapturedRequest, Observation } from "../exchange/exchange.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { CapturedRequest, Exchange, Observation } from "../exchange/exchange.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Shadow } from "./shadow.ts";
 
 /** Who wants to see exchanges with clients, as far as forwarding knows them. Nothing here throws. */
-export interface Comparer {
+export interface Observer {
   /** Whether somebody wants to see this request's exchange, to compare it by its route's share. */
-  wants(operation: OldOperation, route: Route): boolean;
+  wants(operation: LegacyOperation, route: Route): boolean;
   /** Asks Lotline what it would answer to a write, without effect; within 300 ms. */
-  dryRun(request: CapturedRequest, operation: OldOperation, route: Route): Promise<Asked>;
+  dryRun(request: CapturedRequest, operation: LegacyOperation, route: Route): Promise<Exchange>;
   /** Deals with it in the background. */
   observe(observation: Observation): void;
 }
@@ -21,7 +21,7 @@ export interface Comparer {
 export function compareAndRecord(
   shadow: Pick<Shadow, "wants" | "dryRun" | "observe">,
   recorder: Pick<Recorder, "wants" | "offer">,
-): Comparer {
+): Observer {
   return {
     wants: (operation, route) =>
       route.mode.name === "legacy"

@@ -1,32 +1,32 @@
 import type { Log } from "../../log.ts";
 import type { Rule } from "../compare/approvals.ts";
-import { type Asker, createAsker } from "../upstream/ask.ts";
+import { createSender, type Sender } from "../upstream/send.ts";
 import { compare } from "../compare/compare.ts";
 import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/coverage.ts";
 import { type Confirmed, confirmRead, confirmWrite } from "./confirm.ts";
 import { createDryRuns, type DryRunLimits } from "./dry_runs.ts";
 import type { Evidence, Finding } from "../evidence/evidence.ts";
 import type {
-  Asked,
-  CapturedAnswer,
   CapturedRequest,
+  CapturedResponse,
+  Exchange,
   HeaderLines,
   Observation,
 } from "../exchange/exchange.ts";
-import { answerBytesOf, comparedBytesOf } from "../exchange/compared_bytes.ts";
+import { comparedBytesOf, responseBytesOf } from "../exchange/compared_bytes.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { answerIn } from "./no_response.ts";
-import { isHarmless, type OldOperation } from "../exchange/operations.ts";
-import { openBecause, plainAnswer } from "../compare/comparable.ts";
+import { withinDeadline } from "./no_response.ts";
+import { isSafeOperation, type LegacyOperation } from "../exchange/operations.ts";
+import { decodedResponse, openBecause } from "../compare/comparable.ts";
 import type { Redactor } from "../redact/redact.ts";
-import type { Route, Side } from "../exchange/route.ts";
+import type { Route, Upstream } from "../exchange/route.ts";
 
 /** Compares the two sides beside the clients' traffic. Nothing here throws or slows an answer down. */
 export interface Shadow extends Disposable {
   /** Whether this request is to be compared, by its route's share. */
-  wants(operation: OldOperation, route: Route): boolean;
+  wants(operation: LegacyOperation, route: Route): boolean;
   /** Asks Lotline what it would answer to a write, without effect; within 300 ms. */
-  dryRun(request: CapturedRequest, operation: OldOperation, route: Route): Promise<Asked>;
+  dryRun(request: CapturedRequest, operation: LegacyOperation, route: Route): Promise<Exchange>;
   /** Compares in the background; what finds no place in the queue is counted as `lost`. */
   observe(observation: Observation): void;
   /** Resolves when nothing waits any more, or when the time is over. */
@@ -39,11 +39,11 @@ export interface ShadowLimits extends DryRunLimits {
   readonly waiting: number;
   readonly waitingBytes: number;
   /** The most bytes of an answer that are compared one by one. */
-  readonly answerBytes: number;
+  readonly responseBytes: number;
   /** How many are compared at once. */
-  readonly atOnce: number;
+  readonly maxConcurrent: number;
   /** How long a side has for an answer that no client waits for, in ms. */
-  readonly askMs: number;
+  readonly requestTimeoutMs: number;
   /** How far the servers' and the database's clocks may be from this one, in ms. */
   readonly clocksApartMs: number;
 }
@@ -51,12 +51,12 @@ export interface ShadowLimits extends DryRunLimits {
 const LIMITS: ShadowLimits = {
   waiting: 1_000,
   waitingBytes: comparedBytesOf(0),
-  answerBytes: answerBytesOf(0),
-  atOnce: 8,
-  askMs: 10_000,
+  responseBytes: responseBytesOf(0),
+  maxConcurrent: 8,
+  requestTimeoutMs: 10_000,
   clocksApartMs: 5 * 60_000,
   writeMs: 300,
-  silences: 3,
+  failures: 3,
   pauseMs: 1_000,
 };
 
@@ -79,14 +79,14 @@ export interface ShadowOptions {
 export function createShadow(options: ShadowOptions): Shadow {
   const { evidence, redactor, rules, log } = options;
   const limits = { ...LIMITS, ...options.limits };
-  const askers: Record<Side, Asker> = {
-    legacy: createAsker(options.legacyUrl, limits.atOnce),
-    service: createAsker(options.serviceUrl, limits.atOnce),
+  const senders: Record<Upstream, Sender> = {
+    legacy: createSender(options.legacyUrl, limits.maxConcurrent),
+    service: createSender(options.serviceUrl, limits.maxConcurrent),
   };
-  const forDryRuns = createAsker(options.serviceUrl, DRY_RUN_CONNECTIONS);
-  const routes = new WeakMap<CapturedRequest, { operation: OldOperation; route: Route }>();
+  const forDryRuns = createSender(options.serviceUrl, DRY_RUN_CONNECTIONS);
+  const routes = new WeakMap<CapturedRequest, { operation: LegacyOperation; route: Route }>();
   const dryRuns = createDryRuns({
-    asker: forDryRuns,
+    sender: forDryRuns,
     secret: options.dryRunSecret,
     log,
     limits,
@@ -99,29 +99,34 @@ export function createShadow(options: ShadowOptions): Shadow {
     },
   });
 
-  const answered = (operation: OldOperation, route: Route, side: Side, asked: Asked) => {
-    if ("silence" in asked && asked.silence === "not_asked") return;
-    evidence.answered(operation, route, side, "silence" in asked ? 0 : asked.status, asked.ms);
+  const answered = (
+    operation: LegacyOperation,
+    route: Route,
+    upstream: Upstream,
+    sent: Exchange,
+  ) => {
+    if ("failure" in sent && sent.failure === "not_asked") return;
+    evidence.responded(operation, route, upstream, "failure" in sent ? 0 : sent.status, sent.ms);
   };
 
-  const askAgain = ({ operation, route, request: known, answer }: Observation) => {
-    const keptBytes = keptBytesFor(known, answer);
-    const isDryRun = !isHarmless(operation) || operation === "login";
-    return (side: Side, request: CapturedRequest): Promise<Asked> => {
+  const sendAgain = ({ operation, route, request: known, response }: Observation) => {
+    const capturedBytes = capturedBytesFor(known, response);
+    const isDryRun = !isSafeOperation(operation) || operation === "login";
+    return (upstream: Upstream, request: CapturedRequest): Promise<Exchange> => {
       const extra = idOf(known);
-      if (side === "legacy" || !isDryRun) {
-        return askers[side].ask(request, limits.askMs, extra, keptBytes);
+      if (upstream === "legacy" || !isDryRun) {
+        return senders[upstream].send(request, limits.requestTimeoutMs, extra, capturedBytes);
       }
       routes.set(request, { operation, route });
-      return dryRuns.patiently(request, limits.askMs, extra, keptBytes);
+      return dryRuns.withLongTimeout(request, limits.requestTimeoutMs, extra, capturedBytes);
     };
   };
 
   // A side that is asked the same says about as much: what is held is in proportion to what waits.
-  const keptBytesFor = (request: CapturedRequest, answer?: CapturedAnswer) =>
+  const capturedBytesFor = (request: CapturedRequest, response?: CapturedResponse) =>
     Math.min(
-      limits.answerBytes,
-      MIN_KEPT_BYTES + 5 * (request.body.length + (answer?.body.length ?? 0)),
+      limits.responseBytes,
+      MIN_CAPTURED_BYTES + 5 * (request.body.length + (response?.body.length ?? 0)),
     );
 
   const lost = ({ operation, route }: Observation, cause: LostCause) =>
@@ -137,17 +142,17 @@ export function createShadow(options: ShadowOptions): Shadow {
     }
   };
   /** What is being compared; what isn't here any more has its outcome. */
-  const underWay = new Set<Observation>();
-  const told = new Set<string>();
+  const inFlight = new Set<Observation>();
+  const isReported = new Set<string>();
   /** Once of each operation and reason, of which there are a few. */
-  const tellNotRead = (operation: OldOperation, reason: string) => {
-    if (told.has(`${operation} ${reason}`)) return;
-    told.add(`${operation} ${reason}`);
+  const reportNotRead = (operation: LegacyOperation, reason: string) => {
+    if (isReported.has(`${operation} ${reason}`)) return;
+    isReported.add(`${operation} ${reason}`);
     log("warn", "response_not_comparable", { operation, reason });
   };
 
   const examine = async (observation: Observation): Promise<void> => {
-    const { operation, route, request, at, side, answer } = observation;
+    const { operation, route, request, at, upstream, response } = observation;
     const found = (outcome: Finding["outcome"], more: Partial<Finding> = {}) => {
       const finding = withoutSecrets({
         operation,
@@ -157,36 +162,36 @@ export function createShadow(options: ShadowOptions): Shadow {
         differences: [],
         ...more,
       });
-      if (underWay.delete(observation)) evidence.found(finding);
+      if (inFlight.delete(observation)) evidence.found(finding);
     };
     let cause: UnansweredCause = "unavailable";
     // What is in it says how much the other side may say.
-    const own = plainAnswer(answer);
-    const ask = askAgain({ ...observation, answer: own });
-    const again: typeof ask = async (of, one) => {
-      const asked = await ask(of, one);
-      cause = causeOf(asked);
-      return asked;
+    const own = decodedResponse(response);
+    const send = sendAgain({ ...observation, response: own });
+    const again: typeof send = async (of, one) => {
+      const sent = await send(of, one);
+      cause = causeOf(sent);
+      return sent;
     };
-    const otherSide = side === "legacy" ? "service" : "legacy";
-    let asked = observation.earlier ?? observation.dryRun;
-    if (asked === undefined && isHarmless(operation)) {
-      asked = await again(otherSide, request);
-      answered(operation, route, otherSide, asked);
+    const otherUpstream = upstream === "legacy" ? "service" : "legacy";
+    let sent = observation.earlier ?? observation.dryRun;
+    if (sent === undefined && isSafeOperation(operation)) {
+      sent = await again(otherUpstream, request);
+      answered(operation, route, otherUpstream, sent);
     }
-    const second = asked && answerIn(asked);
-    if (answerIn(own) === undefined) return found("unanswered", { cause: "unavailable" });
-    if (asked !== undefined && "silence" in asked && asked.silence === "too_large") {
+    const second = sent && withinDeadline(sent);
+    if (withinDeadline(own) === undefined) return found("unanswered", { cause: "unavailable" });
+    if (sent !== undefined && "failure" in sent && sent.failure === "too_large") {
       return found("lost", { cause: "size" });
     }
     if (second === undefined) {
-      return found("unanswered", { cause: asked === undefined ? "not_asked" : causeOf(asked) });
+      return found("unanswered", { cause: sent === undefined ? "not_asked" : causeOf(sent) });
     }
-    const other = plainAnswer(second);
-    const [legacy, service] = side === "legacy" ? [own, other] : [other, own];
+    const other = decodedResponse(second);
+    const [legacy, service] = upstream === "legacy" ? [own, other] : [other, own];
     const notRead = openBecause(legacy, service);
     if (notRead !== undefined) {
-      tellNotRead(operation, notRead);
+      reportNotRead(operation, notRead);
       return found("lost", { cause: notRead });
     }
     const times = { from: at, to: Date.now(), clocksApartMs: limits.clocksApartMs };
@@ -198,8 +203,8 @@ export function createShadow(options: ShadowOptions): Shadow {
       if (isSuccess && request.method !== "HEAD") evidence.covered(operation, route, "success");
       return found(outcome, { approvals });
     }
-    const suspicion = { ...pair, side, differences, rules };
-    const confirmed: Confirmed = isHarmless(operation)
+    const suspicion = { ...pair, upstream, differences, rules };
+    const confirmed: Confirmed = isSafeOperation(operation)
       ? await confirmRead(suspicion, again, wait)
       : await confirmWrite(suspicion, (one) => again("service", one));
     const exchange = { mode: route.mode.name, request, legacy, service };
@@ -215,14 +220,14 @@ export function createShadow(options: ShadowOptions): Shadow {
   let isOver = false;
   let drained: (() => void)[] = [];
   const startNext = () => {
-    while (running < limits.atOnce) {
+    while (running < limits.maxConcurrent) {
       const observation = waiting.shift();
       if (observation === undefined) break;
       running++;
-      underWay.add(observation);
+      inFlight.add(observation);
       examine(observation).catch((error) => {
         log("error", "comparison_failed", { error: String(error) });
-        if (underWay.delete(observation)) lost(observation, "failed");
+        if (inFlight.delete(observation)) lost(observation, "failed");
       }).finally(() => {
         running--;
         bytes -= sizeOf(observation);
@@ -238,16 +243,16 @@ export function createShadow(options: ShadowOptions): Shadow {
     wants(operation, route) {
       const { mode, samplePercent } = route;
       if (mode.name === "legacy") return false;
-      if (mode.name === "service" && !isHarmless(operation)) return false;
+      if (mode.name === "service" && !isSafeOperation(operation)) return false;
       if (Math.random() * 100 < samplePercent) return true;
       evidence.covered(operation, route, "not_sampled");
       return false;
     },
     async dryRun(request, operation, route) {
       routes.set(request, { operation, route });
-      const asked = await dryRuns.ofWrite(request, idOf(request), keptBytesFor(request));
-      if (!hadNoTime(asked)) answered(operation, route, "service", asked);
-      return asked;
+      const sent = await dryRuns.writeSender(request, idOf(request), capturedBytesFor(request));
+      if (!hadNoTime(sent)) answered(operation, route, "service", sent);
+      return sent;
     },
     observe(observation) {
       const size = sizeOf(observation);
@@ -270,28 +275,28 @@ export function createShadow(options: ShadowOptions): Shadow {
     [Symbol.dispose]() {
       isOver = true;
       // Nobody sees to their end any more.
-      for (const observation of [...underWay, ...waiting]) lost(observation, "stopped");
-      underWay.clear();
+      for (const observation of [...inFlight, ...waiting]) lost(observation, "stopped");
+      inFlight.clear();
       waiting.length = 0;
-      for (const asker of [askers.legacy, askers.service, forDryRuns]) asker[Symbol.dispose]();
+      for (const sender of [senders.legacy, senders.service, forDryRuns]) sender[Symbol.dispose]();
     },
   };
 }
 
 /** Answers as long as these are kept whatever the request is, in bytes. */
-const MIN_KEPT_BYTES = 262_144;
+const MIN_CAPTURED_BYTES = 262_144;
 
 /** Why there is no answer to compare. */
-function causeOf(asked: Asked): UnansweredCause {
-  return "silence" in asked ? CAUSES[asked.silence] : "unavailable";
+function causeOf(sent: Exchange): UnansweredCause {
+  return "failure" in sent ? CAUSES[sent.failure] : "unavailable";
 }
 
 /**
  * Whether a dry run came to nothing for the bounds that it has: less time than the write itself, and
  * a few connections of its own. It says nothing of how Lotline answers, and must roll nothing back.
  */
-function hadNoTime(asked: Asked): boolean {
-  return "silence" in asked ? asked.silence === "timeout" : asked.status === 503;
+function hadNoTime(sent: Exchange): boolean {
+  return "failure" in sent ? sent.failure === "timeout" : sent.status === 503;
 }
 
 // Lotline takes ids of this form only, of at most 64 characters.
@@ -301,13 +306,13 @@ function idOf(request: CapturedRequest): HeaderLines {
 }
 
 /** What an observation holds in memory, about, in bytes. */
-function sizeOf({ request, answer, dryRun, earlier }: Observation): number {
+function sizeOf({ request, response, dryRun, earlier }: Observation): number {
   const linesOf = (headers: HeaderLines) =>
     headers.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
   const others = [dryRun, earlier].flatMap((one) =>
-    one === undefined || "silence" in one ? [] : [one]
+    one === undefined || "failure" in one ? [] : [one]
   );
-  return [request, answer, ...others].reduce(
+  return [request, response, ...others].reduce(
     (sum, { headers, body }) => sum + body.length + linesOf(headers),
     request.target.length,
   );

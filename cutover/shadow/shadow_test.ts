@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import type { Answer } from "../parity/exchange.ts";
+import type { ReceivedResponse } from "../parity/exchange.ts";
 import { startFaultyProxy } from "../testing/planted_fault.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
@@ -8,20 +8,20 @@ import { captured } from "../testing/captured.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually, withDeadline } from "../../testing/eventually.ts";
 import {
-  answerGiven,
   differing,
   DRY_RUN_SECRET,
+  givenResponse,
   routeOf,
   type ShadowRig,
   shadowRig,
 } from "../testing/shadow_rig.ts";
-import { startAnswering, startBlackHole } from "../../testing/test_server.ts";
-import { createAsker } from "../upstream/ask.ts";
+import { startBlackHole, startResponding } from "../../testing/test_server.ts";
+import { createSender } from "../upstream/send.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { createRedactor } from "../redact/redact.ts";
-import type { OldOperation } from "../exchange/operations.ts";
-import type { Route, Side } from "../exchange/route.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
+import type { Route, Upstream } from "../exchange/route.ts";
 import type { ShadowLimits } from "./shadow.ts";
 
 const seed = await loadSeed();
@@ -33,8 +33,8 @@ const lotline = await startApi({
   databaseUrl: database.url,
   environment: { DRY_RUN_SECRET },
 });
-const client = createAsker(old.url, 16);
-const clientOfLotline = createAsker(lotline.url, 16);
+const client = createSender(old.url, 16);
+const clientOfLotline = createSender(lotline.url, 16);
 
 Deno.test.afterAll(async () => {
   for (const one of [client, clientOfLotline]) one[Symbol.dispose]();
@@ -50,21 +50,21 @@ function rig(options: { serviceUrl?: string; limits?: Partial<ShadowLimits> } = 
 /** A client's read that one side answers, then the comparison. */
 async function read(
   { shadow }: ShadowRig,
-  operation: OldOperation,
+  operation: LegacyOperation,
   request: CapturedRequest,
-  side: Side = "legacy",
+  upstream: Upstream = "legacy",
 ): Promise<void> {
   const at = Date.now();
-  const asker = side === "legacy" ? client : clientOfLotline;
-  const answer = answerGiven(await asker.ask(request, 10_000));
-  const route = routeOf(operation, side === "legacy" ? "shadow" : "service");
-  shadow.observe({ operation, route, request, at, side, answer });
+  const sender = upstream === "legacy" ? client : clientOfLotline;
+  const response = givenResponse(await sender.send(request, 10_000));
+  const route = routeOf(operation, upstream === "legacy" ? "shadow" : "service");
+  shadow.observe({ operation, route, request, at, upstream, response });
 }
 
 /** A client's write: the dry run, then the old server, then the comparison. */
 async function write(
   { shadow }: ShadowRig,
-  operation: OldOperation,
+  operation: LegacyOperation,
   body: unknown,
 ): Promise<number> {
   const path = operation === "createLot" ? "/api/lots" : "/api/qc-decisions";
@@ -72,9 +72,9 @@ async function write(
   const route = routeOf(operation);
   const at = Date.now();
   const dryRun = await shadow.dryRun(request, operation, route);
-  const answer = answerGiven(await client.ask(request, 10_000));
-  shadow.observe({ operation, route, request, at, side: "legacy", answer, dryRun });
-  return answer.status;
+  const response = givenResponse(await client.send(request, 10_000));
+  shadow.observe({ operation, route, request, at, upstream: "legacy", response, dryRun });
+  return response.status;
 }
 
 const trace = (code: string) => captured("GET", `/api/traceability/${encodeURIComponent(code)}`);
@@ -83,16 +83,16 @@ const login = (email: string) => captured("POST", "/api/login", JSON.stringify({
 Deno.test("every lot's trace, health and every login are the same on both sides, or as approved", async () => {
   using one = rig();
   const codes = seed.lots.map(({ lot_code }) => String(lot_code));
-  for (const side of ["legacy", "service"] as const) {
+  for (const upstream of ["legacy", "service"] as const) {
     for (const code of [...codes, "NO-SUCH-LOT"]) {
-      await read(one, "getTraceability", trace(code), side);
+      await read(one, "getTraceability", trace(code), upstream);
     }
-    await read(one, "getHealth", captured("GET", "/api/health"), side);
-    await read(one, "getHealth", captured("HEAD", "/api/health"), side);
+    await read(one, "getHealth", captured("GET", "/api/health"), upstream);
+    await read(one, "getHealth", captured("HEAD", "/api/health"), upstream);
   }
   for (const { email } of seed.users) await read(one, "login", login(String(email)));
   const tag = headerOf(
-    answerGiven(await client.ask(trace("MIX-BATCH-88"), 10_000)).headers,
+    givenResponse(await client.send(trace("MIX-BATCH-88"), 10_000)).headers,
     "etag",
   );
   const conditional = {
@@ -115,7 +115,7 @@ Deno.test("every lot's trace, health and every login are the same on both sides,
 Deno.test("writes are the same, or as approved, and Lotline's answer is the dry run's", async () => {
   using one = rig();
   const code = `W-${crypto.randomUUID()}`;
-  const writes: [OldOperation, unknown, number, string][] = [
+  const writes: [LegacyOperation, unknown, number, string][] = [
     [
       "createLot",
       { lot_code: code, weight_kg: "12.50", metadata: { b: 1, a: [1.5] } },
@@ -133,7 +133,7 @@ Deno.test("writes are the same, or as approved, and Lotline's answer is the dry 
     await one.shadow.drain(20_000);
     strictEqual(one.outcomes().at(-1), outcome, JSON.stringify(one.findings.at(-1)?.differences));
   }
-  deepStrictEqual(one.answered.map(([, side, status]) => [side, status]), [
+  deepStrictEqual(one.answered.map(([, upstream, status]) => [upstream, status]), [
     ["service", 201],
     ["service", 409],
     ["service", 422],
@@ -146,15 +146,19 @@ Deno.test("writes are the same, or as approved, and Lotline's answer is the dry 
 Deno.test("a write whose target names a host as well is tried out like any other", async () => {
   using one = rig();
   const body = JSON.stringify({ lot_code: `HOST-${crypto.randomUUID()}` });
-  const asked = await one.shadow.dryRun(
+  const requested = await one.shadow.dryRun(
     captured("POST", "http://plant.example/api/lots?a=b", body),
     "createLot",
     routeOf("createLot"),
   );
-  strictEqual(answerGiven(asked).status, 201);
+  strictEqual(givenResponse(requested).status, 201);
 });
 
-const FAULTS: [what: string, spoil: (answer: Answer) => Answer, place: string][] = [
+const FAULTS: [
+  what: string,
+  spoil: (response: ReceivedResponse) => ReceivedResponse,
+  place: string,
+][] = [
   [
     "a wrong scale in one number",
     body((text) => text.replace('"540.0"', '"540.00"')),
@@ -178,18 +182,18 @@ const FAULTS: [what: string, spoil: (answer: Answer) => Answer, place: string][]
   ],
   [
     "a missing header",
-    ({ headers: { "access-control-allow-origin": _gone, ...headers }, ...answer }) => ({
-      ...answer,
+    ({ headers: { "access-control-allow-origin": _gone, ...headers }, ...response }) => ({
+      ...response,
       headers,
     }),
     "header access-control-allow-origin",
   ],
-  ["no ETag", (answer) => ({ ...answer, etag: undefined }), "header etag"],
-  ["another status", (answer) => ({ ...answer, status: 203 }), "status"],
+  ["no ETag", (response) => ({ ...response, etag: undefined }), "header etag"],
+  ["another status", (response) => ({ ...response, status: 203 }), "status"],
 ];
 
-function body(change: (text: string) => string): (answer: Answer) => Answer {
-  return (answer) => ({ ...answer, body: change(answer.body) });
+function body(change: (text: string) => string): (response: ReceivedResponse) => ReceivedResponse {
+  return (response) => ({ ...response, body: change(response.body) });
 }
 
 Deno.test("a fault of Lotline's is found and named, with both sides' answers", async () => {
@@ -210,14 +214,14 @@ Deno.test("a change between the two answers is no difference", async () => {
   using one = rig();
   const request = trace("META-NULL");
   const at = Date.now();
-  const answer = answerGiven(await client.ask(request, 10_000));
+  const response = givenResponse(await client.send(request, 10_000));
   await database.sql`update lots set weight_kg = 77.70 where lot_code = 'META-NULL'`;
   const observed = {
     operation: "getTraceability",
     route: routeOf("getTraceability"),
     request,
   } as const;
-  one.shadow.observe({ ...observed, at, side: "legacy", answer });
+  one.shadow.observe({ ...observed, at, upstream: "legacy", response });
   await one.shadow.drain(20_000);
   deepStrictEqual(one.outcomes(), ["raced"]);
   strictEqual(one.findings[0]?.differences[0]?.place, "body.central.weight_kg");
@@ -225,13 +229,13 @@ Deno.test("a change between the two answers is no difference", async () => {
 
 Deno.test("a Lotline that is a moment behind is late, not wrong", async () => {
   const request = trace("META-LIST");
-  const stale = answerGiven(await client.ask(request, 10_000));
+  const stale = givenResponse(await client.send(request, 10_000));
   await database.sql`update lots set weight_kg = 77.70 where lot_code = 'META-LIST'`;
   let staleLeft = 1;
   await using behind = await startFaultyProxy(
     lotline.url,
-    (answer) =>
-      staleLeft-- > 0 ? { ...answer, body: new TextDecoder().decode(stale.body) } : answer,
+    (response) =>
+      staleLeft-- > 0 ? { ...response, body: new TextDecoder().decode(stale.body) } : response,
   );
   using one = rig({ serviceUrl: behind.url });
   await read(one, "getTraceability", request);
@@ -286,15 +290,15 @@ Deno.test("a lot that two clients store at once is raced for the one who lost", 
   const at = Date.now();
   // The twin would store what it is asked, so the other client comes after the dry run.
   const dryRun = await one.shadow.dryRun(request, "createLot", route);
-  answerGiven(await client.ask(request, 10_000));
-  const answer = answerGiven(await client.ask(request, 10_000));
+  givenResponse(await client.send(request, 10_000));
+  const response = givenResponse(await client.send(request, 10_000));
   one.shadow.observe({
     operation: "createLot",
     route,
     request,
     at,
-    side: "legacy",
-    answer,
+    upstream: "legacy",
+    response,
     dryRun,
   });
   await one.shadow.drain(20_000);
@@ -303,22 +307,25 @@ Deno.test("a lot that two clients store at once is raced for the one who lost", 
 
 Deno.test("what finds no place in the queue is counted as lost, at once", async () => {
   await using hole = await startBlackHole();
-  using one = rig({ serviceUrl: hole.url, limits: { waiting: 3, atOnce: 2, askMs: 200 } });
-  const answer = answerGiven(await client.ask(trace("RAW-BEEF-001"), 10_000));
+  using one = rig({
+    serviceUrl: hole.url,
+    limits: { waiting: 3, maxConcurrent: 2, requestTimeoutMs: 200 },
+  });
+  const response = givenResponse(await client.send(trace("RAW-BEEF-001"), 10_000));
   const request = trace("RAW-BEEF-001");
-  const observation = { request, at: Date.now(), side: "legacy", answer } as const;
+  const observation = { request, at: Date.now(), upstream: "legacy", response } as const;
   const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
   for (let i = 0; i < 10; i++) one.shadow.observe({ ...of, ...observation });
   deepStrictEqual(one.outcomes(), Array(7).fill("lost"));
   ok(one.findings.every(({ cause }) => cause === "queue"));
-  const big = { ...answer, body: new Uint8Array(65 * 1_048_576) };
+  const big = { ...response, body: new Uint8Array(65 * 1_048_576) };
   using other = rig({ serviceUrl: hole.url });
-  other.shadow.observe({ ...of, ...observation, answer: big });
+  other.shadow.observe({ ...of, ...observation, response: big });
   deepStrictEqual(other.outcomes(), ["lost"]);
-  const half = { ...answer, body: new Uint8Array(40 * 1_048_576) };
-  using third = rig({ serviceUrl: hole.url, limits: { askMs: 50 } });
+  const half = { ...response, body: new Uint8Array(40 * 1_048_576) };
+  using third = rig({ serviceUrl: hole.url, limits: { requestTimeoutMs: 50 } });
   for (let i = 0; i < 2; i++) {
-    third.shadow.observe({ ...of, ...observation, answer: half });
+    third.shadow.observe({ ...of, ...observation, response: half });
     await third.shadow.drain(20_000);
   }
   deepStrictEqual(third.outcomes(), ["unanswered", "unanswered"], "its bytes are given back");
@@ -331,18 +338,18 @@ Deno.test("what finds no place in the queue is counted as lost, at once", async 
   one.shadow.observe({ ...of, ...observation });
   strictEqual(one.outcomes().length, 10);
 
-  using slow = rig({ serviceUrl: hole.url, limits: { askMs: 60_000 } });
+  using slow = rig({ serviceUrl: hole.url, limits: { requestTimeoutMs: 60_000 } });
   slow.shadow.observe({ ...of, ...observation });
   await withDeadline("drain waits no longer than it is told", slow.shadow.drain(10));
 });
 
 Deno.test("what a gateway that stops hasn't compared is lost, once, and what comes after it", async () => {
   await using hole = await startBlackHole();
-  using one = rig({ serviceUrl: hole.url, limits: { atOnce: 2, askMs: 300 } });
+  using one = rig({ serviceUrl: hole.url, limits: { maxConcurrent: 2, requestTimeoutMs: 300 } });
   const request = trace("RAW-BEEF-001");
-  const answer = answerGiven(await client.ask(request, 10_000));
+  const response = givenResponse(await client.send(request, 10_000));
   const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
-  const observation = { ...of, request, at: Date.now(), side: "legacy", answer } as const;
+  const observation = { ...of, request, at: Date.now(), upstream: "legacy", response } as const;
   for (let i = 0; i < 5; i++) one.shadow.observe({ ...observation });
   one.shadow[Symbol.dispose]();
   one.shadow.observe(observation);
@@ -354,7 +361,7 @@ Deno.test("what a gateway that stops hasn't compared is lost, once, and what com
 });
 
 Deno.test("a difference that can't be redacted is a difference all the same, of which nothing is kept", async () => {
-  await using server = await startAnswering((_, write) => write(203, "{}"));
+  await using server = await startResponding((_, write) => write(203, "{}"));
   const redactor = {
     ...createRedactor(DRY_RUN_SECRET),
     finding: () => {
@@ -383,12 +390,12 @@ Deno.test("comparisons of answers with 2xx count as successes, those of errors a
 Deno.test("what Lotline said to the client before the old server answered is compared, without asking it first", async () => {
   using one = rig();
   const request = trace("RAW-BEEF-001");
-  const answer = answerGiven(await client.ask(request, 10_000));
+  const response = givenResponse(await client.send(request, 10_000));
   const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
-  const observation = { ...of, request, at: Date.now(), side: "legacy", answer } as const;
-  const broken = { ...answer, status: 500, body: new TextEncoder().encode('{"error":"x"}') };
-  const earlier = [answer, broken, { ...broken, status: 503 }, {
-    silence: "reset",
+  const observation = { ...of, request, at: Date.now(), upstream: "legacy", response } as const;
+  const broken = { ...response, status: 500, body: new TextEncoder().encode('{"error":"x"}') };
+  const earlier = [response, broken, { ...broken, status: 503 }, {
+    failure: "reset",
     ms: 1,
   }] as const;
   for (const one_ of earlier) one.shadow.observe({ ...observation, earlier: one_ });
@@ -402,7 +409,7 @@ Deno.test("what Lotline said to the client before the old server answered is com
 });
 
 Deno.test("a Lotline that can't answer now is unanswered, not different", async () => {
-  await using server = await startAnswering((_, write) => write(503, '{"error":"later"}'));
+  await using server = await startResponding((_, write) => write(503, '{"error":"later"}'));
   using one = rig({ serviceUrl: server.url });
   await read(one, "getTraceability", trace("RAW-BEEF-001"));
   await one.shadow.drain(20_000);
@@ -412,7 +419,7 @@ Deno.test("a Lotline that can't answer now is unanswered, not different", async 
 
 Deno.test("a route's share of the requests is compared, and none that can't be", () => {
   using one = rig();
-  const wanted = (operation: OldOperation, route: Partial<Route>) =>
+  const wanted = (operation: LegacyOperation, route: Partial<Route>) =>
     Array.from(
       { length: 2_000 },
       () => one.shadow.wants(operation, { ...routeOf(operation), ...route }),

@@ -1,4 +1,4 @@
-import type { CapturedAnswer, CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import type { Pair } from "../compare/compare.ts";
 import { bytesOf } from "../../testing/raw_http.ts";
 
@@ -13,11 +13,11 @@ export function captured(
 }
 
 /** An answer with the headers that a success of either side has. */
-export function answerOf(
+export function responseOf(
   status: number,
   body: string,
   headers: Record<string, string | undefined> = {},
-): CapturedAnswer {
+): CapturedResponse {
   const all = {
     "access-control-allow-origin": "*",
     "content-type": "application/json; charset=utf-8",
@@ -37,8 +37,8 @@ export const AT = Date.parse("2026-11-25T08:00:00.000Z");
 export function pairOf(
   operation: Pair["operation"],
   request: CapturedRequest,
-  legacy: CapturedAnswer,
-  service: CapturedAnswer,
+  legacy: CapturedResponse,
+  service: CapturedResponse,
 ): Pair {
   const times = { from: AT, to: AT + 50, clocksApartMs: 300_000 };
   return { operation, request, legacy, service, times };

@@ -16,7 +16,7 @@ export interface Compressing {
   /** What becomes of the ETag; nothing: it is dropped. As it was unless said. */
   readonly etag?: (value: string) => string | undefined;
   /** Shorter bodies stay as they are, in bytes. */
-  readonly least?: number;
+  readonly min?: number;
   /** Whether it compresses for clients that accept no coding as well. */
   readonly isUnasked?: boolean;
   /** More headers of its own. */
@@ -37,7 +37,7 @@ export const COMPRESSING = {
     coding: "gzip",
     pack: gzipSync,
     etag: weak,
-    least: 20,
+    min: 20,
     headers: { server: "nginx/1.26.3", connection: "keep-alive" },
   },
   "an nginx before 1.7.3": { coding: "gzip", pack: gzipSync, etag: () => undefined },
@@ -69,39 +69,42 @@ export const COMPRESSING = {
  */
 export async function startCompressingServer(
   target: string,
-  { coding, pack, etag = (value) => value, least = 0, isUnasked = false, headers = {} }:
-    Compressing,
+  { coding, pack, etag = (value) => value, min = 0, isUnasked = false, headers = {} }: Compressing,
 ): Promise<{ readonly url: string } & AsyncDisposable> {
   const agent = new http.Agent({ keepAlive: true });
   const server = http.createServer((incoming, outgoing) => {
-    const { method, headers: asked, url = "" } = incoming;
-    const forwarded = http.request(target + url, { method, headers: asked, agent }, (answer) => {
-      const parts: Uint8Array[] = [];
-      answer.on("data", (part: Uint8Array) => parts.push(part));
-      answer.on("end", () => {
-        const body = Buffer.concat(parts);
-        const { "content-length": length, "transfer-encoding": _chunked, etag: tag, ...kept } =
-          answer.headers;
-        const hasContent = method === "HEAD" ? length !== "0" : body.length >= Math.max(least, 1);
-        const isAsked = isUnasked || asked["accept-encoding"] !== undefined;
-        if (!isAsked || !hasContent) {
-          outgoing.writeHead(answer.statusCode ?? 0, { ...answer.headers, ...headers });
-          outgoing.end(body);
-          return;
-        }
-        const changed = tag && etag(tag);
-        outgoing.writeHead(answer.statusCode ?? 0, {
-          ...kept,
-          ...headers,
-          ...(changed && { etag: changed }),
-          vary: "Accept-Encoding",
-          "content-encoding": coding,
+    const { method, headers: requested, url = "" } = incoming;
+    const forwarded = http.request(
+      target + url,
+      { method, headers: requested, agent },
+      (response) => {
+        const parts: Uint8Array[] = [];
+        response.on("data", (part: Uint8Array) => parts.push(part));
+        response.on("end", () => {
+          const body = Buffer.concat(parts);
+          const { "content-length": length, "transfer-encoding": _chunked, etag: tag, ...kept } =
+            response.headers;
+          const hasContent = method === "HEAD" ? length !== "0" : body.length >= Math.max(min, 1);
+          const isAsked = isUnasked || requested["accept-encoding"] !== undefined;
+          if (!isAsked || !hasContent) {
+            outgoing.writeHead(response.statusCode ?? 0, { ...response.headers, ...headers });
+            outgoing.end(body);
+            return;
+          }
+          const changed = tag && etag(tag);
+          outgoing.writeHead(response.statusCode ?? 0, {
+            ...kept,
+            ...headers,
+            ...(changed && { etag: changed }),
+            vary: "Accept-Encoding",
+            "content-encoding": coding,
+          });
+          const packed = method === "HEAD" ? new Uint8Array() : pack(body);
+          outgoing.write(packed.subarray(0, 7));
+          outgoing.end(packed.subarray(7));
         });
-        const packed = method === "HEAD" ? new Uint8Array() : pack(body);
-        outgoing.write(packed.subarray(0, 7));
-        outgoing.end(packed.subarray(7));
-      });
-    });
+      },
+    );
     forwarded.on("error", () => outgoing.destroy());
     incoming.pipe(forwarded);
   });

@@ -1,9 +1,9 @@
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
-import type { OldOperation } from "../exchange/operations.ts";
-import { OLD_OPERATIONS } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
+import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
-import type { Limits } from "../rollout/thresholds.ts";
-import { insertLimits, readLimits } from "../rollout/thresholds_table.ts";
+import type { Thresholds } from "../rollout/thresholds.ts";
+import { insertThresholds, readThresholds } from "../rollout/thresholds_table.ts";
 import { setMode } from "../routes/routes_table.ts";
 import { startApi, type TestApi } from "../../testing/api.ts";
 import { freshDatabase, type TestDatabase } from "../../testing/database.ts";
@@ -20,7 +20,7 @@ export interface Cutover extends AsyncDisposable {
   readonly api: TestApi;
   readonly gateways: readonly TestGateway[];
   /** Puts operations, all unless said, into a mode; resolves when every gateway goes by it. */
-  set(mode: Mode, operations?: readonly OldOperation[]): Promise<void>;
+  set(mode: Mode, operations?: readonly LegacyOperation[]): Promise<void>;
 }
 
 /**
@@ -37,7 +37,7 @@ export async function startCutover(
   options: {
     gateways?: number;
     database?: TestDatabase;
-    limits?: Partial<Limits>;
+    limits?: Partial<Thresholds>;
     gatewayEnvironment?: Record<string, string>;
     legacyUrl?: (databaseUrl: string) => Promise<{ url: string } & AsyncDisposable>;
     serviceUrl?: (api: string) => Promise<{ url: string } & AsyncDisposable>;
@@ -47,10 +47,10 @@ export async function startCutover(
   const database = options.database ?? stack.use(await freshDatabase());
   await resetToSeed(database.sql, await loadSeed());
   const limits = {
-    ...await readLimits(database.sql),
+    ...await readThresholds(database.sql),
     ...options.limits ?? { latency_slack_ms: 60_000 },
   };
-  await insertLimits(database.sql, limits, { who: "test", why: "this machine may be busy" });
+  await insertThresholds(database.sql, limits, { who: "test", why: "this machine may be busy" });
   const valkey = stack.use(await ownValkey());
   const environment = { VALKEY_URL: valkey.server.url };
   const [legacy, api] = await Promise.all([
@@ -81,7 +81,7 @@ export async function startCutover(
     legacy,
     api,
     gateways,
-    async set(mode, operations = OLD_OPERATIONS) {
+    async set(mode, operations = LEGACY_OPERATIONS) {
       for (const operation of operations) {
         await setMode(database.sql, { operation, mode, who: "test", why: "the next step" });
       }

@@ -1,7 +1,7 @@
 import type { Outcome } from "../evidence/coverage.ts";
 import type { Finding } from "../evidence/evidence.ts";
-import type { CapturedAnswer } from "../exchange/exchange.ts";
-import type { OldOperation, Operation } from "../exchange/operations.ts";
+import type { CapturedResponse } from "../exchange/exchange.ts";
+import type { LegacyOperation, Operation } from "../exchange/operations.ts";
 import type { Mode, Route } from "../exchange/route.ts";
 
 /** A route as the gateway's front hands it on. */
@@ -15,7 +15,7 @@ export function routeIn(
 
 /** A comparison that found this, without what was compared. */
 export function findingOf(
-  operation: OldOperation,
+  operation: LegacyOperation,
   epoch: number,
   outcome: Outcome,
   approvals: readonly string[] = [],
@@ -27,13 +27,13 @@ export function findingOf(
 export function differenceAt(
   place: string,
   { operation = "getTraceability", epoch = 1, body = "{}", status = 200 }: {
-    operation?: OldOperation;
+    operation?: LegacyOperation;
     epoch?: number;
     body?: string;
     status?: number;
   } = {},
 ): Finding {
-  const answer = (text: string): CapturedAnswer => ({
+  const response = (text: string): CapturedResponse => ({
     status,
     headers: [["content-type", "application/json"]],
     body: new TextEncoder().encode(text),
@@ -53,8 +53,8 @@ export function differenceAt(
         headers: [["host", "plant"]],
         body: new Uint8Array(),
       },
-      legacy: answer(body),
-      service: answer(body),
+      legacy: response(body),
+      service: response(body),
     },
   };
 }

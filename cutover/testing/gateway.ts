@@ -57,8 +57,8 @@ export async function startGateway(places: GatewayPlaces): Promise<TestGateway> 
     adminUrl,
     async modes() {
       const headers = { authorization: `Bearer ${GATEWAY_ADMIN_TOKEN}` };
-      const answer = await fetch(`${adminUrl}/status`, { headers });
-      const { routes } = Status.parse(await answer.json());
+      const response = await fetch(`${adminUrl}/status`, { headers });
+      const { routes } = Status.parse(await response.json());
       return Object.fromEntries(
         routes.map(({ operation, effective }) => [operation, effective.mode]),
       );

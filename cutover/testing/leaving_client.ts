@@ -59,7 +59,7 @@ export async function leave(port: number, client: LeavingClient): Promise<string
   try {
     if (first !== undefined) {
       await write(first);
-      await until("first answer", isWholeAnswer);
+      await until("first answer", isWholeResponse);
       received = "";
     }
     await client.ready?.();
@@ -83,7 +83,7 @@ export async function leave(port: number, client: LeavingClient): Promise<string
 }
 
 /** Whether a text begins with an answer that has its length and all of its body. */
-function isWholeAnswer(text: string): boolean {
+function isWholeResponse(text: string): boolean {
   const head = text.indexOf("\r\n\r\n");
   const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1];
   return head !== -1 && length !== undefined && text.length >= head + 4 + Number(length);

@@ -1,18 +1,18 @@
 import { strictEqual } from "node:assert/strict";
 import { compare } from "../compare/compare.ts";
-import type { CapturedAnswer, CapturedRequest } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
 import { loadLiveRules } from "../compare/approvals.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { pairOf } from "./captured.ts";
 
 const rules = await loadLiveRules();
 
 /** The entry that allows a difference, or the first place in which it isn't allowed. */
 export function liveVerdict(
-  operation: OldOperation,
+  operation: LegacyOperation,
   request: CapturedRequest,
-  legacy: CapturedAnswer,
-  service: CapturedAnswer,
+  legacy: CapturedResponse,
+  service: CapturedResponse,
 ): string {
   const { outcome, approvals, differences } = compare(
     pairOf(operation, request, legacy, service),

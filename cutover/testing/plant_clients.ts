@@ -4,7 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { decodeContent } from "../exchange/content_coding.ts";
 
 /** What a plant's clients have seen so far. */
-export interface Tally {
+export interface Counts {
   readonly requests: number;
   /** Answers that came with a content coding. */
   readonly compressed: number;
@@ -20,18 +20,18 @@ export interface Tally {
 
 /** Clients that go on sending until they are told to stop. */
 export interface PlantClients extends AsyncDisposable {
-  readonly tally: Tally;
+  readonly counts: Counts;
   /** Sends nothing more; resolves when everything is answered. */
-  stop(): Promise<Tally>;
+  stop(): Promise<Counts>;
 }
 
-interface Answer {
+interface Received {
   readonly status: number;
   readonly body: string;
 }
 
 /** No more at once: on a busy machine they send less instead of waiting longer and longer. */
-export const MOST_UNDER_WAY = 32;
+export const MAX_IN_FLIGHT = 32;
 /** So many addresses, each a client of its own. */
 const CLIENTS = 200;
 /** Longer than anything here should ever take. */
@@ -41,7 +41,7 @@ const KNOWN_LOT = "MIX-BATCH-88";
 /**
  * Starts a plant's traffic on some gateways, in turn: traces of old and of just stored lots, health,
  * logins, new lots, QC decisions. It is sent at a rate, as long as no more than
- * {@link MOST_UNDER_WAY} are waiting for their answer. Needs the seed rows.
+ * {@link MAX_IN_FLIGHT} are waiting for their answer. Needs the seed rows.
  *
  * @param options.accepts the content codings that they accept; none unless said
  */
@@ -54,7 +54,7 @@ export function startPlantClients(
   },
 ): PlantClients {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
-  const tally = {
+  const counts = {
     requests: 0,
     compressed: 0,
     lots: [] as string[],
@@ -62,10 +62,10 @@ export function startPlantClients(
     failures: [] as string[],
     uncertain: [] as string[],
   };
-  const underWay = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   let isStopped = false;
 
-  const ask = (number: number, method: string, path: string, body?: unknown): Promise<Answer> =>
+  const send = (number: number, method: string, path: string, body?: unknown): Promise<Received> =>
     new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const url = urls[number % urls.length] ?? "";
@@ -87,7 +87,7 @@ export function startPlantClients(
         incoming.on("error", reject);
         incoming.on("end", () => {
           const coding = incoming.headers["content-encoding"];
-          if (coding !== undefined) tally.compressed++;
+          if (coding !== undefined) counts.compressed++;
           const decoded = decodeContent(coding, Buffer.concat(parts), 1_048_576);
           const body = decoded.kind === "plain"
             ? new TextDecoder().decode(decoded.bytes)
@@ -100,41 +100,41 @@ export function startPlantClients(
       outgoing.end(text);
     });
 
-  const expect = ({ status, body }: Answer, wanted: number, holds: string) => {
+  const expect = ({ status, body }: Received, wanted: number, holds: string) => {
     if (status === wanted && body.includes(holds)) return true;
-    tally.failures.push(`${status} instead of ${wanted} with ${holds}: ${body.slice(0, 200)}`);
+    counts.failures.push(`${status} instead of ${wanted} with ${holds}: ${body.slice(0, 200)}`);
     return false;
   };
 
   const storeLot = async (number: number) => {
     const lot_code = `PLANT-${run}-${number}`;
     try {
-      const answer = await ask(number, "POST", "/api/lots", {
+      const response = await send(number, "POST", "/api/lots", {
         lot_code,
         lot_type: "MIX",
         weight_kg: "540.0",
         metadata: { parentLots: [KNOWN_LOT] },
       });
-      if (expect(answer, 201, `"lot_code":"${lot_code}"`)) tally.lots.push(lot_code);
-      else if (answer.status >= 500) tally.uncertain.push(lot_code);
+      if (expect(response, 201, `"lot_code":"${lot_code}"`)) counts.lots.push(lot_code);
+      else if (response.status >= 500) counts.uncertain.push(lot_code);
     } catch (error) {
-      tally.uncertain.push(lot_code);
+      counts.uncertain.push(lot_code);
       throw error;
     }
   };
   const decide = async (number: number) => {
     const notes = `PLANT-${run}-${number}`;
-    const answer = await ask(number, "POST", "/api/qc-decisions", {
+    const response = await send(number, "POST", "/api/qc-decisions", {
       decision: "PASS",
       notes,
       temperature_c: "3.50",
     });
-    if (expect(answer, 201, `"notes":"${notes}"`)) tally.decisions.push(notes);
+    if (expect(response, 201, `"notes":"${notes}"`)) counts.decisions.push(notes);
   };
   const trace = async (number: number) => {
     // Now and then a lot that was stored a moment ago, perhaps by the other side.
-    const code = number % 2 === 0 ? tally.lots.at(-1 - number % 7) ?? KNOWN_LOT : KNOWN_LOT;
-    expect(await ask(number, "GET", `/api/traceability/${code}`), 200, `"lot_code":"${code}"`);
+    const code = number % 2 === 0 ? counts.lots.at(-1 - number % 7) ?? KNOWN_LOT : KNOWN_LOT;
+    expect(await send(number, "GET", `/api/traceability/${code}`), 200, `"lot_code":"${code}"`);
   };
   const kinds = [
     trace,
@@ -142,10 +142,10 @@ export function startPlantClients(
     trace,
     trace,
     async (number: number) =>
-      void expect(await ask(number, "GET", "/api/health"), 200, '"status":"ok"'),
+      void expect(await send(number, "GET", "/api/health"), 200, '"status":"ok"'),
     async (number: number) =>
       void expect(
-        await ask(number, "POST", "/api/login", { email: "admin@flowviz.com" }),
+        await send(number, "POST", "/api/login", { email: "admin@flowviz.com" }),
         200,
         '"token":"',
       ),
@@ -154,7 +154,7 @@ export function startPlantClients(
     decide,
     async (number: number) =>
       void expect(
-        await ask(number, "GET", `/api/traceability/NOBODY-${number}`),
+        await send(number, "GET", `/api/traceability/NOBODY-${number}`),
         404,
         "Lot not found",
       ),
@@ -166,22 +166,22 @@ export function startPlantClients(
       const due = started + number * 1_000 / perSecond;
       const early = due - performance.now();
       if (early > 1) await wait(early);
-      while (underWay.size >= MOST_UNDER_WAY) await Promise.race(underWay);
-      tally.requests++;
+      while (inFlight.size >= MAX_IN_FLIGHT) await Promise.race(inFlight);
+      counts.requests++;
       const kind = kinds[number % kinds.length];
       const one: Promise<void> = (kind?.(number) ?? Promise.resolve())
-        .catch((error) => void tally.failures.push(String(error)))
-        .finally(() => underWay.delete(one));
-      underWay.add(one);
+        .catch((error) => void counts.failures.push(String(error)))
+        .finally(() => inFlight.delete(one));
+      inFlight.add(one);
     }
   })();
 
   const stop = async () => {
     isStopped = true;
     await going;
-    await Promise.all(underWay);
+    await Promise.all(inFlight);
     agent.destroy();
-    return tally;
+    return counts;
   };
-  return { tally, stop, [Symbol.asyncDispose]: async () => void await stop() };
+  return { counts, stop, [Symbol.asyncDispose]: async () => void await stop() };
 }

@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { type Answer, send } from "../parity/exchange.ts";
+import { type ReceivedResponse, send } from "../parity/exchange.ts";
 
 /** A server that passes requests on to another one and spoils its answers. */
 export interface FaultyProxy extends AsyncDisposable {
@@ -9,7 +9,7 @@ export interface FaultyProxy extends AsyncDisposable {
 /** Starts a proxy on a free port of 127.0.0.1; `spoil` makes its answer out of the target's. */
 export async function startFaultyProxy(
   target: string,
-  spoil: (answer: Answer) => Answer,
+  spoil: (response: ReceivedResponse) => ReceivedResponse,
 ): Promise<FaultyProxy> {
   const server = createServer(async (incoming, outgoing) => {
     const chunks: Uint8Array[] = [];

@@ -1,7 +1,7 @@
 import type { Sql } from "../../db/connect.ts";
 import { ClientSet } from "../routes/client_set.ts";
 import type { Operation } from "../exchange/operations.ts";
-import type { Mode, Side } from "../exchange/route.ts";
+import type { Mode, Upstream } from "../exchange/route.ts";
 import { readRoutes, setMode } from "../routes/routes_table.ts";
 
 /** Puts a route in a mode; gives its epoch. */
@@ -11,9 +11,9 @@ export async function givenRoute(sql: Sql, operation: Operation, mode: Mode): Pr
 }
 
 /** What a side is to have answered, each after 10 ms. */
-export interface Answered {
+export interface Responses {
   readonly operation: Operation;
-  readonly side: Side;
+  readonly side: Upstream;
   readonly epoch: number;
   readonly requests: number;
   readonly errors?: number;
@@ -21,16 +21,16 @@ export interface Answered {
 }
 
 /** Stores that a side has answered requests. */
-export async function givenAnswers(
+export async function givenResponses(
   sql: Sql,
-  { operation, side, epoch, requests, errors = 0, minutesAgo = 0 }: Answered,
+  { operation, side: upstream, epoch, requests, errors = 0, minutesAgo = 0 }: Responses,
 ): Promise<void> {
   await sql`
     insert into lotline.route_answers as stored (
       operation, side, epoch, minute, requests, server_errors, silences, latencies
     )
     values (
-      ${operation}, ${side}, ${epoch},
+      ${operation}, ${upstream}, ${epoch},
       date_trunc('minute', now() - ${minutesAgo}::int * interval '1 minute'),
       ${requests}, ${errors}, 0, ${sql.json({ "47": requests })}
     )
@@ -43,9 +43,9 @@ export async function givenAnswers(
 /** Stores that a side has answered clients, of some buckets. */
 export async function givenClients(
   sql: Sql,
-  { operation, side, epoch, requests, buckets }: {
+  { operation, side: upstream, epoch, requests, buckets }: {
     readonly operation: Operation;
-    readonly side: Side;
+    readonly side: Upstream;
     readonly epoch: number;
     readonly requests: number;
     readonly buckets: readonly number[];
@@ -56,7 +56,7 @@ export async function givenClients(
   await sql`
     insert into lotline.route_clients as stored (operation, side, epoch, minute, requests, buckets)
     values (
-      ${operation}, ${side}, ${epoch}, date_trunc('minute', now()), ${requests},
+      ${operation}, ${upstream}, ${epoch}, date_trunc('minute', now()), ${requests},
       ('x' || ${clients.toHex()}::text)::bit(10000)
     )
     on conflict (operation, side, epoch, minute) do update set
@@ -119,17 +119,17 @@ export async function givenHealth(
     readonly requests?: number;
   },
 ): Promise<void> {
-  await givenAnswers(sql, { operation, side: "legacy", epoch, requests });
-  await givenAnswers(sql, { operation, side: "service", epoch, requests });
+  await givenResponses(sql, { operation, side: "legacy", epoch, requests });
+  await givenResponses(sql, { operation, side: "service", epoch, requests });
   await givenOutcomes(sql, { operation, epoch, outcome: "same", count: requests });
   const mode = (await readRoutes(sql)).routes.get(operation)?.mode;
   const percent = mode?.name === "canary" ? mode.percent : mode?.name === "service" ? 100 : 0;
   const all = Array.from({ length: 100 }, (_, at) => at * 100);
   const moved = { service: all.slice(0, percent), legacy: all.slice(percent) };
-  for (const side of ["service", "legacy"] as const) {
-    const buckets = moved[side];
+  for (const upstream of ["service", "legacy"] as const) {
+    const buckets = moved[upstream];
     const share = { requests: requests * buckets.length / 100, buckets };
-    if (buckets.length > 0) await givenClients(sql, { operation, side, epoch, ...share });
+    if (buckets.length > 0) await givenClients(sql, { operation, side: upstream, epoch, ...share });
   }
   await givenCoverage(sql, { operation, epoch, what: "success", count: requests });
 }

@@ -1,9 +1,9 @@
 import type { Evidence, Finding } from "../evidence/evidence.ts";
-import type { Asked, CapturedAnswer } from "../exchange/exchange.ts";
+import type { CapturedResponse, Exchange } from "../exchange/exchange.ts";
 import { loadLiveRules } from "../compare/approvals.ts";
-import type { OldOperation } from "../exchange/operations.ts";
+import type { LegacyOperation } from "../exchange/operations.ts";
 import { createRedactor, type Redactor } from "../redact/redact.ts";
-import type { Route, Side } from "../exchange/route.ts";
+import type { Route, Upstream } from "../exchange/route.ts";
 import { createShadow, type Shadow, type ShadowLimits } from "../shadow/shadow.ts";
 import type { LogFields } from "../../log.ts";
 
@@ -18,7 +18,7 @@ export interface ShadowRig extends Disposable {
   readonly findings: Finding[];
   /** `operation what`. */
   readonly covered: string[];
-  readonly answered: [operation: string, side: Side, status: number][];
+  readonly answered: [operation: string, side: Upstream, status: number][];
   readonly logged: [level: string, event: string, fields?: LogFields][];
   outcomes(): string[];
 }
@@ -37,7 +37,8 @@ export function shadowRig(
   const answered: ShadowRig["answered"] = [];
   const logged: ShadowRig["logged"] = [];
   const evidence: Evidence = {
-    answered: (operation, _route, side, status) => answered.push([operation, side, status]),
+    responded: (operation, _route, upstream, status) =>
+      answered.push([operation, upstream, status]),
     served: () => {},
     found: (finding) => findings.push(finding),
     covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
@@ -62,7 +63,10 @@ export function shadowRig(
 }
 
 /** A route of which everything is compared. */
-export const routeOf = (operation: OldOperation, name: "shadow" | "service" = "shadow"): Route => ({
+export const routeOf = (
+  operation: LegacyOperation,
+  name: "shadow" | "service" = "shadow",
+): Route => ({
   operation,
   mode: { name },
   epoch: 1,
@@ -71,9 +75,9 @@ export const routeOf = (operation: OldOperation, name: "shadow" | "service" = "s
 });
 
 /** The answer of a side that can't but answer. */
-export function answerGiven(asked: Asked): CapturedAnswer {
-  if ("silence" in asked) throw new Error(`no answer: ${asked.silence}`);
-  return asked;
+export function givenResponse(requested: Exchange): CapturedResponse {
+  if ("failure" in requested) throw new Error(`no answer: ${requested.failure}`);
+  return requested;
 }
 
 /** What was found to be different, without what was compared. */

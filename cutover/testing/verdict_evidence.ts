@@ -1,9 +1,9 @@
-import { bucketOf, type Latencies } from "../evidence/histogram.ts";
-import type { Limits } from "../rollout/thresholds.ts";
-import { NO_FIGURES, type RouteEvidence, type SideFigures } from "../rollout/verdict.ts";
+import { bucketOf, type Histogram } from "../evidence/histogram.ts";
+import type { Thresholds } from "../rollout/thresholds.ts";
+import { NO_FIGURES, type RouteEvidence, type UpstreamFigures } from "../rollout/verdict.ts";
 
 /** The limits that routes are judged by unless somebody sets others. */
-export const LIMITS: Limits = {
+export const THRESHOLDS: Thresholds = {
   window_seconds: 300,
   min_samples: 200,
   error_margin_percent: 1,
@@ -18,13 +18,13 @@ export const LIMITS: Limits = {
 };
 
 /** `requests`, most of them quick, and some that aren't. */
-export function side(
+export function figures(
   requests: number,
   { errors = 0, silences = 0, slow = 0, slowMs = 500, ms = 10 } = {},
-): SideFigures {
+): UpstreamFigures {
   const latencies: Record<string, number> = { [bucketOf(ms)]: requests - silences - slow };
   if (slow > 0) latencies[bucketOf(slowMs)] = slow;
-  return { requests, serverErrors: errors, silences, latencies: latencies as Latencies };
+  return { requests, serverErrors: errors, silences, latencies: latencies as Histogram };
 }
 
 /** A canary that passes. */
@@ -32,8 +32,8 @@ export const HEALTHY: RouteEvidence = {
   operation: "getTraceability",
   mode: { name: "canary", percent: 10 },
   epoch: 3,
-  legacy: side(1_000),
-  service: side(1_000),
+  legacy: figures(1_000),
+  service: figures(1_000),
   legacyBefore: NO_FIGURES,
   share: { requests: 1_000, movedRequests: 100, clients: 50, movedClients: 5 },
   outcomes: { same: 900, approved: 50 },
@@ -47,6 +47,6 @@ export const WRITE_IN_SERVICE: RouteEvidence = {
   operation: "createLot",
   mode: { name: "service" },
   legacy: NO_FIGURES,
-  legacyBefore: side(500),
+  legacyBefore: figures(500),
   outcomes: {},
 };

@@ -1,7 +1,7 @@
 import type { Buffer } from "node:buffer";
 import type net from "node:net";
-import { BrokenAnswerError } from "../exchange/response_head.ts";
-import { AnswerParser, type AnswerReader } from "./response_parser.ts";
+import { MalformedResponseError } from "../exchange/response_head.ts";
+import { type ResponseListener, ResponseParser } from "./response_parser.ts";
 
 /** Bounds of what one side is asked. */
 export interface UpstreamLimits {
@@ -11,7 +11,7 @@ export interface UpstreamLimits {
   readonly waiting: number;
   readonly connectMs: number;
   /** How long the side may take to start its answer, and to go on with it. */
-  readonly answerMs: number;
+  readonly responseTimeoutMs: number;
   /** How long a connection is kept that nobody needs. */
   readonly idleMs: number;
   /** A connection that was in use so short a time ago isn't being closed by its server. */
@@ -30,17 +30,17 @@ export interface Failure {
   /** Whether anything of the request may have reached the side. */
   readonly wasSent: boolean;
   /** Whether the connection had been used before: the side may have closed it while it was idle. */
-  readonly wasKept: boolean;
+  readonly wasReused: boolean;
 }
 
 /** A request on its way. It is told exactly one of `end` and `failed`, unless it is given up. */
-export interface Asker extends AnswerReader {
+export interface UpstreamListener extends ResponseListener {
   readonly method: string;
   /**
    * Which kept connections will do. `recent`, for what must not be sent twice: one that was in use a
    * moment ago, since the side may be closing one that has been idle for longer.
    */
-  readonly keptConnections: "any" | "recent" | "none";
+  readonly reusedConnections: "any" | "recent" | "none";
   /** A connection is there: write the request. */
   ready(connection: Connection): void;
   /** The side has taken what was written, after `write` had said that it is slow. */
@@ -64,8 +64,8 @@ export class Connection {
   /** When the sweep ends it, by `performance.now()`. */
   deadline: number;
   idleSince = 0;
-  #asker: Asker | undefined;
-  #parser: AnswerParser | undefined;
+  #asker: UpstreamListener | undefined;
+  #parser: ResponseParser | undefined;
   #isConnected = false;
   #isClosed = false;
   #wasSent = false;
@@ -79,11 +79,11 @@ export class Connection {
   constructor(
     readonly socket: net.Socket,
     readonly pool: Pool,
-    asker: Asker,
+    listener: UpstreamListener,
     connected: "connect" | "secureConnect",
   ) {
     this.deadline = performance.now() + pool.limits.connectMs;
-    this.#asker = asker;
+    this.#asker = listener;
     socket.on(connected, () => {
       this.#isConnected = true;
       const first = this.#asker;
@@ -105,19 +105,19 @@ export class Connection {
   }
 
   /** Whether it works for this request, or is being opened for it. */
-  isFor(asker: Asker): boolean {
-    return this.#asker === asker;
+  isFor(listener: UpstreamListener): boolean {
+    return this.#asker === listener;
   }
 
   /** Starts a request on the connection. */
-  begin(asker: Asker): void {
+  begin(listener: UpstreamListener): void {
     this.#uses++;
-    this.#asker = asker;
-    this.#parser = new AnswerParser(asker.method, asker);
+    this.#asker = listener;
+    this.#parser = new ResponseParser(listener.method, listener);
     this.#wasSent = false;
     this.#requestIsWhole = false;
     this.#hasMoved = true;
-    asker.ready(this);
+    listener.ready(this);
   }
 
   /** Sends a part of the request. False: the side is slow to take it, wait for `drained`. */
@@ -159,7 +159,7 @@ export class Connection {
   sweep(now: number): void {
     if (this.#hasMoved) {
       this.#hasMoved = false;
-      this.deadline = now + this.pool.limits.answerMs;
+      this.deadline = now + this.pool.limits.responseTimeoutMs;
     } else if (now > this.deadline) this.#timeOut();
   }
 
@@ -178,24 +178,24 @@ export class Connection {
     try {
       parser.push(bytes);
     } catch (error) {
-      if (!(error instanceof BrokenAnswerError)) throw error;
+      if (!(error instanceof MalformedResponseError)) throw error;
       return this.#lost("broken");
     }
     if (parser.isDone && this.#parser === parser) this.#done(parser);
   }
 
-  #done(parser: AnswerParser): void {
+  #done(parser: ResponseParser): void {
     this.#asker = undefined;
     this.#parser = undefined;
     // Half of a request is stuck in it, or the side has said that it ends here.
     if (!this.#requestIsWhole || !parser.keepsAlive) return this.#close();
     this.resume();
     const { idleMs } = this.pool.limits;
-    const told = parser.keepAliveSeconds;
+    const notified = parser.keepAliveSeconds;
     this.idleSince = performance.now();
     this.#hasMoved = false;
     this.deadline = this.idleSince +
-      (told === undefined ? idleMs : Math.min(idleMs, told * 1_000 - KEEP_ALIVE_MARGIN_MS));
+      (notified === undefined ? idleMs : Math.min(idleMs, notified * 1_000 - KEEP_ALIVE_MARGIN_MS));
     this.pool.released(this);
   }
 
@@ -205,20 +205,20 @@ export class Connection {
     try {
       parser.finish();
     } catch (error) {
-      if (!(error instanceof BrokenAnswerError)) throw error;
+      if (!(error instanceof MalformedResponseError)) throw error;
       return this.#lost("reset");
     }
     this.#done(parser);
   }
 
   #lost(kind: "reset" | "timeout" | "broken", why?: string): void {
-    const asker = this.#asker;
+    const listener = this.#asker;
     this.#asker = undefined;
     this.#close();
-    asker?.failed({
+    listener?.failed({
       kind: this.#isConnected || kind === "timeout" ? kind : "refused",
       wasSent: this.#wasSent,
-      wasKept: this.#uses > 1,
+      wasReused: this.#uses > 1,
       ...(why !== undefined && { why }),
     });
   }

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { throws } from "node:assert/strict";
-import { AnswerParser } from "./response_parser.ts";
+import { ResponseParser } from "./response_parser.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\n";
 const CHUNKS = "Transfer-Encoding: chunked\r\n";
@@ -58,7 +58,7 @@ const FAULTS: [what: string, text: string, says: RegExp][] = [
 for (const [what, text, says] of FAULTS) {
   Deno.test(`an answer with ${what} is refused for that`, () => {
     for (const cut of [text.length, 5, text.length - 2]) {
-      const parser = new AnswerParser("GET", {
+      const parser = new ResponseParser("GET", {
         interim: () => {},
         head: () => {},
         data: () => {},

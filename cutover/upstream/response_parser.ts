@@ -1,28 +1,28 @@
 import { Buffer } from "node:buffer";
 import { ByteBuffer } from "../../byte_buffer.ts";
 import {
-  type AnswerHead,
-  BrokenAnswerError,
-  readAnswerHead,
+  MalformedResponseError,
   readHeaderLine,
+  readResponseHead,
+  type ResponseHead,
 } from "../exchange/response_head.ts";
 
 /** Is told an answer as it comes in. */
-export interface AnswerReader {
+export interface ResponseListener {
   /** An answer before the answer (1xx). */
-  interim(head: AnswerHead): void;
-  head(head: AnswerHead): void;
+  interim(head: ResponseHead): void;
+  head(head: ResponseHead): void;
   data(chunk: Uint8Array): void;
   /** The answer is whole; `last` is its last part, unless {@link data} was told all. */
   end(last: Uint8Array | undefined): void;
 }
 
 /** Lotline and the old server send some hundred bytes. */
-const MOST_HEAD_BYTES = 65_536;
+const MAX_HEAD_BYTES = 65_536;
 const MAX_INTERIM = 16;
 /** Of all answers before the answer. */
 const MAX_INTERIM_BYTES = 65_536;
-const LONGEST_CHUNK_LINE = 1_024;
+const MAX_CHUNK_LINE = 1_024;
 /** Of all chunks of an answer; Node allows as many. */
 const MAX_EXTENSION_BYTES = 16_384;
 const MAX_TRAILERS = 2_000;
@@ -46,7 +46,7 @@ type State =
  * Reads one answer of HTTP/1.1 (RFC 9112) from the bytes of a connection, however they are cut.
  * Chunks are taken apart, trailers are dropped.
  */
-export class AnswerParser {
+export class ResponseParser {
   #state: State = "head";
   /** The start of a head or a line whose end is still to come. */
   #held: ByteBuffer | undefined;
@@ -63,7 +63,7 @@ export class AnswerParser {
   #keepAliveSeconds: number | undefined;
 
   /** @param method of the request: an answer to HEAD has no body */
-  constructor(readonly method: string, readonly reader: AnswerReader) {}
+  constructor(readonly method: string, readonly listener: ResponseListener) {}
 
   get isDone(): boolean {
     return this.#state === "done";
@@ -79,7 +79,7 @@ export class AnswerParser {
     return this.#keepAliveSeconds;
   }
 
-  /** @throws {BrokenAnswerError} when the bytes are no answer */
+  /** @throws {MalformedResponseError} when the bytes are no answer */
   push(chunk: Buffer): void {
     let rest: Buffer | undefined = chunk;
     while (rest !== undefined && rest.length > 0) {
@@ -99,7 +99,7 @@ export class AnswerParser {
           rest = this.#readChunk(rest);
           break;
         case "close":
-          this.reader.data(rest);
+          this.listener.data(rest);
           return;
         case "done":
           // Nobody asked for more: whatever it is, the connection can't be trusted any longer.
@@ -110,11 +110,11 @@ export class AnswerParser {
     this.#tellParts();
   }
 
-  /** The connection has ended. @throws {BrokenAnswerError} when the answer isn't whole */
+  /** The connection has ended. @throws {MalformedResponseError} when the answer isn't whole */
   finish(): void {
     this.#keepsAlive = false;
     if (this.#state === "done") return;
-    if (this.#state !== "close") throw new BrokenAnswerError("the answer ended too early");
+    if (this.#state !== "close") throw new MalformedResponseError("the answer ended too early");
     this.#end(undefined);
   }
 
@@ -124,24 +124,24 @@ export class AnswerParser {
     if (parts.length === 0) return;
     this.#parts = [];
     const [only] = parts;
-    this.reader.data(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts));
+    this.listener.data(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts));
   }
 
   #end(last: Uint8Array | undefined): void {
     this.#state = "done";
-    this.reader.end(last);
+    this.listener.end(last);
   }
 
   #readHead(chunk: Buffer): Buffer | undefined {
     const found = this.#takeUpTo(
       END_OF_HEAD,
       chunk,
-      MOST_HEAD_BYTES,
+      MAX_HEAD_BYTES,
       "the answer's head is too long",
     );
     if (found === undefined) return undefined;
     const { text, rest } = found;
-    const { minor, ...head } = readAnswerHead(text);
+    const { minor, ...head } = readResponseHead(text);
     if (head.status < 200) {
       this.#readInterim(head, minor, text.length);
       return rest;
@@ -155,13 +155,13 @@ export class AnswerParser {
       switch (headers[at]?.toLowerCase()) {
         case "content-length":
           if (length !== undefined || !/^\d{1,15}$/.test(value)) {
-            throw new BrokenAnswerError("the length is none");
+            throw new MalformedResponseError("the length is none");
           }
           length = Number(value);
           break;
         case "transfer-encoding":
           if (isChunked || value.toLowerCase() !== "chunked") {
-            throw new BrokenAnswerError("the transfer encoding isn't known");
+            throw new MalformedResponseError("the transfer encoding isn't known");
           }
           isChunked = true;
           break;
@@ -175,8 +175,8 @@ export class AnswerParser {
         }
       }
     }
-    if (isChunked && length !== undefined) throw new BrokenAnswerError("two lengths");
-    this.reader.head(head);
+    if (isChunked && length !== undefined) throw new MalformedResponseError("two lengths");
+    this.listener.head(head);
     if (this.method === "HEAD" || status === 204 || status === 304) this.#end(undefined);
     else if (isChunked) this.#state = "chunk_size";
     else if (length === 0) this.#end(undefined);
@@ -191,33 +191,33 @@ export class AnswerParser {
   }
 
   /** RFC 9112 6.1 and RFC 9110 8.6: an answer before the answer says nothing of a body. */
-  #readInterim(head: AnswerHead, minor: string, bytes: number): void {
+  #readInterim(head: ResponseHead, minor: string, bytes: number): void {
     this.#interimBytes += bytes;
     if (++this.#interims > MAX_INTERIM || this.#interimBytes > MAX_INTERIM_BYTES) {
-      throw new BrokenAnswerError("too many interim answers");
+      throw new MalformedResponseError("too many interim answers");
     }
     const isFramed = head.headers.some((name, at) =>
       at % 2 === 0 && /^(?:content-length|transfer-encoding)$/i.test(name)
     );
-    if (minor === "0" || isFramed) throw new BrokenAnswerError("an interim answer is none");
-    this.reader.interim(head);
+    if (minor === "0" || isFramed) throw new MalformedResponseError("an interim answer is none");
+    this.listener.interim(head);
   }
 
   /**
    * The text before `end`, which may come in pieces, and the bytes behind it; nothing while it isn't
    * there. Each byte is looked at once, however the bytes are cut.
    *
-   * @throws {BrokenAnswerError} when it is longer than `most`
+   * @throws {MalformedResponseError} when it is longer than `max`
    */
   #takeUpTo(
     end: string,
     chunk: Buffer,
-    most: number,
+    max: number,
     tooLong: string,
   ): { readonly text: string; readonly rest: Buffer } | undefined {
     const held = this.#held;
     const before = held?.length ?? 0;
-    const room = most + end.length - before;
+    const room = max + end.length - before;
     held?.append(chunk.length > room ? chunk.subarray(0, room) : chunk);
     // The end may have begun in what came before.
     const from = Math.max(0, before - end.length + 1);
@@ -227,9 +227,9 @@ export class AnswerParser {
       : latin1(held.bytes().subarray(from));
     const at = seen.indexOf(end);
     if (at === -1) {
-      if (before + chunk.length > most) throw new BrokenAnswerError(tooLong);
+      if (before + chunk.length > max) throw new MalformedResponseError(tooLong);
       if (held === undefined) {
-        this.#held = new ByteBuffer(most + end.length);
+        this.#held = new ByteBuffer(max + end.length);
         this.#held.append(chunk);
       }
       return undefined;
@@ -244,7 +244,7 @@ export class AnswerParser {
   #readLength(chunk: Buffer): Buffer | undefined {
     if (chunk.length < this.#left) {
       this.#left -= chunk.length;
-      this.reader.data(chunk);
+      this.listener.data(chunk);
       return undefined;
     }
     const last = chunk.subarray(0, this.#left);
@@ -264,22 +264,22 @@ export class AnswerParser {
     const found = this.#takeUpTo(
       END_OF_LINE,
       chunk,
-      LONGEST_CHUNK_LINE,
+      MAX_CHUNK_LINE,
       "a chunk's line is too long",
     );
     if (found === undefined) return undefined;
     const { text: line, rest } = found;
     switch (this.#state) {
       case "chunk_end":
-        if (line !== "") throw new BrokenAnswerError("a chunk is longer than it said");
+        if (line !== "") throw new MalformedResponseError("a chunk is longer than it said");
         this.#state = "chunk_size";
         break;
       case "chunk_size": {
         const [, digits, extension = ""] = CHUNK_SIZE.exec(line) ?? [];
-        if (digits === undefined) throw new BrokenAnswerError("a chunk's size is none");
+        if (digits === undefined) throw new MalformedResponseError("a chunk's size is none");
         this.#extensionBytes += extension.length;
         if (this.#extensionBytes > MAX_EXTENSION_BYTES) {
-          throw new BrokenAnswerError("too many chunk extensions");
+          throw new MalformedResponseError("too many chunk extensions");
         }
         this.#left = parseInt(digits, 16);
         this.#state = this.#left === 0 ? "trailer" : "chunk";
@@ -294,8 +294,8 @@ export class AnswerParser {
         // Dropped, but what isn't one shows that the bytes aren't what they seem.
         readHeaderLine(line);
         this.#trailerBytes += line.length + 2;
-        if (++this.#trailers > MAX_TRAILERS || this.#trailerBytes > MOST_HEAD_BYTES) {
-          throw new BrokenAnswerError("too many trailers");
+        if (++this.#trailers > MAX_TRAILERS || this.#trailerBytes > MAX_HEAD_BYTES) {
+          throw new MalformedResponseError("too many trailers");
         }
     }
     return rest;

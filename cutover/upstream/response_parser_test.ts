@@ -1,20 +1,21 @@
 import { Buffer } from "node:buffer";
 import { deepStrictEqual, ok, throws } from "node:assert/strict";
-import { BrokenAnswerError } from "../exchange/response_head.ts";
-import { AnswerParser } from "./response_parser.ts";
+import { MalformedResponseError } from "../exchange/response_head.ts";
+import { ResponseParser } from "./response_parser.ts";
 
 /** What the parser tells, body parts joined, when the bytes come in parts that end at these places. */
 function read(text: string, cuts: number[] = [], { method = "GET", ends = false } = {}) {
-  const told: string[] = [];
+  const notified: string[] = [];
   let body = "";
-  const parser = new AnswerParser(method, {
+  const parser = new ResponseParser(method, {
     interim: ({ status, reason, headers }) =>
-      told.push(`interim ${status} ${reason} ${headers.join("|")}`),
-    head: ({ status, reason, headers }) => told.push(`${status} ${reason} ${headers.join("|")}`),
+      notified.push(`interim ${status} ${reason} ${headers.join("|")}`),
+    head: ({ status, reason, headers }) =>
+      notified.push(`${status} ${reason} ${headers.join("|")}`),
     data: (chunk) => body += Buffer.from(chunk).toString("latin1"),
     end: (last) => {
       body += Buffer.from(last ?? []).toString("latin1");
-      told.push(`body ${body}`);
+      notified.push(`body ${body}`);
     },
   });
   const bytes = Buffer.from(text, "latin1");
@@ -24,7 +25,11 @@ function read(text: string, cuts: number[] = [], { method = "GET", ends = false 
     from = to;
   }
   if (ends) parser.finish();
-  return { told, keepsAlive: parser.keepsAlive, keepAliveSeconds: parser.keepAliveSeconds };
+  return {
+    told: notified,
+    keepsAlive: parser.keepsAlive,
+    keepAliveSeconds: parser.keepAliveSeconds,
+  };
 }
 
 const WHOLE: [what: string, text: string, told: string[], keepsAlive: boolean][] = [
@@ -88,40 +93,40 @@ const WHOLE: [what: string, text: string, told: string[], keepsAlive: boolean][]
   ],
 ];
 
-for (const [what, text, told, keepsAlive] of WHOLE) {
+for (const [what, text, notified, keepsAlive] of WHOLE) {
   Deno.test(`an answer with ${what} is read the same wherever it is cut`, () => {
     for (let cut = 0; cut <= text.length; cut++) {
       const found = read(text, [cut]);
-      deepStrictEqual([found.told, found.keepsAlive], [told, keepsAlive], `cut at ${cut}`);
+      deepStrictEqual([found.told, found.keepsAlive], [notified, keepsAlive], `cut at ${cut}`);
     }
     const letters = Array.from({ length: text.length }, (_, at) => at);
-    deepStrictEqual(read(text, letters).told, told, "letter by letter");
+    deepStrictEqual(read(text, letters).told, notified, "letter by letter");
   });
 
   Deno.test(`an answer with ${what} that ends too early is no answer`, () => {
     for (let length = 0; length < text.length; length++) {
-      throws(() => read(text.slice(0, length), [], { ends: true }), BrokenAnswerError);
+      throws(() => read(text.slice(0, length), [], { ends: true }), MalformedResponseError);
     }
   });
 }
 
 Deno.test("without a length the body ends with the connection, which is used no more", () => {
-  const { told, keepsAlive } = read("HTTP/1.1 200 OK\r\n\r\nabc", [20], { ends: true });
-  deepStrictEqual([told, keepsAlive], [["200 OK ", "body abc"], false]);
+  const { told: notified, keepsAlive } = read("HTTP/1.1 200 OK\r\n\r\nabc", [20], { ends: true });
+  deepStrictEqual([notified, keepsAlive], [["200 OK ", "body abc"], false]);
 });
 
 Deno.test("an answer to HEAD has no body, whatever length it tells", () => {
-  const { told, keepsAlive } = read("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", [], {
+  const { told: notified, keepsAlive } = read("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", [], {
     method: "HEAD",
   });
-  deepStrictEqual([told, keepsAlive], [["200 OK Content-Length|9", "body "], true]);
+  deepStrictEqual([notified, keepsAlive], [["200 OK Content-Length|9", "body "], true]);
 });
 
 Deno.test("bytes behind an answer make its connection useless, and are nobody's answer", () => {
   const text = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
   for (const more of ["b", text]) {
-    const { told, keepsAlive } = read(text + more);
-    deepStrictEqual([told.length, keepsAlive], [2, false]);
+    const { told: notified, keepsAlive } = read(text + more);
+    deepStrictEqual([notified.length, keepsAlive], [2, false]);
   }
 });
 
@@ -208,14 +213,14 @@ const BROKEN: [what: string, text: string][] = [
 
 for (const [what, text] of BROKEN) {
   Deno.test(`${what} is no answer`, () => {
-    throws(() => read(text), BrokenAnswerError);
+    throws(() => read(text), MalformedResponseError);
     ok(text.length > 0);
   });
 }
 
 Deno.test("tiny chunks that came together are told as one part", () => {
   const parts: number[] = [];
-  const parser = new AnswerParser("GET", {
+  const parser = new ResponseParser("GET", {
     interim: () => {},
     head: () => {},
     data: (chunk) => parts.push(chunk.length),

@@ -1,10 +1,10 @@
 import { BodyCapture } from "../exchange/body_capture.ts";
-import type { CapturedAnswer, HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
-import { type AnswerHead, isHeaderLine, isToken } from "../exchange/response_head.ts";
-import type { Asker, Connection, Failure } from "./connection.ts";
+import { isHeaderLine, isToken, type ResponseHead } from "../exchange/response_head.ts";
+import type { Connection, Failure, UpstreamListener } from "./connection.ts";
 import { headText } from "./request_text.ts";
-import type { Upstream } from "./upstream.ts";
+import type { UpstreamPool } from "./upstream.ts";
 
 /** A request that is there as a whole. */
 export interface WholeRequest {
@@ -17,11 +17,11 @@ export interface WholeRequest {
 
 /** How a request is sent. */
 export interface SendOptions {
-  readonly keptConnections: Asker["keptConnections"];
+  readonly keptConnections: UpstreamListener["reusedConnections"];
   /** The whole response must have come by then, whatever the upstream's own limits are. */
   readonly timeoutMs?: number;
   /** So much of its body is kept at most; of a larger one the digest. */
-  readonly keptBytes: number;
+  readonly capturedBytes: number;
   /** A larger one isn't read to its end. */
   readonly maxBytes: number;
 }
@@ -39,10 +39,10 @@ export interface SendFailure {
 
 /** Sends a request and reads its whole response. Never rejects. */
 export function sendWhole(
-  upstream: Upstream,
+  upstream: UpstreamPool,
   request: WholeRequest,
   options: SendOptions,
-): Promise<CapturedAnswer | { readonly failure: SendFailure }> {
+): Promise<CapturedResponse | { readonly failure: SendFailure }> {
   const { method, target, headers, body } = request;
   const began = performance.now();
   const ms = () => performance.now() - began;
@@ -50,13 +50,13 @@ export function sendWhole(
     return Promise.resolve({ failure: { kind: "invalid", isStale: false, ms: ms() } });
   }
   const { promise, resolve } = Promise.withResolvers<
-    CapturedAnswer | { readonly failure: SendFailure }
+    CapturedResponse | { readonly failure: SendFailure }
   >();
-  const capture = new BodyCapture(options.keptBytes);
+  const capture = new BodyCapture(options.capturedBytes);
   let connection: Connection | undefined;
-  let response: AnswerHead | undefined;
+  let response: ResponseHead | undefined;
   let isOver = false;
-  const end = (result: CapturedAnswer | { readonly failure: SendFailure }) => {
+  const end = (result: CapturedResponse | { readonly failure: SendFailure }) => {
     isOver = true;
     clearTimeout(timer);
     resolve(result);
@@ -66,12 +66,12 @@ export function sendWhole(
   };
   const cancel = (kind: "timeout" | "too_large") => {
     fail({ kind, isStale: false });
-    if (connection === undefined) upstream.forget(asker);
+    if (connection === undefined) upstream.remove(sender);
     else connection.destroy();
   };
-  const asker: Asker = {
+  const sender: UpstreamListener = {
     method,
-    keptConnections: options.keptConnections,
+    reusedConnections: options.keptConnections,
     ready(given) {
       connection = given;
       given.write(headText(method, target, headers.flat(), undefined));
@@ -95,7 +95,7 @@ export function sendWhole(
       const lines = toHeaderLines(response.headers);
       end({ status, headers: lines, body, ...(digest && { digest }), ms: ms() });
     },
-    failed({ kind, why, wasKept }) {
+    failed({ kind, why, wasReused: wasKept }) {
       const isStale = kind === "reset" && wasKept && response === undefined;
       fail({ kind, isStale, ...(why !== undefined && { why }) });
     },
@@ -104,7 +104,7 @@ export function sendWhole(
   const timer = timeoutMs === undefined
     ? undefined
     : setTimeout(() => cancel("timeout"), timeoutMs);
-  upstream.ask(asker);
+  upstream.send(sender);
   return promise;
 }
 

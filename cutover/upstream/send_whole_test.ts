@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { startAnswering, startBlackHole } from "../../testing/test_server.ts";
+import { startBlackHole, startResponding } from "../../testing/test_server.ts";
 import { sendWhole } from "./send_whole.ts";
-import { Upstream } from "./upstream.ts";
+import { UpstreamPool } from "./upstream.ts";
 
 const GET = {
   method: "GET",
@@ -9,11 +9,11 @@ const GET = {
   headers: [["Host", "plant"]],
   body: new Uint8Array(),
 } as const;
-const OPTIONS = { keptConnections: "any", keptBytes: 100, maxBytes: 1_000 } as const;
+const OPTIONS = { keptConnections: "any", capturedBytes: 100, maxBytes: 1_000 } as const;
 
 function upstreamAt(url: string, connections = 1) {
-  const limits = { connectMs: 9_000, answerMs: 9_000, idleMs: 9_000, recentMs: 9_000 };
-  const upstream = new Upstream(url, { connections, waiting: 1, ...limits });
+  const limits = { connectMs: 9_000, responseTimeoutMs: 9_000, idleMs: 9_000, recentMs: 9_000 };
+  const upstream = new UpstreamPool(url, { connections, waiting: 1, ...limits });
   return Object.assign(upstream, { [Symbol.dispose]: () => upstream.close() });
 }
 
@@ -44,7 +44,7 @@ Deno.test("one that finds neither a connection nor a place to wait is told so at
 });
 
 Deno.test("a response of more bytes than may come isn't read to its end", async () => {
-  await using server = await startAnswering((_, write) => write(200, "x".repeat(1_001)));
+  await using server = await startResponding((_, write) => write(200, "x".repeat(1_001)));
   using upstream = upstreamAt(server.url);
   const sent = await sendWhole(upstream, GET, OPTIONS);
   ok("failure" in sent && sent.failure.kind === "too_large");
@@ -52,7 +52,7 @@ Deno.test("a response of more bytes than may come isn't read to its end", async 
 });
 
 Deno.test("what would be read as something else isn't written", async () => {
-  await using server = await startAnswering((_, write) => write(200, "{}"));
+  await using server = await startResponding((_, write) => write(200, "{}"));
   using upstream = upstreamAt(server.url);
   const headers = (name: string, value: string) => ({ headers: [[name, value]] as const });
   const wrong = [

@@ -1,6 +1,6 @@
 import net from "node:net";
 import tls from "node:tls";
-import { type Asker, Connection, type Pool, type UpstreamLimits } from "./connection.ts";
+import { Connection, type Pool, type UpstreamLimits, type UpstreamListener } from "./connection.ts";
 
 /**
  * The one HTTP client of the cutover: an upstream over kept connections of HTTP/1.1. Clients' requests,
@@ -10,7 +10,7 @@ import { type Asker, Connection, type Pool, type UpstreamLimits } from "./connec
  * sent, which is what decides whether another upstream may be sent it, and it hands a write to a kept
  * connection that the upstream is about to close.
  */
-export class Upstream implements Pool {
+export class UpstreamPool implements Pool {
   /** `host:port`, for requests that name no host. */
   readonly authority: string;
   readonly #host: string;
@@ -19,7 +19,7 @@ export class Upstream implements Pool {
   /** Open or being opened. */
   readonly #all = new Set<Connection>();
   readonly #idle: Connection[] = [];
-  readonly #waiting: { readonly asker: Asker; readonly since: number }[] = [];
+  readonly #waiting: { readonly sender: UpstreamListener; readonly since: number }[] = [];
 
   /** @param url of the side; only its host and port matter */
   constructor(url: string, readonly limits: UpstreamLimits) {
@@ -36,25 +36,27 @@ export class Upstream implements Pool {
   }
 
   /** Gives a request a connection, now or when one is free. */
-  ask(asker: Asker): void {
-    if (this.#start(asker)) return;
+  send(sender: UpstreamListener): void {
+    if (this.#start(sender)) return;
     if (this.#waiting.length >= this.limits.waiting) {
-      asker.failed({ kind: "busy", wasSent: false, wasKept: false });
-    } else this.#waiting.push({ asker, since: performance.now() });
+      sender.failed({ kind: "busy", wasSent: false, wasReused: false });
+    } else this.#waiting.push({ sender, since: performance.now() });
   }
 
   /** Forgets a request that waits for a connection, be it one that is being opened for it. */
-  forget(asker: Asker): void {
-    const at = this.#waiting.findIndex((waiting) => waiting.asker === asker);
+  remove(sender: UpstreamListener): void {
+    const at = this.#waiting.findIndex((waiting) => waiting.sender === sender);
     if (at !== -1) this.#waiting.splice(at, 1);
-    for (const connection of this.#all) if (connection.isFor(asker)) return connection.destroy();
+    for (const connection of this.#all) if (connection.isFor(sender)) return connection.destroy();
   }
 
   /** Ends what takes too long, and closes what nobody needs. To be called a few times a second. */
   sweep(now: number): void {
     for (const connection of this.#all) connection.sweep(now);
-    while (this.#waiting[0] !== undefined && now > this.#waiting[0].since + this.limits.answerMs) {
-      this.#waiting.shift()?.asker.failed({ kind: "busy", wasSent: false, wasKept: false });
+    while (
+      this.#waiting[0] !== undefined && now > this.#waiting[0].since + this.limits.responseTimeoutMs
+    ) {
+      this.#waiting.shift()?.sender.failed({ kind: "busy", wasSent: false, wasReused: false });
     }
   }
 
@@ -77,13 +79,13 @@ export class Upstream implements Pool {
 
   #startWaiting(): void {
     const next = this.#waiting[0];
-    if (next !== undefined && this.#start(next.asker)) this.#waiting.shift();
+    if (next !== undefined && this.#start(next.sender)) this.#waiting.shift();
   }
 
-  #start(asker: Asker): boolean {
-    const kept = this.#takeKept(asker);
-    if (kept !== undefined) {
-      kept.begin(asker);
+  #start(sender: UpstreamListener): boolean {
+    const reused = this.#takeKept(sender);
+    if (reused !== undefined) {
+      reused.begin(sender);
       return true;
     }
     if (this.connections >= this.limits.connections) {
@@ -96,22 +98,22 @@ export class Upstream implements Pool {
       ? new Connection(
         tls.connect({ ...place, ...nameOf(place.host) }),
         this,
-        asker,
+        sender,
         "secureConnect",
       )
-      : new Connection(net.connect({ ...place, noDelay: true }), this, asker, "connect");
+      : new Connection(net.connect({ ...place, noDelay: true }), this, sender, "connect");
     this.#all.add(connection);
     return true;
   }
 
-  #takeKept({ keptConnections }: Asker): Connection | undefined {
-    if (keptConnections === "none") return undefined;
+  #takeKept({ reusedConnections }: UpstreamListener): Connection | undefined {
+    if (reusedConnections === "none") return undefined;
     const now = performance.now();
     // The one that was used last: those that aren't needed get old and are closed.
-    const kept = this.#idle.at(-1);
-    if (kept === undefined || now > kept.deadline) return undefined;
+    const reused = this.#idle.at(-1);
+    if (reused === undefined || now > reused.deadline) return undefined;
     const { recentMs } = this.limits;
-    if (keptConnections === "recent" && now - kept.idleSince > recentMs) return undefined;
+    if (reusedConnections === "recent" && now - reused.idleSince > recentMs) return undefined;
     return this.#idle.pop();
   }
 }

@@ -1,38 +1,38 @@
-import type { AnswerHead } from "../exchange/response_head.ts";
-import { ALWAYS_KEPT_BYTES, BodyCapture } from "../exchange/body_capture.ts";
+import type { ResponseHead } from "../exchange/response_head.ts";
+import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
 import type { BodyDigest } from "../exchange/exchange.ts";
-import type { Side } from "../exchange/route.ts";
-import type { Asker, Connection, Failure } from "./connection.ts";
-import type { Upstream } from "./upstream.ts";
+import type { Upstream } from "../exchange/route.ts";
+import type { Connection, Failure, UpstreamListener } from "./connection.ts";
+import type { UpstreamPool } from "./upstream.ts";
 
 /** Is told how one side answers. */
-export interface AttemptWatcher {
+export interface UpstreamRequestListener {
   /** Writes the request. */
   send(connection: Connection): void;
   drained(): void;
-  interim(head: AnswerHead): void;
-  answerBegins(attempt: Attempt, head: AnswerHead): void;
-  answerGoesOn(attempt: Attempt, chunk: Uint8Array): void;
-  answerEnds(attempt: Attempt, last: Uint8Array | undefined): void;
-  failed(attempt: Attempt, failure: Failure): void;
+  interim(head: ResponseHead): void;
+  responseBegins(request: UpstreamRequest, head: ResponseHead): void;
+  responseContinues(request: UpstreamRequest, chunk: Uint8Array): void;
+  responseEnds(request: UpstreamRequest, last: Uint8Array | undefined): void;
+  failed(request: UpstreamRequest, failure: Failure): void;
 }
 
 /** One side, asked once on behalf of a client. */
-export class Attempt implements Asker {
+export class UpstreamRequest implements UpstreamListener {
   /** When the request was written, by `performance.now()`. */
   sentAt = performance.now();
-  answer: AnswerHead | undefined;
+  answer: ResponseHead | undefined;
   #connection: Connection | undefined;
   #isOver = false;
   #kept: BodyCapture | undefined;
 
   /** @param capture what the answer's body is gathered in, if it is */
   constructor(
-    readonly side: Side,
     readonly upstream: Upstream,
+    readonly pool: UpstreamPool,
     readonly method: string,
-    readonly keptConnections: "any" | "recent" | "none",
-    readonly watcher: AttemptWatcher,
+    readonly reusedConnections: "any" | "recent" | "none",
+    readonly listener: UpstreamRequestListener,
     capture: BodyCapture | undefined,
   ) {
     this.#kept = capture;
@@ -58,15 +58,15 @@ export class Attempt implements Asker {
   }
 
   /** From its beginning the body is gathered, a short one, to be held back. */
-  keepBody(): void {
-    this.#kept = new BodyCapture(ALWAYS_KEPT_BYTES);
+  captureBody(): void {
+    this.#kept = new BodyCapture(ALWAYS_CAPTURED_BYTES);
   }
 
   /** Asks no further; the watcher is told nothing more. */
-  giveUp(): void {
+  abort(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.#connection === undefined) this.upstream.forget(this);
+    if (this.#connection === undefined) this.pool.remove(this);
     else this.#connection.destroy();
   }
 
@@ -82,27 +82,27 @@ export class Attempt implements Asker {
     if (this.#isOver) return connection.destroy();
     this.#connection = connection;
     this.sentAt = performance.now();
-    this.watcher.send(connection);
+    this.listener.send(connection);
   }
 
   drained(): void {
-    if (!this.#isOver) this.watcher.drained();
+    if (!this.#isOver) this.listener.drained();
   }
 
-  interim(head: AnswerHead): void {
-    if (!this.#isOver) this.watcher.interim(head);
+  interim(head: ResponseHead): void {
+    if (!this.#isOver) this.listener.interim(head);
   }
 
-  head(head: AnswerHead): void {
+  head(head: ResponseHead): void {
     if (this.#isOver) return;
     this.answer = head;
-    this.watcher.answerBegins(this, head);
+    this.listener.responseBegins(this, head);
   }
 
   data(chunk: Uint8Array): void {
     if (this.#isOver) return;
     this.#kept?.append(chunk);
-    this.watcher.answerGoesOn(this, chunk);
+    this.listener.responseContinues(this, chunk);
   }
 
   end(last: Uint8Array | undefined): void {
@@ -110,12 +110,12 @@ export class Attempt implements Asker {
     if (last !== undefined) this.#kept?.append(last);
     // The connection is no longer this request's.
     this.#isOver = true;
-    this.watcher.answerEnds(this, last);
+    this.listener.responseEnds(this, last);
   }
 
   failed(failure: Failure): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.watcher.failed(this, failure);
+    this.listener.failed(this, failure);
   }
 }

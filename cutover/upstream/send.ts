@@ -1,12 +1,12 @@
 import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
-import type { Asked, CapturedRequest, HeaderLines, Silence } from "../exchange/exchange.ts";
+import type { CapturedRequest, Exchange, FailureKind, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { isHopByHop, namedByConnection } from "../exchange/hop_by_hop.ts";
 import { type SendFailure, sendWhole } from "./send_whole.ts";
-import { Upstream } from "./upstream.ts";
+import { UpstreamPool } from "./upstream.ts";
 
 /** Of larger responses only the digest is kept, in bytes. */
-const KEPT_BYTES = 262_144;
+const MAX_CAPTURED_BYTES = 262_144;
 /** Longer ones aren't read to their end: twice what Lotline responds with at most, in bytes. */
 const MAX_BYTES = 2 * 134_217_728;
 /** Requests that wait for a connection: more than a gateway has in flight. */
@@ -18,19 +18,19 @@ const IDLE_MS = 4_000;
 const SWEEP_MS = 1_000;
 
 /** An upstream that is sent requests which were captured, beside those of the clients. */
-export interface Asker extends Disposable {
+export interface Sender extends Disposable {
   /**
    * Sends the request anew. Never rejects: an upstream without a response in `timeoutMs` has failed.
    *
    * @param extra headers that take the place of the request's own, names in lower case
-   * @param keptBytes so much of its body is kept at most; of a larger one the digest
+   * @param capturedBytes so much of its body is kept at most; of a larger one the digest
    */
-  ask(
+  send(
     request: CapturedRequest,
     timeoutMs: number,
     extra?: HeaderLines,
-    keptBytes?: number,
-  ): Promise<Asked>;
+    capturedBytes?: number,
+  ): Promise<Exchange>;
 }
 
 /**
@@ -39,19 +39,19 @@ export interface Asker extends Disposable {
  * @param url the upstream's base address
  * @param connections the most at once
  */
-export function createAsker(url: string, connections: number): Asker {
-  const upstream = new Upstream(url, {
+export function createSender(url: string, connections: number): Sender {
+  const upstream = new UpstreamPool(url, {
     connections,
     waiting: MAX_WAITING,
     connectMs: MAX_MS,
-    answerMs: MAX_MS,
+    responseTimeoutMs: MAX_MS,
     idleMs: IDLE_MS,
     recentMs: IDLE_MS,
   });
   const sweeper = setInterval(() => upstream.sweep(performance.now()), SWEEP_MS);
   Deno.unrefTimer(sweeper);
   return {
-    async ask(request, timeoutMs, extra = [], keptBytes = KEPT_BYTES) {
+    async send(request, timeoutMs, extra = [], capturedBytes = MAX_CAPTURED_BYTES) {
       const began = performance.now();
       const { method, target, body } = request;
       const headers = headersToSend(request, extra, upstream.authority);
@@ -59,7 +59,7 @@ export function createAsker(url: string, connections: number): Asker {
         sendWhole(upstream, { method, target, headers, body }, {
           keptConnections,
           timeoutMs: timeoutMs - (performance.now() - began),
-          keptBytes,
+          capturedBytes,
           maxBytes: MAX_BYTES,
         });
       const first = await send("any");
@@ -67,7 +67,7 @@ export function createAsker(url: string, connections: number): Asker {
       // be sent twice.
       const sent = "failure" in first && first.failure.isStale ? await send("none") : first;
       const ms = performance.now() - began;
-      return "failure" in sent ? { silence: silenceOf(sent.failure), ms } : { ...sent, ms };
+      return "failure" in sent ? { failure: silenceOf(sent.failure), ms } : { ...sent, ms };
     },
     [Symbol.dispose]() {
       clearInterval(sweeper);
@@ -76,12 +76,12 @@ export function createAsker(url: string, connections: number): Asker {
   };
 }
 
-function silenceOf({ kind, why }: SendFailure): Silence {
+function silenceOf({ kind, why }: SendFailure): FailureKind {
   // An upstream that accepts a connection and resets it at once is there.
   return kind === "refused" && !why?.includes("ECONNREFUSED") ? "reset" : SILENCES[kind];
 }
 
-const SILENCES: Readonly<Record<SendFailure["kind"], Silence>> = {
+const SILENCES: Readonly<Record<SendFailure["kind"], FailureKind>> = {
   refused: "refused",
   reset: "reset",
   broken: "reset",

@@ -1,16 +1,16 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { insertLots } from "../testing/genealogy.ts";
-import { findTogether } from "./find_together.ts";
+import { findBatched } from "./find_batched.ts";
 import { findTraces, LARGE_TRACE } from "./lots.ts";
 import { findUsersByEmail } from "./users.ts";
 
 Deno.test("one key that PostgreSQL can't read fails by itself, those beside it are found", async () => {
   await using it = await freshDatabase();
   await insertLots(it.sql, [{ lot_code: "A" }, { lot_code: "C" }]);
-  const asked: (readonly string[])[] = [];
-  const find = findTogether(it.sql, (sql, codes) => {
-    asked.push(codes);
+  const requested: (readonly string[])[] = [];
+  const find = findBatched(it.sql, (sql, codes) => {
+    requested.push(codes);
     return findTraces(sql, codes);
   });
   const bad = rejects(find("B\0"), { code: "22021" });
@@ -20,7 +20,7 @@ Deno.test("one key that PostgreSQL can't read fails by itself, those beside it a
     found.map((trace) => trace === LARGE_TRACE ? undefined : trace?.central.lot_code),
     ["A", "C", undefined],
   );
-  deepStrictEqual(asked[0], ["B\0", "A", "C", "nowhere"]);
+  deepStrictEqual(requested[0], ["B\0", "A", "C", "nowhere"]);
 });
 
 Deno.test("of several accounts with an email the oldest is found, also beside other emails", async () => {

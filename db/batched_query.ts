@@ -1,22 +1,22 @@
-import { gather } from "../gather.ts";
+import { createBatcher } from "../batcher.ts";
 import type { Sql } from "./connect.ts";
-import { DEADLINE_MS } from "./in_time.ts";
+import { DEADLINE_MS } from "./query_deadline.ts";
 
 /** So many requests share a statement at most. */
-const MOST_TOGETHER = 16;
+const MAX_BATCH_SIZE = 16;
 /** A statement that takes longer than this keeps others from being sent no more, in ms. */
-const QUICK_MS = 50;
+const SLOW_MS = 50;
 
 /** How something is asked of PostgreSQL, for one request and for several. */
-export interface Ways<Key, Answer> {
+export interface BatchedQuery<Key, Result> {
   /** For several at once; gives what finds each one's answer, by its key and place. */
-  askAll(
+  runBatch(
     keys: readonly Key[],
     deadlineMs: number,
-  ): Promise<(key: Key, place: number) => Answer>;
-  askOne(key: Key, deadlineMs: number): Promise<Answer>;
+  ): Promise<(key: Key, index: number) => Result>;
+  runOne(key: Key, deadlineMs: number): Promise<Result>;
   /** Whether each is to be asked for by itself after this error of all. */
-  isWorthTrying(error: unknown): boolean;
+  shouldRunAlone(error: unknown): boolean;
 }
 
 /**
@@ -26,42 +26,42 @@ export interface Ways<Key, Answer> {
  *
  * @param share the share of the pool's connections that are busy with it before others wait
  */
-export function together<Key, Answer>(
+export function batchedQuery<Key, Result>(
   sql: Sql,
   share: number,
-  { askAll, askOne, isWorthTrying }: Ways<Key, Answer>,
-): (key: Key) => Promise<Answer> {
-  interface Asked {
+  { runBatch, runOne, shouldRunAlone }: BatchedQuery<Key, Result>,
+): (key: Key) => Promise<Result> {
+  interface Queued {
     readonly key: Key;
     /** By the process's clock, in ms. */
     readonly until: number;
   }
-  const leftOf = ({ until }: Asked) => until - performance.now();
+  const leftOf = ({ until }: Queued) => until - performance.now();
 
-  const ask = gather(async (all: readonly Asked[]) => {
+  const run = createBatcher(async (all: readonly Queued[]) => {
     // The first has waited the longest.
     const [first] = all;
     const leftMs = first === undefined ? 0 : leftOf(first);
     if (first !== undefined && all.length === 1) {
-      const answer = await askOne(first.key, leftMs);
-      return () => answer;
+      const result = await runOne(first.key, leftMs);
+      return () => result;
     }
     if (leftMs <= 0) return undefined;
     try {
-      return await askAll(all.map(({ key }) => key), leftMs);
+      return await runBatch(all.map(({ key }) => key), leftMs);
     } catch (error) {
-      if (!isWorthTrying(error)) throw error;
+      if (!shouldRunAlone(error)) throw error;
       return undefined;
     }
   }, {
-    atOnce: Math.ceil(sql.options.max * share),
-    most: MOST_TOGETHER,
-    quickMs: QUICK_MS,
+    maxConcurrent: Math.ceil(sql.options.max * share),
+    maxBatchSize: MAX_BATCH_SIZE,
+    slowMs: SLOW_MS,
   });
 
   return async (key) => {
-    const asked = { key, until: performance.now() + DEADLINE_MS };
-    const { answer: find, place } = await ask(asked);
-    return find === undefined ? await askOne(key, leftOf(asked)) : find(key, place);
+    const queued = { key, until: performance.now() + DEADLINE_MS };
+    const { result: find, index } = await run(queued);
+    return find === undefined ? await runOne(key, leftOf(queued)) : find(key, index);
   };
 }

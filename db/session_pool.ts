@@ -1,7 +1,7 @@
 import type { Session } from "./session.ts";
 
 /** Sessions that stay open for the next one who needs one: a new one takes 15 ms to warm up. */
-export interface KeptSessions extends AsyncDisposable {
+export interface SessionPool extends AsyncDisposable {
   /**
    * Does some work on a session that nobody else has meanwhile. When the work fails the session is
    * closed and with it those that are idle: whatever has happened to it may have happened to them.
@@ -16,41 +16,41 @@ export interface KeptSessions extends AsyncDisposable {
  * @param idleMs an idle session is closed after this long, in ms: a network may have forgotten it
  * without telling anybody
  */
-export function keepSessions(
+export function createSessionPool(
   open: (onEnd: () => void) => Session,
   idleMs: number,
-): KeptSessions {
+): SessionPool {
   const idle = new Map<Session, ReturnType<typeof setTimeout>>();
-  const ended = new WeakSet<Session>();
+  const closed = new WeakSet<Session>();
 
-  const forget = (session: Session) => {
+  const remove = (session: Session) => {
     clearTimeout(idle.get(session));
     idle.delete(session);
   };
   const close = (session: Session) => {
-    forget(session);
+    remove(session);
     return session[Symbol.asyncDispose]();
   };
-  const take = (): Session => {
+  const acquire = (): Session => {
     // The one that was used last: its caches are warm, and the others may go when they are too many.
-    const kept = [...idle.keys()].at(-1);
-    if (kept !== undefined) {
-      forget(kept);
-      return kept;
+    const last = [...idle.keys()].at(-1);
+    if (last !== undefined) {
+      remove(last);
+      return last;
     }
     const opened: Session = open(() => {
-      ended.add(opened);
-      forget(opened);
+      closed.add(opened);
+      remove(opened);
     });
     return opened;
   };
 
   return {
     async use(work) {
-      const session = take();
+      const session = acquire();
       try {
         const result = await work(session);
-        if (!ended.has(session)) idle.set(session, setTimeout(() => close(session), idleMs));
+        if (!closed.has(session)) idle.set(session, setTimeout(() => close(session), idleMs));
         return result;
       } catch (error) {
         for (const one of [session, ...idle.keys()]) void close(one);

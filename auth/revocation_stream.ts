@@ -20,19 +20,19 @@ const STREAM = "lotline:revocations";
 const STREAM_LENGTH = 1_000;
 
 /** Tells the running processes of a change that is stored already. Never throws. */
-export async function announce(
+export async function publishRevocation(
   valkey: Valkey | undefined,
   revocation: Revocation,
 ): Promise<void> {
   const entry = { revocation: JSON.stringify(revocation) };
-  await valkey?.attempt((client) =>
+  await valkey?.tryCommand((client) =>
     client.xAdd(STREAM, "*", entry, {
       TRIM: { strategy: "MAXLEN", strategyModifier: "~", threshold: STREAM_LENGTH },
     })
   );
 }
 
-interface News {
+interface StreamReply {
   /** The id of the newest entry that was read. */
   readonly newest: string;
   readonly entries: readonly { readonly id: string; readonly message: Record<string, string> }[];
@@ -42,10 +42,10 @@ interface News {
  * Asks for what was announced since the last time; the first time, and after Valkey was away, for
  * nothing yet: what was before stands in PostgreSQL. Never throws.
  */
-export function createNewsReader(valkey: Valkey): () => Promise<Revocation[]> {
+export function createRevocationReader(valkey: Valkey): () => Promise<Revocation[]> {
   let newest: string | undefined;
   return async () => {
-    const news = await valkey.attempt<News>(async (client) => {
+    const news = await valkey.tryCommand<StreamReply>(async (client) => {
       if (newest === undefined) {
         const [last] = await client.xRevRange(STREAM, "+", "-", { COUNT: 1 }) ?? [];
         return { newest: last?.id ?? "0-0", entries: [] };

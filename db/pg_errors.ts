@@ -4,12 +4,12 @@
  * Whether an error says that nothing of the statement was stored and that parts of it may be: a value
  * or a row that isn't right, a deadlock, a lock. Of a lost connection nothing is known.
  */
-export function isUndone(error: unknown): boolean {
+export function wasRolledBack(error: unknown): boolean {
   return /^(?:2[23]|40)[0-9A-Z]{3}$|^55P03$/.test(codeOf(error));
 }
 
 /** Whether PostgreSQL gave a statement up since it took too long. */
-export function isOutOfTime(error: unknown): boolean {
+export function isStatementTimeout(error: unknown): boolean {
   return codeOf(error) === "57014";
 }
 

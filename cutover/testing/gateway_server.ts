@@ -1,19 +1,23 @@
 import type { CanaryBy } from "../config.ts";
 import { freePort } from "../../dev/free_port.ts";
 import type { Departure } from "../exchange/departure.ts";
-import type { Comparer } from "../shadow/observer.ts";
+import type { Observer } from "../shadow/observer.ts";
 import type { Finding } from "../evidence/evidence.ts";
 import type { Observation } from "../exchange/exchange.ts";
-import { type Front, startFront } from "../proxy/server.ts";
-import { type FrontLimits, frontLimits } from "../proxy/server_limits.ts";
+import { type GatewayServer, startGatewayServer } from "../proxy/server.ts";
+import { type GatewayServerLimits, serverLimits } from "../proxy/server_limits.ts";
 import type { Operation } from "../exchange/operations.ts";
-import type { Mode, Route, Side } from "../exchange/route.ts";
+import type { Mode, Route, Upstream } from "../exchange/route.ts";
 import type { LogFields } from "../../log.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
-import { type RawAnswer, type RawUpstream, startRawUpstream } from "../../testing/raw_upstream.ts";
+import {
+  type RawResponse,
+  type RawUpstream,
+  startRawUpstream,
+} from "../../testing/raw_upstream.ts";
 
 /** What a test's front is like; what isn't said is as it usually is. */
-export interface TestFrontOptions {
+export interface TestGatewayServerOptions {
   /** Without it, nobody is there. */
   readonly legacyUrl?: string;
   readonly serviceUrl?: string;
@@ -21,30 +25,30 @@ export interface TestFrontOptions {
   readonly mode?: Mode;
   /** The same where it changes: what it is at the moment. */
   readonly modeNow?: () => Mode;
-  readonly limits?: Partial<Omit<FrontLimits, "upstream">>;
-  readonly upstream?: Partial<FrontLimits["upstream"]>;
+  readonly limits?: Partial<Omit<GatewayServerLimits, "upstream">>;
+  readonly upstream?: Partial<GatewayServerLimits["upstream"]>;
   readonly trustedProxies?: readonly string[];
   /** Clients are told apart by account and address unless it is given. */
   readonly canaryBy?: CanaryBy;
   /** Nothing is compared unless it is given. */
-  readonly dryRun?: Comparer["dryRun"];
+  readonly dryRun?: Observer["dryRun"];
   readonly compares?: boolean;
   /** In place of one that only notes what it is told. */
-  readonly comparer?: Comparer;
+  readonly comparer?: Observer;
 }
 
 /** A request of a client that a side has answered. */
 export interface ServedRequest {
   readonly operation: Operation;
-  readonly side: Side;
+  readonly side: Upstream;
   readonly bucket: number;
 }
 
 /** A front in this process, and what it told everyone. */
-export interface TestFront extends AsyncDisposable {
+export interface TestGatewayServer extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
-  readonly front: Front;
+  readonly server: GatewayServer;
   /** `operation side status`, in the order in which they were told. */
   readonly answered: string[];
   /** Requests of clients, on routes on which these are counted. */
@@ -60,7 +64,9 @@ export interface TestFront extends AsyncDisposable {
 }
 
 /** Starts a front on a free port; times are short enough to be waited for. */
-export async function startTestFront(options: TestFrontOptions = {}): Promise<TestFront> {
+export async function startTestGatewayServer(
+  options: TestGatewayServerOptions = {},
+): Promise<TestGatewayServer> {
   const answered: string[] = [];
   const served: ServedRequest[] = [];
   const found: Finding[] = [];
@@ -68,7 +74,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
   const observed: Observation[] = [];
   const departures: Departure[] = [];
   const lines: LogFields[] = [];
-  const usual = frontLimits({ bodyBytes: 1_048_576, answerMs: 5_000 });
+  const usual = serverLimits({ bodyBytes: 1_048_576, responseTimeoutMs: 5_000 });
   const { mode = { name: "legacy" }, modeNow = () => mode } = options;
   // As in service: a change of the mode is a new epoch.
   let epoch = 1;
@@ -80,7 +86,7 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
     return { operation, mode: now, epoch, samplePercent: 100, latch: undefined };
   };
   const nobody = () => `http://127.0.0.1:${freePort()}`;
-  const front = await startFront({
+  const server = await startGatewayServer({
     hostname: "127.0.0.1",
     port: 0,
     legacyUrl: options.legacyUrl ?? nobody(),
@@ -95,24 +101,25 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
     routeOf,
     canaryBy: options.canaryBy ?? "client",
     evidence: {
-      served: (operation, _route, side, bucket) => served.push({ operation, side, bucket }),
-      answered: (operation, _route, side, status) =>
-        answered.push(`${operation} ${side} ${status}`),
+      served: (operation, _route, upstream, bucket) =>
+        served.push({ operation, side: upstream, bucket }),
+      responded: (operation, _route, upstream, status) =>
+        answered.push(`${operation} ${upstream} ${status}`),
       found: (finding) => found.push(finding),
       covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
     },
-    comparer: options.comparer ?? {
+    observer: options.comparer ?? {
       wants: () => options.compares ?? options.dryRun !== undefined,
-      dryRun: options.dryRun ?? (() => Promise.resolve({ silence: "refused", ms: 0 })),
+      dryRun: options.dryRun ?? (() => Promise.resolve({ failure: "refused", ms: 0 })),
       observe: (observation) => observed.push(observation),
     },
     onDeparture: (_operation, departure) => departures.push(departure),
     log: (_level, _event, fields = {}) => lines.push(fields),
   });
   return {
-    port: front.port,
-    url: `http://127.0.0.1:${front.port}`,
-    front,
+    port: server.port,
+    url: `http://127.0.0.1:${server.port}`,
+    server,
     answered,
     served,
     found,
@@ -121,29 +128,29 @@ export async function startTestFront(options: TestFrontOptions = {}): Promise<Te
     departures,
     lines,
     [Symbol.asyncDispose]: async () => {
-      await front.close(0);
+      await server.close(0);
     },
   };
 }
 
 /** A front before one server, the old one. */
-export interface FrontPair extends AsyncDisposable {
+export interface GatewayServerPair extends AsyncDisposable {
   readonly upstream: RawUpstream;
-  readonly front: TestFront;
+  readonly server: TestGatewayServer;
 }
 
 /** Starts a front before a server that answers so. */
 export async function startPair(
-  answer: string | RawAnswer,
-  options: TestFrontOptions = {},
-): Promise<FrontPair> {
-  const upstream = await startRawUpstream(answer);
-  const front = await startTestFront({ legacyUrl: upstream.url, ...options });
+  response: string | RawResponse,
+  options: TestGatewayServerOptions = {},
+): Promise<GatewayServerPair> {
+  const upstream = await startRawUpstream(response);
+  const server = await startTestGatewayServer({ legacyUrl: upstream.url, ...options });
   return {
     upstream,
-    front,
+    server,
     [Symbol.asyncDispose]: async () => {
-      await front[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
       await upstream[Symbol.asyncDispose]();
     },
   };
@@ -151,7 +158,7 @@ export async function startPair(
 
 /** Sends bytes and gives back all that comes until the connection ends, or until that fits. */
 export async function exchange(
-  { port }: TestFront,
+  { port }: TestGatewayServer,
   request: string,
   fits?: (received: string) => boolean,
 ): Promise<string> {

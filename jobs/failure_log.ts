@@ -1,7 +1,7 @@
 import { describeError, limitRepeats, type Log, type LogEvent } from "../log.ts";
 
 /** Says of work that fails again and again that it does, once a minute at most. */
-export interface Complaint {
+export interface FailureLog {
   /** Gives how often it has failed since it last worked. */
   failed(error: unknown): number;
   /** Gives whether it was said that it failed. */
@@ -13,19 +13,19 @@ export interface Complaint {
  *
  * @param now gives the time in ms
  */
-export function createComplaint(log: Log, event: LogEvent, now?: () => number): Complaint {
-  const say = limitRepeats(log, now);
-  let isTold = false;
-  let inARow = 0;
+export function createFailureLog(log: Log, event: LogEvent, now?: () => number): FailureLog {
+  const logLimited = limitRepeats(log, now);
+  let isLogged = false;
+  let failuresInARow = 0;
   return {
     failed(error) {
-      isTold = say("failure", "warn", event, { error: describeError(error) }) || isTold;
-      return ++inARow;
+      isLogged = logLimited("failure", "warn", event, { error: describeError(error) }) || isLogged;
+      return ++failuresInARow;
     },
     worked() {
-      const wasTold = isTold;
-      [isTold, inARow] = [false, 0];
-      return wasTold;
+      const wasLogged = isLogged;
+      [isLogged, failuresInARow] = [false, 0];
+      return wasLogged;
     },
   };
 }

@@ -1,35 +1,46 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
-import { gather } from "./gather.ts";
+import { createBatcher } from "./batcher.ts";
 
 /** What asks, and what it was asked for each time; each question takes a while. */
-function asking(bounds: Parameters<typeof gather>[1]) {
+function running(bounds: Parameters<typeof createBatcher>[1]) {
   const questions: (readonly string[])[] = [];
-  const ask = gather(async (keys: readonly string[]) => {
+  const lookUp = createBatcher(async (keys: readonly string[]) => {
     questions.push(keys);
     await new Promise((resolve) => setTimeout(resolve, 50));
     return keys.map((key) => `about ${key}`);
   }, bounds);
-  const askFor = async (key: string) => {
-    const { answer, place } = await ask(key);
-    return answer[place];
+  const createTestBatcher = async (key: string) => {
+    const { result, index: place } = await lookUp(key);
+    return result[place];
   };
-  return { questions, askFor };
+  return { questions, createTestBatcher };
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
 Deno.test("keys of one turn are asked for together, and each gets its own answer", async () => {
-  const { questions, askFor } = asking({ atOnce: 2, most: 10, quickMs: 1_000 });
+  const { questions, createTestBatcher } = running({
+    maxConcurrent: 2,
+    maxBatchSize: 10,
+    slowMs: 1_000,
+  });
   const keys = ["a", "b", "a"];
-  deepStrictEqual(await Promise.all(keys.map(askFor)), keys.map((key) => `about ${key}`));
+  deepStrictEqual(
+    await Promise.all(keys.map(createTestBatcher)),
+    keys.map((key) => `about ${key}`),
+  );
   deepStrictEqual(questions, [keys]);
 });
 
 Deno.test("keys that come while enough questions are under way wait, and are asked for together", async () => {
-  const { questions, askFor } = asking({ atOnce: 2, most: 10, quickMs: 1_000 });
+  const { questions, createTestBatcher } = running({
+    maxConcurrent: 2,
+    maxBatchSize: 10,
+    slowMs: 1_000,
+  });
   const all: Promise<unknown>[] = [];
   for (const key of ["a", "b", "c", "d"]) {
-    all.push(askFor(key));
+    all.push(createTestBatcher(key));
     await turn();
   }
   await Promise.all(all);
@@ -37,40 +48,55 @@ Deno.test("keys that come while enough questions are under way wait, and are ask
 });
 
 Deno.test("a key is asked for anew when the question before it is over, and alone", async () => {
-  const { questions, askFor } = asking({ atOnce: 1, most: 10, quickMs: 1_000 });
-  await askFor("a");
-  await askFor("a");
+  const { questions, createTestBatcher } = running({
+    maxConcurrent: 1,
+    maxBatchSize: 10,
+    slowMs: 1_000,
+  });
+  await createTestBatcher("a");
+  await createTestBatcher("a");
   deepStrictEqual(questions, [["a"], ["a"]]);
 });
 
 Deno.test("no question is for more keys than are allowed, and none is forgotten", async () => {
-  const { questions, askFor } = asking({ atOnce: 1, most: 3, quickMs: 1_000 });
+  const { questions, createTestBatcher } = running({
+    maxConcurrent: 1,
+    maxBatchSize: 3,
+    slowMs: 1_000,
+  });
   const keys = Array.from({ length: 9 }, (_, place) => `${place}`);
-  deepStrictEqual(await Promise.all(keys.map(askFor)), keys.map((key) => `about ${key}`));
+  deepStrictEqual(
+    await Promise.all(keys.map(createTestBatcher)),
+    keys.map((key) => `about ${key}`),
+  );
   deepStrictEqual(questions.map(({ length }) => length), [3, 3, 3]);
 });
 
 Deno.test("a question that takes long doesn't hold up the next", async () => {
-  const { questions, askFor } = asking({ atOnce: 1, most: 10, quickMs: 10 });
-  const first = askFor("a").then(() => "first");
+  const { questions, createTestBatcher } = running({
+    maxConcurrent: 1,
+    maxBatchSize: 10,
+    slowMs: 10,
+  });
+  const first = createTestBatcher("a").then(() => "first");
   await turn();
-  const second = askFor("b");
+  const second = createTestBatcher("b");
   await turn();
   deepStrictEqual(questions, [["a"]]);
   await new Promise((resolve) => setTimeout(resolve, 25));
   deepStrictEqual(questions, [["a"], ["b"]]);
   await Promise.all([first, second]);
-  deepStrictEqual(await askFor("c"), "about c");
+  deepStrictEqual(await createTestBatcher("c"), "about c");
 });
 
 Deno.test("a question that fails fails for all who asked, and for nobody after them", async () => {
   let isBroken = true;
-  const ask = gather(
+  const lookUp = createBatcher(
     (keys: readonly string[]) =>
       isBroken ? Promise.reject(new Error("broken")) : Promise.resolve(keys),
-    { atOnce: 1, most: 10, quickMs: 1_000 },
+    { maxConcurrent: 1, maxBatchSize: 10, slowMs: 1_000 },
   );
-  await Promise.all(["a", "b", "c"].map((key) => rejects(ask(key), /broken/)));
+  await Promise.all(["a", "b", "c"].map((key) => rejects(lookUp(key), /broken/)));
   isBroken = false;
-  deepStrictEqual(await ask("d"), { answer: ["d"], place: 0 });
+  deepStrictEqual(await lookUp("d"), { result: ["d"], place: 0 });
 });

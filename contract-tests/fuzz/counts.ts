@@ -4,7 +4,7 @@ import { z } from "zod";
 export const PHASES = ["examples", "coverage", "fuzzing", "stateful"] as const;
 
 /** What a run tried and found. */
-export interface Tally {
+export interface Counts {
   /** By operation (`GET /api/health`), how many requests each phase sent. */
   readonly requests: Map<string, Map<string, number>>;
   /** By operation, the names of the checks that failed and how often each did. */
@@ -32,7 +32,7 @@ const Scenario = z.object({
 });
 
 /** An empty tally. */
-export const newTally = (): Tally => ({
+export const newCounts = (): Counts => ({
   requests: new Map(),
   failures: new Map(),
   links: new Set(),
@@ -43,24 +43,24 @@ export const newTally = (): Tally => ({
  *
  * @throws {z.ZodError} when it is of another shape
  */
-export async function addEvents(tally: Tally, file: string): Promise<void> {
+export async function addEvents(counts: Counts, file: string): Promise<void> {
   for await (const line of linesOf(file)) {
-    if (line.startsWith('{"ScenarioFinished":')) addScenario(tally, JSON.parse(line));
+    if (line.startsWith('{"ScenarioFinished":')) addScenario(counts, JSON.parse(line));
   }
 }
 
-function addScenario(tally: Tally, event: unknown): void {
+function addScenario(counts: Counts, event: unknown): void {
   const { phase, recorder: { cases, checks } } = Scenario.parse(event).ScenarioFinished;
   for (const { value, transition, is_transition_applied } of Object.values(cases)) {
-    count(tally.requests, nameOf(value), phase);
+    count(counts.requests, nameOf(value), phase);
     if (transition && !transition.is_inferred && is_transition_applied) {
-      tally.links.add(transition.id);
+      counts.links.add(transition.id);
     }
   }
   for (const [id, results] of Object.entries(checks)) {
     const value = cases[id]?.value;
     for (const { name, status } of results) {
-      if (status !== "success") count(tally.failures, value ? nameOf(value) : "?", name);
+      if (status !== "success") count(counts.failures, value ? nameOf(value) : "?", name);
     }
   }
 }
@@ -88,7 +88,7 @@ async function* linesOf(file: string): AsyncGenerator<string> {
  * The tally as a table in Markdown: operation × phase, and what failed. What the document doesn't name,
  * such as the methods that a path must refuse, stands in one line.
  */
-export function tableOf({ requests, failures }: Tally, operations: readonly string[]): string {
+export function tableOf({ requests, failures }: Counts, operations: readonly string[]): string {
   const isNamed = ([name]: [string, unknown]) => operations.includes(name);
   const others = (counts: Map<string, Map<string, number>>) =>
     sumOf([...counts].filter((entry) => !isNamed(entry)).map(([, counted]) => counted));

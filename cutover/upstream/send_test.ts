@@ -4,23 +4,23 @@ import type { IncomingMessage } from "node:http";
 import { captured } from "../testing/captured.ts";
 import {
   addressOfNobody,
-  startAnswering,
   startBlackHole,
+  startResponding,
   startSocketServer,
 } from "../../testing/test_server.ts";
-import { createAsker } from "./ask.ts";
+import { createSender } from "./send.ts";
 
 const get = captured("GET", "/api/traceability/A");
 
-async function silenceOf(url: string, request = get): Promise<string> {
-  using asker = createAsker(url, 1);
-  const asked = await asker.ask(request, 200);
-  return "silence" in asked ? asked.silence : String(asked.status);
+async function failureOf(url: string, request = get): Promise<string> {
+  using sender = createSender(url, 1);
+  const requested = await sender.send(request, 200);
+  return "failure" in requested ? requested.failure : String(requested.status);
 }
 
 Deno.test("a side that gives no answer is silent in one of four ways, and nothing is thrown", async () => {
   await using resetting = await startSocketServer((socket) => socket.resetAndDestroy());
-  await using server = await startAnswering((_, write) => write(200, "{}"));
+  await using server = await startResponding((_, write) => write(200, "{}"));
   await using hole = await startBlackHole();
   await using half = await startSocketServer((socket) => {
     socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
@@ -28,23 +28,23 @@ Deno.test("a side that gives no answer is silent in one of four ways, and nothin
   await using endless = await startSocketServer((socket) => {
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
   });
-  strictEqual(await silenceOf(await addressOfNobody()), "refused");
-  strictEqual(await silenceOf(resetting.url), "reset");
-  strictEqual(await silenceOf(half.url), "reset");
-  strictEqual(await silenceOf(hole.url), "timeout");
-  strictEqual(await silenceOf(endless.url), "timeout");
-  strictEqual(await silenceOf(server.url, captured("GET", "/\r\nx")), "not_asked");
+  strictEqual(await failureOf(await addressOfNobody()), "refused");
+  strictEqual(await failureOf(resetting.url), "reset");
+  strictEqual(await failureOf(half.url), "reset");
+  strictEqual(await failureOf(hole.url), "timeout");
+  strictEqual(await failureOf(endless.url), "timeout");
+  strictEqual(await failureOf(server.url, captured("GET", "/\r\nx")), "not_asked");
 });
 
 Deno.test("an answer too large to be kept is known by its length and its digest", async () => {
   const text = "x".repeat(262_145);
-  await using server = await startAnswering((_, write) => write(200, text));
-  using asker = createAsker(server.url, 1);
-  const small = await asker.ask(get, 10_000);
+  await using server = await startResponding((_, write) => write(200, text));
+  using sender = createSender(server.url, 1);
+  const small = await sender.send(get, 10_000);
   ok("status" in small);
   const sha256 = createHash("sha256").update(text).digest("hex");
   deepStrictEqual([small.body.length, small.digest], [0, { bytes: text.length, sha256 }]);
-  const whole = await asker.ask(get, 10_000, [], text.length);
+  const whole = await sender.send(get, 10_000, [], text.length);
   ok("status" in whole);
   deepStrictEqual([whole.body.length, whole.digest], [text.length, undefined]);
 });
@@ -61,28 +61,28 @@ Deno.test("a kept connection that the side has just closed is no silence", async
       else socket.resetAndDestroy();
     });
   });
-  using asker = createAsker(closing.url, 1);
+  using sender = createSender(closing.url, 1);
   const dryRun = captured("POST", "/api/lots", "{}");
-  for (let i = 0; i < 3; i++) ok("status" in await asker.ask(dryRun, 5_000));
+  for (let i = 0; i < 3; i++) ok("status" in await sender.send(dryRun, 5_000));
   strictEqual(connections, 3);
   strictEqual(requestsInAll, 5);
 });
 
 Deno.test("a body is sent with its length; an empty one with a length only if the client said how it came", async () => {
   const seen: (string | undefined)[] = [];
-  await using server = await startAnswering(({ headers }, write) => {
+  await using server = await startResponding(({ headers }, write) => {
     seen.push(headers["content-length"], headers["transfer-encoding"]);
     write(200, "{}");
   });
-  using asker = createAsker(server.url, 1);
+  using sender = createSender(server.url, 1);
   const empty = (method: string, ...headers: [string, string][]) =>
     captured(method, "/api/lots", "", headers);
-  await asker.ask(captured("POST", "/api/lots", "{}"), 5_000);
-  await asker.ask(empty("POST", ["Content-Length", "0"]), 5_000);
-  await asker.ask(empty("POST", ["Transfer-Encoding", "chunked"]), 5_000);
-  await asker.ask(empty("GET", ["Content-Length", "0"]), 5_000);
-  await asker.ask(empty("POST"), 5_000);
-  await asker.ask(get, 5_000);
+  await sender.send(captured("POST", "/api/lots", "{}"), 5_000);
+  await sender.send(empty("POST", ["Content-Length", "0"]), 5_000);
+  await sender.send(empty("POST", ["Transfer-Encoding", "chunked"]), 5_000);
+  await sender.send(empty("GET", ["Content-Length", "0"]), 5_000);
+  await sender.send(empty("POST"), 5_000);
+  await sender.send(get, 5_000);
   const lengths = seen.filter((_, at) => at % 2 === 0);
   deepStrictEqual(lengths, ["2", "0", "0", "0", undefined, undefined]);
   deepStrictEqual(seen.filter((_, at) => at % 2 === 1), lengths.map(() => undefined));
@@ -90,11 +90,11 @@ Deno.test("a body is sent with its length; an empty one with a length only if th
 
 Deno.test("what is asked is what the client sent, but for what belongs to its connection", async () => {
   const seen: IncomingMessage[] = [];
-  await using server = await startAnswering((request, write) => {
+  await using server = await startResponding((request, write) => {
     seen.push(request);
     write(200, "{}");
   });
-  using asker = createAsker(server.url, 1);
+  using sender = createSender(server.url, 1);
   const request = {
     ...captured("GET", "/api/traceability/%C5%90%2F?a=../b"),
     headers: [
@@ -110,7 +110,7 @@ Deno.test("what is asked is what the client sent, but for what belongs to its co
       ["x-lotline-dry-run", "t=1,sig=made-up"],
     ] as const,
   };
-  await asker.ask(request, 5_000, [["x-request-id", "plant-7-shadow"]]);
+  await sender.send(request, 5_000, [["x-request-id", "plant-7-shadow"]]);
   const [first] = seen;
   strictEqual(first?.url, "/api/traceability/%C5%90%2F?a=../b");
   const { host, connection: _connection, ...headers } = first?.headers ?? {};

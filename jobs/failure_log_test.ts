@@ -1,10 +1,10 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { createComplaint } from "./complaint.ts";
+import { createFailureLog } from "./failure_log.ts";
 
 Deno.test("what fails is told of once a minute, with how many failures there were in between", () => {
   let now = 0;
   const lines: unknown[] = [];
-  const complaint = createComplaint(
+  const complaint = createFailureLog(
     (level, event, fields) => lines.push([level, event, fields?.left_out]),
     "it can't",
     () => now,

@@ -4,12 +4,12 @@ import type { Guard } from "../auth/guard.ts";
 import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { isRefusalReason, type Metrics, type TokenFault } from "../metrics.ts";
-import { answerError } from "./answer.ts";
+import { errorResponse } from "./response.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { ReadClient } from "../client_address.ts";
 import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
 import type { Effects } from "./effects.ts";
-import { type App, RequestFacts } from "./operation.ts";
+import { type App, RequestState } from "./operation.ts";
 import { allowHeader, type FoundPath, pathnameOf, queryOf } from "./paths.ts";
 import { ClosingConnections } from "./closing_connections.ts";
 import { checkHead, refusedConnection } from "./request_head.ts";
@@ -22,7 +22,7 @@ export interface Limits extends BodyLimits {
 }
 
 /** What stands around every route. */
-export interface EnvelopeDeps {
+export interface PipelineDeps {
   readonly app: App;
   readonly guard: Guard;
   readonly cors: CorsPolicy;
@@ -36,13 +36,13 @@ export interface EnvelopeDeps {
 }
 
 /** Answers a request, as an error if it is refused. Never throws. */
-export type Respond = (request: Request, facts: RequestFacts) => Promise<Response>;
+export type Respond = (request: Request, state: RequestState) => Promise<Response>;
 
 /**
  * A step that the pipeline can do without. It hands a request on to `next`, or throws what the request
  * is refused with. Before that it may change the request's state, and after that the answer.
  */
-export type Step = (request: Request, facts: RequestFacts, next: Respond) => Promise<Response>;
+export type Step = (request: Request, state: RequestState, next: Respond) => Promise<Response>;
 
 /** Answers a request; `peer` is the address at the other end of its connection, `port` its port. */
 export type Serve = (request: Request, peer: string, port?: number) => Promise<Response>;
@@ -54,7 +54,7 @@ export type Serve = (request: Request, peer: string, port?: number) => Promise<R
 const HELD_BACK: ReadonlySet<ErrorCode> = new Set(["too_many_tries", "too_many_logins"]);
 const HOLD_MS = 1_000;
 /** Some kB each; those beyond it are answered at once. */
-const MOST_HELD = 10_000;
+const MAX_HELD = 10_000;
 
 /** Where a request leads to whose path is none of ours. */
 const NOWHERE: FoundPath<OperationId> = {
@@ -67,15 +67,15 @@ const NOWHERE: FoundPath<OperationId> = {
  * What every request goes through before and after its route: an id, the path and method, who is
  * asking and whether they may, CORS, a bound on the work at hand, errors as JSON, one log line.
  */
-export function createEnvelope(
-  { app, guard, cors, readClient, limits, effects, steps = [], metrics, log }: EnvelopeDeps,
+export function createRequestPipeline(
+  { app, guard, cors, readClient, limits, effects, steps = [], metrics, log }: PipelineDeps,
 ): Serve {
   let inFlight = 0;
   let held = 0;
   const closing = new ClosingConnections();
   const answer = steps.reduceRight<Respond>(
-    (next, step) => (request, facts) => step(request, facts, next),
-    (request, facts) => respond(request, facts).catch((thrown) => refuse(thrown, facts)),
+    (next, step) => (request, state) => step(request, state, next),
+    (request, state) => respond(request, state).catch((thrown) => refuse(thrown, state)),
   );
 
   return async (request, peer, port) => {
@@ -83,35 +83,37 @@ export function createEnvelope(
     const requestId = idOf(request);
     const client = readClient(request, peer);
     const path = app.paths.find(pathnameOf(request.url)) ?? NOWHERE;
-    const facts = new RequestFacts(request.method, path, client.address, effects);
+    const state = new RequestState(request.method, path, client.address, effects);
     let response: Response;
     inFlight++;
     try {
       if (closing.isClosing(peer, port)) throw refusedConnection();
       if (inFlight > limits.inFlight) throw new ApiError("overloaded", "Too busy, try again soon");
-      response = await answer(request, facts);
+      response = await answer(request, state);
     } catch (thrown) {
-      response = refuse(thrown, facts);
+      response = refuse(thrown, state);
     } finally {
       inFlight--;
     }
-    const { refused } = facts;
+    const { refused } = state;
     if (refused?.headers.connection === "close" && port !== undefined) closing.close(peer, port);
     // It isn't worked on meanwhile, and takes nobody's place among those that are.
-    if (refused && facts.effects.holdsBack && HELD_BACK.has(refused.code) && held < MOST_HELD) {
+    if (refused && state.effects.holdsBack && HELD_BACK.has(refused.code) && held < MAX_HELD) {
       held++;
       await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
       held--;
     }
     const { headers, status } = response;
     if (refused === undefined) {
-      for (const name in facts.answerHeaders) headers.set(name, facts.answerHeaders[name] ?? "");
+      for (const name in state.responseHeaders) {
+        headers.set(name, state.responseHeaders[name] ?? "");
+      }
     }
     allowOrigin(headers, cors, request.headers.get("origin"));
     setSecurityHeaders(headers, client.secure);
     headers.set("x-request-id", requestId);
-    const tokenFault = refusedTokenFault(facts);
-    count(facts, tokenFault);
+    const tokenFault = refusedTokenFault(state);
+    count(state, tokenFault);
     log(status >= 500 ? "error" : "info", "request", {
       method: request.method.slice(0, 20),
       // The template, not the path: what a client writes there may be anything.
@@ -119,8 +121,8 @@ export function createEnvelope(
       status,
       ms: Math.round((performance.now() - started) * 10) / 10,
       request_id: requestId,
-      ...facts.logged,
-      required_would_refuse: facts.wouldRefuse,
+      ...state.logged,
+      required_would_refuse: state.wouldRefuse,
       refused: refused && isRefusalReason(refused.code) ? refused.code : undefined,
       bad_token: tokenFault,
       error: refused && status >= 500 ? describeError(refused.cause ?? refused) : undefined,
@@ -128,7 +130,7 @@ export function createEnvelope(
     return response;
   };
 
-  async function respond(request: Request, facts: RequestFacts): Promise<Response> {
+  async function respond(request: Request, state: RequestState): Promise<Response> {
     checkHead(request.headers);
     if (request.method === "OPTIONS") return preflight(request, cors);
     // What follows was for somebody else.
@@ -137,37 +139,40 @@ export function createEnvelope(
         headers: { connection: "close" },
       });
     }
-    if (facts.path === NOWHERE) {
+    if (state.path === NOWHERE) {
       // The old server read the body before it looked for the path: a broken one was 400 anywhere.
       await readBody(request, limits, "lenient");
       throw new ApiError("path_not_found", "There is nothing at this path");
     }
-    if (facts.operation === undefined) {
-      const allow = allowHeader(facts.path.methods.keys());
+    if (state.operation === undefined) {
+      const allow = allowHeader(state.path.methods.keys());
       throw new ApiError("method_not_allowed", `This path answers ${allow}`, {
         headers: { allow },
       });
     }
-    await admit(facts.operation, request, facts);
+    await admit(state.operation, request, state);
     // HEAD is asked as GET: Hono would drop the body, and with it the length that HEAD has to tell.
     // Made anew, its path being found already: a copy would hang on the abort signal of the first.
-    facts.isHead = request.method === "HEAD";
-    const asked = facts.isHead
+    state.isHead = request.method === "HEAD";
+    const unwrapped = state.isHead
       ? new Request(`http://localhost/${queryOf(request.url)}`, { headers: request.headers })
       : request;
-    return await app.router.fetch(asked, facts);
+    return await app.router.fetch(unwrapped, state);
   }
 
-  async function admit(operation: OperationId, request: Request, facts: RequestFacts) {
-    const { caller, ended, tokenFault, wouldRefuse } = await guard(operation, request.headers);
-    facts.caller = caller;
-    facts.ended = ended;
-    facts.tokenFault = tokenFault;
-    facts.wouldRefuse = wouldRefuse;
+  async function admit(operation: OperationId, request: Request, state: RequestState) {
+    const { caller, revoked: ended, tokenFault, wouldRefuse } = await guard(
+      operation,
+      request.headers,
+    );
+    state.caller = caller;
+    state.revoked = ended;
+    state.tokenFault = tokenFault;
+    state.wouldRefuse = wouldRefuse;
   }
 
   function count(
-    { operation, refused, wouldRefuse }: RequestFacts,
+    { operation, refused, wouldRefuse }: RequestState,
     tokenFault: TokenFault | undefined,
   ): void {
     if (operation === undefined) return;
@@ -179,14 +184,14 @@ export function createEnvelope(
   }
 }
 
-function refuse(thrown: unknown, facts: RequestFacts): Response {
-  facts.refused = toApiError(thrown);
-  return answerError(facts.refused);
+function refuse(thrown: unknown, state: RequestState): Response {
+  state.refused = toApiError(thrown);
+  return errorResponse(state.refused);
 }
 
 /** What is wrong with a token for which the request was refused, or would have been. */
 function refusedTokenFault(
-  { refused, wouldRefuse, tokenFault }: RequestFacts,
+  { refused, wouldRefuse, tokenFault }: RequestState,
 ): TokenFault | undefined {
   if (refused instanceof BadTokenError) return refused.fault;
   return wouldRefuse === "bad_token" ? tokenFault : undefined;

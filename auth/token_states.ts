@@ -1,6 +1,6 @@
 import type { AccountState, FoundRevocations, RevocationQuery } from "../db/revocations.ts";
 import type { TokenFault } from "../metrics.ts";
-import type { Revocation } from "./revocation_news.ts";
+import type { Revocation } from "./revocation_stream.ts";
 import type { Claims } from "./claims.ts";
 
 /** After this long without PostgreSQL a token is not believed any more, in ms. */
@@ -24,7 +24,7 @@ export interface Reading extends RevocationQuery {
   readonly sequence: number;
 }
 
-interface Known {
+interface Entry {
   /** The moment that this is known of, by the process's clock, in ms; nothing is known before. */
   readAt: number;
   /** The place of the reading or the news that it comes from: an older reading changes nothing. */
@@ -32,11 +32,11 @@ interface Known {
   usedAt: number;
 }
 
-interface KnownAccount extends Known {
+interface StoredAccount extends Entry {
   state: AccountState | undefined;
 }
 
-interface KnownToken extends Known {
+interface StoredToken extends Entry {
   isRevoked: boolean;
 }
 
@@ -45,9 +45,9 @@ interface KnownToken extends Known {
  * Only these are read again, so a reading is never larger than this memory, however many accounts
  * there are.
  */
-export class KnownTokens {
-  readonly #accounts = new Map<string, KnownAccount>();
-  readonly #tokens = new Map<string, KnownToken>();
+export class TokenStates {
+  readonly #accounts = new Map<string, StoredAccount>();
+  readonly #tokens = new Map<string, StoredToken>();
   #sequence = 0;
 
   /** @param now a clock that never goes back, in ms */
@@ -139,7 +139,7 @@ export class KnownTokens {
   }
 
   /** Learns of a change before it is read. What isn't known yet will be read when it is sent. */
-  hear(revocation: Revocation): void {
+  apply(revocation: Revocation): void {
     const sequence = ++this.#sequence;
     if (revocation.kind === "token") {
       const token = this.#tokens.get(keyOf(revocation.tokenId));

@@ -1,7 +1,7 @@
 import { notStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
-import { keepSessions } from "./kept_sessions.ts";
+import { createSessionPool } from "./session_pool.ts";
 import { openSession, type Session } from "./session.ts";
 
 const database = await freshDatabase();
@@ -9,8 +9,8 @@ const { sql, url } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 const NAME = "lotline-test-kept";
-const keep = (idleMs = 60_000) =>
-  keepSessions((onEnd) => openSession(url, { name: NAME, onEnd }), idleMs);
+const pool = (idleMs = 60_000) =>
+  createSessionPool((onEnd) => openSession(url, { name: NAME, onEnd }), idleMs);
 
 /** The process that PostgreSQL has for a session. */
 async function pidOf(session: Session): Promise<number | undefined> {
@@ -24,7 +24,7 @@ async function openOnes(): Promise<number> {
 }
 
 Deno.test("a session is used again, but never by two at once", async () => {
-  await using sessions = keep();
+  await using sessions = pool();
   const first = await sessions.use(pidOf);
   strictEqual(await sessions.use(pidOf), first);
   const [outer, inner] = await sessions.use(async (session) => [
@@ -36,7 +36,7 @@ Deno.test("a session is used again, but never by two at once", async () => {
 });
 
 Deno.test("after a failure none is used again, neither its own nor those that were idle", async () => {
-  await using sessions = keep();
+  await using sessions = pool();
   const [outer, inner] = await sessions.use(async (session) => [
     await pidOf(session),
     await sessions.use(pidOf),
@@ -49,31 +49,31 @@ Deno.test("after a failure none is used again, neither its own nor those that we
 });
 
 Deno.test("a session that PostgreSQL ends while it is idle or at work isn't used again", async () => {
-  await using sessions = keep();
+  await using sessions = pool();
   const end = async (pid: number | undefined) => {
     await sql`select pg_terminate_backend(${pid ?? 0}, 1000)`;
     await eventually("it has ended", async () => await openOnes() === 0);
   };
   const idle = await sessions.use(pidOf);
   await end(idle);
-  const atWork = await sessions.use(async (session) => {
+  const active = await sessions.use(async (session) => {
     const pid = await pidOf(session);
     await end(pid);
     await rejects(pidOf(session));
     return pid;
   });
-  notStrictEqual(atWork, idle);
-  notStrictEqual(await sessions.use(pidOf), atWork);
+  notStrictEqual(active, idle);
+  notStrictEqual(await sessions.use(pidOf), active);
 });
 
 Deno.test("an idle session is closed after a while, and the others when nobody wants them any more", async () => {
   {
-    await using sessions = keep(50);
+    await using sessions = pool(50);
     await sessions.use(pidOf);
     await eventually("it is closed", async () => await openOnes() === 0);
   }
   {
-    await using sessions = keep();
+    await using sessions = pool();
     await sessions.use(pidOf);
     strictEqual(await openOnes(), 1);
   }

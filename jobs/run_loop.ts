@@ -1,10 +1,10 @@
 import type { Log, LogEvent } from "../log.ts";
-import { createComplaint } from "./complaint.ts";
+import { createFailureLog } from "./failure_log.ts";
 
 const AFTER_FAILURE_MS = 500;
 
 /** Waits, but not longer than until the signal is aborted. Never rejects. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+export function delay(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
     const end = () => {
@@ -23,16 +23,16 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
  *
  * @param work gives how many ms to wait before it is done again
  */
-export async function repeat(
+export async function runLoop(
   failureEvent: LogEvent,
   work: () => Promise<number>,
-  { signal, log, wait = (ms) => pause(ms, signal) }: {
+  { signal, log, wait = (ms) => delay(ms, signal) }: {
     readonly signal: AbortSignal;
     readonly log: Log;
     readonly wait?: (ms: number) => Promise<void>;
   },
 ): Promise<void> {
-  const failure = createComplaint(log, failureEvent);
+  const failure = createFailureLog(log, failureEvent);
   while (!signal.aborted) {
     let waitMs = AFTER_FAILURE_MS;
     try {

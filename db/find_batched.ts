@@ -1,6 +1,6 @@
 import type { Sql } from "./connect.ts";
-import { together } from "./together.ts";
-import { isOutOfTime, isUndone } from "./undone.ts";
+import { batchedQuery } from "./batched_query.ts";
+import { isStatementTimeout, wasRolledBack } from "./pg_errors.ts";
 
 const SHARE_OF_POOL = 1 / 2;
 
@@ -10,7 +10,7 @@ const SHARE_OF_POOL = 1 / 2;
  *
  * @param findAll looks for all keys at one moment; what isn't there has no entry
  */
-export function findTogether<Found>(
+export function findBatched<Found>(
   sql: Sql,
   findAll: (
     sql: Sql,
@@ -18,13 +18,13 @@ export function findTogether<Found>(
     deadlineMs: number,
   ) => Promise<ReadonlyMap<string, Found>>,
 ): (key: string) => Promise<Found | undefined> {
-  return together(sql, SHARE_OF_POOL, {
-    async askAll(keys, deadlineMs) {
+  return batchedQuery(sql, SHARE_OF_POOL, {
+    async runBatch(keys, deadlineMs) {
       const found = await findAll(sql, keys, deadlineMs);
       return (key) => found.get(key);
     },
-    askOne: async (key, deadlineMs) => (await findAll(sql, [key], deadlineMs)).get(key),
+    runOne: async (key, deadlineMs) => (await findAll(sql, [key], deadlineMs)).get(key),
     // One that takes very long, or that PostgreSQL can't read, must not take the others with it.
-    isWorthTrying: (error) => isUndone(error) || isOutOfTime(error),
+    shouldRunAlone: (error) => wasRolledBack(error) || isStatementTimeout(error),
   });
 }

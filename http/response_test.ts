@@ -16,9 +16,9 @@ Deno.test("a stored row's answer has an ETag, and If-None-Match does nothing to 
       notes: "E-1",
     }]] as const
   ) {
-    const answer = await api.post(path, body, { "if-none-match": "*" });
-    strictEqual(answer.status, 201);
-    match(answer.headers.get("etag") ?? "", /^W\//);
+    const response = await api.post(path, body, { "if-none-match": "*" });
+    strictEqual(response.status, 201);
+    match(response.headers.get("etag") ?? "", /^W\//);
   }
   const login = { email: "admin@flowviz.com" };
   strictEqual((await api.post("/api/login", login, { "if-none-match": "*" })).status, 200);
@@ -35,21 +35,21 @@ for (const [what, headers, status] of CONDITIONAL_READS) {
     const path = "/api/traceability/RAW-BEEF-001";
     const etag = await etagOf(path);
     for (const method of ["GET", "HEAD"]) {
-      const answer = await api.send(path, { method, headers: headers(etag) });
-      strictEqual(answer.status, status, method);
-      strictEqual(answer.headers.get("etag"), etag);
-      strictEqual(answer.text !== "", method === "GET" && status === 200);
+      const response = await api.send(path, { method, headers: headers(etag) });
+      strictEqual(response.status, status, method);
+      strictEqual(response.headers.get("etag"), etag);
+      strictEqual(response.text !== "", method === "GET" && status === 200);
     }
   });
 }
 
 Deno.test("304 has no body and no type, and may still be read from another page", async () => {
-  const answer = await api.get(TRACE, { "if-none-match": await etagOf(TRACE) });
+  const response = await api.get(TRACE, { "if-none-match": await etagOf(TRACE) });
   deepStrictEqual(
-    [answer.status, answer.text, answer.headers.get("content-type")],
+    [response.status, response.text, response.headers.get("content-type")],
     [304, "", null],
   );
-  strictEqual(answer.headers.get("access-control-allow-origin"), "*");
+  strictEqual(response.headers.get("access-control-allow-origin"), "*");
 });
 
 Deno.test("HEAD has the status and headers of GET, its length too, and no body", async () => {
@@ -58,22 +58,22 @@ Deno.test("HEAD has the status and headers of GET, its length too, and no body",
     const [get, head] = [await api.get(path), await api.send(path, { method: "HEAD" })];
     strictEqual(head.text, "");
     strictEqual(head.status, get.status, path);
-    const told = ({ headers }: typeof get) =>
+    const notified = ({ headers }: typeof get) =>
       Object.fromEntries([...headers].filter(([name]) => !["date", "x-request-id"].includes(name)));
-    deepStrictEqual(told(head), told(get), path);
+    deepStrictEqual(notified(head), notified(get), path);
     strictEqual(get.headers.get("content-length"), String(new Blob([get.text]).size), path);
   }
 });
 
 Deno.test("errors are JSON as well, in UTF-8, and readable from another page", async () => {
-  const answers = [
+  const responses = [
     await api.get("/api/traceability/NONE"),
     await api.post("/api/lots", "{"),
     await api.send("/api/lots", { method: "PUT" }),
     await api.get("/nowhere"),
   ];
-  deepStrictEqual(answers.map(({ status }) => status), [404, 400, 405, 404]);
-  for (const { headers, text } of answers) {
+  deepStrictEqual(responses.map(({ status }) => status), [404, 400, 405, 404]);
+  for (const { headers, text } of responses) {
     strictEqual(headers.get("content-type"), "application/json; charset=utf-8");
     strictEqual(headers.get("access-control-allow-origin"), "*");
     match(text, /^\{"error":"[^"]+"\}$/);

@@ -1,5 +1,5 @@
 import { strictEqual } from "node:assert/strict";
-import { isOutOfTime, isUndone } from "./undone.ts";
+import { isStatementTimeout, wasRolledBack } from "./pg_errors.ts";
 
 /** What PostgreSQL says, and whether it has surely stored nothing, or had too little time. */
 const CODES: [what: string, code: string, isUndone: boolean, isOutOfTime: boolean][] = [
@@ -19,19 +19,19 @@ const CODES: [what: string, code: string, isUndone: boolean, isOutOfTime: boolea
   ["a longer word that ends so", "X55P03", false, false],
 ];
 
-for (const [what, code, undone, late] of CODES) {
-  Deno.test(`${what} (${code}) ${undone ? "has stored nothing" : "may have stored something"}`, () => {
+for (const [what, code, rolledBack, late] of CODES) {
+  Deno.test(`${what} (${code}) ${rolledBack ? "has stored nothing" : "may have stored something"}`, () => {
     const error = Object.assign(new Error(what), { code });
-    strictEqual(isUndone(error), undone);
-    strictEqual(isOutOfTime(error), late);
+    strictEqual(wasRolledBack(error), rolledBack);
+    strictEqual(isStatementTimeout(error), late);
   });
 }
 
 Deno.test("what isn't an error with a code says nothing", () => {
   for (const thrown of [new Error("23505"), { code: "23505" }, "23505", null, undefined]) {
-    strictEqual(isUndone(thrown), false);
+    strictEqual(wasRolledBack(thrown), false);
   }
   for (const thrown of [new Error("57014"), { code: "57014" }, "57014", undefined]) {
-    strictEqual(isOutOfTime(thrown), false);
+    strictEqual(isStatementTimeout(thrown), false);
   }
 });

@@ -3,10 +3,10 @@ import { parse } from "yaml";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { ApiError } from "../errors.ts";
 import { createMetrics } from "../metrics.ts";
-import { ErrorAnswer } from "../routes/responses.ts";
+import { ErrorResponse } from "../routes/responses.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { NO_EFFECTS } from "../testing/no_effects.ts";
-import { createEnvelope, type Step } from "./envelope.ts";
+import { createRequestPipeline, type Step } from "./request_pipeline.ts";
 import { App } from "./operation.ts";
 
 const { api } = await apiOnSeed();
@@ -35,7 +35,7 @@ for (const [path, methods] of METHODS) {
       strictEqual(status === 405, !isAllowed, `${method} is ${status}`);
       strictEqual(headers.get("allow"), isAllowed ? null : allow, method);
       if (!isAllowed && method !== "HEAD") {
-        deepStrictEqual(ErrorAnswer.parse(json), { error: `This path answers ${allow}` });
+        deepStrictEqual(ErrorResponse.parse(json), { error: `This path answers ${allow}` });
       }
     }
   });
@@ -53,12 +53,12 @@ Deno.test("an unknown path is 404 for every method, or 400 when its body is brok
 
 Deno.test("OPTIONS is answered on every path, with 204 and no body", async () => {
   for (const path of ["/api/lots", "/api/health/", "/", "/nowhere", "/api/traceability/%zz"]) {
-    const answer = await api.send(path, {
+    const response = await api.send(path, {
       method: "OPTIONS",
       headers: { origin: "https://plant.example", "access-control-request-method": "POST" },
     });
-    deepStrictEqual([answer.status, answer.text], [204, ""]);
-    strictEqual(answer.headers.get("access-control-allow-origin"), "*", path);
+    deepStrictEqual([response.status, response.text], [204, ""]);
+    strictEqual(response.headers.get("access-control-allow-origin"), "*", path);
   }
 });
 
@@ -85,7 +85,7 @@ function smallService(inFlight: number, steps: readonly Step[] = []) {
     throw new TypeError("secret of the inside");
   });
   const lines: Record<string, unknown>[] = [];
-  const handle = createEnvelope({
+  const handle = createRequestPipeline({
     app,
     guard: () => ({}),
     cors: { kind: "any" },

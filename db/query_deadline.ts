@@ -1,6 +1,6 @@
 import type postgres from "postgres";
 import { type Sql, STATEMENT_TIMEOUT_MS } from "./connect.ts";
-import { takeBack } from "./pool.ts";
+import { cancel } from "./pool.ts";
 
 /** Thrown when a query had no answer in time; PostgreSQL may be away, or the pool is full. */
 export class QueryDeadlineError extends Error {
@@ -21,7 +21,7 @@ export const DEADLINE_MS = STATEMENT_TIMEOUT_MS + 2_000;
  * that was told that it failed. One that is running is left to PostgreSQL's statement timeout: a
  * cancel request that comes a moment too late would hit the next statement on its connection.
  */
-export async function inTime<T extends readonly postgres.MaybeRow[]>(
+export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
   sql: Sql,
   query: postgres.PendingQuery<T>,
   deadlineMs = DEADLINE_MS,
@@ -29,14 +29,14 @@ export async function inTime<T extends readonly postgres.MaybeRow[]>(
   // Not even begun: it would run before its timer does.
   if (deadlineMs <= 0) throw new QueryDeadlineError("the request's time was up before its turn");
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
+  const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      takeBack(sql, query);
+      cancel(sql, query);
       reject(new QueryDeadlineError(`no answer from PostgreSQL in ${Math.round(deadlineMs)} ms`));
     }, deadlineMs);
   });
   try {
-    return await Promise.race([query, late]);
+    return await Promise.race([query, timeout]);
   } finally {
     clearTimeout(timer);
   }

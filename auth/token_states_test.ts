@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { AccountState } from "../db/revocations.ts";
-import { KnownTokens } from "./known_tokens.ts";
+import { TokenStates } from "./token_states.ts";
 import type { Claims } from "./claims.ts";
 
 const MINUTE = 60_000;
@@ -27,13 +27,13 @@ const stateOf = (userId: string, more: Partial<AccountState> = {}): AccountState
 });
 
 /** Reads these tokens, and finds their accounts as they should be. */
-function learn(known: KnownTokens, tokens: readonly Claims[]): void {
+function learn(known: TokenStates, tokens: readonly Claims[]): void {
   const reading = known.read(tokens);
   known.finish(reading, { accounts: tokens.map(({ sub }) => stateOf(sub)), tokens: [] });
 }
 
 Deno.test("however many tokens are sent, 10,000 of them and of their accounts are read again", () => {
-  const known = new KnownTokens(() => 0);
+  const known = new TokenStates(() => 0);
   const tokens = Array.from({ length: 10_001 }, () => claims());
   for (const token of tokens) learn(known, [token]);
   const parts = known.readAll();
@@ -49,7 +49,7 @@ Deno.test("however many tokens are sent, 10,000 of them and of their accounts ar
 
 Deno.test("what wasn't sent for ten minutes isn't read again, and then it is unknown", () => {
   let now = 0;
-  const known = new KnownTokens(() => now);
+  const known = new TokenStates(() => now);
   const [used, unused] = [claims(), claims()];
   learn(known, [used, unused]);
   now = 6 * MINUTE;
@@ -60,7 +60,7 @@ Deno.test("what wasn't sent for ten minutes isn't read again, and then it is unk
 });
 
 Deno.test("an older reading changes nothing of what a newer one or the news told", () => {
-  const known = new KnownTokens(() => 0);
+  const known = new TokenStates(() => 0);
   const token = claims();
   learn(known, [token]);
   const [old] = known.readAll();
@@ -72,25 +72,25 @@ Deno.test("an older reading changes nothing of what a newer one or the news told
 
   const [before] = known.readAll();
   ok(before);
-  known.hear({ kind: "account", userId: token.sub, disabled: false, tokensFrom: 2_000 });
+  known.apply({ kind: "account", userId: token.sub, disabled: false, tokensFrom: 2_000 });
   known.finish(before, { accounts: [stateOf(token.sub)], tokens: [] });
   strictEqual(known.stateOf(token), "ended");
 });
 
 Deno.test("after news of an account the next reading gives the whole of it", () => {
-  const known = new KnownTokens(() => 0);
+  const known = new TokenStates(() => 0);
   const token = claims();
   learn(known, [token]);
   strictEqual(known.readAll()[0]?.accounts[0]?.version, "1");
-  known.hear({ kind: "account", userId: token.sub, disabled: true, tokensFrom: null });
+  known.apply({ kind: "account", userId: token.sub, disabled: true, tokensFrom: null });
   strictEqual(known.readAll()[0]?.accounts[0]?.version, "");
 });
 
 Deno.test("news that come while a token is first read make it be read once more", () => {
-  const known = new KnownTokens(() => 0);
+  const known = new TokenStates(() => 0);
   const token = claims();
   const reading = known.read([token]);
-  known.hear({ kind: "account", userId: token.sub, disabled: true, tokensFrom: null });
+  known.apply({ kind: "account", userId: token.sub, disabled: true, tokensFrom: null });
   known.finish(reading, { accounts: [stateOf(token.sub)], tokens: [] });
   strictEqual(known.stateOf(token), "unknown");
   learn(known, [token]);
@@ -98,7 +98,7 @@ Deno.test("news that come while a token is first read make it be read once more"
 
   const other = claims();
   const first = known.read([other]);
-  known.hear({ kind: "token", tokenId: other.jti, expiresAt: 3_000 });
+  known.apply({ kind: "token", tokenId: other.jti, expiresAt: 3_000 });
   known.finish(first, { accounts: [stateOf(other.sub)], tokens: [] });
   strictEqual(known.stateOf(other), "logged_out");
 });
@@ -114,12 +114,12 @@ Deno.test("what a reading found decides: account, time of issue, role, revocatio
     [{ role: null }, "other_role"],
   ];
   for (const [more, state] of found) {
-    const known = new KnownTokens(() => 0);
+    const known = new TokenStates(() => 0);
     const token = claims();
     known.finish(known.read([token]), { accounts: [stateOf(token.sub, more)], tokens: [] });
     strictEqual(known.stateOf(token), state, JSON.stringify(more));
   }
-  const known = new KnownTokens(() => 0);
+  const known = new TokenStates(() => 0);
   const [ended, other] = [claims(), claims()];
   const accounts = [stateOf(ended.sub), stateOf(other.sub)];
   known.finish(known.read([ended, other]), { accounts, tokens: [ended.jti] });
@@ -134,7 +134,7 @@ Deno.test("what a reading found decides: account, time of issue, role, revocatio
 
 Deno.test("a token is believed for 15 seconds after the older of its two readings began", () => {
   let now = 0;
-  const known = new KnownTokens(() => now);
+  const known = new TokenStates(() => now);
   const token = claims();
   const sibling = claims({ sub: token.sub });
   learn(known, [token]);
@@ -155,7 +155,7 @@ Deno.test("a token is believed for 15 seconds after the older of its two reading
 
 Deno.test("a reading that ends after a newer one doesn't make what is known older", () => {
   let now = 0;
-  const known = new KnownTokens(() => now);
+  const known = new TokenStates(() => now);
   const token = claims();
   const slow = known.read([token]);
   now = 10_000;
@@ -167,7 +167,7 @@ Deno.test("a reading that ends after a newer one doesn't make what is known olde
 
 Deno.test("an account stays known for as long as one of its tokens is sent", () => {
   let now = 0;
-  const known = new KnownTokens(() => now);
+  const known = new TokenStates(() => now);
   const [used, unused] = [claims(), claims()];
   learn(known, [used, unused]);
   now = 10 * MINUTE;

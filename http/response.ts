@@ -13,31 +13,31 @@ const JSON_TYPE = "application/json; charset=utf-8";
  * bytes, so a client's validators stay good when its requests move from one server to the other.
  * GET and HEAD with a matching `If-None-Match` get 304.
  */
-export function answer(c: Context, status: 200 | 201 | 202, value: object): Response {
-  return answerFinished(c, status, finish(value));
+export function respond(c: Context, status: 200 | 201 | 202, value: object): Response {
+  return respondFinished(c, status, finish(value));
 }
 
 /** A success, ready to be sent. */
-export interface FinishedAnswer {
+export interface FinishedResponse {
   readonly body: string;
   readonly etag: string;
 }
 
 /** Makes a success ready to be sent. */
-export function finish(value: object): FinishedAnswer {
+export function finish(value: object): FinishedResponse {
   return finishJson(JSON.stringify(value));
 }
 
 /** The same for a body that is JSON already. */
-export function finishJson(body: string): FinishedAnswer {
+export function finishJson(body: string): FinishedResponse {
   return { body, etag: etag(body, { weak: true }) };
 }
 
-/** What {@link answer} does with a value, for one that was made ready before. */
-export function answerFinished(
+/** What {@link respond} does with a value, for one that was made ready before. */
+export function respondFinished(
   c: Context,
   status: 200 | 201 | 202,
-  { body, etag }: FinishedAnswer,
+  { body, etag }: FinishedResponse,
 ): Response {
   if (isFresh(c, etag)) return c.body(null, 304, { etag });
   // With headers at once, or by way of the framework, Deno would make it ready to be sent, and make it
@@ -52,7 +52,7 @@ export function answerFinished(
 export const LINES_TYPE = "application/x-ndjson";
 
 /** A success that is too large to be one text: its blocks, in memory until it is disposed of. */
-export interface HeldAnswer extends Disposable {
+export interface HeldResponse extends Disposable {
   readonly etag: string;
   readonly bytes: number;
   readonly blocks: readonly Uint8Array[];
@@ -72,21 +72,21 @@ const SEND_LIMITS: SendLimits = { stallMs: 15_000, wholeMs: 120_000 };
  * A success as JSON, sent block by block as fast as the client reads it, and released then. A client
  * that is too slow is cut off: others wait for the memory.
  */
-export function answerHeld(
+export function respondHeld(
   c: RequestContext,
-  answer: HeldAnswer,
+  respond: HeldResponse,
   log: Log,
   limits: SendLimits = SEND_LIMITS,
 ): Response {
-  const { etag, bytes } = answer;
+  const { etag, bytes } = respond;
   if (isFresh(c, etag)) {
-    answer[Symbol.dispose]();
+    respond[Symbol.dispose]();
     return c.body(null, 304, { etag });
   }
   // Deno takes nothing of a stream for HEAD, and cancels it only when the connection ends.
-  if (c.env.isHead) answer[Symbol.dispose]();
+  if (c.env.isHead) respond[Symbol.dispose]();
   const response = new Response(
-    c.env.isHead ? null : new ReadableStream(sendHeld(answer, log, limits)),
+    c.env.isHead ? null : new ReadableStream(sendHeld(respond, log, limits)),
   );
   response.headers.set("content-type", JSON_TYPE);
   response.headers.set("content-length", String(bytes));
@@ -94,28 +94,32 @@ export function answerHeld(
   return response;
 }
 
-function sendHeld(answer: HeldAnswer, log: Log, { stallMs, wholeMs }: SendLimits): AnswerSource {
+function sendHeld(
+  respond: HeldResponse,
+  log: Log,
+  { stallMs, wholeMs }: SendLimits,
+): ResponseSource {
   const until = performance.now() + wholeMs;
   let sent = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const end = () => {
     clearTimeout(timer);
-    answer[Symbol.dispose]();
+    respond[Symbol.dispose]();
   };
   const watch = (stream: ReadableStreamDefaultController<Uint8Array>) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       end();
-      log("warn", "response_cut", { sent, blocks: answer.blocks.length });
+      log("warn", "response_cut", { sent, blocks: respond.blocks.length });
       stream.error(new Error("the client was too slow to read its answer"));
     }, Math.min(stallMs, until - performance.now()));
   };
   return {
     start: (stream) => watch(stream),
     pull(stream) {
-      const block = answer.blocks[sent++];
+      const block = respond.blocks[sent++];
       if (block !== undefined) stream.enqueue(block);
-      if (sent < answer.blocks.length) return watch(stream);
+      if (sent < respond.blocks.length) return watch(stream);
       end();
       stream.close();
     },
@@ -124,7 +128,7 @@ function sendHeld(answer: HeldAnswer, log: Log, { stallMs, wholeMs }: SendLimits
 }
 
 /** What is sent of an answer in pieces; a piece that fails breaks the connection. */
-export type AnswerSource = UnderlyingDefaultSource<Uint8Array>;
+export type ResponseSource = UnderlyingDefaultSource<Uint8Array>;
 
 /**
  * A success as lines of JSON, sent as fast as the client reads them.
@@ -132,7 +136,7 @@ export type AnswerSource = UnderlyingDefaultSource<Uint8Array>;
  * @param head the first line, which changes whenever one of the others does
  * @param rest asked for the others only when they are to be sent
  */
-export function answerLines(c: Context, head: string, rest: AnswerSource, log: Log): Response {
+export function respondLines(c: Context, head: string, rest: ResponseSource, log: Log): Response {
   const tag = etag(head, { weak: true });
   if (isFresh(c, tag)) return c.body(null, 304, { etag: tag });
   const headers = { "content-type": LINES_TYPE, etag: tag };
@@ -140,7 +144,7 @@ export function answerLines(c: Context, head: string, rest: AnswerSource, log: L
 }
 
 /** The request was logged as a success when its answer began. */
-function loggingFailures(source: AnswerSource, log: Log): AnswerSource {
+function loggingFailures(source: ResponseSource, log: Log): ResponseSource {
   return {
     ...source,
     async pull(stream) {
@@ -167,7 +171,7 @@ const WITH_ETAG: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Anything but a success, as JSON. */
-export function answerError({ code, status, body, headers }: ApiError): Response {
+export function errorResponse({ code, status, body, headers }: ApiError): Response {
   const text = JSON.stringify(body);
   const response = new Response(text, {
     status,
