@@ -15,6 +15,8 @@ import { NewLot } from "../routes/create_lot.ts";
 import { startApi } from "../testing/api.ts";
 import { slowdown, testsOfWorst, type Worst } from "../testing/worst_input.ts";
 
+// Runs alone: it compares how long two sizes take to read.
+
 /* What reads bytes of a client or of an upstream is fed the worst of it, 64 kB and a 32nd of that. */
 
 const readClient = createClientReader(["127.0.0.1", "10.0.0.0/8"]);

@@ -4,6 +4,8 @@ import { REQUIRED } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { apiWithoutDatabase } from "../testing/api_without_database.ts";
 
+// Runs alone: the flood takes every processor.
+
 /*
  * More logins at once than can be hashed. The test counts refusals; it doesn't measure how long other
  * routes take meanwhile.

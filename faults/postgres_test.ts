@@ -8,6 +8,8 @@ import { eventually, withDeadline } from "../testing/eventually.ts";
 import { type LoadResult, mixedLoad } from "../testing/load.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
 
+// Runs alone: an API under load is to be back within seconds.
+
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A PostgreSQL of the test's own with the seed's rows, and an API on it. */

@@ -4,6 +4,8 @@ import { startApi, type TestApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
 
+// Runs alone: requests under way must end within the grace.
+
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -2,6 +2,8 @@ import { ok } from "node:assert/strict";
 import { startApi } from "../testing/api.ts";
 import { openRawClient } from "../testing/raw_client.ts";
 
+// Runs alone: it compares how much memory the process takes up.
+
 /*
  * What slow clients cost in memory: the bytes of a body that come one by one are held in what they
  * take when they come at once. Compared within one process; a piece that is a view on a buffer of 64 kB

@@ -8,6 +8,8 @@ import { eventually } from "../testing/eventually.ts";
 import { openRawClient } from "../testing/raw_client.ts";
 import { keysAtHand } from "../testing/keys.ts";
 
+// Runs alone: its deadline for a body is 0.3 s.
+
 const LIMITS = { bytes: 102_400, deadlineMs: 300, inFlight: 3 };
 
 /** The API in this process, with limits small enough to be waited for. */

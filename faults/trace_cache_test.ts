@@ -11,6 +11,8 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
 import { cacheCounts, hammerStumbling } from "./stumbling_hammer.ts";
 
+// Runs alone: answers must be younger than the cache's window of 0.1 s.
+
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const SEED = 4;

@@ -10,6 +10,8 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
 import { cacheCounts } from "./stumbling_hammer.ts";
 
+// Runs alone: the API must notice within the time that is promised.
+
 /** An API and a worker that know of Valkey by one address, and two Valkeys that it may lead to. */
 async function startBehindOneAddress() {
   const stack = new AsyncDisposableStack();

@@ -4,6 +4,8 @@ import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 
+// Runs alone: its clients are slow on purpose, and cut off by the clock.
+
 const OK = rawResponse("200 OK", "ok");
 const GET = "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const HALF_POST = "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{";

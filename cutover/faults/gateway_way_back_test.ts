@@ -5,6 +5,8 @@ import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient, type RawClient } from "../../testing/raw_client.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 
+// Runs alone: a request is held between two looks at its route.
+
 /*
  * What becomes of requests that Lotline was to answer when their route goes back to the old server
  * before Lotline has them whole.

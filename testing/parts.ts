@@ -1,0 +1,12 @@
+/** The folders at the top that go away when the migration is over. */
+export const CUTOVER: readonly string[] = ["cutover"];
+
+/** Programs for those who work on Lotline: no part of what runs in production. */
+export const TOOLS: readonly string[] = [
+  "bench",
+  "containers",
+  "contract-tests",
+  "dev",
+  "faults",
+  "testing",
+];

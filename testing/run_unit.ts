@@ -1,0 +1,17 @@
+/**
+ * Runs the unit tests: those that start no process, and so need neither PostgreSQL nor Valkey.
+ * Arguments narrow them down to files or folders.
+ *
+ * @module
+ */
+import { listTests, testsAt } from "./test_files.ts";
+import { runTests, summaryOf } from "./test_run.ts";
+
+const beganMs = performance.now();
+const root = new URL("../", import.meta.url).pathname;
+const paths = Deno.args.length === 0 ? ["."] : Deno.args;
+const tests = testsAt(await listTests(root), paths).filter(({ isUnitTest }) => isUnitTest);
+// `deno task check` looks at the types.
+const result = await runTests(tests, { options: ["--no-check", "--deny-run"] });
+console.log(summaryOf(result, beganMs));
+Deno.exitCode = tests.length === 0 ? 1 : result.code;

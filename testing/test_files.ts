@@ -1,0 +1,65 @@
+import { join, posix } from "node:path";
+import project from "../deno.json" with { type: "json" };
+
+/** A file of tests, by its path from the root of the tree. */
+export interface TestFile {
+  readonly path: string;
+  /** It says why in a line of its own, `// Runs alone: …`; the others run beside each other. */
+  readonly runsAlone: boolean;
+  /** Nothing that it imports, however far away, starts a process. */
+  readonly isUnitTest: boolean;
+}
+
+const SKIPPED = new Set(project.exclude.map((folder) => folder.replace(/\/$/, "")));
+
+/** Paths of TypeScript files below a folder, sorted; hidden folders and packages aside. */
+export async function listSources(root: string, folder = ""): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(join(root, folder))) {
+    const path = posix.join(folder, name);
+    if (name.startsWith(".") || name === "node_modules" || SKIPPED.has(path)) continue;
+    if (isDirectory) paths.push(...await listSources(root, path));
+    else if (name.endsWith(".ts")) paths.push(path);
+  }
+  return paths.sort();
+}
+
+/** What a file names as a file of the project: its imports, and the threads that it starts. */
+function referencesOf(path: string, source: string): string[] {
+  const atRunTime = source.replaceAll(/^import type .*$/gm, "");
+  return [...atRunTime.matchAll(/"(\.{1,2}\/[^"\n]+\.ts)"/g)]
+    .map(([, target = ""]) => posix.join(posix.dirname(path), target));
+}
+
+/** All tests of a tree. Those in a folder `faults` come first, since they take longest. */
+export async function listTests(root: string): Promise<TestFile[]> {
+  const sources = new Map<string, string>();
+  for (const path of await listSources(root)) {
+    sources.set(path, await Deno.readTextFile(join(root, path)));
+  }
+  const startsProcess = (path: string): boolean => {
+    const reached = new Set([path]);
+    for (const one of reached) {
+      const source = sources.get(one) ?? "";
+      if (/\bDeno\.Command\(|"node:child_process"/.test(source)) return true;
+      for (const next of referencesOf(one, source)) reached.add(next);
+    }
+    return false;
+  };
+  const tests = [...sources].filter(([path]) => path.endsWith("_test.ts"))
+    .map(([path, source]) => ({
+      path,
+      runsAlone: /^\/\/ Runs alone: \S/m.test(source),
+      isUnitTest: !startsProcess(path),
+    }));
+  const isFault = ({ path }: TestFile) => path.split("/").includes("faults");
+  return [...tests.filter(isFault), ...tests.filter((test) => !isFault(test))];
+}
+
+/** Those of a list that are, or are below, one of these paths. */
+export function testsAt(tests: readonly TestFile[], paths: readonly string[]): TestFile[] {
+  const wanted = paths.map((path) => posix.normalize(path).replace(/\/$/, ""));
+  return tests.filter(({ path }) =>
+    wanted.some((one) => one === "." || path === one || path.startsWith(`${one}/`))
+  );
+}

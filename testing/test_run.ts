@@ -1,0 +1,108 @@
+import type { TestFile } from "./test_files.ts";
+
+/** What came of a run of tests. */
+export interface RunResult {
+  /** Of the process: 0 when nothing failed. */
+  readonly code: number;
+  readonly passed: number;
+  readonly failed: number;
+}
+
+export interface RunOptions {
+  /** Options of `deno test`, such as its permissions. */
+  readonly options?: readonly string[];
+  /** Variables of the tests' environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** More than there are processors, since the tests wait more than they compute. */
+const MAX_FILES_AT_ONCE = 3;
+/** The longest test takes about one. */
+const MAX_SILENT_MINUTES = 4;
+
+/** Runs these files: most of them beside each other, then those that say they run alone. */
+export async function runTests(
+  tests: readonly TestFile[],
+  { options = [], env = {} }: RunOptions = {},
+): Promise<RunResult> {
+  const pathsOf = (alone: boolean) =>
+    tests.filter(({ runsAlone }) => runsAlone === alone).map(({ path }) => path);
+  const [together, alone] = [pathsOf(false), pathsOf(true)];
+  const jobs = { ...env, DENO_JOBS: String(MAX_FILES_AT_ONCE) };
+  const results: RunResult[] = [];
+  if (together.length > 0) {
+    results.push(await denoTest([...options, "--parallel", ...together], jobs));
+  }
+  if (alone.length > 0) results.push(await denoTest([...options, ...alone], env));
+  return sumOf(results);
+}
+
+/** The results as one; its code is the first that isn't 0. */
+export function sumOf(results: readonly RunResult[]): RunResult {
+  const sum = (of: "passed" | "failed") => results.reduce((all, one) => all + one[of], 0);
+  return {
+    code: results.find(({ code }) => code !== 0)?.code ?? 0,
+    passed: sum("passed"),
+    failed: sum("failed"),
+  };
+}
+
+/** The last line of a run, in the form of `deno test`. */
+export function summaryOf({ passed, failed }: RunResult, beganMs: number): string {
+  const minutes = ((performance.now() - beganMs) / 60_000).toFixed(1);
+  return `all | ${passed} passed | ${failed} failed (${minutes} minutes)`;
+}
+
+/**
+ * Runs `deno test` with these arguments, shows its output and counts its tests. A run in which no
+ * test ends for {@link MAX_SILENT_MINUTES} minutes is ended, and has failed: a test hangs.
+ */
+export async function denoTest(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunResult> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["test", "--allow-all", "--quiet", ...args],
+    env,
+    stdout: "piped",
+    // In a group of its own, so that what its tests have started ends with it.
+    detached: true,
+  }).spawn();
+  const endAll = (signal: Deno.Signal) => Deno.kill(-process.pid, signal);
+  const onSigint = () => endAll("SIGINT");
+  const onSigterm = () => endAll("SIGTERM");
+  Deno.addSignalListener("SIGINT", onSigint);
+  Deno.addSignalListener("SIGTERM", onSigterm);
+  let isHanging = false;
+  const onSilence = () => {
+    isHanging = true;
+    console.error(`No test has ended for ${MAX_SILENT_MINUTES} minutes: the run is ended.`);
+    endAll("SIGKILL");
+  };
+  let silence: ReturnType<typeof setTimeout> | undefined;
+  let end = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of process.stdout) {
+    Deno.stdout.writeSync(bytes);
+    const text = decoder.decode(bytes, { stream: true });
+    end = (end + text).slice(-2_000);
+    // Deno goes on to say how long a test has been running.
+    if (silence !== undefined && text.includes("has been running for")) continue;
+    clearTimeout(silence);
+    silence = setTimeout(onSilence, MAX_SILENT_MINUTES * 60_000);
+  }
+  clearTimeout(silence);
+  Deno.removeSignalListener("SIGINT", onSigint);
+  Deno.removeSignalListener("SIGTERM", onSigterm);
+  const { code } = await process.status;
+  if (isHanging) return { code: code || 1, passed: 0, failed: 1 };
+  const passed = countIn(end, "passed");
+  const failed = countIn(end, "failed");
+  // Without counts, or with a leak after the last test, something failed that is no test.
+  return { code, passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+}
+
+/** "ok | 12 passed (3 steps) | 0 failed (4s)", with colours in between on a terminal. */
+function countIn(end: string, what: "passed" | "failed"): number {
+  return Number(end.match(RegExp(`(\\d+) ${what}`, "g"))?.at(-1)?.split(" ")[0] ?? 0);
+}
