@@ -98,5 +98,5 @@ Deno.test("a question that fails fails for all who asked, and for nobody after t
   );
   await Promise.all(["a", "b", "c"].map((key) => rejects(lookUp(key), /broken/)));
   isBroken = false;
-  deepStrictEqual(await lookUp("d"), { result: ["d"], place: 0 });
+  deepStrictEqual(await lookUp("d"), { result: ["d"], index: 0 });
 });

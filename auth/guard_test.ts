@@ -58,7 +58,7 @@ Deno.test("while PostgreSQL is away a token is let in in legacy, and refused wit
     }
     deepStrictEqual(await legacy.guard("createLot", GOOD), {
       caller: claims,
-      ended: undefined,
+      revoked: undefined,
       tokenFault: undefined,
       wouldRefuse: "role",
     });
@@ -72,7 +72,7 @@ Deno.test("a token that has ended is let in in legacy, as nobody's, and refused 
   await using database = await freshDatabase();
   const { sql } = database;
   const claims = claimsOf(await accountIn(sql, "ADMIN"), "ADMIN");
-  const fault = { ended: claims, tokenFault: "logged_out" } as const;
+  const fault = { revoked: claims, tokenFault: "logged_out" } as const;
   using legacy = guardOn(sql, "legacy", claims);
   deepStrictEqual(await legacy.guard("createLot", GOOD), { caller: claims });
   await legacy.revocations.revoke(claims);

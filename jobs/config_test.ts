@@ -9,7 +9,7 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
   const audits = { AUDIT_TEMPERATURES: "RAW:-2..7", AUDIT_TOLERANCE_PERCENT: "2" };
   const limits = {
     ...audits,
-    AUDIT_TEMPERATURES: { RAW: { min: "-2", max: "7" } },
+    AUDIT_TEMPERATURES: { RAW: { least: "-2", most: "7" } },
     AUDIT_QUIET_HOURS: [],
   };
   deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, PORT: "x" }) }, {
@@ -54,7 +54,7 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
 
 Deno.test("audits have limits unless the settings say otherwise", () => {
   const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readSettings(WorkerSettings, MIN);
-  deepStrictEqual(AUDIT_TEMPERATURES.FRZ, { min: "-40", max: "-18" });
+  deepStrictEqual(AUDIT_TEMPERATURES.FRZ, { least: "-40", most: "-18" });
   deepStrictEqual(Object.keys(AUDIT_TEMPERATURES).length, 7);
   strictEqual(AUDIT_TOLERANCE_PERCENT, "2");
   deepStrictEqual(readSettings(WorkerSettings, MIN).AUDIT_QUIET_HOURS, []);
@@ -86,8 +86,8 @@ Deno.test("the limits of audits can be given, to the digit", () => {
     AUDIT_TOLERANCE_PERCENT: "0.50",
   });
   deepStrictEqual(AUDIT_TEMPERATURES, {
-    RAW: { min: "-2.50", max: "7" },
-    FG: { min: "-18", max: "-18" },
+    RAW: { least: "-2.50", most: "7" },
+    FG: { least: "-18", most: "-18" },
   });
   strictEqual(AUDIT_TOLERANCE_PERCENT, "0.50");
 });

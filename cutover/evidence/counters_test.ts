@@ -48,7 +48,7 @@ Deno.test("answers are counted by operation, side, epoch and minute", () => {
       latencies: { "0": 1 },
     })),
   ]);
-  deepStrictEqual(counters.take(), { answers: [], clients: [], outcomes: [], coverage: [] });
+  deepStrictEqual(counters.take(), { responses: [], clients: [], outcomes: [], coverage: [] });
 });
 
 Deno.test("a comparison counts once, and each approval that it needed once", () => {
