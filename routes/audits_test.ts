@@ -88,7 +88,7 @@ Deno.test("a done audit shows its summary and findings, and what a lot's id and 
   const { summary } = shown;
   deepStrictEqual(summary?.findings.map(({ kind }) => kind), KIND_NAMES);
   deepStrictEqual([summary?.lots, summary?.links, summary?.tolerance_percent], [2, 1, "2"]);
-  deepStrictEqual(summary?.temperatures.FG, { min: "-40", max: "-18" });
+  deepStrictEqual(summary?.temperatures.FG, { least: "-40", most: "-18" });
   const { headers, status } = await api.get(`/api/audits/${id}`);
   const again = await api.get(`/api/audits/${id}`, {
     "if-none-match": headers.get("etag") ?? "",
