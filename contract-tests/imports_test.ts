@@ -165,6 +165,22 @@ Deno.test("no part of the service opens connections but those to PostgreSQL and 
   deepStrictEqual(openers.filter((file) => !own.some((part) => file.startsWith(`${part}/`))), []);
 });
 
+Deno.test("nothing outside of cutover/ imports it: no program, no test, no tool", async () => {
+  const everything = await sourceFiles((path) =>
+    !["cutover", "node_modules", "client/dist"].includes(path) && !path.startsWith(".")
+  );
+  ok(everything.includes("testing/api.ts") && everything.includes("http/paths_test.ts"));
+  const imports = await importsOfAll(everything);
+  deepStrictEqual(imports.filter(({ to }) => partOf(to) === "cutover"), []);
+});
+
+Deno.test("no files import each other in a circle", async () => {
+  const everything = await sourceFiles((path) =>
+    !["node_modules", "client/dist"].includes(path) && !path.startsWith(".")
+  );
+  deepStrictEqual(circles(await importsOfAll(everything)), []);
+});
+
 Deno.test("the check of circles sees one", () => {
   const imports = [["a", "b"], ["b", "c"], ["c", "b"], ["c", "d"], ["d", "e"]]
     .map(([from = "", to = ""]) => ({ from, to }));

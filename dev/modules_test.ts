@@ -10,7 +10,7 @@ const SOURCES = new Map([
   ["main.ts", 'import { createApp } from "./app.ts";\nimport { findLot } from "./db/lots.ts";'],
   ["app.ts", 'import { createLot } from "./routes/create_lot.ts";'],
   ["routes/create_lot.ts", 'import type { Lot } from "../db/lots.ts";\nimport "../errors.ts";'],
-  ["routes/create_lot_test.ts", 'import { startApi } from "../cutover/proxy/server.ts";'],
+  ["routes/create_lot_test.ts", 'import { startApi } from "../app.ts";'],
   ["db/lots.ts", 'const pg = await import("./connect.ts");'],
   ["db/connect.ts", ""],
   ["errors.ts", ""],
