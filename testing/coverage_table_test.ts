@@ -3,7 +3,7 @@ import { formatTable, isMeasured, readLcov, tableOf } from "./coverage_table.ts"
 import { CUTOVER } from "./parts.ts";
 
 const record = (path: string, [lines, linesReached, branches, branchesReached]: number[]) =>
-  `SF:/root/${path}\nFN:1,f\nBRF:${branches}\nBRH:${branchesReached}\nDA:1,3\nLH:${linesReached}\nLF:${lines}\nend_of_record\n`;
+  `SF:/tree/${path}\nFN:1,f\nBRF:${branches}\nBRH:${branchesReached}\nDA:1,3\nLH:${linesReached}\nLF:${lines}\nend_of_record\n`;
 
 const REPORT = [
   record("db/lots.ts", [10, 9, 4, 2]),
@@ -15,7 +15,7 @@ const REPORT = [
 ].join("");
 
 Deno.test("coverage is summed up by folder, of the service and of the cutover, without tests and tools", () => {
-  const { service, cutover } = tableOf(readLcov(REPORT, "/root/"));
+  const { service, cutover } = tableOf(readLcov(REPORT, "/tree/"));
   strictEqual(
     formatTable([...service, ...cutover]),
     [
