@@ -21,7 +21,7 @@ export interface Deps {
   readonly environment: Environment;
   /** Says how far it is, a line at a time. */
   readonly print: (line: string) => void;
-  /** Is aborted when whoever typed it has had enough. */
+  /** Is aborted when the user stops the command. */
   readonly signal: AbortSignal;
 }
 

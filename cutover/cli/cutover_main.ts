@@ -58,7 +58,7 @@ await runMain({ usage: usageOf(PROGRAM), told: [RouteRefusedError] }, async () =
   const interrupted = new AbortController();
   if (command.isLong) {
     Deno.addSignalListener("SIGINT", () => {
-      // Whoever says it twice doesn't want to wait.
+      // A second Ctrl-C ends the command at once.
       if (interrupted.signal.aborted) Deno.exit(130);
       interrupted.abort();
     });

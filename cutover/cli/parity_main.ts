@@ -1,6 +1,6 @@
 /**
- * `deno task parity`: what the old server said and what is said now, for whoever moves the traffic
- * and for whoever signs that it may be moved.
+ * `deno task parity`: compares the responses of the old server and of Lotline. The engineer of the
+ * cutover uses it, and the person who signs that the traffic may move.
  *
  * @module
  */

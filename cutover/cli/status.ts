@@ -76,7 +76,7 @@ function statusTable(
     `${printable(who)}: ${printable(why)}\n${notified}`;
 }
 
-/** Whoever sees the mode of what only Lotline has wants to know that nobody has to set it. */
+/** Operations that only Lotline has need no mode: their line says so. */
 function modeText({ operation, mode }: StoredRoute): string {
   if (isLegacyOperation(operation)) return describeMode(mode);
   return mode.name === "service"

@@ -123,7 +123,7 @@ const PARTS: [what: string, pieces: string[]][] = [
 for (const [what, pieces] of PARTS) {
   for (const leaving of ["closes", "half-closes", "resets"] as const) {
     for (const headTimeoutMs of [0, 1_000]) {
-      const when = headTimeoutMs === 0 ? "while it is passed on" : "while it is gathered";
+      const when = headTimeoutMs === 0 ? "while it is passed on" : "while its body arrives";
       Deno.test(`a write of which there is ${what} is carried out by nobody when its client ${leaving} ${when}`, async () => {
         await using pair = await startPair(OK, { limits: { headTimeoutMs } });
         const received = await leave(pair.front.port, { pieces, leaving, afterMs: 50 });

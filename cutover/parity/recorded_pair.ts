@@ -72,7 +72,7 @@ const MADE = new RegExp(`(?<uuid>${UUID.source})|(?<time>${TIME.source})`, "g");
 
 /**
  * Holds values against recorded ones: where a recorded text has a generated id or time, the actual one
- * has one of its own, and the same text around it; where it has a pseudonym, it has any text.
+ * has one of its own, and the same text around it. A pseudonym in the recording matches every text.
  */
 function recordedValues(known: Known): Generated {
   const given = known.given.toLowerCase();
