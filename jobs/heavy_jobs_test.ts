@@ -74,7 +74,8 @@ for (const [what, queue] of Object.entries(QUEUE)) {
     await using worker = startHeld(database, leaseMs);
     await queue(database);
     await eventually("its thread computes", worker.isHeld);
-    const [{ id } = { id: "" }] = await listJobs(sql, { limit: 2 });
+    // The relay may have queued another job by now, of a kind that this worker doesn't run.
+    const [{ id } = { id: "" }] = await listJobs(sql, { state: "running", limit: 1 });
     const leases = new Set<string>();
     let changes = 0;
     await eventually("its lease is renewed twice, and each change relayed", async () => {
