@@ -42,8 +42,10 @@ export function readLcov(text: string, root: string): Map<string, Coverage> {
 
 /** Whether a file's coverage is measured: tools, tests and generated files are left out. */
 export function isMeasured(path: string): boolean {
-  const [folder = ""] = path.split("/");
-  return !TOOLS.includes(folder) && !/(?:_test|\.gen)\.ts$/.test(path);
+  const [folder = "", inside = ""] = path.split("/");
+  // The cutover has its tools inside.
+  const tools = CUTOVER.includes(folder) ? inside : folder;
+  return !TOOLS.includes(tools) && !/(?:_test|\.gen)\.ts$/.test(path);
 }
 
 /** The folders of the service and of the cutover, each list with its sum at the end. */
