@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import postgres from "postgres";
 import { ApiError } from "../errors.ts";
-import type { Sql, Statement } from "./connect.ts";
+import type { Sql, Statement } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 /*

@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import type { Sql, Statement } from "./connect.ts";
+import type { Sql, Statement } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 /*

@@ -1,5 +1,5 @@
 import { ApiError } from "../errors.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 const READ = `

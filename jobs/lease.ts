@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { type AttemptKey, renewLease } from "../db/job_attempts.ts";
 import { toApiError } from "../errors.ts";
 

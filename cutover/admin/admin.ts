@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { ApiError, toApiError } from "../../errors.ts";
 import { describeError, type Log } from "../../log.ts";
 import { canaryWarnings } from "../rollout/canary_warning.ts";
