@@ -16,7 +16,7 @@ import type { WatchedKeys } from "./auth/watched_keys.ts";
 import { createTraceCache, type TraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
-import type { Sql } from "./db/connect.ts";
+import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
 import { type Write, writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";

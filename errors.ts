@@ -1,3 +1,5 @@
+import { isRefusedValue, isUnavailable } from "./db/pg_errors.ts";
+
 /**
  * The one table of errors: what a client is told for each thing that can go wrong. A thrown
  * {@link ApiError} says which one; anything else that is thrown is mapped here or is `internal`.
@@ -95,58 +97,15 @@ const RETRY_SOON = { "retry-after": "1" };
  */
 export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
-  const code = codeOf(thrown);
-  if (code !== undefined && isDatabaseAway(code)) {
+  if (isUnavailable(thrown)) {
     return new ApiError("database_away", "The database is away or too slow, try again shortly", {
       cause: thrown,
     });
   }
-  if (code !== undefined && isRefusedValue(code)) {
+  if (isRefusedValue(thrown)) {
     return new ApiError("outside_contract", "A value is not one that can be stored", {
       cause: thrown,
     });
   }
   return new ApiError("internal", "Something went wrong on our side", { cause: thrown });
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string"
-    ? thrown.code
-    : undefined;
-}
-
-// SQLSTATE classes: https://www.postgresql.org/docs/17/errcodes-appendix.html
-// 08 connection, 53 out of resources, 57 operator intervention (shutdown, statement timeout),
-// 55P03 lock timeout, 25006 read-only (a standby after a failover), 40 deadlock or serialization.
-function isDatabaseAway(code: string): boolean {
-  return /^(08|53|57|40)/.test(code) || code === "55P03" || code === "25006" ||
-    isLostConnection(code);
-}
-
-/** Whether an error's code says that the link to PostgreSQL is gone or never was. */
-export function isLostConnection(code: string): boolean {
-  return LOST_CONNECTION.has(code);
-}
-
-// What postgres.js and the operating system say when the link to PostgreSQL is gone or never was.
-const LOST_CONNECTION = new Set([
-  "CONNECTION_CLOSED",
-  "CONNECTION_ENDED",
-  "CONNECTION_DESTROYED",
-  "CONNECT_TIMEOUT",
-  "QUERY_DEADLINE",
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-]);
-
-// 22: data exceptions; 23502, 23514: not-null and check; 54000: longer than an index entry can be.
-function isRefusedValue(code: string): boolean {
-  return code.startsWith("22") || code === "23502" || code === "23514" || code === "54000";
 }

@@ -1,3 +1,5 @@
+import { isMissingTable } from "./db/pg_errors.ts";
+
 /*
  * What the commands for an operator at a terminal have in common.
  */
@@ -19,7 +21,7 @@ export function printable(text: string): string {
 /** Why something could not be done, in a sentence. */
 export function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // undefined_table, invalid_schema_name
-  const isUnmigrated = "code" in error && (error.code === "42P01" || error.code === "3F000");
-  return isUnmigrated ? "the database lacks a table: run deno task migrate first" : error.message;
+  return isMissingTable(error)
+    ? "the database lacks a table: run deno task migrate first"
+    : error.message;
 }

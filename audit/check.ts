@@ -1,4 +1,4 @@
-import type { Statement } from "../db/connect.ts";
+import type { Statement } from "../db/sql.ts";
 import type { Session } from "../db/session.ts";
 import type { Kind } from "./kinds.ts";
 import type { AuditLimits } from "./limits.ts";

@@ -1,6 +1,6 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { REQUIRED, startApi } from "../testing/api.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
 import { eventually } from "../testing/eventually.ts";

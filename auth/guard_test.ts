@@ -1,5 +1,6 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { freePort } from "../dev/free_port.ts";
 import { ApiError } from "../errors.ts";
 import { freshDatabase } from "../testing/database.ts";

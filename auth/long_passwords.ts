@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { recordLongPassword } from "../db/long_passwords.ts";
 import { describeError, type Log } from "../log.ts";
 

@@ -1,5 +1,5 @@
 import type { Valkey } from "../cache/valkey.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import type { IdempotencyKey } from "../db/idempotency_keys.ts";
 import { findRevocations, revokeToken } from "../db/revocations.ts";
 import { batchedQuery } from "../db/batched_query.ts";

@@ -1,7 +1,8 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { connectValkey } from "../cache/valkey.ts";
 import { disableAccount } from "../db/accounts.ts";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { freePort } from "../dev/free_port.ts";
 import type { Log } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";

@@ -19,7 +19,8 @@ import {
 import { connectValkey, type Valkey } from "../cache/valkey.ts";
 import { readSettings } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { printable } from "../terminal.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 
 /** What {@link fillBigPlant} has put into the database. */
 export interface BigPlant {

@@ -5,7 +5,8 @@
  */
 
 import { join } from "node:path";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { fillDemoPlant } from "../dev/demo_plant.ts";
 import { startPostgres } from "../dev/postgres.ts";

@@ -19,7 +19,8 @@ import {
   untilHealthy,
 } from "../containers/service_process.ts";
 import { ApiSettings } from "../config.ts";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { freePort } from "../dev/free_port.ts";
 import { startPostgres } from "../dev/postgres.ts";
 import { startValkey } from "../dev/valkey.ts";

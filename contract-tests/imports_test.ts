@@ -32,14 +32,15 @@ const MAY_USE: Record<string, string[]> = {
   "clock.ts": [],
   "command_line.ts": ["config.ts", "terminal.ts"],
   "config.ts": [],
-  "errors.ts": [],
+  // What an error of PostgreSQL means is said in one place.
+  "errors.ts": ["db/pg_errors.ts"],
   "batcher.ts": [],
   "host.ts": [],
   "link_target.ts": [],
   "log.ts": ["clock.ts"],
   "metrics.ts": [],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
-  "terminal.ts": [],
+  "terminal.ts": ["db/pg_errors.ts"],
 };
 const FOR_EVERYTHING = [
   "byte_buffer.ts",

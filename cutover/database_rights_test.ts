@@ -1,5 +1,5 @@
 import { ok, strictEqual } from "node:assert/strict";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { readJournal, SCHEMA_LOCK } from "../db/journal.ts";
 
 /*

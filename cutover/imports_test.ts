@@ -15,6 +15,8 @@ const OF_THE_SERVICE = [
   "host.ts",
   "read_bytes.ts",
   "db/connect.ts",
+  "db/sql.ts",
+  "db/pg_errors.ts",
   "db/session.ts",
   "db/query_deadline.ts",
   "db/journal.ts",

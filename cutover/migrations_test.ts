@@ -1,5 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { migrate, MigrationError } from "../db/migrate.ts";
 import { ALL_SERIES, readSteps, SERVICE_SERIES, type Step, titleOf } from "../db/migrations.ts";
 import { freshDatabase, type TestDatabase } from "../testing/database.ts";

@@ -1,4 +1,5 @@
-import { connect, type Sql, type Statement } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql, Statement } from "../db/sql.ts";
 import { queryWithDeadline } from "../db/query_deadline.ts";
 import { describeError, type Log } from "../log.ts";
 

@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import { KEEP_DAYS } from "./long_passwords.ts";
 import { TOKENS_FROM } from "./revocations.ts";

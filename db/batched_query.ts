@@ -1,5 +1,5 @@
 import { createBatcher } from "../batcher.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { DEADLINE_MS } from "./query_deadline.ts";
 
 /** So many requests share a statement at most. */

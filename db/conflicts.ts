@@ -1,5 +1,5 @@
-import postgres from "postgres";
 import { ApiError } from "../errors.ts";
+import { constraintOf } from "./pg_errors.ts";
 
 /**
  * A handler for `catch` that turns a violated constraint into what the client is told, by the
@@ -9,7 +9,7 @@ export function conflictsOf(
   responses: Readonly<Record<string, () => ApiError>>,
 ): (thrown: unknown) => never {
   return (thrown) => {
-    const name = thrown instanceof postgres.PostgresError ? thrown.constraint_name : undefined;
+    const name = constraintOf(thrown);
     throw (name === undefined ? undefined : responses[name]?.()) ?? thrown;
   };
 }

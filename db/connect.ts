@@ -3,8 +3,6 @@ import { pool } from "./pool.ts";
 import { openSession, type SessionOptions, settingsOf } from "./session.ts";
 import type { Sql } from "./sql.ts";
 
-export type { Sql, Statement } from "./sql.ts";
-
 /** How the pool behaves; times in ms. */
 export interface ConnectOptions {
   readonly url: string;

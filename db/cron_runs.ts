@@ -1,4 +1,4 @@
-import type { Sql, Statement } from "./connect.ts";
+import type { Sql, Statement } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 /** A moment at which something of the schedule is due. */

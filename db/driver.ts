@@ -1,4 +1,3 @@
-import postgres from "postgres";
 import type { Sql } from "./sql.ts";
 
 /*
@@ -139,9 +138,4 @@ function watchCursor(query: Query, settled: OnSettled[]): void {
       set: (next: typeof reject) => reject = next,
     },
   });
-}
-
-/** Whether an error is PostgreSQL's response to the statement; a fatal one ends its connection. */
-export function isResponse(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && !/^(?:FATAL|PANIC)$/.test(error.severity);
 }

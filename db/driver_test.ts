@@ -2,7 +2,8 @@ import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import v8 from "node:v8";
 import vm from "node:vm";
 import { freshDatabase } from "../testing/database.ts";
-import { connect, type Sql } from "./connect.ts";
+import { connect } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { openSession } from "./session.ts";
 
 const database = await freshDatabase();

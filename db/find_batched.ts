@@ -1,4 +1,4 @@
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { batchedQuery } from "./batched_query.ts";
 import { isStatementTimeout, wasRolledBack } from "./pg_errors.ts";
 

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import postgres from "postgres";
+import type postgres from "postgres";
 import { ApiError } from "../errors.ts";
-import type { Sql, Statement } from "./connect.ts";
+import type { Sql, Statement } from "./sql.ts";
+import { constraintOf } from "./pg_errors.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 /*
@@ -134,8 +135,7 @@ export function lockOf({ caller, key }: IdempotencyKey): string {
 
 /** Whether a statement has failed because its key was kept by another one meanwhile. */
 export function wasStoredMeanwhile(error: unknown): boolean {
-  return error instanceof postgres.PostgresError &&
-    error.constraint_name === "idempotency_keys_pkey";
+  return constraintOf(error) === "idempotency_keys_pkey";
 }
 
 /** The 409 of a request whose first try isn't over. */

@@ -1,4 +1,4 @@
-import type { Sql, Statement } from "./connect.ts";
+import type { Sql, Statement } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import type { JobPriority } from "./jobs.ts";
 import { inTransaction } from "./transaction.ts";

@@ -1,5 +1,5 @@
 import type { JobPriority } from "./jobs.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 /*

@@ -1,5 +1,6 @@
-import postgres from "postgres";
-import type { Sql, Statement } from "./connect.ts";
+import type postgres from "postgres";
+import type { Sql, Statement } from "./sql.ts";
+import { constraintOf } from "./pg_errors.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 /*
@@ -208,9 +209,7 @@ export async function retryJob(
     if (row === undefined) return "unknown";
     return row.retried ? "retried" : row.state;
   } catch (error) {
-    if (error instanceof postgres.PostgresError && error.constraint_name === "jobs_unique") {
-      return "twin";
-    }
+    if (constraintOf(error) === "jobs_unique") return "twin";
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { type User, USER_COLUMNS } from "./users.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 /** How long it is remembered that an account's password was too long, in days. */

@@ -1,4 +1,4 @@
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 
 /** Which way links are followed: towards the ingredients, or towards the products. */
 export type Direction = "upstream" | "downstream";

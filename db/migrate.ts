@@ -1,4 +1,4 @@
-import postgres from "postgres";
+import type postgres from "postgres";
 import {
   type AppliedStep,
   readJournal,
@@ -8,6 +8,7 @@ import {
 } from "./journal.ts";
 import { ALL_SERIES, readSteps, type Series, type Step, titleOf } from "./migrations.ts";
 import { differencesFromOldSchema } from "./old_schema.ts";
+import { isLockTimeout, isResponse } from "./pg_errors.ts";
 import { openSession } from "./session.ts";
 
 const LOCK_POLL_MS = 200;
@@ -146,7 +147,7 @@ async function untilLocked(
           { cause },
         );
       });
-      if (cause.code !== LOCK_NOT_AVAILABLE || tries === LOCK_TRIES) {
+      if (!isLockTimeout(cause) || tries === LOCK_TRIES) {
         throw new MigrationError(`${title} failed and left nothing behind: ${cause.message}`, {
           cause,
         });
@@ -154,11 +155,4 @@ async function untilLocked(
     }
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOCK_TRIES_MS));
   }
-}
-
-const LOCK_NOT_AVAILABLE = "55P03";
-
-/** Whether PostgreSQL has said this on a connection that goes on. */
-function isResponse(thrown: unknown): thrown is postgres.PostgresError {
-  return thrown instanceof postgres.PostgresError && thrown.severity === "ERROR";
 }

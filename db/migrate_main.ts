@@ -7,10 +7,10 @@
 import postgres from "postgres";
 import { runMain } from "../command_line.ts";
 import { readSettings } from "../config.ts";
-import { toApiError } from "../errors.ts";
 import { MigrateSettings } from "./config.ts";
 import { migrate, MigrationError } from "./migrate.ts";
 import { MigrationFolderError } from "./migrations.ts";
+import { isUnavailable } from "./pg_errors.ts";
 
 await runMain(
   { told: [MigrationError, MigrationFolderError], sentenceFor, misused: 1 },
@@ -21,9 +21,7 @@ await runMain(
 );
 
 function sentenceFor(error: unknown): string | undefined {
-  if (toApiError(error).code === "database_away") {
-    return "PostgreSQL does not answer at DATABASE_URL";
-  }
+  if (isUnavailable(error)) return "PostgreSQL does not answer at DATABASE_URL";
   return error instanceof postgres.PostgresError
     ? `PostgreSQL at DATABASE_URL refuses: ${error.message}`
     : undefined;

@@ -4,7 +4,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { oldDatabase } from "../testing/old_database.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { ALL_SERIES, readSteps, titleOf } from "./migrations.ts";
 
 const ROOT = new URL("../", import.meta.url);

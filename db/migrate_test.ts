@@ -4,7 +4,7 @@ import { eventually } from "../testing/eventually.ts";
 import { migrationFolder } from "../testing/migration_folder.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { oldDatabase } from "../testing/old_database.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { migrate, MigrationError } from "./migrate.ts";
 import { type Series, SERVICE_SERIES } from "./migrations.ts";
 

@@ -1,5 +1,6 @@
 import { ApiError } from "../errors.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
+import { isRefusedValue } from "./pg_errors.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 
 const READ = `
@@ -17,8 +18,9 @@ const READ = `
 export async function readMoment(sql: Sql, field: string, text: string): Promise<string> {
   const query = sql.unsafe<{ moment: string | null }[]>(READ, [text], { prepare: true });
   const rows = await queryWithDeadline(sql, query).catch((error) => {
-    const isRefused = error instanceof Error && "code" in error && /^22/.test(String(error.code));
-    throw isRefused ? refusal(field, "must be a moment that can be read", error) : error;
+    throw isRefusedValue(error)
+      ? refusal(field, "must be a moment that can be read", error)
+      : error;
   });
   const moment = rows[0]?.moment;
   if (!moment) throw refusal(field, "must be in the years 0001 to 9999 of UTC");

@@ -3,7 +3,7 @@ import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { dump, dumpChanges } from "../testing/dump.ts";
 import { OLD_TABLES, oldDatabase } from "../testing/old_database.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { migrate, MigrationError } from "./migrate.ts";
 
 const silent = () => {};

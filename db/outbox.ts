@@ -1,4 +1,4 @@
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { noteChangedLots } from "./trace_changes.ts";
 
 /** What the outbox holds, as the trace cache needs it. */

@@ -1,6 +1,7 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { freshDatabase, type TestDatabase } from "../testing/database.ts";
-import { connect, type Sql } from "./connect.ts";
+import { connect } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { readOutbox } from "./outbox.ts";
 
 async function databaseWithLot(major: 15 | 17 = 17): Promise<TestDatabase> {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { freshDatabase, type TestDatabase } from "../testing/database.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { readOutbox, removeFromOutbox } from "./outbox.ts";
 import { openSession } from "./session.ts";
 

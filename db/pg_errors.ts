@@ -1,25 +1,121 @@
-// The codes are from https://www.postgresql.org/docs/17/errcodes-appendix.html.
+import postgres from "postgres";
+
+/*
+ * What is concluded from the code of an error: of PostgreSQL
+ * (https://www.postgresql.org/docs/17/errcodes-appendix.html), postgres.js or the operating system.
+ */
+
+/** Codes of postgres.js and of the operating system for a connection that is lost or can't be made. */
+const LOST_CONNECTION: ReadonlySet<string> = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "CONNECT_TIMEOUT",
+  "QUERY_DEADLINE",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+]);
+
+/** Errors and their causes are followed so far. */
+const MAX_DEPTH = 10;
 
 /**
- * Whether an error says that nothing of the statement was stored and that parts of it may be: a value
- * or a row that isn't right, a deadlock, a lock. Of a lost connection nothing is known.
+ * Whether the database is unavailable or too slow: 08 connection, 53 resources, 57 shutdown or
+ * statement timeout, 55P03 lock timeout, 25006 read-only (a standby after a failover), 40 deadlock or
+ * serialization, or no connection.
+ */
+export function isUnavailable(error: unknown): boolean {
+  const code = codeOf(error);
+  return /^(08|53|57|40)/.test(code) || ["55P03", "25006"].includes(code) ||
+    LOST_CONNECTION.has(code);
+}
+
+/**
+ * Whether the database couldn't do what it can at other times, so that the same statement may succeed
+ * later. The first known code decides, from the error inwards through its causes.
+ */
+export function isOutage(error: unknown): boolean {
+  let at = error;
+  for (let depth = 0; at instanceof Error && depth < MAX_DEPTH; depth++) {
+    const code = codeOf(at);
+    if (LOST_CONNECTION.has(code)) return true;
+    if (/^[0-9A-Z]{5}$/.test(code)) return isOutageState(code);
+    // Each address of a host has an error of its own.
+    at = at instanceof AggregateError ? at.errors[0] : at.cause;
+  }
+  return false;
+}
+
+/**
+ * Class 08, a connection; class 53, resources, except 53200 and 53400, which the statement itself may
+ * cause (memory, a limit that was set for it); 57P01 to 57P05, shutdown or startup; 25006, read-only;
+ * 40001 and 40P01, other transactions. Never 57014: the statement would take as long again.
+ */
+function isOutageState(sqlState: string): boolean {
+  return /^(?:08...|53(?!200|400)...|57P0[1-5]|25006|40001|40P01)$/.test(sqlState);
+}
+
+/**
+ * Whether nothing of the statement was stored, while parts of it may be storable: a wrong value or
+ * row, a deadlock, a lock. After a lost connection nothing is known.
  */
 export function wasRolledBack(error: unknown): boolean {
   return /^(?:2[23]|40)[0-9A-Z]{3}$|^55P03$/.test(codeOf(error));
 }
 
-/** Whether PostgreSQL gave a statement up since it took too long. */
+/** Whether PostgreSQL stopped a statement that took too long. */
 export function isStatementTimeout(error: unknown): boolean {
   return codeOf(error) === "57014";
 }
 
+/** Whether PostgreSQL stopped waiting for a lock. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === "55P03";
+}
+
 /**
  * Whether a table was changed after a session had prepared a statement of a transaction. postgres.js
- * sends that anew then, which is why the one behind it is the first to fail: 25P02, the transaction
- * has failed already.
+ * then sends that statement again, so that the one behind it fails first: 25P02, the transaction has
+ * failed already.
  */
-export function isOutOfDate(error: unknown): boolean {
-  return /^(0A000|25P02)$/.test(codeOf(error));
+export function isStaleStatement(error: unknown): boolean {
+  return ["0A000", "25P02"].includes(codeOf(error));
+}
+
+/**
+ * Whether a value can't be stored: 22 data exceptions, 23502 not null, 23514 check, 54000 longer than
+ * an index entry can be.
+ */
+export function isRefusedValue(error: unknown): boolean {
+  const code = codeOf(error);
+  return code.startsWith("22") || ["23502", "23514", "54000"].includes(code);
+}
+
+/** Whether a row can never be stored as it is: data exceptions and violated constraints. */
+export function isRefusedRow(error: unknown): boolean {
+  return /^2[23]/.test(codeOf(error));
+}
+
+/** Whether a table or its schema is missing. */
+export function isMissingTable(error: unknown): boolean {
+  return ["42P01", "3F000"].includes(codeOf(error));
+}
+
+/** The name of the constraint that a statement violated. */
+export function constraintOf(error: unknown): string | undefined {
+  return error instanceof postgres.PostgresError ? error.constraint_name : undefined;
+}
+
+/** Whether an error is PostgreSQL's response to the statement; a fatal one ends its connection. */
+export function isResponse(error: unknown): error is postgres.PostgresError {
+  return error instanceof postgres.PostgresError && !/^(?:FATAL|PANIC)$/.test(error.severity);
 }
 
 function codeOf(error: unknown): string {

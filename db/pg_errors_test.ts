@@ -1,5 +1,17 @@
 import { strictEqual } from "node:assert/strict";
-import { isStatementTimeout, wasRolledBack } from "./pg_errors.ts";
+import postgres from "postgres";
+import { ApiError, toApiError } from "../errors.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { connect } from "./connect.ts";
+import {
+  isLockTimeout,
+  isMissingTable,
+  isOutage,
+  isRefusedRow,
+  isStaleStatement,
+  isStatementTimeout,
+  wasRolledBack,
+} from "./pg_errors.ts";
 
 /** What PostgreSQL says, and whether it has surely stored nothing, or had too little time. */
 const CODES: [what: string, code: string, isUndone: boolean, isOutOfTime: boolean][] = [
@@ -34,4 +46,112 @@ Deno.test("what isn't an error with a code says nothing", () => {
   for (const thrown of [new Error("57014"), { code: "57014" }, "57014", undefined]) {
     strictEqual(isStatementTimeout(thrown), false);
   }
+});
+
+Deno.test("each code counts as what it is, and nothing else does", () => {
+  const cases: [is: (error: unknown) => boolean, codes: string][] = [
+    [isLockTimeout, "55P03"],
+    [isStatementTimeout, "57014"],
+    [isMissingTable, "42P01 3F000"],
+    [isStaleStatement, "0A000 25P02"],
+    [isRefusedRow, "22003 22P02 23502 23505"],
+  ];
+  const all = [...cases.flatMap(([, codes]) => codes.split(" ")), "", "42P02", "57P01", "2P022"];
+  for (const [is, codes] of cases) {
+    const found = all.filter((code) => is(withCode(code)));
+    strictEqual(found.join(" "), codes, is.name);
+  }
+});
+
+const withCode = (code: string, options?: ErrorOptions) =>
+  Object.assign(new Error(code, options), { code });
+
+// Each class of https://www.postgresql.org/docs/17/errcodes-appendix.html, and each code near the
+// edge of what counts.
+const STATE =
+  "08000 08001 08003 08004 08006 08007 08P01 53000 53100 53300 57P01 57P02 57P03 57P04 " +
+  "57P05 25006 40001 40P01";
+const NOT_STATE = "00000 01000 02000 03000 09000 0A000 0B000 0F000 0L000 0P000 0Z000 20000 21000 " +
+  "22000 22P05 23502 23505 24000 25000 25001 25P01 25P02 25P03 25P04 26000 27000 28000 28P01 2B000 " +
+  "2D000 2F000 34000 38000 39000 3B000 3D000 3F000 40000 40002 40003 42000 42501 42P01 44000 53200 " +
+  "53400 54000 55000 55006 55P03 57000 57014 57P06 58000 58030 72000 F0000 HV000 P0000 P0001 XX000 " +
+  "XX001";
+const LINK = "CONNECTION_CLOSED CONNECTION_ENDED CONNECTION_DESTROYED CONNECT_TIMEOUT " +
+  "QUERY_DEADLINE ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH " +
+  "ENOTFOUND EAI_AGAIN";
+
+Deno.test("what is the database's state is told from what is the statement's fault, by each code", () => {
+  const cases: [codes: string, expected: boolean][] = [
+    [STATE, true],
+    [NOT_STATE, false],
+    [LINK, true],
+    ["ENOENT EACCES ERR_INVALID_ARG_TYPE UNDEFINED_VALUE", false],
+  ];
+  for (const [codes, expected] of cases) {
+    for (const code of codes.split(" ")) {
+      strictEqual(isOutage(withCode(code)), expected, code);
+    }
+  }
+});
+
+Deno.test("it is found behind other errors, and the first known code decides", () => {
+  const full = withCode("53100");
+  const around = (error: unknown, times: number): unknown =>
+    times === 0 ? error : new Error("around", { cause: around(error, times - 1) });
+  const circle = new Error("circle");
+  circle.cause = circle;
+  const cases: [what: string, error: unknown, expected: boolean][] = [
+    ["a cause", around(full, 1), true],
+    ["a cause of a cause", around(full, 5), true],
+    ["an error of the API", toApiError(full), true],
+    ["the same, of a statement that took too long", toApiError(withCode("57014")), false],
+    ["an ApiError without a cause", new ApiError("database_away", "x"), false],
+    ["a timeout behind which a connection was lost", withCode("57014", { cause: full }), false],
+    ["a lost connection after a timeout", withCode("EPIPE", { cause: withCode("57014") }), true],
+    ["an odd code with a known one behind it", withCode("ODD", { cause: full }), true],
+    ["several addresses", new AggregateError([withCode("ECONNREFUSED"), full]), true],
+    ["several mistakes", new AggregateError([new TypeError("x")]), false],
+    ["no errors at all", new AggregateError([]), false],
+    ["a circle", circle, false],
+    ["an error", new TypeError("x"), false],
+    ["text", "53100", false],
+    ["nothing", undefined, false],
+    ["an object", { code: "53100" }, false],
+  ];
+  for (const [what, error, expected] of cases) {
+    strictEqual(isOutage(error), expected, what);
+  }
+});
+
+Deno.test("it is told of what PostgreSQL and its driver really throw", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const thrown = (query: PromiseLike<unknown>) =>
+    Promise.resolve(query).then(() => undefined, (error) => error);
+  const raised = (code: string) =>
+    thrown(sql.unsafe(`do $$ begin raise exception using errcode = '${code}'; end $$`));
+  strictEqual(isOutage(await raised("53100")), true);
+  strictEqual(isOutage(await raised("53200")), false);
+  const readOnly = "set local transaction_read_only = on; create table x ()";
+  strictEqual(isOutage(await thrown(sql.unsafe(readOnly))), true);
+  strictEqual(isOutage(await thrown(sql`select 1 / 0`)), false);
+  const killed = await thrown(sql`select pg_terminate_backend(pg_backend_pid())`);
+  strictEqual(isOutage(killed), true, String(killed));
+  const tooSlow = thrown(sql.unsafe("set statement_timeout = 20; select pg_sleep(9)"));
+  strictEqual(isOutage(await tooSlow), false);
+  const refused = new URL(database.url);
+  refused.port = "1";
+  for (const host of ["127.0.0.1", "localhost", "no-such-host.invalid"]) {
+    refused.hostname = host;
+    const pool = connect({ url: refused.href, max: 1 });
+    const error = await thrown(pool`select 1`);
+    strictEqual(isOutage(error), true, `${host}: ${error}`);
+    await pool.end({ timeout: 0 });
+    strictEqual(isOutage(await thrown(pool`select 1`)), true, "an ended pool");
+  }
+  const none = new URL(database.url);
+  none.pathname = "/no_such_database";
+  const odd = postgres(none.href, { max: 1 });
+  strictEqual(isOutage(await thrown(odd`select 1`)), false);
+  await odd.end({ timeout: 0 });
 });

@@ -1,5 +1,6 @@
 import type { Sql } from "./sql.ts";
-import { handlerOf, intercept, isResponse, onceSettled, type Query } from "./driver.ts";
+import { handlerOf, intercept, onceSettled, type Query } from "./driver.ts";
+import { isResponse } from "./pg_errors.ts";
 import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
 

@@ -1,7 +1,7 @@
 import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
 import { conflictsOf, unknownReference } from "./conflicts.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { findSavedRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
 import type { Write } from "./write.ts";

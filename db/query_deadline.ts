@@ -1,5 +1,6 @@
 import type postgres from "postgres";
-import { type Sql, STATEMENT_TIMEOUT_MS } from "./connect.ts";
+import { STATEMENT_TIMEOUT_MS } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { cancel } from "./pool.ts";
 
 /** Thrown when a query had no answer in time; PostgreSQL may be away, or the pool is full. */

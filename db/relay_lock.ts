@@ -1,4 +1,4 @@
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 
 /*
  * The lock of PostgreSQL that the one relay which works holds. It goes with the connection.

@@ -1,4 +1,4 @@
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { disableAccount, enableAccount, setRole } from "./accounts.ts";
 import { type AccountState, findRevocations, revokeToken } from "./revocations.ts";

@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import type { Sql } from "./sql.ts";
-import { collectRows, intercept, isResponse, onFailure } from "./driver.ts";
+import { collectRows, intercept, onFailure } from "./driver.ts";
+import { isResponse } from "./pg_errors.ts";
 import { openSocket, type Target } from "./socket.ts";
 import { TYPES } from "./values.ts";
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "./stored_results.ts";
 
 /** Stores a trace with a result of so many bytes, finished so many minutes ago; gives its id. */

@@ -1,5 +1,5 @@
 import type { components } from "../contract/types.gen.ts";
-import type { Sql } from "./connect.ts";
+import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import { LOT_COLUMNS } from "./lots.ts";
 

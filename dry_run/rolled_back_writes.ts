@@ -1,7 +1,7 @@
 import type postgres from "postgres";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
 import type { Session, SessionOptions } from "../db/session.ts";
-import { isOutOfDate } from "../db/pg_errors.ts";
+import { isStaleStatement } from "../db/pg_errors.ts";
 import type { Write, WritingStatement } from "../db/write.ts";
 
 /** Writes that leave nothing. Disposing closes the connections that are kept for the next ones. */
@@ -123,7 +123,7 @@ async function executeAndRollBack<Row extends postgres.MaybeRow>(
     return { rows, isGood: true };
   } catch (error) {
     // The first to fail is the one that says why.
-    return { error, isGood: await isOver && !isOutOfDate(error) };
+    return { error, isGood: await isOver && !isStaleStatement(error) };
   }
 }
 

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { startApi, type TestApi, type TestResponse } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";

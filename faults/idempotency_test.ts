@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import net from "node:net";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
 import { startApi, type TestApi, type TestResponse } from "../testing/api.ts";

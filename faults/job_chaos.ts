@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "redis";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import type { JobPriority } from "../db/jobs.ts";
 import { migrate } from "../db/migrate.ts";
 import { Random } from "../dev/random.ts";

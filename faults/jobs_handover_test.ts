@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findJob } from "../db/jobs.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";

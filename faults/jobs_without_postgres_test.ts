@@ -1,5 +1,6 @@
 import { ok } from "node:assert/strict";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findJob } from "../db/jobs.ts";
 import { migrate } from "../db/migrate.ts";
 import type { PostgresServer } from "../dev/postgres.ts";

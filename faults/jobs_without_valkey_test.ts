@@ -1,6 +1,6 @@
 import { ok } from "node:assert/strict";
 import { createClient } from "redis";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { openLink } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { startApi, type TestApi } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";

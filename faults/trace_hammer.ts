@@ -6,7 +6,7 @@
  */
 
 import { FRESH_MS } from "../cache/trace_cache.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { Random } from "../dev/random.ts";
 
 /** What is written to and read from. */

@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "../db/stored_results.ts";
 import type { Log } from "../log.ts";
 import { runLoop } from "./run_loop.ts";

@@ -19,7 +19,8 @@ import {
 } from "../command_line.ts";
 import { readSettings } from "../config.ts";
 import { JobsSettings } from "./config.ts";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import {
   cancelJob,
   cancelJobs,

@@ -1,6 +1,6 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { type AttemptKey, renewLease } from "../db/job_attempts.ts";
-import { toApiError } from "../errors.ts";
+import { isUnavailable } from "../db/pg_errors.ts";
 
 /** The lease of a running job, renewed until this is disposed of. */
 export interface Lease extends Disposable {
@@ -61,8 +61,7 @@ export function keepLease(
     if (renewed === undefined) return stop("lease lost");
     if ("error" in renewed) {
       if (performance.now() > sureUntil) {
-        const isAway = toApiError(renewed.error).code === "database_away";
-        return stop(isAway ? "database away" : "lease lost");
+        return stop(isUnavailable(renewed.error) ? "database away" : "lease lost");
       }
       timer = setTimeout(renew, Math.min(RETRY_MS, retryWithinMs(leaseMs)));
       return;

@@ -1,4 +1,4 @@
-import { isDatabaseUnavailable } from "../db/unavailable.ts";
+import { isOutage } from "../db/pg_errors.ts";
 import { describeError } from "../log.ts";
 
 /** Why a running job is stopped before it is through. */
@@ -91,7 +91,7 @@ export function nextState(
     case "threw": {
       const { error } = outcome;
       const text = storable(error === undefined ? "undefined" : describeError(error));
-      return isDatabaseUnavailable(error) ? postponed(text) : failed(text);
+      return isOutage(error) ? postponed(text) : failed(text);
     }
     case "invalid_args":
       // The next attempt would find the same.

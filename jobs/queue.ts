@@ -1,5 +1,5 @@
 import type { Valkey } from "../cache/valkey.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import {
   clearLostPushes,
   clearPushes,

@@ -1,5 +1,5 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
 import { tryRelayLock } from "../db/relay_lock.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { TraceChanges } from "../cache/trace_cache.ts";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";

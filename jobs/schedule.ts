@@ -1,5 +1,5 @@
 import { AUDIT_WORK, insertAuditOfSlot } from "../db/audits.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import {
   insertJobOfSlot,
   isSlotClaimed,

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { insertAudit } from "../db/audits.ts";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import type { Slot } from "../db/cron_runs.ts";
 import type { LogFields } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";

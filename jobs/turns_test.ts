@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { connectValkey } from "../cache/valkey.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { claimJobInTurn, claimNextJob } from "../db/job_attempts.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";

@@ -1,5 +1,4 @@
-import { isStatementTimeout } from "../db/pg_errors.ts";
-import { toApiError } from "../errors.ts";
+import { isStatementTimeout, isUnavailable } from "../db/pg_errors.ts";
 import { retryWithinMs } from "./lease.ts";
 import { delay } from "./run_loop.ts";
 
@@ -30,9 +29,8 @@ export async function untilStored<T>(
       return await store();
     } catch (error) {
       const retryMs = Math.min(RETRY_MS * tries, MAX_RETRY_MS, retryWithinMs(leaseMs));
-      const isAway = toApiError(error).code === "database_away" &&
-        !(isLong && isStatementTimeout(error));
-      if (!isAway || shutdown.aborted || performance.now() + retryMs >= until) throw error;
+      const canRetry = isUnavailable(error) && !(isLong && isStatementTimeout(error));
+      if (!canRetry || shutdown.aborted || performance.now() + retryMs >= until) throw error;
       await delay(retryMs, shutdown);
     }
   }

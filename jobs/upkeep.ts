@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import {
   deleteFound,
   deleteOldAudits,

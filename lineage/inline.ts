@@ -1,4 +1,5 @@
 import { type IdempotencyKey, saveKey } from "../db/idempotency_keys.ts";
+import { isLockTimeout, isStatementTimeout } from "../db/pg_errors.ts";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
 import { createSessionPool } from "../db/session_pool.ts";
 import type { Session } from "../db/session.ts";
@@ -75,7 +76,9 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
       });
       return true;
     } catch (error) {
-      if (error instanceof OverBudget || isTimeout(error)) return false;
+      if (error instanceof OverBudget || isStatementTimeout(error) || isLockTimeout(error)) {
+        return false;
+      }
       throw error;
     }
   };
@@ -99,10 +102,4 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
       void sessions[Symbol.asyncDispose]();
     },
   };
-}
-
-/** PostgreSQL has given up a statement, or waiting for a lock. */
-function isTimeout(error: unknown): boolean {
-  return error instanceof Error && "code" in error &&
-    (error.code === "57014" || error.code === "55P03");
 }

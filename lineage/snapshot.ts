@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import type { Session } from "../db/session.ts";
 
 /** Statements that all see the same moment. */

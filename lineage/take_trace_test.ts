@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { openSession, type Session } from "../db/session.ts";
 import { type Direction, findTraceById, finishTrace, insertTrace } from "../db/traces.ts";
 import { Random } from "../dev/random.ts";

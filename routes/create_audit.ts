@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
 import { type Audit as StoredAudit, findSavedAudit, insertAudit } from "../db/audits.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { accountOf } from "../http/account.ts";
 import { respond } from "../http/response.ts";
 import type { BodyLimits } from "../http/body.ts";

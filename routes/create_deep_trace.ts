@@ -1,6 +1,6 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { AuthMode } from "../auth/guard.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findExecuted, type IdempotencyKey, saveResponse } from "../db/idempotency_keys.ts";
 import {
   deleteTrace,

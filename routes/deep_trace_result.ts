@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findChunkAfter, listChunks } from "../db/trace_chunks.ts";
 import { findTraceById, type StoredTrace, type TraceSummary } from "../db/traces.ts";
 import { ApiError } from "../errors.ts";

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { findAudit, type FindingPosition, listFindings } from "../db/audits.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { ApiError } from "../errors.ts";
 import { respond } from "../http/response.ts";
 import { readParameters, readQuery } from "../http/input.ts";

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findTraceById } from "../db/traces.ts";
 import { finishJson, LINES_TYPE, respondFinished, respondLines } from "../http/response.ts";
 import { readParameters, readQuery } from "../http/input.ts";

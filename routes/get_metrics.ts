@@ -1,5 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";

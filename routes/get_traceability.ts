@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { TraceCache } from "../cache/trace_cache.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { findBatched } from "../db/find_batched.ts";
 import { findTraces, LARGE_TRACE } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import * as audits from "../db/audits.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { respond } from "../http/response.ts";
 import { readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";

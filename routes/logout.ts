@@ -2,7 +2,7 @@ import { createRoute } from "@hono/zod-openapi";
 import { BadTokenError } from "../auth/bad_token.ts";
 import type { AuthMode } from "../auth/guard.ts";
 import type { Revocations } from "../auth/revocations.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { type App, operation } from "../http/operation.ts";
 import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
 import { errors, repeatable } from "./responses.ts";

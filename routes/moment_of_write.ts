@@ -1,5 +1,5 @@
 import { ISO_MOMENT_PATTERN } from "../contract/moments.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { readMoment } from "../db/moments.ts";
 
 /**

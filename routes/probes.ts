@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Valkey } from "../cache/valkey.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { queryWithDeadline } from "../db/query_deadline.ts";
 import { respond } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";

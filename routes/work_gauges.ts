@@ -1,5 +1,5 @@
 import { Gauge, Registry } from "prom-client";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import {
   type ChangesState,
   MAX_ROWS,

@@ -1,5 +1,5 @@
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { startApi, type TestApi } from "./api.ts";
 import { freshDatabase } from "./database.ts";
 

@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { REQUIRED, startApi, type TestApi } from "./api.ts";
 import { apiOnSeed } from "./api_on_seed.ts";
 import { type TokenMaker, tokenMaker } from "./tokens.ts";

@@ -1,4 +1,5 @@
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { type Major, postgresUrl } from "./postgres_servers.ts";
 

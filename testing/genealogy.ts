@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 
 /** A lot to store; what is absent gets its default, values are text as PostgreSQL reads it. */
 export interface GivenLot {

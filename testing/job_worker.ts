@@ -6,7 +6,8 @@
  */
 import { z } from "zod";
 import { connectValkey } from "../cache/valkey.ts";
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { claimSlot } from "../db/cron_runs.ts";
 import { defineJob } from "../jobs/define_job.ts";
 import { delay } from "../jobs/run_loop.ts";

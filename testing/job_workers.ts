@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { insertJob, type JobPriority } from "../db/jobs.ts";
 import { eventually } from "./eventually.ts";
 import { type LineReader, readLines } from "./lines.ts";

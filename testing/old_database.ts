@@ -1,4 +1,5 @@
-import { connect, type Sql } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 import { freshDatabase, type TestDatabase } from "./database.ts";
 import type { Major } from "./postgres_servers.ts";
 

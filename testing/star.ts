@@ -1,4 +1,4 @@
-import type { Sql } from "../db/connect.ts";
+import type { Sql } from "../db/sql.ts";
 
 /** A lot with links around it. */
 export interface GivenStar {

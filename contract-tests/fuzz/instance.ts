@@ -4,7 +4,7 @@ import { createKeyFile } from "../../auth/keys.ts";
 import { hashPassword } from "../../auth/password_work.ts";
 import type { AuthMode } from "../../auth/guard.ts";
 import { insertAccount, setPasswordHash } from "../../db/accounts.ts";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { REQUIRED, startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import type { Sql } from "../../db/connect.ts";
+import { isMissingTable } from "../../db/pg_errors.ts";
+import type { Sql } from "../../db/sql.ts";
 import { ApiError, toApiError } from "../../errors.ts";
 import { describeError, type Log } from "../../log.ts";
 import { canaryWarnings } from "../rollout/canary_warning.ts";
@@ -170,8 +171,7 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
 
 function errorOf(thrown: unknown): ApiError {
   if (thrown instanceof RouteRefusedError) return new ApiError("route_refused", thrown.message);
-  // undefined_table, invalid_schema_name
-  if (thrown instanceof Error && "code" in thrown && /^(42P01|3F000)$/.test(String(thrown.code))) {
+  if (isMissingTable(thrown)) {
     return new ApiError(
       "database_away",
       "The database lacks a table: run deno task migrate first",

@@ -7,7 +7,7 @@ import {
 } from "../../command_line.ts";
 import type { Environment } from "../../config.ts";
 import type { CalibrateSettings, ProbeSettings } from "../config.ts";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import {
   LEGACY_OPERATIONS,
   type Operation,

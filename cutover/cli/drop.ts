@@ -1,6 +1,6 @@
 import { RefusedError } from "../../command_line.ts";
 import { readSettings } from "../../config.ts";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { openSession } from "../../db/session.ts";
 import { columns } from "../../terminal.ts";
 import { CutoverSettings } from "../config.ts";

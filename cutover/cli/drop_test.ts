@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, rejects, strictEqual } from "node:assert/strict";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { migrate } from "../../db/migrate.ts";
 import { SERVICE_SERIES } from "../../db/migrations.ts";
 import { freshDatabase, type TestDatabase } from "../../testing/database.ts";

@@ -27,7 +27,8 @@ import {
   type Recordings,
 } from "../parity/recordings.ts";
 import { listTablesWithOtherRows, loadSeed } from "../../dev/seed.ts";
-import { connect, type Sql } from "../../db/connect.ts";
+import { connect } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { openSession } from "../../db/session.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
 import { type RecordingRedactor, recordRequests } from "../parity/record_requests.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { columns, printable } from "../../terminal.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { routingJson } from "../admin/route_json.ts";

@@ -1,5 +1,5 @@
-import postgres from "postgres";
 import { connect } from "../../db/connect.ts";
+import { isRefusedRow } from "../../db/pg_errors.ts";
 import { describeError, type Log } from "../../log.ts";
 import type { Evidence, Finding } from "./evidence.ts";
 import { fingerprintOf, type StoredMismatch, storedMismatch } from "./stored_mismatch.ts";
@@ -84,7 +84,7 @@ export function startCollector(
         isDatabaseAway = false;
         sent = undefined;
       } catch (error) {
-        if (!isRefusal(error)) {
+        if (!isRefusedRow(error)) {
           onTrouble?.("flush");
           if (!isDatabaseAway) {
             log("warn", "evidence_delayed", { error: describeError(error) });
@@ -150,11 +150,6 @@ export function startCollector(
       await sql.end({ timeout: 0 });
     },
   };
-}
-
-/** Whether PostgreSQL will never take this: the data are not what its columns hold. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && /^2[23]/.test(error.code);
 }
 
 /** Lets some of each kind through a day, as many as are kept of it. */

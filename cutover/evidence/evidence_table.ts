@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { StoredMismatch } from "./stored_mismatch.ts";
 import type { ClientCount, CoverageCount, OutcomeCount, ResponseCount } from "./counters.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 
 /* `lotline.differences`, to be read: evidence.ts adds to it. */

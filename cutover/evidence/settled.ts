@@ -1,4 +1,4 @@
-import type { Sql, Statement } from "../../db/connect.ts";
+import type { Sql, Statement } from "../../db/sql.ts";
 
 /** A comparison that was begun has an outcome by then, unless its process is gone. */
 const SETTLED_AFTER = "3 minutes";

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
 // @ts-types="@types/compression"
 import compression from "compression";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { parseSteps } from "../rollout/plan.ts";
 import { runPlan } from "../rollout/run_plan.ts";
 import { startLegacy } from "../legacy/server.ts";

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
-import { connect, type Sql } from "../../db/connect.ts";
+import { connect } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { migrate } from "../../db/migrate.ts";
 import type { Thresholds } from "../rollout/thresholds.ts";
 import { isSafeOperation, LEGACY_OPERATIONS } from "../exchange/operations.ts";

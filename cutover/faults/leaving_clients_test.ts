@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import type { Mode } from "../exchange/route.ts";
 import { kill } from "../routes/kill_switch.ts";
 import { REQUIRED, startApi } from "../../testing/api.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { compare } from "../compare/compare.ts";
 import type { Difference } from "../evidence/evidence.ts";
 import type { CapturedRequest, CapturedResponse, Observation } from "../exchange/exchange.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { fieldsOf } from "../compare/conditions.ts";
 import type { Difference } from "../evidence/evidence.ts";
 import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";

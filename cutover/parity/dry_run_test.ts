@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { dryRunHeader, SECRET } from "../../testing/dry_run.ts";

@@ -1,5 +1,5 @@
 import { parseRecordings, type Recordings } from "../parity/recordings.ts";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { collectRecording, type RecordingOrder, startRecording } from "./recordings_table.ts";
 
 // A gateway looks once a second what is wanted, and stores what it has once a second.

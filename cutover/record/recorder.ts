@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { describeError, type Log } from "../../log.ts";
 import type { Observation } from "../exchange/exchange.ts";
 import { LEGACY_OPERATIONS } from "../exchange/operations.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { RecordedExchange } from "./recorded_exchange.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import type { Approvals } from "../compare/approvals.ts";
 import { type CoverageCounts, coverageOf } from "../evidence/coverage.ts";
 import type { Outcome } from "../evidence/coverage.ts";

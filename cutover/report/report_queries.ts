@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 import { isSettled } from "../evidence/settled.ts";

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { connect, type Sql } from "../../db/connect.ts";
+import { connect } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { freshDatabase, type TestDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { differenceAt } from "../testing/findings.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { stepGap } from "../routes/moved_share.ts";
 import type { Operation } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { sentenceOf } from "../../terminal.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { describeShare } from "../routes/moved_share.ts";

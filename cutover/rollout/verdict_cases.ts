@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sql, Statement } from "../../db/connect.ts";
+import type { Sql, Statement } from "../../db/sql.ts";
 import { isSettled } from "../evidence/settled.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import { type Thresholds, ThresholdsForm } from "./thresholds.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { quantileOf } from "../evidence/histogram.ts";
 import type { Thresholds } from "./thresholds.ts";
 import type { ClientsBelow, MovedShare } from "../routes/moved_share.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { Operation } from "../exchange/operations.ts";
 

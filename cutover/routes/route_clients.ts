@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sql, Statement } from "../../db/connect.ts";
+import type { Sql, Statement } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { MovedShare } from "./moved_share.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";

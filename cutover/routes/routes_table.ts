@@ -1,5 +1,5 @@
 import { queryWithDeadline } from "../../db/query_deadline.ts";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { type Note, storableReason } from "./note.ts";
 import { isLegacyOperation, type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";

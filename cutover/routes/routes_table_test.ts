@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/sql.ts";
 import { ClientSet } from "../routes/client_set.ts";
 import type { Operation } from "../exchange/operations.ts";
 import type { Mode, Upstream } from "../exchange/route.ts";
