@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { delay } from "../timing.ts";
 import {
   type AppliedStep,
   readJournal,
@@ -66,7 +67,7 @@ async function takeTurn(sql: postgres.Sql): Promise<void> {
       { mine: boolean }[]
     >`select pg_try_advisory_lock(${SCHEMA_LOCK}) as mine`;
     if (row?.mine) return;
-    await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
+    await delay(LOCK_POLL_MS);
   }
 }
 
@@ -152,7 +153,7 @@ async function untilLocked(
         });
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOCK_TRIES_MS));
+    await delay(BETWEEN_LOCK_TRIES_MS);
   }
 }
 

@@ -9,11 +9,11 @@ import { connectValkey } from "../cache/valkey.ts";
 import { connect, type Sql } from "../db/connect.ts";
 import { claimSlot } from "../db/cron_runs.ts";
 import { defineJob } from "../jobs/define_job.ts";
-import { delay } from "../jobs/run_loop.ts";
 import { followSchedule, type ScheduleEntry } from "../jobs/schedule.ts";
 import { createThreads } from "../jobs/threads.ts";
 import { runWorker } from "../jobs/worker.ts";
 import { createLog } from "../log.ts";
+import { delay } from "../timing.ts";
 
 const Args = z.strictObject({ name: z.string(), ms: z.number() });
 
