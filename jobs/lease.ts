@@ -1,5 +1,6 @@
 import type { Sql } from "../db/connect.ts";
 import { type AttemptKey, renewLease } from "../db/job_attempts.ts";
+import { storable } from "../db/storable.ts";
 import { toApiError } from "../errors.ts";
 
 /** The lease of a running job, renewed until this is disposed of. */
@@ -91,12 +92,8 @@ function storableProgress(
   values: Readonly<Record<string, number | string>>,
 ): Record<string, number | string> {
   const entries = Object.entries(values).slice(0, MAX_VALUES).map(([name, value]) => [
-    storable(name),
-    typeof value === "string" ? storable(value) : value,
+    storable(name, MAX_VALUE_CHARACTERS),
+    typeof value === "string" ? storable(value, MAX_VALUE_CHARACTERS) : value,
   ]);
   return Object.fromEntries(entries);
-}
-
-function storable(text: string): string {
-  return text.slice(0, MAX_VALUE_CHARACTERS).replaceAll("\0", "?").toWellFormed();
 }
