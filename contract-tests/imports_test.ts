@@ -36,11 +36,13 @@ const MAY_USE: Record<string, string[]> = {
   "errors.ts": ["db/pg_errors.ts"],
   "batcher.ts": [],
   "host.ts": [],
+  "json.ts": [],
   "link_target.ts": [],
   "log.ts": ["clock.ts"],
   "metrics.ts": [],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "terminal.ts": ["db/pg_errors.ts"],
+  "timing.ts": [],
 };
 const FOR_EVERYTHING = [
   "byte_buffer.ts",
@@ -50,10 +52,12 @@ const FOR_EVERYTHING = [
   "errors.ts",
   "batcher.ts",
   "host.ts",
+  "json.ts",
   "log.ts",
   "metrics.ts",
   "read_bytes.ts",
   "terminal.ts",
+  "timing.ts",
   "contract",
 ];
 const ON_THEIR_OWN = new Set(["contract", "client", ...FOR_EVERYTHING]);
@@ -82,7 +86,7 @@ Deno.test("imports point one way: routes to cache and auth, those to the databas
 Deno.test("the import check sees what points the wrong way", () => {
   const wrong: [from: string, target: string][] = [
     ["db/lots.ts", "../routes/schemas.ts"],
-    ["db/lots.ts", "../http/json.ts"],
+    ["db/lots.ts", "../http/input.ts"],
     ["cache/valkey.ts", "../auth/keys.ts"],
     ["db/audits.ts", "../audit/kinds.ts"],
     ["audit/kinds.ts", "../routes/audit_shapes.ts"],
