@@ -1,6 +1,6 @@
 import type postgres from "postgres";
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 import { KEEP_DAYS } from "./long_passwords.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 
@@ -62,19 +62,16 @@ export async function listAccountsNamed(sql: Sql, emailOrId: string): Promise<Ac
  */
 export async function insertAccount(sql: Sql, account: NewAccount): Promise<string> {
   const { id, email, fullName, role, encryptedPassword } = account;
-  const [made] = await queryWithDeadline(
-    sql,
-    sql<{ id: string }[]>`
-      with secret as (
-        insert into auth.users (id, email, encrypted_password)
-        values (${id}, ${email}, ${encryptedPassword})
-        on conflict (email) do update set encrypted_password = excluded.encrypted_password
-        returning id
-      )
-      insert into users (id, email, full_name, role)
-      select id, ${email}, ${fullName}, ${role} from secret
-      returning id`,
-  );
+  const [made] = await timed(sql)<{ id: string }[]>`
+    with secret as (
+      insert into auth.users (id, email, encrypted_password)
+      values (${id}, ${email}, ${encryptedPassword})
+      on conflict (email) do update set encrypted_password = excluded.encrypted_password
+      returning id
+    )
+    insert into users (id, email, full_name, role)
+    select id, ${email}, ${fullName}, ${role} from secret
+    returning id`;
   if (made === undefined) throw new Error("an insert into users returned no row");
   return made.id;
 }

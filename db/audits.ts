@@ -7,7 +7,7 @@ import {
   saveResponse,
   withSavedKey,
 } from "./idempotency_keys.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 import { newJob } from "./jobs.ts";
 
 /** An audit as answers show it. */
@@ -63,16 +63,13 @@ export async function insertAudit(
     uniqueKey: UNIQUE_KEY,
     account,
   });
-  const [inserted] = await queryWithDeadline(
-    sql,
-    sql<{ job_id: string }[]>`
-      with job as (${job}), audit as (
-        insert into lotline.audits (id, job_id, requested_by, account)
-        select ${id}, id, ${requestedBy}, ${account} from job
-        on conflict (job_id) do nothing
-      )${withSavedKey(sql, key, sql`id from job`)}
-      select id as job_id from job`,
-  );
+  const [inserted] = await timed(sql)<{ job_id: string }[]>`
+    with job as (${job}), audit as (
+      insert into lotline.audits (id, job_id, requested_by, account)
+      select ${id}, id, ${requestedBy}, ${account} from job
+      on conflict (job_id) do nothing
+    )${withSavedKey(sql, key, sql`id from job`)}
+    select id as job_id from job`;
   // Another's audit may have been stored while the statement was under way, which can't see it.
   const audit = await findAuditOfJob(sql, inserted?.job_id);
   return key === undefined ? audit : await saveResponse(sql, key, audit);
@@ -85,13 +82,10 @@ export async function findSavedAudit(sql: Sql, key: IdempotencyKey): Promise<Aud
 }
 
 async function findAuditOfJob(sql: Sql, jobId: string | undefined): Promise<Audit> {
-  const [audit] = await queryWithDeadline(
-    sql,
-    sql<Audit[]>`
-      select ${AUDIT_COLUMNS(sql)}
-      from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
-      where audit.job_id = ${jobId ?? null}`,
-  );
+  const [audit] = await timed(sql)<Audit[]>`
+    select ${AUDIT_COLUMNS(sql)}
+    from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
+    where audit.job_id = ${jobId ?? null}`;
   if (audit === undefined) throw new Error("a job has no audit");
   return audit;
 }
@@ -102,29 +96,23 @@ async function findAuditOfJob(sql: Sql, jobId: string | undefined): Promise<Audi
  */
 export async function insertAuditOfSlot(sql: Sql, slot: Slot): Promise<boolean> {
   const id = crypto.randomUUID();
-  const { count } = await queryWithDeadline(
-    sql,
-    sql`
-      with ${claimSlot(sql, slot)}, job as (
-        insert into lotline.jobs (kind, arguments, unique_key)
-        select ${AUDIT_JOB_KIND}, ${sql.json({ auditId: id })}::jsonb, ${UNIQUE_KEY} from slot
-        on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
-        do nothing returning id
-      )
-      insert into lotline.audits (id, job_id) select ${id}::uuid, id from job returning id`,
-  );
+  const { count } = await timed(sql)`
+    with ${claimSlot(sql, slot)}, job as (
+      insert into lotline.jobs (kind, arguments, unique_key)
+      select ${AUDIT_JOB_KIND}, ${sql.json({ auditId: id })}::jsonb, ${UNIQUE_KEY} from slot
+      on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
+      do nothing returning id
+    )
+    insert into lotline.audits (id, job_id) select ${id}::uuid, id from job returning id`;
   return count > 0;
 }
 
 /** The audit with this id, if there is one. */
 export async function findAudit(sql: Sql, id: string): Promise<Audit | undefined> {
-  const [audit] = await queryWithDeadline(
-    sql,
-    sql<Audit[]>`
-      select ${AUDIT_COLUMNS(sql)}
-      from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
-      where audit.id = ${id}`,
-  );
+  const [audit] = await timed(sql)<Audit[]>`
+    select ${AUDIT_COLUMNS(sql)}
+    from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
+    where audit.id = ${id}`;
   return audit;
 }
 
@@ -142,18 +130,15 @@ export async function listAudits(
   sql: Sql,
   { limit, after }: { readonly limit: number; readonly after?: string | undefined },
 ): Promise<Page<Audit>> {
-  const audits = await queryWithDeadline(
-    sql,
-    sql<Audit[]>`
-      select ${AUDIT_COLUMNS(sql)}
-      from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
-      ${
-      after === undefined ? sql`` : sql`where (audit.created_at, audit.id) < (
-        select created_at, id from lotline.audits where id = ${after}
-      )`
-    }
-      order by audit.created_at desc, audit.id desc limit ${limit + 1}`,
-  );
+  const audits = await timed(sql)<Audit[]>`
+    select ${AUDIT_COLUMNS(sql)}
+    from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id
+    ${
+    after === undefined ? sql`` : sql`where (audit.created_at, audit.id) < (
+      select created_at, id from lotline.audits where id = ${after}
+    )`
+  }
+    order by audit.created_at desc, audit.id desc limit ${limit + 1}`;
   return { items: audits.slice(0, limit), isLast: audits.length <= limit };
 }
 
@@ -185,35 +170,34 @@ export async function listFindings(
 ): Promise<Page<PositionedFinding>> {
   const only = (column: string, value: string | undefined) =>
     value === undefined ? sql`` : sql`and ${sql(column)} = ${value}`;
-  const rows = await queryWithDeadline(
-    sql,
-    sql<(Finding & { readonly subject: string; readonly is_last: boolean })[]>`
-      select subject, is_last, kind, severity, standing, lots, numbers
+  const rows = await timed(sql)<
+    (Finding & { readonly subject: string; readonly is_last: boolean })[]
+  >`
+    select subject, is_last, kind, severity, standing, lots, numbers
+    from (
+      select *, place = count(*) over () as is_last,
+        sum(octet_length(lots::text) + octet_length(numbers::text)) over (
+          order by place rows between unbounded preceding and 1 preceding
+        ) as bytes_before
       from (
-        select *, place = count(*) over () as is_last,
-          sum(octet_length(lots::text) + octet_length(numbers::text)) over (
-            order by place rows between unbounded preceding and 1 preceding
-          ) as bytes_before
-        from (
-          select *, row_number() over (order by kind, subject) as place, (
-            select coalesce(jsonb_agg(
-              jsonb_build_object('id', id, 'lot_code', lot_code) order by position
-            ), '[]')
-            from unnest(lot_ids, lot_codes) with ordinality as lot (id, lot_code, position)
-          ) as lots
-          from lotline.audit_findings
-          where run = (select run from lotline.audits where id = ${auditId})
-            ${only("kind", kind)} ${only("severity", severity)} ${only("standing", standing)}
-            ${
-      after === undefined ? sql`` : sql`
-              and (kind, subject) > (${after.kind}::text, ${after.subject}::uuid)`
-    }
-          order by kind, subject limit ${limit + 1}
-        ) page
-      ) sized
-      where coalesce(bytes_before, 0) < ${PAGE_BYTES}::int
-      order by place limit ${limit}`,
-  );
+        select *, row_number() over (order by kind, subject) as place, (
+          select coalesce(jsonb_agg(
+            jsonb_build_object('id', id, 'lot_code', lot_code) order by position
+          ), '[]')
+          from unnest(lot_ids, lot_codes) with ordinality as lot (id, lot_code, position)
+        ) as lots
+        from lotline.audit_findings
+        where run = (select run from lotline.audits where id = ${auditId})
+          ${only("kind", kind)} ${only("severity", severity)} ${only("standing", standing)}
+          ${
+    after === undefined ? sql`` : sql`
+            and (kind, subject) > (${after.kind}::text, ${after.subject}::uuid)`
+  }
+        order by kind, subject limit ${limit + 1}
+      ) page
+    ) sized
+    where coalesce(bytes_before, 0) < ${PAGE_BYTES}::int
+    order by place limit ${limit}`;
   return {
     items: rows.map(({ subject, is_last: _, ...finding }) => ({ subject, finding })),
     isLast: rows.at(-1)?.is_last ?? true,
@@ -232,12 +216,9 @@ export async function finishAudit(
     readonly summary: NonNullable<Audit["summary"]>;
   },
 ): Promise<void> {
-  await queryWithDeadline(
-    tx,
-    tx`
-      update lotline.audits set run = ${run}, finished_at = now(),
-        as_of = ${asOf}::text::timestamptz, compared_with = ${comparedWith},
-        summary = ${tx.json(summary)}
-      where id = ${auditId}`,
-  );
+  await timed(tx)`
+    update lotline.audits set run = ${run}, finished_at = now(),
+      as_of = ${asOf}::text::timestamptz, compared_with = ${comparedWith},
+      summary = ${tx.json(summary)}
+    where id = ${auditId}`;
 }

@@ -1,5 +1,5 @@
 import type { Sql, Statement } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 
 /** A moment at which something of the schedule is due. */
 export interface Slot {
@@ -53,10 +53,9 @@ const hasDied = (sql: Sql, { kind, uniqueKey }: ScheduledWork, at: string) =>
 
 /** Whether somebody has claimed a slot. */
 export async function isSlotClaimed(sql: Sql, { name, at }: Slot): Promise<boolean> {
-  const { count } = await queryWithDeadline(
+  const { count } = await timed(
     sql,
-    sql`select from lotline.cron_runs where name = ${name} and slot = ${at}::text::timestamptz`,
-  );
+  )`select from lotline.cron_runs where name = ${name} and slot = ${at}::text::timestamptz`;
   return count > 0;
 }
 
@@ -65,13 +64,10 @@ export async function isSlotClaimed(sql: Sql, { name, at }: Slot): Promise<boole
  * runs there already. Gives whether it did.
  */
 export async function insertJobOfSlot(sql: Sql, slot: Slot, kind: string): Promise<boolean> {
-  const { count } = await queryWithDeadline(
-    sql,
-    sql`
-      with ${claimSlot(sql, slot)}
-      insert into lotline.jobs (kind, unique_key) select ${kind}::text, ${SCHEDULED_KEY} from slot
-      on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
-      do nothing returning id`,
-  );
+  const { count } = await timed(sql)`
+    with ${claimSlot(sql, slot)}
+    insert into lotline.jobs (kind, unique_key) select ${kind}::text, ${SCHEDULED_KEY} from slot
+    on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
+    do nothing returning id`;
   return count > 0;
 }

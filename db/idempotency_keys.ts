@@ -3,7 +3,7 @@ import type postgres from "postgres";
 import { ApiError } from "../errors.ts";
 import type { Sql, Statement } from "./sql.ts";
 import { constraintOf } from "./pg_errors.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 
 /*
  * `lotline.idempotency_keys`: what was answered to requests that may come again. A row is there
@@ -33,12 +33,9 @@ export async function findRequest(
   sql: Sql,
   { caller, key }: IdempotencyKey,
 ): Promise<string | undefined> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql<{ request: string }[]>`
-      select encode(request, 'hex') as request from lotline.idempotency_keys
-      where caller = ${caller} and key = ${key}`,
-  );
+  const [row] = await timed(sql)<{ request: string }[]>`
+    select encode(request, 'hex') as request from lotline.idempotency_keys
+    where caller = ${caller} and key = ${key}`;
   return row?.request;
 }
 
@@ -73,12 +70,9 @@ export async function findExecuted<Saved>(
   sql: Sql,
   { caller, key }: IdempotencyKey,
 ): Promise<Executed<Saved>> {
-  const [executed] = await queryWithDeadline(
-    sql,
-    sql<Executed<Saved>[]>`
-      select effect, answer from lotline.idempotency_keys
-      where caller = ${caller} and key = ${key}`,
-  );
+  const [executed] = await timed(sql)<Executed<Saved>[]>`
+    select effect, answer from lotline.idempotency_keys
+    where caller = ${caller} and key = ${key}`;
   // It was there a moment ago: upkeep has deleted it since.
   if (executed === undefined) throw keyInFlight();
   return executed;
@@ -93,13 +87,10 @@ export async function saveResponse<Saved>(
   { caller, key }: IdempotencyKey,
   response: Saved,
 ): Promise<Saved> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql<{ answer: Saved }[]>`
-      update lotline.idempotency_keys
-      set answer = coalesce(answer, ${JSON.stringify(response)}::text::json)
-      where caller = ${caller} and key = ${key} returning answer`,
-  );
+  const [row] = await timed(sql)<{ answer: Saved }[]>`
+    update lotline.idempotency_keys
+    set answer = coalesce(answer, ${JSON.stringify(response)}::text::json)
+    where caller = ${caller} and key = ${key} returning answer`;
   return row?.answer ?? response;
 }
 

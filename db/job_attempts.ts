@@ -1,5 +1,5 @@
 import type { Sql, Statement } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 import type { JobPriority } from "./jobs.ts";
 import { inTransaction } from "./transaction.ts";
 
@@ -66,30 +66,27 @@ export async function claimJobInTurn(
   id: string,
   claimant: Claimant,
 ): Promise<ClaimedJob | undefined> {
-  const [job] = await queryWithDeadline(
-    sql,
-    sql<ClaimedJob[]>`
-      with next as materialized (
-        select one.id, one.pushed_at
-        from lotline.jobs named cross join lateral (
-          select id, pushed_at from lotline.jobs
-          where state = 'ready' and jobs.kind = named.kind and jobs.priority = named.priority
-            and run_at <= now()
-          order by turn, run_at limit 1 for update skip locked
-        ) one
-        where named.id = ${id}
-      ), passed_over as (
-        update lotline.jobs set pushed_at = null where id in (
-          select id from lotline.jobs
-          where id = ${id} and state = 'ready'
-            and exists (select from next where pushed_at is null and id <> ${id})
-          for update skip locked
-        )
+  const [job] = await timed(sql)<ClaimedJob[]>`
+    with next as materialized (
+      select one.id, one.pushed_at
+      from lotline.jobs named cross join lateral (
+        select id, pushed_at from lotline.jobs
+        where state = 'ready' and jobs.kind = named.kind and jobs.priority = named.priority
+          and run_at <= now()
+        order by turn, run_at limit 1 for update skip locked
+      ) one
+      where named.id = ${id}
+    ), passed_over as (
+      update lotline.jobs set pushed_at = null where id in (
+        select id from lotline.jobs
+        where id = ${id} and state = 'ready'
+          and exists (select from next where pushed_at is null and id <> ${id})
+        for update skip locked
       )
-      update lotline.jobs job set ${start(sql, claimant)}
-      where id = (select id from next) and state = 'ready'
-      returning ${CLAIMED(sql)}`,
-  );
+    )
+    update lotline.jobs job set ${start(sql, claimant)}
+    where id = (select id from next) and state = 'ready'
+    returning ${CLAIMED(sql)}`;
   return job;
 }
 
@@ -100,22 +97,19 @@ export async function claimNextJob(
   claimant: Claimant,
 ): Promise<ClaimedJob | undefined> {
   // Kind by kind, so that a long queue of a kind that isn't asked for costs nothing.
-  const [job] = await queryWithDeadline(
-    sql,
-    sql<ClaimedJob[]>`
-      with first as materialized (
-        select one.id, one.priority, one.run_at
-        from jsonb_array_elements_text(${sql.json(kinds)}) asked (kind)
-        cross join lateral (
-          select id, priority, run_at from lotline.jobs
-          where state = 'ready' and jobs.kind = asked.kind and run_at <= now()
-          order by priority, turn, run_at limit 1 for update skip locked
-        ) one
-      )
-      update lotline.jobs job set ${start(sql, claimant)}
-      where id = (select id from first order by priority, run_at limit 1) and state = 'ready'
-      returning ${CLAIMED(sql)}`,
-  );
+  const [job] = await timed(sql)<ClaimedJob[]>`
+    with first as materialized (
+      select one.id, one.priority, one.run_at
+      from jsonb_array_elements_text(${sql.json(kinds)}) asked (kind)
+      cross join lateral (
+        select id, priority, run_at from lotline.jobs
+        where state = 'ready' and jobs.kind = asked.kind and run_at <= now()
+        order by priority, turn, run_at limit 1 for update skip locked
+      ) one
+    )
+    update lotline.jobs job set ${start(sql, claimant)}
+    where id = (select id from first order by priority, run_at limit 1) and state = 'ready'
+    returning ${CLAIMED(sql)}`;
   return job;
 }
 
@@ -129,16 +123,13 @@ export async function renewLease(
   leaseMs: number,
   progress: Readonly<Record<string, number | string>> | undefined,
 ): Promise<{ readonly cancel_requested: boolean } | undefined> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql<{ cancel_requested: boolean }[]>`
-      update lotline.jobs set
-        lease_until = ${leaseEnd(sql, leaseMs)},
-        silent_since = null,
-        progress = coalesce(${progress === undefined ? null : sql.json(progress)}, progress)
-      where id = ${id} and token = ${token} and state = 'running'
-      returning cancel_requested`,
-  );
+  const [row] = await timed(sql)<{ cancel_requested: boolean }[]>`
+    update lotline.jobs set
+      lease_until = ${leaseEnd(sql, leaseMs)},
+      silent_since = null,
+      progress = coalesce(${progress === undefined ? null : sql.json(progress)}, progress)
+    where id = ${id} and token = ${token} and state = 'running'
+    returning cancel_requested`;
   return row;
 }
 
@@ -153,19 +144,15 @@ export async function completeJob(
   tx: Sql,
   { id, token }: AttemptKey,
 ): Promise<"now" | "before" | undefined> {
-  const completed = await queryWithDeadline(
-    tx,
-    tx`
-      update lotline.jobs set state = 'done', finished_at = now(), last_error = null,
-        worker = null, lease_until = null
-      where id = ${id} and token = ${token} and state = 'running'`,
-  );
+  const completed = await timed(tx)`
+    update lotline.jobs set state = 'done', finished_at = now(), last_error = null,
+      worker = null, lease_until = null
+    where id = ${id} and token = ${token} and state = 'running'`;
   if (completed.count > 0) return "now";
   // A statement of its own, since the first may have waited for the very commit that it doesn't see.
-  const done = await queryWithDeadline(
+  const done = await timed(
     tx,
-    tx`select from lotline.jobs where id = ${id} and token = ${token} and state = 'done'`,
-  );
+  )`select from lotline.jobs where id = ${id} and token = ${token} and state = 'done'`;
   return done.count > 0 ? "before" : undefined;
 }
 
@@ -215,13 +202,10 @@ export async function failJob(
 
 /** Stores that an attempt has stopped because its job was called off. */
 export async function endCancelledJob(sql: Sql, { id, token }: AttemptKey): Promise<boolean> {
-  const ended = await queryWithDeadline(
-    sql,
-    sql`
-      update lotline.jobs set ${makeReady(sql)}, state = 'cancelled', finished_at = now()
-      where id = ${id} and token = ${token} and state = 'running'
-      returning id`,
-  );
+  const ended = await timed(sql)`
+    update lotline.jobs set ${makeReady(sql)}, state = 'cancelled', finished_at = now()
+    where id = ${id} and token = ${token} and state = 'running'
+    returning id`;
   return ended.count > 0;
 }
 
@@ -274,23 +258,20 @@ async function endAttempt(
   },
 ): Promise<UnfinishedState | undefined> {
   const isOver = sql`(${isLast} or starts >= ${MAX_STARTS}::int)`;
-  const [ended] = await queryWithDeadline(
-    sql,
-    sql<{ state: UnfinishedState }[]>`
-      update lotline.jobs set
-        ${makeReady(sql)},
-        attempt = attempt - ${isCounted ? 0 : 1}::int,
-        last_error = case
-          when ${isOver} and not cancel_requested then ${lastError} else ${error}
-        end,
-        state = case
-          when cancel_requested then 'cancelled' when ${isOver} then 'dead' else 'ready'
-        end,
-        finished_at = case when cancel_requested or ${isOver} then now() end,
-        run_at = ${runAt}
-      where id = ${id} and token = ${token} and state = 'running'
-      returning state`,
-  );
+  const [ended] = await timed(sql)<{ state: UnfinishedState }[]>`
+    update lotline.jobs set
+      ${makeReady(sql)},
+      attempt = attempt - ${isCounted ? 0 : 1}::int,
+      last_error = case
+        when ${isOver} and not cancel_requested then ${lastError} else ${error}
+      end,
+      state = case
+        when cancel_requested then 'cancelled' when ${isOver} then 'dead' else 'ready'
+      end,
+      finished_at = case when cancel_requested or ${isOver} then now() end,
+      run_at = ${runAt}
+    where id = ${id} and token = ${token} and state = 'running'
+    returning state`;
   return ended?.state;
 }
 
@@ -319,34 +300,31 @@ export async function rescueExpiredJobs(
   noticeMs = 0,
 ): Promise<readonly ExpiredJob[]> {
   const notice = sql`${noticeMs}::float8 * interval '1 millisecond'`;
-  return await queryWithDeadline(
-    sql,
-    sql<ExpiredJob[]>`
-      with silent as (
-        select id, worker, silent_since is null and ${noticeMs > 0} as is_new,
-          coalesce(attempt >= (${sql.json(maxAttempts)}::jsonb ->> kind)::int, false)
-            or starts >= ${MAX_STARTS}::int as was_last
-        from lotline.jobs
-        where state = 'running' and lease_until < now() + 1.5 * ${notice} and (
-          silent_since is null or lease_until < now() and silent_since < now() - ${notice}
-        )
-        order by lease_until limit ${MAX_RESCUED_JOBS} for update skip locked
-      ), noted as (
-        update lotline.jobs job set silent_since = now() from silent
-        where job.id = silent.id and silent.is_new
+  return await timed(sql)<ExpiredJob[]>`
+    with silent as (
+      select id, worker, silent_since is null and ${noticeMs > 0} as is_new,
+        coalesce(attempt >= (${sql.json(maxAttempts)}::jsonb ->> kind)::int, false)
+          or starts >= ${MAX_STARTS}::int as was_last
+      from lotline.jobs
+      where state = 'running' and lease_until < now() + 1.5 * ${notice} and (
+        silent_since is null or lease_until < now() and silent_since < now() - ${notice}
       )
-      update lotline.jobs job set
-        ${makeReady(sql)},
-        last_error = format('worker %s was lost: it did not renew its lease', silent.worker)
-          || case when starts >= ${MAX_STARTS}::int then ${`; ${STARTED_TOO_OFTEN}`} else '' end,
-        state = case
-          when cancel_requested then 'cancelled' when was_last then 'dead' else 'ready'
-        end,
-        finished_at = case when cancel_requested or was_last then now() end,
-        run_at = now()
-      from silent where job.id = silent.id and not silent.is_new and lease_until < now()
-      returning job.id, job.kind, job.attempt, job.state`,
-  );
+      order by lease_until limit ${MAX_RESCUED_JOBS} for update skip locked
+    ), noted as (
+      update lotline.jobs job set silent_since = now() from silent
+      where job.id = silent.id and silent.is_new
+    )
+    update lotline.jobs job set
+      ${makeReady(sql)},
+      last_error = format('worker %s was lost: it did not renew its lease', silent.worker)
+        || case when starts >= ${MAX_STARTS}::int then ${`; ${STARTED_TOO_OFTEN}`} else '' end,
+      state = case
+        when cancel_requested then 'cancelled' when was_last then 'dead' else 'ready'
+      end,
+      finished_at = case when cancel_requested or was_last then now() end,
+      run_at = now()
+    from silent where job.id = silent.id and not silent.is_new and lease_until < now()
+    returning job.id, job.kind, job.attempt, job.state`;
 }
 
 /** How long a job of an unknown kind waits for a newer worker that may know it, in minutes. */
@@ -357,19 +335,16 @@ export async function discardUnknownKinds(
   sql: Sql,
   kinds: readonly string[],
 ): Promise<readonly { readonly id: string; readonly kind: string }[]> {
-  return await queryWithDeadline(
-    sql,
-    sql<{ id: string; kind: string }[]>`
-      with stranger as (
-        select id from lotline.jobs
-        where state = 'ready' and kind not in ${sql(kinds)}
-          and run_at < now() - ${UNKNOWN_KIND_GRACE_MINUTES}::int * interval '1 minute'
-        limit ${MAX_RESCUED_JOBS} for update skip locked
-      )
-      update lotline.jobs job set
-        state = 'dead', finished_at = now(),
-        last_error = format('no worker knows jobs of kind %s', job.kind)
-      from stranger where job.id = stranger.id
-      returning job.id, job.kind`,
-  );
+  return await timed(sql)<{ id: string; kind: string }[]>`
+    with stranger as (
+      select id from lotline.jobs
+      where state = 'ready' and kind not in ${sql(kinds)}
+        and run_at < now() - ${UNKNOWN_KIND_GRACE_MINUTES}::int * interval '1 minute'
+      limit ${MAX_RESCUED_JOBS} for update skip locked
+    )
+    update lotline.jobs job set
+      state = 'dead', finished_at = now(),
+      last_error = format('no worker knows jobs of kind %s', job.kind)
+    from stranger where job.id = stranger.id
+    returning job.id, job.kind`;
 }

@@ -1,7 +1,7 @@
 import type postgres from "postgres";
 import type { Sql, Statement } from "./sql.ts";
 import { constraintOf } from "./pg_errors.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 
 /*
  * `lotline.jobs` for those who want work done: asking for it, seeing how far it is, calling it off.
@@ -91,10 +91,9 @@ export async function insertJob(sql: Sql, job: NewJob): Promise<string> {
 
 /** The job with this id, if there is one. */
 export async function findJob(sql: Sql, id: string): Promise<Job | undefined> {
-  const [job] = await queryWithDeadline(
-    sql,
-    sql<Job[]>`select ${JOB_COLUMNS(sql)} from lotline.jobs where id = ${id}`,
-  );
+  const [job] = await timed(sql)<Job[]>`select ${
+    JOB_COLUMNS(sql)
+  } from lotline.jobs where id = ${id}`;
   return job;
 }
 
@@ -107,13 +106,10 @@ export async function listJobs(
     readonly limit: number;
   },
 ): Promise<Job[]> {
-  return await queryWithDeadline(
-    sql,
-    sql<Job[]>`
-      select ${JOB_COLUMNS(sql)} from lotline.jobs
-      where state = coalesce(${state ?? null}, state) and kind = coalesce(${kind ?? null}, kind)
-      order by created_at desc, id limit ${limit}`,
-  );
+  return await timed(sql)<Job[]>`
+    select ${JOB_COLUMNS(sql)} from lotline.jobs
+    where state = coalesce(${state ?? null}, state) and kind = coalesce(${kind ?? null}, kind)
+    order by created_at desc, id limit ${limit}`;
 }
 
 /**
@@ -121,21 +117,18 @@ export async function listJobs(
  * state that it has now, and nothing for an unknown id; one that is over stays as it is.
  */
 export async function cancelJob(sql: Sql, id: string): Promise<JobState | undefined> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql<{ state: JobState }[]>`
-      with called_off as (
-        update lotline.jobs set
-          cancel_requested = true,
-          state = case when state = 'ready' then 'cancelled' else state end,
-          finished_at = case when state = 'ready' then now() end
-        where id = ${id} and state in ('ready', 'running')
-        returning id, state
-      )
-      select coalesce(called_off.state, job.state) as state
-      from lotline.jobs job left join called_off using (id)
-      where id = ${id}`,
-  );
+  const [row] = await timed(sql)<{ state: JobState }[]>`
+    with called_off as (
+      update lotline.jobs set
+        cancel_requested = true,
+        state = case when state = 'ready' then 'cancelled' else state end,
+        finished_at = case when state = 'ready' then now() end
+      where id = ${id} and state in ('ready', 'running')
+      returning id, state
+    )
+    select coalesce(called_off.state, job.state) as state
+    from lotline.jobs job left join called_off using (id)
+    where id = ${id}`;
   return row?.state;
 }
 
@@ -157,23 +150,20 @@ export async function cancelJobs(
 ): Promise<{ readonly cancelled: number; readonly stopping: number }> {
   const counts = { cancelled: 0, stopping: 0 };
   for (let some = CANCEL_BATCH; some === CANCEL_BATCH;) {
-    const states = await queryWithDeadline(
-      sql,
-      sql<{ state: JobState }[]>`
-        update lotline.jobs set
-          cancel_requested = true,
-          state = case when state = 'ready' then 'cancelled' else state end,
-          finished_at = case when state = 'ready' then now() end
-        where id in (
-          select id from lotline.jobs
-          where state in ('ready', 'running') and not cancel_requested
-            and kind = coalesce(${kind ?? null}, kind)
-            and (${account === undefined} or account = ${account ?? null})
-            and created_at <= now() - ${olderThanS}::float8 * interval '1 second'
-          limit ${CANCEL_BATCH} for update
-        )
-        returning state`,
-    );
+    const states = await timed(sql)<{ state: JobState }[]>`
+      update lotline.jobs set
+        cancel_requested = true,
+        state = case when state = 'ready' then 'cancelled' else state end,
+        finished_at = case when state = 'ready' then now() end
+      where id in (
+        select id from lotline.jobs
+        where state in ('ready', 'running') and not cancel_requested
+          and kind = coalesce(${kind ?? null}, kind)
+          and (${account === undefined} or account = ${account ?? null})
+          and created_at <= now() - ${olderThanS}::float8 * interval '1 second'
+        limit ${CANCEL_BATCH} for update
+      )
+      returning state`;
     some = states.length;
     const stopping = states.filter(({ state }) => state === "running").length;
     counts.stopping += stopping;
@@ -191,19 +181,16 @@ export async function retryJob(
   sql: Sql,
   id: string,
 ): Promise<"retried" | "unknown" | "twin" | JobState> {
-  const retry = queryWithDeadline(
-    sql,
-    sql<{ state: JobState; retried: boolean }[]>`
-      with retried as (
-        update lotline.jobs set state = 'ready', attempt = 0, starts = 0, run_at = now(),
-          pushed_at = null, cancel_requested = false, progress = null, started_at = null, finished_at = null
-        where id = ${id} and state in ('dead', 'cancelled')
-        returning id
-      )
-      select job.state, retried.id is not null as retried
-      from lotline.jobs job left join retried using (id)
-      where id = ${id}`,
-  );
+  const retry = timed(sql)<{ state: JobState; retried: boolean }[]>`
+    with retried as (
+      update lotline.jobs set state = 'ready', attempt = 0, starts = 0, run_at = now(),
+        pushed_at = null, cancel_requested = false, progress = null, started_at = null, finished_at = null
+      where id = ${id} and state in ('dead', 'cancelled')
+      returning id
+    )
+    select job.state, retried.id is not null as retried
+    from lotline.jobs job left join retried using (id)
+    where id = ${id}`;
   try {
     const [row] = await retry;
     if (row === undefined) return "unknown";

@@ -1,5 +1,5 @@
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { type User, USER_COLUMNS } from "./users.ts";
 import type { Write } from "./write.ts";
@@ -70,9 +70,6 @@ export async function replacePasswordHash(
   before: string | null,
   hash: string,
 ): Promise<void> {
-  await queryWithDeadline(
-    sql,
-    sql`update auth.users set encrypted_password = ${hash}
-      where id = ${userId} and encrypted_password = ${before}`,
-  );
+  await timed(sql)`update auth.users set encrypted_password = ${hash}
+    where id = ${userId} and encrypted_password = ${before}`;
 }

@@ -42,3 +42,11 @@ export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
     clearTimeout(timer);
   }
 }
+
+/** Makes statements as `sql` does and runs each with the deadline of a request. */
+export function timed(sql: Sql) {
+  return <T extends readonly postgres.MaybeRow[] = postgres.Row[]>(
+    text: TemplateStringsArray,
+    ...values: Parameters<typeof sql<T>> extends [unknown, ...infer Values] ? Values : never
+  ): Promise<postgres.RowList<T>> => queryWithDeadline(sql, sql<T>(text, ...values));
+}

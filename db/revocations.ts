@@ -1,6 +1,6 @@
 import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";
 
 /*
@@ -122,24 +122,21 @@ export async function revokeToken(
   },
   key?: IdempotencyKey,
 ): Promise<boolean> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql<{ isRevoked: boolean }[]>`
-      with expired as (
-        delete from lotline.revoked_tokens where expires_at < now() - interval '5 minutes'
-      ), place as materialized (
-        select from (
-          select from lotline.revoked_tokens
-          where user_id = ${userId} and expires_at > now() - interval '5 minutes'
-            and token_id <> ${tokenId}
-          limit ${MAX_REVOKED}
-        ) others having count(*) < ${MAX_REVOKED}
-      )${withSavedKey(sql, key, sql`${tokenId}::uuid from place`)}, stored as (
-        insert into lotline.revoked_tokens (token_id, user_id, expires_at)
-        select ${tokenId}::uuid, ${userId}::uuid, to_timestamp(${expiresAt}::float8) from place
-        on conflict do nothing
-      )
-      select exists (select from place) as "isRevoked"`,
-  );
+  const [row] = await timed(sql)<{ isRevoked: boolean }[]>`
+    with expired as (
+      delete from lotline.revoked_tokens where expires_at < now() - interval '5 minutes'
+    ), place as materialized (
+      select from (
+        select from lotline.revoked_tokens
+        where user_id = ${userId} and expires_at > now() - interval '5 minutes'
+          and token_id <> ${tokenId}
+        limit ${MAX_REVOKED}
+      ) others having count(*) < ${MAX_REVOKED}
+    )${withSavedKey(sql, key, sql`${tokenId}::uuid from place`)}, stored as (
+      insert into lotline.revoked_tokens (token_id, user_id, expires_at)
+      select ${tokenId}::uuid, ${userId}::uuid, to_timestamp(${expiresAt}::float8) from place
+      on conflict do nothing
+    )
+    select exists (select from place) as "isRevoked"`;
   return row?.isRevoked ?? false;
 }

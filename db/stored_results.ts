@@ -1,5 +1,5 @@
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 
 /*
  * What results of traces and audits may take on the disk. The oldest go first, with what they found
@@ -105,19 +105,16 @@ export async function deleteExcessAudits(sql: Sql, max: number): Promise<number>
  * request of such an account that comes again so late is done again.
  */
 export async function deleteExcessKeys(sql: Sql, max: number): Promise<number> {
-  const { count } = await queryWithDeadline(
-    sql,
-    sql`
-      delete from lotline.idempotency_keys where ctid = any (array(
-        select excess.ctid from (
-          select account from lotline.idempotency_keys where account is not null
-          group by account having count(*) > ${max}
-        ) busy cross join lateral (
-          select ctid from lotline.idempotency_keys
-          where account = busy.account order by created_at desc offset ${max} limit ${BATCH_KEYS}
-        ) excess
-        limit ${BATCH_KEYS}
-      ))`,
-  );
+  const { count } = await timed(sql)`
+    delete from lotline.idempotency_keys where ctid = any (array(
+      select excess.ctid from (
+        select account from lotline.idempotency_keys where account is not null
+        group by account having count(*) > ${max}
+      ) busy cross join lateral (
+        select ctid from lotline.idempotency_keys
+        where account = busy.account order by created_at desc offset ${max} limit ${BATCH_KEYS}
+      ) excess
+      limit ${BATCH_KEYS}
+    ))`;
   return count;
 }

@@ -1,5 +1,5 @@
 import type { Sql, Statement } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 
 /*
  * Which traces don't show what has changed since. Whether a trace shows a change is asked of its
@@ -107,19 +107,16 @@ export async function wakeRefresh(sql: Sql): Promise<void> {
 
 /** Replaces changed lots that are too many to be kept by one row that stands for any lot. */
 export async function boundChangedLots(sql: Sql, max: number): Promise<void> {
-  await queryWithDeadline(
-    sql,
-    // A trace that doesn't show one of them doesn't show this transaction, which is later.
-    sql`
-      with many as (
-        select from (select from lotline.changed_lots limit ${max + 1}) first_ones
-        having count(*) > ${max}
-      ), gone as (
-        delete from lotline.changed_lots where exists (select from many)
-      )
-      insert into lotline.changed_lots (lot_id, xid)
-      select null, pg_current_xact_id() from many`,
-  );
+  // A trace that doesn't show one of them doesn't show this transaction, which is later.
+  await timed(sql)`
+    with many as (
+      select from (select from lotline.changed_lots limit ${max + 1}) first_ones
+      having count(*) > ${max}
+    ), gone as (
+      delete from lotline.changed_lots where exists (select from many)
+    )
+    insert into lotline.changed_lots (lot_id, xid)
+    select null, pg_current_xact_id() from many`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 import { LOT_COLUMNS } from "./lots.ts";
 
 /** The lots of a trace; the four lists go together. */
@@ -181,18 +181,15 @@ export async function listChunks(
   attemptId: string,
   { lots, links, maxBytes }: { lots: Stretch; links: Stretch; maxBytes: number },
 ): Promise<SizedChunk[]> {
-  const chunks = await queryWithDeadline(
-    sql,
-    sql<SizedChunk[]>`
-      select kind, first_line, body, octet_length(body) as bytes from (
-        select *, sum(octet_length(body)) over (order by number) - octet_length(body) as bytes_before
-        from lotline.trace_chunks
-        where run = ${attemptId} and (
-          (kind = 'lots' and first_line < ${lots.to} and first_line + lines > ${lots.from})
-          or (kind = 'links' and first_line < ${links.to} and first_line + lines > ${links.from})
-        )
-      ) wanted where bytes_before < ${maxBytes} order by number`,
-  );
+  const chunks = await timed(sql)<SizedChunk[]>`
+    select kind, first_line, body, octet_length(body) as bytes from (
+      select *, sum(octet_length(body)) over (order by number) - octet_length(body) as bytes_before
+      from lotline.trace_chunks
+      where run = ${attemptId} and (
+        (kind = 'lots' and first_line < ${lots.to} and first_line + lines > ${lots.from})
+        or (kind = 'links' and first_line < ${links.to} and first_line + lines > ${links.from})
+      )
+    ) wanted where bytes_before < ${maxBytes} order by number`;
   return [...chunks];
 }
 
@@ -202,11 +199,8 @@ export async function findChunkAfter(
   attemptId: string,
   number: number,
 ): Promise<Chunk & { number: number } | undefined> {
-  const [chunk] = await queryWithDeadline(
-    sql,
-    sql<(Chunk & { number: number })[]>`
-      select number, kind, first_line, body from lotline.trace_chunks
-      where run = ${attemptId} and number > ${number} order by number limit 1`,
-  );
+  const [chunk] = await timed(sql)<(Chunk & { number: number })[]>`
+    select number, kind, first_line, body from lotline.trace_chunks
+    where run = ${attemptId} and number > ${number} order by number limit 1`;
   return chunk;
 }

@@ -1,6 +1,6 @@
 import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 import type { LotTypeTotal } from "./trace_chunks.ts";
 
 /** The kind of job that takes a trace; its arguments are `{ traceId }`. */
@@ -76,16 +76,13 @@ export async function insertTrace(
   { id, lotCode, direction, maxDepth, atMost }: TraceRequest,
   requestedBy: string | null,
 ): Promise<string | undefined> {
-  const [row] = await queryWithDeadline(
-    sql,
-    // Not waiting for the disk: nobody has been told of it yet.
-    sql<{ lot_id: string }[]>`
-      insert into lotline.traces (id, lot_id, lot_code, direction, max_depth, at_most, requested_by)
-      select ${id}, lots.id, lot_code, ${direction}, ${maxDepth}, ${atMost}, ${requestedBy}
-      from lots
-      where lot_code = ${lotCode} and set_config('synchronous_commit', 'off', true) = 'off'
-      returning lot_id`,
-  );
+  // Not waiting for the disk: nobody has been told of it yet.
+  const [row] = await timed(sql)<{ lot_id: string }[]>`
+    insert into lotline.traces (id, lot_id, lot_code, direction, max_depth, at_most, requested_by)
+    select ${id}, lots.id, lot_code, ${direction}, ${maxDepth}, ${atMost}, ${requestedBy}
+    from lots
+    where lot_code = ${lotCode} and set_config('synchronous_commit', 'off', true) = 'off'
+    returning lot_id`;
   return row?.lot_id;
 }
 
@@ -105,17 +102,14 @@ export async function findSameTrace(
   { lotCode, direction, maxDepth, atMost, account }: TraceQuestion,
   key?: IdempotencyKey,
 ): Promise<string | undefined> {
-  const [same] = await queryWithDeadline(
-    sql,
-    sql<{ id: string }[]>`
-      with same as materialized (
-        select lotline.find_same_trace(
-          lots.id, lot_code, ${direction}, ${maxDepth}::int, ${atMost}::int, ${account}
-        ) as id
-        from lots where lot_code = ${lotCode}
-      )${withSavedKey(sql, key, sql`id from same where id is not null`)}
-      select id from same where id is not null`,
-  );
+  const [same] = await timed(sql)<{ id: string }[]>`
+    with same as materialized (
+      select lotline.find_same_trace(
+        lots.id, lot_code, ${direction}, ${maxDepth}::int, ${atMost}::int, ${account}
+      ) as id
+      from lots where lot_code = ${lotCode}
+    )${withSavedKey(sql, key, sql`id from same where id is not null`)}
+    select id from same where id is not null`;
   return same?.id;
 }
 
@@ -142,32 +136,29 @@ export async function queueTrace(
   bounds: TraceBounds,
   key?: IdempotencyKey,
 ): Promise<QueuedTrace> {
-  const [queued] = await queryWithDeadline(
-    sql,
-    sql<{ id: string | null; isAccountFull: boolean }[]>`
-      with trace as materialized (
-        -- Locked: were it forgotten meanwhile, its job and key would be left.
-        select id from lotline.traces where id = ${id} for update
-      ), place as materialized (
-        select place.*
-        from trace cross join lateral lotline.place_of_trace(trace.id, ${account}) place
-      ), job as (
-        insert into lotline.jobs (kind, priority, arguments, account, turn)
-        select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', trace.id), ${account}, turn
-        from trace, place
-        where same is null and mine < ${bounds.ofAccount} and waiting < ${bounds.waiting}
-        returning id
-      ), answering as (
-        select same as id from place where same is not null
-        union all
-        select trace.id from trace, job
-      )${withSavedKey(sql, key, sql`id from answering`)}, queued as (
-        update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
-        from job where traces.id = ${id}
-      )
-      select (select id from answering) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
-      from place`,
-  );
+  const [queued] = await timed(sql)<{ id: string | null; isAccountFull: boolean }[]>`
+    with trace as materialized (
+      -- Locked: were it forgotten meanwhile, its job and key would be left.
+      select id from lotline.traces where id = ${id} for update
+    ), place as materialized (
+      select place.*
+      from trace cross join lateral lotline.place_of_trace(trace.id, ${account}) place
+    ), job as (
+      insert into lotline.jobs (kind, priority, arguments, account, turn)
+      select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', trace.id), ${account}, turn
+      from trace, place
+      where same is null and mine < ${bounds.ofAccount} and waiting < ${bounds.waiting}
+      returning id
+    ), answering as (
+      select same as id from place where same is not null
+      union all
+      select trace.id from trace, job
+    )${withSavedKey(sql, key, sql`id from answering`)}, queued as (
+      update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
+      from job where traces.id = ${id}
+    )
+    select (select id from answering) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
+    from place`;
   if (queued === undefined) throw new Error("the trace is gone");
   if (queued.id !== null) return { id: queued.id };
   return { full: queued.isAccountFull ? "ofAccount" : "waiting" };
@@ -178,10 +169,7 @@ export async function queueTrace(
  * committed, with the request's key, although its answer was lost.
  */
 export async function deleteTrace(sql: Sql, id: string): Promise<void> {
-  await queryWithDeadline(
-    sql,
-    sql`delete from lotline.traces where id = ${id} and run is null and job_id is null`,
-  );
+  await timed(sql)`delete from lotline.traces where id = ${id} and run is null and job_id is null`;
 }
 
 /**
@@ -193,17 +181,14 @@ export async function beginTrace(
   id: string,
   run: string,
 ): Promise<OpenTrace | undefined> {
-  const [trace] = await queryWithDeadline(
-    sql,
-    sql<OpenTrace[]>`
-      with begun as (
-        update lotline.traces set snapshot = pg_current_snapshot()
-        from lotline.jobs
-        where traces.id = ${id} and run is null and jobs.id = job_id and token = ${run}
-      )
-      select id, lot_id as "lotId", direction, max_depth as "maxDepth", at_most as "atMost"
-      from lotline.traces where id = ${id} and run is null`,
-  );
+  const [trace] = await timed(sql)<OpenTrace[]>`
+    with begun as (
+      update lotline.traces set snapshot = pg_current_snapshot()
+      from lotline.jobs
+      where traces.id = ${id} and run is null and jobs.id = job_id and token = ${run}
+    )
+    select id, lot_id as "lotId", direction, max_depth as "maxDepth", at_most as "atMost"
+    from lotline.traces where id = ${id} and run is null`;
   return trace;
 }
 
@@ -213,36 +198,30 @@ export async function finishTrace(
   id: string,
   { attemptId: run, asOf, snapshot, summary }: TraceResult,
 ): Promise<boolean> {
-  const { count } = await queryWithDeadline(
-    tx,
-    tx`
-      update lotline.traces set run = ${run}, as_of = ${asOf},
-        snapshot = ${snapshot}::text::pg_snapshot, summary = ${tx.json({ ...summary })},
-        bytes = lotline.bytes_of_run(${run})
-      where id = ${id} and run is null`,
-  );
+  const { count } = await timed(tx)`
+    update lotline.traces set run = ${run}, as_of = ${asOf},
+      snapshot = ${snapshot}::text::pg_snapshot, summary = ${tx.json({ ...summary })},
+      bytes = lotline.bytes_of_run(${run})
+    where id = ${id} and run is null`;
   return count > 0;
 }
 
 /** A trace with how far it is; nothing for an unknown id. */
 export async function findTraceById(sql: Sql, id: string): Promise<StoredTrace | undefined> {
-  const [trace] = await queryWithDeadline(
-    sql,
-    sql<StoredTrace[]>`
-      select traces.id,
-        case
-          when run is not null then 'done'
-          when state = 'ready' then 'queued'
-          when state in ('running', 'cancelled') then state
-          else 'failed'
-        end as state,
-        jsonb_build_object(
-          'lots', coalesce(summary->'lot_count', progress->'lots', '0'),
-          'depth', coalesce(summary->'depth_reached', progress->'depth', '0')
-        ) as progress,
-        lot_code, direction, max_depth, at_most, traces.created_at, as_of, out_of_date, run, summary
-      from lotline.traces left join lotline.jobs on jobs.id = traces.job_id
-      where traces.id = ${id}`,
-  );
+  const [trace] = await timed(sql)<StoredTrace[]>`
+    select traces.id,
+      case
+        when run is not null then 'done'
+        when state = 'ready' then 'queued'
+        when state in ('running', 'cancelled') then state
+        else 'failed'
+      end as state,
+      jsonb_build_object(
+        'lots', coalesce(summary->'lot_count', progress->'lots', '0'),
+        'depth', coalesce(summary->'depth_reached', progress->'depth', '0')
+      ) as progress,
+      lot_code, direction, max_depth, at_most, traces.created_at, as_of, out_of_date, run, summary
+    from lotline.traces left join lotline.jobs on jobs.id = traces.job_id
+    where traces.id = ${id}`;
   return trace;
 }
