@@ -8,8 +8,6 @@ import type { Sql } from "./sql.ts";
 /** A statement of postgres.js: when it is to run, it gives itself to its handler. */
 export interface Query extends Promise<unknown> {
   handler: Handler;
-  /** Both are replaced for a statement that is read by a cursor: its promise never settles. */
-  resolve(rows: unknown): void;
   reject(error: unknown): void;
   /** Takes each row in place of the result. */
   forEachFn?: (row: unknown, result: unknown[]) => void;
@@ -26,7 +24,10 @@ type Handler = (query: Query) => void;
 export function intercept(sql: Sql, run: (query: Query, send: Handler) => void): Sql {
   const send = handlerOf(sql);
   // With `debug` no failed statement is kept in the map of stacks of postgres.js, which only grows.
-  const handler = Object.assign((query: Query) => run(query, send), { debug: true });
+  const handler = Object.assign((query: Query) => {
+    if (query.cursorFn === undefined && query.forEachFn === undefined) run(query, send);
+    else query.reject(new Error("cursor and forEach of postgres.js are not supported"));
+  }, { debug: true });
   const intercepted = <Made>(made: Made): Made => {
     if (made instanceof Promise) (made as unknown as Query).handler = handler;
     return made;
@@ -60,11 +61,9 @@ export function handlerOf(sql: Sql): Handler {
  */
 export function collectRows(query: Query): { readonly hasRows: boolean } {
   const arrived = { hasRows: false };
-  const { forEachFn } = query;
   query.forEachFn = (row, result) => {
     arrived.hasRows = true;
-    if (forEachFn === undefined) result.push(row);
-    else forEachFn(row, result);
+    result.push(row);
   };
   return arrived;
 }
@@ -89,53 +88,19 @@ function serializeAgainOnRetry(prototype: object): void {
   });
 }
 
-/** Is told when a statement is over; with its error when it has failed. */
-type OnSettled = (failure?: { readonly error: unknown }) => void;
-
-const listeners = new WeakMap<Query, OnSettled[]>();
-
-/** Calls back once, when a statement is over. */
-export function onceSettled(query: Query, settled: OnSettled): void {
-  if (query.cursorFn === undefined) {
-    query.then(() => settled(), (error) => settled({ error }));
-    return;
-  }
-  const known = listeners.get(query);
-  if (known === undefined) watchCursor(query, [settled]);
-  else known.push(settled);
+/** Calls back once, when a statement is over; with its error when it has failed. */
+export function onceSettled(
+  query: Query,
+  settled: (failure?: { readonly error: unknown }) => void,
+): void {
+  query.then(() => settled(), (error) => settled({ error }));
 }
 
-/** Calls back when a statement fails, before its caller is told. */
+/** Calls back when a statement fails, before its caller is notified. */
 export function onFailure(query: Query, failed: (error: unknown) => void): void {
-  if (query.cursorFn === undefined) {
-    const { reject } = query;
-    query.reject = (error) => {
-      failed(error);
-      reject(error);
-    };
-  } else {
-    onceSettled(query, (failure) => failure && failed(failure.error));
-  }
-}
-
-/** Each step of a loop over a cursor puts other functions in place of `resolve` and `reject`. */
-function watchCursor(query: Query, settled: OnSettled[]): void {
-  listeners.set(query, settled);
-  let { resolve, reject } = query;
-  Object.defineProperties(query, {
-    resolve: {
-      get: () => (rows: unknown) => {
-        for (const listener of settled.splice(0)) listener();
-        resolve(rows);
-      },
-      set: (next: typeof resolve) => resolve = next,
-    },
-    reject: {
-      get: () => (error: unknown) => {
-        for (const listener of settled.splice(0)) listener({ error });
-        reject(error);
-      },
-      set: (next: typeof reject) => reject = next,
-    },
-  });
+  const { reject } = query;
+  query.reject = (error) => {
+    failed(error);
+    reject(error);
+  };
 }
