@@ -3,22 +3,21 @@ import type { Sql } from "./sql.ts";
 import { timed } from "./query_deadline.ts";
 
 /*
- * `lotline.jobs.pushed_at`: which ids are on a list in Valkey, as far as PostgreSQL knows. It may
- * be wrong in both directions: an id that is lost is put there again, and one too many is nobody's.
+ * `lotline.jobs.pushed_at`: which ids are on a list in Valkey, as far as PostgreSQL knows. Both errors
+ * are harmless: a lost id is pushed again, and nobody can claim a job by an id too many.
  */
 
 /** A list of ids, all of one kind and priority. */
 export type JobList = { readonly kind: string; readonly priority: JobPriority };
 
-/** A job whose id is to be put on its list. */
 export type DueJob = JobList & { readonly id: string };
 
-/** How long an id that isn't on its list any more is taken for one that is being claimed, in ms. */
+/** How long an id that has left its list counts as being claimed, in ms. */
 const LOST_AFTER_MS = 10_000;
 
 /**
- * Due jobs that are on no list, marked as if they were by now, those that have waited longest first.
- * Several callers at once get different ones.
+ * Takes due jobs that are on no list and marks them as pushed, the oldest first. Concurrent callers
+ * get different ones.
  *
  * @param lists with how many more ids each can hold
  */
@@ -45,7 +44,7 @@ export async function takeUnpushedJobs(
     select id, kind, priority from pushed order by run_at, id`;
 }
 
-/** These jobs, or all of them, are on no list. */
+/** Marks these jobs, or all, as being on no list. */
 export async function clearPushes(sql: Sql, ids?: readonly string[]): Promise<void> {
   await timed(sql)`
     update lotline.jobs set pushed_at = null where id in (
@@ -57,8 +56,8 @@ export async function clearPushes(sql: Sql, ids?: readonly string[]): Promise<vo
 }
 
 /**
- * Forgets that old ids were put on a list that is shorter than it would be with all of them: whoever
- * took one off has not claimed its job, and will not.
+ * Marks old ids as being on no list when the list is shorter than it should be: the worker that took
+ * one off has not claimed its job, and will not.
  *
  * @param lists with how many ids each holds
  */

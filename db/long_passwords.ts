@@ -1,10 +1,10 @@
 import type { Sql } from "./sql.ts";
 import { timed } from "./query_deadline.ts";
 
-/** How long it is remembered that an account's password was too long, in days. */
+/** How long it is stored that an account's password was too long, in days. */
 export const KEEP_DAYS = 90;
 
-/** Stores that an account's password was typed with more bytes than can be checked. */
+/** Stores that a password with more bytes than can be checked was typed for an account. */
 export async function recordLongPassword(sql: Sql, userId: string): Promise<void> {
   await timed(sql)`
     with forgotten as (

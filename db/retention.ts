@@ -2,12 +2,12 @@ import type { Sql } from "./sql.ts";
 import { timed } from "./query_deadline.ts";
 
 /*
- * What is kept for how long. Each statement deletes a batch and gives how many rows that were, so
- * that none holds locks for long; revoked tokens go when the next one comes (revocations.ts).
+ * What is stored for how long. Each function deletes a batch, so that no statement holds locks for
+ * long, and returns the number of rows. Revoked tokens go when the next one comes (revocations.ts).
  */
 
-/** The most rows that a statement here deletes. */
-export const BATCH = 1_000;
+/** The most rows that a statement deletes. */
+const BATCH = 1_000;
 
 /** Jobs that are done or cancelled for 7 days, or dead for 30. */
 export async function deleteOldJobs(sql: Sql): Promise<number> {
@@ -41,7 +41,7 @@ export async function deleteOldIdempotencyKeys(sql: Sql): Promise<number> {
   return count;
 }
 
-/** Traces that are 7 days old. What they found goes with the orphans. */
+/** Traces that are 7 days old. Their chunks are orphans then. */
 export async function deleteOldTraces(sql: Sql): Promise<number> {
   const { count } = await timed(sql)`
     delete from lotline.traces where id in (
@@ -51,8 +51,8 @@ export async function deleteOldTraces(sql: Sql): Promise<number> {
 }
 
 /**
- * Audits that are 90 days old, but for the last one that was done: the next is compared with it.
- * What they found goes with the orphans.
+ * Audits that are 90 days old, except the last one that is done: the next is compared with it. Their
+ * findings are orphans then.
  */
 export async function deleteOldAudits(sql: Sql): Promise<number> {
   const { count } = await timed(sql)`
@@ -68,27 +68,26 @@ export async function deleteOldAudits(sql: Sql): Promise<number> {
   return count;
 }
 
-/** A table with what attempts have found, and the one that says which of it counts. */
+/** A table with the results of attempts, and the one that names the attempts that count. */
 export type Selection = { readonly found: "trace_chunks"; readonly owner: "traces" } | {
   readonly found: "audit_findings";
   readonly owner: "audits";
 };
 
-/** Some runs in the order of their ids. */
+/** A page of runs in the order of their ids. */
 export interface RunPage {
-  /** Attempts whose finds are nobody's: they never finished, or their owner is deleted. */
+  /** Runs that are a day old without an owner: they never finished, or their owner was deleted. */
   readonly orphans: readonly string[];
-  /** Where the next page begins; null: there is none. */
+  /** Where the next page begins; null: this is the last page. */
   readonly last: string | null;
 }
 
-/** The next runs after one that have stored something more than a day ago. */
 export async function listOrphanedRuns(
   sql: Sql,
   { found, owner }: Selection,
   after: string,
 ): Promise<RunPage> {
-  // From run to run by the index on it: reading every row would take long.
+  // From run to run by the index: reading every row would take long.
   const table = sql(`lotline.${found}`);
   const [page] = await timed(sql)<RunPage[]>`
     with recursive found (run, written_at, number) as (
@@ -113,7 +112,6 @@ export async function listOrphanedRuns(
   return page ?? { orphans: [], last: null };
 }
 
-/** Deletes what a run has found. */
 export async function deleteFound(sql: Sql, { found }: Selection, run: string): Promise<number> {
   const table = sql(`lotline.${found}`);
   const { count } = await timed(sql)`
