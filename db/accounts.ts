@@ -1,13 +1,10 @@
 import type postgres from "postgres";
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 import { KEEP_DAYS } from "./long_passwords.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 
-/*
- * Accounts as an operator at a terminal sees and changes them: the old server's `users` and
- * `auth.users` with what `lotline.accounts` adds to them.
- */
+// The old server's `users` and `auth.users` with what `lotline.accounts` adds to them.
 
 /** An account as `deno task user` shows it. */
 export interface Account {
@@ -15,19 +12,15 @@ export interface Account {
   readonly email: string;
   readonly fullName: string | null;
   readonly role: string | null;
-  /** The bcrypt hash of the password; not checked here, it may be anything. */
+  /** The bcrypt hash of the password, unchecked. */
   readonly encryptedPassword: string | null;
   readonly disabled: boolean;
-  /** Whether its password was typed with more bytes than can be checked, in the last 90 days. */
+  /** Whether a password with more bytes than can be checked was typed in the last 90 days. */
   readonly longPassword: boolean;
   readonly lastLogin: string | null;
 }
 
-/** An account to make. */
-export interface NewAccount {
-  readonly id: string;
-  readonly email: string;
-  readonly fullName: string | null;
+interface NewAccount extends Pick<Account, "id" | "email" | "fullName"> {
   readonly role: string;
   readonly encryptedPassword: string;
 }
@@ -44,51 +37,44 @@ const ACCOUNT = `
   left join lotline.long_passwords long_password on long_password.user_id = users.id
     and long_password.typed_at > now() - interval '${KEEP_DAYS} days'`;
 
-/** All accounts, by email; of several with one email the one that logs in comes first. */
+/** All accounts, by email; of several with one email, first the one that logs in. */
 export async function listAccounts(sql: Sql): Promise<Account[]> {
   const order = "order by users.email, users.created_at, users.id";
   return await queryWithDeadline(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${order}`));
 }
 
-/** The accounts with this email or id: usually one, but emails are not unique. */
+/** The accounts with this email or id: emails are not unique. */
 export async function listAccountsNamed(sql: Sql, emailOrId: string): Promise<Account[]> {
   const named = "where users.email = $1 or users.id::text = lower($1)";
   return await queryWithDeadline(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${named}`, [emailOrId]));
 }
 
 /**
- * Makes an account and gives its id, which is another one than was asked for when the email has a
- * row in `auth.users` already (another system made it); that row gets the password.
+ * Stores an account and returns its id. When the email has a row in `auth.users` already (another
+ * system made it), that row's id is used and its password is replaced.
  */
 export async function insertAccount(sql: Sql, account: NewAccount): Promise<string> {
   const { id, email, fullName, role, encryptedPassword } = account;
-  const [made] = await queryWithDeadline(
-    sql,
-    sql<{ id: string }[]>`
-      with secret as (
-        insert into auth.users (id, email, encrypted_password)
-        values (${id}, ${email}, ${encryptedPassword})
-        on conflict (email) do update set encrypted_password = excluded.encrypted_password
-        returning id
-      )
-      insert into users (id, email, full_name, role)
-      select id, ${email}, ${fullName}, ${role} from secret
-      returning id`,
-  );
+  const [made] = await timed(sql)<{ id: string }[]>`
+    with secret as (
+      insert into auth.users (id, email, encrypted_password)
+      values (${id}, ${email}, ${encryptedPassword})
+      on conflict (email) do update set encrypted_password = excluded.encrypted_password
+      returning id
+    )
+    insert into users (id, email, full_name, role)
+    select id, ${email}, ${fullName}, ${role} from secret
+    returning id`;
   if (made === undefined) throw new Error("an insert into users returned no row");
   return made.id;
 }
 
-// A token of the same second may have been issued before or after the change, and by a clock that is
-// a little ahead: the account's tokens begin a little later, and a login in between waits for it
-// with its token's first second.
+// A token of the same second may have been issued before or after the change, by a clock that is a
+// little ahead. So the account's tokens begin a little later; a login in between waits until then.
 const NEXT_TOKENS = "date_trunc('second', now()) + interval '2 seconds'";
 
-/** When the account's next tokens begin, in s since 1970; all that it has now are older. */
-export type TokensFrom = number;
-
-/** Gives an account a password; its tokens end. */
-export function setPasswordHash(sql: Sql, userId: string, hash: string): Promise<TokensFrom> {
+/** Sets an account's password and ends its tokens, as the functions below do. */
+export function setPasswordHash(sql: Sql, userId: string, hash: string): Promise<number> {
   const update = `
     update auth.users set encrypted_password = $2 where id = $1 returning id
   ), forgotten as (
@@ -96,35 +82,34 @@ export function setPasswordHash(sql: Sql, userId: string, hash: string): Promise
   return changeAndEndTokens(sql, update, [userId, hash]);
 }
 
-/** Gives an account a role; its tokens, which name the old one, end. */
-export function setRole(sql: Sql, userId: string, role: string): Promise<TokensFrom> {
+/** Its tokens end since they name the old role. */
+export function setRole(sql: Sql, userId: string, role: string): Promise<number> {
   const update = "update users set role = $2 where id = $1 returning id";
   return changeAndEndTokens(sql, update, [userId, role]);
 }
 
-/** Keeps an account from logging in; its tokens end. */
-export function disableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
+export function disableAccount(sql: Sql, userId: string): Promise<number> {
   return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "now()");
 }
 
-/** Lets an account log in again; the tokens that it had before stay ended. */
-export function enableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
+/** The tokens that it had before stay ended. */
+export function enableAccount(sql: Sql, userId: string): Promise<number> {
   return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "null");
 }
 
 /**
- * One statement, and so one transaction: the change, and the end of the account's tokens.
+ * Changes an account and ends its tokens in one statement.
  *
- * @param change gives back the id of the account that it changed; more parts of the statement may
- *   follow
- * @param disabledAt what becomes of `disabled_at`; it stays as it is unless said
+ * @param change returns the id of the account that it changed; more CTEs may follow
+ * @param disabledAt the new `disabled_at`; absent: it stays as it is
+ * @returns when the account's next tokens begin, in s since 1970
  */
 async function changeAndEndTokens(
   sql: Sql,
   change: string,
   parameters: postgres.ParameterOrJSON<never>[],
   disabledAt?: "now()" | "null",
-): Promise<TokensFrom> {
+): Promise<number> {
   const [row] = await queryWithDeadline(
     sql,
     sql.unsafe<{ tokens_from: number }[]>(

@@ -2,29 +2,28 @@ import { createBatcher } from "../batcher.ts";
 import type { Sql } from "./sql.ts";
 import { DEADLINE_MS } from "./query_deadline.ts";
 
-/** So many requests share a statement at most. */
+/** The most requests that share a statement. */
 const MAX_BATCH_SIZE = 16;
-/** A statement that takes longer than this keeps others from being sent no more, in ms. */
+/** A statement that takes longer than this no longer counts as running, in ms. */
 const SLOW_MS = 50;
 
-/** How something is asked of PostgreSQL, for one request and for several. */
-export interface BatchedQuery<Key, Result> {
-  /** For several at once; gives what finds each one's answer, by its key and place. */
+interface BatchedQuery<Key, Result> {
+  /** Runs for several keys; returns a function from a key and its index to its result. */
   runBatch(
     keys: readonly Key[],
     deadlineMs: number,
   ): Promise<(key: Key, index: number) => Result>;
   runOne(key: Key, deadlineMs: number): Promise<Result>;
-  /** Whether each is to be asked for by itself after this error of all. */
+  /** Whether each key gets a statement of its own after this error of the batch. */
   shouldRunAlone(error: unknown): boolean;
 }
 
 /**
- * Asks PostgreSQL for several requests in one statement: for those that come in one turn of the event
- * loop and, while enough quick statements are under way, for those that come meanwhile. None waits
- * longer than it would alone, see {@link DEADLINE_MS}; one whose time is up is never asked for.
+ * Runs one statement for several requests: for those of one turn of the event loop and, while enough
+ * quick statements run, for those that come meanwhile. None waits longer than it would alone, see
+ * {@link DEADLINE_MS}; one whose time is up is never sent.
  *
- * @param share the share of the pool's connections that are busy with it before others wait
+ * @param share the share of the pool's connections that it uses before requests wait
  */
 export function batchedQuery<Key, Result>(
   sql: Sql,

@@ -2,8 +2,8 @@ import { ApiError } from "../errors.ts";
 import { constraintOf } from "./pg_errors.ts";
 
 /**
- * A handler for `catch` that turns a violated constraint into what the client is told, by the
- * constraint's name; anything else is thrown on as it is.
+ * A handler for `catch` that turns a violated constraint into the client's error, by the constraint's
+ * name; anything else is thrown again.
  */
 export function conflictsOf(
   responses: Readonly<Record<string, () => ApiError>>,

@@ -3,30 +3,27 @@ import { pool } from "./pool.ts";
 import { openSession, type SessionOptions, settingsOf } from "./session.ts";
 import type { Sql } from "./sql.ts";
 
-/** How the pool behaves; times in ms. */
-export interface ConnectOptions {
+interface ConnectOptions {
   readonly url: string;
   /** The most connections. */
   readonly max?: number;
-  /** PostgreSQL gives up a statement after this long; 0: never, and may be silent as long. */
+  /** 0: never, and a response may take as long. */
   readonly statementTimeoutMs?: number;
-  /** What the connections are called in `pg_stat_activity`. */
+  /** The `application_name` in `pg_stat_activity`. */
   readonly name?: string;
 }
 
 const LOCK_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
-/** How long PostgreSQL works on one statement of a request, in ms. */
 export const STATEMENT_TIMEOUT_MS = 4_000;
-/** How much longer than PostgreSQL's own timeout an answer is waited for, in ms. */
+/** How much later than PostgreSQL's own timeout a response may come, in ms. */
 const LINK_SLACK_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 
 /**
- * Opens a pool (lazily: nothing is connected until the first query). Values come as the old server
- * showed them: `numeric` as text with its scale, moments as UTC text with milliseconds, `jsonb`
- * parsed. A connection on which PostgreSQL stops answering is dropped, so that a black hole between
- * the two can't hold the pool.
+ * Opens a pool, which connects with its first query. Values have the old server's forms: `numeric` is
+ * text with its scale, a moment is UTC text with milliseconds, `jsonb` is parsed. A connection without
+ * a response is dropped, so that a broken network can't block the pool.
  */
 export function connect(options: ConnectOptions): Sql {
   const { url, max = 10, name = "lotline", statementTimeoutMs = STATEMENT_TIMEOUT_MS } = options;

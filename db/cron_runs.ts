@@ -1,34 +1,29 @@
+import { onSameWork } from "./jobs.ts";
 import type { Sql, Statement } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 
-/** A moment at which something of the schedule is due. */
+/** A moment at which an entry of the schedule is due. */
 export interface Slot {
-  /** What is due. */
+  /** The entry's. */
   readonly name: string;
   /** UTC, such as `2026-01-31T02:00:00.000Z`. */
   readonly at: string;
-  /** Only if the last such job since then is dead, and none was done or called off or is waiting. */
+  /** Claimed only if such a job has died since then, and none is done, cancelled, ready or running. */
   readonly died?: ScheduledWork;
 }
 
-/** What the jobs of a slot have in common, also those that somebody else has asked for. */
+/** What the jobs of a slot have in common with those that others have requested. */
 export interface ScheduledWork {
   readonly kind: string;
   readonly uniqueKey: string;
 }
 
-/** The key of the jobs that the schedule alone asks for. */
+/** The key of the jobs that only the schedule requests. */
 export const SCHEDULED_KEY = "scheduled";
 
 /**
- * The first CTE of a statement that is to happen once a slot, however many processes try: `slot` has
- * a row for the first of them alone.
- *
- * ```ts
- * sql`with ${claimSlot(sql, slot)},
- *   job as (insert into lotline.jobs (kind) select 'audit_genealogy' from slot returning id)
- *   insert into lotline.audits (job_id) select id from job`
- * ```
+ * The first CTE of a statement that takes effect once a slot, however many processes try: `slot` has
+ * a row for the first of them only.
  */
 export function claimSlot(sql: Sql, { name, at, died }: Slot): Statement {
   return sql`slot as (
@@ -51,27 +46,21 @@ const hasDied = (sql: Sql, { kind, uniqueKey }: ScheduledWork, at: string) =>
     )
   )`;
 
-/** Whether somebody has claimed a slot. */
 export async function isSlotClaimed(sql: Sql, { name, at }: Slot): Promise<boolean> {
-  const { count } = await queryWithDeadline(
+  const { count } = await timed(
     sql,
-    sql`select from lotline.cron_runs where name = ${name} and slot = ${at}::text::timestamptz`,
-  );
+  )`select from lotline.cron_runs where name = ${name} and slot = ${at}::text::timestamptz`;
   return count > 0;
 }
 
 /**
- * Puts a job that nobody waits for into the queue, once a slot, unless one of its kind waits or
- * runs there already. Gives whether it did.
+ * Puts a job that nobody waits for into the queue, once a slot, unless one of its kind waits or runs
+ * already. Returns whether it did.
  */
 export async function insertJobOfSlot(sql: Sql, slot: Slot, kind: string): Promise<boolean> {
-  const { count } = await queryWithDeadline(
-    sql,
-    sql`
-      with ${claimSlot(sql, slot)}
-      insert into lotline.jobs (kind, unique_key) select ${kind}::text, ${SCHEDULED_KEY} from slot
-      on conflict (kind, unique_key) where unique_key is not null and state in ('ready', 'running')
-      do nothing returning id`,
-  );
+  const { count } = await timed(sql)`
+    with ${claimSlot(sql, slot)}
+    insert into lotline.jobs (kind, unique_key) select ${kind}::text, ${SCHEDULED_KEY} from slot
+    ${onSameWork(sql)} do nothing returning id`;
   return count > 0;
 }

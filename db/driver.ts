@@ -1,17 +1,15 @@
 import type { Sql } from "./sql.ts";
 
 /*
- * Statements as postgres.js 3.4.9 makes them, and what it carries over from one statement to the next
- * on a connection. Its types don't show these fields; `driver_test.ts` fails when they change.
+ * Statements as postgres.js 3.4.9 makes them, and the state that it keeps of a connection from one
+ * statement to the next. Its types lack these fields; `driver_test.ts` fails when they change.
  */
 
-/** A statement of postgres.js: when it is to run, it gives itself to its handler. */
+/** A statement of postgres.js: to run, it calls its handler with itself. */
 export interface Query extends Promise<unknown> {
   handler: Handler;
-  /** Both are replaced for a statement that is read by a cursor: its promise never settles. */
-  resolve(rows: unknown): void;
   reject(error: unknown): void;
-  /** Takes each row in place of the result. */
+  /** Called with each row instead of adding it to the result. */
   forEachFn?: (row: unknown, result: unknown[]) => void;
   readonly cursorFn?: unknown;
 }
@@ -19,14 +17,17 @@ export interface Query extends Promise<unknown> {
 type Handler = (query: Query) => void;
 
 /**
- * `sql`, whose statements go to `run` when they are to run.
+ * `sql` with statements that go to `run` when they are executed.
  *
- * @param run gets a statement and the handler of `sql` that sends it
+ * @param run called with a statement and the handler of `sql` that sends it
  */
 export function intercept(sql: Sql, run: (query: Query, send: Handler) => void): Sql {
   const send = handlerOf(sql);
-  // With `debug` no failed statement is kept in the map of stacks of postgres.js, which only grows.
-  const handler = Object.assign((query: Query) => run(query, send), { debug: true });
+  // With `debug` postgres.js stores no failed statement in its map of stacks, which only grows.
+  const handler = Object.assign((query: Query) => {
+    if (query.cursorFn === undefined && query.forEachFn === undefined) run(query, send);
+    else query.reject(new Error("cursor and forEach of postgres.js are not supported"));
+  }, { debug: true });
   const intercepted = <Made>(made: Made): Made => {
     if (made instanceof Promise) (made as unknown as Query).handler = handler;
     return made;
@@ -34,7 +35,7 @@ export function intercept(sql: Sql, run: (query: Query, send: Handler) => void):
   const make = sql as unknown as (...args: unknown[]) => unknown;
   return Object.assign((...args: unknown[]) => intercepted(make(...args)), sql, {
     unsafe: (...args: Parameters<Sql["unsafe"]>) => intercepted(sql.unsafe(...args)),
-    // They would use connections that nothing here watches.
+    // They would use connections of their own.
     ...Object.fromEntries(
       ["reserve", "listen", "subscribe", "largeObject", "file"].map((name) => [name, () => {
         throw new Error(`${name} of postgres.js is not supported`);
@@ -52,19 +53,17 @@ export function handlerOf(sql: Sql): Handler {
 }
 
 /**
- * Lets a statement collect its own rows; to be called before it is sent. postgres.js counts the rows of
- * a result on the connection and starts again only where a result ends well: after an error among the
- * rows, the next result would begin with empty places.
+ * Makes a statement collect its own rows; call it before sending. postgres.js counts rows on the
+ * connection and resets the count only after a success: after an error among the rows, the next result
+ * would begin with empty places.
  *
  * @returns whether rows have arrived
  */
 export function collectRows(query: Query): { readonly hasRows: boolean } {
   const arrived = { hasRows: false };
-  const { forEachFn } = query;
   query.forEachFn = (row, result) => {
     arrived.hasRows = true;
-    if (forEachFn === undefined) result.push(row);
-    else forEachFn(row, result);
+    result.push(row);
   };
   return arrived;
 }
@@ -72,8 +71,8 @@ export function collectRows(query: Query): { readonly hasRows: boolean } {
 const RETRIED = Symbol("retried");
 
 /**
- * postgres.js sends a statement again when the server has forgotten what was prepared. It would
- * serialize the parameters a second time: JSON would become a JSON string, `true` would become `false`.
+ * postgres.js sends a statement again when the server has lost the prepared one, and would serialize
+ * its parameters twice: JSON would become a JSON string, `true` would become `false`.
  */
 function serializeAgainOnRetry(prototype: object): void {
   if (Object.hasOwn(prototype, "retried")) return;
@@ -81,7 +80,7 @@ function serializeAgainOnRetry(prototype: object): void {
     get(this: { [RETRIED]?: unknown }) {
       return this[RETRIED];
     },
-    // postgres.js notes the error of the first try here, right before it builds the statement again.
+    // postgres.js sets the first error here, right before it builds the statement again.
     set(this: { [RETRIED]?: unknown; parameters: unknown }, error: unknown) {
       this[RETRIED] = error;
       this.parameters = undefined;
@@ -89,53 +88,19 @@ function serializeAgainOnRetry(prototype: object): void {
   });
 }
 
-/** Is told when a statement is over; with its error when it has failed. */
-type OnSettled = (failure?: { readonly error: unknown }) => void;
-
-const listeners = new WeakMap<Query, OnSettled[]>();
-
-/** Calls back once, when a statement is over. */
-export function onceSettled(query: Query, settled: OnSettled): void {
-  if (query.cursorFn === undefined) {
-    query.then(() => settled(), (error) => settled({ error }));
-    return;
-  }
-  const known = listeners.get(query);
-  if (known === undefined) watchCursor(query, [settled]);
-  else known.push(settled);
+/** Calls back once, when a statement is over; with its error when it has failed. */
+export function onceSettled(
+  query: Query,
+  settled: (failure?: { readonly error: unknown }) => void,
+): void {
+  query.then(() => settled(), (error) => settled({ error }));
 }
 
-/** Calls back when a statement fails, before its caller is told. */
+/** Calls back when a statement fails, before its caller is notified. */
 export function onFailure(query: Query, failed: (error: unknown) => void): void {
-  if (query.cursorFn === undefined) {
-    const { reject } = query;
-    query.reject = (error) => {
-      failed(error);
-      reject(error);
-    };
-  } else {
-    onceSettled(query, (failure) => failure && failed(failure.error));
-  }
-}
-
-/** Each step of a loop over a cursor puts other functions in place of `resolve` and `reject`. */
-function watchCursor(query: Query, settled: OnSettled[]): void {
-  listeners.set(query, settled);
-  let { resolve, reject } = query;
-  Object.defineProperties(query, {
-    resolve: {
-      get: () => (rows: unknown) => {
-        for (const listener of settled.splice(0)) listener();
-        resolve(rows);
-      },
-      set: (next: typeof resolve) => resolve = next,
-    },
-    reject: {
-      get: () => (error: unknown) => {
-        for (const listener of settled.splice(0)) listener({ error });
-        reject(error);
-      },
-      set: (next: typeof reject) => reject = next,
-    },
-  });
+  const { reject } = query;
+  query.reject = (error) => {
+    failed(error);
+    reject(error);
+  };
 }

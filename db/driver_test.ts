@@ -27,18 +27,7 @@ const WAYS: Record<string, (sql: Sql) => Promise<unknown>> = {
     await sql`set statement_timeout = 100`;
     await sql`select n, case when n > 1000 then pg_sleep(1) end from generate_series(1, 3000) n`;
   },
-  "a function for each row": (sql) => sql.unsafe(BREAKS).forEach(() => {}),
   "rows as lists": (sql) => sql.unsafe(BREAKS).values(),
-  "a cursor": async (sql) => {
-    for await (const _ of sql.unsafe(BREAKS).cursor(300));
-  },
-  "a cursor with a function": (sql) =>
-    sql.unsafe(BREAKS).cursor(300, () => {}) as unknown as Promise<unknown>,
-  "a cursor whose reader throws": async (sql) => {
-    await sql`select generate_series(1, 2000) n`.cursor(300, () => {
-      throw new Error("enough");
-    });
-  },
 };
 
 for (const [way, breaks] of Object.entries(WAYS)) {
@@ -78,6 +67,21 @@ for (const [way, breaks] of Object.entries(WAYS)) {
     }
   });
 }
+
+Deno.test("a cursor and a function for each row are refused, and the next statement is not", async () => {
+  const sql = connect({ url, max: 1 });
+  try {
+    const refused = { message: /not supported/ };
+    await rejects(async () => {
+      for await (const _ of sql`select 1`.cursor(300));
+    }, refused);
+    await rejects(sql`select 1`.cursor(300, () => {}) as unknown as Promise<unknown>, refused);
+    await rejects(sql`select 1`.forEach(() => {}), refused);
+    deepStrictEqual([...await sql`select 5 as n`], [{ n: 5 }]);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+});
 
 Deno.test("a statement that is sent again since the server forgot it stores what the first one did", async () => {
   const sql = connect({ url, max: 1 });

@@ -5,10 +5,10 @@ import { isStatementTimeout, wasRolledBack } from "./pg_errors.ts";
 const SHARE_OF_POOL = 1 / 2;
 
 /**
- * Finds what `findAll` finds, for one key each: for ten keys a statement costs PostgreSQL and this
- * process little more than for one.
+ * Finds the row of one key. Concurrent requests share a statement, which costs little more for ten
+ * keys than for one.
  *
- * @param findAll looks for all keys at one moment; what isn't there has no entry
+ * @param findAll reads all keys at one moment; an unknown key has no entry
  */
 export function findBatched<Found>(
   sql: Sql,
@@ -24,7 +24,7 @@ export function findBatched<Found>(
       return (key) => found.get(key);
     },
     runOne: async (key, deadlineMs) => (await findAll(sql, [key], deadlineMs)).get(key),
-    // One that takes very long, or that PostgreSQL can't read, must not take the others with it.
+    // A key that takes very long, or that PostgreSQL can't read, must not fail the others.
     shouldRunAlone: (error) => wasRolledBack(error) || isStatementTimeout(error),
   });
 }

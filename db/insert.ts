@@ -3,14 +3,13 @@ import { type IdempotencyKey, keyInFlight, lockOf } from "./idempotency_keys.ts"
 import type { Write } from "./write.ts";
 
 /**
- * Inserts a row, naming just the columns that `values` has, so that an absent one gets its default
- * and a null stays null; it gives back the whole row. Only columns in `types` are ever named,
- * whatever `values` holds. Each value goes as text and is cast by PostgreSQL: its own rules for
- * scale, time zones and JSON apply, not JavaScript's.
+ * Inserts a row and returns it. It names just the columns in `types` that `values` has: an absent one
+ * gets its default, a null stays null. Each value is sent as text and cast by PostgreSQL, whose rules
+ * for scale, time zones and JSON apply.
  *
  * @param types the table's columns in their order, with their types
- * @param key is kept in the same statement, with the row as its answer
- * @throws {ApiError} 409 when another statement with the key is under way
+ * @param key is stored in the same statement, with the row as its answer
+ * @throws {ApiError} 409 when another statement with the key is running
  */
 export async function insertRow<Row extends postgres.MaybeRow, Column extends string>(
   write: Write,
@@ -28,8 +27,7 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
     names.push(name);
     cells.push(`$${parameters.push(value)}::text::${types[name]}`);
   }
-  // Nothing but our own names in the text. Built by hand, because a fragment for each cell made
-  // an insert cost the process twice as much.
+  // Built by hand, since a fragment for each cell doubled the cost of an insert.
   const columns = Object.keys(types);
   if (key === undefined) {
     return await write<Row>({

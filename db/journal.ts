@@ -1,17 +1,11 @@
 import type postgres from "postgres";
 import { SERVICE_SERIES, type Step } from "./migrations.ts";
 
-/*
- * `lotline.migrations`: which steps the database has, a row each.
- */
+// `lotline.migrations` has a row for each step that the database has.
 
-/**
- * The advisory lock of whoever changes Lotline's schema, one at a time. Any number will do, as long as
- * nothing else in the database locks the same one.
- */
+/** The advisory lock of a migration. Any number that nothing else in the database locks. */
 export const SCHEMA_LOCK = 5_684_631;
 
-/** A step that the database has. */
 export interface AppliedStep {
   readonly series: string;
   readonly number: number;
@@ -19,16 +13,15 @@ export interface AppliedStep {
   readonly checksum: string;
 }
 
-/** What the database says of its steps. */
-export interface Journal {
-  /** In their order within each series, under the names that they have today. */
+interface Journal {
+  /** In their order within each series, under their names of today. */
   readonly steps: readonly AppliedStep[];
-  /** Whether it was written when there was one series only: see {@link SPLIT_JOURNAL}. */
+  /** Whether it is from the time of a single series: see {@link SPLIT_JOURNAL}. */
   readonly isUnsplit: boolean;
 }
 
-// Until there were two series, all steps were numbered together. These have another name since;
-// their content is the same. 0001 to 0014 were the service's and kept their names.
+// Until there were two series, all steps were numbered together. These were renamed since; their
+// content is the same. 0001 to 0014 were the service's and kept their names.
 const RENAMED: Readonly<Record<string, { series: string; number: number; name: string }>> = {
   "0015_routes": { series: "cutover", number: 1, name: "0001_routes" },
   "0016_evidence": { series: "cutover", number: 2, name: "0002_evidence" },
@@ -65,7 +58,7 @@ export async function readJournal(sql: postgres.Sql): Promise<Journal> {
   };
 }
 
-/** Tells the series of each step in a journal that was written when there was one only. */
+/** Adds the series of each step to a journal from the time of a single series. */
 export const SPLIT_JOURNAL = [
   `alter table lotline.migrations drop constraint migrations_pkey,
     add column series text not null default '${SERVICE_SERIES.name}'`,
@@ -77,7 +70,7 @@ export const SPLIT_JOURNAL = [
     add primary key (series, number)`,
 ].join(";\n");
 
-/** Writes down that a step was done, in the transaction of the step if it has one. */
+/** Stores that a step was applied, in the step's transaction if it has one. */
 export async function recordStep(
   sql: postgres.Sql,
   { series, number, name, checksum }: Step,

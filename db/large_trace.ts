@@ -2,28 +2,27 @@ import { type Lot, LOT_COLUMNS } from "./lots.ts";
 import type { Session } from "./session.ts";
 
 /*
- * The one-hop trace of a lot with very many links, or with very large lots around it: read over a
- * session of its own, slice by slice, at one moment.
+ * The one-hop trace of a lot with very many links or very large neighbours, read over a session of its
+ * own, slice by slice, at one moment.
  */
 
-/** Is given a trace as it is read; lots have their fields in the order of the answer. */
-export interface TraceReader {
-  /** The lot itself; nothing comes before it. */
+/** Called with a trace as it is read; lots have their fields in the order of the answer. */
+interface TraceReader {
+  /** Called first, with the lot itself. */
   central(lot: Lot): void;
-  /** Some more lots of one side, parents first, in the order of the answer. Gives their size. */
+  /** Called with lots in the order of the answer, parents first. Returns their size in bytes. */
   slice(upstream: LinkDirection, lots: readonly Lot[]): number;
 }
 
 export type LinkDirection = "parents" | "children";
 
-/** What reading a large trace came to; `too_many`: the lot has more links than may be read. */
-export type LargeTraceOutcome = "read" | "missing" | "too_many";
+/** `too_many`: the lot has more links than may be read. */
+type LargeTraceOutcome = "read" | "missing" | "too_many";
 
-/** A slice has at most so many lots. */
 const MAX_SLICE_LOTS = 1_000;
-/** A slice is to have about as many bytes as this, going by those before it. */
+/** The approximate size of a slice, estimated from those before it. */
 const SLICE_BYTES = 250_000;
-/** The first slice is small: nothing is known of the lots yet. */
+/** The first slice is small: the size of the lots is unknown. */
 const FIRST_SLICE_LOTS = 20;
 
 const COLUMNS = Object.keys(LOT_COLUMNS).map((column) => `lot.${column}`).join();
@@ -41,8 +40,8 @@ const countOf = (upstream: LinkDirection) => `
 const COUNT_LINKS = `select (${countOf("parents")} + ${countOf("children")})::int as links`;
 
 /**
- * The lots of one side. The links are sorted alone, and their lots looked up one by one: sorted with
- * their links, 200,000 lots would go through files of PostgreSQL's.
+ * The links are sorted without their lots: sorted together, 200,000 lots would go through PostgreSQL's
+ * temporary files.
  */
 const declareCursor = (upstream: LinkDirection, centralId: string) => `
   declare linked_lots no scroll cursor for
@@ -61,10 +60,9 @@ const BEGIN = `
   set local enable_mergejoin = off`;
 
 /**
- * Reads the trace of a lot. When it fails, the session is to be closed.
+ * Reads the trace of a lot. After a failure, also of the reader, the session must be closed.
  *
  * @param maxLinks no lot with more links is read
- * @throws whatever the reader throws, to stop
  */
 export async function readLargeTrace(
   { sql }: Session,
@@ -100,11 +98,11 @@ export async function readLargeTrace(
   async function readDirection(upstream: LinkDirection): Promise<void> {
     let max = FIRST_SLICE_LOTS;
     for (;;) {
-      // Not read ahead: PostgreSQL and this thread take turns, so that they use one core and not two.
+      // No read-ahead: PostgreSQL and this thread take turns, so that they use one core instead of two.
       const rows = await sql.unsafe<Lot[]>(`fetch ${max} from linked_lots`);
       if (rows.length === 0) return;
       const bytes = reader.slice(upstream, rows);
-      // No faster than this: what comes next may be larger than what came.
+      // Slices grow slowly: the next lots may be larger than the last ones.
       const perLot = Math.max(1, bytes / rows.length);
       max = Math.max(1, Math.min(max * 4, Math.floor(SLICE_BYTES / perLot), MAX_SLICE_LOTS));
     }

@@ -1,5 +1,5 @@
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { type User, USER_COLUMNS } from "./users.ts";
 import type { Write } from "./write.ts";
@@ -7,10 +7,10 @@ import type { Write } from "./write.ts";
 /** An account with what decides whether a login to it succeeds. */
 export interface Login {
   readonly user: User;
-  /** The bcrypt hash; not checked here, it may be anything. */
+  /** The bcrypt hash, unchecked. */
   readonly encryptedPassword: string | null;
   readonly disabled: boolean;
-  /** The account's tokens count from then on; null: from ever. */
+  /** Tokens that were issued before are refused, in s since 1970; null: none are. */
   readonly tokensFrom: number | null;
 }
 
@@ -31,7 +31,7 @@ const FIND_LOGIN = `
   where users.email = $1
   order by users.created_at, users.id limit 1`;
 
-/** The account that exactly this email logs in to; letters matter. Of several, the oldest. */
+/** The account with exactly this email (case matters); of several, the oldest. */
 export async function findLogin(sql: Sql, email: string): Promise<Login | undefined> {
   const query = sql.unsafe<LoginRow[]>(FIND_LOGIN, [email], { prepare: true });
   const [row] = await queryWithDeadline(sql, query);
@@ -50,9 +50,8 @@ const RECORD_LOGIN = `
   returning ${Object.keys(USER_COLUMNS)}`;
 
 /**
- * Writes the moment of a login and gives back the account; nothing when, since it was read, the
- * account was disabled or changed in a way that ends its tokens: the password that was checked may
- * not be its password any more.
+ * Stores the moment of a login and returns the account; nothing if it was disabled, or its tokens were
+ * ended, since it was read: the password that was checked may be an old one.
  */
 export async function recordLogin(
   write: Write,
@@ -63,16 +62,13 @@ export async function recordLogin(
   return recorded;
 }
 
-/** Puts a new hash of the same password in place of the one that it was checked with. */
+/** Replaces the hash that a password was checked with by a new one of the same password. */
 export async function replacePasswordHash(
   sql: Sql,
   userId: string,
   before: string | null,
   hash: string,
 ): Promise<void> {
-  await queryWithDeadline(
-    sql,
-    sql`update auth.users set encrypted_password = ${hash}
-      where id = ${userId} and encrypted_password = ${before}`,
-  );
+  await timed(sql)`update auth.users set encrypted_password = ${hash}
+    where id = ${userId} and encrypted_password = ${before}`;
 }

@@ -1,10 +1,9 @@
 import type { Sql } from "./sql.ts";
 
-/** Which way links are followed: towards the ingredients, or towards the products. */
+/** The direction in which links are followed: to the ingredients, or to the products. */
 export type Direction = "upstream" | "downstream";
 
-// A join, since "= any" of a list that isn't known when the plan is made compares with one after the
-// other wherever no index is used.
+// A join, since a generic plan of "= any" without an index compares with one id after the other.
 const listNext = (from: string, to: string) => `
   select array_agg(id)::text as ids from (
     select distinct link.${to} as id from unnest($1::uuid[]) lot (id)
@@ -17,8 +16,8 @@ const LIST_NEXT: Record<Direction, string> = {
 };
 
 /**
- * The ids of all lots one link further than some lots, each once, in the order of ids; only the
- * first `max` of them. They come as one text: a row for each would take several times as long.
+ * The ids of the lots one link further than some lots, the first `max` in the order of ids. They come
+ * as one text: a row for each would take several times as long.
  */
 export async function listNextLots(
   sql: Sql,
@@ -33,8 +32,8 @@ export async function listNextLots(
   return row === undefined || row.ids === null ? [] : row.ids.slice(1, -1).split(",");
 }
 
-// "offset 0": each step asks the index for its own links. A plan for many steps at once would read
-// the whole table for each level.
+// "offset 0": each step uses the index. A plan for many steps at once would read the whole table for
+// each level.
 const listLevels = (from: string, to: string) => `
   with recursive step (id, depth) as (
     select unnest($1::uuid[]), 0
@@ -52,8 +51,8 @@ const LIST_LEVELS: Record<Direction, string> = {
 };
 
 /**
- * The ids of all lots one link further than some lots, two links further, and so on: `levels` such
- * lists, or fewer where they have more than `max` ids together. A lot may be in several of them.
+ * The ids of the lots one link further than some lots, two links further, and so on: `levels` such
+ * lists, fewer if they have more than `max` ids together. A lot may be in several of them.
  */
 export async function listNextLevels(
   sql: Sql,
@@ -62,15 +61,12 @@ export async function listNextLevels(
   { levels, max }: { levels: number; max: number },
 ): Promise<string[][]> {
   const parameters = [`{${lotIds.join()}}`, levels, max];
-  const rows = await sql.unsafe<{ ids: string; isCut: boolean }[]>(
-    LIST_LEVELS[direction],
-    parameters,
-    {
-      prepare: true,
-    },
-  );
+  const query = LIST_LEVELS[direction];
+  const rows = await sql.unsafe<{ ids: string; isCut: boolean }[]>(query, parameters, {
+    prepare: true,
+  });
   const found = rows.slice(1).map(({ ids }) => ids.slice(1, -1).split(","));
-  // The steps come depth by depth, so it's the last one that lacks some.
+  // The steps come depth by depth, so only the last one lacks some.
   if (rows[0]?.isCut) return found.slice(0, -1);
   while (found.length < levels) found.push([]);
   return found;

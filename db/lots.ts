@@ -34,21 +34,21 @@ export type LotValues =
   & Partial<Readonly<Record<keyof typeof LOT_COLUMNS, string | null | undefined>>>;
 
 interface TraceRow extends Omit<Lot, "id"> {
-  /** Null: the lot is larger than one of many may be. */
+  /** Null: the lot is too large for a shared statement. */
   readonly id: string | null;
-  /** The code that was asked for. */
+  /** The requested code. */
   readonly asked: string;
   readonly side: "central" | "parents" | "children";
 }
 
-/** A trace that is too large to be read together with others. */
+/** A trace that is too large for a shared statement. */
 export const LARGE_TRACE = Symbol("a large trace");
 
-/** A lot with more links on a side is read by itself: whoever shares the statement waits for it. */
+/** A lot with more links on a side is read alone: the other requests of the statement would wait. */
 const MAX_SHARED_LINKS = 500;
-/** So is one with a larger lot around it, in bytes. */
+/** So is a trace with a larger lot, in bytes. */
 const MAX_SHARED_LOT = 16_384;
-/** PostgreSQL has compressed nothing in so few bytes that would be much more than it may be. */
+/** A row of so few bytes, compressed, is never much larger than a lot may be. */
 const SMALL_ROW = 500;
 
 const fits = (lot: string) =>
@@ -66,18 +66,17 @@ const linkedLots = (upstream: "parents" | "children", here: string, there: strin
     ) link
     join lots lot on lot.id = link.lot_id`;
 
-// A lot that doesn't fit has no id, and nothing that may be long is read of it. A join that leaves it
-// out costs PostgreSQL a fifth more for every trace.
+// Of a lot that doesn't fit no id and nothing long is read. A join that leaves it out would cost a
+// fifth more for every trace.
 const whereItFits = (column: string) =>
   ["id", "weight_kg", "temperature_c", "metadata"].includes(column)
     ? `case when fits then ${column} end as ${column}`
     : column;
 
 /** The statement of {@link findTraces}; `$1` are the lots' codes. */
-// Text, not a template: postgres.js would look through the whole statement for each column list,
-// a fifth of the process's work for a trace. The codes are in a select of their own so that PostgreSQL
-// plans the statement once a connection: of a list that it can see it takes each plan to be worth its
-// making, which is half of the time or more.
+// Text, since the fragments of a template would be a fifth of the process's work for a trace. The
+// codes are in a subselect so that PostgreSQL plans the statement once a connection: for a visible list
+// it would plan each time, which takes half of the time or more.
 export const FIND_TRACES = `
   with central as (
     select *, ${fits("lots")} as fits from lots
@@ -93,10 +92,9 @@ export const FIND_TRACES = `
   select asked, side, ${COLUMNS.map(whereItFits)} from found order by linked_at, link_id`;
 
 /**
- * The traces of those lots that there are, by code: each lot with its parents and children, all read in
- * one statement and so at one moment. Links come in the order in which they were made; half links
- * (one side missing) are passed over. A trace that would hold up the others is not read:
- * {@link LARGE_TRACE} stands in its place.
+ * The traces of existing lots, by code: each lot with its parents and children, all read at one moment.
+ * Links come in the order in which they were made, without half links (one side missing). A trace that
+ * would delay the others is not read: it is {@link LARGE_TRACE}.
  */
 export async function findTraces(
   sql: Sql,
@@ -119,9 +117,8 @@ export async function findTraces(
     else if (row.side === "central") trace.central = lotOf(id, row);
     else trace[row.side].push(lotOf(id, row));
   }
-  // Seen, not understood: a statement of the pool that is under way during one of V8's small
-  // collections keeps those after it in memory, with their rows, until the next full one. Without
-  // this that was an eighth of all that is allocated.
+  // Measured: a statement that runs during a minor GC keeps later ones in memory, with their rows,
+  // until the next major GC. Without this line that was an eighth of all that is allocated.
   rows.length = 0;
   const traces = new Map<string, Trace | typeof LARGE_TRACE>();
   for (const [requested, { central, parents, children, isLarge }] of found) {
@@ -132,7 +129,7 @@ export async function findTraces(
   return traces;
 }
 
-/** The lot alone. Written out, since taking the rest of a row copies it name by name at run time. */
+/** Written out, since rest properties copy a row name by name at run time. */
 function lotOf(id: string, row: TraceRow): Lot {
   return {
     id,
@@ -148,7 +145,6 @@ function lotOf(id: string, row: TraceRow): Lot {
   };
 }
 
-/** The codes of some lots, by id. */
 export async function listCodes(
   sql: Sql,
   lotIds: readonly string[],
@@ -160,9 +156,9 @@ export async function listCodes(
 }
 
 /**
- * Stores a lot and gives back its row.
- * @param key is kept with it
- * @throws {ApiError} 409 when its code or id is taken, or when it refers to what isn't there
+ * Stores a lot and returns its row.
+ * @param key is stored with it
+ * @throws {ApiError} 409 when its code or id is taken, or when it refers to a row that doesn't exist
  */
 export async function insertLot(
   write: Write,
@@ -181,7 +177,7 @@ export async function insertLot(
   return lot;
 }
 
-/** The lot as it was when it was stored with this key. */
+/** The lot as it was stored with this key. */
 export function findSavedLot(sql: Sql, key: IdempotencyKey): Promise<Lot> {
   return findSavedRow<Lot>(sql, "lots", Object.keys(LOT_COLUMNS), key);
 }

@@ -14,19 +14,19 @@ import { openSession } from "./session.ts";
 
 const LOCK_POLL_MS = 200;
 
-/** A migration that could not be done; the message says whether something of it is left. */
+/** A failed migration; the message says whether it left something. */
 export class MigrationError extends Error {
   override name = "MigrationError";
 }
 
 /**
- * Brings a database up to date: an empty one gets the old server's schema first, one that has it
- * is adopted as it is. Each step happens wholly or not at all; two runs at once take turns. What the
- * database has of a series whose folder is gone stays as it is.
+ * Brings a database up to date. An empty one gets the old server's schema first; one that has it is
+ * used as it is. Each step happens wholly or not at all; concurrent runs take turns. The steps of a
+ * series whose folder is gone stay as they are.
  *
- * @param report is told each step that was taken, one line each; nothing when there was none
- * @throws {MigrationError} when a step fails, when an applied step's file was edited, or when the
- * tables that are there aren't the old server's
+ * @param report called with a line for each step that was applied
+ * @throws {MigrationError} when a step fails, an applied step's file was edited, or the existing tables
+ * aren't the old server's
  */
 export async function migrate(
   url: string,
@@ -58,9 +58,9 @@ export async function migrate(
 }
 
 /**
- * Waits for the lock that one run at a time has; closing the connection gives it back. It polls,
- * because a session that waits inside PostgreSQL holds a snapshot, and the index that the other
- * run builds concurrently would wait for that snapshot: a deadlock.
+ * Waits for the lock of one run at a time, which ends with the connection. It polls, since a session
+ * that waits inside PostgreSQL holds a snapshot, for which an index that the other run builds
+ * concurrently would wait: a deadlock.
  */
 async function takeTurn(sql: postgres.Sql): Promise<void> {
   for (;;) {
@@ -101,8 +101,8 @@ function stepsDue(steps: readonly Step[], applied: readonly AppliedStep[]): read
   return steps.slice(applied.length);
 }
 
-// While a step waits for a lock, whoever wants one on the same table waits behind it: it waits
-// briefly, some times over, with time for the others in between.
+// While a step waits for a lock, others wait behind it for the same table: it waits briefly and
+// repeatedly, with pauses for the others.
 const BEGIN = "begin; set local lock_timeout = '300ms'";
 const LOCK_TRIES = 6;
 const BETWEEN_LOCK_TRIES_MS = 400;
@@ -110,7 +110,7 @@ const BETWEEN_LOCK_TRIES_MS = 400;
 async function apply(sql: postgres.Sql, step: Step): Promise<void> {
   const { statements, undo } = step;
   await untilLocked(sql, { title: titleOf(step), undo }, async () => {
-    // A try that was killed half way may have left something that only looks finished.
+    // An interrupted run may have left something that only looks finished.
     await sql.unsafe(undo ?? BEGIN);
     await sql.unsafe(statements);
     await recordStep(sql, step);
@@ -119,17 +119,17 @@ async function apply(sql: postgres.Sql, step: Step): Promise<void> {
 }
 
 async function splitJournal(sql: postgres.Sql): Promise<void> {
-  await untilLocked(sql, { title: "Splitting the journal", undo: undefined }, async () => {
+  await untilLocked(sql, { title: "Splitting the journal" }, async () => {
     await sql.unsafe(BEGIN);
     await sql.unsafe(SPLIT_JOURNAL);
     await sql.unsafe("commit");
   });
 }
 
-/** Tries `once`, several times over if it doesn't get its locks, and undoes what a try left. */
+/** Runs `once` until it gets its locks, at most {@link LOCK_TRIES} times, and undoes what failed. */
 async function untilLocked(
   sql: postgres.Sql,
-  { title, undo }: { readonly title: string; readonly undo: string | undefined },
+  { title, undo }: { readonly title: string; readonly undo?: string | undefined },
   once: () => Promise<void>,
 ): Promise<void> {
   for (let tries = 1;; tries++) {
@@ -138,7 +138,7 @@ async function untilLocked(
     } catch (cause) {
       if (!isResponse(cause)) {
         throw new MigrationError(
-          `The connection was lost during ${title}: run it again, it heals what may be left (${cause})`,
+          `The connection was lost during ${title}: run it again, it repairs what may be left (${cause})`,
           { cause },
         );
       }

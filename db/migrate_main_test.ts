@@ -114,7 +114,7 @@ Deno.test("a database that isn't the old server's is a clear message and exit co
     code: 1,
     stdout: "",
     stderr: "This database isn't the old server's as Lotline knows it; nothing was changed:\n" +
-      "  lots has a column more, supplier\n",
+      "  lots has an unknown column supplier\n",
   });
 });
 

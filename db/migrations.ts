@@ -1,35 +1,34 @@
 import { createHash } from "node:crypto";
 
-/** One numbered step of the schema, as its file says it. */
-export interface Migration {
+/** One numbered step of the schema. */
+interface Migration {
   readonly number: number;
-  /** The file's name without its ending, such as `0001_old_schema`. */
+  /** The file's name without its extension, such as `0001_old_schema`. */
   readonly name: string;
   readonly statements: string;
-  /** SHA-256 of the file: a step that was applied must never be edited. */
+  /** SHA-256 of the file: an applied step must never be edited. */
   readonly checksum: string;
   /**
    * Set for a step that can't run in a transaction (an index built concurrently): the statement
-   * that removes what a broken try of it left behind.
+   * that removes what an interrupted run left.
    */
   readonly undo: string | undefined;
 }
 
-/** Steps that are numbered together and belong to one part of Lotline. */
+/** The steps of one part of Lotline, numbered together. */
 export interface Series {
   readonly name: string;
   readonly folder: URL;
 }
 
-/** What the service stores. */
 export const SERVICE_SERIES: Series = {
   name: "service",
   folder: new URL("./migrations/", import.meta.url),
 };
 
 /**
- * All series, in the order in which they are applied. The service's is always there; another part may
- * have been removed with its folder, and its series has no steps then.
+ * All series, in the order in which they are applied. A part other than the service may have been
+ * removed with its folder; its series has no steps then.
  */
 export const ALL_SERIES: readonly Series[] = [
   SERVICE_SERIES,
@@ -44,7 +43,7 @@ export interface Step extends Migration {
 const NAME = /^(\d{4})_\w+\.sql$/;
 const UNDO = /^-- outside a transaction; undo: (.+)$/m;
 
-/** A folder of migrations that can't be used: a gap, a number used twice, an odd name. */
+/** A folder of migrations with a gap, a number used twice or an invalid name. */
 export class MigrationFolderError extends Error {
   override name = "MigrationFolderError";
 }
@@ -90,7 +89,7 @@ export async function readSteps(allSeries: readonly Series[]): Promise<readonly 
   return steps;
 }
 
-/** How messages call a step: by its name, after its series unless that is the service's. */
+/** A step's name in messages, after its series unless that is the service's. */
 export function titleOf({ series, name }: Pick<Step, "series" | "name">): string {
   return series === SERVICE_SERIES.name ? name : `${series}/${name}`;
 }

@@ -9,11 +9,9 @@ const READ = `
   from (select $1::text::timestamptz as moment) as read`;
 
 /**
- * A moment in a spelling that only PostgreSQL knows (`Jan 18 2026 10:00 CET`), in one that everybody
- * does.
+ * A moment in a form that only PostgreSQL reads (`Jan 18 2026 10:00 CET`), as ISO 8601.
  *
- * @param field whose value it is
- * @throws {ApiError} 422 when PostgreSQL can't read it, or its year in UTC isn't one from 0001 to 9999
+ * @throws {ApiError} 422 when PostgreSQL can't read it, or its year in UTC isn't from 0001 to 9999
  */
 export async function readMoment(sql: Sql, field: string, text: string): Promise<string> {
   const query = sql.unsafe<{ moment: string | null }[]>(READ, [text], { prepare: true });

@@ -11,14 +11,14 @@ const LINK_COLUMNS = {
   linked_at: "timestamptz",
 };
 
-// The old server answers with `select *` on these: a column more there is a field more in its
-// answers, which Lotline, with its columns written out, would not give.
+// The old server answers with `select *` on these: an additional column is an additional field in its
+// answers, which Lotline would lack.
 const SHOWN = { users: USER_COLUMNS, lots: LOT_COLUMNS, qc_decisions: QC_DECISION_COLUMNS };
 const READ = { ...SHOWN, lot_genealogy: LINK_COLUMNS };
 
 /**
- * In what an existing database differs from the old server's schema as Lotline knows it, one
- * sentence each; none where a table isn't there yet.
+ * How an existing database differs from the old server's schema, one sentence each. A missing table is
+ * no difference.
  */
 export async function differencesFromOldSchema(sql: postgres.Sql): Promise<string[]> {
   const rows = await sql<{ table: string; column: string; type: string }[]>`
@@ -42,7 +42,7 @@ export async function differencesFromOldSchema(sql: postgres.Sql): Promise<strin
     }
     if (table in SHOWN) {
       for (const column of found.keys()) {
-        if (!(column in columns)) differences.push(`${table} has a column more, ${column}`);
+        if (!(column in columns)) differences.push(`${table} has an unknown column ${column}`);
       }
     }
   }

@@ -1,28 +1,28 @@
 import type { Sql } from "./sql.ts";
 import { noteChangedLots } from "./trace_changes.ts";
 
-/** What the outbox holds, as the trace cache needs it. */
+/** Changes from the outbox, as the trace cache needs them. */
 export interface OutboxBatch {
   /** The transactions whose changes these are. */
   readonly transactions: readonly string[];
   /** Codes of the lots whose one-hop trace has changed. */
   readonly lotCodes: readonly string[];
-  /** More has changed than `lotCodes` says. */
+  /** More has changed than `lotCodes` names. */
   readonly everything: boolean;
-  /** These are more changes than are looked at one by one; the next batch may go on with them. */
+  /** More changes than are read one by one; the next batch may continue with them. */
   readonly many: boolean;
   /** All changes of transactions before this one are in this batch or earlier ones. */
   readonly horizon: string;
-  /** How many changes could not be written down, ever. */
+  /** How many changes could never be stored. */
   readonly lost: string;
 }
 
 const MAX_CHANGES = 5_000;
 const MAX_CODES = 5_000;
-/** Lots and codes that the changes of a batch name, again and again the same ones perhaps. */
+/** Lots and codes in the changes of a batch, with repetitions. */
 const MAX_NAMES = 50_000;
 
-// An inserted lot is in no answer yet: a 404 is never kept, and links come after their lots.
+// An inserted lot is in no cached answer: a 404 is never cached, and links come after their lots.
 const NAMES_LOTS = "source <> 'qc_decisions' and (source, operation) <> ('lots', 'INSERT')";
 
 const HORIZON = "pg_snapshot_xmin(pg_current_snapshot())";
@@ -30,12 +30,12 @@ const HORIZON = "pg_snapshot_xmin(pg_current_snapshot())";
 const LOST = `
     (select case when is_called then last_value else 0 end from lotline.lost_changes)::text as lost`;
 
-// Most of the time there is nothing, and finding that out must cost next to nothing.
+// Usually there is nothing, so this check must be cheap.
 const READ_WINDOW = `
   select exists (select from lotline.outbox where xid >= $1::xid8) as "isThere",
     ${HORIZON}::text as horizon, ${LOST}`;
 
-// A batch that is cut goes to some change of its last transaction, and those before it are whole.
+// A batch that is cut ends within its last transaction; those before it are whole.
 const READ = `
   with batch as materialized (
     select xid, source, operation, lots, codes from lotline.outbox
@@ -75,21 +75,19 @@ const READ = `
     ${LOST}
   from size`;
 
-// By itself: with both old tables in one statement, it could hold the lock on one and wait for the
-// other's while a TRUNCATE of both has them the other way round.
+// A statement of its own: one with both old tables could deadlock with a TRUNCATE of both.
 const FIND_CODES = "select lot_code from lots where id = any($1::uuid[])";
 
 /**
- * Reads what was changed, as far as it is committed. An open transaction's changes come with a later
- * batch, whatever else came before: nothing is passed over.
+ * Reads committed changes. Those of an open transaction come with a later batch; none is skipped.
  *
- * @param from the horizon of the last batch that was removed: looking further back would only cost
- * time, since what was removed there is still in PostgreSQL's way; "0" at first
+ * @param from the horizon of the last batch that was removed, "0" at first: reading older rows would
+ * only cost time, since the removed ones are still in the table
  */
 export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
-  const [look] = await sql.unsafe<Window[]>(READ_WINDOW, [from], { prepare: true });
-  if (look === undefined) throw new Error("looking at the outbox returned no row");
-  const { isThere, ...state } = look;
+  const [seen] = await sql.unsafe<Window[]>(READ_WINDOW, [from], { prepare: true });
+  if (seen === undefined) throw new Error("checking the outbox returned no row");
+  const { isThere, ...state } = seen;
   if (!isThere) {
     return { transactions: [], lotCodes: [], everything: false, many: false, ...state };
   }
@@ -110,9 +108,9 @@ interface Read extends Omit<OutboxBatch, "lotCodes"> {
 }
 
 /**
- * Removes the changes of a batch, and notes those that deep traces don't show. Of many changes it
- * removes as many as a batch holds and notes that any lot may have changed, so that it takes a bounded
- * time; what is left of them comes with the next batch.
+ * Removes the changes of a batch and stores those that deep traces don't show. Of many changes it
+ * removes as many as a batch holds and stores that any lot may have changed, which bounds its time;
+ * the rest comes with the next batch.
  */
 export async function removeFromOutbox(
   sql: Sql,
@@ -135,11 +133,11 @@ export async function removeFromOutbox(
 }
 
 /**
- * A transaction of which all that write now are earlier. It begins one: the snapshot's own upper end
- * passes over those that began after the last one that ended.
+ * A transaction id that is later than those of all writers until now. It begins a transaction: the
+ * snapshot's upper end is earlier than those that began after the last one that ended.
  */
 export async function laterTransaction(sql: Sql): Promise<string> {
   const [row] = await sql<{ id: string }[]>`select pg_current_xact_id()::text as id`;
-  if (row === undefined) throw new Error("asking for a transaction returned no row");
+  if (row === undefined) throw new Error("beginning a transaction returned no row");
   return row.id;
 }

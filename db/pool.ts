@@ -4,10 +4,10 @@ import { isResponse } from "./pg_errors.ts";
 import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
 
-/** Room for one connection, and for the next one when it has ended. */
+/** A place for one connection, and for the next one when it has ended. */
 interface Slot {
   connection: Connection | undefined;
-  /** Whether its last connection got an answer from PostgreSQL. */
+  /** Whether its last connection had a response from PostgreSQL. */
   hasResponded: boolean;
 }
 
@@ -18,30 +18,27 @@ interface Connection {
   readonly openedAt: number;
 }
 
-/** Thrown by a statement of a pool that was closed. */
 class PoolEndedError extends Error {
   override name = "PoolEndedError";
   readonly code = "CONNECTION_ENDED";
 }
 
-/** How long nothing is tried again after a connection that couldn't be made. */
+/** The pause after a failed connection, in ms. */
 const RETRY_AFTER_MS = 100;
-/** A connection is used so long: what its process of PostgreSQL keeps in memory only grows. */
+/** Connections are replaced after this long: the memory of their PostgreSQL processes only grows. */
 const LIFETIME_MS = 45 * 60_000;
-/** How long a connection is kept for the next transaction, in ms. */
+/** How long an idle connection is kept for the next transaction, in ms. */
 const TRANSACTION_IDLE_MS = 60_000;
 
 /**
- * Lets the statements of `sql` run on connections of a pool: on each one at a time, in the order in
- * which they came, so that a slow one holds up no other and one that waits can be taken back. A
- * connection that has failed is never used again, nor are those that were idle meanwhile. The pool
- * of postgres.js does use it: in 3.4.9 such a connection may never send again (its issue 1208), lose
- * a statement, or tell the next one the failure of the one before. A transaction (`sql.begin`) has a
- * connection of its own, beside those of the pool, which is kept for the next one.
+ * Runs the statements of `sql` on connections of a pool, one at a time on each and in their order, so
+ * that a slow one delays no other and a waiting one can be cancelled. After a failure neither the
+ * connection nor those that were idle are used again. The pool of postgres.js does use them: in 3.4.9
+ * such a connection may never send again (its issue 1208), lose a statement, or fail the next one with
+ * the error of the one before. A transaction (`sql.begin`) has a connection of its own beside the pool.
  *
  * @param sql makes the statements; ending it ends the pool
- * @param max the most connections
- * @param open opens a connection, which says when it has ended
+ * @param open opens a connection, which calls `onEnd` when it has ended
  */
 export function pool(
   sql: Sql,
@@ -66,7 +63,7 @@ export function pool(
   return pooledSql;
 }
 
-/** What `work` throws is thrown before the commit: its session is closed then, which rolls back. */
+/** When `work` throws, the session is closed, which rolls back. */
 async function transaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
   await sql`begin`;
   const result = await work(sql);
@@ -74,7 +71,7 @@ async function transaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise
   return result;
 }
 
-/** Takes a statement back that waits for a connection of its pool: it never runs and never ends. */
+/** Cancels a statement that waits for a connection: it never runs, and its promise never settles. */
 export function cancel(sql: Sql, query: Promise<unknown>): void {
   pools.get(sql)?.cancel(query);
 }
@@ -84,8 +81,8 @@ const pools = new WeakMap<Sql, Connections>();
 class Connections {
   readonly #open: (onEnd: () => void) => Session;
   readonly #lifetimeMs: number;
-  readonly #places: readonly Slot[];
-  /** The last is taken first: one with a connection, if there is any. */
+  readonly #slots: readonly Slot[];
+  /** The last is taken first; those with a connection stand last. */
   readonly #free: Slot[];
   #waiting: Query[] = [];
   readonly #retries = new Set<ReturnType<typeof setTimeout>>();
@@ -94,11 +91,11 @@ class Connections {
   constructor(max: number, open: (onEnd: () => void) => Session, lifetimeMs: number) {
     this.#open = open;
     this.#lifetimeMs = lifetimeMs;
-    this.#places = Array.from(
+    this.#slots = Array.from(
       { length: max },
       () => ({ connection: undefined, hasResponded: true }),
     );
-    this.#free = [...this.#places];
+    this.#free = [...this.#slots];
   }
 
   readonly run = (query: Query): void => {
@@ -120,7 +117,7 @@ class Connections {
       query.reject(new PoolEndedError("the pool has ended"));
     }
     for (const retry of this.#retries) clearTimeout(retry);
-    await Promise.all(this.#places.map(({ connection }) => connection?.session.sql.end(options)));
+    await Promise.all(this.#slots.map(({ connection }) => connection?.session.sql.end(options)));
   }
 
   #next(): void {
@@ -146,24 +143,24 @@ class Connections {
         this.#onResponse(slot);
       } else {
         discard(slot, connection);
-        this.#leaveIdle();
-        this.#giveBack(slot);
+        this.#discardIdle();
+        this.#release(slot);
       }
     });
   }
 
-  /** What has happened to one connection may have happened to all. */
-  #leaveIdle(): void {
+  /** The cause of one connection's failure may concern all. */
+  #discardIdle(): void {
     for (const slot of [...this.#free]) {
       const { connection } = slot;
       if (connection === undefined) continue;
       discard(slot, connection);
-      this.#takeLater(slot);
+      this.#moveBack(slot);
     }
   }
 
-  /** Those that have a connection are taken before it. */
-  #takeLater(slot: Slot): void {
+  /** Slots with a connection are taken first. */
+  #moveBack(slot: Slot): void {
     const index = this.#free.indexOf(slot);
     if (index !== -1) this.#free.unshift(...this.#free.splice(index, 1));
   }
@@ -172,7 +169,7 @@ class Connections {
     const session = this.#open(() => {
       if (slot.connection !== connection) return;
       slot.connection = undefined;
-      this.#takeLater(slot);
+      this.#moveBack(slot);
     });
     const connection = { session, handler: handlerOf(session.sql), openedAt: performance.now() };
     slot.hasResponded = false;
@@ -181,26 +178,26 @@ class Connections {
 
   #onResponse(slot: Slot): void {
     slot.hasResponded = true;
-    this.#giveBack(slot);
+    this.#release(slot);
   }
 
-  #giveBack(slot: Slot): void {
+  #release(slot: Slot): void {
     if (this.#hasEnded) return;
     if (slot.connection !== undefined) {
       this.#free.push(slot);
       this.#next();
     } else if (slot.hasResponded) {
-      this.#giveBackEmpty(slot);
+      this.#releaseEmpty(slot);
     } else {
       const retry = setTimeout(() => {
         this.#retries.delete(retry);
-        this.#giveBackEmpty(slot);
+        this.#releaseEmpty(slot);
       }, RETRY_AFTER_MS);
       this.#retries.add(retry);
     }
   }
 
-  #giveBackEmpty(slot: Slot): void {
+  #releaseEmpty(slot: Slot): void {
     this.#free.unshift(slot);
     this.#next();
   }

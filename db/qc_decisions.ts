@@ -23,14 +23,14 @@ export const QC_DECISION_COLUMNS = {
 } as const;
 
 /** A decision to store: text as PostgreSQL reads it; what is absent gets the column's default. */
-export type QcDecisionValues = Partial<
+type QcDecisionValues = Partial<
   Readonly<Record<keyof typeof QC_DECISION_COLUMNS, string | null | undefined>>
 >;
 
 /**
- * Stores a QC decision and gives back its row.
- * @param key is kept with it
- * @throws {ApiError} 409 when its id is taken, or when it refers to what isn't there
+ * Stores a QC decision and returns its row.
+ * @param key is stored with it
+ * @throws {ApiError} 409 when its id is taken, or when it refers to a row that doesn't exist
  */
 export async function insertQcDecision(
   write: Write,
@@ -54,7 +54,7 @@ export async function insertQcDecision(
   return decision;
 }
 
-/** The decision as it was when it was stored with this key. */
+/** The decision as it was stored with this key. */
 export function findSavedQcDecision(sql: Sql, key: IdempotencyKey): Promise<QcDecision> {
   return findSavedRow<QcDecision>(sql, "qc_decisions", Object.keys(QC_DECISION_COLUMNS), key);
 }

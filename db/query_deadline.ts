@@ -4,7 +4,7 @@ import { STATEMENT_TIMEOUT_MS } from "./connect.ts";
 import type { Sql } from "./sql.ts";
 import { cancel } from "./pool.ts";
 
-/** Thrown when a query had no answer in time; PostgreSQL may be away, or the pool is full. */
+/** Thrown when a query had no result in time: PostgreSQL is unavailable, or the pool is full. */
 export class QueryDeadlineError extends Error {
   override name = "QueryDeadlineError";
   readonly code = "QUERY_DEADLINE";
@@ -12,16 +12,16 @@ export class QueryDeadlineError extends Error {
 
 /**
  * How long a request waits for PostgreSQL, in ms: longer than the statement timeout, so that
- * PostgreSQL's own, clearer answer comes first.
+ * PostgreSQL's own, clearer error comes first.
  */
 export const DEADLINE_MS = STATEMENT_TIMEOUT_MS + 2_000;
 
 /**
  * The rows of `query`, or {@link QueryDeadlineError} when they don't come in time.
  *
- * A query whose time is up before its turn in the pool never runs: nothing is stored for a client
- * that was told that it failed. One that is running is left to PostgreSQL's statement timeout: a
- * cancel request that comes a moment too late would hit the next statement on its connection.
+ * A query whose time is up before its turn in the pool never runs: nothing is stored after a failure
+ * was reported. A running one is left to PostgreSQL's statement timeout: a late cancel request would
+ * hit the next statement on its connection.
  */
 export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
   sql: Sql,
@@ -34,4 +34,12 @@ export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
     cancel(sql, query);
     throw new QueryDeadlineError(`no answer from PostgreSQL in ${Math.round(deadlineMs)} ms`);
   });
+}
+
+/** Makes statements as `sql` does and runs each with the deadline of a request. */
+export function timed(sql: Sql) {
+  return <T extends readonly postgres.MaybeRow[] = postgres.Row[]>(
+    text: TemplateStringsArray,
+    ...values: Parameters<typeof sql<T>> extends [unknown, ...infer Values] ? Values : never
+  ): Promise<postgres.RowList<T>> => queryWithDeadline(sql, sql<T>(text, ...values));
 }

@@ -1,21 +1,18 @@
 import type { Sql } from "./sql.ts";
 
-/*
- * The lock of PostgreSQL that the one relay which works holds. It goes with the connection.
- */
-
-// Any number will do, as long as nothing else in the database locks the same one.
+// The advisory lock of the one relay that works, until its connection ends. Any number that nothing
+// else in the database locks.
 const LOCK = 5_684_632;
 
-/** Takes the lock if nobody has it; tells whether it is this connection's now. */
+/** Takes the lock if it is free; returns whether this connection has it now. */
 export async function tryRelayLock(sql: Sql): Promise<boolean> {
   const [row] = await sql<{ mine: boolean }[]>`select pg_try_advisory_lock(${LOCK}) as mine`;
   return row?.mine ?? false;
 }
 
 /**
- * `relays`: 1 when some connection to this database has the lock; `silent`: for how long (s) that one
- * has said nothing, null when there is none, or when this user may not see it.
+ * `relays`: 1 when a connection to this database has the lock; `silent`: for how long (s) that one has
+ * sent nothing, null when there is none or this user may not see it.
  */
 export const RELAY_STATE = `
   select count(*)::int as relays,

@@ -1,45 +1,39 @@
 import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";
 
 /*
- * Which tokens are refused though their signature is good: those in `lotline.revoked_tokens`, and
- * those of an account that `users`, `auth.users` or `lotline.accounts` say something else of by now.
- * Moments are in s since 1970, as in the tokens.
+ * Which tokens with a valid signature are refused: those in `lotline.revoked_tokens`, and those of an
+ * account that has changed in `users`, `auth.users` or `lotline.accounts`. Moments are in s since 1970.
  */
 
-/** What decides about the tokens of an account, as it is now. */
+/** The state of an account that decides about its tokens. */
 export interface AccountState {
   readonly userId: string;
-  /** False: the account was deleted, or never was. */
+  /** False: the account was deleted or never existed. */
   readonly exists: boolean;
   readonly role: string | null;
   readonly disabled: boolean;
   /** Tokens issued before it are refused; null: none are. */
   readonly tokensFrom: number | null;
-  /** Another text whenever anything of this is another. */
+  /** Changes whenever anything of this changes. */
   readonly version: string;
 }
 
-/**
- * `tokens_from` of an `account` in a statement, as those seconds. `float8` comes as a number;
- * `extract` alone gives a numeric, which comes as text.
- */
+/** `tokens_from` of an `account`; as `float8`, since a numeric would come as text. */
 export const TOKENS_FROM = "extract(epoch from account.tokens_from)::float8";
 
-/** What is to be looked up. */
 export interface RevocationQuery {
-  /** Accounts, each with the version that is known of it; empty: none is. */
+  /** With the known version of each; empty: none is known. */
   readonly accounts: readonly { readonly userId: string; readonly version: string }[];
   readonly tokens: readonly string[];
 }
 
-/** What was found at one moment. */
 export interface FoundRevocations {
-  /** Of the accounts, those of another version. */
+  /** Those of another version. */
   readonly accounts: readonly AccountState[];
-  /** Of the tokens, those that were revoked. */
+  /** Those that were revoked. */
   readonly tokens: readonly string[];
 }
 
@@ -53,8 +47,7 @@ interface RevocationRow {
   readonly token_id: string | null;
 }
 
-// By their keys, and with rows only for what is another: both are as much as was asked for, however
-// many accounts there are, and usually there is nothing to send.
+// Lookups by key, whose cost doesn't grow with the number of accounts, and rows only for changes.
 const FIND_REVOCATIONS = `
   select *, null::uuid as token_id
   from (
@@ -76,7 +69,6 @@ const FIND_REVOCATIONS = `
   from lotline.revoked_tokens
   where token_id = any($3::text::uuid[])`;
 
-/** What is revoked of some accounts and tokens. */
 export async function findRevocations(
   sql: Sql,
   { accounts, tokens }: RevocationQuery,
@@ -105,13 +97,13 @@ export async function findRevocations(
   };
 }
 
-/** So many tokens of an account that were ended are kept until they refuse themselves. */
+/** The most revoked tokens of an account that have not expired. */
 const MAX_REVOKED = 5_000;
 
 /**
- * Stores that a token is refused from now on, and drops those that refuse themselves by now.
- * @param key is kept with it
- * @returns whether it is: an account may end only so many tokens before they end by themselves
+ * Stores that a token is revoked, and deletes expired ones.
+ * @param key is stored with it
+ * @returns false when the account has {@link MAX_REVOKED} revoked tokens
  */
 export async function revokeToken(
   sql: Sql,
@@ -122,24 +114,21 @@ export async function revokeToken(
   },
   key?: IdempotencyKey,
 ): Promise<boolean> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql<{ isRevoked: boolean }[]>`
-      with expired as (
-        delete from lotline.revoked_tokens where expires_at < now() - interval '5 minutes'
-      ), place as materialized (
-        select from (
-          select from lotline.revoked_tokens
-          where user_id = ${userId} and expires_at > now() - interval '5 minutes'
-            and token_id <> ${tokenId}
-          limit ${MAX_REVOKED}
-        ) others having count(*) < ${MAX_REVOKED}
-      )${withSavedKey(sql, key, sql`${tokenId}::uuid from place`)}, stored as (
-        insert into lotline.revoked_tokens (token_id, user_id, expires_at)
-        select ${tokenId}::uuid, ${userId}::uuid, to_timestamp(${expiresAt}::float8) from place
-        on conflict do nothing
-      )
-      select exists (select from place) as "isRevoked"`,
-  );
+  const [row] = await timed(sql)<{ isRevoked: boolean }[]>`
+    with expired as (
+      delete from lotline.revoked_tokens where expires_at < now() - interval '5 minutes'
+    ), place as materialized (
+      select from (
+        select from lotline.revoked_tokens
+        where user_id = ${userId} and expires_at > now() - interval '5 minutes'
+          and token_id <> ${tokenId}
+        limit ${MAX_REVOKED}
+      ) others having count(*) < ${MAX_REVOKED}
+    )${withSavedKey(sql, key, sql`${tokenId}::uuid from place`)}, stored as (
+      insert into lotline.revoked_tokens (token_id, user_id, expires_at)
+      select ${tokenId}::uuid, ${userId}::uuid, to_timestamp(${expiresAt}::float8) from place
+      on conflict do nothing
+    )
+    select exists (select from place) as "isRevoked"`;
   return row?.isRevoked ?? false;
 }

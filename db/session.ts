@@ -7,46 +7,43 @@ import { TYPES } from "./values.ts";
 
 /** One connection to PostgreSQL; disposing closes it. */
 export interface Session extends AsyncDisposable {
-  /** Values come as those of a pool do. */
   readonly sql: Sql;
-  /** Whether it takes further statements: it ends after a failure that may concern the next one. */
+  /** False after a failure that may affect the next statement. */
   readonly isUsable: boolean;
 }
 
-/** How a session behaves; times in ms. */
+/** Of PostgreSQL's settings those in ms; 0 is never. */
 export interface SessionOptions {
-  /** What the connection is called in `pg_stat_activity`. */
+  /** The `application_name` in `pg_stat_activity`. */
   readonly name: string;
-  /** PostgreSQL gives up a statement after this long; 0: never. */
   readonly statementTimeoutMs?: number;
-  /** PostgreSQL gives up waiting for a lock after this long; 0: never. */
   readonly lockTimeoutMs?: number;
-  /** PostgreSQL closes a connection that says nothing for this long; 0: never. */
+  /** PostgreSQL closes an idle connection after this long. */
   readonly idleTimeoutMs?: number;
   /** The same while a transaction is open. */
   readonly idleInTransactionTimeoutMs?: number;
-  /** How long PostgreSQL may take to let it in; 5 s unless told. */
+  /** 5 s by default. */
   readonly connectTimeoutMs?: number;
-  /** The connection is dropped when an answer takes longer; 0: never. */
+  /** The connection is dropped when a response takes longer. */
   readonly responseTimeoutMs?: number;
-  /** Whether only a transaction that says so when it begins may write. */
+  /** Whether only a transaction that begins as `read write` may write. */
   readonly readOnly?: boolean;
-  /** Is told when the connection has ended, for whatever reason. */
+  /** Called when the connection has ended, for whatever reason. */
   readonly onEnd?: () => void;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** How long statements that are under way may take when a session ends, in s. */
+/** How long running statements may take when a session ends, in s. */
 const END_TIMEOUT_S = 1;
 
-/** Thrown by a statement that was to follow others on a connection that is gone. */
+/** Thrown by a statement that was to follow others on a lost connection. */
 class SessionLostError extends Error {
   override name = "SessionLostError";
-  /** What postgres.js says of a statement that was on its way. */
+  /** The code that postgres.js has for a statement that was sent. */
   readonly code = "CONNECTION_CLOSED";
 }
 
-/** What postgres.js is to be told of connections, one or many. */
+/** The settings of postgres.js for these options. */
 export function settingsOf(options: SessionOptions) {
   return {
     // An option of postgres.js that its types don't know.
@@ -70,11 +67,11 @@ export function settingsOf(options: SessionOptions) {
 }
 
 /**
- * A connection of its own, for what goes with a connection: a lock, a temporary table, a transaction
- * of several statements (`begin` as a statement: `sql.begin` of postgres.js 3.4 ends the process when
- * the connection dies inside it, its issue 1066). It is never replaced by another one: once it is
- * lost, every statement fails. It also ends after an error that came among the rows of a result, and
- * after one that isn't PostgreSQL's: what postgres.js keeps of the connection may be wrong then.
+ * A connection of its own, for a lock, a temporary table, or a transaction of several statements
+ * (`begin` as a statement: `sql.begin` of postgres.js 3.4 ends the process when the connection is lost
+ * inside it, its issue 1066). Once it is lost, every statement fails. It also ends after an error among
+ * the rows of a result, and after one that isn't PostgreSQL's: the state that postgres.js has of the
+ * connection may be wrong then.
  */
 export function openSession(url: string, options: SessionOptions): Session {
   const settings = settingsOf(options);
@@ -83,7 +80,7 @@ export function openSession(url: string, options: SessionOptions): Session {
   const connection: Sql = postgres(url, {
     ...settings,
     ...{
-      // What waits when the connection is lost would be sent over a new one, out of its transaction.
+      // Waiting statements would be sent over a new connection, outside their transaction.
       socket: (target: Target) => {
         if (wasOpened) throw new SessionLostError("the connection of a session is lost");
         wasOpened = true;
@@ -103,7 +100,7 @@ export function openSession(url: string, options: SessionOptions): Session {
     onFailure(query, (error) => {
       if (isResponse(error) && !arrived.hasRows) return;
       isUsable = false;
-      // Those behind it were sent already, and have results of their own.
+      // Those behind it were sent already and have results of their own.
       void connection.end({ timeout: END_TIMEOUT_S });
     });
     send(query);

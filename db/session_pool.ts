@@ -1,20 +1,17 @@
 import type { Session } from "./session.ts";
 
-/** Sessions that stay open for the next one who needs one: a new one takes 15 ms to warm up. */
+/** Sessions that are used again: a new one takes 15 ms to warm up. Disposing closes idle ones. */
 export interface SessionPool extends AsyncDisposable {
   /**
-   * Does some work on a session that nobody else has meanwhile. When the work fails the session is
-   * closed and with it those that are idle: whatever has happened to it may have happened to them.
+   * Does some work on a session that nobody else uses meanwhile. When the work fails, the session and
+   * all idle ones are closed, since the cause may concern them too.
    */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
 /**
- * Keeps sessions. Disposing closes those that are idle.
- *
- * @param open opens a session, which says when it has ended
- * @param idleMs an idle session is closed after this long, in ms: a network may have forgotten it
- * without telling anybody
+ * @param open opens a session, which calls `onEnd` when it has ended
+ * @param idleMs an idle session is closed after this long, since the network may drop it silently
  */
 export function createSessionPool(
   open: (onEnd: () => void) => Session,
@@ -32,7 +29,7 @@ export function createSessionPool(
     return session[Symbol.asyncDispose]();
   };
   const acquire = (): Session => {
-    // The one that was used last: its caches are warm, and the others may go when they are too many.
+    // The one that was used last: its caches are warm, and surplus ones stay idle until they close.
     const last = [...idle.keys()].at(-1);
     if (last !== undefined) {
       remove(last);

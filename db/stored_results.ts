@@ -1,30 +1,28 @@
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 
 /*
- * What results of traces and audits may take on the disk. The oldest go first, with what they found
- * and with the idempotency keys that name them: a request that comes again is done anew then, and
- * never told that what it began isn't there. Stay: what isn't done, what was finished a moment ago
- * and is about to be fetched, and what nobody has been told of yet.
+ * Bounds on stored results of traces and audits. The oldest are deleted first, with their idempotency
+ * keys: a repeated request is then executed again. Unfinished results stay, and so do those that are
+ * about to be fetched or whose id was not sent yet.
  *
- * Only results that a client asked for and can ask for again are in these tables. What is a record
- * (of a recall, a drill, a balance) has to have tables of its own.
+ * These tables hold only what a client can request again. A record (of a recall, a drill, a balance)
+ * needs tables of its own.
  */
 
-/** Deleted by one statement at most, in bytes; one result at least. */
+/** Deleted by one statement at most, but at least one result. */
 const BATCH_BYTES = 100_000_000;
-/** Deleted by one statement at most. */
 const BATCH_FINDINGS = 20_000;
 const BATCH_KEYS = 10_000;
 
-// Clients look again every few seconds (client/progress.ts), and for a minute a trace is shared
-// (decision 12): what is deleted here is in no statement that gives it to somebody.
+// Clients poll every few seconds (client/progress.ts), and a trace is shared for a minute
+// (decision 12).
 const SETTLED = "now() - interval '2 minutes'";
 
 const isAwaited = (effect: string) => `
   exists (select from lotline.idempotency_keys where effect = ${effect} and answer is null)`;
 
-/** Deletes the oldest results of traces that are more than so many bytes; gives how many, a batch. */
+/** Deletes a batch of the oldest traces beyond so many bytes; returns how many. */
 export async function deleteExcessTraces(sql: Sql, maxBytes: number): Promise<number> {
   const [row] = await queryWithDeadline(
     sql,
@@ -59,8 +57,8 @@ export async function deleteExcessTraces(sql: Sql, maxBytes: number): Promise<nu
 }
 
 /**
- * Deletes the oldest audits of those that somebody asked for, beyond so many, but for the last one
- * that was done, with which the next is compared; gives how many rows, a batch. The schedule's stay.
+ * Deletes a batch of the oldest requested audits beyond so many, except the last one that is done:
+ * the next is compared with it. Scheduled ones stay. Returns how many rows.
  */
 export async function deleteExcessAudits(sql: Sql, max: number): Promise<number> {
   const [row] = await queryWithDeadline(
@@ -85,7 +83,7 @@ export async function deleteExcessAudits(sql: Sql, max: number): Promise<number>
           limit ${BATCH_FINDINGS}
         )) returning 1
       ), gone as (
-        -- With the last of its findings, so that none is left if this ends in between.
+        -- With its last findings, so that none is left if this ends in between.
         delete from lotline.audits
         where id in (select id from oldest) and (select count(*) from findings) < ${BATCH_FINDINGS}
         returning job_id
@@ -101,23 +99,20 @@ export async function deleteExcessAudits(sql: Sql, max: number): Promise<number>
 }
 
 /**
- * Deletes the oldest idempotency keys of each account that has more than so many; gives how many. A
- * request of such an account that comes again so late is done again.
+ * Deletes a batch of the oldest idempotency keys of each account beyond so many; returns how many. A
+ * request of such an account that is repeated so late is executed again.
  */
 export async function deleteExcessKeys(sql: Sql, max: number): Promise<number> {
-  const { count } = await queryWithDeadline(
-    sql,
-    sql`
-      delete from lotline.idempotency_keys where ctid = any (array(
-        select excess.ctid from (
-          select account from lotline.idempotency_keys where account is not null
-          group by account having count(*) > ${max}
-        ) busy cross join lateral (
-          select ctid from lotline.idempotency_keys
-          where account = busy.account order by created_at desc offset ${max} limit ${BATCH_KEYS}
-        ) excess
-        limit ${BATCH_KEYS}
-      ))`,
-  );
+  const { count } = await timed(sql)`
+    delete from lotline.idempotency_keys where ctid = any (array(
+      select excess.ctid from (
+        select account from lotline.idempotency_keys where account is not null
+        group by account having count(*) > ${max}
+      ) busy cross join lateral (
+        select ctid from lotline.idempotency_keys
+        where account = busy.account order by created_at desc offset ${max} limit ${BATCH_KEYS}
+      ) excess
+      limit ${BATCH_KEYS}
+    ))`;
   return count;
 }

@@ -1,22 +1,23 @@
+import { onSameWork } from "./jobs.ts";
 import type { Sql, Statement } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { queryWithDeadline, timed } from "./query_deadline.ts";
 
 /*
- * Which traces don't show what has changed since. Whether a trace shows a change is asked of its
- * snapshot and the change's transaction, not of clocks: the relay hears of a change a moment after it
- * was made, and a trace that was taken in between does show it.
+ * Which traces are out of date. A trace's snapshot and the change's transaction decide whether it
+ * shows a change, not clocks: the relay reads a change a moment after it was made, and a trace that
+ * was taken in between does show it.
  *
- * A trace that isn't done yet was asked for at a moment that its row names; it may or may not show
- * what was committed since. So such changes are kept until it is done.
+ * An unfinished trace may or may not show what was committed since the snapshot in its row. So such
+ * changes stay stored until it is done.
  */
 
-/** The kind of job that marks traces; it has no arguments, and there is one at a time. */
+/** The kind of job that marks traces; there is one at a time. */
 export const REFRESH_TRACES_KIND = "refresh_traces";
 
-/** So many changed lots are kept; beyond them every lot counts as changed. */
+/** The most changed lots that are stored; beyond them every lot counts as changed. */
 export const MAX_CHANGED_LOTS = 50_000;
 
-// At once, or as a job; a process that ended in between has told nobody of its trace.
+// Inline, or as a job. A process that ended in between has sent nobody its trace.
 const IS_UNFINISHED = `
   traces.run is null and (
     traces.job_id is null and traces.created_at > now() - interval '1 minute'
@@ -26,15 +27,15 @@ const IS_UNFINISHED = `
   )`;
 
 /**
- * Some trace may still be taken at a moment before this change. Never false where that is so; it may
- * be true for longer, as long as other transactions are.
+ * Whether an unfinished trace may not show this change. It may stay true for longer, as long as other
+ * transactions are open.
  */
 const isNeeded = (change: string) => `
   coalesce(${change}.xid >= (
     select pg_snapshot_xmin(snapshot) from lotline.traces where ${IS_UNFINISHED} order by 1 limit 1
   ), false)`;
 
-/** A finished trace, not marked yet, that has the lot of this change and doesn't show it. */
+/** Whether a finished, unmarked trace has the lot of this change and doesn't show it. */
 const isUnshown = (change: string) => `
   exists (
     select from lotline.trace_chunks
@@ -48,18 +49,13 @@ const isUnshown = (change: string) => `
   )`;
 
 /**
- * Notes those of some changes that concern a trace; to be part of the statement that takes them out
- * of the outbox, so that none is lost in between:
- *
- * ```ts
- * sql`with removed as (delete from lotline.outbox where … returning *)
- *   ${noteChangedLots(sql, sql`removed`)}`
- * ```
+ * Stores those of some changes that concern a trace. Part of the statement that removes them from the
+ * outbox, so that none is lost in between.
  *
  * @param changes a relation with the columns of the outbox
  */
 export function noteChangedLots(sql: Sql, changes: Statement): Statement {
-  // A lot that is new is in no trace: the link that puts it there is a change of its own.
+  // A new lot is in no trace: the link that puts it there is a change of its own.
   return sql`
     insert into lotline.changed_lots (lot_id, xid)
     select distinct change.lot_id, change.xid from (
@@ -73,10 +69,9 @@ export function noteChangedLots(sql: Sql, changes: Statement): Statement {
 }
 
 /**
- * Notes that any lot may have changed, at a time that isn't known: no trace that was taken before
- * shows it.
+ * Stores that any lot may have changed at an unknown time: all traces until now are out of date.
  *
- * @param losses how many changes were lost by then; the transactions of all of them are over
+ * @param losses how many changes were lost by then; their transactions are over
  */
 export async function noteLostChanges(sql: Sql, losses: string): Promise<void> {
   const lost = sql`(
@@ -89,9 +84,8 @@ export async function noteLostChanges(sql: Sql, losses: string): Promise<void> {
 }
 
 /**
- * Puts the job that marks traces into the queue when it has something to do and isn't there yet. To
- * be tried again and again: what is noted while one runs is for the next, and so is a trace that is
- * done meanwhile.
+ * Puts the job that marks traces into the queue if it has something to do and isn't there yet. Called
+ * repeatedly: changes and traces that are stored while one runs are left to the next.
  */
 export async function wakeRefresh(sql: Sql): Promise<void> {
   await sql`
@@ -101,31 +95,27 @@ export async function wakeRefresh(sql: Sql): Promise<void> {
       select from lotline.changed_lots change
       where not applied or not ${sql.unsafe(isNeeded("change"))}
     )
-    on conflict (kind, unique_key)
-      where unique_key is not null and state in ('ready', 'running') do nothing`;
+    ${onSameWork(sql)} do nothing`;
 }
 
-/** Replaces changed lots that are too many to be kept by one row that stands for any lot. */
+/** Replaces more than `max` changed lots by one row that stands for any lot. */
 export async function boundChangedLots(sql: Sql, max: number): Promise<void> {
-  await queryWithDeadline(
-    sql,
-    // A trace that doesn't show one of them doesn't show this transaction, which is later.
-    sql`
-      with many as (
-        select from (select from lotline.changed_lots limit ${max + 1}) first_ones
-        having count(*) > ${max}
-      ), gone as (
-        delete from lotline.changed_lots where exists (select from many)
-      )
-      insert into lotline.changed_lots (lot_id, xid)
-      select null, pg_current_xact_id() from many`,
-  );
+  // A trace that doesn't show one of them doesn't show this transaction, which is later.
+  await timed(sql)`
+    with many as (
+      select from (select from lotline.changed_lots limit ${max + 1}) first_ones
+      having count(*) > ${max}
+    ), gone as (
+      delete from lotline.changed_lots where exists (select from many)
+    )
+    insert into lotline.changed_lots (lot_id, xid)
+    select null, pg_current_xact_id() from many`;
 }
 
 /**
- * Marks all finished traces that have a lot whose change they don't show, and forgets the changes
- * that no unfinished trace may need. In one statement, and so at one moment: a trace is either done
- * and marked here, or its changes stay. Safe to run at any time, also twice at once.
+ * Marks all finished traces that don't show a change of one of their lots, and deletes the changes
+ * that no unfinished trace may need. One statement, so at one moment: a trace is either done and
+ * marked here, or its changes stay. Safe to run at any time, also concurrently.
  */
 export async function markOutOfDate(sql: Sql): Promise<void> {
   await queryWithDeadline(

@@ -1,9 +1,9 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 import { LOT_COLUMNS } from "./lots.ts";
 
-/** The lots of a trace; the four lists go together. */
+/** The lots of a trace, in lists of the same order. */
 export interface TraceLots {
   readonly ids: readonly string[];
   readonly depths: readonly number[];
@@ -11,20 +11,18 @@ export interface TraceLots {
   readonly directions: readonly number[];
 }
 
-/** What the lots of one type weigh together; null when none of them has a weight. */
 export type LotTypeTotal = components["schemas"]["DeepTraceTotal"];
 
-/** What the stored lots of a trace come to. */
-export interface StoredLots {
+interface StoredLots {
   readonly lots: number;
   readonly depthReached: number;
   readonly totals: LotTypeTotal[];
 }
 
-/** A piece is full at as many lines or bytes; one line alone may be larger. */
+/** The most lines and bytes of a chunk; a single line may be larger. */
 const CHUNK_LINES = 1_000;
 const CHUNK_BYTES = 1_000_000;
-/** Lots come first in the order of numbers; no trace has so many pieces of them. */
+/** Chunks of lots have smaller numbers; no trace has so many of them. */
 const FIRST_OF_LINKS = 1_000_000_000;
 
 /** A column's value as JSON, as answers show it. */
@@ -50,7 +48,7 @@ const LOT_LINE = Object.entries(LOT_COLUMNS)
 const LINK_LINE = `'{"parent_lot_id":"' || parent_lot_id || '","child_lot_id":"' || child_lot_id ||
   '","quantity_used_kg":' || ${jsonOf("quantity_used_kg", "numeric")} || '}'`;
 
-/** Pieces of `lines (place, line, …)`, which are in the order of their places. */
+/** Chunks of `lines (place, line, …)`. */
 const chunksOf = (lines: string, more: string) => `
   select row_number() over (order by min(place)) - 1 as number, min(place) as first_line,
     count(*) as lines, string_agg(line, E'\\n' order by place) as body, ${more}
@@ -59,7 +57,7 @@ const chunksOf = (lines: string, more: string) => `
     from ${lines}
   ) sized group by place / ${CHUNK_LINES}, full_before`;
 
-// A code's place is that of its bytes: the same in every database, whatever language it sorts by.
+// Codes are sorted by their bytes: the same in every database, whatever its collation.
 const INSERT_LOTS = `
   with found as materialized (
     select lots.*, depth
@@ -80,7 +78,7 @@ const INSERT_LOTS = `
     ), '[]') from totals) as totals
   from found`;
 
-/** Stores the lots of a trace, by depth, code and id, under the name of a run. */
+/** Stores the lots of a trace under an attempt's id, by depth, code and id. */
 export async function insertLotChunks(
   sql: Sql,
   attemptId: string,
@@ -116,11 +114,11 @@ const INSERT_LINKS = `
       where side & 1 <> 0 and link.parent_lot_id is null)
   )::int as "halfLinks" from chunks`;
 
-/** The stored links of a trace: their number, and for each the places of its ends among the lots. */
-export interface StoredLinks {
+interface StoredLinks {
   readonly links: number;
-  /** Links of the lots that lead on in the direction of the trace, and whose other side is missing. */
+  /** Links of the lots in the direction of the trace whose other side is missing. */
   readonly halfLinks: number;
+  /** For each link the places of its ends among the lots. */
   readonly parents: Int32Array;
   readonly children: Int32Array;
 }
@@ -152,61 +150,47 @@ export async function insertLinkChunks(
   return { links, halfLinks, parents, children };
 }
 
-/** A piece of a stored result. */
-export interface Chunk {
+interface Chunk {
   readonly kind: "lots" | "links";
   /** The place of its first line among those of its kind. */
   readonly first_line: number;
   readonly body: string;
 }
 
-/** A piece that was read for a page. */
-export interface SizedChunk extends Chunk {
-  /** The size of its body. */
-  readonly bytes: number;
-}
-
-/** A stretch of a result: from one place, included, to another, excluded. */
-export interface Stretch {
+/** A part of a result: from a place (inclusive) to another (exclusive). */
+interface Stretch {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * The pieces that hold these lots and links, in the order of the answer, as far as they have about
- * `maxBytes` together; one at least.
+ * The chunks with these lots and links, with the sizes of their bodies; as many as have about
+ * `maxBytes` together, one at least.
  */
 export async function listChunks(
   sql: Sql,
   attemptId: string,
   { lots, links, maxBytes }: { lots: Stretch; links: Stretch; maxBytes: number },
-): Promise<SizedChunk[]> {
-  const chunks = await queryWithDeadline(
-    sql,
-    sql<SizedChunk[]>`
-      select kind, first_line, body, octet_length(body) as bytes from (
-        select *, sum(octet_length(body)) over (order by number) - octet_length(body) as bytes_before
-        from lotline.trace_chunks
-        where run = ${attemptId} and (
-          (kind = 'lots' and first_line < ${lots.to} and first_line + lines > ${lots.from})
-          or (kind = 'links' and first_line < ${links.to} and first_line + lines > ${links.from})
-        )
-      ) wanted where bytes_before < ${maxBytes} order by number`,
-  );
-  return [...chunks];
+): Promise<readonly (Chunk & { readonly bytes: number })[]> {
+  return await timed(sql)<(Chunk & { readonly bytes: number })[]>`
+    select kind, first_line, body, octet_length(body) as bytes from (
+      select *, sum(octet_length(body)) over (order by number) - octet_length(body) as bytes_before
+      from lotline.trace_chunks
+      where run = ${attemptId} and (
+        (kind = 'lots' and first_line < ${lots.to} and first_line + lines > ${lots.from})
+        or (kind = 'links' and first_line < ${links.to} and first_line + lines > ${links.from})
+      )
+    ) wanted where bytes_before < ${maxBytes} order by number`;
 }
 
-/** The pieces after a given one, in the order of the answer; the first of all follows −1. */
+/** The chunk after a given one; the first follows −1. */
 export async function findChunkAfter(
   sql: Sql,
   attemptId: string,
   number: number,
 ): Promise<Chunk & { number: number } | undefined> {
-  const [chunk] = await queryWithDeadline(
-    sql,
-    sql<(Chunk & { number: number })[]>`
-      select number, kind, first_line, body from lotline.trace_chunks
-      where run = ${attemptId} and number > ${number} order by number limit 1`,
-  );
+  const [chunk] = await timed(sql)<(Chunk & { number: number })[]>`
+    select number, kind, first_line, body from lotline.trace_chunks
+    where run = ${attemptId} and number > ${number} order by number limit 1`;
   return chunk;
 }

@@ -1,36 +1,34 @@
 import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 import type { LotTypeTotal } from "./trace_chunks.ts";
 
 /** The kind of job that takes a trace; its arguments are `{ traceId }`. */
 export const DEEP_TRACE_KIND = "deep_trace";
 
-/** Which way a trace goes; both: the lots of the two traces. */
 export type Direction = "upstream" | "downstream" | "both";
 
-/** A trace as it was asked for. */
-export interface TraceRequest {
+interface TraceRequest {
   readonly id: string;
   readonly lotCode: string;
   readonly direction: Direction;
-  /** Null: as deep as it goes. */
+  /** Null: unlimited. */
   readonly maxDepth: number | null;
   readonly atMost: number;
 }
 
-/** A trace that is to be taken. */
+/** A trace that isn't done. */
 export interface OpenTrace extends Omit<TraceRequest, "lotCode"> {
   readonly lotId: string;
 }
 
-/** What a result says besides its lots and links. */
+/** A result without its lots and links. */
 export interface TraceSummary {
   readonly lot_count: number;
   readonly link_count: number;
   readonly depth_reached: number;
   readonly truncated: boolean;
-  /** Links of its lots whose other side is missing; a result stored before these were counted has none. */
+  /** Links of its lots whose other side is missing; absent in results of older versions. */
   readonly half_links?: number;
   readonly totals: LotTypeTotal[];
   /** Lot codes in the direction of the links. */
@@ -38,22 +36,19 @@ export interface TraceSummary {
   readonly cycles_truncated: boolean;
 }
 
-/** A result whose lots and links are stored under the name of a run. */
+/** A result whose lots and links are stored under an attempt's id. */
 export interface TraceResult {
   readonly attemptId: string;
   /** The moment that it shows, as ISO text. */
   readonly asOf: string;
-  /** The transactions that it shows, as PostgreSQL writes a snapshot. */
+  /** The transactions that it shows, as a `pg_snapshot`. */
   readonly snapshot: string;
   readonly summary: TraceSummary;
 }
 
-export type TraceState = "queued" | "running" | "done" | "failed" | "cancelled";
-
-/** A trace as it stands. */
 export interface StoredTrace {
   readonly id: string;
-  readonly state: TraceState;
+  readonly state: "queued" | "running" | "done" | "failed" | "cancelled";
   readonly progress: { readonly lots: number; readonly depth: number };
   readonly lot_code: string;
   readonly direction: Direction;
@@ -62,78 +57,70 @@ export interface StoredTrace {
   readonly created_at: string;
   readonly as_of: string | null;
   readonly out_of_date: boolean;
-  /** Both are there when it is done, and only then. */
+  /** Not null exactly when it is done, as is the summary. */
   readonly run: string | null;
   readonly summary: TraceSummary | null;
 }
 
 /**
- * Stores that a trace is to be taken at once, before it is: whoever notes changes meanwhile sees that
- * somebody may need them. Gives the lot's id; nothing for an unknown code.
+ * Stores a trace before it is taken inline, so that changes meanwhile are stored for it. Returns the
+ * lot's id; nothing for an unknown code.
  */
 export async function insertTrace(
   sql: Sql,
   { id, lotCode, direction, maxDepth, atMost }: TraceRequest,
   requestedBy: string | null,
 ): Promise<string | undefined> {
-  const [row] = await queryWithDeadline(
-    sql,
-    // Not waiting for the disk: nobody has been told of it yet.
-    sql<{ lot_id: string }[]>`
-      insert into lotline.traces (id, lot_id, lot_code, direction, max_depth, at_most, requested_by)
-      select ${id}, lots.id, lot_code, ${direction}, ${maxDepth}, ${atMost}, ${requestedBy}
-      from lots
-      where lot_code = ${lotCode} and set_config('synchronous_commit', 'off', true) = 'off'
-      returning lot_id`,
-  );
+  // Without waiting for the disk: its id was not sent yet.
+  const [row] = await timed(sql)<{ lot_id: string }[]>`
+    insert into lotline.traces (id, lot_id, lot_code, direction, max_depth, at_most, requested_by)
+    select ${id}, lots.id, lot_code, ${direction}, ${maxDepth}, ${atMost}, ${requestedBy}
+    from lots
+    where lot_code = ${lotCode} and set_config('synchronous_commit', 'off', true) = 'off'
+    returning lot_id`;
   return row?.lot_id;
 }
 
-/** What a trace is asked for, by whom. */
-export interface TraceQuestion extends Omit<TraceRequest, "id"> {
-  /** On whose account: see http/account.ts. */
+interface TraceQuery extends Omit<TraceRequest, "id"> {
+  /** See http/account.ts. */
   readonly account: string;
 }
 
 /**
- * Finds a trace that answers a question as one would that is begun now; see
- * `lotline.find_same_trace`.
- * @param key is kept with it
+ * Finds a trace with the result that one would have that begins now; see `lotline.find_same_trace`.
+ * @param key is stored with it
  */
 export async function findSameTrace(
   sql: Sql,
-  { lotCode, direction, maxDepth, atMost, account }: TraceQuestion,
+  { lotCode, direction, maxDepth, atMost, account }: TraceQuery,
   key?: IdempotencyKey,
 ): Promise<string | undefined> {
-  const [same] = await queryWithDeadline(
-    sql,
-    sql<{ id: string }[]>`
-      with same as materialized (
-        select lotline.find_same_trace(
-          lots.id, lot_code, ${direction}, ${maxDepth}::int, ${atMost}::int, ${account}
-        ) as id
-        from lots where lot_code = ${lotCode}
-      )${withSavedKey(sql, key, sql`id from same where id is not null`)}
-      select id from same where id is not null`,
-  );
+  const [same] = await timed(sql)<{ id: string }[]>`
+    with same as materialized (
+      select lotline.find_same_trace(
+        lots.id, lot_code, ${direction}, ${maxDepth}::int, ${atMost}::int, ${account}
+      ) as id
+      from lots where lot_code = ${lotCode}
+    )${withSavedKey(sql, key, sql`id from same where id is not null`)}
+    select id from same where id is not null`;
   return same?.id;
 }
 
-/** How many deep traces may wait for a worker, or run. */
 export interface TraceBounds {
-  /** Waiting or running of one account. */
+  /** Ready or running of one account. */
   readonly ofAccount: number;
-  /** Waiting, whoever asked. */
+  /** Ready of all accounts. */
   readonly waiting: number;
 }
 
-/** The trace that will answer, which may be another one; or which bound is reached. */
-export type QueuedTrace = { readonly id: string } | { readonly full: keyof TraceBounds };
+type QueuedTrace = { readonly id: string } | { readonly full: keyof TraceBounds };
 
 /**
- * Makes a job of a trace; unless there is another one by now that answers its question, or a bound is
- * reached. Two that are asked for at once come one after the other.
- * @param key is kept with the trace that will answer
+ * Makes a job of a trace, unless another trace has the same result by now or a bound is reached.
+ * Concurrent requests are executed one after the other.
+ *
+ * @param key is stored with the trace that has the result
+ * @returns that trace, or the bound
  */
 export async function queueTrace(
   sql: Sql,
@@ -142,107 +129,91 @@ export async function queueTrace(
   bounds: TraceBounds,
   key?: IdempotencyKey,
 ): Promise<QueuedTrace> {
-  const [queued] = await queryWithDeadline(
-    sql,
-    sql<{ id: string | null; isAccountFull: boolean }[]>`
-      with trace as materialized (
-        -- Locked: were it forgotten meanwhile, its job and key would be left.
-        select id from lotline.traces where id = ${id} for update
-      ), place as materialized (
-        select place.*
-        from trace cross join lateral lotline.place_of_trace(trace.id, ${account}) place
-      ), job as (
-        insert into lotline.jobs (kind, priority, arguments, account, turn)
-        select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', trace.id), ${account}, turn
-        from trace, place
-        where same is null and mine < ${bounds.ofAccount} and waiting < ${bounds.waiting}
-        returning id
-      ), answering as (
-        select same as id from place where same is not null
-        union all
-        select trace.id from trace, job
-      )${withSavedKey(sql, key, sql`id from answering`)}, queued as (
-        update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
-        from job where traces.id = ${id}
-      )
-      select (select id from answering) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
-      from place`,
-  );
+  const [queued] = await timed(sql)<{ id: string | null; isAccountFull: boolean }[]>`
+    with trace as materialized (
+      -- Locked: if it was deleted meanwhile, its job and key would remain.
+      select id from lotline.traces where id = ${id} for update
+    ), place as materialized (
+      select place.*
+      from trace cross join lateral lotline.place_of_trace(trace.id, ${account}) place
+    ), job as (
+      insert into lotline.jobs (kind, priority, arguments, account, turn)
+      select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', trace.id), ${account}, turn
+      from trace, place
+      where same is null and mine < ${bounds.ofAccount} and waiting < ${bounds.waiting}
+      returning id
+    ), answering as (
+      select same as id from place where same is not null
+      union all
+      select trace.id from trace, job
+    )${withSavedKey(sql, key, sql`id from answering`)}, queued as (
+      update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
+      from job where traces.id = ${id}
+    )
+    select (select id from answering) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
+    from place`;
   if (queued === undefined) throw new Error("the trace is gone");
   if (queued.id !== null) return { id: queued.id };
   return { full: queued.isAccountFull ? "ofAccount" : "waiting" };
 }
 
 /**
- * Forgets a trace of which nobody has been told. One that is done or has a job stays: that was
- * committed, with the request's key, although its answer was lost.
+ * Deletes a trace whose id was not sent. One that is done or has a job stays: it was committed with
+ * the request's key, although the response was lost.
  */
 export async function deleteTrace(sql: Sql, id: string): Promise<void> {
-  await queryWithDeadline(
-    sql,
-    sql`delete from lotline.traces where id = ${id} and run is null and job_id is null`,
-  );
+  await timed(sql)`delete from lotline.traces where id = ${id} and run is null and job_id is null`;
 }
 
 /**
- * The trace of a job, unless it is gone or done, for an attempt that begins now: it will show what is
- * committed by now, which is noted. A late attempt whose job is another's by now notes nothing.
+ * The trace of a job, unless it is gone or done, for an attempt that begins now. Its snapshot is stored
+ * unless the job belongs to another attempt by now.
  */
 export async function beginTrace(
   sql: Sql,
   id: string,
   run: string,
 ): Promise<OpenTrace | undefined> {
-  const [trace] = await queryWithDeadline(
-    sql,
-    sql<OpenTrace[]>`
-      with begun as (
-        update lotline.traces set snapshot = pg_current_snapshot()
-        from lotline.jobs
-        where traces.id = ${id} and run is null and jobs.id = job_id and token = ${run}
-      )
-      select id, lot_id as "lotId", direction, max_depth as "maxDepth", at_most as "atMost"
-      from lotline.traces where id = ${id} and run is null`,
-  );
+  const [trace] = await timed(sql)<OpenTrace[]>`
+    with begun as (
+      update lotline.traces set snapshot = pg_current_snapshot()
+      from lotline.jobs
+      where traces.id = ${id} and run is null and jobs.id = job_id and token = ${run}
+    )
+    select id, lot_id as "lotId", direction, max_depth as "maxDepth", at_most as "atMost"
+    from lotline.traces where id = ${id} and run is null`;
   return trace;
 }
 
-/** Makes a result the trace's. Gives whether it does: not when the trace is gone or done already. */
+/** Stores a trace's result; returns false when the trace is gone or done already. */
 export async function finishTrace(
   tx: Sql,
   id: string,
   { attemptId: run, asOf, snapshot, summary }: TraceResult,
 ): Promise<boolean> {
-  const { count } = await queryWithDeadline(
-    tx,
-    tx`
-      update lotline.traces set run = ${run}, as_of = ${asOf},
-        snapshot = ${snapshot}::text::pg_snapshot, summary = ${tx.json({ ...summary })},
-        bytes = lotline.bytes_of_run(${run})
-      where id = ${id} and run is null`,
-  );
+  const { count } = await timed(tx)`
+    update lotline.traces set run = ${run}, as_of = ${asOf},
+      snapshot = ${snapshot}::text::pg_snapshot, summary = ${tx.json({ ...summary })},
+      bytes = lotline.bytes_of_run(${run})
+    where id = ${id} and run is null`;
   return count > 0;
 }
 
-/** A trace with how far it is; nothing for an unknown id. */
 export async function findTraceById(sql: Sql, id: string): Promise<StoredTrace | undefined> {
-  const [trace] = await queryWithDeadline(
-    sql,
-    sql<StoredTrace[]>`
-      select traces.id,
-        case
-          when run is not null then 'done'
-          when state = 'ready' then 'queued'
-          when state in ('running', 'cancelled') then state
-          else 'failed'
-        end as state,
-        jsonb_build_object(
-          'lots', coalesce(summary->'lot_count', progress->'lots', '0'),
-          'depth', coalesce(summary->'depth_reached', progress->'depth', '0')
-        ) as progress,
-        lot_code, direction, max_depth, at_most, traces.created_at, as_of, out_of_date, run, summary
-      from lotline.traces left join lotline.jobs on jobs.id = traces.job_id
-      where traces.id = ${id}`,
-  );
+  const [trace] = await timed(sql)<StoredTrace[]>`
+    select traces.id,
+      case
+        when run is not null then 'done'
+        when state = 'ready' then 'queued'
+        when state in ('running', 'cancelled') then state
+        else 'failed'
+      end as state,
+      jsonb_build_object(
+        'lots', coalesce(summary->'lot_count', progress->'lots', '0'),
+        'depth', coalesce(summary->'depth_reached', progress->'depth', '0')
+      ) as progress,
+      lot_code, direction, max_depth, at_most, traces.created_at, as_of, out_of_date, run, summary
+    from lotline.traces left join lotline.jobs on jobs.id = traces.job_id
+    where traces.id = ${id}`;
   return trace;
 }

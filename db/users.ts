@@ -20,7 +20,7 @@ const FIND_USERS = `
   select distinct on (email) ${Object.keys(USER_COLUMNS)} from users
   where email = any($1::text::text[]) order by email, created_at, id`;
 
-/** The accounts with exactly these emails, by email; letters matter. Of several, the oldest. */
+/** The accounts with exactly these emails (case matters), by email; of several, the oldest. */
 export async function findUsersByEmail(
   sql: Sql,
   emails: readonly string[],

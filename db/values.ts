@@ -14,7 +14,7 @@ export const TYPES = {
   },
 };
 
-// Four-digit years, in UTC, as sessions ask for it.
+// Four-digit years, in UTC, which sessions set.
 const PLAIN_MOMENT = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00$/;
 
 /**
@@ -22,7 +22,7 @@ const PLAIN_MOMENT = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00$/;
  * microseconds cut, infinity as null.
  */
 export function toIsoText(text: string): string | null {
-  // Nearly all are written like this, and a date made of each would be a twentieth of a trace's time.
+  // Nearly all have this form, and making dates would take a twentieth of a trace's time.
   const [, day, time, fraction = ""] = PLAIN_MOMENT.exec(text) ?? [];
   if (day !== undefined) return `${day}T${time}.${fraction.slice(0, 3).padEnd(3, "0")}Z`;
   const moment = parseMoment(text);

@@ -3,50 +3,44 @@ import { queryWithDeadline } from "./query_deadline.ts";
 import { RELAY_STATE } from "./relay_lock.ts";
 
 /*
- * How the background work stands, all workers together: they leave it in PostgreSQL, so any process
- * can tell. Read for /metrics again and again, so each statement goes by an index, or is cut.
+ * The state of the background work of all workers, read for each scrape of /metrics: each statement
+ * uses an index or has a limit.
  */
 
-/** How many jobs of a kind there are in a state. Those that are over and well are not counted. */
-export interface JobCount {
-  readonly kind: string;
-  readonly state: "ready" | "running" | "dead";
-  readonly jobs: number;
-}
-
-/** How the queue stands. */
+/** The state of the queue. */
 export interface QueueState {
-  readonly counts: readonly JobCount[];
-  /** For how long the oldest job of a kind that could start has been due, in s; 0: none is due. */
+  /** Jobs by kind and state, except those that are done or cancelled. */
+  readonly counts: readonly {
+    readonly kind: string;
+    readonly state: "ready" | "running" | "dead";
+    readonly jobs: number;
+  }[];
+  /** For how long the oldest ready job of a kind has been due, in s; 0: none is due. */
   readonly waiting: readonly { readonly kind: string; readonly seconds: number }[];
-  /** Running jobs whose worker hasn't been heard of for its lease. */
   readonly expiredLeases: number;
 }
 
-/** How the outbox and its relay stand. */
+/** The state of the outbox and its relay. */
 export interface ChangesState {
   /** Changes that wait for a relay, {@link MAX_ROWS} at most. */
   readonly rows: number;
-  /** What they and what was removed since the last vacuum take, in bytes, without the index. */
+  /** The size of the table without its index, in bytes. */
   readonly bytes: number;
-  /** At so many bytes changes aren't written down any more. */
+  /** From this size on changes are no longer stored, in bytes. */
   readonly limit: number;
-  /** How many changes weren't written down, ever. */
+  /** How many changes were never stored. */
   readonly lost: number;
   /** 1 when a relay works. */
   readonly relays: number;
-  /** For how long the relay has asked for nothing, in s; null: there is none, or it can't be seen. */
+  /** For how long the relay has sent nothing, in s; null: there is none, or it can't be seen. */
   readonly silent: number | null;
 }
 
 /** The most changes that are counted. */
 export const MAX_ROWS = 10_000;
-/** The most kinds that are told of. */
 const MAX_KINDS = 100;
-/** How long PostgreSQL is waited for, in ms. */
 const DEADLINE_MS = 1_000;
 
-/** Reads how the queue stands. */
 export async function readQueueState(sql: Sql): Promise<QueueState> {
   const [state] = await queryWithDeadline(
     sql,
@@ -77,7 +71,6 @@ export async function readQueueState(sql: Sql): Promise<QueueState> {
   return state;
 }
 
-/** Reads how the outbox and its relay stand. */
 export async function readChangesState(sql: Sql): Promise<ChangesState> {
   const [state] = await queryWithDeadline(
     sql,

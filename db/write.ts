@@ -5,31 +5,28 @@ import { textArray } from "./text_array.ts";
 import { batchedQuery } from "./batched_query.ts";
 import { wasRolledBack } from "./pg_errors.ts";
 
-/** A statement of our own words, with its values apart. */
+/** A statement whose text holds no values. */
 export interface WritingStatement {
   readonly text: string;
   /** The values of `$1`, `$2`, …, as PostgreSQL reads them. */
   readonly parameters: readonly (string | number | null)[];
   /**
-   * Makes what does the same for several statements of this text, each of which gives one row, and
-   * gives their rows in their order; its parameters are `text[]`, each with one statement's value
-   * after another's. Called once for a text. Nothing: it can't be done together with others.
+   * Makes the text that does the same for several statements and returns a row for each, in their
+   * order; its parameters are `text[]` with a value of each statement. Called once for a text. Absent:
+   * the statement runs alone.
    */
   readonly batched?: () => string;
 }
 
-/**
- * Executes one statement that writes and gives back its rows.
- */
+/** Executes one statement that writes and returns its rows. */
 export type Write = <Row extends postgres.MaybeRow>(statement: WritingStatement) => Promise<Row[]>;
 
 const SHARE_OF_POOL = 1 / 3;
 
 /**
- * Writes for good. Statements of one text that can be done together are, in one transaction, while
- * some of the pool's connections are busy with others of it: what costs is the way to PostgreSQL and
- * the commit, not the row. When they fail together each is tried by itself, so that each is told what
- * it would have been told alone. Nothing is told before its commit.
+ * Writes and commits. While some of the pool's connections run a statement of one text, others of that
+ * text wait and share a transaction: the round trip and the commit cost time, not the row. After a
+ * common failure each runs alone, so that each has the result it would have had alone.
  */
 export function writeTo(sql: Sql): Write {
   const writeOne = ({ text, parameters }: WritingStatement, deadlineMs?: number) =>
@@ -46,8 +43,7 @@ export function writeTo(sql: Sql): Write {
         return (_, index) => rows.slice(index, index + 1);
       },
       runOne: writeOne,
-      // After one that took too long there would be no time: who is told of a failure must be able to
-      // rely on it.
+      // Not after a timeout: there would be no time left, and a reported failure must be final.
       shouldRunAlone: wasRolledBack,
     });
 
