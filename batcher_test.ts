@@ -1,12 +1,13 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
 import { createBatcher } from "./batcher.ts";
+import { delay } from "./timing.ts";
 
 /** What asks, and what it was asked for each time; each question takes a while. */
 function running(bounds: Parameters<typeof createBatcher>[1]) {
   const questions: (readonly string[])[] = [];
   const lookUp = createBatcher(async (keys: readonly string[]) => {
     questions.push(keys);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
     return keys.map((key) => `about ${key}`);
   }, bounds);
   const createTestBatcher = async (key: string) => {
@@ -16,7 +17,7 @@ function running(bounds: Parameters<typeof createBatcher>[1]) {
   return { questions, createTestBatcher };
 }
 
-const turn = () => new Promise((resolve) => setTimeout(resolve));
+const turn = () => delay(0);
 
 Deno.test("keys of one turn are asked for together, and each gets its own answer", async () => {
   const { questions, createTestBatcher } = running({
@@ -83,7 +84,7 @@ Deno.test("a question that takes long doesn't hold up the next", async () => {
   const second = createTestBatcher("b");
   await turn();
   deepStrictEqual(questions, [["a"]]);
-  await new Promise((resolve) => setTimeout(resolve, 25));
+  await delay(25);
   deepStrictEqual(questions, [["a"], ["b"]]);
   await Promise.all([first, second]);
   deepStrictEqual(await createTestBatcher("c"), "about c");

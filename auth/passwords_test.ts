@@ -8,6 +8,7 @@ import {
   throws,
 } from "node:assert/strict";
 import { ApiError } from "../errors.ts";
+import { delay } from "../timing.ts";
 import { costOf, hashPassword } from "./password_work.ts";
 import { createPasswords, isOutdated } from "./passwords.ts";
 
@@ -136,7 +137,7 @@ Deno.test("while passwords are hashed the thread that answers requests goes on",
   let isOver = false;
   const counting = (async () => {
     while (!isOver) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await delay(0);
       turns++;
     }
   })();

@@ -6,6 +6,7 @@ import { batchedQuery } from "../db/batched_query.ts";
 import { isStatementTimeout, wasRolledBack } from "../db/pg_errors.ts";
 import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
+import { withDeadline } from "../timing.ts";
 import { type Reading, type TokenState, TokenStates } from "./token_states.ts";
 import { createRevocationReader, publishRevocation } from "./revocation_stream.ts";
 import type { Claims } from "./claims.ts";
@@ -114,15 +115,7 @@ export function followRevocations(
     stateOf: (claims) => known.stateOf(claims),
     async checkQuickly(claims) {
       if (isFailing) return "unknown";
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const timeout = new Promise<TokenState>((resolve) => {
-        timer = setTimeout(() => resolve("unknown"), QUICK_CHECK_MS);
-      });
-      try {
-        return await Promise.race([check(claims), timeout]);
-      } finally {
-        clearTimeout(timer);
-      }
+      return await withDeadline(check(claims), QUICK_CHECK_MS, () => "unknown");
     },
     async revoke(claims, key) {
       const { jti, sub, exp } = claims;

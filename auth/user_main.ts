@@ -22,6 +22,7 @@ import * as accounts from "../db/accounts.ts";
 import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { printable } from "../terminal.ts";
+import { delay } from "../timing.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { accountTable } from "./account_table.ts";
@@ -198,6 +199,6 @@ async function newHash(email: string): Promise<string> {
 /** The news are an extra: without Valkey the processes read the change from PostgreSQL in 3 s. */
 async function untilReady(valkey: Valkey | undefined): Promise<void> {
   for (let tries = 0; valkey && tries < 20 && !await valkey.isUsable(); tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
   }
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createClient } from "redis";
 import { startService } from "../dev/service_process.ts";
 import { startValkey } from "../dev/valkey.ts";
+import { delay } from "../timing.ts";
 import type { Entry } from "./contender.ts";
 import { type Place, startLotline } from "./servers.ts";
 import { CONNECTIONS } from "./wrk.ts";
@@ -74,7 +75,7 @@ async function untilCached(apiUrl: string, [url = ""]: Iterable<string>): Promis
   for (const start = Date.now(); Date.now() - start < RELAY_MS;) {
     await runBatch([url]);
     if ((await cacheReads(apiUrl)).hits > hits) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await delay(20);
   }
   throw new Error(`Nothing was answered from the cache within ${RELAY_MS} ms`);
 }

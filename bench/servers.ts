@@ -12,6 +12,7 @@ import { prepareLog } from "../dev/server_log.ts";
 import { PROJECT_FOLDER } from "../dev/state_folder.ts";
 import { hasTask, taskWords } from "../dev/task_command.ts";
 import { ended, isRunning, startTied, stopProcess } from "../dev/tied_process.ts";
+import { delay } from "../timing.ts";
 
 /** Where a contender finds what it needs. */
 export interface Place {
@@ -146,7 +147,7 @@ export async function startServer(
     if (!isRunning(server.pid)) {
       throw new Error(`${[command, ...args].join(" ")} could not start: ${log.since()}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await delay(5);
   }
   return {
     pid: server.pid,

@@ -1,10 +1,9 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../testing/eventually.ts";
 import { ahead, LONG_FRESH_MS, NOTHING, startCache, TRACE } from "../testing/trace_cache.ts";
+import { delay } from "../timing.ts";
 import { createTraceCache, createTraceInvalidation, FRESH_MS } from "./trace_cache.ts";
 import type { Valkey } from "./valkey.ts";
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 Deno.test("a kept answer comes back with its ETag, for its own lot only", async () => {
   await using it = await startCache();
@@ -22,7 +21,7 @@ Deno.test("without a relay that is on time nothing is kept and nothing used", as
   await it.relay();
   strictEqual(await it.cached("A"), undefined);
   await it.set("A");
-  await wait(LONG_FRESH_MS + 10);
+  await delay(LONG_FRESH_MS + 10);
   strictEqual(await it.cached("A"), undefined);
   await it.relay();
   deepStrictEqual(await it.cached("A"), TRACE);
@@ -40,7 +39,7 @@ Deno.test("a relay that was held up between reading changes and telling them doe
   await using it = await startCache();
   await it.relay();
   await it.set("A");
-  await wait(LONG_FRESH_MS + 10);
+  await delay(LONG_FRESH_MS + 10);
   await it.apply(NOTHING);
   strictEqual(await it.cached("A"), undefined);
   await it.apply(NOTHING);
@@ -51,7 +50,7 @@ Deno.test("a relay that may not know all changes doesn't count as on time", asyn
   await using it = await startCache();
   await it.relay();
   await it.set("A");
-  await wait(LONG_FRESH_MS + 10);
+  await delay(LONG_FRESH_MS + 10);
   for (let n = 0; n < 3; n++) await it.apply({ ...NOTHING, complete: false });
   strictEqual(await it.cached("A"), undefined);
 });
@@ -162,7 +161,7 @@ Deno.test("a relay that another has followed isn't believed any more", async () 
   const later = createTraceInvalidation(it.relayLink, LONG_FRESH_MS);
   for (let n = 0; n < 2; n++) await later.apply(NOTHING);
   await it.set("A");
-  await wait(LONG_FRESH_MS + 10);
+  await delay(LONG_FRESH_MS + 10);
   await it.apply(NOTHING);
   strictEqual(await it.cached("A"), undefined);
   await later.apply(NOTHING);

@@ -1,5 +1,6 @@
 import { createClient, ErrorReply } from "redis";
 import { describeError, limitRepeats, type Log } from "../log.ts";
+import { withDeadline } from "../timing.ts";
 
 /** What a piece of work asks Valkey with. */
 export type ValkeyClient = ReturnType<typeof newClient>;
@@ -133,10 +134,6 @@ export function connectValkey(
   ): Promise<T | undefined> => {
     const used = client;
     if (reason !== undefined || !used.isReady || unresponsive) return undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), timeoutMs);
-    });
     let isSettled = false;
     const pending = work(used).catch((error) => {
       // A lost connection is told by its own event; a refusal would never be seen otherwise.
@@ -148,13 +145,9 @@ export function connectValkey(
       }
       return undefined;
     }).finally(() => isSettled = true);
-    try {
-      const result = await Promise.race([pending, timeout]);
-      if (!isSettled && !unresponsive) onTimeout(pending);
-      return result;
-    } finally {
-      clearTimeout(timer);
-    }
+    const result = await withDeadline(pending, timeoutMs, () => undefined);
+    if (!isSettled && !unresponsive) onTimeout(pending);
+    return result;
   };
 
   // A Valkey that has become a replica still answers: nobody would notice who only reads.

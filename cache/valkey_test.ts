@@ -5,6 +5,7 @@ import type { Log } from "../log.ts";
 import { openLink } from "../testing/black_hole.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
+import { delay } from "../timing.ts";
 import { connectValkey, type Valkey } from "./valkey.ts";
 
 /** A log that is kept. */
@@ -40,7 +41,7 @@ Deno.test("a Valkey that was never there is away, said once, and used when it co
   strictEqual(await link.isUsable(), false);
   await until("valkey_down");
   // A few more failed tries, which are not worth a line each.
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await delay(300);
   await valkey.server.start();
   await until("valkey_up");
   await untilUsable(link);
@@ -148,7 +149,7 @@ Deno.test("a connection that leads nowhere is given up for a new one", async () 
   strictEqual(await link.isUsable(), false);
   // The first new connection goes into the black hole as well, and says hello to nobody.
   await until("valkey_down");
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await delay(500);
   road.heal();
   await untilUsable(link);
   strictEqual(await link.tryCommand((client) => client.set("a", "1")), "OK");
@@ -161,7 +162,7 @@ Deno.test("a link that is idle for long stays up", async () => {
   const link = connectValkey(valkey.server.url, log);
   await untilUsable(link);
   // Longer than a silent connection is borne with.
-  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  await delay(4_000);
   strictEqual(await link.isUsable(), true);
   deepStrictEqual(lines, []);
   link.close();

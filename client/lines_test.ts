@@ -1,6 +1,7 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { eventually } from "../testing/eventually.ts";
 import { type RawResponse, startRawUpstream } from "../testing/raw_upstream.ts";
+import { delay } from "../timing.ts";
 import { createClient } from "./client.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n" +
@@ -120,7 +121,7 @@ Deno.test("the bound on time is on each piece, not on the whole", async () => {
   const slowly: RawResponse = async (socket) => {
     socket.write(HEAD);
     for (const chunk of chunks(text(WHOLE), 15)) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await delay(200);
       socket.write(chunk, "latin1");
     }
     socket.write("0\r\n\r\n");

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { delay } from "../timing.ts";
 import { LotlineError } from "./errors.ts";
 import { renewAfter, Session } from "./session.ts";
 
@@ -16,7 +17,7 @@ function jwt(seconds: number, number = 0): string {
 function sessionOf(seconds: number, start: { token?: string } = {}) {
   const given: string[] = [];
   const signIn = async () => {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await delay(5);
     given.push(jwt(seconds, given.length));
     return given.at(-1) ?? "";
   };

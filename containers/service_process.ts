@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { delay } from "../timing.ts";
 
 /** What a container is given: where it stands and the whole of its environment. */
 export interface Surroundings {
@@ -83,6 +84,6 @@ export async function untilHealthy(
     if (code === 0) return;
     if (end) throw new Error(`The service ended with code ${end.code}:\n${end.output}`);
     if (Date.now() > deadline) throw new Error(`Not healthy in time; the check says:\n${output}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await delay(100);
   }
 }

@@ -41,6 +41,7 @@ const MAY_USE: Record<string, string[]> = {
   "metrics.ts": [],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "terminal.ts": ["db/pg_errors.ts"],
+  "timing.ts": [],
 };
 const FOR_EVERYTHING = [
   "byte_buffer.ts",
@@ -54,6 +55,7 @@ const FOR_EVERYTHING = [
   "metrics.ts",
   "read_bytes.ts",
   "terminal.ts",
+  "timing.ts",
   "contract",
 ];
 const ON_THEIR_OWN = new Set(["contract", "client", ...FOR_EVERYTHING]);

@@ -25,6 +25,7 @@ const OF_THE_SERVICE = [
   "log.ts",
   "command_line.ts",
   "terminal.ts",
+  "timing.ts",
   // The rows that the recordings begin from are those of the demo plant.
   "dev/seed.ts",
 ];

@@ -1,6 +1,7 @@
 import { deepStrictEqual, fail, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
+import { delay } from "../timing.ts";
 import type { Sql } from "./sql.ts";
 import {
   claimJobInTurn,
@@ -67,7 +68,7 @@ Deno.test("work that finishes while it is asked for again is done again", async 
     `update lotline.jobs set state = 'done' where id = '${id}'`,
   );
   const requested = insertJob(sql, job);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await delay(100);
   await finish.commit();
   notStrictEqual(await requested, id);
 });

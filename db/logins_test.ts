@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
+import { delay } from "../timing.ts";
 import { disableAccount, enableAccount, setPasswordHash, setRole } from "./accounts.ts";
 import { findLogin, type Login, recordLogin, replacePasswordHash } from "./logins.ts";
 import { writeTo } from "./write.ts";
@@ -76,7 +77,7 @@ for (const [what, change] of CHANGES) {
     for (let round = 0; round < 2; round++) {
       const login = await loginOf(email);
       // Changes of the same second would end the same tokens.
-      if (round > 0) await new Promise((resolve) => setTimeout(resolve, 1_000));
+      if (round > 0) await delay(1_000);
       await change(id);
       strictEqual(await recordLogin(writeTo(sql), login), undefined);
       strictEqual(await lastLogin(id), null);

@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { delay } from "../timing.ts";
 import {
   type AppliedStep,
   readJournal,
@@ -67,7 +68,7 @@ async function takeTurn(sql: postgres.Sql): Promise<void> {
       { mine: boolean }[]
     >`select pg_try_advisory_lock(${SCHEMA_LOCK}) as mine`;
     if (row?.mine) return;
-    await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
+    await delay(LOCK_POLL_MS);
   }
 }
 
@@ -153,6 +154,6 @@ async function untilLocked(
         });
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOCK_TRIES_MS));
+    await delay(BETWEEN_LOCK_TRIES_MS);
   }
 }

@@ -5,6 +5,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { withDeadline } from "../testing/eventually.ts";
 import { connect } from "./connect.ts";
 import type { Sql } from "./sql.ts";
+import { delay } from "../timing.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import { pool } from "./pool.ts";
 import { openSession } from "./session.ts";
@@ -132,7 +133,7 @@ Deno.test("a connection is left when its time is over", async () => {
   await using short = disposable(pool(connect({ url: database.url }), 1, open, 1_000));
   const pid = await pidOf(short.sql);
   strictEqual(await pidOf(short.sql), pid);
-  await new Promise((resolve) => setTimeout(resolve, 1_010));
+  await delay(1_010);
   notStrictEqual(await pidOf(short.sql), pid);
 });
 
@@ -141,7 +142,7 @@ Deno.test("an ended pool lets what runs come to its end, and takes nothing more"
   const running = sql`select pg_sleep(0.1)`.execute();
   await pidOf(database.sql);
   const waiting = rejects(sql`select 1`, { code: "CONNECTION_ENDED" });
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await delay(20);
   await sql.end({ timeout: 1 });
   strictEqual((await running).length, 1);
   await waiting;

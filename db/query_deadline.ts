@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import { STATEMENT_TIMEOUT_MS } from "./connect.ts";
 import type { Sql } from "./sql.ts";
+import { withDeadline } from "../timing.ts";
 import { cancel } from "./pool.ts";
 
 /** Thrown when a query had no answer in time; PostgreSQL may be away, or the pool is full. */
@@ -29,16 +30,8 @@ export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
 ): Promise<postgres.RowList<T>> {
   // Not even begun: it would run before its timer does.
   if (deadlineMs <= 0) throw new QueryDeadlineError("the request's time was up before its turn");
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      cancel(sql, query);
-      reject(new QueryDeadlineError(`no answer from PostgreSQL in ${Math.round(deadlineMs)} ms`));
-    }, deadlineMs);
+  return await withDeadline(query, deadlineMs, () => {
+    cancel(sql, query);
+    throw new QueryDeadlineError(`no answer from PostgreSQL in ${Math.round(deadlineMs)} ms`);
   });
-  try {
-    return await Promise.race([query, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
+import { delay } from "../timing.ts";
 import type { Sql } from "./sql.ts";
 import { findTraces, insertLot, LARGE_TRACE, type LotValues } from "./lots.ts";
 import { type Write, writeTo } from "./write.ts";
@@ -128,7 +129,7 @@ Deno.test("lots that wait for a lock keep no others waiting", async () => {
   // As many statements as may be under way, one after the other.
   for (const lot_code of ["HELD-1", "HELD-2"]) {
     held.push(insertLot(write, { lot_code }));
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await delay(10);
   }
   strictEqual((await insertLot(write, { lot_code: "FREE" })).lot_code, "FREE");
   strictEqual(await Promise.race([...held, "waiting"]), "waiting");

@@ -6,6 +6,7 @@
  */
 
 import { basename, dirname } from "node:path";
+import { delay } from "../timing.ts";
 import type { PostgresBinaries, PostgresMajor } from "./postgres_binaries.ts";
 import type { ServerUser } from "./state_folder.ts";
 import { commandLine, isRunning } from "./tied_process.ts";
@@ -117,7 +118,7 @@ export async function killCluster(postmaster: number): Promise<void> {
     }
   }
   // A new server refuses to start while a process of the old one holds its shared memory.
-  while (pids.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (pids.some(isRunning)) await delay(10);
 }
 
 async function childrenOf(parent: number): Promise<number[]> {

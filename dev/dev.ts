@@ -13,6 +13,7 @@ import postgres from "postgres";
 import { createKeyFile } from "../auth/keys.ts";
 import { migrate } from "../db/migrate.ts";
 import { linkTarget } from "../link_target.ts";
+import { delay } from "../timing.ts";
 import { startApi } from "./api_process.ts";
 import { fillDemoPlant } from "./demo_plant.ts";
 import { claimFolder, FolderTakenError } from "./folder_claim.ts";
@@ -237,7 +238,7 @@ async function watch(
     if (!isRunning(database.pid)) {
       throw new Error(`PostgreSQL ended by itself. Its log: ${database.dataDir}.log`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await delay(250);
   }
 }
 

@@ -7,6 +7,7 @@
 
 import { dirname } from "node:path";
 import { linkTarget } from "../link_target.ts";
+import { delay } from "../timing.ts";
 import { killCluster, prepareDataFolder, stopPostmaster } from "./data_folder.ts";
 import { claimFolder } from "./folder_claim.ts";
 import { freePort, PortTakenError } from "./free_port.ts";
@@ -116,7 +117,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
           );
         }
         if (taken && !portIsFixed) port = freePort();
-        else await pause(100);
+        else await delay(100);
       }
       portIsFixed = hasRun = true;
     } catch (error) {
@@ -177,11 +178,7 @@ async function comesUp(server: TiedProcess, dataDir: string): Promise<boolean> {
       () => [],
     );
     if (Number(lines[0]) === server.pid && lines[7]?.startsWith("ready")) return true;
-    await pause(15);
+    await delay(15);
   }
   return false;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -7,6 +7,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import postgres from "postgres";
+import { delay } from "../timing.ts";
 import { postgresBinaries } from "./postgres_binaries.ts";
 import { startPostgres } from "./postgres.ts";
 import { PROJECT_FOLDER, serverUser } from "./state_folder.ts";
@@ -32,7 +33,7 @@ async function connected<T>(url: string, use: (sql: postgres.Sql) => Promise<T>)
 async function until(what: string, holds: () => boolean): Promise<void> {
   for (let i = 0; !holds(); i++) {
     ok(i < 1000, `never came true: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await delay(10);
   }
 }
 

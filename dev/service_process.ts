@@ -4,6 +4,7 @@
  * @module
  */
 
+import { delay } from "../timing.ts";
 import { logTail, prepareLog } from "./server_log.ts";
 import { PROJECT_FOLDER } from "./state_folder.ts";
 import { taskWords } from "./task_command.ts";
@@ -56,7 +57,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
         `The ${name} could not start. The end of ${logFile}:\n${logTail(log.since())}`,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
   }
   return {
     name,

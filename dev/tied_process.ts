@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { delay } from "../timing.ts";
 import type { ServerUser } from "./state_folder.ts";
 
 /** A running server. */
@@ -108,7 +109,7 @@ export async function ended(server: TiedProcess): Promise<void> {
   let gone = false;
   server.exited.then(() => gone = true);
   // With a timer, since a server alone does not keep our process alive, and so nothing to wait for.
-  while (!gone) await pause(5);
+  while (!gone) await delay(5);
 }
 
 /** Asks a process to stop (SIGTERM), and ends it when it takes longer than `graceMs`. */
@@ -116,14 +117,14 @@ export async function stopProcess(pid: number, graceMs: number): Promise<void> {
   // A paused process would only end once it is continued.
   signal(pid, "SIGCONT");
   signal(pid, "SIGTERM");
-  for (const start = Date.now(); isRunning(pid) && Date.now() - start < graceMs;) await pause(5);
+  for (const start = Date.now(); isRunning(pid) && Date.now() - start < graceMs;) await delay(5);
   if (isRunning(pid)) await killProcess(pid);
 }
 
 /** Ends a process at once (SIGKILL), and waits until it is gone. */
 export async function killProcess(pid: number): Promise<void> {
   signal(pid, "SIGKILL");
-  while (isRunning(pid)) await pause(5);
+  while (isRunning(pid)) await delay(5);
 }
 
 function signal(pid: number, name: Deno.Signal): void {
@@ -134,10 +135,6 @@ function signal(pid: number, name: Deno.Signal): void {
   } catch (error) {
     if (isRunning(pid)) throw error;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Whether a process is there and more than an entry that nobody has collected. */

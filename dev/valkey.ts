@@ -6,6 +6,7 @@
  */
 
 import { dirname, resolve } from "node:path";
+import { delay } from "../timing.ts";
 import { claimFolder } from "./folder_claim.ts";
 import { freePort, isTaken, PortTakenError } from "./free_port.ts";
 import { logTail, prepareLog } from "./server_log.ts";
@@ -113,7 +114,7 @@ export async function startValkey(options: ValkeyOptions): Promise<ValkeyServer 
             `${program} could not start. The end of ${logFile}:\n${logTail(failure)}`,
           );
         }
-        if (portIsFixed) await pause(100);
+        if (portIsFixed) await delay(100);
         else port = freePort();
       }
       portIsFixed = hasRun = true;
@@ -183,7 +184,7 @@ async function responses(server: TiedProcess, port: number): Promise<boolean> {
   while (!gone) {
     const said = await info(port).catch(() => "");
     if (said.includes(`process_id:${server.pid}\r\n`)) return true;
-    await pause(15);
+    await delay(15);
   }
   return false;
 }
@@ -195,8 +196,4 @@ async function info(port: number): Promise<string> {
   const buffer = new Uint8Array(4096);
   const length = await connection.read(buffer) ?? 0;
   return new TextDecoder().decode(buffer.subarray(0, length));
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,6 +1,7 @@
 import { match, ok, rejects, strictEqual } from "node:assert/strict";
 import { createClient } from "redis";
 import { eventually, withDeadline } from "../testing/eventually.ts";
+import { delay } from "../timing.ts";
 import { serverUser } from "./state_folder.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey, type ValkeyOptions, type ValkeyServer } from "./valkey.ts";
@@ -66,7 +67,7 @@ Deno.test("a paused server keeps connections and is silent until it is resumed",
       answered = true;
       return text;
     });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await delay(300);
     strictEqual(answered, false);
     server.resume();
     strictEqual(await response, "PONG");

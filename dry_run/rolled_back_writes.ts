@@ -3,6 +3,7 @@ import { QueryDeadlineError } from "../db/query_deadline.ts";
 import type { Session, SessionOptions } from "../db/session.ts";
 import { isStaleStatement } from "../db/pg_errors.ts";
 import type { Write, WritingStatement } from "../db/write.ts";
+import { withDeadline } from "../timing.ts";
 
 /** Writes that leave nothing. Disposing closes the connections that are kept for the next ones. */
 export interface RolledBackWrites extends Disposable {
@@ -128,16 +129,10 @@ async function executeAndRollBack<Row extends postgres.MaybeRow>(
 }
 
 async function withoutSilence<Row>(outcome: Promise<Outcome<Row>>): Promise<Outcome<Row>> {
-  const noResponse = Promise.withResolvers<Outcome<Row>>();
-  const timer = setTimeout(() => {
-    const error = new QueryDeadlineError(`no answer from PostgreSQL in ${SILENCE_MS} ms`);
-    noResponse.resolve({ error, isGood: false });
-  }, SILENCE_MS);
-  try {
-    return await Promise.race([outcome, noResponse.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return await withDeadline(outcome, SILENCE_MS, () => ({
+    error: new QueryDeadlineError(`no answer from PostgreSQL in ${SILENCE_MS} ms`),
+    isGood: false,
+  }));
 }
 
 /** Lets in {@link MAX_CONCURRENT}, the others in the order in which they came, unless that takes long. */
@@ -151,17 +146,12 @@ class ShortTurns {
       this.#free--;
       return;
     }
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      this.#waiting.delete(resolve);
-      reject(new QueryDeadlineError(`no place for a dry run in ${PATIENCE_MS} ms`));
-    }, PATIENCE_MS);
+    const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.add(resolve);
-    try {
-      await promise;
-    } finally {
-      clearTimeout(timer);
-    }
+    await withDeadline(promise, PATIENCE_MS, () => {
+      this.#waiting.delete(resolve);
+      throw new QueryDeadlineError(`no place for a dry run in ${PATIENCE_MS} ms`);
+    });
   }
 
   leave(): void {

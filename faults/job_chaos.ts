@@ -1,4 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { createClient } from "redis";
 import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
@@ -16,6 +15,7 @@ import {
 } from "../testing/job_workers.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
+import { delay } from "../timing.ts";
 
 /** What can happen while workers work. */
 export const FAULTS = [
@@ -101,7 +101,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     "stop a worker past its lease": async () => {
       const worker = workers[random.below(WORKERS)];
       worker?.process.kill("SIGSTOP");
-      await wait(LEASE_MS * random.between(1.2, 2.5));
+      await delay(LEASE_MS * random.between(1.2, 2.5));
       worker?.process.kill("SIGCONT");
     },
     "empty Valkey": async () => {
@@ -111,17 +111,17 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     },
     "kill Valkey for some seconds": async () => {
       await valkey.kill();
-      await wait(random.between(500, 3_000));
+      await delay(random.between(500, 3_000));
       await valkey.start();
     },
     "silence Valkey for some seconds": async () => {
       valkey.pause();
-      await wait(random.between(300, 5_000));
+      await delay(random.between(300, 5_000));
       valkey.resume();
     },
     "kill PostgreSQL": async () => {
       await postgres.kill();
-      await wait(random.between(0, 1_000));
+      await delay(random.between(0, 1_000));
       await postgres.start();
     },
     "restart PostgreSQL": () => postgres.restart(),
@@ -141,13 +141,13 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
       // While PostgreSQL is away nobody was promised anything; it may be there all the same.
       const isStored = await enqueueCount(sql, job).then(() => true, () => isThere(sql, name));
       if (isStored) names.push(name);
-      await wait(randomJobs.between(0, 60));
+      await delay(randomJobs.between(0, 60));
     }
   })();
 
   let count = 0;
   for (const end = performance.now() + seconds * 1_000; performance.now() < end; count++) {
-    await wait(everyMs);
+    await delay(everyMs);
     const fault = random.pick(faults);
     report(fault);
     await happen[fault]();
@@ -177,7 +177,7 @@ async function rescueOf(sql: Sql, worker: string): Promise<number> {
     if (performance.now() - since - away > LEASE_MS + RESCUE_SLACK_MS) {
       throw new Error(`${worker}'s jobs were not rescued in time`);
     }
-    await wait(20);
+    await delay(20);
   }
 }
 

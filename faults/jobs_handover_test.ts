@@ -10,11 +10,10 @@ import {
   type JobWorker,
   startJobWorker,
 } from "../testing/job_workers.ts";
+import { delay } from "../timing.ts";
 
 /** The line of an attempt that is over. */
 const END = /"event":"job_(?:finished|failed|released|lease_lost)"/;
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function runsAt(sql: Sql, id: string, worker: JobWorker): Promise<void> {
   await eventually(`${worker.name} runs the job`, async () => {
@@ -36,7 +35,7 @@ Deno.test("a worker that was stopped past its lease can't commit: the job is ano
   await using second = await startJobWorker(options);
   await runsAt(sql, id, second);
   // By now the first one has nothing left to do but to commit, and the second is at work.
-  await wait(1_450 - (performance.now() - claimed));
+  await delay(1_450 - (performance.now() - claimed));
   first.process.kill("SIGCONT");
   const end = JSON.parse(await first.log.find((line) => END.test(line)));
   strictEqual(end.event, "job_lease_lost");
@@ -61,7 +60,7 @@ Deno.test("after SIGTERM jobs finish in the grace or are given back, and another
   const short = await Promise.all(Array.from({ length: 4 }, () => send(900)));
   const long = await Promise.all(Array.from({ length: 4 }, () => send(3_000)));
   for (const id of [...short, ...long]) await runsAt(sql, id, first);
-  await wait(300);
+  await delay(300);
   const waiting = await Promise.all(Array.from({ length: 8 }, () => send(10)));
   first.process.kill("SIGTERM");
   second.process.kill("SIGCONT");
@@ -110,7 +109,7 @@ Deno.test("four processes with the same schedule do what is due once a slot", as
     // A slot that nobody has run is what a new slot is.
     if (slot < SLOTS) await sql`delete from lotline.cron_runs`;
   }
-  await wait(200);
+  await delay(200);
   strictEqual(await ticks(), SLOTS);
   const strikes = await sql<{ times: number }[]>`
     select times from effects where name like 'strikes of %'`;

@@ -14,8 +14,7 @@ import {
 } from "../testing/job_workers.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+import { delay } from "../timing.ts";
 
 Deno.test("workers live through the ends of PostgreSQL, and each job is done once", async () => {
   await using postgres = await ownPostgres();
@@ -40,9 +39,9 @@ Deno.test("workers live through the ends of PostgreSQL, and each job is done onc
     return (row?.done ?? 0) > 20;
   });
   await server.kill();
-  await wait(700);
+  await delay(700);
   await server.start();
-  await wait(400);
+  await delay(400);
   await server.restart();
   await eventually("jobs run again", async () => {
     const running = await sql`
@@ -53,7 +52,7 @@ Deno.test("workers live through the ends of PostgreSQL, and each job is done onc
   for (const { process } of workers) {
     const isAlive = await Promise.race([
       process.status.then(() => false),
-      wait(50).then(() => true),
+      delay(50).then(() => true),
     ]);
     ok(isAlive, "a worker has ended");
   }
@@ -66,7 +65,7 @@ async function finishAfterCrash(server: PostgresServer, sql: Sql): Promise<strin
   const id = await enqueueCount(sql, { name: "finished", ms: 500 });
   await eventually("it runs", async () => (await findJob(sql, id))?.state === "running");
   await server.kill();
-  await wait(700);
+  await delay(700);
   await server.start();
   await eventually("it is done", async () => {
     const job = await findJob(sql, id).catch(() => undefined);

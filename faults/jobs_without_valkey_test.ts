@@ -12,8 +12,7 @@ import {
   startJobWorker,
 } from "../testing/job_workers.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+import { delay } from "../timing.ts";
 
 /** Asks for jobs until one comes by way of a list. */
 async function untilListsWork(sql: Sql): Promise<string[]> {
@@ -55,7 +54,7 @@ Deno.test("after FLUSHALL jobs are started again within a second, and none is lo
     select clock_timestamp()::text as now,
       (select count(*)::int from lotline.jobs where state = 'ready') as ready`;
   ok(at !== undefined && at.ready > 40, `${at?.ready} jobs were left to be lost`);
-  await wait(1_000);
+  await delay(1_000);
   // Those that were popped before don't count.
   const started = await sql`
     select from lotline.jobs where started_at > ${at.now}::text::timestamptz + interval '100 ms'`;

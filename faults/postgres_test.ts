@@ -8,10 +8,9 @@ import { openLink } from "../testing/black_hole.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
 import { type LoadResult, mixedLoad } from "../testing/load.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
+import { delay } from "../timing.ts";
 
 // Runs alone: an API under load is to be back within seconds.
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A PostgreSQL of the test's own with the seed's rows, and an API on it. */
 async function startBoth() {
@@ -34,7 +33,7 @@ async function startBoth() {
 }
 
 async function isAlive({ process }: TestApi): Promise<boolean> {
-  return await Promise.race([process.status.then(() => false), wait(50).then(() => true)]);
+  return await Promise.race([process.status.then(() => false), delay(50).then(() => true)]);
 }
 
 function onlySuccessOrAway({ statuses, broken, refused }: LoadResult) {
@@ -63,7 +62,7 @@ for (const [how, end] of [["restarted", "restart"], ["killed and started", "kill
       if (answered !== 200) return;
       (async () => {
         await server[end === "kill" ? "kill" : "stop"]();
-        await wait(300);
+        await delay(300);
         await server.start();
       })().then(outage.resolve, outage.reject);
     });
@@ -74,7 +73,7 @@ for (const [how, end] of [["restarted", "restart"], ["killed and started", "kill
     ok(await isAlive(api));
 
     // First success within a second of its return; here it has been back for some time already.
-    await wait(500);
+    await delay(500);
     const after = await mixedLoad(api, 200);
     deepStrictEqual([...after.statuses.keys()].sort(), [200, 201]);
     await using reading = {
@@ -97,7 +96,7 @@ Deno.test("a service that waited long for PostgreSQL answers soon after its retu
   for (let i = 0; i < 20; i++) {
     const responses = Array.from({ length: 10 }, () => api.get("/api/traceability/MIX-BATCH-88"));
     for (const { status } of await Promise.all(responses)) strictEqual(status, 503);
-    await wait(100);
+    await delay(100);
   }
   strictEqual((await api.get("/readyz")).status, 503);
   strictEqual((await api.get("/api/health")).status, 200);
@@ -106,7 +105,7 @@ Deno.test("a service that waited long for PostgreSQL answers soon after its retu
   const back = performance.now();
   while ((await api.get("/api/traceability/MIX-BATCH-88")).status !== 200) {
     ok(performance.now() - back < BACKED_OFF_MS, "it has backed off");
-    await wait(20);
+    await delay(20);
   }
   strictEqual((await api.get("/readyz")).status, 200);
 });

@@ -7,6 +7,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { tokenMaker } from "../testing/tokens.ts";
+import { delay } from "../timing.ts";
 
 /*
  * What ends an account's tokens does so within seconds on every process, whatever becomes of Valkey
@@ -83,7 +84,7 @@ async function staysRefused(apis: readonly TestApi[], headers: Headers, ms: numb
   const end = performance.now() + ms;
   while (performance.now() < end) {
     deepStrictEqual(await statuses(apis, headers), apis.map(() => 401));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
   }
 }
 

@@ -3,10 +3,9 @@ import http from "node:http";
 import { startApi, type TestApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
+import { delay } from "../timing.ts";
 
 // Runs alone: requests under way must end within the grace.
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   Deno.test(`requests that were accepted before ${signal} are answered, then the process ends with 0`, async () => {
@@ -27,7 +26,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const pending = Promise.all([...withKeys, ...batched]);
       api.process.kill(signal);
       await api.log.find((line) => line.includes('"event":"stopping"'));
-      await wait(100);
+      await delay(100);
       await transaction`select 1`;
       return { pending };
     });

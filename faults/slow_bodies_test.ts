@@ -1,6 +1,7 @@
 import { ok } from "node:assert/strict";
 import { startApi } from "../testing/api.ts";
 import { openRawClient } from "../testing/raw_client.ts";
+import { delay } from "../timing.ts";
 
 // Runs alone: it compares how much memory the process takes up.
 
@@ -32,12 +33,12 @@ async function memoryOf(port: number, pid: number, path: string) {
   };
   const atOnce = await whileHeld(async (write) => {
     write(" ".repeat(BYTES));
-    await pause(BYTES);
+    await delay(BYTES);
   });
   const oneByOne = await whileHeld(async (write) => {
     for (let sent = 0; sent < BYTES; sent++) {
       write(" ");
-      await pause(5);
+      await delay(5);
     }
   });
   return { atOnce, oneByOne };
@@ -54,5 +55,3 @@ for (const path of ["/api/lots", "/api/login"]) {
     ok(oneByOne < 1.5 * atOnce, `${atOnce} kB at once, ${oneByOne} kB one by one`);
   });
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

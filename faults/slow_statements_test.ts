@@ -2,6 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { withDeadline } from "../testing/eventually.ts";
+import { delay } from "../timing.ts";
 
 Deno.test("a lock that isn't given back is 503 for a write, and the write happens never", async () => {
   await using database = await freshDatabase();
@@ -37,7 +38,7 @@ Deno.test("a statement that takes too long is 503, and what waited behind it nev
   for (const code of codes) {
     statuses.push(store(code));
     // Longer than a slow statement keeps others from being sent: each waits behind the one before.
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await delay(200);
   }
   deepStrictEqual(await Promise.all(statuses), [503, 503, 503, 503]);
   strictEqual((await api.post("/api/lots", { lot_code: "AFTER-1" })).status, 201);

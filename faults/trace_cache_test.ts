@@ -9,11 +9,10 @@ import { eventually, withDeadline } from "../testing/eventually.ts";
 import { mixedLoad } from "../testing/load.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
+import { delay } from "../timing.ts";
 import { cacheCounts, hammerStumbling } from "./stumbling_hammer.ts";
 
 // Runs alone: answers must be younger than the cache's window of 0.1 s.
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const SEED = 4;
 
@@ -63,7 +62,7 @@ Deno.test("when the worker is killed, what it can't remove any more isn't used",
   it.worker.process.kill("SIGKILL");
   await it.worker.process.status;
   await it.sql`update lots set weight_kg = 2`;
-  await wait(FRESH_MS + 5);
+  await delay(FRESH_MS + 5);
   for (let n = 0; n < 20; n++) strictEqual(await it.weight(), "2");
 });
 
@@ -129,7 +128,7 @@ Deno.test("changes that another worker took while Valkey was out of its reach ar
     await other.process.status;
   }
   // The changes may have been taken within the time for which the relay's last word stands.
-  await wait(FRESH_MS + 5);
+  await delay(FRESH_MS + 5);
   it.worker.process.kill("SIGCONT");
   const before = await it.hits();
   await eventually("the cache is used again", async () => {

@@ -8,6 +8,7 @@
 import { FRESH_MS } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/sql.ts";
 import { Random } from "../dev/random.ts";
+import { delay } from "../timing.ts";
 
 /** What is written to and read from. */
 export interface HammerTarget {
@@ -222,7 +223,7 @@ export async function hammerTraces(
       loop(100 + n, async (random) => {
         const due = began + changes * 1_000 / options.changesPerSecond;
         const early = due - performance.now();
-        if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+        if (early > 0) await delay(early);
         await change(random, n);
       })),
     loop(200, (random) => storeOwn(random, `HAMMER-${run}-OWN`)),

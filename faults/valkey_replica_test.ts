@@ -8,6 +8,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
+import { delay } from "../timing.ts";
 import { cacheCounts } from "./stumbling_hammer.ts";
 
 // Runs alone: the API must notice within the time that is promised.
@@ -84,7 +85,7 @@ Deno.test("while the only Valkey is a replica readiness tells, the log says it o
   });
   for (let n = 0; n < 20; n++) {
     strictEqual((await it.api.get("/api/traceability/MIX-BATCH-88")).status, 200);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await delay(100);
   }
   strictEqual((await it.readiness()).valkey_problem, "readonly");
   await it.notify(it.first, "REPLICAOF", "NO", "ONE");

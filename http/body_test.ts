@@ -11,6 +11,7 @@ import {
 } from "../testing/sent_bodies.ts";
 import { eventually } from "../testing/eventually.ts";
 import { isTooDeep } from "../contract/json_depth.ts";
+import { delay } from "../timing.ts";
 import { readBody } from "./body.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 10_000 };
@@ -80,7 +81,7 @@ Deno.test("a body that isn't there in time is refused, and its source is told to
   async function* pieces() {
     try {
       yield bytesOf('{"email":');
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await delay(200);
       yield bytesOf('"late"}');
     } finally {
       isStopped = true;

@@ -4,6 +4,7 @@ import type { Guard } from "../auth/guard.ts";
 import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { isRefusalReason, type Metrics, type TokenFault } from "../metrics.ts";
+import { delay } from "../timing.ts";
 import { errorResponse } from "./response.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { ReadClient } from "../client_address.ts";
@@ -100,7 +101,7 @@ export function createRequestPipeline(
     // It isn't worked on meanwhile, and takes nobody's place among those that are.
     if (refused && state.effects.holdsBack && HELD_BACK.has(refused.code) && held < MAX_HELD) {
       held++;
-      await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
+      await delay(HOLD_MS);
       held--;
     }
     const { headers, status } = response;

@@ -6,6 +6,7 @@ import { createMetrics } from "../metrics.ts";
 import { ErrorResponse } from "../routes/responses.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { NO_EFFECTS } from "../testing/no_effects.ts";
+import { delay } from "../timing.ts";
 import { createRequestPipeline, type Step } from "./request_pipeline.ts";
 import { App } from "./operation.ts";
 
@@ -147,7 +148,7 @@ Deno.test("the refusal of a login is held back for a second, and takes nobody's 
     refusal.then(() => last = "refusal");
     refusals.push(refusal);
     // Worked on one at a time, that is all that this service takes, and then held back.
-    await new Promise((resolve) => setTimeout(resolve));
+    await delay(0);
   }
   strictEqual((await get("/fail")).status, 500);
   strictEqual(last, "nothing", "others wait for nothing");

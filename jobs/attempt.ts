@@ -8,11 +8,11 @@ import {
 } from "../db/job_attempts.ts";
 import type { JobState } from "../db/jobs.ts";
 import { describeError, type Log, type LogEvent, type LogLevel } from "../log.ts";
+import { delay } from "../timing.ts";
 import { type Completion, createCompletion } from "./completion.ts";
 import type { JobContext, JobDefinition } from "./define_job.ts";
 import { keepLease, type Lease } from "./lease.ts";
 import { JobStoppedError, type NextState, nextState, type Outcome } from "./outcome.ts";
-import { delay } from "./run_loop.ts";
 import type { Threads } from "./threads.ts";
 import { untilStored } from "./until_stored.ts";
 

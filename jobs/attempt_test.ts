@@ -3,6 +3,7 @@ import { z } from "zod";
 import { claimJobInTurn } from "../db/job_attempts.ts";
 import { insertJob } from "../db/jobs.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { delay } from "../timing.ts";
 import { runAttempt } from "./attempt.ts";
 import { defineJob, type JobContext } from "./define_job.ts";
 import { createThreads } from "./threads.ts";
@@ -178,7 +179,7 @@ Deno.test("a job of a worker that is shut down is told to stop, given back, and 
   let hasSettled = false;
   const during = await attempt(plant, async ({ complete }, job) => {
     stop.abort();
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await delay(10);
     hasSettled = true;
     await complete((tx) => tx`insert into effects select ${job}`);
   }, { shutdown: stop.signal });

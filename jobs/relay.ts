@@ -5,8 +5,8 @@ import { tryRelayLock } from "../db/relay_lock.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
 import { openSession } from "../db/session.ts";
 import type { Log } from "../log.ts";
+import { delay, withDeadline } from "../timing.ts";
 import { createFailureLog } from "./failure_log.ts";
-import { delay } from "./run_loop.ts";
 
 /*
  * Drains the outbox that triggers fill, whoever writes to the old tables. One relay works at a time,
@@ -64,7 +64,7 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
 /** Waits for the lock that one relay has; it goes with the connection. */
 async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
   while (!stop.aborted) {
-    if (await withDeadline(tryRelayLock(sql))) return;
+    if (await withStatementDeadline(tryRelayLock(sql))) return;
     await delay(TURN_MS, stop);
   }
 }
@@ -78,22 +78,22 @@ async function relay(
 ): Promise<void> {
   let from = "0";
   let refreshedAt = -Infinity;
-  const lossAt = watchLosses(() => withDeadline(laterTransaction(sql)));
+  const lossAt = watchLosses(() => withStatementDeadline(laterTransaction(sql)));
   invalidation?.beginTurn();
   while (!stop.aborted) {
     const began = performance.now();
-    const batch = await withDeadline(readOutbox(sql, from));
+    const batch = await withStatementDeadline(readOutbox(sql, from));
     const loss = await lossAt(batch);
     await invalidation?.apply({
       lotCodes: batch.lotCodes,
       everything: batch.everything || loss === "over",
       complete: loss !== "open",
     });
-    if (batch.transactions.length > 0) await withDeadline(removeFromOutbox(sql, batch));
-    if (loss === "over") await withDeadline(noteLostChanges(sql, batch.lost));
+    if (batch.transactions.length > 0) await withStatementDeadline(removeFromOutbox(sql, batch));
+    if (loss === "over") await withStatementDeadline(noteLostChanges(sql, batch.lost));
     from = batch.horizon;
     if (began - refreshedAt > REFRESH_MS) {
-      await withDeadline(wakeRefresh(sql));
+      await withStatementDeadline(wakeRefresh(sql));
       refreshedAt = began;
     }
     onRound();
@@ -129,16 +129,9 @@ export function watchLosses(
   };
 }
 
-/** What `result` gives, or a failure when PostgreSQL is silent: the connection is then given up. */
-async function withDeadline<T>(result: PromiseLike<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    const message = `no answer from PostgreSQL in ${STATEMENT_MS} ms`;
-    timer = setTimeout(() => reject(new Error(message)), STATEMENT_MS + 1_000);
+/** The result of a statement. @throws {Error} PostgreSQL is silent: the connection is then closed */
+async function withStatementDeadline<T>(result: PromiseLike<T>): Promise<T> {
+  return await withDeadline(result, STATEMENT_MS + 1_000, () => {
+    throw new Error(`no answer from PostgreSQL in ${STATEMENT_MS} ms`);
   });
-  try {
-    return await Promise.race([result, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

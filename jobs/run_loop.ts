@@ -1,21 +1,8 @@
 import type { Log, LogEvent } from "../log.ts";
+import { delay } from "../timing.ts";
 import { createFailureLog } from "./failure_log.ts";
 
 const AFTER_FAILURE_MS = 500;
-
-/** Waits, but not longer than until the signal is aborted. Never rejects. */
-export function delay(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal?.addEventListener("abort", end);
-  });
-}
 
 /**
  * Does something again and again until the signal is aborted; never rejects. When it fails, that is

@@ -8,8 +8,8 @@ import {
   type Slot,
 } from "../db/cron_runs.ts";
 import { describeError, type Log } from "../log.ts";
+import { delay } from "../timing.ts";
 import { type QuietHours, quietUntil } from "./quiet_hours.ts";
-import { delay } from "./run_loop.ts";
 import { upkeep } from "./upkeep.ts";
 
 /** Something that is to be put into the queue every hour or every day. */

@@ -6,6 +6,7 @@ import type { Slot } from "../db/cron_runs.ts";
 import type { LogFields } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
+import { delay } from "../timing.ts";
 import {
   cronExpression,
   followSchedule,
@@ -227,7 +228,7 @@ Deno.test("while the database is read-only the schedule says so once an entry, a
     lookMs: 10,
   });
   await eventually("it has tried", () => Promise.resolve(lines.length > 1));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await delay(200);
   await sql.unsafe(`alter database ${name} reset default_transaction_read_only`);
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()`;

@@ -1,6 +1,6 @@
 import { isStatementTimeout, isUnavailable } from "../db/pg_errors.ts";
+import { delay } from "../timing.ts";
 import { retryWithinMs } from "./lease.ts";
-import { delay } from "./run_loop.ts";
 
 /** The first pause before it is tried again to store what became of a job, and the longest, in ms. */
 const RETRY_MS = 300;

@@ -6,6 +6,7 @@ import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { runJob } from "../testing/run_job.ts";
+import { delay } from "../timing.ts";
 import { linesOf } from "./deep_trace_result.ts";
 import { DeepTrace } from "./deep_trace_shapes.ts";
 import { ErrorResponse } from "./responses.ts";
@@ -386,7 +387,7 @@ Deno.test("lines are read from the database no faster than the client takes them
     from lotline.trace_chunks where run = ${stored.run}`;
   const reader = new ReadableStream(linesOf(sql, copy).rest).getReader();
   await reader.read();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await delay(100);
   // Of six pieces: the head is taken, one may be waiting.
   await sql`delete from lotline.trace_chunks where run = ${copy.run} and number > 1`;
   let pieces = 0;

@@ -8,6 +8,7 @@ import { eventually } from "../testing/eventually.ts";
 import { NO_EFFECTS } from "../testing/no_effects.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { insertLargeTraces, insertStar } from "../testing/star.ts";
+import { delay } from "../timing.ts";
 import { textOf } from "./large_trace_body.ts";
 import { createLargeTraces, LARGE_TRACE_LIMITS, type LargeTraceLimits } from "./large_traces.ts";
 
@@ -61,7 +62,7 @@ Deno.test("six at once, and ordinary traces and probes beside them, are all answ
   deepStrictEqual(responses, Array(6).fill([200, responses[0]?.[1]]));
   deepStrictEqual([...statuses], [200]);
   // On the event loop, six of them leave it free for a handful.
-  const [quiet] = await smallResponsesUntil(new Promise((resolve) => setTimeout(resolve, took)));
+  const [quiet] = await smallResponsesUntil(delay(took));
   ok(beside > quiet / 10, `${beside} rounds beside them, and ${quiet} in as much time without`);
 });
 
@@ -135,7 +136,7 @@ Deno.test("no answer is begun while those that are held leave no room, and a wai
     isThere = true;
     return body;
   });
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await delay(200);
   strictEqual(isThere, false);
   held?.[Symbol.dispose]();
   (await next)?.[Symbol.dispose]();

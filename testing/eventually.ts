@@ -1,3 +1,5 @@
+import * as timing from "../timing.ts";
+
 /** How long something is waited for, unless said. */
 const SECONDS = 20;
 
@@ -14,7 +16,7 @@ export async function eventually(
   const deadline = performance.now() + seconds * 1_000;
   while (!await isSo()) {
     if (performance.now() > deadline) throw new Error(`waited too long: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await timing.delay(10);
   }
 }
 
@@ -27,14 +29,7 @@ export async function withDeadline<T>(
   promise: PromiseLike<T>,
   { seconds = SECONDS }: { readonly seconds?: number } = {},
 ): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error(`waited too long: ${what}`)),
-    seconds * 1_000,
-  );
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return await timing.withDeadline(promise, seconds * 1_000, () => {
+    throw new Error(`waited too long: ${what}`);
+  });
 }

@@ -10,11 +10,11 @@ import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { claimSlot } from "../db/cron_runs.ts";
 import { defineJob } from "../jobs/define_job.ts";
-import { delay } from "../jobs/run_loop.ts";
 import { followSchedule, type ScheduleEntry } from "../jobs/schedule.ts";
 import { createThreads } from "../jobs/threads.ts";
 import { runWorker } from "../jobs/worker.ts";
 import { createLog } from "../log.ts";
+import { delay } from "../timing.ts";
 
 const Args = z.strictObject({ name: z.string(), ms: z.number() });
 

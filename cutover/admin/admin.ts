@@ -5,6 +5,7 @@ import { isMissingTable } from "../../db/pg_errors.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ApiError, toApiError } from "../../errors.ts";
 import { describeError, type Log } from "../../log.ts";
+import { withDeadline } from "../../timing.ts";
 import { canaryWarnings } from "../rollout/canary_warning.ts";
 import type { Modes } from "../routes/watch_routes.ts";
 import { NoteForm } from "../routes/note.ts";
@@ -126,8 +127,10 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
     return c.json({ changed });
   });
   on("POST", "/kill", async (c) => {
-    const stored = modes.kill(await noteIn(c));
-    if (await isDoneIn(stored, KILL_WAIT_MS)) return c.json({ killed: "everywhere" });
+    const stored = modes.kill(await noteIn(c)).then(() => true);
+    if (await withDeadline(stored, KILL_WAIT_MS, () => false)) {
+      return c.json({ killed: "everywhere" });
+    }
     const says =
       "PostgreSQL is away: the routes are killed in this process, and in the others as " +
       "soon as it is back. Until then they are on legacy without it";
@@ -211,15 +214,4 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const [first] = details;
   const sentence = [first?.path, first?.message].filter((part) => part).join(": ");
   throw new ApiError("outside_contract", sentence, { details });
-}
-
-/** Whether something that never fails is done in time. */
-async function isDoneIn(work: Promise<void>, ms: number): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), ms);
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { readSettings } from "../../config.ts";
+import { delay } from "../../timing.ts";
 import { ProbeSettings } from "../config.ts";
 import { columns } from "../../terminal.ts";
 import { contentCodings } from "../exchange/content_coding.ts";
@@ -52,7 +52,7 @@ export const probe: Command = {
       while (left > 0 && !signal.aborted) {
         const dueMs = (max - left--) * 1_000 / perSecond - (performance.now() - began);
         const { operation, request } = requests.next().value;
-        if (dueMs > 0) await sleep(dueMs, undefined, { signal }).catch(() => {});
+        if (dueMs > 0) await delay(dueMs, signal);
         if (signal.aborted) return;
         const response = await sender.send(request, TIMEOUT_MS, [[PROBE, "1"]]);
         const key = [operation, ...described(response)].join(" ");

@@ -1,6 +1,7 @@
 import { connect } from "../../db/connect.ts";
 import { isRefusedRow } from "../../db/pg_errors.ts";
 import { describeError, type Log } from "../../log.ts";
+import { withDeadline } from "../../timing.ts";
 import type { Evidence, Finding } from "./evidence.ts";
 import { fingerprintOf, type StoredMismatch, storedMismatch } from "./stored_mismatch.ts";
 import { type Batch, MAX_OF_A_KIND, storeBatch } from "./evidence_table.ts";
@@ -140,12 +141,8 @@ export function startCollector(
     async [Symbol.asyncDispose]() {
       isOver = true;
       clearTimeout(timer);
-      let late: ReturnType<typeof setTimeout> | undefined;
-      const deadline = new Promise<boolean>((resolve) => {
-        late = setTimeout(() => resolve(false), LAST_FLUSH_MS);
-      });
-      const isStored = await Promise.race([flush().then(() => flush()), deadline]);
-      clearTimeout(late);
+      const stored = flush().then(() => flush());
+      const isStored = await withDeadline(stored, LAST_FLUSH_MS, () => false);
       if (!isStored) log("warn", "evidence_lost", { counts: counters.size });
       await sql.end({ timeout: 0 });
     },

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { eventually, withDeadline } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 import {
   startTestGatewayServer,
   type TestGatewayServer,
@@ -353,5 +354,5 @@ for (
 
 /** Lets everything happen that is about to. */
 async function settled(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  for (let turn = 0; turn < 20; turn++) await delay(1);
 }

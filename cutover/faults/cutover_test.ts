@@ -1,8 +1,8 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { setTimeout as wait } from "node:timers/promises";
 import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
 import { migrate } from "../../db/migrate.ts";
+import { delay } from "../../timing.ts";
 import type { Thresholds } from "../rollout/thresholds.ts";
 import { isSafeOperation, LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import { freePort } from "../../dev/free_port.ts";
@@ -70,7 +70,7 @@ Deno.test("the whole way to Lotline and back, under load: no request fails, ever
   const { sql } = cutover.database;
   const urls = cutover.gateways.map(({ url }) => url);
   await using clients = startPlantClients(urls, { perSecond: PER_SECOND });
-  await wait(1_000);
+  await delay(1_000);
   deepStrictEqual([...await countServed(sql)], [], "Lotline was asked before its time");
 
   const steps = [
@@ -82,7 +82,7 @@ Deno.test("the whole way to Lotline and back, under load: no request fails, ever
   for (const mode of steps) {
     const earlier = await countCompared(sql);
     await cutover.set(mode);
-    await wait(STEP_MS);
+    await delay(STEP_MS);
     // In "service" a write is Lotline's alone.
     const compared = LEGACY_OPERATIONS.filter((one) =>
       mode.name !== "service" || isSafeOperation(one)
@@ -94,7 +94,7 @@ Deno.test("the whole way to Lotline and back, under load: no request fails, ever
   }
   const before = await countServed(sql);
   await cutover.set({ name: "legacy" });
-  await wait(1_000);
+  await delay(1_000);
   const tally = await clients.stop();
 
   deepStrictEqual(tally.failures, []);
@@ -138,7 +138,7 @@ const FAULTS: readonly Fault[] = [
     name: "300 ms more",
     why: /p99|slow/i,
     limits: { latency_factor: 1.2, latency_slack_ms: 50 },
-    spoil: (response) => new Promise((resolve) => setTimeout(resolve, 300, response)),
+    spoil: (response) => delay(300).then(() => response),
   },
 ];
 
@@ -183,9 +183,9 @@ Deno.test("Lotline is killed: the old server answers for it, and every acknowled
   const urls = cutover.gateways.map(({ url }) => url);
   await cutover.set({ name: "service" });
   await using clients = startPlantClients(urls, { perSecond: PER_SECOND });
-  await wait(1_000);
+  await delay(1_000);
   cutover.api.process.kill("SIGKILL");
-  await wait(1_500);
+  await delay(1_500);
   const { failures, ...tally } = await clients.stop();
   // What it had begun to write and not answered, nobody can know: 502, never a second try.
   deepStrictEqual(failures.filter((line) => !line.startsWith("502 instead of 201")), []);
@@ -219,9 +219,9 @@ Deno.test("a gateway is killed: the other one and the next one know the same mod
   ok(first && second);
   await cutover.set({ name: "canary", percent: 50 });
   await using clients = startPlantClients([first.url, second.url], { perSecond: PER_SECOND });
-  await wait(1_500);
+  await delay(1_500);
   first.process.kill("SIGKILL");
-  await wait(500);
+  await delay(500);
   const { failures, ...tally } = await clients.stop();
   ok(failures.length > 10, "half of the clients should have noticed");
   ok(failures.every((line) => !/^\d/.test(line)), failures.join("\n"));
@@ -244,7 +244,7 @@ Deno.test("PostgreSQL is killed: nothing exits, routes go to the old server and 
   ok(gateway);
   await cutover.set({ name: "canary", percent: 50 });
   await using clients = startPlantClients([gateway.url], { perSecond: 100 });
-  await wait(1_000);
+  await delay(1_000);
   await server.kill();
   await eventually(
     "every route is the old server's",
@@ -262,7 +262,7 @@ Deno.test("PostgreSQL is killed: nothing exits, routes go to the old server and 
     return response.status === 200;
   });
   const answered = clients.counts.lots.length;
-  await wait(1_000);
+  await delay(1_000);
   ok(clients.counts.lots.length > answered + 5, "it didn't recover");
   const { failures, ...tally } = await clients.stop();
   // Each server says in its own words that its database is away; nobody is cut off.

@@ -8,6 +8,7 @@ import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { ownPostgres } from "../../testing/postgres_servers.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { delay } from "../../timing.ts";
 import { startGateway } from "../testing/gateway.ts";
 import { followModes, STALE_MS } from "../routes/watch_routes.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
@@ -16,7 +17,6 @@ import { kill, release } from "../routes/kill_switch.ts";
 import { readRoutes, rollBack, setMode } from "../routes/routes_table.ts";
 
 const note = { who: "ana", why: "a try" };
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A follower with what it has logged. */
 function follow(databaseUrl: string) {
@@ -96,7 +96,7 @@ Deno.test("a row that makes no sense puts its route on legacy, is logged once, a
   await sql`update lotline.routes set mode = 'mirror' where operation = 'login'`;
   await follower.becomes("login", "legacy");
   strictEqual(follower.mode("getHealth"), "service");
-  await wait(600);
+  await delay(600);
   deepStrictEqual(follower.warnings(), [
     "route_unreadable",
   ]);

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import net from "node:net";
 import { eventually } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { readLines } from "../../testing/lines.ts";
@@ -11,7 +12,6 @@ const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: cl
 
 /** Hundreds of requests take their time on a busy machine. */
 const LOAD = { seconds: 120 };
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 Deno.test("a side that hangs takes its clients 504, no more than its connections, and nothing from the rest", async () => {
   await using legacy = await startRawUpstream((socket, request) => {
@@ -62,7 +62,7 @@ Deno.test("a side that accepts no connection is waited for no longer than the ti
   // Its queue of connections is full, so that the next one is neither accepted nor refused.
   using full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
   const waiting = Array.from({ length: 4 }, () => openRawClient(full.addr.port));
-  await pause(50);
+  await delay(50);
   await using legacy = await startRawUpstream(OK);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
@@ -9,8 +10,6 @@ import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 const OK = rawResponse("200 OK", "ok");
 const GET = "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const HALF_POST = "POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{";
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const STALLS: [what: string, bytes: string, status: string][] = [
   ["says nothing", "", "408"],
@@ -67,12 +66,12 @@ Deno.test("a connection that is used now and then, or sends a request slowly, is
     client.until((received) => received.split("\r\n\r\nok").length > count);
   await responses(1);
   for (const count of [2, 3, 4]) {
-    await pause(150);
+    await delay(150);
     client.write(request);
     await responses(count);
   }
   for (const letter of request.slice(0, 8)) {
-    await pause(100);
+    await delay(100);
     client.write(letter);
   }
   client.write(request.slice(8));
@@ -89,7 +88,7 @@ Deno.test("slow bodies take up no more than their share of the connections to a 
   });
   const slow = Array.from({ length: 50 }, () => openRawClient(gateway.port, HALF_POST));
   await eventually("two connections are open", () => legacy.open() >= 2);
-  await pause(100);
+  await delay(100);
   strictEqual(legacy.open(), 2);
   for (let at = 0; at < 20; at++) {
     using client = openRawClient(gateway.port, GET);
@@ -136,7 +135,7 @@ Deno.test("a client that reads slowly gets all of a long answer", async () => {
   });
   using client = openRawClient(gateway.port, GET);
   client.socket.pause();
-  await pause(400);
+  await delay(400);
   client.socket.resume();
   const received = await client.ended;
   strictEqual(received.length - received.indexOf("\r\n\r\n") - 4, body.length);
@@ -178,7 +177,7 @@ Deno.test("requests beyond the most at once are told to come back, also those se
       const received = await client.ended;
       match(received, /^HTTP\/1\.1 503 [^]*\r\nRetry-After: 1\r\n[^]*\{"error":"[^"]+"\}$/);
     }
-    await pause(50);
+    await delay(50);
     strictEqual(legacy.requests.length, before + 2);
   }
 });

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
+import { delay } from "../../timing.ts";
 import type { Mode } from "../exchange/route.ts";
 import { kill } from "../routes/kill_switch.ts";
 import { REQUIRED, startApi } from "../../testing/api.ts";
@@ -174,7 +175,7 @@ for (const name of ["legacy", "shadow", "service"] as const) {
     await served(gateway.url);
     gateway.process.kill("SIGTERM");
     await gateway.log.find((line) => line.includes('"event":"stopping"'));
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await delay(500);
     deepStrictEqual(await rowsOf(sql), {});
     await blocker.commit();
     strictEqual((await withDeadline("it ends", gateway.process.status, { seconds: 60 })).code, 0);

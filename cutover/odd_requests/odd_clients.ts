@@ -1,4 +1,4 @@
-import { setTimeout as wait } from "node:timers/promises";
+import { delay } from "../../timing.ts";
 import type { WireRequest } from "./draft.ts";
 import { recipeOf, requestOf } from "./generate.ts";
 import { loadPlant } from "./plant.ts";
@@ -43,7 +43,7 @@ export async function startOddClients(
       const response = await sendOnWire(port, fromClient(request, number));
       const status = response?.status ?? 0;
       responses.set(status, (responses.get(status) ?? 0) + 1);
-      await wait(PAUSE_MS);
+      await delay(PAUSE_MS);
     }
   };
   const sending = Promise.all(Array.from({ length: AT_ONCE }, send));

@@ -11,6 +11,7 @@ import { z } from "zod";
 import { freePort } from "../../dev/free_port.ts";
 import { type ServiceProcess, startService, stopLeftOver } from "../../dev/service_process.ts";
 import { isRunning } from "../../dev/tied_process.ts";
+import { delay } from "../../timing.ts";
 
 const Settings = z.object({
   DATABASE_URL: z.string(),
@@ -69,7 +70,7 @@ async function watch(services: readonly ServiceProcess[], practice: Practice): P
         Deno.exit(1);
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await delay(250);
   }
 }
 

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 import {
   startTestGatewayServer,
   type TestGatewayServerOptions,
@@ -186,7 +187,7 @@ Deno.test("a write is tried on Lotline before the old server executes it, and bo
     dryRun: async (request) => {
       tried = request;
       order.push("asked");
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await delay(50);
       order.push("told");
       return { failure: "timeout", ms: 50 };
     },

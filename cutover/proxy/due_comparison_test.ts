@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 import {
   startTestGatewayServer,
   type TestGatewayServer,
@@ -62,7 +63,7 @@ Deno.test("a body that comes slowly is compared like any other", async () => {
     compared({ legacyUrl: legacy.url, limits: { headTimeoutMs: 0 } }),
   );
   using client = openRawClient(gateway.port, write(2) + "{");
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await delay(100);
   deepStrictEqual(gateway.covered, [], "what isn't whole isn't due");
   client.write("}");
   ok((await client.ended).endsWith("legacy"));
@@ -90,7 +91,7 @@ Deno.test("long bodies share a bound: one waits for its turn, for a while, and i
   using first = openRawClient(patient.port, write(body.length) + body.slice(1));
   await eventually("the first has its share", () => patient.server.comparedBytesLeft === 100_000);
   using second = openRawClient(patient.port, write(body.length) + body);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await delay(100);
   strictEqual(legacy.requests.length, 0);
   first.write("x");
   for (const client of [first, second]) ok((await client.ended).endsWith("legacy"));
@@ -118,7 +119,7 @@ Deno.test("a client that leaves takes the comparison of its read with it, and th
 Deno.test("a client that leaves before its request is whole has asked for nothing", async () => {
   await using gateway = await startTestGatewayServer(compared({}));
   const client = openRawClient(gateway.port, write(2) + "{");
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await delay(50);
   client.socket.resetAndDestroy();
   await eventually("the request is over", () => gateway.lines.length > 0);
   deepStrictEqual(endsOf(gateway), []);

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 import {
   startTestGatewayServer,
   type TestGatewayServerOptions,
@@ -271,7 +272,7 @@ Deno.test("a write takes no kept connection that has been idle, a read does", as
     using client = openRawClient(gateway.port, REQUESTS[kind]);
     await client.ended;
     opened.push(legacy.connections());
-    if (opened.length > 1) await new Promise((resolve) => setTimeout(resolve, 100));
+    if (opened.length > 1) await delay(100);
   }
   deepStrictEqual(opened, [1, 1, 1, 2]);
 });

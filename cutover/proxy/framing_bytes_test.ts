@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { rawResponse } from "../../testing/raw_upstream.ts";
@@ -32,7 +33,7 @@ for (const [what, body] of TOO_MUCH) {
       for (const to of [...cuts, request.length]) {
         client.write(request.slice(from, to));
         from = to;
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await delay(5);
       }
       const received = await client.ended;
       deepStrictEqual(statuses(received), ["413"]);
@@ -122,6 +123,6 @@ Deno.test("a connection that is used again and again is kept", async () => {
   for (let at = 1; at <= 10; at++) {
     client.write("GET / HTTP/1.1\r\nHost: plant\r\n\r\n");
     await client.until((received) => (statuses(received)?.length ?? 0) === at);
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await delay(60);
   }
 });

@@ -1,4 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
+import { delay } from "../../timing.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startApi } from "../../testing/api.ts";
@@ -220,7 +221,7 @@ for (const [what, request, expected] of ODD) {
       );
     if (expected !== "refused") {
       await eventually("it is compared", () => findings.length > 0);
-    } else await new Promise((resolve) => setTimeout(resolve, 50));
+    } else await delay(50);
     deepStrictEqual(found(), expected === "refused" ? [] : [expected], `${status} ${received}`);
   });
 }

@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { delay } from "../../timing.ts";
 import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { rawResponse } from "../../testing/raw_upstream.ts";
@@ -129,10 +130,10 @@ for (const [what, bytes] of NO_REQUESTS) {
       return others.use(openRawClient(port, "GET /other HTTP/1.1\r\nHost: plant\r\n"));
     });
     await eventually("they wait", () => next.every(({ socket }) => socket.bytesWritten > 0));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
     await refused.write(bytesOf("GET /evil HTTP/1.1\r\nHost: plant\r\n\r\n"));
     await refused.closeWrite();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
     for (const other of next) other.write("Connection: close\r\n\r\n");
     for (const other of next) deepStrictEqual(statuses(await other.ended), ["200"]);
     deepStrictEqual([...new Set(paths(pair.upstream.requests))], ["/other"]);

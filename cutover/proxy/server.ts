@@ -2,6 +2,7 @@ import { createServer, type ServerResponse } from "node:http";
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../../client_address.ts";
+import { delay } from "../../timing.ts";
 import type { CanaryBy } from "../config.ts";
 import type { Log } from "../../log.ts";
 import { ByteBudget } from "../exchange/byte_budget.ts";
@@ -230,11 +231,11 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
       // system would throw it away with the port. In turns, each of which accepts what waits: a process
       // that was stopped meanwhile would find one long pause over.
       const turnMs = Math.min(LINGER_MS, graceMs) / LINGER_TURNS;
-      for (let turn = 0; turn < LINGER_TURNS; turn++) await pause(turnMs);
+      for (let turn = 0; turn < LINGER_TURNS; turn++) await delay(turnMs);
       // Not the method of `http`, which closes idle connections at once: a client may be about to use
       // one of them.
       net.Server.prototype.close.call(server);
-      do await pause(turnMs); while (inFlight.size > 0 && performance.now() < until);
+      do await delay(turnMs); while (inFlight.size > 0 && performance.now() < until);
       const wasClean = inFlight.size === 0;
       for (const proxied of inFlight) proxied.cut();
       server.closeAllConnections();
@@ -278,5 +279,4 @@ function listen(server: net.Server, { hostname, port }: GatewayServerOptions): P
   });
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const ignore = () => {};

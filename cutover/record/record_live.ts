@@ -1,5 +1,6 @@
 import { parseRecordings, type Recordings } from "../parity/recordings.ts";
 import type { Sql } from "../../db/sql.ts";
+import { delay } from "../../timing.ts";
 import { collectRecording, type RecordingOrder, startRecording } from "./recordings_table.ts";
 
 // A gateway looks once a second what is wanted, and stores what it has once a second.
@@ -19,7 +20,7 @@ export async function recordLive(
 ): Promise<Recordings | "nothing" | undefined> {
   const id = await startRecording(sql, order);
   if (id === undefined) return undefined;
-  await untilOver(order.seconds * 1_000 + LAST_STORED_MS, stop);
+  await delay(order.seconds * 1_000 + LAST_STORED_MS, stop);
   const { from, to, exchanges } = await collectRecording(sql, id) ?? {};
   if (exchanges === undefined || exchanges.length === 0) return "nothing";
   const numbers = new Map<string, number>();
@@ -29,14 +30,4 @@ export async function recordLive(
     return { name: `${operation} ${number}`, steps: [exchange] };
   });
   return parseRecordings({ recorded: { from, to }, live: true, scenarios });
-}
-
-function untilOver(ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    stop.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
-  });
 }

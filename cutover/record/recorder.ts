@@ -1,5 +1,6 @@
 import type { Sql } from "../../db/sql.ts";
 import { describeError, type Log } from "../../log.ts";
+import { delay } from "../../timing.ts";
 import type { Observation } from "../exchange/exchange.ts";
 import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import {
@@ -53,7 +54,7 @@ export function createRecorder(deps: RecorderDeps): Recorder {
     const seen: SeenExchange[] = [];
     for (const [at, one] of taken.entries()) {
       if (at % REDACTED_AT_ONCE === REDACTED_AT_ONCE - 1) {
-        await new Promise((resolve) => setTimeout(resolve));
+        await delay(0);
       }
       const { operation, upstream, request, response } = one;
       if (!isRecordable(request, response)) continue;

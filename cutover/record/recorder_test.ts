@@ -3,6 +3,7 @@ import { gzipSync } from "node:zlib";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
+import { delay } from "../../timing.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import {
@@ -175,7 +176,7 @@ Deno.test("a recorder without its database takes nothing, says so once, and is b
   await using recorder = createRecorder({ sql, redactor, log, everyMs: 5 });
   await eventually("it has noticed", () => Promise.resolve(lines.length > 0));
   recorder.offer(seen(1));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await delay(50);
   deepStrictEqual(lines, ["recorder_failed"]);
   await sql`alter table lotline.elsewhere rename to recordings`;
   const id = await startRecording(sql, ORDER);

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "../../db/sql.ts";
 import { sentenceOf } from "../../terminal.ts";
+import { delay } from "../../timing.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { describeShare } from "../routes/moved_share.ts";
 import type { Note } from "../routes/note.ts";
@@ -128,7 +128,7 @@ async function moveOne(
     }
     // A long epoch of a busy plant takes time to be read.
     const pauseMs = Math.max(CHECK_MS, 4 * (performance.now() - began));
-    await sleep(pauseMs, undefined, { signal }).catch(() => {});
+    await delay(pauseMs, signal);
   }
   return { end: "interrupted", operation, why: "it was interrupted" };
 }

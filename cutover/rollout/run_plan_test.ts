@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 import { givenCoverage, givenHealth, givenOutcomes, givenRoute } from "../testing/route_history.ts";
 import { startAutoRollback } from "./auto_rollback.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
@@ -52,7 +53,7 @@ function healthyTraffic(operations: readonly LegacyOperation[]): AsyncDisposable
         fed.add(`${operation} ${epoch}`);
         await givenHealth(sql, { operation, epoch });
       }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await delay(20);
     }
   })();
   return {

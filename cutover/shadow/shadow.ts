@@ -1,4 +1,5 @@
 import type { Log } from "../../log.ts";
+import { delay, withDeadline } from "../../timing.ts";
 import type { Rule } from "../compare/approvals.ts";
 import { createSender, type Sender } from "../upstream/send.ts";
 import { compare } from "../compare/compare.ts";
@@ -205,7 +206,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     }
     const suspicion = { ...pair, upstream, differences, rules };
     const confirmed: Confirmed = isSafeOperation(operation)
-      ? await confirmRead(suspicion, again, wait)
+      ? await confirmRead(suspicion, again, delay)
       : await confirmWrite(suspicion, (one) => again("service", one));
     const exchange = { mode: route.mode.name, request, legacy, service };
     if (confirmed.outcome === "same") found("same");
@@ -265,12 +266,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     },
     async drain(ms) {
       if (running === 0 && waiting.length === 0) return;
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      await new Promise<void>((resolve) => {
-        drained.push(resolve);
-        timer = setTimeout(resolve, ms);
-      });
-      clearTimeout(timer);
+      await withDeadline(new Promise<void>((resolve) => drained.push(resolve)), ms, () => {});
     },
     [Symbol.dispose]() {
       isOver = true;
@@ -316,8 +312,4 @@ function sizeOf({ request, response, dryRun, earlier }: Observation): number {
     (sum, { headers, body }) => sum + body.length + linesOf(headers),
     request.target.length,
   );
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

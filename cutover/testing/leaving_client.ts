@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import { withDeadline } from "../../testing/eventually.ts";
+import { delay } from "../../timing.ts";
 
 /** How a client ends its connection: in an orderly way, only its own side of it, or by a reset. */
 export type Leaving = "closes" | "half-closes" | "resets";
@@ -70,7 +71,7 @@ export async function leave(port: number, client: LeavingClient): Promise<string
         received = "";
       }
     }
-    if (afterMs > 0) await new Promise((resolve) => setTimeout(resolve, afterMs));
+    if (afterMs > 0) await delay(afterMs);
     if (leaving === "resets") socket.resetAndDestroy();
     else if (leaving === "half-closes") {
       socket.end();

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import http from "node:http";
-import { setTimeout as wait } from "node:timers/promises";
+import { delay } from "../../timing.ts";
 import { decodeContent } from "../exchange/content_coding.ts";
 
 /** What a plant's clients have seen so far. */
@@ -165,7 +165,7 @@ export function startPlantClients(
     for (let number = 0; !isStopped; number++) {
       const due = started + number * 1_000 / perSecond;
       const early = due - performance.now();
-      if (early > 1) await wait(early);
+      if (early > 1) await delay(early);
       while (inFlight.size >= MAX_IN_FLIGHT) await Promise.race(inFlight);
       counts.requests++;
       const kind = kinds[number % kinds.length];
