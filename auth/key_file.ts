@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { z } from "zod";
+import { parseJson } from "../json.ts";
 import { linkTarget } from "../link_target.ts";
 import {
   brokenKeyFile,
@@ -73,7 +74,7 @@ export async function readKeyFile(path: string): Promise<KeysInFile> {
   }
   const text = await readBounded(path);
   if (text.trim() === "") throw brokenKeyFile(path, "is empty");
-  const file = KeyFile.safeParse(parse(text));
+  const file = KeyFile.safeParse(parseJson(text));
   if (!file.success) throw brokenKeyFile(path, "is not a key file");
   return file.data.keys;
 }
@@ -190,12 +191,4 @@ function tooManyKeys(path: string): KeyFileError {
 
 function textOf(keys: KeysInFile): string {
   return JSON.stringify({ keys }, undefined, 2) + "\n";
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

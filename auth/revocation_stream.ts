@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Valkey } from "../cache/valkey.ts";
+import { parseJson } from "../json.ts";
 
 /** A change of what is revoked; moments in s since 1970. */
 export type Revocation = z.output<typeof Revocation>;
@@ -56,16 +57,8 @@ export function createRevocationReader(valkey: Valkey): () => Promise<Revocation
     });
     newest = news?.newest;
     return (news?.entries ?? []).flatMap(({ message }) => {
-      const revocation = Revocation.safeParse(parse(message.revocation));
+      const revocation = Revocation.safeParse(parseJson(message.revocation ?? ""));
       return revocation.success ? [revocation.data] : [];
     });
   };
-}
-
-function parse(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? "");
-  } catch {
-    return undefined;
-  }
 }

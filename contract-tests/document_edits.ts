@@ -1,4 +1,5 @@
 import { ok } from "node:assert/strict";
+import { isObject } from "../json.ts";
 import type { Json } from "./normal_form.ts";
 
 /*
@@ -46,6 +47,6 @@ function find(document: Json, place: string): { holder: Record<string, Json>; na
     ok(typeof at === "object" && at !== null, place);
     at = (Array.isArray(at) ? at[Number(step)] : at[step]) ?? null;
   }
-  ok(typeof at === "object" && at !== null && !Array.isArray(at), place);
+  ok(isObject(at), place);
   return { holder: at, name };
 }

@@ -41,6 +41,7 @@ const PARSERS: ReadonlySet<string> = new Set([
   "decodeURIComponent",
   "fresh",
   "mediaTyper.parse",
+  "parseJson",
 ]);
 
 /** Every place where a file of the service, the gateway, the client or the parity tools reads text. */

@@ -1,3 +1,5 @@
+import { isObject } from "../json.ts";
+
 /** An OpenAPI document, or a part of one, as it was parsed. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -68,6 +70,6 @@ function write(place: string, value: Json, lines: Set<string>, isNames = false):
 
 /** The value, which must be an object. */
 export function asObject(value: Json): { [key: string]: Json } {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  if (isObject(value)) return value;
   throw new Error(`expected an object, found ${JSON.stringify(value)}`);
 }

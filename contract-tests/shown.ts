@@ -1,3 +1,4 @@
+import { isObject } from "../json.ts";
 import type { Json } from "./normal_form.ts";
 
 // What an example can only make up, each compared by its form alone.
@@ -17,8 +18,8 @@ export function isShownBy(example: Json, response: Json): boolean {
     return Array.isArray(response) && (example.length > 0) === (response.length > 0) &&
       example.every((item) => response.some((candidate) => isShownBy(item, candidate)));
   }
-  if (typeof example === "object" && example !== null) {
-    if (typeof response !== "object" || response === null || Array.isArray(response)) return false;
+  if (isObject(example)) {
+    if (!isObject(response)) return false;
     const names = new Set([...Object.keys(example), ...Object.keys(response)]);
     return [...names].every((name) => {
       const [shown, sent] = [example[name], response[name]];

@@ -7,7 +7,7 @@ import { createClientReader, normalizedAddress } from "../client_address.ts";
 import { isDryRunProof } from "../contract/dry_run.ts";
 import { readBody } from "../http/body.ts";
 import { isTooDeep } from "../contract/json_depth.ts";
-import { unstorable } from "../http/json.ts";
+import { unstorable } from "../db/storable.ts";
 import { pathnameOf, PathTable, queryOf } from "../http/paths.ts";
 import { checkHead } from "../http/request_head.ts";
 import { describeError } from "../log.ts";

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { Sql } from "../db/sql.ts";
 import { findJob } from "../db/jobs.ts";
+import { isObject } from "../json.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
 import {
@@ -84,7 +85,7 @@ Deno.test("after SIGTERM jobs finish in the grace or are given back, and another
 });
 
 function nameOf(args: unknown): string[] {
-  return typeof args === "object" && args !== null && "name" in args ? [String(args.name)] : [];
+  return isObject(args) && "name" in args ? [String(args.name)] : [];
 }
 
 Deno.test("four processes with the same schedule do what is due once a slot", async () => {

@@ -3,6 +3,7 @@ import { gunzip, inflate } from "node:zlib";
 import { firstContentType } from "../contract/content_type.ts";
 import { parseMediaType } from "../contract/media_type.ts";
 import { ApiError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { readBytes } from "../read_bytes.ts";
 
 /** What a request body was found to be: a JSON object or list, or nothing that we read. */
@@ -68,12 +69,8 @@ function decodeText(bytes: Uint8Array): string {
 }
 
 function parseDocument(text: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ApiError("invalid_json", NO_JSON);
-  }
+  const value = parseJson(text);
+  if (value === undefined) throw new ApiError("invalid_json", NO_JSON);
   if (typeof value !== "object" || value === null) {
     throw new ApiError("invalid_json", "The body must be a JSON object");
   }

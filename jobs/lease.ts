@@ -1,6 +1,7 @@
 import type { Sql } from "../db/sql.ts";
 import { type AttemptKey, renewLease } from "../db/job_attempts.ts";
 import { isUnavailable } from "../db/pg_errors.ts";
+import { storable } from "../db/storable.ts";
 
 /** The lease of a running job, renewed until this is disposed of. */
 export interface Lease extends Disposable {
@@ -90,12 +91,8 @@ function storableProgress(
   values: Readonly<Record<string, number | string>>,
 ): Record<string, number | string> {
   const entries = Object.entries(values).slice(0, MAX_VALUES).map(([name, value]) => [
-    storable(name),
-    typeof value === "string" ? storable(value) : value,
+    storable(name, MAX_VALUE_CHARACTERS),
+    typeof value === "string" ? storable(value, MAX_VALUE_CHARACTERS) : value,
   ]);
   return Object.fromEntries(entries);
-}
-
-function storable(text: string): string {
-  return text.slice(0, MAX_VALUE_CHARACTERS).replaceAll("\0", "?").toWellFormed();
 }

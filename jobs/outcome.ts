@@ -1,4 +1,5 @@
 import { isOutage } from "../db/pg_errors.ts";
+import { storable } from "../db/storable.ts";
 import { describeError } from "../log.ts";
 
 /** Why a running job is stopped before it is through. */
@@ -90,12 +91,15 @@ export function nextState(
       return { is: "finished" };
     case "threw": {
       const { error } = outcome;
-      const text = storable(error === undefined ? "undefined" : describeError(error));
+      const text = storable(
+        error === undefined ? "undefined" : describeError(error),
+        MAX_ERROR_CHARACTERS,
+      );
       return isOutage(error) ? postponed(text) : failed(text);
     }
     case "invalid_args":
       // The next attempt would find the same.
-      return { is: "failed", error: storable(outcome.message) };
+      return { is: "failed", error: storable(outcome.message, MAX_ERROR_CHARACTERS) };
     case "quiet":
       return { is: "deferred", retryInMs: outcome.endMs };
     case "stopped":
@@ -120,13 +124,4 @@ function nextStateOfStopped(
     case "timeout":
       return failed("it took longer than its kind may take");
   }
-}
-
-/** A text as PostgreSQL takes it, and not longer than somebody would read. */
-function storable(text: string): string {
-  const whole = text.replaceAll("\0", "?");
-  const cut = whole.length <= MAX_ERROR_CHARACTERS
-    ? whole
-    : `${whole.slice(0, MAX_ERROR_CHARACTERS - 1)}…`;
-  return cut.toWellFormed();
 }

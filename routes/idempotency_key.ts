@@ -13,6 +13,7 @@ import { ApiError } from "../errors.ts";
 import { accountOf } from "../http/account.ts";
 import { readHeaders } from "../http/input.ts";
 import type { RequestContext } from "../http/operation.ts";
+import { isObject } from "../json.ts";
 import { must } from "./schemas.ts";
 
 /*
@@ -102,9 +103,8 @@ function unquoted(sentKey: string): string {
 /** The same text for values that differ in nothing but the order of their fields. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => {
-    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
-    const fields: [string, unknown][] = Object.entries(part);
-    return Object.fromEntries(fields.sort(([one], [other]) => one < other ? -1 : 1));
+    if (!isObject(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([one], [other]) => one < other ? -1 : 1));
   });
 }
 

@@ -8,7 +8,8 @@ import {
   MAX_TEXT_CHARACTERS,
   UUID_PATTERN,
 } from "../contract/request_values.ts";
-import { type JsonFault, unstorable } from "../http/json.ts";
+import { type JsonFault, unstorable } from "../db/storable.ts";
+import { parseJson } from "../json.ts";
 
 /*
  * Shapes that several operations share. What a request may hold is what the old server took and
@@ -147,14 +148,6 @@ function faultOf(document: unknown): JsonFault | undefined {
     return { path: [], message: `is nested deeper than ${JSON_DEPTH_LIMIT}` };
   }
   return unstorable(document);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The kinds of lot: see docs/architecture.md for what each is. */

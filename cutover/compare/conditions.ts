@@ -11,6 +11,7 @@ import {
   UUID_PATTERN,
 } from "../../contract/request_values.ts";
 import type { components } from "../../contract/types.gen.ts";
+import { isObject, parseJson } from "../../json.ts";
 import type { Condition } from "./approvals.ts";
 import { isErrorPage } from "./error_page.ts";
 import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
@@ -286,10 +287,6 @@ function isSentAsJson(request: CapturedRequest): boolean {
   return parseMediaType(headerOf(request.headers, "content-type"))?.name === "application/json";
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function holdsLoneSurrogate(document: unknown): boolean {
   return holds(document, (value) => typeof value === "string" && !value.isWellFormed());
 }
@@ -316,12 +313,4 @@ function holds(document: unknown, isSo: (value: unknown) => boolean): boolean {
     }
   }
   return false;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

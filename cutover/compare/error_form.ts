@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseJson } from "../../json.ts";
 
 // The body of every error: design decision, so nothing else may stand in it.
 const ErrorBody = z.strictObject({
@@ -64,12 +65,4 @@ export function errorHeadFaults(status: number, headers: ErrorResponse["headers"
     faults.push(`an error with content-type ${headers["content-type"] ?? "(none)"}`);
   }
   return faults;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { storable } from "../../db/storable.ts";
 import type { Difference, Finding } from "./evidence.ts";
 import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 
@@ -58,8 +59,8 @@ export function storedMismatch(
 
 function storedRequest({ method, target, headers, body }: CapturedRequest): Stored {
   return {
-    method: storable(method),
-    target: storable(target),
+    method: storable(method, MAX_TEXT_CHARACTERS),
+    target: storable(target, MAX_TEXT_CHARACTERS),
     headers: storedHeaders(headers),
     body: storedBody(body),
   };
@@ -71,14 +72,16 @@ function storedResponse({ status, headers, body, ms }: CapturedResponse): Stored
 
 function storedPlace({ place, legacy, service }: Difference): Stored {
   return {
-    place: storable(place),
-    ...(legacy !== undefined && { legacy: storable(legacy) }),
-    ...(service !== undefined && { service: storable(service) }),
+    place: storable(place, MAX_TEXT_CHARACTERS),
+    ...(legacy !== undefined && { legacy: storable(legacy, MAX_TEXT_CHARACTERS) }),
+    ...(service !== undefined && { service: storable(service, MAX_TEXT_CHARACTERS) }),
   };
 }
 
 function storedHeaders(headers: HeaderLines): readonly (readonly string[])[] {
-  return headers.slice(0, MAX_HEADERS).map(([name, value]) => [storable(name), storable(value)]);
+  return headers.slice(0, MAX_HEADERS).map((
+    [name, value],
+  ) => [storable(name, MAX_TEXT_CHARACTERS), storable(value, MAX_TEXT_CHARACTERS)]);
 }
 
 function storedBody(body: Uint8Array): string {
@@ -87,10 +90,4 @@ function storedBody(body: Uint8Array): string {
     new TextDecoder().decode(body.subarray(0, 4 * MAX_BODY_CHARACTERS)),
     MAX_BODY_CHARACTERS,
   );
-}
-
-/** jsonb holds neither NUL nor half a surrogate pair. */
-function storable(text: string, max = MAX_TEXT_CHARACTERS): string {
-  const short = text.length <= max ? text : `${text.slice(0, max - 1)}…`;
-  return short.toWellFormed().replaceAll("\0", "�");
 }

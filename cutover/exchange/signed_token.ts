@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
+import { parseJson } from "../../json.ts";
 
 const Header = z.looseObject({ alg: z.string().regex(/^(ES|RS|PS)\d+$|^EdDSA$|^Ed25519$/) });
 const Claims = z.looseObject({ sub: z.string().min(1) });
@@ -17,9 +18,5 @@ export function subjectOfSignedToken(token: string): string | undefined {
 
 function decode(text = ""): unknown {
   if (!/^[\w-]+$/.test(text)) return undefined;
-  try {
-    return JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
-  } catch {
-    return undefined;
-  }
+  return parseJson(Buffer.from(text, "base64url").toString());
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isObject, parseJson } from "../../json.ts";
 import { parseRecordings, RecordedRequest, type RecordedRequest as Request } from "./recordings.ts";
 
 /** Requests that follow one another. */
@@ -38,9 +39,7 @@ export function parseRequestList(text: string): readonly RequestScenario[] {
 
 function readRecordings(text: string): readonly RequestScenario[] | undefined {
   const content = parseJson(text);
-  if (typeof content !== "object" || content === null || !("scenarios" in content)) {
-    return undefined;
-  }
+  if (!isObject(content) || !("scenarios" in content)) return undefined;
   try {
     return parseRecordings(content).scenarios.map(({ name, steps }) => ({
       name,
@@ -66,14 +65,6 @@ function readLines(text: string): readonly RequestScenario[] {
     scenarios.push({ name: `line ${at + 1}`, requests: [result.data] });
   }
   return scenarios;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function messageOf(error: unknown): string {

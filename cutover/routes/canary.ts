@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { isObject, parseJson } from "../../json.ts";
 import type { CanaryBy } from "../config.ts";
 import type { Mode, Upstream } from "../exchange/route.ts";
 
@@ -58,15 +59,8 @@ function subjectOf(authorization: string | undefined): string | undefined {
   if (authorization === undefined || authorization.length > MAX_TOKEN_CHARACTERS) return undefined;
   const payload = /^bearer +[\w-]+\.([\w-]+)\.[\w-]*$/i.exec(authorization)?.[1];
   if (payload === undefined) return undefined;
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString());
-    return typeof claims === "object" && claims !== null && "sub" in claims &&
-        typeof claims.sub === "string"
-      ? claims.sub
-      : undefined;
-  } catch {
-    return undefined;
-  }
+  const claims = parseJson(Buffer.from(payload, "base64url").toString());
+  return isObject(claims) && typeof claims.sub === "string" ? claims.sub : undefined;
 }
 
 /** FNV-1a, with the last step of MurmurHash3 so that every bit depends on every letter. */

@@ -28,3 +28,9 @@ function unstorableText(text: string, path: readonly string[]): JsonFault | unde
   if (!text.isWellFormed()) return { path, message: "holds half of a surrogate pair" };
   return undefined;
 }
+
+/** A text of at most `max` UTF-16 units that text and jsonb take, whatever `text` holds. */
+export function storable(text: string, max: number): string {
+  const cut = text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+  return cut.replaceAll("\0", "\ufffd").toWellFormed();
+}

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { isTooDeep } from "../contract/json_depth.ts";
-import { unstorable } from "./json.ts";
+import { storable, unstorable } from "./storable.ts";
 
 /** `[[[…]]]`, this many levels. */
 const lists = (levels: number): unknown => JSON.parse("[".repeat(levels) + "]".repeat(levels));
@@ -73,5 +73,19 @@ for (const [text, path, message] of UNSTORABLE) {
   Deno.test(`${text} ${message}, at "${path}"`, () => {
     const fault = unstorable(JSON.parse(text));
     deepStrictEqual([fault?.path.join("."), fault?.message], [path, message]);
+  });
+}
+
+for (
+  const [text, stored] of [
+    ["plain", "plain"],
+    ["12345678", "12345678"],
+    ["123456789", "1234567…"],
+    ["a\0\ud800b", "a\ufffd\ufffdb"],
+    ["123456😀9", "123456\ufffd…"],
+  ] as const
+) {
+  Deno.test(`of ${JSON.stringify(text)} eight units are stored as ${JSON.stringify(stored)}`, () => {
+    deepStrictEqual(storable(text, 8), stored);
   });
 }
