@@ -44,10 +44,9 @@ import { login } from "./routes/login.ts";
 import { logout } from "./routes/logout.ts";
 import { getLiveness, getReadiness } from "./routes/probes.ts";
 
-/** A connection for traces is closed when none has needed it for so long, in ms. */
+/** A connection for traces is closed after this long without work, in ms. */
 const TRACE_SESSION_IDLE_MS = 60_000;
 
-/** What the API is made of. */
 export interface ApiDeps {
   readonly config: Config;
   readonly sql: Sql;
@@ -57,7 +56,6 @@ export interface ApiDeps {
   readonly log: Log;
 }
 
-/** What the routes are made of. */
 export interface RouteDeps {
   readonly mode: Config["AUTH_MODE"];
   readonly sql: Sql;
@@ -73,12 +71,11 @@ export interface RouteDeps {
   readonly log: Log;
 }
 
-/** The API: all routes, and around them what every request goes through. Disposing ends its timers. */
+/** The routes and the request pipeline around them. Disposing ends their timers and threads. */
 export interface Api extends Disposable {
   readonly serve: Serve;
 }
 
-/** Puts the API together. */
 export function createApi(deps: ApiDeps): Api {
   const { config, log } = deps;
   const mode = config.AUTH_MODE;
@@ -154,7 +151,6 @@ export function createApi(deps: ApiDeps): Api {
   };
 }
 
-/** How accounts are let in. */
 function createSignIn({ config, sql, log }: ApiDeps): SignIn {
   return config.AUTH_MODE === "required"
     ? createSignInByPassword({ sql, passwords: createPasswords(), log })

@@ -1,31 +1,29 @@
 import { setImmediate } from "node:timers";
 
-/** What was asked, and the place of the asker's key in it. */
+/** The result of a batch, and the position of the caller's key in that batch. */
 export interface Batched<Result> {
   readonly result: Result;
   readonly index: number;
 }
 
-/** What is gathered. */
 export interface BatcherBounds {
-  /** So many quick questions are under way at most. */
+  /** At most this many fast batches run at once. */
   readonly maxConcurrent: number;
-  /** So many keys are in one question at most. */
   readonly maxBatchSize: number;
   /**
-   * A question that takes longer, in ms, or at most twice as long, isn't waited for: slow ones must not
-   * hold up the others.
+   * A batch that runs longer than this, in ms, no longer counts against `maxConcurrent`: slow
+   * batches must not block the others. It may count up to twice as long.
    */
   readonly slowMs: number;
 }
 
 /**
- * Asks for keys together: for those that come in one turn of the event loop and, while enough
- * questions are under way, for those that come until one of them is over. A question to another
- * process costs about the same for one key and for ten, so a busy process asks seldom for much, and
- * an idle one keeps nobody waiting. Nothing is answered with what was read before it was asked for.
+ * Runs keys in batches: those that come in one turn of the event loop and, while `maxConcurrent`
+ * batches run, those that come until one of them ends. A round trip to another process costs about
+ * the same for one key and for ten. So a busy process makes few large round trips, and an idle
+ * process waits for none. A key never gets a result that was read before the key came.
  *
- * @param run gets keys, some may be the same; what it throws, all who asked get
+ * @param run receives the keys, which may repeat; every caller of its batch receives what it throws
  */
 export function createBatcher<Key, Result>(
   run: (keys: readonly Key[]) => Promise<Result>,
@@ -37,7 +35,7 @@ export function createBatcher<Key, Result>(
     reject(error: unknown): void;
   }
   const waiting: Waiter[] = [];
-  /** The quick ones of the questions under way, by when they were asked. */
+  /** The running batches that still count, in the order in which they started. */
   const fast: { readonly startedAt: number }[] = [];
   let isScheduled = false;
   let isWatching = false;

@@ -1,7 +1,7 @@
 let shownAt = Number.NaN;
 let shown = "";
 
-/** This moment in UTC, as `Date.toISOString` writes it. Made once a millisecond, for all who ask in it. */
+/** The current time in UTC, in the form of `Date.toISOString`; computed once per millisecond. */
 export function timestamp(): string {
   const now = Date.now();
   if (now !== shownAt) {

@@ -1,55 +1,47 @@
 /*
- * What the programs for an operator at a terminal have in common: how they are used, what was typed,
- * and how they end. Exit status: 0 done; 1 refused or failed; 2 not used as meant, or settings missing.
+ * Shared by the command-line programs for operators: usage, arguments and exit status. Exit status:
+ * 0 done; 1 refused or failed; 2 wrong usage or settings missing.
  */
 
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { ConfigError } from "./config.ts";
 import { sentenceOf } from "./terminal.ts";
 
-/** What was typed after a command's name. */
+/** The arguments after a command's name. */
 export interface Typed {
   readonly words: readonly string[];
-  /** By name; those that the command takes. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** How a command is typed. */
 export interface CommandForm {
-  /** What is typed after its name. */
   readonly usage: string;
   readonly does: string;
-  /** How many words it takes, at least and at most; none unless it says so. */
+  /** The number of words that it takes; none by default. */
   readonly words?: readonly [min: number, max: number];
   readonly options?: ParseArgsOptionsConfig;
 }
 
-/** A program of several commands. */
 export interface Program<C extends CommandForm> {
-  /** How it is started, such as `DATABASE_URL=… deno task jobs`. */
+  /** Its start, such as `DATABASE_URL=… deno task jobs`. */
   readonly start: string;
-  /** By name; one named `record --live` is what `record` means with that option. */
+  /** By name. `record --live` is the variant of `record` for that option. */
   readonly commands: Readonly<Record<string, C>>;
-  /** Options that every command has. */
   readonly options?: ParseArgsOptionsConfig;
-  /** Lines that stand below the commands. */
   readonly notes?: string;
 }
 
-/** The program isn't used as it is meant to be; the message, if any, says what is wrong. */
+/** The arguments are wrong; the message, if any, says how. */
 export class UsageError extends Error {
   override name = "UsageError";
 }
 
-/** The command can't be done as it was asked for; the message says why. */
+/** The command is refused; the message says why. */
 export class RefusedError extends Error {
   override name = "RefusedError";
 }
 
-/** How a program is used. */
 export function usageOf({ start, commands, options = {}, notes }: Program<CommandForm>): string {
   const common = Object.keys(options).map((name) => ` [--${name}]`).join("");
-  // The option that makes a variant stands in its usage.
   const lines = Object.entries(commands).map(([name, { usage, does }]) =>
     `  ${`${name.split(" ")[0]} ${usage}`.trim()}\n      ${does}`
   );
@@ -57,7 +49,7 @@ export function usageOf({ start, commands, options = {}, notes }: Program<Comman
     .join("\n");
 }
 
-/** The command that was typed. @throws {UsageError} */
+/** @throws {UsageError} */
 export function readCommand<C extends CommandForm>(
   { commands, options: common = {} }: Program<C>,
   args: readonly string[],
@@ -90,36 +82,33 @@ function parsed(args: readonly string[], options: readonly ParseArgsOptionsConfi
   }
 }
 
-/** Why the usage is shown besides what is wrong: a word or an option isn't one. */
+/** The cause of a {@link UsageError} after which the usage is shown too. */
 const MISTYPED = "mistyped";
 
-/** The value of an option that takes one. */
 export function textOption({ options }: Typed, name: string): string | undefined {
   const value = options[name];
   return typeof value === "string" ? value : undefined;
 }
 
-/** A whole number within bounds, as it is typed; undefined: the text is none. */
+/** A whole number within bounds; undefined when the text is none. */
 export function parseWhole(text: unknown, [min, max]: readonly [number, number]) {
   const number = typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : NaN;
   return number >= min && number <= max ? number : undefined;
 }
 
-/** How a program tells that something went wrong. */
+/** How a program reports errors. */
 export interface Ending {
-  /** Shown when it isn't used as it is meant to be. */
   readonly usage?: string;
-  /** Errors whose message is a sentence for the operator, besides those above. */
+  /** Further errors whose message is a sentence for the operator. */
   readonly told?: readonly (abstract new (...args: never[]) => Error)[];
-  /** Its own sentence for an error, if it has one. */
   readonly sentenceFor?: (error: unknown) => string | undefined;
-  /** Exit status when the work is refused or fails; 1 unless given. */
+  /** Exit status when the work is refused or fails; 1 by default. */
   readonly failed?: number;
-  /** Exit status when it isn't used as meant or settings are missing; 2 unless given. */
+  /** Exit status for wrong usage or missing settings; 2 by default. */
   readonly misused?: number;
 }
 
-/** Does a program's work, says what went wrong, and ends the process with its exit status. */
+/** Runs the work, reports its error, and ends the process with the exit status. */
 export async function runMain(
   ending: Ending,
   work: () => Promise<number | void>,

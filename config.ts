@@ -1,22 +1,21 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 
-/** The environment of a process: names to text. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A start that the settings forbid; the message names every setting that is missing or invalid. */
+/** Settings are missing or invalid; the message names each of them. */
 export class ConfigError extends Error {
   override name = "ConfigError";
 }
 
 /**
- * The settings of a process, read once at its start: parsed, by name, and frozen.
+ * Parses the settings of a process and freezes them.
  *
- * The schema has a field for each setting. The field's `.meta` is the outermost call: `description`
+ * The schema has one field per setting. The field's `.meta` is the outermost call: `description`
  * completes "expected …", `formerly` is the setting's name in the last release. An old name is
- * accepted for one release, and `warn` gets one line that names the new one.
+ * accepted for one release, and `warn` gets one line that names the new name.
  *
- * @throws {ConfigError} naming every setting that is missing, invalid, or set to two values by its
+ * @throws {ConfigError} names every setting that is missing, invalid, or set to two values by its
  * two names
  */
 export function readSettings<S extends z.ZodObject>(
@@ -43,15 +42,13 @@ export function readSettings<S extends z.ZodObject>(
   throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
 }
 
-/** A setting as the environment has it. */
 interface Setting {
   readonly name: string;
   readonly expected: string;
-  /** Its name in the last release, when that was another. */
   readonly formerly: string | undefined;
   readonly hasOldName: boolean;
   readonly value: string | undefined;
-  /** Set by both names, to different values. */
+  /** The old and the new name have different values. */
   readonly isAmbiguous: boolean;
 }
 
@@ -60,7 +57,7 @@ function findSetting(
   meta: z.GlobalMeta | undefined,
   environment: Environment,
 ): Setting {
-  // An empty line in an env file means "not set", not "set to nothing".
+  // An empty value in an env file means "not set".
   const valueOf = (key: string) => environment[key] || undefined;
   const formerly = typeof meta?.formerly === "string" ? meta.formerly : undefined;
   const current = valueOf(name);
@@ -75,7 +72,7 @@ function findSetting(
   };
 }
 
-/** What is wrong with a setting; never its value, since a database address holds a password. */
+/** The mistake in a setting, without its value: a database URL contains a password. */
 function mistakeOf(
   { name, expected, formerly, value, isAmbiguous }: Setting,
   isInvalid: boolean,
@@ -85,11 +82,10 @@ function mistakeOf(
   return `${name} is ${value === undefined ? "missing" : "invalid"}: expected ${expected}`;
 }
 
-/** A whole number from `min` to `max`. */
 export const wholeNumber = (min: number, max: number) =>
   z.string().regex(/^\d+$/).transform(Number).refine((n) => n >= min && n <= max);
 
-/** An address with one of these protocols, such as `http:`. */
+/** A URL with one of these protocols, such as `http:`. */
 export const urlOf = (...protocols: string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol));
 
@@ -97,16 +93,14 @@ const listOf = (isItem: (text: string) => boolean) =>
   z.string().transform((text) => text.split(",").map((item) => item.trim()))
     .refine((items) => items.every(isItem));
 
-/** The address of a PostgreSQL database. */
 export const databaseUrl = urlOf("postgres:", "postgresql:");
 
-/** A secret that is sent as a bearer token. */
 export const bearerSecret = z.string().regex(/^\w{16,}$/);
 
-/** The secret of dry runs, which API and gateway share. */
+/** API and gateway share the secret of dry runs. */
 export const dryRunSecret = z.string().min(32);
 
-/** Settings that several processes have; each takes its own from here. */
+/** Settings that several processes share; each process picks its own. */
 export const SharedSettings = z.object({
   HOST: z.string().min(1).default("127.0.0.1").meta({
     description: "the address to listen on, such as 127.0.0.1",
@@ -128,17 +122,16 @@ export const SharedSettings = z.object({
   }),
 });
 
-/** The longest life of a login token that can be set, in minutes: a shift. */
+/** The longest lifetime of a login token in minutes: one shift. */
 export const MAX_TOKEN_TTL_MINUTES = 720;
 
-/** Any site (`*` or `any-site`), or the listed origins. */
+/** Any origin (`*` or `any-site`), or the listed origins. */
 const corsOrigins = z.union([
   z.enum(["*", "any-site"]),
   z.literal("none").transform((): string[] => []),
   listOf((text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text),
 ]);
 
-/** The settings of `deno task start`. */
 export const ApiSettings = SharedSettings.extend({
   PORT: wholeNumber(0, 65_535).default(8000).meta({
     description: "a port from 0 (any free one) to 65535",
@@ -179,11 +172,10 @@ export const ApiSettings = SharedSettings.extend({
     description: "a number of bytes from 1024 to 10485760",
   }),
 }).refine(
-  // Tokens in the hands of any site's scripts is what `required` is there to prevent. It takes more
-  // than the default, or a setting left from `legacy`, to want that.
+  // `required` keeps tokens from the scripts of other sites. Allowing any site then needs an
+  // explicit value, neither the default nor a setting left from `legacy`.
   ({ AUTH_MODE, CORS_ORIGINS }) => AUTH_MODE !== "required" || CORS_ORIGINS !== "*",
   { path: ["CORS_ORIGINS"], when: () => true },
 );
 
-/** What the API process is configured with. */
 export type Config = Readonly<z.output<typeof ApiSettings>>;

@@ -1,8 +1,8 @@
 import { isRefusedValue, isUnavailable } from "./db/pg_errors.ts";
 
 /**
- * The one table of errors: what a client is told for each thing that can go wrong. A thrown
- * {@link ApiError} says which one; anything else that is thrown is mapped here or is `internal`.
+ * The one table of error codes and statuses. {@link toApiError} maps everything that is thrown to
+ * one of them.
  */
 const STATUS = {
   invalid_request: 400,
@@ -40,21 +40,20 @@ const STATUS = {
   revocations_unknown: 503,
 } as const;
 
-/** A stable name for each error, for code and logs; clients read the status and the sentence. */
+/** The stable name of an error, for code and logs; clients read the status and the sentence. */
 export type ErrorCode = keyof typeof STATUS;
 
-/** The statuses that an {@link ApiError} can have. */
 export type ErrorStatus = typeof STATUS[ErrorCode];
 
-/** One place in a request that the contract does not allow. */
+/** One place in a request that violates the contract. */
 export interface ErrorDetail {
-  /** Where it is: field names and list positions joined by dots, empty for the whole body. */
+  /** Field names and list positions joined by dots; empty for the whole body. */
   readonly path: string;
-  /** What would be right there. */
+  /** What the contract allows there. */
   readonly message: string;
 }
 
-/** The body of every answer that is not a success. */
+/** The body of every error response. */
 export interface ErrorBody {
   readonly error: string;
   readonly details?: readonly ErrorDetail[];
@@ -66,7 +65,7 @@ interface ErrorOptions {
   readonly cause?: unknown;
 }
 
-/** An error with the sentence that the client is shown; the cause goes to the log only. */
+/** An error with the client's sentence; the cause goes to the log only. */
 export class ApiError extends Error {
   override name = "ApiError";
   readonly status: ErrorStatus;
@@ -80,7 +79,6 @@ export class ApiError extends Error {
     this.headers = { ...(this.status === 503 ? RETRY_SOON : {}), ...options.headers };
   }
 
-  /** What the client is sent. */
   get body(): ErrorBody {
     return this.details === undefined
       ? { error: this.message }
@@ -88,12 +86,12 @@ export class ApiError extends Error {
   }
 }
 
-// One second: a restarted PostgreSQL is answered from within a second of its return.
+// In seconds. The service answers within a second after PostgreSQL restarts.
 const RETRY_SOON = { "retry-after": "1" };
 
 /**
- * Whatever was thrown, as the error that the client is shown. What nothing here knows is a fault
- * of ours: 500, and nothing of the inside in the sentence.
+ * Maps anything thrown to the client's error. An unknown error becomes a 500 whose sentence reveals
+ * nothing internal.
  */
 export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;

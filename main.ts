@@ -8,7 +8,7 @@ import { createLog } from "./log.ts";
 
 const BODY_DEADLINE_MS = 10_000;
 const MAX_REQUESTS_IN_FLIGHT = 1_000;
-/** How long accepted requests may take to finish after SIGTERM. */
+/** Accepted requests may take this long to finish after SIGTERM, in ms. */
 const GRACE_MS = 15_000;
 
 try {

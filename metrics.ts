@@ -1,40 +1,34 @@
 import { Counter, Registry } from "prom-client";
 
-/**
- * Why a request is refused in `AUTH_MODE=required`, or would be: no token; one that isn't valid (any
- * more); a role that may not do this; a write in the name of another; a login without a password, or
- * with one of more bytes than bcrypt reads.
- */
-export type RefusalReason =
-  | "no_token"
-  | "bad_token"
-  | "role"
-  | "operator"
-  | "no_password"
-  | "long_password";
-
-const REASONS: readonly string[] = [
+const REFUSAL_REASONS = [
   "no_token",
   "bad_token",
   "role",
   "operator",
   "no_password",
   "long_password",
-] satisfies RefusalReason[];
+] as const;
 
-/** Whether a word, an error's code for example, is such a reason. */
-export function isRefusalReason(word: string): word is RefusalReason {
-  return REASONS.includes(word);
+/**
+ * Why `AUTH_MODE=required` refuses a request, or would: no token; an invalid or revoked token; a role
+ * without the right; a write in another person's name; a login without a password, or with one of
+ * more bytes than bcrypt reads.
+ */
+export type RefusalReason = typeof REFUSAL_REASONS[number];
+
+/** Whether a text, such as an error code, is a refusal reason. */
+export function isRefusalReason(text: string): text is RefusalReason {
+  return REFUSAL_REASONS.some((reason) => reason === text);
 }
 
 /**
- * Why a token is no good. For the log and the metrics only: a client is told one sentence for all.
+ * Why a token is refused. For log and metrics only: clients get one sentence for all faults.
  *
- * Its form and origin: `malformed`, `type`, `algorithm`, `unknown_key`, `signature`, `issuer`,
- * `audience` (a token of `AUTH_MODE=legacy` too), `claims` (one is missing, or of another form). Its
- * time, by this process's clock: `expired`, `not_yet_valid`. Since then: `logged_out`, `ended` (the
- * account got a new password or role, or was disabled for a while), `disabled`, `no_account`,
- * `other_role` (the account's role isn't the token's).
+ * Form and origin: `malformed`, `type`, `algorithm`, `unknown_key`, `signature`, `issuer`, `audience`
+ * (also a token of `AUTH_MODE=legacy`), `claims` (missing or malformed). Time, by this process's
+ * clock: `expired`, `not_yet_valid`. State: `logged_out`, `ended` (the account got a new password or
+ * role, or was disabled for a while), `disabled`, `no_account`, `other_role` (the account has another
+ * role than the token).
  */
 export type TokenFault =
   | "malformed"
@@ -54,8 +48,8 @@ export type TokenFault =
   | "other_role";
 
 /**
- * What became of a login in `AUTH_MODE=required`. `too_long`: its password has more bytes than bcrypt
- * reads; `changed`: its account did, meanwhile.
+ * The outcome of a login in `AUTH_MODE=required`. `too_long`: the password has more bytes than bcrypt
+ * reads; `changed`: the account changed during the login.
  */
 export type LoginOutcome =
   | "accepted"
@@ -68,91 +62,70 @@ export type LoginOutcome =
   | "queue_full";
 
 /**
- * What became of a look into the trace cache. `stale_refused`: something was kept, and couldn't be
- * relied on; `bypassed`: no relay says that the cache is up to date, or Valkey is away.
+ * The outcome of a read of the trace cache. `stale_refused`: the entry was unreliable; `bypassed`: no
+ * relay confirms that the cache is up to date, or Valkey is unavailable.
  */
 export type CacheOutcome = "hit" | "miss" | "stale_refused" | "bypassed";
 
 /**
- * What became of a request for a dry run. `failed`: 5xx; `unproven`: its proof was refused, or couldn't
- * be looked at; `impossible`: its operation can't be run without an effect.
+ * The outcome of a dry run. `failed`: 5xx; `unproven`: its proof was refused or could not be checked;
+ * `impossible`: its operation always has an effect.
  */
 export type DryRunOutcome = "done" | "failed" | "unproven" | "impossible";
 
-/** What this process has counted since its start. */
-export interface Metrics {
-  /** A request that `AUTH_MODE=required` refused. */
-  refused(operation: string, reason: RefusalReason): void;
-  /** A request that `AUTH_MODE=legacy` let through and `AUTH_MODE=required` would have refused. */
-  requiredWouldRefuse(operation: string, reason: RefusalReason): void;
-  /** A token that `AUTH_MODE=required` refused or, in `AUTH_MODE=legacy`, would have refused. */
-  badToken(operation: string, reason: TokenFault): void;
-  login(outcome: LoginOutcome): void;
-  /** @param operation `unknown` where the path or method is none of ours */
-  dryRun(operation: string, outcome: DryRunOutcome): void;
-  cacheRead(outcome: CacheOutcome): void;
-  /** `stale_refused`: the lot has changed since its answer was read. */
-  cacheStored(outcome: "stored" | "stale_refused"): void;
-  /** All of it in Prometheus' text format. */
-  text(): Promise<string>;
-  /** The media type of {@link Metrics.text}. */
-  readonly type: string;
-}
+/** The counters of this process. */
+export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Counters that start at nothing. */
-export function createMetrics(): Metrics {
+export function createMetrics() {
   const registry = new Registry();
-  const refused = new Counter({
-    name: "lotline_refused_total",
-    help: "Requests that AUTH_MODE=required refused.",
-    labelNames: ["operation", "reason"],
-    registers: [registry],
-  });
-  const wouldRefuse = new Counter({
-    name: "lotline_required_would_refuse_total",
-    help: "Requests that AUTH_MODE=legacy let through and AUTH_MODE=required would refuse.",
-    labelNames: ["operation", "reason"],
-    registers: [registry],
-  });
-  const badTokens = new Counter({
-    name: "lotline_bad_tokens_total",
-    help: "Tokens that AUTH_MODE=required refused, or would refuse, by what is wrong with them.",
-    labelNames: ["operation", "reason"],
-    registers: [registry],
-  });
-  const logins = new Counter({
-    name: "lotline_logins_total",
-    help: "Logins in AUTH_MODE=required by what became of them.",
-    labelNames: ["outcome"],
-    registers: [registry],
-  });
-  const dryRuns = new Counter({
-    name: "lotline_dry_runs_total",
-    help: "Requests for a dry run by what became of them.",
-    labelNames: ["operation", "outcome"],
-    registers: [registry],
-  });
-  const cacheReads = new Counter({
-    name: "lotline_trace_cache_reads_total",
-    help: "Looks into the trace cache by what became of them.",
-    labelNames: ["outcome"],
-    registers: [registry],
-  });
-  const cacheStores = new Counter({
-    name: "lotline_trace_cache_stores_total",
-    help: "Answers offered to the trace cache by what became of them.",
-    labelNames: ["outcome"],
-    registers: [registry],
-  });
+  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+    new Counter({ name: `lotline_${name}_total`, help, labelNames, registers: [registry] });
+  const refused = counter(
+    "refused",
+    "Requests that AUTH_MODE=required refused.",
+    "operation",
+    "reason",
+  );
+  const wouldRefuse = counter(
+    "required_would_refuse",
+    "Requests that AUTH_MODE=legacy let through and AUTH_MODE=required would refuse.",
+    "operation",
+    "reason",
+  );
+  const badTokens = counter(
+    "bad_tokens",
+    "Tokens that AUTH_MODE=required refused, or would refuse, by what is wrong with them.",
+    "operation",
+    "reason",
+  );
+  const logins = counter("logins", "Logins in AUTH_MODE=required by outcome.", "outcome");
+  const dryRuns = counter("dry_runs", "Requests for a dry run by outcome.", "operation", "outcome");
+  const cacheReads = counter(
+    "trace_cache_reads",
+    "Reads of the trace cache by outcome.",
+    "outcome",
+  );
+  const cacheStores = counter(
+    "trace_cache_stores",
+    "Responses offered to the trace cache by outcome.",
+    "outcome",
+  );
   return {
-    refused: (operation, reason) => refused.inc({ operation, reason }),
-    requiredWouldRefuse: (operation, reason) => wouldRefuse.inc({ operation, reason }),
-    badToken: (operation, reason) => badTokens.inc({ operation, reason }),
-    login: (outcome) => logins.inc({ outcome }),
-    dryRun: (operation, outcome) => dryRuns.inc({ operation, outcome }),
-    cacheRead: (outcome) => cacheReads.inc({ outcome }),
-    cacheStored: (outcome) => cacheStores.inc({ outcome }),
+    refused: (operation: string, reason: RefusalReason) => refused.inc({ operation, reason }),
+    /** A request that `AUTH_MODE=legacy` let through and `AUTH_MODE=required` would refuse. */
+    requiredWouldRefuse: (operation: string, reason: RefusalReason) =>
+      wouldRefuse.inc({ operation, reason }),
+    /** A token that `AUTH_MODE=required` refused or, in `AUTH_MODE=legacy`, would refuse. */
+    badToken: (operation: string, reason: TokenFault) => badTokens.inc({ operation, reason }),
+    login: (outcome: LoginOutcome) => logins.inc({ outcome }),
+    /** @param operation `unknown` when no operation has this path and method */
+    dryRun: (operation: string, outcome: DryRunOutcome) => dryRuns.inc({ operation, outcome }),
+    cacheRead: (outcome: CacheOutcome) => cacheReads.inc({ outcome }),
+    /** `stale_refused`: the lot has changed since its response was read. */
+    cacheStored: (outcome: "stored" | "stale_refused") => cacheStores.inc({ outcome }),
+    /** All counters in Prometheus' text format. */
     text: () => registry.metrics(),
+    /** The media type of `text`. */
     type: registry.contentType,
   };
 }

@@ -1,27 +1,26 @@
 import { ApiError } from "./errors.ts";
 import { ByteBuffer } from "./byte_buffer.ts";
 
-/** What is read of a body. */
 export interface ReadLimits {
-  /** More bytes than these aren't kept. */
   readonly max: number;
-  /** How long the client may take to send all of it, in ms. */
+  /** The client must send the whole body within this time, in ms. */
   readonly deadlineMs: number;
 }
 
 /**
- * So long after a 408 the rest of a body is given up, which closes the connection with its next byte.
- * Given up before the response is out, Deno's server would read all the rest and keep the connection.
+ * The rest of a body is cancelled this long after a 408, in ms, which closes the connection. Deno's
+ * server reads the rest and keeps the connection when the body is cancelled before the response is
+ * sent.
  */
 const RESPONSE_IS_OUT_MS = 1_000;
 
 /**
- * Receives a body to its end: its size, and its bytes unless they are more than `max`. Past that it
- * is read and thrown away, so that the client, still sending, can read its 413; the deadline bounds
- * how long.
+ * Reads a body to its end, and returns its size and, up to `max`, its bytes. Beyond `max` bytes are
+ * read and discarded, so that a client that is still sending can read its 413. The deadline bounds
+ * that.
  *
- * @param onChunk is told of every piece as it comes; a piece is good until it returns
- * @throws {ApiError} 400 it ended too early, 408 too slow
+ * @param onChunk receives each chunk, which is valid only during the call
+ * @throws {ApiError} 400 the body ended early, 408 too slow
  */
 export async function readBytes(
   request: Request,
@@ -38,7 +37,7 @@ export async function readBytes(
   try {
     for (;;) {
       const next = source.read();
-      // Not a race with one promise for all of the body: that would remember every piece.
+      // Promise.race with one long-lived promise would keep a reference to every chunk.
       const result = await new Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>>(
         (resolve, reject) => {
           stopWaiting = () => {
@@ -65,44 +64,44 @@ export async function readBytes(
 
 function tooSlow(): ApiError {
   return new ApiError("body_too_slow", "The body took too long to arrive", {
-    // Its rest would be taken for the next request.
+    // The rest of the body would be read as the next request.
     headers: { connection: "close" },
   });
 }
 
-/** The first read into a buffer of ours; it grows with what comes. */
+/** The first buffer's size; it doubles when a read fills it. */
 const FIRST_READ_BYTES = 1_024;
 const MAX_READ_BYTES = 65_536;
 
 /**
- * So many reads may wait in buffers of Deno's. Those beyond are lent small ones from the start, which
- * takes a body that is there already some microseconds longer: an exception says that it is.
+ * The most reads that wait in Deno's own buffers. Further bodies use small buffers of ours from the
+ * start. That costs some microseconds when the body is already there, because getReader throws.
  */
 const MAX_READS_OF_DENO = 32;
 let readsOfDeno = 0;
 
 /**
- * A body's pieces as they come. Deno's server makes a buffer of 64 kB for each read of a body that
- * isn't there yet, however few bytes come: from the second piece on it reads into a small one of ours.
+ * Reads a body chunk by chunk. Deno's server allocates 64 kB for each read that has to wait,
+ * however few bytes come. From the second chunk on it reads into a small buffer of ours.
  */
 class BodySource {
   readonly #body: ReadableStream<Uint8Array<ArrayBuffer>>;
   #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
-  #into: ReadableStreamBYOBReader | undefined;
+  #ownReader: ReadableStreamBYOBReader | undefined;
   #buffer: ArrayBuffer | undefined;
   #waiting: Promise<unknown> | undefined;
 
   constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
     this.#body = body;
-    if (readsOfDeno >= MAX_READS_OF_DENO) this.#readIntoFromNowOn();
+    if (readsOfDeno >= MAX_READS_OF_DENO) this.#useOwnBuffer();
     else this.#reader = body.getReader();
   }
 
-  /** The next piece; it is to be given to {@link taken}. */
+  /** Pass the result to {@link taken}. */
   read(): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> {
-    if (this.#into !== undefined) {
+    if (this.#ownReader !== undefined) {
       this.#buffer ??= new ArrayBuffer(FIRST_READ_BYTES);
-      return this.#into.read(new Uint8Array(this.#buffer));
+      return this.#ownReader.read(new Uint8Array(this.#buffer));
     }
     this.#reader ??= this.#body.getReader();
     readsOfDeno++;
@@ -111,41 +110,44 @@ class BodySource {
     return this.#waiting = read;
   }
 
-  /** A piece that was read, good until the next is unless it fills its buffer. */
-  taken(piece: Uint8Array<ArrayBuffer>): Uint8Array {
-    const whole = piece.buffer.byteLength;
-    if (this.#into !== undefined) {
-      // What was lent comes back with the bytes in it. One that was filled is too small, and kept.
-      this.#buffer = piece.length === whole
+  /** Takes over a chunk that was read; it is valid until the next read. */
+  taken(chunk: Uint8Array<ArrayBuffer>): Uint8Array {
+    const whole = chunk.buffer.byteLength;
+    if (this.#ownReader !== undefined) {
+      // A read transfers the buffer, and returns it with the chunk. A filled buffer is kept by the
+      // caller and replaced by a larger one.
+      this.#buffer = chunk.length === whole
         ? new ArrayBuffer(Math.min(2 * whole, MAX_READ_BYTES))
-        : piece.buffer;
-    } // Only a stream of bytes makes buffers that are larger than what it reads.
-    else if (whole > piece.length) this.#readIntoFromNowOn();
-    return piece;
+        : chunk.buffer;
+    } else if (whole > chunk.length) {
+      // Only a byte stream returns a buffer that is larger than its chunk.
+      this.#useOwnBuffer();
+    }
+    return chunk;
   }
 
   /**
-   * Gives the rest up once the response is out. A read that waits in a buffer of Deno's would keep it,
-   * so that one is let end first, with the next byte or the connection.
+   * Cancels the rest once the response is sent. A pending read in one of Deno's buffers would keep
+   * that buffer, so it ends first, with the next byte or with the connection.
    */
   closeSoon(): void {
     const timer = setTimeout(() => {
-      const readIsOver = this.#into === undefined ? this.#waiting : undefined;
-      // The connection may be gone by then; there is nothing left to cancel.
-      const cancel = () => (this.#into ?? this.#reader)?.cancel().catch(() => {});
+      const readIsOver = this.#ownReader === undefined ? this.#waiting : undefined;
+      // The connection may have ended already.
+      const cancel = () => (this.#ownReader ?? this.#reader)?.cancel().catch(() => {});
       Promise.resolve(readIsOver).then(cancel, cancel);
     }, RESPONSE_IS_OUT_MS);
-    // It holds up nobody's shutdown.
+    // The timer must not delay a shutdown.
     Deno.unrefTimer(timer);
   }
 
-  #readIntoFromNowOn(): void {
+  #useOwnBuffer(): void {
     this.#reader?.releaseLock();
     this.#reader = undefined;
     try {
-      this.#into = this.#body.getReader({ mode: "byob" });
+      this.#ownReader = this.#body.getReader({ mode: "byob" });
     } catch {
-      // No stream of bytes: all of it is there.
+      // Not a byte stream: the whole body is in memory.
     }
   }
 }

@@ -13,12 +13,13 @@ export function columns(head: readonly string[], rows: readonly (readonly string
   ).join("\n");
 }
 
-/** A text without what would steer the terminal: others wrote it into the database. */
+/**
+ * Replaces control characters, which could steer the terminal: the text comes from the database.
+ */
 export function printable(text: string): string {
   return text.replaceAll(/\p{C}/gu, "?");
 }
 
-/** Why something could not be done, in a sentence. */
 export function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return isMissingTable(error)

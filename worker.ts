@@ -24,9 +24,9 @@ const jobsOf = (config: WorkerConfig) => [
   }, config.AUDIT_QUIET_HOURS),
 ];
 
-/** Connections for the queue's own statements, beside those of the jobs. */
+/** Connections for the queue's own statements; jobs use another pool. */
 const QUEUE_POOL = 3;
-/** How much longer than the grace of running jobs the end may take, in ms. */
+/** Added to the grace of running jobs before the process is ended, in ms. */
 const END_SLACK_MS = 8_000;
 
 try {

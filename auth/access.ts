@@ -1,16 +1,15 @@
-/** The roles that an account can have, as the table `users` knows them. */
+/** The roles of the table `users`. */
 export const ROLES = ["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"] as const;
 
-/** The role of an account. */
 export type Role = typeof ROLES[number];
 
-/** Who is let in: everyone, everyone with a valid token, or the accounts with one of these roles. */
+/** Who may use an operation: everyone, every valid token, or accounts with one of these roles. */
 export type Access = "open" | "any token" | readonly Role[];
 
 /**
- * The one table of who may do what in `AUTH_MODE=required`, by operation id. The guard goes by it,
- * `openapi.yaml` must say the same (the drift test holds the two together), and
- * `docs/security.md` shows it. An operation that isn't here can't be registered.
+ * The one table of who may do what in `AUTH_MODE=required`, by operation id. The guard applies it,
+ * `openapi.yaml` must agree (the drift test compares them), and `docs/security.md` shows it. An
+ * operation without an entry can't be registered.
  */
 export const ACCESS = {
   getHealth: "open",
@@ -28,33 +27,29 @@ export const ACCESS = {
   getLiveness: "open",
   getReadiness: "open",
   getMetrics: ["ADMIN", "MANAGER"],
-  /** The contract and the page to browse it. */
   documents: "open",
 } as const satisfies Record<string, Access>;
 
-/** The name of an operation, as the contract, the metrics and the log have it. */
 export type OperationId = keyof typeof ACCESS;
 
-/** Whether this text names an operation. */
 export function isOperationId(text: string): text is OperationId {
   return Object.hasOwn(ACCESS, text);
 }
 
-/** Who may use an operation. */
 export function accessTo(operation: OperationId): Access {
   return ACCESS[operation];
 }
 
-/** Roles that may write in another person's name. */
+/** Roles that may write under another person's id. */
 export const MAY_WRITE_FOR_OTHERS: readonly Role[] = ["ADMIN", "MANAGER"];
 
-/** One way to be let in: the name of a security scheme with the roles that it asks for. */
+/** The name of a security scheme with the roles that it requires. */
 type SecurityRequirement = Record<string, string[]>;
 
 /**
- * Who may use an operation, as its contract says it: any one of the requirements is enough. `{}`
- * stands for `AUTH_MODE=legacy`, in which everything is open. Roles in a requirement of a bearer
- * token: OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0#security-requirement-object
+ * The access to an operation in the form of the contract: one of the requirements suffices. `{}`
+ * stands for `AUTH_MODE=legacy`, where every operation is open. Roles in a bearer requirement:
+ * OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0#security-requirement-object
  */
 export function securityOf(operation: OperationId): SecurityRequirement[] {
   const access = accessTo(operation);

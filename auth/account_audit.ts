@@ -3,7 +3,7 @@ import { findLookAlikes, spelledOut } from "./look_alikes.ts";
 import { costOf } from "./password_work.ts";
 import { MAX_PASSWORD_BYTES } from "./typed_password.ts";
 
-/** Something about an account that matters before `AUTH_MODE=required`. */
+/** A problem of an account in `AUTH_MODE=required`. */
 export interface Finding {
   readonly id: string;
   readonly email: string;
@@ -11,11 +11,11 @@ export interface Finding {
 }
 
 /**
- * What would keep accounts out in `AUTH_MODE=required`, or mix them up: no password or one that can't
- * be checked or that was typed too long, no role, disabled, an email that another account has too or
- * one that looks like it.
+ * Finds accounts that `AUTH_MODE=required` would lock out or confuse: no usable password, a
+ * password that is too long, no role, disabled, or an email that equals or resembles another
+ * account's.
  *
- * @param accounts those with the same email beside each other, the one that logs in first
+ * @param accounts sorted by email; of equal emails the account that logs in comes first
  */
 export function auditAccounts(accounts: readonly Account[]): Finding[] {
   const lookAlikesOf = findLookAlikes(accounts.map(({ email }) => email));
@@ -34,7 +34,7 @@ export function auditAccounts(accounts: readonly Account[]): Finding[] {
   });
 }
 
-/** What all findings of a kind come to, as far as it needs saying. */
+/** A summary of the long passwords; undefined when there are none. */
 export function summaryOf(accounts: readonly Account[]): string | undefined {
   const count = accounts.filter(({ longPassword }) => longPassword).length;
   if (count === 0) return undefined;

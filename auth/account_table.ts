@@ -1,7 +1,6 @@
 import type { Account } from "../db/accounts.ts";
 import { columns } from "../terminal.ts";
 
-/** Accounts in columns, for a terminal. */
 export function accountTable(accounts: readonly Account[]): string {
   return columns(
     ["email", "id", "role", "password", "state", "last login", "name"],

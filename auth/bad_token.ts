@@ -1,12 +1,12 @@
 import { ApiError } from "../errors.ts";
 import type { TokenFault } from "../metrics.ts";
 
-/** What a client is told to do about it: RFC 6750, section 3. */
+/** The challenge of RFC 6750, section 3. */
 export const CHALLENGE = 'Bearer realm="lotline"';
 
 /**
- * The 401 for all faults of a token. The client is told one sentence: which fault it is helps nobody
- * but a forger. The operator finds it in the log and the metrics.
+ * The 401 for every token fault. All faults share one sentence, since the difference would help
+ * only a forger. Operators find the fault in log and metrics.
  */
 export class BadTokenError extends ApiError {
   constructor(readonly fault: TokenFault) {

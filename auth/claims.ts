@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ROLES } from "./access.ts";
 
-/** What a valid token says; moments in s since 1970. */
+/** The claims of a valid token; times in s since 1970. */
 export type Claims = z.output<typeof ClaimsOfToken>;
 
 export const ClaimsOfToken = z.object({

@@ -7,25 +7,25 @@ import type { Revocations } from "./revocations.ts";
 import type { Claims } from "./claims.ts";
 import type { TokenVerifier } from "./tokens.ts";
 
-/** Whether the rules of {@link ACCESS} are applied, or only watched. */
+/** Whether {@link ACCESS} is enforced, or only observed. */
 export type AuthMode = "legacy" | "required";
 
-/** What the guard found about a request that goes on. */
+/** The guard's findings about an admitted request. */
 export interface Admission {
-  /** Whose token was sent; nothing without a valid one. */
+  /** The claims of a valid token. */
   readonly caller?: Claims | undefined;
-  /** Whose token was sent, when it was a good one until it was revoked. */
+  /** The claims of a token that was valid until it was revoked. */
   readonly revoked?: Claims | undefined;
-  /** What is wrong with the token that was sent. */
   readonly tokenFault?: TokenFault | undefined;
-  /** In `AUTH_MODE=legacy`: why `required` would have refused the request. */
+  /** In `AUTH_MODE=legacy`: why `required` would refuse the request. */
   readonly wouldRefuse?: RefusalReason;
 }
 
 /**
- * Lets a request to an operation in or throws.
- * @throws {ApiError} in `AUTH_MODE=required`: 401 without a valid token, 403 when its role may not
- * do this, 503 when it can't be known whether the token was revoked
+ * Admits a request to an operation or throws.
+ *
+ * @throws {ApiError} in `AUTH_MODE=required`: 401 without a valid token, 403 for a role without the
+ * right, 503 when the token's revocation can't be checked
  */
 export type Guard = (operation: OperationId, headers: Headers) => Promise<Admission> | Admission;
 
@@ -33,11 +33,10 @@ interface GuardDeps {
   readonly mode: AuthMode;
   readonly verify: TokenVerifier;
   readonly revocations: Revocations;
-  /** What a scraper may show in place of a token to read the metrics. */
+  /** A secret that scrapers send in place of a token to read the metrics. */
   readonly metricsToken?: string;
 }
 
-/** The guard before every route. */
 export function createGuard({ mode, verify, revocations, metricsToken }: GuardDeps): Guard {
   const holderOf = async (
     token: string,
@@ -49,7 +48,7 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
       state = await revocations.check(claims);
       if (state === "unknown") throw REFUSALS.unknown();
     } else if (state === "unknown") {
-      // The old ways let everyone in: they need not wait for a database that is away.
+      // `legacy` admits everyone, and must not wait for an unavailable database.
       state = await revocations.checkQuickly(claims);
     }
     if (state === "good" || state === "unknown") return { caller: claims };
@@ -61,14 +60,14 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
     token: string,
     headers: Headers,
   ): Promise<Admission> => {
-    if (operation === "getMetrics" && metricsToken !== undefined && same(token, metricsToken)) {
+    if (operation === "getMetrics" && metricsToken !== undefined && isEqual(token, metricsToken)) {
       return {};
     }
     const { caller, revoked, tokenFault } = await holderOf(token);
-    const reason = tokenFault ? "bad_token" : whyNot(operation, caller?.role ?? null);
+    const reason = tokenFault ? "bad_token" : missingRole(operation, caller?.role ?? null);
     if (reason === undefined) return { caller };
     if (mode === "legacy") return { caller, revoked, tokenFault, wouldRefuse: reason };
-    // A logout that is asked for again comes with the token that the first one has ended.
+    // A repeated logout sends the token that the first one revoked.
     if (operation === "logout" && revoked && headers.has("idempotency-key")) {
       return { revoked, tokenFault };
     }
@@ -84,18 +83,18 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
   };
 }
 
-function whyNot(operation: OperationId, role: Role | null): "role" | undefined {
+function missingRole(operation: OperationId, role: Role | null): "role" | undefined {
   const access = accessTo(operation);
   if (typeof access === "string") return undefined;
   return role !== null && access.includes(role) ? undefined : "role";
 }
 
-/** Ours have some 500 characters; a longer header holds none. */
+/** Our tokens have about 500 characters. */
 const MAX_AUTHORIZATION = 8_192;
 
 /**
- * The token of an Authorization header (RFC 6750); nothing when it is of another kind, and an empty
- * one when it is too long to be one.
+ * The token of an Authorization header (RFC 6750): undefined for another scheme, empty when it is
+ * too long.
  */
 export function bearerToken(header: string | null): string | undefined {
   if (header === null || !/^bearer /i.test(header)) return undefined;
@@ -116,7 +115,7 @@ const REFUSALS: Record<"no_token" | "role" | "unknown", () => ApiError> = {
     new ApiError("revocations_unknown", "Tokens can't be checked right now, try again shortly"),
 };
 
-function same(one: string, other: string): boolean {
+function isEqual(one: string, other: string): boolean {
   const [a, b] = [new TextEncoder().encode(one), new TextEncoder().encode(other)];
   return a.length === b.length && timingSafeEqual(a, b);
 }

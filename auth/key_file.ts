@@ -13,10 +13,10 @@ import {
   writeFailure,
 } from "./key_file_error.ts";
 
-/** The one algorithm that tokens are signed with and accepted in. */
+/** The only algorithm that signs and verifies tokens. */
 export const ALGORITHM = "EdDSA";
 
-/** A key with its private part, as the file holds it (a JSON Web Key, RFC 7517). */
+/** A private key as the file stores it (a JSON Web Key, RFC 7517). */
 export type KeyInFile = z.output<typeof KeyInFile>;
 
 const KeyInFile = z.object({
@@ -27,32 +27,31 @@ const KeyInFile = z.object({
   kid: z.string().min(1),
   x: z.string().min(1),
   d: z.string().min(1),
-  /** When it begins to sign, if that was put off; until then it only verifies. */
+  /** The time from which it signs, if delayed; until then it only verifies. */
   signs_from: z.iso.datetime().optional(),
-  /** When another key takes its place; nothing while that isn't known. */
+  /** The time at which another key replaces it, if known. */
   retired_at: z.iso.datetime().optional(),
 });
 
-/** A rotation a day for years; a file of as many has less than half of {@link MAX_BYTES}. */
+/** A daily rotation for years; such a file has less than half of {@link MAX_BYTES}. */
 const MAX_KEYS = 1_000;
-/** What is read of a file before it is refused. */
+/** The most bytes that are read of a file. */
 const MAX_BYTES = 1_000_000;
 
 const KeyFile = z.object({ keys: z.tuple([KeyInFile], KeyInFile) })
   .refine(({ keys }) => keys.length <= MAX_KEYS);
 
-/** The keys of a file, the newest first: the first that may signs, all of them verify. */
+/** The newest key comes first. The first key whose time has come signs; all verify. */
 export type KeysInFile = readonly [KeyInFile, ...KeyInFile[]];
 
 /**
- * Makes a key file, readable by its owner only, with the folders on its way. Where the path is a link,
- * the file is made where that leads.
+ * Creates a key file that only its owner can read, and its folders. A link is followed.
  *
- * @throws {Deno.errors.AlreadyExists} when there is a file already: keys in use are never lost
- * @throws {KeyFileError} when there is something else, or no file can be made there
+ * @throws {Deno.errors.AlreadyExists} a file exists: keys in use are never lost
+ * @throws {KeyFileError} something else exists, or the file can't be created
  */
 export async function makeKeyFile(path: string, keys: KeysInFile): Promise<void> {
-  await refuseWhatIsNoFile(path);
+  await refuseNonFile(path);
   const target = await linkTarget(path);
   try {
     await Deno.mkdir(dirname(target), { recursive: true });
@@ -63,10 +62,7 @@ export async function makeKeyFile(path: string, keys: KeysInFile): Promise<void>
   }
 }
 
-/**
- * Reads a key file.
- * @throws {KeyFileError} when it is missing, readable by others, or not a key file
- */
+/** @throws {KeyFileError} the file is missing, readable by others, or no key file */
 export async function readKeyFile(path: string): Promise<KeysInFile> {
   const { mode } = await statOf(path);
   if (mode !== null && (mode & 0o077) !== 0) {
@@ -80,9 +76,9 @@ export async function readKeyFile(path: string): Promise<KeysInFile> {
 }
 
 /**
- * Puts other keys into a key file, behind its links. Every reader sees the keys of before or those of
- * after, and two changes at once take turns. The file keeps its owner and mode: the service that
- * reads it may be another user than the one who changes it.
+ * Replaces the keys of a file, behind its links. The change is atomic for readers, and concurrent
+ * changes take turns. The file keeps owner and mode: the service may run as another user than the
+ * operator.
  *
  * @throws {KeyFileError} as {@link readKeyFile}, and when the file can't be replaced
  */
@@ -94,7 +90,12 @@ export async function changeKeyFile(
   using _turn = await takeTurn(path);
   const before = await readKeyFile(path);
   const after = await change(before);
-  if (after.length > Math.max(before.length, MAX_KEYS)) throw tooManyKeys(path);
+  if (after.length > Math.max(before.length, MAX_KEYS)) {
+    throw new KeyFileError(
+      `JWT_KEYS_FILE ${path} has ${MAX_KEYS} keys, and one more would be too many: ` +
+        `drop some with: ${command(path, "prune --now")}`,
+    );
+  }
   const target = await Deno.realPath(path);
   const next = `${target}.new`;
   try {
@@ -105,7 +106,7 @@ export async function changeKeyFile(
     const made = await Deno.stat(next);
     if (made.uid !== uid || made.gid !== gid) {
       await Deno.chown(next, uid, gid).catch((error) => {
-        // Of the group nothing depends, since it may do nothing with the file.
+        // The group has no rights on the file.
         if (made.uid !== uid) throw error;
       });
     }
@@ -116,19 +117,19 @@ export async function changeKeyFile(
   }
 }
 
-/** Locks the file itself, so that nothing is left beside it; the lock ends with the process. */
+/** Locks the file itself, which leaves nothing beside it; the lock ends with the process. */
 async function takeTurn(path: string): Promise<Disposable> {
   for (;;) {
     const file = await openToRead(path);
     await file.lock(true);
     const [locked, now] = [await file.stat(), await statOf(path)];
     if (locked.ino === now.ino) return file;
-    // While it waited another change has put a new file there: that one is to be locked.
+    // Another change replaced the file during the wait: lock the new one.
     file.close();
   }
 }
 
-async function refuseWhatIsNoFile(path: string): Promise<void> {
+async function refuseNonFile(path: string): Promise<void> {
   if (path.endsWith("/")) throw namesAFolder(path);
   const info = await Deno.stat(path).catch(async (cause) => {
     if (cause instanceof Deno.errors.NotFound) return undefined;
@@ -138,9 +139,9 @@ async function refuseWhatIsNoFile(path: string): Promise<void> {
   if (refusal) throw refusal;
 }
 
-/** Looks at a file before it is opened: a pipe would wait for a writer. */
+/** Checks a file before it is opened: opening a pipe would wait for a writer. */
 async function statOf(path: string): Promise<Deno.FileInfo> {
-  await refuseWhatIsNoFile(path);
+  await refuseNonFile(path);
   try {
     return await Deno.stat(path);
   } catch (cause) {
@@ -156,7 +157,6 @@ async function openToRead(path: string): Promise<Deno.FsFile> {
   }
 }
 
-/** The text of a file, of which no more is read than a key file may have. */
 async function readBounded(path: string): Promise<string> {
   using file = await openToRead(path);
   const bytes = new Uint8Array(MAX_BYTES + 1);
@@ -168,25 +168,18 @@ async function readBounded(path: string): Promise<string> {
   return new TextDecoder().decode(bytes.subarray(0, length));
 }
 
-/** Writes a file that wasn't there; what couldn't be written whole is removed again. */
+/** Creates a file; removes it when the write fails. */
 async function writeNewFile(path: string, text: string): Promise<void> {
   using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   try {
     const bytes = new TextEncoder().encode(text);
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-    // On the disk before it takes another one's place.
+    // The file must be on disk before it replaces another.
     await file.sync();
   } catch (error) {
     await Deno.remove(path).catch(() => {});
     throw error;
   }
-}
-
-function tooManyKeys(path: string): KeyFileError {
-  return new KeyFileError(
-    `JWT_KEYS_FILE ${path} has ${MAX_KEYS} keys, and one more would be too many: ` +
-      `drop some with: ${command(path, "prune --now")}`,
-  );
 }
 
 function textOf(keys: KeysInFile): string {

@@ -1,25 +1,23 @@
 import { dirname, resolve } from "node:path";
 import { linkTarget } from "../link_target.ts";
 
-/** A key file that can't be used; the message says why and, where something can be done, what. */
+/** A key file is unusable; the message says why and, if possible, what to do. */
 export class KeyFileError extends Error {
   override name = "KeyFileError";
 }
 
-/** The command that makes a key file at a path. */
 export const createCommand = (path: string) => command(path, "create");
 
-/** A `deno task keys` command for a path, to be typed into a shell as it is. */
+/** A `deno task keys` command that can be pasted into a shell. */
 export function command(path: string, words: string): string {
   return `JWT_KEYS_FILE=${shellWord(path)} deno task keys ${words}`;
 }
 
-/** A path as one word of a shell. */
 export function shellWord(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
-/** @param what is wrong with what the file holds */
+/** @param what is wrong with the content */
 export function brokenKeyFile(path: string, what: string): KeyFileError {
   const word = shellWord(path);
   return new KeyFileError(
@@ -28,7 +26,7 @@ export function brokenKeyFile(path: string, what: string): KeyFileError {
   );
 }
 
-/** Why a path is no file that can be read; nothing when it is one. */
+/** The error for anything but a file; undefined for a file. */
 export function notAFile(path: string, info: Deno.FileInfo): KeyFileError | undefined {
   if (info.isFile) return undefined;
   if (info.isDirectory) return namesAFolder(path);
@@ -36,7 +34,6 @@ export function notAFile(path: string, info: Deno.FileInfo): KeyFileError | unde
   return new KeyFileError(`JWT_KEYS_FILE ${path} is ${kind}: name a file`);
 }
 
-/** The path is that of a folder, or ends like one. */
 export function namesAFolder(path: string): KeyFileError {
   return new KeyFileError(
     `JWT_KEYS_FILE ${path} is a folder: name a file in it, such as ${
@@ -45,7 +42,7 @@ export function namesAFolder(path: string): KeyFileError {
   );
 }
 
-/** What the system's refusal to let the file be read or looked at means. */
+/** Explains a system error of reading the file. */
 export async function readFailure(path: string, cause: unknown): Promise<KeyFileError> {
   const error = (what: string) => new KeyFileError(`JWT_KEYS_FILE ${path} ${what}`, { cause });
   switch (codeOf(cause)) {
@@ -76,8 +73,9 @@ export async function readFailure(path: string, cause: unknown): Promise<KeyFile
 }
 
 /**
- * What the system's refusal to let the file be made or replaced means.
- * @param target where the links of the path end
+ * Explains a system error of creating or replacing the file.
+ *
+ * @param target the end of the path's links
  */
 export function writeFailure(
   path: string,
@@ -101,7 +99,7 @@ export function writeFailure(
   }
 }
 
-/** The last part of a path that the system got to, links followed. */
+/** The longest part of a path that exists, links followed. */
 async function lastPassed(path: string): Promise<string> {
   let at = await linkTarget(path).catch(() => resolve(path));
   while (at !== dirname(at) && !await Deno.lstat(at).then(() => true, () => false)) {
@@ -117,7 +115,7 @@ async function isLink(path: string): Promise<boolean> {
 const codeOf = (thrown: unknown) =>
   thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
 
-/** The system's words, without those in which Deno says what it was asked to do. */
+/** The system's message without Deno's addition. */
 function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message.replace(/ \(os error \d+\).*/, "") : String(cause);
 }

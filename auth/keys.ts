@@ -11,36 +11,33 @@ import {
 } from "./key_file.ts";
 import { brokenKeyFile } from "./key_file_error.ts";
 
-/** The keys of a process: one signs, the public parts of all are published. */
+/** The keys of a process: one signs; the public parts of all are published. */
 export interface SigningKeys {
-  /** The key that signs. */
   readonly kid: string;
   readonly privateKey: KeyObject;
-  /** When another key of the file begins to sign, in ms since 1970; nothing if none is to. */
+  /** When another key of the file starts to sign, in ms since 1970. */
   readonly until?: number;
-  /** For `/.well-known/jwks.json`; nothing secret in it. */
+  /** For `/.well-known/jwks.json`; without private parts. */
   readonly published: { readonly keys: readonly JWK[] };
 }
 
 /**
- * How long a key stays after another took its place, in ms: its last token may live for the longest
- * time that can be set, and a process may have heard of the new key late.
+ * A replaced key is kept this long, in ms: its last token may have the longest lifetime that can be
+ * set, and a process may load the new key late.
  */
 const KEEP_MS = (MAX_TOKEN_TTL_MINUTES + 60) * 60_000;
 
 /**
- * Makes a key file with one new Ed25519 key, readable by its owner only.
- * @throws {Deno.errors.AlreadyExists} when there is a file already: keys in use are never lost
- * @throws {KeyFileError} when no file can be made there
+ * Creates a key file with one new Ed25519 key.
+ *
+ * @throws {Deno.errors.AlreadyExists} a file exists: keys in use are never lost
+ * @throws {KeyFileError} the file can't be created
  */
 export async function createKeyFile(path: string): Promise<void> {
   await makeKeyFile(path, [await newKey()]);
 }
 
-/**
- * Reads the key file.
- * @throws {KeyFileError} when it is missing, readable by others, or not a key file
- */
+/** @throws {KeyFileError} the file is missing, readable by others, or no key file */
 export async function loadSigningKeys(path: string, now = Date.now()): Promise<SigningKeys> {
   const keys = await readKeyFile(path);
   const index = signingIndex(keys, now);
@@ -56,18 +53,18 @@ export async function loadSigningKeys(path: string, now = Date.now()): Promise<S
   };
 }
 
-/** The newest key whose time to sign has come; the newest of all when that is said of none. */
+/** The newest key whose time to sign has come; the newest of all when there is none. */
 function signingIndex(keys: KeysInFile, now: number): number {
   const index = keys.findIndex(({ signs_from }) => Date.parse(signs_from ?? "1970") <= now);
   return Math.max(index, 0);
 }
 
 /**
- * Puts a new key in front: it signs from that moment on, the others go on verifying what they signed.
+ * Adds a key that signs from then on; the others go on verifying what they signed.
  *
- * @param from later than now where the file has to reach other machines first
- * @returns how many keys there are now
- * @throws {KeyFileError} when the file can't be used
+ * @param from later than now when the file has to reach other machines first
+ * @returns the number of keys
+ * @throws {KeyFileError} the file can't be used
  */
 export async function rotateKeys(path: string, from = new Date()): Promise<number> {
   let count = 0;
@@ -81,28 +78,22 @@ export async function rotateKeys(path: string, from = new Date()): Promise<numbe
   return count;
 }
 
-/** What {@link pruneKeys} did. */
-export interface Pruned {
-  readonly dropped: number;
-  readonly left: number;
-}
-
 /**
- * Drops the keys that no valid token can be signed with any more.
+ * Drops the keys that signed no token that is still valid.
  *
- * @param evenNeeded drops every key that another has replaced: their tokens end
- * @throws {KeyFileError} when the file can't be used
+ * @param evenNeeded drops every replaced key: its tokens end
+ * @throws {KeyFileError} the file can't be used
  */
 export async function pruneKeys(
   path: string,
   { evenNeeded, now = new Date() }: { readonly evenNeeded: boolean; readonly now?: Date },
-): Promise<Pruned> {
-  let pruned: Pruned = { dropped: 0, left: 0 };
+): Promise<{ readonly dropped: number; readonly left: number }> {
+  let pruned = { dropped: 0, left: 0 };
   await changeKeyFile(path, (keys) => {
     const inUse = signingIndex(keys, now.getTime()) + 1;
     const kept = evenNeeded ? [] : keys.slice(inUse).map((key) => ({
       ...key,
-      // A key that was put into the file by hand: its time begins now.
+      // A key that was added by hand: its retention starts now.
       retired_at: key.retired_at ?? now.toISOString(),
     })).filter(({ retired_at }) => Date.parse(retired_at) > now.getTime() - KEEP_MS);
     const left: KeysInFile = [keys[0], ...keys.slice(1, inUse), ...kept];

@@ -2,16 +2,16 @@ import type { Sql } from "../db/sql.ts";
 import { recordLongPassword } from "../db/long_passwords.ts";
 import { describeError, type Log } from "../log.ts";
 
-/** How long an account that was stored isn't stored again, in ms. */
+/** An account is stored at most once in this time, in ms. */
 const STORE_AGAIN_MS = 24 * 3_600_000;
-/** Some 100 bytes each; of more they are forgotten, and stored again. */
+/** Some 100 bytes each; beyond this number all are forgotten, and stored again. */
 const MAX_REMEMBERED = 10_000;
-/** Further ones are left out: the account's next login tells again. */
+/** Further accounts are skipped until their next login. */
 const MAX_WAITING = 100;
 
 /**
- * Stores whose passwords were typed with more bytes than bcrypt reads, for `deno task user audit`. No
- * login waits for it or fails with it: one after the other, in the background, once a day each.
+ * Records accounts whose password has more bytes than bcrypt reads, for `deno task user audit`.
+ * Works in the background, one account after the other: no login waits for it or fails with it.
  */
 export function createLongPasswordNotes(sql: Sql, log: Log): (userId: string) => void {
   const stored = new Map<string, number>();

@@ -1,28 +1,25 @@
 import unhomoglyph from "unhomoglyph";
 
-/** A longer email is only like one that is the same: what stands here is of any length. */
+/** A longer email is compared literally: stored emails have no length limit. */
 const MAX_LENGTH = 1_000;
 
 /**
- * Texts that are the same for emails that look alike: in whatever letter case, composed or not, with
- * marks that aren't seen, and with letters of other scripts for those that they look like (Unicode's
- * confusables, https://www.unicode.org/reports/tr39/). Two emails look alike when they share one.
+ * Forms that look-alike emails share: without case, composition and invisible characters, and with
+ * letters of other scripts mapped to those that they resemble (Unicode's confusables,
+ * https://www.unicode.org/reports/tr39/). Two emails look alike when they share a form.
  */
 function looksOf(email: string): readonly string[] {
   if (email.length > MAX_LENGTH) return [email];
   const seen = email.normalize("NFKC")
     .replaceAll(/[\p{Default_Ignorable_Code_Point}\p{White_Space}\p{Cc}]/gu, "");
-  // A capital I looks like a small l, and is a small i.
+  // A capital I resembles a small l, and is a small i.
   const looks = [seen, seen.toLowerCase()].map((text) =>
     unhomoglyph(text.normalize("NFD")).toLowerCase().normalize("NFC")
   );
   return [...new Set(looks)];
 }
 
-/**
- * Finds what looks like an email without being it.
- * @returns for an email of these the others, in their order
- */
+/** @returns the look-alikes of one of these emails, in their order */
 export function findLookAlikes(emails: readonly string[]): (email: string) => readonly string[] {
   const distinct = [...new Set(emails)];
   const byLook = new Map<string, string[]>();
@@ -40,7 +37,7 @@ export function findLookAlikes(emails: readonly string[]): (email: string) => re
   };
 }
 
-/** An email in ASCII, every other character by its number, so that look-alikes can be told apart. */
+/** An email in ASCII with escapes, so that look-alikes can be distinguished. */
 export function spelledOut(email: string): string {
   return [...email].map((character) =>
     /^[!-~]$/.test(character) ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`

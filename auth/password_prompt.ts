@@ -1,20 +1,20 @@
 import { read } from "read";
 import { MAX_PASSWORD_BYTES } from "./typed_password.ts";
 
-/** The fewest characters of a new password (NIST SP 800-63B). */
+/** NIST SP 800-63B. */
 const MIN_CHARACTERS = 8;
 
-/** A password that can't be taken; the message says why, and never what it was. */
+/** A password is refused; the message never contains it. */
 export class PasswordError extends Error {
   override name = "PasswordError";
 }
 
 /**
- * A new password: typed twice, unseen, at a terminal; otherwise the first line of standard input. It is
- * composed (NFC), whichever keyboard it comes from: a login tries that form of what is typed then.
+ * Reads a new password: typed twice and hidden at a terminal, otherwise the first line of standard
+ * input. It is composed (NFC), whatever the keyboard sends; a login tries that form too.
  *
- * @param whose is told to whom it belongs
- * @throws {PasswordError} when it is too short or too long, or not the same twice
+ * @param whose the account that the prompt names
+ * @throws {PasswordError} too short, too long, or not the same twice
  */
 export async function promptPassword(whose: string): Promise<string> {
   const isTerminal = Deno.stdin.isTerminal();
@@ -28,16 +28,17 @@ export async function promptPassword(whose: string): Promise<string> {
   return password;
 }
 
-/** Why a text can't be a password; nothing when it can. */
+/** Why a password is refused; undefined when it is accepted. */
 export function problemOf(password: string): string | undefined {
-  // By code points: what people count.
+  // Code points, which is what people count.
   if ([...password].length < MIN_CHARACTERS) {
     return `A password has at least ${MIN_CHARACTERS} characters`;
   }
   if (new TextEncoder().encode(password).length > MAX_PASSWORD_BYTES) {
     return `A password has at most ${MAX_PASSWORD_BYTES} bytes`;
   }
-  // A login with such a character is refused: JSON and terminals each treat it in a way of their own.
+  // JSON and terminals each treat these characters in their own way, and a login with them is
+  // refused.
   if (/\p{Cc}|\p{Cs}|\ufffd/u.test(password)) return "A password has no control characters";
   return undefined;
 }
@@ -48,7 +49,7 @@ async function typed(prompt: string): Promise<string> {
   } catch (cause) {
     throw new PasswordError("Stopped; nothing was changed", { cause });
   } finally {
-    // The return that was typed wasn't shown either.
+    // The prompt hides the typed line break too.
     console.log();
   }
 }

@@ -4,38 +4,35 @@ import { COST, costOf, type Result, type Task } from "./password_work.ts";
 import { formsOf } from "./typed_password.ts";
 
 /*
- * Passwords and their bcrypt hashes. A hash of cost 12 takes a core a quarter of a second, so the
- * API makes them on threads of their own, and lets only so many logins wait for one.
+ * Passwords and their bcrypt hashes. A hash of cost 12 takes a core a quarter of a second, so
+ * threads compute hashes, and only a limited number of logins waits for them.
  */
 
-/** How many hashes there are to a thread at once: the one in work, and some seconds' worth behind. */
+/** Hashes per thread: the running one and some seconds' worth of waiting ones. */
 const SLOTS_PER_THREAD = 17;
 
-/** Threads that check and hash passwords. Disposing ends them. */
+/** Disposing ends the threads. */
 export interface Passwords extends Disposable {
   /**
-   * Places for the hashes that a typed password takes, one for each of its forms. They are taken
-   * before a login has any work done for it, so that what is too much costs next to nothing; disposing
-   * gives them back.
+   * Reserves slots for the hashes of a typed password, one per form. A login reserves them before
+   * any other work, so that excess logins cost next to nothing. Disposing releases them.
    *
-   * @throws {ApiError} 429 when there aren't as many
+   * @throws {ApiError} 429 when too few are free
    */
   acquireSlot(password: string): HashSlot;
 }
 
-/** The right to have one typed password checked, and hashed after that. */
+/** The right to check one typed password, and to hash it afterwards. */
 export interface HashSlot extends Disposable {
   /**
-   * The form of the password that a hash is made of; nothing when it is made of none. It is the same
-   * work whether one is right or not, for a hash of any cost up to {@link COST}, for a text that is
-   * none, and for no hash at all.
+   * Returns the form that matches the hash. The work is the same for a right and a wrong password,
+   * for a hash of any cost up to {@link COST}, for other text, and for no hash.
    */
   check(hash: string | null | undefined): Promise<string | undefined>;
-  /** The hash of a form that was right, of cost {@link COST}. */
+  /** Hashes a form with {@link COST}. */
   hash(form: string): Promise<string>;
 }
 
-/** Starts the threads, one for each core unless said. */
 export function createPasswords(threads = navigator.hardwareConcurrency): Passwords {
   const pool = Array.from({ length: threads }, startThread);
   const run = (task: Task): Promise<Result> =>
@@ -44,7 +41,7 @@ export function createPasswords(threads = navigator.hardwareConcurrency): Passwo
   return {
     acquireSlot(password) {
       const forms = formsOf(password);
-      // One that has no form is looked up and counted like any other.
+      // A password without a form is handled and counted like any other.
       const slots = Math.max(1, forms.length);
       if (free < slots) {
         throw new ApiError("too_many_logins", "Too many logins at once, try again in a moment", {
@@ -54,8 +51,7 @@ export function createPasswords(threads = navigator.hardwareConcurrency): Passwo
       free -= slots;
       return {
         async check(hash) {
-          // All of them, though one may be right already, and until the last is over: the places are
-          // given back after that.
+          // Waits for all checks, even after a match: the slots are released afterwards.
           const checks = await Promise.allSettled(
             forms.map((form) => run({ kind: "check", password: form, hash: hash ?? "" })),
           );
@@ -74,13 +70,12 @@ export function createPasswords(threads = navigator.hardwareConcurrency): Passwo
   };
 }
 
-/** Whether a hash that was checked is cheaper than today's. */
 export function isOutdated(hash: string | null): boolean {
   return (costOf(hash) ?? COST) < COST;
 }
 
 interface Thread {
-  /** How many questions have no answer yet, the one in work included. */
+  /** Tasks without a result, the running one included. */
   waiting(): number;
   run(task: Task): Promise<Result>;
   end(): void;
@@ -90,10 +85,10 @@ function startThread(): Thread {
   const waiting: PromiseWithResolvers<Result>[] = [];
   const start = (): Worker => {
     const started = new Worker(new URL("./password_thread.ts", import.meta.url));
-    // It answers in the order in which it was asked.
+    // Results come in the order of the tasks.
     started.on("message", (result: Result) => waiting.shift()?.resolve(result));
     started.on("error", (cause) => {
-      // The next question starts another: one that can't even start mustn't be tried for ever.
+      // The next task starts a new thread: a thread that can't start must not be retried endlessly.
       worker = undefined;
       const failed = new Error("a password thread failed", { cause });
       for (const { reject } of waiting.splice(0)) reject(failed);

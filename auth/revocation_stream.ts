@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Valkey } from "../cache/valkey.ts";
 import { parseJson } from "../json.ts";
 
-/** A change of what is revoked; moments in s since 1970. */
+/** Times in s since 1970. */
 export type Revocation = z.output<typeof Revocation>;
 
 const Revocation = z.union([
@@ -10,17 +10,17 @@ const Revocation = z.union([
     kind: z.literal("account"),
     userId: z.string(),
     disabled: z.boolean(),
-    /** Tokens issued before it are refused. */
+    /** Tokens that were issued earlier are refused. */
     tokensFrom: z.number().nullable(),
   }),
   z.object({ kind: z.literal("token"), tokenId: z.string(), expiresAt: z.number() }),
 ]);
 
 const STREAM = "lotline:revocations";
-/** More than come within seconds; PostgreSQL has all of them. */
+/** More than arrive within seconds; PostgreSQL stores all of them. */
 const STREAM_LENGTH = 1_000;
 
-/** Tells the running processes of a change that is stored already. Never throws. */
+/** Announces a stored change to the other processes. Never throws. */
 export async function publishRevocation(
   valkey: Valkey | undefined,
   revocation: Revocation,
@@ -34,14 +34,13 @@ export async function publishRevocation(
 }
 
 interface StreamReply {
-  /** The id of the newest entry that was read. */
   readonly newest: string;
   readonly entries: readonly { readonly id: string; readonly message: Record<string, string> }[];
 }
 
 /**
- * Asks for what was announced since the last time; the first time, and after Valkey was away, for
- * nothing yet: what was before stands in PostgreSQL. Never throws.
+ * Reads what was announced since the last call. The first call, and the first one after an outage
+ * of Valkey, returns nothing: PostgreSQL has what came before. Never throws.
  */
 export function createRevocationReader(valkey: Valkey): () => Promise<Revocation[]> {
   let newest: string | undefined;

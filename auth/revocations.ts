@@ -12,38 +12,37 @@ import { createRevocationReader, publishRevocation } from "./revocation_stream.t
 import type { Claims } from "./claims.ts";
 
 /*
- * Which tokens are refused though their signature is good. The truth is in PostgreSQL: a token and
- * its account are read when the token is first sent, and again every few seconds, so that what SQL
- * has changed is seen as well. A stream in Valkey carries each change that Lotline makes to the other
- * processes at once. Without Valkey it arrives a little later, and nothing that was revoked comes
- * back. When PostgreSQL hasn't been read for a while, too little is known of any token to believe it.
+ * Tokens that are refused although their signature is valid. PostgreSQL is the source of truth: a
+ * token and its account are read when the token first arrives, and again every few seconds, which
+ * also finds changes made with SQL. A stream in Valkey announces each change by Lotline to the
+ * other processes at once. Without Valkey changes arrive a little later, and no revocation is
+ * undone. When PostgreSQL has been unreadable for a while, no token is trusted.
  */
 
-/** How often PostgreSQL is read, and tried again after a failure, in ms. */
+/** Intervals between reads of PostgreSQL, and after a failure, in ms. */
 const READ_EVERY_MS = 3_000;
 const RETRY_MS = 1_000;
-/** How often Valkey is asked for news, in ms. */
+/** The interval between reads of the stream, in ms. */
 const NEWS_EVERY_MS = 500;
-/** The share of the pool's connections that first readings of tokens may be on at once. */
+/** The share of the pool that first reads of tokens may use at once. */
 const SHARE_OF_POOL = 1 / 4;
-/** A look that must not hold anything up is over after this long, in ms. */
+/** The time limit of {@link Revocations.checkQuickly}, in ms. */
 const QUICK_CHECK_MS = 250;
 
-/** The revocations as this process knows them. */
 export interface Revocations extends Disposable {
-  /** What is known of a token without a look; `unknown` when it wasn't sent lately. */
+  /** The known state, without a read; `unknown` for a token that was not sent lately. */
   stateOf(claims: Claims): TokenState;
-  /** Reads a token and its account. `unknown` when PostgreSQL can't be read. Never throws. */
+  /** Reads a token and its account; `unknown` when PostgreSQL can't be read. Never throws. */
   check(claims: Claims): Promise<TokenState>;
-  /** The same within a quarter of a second, and at once while PostgreSQL is away. */
+  /** The same within a quarter of a second, and at once while PostgreSQL is unavailable. */
   checkQuickly(claims: Claims): Promise<TokenState>;
-  /** Reads all that is known again. Never throws. */
+  /** Reads all known tokens again. Never throws. */
   refresh(): Promise<void>;
   /**
-   * Ends one token, here at once and everywhere within seconds. It is stored when this resolves, and
-   * the key, if there is one, with it.
+   * Revokes one token: here at once, everywhere within seconds. It is stored, with the key if any,
+   * when this resolves.
    *
-   * @throws {ApiError} 429 when too many of the account's tokens that were ended are still in time
+   * @throws {ApiError} 429 when too many revoked tokens of the account have not expired yet
    */
   revoke(claims: Claims, key?: IdempotencyKey): Promise<void>;
 }
@@ -52,11 +51,11 @@ interface Deps {
   readonly sql: Sql;
   readonly valkey?: Valkey;
   readonly log: Log;
-  /** A clock that never goes back, in ms. */
+  /** A monotonic clock, in ms. */
   readonly now?: () => number;
 }
 
-/** Follows the revocations until it is disposed of. */
+/** Follows the revocations until disposed. */
 export function followRevocations(
   { sql, valkey, log, now = () => performance.now() }: Deps,
 ): Revocations {
@@ -83,7 +82,7 @@ export function followRevocations(
   const check = async (claims: Claims): Promise<TokenState> => {
     try {
       await readToken(claims);
-      // News that came meanwhile made what was read too old.
+      // A change that arrived during the read made it stale.
       if (known.stateOf(claims) === "unknown") await readToken(claims);
     } catch (error) {
       fail(error);
@@ -132,7 +131,7 @@ export function followRevocations(
   };
 }
 
-/** Does something now and again and again, with a pause after each time, until it is told to stop. */
+/** Runs `work` now and again after each delay. Returns a function that ends the loop. */
 function runLoop(work: () => Promise<void>, delayMs: () => number): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isOver = false;

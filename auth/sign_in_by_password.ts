@@ -13,9 +13,8 @@ interface Deps {
 }
 
 /**
- * `AUTH_MODE=required`: an account with its password is let in, and the time of its login is
- * written. Whatever else was sent is refused with one sentence, and after the same work whether
- * there is such an account or not.
+ * `AUTH_MODE=required`: an account signs in with its password, and the time is stored. Anything
+ * else is refused with one sentence and after the same work, whether the account exists or not.
  */
 export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
   const check = async (
@@ -25,7 +24,7 @@ export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
     { write, issueToken, rehashes, noteLongPassword, onOutcome }: LoginEffects,
   ): Promise<SignedIn | undefined> => {
     const login = await findLogin(sql, email);
-    // A disabled account's password isn't looked at: nothing may tell whether it was right.
+    // A disabled account's password is not checked: nothing may reveal whether it was right.
     const hash = login?.disabled ? undefined : login?.encryptedPassword;
     const form = await slot.check(hash);
     if (login === undefined || form === undefined) {
@@ -44,13 +43,14 @@ export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
     return { user, token: issueToken(user, login.tokensFrom) };
   };
 
-  // The very form that was right, so that other systems with this table take the same bytes as before.
+  // Hashes the form that matched, so that other systems with this table accept the same bytes as
+  // before.
   const rehash = async (slot: HashSlot, { user, encryptedPassword }: Login, form: string) => {
     try {
       const hash = await slot.hash(form);
       await replacePasswordHash(sql, user.id, encryptedPassword, hash);
     } catch (error) {
-      // The old hash is as good as ever: a login needn't fail with its replacement.
+      // The old hash stays valid: the login must not fail with its replacement.
       log("warn", "password_rehash_failed", { error: describeError(error) });
     }
   };
@@ -76,7 +76,7 @@ export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
     try {
       signedIn = await check(slot, email, password, effects);
     } catch (error) {
-      // Nothing was learnt about the password: a fault of ours is not a failed try.
+      // The password was not judged: our fault is no failed try.
       await turn.cancel();
       throw error;
     }

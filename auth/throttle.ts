@@ -10,50 +10,48 @@ import {
   WINDOW_MS,
 } from "./try_counts.ts";
 
-/** What a login may do: try, or come back later. */
 export type Turn =
   | {
     readonly allowed: true;
-    /** The login was right: its try, and the account's failed ones before it, are forgotten. */
+    /** The login succeeded: removes its try and the account's failed ones before it. */
     succeed(): Promise<void>;
-    /** The login was wrong: its try counts from now on for a whole window. */
+    /** The login failed: its try counts for a whole window from now. */
     fail(): Promise<void>;
-    /** The login came to no end: its try isn't counted. */
+    /** The login did not finish: removes its try. */
     cancel(): Promise<void>;
   }
   | {
     readonly allowed: false;
-    /** What has had too many failed tries. */
     readonly by: "account" | "address";
-    /** In that many seconds there is one try again, a whole number from 1. */
+    /** The seconds until the next try, a whole number from 1. */
     readonly retryAfterS: number;
   };
 
-/** Bounds how often passwords are guessed. */
+/** Limits guesses of passwords. */
 export interface LoginThrottle {
   /**
-   * Counts a try before its password is looked at, so that many at once are no way around; how it
-   * ended is to be told. Never throws.
+   * Counts a try before its password is checked, so that parallel tries don't bypass the limit. The
+   * caller must report the outcome. Never throws.
    */
   consume(email: string, address: string): Promise<Turn>;
-  /** The turn that {@link LoginThrottle.consume} would give; nothing is counted, then or at its end. */
+  /** The turn that {@link LoginThrottle.consume} would return, without counting. */
   peek(email: string, address: string): Promise<Turn>;
 }
 
 interface Deps {
-  /** Failed tries in a window before an account has to wait, whoever tries. */
+  /** Failed tries per window and account, from any address. */
   readonly perAccount: number;
-  /** The same for an address, whatever the account. */
+  /** Failed tries per window and address, for any account. */
   readonly perAddress: number;
   readonly valkey?: Valkey;
-  /** A clock that never goes back, in ms. */
+  /** A monotonic clock, in ms. */
   readonly now?: () => number;
 }
 
 /**
- * A throttle over a sliding window. The tries of all processes are in Valkey; each process counts
- * for itself as well. Whichever of the two has too many refuses: Valkey may be away, and it may have
- * forgotten (FLUSHALL, eviction, a restart).
+ * A throttle with a sliding window. Valkey counts the tries of all processes, and each process
+ * counts its own. A try is refused when either count is full: Valkey may be unavailable, or may
+ * have lost its data (FLUSHALL, eviction, a restart).
  */
 export function createLoginThrottle(
   { perAccount, perAddress, valkey, now = () => performance.now() }: Deps,
@@ -63,12 +61,12 @@ export function createLoginThrottle(
     { key: keyOf("account", email), max: perAccount },
     { key: keyOf("address", networkOf(address)), max: perAddress },
   ];
-  /** The refusal of this process or of Valkey, the longer one of two. */
+  /** The refusal of this process or of Valkey, whichever lasts longer. */
   const refusalBy = (
     limits: readonly [TryLimit, TryLimit],
     { refusal, successAt }: SharedCounts,
   ): Turn | undefined => {
-    // The login that succeeded in another process has cleared the account's count for all.
+    // A success in another process has cleared the account's count everywhere.
     if (successAt !== undefined) own.clearUntil(limits[0].key, successAt);
     const longer = later(own.refusalOf(limits), refusal);
     if (longer === undefined) return undefined;
@@ -101,7 +99,7 @@ export function createLoginThrottle(
       );
       const refusal = refusalBy(limits, shared);
       if (refusal !== undefined) {
-        // Valkey has counted it, and a try that is refused doesn't count.
+        // Valkey counted the try, but a refused try must not count.
         if (shared.refusal === undefined) await runScript(CANCEL);
         return refusal;
       }
@@ -126,21 +124,21 @@ export function createLoginThrottle(
   };
 }
 
-/** The two counts of a login, then where the account's last success is noted for all processes. */
+/** The keys of both counts, and the key of the account's last success. */
 function keysOf([account, address]: readonly [TryLimit, TryLimit]): string[] {
   return [account.key, address.key, `${account.key}:success`];
 }
 
-/** One hash tag, so that both keys of a login are in one slot of a cluster. No email in Valkey. */
+/** One hash tag puts both keys of a login into one cluster slot. Valkey stores no emails. */
 function keyOf(kind: "account" | "address", name: string): string {
   const digest = createHash("sha256").update(name).digest("base64url");
   return `lotline:{login}:${kind}:${digest}`;
 }
 
 /*
- * Each count is a sorted set: a try's id by the moment when it doesn't count any more, in ms by
- * Valkey's clock, which is one for all processes. It goes by itself a window after its last try. The
- * third key is the moment of the account's last success, for as long as a try before it may count.
+ * Each count is a sorted set: the id of a try, scored by the time at which it expires, in ms of
+ * Valkey's clock, which all processes share. A set expires one window after its last try. The third
+ * key is the time of the account's last success, kept while an earlier try may count.
  */
 const NOW = `
 local time = redis.call('TIME')
@@ -148,9 +146,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local micros = time[1] * 1000000 + time[2]
 local success = tonumber(redis.call('GET', KEYS[3]) or -1)`;
 
-// Gives the place of the count that has too many tries, from 0, and the ms until one of them leaves;
-// or adds the try to both and gives the place -1. Then the moment, and that of the account's last
-// success or -1, both in microseconds by Valkey's clock: no two scripts run in the same one.
+// Returns the index of the full count and the ms until one of its tries expires; or adds the try to
+// both and returns index -1. Then the time, and that of the account's last success or -1, both in
+// µs of Valkey's clock: no two scripts run in the same µs.
 const CONSUME = `${NOW}
 for i = 1, 2 do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
@@ -166,7 +164,7 @@ for i = 1, 2 do
 end
 return {-1, 0, micros, success}`;
 
-// The same without adding, or removing what doesn't count any more.
+// The same without adding a try or removing expired ones.
 const PEEK = `${NOW}
 for i = 1, 2 do
   local most = tonumber(ARGV[i])
@@ -189,12 +187,12 @@ redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('SET', KEYS[3], string.format('%.0f', micros), 'PX', ARGV[2])`;
 
-/** What Valkey says; nothing while it is away. */
+/** Valkey's counts; empty while it is unavailable. */
 interface SharedCounts {
   readonly refusal?: Refusal;
-  /** When it said so, by its clock, in µs. */
+  /** The time of the reply, in µs of Valkey's clock. */
   readonly at?: number;
-  /** When the account last had a success, in any process, by the same clock. */
+  /** The account's last success in any process, by the same clock. */
   readonly successAt?: number;
 }
 

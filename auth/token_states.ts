@@ -3,31 +3,31 @@ import type { TokenFault } from "../metrics.ts";
 import type { Revocation } from "./revocation_stream.ts";
 import type { Claims } from "./claims.ts";
 
-/** After this long without PostgreSQL a token is not believed any more, in ms. */
+/** A token is not trusted when PostgreSQL has not been read for this long, in ms. */
 const TOO_OLD_MS = 15_000;
-/** What wasn't sent for this long isn't read again and again any more, in ms. */
+/** A token that was not sent for this long is no longer read, in ms. */
 const KEEP_UNUSED_MS = 10 * 60_000;
-/** Half a kB each; of more the one that came first makes room and is read anew when it is sent. */
+/** Half a kB each. Beyond this number the oldest entry is dropped, and read again when needed. */
 const MAX_ACCOUNTS = 10_000;
 const MAX_TOKENS = 10_000;
-/** So many of each are read in one statement: more would hold up the requests of this process. */
+/** The most rows per statement: larger statements would delay the requests of this process. */
 const MAX_AT_ONCE = 1_000;
 
-/** What is known of a token whose signature is good: nothing, or that it is good or why it isn't. */
+/** The state of a token with a valid signature. */
 export type TokenState = "good" | "unknown" | TokenFault;
 
-/** One reading of PostgreSQL: what it asks for, and how old its answer will be. */
+/** One read of PostgreSQL. */
 export interface Reading extends RevocationQuery {
   /** By the process's clock, in ms. */
   readonly startedAt: number;
-  /** Its place among all readings and news. */
+  /** Its position among all reads and changes. */
   readonly sequence: number;
 }
 
 interface Entry {
-  /** The moment that this is known of, by the process's clock, in ms; nothing is known before. */
+  /** The time of this knowledge, by the process's clock, in ms; -Infinity before the first read. */
   readAt: number;
-  /** The place of the reading or the news that it comes from: an older reading changes nothing. */
+  /** The position of the read or change that it comes from: an earlier read changes nothing. */
   sequence: number;
   usedAt: number;
 }
@@ -41,19 +41,18 @@ interface StoredToken extends Entry {
 }
 
 /**
- * The tokens that this process was sent lately and their accounts, with what PostgreSQL said of them.
- * Only these are read again, so a reading is never larger than this memory, however many accounts
- * there are.
+ * The tokens that this process received lately and their accounts, with their state in PostgreSQL.
+ * Only these are read again, so the number of accounts does not affect the size of a read.
  */
 export class TokenStates {
   readonly #accounts = new Map<string, StoredAccount>();
   readonly #tokens = new Map<string, StoredToken>();
   #sequence = 0;
 
-  /** @param now a clock that never goes back, in ms */
+  /** @param now a monotonic clock, in ms */
   constructor(private readonly now: () => number) {}
 
-  /** What is known of a token. Only what was read after it was first sent counts. */
+  /** The state of a token. Only reads after its first arrival count. */
   stateOf({ sub, jti, iat, role }: Claims): TokenState {
     const account = this.#accounts.get(keyOf(sub));
     const token = this.#tokens.get(keyOf(jti));
@@ -61,7 +60,7 @@ export class TokenStates {
     if (token !== undefined) token.usedAt = now;
     if (account !== undefined) account.usedAt = now;
     if (token?.isRevoked) return "logged_out";
-    // An account may have changed since it was read, and the new token be the first to tell.
+    // The account may have changed since its read, and the new token be the first sign of that.
     if (token === undefined || token.readAt === -Infinity) return "unknown";
     if (account?.state === undefined) return "unknown";
     const { exists, disabled, tokensFrom, role: roleOfNow } = account.state;
@@ -72,7 +71,7 @@ export class TokenStates {
     return now - Math.min(account.readAt, token.readAt) > TOO_OLD_MS ? "unknown" : "good";
   }
 
-  /** Begins a reading of some tokens and their accounts, of which something may be known or not. */
+  /** Starts a read of some tokens and their accounts. */
   read(tokens: readonly Claims[]): Reading {
     const startedAt = this.now();
     const nothing = { readAt: -Infinity, sequence: 0, usedAt: startedAt };
@@ -80,7 +79,8 @@ export class TokenStates {
       const userId = keyOf(sub);
       addIfNew(this.#tokens, keyOf(jti), { ...nothing, isRevoked: false }, MAX_TOKENS);
       addIfNew(this.#accounts, userId, { ...nothing, state: undefined }, MAX_ACCOUNTS);
-      // Not the version that is known: an answer must come also if the account makes room meanwhile.
+      // An empty version makes the query return the account, even if its entry is dropped
+      // meanwhile.
       return { userId, version: "" };
     });
     return {
@@ -91,7 +91,7 @@ export class TokenStates {
     };
   }
 
-  /** Begins readings of all that is known, and drops what wasn't sent for long. */
+  /** Starts reads of everything known, and drops what was not sent for long. */
   readAll(): Reading[] {
     const startedAt = this.now();
     for (const map of [this.#accounts, this.#tokens]) {
@@ -103,7 +103,6 @@ export class TokenStates {
       userId,
       version: state?.version ?? "",
     }));
-    // What was revoked stays so.
     const tokens = [...this.#tokens].flatMap(([id, { isRevoked }]) => isRevoked ? [] : id);
     const sequence = ++this.#sequence;
     const count = Math.max(1, Math.ceil(Math.max(accounts.length, tokens.length) / MAX_AT_ONCE));
@@ -118,13 +117,13 @@ export class TokenStates {
     });
   }
 
-  /** Ends a reading with what was found. */
+  /** Finishes a read with its result. */
   finish(reading: Reading, found: FoundRevocations): void {
     const { startedAt, sequence } = reading;
     const states = new Map(found.accounts.map((state) => [state.userId, state]));
     for (const { userId } of reading.accounts) {
       const account = this.#accounts.get(userId);
-      // News that came meanwhile may be missing in what was read.
+      // A change that arrived during the read may be missing in its result.
       if (account === undefined || account.sequence > sequence) continue;
       Object.assign(account, { readAt: startedAt, sequence });
       account.state = states.get(userId) ?? account.state;
@@ -138,7 +137,7 @@ export class TokenStates {
     }
   }
 
-  /** Learns of a change before it is read. What isn't known yet will be read when it is sent. */
+  /** Applies a change before it is read. Unknown tokens are read when they arrive. */
   apply(revocation: Revocation): void {
     const sequence = ++this.#sequence;
     if (revocation.kind === "token") {
@@ -150,12 +149,12 @@ export class TokenStates {
     if (account === undefined) return;
     account.sequence = sequence;
     const { disabled, tokensFrom } = revocation;
-    // No version is the one of this: the next reading gives the whole of it.
+    // An empty version makes the next read return the whole account.
     if (account.state) account.state = { ...account.state, disabled, tokensFrom, version: "" };
   }
 }
 
-/** Ids are compared as PostgreSQL does, whatever their letter case. */
+/** PostgreSQL compares UUIDs without regard to case. */
 function keyOf(id: string): string {
   return id.toLowerCase();
 }

@@ -8,45 +8,42 @@ import type { SigningKeys } from "./keys.ts";
 import { VerifiedTokens } from "./verified_tokens.ts";
 import type { WatchedKeys } from "./watched_keys.ts";
 
-/** Who a token is from: Lotline. */
 export const ISSUER = "lotline";
-/** Who a token is for: Lotline, after a login with a password. */
+/** The audience of tokens from a login with a password. */
 export const AUDIENCE = "lotline";
 /**
- * The audience of a token that `AUTH_MODE=legacy` gives for an email alone. `required` refuses it:
- * otherwise whoever asked in time could carry any account's token over the switch.
+ * The audience of tokens that `AUTH_MODE=legacy` issues for an email alone. `required` refuses it:
+ * otherwise anyone could obtain a token of any account before the switch.
  */
 export const LEGACY_AUDIENCE = "lotline-legacy";
 
-/** How far two machines' clocks may be apart, in s. */
+/** The tolerated difference between two machines' clocks, in s. */
 const CLOCK_TOLERANCE_S = 5;
 const TYPE = "JWT";
 
-/** The account that a token is for. */
 export interface TokenSubject {
   readonly id: string;
   readonly role: string | null;
 }
 
 /**
- * Makes a signed token for an account.
- * @param notBefore the earliest `iat` that the account's tokens may have, in s since 1970
+ * Issues a signed token for an account.
+ *
+ * @param notBefore the earliest `iat` of the account's tokens, in s since 1970
  */
 export type TokenIssuer = (user: TokenSubject, notBefore?: number | null) => string;
 
-/** What a token says when it is one of ours and in time, otherwise what is wrong with it. */
+/** The claims of a valid token, or its fault. */
 export type TokenVerifier = (token: string) => Promise<Claims | TokenFault>;
 
 interface TokenOptions {
   readonly keys: WatchedKeys;
-  /** How long a token is valid, in minutes. */
   readonly minutes: number;
 }
 
 /**
- * Tokens signed with the key that signs now: a JWT (RFC 7519) with `iss aud sub role iat exp jti`.
- * It holds no name and no email. They are signed here and not by jose, whose way through Web Crypto
- * and its threads takes three times as long, half of a login's time.
+ * Issues JWTs (RFC 7519) with `iss aud sub role iat exp jti`, without name and email. They are not
+ * signed by jose, whose use of Web Crypto takes three times as long: half of a login's time.
  */
 export function createTokenIssuer(
   { keys, minutes, audience }: TokenOptions & { readonly audience: string },
@@ -72,9 +69,8 @@ export function createTokenIssuer(
 }
 
 /**
- * Checks tokens: signed by one of our keys, with our one algorithm, for one of these audiences, all
- * claims there, not expired, not from the future (RFC 8725). Whether it was revoked is asked
- * elsewhere.
+ * Checks tokens: signed by one of our keys with our algorithm, for one of these audiences, with all
+ * claims, not expired, not from the future (RFC 8725). Revocations are checked elsewhere.
  */
 export function createTokenVerifier(
   { keys, minutes, audiences }: TokenOptions & { readonly audiences: readonly string[] },
@@ -86,7 +82,7 @@ export function createTokenVerifier(
     typ: TYPE,
     requiredClaims: ["sub", "exp", "iat", "jti"],
     clockTolerance: CLOCK_TOLERANCE_S,
-    // Besides the age, this is what makes jose refuse an `iat` in the future.
+    // This also makes jose refuse an `iat` in the future.
     maxTokenAge: minutes * 60,
   };
   const verified = new VerifiedTokens();
@@ -97,7 +93,7 @@ export function createTokenVerifier(
     if (now === seen) return;
     seen = now;
     findKey = createLocalJWKSet({ keys: [...now.published.keys] });
-    // A key that went takes with it what it had signed.
+    // Tokens of a removed key are no longer valid.
     verified.clear();
   };
   const verify = async (token: string): Promise<Claims | TokenFault> => {
@@ -117,14 +113,14 @@ export function createTokenVerifier(
       const fault = faultOf(thrown);
       if (fault !== "unknown_key") return fault;
     }
-    // Another process may sign with a new key already.
+    // Another process may already sign with a new key.
     await keys.refresh();
     useKeysOfNow();
     return seen === keysBefore ? "unknown_key" : await verify(token).catch(faultOf);
   };
 }
 
-/** What jose says of a token, in our words. @throws what is no error of jose's */
+/** The fault for an error of jose. @throws any other error */
 function faultOf(thrown: unknown): TokenFault {
   if (!(thrown instanceof errors.JOSEError)) throw thrown;
   if (thrown instanceof errors.JWKSNoMatchingKey) return "unknown_key";
@@ -137,7 +133,7 @@ function faultOf(thrown: unknown): TokenFault {
   return "claims";
 }
 
-/** By the claim that is there and says something else than it must. */
+/** By the claim with a wrong value. */
 const FAULT_OF_CLAIM: Readonly<Record<string, TokenFault>> = {
   iss: "issuer",
   aud: "audience",

@@ -1,25 +1,24 @@
-/** How far back failed tries count, in ms: 15 minutes. */
+/** The window of failed tries: 15 minutes, in ms. */
 export const WINDOW_MS = 15 * 60_000;
 
 /**
- * How long a try counts whose end isn't known, in ms: longer than any takes. Most ends are successes,
- * and who is refused for those in work is to come back in a moment, not in 15 minutes.
+ * A try without an outcome counts this long, in ms: longer than any login takes. Most tries
+ * succeed, so a client that is refused because of running tries shall retry soon, not in 15
+ * minutes.
  */
 export const PENDING_MS = 30_000;
 
-/** How many tries a key may have in a window. */
 export interface TryLimit {
   readonly key: string;
   readonly max: number;
 }
 
-/** Which of some limits is reached, by its place, and how long until it isn't. */
+/** The index of a reached limit, and the ms until a try is free. */
 export interface Refusal {
   readonly index: number;
   readonly waitMs: number;
 }
 
-/** The refusal that lasts longer; nothing when neither is one. */
 export function later(one: Refusal | undefined, other: Refusal | undefined): Refusal | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return other.waitMs > one.waitMs ? other : one;
@@ -27,27 +26,27 @@ export function later(one: Refusal | undefined, other: Refusal | undefined): Ref
 
 interface Try {
   readonly id: string;
-  /** When it was counted by all processes, by the clock that they share; nothing: it wasn't. */
+  /** When Valkey counted it, by Valkey's clock; undefined if it did not. */
   readonly sharedAt: number | undefined;
-  /** When it doesn't count any more, by this process's clock. */
+  /** When it expires, by this process's clock. */
   readonly expiresAt: number;
 }
 
-// About 1 kB each when they are full: 20 MB at the most.
+// About 1 kB each when full: at most 20 MB.
 const MAX_KEYS = 20_000;
 
 /**
- * Tries by key, in this process. Bounded: of too many keys the one that was tried longest ago makes
- * room.
+ * The tries of this process by key. Beyond the maximum, the key with the oldest last try is
+ * dropped.
  */
 export class TryCounts {
-  /** Those that still count, the one that leaves first in front. */
+  /** Sorted by expiry, the earliest first. */
   readonly #tries = new Map<string, readonly Try[]>();
 
-  /** @param now a clock that never goes back, in ms */
+  /** @param now a monotonic clock, in ms */
   constructor(private readonly now: () => number) {}
 
-  /** The first of these limits that has no try left. */
+  /** The first limit that is reached. */
   refusalOf(limits: readonly TryLimit[]): Refusal | undefined {
     for (const [index, { key, max }] of limits.entries()) {
       const oldestCounting = this.#counting(key).at(-max);
@@ -59,18 +58,18 @@ export class TryCounts {
   }
 
   /**
-   * Counts a try for so many ms on all of these, whether it counted before or not.
+   * Counts a try on all limits for `forMs`, replacing an earlier count of it.
    *
-   * @param sharedAt when it was counted by all processes, by the clock that they share
+   * @param sharedAt when Valkey counted it, by Valkey's clock
    */
   count(limits: readonly TryLimit[], id: string, forMs: number, sharedAt?: number): void {
     for (const { key, max } of limits) {
       const others = this.#counting(key).filter((one) => one.id !== id);
       const tries = [...others, { id, sharedAt, expiresAt: this.now() + forMs }]
         .sort((a, b) => a.expiresAt - b.expiresAt);
-      // Deleted first: the map's order is that of the last tries.
+      // Deleted first, since the map's order is that of the last tries.
       this.#tries.delete(key);
-      // More of one key than its limit needn't be known.
+      // A key needs no more tries than its limit.
       this.#tries.set(key, tries.slice(-max));
     }
     while (this.#tries.size > MAX_KEYS) {
@@ -79,7 +78,6 @@ export class TryCounts {
     }
   }
 
-  /** Takes a try back from all of these. */
   remove(limits: readonly TryLimit[], id: string): void {
     for (const { key } of limits) {
       const others = this.#counting(key).filter((one) => one.id !== id);
@@ -88,14 +86,13 @@ export class TryCounts {
     }
   }
 
-  /** Forgets the tries of a key. */
   clear(key: string): void {
     this.#tries.delete(key);
   }
 
   /**
-   * Forgets the tries of a key that were counted up to a moment of the clock that all processes
-   * share. One that only this process knows stays until it leaves.
+   * Removes the tries of a key that were counted until `moment`, by Valkey's clock. Tries that only
+   * this process counted stay until they expire.
    */
   clearUntil(key: string, moment: number): void {
     const since = this.#counting(key).filter(({ sharedAt = Infinity }) => sharedAt > moment);

@@ -1,20 +1,19 @@
 import { Buffer } from "node:buffer";
 
-/** bcrypt reads no more; a longer password is refused, not cut. */
+/** bcrypt reads no more bytes; a longer password is refused, not cut. */
 export const MAX_PASSWORD_BYTES = 72;
 
 /**
- * A text of more than this many times the bytes is too long in every form: normalising shortens none
- * to less than a quarter. Nobody's text of 100 kB is normalised, which may take the square of its
- * length.
+ * A text with more than this multiple of the bytes is too long in every form: normalization shrinks
+ * no text to less than a quarter. This avoids normalizing 100 kB, which can take quadratic time.
  */
 const MAX_SHRINKING = 4;
 
 /**
- * What a typed password may have been when its hash was made. One keyboard sends `ä` as one character
- * and another as `a` with a mark behind it, and hashes know only bytes: as typed, composed (NFC, as
- * new passwords are) and decomposed (NFD), each once, and only what has at most 72 bytes. So there are
- * none to three, one for a password in ASCII; how many depends on what was typed and on nothing else.
+ * The forms that a typed password may have had when it was hashed. One keyboard sends `ä` as one
+ * character, another as `a` with a combining mark, and hashes depend on bytes. The forms are: as
+ * typed, composed (NFC, as new passwords are) and decomposed (NFD), without duplicates and without
+ * forms of over 72 bytes. Their number, none to three, depends on the typed text only.
  */
 export function formsOf(typed: string): readonly string[] {
   const bytes = Buffer.byteLength(typed);
@@ -26,7 +25,7 @@ export function formsOf(typed: string): readonly string[] {
   return forms.filter((form) => Buffer.byteLength(form) <= MAX_PASSWORD_BYTES);
 }
 
-/** Whether a typed password has more bytes than bcrypt reads, in whatever form. */
+/** Whether every form of a typed password has more bytes than bcrypt reads. */
 export function isTooLong(typed: string): boolean {
   return typed !== "" && formsOf(typed).length === 0;
 }

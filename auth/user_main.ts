@@ -1,6 +1,6 @@
 /**
- * `deno task user`: accounts, for an operator at a terminal. Passwords are typed unseen or come in on
- * standard input, never as arguments: those are in the shell's history and in the list of processes.
+ * `deno task user`: accounts, for operators. Passwords are typed hidden or come from standard
+ * input, never as arguments: the shell's history and the process list show those.
  *
  * @module
  */
@@ -33,12 +33,12 @@ import { publishRevocation } from "./revocation_stream.ts";
 
 interface Deps {
   readonly sql: Sql;
-  /** Tells the running processes that an account's tokens have ended. */
-  publish(userId: string, disabled: boolean, tokensFrom: accounts.TokensFrom): Promise<void>;
+  /** Announces to all processes that tokens of an account from before `tokensFrom` (s since 1970) have ended. */
+  publish(userId: string, disabled: boolean, tokensFrom: number): Promise<void>;
 }
 
 interface Command extends CommandForm {
-  /** Gives the exit status when that isn't 0. */
+  /** Returns the exit status; 0 by default. */
   run(deps: Deps, typed: Typed): Promise<number | void>;
 }
 
@@ -172,7 +172,7 @@ async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
   );
 }
 
-/** As {@link theAccount}, but an id needs no account: it may have been deleted, and have tokens. */
+/** An id needs no account: the account may have been deleted, and its tokens still be valid. */
 async function theAccountOrId(
   sql: Sql,
   named: string,
@@ -196,7 +196,7 @@ async function newHash(email: string): Promise<string> {
   return await hashPassword(await promptPassword(email));
 }
 
-/** The news are an extra: without Valkey the processes read the change from PostgreSQL in 3 s. */
+/** Without Valkey the other processes read the change from PostgreSQL within 3 s. */
 async function untilReady(valkey: Valkey | undefined): Promise<void> {
   for (let tries = 0; valkey && tries < 20 && !await valkey.isUsable(); tries++) {
     await delay(50);

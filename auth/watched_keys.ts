@@ -1,22 +1,21 @@
 import { describeError, type Log } from "../log.ts";
 import { loadSigningKeys, type SigningKeys } from "./keys.ts";
 
-/** The signing keys, as the key file has them now. */
 export interface WatchedKeys extends Disposable {
   current(): SigningKeys;
-  /** Looks at the file now; what it says is {@link WatchedKeys.current} when this resolves. */
+  /** Reads the file now; {@link WatchedKeys.current} is up to date when this resolves. */
   refresh(): Promise<void>;
 }
 
-/** How often the file is looked at, in ms. */
+/** The interval between checks of the file, in ms. */
 const CHECK_EVERY_MS = 1_000;
 
 /**
- * Loads the key file and follows it: `deno task keys rotate` needs no restart. A file that can't be
- * used later (others can read it, it is broken or gone) leaves the keys of before in use, and says
- * so in the log.
+ * Loads the key file and follows it: `deno task keys rotate` needs no restart. When the file
+ * becomes unusable (readable by others, broken or missing), the previous keys stay in use, and the
+ * log reports it.
  *
- * @throws {KeyFileError} when the file can't be used now
+ * @throws {KeyFileError} the file is unusable now
  */
 export async function watchSigningKeys(path: string, log: Log): Promise<WatchedKeys> {
   let seen = await versionOf(path);
@@ -30,13 +29,12 @@ export async function watchSigningKeys(path: string, log: Log): Promise<WatchedK
       keys = await loadSigningKeys(path);
       log("info", "signing_keys_loaded", { kid: keys.kid, keys: keys.published.keys.length });
     } catch (error) {
-      log("error", "key_file_rejected", {
-        error: describeError(error),
-      });
+      log("error", "key_file_rejected", { error: describeError(error) });
     }
   };
 
-  // Whoever asks gets a look that began after they asked; a flood of unknown keys is one at a time.
+  // A caller gets a check that begins after the call; a flood of unknown keys causes one check at a
+  // time.
   let checking: Promise<void> | undefined;
   let next: Promise<void> | undefined;
   const start = () => checking = check().finally(() => checking = undefined);
@@ -53,7 +51,7 @@ export async function watchSigningKeys(path: string, log: Log): Promise<WatchedK
   return { current: () => keys, refresh, [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** Another text whenever the file is another one, or may be. */
+/** Changes whenever the file may have changed. */
 async function versionOf(path: string): Promise<string> {
   try {
     const { ino, size, mode, mtime } = await Deno.stat(path);

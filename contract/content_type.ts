@@ -1,6 +1,6 @@
 /**
- * The first of the types that a `Content-Type` names. Node's server keeps the first of several lines;
- * others join them by commas, and a comma in a quoted parameter separates nothing.
+ * The first type of a `Content-Type`. Node's server keeps the first of several lines; others join
+ * the lines by commas. A comma in a quoted parameter does not separate.
  */
 export function firstContentType(value: string): string {
   let isQuoted = false;

@@ -1,37 +1,35 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
 /*
- * How the gateway asks the service what it would answer, and proves that it is the gateway: the
- * header of a dry run. Both sides hold the same secret; nobody else can make the header, and it is
- * good for one method, target and body only, for a minute.
+ * The header of a dry run: the gateway requests what the service would respond, and proves its
+ * identity. Both share a secret. A proof is valid for one method, target and body, for one minute.
  */
 
-/** The header of a request that is to have no effect. */
 export const DRY_RUN_HEADER = "x-lotline-dry-run";
-/** What the same header of an answer says when nothing was executed. */
+/** The value of that header in a response when nothing was executed. */
 export const DRY_RUN_DONE = "done";
 
-/** How far a proof's moment may be from the verifier's clock, in ms. */
+/** The tolerated difference between the proof's time and the verifier's clock, in ms. */
 const GOOD_FOR_MS = 60_000;
 
 const FORM = /^t=(\d{1,15}),sig=([0-9a-f]{64})$/;
 
-/** A request that is to be a dry run. */
+/** A request that becomes a dry run. */
 export interface DryRunRequest {
   readonly method: string;
-  /** Path and query, as they are sent. */
+  /** Path and query, unchanged. */
   readonly target: string;
-  /** The bytes as they are sent; none without a body. */
+  /** The bytes on the wire; empty without a body. */
   readonly body: Uint8Array;
-  /** Now, in ms since 1970. */
+  /** The time, in ms since 1970. */
   readonly at: number;
 }
 
-/** A request that came with the header. */
+/** A received dry run. */
 export interface ReceivedDryRun {
   readonly method: string;
   readonly target: string;
-  /** SHA-256 of the body's bytes, in hex. */
+  /** SHA-256 of the body in hex. */
   readonly bodyHash: string;
   /** The header's value. */
   readonly proof: string;
@@ -43,14 +41,14 @@ export function signDryRun(secret: string, { method, target, body, at }: DryRunR
   return `t=${at},sig=${signature(secret, String(at), method, target, bodyHash).toString("hex")}`;
 }
 
-/** Whether a header's value could be a proof: of its form, and of now. */
+/** Whether a value has the form of a proof and a current time. */
 export function isTimelyDryRun(proof: string, now: number): boolean {
   const [, at] = FORM.exec(proof) ?? [];
   return at !== undefined && Math.abs(now - Number(at)) <= GOOD_FOR_MS;
 }
 
 /**
- * Whether a holder of the secret wants this request to be a dry run.
+ * Whether a holder of the secret signed this request.
  *
  * @param now in ms since 1970
  */

@@ -1,9 +1,9 @@
-/** How deep lists and objects of a request may be nested; the body itself is level one. */
+/** The deepest nesting of lists and objects in a request; the body is level one. */
 export const JSON_DEPTH_LIMIT = 32;
 
 /**
- * Whether lists and objects in `value` are nested deeper than {@link JSON_DEPTH_LIMIT}. Goes level
- * by level, so that a hostile document can't overflow the stack as a recursive walk would.
+ * Whether `value` is nested deeper than {@link JSON_DEPTH_LIMIT}. It works level by level: a
+ * recursive walk of a hostile document could overflow the stack.
  */
 export function isTooDeep(value: unknown): boolean {
   let level: unknown[] = [value];

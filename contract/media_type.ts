@@ -1,9 +1,8 @@
 import contentType from "content-type";
-// The package that tells body-parser of Express 4 which bodies are JSON; it comes without types.
-// @ts-types="./media_typer.d.ts"
+// body-parser of Express 4 uses this package, which has no types.
 import * as mediaTyper from "media-typer";
 
-/** What `Content-Type` says of a body. */
+/** A parsed `Content-Type`. */
 export interface MediaType {
   /** In lower case. */
   readonly name: string;
@@ -11,10 +10,10 @@ export interface MediaType {
   readonly charset: string | undefined;
 }
 
-/** No client writes a longer type; of one, only that it isn't JSON is known. */
+/** A longer type counts as unknown. */
 const MAX_MEDIA_TYPE = 8_192;
 
-/** A media type as the old server's body layer reads it; nothing when it is none. */
+/** Parses a media type as the old server did; undefined when it is invalid. */
 export function parseMediaType(header: string | null | undefined): MediaType | undefined {
   if (!header || header.length > MAX_MEDIA_TYPE) return undefined;
   try {
@@ -28,7 +27,7 @@ export function parseMediaType(header: string | null | undefined): MediaType | u
 
 function charsetOf(header: string): string | undefined {
   try {
-    // The release that body-parser brought with Express 4: later ones let through what it refused.
+    // The release that came with body-parser of Express 4: later ones accept what it refused.
     return contentType.parse(header).parameters.charset?.toLowerCase();
   } catch {
     return undefined;

@@ -1,5 +1,5 @@
 /**
- * A media type in lower case, taken apart.
- * @throws {TypeError} when the text is none
+ * A media type in lower case, parsed.
+ * @throws {TypeError} invalid text
  */
 export function parse(text: string): { type: string; subtype: string; suffix: string | undefined };

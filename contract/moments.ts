@@ -1,7 +1,8 @@
 /**
- * Which moments a request may hold: those that `MomentIn` of openapi.yaml spells, and whatever else
- * PostgreSQL reads as one moment of the years 0001 to 9999. JSON Schema has no words for a year in UTC,
- * since it can't add an offset to a time of day, and none for PostgreSQL's other spellings.
+ * The times that a request may contain: those that `MomentIn` of openapi.yaml describes, and
+ * anything else that PostgreSQL reads as one time of the years 0001 to 9999. JSON Schema can't
+ * express a year in UTC, which needs an offset added to the time of day, nor PostgreSQL's other
+ * spellings.
  *
  * @module
  */
@@ -12,36 +13,36 @@ const LEAP_YEAR =
 const MONTH_AND_DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])" +
   "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))";
 const DATE = `(?:${YEAR}-${MONTH_AND_DAY}|${LEAP_YEAR}-02-29)`;
-// PostgreSQL takes no time beyond 24:00:00, and so no fraction of the second 23:59:60.
+// PostgreSQL accepts no time after 24:00:00, so 23:59:60 has no fraction.
 const TIME_OF_DAY = "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]" +
   "(?::(?:[0-5][0-9](?:\\.[0-9]{1,30})?|60(?:\\.0{1,30})?))?|24:00(?::00(?:\\.0{1,30})?)?)";
 const ZONE = "(?:[Zz]|[+-](?:0[0-9]|1[0-5])(?::[0-5][0-9](?::[0-5][0-9])?|[0-5][0-9])?)";
 
-/** A moment as RFC 3339 and its relatives spell it; PostgreSQL reads each of them. */
+/** A time in the spelling of RFC 3339 and its relatives; PostgreSQL reads all of them. */
 export const ISO_MOMENT_PATTERN = new RegExp(`^${DATE}(?:[Tt ]${TIME_OF_DAY}${ZONE}?)?$`);
 
-/** PostgreSQL's words for moments that depend on when they are read, or that are none. */
+/** PostgreSQL's words for times that depend on the moment of reading, or that are no times. */
 const BY_WORD = /now|today|tomorrow|yesterday|epoch|infinity/i;
 
-/** Whether a text names a moment by a word such as `tomorrow`; no zone or month has one in its name. */
+/** Whether a text contains such a word; no zone or month name does. */
 export function isMomentByWord(moment: string): boolean {
   return BY_WORD.test(moment);
 }
 
-/** The days on which an offset, a leap second or rounding leads into a year of another form. */
+/** The days on which an offset, a leap second or rounding leads to a year of another form. */
 const EDGE =
   /^(0001-01-01|9999-12-31)[Tt ](\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?(?:[Zz]|([+-])(\d\d):?(\d\d)?(?::(\d\d))?)?$/;
-/** Years of other forms that PostgreSQL reads, and the old server with it. */
+/** Years of other forms that PostgreSQL and the old server read. */
 const OTHER_YEAR = /^0*[1-9]\d{4,}-\d|\d\s*BC\s*$/i;
 
 const DAY_SECONDS = 86_400;
 
-/** Whether the year of a moment, in UTC and rounded to microseconds, isn't one from 0001 to 9999. */
+/** Whether the year, in UTC and rounded to microseconds, is outside 0001 to 9999. */
 export function isBeyondYears(moment: string): boolean {
   const [, day, hour, minute, second = "0", fraction = "0", sign, ...offset] = EDGE.exec(moment) ??
     [];
   if (day === undefined) return OTHER_YEAR.test(moment);
-  // As PostgreSQL rounds, by which .9999999 is the next second.
+  // PostgreSQL rounds .9999999 to the next second.
   const microseconds = Math.round(Number(fraction) * 1e6);
   const local = Number(hour) * 3_600 + Number(minute) * 60 + Number(second) + microseconds / 1e6;
   const [hours = 0, minutes = 0, seconds = 0] = offset.map((part) => Number(part ?? 0));

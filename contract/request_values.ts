@@ -1,25 +1,29 @@
 /**
- * What the text of a request's fields may look like, as openapi.yaml says it. The routes refuse by it,
- * and the gateway tells by it why they did.
+ * The form of text fields in requests, as openapi.yaml says it. The routes refuse other text, and
+ * the gateway derives from it why they did.
  *
  * @module
  */
 
-/** The code people scan: what the unique index can always hold. */
+/** The code that people scan; the unique index holds every match. */
 export const LOT_CODE_PATTERN = /^(?:[\u0001-\u007f]{1,2600}|[^\u0000]{1,650})$/u;
 
-/** Characters of a note or a signature: two, full of ASCII, fit into a body with all other fields. */
+/**
+ * Characters of a note or a signature: two of them in ASCII fit into a body with all other fields.
+ */
 export const MAX_TEXT_CHARACTERS = 50_000;
 
-/** A key of `Idempotency-Key`: bare, or a string of RFC 9651 with nothing behind it. */
+/** A value of `Idempotency-Key`: bare, or a string of RFC 9651 without parameters. */
 export const KEY_PATTERN = /^(?:[!#-~][!-~]{0,254}|"(?:[!#-[\]-~]|\\["\\]){1,255}")$/;
 
 const HEX_GROUPS = "[0-9A-Fa-f]{4}(?:-?[0-9A-Fa-f]{4}){7}";
 
-/** Every spelling of a UUID that PostgreSQL reads: dashes behind any four digits, braces around it. */
+/**
+ * Every spelling of a UUID that PostgreSQL reads: dashes after any four digits, optional braces.
+ */
 export const UUID_PATTERN = new RegExp(`^(?:${HEX_GROUPS}|\\{${HEX_GROUPS}\\})$`);
 
-/** A decimal of any length as PostgreSQL reads it; 0x, 0o, 0b and underscores since PostgreSQL 16. */
+/** A decimal as PostgreSQL reads it; 0x, 0o, 0b and underscores since PostgreSQL 16. */
 const decimalPattern = (more: string, atMost: string, exponent: string) => {
   const digits = `[0-9](?:_?[0-9])${more}`;
   const whole =
@@ -30,19 +34,21 @@ const decimalPattern = (more: string, atMost: string, exponent: string) => {
 };
 
 /**
- * A decimal as text. The bounds on digits and exponent are well inside those of PostgreSQL's numeric
- * (https://www.postgresql.org/docs/17/datatype-numeric.html), so that all of them can be stored.
+ * A decimal as text. Digits and exponent are well within the limits of PostgreSQL's numeric
+ * (https://www.postgresql.org/docs/17/datatype-numeric.html), so every match can be stored.
  */
 export const DECIMAL_PATTERN = decimalPattern("{0,999}", "{1,1000}", "{0,3}");
 
 const ANY_DECIMAL_PATTERN = decimalPattern("*", "+", "*");
 
-/** Whether a text is a decimal with more digits, or a larger exponent, than a request may have. */
+/**
+ * Whether a text is a decimal with more digits, or a larger exponent, than a request may contain.
+ */
 export function isLongDecimal(text: string): boolean {
   return !DECIMAL_PATTERN.test(text) && ANY_DECIMAL_PATTERN.test(text);
 }
 
-/** Whether a text has at most so many characters; JSON Schema counts them and not UTF-16 units. */
+/** JSON Schema counts characters, not UTF-16 units. */
 export function hasAtMost(characters: number, text: string): boolean {
   return text.length <= characters || [...text].length <= characters;
 }

@@ -1,14 +1,14 @@
-/** Why a JSON document can't be stored as it stands, and where in it. */
+/** Why a JSON document can't be stored unchanged, and where. */
 export interface JsonFault {
-  /** The keys and positions that lead there; none for the document itself. */
+  /** Keys and list positions; empty for the document itself. */
   readonly path: readonly string[];
   readonly message: string;
 }
 
 /**
- * The first thing in a JSON document that PostgreSQL can't store or that would be stored as
- * something else: NUL, half a surrogate pair, a number beyond the largest double (which JSON.parse
- * makes Infinity and JSON.stringify null). The document must not be too deep (`contract/json_depth.ts`).
+ * The first value that PostgreSQL can't store, or would store as another: NUL, half a surrogate
+ * pair, a number beyond the largest double (which JSON.parse makes Infinity and JSON.stringify
+ * null). The document must not be too deep (`contract/json_depth.ts`).
  */
 export function unstorable(value: unknown, path: readonly string[] = []): JsonFault | undefined {
   if (typeof value === "string") return unstorableText(value, path);

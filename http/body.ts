@@ -6,24 +6,23 @@ import { ApiError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { readBytes } from "../read_bytes.ts";
 
-/** What a request body was found to be: a JSON object or list, or nothing that we read. */
+/** A request body: a JSON object or list, or no JSON. */
 export type Body =
   | { readonly kind: "json"; readonly value: unknown }
-  /** No body, an empty one: the old server saw `{}`. */
+  /** No body or an empty one: the old server read `{}`. */
   | { readonly kind: "none" }
-  /** A body that isn't `application/json`: the old server didn't look at it and saw `{}`. */
+  /** Not `application/json`: the old server ignored the body and read `{}`. */
   | { readonly kind: "other" };
 
-/** Bounds of reading a body. */
 export interface BodyLimits {
-  /** The most bytes, counted after inflating. */
+  /** The most bytes, after decompression. */
   readonly bytes: number;
-  /** How long the client may take to send it, in ms. */
+  /** The client must send the whole body within this time, in ms. */
   readonly deadlineMs: number;
 }
 
 /**
- * Reads a body by the rules of the old server's body layer (Express's body-parser, strict JSON):
+ * Reads a body by the rules of the old server (Express's body-parser, strict JSON):
  * `application/json` only, charset UTF-8, gzip and deflate, a BOM is skipped, the last of two same
  * keys wins, the document is an object or a list.
  *
@@ -42,7 +41,7 @@ export async function readBody(
   if (type?.name !== "application/json") {
     return { kind: length === "0" ? "none" : "other" };
   }
-  // body-parser reads the charset before it looks at a single byte.
+  // body-parser checks the charset before it reads the body.
   if (type.charset !== undefined && type.charset !== "utf-8") {
     throw new ApiError("unsupported_media_type", "The charset must be utf-8");
   }
@@ -54,7 +53,7 @@ export async function readBody(
   return document === "" ? { kind: "none" } : { kind: "json", value: parseDocument(document) };
 }
 
-// Without `fatal`, bad bytes would be stored as U+FFFD without anyone noticing. A BOM is dropped.
+// Without `fatal`, bad bytes would be stored as U+FFFD unnoticed. Both drop a BOM.
 const UTF_8 = new TextDecoder("utf-8", { fatal: true });
 const LENIENT_UTF_8 = new TextDecoder("utf-8");
 
@@ -89,8 +88,8 @@ async function receive(
 }
 
 /**
- * How many bytes a compressed body may have. Those that don't compress grow a little in gzip; more than
- * that can't inflate to the limit.
+ * The most bytes of a compressed body: gzip adds a little to data that doesn't compress, and more
+ * bytes can't decompress to the limit.
  */
 export function maxCompressed(limits: BodyLimits): number {
   return limits.bytes + (limits.bytes >> 6) + 64;
@@ -111,7 +110,7 @@ function decompressor(encoding: string | null): Decompress | undefined {
   }
   return async (bytes, limits) => {
     try {
-      // The bound makes a zip bomb stop at the limit instead of filling the memory.
+      // Decompression stops at the limit, so a zip bomb can't fill the memory.
       return await run(bytes, { maxOutputLength: limits.bytes });
     } catch (thrown) {
       if (thrown instanceof Error && "code" in thrown && thrown.code === "ERR_BUFFER_TOO_LARGE") {

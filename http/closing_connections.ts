@@ -1,19 +1,18 @@
-/** So long after a refusal nothing is served on its connection, in ms. */
+/** A connection serves nothing for this long after a refusal, in ms. */
 const CLOSING_MS = 5_000;
 const MAX_CONNECTIONS = 10_000;
 
 /**
- * Connections on which a request was refused whose framing, or whose host, two servers could read in
- * two ways. Deno's server writes `Connection: close` of such an answer and goes on reading: what the
- * client, or somebody through it, has sent behind that request would be executed.
+ * Connections with a refused request whose framing or host two servers could read differently.
+ * Deno's server sends `Connection: close` and still reads on. It would execute what the client, or
+ * an attacker through it, sent behind that request.
  *
- * A connection is known by its client's address and port, which another one may have later. So it is
- * remembered for a moment only: what was sent ahead comes at once.
+ * A connection is identified by the client's address and port, which another connection may have
+ * later. A short time is enough: smuggled requests arrive at once.
  */
 export class ClosingConnections {
   readonly #refusedAt = new Map<string, number>();
 
-  /** Serves nothing more on a connection from there. */
   close(address: string, port: number): void {
     const connection = `${address} ${port}`;
     this.#refusedAt.delete(connection);
@@ -24,9 +23,8 @@ export class ClosingConnections {
     }
   }
 
-  /** Whether nothing is served any more on the connection from there. */
   isClosing(address: string, port: number | undefined): boolean {
-    // Almost always there is none.
+    // The usual case, without building a key.
     if (this.#refusedAt.size === 0) return false;
     const at = this.#refusedAt.get(`${address} ${port}`);
     return at !== undefined && !isOver(at);

@@ -1,9 +1,8 @@
-/** Whose scripts may call: every site's, or those of these origins. */
+/** Scripts of any origin may call, or those of the listed origins. */
 export type CorsPolicy =
   | { readonly kind: "any" }
   | { readonly kind: "listed"; readonly origins: ReadonlySet<string> };
 
-/** The policy that `CORS_ORIGINS` asks for. */
 export function corsPolicy(setting: "*" | "any-site" | readonly string[]): CorsPolicy {
   return typeof setting === "string"
     ? { kind: "any" }
@@ -11,19 +10,19 @@ export function corsPolicy(setting: "*" | "any-site" | readonly string[]): CorsP
 }
 
 /**
- * Says on an answer whether a script of `origin` may read it (https://fetch.spec.whatwg.org). Never
- * with credentials: tokens travel in a header of their own, and nothing here reads a cookie.
+ * Allows a script of `origin` to read a response (https://fetch.spec.whatwg.org). Credentials are
+ * never allowed: tokens travel in a header, and the service reads no cookies.
  */
 export function allowOrigin(headers: Headers, policy: CorsPolicy, origin: string | null): void {
   if (policy.kind === "any") return headers.set("access-control-allow-origin", "*");
-  // Also without an origin: a cache must not give one site the answer that another asked for.
+  // Also without an origin: a cache must not serve one site the response to another.
   headers.append("vary", "Origin");
   if (isListed(policy, origin)) headers.set("access-control-allow-origin", origin);
 }
 
 /**
- * The answer to OPTIONS on any path, as the old server's `cors` package gave it, but for what tells
- * an origin that isn't listed what it could do.
+ * The response to OPTIONS on any path. It equals that of the old server's `cors` package, except
+ * that an unlisted origin does not learn the methods and headers.
  */
 export function preflight(request: Request, policy: CorsPolicy): Response {
   const headers = new Headers({ vary: "Access-Control-Request-Headers" });

@@ -2,16 +2,14 @@ import type { LoginEffects } from "../auth/sign_in.ts";
 import type { Write } from "../db/write.ts";
 
 /**
- * What a request may do besides being answered. It is part of the request's state, so that a step of
- * the pipeline can put something else in its place. An operation that goes by it has no effect of
- * another kind.
+ * The effects that a request may have. They are part of its state, so that a step of the pipeline
+ * can replace them. An operation that uses them has no other effect.
  */
 export interface Effects {
-  /** Executes a statement that writes. */
   readonly write: Write;
-  /** Removes the answer for a lot from the trace cache. */
+  /** Removes a lot's trace from the cache. */
   forgetTrace(lotCode: string): Promise<void>;
   readonly login: LoginEffects;
-  /** Whether refusals are held back that a program would get which guesses passwords. */
+  /** Whether refused logins are answered late; see `HELD_BACK` in request_pipeline.ts. */
   readonly holdsBack: boolean;
 }

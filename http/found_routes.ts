@@ -1,8 +1,8 @@
 import type { Result, Router } from "hono/router";
 
 /**
- * The router of an application whose paths are found by another one: it is asked for the template of
- * a path, and knows the handler by that.
+ * A router for paths that {@link PathTable} has matched already: Hono passes the template as the
+ * path, and this router finds the handler by it.
  */
 export class FoundRoutes<Handler> implements Router<Handler> {
   readonly name = "FoundRoutes";

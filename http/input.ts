@@ -6,9 +6,10 @@ import type { RequestContext } from "./operation.ts";
 import { queryOf } from "./paths.ts";
 
 /**
- * A request's JSON body as `schema` makes it. No body counts as `{}`, as it did.
- * @throws {ApiError} 422 with the places that are outside the schema or nested too deep, 415 for a
- * body that isn't JSON, and what {@link readBody} throws
+ * The JSON body, parsed by `schema`. As in the old server, no body means `{}`.
+ *
+ * @throws {ApiError} 422 violates the schema or is nested too deep, 415 no JSON, and what {@link
+ * readBody} throws
  */
 export async function readJson<S extends z.ZodType>(
   c: RequestContext,
@@ -20,17 +21,14 @@ export async function readJson<S extends z.ZodType>(
     throw new ApiError("unsupported_media_type", "The body must be sent as application/json");
   }
   c.env.document = body.kind === "json" ? body.value : {};
-  // What walks through it may recurse.
+  // Later code may walk the document recursively.
   if (isTooDeep(c.env.document)) {
     throw new ApiError("outside_contract", `The body is nested deeper than ${JSON_DEPTH_LIMIT}`);
   }
   return accept(schema, c.env.document);
 }
 
-/**
- * A request's path parameters as `schema` makes them.
- * @throws {ApiError} 400 for a broken percent escape, 422 outside the schema
- */
+/** @throws {ApiError} 400 for a broken percent escape, 422 violates the schema */
 export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S): z.output<S> {
   const { parameters } = c.env.path;
   const decoded: Record<string, string> = {};
@@ -39,11 +37,12 @@ export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S
 }
 
 /**
- * A request's query parameters as `schema` makes them; names that it doesn't know are ignored.
- * @throws {ApiError} 422 outside the schema, or for a name that is given twice
+ * The query parameters of `schema`; other names are ignored.
+ *
+ * @throws {ApiError} 422 violates the schema, or a name comes twice
  */
 export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
-  // Not by `URL`: the host beside it may be none that it knows.
+  // `URL` would refuse some hosts that the request may have.
   const searchParams = new URLSearchParams(queryOf(c.req.url));
   const given = Object.keys(schema.shape).filter((name) => searchParams.has(name));
   const doubled = given.filter((name) => searchParams.getAll(name).length > 1);
@@ -54,8 +53,9 @@ export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): 
 }
 
 /**
- * A request's headers as `schema`, which names them, makes them.
- * @throws {ApiError} 422 outside the schema
+ * The headers of `schema`.
+ *
+ * @throws {ApiError} 422 violates the schema
  */
 export function readHeaders<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
   const { headers } = c.req.raw;
@@ -77,7 +77,7 @@ function accept<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   throw outsideContract(result.error.issues.flatMap(describeIssue));
 }
 
-/** So many places are named: a body of 100 kB can be wrong in ten thousand, half a megabyte of them. */
+/** A body of 100 kB can have ten thousand mistakes: half a megabyte of details. */
 const MAX_DETAILS = 100;
 
 function outsideContract(details: readonly ErrorDetail[]): ApiError {
@@ -89,7 +89,7 @@ function outsideContract(details: readonly ErrorDetail[]): ApiError {
   });
 }
 
-/** The sentence for a place whose schema has none of its own. */
+/** The sentence for an issue whose schema has none. */
 function describeMismatch(issue: z.core.$ZodRawIssue): string {
   if (issue.input === undefined) return "is missing";
   if (issue.code === "invalid_value") return `must be one of ${issue.values.join(", ")}`;
@@ -107,7 +107,7 @@ function describeIssue(issue: z.core.$ZodIssue): ErrorDetail[] {
   return [{ path: issue.path.map(String).map(shorten).join("."), message: issue.message }];
 }
 
-// A key is the client's own text: enough of it to recognise, never a page of it.
+// The client chooses the key's length.
 function shorten(key: string): string {
   return key.length > 60 ? `${key.slice(0, 60)}…` : key;
 }

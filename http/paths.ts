@@ -1,38 +1,34 @@
-/** A path with parameters, such as `/api/traceability/:lotCode`, and what it answers. */
+/** A path with parameters, such as `/api/traceability/:lotCode`. */
 interface PathWithParameters<Operation> {
   readonly template: string;
-  /** The operation that each method asks for. */
   readonly methods: Map<string, Operation>;
-  /** Captures each parameter as the client wrote it. */
+  /** Captures each parameter as the client sent it. */
   readonly pattern: RegExp;
   readonly names: readonly string[];
 }
 
-/** A path without parameters is found as the same each time. */
 type FixedPath<Operation> = FoundPath<Operation> & { readonly methods: Map<string, Operation> };
 
-/** A request's path, found among the paths of the service. */
 export interface FoundPath<Operation> {
   readonly template: string;
-  /** Each parameter by name, still percent-encoded. */
+  /** By name, still percent-encoded. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** The operation that each method asks for. */
   readonly methods: ReadonlyMap<string, Operation>;
 }
 
 /**
- * The paths of the service, found the way the old server (Express 4, neither strict nor
- * case-sensitive) found its own: letters in any case, one trailing slash or none, a parameter is
- * one segment that isn't empty, and nothing is decoded before the path is found.
+ * The paths of the service, matched as the old server did (Express 4, neither strict nor
+ * case-sensitive): any case, an optional trailing slash, a parameter is one non-empty segment, and
+ * nothing is decoded before the match.
  */
 export class PathTable<Operation> {
-  /** By the template in small letters. */
+  /** By the template in lower case. */
   readonly #fixed = new Map<string, FixedPath<Operation>>();
   readonly #withParameters: PathWithParameters<Operation>[] = [];
 
   /**
-   * Learns one operation; `template` writes its parameters as Hono does (`:lotCode`). Gives the
-   * template by which the path is known: one in other letters may have come before.
+   * Adds an operation; `template` has Hono's form (`:lotCode`). Returns the template of the path,
+   * which may have come before in another case.
    */
   add(method: string, template: string, operation: Operation): string {
     const known = this.#fixed.get(template.toLowerCase()) ??
@@ -55,7 +51,7 @@ export class PathTable<Operation> {
     return template;
   }
 
-  /** The path of the service that `pathname` (as the client wrote it, still encoded) means. */
+  /** @param pathname still percent-encoded */
   find(pathname: string): FoundPath<Operation> | undefined {
     return this.#findFixed(pathname.toLowerCase()) ?? this.#findWithParameters(pathname);
   }
@@ -77,7 +73,7 @@ export class PathTable<Operation> {
   }
 }
 
-/** The path of a request's address as the client wrote it: nothing decoded, no query. */
+/** The path of a URL as the client sent it: not decoded, without the query. */
 export function pathnameOf(url: string): string {
   const start = endOfHost(url);
   if (url[start] !== "/") return "/";
@@ -85,29 +81,29 @@ export function pathnameOf(url: string): string {
   return end === -1 ? url.slice(start) : url.slice(start, start + end);
 }
 
-/** Path and query of a request's address as the client wrote them. */
+/** Path and query of a URL as the client sent them. */
 export function targetOf(url: string): string {
   const target = url.slice(endOfHost(url));
   return target.startsWith("/") ? target : `/${target}`;
 }
 
-/** A client that names a host in its target may name no path: a slash in a query begins none. */
+/** An absolute target may lack a path: a slash in the query does not begin one. */
 function endOfHost(url: string): number {
   for (let at = url.indexOf("://") + 3; at < url.length; at++) {
-    const letter = url[at];
-    if (letter === "/" || letter === "?" || letter === "#") return at;
+    const character = url[at];
+    if (character === "/" || character === "?" || character === "#") return at;
   }
   return url.length;
 }
 
-/** The query of a request's address as the client wrote it, from its question mark on. */
+/** The query of a URL as the client sent it, from its question mark on. */
 export function queryOf(url: string): string {
   const [address = ""] = url.split("#", 1);
   const start = address.indexOf("?");
   return start === -1 ? "" : address.slice(start);
 }
 
-/** The value of `Allow` for a path: what it answers, with what HTTP adds to it. */
+/** The value of `Allow`: the methods of a path, HEAD and OPTIONS. */
 export function allowHeader(methods: Iterable<string>): string {
   const allowed = new Set(methods);
   if (allowed.has("GET")) allowed.add("HEAD");

@@ -2,8 +2,10 @@ import { ApiError } from "../errors.ts";
 import { isHost } from "../host.ts";
 
 /**
- * Refuses a request whose head two servers could read in two ways, and all that is behind it.
- * @throws {ApiError} 400 no `Host`, or one that is no host; two lengths, even the same ones; a transfer
+ * Refuses a request whose head two servers could read differently, and everything behind it on its
+ * connection.
+ *
+ * @throws {ApiError} 400 no `Host` or an invalid one; two lengths, even equal ones; a transfer
  * coding other than chunked
  */
 export function checkHead(headers: Headers): void {
@@ -13,14 +15,14 @@ export function checkHead(headers: Headers): void {
   if (headers.get("content-length")?.includes(",")) {
     throw refused("The request has more than one Content-Length");
   }
-  // Deno's server reads the chunks and leaves the other codings to nobody.
+  // Deno's server decodes chunks and ignores other codings.
   const coding = headers.get("transfer-encoding");
   if (coding !== null && coding.toLowerCase() !== "chunked") {
     throw refused("The only transfer encoding is chunked");
   }
 }
 
-/** The answer to what is behind a refused request on its connection. */
+/** The response to requests behind a refused one on its connection. */
 export function refusedConnection(): ApiError {
   return refused("The request before it on this connection was refused");
 }

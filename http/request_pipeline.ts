@@ -16,13 +16,11 @@ import { ClosingConnections } from "./closing_connections.ts";
 import { checkHead, refusedConnection } from "./request_head.ts";
 import { setSecurityHeaders } from "./security_headers.ts";
 
-/** Bounds of one process. */
 export interface Limits extends BodyLimits {
-  /** The most requests that are worked on at once; more are told to come back. */
+  /** The most requests at once; others get 503. */
   readonly inFlight: number;
 }
 
-/** What stands around every route. */
 export interface PipelineDeps {
   readonly app: App;
   readonly guard: Guard;
@@ -36,37 +34,33 @@ export interface PipelineDeps {
   readonly log: Log;
 }
 
-/** Answers a request, as an error if it is refused. Never throws. */
+/** Returns the response, also for errors. Never throws. */
 export type Respond = (request: Request, state: RequestState) => Promise<Response>;
 
 /**
- * A step that the pipeline can do without. It hands a request on to `next`, or throws what the request
- * is refused with. Before that it may change the request's state, and after that the answer.
+ * An optional step of the pipeline. It calls `next`, or throws the request's error. It may change
+ * the state before that, and the response after it.
  */
 export type Step = (request: Request, state: RequestState, next: Respond) => Promise<Response>;
 
-/** Answers a request; `peer` is the address at the other end of its connection, `port` its port. */
+/** `peer` and `port` are the client's end of the connection. */
 export type Serve = (request: Request, peer: string, port?: number) => Promise<Response>;
 
 /**
- * Refusals of logins are held back: whoever sends the next login on the answer to the last, as
- * guessing programs do, gets to one a second on each connection, which costs next to nothing.
+ * Refused logins are answered late: a program that guesses passwords one after the other then tries
+ * one a second per connection, at next to no cost.
  */
 const HELD_BACK: ReadonlySet<ErrorCode> = new Set(["too_many_tries", "too_many_logins"]);
 const HOLD_MS = 1_000;
-/** Some kB each; those beyond it are answered at once. */
+/** Some kB each; further refusals are sent at once. */
 const MAX_HELD = 10_000;
 
-/** Where a request leads to whose path is none of ours. */
-const NOWHERE: FoundPath<OperationId> = {
-  template: "unknown",
-  parameters: {},
-  methods: new Map(),
-};
+/** The path of a request that matches none. */
+const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, methods: new Map() };
 
 /**
- * What every request goes through before and after its route: an id, the path and method, who is
- * asking and whether they may, CORS, a bound on the work at hand, errors as JSON, one log line.
+ * All that happens before and after a route: request id, path and method, access, CORS, a bound on
+ * concurrent requests, errors as JSON, one log line.
  */
 export function createRequestPipeline(
   { app, guard, cors, readClient, limits, effects, steps = [], metrics, log }: PipelineDeps,
@@ -74,7 +68,7 @@ export function createRequestPipeline(
   let inFlight = 0;
   let held = 0;
   const closing = new ClosingConnections();
-  const answer = steps.reduceRight<Respond>(
+  const respondThroughSteps = steps.reduceRight<Respond>(
     (next, step) => (request, state) => step(request, state, next),
     (request, state) => respond(request, state).catch((thrown) => refuse(thrown, state)),
   );
@@ -90,7 +84,7 @@ export function createRequestPipeline(
     try {
       if (closing.isClosing(peer, port)) throw refusedConnection();
       if (inFlight > limits.inFlight) throw new ApiError("overloaded", "Too busy, try again soon");
-      response = await answer(request, state);
+      response = await respondThroughSteps(request, state);
     } catch (thrown) {
       response = refuse(thrown, state);
     } finally {
@@ -98,7 +92,7 @@ export function createRequestPipeline(
     }
     const { refused } = state;
     if (refused?.headers.connection === "close" && port !== undefined) closing.close(peer, port);
-    // It isn't worked on meanwhile, and takes nobody's place among those that are.
+    // The wait does not count against the concurrent requests.
     if (refused && state.effects.holdsBack && HELD_BACK.has(refused.code) && held < MAX_HELD) {
       held++;
       await delay(HOLD_MS);
@@ -117,7 +111,7 @@ export function createRequestPipeline(
     count(state, tokenFault);
     log(status >= 500 ? "error" : "info", "request", {
       method: request.method.slice(0, 20),
-      // The template, not the path: what a client writes there may be anything.
+      // The template, not the path: a client's path may contain anything.
       route: path.template,
       status,
       ms: Math.round((performance.now() - started) * 10) / 10,
@@ -134,14 +128,15 @@ export function createRequestPipeline(
   async function respond(request: Request, state: RequestState): Promise<Response> {
     checkHead(request.headers);
     if (request.method === "OPTIONS") return preflight(request, cors);
-    // What follows was for somebody else.
+    // What follows on the connection is meant for another server.
     if (request.method === "CONNECT") {
       throw new ApiError("path_not_found", "This is no proxy for CONNECT", {
         headers: { connection: "close" },
       });
     }
     if (state.path === NOWHERE) {
-      // The old server read the body before it looked for the path: a broken one was 400 anywhere.
+      // The old server read the body before it matched the path: a malformed body was a 400 on any
+      // path.
       await readBody(request, limits, "lenient");
       throw new ApiError("path_not_found", "There is nothing at this path");
     }
@@ -151,25 +146,15 @@ export function createRequestPipeline(
         headers: { allow },
       });
     }
-    await admit(state.operation, request, state);
-    // HEAD is asked as GET: Hono would drop the body, and with it the length that HEAD has to tell.
-    // Made anew, its path being found already: a copy would hang on the abort signal of the first.
+    Object.assign(state, await guard(state.operation, request.headers));
+    // The route sees HEAD as GET: Hono would drop the body, and with it the length that HEAD must
+    // send. A new request, since a copy would keep the abort signal of the first alive; its path
+    // has been matched already.
     state.isHead = request.method === "HEAD";
     const unwrapped = state.isHead
       ? new Request(`http://localhost/${queryOf(request.url)}`, { headers: request.headers })
       : request;
     return await app.router.fetch(unwrapped, state);
-  }
-
-  async function admit(operation: OperationId, request: Request, state: RequestState) {
-    const { caller, revoked: ended, tokenFault, wouldRefuse } = await guard(
-      operation,
-      request.headers,
-    );
-    state.caller = caller;
-    state.revoked = ended;
-    state.tokenFault = tokenFault;
-    state.wouldRefuse = wouldRefuse;
   }
 
   function count(
@@ -190,7 +175,7 @@ function refuse(thrown: unknown, state: RequestState): Response {
   return errorResponse(state.refused);
 }
 
-/** What is wrong with a token for which the request was refused, or would have been. */
+/** The token's fault, when the request was refused for it or would have been. */
 function refusedTokenFault(
   { refused, wouldRefuse, tokenFault }: RequestState,
 ): TokenFault | undefined {

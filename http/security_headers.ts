@@ -1,14 +1,14 @@
-/** For answers that are data: a browser that is made to show one runs and loads nothing of it. */
+/** For data: a browser that displays it runs and loads nothing. */
 const POLICY_OF_DATA = "default-src 'none'; frame-ancestors 'none'";
-/** A year: what https://hstspreload.org asks for. */
+/** One year, as https://hstspreload.org requires. */
 const ONE_YEAR_OF_TLS = "max-age=31536000";
 
 /**
- * Puts on an answer what keeps browsers from guessing its type, framing it and telling others its
- * address (OWASP REST Security Cheat Sheet). A page with a content policy of its own keeps it.
+ * Sets headers that stop browsers from guessing the type, framing the response and leaking its URL
+ * (OWASP REST Security Cheat Sheet). A page keeps its own content policy.
  *
- * @param secure whether the client came over TLS; a plain one would ignore the promise of TLS, and
- *   a plant without TLS must not be locked out of its own host name
+ * @param secure whether the client used TLS. Browsers ignore HSTS without TLS, and a plant without
+ * TLS must stay reachable under its host name
  */
 export function setSecurityHeaders(headers: Headers, secure: boolean): void {
   headers.set("x-content-type-options", "nosniff");

@@ -2,9 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { KIND_NAMES } from "../audit/kinds.ts";
 import { MomentOut, must, Uuid } from "./schemas.ts";
 
-/*
- * What audits look like in answers, and what of them a query may ask for.
- */
+/* Audits in responses, and the filters of queries. */
 
 export const Kind = z.enum(KIND_NAMES).openapi("AuditKind");
 
@@ -60,17 +58,8 @@ export const Finding = z.strictObject({
   numbers: z.record(z.string(), z.union([z.string(), z.int(), z.null()])),
 }).openapi("AuditFinding");
 
-/** How many of a list a query asks for, as text. */
-export const limit = (max: number, defaultLength: number) => {
-  const expected = `must be a whole number from 1 to ${max}`;
-  return z.string().regex(/^[0-9]+$/, { error: expected }).transform(Number)
-    .refine((count) => count >= 1 && count <= max, { error: expected })
-    .default(defaultLength)
-    .openapi({ type: "integer", minimum: 1, maximum: max, default: defaultLength });
-};
-
 const POSITION = /^[a-z_]{1,40}\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** A place between findings, as answers write it: kind and subject. */
+/** A position between findings: kind and subject. */
 export const FindingCursor = z.string()
   .regex(POSITION, { error: must("the next_cursor of an answer") });

@@ -1,5 +1,4 @@
 import { createRoute } from "@hono/zod-openapi";
-import type { AuthMode } from "../auth/guard.ts";
 import type { Sql } from "../db/sql.ts";
 import { findExecuted, type IdempotencyKey, saveResponse } from "../db/idempotency_keys.ts";
 import {
@@ -12,18 +11,16 @@ import {
   type TraceBounds,
 } from "../db/traces.ts";
 import { ApiError } from "../errors.ts";
-import { accountOf } from "../http/account.ts";
 import { finishJson, respondFinished } from "../http/response.ts";
-import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
 import type { InlineTracer } from "../lineage/inline.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, DEFAULT_MAX_LOTS, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
-import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
+import { idempotent, repeatableRequest, type WriteDeps } from "./idempotency_key.ts";
 import { accepted, errors, lotNotFound, repeatable, success } from "./responses.ts";
 
-/** More are told to come back. */
+/** Further traces are refused with 429 or 503. */
 const MAX_TRACES: TraceBounds = { ofAccount: 50, waiting: 1_000 };
 const RETRY_AFTER_S = 10;
 
@@ -31,10 +28,7 @@ const definition = createRoute({
   operationId: "createDeepTrace",
   method: "post",
   path: "/api/traces",
-  request: {
-    headers: IdempotencyHeaders,
-    body: { required: true, content: { "application/json": { schema: NewDeepTrace } } },
-  },
+  request: repeatableRequest(NewDeepTrace),
   responses: {
     200: repeatable(success(DeepTrace, "The trace is done; this is the first page.")),
     202: repeatable(accepted(DeepTrace, "The trace is being taken.", "/api/traces")),
@@ -43,26 +37,20 @@ const definition = createRoute({
   },
 });
 
-interface Deps {
-  readonly sql: Sql;
-  readonly mode: AuthMode;
+interface Deps extends WriteDeps {
   readonly inlineTracer: InlineTracer;
-  readonly limits: BodyLimits;
 }
 
-/** Takes a deep trace, at once where that is quick, else by a job. */
+/** Takes a deep trace: in the request if that is quick, else in a job. */
 export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: Deps) =>
   operation(app, definition, async (c) => {
-    const { lot_code, direction, max_depth = null, at_most = DEFAULT_MAX_LOTS } = await readJson(
-      c,
-      NewDeepTrace,
-      limits,
-    );
+    const sent = await readJson(c, NewDeepTrace, limits);
+    const { lot_code, direction, max_depth = null, at_most = DEFAULT_MAX_LOTS } = sent;
     const { signal } = c.req.raw;
     const caller = c.env.caller?.sub ?? null;
-    const account = accountOf(c.env);
+    const account = c.env.account;
 
-    const begin = async (key: IdempotencyKey | undefined): Promise<string> => {
+    const start = async (key: IdempotencyKey | undefined): Promise<string> => {
       const id = crypto.randomUUID();
       const request = { id, direction, maxDepth: max_depth, atMost: at_most };
       const same = await findSameTrace(sql, { ...request, lotCode: lot_code, account }, key);
@@ -71,7 +59,7 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: D
       if (lotId === undefined) throw new ApiError("lot_not_found", "Lot not found");
       try {
         const isDone = await inlineTracer.take({ ...request, lotId }, signal, key);
-        // Nobody would ever ask for what a client that has gone was to be told.
+        // Only this response names the trace, and the client has gone.
         signal.throwIfAborted();
         if (isDone) return id;
         const queued = await queueTrace(sql, id, account, MAX_TRACES, key);
@@ -87,12 +75,12 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: D
 
     return await idempotent(c, { sql, mode }, "createDeepTrace", {
       async execute(key) {
-        const trace = await findTrace(sql, await begin(key));
+        const trace = await findTrace(sql, await start(key));
         return await respondWithTrace(c, sql, key ? await saveTrace(sql, key, trace) : trace);
       },
       async replay(key) {
-        const { effect, answer: response } = await findExecuted<StoredTrace>(sql, key);
-        const trace = response ?? await saveTrace(sql, key, await findTrace(sql, effect));
+        const { effect, answer: saved } = await findExecuted<StoredTrace>(sql, key);
+        const trace = saved ?? await saveTrace(sql, key, await findTrace(sql, effect));
         return await respondWithTrace(c, sql, await withSummary(sql, trace));
       },
     });
@@ -107,7 +95,10 @@ function tooMany(full: keyof TraceBounds): ApiError {
   return new ApiError("account_busy", error, { headers });
 }
 
-/** Keeps a trace as a key's answer, without its summary: that may be large, and stays as it is. */
+/**
+ * Saves a trace as the response of a key, without its summary: that may be large, and never
+ * changes.
+ */
 async function saveTrace(
   sql: Sql,
   key: IdempotencyKey,

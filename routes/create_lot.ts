@@ -1,12 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { AuthMode } from "../auth/guard.ts";
-import type { Sql } from "../db/sql.ts";
 import { findSavedLot, insertLot, type Lot as StoredLot } from "../db/lots.ts";
 import { respond } from "../http/response.ts";
-import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
+import { idempotent, repeatableRequest, type WriteDeps } from "./idempotency_key.ts";
 import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
 import { errors, repeatable, success } from "./responses.ts";
@@ -32,24 +29,15 @@ const definition = createRoute({
   operationId: "createLot",
   method: "post",
   path: "/api/lots",
-  request: {
-    headers: IdempotencyHeaders,
-    body: { required: true, content: { "application/json": { schema: NewLot } } },
-  },
+  request: repeatableRequest(NewLot),
   responses: {
     201: repeatable(success(Lot, "The lot as stored.")),
     ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
   },
 });
 
-interface Deps {
-  readonly sql: Sql;
-  readonly mode: AuthMode;
-  readonly limits: BodyLimits;
-}
-
-/** Stores a lot. It makes no links: parents named in `metadata` are only kept there. */
-export const createLot = (app: App, { sql, mode, limits }: Deps) =>
+/** Stores a lot. It creates no links: parents named in `metadata` are only stored there. */
+export const createLot = (app: App, { sql, mode, limits }: WriteDeps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
@@ -57,7 +45,7 @@ export const createLot = (app: App, { sql, mode, limits }: Deps) =>
     const lot = { ...sent, operator_id, created_at };
     const { write, forgetTrace } = c.env.effects;
     const stored = async (row: StoredLot) => {
-      // An earlier lot with this code may have been deleted a moment ago, its answer still be kept.
+      // An earlier lot with this code may just have been deleted, and its trace still be cached.
       await forgetTrace(row.lot_code);
       return respond(c, 201, row);
     };

@@ -1,12 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { AuthMode } from "../auth/guard.ts";
-import type { Sql } from "../db/sql.ts";
 import { findSavedQcDecision, insertQcDecision } from "../db/qc_decisions.ts";
 import { respond } from "../http/response.ts";
-import type { BodyLimits } from "../http/body.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
+import { idempotent, repeatableRequest, type WriteDeps } from "./idempotency_key.ts";
 import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
 import { errors, repeatable, success } from "./responses.ts";
@@ -43,24 +40,15 @@ const definition = createRoute({
   operationId: "createQcDecision",
   method: "post",
   path: "/api/qc-decisions",
-  request: {
-    headers: IdempotencyHeaders,
-    body: { required: true, content: { "application/json": { schema: NewQcDecision } } },
-  },
+  request: repeatableRequest(NewQcDecision),
   responses: {
     201: repeatable(success(QcDecision, "The decision as stored.")),
     ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
   },
 });
 
-interface Deps {
-  readonly sql: Sql;
-  readonly mode: AuthMode;
-  readonly limits: BodyLimits;
-}
-
-/** Stores what was decided about a lot at a QC gate. */
-export const createQcDecision = (app: App, { sql, mode, limits }: Deps) =>
+/** Stores a decision about a lot at a QC gate. */
+export const createQcDecision = (app: App, { sql, mode, limits }: WriteDeps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewQcDecision, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);

@@ -4,14 +4,13 @@ import { findTraceById, type StoredTrace, type TraceSummary } from "../db/traces
 import { ApiError } from "../errors.ts";
 
 /*
- * A stored result as answers. Its lots and links are lines of JSON already, which are put together and
- * never parsed. Items are counted from 0 on, lots first.
+ * Stored results as responses. Lots and links are stored as lines of JSON, which are joined and
+ * never parsed. Items are numbered from 0, lots first.
  */
 
-/** A page ends early when it has so many bytes. */
+/** A page ends early at this size. */
 const MAX_PAGE_BYTES = 2_000_000;
 
-/** Which items of a result are asked for. */
 export interface PageRequest {
   readonly limit: number;
   /** The `next_cursor` of another page of the same result. */
@@ -54,8 +53,8 @@ export async function pageOf(sql: Sql, stored: StoredTrace, page: PageRequest): 
 }
 
 /**
- * The whole trace as lines: the trace itself, its lots, its links, and how many these were. Lines that
- * can't be sent to their end fail, and so break the connection: a reader never takes a part for all.
+ * The whole trace as lines: the trace, its lots, its links, and a last line with their counts. A
+ * failure breaks the connection, so that no reader takes a part for the whole.
  */
 export function linesOf(
   sql: Sql,
@@ -69,7 +68,7 @@ export function linesOf(
   return {
     head,
     rest: {
-      // One piece for each time that the client has room for one: nothing is read ahead.
+      // One chunk per pull: nothing is read ahead.
       async pull(stream) {
         if (last === undefined) {
           last = -1;
@@ -98,7 +97,7 @@ export function linesOf(
   };
 }
 
-/** Rows of a result are gone: deleted while it was read, or lost. */
+/** Rows of a result were deleted during the read, or are lost. */
 class LostRowsError extends Error {
   override name = "LostRowsError";
 
@@ -107,12 +106,11 @@ class LostRowsError extends Error {
   }
 }
 
-/** @throws {ApiError} 404 when the trace has been deleted meanwhile */
+/** @throws {ApiError} 404 the trace has been deleted */
 async function throwLost(sql: Sql, id: string): Promise<never> {
   throw await findTraceById(sql, id) === undefined ? noSuchTrace() : new LostRowsError();
 }
 
-/** The 404 of a trace that isn't there, or not any more. */
 export function noSuchTrace(): ApiError {
   return new ApiError("trace_not_found", "There is no such trace");
 }
@@ -121,7 +119,7 @@ function withResult(trace: object, result: string): string {
   return `${JSON.stringify(trace).slice(0, -1)},"result":${result}}`;
 }
 
-/** `jsonb` has an order of its own. */
+/** `jsonb` does not keep the order of keys. */
 function inOrder(summary: TraceSummary) {
   const { lot_count, link_count, depth_reached, truncated, totals, cycles, cycles_truncated } =
     summary;
@@ -137,10 +135,10 @@ function inOrder(summary: TraceSummary) {
   };
 }
 
-/** What a `next_cursor` looks like: the result's name and a place in it. */
+/** A `next_cursor`: the result's name and a position in it. */
 export const CURSOR_PATTERN = /^([0-9a-f]{8})([1-9a-f][0-9a-f]{0,7})$/;
 
-// The run names the result: a cursor of another one is known by it.
+// A cursor of another result has another run.
 const nameOf = (run: string) => run.slice(0, 8);
 
 function cursorAt(position: number, run: string): string {
@@ -154,7 +152,7 @@ function positionOf(cursor: string, run: string, all: number): number {
   return position;
 }
 
-// A 404, since 422 is for what the contract's schema refuses, and it can't tell whose a cursor is.
+// 404: the schema, which 422 stands for, can't express to which trace a cursor belongs.
 function wrongCursor(): ApiError {
   return new ApiError("page_not_found", "cursor is not a next_cursor of this trace");
 }

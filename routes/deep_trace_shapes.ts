@@ -2,17 +2,15 @@ import { z } from "@hono/zod-openapi";
 import { DecimalOut, Lot, LotCode, LotType, MomentOut, must, Uuid } from "./schemas.ts";
 
 /*
- * What the two operations of deep traces share. Lots and links come out of the database as finished
- * lines of JSON: these shapes describe them, and the tests hold them to it.
+ * Shared by the two operations of deep traces. The database returns lots and links as lines of
+ * JSON: these shapes describe the lines, and tests compare them.
  */
 
 const MAX_DEPTH = 10_000;
 const MAX_LOTS = 1_000_000;
-/** As many lots as a trace has at most unless the client says something else. */
 export const DEFAULT_MAX_LOTS = 100_000;
-/** The most lots and links on a page. */
 export const MAX_PAGE_LENGTH = 10_000;
-/** As many as there are unless the client says something else. */
+/** The default length of a page. */
 export const PAGE = 1_000;
 
 const Direction = z.enum(["upstream", "downstream", "both"]);

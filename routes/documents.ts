@@ -23,14 +23,14 @@ const PAGE = `<!doctype html>
 const START = `SwaggerUIBundle({ url: "/openapi.yaml", dom_id: "#contract", deepLinking: true });
 `;
 
-// Everything comes from this server: a plant network may have no way out.
+// A plant's network may have no access to the internet.
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
   "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/** The published contract as YAML and JSON, and a page to browse it. */
+/** The contract as YAML and JSON, and a page to browse it. */
 export const documents = (app: App) => {
   const contract = Deno.readTextFileSync(CONTRACT);
-  // Made when it is first asked for: it takes as long as half of the start.
+  // Converted at the first request: that takes half as long as the start.
   let contractAsJson: string | undefined;
   const file = (path: string, type: string, content: () => string | Promise<string>) =>
     app.page(

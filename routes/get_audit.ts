@@ -5,9 +5,9 @@ import { ApiError } from "../errors.ts";
 import { respond } from "../http/response.ts";
 import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { Audit, Finding, FindingCursor, Kind, limit, Severity, Standing } from "./audit_shapes.ts";
+import { Audit, Finding, FindingCursor, Kind, Severity, Standing } from "./audit_shapes.ts";
 import { errors, notModified, success } from "./responses.ts";
-import { Uuid } from "./schemas.ts";
+import { pageLimit, Uuid } from "./schemas.ts";
 
 export const AuditWithFindings = z.strictObject({
   ...Audit.shape,
@@ -21,7 +21,7 @@ const Query = z.object({
   kind: Kind.optional(),
   severity: Severity.optional(),
   standing: Standing.optional(),
-  limit: limit(1_000, 100),
+  limit: pageLimit(1_000, 100),
   cursor: FindingCursor.optional(),
 });
 
@@ -37,15 +37,17 @@ const definition = createRoute({
   },
 });
 
-/** One audit with its findings, page by page. */
 export const getAudit = (app: App, { sql }: { sql: Sql }) =>
   operation(app, definition, async (c) => {
     const { id } = readParameters(c, Parameters);
     const { cursor, ...filters } = readQuery(c, Query);
     const audit = await findAudit(sql, id);
     if (audit === undefined) throw noSuchAudit();
-    const { items, isLast } = await listFindings(sql, id, { ...filters, after: placeAt(cursor) });
-    // It may have been deleted in between, and its findings with it.
+    const { items, isLast } = await listFindings(sql, id, {
+      ...filters,
+      after: positionAt(cursor),
+    });
+    // The audit and its findings may have been deleted in between.
     if (items.length === 0 && await findAudit(sql, id) === undefined) throw noSuchAudit();
     const last = items.at(-1);
     return respond(c, 200, {
@@ -59,7 +61,7 @@ function noSuchAudit(): ApiError {
   return new ApiError("audit_not_found", "There is no such audit");
 }
 
-function placeAt(cursor: string | undefined): FindingPosition | undefined {
+function positionAt(cursor: string | undefined): FindingPosition | undefined {
   const [kind = "", subject = ""] = cursor?.split(".") ?? [];
   return cursor === undefined ? undefined : { kind, subject };
 }

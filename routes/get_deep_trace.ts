@@ -9,22 +9,17 @@ import type { Log } from "../log.ts";
 import { CURSOR_PATTERN, linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, MAX_PAGE_LENGTH, PAGE } from "./deep_trace_shapes.ts";
 import { errors, notModified, success } from "./responses.ts";
-import { must, Uuid } from "./schemas.ts";
+import { must, pageLimit, Uuid } from "./schemas.ts";
 
 const Parameters = z.object({ id: Uuid });
 
-const isPageLength = (length: number) => length >= 1 && length <= MAX_PAGE_LENGTH;
-const limitError = { error: must(`a whole number from 1 to ${MAX_PAGE_LENGTH}`) };
-
 const Query = z.object({
-  limit: z.string().regex(/^[0-9]{1,9}$/, limitError).transform(Number)
-    .refine(isPageLength, limitError).optional()
-    .openapi({ type: "integer", minimum: 1, maximum: MAX_PAGE_LENGTH, default: PAGE }),
+  limit: pageLimit(MAX_PAGE_LENGTH, PAGE),
   cursor: z.string().regex(CURSOR_PATTERN, { error: must("a next_cursor of this trace") })
     .optional(),
 });
 
-const isSent = success(DeepTrace, "The trace with one page of its result.");
+const page = success(DeepTrace, "The trace with one page of its result.");
 
 const definition = createRoute({
   operationId: "getDeepTrace",
@@ -33,19 +28,19 @@ const definition = createRoute({
   request: { params: Parameters, query: Query },
   responses: {
     200: {
-      ...isSent,
-      content: { ...isSent.content, [LINES_TYPE]: { schema: z.string() } },
+      ...page,
+      content: { ...page.content, [LINES_TYPE]: { schema: z.string() } },
     },
     304: notModified,
     ...errors(400, 401, 403, 404, 405, 422, 500, 503),
   },
 });
 
-/** A deep trace: how far it is, and its result page by page, or as lines all of it. */
+/** A deep trace: its progress, and its result by page or as lines. */
 export const getDeepTrace = (app: App, { sql, log }: { sql: Sql; log: Log }) =>
   operation(app, definition, async (c) => {
     const { id } = readParameters(c, Parameters);
-    const { limit = PAGE, cursor } = readQuery(c, Query);
+    const { limit, cursor } = readQuery(c, Query);
     const trace = await findTraceById(sql, id);
     if (trace === undefined) throw noSuchTrace();
     c.env.responseHeaders.vary = "Accept";

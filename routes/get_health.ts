@@ -20,13 +20,13 @@ const definition = createRoute({
   },
 });
 
-/** Says that the process answers; it never touches the database (`/readyz` does). */
+/** Reports that the process responds; unlike `/readyz` it never queries the database. */
 export const getHealth = (app: App) => {
   const finished = oncePerMoment();
   return operation(app, definition, (c) => respondFinished(c, 200, finished()));
 };
 
-/** All who ask in the same millisecond are told the same: most of the time would go into its ETag. */
+/** Requests of the same millisecond share one response: its ETag takes most of the time. */
 function oncePerMoment(): () => FinishedResponse {
   let moment = "";
   let finished: FinishedResponse;

@@ -20,8 +20,8 @@ const definition = createRoute({
 });
 
 /**
- * The counters of this process in Prometheus' text format, and how the background work of all
- * processes stands, as far as PostgreSQL tells within a second.
+ * The counters of this process in Prometheus' text format, and the state of the background work of
+ * all processes, if PostgreSQL responds within a second.
  */
 export const getMetrics = (
   app: App,

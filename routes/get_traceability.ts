@@ -19,9 +19,7 @@ export const Trace = z.strictObject({
   children: z.array(Lot),
 }).openapi("Trace");
 
-const Parameters = z.object({
-  lotCode: StorableText.min(1),
-});
+const Parameters = z.object({ lotCode: StorableText.min(1) });
 
 const definition = createRoute({
   operationId: "getTraceability",
@@ -44,10 +42,10 @@ interface Deps {
   readonly log: Log;
 }
 
-/** An answer of no more bytes is sent like any other, and may be kept in the cache. */
+/** A response up to this size is sent whole, and may be cached. */
 const MAX_SMALL_BYTES = 1_000_000;
 
-/** One lot with the lots it was made of and the lots made of it, one entry a link. */
+/** One lot, its parents and its children, one entry per link. */
 export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }: Deps) => {
   const findTrace = findBatched(sql, findTraces);
 
@@ -77,7 +75,7 @@ export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }:
     if (trace === undefined) throw noSuchLot();
     if (trace === LARGE_TRACE) return await respondLarge(c, lotCode, cached?.set);
     const response = finish(trace);
-    // The client doesn't wait for it.
+    // Not awaited: the client needs no cached trace.
     cached?.set(response);
     return respondFinished(c, 200, response);
   });

@@ -3,34 +3,30 @@ import { createHash } from "node:crypto";
 import { type LinkDirection, readLargeTrace } from "../db/large_trace.ts";
 import type { Session } from "../db/session.ts";
 
-/** How large the answer of a one-hop trace may be. */
+/** Bounds of a one-hop trace. */
 export interface LargeTraceBounds {
-  /** The most links of the lot, both sides together. */
+  /** Parents and children together. */
   readonly maxLinks: number;
-  /** The most bytes of the answer. */
   readonly maxBytes: number;
 }
 
-/** A finished answer in blocks, as one goes through the wire. */
+/** A serialized trace in blocks, as {@link readLargeTrace} delivers them. */
 export interface LargeBody {
   readonly kind: "body";
-  /** As `finish` of http/response.ts would make it of the whole. */
   readonly etag: string;
   readonly bytes: number;
   readonly blocks: readonly Uint8Array<ArrayBuffer>[];
 }
 
-/** What came of making an answer. */
 export type LargeTraceResult = LargeBody | { readonly kind: "missing" | "too_large" };
 
-/** Thrown to stop the reading of an answer that is too large. */
 export class TooManyBytesError extends Error {
   override name = "TooManyBytesError";
 }
 
 /**
- * Makes the answer of a one-hop trace, slice by slice: nothing is ever made of the whole. When it
- * fails, the session is to be closed.
+ * Serializes a one-hop trace slice by slice, never as a whole. After a failure the session must be
+ * closed.
  *
  * @throws {TooManyBytesError}
  */
@@ -71,12 +67,11 @@ export async function makeLargeBody(
   });
   if (outcome !== "read") return { kind: outcome === "missing" ? "missing" : "too_large" };
   add(`${turnTo("children")}]}`);
-  // The rules of the package `etag`, which takes a body only as a whole.
+  // The algorithm of the package `etag`, which takes a whole body only.
   const etag = `W/"${bytes.toString(16)}-${hash.digest("base64").slice(0, 27)}"`;
   return { kind: "body", etag, bytes, blocks };
 }
 
-/** The body as one text. */
 export function textOf({ blocks }: LargeBody): string {
   return Buffer.concat(blocks).toString();
 }

@@ -1,5 +1,5 @@
 /**
- * A thread that makes the answers of large traces, one after the other, on a connection of its own.
+ * A thread that serializes large traces one after the other, on its own connection.
  *
  * @module
  */
@@ -15,30 +15,28 @@ import {
   TooManyBytesError,
 } from "./large_trace_body.ts";
 
-/** What the thread is started with. */
 export interface LargeTraceSettings extends LargeTraceBounds {
   readonly databaseUrl: string;
-  /** PostgreSQL gives a statement up after so many ms. */
+  /** In ms. */
   readonly statementTimeoutMs: number;
 }
 
-/** What it answers to a lot's code. */
 export type LargeTraceReply = LargeTraceResult | {
   readonly kind: "failed";
   readonly message: string;
-  /** PostgreSQL's or the connection's, if there is one. */
+  /** A code of PostgreSQL or of the connection. */
   readonly code: string | undefined;
 };
 
 const LOCK_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
-/** How long the connection is kept for the next one, in ms. */
+/** The connection is closed after this long without work, in ms. */
 const IDLE_MS = 60_000;
-/** How much longer than PostgreSQL's own timeout an answer is waited for, in ms. */
+/** Added to PostgreSQL's timeout before the connection counts as lost, in ms. */
 const LINK_SLACK_MS = 1_000;
 
-// Other requests go first, as far as there are too few cores for all. Not last of all: with every core
-// busy, a thread of priority 19 would get next to nothing. On Linux this is for the thread alone.
+// Other requests take precedence on a busy machine. Priority 19 would starve the thread when all
+// cores are busy. Linux sets the priority of this thread only.
 if (Deno.build.os === "linux") setPriority(0, 2);
 
 const { databaseUrl, statementTimeoutMs, ...bounds } = workerData as LargeTraceSettings;

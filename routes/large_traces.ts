@@ -5,65 +5,62 @@ import type { LargeBody } from "./large_trace_body.ts";
 import type { LargeTraceReply, LargeTraceSettings } from "./large_trace_thread.ts";
 
 /*
- * One-hop traces that are too large for the statement that requests share. A thread makes them, one
- * at a time, so that no other request waits for them; they are kept in memory only until they are
- * sent, and their bytes together have a bound.
+ * One-hop traces that are too large for the shared statement. A thread serializes them one at a
+ * time, so that no other request waits for them. They stay in memory until they are sent, and their
+ * total size is bounded.
  */
 
-/** The answers of large traces. Disposing ends the thread. */
+/** Disposing ends the thread. */
 export interface LargeTraces extends Disposable {
   /**
-   * Makes the answer for a lot. Requests for one lot share it, if it wasn't begun before they came.
+   * Returns the trace of a lot. Requests for one lot share a result that was not begun before they
+   * came.
    *
-   * @param signal the client's; when it is aborted, nothing is made for it any more
-   * @returns nothing when there is no such lot
-   * @throws {ApiError} 413 when it is larger than an answer may be, 503 when too many wait
-   * @throws {QueryDeadlineError} when it takes too long
+   * @param signal the client's; when it aborts, work for this request stops
+   * @returns undefined when there is no such lot
+   * @throws {ApiError} 413 larger than a response may be, 503 too many requests wait
+   * @throws {QueryDeadlineError} after `deadlineMs`
    */
   find(lotCode: string, signal: AbortSignal): Promise<HeldBody | undefined>;
 }
 
-/** An answer that takes up memory until it is released. */
+/** A response that occupies memory until it is disposed. */
 export interface HeldBody extends LargeBody, Disposable {}
 
-/** Bounds of large traces; times in ms. */
+/** Times in ms. */
 export interface LargeTraceLimits extends Omit<LargeTraceSettings, "databaseUrl"> {
-  /** How long a request waits for its answer, for its turn included. */
+  /** For its turn and its result together. */
   readonly deadlineMs: number;
-  /** The most requests that wait. */
   readonly maxWaiting: number;
-  /** The most bytes that are kept of all answers: those that are made and those that are sent. */
+  /** The most bytes of all results, in work or being sent. */
   readonly maxHeldBytes: number;
-  /** The thread ends when it has had nothing to do for so long. */
+  /** The thread ends after this long without work. */
   readonly idleMs: number;
 }
 
-/** What holds unless a test says otherwise. No plant has a lot with so many links. */
+/** The limits in production. No plant has a lot with so many links. */
 export const LARGE_TRACE_LIMITS: LargeTraceLimits = {
   maxLinks: 250_000,
   maxBytes: 128 * 1024 * 1024,
   statementTimeoutMs: 20_000,
-  // Less than the gateway waits for an answer.
+  // Less than the gateway's timeout.
   deadlineMs: 25_000,
   maxWaiting: 64,
   maxHeldBytes: 256 * 1024 * 1024,
   idleMs: 60_000,
 };
 
-/** One answer that is to be made, or is being made. */
 interface Task {
   readonly lotCode: string;
   readonly requests: Set<PromiseWithResolvers<HeldBody | undefined>>;
 }
 
-/** @param databaseUrl where the thread connects to, when it is first needed */
 export function createLargeTraces(
   databaseUrl: string,
   limits: LargeTraceLimits = LARGE_TRACE_LIMITS,
 ): LargeTraces {
   const { maxLinks, maxBytes, statementTimeoutMs } = limits;
   const settings: LargeTraceSettings = { databaseUrl, maxLinks, maxBytes, statementTimeoutMs };
-  /** In the order of their turns. */
   const waiting = new Map<string, Task>();
   let current: Task | undefined;
   let thread: Worker | undefined;
@@ -93,7 +90,7 @@ export function createLargeTraces(
 
   const next = () => {
     const [task] = waiting.values();
-    // Room for the largest one that there may be.
+    // The memory must suffice for the largest trace.
     if (current !== undefined || task === undefined || heldBytes + maxBytes > limits.maxHeldBytes) {
       return;
     }
@@ -124,7 +121,7 @@ export function createLargeTraces(
       for (const { reject } of task.requests) reject(error);
     }
   };
-  /** Gives the answer to as many, and its memory back when all have released it. */
+  /** Shares the body with `count` requests, and frees its memory when all have released it. */
   const holder = (body: LargeBody, count: number) => {
     let holders = count;
     heldBytes += body.bytes;
@@ -145,7 +142,7 @@ export function createLargeTraces(
     if (task.requests.size > 0) return;
     if (waiting.get(task.lotCode) === task) waiting.delete(task.lotCode);
     else if (current === task) {
-      // Nobody waits for it any more: it ends with its thread, in whatever state that is.
+      // No request waits for it any more, so its thread is ended at once.
       current = undefined;
       endThread();
       next();
@@ -163,7 +160,7 @@ export function createLargeTraces(
       const request = Promise.withResolvers<HeldBody | undefined>();
       task.requests.add(request);
       const fail = (error: unknown) => {
-        // At once: an answer that comes in this moment is held for nobody who has gone.
+        // Removed at once, so that no result is held for a client that has gone.
         task.requests.delete(request);
         request.reject(error);
       };
@@ -195,7 +192,7 @@ function tooLarge({ maxLinks, maxBytes }: LargeTraceLimits): ApiError {
   );
 }
 
-/** What failed in the thread; its code says whether that was the database. */
+/** An error of the thread; its code shows whether the database failed. */
 class LargeTraceError extends Error {
   override name = "LargeTraceError";
 

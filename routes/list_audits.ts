@@ -4,9 +4,9 @@ import type { Sql } from "../db/sql.ts";
 import { respond } from "../http/response.ts";
 import { readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { Audit, limit } from "./audit_shapes.ts";
+import { Audit } from "./audit_shapes.ts";
 import { errors, notModified, success } from "./responses.ts";
-import { Uuid } from "./schemas.ts";
+import { pageLimit, Uuid } from "./schemas.ts";
 
 export const AuditPage = z.strictObject({
   audits: z.array(Audit),
@@ -14,7 +14,7 @@ export const AuditPage = z.strictObject({
 }).openapi("AuditPage");
 
 const Query = z.object({
-  limit: limit(100, 20),
+  limit: pageLimit(100, 20),
   cursor: Uuid.optional(),
 });
 
@@ -30,7 +30,7 @@ const definition = createRoute({
   },
 });
 
-/** The audits, the newest first. */
+/** The newest audits first. */
 export const listAudits = (app: App, { sql }: { sql: Sql }) =>
   operation(app, definition, async (c) => {
     const { limit, cursor } = readQuery(c, Query);

@@ -10,7 +10,7 @@ import { errors, success, wrongCredentials } from "./responses.ts";
 import { MomentOut, StorableText, Uuid } from "./schemas.ts";
 
 const Email = StorableText.min(1);
-// As the old server did, which asked its database for the text of whatever was sent.
+// The old server passed anything to its database as text.
 const SentEmail = z.union([Email, z.number().transform(String), z.boolean().transform(String)]);
 const AnyPassword = StorableText.min(1);
 // bcrypt reads no more than 72 bytes.
@@ -53,7 +53,7 @@ interface Deps {
   readonly limits: BodyLimits;
 }
 
-/** Lets an account in: by its email alone in AUTH_MODE=legacy, with its password in `required`. */
+/** Signs in by email alone in AUTH_MODE=legacy, with the password in `required`. */
 export const login = (app: App, { mode, signIn, limits }: Deps) =>
   operation(app, definition, async (c) => {
     const body = await readBody(c.req.raw, limits, "lenient");
@@ -62,8 +62,7 @@ export const login = (app: App, { mode, signIn, limits }: Deps) =>
     if (mode === "legacy") {
       c.env.wouldRefuse = refusalOf(credentials.password);
     } else {
-      // A token is nobody's to keep but the client's (RFC 6750, section 5.3). The old server's answer
-      // had no such header.
+      // Caches must not store a token (RFC 6750, section 5.3). The old server sent no such header.
       c.env.responseHeaders["cache-control"] = "no-store";
     }
     return respond(c, 200, signedIn);
@@ -75,19 +74,19 @@ const AnyFields = z.looseObject({
 });
 
 /**
- * Whatever isn't the credentials of an account is the same 401, a missing or odd body included: the
- * old front end shows that sentence and nothing else. So what is odd is only left out here.
+ * Anything but an account's credentials is the same 401, a missing or odd body included: the old
+ * front end shows only that sentence. Fields of another type are therefore dropped.
  */
 function credentialsOf(value: unknown): SentCredentials {
   const fields = AnyFields.safeParse(value).data;
   return {
     email: SentEmail.safeParse(fields?.email).data,
-    // How long it may be is a matter of its bytes, and of their forms.
+    // Its maximum depends on the bytes of its Unicode forms.
     password: AnyPassword.safeParse(fields?.password).data,
   };
 }
 
-/** Why `AUTH_MODE=required` would refuse a login whatever its account's password is. */
+/** Why `AUTH_MODE=required` would refuse a login for any account. */
 function refusalOf(password: string | undefined): RefusalReason | undefined {
   if (password === undefined) return "no_password";
   return isTooLong(password) ? "long_password" : undefined;

@@ -25,21 +25,21 @@ interface Deps {
 }
 
 /**
- * Ends the token that it is sent with, on every process. Without a valid one there is nothing to
- * end: in AUTH_MODE=legacy that is 204 as well. A body isn't looked at.
+ * Revokes the token of the request in every process. Without a valid token there is nothing to
+ * revoke: AUTH_MODE=legacy responds 204 as well. A body is ignored.
  */
 export const logout = (app: App, { sql, revocations, mode }: Deps) =>
   operation(app, definition, async (c) => {
-    const { caller, revoked: ended, tokenFault } = c.env;
-    // Another token of the account is another request: it would stay as it is.
-    return await idempotent(c, { sql, mode }, `logout ${(caller ?? ended)?.jti}`, {
+    const { caller, revoked, tokenFault } = c.env;
+    // Another token of the account makes another request.
+    return await idempotent(c, { sql, mode }, `logout ${(caller ?? revoked)?.jti}`, {
       async execute(key) {
         if (mode === "required" && tokenFault !== undefined) throw new BadTokenError(tokenFault);
         if (caller !== undefined) await revocations.revoke(caller, key);
         return c.body(null, 204);
       },
       async replay() {
-        // This process may not have heard of it yet.
+        // The revocation may not have reached this process yet.
         if (caller !== undefined) await revocations.revoke(caller);
         return c.body(null, 204);
       },

@@ -3,10 +3,10 @@ import type { Sql } from "../db/sql.ts";
 import { readMoment } from "../db/moments.ts";
 
 /**
- * The moment to store with a write. What the contract spells is stored as it is; what else was sent is
- * read by PostgreSQL first, so that nothing beyond the years 0001 to 9999 is ever stored.
+ * The time to store with a write. PostgreSQL reads what the contract does not spell out, so that
+ * nothing outside the years 0001 to 9999 is stored.
  *
- * @throws {ApiError} 422 when it is no moment of these years
+ * @throws {ApiError} 422 no time in these years
  */
 export async function momentOfWrite<Moment extends string | null | undefined>(
   sql: Sql,

@@ -36,16 +36,16 @@ const readiness = createRoute({
   },
 });
 
-// A balancer asks every few seconds and takes a late answer for none.
+// Load balancers probe every few seconds and treat a late response as none.
 const DATABASE_TIMEOUT_MS = 1_000;
 
-/** For whoever restarts a process that hangs: it answers, whatever the database does. */
+/** For supervisors that restart a hanging process: independent of the database. */
 export const getLiveness = (app: App) =>
   operation(app, liveness, (c) => respond(c, 200, { status: "live" }));
 
 /**
- * For whoever sends traffic: 503 while PostgreSQL doesn't answer. Valkey is told of (`off` when
- * there is none to use) but a process without it is ready.
+ * For load balancers: 503 while PostgreSQL doesn't respond. The response reports Valkey (`off` when
+ * none is configured), but a process without Valkey is ready.
  */
 export const getReadiness = (app: App, { sql, valkey }: { sql: Sql; valkey?: Valkey }) =>
   operation(app, readiness, async (c) => {

@@ -3,7 +3,6 @@ import type { ErrorBody } from "../errors.ts";
 
 const detail = z.strictObject({ path: z.string(), message: z.string() });
 
-/** The body of every answer that is not a success. */
 export const ErrorResponse = z.strictObject({
   error: z.string().min(1),
   details: z.array(detail).optional(),
@@ -23,29 +22,27 @@ const RetryAfter = header("Seconds to wait before the next try.", { pattern: "^[
 const RetryInFlight = { ...RetryAfter, required: false };
 const Replayed = header("This is the first answer once more.", { enum: ["true"] }, false);
 
-/** A success with a JSON body and its ETag. */
 export const success = <S extends z.ZodType>(schema: S, description: string) => ({
   description,
   headers: { ETag },
   content: { "application/json": { schema } },
 });
 
-/** Work that was taken on: what it is now, and where it can be looked at from now on. */
+/** Accepted work: its state now, and its URL. */
 export const accepted = <S extends z.ZodType>(schema: S, description: string, path: string) => ({
   description,
   headers: { ETag, Location: header("Where it is.", { pattern: `^${path}/` }) },
   content: { "application/json": { schema } },
 });
 
-/** A success that comes again with the same Idempotency-Key. */
+/** A success that a repetition with the same Idempotency-Key gets again. */
 export const repeatable = <
   A extends { readonly description: string; readonly headers?: Record<string, typeof ETag> },
->(answer: A) => ({
-  ...answer,
-  headers: { ...answer.headers, "Idempotency-Replayed": Replayed },
+>(response: A) => ({
+  ...response,
+  headers: { ...response.headers, "Idempotency-Replayed": Replayed },
 });
 
-/** The answer to a conditional read whose validator still holds. */
 export const notModified = {
   description: "What the client has is still right.",
   headers: { ETag },
@@ -86,20 +83,20 @@ const errorResponse = (description: string, headers?: Record<string, typeof ETag
   content: { "application/json": { schema: ErrorResponse } },
 });
 
-/** The answers with these statuses, as the contract describes them. */
+/** The error responses with these statuses. */
 export function errors(...statuses: ErrorResponseStatus[]) {
   return Object.fromEntries(
     statuses.map((status) => [status, errorResponse(SENTENCE[status], HEADERS[status])]),
   );
 }
 
-/** The 401 of a login: there is nothing to be let in with yet, hence no challenge. */
+/** The 401 of a login needs no challenge: there is no token yet. */
 export const wrongCredentials = errorResponse("No account with this email and password.", { ETag });
 
-/** The 404 for a lot; the old server had an ETag on it. */
+/** The old server sent this 404 with an ETag. */
 export const lotNotFound = errorResponse("There is no such lot.", { ETag });
 
-/** The 413 of a trace: the request is small, its answer would not be. */
+/** Here the response is too large, not the request. */
 export const traceTooLarge = errorResponse(
   "The lot has more than 250,000 links, or its trace more than 134,217,728 bytes.",
 );

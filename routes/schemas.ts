@@ -12,33 +12,33 @@ import { type JsonFault, unstorable } from "../db/storable.ts";
 import { parseJson } from "../json.ts";
 
 /*
- * Shapes that several operations share. What a request may hold is what the old server took and
- * PostgreSQL can store; `openapi.yaml` says the same, and the drift test holds the two together.
+ * Shapes that several operations share. Requests may contain what the old server took and
+ * PostgreSQL can store; `openapi.yaml` says the same, and the drift test compares both.
  */
 
-/** The message of a field: what it must be, or that it isn't there. */
+/** The message for a field that is wrong or missing. */
 export const must = (expected: string) => (issue: { readonly input?: unknown }) =>
   issue.input === undefined ? "is missing" : `must be ${expected}`;
 
-/** Text without NUL, which PostgreSQL can't store, and of whole characters. */
+/** Text that PostgreSQL stores: no NUL, no half of a surrogate pair. */
 export const StorableText = z.string().regex(/^[^\u0000]*$/, { error: "must not hold NUL" })
   .refine((value) => value.isWellFormed(), { error: "must not hold half of a surrogate pair" });
 
 const LOT_CODE = "text of 1 to 650 characters (2,600 if all are ASCII) without NUL";
 
 /**
- * The code people scan. Its bound is what an entry of the unique index can hold (about 2,700 bytes
- * of UTF-8, https://www.postgresql.org/docs/17/btree.html): 650 characters always fit.
+ * The code that people scan. An entry of the unique index holds about 2,700 bytes of UTF-8
+ * (https://www.postgresql.org/docs/17/btree.html): 650 characters always fit.
  */
 export const LotCode = z.string({ error: must(LOT_CODE) })
   .regex(LOT_CODE_PATTERN, { error: `must be ${LOT_CODE}` })
   .refine((value) => value.isWellFormed(), { error: "must not hold half of a surrogate pair" })
-  // The generator would write the flag into the pattern.
+  // The generator would add the regular expression's flag.
   .openapi({ pattern: LOT_CODE_PATTERN.source });
 
 const FREE_TEXT = `text of at most ${MAX_TEXT_CHARACTERS} characters without NUL`;
 
-/** A field of free text. A number, true or false is taken too and stored as its text, as it always was. */
+/** Free text. As in the old server, a number, true or false is stored as text. */
 export const FreeText = z.union([
   StorableText.refine((value) => hasAtMost(MAX_TEXT_CHARACTERS, value), { error: must(FREE_TEXT) })
     .openapi({ maxLength: MAX_TEXT_CHARACTERS }),
@@ -50,15 +50,16 @@ export const FreeText = z.union([
 
 const UUID = "a UUID, such as 11111111-1111-1111-1111-111111111101";
 
-/** A UUID of any version, in either letter case. */
+const PLAIN_UUID = /^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
+
+/** A UUID of any version, in upper or lower case. */
 export const Uuid = z.string({ error: must(UUID) })
-  .regex(/^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/, { error: `must be ${UUID}` })
+  .regex(PLAIN_UUID, { error: `must be ${UUID}` })
   .openapi({ format: "uuid" });
 
-const PLAIN_UUID = /^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/;
 const UUID_GROUPS = /^(.{8})(.{4})(.{4})(.{4})(.{12})$/;
 
-/** A UUID in a request, in every spelling that PostgreSQL reads; it comes out in the usual one. */
+/** A UUID in any spelling that PostgreSQL reads, converted to the usual one. */
 export const UuidIn = z.string({ error: must(UUID) })
   .regex(UUID_PATTERN, { error: `must be ${UUID}` })
   .transform((uuid) =>
@@ -69,25 +70,25 @@ export const UuidIn = z.string({ error: must(UUID) })
 
 const DECIMAL = 'a finite number, or a plain decimal as text such as "12.50"';
 
-/** A decimal in a request: JSON number, or text that keeps its scale ("12.50"). */
+/** A decimal in a request: a JSON number, or text that keeps its scale ("12.50"). */
 export const DecimalIn = z.union([
   z.number(),
   z.string().regex(DECIMAL_PATTERN, { error: must(DECIMAL) }),
   z.null(),
 ], { error: must(DECIMAL) })
-  // JavaScript's own spelling of a number is what the old server stored.
+  // The old server stored JavaScript's spelling of a number.
   .transform((value) => value === null ? null : String(value));
 
-/** A decimal in an answer: text with its scale kept, kilograms or °C. */
+/** A decimal in a response: text that keeps its scale, in kilograms or °C. */
 export const DecimalOut = z.string().regex(/^(?:NaN|-?Infinity|-?[0-9]+(?:\.[0-9]+)?)$/).nullable();
 
 const MOMENT = 'an RFC 3339 time, or a date with or without a time of day ("2026-01-19 10:11:12")';
 const isFixed = (moment: string) => !isMomentByWord(moment);
 
 /**
- * A moment in a request. Without a zone it is UTC. Its year in UTC has four digits, as that of a
- * `date-time` in an answer. The contract promises the spellings of RFC 3339 and their relatives; any
- * other, and a number such as 20260118, is PostgreSQL's to read (`db/moments.ts`).
+ * A time in a request; UTC unless it has a zone. Its year in UTC has four digits, as in the
+ * `date-time` of a response. The contract promises the spellings of RFC 3339 and their relatives.
+ * PostgreSQL reads any other, also a number such as 20260118 (`db/moments.ts`).
  */
 export const MomentIn = z.custom<string | null>(
   (value) => value === null || typeof value === "string" || typeof value === "number",
@@ -101,25 +102,25 @@ export const MomentIn = z.custom<string | null>(
     error: "must be in the years 0001 to 9999 of UTC",
   });
 
-/** A moment in an answer: UTC with milliseconds, microseconds cut. */
+/** A time in a response: UTC with milliseconds, microseconds cut. */
 export const MomentOut = z.string().nullable().openapi({ format: "date-time" });
 
 /** Any JSON value. */
 type Json = { [key: string]: unknown } | unknown[] | string | number | boolean | null;
 
-/** Any JSON value, as the database gives it back. */
+/** Any JSON value in a response. */
 export const JsonOut = z.custom<Json>((value) => value !== undefined).openapi({
   type: ["object", "array", "string", "number", "boolean", "null"],
   additionalProperties: true,
   items: {},
 });
 
-// By a name, since the generator's types don't know this word of OpenAPI 3.1 in a literal.
+// A constant, because the generator's types refuse this OpenAPI 3.1 keyword in a literal.
 const JSON_TEXT = { type: "string", contentMediaType: "application/json" } as const;
 
 /**
- * Any JSON value in a request, as JSON text for the database. Text is taken to be a JSON document
- * already, as the old server did, and is handed on to the letter so that no digit is lost.
+ * Any JSON value in a request, as JSON text for the database. As in the old server, text must be a
+ * JSON document itself; it is stored unchanged, so that no digit is lost.
  */
 export const JsonIn = z.union([
   z.string().openapi(JSON_TEXT),
@@ -130,8 +131,8 @@ export const JsonIn = z.union([
   }),
 ]).transform((value, context): string | null => {
   if (value === null) return null;
-  // The old server's driver wrote a list as PostgreSQL writes arrays: an empty one as "{}", which
-  // is JSON as well. Other lists became no JSON and were refused; those are stored now.
+  // The old server's driver sent a list as a PostgreSQL array: an empty list as "{}", which is also
+  // JSON. Other lists were refused as invalid JSON; now they are stored.
   if (Array.isArray(value) && value.length === 0) return "{}";
   const parsed = typeof value === "string" ? parseJson(value) : value;
   const fault = faultOf(parsed);
@@ -150,10 +151,19 @@ function faultOf(document: unknown): JsonFault | undefined {
   return unstorable(document);
 }
 
+/** The page length that a query requests, as text. */
+export const pageLimit = (max: number, defaultLength: number) => {
+  const error = must(`a whole number from 1 to ${max}`);
+  return z.string().regex(/^[0-9]+$/, { error }).transform(Number)
+    .refine((count) => count >= 1 && count <= max, { error })
+    .default(defaultLength)
+    .openapi({ type: "integer", minimum: 1, maximum: max, default: defaultLength });
+};
+
 /** The kinds of lot: see docs/architecture.md for what each is. */
 export const LotType = z.enum(["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"]);
 
-/** A lot as every answer shows it: all columns of the table, in their order. */
+/** A lot in responses: all columns of the table, in their order. */
 export const Lot = z.strictObject({
   id: Uuid,
   lot_code: z.string(),

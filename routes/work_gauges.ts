@@ -9,13 +9,13 @@ import {
 } from "../db/work_state.ts";
 import { describeError, type Log } from "../log.ts";
 
-/** How long a reading serves all that ask, in ms: however many do, PostgreSQL is asked once. */
+/** A reading is reused this long, in ms, so that scrapers share one query. */
 const KEEP_MS = 1_000;
 
 /**
- * Gives the state of the background work in Prometheus' text format, read from PostgreSQL at most
- * once a second. Never throws: what can't be read within a second is left out, which
- * `lotline_work_readable` says, and once the log.
+ * Returns the state of the background work in Prometheus' text format, read from PostgreSQL at most
+ * once a second. Never throws: a part that can't be read within a second is missing,
+ * `lotline_work_readable` shows that, and the log says it once.
  */
 export function createWorkGauges(
   { sql, log }: { readonly sql: Sql; readonly log: Log },
@@ -56,51 +56,41 @@ async function describeWork(
   changes: ChangesState | undefined,
 ): Promise<string> {
   const registry = new Registry();
-  const registers = [registry];
-  const readable = new Gauge({
-    name: "lotline_work_readable",
-    help: "1 when PostgreSQL told in time how this part of the background work stands.",
-    labelNames: ["what"],
-    registers,
-  });
+  const gauge: AddGauge = (name, help, ...labelNames) =>
+    new Gauge({ name: `lotline_${name}`, help, labelNames, registers: [registry] });
+  const readable = gauge("work_readable", "1 when this part was read in time.", "what");
   readable.set({ what: "jobs" }, queue === undefined ? 0 : 1);
   readable.set({ what: "changes" }, changes === undefined ? 0 : 1);
-  if (queue !== undefined) addQueue(registers, queue);
-  if (changes !== undefined) addChanges(registers, changes);
+  if (queue !== undefined) addQueue(gauge, queue);
+  if (changes !== undefined) addChanges(gauge, changes);
   return await registry.metrics();
 }
 
-function addQueue(registers: Registry[], { counts, waiting, expiredLeases }: QueueState): void {
-  const jobs = new Gauge({
-    name: "lotline_jobs",
-    help: "Background jobs that are ready, running or dead.",
-    labelNames: ["kind", "state"],
-    registers,
-  });
+type AddGauge = <Label extends string>(
+  name: string,
+  help: string,
+  ...labelNames: Label[]
+) => Gauge<Label>;
+
+function addQueue(gauge: AddGauge, { counts, waiting, expiredLeases }: QueueState): void {
+  const jobs = gauge("jobs", "Background jobs that are ready, running or dead.", "kind", "state");
   for (const { kind, state, jobs: count } of counts) jobs.set({ kind, state }, count);
-  const oldest = new Gauge({
-    name: "lotline_jobs_oldest_due_seconds",
-    help: "For how long the oldest job that could start has been due.",
-    labelNames: ["kind"],
-    registers,
-  });
+  const oldest = gauge(
+    "jobs_oldest_due_seconds",
+    "Age of the oldest job that could start.",
+    "kind",
+  );
   for (const { kind, seconds } of waiting) oldest.set({ kind }, seconds);
-  new Gauge({
-    name: "lotline_jobs_expired_leases",
-    help: "Running jobs whose worker is lost and that nobody has taken back yet.",
-    registers,
-  }).set(expiredLeases);
+  gauge("jobs_expired_leases", "Running jobs whose lease has expired.").set(expiredLeases);
 }
 
-function addChanges(registers: Registry[], state: ChangesState): void {
-  const gauge = (name: string, help: string, value: number) =>
-    new Gauge({ name, help, registers }).set(value);
-  gauge("lotline_outbox_rows", `Changes that wait for a relay, ${MAX_ROWS} at most.`, state.rows);
-  gauge("lotline_outbox_bytes", "Size of the outbox, without its index.", state.bytes);
-  gauge("lotline_outbox_limit_bytes", "Size at which changes are counted as lost.", state.limit);
-  gauge("lotline_changes_lost", "Changes that weren't written down, ever.", state.lost);
-  gauge("lotline_relays", "1 when a relay works.", state.relays);
+function addChanges(gauge: AddGauge, state: ChangesState): void {
+  gauge("outbox_rows", `Changes that wait for a relay, ${MAX_ROWS} at most.`).set(state.rows);
+  gauge("outbox_bytes", "Size of the outbox, without its index.").set(state.bytes);
+  gauge("outbox_limit_bytes", "Size at which changes are counted as lost.").set(state.limit);
+  gauge("changes_lost", "Changes that were never stored.").set(state.lost);
+  gauge("relays", "1 when a relay works.").set(state.relays);
   if (state.silent !== null) {
-    gauge("lotline_relay_silent_seconds", "Since the relay last asked PostgreSQL.", state.silent);
+    gauge("relay_silent_seconds", "Time since the relay's last query.").set(state.silent);
   }
 }
