@@ -73,7 +73,7 @@ Deno.test("an older read changes nothing that a newer one or an announcement rep
   const [before] = known.readAll();
   ok(before);
   known.apply({
-    kind: "after an announcement about an account the next read returns its whole state",
+    kind: "account",
     userId: token.sub,
     disabled: false,
     tokensFrom: 2_000,
@@ -82,7 +82,7 @@ Deno.test("an older read changes nothing that a newer one or an announcement rep
   strictEqual(known.stateOf(token), "ended");
 });
 
-Deno.test("after news of an account the next reading gives the whole of it", () => {
+Deno.test("after an announcement about an account the next read returns its whole state", () => {
   const known = new TokenStates(() => 0);
   const token = claims();
   learn(known, [token]);

@@ -92,7 +92,7 @@ function good(found: Claims | Why): Claims {
   return found;
 }
 
-/** What is said of each faulty token, to the operator alone. */
+/** The reason for each invalid token, which only the operator sees. */
 const WHY: Record<TokenFault, Why> = {
   "signed by a foreign key": "unknown_key",
   "signed by a foreign key under our key's name": "signature",

@@ -107,7 +107,7 @@ export const TOKEN_FAULTS = {
   "not valid before later": (a) => a.sign({ ...a, claims: { ...a.claims, nbf: now() + 600 } }),
   "issued too long ago, for too long": (a) =>
     a.sign({ ...a, claims: { ...a.claims, iat: now() - 86_400, exp: now() + 86_400 } }),
-  "with a role that nobody has": (a) => a.sign({ ...a, claims: { ...a.claims, role: "ROOT" } }),
+  "with an unknown role": (a) => a.sign({ ...a, claims: { ...a.claims, role: "ROOT" } }),
   "with a subject that is no id": (a) => a.sign({ ...a, claims: { ...a.claims, sub: "admin" } }),
   "of an altered payload": (a) => {
     const [header, , signature] = a.sign(a).split(".");
