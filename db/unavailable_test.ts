@@ -8,8 +8,8 @@ import { isDatabaseUnavailable } from "./unavailable.ts";
 const withCode = (code: string, options?: ErrorOptions) =>
   Object.assign(new Error(code, options), { code });
 
-// Each class of https://www.postgresql.org/docs/17/errcodes-appendix.html, and each code near the
-// edge of what counts.
+// Each class of https://www.postgresql.org/docs/17/errcodes-appendix.html, and each code near a
+// boundary.
 const STATE =
   "08000 08001 08003 08004 08006 08007 08P01 53000 53100 53300 57P01 57P02 57P03 57P04 " +
   "57P05 25006 40001 40P01";
@@ -22,7 +22,7 @@ const LINK = "CONNECTION_CLOSED CONNECTION_ENDED CONNECTION_DESTROYED CONNECT_TI
   "QUERY_DEADLINE ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH " +
   "ENOTFOUND EAI_AGAIN";
 
-Deno.test("what is the database's state is told from what is the statement's fault, by each code", () => {
+Deno.test("by its code, each error counts as unavailability of the database or as a fault of the statement", () => {
   const cases: [codes: string, isUnavailable: boolean][] = [
     [STATE, true],
     [NOT_STATE, false],
@@ -36,7 +36,7 @@ Deno.test("what is the database's state is told from what is the statement's fau
   }
 });
 
-Deno.test("it is found behind other errors, and the first known code decides", () => {
+Deno.test("a code is found through other errors' causes, and the first known code decides", () => {
   const full = withCode("53100");
   const around = (error: unknown, times: number): unknown =>
     times === 0 ? error : new Error("around", { cause: around(error, times - 1) });
@@ -50,7 +50,7 @@ Deno.test("it is found behind other errors, and the first known code decides", (
     ["an ApiError without a cause", new ApiError("database_away", "x"), false],
     ["a timeout behind which a connection was lost", withCode("57014", { cause: full }), false],
     ["a lost connection after a timeout", withCode("EPIPE", { cause: withCode("57014") }), true],
-    ["an odd code with a known one behind it", withCode("ODD", { cause: full }), true],
+    ["an unknown code before a known one", withCode("ODD", { cause: full }), true],
     ["several addresses", new AggregateError([withCode("ECONNREFUSED"), full]), true],
     ["several mistakes", new AggregateError([new TypeError("x")]), false],
     ["no errors at all", new AggregateError([]), false],
@@ -65,7 +65,7 @@ Deno.test("it is found behind other errors, and the first known code decides", (
   }
 });
 
-Deno.test("it is told of what PostgreSQL and its driver really throw", async () => {
+Deno.test("real errors of PostgreSQL and its driver are recognized", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const thrown = (query: PromiseLike<unknown>) =>
