@@ -2,7 +2,7 @@ import { deepStrictEqual, rejects } from "node:assert/strict";
 import { createBatcher } from "./batcher.ts";
 import { delay } from "./timing.ts";
 
-/** What asks, and what it was asked for each time; each question takes a while. */
+/** A batched function that records the keys of each batch and takes a moment for each. */
 function running(bounds: Parameters<typeof createBatcher>[1]) {
   const questions: (readonly string[])[] = [];
   const lookUp = createBatcher(async (keys: readonly string[]) => {
@@ -19,7 +19,7 @@ function running(bounds: Parameters<typeof createBatcher>[1]) {
 
 const turn = () => delay(0);
 
-Deno.test("keys of one turn are asked for together, and each gets its own answer", async () => {
+Deno.test("keys of one turn share a batch, and each gets its own result", async () => {
   const { questions, createTestBatcher } = running({
     maxConcurrent: 2,
     maxBatchSize: 10,
@@ -33,7 +33,7 @@ Deno.test("keys of one turn are asked for together, and each gets its own answer
   deepStrictEqual(questions, [keys]);
 });
 
-Deno.test("keys that come while enough questions are under way wait, and are asked for together", async () => {
+Deno.test("keys that come while all batches are running wait, and share the next batch", async () => {
   const { questions, createTestBatcher } = running({
     maxConcurrent: 2,
     maxBatchSize: 10,
@@ -48,7 +48,7 @@ Deno.test("keys that come while enough questions are under way wait, and are ask
   deepStrictEqual(questions, [["a"], ["b"], ["c", "d"]]);
 });
 
-Deno.test("a key is asked for anew when the question before it is over, and alone", async () => {
+Deno.test("a key that comes after its batch has ended starts a new one, alone", async () => {
   const { questions, createTestBatcher } = running({
     maxConcurrent: 1,
     maxBatchSize: 10,
@@ -59,7 +59,7 @@ Deno.test("a key is asked for anew when the question before it is over, and alon
   deepStrictEqual(questions, [["a"], ["a"]]);
 });
 
-Deno.test("no question is for more keys than are allowed, and none is forgotten", async () => {
+Deno.test("no batch exceeds the limit of keys, and no key is lost", async () => {
   const { questions, createTestBatcher } = running({
     maxConcurrent: 1,
     maxBatchSize: 3,
@@ -73,7 +73,7 @@ Deno.test("no question is for more keys than are allowed, and none is forgotten"
   deepStrictEqual(questions.map(({ length }) => length), [3, 3, 3]);
 });
 
-Deno.test("a question that takes long doesn't hold up the next", async () => {
+Deno.test("a slow batch doesn't delay the next", async () => {
   const { questions, createTestBatcher } = running({
     maxConcurrent: 1,
     maxBatchSize: 10,
@@ -90,7 +90,7 @@ Deno.test("a question that takes long doesn't hold up the next", async () => {
   deepStrictEqual(await createTestBatcher("c"), "about c");
 });
 
-Deno.test("a question that fails fails for all who asked, and for nobody after them", async () => {
+Deno.test("a failing batch fails for all its callers, and for no later one", async () => {
   let isBroken = true;
   const lookUp = createBatcher(
     (keys: readonly string[]) =>

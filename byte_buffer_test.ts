@@ -4,7 +4,7 @@ import { ByteBuffer } from "./byte_buffer.ts";
 /** A byte as Deno reads it: a view on a buffer of 64 kB. */
 const viewOfByte = (byte: number) => new Uint8Array(65_536).fill(byte).subarray(0, 1);
 
-Deno.test("bytes that come one by one take up twice their number at most, not their buffers", () => {
+Deno.test("single bytes take at most twice their size, not their buffers", () => {
   const kept = new ByteBuffer(100_000);
   for (let count = 1; count <= 3_000; count++) {
     kept.append(viewOfByte(count));
@@ -14,7 +14,7 @@ Deno.test("bytes that come one by one take up twice their number at most, not th
   deepStrictEqual(kept.bytes(), Uint8Array.from({ length: 3_000 }, (_, at) => at + 1));
 });
 
-Deno.test("pieces of any size are put together, and what was read before stays as it was", () => {
+Deno.test("pieces of any size are joined, and bytes read earlier stay unchanged", () => {
   const kept = new ByteBuffer(10_000);
   deepStrictEqual(kept.bytes(), new Uint8Array());
   kept.append(Uint8Array.of(1, 2));
@@ -26,7 +26,7 @@ Deno.test("pieces of any size are put together, and what was read before stays a
   deepStrictEqual(kept.bytes(), Uint8Array.from([1, 2, ...new Array(5_000).fill(3), 4]));
 });
 
-Deno.test("up to the limit all is kept, a byte more and nothing is, for good", () => {
+Deno.test("up to the limit everything is stored; one byte more drops all of it for good", () => {
   const kept = new ByteBuffer(1_000);
   kept.append(new Uint8Array(999));
   kept.append(Uint8Array.of(1));
@@ -51,7 +51,7 @@ Deno.test("growing copies each byte a few times at most, however many pieces the
   ok(copied(100_000) <= 2, `${copied(100_000)}`);
 });
 
-Deno.test("a first piece that fills its buffer is held as it is, and copied when more comes", () => {
+Deno.test("a first piece that fills its buffer is stored without a copy, and copied when more comes", () => {
   const kept = new ByteBuffer(10_000);
   const piece = new Uint8Array(3_000).fill(7);
   kept.append(piece);

@@ -8,14 +8,14 @@ function read(trusted: string[], peer: string, headers: Record<string, string> =
   return createClientReader(trusted)(new Request("http://x/", { headers }), peer);
 }
 
-Deno.test("without trusted proxies the peer is the client, whatever the headers say", () => {
+Deno.test("without trusted proxies the peer is the client, and its headers are ignored", () => {
   const headers = { "x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https" };
   deepStrictEqual(read([], "198.51.100.2", headers), { address: "198.51.100.2", secure: false });
   deepStrictEqual(read([], "::ffff:198.51.100.2"), { address: "198.51.100.2", secure: false });
   deepStrictEqual(read([], "2001:DB8:0::1"), { address: "2001:db8::1", secure: false });
 });
 
-Deno.test("a peer that isn't trusted can't make up an address or TLS", () => {
+Deno.test("a peer that isn't trusted can't forge an address or TLS", () => {
   const headers = { "x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https" };
   for (const trusted of [[PROXY], ["10.0.0.0/8"], ["2001:db8::/32"], ["198.51.100.3"]]) {
     deepStrictEqual(read(trusted, "198.51.100.2", headers), {
@@ -28,11 +28,11 @@ Deno.test("a peer that isn't trusted can't make up an address or TLS", () => {
 const CASES: [what: string, forwarded: string, client: string][] = [
   ["one address", "192.0.2.7", "192.0.2.7"],
   ["spaces around it", "  192.0.2.7 ", "192.0.2.7"],
-  ["what the client made up before it", "1.1.1.1, 2.2.2.2, 192.0.2.7", "192.0.2.7"],
+  ["what the client forged before it", "1.1.1.1, 2.2.2.2, 192.0.2.7", "192.0.2.7"],
   ["a trusted proxy behind it", "192.0.2.7, 10.0.0.2", "192.0.2.7"],
   ["two of them", "1.1.1.1, 192.0.2.7, 10.0.0.3, 10.0.0.2", "192.0.2.7"],
   ["none but trusted ones", "10.0.0.9, 10.0.0.2", "10.0.0.9"],
-  ["a trusted one that the client made up", "10.0.0.9, 192.0.2.7", "192.0.2.7"],
+  ["a trusted one that the client forged", "10.0.0.9, 192.0.2.7", "192.0.2.7"],
   ["a port", "192.0.2.7:51234", "192.0.2.7"],
   ["IPv6", "2001:DB8::7", "2001:db8::7"],
   ["IPv6 in brackets", "[2001:db8::7]", "2001:db8::7"],
@@ -52,13 +52,13 @@ const CASES: [what: string, forwarded: string, client: string][] = [
 ];
 
 for (const [what, forwarded, client] of CASES) {
-  Deno.test(`behind a trusted proxy, X-Forwarded-For with ${what} gives ${client}`, () => {
+  Deno.test(`behind a trusted proxy, X-Forwarded-For with ${what} means ${client}`, () => {
     const { address } = read(["10.0.0.0/8"], PROXY, { "x-forwarded-for": forwarded });
     deepStrictEqual(address, client);
   });
 }
 
-Deno.test("a trusted network can be written in any way", () => {
+Deno.test("a trusted network can be written in any form", () => {
   const forwarded = { "x-forwarded-for": "192.0.2.7" };
   const cases: [trusted: string, peer: string][] = [
     ["10.0.0.1", "::ffff:10.0.0.1"],
@@ -73,7 +73,7 @@ Deno.test("a trusted network can be written in any way", () => {
   }
 });
 
-Deno.test("of a row of proxies no more than 20 are followed", () => {
+Deno.test("of a chain of proxies no more than 20 are followed", () => {
   const hops = Array.from({ length: 30 }, (_, i) => `10.1.0.${i}`);
   const forwarded = ["192.0.2.7", ...hops].join(", ");
   deepStrictEqual(
@@ -82,7 +82,7 @@ Deno.test("of a row of proxies no more than 20 are followed", () => {
   );
 });
 
-Deno.test("a trusted proxy says whether the client came over TLS, in its own, last word", () => {
+Deno.test("the last value of a trusted proxy's header decides whether the client came over TLS", () => {
   const cases: [proto: string, secure: boolean][] = [
     ["https", true],
     ["HTTPS", true],
@@ -98,13 +98,13 @@ Deno.test("a trusted proxy says whether the client came over TLS, in its own, la
   }
 });
 
-Deno.test("a peer that is no IP address is taken as it is", () => {
+Deno.test("a peer that is no IP address is used unchanged", () => {
   const headers = { "x-forwarded-for": "192.0.2.7" };
   deepStrictEqual(read([PROXY], "somewhere", headers).address, "somewhere");
   deepStrictEqual(read([], "somewhere", headers).address, "somewhere");
 });
 
-Deno.test("no header, however odd, breaks it or gives an address that wasn't in it", () => {
+Deno.test("no header causes an error or an address that wasn't in it", () => {
   const random = new Random(7);
   const parts = [
     "10.0.0.2",

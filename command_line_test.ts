@@ -40,7 +40,7 @@ const TYPED: [args: string[], does: string, words: string[], options: Record<str
 ];
 
 for (const [args, does, words, options] of TYPED) {
-  Deno.test(`"${args.join(" ")}" is read as it is meant`, () => {
+  Deno.test(`"${args.join(" ")}" is parsed as intended`, () => {
     const { command, typed } = readCommand(PROGRAM, args);
     deepStrictEqual([command.does, typed.words, { ...typed.options }], [does, words, options]);
   });
@@ -62,14 +62,14 @@ const MISTYPED: [args: string[], says: RegExp][] = [
 ];
 
 for (const [args, says] of MISTYPED) {
-  Deno.test(`"${args.join(" ")}" isn't how it is used`, () => {
+  Deno.test(`"${args.join(" ")}" is refused with the usage`, () => {
     throws(() => readCommand(PROGRAM, args), (error) => {
       return error instanceof UsageError && says.test(error.message);
     });
   });
 }
 
-Deno.test("the usage names every command with its words and options", () => {
+Deno.test("the usage names every command with its arguments and options", () => {
   strictEqual(
     usageOf(PROGRAM),
     `usage: PLACE=… deno task shelf <command> [--json]
@@ -100,7 +100,7 @@ interface Ended {
   readonly err: string;
 }
 
-/** How a program ends whose work is this. */
+/** How a program with this main function ends. */
 async function ends(
   work: string,
   ending = "{ usage: 'USAGE', told: [RangeError] }",
@@ -137,7 +137,7 @@ const ENDINGS: [work: string, code: number, err: string][] = [
   ],
 ];
 
-Deno.test("a program ends with its status, and says why in a sentence", async () => {
+Deno.test("a program exits with its status, and reports the reason in a sentence", async () => {
   const seen = await Promise.all(ENDINGS.map(([work]) => ends(work)));
   for (const [at, [work, code, err]] of ENDINGS.entries()) {
     deepStrictEqual(seen[at], { code, out: "", err }, work);

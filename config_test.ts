@@ -27,7 +27,7 @@ const DEFAULTS = {
   LOG_LEVEL: "info",
 };
 
-/** The message with which these settings are refused. */
+/** The message that refuses these settings. */
 function refusal(environment: Environment): string {
   try {
     readSettings(ApiSettings, environment);
@@ -38,13 +38,13 @@ function refusal(environment: Environment): string {
   throw new Error(`accepted: ${JSON.stringify(environment)}`);
 }
 
-Deno.test("three settings are enough; the others have defaults, and the result can't be changed", () => {
+Deno.test("three settings are enough; the others have defaults, and the result is frozen", () => {
   const config = readSettings(ApiSettings, { ...MIN, PATH: "/bin", PORTS: "1" });
   deepStrictEqual({ ...config }, DEFAULTS);
   ok(Object.isFrozen(config));
 });
 
-Deno.test("every setting can be given", () => {
+Deno.test("every setting can be set", () => {
   const config = readSettings(ApiSettings, {
     ...MIN,
     HOST: "0.0.0.0",
@@ -85,7 +85,7 @@ Deno.test("every setting can be given", () => {
   });
 });
 
-Deno.test("a setting that is there but empty counts as not set", () => {
+Deno.test("an empty setting counts as not set", () => {
   const empty = { HOST: "", PORT: "", DATABASE_POOL_MAX: "", VALKEY_URL: "", BODY_LIMIT: "" };
   deepStrictEqual(
     { ...readSettings(ApiSettings, { ...MIN, ...empty, LOG_LEVEL: "" }) },
@@ -94,7 +94,7 @@ Deno.test("a setting that is there but empty counts as not set", () => {
   match(refusal({ ...MIN, DATABASE_URL: "" }), /^ {2}DATABASE_URL is missing: expected /m);
 });
 
-Deno.test("one message names all that is missing, and nothing that has a default", () => {
+Deno.test("one message names every missing setting, and none that has a default", () => {
   const [title, ...mistakes] = refusal({}).split("\n");
   strictEqual(title, "Invalid settings:");
   deepStrictEqual(mistakes.map((line) => line.split(":")[0]), [
@@ -129,7 +129,7 @@ const BROKEN: Record<string, string[]> = {
 };
 
 for (const [name, values] of Object.entries(BROKEN)) {
-  Deno.test(`a broken ${name} is refused with what it should be, and its value isn't shown`, () => {
+  Deno.test(`a broken ${name} is refused with the expected form, and without its value`, () => {
     for (const value of values) {
       const [, mistake = "", ...more] = refusal({ ...MIN, [name]: value }).split("\n");
       deepStrictEqual(more, [], value);
@@ -140,7 +140,7 @@ for (const [name, values] of Object.entries(BROKEN)) {
   });
 }
 
-Deno.test("all broken settings are named at once, and no password among them is shown", () => {
+Deno.test("one message names all broken settings, and no password among them is shown", () => {
   const environment = Object.fromEntries(
     Object.entries(BROKEN).map(([name, values]) => [name, values[1] ?? ""]),
   );
@@ -154,11 +154,11 @@ Deno.test("AUTH_MODE has no default", () => {
   match(refusal({ ...MIN, AUTH_MODE: undefined }), /AUTH_MODE is missing: .*no default/);
 });
 
-Deno.test("AUTH_MODE=required starts with origins that were chosen, never with * by default", () => {
+Deno.test("AUTH_MODE=required starts only with CORS_ORIGINS set, never with the default *", () => {
   const required = { ...MIN, AUTH_MODE: "required" };
   match(refusal(required), /^ {2}CORS_ORIGINS is missing: /m);
   match(refusal({ ...required, CORS_ORIGINS: "*" }), /^ {2}CORS_ORIGINS is invalid: .*any-site/m);
-  // It is named together with what else is wrong.
+  // The message names it together with the other mistakes.
   match(refusal({ ...required, PORT: "x" }), /PORT is invalid.*\n {2}CORS_ORIGINS is missing/);
   deepStrictEqual(
     readSettings(ApiSettings, { ...required, CORS_ORIGINS: "none" }).CORS_ORIGINS,
@@ -170,7 +170,7 @@ Deno.test("AUTH_MODE=required starts with origins that were chosen, never with *
   );
 });
 
-Deno.test("migrate needs an address of PostgreSQL and nothing else", () => {
+Deno.test("migrate needs only the address of PostgreSQL", () => {
   const { DATABASE_URL } = MIN;
   deepStrictEqual({ ...readSettings(MigrateSettings, { DATABASE_URL, PORT: "x" }) }, {
     DATABASE_URL,
@@ -178,7 +178,7 @@ Deno.test("migrate needs an address of PostgreSQL and nothing else", () => {
   throws(() => readSettings(MigrateSettings, {}), ConfigError);
 });
 
-/** A schema with an old name, its settings and the warnings at reading them. */
+/** A schema with an old name, its settings and the warnings from reading them. */
 function readRenamed(environment: Environment) {
   const warnings: string[] = [];
   const warn = (line: string) => warnings.push(line);
@@ -189,7 +189,7 @@ function readRenamed(environment: Environment) {
 const WARNING =
   "TOKEN_MINUTES is now named TOKEN_TTL_MINUTES; the next release ignores TOKEN_MINUTES";
 
-Deno.test("an old name of a setting counts, with one warning that names the new one", () => {
+Deno.test("an old name of a setting is accepted, with one warning that names the new one", () => {
   deepStrictEqual(readRenamed({ TOKEN_MINUTES: "7" }), {
     TOKEN_TTL_MINUTES: 7,
     warnings: [WARNING],
@@ -200,7 +200,7 @@ Deno.test("an old name of a setting counts, with one warning that names the new 
   });
 });
 
-Deno.test("the new name alone, or an old one that is empty, warns of nothing", () => {
+Deno.test("the new name alone, or an empty old one, causes no warning", () => {
   deepStrictEqual(readRenamed({ TOKEN_TTL_MINUTES: "7", TOKEN_MINUTES: "" }), {
     TOKEN_TTL_MINUTES: 7,
     warnings: [],
@@ -215,7 +215,7 @@ Deno.test("a setting may have the same value by both names, for a release that r
   });
 });
 
-Deno.test("different values by both names stop the start, beside the other mistakes and shown by neither", () => {
+Deno.test("different values by both names stop the start, together with the other mistakes and without the values", () => {
   const warnings: string[] = [];
   const environment = {
     ...MIN,
@@ -245,7 +245,7 @@ const SCHEMAS = {
   WorkerSettings,
 };
 
-Deno.test("every setting says what is expected, and no old name is another's new one", () => {
+Deno.test("every setting describes what is expected, and no old name is another's new one", () => {
   const names = settingNames(Object.values(SCHEMAS), { withOld: false });
   for (const schema of Object.values(SCHEMAS)) {
     for (const [name, field] of Object.entries(schema.shape)) {
@@ -268,7 +268,7 @@ for (
   refusesBadSettings(words, code, missing, mistaken);
 }
 
-Deno.test("a start with broken settings ends with 1 and the message alone, no stack", async () => {
+Deno.test("a start with broken settings exits with 1 and prints only the message, no stack", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",

@@ -44,7 +44,7 @@ const STATUSES: Record<ErrorCode, number> = {
 
 const CODES = Object.keys(STATUSES).filter((code): code is ErrorCode => code in STATUSES);
 
-Deno.test("each error has its status, and its body is the sentence alone", () => {
+Deno.test("each error has its status, and its body is only the sentence", () => {
   for (const code of CODES) {
     const error = new ApiError(code, "A sentence", { cause: new Error("inside") });
     strictEqual(error.status, STATUSES[code], code);
@@ -53,14 +53,14 @@ Deno.test("each error has its status, and its body is the sentence alone", () =>
   }
 });
 
-Deno.test("503, and nothing else, says when to come back", () => {
+Deno.test("503, and no other status, has Retry-After", () => {
   for (const code of CODES) {
     const expected = STATUSES[code] === 503 ? { "retry-after": "1" } : {};
     deepStrictEqual(new ApiError(code, "A sentence").headers, expected, code);
   }
 });
 
-Deno.test("details and headers that an error is given are kept", () => {
+Deno.test("details and headers of an error reach the response", () => {
   const details = [{ path: "lot_code", message: "is missing" }];
   const error = new ApiError("outside_contract", "lot_code is missing", {
     details,
@@ -101,7 +101,7 @@ const SQLSTATES: [code: string, what: string, answer: [number, string]][] = [
   ["XX000", "internal error", FAULT],
 ];
 
-Deno.test("PostgreSQL's errors become 503, 422 or 500, with nothing of the inside", async () => {
+Deno.test("PostgreSQL's errors become 503, 422 or 500, without internal details", async () => {
   await using database = await freshDatabase({ migrated: false });
   for (const [code, what, [status, sentence]] of SQLSTATES) {
     const thrown: unknown = await database.sql.unsafe(
@@ -113,7 +113,7 @@ Deno.test("PostgreSQL's errors become 503, 422 or 500, with nothing of the insid
   }
 });
 
-Deno.test("a PostgreSQL that isn't there is 503", async () => {
+Deno.test("an unavailable PostgreSQL is 503", async () => {
   const sql = connect({ url: `postgres://127.0.0.1:${freePort()}/none`, max: 1 });
   const thrown: unknown = await sql`select 1`.then(() => "nothing", (error) => error);
   await sql.end({ timeout: 0 });
@@ -133,7 +133,7 @@ Deno.test("a connection that PostgreSQL ends is 503", async () => {
   await sql.end({ timeout: 0 });
 });
 
-Deno.test("whatever else is thrown is 500 and says nothing", () => {
+Deno.test("any other thrown value is 500 without details", () => {
   const things = [new TypeError("x of undefined"), "text", undefined, null, { code: "57014" }, 7];
   for (const thing of things) {
     const error = toApiError(thing);

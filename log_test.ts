@@ -6,7 +6,7 @@ import { apiOnSeed } from "./testing/api_on_seed.ts";
 
 const LEVELS: LogLevel[] = ["debug", "info", "warn", "error"];
 
-/** What was written, in the pieces in which it was. */
+/** The written text, in the pieces of each write. */
 function startLog(level: LogLevel) {
   const written: string[] = [];
   const { log, flush } = createLog(level, (text) => written.push(text));
@@ -48,7 +48,7 @@ Deno.test("lines wait for a moment and are written together", async () => {
   deepStrictEqual((await written.promise).match(/one|two|three/g), ["one", "two", "three"]);
 });
 
-Deno.test("an error is written at once, behind what was said before it", () => {
+Deno.test("an error is written immediately, after the lines before it", () => {
   const { log, flush, written } = startLog("info");
   log("info", "before");
   deepStrictEqual(written, []);
@@ -59,14 +59,14 @@ Deno.test("an error is written at once, behind what was said before it", () => {
   strictEqual(written.length, 1, "nothing is written twice, and nothing empty");
 });
 
-Deno.test("an error is described with its code, where it was thrown, and its causes", () => {
+Deno.test("an error is described with its code, its stack, and its causes", () => {
   const cause = Object.assign(new Error("no route"), { code: "EHOSTUNREACH" });
   const text = describeError(new TypeError("outer", { cause }));
   match(text, /^TypeError: outer at .*log_test\.ts:\d+.* <- Error \[EHOSTUNREACH\]: no route at /);
   ok(!text.includes("\n"));
 });
 
-Deno.test("what is thrown without being an error is described too, and a circle of causes ends", () => {
+Deno.test("a thrown value that is no error is described too, and a circle of causes ends", () => {
   strictEqual(describeError("text"), "text");
   strictEqual(describeError(null), "null");
   const circle = new Error("again");
@@ -81,10 +81,10 @@ async function lineOf(api: TestApi, id: string): Promise<Record<string, unknown>
 
 const { api } = await apiOnSeed();
 
-/** The fields of each line; `required_would_refuse` stands behind them where there is a reason. */
+/** The fields of each line; `required_would_refuse` follows them where there is a reason. */
 const FIELDS = ["time", "level", "event", "method", "route", "status", "ms", "request_id"];
 
-/** Where AUTH_MODE=required would ask for a better token than the requests below have. */
+/** AUTH_MODE=required would need a better token than the requests below have. */
 const GUARDED = ["/api/traceability/:lotCode", "/api/lots", "/api/qc-decisions"];
 
 const REQUESTS: [method: string, path: string, body: unknown, route: string, status: number][] = [
@@ -101,7 +101,7 @@ const REQUESTS: [method: string, path: string, body: unknown, route: string, sta
   ["GET", "/SECRET/SECRET", undefined, "unknown", 404],
 ];
 
-Deno.test("a request is one line: method, route, status, ms, id, and nothing that a client wrote", async () => {
+Deno.test("a request is one line: method, route, status, ms, id, and no text from the client", async () => {
   for (const [i, [method, path, body, route, status]] of REQUESTS.entries()) {
     const id = `one-line-${i}.`;
     const text = typeof body === "string" ? body : JSON.stringify(body);
@@ -147,7 +147,7 @@ Deno.test("an account's email and name, found or not, are in no line", async () 
   }
 });
 
-Deno.test("an id that could spoil the log is not taken over; the answer has one of our own", async () => {
+Deno.test("an id that could spoil the log is replaced by one of ours in the response", async () => {
   for (const id of ["", "a b", 'a"b', "a/b", "ÿ", "x".repeat(65)]) {
     const response = await api.get("/api/health", { "x-request-id": id });
     const ours = response.headers.get("x-request-id") ?? "";

@@ -6,12 +6,14 @@ const LIMITS = { max: 10_000, deadlineMs: 5_000 };
 
 interface Source {
   readonly request: Request;
-  /** How large the buffers were that its bytes were read into. */
+  /** The sizes of the buffers that its bytes were read into. */
   readonly buffers: number[];
   readonly wasGivenUp: () => boolean;
 }
 
-/** A body of this many bytes as Deno's server has it: it makes a buffer of 64 kB unless it is given one. */
+/**
+ * A body of this many bytes as Deno's server has it: it makes a buffer of 64 kB unless it gets one.
+ */
 function slowBody(bytes: number, { atOnce = 1, stallsAt = Infinity } = {}): Source {
   const buffers: number[] = [];
   let sent = 0;
@@ -42,7 +44,7 @@ function slowBody(bytes: number, { atOnce = 1, stallsAt = Infinity } = {}): Sour
   };
 }
 
-Deno.test("a body that comes byte by byte takes up what its bytes do, and so does each read", async () => {
+Deno.test("a body that arrives byte by byte takes the memory of its bytes, and so does each read", async () => {
   const { request, buffers } = slowBody(3_000);
   const { bytes, size } = await readBytes(request, LIMITS);
   deepStrictEqual([size, new TextDecoder().decode(bytes)], [3_000, "x".repeat(3_000)]);
@@ -56,23 +58,23 @@ Deno.test("a body that comes in large pieces is read in large pieces", async () 
   ok(buffers.length < 40, `${buffers.length} reads`);
 });
 
-Deno.test("of a body that is too large nothing is kept, and its size is told", async () => {
+Deno.test("a body that is too large is not stored, and its size is reported", async () => {
   const { request } = slowBody(20_000, { atOnce: 300 });
   let seen = 0;
   const { bytes, size } = await readBytes(request, LIMITS, (chunk) => seen += chunk.length);
   deepStrictEqual([bytes.buffer.byteLength, size, seen], [0, 20_000, 20_000]);
 });
 
-Deno.test("a body that stalls is 408, says that the connection ends, and its rest is given up", async () => {
+Deno.test("a body that stalls is 408 with a closed connection, and reading stops", async () => {
   const { request, wasGivenUp } = slowBody(3_000, { stallsAt: 1_000 });
   await rejects(readBytes(request, { ...LIMITS, deadlineMs: 20 }), {
     status: 408,
     headers: { connection: "close" },
   });
-  await eventually("the rest is given up", () => Promise.resolve(wasGivenUp()));
+  await eventually("reading stops", () => Promise.resolve(wasGivenUp()));
 });
 
-Deno.test("of many bodies of which nothing comes few take up 64 kB, and those that are there are read", async () => {
+Deno.test("of many stalled bodies only few hold 64 kB, and the others are still read", async () => {
   const stalled = Array.from({ length: 500 }, () => slowBody(10, { stallsAt: 0 }));
   const reads = stalled.map(({ request }) =>
     rejects(readBytes(request, { ...LIMITS, deadlineMs: 500 }), { status: 408 })

@@ -20,7 +20,7 @@ function startWorker(environment: Record<string, string>) {
 }
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  Deno.test(`the worker does what was missed and what is asked for, and ends with 0 after ${signal}`, async () => {
+  Deno.test(`the worker runs missed and requested jobs, and ends with 0 after ${signal}`, async () => {
     await using database = await freshDatabase();
     const { sql } = database;
     const process = startWorker({ DATABASE_URL: database.url });
@@ -65,7 +65,7 @@ Deno.test("the worker's threads do audits and deep traces, with the permissions 
   strictEqual((await findTraceById(sql, id))?.summary?.lot_count, 3);
 });
 
-Deno.test("a worker with broken settings ends with 1 and the message alone", async () => {
+Deno.test("a worker with broken settings exits with 1 and prints only the message", async () => {
   const process = startWorker({ DATABASE_URL: "mysql://x", WORKER_CONCURRENCY: "none" });
   const { code, stdout, stderr } = await process.output();
   strictEqual(code, 1);

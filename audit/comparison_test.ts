@@ -13,7 +13,7 @@ const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
-/** What an audit counted of a kind. */
+/** The findings of one kind that an audit counted. */
 function countOf({ summary }: DoneAudit, kind: Kind) {
   const count = summary.findings.find((count) => count.kind === kind);
   if (count === undefined) throw new Error(`${kind} is not counted`);
@@ -23,7 +23,7 @@ function countOf({ summary }: DoneAudit, kind: Kind) {
 
 const NOTHING = { found: 0, new: 0, still_there: 0, unknown: 0, gone: 0, kept: 0, complete: true };
 
-Deno.test("a finding is new, then still there, then gone once, and then forgotten", async () => {
+Deno.test("a finding is new, then unchanged, then gone for one audit, and then forgotten", async () => {
   await buildPlant(sql, { lots: { A: { kg: "-1" }, B: { kg: "-2" } } });
   const first = await audit(database);
   deepStrictEqual(await findingsOf(sql, first.run), [
@@ -62,7 +62,7 @@ Deno.test("a finding is new, then still there, then gone once, and then forgotte
   strictEqual(row?.compared_with, third.id);
 });
 
-Deno.test("what is gone keeps the codes and numbers that it had, though its lot is gone too", async () => {
+Deno.test("a finding that is gone keeps its codes and numbers, even if its lot is gone too", async () => {
   await buildPlant(sql, { lots: { A: { kg: "-1.50" } } });
   await audit(database);
   await sql`delete from lots`;
@@ -72,7 +72,7 @@ Deno.test("what is gone keeps the codes and numbers that it had, though its lot 
   deepStrictEqual(row?.numbers, { weight_kg: "-1.50" });
 });
 
-Deno.test("the same lot with another kind of finding is a new finding", async () => {
+Deno.test("the same lot with a finding of another kind is a new finding", async () => {
   await buildPlant(sql, { lots: { A: { kg: "-1" } } });
   await audit(database);
   await sql`update lots set weight_kg = null`;
@@ -80,7 +80,7 @@ Deno.test("the same lot with another kind of finding is a new finding", async ()
   deepStrictEqual(await findingsOf(sql, run), ["new missing_weight A", "gone negative_weight A"]);
 });
 
-Deno.test("a cycle is the same one when its links are other ones, and another with a lot more", async () => {
+Deno.test("a cycle with other links stays the same cycle; with one lot more it is another", async () => {
   const lots = { A: { type: "MIX" }, B: { type: "MIX" }, C: { type: "MIX" } };
   await buildPlant(sql, { lots, links: [["A", "B"], ["B", "A"]] });
   await audit(database);
@@ -105,7 +105,7 @@ const insertWeightless = (from: number, to: number) =>
     select format('00000000-0000-4000-8000-%s', lpad(n::text, 12, '0'))::uuid, 'L' || n, 'RAW'
     from generate_series(${from}::int, ${to}::int) n`;
 
-Deno.test("of too many findings the smallest are kept, and nothing false is said of the others", async () => {
+Deno.test("of too many findings the smallest are stored, and nothing false is reported of the others", async () => {
   await buildPlant(sql, { lots: {} });
   await insertWeightless(10, 10_012);
   const first = await audit(database);
@@ -116,8 +116,8 @@ Deno.test("of too many findings the smallest are kept, and nothing false is said
     kept: 10_000,
   });
 
-  // Three go that were kept and one that wasn't. What comes before the others pushes two out that
-  // were kept and are still there.
+  // Three stored findings and one that wasn't stored are gone. New findings that sort first push
+  // two stored ones out, though those still exist.
   await sql`update lots set weight_kg = 1
     where id in (${id(10)}, ${id(11)}, ${id(12)}, ${id(10_010)})`;
   await insertWeightless(0, 4);
@@ -170,7 +170,7 @@ async function insertCycles(from: number, to: number): Promise<void> {
     where substr(one.lot_code, 2)::int between ${2 * from}::int and ${2 * to + 1}::int`;
 }
 
-Deno.test("a search for cycles that ended early calls nothing gone, and the next one nothing new", async () => {
+Deno.test("a search for cycles that ended early reports no cycle as gone, and the next one none as new", async () => {
   await buildPlant(sql, { lots: {} });
   await insertCycles(5_000, 5_000);
   await audit(database);

@@ -15,7 +15,7 @@ const MIX = { type: "MIX" };
 const PASSED = (code: string) => [code, "PASS", "2026-01-02"] as const;
 const [EARLY, AT, LATE] = ["2026-01-10 08:00", "2026-01-10 09:00", "2026-01-10 10:00"];
 
-/** A lot that is taken from at {@link AT}, with these decisions. */
+/** A lot that is consumed at {@link AT}, with these decisions. */
 const used = (
   decisions: readonly (readonly [string | null, string | null, number?])[],
   link: { at?: string | null; childAt?: string | null } = {},
@@ -278,7 +278,7 @@ for (const [name, plant, expected] of CASES) {
   });
 }
 
-Deno.test("there are cases of each kind", () => {
+Deno.test("each kind of finding has cases", () => {
   const kinds = new Set(CASES.flatMap(([, , lines]) => lines.map((line) => line.split(" ")[0])));
   deepStrictEqual([...kinds].sort(), Object.keys(KINDS).sort());
 });
@@ -292,7 +292,7 @@ async function numbersIn(plant: PlantSketch) {
   return rows[0]?.numbers;
 }
 
-Deno.test("numbers are PostgreSQL's own decimals, with their scale", async () => {
+Deno.test("numbers are PostgreSQL's decimals, with their scale", async () => {
   deepStrictEqual(await numbersIn(taken("100.00", "60", "40.010")), {
     weight_kg: "100.00",
     used_kg: "100.010",
@@ -319,7 +319,7 @@ Deno.test("numbers are PostgreSQL's own decimals, with their scale", async () =>
   });
 });
 
-Deno.test("limits are settings: what they allow is no finding", async () => {
+Deno.test("thresholds are settings: what they allow is no finding", async () => {
   await buildPlant(sql, {
     lots: { R: { c: "4" }, M: { ...MIX, c: "50", kg: "110" } },
     links: [["R", "M", "100"]],
@@ -344,7 +344,7 @@ Deno.test("a long cycle is named by its first lots and its length", async () => 
   ok(places.every((place, i) => i === 0 || place === ((places[i - 1] ?? NaN) + 1) % 60));
 });
 
-Deno.test("in the demo plant the seed's odd lots are found, and in its week of production nothing", async () => {
+Deno.test("the audit finds the seed's faulty lots in the demo plant, and nothing in its week of production", async () => {
   await using demo = await freshDatabase();
   const filling = postgres(demo.url, { max: 1, onnotice: () => {} });
   await fillDemoPlant(filling, new Date("2026-03-13T17:30:00Z"));

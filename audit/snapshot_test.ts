@@ -22,7 +22,7 @@ async function isWaiting(): Promise<boolean> {
 
 const stopWriting = () => openTransaction(sql, "lock table lotline.audit_findings");
 
-Deno.test("an audit sees one moment: what is stored while it runs is neither found nor in the way", async () => {
+Deno.test("an audit reads one snapshot: rows stored while it runs are neither found nor blocked", async () => {
   await buildPlant(sql, { lots: { R: {}, M: { type: "MIX" } }, links: [["R", "M"]] });
   const before = await stopWriting();
   const audited = audit(database);
@@ -40,7 +40,7 @@ Deno.test("an audit sees one moment: what is stored while it runs is neither fou
   ok(row && later && row.as_of <= later.moment, `${row?.as_of} ${later?.moment}`);
 });
 
-Deno.test("an audit that is aborted stops at once, in PostgreSQL too, and leaves nothing", async () => {
+Deno.test("an aborted audit stops immediately, in PostgreSQL too, and stores nothing", async () => {
   await buildPlant(sql, { lots: { R: { kg: "-1" } } });
   await using stopped = await stopWriting();
   const abort = new AbortController();
@@ -50,12 +50,12 @@ Deno.test("an audit that is aborted stops at once, in PostgreSQL too, and leaves
   abort.abort(reason);
   await rejects(audited, reason);
   await eventually("PostgreSQL has given the statement up", async () => !await isWaiting());
-  ok(stopped.isOpen, "the statement hasn't merely come to its end");
+  ok(stopped.isOpen, "the statement was cancelled, not finished");
   await stopped.commit();
   strictEqual((await sql`select from lotline.audit_findings`).length, 0);
 });
 
-Deno.test("an audit that is aborted between two checks makes no further one", async () => {
+Deno.test("an audit that is aborted between two checks runs no further check", async () => {
   await buildPlant(sql, { lots: { R: { kg: "-1" } } });
   const abort = new AbortController();
   const seen: number[] = [];
@@ -87,7 +87,7 @@ Deno.test("more links than can be searched for cycles are refused", async () => 
   );
 });
 
-Deno.test("lots without links between them count as well: they are searched too", async () => {
+Deno.test("lots without links between them count too, since they are searched", async () => {
   await buildPlant(sql, {
     lots: { R: { kg: "900" }, A: { type: "MIX" }, B: { type: "MIX" }, F: { type: "FG" } },
     links: [["R", "A"], ["R", "B"], ["A", "F"], ["B", "F"]],
@@ -97,11 +97,11 @@ Deno.test("lots without links between them count as well: they are searched too"
   await rejects(search, /2 lots and 0 links/);
 });
 
-Deno.test("of cycles that are long and many only the first are told", async () => {
+Deno.test("of many long cycles only the first are reported", async () => {
   await buildPlant(sql, { lots: {} });
   await using session = openSession(database.url, { name: "lotline-test" });
   await session.sql`set session_replication_role = replica`;
-  // A ring of 1,000 lots, with 300 more of them that each are a second way around one of these.
+  // A ring of 1,000 lots, and 300 lots that are each a second path around one of these.
   await session.sql`insert into lots (id, lot_code, lot_type, weight_kg)
     select md5(n::text)::uuid, 'L' || n, 'RAW', 1000000 from generate_series(0, 1299) n`;
   await session.sql`insert into lot_genealogy (parent_lot_id, child_lot_id, quantity_used_kg)
@@ -115,7 +115,7 @@ Deno.test("of cycles that are long and many only the first are told", async () =
   deepStrictEqual([found, complete], [200, false]);
 });
 
-Deno.test("links are read whole, however many pages they fill", async () => {
+Deno.test("links are read completely, however many pages they fill", async () => {
   await buildPlant(sql, { lots: {} });
   await using session = openSession(database.url, { name: "lotline-test" });
   // Without the foreign keys' triggers, which would take most of the time.

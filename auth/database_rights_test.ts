@@ -11,7 +11,7 @@ import { costOf, hashPassword } from "./password_work.ts";
 const PAGE = new URL("../docs/security.md", import.meta.url);
 const PASSWORD = "correct horse battery";
 
-Deno.test("the rights that docs/security.md names are enough for all that the API and the worker do", async () => {
+Deno.test("the rights named in docs/security.md are enough for everything that the API and the worker do", async () => {
   await using database = await freshDatabase();
   await using valkey = await ownValkey();
   const { sql } = database;
@@ -21,13 +21,13 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
     values (${id}, ${await hashPassword(PASSWORD, 4)})`;
   await sql`insert into users (id, email, role) values (${id}, ${email}, 'MANAGER')`;
 
-  // Roles belong to the whole server, which other tests use as well.
+  // Roles belong to the whole server, which other tests use too.
   const suffix = crypto.randomUUID().slice(0, 8);
   const [apiRole, workerRole] = [`lotline_api_${suffix}`, `lotline_worker_${suffix}`];
   const [section = ""] = /## The database's rights[^]*?\n## /.exec(
     await Deno.readTextFile(PAGE),
   ) ?? [];
-  // The gateway's are tested with the rest of the cutover.
+  // The gateway's rights have their test in cutover/.
   const grants = [...section.matchAll(/```sql\n([^]*?)```/g)]
     .map(([, statements = ""]) => statements)
     .filter((statements) => !statements.includes("lotline_gateway"))
@@ -49,7 +49,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
     strictEqual(login.status, 200, login.text);
     const [secret] = await sql<{ hash: string }[]>`
       select encrypted_password as hash from auth.users where id = ${id}`;
-    strictEqual(costOf(secret?.hash ?? null), 12, "the hash is made anew");
+    strictEqual(costOf(secret?.hash ?? null), 12, "the hash is computed again");
     const headers = { authorization: `Bearer ${login.json.token}` };
     const postTwice = async (path: string, body: unknown) => {
       const keyed = { ...headers, "idempotency-key": path };
@@ -90,7 +90,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
       return json.out_of_date;
     });
     await eventually(
-      "all that was asked for is done",
+      "every requested operation is done",
       async () => (await sql`select from lotline.jobs where state <> 'done'`).length === 0,
     );
 
@@ -102,7 +102,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
     strictEqual((await postTwice("/api/logout", "")).status, 204);
     strictEqual((await api.get("/api/traceability/RIGHTS-1", headers)).status, 401);
     for (const line of [...api.log.lines, ...worker.log.lines]) {
-      // A busy machine may take too long to answer; rights have no part in that.
+      // A busy machine may exceed the statement timeout, which has nothing to do with rights.
       const isBusy = line.includes('"event":"valkey_down"');
       ok(isBusy || !/"level":"(warn|error)"/.test(line), line);
     }
@@ -112,7 +112,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the AP
   }
 });
 
-/** A trace that the worker takes, like one that was taken at once. */
+/** The worker's trace equals one that a request runs itself. */
 async function insertDeepTrace(sql: Sql, like: string): Promise<void> {
   await sql`
     with trace as (

@@ -19,7 +19,7 @@ const claimsOf = (sub: string, role: Role = "VIEWER"): Claims => ({
   exp: now() + 1_800,
 });
 
-/** A guard that takes a token "good" for these claims and any other for none. */
+/** A guard that accepts a token "good" for these claims and rejects any other. */
 function guardOn(sql: Sql, mode: AuthMode, claims: Claims, metricsToken?: string) {
   const revocations = followRevocations({ sql, log: () => {} });
   const guard = createGuard({
@@ -48,12 +48,12 @@ async function accountIn(sql: Sql, role: Role = "VIEWER"): Promise<string> {
   return id;
 }
 
-Deno.test("while PostgreSQL is away a token is let in in legacy, and refused with 503 in required", async () => {
+Deno.test("while PostgreSQL is unavailable a token is accepted in legacy, and refused with 503 in required", async () => {
   const away = connect({ url: `postgres://127.0.0.1:${freePort()}/none`, max: 1 });
   const claims = claimsOf(crypto.randomUUID());
   {
     using legacy = guardOn(away, "legacy", claims);
-    // At the first look it isn't known yet that PostgreSQL is away, at the next one it is.
+    // The first check finds out that PostgreSQL is unavailable, the next one already knows it.
     for (const _ of [1, 2]) {
       deepStrictEqual(await legacy.guard("getTraceability", GOOD), { caller: claims });
     }
@@ -69,7 +69,7 @@ Deno.test("while PostgreSQL is away a token is let in in legacy, and refused wit
   await away.end({ timeout: 1 });
 });
 
-Deno.test("a token that has ended is let in in legacy, as nobody's, and refused with 401 in required", async () => {
+Deno.test("an ended token counts as no token in legacy, and is refused with 401 in required", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const claims = claimsOf(await accountIn(sql, "ADMIN"), "ADMIN");
@@ -94,7 +94,7 @@ Deno.test("a token that has ended is let in in legacy, as nobody's, and refused 
   );
 });
 
-Deno.test("a good token opens what its role may do, and no token opens what is open to all", async () => {
+Deno.test("a valid token opens what its role may do; public operations need no token", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const claims = claimsOf(await accountIn(sql, "AUDITOR"), "AUDITOR");
@@ -113,7 +113,7 @@ Deno.test("a good token opens what its role may do, and no token opens what is o
   deepStrictEqual(await legacy.guard("createLot"), { wouldRefuse: "no_token" });
 });
 
-Deno.test("any good token is enough to log out with, whatever its role", async () => {
+Deno.test("a valid token of any role is enough to log out", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const claims = claimsOf(await accountIn(sql, "VIEWER"), "VIEWER");
@@ -121,13 +121,13 @@ Deno.test("any good token is enough to log out with, whatever its role", async (
   deepStrictEqual(await required.guard("logout", GOOD), { caller: claims });
 });
 
-Deno.test("a token that is known is looked at no more, in either mode", async () => {
+Deno.test("a token that was just verified is not checked again, in either mode", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const claims = claimsOf(await accountIn(sql, "VIEWER"), "VIEWER");
   using revocations = followRevocations({ sql, log: () => {} });
   strictEqual(await revocations.check(claims), "good");
-  const nobody = () => Promise.reject(new Error("PostgreSQL is asked for each request"));
+  const nobody = () => Promise.reject(new Error("PostgreSQL is read for each request"));
   for (const mode of ["legacy", "required"] as const) {
     const guard = createGuard({
       mode,

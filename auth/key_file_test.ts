@@ -12,7 +12,7 @@ async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-/** Runs `deno task keys` with these words; like anyone but root, it may open only what it owns. */
+/** Runs `deno task keys` with these arguments, without root's power to open files of others. */
 async function keysTask(words: string[], keyFile: string) {
   const asRoot = Deno.build.os === "linux" && Deno.uid() === 0;
   const deno = [Deno.execPath(), "task", "--quiet", "keys", ...words];
@@ -30,7 +30,7 @@ async function keysTask(words: string[], keyFile: string) {
   return { code, said: (text.decode(stdout) + text.decode(stderr)).trim() };
 }
 
-/** Makes what the path says unreadable for the user who runs the tests, root without its powers. */
+/** Makes the file unreadable for the user who runs the tests, for root without its powers. */
 async function closeTo(path: string): Promise<void> {
   if (Deno.uid() === 0) await Deno.chown(path, 65_534, 65_534);
   else await Deno.chmod(path, 0o000);
@@ -41,7 +41,7 @@ async function kidsIn(path: string): Promise<string[]> {
   return keys.map(({ kid }: { kid: string }) => kid);
 }
 
-/** A key file behind links, one to the next: through a folder that is a link, and relative. */
+/** A key file behind a chain of links: through a folder that is a link, and relative. */
 async function linkedKeyFile(folder: string) {
   const [real, link] = [join(folder, "secrets", "v1", "keys.json"), join(folder, "etc", "keys")];
   await Deno.mkdir(dirname(real), { recursive: true });
@@ -49,7 +49,7 @@ async function linkedKeyFile(folder: string) {
   await createKeyFile(real);
   await Deno.symlink("v1", join(folder, "secrets", "current"));
   await Deno.symlink("../secrets/current", join(folder, "etc", "now"));
-  // Goes up from where the folder really is, not from where the link to it lies.
+  // Starts from the real folder, not from the folder of the link to it.
   await Deno.symlink("now/../v1/keys.json", join(folder, "etc", "second"));
   await Deno.symlink(join(folder, "etc", "second"), link);
   return { real, link };
@@ -84,7 +84,7 @@ Deno.test(
   },
 );
 
-Deno.test("rotations at once through several links lose no key", posix, async () => {
+Deno.test("concurrent rotations through several links lose no key", posix, async () => {
   await using folder = await temporaryFolder();
   const { real, link } = await linkedKeyFile(folder.path);
   const paths = [real, link, join(folder.path, "etc", "second")];
@@ -92,7 +92,7 @@ Deno.test("rotations at once through several links lose no key", posix, async ()
   strictEqual(new Set(await kidsIn(real)).size, 10);
 });
 
-Deno.test("create makes the file that a link leads to, its folder too", posix, async () => {
+Deno.test("create makes the file that a link leads to, and its folder", posix, async () => {
   await using folder = await temporaryFolder();
   const [link, target] = [join(folder.path, "keys.json"), join(folder.path, "a", "b", "keys")];
   await Deno.symlink("a/b/keys", link);
@@ -115,10 +115,10 @@ Deno.test("create makes the file that a link leads to, its folder too", posix, a
   strictEqual((await keysTask(["create"], link)).code, 1);
 });
 
-/** What is in the way of a key file, what is said of it, and by which words of `deno task keys`. */
+/** Files that can't be a key file, the expected message, and the arguments of `deno task keys`. */
 interface Trouble {
   readonly name: string;
-  /** Prepares the folder; gives the path, unless it is `keys.json` in it. */
+  /** Prepares the folder and returns the path, unless it is `keys.json` in it. */
   readonly plant: (folder: string) => Promise<string | void>;
   readonly said: (path: string, folder: string) => string;
 }
@@ -202,7 +202,7 @@ const TROUBLES: Trouble[] = [
 
 for (const { name, plant, said } of TROUBLES) {
   Deno.test(
-    `no command takes ${name} for a key file, and each says what it is`,
+    `every command refuses ${name} as a key file, and names the reason`,
     posix,
     async () => {
       await using folder = await temporaryFolder();
@@ -219,21 +219,25 @@ for (const { name, plant, said } of TROUBLES) {
   );
 }
 
-Deno.test("a key file of another user is told from one that isn't there", posix, async () => {
-  await using folder = await temporaryFolder();
-  const path = join(folder.path, "keys.json");
-  await createKeyFile(path);
-  await closeTo(path);
-  const owner = Deno.uid() === 0 ? 65_534 : Deno.uid();
-  const { code, said } = await keysTask(["rotate"], path);
-  strictEqual(code, 1);
-  strictEqual(
-    said,
-    `JWT_KEYS_FILE ${path} can't be read by the user who runs this: it belongs to user ${owner}`,
-  );
-});
+Deno.test(
+  "a key file of another user and a missing one have different messages",
+  posix,
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "keys.json");
+    await createKeyFile(path);
+    await closeTo(path);
+    const owner = Deno.uid() === 0 ? 65_534 : Deno.uid();
+    const { code, said } = await keysTask(["rotate"], path);
+    strictEqual(code, 1);
+    strictEqual(
+      said,
+      `JWT_KEYS_FILE ${path} can't be read by the user who runs this: it belongs to user ${owner}`,
+    );
+  },
+);
 
-Deno.test("a folder in which nothing can be made is named, and the keys stay", posix, async () => {
+Deno.test("a folder that can't be written is named, and the keys stay", posix, async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "closed", "keys.json");
   await Deno.mkdir(dirname(path));
@@ -253,11 +257,11 @@ Deno.test("a folder in which nothing can be made is named, and the keys stay", p
   await Deno.chmod(dirname(path), 0o700);
 });
 
-Deno.test("a file that is too large for keys is not read to its end", posix, async () => {
+Deno.test("a file that is too large for a key file is not read to its end", posix, async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   using file = await Deno.open(path, { createNew: true, write: true, mode: 0o600 });
-  // Takes no place on the disk, and more memory than there is if it were read.
+  // It takes no space on disk, but would exceed the memory if it were read.
   await file.truncate(2 ** 40);
   await rejects(
     loadSigningKeys(path),
@@ -266,7 +270,7 @@ Deno.test("a file that is too large for keys is not read to its end", posix, asy
 });
 
 Deno.test(
-  "the words against a broken key file work, and so they do with an odd path",
+  "the commands suggested for a broken key file work, also with unusual paths",
   posix,
   async () => {
     await using folder = await temporaryFolder();
@@ -305,7 +309,7 @@ Deno.test(
   },
 );
 
-Deno.test("a key file that would grow beyond its bound is pruned first", async () => {
+Deno.test("a key file that would exceed its limit is pruned first", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -326,7 +330,7 @@ Deno.test("a key file that would grow beyond its bound is pruned first", async (
   strictEqual(await rotateKeys(path), 2);
 });
 
-Deno.test("a start on a pipe as key file is refused at once", posix, async () => {
+Deno.test("a start with a pipe as key file fails immediately", posix, async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await new Deno.Command("mkfifo", { args: [path] }).output();

@@ -25,7 +25,7 @@ async function modeOf(path: string): Promise<string> {
 const posix = { ignore: Deno.build.os === "windows" };
 
 Deno.test(
-  "a new key file holds one Ed25519 key and can be read by its owner only",
+  "a new key file holds one Ed25519 key and only its owner can read it",
   posix,
   async () => {
     await using folder = await temporaryFolder();
@@ -49,7 +49,7 @@ Deno.test("two key files have different keys", async () => {
   notStrictEqual(one?.published.keys[0]?.x, two?.published.keys[0]?.x);
 });
 
-Deno.test("a key file that is there is never written over", async () => {
+Deno.test("create never overwrites an existing key file", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -58,7 +58,7 @@ Deno.test("a key file that is there is never written over", async () => {
   strictEqual(await Deno.readTextFile(path), before);
 });
 
-Deno.test("of a loaded file the first key signs, and no private part is published", async () => {
+Deno.test("the first key of a loaded file signs, and no private part is published", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -70,22 +70,26 @@ Deno.test("of a loaded file the first key signs, and no private part is publishe
   deepStrictEqual(published, { keys: [publicPart] });
 });
 
-Deno.test("a key file that others can read is refused, with what to do", posix, async () => {
-  await using folder = await temporaryFolder();
-  const path = join(folder.path, "keys.json");
-  await createKeyFile(path);
-  for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610, 0o644, 0o777]) {
-    await Deno.chmod(path, mode);
-    await rejects(
-      loadSigningKeys(path),
-      new KeyFileError(`${path} can be read by others: chmod 600 ${path}`),
-    );
-  }
-  await Deno.chmod(path, 0o400);
-  await loadSigningKeys(path);
-});
+Deno.test(
+  "a key file that others can read is refused, and the message says how to fix it",
+  posix,
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "keys.json");
+    await createKeyFile(path);
+    for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610, 0o644, 0o777]) {
+      await Deno.chmod(path, mode);
+      await rejects(
+        loadSigningKeys(path),
+        new KeyFileError(`${path} can be read by others: chmod 600 ${path}`),
+      );
+    }
+    await Deno.chmod(path, 0o400);
+    await loadSigningKeys(path);
+  },
+);
 
-Deno.test("a key file that isn't there is refused, with how to make one", async () => {
+Deno.test("a missing key file is refused, and the message says how to make one", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await rejects(loadSigningKeys(path), (error) => {
@@ -98,7 +102,7 @@ Deno.test("a key file that isn't there is refused, with how to make one", async 
   });
 });
 
-Deno.test("a file that holds no such keys is refused, and nothing of it is shown", async () => {
+Deno.test("a file without valid keys is refused, and the message shows nothing of it", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -133,7 +137,7 @@ async function kidsIn(path: string): Promise<string[]> {
   return keys.map(({ kid }: { kid: string }) => kid);
 }
 
-Deno.test("rotate puts a new key in front, and all of before go on verifying", async () => {
+Deno.test("rotate adds a key in front, and all earlier keys keep verifying", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -153,7 +157,7 @@ Deno.test("rotate puts a new key in front, and all of before go on verifying", a
 });
 
 Deno.test(
-  "a rotated file keeps its mode and its owner, and nothing is left beside it",
+  "a rotated file keeps its mode and owner, and no other file is left in its folder",
   posix,
   async () => {
     await using folder = await temporaryFolder();
@@ -162,7 +166,7 @@ Deno.test(
     if (Deno.uid() === 0) await Deno.chown(path, 65_534, 65_534);
     await Deno.chmod(path, 0o400);
     const { uid, gid } = await Deno.stat(path);
-    // What a change that was killed has left.
+    // A leftover of a killed change.
     await Deno.writeTextFile(`${path}.new`, "half");
     await rotateKeys(path);
     strictEqual(await modeOf(path), "400");
@@ -172,7 +176,7 @@ Deno.test(
   },
 );
 
-Deno.test("a key whose signing was put off verifies at once, and signs from then on", async () => {
+Deno.test("a key with a delayed start verifies immediately, and signs from its start on", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -184,14 +188,14 @@ Deno.test("a key whose signing was put off verifies at once, and signs from then
   deepStrictEqual((await at(start)).published.keys.map(({ kid }) => kid), [later, sooner]);
   deepStrictEqual([(await at(minutes(14.9))).kid, (await at(start)).until], [sooner, minutes(15)]);
   deepStrictEqual([(await at(minutes(15))).kid, (await at(minutes(15))).until], [later, undefined]);
-  // It counts as replaced from then on, not from today.
+  // It counts as replaced from that time, not from today.
   const prune = (hours: number) =>
     pruneKeys(path, { evenNeeded: false, now: new Date(minutes(15) + hours * 3_600_000) });
   deepStrictEqual(await prune(12.9), { dropped: 0, left: 2 });
   deepStrictEqual(await prune(13), { dropped: 1, left: 1 });
 });
 
-Deno.test("of rotations at once none is lost", async () => {
+Deno.test("concurrent rotations lose no key", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -202,7 +206,7 @@ Deno.test("of rotations at once none is lost", async () => {
   strictEqual(new Set(await kidsIn(path)).size, 41);
 });
 
-Deno.test("prune drops a key 13 hours after another took its place, not before", async () => {
+Deno.test("prune drops a key 13 hours after it was replaced, not earlier", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -220,7 +224,7 @@ Deno.test("prune drops a key 13 hours after another took its place, not before",
   deepStrictEqual(await prune(hours(10_000)), { dropped: 0, left: 1 });
 });
 
-Deno.test("the time of a key that was put into the file by hand begins with the first prune", async () => {
+Deno.test("for a key that was added by hand the time starts with the first prune", async () => {
   await using folder = await temporaryFolder();
   const [path, other] = [join(folder.path, "keys.json"), join(folder.path, "other.json")];
   for (const file of [path, other]) await createKeyFile(file);
@@ -233,7 +237,7 @@ Deno.test("the time of a key that was put into the file by hand begins with the 
   deepStrictEqual(await prune(hours(14)), { dropped: 1, left: 1 });
 });
 
-Deno.test("prune --now leaves the signing key alone", async () => {
+Deno.test("prune --now keeps the signing key", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -243,7 +247,7 @@ Deno.test("prune --now leaves the signing key alone", async () => {
   deepStrictEqual(await kidsIn(path), [signing]);
 });
 
-Deno.test("a file that can't be used isn't changed by rotate and prune", posix, async () => {
+Deno.test("rotate and prune leave an unusable file unchanged", posix, async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await rejects(rotateKeys(path), KeyFileError);
@@ -258,7 +262,7 @@ Deno.test("a file that can't be used isn't changed by rotate and prune", posix, 
   strictEqual((await kidsIn(path)).length, 1);
 });
 
-/** Runs `deno task keys` with these words. */
+/** Runs `deno task keys` with these arguments. */
 async function keysTask(words: string[], keyFile: string) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "keys", ...words],
@@ -269,7 +273,7 @@ async function keysTask(words: string[], keyFile: string) {
   return { code, said: (text.decode(stdout) + text.decode(stderr)).trim() };
 }
 
-Deno.test("deno task keys create makes a file, its folder too, and never a second time", async () => {
+Deno.test("deno task keys create makes a file and its folder, and never overwrites one", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "secrets", "keys.json");
   deepStrictEqual(await keysTask(["create"], path), {
@@ -286,7 +290,7 @@ Deno.test("deno task keys create makes a file, its folder too, and never a secon
   strictEqual(await Deno.readTextFile(path), made);
 });
 
-Deno.test("deno task keys rotate and prune say what they did", async () => {
+Deno.test("deno task keys rotate and prune report what they did", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
@@ -300,7 +304,7 @@ Deno.test("deno task keys rotate and prune say what they did", async () => {
     said: "a new key signs from 15 minutes from now on; 3 keys verify",
   });
   deepStrictEqual(await said("prune"), { code: 0, said: "dropped 0 keys, 3 left" });
-  // The one that signs, and the one that is to.
+  // The key that signs, and the one that will.
   deepStrictEqual(await said("prune", "--now"), { code: 0, said: "dropped 1 keys, 2 left" });
   await Deno.chmod(path, 0o644);
   deepStrictEqual(await said("rotate"), {
@@ -309,14 +313,14 @@ Deno.test("deno task keys rotate and prune say what they did", async () => {
   });
 });
 
-Deno.test("deno task keys create --if-missing makes a file that isn't there", async () => {
+Deno.test("deno task keys create --if-missing makes a missing file", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   strictEqual((await keysTask(["create", "--if-missing"], path)).code, 0);
   await loadSigningKeys(path);
 });
 
-Deno.test("deno task keys says how it is used, and does nothing on any other word", async () => {
+Deno.test("deno task keys prints its usage for any other argument, and changes nothing", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   const unknown = [[], ["list"], ["create", "--force"], ["rotate", "--now"], ["prune", "all"]];
@@ -332,7 +336,7 @@ Deno.test("deno task keys says how it is used, and does nothing on any other wor
   deepStrictEqual([...Deno.readDirSync(folder.path)], []);
 });
 
-Deno.test("the API doesn't start without its key file, and says so in one line", async () => {
+Deno.test("without its key file the API exits with one line that says so", async () => {
   await using folder = await temporaryFolder();
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "start"],

@@ -13,7 +13,7 @@ import { costOf, hashPassword } from "./password_work.ts";
 import { createPasswords, isOutdated } from "./passwords.ts";
 
 const PASSWORD = "correct horse battery";
-// By another program (bcryptjs 3.0.2, cost 5), so that two mistakes of our library can't agree.
+// Made by another program (bcryptjs 3.0.2, cost 5), so that a bug in our library can't hide itself.
 const FOREIGN = "$2b$05$abcdefghijklmnopqrstuuD3mHdCr44zlIZ.VZCaYRpfQhXMYnEo.";
 
 const passwords = createPasswords(2);
@@ -27,7 +27,7 @@ const hashAnew = async (password: string) => {
 };
 Deno.test.afterAll(() => passwords[Symbol.dispose]());
 
-Deno.test("the right password of a hash is right, any other is wrong", async () => {
+Deno.test("the right password of a hash is accepted, any other is rejected", async () => {
   for (const cost of [4, 10, 12, 13]) {
     const hash = await hashPassword(PASSWORD, cost);
     strictEqual(costOf(hash), cost);
@@ -36,12 +36,12 @@ Deno.test("the right password of a hash is right, any other is wrong", async () 
   }
 });
 
-Deno.test("a hash that another program made is understood", async () => {
+Deno.test("a hash made by another program is accepted", async () => {
   strictEqual(await check("correct horse battery", FOREIGN), true);
   strictEqual(await check("correct horse", FOREIGN), false);
 });
 
-Deno.test("without a hash, and with what is none, every password is wrong", async () => {
+Deno.test("without a hash, or with an invalid one, every password is rejected", async () => {
   const hash = await hashPassword(PASSWORD, 4);
   const none = [null, undefined, "", PASSWORD, hash.slice(1), `${hash}.`, ` ${hash}`];
   const odd = ["$2x$04$", "$1$04$", "$2a$03$", "$2a$16$", "$2a$99$", "$2a$4$"];
@@ -51,7 +51,7 @@ Deno.test("without a hash, and with what is none, every password is wrong", asyn
   }
 });
 
-Deno.test("a password of 72 bytes is read to its end, a longer one is wrong", async () => {
+Deno.test("a password of 72 bytes is compared completely, a longer one is rejected", async () => {
   const max = "é".repeat(36);
   const hash = await hashPassword(max, 4);
   strictEqual(await check(max, hash), true);
@@ -62,7 +62,7 @@ Deno.test("a password of 72 bytes is read to its end, a longer one is wrong", as
   strictEqual(await check("", hash), false);
 });
 
-Deno.test("a new hash is of cost 12, and another one each time", async () => {
+Deno.test("a new hash has cost 12, and a new salt each time", async () => {
   const [one, other] = await Promise.all([hashAnew(PASSWORD), hashAnew(PASSWORD)]);
   notStrictEqual(one, other);
   for (const hash of [one, other]) {
@@ -71,7 +71,7 @@ Deno.test("a new hash is of cost 12, and another one each time", async () => {
   }
 });
 
-Deno.test("a hash is outdated when it is cheaper than today's", async () => {
+Deno.test("a hash is outdated when its cost is below today's", async () => {
   const outdated = new Map([[4, true], [11, true], [12, false], [13, false]]);
   const hash = await hashPassword(PASSWORD, 4);
   for (const [cost, expected] of outdated) {
@@ -80,7 +80,7 @@ Deno.test("a hash is outdated when it is cheaper than today's", async () => {
   for (const none of [null, "", "x"]) strictEqual(isOutdated(none), false);
 });
 
-Deno.test("answers belong to their questions, however many are asked at once", async () => {
+Deno.test("concurrent checks each get their own result", async () => {
   const texts = Array.from({ length: 12 }, (_, i) => `password ${i}`);
   const hashes = await Promise.all(texts.map((text) => hashPassword(text, 4)));
   const responses = await Promise.all(
@@ -89,7 +89,7 @@ Deno.test("answers belong to their questions, however many are asked at once", a
   deepStrictEqual(responses, texts.map((_, i) => i % 3 === 0));
 });
 
-Deno.test("a password is right in the form that its hash was made of, which is told", async () => {
+Deno.test("a password matches in the form that its hash was made from, and the result names that form", async () => {
   const forms = ["\u00ea\u0301", "\u1ebf", "e\u0302\u0301"].map((form) => `${form} ${PASSWORD}`);
   const hashes = await Promise.all(forms.map((form) => hashPassword(form, 4)));
   const [mixed = "", ...both] = forms;
@@ -101,14 +101,14 @@ Deno.test("a password is right in the form that its hash was made of, which is t
   strictEqual(await check(`é ${PASSWORD}`, hashes[0]), false);
 });
 
-Deno.test("places are counted in hashes: a password takes as many as it has forms, whatever the hash", async () => {
+Deno.test("slots are counted in hashes: a password takes one for each of its forms, whatever the hash", async () => {
   using one = createPasswords(1);
   const [ascii, composed, mixed] = ["a", "\u00e4", "\u00ea\u0301"];
   ok(ascii && composed && mixed);
   const hash = await hashPassword(composed, 4);
   const places = [mixed, mixed, mixed, mixed, composed, composed].map(one.acquireSlot);
   for (const password of [mixed, composed]) throws(() => one.acquireSlot(password), ApiError);
-  // Checked, right or wrong or with none to check against, it holds what it held before.
+  // A check releases its slots if it was right, wrong, or had no hash.
   for (const [i, of] of [null, hash, "x"].entries()) await places[i]?.check(of);
   throws(() => one.acquireSlot(composed), ApiError);
   one.acquireSlot(ascii);
@@ -118,7 +118,7 @@ Deno.test("places are counted in hashes: a password takes as many as it has form
   throws(() => one.acquireSlot(ascii), ApiError);
 });
 
-Deno.test("there are 17 places to a thread; who comes for one more is 429, until one is free", () => {
+Deno.test("each thread has 17 slots; one more request gets 429, until a slot is free", () => {
   using one = createPasswords(1);
   const places = Array.from({ length: 17 }, () => one.acquireSlot(PASSWORD));
   throws(() => one.acquireSlot(PASSWORD), (error) => {
@@ -132,7 +132,7 @@ Deno.test("there are 17 places to a thread; who comes for one more is 429, until
   throws(() => one.acquireSlot(PASSWORD), ApiError);
 });
 
-Deno.test("while passwords are hashed the thread that answers requests goes on", async () => {
+Deno.test("the thread that answers requests keeps running while passwords are hashed", async () => {
   let turns = 0;
   let isOver = false;
   const counting = (async () => {
@@ -144,14 +144,14 @@ Deno.test("while passwords are hashed the thread that answers requests goes on",
   await Promise.all(Array.from({ length: 4 }, () => check(PASSWORD, null)));
   isOver = true;
   await counting;
-  // A hash on this thread would leave a turn or two for each.
+  // A hash on this thread would allow only one or two turns each.
   ok(turns > 40, `${turns} turns`);
 });
 
-Deno.test("a thread that fails fails what waits for it, and the next question starts another", async () => {
+Deno.test("a failing thread fails the checks that wait for it, and the next check starts another thread", async () => {
   using one = createPasswords(1);
   const before = check(PASSWORD, null, one);
-  // No caller can send this: it is the one fault that can be planted from outside.
+  // No caller can send this: it is the only fault that a test can cause from outside.
   using place = one.acquireSlot(PASSWORD);
   const failing = place.hash({} as unknown as string);
   await rejects(failing, /a password thread failed/);

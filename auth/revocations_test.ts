@@ -38,7 +38,7 @@ async function claimsIn(sql: Sql, more: Partial<Claims> = {}): Promise<Claims> {
   return claims({ sub: await accountIn(sql), ...more });
 }
 
-Deno.test("nothing is known of a token before it was looked at, and then it is good", async () => {
+Deno.test("a token is unknown until its first check, and good after it", async () => {
   await using database = await freshDatabase();
   using revocations = followRevocations({ sql: database.sql, log: quiet });
   const token = await claimsIn(database.sql);
@@ -50,7 +50,7 @@ Deno.test("nothing is known of a token before it was looked at, and then it is g
   strictEqual(await revocations.check(nameless), "good");
 });
 
-Deno.test("a token issued before its account's tokens begin has ended, one from that second hasn't", async () => {
+Deno.test("a token issued before its account's tokens start has ended, one from that second hasn't", async () => {
   await using database = await freshDatabase();
   const sub = await accountIn(database.sql);
   const from = now() - 100;
@@ -61,7 +61,7 @@ Deno.test("a token issued before its account's tokens begin has ended, one from 
   strictEqual(await revocations.check(claims({ sub, iat: from })), "good");
 });
 
-/** What SQL can do to an account, and what its token is then. */
+/** Changes of an account by SQL, and the state of its token afterwards. */
 const CHANGES: [what: string, state: string, change: (sql: Sql, id: string) => Promise<unknown>][] =
   [
     ["deleted", "no_account", async (sql, id) => {
@@ -87,7 +87,7 @@ const CHANGES: [what: string, state: string, change: (sql: Sql, id: string) => P
   ];
 
 for (const [what, state, change] of CHANGES) {
-  Deno.test(`the token of an account that SQL made ${what} is refused, seen before or not`, async () => {
+  Deno.test(`the token of an account that SQL made ${what} is refused, whether it was seen before or not`, async () => {
     await using database = await freshDatabase();
     const { sql } = database;
     using revocations = followRevocations({ sql, log: quiet });
@@ -101,7 +101,7 @@ for (const [what, state, change] of CHANGES) {
   });
 }
 
-Deno.test("the first token of a new role is good at once, and ends those of the old one", async () => {
+Deno.test("the first token of a new role is good immediately, and ends those of the old role", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   using revocations = followRevocations({ sql, log: quiet });
@@ -114,7 +114,7 @@ Deno.test("the first token of a new role is good at once, and ends those of the 
   strictEqual(revocations.stateOf(before), "other_role");
 });
 
-Deno.test("an id in capitals is the same account and the same token", async () => {
+Deno.test("an id in upper case is the same account and the same token", async () => {
   await using database = await freshDatabase();
   using revocations = followRevocations({ sql: database.sql, log: quiet });
   const token = await claimsIn(database.sql);
@@ -124,12 +124,12 @@ Deno.test("an id in capitals is the same account and the same token", async () =
   strictEqual(revocations.stateOf(capitals), "logged_out");
 });
 
-Deno.test("after 15 s without PostgreSQL nothing is known of a token, but what was revoked stays so", async () => {
+Deno.test("after 15 s without PostgreSQL a token's state is unknown, but revoked ones stay revoked", async () => {
   await using database = await freshDatabase();
   const away = connect({ url: `postgres://127.0.0.1:${freePort()}/none`, max: 1 });
   let sql = database.sql;
   let clock = 0;
-  // The pool of now is asked: what PostgreSQL is to it, away or back, the test says.
+  // The state comes from the current pool: the test decides whether PostgreSQL is available.
   const either = new Proxy(database.sql, {
     apply: (_target, self, args) => Reflect.apply(sql, self, args),
     get: (_target, name) => Reflect.get(sql, name),
@@ -163,7 +163,7 @@ Deno.test("after 15 s without PostgreSQL nothing is known of a token, but what w
   await away.end({ timeout: 0 });
 });
 
-Deno.test("a quick look doesn't wait for a reading that is slow", async () => {
+Deno.test("a peek doesn't wait for a slow read", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const token = await claimsIn(sql);
@@ -175,13 +175,13 @@ Deno.test("a quick look doesn't wait for a reading that is slow", async () => {
   strictEqual(await revocations.checkQuickly(token), "unknown");
 });
 
-Deno.test("a token that is ended while PostgreSQL is being read isn't forgotten by that reading", async () => {
+Deno.test("a token that ends during a read of PostgreSQL stays ended after that read", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const arrived = Promise.withResolvers<void>();
   const letGo = Promise.withResolvers<void>();
   let isSlow = false;
-  // The rows of one reading are there, and on their way for as long as the test says.
+  // The rows of one read are selected, and delayed for as long as the test decides.
   const slow = new Proxy(sql, {
     get: (target, name) =>
       name !== "unsafe" || !isSlow ? Reflect.get(target, name) : async (...args: []) => {
@@ -205,7 +205,7 @@ Deno.test("a token that is ended while PostgreSQL is being read isn't forgotten 
   strictEqual(revocations.stateOf(revoked), "logged_out");
 });
 
-Deno.test("what another process announces is known before PostgreSQL is read again", async () => {
+Deno.test("an announcement of another process is applied before PostgreSQL is read again", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using own = await ownValkey();
@@ -220,7 +220,7 @@ Deno.test("what another process announces is known before PostgreSQL is read aga
       await claimsIn(sql),
     ];
     for (const one of [token, disabled, changed, good]) await revocations.check(one);
-    // None of it is in PostgreSQL: only the news can have told. A reading may take it back.
+    // None of it is in PostgreSQL, so it can only come from the announcement. A read may undo it.
     await eventually("the news are heard", async () => {
       await publishRevocation(valkey, { kind: "token", tokenId: token.jti, expiresAt: token.exp });
       const account = { kind: "account", disabled: false, tokensFrom: null } as const;
@@ -239,9 +239,9 @@ Deno.test("what another process announces is known before PostgreSQL is read aga
   }
 });
 
-Deno.test("a token that one process ends is told to the others at once", async () => {
+Deno.test("other processes learn immediately of a token that one process ends", async () => {
   await using database = await freshDatabase();
-  // The other one reads another database: only the news can tell it.
+  // The other one reads another database, so it can only learn it from the announcement.
   await using elsewhere = await freshDatabase();
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
@@ -250,7 +250,7 @@ Deno.test("a token that one process ends is told to the others at once", async (
     using one = followRevocations({ sql: database.sql, valkey, log: quiet });
     using other = followRevocations({ sql: elsewhere.sql, valkey, log: quiet });
     const sub = await accountIn(elsewhere.sql);
-    // Until it has begun to listen, news are not for it.
+    // Announcements before its subscription don't reach it.
     const revoked: Claims[] = [];
     await eventually("the other one hears", async () => {
       const token = claims({ sub });
@@ -264,7 +264,7 @@ Deno.test("a token that one process ends is told to the others at once", async (
   }
 });
 
-Deno.test("a change is seen without Valkey, by reading PostgreSQL again and again", async () => {
+Deno.test("without Valkey a change is seen by polling PostgreSQL", async () => {
   await using database = await freshDatabase();
   using revocations = followRevocations({ sql: database.sql, log: quiet });
   const token = await claimsIn(database.sql);
@@ -276,7 +276,7 @@ Deno.test("a change is seen without Valkey, by reading PostgreSQL again and agai
   );
 });
 
-Deno.test("a token is stored as revoked when revoke resolves, and twice is no fault", async () => {
+Deno.test("a token is stored as revoked when revoke resolves, and revoking it twice is no error", async () => {
   await using database = await freshDatabase();
   using revocations = followRevocations({ sql: database.sql, log: quiet });
   const revoked = await claimsIn(database.sql);
@@ -287,7 +287,7 @@ Deno.test("a token is stored as revoked when revoke resolves, and twice is no fa
   strictEqual(await other.check(claims({ sub: revoked.sub })), "good");
 });
 
-Deno.test("a reading asks for the tokens that were sent, not for all accounts there are", async () => {
+Deno.test("a read covers the tokens that were sent, not all accounts", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`insert into auth.users (id, email)

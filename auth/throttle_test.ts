@@ -22,7 +22,7 @@ let names = 0;
 const newEmail = () => `${names++}@example.com`;
 const newAddress = () => `198.51.${names >> 8}.${names++ & 255}`;
 
-/** Tries to log in and fails; what it was told. */
+/** Tries to log in and fails; returns the throttle's decision. */
 async function fail(throttle: LoginThrottle, email = newEmail(), address = newAddress()) {
   const turn = await throttle.consume(email, address);
   if (!turn.allowed) return turn.by;
@@ -47,7 +47,7 @@ for (const [kind, connect] of KINDS) {
       }
     });
 
-  test("an account has so many tries, whatever the address", async (valkey) => {
+  test("an account has a limited number of tries, from any address", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, ...valkey });
     const email = newEmail();
     for (let i = 0; i < 3; i++) strictEqual(await fail(throttle, email), "allowed");
@@ -55,7 +55,7 @@ for (const [kind, connect] of KINDS) {
     strictEqual(await fail(throttle), "allowed");
   });
 
-  test("a look is told what a try would be, and is none", async (valkey) => {
+  test("peek returns what a try would get, and doesn't count", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 2, perAddress: 3, ...valkey });
     const [email, address] = [newEmail(), newAddress()];
     const look = async (email: string, address: string) => {
@@ -76,7 +76,7 @@ for (const [kind, connect] of KINDS) {
     deepStrictEqual(await look(newEmail(), address), ["address", true]);
   });
 
-  test("an address has so many tries, whatever the account", async (valkey) => {
+  test("an address has a limited number of tries, for any account", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 3, perAddress: 5, ...valkey });
     const address = newAddress();
     for (let i = 0; i < 5; i++) {
@@ -97,7 +97,7 @@ for (const [kind, connect] of KINDS) {
     strictEqual(await fail(throttle, newEmail(), `${network}:1::1`), "allowed");
   });
 
-  test("a try that is refused isn't counted: it doesn't make the wait longer", async (valkey) => {
+  test("a refused try isn't counted: it doesn't make the wait longer", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 1, perAddress: 2, ...valkey });
     const [email, address] = [newEmail(), newAddress()];
     strictEqual(await fail(throttle, email, address), "allowed");
@@ -106,28 +106,28 @@ for (const [kind, connect] of KINDS) {
     strictEqual(await fail(throttle, newEmail(), address), "address");
   });
 
-  test("of many tries at once no more are allowed than one after the other", async (valkey) => {
+  test("concurrent tries are limited as sequential ones are", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 4, perAddress: 100, ...valkey });
     const email = newEmail();
     const responses = await Promise.all(Array.from({ length: 30 }, () => fail(throttle, email)));
     strictEqual(responses.filter((response) => response === "allowed").length, 4);
   });
 
-  test("a success forgets the account's failed tries, not the address's", async (valkey) => {
+  test("a success clears the account's failed tries, not the address's", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 2, perAddress: 4, ...valkey });
     const [email, address] = [newEmail(), newAddress()];
     await fail(throttle, email, address);
     const turn = await throttle.consume(email, address);
     ok(turn.allowed);
     await turn.succeed();
-    // One of the address's four is gone: the failed one.
+    // One of the address's four tries is used: the failed one.
     for (let i = 0; i < 2; i++) strictEqual(await fail(throttle, email, address), "allowed");
     strictEqual(await fail(throttle, email, address), "account");
     strictEqual(await fail(throttle, newEmail(), address), "allowed");
     strictEqual(await fail(throttle, newEmail(), address), "address");
   });
 
-  test("a try that is taken back leaves the others as they were", async (valkey) => {
+  test("a cancelled try leaves the others unchanged", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 2, perAddress: 2, ...valkey });
     const [email, address] = [newEmail(), newAddress()];
     await fail(throttle, email, address);
@@ -140,7 +140,7 @@ for (const [kind, connect] of KINDS) {
     strictEqual(await fail(throttle, email, address), "account");
   });
 
-  test("tries in work hold their places, and who is refused for them is told to come back soon", async (valkey) => {
+  test("running tries hold their slots, and a client refused because of them gets a short wait", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, ...valkey });
     const email = newEmail();
     const enter = () => throttle.consume(email, newAddress());
@@ -152,7 +152,7 @@ for (const [kind, connect] of KINDS) {
     await other.cancel();
     const next = await enter();
     ok(next.allowed);
-    // Two of three have failed now, and one is in work.
+    // Two of three have failed, and one is running.
     await next.fail();
     strictEqual((await enter()).allowed, false);
     await one.succeed();
@@ -160,7 +160,7 @@ for (const [kind, connect] of KINDS) {
     strictEqual(await fail(throttle, email), "account");
   });
 
-  test("who has to wait is told how long: until the first of the tries is 15 minutes old", async (valkey) => {
+  test("a refused client gets the exact wait: until the first of the tries is 15 minutes old", async (valkey) => {
     const throttle = createLoginThrottle({ perAccount: 2, perAddress: 100, ...valkey });
     const email = newEmail();
     for (let i = 0; i < 2; i++) await fail(throttle, email);
@@ -194,7 +194,7 @@ Deno.test("the window slides: each try counts for 15 minutes, not until a common
   deepStrictEqual(turn, { allowed: false, by: "account", retryAfterS: 30 });
 });
 
-Deno.test("a try whose end is never told counts for half a minute", async () => {
+Deno.test("a try without a reported outcome counts for half a minute", async () => {
   let now = 0;
   const throttle = createLoginThrottle({ perAccount: 1, perAddress: 100, now: () => now });
   const email = newEmail();
@@ -206,7 +206,7 @@ Deno.test("a try whose end is never told counts for half a minute", async () => 
   strictEqual(await isAllowed(), true);
 });
 
-Deno.test("in Valkey each try leaves the window by itself too", async () => {
+Deno.test("in Valkey each try expires from the window by itself too", async () => {
   const valkey = await connected();
   let now = 0;
   const throttle = createLoginThrottle({ perAccount: 2, perAddress: 100, valkey, now: () => now });
@@ -216,7 +216,7 @@ Deno.test("in Valkey each try leaves the window by itself too", async () => {
     await fail(throttle, email);
   }
   now = 15 * MINUTE;
-  // Valkey's clock can't be turned, so its entries are: they become 14 and 15 minutes older.
+  // Valkey's clock can't be changed, so its entries are: they become 14 and 15 minutes older.
   await valkey.tryCommand(async (client) => {
     for (const keyOfAny of await client.keys("lotline:{login}:*")) {
       if (keyOfAny.endsWith(":success")) continue;
@@ -246,7 +246,7 @@ Deno.test("two processes share their counts in Valkey", async () => {
   two.close();
 });
 
-Deno.test("when Valkey goes a process goes on with the tries that it has seen itself", async () => {
+Deno.test("when Valkey becomes unavailable a process continues with the tries that it has seen itself", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   await eventually("Valkey answers", () => valkey.isUsable());
@@ -260,7 +260,7 @@ Deno.test("when Valkey goes a process goes on with the tries that it has seen it
   valkey.close();
 });
 
-Deno.test("a Valkey that forgets its counts brings no tries back: emptied before each, or of other keys", async () => {
+Deno.test("a Valkey that loses its counts restores no tries: emptied before each try, or with other keys", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   await eventually("Valkey answers", () => valkey.isUsable());
@@ -293,7 +293,7 @@ Deno.test("a Valkey that forgets its counts brings no tries back: emptied before
   valkey.close();
 });
 
-Deno.test("a try that this process alone refuses isn't counted in Valkey", async () => {
+Deno.test("a try that only this process refuses isn't counted in Valkey", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   await eventually("Valkey answers", () => valkey.isUsable());
@@ -324,7 +324,7 @@ Deno.test("a success in one process clears the account's count in the others, fo
   valkey.close();
 });
 
-Deno.test("neither an email nor an address stands in Valkey, and every key goes by itself", async () => {
+Deno.test("Valkey holds neither emails nor addresses, and every key expires by itself", async () => {
   const valkey = await connected();
   const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, valkey });
   await fail(throttle, "operator@plant.example", "203.0.113.77");
@@ -340,11 +340,11 @@ Deno.test("neither an email nor an address stands in Valkey, and every key goes 
   valkey.close();
 });
 
-Deno.test("of 20,001 keys in a process the one that was tried longest ago is forgotten, no other", () => {
+Deno.test("of 20,001 keys in a process the least recently tried one is forgotten, no other", () => {
   const counts = new TryCounts(() => 0);
   const limits = (key: number) => [{ key: String(key), max: 1 }];
   for (let key = 0; key < 20_000; key++) counts.count(limits(key), "a", MINUTE);
-  // Tried again, the first one is not the oldest any more.
+  // After another try the first key is no longer the oldest.
   counts.count(limits(0), "b", MINUTE);
   counts.count(limits(20_000), "c", MINUTE);
   strictEqual(counts.refusalOf(limits(1)), undefined);

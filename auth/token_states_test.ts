@@ -26,13 +26,13 @@ const stateOf = (userId: string, more: Partial<AccountState> = {}): AccountState
   ...more,
 });
 
-/** Reads these tokens, and finds their accounts as they should be. */
+/** Reads these tokens, and finds their accounts valid. */
 function learn(known: TokenStates, tokens: readonly Claims[]): void {
   const reading = known.read(tokens);
   known.finish(reading, { accounts: tokens.map(({ sub }) => stateOf(sub)), tokens: [] });
 }
 
-Deno.test("however many tokens are sent, 10,000 of them and of their accounts are read again", () => {
+Deno.test("at most 10,000 tokens and their accounts are read again, however many are sent", () => {
   const known = new TokenStates(() => 0);
   const tokens = Array.from({ length: 10_001 }, () => claims());
   for (const token of tokens) learn(known, [token]);
@@ -47,7 +47,7 @@ Deno.test("however many tokens are sent, 10,000 of them and of their accounts ar
   strictEqual(second && known.stateOf(second), "good");
 });
 
-Deno.test("what wasn't sent for ten minutes isn't read again, and then it is unknown", () => {
+Deno.test("a token that wasn't sent for ten minutes isn't read again, and is then unknown", () => {
   let now = 0;
   const known = new TokenStates(() => now);
   const [used, unused] = [claims(), claims()];
@@ -59,7 +59,7 @@ Deno.test("what wasn't sent for ten minutes isn't read again, and then it is unk
   strictEqual(known.stateOf(unused), "unknown");
 });
 
-Deno.test("an older reading changes nothing of what a newer one or the news told", () => {
+Deno.test("an older read changes nothing that a newer one or an announcement reported", () => {
   const known = new TokenStates(() => 0);
   const token = claims();
   learn(known, [token]);
@@ -72,12 +72,17 @@ Deno.test("an older reading changes nothing of what a newer one or the news told
 
   const [before] = known.readAll();
   ok(before);
-  known.apply({ kind: "account", userId: token.sub, disabled: false, tokensFrom: 2_000 });
+  known.apply({
+    kind: "account",
+    userId: token.sub,
+    disabled: false,
+    tokensFrom: 2_000,
+  });
   known.finish(before, { accounts: [stateOf(token.sub)], tokens: [] });
   strictEqual(known.stateOf(token), "ended");
 });
 
-Deno.test("after news of an account the next reading gives the whole of it", () => {
+Deno.test("after an announcement about an account the next read returns its whole state", () => {
   const known = new TokenStates(() => 0);
   const token = claims();
   learn(known, [token]);
@@ -86,7 +91,7 @@ Deno.test("after news of an account the next reading gives the whole of it", () 
   strictEqual(known.readAll()[0]?.accounts[0]?.version, "");
 });
 
-Deno.test("news that come while a token is first read make it be read once more", () => {
+Deno.test("an announcement during the first read of a token causes a second read", () => {
   const known = new TokenStates(() => 0);
   const token = claims();
   const reading = known.read([token]);
@@ -103,7 +108,7 @@ Deno.test("news that come while a token is first read make it be read once more"
   strictEqual(known.stateOf(other), "logged_out");
 });
 
-Deno.test("what a reading found decides: account, time of issue, role, revocation", () => {
+Deno.test("the result of a read decides: account, time of issue, role, revocation", () => {
   const found: [more: Partial<AccountState>, state: string][] = [
     [{}, "good"],
     [{ exists: false, disabled: true }, "no_account"],
@@ -124,7 +129,7 @@ Deno.test("what a reading found decides: account, time of issue, role, revocatio
   const accounts = [stateOf(ended.sub), stateOf(other.sub)];
   known.finish(known.read([ended, other]), { accounts, tokens: [ended.jti] });
   deepStrictEqual([known.stateOf(ended), known.stateOf(other)], ["logged_out", "good"]);
-  // It isn't read again, and nothing brings it back.
+  // It isn't read again, and nothing restores it.
   deepStrictEqual(known.readAll().map(({ tokens }) => tokens), [[other.jti]]);
   const again = known.read([ended]);
   strictEqual(known.stateOf(ended), "logged_out");
@@ -132,7 +137,7 @@ Deno.test("what a reading found decides: account, time of issue, role, revocatio
   strictEqual(known.stateOf(ended), "logged_out");
 });
 
-Deno.test("a token is believed for 15 seconds after the older of its two readings began", () => {
+Deno.test("a state is used for 15 seconds after the older of its two reads began", () => {
   let now = 0;
   const known = new TokenStates(() => now);
   const token = claims();
@@ -140,10 +145,10 @@ Deno.test("a token is believed for 15 seconds after the older of its two reading
   learn(known, [token]);
   now = 10_000;
   strictEqual(known.stateOf(sibling), "unknown", "it was never sent");
-  // Of its own the other token has an unfinished reading, whatever is known of the account.
+  // The other token's own read is unfinished, though its account is known.
   const first = known.read([sibling]);
   strictEqual(known.stateOf(sibling), "unknown");
-  strictEqual(known.stateOf(token), "good", "a reading that has begun takes nothing away");
+  strictEqual(known.stateOf(token), "good", "a read that has begun removes nothing");
   known.finish(first, { accounts: [stateOf(token.sub)], tokens: [] });
   now = 15_000;
   deepStrictEqual([known.stateOf(token), known.stateOf(sibling)], ["good", "good"]);
@@ -153,7 +158,7 @@ Deno.test("a token is believed for 15 seconds after the older of its two reading
   strictEqual(known.stateOf(sibling), "unknown");
 });
 
-Deno.test("a reading that ends after a newer one doesn't make what is known older", () => {
+Deno.test("an older read that ends after a newer one doesn't make the state older", () => {
   let now = 0;
   const known = new TokenStates(() => now);
   const token = claims();

@@ -23,7 +23,7 @@ const issuer = (keys: SigningKeys, minutes = 30, audience = AUDIENCE) =>
   createTokenIssuer({ keys: keysAtHand(keys), minutes, audience });
 
 const SUBJECT = { id: "00000000-0000-0000-0000-000000000002", role: "OPERATOR" };
-/** What a database row has besides: none of it may get into a token. */
+/** Further columns of a database row: none of them may get into a token. */
 const ACCOUNT = { ...SUBJECT, email: "operator@flowviz.com", full_name: "John Operator" };
 
 const verify = (token: string, { published }: SigningKeys, currentDate = new Date()) =>
@@ -36,7 +36,7 @@ const verify = (token: string, { published }: SigningKeys, currentDate = new Dat
     currentDate,
   });
 
-Deno.test("a token holds who it is for, from whom and how long, and nothing else", async () => {
+Deno.test("a token names its subject, issuer and lifetime, and nothing else", async () => {
   const keys = await newKeys();
   const before = Math.floor(Date.now() / 1000);
   const token = issuer(keys)(ACCOUNT);
@@ -50,7 +50,7 @@ Deno.test("a token holds who it is for, from whom and how long, and nothing else
   match(jti ?? "", /^[0-9a-f-]{36}$/);
 });
 
-Deno.test("a token is good for as many minutes as are set and no longer", async () => {
+Deno.test("a token is valid for the set number of minutes and no longer", async () => {
   const keys = await newKeys();
   const token = issuer(keys, 45)(SUBJECT);
   const { payload: { iat = NaN } } = await verify(token, keys);
@@ -68,13 +68,13 @@ Deno.test("two tokens for one account have different ids", async () => {
   notStrictEqual(first.payload.jti, second.payload.jti);
 });
 
-Deno.test("an account without a role gets a token that says so", async () => {
+Deno.test("the token of an account without a role says so", async () => {
   const keys = await newKeys();
   const token = issuer(keys)({ ...SUBJECT, role: null });
   strictEqual((await verify(token, keys)).payload.role, null);
 });
 
-Deno.test("a token isn't issued earlier than the account's tokens may be", async () => {
+Deno.test("a token isn't issued earlier than its account's tokens may start", async () => {
   const keys = await newKeys();
   const notBefore = Math.floor(Date.now() / 1000) + 2;
   const { payload } = await verify(issuer(keys)(SUBJECT, notBefore), keys);
@@ -86,13 +86,13 @@ Deno.test("a token isn't issued earlier than the account's tokens may be", async
 const verifier = (keys: WatchedKeys, audiences = [AUDIENCE]) =>
   createTokenVerifier({ keys, minutes: 30, audiences });
 
-/** What a token says that must be good. */
+/** The claims of a token that must be valid. */
 function good(found: Claims | Why): Claims {
   if (typeof found === "string") throw new Error(`the token is refused: ${found}`);
   return found;
 }
 
-/** What is said of each faulty token, to the operator alone. */
+/** The reason for each invalid token, which only the operator sees. */
 const WHY: Record<TokenFault, Why> = {
   "signed by a foreign key": "unknown_key",
   "signed by a foreign key under our key's name": "signature",
@@ -120,7 +120,7 @@ const WHY: Record<TokenFault, Why> = {
   "with a future iat": "not_yet_valid",
   "not valid before later": "not_yet_valid",
   "issued too long ago, for too long": "expired",
-  "with a role that nobody has": "claims",
+  "with an unknown role": "claims",
   "with a subject that is no id": "claims",
   "of an altered payload": "signature",
   "of an altered signature": "signature",
@@ -131,7 +131,7 @@ const WHY: Record<TokenFault, Why> = {
   "no token at all": "malformed",
 };
 
-Deno.test("a token that was issued is verified, and says what was put in", async () => {
+Deno.test("an issued token is verified, and returns its claims", async () => {
   const keys = await newKeys();
   const token = issuer(keys)(ACCOUNT);
   const verify = verifier(keysAtHand(keys));
@@ -144,13 +144,13 @@ Deno.test("a token that was issued is verified, and says what was put in", async
 const keyFile = await newKeyFile();
 const maker = await tokenMaker(keyFile);
 
-Deno.test("the tests' own good token is good: their faulty ones fail for the fault alone", async () => {
+Deno.test("the tests' valid token is valid: their invalid ones fail only for their fault", async () => {
   const verify = verifier(keysAtHand(await loadSigningKeys(keyFile)));
   strictEqual(good(await verify(maker.good(SUBJECT))).sub, SUBJECT.id);
 });
 
 for (const fault of Object.keys(TOKEN_FAULTS) as TokenFault[]) {
-  Deno.test(`a token ${fault} is refused, with why, also after a good one was seen`, async () => {
+  Deno.test(`a token ${fault} is refused with its reason, also after a valid one was seen`, async () => {
     const verify = verifier(keysAtHand(await loadSigningKeys(keyFile)));
     await verify(maker.good(SUBJECT));
     const token = maker.faulty(fault, SUBJECT);
@@ -159,7 +159,7 @@ for (const fault of Object.keys(TOKEN_FAULTS) as TokenFault[]) {
   });
 }
 
-Deno.test("a token from a login without a password is taken only where it was said", async () => {
+Deno.test("a token from a login without a password is accepted only where that is configured", async () => {
   const keys = await newKeys();
   const token = issuer(keys, 30, LEGACY_AUDIENCE)(SUBJECT);
   strictEqual(await verifier(keysAtHand(keys))(token), "audience");
@@ -167,7 +167,7 @@ Deno.test("a token from a login without a password is taken only where it was sa
   strictEqual(claims.sub, SUBJECT.id);
 });
 
-Deno.test("a token ends with the key that signed it, though it was seen before", async () => {
+Deno.test("a token ends with the key that signed it, even if it was seen before", async () => {
   const [before, after] = [await newKeys(), await newKeys()];
   const token = issuer(before)(SUBJECT);
   const keys = keysAtHand(before, () => after);
@@ -177,7 +177,7 @@ Deno.test("a token ends with the key that signed it, though it was seen before",
   strictEqual(await verify(token), "unknown_key");
 });
 
-Deno.test("a key that isn't known yet is looked up once, and then it is", async () => {
+Deno.test("an unknown key is looked up once, and is known afterwards", async () => {
   const [before, after] = [await newKeys(), await newKeys()];
   let requested = 0;
   const verify = verifier(keysAtHand(before, () => {
@@ -189,7 +189,7 @@ Deno.test("a key that isn't known yet is looked up once, and then it is", async 
   strictEqual(requested, 1);
 });
 
-/** What is issued when the clock was so many minutes behind. */
+/** Issues a token with the clock behind by this many minutes. */
 function issuedBefore(minutes: number, issue: () => string): string {
   const now = Date.now;
   Date.now = () => now() - minutes * 60_000;
@@ -200,7 +200,7 @@ function issuedBefore(minutes: number, issue: () => string): string {
   }
 }
 
-Deno.test("a token is taken until its end, however old it is by then", async () => {
+Deno.test("a token is accepted until its end, however old it is then", async () => {
   const keys = await newKeys();
   const issue = issuer(keys);
   const verify = verifier(keysAtHand(keys));
@@ -211,14 +211,14 @@ Deno.test("a token is taken until its end, however old it is by then", async () 
   strictEqual(await verify(issuedBefore(31, () => issue(SUBJECT))), "expired");
 });
 
-Deno.test("a token whose key goes while it is looked at isn't remembered as good", async () => {
+Deno.test("a token whose key is removed during its verification isn't cached as valid", async () => {
   const [before, after] = [await newKeys(), await newKeys()];
   const token = issuer(before)(SUBJECT);
   const keys = keysAtHand(before, () => after);
   const verify = verifier(keys);
   const looking = verify(token);
   await keys.refresh();
-  // Another token's look hears of the new keys before the first one is through.
+  // The lookup for another token loads the new keys before the first one finishes.
   const other = verify(issuer(after)(SUBJECT));
   await Promise.all([looking, other]);
   strictEqual(await verify(token), "unknown_key");

@@ -25,10 +25,10 @@ for (const [what, typed, forms] of CASES) {
   });
 }
 
-Deno.test("only forms of at most 72 bytes are tried, none is cut", () => {
+Deno.test("only forms of at most 72 bytes are tried, none is truncated", () => {
   strictEqual(formsOf("x".repeat(72)).length, 1);
   deepStrictEqual(formsOf("\u00fc".repeat(36)), ["\u00fc".repeat(36)]);
-  // 90 bytes as it was typed, 60 as it is kept.
+  // 90 bytes as typed, 60 as stored.
   deepStrictEqual(formsOf("u\u0308".repeat(30)), ["\u00fc".repeat(30)]);
   // 24 letters of 3 bytes, each two of 2 bytes in both forms.
   deepStrictEqual(formsOf("\ufb1d".repeat(24)), ["\ufb1d".repeat(24)]);

@@ -14,7 +14,7 @@ async function audit(databaseUrl: string) {
 
 const PASSWORD = "correct horse battery";
 
-Deno.test("audit names all whom required would lock out, and ends with 0 when there are none", async () => {
+Deno.test("audit names everybody whom required would lock out, and exits with 0 when nobody is left", async () => {
   await using other = await freshDatabase();
   const insert = async (email: string, hash: string | null, role: string | null) => {
     const id = crypto.randomUUID();
@@ -47,7 +47,7 @@ Deno.test("audit names all whom required would lock out, and ends with 0 when th
   ]);
 });
 
-Deno.test("audit tells emails that look alike, and how many passwords were too long", async () => {
+Deno.test("audit reports emails that differ only in case, and how many passwords were too long", async () => {
   await using other = await freshDatabase();
   const hash = await hashPassword(PASSWORD, 4);
   const emails = [

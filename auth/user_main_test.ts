@@ -15,7 +15,7 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 const isPasswordOf = async (password: string, row: Row | undefined) =>
   await runTask({ kind: "check", password, hash: row?.hash ?? "" });
 
-/** Runs `deno task user` with these words, and this text as its standard input. */
+/** Runs `deno task user` with these arguments and this standard input. */
 async function user(words: string[], input = "", environment: Record<string, string> = {}) {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "user", ...words],
@@ -62,7 +62,7 @@ async function newAccount(email = `${crypto.randomUUID()}@plant.example`) {
   return { id, email };
 }
 
-/** The account's tokens of now have ended, and those of soon count. */
+/** The account's earlier tokens have ended, and those from now on are valid. */
 function tokensEnded(row: Row | undefined): void {
   const seconds = (row?.tokens_from ?? 0) - Date.now() / 1000;
   ok(seconds > -30 && seconds < 3, `${seconds} s from now`);
@@ -85,7 +85,7 @@ Deno.test("add makes an account with the password from standard input", async ()
   deepStrictEqual([again.code, again.error], [1, `There is an account ${email} already`]);
 });
 
-Deno.test("add takes over a row that another system has made in auth.users", async () => {
+Deno.test("add takes over a row that another system made in auth.users", async () => {
   const id = crypto.randomUUID();
   await sql`insert into auth.users (id, email) values (${id}, 'hosted@plant.example')`;
   const { code, said } = await user(["add", "hosted@plant.example", "--role", "ADMIN"], PASSWORD);
@@ -104,9 +104,9 @@ Deno.test("password sets one, by email or id, and the account's tokens end", asy
   }
 });
 
-Deno.test("a password is kept composed, whichever keyboard it was typed on, and measured so", async () => {
+Deno.test("a password is stored in composed form, whatever keyboard it was typed on, and measured so", async () => {
   const { id, email } = await newAccount();
-  // 90 bytes as it is typed, 60 as it is kept.
+  // 90 bytes as typed, 60 as stored.
   for (const typed of ["pa\u0308sswo\u0308rter", "u\u0308".repeat(30), "\u212bngstro\u0308m"]) {
     strictEqual((await user(["password", email], `${typed}\n`)).code, 0, typed);
     const row = await rowOf(id);
@@ -117,7 +117,7 @@ Deno.test("a password is kept composed, whichever keyboard it was typed on, and 
   }
 });
 
-Deno.test("a new password forgets that the old one was too long", async () => {
+Deno.test("a new password clears the mark that the old one was too long", async () => {
   const { id, email } = await newAccount();
   await sql`insert into lotline.long_passwords (user_id) values (${id})`;
   await user(["password", email], PASSWORD);
@@ -125,7 +125,7 @@ Deno.test("a new password forgets that the old one was too long", async () => {
   strictEqual(noted.length, 0);
 });
 
-Deno.test("a password that can't be taken is refused with why, never shown, and nothing changes", async () => {
+Deno.test("an unusable password is refused with the reason, is never shown, and changes nothing", async () => {
   const { id, email } = await newAccount();
   const cases: [input: string, why: RegExp][] = [
     ["", /at least 8 characters/],
@@ -158,7 +158,7 @@ Deno.test("role changes the role, and the account's tokens, which name the old o
   ]);
 });
 
-Deno.test("disable and enable, again and again; other changes leave a disabled account disabled", async () => {
+Deno.test("disable and enable can be repeated; other changes leave a disabled account disabled", async () => {
   const { id, email } = await newAccount();
   for (let round = 0; round < 2; round++) {
     deepStrictEqual((await user(["disable", email])).said, `${email} is disabled; its tokens end`);
@@ -172,7 +172,7 @@ Deno.test("disable and enable, again and again; other changes leave a disabled a
   tokensEnded(await rowOf(id));
 });
 
-Deno.test("the running processes are told of every change that ends tokens", async () => {
+Deno.test("the running processes learn of every change that ends tokens", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, () => {});
   try {
@@ -198,7 +198,7 @@ Deno.test("the running processes are told of every change that ends tokens", asy
   }
 });
 
-Deno.test("a Valkey that is away keeps nothing from being done", async () => {
+Deno.test("an unavailable Valkey blocks no command", async () => {
   const { id, email } = await newAccount();
   const { code, said } = await user(["disable", id], "", {
     VALKEY_URL: `redis://127.0.0.1:${freePort()}`,
@@ -206,7 +206,7 @@ Deno.test("a Valkey that is away keeps nothing from being done", async () => {
   deepStrictEqual([code, said], [0, `${email} is disabled; its tokens end`]);
 });
 
-Deno.test("an account that isn't there, or isn't the only one, is refused", async () => {
+Deno.test("an account that is missing or not unique is refused", async () => {
   const unknown = await user(["disable", "nobody@plant.example"]);
   deepStrictEqual([unknown.code, unknown.error], [1, "There is no account nobody@plant.example"]);
   const email = "shared@plant.example";
@@ -217,7 +217,7 @@ Deno.test("an account that isn't there, or isn't the only one, is refused", asyn
   deepStrictEqual((await user(["disable", ids[0] ?? ""])).code, 0);
 });
 
-Deno.test("disable takes the id of an account that isn't there any more: its tokens end", async () => {
+Deno.test("disable accepts the id of a missing account: its tokens end", async () => {
   const { id } = await newAccount();
   await sql`delete from users where id = ${id}`;
   const disabled = await user(["disable", id.toUpperCase()]);
@@ -247,14 +247,14 @@ Deno.test("list shows every account, and no hash", async () => {
   ok(!said.includes("$2a$"));
 });
 
-Deno.test("what isn't a command is answered with how it is used, and does nothing", async () => {
+Deno.test("any other command prints the usage and changes nothing", async () => {
   const { email } = await newAccount();
   const wrong = [
     [],
     ["remove", email],
     ["constructor"],
     ["password"],
-    // A password as an argument is what this must never take.
+    // A password as an argument must never be accepted.
     ["password", email, PASSWORD],
     ["add", "x@plant.example", PASSWORD, "--role", "ADMIN"],
     ["list", "--password", PASSWORD],
@@ -271,7 +271,7 @@ Deno.test("what isn't a command is answered with how it is used, and does nothin
   }
 });
 
-Deno.test("a database that isn't there, or isn't migrated, is said in one line", async () => {
+Deno.test("a database that is missing or not migrated is reported in one line", async () => {
   const run = async (url: string) => {
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["task", "--quiet", "user", "list"],
@@ -290,7 +290,7 @@ Deno.test("a database that isn't there, or isn't migrated, is said in one line",
 });
 
 Deno.test({
-  name: "at a terminal a password is asked for twice, and not shown",
+  name: "at a terminal the password is requested twice, and not shown",
   ignore: Deno.build.os !== "linux",
   async fn() {
     const { id, email } = await newAccount();
@@ -306,7 +306,7 @@ Deno.test({
   },
 });
 
-/** Runs a task at a terminal of its own, and types these lines, each when it is asked for one. */
+/** Runs a task at its own terminal, and types each line when the task prompts for one. */
 async function atTerminal(words: string[], lines: string[]) {
   const command = [Deno.execPath(), "task", "--quiet", ...words].join(" ");
   const process = new Deno.Command("script", {

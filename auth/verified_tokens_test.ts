@@ -8,7 +8,7 @@ Deno.test("a token is known until it expires", () => {
   tokens.add("a", claims(100));
   strictEqual(tokens.get("a", 99)?.exp, 100);
   strictEqual(tokens.get("a", 100), undefined);
-  // An expired one is dropped, not only hidden.
+  // An expired token is removed, not only hidden.
   strictEqual(tokens.get("a", 99), undefined);
   strictEqual(tokens.get("b", 99), undefined);
 });
@@ -20,7 +20,7 @@ Deno.test("of 10,001 tokens the one that was added first is forgotten", () => {
   for (const i of [1, 5_000, 10_000]) strictEqual(tokens.get(String(i), 1)?.exp, 100);
 });
 
-Deno.test("nothing is known after a clear", () => {
+Deno.test("no token is known after a clear", () => {
   const tokens = new VerifiedTokens();
   tokens.add("a", claims(100));
   tokens.clear();

@@ -16,7 +16,7 @@ function keptLog() {
   return { log, lines };
 }
 
-Deno.test("a rotated key is in use by itself soon, and said", async () => {
+Deno.test("a rotated key is soon used without a restart, and logged", async () => {
   const path = await newKeyFile();
   const { log, lines } = keptLog();
   using keys = await watchSigningKeys(path, log);
@@ -31,7 +31,7 @@ Deno.test("a rotated key is in use by itself soon, and said", async () => {
   deepStrictEqual(lines, ["info: signing_keys_loaded"]);
 });
 
-Deno.test("a key whose signing was put off is in use when its time comes", async () => {
+Deno.test("a key with a delayed start is used from its start on", async () => {
   const path = await newKeyFile();
   using keys = await watchSigningKeys(path, keptLog().log);
   const before = keys.current().kid;
@@ -43,12 +43,12 @@ Deno.test("a key whose signing was put off is in use when its time comes", async
   strictEqual(keys.current().until, undefined);
 });
 
-Deno.test("a look that is asked for sees what was there when it was asked for", async () => {
+Deno.test("a requested read sees the file as it was at the request", async () => {
   const path = await newKeyFile();
   using keys = await watchSigningKeys(path, keptLog().log);
   for (let round = 0; round < 5; round++) {
     const before = keys.current();
-    // A look that is under way already may have passed the file before it changed.
+    // A read that is already running may have passed the file before it changed.
     const early = [keys.refresh(), keys.refresh()];
     await rotateKeys(path);
     await keys.refresh();
@@ -57,7 +57,7 @@ Deno.test("a look that is asked for sees what was there when it was asked for", 
   }
 });
 
-Deno.test("a file that didn't change isn't read again", async () => {
+Deno.test("an unchanged file isn't read again", async () => {
   const path = await newKeyFile();
   using keys = await watchSigningKeys(path, keptLog().log);
   const before = keys.current();
@@ -65,7 +65,7 @@ Deno.test("a file that didn't change isn't read again", async () => {
   strictEqual(keys.current(), before);
 });
 
-Deno.test("a file that can't be used leaves the keys of before, says so once, and may be mended", async () => {
+Deno.test("an unusable file leaves the earlier keys in use, is logged once, and may be corrected", async () => {
   const path = await newKeyFile();
   const { log, lines } = keptLog();
   using keys = await watchSigningKeys(path, log);
@@ -94,6 +94,6 @@ Deno.test("a file that can't be used leaves the keys of before, says so once, an
   notStrictEqual(keys.current(), before);
 });
 
-Deno.test("a start without a key file that can be used is refused", async () => {
+Deno.test("a start without a usable key file is refused", async () => {
   await rejects(watchSigningKeys(`${await newKeyFile()}.none`, keptLog().log), KeyFileError);
 });

@@ -13,7 +13,7 @@ const wrk = Deno.build.os === "linux" ? await findWrk(console.log) : undefined;
 const ignore = wrk === undefined;
 
 Deno.test({
-  name: "a short run gives a table with a row for each contender and a number in each cell",
+  name: "a short run makes a table with a row for each contender and a number in each cell",
   ignore,
   async fn() {
     const contenders = contendersNamed("old", "lotline", "lotline-two");
@@ -42,7 +42,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "PostgreSQL alone answers traces, and stores as many lots as it says",
+  name: "PostgreSQL alone reads traces, and stores as many lots as it reports",
   ignore: ignore || await findProgram(PGBENCH, console.log) === undefined,
   async fn() {
     const workloads = [workloadNamed("trace"), workloadNamed("lot")];
@@ -53,7 +53,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a run in which some answers are refused fails",
+  name: "a run with a refused request fails",
   ignore,
   async fn() {
     const health = workloadNamed("health");
@@ -71,7 +71,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a run whose answers are fine but store nothing fails",
+  name: "a run whose responses are right but store nothing fails",
   ignore,
   async fn() {
     const workload: Workload = { ...workloadNamed("health"), stores: "lots" };
@@ -81,7 +81,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a contender that answers with another success than the right one fails",
+  name: "a contender with another success status than the expected one fails",
   ignore,
   async fn() {
     const bare = contendersNamed("bare").map((contender) => ({ ...contender, only: ["lot"] }));
@@ -90,20 +90,20 @@ Deno.test({
   },
 });
 
-Deno.test("a ratio compares the runs of the same round, and shows how far they lie apart", () => {
+Deno.test("a ratio compares runs of the same round, and shows their spread", () => {
   const own = [round(1, 30), round(2, 40), round(3, 100)];
   const baseline = [round(3, 20), round(2, 20), round(1, 10)];
   deepStrictEqual(ratioOf("requestsPerSecond", own, baseline), { median: 3, min: 2, max: 5 });
 });
 
-Deno.test("there is no ratio to nothing", () => {
+Deno.test("a ratio to zero doesn't exist", () => {
   const own = [round(1, 5)];
   const baseline = [round(1, 0)];
   deepStrictEqual(ratioOf("requestsPerSecond", own, baseline), undefined);
   deepStrictEqual(ratioOf("requestsPerSecond", own, []), undefined);
 });
 
-Deno.test("a goal is met or missed by the middle of the rounds, and left out when nothing tells", () => {
+Deno.test("the median of the rounds meets or misses a goal; a goal without figures is left out", () => {
   const old = [round(1, 10), round(2, 10), round(3, 10)];
   const lotline = [round(1, 50), round(2, 70), round(3, 90)]
     .map((run) => ({ ...run, contender: "lotline", p99Ms: 1.5 }));

@@ -1,26 +1,28 @@
 /**
- * A plant of any size: campaigns, each one tree of lots from a raw one on, with nothing between them.
+ * A plant of any size: campaigns, each one tree of lots that starts at a raw one, with no links
+ * between them.
  *
  * @module
  */
 
 import type { Sql } from "../db/sql.ts";
 
-/** What {@link fillBigPlant} has put into the database. */
+/** What {@link fillBigPlant} has stored in the database. */
 export interface BigPlant {
   readonly lots: number;
   readonly links: number;
-  /** The first lot of each campaign: its downstream trace has all lots of that campaign. */
+  /** The first lot of each campaign; its downstream trace has all lots of that campaign. */
   readonly firstLots: readonly string[];
 }
 
 /**
  * Fills empty tables with about as many lots, in campaigns of `size` lots each. Each lot of a
- * campaign is made of two or three of those before it, not too far back, so a campaign has about
- * 4 × ln(size) levels. All of its lots descend from its first. The same arguments give the same rows.
+ * campaign is made of two or three earlier ones, not too far back. So a campaign has about 4 ×
+ * ln(size) levels, and all its lots descend from its first. The same arguments always make the same
+ * rows.
  *
- * A million lots with 2.5 million links take about a minute. The one transaction that writes them
- * goes past triggers and foreign keys (`session_replication_role`, for which it takes a superuser).
+ * A million lots with 2.5 million links take about a minute. One transaction writes them, without
+ * triggers and foreign keys (`session_replication_role`, which needs a superuser).
  */
 export async function fillBigPlant(
   sql: Sql,
@@ -33,11 +35,11 @@ export async function fillBigPlant(
   const [counts] = await sql<{ lots: number; links: number }[]>`
     select (select count(*)::int from lots) as lots,
       (select count(*)::int from lot_genealogy) as links`;
-  if (counts === undefined) throw new Error("a count gave no row");
+  if (counts === undefined) throw new Error("a count returned no row");
   return { ...counts, firstLots: Array.from({ length: count }, (_, n) => `C${size}-${n}-0`) };
 }
 
-// A hash in place of random(): a share from 0 to 1 that the same words always give.
+// A hash in place of random(): the same arguments always make the same share from 0 to 1.
 const share = (of: string) =>
   `((hashtextextended(size || '-' || number || '-' || place || '${of}', 7) & 16777215) / 16777216.0)`;
 const idOf = (place: string) => `md5('lot ' || size || '-' || number || '-' || ${place})::uuid`;

@@ -3,7 +3,7 @@ import { connect } from "../db/connect.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { fillBigPlant } from "./big_plant.ts";
 
-Deno.test("a campaign's first lot leads to all of its lots, and nothing is left to relay", async () => {
+Deno.test("a campaign's first lot leads to all of its lots, and the outbox stays empty", async () => {
   await using database = await freshDatabase();
   const sql = connect({ url: database.url, max: 1 });
   const { lots, links, firstLots } = await fillBigPlant(sql, 800, 400);

@@ -1,5 +1,5 @@
 /**
- * Lotline with its trace cache on, and with whatever is asked in it.
+ * Lotline with its trace cache on, and with every requested trace in it.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import type { Entry } from "./contender.ts";
 import { type Place, startLotline } from "./servers.ts";
 import { CONNECTIONS } from "./wrk.ts";
 
-/** The least share of the reads that the cache is to answer, from 0 to 1. */
+/** The least share of the reads that the cache must answer, from 0 to 1. */
 const MIN_HITS = 0.9;
 const RELAY_MS = 10_000;
 
-/** Starts the API, a worker (its relay keeps the cache right) and their Valkey. */
+/** Starts the API, a worker (its relay invalidates the cache) and their Valkey. */
 export async function startCachedLotline(
   index: Place,
   say: (line: string) => void,
@@ -62,14 +62,14 @@ export async function startCachedLotline(
   };
 }
 
-/** What was kept before would come to the end of its time within the run, all of it at once. */
+/** Entries stored earlier would all expire within the run, at the same time. */
 async function empty(url: string): Promise<void> {
   const client = await createClient({ url }).connect();
   await client.flushAll();
   client.destroy();
 }
 
-/** Waits until the relay has noticed that Valkey is empty, and answers are kept again. */
+/** Waits until the relay has noticed that Valkey is empty, and traces are cached again. */
 async function untilCached(apiUrl: string, [url = ""]: Iterable<string>): Promise<void> {
   const { hits } = await cacheReads(apiUrl);
   for (const start = Date.now(); Date.now() - start < RELAY_MS;) {
@@ -88,13 +88,13 @@ async function runBatch(urls: Iterable<string>): Promise<void> {
   await Promise.all(Array.from({ length: CONNECTIONS }, send));
 }
 
-/** How many looks into the cache there have been, and how many have found an answer. */
+/** How many cache reads there have been, and how many were hits. */
 async function cacheReads(apiUrl: string): Promise<{ all: number; hits: number }> {
   const text = await (await fetch(`${apiUrl}/metrics`)).text();
   return cacheReadsOf(text);
 }
 
-/** The same, of the text of `/metrics`. */
+/** The same, from the text of `/metrics`. */
 export function cacheReadsOf(metrics: string): { all: number; hits: number } {
   const reads = { all: 0, hits: 0 };
   const lines = /^lotline_trace_cache_reads_total\{outcome="(\w+)"\} (\d+)$/gm;

@@ -1,5 +1,5 @@
 /**
- * How long it takes from the start of a process to its first answer.
+ * Measures the time from the start of a process to its first response.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { inDigits, markdownTable, median } from "./table.ts";
 
 const STARTS = 10;
 
-/** A server and what its starts took. */
+/** A server and the durations of its starts. */
 export interface Starts {
   readonly title: string;
   readonly ms: number[];
@@ -66,7 +66,7 @@ export const COLD_START: Study = {
       text: `From the start of the process to the first 200 of /api/health, ${STARTS} starts\n\n` +
         startTable(starts),
       figures: { starts },
-      // What the servers took can't be told from what others did: the upper bound.
+      // The servers' share can't be separated from that of other programs: this is the upper bound.
       takenByOthers: [
         (after.all - after.idle - after.own - before.all + before.idle + before.own) /
         (after.all - before.all),
@@ -75,7 +75,7 @@ export const COLD_START: Study = {
   },
 };
 
-/** A line a server. */
+/** One line for each server. */
 export function startTable(starts: readonly Starts[]): string {
   const rows = starts.map(({ title, ms }) => [
     title,

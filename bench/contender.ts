@@ -2,30 +2,30 @@ import type { Place, Running } from "./servers.ts";
 import type { BenchRequest } from "./workloads.ts";
 import type { Load } from "./wrk.ts";
 
-/** One of the servers that are compared. */
+/** One of the compared servers. */
 export interface Contender {
   readonly name: string;
   readonly title: string;
-  /** The names of the workloads that it takes part in; all unless said. */
+  /** The names of its workloads; all unless set. */
   readonly only?: readonly string[];
-  /** Takes part with `--all` alone: what it tells is known, and its turns take time. */
+  /** Runs only with `--all`: its result is known, and its turns take time. */
   readonly extra?: true;
-  /** Nothing when this machine lacks what the contender runs on; `say` may be told what to do. */
+  /** Undefined when this machine lacks what the contender needs; `say` may get the instructions. */
   start(place: Place, say: (line: string) => void): Promise<Entry | Rival | undefined>;
 }
 
-/** A server that is asked over HTTP. */
+/** A contender that is measured over HTTP. */
 export interface Entry extends Running {
   /**
-   * Gets ready for a run, outside what is measured; gives what looks at the run afterwards and throws
-   * when it means nothing.
+   * Prepares a run, outside the measured time. Returns a check for after the run, which throws when
+   * the run is invalid.
    */
   prepare?(requests: readonly BenchRequest[]): Promise<() => Promise<void>>;
 }
 
-/** What servers stand on, asked by a program of its own, with nothing between the two. */
+/** PostgreSQL or Valkey alone, measured by its own program, without a server in front. */
 export interface Rival extends AsyncDisposable {
-  /** Nothing when it is PostgreSQL itself, whose time is told apart anyway. */
+  /** Undefined when it is PostgreSQL itself, whose time is measured separately anyway. */
   readonly pid?: number;
   load(workload: string, seconds: number): Promise<Load>;
 }

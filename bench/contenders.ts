@@ -1,5 +1,5 @@
 /**
- * The servers that are compared, as data.
+ * The compared servers, as data.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
 } from "./servers.ts";
 import { startValkeyAlone } from "./valkey_alone.ts";
 
-/** All contenders. The first that runs on this machine is what the others are compared with. */
+/** All contenders. The first that runs on this machine is the baseline. */
 export const CONTENDERS: readonly Contender[] = [
   {
     name: "old-node",
@@ -32,7 +32,7 @@ export const CONTENDERS: readonly Contender[] = [
   },
   {
     name: "old-unindexed",
-    title: "old server's stand-in (Node), before `deno task migrate`",
+    title: "old server (stand-in on Node), before `deno task migrate`",
     only: ["trace"],
     extra: true,
     async start(place) {
@@ -42,7 +42,7 @@ export const CONTENDERS: readonly Contender[] = [
   },
   {
     name: "old-untriggered",
-    title: "old server's stand-in (Node), without the triggers on its tables",
+    title: "old server (stand-in on Node), without the triggers on its tables",
     only: ["qc", "lot"],
     extra: true,
     async start(place) {
@@ -76,7 +76,7 @@ export const CONTENDERS: readonly Contender[] = [
   },
   {
     name: "valkey",
-    title: "Valkey alone: GET of an answer of median size",
+    title: "Valkey alone: GET of a response of median size",
     only: ["trace-cached"],
     start: startValkeyAlone,
   },

@@ -1,12 +1,12 @@
 /**
- * What a stretch of work has cost the processes that are measured, and what was left of the machine.
+ * What some work has cost the measured processes, and what was left of the machine.
  *
  * @module
  */
 
 import { cpuSeconds, type MachineTime, machineTime, treeCpuSeconds } from "./process_cost.ts";
 
-/** The processes that are measured. */
+/** The measured processes. */
 export interface Measured {
   /** The server's process, and those whose time counts as the server's. */
   readonly serverPids: readonly number[];
@@ -16,7 +16,7 @@ export interface Measured {
 
 /** Processor time, in seconds of one core. */
 export interface Costs {
-  /** What all cores together had to give. */
+  /** The time that all cores together had. */
   readonly all: number;
   readonly idle: number;
   /** Of the server, all its threads, and of its helpers. */
@@ -29,7 +29,7 @@ export interface Costs {
   readonly others: number;
 }
 
-/** Does some work; gives its result and what was spent from its beginning to its end. */
+/** Does some work; returns its result and the cost from its start to its end. */
 export async function withCosts<T>(
   { serverPids, databasePid }: Measured,
   work: () => Promise<T>,

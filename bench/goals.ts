@@ -1,5 +1,5 @@
 /**
- * What Lotline is to reach beside others, as data, and whether it does.
+ * The goals of Lotline against other contenders, as data, and whether it reaches them.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { WORKLOADS } from "./workloads.ts";
 export interface Goal {
   readonly workload: string;
   readonly figure: Figure;
-  /** A contender's name; `old`: the one that all are compared with. */
+  /** A contender's name; `old` is the baseline. */
   readonly beside: string;
   readonly of: Figure;
-  /** The least quotient, or what it is to stay below. */
+  /** The least quotient, or the bound that it must stay below. */
   readonly wanted: { readonly min: number } | { readonly below: number };
 }
 
@@ -49,17 +49,17 @@ export const GOALS: readonly Goal[] = [
   ...WORKLOADS.map(slowest),
 ];
 
-/** A goal and what was measured. */
+/** A goal and its measured value. */
 export interface Outcome {
-  /** As what Lotline took part. */
+  /** The contender that was Lotline here. */
   readonly contender: string;
   readonly goal: Goal;
   readonly ratio: Ratio;
-  /** Whether the middle of the rounds reaches it. */
+  /** Whether the median of the rounds reaches it. */
   readonly isMet: boolean;
 }
 
-/** What these runs say of the goals, for each way in which Lotline took part. */
+/** The outcomes of the goals in these runs, for each of Lotline's contenders. */
 export function outcomesOf(runs: readonly Run[], contenders: readonly Contender[]): Outcome[] {
   return GOALS.flatMap((goal) => {
     const ofWorkload = runs.filter(({ workload }) => workload === goal.workload);
@@ -84,7 +84,7 @@ const FIGURES: Partial<Record<Figure, string>> = {
   p99Ms: "p99",
 };
 
-/** A line for each outcome. */
+/** One line for each outcome. */
 export function goalTable(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map(({ contender, goal, ratio, isMet }) => {
     const { workload, figure, beside, of, wanted } = goal;

@@ -1,5 +1,5 @@
 /**
- * Whether a trace takes longer when the plant has a thousand times as many lots.
+ * Measures whether a trace takes longer in a plant with a thousand times as many lots.
  *
  * @module
  */
@@ -125,7 +125,7 @@ function requestsFor({ firstLots }: BigPlant): string {
   }));
 }
 
-/** A line for each server and plant. */
+/** One line for each server and plant. */
 export function growthTable(runs: readonly GrowthRun[]): string {
   const servers = [...new Set(runs.map(({ server }) => server))];
   const [small = 0] = PLANTS;

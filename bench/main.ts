@@ -1,7 +1,7 @@
 /**
  * `deno task bench [workload…] [--json] [--seconds N] [--all]`: compares Lotline with the old
- * server's stand-in and with a bare server. This command starts all of them on this machine; `--all`
- * adds the stand-in in the states before our migrations.
+ * server (a stand-in) and with a bare server. This command starts all of them on this machine;
+ * `--all` adds the old server in its states before our migrations.
  *
  * `deno task bench gateway|cold-start|growth` and `deno task bench memory [--requests N]`: other
  * measurements, one at a time.
@@ -61,7 +61,7 @@ function studyNamed(names: readonly string[], contenders: readonly Contender[]):
   );
 }
 
-/** All these contenders beside each other. */
+/** The comparison of all these contenders. */
 function comparison(workloads: readonly Workload[], contenders: readonly Contender[]): Study {
   return {
     name: "comparison",
@@ -80,7 +80,7 @@ function comparison(workloads: readonly Workload[], contenders: readonly Contend
   };
 }
 
-/** Runs a measurement that has a task of its own, with the other words of this command. */
+/** Runs a measurement that has its own task, with the other arguments of this command. */
 async function runTask(task: string): Promise<void> {
   const [, ...command] = taskWords(task);
   const args = [...command, ...Deno.args.slice(1)];

@@ -1,5 +1,5 @@
 /**
- * Puts every workload to every contender in turn, and takes down what it cost.
+ * Runs every workload against every contender in turn, and records the cost.
  *
  * @module
  */
@@ -29,8 +29,8 @@ export interface Run {
   /** Of the server process, at the end of the run; NaN where there is no server. */
   readonly residentMb: number;
   /**
-   * The share of the machine, from 0 to 1, that was taken by neither server, database nor load
-   * generator: by other programs, or by other machines of the same host.
+   * The share of the machine, from 0 to 1, that neither server, database nor load generator used:
+   * other programs did, or other machines of the same host.
    */
   readonly takenByOthers: number;
 }
@@ -39,28 +39,28 @@ export interface MeasureOptions {
   readonly contenders: readonly Contender[];
   readonly workloads: readonly Workload[];
   readonly rounds: number;
-  /** How long a run takes; a whole number. */
+  /** How long a run takes, in whole seconds. */
   readonly seconds: number;
   /** The path of wrk. */
   readonly wrk: string;
-  /** An existing folder for databases and logs; what is put there is left there. */
+  /** An existing folder for databases and logs; files in it stay. */
   readonly folder: string;
   readonly say: (line: string) => void;
 }
 
-// Long enough for the compilers of V8 to have seen what matters.
+// Long enough for V8's compilers to have optimized the code in use.
 const WARM_UP_SECONDS = 2;
 
-/** A run in which not every answer was what it had to be: its figures mean nothing. */
+/** A run in which some response was not the expected one: its figures mean nothing. */
 export class WrongResponsesError extends Error {
   override name = "WrongResponsesError";
 }
 
 /**
- * Runs round after round, in each all contenders one after the other (A B C A B C …), so that
- * whatever else happens on the machine meets all of them.
+ * Runs round after round, in each all contenders one after the other (A B C A B C …). So other load
+ * on the machine affects all of them alike.
  *
- * @throws {WrongResponsesError} when a request was answered wrongly or not at all
+ * @throws {WrongResponsesError} when a request got a wrong response or none
  */
 export async function measure(options: MeasureOptions): Promise<Run[]> {
   await using stack = new AsyncDisposableStack();
@@ -158,7 +158,7 @@ function processesOf(running: Entry | Rival): number[] {
   return [...running.pid === undefined ? [] : [running.pid], ...helpers];
 }
 
-/** Sends the first request and looks at the answer closely, which wrk doesn't. */
+/** Sends the first request and checks its response closely, which wrk doesn't. */
 async function probe(
   workload: Workload,
   { contender, running }: Entrant,
@@ -182,7 +182,7 @@ async function probe(
   );
 }
 
-/** Runs a load and refuses it unless every answer was right, and stored what it had to. */
+/** Runs a load and refuses it unless every response was right and every row stored. */
 async function rightly<T extends { requests: number; refused: number; broken: number }>(
   { name, stores }: Workload,
   entrant: Entrant,

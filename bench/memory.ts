@@ -1,5 +1,5 @@
 /**
- * Whether an API process grows with the requests that it answers.
+ * Measures whether the memory of an API process grows with its requests.
  *
  * @module
  */
@@ -15,13 +15,13 @@ import { requestLines, workloadNamed } from "./workloads.ts";
 import { runWrk } from "./wrk.ts";
 
 const REQUESTS = 1_000_000;
-/** How many requests lie between two looks, at least. */
+/** The least number of requests between two samples. */
 const STEP = 50_000;
 const STRETCH_SECONDS = 1;
-/** What the slope is told for. */
+/** The slope is given for this many requests. */
 const PER = 100_000;
 
-/** How much memory was in RAM after so many requests. */
+/** The memory in RAM after so many requests. */
 export interface Sample {
   readonly requests: number;
   readonly residentMb: number;
@@ -73,13 +73,13 @@ export const MEMORY: Study = {
   },
 };
 
-/** The first half has the compilers and caches of a process that has just begun. */
+/** The first half includes the compilers and caches of a process that has just started. */
 export function secondHalf(samples: readonly Sample[]): Sample[] {
   const half = (samples.at(-1)?.requests ?? 0) / 2;
   return samples.filter(({ requests }) => requests >= half);
 }
 
-/** By how many MB memory grows with 100,000 requests: the straight line of least squares. */
+/** By how many MB memory grows in 100,000 requests, by least squares. */
 export function slopeOf(samples: readonly Sample[]): number {
   const mean = (values: readonly number[]) => values.reduce((sum, n) => sum + n, 0) / values.length;
   const middle = mean(samples.map(({ requests }) => requests));
@@ -92,7 +92,7 @@ export function slopeOf(samples: readonly Sample[]): number {
   return PER * both / square;
 }
 
-/** One line: where memory began, where it ended, and how it grew. */
+/** One line: the first sample, the last one, and the growth. */
 export function memoryTable(samples: readonly Sample[]): string {
   const mb = samples.map(({ residentMb }) => residentMb);
   return markdownTable(

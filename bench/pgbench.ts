@@ -1,5 +1,5 @@
 /**
- * PostgreSQL with nothing before it: pgbench with the very statements that Lotline executes.
+ * PostgreSQL alone: pgbench with exactly the statements that Lotline executes.
  *
  * @module
  */
@@ -15,8 +15,8 @@ import type { Place } from "./servers.ts";
 import type { Load } from "./wrk.ts";
 
 /**
- * As many connections as each server has: more of them would store more lots with one write to the
- * disk, which no server of ten connections can do.
+ * As many connections as each server has: with more, one write to disk would store more lots, which
+ * no server of ten connections can reach.
  */
 const CLIENTS = 10;
 
@@ -27,7 +27,7 @@ export const PGBENCH: Program = {
   asked: true,
 };
 
-/** Gets the database ready; nothing without pgbench on this machine. */
+/** Prepares the database; undefined without pgbench on this machine. */
 export async function startPgbench(
   { databaseUrl, folder }: Place,
   say: (line: string) => void,
@@ -48,7 +48,7 @@ export async function startPgbench(
   };
 }
 
-/** Lotline's trace of a random lot, of lots that are called 1 to `lots`. */
+/** Lotline's trace of a random lot, among lots that are called 1 to `lots`. */
 export function traceScript(lots: number): string {
   return `\\set lot_code random(1, ${lots})\n${
     FIND_TRACES.replace("$1::text::text[]", "array[:lot_code::text]")
@@ -58,8 +58,8 @@ export function traceScript(lots: number): string {
 const LOT_TYPE = "RAW";
 const METADATA = '{"supplier": "Duna Hús Kft.", "batch": "DH-4411", "material": "beef, bone in"}';
 
-// References as each connection finds them once: were they the same for all, they would queue for
-// the same rows' locks.
+// Each connection selects its references once. If all had the same, they would queue for the locks
+// of the same rows.
 const REFERENCES = `\\if :is_new
 select (select id from production_runs order by random() limit 1) as production_run_id,
   (select id from phases order by random() limit 1) as phase_id,
@@ -72,7 +72,7 @@ select (select id from production_runs order by random() limit 1) as production_
 export async function lotScript(): Promise<string> {
   const names = ["lot_code", "lot_type", "production_run_id", "phase_id", "operator_id"]
     .concat("weight_kg", "temperature_c", "metadata");
-  // Each value is the name of the variable that pgbench is to put there.
+  // Each value is the name of the variable that pgbench inserts there.
   const values = Object.fromEntries(names.map((name) => [name, `:${name}`]));
   let statement = "";
   await insertRow(
@@ -125,10 +125,10 @@ async function takeLog(prefix: string): Promise<string> {
 }
 
 /**
- * What pgbench says in the end, with its log of every transaction, in which the third figure of a
- * line is how long it took, in µs.
+ * The result of pgbench's summary and its log of every transaction. The third figure of a log line
+ * is the duration in µs.
  *
- * @throws Error when it says no number of transactions
+ * @throws Error without a number of transactions
  */
 export function loadOf(said: string, log: string): Load {
   const figure = (pattern: RegExp) => {

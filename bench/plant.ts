@@ -1,5 +1,5 @@
 /**
- * The database server of the benchmark, and the same demo plant in one database a contender.
+ * The benchmark's database server, with one copy of the demo plant for each contender.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { migrate } from "../db/migrate.ts";
 import { fillDemoPlant } from "../dev/demo_plant.ts";
 import { startPostgres } from "../dev/postgres.ts";
 
-/** What the requests are made of: rows that every contender's database has. */
+/** Rows that every contender's database has; the requests name them. */
 export interface Plant {
   readonly lotCodes: readonly string[];
   readonly lotIds: readonly string[];
@@ -22,21 +22,21 @@ export interface Plant {
   readonly userIds: readonly string[];
 }
 
-/** A PostgreSQL 17 with the settings it comes with, durability included. Disposing stops it. */
+/** A PostgreSQL 17 with its default settings, durability included. Disposing stops it. */
 export interface PlantServer extends AsyncDisposable {
   readonly pid: number;
   readonly plant: Plant;
-  /** Makes a database as a copy of the filled one; gives its address. */
+  /** Makes a database as a copy of the filled one; returns its address. */
   copy(name: string): Promise<string>;
-  /** Writes to disk what is due, so that no run pays for the writes of the one before. */
+  /** Writes pending data to disk, so that no run pays for the writes of the one before. */
   checkpoint(): Promise<void>;
 }
 
 const TEMPLATE = "plant";
-// A checkpoint after a run that wrote much takes a while on a slow disk.
+// A checkpoint after a run with many writes is slow on a slow disk.
 const MAX_MS = 120_000;
 
-/** Starts the server and fills the database that the others are copies of. */
+/** Starts the server and fills the database that the others are copied from. */
 export async function startPlant(folder: string): Promise<PlantServer> {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startPostgres({ major: 17, dataDir: join(folder, "postgres") }));
@@ -68,14 +68,14 @@ export async function countRows(databaseUrl: string, table: string): Promise<num
   return row?.count ?? 0;
 }
 
-/** Takes the indexes away that Lotline's migrations add: the schema as the old server had it. */
+/** Removes the indexes that Lotline's migrations add, which restores the old server's schema. */
 export async function dropLinkIndexes(databaseUrl: string): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const sql = stack.adopt(open(databaseUrl), close);
   await sql`drop index if exists lotline_lot_genealogy_parent, lotline_lot_genealogy_child`;
 }
 
-/** Takes the triggers away that Lotline's migrations add: writing leaves nothing in the outbox. */
+/** Removes the triggers that Lotline's migrations add, so that writes add nothing to the outbox. */
 export async function dropTriggers(databaseUrl: string): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const sql = stack.adopt(open(databaseUrl), close);
@@ -86,11 +86,11 @@ export async function dropTriggers(databaseUrl: string): Promise<void> {
   }
 }
 
-/** Renames all lots to whole numbers from 1, which is what pgbench can make up; gives the greatest. */
+/** Renames all lots to whole numbers from 1, which pgbench can generate; returns the greatest. */
 export async function numberLots(databaseUrl: string): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const sql = stack.adopt(open(databaseUrl), close);
-  // Past the triggers: nothing is to be relayed.
+  // Without the triggers, so that nothing is relayed.
   await sql.begin(async (sql) => {
     await sql`set local session_replication_role = replica`;
     await sql`

@@ -7,20 +7,20 @@
 // USER_HZ, which is 100 on every platform that Deno runs on.
 const TICKS_PER_SECOND = 100;
 
-/** Seconds that all cores together have worked for a process, its ended threads included. */
+/** Seconds of processor time of a process on all cores, its ended threads included. */
 export async function cpuSeconds(pid: number): Promise<number> {
   return statOf(await Deno.readTextFile(`/proc/${pid}/stat`)).cpuSeconds;
 }
 
 /**
- * The same for a process with its children: those that run now, and those that have ended (drivers
- * of PostgreSQL close connections, and so end its processes, that are idle for some seconds).
+ * The same for a process with its children: those that run now, and those that have ended. Drivers
+ * of PostgreSQL close connections that are idle for some seconds, which ends its processes.
  */
 export async function treeCpuSeconds(root: number): Promise<number> {
   let sum = 0;
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
-    // A process may end while we look.
+    // A process may end during this read.
     const text = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => undefined);
     if (text === undefined) continue;
     const stat = statOf(text);
@@ -38,11 +38,11 @@ export async function residentMb(pid: number): Promise<number> {
   return Number(kibibytes) * 1024 / 1e6;
 }
 
-/** Seconds that the machine's cores had, all together, and how many of them were spent on what. */
+/** Seconds that all cores together had, and how they were spent. */
 export interface MachineTime {
   readonly all: number;
   readonly idle: number;
-  /** By this process and those children of its own that have ended. */
+  /** By this process and those of its children that have ended. */
   readonly own: number;
 }
 
@@ -65,7 +65,10 @@ interface Stat {
   readonly endedChildrenCpuSeconds: number;
 }
 
-/** Reads "pid (name) state parent …"; the name may hold anything, so behind its last bracket. */
+/**
+ * Parses "pid (name) state parent …". The name may have any characters, so fields start after the
+ * last bracket.
+ */
 function statOf(text: string): Stat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ").map(Number);
   // proc_pid_stat(5) counts from 1, and we start at its field 3.

@@ -1,27 +1,27 @@
 /**
- * Programs of others that benchmarks run: found, and installed where that is easily done.
+ * External programs that benchmarks run, installed if possible.
  *
  * @module
  */
 
 import { join } from "node:path";
 
-/** A program and the distribution's packages that it comes with. */
+/** A program and the distribution's packages that contain it. */
 export interface Program {
-  /** What its file is called. */
+  /** Its file name. */
   readonly name: string;
-  /** What people are told that is missing: `The load generator wrk`. */
+  /** Its name in messages, such as `The load generator wrk`. */
   readonly title: string;
   readonly packages: readonly string[];
-  /** It is only said what to install: the packages start a service of their own. */
+  /** Only the instructions are printed: the packages start their own service. */
   readonly asked?: true;
 }
 
 /**
- * The path of a program: as it is on this machine, else installed from the distribution's packages
- * (Debian and Ubuntu, as root).
+ * The path of a program: on this machine, else installed from the distribution's packages (Debian
+ * and Ubuntu, as root).
  *
- * @returns nothing when it is not there and can't be installed; `say` is told what to do then
+ * @returns undefined when it is missing and can't be installed; `say` then gets the instructions
  */
 export async function findProgram(
   { name, title, packages, asked: requested }: Program,

@@ -8,7 +8,7 @@ const CSV = `"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p9
 "GET bench:answer","40000.00","0.388","0.088","0.375","0.615","0.815","3.079"
 `;
 
-Deno.test("what Valkey's benchmark writes says how long it took, and what one request takes", () => {
+Deno.test("the output of Valkey's benchmark has its duration, and the time of one request", () => {
   const { requests, seconds, p50Ms, p99Ms } = valkeyLoadOf(CSV, 100_000);
   deepStrictEqual({ requests, seconds, p50Ms, p99Ms }, {
     requests: 100_000,
@@ -19,7 +19,7 @@ Deno.test("what Valkey's benchmark writes says how long it took, and what one re
   throws(() => valkeyLoadOf("WARNING: no server\n", 1), /wrote no rps/);
 });
 
-Deno.test("hits are told from all other looks into the cache", () => {
+Deno.test("hits are separated from all other cache reads", () => {
   const metrics = `# TYPE lotline_trace_cache_reads_total counter
 lotline_trace_cache_reads_total{outcome="hit"} 90
 lotline_trace_cache_reads_total{outcome="miss"} 9
@@ -29,7 +29,7 @@ lotline_trace_cache_stores_total{outcome="stored"} 9`;
   deepStrictEqual(cacheReadsOf(""), { all: 0, hits: 0 });
 });
 
-Deno.test("pgbench's words and log give the rate and what one transaction takes", () => {
+Deno.test("pgbench's output and log have the rate and the duration of one transaction", () => {
   const said = `transaction type: trace.sql
 number of transactions actually processed: 4
 number of failed transactions: 0 (0.000%)
@@ -49,7 +49,7 @@ tps = 8.000000 (without initial connection time)
   throws(() => pgbenchLoadOf("pgbench: no", log), /said something else/);
 });
 
-Deno.test("pgbench's scripts have variables where Lotline's statements have parameters", async () => {
+Deno.test("pgbench's scripts have variables in place of the parameters of Lotline's statements", async () => {
   match(
     traceScript(7),
     /random\(1, 7\)\n[^$]* where lot_code = any\(\(select array\[:lot_code::text\]\)::text\[\]\)[^$]*;\n$/,

@@ -13,13 +13,13 @@ import type { Study } from "./study.ts";
 import { findWrk } from "./wrk.ts";
 
 const ROUNDS = 3;
-// With more than this of the machine taken, the figures say much about what else it does.
+// Above this share, the figures depend much on other load of the machine.
 const QUIET = 0.1;
 
-// What is told meanwhile stays out of what `--json` writes.
+// Progress goes to stderr, so that it stays out of the output of `--json`.
 const say = (line: string) => console.error(`- ${line}`);
 
-/** Reads the words of a command. @throws Error when one can't be understood */
+/** Parses a command's arguments. @throws Error on an invalid one */
 export function readOptions(
   args: string[],
 ): { readonly all: boolean; readonly names: readonly string[]; readonly options: RunOptions } {
@@ -48,7 +48,7 @@ function wholeNumber(option: string, text: string | undefined): number | undefin
   throw new Error(`--${option} is to be a whole number from 1`);
 }
 
-/** How a study is run, and how its report is shown. */
+/** How a study runs, and how its report is shown. */
 export interface RunOptions {
   readonly seconds: number | undefined;
   readonly requests: number | undefined;
@@ -56,7 +56,7 @@ export interface RunOptions {
   readonly json: boolean;
 }
 
-/** Runs a study on this machine and prints its report. @throws Error saying what it lacks */
+/** Runs a study on this machine and prints its report. @throws Error naming what is missing */
 export async function runStudy(
   study: Study,
   { seconds, requests, json }: RunOptions,
@@ -99,8 +99,8 @@ function machine(): { cores: number; processor: string; deno: string } {
 }
 
 /**
- * A folder on the disk that data is kept on: the system's temporary one may be in memory. It always
- * has the same name, so that what a killed run left is cleared away.
+ * A folder on a real disk, since the system's temporary one may be in memory. Its name never
+ * changes, so that leftovers of a killed run are removed.
  *
  * @throws Error when another benchmark is running on it
  */
@@ -110,7 +110,7 @@ async function takeFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = join(state, "bench");
   const claim = await claimFolder(path);
   await clear(path);
-  // PostgreSQL runs as another user when we are root.
+  // As root, PostgreSQL runs as another user.
   await Deno.mkdir(path, { mode: 0o755 });
   return {
     path,

@@ -1,5 +1,5 @@
 /**
- * Starts the servers that are measured, each a process of its own.
+ * Starts the measured servers, each in its own process.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import { hasTask, taskWords } from "../dev/task_command.ts";
 import { ended, isRunning, startTied, stopProcess } from "../dev/tied_process.ts";
 import { delay } from "../timing.ts";
 
-/** Where a contender finds what it needs. */
+/** The resources of a contender. */
 export interface Place {
-  /** A database of its own, filled like everyone's. */
+  /** A separate database, filled like the others. */
   readonly databaseUrl: string;
-  /** For logs and keys, of its own. */
+  /** Its folder for logs and keys. */
   readonly folder: string;
 }
 
@@ -30,7 +30,7 @@ export interface Running extends AsyncDisposable {
   readonly helpers?: readonly number[];
 }
 
-/** Starts Lotline as `deno task start` does, with these settings besides where things are. */
+/** Starts Lotline as `deno task start` does, with these settings beyond ports and addresses. */
 export async function startLotline(
   { databaseUrl, folder }: Place,
   settings: Readonly<Record<string, string>>,
@@ -40,7 +40,7 @@ export async function startLotline(
   await createKeyFile(keys);
   const api = await startApi({
     port,
-    // As many connections as the old server's driver opens, which is its default.
+    // As many connections as the old server's driver opens by default.
     env: {
       DATABASE_URL: databaseUrl,
       DATABASE_POOL_MAX: "10",
@@ -76,10 +76,10 @@ export async function startTwoLotlines(
   return { ...first, helpers: [pid], [Symbol.asyncDispose]: () => both.disposeAsync() };
 }
 
-/** The task of the old server's stand-in; nothing once there is none to compare with. */
+/** The old server's task (a stand-in); undefined after `cutover/` is removed. */
 const LEGACY = "legacy";
 
-/** Starts the old server's stand-in, as its task does; nothing without one. */
+/** Starts the old server's stand-in by its task; undefined without one. */
 export async function startLegacy({ databaseUrl, folder }: Place): Promise<Running | undefined> {
   if (!hasTask(LEGACY)) return undefined;
   const port = freePort();
@@ -92,7 +92,7 @@ const MAIN_FOR_NODE = `import { startLegacy } from "./server.mjs";
 await startLegacy({ databaseUrl: process.env.DATABASE_URL, port: Number(process.env.PORT) });
 `;
 
-/** The old server ran on Node. Our stand-in's packages are in Deno's cache, so they are bundled. */
+/** The old server ran on Node. The stand-in's packages are in Deno's cache, so they are bundled. */
 export async function startLegacyOnNode(
   { databaseUrl, folder }: Place,
 ): Promise<Running | undefined> {
@@ -103,7 +103,7 @@ export async function startLegacyOnNode(
   return await startServer({ folder, port, command: "node", args: [main], env });
 }
 
-/** What `node` is to be started with; nothing where there is no Node. */
+/** The arguments of `node`; undefined without Node. */
 export async function bundleForNode(folder: string): Promise<string | undefined> {
   if (!hasTask(LEGACY) || !await succeeds("node", ["--version"])) return undefined;
   const bundle = join(folder, "server.mjs");
@@ -123,7 +123,7 @@ async function succeeds(command: string, args: string[]): Promise<boolean> {
   );
 }
 
-/** Starts a server of one process; resolves when it answers. */
+/** Starts a server of one process; resolves with its first response. */
 export async function startServer(
   { folder, port, command, args, env }: {
     folder: string;

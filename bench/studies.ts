@@ -3,5 +3,5 @@ import { GROWTH } from "./growth.ts";
 import { MEMORY } from "./memory.ts";
 import type { Study } from "./study.ts";
 
-/** All measurements beside the comparison; each runs only when its name is given. */
+/** All measurements besides the comparison; each runs only by its name. */
 export const STUDIES: readonly Study[] = [COLD_START, MEMORY, GROWTH];

@@ -16,12 +16,12 @@ Deno.test("a quantile is one of the values: the least that so many don't exceed"
   ok(Number.isNaN(quantile([], 0.5)));
 });
 
-Deno.test("each measurement beside the comparison has a name of its own", () => {
+Deno.test("each measurement besides the comparison has a unique name", () => {
   const names = STUDIES.map(({ name }) => name);
   strictEqual(new Set(names).size, names.length);
 });
 
-Deno.test("growth of memory is told for 100,000 requests, of the second half alone", () => {
+Deno.test("growth of memory is reported for 100,000 requests, from the second half alone", () => {
   const samples = [[0, 100], [50, 180], [100, 200], [150, 203], [200, 206]]
     .map(([thousands = 0, residentMb = 0]) => ({ requests: thousands * 1_000, residentMb }));
   deepStrictEqual(secondHalf(samples), samples.slice(2));

@@ -1,5 +1,5 @@
 /**
- * Runs as a table that people read.
+ * Runs as a table for people.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Contender } from "./contender.ts";
 import type { Run } from "./measure.ts";
 import type { Workload } from "./workloads.ts";
 
-/** What a run tells of a contender. */
+/** The figures of a contender in one run. */
 export type Figure =
   | "requestsPerSecond"
   | "p50Ms"
@@ -27,7 +27,7 @@ export const FIGURES: readonly { figure: Figure; title: string; digits: number }
   { figure: "residentMb", title: "memory MB", digits: 0 },
 ];
 
-/** A contender's figure beside the baseline's, round by round. */
+/** A contender's figure and the baseline's, round by round. */
 export interface Ratio {
   readonly median: number;
   readonly min: number;
@@ -35,8 +35,8 @@ export interface Ratio {
 }
 
 /**
- * How a contender's figures relate to the baseline's of the same rounds (to another one of its
- * figures, if `of` says so); nothing when a baseline is 0, or when there is no round with both.
+ * The ratios of a contender's figures to the baseline's of the same rounds, or to another of its
+ * own figures if `of` says so. Undefined without a round with both, or when a baseline is 0.
  */
 export function ratioOf(
   figure: Figure,
@@ -52,20 +52,20 @@ export function ratioOf(
   return spreadOf(ratios);
 }
 
-/** The middle and the ends of some rounds' ratios; nothing when one of them is to nothing. */
+/** The median and the range of some rounds' ratios; undefined when one divides by zero. */
 export function spreadOf(ratios: readonly number[]): Ratio | undefined {
   if (ratios.length === 0 || !ratios.every(Number.isFinite)) return undefined;
   return { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
 }
 
-/** A ratio as tables show it: its median, and the ends of its range. */
+/** A ratio in a table: its median, and the ends of its range. */
 export function ratioText({ median: middle, min, max }: Ratio): string {
   return `**${middle.toFixed(2)}×** (${min.toFixed(2)}–${max.toFixed(2)})`;
 }
 
 /**
- * One Markdown table a workload: the median of each figure over the rounds, and behind it the
- * median ratio to the {@link baselineOf baseline}'s with the least and the greatest one.
+ * One Markdown table for each workload: the median of each figure over the rounds. After it comes
+ * the median ratio to the {@link baselineOf baseline}'s with the least and the greatest one.
  */
 export function tableOf(
   runs: readonly Run[],
@@ -116,7 +116,7 @@ export function markdownTable(
   return [head, rule, ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 
-/** The middle value, or the mean of the two in the middle; NaN of no values. */
+/** The median, the mean of the middle two for an even count; NaN without values. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const half = sorted.length / 2;
@@ -124,7 +124,7 @@ export function median(values: readonly number[]): number {
   return Number.isInteger(half) ? ((sorted[half - 1] ?? NaN) + upper) / 2 : upper;
 }
 
-/** A figure with this many digits behind the point, and a comma at the thousands. */
+/** A figure with this many decimal places and commas at the thousands. */
 export function inDigits(value: number, digits: number): string {
   const format = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return value.toLocaleString("en-GB", format);

@@ -1,4 +1,5 @@
-// A server behind the forwarders that are compared: an answer as long as a usual trace, at once.
+// The server behind the compared forwarders: it immediately sends a response as long as a usual
+// trace.
 const body = JSON.stringify({ central: "x".repeat(320), parents: ["y".repeat(320)], children: [] });
 const headers = { "content-type": "application/json; charset=utf-8" };
 Deno.serve(

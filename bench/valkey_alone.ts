@@ -1,5 +1,5 @@
 /**
- * Valkey with nothing before it: what a cached answer can't be faster than.
+ * Valkey alone: the upper bound for a cached response.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import { median } from "./table.ts";
 import { CONNECTIONS, type Load } from "./wrk.ts";
 
 const KEY = "bench:answer";
-/** So many lots tell the median size of an answer. */
+/** The median size of a response is taken over this many lots. */
 const SAMPLE = 200;
-/** Requests a second of a machine that nothing is known of. */
+/** An assumed rate, in requests a second, for the first run on a machine. */
 const FIRST_GUESS = 20_000;
 
-/** Starts it, with an answer of the median size in it; the load is one GET after the other. */
+/** Starts it and stores a response of median size; the load is one GET after the other. */
 export async function startValkeyAlone(
   { databaseUrl, folder }: Place,
   say: (line: string) => void,
@@ -30,7 +30,7 @@ export async function startValkeyAlone(
   if (valkey === undefined) return undefined;
   await using stack = new AsyncDisposableStack();
   stack.use(valkey);
-  // It comes with the server: valkey-benchmark or redis-benchmark.
+  // Part of the server's package: valkey-benchmark or redis-benchmark.
   const name = basename(valkey.program).replace("-server", "-benchmark");
   const packages = [name.replace("-benchmark", "-tools")];
   const program = await findProgram({ name, title: "Valkey's own benchmark", packages }, say);
@@ -42,7 +42,7 @@ export async function startValkeyAlone(
   const parts = stack.move();
   return {
     pid: valkey.pid,
-    // The program takes a number of requests, not a time: as many as the last run says.
+    // The program takes a number of requests, not a duration; the last run's rate determines it.
     async load(_workload, seconds) {
       const requests = Math.ceil(perSecond * seconds);
       const load = loadOf(await benchmark(program, valkey.port, requests), requests);
@@ -64,9 +64,9 @@ async function benchmark(program: string, port: number, requests: number): Promi
 }
 
 /**
- * What valkey-benchmark writes with `--csv`: a line of names and one of figures.
+ * Parses valkey-benchmark's output with `--csv`: a line of names and one of figures.
  *
- * @throws Error when it isn't that
+ * @throws Error when it has another form
  */
 export function loadOf(csv: string, requests: number): Load {
   const [names = [], figures = []] = csv.trim().split("\n").map((line) =>
@@ -87,7 +87,7 @@ export function loadOf(csv: string, requests: number): Load {
   };
 }
 
-/** The size of an answer to a trace, in characters. */
+/** The size of the response to a trace, in characters. */
 async function medianResponse(databaseUrl: string): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const sql = stack.adopt(

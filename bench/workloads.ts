@@ -1,5 +1,5 @@
 /**
- * What is asked of the contenders, as data.
+ * The requests that are sent to the contenders, as data.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Plant } from "./plant.ts";
 /** A request as `requests.lua` reads it; UNIQUE in the body becomes a new text each time. */
 export interface BenchRequest {
   readonly method: "GET" | "POST";
-  /** Percent-encoded where it must be. */
+  /** Percent-encoded where necessary. */
   readonly path: string;
   readonly body?: Readonly<Record<string, unknown>>;
 }
@@ -19,15 +19,15 @@ export interface BenchRequest {
 export interface Workload {
   readonly name: string;
   readonly title: string;
-  /** The status that every answer must have. */
+  /** The expected status of every response. */
   readonly status: 200 | 201;
-  /** The table that each answered request adds one row to. */
+  /** The table to which each successful request adds one row. */
   readonly stores?: string;
-  /** What is sent, over and over. */
+  /** The requests to send, in a loop. */
   requests(plant: Plant): BenchRequest[];
 }
 
-// Enough different requests that nothing can answer from what it did a moment ago.
+// Enough different requests that no cache of recent results can answer them.
 const VARIETY = 5_000;
 
 /** All workloads; those that write come last, so that the others find the same rows in each run. */
@@ -104,7 +104,7 @@ export const WORKLOADS: readonly Workload[] = [
   },
 ];
 
-/** @throws Error naming all workloads when there is no such one */
+/** @throws Error naming all workloads when the name is unknown */
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
   if (found !== undefined) return found;

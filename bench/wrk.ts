@@ -8,20 +8,20 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { findProgram } from "./program.ts";
 
-/** Requests that are under way at any moment. */
+/** Requests in flight at any moment. */
 export const CONNECTIONS = 32;
 
 const SCRIPT = fileURLToPath(new URL("./requests.lua", import.meta.url));
 
-/** What wrk saw in one run. */
+/** What wrk measured in one run. */
 export interface Load {
   readonly requests: number;
   readonly seconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Answers with a status of 400 or more. */
+  /** Responses with a status of 400 or more. */
   readonly refused: number;
-  /** Requests without an answer: no connection, a broken one, more than 10 s. */
+  /** Requests without a response: no connection, a broken one, or more than 10 s. */
   readonly broken: number;
 }
 
@@ -35,38 +35,38 @@ const Output = z.object({
 });
 
 /**
- * The path of wrk, installed if that is needed and can be done.
+ * The path of wrk, installed if needed and possible.
  *
- * @returns nothing without it; `say` is told what to do then
+ * @returns undefined without it; `say` then gets the instructions
  */
 export function findWrk(say: (line: string) => void): Promise<string | undefined> {
   return findProgram({ name: "wrk", title: "The load generator wrk", packages: ["wrk"] }, say);
 }
 
-/** How one run of wrk goes. */
+/** The parameters of one run of wrk. */
 export interface LoadOptions {
   readonly wrk: string;
   /** The server, such as `http://127.0.0.1:3001`. */
   readonly url: string;
   /** A file of `METHOD PATH BODY` lines, see `requests.lua`. */
   readonly requestFile: string;
-  /** Makes what the run sends unlike what any other run sends. */
+  /** Makes this run's requests different from those of any other run. */
   readonly label: string;
-  /** A whole number: wrk takes no other. */
+  /** Whole seconds: wrk accepts nothing else. */
   readonly seconds: number;
-  /** {@link CONNECTIONS} unless said. */
+  /** {@link CONNECTIONS} unless set. */
   readonly connections?: number;
 }
 
 /**
- * Sends the requests of a file over and over, on each connection one at a time.
+ * Sends the requests of a file in a loop, on each connection one at a time.
  *
- * @throws Error with what wrk said when it fails
+ * @throws Error with wrk's message when it fails
  */
 export async function runWrk(options: LoadOptions): Promise<Load> {
   const { wrk, url, requestFile, label, seconds } = options;
   const { stdout, stderr, success } = await new Deno.Command(wrk, {
-    // One thread: it keeps up with all the servers here, and leaves the other core to them.
+    // One thread keeps up with all the servers here, and leaves the other core to them.
     args: [
       "-t1",
       `-c${options.connections ?? CONNECTIONS}`,

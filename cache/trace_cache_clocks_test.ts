@@ -13,11 +13,11 @@ import { createTraceCache, createTraceInvalidation } from "./trace_cache.ts";
 import { connectValkey, type Valkey } from "./valkey.ts";
 
 /*
- * The trace cache when Valkey's clock jumps, when another Valkey takes over, and when it comes back
+ * The trace cache when Valkey's clock jumps, when another Valkey takes over, and when it returns
  * with older contents.
  */
 
-Deno.test("an answer read before its lot changed isn't kept after the clock went ahead and back", async () => {
+Deno.test("a trace read before its lot changed isn't cached after the clock went ahead and back", async () => {
   let seconds = 0;
   await using it = await startCache({ clock: () => ahead(seconds) });
   await it.relay();
@@ -29,7 +29,7 @@ Deno.test("an answer read before its lot changed isn't kept after the clock went
   seconds = 0;
   await read.set(TRACE);
   deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
-  // The relay begins again by the clock as it is now.
+  // The relay starts again with the current clock.
   for (let n = 0; n < 3; n++) await it.apply(NOTHING);
   await it.set("A");
   deepStrictEqual(await it.cached("A"), TRACE);
@@ -38,11 +38,14 @@ Deno.test("an answer read before its lot changed isn't kept after the clock went
 const freshFor = (link: Valkey) =>
   link.tryCommand((client) => client.pTTL("{lotline:traces}:fresh"));
 
-Deno.test("when the clock goes back, nothing stands as up to date for as long as it went", async () => {
+Deno.test("when the clock goes back, nothing counts as up to date for that long", async () => {
   let seconds = 20;
   await using it = await startCache({ clock: () => ahead(seconds) });
   await it.relay();
-  ok((await freshFor(it.link) ?? 0) > 19_000, "the test is about a word that stands too long");
+  ok(
+    (await freshFor(it.link) ?? 0) > 19_000,
+    "the test is about a mark that is valid for too long",
+  );
   seconds = 0;
   for (let n = 0; n < 4; n++) {
     await it.apply(NOTHING);
@@ -52,7 +55,7 @@ Deno.test("when the clock goes back, nothing stands as up to date for as long as
   ok((await freshFor(it.link) ?? 0) > 0, "it works again");
 });
 
-Deno.test("a word that this process has known for too long isn't believed, whatever Valkey's clock says", async () => {
+Deno.test("a mark that this process has held for too long is ignored, whatever Valkey's clock says", async () => {
   let now = 0;
   await using it = await startCache({ clock: () => ahead(20) });
   const metrics = { cacheRead() {}, cacheStored() {} };
@@ -66,7 +69,7 @@ Deno.test("a word that this process has known for too long isn't believed, whate
   deepStrictEqual((await cache.find("A")).trace, TRACE);
 });
 
-/** Two Valkeys behind one address: the cache's, and one that has what it had a moment ago. */
+/** Two Valkeys behind one address: the cache's, and one with slightly older contents. */
 async function startTwo() {
   const stack = new AsyncDisposableStack();
   const it = stack.use(await startCache());
@@ -76,7 +79,7 @@ async function startTwo() {
   return {
     it,
     otherLink,
-    /** Copies what is in the first one, and nothing that comes later. */
+    /** Copies the current contents of the first one, and nothing later. */
     async copy() {
       await it.link.tryCommand((client) => client.configSet("repl-diskless-sync-delay", "0"));
       const notified = (...command: string[]) =>
@@ -113,7 +116,7 @@ function moving(first: Valkey): { link: Valkey; lead(to: Valkey, isNoticed?: boo
   };
 }
 
-Deno.test("on another Valkey up to date isn't reckoned with the first one's clock", async () => {
+Deno.test("on another Valkey freshness isn't computed with the first one's clock", async () => {
   await using two = await startTwo();
   const { link, lead } = moving(withClock(two.it.link, () => ahead(20)));
   const relay = createTraceInvalidation(link, LONG_FRESH_MS);
@@ -127,13 +130,13 @@ Deno.test("on another Valkey up to date isn't reckoned with the first one's cloc
   ok((await freshFor(two.otherLink) ?? 0) > 0, "it works there");
 });
 
-Deno.test("a client sees its own write when Valkey comes back with older contents", async () => {
+Deno.test("a client sees its own write when Valkey returns with older contents", async () => {
   await using two = await startTwo();
   const { it, otherLink } = two;
   const { link, lead } = moving(it.link);
   const metrics = { cacheRead() {}, cacheStored() {} };
   const cache = createTraceCache(link, metrics, undefined, LONG_FRESH_MS);
-  // Up to date for long: the copy takes its time.
+  // Up to date for long: the copy takes time.
   const relay = createTraceInvalidation(it.relayLink, 30_000);
   for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
   await it.set("A");
@@ -141,11 +144,11 @@ Deno.test("a client sees its own write when Valkey comes back with older content
   await two.copy();
   await cache.invalidate("A");
   lead(otherLink);
-  ok((await freshFor(otherLink) ?? 0) > 0, "the test is about a word that still stands");
+  ok((await freshFor(otherLink) ?? 0) > 0, "the test is about a mark that is still valid");
   for (let n = 0; n < 3; n++) strictEqual((await cache.find("A")).trace, undefined);
 });
 
-Deno.test("changes that Valkey lost again are in no answer, also when no connection broke", async () => {
+Deno.test("changes that Valkey lost are in no response, even if no connection broke", async () => {
   await using two = await startTwo();
   const { it, otherLink } = two;
   const { link, lead } = moving(it.link);

@@ -5,7 +5,7 @@ import { delay } from "../timing.ts";
 import { createTraceCache, createTraceInvalidation, FRESH_MS } from "./trace_cache.ts";
 import type { Valkey } from "./valkey.ts";
 
-Deno.test("a kept answer comes back with its ETag, for its own lot only", async () => {
+Deno.test("a cached response is returned with its ETag, for its own lot only", async () => {
   await using it = await startCache();
   await it.relay();
   await it.set("A");
@@ -15,7 +15,7 @@ Deno.test("a kept answer comes back with its ETag, for its own lot only", async 
   deepStrictEqual(it.counted(), ["miss", "keep: stored", "hit", "miss"]);
 });
 
-Deno.test("without a relay that is on time nothing is kept and nothing used", async () => {
+Deno.test("without a relay on time nothing is cached and nothing cached is used", async () => {
   await using it = await startCache();
   await it.set("A");
   await it.relay();
@@ -35,7 +35,7 @@ Deno.test("without a relay that is on time nothing is kept and nothing used", as
   ]);
 });
 
-Deno.test("a relay that was held up between reading changes and telling them doesn't count as on time", async () => {
+Deno.test("a relay that was delayed between reading and announcing changes doesn't count as on time", async () => {
   await using it = await startCache();
   await it.relay();
   await it.set("A");
@@ -46,7 +46,7 @@ Deno.test("a relay that was held up between reading changes and telling them doe
   deepStrictEqual(await it.cached("A"), TRACE);
 });
 
-Deno.test("a relay that may not know all changes doesn't count as on time", async () => {
+Deno.test("a relay that may have missed changes doesn't count as on time", async () => {
   await using it = await startCache();
   await it.relay();
   await it.set("A");
@@ -55,7 +55,7 @@ Deno.test("a relay that may not know all changes doesn't count as on time", asyn
   strictEqual(await it.cached("A"), undefined);
 });
 
-Deno.test("a changed lot's answer is gone, others stay", async () => {
+Deno.test("a changed lot's trace is invalidated, others stay", async () => {
   await using it = await startCache();
   await it.relay();
   for (const lot of ["A", "B"]) await it.set(lot);
@@ -64,7 +64,7 @@ Deno.test("a changed lot's answer is gone, others stay", async () => {
   deepStrictEqual(await it.cached("B"), TRACE);
 });
 
-Deno.test("an answer read before its lot changed can't be kept after", async () => {
+Deno.test("a trace read before its lot changed can't be cached after it", async () => {
   for (const change of ["relay", "forget"] as const) {
     await using it = await startCache();
     await it.relay();
@@ -76,15 +76,15 @@ Deno.test("an answer read before its lot changed can't be kept after", async () 
     await it.relay();
     strictEqual(await it.cached("A"), undefined);
     deepStrictEqual(it.counted(), ["miss", "keep: stale_refused", "miss"]);
-    // One that is read from then on can.
+    // A trace that is read after that can be cached.
     await it.set("A");
     await it.relay();
     deepStrictEqual(await it.cached("A"), TRACE);
   }
 });
 
-Deno.test("of reads and changes within the same microsecond none is mixed up", async () => {
-  // The relay's last word, a change, and a read that only knows the relay's word, at one moment.
+Deno.test("reads and changes within the same microsecond are kept apart", async () => {
+  // The relay's last mark, a change, and a read that only knows that mark, at one moment.
   const moment = `{ '${Math.floor(Date.now() / 1_000) + 1}', '7' }`;
   await using it = await startCache({ clock: () => moment });
   await it.relay();
@@ -95,10 +95,10 @@ Deno.test("of reads and changes within the same microsecond none is mixed up", a
   deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
 });
 
-Deno.test("an answer that was read longer ago than changes are remembered isn't kept", async () => {
+Deno.test("a trace that was read longer ago than changes are remembered isn't cached", async () => {
   await using it = await startCache();
   await it.relay();
-  // As if the relay's last word had been heard 16 s ago.
+  // As if the relay's last mark were 16 s old.
   await it.link.tryCommand(async (client) => {
     const [epoch, readAt] = (await client.get("{lotline:traces}:fresh") ?? "").split(" ");
     const long = Number(readAt) - 16_000_000;
@@ -108,7 +108,7 @@ Deno.test("an answer that was read longer ago than changes are remembered isn't 
   deepStrictEqual(it.counted(), ["miss", "keep: stale_refused"]);
 });
 
-Deno.test("a forgotten answer is gone at once", async () => {
+Deno.test("an invalidated trace is gone immediately", async () => {
   await using it = await startCache();
   await it.relay();
   await it.set("A");
@@ -117,7 +117,7 @@ Deno.test("a forgotten answer is gone at once", async () => {
   strictEqual(await it.cached("A"), undefined);
 });
 
-Deno.test("when everything may have changed, nothing kept before is used, nothing read before kept", async () => {
+Deno.test("when everything may have changed, nothing cached before is used, and nothing read before is cached", async () => {
   await using it = await startCache();
   await it.relay();
   await it.set("A");
@@ -137,7 +137,7 @@ Deno.test("when everything may have changed, nothing kept before is used, nothin
   ]);
 });
 
-Deno.test("a Valkey that was emptied between a read and its keeping keeps nothing", async () => {
+Deno.test("a Valkey that was emptied between a read and its set caches nothing", async () => {
   await using it = await startCache();
   await it.relay();
   const read = await it.cache.find("A");
@@ -149,13 +149,13 @@ Deno.test("a Valkey that was emptied between a read and its keeping keeps nothin
   await read.set(TRACE);
   await it.relay();
   strictEqual(await it.cached("A"), undefined);
-  // From then on it works as before.
+  // After that it works as before.
   await it.set("A");
   await it.relay();
   deepStrictEqual(await it.cached("A"), TRACE);
 });
 
-Deno.test("a relay that another has followed isn't believed any more", async () => {
+Deno.test("a relay that another one has replaced is ignored", async () => {
   await using it = await startCache();
   await it.relay();
   const later = createTraceInvalidation(it.relayLink, LONG_FRESH_MS);
@@ -169,7 +169,7 @@ Deno.test("a relay that another has followed isn't believed any more", async () 
   deepStrictEqual(await it.cached("A"), TRACE);
 });
 
-Deno.test("what a Valkey knew before it was started again isn't used", async () => {
+Deno.test("entries from before a restart of Valkey aren't used", async () => {
   await using it = await startCache({ persist: true });
   await it.relay();
   await it.set("A");
@@ -180,10 +180,10 @@ Deno.test("what a Valkey knew before it was started again isn't used", async () 
   await it.relay();
   strictEqual(await it.cached("A"), undefined);
   const outcomes = it.counted();
-  strictEqual(outcomes.at(-1), "stale_refused", "the test is about what was kept");
+  strictEqual(outcomes.at(-1), "stale_refused", "the test is about cached entries");
 });
 
-Deno.test("changes that Valkey wasn't told of are made up for: nothing kept before is used", async () => {
+Deno.test("after changes that Valkey missed, nothing cached before is used", async () => {
   await using it = await startCache();
   let isAway = false;
   const relay = createTraceInvalidation(
@@ -201,7 +201,7 @@ Deno.test("changes that Valkey wasn't told of are made up for: nothing kept befo
   strictEqual(await it.cached("A"), undefined);
 });
 
-/** A link that does nothing, and says nothing, while it is away. */
+/** A link that carries nothing and closes nothing while it is cut. */
 function sometimesAway(link: Valkey, isAway: () => boolean): Valkey {
   return {
     ...link,
@@ -211,7 +211,7 @@ function sometimesAway(link: Valkey, isAway: () => boolean): Valkey {
   };
 }
 
-Deno.test("a silent Valkey keeps nobody waiting for longer than a tenth of a second", async () => {
+Deno.test("a silent Valkey delays no request for longer than a tenth of a second", async () => {
   await using it = await startCache();
   await it.relay();
   it.server.pause();
@@ -220,7 +220,7 @@ Deno.test("a silent Valkey keeps nobody waiting for longer than a tenth of a sec
     await work;
     order.push(what);
   };
-  // Half a second, five times as long as the cache is waited for, begins at the same moment.
+  // Half a second, five times the cache's timeout, starts at the same moment.
   const patient = says("half a second", it.relayLink.tryCommand((client) => client.get("x")));
   await says("cache", Promise.all(["A", "B", "C"].map((lot) => it.cached(lot))));
   // A hundred tenths of a second would be far more than that half.
@@ -231,7 +231,7 @@ Deno.test("a silent Valkey keeps nobody waiting for longer than a tenth of a sec
   it.server.resume();
 });
 
-Deno.test("after a forgetting that Valkey didn't hear of, this process believes nothing for a while", async () => {
+Deno.test("after an invalidation that Valkey didn't receive, this process bypasses the cache for some time", async () => {
   await using it = await startCache();
   let now = 0;
   let isAway = false;
@@ -249,7 +249,7 @@ Deno.test("after a forgetting that Valkey didn't hear of, this process believes 
   deepStrictEqual((await cache.find("A")).trace, TRACE);
 });
 
-Deno.test("nothing is kept for longer than a minute, and no body over a million characters", async () => {
+Deno.test("nothing is cached for longer than a minute, and no body over a million characters", async () => {
   await using it = await startCache();
   await it.relay();
   await it.set("A");
@@ -263,7 +263,7 @@ Deno.test("nothing is kept for longer than a minute, and no body over a million 
   strictEqual(await it.cached("B"), undefined);
 });
 
-Deno.test("what is remembered of changes doesn't grow for ever, with a relay or without", async () => {
+Deno.test("the record of changes has a bound, with a relay or without", async () => {
   let seconds = 0;
   await using it = await startCache({ clock: () => ahead(seconds) });
   const remembered = () => it.link.tryCommand((c) => c.zCard("{lotline:traces}:changed"));

@@ -8,7 +8,7 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { delay } from "../timing.ts";
 import { connectValkey, type Valkey } from "./valkey.ts";
 
-/** A log that is kept. */
+/** A log whose lines are stored. */
 function keptLog() {
   const lines: { level: string; event: string; error: unknown; leftOut: unknown }[] = [];
   const log: Log = (level, event, fields) => {
@@ -21,7 +21,7 @@ function keptLog() {
 
 const untilUsable = (valkey: Valkey) => eventually("Valkey answers", () => valkey.isUsable());
 
-Deno.test("a Valkey that is there answers, and nothing is said in the log", async () => {
+Deno.test("a reachable Valkey answers, and nothing is logged", async () => {
   await using valkey = await ownValkey();
   for (const url of [valkey.server.url, valkey.server.url.replace("redis:", "valkey:")]) {
     const { log, lines } = keptLog();
@@ -33,7 +33,7 @@ Deno.test("a Valkey that is there answers, and nothing is said in the log", asyn
   }
 });
 
-Deno.test("a Valkey that was never there is away, said once, and used when it comes", async () => {
+Deno.test("a Valkey that was never reachable is reported once, and used when it starts", async () => {
   await using valkey = await ownValkey();
   await valkey.server.stop();
   const { log, lines, until } = keptLog();
@@ -53,7 +53,7 @@ Deno.test("a Valkey that was never there is away, said once, and used when it co
   match(String(lines[0]?.error), /ECONNREFUSED/);
 });
 
-Deno.test("a Valkey that is killed and started again is away, then back, told once a minute", async () => {
+Deno.test("a Valkey that is killed and restarted is reported as down, then as back, once a minute", async () => {
   await using valkey = await ownValkey();
   const { log, lines } = keptLog();
   let now = 0;
@@ -81,7 +81,7 @@ Deno.test("a Valkey that is killed and started again is away, then back, told on
   ok(Number(lines[2]?.leftOut) >= 3, `${lines[2]?.leftOut} left out`);
 });
 
-Deno.test("a Valkey that falls silent is away while it is, without a line in the log", async () => {
+Deno.test("a silent Valkey is down while it is silent, without a log line", async () => {
   await using valkey = await ownValkey();
   const { log } = keptLog();
   const link = connectValkey(valkey.server.url, log);
@@ -96,7 +96,7 @@ Deno.test("a Valkey that falls silent is away while it is, without a line in the
   link.close();
 });
 
-Deno.test("a password in the address is in no line", async () => {
+Deno.test("a password in the address is in no log line", async () => {
   const { log, lines, until } = keptLog();
   const link = connectValkey(`redis://lotline:hunter2@127.0.0.1:${freePort()}`, log);
   await until("valkey_down");
@@ -104,7 +104,7 @@ Deno.test("a password in the address is in no line", async () => {
   strictEqual(JSON.stringify(lines).includes("hunter2"), false);
 });
 
-Deno.test("work is done and its result given; what fails gives nothing and is said once", async () => {
+Deno.test("work returns its result; failed work returns nothing and is logged once", async () => {
   await using valkey = await ownValkey();
   const { log, lines } = keptLog();
   const link = connectValkey(valkey.server.url, log);
@@ -120,7 +120,7 @@ Deno.test("work is done and its result given; what fails gives nothing and is sa
   link.close();
 });
 
-Deno.test("once Valkey is silent nobody else waits for it, until it speaks again", async () => {
+Deno.test("after one timeout no other call waits for a silent Valkey, until it responds again", async () => {
   await using valkey = await ownValkey();
   const { log } = keptLog();
   const link = connectValkey(valkey.server.url, log);
@@ -132,14 +132,14 @@ Deno.test("once Valkey is silent nobody else waits for it, until it speaks again
   const thousand = async () => {
     for (let i = 0; i < 1_000; i++) strictEqual(await get(), undefined);
   };
-  await withDeadline("a thousand more are given up at once", thousand());
+  await withDeadline("a thousand more give up immediately", thousand());
   valkey.server.resume();
   await untilUsable(link);
   strictEqual(await get(), null);
   link.close();
 });
 
-Deno.test("a connection that leads nowhere is given up for a new one", async () => {
+Deno.test("a connection that leads nowhere is replaced by a new one", async () => {
   await using valkey = await ownValkey();
   await using road = await openLink(valkey.server.port);
   const { log, until } = keptLog();
@@ -147,7 +147,7 @@ Deno.test("a connection that leads nowhere is given up for a new one", async () 
   await untilUsable(link);
   road.swallow();
   strictEqual(await link.isUsable(), false);
-  // The first new connection goes into the black hole as well, and says hello to nobody.
+  // The first new connection enters the black hole as well, and its HELLO gets no reply.
   await until("valkey_down");
   await delay(500);
   road.heal();
@@ -161,14 +161,14 @@ Deno.test("a link that is idle for long stays up", async () => {
   const { log, lines } = keptLog();
   const link = connectValkey(valkey.server.url, log);
   await untilUsable(link);
-  // Longer than a silent connection is borne with.
+  // Longer than the timeout of a silent connection.
   await delay(4_000);
   strictEqual(await link.isUsable(), true);
   deepStrictEqual(lines, []);
   link.close();
 });
 
-/** A client of the test's own. */
+/** A separate client of the test. */
 async function clientOf(url: string) {
   const client = createClient({ url });
   client.on("error", () => {});
@@ -222,7 +222,7 @@ const REFUSALS: readonly [
 ];
 
 for (const [problem, begin, end] of REFUSALS) {
-  Deno.test(`a Valkey that refuses to work (${problem}) is away, says why, and is used when it works again`, async () => {
+  Deno.test(`a Valkey that refuses commands (${problem}) is down, logs the reason, and is used when it recovers`, async () => {
     await using valkey = await ownValkey();
     using client = await clientOf(valkey.server.url);
     using held = await clientOf(valkey.server.url);
@@ -248,7 +248,7 @@ for (const [problem, begin, end] of REFUSALS) {
   });
 }
 
-Deno.test("a Valkey that became a replica is left for the one that its address leads to", async () => {
+Deno.test("a Valkey that became a replica is left for the one at its address", async () => {
   await using old = await ownValkey();
   await using next = await ownValkey();
   await using road = await openLink(old.server.port);
@@ -259,7 +259,7 @@ Deno.test("a Valkey that became a replica is left for the one that its address l
   await untilUsable(link);
   road.lead(next.server.port);
   await oldOne.notify("REPLICAOF", "127.0.0.1", String(next.server.port));
-  // Nobody writes: it is noticed all the same.
+  // Even without a write it is noticed.
   await eventually("the new one is used", async () => {
     return Number(await nextOne.notify("EXISTS", "lotline:probe")) === 1;
   });

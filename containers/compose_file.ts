@@ -1,5 +1,5 @@
 /**
- * Reads compose.yaml as Docker Compose would, as far as this project's file goes.
+ * Reads compose.yaml as Docker Compose would, for the forms that this project's file uses.
  *
  * @module
  */
@@ -43,8 +43,8 @@ export type Service = z.output<typeof Service>;
 export type Services = Record<string, Service>;
 
 /**
- * The file's content with its anchors and merges resolved and its variables filled in, as plain
- * data: what the compose schema describes.
+ * The file's content as plain data, as the compose schema describes it: anchors and merges are
+ * resolved, and variables filled in.
  * @throws Error naming the variable when one without a default is missing
  */
 export function fillIn(text: string, environment: Record<string, string>): unknown {
@@ -54,12 +54,15 @@ export function fillIn(text: string, environment: Record<string, string>): unkno
   );
 }
 
-/** The services of {@linkcode fillIn}'s content. Throws a ZodError on a form this reader doesn't know. */
+/**
+ * The services of {@linkcode fillIn}'s content. Throws a ZodError on a form this reader doesn't
+ * know.
+ */
 export function servicesOf(content: unknown): Services {
   return ComposeFile.parse(content).services;
 }
 
-/** Names of the services so that each stands behind all that it depends on. Throws on a cycle. */
+/** Names of the services, each after all that it depends on. Throws on a cycle. */
 export function inStartingOrder(services: Services): string[] {
   const order: string[] = [];
   const visit = (name: string, dependents: string[]) => {
@@ -80,7 +83,7 @@ function interpolate(text: string, environment: Record<string, string>): string 
     /\$(?:\$|\{(\w+)(?::([-?])([^}]*))?\}|)/g,
     (found, name: string | undefined, kind: string | undefined, rest: string | undefined) => {
       if (found === "$$") return "$";
-      if (name === undefined) throw new Error(`A lone $ in ${text}: compose wants $$`);
+      if (name === undefined) throw new Error(`A lone $ in ${text}: compose needs $$`);
       const value = environment[name];
       if (value) return value;
       if (kind === "-") return rest ?? "";

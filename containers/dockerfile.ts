@@ -1,5 +1,5 @@
 /**
- * Reads the Dockerfile, and lays out in a folder what its COPY instructions would put in the image.
+ * Reads the Dockerfile, and copies into a folder what its COPY instructions would put in the image.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { copyFileSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, matchesGlob, relative } from "node:path";
 import { z } from "zod";
 
-/** What the Dockerfile says about its (last) image. */
+/** The instructions for its (last) image. */
 export interface ImageRecipe {
   workdir: string;
   user: string;

@@ -1,19 +1,19 @@
 /**
- * Runs while the image is built: fetches the packages that the given programs import, at the
- * versions of the lockfile, and no others. A package that a program only `require`s doesn't show in
- * its imports: name it beside the programs.
+ * Runs during the image build. It fetches the packages that the given programs import, at the
+ * versions of the lockfile, and no others. Packages that a program only loads by `require` are not
+ * among its imports: name them after the programs.
  *
- *     deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
- *       main.ts
+ * deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
+ * main.ts
  *
- * Deno fetches everything that a lockfile names as soon as one package is needed, development tools
- * and PostgreSQL's binaries included. So deno.json is reduced to the imports that the programs use;
- * Deno then drops the rest from deno.lock by itself, and doesn't change what stays.
+ * As soon as one package is needed, Deno fetches everything that a lockfile names, development
+ * tools and PostgreSQL's binaries included. So deno.json is reduced to the imports of the programs.
+ * Deno then removes the rest from deno.lock by itself, and leaves the remaining entries unchanged.
  *
  * @module
  */
-// Deno's own output and our own file, taken at their word: a schema would need a package, and one
-// package here is enough to make Deno fetch them all.
+// Deno's own output and our own file need no schema. A schema would need a package, and one package
+// here is enough to make Deno fetch them all.
 interface ModuleGraph {
   modules: { dependencies?: { code?: { specifier?: string } }[] }[];
 }

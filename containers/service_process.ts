@@ -6,7 +6,7 @@
 import process from "node:process";
 import { delay } from "../timing.ts";
 
-/** What a container is given: where it stands and the whole of its environment. */
+/** The surroundings of a container: its working directory and its whole environment. */
 export interface Surroundings {
   cwd: string;
   env: Record<string, string>;
@@ -18,7 +18,7 @@ export interface Outcome {
   output: string;
 }
 
-/** A process that goes on until it is stopped. Disposing ends it and all that it started. */
+/** A process that runs until it is stopped. Disposing ends it and all its children. */
 export interface ServiceProcess extends AsyncDisposable {
   /** Settles when the process has ended by itself or by `stop`. */
   readonly ended: Promise<Outcome>;
@@ -26,7 +26,7 @@ export interface ServiceProcess extends AsyncDisposable {
   stop(graceMs: number): Promise<Outcome>;
 }
 
-/** Starts a command. `deno` is the one that runs us; nothing of our environment is handed on. */
+/** Starts a command. `deno` means the running Deno; nothing of our environment is inherited. */
 export function startProcess(command: string[], { cwd, env }: Surroundings): ServiceProcess {
   const [program = "", ...args] = command;
   const child = new Deno.Command(program === "deno" ? Deno.execPath() : program, {
@@ -37,7 +37,7 @@ export function startProcess(command: string[], { cwd, env }: Surroundings): Ser
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    // A group of its own, so that what it started can be killed with it.
+    // A separate process group, so that its children can be killed with it.
     detached: true,
   }).spawn();
   const ended = child.output().then(({ code, stdout, stderr }): Outcome => {
@@ -68,8 +68,8 @@ export async function runToEnd(command: string[], surroundings: Surroundings): P
 }
 
 /**
- * Runs a health check again and again until it succeeds.
- * @throws Error with what the service printed when it ends first, or after `timeoutMs`
+ * Repeats a health check until it succeeds.
+ * @throws Error with the service's output when it ends first, or after `timeoutMs`
  */
 export async function untilHealthy(
   service: ServiceProcess,

@@ -30,12 +30,15 @@ const Approved = z.array(Entry).superRefine((entries, context) => {
   }
 });
 
-/** How openapi.yaml is stricter than the old server's document, by agreement: id, reason, days, changes. */
+/**
+ * How openapi.yaml is deliberately stricter than the old server's document: id, reason, days,
+ * changes.
+ */
 export type Approved = z.output<typeof Approved>;
 
 /**
  * Reads approved changes of the document.
- * @throws {z.ZodError} when the text has another shape, or says something twice
+ * @throws {z.ZodError} when the text has another shape, or a duplicate
  */
 export function parseApproved(text: string): Approved {
   return Approved.parse(parse(text));

@@ -2,11 +2,11 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { type Json, promisesOf } from "./normal_form.ts";
 
-/** A change after which a client that kept to the document before may fail. */
+/** A change that may break a client which followed the earlier document. */
 export interface BreakingChange {
-  /** The operation's id in the document before; empty for what concerns all of them. */
+  /** The operation's id in the earlier document; empty for a change that concerns all. */
   readonly operation: string;
-  /** What has changed, in a sentence. */
+  /** The change, in a sentence. */
   readonly text: string;
 }
 
@@ -15,8 +15,8 @@ const SEVERITY_LEVELS = fileURLToPath(new URL("./oasdiff/severity_levels.txt", i
 const Found = z.array(z.object({ operationId: z.string().default(""), text: z.string() }));
 
 /**
- * What breaks clients when one document replaces another: what oasdiff says, warnings included, and
- * what it has no eye for.
+ * The changes that break clients when one document replaces another: those that oasdiff reports,
+ * warnings included, and those that it doesn't check.
  *
  * @param oasdiff the path of the program
  * @throws {Error} when a document can't be read
@@ -46,8 +46,9 @@ export async function findBreakingChanges(
 }
 
 /**
- * What oasdiff 1.36 doesn't look at: the roles of a token, and whether further fields may be there
- * (but in alternatives, whose branches have no place of their own).
+ * Two kinds of changes that oasdiff 1.36 doesn't check: the roles of a token, and whether
+ * additional properties are allowed. Branches of alternatives are left out, since they have no
+ * path.
  */
 function findUnseen(before: Json, after: Json): BreakingChange[] {
   const [old, now] = [promisesOf(before), promisesOf(after)];
@@ -55,7 +56,7 @@ function findUnseen(before: Json, after: Json): BreakingChange[] {
   const found: BreakingChange[] = [];
   const tell = (line: string, text: string) => {
     const operation = ids.get(operationOf(line));
-    // An operation that is only on one side is new, or told of as removed.
+    // An operation in only one document is new, or reported as removed.
     if (operation !== undefined && idsNow.has(operationOf(line))) {
       found.push({ operation, text });
     }
@@ -108,7 +109,7 @@ function idsOf(lines: Set<string>): Map<string, string> {
 }
 
 /**
- * Whether a version may break what another one promised: its major number is higher, or, before 1.0,
+ * Whether a version may break the promises of another: its major number is higher or, before 1.0,
  * its minor one (https://semver.org, 4).
  */
 export function mayBreak(released: string, now: string): boolean {

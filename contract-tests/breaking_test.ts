@@ -6,22 +6,22 @@ import { readContract, readOldCapture, readReleased, versionOf } from "./documen
 import type { Json } from "./normal_form.ts";
 import { findOasdiff } from "./oasdiff.ts";
 
-// `deno task contract` builds it and refuses to do without. The test run doesn't: it takes a minute,
-// and Go, which nothing else needs.
+// `deno task contract` builds it and fails without it. The test run doesn't need it: the build
+// takes a minute, and Go, which nothing else uses.
 const oasdiff = await findOasdiff();
 const test = (name: string, run: (oasdiff: string) => Promise<void>) =>
   Deno.test({ name, ignore: oasdiff === undefined, fn: () => run(oasdiff ?? "") });
 if (oasdiff === undefined) {
-  console.log("Breaking changes of the contract are looked for by deno task contract, not here");
+  console.log("Breaking changes of the contract are checked by deno task contract, not here");
 }
 
-test("openapi.yaml breaks no client of the last release, unless its version says so", async (program) => {
+test("openapi.yaml breaks no client of the last release, unless its version allows it", async (program) => {
   const [released, now] = [readReleased(), readContract()];
   if (mayBreak(versionOf(released), versionOf(now))) return;
   deepStrictEqual(await findBreakingChanges(program, released, now), []);
 });
 
-test("what breaks clients of the old five is approved, and every approval is used", async (program) => {
+test("every change that breaks clients of the old five is approved, and every approval is used", async (program) => {
   const found = await findBreakingChanges(program, readOldCapture(), readContract());
   const sorted = (changes: { operation: string; text: string }[]) =>
     changes.map(({ operation, text }) => `${operation}: ${text}`).sort();
@@ -138,12 +138,12 @@ for (const [what, edit] of BREAKING) {
 }
 
 for (const [what, edit] of SAFE) {
-  test(`${what} breaks nobody`, async (program) => {
+  test(`${what} breaks no client`, async (program) => {
     deepStrictEqual(await changesOf(program, edit), []);
   });
 }
 
-test("a breaking change is told with the operation and what has changed", async (program) => {
+test("a breaking change is reported with its operation and the change", async (program) => {
   const edit = (d: Json) => append(d, `${NEW_LOT}|required`, "weight_kg");
   deepStrictEqual(await changesOf(program, edit), [
     { operation: "createLot", text: "the request property `weight_kg` became required" },
@@ -168,7 +168,7 @@ for (const [released, now, expected] of VERSIONS) {
   });
 }
 
-Deno.test("a version that is none is refused", () => {
+Deno.test("an invalid version is refused", () => {
   throws(() => mayBreak("0.1.0", "next"), /next is no version/);
 });
 

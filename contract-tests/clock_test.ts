@@ -3,7 +3,10 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 const ROOT = new URL("../", import.meta.url);
 const NOT_OURS = new Set(["node_modules", "dist", ".data", ".git", ".venv"]);
 
-/** A stop-watch compared with a number: how fast the machine is, and what else it does, decides. */
+/**
+ * A stop-watch compared with a number: the result depends on the machine's speed and its other
+ * load.
+ */
 const UPPER_BOUND =
   /(?:performance|Date)\.now\(\) - [\w.]+ <=? ?\d|\b(?:took|waited|elapsed) <=? ?\d/;
 
@@ -18,8 +21,9 @@ async function testFiles(folder: URL): Promise<URL[]> {
 }
 
 /*
- * Instead: count steps, see in which order things happen (`isOpen` of a lock, two promises in turn),
- * wait with `eventually` or `withDeadline`, or compare with a constant that says what the alternative is.
+ * Alternatives: count steps, or check the order of events (`isOpen` of a lock, two promises in
+ * turn). Or wait with `eventually` or `withDeadline`, or compare with a constant that names the
+ * alternative.
  */
 Deno.test("no test has an upper bound in milliseconds that a busy machine breaks", async () => {
   const files = await testFiles(ROOT);
@@ -34,7 +38,7 @@ Deno.test("no test has an upper bound in milliseconds that a busy machine breaks
   deepStrictEqual(found, []);
 });
 
-Deno.test("the check sees an upper bound", () => {
+Deno.test("the check finds an upper bound", () => {
   const lines = ["ok(performance.now() - began < 900);", "ok(took < 2_000, `it took`);"];
   for (const line of lines) ok(UPPER_BOUND.test(line), line);
 });

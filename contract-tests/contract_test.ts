@@ -19,13 +19,13 @@ Deno.test("openapi.yaml passes the linter without a warning", async () => {
 
 Deno.test("the old server's capture is a valid document", async () => {
   const problems = await lint("contract/legacy.yaml");
-  // The old health route had no error of its own to document.
+  // The old health route had no specific error to document.
   const [only] = problems.splice(problems.findIndex((line) => line.includes("4xx-response")), 1);
   ok(only?.startsWith("warn"));
   deepStrictEqual(problems, []);
 });
 
-Deno.test("types.gen.ts is what openapi.yaml makes it", async () => {
+Deno.test("types.gen.ts is the types generated from openapi.yaml", async () => {
   strictEqual(await currentTypes(), await generateTypes(), "stale, run: deno task contract");
 });
 
@@ -45,12 +45,12 @@ Deno.test("the old five keep their ids", () => {
 });
 
 for (const [operation, success] of OLD_FIVE) {
-  Deno.test(`${operation} gives the success that the old server gave`, () => {
+  Deno.test(`${operation} has the success response of the old server`, () => {
     const place = `${operation}/responses/${success}`;
     const old = promisesAt(readOldCapture(), place);
     const now = promisesAt(readContract(), place);
     const added = [...now].filter((line) => line.startsWith("/headers/Idempotency-Replayed/"));
-    // Only on an answer to a request with a header that old clients don't send.
+    // Only in a response to a request with a header that old clients don't send.
     ok(added.length === 0 || added.includes("/headers/Idempotency-Replayed/required = false"));
     const changed = [...old.symmetricDifference(now.difference(new Set(added)))];
     // The one approved change of a success: the token is a real one.

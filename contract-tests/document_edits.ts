@@ -3,17 +3,17 @@ import { isObject } from "../json.ts";
 import type { Json } from "./normal_form.ts";
 
 /*
- * Small edits of a document for tests of what compares documents. A place is the keys that lead
- * there, joined by `|`, since paths of an API hold slashes and dots.
+ * Small edits of a document, for tests of the comparisons. A place is a list of keys joined by `|`,
+ * since paths of an API have slashes and dots.
  */
 
-/** Puts a value at a place, whether there is one or not. */
+/** Sets a value at a place, whether it exists or not. */
 export function set(document: Json, place: string, value: Json): void {
   const { holder, name } = find(document, place);
   holder[name] = value;
 }
 
-/** Takes away what must be at a place. */
+/** Removes an existing value at a place. */
 export function unset(document: Json, place: string): void {
   const { holder, name } = find(document, place);
   ok(name in holder, `${place} isn't there to be removed`);
@@ -25,7 +25,7 @@ export function append(document: Json, place: string, item: Json): void {
   set(document, place, [...listAt(document, place), item]);
 }
 
-/** Takes the item at a position, the last one by -1, out of the list at a place. */
+/** Removes the item at a position, the last one by -1, from the list at a place. */
 export function drop(document: Json, place: string, position: number): void {
   const list = listAt(document, place);
   ok(list.at(position) !== undefined, `${place} is too short`);

@@ -7,7 +7,7 @@ import { createMetrics } from "../metrics.ts";
 import { keysAtHand } from "../testing/keys.ts";
 import type { Json } from "./normal_form.ts";
 
-/** The contract as it is published. */
+/** The contract as published. */
 export function readContract(): Json {
   return parse(Deno.readTextFileSync(new URL("../openapi.yaml", import.meta.url)));
 }
@@ -22,7 +22,7 @@ export function readReleased(): Json {
   return parse(Deno.readTextFileSync(new URL("../contract/released.yaml", import.meta.url)));
 }
 
-/** The version that a document gives itself. */
+/** The version named in a document. */
 export function versionOf(document: Json): string {
   return z.object({ info: z.object({ version: z.string() }) }).parse(document).info.version;
 }
@@ -32,7 +32,7 @@ export function documentOfRoutes(): Json {
   const { privateKey } = generateKeyPairSync("ed25519");
   const { router } = createRoutes({
     mode: "required",
-    // Never connected: only the document is asked for.
+    // Never connected: only the document is read.
     sql: connect({ url: "postgres://127.0.0.1/none" }),
     keys: keysAtHand({ kid: "none", privateKey, published: { keys: [] } }),
     signIn: () => Promise.reject(new Error("nobody signs in here")),

@@ -3,7 +3,7 @@ import { set, unset } from "./document_edits.ts";
 import { documentOfRoutes, readContract } from "./documents.ts";
 import { type Json, promisesOf } from "./normal_form.ts";
 
-Deno.test("the document that the routes generate promises what openapi.yaml promises", () => {
+Deno.test("the document that the routes generate makes the same promises as openapi.yaml", () => {
   const published = promisesOf(readContract());
   const generated = promisesOf(documentOfRoutes());
   ok(published.size > 1_000, "the comparison must see the whole document");
@@ -13,7 +13,7 @@ Deno.test("the document that the routes generate promises what openapi.yaml prom
   }, { "only in openapi.yaml": [], "only in the routes": [] });
 });
 
-// Each of these is one small edit of one side; the comparison must see it from either side.
+// Each of these is one small edit of one document; the comparison must find it in either direction.
 const EDITS: [what: string, edit: (document: Json) => void][] = [
   ["an operation's id", (d) => set(d, "paths|/api/lots|post|operationId", "makeLot")],
   ["a status less", (d) => unset(d, "paths|/api/lots|post|responses|409")],
@@ -40,7 +40,7 @@ const EDITS: [what: string, edit: (document: Json) => void][] = [
 ];
 
 for (const [what, edit] of EDITS) {
-  Deno.test(`the drift check sees ${what}`, () => {
+  Deno.test(`the drift check finds ${what}`, () => {
     const before = readContract();
     const after = readContract();
     edit(after);

@@ -9,7 +9,10 @@ import { runJob } from "../testing/run_job.ts";
 import type { Json } from "./normal_form.ts";
 import { isShownBy, isTextShownBy } from "./shown.ts";
 
-/* Every example of openapi.yaml is sent to an API on the seed, and its answer is looked for there. */
+/*
+ * Every example of openapi.yaml is sent to an API on the seed, and its response must be among the
+ * examples.
+ */
 
 const Example = z.object({ value: z.json() });
 const Media = z.object({
@@ -61,10 +64,10 @@ Deno.test.afterAll(async () => await valkey[Symbol.asyncDispose]());
 const { api, sql, databaseUrl } = await apiOnSeed({ VALKEY_URL: valkey.server.url });
 
 const WITH_ID = z.object({ id: z.uuid() });
-/** What the path parameters are of what the examples have made. */
+/** The path parameters, from responses to earlier examples. */
 const made = new Map<string, string>([["/api/traceability/{lotCode}", "MIX-BATCH-88"]]);
 
-/** Sends one example and looks for its answer among the examples of that status and media type. */
+/** Sends one example and finds its response among the examples of that status and media type. */
 async function send(operation: Listed, accept: string, name: string, body: Json | undefined) {
   const { method, path, responses } = operation;
   const target = path.replace(/\{\w+\}/, () => encodeURIComponent(made.get(path) ?? ""));
@@ -106,7 +109,7 @@ async function sendAll(operation: Listed): Promise<void> {
   for (const [name, body] of bodies) await send(operation, "*/*", name, body);
 }
 
-// The audit comes first, so that it is the seed's; then all that stores something.
+// The audit comes first, so that it is the seed's; then all that store something.
 const [audits, posts, gets] = [
   operations.filter(({ operationId }) => operationId === "createAudit"),
   operations.filter(({ operationId, method }) =>
@@ -117,7 +120,7 @@ const [audits, posts, gets] = [
 ok(audits.length + posts.length + gets.length === operations.length && gets.length > 8);
 
 for (const operation of [...audits, ...posts, ...gets]) {
-  Deno.test(`the examples of ${operation.operationId} can be sent, and are answered as shown`, async () => {
+  Deno.test(`the examples of ${operation.operationId} can be sent, and get the responses shown`, async () => {
     await sendAll(operation);
     const auditId = made.get("/api/audits/{id}");
     if (operation.operationId === "createAudit" && auditId !== undefined) {
@@ -126,7 +129,7 @@ for (const operation of [...audits, ...posts, ...gets]) {
   });
 }
 
-Deno.test("every success that has a body shows one, whether it comes on demand or not", () => {
+Deno.test("every success with a body has an example, whether it can be requested here or not", () => {
   for (const { operationId, responses } of operations) {
     for (const [status, { content = {} }] of Object.entries(responses)) {
       for (const [type, media] of Object.entries(content)) {

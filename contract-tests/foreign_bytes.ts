@@ -1,15 +1,17 @@
 /** One place in the source that reads text: a regular expression, a split, a parser. */
 export interface Reading {
   readonly file: string;
-  /** As the list in docs/foreign-bytes.md writes it. */
+  /** Its text in docs/foreign-bytes.md. */
   readonly text: string;
-  /** Of a regular expression that is written out. */
+  /** For a literal regular expression. */
   readonly pattern?: RegExp;
 }
 
 const ROOT = new URL("../", import.meta.url);
 
-/** What meets nothing but this machine's own words: settings, arguments, tools, files of the project. */
+/**
+ * Files that only read this machine's own text: settings, arguments, tools, files of the project.
+ */
 const OWN = [
   /_test\.ts$/,
   /\.gen\.ts$/,
@@ -44,7 +46,9 @@ const PARSERS: ReadonlySet<string> = new Set([
   "parseJson",
 ]);
 
-/** Every place where a file of the service, the gateway, the client or the parity tools reads text. */
+/**
+ * Every place where a file of the service, the gateway, the client or the parity tools reads text.
+ */
 export async function readings(): Promise<Reading[]> {
   const found: Reading[] = [];
   for (const file of (await sourceFiles("")).sort()) {
@@ -64,7 +68,7 @@ async function sourceFiles(folder: string): Promise<string[]> {
   return files;
 }
 
-/** A lint rule that never complains, for the tree that it is given. */
+/** A lint rule that reports nothing, used for the syntax tree that it receives. */
 function collector(file: string, found: Reading[]): Deno.lint.Plugin {
   const create = ({ sourceCode }: Deno.lint.RuleContext): Deno.lint.LintVisitor => {
     const textOf = (node: Deno.lint.Node) => sourceCode.getText(node).replaceAll(/\s+/g, " ");
@@ -91,7 +95,7 @@ function collector(file: string, found: Reading[]): Deno.lint.Plugin {
 
 type Call = Pick<Deno.lint.CallExpression, "callee" | "arguments">;
 
-/** Deno gives every literal the property. */
+/** Deno sets the property on every literal. */
 function isPattern(node: Deno.lint.Node): node is Deno.lint.RegExpLiteral {
   return node.type === "Literal" && "regex" in node && node.regex !== undefined;
 }

@@ -3,18 +3,21 @@ import process from "node:process";
 import { growth, LINEAR, TIMES } from "../testing/growth.ts";
 import { type Reading, readings } from "./foreign_bytes.ts";
 
-// Else it looks for Java, and for programs of its own.
+// Otherwise it searches for Java and for native programs.
 Deno.env.set("RECHECK_BACKEND", "pure");
 const { checkSync } = await import("recheck");
 
 const PAGE = await Deno.readTextFile(new URL("../docs/foreign-bytes.md", import.meta.url));
 
-/** One part of the project, and what can't be read out of its source. */
+/** One part of the project, and the facts that its source doesn't show. */
 export interface ForeignBytes {
   readonly isOurs: (file: string) => boolean;
-  /** Expressions that are put together, by their file. */
+  /** Expressions that are built at run time, by their file. */
   readonly putTogether: Readonly<Record<string, readonly RegExp[]>>;
-  /** What recheck can't judge (look-around, or too large for it); the worst inputs judge these. */
+  /**
+   * Expressions that recheck can't judge (look-around, or too large for it); the worst inputs test
+   * these.
+   */
   readonly beyondRecheck: readonly string[];
 }
 
@@ -28,11 +31,11 @@ function listed(): string[] {
   );
 }
 
-/** Tests that all that reads text in a part stands in docs/foreign-bytes.md, and is linear. */
+/** Tests that every place of a part that reads text is in docs/foreign-bytes.md, and is linear. */
 export async function testForeignBytes(part: ForeignBytes): Promise<void> {
   const all = (await readings()).filter(({ file }) => part.isOurs(file));
 
-  Deno.test("every place that reads text is listed with its bound, once, and none that is gone", () => {
+  Deno.test("every place that reads text is listed once with its bound, and no listed place is missing", () => {
     const page = listed().filter((line) => part.isOurs(line));
     const source = new Set(all.map(lineOf));
     deepStrictEqual(
@@ -75,7 +78,7 @@ export async function testForeignBytes(part: ForeignBytes): Promise<void> {
         const whole = inputOf(BYTES);
         const { user } = process.cpuUsage();
         search(pattern, whole);
-        // The square of 64 kB are four thousand million steps: what is quick takes fewer.
+        // The square of 64 kB is four billion steps; a fast expression takes fewer.
         if (process.cpuUsage().user - user < 20_000) continue;
         const times = await growth((text) => search(pattern, text), inputOf(BYTES / TIMES), whole);
         if (times > LINEAR) faults.push(`${name}: ${times.toFixed(1)} on ${whole.slice(0, 20)}…`);
@@ -91,7 +94,7 @@ export function isVulnerable({ source, flags }: RegExp): boolean {
     "vulnerable";
 }
 
-/** Rows of each thing that an expression speaks of, alone and behind what it begins with. */
+/** Runs of each character class in an expression, alone and after its literal prefix. */
 function worstInputs({ source }: RegExp): ((length: number) => string)[] {
   const plain = source.replaceAll(/\\[bBdDwWsSpP](?:\{[^}]*\})?|\\(.)/g, "$1");
   const words = plain.match(/[\w<>=/:"@.$ -]{2,}/g) ?? [];

@@ -5,13 +5,13 @@ import { addEvents, newCounts, tableOf } from "./fuzz/counts.ts";
 import { readContract } from "./documents.ts";
 import { type Json, promisesOf } from "./normal_form.ts";
 
-/* What `deno task fuzz` is made of; the run itself takes minutes. */
+/* The parts of `deno task fuzz`; the run itself takes minutes. */
 
 const DOCUMENT = readContract();
 const securities = (document: Json) =>
   [...promisesOf(document)].filter((line) => line.includes("/security["));
 
-Deno.test("without a token nothing is let in by the document of `required`", () => {
+Deno.test("the document of `required` allows nothing without a token", () => {
   const isOpen = (line: string) => line.endsWith("/security[] = {}");
   ok(securities(DOCUMENT).some(isOpen));
   deepStrictEqual(securities(documentOfMode("legacy")), securities(DOCUMENT));
@@ -21,7 +21,7 @@ Deno.test("without a token nothing is let in by the document of `required`", () 
   );
 });
 
-Deno.test("a password is nothing that the document of `legacy` speaks of", () => {
+Deno.test("the document of `legacy` doesn't mention a password", () => {
   const passwords = (document: Json) =>
     [...promisesOf(document)].filter((line) => line.includes("/properties/password/"));
   deepStrictEqual(passwords(documentOfMode("legacy")), []);
@@ -36,13 +36,13 @@ Deno.test("every link of the document leads to an operation", () => {
   strictEqual(new Set(links).size, links.length);
 });
 
-Deno.test("a planted violation is of an operation that there is", () => {
+Deno.test("every planted violation names an existing operation", () => {
   const ids = [...promisesOf(DOCUMENT)].filter((line) => line.includes("/operationId = "))
     .map((line) => JSON.parse(line.split(" = ")[1] ?? ""));
   for (const { operation } of PLANTED) ok(ids.includes(operation), operation);
 });
 
-Deno.test("the table counts requests by phase, failures by check, and links that were followed", async () => {
+Deno.test("the table counts requests by phase, failures by check, and followed links", async () => {
   const file = await Deno.makeTempFile();
   const scenario = (phase: string, recorder: unknown) =>
     JSON.stringify({ ScenarioFinished: { phase, status: "success", recorder } });
@@ -82,7 +82,7 @@ Deno.test("the table counts requests by phase, failures by check, and links that
   ok(operationsOf(DOCUMENT).includes("GET /livez"));
 });
 
-Deno.test("no cases of earlier runs lie in the tree, where the next run would try them again", () => {
+Deno.test("no cases of earlier runs are in the tree, where the next run would repeat them", () => {
   const folders = [new URL("./", import.meta.url), new URL("../", import.meta.url)];
   for (const folder of folders) {
     deepStrictEqual(

@@ -2,13 +2,13 @@ import { posix } from "node:path";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** That one file uses another, as paths of the project. */
+/** One file imports another, as paths of the project. */
 export interface Import {
   readonly from: string;
   readonly to: string;
 }
 
-/** All source files under the folders and among the files that `isWanted` says yes to, in order. */
+/** All source files under the folders and among the files that `isWanted` accepts, in order. */
 export async function sourceFiles(isWanted: (path: string) => boolean): Promise<string[]> {
   const files: string[] = [];
   const visit = async (folder: string) => {
@@ -27,7 +27,7 @@ export async function readSource(file: string): Promise<string> {
   return await Deno.readTextFile(new URL(file, ROOT));
 }
 
-/** What a source file imports of the project. */
+/** The project's files that a source file imports. */
 export function importsOf(file: string, source: string): Import[] {
   const found = source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g);
   return [...found].map(([, target]) => ({
@@ -43,7 +43,7 @@ export async function importsOfAll(files: readonly string[]): Promise<Import[]> 
 }
 
 /**
- * Groups of files that use each other in a circle, each in order; none is how it should be.
+ * Groups of files that import each other in a circle, each in order.
  *
  * Tarjan's algorithm: https://doi.org/10.1137/0201010
  */

@@ -17,15 +17,15 @@ const MAY_USE: Record<string, string[]> = {
   jobs: ["command_line.ts", "jobs", "audit", "lineage", "cache", "auth", "db"],
   audit: ["audit", "lineage", "db"],
   lineage: ["lineage", "db"],
-  // A step of the request pipeline: nothing but app.ts knows of it.
+  // A step of the request pipeline: only app.ts knows it.
   dry_run: ["dry_run", "http", "auth", "db"],
-  // Of the database no more than what a statement is that writes.
+  // Of the database only the type of a write statement.
   http: ["http", "auth", "db/write.ts"],
   auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts"],
   cache: ["cache", "db"],
   db: ["command_line.ts", "db"],
   contract: ["contract"],
-  // A package of its own: its build copies the types.
+  // A separate package: its build copies the types.
   client: ["client", "contract/types.gen.ts"],
   "byte_buffer.ts": [],
   "client_address.ts": [],
@@ -65,7 +65,7 @@ const ON_THEIR_OWN = new Set(["contract", "client", ...FOR_EVERYTHING]);
 const partOf = (path: string) => path.split("/", 1)[0] ?? path;
 
 const FILES = await sourceFiles((path) =>
-  // What `deno task client` has made of the others.
+  // The output of `deno task client`.
   path !== "client/dist" && partOf(path) in MAY_USE && !path.endsWith("_test.ts")
 );
 
@@ -83,7 +83,7 @@ Deno.test("imports point one way: routes to cache and auth, those to the databas
   deepStrictEqual(imports.filter((one) => !isAllowed(one)), []);
 });
 
-Deno.test("the import check sees what points the wrong way", () => {
+Deno.test("the import check finds an import in the wrong direction", () => {
   const wrong: [from: string, target: string][] = [
     ["db/lots.ts", "../routes/schemas.ts"],
     ["db/lots.ts", "../http/input.ts"],
@@ -126,7 +126,7 @@ Deno.test("the import check sees what points the wrong way", () => {
   }
 });
 
-Deno.test("the client imports nothing from elsewhere but openapi-fetch", async () => {
+Deno.test("the client imports only its own files and openapi-fetch", async () => {
   const packages: string[] = [];
   for (const file of FILES) {
     if (partOf(file) !== "client") continue;
@@ -154,14 +154,14 @@ Deno.test("only programs read the environment", async () => {
   ]);
 });
 
-Deno.test("no part of the service opens connections but those to PostgreSQL and Valkey", async () => {
-  // `app.router.fetch` hands a request to a route; nothing goes out.
+Deno.test("the service opens connections only to PostgreSQL and Valkey", async () => {
+  // `app.router.fetch` passes a request to a route; no connection is opened.
   const outward =
     /(?<!\brouter\.)\bfetch\(|\bWebSocket\b|\bDeno\.connect|"(?:node:(?:https?|http2|net|tls|dgram)|redis|postgres|pg)"/;
   const openers: string[] = [];
   for (const file of FILES) {
     const source = await readSource(file);
-    // With a type nothing can be opened.
+    // A type opens no connection.
     if (outward.test(source.replaceAll(/^import type .*$/gm, ""))) openers.push(file);
   }
   for (const one of ["db/connect.ts", "cache/valkey.ts"]) ok(openers.includes(one), openers.join());
@@ -186,7 +186,7 @@ Deno.test("no files import each other in a circle", async () => {
   deepStrictEqual(circles(await importsOfAll(everything)), []);
 });
 
-Deno.test("the check of circles sees one", () => {
+Deno.test("the check of circles finds one", () => {
   const imports = [["a", "b"], ["b", "c"], ["c", "b"], ["c", "d"], ["d", "e"]]
     .map(([from = "", to = ""]) => ({ from, to }));
   deepStrictEqual(circles(imports), [["b", "c"]]);

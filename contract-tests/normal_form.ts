@@ -1,17 +1,17 @@
 import { isObject } from "../json.ts";
 
-/** An OpenAPI document, or a part of one, as it was parsed. */
+/** An OpenAPI document, or a part of one, as parsed. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-// What says the same in other words, or where to go on: it lives in openapi.yaml alone.
+// Prose, examples and other fields without a promise: they are in openapi.yaml only.
 const PROSE = new Set(["description", "summary", "example", "examples", "tags", "links"]);
 
 const METHODS = new Set(["get", "put", "post", "delete", "options", "head", "patch", "trace"]);
 
 /**
- * What a document promises, one line a fact: every operation with its parameters, schemas,
- * statuses, headers and security, references followed, prose left out, order ignored where it
- * means nothing. Two documents that promise the same have the same lines.
+ * The promises of a document, one fact a line: every operation with its parameters, schemas,
+ * statuses, headers and security. References are followed, prose is left out, and order is ignored
+ * where it has no meaning. Two documents with the same promises have the same lines.
  */
 export function promisesOf(document: Json): Set<string> {
   const lines = new Set<string>();
@@ -52,14 +52,15 @@ function write(place: string, value: Json, lines: Set<string>, isNames = false):
   } else if (Array.isArray(value)) {
     if (value.length === 0) lines.add(`${place} = []`);
     for (const item of value) {
-      // Lists in an OpenAPI document are sets: required names, enum values, alternatives, parameters.
+      // Lists in an OpenAPI document are sets: required names, enum values, alternatives,
+      // parameters.
       const nested = new Set<string>();
       write("", item, nested);
       lines.add(`${place}[]${[...nested].sort().join(" &")}`);
     }
   } else {
     const entries = Object.entries(value);
-    // Fields may be called what prose is called elsewhere.
+    // A field of a schema may have the name of a prose field.
     const said = isNames ? entries : entries.filter(([key]) => !PROSE.has(key));
     if (said.length === 0) lines.add(`${place} = {}`);
     for (const [key, item] of said) {

@@ -1,7 +1,7 @@
 /**
- * oasdiff (https://github.com/oasdiff/oasdiff) tells which changes of an OpenAPI document break its
- * clients. It is written in Go, pinned by `oasdiff/go.mod`, and built by `deno task contract`: this
- * program. The tests look for breaking changes wherever it was built.
+ * oasdiff (https://github.com/oasdiff/oasdiff) reports which changes of an OpenAPI document break
+ * its clients. It is written in Go and pinned by `oasdiff/go.mod`; `deno task contract` builds it
+ * with this program. The tests check breaking changes wherever it was built.
  *
  * @module
  */
@@ -18,19 +18,19 @@ export async function findOasdiff(): Promise<string | undefined> {
   return await Deno.stat(PROGRAM).then(() => PROGRAM, () => undefined);
 }
 
-/** Builds it, which takes about a minute the first time; says what is missing if that can't be done. */
+/** Builds it, which takes about a minute the first time; on failure prints what is missing. */
 async function build(): Promise<string | undefined> {
   try {
     const { success, stderr } = await new Deno.Command("go", {
       args: ["build", "-o", PROGRAM, "github.com/oasdiff/oasdiff"],
       cwd: MODULE,
-      // What the module file says, whatever this machine's settings are.
+      // The module file decides, not this machine's settings.
       env: { GOFLAGS: "-mod=readonly", GOWORK: "off" },
     }).output();
     return success ? undefined : `Go can't build oasdiff: ${new TextDecoder().decode(stderr)}`;
   } catch (thrown) {
     if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
-    return "Breaking changes are looked for by oasdiff, which needs Go: https://go.dev/dl";
+    return "Breaking changes are checked by oasdiff, which needs Go: https://go.dev/dl";
   }
 }
 

@@ -1,7 +1,7 @@
 import { isObject } from "../json.ts";
 import type { Json } from "./normal_form.ts";
 
-// What an example can only make up, each compared by its form alone.
+// Values that an example can only invent, each compared by its form alone.
 const GENERATED: [form: RegExp, name: string][] = [
   [/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "id"],
   [/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/, "time"],
@@ -10,8 +10,8 @@ const GENERATED: [form: RegExp, name: string][] = [
 ];
 
 /**
- * Whether an answer is the one that an example shows: the same fields, the same values, but for ids,
- * times, tokens and keys, which an example can only make up. Of a list the example may show a part.
+ * Whether a response matches an example: the same fields and values, except ids, times, tokens and
+ * keys, which an example can only invent. Of a list the example may show a part.
  */
 export function isShownBy(example: Json, response: Json): boolean {
   if (Array.isArray(example)) {
@@ -30,8 +30,8 @@ export function isShownBy(example: Json, response: Json): boolean {
 }
 
 /**
- * As {@link isShownBy}, for text: each of the example's lines is one of the answer's, as JSON where
- * it is that, else up to the number at its end.
+ * As {@link isShownBy}, for text: each of the example's lines matches one of the response's. Lines
+ * are compared as JSON if possible, else up to the number at the end.
  */
 export function isTextShownBy(example: string, response: string): boolean {
   const lines = response.trimEnd().split("\n").map(parseLine);

@@ -25,7 +25,7 @@ const CASES: Case[] = [
 ];
 
 for (const [what, example, response, shown] of CASES) {
-  Deno.test(`an example ${shown ? "shows" : "doesn't show"} an answer with ${what}`, () => {
+  Deno.test(`an example ${shown ? "matches" : "doesn't match"} a response with ${what}`, () => {
     strictEqual(isShownBy(example, response), shown);
   });
 }
@@ -38,7 +38,7 @@ const TEXTS: [what: string, example: string, answer: string, shown: boolean][] =
 ];
 
 for (const [what, example, response, shown] of TEXTS) {
-  Deno.test(`an example ${shown ? "shows" : "doesn't show"} a text with ${what}`, () => {
+  Deno.test(`an example ${shown ? "matches" : "doesn't match"} a text with ${what}`, () => {
     strictEqual(isTextShownBy(example, response), shown);
   });
 }

@@ -18,12 +18,12 @@ import type { Lot } from "../routes/schemas.ts";
 
 type Contract = components["schemas"];
 
-/** True when each fits where the other is expected, with the same fields, optional ones included. */
+/** True when each type is assignable to the other, with the same fields, optional ones included. */
 type Same<A, B> = [A, B, Names<A>, Names<B>] extends [B, A, Names<B>, Names<A>] ? true : false;
 type Names<T> = keyof T & string;
 
-// `deno check` fails on a line whose two types differ: what requests may hold (input) and what
-// answers hold (output), against the types made from openapi.yaml.
+// `deno check` fails on a line whose two types differ. Types of requests (input) and responses
+// (output) are compared with the types generated from openapi.yaml.
 const SAME: [
   Same<z.input<typeof NewLot>, Contract["NewLot"]>,
   Same<z.input<typeof NewQcDecision>, Contract["NewQcDecision"]>,
@@ -68,7 +68,7 @@ const SAME: [
   true,
 ];
 
-// The comparison itself: it must tell apart what looks alike.
+// The comparison itself: it must distinguish similar types.
 const DIFFERENT: [
   Same<{ a?: string }, { a?: string; b?: string }>,
   Same<{ a: string }, { a?: string }>,
@@ -76,6 +76,6 @@ const DIFFERENT: [
   Same<{ a: "x" }, { a: "x" | "y" }>,
 ] = [false, false, false, false];
 
-Deno.test("the routes' schemas and the types made from openapi.yaml are the same types", () => {
+Deno.test("the routes' schemas and the types generated from openapi.yaml are the same types", () => {
   ok(SAME.every((same) => same) && !DIFFERENT.some((same) => same));
 });

@@ -20,12 +20,12 @@ const RECEIVED: ReceivedDryRun = {
   proof: PROOF,
 };
 
-Deno.test("a proof says its moment and is good for its request", () => {
+Deno.test("a proof carries its moment and is valid for its request", () => {
   match(PROOF, /^t=1768816800000,sig=[0-9a-f]{64}$/);
   ok(isDryRunProof(SECRET, RECEIVED, NOW));
 });
 
-Deno.test("a proof is what docs/security.md says it is", () => {
+Deno.test("a proof has the form in docs/security.md", () => {
   // Made with: printf 'lotline-dry-run\n1768816800000\nPOST\n/api/lots?from=scale\n%s' \
   //   $(printf '{"lot_code":"RAW-1"}' | sha256sum | cut -d' ' -f1) | openssl dgst -sha256 -hmac "$SECRET"
   strictEqual(
@@ -34,7 +34,7 @@ Deno.test("a proof is what docs/security.md says it is", () => {
   );
 });
 
-Deno.test("a proof is good for a minute, before and after its moment", () => {
+Deno.test("a proof is valid for a minute before and after its moment", () => {
   for (const [ms, good] of [[0, true], [60_000, true], [60_001, false], [3_600_000, false]]) {
     for (const now of [NOW + Number(ms), NOW - Number(ms)]) {
       strictEqual(isDryRunProof(SECRET, RECEIVED, now), good, `${now - NOW} ms`);
@@ -52,7 +52,7 @@ const OTHERS: [what: string, other: Partial<ReceivedDryRun>][] = [
   ["body, none at all", { bodyHash: hashOf(new Uint8Array()) }],
 ];
 for (const [what, other] of OTHERS) {
-  Deno.test(`a proof is not good for another ${what}`, () => {
+  Deno.test(`a proof is not valid for another ${what}`, () => {
     ok(!isDryRunProof(SECRET, { ...RECEIVED, ...other }, NOW));
   });
 }

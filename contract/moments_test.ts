@@ -4,7 +4,7 @@ import { isBeyondYears } from "./moments.ts";
 
 const two = (number: number) => String(number).padStart(2, "0");
 
-/** Times and offsets around the first and the last moment that have a year of four digits. */
+/** Times and offsets around the first and the last moment with a year of four digits. */
 function edges(): string[] {
   const found: string[] = [];
   const seconds = ["", ":00", ":59", ":60", ":59.999999", ":59.9999994", ":59.9999996"];
@@ -44,7 +44,7 @@ Deno.test("a moment is beyond the years of four digits exactly when PostgreSQL's
   ok(beyond > 1_000 && beyond < moments.length - 1_000, `${beyond} of ${moments.length}`);
 });
 
-Deno.test("years that the old server takes and the contract has no form for are beyond, too", () => {
+Deno.test("years that the old server accepts and the contract can't express are beyond, too", () => {
   const beyond = ["10000-01-01", "294276-12-31T00:00:00Z", "0044-03-15 BC", "44-03-15 12:00 bc"];
   for (const moment of beyond) strictEqual(isBeyondYears(moment), true, moment);
   for (const moment of ["2026-01-19", "9998-12-31T23:59:59-14:00", "infinity", "now", ""]) {

@@ -47,7 +47,7 @@ Deno.test("the gateway needs five settings and has defaults for the others", () 
   );
 });
 
-Deno.test("the gateway's port for commands stays on loopback when HOST opens the other one", () => {
+Deno.test("the gateway's admin port stays on loopback when HOST opens the other one", () => {
   strictEqual(
     readSettings(GatewaySettings, { ...GATEWAY_MIN, HOST: "0.0.0.0" }).GATEWAY_ADMIN_HOST,
     "127.0.0.1",
@@ -66,7 +66,7 @@ const BROKEN_GATEWAY: Record<string, string[]> = {
   CANARY_BY: ["token", "header", "header ", "header a b", "header é", `header ${"a".repeat(65)}`],
 };
 for (const [name, values] of Object.entries(BROKEN_GATEWAY)) {
-  Deno.test(`the gateway doesn't start with a broken ${name}, and says which it is`, () => {
+  Deno.test(`the gateway doesn't start with a broken ${name}, and names it`, () => {
     for (const value of values) {
       throws(
         () => readSettings(GatewaySettings, { ...GATEWAY_MIN, [name]: value }),
@@ -126,7 +126,7 @@ for (
     deepStrictEqual(allowedEnvironment(task), settingNames(schemas));
   });
 
-  Deno.test(`every setting of deno task ${task} says what is expected`, () => {
+  Deno.test(`every setting of deno task ${task} describes what is expected`, () => {
     for (const schema of schemas) {
       for (const [name, field] of Object.entries(schema.shape)) {
         ok((z.globalRegistry.get(field)?.description ?? "").length > 5, name);
@@ -137,7 +137,7 @@ for (
 
 const read = (path: string) => Deno.readTextFile(new URL(path, import.meta.url));
 
-Deno.test("both .env.example set every setting of the gateway, each with a line that explains it", async () => {
+Deno.test("both .env.example set every setting of the gateway, each with a comment", async () => {
   const shared = envExample(await read("../.env.example"));
   const own = envExample(await read(".env.example"));
   const names = settingNames([GatewaySettings], { withOld: false });
@@ -154,7 +154,7 @@ async function composed(settings: Record<string, string>): Promise<Environment> 
   return services.gateway?.environment ?? {};
 }
 
-Deno.test("a gateway of compose.yaml that has no old server names what it lacks", async () => {
+Deno.test("a gateway of compose.yaml without an old server names the missing setting", async () => {
   const environment = await composed({});
   throws(
     () => readSettings(GatewaySettings, environment),
@@ -162,7 +162,7 @@ Deno.test("a gateway of compose.yaml that has no old server names what it lacks"
   );
 });
 
-Deno.test("compose.yaml passes old names of settings on to the gateway, and no default over them", async () => {
+Deno.test("compose.yaml passes old names of settings to the gateway, without defaults that override them", async () => {
   for (const [name, old] of Object.entries(oldNames(GatewaySettings))) {
     const environment = await composed({ [old]: "7" });
     deepStrictEqual([environment[name], environment[old]], ["", "7"], old);

@@ -10,7 +10,7 @@ import { startLegacyProcess } from "./testing/legacy_process.ts";
 
 const PAGE = new URL("../docs/security.md", import.meta.url);
 
-Deno.test("the rights that docs/security.md names are enough for all that the gateway does", async () => {
+Deno.test("the rights named in docs/security.md are enough for everything that the gateway does", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await resetToSeed(sql, await loadSeed());
@@ -90,7 +90,7 @@ Deno.test("the rights that docs/security.md names are enough for all that the ga
   }
 });
 
-/** What a gateway that starts deletes or adds up, of several tables. */
+/** Rows of several tables that a gateway deletes or aggregates at its start. */
 async function givenOldEvidence(sql: Sql): Promise<void> {
   await sql`
     insert into lotline.differences (at, operation, epoch, mode, outcome, fingerprint, differences)

@@ -1,7 +1,10 @@
 import { testForeignBytes } from "../contract-tests/foreign_bytes_checks.ts";
 import { PSEUDONYM_FORM } from "./redact/pseudonym_form.ts";
 
-/* Whatever meets bytes of a client or of an upstream at the gateway is linear, and stands in docs/foreign-bytes.md. */
+/*
+ * Every reader of client or upstream bytes at the gateway is linear, and is listed in
+ * docs/foreign-bytes.md.
+ */
 
 await testForeignBytes({
   isOurs: (file) => file.startsWith("cutover/"),

@@ -28,12 +28,12 @@ const OF_THE_SERVICE = [
   "command_line.ts",
   "terminal.ts",
   "timing.ts",
-  // The rows that the recordings begin from are those of the demo plant.
+  // The recordings start from the rows of the demo plant.
   "dev/seed.ts",
 ];
 
-// What each floor may use of those below. The gateway knows of the service what stands in the contract.
-// Connections, no statements: it must not depend on what the service stores.
+// The lower floors that each floor may use. The gateway knows only the service's contract. It uses
+// its connections and no statements, since it must not depend on what the service stores.
 const FLOORS: Record<string, string[]> = {
   exchange: [],
   upstream: ["exchange"],
@@ -78,7 +78,8 @@ const FLOORS: Record<string, string[]> = {
     "routes",
     "exchange",
   ],
-  // The stand-in is a program of its own, as the old server is; it only reads its settings as others.
+  // The stand-in is a separate program, as the old server is; it shares only the reader of
+  // settings.
   legacy: [],
   // The settings, which every floor may use.
   "config.ts": [],
@@ -102,7 +103,7 @@ function isAllowed({ from, to }: Import): boolean {
   return OF_THE_SERVICE.some((one) => to === one || to.startsWith(`${one}/`));
 }
 
-Deno.test("imports of cutover/ point down, from floor to floor, and to little of the service", async () => {
+Deno.test("imports of cutover/ point down, from floor to floor, and to few parts of the service", async () => {
   ok(FILES.includes("cutover/proxy/server.ts") && FILES.includes("cutover/main.ts"));
   const floors = [...new Set(FILES.map(floorOf))].filter((floor) => !floor?.endsWith(".ts"));
   deepStrictEqual(
@@ -119,7 +120,7 @@ Deno.test("each floor uses only floors that are named before it", () => {
   }
 });
 
-Deno.test("the import check sees what points the wrong way", () => {
+Deno.test("the import check finds an import in the wrong direction", () => {
   const wrong: [from: string, target: string][] = [
     ["cutover/legacy/server.ts", "../../db/lots.ts"],
     ["cutover/legacy/server.ts", "../../log.ts"],
@@ -144,7 +145,7 @@ Deno.test("the import check sees what points the wrong way", () => {
   }
 });
 
-Deno.test("the programs alone read the environment", async () => {
+Deno.test("only programs read the environment", async () => {
   const readers: string[] = [];
   for (const file of FILES) {
     if (/Deno\.env|process\.env/.test(await readSource(file))) readers.push(file);
@@ -157,8 +158,8 @@ Deno.test("the programs alone read the environment", async () => {
   ]);
 });
 
-Deno.test("what the programs send goes through one client", async () => {
-  // `app.fetch` hands a request to a route; nothing goes out.
+Deno.test("everything that the programs send goes through one client", async () => {
+  // `app.fetch` passes a request to a route; no connection is opened.
   const outward =
     /(?<!\bapp\.)\bfetch\(|\bDeno\.connect|\b(?:net|tls|http2?|https)\.(?:connect|request|get)\(|import \{[^}]*\b(?:request|get|Agent|createConnection)\b[^}]*\} from "node:|"undici"/;
   const senders: string[] = [];

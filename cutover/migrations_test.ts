@@ -7,8 +7,8 @@ import { dump, dumpChanges } from "../testing/dump.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 
 /**
- * The steps of the one series that there was at first, 0001 to 0024: the name of each then, its
- * title today, and how the SHA-256 of its file begins.
+ * The steps of the original single series, 0001 to 0024: the old name of each, its title today, and
+ * the start of its file's SHA-256.
  */
 const ONE_SERIES: readonly [name: string, title: string, checksum: string][] = [
   ["0001_old_schema", "0001_old_schema", "d228f8be"],
@@ -39,20 +39,20 @@ const ONE_SERIES: readonly [name: string, title: string, checksum: string][] = [
 
 const SPLIT = "journal split into series";
 const STEPS = await readSteps(ALL_SERIES);
-/** What is there after `rm -r cutover`. */
+/** The folders that remain after `rm -r cutover`. */
 const WITHOUT_CUTOVER = [
   SERVICE_SERIES,
   { name: "cutover", folder: new URL("../gone/cutover/migrations/", import.meta.url) },
 ];
 
-Deno.test("the files of the one series are as they were, under their new names", () => {
+Deno.test("the files of the single series are unchanged, under their new names", () => {
   for (const [name, title, checksum] of ONE_SERIES) {
     strictEqual(stepWith(title).checksum.slice(0, 8), checksum, name);
   }
 });
 
 for (const number of [0, 13, 15, 17, 18, 24]) {
-  Deno.test(`a database at step ${number} of the one series gets what it lacks, once, and is as a new one`, async () => {
+  Deno.test(`a database at step ${number} of the single series gets each missing step once, and equals a new one`, async () => {
     await using database = await databaseAt(number);
     const { sql, url } = database;
     if (number > 0) await sql`insert into lots (lot_code) values ('KEPT')`;
@@ -73,7 +73,7 @@ for (const number of [0, 13, 15, 17, 18, 24]) {
   });
 }
 
-Deno.test("without the cutover's folder, a database of the one series is taken and keeps its tables", async () => {
+Deno.test("without the cutover's folder, a database of the single series is accepted and keeps its tables", async () => {
   await using database = await databaseAt(24);
   const { sql, url } = database;
   deepStrictEqual(await stepsOf(url, WITHOUT_CUTOVER), [SPLIT]);
@@ -86,7 +86,7 @@ Deno.test("without the cutover's folder, a database of the one series is taken a
   deepStrictEqual(await stepsOf(url), later);
 });
 
-Deno.test("a database in the middle of the cutover's steps is carried on by both in turn", async () => {
+Deno.test("a database in the middle of the cutover's steps is completed by both series in turn", async () => {
   await using database = await databaseAt(16);
   const { sql, url } = database;
   const service = STEPS.filter(({ series }) => series === "service").slice(14).map(titleOf);
@@ -98,14 +98,14 @@ Deno.test("a database in the middle of the cutover's steps is carried on by both
   strictEqual((await sql`select from lotline.cutover_limits`).length, 1);
 });
 
-Deno.test("without the cutover's folder, a database that both series migrated is taken as it is", async () => {
+Deno.test("without the cutover's folder, a database that both series migrated is accepted unchanged", async () => {
   await using database = await freshDatabase();
   const before = await dump(database.sql);
   deepStrictEqual(await stepsOf(database.url, WITHOUT_CUTOVER), []);
   deepStrictEqual(dumpChanges(before, await dump(database.sql)), { gone: [], added: [] });
 });
 
-Deno.test("a database that the service migrated alone gets the cutover's steps later", async () => {
+Deno.test("a database that only the service migrated gets the cutover's steps later", async () => {
   await using database = await freshDatabase({ migrated: false });
   const titles = (series: string) => STEPS.filter((step) => step.series === series).map(titleOf);
   deepStrictEqual(await stepsOf(database.url, WITHOUT_CUTOVER), titles("service"));
@@ -114,7 +114,7 @@ Deno.test("a database that the service migrated alone gets the cutover's steps l
   deepStrictEqual(await differences(fresh, database), { gone: [], added: [] });
 });
 
-Deno.test("an edited step of the one series is refused, whichever series it is in today", async () => {
+Deno.test("an edited step of the single series is refused, in either series of today", async () => {
   for (
     const [name, title] of [["0018_idempotency_keys", "0015_idempotency_keys"], [
       "0023_route_clients",
@@ -133,7 +133,7 @@ Deno.test("an edited step of the one series is refused, whichever series it is i
   }
 });
 
-Deno.test("a journal that somebody holds is split by a later run, and whole until then", async () => {
+Deno.test("a locked journal is split by a later run, and stays whole until then", async () => {
   await using database = await databaseAt(14);
   const { sql, url } = database;
   await using reader = await openTransaction(sql, "select from lotline.migrations");
@@ -173,7 +173,7 @@ Deno.test("a role that may add outcomes may delete old evidence after the upgrad
   }
 });
 
-/** A database as `migrate` left it when there was one series, after so many steps. */
+/** A database as `migrate` of the single series left it, after so many steps. */
 async function databaseAt(number: number): Promise<TestDatabase> {
   const database = await freshDatabase({ migrated: false });
   const { sql } = database;
@@ -201,7 +201,7 @@ function stepWith(title: string): Step {
   return step;
 }
 
-/** Migrates, and gives what that reported. */
+/** Migrates, and returns the report. */
 async function stepsOf(url: string, series = ALL_SERIES): Promise<string[]> {
   const steps: string[] = [];
   await migrate(url, (line) => steps.push(line.replace(/: done in \d+ ms$/, "")), series);
@@ -214,7 +214,7 @@ async function journal(sql: Sql): Promise<string[]> {
   return rows.map(titleOf);
 }
 
-/** In what the definitions of two databases differ. */
+/** The differences between the definitions of two databases. */
 async function differences(one: TestDatabase, other: TestDatabase) {
   const isDefinition = (line: string) => !/^\w+ row /.test(line);
   const definitions = async ({ sql }: TestDatabase) => (await dump(sql)).filter(isDefinition);

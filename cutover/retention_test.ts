@@ -18,19 +18,19 @@ const NOTHING = {
   recordings: 0,
 };
 
-/** Stores outcomes that are old enough to go. */
+/** Stores outcomes that are old enough to delete. */
 const givenOldOutcomes = ({ sql }: TestDatabase, count: number) =>
   sql`
     insert into lotline.route_outcomes (operation, epoch, minute, outcome, approval, count)
     select 'login', n, now() - interval '401 days', 'same', '', 1
     from generate_series(1, ${count}::int) n`;
 
-Deno.test("an empty database has nothing to be deleted", async () => {
+Deno.test("an empty database has nothing to delete", async () => {
   await using database = await freshDatabase();
   deepStrictEqual(await keepUp(database), NOTHING);
 });
 
-Deno.test("counts of the gateway go after 400 days, differences after 90, processes after 30", async () => {
+Deno.test("counts of the gateway are deleted after 400 days, differences after 90, processes after 30", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`
@@ -74,7 +74,7 @@ Deno.test("counts of the gateway go after 400 days, differences after 90, proces
   deepStrictEqual(left.map(({ epoch }) => Number(epoch)), [1, 1, 1, 1, 1]);
 });
 
-Deno.test("answers are put together by the hour after 30 days, and none is lost", async () => {
+Deno.test("responses are aggregated by the hour after 30 days, and none is lost", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const count = (from: string, minutes: number) =>
@@ -106,7 +106,7 @@ Deno.test("answers are put together by the hour after 30 days, and none is lost"
   strictEqual((await keepUp(database)).route_answer_minutes, 0);
 });
 
-Deno.test("clients are put together by the day after 2 days and go after 400, and none is lost", async () => {
+Deno.test("clients are aggregated by the day after 2 days and deleted after 400, and none is lost", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const count = (from: string, minutes: number) =>
@@ -131,7 +131,7 @@ Deno.test("clients are put together by the day after 2 days and go after 400, an
   strictEqual((await keepUp(database)).route_client_minutes, 0);
 });
 
-Deno.test("recordings that nobody collected go a day after their end, with their exchanges", async () => {
+Deno.test("recordings that were never collected are deleted a day after their end, with their exchanges", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   for (const [id, age] of [["goes", "25 hours"], ["stays", "23 hours"]] as const) {
@@ -175,7 +175,7 @@ Deno.test("a gateway that ends stops pruning between two batches", async () => {
   await rejects(prune(database.sql, AbortSignal.abort(new Error("stop"))), /stop/);
 });
 
-Deno.test("the retention of a gateway deletes what is old and says so, and goes on without a right to it", async () => {
+Deno.test("the retention deletes old rows and logs it, and continues without a right to delete", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await givenOldOutcomes(database, 3);

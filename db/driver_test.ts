@@ -15,7 +15,7 @@ await database.sql`create table kept (number int, document jsonb, is_good boolea
 /** A thousand rows, then an error. */
 const BREAKS = "select 1 / (1001 - n) as n from generate_series(1, 2000) n";
 
-/** The ways in which a statement is sent that fails among its rows. */
+/** How a statement that fails among its rows is sent. */
 const WAYS: Record<string, (sql: Sql) => Promise<unknown>> = {
   "a template": (sql) => sql`select 1 / (1001 - n) as n from generate_series(1, 2000) n`,
   "a template with parameters": (sql) =>
@@ -31,7 +31,7 @@ const WAYS: Record<string, (sql: Sql) => Promise<unknown>> = {
 };
 
 for (const [way, breaks] of Object.entries(WAYS)) {
-  Deno.test(`after an error among the rows of ${way}, the next statement gets its own rows alone`, async () => {
+  Deno.test(`after an error among the rows of ${way}, the next statement gets only its own rows`, async () => {
     const sql = connect({ url, max: 1 });
     try {
       for (let round = 0; round < 2; round++) {
@@ -52,7 +52,7 @@ for (const [way, breaks] of Object.entries(WAYS)) {
     strictEqual(session.isUsable, false);
   });
 
-  Deno.test(`statements sent right behind ${way} that fails get their own rows`, async () => {
+  Deno.test(`statements sent right after ${way} that fails get their own rows`, async () => {
     await using session = openSession(url, { name: "lotline-test" });
     const { sql } = session;
     await sql`select 1`;
@@ -60,7 +60,7 @@ for (const [way, breaks] of Object.entries(WAYS)) {
     await behind[0];
     for (const [index, statement] of behind.slice(1).entries()) {
       const [settled] = await Promise.allSettled([statement]);
-      // It may have been too late to be sent; what it must not get is rows of another's.
+      // It may have been too late to be sent; it must never get rows of another statement.
       if (settled?.status === "fulfilled") {
         deepStrictEqual([...settled.value as never], [{ n: index + 5 }]);
       } else strictEqual(settled?.reason.code.startsWith("CONNECTION_"), true);
@@ -83,7 +83,7 @@ Deno.test("a cursor and a function for each row are refused, and the next statem
   }
 });
 
-Deno.test("a statement that is sent again since the server forgot it stores what the first one did", async () => {
+Deno.test("a statement that is prepared again after the server dropped it stores the same as before", async () => {
   const sql = connect({ url, max: 1 });
   try {
     const store = (number: number) =>
@@ -104,7 +104,7 @@ Deno.test("a statement that is sent again since the server forgot it stores what
   }
 });
 
-Deno.test("a statement that can't be built ends its session: one that was under way may get its error", async () => {
+Deno.test("a statement that can't be built ends its session: a running one may get its error", async () => {
   await using session = openSession(url, { name: "lotline-test" });
   const { sql } = session;
   await sql`select 1`;
@@ -117,7 +117,7 @@ Deno.test("a statement that can't be built ends its session: one that was under 
   strictEqual(session.isUsable, false);
 });
 
-Deno.test("a transaction that fails leaves nothing, and the next statement is in none", async () => {
+Deno.test("a transaction that fails leaves nothing, and the next statement is outside of it", async () => {
   const sql = connect({ url, max: 1 });
   try {
     await rejects(
@@ -135,7 +135,7 @@ Deno.test("a transaction that fails leaves nothing, and the next statement is in
   }
 });
 
-Deno.test("a statement that failed is forgotten: postgres.js would keep each in a map", async () => {
+Deno.test("a failed statement is forgotten, though postgres.js would keep each in a map", async () => {
   v8.setFlagsFromString("--expose-gc");
   const collectGarbage: () => void = vm.runInNewContext("gc");
   const sql = connect({ url, max: 1 });
@@ -149,7 +149,7 @@ Deno.test("a statement that failed is forgotten: postgres.js would keep each in 
     await sql`select 1`;
     collectGarbage();
     const kept = texts.filter((text) => text.deref() !== undefined).length;
-    strictEqual(kept < 10, true, `${kept} of 20 are kept`);
+    strictEqual(kept < 10, true, `${kept} of 20 are still in memory`);
   } finally {
     await sql.end({ timeout: 1 });
   }

@@ -5,7 +5,7 @@ import { findBatched } from "./find_batched.ts";
 import { findTraces, LARGE_TRACE } from "./lots.ts";
 import { findUsersByEmail } from "./users.ts";
 
-Deno.test("one key that PostgreSQL can't read fails by itself, those beside it are found", async () => {
+Deno.test("a key that PostgreSQL can't read fails by itself, the others of its batch are found", async () => {
   await using it = await freshDatabase();
   await insertLots(it.sql, [{ lot_code: "A" }, { lot_code: "C" }]);
   const requested: (readonly string[])[] = [];
@@ -23,7 +23,7 @@ Deno.test("one key that PostgreSQL can't read fails by itself, those beside it a
   deepStrictEqual(requested[0], ["B\0", "A", "C", "nowhere"]);
 });
 
-Deno.test("of several accounts with an email the oldest is found, also beside other emails", async () => {
+Deno.test("of several accounts with an email the oldest is found, also in a batch with other emails", async () => {
   await using it = await freshDatabase();
   const account = (id: number, email: string, at: string) =>
     it.sql`

@@ -15,7 +15,7 @@ import {
 const KEY = { caller: "", key: "one", request: "ab".repeat(32) };
 const EFFECT = "dddddddd-0000-4000-8000-000000000000";
 
-Deno.test("whoever is first to keep an answer decides it for all, to the letter", async () => {
+Deno.test("the first response stored for a key is final, byte for byte", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await saveKey(sql, KEY, EFFECT);
@@ -28,7 +28,7 @@ Deno.test("whoever is first to keep an answer decides it for all, to the letter"
   strictEqual(JSON.stringify(response), JSON.stringify(first));
 });
 
-Deno.test("a key is kept once, and of another caller once more", async () => {
+Deno.test("a key is stored once for each caller", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await saveKey(sql, KEY, EFFECT);
@@ -36,13 +36,13 @@ Deno.test("a key is kept once, and of another caller once more", async () => {
   await rejects(saveKey(sql, KEY, EFFECT), wasStoredMeanwhile);
 });
 
-Deno.test("keys have locks of their own", () => {
+Deno.test("each key has its own lock", () => {
   const others = [KEY, { ...KEY, key: "two" }, { ...KEY, caller: "o" }, { ...KEY, key: "" }];
   strictEqual(new Set(others.map(lockOf)).size, others.length);
   strictEqual(lockOf({ ...KEY, request: "" }), lockOf(KEY));
 });
 
-Deno.test("only a key that another statement has kept is in progress: no other failure is", async () => {
+Deno.test("only a key that another statement has stored is in progress, no other failure is", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const failure = (statement: () => PromiseLike<unknown>): Promise<unknown> =>
@@ -71,14 +71,14 @@ Deno.test("only a key that another statement has kept is in progress: no other f
   }
 });
 
-/** Those that are nearest to {@link KEY} without being it. */
+/** Keys that differ from {@link KEY} in one part. */
 const NEIGHBOURS = [{ ...KEY, key: "two" }, { ...KEY, caller: EFFECT }];
 
 const isInProgress = (error: unknown) =>
   error instanceof ApiError && error.code === "key_in_flight" && error.status === 409 &&
   error.headers["retry-after"] === "1";
 
-Deno.test("what was kept of a key is nobody else's, and not another key's", async () => {
+Deno.test("a stored key belongs to its caller and to no other key", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await saveKey(sql, KEY, EFFECT);
@@ -88,13 +88,13 @@ Deno.test("what was kept of a key is nobody else's, and not another key's", asyn
     strictEqual(await findRequest(sql, other), undefined);
     await rejects(findExecuted(sql, other), isInProgress);
     await rejects(findSavedRow(sql, "lots", ["lot_code"], other), isInProgress);
-    // Its row is gone by now: who has it is told what was to be kept.
+    // Its row is gone by now: its owner gets the response that was to be stored.
     deepStrictEqual(await saveResponse(sql, other, { state: "running" }), { state: "running" });
   }
   deepStrictEqual((await findExecuted(sql, KEY)).answer, { state: "queued" });
 });
 
-Deno.test("an answer is kept with its own key alone", async () => {
+Deno.test("a response is stored only with its own key", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   for (const key of [KEY, ...NEIGHBOURS]) await saveKey(sql, key, EFFECT);
@@ -102,7 +102,7 @@ Deno.test("an answer is kept with its own key alone", async () => {
   for (const other of NEIGHBOURS) strictEqual((await findExecuted(sql, other)).answer, null);
 });
 
-Deno.test("a row that was kept comes back with the types of its table", async () => {
+Deno.test("a stored row is returned with the types of its table", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   for (const key of [KEY, ...NEIGHBOURS]) await saveKey(sql, key, EFFECT);
@@ -111,7 +111,7 @@ Deno.test("a row that was kept comes back with the types of its table", async ()
   deepStrictEqual({ ...row }, { lot_code: "A", weight_kg: "540.00" });
 });
 
-Deno.test("a key is kept in the statement that has the effect, and no key in one without", async () => {
+Deno.test("a key is stored by the statement with the effect, never by one without", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const lot = (code: string, key?: typeof KEY) =>

@@ -35,14 +35,14 @@ async function claimed(): Promise<ClaimedJob> {
   return job;
 }
 
-/** All that is stored of a job. */
+/** The whole stored row of a job. */
 async function rowOf(id: string): Promise<Record<string, unknown>> {
   const [row] = await sql`select * from lotline.jobs where id = ${id}`;
   ok(row);
   return { ...row };
 }
 
-/** What an attempt may still want to store, with what it is told when it finds no row. */
+/** What a stale attempt may still try to store, with its result when it finds no row. */
 const WISHES: [what: string, wish: (job: ClaimedJob) => Promise<unknown>, none: unknown][] = [
   ["given back", (job) => releaseJob(sql, job), undefined],
   ["deferred", (job) => deferJob(sql, job, 1_000), undefined],
@@ -53,7 +53,7 @@ const WISHES: [what: string, wish: (job: ClaimedJob) => Promise<unknown>, none: 
 ];
 
 for (const [what, wish, none] of WISHES) {
-  Deno.test(`a job that is done can't be ${what} any more, by the attempt that has done it either`, async () => {
+  Deno.test(`a done job can't be ${what} any more, even by the attempt that finished it`, async () => {
     const job = await claimed();
     ok(await completeJob(sql, job));
     const before = await rowOf(job.id);
@@ -62,7 +62,7 @@ for (const [what, wish, none] of WISHES) {
     strictEqual(await claimNextJob(sql, [job.kind], claimant), undefined, "nobody does it again");
   });
 
-  Deno.test(`a job that another attempt has can't be ${what} by the one before`, async () => {
+  Deno.test(`a job that another attempt holds can't be ${what} by the earlier one`, async () => {
     const first = await claimed();
     strictEqual(await releaseJob(sql, first), "ready");
     const second = await claimNextJob(sql, [first.kind], claimant);
@@ -74,7 +74,7 @@ for (const [what, wish, none] of WISHES) {
   });
 }
 
-Deno.test("only the attempt that has a job can finish it; repeated, it is told the same and nothing happens again", async () => {
+Deno.test("only the attempt that holds a job can finish it; a repeat returns the same and has no effect", async () => {
   await sql`create table finished_jobs (id uuid)`;
   const first = await claimed();
   await releaseJob(sql, first);
@@ -90,7 +90,7 @@ Deno.test("only the attempt that has a job can finish it; repeated, it is told t
   strictEqual((await sql`select from finished_jobs where id = ${first.id}`).count, 1);
 });
 
-Deno.test("a completion whose first try is still being committed waits for it, and is told that it was done before", async () => {
+Deno.test("a completion waits for an earlier try that is still committing, and then reports that it was done before", async () => {
   const job = await claimed();
   const done = `update lotline.jobs set state = 'done' where id = '${job.id}'`;
   await using first = await openTransaction(sql, done);
@@ -105,7 +105,7 @@ Deno.test("a completion whose first try is still being committed waits for it, a
   deepStrictEqual([await again, effects], ["before", 0]);
 });
 
-Deno.test("an effect that fails leaves the job as it was, and its next try finds it so", async () => {
+Deno.test("a failing effect leaves the job unchanged for its next try", async () => {
   await sql`create table effects_of_jobs (id uuid)`;
   const job = await claimed();
   const before = await rowOf(job.id);
@@ -123,7 +123,7 @@ Deno.test("an effect that fails leaves the job as it was, and its next try finds
   strictEqual((await sql`select from effects_of_jobs`).count, 1);
 });
 
-/** Every way in which a job ends, and what it is then. */
+/** Every end of a job, and its state after it. */
 const ENDS: [
   state: string,
   end: (job: ClaimedJob) => Promise<unknown>,
@@ -147,7 +147,7 @@ const ENDS: [
 
 for (const [state, end, lastError] of ENDS) {
   const why = lastError === null ? "" : ` with ${lastError.source}`;
-  Deno.test(`a job that is ${state}${why} has its end; nobody has it any more`, async () => {
+  Deno.test(`a job that is ${state}${why} has an end and no attempt that holds it`, async () => {
     const job = await claimed();
     strictEqual((await rowOf(job.id)).finished_at, null);
     await end(job);
@@ -160,7 +160,7 @@ for (const [state, end, lastError] of ENDS) {
   });
 }
 
-Deno.test("a job of an unknown kind waits an hour for a worker that may know it; a known one as long as it takes", async () => {
+Deno.test("a job of an unknown kind waits an hour for a worker that knows it; a known one waits without a limit", async () => {
   const [early, due, known, running] = [
     await claimed(),
     await claimed(),
@@ -183,7 +183,7 @@ Deno.test("a job of an unknown kind waits an hour for a worker that may know it;
   );
 });
 
-Deno.test("a job that runs has its worker, its start and its lease, and no end", async () => {
+Deno.test("a running job has its worker, its start and its lease, and no end", async () => {
   const job = await claimed();
   await failJob(sql, job, { error: "no", retryInMs: 0 });
   // As a worker of another release might have left it.
@@ -209,7 +209,7 @@ Deno.test("a job that runs has its worker, its start and its lease, and no end",
   );
 });
 
-/** Every way in which an attempt gives its job back to be started again. */
+/** Every way in which an attempt returns its job to the queue. */
 const GIVEN_BACK: [what: string, end: (job: ClaimedJob) => Promise<unknown>][] = [
   ["released", (job) => releaseJob(sql, job)],
   ["deferred", (job) => deferJob(sql, job, 0)],
@@ -257,7 +257,7 @@ Deno.test("without Valkey the most urgent job comes first, then the one whose tu
   deepStrictEqual(claims, [...expected, undefined], "one that isn't due yet waits");
 });
 
-Deno.test("how far a job is stays what was said last", async () => {
+Deno.test("the last reported progress of a job stays", async () => {
   const job = await claimed();
   await renewLease(sql, job, 60_000, { done: 1 });
   await renewLease(sql, job, 60_000, undefined);
@@ -269,7 +269,7 @@ Deno.test("how far a job is stays what was said last", async () => {
   });
 });
 
-Deno.test("a job that nobody waits for is put off, one that somebody waits for isn't, and no attempt counts", async () => {
+Deno.test("a job that no client waits for is postponed, one that a client waits for isn't, and no attempt counts", async () => {
   const deferred = async (priority: 0 | 1) => {
     const job = await claimed();
     await sql`update lotline.jobs set priority = ${priority}, last_error = 'before'
@@ -284,6 +284,6 @@ Deno.test("a job that nobody waits for is put off, one that somebody waits for i
   };
   const [waitedFor, other] = [await deferred(0), await deferred(1)];
   ok(waitedFor !== undefined && waitedFor <= 0);
-  // Less what this test has taken since.
+  // Minus the time that this test has taken since.
   ok(other !== undefined && other > 30 && other <= 60);
 });

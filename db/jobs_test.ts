@@ -39,7 +39,7 @@ async function claimed(job = someJob(), by = claimant) {
   return found;
 }
 
-Deno.test("the same work is in the queue once while it waits or runs, and again when it is over", async () => {
+Deno.test("the same work is queued once while it waits or runs, and again after its end", async () => {
   const job = someJob({ uniqueKey: "lot 1" });
   const id = await insertJob(sql, job);
   strictEqual(await insertJob(sql, job), id);
@@ -54,13 +54,13 @@ Deno.test("the same work is in the queue once while it waits or runs, and again 
   notStrictEqual(await insertJob(sql, without), await insertJob(sql, without));
 });
 
-Deno.test("work that is asked for by many at once is in the queue once", async () => {
+Deno.test("concurrent requests for the same work queue it once", async () => {
   const job = someJob({ uniqueKey: "x" });
   const ids = await Promise.all(Array.from({ length: 20 }, () => insertJob(sql, job)));
   strictEqual(new Set(ids).size, 1);
 });
 
-Deno.test("work that finishes while it is asked for again is done again", async () => {
+Deno.test("work that finishes while it is requested again is done again", async () => {
   const job = someJob({ uniqueKey: "x" });
   const { id } = await claimed(job);
   const finish = await openTransaction(
@@ -73,7 +73,7 @@ Deno.test("work that finishes while it is asked for again is done again", async 
   notStrictEqual(await requested, id);
 });
 
-Deno.test("waiting work that a person asks for moves up, and is put on the list for that", async () => {
+Deno.test("waiting work that a person requests becomes urgent, and its id goes on that list", async () => {
   const job = someJob({ uniqueKey: "x" });
   const id = await insertJob(sql, job);
   const lists = ([0, 1] as const).map((priority) => ({ kind: job.kind, priority, room: 9 }));
@@ -87,7 +87,7 @@ Deno.test("waiting work that a person asks for moves up, and is put on the list 
   strictEqual((await findJob(sql, id))?.priority, 0);
 });
 
-Deno.test("a job can be part of another statement, which is done wholly or not at all", async () => {
+Deno.test("a job can be part of another statement, which succeeds or fails as a whole", async () => {
   const job = someJob();
   await sql`with job as (${newJob(sql, job)})
     insert into lotline.audits (job_id) select id from job`;
@@ -98,7 +98,7 @@ Deno.test("a job can be part of another statement, which is done wholly or not a
   strictEqual(jobs.count, 1);
 });
 
-Deno.test("of many who claim a job one gets it, and who claims the next ones gets different ones", async () => {
+Deno.test("of concurrent claims for one job one gets it, and later claims get different jobs", async () => {
   const alone = await insertJob(sql, someJob());
   const same = await Promise.all(
     Array.from({ length: 8 }, () => claimJobInTurn(sql, alone, claimant)),
@@ -116,7 +116,7 @@ Deno.test("of many who claim a job one gets it, and who claims the next ones get
   deepStrictEqual(new Set(got), new Set(ids));
 });
 
-Deno.test("a job that another worker is just claiming holds up nobody", async () => {
+Deno.test("a job that another worker is just claiming blocks no other claim", async () => {
   const job = someJob();
   const [first, second] = [await insertJob(sql, job), await insertJob(sql, job)];
   await using _claiming = await openTransaction(
@@ -127,7 +127,7 @@ Deno.test("a job that another worker is just claiming holds up nobody", async ()
   strictEqual(await claimNextJob(sql, [job.kind], claimant), undefined);
 });
 
-Deno.test("what isn't due can't be claimed, nor what is of another kind", async () => {
+Deno.test("a job that isn't due or has another kind can't be claimed", async () => {
   const job = someJob();
   const id = await insertJob(sql, job);
   strictEqual(await claimNextJob(sql, [someJob().kind], claimant), undefined);
@@ -137,7 +137,7 @@ Deno.test("what isn't due can't be claimed, nor what is of another kind", async 
   strictEqual((await takeUnpushedJobs(sql, [{ kind: job.kind, priority: 1, room: 9 }])).length, 0);
 });
 
-Deno.test("only who has the token of the running attempt can renew, finish, fail or release it", async () => {
+Deno.test("only the token of the running attempt can renew, finish, fail or release it", async () => {
   const { id, token } = await claimed();
   const stranger = { id, token: crypto.randomUUID() };
   const effect = (tx: Sql) =>
@@ -156,7 +156,7 @@ Deno.test("only who has the token of the running attempt can renew, finish, fail
   strictEqual((await findJob(sql, id))?.state, "done");
 });
 
-Deno.test("an effect that can't happen leaves the job as it is", async () => {
+Deno.test("an impossible effect leaves the job unchanged", async () => {
   const { id, token } = await claimed();
   const effect = (tx: Sql) => tx`insert into lotline.cron_runs (name, slot) values (null, now())`;
   const finished = await completeJobWith(sql, { id, token }, effect)
@@ -185,7 +185,7 @@ Deno.test("a job of a lost worker is ready again, or dead after its last attempt
   strictEqual((await rescueExpiredJobs(sql, {})).length, 0);
 });
 
-Deno.test("a lease that is over is noted first, and its job taken back if nobody renews it meanwhile", async () => {
+Deno.test("an expired lease is noted first, and its job rescued unless it is renewed in time", async () => {
   const [lost, alive] = [await claimed(someJob(), soonLost), await claimed(someJob(), soonLost)];
   const healthy = await claimed();
   const takeBack = async () => (await rescueExpiredJobs(sql, {}, 400)).map(({ id }) => id);
@@ -200,7 +200,7 @@ Deno.test("a lease that is over is noted first, and its job taken back if nobody
   for (const { id } of [alive, healthy]) strictEqual((await findJob(sql, id))?.state, "running");
 });
 
-Deno.test("a job of a lost worker isn't taken back later than its lease for being noted first", async () => {
+Deno.test("noting an expired lease first doesn't delay the rescue of its job", async () => {
   const { id } = await claimed(someJob(), { worker: "tester", leaseMs: 1_000 });
   const due = async () => {
     const [row] = await sql<{ left: number; noted: boolean }[]>`
@@ -221,7 +221,7 @@ Deno.test("a job of a lost worker isn't taken back later than its lease for bein
   }
 });
 
-Deno.test("each claim of a job counts as a start, whatever becomes of it, and a retry begins at none", async () => {
+Deno.test("each claim of a job counts as a start, with any outcome, and a retry resets the count", async () => {
   const id = await insertJob(sql, someJob());
   const claim = async (by = claimant) =>
     await claimJobInTurn(sql, id, by) ?? fail("it can't be claimed");
@@ -247,7 +247,7 @@ Deno.test("each claim of a job counts as a start, whatever becomes of it, and a 
   await becomes("ready", 0, 0);
 });
 
-Deno.test("a job that was started as often as it may be is dead, however its last start ends, and says so", async () => {
+Deno.test("a job with the maximum number of starts is dead with that reason, however its last start ends", async () => {
   const last = async (by = claimant) => {
     const id = await insertJob(sql, someJob());
     await sql`update lotline.jobs set starts = ${MAX_STARTS - 1} where id = ${id}`;
@@ -285,14 +285,14 @@ Deno.test("a job that was started as often as it may be is dead, however its las
   strictEqual(await releaseJob(sql, cancelled), "cancelled");
 });
 
-Deno.test("a start of a worker that counts attempts alone is counted", async () => {
+Deno.test("a start by a worker of a release that counts only attempts is counted", async () => {
   const id = await insertJob(sql, someJob());
   await sql`update lotline.jobs set attempt = 2 where id = ${id}`;
   strictEqual((await findJob(sql, id))?.starts, 2);
   strictEqual((await claimJobInTurn(sql, id, claimant))?.starts, 3);
 });
 
-Deno.test("a job that was called off while it ran isn't tried again, however it ends", async () => {
+Deno.test("a job that was cancelled while it ran isn't tried again, however it ends", async () => {
   const [failing, releasing] = [await claimed(), await claimed()];
   for (const { id } of [failing, releasing]) strictEqual(await cancelJob(sql, id), "running");
   await failJob(sql, failing, { error: "x", retryInMs: 0 });
@@ -304,7 +304,7 @@ Deno.test("a job that was called off while it ran isn't tried again, however it 
   }
 });
 
-Deno.test("a waiting job is cancelled at once, one that is over stays what it is", async () => {
+Deno.test("a waiting job is cancelled immediately, a finished one keeps its state", async () => {
   const id = await insertJob(sql, someJob());
   strictEqual(await cancelJob(sql, id), "cancelled");
   strictEqual(await claimJobInTurn(sql, id, claimant), undefined);
@@ -315,7 +315,7 @@ Deno.test("a waiting job is cancelled at once, one that is over stays what it is
   strictEqual(await cancelJob(sql, crypto.randomUUID()), undefined);
 });
 
-Deno.test("a dead or cancelled job can be retried with all its attempts, unless its work is in the queue", async () => {
+Deno.test("a dead or cancelled job can be retried with all its attempts, unless its work is queued", async () => {
   const job = someJob({ uniqueKey: "x" });
   const dead = await claimed(job);
   await failJob(sql, dead, { error: "x" });
@@ -330,7 +330,7 @@ Deno.test("a dead or cancelled job can be retried with all its attempts, unless 
   strictEqual(await retryJob(sql, crypto.randomUUID()), "unknown");
 });
 
-Deno.test("ids are put on lists as far as there is room, each once, those that wait longest first", async () => {
+Deno.test("ids are put on lists while there is room, each once, the oldest first", async () => {
   const job = someJob();
   const ids: string[] = [];
   for (let i = 0; i < 5; i++) ids.push(await insertJob(sql, job));
@@ -346,7 +346,7 @@ Deno.test("ids are put on lists as far as there is room, each once, those that w
   deepStrictEqual(await take(9), ids.slice(3));
 });
 
-Deno.test("an id that is missing on its list for 10 s is put there again, and none while all are there", async () => {
+Deno.test("an id that is missing on its list for 10 s is put there again, and no other", async () => {
   const job = someJob();
   const list = { kind: job.kind, priority: 1 } as const;
   const ids = [await insertJob(sql, job), await insertJob(sql, job)];

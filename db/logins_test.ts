@@ -29,7 +29,7 @@ async function lastLogin(id: string): Promise<string | null> {
   return row?.last_login ?? null;
 }
 
-Deno.test("a login is found by exactly its email, with its hash and what is revoked", async () => {
+Deno.test("a login is found only by its exact email, with its hash and revocations", async () => {
   const { id, email } = await newAccount();
   const login = await loginOf(email);
   deepStrictEqual([login.user.id, login.user.email, login.user.role], [id, email, "VIEWER"]);
@@ -54,7 +54,7 @@ Deno.test("of several accounts with one email the oldest logs in", async () => {
   strictEqual((await loginOf(email)).user.id, id);
 });
 
-Deno.test("a login is recorded, and the account comes back as it is now", async () => {
+Deno.test("a login is recorded, and the account's current state is returned", async () => {
   const before = Date.now();
   const { id, email } = await newAccount();
   const login = await loginOf(email);
@@ -71,9 +71,9 @@ const CHANGES: [what: string, change: (id: string) => Promise<unknown>][] = [
 ];
 
 for (const [what, change] of CHANGES) {
-  Deno.test(`a login to an account that was ${what} meanwhile is not recorded`, async () => {
+  Deno.test(`a login to an account that was ${what} during the check is not recorded`, async () => {
     const { id, email } = await newAccount();
-    // Once for an account that nothing was ever said of, once for one that was changed before.
+    // One account without an earlier change, and one with.
     for (let round = 0; round < 2; round++) {
       const login = await loginOf(email);
       // Changes of the same second would end the same tokens.
@@ -85,7 +85,7 @@ for (const [what, change] of CHANGES) {
   });
 }
 
-Deno.test("a hash is replaced only while it is the one that was checked", async () => {
+Deno.test("a hash is replaced only if it is the one that was checked", async () => {
   const { id, email } = await newAccount();
   await replacePasswordHash(sql, id, "another hash", "new hash");
   strictEqual((await loginOf(email)).encryptedPassword, "old hash");

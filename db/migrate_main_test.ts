@@ -23,7 +23,7 @@ Deno.test("deno task migrate prints a line for each step, and nothing the second
   deepStrictEqual(second, { code: 0, stdout: "", stderr: "" });
 });
 
-Deno.test("two processes at once both succeed and do each step once", async () => {
+Deno.test("two concurrent processes both succeed and do each step once", async () => {
   await using database = await freshDatabase({ migrated: false });
   const runs = [1, 2].map(() => runTask({ DATABASE_URL: database.url }));
   const [one, two] = await Promise.all(runs);
@@ -32,7 +32,7 @@ Deno.test("two processes at once both succeed and do each step once", async () =
   match(one.stdout + two.stdout, linesOf(STEPS));
 });
 
-Deno.test("a run that was killed in the middle of an index build is healed by the next", async () => {
+Deno.test("a run that was killed in the middle of an index build is repaired by the next", async () => {
   await using database = await oldDatabase();
   const { sql } = database;
   await using writer = await openTransaction(sql, "insert into lot_genealogy default values");
@@ -40,13 +40,13 @@ Deno.test("a run that was killed in the middle of an index build is healed by th
   await eventually("the index is being built", async () => (await invalidIndexes(sql)).length > 0);
   killed.kill("SIGKILL");
   await killed.output();
-  // PostgreSQL goes on without it. Here it is stopped as well, as in a crash of the machine.
+  // PostgreSQL would continue without it. Here it is stopped as well, as in a crash of the machine.
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where application_name = 'lotline-migrate' and datname = current_database()`;
   await eventually("its session is gone", async () => (await sessions(sql)).length === 0);
   deepStrictEqual(await invalidIndexes(sql), ["lotline_lot_genealogy_parent"]);
 
-  // This one is killed too, and PostgreSQL left to finish: the next has to wait for its turn.
+  // This one is killed too, and PostgreSQL continues: the next run has to wait for its turn.
   const killedToo = await startTask({ DATABASE_URL: database.url });
   await eventually("it removes what is left", async () => {
     const [session] = await sessions(sql);
@@ -120,7 +120,7 @@ Deno.test("a database that isn't the old server's is a clear message and exit co
 
 type Environment = Readonly<Record<string, string>>;
 
-/** Runs the command of `deno task migrate`, word for word as deno.json has it, to its end. */
+/** Runs the command of `deno task migrate`, exactly as in deno.json, to its end. */
 async function runTask(environment: Environment) {
   const { code, stdout, stderr } = await (await startTask(environment)).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

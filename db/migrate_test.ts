@@ -38,13 +38,13 @@ const INDEX = "-- outside a transaction; undo: drop index concurrently if exists
   "create unique index concurrently broken on doubles (n)";
 
 for (const major of [15, 17] as const) {
-  Deno.test(`five runs at once on an empty database do each step once (PostgreSQL ${major})`, async () => {
+  Deno.test(`five concurrent runs on an empty database do each step once (PostgreSQL ${major})`, async () => {
     await using database = await freshDatabase({ major, migrated: false });
     deepStrictEqual(await migrateAtOnce(5, database.url), STEPS);
     deepStrictEqual(await journal(database.sql), STEPS);
   });
 
-  Deno.test(`runs that wait their turn don't hold up the index that the first one builds (PostgreSQL ${major})`, async () => {
+  Deno.test(`runs that wait for their turn don't delay the first one's index build (PostgreSQL ${major})`, async () => {
     await using database = await oldDatabase({ major });
     await database.sql`insert into lots (lot_code) select 'L' || n from generate_series(1, 5000) n`;
     await database.sql`insert into lot_genealogy (parent_lot_id, child_lot_id)
@@ -65,13 +65,13 @@ for (const major of [15, 17] as const) {
   });
 }
 
-Deno.test("an index waits for an open transaction as long as it takes, and writers go on meanwhile", async () => {
+Deno.test("an index build waits for an open transaction without a limit, and writers continue", async () => {
   await using database = await oldDatabase({ major: 17 });
   const { sql } = database;
   await using writer = await openTransaction(sql, WRITE_A_LINK);
   const run = migrateAtOnce(1, database.url);
   await indexIsWaiting(sql);
-  // Longer than what any request may wait for a lock or an answer.
+  // Longer than any request may wait for a lock or a response.
   const until = performance.now() + 2_500;
   for (let n = 0; performance.now() < until; n++) {
     const [lot] = await sql`insert into lots (lot_code) values (${`DURING-${n}`}) returning id`;
@@ -85,7 +85,7 @@ Deno.test("an index waits for an open transaction as long as it takes, and write
   deepStrictEqual(await invalidIndexes(sql), []);
 });
 
-Deno.test("a step that breaks in its middle leaves nothing, and the mended one goes on from there", async () => {
+Deno.test("a step that fails in its middle leaves nothing, and after its correction the next run resumes there", async () => {
   await using folder = await migrationFolder({
     "0001_a.sql": "create table a ()",
     "0002_b.sql": "create table b (); insert into b select; create table c (); select 1 / 0",
@@ -112,7 +112,7 @@ Deno.test("a step that can't be written in the journal leaves nothing either", a
   deepStrictEqual(await journal(database.sql), ["0001_a"]);
 });
 
-Deno.test("the first step breaking leaves the database empty, without even a journal", async () => {
+Deno.test("a failure of the first step leaves the database empty, even without a journal", async () => {
   await using folder = await migrationFolder({
     "0001_a.sql": "create table a (); creat table b ()",
   });
@@ -123,7 +123,7 @@ Deno.test("the first step breaking leaves the database empty, without even a jou
   strictEqual(journal?.schema, null);
 });
 
-Deno.test("an index that can't be built leaves no invalid one", async () => {
+Deno.test("a failed index build leaves no invalid index", async () => {
   await using folder = await migrationFolder({
     "0001_doubles.sql": "create table doubles as select 1 as n from generate_series(1, 2)",
     "0002_unique.sql": INDEX,
@@ -143,7 +143,7 @@ Deno.test("an index that can't be built leaves no invalid one", async () => {
   deepStrictEqual(await invalidIndexes(database.sql), []);
 });
 
-Deno.test("a run whose connection is lost in the middle of an index says so, and the next heals it", async () => {
+Deno.test("a run that loses its connection in an index build reports it, and the next run repairs it", async () => {
   await using database = await oldDatabase({ major: 17 });
   const { sql } = database;
   await using writer = await openTransaction(sql, WRITE_A_LINK);
@@ -168,7 +168,7 @@ Deno.test("a run whose connection is lost in the middle of an index says so, and
   ]);
 });
 
-Deno.test("a run whose connection is lost in the middle of a transaction leaves nothing", async () => {
+Deno.test("a run that loses its connection in a transaction leaves nothing", async () => {
   await using folder = await migrationFolder({
     "0001_a.sql": "create table a (); select pg_terminate_backend(pg_backend_pid())",
   });
@@ -179,7 +179,7 @@ Deno.test("a run whose connection is lost in the middle of a transaction leaves 
 
 const LOCKED = { "0001_a.sql": "alter table a add column b int" };
 
-Deno.test("a step that would have to wait long for a lock gives up instead of holding up writers", async () => {
+Deno.test("a step that would wait long for a lock fails instead of blocking writers", async () => {
   await using folder = await migrationFolder(LOCKED);
   await using database = await freshDatabase({ migrated: false });
   await database.sql`create table a ()`;
@@ -191,7 +191,7 @@ Deno.test("a step that would have to wait long for a lock gives up instead of ho
   );
 });
 
-Deno.test("a step whose lock is free a second later is done, and nobody waits behind it until then", async () => {
+Deno.test("a step whose lock is free a second later succeeds, and blocks no writer until then", async () => {
   await using folder = await migrationFolder(LOCKED);
   await using database = await freshDatabase({ migrated: false });
   const { sql } = database;
@@ -246,7 +246,7 @@ for (const { what, change, says } of REFUSED) {
   });
 }
 
-Deno.test("a journal of the time of one series says afterwards which series each step is of", async () => {
+Deno.test("after the upgrade the single series' journal names the series of each step", async () => {
   await using database = await freshDatabase({ migrated: false });
   const { sql, url } = database;
   await migrateAtOnce(1, url);
@@ -275,12 +275,12 @@ Deno.test("a journal of the time of one series says afterwards which series each
   ]);
 });
 
-/** The service's series alone, from a folder of the test's own if there is one. */
+/** The service's series alone, from the test's own folder if there is one. */
 function seriesIn(folder: URL = SERVICE_SERIES.folder): readonly Series[] {
   return [{ ...SERVICE_SERIES, folder }];
 }
 
-/** Migrates with several runs at once; the steps that they reported, of all together. */
+/** Migrates with several concurrent runs; returns the steps that they reported, of all together. */
 async function migrateAtOnce(count: number, url: string, folder?: URL): Promise<string[]> {
   const steps: string[] = [];
   const report = (line: string) => {

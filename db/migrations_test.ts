@@ -12,7 +12,7 @@ import {
 
 const CREATE_INDEX = /^create (?:unique )?index (concurrently)?[^;]*? on ([\w.]+)/gim;
 
-Deno.test("migrations come in the order of their numbers", async () => {
+Deno.test("migrations are sorted by their numbers", async () => {
   await using folder = await migrationFolder({
     "0003_c.sql": "select 3",
     "0001_a.sql": "select 1",
@@ -25,7 +25,7 @@ Deno.test("migrations come in the order of their numbers", async () => {
   );
 });
 
-Deno.test("a step says in a comment that it runs outside a transaction, and how to undo it", async () => {
+Deno.test("a step's comments say that it runs outside a transaction, and how to undo it", async () => {
   await using folder = await migrationFolder({
     "0001_a.sql": "create table a ()",
     "0002_b.sql":
@@ -73,7 +73,7 @@ for (const { what, files, says } of UNUSABLE) {
   });
 }
 
-Deno.test("each index on an old table is built without stopping writers", async () => {
+Deno.test("each index on an old table is built without blocking writers", async () => {
   for (const { name, statements, undo } of await readSteps(ALL_SERIES)) {
     for (const [, how, table] of statements.matchAll(CREATE_INDEX)) {
       if (table === undefined || !(table in OLD_TABLES)) continue;
@@ -83,7 +83,7 @@ Deno.test("each index on an old table is built without stopping writers", async 
   }
 });
 
-Deno.test("series come one after the other, each with numbers of its own, and say whose a step is", async () => {
+Deno.test("series are listed one after the other, each with its own numbers, and each step names its series", async () => {
   await using one = await migrationFolder({ "0001_a.sql": "select 1", "0002_b.sql": "select 2" });
   await using other = await migrationFolder({ "0001_c.sql": "select 3" });
   const steps = await readSteps([
@@ -93,7 +93,7 @@ Deno.test("series come one after the other, each with numbers of its own, and sa
   deepStrictEqual(steps.map(titleOf), ["0001_a", "0002_b", "other/0001_c"]);
 });
 
-Deno.test("a series whose folder is gone has no steps, but the service's folder must be there", async () => {
+Deno.test("a series without its folder has no steps, but the service's folder must exist", async () => {
   await using folder = await migrationFolder({ "0001_a.sql": "select 1" });
   const gone = new URL("gone/", folder.url);
   const service = { ...SERVICE_SERIES, folder: folder.url };

@@ -35,7 +35,7 @@ for (const major of [15, 17] as const) {
     deepStrictEqual(await describeTables(database.sql), OLD_TABLES);
   });
 
-  Deno.test(`what was built and what the old server had differ in nothing (PostgreSQL ${major})`, async () => {
+  Deno.test(`our tables and the old server's are identical (PostgreSQL ${major})`, async () => {
     await using built = await freshDatabase({ major });
     await using old = await oldDatabase({ major });
     await migrate(old.url, silent);
@@ -45,7 +45,7 @@ for (const major of [15, 17] as const) {
     deepStrictEqual(changes.added.filter(ignoringTimes), []);
   });
 
-  Deno.test(`an old database in use is adopted as it is, rows and all (PostgreSQL ${major})`, async () => {
+  Deno.test(`an old database in use is adopted unchanged, with its rows (PostgreSQL ${major})`, async () => {
     await using database = await oldDatabase({ major });
     await fill(database.sql);
     await decorate(database.sql);
@@ -56,7 +56,7 @@ for (const major of [15, 17] as const) {
   });
 }
 
-Deno.test("a second run changes nothing at all and says nothing", async () => {
+Deno.test("a second run changes nothing and prints nothing", async () => {
   await using database = await oldDatabase();
   await fill(database.sql);
   await migrate(database.url, silent);
@@ -68,7 +68,7 @@ Deno.test("a second run changes nothing at all and says nothing", async () => {
   deepStrictEqual(dumpChanges(before, await dump(database.sql)), { gone: [], added: [] });
 });
 
-Deno.test("an old database with uuid-ossp in a schema of its own is adopted", async () => {
+Deno.test("an old database with uuid-ossp in a separate schema is adopted", async () => {
   await using database = await oldDatabase({ extensionSchema: "extensions" });
   await fill(database.sql);
   const before = await dump(database.sql);
@@ -76,7 +76,7 @@ Deno.test("an old database with uuid-ossp in a schema of its own is adopted", as
   deepStrictEqual(additions(before, await dump(database.sql)), ADDITIONS);
 });
 
-Deno.test("a user who may make no extension and nothing in schema auth can adopt", async () => {
+Deno.test("a user without rights to make extensions or to write in schema auth can adopt", async () => {
   await using role = await temporaryRole();
   await using database = await oldDatabase({ extensionSchema: "extensions" });
   const { sql } = database;
@@ -95,7 +95,7 @@ Deno.test("a user who may make no extension and nothing in schema auth can adopt
   deepStrictEqual(additions(before, await dump(sql)), ADDITIONS);
 });
 
-Deno.test("a database that isn't the old server's is refused, each difference named, and left alone", async () => {
+Deno.test("a database that isn't the old server's is refused, each difference named, and stays unchanged", async () => {
   await using database = await oldDatabase();
   const { sql } = database;
   await fill(sql);
@@ -122,7 +122,7 @@ Deno.test("a database that isn't the old server's is refused, each difference na
   deepStrictEqual(dumpChanges(before, await dump(sql)), { gone: [], added: [] });
 });
 
-Deno.test("a column more where no answer shows it is nobody's business", async () => {
+Deno.test("an additional column that no response shows is accepted", async () => {
   await using database = await oldDatabase();
   await database.sql`alter table lot_genealogy add column remark text`;
   await database.sql`alter table phases add column remark text`;
@@ -131,7 +131,7 @@ Deno.test("a column more where no answer shows it is nobody's business", async (
   deepStrictEqual(additions(before, await dump(database.sql)), ADDITIONS);
 });
 
-/** What is new outside schema lotline; throws when something is gone or the schema isn't there. */
+/** What is new outside schema lotline; throws when an object or the schema is missing. */
 function additions(before: readonly string[], after: readonly string[]): string[] {
   const { gone, added } = dumpChanges(before, after);
   deepStrictEqual(gone, []);
@@ -139,7 +139,7 @@ function additions(before: readonly string[], after: readonly string[]): string[
   return added.filter((line) => !line.startsWith("lotline "));
 }
 
-/** The seed rows and some thousand more, odd values among them. */
+/** The seed rows and some thousand more, unusual values among them. */
 async function fill(sql: Sql): Promise<void> {
   await resetToSeed(sql, await loadSeed());
   await sql`insert into lots (lot_code, lot_type, weight_kg, metadata, created_at)
@@ -155,7 +155,7 @@ async function fill(sql: Sql): Promise<void> {
       row_number() over () as row from lots) pairs, generate_series(1, 2)`;
 }
 
-/** What a plant may have made of its own around the old tables. */
+/** What a plant may have added around the old tables. */
 async function decorate(sql: Sql): Promise<void> {
   await sql`comment on column lots.weight_kg is 'kilograms, as weighed'`;
   await sql`create view heavy_lots as select * from lots where weight_kg > 100`;
@@ -168,7 +168,7 @@ async function decorate(sql: Sql): Promise<void> {
   await sql`create policy plant_reads on scenarios for select using (is_active)`;
 }
 
-/** All tables of the database but our own, in the form of {@link OLD_TABLES}. */
+/** All tables of the database except ours, in the form of {@link OLD_TABLES}. */
 async function describeTables(sql: Sql): Promise<typeof OLD_TABLES> {
   const columns = await sql<{ table: string; line: string }[]>`
     select attrelid::regclass::text as table, concat_ws(' ', attname,

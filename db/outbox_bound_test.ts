@@ -15,7 +15,7 @@ const lost = async (sql: Sql) => (await readOutbox(sql, "0")).lost;
 
 const KILOBYTE = 1_024;
 
-/** Lets the outbox take so much. */
+/** Sets the bound of the outbox. */
 const limit = (sql: Sql, kilobytes: number) =>
   sql.unsafe(`create or replace function lotline.outbox_limit() returns bigint
     language sql immutable as $$ select ${kilobytes * KILOBYTE}::bigint $$`);
@@ -26,13 +26,13 @@ const kilobytes = async (sql: Sql) => {
   return row?.size ?? NaN;
 };
 
-/** Changes a lot so many times, in a transaction each. */
+/** Changes a lot this many times, in a transaction each. */
 const touch = (sql: Sql, times: number, where = "lot_code = 'A'") =>
   sql.unsafe(`do $$ begin for n in 1..${times} loop
     update lots set weight_kg = n where ${where}; commit; end loop; end $$`).simple();
 
 for (const major of [15, 17] as const) {
-  Deno.test(`an outbox that nobody drains stops growing, and its writers don't notice (PostgreSQL ${major})`, async () => {
+  Deno.test(`an outbox without a relay stops growing, and its writers are not affected (PostgreSQL ${major})`, async () => {
     await using database = await databaseWithLot(major);
     const { sql } = database;
     await limit(sql, 400);
@@ -52,9 +52,9 @@ for (const major of [15, 17] as const) {
   });
 }
 
-Deno.test("what changes name counts for the bound, wherever PostgreSQL keeps it", async () => {
+Deno.test("the ids in changes count for the bound, wherever PostgreSQL stores them", async () => {
   await using database = await freshDatabase();
-  // 270,000 changes in one statement, which a busy machine may need longer for than a request has.
+  // 270,000 changes in one statement, which on a busy machine may exceed a request's timeout.
   const sql = connect({ url: database.url, max: 1, statementTimeoutMs: 60_000 });
   await using _ended = { [Symbol.asyncDispose]: () => sql.end() };
   await sql`insert into lots (lot_code) select 'M' || n from generate_series(1, 900) n`;
@@ -64,14 +64,14 @@ Deno.test("what changes name counts for the bound, wherever PostgreSQL keeps it"
   ok(size >= 1_000 && size < 5_000, `${size} kB`);
 });
 
-Deno.test("an outbox that has been drained and vacuumed takes changes again", async () => {
+Deno.test("an outbox that was drained and vacuumed accepts changes again", async () => {
   await using database = await databaseWithLot();
   const { sql } = database;
   await limit(sql, 100);
   await touch(sql, 2_000);
   await sql`delete from lotline.outbox`;
   await sql`vacuum lotline.outbox`;
-  // One in 32 writers looks, and until one has, the others write nothing down.
+  // One in 32 writers checks the size; until then, the others add no changes.
   await touch(sql, 400);
   const before = await lost(sql);
   await touch(sql, 100);

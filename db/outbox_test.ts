@@ -5,7 +5,7 @@ import type { Sql } from "./sql.ts";
 import { readOutbox, removeFromOutbox } from "./outbox.ts";
 import { openSession } from "./session.ts";
 
-/** What lies in the outbox, in the order of its writing; lots by their codes. */
+/** The rows of the outbox, in the order of writing; lots by their codes. */
 async function changes(sql: Sql): Promise<string[]> {
   const rows = await sql<{ line: string }[]>`
     select source || ' ' || operation || ': ' || coalesce((
@@ -84,7 +84,7 @@ const STATEMENTS: readonly [what: string, statements: string[], noted: string[]]
 
 for (const major of [15, 17] as const) {
   for (const [what, statements, noted] of STATEMENTS) {
-    Deno.test(`the outbox is told of ${what} (PostgreSQL ${major})`, async () => {
+    Deno.test(`the outbox receives ${what} (PostgreSQL ${major})`, async () => {
       await using database = await databaseWithLots(major);
       for (const statement of statements) await database.sql.unsafe(statement);
       deepStrictEqual((await changes(database.sql)).sort(), noted.toSorted());
@@ -123,7 +123,7 @@ Deno.test("up to a thousand lots of a statement are named, more are many", async
 
 Deno.test("a COPY of 100,000 lots is one row", async () => {
   await using database = await freshDatabase();
-  // Without a pool's statement timeout: postgres.js never tells a COPY that it was cancelled.
+  // Without a pool's statement timeout: postgres.js never reports to a COPY that it was cancelled.
   await using session = openSession(database.url, { name: "lotline-test" });
   const { sql } = session;
   const copy = await sql`copy lots (lot_code) from stdin`.writable();
@@ -132,7 +132,7 @@ Deno.test("a COPY of 100,000 lots is one row", async () => {
   deepStrictEqual(await changes(sql), ["lots INSERT: many"]);
 });
 
-Deno.test("what is rolled back leaves nothing, what is committed later comes later", async () => {
+Deno.test("a rollback leaves nothing, and a later commit comes later", async () => {
   await using database = await databaseWithLots();
   const { sql } = database;
   await inVain(sql, "update lots set weight_kg = 1");
@@ -172,7 +172,7 @@ Deno.test("a change names each lot whose one-hop trace shows it, and no other", 
   strictEqual(await named("update lots set lot_code = 'R' where lot_code = 'Q'"), "Q R");
   strictEqual(await named(LINK), "A B");
   strictEqual(await named(`insert into lot_genealogy (child_lot_id) values (${idOf("C")})`), "C");
-  // No answer shows a decision, and none has a lot that is new.
+  // No response shows a decision, and none has a new lot.
   strictEqual(await named("insert into qc_decisions default values"), "");
   strictEqual(await named("insert into lots (lot_code) values ('NEW')"), "");
   strictEqual(
@@ -184,7 +184,7 @@ Deno.test("a change names each lot whose one-hop trace shows it, and no other", 
   strictEqual(await named(`delete from lots where lot_code = 'A'`), "A");
 });
 
-Deno.test("a batch is bounded: of more changes, or of lots with more links, everything has changed", async () => {
+Deno.test("a batch is bounded: with more changes, or lots with more links, everything counts as changed", async () => {
   await using database = await databaseWithLots();
   const { sql } = database;
   await sql.unsafe(`do $$ begin for n in 1..5001 loop
@@ -199,7 +199,7 @@ Deno.test("a batch is bounded: of more changes, or of lots with more links, ever
   strictEqual((await readOutbox(sql, "0")).everything, true);
 });
 
-/** Takes batch after batch until there is none; gives what each was. */
+/** Takes batch after batch until none is left; returns each one's contents. */
 async function drain(sql: Sql): Promise<string[]> {
   const batches: string[] = [];
   for (let from = "0"; batches.length < 20;) {
@@ -213,7 +213,7 @@ async function drain(sql: Sql): Promise<string[]> {
 }
 
 for (const [how, commit] of [["of one transaction", ""], ["of a transaction each", "commit;"]]) {
-  Deno.test(`of more changes than a batch holds, ${how}, none is passed over`, async () => {
+  Deno.test(`of more changes than a batch holds, ${how}, none is skipped`, async () => {
     await using database = await databaseWithLots();
     const { sql } = database;
     await sql`set synchronous_commit = off`;
@@ -242,7 +242,7 @@ for (
   });
 }
 
-Deno.test("a writer without any right on schema lotline is noted", async () => {
+Deno.test("the changes of a writer without any right on schema lotline are noted", async () => {
   await using database = await databaseWithLots();
   const { sql } = database;
   const role = `plant_${crypto.randomUUID().slice(0, 8)}`;
@@ -263,14 +263,14 @@ Deno.test("a writer without any right on schema lotline is noted", async () => {
       "lot_genealogy INSERT: A B",
       "qc_decisions TRUNCATE: many",
     ]);
-    // It may not write there itself.
+    // It can't write there by its own rights.
     await rejects(as("delete from lotline.outbox"), { code: "42501" });
   } finally {
     await sql.unsafe(`drop owned by ${role}; drop role ${role}`).simple();
   }
 });
 
-/** Runs a statement in a transaction that fails after it. */
+/** Runs a statement in a transaction that then fails. */
 async function inVain(sql: Sql, statement: string): Promise<void> {
   const block = `do $block$ begin ${statement}; raise exception 'in vain'; end $block$`;
   await rejects(sql.unsafe(block), { message: "in vain" });
@@ -303,7 +303,7 @@ for (const [how, statement] of BROKEN) {
   });
 }
 
-Deno.test("a change that could not be written down is counted, even if its transaction fails", async () => {
+Deno.test("a change that could not be noted is counted, even if its transaction fails", async () => {
   await using database = await databaseWithLots();
   const { sql } = database;
   strictEqual(await lost(sql), "0");
@@ -314,7 +314,7 @@ Deno.test("a change that could not be written down is counted, even if its trans
   strictEqual(await lost(sql), "2");
 });
 
-Deno.test("a lock on the outbox holds a writer up for a tenth of a second, not for long", async () => {
+Deno.test("a lock on the outbox delays a writer by a tenth of a second, not for long", async () => {
   await using database = await databaseWithLots();
   const { sql } = database;
   await using lock = await openTransaction(sql, "lock table lotline.outbox");
@@ -324,7 +324,7 @@ Deno.test("a lock on the outbox holds a writer up for a tenth of a second, not f
   ok(lock.isOpen, "it has not waited for the lock");
 });
 
-Deno.test("without schema lotline the old tables are as they were", async () => {
+Deno.test("without schema lotline the old tables work as before", async () => {
   await using database = await databaseWithLots();
   const { sql } = database;
   await sql`drop schema lotline cascade`;

@@ -13,7 +13,7 @@ import {
   wasRolledBack,
 } from "./pg_errors.ts";
 
-/** What PostgreSQL says, and whether it has surely stored nothing, or had too little time. */
+/** Errors of PostgreSQL, and whether they guarantee that nothing was stored, or are a timeout. */
 const CODES: [what: string, code: string, isUndone: boolean, isOutOfTime: boolean][] = [
   ["a value that is none", "22P02", true, false],
   ["a taken value", "23505", true, false],
@@ -39,7 +39,7 @@ for (const [what, code, rolledBack, late] of CODES) {
   });
 }
 
-Deno.test("what isn't an error with a code says nothing", () => {
+Deno.test("an error without a code decides nothing", () => {
   for (const thrown of [new Error("23505"), { code: "23505" }, "23505", null, undefined]) {
     strictEqual(wasRolledBack(thrown), false);
   }

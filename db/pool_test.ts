@@ -36,7 +36,7 @@ async function pidOf(sql: Sql): Promise<number | undefined> {
 const fatesOf = async (promises: Promise<unknown>[]) =>
   (await Promise.allSettled(promises)).map(({ status }) => status);
 
-Deno.test("statements run in the order in which they came, on as many connections as there may be", async () => {
+Deno.test("statements run in the order of their arrival, on the maximum number of connections", async () => {
   await using one = openPool(1);
   const ended: number[] = [];
   const requested = [0.05, 0, 0.02, 0].map((seconds, index) =>
@@ -50,7 +50,7 @@ Deno.test("statements run in the order in which they came, on as many connection
   strictEqual(new Set(pids).size, 3);
 });
 
-Deno.test("a statement whose time is up before its turn never runs", async () => {
+Deno.test("a statement that times out in the queue never runs", async () => {
   await using one = openPool(1);
   const { sql } = one;
   await sql`create table late (n int)`;
@@ -63,7 +63,7 @@ Deno.test("a statement whose time is up before its turn never runs", async () =>
   deepStrictEqual([...await sql`select n from late`], [{ n: 2 }]);
 });
 
-Deno.test("a transaction has the bounds that every statement has", async () => {
+Deno.test("a transaction has the same limits as every statement", async () => {
   await using one = openPool(1);
   const bounds = (sql: Pick<Sql, "unsafe">) =>
     sql.unsafe(`select name, setting from pg_settings where name in (
@@ -73,14 +73,14 @@ Deno.test("a transaction has the bounds that every statement has", async () => {
   deepStrictEqual(inTransaction.map(({ setting }) => setting), ["10000", "2000", "4000"]);
 });
 
-Deno.test("a statement that PostgreSQL refuses leaves its connection in use", async () => {
+Deno.test("a statement that PostgreSQL refuses leaves its connection usable", async () => {
   await using one = openPool(1);
   const pid = await pidOf(one.sql);
   await rejects(one.sql`select 1 / 0`, { code: "22012" });
   strictEqual(await pidOf(one.sql), pid);
 });
 
-Deno.test("connections that are cut off, idle or at work, are replaced at once", async () => {
+Deno.test("connections that are cut, idle or busy, are replaced immediately", async () => {
   await using two = openPool(2);
   const { sql } = two;
   const pid = await pidOf(sql);
@@ -93,7 +93,7 @@ Deno.test("connections that are cut off, idle or at work, are replaced at once",
   strictEqual(pids.includes(pid), false);
 });
 
-Deno.test("a connection that is cut off between a statement and its being sent does no harm", async () => {
+Deno.test("a connection that is cut just before a statement is sent does no harm", async () => {
   await using ten = openPool(10);
   const { sql } = ten;
   const send = () => queryWithDeadline(sql, sql`select 1`, 1_000);
@@ -115,7 +115,7 @@ Deno.test("a connection that is cut off between a statement and its being sent d
   );
 });
 
-Deno.test("when one connection falls silent, those that are idle aren't used any more either", async () => {
+Deno.test("when one connection stops responding, idle ones are no longer used either", async () => {
   const address = new URL(database.url);
   await using link = await openLink(Number(address.port));
   address.port = String(link.port);
@@ -128,7 +128,7 @@ Deno.test("when one connection falls silent, those that are idle aren't used any
   deepStrictEqual(await fatesOf([sql`select 1`]), ["fulfilled"]);
 });
 
-Deno.test("a connection is left when its time is over", async () => {
+Deno.test("a connection is replaced at the end of its lifetime", async () => {
   const open = (onEnd: () => void) => openSession(database.url, { name: NAME, onEnd });
   await using short = disposable(pool(connect({ url: database.url }), 1, open, 1_000));
   const pid = await pidOf(short.sql);
@@ -137,7 +137,7 @@ Deno.test("a connection is left when its time is over", async () => {
   notStrictEqual(await pidOf(short.sql), pid);
 });
 
-Deno.test("an ended pool lets what runs come to its end, and takes nothing more", async () => {
+Deno.test("an ended pool lets running statements finish, and accepts no more", async () => {
   const { sql } = openPool(1);
   const running = sql`select pg_sleep(0.1)`.execute();
   await pidOf(database.sql);
@@ -153,7 +153,7 @@ Deno.test("while PostgreSQL can't be reached every statement fails, and none wai
   await using none = disposable(connect({ url: "postgres://127.0.0.1:1/none" }));
   for (let round = 0; round < 3; round++) {
     const requested = fatesOf(Array.from({ length: 20 }, () => none.sql`select 1`));
-    // Each has six seconds; two rows of ten would need twelve if they were waited for.
+    // Each has six seconds; two rounds of ten would need twelve if they ran one after the other.
     const fates = await withDeadline("all have failed", requested, { seconds: 10 });
     deepStrictEqual(new Set(fates), new Set(["rejected"]));
   }

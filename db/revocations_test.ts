@@ -13,7 +13,7 @@ async function newAccount(sql: Sql, role: string | null = "VIEWER"): Promise<str
   return id;
 }
 
-/** The account as it is, whatever is known of it. */
+/** The current state of the account, whatever the cached one is. */
 async function stateOf(sql: Sql, userId: string): Promise<AccountState> {
   const { accounts: [state] } = await findRevocations(sql, {
     accounts: [{ userId, version: "" }],
@@ -23,7 +23,7 @@ async function stateOf(sql: Sql, userId: string): Promise<AccountState> {
   return state;
 }
 
-Deno.test("an account is told of when it is another than is known, whoever changed it, and then no more", async () => {
+Deno.test("an account that differs from the known state is reported once, whoever changed it", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const [userId, bystander] = [await newAccount(sql), await newAccount(sql)];
@@ -77,7 +77,7 @@ Deno.test("an account is told of when it is another than is known, whoever chang
   }
 });
 
-Deno.test("an account can end only so many tokens before they end by themselves, and each of them again", async () => {
+Deno.test("an account can end only so many unexpired tokens, and may repeat each of them", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const [userId, other] = [crypto.randomUUID(), crypto.randomUUID()];
@@ -104,7 +104,7 @@ Deno.test("an account can end only so many tokens before they end by themselves,
   );
 });
 
-Deno.test("an account without a row of its own in auth.users, or that never was, isn't there", async () => {
+Deno.test("an account without its own row in auth.users, or one that never existed, is missing", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const userId = await newAccount(sql);
@@ -114,7 +114,7 @@ Deno.test("an account without a row of its own in auth.users, or that never was,
   strictEqual((await stateOf(sql, crypto.randomUUID())).exists, false);
 });
 
-Deno.test("of the tokens that are asked for the revoked ones are told, and their rows go after their time", async () => {
+Deno.test("of the requested tokens the revoked ones are returned, and their rows are deleted after their expiry", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const revoke = async (inSeconds: number) => {
@@ -134,7 +134,7 @@ Deno.test("of the tokens that are asked for the revoked ones are told, and their
   strictEqual(rows, 3);
 });
 
-Deno.test("changes of an account end its tokens of now and begin new ones within 2 s", async () => {
+Deno.test("a change of an account ends its existing tokens, and new ones work within 2 s", async () => {
   await using database = await freshDatabase();
   const id = crypto.randomUUID();
   const before = seconds();

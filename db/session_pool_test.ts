@@ -12,7 +12,7 @@ const NAME = "lotline-test-kept";
 const pool = (idleMs = 60_000) =>
   createSessionPool((onEnd) => openSession(url, { name: NAME, onEnd }), idleMs);
 
-/** The process that PostgreSQL has for a session. */
+/** The PostgreSQL process of a session. */
 async function pidOf(session: Session): Promise<number | undefined> {
   const [row] = await session.sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
   return row?.pid;
@@ -23,7 +23,7 @@ async function openOnes(): Promise<number> {
   return rows.length;
 }
 
-Deno.test("a session is used again, but never by two at once", async () => {
+Deno.test("a session is reused, but never by two callers at a time", async () => {
   await using sessions = pool();
   const first = await sessions.use(pidOf);
   strictEqual(await sessions.use(pidOf), first);
@@ -35,7 +35,7 @@ Deno.test("a session is used again, but never by two at once", async () => {
   notStrictEqual(inner, first);
 });
 
-Deno.test("after a failure none is used again, neither its own nor those that were idle", async () => {
+Deno.test("after a failure no session is reused, neither its own nor the idle ones", async () => {
   await using sessions = pool();
   const [outer, inner] = await sessions.use(async (session) => [
     await pidOf(session),
@@ -48,7 +48,7 @@ Deno.test("after a failure none is used again, neither its own nor those that we
   await eventually("they are closed", async () => await openOnes() === 1);
 });
 
-Deno.test("a session that PostgreSQL ends while it is idle or at work isn't used again", async () => {
+Deno.test("a session that PostgreSQL ends, idle or busy, isn't reused", async () => {
   await using sessions = pool();
   const end = async (pid: number | undefined) => {
     await sql`select pg_terminate_backend(${pid ?? 0}, 1000)`;
@@ -66,7 +66,7 @@ Deno.test("a session that PostgreSQL ends while it is idle or at work isn't used
   notStrictEqual(await sessions.use(pidOf), active);
 });
 
-Deno.test("an idle session is closed after a while, and the others when nobody wants them any more", async () => {
+Deno.test("an idle session is closed after a timeout, and the others when the last user releases them", async () => {
   {
     await using sessions = pool(50);
     await sessions.use(pidOf);

@@ -3,7 +3,9 @@ import { freshDatabase } from "../testing/database.ts";
 import type { Sql } from "./sql.ts";
 import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "./stored_results.ts";
 
-/** Stores a trace with a result of so many bytes, finished so many minutes ago; gives its id. */
+/**
+ * Stores a trace with a result of this many bytes, finished this many minutes ago; returns its id.
+ */
 async function insertDone(sql: Sql, bytes: number, minutes: number): Promise<string> {
   const [id, run] = [crypto.randomUUID(), crypto.randomUUID()];
   await sql`
@@ -21,14 +23,14 @@ const keep = (sql: Sql, key: string, effect: string, response: string | null) =>
     insert into lotline.idempotency_keys (caller, key, request, effect, answer)
     values ('', ${key}, sha256('x'), ${effect}, ${response}::text::json)`;
 
-/** Deletes until there is nothing more to delete. */
+/** Deletes until nothing more is due. */
 async function all(deleteSome: () => Promise<number>): Promise<number> {
   let deleted = 0;
   for (let some = 1; some > 0;) deleted += some = await deleteSome();
   return deleted;
 }
 
-Deno.test("the oldest results go as far as they must, with their lots and their keys", async () => {
+Deno.test("only as many of the oldest results as necessary are deleted, with their lots and keys", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const ids: string[] = [];
@@ -50,7 +52,7 @@ Deno.test("the oldest results go as far as they must, with their lots and their 
   deepStrictEqual(rest, { chunks: 3, waiting: 1, keys: "{stays}" });
 });
 
-Deno.test("a result of a moment ago stays, and one of which nobody has been told yet", async () => {
+Deno.test("a result of a moment ago stays, and so does one that was never delivered", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const awaited = await insertDone(sql, 1_000, 9);
@@ -62,7 +64,7 @@ Deno.test("a result of a moment ago stays, and one of which nobody has been told
   ok(!left.some(({ id }) => id === goes));
 });
 
-Deno.test("large results go a few at a time", async () => {
+Deno.test("large results are deleted a few at a time", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   for (let age = 10; age > 4; age--) await insertDone(sql, 60_000_000, age);
@@ -70,7 +72,7 @@ Deno.test("large results go a few at a time", async () => {
   strictEqual(await all(() => deleteExcessTraces(sql, 0)), 4);
 });
 
-Deno.test("of audits that were asked for the newest stay; the schedule's and the last one done stay too", async () => {
+Deno.test("of requested audits the newest stay; the schedule's and the last one done stay too", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const insert = async (account: string | null, minutes: number, findings: number) => {
@@ -101,7 +103,7 @@ Deno.test("of audits that were asked for the newest stay; the schedule's and the
   strictEqual(await all(() => deleteExcessAudits(sql, 1)), 2);
 });
 
-Deno.test("an account's oldest keys go beyond so many, and no other account's", async () => {
+Deno.test("an account's oldest keys beyond its limit are deleted, and no other account's", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const insert = (account: string | null, count: number) =>

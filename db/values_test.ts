@@ -6,7 +6,7 @@ import { Random } from "../dev/random.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { toIsoText } from "./values.ts";
 
-Deno.test("a moment is shown as the old server's driver and JSON showed it", () => {
+Deno.test("a moment is written as the old server's driver and JSON wrote it", () => {
   const random = new Random(20261127);
   const digits = (count: number) =>
     Array.from({ length: count }, () => Math.floor(random.next() * 10)).join("");
@@ -19,7 +19,7 @@ Deno.test("a moment is shown as the old server's driver and JSON showed it", () 
   }
 });
 
-Deno.test("what PostgreSQL shows of moments comes out in UTC with three places, infinity as null", async () => {
+Deno.test("PostgreSQL's moments are returned in UTC with three places, infinity as null", async () => {
   await using database = await freshDatabase();
   const shown = async (moment: string) => {
     const [row] = await database.sql`select ${moment}::text::timestamptz as moment`;

@@ -9,14 +9,14 @@ import { type Write, writeTo } from "./write.ts";
 
 const codeOf = (error: unknown) => error instanceof Error && "code" in error ? error.code : error;
 
-/** Stores lots that are all asked for in one turn; gives each one's code, or its error's. */
+/** Stores lots in one turn of the event loop; returns each one's code, or its error's. */
 function insertInBatch(write: Write, lots: readonly LotValues[]): Promise<unknown[]> {
   return Promise.all(
     lots.map((lot) => insertLot(write, lot).then(({ lot_code }) => lot_code, codeOf)),
   );
 }
 
-/** The codes of what each transaction has stored, sorted. */
+/** The codes of each transaction's rows, sorted. */
 async function transactions(sql: Sql): Promise<string[][]> {
   const rows = await sql<{ codes: string[] }[]>`
     select json_agg(lot_code order by lot_code) as codes from lots group by xmin::text
@@ -24,7 +24,7 @@ async function transactions(sql: Sql): Promise<string[][]> {
   return rows.map(({ codes }) => codes);
 }
 
-Deno.test("lots that come together are stored in one transaction, and each gets its own row", async () => {
+Deno.test("lots that arrive together are stored in one transaction, and each gets its own row", async () => {
   await using it = await freshDatabase();
   const codes = Array.from({ length: 40 }, (_, place) => `LOT-${place + 10}`);
   const lots = codes.map((lot_code) => ({ lot_code }));
@@ -35,7 +35,7 @@ Deno.test("lots that come together are stored in one transaction, and each gets 
   );
 });
 
-Deno.test("the statement for several lots is made once, however many come", async () => {
+Deno.test("the statement for several lots is prepared once, for any number of lots", async () => {
   await using it = await freshDatabase();
   let made = 0;
   const write = writeTo(it.sql);
@@ -55,7 +55,7 @@ Deno.test("the statement for several lots is made once, however many come", asyn
   strictEqual(made, 1);
 });
 
-Deno.test("a lot that comes alone is stored at once", async () => {
+Deno.test("a lot that arrives alone is stored immediately", async () => {
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
   strictEqual((await insertLot(write, { lot_code: "A" })).lot_code, "A");
@@ -63,7 +63,7 @@ Deno.test("a lot that comes alone is stored at once", async () => {
   deepStrictEqual(await transactions(it.sql), [["A"], ["B"]]);
 });
 
-Deno.test("values come out together as they do alone, whatever is in them", async () => {
+Deno.test("values of any content are stored the same in a batch and alone", async () => {
   await using it = await freshDatabase();
   const texts = ["null", "NULL", "", " ", 'a"b', "a\\b", "{a,b}", "a,b", "'", "é漢😀", "\n\u0001"];
   const lots = texts.map((text) => ({
@@ -83,7 +83,7 @@ Deno.test("values come out together as they do alone, whatever is in them", asyn
   deepStrictEqual(batched, await shown(it.sql));
 });
 
-Deno.test("what is absent gets its default, what is null stays null, also beside each other", async () => {
+Deno.test("an absent value gets its default, null stays null, also in one batch", async () => {
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
   await insertInBatch(write, [
@@ -100,7 +100,7 @@ Deno.test("what is absent gets its default, what is null stays null, also beside
   );
 });
 
-Deno.test("one that is refused is told why, and those beside it are stored", async () => {
+Deno.test("a refused lot gets its own error, and the others of its batch are stored", async () => {
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
   await insertLot(write, { lot_code: "TAKEN" });
@@ -118,7 +118,7 @@ Deno.test("one that is refused is told why, and those beside it are stored", asy
   deepStrictEqual(codes.map((row) => row.lot_code), ["GOOD-1", "GOOD-2", "GOOD-3", "TAKEN"]);
 });
 
-Deno.test("lots that wait for a lock keep no others waiting", async () => {
+Deno.test("lots that wait for a lock don't delay others", async () => {
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
   await using other = await openTransaction(
@@ -126,7 +126,7 @@ Deno.test("lots that wait for a lock keep no others waiting", async () => {
     "insert into lots (lot_code) values ('HELD-1'), ('HELD-2')",
   );
   const held: Promise<unknown>[] = [];
-  // As many statements as may be under way, one after the other.
+  // As many statements as may be running, one after the other.
   for (const lot_code of ["HELD-1", "HELD-2"]) {
     held.push(insertLot(write, { lot_code }));
     await delay(10);
@@ -138,7 +138,7 @@ Deno.test("lots that wait for a lock keep no others waiting", async () => {
   deepStrictEqual((await fates).map(({ status }) => status), ["rejected", "rejected"]);
 });
 
-Deno.test("those that lose their connection are not tried again: they may have been stored", async () => {
+Deno.test("a write that loses its connection is not repeated: it may have been stored", async () => {
   await using it = await freshDatabase();
   const write = writeTo(it.sql);
   await using locked = await openTransaction(it.sql, "lock table lots in exclusive mode");
@@ -156,7 +156,7 @@ Deno.test("those that lose their connection are not tried again: they may have b
   strictEqual((await it.sql`select from lots`).length, 0);
 });
 
-Deno.test("lots are found together as alone, whatever is in their codes", async () => {
+Deno.test("lots with any codes are found in a batch as alone", async () => {
   await using it = await freshDatabase();
   const codes = ["null", 'a"b', "a\\b", "{a,b}", "a,b", "é漢😀", "\u0001"];
   await insertInBatch(writeTo(it.sql), codes.map((lot_code) => ({ lot_code })));

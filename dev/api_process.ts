@@ -1,18 +1,18 @@
 /**
- * The API as a process of its own, started as `deno task start` starts it.
+ * The API in its own process, started as `deno task start` starts it.
  *
  * @module
  */
 
 import { type ServiceOptions, type ServiceProcess, startService } from "./service_process.ts";
 
-/** Where the API listens, and what it is given besides. */
+/** Where the API listens, and its further settings. */
 export interface ApiOptions extends Pick<ServiceOptions, "env" | "logFile" | "pidFile"> {
   readonly port: number;
 }
 
 /**
- * Starts the API, on loopback; resolves when it says that it is ready.
+ * Starts the API, on loopback; resolves when its log says that it is ready.
  *
  * @throws Error with the end of its log when it ends instead
  */

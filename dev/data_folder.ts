@@ -1,6 +1,6 @@
 /**
- * The folder of one PostgreSQL database cluster: made completely or not at all, and freed from what
- * a killed run left behind.
+ * The folder of one PostgreSQL database cluster: made completely or not made, and freed from what a
+ * killed run left behind.
  *
  * @module
  */
@@ -20,8 +20,8 @@ export interface DataFolderOptions {
 }
 
 /**
- * Makes the folder ready for a server of this version: new when there is none, as it is when it is
- * complete, made anew when an earlier making was cut short.
+ * Prepares the folder for a server of this version. A missing one is made, a complete one stays
+ * unchanged, and an incomplete one is made again.
  *
  * @throws Error when it belongs to another major version, or when initdb fails
  */
@@ -49,7 +49,7 @@ async function makeDataFolder(
   { dataDir, major, binaries, user, progress }: DataFolderOptions,
 ): Promise<void> {
   progress(`PostgreSQL ${major}: making a new data folder`);
-  // initdb works beside the final name, so that whatever has that name is complete.
+  // initdb works next to the final name, so that a folder with the final name is complete.
   const half = `${dataDir}.half`;
   await removeTree(half);
   await Deno.mkdir(half, { mode: 0o700 });
@@ -76,7 +76,7 @@ async function makeDataFolder(
 async function stopLeftOver({ dataDir, binaries, user, progress }: DataFolderOptions) {
   const pidFile = `${dataDir}/postmaster.pid`;
   const pid = Number((await readIfThere(pidFile))?.split("\n")[0]);
-  // PostgreSQL clears away by itself what a dead server left.
+  // PostgreSQL itself removes what a dead server left.
   if (!(pid > 1) || !isRunning(pid)) return;
   if (!(await commandLine(pid)).includes("postgres")) {
     // The number belongs to another program by now, which would keep PostgreSQL from starting.
@@ -88,7 +88,10 @@ async function stopLeftOver({ dataDir, binaries, user, progress }: DataFolderOpt
   if (isRunning(pid)) await killCluster(pid);
 }
 
-/** Asks the folder's server to stop, politely, then firmly; returns after at most ~20 s. */
+/**
+ * Stops the folder's server: a clean shutdown first, a fast one after it. Returns after at most ~20
+ * s.
+ */
 export async function stopPostmaster(
   binaries: PostgresBinaries,
   dataDir: string,
@@ -107,7 +110,7 @@ export async function stopPostmaster(
   }
 }
 
-/** Ends a server and all its processes at once, as a crash would, and waits until they are gone. */
+/** Kills a server and all its processes, as a crash would, and waits until they are gone. */
 export async function killCluster(postmaster: number): Promise<void> {
   const pids = [postmaster, ...await childrenOf(postmaster)];
   for (const pid of pids) {

@@ -1,6 +1,5 @@
 /**
- * Fills an empty database with the seed rows and a week of production, so that there is something
- * to look at.
+ * Fills an empty database with the seed rows and a week of production, as data to explore.
  *
  * @module
  */
@@ -11,9 +10,9 @@ import { LOT_TYPES, type LotType, type PlantBasis, type PlantRecords } from "./p
 import { producePlantWeek } from "./plant_week.ts";
 
 /**
- * Fills the database, in one transaction, when its table `lots` is empty; else does nothing.
+ * Fills the database, in one transaction, when its table `lots` is empty; otherwise does nothing.
  *
- * @param now when the week of production ends; the same moment gives the same rows
+ * @param now when the week of production ends; the same moment makes the same rows
  */
 export async function fillDemoPlant(
   sql: postgres.Sql,
@@ -21,7 +20,7 @@ export async function fillDemoPlant(
   progress: (line: string) => void = () => {},
 ): Promise<void> {
   await sql.begin(async (tx) => {
-    // Two fillings at once would both find the table empty.
+    // Two concurrent calls would both find the table empty.
     await tx`select pg_advisory_xact_lock(hashtext('lotline demo plant'))`;
     const [lot] = await tx`select from lots limit 1`;
     if (lot !== undefined) return;
@@ -35,10 +34,10 @@ export async function fillDemoPlant(
 }
 
 async function insertSeed(tx: postgres.TransactionSql): Promise<void> {
-  // The file lists the tables in the order that foreign keys ask for.
+  // The file lists the tables in an order that satisfies their foreign keys.
   for (const [table, rows] of Object.entries(await loadSeed())) {
     const columns = Object.keys(rows[0] ?? {});
-    // The columns' own types read the values, so that a numeric keeps the scale its text has.
+    // The columns' own types read the values, so that a numeric keeps the scale of its text.
     await tx`
       insert into ${tx(table)} (${tx(columns)})
       select ${tx(columns)} from jsonb_populate_recordset(null::${tx(table)}, ${tx.json(rows)})
@@ -73,7 +72,7 @@ async function findBasis(tx: postgres.TransactionSql): Promise<PlantBasis> {
   };
 }
 
-/** The plant's phases come in the order of the lot types that they make. */
+/** The plant's phases have the order of the lot types that they make. */
 function byType(ids: readonly string[]): Record<LotType, string> {
   const [RAW, DEB, BULK, MIX, SKW, FRZ, FG] = ids;
   if (!RAW || !DEB || !BULK || !MIX || !SKW || !FRZ || !FG) {

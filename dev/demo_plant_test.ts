@@ -7,7 +7,7 @@ import { startPostgres } from "./postgres.ts";
 
 const NOW = new Date("2026-03-13T17:30:00Z");
 
-/** A migrated database of its own, filled as of a moment. */
+/** A migrated database, filled as of a moment. */
 async function filledPlant(now: Date): Promise<AsyncDisposable & { sql: postgres.Sql }> {
   const path = await Deno.makeTempDir({ prefix: "lotline-plant-" });
   const server = await startPostgres({
@@ -28,7 +28,7 @@ async function filledPlant(now: Date): Promise<AsyncDisposable & { sql: postgres
   };
 }
 
-// The seed's lots are edge cases on purpose; the week's lots are those with a production run of it.
+// The seed's lots are deliberate edge cases; the week's lots are those with a production run of it.
 const WEEK = `
   create view week as
   select lots.* from lots join production_runs on production_runs.id = production_run_id
@@ -42,12 +42,12 @@ const WEEK = `
   select distinct on (lot_id) * from qc_decisions where lot_id in (select id from week)
   order by lot_id, decided_at desc`;
 
-Deno.test("the demo plant is a believable week", async (t) => {
+Deno.test("the demo plant is a plausible week", async (t) => {
   await using plant = await filledPlant(NOW);
   const { sql } = plant;
   await sql.unsafe(WEEK);
 
-  await t.step("every seed row is there as it is", async () => {
+  await t.step("every seed row is there unchanged", async () => {
     for (const [table, rows] of Object.entries(await loadSeed())) {
       const [found] = await sql`
         select count(*)::int as count from ${sql(table)} where id in ${sql(rows.map((r) => r.id))}`;
@@ -72,7 +72,7 @@ Deno.test("the demo plant is a believable week", async (t) => {
     deepStrictEqual([...odd], []);
   });
 
-  await t.step("nothing happens after now, nor is anything older than its parents", async () => {
+  await t.step("nothing happens after now, and no lot is older than its parents", async () => {
     const [late] = await sql`
       select (select count(*) from week where created_at > ${NOW})::int as lots,
              (select count(*) from qc_decisions where decided_at > ${NOW})::int as decisions,
@@ -99,7 +99,7 @@ Deno.test("the demo plant is a believable week", async (t) => {
     ]);
   });
 
-  await t.step("no lot gives more than it weighs, or weighs more than went in", async () => {
+  await t.step("no lot supplies more than it weighs, or weighs more than its inputs", async () => {
     const overdrawn = await sql`
       select lot_code from week join link on parent_lot_id = week.id
       group by week.lot_code, weight_kg having sum(quantity_used_kg) > weight_kg`;
@@ -186,7 +186,7 @@ Deno.test("the demo plant is a believable week", async (t) => {
 // The seed has runs and lots of its own on these days.
 const SEED_DAY = new Date("2026-01-18T03:00:00Z");
 
-Deno.test("the same moment gives the same rows, at night and beside the seed's own codes", async () => {
+Deno.test("the same moment makes the same rows, at night and with the seed's own codes", async () => {
   const digest = (sql: postgres.Sql) =>
     sql`
       select md5(string_agg(row::text, '' order by row::text)) as digest, count(*)::int as count

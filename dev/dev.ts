@@ -1,8 +1,8 @@
 /**
  * `deno task dev`: the whole system on this machine with no settings, until Ctrl-C.
  *
- * Settings, if any: `PORT` (8000), `LOTLINE_DATA` (the state folder), `--verbose` (shows the API's
- * log), `--cutover` (starts the task `practice` besides: an old server and a gateway to practise with).
+ * Optional settings: `PORT` (8000), `LOTLINE_DATA` (the state folder), `--verbose` (shows the API's
+ * log). `--cutover` also starts the task `practice`: an old server and a gateway to practise with.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { endWithTask } from "./task_parent.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey } from "./valkey.ts";
 
-/** The task that `--cutover` starts, and what it prints when it is ready. */
+/** The task that `--cutover` starts, and the output that shows that it is ready. */
 const PRACTICE = "practice";
 const PRACTICE_READY = "Practise a cutover";
 
@@ -42,7 +42,7 @@ if (import.meta.main) {
       cutover: Deno.args.includes("--cutover"),
     });
   } catch (error) {
-    // What is taken down while it starts fails; whoever takes it down ends this process.
+    // A part that is stopped during its start fails; the stop itself ends this process.
     if (!isStopping()) {
       console.error(error instanceof Error ? error.message : error);
       await running.disposeAsync();
@@ -51,7 +51,7 @@ if (import.meta.main) {
   }
 }
 
-/** Starts everything, and returns only by throwing. What it starts, it hands to `running`. */
+/** Starts everything, and returns only by throwing. Each part is added to `running`. */
 async function run(
   running: AsyncDisposableStack,
   { verbose, cutover }: { verbose: boolean; cutover: boolean },
@@ -139,7 +139,7 @@ async function run(
   return await watch(services, database, shown);
 }
 
-/** Takes the state folder for this run alone. */
+/** Claims the state folder for this run. */
 async function openStateFolder(running: AsyncDisposableStack): Promise<string> {
   const state = stateFolder();
   makeReachableFolder(state);
@@ -191,7 +191,7 @@ async function startDatabase(state: string): Promise<PostgresServer> {
   return server;
 }
 
-/** Makes sure that there is a database for us, and gives its address. */
+/** Makes the database if it is missing, and returns its address. */
 async function openDatabase({ url }: PostgresServer): Promise<string> {
   const sql = postgres(url, { max: 1 });
   try {
@@ -215,14 +215,15 @@ async function fill(databaseUrl: string): Promise<void> {
 async function makeKeys(path: string): Promise<void> {
   if (await sizeOf(path) > 0) return;
   say("Making signing keys for login tokens");
-  // Under another name first: a file that is there is whole. Where a link leads, so that it stays.
+  // Under a temporary name first, so that an existing file is complete. A link stays: its target is
+  // replaced.
   const target = await linkTarget(path);
   await Deno.remove(`${target}.new`).catch(() => {});
   await createKeyFile(`${target}.new`);
   await Deno.rename(`${target}.new`, target);
 }
 
-/** Waits until something ends that should not. With a log, shows what is written to it. */
+/** Waits until a part ends unexpectedly. With a log, shows new lines of it. */
 async function watch(
   services: readonly ServiceProcess[],
   database: PostgresServer,
@@ -255,11 +256,12 @@ async function sizeOf(path: string): Promise<number> {
   return await Deno.stat(path).then(({ size }) => size, () => 0);
 }
 
-/** Lets Ctrl-C and its relatives stop what runs, in turn; exit code 0, since that is no failure. */
+/** Lets Ctrl-C and other signals stop the parts in turn; exit code 0, since that is no failure. */
 function endWithSignals(running: AsyncDisposableStack): () => boolean {
   let since: number | undefined;
   const stop = async () => {
-    // `deno task` passes on a Ctrl-C that the terminal has given us as well: that is not a second.
+    // `deno task` passes on a Ctrl-C that the terminal has sent to us as well: that is not a second
+    // one.
     if (since !== undefined && performance.now() - since > 1_000) Deno.exit(0);
     if (since !== undefined) return;
     since = performance.now();

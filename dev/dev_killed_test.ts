@@ -11,7 +11,7 @@ import {
 
 const onLinux = { ignore: Deno.build.os !== "linux" };
 
-/** What a run says and starts, in turn: each is a moment at which it is killed. */
+/** The messages and programs of a start, in turn: a run is killed at each of these moments. */
 const SAID = ["Starting PostgreSQL", "making a new", "Filling", "Starting the API", READY];
 const STARTED = ["initdb", "postgres -D", "-server ", "main.ts", "worker.ts"];
 
@@ -22,7 +22,7 @@ for (
   })
 ) {
   Deno.test(
-    `however early a run that was started ${how} is killed, nothing of it stays`,
+    `a run that was started ${how} and is killed at any moment leaves no process`,
     onLinux,
     async () => {
       await using folder = await stateFolder();
@@ -36,7 +36,7 @@ for (
   );
 }
 
-Deno.test("when the task around a run is killed, nothing of it stays", onLinux, async () => {
+Deno.test("when the task around a run is killed, it leaves no process", onLinux, async () => {
   await using folder = await stateFolder();
   for (const when of ["Starting PostgreSQL", READY]) {
     const task = [Deno.execPath(), "task", "--quiet", "dev"];

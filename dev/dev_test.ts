@@ -19,7 +19,7 @@ async function countLots(run: DevRun): Promise<number> {
   }
 }
 
-Deno.test("a fresh start runs what it promises, Ctrl-C ends it all, kill -9 heals", async () => {
+Deno.test("a fresh start runs every part, Ctrl-C ends them, and a start after kill -9 works", async () => {
   await using folder = await stateFolder();
   const state = `${folder.path}/state`;
   const port = freePort();
@@ -43,7 +43,7 @@ Deno.test("a fresh start runs what it promises, Ctrl-C ends it all, kill -9 heal
   );
   await second.end("SIGKILL");
 
-  // At once, while what the killed run had started may still be there.
+  // Immediately, while processes of the killed run may still be there.
   await using third = await new DevRun(state, port).ready();
   strictEqual(await countLots(third), lots);
   strictEqual(await third.end("SIGTERM"), 0);
@@ -62,18 +62,18 @@ Deno.test("a first start that is killed in the middle does not break the next", 
   ok(await countLots(run) > 3000);
 });
 
-Deno.test("a signal while it starts ends it with nothing left", async () => {
+Deno.test("a signal during the start ends it and leaves nothing", async () => {
   await using folder = await stateFolder();
   await using run = new DevRun(`${folder.path}/state`, freePort());
   await run.says("making a new data folder");
   strictEqual(await run.end("SIGINT"), 0);
 });
 
-Deno.test("a port in use is named, with a way to choose another", async () => {
+Deno.test("a port in use is named, with instructions to choose another", async () => {
   await using folder = await stateFolder();
   const port = freePort();
   using _listener = Deno.listen({ hostname: "127.0.0.1", port });
-  // The one that comes next is taken as well.
+  // The next port is in use as well.
   using _next = isTaken(port + 1)
     ? undefined
     : Deno.listen({ hostname: "127.0.0.1", port: port + 1 });
@@ -84,14 +84,14 @@ Deno.test("a port in use is named, with a way to choose another", async () => {
   ok(!isTaken(Number(other)), `what it says is taken, too:\n${run.output}`);
 });
 
-Deno.test("a second run on the same folder is refused, the first goes on until its worker ends", async () => {
+Deno.test("a second run on the same folder is refused, the first continues until its worker ends", async () => {
   await using folder = await stateFolder();
   const state = `${folder.path}/state`;
   await using first = await new DevRun(state, freePort()).ready();
   const second = new DevRun(state, freePort());
   strictEqual(await second.end(), 1);
   match(second.output, new RegExp(`Another .deno task dev. is running .*process ${first.pid}\\)`));
-  // What it says works while the first one has its folder and its port.
+  // The commands that it printed work while the first one has its folder and its port.
   const [, words = "", data = ""] = /port: ((LOTLINE_DATA=\S+) PORT=\d+) deno task dev/.exec(
     second.output,
   ) ?? [];
@@ -106,7 +106,7 @@ Deno.test("a second run on the same folder is refused, the first goes on until i
   match(first.output, /The worker ended by itself\. The last lines of its log:\n\{.*"working"/);
 });
 
-Deno.test("when the API ends by itself, that is said with its last lines, and all ends", async () => {
+Deno.test("when the API ends unexpectedly, its last lines are shown, and all parts end", async () => {
   await using folder = await stateFolder();
   const state = `${folder.path}/state`;
   await using run = await new DevRun(state, freePort()).ready();

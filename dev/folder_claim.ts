@@ -1,4 +1,4 @@
-/** A folder that another process, or another server of this one, has claimed. */
+/** Another process, or another server of this one, has claimed the folder. */
 export class FolderTakenError extends Error {
   override name = "FolderTakenError";
 }
@@ -17,8 +17,8 @@ export async function claimFolder(folder: string): Promise<Disposable> {
   }
   return {
     [Symbol.dispose]() {
-      // Closing isn't enough: a process that another thread is just starting holds a copy of the
-      // file until its program is loaded, and the lock with it.
+      // Closing isn't enough. A process that another thread is just starting has a copy of the file
+      // until its program is loaded, and so holds the lock.
       file.unlockSync();
       file.close();
     },

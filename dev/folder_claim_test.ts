@@ -1,13 +1,13 @@
 import { rejects } from "node:assert/strict";
 import { claimFolder, FolderTakenError } from "./folder_claim.ts";
 
-// Enough for some of the claims to end in the moment between a fork and its exec.
+// Enough that some of the claims end in the moment between a fork and its exec.
 const CLAIMS = 10_000;
 
-// Starts processes for as long as it lives, as another test on its own thread does.
+// Starts processes until it is stopped, as another test on its own thread does.
 const SPAWN_FOREVER = `for (;;) await new Deno.Command("true").output();`;
 
-Deno.test("a folder is another's until its claim is disposed of", async () => {
+Deno.test("a folder belongs to its claim until that is disposed of", async () => {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
   {
     using _claim = await claimFolder(folder);
@@ -17,7 +17,7 @@ Deno.test("a folder is another's until its claim is disposed of", async () => {
   await removeFolder(folder);
 });
 
-Deno.test("a folder can be claimed again at once, while other threads start processes", async () => {
+Deno.test("a folder can be claimed again immediately, while other threads start processes", async () => {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
   const url = URL.createObjectURL(new Blob([SPAWN_FOREVER], { type: "text/javascript" }));
   const threads = Array.from({ length: 3 }, () => new Worker(url, { type: "module" }));

@@ -1,4 +1,4 @@
-/** A port that was asked for is in use by another program. */
+/** A requested port is in use by another program. */
 export class PortTakenError extends Error {
   override name = "PortTakenError";
 
@@ -9,7 +9,7 @@ export class PortTakenError extends Error {
 
 /**
  * A TCP port of 127.0.0.1 that nothing listens on right now. Another program may take it before it
- * is used: whoever uses it must be ready to ask again.
+ * is used: the caller must be ready to try again.
  */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -1,4 +1,4 @@
-/** What a started system can be reached by. */
+/** The addresses of a started system. */
 export interface Addresses {
   readonly api: string;
   readonly database: string;
@@ -8,7 +8,7 @@ export interface Addresses {
   readonly workerLog: string;
 }
 
-/** What `deno task dev` prints when all runs: the addresses, and commands to try. */
+/** The output of `deno task dev` when all runs: the addresses, and commands to try. */
 export function greeting(addresses: Addresses): string {
   const { api, database, valkey, stateFolder, apiLog, workerLog } = addresses;
   return `

@@ -1,6 +1,6 @@
 /**
- * The books of the demo plant: every lot that is made, what went into it, and what the checkpoints
- * said. Keeping them is what makes weights balance: nothing can be taken that isn't there.
+ * The records of the demo plant: every lot, its inputs, and the decisions at its gates. They make
+ * weights balance: a lot can't supply more than it has.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export type LotType = typeof LOT_TYPES[number];
 
 export const MINUTE = 60_000;
 
-/** What the plant's rows refer to: the seed's scenario, phases, gates and people. */
+/** The seed rows that the plant's rows refer to: its scenario, phases, gates and people. */
 export interface PlantBasis {
   readonly scenarioId: string;
   readonly phaseIds: Readonly<Record<LotType, string>>;
@@ -48,7 +48,7 @@ export interface Lot {
   readonly run: Run;
   readonly operatorId: string;
   readonly weight: number;
-  /** What no other lot has taken yet. */
+  /** The weight that no other lot has used yet. */
   left: number;
   readonly celsius: number;
   readonly metadata: JSONValue;
@@ -71,10 +71,10 @@ export interface Decision {
   readonly at: number;
 }
 
-/** What goes into a lot: so much (hundredths of a kilogram) of that one. */
+/** An input of a lot: this much (hundredths of a kilogram) of that one. */
 export type Input = readonly [from: Lot, quantity: number];
 
-/** What a new lot is like. */
+/** The properties of a new lot. */
 export interface LotPlan {
   readonly type: LotType;
   readonly run: Run;
@@ -102,7 +102,7 @@ export class PlantRecords {
     return run;
   }
 
-  /** Books material that arrives. `weight` is in hundredths of a kilogram. */
+  /** Records material that arrives. `weight` is in hundredths of a kilogram. */
   receive(plan: LotPlan, weight: number): Lot {
     const lot: Lot = {
       id: this.random.uuid(),
@@ -121,9 +121,9 @@ export class PlantRecords {
   }
 
   /**
-   * Books a lot that is made from others and weighs `share` (0 to 1) of what went in.
+   * Records a lot that is made from others and weighs `share` (0 to 1) of its inputs.
    *
-   * @throws RangeError when an input has less left than is taken
+   * @throws RangeError when an input has less left than is used
    */
   make(plan: LotPlan, inputs: readonly Input[], share: number): Lot {
     const taken = inputs.reduce((sum, [, quantity]) => sum + quantity, 0);

@@ -1,5 +1,5 @@
 /**
- * A week of a döner plant, made up but believable: three lines, every day from raw meat to boxes in
+ * An invented but plausible week of a döner plant: three lines, every day from raw meat to boxes in
  * the cold store.
  *
  * @module
@@ -33,13 +33,13 @@ const DELIVERIES_A_DAY = 5;
 const BATCH_KG = 420;
 
 /**
- * What was produced in the week that ends at `now`: six whole days and today as far as it got.
- * The same `now` and basis give the same records.
+ * The production of the week that ends at `now`: six whole days, and today until now. The same
+ * `now` and basis make the same records.
  */
 export function producePlantWeek(basis: PlantBasis, now: Date): PlantRecords {
   const records = new PlantRecords(basis, new Random(20260118));
   const today = Math.floor(now.getTime() / DAY) * DAY;
-  // What is left of one day goes into the next one's batches.
+  // The remains of one day are used in the next one's batches.
   const stock = {
     meat: new Map<string, Lot[]>(LINES.map(({ name }) => [name, []])),
     spice: [] as Lot[],
@@ -107,7 +107,7 @@ function meatPlan(records: PlantRecords, run: Run, { species }: Line, at: number
   };
 }
 
-/** A delivery that came too warm: failed at the gate, and never used. */
+/** A delivery that arrived too warm: failed at the gate, and never used. */
 function rejectDelivery(records: PlantRecords, run: Run): void {
   const plan = meatPlan(records, run, LINES[0], run.startedAt + 95 * MINUTE);
   const lot = records.receive({ ...plan, temperature: [9.1, 9.2] }, 512_40);
@@ -211,7 +211,10 @@ function pack(records: PlantRecords, run: Run, frozen: readonly Lot[]): void {
   }
 }
 
-/** The gates' decisions on every lot that has none yet; skewers are sampled, since theirs informs. */
+/**
+ * The gates' decisions on every lot that has none yet. Skewers are sampled, since their gate is
+ * informational.
+ */
 function inspect(records: PlantRecords): void {
   const { random } = records;
   const decided = new Set(records.decisions.map(({ lot }) => lot));
@@ -220,7 +223,7 @@ function inspect(records: PlantRecords): void {
     const at = lot.at + random.between(2, 6) * MINUTE;
     if (random.next() < 0.015) {
       records.decide(lot, "HOLD", at, random.pick(["Label unreadable", "Probe to be calibrated"]));
-      // Released before anything is made from it: the next step comes half an hour later at least.
+      // Released before its use: the next step comes half an hour later at least.
       records.decide(lot, "PASS", at + random.between(8, 20) * MINUTE, "Checked again");
     } else {
       records.decide(lot, "PASS", at);
@@ -228,7 +231,7 @@ function inspect(records: PlantRecords): void {
   }
 }
 
-/** The records as they stood at a moment. Nothing is made from what comes later, so they balance. */
+/** The records as of a moment. They balance, since nothing is made from later lots. */
 function upTo(records: PlantRecords, now: number): PlantRecords {
   const seen = new PlantRecords(records.basis, records.random);
   seen.runs.push(...records.runs.filter(({ startedAt }) => startedAt <= now));
@@ -238,7 +241,7 @@ function upTo(records: PlantRecords, now: number): PlantRecords {
   return seen;
 }
 
-/** Takes from the oldest lots first. */
+/** Uses the oldest lots first. */
 function draw(stock: Lot[], quantity: number): Input[] {
   const inputs: Input[] = [];
   for (let open = quantity; open > 0;) {
@@ -247,7 +250,7 @@ function draw(stock: Lot[], quantity: number): Input[] {
     const taken = Math.min(open, oldest.left);
     inputs.push([oldest, taken]);
     open -= taken;
-    // A lot that is used up by this leaves the stock before it is asked again.
+    // A lot that is used up here leaves the stock before the next draw.
     if (taken === oldest.left) stock.shift();
     else break;
   }

@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL server of our own, from npm, for `deno task dev` and the tests: nothing to install,
- * on loopback only, gone when we are.
+ * Our own PostgreSQL server, from npm, for `deno task dev` and the tests. It needs no installation,
+ * listens on loopback only, and ends with our process.
  *
  * @module
  */
@@ -16,18 +16,20 @@ import { makeReachableFolder, serverUser } from "./state_folder.ts";
 import { logTail, prepareLog } from "./server_log.ts";
 import { ended, isRunning, startTied, type TiedProcess } from "./tied_process.ts";
 
-/** A running (or, after `stop` and `kill`, a resting) server. Disposing stops it. */
+/** A server, running or stopped by `stop` or `kill`. Disposing stops it. */
 export interface PostgresServer extends AsyncDisposable {
   readonly port: number;
-  /** `postgres://postgres@127.0.0.1:PORT/postgres`; no password, since only loopback is let in. */
+  /**
+   * `postgres://postgres@127.0.0.1:PORT/postgres`; no password, since only loopback can connect.
+   */
   readonly url: string;
   readonly dataDir: string;
   /** The postmaster's; changes with every start. */
   readonly pid: number;
   restart(): Promise<void>;
-  /** Ends open connections, writes everything to disk, returns when the server is gone. */
+  /** Ends open connections, writes everything to disk, and returns after the server has ended. */
   stop(): Promise<void>;
-  /** SIGKILL for the whole cluster, as a crash; returns when it is gone. */
+  /** SIGKILL for the whole cluster, as a crash; returns after it has ended. */
   kill(): Promise<void>;
   /** Starts again after `stop` or `kill`, on the same port. */
   start(): Promise<void>;
@@ -35,13 +37,13 @@ export interface PostgresServer extends AsyncDisposable {
 
 export interface PostgresOptions {
   major: PostgresMajor;
-  /** Made when it is not there. Its log is beside it, as `<dataDir>.log`. */
+  /** Made when missing. Its log is the neighbouring file `<dataDir>.log`. */
   dataDir: string;
   /** 0 or absent: a free one. */
   port?: number;
   /** Settings as in postgresql.conf, such as `fsync: "off"`. */
   settings?: Record<string, string>;
-  /** Is told what takes long. */
+  /** Receives messages about slow steps. */
   progress?: (line: string) => void;
 }
 
@@ -49,14 +51,14 @@ const PORT_TAKEN = "Address already in use";
 const OLD_MEMORY = "is still in use";
 
 /**
- * Starts PostgreSQL on its data folder; resolves when it takes connections.
+ * Starts PostgreSQL on its data folder; resolves when it accepts connections.
  *
  * @throws {PortTakenError} when a given port is taken
  * @throws Error with the last lines of the log when it does not start; when the folder is in use,
  * belongs to another major version or can't be reached
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  // Where a link leads: the folder is made under another name and renamed, which replaces a link.
+  // The target of a link: the folder is made under another name and renamed, which replaces a link.
   const dataDir = await linkTarget(options.dataDir);
   const progress = options.progress ?? (() => {});
   const user = serverUser();
@@ -67,11 +69,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   let claim: Disposable | undefined;
   let server: TiedProcess | undefined;
   let port = options.port || freePort();
-  // Once it has run on a port, it keeps it: clients know it by then.
+  // After its first start it keeps its port, which clients know by then.
   let portIsFixed = Boolean(options.port);
   let hasRun = false;
 
-  /** Starts the server once; gives the text of its log when it does not come up. */
+  /** Makes one attempt to start the server; on failure returns the text of its log. */
   async function attempt(): Promise<string | undefined> {
     const log = prepareLog(logFile, user);
     const settings = {
@@ -91,7 +93,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       env: { LC_ALL: "C", TZ: "UTC" },
       logFile,
       user,
-      // TERM alone waits for clients to go; INT alone isn't heard at the very start.
+      // TERM alone waits for clients to disconnect; INT alone is ignored at the very start.
       stopSignals: ["TERM", "INT"],
     });
     if (await comesUp(server, dataDir)) return undefined;
@@ -108,7 +110,8 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
         const failure = await attempt();
         if (failure === undefined) break;
         const taken = failure.includes(PORT_TAKEN);
-        // A port just given up, or memory of a killed server, can take a moment to be free again.
+        // A port just released, or shared memory of a killed server, can take a moment to be free
+        // again.
         const passes = taken ? hasRun || !portIsFixed : failure.includes(OLD_MEMORY);
         if (tries > 20 || !passes) {
           if (taken) throw new PortTakenError(port);
@@ -167,12 +170,12 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   };
 }
 
-/** Waits until the server takes connections; false when it ended instead. */
+/** Waits until the server accepts connections; false when it ended instead. */
 async function comesUp(server: TiedProcess, dataDir: string): Promise<boolean> {
   let gone = false;
   server.exited.then(() => gone = true);
   while (!gone) {
-    // The eighth line is the server's state. It is the server's own word that it is ready.
+    // The eighth line is the server's state, written by the server itself.
     const lines = await Deno.readTextFile(`${dataDir}/postmaster.pid`).then(
       (text) => text.split("\n"),
       () => [],

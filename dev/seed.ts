@@ -1,7 +1,7 @@
 import type postgres from "postgres";
 import { z } from "zod";
 
-// In the order in which foreign keys allow them to be filled.
+// In an order that satisfies their foreign keys.
 const TABLES = [
   "auth.users",
   "users",
@@ -29,7 +29,7 @@ const Seed = z.strictObject({
   qc_decisions: Rows,
 });
 
-/** The rows that every scenario starts from, by table. */
+/** The initial rows of every scenario, by table. */
 export type Seed = z.output<typeof Seed>;
 
 /**
@@ -44,14 +44,14 @@ export async function loadSeed(): Promise<Seed> {
 /** Empties the ten old tables and fills them with exactly the seed rows, in one transaction. */
 export async function resetToSeed(sql: postgres.Sql, seed: Seed): Promise<void> {
   await sql.begin(async (tx) => {
-    // In the order in which whoever writes beside it takes them: a row's table, then those that it
-    // refers to. TRUNCATE alone would take them as they are listed, and could meet a writer half way.
+    // In the lock order of concurrent writers: a row's table, then those that it refers to.
+    // TRUNCATE alone would lock them as listed, and could cause a deadlock with a writer.
     await tx`lock table ${tx(TABLES.toReversed())} in access exclusive mode`;
     await tx`truncate ${tx(TABLES)} cascade`;
     for (const table of TABLES) {
       const columns = Object.keys(seed[table][0] ?? {});
       if (columns.length === 0) continue;
-      // The columns' own types read the values: a numeric keeps the scale that its text has.
+      // The columns' own types read the values: a numeric keeps the scale of its text.
       await tx`insert into ${tx(table)} (${tx(columns)})
         select ${tx(columns)}
         from jsonb_populate_recordset(null::${tx(table)}, ${tx.json(seed[table])})`;
@@ -59,14 +59,12 @@ export async function resetToSeed(sql: postgres.Sql, seed: Seed): Promise<void> 
   });
 }
 
-/**
- * The tables that hold a row which isn't a seed row (by id): what {@link resetToSeed} would destroy.
- */
+/** The tables with rows other than the seed's (by id), which {@link resetToSeed} would delete. */
 export async function listTablesWithOtherRows(sql: postgres.Sql, seed: Seed): Promise<string[]> {
   const found: string[] = [];
   for (const table of TABLES) {
     const ids = seed[table].map((row) => row.id);
-    // As JSON, since not every pool knows how to write a list of UUIDs.
+    // As JSON, since not every pool can write a list of UUIDs.
     const [other] = await sql`select from ${sql(table)} where id::text not in
       (select jsonb_array_elements_text(${sql.json(ids)})) limit 1`;
     if (other !== undefined) found.push(table);

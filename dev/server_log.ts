@@ -6,10 +6,10 @@
 
 import type { ServerUser } from "./state_folder.ts";
 
-// Enough to see what happened; nobody wants to find a gigabyte in a folder for trying things out.
+// Enough to see what happened, without gigabytes in a development folder.
 const LIMIT_BYTES = 2_000_000;
 
-/** Makes the file writable for the server's user, and empties it when it has grown large. */
+/** Makes the file writable for the server's user, and empties it when it has become large. */
 export function prepareLog(path: string, user: ServerUser | undefined): { since(): string } {
   const file = Deno.openSync(path, { write: true, create: true });
   if (file.statSync().size > LIMIT_BYTES) file.truncateSync();
@@ -17,7 +17,7 @@ export function prepareLog(path: string, user: ServerUser | undefined): { since(
   file.close();
   if (user) Deno.chownSync(path, user.uid, user.gid);
   return {
-    /** What was written since the call. */
+    /** Text written after the call. */
     since: () => new TextDecoder().decode(Deno.readFileSync(path).subarray(start)).trim(),
   };
 }

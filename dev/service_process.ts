@@ -10,15 +10,16 @@ import { PROJECT_FOLDER } from "./state_folder.ts";
 import { taskWords } from "./task_command.ts";
 import { commandLine, ended, isRunning, startTied, stopProcess } from "./tied_process.ts";
 
-// The API gives running requests 15 s, the worker gives running jobs 10 s and some more.
+// The API's grace period for running requests is 15 s, the worker's for running jobs 10 s and some
+// more.
 const STOP_MS = 20_000;
 
 /** A running service. Disposing stops it. */
 export interface ServiceProcess extends AsyncDisposable {
-  /** What messages call it, such as `API`. */
+  /** Its name in messages, such as `API`. */
   readonly name: string;
   readonly pid: number;
-  /** What it wrote last. */
+  /** Its last output. */
   logTail(): string;
 }
 
@@ -28,9 +29,9 @@ export interface ServiceOptions {
   readonly task: string;
   readonly env: Record<string, string>;
   readonly logFile: string;
-  /** Remembers the process, so that the next run can find it when this one is killed. */
+  /** Records the process, so that the next run can find it when this one is killed. */
   readonly pidFile: string;
-  /** Whether it is ready, judging by what it has written so far or by asking it. */
+  /** Whether it is ready, by its output so far or by a request. */
   readonly isReady: (log: string) => boolean | Promise<boolean>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Where everything that `deno task dev` and the tests' servers leave behind is kept, and which user
- * the servers run as.
+ * The folder of all files of `deno task dev` and the tests' servers, and the user that runs the
+ * servers.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** A user of this machine that a server is started as. */
+/** A user of this machine that servers run as. */
 export interface ServerUser {
   readonly name: string;
   readonly uid: number;
@@ -21,10 +21,10 @@ export interface ServerUser {
 export const PROJECT_FOLDER = fileURLToPath(new URL("..", import.meta.url)).replace(/[\\/]$/, "");
 
 /**
- * The user that servers run as: `undefined` (whoever we are) unless we are root, since PostgreSQL
+ * The user that servers run as: `undefined` (the current one), except for root, since PostgreSQL
  * refuses to run as root.
  *
- * @throws Error when we are root and the machine has no unprivileged user to become
+ * @throws Error when we are root and the machine has no suitable unprivileged user
  */
 export function serverUser(): ServerUser | undefined {
   if (Deno.build.os === "windows" || Deno.uid() !== 0) return undefined;
@@ -41,9 +41,9 @@ export function serverUser(): ServerUser | undefined {
 }
 
 /**
- * The folder for databases, logs and unpacked servers: `LOTLINE_DATA`, else `.data` in the project,
- * else, when the servers' user cannot reach the project (a clone under a closed home), a folder of
- * this project's own under `/var/lib/lotline`.
+ * The folder for databases, logs and unpacked servers: `LOTLINE_DATA`, else `.data` in the project.
+ * If the servers' user can't reach the project (a clone under a closed home), it is a folder for
+ * this project under `/var/lib/lotline`.
  */
 export function stateFolder(): string {
   const chosen = Deno.env.get("LOTLINE_DATA");
@@ -56,7 +56,7 @@ export function stateFolder(): string {
 }
 
 /**
- * Makes a folder that the servers' user can get to.
+ * Makes a folder that the servers' user can reach.
  *
  * @throws Error that names the ancestor which is closed to that user
  */
@@ -66,8 +66,8 @@ export function makeReachableFolder(path: string): void {
 }
 
 /**
- * Lets the servers' user pass through a folder and all above it. Only folders inside the system's
- * temporary directory are changed: those are made closed (0700), and are nobody else's.
+ * Lets the servers' user pass through a folder and all its ancestors. Only folders inside the
+ * system's temporary directory are changed: those are made closed (0700) by their only user.
  *
  * @throws Error that names the ancestor which is closed to that user
  */

@@ -1,5 +1,5 @@
 /**
- * A server process whose life is tied to ours: however we end, kill -9 included, it is told to stop.
+ * A server process that is stopped when our process ends, even by kill -9.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { ServerUser } from "./state_folder.ts";
 /** A running server. */
 export interface TiedProcess {
   readonly pid: number;
-  /** Settles when the server is gone; never rejects. */
+  /** Settles when the server has ended; never rejects. */
   readonly exited: Promise<void>;
 }
 
@@ -19,21 +19,22 @@ export interface TiedProcessOptions {
   readonly command: string;
   readonly args: string[];
   readonly cwd?: string;
-  /** Takes what the server prints. It must be writable for `user`. */
+  /** The file for the server's output. It must be writable for `user`. */
   readonly logFile: string;
   readonly env?: Record<string, string>;
   readonly user?: ServerUser | undefined;
-  /** What it is asked to stop with when we are gone, in turn and again; TERM unless said. */
+  /** The signals that stop it when we end, in turn and repeatedly; TERM unless set. */
   readonly stopSignals?: readonly ("TERM" | "INT")[];
 }
 
-/** Seconds; more than any server gives to what it has begun. Then it is ended. */
+/** Seconds; more than any server needs to finish. Then it is killed. */
 const STOP_TRIES = 30;
 
-// The shell holds the reading end of a pipe whose writing end only we hold. When we end, in
-// whatever way, the read ends, and the server is asked to stop until it is gone: what has only just
-// begun may not hear it yet, and ignores SIGINT, as everything in a shell's background. CONT, since it
-// may be paused. The watch begins before the pid is said, which ends the shell when we are gone.
+// The shell holds the reading end of a pipe whose writing end only we hold. When we end, in any
+// way, the read ends, and the server gets signals until it has ended. A server that has just
+// started may miss the first one, and ignores SIGINT, as everything in a shell's background. CONT,
+// since it may be paused. The watch starts before the pid is printed, which ends the shell when we
+// are gone.
 const WATCHED = `
 exec 3<&0
 "$@" </dev/null >>"$LOTLINE_LOG_FILE" 2>&1 3<&- &
@@ -57,7 +58,7 @@ code=$?
 kill $watch
 exit $code`;
 
-/** Starts a server. It runs in a session of its own, so that a Ctrl-C reaches only us. */
+/** Starts a server. It runs in its own session, so that a Ctrl-C reaches only us. */
 export async function startTied(options: TiedProcessOptions): Promise<TiedProcess> {
   return Deno.build.os === "windows" ? startOnWindows(options) : await startWatched(options);
 }
@@ -86,7 +87,7 @@ async function startWatched(options: TiedProcessOptions): Promise<TiedProcess> {
   return { pid: Number(said), exited };
 }
 
-// Windows has no such shell: there the server is told to stop by us alone.
+// Windows has no such shell: there only we stop the server.
 function startOnWindows(options: TiedProcessOptions): TiedProcess {
   const child = new Deno.Command(options.command, {
     args: options.args,
@@ -104,31 +105,31 @@ function startOnWindows(options: TiedProcessOptions): TiedProcess {
   return { pid: child.pid, exited: child.status.then(() => {}) };
 }
 
-/** Waits until a server is gone. */
+/** Waits until a server has ended. */
 export async function ended(server: TiedProcess): Promise<void> {
   let gone = false;
   server.exited.then(() => gone = true);
-  // With a timer, since a server alone does not keep our process alive, and so nothing to wait for.
+  // With a timer: a server alone doesn't keep our process alive, nor does waiting for it.
   while (!gone) await delay(5);
 }
 
-/** Asks a process to stop (SIGTERM), and ends it when it takes longer than `graceMs`. */
+/** Sends SIGTERM to a process, and kills it when it takes longer than `graceMs`. */
 export async function stopProcess(pid: number, graceMs: number): Promise<void> {
-  // A paused process would only end once it is continued.
+  // A paused process would only end after it is continued.
   signal(pid, "SIGCONT");
   signal(pid, "SIGTERM");
   for (const start = Date.now(); isRunning(pid) && Date.now() - start < graceMs;) await delay(5);
   if (isRunning(pid)) await killProcess(pid);
 }
 
-/** Ends a process at once (SIGKILL), and waits until it is gone. */
+/** Kills a process (SIGKILL), and waits until it has ended. */
 export async function killProcess(pid: number): Promise<void> {
   signal(pid, "SIGKILL");
   while (isRunning(pid)) await delay(5);
 }
 
 function signal(pid: number, name: Deno.Signal): void {
-  // Windows knows no asking; SIGTERM ends the process there.
+  // On Windows, SIGTERM kills the process.
   if (Deno.build.os === "windows" && name === "SIGCONT") return;
   try {
     Deno.kill(pid, name);
@@ -137,11 +138,12 @@ function signal(pid: number, name: Deno.Signal): void {
   }
 }
 
-/** Whether a process is there and more than an entry that nobody has collected. */
+/** Whether a process is running, not only an entry that waits to be reaped. */
 export function isRunning(pid: number): boolean {
   if (Deno.build.os === "linux") {
     try {
-      // "pid (name) state …"; the name may hold anything, so look behind its last bracket.
+      // Parses "pid (name) state …". The name may have any characters, so fields start after the
+      // last bracket.
       const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
       return !"ZX".includes(stat.slice(stat.lastIndexOf(")") + 2).charAt(0));
     } catch {
@@ -156,7 +158,7 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** The command line of a process, or nothing when it can't be told. */
+/** The command line of a process; undefined when it can't be read. */
 export async function commandLine(pid: number): Promise<string> {
   switch (Deno.build.os) {
     case "windows":

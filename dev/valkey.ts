@@ -1,6 +1,6 @@
 /**
- * A Valkey (or Redis) server of our own, for `deno task dev` and the tests: on loopback only, gone
- * when we are.
+ * Our own Valkey (or Redis) server, for `deno task dev` and the tests. It listens on loopback only,
+ * and ends with our process.
  *
  * @module
  */
@@ -24,33 +24,33 @@ import { findValkey, installValkey } from "./valkey_program.ts";
 
 export { findValkey, installValkey };
 
-/** A running (or, after `stop` and `kill`, a resting) server. Disposing stops it. */
+/** A server, running or stopped by `stop` or `kill`. Disposing stops it. */
 export interface ValkeyServer extends AsyncDisposable {
   readonly port: number;
-  /** The process; 0 while it rests. */
+  /** The process; 0 while it is stopped. */
   readonly pid: number;
   /** `redis://127.0.0.1:PORT` */
   readonly url: string;
-  /** The path of the program that runs. */
+  /** The path of the running program. */
   readonly program: string;
   stop(): Promise<void>;
-  /** SIGKILL, as a crash; returns when it is gone. */
+  /** SIGKILL, as a crash; returns after it has ended. */
   kill(): Promise<void>;
   /** Starts again after `stop` or `kill`, on the same port. */
   start(): Promise<void>;
-  /** Stops the process without ending it: connections stay open, and nothing answers. */
+  /** Pauses the process: connections stay open, without replies. */
   pause(): void;
   resume(): void;
 }
 
 export interface ValkeyOptions {
-  /** Made when it is not there. The log is beside it, as `<dir>.log`. */
+  /** Made when missing. The log is the neighbouring file `<dir>.log`. */
   dir: string;
   /** 0 or absent: a free one. */
   port?: number;
-  /** Keeps the data over restarts; without it a server begins empty. */
+  /** Keeps the data over restarts; without it a server starts empty. */
   persist?: boolean;
-  /** Is told what takes long, and what to install when there is no server. */
+  /** Receives messages about slow steps, and the instructions to install a missing server. */
   progress?: (line: string) => void;
 }
 
@@ -59,7 +59,7 @@ const STOP_MS = 10_000;
 
 /**
  * Starts a server; resolves when it answers. `undefined` when this machine has none and none could
- * be installed: `progress` is told why.
+ * be installed: `progress` gets the reason.
  *
  * @throws {PortTakenError} when a given port is taken
  * @throws Error with the last lines of the log when it does not start; when the folder is in use
@@ -82,9 +82,9 @@ export async function startValkey(options: ValkeyOptions): Promise<ValkeyServer 
   let portIsFixed = Boolean(options.port);
   let hasRun = false;
 
-  /** Starts the server once; gives the text of its log when it does not come up. */
+  /** Makes one attempt to start the server; on failure returns the text of its log. */
   async function attempt(command: string): Promise<string | undefined> {
-    // Whoever listens there would be taken for our server.
+    // Another program that listens there would be mistaken for our server.
     if (isTaken(port)) return PORT_TAKEN;
     const log = prepareLog(logFile, user);
     server = await startTied({
@@ -189,7 +189,7 @@ async function responses(server: TiedProcess, port: number): Promise<boolean> {
   return false;
 }
 
-/** What the server says about itself, at once; an error while it does not listen yet. */
+/** The server's reply to INFO; an error while it does not listen yet. */
 async function info(port: number): Promise<string> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   await connection.write(new TextEncoder().encode("INFO server\r\n"));

@@ -1,5 +1,5 @@
 /**
- * Finds a Valkey or Redis server on this machine, or installs one where that is easily done.
+ * Finds a Valkey or Redis server on this machine, or installs one if possible.
  *
  * @module
  */
@@ -27,8 +27,8 @@ async function isNewEnough(program: string): Promise<boolean> {
   return Number(major) > 6 || (Number(major) === 6 && Number(minor) >= 2);
 }
 
-// The packages start a server of the system's own, now and at every boot, unless the machine's
-// policy forbids it. The shell takes the policy away again even when we are killed meanwhile.
+// The packages start a system service, now and at every boot, unless the machine's policy forbids
+// it. The shell removes our policy again even if we are killed.
 const INSTALL = `
 set -u
 export DEBIAN_FRONTEND=noninteractive
@@ -55,7 +55,7 @@ if command -v systemctl >/dev/null 2>&1; then systemctl --quiet disable $package
 
 /**
  * Installs a server from the distribution's packages: on Debian and Ubuntu, as root. Elsewhere it
- * does nothing but say what to install.
+ * only reports what to install.
  */
 export async function installValkey(
   progress: (line: string) => void,

@@ -6,7 +6,7 @@ import { serverUser } from "./state_folder.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey, type ValkeyOptions, type ValkeyServer } from "./valkey.ts";
 
-/** A folder for one test, gone at its end. */
+/** A folder for one test, removed at its end. */
 async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.makeTempDir({ prefix: "lotline-valkey-" });
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
@@ -35,7 +35,7 @@ async function connected<T>(
   }
 }
 
-Deno.test("a server starts on a free port, answers, and forgets everything at a restart", async () => {
+Deno.test("a server starts on a free port, answers, and loses its data at a restart", async () => {
   await using folder = await temporaryFolder();
   await using server = await started({ dir: `${folder.path}/valkey` });
   strictEqual(server.url, `redis://127.0.0.1:${server.port}`);
@@ -48,7 +48,7 @@ Deno.test("a server starts on a free port, answers, and forgets everything at a 
   strictEqual(await connected(server, (client) => client.get("key")), null);
 });
 
-Deno.test("with persist, what was written outlives a stop", async () => {
+Deno.test("with persist, the data survives a stop", async () => {
   await using folder = await temporaryFolder();
   await using server = await started({ dir: `${folder.path}/valkey`, persist: true });
   await connected(server, (client) => client.set("key", "value"));
@@ -57,7 +57,7 @@ Deno.test("with persist, what was written outlives a stop", async () => {
   strictEqual(await connected(server, (client) => client.get("key")), "value");
 });
 
-Deno.test("a paused server keeps connections and is silent until it is resumed", async () => {
+Deno.test("a paused server keeps connections without replies until it is resumed", async () => {
   await using folder = await temporaryFolder();
   await using server = await started({ dir: `${folder.path}/valkey` });
   await connected(server, async (client) => {
@@ -74,7 +74,7 @@ Deno.test("a paused server keeps connections and is silent until it is resumed",
   });
 });
 
-Deno.test("a paused server can be stopped, a killed one started again on its port", async () => {
+Deno.test("a paused server can be stopped, a killed one restarted on its port", async () => {
   await using folder = await temporaryFolder();
   await using server = await started({ dir: `${folder.path}/valkey` });
   const { port } = server;

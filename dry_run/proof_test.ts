@@ -9,7 +9,7 @@ import { dryRunHeader, postDry, SECRET } from "../testing/dry_run.ts";
 import { dump } from "../testing/dump.ts";
 import { rawRequest, sendRaw } from "../testing/raw_http.ts";
 
-/* What lets a request in as a dry run, and what becomes of all others that would be one. */
+/* What a valid proof allows, and how every other request for a dry run is refused. */
 
 const { api, sql, databaseUrl } = await apiOnSeed({ DRY_RUN_SECRET: SECRET });
 
@@ -50,7 +50,7 @@ for (const [what, header] of BAD) {
   });
 }
 
-Deno.test("two lines of the header are 403, be each of them good", async () => {
+Deno.test("two lines of the header are 403, even if both are valid", async () => {
   const { port } = new URL(api.url);
   const line = () => `X-Lotline-Dry-Run: ${proof()}\r\n`;
   const type = "Content-Type: application/json\r\n";
@@ -64,7 +64,7 @@ Deno.test("two lines of the header are 403, be each of them good", async () => {
   strictEqual(await lotsCalled("DRY-RUN-1"), 0);
 });
 
-Deno.test("without a secret in its settings an API runs nothing dry", async () => {
+Deno.test("without a secret in its settings an API accepts no dry run", async () => {
   await using without = await startApi({ databaseUrl });
   deepStrictEqual(seen(await postDry(without, PATH, LOT)), UNPROVEN);
   strictEqual(await lotsCalled("DRY-RUN-1"), 0);
@@ -74,7 +74,7 @@ const { paths }: { paths: Record<string, Record<string, object>> } = parse(
   await Deno.readTextFile(new URL("../openapi.yaml", import.meta.url)),
 );
 
-Deno.test("a bad proof is 403 on every operation, unknown paths and methods", async () => {
+Deno.test("an invalid proof is 403 on every operation, unknown paths and methods", async () => {
   const requested = Object.entries(paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method): [string, string] => [method.toUpperCase(), path])
   );
@@ -87,7 +87,7 @@ Deno.test("a bad proof is 403 on every operation, unknown paths and methods", as
   deepStrictEqual(await dump(sql), before);
 });
 
-Deno.test("a proof is good more than once, and for no effect each time", async () => {
+Deno.test("a proof may be reused, and no request with it has an effect", async () => {
   const headers = { [DRY_RUN_HEADER]: proof() };
   for (let i = 0; i < 3; i++) {
     const { status, headers: answered } = await api.post(PATH, LOT, headers);
@@ -96,7 +96,7 @@ Deno.test("a proof is good more than once, and for no effect each time", async (
   strictEqual(await lotsCalled("DRY-RUN-1"), 0);
 });
 
-Deno.test("what has an effect and can't do without it is 403 with a good proof, and isn't done", async () => {
+Deno.test("an operation that can't run without an effect is 403 with a valid proof, and isn't executed", async () => {
   const before = await dump(sql);
   const refused = [403, null, { error: "This can't be run without an effect" }];
   const trace = { lot_code: "MIX-BATCH-88", direction: "both" };
@@ -106,7 +106,7 @@ Deno.test("what has an effect and can't do without it is 403 with a good proof, 
   deepStrictEqual(await dump(sql), before);
 });
 
-Deno.test("what reads is answered as ever", async () => {
+Deno.test("a read with a proof is answered as usual", async () => {
   for (const path of ["/api/health", "/api/traceability/MIX-BATCH-88?a=%20b", "/docs", "/api/x"]) {
     for (const method of ["GET", "HEAD"]) {
       const real = await api.send(path, { method });
@@ -118,7 +118,7 @@ Deno.test("what reads is answered as ever", async () => {
   }
 });
 
-Deno.test("the body that counts is the one that was sent: compressed, or in pieces", async () => {
+Deno.test("the proof covers the body as sent: compressed, or in chunks", async () => {
   const headers = { "content-type": "application/json" };
   const bytes = new Uint8Array(gzipSync(LOT));
   const packed = await api.send(PATH, {
@@ -136,7 +136,7 @@ Deno.test("the body that counts is the one that was sent: compressed, or in piec
   strictEqual(streamed.status, 201, streamed.text);
 });
 
-Deno.test("a body over the limit is 413 with a proof for all of it, and 403 with any other", async () => {
+Deno.test("a body over the limit is 413 with a proof of all of it, and 403 with any other", async () => {
   for (const length of [102_401, 104_066, 104_067, 500_000]) {
     const body = JSON.stringify({ lot_code: "x".repeat(length - 15) });
     strictEqual(body.length, length);
@@ -154,7 +154,7 @@ Deno.test("a body over the limit is 413 with a proof for all of it, and 403 with
   }
 });
 
-Deno.test("dry runs are counted by operation and outcome, and their log lines say what they are", async () => {
+Deno.test("dry runs are counted by operation and outcome, and their log lines are marked", async () => {
   const id = "dry-run-in-the-log";
   await postDry(api, PATH, LOT, { "x-request-id": id });
   await postDry(api, "/api/logout", "");

@@ -38,7 +38,7 @@ async function lostChanges(sql: Sql): Promise<unknown> {
   return row;
 }
 
-/** The pids of the sessions that dry runs have. */
+/** The pids of the dry runs' sessions. */
 async function pids(sql: Sql): Promise<number[]> {
   const rows = await sql<{ pid: number }[]>`
     select pid from pg_stat_activity
@@ -46,7 +46,7 @@ async function pids(sql: Sql): Promise<number[]> {
   return rows.map(({ pid }) => pid);
 }
 
-/** What dry runs have left open. */
+/** Transactions that dry runs have left open. */
 async function openTransactions(sql: Sql): Promise<unknown[]> {
   return [
     ...await sql`
@@ -56,7 +56,7 @@ async function openTransactions(sql: Sql): Promise<unknown[]> {
   ];
 }
 
-Deno.test("a dry run gives the row that would be stored, and the database stays to the last byte", async () => {
+Deno.test("a dry run returns the row of the real write, and leaves the database unchanged byte for byte", async () => {
   await using it = await startDryRuns();
   const before = await dump(it.sql);
   const lot = { lot_code: "DRY-1", weight_kg: "540.0", created_at: "2026-01-19T10:11:12Z" };
@@ -70,7 +70,7 @@ Deno.test("a dry run gives the row that would be stored, and the database stays 
   strictEqual(it.counts.opened, 1, "one session for one after the other");
 });
 
-Deno.test("a dry run is refused as the real one is, and its session goes on", async () => {
+Deno.test("a dry run is refused as the real write is, and its session stays usable", async () => {
   await using it = await startDryRuns();
   await insertLot(writeTo(it.sql), { lot_code: "TAKEN" });
   const unknown = crypto.randomUUID();
@@ -94,7 +94,7 @@ Deno.test("a dry run is refused as the real one is, and its session goes on", as
   strictEqual(it.counts.opened, 1);
 });
 
-Deno.test("a constraint that is looked at on commit is looked at", async () => {
+Deno.test("a deferred constraint is checked, though nothing is committed", async () => {
   await using it = await startDryRuns();
   await it.sql.unsafe(`
     alter table lots alter constraint lots_phase_id_fkey deferrable initially deferred`);
@@ -115,7 +115,7 @@ Deno.test("a locked outbox loses changes of real writes, never of dry runs", asy
   notStrictEqual(JSON.stringify(await lostChanges(it.sql)), JSON.stringify(before));
 });
 
-Deno.test("a dry run waits for no lock longer than 200 ms, and holds nobody up meanwhile", async () => {
+Deno.test("a dry run waits for a lock for at most 200 ms, and blocks no writer during that time", async () => {
   await using it = await startDryRuns();
   await using lock = await openTransaction(
     it.sql,
@@ -127,13 +127,13 @@ Deno.test("a dry run waits for no lock longer than 200 ms, and holds nobody up m
   strictEqual(await failure(insertLot(it.dry, { lot_code: "HELD" })), "taken");
 });
 
-Deno.test("a statement that takes too long is given up", async () => {
+Deno.test("a slow statement is cancelled", async () => {
   await using it = await startDryRuns();
   strictEqual(await failure(it.dry({ text: "select pg_sleep(9)", parameters: [] })), "57014");
   strictEqual((await insertLot(it.dry, { lot_code: "AFTER" })).lot_code, "AFTER");
 });
 
-Deno.test("dry runs and real writes of one code at once: every real one gets its turn", async () => {
+Deno.test("with concurrent dry runs and real writes of one code, every real one succeeds in turn", async () => {
   await using it = await startDryRuns();
   let stored = 0;
   for (let i = 0; i < 40; i++) {
@@ -154,33 +154,33 @@ Deno.test("dry runs and real writes of one code at once: every real one gets its
   strictEqual(row?.count, stored);
 });
 
-Deno.test("a table that was changed since is no way past the rollback", async () => {
+Deno.test("a table that was changed since the last run doesn't bypass the rollback", async () => {
   await using it = await startDryRuns();
   await insertLot(it.dry, { lot_code: "BEFORE", weight_kg: "1.50" });
-  // What the session has prepared is out of date now, and postgres.js would send it once more.
+  // The session's prepared statement is outdated now, and postgres.js would send it again.
   await it.sql.unsafe("alter table lots alter weight_kg type text");
   const lot = await insertLot(it.dry, { lot_code: "AFTER", weight_kg: "1.50" });
   strictEqual(lot.lot_code, "AFTER");
   deepStrictEqual([...await it.sql`select lot_code from lots`], []);
 });
 
-Deno.test("a statement that gets past its transaction writes nothing", async () => {
+Deno.test("a statement outside its transaction writes nothing", async () => {
   await using it = await startDryRuns();
   await using session = openSession(it.url, DRY_RUN_SESSIONS);
   const lot = { lot_code: "PAST" };
   strictEqual(await failure(insertLot(writeTo(session.sql), lot)), "25006");
-  // As it is when the connection is lost in between, or PostgreSQL refuses to begin.
+  // As when the connection is lost in between, or PostgreSQL refuses to start a transaction.
   await session.sql`begin`;
   strictEqual(await failure(insertLot(writeTo(session.sql), lot)), "25006");
 });
 
-Deno.test("sessions that PostgreSQL ends in the middle leave nothing, and others take their place", async () => {
+Deno.test("sessions that PostgreSQL ends in the middle leave nothing, and are replaced", async () => {
   await using it = await startDryRuns();
   let isOver = false;
   const outcomes: unknown[] = [];
   const keepRunning = async (worker: number) => {
     for (let i = 0; !isOver; i++) {
-      // Each one is another statement to prepare, as the first of its kind is.
+      // Each one is a new statement to prepare, as the first of its kind is.
       const fields = ["weight_kg", "temperature_c", "created_at"].slice(0, i % 4);
       const more = Object.fromEntries(fields.map((name) => [name, null]));
       outcomes.push(await failure(insertLot(it.dry, { lot_code: `END-${worker}-${i}`, ...more })));
@@ -189,7 +189,7 @@ Deno.test("sessions that PostgreSQL ends in the middle leave nothing, and others
   const workers = [0, 1, 2, 3, 4].map(keepRunning);
   const wentWell = () => outcomes.filter((code) => code === undefined).length;
   let rounds = 0;
-  await eventually("30 rounds of ends and 20 dry runs that went well", async () => {
+  await eventually("30 rounds of ends and 20 successful dry runs", async () => {
     for (const pid of await pids(it.sql)) await it.sql`select pg_terminate_backend(${pid})`;
     return ++rounds >= 30 && wentWell() >= 20;
   }).finally(() => isOver = true);
@@ -208,7 +208,7 @@ Deno.test("sessions that PostgreSQL ends in the middle leave nothing, and others
   await eventually("none is open", async () => (await openTransactions(it.sql)).length === 0);
 });
 
-Deno.test("no more than four at once; who waits too long for a place is told to come back", async () => {
+Deno.test("at most four run at a time; one that waits too long for a slot gets 503", async () => {
   await using it = await startDryRuns();
   await using lock = await openTransaction(it.sql, "lock table lots in share mode");
   const outcomes = await Promise.all(

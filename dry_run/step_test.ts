@@ -12,7 +12,7 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { Session } from "../routes/login.ts";
 
-/* What can be run dry says what it would have said, and does nothing. */
+/* A dry run returns the response of the real request, and has no effect. */
 
 const { required, legacy, sql, maker, databaseUrl } = await apiInBothModes({
   DRY_RUN_SECRET: SECRET,
@@ -30,20 +30,24 @@ async function newAccount(role = "OPERATOR") {
   return { id, email, role };
 }
 
-/** An answer without what is made up anew each time. */
+/** A response without its generated fields. */
 function comparable({ status, headers, text }: TestResponse) {
   const kept = new Headers(headers);
-  // "connection" is between the server and its client: closed, when not all of a body was read.
+  // "connection" concerns only the server and its client: closed, when a body was not read
+  // completely.
   const others = ["x-request-id", "date", "etag", "connection"];
   for (const name of [DRY_RUN_HEADER, ...others]) kept.delete(name);
   const body = text.replaceAll(/"(id|created_at|decided_at|last_login)":"[^"]*"/g, '"$1":"…"')
     .replaceAll(/"token":"[\w-]+\.[\w-]+\.[\w-]+"/g, '"token":"…"');
-  // A token's length depends on what it is for.
+  // A token's length depends on its purpose.
   if (body.includes("token")) kept.delete("content-length");
   return { status, headers: [...kept].sort(), body, etag: headers.get("etag")?.slice(0, 3) };
 }
 
-/** Sends a request dry and then really: the same answer, and only the second one leaves something. */
+/**
+ * Sends a request dry and then really: the response is the same, and only the second one stores
+ * something.
+ */
 async function sameDry(
   api: TestApi,
   path: string,
@@ -77,7 +81,7 @@ const WRITES: [path: string, body: unknown, status: number][] = [
 ];
 
 for (const [name, api] of [["legacy", legacy], ["required", required]] as const) {
-  Deno.test(`AUTH_MODE=${name}: a dry write is answered as the real one is, and leaves nothing`, async () => {
+  Deno.test(`AUTH_MODE=${name}: a dry write gets the response of the real one, and stores nothing`, async () => {
     const headers = { authorization: `Bearer ${maker.good(await newAccount("MANAGER"))}` };
     const own = (body: unknown) =>
       JSON.parse(
@@ -94,7 +98,7 @@ for (const [name, api] of [["legacy", legacy], ["required", required]] as const)
   });
 }
 
-Deno.test("AUTH_MODE=required: who may not write may not dry either", async () => {
+Deno.test("AUTH_MODE=required: a role that may not write may not run dry either", async () => {
   const [viewer, operator] = [await newAccount("VIEWER"), await newAccount("OPERATOR")];
   const bearer = (of: typeof viewer) => ({ authorization: `Bearer ${maker.good(of)}` });
   const lot = { lot_code: "W-REFUSED" };
@@ -104,7 +108,7 @@ Deno.test("AUTH_MODE=required: who may not write may not dry either", async () =
   strictEqual(await sameDry(required, "/api/lots", another, bearer(operator)), 403);
 });
 
-Deno.test("a dry login is answered as the real one is, and leaves nothing", async () => {
+Deno.test("a dry login gets the response of the real one, and stores nothing", async () => {
   const { email } = await newAccount();
   for (const api of [legacy, required]) {
     for (
@@ -116,7 +120,7 @@ Deno.test("a dry login is answered as the real one is, and leaves nothing", asyn
   }
 });
 
-Deno.test("AUTH_MODE=required: a dry login gives the time of now and leaves the account's, its hash, counts and log", async () => {
+Deno.test("AUTH_MODE=required: a dry login returns the current time and changes neither account, hash, counts nor log", async () => {
   const { id, email } = await newAccount();
   const headers = { authorization: `Bearer ${maker.good(await newAccount("ADMIN"))}` };
   const counted = async () => {
@@ -163,7 +167,7 @@ Deno.test("dry logins use up no tries, and are refused as real ones would be", a
   const real = async (body: object) => (await required.post("/api/login", body)).status;
   for (let i = 0; i < 3; i++) strictEqual(await dry(wrong), 401);
   strictEqual(await real(wrong), 401);
-  // A right one clears nothing either.
+  // A successful one doesn't clear the count either.
   strictEqual(await dry(right), 200);
   strictEqual(await real(wrong), 401);
   const refused = await postDry(required, "/api/login", right);
@@ -171,7 +175,7 @@ Deno.test("dry logins use up no tries, and are refused as real ones would be", a
   strictEqual(await real(right), 429);
 });
 
-Deno.test("what required would refuse of a dry run is counted: the real one doesn't come here", async () => {
+Deno.test("a dry run that required would refuse is counted, since the real request doesn't come here", async () => {
   const counted = async () => {
     const { text } = await legacy.get("/metrics");
     return Number(
@@ -184,7 +188,7 @@ Deno.test("what required would refuse of a dry run is counted: the real one does
   strictEqual(await counted(), before + 1);
 });
 
-Deno.test("a dry write forgets nothing that is cached", async () => {
+Deno.test("a dry write invalidates nothing in the cache", async () => {
   await using valkey = await ownValkey();
   await using api = await startApi({
     databaseUrl,
@@ -197,11 +201,11 @@ Deno.test("a dry write forgets nothing that is cached", async () => {
   strictEqual((await postDry(api, "/api/lots", { lot_code: "CACHED" })).status, 201);
   deepStrictEqual(await keys(), before);
   strictEqual((await api.post("/api/lots", { lot_code: "CACHED" })).status, 201);
-  ok((await keys())?.length !== before?.length, "the real one has told the cache");
+  ok((await keys())?.length !== before?.length, "the real one has invalidated the cache");
   link.close();
 });
 
-Deno.test("2,000 dry writes, many at once, leave the database to the last byte", async () => {
+Deno.test("2,000 concurrent dry writes leave the database unchanged byte for byte", async () => {
   const before = await dump(sql);
   const statuses = new Map<number, number>();
   let next = 0;

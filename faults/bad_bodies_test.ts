@@ -3,15 +3,17 @@ import { gzipSync } from "node:zlib";
 import { bytesOf, rawRequest } from "../testing/raw_http.ts";
 import { startRefusals } from "../testing/refusals.ts";
 
-/* Every kind of bad body, sent to every operation that reads one (a login: bad_login_test.ts). */
+/*
+ * Every kind of invalid body, sent to every operation that reads one (a login: bad_login_test.ts).
+ */
 
 const { api, sql, refuse } = await startRefusals();
 
 interface Target {
   readonly path: string;
-  /** Fields that are taken. */
+  /** Accepted fields. */
   readonly good: string;
-  /** One of them, with a value that isn't. */
+  /** One of them, with an invalid value. */
   readonly wrong?: string;
   readonly needsBody?: false;
 }
@@ -31,17 +33,17 @@ type Case = [
   what: string,
   request: (target: Target) => Uint8Array,
   status: number,
-  /** What the error must say, where another mistake of the same status would do as well. */
+  /** The expected message, where another fault would have the same status. */
   error?: RegExp,
 ];
 
 const JSON_TYPE = "Content-Type: application/json\r\n";
 const GZIP = `${JSON_TYPE}Content-Encoding: gzip\r\n`;
 
-/** A body that is made of the target's good fields. */
+/** A body made of the target's valid fields. */
 const body = (make: (good: string) => string | Uint8Array, headers = JSON_TYPE) => (to: Target) =>
   rawRequest(`POST ${to.path}`, headers, make(to.good));
-/** The good fields, and one more. */
+/** The valid fields, and one more. */
 const more = (member: string) => body((good) => `{${[good, member].filter(Boolean).join(",")}}`);
 const whole = (text: string) => body(() => text);
 const good = (headers: string) => body((good) => `{${good}}`, headers);
@@ -108,13 +110,13 @@ for (const [operation, target] of Object.entries(TARGETS)) {
     }
   }
   if (wrong !== undefined) {
-    Deno.test(`of a key that stands twice ${operation} takes the last, and refuses a wrong one`, async () => {
+    Deno.test(`of a duplicate key ${operation} uses the last value, and refuses an invalid one`, async () => {
       await refuse(more(wrong)(target), [422]);
     });
   }
 }
 
-/** Requests for a trace that are outside the contract, or lead nowhere. */
+/** Requests for a trace that are outside the contract, or have no target. */
 const TRACES: [what: string, body: string, status: number][] = [
   ...["null", '""', "true", "[]", "{}", "1e400", '"A\\u0000"', '"A\\ud800"'].map((
     code,
@@ -159,15 +161,15 @@ for (const [what, text, status] of TRACES) {
   });
 }
 
-Deno.test("logout doesn't look at its body, whatever that is", async () => {
+Deno.test("logout doesn't read its body, whatever it is", async () => {
   for (const sent of ["{", "\0", deep(10_000), "x".repeat(1_000_000)]) {
     const response = await api.send("/api/logout", { method: "POST", body: sent });
     strictEqual(response.status, 204);
   }
 });
 
-// The contract takes these, as the old server did.
-Deno.test("9007199254740993 is stored as JavaScript reads it when it is a number, to the digit when it is text", async () => {
+// The contract allows these, as the old server did.
+Deno.test("9007199254740993 is stored as JavaScript reads it when it is a number, exactly when it is text", async () => {
   const response = await api.post(
     "/api/lots",
     '{"lot_code":"DIGITS","weight_kg":9007199254740993,"temperature_c":"9007199254740993"}',
@@ -178,7 +180,7 @@ Deno.test("9007199254740993 is stored as JavaScript reads it when it is a number
   await sql`delete from lots where lot_code = 'DIGITS'`;
 });
 
-Deno.test("of a key that stands twice the last is stored", async () => {
+Deno.test("the last value of a duplicate key is stored", async () => {
   const response = await api.post("/api/lots", '{"lot_code":"FIRST","lot_code":"LAST"}');
   strictEqual(response.status, 201);
   const codes = await sql`delete from lots where lot_code in ('FIRST', 'LAST') returning lot_code`;

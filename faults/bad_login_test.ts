@@ -5,7 +5,10 @@ import { REQUIRED } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { bytesOf, INSIDE, rawRequest, sendRaw } from "../testing/raw_http.ts";
 
-/* The bad input of bad_bodies_test.ts and bad_values_test.ts, on the login of AUTH_MODE=required. */
+/*
+ * The invalid input of bad_bodies_test.ts and bad_values_test.ts, on the login of
+ * AUTH_MODE=required.
+ */
 
 const { api, sql } = await apiOnSeed({
   ...REQUIRED,
@@ -149,7 +152,7 @@ for (const [what, bytes, statuses] of CASES) {
 for (const [what, bytes, statuses] of PROTOCOL_CASES) {
   Deno.test(`a login with ${what} is refused by the HTTP layer`, async () => {
     const { status, head } = await sendRaw(port, bytes);
-    // It may close the connection before its answer has been read.
+    // It may close the connection before its response has been read.
     ok([...statuses, 0].includes(status), head);
     deepStrictEqual(await rows(), before);
   });
@@ -163,7 +166,7 @@ Deno.test("a login without a Host is 400", async () => {
   strictEqual(status, 400);
 });
 
-Deno.test("after all that the right password is let in, and no fault or secret was logged", async () => {
+Deno.test("after all that the right password is accepted, and no fault or secret was logged", async () => {
   const { status } = await sendRaw(port, login(`{${GOOD}}`));
   strictEqual(status, 200);
   for (const line of api.log.lines) {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { rawRequest, sendRaw } from "../testing/raw_http.ts";
 import { startRefusals } from "../testing/refusals.ts";
 
-/* What can be wrong with a request before its body: method, path, query, headers, framing. */
+/* Faults of a request before its body: method, path, query, headers, framing. */
 
 const { api, refuse, refuseUnseen } = await startRefusals();
 const port = Number(new URL(api.url).port);
@@ -76,14 +76,14 @@ for (const [what, line, status] of LINES) {
   });
 }
 
-Deno.test("a host that is none is 400, and no way to another path", async () => {
+Deno.test("an invalid host is 400, and doesn't lead to another path", async () => {
   for (const host of ["plant/api/health?", "plant/livez#", "plant\\livez", "x@plant", "a b"]) {
     const line = "GET /nothing HTTP/1.1";
     await refuse(`${line}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, [400]);
   }
 });
 
-Deno.test("a host that no URL has keeps nobody from the query", async () => {
+Deno.test("a host that is invalid in a URL doesn't affect the query", async () => {
   for (const host of ["a%zz", "%", "a..b", "1.2.3.4.5"]) {
     await refuse(`GET /api/audits?limit=0 HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, [
       422,
@@ -95,7 +95,7 @@ Deno.test("no host is 400", async () => {
   await refuse("GET /api/health HTTP/1.1\r\nConnection: close\r\n\r\n", [400]);
 });
 
-/** A POST whose framing is written out. */
+/** A POST with explicit framing. */
 const framed = (path: string, headers: string, body: string) =>
   `POST ${path} HTTP/1.1\r\nHost: plant\r\nContent-Type: application/json\r\n` +
   `Connection: close\r\n${headers}\r\n${body}`;
@@ -133,7 +133,7 @@ Deno.test("the same length twice is 400, on every path that takes a POST", async
 const headers = (lines: string) =>
   `GET /api/health HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n${lines}\r\n`;
 
-// The server closes the connection of one that goes on sending, which may overtake its answer.
+// The server closes the connection of a client that keeps sending, which may overtake the response.
 const HEADS: [what: string, bytes: string, statuses: number[]][] = [
   ["a URL of 100,000 letters", rawLine(`GET /${"x".repeat(100_000)}`), [0, 400, 414]],
   ["a header of a megabyte", headers(`X: ${"x".repeat(1_000_000)}\r\n`), [0, 400, 431]],
@@ -163,7 +163,7 @@ for (const [what, bytes, statuses] of HEADS) {
   });
 }
 
-Deno.test("the body of a request that was refused is not taken for the next one", async () => {
+Deno.test("the body of a refused request is not parsed as the next request", async () => {
   const smuggled = "GET /livez HTTP/1.1\r\nHost: plant\r\n\r\n";
   const type = "Content-Type: text/x\r\n";
   const { status, body } = await sendRaw(port, rawRequest("POST /api/lots", type, smuggled));
@@ -171,6 +171,6 @@ Deno.test("the body of a request that was refused is not taken for the next one"
   ok(!body.includes("live"), body);
 });
 
-Deno.test("after all that it is ready", async () => {
+Deno.test("after all that the API is ready", async () => {
   deepStrictEqual((await api.get("/readyz")).status, 200);
 });

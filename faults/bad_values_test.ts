@@ -1,7 +1,7 @@
 import { rawRequest } from "../testing/raw_http.ts";
 import { startRefusals } from "../testing/refusals.ts";
 
-/* Bodies that are JSON objects, with values that a lot, a decision or a login in legacy can't have. */
+/* Bodies that are JSON objects, with invalid values of a lot, a decision or a login in legacy. */
 
 const { refuse } = await startRefusals();
 

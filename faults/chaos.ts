@@ -1,10 +1,9 @@
 /**
- * `deno task chaos [SEED] [MINUTES]`: all that can go wrong under workers, at random, for 5 minutes
- * unless told otherwise. Ends with 1 when a job was lost, counted twice or wasn't rescued in time.
+ * `deno task chaos [SEED] [MINUTES]`: all faults that workers may meet, at random, for 5 minutes by
+ * default. Exits with 1 when a job was lost, counted twice or not rescued in time.
  *
- * `deno task chaos traces [SEED] [READS]`: answers of the trace cache while both sides write and
- * processes stumble, a million unless told otherwise. Ends with 1 when one was stale beyond the
- * window.
+ * `deno task chaos traces [SEED] [READS]`: responses of the trace cache while both upstreams write
+ * and processes pause, a million by default. Exits with 1 when one was stale beyond the window.
  *
  * @module
  */
@@ -49,7 +48,7 @@ const { reads, changes, ownWrites, wrong, stale, hits } = await hammerStumbling(
 for (const line of wrong) console.log(`WRONG ${line}`);
 const at = (share: number) => (stale[Math.floor(share * (stale.length - 1))] ?? 0).toFixed(1);
 console.log(
-  `${reads} answers, ${hits} of them from the cache, in ${seconds()} s, beside ${changes} changes ` +
+  `${reads} responses, ${hits} of them from the cache, in ${seconds()} s, during ${changes} changes ` +
     `and ${ownWrites} own writes: ${wrong.length} wrong. ${stale.length} showed what had been ` +
     `overwritten, for ${at(0.5)} ms (p50), ${at(0.99)} ms (p99), ${at(1)} ms at most.`,
 );

@@ -11,7 +11,7 @@ import { ownPostgres } from "../testing/postgres_servers.ts";
 
 const environment = { DRY_RUN_SECRET: SECRET };
 
-/** Values of a lot, of which each subset makes a statement of its own. */
+/** Values of a lot; each subset of them makes a different statement. */
 const VALUES = Object.entries({ weight_kg: 1, temperature_c: 2, lot_type: "RAW", metadata: {} });
 
 Deno.test("dry runs while PostgreSQL is killed and started: 201 or 503, and nothing is stored", async () => {
@@ -57,7 +57,7 @@ async function isOpen(sql: Sql): Promise<boolean> {
   return open.length > 0;
 }
 
-/** Whether one has its code by now: it sleeps in the trigger that the test has put there. */
+/** Whether a dry run holds its code by now: it sleeps in the trigger that the test has created. */
 async function isAsleep(sql: Sql): Promise<boolean> {
   const asleep = await sql`
     select from pg_stat_activity
@@ -67,14 +67,14 @@ async function isAsleep(sql: Sql): Promise<boolean> {
 }
 
 /**
- * Asks for dry runs until the process was stopped while one had its code; gives the request. PostgreSQL
- * has told it nothing by then, so it can't have rolled back.
+ * Sends dry runs until the process is paused while one holds its code; returns the request.
+ * PostgreSQL has sent no result by then, so the dry run can't have rolled back.
  */
 async function stopInTheMiddle(api: TestApi, sql: Sql): Promise<{ asked: Promise<TestResponse> }> {
   // A busy machine may miss the moment.
   for (let subset = 1; subset < 2 ** VALUES.length; subset++) {
     let [isOver, isSeen] = [false, false];
-    // A new statement is prepared first, and the rollback sent when it is done.
+    // A new statement is prepared first, and the rollback sent after its result.
     const values = Object.fromEntries(VALUES.filter((_, place) => subset & 2 ** place));
     const requested = postDry(api, "/api/lots", { lot_code: "HELD", ...values })
       .finally(() => isOver = true);
@@ -87,7 +87,7 @@ async function stopInTheMiddle(api: TestApi, sql: Sql): Promise<{ asked: Promise
   throw new Error("no dry run was seen at work");
 }
 
-Deno.test("a process that stands still in the middle of a dry run keeps its code for a quarter of a second", async () => {
+Deno.test("a process that is paused in the middle of a dry run holds its code for a quarter of a second", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using api = await startApi({ databaseUrl: database.url, environment });
@@ -99,18 +99,18 @@ Deno.test("a process that stands still in the middle of a dry run keeps its code
 
   const { asked: requested } = await stopInTheMiddle(api, sql);
   try {
-    // Nobody but PostgreSQL can end it. This writer would wait for two seconds, then fail.
+    // Only PostgreSQL can end it. This writer would wait for two seconds, then fail.
     await sql`insert into lots (lot_code) values ('HELD')`;
-    // PostgreSQL lets go of its locks a moment before it says that the transaction is over.
+    // PostgreSQL releases its locks a moment before it reports the end of the transaction.
     await eventually("it is over", async () => !await isOpen(sql));
   } finally {
     api.process.kill("SIGCONT");
   }
-  // Its connection is gone, and on another one the code is taken.
+  // Its connection is lost, and on another one the code is taken.
   ok([409, 503].includes((await requested).status));
 });
 
-Deno.test("dry runs behind a link that carries nothing are 503, and go on when it is mended", async () => {
+Deno.test("dry runs over a link that carries nothing are 503, and work when it is restored", async () => {
   await using database = await freshDatabase();
   await using link = await openLink(Number(new URL(database.url).port));
   const address = new URL(database.url);

@@ -15,9 +15,9 @@ import { NewLot } from "../routes/create_lot.ts";
 import { startApi } from "../testing/api.ts";
 import { slowdown, testsOfWorst, type Worst } from "../testing/worst_input.ts";
 
-// Runs alone: it compares how long two sizes take to read.
+// Runs alone: it compares the reading times of two sizes.
 
-/* What reads bytes of a client or of an upstream is fed the worst of it, 64 kB and a 32nd of that. */
+/* Every reader of client or upstream bytes gets its worst input, 64 kB and a 32nd of that. */
 
 const readClient = createClientReader(["127.0.0.1", "10.0.0.0/8"]);
 const from = (forwarded: string) =>

@@ -14,14 +14,14 @@ import { ownPostgres } from "../testing/postgres_servers.ts";
 import { rawRequest } from "../testing/raw_http.ts";
 import { runJob } from "../testing/run_job.ts";
 
-/* What was committed and acknowledged to nobody is there once, and found by its key. */
+/* A committed effect without an acknowledgement is stored once, and found by its key. */
 
 const kept = ({ status, headers, text }: TestResponse) => [status, headers.get("etag"), text];
 const isReplay = ({ headers }: TestResponse) => headers.get("idempotency-replayed") === "true";
 
 const ACCOUNT = "00000000-0000-4000-8000-00000000000a";
 
-/** Locks a new account: a lot of it waits at the very end of its statement. */
+/** Locks a new account: the insert of its lot waits at the very end of the statement. */
 async function lockAccount(sql: Sql): Promise<OpenTransaction> {
   await sql`insert into auth.users (id) values (${ACCOUNT})`;
   await sql`insert into users (id, email) values (${ACCOUNT}, 'a@plant.example')`;
@@ -40,7 +40,7 @@ async function lotsCalled(sql: Sql, code: string): Promise<number> {
   return (await sql`select from lots where lot_code = ${code}`).length;
 }
 
-Deno.test("a client that goes before its lot is stored finds it by its key", async () => {
+Deno.test("a client that leaves before its lot is stored finds it by its key", async () => {
   await using api = await startApi();
   const { database } = api;
   ok(database);
@@ -63,7 +63,7 @@ Deno.test("a client that goes before its lot is stored finds it by its key", asy
   strictEqual(await lotsCalled(sql, "GONE-1"), 1);
 });
 
-Deno.test("a commit whose answer the network to PostgreSQL swallows is 503, and found by its key", async () => {
+Deno.test("a commit whose result the network loses is 503, and found by its key", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const address = new URL(database.url);
@@ -102,7 +102,7 @@ const BEGUN: [what: string, path: string, body: object][] = [
   ["an audit", "/api/audits", {}],
 ];
 for (const [what, path, body] of BEGUN) {
-  Deno.test(`${what} whose commit the network to PostgreSQL swallows is 503, then what was begun`, async () => {
+  Deno.test(`${what} whose commit is lost by the network is 503, then its result is returned`, async () => {
     await using database = await freshDatabase();
     const { sql } = database;
     const lots = Array.from({ length: 5_200 }, (_, i) => ({ lot_code: `WIDE-${i}` }));
@@ -119,7 +119,7 @@ for (const [what, path, body] of BEGUN) {
     const keys = async () => (await sql`select from lotline.idempotency_keys`).length;
     let first: Promise<TestResponse>;
     {
-      // The same key, never to be seen: the statement waits for it when it is at work already.
+      // The same key, never visible: the statement waits for it if it is already running.
       await using lock = await openTransaction(
         sql,
         `insert into lotline.idempotency_keys (caller, key, request)
@@ -132,7 +132,7 @@ for (const [what, path, body] of BEGUN) {
       await lock.commit();
     }
     await eventually("it and its key are stored", async () => await keys() === 1);
-    // Before the process gives up: what it does about the failure reaches PostgreSQL.
+    // Before the process times out: its reaction to the failure reaches PostgreSQL.
     link.heal();
     strictEqual((await first).status, 503);
     const again = await post();
@@ -147,7 +147,7 @@ for (const [what, path, body] of BEGUN) {
   });
 }
 
-Deno.test("200 writes while PostgreSQL is killed and started, each sent until it is done: once each, and what was answered stays so", async () => {
+Deno.test("200 writes while PostgreSQL is killed and started, each repeated until it succeeds: once each, and responses stay the same", async () => {
   await using postgres = await ownPostgres();
   const { server } = postgres;
   await migrate(server.url, () => {});
@@ -203,7 +203,7 @@ function send(api: TestApi, [path, body, key]: Sent): Promise<TestResponse> {
   return api.post(path, body, { "idempotency-key": key });
 }
 
-/** Ten at a time; the answers in the order of the requests. */
+/** Ten at a time; returns the responses in the order of the requests. */
 async function eachOf(
   requests: readonly Sent[],
   send: (request: Sent) => Promise<TestResponse>,

@@ -17,7 +17,7 @@ import { ownPostgres } from "../testing/postgres_servers.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { delay } from "../timing.ts";
 
-/** What can happen while workers work. */
+/** The faults that workers may meet. */
 export const FAULTS = [
   "kill a worker",
   "end a worker",
@@ -32,7 +32,7 @@ export const FAULTS = [
 /** One of {@link FAULTS}. */
 export type Fault = typeof FAULTS[number];
 
-/** How long and how hard; the same seed gives the same faults and jobs. */
+/** Duration and intensity; the same seed makes the same faults and jobs. */
 export interface ChaosOptions {
   readonly seed: number;
   readonly seconds: number;
@@ -42,29 +42,32 @@ export interface ChaosOptions {
   readonly report: (line: string) => void;
 }
 
-/** What there was. */
+/** The results of a run. */
 export interface ChaosResult {
   readonly jobs: number;
   readonly faults: number;
   /** Jobs that were started more than once. */
   readonly restarted: number;
-  /** The longest that a killed worker's jobs were still its own, in ms. */
+  /** The longest time until a killed worker's jobs were rescued, in ms. */
   readonly slowestRescueMs: number;
 }
 
 const WORKERS = 3;
 const LEASE_MS = 1_000;
-/** How long after its lease a lost job may be found, in ms: the pause of the reaper, and some load. */
+/**
+ * How long after its lease a lost job may be rescued, in ms: the reaper's interval, and some load.
+ */
 const RESCUE_SLACK_MS = 1_500;
 
 /**
- * Lets jobs run while the given faults happen, one at a time, and then waits for the rest of them.
+ * Lets jobs run while the given faults happen, one at a time, and then waits for the remaining
+ * jobs.
  *
  * @throws AssertionError when a job is lost or counts twice, or isn't rescued in time
  */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   const { seconds, faults, everyMs, report } = options;
-  // One for each of the two that go on side by side, or the seed would not decide anything.
+  // One for each of the two concurrent loops; with a shared one the seed would determine nothing.
   const [random, randomJobs] = [new Random(options.seed), new Random(~options.seed)];
   await using stack = new AsyncDisposableStack();
   const postgres = stack.use(await ownPostgres()).server;
@@ -80,7 +83,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   });
 
   const rescues: Promise<number>[] = [];
-  /** Ends a worker, has another one take its place, and sees that its jobs are rescued. */
+  /** Kills a worker, starts another one in its place, and checks that its jobs are rescued. */
   const replace = async (at: number, end: (worker: JobWorker) => Promise<void>) => {
     const [victim, successor] = [workers[at], start()];
     if (victim === undefined) throw new Error(`there is no worker ${at}`);
@@ -138,7 +141,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
         priority: randomJobs.pick<JobPriority>([0, 1]),
         kind: randomJobs.pick<"count" | "stubborn">(["count", "stubborn"]),
       };
-      // While PostgreSQL is away nobody was promised anything; it may be there all the same.
+      // While PostgreSQL is unavailable no job was acknowledged; it may be stored anyway.
       const isStored = await enqueueCount(sql, job).then(() => true, () => isThere(sql, name));
       if (isStored) names.push(name);
       await delay(randomJobs.between(0, 60));
@@ -161,7 +164,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   return { jobs: names.length, faults: count, restarted: row?.restarted ?? 0, slowestRescueMs };
 }
 
-/** Waits until no job is a lost worker's any more, and gives how many ms that took. */
+/** Waits until no job belongs to a lost worker; returns how many ms that took. */
 async function rescueOf(sql: Sql, worker: string): Promise<number> {
   const since = performance.now();
   let away = 0;
@@ -171,7 +174,7 @@ async function rescueOf(sql: Sql, worker: string): Promise<number> {
       select from lotline.jobs where state = 'running' and worker = ${worker}`.catch(() =>
       undefined
     );
-    // Time without PostgreSQL is nobody's fault.
+    // Time without PostgreSQL doesn't count.
     if (held === undefined) away += performance.now() - requested + 20;
     if (held?.count === 0) return performance.now() - since;
     if (performance.now() - since - away > LEASE_MS + RESCUE_SLACK_MS) {

@@ -13,7 +13,7 @@ import {
 } from "../testing/job_workers.ts";
 import { delay } from "../timing.ts";
 
-/** The line of an attempt that is over. */
+/** The log line of a finished attempt. */
 const END = /"event":"job_(?:finished|failed|released|lease_lost)"/;
 
 async function runsAt(sql: Sql, id: string, worker: JobWorker): Promise<void> {
@@ -23,7 +23,7 @@ async function runsAt(sql: Sql, id: string, worker: JobWorker): Promise<void> {
   });
 }
 
-Deno.test("a worker that was stopped past its lease can't commit: the job is another's by then", async () => {
+Deno.test("a worker that was paused past its lease can't commit: the job belongs to another by then", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await createEffects(sql);
@@ -35,25 +35,25 @@ Deno.test("a worker that was stopped past its lease can't commit: the job is ano
   first.process.kill("SIGSTOP");
   await using second = await startJobWorker(options);
   await runsAt(sql, id, second);
-  // By now the first one has nothing left to do but to commit, and the second is at work.
+  // By now the first one only has to commit, and the second is running.
   await delay(1_450 - (performance.now() - claimed));
   first.process.kill("SIGCONT");
   const end = JSON.parse(await first.log.find((line) => END.test(line)));
   strictEqual(end.event, "job_lease_lost");
-  // Not who has the job now: on a busy machine the second one may be through with it.
+  // The current holder isn't checked: on a busy machine the second one may have finished.
   const done = JSON.parse(await second.log.find((line) => END.test(line)));
   deepStrictEqual([done.event, done.job, done.attempt], ["job_finished", id, 2]);
   await allCountOnce(sql, ["x"]);
   strictEqual((await findJob(sql, id))?.attempt, 2);
 });
 
-Deno.test("after SIGTERM jobs finish in the grace or are given back, and another worker starts them at once", async () => {
+Deno.test("after SIGTERM jobs finish in the grace period or are released, and another worker starts them immediately", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await createEffects(sql);
-  // A lease that nobody would want to wait for.
+  // A lease too long to wait for.
   const options = { databaseUrl: database.url, leaseMs: 60_000, graceMs: 1_000 };
-  // Started before, since that takes a while, and stopped until it is its turn.
+  // Started before, since that is slow, and paused until it is needed.
   await using second = await startJobWorker(options);
   second.process.kill("SIGSTOP");
   await using first = await startJobWorker(options);
@@ -88,14 +88,14 @@ function nameOf(args: unknown): string[] {
   return isObject(args) && "name" in args ? [String(args.name)] : [];
 }
 
-Deno.test("four processes with the same schedule do what is due once a slot", async () => {
+Deno.test("four processes with the same schedule run each due job once a slot", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await createEffects(sql);
   await using stack = new AsyncDisposableStack();
   const options = {
     databaseUrl: database.url,
-    // Every clock strikes all the time, for the slot of now.
+    // Every clock strikes repeatedly, for the current slot.
     environment: { DENO_CRON_TEST_SCHEDULE_OFFSET: "25" },
   };
   const workers = await Promise.all(Array.from({ length: 4 }, () => startJobWorker(options)));
@@ -107,7 +107,7 @@ Deno.test("four processes with the same schedule do what is due once a slot", as
   const SLOTS = 20;
   for (let slot = 1; slot <= SLOTS; slot++) {
     await eventually(`slot ${slot} has its run`, async () => await ticks() === slot);
-    // A slot that nobody has run is what a new slot is.
+    // A slot without its job equals a new slot.
     if (slot < SLOTS) await sql`delete from lotline.cron_runs`;
   }
   await delay(200);

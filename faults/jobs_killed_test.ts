@@ -1,7 +1,7 @@
 import { ok } from "node:assert/strict";
 import { chaos } from "./job_chaos.ts";
 
-Deno.test("kill -9 of workers again and again: no job is lost, none counts twice, all are rescued in time", async () => {
+Deno.test("after repeated kill -9 of workers no job is lost, none counts twice, all are rescued in time", async () => {
   const seed = Math.floor(Math.random() * 1e9);
   try {
     const { jobs, restarted } = await chaos({

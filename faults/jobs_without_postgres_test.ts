@@ -16,7 +16,7 @@ import { ownPostgres } from "../testing/postgres_servers.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { delay } from "../timing.ts";
 
-Deno.test("workers live through the ends of PostgreSQL, and each job is done once", async () => {
+Deno.test("workers survive outages of PostgreSQL, and each job is done once", async () => {
   await using postgres = await ownPostgres();
   await using valkey = await ownValkey();
   const { server } = postgres;
@@ -58,9 +58,12 @@ Deno.test("workers live through the ends of PostgreSQL, and each job is done onc
   }
 });
 
-/** A job that is through while PostgreSQL is away is done when it is back, and isn't run again. */
+/**
+ * A job that finishes while PostgreSQL is unavailable is stored when it is back, and isn't run
+ * again.
+ */
 async function finishAfterCrash(server: PostgresServer, sql: Sql): Promise<string[]> {
-  // A lease that nobody would want to wait for.
+  // A lease too long to wait for.
   await using _worker = await startJobWorker({ databaseUrl: server.url, leaseMs: 60_000 });
   const id = await enqueueCount(sql, { name: "finished", ms: 500 });
   await eventually("it runs", async () => (await findJob(sql, id))?.state === "running");

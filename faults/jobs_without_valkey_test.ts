@@ -14,10 +14,10 @@ import {
 import { ownValkey } from "../testing/own_valkey.ts";
 import { delay } from "../timing.ts";
 
-/** Asks for jobs until one comes by way of a list. */
+/** Queues jobs until one arrives through a list. */
 async function untilListsWork(sql: Sql): Promise<string[]> {
   const names: string[] = [];
-  await eventually("a job comes by way of a list", async () => {
+  await eventually("a job arrives through a list", async () => {
     const name = crypto.randomUUID();
     names.push(name);
     const id = await enqueueCount(sql, { name, ms: 0 });
@@ -62,11 +62,11 @@ Deno.test("after FLUSHALL jobs are started again within a second, and none is lo
   await allCountOnce(sql, names);
 });
 
-/** After so long an id that was lost on its way is put on the lists again. */
+/** After this time a lost id is put on the lists again. */
 const LOST_ID_MS = 10_000;
 
 for (const how of ["gone", "a black hole"] as const) {
-  Deno.test(`while Valkey is ${how} jobs are done as quickly, and by way of it when it is back`, async () => {
+  Deno.test(`while Valkey is ${how} jobs are done as fast, and through it when it is back`, async () => {
     await using database = await freshDatabase();
     await using own = await ownValkey();
     await using link = await openLink(own.server.port);
@@ -83,7 +83,7 @@ for (const how of ["gone", "a black hole"] as const) {
     names.push(...await enqueueCounts(sql, 24, 20));
     await allCountOnce(sql, names);
     const took = performance.now() - requested;
-    // Half a second until the silence is noticed, and half a second's work.
+    // Half a second until the failure is detected, and half a second's work.
     ok(took < LOST_ID_MS, `it took ${took} ms`);
     if (how === "gone") await own.server.start();
     else link.heal();

@@ -58,7 +58,7 @@ Deno.test("keys are rotated and pruned under load on two processes: no request f
       const [here, there] = round % 2 === 0 ? [one, two] : [two, one];
       const session = await login(here, email);
       kids.add(session.kid);
-      // The other process may not have heard of the key yet when the token comes.
+      // The other process may not know the key yet when the token arrives.
       await send(there, session.headers, "a new token at the other process");
       for (let i = 0; i < 10; i++) {
         await send(i % 2 === 0 ? here : there, session.headers, "a token");
@@ -82,14 +82,14 @@ Deno.test("keys are rotated and pruned under load on two processes: no request f
   deepStrictEqual(failed, []);
   ok(kids.size > ROTATIONS / 2, `the load saw ${kids.size} signing keys`);
   ok(requests > 100, `${requests} requests`);
-  // Tokens of all these keys may still be valid: prune has left every one.
+  // Tokens of all these keys may still be valid: prune has removed none.
   deepStrictEqual(
     [await publishedKeys(one), await publishedKeys(two)],
     [ROTATIONS + 1, ROTATIONS + 1],
   );
 });
 
-Deno.test("prune --now ends the tokens of a stolen key on both processes, new logins go on", async () => {
+Deno.test("prune --now ends the tokens of a stolen key on both processes, and new logins work", async () => {
   const [email = ""] = EMAILS;
   const stolen = await login(one, email);
   await keys("rotate");

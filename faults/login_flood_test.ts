@@ -4,11 +4,11 @@ import { REQUIRED } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { apiWithoutDatabase } from "../testing/api_without_database.ts";
 
-// Runs alone: the flood takes every processor.
+// Runs alone: the flood uses every processor.
 
 /*
- * More logins at once than can be hashed. The test counts refusals; it doesn't measure how long other
- * routes take meanwhile.
+ * More concurrent logins than can be hashed. The test counts refusals; it doesn't measure the delay
+ * of other routes.
  */
 
 const FLOOD = 300;
@@ -16,14 +16,14 @@ const PASSWORD = "correct horse battery";
 
 const { api, sql } = await apiOnSeed({
   ...REQUIRED,
-  // All of the flood is from here: were what is refused counted, the last login would be refused.
+  // The whole flood comes from here: if refused tries counted, the last login would be refused.
   LOGIN_MAX_FAILURES_PER_ADDRESS: String(FLOOD - 50),
   METRICS_TOKEN: "0123456789abcdef",
 });
 const email = "admin@flowviz.com";
 const login = (body: object) => api.post("/api/login", body);
 
-Deno.test("of a flood of logins most are 429 with nothing counted against them, and the rest go on", async () => {
+Deno.test("of a flood of logins most are 429 without counting as tries, and the others succeed", async () => {
   const hash = await hashPassword(PASSWORD, 4);
   await sql`update auth.users set encrypted_password = ${hash}
     where id = (select id from users where email = ${email})`;
@@ -51,7 +51,7 @@ Deno.test("of a flood of logins most are 429 with nothing counted against them, 
 
 const away = await apiWithoutDatabase({ ...REQUIRED, LOGIN_MAX_FAILURES_PER_ACCOUNT: "2" });
 
-Deno.test("a login that fails by our fault isn't counted: 503 again and again, never 429", async () => {
+Deno.test("a login that fails by our fault isn't counted: repeatedly 503, never 429", async () => {
   for (let i = 0; i < 4; i++) {
     const response = await away.post("/api/login", { email, password: PASSWORD });
     strictEqual(response.status, 503);

@@ -10,9 +10,9 @@ import { type LoadResult, mixedLoad } from "../testing/load.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
 import { delay } from "../timing.ts";
 
-// Runs alone: an API under load is to be back within seconds.
+// Runs alone: an API under load must recover within seconds.
 
-/** A PostgreSQL of the test's own with the seed's rows, and an API on it. */
+/** A separate PostgreSQL with the seed's rows, and an API on it. */
 async function startBoth() {
   const postgres = await ownPostgres();
   const { url } = postgres.server;
@@ -72,7 +72,8 @@ for (const [how, end] of [["restarted", "restart"], ["killed and started", "kill
     ok((result.statuses.get(503) ?? 0) > 0, "the outage must have been felt");
     ok(await isAlive(api));
 
-    // First success within a second of its return; here it has been back for some time already.
+    // The first success comes within a second of its return; here it has been back for some time
+    // already.
     await delay(500);
     const after = await mixedLoad(api, 200);
     deepStrictEqual([...after.statuses.keys()].sort(), [200, 201]);
@@ -85,14 +86,14 @@ for (const [how, end] of [["restarted", "restart"], ["killed and started", "kill
   });
 }
 
-/** How long postgres.js would wait by now for its next try, if its pauses grew as they do unasked. */
+/** The time until the next try of postgres.js by now, with its default backoff. */
 const BACKED_OFF_MS = 8_000;
 
 Deno.test("a service that waited long for PostgreSQL answers soon after its return", async () => {
   await using both = await startBoth();
   const { api, server } = both;
   await server.stop();
-  // Long enough for a reconnect strategy that backs off to have backed off.
+  // Long enough for an exponential backoff to grow.
   for (let i = 0; i < 20; i++) {
     const responses = Array.from({ length: 10 }, () => api.get("/api/traceability/MIX-BATCH-88"));
     for (const { status } of await Promise.all(responses)) strictEqual(status, 503);
@@ -134,7 +135,7 @@ Deno.test("a link that carries nothing is 503 within the deadline, and the pool 
   address.port = String(link.port);
   await using api = await startApi({ databaseUrl: address.href });
   strictEqual((await api.post("/api/lots", { lot_code: "BEFORE" })).status, 201);
-  // Every connection of the pool must be open: one that is still to be made has a timeout anyway.
+  // Every connection of the pool must be open: a new one has a timeout anyway.
   await Promise.all(Array.from({ length: 200 }, () => api.get("/api/traceability/BEFORE")));
   link.swallow();
   const order: string[] = [];
@@ -149,7 +150,7 @@ Deno.test("a link that carries nothing is 503 within the deadline, and the pool 
   );
   deepStrictEqual([...new Set(lost.map(({ status }) => status))], [503]);
   link.heal();
-  // The dead connections must be given up by themselves, not by the far side.
+  // The pool itself must close the dead connections, not the remote end.
   const isBack = async () => (await api.get("/api/traceability/BEFORE")).status === 200;
   await eventually("the pool has recovered", isBack);
   const all = await Promise.all(

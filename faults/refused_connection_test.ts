@@ -2,7 +2,7 @@ import { deepStrictEqual, match } from "node:assert/strict";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { openRawClient } from "../testing/raw_client.ts";
 
-/* What stands behind a refused request on its connection, at the API itself. */
+/* Bytes after a refused request on its connection, at the API itself. */
 
 const { api, sql } = await apiOnSeed();
 const port = Number(new URL(api.url).port);
@@ -33,9 +33,9 @@ const REFUSED: [what: string, request: string, status: string][] = [
   ["CONNECT", "CONNECT plant:80 HTTP/1.1\r\nHost: plant:80\r\n\r\n", "404"],
 ];
 for (const [what, request, status] of REFUSED) {
-  Deno.test(`behind a request with ${what}, nothing is executed`, async () => {
+  Deno.test(`after a request with ${what}, nothing is executed`, async () => {
     using client = openRawClient(port, request + LOT);
-    // The server closes the connection of a body that nobody read.
+    // The server closes the connection of an unread body.
     const received = await client.until((all) => (statuses(all)?.length ?? 0) === 2)
       .catch(() => client.received());
     match(statuses(received)?.join() ?? "", RegExp(`^${status}(?:,400)?$`));
@@ -44,7 +44,7 @@ for (const [what, request, status] of REFUSED) {
   });
 }
 
-// Deno's server refuses these itself: it answers with nothing but a status, and closes.
+// Deno's server refuses these itself: it sends only a status, and closes.
 const UNSEEN: [what: string, request: string][] = [
   ["two hosts", "GET /api/health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"],
   ["two lengths", post("Content-Length: 2\r\nContent-Length: 3\r\n", "{} ")],
@@ -59,14 +59,14 @@ const UNSEEN: [what: string, request: string][] = [
   ],
 ];
 for (const [what, request] of UNSEEN) {
-  Deno.test(`behind a request with ${what}, the HTTP server reads nothing`, async () => {
+  Deno.test(`after a request with ${what}, the HTTP server reads nothing`, async () => {
     using client = openRawClient(port, request + LOT);
     match(statuses(await client.ended)?.join() ?? "", /^(?:4\d\d)?$/);
     deepStrictEqual(await lots(), 0);
   });
 }
 
-Deno.test("a request that is refused for what it says closes nothing", async () => {
+Deno.test("a request that is refused for its content closes nothing", async () => {
   using client = openRawClient(port, post("Content-Length: 2\r\n", "{}") + LOT);
   const received = await client.until((all) => (statuses(all)?.length ?? 0) === 2);
   deepStrictEqual(statuses(received), ["422", "201"]);

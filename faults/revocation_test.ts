@@ -10,8 +10,8 @@ import { tokenMaker } from "../testing/tokens.ts";
 import { delay } from "../timing.ts";
 
 /*
- * What ends an account's tokens does so within seconds on every process, whatever becomes of Valkey
- * meanwhile, and nothing that was ended comes back.
+ * A change that ends an account's tokens takes effect within seconds on every process, in any state
+ * of Valkey, and nothing that ended becomes valid again.
  */
 
 /** Two APIs with the same keys and database, and a Valkey that they reach over a link. */
@@ -73,7 +73,7 @@ async function statuses(apis: readonly TestApi[], headers: Headers): Promise<num
   return await Promise.all(apis.map((api) => statusAt(api, headers)));
 }
 
-/** Waits until every process refuses: seconds, where the token itself has half an hour. */
+/** Waits until every process refuses it: seconds, where the token itself has half an hour. */
 async function isRefusedEverywhere(apis: readonly TestApi[], headers: Headers): Promise<void> {
   await eventually("every process refuses the token", async () => {
     return (await statuses(apis, headers)).every((status) => status === 401);
@@ -99,7 +99,7 @@ Deno.test("a disabled account's tokens end on every process, others' don't, and 
   await staysRefused(both.apis, gone.headers, 4_000);
 });
 
-Deno.test("a token that was logged out on one process is refused there at once and everywhere soon", async () => {
+Deno.test("a token that was logged out on one process is refused there immediately and everywhere soon", async () => {
   await using both = await startTwo();
   const { headers } = await both.newAccount();
   deepStrictEqual(await statuses(both.apis, headers), [200, 200]);
@@ -123,7 +123,7 @@ Deno.test("a changed role or password ends the account's tokens everywhere", asy
   }
 });
 
-Deno.test("an account that SQL deletes, disables or gives another role loses its tokens everywhere, Valkey or not", async () => {
+Deno.test("an account that SQL deletes, disables or changes the role of loses its tokens everywhere, with Valkey or not", async () => {
   await using both = await startTwo();
   const { sql } = both;
   const changes: ((id: string) => Promise<unknown>)[] = [
@@ -158,7 +158,7 @@ Deno.test("a deleted account's tokens end on every process when its id is disabl
   await isRefusedEverywhere(both.apis, headers);
 });
 
-Deno.test("FLUSHALL brings no disabled account and no logged out token back, and news go on", async () => {
+Deno.test("FLUSHALL restores no disabled account and no logged out token, and announcements continue", async () => {
   await using both = await startTwo();
   const [disabled, loggedOut, later] = [
     await both.newAccount(),
@@ -199,7 +199,7 @@ Deno.test("without Valkey a disabled account and a logged out token are refused 
   await isRefusedEverywhere(both.apis, headers);
 });
 
-Deno.test("a Valkey that is a black hole keeps no disabled account in, and no request waiting", async () => {
+Deno.test("with Valkey as a black hole a disabled account is refused, and no request waits", async () => {
   await using both = await startTwo();
   const [disabled, stays] = [await both.newAccount(), await both.newAccount()];
   deepStrictEqual(await statuses(both.apis, stays.headers), [200, 200]);
@@ -209,7 +209,7 @@ Deno.test("a Valkey that is a black hole keeps no disabled account in, and no re
   deepStrictEqual(await statuses(both.apis, stays.headers), [200, 200]);
 });
 
-Deno.test("a process that starts later refuses from its first request on what was ended before", async () => {
+Deno.test("a process that starts later refuses earlier ended tokens from its first request on", async () => {
   await using both = await startTwo();
   const [disabled, loggedOut] = [await both.newAccount(), await both.newAccount()];
   await both.user(["disable", disabled.id]);
@@ -223,7 +223,7 @@ Deno.test("a process that starts later refuses from its first request on what wa
 
 const withoutDatabase = await apiWithoutDatabase(REQUIRED);
 
-Deno.test("while nothing is known of revocations no token is believed: 503, and open routes go on", async () => {
+Deno.test("while revocations are unknown no token is accepted: 503, and public routes keep working", async () => {
   const maker = await tokenMaker(withoutDatabase.keyFile);
   const subject = { id: crypto.randomUUID(), role: "ADMIN" };
   const token = (text: string) => ({ authorization: `Bearer ${text}` });

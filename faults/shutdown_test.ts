@@ -5,7 +5,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
 import { delay } from "../timing.ts";
 
-// Runs alone: requests under way must end within the grace.
+// Runs alone: running requests must end within the grace period.
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   Deno.test(`requests that were accepted before ${signal} are answered, then the process ends with 0`, async () => {
@@ -15,7 +15,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const responses = await sql.begin(async (transaction) => {
       await transaction`lock table lots in share row exclusive mode`;
       const codes = Array.from({ length: 5 }, (_, i) => `LAST-${i}`);
-      // What has a key is stored by itself, so that each can be seen waiting.
+      // A write with a key is stored by its own statement, so that each can be seen waiting.
       const withKeys = codes.map((lot_code) =>
         api.post("/api/lots", { lot_code }, { "idempotency-key": lot_code })
       );
@@ -52,7 +52,7 @@ async function waitForBlocked(
   });
 }
 
-Deno.test("under load on kept connections, SIGTERM fails no request that was accepted", async () => {
+Deno.test("under load on persistent connections, SIGTERM fails no accepted request", async () => {
   await using api = await startApi();
   const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
   let answered = 0;
@@ -65,7 +65,8 @@ Deno.test("under load on kept connections, SIGTERM fails no request that was acc
         answered++;
         continue;
       }
-      // Once it stops listening, a request may find nobody; it must not be taken and dropped.
+      // After it stops listening, a request may find no server; an accepted one must not be
+      // dropped.
       if (!(isStopping && outcome === "not accepted")) failures.push(String(outcome));
       return;
     }
@@ -80,7 +81,7 @@ Deno.test("under load on kept connections, SIGTERM fails no request that was acc
   strictEqual((await api.process.status).code, 0);
 });
 
-/** The status, or what went wrong; "not accepted" when no byte of an answer was to be had. */
+/** The status, or the failure; "not accepted" when no byte of a response arrived. */
 function get({ url }: TestApi, agent: http.Agent): Promise<number | string> {
   return new Promise((resolve) => {
     const request = http.get(`${url}/api/health`, { agent }, (response) => {
@@ -90,7 +91,8 @@ function get({ url }: TestApi, agent: http.Agent): Promise<number | string> {
     });
     request.on("error", (error) => {
       const code = "code" in error ? String(error.code) : "";
-      // A kept connection that the server closed while it was idle, or nobody listens any more.
+      // A persistent connection that the server closed while it was idle, or nothing listens any
+      // more.
       const isClosed = code === "ECONNREFUSED" || (request.reusedSocket && code === "ECONNRESET");
       resolve(isClosed ? "not accepted" : `${code} ${error.message}`);
     });

@@ -3,12 +3,12 @@ import { startApi } from "../testing/api.ts";
 import { openRawClient } from "../testing/raw_client.ts";
 import { delay } from "../timing.ts";
 
-// Runs alone: it compares how much memory the process takes up.
+// Runs alone: it compares the memory of the process.
 
 /*
- * What slow clients cost in memory: the bytes of a body that come one by one are held in what they
- * take when they come at once. Compared within one process; a piece that is a view on a buffer of 64 kB
- * would make it three times as large.
+ * The memory cost of slow clients: a body that arrives byte by byte takes as much as one that
+ * arrives whole. Compared within one process; a piece that is a view on a buffer of 64 kB would
+ * make it three times as large.
  */
 
 const CLIENTS = 30;
@@ -19,7 +19,7 @@ async function residentKb(pid: number): Promise<number> {
   return Number(new TextDecoder().decode((await command.output()).stdout));
 }
 
-/** What the process takes up while clients hold the same bodies, sent at once and one by one. */
+/** The memory of the process while clients hold the same bodies, sent whole and byte by byte. */
 async function memoryOf(port: number, pid: number, path: string) {
   const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
     `Content-Length: ${BYTES + 1}\r\n\r\n`;
@@ -45,13 +45,13 @@ async function memoryOf(port: number, pid: number, path: string) {
 }
 
 for (const path of ["/api/lots", "/api/login"]) {
-  Deno.test(`the API holds a body of ${path} that comes byte by byte in little more than its bytes`, async () => {
+  Deno.test(`the API stores a body of ${path} that arrives byte by byte in little more than its size`, async () => {
     await using api = await startApi();
     const { atOnce, oneByOne } = await memoryOf(
       Number(new URL(api.url).port),
       api.process.pid,
       path,
     );
-    ok(oneByOne < 1.5 * atOnce, `${atOnce} kB at once, ${oneByOne} kB one by one`);
+    ok(oneByOne < 1.5 * atOnce, `${atOnce} kB whole, ${oneByOne} kB byte by byte`);
   });
 }

@@ -12,7 +12,7 @@ import { keysAtHand } from "../testing/keys.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 300, inFlight: 3 };
 
-/** The API in this process, with limits small enough to be waited for. */
+/** The API in this process, with limits small enough to wait for. */
 async function serveApi() {
   const database = await freshDatabase();
   const { privateKey } = generateKeyPairSync("ed25519");
@@ -42,7 +42,9 @@ async function serveApi() {
   };
 }
 
-/** Sends bytes, leaves the connection open and gives back what comes until the answer is whole. */
+/**
+ * Sends bytes, leaves the connection open and returns what arrives until the response is complete.
+ */
 function sendPart(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, "127.0.0.1", () => socket.write(bytes));
@@ -71,16 +73,16 @@ Deno.test("a body that stops arriving is 408, and nothing is stored", async () =
   deepStrictEqual([...await api.sql`select 1 from lots`], []);
 });
 
-Deno.test("a client that drips its body is told 408, and its connection ends without the rest", async () => {
+Deno.test("a client that drips its body gets 408, and its connection ends before the end of the body", async () => {
   await using api = await serveApi();
   using client = openRawClient(api.port, head(100_000) + "{");
   const dripping = setInterval(() => client.write(" "), 20);
   try {
     const received = await client.until((text) => text.includes("}"));
     match(received, /^HTTP\/1\.1 408 [^]*\r\nconnection: close\r\n/i);
-    // Reset when it sends on, at the latest.
+    // Reset at the latest when it continues sending.
     deepStrictEqual(await client.ended, received);
-    ok(client.socket.bytesWritten < 2_000, "it isn't kept to be read to its end");
+    ok(client.socket.bytesWritten < 2_000, "it isn't kept open to read the body to its end");
   } finally {
     clearInterval(dripping);
   }
@@ -100,7 +102,7 @@ Deno.test("a body that ends before its length is dropped, and nothing is stored"
   strictEqual((await fetch(`http://127.0.0.1:${api.port}/livez`).then((r) => r.text())).length, 17);
 });
 
-Deno.test("more requests than can be worked on at once are 503 with Retry-After, at once", async () => {
+Deno.test("requests beyond the limit are immediately 503 with Retry-After", async () => {
   await using api = await serveApi();
   const slow = Array.from({ length: LIMITS.inFlight }, () => sendPart(api.port, head(100) + "{"));
   let refused = new Response();

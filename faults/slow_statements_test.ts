@@ -4,7 +4,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { withDeadline } from "../testing/eventually.ts";
 import { delay } from "../timing.ts";
 
-Deno.test("a lock that isn't given back is 503 for a write, and the write happens never", async () => {
+Deno.test("a lock that is never released is 503 for a write, and the write never happens", async () => {
   await using database = await freshDatabase();
   await using api = await startApi({ databaseUrl: database.url });
   strictEqual((await api.post("/api/lots", { lot_code: "BEFORE-1" })).status, 201);
@@ -17,7 +17,7 @@ Deno.test("a lock that isn't given back is 503 for a write, and the write happen
   strictEqual((await api.post("/api/lots", { lot_code: "LOCKED-1" })).status, 201);
 });
 
-Deno.test("a statement that takes too long is 503, and what waited behind it never runs", async () => {
+Deno.test("a statement that takes too long is 503, and the statements queued after it never run", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using api = await startApi({
@@ -30,14 +30,14 @@ Deno.test("a statement that takes too long is 503, and what waited behind it nev
     create trigger slow before insert on lots for each row execute function slow()`);
   const codes = ["SLOW-1", "SLOW-2", "BEHIND-1", "BEHIND-2"];
   const store = async (lot_code: string) => {
-    // The deadline is six seconds, behind others as well; a statement here takes thirty.
+    // The deadline is six seconds, even in a queue; a statement here takes thirty.
     const { status } = await withDeadline(lot_code, api.post("/api/lots", { lot_code }));
     return status;
   };
   const statuses: Promise<number>[] = [];
   for (const code of codes) {
     statuses.push(store(code));
-    // Longer than a slow statement keeps others from being sent: each waits behind the one before.
+    // Longer than a slow statement blocks others: each waits for the one before.
     await delay(200);
   }
   deepStrictEqual(await Promise.all(statuses), [503, 503, 503, 503]);

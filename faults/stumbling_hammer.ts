@@ -4,17 +4,17 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
 import { type HammerOptions, type HammerResult, hammerTraces } from "./trace_hammer.ts";
 
-/** What came of it, and what the trace caches of the processes counted, both together. */
+/** The result, and the trace cache counters of the processes, added up. */
 export interface StumblingResult extends HammerResult {
   readonly hits: number;
   readonly misses: number;
-  /** Answers that came too late to be kept: their lot had changed meanwhile. */
+  /** Traces that were too late to be cached: their lot had changed in between. */
   readonly keptTooLate: number;
 }
 
 /**
- * Hammers the traces of two API processes and a worker, one API being held up again and again
- * between reading an answer and keeping it, and the relay being late now and then.
+ * Hammers the traces of two API processes and a worker. One API is paused repeatedly between
+ * reading a trace and caching it, and the relay is sometimes late.
  */
 export async function hammerStumbling(options: HammerOptions): Promise<StumblingResult> {
   await using database = await freshDatabase();
@@ -42,7 +42,7 @@ export async function hammerStumbling(options: HammerOptions): Promise<Stumbling
   };
 }
 
-/** Stops a process again and again for a while, as a busy machine does, until it is disposed of. */
+/** Pauses a process repeatedly, as a busy machine does, until it is disposed of. */
 function stumbling(process: Deno.ChildProcess, everyMs: number, forMs: number): Disposable {
   let resume: ReturnType<typeof setTimeout> | undefined;
   const timer = setInterval(() => {

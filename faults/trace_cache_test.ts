@@ -12,11 +12,11 @@ import { startWorker } from "../testing/worker.ts";
 import { delay } from "../timing.ts";
 import { cacheCounts, hammerStumbling } from "./stumbling_hammer.ts";
 
-// Runs alone: answers must be younger than the cache's window of 0.1 s.
+// Runs alone: responses must be younger than the cache's window of 0.1 s.
 
 const SEED = 4;
 
-Deno.test(`no answer is stale beyond the window while both sides write and processes stumble (seed ${SEED})`, async () => {
+Deno.test(`no response is stale beyond the window while both upstreams write and processes pause (seed ${SEED})`, async () => {
   const result = await hammerStumbling({ seed: SEED, reads: 6_000, changesPerSecond: 500 });
   deepStrictEqual(result.wrong, []);
   const { ownWrites, changes, hits, misses, keptTooLate } = result;
@@ -57,7 +57,7 @@ async function startThroughLink() {
   };
 }
 
-Deno.test("when the worker is killed, what it can't remove any more isn't used", async () => {
+Deno.test("when the worker is killed, entries that it can't invalidate any more aren't used", async () => {
   await using it = await startThroughLink();
   it.worker.process.kill("SIGKILL");
   await it.worker.process.status;
@@ -66,7 +66,7 @@ Deno.test("when the worker is killed, what it can't remove any more isn't used",
   for (let n = 0; n < 20; n++) strictEqual(await it.weight(), "2");
 });
 
-Deno.test("while Valkey is gone traces come from PostgreSQL, and the cache is right when it is back", async () => {
+Deno.test("while Valkey is down traces come from PostgreSQL, and the cache is correct when it is back", async () => {
   await using it = await startThroughLink();
   await it.valkey.kill();
   const load = await mixedLoad(it.api, 200);
@@ -81,7 +81,7 @@ Deno.test("while Valkey is gone traces come from PostgreSQL, and the cache is ri
   });
 });
 
-Deno.test("while Valkey is a black hole no request pays more than half a second, and later ones nothing", async () => {
+Deno.test("with Valkey as a black hole no request is delayed by more than half a second, and later ones not", async () => {
   await using it = await startThroughLink();
   it.link.swallow();
   const timed = async () => {
@@ -107,7 +107,7 @@ Deno.test("while Valkey is a black hole no request pays more than half a second,
   });
 });
 
-Deno.test("changes that another worker took while Valkey was out of its reach are in no answer of a relay that gets its turn back", async () => {
+Deno.test("changes that another worker relayed while a relay was cut off from Valkey are in no response when that relay resumes", async () => {
   await using it = await startThroughLink();
   const { sql } = it;
   {
@@ -115,7 +115,7 @@ Deno.test("changes that another worker took while Valkey was out of its reach ar
       databaseUrl: it.databaseUrl,
       environment: { VALKEY_URL: `redis://127.0.0.1:${freePort()}` },
     });
-    // Held up, so that the other one is the first to ask for the turn.
+    // Paused, so that the other one is the first to take over.
     it.worker.process.kill("SIGSTOP");
     await sql`select pg_terminate_backend(pid) from pg_locks join pg_stat_activity using (pid)
       where locktype = 'advisory' and application_name = 'lotline-relay'
@@ -127,7 +127,7 @@ Deno.test("changes that another worker took while Valkey was out of its reach ar
     other.process.kill("SIGKILL");
     await other.process.status;
   }
-  // The changes may have been taken within the time for which the relay's last word stands.
+  // The changes may have been relayed while the relay's last mark is still valid.
   await delay(FRESH_MS + 5);
   it.worker.process.kill("SIGCONT");
   const before = await it.hits();

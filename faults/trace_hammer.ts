@@ -1,6 +1,6 @@
 /**
- * Writers change lots and links, and lots are stored through Lotline and past it, all at once, while
- * readers ask Lotline for traces and check each answer against what they know was stored, and when.
+ * Writers change lots and links, and store lots through Lotline and directly. At the same time
+ * readers request traces and check each response against what was stored, and when.
  *
  * @module
  */
@@ -10,31 +10,31 @@ import type { Sql } from "../db/sql.ts";
 import { Random } from "../dev/random.ts";
 import { delay } from "../timing.ts";
 
-/** What is written to and read from. */
+/** The processes and the database under test. */
 export interface HammerTarget {
   /** Lotline's processes; each request goes to one of them. */
   readonly lotline: readonly string[];
-  /** Changes rows past Lotline, as the plant's own scripts and an older server do. */
+  /** Changes rows without Lotline, as the plant's own scripts and an older server do. */
   readonly sql: Sql;
 }
 
 export interface HammerOptions {
   readonly seed: number;
-  /** How many answers are to be checked. */
+  /** The number of responses to check. */
   readonly reads: number;
   /** Changes a second, besides the lots that are stored through the servers. */
   readonly changesPerSecond: number;
 }
 
-/** What came of it. */
+/** The results. */
 export interface HammerResult {
   readonly reads: number;
   readonly changes: number;
-  /** Lots stored through Lotline and asked for at once. */
+  /** Lots stored through Lotline and requested immediately. */
   readonly ownWrites: number;
-  /** Answers that showed what was overwritten longer ago than the window, or what never was. */
+  /** Responses with a value that was overwritten longer ago than the window, or never stored. */
   readonly wrong: readonly string[];
-  /** For each answer that showed what had been overwritten: since when, in ms, the longest last. */
+  /** For each response with an overwritten value: its age in ms, in ascending order. */
   readonly stale: readonly number[];
 }
 
@@ -42,12 +42,12 @@ const LOTS = 60;
 const LINKS = 90;
 const READERS = 8;
 const WRITERS = 6;
-/** How long a writer stays with a lot. */
+/** How long a writer keeps to one lot. */
 const TURN_MS = 150;
-/** Valkey tells time in whole ms. */
+/** Valkey's time is in whole ms. */
 const WINDOW_MS = FRESH_MS + 2;
 
-/** A value that is overwritten again and again, with the moments of it. */
+/** A value that is overwritten repeatedly, with the moments of each change. */
 class History {
   readonly #states: { readonly value: string; readonly begun: number; stored: number }[];
 
@@ -59,19 +59,19 @@ class History {
     return this.#states.at(-1)?.value ?? "";
   }
 
-  /** Overwrites it by what `store` does. */
+  /** Overwrites it with `store`. */
   async overwrite(value: string, store: () => PromiseLike<unknown>): Promise<void> {
     const state = { value, begun: performance.now(), stored: Infinity };
     this.#states.push(state);
     await store();
     state.stored = performance.now();
-    // What no answer under way can show any more.
+    // Values that no running request can show any more.
     if (this.#states.length > 200) this.#states.splice(0, 100);
   }
 
   /**
-   * For how long, in ms, this value had been overwritten when an answer to a request of `requested`
-   * showed it: 0 if it was the newest; infinite if it was none that could be seen by `answered`.
+   * For how long, in ms, this value had been overwritten at `requested` when a response showed it:
+   * 0 if it was the newest, infinite if it could not be seen by `answered`.
    */
   overwrittenFor(value: string, requested: number, answered: number): number {
     const index = this.#states.findLastIndex((one) => one.value === value && one.begun <= answered);
@@ -86,7 +86,7 @@ interface Received {
   readonly children: readonly { readonly lot_code: string; readonly weight_kg: string }[];
 }
 
-/** Hammers until enough answers were checked. The lots that it needs, it makes. */
+/** Hammers until enough responses were checked. It creates the lots that it needs. */
 export async function hammerTraces(
   target: HammerTarget,
   options: HammerOptions,
@@ -96,7 +96,7 @@ export async function hammerTraces(
   const codes = Array.from({ length: LOTS }, (_, n) => `HAMMER-${run}-${n}`);
   const codeAt = (n: number) => codes[n % LOTS] ?? "";
   const weights = new Map(codes.map((code) => [code, new History("0")]));
-  // Link n leads from one lot to another; its history tells whether it is there.
+  // Link n leads from one lot to another; its history tells whether it exists.
   const ends = Array.from({ length: LINKS }, (_, n) => {
     const random = new Random(options.seed + n);
     return {
@@ -126,7 +126,7 @@ export async function hammerTraces(
     const ms = history.overwrittenFor(value, requested, answered);
     if (ms > 0) stale.push(ms);
     if (ms > WINDOW_MS) {
-      wrong.push(`${what} was ${value}, overwritten ${ms} ms before it was asked`);
+      wrong.push(`${what} was ${value}, overwritten ${ms} ms before the request`);
     }
   };
 
@@ -151,7 +151,7 @@ export async function hammerTraces(
     for (const [n, { parent, child }] of ends.entries()) {
       const history = links[n];
       if (history === undefined || (parent !== code && child !== code)) continue;
-      // Other links may join the same lots: then it can't be told which one is shown.
+      // Other links may join the same lots: then the shown one can't be identified.
       if (ends.filter((other) => other.parent === parent && other.child === child).length > 1) {
         continue;
       }
@@ -164,8 +164,8 @@ export async function hammerTraces(
 
   const change = async (random: Random, mine: number) => {
     // Each lot and link has one writer, so that their order is known.
-    // It is changed often for a while, and then not for longer than the window: an old answer that
-    // came to be kept in its last moment would be seen.
+    // It is changed often for some time, and then not for longer than the window. So a trace that
+    // was cached at its last valid moment would be found.
     const turn = Math.floor((performance.now() - began) / TURN_MS);
     const n = mine + WRITERS * (turn % (LOTS / WRITERS));
     const history = weights.get(codeAt(n));
@@ -192,7 +192,9 @@ export async function hammerTraces(
     changes++;
   };
 
-  /** A lot that others have deleted is stored again through Lotline: its answer is the new one. */
+  /**
+   * A lot that others have deleted is stored again through Lotline: its response is the new one.
+   */
   const storeOwn = async (random: Random, code: string) => {
     await send(random, code);
     await sql`delete from lots where lot_code = ${code}`;

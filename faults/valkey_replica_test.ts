@@ -11,9 +11,9 @@ import { startWorker } from "../testing/worker.ts";
 import { delay } from "../timing.ts";
 import { cacheCounts } from "./stumbling_hammer.ts";
 
-// Runs alone: the API must notice within the time that is promised.
+// Runs alone: the API must notice within the promised time.
 
-/** An API and a worker that know of Valkey by one address, and two Valkeys that it may lead to. */
+/** An API and a worker that reach Valkey by one address, and two Valkeys behind it. */
 async function startBehindOneAddress() {
   const stack = new AsyncDisposableStack();
   const database = stack.use(await freshDatabase());
@@ -41,14 +41,14 @@ async function startBehindOneAddress() {
     link,
     notify,
     readiness,
-    /** Waits until the trace cache and the lists of jobs are used, and readiness says so. */
+    /** Waits until the trace cache and the lists of jobs are used, and readiness shows it. */
     async works() {
       const before = await hits();
       await eventually("the cache is used", async () => {
         strictEqual((await api.get("/api/traceability/MIX-BATCH-88")).status, 200);
         return await hits() > before;
       });
-      await eventually("a job comes by way of a list", async () => {
+      await eventually("a job arrives through a list", async () => {
         const id = await insertJob(sql, { kind: "upkeep", args: {}, priority: 0 });
         const done = () =>
           sql`select pushed_at from lotline.jobs where id = ${id} and state = 'done'`;
@@ -57,7 +57,7 @@ async function startBehindOneAddress() {
       });
       strictEqual((await readiness()).valkey, "up");
     },
-    /** What was said of Valkey, by both processes. */
+    /** The log lines about Valkey, of both processes. */
     said: () => [...api.log.lines, ...worker.log.lines].filter((line) => line.includes("valkey")),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
@@ -75,7 +75,7 @@ Deno.test("when the Valkeys behind an address swap roles, cache and lists are us
   ok(it.said().length <= 8, it.said().join("\n"));
 });
 
-Deno.test("while the only Valkey is a replica readiness tells, the log says it once, and all is used when it is a master again", async () => {
+Deno.test("while the only Valkey is a replica readiness shows it, the log says it once, and it is used again as a master", async () => {
   await using it = await startBehindOneAddress();
   await it.works();
   await it.notify(it.first, "REPLICAOF", "127.0.0.1", String(it.second.server.port));

@@ -16,7 +16,7 @@ import { readBody } from "./body.ts";
 
 const LIMITS = { bytes: 102_400, deadlineMs: 10_000 };
 
-/** The request as the server hands it over. */
+/** The request as the server passes it on. */
 function requestOf(each: SentBody): Request {
   const body = bytesSent(each);
   const headers = { ...each.headers ?? JSON_TYPE, "content-length": String(body.length) };
@@ -32,13 +32,13 @@ for (const [what, each] of Object.entries(BODIES)) {
   });
 }
 
-Deno.test("a body of 10,000 levels is read, whoever walks through it has to look first", async () => {
+Deno.test("a body of 10,000 levels is parsed, and its depth is checked before it is walked", async () => {
   const sent = "[".repeat(10_000) + "]".repeat(10_000);
   const body = await readBody(requestOf({ sent }), LIMITS);
   strictEqual(body.kind === "json" && isTooDeep(body.value), true);
 });
 
-Deno.test("read leniently, bytes that are no UTF-8 are U+FFFD", async () => {
+Deno.test("in lenient mode, bytes that are no UTF-8 are U+FFFD", async () => {
   const sent = Uint8Array.from([...bytesOf('{"a":"'), 0xff, 0xc3, ...bytesOf('"}')]);
   deepStrictEqual(await readBody(requestOf({ sent }), LIMITS, "lenient"), {
     kind: "json",
@@ -51,14 +51,14 @@ Deno.test("a request that announces no body has none, whatever its type", async 
   deepStrictEqual(await readBody(request, LIMITS), { kind: "none" });
 });
 
-/** A request whose body comes in pieces of a length that isn't told before. */
+/** A request whose body arrives in pieces without an announced length. */
 function inPieces(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Request {
   const headers = { ...JSON_TYPE, "transfer-encoding": "chunked" };
   const body = ReadableStream.from(pieces);
   return new Request("http://localhost/", { method: "POST", headers, body });
 }
 
-Deno.test("a body in pieces is put together, characters that were cut too", async () => {
+Deno.test("a body in pieces is joined, also characters split between pieces", async () => {
   const bytes = bytesOf('{"email":"Kovács Éva 💩"}');
   const pieces = Array.from(bytes, (byte) => new Uint8Array([byte]));
   deepStrictEqual(await readBody(inPieces(pieces), LIMITS), {
@@ -76,7 +76,7 @@ Deno.test("a body in pieces may have 102,400 bytes, not one more", async () => {
   await rejects(readBody(inPieces(pieces(102_401)), LIMITS), { code: "body_too_large" });
 });
 
-Deno.test("a body that isn't there in time is refused, and its source is told to stop", async () => {
+Deno.test("a body that is late is refused, and its source is cancelled", async () => {
   let isStopped = false;
   async function* pieces() {
     try {
@@ -101,7 +101,7 @@ Deno.test("a body that breaks off is refused", async () => {
   await rejects(readBody(inPieces(pieces()), LIMITS), { code: "invalid_request" });
 });
 
-Deno.test("the limit is the one that is set, and the sentence names it", async () => {
+Deno.test("the limit is the configured one, and the message names it", async () => {
   const limits = { ...LIMITS, bytes: 1024 };
   const one = { sent: ofLength(1024) };
   strictEqual((await readBody(requestOf(one), limits)).kind, "json");

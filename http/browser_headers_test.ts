@@ -2,7 +2,10 @@ import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { REQUIRED, startApi } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 
-/* What browsers are told, over HTTP; the rules themselves are in cors_test.ts and its like. */
+/*
+ * The headers that browsers get, over HTTP; cors_test.ts and similar tests have the rules
+ * themselves.
+ */
 
 const PLANT = "https://plant.example";
 const OTHER = "https://other.example";
@@ -31,7 +34,7 @@ for (const [method, path, status] of REQUESTS) {
     return response.headers;
   };
 
-  Deno.test(`${method} ${path}: scripts of a listed origin may read the answer, others not`, async () => {
+  Deno.test(`${method} ${path}: scripts of a listed origin may read the response, others not`, async () => {
     const listed = await send({ origin: PLANT });
     strictEqual(listed.get("access-control-allow-origin"), PLANT);
     match(listed.get("vary") ?? "", /\bOrigin\b/);
@@ -42,7 +45,7 @@ for (const [method, path, status] of REQUESTS) {
     }
   });
 
-  Deno.test(`${method} ${path}: the answer can't be framed or guessed at, and tells no referrer`, async () => {
+  Deno.test(`${method} ${path}: the response can't be framed or sniffed, and sends no referrer`, async () => {
     const headers = await send();
     deepStrictEqual(
       ["x-content-type-options", "x-frame-options", "referrer-policy"].map((name) =>
@@ -68,7 +71,7 @@ Deno.test("a preflight from a listed origin may send a token, one from another o
   deepStrictEqual([await preflight(PLANT), await preflight(OTHER)], ["authorization", null]);
 });
 
-Deno.test("a client that isn't a trusted proxy can't say that it came over TLS", async () => {
+Deno.test("a client that isn't a trusted proxy can't claim TLS", async () => {
   await using open = await startApi({ databaseUrl });
   const { headers } = await open.get("/api/health", { "x-forwarded-proto": "https" });
   strictEqual(headers.get("strict-transport-security"), null);

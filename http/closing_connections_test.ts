@@ -1,7 +1,7 @@
 import { strictEqual } from "node:assert/strict";
 import { ClosingConnections } from "./closing_connections.ts";
 
-Deno.test("nothing is served on a connection that was closed, and on no other", () => {
+Deno.test("nothing is served on a closed connection, and other connections work", () => {
   const closing = new ClosingConnections();
   strictEqual(closing.isClosing("::1", 1), false);
   closing.close("::1", 1);
@@ -10,7 +10,7 @@ Deno.test("nothing is served on a connection that was closed, and on no other", 
   strictEqual(closing.isClosing("::2", 1), false);
 });
 
-Deno.test("of very many connections the last are known", () => {
+Deno.test("of very many connections the last are remembered", () => {
   const closing = new ClosingConnections();
   for (let port = 0; port < 20_000; port++) closing.close("::1", port);
   strictEqual(closing.isClosing("::1", 19_999), true);

@@ -15,7 +15,7 @@ function options(policy: ReturnType<typeof corsPolicy>, headers: Record<string, 
   return { status: response.status, headers: Object.fromEntries(response.headers) };
 }
 
-Deno.test("where every site may call, * is said to every origin and to none", () => {
+Deno.test("where every site may call, the response says * for every origin and for none", () => {
   for (const setting of ["*", "any-site"] as const) {
     for (const origin of [PLANT, "null", null]) {
       deepStrictEqual(allowed(corsPolicy(setting), origin), { "access-control-allow-origin": "*" });
@@ -23,7 +23,7 @@ Deno.test("where every site may call, * is said to every origin and to none", ()
   }
 });
 
-Deno.test("an origin of the list is allowed by its name, for this origin's cache alone", () => {
+Deno.test("a listed origin is allowed by its name, with Vary for caches", () => {
   for (const origin of [PLANT, "http://localhost:5173"]) {
     deepStrictEqual(allowed(LISTED, origin), {
       "access-control-allow-origin": origin,
@@ -32,7 +32,7 @@ Deno.test("an origin of the list is allowed by its name, for this origin's cache
   }
 });
 
-Deno.test("what only resembles an origin of the list is not allowed", () => {
+Deno.test("an origin that only resembles a listed one is not allowed", () => {
   const others = [
     "http://plant.example",
     "https://plant.example:8443",
@@ -52,7 +52,7 @@ Deno.test("with an empty list no site may call", () => {
   deepStrictEqual(allowed(corsPolicy([]), PLANT), { vary: "Origin" });
 });
 
-Deno.test("a Vary that is there already stays", () => {
+Deno.test("an existing Vary stays", () => {
   const headers = new Headers({ vary: "Accept" });
   allowOrigin(headers, LISTED, PLANT);
   strictEqual(headers.get("vary"), "Accept, Origin");
@@ -63,7 +63,7 @@ const ALLOWED = {
   vary: "Access-Control-Request-Headers",
 };
 
-Deno.test("a preflight is answered as the old server did, and names back what was asked for", () => {
+Deno.test("a preflight is answered as the old server did, and repeats the requested headers", () => {
   deepStrictEqual(options(corsPolicy("*"), {}), { status: 204, headers: ALLOWED });
   deepStrictEqual(
     options(corsPolicy("*"), { "access-control-request-headers": "authorization, x-a" }),
@@ -71,7 +71,7 @@ Deno.test("a preflight is answered as the old server did, and names back what wa
   );
 });
 
-Deno.test("a preflight from an origin of the list is told what it may send, another one nothing", () => {
+Deno.test("a preflight from a listed origin gets the allowed methods and headers, another one nothing", () => {
   const requested = { "access-control-request-headers": "authorization" };
   deepStrictEqual(options(LISTED, { ...requested, origin: PLANT }), {
     status: 204,

@@ -9,7 +9,7 @@ async function refusal(path: string, body: unknown) {
   return { status, ...ErrorResponse.parse(json) };
 }
 
-Deno.test("all places that are wrong are listed, the sentence tells of the first", async () => {
+Deno.test("all wrong places are listed, the sentence names the first", async () => {
   const { status, error, details } = await refusal("/api/lots", {
     lot_type: "raw",
     weight_kg: "heavy",
@@ -27,7 +27,7 @@ Deno.test("all places that are wrong are listed, the sentence tells of the first
   ]);
 });
 
-Deno.test("a place that is wrong alone is the whole sentence", async () => {
+Deno.test("a single wrong place is the whole sentence", async () => {
   deepStrictEqual(await refusal("/api/lots", { lot_code: "A", lot_type: "raw" }), {
     status: 422,
     error: "lot_type must be one of RAW, DEB, BULK, MIX, SKW, FRZ, FG",
@@ -38,7 +38,7 @@ Deno.test("a place that is wrong alone is the whole sentence", async () => {
   });
 });
 
-Deno.test("what is wrong with the body as a whole has an empty path", async () => {
+Deno.test("a fault of the whole body has an empty path", async () => {
   deepStrictEqual(await refusal("/api/lots", []), {
     status: 422,
     error: "The body must be of type object",
@@ -46,7 +46,7 @@ Deno.test("what is wrong with the body as a whole has an empty path", async () =
   });
 });
 
-Deno.test("a long key is shown by its first 60 characters, never by a page", async () => {
+Deno.test("of a long key the first 60 characters are shown", async () => {
   const { error, details } = await refusal("/api/lots", { lot_code: "A", ["k".repeat(50_000)]: 1 });
   const shown = `${"k".repeat(60)}…`;
   strictEqual(error, `${shown} is not a field of this request`);
@@ -60,7 +60,7 @@ Deno.test("of thousands of wrong places the first hundred are listed, all are co
   deepStrictEqual(details?.length, 100);
 });
 
-Deno.test("the values that a client sent are not in the answer", async () => {
+Deno.test("the values that a client sent are not in the response", async () => {
   const secret = "hunter2";
   const bodies = [
     { lot_code: "A", id: secret, lot_type: secret, weight_kg: secret, metadata: secret },
@@ -72,7 +72,7 @@ Deno.test("the values that a client sent are not in the answer", async () => {
   }
 });
 
-Deno.test("no body at all counts as an object without fields, a body of another type doesn't", async () => {
+Deno.test("a missing body counts as an object without fields, a body of another type doesn't", async () => {
   strictEqual((await refusal("/api/lots", "")).error, "lot_code is missing");
   const other = await api.post("/api/lots", "x", { "content-type": "text/plain" });
   deepStrictEqual([other.status, other.json], [415, {

@@ -10,7 +10,7 @@ function definitionOf(operationId: string) {
   return createRoute({ operationId, method: "get", path: "/a/{b}", responses });
 }
 
-Deno.test("an operation of which nothing says who may use it can't be registered", () => {
+Deno.test("an operation without access rules can't be registered", () => {
   for (const operationId of ["getEverything", "", "constructor"]) {
     const app = new App();
     throws(() => operation(app, definitionOf(operationId), (c) => c.text("")), /auth\/access\.ts/);
@@ -18,7 +18,7 @@ Deno.test("an operation of which nothing says who may use it can't be registered
   }
 });
 
-Deno.test("an operation's path leads to it by its name, and its document says who may use it", () => {
+Deno.test("an operation's path is found by its name, and its document says who may use it", () => {
   const app = new App();
   operation(app, definitionOf("createLot"), (c) => c.text(""));
   deepStrictEqual([...app.paths.find("/A/1/")?.methods ?? []], [["GET", "createLot"]]);
@@ -34,7 +34,7 @@ Deno.test("an operation's path leads to it by its name, and its document says wh
   ]);
 });
 
-Deno.test("a path is found once: Hono looks its handler up by the template, whatever the client wrote", async () => {
+Deno.test("a path is matched once: Hono finds its handler by the template, however the client spelled it", async () => {
   const app = new App();
   operation(app, definitionOf("createLot"), (c) => c.text(c.env.path.parameters.b ?? ""));
   const requested: string[] = [];

@@ -68,7 +68,7 @@ for (const pathname of UNKNOWN) {
   });
 }
 
-Deno.test("methods that are added to a path in any letters are all its own", () => {
+Deno.test("methods that are added to a path in any case belong to that path", () => {
   const table = new PathTable<string>();
   table.add("GET", "/lots", "list");
   table.add("POST", "/LOTS", "create");
@@ -100,13 +100,13 @@ for (const [url, pathname] of ADDRESSES) {
   });
 }
 
-Deno.test("the query of an address is what follows its question mark, as the client wrote it", () => {
+Deno.test("the query of an address is the part after its question mark, as the client wrote it", () => {
   strictEqual(queryOf("http://localhost/a?limit=%zz&b?c#d?e"), "?limit=%zz&b?c");
   strictEqual(queryOf("http://localhost/a?"), "?");
   strictEqual(queryOf("http://localhost/a#b?c"), "");
 });
 
-Deno.test("Allow names what a path answers, HEAD where GET does, OPTIONS always", () => {
+Deno.test("Allow lists a path's methods, HEAD where GET is one, OPTIONS always", () => {
   strictEqual(allowHeader(new Set(["GET"])), "GET, HEAD, OPTIONS");
   strictEqual(allowHeader(new Set(["POST"])), "OPTIONS, POST");
   strictEqual(allowHeader(new Set(["POST", "GET"])), "GET, HEAD, OPTIONS, POST");

@@ -39,7 +39,7 @@ Deno.test("a request without a host is refused", () => {
   throws(() => checkHead(new Headers()), /has no Host header/);
 });
 
-Deno.test("a request has one length at most", () => {
+Deno.test("a request with two lengths is refused", () => {
   const two = new Headers([["host", "plant"], ["content-length", "2"], ["content-length", "2"]]);
   throws(() => checkHead(two), /more than one Content-Length/);
   checkHead(new Headers({ host: "plant", "content-length": "2" }));

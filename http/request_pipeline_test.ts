@@ -15,7 +15,7 @@ const { api } = await apiOnSeed();
 const { paths }: { paths: Record<string, object> } = parse(
   await Deno.readTextFile(new URL("../openapi.yaml", import.meta.url)),
 );
-/** Each path of the service and the methods that it has, beside HEAD and OPTIONS. */
+/** Each path of the service and its methods, except HEAD and OPTIONS. */
 const METHODS = new Map(
   Object.entries(paths).map(([path, operations]) => [
     path.replace("{lotCode}", "MIX-BATCH-88"),
@@ -63,7 +63,7 @@ Deno.test("OPTIONS is answered on every path, with 204 and no body", async () =>
   }
 });
 
-Deno.test("a request keeps the id that it brings; without one it is given a new one", async () => {
+Deno.test("a request keeps the id that it brings; without one it gets a new one", async () => {
   const brought = await api.get("/nowhere", { "x-request-id": "Plant-7_a.b" });
   strictEqual(brought.headers.get("x-request-id"), "Plant-7_a.b");
   const [one, two] = [await api.get("/livez"), await api.get("/livez")];
@@ -71,7 +71,7 @@ Deno.test("a request keeps the id that it brings; without one it is given a new 
   notStrictEqual(one.headers.get("x-request-id"), two.headers.get("x-request-id"));
 });
 
-/** An envelope around two routes: one that waits to be let go, and one that fails. */
+/** A pipeline around two routes: one that waits for a signal, and one that fails. */
 function smallService(inFlight: number, steps: readonly Step[] = []) {
   const gate = Promise.withResolvers<void>();
   const app = new App();
@@ -108,7 +108,7 @@ function smallService(inFlight: number, steps: readonly Step[] = []) {
   return { get, letGo: gate.resolve, lines };
 }
 
-Deno.test("more requests at once than the limit are told to come back, then it goes on", async () => {
+Deno.test("requests beyond the limit get 503, and later ones succeed", async () => {
   const { get, letGo } = smallService(3);
   const waiting = [get("/wait"), get("/wait"), get("/wait")];
   const refused = [get("/wait"), get("/nowhere")];
@@ -118,7 +118,7 @@ Deno.test("more requests at once than the limit are told to come back, then it g
     deepStrictEqual(await response.json(), { error: "Too busy, try again soon" });
   }
   deepStrictEqual((await Promise.all(waiting)).map(({ status }) => status), [200, 200, 200]);
-  // Each place is free again, whether its request was answered, refused or failed.
+  // Each slot is free again, whether its request was answered, refused or failed.
   for (let i = 0; i < 4; i++) strictEqual((await get("/fail")).status, 500);
   deepStrictEqual(
     (await Promise.all([get("/wait"), get("/wait"), get("/wait")])).map(({ status }) => status),
@@ -126,7 +126,7 @@ Deno.test("more requests at once than the limit are told to come back, then it g
   );
 });
 
-Deno.test("a route that fails is 500: the cause is in the log and not in the answer", async () => {
+Deno.test("a route that fails is 500: the cause is in the log and not in the response", async () => {
   const { get, lines } = smallService(1);
   const response = await get("/fail");
   deepStrictEqual([response.status, await response.json()], [500, {
@@ -138,7 +138,7 @@ Deno.test("a route that fails is 500: the cause is in the log and not in the ans
   ok(![...response.headers].flat().join().includes("secret"));
 });
 
-Deno.test("the refusal of a login is held back for a second, and takes nobody's place meanwhile", async () => {
+Deno.test("the refusal of a login is delayed by a second, and uses no slot during that time", async () => {
   const { get } = smallService(1);
   const began = performance.now();
   const refusals: Promise<Response>[] = [];
@@ -147,7 +147,7 @@ Deno.test("the refusal of a login is held back for a second, and takes nobody's 
     const refusal = get("/refuse");
     refusal.then(() => last = "refusal");
     refusals.push(refusal);
-    // Worked on one at a time, that is all that this service takes, and then held back.
+    // One at a time, which is the limit of this service, and then delayed.
     await delay(0);
   }
   strictEqual((await get("/fail")).status, 500);
@@ -156,7 +156,7 @@ Deno.test("the refusal of a login is held back for a second, and takes nobody's 
   ok(performance.now() - began > 990);
 });
 
-Deno.test("no more than 10,000 refusals are held back at once; the next are answered at once", async () => {
+Deno.test("at most 10,000 refusals are delayed at a time; further ones are sent immediately", async () => {
   const { get } = smallService(20_000);
   let answered = 0;
   const refusals = Array.from({ length: 10_000 }, () => get("/refuse").then(() => answered++));
@@ -165,7 +165,7 @@ Deno.test("no more than 10,000 refusals are held back at once; the next are answ
   await Promise.all(refusals);
 });
 
-Deno.test("a step may refuse a request, change its effects and its line in the log, and sees each error as an answer", async () => {
+Deno.test("a step may refuse a request, replace its effects and change its log line, and sees each error as a response", async () => {
   const seen: unknown[] = [];
   const outer: Step = async (request, facts, next) => {
     if (request.headers.has("x-refused")) throw new ApiError("role", "Refused by a step");
@@ -190,7 +190,7 @@ Deno.test("a step may refuse a request, change its effects and its line in the l
   deepStrictEqual(seen, ["inner", false, "outer", 404, undefined]);
 });
 
-Deno.test("a pipeline without the step of dry runs knows nothing of their header", async () => {
+Deno.test("a pipeline without the dry run step ignores its header", async () => {
   const { get, letGo } = smallService(1);
   letGo();
   const { status, headers } = await get("/wait", { [DRY_RUN_HEADER]: "1" });

@@ -10,7 +10,7 @@ async function etagOf(path: string): Promise<string> {
   return (await api.get(path)).headers.get("etag") ?? "";
 }
 
-Deno.test("a stored row's answer has an ETag, and If-None-Match does nothing to it", async () => {
+Deno.test("a stored row's response has an ETag, and ignores If-None-Match", async () => {
   for (
     const [path, body] of [["/api/lots", { lot_code: "E-1" }], ["/api/qc-decisions", {
       notes: "E-1",
@@ -43,7 +43,7 @@ for (const [what, headers, status] of CONDITIONAL_READS) {
   });
 }
 
-Deno.test("304 has no body and no type, and may still be read from another page", async () => {
+Deno.test("304 has no body and no type, and is readable from another origin", async () => {
   const response = await api.get(TRACE, { "if-none-match": await etagOf(TRACE) });
   deepStrictEqual(
     [response.status, response.text, response.headers.get("content-type")],
@@ -65,7 +65,7 @@ Deno.test("HEAD has the status and headers of GET, its length too, and no body",
   }
 });
 
-Deno.test("errors are JSON as well, in UTF-8, and readable from another page", async () => {
+Deno.test("errors are JSON as well, in UTF-8, and readable from another origin", async () => {
   const responses = [
     await api.get("/api/traceability/NONE"),
     await api.post("/api/lots", "{"),

@@ -14,11 +14,11 @@ function headersOf(secure: boolean, before: HeadersInit = {}) {
   return Object.fromEntries(headers);
 }
 
-Deno.test("an answer can't be framed, guessed at, run, or tell where it was asked for", () => {
+Deno.test("a response can't be framed, sniffed or run, and sends no referrer", () => {
   deepStrictEqual(headersOf(false), PLAIN);
 });
 
-Deno.test("only who came over TLS is told to come back over TLS", () => {
+Deno.test("only a client over TLS gets the header that requires TLS", () => {
   deepStrictEqual(headersOf(true), { ...PLAIN, "strict-transport-security": "max-age=31536000" });
 });
 

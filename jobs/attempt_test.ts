@@ -8,16 +8,16 @@ import { runAttempt } from "./attempt.ts";
 import { defineJob, type JobContext } from "./define_job.ts";
 import { createThreads } from "./threads.ts";
 
-/** Long enough that no machine is so slow that an effect is given up in the middle of its tries. */
+/** Long enough that even on a slow machine an effect isn't stopped in the middle of its tries. */
 const LEASE_MS = 600_000;
 
-/** A database in which effects can be counted and statements fail as PostgreSQL's own do. */
+/** A database in which effects can be counted and statements fail with PostgreSQL's own errors. */
 async function newPlant() {
   const database = await freshDatabase();
   const { sql } = database;
   await sql`create table effects (job uuid)`;
   await sql`create sequence tries`;
-  // A sequence isn't rolled back with what fails: it counts the tries.
+  // A sequence isn't rolled back on a failure: it counts the tries.
   await sql.unsafe(`create function fail_first(times int, code text) returns boolean
     language plpgsql as $$ begin
       if nextval('tries') <= times then
@@ -27,7 +27,7 @@ async function newPlant() {
     end $$`);
   return {
     ...database,
-    /** How often it was tried to store the end. */
+    /** How often the end was stored, failed tries included. */
     async tries() {
       const [row] = await sql<{ count: number }[]>`
         select case when is_called then last_value else 0 end::int as count from tries`;
@@ -39,7 +39,7 @@ async function newPlant() {
 
 type Plant = Awaited<ReturnType<typeof newPlant>>;
 
-/** Runs a job once, as a worker would; gives what is stored of it then, and what was logged. */
+/** Runs a job once, as a worker would; returns its stored state afterwards, and the log. */
 async function attempt(
   { sql, url }: Plant,
   run: (context: JobContext, job: string) => Promise<unknown>,
@@ -85,8 +85,7 @@ async function attempt(
 }
 
 /**
- * What PostgreSQL says of an effect twice before it would take it, how often it is asked, and what
- * becomes of the job.
+ * Errors that PostgreSQL returns twice for an effect, the number of tries, and the job's outcome.
  */
 const FAILURES: [what: string, code: string, tries: number, state: string][] = [
   ["a full disk", "53100", 3, "done"],
@@ -100,7 +99,7 @@ const FAILURES: [what: string, code: string, tries: number, state: string][] = [
 
 for (const [what, code, tries, state] of FAILURES) {
   const again = tries > 1 ? "again, and it happens once" : "once, and the job later";
-  Deno.test(`an effect that runs into ${what} is tried ${again}`, async () => {
+  Deno.test(`an effect that fails with ${what} is tried ${again}`, async () => {
     await using plant = await newPlant();
     const found = await attempt(
       plant,
@@ -117,7 +116,7 @@ for (const [what, code, tries, state] of FAILURES) {
   });
 }
 
-Deno.test("a mark on a job that took too long is tried again: it is always quick", async () => {
+Deno.test("marking a job that took too long is tried again, since it is always fast", async () => {
   await using plant = await newPlant();
   const { sql } = plant;
   await sql.unsafe(`create function check_end() returns trigger language plpgsql as $$ begin
@@ -131,7 +130,7 @@ Deno.test("a mark on a job that took too long is tried again: it is always quick
   match(found.last_error ?? "", /the job's own/);
 });
 
-Deno.test("an end that PostgreSQL refuses is told of, and the lease brings the job back", async () => {
+Deno.test("an end that PostgreSQL refuses is logged, and the job returns by its lease", async () => {
   await using plant = await newPlant();
   const { sql } = plant;
   await sql`alter table lotline.jobs add constraint planted check (last_error is null) not valid`;
@@ -139,19 +138,19 @@ Deno.test("an end that PostgreSQL refuses is told of, and the lease brings the j
   deepStrictEqual([found.state, found.lines], ["running", ["error job_end_not_stored"]]);
 });
 
-Deno.test("while the worker shuts down, what can't be stored is tried no more", async () => {
+Deno.test("while the worker shuts down, an end that can't be stored is not retried", async () => {
   await using plant = await newPlant();
   const stop = new AbortController();
   const found = await attempt(plant, ({ complete }, job) =>
     complete((tx) => {
-      // The shutdown comes when the job's work is through.
+      // The shutdown comes after the job's work.
       stop.abort();
       return tx`insert into effects select ${job} where fail_first(2, '53100')`;
     }), { shutdown: stop.signal });
   deepStrictEqual([await plant.tries(), found.state, found.effects], [1, "ready", 0]);
 });
 
-Deno.test("a job that has failed for the last time is dead, which is told as an error", async () => {
+Deno.test("a job that has failed for the last time is dead, which is logged as an error", async () => {
   await using plant = await newPlant();
   const fail = () => Promise.reject(new Error("the job's own"));
   const last = await attempt(plant, fail, { maxAttempts: 1 });
@@ -162,7 +161,7 @@ Deno.test("a job that has failed for the last time is dead, which is told as an 
   deepStrictEqual([done.state, done.lines], ["done", ["info job_finished"]]);
 });
 
-Deno.test("arguments that don't fit make a job dead at once, and it isn't begun", async () => {
+Deno.test("invalid arguments make a job dead immediately, and it isn't started", async () => {
   await using plant = await newPlant();
   const begun: string[] = [];
   const found = await attempt(plant, () => {
@@ -173,7 +172,7 @@ Deno.test("arguments that don't fit make a job dead at once, and it isn't begun"
   match(found.last_error ?? "", /^its arguments don't fit: n: /);
 });
 
-Deno.test("a job of a worker that is shut down is told to stop, given back, and counts no attempt", async () => {
+Deno.test("a job of a worker that shuts down is aborted and released, and counts no attempt", async () => {
   await using plant = await newPlant();
   const stop = new AbortController();
   let hasSettled = false;
@@ -193,7 +192,7 @@ Deno.test("a job of a worker that is shut down is told to stop, given back, and 
   ]);
 });
 
-Deno.test("a job that doesn't heed its signal is waited for no longer, told of, and given back", async () => {
+Deno.test("a job that ignores its signal is waited for up to the timeout, logged, and released", async () => {
   await using plant = await newPlant();
   const stop = new AbortController();
   const found = await attempt(plant, () => {
@@ -207,7 +206,7 @@ Deno.test("a job that doesn't heed its signal is waited for no longer, told of, 
   ]);
 });
 
-Deno.test("a job that runs too long is told to stop, and has failed, whatever it gives back then", async () => {
+Deno.test("a job that runs too long is aborted, and has failed, whatever it returns then", async () => {
   await using plant = await newPlant();
   const found = await attempt(plant, async ({ signal, complete }, job) => {
     await new Promise((resolve) => signal.addEventListener("abort", resolve));

@@ -18,7 +18,7 @@ const newThreads = (statementTimeoutMs: number) =>
 const job = auditGenealogy(DEFAULT_LIMITS);
 const send = () => insertAudit(sql, null, "tester");
 
-/** Lets a worker do what is waiting, until `isSo`. */
+/** Runs a worker on the waiting jobs, until `isSo`. */
 async function work(
   what: string,
   isSo: () => Promise<boolean>,
@@ -47,7 +47,7 @@ async function kindsIn(id: string): Promise<string[]> {
   return items.map(({ finding }) => `${finding.standing} ${finding.kind}`);
 }
 
-/** Starts the audit's job by hand and does its work, but for the end. */
+/** Starts the audit's job directly and does its work, without the end. */
 async function attempt(id: string) {
   const [row] = await sql<{ job_id: string }[]>`
     select job_id from lotline.audits where id = ${id}`;
@@ -78,10 +78,10 @@ async function attempt(id: string) {
   };
 }
 
-/** A plant with one lot that weighs so much. */
+/** A plant with one lot of this weight. */
 const plantWith = (kg: string) => buildPlant(sql, { lots: { R: { kg } } });
 
-Deno.test("an audit that is asked for is queued, done by a worker, and then shows what it found", async () => {
+Deno.test("a requested audit is queued, done by a worker, and then shows its findings", async () => {
   await plantWith("-1");
   const requested = await send();
   deepStrictEqual([requested.state, requested.progress, requested.summary], ["queued", null, null]);
@@ -92,7 +92,7 @@ Deno.test("an audit that is asked for is queued, done by a worker, and then show
   deepStrictEqual(await kindsIn(requested.id), ["new negative_weight"]);
 });
 
-Deno.test("every night there is one audit, unless one waits or runs; who asks for one makes it urgent", async () => {
+Deno.test("every night there is one audit, unless one waits or runs; a person's request makes it urgent", async () => {
   await sql`truncate lotline.jobs, lotline.audits`;
   const nights = ["2026-01-01T02:00:00.000Z", "2026-01-02T02:00:00.000Z"] as const;
   const night = (at: string) => insertAuditOfSlot(sql, { name: "audit", at });
@@ -117,7 +117,7 @@ Deno.test("every night there is one audit, unless one waits or runs; who asks fo
   deepStrictEqual(await counts(), [2, 2]);
 });
 
-Deno.test("while an audit runs, whoever asks is given that one", async () => {
+Deno.test("while an audit runs, every request returns that one", async () => {
   await sql`truncate lotline.jobs, lotline.audits`;
   const first = await send();
   const { finish } = await attempt(first.id);
@@ -130,14 +130,14 @@ Deno.test("while an audit runs, whoever asks is given that one", async () => {
   notStrictEqual((await send()).id, first.id);
 });
 
-Deno.test("ten who ask at once are given one audit", async () => {
+Deno.test("ten concurrent requests return one audit", async () => {
   await sql`truncate lotline.jobs, lotline.audits, lotline.audit_findings`;
   const requested = await Promise.all(Array.from({ length: 10 }, () => send()));
   strictEqual(new Set(requested.map(({ id }) => id)).size, 1);
   strictEqual((await sql`select from lotline.audits`).length, 1);
 });
 
-Deno.test("what an attempt finds counts only when it ends the job: a refused one leaves the last result", async () => {
+Deno.test("an attempt's findings count only when it ends the job: a refused one leaves the last result", async () => {
   await sql`truncate lotline.jobs`;
   await plantWith("-1");
   const first = await send();
@@ -148,7 +148,7 @@ Deno.test("what an attempt finds counts only when it ends the job: a refused one
   const { claimed, finish } = await attempt(second.id);
   deepStrictEqual(await kindsIn(second.id), []);
   strictEqual((await findAudit(sql, second.id))?.state, "running");
-  // Its lease was lost, and the job is another attempt's by now.
+  // Its lease was lost, and the job belongs to another attempt by now.
   await sql`update lotline.jobs set token = gen_random_uuid() where id = ${claimed.id}`;
   strictEqual(await finish(), undefined);
   deepStrictEqual(await kindsIn(second.id), []);
@@ -162,7 +162,7 @@ Deno.test("what an attempt finds counts only when it ends the job: a refused one
   deepStrictEqual(await kindsIn(third.id), ["gone negative_weight", "new weight_not_a_number"]);
 });
 
-Deno.test("an audit that is called off is cancelled, and one whose job is forgotten has failed", async () => {
+Deno.test("a cancelled audit has the state cancelled, and one without its job has failed", async () => {
   await sql`truncate lotline.jobs, lotline.audits`;
   const { id } = await send();
   await sql`update lotline.jobs set state = 'cancelled'`;
@@ -171,7 +171,7 @@ Deno.test("an audit that is called off is cancelled, and one whose job is forgot
   strictEqual((await findAudit(sql, id))?.state, "failed");
 });
 
-Deno.test("how far an audit is shows while it runs", async () => {
+Deno.test("the progress of an audit is visible while it runs", async () => {
   await sql`truncate lotline.jobs, lotline.audits`;
   const { id } = await send();
   const progress = { checked: 3, of: 17, lots: 10, links: 20 };
@@ -181,7 +181,7 @@ Deno.test("how far an audit is shows while it runs", async () => {
   strictEqual((await findAudit(sql, id))?.progress, null);
 });
 
-Deno.test("an audit that only the clock asked for doesn't begin in the quiet hours; a person's does at once", async () => {
+Deno.test("a scheduled audit doesn't start in the quiet hours; a person's starts immediately", async () => {
   const minute = Math.floor(Date.now() / 60_000) % 1_440;
   const quietHours = [{ from: (minute + 1_380) % 1_440, to: (minute + 60) % 1_440 }];
   const quietJob = auditGenealogy(DEFAULT_LIMITS, quietHours);
@@ -201,5 +201,5 @@ Deno.test("an audit that only the clock asked for doesn't begin in the quiet hou
   strictEqual(attempt, 0);
   ok(minutes > 58 && minutes <= 60, `it waits for ${minutes} minutes`);
   strictEqual((await send()).id, audit.id);
-  await work("it is done for who asked", isDone(audit.id), quietJob);
+  await work("it is done on request", isDone(audit.id), quietJob);
 });

@@ -7,7 +7,7 @@ import { runJob } from "../testing/run_job.ts";
 import { startWorker } from "../testing/worker.ts";
 import { deepTrace } from "./deep_trace.ts";
 
-Deno.test("a result counts with what its lots and links take, and a worker keeps all results within the setting", async () => {
+Deno.test("a result counts with its lots and links, and a worker keeps all results within the setting", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await insertTree(sql, "TREE", 60);

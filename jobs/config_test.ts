@@ -52,7 +52,7 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
   }
 });
 
-Deno.test("audits have limits unless the settings say otherwise", () => {
+Deno.test("audits have default thresholds", () => {
   const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readSettings(WorkerSettings, MIN);
   deepStrictEqual(AUDIT_TEMPERATURES.FRZ, { least: "-40", most: "-18" });
   deepStrictEqual(Object.keys(AUDIT_TEMPERATURES).length, 7);
@@ -60,7 +60,7 @@ Deno.test("audits have limits unless the settings say otherwise", () => {
   deepStrictEqual(readSettings(WorkerSettings, MIN).AUDIT_QUIET_HOURS, []);
 });
 
-Deno.test("quiet hours are given in UTC, by hour or minute, over midnight too, and several", () => {
+Deno.test("quiet hours are set in UTC, by hour or minute, over midnight too, and several", () => {
   const cases: [text: string, hours: { from: number; to: number }[]][] = [
     ["06-22", [{ from: 360, to: 1_320 }]],
     ["6-22", [{ from: 360, to: 1_320 }]],
@@ -79,7 +79,7 @@ Deno.test("quiet hours are given in UTC, by hour or minute, over midnight too, a
   }
 });
 
-Deno.test("the limits of audits can be given, to the digit", () => {
+Deno.test("the thresholds of audits can be set, with exact decimals", () => {
   const { AUDIT_TEMPERATURES, AUDIT_TOLERANCE_PERCENT } = readSettings(WorkerSettings, {
     ...MIN,
     AUDIT_TEMPERATURES: "RAW:-2.50..7, FG:-18..-18",

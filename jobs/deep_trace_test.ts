@@ -13,7 +13,7 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 const BOUNDS = { ofAccount: 10, waiting: 10 };
 
-/** A trace of a new chain of lots that waits for a worker. */
+/** A waiting trace of a new chain of lots. */
 async function queuedTrace(code: string, length = 3): Promise<{ traceId: string; ids: string[] }> {
   const ids = await insertChain(sql, code, length);
   const traceId = crypto.randomUUID();
@@ -28,7 +28,7 @@ async function queuedTrace(code: string, length = 3): Promise<{ traceId: string;
   return { traceId, ids };
 }
 
-Deno.test("an attempt that another has taken over changes nothing", async () => {
+Deno.test("an attempt whose job another one holds changes nothing", async () => {
   const { traceId } = await queuedTrace("TAKEN");
   await runJob(database, deepTrace, { traceId }, { isMine: false });
   strictEqual((await findTraceById(sql, traceId))?.run, null);
@@ -37,7 +37,7 @@ Deno.test("an attempt that another has taken over changes nothing", async () => 
   deepStrictEqual([trace?.state, trace?.run, trace?.summary?.lot_count], ["done", run, 3]);
 });
 
-Deno.test("a trace that is done stays as it is, and one that is gone is no failure", async () => {
+Deno.test("a done trace stays unchanged, and a missing one is no failure", async () => {
   const { traceId } = await queuedTrace("DONE");
   const run = await runJob(database, deepTrace, { traceId });
   await runJob(database, deepTrace, { traceId });
@@ -45,7 +45,7 @@ Deno.test("a trace that is done stays as it is, and one that is gone is no failu
   await runJob(database, deepTrace, { traceId: crypto.randomUUID() });
 });
 
-Deno.test("a trace that is done is not done again, whoever says so", async () => {
+Deno.test("a done trace is not done again by any attempt", async () => {
   const { traceId } = await queuedTrace("TWICE");
   const run = await runJob(database, deepTrace, { traceId });
   const trace = await findTraceById(sql, traceId);
@@ -55,7 +55,7 @@ Deno.test("a trace that is done is not done again, whoever says so", async () =>
   strictEqual((await findTraceById(sql, traceId))?.run, run);
 });
 
-Deno.test("a trace that is forgotten while it is being queued leaves neither a job nor a key", async () => {
+Deno.test("a trace that is deleted while it is being queued leaves neither a job nor a key", async () => {
   await insertChain(sql, "FORGOTTEN", 2);
   const id = crypto.randomUUID();
   const requested = { id, direction: "downstream", maxDepth: null, atMost: 10_000 } as const;
@@ -79,13 +79,13 @@ Deno.test("a trace that is forgotten while it is being queued leaves neither a j
   deepStrictEqual(left, { jobs: 0, keys: 0 });
 });
 
-Deno.test("a trace that has a job is not forgotten", async () => {
+Deno.test("a trace with a job is not deleted", async () => {
   const { traceId } = await queuedTrace("QUEUED");
   await deleteTrace(sql, traceId);
   strictEqual((await findTraceById(sql, traceId))?.state, "queued");
 });
 
-Deno.test("a lot that was deleted meanwhile leaves an empty result", async () => {
+Deno.test("a lot that was deleted in between has an empty result", async () => {
   const { traceId, ids } = await queuedTrace("GONE", 1);
   await sql`delete from lots where id = ${ids[0] ?? ""}`;
   await runJob(database, deepTrace, { traceId });
@@ -102,7 +102,7 @@ Deno.test("a lot that was deleted meanwhile leaves an empty result", async () =>
   });
 });
 
-Deno.test("it tells how far it is, and ends with nothing stored when it is called off", async () => {
+Deno.test("a trace reports its progress, and stores nothing when it is cancelled", async () => {
   const { traceId } = await queuedTrace("CALLED-OFF", 20);
   const notified: unknown[] = [];
   const abort = new AbortController();
@@ -127,7 +127,7 @@ Deno.test("it tells how far it is, and ends with nothing stored when it is calle
   strictEqual(chunks.length, 0);
 });
 
-Deno.test("called off while it writes, it ends at once on both its sessions", async () => {
+Deno.test("when cancelled during its writes, a trace stops immediately on both sessions", async () => {
   const { traceId } = await queuedTrace("WRITING");
   await using _lock = await openTransaction(sql, "lock table lotline.trace_chunks");
   const waiting = async () => {
@@ -141,6 +141,6 @@ Deno.test("called off while it writes, it ends at once on both its sessions", as
   const reason = new Error("called off");
   abort.abort(reason);
   await rejects(attempt, reason);
-  // The lock is still there.
+  // The lock is still held.
   await eventually("PostgreSQL has given both up", async () => await waiting() === 0);
 });

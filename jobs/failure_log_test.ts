@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { createFailureLog } from "./failure_log.ts";
 
-Deno.test("what fails is told of once a minute, with how many failures there were in between", () => {
+Deno.test("failures are logged once a minute, with the number of failures in between", () => {
   let now = 0;
   const lines: unknown[] = [];
   const complaint = createFailureLog(
@@ -16,7 +16,7 @@ Deno.test("what fails is told of once a minute, with how many failures there wer
   deepStrictEqual(lines, [["warn", "it can't", undefined], ["warn", "it can't", 119]]);
   strictEqual(complaint.worked(), true);
   strictEqual(complaint.worked(), false);
-  // What works at times doesn't begin the minute anew.
+  // A success in between doesn't restart the minute.
   strictEqual(complaint.failed("no"), 1);
   strictEqual(complaint.worked(), false);
   strictEqual(lines.length, 2);

@@ -17,7 +17,7 @@ const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
-/** How a disk that is full looks to whoever writes into a table; disposing makes room. */
+/** Makes every write into a table fail as on a full disk; disposing frees space. */
 async function fullDisk(table: string) {
   const name = `full_${crypto.randomUUID().replaceAll("-", "")}`;
   await sql.unsafe(`
@@ -32,7 +32,7 @@ async function fullDisk(table: string) {
   };
 }
 
-Deno.test("a full disk costs none of Lotline's own kinds of job an attempt, and each is done when there is room", async () => {
+Deno.test("a full disk costs none of Lotline's own kinds of job an attempt, and each is done when there is space", async () => {
   const [lot] = await insertChain(sql, "FULL", 3);
   const traceId = crypto.randomUUID();
   await insertTrace(sql, {

@@ -69,7 +69,7 @@ for (const [what, queue] of Object.entries(QUEUE)) {
     await using database = await freshDatabase();
     const { sql } = database;
     await insertChain(sql, "A", 3);
-    // Renewed every third of it: a machine that stands still for a second loses no lease.
+    // Renewed every third of it: a machine that pauses for a second loses no lease.
     const leaseMs = 4_000;
     await using worker = startHeld(database, leaseMs);
     await queue(database);

@@ -7,7 +7,7 @@ const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
-/** Runs `deno task jobs` with these words. */
+/** Runs `deno task jobs` with these arguments. */
 async function jobs(words: string[], databaseUrl = database.url) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "jobs", ...words],
@@ -38,7 +38,7 @@ async function dead(kind: string, error: string): Promise<string> {
   return id;
 }
 
-Deno.test("list, dead and show tell what there is, and steer no terminal", async () => {
+Deno.test("list, dead and show print the jobs, without control characters", async () => {
   deepStrictEqual(await jobs(["list"]), { code: 0, said: "There are no such jobs.", error: "" });
   deepStrictEqual((await jobs(["dead"])).said, "There are no dead jobs.");
   const odd = await dead("odd\u001b[2J", "Error: \u001b]0;x\u0007 no");
@@ -69,7 +69,7 @@ Deno.test("list, dead and show tell what there is, and steer no terminal", async
   ok(!/[\x00-\x09\x0b-\x1f]/.test(shown.said + list.said));
 });
 
-Deno.test("retry and cancel say what they did, and why they can't", async () => {
+Deno.test("retry and cancel report what they did, and why they can't", async () => {
   const id = await dead("retried", "x");
   deepStrictEqual(await jobs(["retry", id]), {
     code: 0,
@@ -98,7 +98,7 @@ Deno.test("retry and cancel say what they did, and why they can't", async () => 
   strictEqual((await findJob(sql, twin))?.cancel_requested, true);
 });
 
-Deno.test("cancel calls off all jobs of a kind, an account or an age, and says how many", async () => {
+Deno.test("cancel cancels all jobs of a kind, an account or an age, and reports the number", async () => {
   const many = async (account: string, count: number, minutes: number, kind = "many") => {
     await sql`
       insert into lotline.jobs (kind, account, created_at)
@@ -150,7 +150,7 @@ Deno.test("cancel calls off all jobs of a kind, an account or an age, and says h
   deepStrictEqual((await ready()).length, 2);
 });
 
-Deno.test("what isn't a command is answered with how it is used; a mistake with one sentence", async () => {
+Deno.test("an unknown command prints the usage; a mistake prints one sentence", async () => {
   for (const words of [[], ["constructor"], ["show"], ["dead", "--state", "done"]]) {
     const { code, said, error } = await jobs(words);
     deepStrictEqual([code, said], [2, ""], words.join(" "));

@@ -20,7 +20,7 @@ Deno.test("a failed job waits twice as long each time, up to an hour, and is dea
   }
 });
 
-Deno.test("a job that the database has stopped waits twice as long each time, up to five minutes", () => {
+Deno.test("a job stopped by the database's state waits twice as long each time, up to five minutes", () => {
   const cases: [uncounted: number, jitter: number, inMs: number][] = [
     [0, 1, 2_000],
     [0, 0, 1_000],
@@ -41,7 +41,7 @@ const failure = (message: string) => {
   return error;
 };
 
-Deno.test("what becomes of a job follows from how its attempt ended", () => {
+Deno.test("the next state of a job follows from the end of its attempt", () => {
   const threw: Outcome = { is: "threw", error: failure("no") };
   const cases: [Outcome, attempt: number, NextState][] = [
     [{ is: "completed" }, 1, { is: "finished" }],
@@ -71,7 +71,7 @@ Deno.test("what becomes of a job follows from how its attempt ended", () => {
   }
 });
 
-Deno.test("what is the database's state costs no attempt, the first or the last; a timeout does", () => {
+Deno.test("the database's state costs no attempt, the first or the last; a timeout does", () => {
   const full = Object.assign(failure("full"), { code: "53100" });
   const slow = Object.assign(failure("slow"), { code: "57014" });
   const wrapped = failure("around");

@@ -7,7 +7,7 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { createJobQueue } from "./queue.ts";
 
-/** A queue with one kind, and a look behind it. Disposing ends all. */
+/** A queue with one kind, and access to its lists. Disposing ends all. */
 async function ownQueue(kinds = ["a", "b"]) {
   await using stack = new AsyncDisposableStack();
   const { sql } = stack.use(await freshDatabase());
@@ -31,7 +31,7 @@ async function ownQueue(kinds = ["a", "b"]) {
   };
 }
 
-Deno.test("an id is put on the list of its kind and priority once, also when it is put there again", async () => {
+Deno.test("an id is on the list of its kind and priority once, also when it is put there again", async () => {
   await using own = await ownQueue();
   const { sql, client, queue, ask: send } = own;
   const ids = [await send(), await send(), await send("b", 0)];
@@ -45,7 +45,7 @@ Deno.test("an id is put on the list of its kind and priority once, also when it 
   ok(keys.every((key) => key.startsWith("{lotline:jobs}:")), keys.join());
 });
 
-Deno.test("ids come off the lists that are asked for, urgent ones first, and the kinds take turns", async () => {
+Deno.test("ids come off the requested lists, urgent ones first, and the kinds take turns", async () => {
   await using own = await ownQueue();
   const { queue, ask: send } = own;
   const a = [await send("a"), await send("a"), await send("a")];
@@ -60,7 +60,7 @@ Deno.test("ids come off the lists that are asked for, urgent ones first, and the
   strictEqual(await queue.pop(["a", "b"]), undefined);
 });
 
-Deno.test("an id that was taken off by a worker that is no more comes back after 10 s", async () => {
+Deno.test("an id that a lost worker took off a list returns after 10 s", async () => {
   await using own = await ownQueue();
   const { sql, queue, another, ask: send } = own;
   const ids = [await send(), await send()];
@@ -72,7 +72,7 @@ Deno.test("an id that was taken off by a worker that is no more comes back after
   deepStrictEqual(await own.client.lRange("{lotline:jobs}:ready:1:a", 0, -1), [ids[1], ids[0]]);
 });
 
-Deno.test("a list grows to a thousand ids; the rest follows when there is room", async () => {
+Deno.test("a list grows to a thousand ids; the others follow when there is room", async () => {
   await using own = await ownQueue(["a"]);
   const { sql, client, queue } = own;
   await sql`insert into lotline.jobs (kind) select 'a' from generate_series(1, 1300)`;
@@ -82,7 +82,7 @@ Deno.test("a list grows to a thousand ids; the rest follows when there is room",
   strictEqual(await queue.sweep(), 100);
 });
 
-Deno.test("a Valkey that takes nothing is as good as none, until it takes something again", async () => {
+Deno.test("a Valkey that refuses writes counts as down, until it accepts them again", async () => {
   await using own = await ownQueue();
   const { sql, client, queue, ask: send } = own;
   await client.configSet("maxmemory", "1");
@@ -95,7 +95,7 @@ Deno.test("a Valkey that takes nothing is as good as none, until it takes someth
   ok(await queue.pop(["a"]) !== "away");
 });
 
-Deno.test("without Valkey there are no lists, and nothing is marked as if it were on one", async () => {
+Deno.test("without Valkey there are no lists, and no job is marked as being on one", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const queue = createJobQueue({ sql, valkey: undefined, kinds: ["a"] });

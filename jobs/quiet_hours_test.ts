@@ -1,7 +1,7 @@
 import { strictEqual } from "node:assert/strict";
 import { type QuietHours, quietUntil } from "./quiet_hours.ts";
 
-Deno.test("quiet hours end where no other ones go on", () => {
+Deno.test("quiet hours end where no overlapping ones continue", () => {
   const day: QuietHours[] = [{ from: 6 * 60, to: 22 * 60 }];
   const night: QuietHours[] = [{ from: 22 * 60, to: 6 * 60 + 30 }];
   const shifts: QuietHours[] = [

@@ -19,7 +19,7 @@ import { runJob } from "../testing/run_job.ts";
 import { deepTrace } from "./deep_trace.ts";
 import { refreshTraces } from "./refresh_traces.ts";
 
-/** A database with a chain A-0 → A-1 → A-2 and what one does with traces of it. */
+/** A database with a chain A-0 → A-1 → A-2 and helpers for traces of it. */
 async function newPlant(major: Major = 17) {
   const database = await freshDatabase({ major });
   const { sql, url } = database;
@@ -47,8 +47,8 @@ async function newPlant(major: Major = 17) {
       return id;
     },
     /**
-     * Until no transaction of the whole server is older than what was changed: while one is, more is
-     * kept than is needed.
+     * Waits until no transaction of the whole server is older than the change; until then, more
+     * notes are stored than needed.
      */
     untilSeenByAll: () =>
       eventually("older transactions have ended", async () => {
@@ -59,13 +59,13 @@ async function newPlant(major: Major = 17) {
         return row?.isSeen === true;
       }),
     touch: (lot = chain[1] ?? "") => sql`update lots set weight_kg = random() where id = ${lot}`,
-    /** What the relay does with what was changed. */
+    /** The relay's work on the changes. */
     async relay() {
       await sql`with removed as (delete from lotline.outbox returning *)
         ${noteChangedLots(sql, sql`removed`)}`;
       await wakeRefresh(sql);
     },
-    /** Runs the job if it is there; gives whether it was. */
+    /** Runs the job if it is queued; returns whether it was. */
     async refresh() {
       const jobs = await sql`
         update lotline.jobs set state = 'done' where kind = 'refresh_traces' and state = 'ready'
@@ -149,7 +149,7 @@ for (const [what, change, isOne] of CHANGES) {
   });
 }
 
-Deno.test("traces are taken and marked by PostgreSQL 15 as well", async () => {
+Deno.test("traces are made and marked on PostgreSQL 15 as well", async () => {
   await using plant = await newPlant(15);
   const [id, waiting] = [await plant.done(), await plant.waiting()];
   await plant.touch();
@@ -159,7 +159,7 @@ Deno.test("traces are taken and marked by PostgreSQL 15 as well", async () => {
   strictEqual(await plant.isMarked(waiting), false);
 });
 
-Deno.test("a change that a trace shows doesn't make it out of date, however late it is heard of", async () => {
+Deno.test("a change that a trace already shows doesn't make it out of date, however late it is relayed", async () => {
   await using plant = await newPlant();
   const { sql, chain } = plant;
   await plant.touch();
@@ -181,7 +181,7 @@ Deno.test("a transaction that began before a trace and ended after it makes it o
   deepStrictEqual([await plant.refresh(), await plant.isMarked(id)], [true, true]);
 });
 
-Deno.test("a change that is heard of while a trace is taken marks it once it is done", async () => {
+Deno.test("a change that is relayed while a trace runs marks it after its end", async () => {
   await using plant = await newPlant();
   const { sql, url, chain } = plant;
   const id = await plant.waiting();
@@ -190,7 +190,7 @@ Deno.test("a change that is heard of while a trace is taken marks it once it is 
   await inSnapshot(session, options, async (snapshot) => {
     await plant.touch();
     await plant.relay();
-    // The job finds nothing to mark yet, and doesn't come again and again because of that.
+    // The job finds nothing to mark yet, and doesn't run repeatedly because of that.
     strictEqual(await plant.refresh(), true);
     await plant.relay();
     strictEqual(await plant.refresh(), false);
@@ -213,7 +213,7 @@ Deno.test("a change that is heard of while a trace is taken marks it once it is 
   strictEqual(await plant.kept(), 0);
 });
 
-Deno.test("a trace that waits keeps what was changed since it was asked for, and shows it in the end", async () => {
+Deno.test("changes since the request of a waiting trace stay noted, and the trace shows them in the end", async () => {
   await using plant = await newPlant();
   await plant.touch();
   await plant.untilSeenByAll();
@@ -230,7 +230,7 @@ Deno.test("a trace that waits keeps what was changed since it was asked for, and
   deepStrictEqual([await plant.isMarked(id), await plant.kept()], [false, 0]);
 });
 
-Deno.test("what is noted while the job runs is for the next one", async () => {
+Deno.test("changes noted while the job runs are for the next one", async () => {
   await using plant = await newPlant();
   const { sql, chain } = plant;
   const id = await plant.done();
@@ -247,7 +247,7 @@ Deno.test("what is noted while the job runs is for the next one", async () => {
   deepStrictEqual([await plant.refresh(), await plant.isMarked(id)], [true, true]);
 });
 
-Deno.test("a trace whose process ended before it was done keeps nothing for longer than a minute", async () => {
+Deno.test("notes for a trace whose process ended early are deleted within a minute", async () => {
   await using plant = await newPlant();
   const { sql } = plant;
   const requested = { direction: "downstream", maxDepth: null, atMost: 9, lotCode: "A-0" } as const;
@@ -262,7 +262,7 @@ Deno.test("a trace whose process ended before it was done keeps nothing for long
   strictEqual(await plant.kept(), 0);
 });
 
-Deno.test("after lost changes every trace is out of date, and so is one that is being taken", async () => {
+Deno.test("after lost changes every trace is out of date, and so is a running one", async () => {
   await using plant = await newPlant();
   const { sql } = plant;
   const [done, waiting] = [await plant.done(), await plant.waiting()];
@@ -274,11 +274,11 @@ Deno.test("after lost changes every trace is out of date, and so is one that is 
   await sql`update lotline.jobs set state = 'done' where kind = 'deep_trace'`;
   await plant.relay();
   await plant.refresh();
-  // It was taken afterwards.
+  // It was made afterwards.
   deepStrictEqual([await plant.isMarked(waiting), await plant.kept()], [false, 0]);
 });
 
-Deno.test("too many changed lots become one row that stands for any lot", async () => {
+Deno.test("too many changed lots become one row that means any lot", async () => {
   await using plant = await newPlant();
   const { sql, chain } = plant;
   const [done] = [await plant.done(), await plant.waiting()];
@@ -302,7 +302,7 @@ for (
     ["new lots", NEW_LOT, false],
   ] as const
 ) {
-  Deno.test(`a trace is ${isOne ? "" : "not "}out of date after more ${what} than are looked at one by one`, async () => {
+  Deno.test(`a trace is ${isOne ? "" : "not "}out of date after more ${what} than are checked one by one`, async () => {
     await using plant = await newPlant();
     const { sql } = plant;
     const id = await plant.done();

@@ -8,7 +8,7 @@ import { runJob } from "../testing/run_job.ts";
 import { deepTrace } from "./deep_trace.ts";
 import { runRelay } from "./relay.ts";
 
-Deno.test("a running relay wakes the refresh of deep traces, again and again as lots are changed", async () => {
+Deno.test("a running relay wakes the refresh of deep traces each time lots are changed", async () => {
   await using database = await freshDatabase();
   const { sql, url } = database;
   const [, middle = ""] = await insertChain(sql, "A", 3);
@@ -29,7 +29,7 @@ Deno.test("a running relay wakes the refresh of deep traces, again and again as 
           select from lotline.jobs where kind = ${REFRESH_TRACES_KIND} and state = 'ready'`;
         return waiting.count === 1;
       });
-      // As if it had run, and had something to do still.
+      // As if it had run, and still had work.
       await sql`update lotline.jobs set state = 'done', finished_at = now()`;
     }
     const [row] = await sql<{ is_marked: boolean }[]>`

@@ -9,7 +9,7 @@ import { openTransaction } from "../testing/open_transaction.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
 import { runRelay, watchLosses } from "./relay.ts";
 
-/** A relay that tells what it would remove from the cache. */
+/** A relay that records its invalidations. */
 function relayOn(databaseUrl: string) {
   const applied: TraceChanges[] = [];
   const lines: string[] = [];
@@ -45,7 +45,7 @@ const cut = (sql: Sql) =>
   sql`select pg_terminate_backend(pid) from pg_stat_activity
     where application_name = 'lotline-relay' and datname = current_database()`;
 
-Deno.test("what is changed is told once and then gone from the outbox", async () => {
+Deno.test("a change is relayed once and then deleted from the outbox", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`insert into lots (lot_code) values ('A'), ('B')`;
@@ -58,7 +58,7 @@ Deno.test("what is changed is told once and then gone from the outbox", async ()
   ok(relay.applied.every(({ everything, complete }) => !everything && complete));
 });
 
-Deno.test("of two relays one works; when its connection is lost, one of them goes on", async () => {
+Deno.test("of two relays one works; when its connection is lost, one of them continues", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using one = relayOn(database.url);
@@ -83,7 +83,7 @@ Deno.test("when a relay ends, another follows within a second or two", async () 
   await eventually("the other works", () => isWorking(other));
 });
 
-Deno.test("a change that couldn't be written down makes the cache empty, and unused until its transaction is over", async () => {
+Deno.test("a change that couldn't be noted empties the cache, which is bypassed until its transaction ends", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`insert into lots (lot_code) values ('A')`;
@@ -102,7 +102,7 @@ Deno.test("a change that couldn't be written down makes the cache empty, and unu
   strictEqual(relay.applied[after]?.everything, true);
 });
 
-Deno.test("an open transaction holds up its own changes only", async () => {
+Deno.test("an open transaction delays only its own changes", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`insert into lots (lot_code) values ('A'), ('B')`;
@@ -128,7 +128,7 @@ Deno.test("an outbox of more changes than a batch holds is emptied, too", async 
   ok(relay.applied[0]?.everything);
 });
 
-Deno.test("a relay goes on after PostgreSQL was killed, and says so once", async () => {
+Deno.test("a relay continues after PostgreSQL was killed, and logs it once", async () => {
   await using postgres = await ownPostgres();
   const { server } = postgres;
   await migrate(server.url, () => {});
@@ -145,7 +145,7 @@ Deno.test("a relay goes on after PostgreSQL was killed, and says so once", async
   deepStrictEqual(relay.lines, ["warn relay_failed", "info relay_recovered"]);
 });
 
-Deno.test("a relay of a database that is read-only for a while says so once, and goes on", async () => {
+Deno.test("a relay on a temporarily read-only database logs it once, and continues", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using relay = relayOn(database.url);
@@ -168,7 +168,7 @@ const LOSSES: readonly {
   what: string;
   /** The count of losses and the horizon of each batch. */
   batches: [lost: string, horizon: string][];
-  /** What is later than all that write, each time it is asked for. */
+  /** A time later than all those writes, at each call. */
   later: string[];
   said: string;
 }[] = [

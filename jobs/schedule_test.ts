@@ -30,7 +30,7 @@ Deno.test("the last slot of an entry is the last moment at which its clock struc
     [{ minute: 0 }, "2026-03-01T10:59:59.999Z", "2026-03-01T10:00:00.000Z"],
     [{ hour: 2, minute: 0 }, "2026-03-01T02:00:00.000Z", "2026-03-01T02:00:00.000Z"],
     [{ hour: 2, minute: 0 }, "2026-03-01T01:59:59.999Z", "2026-02-28T02:00:00.000Z"],
-    // Where a summer time begins: UTC knows none.
+    // Where daylight saving time starts: UTC has none.
     [{ hour: 2, minute: 30 }, "2026-03-29T12:00:00.000Z", "2026-03-29T02:30:00.000Z"],
     [{ hour: 23, minute: 59 }, "2028-03-01T00:00:00.000Z", "2028-02-29T23:59:00.000Z"],
   ];
@@ -41,14 +41,14 @@ Deno.test("the last slot of an entry is the last moment at which its clock struc
   strictEqual(cronExpression(entryAt({ hour: 2, minute: 0 })), "0 2 * * *");
 });
 
-Deno.test("every entry has a name of its own and a time that exists", () => {
+Deno.test("every entry has a unique name and a valid time", () => {
   strictEqual(new Set(SCHEDULE.map(({ name }) => name)).size, SCHEDULE.length);
   for (const { at: { hour = 0, minute } } of SCHEDULE) {
     ok(hour >= 0 && hour < 24 && minute >= 0 && minute < 60);
   }
 });
 
-Deno.test("what was missed is done at the start, again and again until it can be, and ends when it is asked to", async () => {
+Deno.test("a missed job is queued at the start, retried until that succeeds, and stops on request", async () => {
   const end = new AbortController();
   const slots: Slot[] = [];
   let logged = 0;
@@ -63,11 +63,11 @@ Deno.test("what was missed is done at the start, again and again until it can be
   strictEqual(slots.length, 3);
   strictEqual(logged, 1);
   ok(Date.parse(slots[0]?.at ?? "") <= Date.now());
-  // One that is over before it has begun must not hold the process.
+  // A schedule that ends before its start must not keep the process running.
   await followSchedule([entry], { sql, log: () => logged++, signal: end.signal });
 });
 
-Deno.test("every entry's job is in the queue once a slot, whoever starts, and not twice at a time", async () => {
+Deno.test("every entry's job is queued once a slot, whoever starts, and not twice at a time", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const start = async () => {
@@ -99,7 +99,7 @@ Deno.test("every entry's job is in the queue once a slot, whoever starts, and no
   );
 });
 
-/** Follows the schedule until it has looked so often, and gives what was logged. */
+/** Follows the schedule for this many checks, and returns the log. */
 async function follow(sql: Sql, looks: number, more: Partial<ScheduleDeps> = {}) {
   const end = new AbortController();
   const logged: { event: string; fields: LogFields | undefined }[] = [];
@@ -108,7 +108,7 @@ async function follow(sql: Sql, looks: number, more: Partial<ScheduleDeps> = {})
     name: "looks",
     at: { minute: 0 },
     enqueue: () => {
-      // Those before it have begun, and are waited for.
+      // Those before it have started, and are waited for.
       if (++looked === looks) end.abort();
       return Promise.resolve();
     },
@@ -127,7 +127,7 @@ const audits = (sql: Sql) =>
   sql<{ id: string; state: string }[]>`
     select id, state from lotline.jobs where kind = 'audit_genealogy' order by created_at`;
 
-Deno.test("a scheduled job that died is in the queue once more for its slot, whoever looks, and no third time", async () => {
+Deno.test("a scheduled job that died is queued once more for its slot by any worker, and no third time", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const die = () =>
@@ -135,7 +135,7 @@ Deno.test("a scheduled job that died is in the queue once more for its slot, who
   await follow(sql, 2);
   strictEqual((await audits(sql)).length, 1, "the slot has its job");
   await die();
-  // At the start of a worker, or at the next look of one that works.
+  // At the start of a worker, or at the next check of a running one.
   const logs = [await follow(sql, 1), await follow(sql, 3)];
   strictEqual((await audits(sql)).length, 2);
   strictEqual((await sql`select from lotline.audits`).length, 2);
@@ -149,7 +149,7 @@ Deno.test("a scheduled job that died is in the queue once more for its slot, who
   strictEqual((await audits(sql)).length, 3);
 });
 
-Deno.test("a slot is done when a job of its work was done, called off or waits since, whoever asked for it", async () => {
+Deno.test("a slot is done if a job of its work was done, was cancelled or waits since then, on anyone's request", async () => {
   for (const state of ["done", "cancelled", "ready", "running"]) {
     await using database = await freshDatabase();
     const { sql } = database;
@@ -162,7 +162,7 @@ Deno.test("a slot is done when a job of its work was done, called off or waits s
   }
 });
 
-Deno.test("a missed audit is made up for at the start, with a line that says how to keep it away", async () => {
+Deno.test("a missed audit is queued at the start, with a log line that says how to prevent it", async () => {
   await using database = await freshDatabase();
   const noon = Date.parse("2026-03-02T12:00:00Z");
   deepStrictEqual(await follow(database.sql, 2, { now: () => noon }), [{
@@ -176,7 +176,7 @@ Deno.test("a missed audit is made up for at the start, with a line that says how
   strictEqual((await audits(database.sql)).length, 1);
 });
 
-Deno.test("a missed or dead audit waits for the end of the quiet hours, and is then run once", async () => {
+Deno.test("a missed or dead audit waits for the end of the quiet hours, and then runs once", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const quietHours = [{ from: 6 * 60, to: 22 * 60 }];
@@ -200,7 +200,7 @@ Deno.test("a missed or dead audit waits for the end of the quiet hours, and is t
   strictEqual((await audits(sql)).length, 2);
 });
 
-Deno.test("an audit whose own time is quiet is run when the quiet hours are over, once", async () => {
+Deno.test("an audit that is due in quiet hours runs once after them", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const quietHours = [{ from: 22 * 60, to: 4 * 60 }];
@@ -212,7 +212,7 @@ Deno.test("an audit whose own time is quiet is run when the quiet hours are over
   strictEqual((await audits(sql)).length, 1);
 });
 
-Deno.test("while the database is read-only the schedule says so once an entry, and goes on when it isn't", async () => {
+Deno.test("while the database is read-only the schedule logs it once an entry, and continues afterwards", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const [{ name } = { name: "" }] = await sql<{ name: string }[]>`

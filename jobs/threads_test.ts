@@ -38,7 +38,7 @@ async function errorOf(promise: Promise<unknown>): Promise<Error> {
   throw new Error("it is not rejected with an error");
 }
 
-Deno.test("tasks one after the other use the same thread and connection, and others after a failure", async () => {
+Deno.test("sequential tasks use the same thread and connection, and new ones after a failure", async () => {
   using threads = newThreads();
   const place = () => threads.run("place", null, options());
   const first = await place();
@@ -49,14 +49,14 @@ Deno.test("tasks one after the other use the same thread and connection, and oth
   ok(other.threadId !== first.threadId && other.backend !== first.backend);
 });
 
-Deno.test("tasks at the same time have a thread each", async () => {
+Deno.test("concurrent tasks have a thread each", async () => {
   using threads = newThreads();
   const places = await Promise.all([1, 2, 3].map(() => threads.run("place", null, options())));
   strictEqual(new Set(places.map(({ threadId }) => threadId)).size, 3);
   strictEqual(new Set(places.map(({ backend }) => backend)).size, 3);
 });
 
-Deno.test("what a task throws arrives with its name, its cause and PostgreSQL's code", async () => {
+Deno.test("a task's error arrives with its name, its cause and PostgreSQL's code", async () => {
   using threads = newThreads();
   const own = await errorOf(threads.run("fail", "broken", options()));
   deepStrictEqual([own.name, own.message, String(own.cause)], [
@@ -85,7 +85,7 @@ Deno.test("a thread that fails or ends by itself fails its task with the cause, 
   strictEqual(await threads.run("progress", 1, options()), 1);
 });
 
-Deno.test("a thread whose program isn't there fails its task with the cause", async () => {
+Deno.test("a thread without its program fails its task with the cause", async () => {
   using threads = newThreads(new URL("./no_such_program.ts", import.meta.url));
   const { message, cause } = await errorOf(threads.run("place", null, options()));
   deepStrictEqual([message, cause instanceof Error], ["the thread of a task failed", true]);
@@ -118,16 +118,16 @@ Deno.test("a task that waits for PostgreSQL is stopped with its statement", asyn
   await rejects(threads.run("place", null, options({ signal: abort.signal })), reason);
 });
 
-Deno.test("of its progress a task sends what is new, and no message for each step", async () => {
+Deno.test("a task sends only new progress, and no message for each step", async () => {
   using threads = newThreads();
   const notified: unknown[] = [];
   const progress = (soFar: unknown) => notified.push(soFar);
   strictEqual(await threads.run("progress", 1_000_000, options({ progress })), 1_000_000);
-  // It has no time between its steps, hence for none but the first.
+  // It never pauses between its steps, so only the first is sent.
   deepStrictEqual(notified, [{ time: 1 }]);
 });
 
-Deno.test("disposing ends idle threads at once, and those at work when they are through", async () => {
+Deno.test("disposing ends idle threads immediately, and busy ones after their task", async () => {
   await noConnections();
   const threads = newThreads();
   await Promise.all([1, 2].map(() => threads.run("place", null, options())));

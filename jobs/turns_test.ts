@@ -7,12 +7,12 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { createJobQueue } from "./queue.ts";
 
-/* Whose job is next. */
+/* The account of the next job. */
 
 const KIND = "deep_trace";
 const claimant = { worker: "tester", leaseMs: 60_000 };
 
-/** Asks for as many jobs on an account. */
+/** Queues this many jobs for an account. */
 async function send(sql: Sql, account: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     await sql`
@@ -21,14 +21,14 @@ async function send(sql: Sql, account: string, count: number): Promise<void> {
   }
 }
 
-/** Whose these jobs are, in their order. */
+/** The accounts of these jobs, in their order. */
 async function accountsOf(sql: Sql, ids: readonly string[]): Promise<string> {
   const rows = await sql<{ id: string; account: string }[]>`
     select id, account from lotline.jobs where id in ${sql(ids)}`;
   return ids.map((id) => rows.find((row) => row.id === id)?.account ?? "?").join("");
 }
 
-Deno.test("without Valkey accounts take turns, and who comes later waits for one job of each", async () => {
+Deno.test("without Valkey accounts take turns, and a later one waits for one job of each", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const ids: string[] = [];
@@ -45,7 +45,7 @@ Deno.test("without Valkey accounts take turns, and who comes later waits for one
   strictEqual(await accountsOf(sql, ids), "aaa" + "abcaba" + "abab");
 });
 
-Deno.test("with Valkey they do whatever order ids are on the list in, and no job is left behind", async () => {
+Deno.test("with Valkey accounts take turns in any order of ids on the list, and no job is left behind", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using own = await ownValkey();
@@ -78,7 +78,7 @@ Deno.test("with Valkey they do whatever order ids are on the list in, and no job
   deepStrictEqual([left.length, (await accountsOf(sql, ids)).length], [0, 23]);
 });
 
-Deno.test("an id of a job that isn't there any more claims nothing, and one of another kind no job of this kind", async () => {
+Deno.test("the id of a missing job claims nothing, and one of another kind no job of this kind", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await send(sql, "a", 1);

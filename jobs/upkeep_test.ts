@@ -3,7 +3,7 @@ import { freshDatabase, type TestDatabase } from "../testing/database.ts";
 import type { LogFields } from "../log.ts";
 import { upkeep } from "./upkeep.ts";
 
-/** Runs an upkeep, and gives how much of what it deleted. */
+/** Runs an upkeep, and returns the numbers of deleted rows. */
 async function keepUp({ sql }: TestDatabase, signal = new AbortController().signal) {
   let deleted: LogFields | undefined;
   await upkeep.run({}, {
@@ -18,7 +18,7 @@ async function keepUp({ sql }: TestDatabase, signal = new AbortController().sign
   return deleted;
 }
 
-Deno.test("an empty database has nothing to be deleted", async () => {
+Deno.test("an empty database has nothing to delete", async () => {
   await using database = await freshDatabase();
   deepStrictEqual(await keepUp(database), {
     jobs: 0,
@@ -31,7 +31,7 @@ Deno.test("an empty database has nothing to be deleted", async () => {
   });
 });
 
-Deno.test("jobs that are over for long go, in as many batches as it takes; others stay", async () => {
+Deno.test("jobs that ended long ago are deleted, in as many batches as needed; others stay", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`
@@ -52,7 +52,7 @@ Deno.test("jobs that are over for long go, in as many batches as it takes; other
   deepStrictEqual([...left], [{ kind: "stays", count: 5 }]);
 });
 
-Deno.test("traces go after 7 days, audits after 90 but for the last one done, with what they found", async () => {
+Deno.test("traces are deleted after 7 days, audits after 90 except the last one done, with their results", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const runs = Array.from({ length: 8 }, () => crypto.randomUUID());
@@ -87,7 +87,7 @@ Deno.test("traces go after 7 days, audits after 90 but for the last one done, wi
   await findings(newAudit, "89 days");
   await findings(oldAudit, "92 days", 1_200);
 
-  // Attempts that nothing names: one at work for long, one lost, one that may still finish.
+  // Attempts that no row names: one that has run for long, one lost, one that may still finish.
   await sql`insert into lotline.jobs (kind, state, token) values ('deep_trace', 'running', ${running})`;
   for (const write of [chunks, findings]) {
     await write(running, "2 days");
@@ -118,7 +118,7 @@ Deno.test("traces go after 7 days, audits after 90 but for the last one done, wi
   deepStrictEqual(await runsOf("lotline.audits"), [lastAudit], "the next is compared with it");
 });
 
-Deno.test("runs are found however many there are", async () => {
+Deno.test("any number of runs is found", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`
@@ -129,12 +129,12 @@ Deno.test("runs are found however many there are", async () => {
   ok((await sql`select from lotline.trace_chunks`).count === 0);
 });
 
-Deno.test("an upkeep that is told to stop does so between two batches", async () => {
+Deno.test("an upkeep stops between two batches when aborted", async () => {
   await using database = await freshDatabase();
   await rejects(keepUp(database, AbortSignal.abort(new Error("stop"))), /stop/);
 });
 
-Deno.test("idempotency keys go after 24 hours, in as many batches as it takes", async () => {
+Deno.test("idempotency keys are deleted after 24 hours, in as many batches as needed", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`

@@ -22,7 +22,7 @@ const CASES: { what: string; lots: number; links: Link[]; cycles: number[][] }[]
   { what: "two lots that go into each other", lots: 2, links: ring(1, 0), cycles: [[0, 1]] },
   { what: "a ring, from its smallest lot", lots: 4, links: ring(3, 1, 2), cycles: [[1, 2, 3]] },
   {
-    what: "rings with a way between them stay two, and what leads in and out is on none",
+    what: "rings with a path between them stay two, and the lots before and after are on none",
     lots: 8,
     links: [[6, 0], ...ring(0, 1), [1, 2], [2, 3], ...ring(3, 4, 5), [5, 7]],
     cycles: [[0, 1], [3, 4, 5]],
@@ -34,7 +34,7 @@ const CASES: { what: string; lots: number; links: Link[]; cycles: number[][] }[]
     cycles: [[0, 1, 2], [1]],
   },
   {
-    what: "the short way round is told, and the long one where it alone meets a lot",
+    what: "the short path round is reported, and the long one where it alone has a lot",
     lots: 4,
     links: [...ring(0, 1, 2, 3), [1, 0]],
     cycles: [[0, 1], [0, 1, 2, 3]],
@@ -47,7 +47,7 @@ for (const { what, lots, links, cycles } of CASES) {
   });
 }
 
-/** How many links the shortest way from one lot to another has, by walking in all directions. */
+/** How many links the shortest path from one lot to another has, by walking in all directions. */
 function distances(lots: number, links: readonly Link[]): number[][] {
   const far = Array.from({ length: lots }, () => Array<number>(lots).fill(Infinity));
   const get = (a: number, b: number) => far[a]?.[b] ?? Infinity;
@@ -62,7 +62,7 @@ function distances(lots: number, links: readonly Link[]): number[][] {
   return far;
 }
 
-Deno.test("cycles of 2,000 random genealogies are cycles, short, and meet every lot that is on one", () => {
+Deno.test("cycles of 2,000 random genealogies are cycles, short, and include every lot that is on one", () => {
   const generator = new Random(7);
   const random = (below: number) => Math.floor(generator.between(0, below));
   for (let round = 0; round < 2_000; round++) {
@@ -99,7 +99,7 @@ Deno.test("cycles of 2,000 random genealogies are cycles, short, and meet every 
   }
 });
 
-Deno.test("cycles: a ring of a million lots, and a chain as long, are gone through without recursion", () => {
+Deno.test("cycles: a ring of a million lots, and a chain as long, are walked without recursion", () => {
   const lots = 1_000_000;
   const parents = Int32Array.from({ length: lots }, (_, lot) => lot);
   const children = parents.map((lot) => (lot + 1) % lots);
@@ -114,7 +114,7 @@ Deno.test("cycles: a ring of a million lots, and a chain as long, are gone throu
   deepStrictEqual(findCycles(chain), { cycles: [], truncated: false });
 });
 
-/** A ring, so that all lots are one component, and ways across it: a search meets most lots. */
+/** A ring, so that all lots are one component, and paths across it: a search visits most lots. */
 function tangle(lots: number) {
   const random = new Random(11);
   const parents = Int32Array.from({ length: 3 * lots }, (_, link) => link % lots);
@@ -124,7 +124,7 @@ function tangle(lots: number) {
   return { parents, children, lots };
 }
 
-Deno.test("cycles: a larger tangle is given up after the same number of steps, and that is said", () => {
+Deno.test("cycles: a larger tangle is stopped after the same number of steps, and the result says so", () => {
   const given = [50_000, 100_000].map((lots) => {
     let steps = 0;
     const onSteps = (so_far: number) => steps = so_far;
@@ -137,7 +137,7 @@ Deno.test("cycles: a larger tangle is given up after the same number of steps, a
   deepStrictEqual(given, [50_000_000, 50_000_000]);
 });
 
-Deno.test("cycles: a search ends when whoever hears of its steps throws", () => {
+Deno.test("cycles: a search ends when its callback for steps throws", () => {
   const reason = new Error("enough");
   const ends = [0, 1_000, 30_000, 100_000].map((limit) => {
     let last = 0;

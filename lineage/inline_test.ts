@@ -9,7 +9,7 @@ const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
-/** A session that tells of each text that PostgreSQL sends how long it is. */
+/** A session that reports the length of each text that PostgreSQL sends. */
 function measuredSession(onText: (length: number) => void, onEnd: () => void): Session {
   const session = openSession(database.url, { name: "lotline-test", onEnd });
   const unsafe = (...call: Parameters<Sql["unsafe"]>) => {
@@ -31,7 +31,7 @@ function measuredSession(onText: (length: number) => void, onEnd: () => void): S
   };
 }
 
-/** Takes a trace as a request does; gives whether it is done, and the longest text it was sent. */
+/** Makes a trace as a request does; returns whether it is done, and the longest text received. */
 async function take(lotCode: string, direction: Direction) {
   let max = 0;
   const requested = { id: crypto.randomUUID(), direction, maxDepth: null, atMost: 1_000_000 };
@@ -58,19 +58,20 @@ const insertGraph = (code: string, lots: number, links: string) =>
     from (${links}) link (parent, child)`);
 
 for (const direction of ["downstream", "upstream", "both"] as const) {
-  Deno.test(`a request that traces ${direction} reads the ids of 5,001 lots at most, however many there are`, async () => {
+  Deno.test(`a request that traces ${direction} reads the ids of 5,001 lots at most, however many exist`, async () => {
     const [code, lots] = [`HOT-${direction}`, 20_000];
     const ends = direction === "upstream" ? "n, 0" : "0, n";
     await insertGraph(code, lots, `select ${ends} from generate_series(1, ${lots - 1}) n`);
     const { isDone, longest: max } = await take(`${code}-0`, direction);
     strictEqual(isDone, false);
-    // PostgreSQL writes them as a list: 36 letters and a comma each.
+    // PostgreSQL writes them as a list: 36 characters and a comma each.
     ok(max <= 5_002 * 37 + 1, `${max}`);
   });
 }
 
-Deno.test("a request leaves a tangle to a job whose cycles take more steps than it has time for", async () => {
-  // A ring of 3,000 lots and two ways across it from each: a cycle is 9,000 steps, and there are many.
+Deno.test("a request leaves a tangle to a job if its cycles take more steps than it has time for", async () => {
+  // A ring of 3,000 lots and two paths across it from each: a cycle is 9,000 steps, and there are
+  // many.
   const lots = 3_000;
   await insertGraph(
     "TANGLE",

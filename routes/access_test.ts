@@ -9,7 +9,7 @@ import { TOKEN_FAULTS, type TokenFault } from "../testing/tokens.ts";
 import { ErrorResponse } from "./responses.ts";
 
 /*
- * Every route × role × what is sent as a token, against one API in AUTH_MODE=required and one in
+ * Every route × role × kind of token, against one API in AUTH_MODE=required and one in
  * AUTH_MODE=legacy on the same database and keys.
  */
 
@@ -112,7 +112,7 @@ async function rowCounts() {
     (select count(*) from lotline.revoked_tokens) as tokens`;
 }
 
-/** What is refused for want of a valid token: the sentence and the challenge of RFC 6750. */
+/** The response without a valid token: the sentence and the challenge of RFC 6750. */
 function isRefused(response: TestResponse, error: string, challenge: RegExp): void {
   deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [401, { error }]);
   match(response.headers.get("www-authenticate") ?? "", challenge);
@@ -130,7 +130,7 @@ const BAD_TOKEN: [error: string, challenge: RegExp] = [
 for (const { name, ask: send, success, roles } of OPERATIONS) {
   for (const subject of ACCOUNTS) {
     const { role } = subject;
-    Deno.test(`required: ${name} by ${role ?? "an account without a role"} with a good token`, async () => {
+    Deno.test(`required: ${name} by ${role ?? "an account without a role"} with a valid token`, async () => {
       const response = await send(required, bearer(maker.good(subject)));
       if (roles.includes(role)) return strictEqual(response.status, success);
       deepStrictEqual([response.status, response.json], [403, {
@@ -167,7 +167,7 @@ for (const { name, ask: send, success, roles } of OPERATIONS) {
 for (const role of [...ROLES, null]) {
   const who = role ?? "an account without a role";
 
-  Deno.test(`required: no route takes the token of a disabled account, of ${who}`, async () => {
+  Deno.test(`required: no route accepts the token of a disabled account, of ${who}`, async () => {
     const subject = await newAccount(role);
     const headers = bearer(maker.good(subject));
     await disableAccount(sql, subject.id);
@@ -177,7 +177,7 @@ for (const role of [...ROLES, null]) {
     for (const { ask: send } of OPERATIONS) isRefused(await send(required, headers), ...BAD_TOKEN);
   });
 
-  Deno.test(`required: no route takes a token that was logged out, of ${who}`, async () => {
+  Deno.test(`required: no route accepts a token that was logged out, of ${who}`, async () => {
     const headers = bearer(maker.good(await newAccount(role)));
     strictEqual((await required.post("/api/logout", "", headers)).status, 204);
     for (const { ask: send } of OPERATIONS) isRefused(await send(required, headers), ...BAD_TOKEN);
@@ -204,7 +204,7 @@ Deno.test("required: health, login, documents, keys and probes need no token", a
   strictEqual(response.json.error, "Wrong email or password");
 });
 
-Deno.test("required: a path in other letters, or of the other method, is guarded as well", async () => {
+Deno.test("required: a path in another case, or of the other method, is guarded as well", async () => {
   for (const path of ["/API/Traceability/MIX-BATCH-88", "/api/traceability/MIX-BATCH-88/"]) {
     isRefused(await required.get(path), ...NO_TOKEN);
     const head = await required.send(path, { method: "HEAD" });
@@ -219,7 +219,7 @@ Deno.test("required: an unknown path is 404 and another method 405, with a token
   }
 });
 
-Deno.test("required: the word Bearer may have any letters and spaces after it (RFC 9110)", async () => {
+Deno.test("required: the word Bearer may have any case and spaces after it (RFC 9110)", async () => {
   const [subject] = ACCOUNTS;
   if (subject === undefined) throw new Error("no account");
   for (const word of ["bearer ", "BEARER ", "Bearer   "]) {
@@ -228,7 +228,7 @@ Deno.test("required: the word Bearer may have any letters and spaces after it (R
   }
 });
 
-/** What a counter of these metrics says of an operation and reason. */
+/** The counter of these metrics for an operation and reason. */
 function counted({ text }: TestResponse, name: string, operation: string, reason: string): number {
   const line = text.split("\n").find((line) =>
     line.startsWith(`${name}{operation="${operation}",reason="${reason}"}`)
@@ -236,7 +236,7 @@ function counted({ text }: TestResponse, name: string, operation: string, reason
   return Number(line?.split(" ").at(-1) ?? 0);
 }
 
-Deno.test("required: what is refused is counted by operation and reason", async () => {
+Deno.test("required: refusals are counted by operation and reason", async () => {
   const [admin, viewer, operator] = await Promise.all(
     ["ADMIN", "VIEWER", "OPERATOR"].map(async (role) => bearer(maker.good(await newAccount(role)))),
   );
@@ -265,7 +265,7 @@ async function wouldRefuse(operation: string, reason: string): Promise<number> {
 }
 
 for (const { name, ask: send, success, roles } of OPERATIONS) {
-  Deno.test(`legacy: ${name} is answered whatever token is sent, and counted`, async () => {
+  Deno.test(`legacy: ${name} is answered with any token, and counted`, async () => {
     const disabled = await newAccount("ADMIN");
     const loggedOut = maker.good(await newAccount("ADMIN"));
     await legacy.post("/api/logout", "", bearer(loggedOut));
@@ -277,7 +277,7 @@ for (const { name, ask: send, success, roles } of OPERATIONS) {
     });
     const bad = [
       ...Object.keys(TOKEN_FAULTS).map((fault) =>
-        // A token of this mode's own login is as good as any other here.
+        // A token of this mode's own login is as valid as any other here.
         fault === "from a login without a password"
           ? "other"
           : maker.faulty(fault as TokenFault, disabled)
@@ -298,7 +298,7 @@ for (const { name, ask: send, success, roles } of OPERATIONS) {
     strictEqual(await wouldRefuse(name, "no_token") - before, 1 + readings);
   });
 
-  Deno.test(`legacy: ${name} with a good token is counted where the role is too low`, async () => {
+  Deno.test(`legacy: ${name} with a valid token is counted where the role is too low`, async () => {
     const before = await wouldRefuse(name, "role");
     const [noToken, badToken] = [
       await wouldRefuse(name, "no_token"),
@@ -313,7 +313,7 @@ for (const { name, ask: send, success, roles } of OPERATIONS) {
   });
 }
 
-Deno.test("legacy: what required would have refused stands in the request's log line", async () => {
+Deno.test("legacy: the log line of a request says why required would have refused it", async () => {
   const viewer = ACCOUNTS.find(({ role }) => role === "VIEWER");
   if (viewer === undefined) throw new Error("no viewer");
   const cases: [HeadersInit, string | undefined][] = [

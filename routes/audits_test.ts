@@ -23,7 +23,7 @@ async function getAudit(id: string, query = "") {
 const sketch = (finding: { standing: string; kind: string; lots: { lot_code: string }[] }) =>
   [finding.standing, finding.kind, ...finding.lots.map(({ lot_code }) => lot_code)].join(" ");
 
-Deno.test("a POST without body or with {} is 202 with the audit and where it is", async () => {
+Deno.test("a POST without body or with {} is 202 with the audit and its location", async () => {
   await clear();
   const responses = [
     await api.send("/api/audits", { method: "POST" }),
@@ -57,7 +57,7 @@ Deno.test("a POST without body or with {} is 202 with the audit and where it is"
   }]);
 });
 
-Deno.test("a POST with anything in its body is 422 and asks for nothing", async () => {
+Deno.test("a POST with any field in its body is 422 and starts nothing", async () => {
   await clear();
   for (const [body, path] of [[{ kind: "cycle" }, "kind"], [[], ""], ["[]", ""]] as const) {
     const { status, json } = await api.post("/api/audits", body);
@@ -68,7 +68,7 @@ Deno.test("a POST with anything in its body is 422 and asks for nothing", async 
   strictEqual((await sql`select from lotline.jobs`).length, 0);
 });
 
-Deno.test("a done audit shows its summary and findings, and what a lot's id and code are", async () => {
+Deno.test("a done audit shows its summary and findings, with the id and code of each lot", async () => {
   await buildPlant(sql, {
     lots: { R: { kg: "10.50" }, M: { type: "MIX" } },
     links: [["R", "M", "11"]],
@@ -96,7 +96,7 @@ Deno.test("a done audit shows its summary and findings, and what a lot's id and 
   deepStrictEqual([status, again.status], [200, 304]);
 });
 
-Deno.test("findings can be asked for by kind, severity and standing", async () => {
+Deno.test("findings can be filtered by kind, severity and standing", async () => {
   await buildPlant(sql, { lots: { A: { kg: "-1" }, B: { kg: null }, C: { kg: "NaN" } } });
   await audit(database);
   await sql`update lots set weight_kg = 'NaN' where lot_code = 'A'`;
@@ -149,7 +149,7 @@ Deno.test("pages of findings follow each other without a gap, with a filter too"
 
 type AuditPageOfFindings = Awaited<ReturnType<typeof getAudit>>;
 
-Deno.test("a page that would be too large ends early, and the next one goes on", async () => {
+Deno.test("a page that would be too large ends early, and the next one continues", async () => {
   await buildPlant(sql, { lots: {} });
   const { id, run } = await audit(database);
   await sql`insert into lotline.audit_findings
@@ -171,7 +171,7 @@ Deno.test("a page that would be too large ends early, and the next one goes on",
   strictEqual(length, 81);
 });
 
-Deno.test("audits are listed newest first, page by page, and a page stays as it is when one is added", async () => {
+Deno.test("audits are listed newest first, page by page, and a page stays unchanged when one is added", async () => {
   await clear();
   const ids: string[] = [];
   // Some of one moment: then the id decides.
@@ -249,7 +249,7 @@ for (const [path, status, error] of REFUSED) {
   });
 }
 
-Deno.test("a limit with leading zeros, and the longest cursor, are taken", async () => {
+Deno.test("a limit with leading zeros, and the longest cursor, are accepted", async () => {
   strictEqual((await api.get("/api/audits?limit=007")).status, 200);
   const { id } = await audit(database);
   const cursor = `${"_".repeat(40)}.${NOWHERE}`;

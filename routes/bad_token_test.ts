@@ -5,8 +5,9 @@ import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
 
 /*
- * Why a token is refused: the log and the metrics tell the operator, and the client is told one and
- * the same for all. In AUTH_MODE=legacy nothing is refused, and as much is told.
+ * Why a token is refused: the log and the metrics name the reason for the operator, and every
+ * client gets the same response. In AUTH_MODE=legacy no token is refused, and the reasons are
+ * recorded alike.
  */
 
 const { required, legacy, sql, maker } = await apiInBothModes();
@@ -21,7 +22,7 @@ async function newAccount(role = "ADMIN") {
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const scraper = bearer(maker.good(await newAccount()));
 
-/** Gives the token of an account that was good until something happened. */
+/** Returns the token of an account that was valid until a change. */
 const ended = (change: (id: string) => Promise<unknown>) => async (api: TestApi) => {
   const account = await newAccount();
   const token = maker.good(account);
@@ -30,7 +31,7 @@ const ended = (change: (id: string) => Promise<unknown>) => async (api: TestApi)
   return token;
 };
 
-/** What can be wrong with a token, by what the operator is told. */
+/** The faults of a token, by the reason that the operator sees. */
 const CASES: [why: string, token: (api: TestApi) => Promise<string>][] = [
   ["expired", async () => maker.faulty("expired", await newAccount())],
   ["not_yet_valid", async () => maker.faulty("with a future iat", await newAccount())],
@@ -53,7 +54,7 @@ const CASES: [why: string, token: (api: TestApi) => Promise<string>][] = [
     "other_role",
     ended(async (id) => await sql`update users set role = 'VIEWER' where id = ${id}`),
   ],
-  // First sent when there is no such account any more, or not in that role.
+  // First sent after the account was deleted, or has another role.
   ["no_account", () => Promise.resolve(maker.good({ id: crypto.randomUUID(), role: "ADMIN" }))],
   ["other_role", async () => maker.good({ ...await newAccount("VIEWER"), role: "ADMIN" })],
 ];
@@ -61,14 +62,14 @@ const CASES: [why: string, token: (api: TestApi) => Promise<string>][] = [
 const trace = (api: TestApi, token: string, headers: HeadersInit = {}) =>
   api.get("/api/traceability/MIX-BATCH-88", { ...bearer(token), ...headers });
 
-/** How often the token of such a request was found bad for this reason. */
+/** How often a token on this operation was found invalid for this reason. */
 async function counted(api: TestApi, why: string): Promise<number> {
   const { text } = await api.get("/metrics", scraper);
   const name = `lotline_bad_tokens_total{operation="getTraceability",reason="${why}"} `;
   return Number(text.split("\n").find((line) => line.startsWith(name))?.slice(name.length) ?? 0);
 }
 
-/** Sends the token until the process has heard of its end, and once more under this id. */
+/** Sends the token until the process knows of its end, and once more under this id. */
 async function sendAgain(
   api: TestApi,
   why: string,
@@ -83,7 +84,7 @@ async function sendAgain(
   return [id, await trace(api, token, { "x-request-id": id })];
 }
 
-/** All that the client sees, but for what is another with each answer. */
+/** All that the client sees, without the parts that change with each response. */
 const seen = ({ status, headers, text }: TestResponse) => ({
   status,
   text,
@@ -92,7 +93,7 @@ const seen = ({ status, headers, text }: TestResponse) => ({
 
 let first: ReturnType<typeof seen> | undefined;
 for (const [why, newToken] of CASES) {
-  Deno.test(`required: the operator is told that a token is refused as ${why}, the client only that it is`, async () => {
+  Deno.test(`required: the operator sees that a token is refused as ${why}, the client only that it is refused`, async () => {
     const token = await newToken(required);
     const [id, response] = await sendAgain(required, why, token);
     strictEqual(response.status, 401);
@@ -102,7 +103,7 @@ for (const [why, newToken] of CASES) {
     ok(!required.log.lines.some((line) => token.length > 20 && line.includes(token.slice(-40))));
   });
 
-  Deno.test(`legacy: a token that would be refused as ${why} is let in, and the operator is told`, async () => {
+  Deno.test(`legacy: a token that required would refuse as ${why} is accepted, and the operator sees it`, async () => {
     const [id, response] = await sendAgain(legacy, why, await newToken(legacy));
     strictEqual(response.status, 200);
     const line = JSON.parse(await legacy.log.find((line) => line.includes(id)));
@@ -110,7 +111,7 @@ for (const [why, newToken] of CASES) {
   });
 }
 
-Deno.test("required: a refusal that isn't the token's is told as what it is", async () => {
+Deno.test("required: a refusal not caused by the token is recorded with its own reason", async () => {
   const viewer = bearer(maker.good(await newAccount("VIEWER")));
   const cases: [refused: string, headers: HeadersInit][] = [["role", viewer], ["no_token", {}]];
   for (const [refused, headers] of cases) {
@@ -121,7 +122,7 @@ Deno.test("required: a refusal that isn't the token's is told as what it is", as
   }
 });
 
-Deno.test("a logout sent again with its key is 204 after its token has ended, also when the account has gone", async () => {
+Deno.test("a logout sent again with its key is 204 after its token has ended, also without its account", async () => {
   const { id, role } = await newAccount();
   const token = maker.good({ id, role });
   const headers = { ...bearer(token), "idempotency-key": crypto.randomUUID() };

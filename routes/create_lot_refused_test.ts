@@ -46,7 +46,7 @@ for (const [what, body, error] of CONFLICTS) {
   });
 }
 
-Deno.test("of many with one code at once, one is stored and the others are told", async () => {
+Deno.test("of concurrent lots with one code, one is stored and the others get 409", async () => {
   const bodies = Array.from({ length: 20 }, () => api.post("/api/lots", { lot_code: "RACE" }));
   const statuses = (await Promise.all(bodies)).map(({ status }) => status).sort();
   deepStrictEqual(statuses, [201, ...Array(19).fill(409)]);
@@ -146,7 +146,7 @@ const UNSTORABLE: [fields: string, error: string][] = [
   ['"metadata":{"a":1e400}', "metadata.a is too large a number"],
   ['"metadata":"[1e400]"', "metadata.0 is too large a number"],
   [`"metadata":"${"[".repeat(33)}${"]".repeat(33)}"`, "metadata is nested deeper than 32"],
-  // Of two same keys our parser sees the last one only; PostgreSQL reads both.
+  // Of two equal keys our parser sees only the last one; PostgreSQL reads both.
   ['"metadata":"{\\"a\\":\\"\\\\u0000\\",\\"a\\":1}"', "A value is not one that can be stored"],
 ];
 
@@ -181,7 +181,7 @@ const INJECTIONS = [
 ];
 
 for (const key of INJECTIONS) {
-  Deno.test(`the key ${JSON.stringify(key)} is refused, is no SQL, and nothing is stored`, async () => {
+  Deno.test(`the key ${JSON.stringify(key)} is refused, is never SQL, and nothing is stored`, async () => {
     const before = await countLots();
     const field = `${JSON.stringify(key)}:"RAW"`;
     const response = await api.post("/api/lots", `{"lot_code":"${newCode()}",${field}}`);

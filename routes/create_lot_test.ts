@@ -12,21 +12,21 @@ let codes = 0;
 /** A code that no lot has. */
 const newCode = () => `NEW-${++codes}`;
 
-/** Stores a lot with these fields, written as JSON text so that numbers go as they are written. */
+/** Stores a lot with these fields. They are JSON text, so that numbers are sent as written. */
 async function create(fields: string, code = newCode()) {
   const lotCode = `"lot_code":${JSON.stringify(code)}`;
   const response = await api.post("/api/lots", `{${lotCode}${fields && ","}${fields}}`);
   return { code, answer: response };
 }
 
-/** What the database itself says of a column, as text. */
+/** A column's value in the database, as text. */
 async function stored(code: string, column: string): Promise<string | null | undefined> {
   const [row] = await sql<{ value: string | null }[]>`
     select ${sql(column)}::text as value from lots where lot_code = ${code}`;
   return row?.value;
 }
 
-Deno.test("a lot with every field is stored and answered with all columns in their order", async () => {
+Deno.test("a lot with every field is stored, and the response has all columns in their order", async () => {
   const lot = {
     id: "aaaaaaaa-0000-4000-8000-000000000001",
     lot_code: "RAW-20260118-DUNA-0001",
@@ -39,7 +39,7 @@ Deno.test("a lot with every field is stored and answered with all columns in the
     metadata: { supplier: "Duna" },
     created_at: "2026-01-18T06:00:00.000Z",
   };
-  // Given in the other order.
+  // Sent in the other order.
   const response = await api.post("/api/lots", Object.fromEntries(Object.entries(lot).reverse()));
   strictEqual(response.status, 201);
   strictEqual(response.text, JSON.stringify(lot));
@@ -47,7 +47,7 @@ Deno.test("a lot with every field is stored and answered with all columns in the
   deepStrictEqual(trace.json, { central: lot, parents: [], children: [] });
 });
 
-Deno.test("what is absent gets its default, nulls are written out", async () => {
+Deno.test("absent fields get their defaults, and nulls are written", async () => {
   const before = Date.now();
   const { code, answer: response } = await create("");
   strictEqual(response.status, 201);
@@ -68,7 +68,7 @@ Deno.test("what is absent gets its default, nulls are written out", async () => 
   ok(before - 1 <= moment && moment <= Date.now(), `${created_at}`);
 });
 
-Deno.test("an explicit null stays null, where there is a default too", async () => {
+Deno.test("an explicit null stays null, even in a column with a default", async () => {
   const fields = ["lot_type", "production_run_id", "phase_id", "operator_id", "weight_kg"]
     .concat("temperature_c", "metadata", "created_at");
   const { code, answer: response } = await create(fields.map((name) => `"${name}":null`).join());
@@ -79,14 +79,14 @@ Deno.test("an explicit null stays null, where there is a default too", async () 
   }
 });
 
-Deno.test("every lot type is taken, in exactly these letters", async () => {
+Deno.test("every lot type is accepted, in exactly this case", async () => {
   for (const type of ["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"]) {
     strictEqual((await create(`"lot_type":"${type}"`)).answer.json.lot_type, type);
     strictEqual((await create(`"lot_type":"${type.toLowerCase()}"`)).answer.status, 422);
   }
 });
 
-// The text on the right is what PostgreSQL holds and what is answered.
+// The text on the right is the value in PostgreSQL and in the response.
 const DECIMALS: [sent: string, kept: string][] = [
   ["12.5", "12.5"],
   ["12.50", "12.5"],
@@ -108,7 +108,7 @@ const DECIMALS: [sent: string, kept: string][] = [
 ];
 
 for (const [sent, kept] of DECIMALS) {
-  Deno.test(`the weight ${sent} is kept as ${kept}`, async () => {
+  Deno.test(`the weight ${sent} is stored as ${kept}`, async () => {
     const { code, answer: response } = await create(`"weight_kg":${sent},"temperature_c":${sent}`);
     deepStrictEqual([response.json.weight_kg, response.json.temperature_c], [kept, kept]);
     strictEqual(await stored(code, "weight_kg"), kept);
@@ -164,7 +164,7 @@ const DOCUMENTS: [sent: string, stored: string, answered: unknown][] = [
     toJSON: 1,
     constructor: {},
   }],
-  // Text is a JSON document, kept to the letter: no digit is lost in it.
+  // Text is a JSON document, stored without a change: no digit is lost in it.
   ['"{}"', "{}", {}],
   ['"[]"', "[]", []],
   ['"null"', "null", null],
@@ -196,7 +196,7 @@ Deno.test("a key called __proto__ in the metadata is data like any other", async
   ok(response.text.includes('"metadata":{"x":1,"__proto__":{"role":"ADMIN"}}'));
 });
 
-Deno.test("a UUID may have letters of either case and comes back in lower case", async () => {
+Deno.test("a UUID may have upper or lower case and is returned in lower case", async () => {
   const { answer: response } = await create(
     `"id":"AAAAAAAA-BBBB-1CCC-8DDD-EeEeEeEeEeEe","operator_id":"${OPERATOR}"`,
   );
@@ -211,7 +211,7 @@ Deno.test("a number for a lot code is stored as its text", async () => {
   }
 });
 
-Deno.test("codes are kept to the letter, spaces and line breaks too", async () => {
+Deno.test("codes are stored without a change, spaces and line breaks too", async () => {
   for (const code of [" a ", "é\u0301", "💩", "a\nb\t\u0001\u007f", "'; drop table lots; --"]) {
     strictEqual((await create("", code)).answer.json.lot_code, code);
     strictEqual(await stored(code, "lot_code"), code);
@@ -247,7 +247,7 @@ for (
   });
 }
 
-Deno.test("naming parents in the metadata makes no link", async () => {
+Deno.test("parents named in the metadata make no link", async () => {
   const links = await sql`select * from lot_genealogy order by id`;
   await create('"metadata":{"parentLots":["RAW-BEEF-001"]}');
   deepStrictEqual(await sql`select * from lot_genealogy order by id`, links);

@@ -16,14 +16,14 @@ async function countDecisions(): Promise<number> {
   return row?.count ?? NaN;
 }
 
-/** What the database itself says of a column, as text. */
+/** A column's value in the database, as text. */
 async function stored(id: string, column: string): Promise<string | null | undefined> {
   const [row] = await sql<{ value: string | null }[]>`
     select ${sql(column)}::text as value from qc_decisions where id = ${id}`;
   return row?.value;
 }
 
-Deno.test("a decision with every field is stored and answered with all columns in their order", async () => {
+Deno.test("a decision with every field is stored, and the response has all columns in their order", async () => {
   const decision = {
     id: "aaaaaaaa-0000-4000-8000-000000000001",
     lot_id: LOT,
@@ -41,7 +41,7 @@ Deno.test("a decision with every field is stored and answered with all columns i
   strictEqual(await stored(decision.id, "notes"), decision.notes);
 });
 
-Deno.test("what is absent is null, but for the id and the time", async () => {
+Deno.test("absent fields are null, except the id and the time", async () => {
   const before = Date.now();
   const response = await decide({ decision: "PASS" });
   const { id, decided_at, ...rest } = QcDecision.parse(response.json);
@@ -59,7 +59,7 @@ Deno.test("what is absent is null, but for the id and the time", async () => {
   ok(before - 1 <= moment && moment <= Date.now(), `${decided_at}`);
 });
 
-Deno.test("an explicit null stays null, where there is a default too", async () => {
+Deno.test("an explicit null stays null, even in a column with a default", async () => {
   const fields = ["lot_id", "qc_gate_id", "operator_id", "decision", "notes", "temperature_c"]
     .concat("digital_signature", "decided_at");
   const response = await decide(Object.fromEntries(fields.map((name) => [name, null])));
@@ -69,13 +69,13 @@ Deno.test("an explicit null stays null, where there is a default too", async () 
   strictEqual(await stored(id, "decided_at"), null);
 });
 
-Deno.test("a FAIL without notes is taken, and so is a record without a decision", async () => {
+Deno.test("a FAIL without notes is accepted, and so is a record without a decision", async () => {
   strictEqual((await decide({ lot_id: LOT, decision: "FAIL" })).status, 201);
   const { status, json } = await decide({ lot_id: LOT, notes: "seen" });
   deepStrictEqual([status, QcDecision.parse(json).decision], [201, null]);
 });
 
-Deno.test("a lot may be decided on twice at one gate", async () => {
+Deno.test("a lot may have two decisions at one gate", async () => {
   const before = await countDecisions();
   for (const decision of ["HOLD", "PASS"]) {
     strictEqual((await decide({ lot_id: LOT, qc_gate_id: GATE, decision })).status, 201);
@@ -116,7 +116,7 @@ for (const [sent, field, kept, answered = kept] of KEPT) {
   });
 }
 
-Deno.test("UUIDs may have letters of either case and come back in lower case", async () => {
+Deno.test("UUIDs may have upper or lower case and are returned in lower case", async () => {
   const id = "AAAAAAAA-BBBB-1CCC-8DDD-EeEeEeEeEeEe";
   const decision = QcDecision.parse((await decide({ id, operator_id: OPERATOR })).json);
   strictEqual(decision.id, id.toLowerCase());
@@ -206,7 +206,7 @@ const UNKNOWN_KEYS = [
 ];
 
 for (const key of UNKNOWN_KEYS) {
-  Deno.test(`the key ${JSON.stringify(key)} is refused, is no SQL, and nothing is stored`, async () => {
+  Deno.test(`the key ${JSON.stringify(key)} is refused, is never SQL, and nothing is stored`, async () => {
     const before = await countDecisions();
     const response = await decide(`{"decision":"PASS",${JSON.stringify(key)}:"x"}`);
     deepStrictEqual([response.status, ErrorResponse.parse(response.json)], [422, {

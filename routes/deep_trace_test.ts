@@ -17,7 +17,7 @@ const { api, sql, databaseUrl } = await apiOnSeed();
 const LINES = { accept: "application/x-ndjson" };
 const NO_TRACE = "99999999-9999-4999-8999-999999999999";
 
-/** A lot with as many children, whose ids are given back after its own. */
+/** A lot with this many children; their ids are returned after its own. */
 async function insertStar(code: string, children: number): Promise<string[]> {
   const lots = Array.from({ length: children + 1 }, (_, i) => ({ lot_code: `${code}-${i}` }));
   const ids = await insertLots(sql, lots);
@@ -32,7 +32,7 @@ const STAR = await insertStar("STAR", 2_300);
 const star = DeepTrace.parse((await downstream("STAR-0")).json);
 await insertStar("SUN", 5_600);
 
-Deno.test("a small trace is answered at once, and stays to be asked for", async () => {
+Deno.test("a small trace is answered immediately, and can be requested again later", async () => {
   await insertChain(sql, "SMALL", 3);
   const response = await api.post("/api/traces", { lot_code: "SMALL-1", direction: "both" });
   strictEqual(response.status, 200);
@@ -57,7 +57,7 @@ Deno.test("a small trace is answered at once, and stays to be asked for", async 
   deepStrictEqual([again.status, again.text], [200, response.text]);
 });
 
-Deno.test("a done trace has an ETag, and HEAD tells what GET would", async () => {
+Deno.test("a done trace has an ETag, and HEAD has the headers of GET", async () => {
   const path = `/api/traces/${star.id}?limit=3`;
   const response = await api.get(path);
   const etag = response.headers.get("etag") ?? "";
@@ -77,7 +77,7 @@ Deno.test("a done trace has an ETag, and HEAD tells what GET would", async () =>
   deepStrictEqual([headOfLines.status, headOfLines.text], [200, ""]);
 });
 
-Deno.test("lots are told as their one-hop trace tells them, whatever is odd about them", async () => {
+Deno.test("lots have the form of their one-hop trace, even with unusual values", async () => {
   const letters = `"\\/\u0001\u2028é漢😀`;
   const odd = [
     { weight_kg: "NaN", metadata: '{"b":[1.50,-0.0,1e3],"a":{"é\\n\\u0001":"\u2028😀"}}' },
@@ -131,7 +131,7 @@ async function pagesOf(id: string, limit: number) {
   return { lots, links, sizes, rests: [...rests] };
 }
 
-Deno.test("pages hold all items once, in the order of the lines that can be had instead", async () => {
+Deno.test("pages contain all items once, in the order of the lines", async () => {
   const lines = await api.get(`/api/traces/${star.id}`, LINES);
   deepStrictEqual(
     [lines.status, lines.headers.get("content-type"), lines.headers.get("vary")],
@@ -161,13 +161,13 @@ Deno.test("a page of large lots ends early and nothing is left out", async () =>
   await sql`
     update lots set metadata = to_jsonb(repeat('x', 900000)) where id = any(${`{${ids}}`}::uuid[])`;
   const { id, state } = (await downstream("WIDE-0")).json;
-  // It takes more than the time of a request where the disk is busy.
+  // On a slow disk it takes longer than a request may.
   if (state !== "done") await runJob({ sql, url: databaseUrl }, deepTrace, { traceId: id });
   const { lots, sizes } = await pagesOf(id, 10_000);
   deepStrictEqual([lots.length, sizes.length], [20, 7]);
 });
 
-Deno.test("what a page can't be is 422 and named", async () => {
+Deno.test("an invalid page is 422 and named", async () => {
   const cursor = (await api.get(`/api/traces/${star.id}?limit=1`)).json.result.next_cursor;
   const cases = [
     ...["0", "10001", "-1", "1.5", "1e3", "x", "", " 5", "99999999999"].map((limit) =>
@@ -188,7 +188,7 @@ Deno.test("what a page can't be is 422 and named", async () => {
   strictEqual(fine.json.result.lots.length, 2);
 });
 
-Deno.test("a cursor that another trace gave, or that is beyond the end, is 404", async () => {
+Deno.test("a cursor of another trace, or beyond the end, is 404", async () => {
   const other = DeepTrace.parse(
     (await api.post("/api/traces", { ...good, direction: "downstream", at_most: 9_999 })).json,
   );
@@ -201,7 +201,7 @@ Deno.test("a cursor that another trace gave, or that is beyond the end, is 404",
   }
 });
 
-Deno.test("a trace that isn't there is 404 with its own sentence, and no lot is 404 too", async () => {
+Deno.test("a missing trace is 404 with its own sentence, and a missing lot is 404 too", async () => {
   const trace = await api.get(`/api/traces/${NO_TRACE}`);
   deepStrictEqual([trace.status, trace.json], [404, { error: "There is no such trace" }]);
   strictEqual((await api.get("/api/traces/1")).status, 422);
@@ -230,7 +230,7 @@ const BAD_BODIES: [path: string, body: unknown][] = [
   ["lot_code", {}],
 ];
 
-Deno.test("a trace that can't be asked for is 422 and named, and leaves nothing", async () => {
+Deno.test("an invalid request for a trace is 422 and named, and stores nothing", async () => {
   const count = async () => (await sql`select count(*) from lotline.traces`)[0]?.count;
   const before = await count();
   for (const [path, body] of BAD_BODIES) {
@@ -242,7 +242,7 @@ Deno.test("a trace that can't be asked for is 422 and named, and leaves nothing"
   strictEqual(await count(), before);
 });
 
-Deno.test("limits are taken, and a code may be a number", async () => {
+Deno.test("the maximum limits are accepted, and a code may be a number", async () => {
   await insertChain(sql, "4711", 1);
   await sql`update lots set lot_code = '4711' where lot_code = '4711-0'`;
   const number = await api.post("/api/traces", {
@@ -260,7 +260,7 @@ Deno.test("limits are taken, and a code may be a number", async () => {
   );
 });
 
-Deno.test("a large trace is taken by a job, and can be watched meanwhile", async () => {
+Deno.test("a large trace is done by a job, and its progress is visible", async () => {
   const requested = await downstream("SUN-0");
   strictEqual(requested.status, 202);
   const { id, result } = DeepTrace.parse(requested.json);
@@ -302,7 +302,7 @@ Deno.test("a large trace is taken by a job, and can be watched meanwhile", async
   );
 });
 
-Deno.test("with 1,000 traces waiting one more is told to come back, and a small one is answered", async () => {
+Deno.test("with 1,000 traces waiting one more gets 503, and a small one is answered", async () => {
   await sql`insert into lotline.jobs (kind) select 'deep_trace' from generate_series(1, 1000)`;
   const response = await api.post("/api/traces", { lot_code: "SUN-0", direction: "both" });
   deepStrictEqual(
@@ -325,7 +325,7 @@ async function tracesAtWork(): Promise<number> {
   return row?.count ?? 0;
 }
 
-Deno.test("what PostgreSQL is too slow for is left to a job, and only four wait for it", async () => {
+Deno.test("a trace that is too slow for a request is left to a job, and only four wait for it", async () => {
   await using _lock = await openTransaction(sql, LOCKED);
   const requested = Array.from({ length: 9 }, () => downstream("STAR-3"));
   let max = 0;
@@ -341,7 +341,7 @@ Deno.test("what PostgreSQL is too slow for is left to a job, and only four wait 
   strictEqual(max, 4);
 });
 
-Deno.test("a client that has gone leaves no work and no trace", async () => {
+Deno.test("a client that has left leaves no work and no trace", async () => {
   await using _lock = await openTransaction(sql, LOCKED);
   const jobs = async () => (await sql`select count(*) from lotline.jobs`)[0]?.count;
   const before = await jobs();
@@ -363,7 +363,7 @@ Deno.test("a client that has gone leaves no work and no trace", async () => {
   strictEqual(await jobs(), before);
 });
 
-Deno.test("a connection that is lost is 503, and the next trace has another one", async () => {
+Deno.test("a connection that is lost is 503, and the next trace uses another one", async () => {
   {
     await using _lock = await openTransaction(sql, LOCKED);
     const sending = downstream("STAR-5");
@@ -377,7 +377,7 @@ Deno.test("a connection that is lost is 503, and the next trace has another one"
   strictEqual((await downstream("STAR-5")).status, 200);
 });
 
-Deno.test("lines are read from the database no faster than the client takes them", async () => {
+Deno.test("lines are read from the database no faster than the client reads them", async () => {
   const stored = await findTraceById(sql, star.id);
   if (stored === undefined) throw new Error("no trace");
   const copy = { ...stored, run: crypto.randomUUID() };
@@ -388,7 +388,7 @@ Deno.test("lines are read from the database no faster than the client takes them
   const reader = new ReadableStream(linesOf(sql, copy).rest).getReader();
   await reader.read();
   await delay(100);
-  // Of six pieces: the head is taken, one may be waiting.
+  // Of six pieces: the head is read, one may be waiting.
   await sql`delete from lotline.trace_chunks where run = ${copy.run} and number > 1`;
   let pieces = 0;
   await rejects(async () => {
@@ -397,7 +397,7 @@ Deno.test("lines are read from the database no faster than the client takes them
   ok(pieces <= 2, `${pieces} pieces were there`);
 });
 
-Deno.test("a client that stops reading lines leaves the API as it was", async () => {
+Deno.test("a client that stops reading lines doesn't affect the API", async () => {
   const response = await fetch(`${api.url}/api/traces/${star.id}`, { headers: LINES });
   const reader = response.body?.getReader();
   await reader?.read();

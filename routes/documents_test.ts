@@ -34,7 +34,7 @@ const TYPES: Record<string, string> = {
   js: "text/javascript; charset=utf-8",
 };
 
-Deno.test("the page to browse loads its styles and programs from this server, and they are there", async () => {
+Deno.test("the page loads its styles and programs from this server, and they exist", async () => {
   const page = await api.get("/docs");
   strictEqual(page.headers.get("content-type"), "text/html; charset=utf-8");
   ok(!page.text.includes("://"), "no address of another server");
@@ -50,7 +50,7 @@ Deno.test("the page to browse loads its styles and programs from this server, an
   }
 });
 
-Deno.test("the page shows this server's contract, with a program that is the browser's own", async () => {
+Deno.test("the page shows this server's contract, with a program that runs in the browser", async () => {
   const programs = (await listAssets()).filter((path) => path.endsWith(".js"));
   const texts = await Promise.all(programs.map(async (path) => (await api.get(path)).text));
   const [bundle = "", start = ""] = texts;
@@ -76,7 +76,7 @@ Deno.test("the policy lets the page load nothing from another server", async () 
   }
 });
 
-Deno.test("nothing else of the package or of the project can be read", async () => {
+Deno.test("no other file of the package or of the project can be read", async () => {
   const paths = [
     "/docs/package.json",
     "/docs/swagger-ui.js",

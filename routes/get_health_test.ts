@@ -4,7 +4,7 @@ import { Health } from "./get_health.ts";
 
 const api = await apiWithoutDatabase();
 
-Deno.test("health is ok with the time of now, though there is no database", async () => {
+Deno.test("health is ok with the current time, without a database too", async () => {
   const before = Date.now();
   const response = await api.get("/api/health");
   const after = Date.now();
@@ -16,7 +16,7 @@ Deno.test("health is ok with the time of now, though there is no database", asyn
   ok(before <= moment && moment <= after, `${before} <= ${moment} <= ${after}`);
 });
 
-Deno.test("health is JSON for everyone, however the path is written", async () => {
+Deno.test("health is JSON for every client, in any spelling of the path", async () => {
   for (const path of ["/api/health", "/API/Health/", "/api/health?deep=true"]) {
     const { status, headers } = await api.get(path, { origin: "https://plant.example" });
     deepStrictEqual(

@@ -26,7 +26,7 @@ const named = (values: Record<string, number>, name: string) =>
   Object.fromEntries(Object.entries(values).filter(([key]) => key.split("{")[0] === name));
 
 for (const major of [15, 17] as const) {
-  Deno.test(`/metrics tells how many jobs of a kind are ready, running and dead (PostgreSQL ${major})`, async () => {
+  Deno.test(`/metrics has the number of ready, running and dead jobs of each kind (PostgreSQL ${major})`, async () => {
     await using database = await freshDatabase({ major });
     await database.sql`
       insert into lotline.jobs (kind, state, run_at, lease_until, finished_at)
@@ -55,7 +55,7 @@ for (const major of [15, 17] as const) {
   });
 }
 
-Deno.test("/metrics tells what waits for a relay, and whether one works", async () => {
+Deno.test("/metrics shows how much waits for a relay, and whether one works", async () => {
   await using database = await freshDatabase();
   const { sql, url } = database;
   const read = async () => valuesOf(await createWorkGauges({ sql, log })());
@@ -86,7 +86,7 @@ Deno.test("/metrics tells what waits for a relay, and whether one works", async 
   await eventually("it is gone", async () => (await read())["lotline_relays"] === 0);
 });
 
-Deno.test("a relay of another database isn't told of", async () => {
+Deno.test("a relay of another database isn't counted", async () => {
   await using one = await freshDatabase();
   await using other = await freshDatabase();
   const stop = new AbortController();
@@ -99,7 +99,7 @@ Deno.test("a relay of another database isn't told of", async () => {
   await relay;
 });
 
-Deno.test("however many ask for the work's state, PostgreSQL is asked once a second", async () => {
+Deno.test("any number of requests for the work's state reads PostgreSQL once a second", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   let now = 0;
@@ -112,7 +112,7 @@ Deno.test("however many ask for the work's state, PostgreSQL is asked once a sec
   strictEqual(valuesOf(await gauges())['lotline_jobs{kind="a",state="ready"}'], 1);
 });
 
-Deno.test("what can't be read is left out, which the log says once, and the rest is told", async () => {
+Deno.test("an unreadable value is left out and logged once, and the others are shown", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`insert into lotline.jobs (kind) values ('a')`;
@@ -142,7 +142,7 @@ Deno.test("what can't be read is left out, which the log says once, and the rest
   deepStrictEqual(lines, [notified, notified]);
 });
 
-Deno.test("a table that is locked holds /metrics up for a second, not for long", async () => {
+Deno.test("a locked table delays /metrics by a second, not for long", async () => {
   await using database = await freshDatabase();
   await using lock = await openTransaction(database.sql, "lock table lotline.jobs");
   const sql = connect({ url: database.url, max: 2 });

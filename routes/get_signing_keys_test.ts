@@ -8,17 +8,17 @@ import { PublicKeys } from "./get_signing_keys.ts";
 
 const api = await apiWithoutDatabase();
 
-Deno.test("the published keys are Ed25519 for signatures, and nothing of them is private", async () => {
+Deno.test("the published keys are Ed25519 for signatures, without a private part", async () => {
   const response = await api.get("/.well-known/jwks.json");
   strictEqual(response.status, 200);
-  // Strict: a member more, such as the private "d", does not pass.
+  // Strict: an additional member, such as the private "d", does not pass.
   const { keys: [key, ...more] } = PublicKeys.parse(response.json);
   strictEqual(more.length, 0);
   match(key?.x ?? "", /^[\w-]{43}$/);
   ok(!response.text.includes('"d"'));
 });
 
-Deno.test("the keys have an ETag, and 304 for who has them", async () => {
+Deno.test("the keys have an ETag, and a client that has them gets 304", async () => {
   const { headers } = await api.get("/.well-known/jwks.json");
   const etag = headers.get("etag") ?? "";
   match(etag, /^W\//);
@@ -26,7 +26,7 @@ Deno.test("the keys have an ETag, and 304 for who has them", async () => {
   deepStrictEqual([again.status, again.text], [304, ""]);
 });
 
-Deno.test("of a file with several keys all are published, in its order, all without the private part", async () => {
+Deno.test("all keys of a file with several are published, in its order and without their private parts", async () => {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
   try {
     const [old, next] = [join(folder, "old.json"), join(folder, "next.json")];

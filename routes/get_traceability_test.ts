@@ -5,10 +5,10 @@ import { ErrorResponse } from "./responses.ts";
 
 const { api, sql } = await apiOnSeed();
 
-/** The answer for a code, which is encoded here. */
+/** The response for a code, which is encoded here. */
 const trace = (code: string) => api.get(`/api/traceability/${encodeURIComponent(code)}`);
 
-/** A lot with just this code; gives its id. */
+/** Stores a lot with just this code; returns its id. */
 async function insertLot(code: string): Promise<string> {
   const [lot] = await sql<{ id: string }[]>`
     insert into lots (lot_code) values (${code}) returning id`;
@@ -34,7 +34,7 @@ async function codesAround(code: string): Promise<{ parents: string[]; children:
   return { parents: parents.map((l) => l.lot_code), children: children.map((l) => l.lot_code) };
 }
 
-Deno.test("a trace shows the lot with all columns in their order, values as the database has them", async () => {
+Deno.test("a trace shows the lot with all columns in their order and the database's values", async () => {
   await sql`insert into lots values (
     '0A0A0A0A-0000-4000-8000-000000000001', 'ALL-COLUMNS', 'MIX', null, null,
     '00000000-0000-0000-0000-000000000002', 540.0, -18.50, '{"bb": 1.10, "a": [1, null]}',
@@ -51,7 +51,7 @@ Deno.test("a trace shows the lot with all columns in their order, values as the 
   );
 });
 
-Deno.test("numeric, time and JSON values of every kind come back in the old server's form", async () => {
+Deno.test("numeric, time and JSON values of every kind have the old server's form", async () => {
   const rows: [sqlValue: string, column: string, shown: unknown][] = [
     ["'NaN'", "weight_kg", "NaN"],
     ["'-Infinity'", "weight_kg", "-Infinity"],
@@ -76,7 +76,7 @@ Deno.test("numeric, time and JSON values of every kind come back in the old serv
   }
 });
 
-Deno.test("parents and children are one hop away, each on its side, as full lots", async () => {
+Deno.test("parents and children are one hop apart, each on its side, as full lots", async () => {
   const [raw, mix, fg, sale] = [
     await insertLot("HOP-RAW"),
     await insertLot("HOP-MIX"),
@@ -93,7 +93,7 @@ Deno.test("parents and children are one hop away, each on its side, as full lots
   deepStrictEqual(parent, Trace.parse((await trace("HOP-RAW")).json).central);
 });
 
-Deno.test("links stand in the order in which they were made, those of one moment by their id", async () => {
+Deno.test("links have the order of their creation, those of one moment the order of their ids", async () => {
   const centre = await insertLot("ORDER");
   const links: [name: string, at: string | null, id: string][] = [
     ["third", "2026-01-03", "00000000-0000-4000-8000-00000000cc01"],
@@ -114,7 +114,7 @@ Deno.test("links stand in the order in which they were made, those of one moment
   });
 });
 
-Deno.test("a lot that is linked twice stands twice", async () => {
+Deno.test("a lot that is linked twice is listed twice", async () => {
   const [one, other, late] = [
     await insertLot("DOUBLE"),
     await insertLot("DOUBLE-PARENT"),
@@ -136,7 +136,7 @@ Deno.test("a lot may be its own parent, and two lots each other's", async () => 
   deepStrictEqual(await codesAround("A"), { parents: ["B"], children: ["B"] });
 });
 
-Deno.test("links with a missing side are passed over", async () => {
+Deno.test("links with a missing side are left out", async () => {
   const half = await insertLot("HALF");
   await insertLink({ parent: null, child: half });
   await insertLink({ parent: half, child: null });
@@ -172,14 +172,14 @@ const ODD_CODES = [
 ];
 
 for (const code of ODD_CODES) {
-  Deno.test(`the code ${JSON.stringify(code)} is found, and only by exactly itself`, async () => {
+  Deno.test(`the code ${JSON.stringify(code)} is found, and only by an exact match`, async () => {
     await insertLot(code);
     strictEqual(Trace.parse((await trace(code)).json).central.lot_code, code);
     strictEqual((await trace(`${code} `)).status, 404);
   });
 }
 
-Deno.test("letters of the code matter, letters of the path and its query don't", async () => {
+Deno.test("the case of the code matters, the case of the path and its query doesn't", async () => {
   await insertLot("Case-1");
   strictEqual((await api.get("/API/TraceAbility/Case-1/?q=%zz&lotCode=x")).status, 200);
   for (const code of ["case-1", "CASE-1", "Case-", "Case-1%", "Case-_"]) {
@@ -218,7 +218,7 @@ for (const [path, status, error] of REFUSED) {
   });
 }
 
-Deno.test("what is stored between two reads is in the second", async () => {
+Deno.test("a row stored between two reads is in the second", async () => {
   const centre = await insertLot("FRESH");
   const before = await trace("FRESH");
   const parent = await insertLot("FRESH-PARENT");

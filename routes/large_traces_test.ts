@@ -34,7 +34,7 @@ for (const code of ["HOT", "WARM", "BOTH", "UP", "FULL", "WIDE", "WIDE-1"]) {
   });
 }
 
-/** Sends for small answers over and over until something is over; gives how many times, and their statuses. */
+/** Sends small requests in a loop until a promise settles; returns their number and statuses. */
 async function smallResponsesUntil(end: Promise<unknown>): Promise<[number, Set<number>]> {
   let isOver = false;
   const ending = end.finally(() => isOver = true);
@@ -50,7 +50,7 @@ async function smallResponsesUntil(end: Promise<unknown>): Promise<[number, Set<
   return [rounds, statuses];
 }
 
-Deno.test("six at once, and ordinary traces and probes beside them, are all answered, and nobody waits for them", async () => {
+Deno.test("six concurrent large traces and ordinary requests are all answered, and don't delay each other", async () => {
   const began = performance.now();
   const large = Promise.all(Array.from({ length: 6 }, async () => {
     const response = await fetch(api.url + pathOf("HOT"));
@@ -61,9 +61,9 @@ Deno.test("six at once, and ordinary traces and probes beside them, are all answ
   const responses = await large;
   deepStrictEqual(responses, Array(6).fill([200, responses[0]?.[1]]));
   deepStrictEqual([...statuses], [200]);
-  // On the event loop, six of them leave it free for a handful.
+  // Made on the event loop, six of them would let only a few others through.
   const [quiet] = await smallResponsesUntil(delay(took));
-  ok(beside > quiet / 10, `${beside} rounds beside them, and ${quiet} in as much time without`);
+  ok(beside > quiet / 10, `${beside} rounds during them, and ${quiet} in as much time without`);
 });
 
 async function insertSameLink(parent: string, child: string, count: number): Promise<void> {
@@ -98,11 +98,11 @@ Deno.test("a lot with more links than any plant has, or a trace of too many byte
   strictEqual((await api.get(pathOf("HOT"))).status, 200);
 });
 
-/** Large traces with bounds of a test's own. */
+/** Large traces with the test's own bounds. */
 const withLimits = (limits: Partial<LargeTraceLimits>) =>
   createLargeTraces(databaseUrl, { ...LARGE_TRACE_LIMITS, ...limits });
 
-Deno.test("a large trace is read at one moment, and a lot that isn't there is none", async () => {
+Deno.test("a large trace is one snapshot, and a missing lot has none", async () => {
   using traces = withLimits({});
   strictEqual(await traces.find("NO-SUCH-LOT", NEVER), undefined);
   using body = await traces.find("WARM", NEVER);
@@ -118,7 +118,7 @@ Deno.test("a large trace is read at one moment, and a lot that isn't there is no
   strictEqual(same?.etag, body.etag);
 });
 
-Deno.test("requests for one lot share an answer that was begun after they came, and none that was begun before", async () => {
+Deno.test("requests for one lot share a response that was started after they came, and none started before", async () => {
   using traces = withLimits({});
   const first = traces.find("HOT", NEVER);
   const [second, third] = [traces.find("HOT", NEVER), traces.find("HOT", NEVER)];
@@ -128,7 +128,7 @@ Deno.test("requests for one lot share an answer that was begun after they came, 
   ok(two.blocks[0] === three.blocks[0]);
 });
 
-Deno.test("no answer is begun while those that are held leave no room, and a waiting one is when they do", async () => {
+Deno.test("no response is started while the held ones leave no room; a waiting one starts when they do", async () => {
   using traces = withLimits({ maxBytes: 1_000_000, maxHeldBytes: 1_000_001 });
   const held = await traces.find("WARM", NEVER);
   let isThere = false;
@@ -142,7 +142,7 @@ Deno.test("no answer is begun while those that are held leave no room, and a wai
   (await next)?.[Symbol.dispose]();
 });
 
-Deno.test("too many that wait are told to come back, one whose time is up too, and the next is answered", async () => {
+Deno.test("too many waiting requests get 503, one past its deadline too, and the next is answered", async () => {
   const lock = await openTransaction(sql, "lock table lot_genealogy in access exclusive mode");
   using traces = withLimits({ maxWaiting: 2, deadlineMs: 500 });
   const requested = ["WARM", "UP", "HOT"].map((code) =>
@@ -155,7 +155,7 @@ Deno.test("too many that wait are told to come back, one whose time is up too, a
   ok(body !== undefined);
 });
 
-Deno.test("a client that goes while its large trace is made is no fault of the service", async () => {
+Deno.test("a client that leaves during its large trace is no fault of the service", async () => {
   const before = api.log.lines.length;
   const gone = AbortSignal.timeout(100);
   const requested = [1, 2, 3].map(() => fetch(api.url + pathOf("HOT"), { signal: gone }));
@@ -171,7 +171,7 @@ Deno.test("a client that goes while its large trace is made is no fault of the s
   deepStrictEqual(failed, []);
 });
 
-Deno.test("a client that has gone leaves no work", async () => {
+Deno.test("a client that has left leaves no work", async () => {
   await using _lock = await openTransaction(
     sql,
     "lock table lot_genealogy in access exclusive mode",
@@ -194,7 +194,7 @@ Deno.test("a client that has gone leaves no work", async () => {
   await eventually("nothing waits any more", async () => await atWork() === 0);
 });
 
-Deno.test("a connection that is lost is the database's failure, and the next trace has another one", async () => {
+Deno.test("a connection that is lost is the database's failure, and the next trace uses another one", async () => {
   using traces = withLimits({});
   {
     await using _lock = await openTransaction(
@@ -224,7 +224,7 @@ const factsOf = () =>
     NO_EFFECTS,
   );
 
-Deno.test("a client that reads too slowly is cut off, and its answer is released", async () => {
+Deno.test("a client that reads too slowly is cut off, and its response is released", async () => {
   let isReleased = false;
   const blocks = Array.from({ length: 4 }, () => new Uint8Array(1_000));
   const held = {
@@ -246,7 +246,7 @@ Deno.test("a client that reads too slowly is cut off, and its answer is released
   deepStrictEqual(lines, ["response_cut"]);
 });
 
-Deno.test("an answer is released when it was read, when only its head was, and when its client goes", async () => {
+Deno.test("a response is released after it was read, after only its head, and when its client leaves", async () => {
   let held = 0;
   const app = new Hono<RequestEnv>().get("/", (c) => {
     held++;
@@ -260,7 +260,7 @@ Deno.test("an answer is released when it was read, when only its head was, and w
     return respondHeld(c, response, () => {});
   });
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) =>
-    // As the envelope asks for it.
+    // As the request pipeline requests it.
     app.fetch(
       new Request(request.url, { headers: request.headers }),
       Object.assign(factsOf(), { isHead: request.method === "HEAD" }),

@@ -15,7 +15,7 @@ import { ErrorResponse } from "./responses.ts";
 
 const SETTINGS = {
   ...REQUIRED,
-  // Each test comes from an address of its own.
+  // Each test uses its own address.
   TRUSTED_PROXIES: "127.0.0.1",
   LOGIN_MAX_FAILURES_PER_ACCOUNT: "3",
   LOGIN_MAX_FAILURES_PER_ADDRESS: "6",
@@ -122,7 +122,7 @@ for (const [what, body] of WRONG) {
   });
 }
 
-Deno.test("an account without a usable hash is the same 401 whatever the password", async () => {
+Deno.test("an account without a usable hash is the same 401 with any password", async () => {
   const unusable = [null, "", "x", PASSWORD, "$2a$12$short", HASH.slice(0, -1), `${HASH}x`];
   for (const hash of [...unusable, HASH.replace("$2a$", "$1$"), "$2a$99" + HASH.slice(6)]) {
     const { email } = await newAccount(hash);
@@ -138,14 +138,14 @@ Deno.test("a disabled account is the same 401 with its right password", async ()
   strictEqual(await hashOf(id), HASH);
 });
 
-Deno.test("hashes that other servers made are understood", async () => {
+Deno.test("hashes made by other servers are accepted", async () => {
   for (const version of ["$2a$", "$2b$", "$2y$"]) {
     const { email } = await newAccount(HASH.replace("$2a$", version));
     strictEqual((await login({ email, password: PASSWORD })).status, 200, version);
   }
 });
 
-Deno.test("a login with a hash of a lower cost leaves one of today's cost, which works", async () => {
+Deno.test("a login with a hash of a lower cost replaces it by one of today's cost, which works", async () => {
   const { id, email } = await newAccount();
   await login({ email, password: "wrong" });
   strictEqual(costOf(await hashOf(id)), 4);
@@ -157,7 +157,7 @@ Deno.test("a login with a hash of a lower cost leaves one of today's cost, which
   deepStrictEqual(seen(await login({ email, password: "wrong" })), REFUSED);
 });
 
-Deno.test("a password of 72 bytes is taken whole; one byte more is refused, not cut", async () => {
+Deno.test("a password of 72 bytes is accepted; one byte more is refused, not truncated", async () => {
   const password = "é".repeat(36);
   const { email } = await newAccount(await hashPassword(password, 4));
   deepStrictEqual(seen(await login({ email, password: `${password}x` })), REFUSED);
@@ -168,7 +168,7 @@ Deno.test("a password of 72 bytes is taken whole; one byte more is refused, not 
 /** One password as three keyboards send it: half composed, composed, decomposed. */
 const SPELLINGS = ["\u00ea\u0301", "\u1ebf", "e\u0302\u0301"].map((e) => `H\u00fcvös ${e}jjel`);
 
-Deno.test("a password is right from any keyboard: composed or decomposed, whichever its hash is of", async () => {
+Deno.test("a password is accepted from any keyboard, composed or decomposed, for a hash of either form", async () => {
   const [mixed = "", ...both] = SPELLINGS;
   for (const kept of both) {
     const { email } = await newAccount(
@@ -184,7 +184,7 @@ Deno.test("a password is right from any keyboard: composed or decomposed, whiche
     }
     deepStrictEqual(seen(await login({ email, password: mixed.slice(1) })), REFUSED);
   }
-  // A hash of neither form is right for what it was made of.
+  // A hash of neither form accepts the exact text that it was made of.
   const { id, email } = await newAccount(await hashPassword(mixed, 4));
   for (let round = 0; round < 2; round++) {
     strictEqual((await login({ email, password: mixed })).status, 200);
@@ -192,9 +192,9 @@ Deno.test("a password is right from any keyboard: composed or decomposed, whiche
   }
 });
 
-Deno.test("a password of too many bytes is refused and counted as that, and its account noted", async () => {
+Deno.test("a password of too many bytes is refused and counted as that, and its account is marked", async () => {
   const long = "\u00fc".repeat(40);
-  // As a library makes it that cuts.
+  // As a library makes it that truncates.
   const { id, email } = await newAccount(await hashPassword(long.slice(0, 36), 4));
   deepStrictEqual(seen(await login({ email, password: long })), REFUSED);
   await api.log.find((line) => line.includes(id) && line.includes('"too_long"'));
@@ -204,7 +204,7 @@ Deno.test("a password of too many bytes is refused and counted as that, and its 
   strictEqual((await login({ email, password: long.slice(0, 36) })).status, 200);
 });
 
-Deno.test("a login may follow at once on a change that ended the account's tokens", async () => {
+Deno.test("a login works immediately after a change that ended the account's tokens", async () => {
   const { id, email } = await newAccount();
   await sql`insert into lotline.accounts (user_id, tokens_from)
     values (${id}, date_trunc('second', now()) + interval '2 seconds')`;
@@ -236,7 +236,7 @@ Deno.test("an unknown email is throttled like a known one", async () => {
   deepStrictEqual(statuses, [401, 401, 401, 429]);
 });
 
-Deno.test("a right password forgets the account's failed tries", async () => {
+Deno.test("a right password clears the account's failed tries", async () => {
   const { email } = await newAccount();
   for (let round = 0; round < 3; round++) {
     for (let i = 0; i < 2; i++) await login({ email, password: "wrong" });
@@ -254,7 +254,7 @@ Deno.test("after too many failed tries an address is 429 for every account, anot
   strictEqual((await login({ email, password: PASSWORD })).status, 200);
 });
 
-Deno.test("without trusted proxies an address can't be made up", async () => {
+Deno.test("without trusted proxies an address can't be forged", async () => {
   await using open = await startApi({
     databaseUrl,
     environment: { ...SETTINGS, TRUSTED_PROXIES: "" },
@@ -267,7 +267,7 @@ Deno.test("without trusted proxies an address can't be made up", async () => {
   strictEqual(response.status, 429);
 });
 
-Deno.test("a token of AUTH_MODE=legacy can't be carried over the switch", async () => {
+Deno.test("a token of AUTH_MODE=legacy is invalid after the switch to required", async () => {
   await using legacy = await startApi({ databaseUrl, keyFile: api.keyFile });
   const { token } = Session.parse(
     (await legacy.post("/api/login", { email: "admin@flowviz.com" })).json,
@@ -279,7 +279,7 @@ Deno.test("a token of AUTH_MODE=legacy can't be carried over the switch", async 
   strictEqual((await api.get("/metrics", headers)).status, 401);
 });
 
-Deno.test("legacy: an account that only its email lets in is counted, a password isn't looked at", async () => {
+Deno.test("legacy: a login by email alone is counted, and its password isn't checked", async () => {
   await using legacy = await startApi({ databaseUrl });
   const counted = async () => {
     const { text } = await legacy.get("/metrics");
@@ -293,7 +293,7 @@ Deno.test("legacy: an account that only its email lets in is counted, a password
   strictEqual(await counted(), "1");
 });
 
-Deno.test("legacy: a login with a password of over 72 bytes is counted by its bytes, and its account noted", async () => {
+Deno.test("legacy: a login with a password of over 72 bytes is counted by its bytes, and its account is marked", async () => {
   await using legacy = await startApi({ databaseUrl, environment: { DRY_RUN_SECRET: SECRET } });
   const counted = async () => {
     const { text } = await legacy.get("/metrics");
@@ -325,12 +325,12 @@ Deno.test("legacy: a login with a password of over 72 bytes is counted by its by
   strictEqual(await isNoted(id), false);
 });
 
-Deno.test("what became of each login is counted and logged, without email or password", async () => {
+Deno.test("the outcome of each login is counted and logged, without email or password", async () => {
   const { id, email } = await newAccount();
   const { token } = Session.parse((await login({ email, password: PASSWORD })).json);
   await login({ email, password: "wrong-password-7" });
   await disableAccount(sql, id);
-  // Nothing tells whether a disabled account's password was right, not even the log.
+  // Nothing reveals whether a disabled account's password was right, not even the log.
   await login({ email, password: PASSWORD });
   const lines = [];
   for (const outcome of ["accepted", "wrong", "disabled"]) {

@@ -25,7 +25,7 @@ Deno.test("a known email gets its account, all columns in their order, and a tok
   strictEqual(response.text, JSON.stringify({ user: OPERATOR, token }));
 });
 
-Deno.test("the token is the account's, and its signature holds against the published keys", async () => {
+Deno.test("the token is the account's, and the published keys verify its signature", async () => {
   const { token } = Session.parse((await login({ email: OPERATOR.email })).json);
   const keys = createRemoteJWKSet(new URL("/.well-known/jwks.json", api.url));
   const { payload } = await jwtVerify(token, keys, {
@@ -37,20 +37,20 @@ Deno.test("the token is the account's, and its signature holds against the publi
   deepStrictEqual([payload.sub, payload.role], [OPERATOR.id, "OPERATOR"]);
 });
 
-Deno.test("each login gets a token of its own", async () => {
+Deno.test("each login gets a new token", async () => {
   const [one, two] = [await login({ email: OPERATOR.email }), await login(OPERATOR)];
   deepStrictEqual(one.json.user, two.json.user);
   notStrictEqual(one.json.token, two.json.token);
 });
 
-Deno.test("names with accents and nulls are shown as they are", async () => {
+Deno.test("names with accents and nulls are shown unchanged", async () => {
   const viewer = Session.parse((await login({ email: "viewer@flowviz.com" })).json);
   strictEqual(viewer.user.full_name, "Kovács Éva");
   const auditor = Session.parse((await login({ email: "auditor@flowviz.com" })).json);
   deepStrictEqual([auditor.user.full_name, auditor.user.last_login], [null, null]);
 });
 
-Deno.test("an account without a role is let in, its token names none", async () => {
+Deno.test("an account without a role can log in, and its token names none", async () => {
   const id = "00000000-0000-4000-8000-00000000aa01";
   await sql`insert into auth.users (id) values (${id})`;
   await sql`insert into users (id, email, role) values (${id}, 'nobody@flowviz.com', null)`;
@@ -59,7 +59,7 @@ Deno.test("an account without a role is let in, its token names none", async () 
   strictEqual(JSON.parse(atob(token.split(".")[1] ?? "")).role, null);
 });
 
-Deno.test("of several accounts with one email the oldest is let in, then the lowest id", async () => {
+Deno.test("of several accounts with one email the oldest logs in, then the lowest id", async () => {
   const ids = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000bb0${n}`);
   for (const [i, created] of [[0, "2026-02-02"], [2, "2026-02-01"], [1, "2026-02-01"]] as const) {
     const id = ids[i] ?? "";
@@ -102,7 +102,7 @@ for (const [what, body, headers] of REFUSED) {
   });
 }
 
-Deno.test("further fields, whatever they hold, are ignored", async () => {
+Deno.test("additional fields of any content are ignored", async () => {
   const more = { password: "x", id: null, role: "ADMIN", deep: { a: [1, { b: "\0" }] }, "a'b": 1 };
   const { user } = Session.parse((await login({ ...more, email: OPERATOR.email })).json);
   deepStrictEqual(user, OPERATOR);

@@ -22,7 +22,7 @@ let depth = 0;
 
 /** A finished trace of 2,301 lots in three pieces and 2,300 links in three pieces. */
 async function takeTrace(): Promise<string> {
-  // The same question would be answered with the trace that is there.
+  // Without this, the earlier trace would be returned.
   depth++;
   const requested = await api.post("/api/traces", {
     lot_code: "LOST-0",
@@ -30,7 +30,7 @@ async function takeTrace(): Promise<string> {
     max_depth: depth,
   });
   const { id, state } = requested.json;
-  // It takes more than the time of a request where the machine is busy.
+  // On a busy machine it takes longer than a request may.
   if (state !== "done") await runJob({ sql, url: databaseUrl }, deepTrace, { traceId: id });
   return id;
 }
@@ -44,7 +44,7 @@ async function losePieces(id: string, ...numbers: number[]): Promise<void> {
   strictEqual(count, numbers.length);
 }
 
-/** The trace as lines, byte for byte as it comes, the ends of the chunks included. */
+/** The trace as lines, byte for byte as received, chunk ends included. */
 const linesOf = (id: string, headers = "") =>
   sendRaw(Number(new URL(api.url).port), rawRequest(`GET /api/traces/${id}`, LINES + headers));
 
@@ -57,7 +57,7 @@ const PIECES: [what: string, number: number][] = [
   ["the last links", FIRST_OF_LINKS + 2],
 ];
 
-Deno.test("a whole trace as lines ends with a line that says how many there were", async () => {
+Deno.test("a whole trace as lines ends with a line that has their number", async () => {
   const { head, body } = await linesOf(await takeTrace());
   match(head, /^HTTP\/1\.1 200 /);
   const end = `${JSON.stringify({ type: "end", lot_count: 2_301, link_count: 2_300 })}\n\r\n0`;
@@ -65,7 +65,7 @@ Deno.test("a whole trace as lines ends with a line that says how many there were
 });
 
 for (const [what, number] of PIECES) {
-  Deno.test(`lines that lost ${what} break off, and never end as if they were whole`, async () => {
+  Deno.test(`lines that lost ${what} are cut off, and never end as if they were complete`, async () => {
     const id = await takeTrace();
     await losePieces(id, number);
     for (const headers of ["", "Accept-Encoding: gzip\r\n"]) {
@@ -91,7 +91,7 @@ for (const [what, number] of PIECES) {
   });
 }
 
-Deno.test("a page of a trace that is deleted meanwhile is 404", async () => {
+Deno.test("a page of a trace that is deleted at that moment is 404", async () => {
   const stored = await findTraceById(sql, await takeTrace());
   if (stored === undefined) throw new Error("no trace");
   await losePieces(stored.id, 1);
@@ -99,7 +99,7 @@ Deno.test("a page of a trace that is deleted meanwhile is 404", async () => {
   await rejects(pageOf(sql, { ...stored, id }, { limit: 10_000 }), { status: 404 });
 });
 
-Deno.test("a page of an audit that is deleted meanwhile is 404, not a list without findings", async () => {
+Deno.test("a page of an audit that is deleted at that moment is 404, not a list without findings", async () => {
   const id = crypto.randomUUID();
   await sql`
     insert into lotline.audits (id, job_id, run, as_of, finished_at)
@@ -110,7 +110,7 @@ Deno.test("a page of an audit that is deleted meanwhile is 404, not a list witho
     "lock table lotline.audit_findings in access exclusive mode",
   );
   const requested = api.get(`/api/audits/${id}`);
-  await eventually("the findings are asked for", async () => {
+  await eventually("the findings are requested", async () => {
     const [waiting] = await sql`
       select from pg_locks where not granted and relation = 'lotline.audit_findings'::regclass`;
     return waiting !== undefined;

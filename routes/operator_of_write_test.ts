@@ -26,7 +26,7 @@ const WRITES: { path: string; table: string; body: () => object; roles: Role[] }
   },
 ];
 
-/** A new token of the account, whose role is this one from now on. */
+/** A new token of the account, which has this role from now on. */
 const as = async (role: Role) => {
   await sql`update users set role = ${role} where id = ${OWN}`;
   return { authorization: `Bearer ${maker.good({ id: OWN, role })}` };
@@ -38,7 +38,7 @@ for (const { path, table, body, roles } of WRITES) {
   for (const role of roles) {
     const mayWriteForOthers = role === "ADMIN" || role === "MANAGER";
 
-    Deno.test(`required: a write to ${path} by ${role} is in the name of the token`, async () => {
+    Deno.test(`required: a write to ${path} by ${role} has the token's account as operator`, async () => {
       for (const sent of [{}, { operator_id: null }, { operator_id: OWN.toUpperCase() }]) {
         const response = await required.post(path, { ...body(), ...sent }, await as(role));
         deepStrictEqual([response.status, response.json.operator_id], [201, OWN]);
@@ -59,7 +59,7 @@ for (const { path, table, body, roles } of WRITES) {
     });
   }
 
-  Deno.test(`required: a broken operator_id to ${path} is 422, whoever sends it`, async () => {
+  Deno.test(`required: a broken operator_id to ${path} is 422 for every role`, async () => {
     for (const role of roles) {
       for (const operator_id of ["me", 7, "", [OWN]]) {
         const response = await required.post(path, { ...body(), operator_id }, await as(role));
@@ -68,7 +68,7 @@ for (const { path, table, body, roles } of WRITES) {
     }
   });
 
-  Deno.test(`legacy: a write to ${path} stores the operator that was sent, and counts another's`, async () => {
+  Deno.test(`legacy: a write to ${path} stores the sent operator, and counts another's`, async () => {
     const counted = async () => {
       const { text } = await legacy.get("/metrics");
       const operation = table === "lots" ? "createLot" : "createQcDecision";

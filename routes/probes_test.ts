@@ -10,7 +10,7 @@ import { ErrorResponse } from "./responses.ts";
 
 const { api, databaseUrl } = await apiOnSeed();
 
-/** Waits until readiness says this of Valkey; whatever it says meanwhile, the service is ready. */
+/** Waits until readiness shows this state of Valkey; the service is ready in any state. */
 const untilValkeyIs = (state: string, requested: TestApi) =>
   eventually(`Valkey is ${state}`, async () => {
     const response = await requested.get("/readyz");
@@ -18,12 +18,12 @@ const untilValkeyIs = (state: string, requested: TestApi) =>
     return Readiness.parse(response.json).valkey === state;
   });
 
-Deno.test("a process that runs is live", async () => {
+Deno.test("a running process is live", async () => {
   const response = await api.get("/livez");
   deepStrictEqual([response.status, Liveness.parse(response.json)], [200, { status: "live" }]);
 });
 
-Deno.test("a process that was given no Valkey is ready, and says that it has none", async () => {
+Deno.test("a process without a configured Valkey is ready, and shows that it has none", async () => {
   const response = await api.get("/readyz");
   deepStrictEqual([response.status, Readiness.parse(response.json)], [200, {
     status: "ready",
@@ -31,7 +31,7 @@ Deno.test("a process that was given no Valkey is ready, and says that it has non
   }]);
 });
 
-Deno.test("a process is ready whatever becomes of its Valkey: up, silent, killed, up again", async () => {
+Deno.test("a process is ready in any state of its Valkey: up, silent, killed, up again", async () => {
   await using valkey = await ownValkey();
   await using withValkey = await startApi({
     databaseUrl,
@@ -57,7 +57,7 @@ Deno.test("a process is ready whatever becomes of its Valkey: up, silent, killed
   await untilValkeyIs("up", withValkey);
 });
 
-Deno.test("a process whose PostgreSQL is gone is live but not ready, and ready when it is back", async () => {
+Deno.test("a process without PostgreSQL is live but not ready, and ready when it is back", async () => {
   await using postgres = await ownPostgres();
   await migrate(postgres.server.url, () => {});
   await using onIt = await startApi({ databaseUrl: postgres.server.url });

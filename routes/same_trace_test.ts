@@ -8,7 +8,7 @@ import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { type GivenLink, insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
 import { runJob } from "../testing/run_job.ts";
 
-/* A question about deep traces that is asked again, on the same data. No relay works here. */
+/* Requests for a deep trace that are repeated on the same data. No relay works here. */
 
 const { api, sql, databaseUrl } = await apiOnSeed({ TRUSTED_PROXIES: "127.0.0.1" });
 
@@ -18,7 +18,7 @@ const send = (lot_code: string, headers = from("10.0.0.1"), more: object = {}) =
 const idOf = async (...requested: Parameters<typeof send>): Promise<string> =>
   (await send(...requested)).json.id;
 
-/** A lot with more children than are answered at once; gives its first ids. */
+/** A lot with more children than a request may trace; returns its first ids. */
 async function insertLargeStar(code: string): Promise<string[]> {
   const lots = Array.from({ length: 5_200 }, (_, i) => ({ lot_code: `${code}-${i}` }));
   const ids = await insertLots(sql, lots);
@@ -31,7 +31,7 @@ const jobs = async () =>
 
 const OTHERS = await insertChain(sql, "OTHERS", 2);
 
-Deno.test("a question that waits is asked once, whoever asks and whatever changes meanwhile", async () => {
+Deno.test("a waiting trace is shared by later requests, from any account and after changes", async () => {
   const [root = "", child = ""] = await insertLargeStar("WAITS");
   const first = await send("WAITS-0");
   deepStrictEqual([first.status, first.json.state], [202, "queued"]);
@@ -48,7 +48,7 @@ Deno.test("a question that waits is asked once, whoever asks and whatever change
   notStrictEqual(await idOf("RENAMED"), first.json.id, "it is called by its old code");
 });
 
-Deno.test("a question that is asked 30 times at once makes one job", async () => {
+Deno.test("a trace that is requested 30 times at the same time makes one job", async () => {
   await insertLargeStar("BURST");
   const before = await jobs();
   const responses = await Promise.all(
@@ -62,13 +62,13 @@ Deno.test("a question that is asked 30 times at once makes one job", async () =>
   strictEqual(left?.count, 1);
 });
 
-Deno.test("a result that shows all there is answers again, and after a change of its lots another one does", async () => {
+Deno.test("a current result is returned again, and a new trace is made after a change of its lots", async () => {
   const [root = "", child = ""] = await insertChain(sql, "DONE", 2);
   const first = await send("DONE-0");
   const again = await send("DONE-0", from("10.0.0.2"));
   deepStrictEqual([again.status, again.text], [200, first.text]);
 
-  // Changes of what the result doesn't show.
+  // Changes of rows that the result doesn't show.
   await insertLinks(sql, [[OTHERS[0] ?? null, OTHERS[1] ?? null]]);
   await sql`insert into qc_decisions (lot_id) values (${root})`;
   await api.post("/api/lots", { lot_code: "NEW" });
@@ -78,7 +78,7 @@ Deno.test("a result that shows all there is answers again, and after a change of
     () => sql`update lots set weight_kg = 7 where id = ${child}`,
     () => insertLinks(sql, [[child, OTHERS[0] ?? null]]),
     () => sql`delete from lot_genealogy where parent_lot_id = ${child}`,
-    // Of so many it isn't looked at what they concern.
+    // Of so many changes the lots aren't checked.
     async () => {
       for (let i = 0; i < 25; i++) await insertLinks(sql, [[null, OTHERS[0] ?? null]]);
     },
@@ -93,7 +93,7 @@ Deno.test("a result that shows all there is answers again, and after a change of
   }
 });
 
-Deno.test("a change that the relay has taken out counts before it has marked the traces", async () => {
+Deno.test("a relayed change counts before it has marked the traces", async () => {
   const [root = ""] = await insertChain(sql, "TAKEN-OUT", 2);
   const id = await idOf("TAKEN-OUT-0");
   await sql`update lots set weight_kg = 7 where id = ${root}`;
@@ -102,7 +102,7 @@ Deno.test("a change that the relay has taken out counts before it has marked the
   notStrictEqual(await idOf("TAKEN-OUT-0"), id);
 });
 
-Deno.test("a change that couldn't be written down counts until the relay has taken all for changed", async () => {
+Deno.test("a change that couldn't be noted counts until the relay has marked everything as changed", async () => {
   await insertChain(sql, "LOST", 2);
   const id = await idOf("LOST-0");
   await sql`select nextval('lotline.lost_changes')`;
@@ -115,7 +115,7 @@ Deno.test("a change that couldn't be written down counts until the relay has tak
   strictEqual(await idOf("LOST-0"), noted);
 });
 
-Deno.test("what is out of date, a minute old or called off answers nobody", async () => {
+Deno.test("a result that is out of date, a minute old or cancelled is not returned again", async () => {
   await insertChain(sql, "OLD", 2);
   const marks = [
     sql`update lotline.traces set out_of_date = true where lot_code = 'OLD-0'`,
@@ -134,25 +134,25 @@ Deno.test("what is out of date, a minute old or called off answers nobody", asyn
   notStrictEqual(await idOf("CALLED-OFF-0"), id);
 });
 
-Deno.test("a trace that runs answers as long as nothing has changed since it began, then a new one waits", async () => {
+Deno.test("a running trace is shared until a change after its start, then a new one waits", async () => {
   await sql`delete from lotline.jobs`;
   await insertLargeStar("RUNS");
   const id = await idOf("RUNS-0");
-  // After it was asked for, before it begins.
+  // After its request, before its start.
   await sql`update lots set weight_kg = 7 where id = ${OTHERS[0] ?? ""}`;
   const job = await claimNextJob(sql, [DEEP_TRACE_KIND], { worker: "tester", leaseMs: 60_000 });
   await beginTrace(sql, id, job?.token ?? "");
   strictEqual(await idOf("RUNS-0", from("10.0.0.2")), id);
 
   await sql`update lots set weight_kg = 8 where id = ${OTHERS[0] ?? ""}`;
-  // An attempt that has lost its job says nothing about the one that has it.
+  // An attempt that has lost its job doesn't affect the one that has it.
   await beginTrace(sql, id, crypto.randomUUID());
   const next = await send("RUNS-0");
   notStrictEqual(next.json.id, id);
   deepStrictEqual([next.status, next.json.state], [202, "queued"]);
 });
 
-Deno.test("a keyed request that another trace answers is answered the same again", async () => {
+Deno.test("a keyed request that another trace answers has the same response when repeated", async () => {
   await sql`delete from lotline.jobs`;
   await insertLargeStar("KEYED");
   const id = await idOf("KEYED-0");
@@ -167,7 +167,7 @@ Deno.test("a keyed request that another trace answers is answered the same again
   notStrictEqual(await idOf("KEYED-0", from("10.0.0.2")), id);
 });
 
-Deno.test("what is kept with a key is small however large the result's summary is", async () => {
+Deno.test("the response stored with a key is small, however large the result's summary is", async () => {
   await insertChain(sql, "SMALL", 2);
   const headers = { ...from("10.0.0.1"), "idempotency-key": "small" };
   const first = await send("SMALL-0", headers);
@@ -178,7 +178,7 @@ Deno.test("what is kept with a key is small however large the result's summary i
   strictEqual((await send("SMALL-0", headers)).text, first.text);
 });
 
-Deno.test("another account's trace that would be taken later than an own one isn't waited for", async () => {
+Deno.test("another account's trace is not shared if it would start later than an own one", async () => {
   await sql`delete from lotline.jobs`;
   for (const code of ["QUEUE", "QUEUE-X", "QUEUE-Y"]) await insertLargeStar(code);
   const [first, , third] = [

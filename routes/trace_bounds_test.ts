@@ -4,7 +4,7 @@ import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertLinks, insertLots } from "../testing/genealogy.ts";
 import type { TestApi, TestResponse } from "../testing/api.ts";
 
-/* How much of the plant's deep traces one account may have. No worker works here. */
+/* The limit of deep traces for one account. No worker works here. */
 
 const { required, legacy, sql, maker } = await apiInBothModes({ TRUSTED_PROXIES: "127.0.0.1" });
 
@@ -13,7 +13,7 @@ const [root = "", ...children] = await insertLots(sql, lots);
 await insertLinks(sql, children.map((child): GivenLink => [root, child]));
 
 let questions = 0;
-/** Asks for a large trace that nobody has asked for yet. */
+/** Requests a large trace that was never requested before. */
 const send = (api: TestApi, headers: Record<string, string>, key?: string) =>
   api.post("/api/traces", {
     lot_code: "STAR-0",
@@ -47,7 +47,7 @@ const CASES: [
   ["a /64 of IPv6", legacy, from("2001:db8::1"), from("2001:db8:0:1::1")],
 ];
 for (const [what, api, mine, others] of CASES) {
-  Deno.test(`${what} has at most 50 traces that wait or run, however many are asked for at once; others are let in`, async () => {
+  Deno.test(`${what} has at most 50 traces that wait or run, also with concurrent requests; others are accepted`, async () => {
     const responses = await Promise.all(Array.from({ length: 90 }, () => send(api, mine)));
     strictEqual(responses.filter(({ status }) => status === 202).length, 50);
     responses.filter(({ status }) => status !== 202).forEach(isRefused);
@@ -72,7 +72,7 @@ for (const [what, api, mine, others] of CASES) {
   });
 }
 
-Deno.test("another address of the same /64 has no traces of its own", async () => {
+Deno.test("another address of the same /64 shares the limit", async () => {
   await eventually(
     "the /64 has as many as it may",
     async () => (await send(legacy, from("2001:db8::1"))).status !== 202,
@@ -80,14 +80,14 @@ Deno.test("another address of the same /64 has no traces of its own", async () =
   isRefused(await send(legacy, from("2001:db8::ffff")));
 });
 
-Deno.test("with a token the account counts in legacy too, wherever it is", async () => {
+Deno.test("with a token the account counts in legacy too, from any address", async () => {
   const token = await newAccount("VIEWER");
   await Promise.all(Array.from({ length: 50 }, () => send(legacy, token)));
   isRefused(await send(legacy, { ...token, ...from("192.0.2.77") }));
   strictEqual((await send(legacy, from("192.0.2.77"))).status, 202);
 });
 
-Deno.test("what is answered at once is answered to an account that can't have more", async () => {
+Deno.test("an account at its limit still gets traces that are answered immediately", async () => {
   const response = await legacy.post(
     "/api/traces",
     { lot_code: "STAR-1", direction: "downstream" },

@@ -4,22 +4,22 @@ import { freshDatabase, type TestDatabase } from "./database.ts";
 import type { LineReader } from "./lines.ts";
 import { startTask } from "./task_process.ts";
 
-/** The API as a process of its own, started the way `deno task start` starts it. */
+/** The API in its own process, started as `deno task start` starts it. */
 export interface TestApi extends AsyncDisposable {
   readonly url: string;
   readonly database: TestDatabase | undefined;
   readonly process: Deno.ChildProcess;
   /** The file with the keys that it signs with. */
   readonly keyFile: string;
-  /** Everything it has logged so far, a JSON object a line. */
+  /** Its whole log so far, one JSON object a line. */
   readonly log: LineReader;
-  /** Sends a request; the path goes as it is written. */
+  /** Sends a request; the path is sent as written. */
   send(path: string, init: RequestInit): Promise<TestResponse>;
   get(path: string, headers?: HeadersInit): Promise<TestResponse>;
   post(path: string, body: unknown, headers?: HeadersInit): Promise<TestResponse>;
 }
 
-/** An answer, read to its end. */
+/** A response, read to its end. */
 export interface TestResponse {
   readonly status: number;
   readonly headers: Headers;
@@ -28,15 +28,15 @@ export interface TestResponse {
   readonly json: any;
 }
 
-/** An answer that takes longer never comes, on a busy machine too. */
+/** Longer than any response takes on a busy machine. */
 const RESPONSE_TIMEOUT_MS = 120_000;
 
 /** The settings of `AUTH_MODE=required` that have no default. */
 export const REQUIRED = { AUTH_MODE: "required", CORS_ORIGINS: "none" } as const;
 
 /**
- * Starts the API on a free port, with a new database and key file unless it is given others. Its mode
- * is `legacy` unless the environment says something else.
+ * Starts the API on a free port, with a new database and key file unless given. Its mode is
+ * `legacy` unless the environment sets another.
  */
 export async function startApi(
   options: { databaseUrl?: string; keyFile?: string; environment?: Record<string, string> } = {},

@@ -6,14 +6,14 @@ import { freshDatabase } from "./database.ts";
 /** The API on a new database that holds the seed's rows. */
 export interface ApiOnSeed {
   readonly api: TestApi;
-  /** A way to the same database, to put rows there and to see what was stored. */
+  /** A connection to the same database, to insert and read rows. */
   readonly sql: Sql;
   readonly databaseUrl: string;
 }
 
 /**
- * Starts the API for all tests of the file that calls this, since a process takes a while to start;
- * it ends after the last of them. Its mode is `legacy` unless the environment says something else.
+ * Starts one API for all tests of the calling file, since a start is slow. It ends after the last
+ * of them. Its mode is `legacy` unless the environment sets another.
  */
 export async function apiOnSeed(environment: Record<string, string> = {}): Promise<ApiOnSeed> {
   const database = await freshDatabase();

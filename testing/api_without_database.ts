@@ -1,7 +1,7 @@
 import { freePort } from "../dev/free_port.ts";
 import { startApi, type TestApi } from "./api.ts";
 
-/** An API whose PostgreSQL isn't there, for all tests of the file that calls this. */
+/** An API without its PostgreSQL, for all tests of the calling file. */
 export async function apiWithoutDatabase(
   environment: Record<string, string> = {},
 ): Promise<TestApi> {

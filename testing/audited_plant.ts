@@ -7,7 +7,7 @@ import { readSettings } from "../config.ts";
 import { WorkerSettings } from "../jobs/config.ts";
 import type { TestDatabase } from "./database.ts";
 
-/** A lot of a small plant, by its code; what isn't said is what raises no finding. */
+/** A lot of a small plant, by its code; the defaults cause no finding. */
 export interface LotSketch {
   readonly type?: string | null;
   readonly kg?: string | null;
@@ -23,7 +23,7 @@ export type LinkSketch = readonly [
   at?: string | null,
 ];
 
-/** What was decided of a lot, by the gate with this number unless there is none. */
+/** A decision on a lot, by the gate with this number unless there is none. */
 export type DecisionSketch = readonly [
   lot: string,
   decision: string | null,
@@ -42,16 +42,16 @@ const START = "2026-01-01";
 
 let lots = 0;
 
-/** An id behind all that were made before, so that cycles begin with the lot that comes first. */
+/** Ids in ascending order, so that cycles start with the first lot. */
 const nextId = () => `00000000-0000-4000-9000-${String(lots++).padStart(12, "0")}`;
 
-/** Puts a plant in the place of whatever there is, audits included. */
+/** Replaces all lots and audits by a plant. */
 export async function buildPlant(sql: Sql, plant: PlantSketch): Promise<void> {
   await sql`truncate lots, lot_genealogy, qc_decisions, lotline.audits, lotline.audit_findings`;
   await addToPlant(sql, plant);
 }
 
-/** Adds to the plant that there is. */
+/** Adds to the existing plant. */
 export async function addToPlant(sql: Sql, plant: PlantSketch): Promise<void> {
   await sql`insert into qc_gates (id, gate_number, name)
     select format('00000000-0000-4000-8000-00000000000%s', number)::uuid, number, '{}'
@@ -92,20 +92,20 @@ export async function addToPlant(sql: Sql, plant: PlantSketch): Promise<void> {
 
 const config = readSettings(WorkerSettings, { DATABASE_URL: "postgres://unused" });
 
-/** The limits that hold unless the settings say something else. */
+/** The default thresholds. */
 export const DEFAULT_LIMITS: AuditLimits = {
   temperatures: config.AUDIT_TEMPERATURES,
   tolerancePercent: config.AUDIT_TOLERANCE_PERCENT,
 };
 
-/** An audit that was done at once. */
+/** An audit that was done immediately. */
 export interface DoneAudit {
   readonly id: string;
   readonly run: string;
   readonly summary: AuditSummary;
 }
 
-/** Audits the plant as a worker does, and makes what it found its result. */
+/** Audits the plant as a worker does, and stores its findings as the result. */
 export async function audit(
   { url, sql }: TestDatabase,
   options: Partial<AuditOptions> = {},
@@ -124,7 +124,7 @@ export async function audit(
   return { id, run, summary: result.summary };
 }
 
-/** What an audit has written, each finding a line: `standing kind CODE CODE`. */
+/** An audit's stored findings, each a line: `standing kind CODE CODE`. */
 export async function findingsOf(sql: Sql, run: string): Promise<string[]> {
   const rows = await sql<{ line: string }[]>`
     select concat_ws(' ', standing, kind, nullif(array_to_string(lot_codes, ' '), '')) as line

@@ -1,13 +1,13 @@
 import net from "node:net";
 
-/** A link to a server that can stop carrying anything without closing, as a lost network does. */
+/** A link to a server that can stop carrying data without closing, as a lost network does. */
 export interface Link extends AsyncDisposable {
   readonly port: number;
-  /** From now on nothing that is sent over the connections of now, or over new ones, arrives. */
+  /** From now on data on existing and new connections is lost. */
   swallow(): void;
   /** New connections work again; the old ones stay dead, as they do after a lost route. */
   heal(): void;
-  /** New connections lead to another port; the old ones stay where they are. */
+  /** New connections lead to another port; the old ones stay unchanged. */
   lead(to: number): void;
 }
 

@@ -9,11 +9,11 @@ export interface BothModes {
   readonly legacy: TestApi;
   readonly sql: Sql;
   readonly databaseUrl: string;
-  /** Makes tokens that both would have made. */
+  /** Makes tokens that both accept. */
   readonly maker: TokenMaker;
 }
 
-/** Starts both for all tests of the file that calls this. */
+/** Starts both for all tests of the calling file. */
 export async function apiInBothModes(
   environment: Record<string, string> = {},
 ): Promise<BothModes> {

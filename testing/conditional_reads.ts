@@ -1,4 +1,4 @@
-/** Conditions of a read of which the ETag is known, and its status. */
+/** Conditional headers of a read with a known ETag, and its status. */
 export const CONDITIONAL_READS: [
   what: string,
   headers: (etag: string) => Record<string, string>,

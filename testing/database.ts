@@ -3,15 +3,17 @@ import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { type Major, postgresUrl } from "./postgres_servers.ts";
 
-/** A database of a test's own; disposing drops it. */
+/** A database for one test; disposing drops it. */
 export interface TestDatabase extends AsyncDisposable {
   readonly url: string;
   readonly sql: Sql;
 }
 
-/** What every migrated database is a copy of: a copy takes a fifth of the time of a migration. */
+/**
+ * Every migrated database is a copy of this one, which takes a fifth of the time of a migration.
+ */
 const TEMPLATE = "lotline_template";
-/** The lock for whoever makes it; any number that nothing else takes. */
+/** The lock for making it; a number that no other code uses. */
 const TEMPLATE_LOCK = 7_170_001;
 
 /** A new database, with everything that `deno task migrate` makes unless `migrated` is false. */
@@ -40,14 +42,14 @@ export async function freshDatabase(
   };
 }
 
-/** Makes it unless it is there; of several who need it, in this process or another, one does. */
+/** Makes it if missing; of concurrent callers, in this process or another, one does. */
 async function makeTemplate(sql: Sql, server: string): Promise<void> {
   const isThere = async () =>
     (await sql`select from pg_database where datname = ${TEMPLATE}`).length > 0;
   if (await isThere()) return;
   await sql`select pg_advisory_lock(${TEMPLATE_LOCK})`;
   if (!await isThere()) {
-    // Under its name only when it is whole: whoever makes it may be killed.
+    // It gets its final name when complete, since its maker may be killed.
     const unfinished = `${TEMPLATE}_unfinished`;
     await sql`drop database if exists ${sql(unfinished)} with (force)`;
     await sql`create database ${sql(unfinished)}`;

@@ -4,23 +4,23 @@ import { PROJECT_FOLDER } from "../dev/state_folder.ts";
 import { isRunning } from "../dev/tied_process.ts";
 import { eventually, withDeadline } from "./eventually.ts";
 
-/** A first start makes a database and fills it; on a busy machine that takes its time. */
+/** A first start makes a database and fills it, which is slow on a busy machine. */
 const START_S = 180;
-/** As long as the parts of a run may take for their work at the end. */
+/** The longest time that the parts of a run may take to stop. */
 const END_S = 60;
-/** How `deno task dev` runs it. */
+/** The command of `deno task dev`. */
 export const PROGRAM = [Deno.execPath(), "run", "-A", "dev/dev.ts"];
 
-/** What it prints last, when all runs. */
+/** Its last output when all runs. */
 export const READY = "Ctrl-C ends it all";
 
-/** A run of `deno task dev`, told apart from all others by its state folder. */
+/** A run of `deno task dev`, identified by its state folder. */
 export class DevRun implements AsyncDisposable {
   output = "";
   readonly #child: Deno.ChildProcess;
   readonly #read: Promise<unknown>;
 
-  /** @param command other than the program itself, with what it is to be started by */
+  /** @param command the program to start in place of the task's, with its arguments */
   constructor(readonly state: string, readonly port: number, command: readonly string[] = PROGRAM) {
     const [program = "", ...args] = command;
     this.#child = new Deno.Command(program, {
@@ -41,7 +41,7 @@ export class DevRun implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** Waits for what it prints when all runs. */
+  /** Waits for the output that shows that all runs. */
   async ready(): Promise<this> {
     await this.says(READY);
     return this;
@@ -56,7 +56,7 @@ export class DevRun implements AsyncDisposable {
     }, { seconds: START_S });
   }
 
-  /** Sends a signal, if any, and gives the exit code. */
+  /** Sends a signal, if any, and returns the exit code. */
   async end(signal?: Deno.Signal): Promise<number> {
     if (signal) this.#child.kill(signal);
     const { code } = await withDeadline("it ends", this.#child.status, { seconds: END_S });
@@ -64,7 +64,7 @@ export class DevRun implements AsyncDisposable {
     return code;
   }
 
-  /** The commands that it printed to be tried. */
+  /** The commands that it printed to try. */
   get commands(): string[] {
     return this.output.replaceAll("\\\n", " ").split("\n").map((line) => line.trim())
       .filter((line) => line.startsWith("curl "));
@@ -76,7 +76,7 @@ export class DevRun implements AsyncDisposable {
   }
 
   /**
-   * Waits until nothing is left that it started: servers name the folder, the API has the port, the
+   * Waits until none of its processes is left: servers name the folder, the API has the port, the
    * worker's number is in a file.
    */
   async nothingLeft(): Promise<void> {
@@ -101,7 +101,7 @@ export async function stateFolder(): Promise<AsyncDisposable & { path: string }>
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-/** The command lines of all that a run has started, by their ids; they have inherited its folder. */
+/** The command lines of all processes of a run, by their ids; they have inherited its folder. */
 function startedBy(run: DevRun): Map<number, string> {
   const found = new Map<number, string>();
   const mark = `LOTLINE_DATA=${run.state}\0`;
@@ -109,31 +109,31 @@ function startedBy(run: DevRun): Map<number, string> {
     if (!/^\d+$/.test(name) || Number(name) === run.pid) continue;
     try {
       const command = Deno.readTextFileSync(`/proc/${name}/cmdline`);
-      // PostgreSQL writes its titles where its environment was.
+      // PostgreSQL writes its titles over its environment.
       const isOurs = Deno.readTextFileSync(`/proc/${name}/environ`).includes(mark) ||
         command.includes(run.state);
       if (isOurs && isRunning(Number(name))) found.set(Number(name), command.replaceAll("\0", " "));
     } catch {
-      // It has ended meanwhile.
+      // It has ended in between.
     }
   }
   return found;
 }
 
-/** Waits until nothing runs that a run has started. */
+/** Waits until no process of a run is left. */
 export async function nothingStays(run: DevRun, when: string): Promise<void> {
   const left = () => [...startedBy(run).values()];
   await eventually(`all has ended after a kill ${when}`, () => left().length === 0, { seconds: 60 })
     .catch(() => deepStrictEqual(left(), [], when));
 }
 
-/** What starts a command as in a shell's background: it ignores SIGINT until it says otherwise. */
+/** Starts a command as in a shell's background: it ignores SIGINT until it sets a handler. */
 export const WITHOUT_SIGINT = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"];
 
-/** When a run is killed: as soon as it has said something, or a program of it has just begun. */
+/** The moment to kill a run: after a line of output, or just after a program has started. */
 export type KillMoment = { readonly says: string } | { readonly starts: string };
 
-/** Kills a run at a moment, and waits until nothing of it stays. */
+/** Kills a run at a moment, and waits until no process of it is left. */
 export async function killAt(
   moment: KillMoment,
   state: string,

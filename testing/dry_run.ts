@@ -2,7 +2,7 @@ import { DRY_RUN_HEADER, signDryRun } from "../contract/dry_run.ts";
 import type { TestApi, TestResponse } from "./api.ts";
 import { bytesOf } from "./raw_http.ts";
 
-/** What the tests' APIs and those who ask them for dry runs have in common. */
+/** The secret of the tests' APIs and their clients for dry runs. */
 export const SECRET = "a secret of more than 32 characters";
 
 /** The header that makes a request a dry run. */
@@ -16,7 +16,7 @@ export function dryRunHeader(
   return { [DRY_RUN_HEADER]: signDryRun(SECRET, { method, target, body, at }) };
 }
 
-/** Sends what {@link TestApi.post} would, as a dry run. */
+/** Sends a request as {@link TestApi.post} does, as a dry run. */
 export function postDry(
   api: TestApi,
   path: string,

@@ -1,10 +1,10 @@
 import type postgres from "postgres";
 
-// What belongs to PostgreSQL itself.
+// PostgreSQL's own schemas.
 const OURS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'";
 
-// One line for each thing that is defined in the database, its schema first. Each query is what one
-// catalog knows about it.
+// One line for each definition in the database, its schema first. Each query reads one kind from
+// the catalogs.
 const DEFINITIONS = [
   `select format('%s schema owner=%s acl=%s comment=%s', nspname, nspowner::regrole, nspacl,
     obj_description(n.oid)) from pg_namespace n where ${OURS}`,
@@ -70,9 +70,9 @@ const DEFINITIONS = [
 ];
 
 /**
- * Everything that the database holds, a sorted list of lines: each definition, and each row as text
- * with the place where it is stored, so that a row that was written anew shows even if its values
- * are the same. Each line starts with the schema it belongs to (`*` for the database itself).
+ * The whole contents of the database, a sorted list of lines: each definition, and each row as
+ * text. A row has its physical place, so that a rewritten one differs even with the same values.
+ * Each line starts with the schema it belongs to (`*` for the database itself).
  */
 export async function dump(sql: postgres.Sql): Promise<string[]> {
   const lines: string[] = [];
@@ -91,7 +91,7 @@ export async function dump(sql: postgres.Sql): Promise<string[]> {
   return lines.sort();
 }
 
-/** What is in one dump and not in the other. */
+/** The lines that only one of two dumps has. */
 export function dumpChanges(
   before: readonly string[],
   after: readonly string[],

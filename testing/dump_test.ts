@@ -33,7 +33,7 @@ const CHANGES = [
   'alter extension "uuid-ossp" set schema auth',
 ];
 
-Deno.test("a dump shows each kind of change, and is the same when nothing changed", async () => {
+Deno.test("a dump shows each kind of change, and is the same without a change", async () => {
   await using database = await oldDatabase();
   const { sql } = database;
   await sql`insert into lots (lot_code) values ('RAW-1')`;

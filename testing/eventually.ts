@@ -1,12 +1,12 @@
 import * as timing from "../timing.ts";
 
-/** How long something is waited for, unless said. */
+/** The default timeout. */
 const SECONDS = 20;
 
 /**
- * Waits until `isSo` says yes.
- * @param seconds how long at most, where what is awaited may take longer on a busy machine
- * @throws Error naming `what` when that takes longer
+ * Waits until `isSo` returns true.
+ * @param seconds the timeout, where the wait may take longer on a busy machine
+ * @throws Error naming `what` after the timeout
  */
 export async function eventually(
   what: string,
@@ -21,8 +21,8 @@ export async function eventually(
 }
 
 /**
- * What a promise resolves to.
- * @throws Error naming `what` when that takes longer than 20 s, or than `seconds`
+ * A promise's result.
+ * @throws Error naming `what` after 20 s, or after `seconds`
  */
 export async function withDeadline<T>(
   what: string,

@@ -1,20 +1,20 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What a server has answered: its status, and its body as text. */
+/** A server's response: its status, and its body as text. */
 export interface SpoiledResponse {
   readonly status: number;
   readonly body: string;
 }
 
-/** Stands between a gateway and Lotline. */
+/** A proxy between a gateway and Lotline. */
 export interface FaultyService extends AsyncDisposable {
   readonly url: string;
 }
 
 /**
- * Hands requests on to a server as they are, and spoils what it answers; all headers stay but for
- * the body's length.
+ * Passes requests on to a server unchanged, and spoils its responses; all headers stay except the
+ * body's length.
  */
 export async function startFaultyService(
   target: string,

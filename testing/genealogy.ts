@@ -1,6 +1,6 @@
 import type { Sql } from "../db/sql.ts";
 
-/** A lot to store; what is absent gets its default, values are text as PostgreSQL reads it. */
+/** A lot to store; absent fields get their defaults, values are text as PostgreSQL reads it. */
 export interface GivenLot {
   readonly id?: string;
   readonly lot_code: string;
@@ -13,7 +13,7 @@ export interface GivenLot {
 /** A link to store, between ids; null: that side is missing. */
 export type GivenLink = readonly [parent: string | null, child: string | null, quantity?: string];
 
-/** Stores lots; gives their ids in the order in which they were given. */
+/** Stores lots; returns their ids in the same order. */
 export async function insertLots(sql: Sql, lots: readonly GivenLot[]): Promise<string[]> {
   const rows = lots.map((lot) => ({ id: crypto.randomUUID(), metadata: "{}", ...lot }));
   await sql`
@@ -33,7 +33,7 @@ export async function insertLinks(sql: Sql, links: readonly GivenLink[]): Promis
       as given (parent uuid, child uuid, quantity numeric)`;
 }
 
-/** Stores lots, each the child of the one before; gives their ids. */
+/** Stores lots, each the child of the one before; returns their ids. */
 export async function insertChain(sql: Sql, code: string, length: number): Promise<string[]> {
   const lots = Array.from({ length }, (_, place) => ({ lot_code: `${code}-${place}` }));
   const ids = await insertLots(sql, lots);
@@ -42,7 +42,10 @@ export async function insertChain(sql: Sql, code: string, length: number): Promi
   return ids;
 }
 
-/** Stores a lot, `width` children of it, and as many of each of these; gives their ids, the first lot's first. */
+/**
+ * Stores a lot, `width` children of it, and as many of each of these; returns their ids, the first
+ * lot's first.
+ */
 export async function insertTree(sql: Sql, code: string, width: number): Promise<string[]> {
   const count = 1 + width + width * width;
   const lots = Array.from({ length: count }, (_, place) => ({ lot_code: `${code}-${place}` }));

@@ -1,21 +1,21 @@
 import process from "node:process";
 
-/** How many times as much input {@link growth} compares. */
+/** The ratio of the two inputs that {@link growth} compares. */
 export const TIMES = 32;
 
 /**
- * What is more is no longer linear: with 32 times the input, the square takes 1,024 times as long. In
- * the middle between both, so that neither a busy machine nor a small constant decides.
+ * A greater ratio is no longer linear: with 32 times the input, quadratic time is 1,024 times as
+ * long. The bound is in the middle, so that neither a busy machine nor a small constant decides.
  */
 export const LINEAR = 180;
 
 const ROUNDS = 5;
-/** Shorter runs are repeated, so that the clock can tell them apart. */
+/** Shorter runs are repeated, so that the clock can measure them. */
 const MEASURABLE_MS = 0.5;
 
 /**
- * How many times longer `run` takes with 32 times the input. Both run in turn, and of each the
- * quickest counts: whatever else the machine does only makes a run longer.
+ * How many times longer `run` takes with 32 times the input. Both run in turn, and the fastest of
+ * each counts, since other load only makes a run longer.
  *
  * @param run may be run again with the same input
  */
@@ -25,7 +25,7 @@ export async function growth<Input>(
   much: Input,
 ): Promise<number> {
   let min = Infinity;
-  // What is too much by chance is measured again; what grows with the square stays so.
+  // A chance result is measured again; quadratic growth stays.
   for (let attempt = 0; attempt < 3 && min > LINEAR; attempt++) {
     min = Math.min(min, await measured(run, little, much));
   }
@@ -43,7 +43,7 @@ async function measured<Input>(
   for (let round = 0; round < ROUNDS; round++) {
     short = Math.min(short, await time(run, little, repeats));
     long = Math.min(long, await time(run, much, repeats));
-    // Far beyond doubt, and slow.
+    // Far beyond the bound, and slow.
     if (long > 10 * LINEAR * short) break;
   }
   return long / short;
@@ -62,7 +62,10 @@ async function time<Input>(
   return processorMs() - began;
 }
 
-/** Of this process alone: on a busy machine a long run waits more often than a short one. */
+/**
+ * Processor time of this process alone: on a busy machine a long run waits more often than a short
+ * one.
+ */
 function processorMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;

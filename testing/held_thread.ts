@@ -1,5 +1,5 @@
 /**
- * A thread that does the heavy work of jobs, held while it computes until it is let go: see
+ * A thread for the heavy work of jobs, held during its computation until it is released: see
  * jobs/heavy_jobs_test.ts.
  *
  * @module
@@ -8,16 +8,18 @@
 import { HEAVY_TASKS, type TaskContext } from "../jobs/heavy_tasks.ts";
 import { serveTasks } from "../jobs/serve_tasks.ts";
 
-/** What a held task is given besides its arguments. */
+/** The additional arguments of a held task. */
 export interface Held {
-  /** Numbers of 32 bits: 1 when it is held; 1 when it may go on; 1 when it has waited too long. */
+  /**
+   * Numbers of 32 bits: 1 when it is held; 1 when it may continue; 1 when it has waited too long.
+   */
   readonly latch: SharedArrayBuffer;
 }
 
-/** Longer than a test takes that goes well. */
+/** Longer than a successful test takes. */
 const MAX_HELD_MS = 30_000;
 
-/** Keeps the whole thread from doing anything, as a long computation does. */
+/** Blocks the whole thread, as a long computation does. */
 function hold({ latch }: Held): void {
   const numbers = new Int32Array(latch);
   Atomics.store(numbers, 0, 1);

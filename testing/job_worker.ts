@@ -1,6 +1,6 @@
 /**
- * A worker as a process of its own, with kinds of job whose effects can be counted: see
- * job_workers.ts, which starts it.
+ * A worker in its own process, with kinds of job whose effects can be counted: see job_workers.ts,
+ * which starts it.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const count = defineJob({
   },
 });
 
-/** The same, but it never looks at its signal. */
+/** The same, but it ignores its signal. */
 const stubborn = defineJob({
   ...count,
   kind: "stubborn",
@@ -46,10 +46,10 @@ const stubborn = defineJob({
   },
 });
 
-/** Counts, for each process, how often the clock struck, and once a slot what was to happen. */
+/** Counts how often each process's clock struck, and the effect once a slot. */
 const tick: ScheduleEntry = {
   name: "tick",
-  // Far from now, so that no slot begins while a test runs.
+  // Far from now, so that no slot starts while a test runs.
   at: { minute: (new Date().getUTCMinutes() + 30) % 60 },
   async enqueue(sql, slot) {
     await sql`insert into effects (name, times) values (${`strikes of ${Deno.pid}`}, 1)

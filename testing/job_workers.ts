@@ -7,15 +7,15 @@ import { type LineReader, readLines } from "./lines.ts";
 /** A worker with jobs that count (job_worker.ts). Disposing kills it. */
 export interface JobWorker extends AsyncDisposable {
   readonly process: Deno.ChildProcess;
-  /** As its jobs name it. */
+  /** Its name in the jobs' rows. */
   readonly name: string;
-  /** What it has logged, a JSON object a line. */
+  /** Its log, one JSON object a line. */
   readonly log: LineReader;
-  /** SIGKILL; resolves when it is gone. */
+  /** SIGKILL; resolves after it has ended. */
   kill(): Promise<void>;
 }
 
-/** What a worker is given; times in ms. */
+/** The settings of a worker; times in ms. */
 export interface JobWorkerOptions {
   readonly databaseUrl: string;
   readonly valkeyUrl?: string | undefined;
@@ -24,7 +24,7 @@ export interface JobWorkerOptions {
   readonly environment?: Record<string, string>;
 }
 
-/** Starts a worker; resolves when it works. */
+/** Starts a worker; resolves when it is ready. */
 export async function startJobWorker(options: JobWorkerOptions): Promise<JobWorker> {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-all", "--quiet", new URL("job_worker.ts", import.meta.url).pathname],
@@ -58,7 +58,7 @@ export async function startJobWorker(options: JobWorkerOptions): Promise<JobWork
   };
 }
 
-/** Makes the table in which the jobs count: a row that is missing is a job lost, a 2 one done twice. */
+/** Makes the table in which the jobs count: a missing row is a lost job, a 2 one done twice. */
 export async function createEffects(sql: Sql): Promise<void> {
   await sql`create table effects (name text primary key, times int not null)`;
 }
@@ -71,7 +71,7 @@ export interface CountingJob {
   readonly priority?: JobPriority;
 }
 
-/** Puts a counting job into the queue, and gives its id. */
+/** Queues a counting job, and returns its id. */
 export async function enqueueCount(
   sql: Sql,
   { kind = "count", name, ms, priority = 1 }: CountingJob,
@@ -79,14 +79,14 @@ export async function enqueueCount(
   return await insertJob(sql, { kind, args: { name, ms }, priority });
 }
 
-/** Puts so many of them into the queue, and gives their names. */
+/** Queues this many of them, and returns their names. */
 export async function enqueueCounts(sql: Sql, many: number, ms: number): Promise<string[]> {
   const names = Array.from({ length: many }, () => crypto.randomUUID());
   await Promise.all(names.map((name) => enqueueCount(sql, { name, ms })));
   return names;
 }
 
-/** Waits until all jobs are done, and sees that each of these has counted once, and nothing else. */
+/** Waits until all jobs are done, and checks that each of these has counted once, and no other. */
 export async function allCountOnce(sql: Sql, names: readonly string[]): Promise<void> {
   await eventually("all jobs are done", async () => {
     const open = await sql`select from lotline.jobs where state in ('ready', 'running') limit 1`;

@@ -3,8 +3,8 @@ import { createKeyFile, type SigningKeys } from "../auth/keys.ts";
 import type { WatchedKeys } from "../auth/watched_keys.ts";
 
 /**
- * A way to make key files for the tests of the file that calls this; they go after the last of them.
- * Each call makes another file, and gives its path.
+ * Returns a function that makes key files for the tests of the calling file; they are removed after
+ * the last of them. Each call makes another file, and returns its path.
  */
 export async function keyFiles(): Promise<() => Promise<string>> {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
@@ -16,7 +16,7 @@ export async function keyFiles(): Promise<() => Promise<string>> {
   };
 }
 
-/** Keys that no file is behind: they change only when a look is asked for, to what `look` gives. */
+/** Keys without a file: they change only on a requested read, to the result of `look`. */
 export function keysAtHand(first: SigningKeys, look = (): SigningKeys => first): WatchedKeys {
   let keys = first;
   return {

@@ -1,16 +1,16 @@
-/** The lines that a process writes, kept as they come. */
+/** The lines that a process writes. */
 export interface LineReader {
   /** All lines so far. */
   readonly lines: readonly string[];
-  /** The first line, past or to come, that fits; throws when none comes in a minute, or ever. */
+  /** The first matching line, past or to come; throws after a minute, or when the output ends. */
   find(fits: (line: string) => boolean): Promise<string>;
-  /** Resolves when there are no more. */
+  /** Resolves when the output ends. */
   readonly ended: Promise<void>;
 }
 
 const MAX_WAIT_MS = 60_000;
 
-/** Reads a process's output for as long as it writes. */
+/** Reads a process's output while it writes. */
 export function readLines(stream: ReadableStream<Uint8Array>): LineReader {
   const lines: string[] = [];
   let wake = Promise.withResolvers<void>();

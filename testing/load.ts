@@ -1,22 +1,22 @@
 import type { TestApi, TestResponse } from "./api.ts";
 
-/** What came back from a mixed load: how often each status, and what didn't come back at all. */
+/** The results of a mixed load: the number of each status, and of missing responses. */
 export interface LoadResult {
   readonly statuses: Map<number, number>;
-  /** Requests without an answer: the connection broke. */
+  /** Requests without a response: the connection broke. */
   readonly broken: string[];
   /** Codes of the lots that were acknowledged with 201. */
   readonly stored: string[];
-  /** Answers other than 2xx, to be looked at. */
+  /** Responses other than 2xx. */
   readonly refused: TestResponse[];
 }
 
-/** How many requests are on their way at once. */
+/** How many requests are in flight at a time. */
 const CONCURRENCY = 16;
 
 /**
- * Sends `count` requests of all five operations, some at a time, until they are through;
- * `onProgress` is told after each how many have been answered.
+ * Sends `count` requests of all five operations, some at a time, until all are done. `onProgress`
+ * gets the number of answered ones after each.
  */
 export async function mixedLoad(
   api: TestApi,

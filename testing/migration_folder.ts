@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-/** A folder of a test's own migrations; disposing removes it. */
+/** A folder with a test's own migrations; disposing removes it. */
 export interface MigrationFolder extends AsyncDisposable {
   readonly url: URL;
   /** Adds or overwrites one. */

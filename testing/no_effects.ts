@@ -4,7 +4,7 @@ const fail = (): never => {
   throw new Error("no effect was expected");
 };
 
-/** For what has none; a refusal is held back as ever. */
+/** For a request without effects; a refusal is delayed as usual. */
 export const NO_EFFECTS: Effects = {
   write: fail,
   forgetTrace: fail,

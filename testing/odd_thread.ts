@@ -1,5 +1,5 @@
 /**
- * A thread for tests, whose tasks do what can go wrong on one: see jobs/threads_test.ts.
+ * A thread for tests, whose tasks fail in every possible way: see jobs/threads_test.ts.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { TaskContext } from "../jobs/heavy_tasks.ts";
 import { serveTasks } from "../jobs/serve_tasks.ts";
 
 const ODD_TASKS = {
-  /** Which thread and which connection it has. */
+  /** Its thread and its connection. */
   place(_: null, { sessions }: TaskContext) {
     return sessions.use(async ({ sql }) => {
       const [row] = await sql<{ backend: number }[]>`select pg_backend_pid() as backend`;
@@ -23,7 +23,7 @@ const ODD_TASKS = {
   fail(message: string): Promise<never> {
     return Promise.reject(new TypeError(message, { cause: "a cause" }));
   },
-  /** Fails where no promise is. */
+  /** Fails outside of any promise. */
   failLater(message: string) {
     setTimeout(() => {
       throw new RangeError(message);
@@ -36,7 +36,7 @@ const ODD_TASKS = {
     for (let time = 1; time <= times; time++) progress({ time });
     return Promise.resolve(times);
   },
-  /** Computes until it is stopped; tells in two numbers that it does, and that it doesn't any more. */
+  /** Computes until it is stopped; two numbers show that it runs, and that it has ended. */
   compute(notified: SharedArrayBuffer, { checkpoint }: TaskContext): Promise<never> {
     const numbers = new Int32Array(notified);
     Atomics.store(numbers, 0, 1);

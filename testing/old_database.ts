@@ -4,9 +4,9 @@ import { freshDatabase, type TestDatabase } from "./database.ts";
 import type { Major } from "./postgres_servers.ts";
 
 /**
- * The old server's tables in the words of PostgreSQL's catalogs, each column and each constraint a
+ * The old server's tables as PostgreSQL's catalogs describe them, each column and each constraint a
  * line. Written from the description of the old server and not from our migration, so that the two
- * can be held against each other.
+ * can be compared.
  */
 export const OLD_TABLES: Readonly<
   Record<string, { columns: readonly string[]; constraints: readonly string[] }>
@@ -186,7 +186,7 @@ export const OLD_TABLES: Readonly<
 
 /**
  * A database as the old server leaves it: its ten tables, empty, made without our migrations.
- * `extensionSchema` is where uuid-ossp lives.
+ * `extensionSchema` is the schema of uuid-ossp.
  */
 export async function oldDatabase(
   options: { major?: Major; extensionSchema?: string } = {},

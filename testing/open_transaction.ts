@@ -2,14 +2,14 @@ import type { Sql } from "../db/sql.ts";
 
 const PATIENCE_MS = 60_000;
 
-/** A transaction that stays open, with all its locks, until it is told or disposed of. */
+/** A transaction that stays open, with all its locks, until it is ended or disposed of. */
 export interface OpenTransaction extends AsyncDisposable {
-  /** Whether it has still all its locks: what has come about meanwhile has not waited for them. */
+  /** Whether it still has all its locks: then anything done by now has not waited for them. */
   readonly isOpen: boolean;
   commit(): Promise<void>;
 }
 
-/** Begins a transaction and runs one statement in it. */
+/** Starts a transaction and runs one statement in it. */
 export async function openTransaction(sql: Sql, statement: string): Promise<OpenTransaction> {
   const [begun, notified] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const transaction = sql.begin(async (transaction) => {
@@ -18,7 +18,8 @@ export async function openTransaction(sql: Sql, statement: string): Promise<Open
     await notified.promise;
   });
   await Promise.race([begun.promise, transaction]);
-  // What waits for it and should not then fails its test, instead of waiting forever.
+  // A statement that wrongly waits for it fails its test after this time, instead of waiting
+  // forever.
   let isOpen = true;
   const end = () => {
     isOpen = false;

@@ -1,8 +1,8 @@
 import { startValkey, type ValkeyServer } from "../dev/valkey.ts";
 
 /**
- * A Valkey of a test's own, to be stopped, killed and paused. Disposing ends it. With `persist`, what
- * it holds outlives a stop.
+ * A Valkey for one test, to be stopped, killed and paused. Disposing ends it. With `persist`, its
+ * data survives a stop.
  */
 export async function ownValkey(
   { persist = false }: { persist?: boolean } = {},

@@ -4,21 +4,21 @@ import { startPostgres } from "../dev/postgres.ts";
 /** The PostgreSQL versions that everything is tested on. */
 export type Major = 15 | 17;
 
-// A test never needs its data after a power cut; a killed PostgreSQL it does want to survive.
+// Tests need no durability after a power cut, only after a kill of PostgreSQL.
 const FAST = {
   fsync: "off",
   full_page_writes: "off",
   max_connections: "200",
 };
 
-/** The variable in which `testing/run.ts` tells the tests of a server that all of them share. */
+/** The variable in which `testing/run.ts` passes the address of a shared server to the tests. */
 export const sharedServerVariable = (major: Major) => `LOTLINE_TEST_POSTGRES_${major}`;
 
 const servers = new Map<Major, Promise<string>>();
 
 /**
- * The address of a running PostgreSQL of this version, database `postgres`: the one that the whole
- * test run shares, or, when a test file runs by itself, one that ends with the process.
+ * The address of a running PostgreSQL of this version, database `postgres`. The whole test run
+ * shares it; a test file that runs by itself starts one that ends with the process.
  */
 export function postgresUrl(major: Major): Promise<string> {
   const shared = Deno.env.get(sharedServerVariable(major));
@@ -40,13 +40,13 @@ async function startOwn(major: Major): Promise<string> {
       Deno.kill(server.pid, "SIGQUIT");
       Deno.removeSync(folder, { recursive: true });
     } catch {
-      // It may still be writing its last words; the folder is in the system's temporary one.
+      // It may still be writing its last log lines; the folder is in the system's temporary one.
     }
   });
   return server.url;
 }
 
-/** A PostgreSQL of a test's own, to be stopped, killed and restarted. */
+/** A PostgreSQL for one test, to be stopped, killed and restarted. */
 export async function ownPostgres(major: Major = 17) {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
   const server = await startPostgres({ major, dataDir: join(folder, "postgres"), settings: FAST });

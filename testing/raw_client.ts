@@ -6,20 +6,20 @@ import { withDeadline } from "./eventually.ts";
 export interface RawClient extends Disposable {
   readonly socket: net.Socket;
   write(text: string): void;
-  /** Everything that has come so far, as Latin-1. */
+  /** Everything received so far, as Latin-1. */
   readonly received: () => string;
-  /** Resolves with all that came when the connection has ended, by a reset as well. */
+  /** Resolves with everything received when the connection has ended, by a reset as well. */
   readonly ended: Promise<string>;
   /** Whether it was reset instead of being ended. */
   readonly wasReset: () => boolean;
-  /** Resolves with all that came as soon as that fits. */
+  /** Resolves with everything received as soon as it matches. */
   until(fits: (received: string) => boolean): Promise<string>;
 }
 
-/** A long answer to a slow reader takes its time on a busy machine. */
+/** A long response to a slow reader is slow on a busy machine. */
 const WAIT = { seconds: 60 };
 
-/** Connects to a port of this machine; text goes as Latin-1. */
+/** Connects to a port of this machine; text is sent as Latin-1. */
 export function openRawClient(port: number, first = ""): RawClient {
   const socket = net.connect(port, "127.0.0.1");
   let received = "";

@@ -1,14 +1,14 @@
 import net from "node:net";
 
-/** What came back over a socket. */
+/** The response over a socket. */
 export interface RawReply {
-  /** 0 when the connection ended without an answer. */
+  /** 0 when the connection ended without a response. */
   readonly status: number;
   readonly head: string;
   readonly body: string;
 }
 
-/** Words that only someone inside the service or PostgreSQL would use: no answer may hold them. */
+/** Words from inside the service or PostgreSQL: no response may contain them. */
 export const INSIDE =
   /syntax error|violates|relation "|column "|SQLSTATE|PostgresError|\bat .*\.ts|node_modules/i;
 
@@ -18,8 +18,8 @@ export function bytesOf(text: string): Uint8Array {
 }
 
 /**
- * A request as it goes over the wire, with no more than is written here: HTTP clients tidy up what a
- * test wants to send untidily.
+ * The bytes of a request exactly as written here: HTTP clients would correct the faults that a test
+ * sends.
  */
 export function rawRequest(
   line: string,
@@ -37,7 +37,7 @@ export function rawRequest(
 const SILENCE_MS = 60_000;
 
 /**
- * Sends bytes to a port of this machine and reads until the connection ends, or has been silent for a
+ * Sends bytes to a port of this machine and reads until the connection ends, or is idle for a
  * minute.
  */
 export function sendRaw(port: number, bytes: string | Uint8Array): Promise<RawReply> {
@@ -51,7 +51,8 @@ export function sendRaw(port: number, bytes: string | Uint8Array): Promise<RawRe
       resolve({ status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1] ?? 0), head, body });
     };
     socket.on("data", (chunk) => chunks.push(typeof chunk === "string" ? bytesOf(chunk) : chunk));
-    // A server that refuses before it has read everything may reset the connection after its answer.
+    // A server that refuses before it has read everything may reset the connection after its
+    // response.
     socket.on("error", () => {});
     socket.on("close", finish);
     socket.setTimeout(SILENCE_MS, () => socket.destroy());

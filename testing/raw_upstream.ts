@@ -1,24 +1,26 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 
-/** Deals with one request; `count` says the how many-th of all it is, from 1. */
+/** Handles one request; `count` is its number, from 1. */
 export type RawResponse = (socket: net.Socket, request: string, count: number) => void;
 
-/** A server that answers byte for byte what a test says. */
+/** A server whose responses a test writes byte for byte. */
 export interface RawUpstream extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
-  /** Every whole request, byte for byte, as Latin-1. */
+  /** Every complete request, byte for byte, as Latin-1. */
   readonly requests: string[];
   /** How many connections were opened to it. */
   connections(): number;
   /** How many of them are open. */
   open(): number;
-  /** All that has come in, whole requests or not, as Latin-1. */
+  /** Everything received, complete requests or not, as Latin-1. */
   received(): string;
 }
 
-/** Starts a server that answers each whole request in this way; a text is sent as it is, in Latin-1. */
+/**
+ * Starts a server with this handler for each complete request; a text is sent as it is, in Latin-1.
+ */
 export async function startRawUpstream(response: string | RawResponse): Promise<RawUpstream> {
   const requests: string[] = [];
   const sockets = new Set<net.Socket>();
@@ -60,12 +62,12 @@ export async function startRawUpstream(response: string | RawResponse): Promise<
   };
 }
 
-/** An answer with a body and its length. */
+/** A response with a body and its length. */
 export function rawResponse(status: string, body = "", headers = ""): string {
   return `HTTP/1.1 ${status}\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
 }
 
-/** The length of the first request of a text, if it is whole. */
+/** The length of the first request of a text, if it is complete. */
 function wholeLength(text: string): number | undefined {
   const head = text.indexOf("\r\n\r\n") + 4;
   if (head === 3) return undefined;

@@ -2,21 +2,21 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type ApiOnSeed, apiOnSeed } from "./api_on_seed.ts";
 import { INSIDE, type RawReply, sendRaw } from "./raw_http.ts";
 
-/** An API on the seed that refuses whatever it is sent, whole, and stays as it was. */
+/** An API on the seed that refuses every request of a test, and stays unchanged. */
 export interface Refusals extends ApiOnSeed {
   /**
-   * Sends bytes over a socket of their own and checks that they are refused with one of the statuses:
-   * with an error and nothing of the inside, no row more or less in any table, the process alive.
+   * Sends bytes over a new socket and checks that they are refused with one of the statuses: with
+   * an error without internal details, no row more or less in any table, the process running.
    */
   refuse(bytes: string | Uint8Array, statuses: readonly number[]): Promise<RawReply>;
   /**
-   * As {@link Refusals.refuse}, for what the HTTP server refuses before the service sees it: without a
-   * body, and with 0 among the statuses also by closing the connection.
+   * As {@link Refusals.refuse}, for requests that the HTTP server refuses before the service sees
+   * them: without a body, and with 0 among the statuses also by closing the connection.
    */
   refuseUnseen(bytes: string | Uint8Array, statuses: readonly number[]): Promise<void>;
 }
 
-/** Starts it for all tests of the file that calls this. */
+/** Starts it for all tests of the calling file. */
 export async function startRefusals(environment: Record<string, string> = {}): Promise<Refusals> {
   const started = await apiOnSeed(environment);
   const { api, sql } = started;

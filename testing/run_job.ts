@@ -3,18 +3,18 @@ import { createThreads, type Threads } from "../jobs/threads.ts";
 import type { z } from "zod";
 import type { TestDatabase } from "./database.ts";
 
-/** How a job's attempt goes. */
+/** The options of a job's attempt. */
 export interface AttemptOptions {
   readonly signal?: AbortSignal;
-  /** Whether the job is still the attempt's when it is through; another one may have taken it over. */
+  /** Whether the attempt still holds the job at its end; another one may have taken it over. */
   readonly isMine?: boolean;
-  /** Those that it uses; unless given, new ones that are ended after it. */
+  /** The threads that it uses; unless given, new ones that are ended after it. */
   readonly threads?: Threads;
-  /** Is told how far it is. */
+  /** Receives its progress. */
   readonly progress?: (soFar: Readonly<Record<string, number | string>>) => void;
 }
 
-/** Makes one attempt at a job, effect included, as a worker does; gives the attempt's run. */
+/** Makes one attempt at a job, effect included, as a worker does; returns the attempt's run. */
 export async function runJob<S extends z.ZodType>(
   { sql, url }: Pick<TestDatabase, "sql" | "url">,
   job: JobDefinition<S>,

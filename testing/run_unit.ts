@@ -11,7 +11,7 @@ const beganMs = performance.now();
 const root = new URL("../", import.meta.url).pathname;
 const paths = Deno.args.length === 0 ? ["."] : Deno.args;
 const tests = testsAt(await listTests(root), paths).filter(({ isUnitTest }) => isUnitTest);
-// `deno task check` looks at the types.
+// `deno task check` checks the types.
 const result = await runTests(tests, { options: ["--no-check", "--deny-run"] });
 console.log(summaryOf(result, beganMs));
 Deno.exitCode = tests.length === 0 ? 1 : result.code;

@@ -6,7 +6,7 @@ export const JSON_TYPE = { "content-type": "application/json" };
 
 export const bytesOf = (text: string) => new TextEncoder().encode(text);
 const EMAIL = { email: "admin@flowviz.com" };
-/** What most cases send, and what they are read as. */
+/** The email in most cases, and their parsed form. */
 const TEXT = JSON.stringify(EMAIL);
 
 /** A document of exactly this many bytes, with the email in it. */
@@ -18,18 +18,18 @@ export function ofLength(bytes: number): string {
 export interface SentBody {
   readonly sent: string | Uint8Array;
   readonly headers?: Record<string, string>;
-  /** What was read: the object with the email, when nothing else is said. */
+  /** The parsed body: the object with the email by default. */
   readonly is?: "none" | "other" | { readonly value: unknown };
   /** The error with which it is refused. */
   readonly refused?: ErrorCode;
-  /** Where the old server answered otherwise than we do: with what. */
+  /** The old server's status where it differs from ours. */
   readonly old?: number;
 }
 
 const type = (contentType: string) => ({ "content-type": contentType });
 const encoded = (encoding: string) => ({ ...JSON_TYPE, "content-encoding": encoding });
 
-/** Bodies of a login, and what each is read as. */
+/** Bodies of a login, and how each is parsed. */
 export const BODIES: Record<string, SentBody> = {
   "a JSON object": { sent: TEXT },
   "white space around it": { sent: ` \t\r\n${TEXT} \n` },
@@ -95,7 +95,7 @@ export const BODIES: Record<string, SentBody> = {
   "text/json": { sent: TEXT, headers: type("text/json"), is: "other" },
   "an empty type": { sent: TEXT, headers: type(""), is: "other" },
   "a type that is none": { sent: TEXT, headers: type("json"), is: "other" },
-  // Two lines of which the first counts come as one. On one line the gateway refuses it.
+  // Two lines of which the first counts arrive as one. On one line the gateway refuses it.
   "two types, JSON first": {
     sent: TEXT,
     headers: type("application/json, text/plain"),
@@ -185,7 +185,7 @@ export const BODIES: Record<string, SentBody> = {
     refused: "invalid_json",
     old: 200,
   },
-  "half a surrogate pair as UTF-8 would have it": {
+  "half a surrogate pair encoded in UTF-8": {
     sent: new Uint8Array([...bytesOf('{"email":"'), 0xed, 0xa0, 0x80, 0x22, 0x7d]),
     refused: "invalid_json",
     old: 401,
@@ -203,7 +203,7 @@ export const BODIES: Record<string, SentBody> = {
 export const bytesSent = ({ sent }: SentBody) =>
   new Uint8Array(typeof sent === "string" ? bytesOf(sent) : sent);
 
-/** What a body that isn't refused is read as. */
+/** The parsed form of an accepted body. */
 export function expected({ is = { value: EMAIL } }: SentBody): Body {
   return typeof is === "object" ? { kind: "json", ...is } : { kind: is };
 }

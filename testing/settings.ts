@@ -5,13 +5,13 @@ import project from "../deno.json" with { type: "json" };
 
 type Task = keyof typeof project.tasks;
 
-/** The name that a setting had in the last release, if that was another. */
+/** The setting's name in the last release, if it was another. */
 export function oldNameOf(field: z.core.$ZodType): string | undefined {
   const formerly = globalRegistry.get(field)?.formerly;
   return formerly === undefined ? undefined : String(formerly);
 }
 
-/** The settings of a schema that have an old name: that, by the new one. */
+/** The old names of a schema's settings, by the new ones. */
 export function oldNames(schema: z.ZodObject): Record<string, string> {
   return Object.fromEntries(
     Object.entries(schema.shape).flatMap(([name, field]) => {
@@ -21,7 +21,7 @@ export function oldNames(schema: z.ZodObject): Record<string, string> {
   );
 }
 
-/** The names that these schemas read from the environment, sorted; each once. */
+/** The names that these schemas read from the environment, sorted and unique. */
 export function settingNames(
   schemas: readonly z.ZodObject[],
   { withOld = true }: { readonly withOld?: boolean } = {},
@@ -53,8 +53,8 @@ export function envExample(text: string): Record<string, string> {
 }
 
 /**
- * Declares the tests that a task with bad settings ends with this code and one message about all of
- * them: missing ones, unknown values, old names and both names.
+ * Declares the tests that a task with invalid settings ends with this code and one message about
+ * all of them: missing ones, unknown values, old names and both names.
  */
 export function refusesBadSettings(
   words: readonly [Task, ...string[]],
@@ -64,7 +64,7 @@ export function refusesBadSettings(
 ): void {
   const task = words.join(" ");
   const none = Object.fromEntries(settingNames([schema]).map((name) => [name, ""]));
-  Deno.test(`deno task ${task} with empty settings names those that it requires`, async () => {
+  Deno.test(`deno task ${task} with empty settings names the required ones`, async () => {
     const failed = await failedStart(words, none);
     deepStrictEqual({ ...failed, lines: failed.lines.map(withoutReason) }, {
       code,
@@ -101,7 +101,7 @@ export function refusesBadSettings(
   });
 }
 
-/** A line of a refusal without what would have been expected. */
+/** A line of a refusal without the expected form. */
 const withoutReason = (line: string) => line.split(":")[0];
 
 interface FailedStart {
@@ -111,7 +111,9 @@ interface FailedStart {
   readonly lines: readonly string[];
 }
 
-/** Runs a task that can't start with these settings, with the permissions of the task, to its end. */
+/**
+ * Runs a task that can't start with these settings, with the permissions of the task, to its end.
+ */
 async function failedStart(
   words: readonly [Task, ...string[]],
   env: Record<string, string>,

@@ -1,8 +1,8 @@
 import { ownPostgres, sharedServerVariable } from "./postgres_servers.ts";
 
 /**
- * Starts the PostgreSQL servers that all tests of a run share, so that not every file starts its own.
- * The action is given the variables that name them; they end with it.
+ * Starts the PostgreSQL servers that all tests of a run share, so that files don't start their own.
+ * The action gets the variables that name them; they end with it.
  */
 export async function withSharedServers<Result>(
   action: (env: Record<string, string>) => Promise<Result>,

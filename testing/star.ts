@@ -5,15 +5,16 @@ export interface GivenStar {
   readonly code: string;
   readonly children: number;
   readonly parents?: number;
-  /** Of each lot around it, as PostgreSQL's JSON; by default small and odd. */
+  /** The metadata of each lot around it, as PostgreSQL's JSON; small and unusual by default. */
   readonly metadata?: string;
 }
 
 const ODD = `{"bb": 1.10, "a": [1, null, 1e3], "2": "é\\n", "1": {"漢": "😀", "": -0.0}}`;
 
 /**
- * Stores a lot, its children `CODE-1`, `CODE-2`, … and its parents `CODE-up-1`, …, and their links in
- * this order, a second apart; also the order in which the old server, which sorts nothing, finds them.
+ * Stores a lot, its children `CODE-1`, `CODE-2`, … and its parents `CODE-up-1`, …. Their links are
+ * stored in this order, a second apart. It is also the order in which the old server, which sorts
+ * nothing, finds them.
  */
 export async function insertStar(
   sql: Sql,
@@ -38,10 +39,10 @@ export async function insertStar(
   }
 }
 
-/** Metadata of which a few rows are large already. */
+/** Metadata large enough that a few rows make a large trace. */
 const HUGE = JSON.stringify({ text: "é".repeat(30_000) });
 
-/** Lots whose traces are large: by children, by parents, by both, and by what their rows hold. */
+/** Lots whose traces are large: by children, by parents, by both, and by the size of their rows. */
 export async function insertLargeTraces(sql: Sql): Promise<void> {
   await insertStar(sql, { code: "HOT", children: 30_000 });
   await insertStar(sql, { code: "WARM", children: 501, parents: 2 });

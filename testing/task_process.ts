@@ -2,21 +2,23 @@ import { taskWords } from "../dev/task_command.ts";
 import { withDeadline } from "./eventually.ts";
 import { type LineReader, readLines } from "./lines.ts";
 
-/** A process of Lotline, started the way its task starts it. Disposing asks it to end, and waits. */
+/**
+ * A process of Lotline, started as its task starts it. Disposing ends it with a signal, and waits.
+ */
 export interface TaskProcess extends AsyncDisposable {
   readonly process: Deno.ChildProcess;
-  /** Everything it has logged so far, a line each. */
+  /** Its whole log so far, a line each. */
   readonly log: LineReader;
-  /** The line that said that it was ready. */
+  /** The line that showed that it was ready. */
   readonly readyLine: string;
 }
 
 const ROOT = new URL("../", import.meta.url);
 
-/** Longer than the grace that any of them gives to what runs. */
+/** Longer than any of their grace periods. */
 const END = { seconds: 60 };
 
-/** Starts it; resolves with the line that says that it is ready. */
+/** Starts it; resolves with the line that shows that it is ready. */
 export async function startTask(
   { task, env, isReady, stderr = "inherit" }: {
     /** In deno.json. */
@@ -32,7 +34,7 @@ export async function startTask(
   const program = new URL(words.at(-1) ?? "", ROOT).pathname;
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", ...permissions, program],
-    // Where the paths of its permissions begin.
+    // The root of the relative paths of its permissions.
     cwd: ROOT,
     env,
     stdout: "piped",
@@ -45,7 +47,7 @@ export async function startTask(
     log,
     readyLine,
     [Symbol.asyncDispose]: async () => {
-      // One that is stopped would never hear that it is to end.
+      // A paused one would never receive the signal to end.
       for (const signal of ["SIGCONT", "SIGTERM"] as const) {
         try {
           process.kill(signal);

@@ -4,15 +4,15 @@ import project from "../deno.json" with { type: "json" };
 /** A file of tests, by its path from the root of the tree. */
 export interface TestFile {
   readonly path: string;
-  /** It says why in a line of its own, `// Runs alone: …`; the others run beside each other. */
+  /** It has a line `// Runs alone: …` with the reason; the others run in parallel. */
   readonly runsAlone: boolean;
-  /** Nothing that it imports, however far away, starts a process. */
+  /** Nothing that it imports, directly or not, starts a process. */
   readonly isUnitTest: boolean;
 }
 
 const SKIPPED = new Set(project.exclude.map((folder) => folder.replace(/\/$/, "")));
 
-/** Paths of TypeScript files below a folder, sorted; hidden folders and packages aside. */
+/** Paths of TypeScript files below a folder, sorted, except hidden folders and packages. */
 export async function listSources(root: string, folder = ""): Promise<string[]> {
   const paths: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(join(root, folder))) {
@@ -24,7 +24,7 @@ export async function listSources(root: string, folder = ""): Promise<string[]> 
   return paths.sort();
 }
 
-/** What a file names as a file of the project: its imports, and the threads that it starts. */
+/** The project's files that a file names: its imports, and the threads that it starts. */
 function referencesOf(path: string, source: string): string[] {
   const atRunTime = source.replaceAll(/^import type .*$/gm, "");
   return [...atRunTime.matchAll(/"(\.{1,2}\/[^"\n]+\.ts)"/g)]
@@ -56,7 +56,7 @@ export async function listTests(root: string): Promise<TestFile[]> {
   return [...tests.filter(isFault), ...tests.filter((test) => !isFault(test))];
 }
 
-/** Those of a list that are, or are below, one of these paths. */
+/** The files of a list that are one of these paths, or below one. */
 export function testsAt(tests: readonly TestFile[], paths: readonly string[]): TestFile[] {
   const wanted = paths.map((path) => posix.normalize(path).replace(/\/$/, ""));
   return tests.filter(({ path }) =>

@@ -23,7 +23,7 @@ async function withTree(action: (root: string) => Promise<void>): Promise<void> 
   await action(root).finally(() => Deno.remove(root, { recursive: true }));
 }
 
-Deno.test("a test that starts a process, however far away, is no unit test; one that says so runs alone", async () => {
+Deno.test("a test that starts a process, directly or not, is no unit test; one that says so runs alone", async () => {
   await withTree(async (root) => {
     deepStrictEqual(await listTests(root), [
       { path: "faults/slow_test.ts", runsAlone: true, isUnitTest: false },
@@ -33,7 +33,7 @@ Deno.test("a test that starts a process, however far away, is no unit test; one 
   });
 });
 
-Deno.test("of this tree, tests on a database are no unit tests, and those without one are", async () => {
+Deno.test("in this tree, tests on a database are no unit tests, and those without one are", async () => {
   const tests = await listTests(new URL("../", import.meta.url).pathname);
   const isUnit = new Map(tests.map(({ path, isUnitTest }) => [path, isUnitTest]));
   deepStrictEqual(

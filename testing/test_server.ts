@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import net from "node:net";
 
-/** A server of a test's own on a free port of this machine. */
+/** A server for one test on a free port of this machine. */
 export interface TestServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Lets a server listen; disposing ends its connections too, then does what `end` says. */
+/** Starts a server; disposing ends its connections too, then runs `end`. */
 export async function startTestServer(
   server: Server,
   end: () => void = () => {},
@@ -25,7 +25,7 @@ export async function startTestServer(
   };
 }
 
-/** A server whose answers a test writes. */
+/** A server whose responses a test writes. */
 export function startResponding(
   response: (
     request: IncomingMessage,
@@ -41,7 +41,7 @@ export function startResponding(
   }));
 }
 
-/** A server that does to each connection what a test says. */
+/** A server that runs a test's function on each connection. */
 export async function startSocketServer(
   onSocket: (socket: net.Socket) => void,
 ): Promise<TestServer> {
@@ -63,12 +63,12 @@ export async function startSocketServer(
   };
 }
 
-/** A server that takes connections and says nothing. */
+/** A server that accepts connections and sends nothing. */
 export function startBlackHole(): Promise<TestServer> {
   return startSocketServer(() => {});
 }
 
-/** The address of a server that was there a moment ago. */
+/** The address of a server that has just ended. */
 export async function addressOfNobody(): Promise<string> {
   const server = await startBlackHole();
   await server[Symbol.asyncDispose]();

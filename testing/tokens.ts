@@ -10,15 +10,15 @@ import {
 import { z } from "zod";
 import { AUDIENCE, ISSUER, LEGACY_AUDIENCE, type TokenSubject } from "../auth/tokens.ts";
 
-/** A token's parts, as a test wants them. */
+/** The parts of a token that a test may set. */
 interface Parts {
   readonly header: Record<string, unknown>;
   readonly claims: Record<string, unknown>;
 }
 
-/** Makes tokens as the API makes them, and as those who would like to be it do. */
+/** Makes tokens as the API does, and as forgers do. */
 export interface TokenMaker {
-  /** A token that is good in every respect. */
+  /** A fully valid token. */
   good(subject: TokenSubject): string;
   /** A token with one fault, by its name in {@link TOKEN_FAULTS}. */
   faulty(fault: TokenFault, subject: TokenSubject): string;
@@ -27,7 +27,7 @@ export interface TokenMaker {
 const Jwk = z.looseObject({ kid: z.string(), x: z.string() });
 const KeyFile = z.object({ keys: z.tuple([Jwk], Jwk) });
 
-/** What a forger has: the public key, and keys of their own. */
+/** The means of a forger: the public key, and a separate key pair. */
 interface Attack extends Parts {
   readonly publicJwk: z.output<typeof Jwk>;
   readonly publicKey: KeyObject;
@@ -68,7 +68,7 @@ function foreign(parts: Parts): string {
   return ed25519(generateKeyPairSync("ed25519").privateKey, parts);
 }
 
-/** What can be wrong with a token, and how such a token is made from a good one's parts. */
+/** The faults of a token, and how each is made from a valid one's parts. */
 export const TOKEN_FAULTS = {
   "signed by a foreign key": (a) => foreign({ ...a, header: { ...a.header, kid: "foreign" } }),
   "signed by a foreign key under our key's name": foreign,
@@ -107,11 +107,11 @@ export const TOKEN_FAULTS = {
   "not valid before later": (a) => a.sign({ ...a, claims: { ...a.claims, nbf: now() + 600 } }),
   "issued too long ago, for too long": (a) =>
     a.sign({ ...a, claims: { ...a.claims, iat: now() - 86_400, exp: now() + 86_400 } }),
-  "with a role that nobody has": (a) => a.sign({ ...a, claims: { ...a.claims, role: "ROOT" } }),
+  "with an unknown role": (a) => a.sign({ ...a, claims: { ...a.claims, role: "ROOT" } }),
   "with a subject that is no id": (a) => a.sign({ ...a, claims: { ...a.claims, sub: "admin" } }),
   "of an altered payload": (a) => {
     const [header, , signature] = a.sign(a).split(".");
-    // The altered claim is one that changes nothing else: only the signature can tell.
+    // The altered claim changes nothing else: only the signature can show it.
     return `${header}.${encode({ ...a.claims, note: "altered" })}.${signature}`;
   },
   "of an altered signature": (a) => {

@@ -3,20 +3,20 @@ import { connectValkey, type Valkey } from "../cache/valkey.ts";
 import { eventually } from "./eventually.ts";
 import { ownValkey } from "./own_valkey.ts";
 
-/** An answer to be kept. */
+/** A response to cache. */
 export const TRACE = { body: '{"central":{"lot_code":"A\\n\\u0000 é"}}\n', etag: 'W/"26-abc"' };
 /** The relay has seen no change. */
 export const NOTHING = { lotCodes: [], everything: false, complete: true };
 
 /**
- * How long a word of the relay is good for, in ms: longer than in service, so that a slow machine
- * doesn't make a relay late that isn't meant to be.
+ * How long a relay's mark is valid, in ms: longer than in service, so that a slow machine doesn't
+ * make a relay late by accident.
  */
 export const LONG_FRESH_MS = 600;
 
 /**
- * A Valkey of its own, the cache on it, and the relay's side, which is told what to say. `clock` gives
- * the time that Valkey's scripts see, see {@link ahead}.
+ * A separate Valkey, the cache on it, and the relay's side, controlled by the test. `clock` is the
+ * time that Valkey's scripts see, see {@link ahead}.
  */
 export async function startCache(
   { persist = false, clock }: { persist?: boolean; clock?: () => string } = {},
@@ -41,9 +41,9 @@ export async function startCache(
     link,
     relayLink,
     cache,
-    /** What was counted since the last time this was asked. */
+    /** The counts since the last call. */
     counted: () => counted.splice(0),
-    /** What the relay does when it is on time: it knows of these changes, and of no others. */
+    /** A relay that is on time: it knows these changes, and no others. */
     async relay(lotCodes: string[] = []) {
       await relay.apply(NOTHING);
       await relay.apply({ ...NOTHING, lotCodes });
@@ -64,12 +64,12 @@ export async function startCache(
   };
 }
 
-/** A time as Lua has it: Valkey's own, so many seconds ahead. */
+/** A time as Lua has it: Valkey's own, this many seconds ahead. */
 export function ahead(seconds: number): string {
   return `(function(t) return { t[1] + ${seconds}, t[2] } end)(redis.call('TIME'))`;
 }
 
-/** The same Valkey with another clock, as its scripts see it. It still forgets keys by its own. */
+/** The same Valkey with another clock for its scripts. Its keys still expire by its own clock. */
 export function withClock(link: Valkey, time: () => string): Valkey {
   return {
     isUsable: link.isUsable,

@@ -1,9 +1,9 @@
 import { startTask, type TaskProcess } from "./task_process.ts";
 
-/** The worker as a process of its own; its log is a JSON object a line. */
+/** The worker in its own process; its log is one JSON object a line. */
 export type TestWorker = TaskProcess;
 
-/** Starts a worker; resolves when it works. */
+/** Starts a worker; resolves when it is ready. */
 export function startWorker(
   { databaseUrl, environment }: { databaseUrl: string; environment?: Record<string, string> },
 ): Promise<TestWorker> {

@@ -8,7 +8,7 @@ const rows = (row: string, length: number, start = "", end = "") =>
   start + row.repeat(Math.max(0, Math.floor((length - start.length - end.length) / row.length))) +
   end;
 
-/** A reader, and what is bad for it: rows of something between a start and an end. */
+/** A reader, and its worst input: repetitions of a text between a start and an end. */
 export interface Worst {
   readonly name: string;
   readonly run: (text: string) => unknown;
@@ -18,7 +18,7 @@ export interface Worst {
 /** A test of each: 64 kB of its worst input take about 32 times as long as 2 kB. */
 export function testsOfWorst(cases: readonly Worst[]): void {
   for (const { name, run, inputs } of cases) {
-    Deno.test(`${name}: 32 times as much takes about 32 times as long, not 1,024 times`, async () => {
+    Deno.test(`${name}: 32 times the input takes about 32 times as long, not 1,024 times`, async () => {
       const faults: string[] = [];
       for (const [row, start, end] of inputs) {
         const times = await growth(
@@ -35,11 +35,11 @@ export function testsOfWorst(cases: readonly Worst[]): void {
   }
 }
 
-/** A header of 60 kB that was read in the square of its length, and one that never was. */
+/** A header of 60 kB whose reading time was once quadratic, and one whose never was. */
 export const HOSTILE = `Authorization: Bearer a${" ".repeat(60_000)}b\r\n`;
 export const SAFE = `Authorization: Bearer ${"a".repeat(60_002)}\r\n`;
 
-/** How many times longer a request with the hostile header takes; the quickest of a few count. */
+/** How many times longer a request with the hostile header takes; the fastest of a few counts. */
 export async function slowdown(
   port: number,
   path: string,

@@ -1,9 +1,9 @@
 import { z } from "zod";
 
-/** The phases of a run, in their order. */
+/** The phases of a run, in order. */
 export const PHASES = ["examples", "coverage", "fuzzing", "stateful"] as const;
 
-/** What a run tried and found. */
+/** The requests and findings of a run. */
 export interface Counts {
   /** By operation (`GET /api/health`), how many requests each phase sent. */
   readonly requests: Map<string, Map<string, number>>;
@@ -31,7 +31,7 @@ const Scenario = z.object({
   }),
 });
 
-/** An empty tally. */
+/** Empty counts. */
 export const newCounts = (): Counts => ({
   requests: new Map(),
   failures: new Map(),
@@ -39,9 +39,9 @@ export const newCounts = (): Counts => ({
 });
 
 /**
- * Adds what one run wrote down, an event a line.
+ * Adds the events of one run, one a line.
  *
- * @throws {z.ZodError} when it is of another shape
+ * @throws {z.ZodError} when an event has another shape
  */
 export async function addEvents(counts: Counts, file: string): Promise<void> {
   for await (const line of linesOf(file)) {
@@ -72,7 +72,7 @@ function count(by: Map<string, Map<string, number>>, one: string, other: string)
   by.set(one, counts.set(other, (counts.get(other) ?? 0) + 1));
 }
 
-// A long run's events don't fit into one text.
+// A long run's events don't fit into one string.
 async function* linesOf(file: string): AsyncGenerator<string> {
   using source = await Deno.open(file);
   let rest = "";
@@ -85,8 +85,8 @@ async function* linesOf(file: string): AsyncGenerator<string> {
 }
 
 /**
- * The tally as a table in Markdown: operation × phase, and what failed. What the document doesn't name,
- * such as the methods that a path must refuse, stands in one line.
+ * The counts as a table in Markdown: operation × phase, and failed checks. Requests outside the
+ * document, such as methods that a path must refuse, are one line.
  */
 export function tableOf({ requests, failures }: Counts, operations: readonly string[]): string {
   const isNamed = ([name]: [string, unknown]) => operations.includes(name);

@@ -12,10 +12,10 @@ import { insertTree } from "../../testing/genealogy.ts";
 import { ownValkey } from "../../testing/own_valkey.ts";
 import { startWorker } from "../../testing/worker.ts";
 
-/** A throw-away service with all that belongs to it. Disposing ends and removes it. */
+/** A temporary service with all that it needs. Disposing ends and removes it. */
 export interface Instance extends AsyncDisposable {
   readonly url: string;
-  /** What logs in as each role; nothing in `AUTH_MODE=legacy`, where nobody needs to. */
+  /** Credentials for each role; empty in `AUTH_MODE=legacy`, where no login is needed. */
   readonly accounts: readonly RoleAccount[];
   /** Ids and codes of rows that a request's field may name, by the field. */
   readonly references: Readonly<Record<string, readonly string[]>>;
@@ -30,16 +30,18 @@ export interface RoleAccount {
   readonly password: string;
 }
 
-// The account and the password that the contract's example of a login names.
+// The account and the password in the contract's example of a login.
 const EXAMPLE = {
   id: "00000000-0000-0000-0000-000000000001",
   password: "correct horse battery staple",
 };
 
-// A lot with more descendants than a request traces while its client waits: 5,113 by 71 children each.
+// A lot with more descendants than a request may trace: 5,113, with 71 children each.
 const TREE = { code: "TREE", width: 71 };
 
-/** Starts PostgreSQL, Valkey, the API and a worker, with the rows that the contract's examples name. */
+/**
+ * Starts PostgreSQL, Valkey, the API and a worker, with the rows that the contract's examples name.
+ */
 export async function startInstance(mode: AuthMode): Promise<Instance> {
   await using starting = new AsyncDisposableStack();
   const database = starting.use(await freshDatabase());
@@ -64,7 +66,7 @@ export async function startInstance(mode: AuthMode): Promise<Instance> {
         ...environment,
         ...(mode === "required" && REQUIRED),
         TOKEN_TTL_MINUTES: "720",
-        // A run logs in with nonsense more often than any client may.
+        // A run logs in with invalid credentials more often than any client may.
         LOGIN_MAX_FAILURES_PER_ACCOUNT: "1000",
         LOGIN_MAX_FAILURES_PER_ADDRESS: "100000",
       },

@@ -1,14 +1,14 @@
 /**
- * `deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short]`: schemathesis with all
- * phases and all checks against a throw-away service, in both modes, with three seeds and 1,000
- * examples an operation, unless told otherwise; `--short` is one seed with a few examples.
+ * `deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short]`: runs schemathesis
+ * with all phases and checks against a temporary service. The default is both modes, three seeds
+ * and 1,000 examples an operation; `--short` is one seed with a few examples.
  *
- * `deno task fuzz --planted`: breaks the contract in each of the ways of planted.ts, by a proxy, and
- * tells which check noticed.
+ * `deno task fuzz --planted`: a proxy breaks the contract in each of the violations of planted.ts;
+ * the result is which check found it.
  *
- * Ends with 1 when something was found, a planted violation wasn't, or a run of 1,000 examples has left
- * out a link of the document; 2 when it can't run. Reports (JUnit, logs, all that happened)
- * are in `.data/fuzz`.
+ * Exits with 1 after a finding, an undetected violation, or a run of 1,000 examples that left out a
+ * link of the document; with 2 when it can't run. Reports (JUnit, logs, all events) are in
+ * `.data/fuzz`.
  *
  * @module
  */
@@ -27,9 +27,10 @@ const USAGE =
   "usage: deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short] | --planted";
 const LONG = { seeds: [1, 2, 3], examples: 1_000 };
 const SHORT = { seeds: [1], examples: 10 };
-// Enough for a violation on the usual path; what only odd input shows is planted so that it does.
+// Enough for a violation on the usual path; a violation that needs unusual input is planted to
+// occur here.
 const PLANTED_EXAMPLES = 30;
-/** So many sequences an example, and not fewer than these: a sequence needs luck to follow a link. */
+/** Sequences for each example, and their minimum: a sequence follows a link only by chance. */
 const SEQUENCES = { perExample: 0.3, min: 40 };
 
 const options = readOptions();
@@ -97,7 +98,7 @@ async function fuzz(mode: AuthMode, at: Instance, name: string, how: {
 }
 
 async function fuzzAll(): Promise<boolean> {
-  // Beside each other: what schemathesis does is one thread's work.
+  // In parallel: schemathesis uses one thread.
   const results = await Promise.all(options.modes.map(fuzzMode));
   const missed = new Set(linksOf(documentOfMode("legacy")));
   for (const { links } of results) for (const link of links) missed.delete(link);
@@ -153,7 +154,7 @@ async function checksThatNotice(planted: Planted, instance: Instance, number: nu
     { ...instance, url: proxy.url },
     `planted-${number}`,
     {
-      // Another one each time, or what it creates would be there already.
+      // A new one each time, since the rows of the last one would conflict.
       seed: (options.seeds[0] ?? 1) + number,
       examples: PLANTED_EXAMPLES,
       sequences: PLANTED_EXAMPLES,

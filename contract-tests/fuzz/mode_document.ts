@@ -3,8 +3,8 @@ import { readContract } from "../documents.ts";
 import { asObject, type Json } from "../normal_form.ts";
 
 /**
- * The contract as one `AUTH_MODE` promises it. The published document is that of both, and says in
- * prose what differs: in `required` no token is no way in, and `legacy` doesn't look at a password.
+ * The contract as one `AUTH_MODE` promises it. The published document covers both, and states the
+ * differences in prose: `required` needs a token, and `legacy` doesn't check a password.
  */
 export function documentOfMode(mode: AuthMode): Json {
   const document = readContract();
@@ -31,8 +31,8 @@ function forgetPasswords(document: Json): void {
   delete asObject(asObject(Credentials ?? {}).properties ?? {}).password;
 }
 
-// Schemathesis' coverage phase passes over `contentMediaType`; a format of ours it asks for values
-// (hooks.py), which is how it gets text that is a JSON document.
+// Schemathesis' coverage phase ignores `contentMediaType`. For a custom format it requests values
+// from hooks.py, which provide text that is a JSON document.
 function nameJsonText(part: Json): void {
   if (typeof part !== "object" || part === null) return;
   if (!Array.isArray(part) && part.contentMediaType === "application/json") {
@@ -41,12 +41,12 @@ function nameJsonText(part: Json): void {
   Object.values(part).forEach(nameJsonText);
 }
 
-/** Every operation of a document, as reports call it: `GET /api/health`. */
+/** Every operation of a document, as reports name it: `GET /api/health`. */
 export function operationsOf(document: Json): string[] {
   return eachOperation(document).map(({ name }) => name);
 }
 
-/** Every link of a document, as reports call it. */
+/** Every link of a document, as reports name it. */
 export function linksOf(document: Json): string[] {
   const operations = eachOperation(document);
   const { links: targets } = asObject(asObject(document).components ?? {});

@@ -1,22 +1,22 @@
 import type { AuthMode } from "../../auth/guard.ts";
 
-/** A way to break the contract, which one check must notice. */
+/** A violation of the contract, which one check must find. */
 export interface Planted {
   readonly what: string;
   readonly mode: AuthMode;
-  /** The operation that is broken, by its id; the others are left alone and not asked. */
+  /** The id of the broken operation; the others are neither changed nor requested. */
   readonly operation: string;
-  /** The check that must notice; none where nothing is broken. */
+  /** The check that must find it; undefined for an unbroken service. */
   readonly check: string | undefined;
-  /** Spoils a request on its way; what isn't a request to go on with is the answer. */
+  /** Changes a request before the service; a returned response is sent in its place. */
   readonly request?: (request: Request, spoiler: Spoiler) => Promise<Request | Response>;
-  /** Spoils an answer on its way. */
+  /** Changes a response. */
   readonly answer?: (request: Request, response: Response) => Promise<Response>;
 }
 
 /** What a violation may use. */
 interface Spoiler {
-  /** The last `Authorization` that opened something. */
+  /** The last `Authorization` that was accepted. */
   readonly lastGood: string | undefined;
 }
 
@@ -26,7 +26,7 @@ const withHeaders = (response: Response, change: (headers: Headers) => void): Re
   return new Response(response.body, { status: response.status, headers });
 };
 
-/** The answer with another body, when it is a success that has one. */
+/** A successful response that has a body, with another body. */
 const withJson =
   (change: (body: Record<string, unknown>) => void) =>
   async (_: Request, response: Response): Promise<Response> => {
@@ -44,7 +44,7 @@ const withLastToken = (request: Request, { lastGood }: Spoiler): Promise<Request
 
 const failed = (status: number) => Response.json({ error: "planted" }, { status });
 
-/** All of them, and the proxy by itself, which nothing may notice. */
+/** All violations, and the proxy alone, which no check may find. */
 export const PLANTED: readonly Planted[] = [
   { what: "nothing", mode: "legacy", operation: "createLot", check: undefined },
   { what: "nothing", mode: "required", operation: "createLot", check: undefined },
@@ -98,7 +98,7 @@ export const PLANTED: readonly Planted[] = [
       ),
   },
   {
-    what: "500 on an odd input: a lot code beyond ASCII",
+    what: "500 on unusual input: a lot code beyond ASCII",
     mode: "legacy",
     operation: "createDeepTrace",
     check: "not_a_server_error",
@@ -164,7 +164,7 @@ export const PLANTED: readonly Planted[] = [
     request: withLastToken,
   },
   {
-    what: "a role isn't looked at",
+    what: "a role isn't checked",
     mode: "required",
     operation: "createAudit",
     check: "roles_are_obeyed",
@@ -185,7 +185,7 @@ export const PLANTED: readonly Planted[] = [
 
 const parts = ({ status, headers }: Response) => ({ status, headers });
 
-/** Puts a proxy before a service that breaks its contract in this way. */
+/** Puts a proxy with this violation before a service. */
 export function plant(planted: Planted, upstream: string): { url: string } & AsyncDisposable {
   let lastGood: string | undefined;
   const server = Deno.serve(
@@ -194,10 +194,10 @@ export function plant(planted: Planted, upstream: string): { url: string } & Asy
       const { pathname, search } = new URL(from.url);
       const body = from.body === null ? null : await from.arrayBuffer();
       const { headers } = from;
-      // No fetch sends TRACE. No path answers PATCH either, and which of them it was makes no difference.
+      // fetch can't send TRACE. No path accepts PATCH either, so it makes no difference.
       const method = from.method === "TRACE" ? "PATCH" : from.method;
       const sent = new Request(upstream + pathname + search, { method, headers, body });
-      // A login is how schemathesis comes in: it is left alone.
+      // Schemathesis needs the login, so it stays unchanged.
       const isLogin = pathname === "/api/login";
       const request = isLogin ? sent : await planted.request?.(sent, { lastGood }) ?? sent;
       const requested = request instanceof Request ? request.clone() : undefined;

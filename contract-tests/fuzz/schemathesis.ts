@@ -3,8 +3,8 @@ import { PROJECT_FOLDER } from "../../dev/state_folder.ts";
 import type { Instance } from "./instance.ts";
 
 /*
- * Schemathesis as a program: put into `.venv` with exactly the packages that requirements.txt names by
- * hash, and run with the settings of schemathesis.toml.
+ * Schemathesis as a program: installed into `.venv` with exactly the hashed packages of
+ * requirements.txt, and run with the settings of schemathesis.toml.
  */
 
 const HERE = join(PROJECT_FOLDER, "contract-tests", "fuzz");
@@ -12,15 +12,15 @@ const VENV = join(PROJECT_FOLDER, ".venv");
 const WINDOWS = Deno.build.os === "windows";
 const BIN = join(VENV, WINDOWS ? "Scripts" : "bin");
 
-/** Schemathesis can't be had; the message says what to do. */
+/** Schemathesis can't be installed; the message has instructions. */
 export class NoSchemathesis extends Error {
   override name = "NoSchemathesis";
 }
 
 /**
- * Installs it, unless what requirements.txt names is there already.
+ * Installs it, unless the packages of requirements.txt are already installed.
  *
- * @throws {NoSchemathesis} without a Python that can, or when a package can't be fetched
+ * @throws {NoSchemathesis} without a suitable Python, or when a package can't be fetched
  */
 export async function installSchemathesis(progress: (line: string) => void): Promise<void> {
   const requirements = join(HERE, "requirements.txt");
@@ -30,7 +30,7 @@ export async function installSchemathesis(progress: (line: string) => void): Pro
   const python = await findPython();
   progress("Installing schemathesis into .venv …");
   await must(python, ["-m", "venv", "--clear", VENV]);
-  // Wheels alone: what is built here runs code that no hash covers.
+  // Wheels only: a build here would run code that no hash covers.
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
   const what = ["--require-hashes", "--only-binary", ":all:", "-r", requirements];
   await must(join(BIN, "python"), [...pip, ...what]);
@@ -65,29 +65,29 @@ async function must(command: string, args: string[]): Promise<void> {
   throw new NoSchemathesis(`schemathesis could not be installed:\n${said}`);
 }
 
-/** What to run it with. */
+/** The parameters of a run. */
 export interface SchemathesisRun
   extends Pick<Instance, "url" | "accounts" | "references" | "taken"> {
   /** The file with the document. */
   readonly document: string;
   readonly seed: number;
-  /** How many examples an operation, at most, in the fuzzing phase. */
+  /** The most examples for an operation in the fuzzing phase. */
   readonly examples: number;
-  /** How many sequences of operations, at most, in the stateful phase. */
+  /** The most sequences of operations in the stateful phase. */
   readonly sequences: number;
   /** Only this operation, by its id. */
   readonly operation?: string;
-  /** Where its files go: `<name>.xml` (JUnit), `.ndjson` (all that happened) and `.log`. */
+  /** The path of its files: `<name>.xml` (JUnit), `.ndjson` (all events) and `.log`. */
   readonly folder: string;
   readonly name: string;
 }
 
-/** What became of it. */
+/** The result of a run. */
 export interface SchemathesisResult {
-  /** Nothing failed, and there was nothing to warn of. */
+  /** Whether it had no failures and no warnings. */
   readonly isGreen: boolean;
   readonly output: string;
-  /** The file with all that happened, an event a line. */
+  /** The file with all events, one a line. */
   readonly events: string;
 }
 
@@ -95,7 +95,8 @@ export interface SchemathesisResult {
 export async function runSchemathesis(options: SchemathesisRun): Promise<SchemathesisResult> {
   const { url, accounts, references, taken, document, seed, operation, folder, name } = options;
   const events = join(folder, `${name}.ndjson`);
-  // What schemathesis keeps for its next run, beside where it runs or its settings, goes with this.
+  // Files that schemathesis keeps for its next run, apart from its working directory and settings,
+  // are removed with this folder.
   await using own = new AsyncDisposableStack();
   const scratch = await Deno.makeTempDir({ prefix: "lotline-fuzz-" });
   own.defer(() => Deno.remove(scratch, { recursive: true }));
@@ -125,7 +126,7 @@ export async function runSchemathesis(options: SchemathesisRun): Promise<Schemat
   return { isGreen: success, output, events };
 }
 
-// The command line knows one number for all phases.
+// The command line has one number for all phases.
 async function settingsFor({ examples, sequences }: SchemathesisRun): Promise<string> {
   const file = join(PROJECT_FOLDER, "contract-tests", "schemathesis.toml");
   return `${await Deno.readTextFile(file)}

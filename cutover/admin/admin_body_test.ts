@@ -3,14 +3,14 @@ import { readJson } from "./admin_body.ts";
 
 const sent = (body: BodyInit | null) => new Request("http://x", { method: "POST", body });
 
-Deno.test("JSON is read, whatever pieces it comes in", async () => {
+Deno.test("JSON is read in pieces of any size", async () => {
   const pieces = ReadableStream.from(
     [...'{"who": "ana ä"}'].map((c) => new TextEncoder().encode(c)),
   );
   deepStrictEqual(await readJson(sent(pieces)), { who: "ana ä" });
 });
 
-Deno.test("what isn't JSON, is too large, or never ends, is refused", async () => {
+Deno.test("a body that isn't JSON, is too large, or never ends is refused", async () => {
   const odd: [body: BodyInit | null, code: string][] = [
     [null, "invalid_json"],
     ["{", "invalid_json"],

@@ -53,7 +53,7 @@ function startAdmin(url: string, followed = url) {
   };
 }
 
-Deno.test("a canary that the clients seen in shadow make no step is set with a warning", async () => {
+Deno.test("a canary that would move none of the clients seen in shadow is set with a warning", async () => {
   await using database = await freshDatabase();
   await using admin = startAdmin(database.url);
   const { ask: send, sql } = admin;
@@ -118,7 +118,7 @@ Deno.test("a route is set, refused, rolled back, cleared and recorded over the a
   );
 });
 
-Deno.test("status shows the stored routes and what this process makes of them", async () => {
+Deno.test("status shows the stored routes and their state in this process", async () => {
   await using database = await freshDatabase();
   await using admin = startAdmin(database.url);
   const { ask: send } = admin;
@@ -147,7 +147,7 @@ Deno.test("status shows the stored routes and what this process makes of them", 
   ]);
 });
 
-Deno.test("all but the probes need the token, and say nothing without it", async () => {
+Deno.test("all but the probes need the token, and reveal nothing without it", async () => {
   await using database = await freshDatabase();
   await using admin = startAdmin(database.url);
   await admin.ready();
@@ -209,7 +209,7 @@ const MISTAKES: [method: string, path: string, body: unknown, status: number][] 
   ["POST", "/status", NOTE, 405],
 ];
 
-Deno.test("what can't be meant is refused with one sentence, and nothing is changed", async () => {
+Deno.test("an invalid change is refused with one sentence, and changes nothing", async () => {
   await using database = await freshDatabase();
   await using admin = startAdmin(database.url);
   await admin.ready();
@@ -224,7 +224,7 @@ Deno.test("what can't be meant is refused with one sentence, and nothing is chan
   deepStrictEqual(admin.logged, []);
 });
 
-Deno.test("with PostgreSQL away a kill holds in this process, other changes are 503, probes are well", async () => {
+Deno.test("while PostgreSQL is unavailable a kill works in this process, other changes are 503, and probes succeed", async () => {
   await using admin = startAdmin(`postgres://nobody@127.0.0.1:${await freePort()}/nothing`);
   const { ask: send, modes } = admin;
   strictEqual((await send("GET", "/readyz")).status, 503, "it may be there in a moment");
@@ -243,7 +243,7 @@ Deno.test("with PostgreSQL away a kill holds in this process, other changes are 
   strictEqual((await send("GET", "/livez")).status, 200);
 });
 
-Deno.test("a kill that could not be told to anybody ends with a release", async () => {
+Deno.test("a kill that could not be stored ends with a release", async () => {
   await using database = await freshDatabase();
   await using admin = startAdmin(
     database.url,
@@ -254,7 +254,7 @@ Deno.test("a kill that could not be told to anybody ends with a release", async 
   strictEqual(admin.modes.state.killedHere, undefined);
 });
 
-Deno.test("without a migrated database the admin API says what to do", async () => {
+Deno.test("without a migrated database the admin API names the command to run", async () => {
   await using database = await freshDatabase({ migrated: false });
   await using admin = startAdmin(database.url);
   const response = await admin.ask("PUT", "/routes/login", { mode: "shadow", ...NOTE });
@@ -263,7 +263,7 @@ Deno.test("without a migrated database the admin API says what to do", async () 
   }]);
 });
 
-Deno.test("a role with the gateway's rights alone runs the follower and every change", async () => {
+Deno.test("a role with only the gateway's rights runs the follower and every change", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const role = `lotline_gateway_${crypto.randomUUID().slice(0, 8)}`;

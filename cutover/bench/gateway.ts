@@ -1,5 +1,5 @@
 /**
- * What the gateway adds to a request, beside other forwarders in front of the same server.
+ * What the gateway adds to a request, compared with other forwarders in front of the same server.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export interface ForwarderRun {
 interface Forwarder {
   readonly name: string;
   readonly title: string;
-  /** Nothing when this machine lacks what it runs on. */
+  /** Undefined when this machine lacks what it runs on. */
   start(options: StudyOptions, target: string): Promise<Running | undefined>;
 }
 
@@ -53,7 +53,7 @@ const FORWARDERS: readonly Forwarder[] = [
   { name: "gateway", title: "gateway, every route `legacy`", start: startGateway },
 ];
 
-/** Forwarders in turn, round after round, in front of a server that answers at once. */
+/** Forwarders in turn, round after round, in front of a server that answers immediately. */
 export const GATEWAY: Study = {
   name: "gateway",
   async run(options) {
@@ -115,7 +115,7 @@ export const GATEWAY: Study = {
   },
 };
 
-/** A line a forwarder; ratios are to nginx, of the same round. */
+/** One line for each forwarder; ratios are to nginx, of the same round. */
 export function forwarderTable(runs: readonly ForwarderRun[]): string {
   const head = [
     "",
@@ -155,7 +155,7 @@ export function forwarderTable(runs: readonly ForwarderRun[]): string {
   return markdownTable(head, rows);
 }
 
-/** Seconds of processor time so far: of the forwarder, and of what has no part in this. */
+/** Seconds of processor time so far: of the forwarder, and of unrelated processes. */
 async function spent(forwarderPid: number, serverPid: number) {
   const forwarder = forwarderPid === 0 ? 0 : await treeCpuSeconds(forwarderPid);
   const server = await treeCpuSeconds(serverPid);
@@ -184,7 +184,10 @@ async function startNginx(
   return await startServer({ folder, port, command: nginx, args });
 }
 
-/** It forwards as the gateway does: kept connections on both sides, the same headers, a log line. */
+/**
+ * It forwards as the gateway does: persistent connections on both sides, the same headers, a log
+ * line.
+ */
 function nginxConfiguration(folder: string, port: number, target: string): string {
   return `
 daemon off;
@@ -234,7 +237,7 @@ async function startGateway({ folder }: StudyOptions, target: string): Promise<R
         GATEWAY_PORT: String(port),
         GATEWAY_ADMIN_PORT: String(adminPort),
         LEGACY_URL: target,
-        // Nobody is asked there in this mode; it must be another address.
+        // No request goes there in this mode, but it must be another address.
         SERVICE_URL: target.replace("127.0.0.1", "localhost"),
         DATABASE_URL: postgres.url,
         GATEWAY_ADMIN_TOKEN: "of_this_benchmark",

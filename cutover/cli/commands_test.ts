@@ -35,7 +35,7 @@ const { sql } = database;
 
 const BY = { who: "tester", why: "a test" };
 
-/** Runs a command as if it had been typed. */
+/** Runs a command as if typed at a terminal. */
 async function typed(
   command: Command,
   words: Typed["words"] = [],
@@ -55,7 +55,7 @@ async function typed(
   return await command.run(deps, { words, options });
 }
 
-Deno.test("limits are shown, changed by name, and those of before stay on record", async () => {
+Deno.test("thresholds are shown and changed by name, and earlier ones stay on record", async () => {
   match((await typed(thresholds)).text, /^limit +value\nwindow_seconds +300\nmin_samples +200\n/);
   await typed(thresholds, ["min_samples=50", "late_percent=0.5"], BY);
   const { min_samples, late_percent, latency_factor } = await readThresholds(sql);
@@ -69,7 +69,7 @@ Deno.test("limits are shown, changed by name, and those of before stay on record
   ]);
 });
 
-Deno.test("limits that can't be are refused, all of them", async () => {
+Deno.test("invalid thresholds are refused, all of them", async () => {
   const wrong = [
     "min_samples=9",
     "min_samples=10.5",
@@ -90,7 +90,7 @@ Deno.test("limits that can't be are refused, all of them", async () => {
   deepStrictEqual(await readThresholds(sql), before);
 });
 
-Deno.test("verdicts are a table, with what speaks against a route below", async () => {
+Deno.test("verdicts are a table, followed by the findings against a route", async () => {
   const epoch = await givenRoute(sql, "getTraceability", { name: "canary", percent: 5 });
   await givenHealth(sql, { operation: "getTraceability", epoch });
   await givenOutcomes(sql, { operation: "getTraceability", epoch, outcome: "different", count: 2 });
@@ -102,7 +102,7 @@ Deno.test("verdicts are a table, with what speaks against a route below", async 
   match(text, /^getTraceability: 2 unapproved differences$/m);
 });
 
-Deno.test("a canary is set with a warning where it can't be one, and status says what it moved", async () => {
+Deno.test("a canary that can't work is set with a warning, and status says what it moved", async () => {
   const operation = "createLot";
   const of = async (
     mode: Mode,
@@ -128,7 +128,7 @@ Deno.test("a canary is set with a warning where it can't be one, and status says
   await givenRoute(sql, operation, { name: "legacy" });
 });
 
-Deno.test("status and verdicts name the share that was lost, and why", async () => {
+Deno.test("status and verdicts name the lost share, and why", async () => {
   const operation = "login";
   const epoch = await givenRoute(sql, operation, { name: "shadow" });
   await givenHealth(sql, { operation, epoch });
@@ -146,7 +146,7 @@ Deno.test("status and verdicts name the share that was lost, and why", async () 
   match(text, /^login: 105 of 405 comparisons were lost \(.*\), more than 5 %$/m);
 });
 
-Deno.test("a plan that isn't typed as it should be is refused before anything is moved", async () => {
+Deno.test("an invalid plan is refused before anything is moved", async () => {
   const wrong: [Typed["words"], Typed["options"]][] = [
     [[], {}],
     [["getHealth", "login"], {}],
@@ -166,14 +166,14 @@ Deno.test("a plan that isn't typed as it should be is refused before anything is
   strictEqual(moved.count, 0);
 });
 
-Deno.test("a plan that is interrupted says so and leaves the route where it is", async () => {
+Deno.test("a plan that is interrupted says so and leaves the route unchanged", async () => {
   await rejects(
     typed(plan, ["getHealth"], BY, { signal: AbortSignal.abort() }),
     /^RefusedError: The plan has stopped at getHealth: it was interrupted\./,
   );
 });
 
-Deno.test("a plan that stopped goes on after the command that it names", async () => {
+Deno.test("a stopped plan continues after the command that it names", async () => {
   const stops: [name: string, hold: () => Promise<unknown>, remedy: Command, words: string[]][] = [
     [
       "clear createQcDecision",
@@ -202,7 +202,7 @@ Deno.test("a plan that stopped goes on after the command that it names", async (
   }
 });
 
-Deno.test("a probe asks for health, traces and logins, and changes nothing", async () => {
+Deno.test("a probe sends health, traces and logins, and changes nothing", async () => {
   await using legacy = await startLegacy({ databaseUrl: database.url, port: 0 });
   await sql`insert into lots (lot_code) values ('A/1'), ('B 2')`;
   const environment = { GATEWAY_URL: legacy.url };
@@ -226,7 +226,7 @@ Deno.test("a probe without a gateway says so", async () => {
   await rejects(typed(probe, [], { count: "3" }, { environment }), RefusedError);
 });
 
-Deno.test("the old server beside itself shows nothing that varies", async () => {
+Deno.test("the old server compared with itself shows no varying field", async () => {
   await using legacy = await startLegacy({ databaseUrl: database.url, port: 0 });
   const environment = { LEGACY_URL: legacy.url };
   const { text } = await typed(calibrate, [], { count: "30" }, { environment });
@@ -236,7 +236,7 @@ Deno.test("the old server beside itself shows nothing that varies", async () => 
   );
 });
 
-Deno.test("calibrating names each place that varies by itself", async () => {
+Deno.test("calibrating names each field that varies by itself", async () => {
   let requested = 0;
   const server = createServer((request, response) => {
     request.resume();

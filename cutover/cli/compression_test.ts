@@ -34,7 +34,7 @@ async function calibrated(how: Compressing): Promise<string> {
   return (await run(calibrate, compressing.url, "45")).text;
 }
 
-Deno.test("calibrating says how an Express server compresses, and that it is understood", async () => {
+Deno.test("calibrating says how an Express server compresses, and that its form is supported", async () => {
   await using compressing = await startLegacy({
     databaseUrl: database.url,
     port: 0,
@@ -61,7 +61,7 @@ Deno.test("calibrating an old server that doesn't compress says so", async () =>
   );
 });
 
-Deno.test("calibrating understands every server that compresses", async () => {
+Deno.test("calibrating supports every server that compresses", async () => {
   for (const [name, how] of Object.entries(COMPRESSING)) {
     const text = await calibrated(how);
     match(text, /: nothing varies by itself\.$/m, name);
@@ -69,7 +69,7 @@ Deno.test("calibrating understands every server that compresses", async () => {
   }
 });
 
-Deno.test("calibrating names what compression changes, and what isn't understood", async () => {
+Deno.test("calibrating names what compression changes, and which forms aren't supported", async () => {
   const changed = await calibrated({
     ...COMPRESSING.nginx,
     pack: (body) =>
@@ -87,14 +87,14 @@ Deno.test("calibrating names what compression changes, and what isn't understood
   );
 });
 
-Deno.test("a server that compresses unasked is told of", async () => {
+Deno.test("a server that compresses without Accept-Encoding is reported", async () => {
   const how = { ...COMPRESSING.nginx, isUnasked: true };
   await using compressing = await startCompressingServer(old.url, how);
   const { text } = await run(calibrate, compressing.url, "15");
   match(text, /^It compressed 15 answers for clients that hadn't asked for it\.$/m);
 });
 
-Deno.test("a probe accepts compressed answers half of the time, and says how many were", async () => {
+Deno.test("a probe accepts compression in half of its requests, and reports how many responses were compressed", async () => {
   await using compressing = await startLegacy({
     databaseUrl: database.url,
     port: 0,

@@ -9,7 +9,7 @@ const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
-/** Runs `deno task cutover` with these words. */
+/** Runs `deno task cutover` with these arguments. */
 async function cutover(words: readonly string[], databaseUrl = database.url) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "cutover", ...words],
@@ -31,7 +31,7 @@ async function moved() {
     .map(({ operation, mode }) => `${operation} ${describeMode(mode)}`);
 }
 
-Deno.test("a route is set, rolled back, and all of it told by status and history", async () => {
+Deno.test("a route is set and rolled back, and status and history show all of it", async () => {
   const table = (await cutover(["status"])).said.split("\n");
   match(table[0] ?? "", /^operation +mode +compared +lost +epoch +changed +held/);
   strictEqual(table.length, 1 + OPERATIONS.length);
@@ -70,7 +70,7 @@ Deno.test("a route is set, rolled back, and all of it told by status and history
   ]);
 });
 
-Deno.test("all routes go to shadow and back, and the kill switch is told and released", async () => {
+Deno.test("all routes go to shadow and back, and the kill switch is reported and released", async () => {
   const { code, said } = await cutover(["set", "all", "shadow", ...NOTE]);
   deepStrictEqual([code, said.split("\n").length], [0, 5], "those that can be compared");
   strictEqual((await cutover(["rollback", "login", ...NOTE])).said, "login is on legacy");
@@ -96,7 +96,7 @@ Deno.test("all routes go to shadow and back, and the kill switch is told and rel
   await cutover(["rollback", "all", ...NOTE]);
 });
 
-Deno.test("without --who the machine's user is recorded; --json says the same for a program", async () => {
+Deno.test("without --who the machine's user is recorded; --json has the same for a program", async () => {
   const set = await cutover(["set", "getAudit", "legacy", "--why", "x", "--json"]);
   deepStrictEqual([set.code, set.error], [0, ""]);
   strictEqual(JSON.parse(set.said)[0].route.mode, "legacy");
@@ -113,7 +113,7 @@ Deno.test("without --who the machine's user is recorded; --json says the same fo
   strictEqual(status.routes.length, OPERATIONS.length);
 });
 
-Deno.test("what isn't a command is answered with how it is used, a mistake with one sentence", async () => {
+Deno.test("an unknown command prints the usage, a mistake prints one sentence", async () => {
   for (const words of [[], ["constructor"], ["kill", "now", "--why", "x"]]) {
     const { code, said, error } = await cutover(words);
     deepStrictEqual([code, said], [2, ""], words.join(" "));
@@ -146,7 +146,7 @@ Deno.test("what isn't a command is answered with how it is used, a mistake with 
   });
 });
 
-Deno.test("drop lists the tables and fails; with --yes they are gone, and commands say what to do", async () => {
+Deno.test("drop lists the tables and fails; with --yes they are gone, and commands name the next step", async () => {
   await using database = await freshDatabase();
   const listed = await cutover(["drop"], database.url);
   deepStrictEqual([listed.code, listed.said], [1, ""]);

@@ -18,7 +18,7 @@ import { drop } from "./drop.ts";
 const SERVICE: Mode = { name: "service" };
 const NOTE = { who: "tester", why: "a test" };
 
-/** Runs the command as if it had been typed. */
+/** Runs the command as if typed at a terminal. */
 function dropFrom({ sql, url }: TestDatabase, options: { yes?: boolean } = { yes: true }) {
   const environment = { DATABASE_URL: url };
   const deps = { sql, environment, print: () => {}, signal: new AbortController().signal };
@@ -31,7 +31,7 @@ async function setAll(sql: Sql, mode: Mode) {
 
 const definitions = async (sql: Sql) => (await dump(sql)).filter((line) => !/^\w+ row /.test(line));
 
-Deno.test("what is dropped leaves the database as the service alone makes it, and migrate makes it again", async () => {
+Deno.test("drop leaves the database as the service alone makes it, and migrate restores the tables", async () => {
   await using alone = await freshDatabase({ migrated: false });
   await migrate(alone.url, () => {}, [SERVICE_SERIES]);
   await using database = await freshDatabase();
@@ -54,7 +54,7 @@ Deno.test("what is dropped leaves the database as the service alone makes it, an
   strictEqual(routes.get("login")?.mode.name, "legacy", "the history is gone");
 });
 
-Deno.test("without --yes it says what it would drop, and drops nothing", async () => {
+Deno.test("without --yes it names what it would drop, and drops nothing", async () => {
   await using database = await freshDatabase();
   const before = await dump(database.sql);
   await rejects(dropFrom(database, {}), (error) => {
@@ -110,7 +110,7 @@ for (const { what, given, says } of IN_USE) {
   });
 }
 
-Deno.test("nothing is dropped while a gateway is connected, and all is once it has ended", async () => {
+Deno.test("nothing is dropped while a gateway is connected, and everything after it has ended", async () => {
   await using database = await freshDatabase();
   const gateway = await startGateway({
     databaseUrl: database.url,
@@ -132,13 +132,13 @@ Deno.test("nothing is dropped while a gateway is connected, and all is once it h
   match((await dropFrom(database)).text, /^12 tables/);
 });
 
-Deno.test("a cutover that was given up, with the kill switch on, can be dropped", async () => {
+Deno.test("a cutover that was stopped, with the kill switch on, can be dropped", async () => {
   await using database = await freshDatabase();
   await kill(database.sql, NOTE);
   match((await dropFrom(database)).text, /^12 tables/);
 });
 
-Deno.test("nothing is dropped while migrate is at work, or from a database that it has to bring up to date", async () => {
+Deno.test("nothing is dropped while migrate runs, or from a database with pending migrations", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using other = await openTransaction(sql, "select pg_advisory_xact_lock(5684631)");
@@ -150,7 +150,7 @@ Deno.test("nothing is dropped while migrate is at work, or from a database that 
   await rejects(dropFrom(database), /^RefusedError: .* by an older Lotline: run deno task migrate/);
 });
 
-Deno.test("a table that something else needs keeps all of them", async () => {
+Deno.test("a table that another object depends on keeps all of them", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`create view changes_of_plant as select * from lotline.route_changes`;

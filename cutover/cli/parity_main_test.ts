@@ -12,7 +12,7 @@ import { listWanted } from "../record/recordings_table.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** Runs the task, with the permissions that it has. */
+/** Runs the task, with its own permissions. */
 async function parity(args: string[], env: Record<string, string>) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "parity", ...args],
@@ -34,7 +34,7 @@ Deno.test("verify without approvals says that the stand-in is the same, and exit
   match(out, /^147 the same, 0 changed as approved, 0 wrong, of 147 exchanges$/m);
 });
 
-Deno.test("record writes a file that can be checked against", async () => {
+Deno.test("record writes a file that verify accepts", async () => {
   await using database = await freshDatabase();
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
   const file = await Deno.makeTempFile();
@@ -52,11 +52,11 @@ Deno.test("record writes a file that can be checked against", async () => {
   }
 });
 
-Deno.test("a database with rows of its own is left alone, unless its owner insists", async () => {
+Deno.test("a database with other rows stays unchanged, unless its owner insists", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await sql`insert into lots (lot_code) values ('OURS-1')`;
-  // Nobody listens there: the refusal must come before the first request.
+  // Nothing listens there: the refusal must come before the first request.
   const env = { BASE: "http://127.0.0.1:9", DATABASE_URL: database.url };
 
   const refused = await parity(["verify"], env);
@@ -112,7 +112,7 @@ Deno.test("any server is recorded from a list and verified, without a database o
   ]);
 });
 
-Deno.test("what clients are answered is recorded live, and a database isn't wiped to verify it", async () => {
+Deno.test("clients' exchanges are recorded live, and verifying them doesn't empty a database", async () => {
   await using old = await startSeeded();
   const { sql, url } = old.database;
   await sql`insert into lots (lot_code) values ('OURS-1')`;
@@ -151,7 +151,7 @@ Deno.test("what clients are answered is recorded live, and a database isn't wipe
   strictEqual((await parity(["verify", file, "--base", old.base], {})).code, 1);
 });
 
-Deno.test("a live recording that nothing comes to writes no file, and says so", async () => {
+Deno.test("a live recording without exchanges writes no file, and says so", async () => {
   await using old = await startSeeded();
   const { url, sql } = old.database;
   const file = old.file("none.json");
@@ -162,7 +162,7 @@ Deno.test("a live recording that nothing comes to writes no file, and says so", 
   deepStrictEqual([...await sql`select from lotline.recordings`], []);
 });
 
-Deno.test("the report is three files, the same each time, and has exit status 1 once a route fails", async () => {
+Deno.test("the report is three files, the same each time, and exits with 1 when a route fails", async () => {
   await using old = await startSeeded();
   const { sql, url } = old.database;
   const report = async (folder: string) => {
@@ -204,7 +204,7 @@ for (const [what, args] of MISTAKES) {
   });
 }
 
-Deno.test("what makes no sense is answered with the usage and exit status 2", async () => {
+Deno.test("invalid arguments print the usage, with exit status 2", async () => {
   const { code, err } = await parity(["check"], {});
   strictEqual(code, 2);
   match(err, /^usage: deno task parity/);
@@ -222,7 +222,7 @@ const REFUSED: [what: string, args: string[], env: Record<string, string>, says:
   ["a day that isn't one", ["report", "--since", "2026-02-31T25:00Z"], {}, /: --since takes/],
   ["a moment without its zone", ["report", "--until", "2026-11-25T08:00"], {}, /: --until takes/],
   [
-    "a database that is away",
+    "an unavailable database",
     ["report"],
     { DATABASE_URL: "postgres://127.0.0.1:9/none" },
     /ECONNREFUSED/,
@@ -230,12 +230,12 @@ const REFUSED: [what: string, args: string[], env: Record<string, string>, says:
 ];
 
 for (const [what, args, env, says] of REFUSED) {
-  Deno.test(`${what} is said in a sentence`, async () => {
+  Deno.test(`${what} is reported in a sentence`, async () => {
     await rejects(run(args, env), (error) => says.test(String(error)));
   });
 }
 
-Deno.test("what can't be found out has exit status 2, not that of a wrong answer", async () => {
+Deno.test("a failure to find out exits with 2, a wrong response with 1", async () => {
   const { code, err } = await parity(["report"], { DATABASE_URL: "postgres://127.0.0.1:9/none" });
   deepStrictEqual([code, /^Not done: .*ECONNREFUSED/.test(err)], [2, true]);
 });

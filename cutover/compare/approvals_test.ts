@@ -19,7 +19,7 @@ const ENTRY = `
     - { exchange: "lot: code taken #1", status: [409] }
 `;
 
-Deno.test("an approval is found by the exchange's name, and by nothing less", () => {
+Deno.test("an approval matches the exchange's full name only", () => {
   const approvals = parseApprovals(ENTRY);
   deepStrictEqual(recordedRulesOf(approvals, "lot: code taken #1"), [
     { id: "client-fault", service: [409], place: undefined },
@@ -27,7 +27,7 @@ Deno.test("an approval is found by the exchange's name, and by nothing less", ()
   deepStrictEqual(recordedRulesOf(approvals, "lot: code taken #0"), []);
 });
 
-Deno.test("an approval that nothing uses is named: no change, no such exchange, no such status", () => {
+Deno.test("an unused approval is named: no change, no such exchange, no such status", () => {
   const approvals = parseApprovals(ENTRY.replace("[422]", "[422, 400]"));
   const approved = (exchange: string, status: number): Approved => {
     return { exchange, status, verdict: "approved", used: recordedRulesOf(approvals, exchange) };
@@ -45,7 +45,7 @@ Deno.test("an approval that nothing uses is named: no change, no such exchange, 
   deepStrictEqual(listUnused(parseApprovals(ENTRY), [code, wrong]), [], "it is told elsewhere");
 });
 
-Deno.test("a review is due from its day on", () => {
+Deno.test("a review is due from its date on", () => {
   const approvals = parseApprovals(ENTRY);
   deepStrictEqual(listDueReviews(approvals, "2027-05-23"), []);
   deepStrictEqual(listDueReviews(approvals, "2027-05-24").length, 1);
@@ -63,7 +63,11 @@ const BROKEN: [what: string, text: string, message: RegExp][] = [
   ["one exchange twice", ENTRY.replace("code taken #1", "no code #0"), /no code #0 stands twice/],
   ["one status twice", ENTRY.replace("[409]", "[409, 409]"), /status 409 .* stands twice/],
   ["a change of the document", `${ENTRY}  contract: [{ operation: login, text: a }]\n`, /contract/],
-  ["neither answers nor live ones", ENTRY.slice(0, ENTRY.indexOf("  answers")), /names answers/],
+  [
+    "neither recorded answers nor live ones",
+    ENTRY.slice(0, ENTRY.indexOf("  answers")),
+    /names answers/,
+  ],
   ["one id twice", ENTRY + ENTRY.replaceAll("#", "again #"), /client-fault stands twice/],
 ];
 

@@ -50,7 +50,7 @@ Deno.test("a difference of a header is approved by the header's name", () => {
   deepStrictEqual(judged(lot(NO_STORE), lot(), []), ["different", "", "header cache-control"]);
 });
 
-Deno.test("a header's approval allows that header alone, of those statuses and that operation", () => {
+Deno.test("a header's approval allows only that header, those statuses and that operation", () => {
   deepStrictEqual(judged(lot(NO_STORE), lot({ vary: "Origin" })), [
     "different",
     "",
@@ -63,7 +63,7 @@ Deno.test("a header's approval allows that header alone, of those statuses and t
   deepStrictEqual(other.outcome, "different");
 });
 
-Deno.test("a header's approval goes together with one of the whole answer", async () => {
+Deno.test("a header's approval combines with one of the whole response", async () => {
   const words = 'duplicate key value violates unique constraint "lots_lot_code_key"';
   const taken = responseOf(500, JSON.stringify({ error: words }), NO_STORE);
   const refused = responseOf(409, '{"error":"Lot code A is taken"}');
@@ -76,7 +76,7 @@ Deno.test("a header's approval goes together with one of the whole answer", asyn
   ]);
 });
 
-Deno.test("a header may be named as reports name it", () => {
+Deno.test("a header may be named as in reports", () => {
   const [rule] = liveRulesOf(
     parseApprovals(CACHE.replace("header.cache", '"header Cache').replace(" }", '" }')),
   );

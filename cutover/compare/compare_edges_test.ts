@@ -28,9 +28,9 @@ const WITHOUT_BODY: [what: string, status: number, was: string, is: string, plac
   ["not modified, with a strong ETag", 304, 'W/"a"', '"a"', ["header etag"]],
 ];
 
-// The bytes that it is of aren't there to be compared: each side makes its own ETag.
+// The bytes behind it aren't available to compare: each upstream makes its own ETag.
 for (const [what, status, was, is, places] of WITHOUT_BODY) {
-  Deno.test(`an answer without a body: ${what} is ${places.length === 0 ? "the same" : "found"}`, () => {
+  Deno.test(`a response without a body: ${what} is ${places.length === 0 ? "the same" : "found"}`, () => {
     const [legacy, service] = [
       responseOf(status, "", { etag: was }),
       responseOf(status, "", {
@@ -41,7 +41,7 @@ for (const [what, status, was, is, places] of WITHOUT_BODY) {
   });
 }
 
-Deno.test("another ETag is no difference where the bytes are others, and a missing one is", () => {
+Deno.test("another ETag is no difference if the bytes differ, and a missing one is a difference", () => {
   const places = (legacy: CapturedResponse, service: CapturedResponse) =>
     placesOf("getTraceability", legacy, service);
   const [bytes, spaced] = ['{"a":1,"b":2}', '{"a":1, "b":2}'];
@@ -49,7 +49,7 @@ Deno.test("another ETag is no difference where the bytes are others, and a missi
     places(responseOf(200, bytes, weak("a")), responseOf(200, spaced, weak("b"))),
     [],
   );
-  // Where Lotline alone fails, the ETag is one thing more that isn't kept.
+  // Where only Lotline fails, the missing ETag is a further difference.
   deepStrictEqual(places(responseOf(200, "{}", weak("a")), responseOf(400, "{}")), [
     "status",
     "header etag",
@@ -64,7 +64,7 @@ Deno.test("bytes that are no UTF-8 are compared as bytes, and shown as Latin-1",
   deepStrictEqual([found?.place, found?.legacy, found?.service], ["body", "éÿ", "éþ"]);
 });
 
-Deno.test("a success is told apart from an error as a whole, and what is made up from its status on", () => {
+Deno.test("a success differs from an error as a whole, and generated fields depend on the status", () => {
   const places = (legacy: CapturedResponse, service: CapturedResponse) =>
     placesOf("createLot", legacy, service);
   const noEtag = { etag: undefined };
@@ -80,7 +80,7 @@ Deno.test("a success is told apart from an error as a whole, and what is made up
     "status",
     "body.a",
   ]);
-  // Of another status an id is no fresh one.
+  // With another status an id isn't a new one.
   const lotOf = (id: string) => `{"id":"${id}"}`;
   deepStrictEqual(places(responseOf(201, lotOf(ID)), responseOf(200, lotOf(ID_2))), [
     "status",
@@ -88,7 +88,7 @@ Deno.test("a success is told apart from an error as a whole, and what is made up
   ]);
 });
 
-Deno.test("a new decision's id and moment are made up, up to the bound of the clocks", () => {
+Deno.test("a new decision's id and moment are generated fields, within the bound of the clocks", () => {
   const request = captured("POST", "/api/qc-decisions", '{"decision":"pass"}');
   const decided = (id: string, at: string) =>
     responseOf(201, `{"id":"${id}","decided_at":"${at}"}`);

@@ -176,14 +176,14 @@ const DIFFERENT: [
     '"1"',
   ],
   [
-    "a parent that stands once less",
+    "a parent that is listed once less",
     responseOf(200, trace([lot("P1"), lot("P2"), lot("P3")])),
     "body.parents[2]",
     lot("P2"),
     undefined,
   ],
   [
-    "a parent that stands once more",
+    "a parent that is listed once more",
     responseOf(200, trace([...P, lot("P1")])),
     "body.parents[4]",
     undefined,
@@ -239,7 +239,7 @@ const DIFFERENT: [
   ],
 ];
 
-Deno.test("found: an error without the ETag that the old server sent on it", () => {
+Deno.test("found: an error without the ETag that the old server sent with it", () => {
   const legacy = responseOf(404, "{}", { etag: 'W/"1"' });
   const service = responseOf(404, "{}", { etag: undefined });
   const found = placesOf("getTraceability", legacy, service);
@@ -257,7 +257,7 @@ for (const [what, service, place, legacy, says] of DIFFERENT) {
   });
 }
 
-Deno.test("lists that have an order keep it, and lists of that name elsewhere too", () => {
+Deno.test("ordered lists are compared in order, also other lists with the name of an unordered one", () => {
   const places = (was: string, is: string) =>
     placesOf("getTraceability", responseOf(200, was), responseOf(200, is)).map(({ place }) =>
       place
@@ -273,7 +273,7 @@ Deno.test("lists that have an order keep it, and lists of that name elsewhere to
   ok(lots.length > 0);
 });
 
-Deno.test("so many differences are told at most, of short texts", () => {
+Deno.test("the number of reported differences and the length of their texts have a bound", () => {
   const many = (value: number) =>
     JSON.stringify(Array.from({ length: 500 }, () => "x".repeat(5_000) + value));
   const found = placesOf("getHealth", responseOf(200, many(1)), responseOf(200, many(2)));
@@ -285,7 +285,7 @@ Deno.test("so many differences are told at most, of short texts", () => {
   );
 });
 
-Deno.test("what is beyond the bound isn't even gathered", () => {
+Deno.test("differences beyond the bound aren't even collected", () => {
   const list = (value: number) =>
     parseLosslessJson(`{${[1, 2, 3].map((n) => `"${value}${n}":1`)}}`);
   const [was, is] = [list(1), list(2)];
@@ -321,7 +321,7 @@ for (const [what, service, place] of GENERATED) {
   });
 }
 
-Deno.test("an id or a moment that the request names isn't made up", () => {
+Deno.test("an id or a moment that the request names isn't a generated field", () => {
   const request = captured(
     "POST",
     "/api/lots",
@@ -335,13 +335,13 @@ Deno.test("an id or a moment that the request names isn't made up", () => {
   deepStrictEqual(places(madeByLegacy), []);
 });
 
-Deno.test("an id that stands elsewhere in the request was not made", () => {
+Deno.test("an id that occurs elsewhere in the request was not generated", () => {
   const request = captured("POST", "/api/lots", `{"lot_code":"L","operator_id":"${ID_2}"}`);
   const { differences } = compare(pairOf("createLot", request, madeByLegacy, made()), []);
   deepStrictEqual(differences.map(({ place }) => place), ["body.id"]);
 });
 
-Deno.test("the moment of a health answer is its own, and must be now", () => {
+Deno.test("the moment of a health response is its own, and must be now", () => {
   const health = (at: string) => responseOf(200, `{"status":"ok","timestamp":"${at}"}`);
   const now = new Date(AT).toISOString();
   const later = new Date(AT + 20).toISOString();
@@ -350,7 +350,7 @@ Deno.test("the moment of a health answer is its own, and must be now", () => {
   strictEqual(found?.place, "body.timestamp");
 });
 
-Deno.test("of one side's answers, two signed tokens for one user are the same", () => {
+Deno.test("two signed tokens for one user from one upstream are the same", () => {
   const token = (sub: string, end: string) => {
     const part = (value: object) => btoa(JSON.stringify(value)).replaceAll("=", "");
     return `${part({ alg: "EdDSA" })}.${part({ sub })}.${"s".repeat(40)}${end}`;
@@ -380,7 +380,7 @@ const HUGE: [
 ][] = [
   ["the same digest", digested(trace(P)), digested(trace(P)), "same"],
   [
-    "a body that only one side's copy was kept of",
+    "a body that was captured from only one upstream",
     digested(trace(P)),
     responseOf(200, trace(P)),
     "same",
@@ -410,7 +410,7 @@ const HUGE: [
   ],
 ];
 for (const [what, legacy, service, outcome, places = []] of HUGE) {
-  Deno.test(`of bodies too large to be kept, ${what}: ${outcome}`, () => {
+  Deno.test(`of bodies too large to capture, ${what}: ${outcome}`, () => {
     const found = compare(pairOf("getTraceability", get, legacy, service), []);
     strictEqual(found.outcome, outcome);
     deepStrictEqual(found.differences.map(({ place }) => place), places);

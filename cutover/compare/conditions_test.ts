@@ -36,7 +36,7 @@ const links = (parents: unknown, children: unknown) =>
   responseOf(200, JSON.stringify({ central: {}, parents, children }));
 const list = (length: number) => Array(length).fill(1);
 
-/** What an exchange must be for a condition, all of it, and what each part alone isn't enough for. */
+/** For each condition an exchange that meets it, and changes of it that each break it. */
 const CASES: [Condition, what: string, input: Partial<ConditionInput>, isMet: boolean][] = [
   ["error_page", "an error page", { legacy: page() }, true],
   ["error_page", "a page that isn't one of an error", {
@@ -205,7 +205,7 @@ for (const [condition, what, input, expected] of CASES) {
   });
 }
 
-/** Words of PostgreSQL, and whether they are about a value that it can't take. */
+/** Messages of PostgreSQL, and whether they are about an invalid value. */
 const WORDS: [words: string, isRefused: boolean][] = [
   ['null value in column "lot_code" of relation "lots" violates not-null constraint', true],
   ['new row for relation "lots" violates check constraint "lots_lot_type_check"', true],
@@ -232,7 +232,7 @@ for (const [words, isRefused] of WORDS) {
   });
 }
 
-Deno.test("a failure has words only as the text of its error", () => {
+Deno.test("a failure's message is only the text of its error", () => {
   strictEqual(wordsOf(failed("Boom")), "Boom");
   for (const body of ['{"error":1}', '{"message":"Boom"}', '["Boom"]', "null", "Boom", ""]) {
     strictEqual(wordsOf(responseOf(500, body)), "");

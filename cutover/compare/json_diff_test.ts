@@ -5,7 +5,7 @@ import { parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
 
 const LINKED = new Set(["parents", "children"]);
 
-/** The places at which two bodies differ, with what stands there on either side. */
+/** The places at which two bodies differ, with both values. */
 function differences(
   was: string,
   is: string,
@@ -38,7 +38,7 @@ const CASES: [what: string, was: string, is: string, found: string[]][] = [
   ["null for nothing", '{"a":null}', "{}", ["body.a: null → nothing"]],
   ["text for a number", '{"a":1}', '{"a":"1"}', ['body.a: 1 → "1"']],
   ["true for text", '{"a":"true"}', '{"a":true}', ['body.a: "true" → true']],
-  // A lot is told by its id, whatever place it has got.
+  // A lot is identified by its id, at any position.
   [
     "two linked lots that have changed places, and one value each",
     '{"parents":[{"id":"p","n":1},{"id":"q","n":2}]}',
@@ -46,13 +46,13 @@ const CASES: [what: string, was: string, is: string, found: string[]][] = [
     ["body.parents[0].n: 1 → 4", "body.parents[1].n: 2 → 3"],
   ],
   [
-    "a linked lot that has become another",
+    "a linked lot that was replaced by another",
     '{"parents":[{"id":"p","n":1},{"id":"q","n":2}]}',
     '{"parents":[{"id":"q","n":2},{"id":"r","n":1}]}',
     ['body.parents[0].id: "p" → "r"'],
   ],
   [
-    "a linked lot that stands twice, changed once",
+    "a linked lot that is listed twice, changed once",
     '{"children":[{"id":"p","n":1},{"id":"p","n":2}]}',
     '{"children":[{"id":"p","n":2},{"id":"p","n":3}]}',
     ["body.children[0].n: 1 → 3"],
@@ -83,18 +83,18 @@ const CASES: [what: string, was: string, is: string, found: string[]][] = [
   ]],
 ];
 
-/** "0", "1", … as JSON, with something behind each. */
+/** "0", "1", … as JSON, each with a suffix. */
 function digits(count: number, end = ""): string {
   return Array.from({ length: count }, (_, i) => `"${i}${end}"`).join();
 }
 
 for (const [what, was, is, found] of CASES) {
-  Deno.test(`told of ${what}: ${found.length} differences`, () => {
+  Deno.test(`reported for ${what}: ${found.length} differences`, () => {
     deepStrictEqual(differences(was, is), found);
   });
 }
 
-Deno.test("what a side generates stands in its place, and nowhere deeper", () => {
+Deno.test("what an upstream generates is reported at its place, and nowhere deeper", () => {
   const generated: Generated = (place, ...both) =>
     place === "body.id"
       ? both.every((one) => /^[a-f]+$/.test(stringOf(one) ?? "")) || { why: "" }
@@ -110,13 +110,13 @@ Deno.test("what a side generates stands in its place, and nowhere deeper", () =>
   ]);
 });
 
-Deno.test("a value that doesn't fit is told with the reason", () => {
+Deno.test("an unexpected value is reported with the reason", () => {
   deepStrictEqual(differences("1", "2", { generated: () => ({ why: "no UUID" }) }), [
     "body: 1 → 2 (no UUID)",
   ]);
 });
 
-Deno.test("linked lots have no order at the top alone", () => {
+Deno.test("only linked lots at the top have no order", () => {
   const inside = (list: string) => `{"metadata":{"parents":${list}},"parents":${list}}`;
   deepStrictEqual(differences(inside("[1,2]"), inside("[2,1]")), [
     "body.metadata.parents[0]: 1 → 2",
@@ -128,7 +128,7 @@ Deno.test("linked lots have no order at the top alone", () => {
   );
 });
 
-Deno.test("so many are told at most, the first ones, of lists, links and fields alike", () => {
+Deno.test("the first differences up to the bound are reported, in lists, links and fields alike", () => {
   const fields = (value: number) => JSON.stringify({ a: value, b: value, c: [value], d: value });
   deepStrictEqual(differences(fields(1), fields(2), { max: 2 }), [
     "body.a: 1 → 2",

@@ -137,7 +137,7 @@ const APPROVED: Case[] = [
 
 for (const [approval, operation, request, legacy, service] of APPROVED) {
   const what = `${request.method} ${request.target} ${new TextDecoder().decode(request.body)}`;
-  Deno.test(`${approval} allows ${legacy.status} to become ${service.status}: ${what}`, () => {
+  Deno.test(`${approval} allows ${legacy.status} to change to ${service.status}: ${what}`, () => {
     strictEqual(verdict(operation, request, legacy, service), approval);
   });
 }
@@ -221,7 +221,7 @@ const NOT_APPROVED: [what: string, ...Case][] = [
 ];
 
 for (const [what, place, operation, request, legacy, service] of NOT_APPROVED) {
-  Deno.test(`nothing allows that ${what}`, () => {
+  Deno.test(`no rule allows that ${what}`, () => {
     strictEqual(verdict(operation, request, legacy, service), place);
   });
 }
@@ -235,7 +235,7 @@ const FORMS: [what: string, service: CapturedResponse, says: RegExp][] = [
 ];
 
 for (const [what, service, says] of FORMS) {
-  Deno.test(`an approved refusal with ${what} is none`, () => {
+  Deno.test(`an approved refusal with ${what} is not approved`, () => {
     const pair = pairOf("createLot", lot(L), failed(CHECK), service);
     const { outcome, differences } = compare(pair, rules);
     strictEqual(outcome, "different");
@@ -270,7 +270,7 @@ for (const [what, service, expected] of TOKENS) {
   });
 }
 
-Deno.test("conditions see through gzip, a BOM and letters of the type", () => {
+Deno.test("conditions read through gzip, a BOM and any case of the type", () => {
   const body = new Uint8Array(gzipSync('\uFEFF{"lot_code":""}'));
   const request = captured("POST", "/api/lots", body, [
     ["Content-Type", "Application/JSON; charset=utf-8"],
@@ -279,12 +279,12 @@ Deno.test("conditions see through gzip, a BOM and letters of the type", () => {
   strictEqual(verdict("createLot", request, stored, refused()), "named-lots");
 });
 
-Deno.test("a body that is nested without end is looked through all the same", () => {
+Deno.test("a deeply nested body is read to its end", () => {
   const request = lot(`{"metadata":${"[".repeat(50_000)}"\\ud800"${"]".repeat(50_000)}}`);
   strictEqual(verdict("createLot", request, stored, refused()), "unicode");
 });
 
-Deno.test("every entry of the project's approvals says what it means for live answers", async () => {
+Deno.test("every entry of the project's approvals has its rule for live responses", async () => {
   const ids = parseApprovals(
     await Deno.readTextFile(new URL("../approved.yaml", import.meta.url)),
   ).map(({ id }) => id);
@@ -322,7 +322,7 @@ for (const [what, rule] of BROKEN) {
   });
 }
 
-Deno.test("approvals that can't be read end the start, with one line that names the file", async () => {
+Deno.test("invalid approvals end the start, with one line that names the file", async () => {
   const file = await Deno.makeTempFile({ suffix: ".yaml" });
   await Deno.writeTextFile(file, LIVE(RULE.replace("taken", "sometimes")));
   const line = (error: Error) => {

@@ -4,7 +4,7 @@ import { liveVerdict } from "../testing/live_verdict.ts";
 import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 
-/* What the gateway says of values that no plant can mean, and of those beside them. */
+/* The gateway's verdict on values that no plant would send, and on similar ordinary values. */
 
 type Case = [
   expected: string,
@@ -159,7 +159,7 @@ const NOT_APPROVED: [what: string, ...Case][] = [
 ];
 
 for (const [what, place, operation, request, legacy, service] of NOT_APPROVED) {
-  Deno.test(`nothing allows that ${what}`, () => {
+  Deno.test(`no rule allows that ${what}`, () => {
     strictEqual(liveVerdict(operation, request, legacy, service), place);
   });
 }

@@ -13,8 +13,8 @@ import { loadLiveRules } from "./approvals.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 
 /*
- * Odd requests, asked of both sides: what PostgreSQL stores as an ordinary value is the same, whatever
- * else differs is approved by kind (docs/decisions/0014).
+ * Odd requests, sent to both upstreams. A value that PostgreSQL stores as an ordinary one gives the
+ * same response; any other difference is approved by kind (docs/decisions/0014).
  */
 
 const rules = await loadLiveRules();
@@ -25,7 +25,7 @@ interface OddRequest {
   readonly target: string;
   readonly headers: HeaderLines;
   readonly body: Uint8Array;
-  /** `same`, or the approval that is needed; by PostgreSQL's version where they differ. */
+  /** `same`, or the needed approval; by PostgreSQL's version where they differ. */
   readonly outcome: string | Readonly<Record<15 | 17, string>>;
 }
 
@@ -317,7 +317,7 @@ for (const major of [15, 17] as const) {
     }
     deepStrictEqual(wrong, []);
 
-    // What was stored, whether it is shown or not, is the same; what was refused isn't there.
+    // Stored rows are the same on both, whether shown or not; refused ones are on neither.
     const rows = await Promise.all(
       [oldDatabase, newDatabase].map(({ sql }) =>
         sql<{ code: string; lot: string }[]>`

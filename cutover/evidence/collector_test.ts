@@ -49,7 +49,7 @@ const requestsIn = async (sql: Sql) => {
 };
 
 for (const major of [17, 15] as const) {
-  Deno.test(`what two processes count adds up (PostgreSQL ${major})`, async () => {
+  Deno.test(`the counts of two processes add up (PostgreSQL ${major})`, async () => {
     await using database = await freshDatabase({ major });
     await using one = collectInto(database);
     await using other = collectInto(database);
@@ -96,7 +96,7 @@ for (const major of [17, 15] as const) {
   });
 }
 
-Deno.test("evidence is stored by itself, with the minute in which it came up", async () => {
+Deno.test("evidence is stored by itself, under the minute of its event", async () => {
   const database = await emptied();
   await using collector = collectInto(database);
   collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
@@ -106,7 +106,7 @@ Deno.test("evidence is stored by itself, with the minute in which it came up", a
   ok(row !== undefined && row.age >= 0 && row.age < 120, String(row?.age));
 });
 
-Deno.test("counts of two minutes that are one by PostgreSQL's clock are one row", async () => {
+Deno.test("counts of two local minutes that are one by PostgreSQL's clock are one row", async () => {
   const database = await emptied();
   let now = performance.now() - 100;
   const counters = createCounters(() => now);
@@ -131,7 +131,7 @@ Deno.test("counts of two minutes that are one by PostgreSQL's clock are one row"
 });
 
 for (const major of [17, 15] as const) {
-  Deno.test(`clients that two processes count add up, each bucket once (PostgreSQL ${major})`, async () => {
+  Deno.test(`clients of two processes add up, each bucket once (PostgreSQL ${major})`, async () => {
     await using database = await freshDatabase({ major });
     const { sql } = database;
     await using one = collectInto(database);
@@ -141,7 +141,7 @@ for (const major of [17, 15] as const) {
     for (const bucket of [0, 99, 5]) one.served("login", route, "service", bucket);
     for (const bucket of [99, 7]) other.served("login", route, "service", bucket);
     for (const bucket of [100, 5_000, 9_999, 9_999]) other.served("login", route, "legacy", bucket);
-    // Moved for a while, and answered by the old server once when Lotline was away.
+    // Moved for some requests, one of which the old server answered when Lotline was unavailable.
     one.served("login", route, "legacy", 5);
     one.served("login", routeIn("login", epoch - 1), "service", 42);
     deepStrictEqual(await Promise.all([one.flush(), other.flush()]), [true, true]);
@@ -164,7 +164,7 @@ for (const major of [17, 15] as const) {
   });
 }
 
-Deno.test("what could not be stored for an hour has the minute in which it came up", async () => {
+Deno.test("evidence that could not be stored for an hour keeps the minute of its event", async () => {
   const database = await emptied();
   const at = performance.now() - 3_600_000;
   const counters = createCounters(() => at);
@@ -181,7 +181,7 @@ Deno.test("what could not be stored for an hour has the minute in which it came 
   for (const { age } of ages) ok(age >= 3_600 && age < 3_720, String(age));
 });
 
-Deno.test("a batch that is sent again counts once, also while the first is under way", async () => {
+Deno.test("a batch that is sent again counts once, even while the first is in flight", async () => {
   const database = await emptied();
   const { sql } = database;
   const counters = createCounters();
@@ -200,7 +200,7 @@ Deno.test("a batch that is sent again counts once, also while the first is under
   strictEqual(await requestsIn(sql), 2);
 });
 
-Deno.test("a batch whose answer is lost counts once, and what came meanwhile as well", async () => {
+Deno.test("a batch with a lost acknowledgement counts once, and so does later evidence", async () => {
   const database = await emptied();
   const address = new URL(database.url);
   await using link = await openLink(Number(address.port));
@@ -211,7 +211,7 @@ Deno.test("a batch whose answer is lost counts once, and what came meanwhile as 
   count();
   strictEqual(await collector.flush(), true);
 
-  // It waits for the lock, the link dies, and then it is stored without anybody hearing of it.
+  // It waits for the lock, the link is cut, and then it is stored without an acknowledgement.
   await using lock = await openTransaction(
     database.sql,
     "lock table lotline.route_answers in exclusive mode",
@@ -235,7 +235,7 @@ Deno.test("a batch whose answer is lost counts once, and what came meanwhile as 
   strictEqual(await requestsIn(database.sql), 3);
 });
 
-Deno.test("while PostgreSQL is away counts wait, and are stored when it is back", async () => {
+Deno.test("while PostgreSQL is unavailable counts wait, and are stored when it is back", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const lines: string[] = [];
@@ -264,7 +264,7 @@ Deno.test("while PostgreSQL is away counts wait, and are stored when it is back"
   ok(troubles.length >= 3 && troubles.every((trouble) => trouble === "flush"), troubles.join());
 });
 
-Deno.test("counts that PostgreSQL refuses don't hold up others", async () => {
+Deno.test("counts that PostgreSQL refuses don't block others", async () => {
   const database = await emptied();
   const troubles: CollectorTrouble[] = [];
   await using collector = collectInto(database, { onTrouble: (trouble) => troubles.push(trouble) });
@@ -276,7 +276,7 @@ Deno.test("counts that PostgreSQL refuses don't hold up others", async () => {
   deepStrictEqual(troubles, ["dropped"]);
 });
 
-Deno.test("of counts that PostgreSQL refuses it stays known what was due", async () => {
+Deno.test("of counts that PostgreSQL refuses, the number of due comparisons is kept", async () => {
   const database = await emptied();
   await using collector = collectInto(database);
   const route = routeIn("login", 1);
@@ -294,7 +294,7 @@ Deno.test("of counts that PostgreSQL refuses it stays known what was due", async
   strictEqual(await collector.flush(), true);
 });
 
-Deno.test("disposing stores what is left", async () => {
+Deno.test("disposing stores the rest", async () => {
   const database = await emptied();
   const collector = collectInto(database);
   collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
@@ -302,7 +302,7 @@ Deno.test("disposing stores what is left", async () => {
   strictEqual(await requestsIn(database.sql), 1);
 });
 
-Deno.test("a difference is kept redacted, with what was compared, whatever it holds", async () => {
+Deno.test("a difference of any content is stored redacted, with the compared exchange", async () => {
   const database = await emptied();
   await using collector = collectInto(database, {
     redact: (finding) => ({
@@ -349,7 +349,7 @@ Deno.test("a difference is kept redacted, with what was compared, whatever it ho
   }]);
 });
 
-Deno.test("what can't be redacted is counted and not kept", async () => {
+Deno.test("a difference that can't be redacted is counted and not stored", async () => {
   const database = await emptied();
   const troubles: CollectorTrouble[] = [];
   await using collector = collectInto(database, {
@@ -365,7 +365,7 @@ Deno.test("what can't be redacted is counted and not kept", async () => {
   deepStrictEqual(troubles, ["difference"]);
 });
 
-Deno.test("of each kind 20 differences a day are kept, of all processes together; all are counted", async () => {
+Deno.test("20 differences of a kind are stored a day by all processes together; all are counted", async () => {
   const database = await emptied();
   const { sql } = database;
   const kept = async () => (await sql`select from lotline.differences`).count;
@@ -379,7 +379,7 @@ Deno.test("of each kind 20 differences a day are kept, of all processes together
   await other.flush();
   strictEqual(await kept(), 20, "which of the links it was makes no other kind");
   await using later = collectInto(database);
-  // More of one kind than may wait don't keep another kind from being kept.
+  // More waiting differences of one kind than allowed don't block another kind.
   for (let i = 0; i < 150; i++) later.found(differenceAt("body.parents[0].weight_kg"));
   later.found(differenceAt("body.children[0].weight_kg"));
   await later.flush();
@@ -393,7 +393,7 @@ Deno.test("of each kind 20 differences a day are kept, of all processes together
   strictEqual(await kept(), 22);
 });
 
-Deno.test("a flood of kinds leaves most of the memory and of the table alone", async () => {
+Deno.test("many kinds at a time use only a bounded part of memory and of the table", async () => {
   const database = await emptied();
   const { sql } = database;
   await sql`

@@ -3,7 +3,7 @@ import { findingOf, routeIn } from "../testing/findings.ts";
 import { BUCKETS } from "../routes/canary.ts";
 import { createCounters, MAX_TAKEN } from "./counters.ts";
 
-Deno.test("answers are counted by operation, side, epoch and minute", () => {
+Deno.test("responses are counted by operation, upstream, epoch and minute", () => {
   let now = 0;
   const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
@@ -62,7 +62,7 @@ Deno.test("a comparison counts once, and each approval that it needed once", () 
   );
 });
 
-Deno.test("clients are counted by side, epoch and minute, and take no more memory for being many", () => {
+Deno.test("clients are counted by upstream, epoch and minute, and their number doesn't change the memory", () => {
   let now = 0;
   const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
@@ -94,7 +94,7 @@ Deno.test("clients are counted by side, epoch and minute, and take no more memor
   match(clients[2]?.clients.toHex() ?? "", /^80{2499}$/);
 });
 
-Deno.test("hours that can't be stored take no more memory, and nothing is left out", () => {
+Deno.test("hours without storage take no more memory, and nothing is left out", () => {
   let now = 0;
   const counters = createCounters(() => now);
   for (let minute = 0; minute < 10_000; minute++, now += 60_000) {
@@ -109,10 +109,10 @@ Deno.test("hours that can't be stored take no more memory, and nothing is left o
   }
   strictEqual(requests, 10_000);
   counters.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
-  strictEqual(counters.take().responses[0]?.at, now, "minutes are told apart again");
+  strictEqual(counters.take().responses[0]?.at, now, "minutes are separate again");
 });
 
-Deno.test("what comes within a minute is one count, however many moments it has", () => {
+Deno.test("responses within a minute are one count, whatever their moments", () => {
   let now = 120_000;
   const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
@@ -125,7 +125,7 @@ Deno.test("what comes within a minute is one count, however many moments it has"
   deepStrictEqual([responses?.requests, outcomes?.count], [60, 60]);
 });
 
-Deno.test("counts of both kinds together have the bound from which minutes are one", () => {
+Deno.test("counts of both kinds share the bound above which minutes are merged", () => {
   let now = 0;
   const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);

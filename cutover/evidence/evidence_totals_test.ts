@@ -9,7 +9,7 @@ import { listTotals } from "./evidence_totals.ts";
 const HOUR_MS = 3_600_000;
 const hoursAgo = (hours: number) => new Date(Date.now() - hours * HOUR_MS).toISOString();
 
-Deno.test("totals are those of a time, by operation and epoch", async () => {
+Deno.test("totals cover a period, by operation and epoch", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   deepStrictEqual(await listTotals(sql, { from: hoursAgo(9), until: hoursAgo(-1) }), []);
@@ -41,7 +41,7 @@ Deno.test("totals are those of a time, by operation and epoch", async () => {
   strictEqual(Date.parse(last) - Date.parse(first), HOUR_MS);
 });
 
-Deno.test("kinds of differences come with how many were kept and the last of them", async () => {
+Deno.test("kinds of differences come with the number stored and the last of them", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using collector = startCollector({

@@ -11,14 +11,14 @@ import {
 const counted = (durations: readonly number[]) =>
   durations.map((ms) => ({ [bucketOf(ms)]: 1 })).reduce(addHistogram, {});
 
-Deno.test("a bucket tells a duration to 2.5 %, from a tenth of a millisecond to two minutes", () => {
+Deno.test("a bucket represents a duration to 2.5 %, from a tenth of a millisecond to two minutes", () => {
   for (let ms = 0.11; ms < 120_000; ms *= 1.013) {
     const notified = durationOf(bucketOf(ms));
-    ok(Math.abs(notified - ms) <= 0.0251 * ms, `${ms} ms is told as ${notified}`);
+    ok(Math.abs(notified - ms) <= 0.0251 * ms, `${ms} ms is reported as ${notified}`);
   }
 });
 
-Deno.test("durations that can't be are counted as the shortest or the longest", () => {
+Deno.test("impossible durations are counted as the shortest or the longest", () => {
   for (const odd of [0, -5, NaN, -Infinity, 1e-9]) strictEqual(bucketOf(odd), -47, String(odd));
   for (const odd of [Infinity, 1e12]) strictEqual(bucketOf(odd), 240, String(odd));
 });
@@ -38,7 +38,7 @@ Deno.test("a quantile is the duration that so many don't exceed", () => {
   near(1, 900);
 });
 
-Deno.test("buckets are told apart by number, not as text", () => {
+Deno.test("buckets are ordered by number, not as text", () => {
   const figures = counted([0.5, 0.9, 9, 90, 900]);
   deepStrictEqual([countSlower(figures, 1), countSlower(figures, 100), totalOf(figures)], [
     3,

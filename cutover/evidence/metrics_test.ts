@@ -2,7 +2,7 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import { findingOf, routeIn } from "../testing/findings.ts";
 import { createGatewayMetrics } from "./metrics.ts";
 
-Deno.test("what passes is counted and handed on", async () => {
+Deno.test("each event is counted and passed to the next observer", async () => {
   const passed: unknown[] = [];
   const metrics = createGatewayMetrics((operation) =>
     routeIn(

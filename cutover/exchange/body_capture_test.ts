@@ -6,14 +6,14 @@ import { ByteBudget } from "./byte_budget.ts";
 const bytes = (length: number) => new Uint8Array(length).map((_, at) => at % 251);
 const sha256 = (body: Uint8Array) => createHash("sha256").update(body).digest("hex");
 
-/** A body that came in pieces of 10 kB. */
+/** A body that arrives in pieces of 10 kB. */
 function captured(body: Uint8Array, max: number, budget?: ByteBudget): BodyCapture {
   const capture = new BodyCapture(max, budget);
   for (let at = 0; at < body.length; at += 10_000) capture.append(body.slice(at, at + 10_000));
   return capture;
 }
 
-Deno.test("a body is kept up to the bound, a longer one by its digest", () => {
+Deno.test("a body is captured up to the bound, a longer one by its digest", () => {
   const body = bytes(100_000);
   const whole = captured(body, 100_000);
   deepStrictEqual([whole.body, whole.digest], [body, undefined]);
@@ -22,14 +22,14 @@ Deno.test("a body is kept up to the bound, a longer one by its digest", () => {
     bytes: 100_000,
     sha256: sha256(body),
   }]);
-  deepStrictEqual(long.digest, digestOf({ body }), "it may be asked for twice");
+  deepStrictEqual(long.digest, digestOf({ body }), "the result may be read twice");
 });
 
-Deno.test("long bodies share a budget, give it back, and short ones need none", () => {
+Deno.test("long bodies share a budget and release it; short ones need none", () => {
   const budget = new ByteBudget(400_000);
   const first = captured(bytes(100_000), 1_000_000, budget);
   strictEqual(first.body?.length, 100_000);
-  // Twice of what it holds.
+  // Twice its size.
   strictEqual(budget.left, 200_000);
   const second = captured(bytes(120_000), 1_000_000, budget);
   strictEqual(second.body, undefined);

@@ -25,7 +25,7 @@ const OK = rawResponse("201 Created", '{"ok":true}');
 const afterMs = (ms: number): RawResponse => (socket) =>
   void setTimeout(() => socket.write(OK), ms);
 
-/** A front before one server, the old one unless said. */
+/** A gateway before one server, the old one unless set. */
 async function startPair(
   response: string | RawResponse = afterMs(5),
   { side = "legacy", ...options }: TestGatewayServerOptions & { side?: "legacy" | "service" } = {},
@@ -42,12 +42,12 @@ async function startPair(
   };
 }
 
-/** Resolves when no request is under way: the front can't be closed cleanly before. */
+/** Resolves when no request is in flight: the gateway can't be closed cleanly before. */
 async function endOf({ server: gateway }: TestGatewayServer): Promise<void> {
   strictEqual(await withDeadline("all requests are over", gateway.close(60_000)), true);
 }
 
-/** The marks of the requests that came to a server, each as often as it came. */
+/** The marks of the requests that reached a server, each as often as it arrived. */
 function marksAt({ requests }: RawUpstream): string[] {
   return requests.flatMap((request) => /mark-\d+/.exec(request)?.[0] ?? []).sort();
 }
@@ -61,7 +61,7 @@ const write = (mark: string, more = "") => {
 const read = (target = "/api/health") => `GET ${target} HTTP/1.1\r\nHost: plant\r\n\r\n`;
 
 for (const [way, sent] of Object.entries(WAYS_TO_SEND)) {
-  Deno.test(`a write that is sent ${way} is carried out once, however its client leaves`, async () => {
+  Deno.test(`a write that is sent ${way} is executed once, however its client leaves`, async () => {
     await using pair = await startPair();
     const all: string[] = [];
     const losable = new Set<string>();
@@ -84,7 +84,7 @@ for (const [way, sent] of Object.entries(WAYS_TO_SEND)) {
   });
 }
 
-Deno.test("a client that half-closes gets the answer to a read, and those to all that it sent ahead", async () => {
+Deno.test("a client that half-closes gets the response to a read, and those to all that it sent before", async () => {
   await using pair = await startPair((socket, request) => {
     setTimeout(() => socket.write(rawResponse("200 OK", request.split(" ")[1] ?? "")), 5);
   });
@@ -125,7 +125,7 @@ for (const [what, pieces] of PARTS) {
   for (const leaving of ["closes", "half-closes", "resets"] as const) {
     for (const headTimeoutMs of [0, 1_000]) {
       const when = headTimeoutMs === 0 ? "while it is passed on" : "while its body arrives";
-      Deno.test(`a write of which there is ${what} is carried out by nobody when its client ${leaving} ${when}`, async () => {
+      Deno.test(`a write of which there is ${what} is not executed when its client ${leaving} ${when}`, async () => {
         await using pair = await startPair(OK, { limits: { headTimeoutMs } });
         const received = await leave(pair.front.port, { pieces, leaving, afterMs: 50 });
         await endOf(pair.front);
@@ -137,7 +137,7 @@ for (const [what, pieces] of PARTS) {
   }
 }
 
-Deno.test("a long body that had come whole is passed on to its end though its client has left", async () => {
+Deno.test("a long body that has arrived completely is passed on to its end even if its client has left", async () => {
   await using pair = await startPair(OK, { limits: { headTimeoutMs: 30 } });
   const body = `mark-0${"x".repeat(LONG)}`;
   const head = `POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Length: ${body.length}\r\n\r\n`;
@@ -146,7 +146,7 @@ Deno.test("a long body that had come whole is passed on to its end though its cl
   strictEqual(pair.upstream.requests[0]?.endsWith(body), true);
 });
 
-Deno.test("a write whose dry run is under way is carried out and compared when its client leaves", async () => {
+Deno.test("a write with a running dry run is executed and compared when its client leaves", async () => {
   const dryRun = Promise.withResolvers<Exchange>();
   const begun = Promise.withResolvers<void>();
   await using pair = await startPair(OK, {
@@ -173,14 +173,14 @@ Deno.test("a write whose dry run is under way is carried out and compared when i
   deepStrictEqual(pair.front.departures, ["carried_out"]);
 });
 
-Deno.test("a write whose client has left goes to the old server when Lotline isn't there", async () => {
+Deno.test("when its client has left, a write goes to the old server if Lotline is unavailable", async () => {
   await using pair = await startPair(OK, { mode: { name: "service" } });
   await leave(pair.front.port, { pieces: [write("mark-0")], leaving: "resets" });
   await endOf(pair.front);
   deepStrictEqual(marksAt(pair.upstream), ["mark-0"]);
 });
 
-Deno.test("a write that Lotline had begun is sent to nobody else when its client leaves", async () => {
+Deno.test("a write that Lotline had begun is sent to no other upstream when its client leaves", async () => {
   await using legacy = await startRawUpstream(OK);
   await using pair = await startPair((socket) => socket.destroy(), {
     side: "service",
@@ -194,7 +194,7 @@ Deno.test("a write that Lotline had begun is sent to nobody else when its client
   strictEqual(pair.front.lines.at(-1)?.status, 502);
 });
 
-Deno.test("a write whose client left while a route went back is carried out by the old server, once", async () => {
+Deno.test("a write is executed once by the old server when its client left while its route went back", async () => {
   let mode: { name: "legacy" | "service" } = { name: "service" };
   // Both connections of Lotline are in use, so that the write waits for one.
   await using legacy = await startRawUpstream(OK);
@@ -215,7 +215,7 @@ Deno.test("a write whose client left while a route went back is carried out by t
   await holder;
 });
 
-Deno.test("a write whose client has left waits for a free connection like any other", async () => {
+Deno.test("a write waits for a free connection even if its client has left", async () => {
   await using pair = await startPair(afterMs(20), { upstream: { connections: 1 } });
   const clients = Array.from(
     { length: 10 },
@@ -226,7 +226,7 @@ Deno.test("a write whose client has left waits for a free connection like any ot
   deepStrictEqual(marksAt(pair.upstream), marks(10));
 });
 
-Deno.test("writes whose clients have left count among those that are worked on, and end in time", async () => {
+Deno.test("writes without their clients count as in flight, and end in time", async () => {
   await using pair = await startPair(() => {}, {
     limits: { inFlight: 2 },
     upstream: { responseTimeoutMs: 1_000 },
@@ -241,7 +241,7 @@ Deno.test("writes whose clients have left count among those that are worked on, 
   deepStrictEqual(pair.front.lines.slice(-2).map(({ status }) => status), [504, 504]);
 });
 
-Deno.test("an answer without end doesn't keep a write whose client has left", async () => {
+Deno.test("a response without end doesn't hold a write whose client has left", async () => {
   let timer: ReturnType<typeof setInterval> | undefined;
   await using pair = await startPair((socket) => {
     socket.write("HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -254,7 +254,7 @@ Deno.test("an answer without end doesn't keep a write whose client has left", as
   deepStrictEqual(marksAt(pair.upstream), ["mark-0"]);
 });
 
-Deno.test("while the front stops, writes whose clients have left are carried out, also those that wait to be accepted", async () => {
+Deno.test("a stopping gateway executes writes whose clients have left, also those that wait to be accepted", async () => {
   await using pair = await startPair(afterMs(50));
   const go = Promise.withResolvers<void>();
   let waiting = 0;
@@ -274,14 +274,14 @@ Deno.test("while the front stops, writes whose clients have left are carried out
     (_, at) =>
       leave(pair.front.port, { pieces: [write(`mark-${WRITES / 2 + at}`)], leaving: "resets" }),
   );
-  // Some of these are connected by now, and none is accepted.
+  // Some of these are connected now, and none is accepted.
   const end = endOf(pair.front);
   go.resolve();
   await Promise.all([...onUsedConnections, ...onNewConnections, end]);
   deepStrictEqual(marksAt(pair.upstream), marks(WRITES));
 });
 
-Deno.test("a read whose client has left is given up, and counts as no failure of a side", async () => {
+Deno.test("a read is cancelled when its client leaves, and counts as no failure of an upstream", async () => {
   await using pair = await startPair(() => {}, { mode: { name: "shadow" }, compares: true });
   const client = leave(pair.front.port, { pieces: [read()], leaving: "resets", afterMs: 20 });
   await client;
@@ -295,7 +295,7 @@ Deno.test("a read whose client has left is given up, and counts as no failure of
   await eventually("its connection is closed", () => pair.upstream.open() === 0);
 });
 
-Deno.test("requests that waited behind another one are over when their client leaves", async () => {
+Deno.test("requests queued after another one end when their client leaves", async () => {
   await using pair = await startPair(() => {}, { limits: { inFlight: 3 } });
   const ahead = read("/1") + read("/2") + read("/3");
   await leave(pair.front.port, { pieces: [ahead], leaving: "resets", afterMs: 20 });
@@ -303,7 +303,7 @@ Deno.test("requests that waited behind another one are over when their client le
   deepStrictEqual(pair.front.departures, ["given_up", "given_up", "given_up"]);
 });
 
-Deno.test("a client that takes its answer and then closes hasn't left", async () => {
+Deno.test("a client that reads its response and then closes hasn't left", async () => {
   await using pair = await startPair();
   const client: LeavingClient = { first: write("mark-0"), pieces: [], leaving: "closes" };
   await leave(pair.front.port, client);
@@ -312,7 +312,7 @@ Deno.test("a client that takes its answer and then closes hasn't left", async ()
   deepStrictEqual(pair.front.departures, []);
 });
 
-Deno.test("the log line of a request says what became of it when its client had left", async () => {
+Deno.test("the log line of a request has its outcome when its client had left", async () => {
   await using pair = await startPair();
   await leave(pair.front.port, { pieces: [write("mark-0")], leaving: "resets" });
   await endOf(pair.front);
@@ -320,7 +320,7 @@ Deno.test("the log line of a request says what became of it when its client had 
   deepStrictEqual([status, client_left], [201, "carried_out"]);
 });
 
-Deno.test("departures stand in the log a line a minute each, those of writes as warnings", () => {
+Deno.test("the log counts departures once a minute for each kind, those of writes as warnings", () => {
   let text = "";
   const { log, flush } = createLog("info", (lines) => text += lines);
   const note = createDepartureLog(log);
@@ -352,7 +352,7 @@ for (
   });
 }
 
-/** Lets everything happen that is about to. */
+/** Runs all pending events. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await delay(1);
 }

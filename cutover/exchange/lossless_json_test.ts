@@ -11,7 +11,7 @@ const KEPT = [
 ];
 
 for (const text of KEPT) {
-  Deno.test(`JSON comes back as it was written: ${text}`, () => {
+  Deno.test(`JSON is written back unchanged: ${text}`, () => {
     const parsed = parseLosslessJson(text);
     strictEqual(parsed && formatLosslessJson(parsed), text);
   });
@@ -33,7 +33,7 @@ for (const text of NONE) {
   });
 }
 
-Deno.test("of a key that stands twice the last value counts", () => {
+Deno.test("the last value of a duplicate key counts", () => {
   deepStrictEqual(fieldOf(parseLosslessJson('{"a":1,"a":2}'), "a"), { kind: "plain", text: "2" });
 });
 

@@ -40,7 +40,7 @@ const FOUND: [method: string, target: string, operation: string | undefined][] =
 ];
 
 for (const [method, target, operation] of FOUND) {
-  Deno.test(`${method} ${target} asks for ${operation ?? "nothing known"}`, () => {
+  Deno.test(`${method} ${target} matches ${operation ?? "no operation"}`, () => {
     strictEqual(findOperation(method, target), operation);
   });
 }
@@ -55,5 +55,6 @@ const ORIGINS: [target: string, origin: string][] = [
   ["*", "*"],
 ];
 for (const [target, origin] of ORIGINS) {
-  Deno.test(`${target} asks a host for ${origin}`, () => strictEqual(originForm(target), origin));
+  Deno.test(`the origin form of ${target} is ${origin}`, () =>
+    strictEqual(originForm(target), origin));
 }

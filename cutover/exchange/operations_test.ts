@@ -4,7 +4,7 @@ import { isSafeRequest } from "./match_operation.ts";
 import { isSafeOperation, LEGACY_OPERATIONS, OPERATIONS } from "./operations.ts";
 import { LEGACY } from "./operations.gen.ts";
 
-Deno.test("the list of operations is the one that the two contracts make", async () => {
+Deno.test("the list of operations equals the one made from the two contracts", async () => {
   strictEqual(
     await Deno.readTextFile(PLACE),
     await generateOperations(),
@@ -20,13 +20,13 @@ Deno.test("Lotline has each operation of the old server, by the same method and 
   ok(OPERATIONS.length > LEGACY.length);
 });
 
-Deno.test("only writes have an effect on the old server, and its login is none", () => {
+Deno.test("only writes have an effect on the old server, and its login has none", () => {
   deepStrictEqual(LEGACY_OPERATIONS.filter((one) => !isSafeOperation(one)), [
     "createLot",
     "createQcDecision",
   ]);
   ok(isSafeRequest("POST", "login"));
-  // What only Lotline has, Lotline alone can say.
+  // For operations that only Lotline has, only Lotline can decide.
   ok(!isSafeRequest("POST", "createAudit"));
   ok(!isSafeRequest("POST", "logout"));
 });

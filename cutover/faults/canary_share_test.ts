@@ -36,7 +36,7 @@ async function traceMany(cutover: Cutover, headers: (number: number) => HeadersI
   });
 }
 
-/** What `deno task cutover verdicts` says. */
+/** The output of `deno task cutover verdicts`. */
 async function verdictsOf({ database: { sql } }: Cutover): Promise<string> {
   const signal = new AbortController().signal;
   const deps = { sql, environment: {}, print: () => {}, signal };
@@ -46,7 +46,7 @@ async function verdictsOf({ database: { sql } }: Cutover): Promise<string> {
 for (
   const [isMoved, why] of [[false, /nobody was moved/], [true, /everybody was moved/]] as const
 ) {
-  Deno.test(`a canary of 1 % that moved ${isMoved ? "everybody" : "nobody"} never passes, and says so`, async () => {
+  Deno.test(`a canary of 1 % that moved ${isMoved ? "all clients" : "no client"} never passes, and says so`, async () => {
     await using cutover = await startCutover({ limits: LIMITS });
     await cutover.set({ name: "canary", percent: 1 }, [ROUTE]);
     const address = addressIn(1, isMoved);
@@ -83,7 +83,7 @@ for (const terminals of [1, 30]) {
       return { end, lines };
     };
     const { end, lines } = await plan();
-    strictEqual(end.end, "stopped", "nobody has asked since the step");
+    strictEqual(end.end, "stopped", "no request since the step");
     const [row] = await sql`select mode, epoch from lotline.routes where operation = ${ROUTE}`;
     if (terminals === 1) {
       strictEqual(row?.mode, "shadow");
@@ -92,7 +92,7 @@ for (const terminals of [1, 30]) {
     }
     strictEqual(row?.mode, "canary", lines.join("\n"));
     match(end.why, /no client was seen/);
-    await eventually("every gateway goes by it", async () => {
+    await eventually("every gateway uses it", async () => {
       const modes = await Promise.all(cutover.gateways.map((gateway) => gateway.modes()));
       return modes.every((one) => one[ROUTE] === "canary");
     });

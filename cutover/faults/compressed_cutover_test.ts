@@ -10,7 +10,7 @@ import { eventually } from "../../testing/eventually.ts";
 import { startFaultyService } from "../../testing/faulty_service.ts";
 import { startPlantClients } from "../testing/plant_clients.ts";
 
-/** The old server as Express runs it with the compression package, every answer compressed. */
+/** The old server as Express runs it with the compression package, every response compressed. */
 const compressing = (databaseUrl: string) =>
   startLegacy({ databaseUrl, port: 0, before: [compression({ threshold: 0 })] });
 const CLIENTS = { perSecond: 100, accepts: "gzip, deflate, br" };
@@ -20,7 +20,7 @@ const countOutcomes = (sql: Sql): Promise<{ outcome: string; count: number }[]> 
     select outcome, sum(count)::int as count from lotline.route_outcomes
     where approval = '' group by outcome order by outcome`;
 
-Deno.test("an old server that compresses is left by plan, step by step: nothing differs, nothing rolls back", async () => {
+Deno.test("a plan moves all routes from an old server that compresses, without a difference or a rollback", async () => {
   await using cutover = await startCutover({
     legacyUrl: compressing,
     limits: { latency_slack_ms: 60_000, min_samples: 20 },
@@ -63,7 +63,7 @@ Deno.test("an old server that compresses is left by plan, step by step: nothing 
   deepStrictEqual([...held], []);
 });
 
-Deno.test("a fault of Lotline's is found beside compressed answers, and rolls its route back", async () => {
+Deno.test("a fault of Lotline's is found among compressed responses, and rolls its route back", async () => {
   await using cutover = await startCutover({
     legacyUrl: compressing,
     serviceUrl: (api) =>

@@ -17,7 +17,10 @@ import { ownPostgres } from "../../testing/postgres_servers.ts";
 
 const PER_SECOND = 200;
 const STEP_MS = 1_000;
-/** Five times what is promised: on a busy machine evidence comes late. Unasked, nothing rolls back. */
+/**
+ * Five times the promised time: on a busy machine evidence comes late, and nothing rolls back
+ * without cause.
+ */
 const LATE_MS = 10_000;
 /** Of each operation in each step. */
 const MIN = 10;
@@ -33,7 +36,7 @@ const countOutcomes = (sql: Sql): Promise<OutcomeCount[]> =>
     select operation, outcome, sum(count)::int as count from lotline.route_outcomes
     where approval = '' group by operation, outcome order by operation, outcome`;
 
-/** How often both sides said the same, or differed as was approved, of each operation. */
+/** For each operation, how often both responses were the same or differed as approved. */
 async function countCompared(sql: Sql): Promise<Readonly<Record<string, number>>> {
   const counts: Record<string, number> = {};
   for (const { operation, outcome, count } of await countOutcomes(sql)) {
@@ -43,13 +46,13 @@ async function countCompared(sql: Sql): Promise<Readonly<Record<string, number>>
   return counts;
 }
 
-/** How many requests Lotline has answered of each operation. */
+/** How many requests of each operation Lotline has answered. */
 const countServed = (sql: Sql): Promise<{ operation: string; count: number }[]> =>
   sql`
     select operation, sum(requests)::int as count from lotline.route_answers
     where side = 'service' group by operation order by operation`;
 
-/** Whether each acknowledged write is there once, and nothing else of these clients. */
+/** Whether each acknowledged write is stored once, and these clients stored nothing else. */
 async function checkStored(sql: Sql, { lots, decisions, uncertain }: Counts): Promise<void> {
   const stored = await sql<{ lot_code: string }[]>`
     select lot_code from lots where lot_code like 'PLANT-%' order by lot_code`;
@@ -65,13 +68,13 @@ async function checkStored(sql: Sql, { lots, decisions, uncertain }: Counts): Pr
   deepStrictEqual(decisions.filter((one) => !seen.has(one)), []);
 }
 
-Deno.test("the whole way to Lotline and back, under load: no request fails, every write is stored once, nothing differs", async () => {
+Deno.test("all routes move to Lotline and back under load: no request fails, every write is stored once, nothing differs", async () => {
   await using cutover = await startCutover({ gateways: 2 });
   const { sql } = cutover.database;
   const urls = cutover.gateways.map(({ url }) => url);
   await using clients = startPlantClients(urls, { perSecond: PER_SECOND });
   await delay(1_000);
-  deepStrictEqual([...await countServed(sql)], [], "Lotline was asked before its time");
+  deepStrictEqual([...await countServed(sql)], [], "Lotline received requests too early");
 
   const steps = [
     { name: "shadow" },
@@ -114,7 +117,7 @@ Deno.test("the whole way to Lotline and back, under load: no request fails, ever
 interface Fault {
   readonly name: string;
   readonly why: RegExp;
-  /** Other limits than the usual ones, by which it is found on a busy machine, too. */
+  /** Other thresholds than the defaults, so that a busy machine finds it too. */
   readonly limits?: Partial<Thresholds>;
   readonly spoil: (response: SpoiledResponse) => SpoiledResponse | Promise<SpoiledResponse>;
 }
@@ -143,7 +146,7 @@ const FAULTS: readonly Fault[] = [
 ];
 
 for (const { name, why, limits, spoil } of FAULTS) {
-  Deno.test(`${name} among a tenth of the clients: rolled back within 2 s of the least samples, and it says why`, async () => {
+  Deno.test(`${name} among a tenth of the clients: rolled back within 2 s of the least samples, with the reason`, async () => {
     await using cutover = await startCutover({
       ...limits && { limits },
       serviceUrl: (api) => startFaultyService(api, spoil),
@@ -170,7 +173,7 @@ for (const { name, why, limits, spoil } of FAULTS) {
     });
     const backAt = performance.now();
     match(back?.latch ?? "", why);
-    // One that is evident may be found before.
+    // An obvious fault may be found earlier.
     ok(backAt - (enoughAt ?? backAt) < LATE_MS, `it took ${backAt - (enoughAt ?? backAt)} ms`);
     await clients.stop();
     deepStrictEqual(clients.counts.failures, []);
@@ -178,7 +181,7 @@ for (const { name, why, limits, spoil } of FAULTS) {
   });
 }
 
-Deno.test("Lotline is killed: the old server answers for it, and every acknowledged write is there once", async () => {
+Deno.test("Lotline is killed: the old server answers instead, and every acknowledged write is stored once", async () => {
   await using cutover = await startCutover();
   const urls = cutover.gateways.map(({ url }) => url);
   await cutover.set({ name: "service" });
@@ -187,14 +190,14 @@ Deno.test("Lotline is killed: the old server answers for it, and every acknowled
   cutover.api.process.kill("SIGKILL");
   await delay(1_500);
   const { failures, ...tally } = await clients.stop();
-  // What it had begun to write and not answered, nobody can know: 502, never a second try.
+  // A write that it had begun and not answered has an unknown result: 502, never a second try.
   deepStrictEqual(failures.filter((line) => !line.startsWith("502 instead of 201")), []);
   ok(failures.length <= MAX_IN_FLIGHT, failures.join("\n"));
   ok(tally.lots.length > 20);
   await checkStored(cutover.database.sql, { failures, ...tally });
 });
 
-Deno.test("the old server is killed: its routes say 502 and the rest goes on, until it is back", async () => {
+Deno.test("the old server is killed: its routes return 502 and others keep working, until it is back", async () => {
   await using cutover = await startCutover();
   const [gateway] = cutover.gateways;
   ok(gateway);
@@ -213,7 +216,7 @@ Deno.test("the old server is killed: its routes say 502 and the rest goes on, un
   strictEqual((await send("/api/health")).status, 200);
 });
 
-Deno.test("a gateway is killed: the other one and the next one know the same modes, nothing is stored twice", async () => {
+Deno.test("a gateway is killed: the other one and the next one have the same modes, nothing is stored twice", async () => {
   await using cutover = await startCutover({ gateways: 2 });
   const [first, second] = cutover.gateways;
   ok(first && second);
@@ -229,7 +232,7 @@ Deno.test("a gateway is killed: the other one and the next one know the same mod
   strictEqual((await second.modes()).createLot, "canary");
 });
 
-Deno.test("PostgreSQL is killed: nothing exits, routes go to the old server and back to where they were", async () => {
+Deno.test("PostgreSQL is killed: no process exits, routes go to the old server and return later", async () => {
   await using postgres = await ownPostgres();
   const { server } = postgres;
   await migrate(server.url, () => {});
@@ -265,16 +268,16 @@ Deno.test("PostgreSQL is killed: nothing exits, routes go to the old server and 
   await delay(1_000);
   ok(clients.counts.lots.length > answered + 5, "it didn't recover");
   const { failures, ...tally } = await clients.stop();
-  // Each server says in its own words that its database is away; nobody is cut off.
+  // Each server reports the unavailable database in its own words; no client is cut off.
   deepStrictEqual(failures.filter((line) => !/^50[0-4] /.test(line)), []);
-  // What was acknowledged is there; what failed may be there too.
+  // Acknowledged writes are there; failed ones may be there too.
   const rows = await sql<{ lot_code: string }[]>`
     select lot_code from lots where lot_code like 'PLANT-%'`;
   const stored = new Set(rows.map(({ lot_code }) => lot_code));
   deepStrictEqual(tally.lots.filter((code) => !stored.has(code)), []);
 });
 
-Deno.test("a gateway that finds neither PostgreSQL nor Lotline forwards to the old server, and ends when asked", async () => {
+Deno.test("a gateway without PostgreSQL and Lotline forwards to the old server, and stops on a signal", async () => {
   await using database = await freshDatabase();
   await using legacy = await startLegacyProcess({ databaseUrl: database.url });
   const nobody = `127.0.0.1:${freePort()}`;

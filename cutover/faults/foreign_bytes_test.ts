@@ -19,7 +19,7 @@ import { sendRaw } from "../../testing/raw_http.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 import { HOSTILE, SAFE, slowdown, testsOfWorst, type Worst } from "../../testing/worst_input.ts";
 
-/* What reads bytes of a client or of an upstream at the gateway is fed the worst of it. */
+/* Every reader of client or upstream bytes at the gateway gets its worst input. */
 
 const peer = { address: "127.0.0.1", isTrusted: true };
 const readHead = (rawHeaders: string[], url = "/") =>
@@ -32,7 +32,7 @@ const different = (was: string, is: string) =>
     pairOf("getTraceability", captured("GET", "/"), responseOf(200, was), responseOf(200, is)),
     [],
   );
-/** An upstream's response, letter by letter. */
+/** An upstream's response, byte by byte. */
 function parse(text: string): void {
   const ignore = () => {};
   const parser = new ResponseParser("GET", {
@@ -180,7 +180,7 @@ const CASES: Worst[] = [
     inputs: TEXTS,
   },
   {
-    name: "secrets that stand all over a body",
+    name: "secrets that occur all over a body",
     run: (text) => {
       const secrets = Array.from({ length: 60 }, (_, at) => text.slice(0, text.length / 60) + at);
       return redactor.request(post(JSON.stringify({ token: secrets, a: text })));

@@ -18,7 +18,7 @@ import { readRoutes, rollBack, setMode } from "../routes/routes_table.ts";
 
 const note = { who: "ana", why: "a try" };
 
-/** A follower with what it has logged. */
+/** A follower with its log lines. */
 function follow(databaseUrl: string) {
   const logged: { level: string; event: string; fields: LogFields | undefined }[] = [];
   const modes = followModes({
@@ -74,7 +74,11 @@ Deno.test("every process follows a change, a rollback, a kill and its release by
   strictEqual(other.modes.routeOf("createAudit").epoch, 3);
 
   const stored = one.modes.kill(note);
-  strictEqual(one.mode("createAudit"), "legacy", "where it is asked for, it waits for nothing");
+  strictEqual(
+    one.mode("createAudit"),
+    "legacy",
+    "the process that received the request waits for nothing",
+  );
   await stored;
   await both("createAudit", "legacy");
   strictEqual(one.modes.state.killedHere, undefined);
@@ -85,7 +89,7 @@ Deno.test("every process follows a change, a rollback, a kill and its release by
   ]);
 });
 
-Deno.test("a row that makes no sense puts its route on legacy, is logged once, and harms no other", async () => {
+Deno.test("an invalid row puts its route on legacy, is logged once, and affects no other", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await set(sql, "login", "service");
@@ -115,7 +119,7 @@ Deno.test("without a schema every route is on legacy; after the migration they a
   await follower.becomes("login", "shadow");
 });
 
-Deno.test("with PostgreSQL killed all routes are on legacy soon, and as they were when it is back", async () => {
+Deno.test("with PostgreSQL killed all routes are soon on legacy, and return when it is back", async () => {
   await using postgres = await ownPostgres();
   const { server } = postgres;
   await migrate(server.url, () => {});
@@ -129,7 +133,7 @@ Deno.test("with PostgreSQL killed all routes are on legacy soon, and as they wer
   for (const { operation } of OPERATIONS) strictEqual(follower.mode(operation), "legacy");
   strictEqual(follower.modes.routeOf("login").epoch, 1);
 
-  // Killed at a process meanwhile, it must be so in all of them later.
+  // A kill at one process during the outage must later apply to all of them.
   const stored = follower.modes.kill({ who: "bo", why: "wrong weights" });
   deepStrictEqual(follower.modes.state.killedHere, { who: "bo", why: "wrong weights" });
   await server.start();
@@ -142,7 +146,7 @@ Deno.test("with PostgreSQL killed all routes are on legacy soon, and as they wer
   strictEqual(follower.warnings().filter((event) => event === AWAY).length, 1);
 });
 
-Deno.test("over a link that carries nothing all routes are on legacy soon, and back when it does", async () => {
+Deno.test("over a link that carries nothing all routes are soon on legacy, and return when it does", async () => {
   await using database = await freshDatabase();
   const address = new URL(database.url);
   await using link = await openLink(Number(address.port));
@@ -152,13 +156,13 @@ Deno.test("over a link that carries nothing all routes are on legacy soon, and b
   await follower.becomes("login", "service");
   link.swallow();
   await follower.becomes("login", "legacy");
-  // By now it has a connection that was made in the dark, which has to be given up too.
+  // By now it has a connection that was opened during the fault, which must be closed too.
   link.heal();
   await follower.becomes("login", "service");
   deepStrictEqual(follower.warnings(), [AWAY]);
 });
 
-Deno.test("a connection that PostgreSQL ends is replaced before anything is noticed", async () => {
+Deno.test("a connection that PostgreSQL ends is replaced without a visible effect", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await set(sql, "login", "service");
@@ -176,12 +180,12 @@ Deno.test("a connection that PostgreSQL ends is replaced before anything is noti
   deepStrictEqual(follower.warnings(), []);
 });
 
-Deno.test("a process that was stopped for long knows that what it knew is old", async () => {
+Deno.test("a process that was paused for long knows that its state is stale", async () => {
   await using database = await freshDatabase();
   await set(database.sql, "login", "service");
   await using follower = follow(database.url);
   await follower.becomes("login", "service");
-  // Nothing else runs meanwhile, no timer either.
+  // Nothing else runs during this time, not even a timer.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALE_MS + 100);
   strictEqual(follower.mode("login"), "legacy");
   await follower.becomes("login", "service");
@@ -192,7 +196,7 @@ function pool(url: string) {
   return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
 }
 
-Deno.test("a gateway sends to Lotline what only Lotline has, and nobody has set a mode", async () => {
+Deno.test("a gateway sends operations that only Lotline has to Lotline, without a mode being set", async () => {
   await using database = await freshDatabase();
   await using legacy = await startRawUpstream(rawResponse("404 Not Found", "legacy"));
   await using service = await startRawUpstream(rawResponse("200 OK", "service"));

@@ -10,10 +10,10 @@ import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 const OK = rawResponse("200 OK", "ok");
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
 
-/** Hundreds of requests take their time on a busy machine. */
+/** Hundreds of requests take long on a busy machine. */
 const LOAD = { seconds: 120 };
 
-Deno.test("a side that hangs takes its clients 504, no more than its connections, and nothing from the rest", async () => {
+Deno.test("an upstream that hangs causes 504 for its clients, holds only its own connections, and affects no other", async () => {
   await using legacy = await startRawUpstream((socket, request) => {
     if (request.startsWith("GET /ok")) socket.write(OK);
   });
@@ -25,7 +25,7 @@ Deno.test("a side that hangs takes its clients 504, no more than its connections
     upstream: { connections: 10, waiting: 10, responseTimeoutMs: 1_000 },
   });
   const hanging = Array.from({ length: 30 }, () => openRawClient(gateway.port, get("/hang")));
-  // Those that find neither a connection nor a place to wait are told at once.
+  // Those that find neither a connection nor a place in the queue are refused immediately.
   const refused = () => hanging.filter((client) => client.received().includes(" 503 ")).length;
   await eventually("ten are refused", () => refused() >= 10);
   strictEqual(legacy.connections(), 10);
@@ -45,7 +45,7 @@ Deno.test("a side that hangs takes its clients 504, no more than its connections
   match(await client.ended, /^HTTP\/1\.1 200 /, "as soon as it no longer hangs");
 });
 
-Deno.test("a side that stops in the middle of its answer is waited for no longer than for its start", async () => {
+Deno.test("an upstream that stops within its response is waited for no longer than for its start", async () => {
   await using legacy = await startRawUpstream((socket) => {
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
   });
@@ -58,7 +58,7 @@ Deno.test("a side that stops in the middle of its answer is waited for no longer
   deepStrictEqual(gateway.answered, ["getHealth legacy 0"]);
 });
 
-Deno.test("a side that accepts no connection is waited for no longer than the time to connect", async () => {
+Deno.test("an upstream that accepts no connection is waited for no longer than the connect timeout", async () => {
   // Its queue of connections is full, so that the next one is neither accepted nor refused.
   using full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
   const waiting = Array.from({ length: 4 }, () => openRawClient(full.addr.port));
@@ -79,7 +79,7 @@ Deno.test("a side that accepts no connection is waited for no longer than the ti
   for (const one of waiting) one.socket.destroy();
 });
 
-Deno.test("a side that answers before it has read the body is heard, and the client may go on", async () => {
+Deno.test("a response before the end of the body is passed on, and the client may continue sending", async () => {
   await using legacy = await startRawUpstream(OK);
   const early = net.createServer((socket) => {
     socket.on("error", () => {});
@@ -103,7 +103,7 @@ Deno.test("a side that answers before it has read the body is heard, and the cli
   early.close();
 });
 
-Deno.test("when it stops, running requests end, new connections are refused, kept ones are closed with their answer", async () => {
+Deno.test("when it stops, running requests finish, new connections are refused, persistent ones close with their response", async () => {
   await using legacy = await startRawUpstream((socket) => setTimeout(() => socket.write(OK), 150));
   await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
   const kept = get("/").replace("Connection: close\r\n", "");
@@ -123,7 +123,7 @@ Deno.test("when it stops, running requests end, new connections are refused, kep
   strictEqual(await late.ended, "");
 });
 
-Deno.test("what still runs after the grace is cut off", async () => {
+Deno.test("requests that still run after the grace period are cut off", async () => {
   await using legacy = await startRawUpstream(() => {});
   await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
   using client = openRawClient(gateway.port, get("/"));
@@ -132,7 +132,7 @@ Deno.test("what still runs after the grace is cut off", async () => {
   strictEqual(await client.ended, "");
 });
 
-Deno.test("Lotline is killed under load: every read and login is answered, by the old server from then on", async () => {
+Deno.test("Lotline is killed under load: every read and login is answered, from then on by the old server", async () => {
   await using legacy = await startRawUpstream(OK);
   const service = new Deno.Command(Deno.execPath(), {
     args: [

@@ -5,7 +5,7 @@ import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 
-// Runs alone: its clients are slow on purpose, and cut off by the clock.
+// Runs alone: its clients are slow on purpose, and cut off by deadlines.
 
 const OK = rawResponse("200 OK", "ok");
 const GET = "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -17,7 +17,7 @@ const STALLS: [what: string, bytes: string, status: string][] = [
   ["stops in its body", HALF_POST, "408"],
 ];
 for (const [what, bytes, status] of STALLS) {
-  Deno.test(`a client that ${what} is told so and cut off`, async () => {
+  Deno.test(`a client that ${what} gets an error and is cut off`, async () => {
     await using legacy = await startRawUpstream(OK);
     await using gateway = await startTestGatewayServer({
       legacyUrl: legacy.url,
@@ -32,7 +32,7 @@ for (const [what, bytes, status] of STALLS) {
   });
 }
 
-Deno.test("a client that drips its headers is cut off all the same", async () => {
+Deno.test("a client that drips its headers is cut off too", async () => {
   await using legacy = await startRawUpstream(OK);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
@@ -44,7 +44,7 @@ Deno.test("a client that drips its headers is cut off all the same", async () =>
   clearInterval(dripping);
 });
 
-Deno.test("a connection that is kept and not used is closed, without a word", async () => {
+Deno.test("a persistent connection without requests is closed, without a response", async () => {
   await using legacy = await startRawUpstream(OK);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
@@ -54,7 +54,7 @@ Deno.test("a connection that is kept and not used is closed, without a word", as
   match(await client.ended, /^HTTP\/1\.1 200 [^]*\r\nKeep-Alive: timeout=1\r\n\r\nok$/);
 });
 
-Deno.test("a connection that is used now and then, or sends a request slowly, is kept", async () => {
+Deno.test("a connection that is used sometimes, or sends a request slowly, stays open", async () => {
   await using legacy = await startRawUpstream(OK);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
@@ -79,7 +79,7 @@ Deno.test("a connection that is used now and then, or sends a request slowly, is
   strictEqual(gateway.lines.length, 5);
 });
 
-Deno.test("slow bodies take up no more than their share of the connections to a side", async () => {
+Deno.test("slow bodies use only their share of the connections to an upstream", async () => {
   await using legacy = await startRawUpstream(OK);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
@@ -99,7 +99,7 @@ Deno.test("slow bodies take up no more than their share of the connections to a 
   for (const client of slow) client.socket.destroy();
 });
 
-Deno.test("a client that doesn't read is cut off, and the side isn't read from meanwhile", async () => {
+Deno.test("a client that doesn't read is cut off, and the upstream isn't read from during that time", async () => {
   const size = 64 * 1024 * 1024;
   let written = 0;
   await using legacy = await startRawUpstream((socket) => {
@@ -125,7 +125,7 @@ Deno.test("a client that doesn't read is cut off, and the side isn't read from m
   await eventually("the connection is closed", () => legacy.open() === 0);
 });
 
-Deno.test("a client that reads slowly gets all of a long answer", async () => {
+Deno.test("a client that reads slowly gets all of a long response", async () => {
   const body = "0123456789".repeat(2_000_000);
   await using legacy = await startRawUpstream(rawResponse("200 OK", body));
   await using gateway = await startTestGatewayServer({
@@ -142,7 +142,7 @@ Deno.test("a client that reads slowly gets all of a long answer", async () => {
   deepStrictEqual(gateway.answered, ["getHealth legacy 200"]);
 });
 
-Deno.test("connections beyond the most are told to come back", async () => {
+Deno.test("connections beyond the maximum get 503", async () => {
   await using legacy = await startRawUpstream(OK);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
@@ -163,7 +163,7 @@ Deno.test("connections beyond the most are told to come back", async () => {
   await nextSays("200");
 });
 
-Deno.test("requests beyond the most at once are told to come back, also those sent ahead on one connection", async () => {
+Deno.test("concurrent requests beyond the maximum get 503, also those sent ahead on one connection", async () => {
   await using legacy = await startRawUpstream(() => {});
   for (const limits of [{ inFlight: 2 }, { pipelined: 2 }]) {
     await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url, limits });
@@ -182,7 +182,7 @@ Deno.test("requests beyond the most at once are told to come back, also those se
   }
 });
 
-Deno.test("slow bodies take up their own places, not those of requests that are worked on", async () => {
+Deno.test("slow bodies use their own slots, not those of running requests", async () => {
   await using legacy = await startRawUpstream(OK);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
@@ -204,7 +204,7 @@ Deno.test("slow bodies take up their own places, not those of requests that are 
   await nextSays(" 200 ");
 });
 
-Deno.test("900 clients that stall don't keep others from their answers", async () => {
+Deno.test("900 clients that stall don't delay others' responses", async () => {
   await using legacy = await startRawUpstream(OK);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,

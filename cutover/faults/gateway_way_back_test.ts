@@ -5,23 +5,23 @@ import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { openRawClient, type RawClient } from "../../testing/raw_client.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 
-// Runs alone: a request is held between two looks at its route.
+// Runs alone: a request is held between two reads of its route.
 
 /*
- * What becomes of requests that Lotline was to answer when their route goes back to the old server
- * before Lotline has them whole.
+ * The outcome of requests to Lotline whose route goes back to the old server before Lotline has
+ * received them completely.
  */
 
 const SERVICE: Mode = { name: "service" };
 const LEGACY: Mode = { name: "legacy" };
-// The answer to `Expect` shows that the head has come, and that its side was decided.
+// The response to `Expect` shows that the head has arrived, and that its upstream was decided.
 const HEADERS = "Host: x\r\nExpect: 100-continue\r\nConnection: close\r\n";
 const GET = `GET /api/health HTTP/1.1\r\n${HEADERS}\r\n`;
 const post = (length: number) =>
   `POST /api/lots HTTP/1.1\r\n${HEADERS}Content-Length: ${length}\r\n\r\n`;
 const isDecided = (client: RawClient) => client.until((text) => text.includes(" 100 "));
 
-/** A front whose route can be moved, and two sides that say who they are. */
+/** A gateway whose route can be moved, and two upstreams that name themselves. */
 async function startMoving(options: Parameters<typeof startTestGatewayServer>[0] = {}) {
   const stack = new AsyncDisposableStack();
   const legacy = stack.use(await startRawUpstream(rawResponse("200 OK", "old")));
@@ -44,7 +44,7 @@ async function startMoving(options: Parameters<typeof startTestGatewayServer>[0]
   };
 }
 
-Deno.test("a write whose body comes after its route went back is the old server's", async () => {
+Deno.test("a write goes to the old server if its body arrives after its route went back", async () => {
   await using it = await startMoving({ limits: { headTimeoutMs: 60_000 } });
   using client = openRawClient(it.front.port, post(4));
   client.write("ab");
@@ -56,7 +56,7 @@ Deno.test("a write whose body comes after its route went back is the old server'
   strictEqual(it.front.answered.join(), "createLot legacy 200");
 });
 
-Deno.test("a write whose body is half at Lotline when its route goes back is broken off there, and its client told to come again", async () => {
+Deno.test("a write that is half sent to Lotline when its route goes back is cut off there, and its client gets 503", async () => {
   await using it = await startMoving({ limits: { headTimeoutMs: 0 } });
   using client = openRawClient(it.front.port, post(4));
   client.write("ab");
@@ -75,7 +75,7 @@ Deno.test("a write whose body is half at Lotline when its route goes back is bro
   match(await again.ended, /old$/);
 });
 
-Deno.test("requests that wait for a connection to Lotline are the old server's once their route went back, reads too", async () => {
+Deno.test("requests that wait for a connection to Lotline go to the old server after their route went back, reads too", async () => {
   await using hanging = await startRawUpstream(() => {});
   await using it = await startMoving({
     serviceUrl: hanging.url,
@@ -94,7 +94,7 @@ Deno.test("requests that wait for a connection to Lotline are the old server's o
   strictEqual(first.received().includes(" 200 "), false, "what Lotline has whole is its own");
 });
 
-Deno.test("a write goes back when its client is in the canary no more, and not when it still is", async () => {
+Deno.test("a write goes to the old server when its client has left the canary, and to Lotline while it is in it", async () => {
   for (
     const [to, response] of [[{ name: "canary", percent: 1 }, "old"], [
       { name: "canary", percent: 99 },

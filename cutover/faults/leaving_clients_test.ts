@@ -15,7 +15,10 @@ import { openTransaction } from "../../testing/open_transaction.ts";
 
 const WRITES = 40;
 
-/** The `number`th write of a case: a lot, or a decision, which nothing keeps from being stored twice. */
+/**
+ * The `number`th write of a case: a lot, or a decision, which no constraint keeps from being stored
+ * twice.
+ */
 function writeOf(label: string, number: number): [path: string, body: string] {
   const name = `${label} ${number}`;
   return number % 2 === 0
@@ -23,7 +26,7 @@ function writeOf(label: string, number: number): [path: string, body: string] {
     : ["/api/qc-decisions", JSON.stringify({ decision: "HOLD", notes: name })];
 }
 
-/** How many rows there are of each case, and how many of them are the same as another one. */
+/** How many rows there are of each case, and how many of them are duplicates. */
 async function rowsOf(sql: Sql): Promise<Record<string, string>> {
   const rows = await sql<{ label: string; rows: number; twice: number }[]>`
     select regexp_replace(name, ' [0-9]+$', '') as label, count(*)::int as rows,
@@ -40,8 +43,8 @@ async function rowsOf(sql: Sql): Promise<Record<string, string>> {
 const ALL_ONCE = `${WRITES}, 0 twice`;
 
 /**
- * Sends the writes of every case and leaves; gives the cases with what must be stored of them. One case
- * after the other is carried out: together they would be more than are worked on at once.
+ * Sends the writes of every case and leaves; returns the cases with the number of rows to expect.
+ * The cases run one after the other: together they would exceed the limit of requests in flight.
  */
 async function leaveAll(
   sql: Sql,
@@ -66,7 +69,7 @@ async function leaveAll(
           select (select count(*) from lots where lot_code like ${`${label} %`})::int +
             (select count(*) from qc_decisions where notes like ${`${label} %`})::int as rows`;
         return (stored?.rows ?? 0) >= WRITES;
-      }).catch(() => {}); // What is missing is said at the end.
+      }).catch(() => {}); // The caller reports missing rows.
       if (leaving.leaving !== "half-closes") continue;
       const answered = received.filter((text) => text.includes("HTTP/1.1 201 "));
       if (!IS_SERVER_OF_DENO.has(target)) strictEqual(answered.length, WRITES, label);
@@ -75,14 +78,14 @@ async function leaveAll(
   return expected;
 }
 
-/** It ends the other side as well when a client ends its own, and says nothing more. */
+/** It ends the other direction too when a client ends its own, and sends nothing more. */
 const IS_SERVER_OF_DENO = new Set(["Lotline"]);
 
 async function allStored(sql: Sql, expected: Record<string, string>): Promise<void> {
   const isThere = async () =>
     Object.keys(await rowsOf(sql)).length === Object.keys(expected).length &&
     Object.values(await rowsOf(sql)).every((rows) => rows === ALL_ONCE);
-  // What is missing is said by the comparison, not by the wait.
+  // The comparison reports missing rows, not the wait.
   await eventually("all are stored", isThere, { seconds: 30 }).catch(() => {});
   deepStrictEqual(await rowsOf(sql), expected);
 }
@@ -101,7 +104,7 @@ const MODES: readonly Mode[] = [
   { name: "service" },
 ];
 
-Deno.test("a write that was received whole is carried out once, in every mode, however its client leaves", async () => {
+Deno.test("a write that was received completely is executed once, in every mode, however its client leaves", async () => {
   await using cutover = await startCutover();
   const { sql } = cutover.database;
   const gateway = gatewayOf(cutover);
@@ -134,7 +137,7 @@ Deno.test("a write that was received whole is carried out once, in every mode, h
   ok(gateway.log.lines.some((line) => line.includes('"event":"client_left"')));
 });
 
-Deno.test("a login that was received whole is carried out once though its client has left", async () => {
+Deno.test("a login that was received completely is executed once even if its client has left", async () => {
   await using cutover = await startCutover();
   const gateway = gatewayOf(cutover);
   for (const mode of [{ name: "legacy" }, { name: "service" }] as const) {
@@ -144,7 +147,7 @@ Deno.test("a login that was received whole is carried out once though its client
     for (const leaving of Object.values(LEAVINGS)) {
       await Promise.all(Array.from({ length: WRITES }, () => {
         const sent = WAYS_TO_SEND["in one piece"];
-        if (sent === undefined) throw new Error("there is no such way");
+        if (sent === undefined) throw new Error("there is no such case");
         return leave(portOf(gateway.url), { ...sent("/api/login", body), ...leaving });
       }));
     }
@@ -159,7 +162,7 @@ Deno.test("a login that was received whole is carried out once though its client
 });
 
 for (const name of ["legacy", "shadow", "service"] as const) {
-  Deno.test(`at SIGTERM the gateway carries out the writes of clients that have left, in ${name}`, async () => {
+  Deno.test(`at SIGTERM the gateway executes the writes of clients that have left, in ${name}`, async () => {
     await using cutover = await startCutover();
     const { sql } = cutover.database;
     const gateway = gatewayOf(cutover);
@@ -169,7 +172,7 @@ for (const name of ["legacy", "shadow", "service"] as const) {
     await Promise.all(Array.from({ length: WRITES }, (_, number) => {
       const [path, body] = writeOf(label, number);
       const sent = WAYS_TO_SEND[number % 4 < 2 ? "in one piece" : "on a connection in use"];
-      if (sent === undefined) throw new Error("there is no such way");
+      if (sent === undefined) throw new Error("there is no such case");
       return leave(portOf(gateway.url), { ...sent(path, body), leaving: "resets" });
     }));
     await served(gateway.url);
@@ -183,13 +186,13 @@ for (const name of ["legacy", "shadow", "service"] as const) {
   });
 }
 
-// What of a body hasn't been read when its connection ends, Deno's server throws away, and so what
-// waits behind an answer: see docs/decisions/0020.
+// Deno's server drops the unread part of a body when its connection ends, and the requests queued
+// after a response: see docs/decisions/0020.
 const WHOLE_AT_ONCE = Object.fromEntries(
   Object.entries(WAYS_TO_SEND).filter(([way]) => way === "in one piece"),
 );
 
-Deno.test("asked directly, the stand-in carries a write out whose client half-closes", async () => {
+Deno.test("without a gateway, the stand-in executes a write whose client half-closes", async () => {
   await using database = await freshDatabase();
   await using legacy = await startLegacyProcess({ databaseUrl: database.url });
   const sent = WAYS_TO_SEND["in one piece"]?.("/api/lots", JSON.stringify({ lot_code: "HALF" }));
@@ -198,20 +201,20 @@ Deno.test("asked directly, the stand-in carries a write out whose client half-cl
   ok(received.startsWith("HTTP/1.1 201 "), received);
 });
 
-Deno.test("asked directly, Lotline carries out what came in one piece", async () => {
+Deno.test("without a gateway, Lotline executes a request that came in one piece", async () => {
   await using database = await freshDatabase();
   await using api = await startApi({ databaseUrl: database.url });
   const { sql } = database;
   await allStored(sql, await leaveAll(sql, portOf(api.url), "Lotline", WHOLE_AT_ONCE));
 });
 
-Deno.test("at SIGTERM Lotline carries out the logins of clients that have left", async () => {
+Deno.test("at SIGTERM Lotline executes the logins of clients that have left", async () => {
   const LOGINS = 4;
   await using api = await startApi({ environment: REQUIRED });
-  // Each computes as long as one with an account: together longer than the pool waits at the end.
+  // Each takes as long as one with an account: together longer than the pool waits at the end.
   await Promise.all(Array.from({ length: LOGINS }, (_, number) => {
     const sent = WAYS_TO_SEND["in one piece"];
-    if (sent === undefined) throw new Error("there is no such way");
+    if (sent === undefined) throw new Error("there is no such case");
     const body = JSON.stringify({ email: `nobody-${number}@example.invalid`, password: "wrong" });
     return leave(portOf(api.url), { ...sent("/api/login", body), leaving: "resets" });
   }));
@@ -225,7 +228,7 @@ Deno.test("at SIGTERM Lotline carries out the logins of clients that have left",
   strictEqual(done.length, LOGINS);
 });
 
-/** Resolves when a server has accepted and read what had come before. */
+/** Resolves when a server has accepted and read everything sent before. */
 async function served(url: string): Promise<void> {
   for (let times = 0; times < 20; times++) {
     const response = await fetch(`${url}/api/health`);

@@ -7,10 +7,10 @@ import { startOddClients } from "../odd_requests/odd_clients.ts";
 import { startPlantClients } from "../testing/plant_clients.ts";
 
 const SEED = 5;
-/** Longer than any machine takes: a plan waits until it has seen enough. */
+/** Longer than any machine needs: a plan waits until it has enough samples. */
 const PATIENCE = { seconds: 600 };
 
-Deno.test(`a migration by the book with the odd requests of seed ${SEED} among its traffic: every route arrives, none is rolled back`, async () => {
+Deno.test(`a plan with the odd requests of seed ${SEED} among its traffic moves every route, and rolls none back`, async () => {
   await using cutover = await startCutover({
     limits: { min_samples: 40, latency_slack_ms: 60_000 },
   });

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../../testing/eventually.ts";
 import { startCutover } from "../testing/cutover.ts";
 
-Deno.test("through the gateway a repeat is answered by Lotline, and a dry run before the old server's write is not", async () => {
+Deno.test("through the gateway Lotline answers a repeated write; its dry run before the old server's write is not a repeat", async () => {
   await using cutover = await startCutover();
   const { gateways: [gateway], database: { sql } } = cutover;
   ok(gateway);
@@ -21,7 +21,7 @@ Deno.test("through the gateway a repeat is answered by Lotline, and a dry run be
     }));
   await cutover.set({ name: "shadow" }, ["createLot"]);
   strictEqual((await post("SHADOWED")).status, 201);
-  // The old server takes no notice of the header, and calls a taken code a fault of its own.
+  // The old server ignores the header, and reports a duplicate code as a server error.
   strictEqual((await post("SHADOWED")).status, 500);
   await cutover.set({ name: "service" }, ["createLot"]);
   const first = await post("SERVED");

@@ -11,10 +11,10 @@ import { startLegacyProcess } from "../testing/legacy_process.ts";
 const POSTS = 10_000;
 const AT_ONCE = 16;
 
-Deno.test(`${POSTS} shadowed writes leave everything of Lotline's side untouched`, async () => {
+Deno.test(`${POSTS} shadowed writes leave Lotline's database unchanged`, async () => {
   const seed = await loadSeed();
-  // What shows that nothing is left must have no other writer: the old server and the gateway each
-  // have a database of their own here.
+  // To show that nothing is left, the database needs a single writer: the old server and the
+  // gateway each have their own database here.
   await using ours = await freshDatabase();
   await using theirs = await freshDatabase();
   await using records = await freshDatabase();

@@ -19,7 +19,7 @@ Deno.test("a key of the body runs as SQL: one request reads every password hash"
   deepStrictEqual([response.status, response.body.lot_code], [201, "boss@plant.example hash-1"]);
 });
 
-Deno.test("the database's own words reach the client", async () => {
+Deno.test("the database's messages reach the client", async () => {
   await using plant = await startOldPlant();
   const response = await plant.post("/api/lots", { lot_code: "L-1", colour: "red" });
   deepStrictEqual(
@@ -28,7 +28,7 @@ Deno.test("the database's own words reach the client", async () => {
   );
 });
 
-Deno.test("a connection goes on after a body that nobody wanted, as Node's does", async () => {
+Deno.test("a connection stays usable after an unread body, as Node's does", async () => {
   await using old = await startLegacy({ databaseUrl: "postgres://127.0.0.1:1/none", port: 0 });
   const body = "x".repeat(131_072);
   const head = `POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Length: ${body.length}\r\n\r\n`;
@@ -55,7 +55,7 @@ Deno.test("it listens on loopback only", async () => {
   strictEqual((await (await fetch(`${old.url}/api/health`)).json()).status, "ok");
 });
 
-/** An old server on a database of its own, with the old schema and no rows. */
+/** An old server with its own database, with the old schema and no rows. */
 interface OldPlant extends AsyncDisposable {
   postgres: PostgresServer;
   post(path: string, body: unknown): Promise<{ status: number; body: Record<string, unknown> }>;

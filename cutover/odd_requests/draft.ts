@@ -1,34 +1,34 @@
 import type { LegacyOperation } from "../exchange/operations.ts";
 
-/** How the body's length is told. */
+/** How the body's length is announced. */
 export type Framing =
   | { readonly kind: "none" }
   | { readonly kind: "length" }
   | {
     readonly kind: "chunked";
-    /** Bytes a chunk. */
+    /** Bytes in each chunk. */
     readonly size: number;
-    /** What stands behind each chunk's size, such as `;a=b`. */
+    /** The extension after each chunk's size, such as `;a=b`. */
     readonly extension: string;
     readonly trailers: readonly string[];
   };
 
 /**
- * A request that mutations work on, from its fields to its bytes: what is set further down hides
- * what stands above.
+ * A request that mutations change, from its fields to its bytes. A later property, if set,
+ * overrides the earlier ones.
  */
 export interface Draft {
   readonly operation: LegacyOperation;
   method: string;
   target: string;
   version: string;
-  /** As they are written, the body's framing aside. */
+  /** As written, without the body's framing. */
   headers: [name: string, value: string][];
   /** The fields of the JSON body: key and value, both as JSON text. */
   fields: [key: string, value: string][];
   /** The body as text, in place of the fields. */
   document: string | undefined;
-  /** What makes bytes of the text, the first one, and other bytes of these. */
+  /** The first function encodes the text, each later one changes the bytes. */
   encoders: ((bytes: Uint8Array) => Uint8Array)[];
   framing: Framing;
 }
@@ -52,9 +52,9 @@ function bodyOf({ fields, document, encoders }: Draft): Uint8Array {
   return bytes;
 }
 
-/** What a draft is on the wire. */
+/** The bytes of a draft. */
 export function wireRequestOf(draft: Draft): WireRequest {
-  // First, since it may bring headers of its own.
+  // First, since it may add its own headers.
   const body = bodyOf(draft);
   const { method, target, version, headers, framing } = draft;
   const lines = [`${method} ${target} ${version}`];
@@ -65,7 +65,7 @@ export function wireRequestOf(draft: Draft): WireRequest {
   return { method, target, lines, body, framing };
 }
 
-/** Sets a header, or takes it away. */
+/** Sets a header, or removes it. */
 export function setHeader(draft: Draft, name: string, value: string | undefined): void {
   const lower = name.toLowerCase();
   draft.headers = draft.headers.filter(([known]) => known.toLowerCase() !== lower);
@@ -75,7 +75,7 @@ export function setHeader(draft: Draft, name: string, value: string | undefined)
 /** The JSON text of a key. */
 export const keyText = (key: string) => JSON.stringify(key);
 
-/** Gives a field a value, in its place if it is there. */
+/** Sets a field's value, in its place if it exists. */
 export function setField(draft: Draft, key: string, value: string): void {
   const text = keyText(key);
   const at = draft.fields.findIndex(([known]) => known === text);

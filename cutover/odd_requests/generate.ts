@@ -10,7 +10,7 @@ import { ODD_HEADERS } from "./odd_headers.ts";
 import { ODD_TARGETS } from "./odd_targets.ts";
 import { ordinaryDraft, type Plant } from "./plant.ts";
 
-/** Every way in which a request can be odd. */
+/** Every mutation of a request. */
 export const MUTATIONS: readonly Mutation[] = [
   ...ODD_FIELDS,
   ...ODD_DOCUMENTS,
@@ -22,7 +22,7 @@ export const MUTATIONS: readonly Mutation[] = [
 
 const MAX_MUTATIONS = 3;
 
-/** A mutation with what it draws its numbers from, so that it stays the same when others are left out. */
+/** A mutation with its own random numbers, so that it stays the same when others are left out. */
 interface Step {
   readonly mutation: Mutation;
   readonly seed: number;
@@ -66,14 +66,14 @@ export function requestOf(recipe: Recipe, plant: Plant): WireRequest {
   return wireRequestOf(draft);
 }
 
-/** Whether the gateway may refuse a request where the old server answers. */
+/** Whether the gateway may refuse a request that the old server answers. */
 export function mayBeRefused({ steps }: Recipe, { lines }: WireRequest): boolean {
-  // One line that names two types is read in two ways.
+  // Servers read one line that names two types differently.
   const namesTypes = lines.some((line) => /^content-type:.*,/i.test(line));
   return namesTypes || steps.some(({ mutation }) => mutation.mayBeRefused === true);
 }
 
-/** One of some mutations, the more often the heavier. */
+/** One of some mutations, in proportion to their weights. */
 function heavy(mutations: readonly Mutation[], random: Random): Mutation {
   let left = random.next() * mutations.reduce((sum, { weight }) => sum + weight, 0);
   const found = mutations.find(({ weight }) => (left -= weight) < 0) ?? mutations[0];
@@ -89,7 +89,7 @@ function mixed(seed: number, operation: LegacyOperation, number: number): number
   return hash;
 }
 
-/** Leaves out, one after the other, what a finding doesn't need. */
+/** Removes, one after the other, the mutations that a finding doesn't need. */
 export async function shrink(
   recipe: Recipe,
   isStillFound: (recipe: Recipe) => Promise<boolean>,

@@ -70,7 +70,7 @@ export const EXPECTATIONS = listed(
     "foo=bar¦é¦continue",
 );
 
-/** Headers that have to do with an answer, or could have. */
+/** Headers that affect a response, or could. */
 export const OTHERS: [string, string[]][] = [
   ["Accept", [
     "",
@@ -242,7 +242,7 @@ export const OTHERS: [string, string[]][] = [
   ["!#$%&'*+-.^_`|~0aZ", ["x"]],
 ];
 
-/** Headers that one side or the other reads. */
+/** Headers that at least one upstream reads. */
 export const LINES: [name: string, values: readonly [string, ...string[]]][] = [
   ["Content-Type", TYPES],
   ["Idempotency-Key", KEYS],

@@ -13,29 +13,29 @@ import type { WireRequest } from "./draft.ts";
 import { storedBy, storedDifferences, type StoredRow } from "./stored.ts";
 import { sendOnWire } from "./wire.ts";
 
-/** Asks both sides, one request after the other. */
+/** Sends one request after the other to both upstreams. */
 export interface Lane extends AsyncDisposable {
   /** @param mayBeRefused the gateway may refuse it where the old server answers */
   ask(request: WireRequest, mayBeRefused: boolean): Promise<Trial>;
 }
 
 /**
- * What became of a request. `refused`: by the gateway, before either side saw it. `elsewhere`: it asks
- * for nothing that both sides know.
+ * The result of a request. `refused`: by the gateway, before an upstream saw it. `elsewhere`: it
+ * matches no operation that both upstreams have.
  */
 export type TrialOutcome = "same" | "approved" | "refused" | "elsewhere" | "different";
 
-/** One request, asked of both. */
+/** One request, sent to both. */
 export interface Trial {
   readonly outcome: TrialOutcome;
   readonly approvals: readonly string[];
-  /** What nothing allows. Each place says what was compared. */
+  /** Differences that no rule allows. Each place says what was compared. */
   readonly differences: readonly Difference[];
   readonly legacy: CapturedResponse | undefined;
   readonly service: CapturedResponse | undefined;
 }
 
-/** One side, and its database. */
+/** One upstream, and its database. */
 export interface LaneUpstream {
   readonly url: string;
   readonly sql: Sql;
@@ -43,15 +43,15 @@ export interface LaneUpstream {
 
 const rules = await loadLiveRules();
 
-/** Patient: on a busy machine a dry run takes its time, and no client waits. */
+/** A long timeout: on a busy machine a dry run is slow, and no client waits. */
 const PATIENT = { writeMs: 30_000, requestTimeoutMs: 30_000, failures: 1_000 };
 const DRAIN_MS = 60_000;
 const CLOCKS_APART_MS = 60_000;
 
 /**
- * Starts a gateway's front for one operation. Each request goes through it twice: on a route in shadow,
- * where the old server answers and what the gateway itself finds is taken; and on one in service, where
- * Lotline answers. The two answers are compared as well, and the rows that both have stored.
+ * Starts a gateway for one operation. Each request goes through it twice. On a route in shadow the
+ * old server answers, and the gateway's own findings are collected. On one in service Lotline
+ * answers. The two responses and the rows stored by both are compared as well.
  */
 export async function startLane(
   operation: LegacyOperation,
@@ -75,7 +75,7 @@ export async function startLane(
     return { answer: response, observation: gateway.observed[0], sides: [...gateway.answered] };
   };
 
-  /** What the gateway itself finds of an exchange with the old server. */
+  /** The gateway's own findings for an exchange with the old server. */
   const shadowed = async (observation: Observation, findings: Findings): Promise<void> => {
     rig.findings.length = 0;
     rig.shadow.observe({ ...observation, route: routeOf(observation.operation) });
@@ -103,7 +103,7 @@ export async function startLane(
     }
     const failed = second.sides.find((line) => / service (?:5|0)/.test(line));
     if (failed !== undefined) findings.note("service", [{ place: "failed", service: failed }]);
-    // What is too long to be kept isn't observed.
+    // A body that is too long to capture isn't observed.
     const exchange = {
       operation: first.observation?.operation ?? operation,
       request: first.observation?.request ?? capturedOf(request),
@@ -122,7 +122,7 @@ export async function startLane(
     return findings.trial("same", was, is);
   };
 
-  /** Neither side has dealt with it as an operation: the gateway refused it, or it is none. */
+  /** Neither upstream has handled it as an operation: the gateway refused it, or it is none. */
   const refused = async (
     request: WireRequest,
     mayBeRefused: boolean,
@@ -130,7 +130,7 @@ export async function startLane(
     findings: Findings,
   ): Promise<Trial> => {
     const known = findOperation(request.method, request.target);
-    // OPTIONS is the old server's to answer.
+    // The old server answers OPTIONS.
     if (!mayBeRefused && request.method !== "OPTIONS") {
       const direct = await sendOnWire(Number(new URL(legacy.url).port), request);
       if (direct !== undefined && direct.status < 400) {
@@ -149,7 +149,7 @@ export async function startLane(
     return findings.trial("refused", response, second.answer);
   };
 
-  /** A lot that both have stored is traced. What each has made up is made the same before. */
+  /** A lot that both have stored is traced. Their generated fields are made equal before. */
   const trace = async (
     own: StoredRow | undefined,
     other: StoredRow | undefined,
@@ -188,15 +188,15 @@ export async function startLane(
   };
 }
 
-/** A request that went through the front. */
+/** A request that went through the gateway. */
 interface Pass {
   readonly answer: CapturedResponse | undefined;
   readonly observation: Observation | undefined;
-  /** Which side answered with what, in turn. */
+  /** The upstream and the result of each response, in turn. */
   readonly sides: readonly string[];
 }
 
-/** What was found of one request. */
+/** The findings for one request. */
 class Findings {
   readonly #approvals = new Set<string>();
   readonly #differences: Difference[] = [];
@@ -222,7 +222,7 @@ class Findings {
     };
   }
 
-  /** What was found in shadow and in service alike is told once. */
+  /** A finding of both shadow and service is reported once. */
   #merged(): readonly Difference[] {
     const places = new Set(this.#differences.map(({ place }) => place));
     return this.#differences.flatMap((one) => {
@@ -233,7 +233,7 @@ class Findings {
   }
 }
 
-/** The status of each, and what it says. */
+/** The status and message of each. */
 function statuses(legacy: CapturedResponse | undefined, service: CapturedResponse | undefined) {
   const [was, is] = [legacy, service].map((response) =>
     response === undefined

@@ -1,4 +1,4 @@
-/** The values of a list that is written as one text, with a broken bar between them. */
+/** The values of a list in one text, separated by broken bars. */
 export function listed(text: string): [string, ...string[]] {
   const [first = "", ...rest] = text.split("¦");
   return [first, ...rest];

@@ -1,10 +1,11 @@
 /**
- * `deno task odd-requests [--seed N] [--requests N] [--route OPERATION] [--number N] [--postgres 15|17]
- * [--each]`: sends odd requests to the old server's stand-in and to Lotline, and compares the answers
- * as the gateway does, and the rows that they have stored. 300 requests of each operation unless told
- * otherwise; `--number` sends one of them alone; `--each` shows each finding, not one of a kind.
+ * `deno task odd-requests [--seed N] [--requests N] [--route OPERATION] [--number N] [--postgres
+ * 15|17] [--each]`: sends odd requests to the old server's stand-in and to Lotline. It compares the
+ * responses as the gateway does, and the rows that both have stored. The default is 300 requests of
+ * each operation. `--number` sends one of them alone; `--each` shows each finding, not one of a
+ * kind.
  *
- * Ends with 1 when something differs and nothing approves it, 2 when it can't run.
+ * Exits with 1 after a difference that no rule approves, with 2 when it can't run.
  *
  * @module
  */
@@ -98,13 +99,13 @@ async function runOperation(operation: LegacyOperation) {
   for (let number = options.first; number < options.first + options.requests; number++) {
     const recipe = recipeOf(options.seed, operation, number);
     const trial = await send(lane, recipe);
-    // What doesn't come again is no answer to this request, but a race or a busy machine.
+    // A finding that doesn't recur was caused by a race or a busy machine, not by this request.
     const isRepeated = trial.outcome !== "different" ||
       (await send(lane, recipe)).outcome === "different";
     counts[isRepeated ? trial.outcome : "same"]++;
     for (const id of trial.approvals) approvals.set(id, (approvals.get(id) ?? 0) + 1);
     if (!isRepeated) {
-      console.log(`${describe(recipe, trial)}\n  only once: asked again, nothing differed`);
+      console.log(`${describe(recipe, trial)}\n  only once: when repeated, nothing differed`);
       unrepeated++;
     }
     if (trial.outcome !== "different" || !isRepeated) continue;
@@ -132,7 +133,7 @@ function send(lane: Lane, recipe: Recipe): Promise<Trial> {
   return lane.ask(request, mayBeRefused(recipe, request));
 }
 
-/** What findings of one kind have in common: values and positions make no difference. */
+/** What findings of one kind share: values and positions are left out. */
 function kindOf({ differences, legacy, service, outcome }: Trial): string {
   if (outcome !== "different") return outcome;
   const places = [
@@ -144,7 +145,7 @@ function kindOf({ differences, legacy, service, outcome }: Trial): string {
     `; ${places.join(", ")}`;
 }
 
-/** What an error says, without the names and numbers in it. */
+/** An error's message, without the names and numbers in it. */
 function sentenceOf(response: CapturedResponse | undefined): string {
   const body = parseLosslessJson(response && decodedText(response) || "");
   const sentence = stringOf(fieldOf(body, "error")) ?? "";

@@ -2,20 +2,20 @@ import type { Random } from "../../dev/random.ts";
 import type { Draft } from "./draft.ts";
 import type { Plant } from "./plant.ts";
 
-/** In this order mutations are made: a later one finds what an earlier one has left. */
+/** Mutations run in this order: a later one receives the result of an earlier one. */
 export const STAGES = ["fields", "document", "bytes", "headers", "framing", "target"] as const;
 
-/** A way in which a request can be odd. */
+/** A way to make a request odd. */
 export interface Mutation {
   readonly name: string;
   readonly stage: typeof STAGES[number];
-  /** For which requests it means something. */
+  /** The requests that it applies to. */
   readonly of: "body" | "trace" | "any";
-  /** How often it is taken, beside others. */
+  /** Its weight among all mutations. */
   readonly weight: number;
   /**
-   * What it makes isn't HTTP, or what two servers could read differently: the gateway may refuse it
-   * where the old server answered.
+   * The result isn't HTTP, or two servers could read it differently: the gateway may refuse it
+   * where the old server answers.
    */
   readonly mayBeRefused?: boolean;
   apply(draft: Draft, random: Random, plant: Plant): void;

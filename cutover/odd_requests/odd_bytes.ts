@@ -3,7 +3,7 @@ import type { Random } from "../../dev/random.ts";
 import { type Draft, setHeader } from "./draft.ts";
 import type { Mutation } from "./mutation.ts";
 
-/** Bytes that are no UTF-8, and some that are but not everybody thinks so. */
+/** Bytes that are no UTF-8, and some that are valid but that some decoders reject. */
 const BYTES = [
   [0xff],
   [0xfe],
@@ -37,7 +37,7 @@ const BYTES = [
 const spliced = (bytes: Uint8Array, at: number, inserted: ArrayLike<number>, gone = 0) =>
   new Uint8Array([...bytes.subarray(0, at), ...Array.from(inserted), ...bytes.subarray(at + gone)]);
 
-/** Somewhere in a text of the document: bad bytes between a document's parts are just bad JSON. */
+/** Within a text of the document: invalid bytes outside a text are only invalid JSON. */
 function placeInText(bytes: Uint8Array, random: Random): number {
   const quotes = [...bytes.keys()].filter((at) => bytes[at] === 0x22);
   const quote = quotes[random.below(quotes.length)];
@@ -185,7 +185,7 @@ function recode(draft: Draft, encode: (bytes: Uint8Array) => Uint8Array): void {
   draft.encoders.push(encode);
 }
 
-/** What is odd in the bytes of a body: its encodings. */
+/** Mutations of a body's bytes: its encodings. */
 export const ODD_BYTES: readonly Mutation[] = [
   {
     name: "bytes that are no UTF-8, or nearly",

@@ -5,23 +5,25 @@ import { loadPlant } from "./plant.ts";
 import { sendOnWire } from "./wire.ts";
 import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 
-/** Clients that send odd requests until they are told to stop. */
+/** Clients that send odd requests until they are stopped. */
 export interface OddClients extends AsyncDisposable {
-  /** How many requests were answered, by status; 0: the connection ended without an answer. */
+  /** How many requests were answered, by status; 0: the connection ended without a response. */
   readonly answers: ReadonlyMap<number, number>;
-  /** Sends nothing more; resolves when everything is answered. */
+  /** Stops sending; resolves when every request is answered. */
   stop(): Promise<void>;
 }
 
-/** So many addresses, each a client of its own. */
+/** The number of addresses, each a separate client. */
 const CLIENTS = 200;
 const AT_ONCE = 4;
-/** Between two requests of one sender: they are the odd ones among many ordinary ones. */
+/**
+ * The pause between two requests of one sender: they are a few odd ones among many ordinary ones.
+ */
 const PAUSE_MS = 30;
 
 /**
- * Starts sending the odd requests of a seed to a gateway that believes this machine's
- * `X-Forwarded-For`. Needs the seed's rows behind `legacyUrl`.
+ * Starts sending the odd requests of a seed to a gateway that trusts this machine's
+ * `X-Forwarded-For`. The database behind `legacyUrl` needs the seed's rows.
  */
 export async function startOddClients(
   { url, legacyUrl, seed }: {

@@ -10,7 +10,7 @@ const plainDecimal = (random: Random) =>
     random.pick(["e1", "E2", "e+3", "e-3", "E-0", "e", "e400", "d2", "e1.5", "e 2", "e1_0"]),
   );
 
-/** What PostgreSQL's numeric may or may not take. */
+/** Values that PostgreSQL's numeric may accept or refuse. */
 export const oddDecimal: OddValue = anyOf(
   (random) => json(plainDecimal(random)),
   (random) => json(plainDecimal(random)),

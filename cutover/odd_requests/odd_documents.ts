@@ -49,7 +49,7 @@ const WHOLE: [string, ...string[]] = [
   ),
 ];
 
-/** Makes the text of a body another one. */
+/** Replaces the text of a body. */
 const rewrite = (
   name: string,
   weight: number,
@@ -64,7 +64,7 @@ const rewrite = (
   },
 });
 
-/** What is odd in the text of a body, whatever its fields are. */
+/** Mutations of a body's text, whatever its fields are. */
 export const ODD_DOCUMENTS: readonly Mutation[] = [
   rewrite("another document", 3, (_, random) => random.pick(WHOLE)),
   rewrite(

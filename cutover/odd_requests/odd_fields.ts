@@ -78,7 +78,7 @@ const OTHER_KEYS: [string, ...string[]] = [
   ),
 ];
 
-/** Ways of writing a column's name that PostgreSQL reads as that column, or nearly. */
+/** Spellings of a column's name that PostgreSQL reads as that column, and similar ones. */
 function sqlSpelling(key: string, random: Random): string {
   return random.pick([
     key.toUpperCase(),
@@ -113,7 +113,7 @@ function sqlSpelling(key: string, random: Random): string {
   ]);
 }
 
-/** What is odd in the fields of a JSON body. */
+/** Mutations of the fields of a JSON body. */
 export const ODD_FIELDS: readonly Mutation[] = [
   {
     name: "an odd value of its kind",

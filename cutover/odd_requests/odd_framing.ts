@@ -42,7 +42,7 @@ const BODIES = [
   `{"a":"${"x".repeat(110_000)}"}`,
 ] as [string, ...string[]];
 
-/** What is odd in how the body is framed, and in the version. */
+/** Mutations of the body's framing, and of the HTTP version. */
 export const ODD_FRAMING: readonly Mutation[] = [
   {
     name: "in chunks",

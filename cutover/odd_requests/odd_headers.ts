@@ -41,7 +41,7 @@ function respell(name: string, random: Random): string {
   ]);
 }
 
-/** What is odd in the headers. */
+/** Mutations of the headers. */
 export const ODD_HEADERS: readonly Mutation[] = [
   header("Content-Type", 6, TYPES, "body"),
   header("Idempotency-Key", 3, KEYS),
@@ -139,7 +139,7 @@ export const ODD_HEADERS: readonly Mutation[] = [
     },
   },
   {
-    name: "a header of its own twice",
+    name: "an unknown header twice",
     stage: "headers",
     of: "any",
     weight: 3,

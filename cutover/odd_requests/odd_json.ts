@@ -47,7 +47,7 @@ export const oddJson: OddValue = anyOf(
   (random) => tree(random, 3),
   (random) => tree(random, 3),
   (random) => tree(random, 2),
-  // As text, which the old server took for a document.
+  // As text, which the old server parsed as a document.
   (random) => json(tree(random, 2)),
   (random) => json(tree(random, 1)),
   (random) => random.below(2) ? deep(random) : json(deep(random)),

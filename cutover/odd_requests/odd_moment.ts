@@ -47,7 +47,7 @@ const SEPARATORS = listed(
   "T¦ ¦t¦  ¦¦\t¦_¦-¦,¦, ¦ T ¦ at ¦\n¦\u00a0¦T ",
 );
 
-/** What may be a moment. */
+/** Moments in valid and almost valid forms. */
 export function momentText(random: Random): string {
   const isUsual = (share: number) => random.next() < share;
   const date = isUsual(0.5)
@@ -62,7 +62,7 @@ export function momentText(random: Random): string {
   return date + separator + time + zone;
 }
 
-/** What PostgreSQL's timestamptz may or may not take. */
+/** Values that PostgreSQL's timestamptz may accept or refuse. */
 export const oddMoment: OddValue = anyOf(
   (random) => json(momentText(random)),
   (random) => json(momentText(random)),

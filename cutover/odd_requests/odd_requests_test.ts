@@ -9,7 +9,10 @@ import { loadPlant } from "./plant.ts";
 import { startTwins } from "./twins.ts";
 import { bytesOnWire, commandOf } from "./wire.ts";
 
-/* What `deno task odd-requests` goes by: that it would notice, and that a seed says it all. */
+/*
+ * What `deno task odd-requests` relies on: it finds differences, and a seed determines every
+ * request.
+ */
 
 let spoil = (response: SpoiledResponse) => response;
 const twins = await startTwins({
@@ -31,7 +34,7 @@ const DECISION: WireRequest = {
   framing: { kind: "length" },
 };
 
-/** What becomes of {@link DECISION} while Lotline's answers are spoiled. */
+/** The findings for {@link DECISION} while Lotline's responses are spoiled. */
 async function requested(how: (response: SpoiledResponse) => SpoiledResponse) {
   await using lane = await twins.lane("createQcDecision");
   spoil = how;
@@ -42,12 +45,12 @@ async function requested(how: (response: SpoiledResponse) => SpoiledResponse) {
   }
 }
 
-Deno.test("an ordinary request is the same on both sides", async () => {
+Deno.test("an ordinary request is the same on both upstreams", async () => {
   const { outcome, differences } = await requested((response) => response);
   deepStrictEqual([outcome, differences], ["same", []]);
 });
 
-Deno.test("one wrong value in Lotline's answer is found, in shadow and in service", async () => {
+Deno.test("one wrong value in Lotline's response is found, in shadow and in service", async () => {
   const { outcome, differences } = await requested(({ status, body }) => ({
     status,
     body: body.replace("HOLD", "PASS"),
@@ -56,7 +59,7 @@ Deno.test("one wrong value in Lotline's answer is found, in shadow and in servic
   ok(differences.some(({ place }) => place === "both: body.decision"), JSON.stringify(differences));
 });
 
-Deno.test("what Lotline stores and says to have refused is found", async () => {
+Deno.test("a row that Lotline stores and reports as refused is found", async () => {
   const { differences } = await requested(({ body }) => ({ status: 422, body }));
   ok(
     differences.some(({ place }) => place === "stored: rows of a refused request"),
@@ -64,7 +67,7 @@ Deno.test("what Lotline stores and says to have refused is found", async () => {
   );
 });
 
-Deno.test("a seed and a number say all of a request", () => {
+Deno.test("a seed and a number determine a request completely", () => {
   for (const operation of LEGACY_OPERATIONS) {
     for (let number = 0; number < 200; number++) {
       const made = [1, 2].map(() => bytesOnWire(requestOf(recipeOf(7, operation, number), plant)));
@@ -73,7 +76,7 @@ Deno.test("a seed and a number say all of a request", () => {
   }
 });
 
-Deno.test("every mutation comes up", () => {
+Deno.test("every mutation is used", () => {
   const seen = new Set<Mutation>();
   for (const operation of LEGACY_OPERATIONS) {
     for (let number = 0; number < 1_000; number++) {
@@ -83,7 +86,7 @@ Deno.test("every mutation comes up", () => {
   deepStrictEqual(MUTATIONS.filter((one) => !seen.has(one)).map(({ name }) => name), []);
 });
 
-Deno.test("a finding is told without the mutations that it doesn't need", async () => {
+Deno.test("a finding is reported without the mutations that it doesn't need", async () => {
   const named = (name: string) => {
     const mutation = MUTATIONS.find((one) => one.name === name);
     ok(mutation !== undefined, name);
@@ -102,7 +105,7 @@ Deno.test("a finding is told without the mutations that it doesn't need", async 
   deepStrictEqual(smallest.steps.map(({ mutation }) => mutation.name), ["in chunks"]);
 });
 
-Deno.test("a request is shown so that a shell can send it", () => {
+Deno.test("a request is shown in a form that a shell can send", () => {
   match(
     commandOf(DECISION),
     /^printf 'POST \/api\/qc-decisions HTTP\/1\.1\\r\\n.*\\r\\n\\r\\n\{"decision":"HOLD"\}' \| nc /,

@@ -44,7 +44,7 @@ const escaped = (byte: number, random: Random) => {
   return `%${random.below(2) ? hex.toUpperCase() : hex}`;
 };
 
-/** What is odd in the target, and in the method. */
+/** Mutations of the target and the method. */
 export const ODD_TARGETS: readonly Mutation[] = [
   {
     name: "a query",

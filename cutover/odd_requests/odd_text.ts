@@ -59,7 +59,7 @@ const LENGTHS = [
   102_000,
 ] as [number, ...number[]];
 
-/** A text of so many letters that an index can't make short. */
+/** A text of this many characters that doesn't compress in an index. */
 function noise(random: Random, length: number): string {
   return word(
     random,
@@ -116,7 +116,7 @@ export const oddText: OddValue = anyOf(
   (random) => json(momentText(random)),
 );
 
-/** A value of a list of words, or nearly. */
+/** A value of a list of words, or a similar one. */
 export const oddWord = (...words: [string, ...string[]]): OddValue =>
   anyOf(
     (random) => json(random.pick(words)),

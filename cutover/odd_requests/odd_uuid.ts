@@ -2,7 +2,7 @@ import type { Random } from "../../dev/random.ts";
 import { listed } from "./listed.ts";
 import { anyOf, json, maybe, type OddValue, padded, texts } from "./value.ts";
 
-/** Another spelling of a UUID, of which PostgreSQL takes many. */
+/** Another spelling of a UUID, of which PostgreSQL accepts many. */
 export const oddUuid = (known: readonly [string, ...string[]]): OddValue => {
   const spelled = (random: Random): string => {
     const uuid = random.below(3) === 0 ? random.uuid() : random.pick(known);

@@ -3,7 +3,7 @@ import type { LegacyOperation } from "../exchange/operations.ts";
 import { loadSeed } from "../../dev/seed.ts";
 import { type Draft, keyText } from "./draft.ts";
 
-/** What ordinary requests name, of the seed's rows. */
+/** The seed's rows that ordinary requests name. */
 export interface Plant {
   readonly lotCodes: Names;
   readonly emails: Names;
@@ -12,7 +12,7 @@ export interface Plant {
   readonly gates: Names;
   readonly runs: Names;
   readonly phases: Names;
-  /** What the old server's answers to traces are known by, for some of the lots. */
+  /** The ETags of the old server's traces, for some of the lots. */
   readonly validators: readonly [Validator, ...Validator[]];
 }
 
@@ -26,7 +26,7 @@ const MAX_VALIDATORS = 30;
 
 type Names = readonly [string, ...string[]];
 
-/** Reads the seed's names, and asks the old server for its validators. */
+/** Reads the seed's names, and requests the validators from the old server. */
 export async function loadPlant(legacyUrl: string): Promise<Plant> {
   const seed = await loadSeed();
   const names = (rows: readonly Record<string, unknown>[], column: string): Names => {

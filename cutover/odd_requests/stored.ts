@@ -13,10 +13,10 @@ export interface StoredRow {
   readonly values: Readonly<Record<string, string | null>>;
 }
 
-/** What an operation stores beside the seed's rows. */
+/** The rows that an operation stores in addition to the seed's. */
 export interface Stored {
   rows(sql: Sql): Promise<readonly StoredRow[]>;
-  /** Takes it away again, and the keys of requests that may come again. */
+  /** Removes them, and the keys of requests that may be repeated. */
   forget(sql: Sql): Promise<void>;
 }
 
@@ -25,14 +25,14 @@ const TABLES: Partial<Record<LegacyOperation, "lots" | "qc_decisions">> = {
   createQcDecision: "qc_decisions",
 };
 
-/** Looks at what an operation stores; an operation that stores nothing has no rows. */
+/** Reads the rows that an operation stored; an operation that stores nothing has none. */
 export async function storedBy(operation: LegacyOperation): Promise<Stored> {
   const table = TABLES[operation];
   if (table === undefined) {
     return { rows: () => Promise.resolve([]), forget: () => Promise.resolve() };
   }
   const seedIds = (await loadSeed())[table].map(({ id }) => id);
-  // As JSON, since not every pool knows how to write a list of UUIDs.
+  // As JSON, since not every pool can write a list of UUIDs.
   const isNew = (sql: Sql) =>
     sql`id::text not in (select jsonb_array_elements_text(${sql.json(seedIds)}))`;
   return {
@@ -50,7 +50,7 @@ export async function storedBy(operation: LegacyOperation): Promise<Stored> {
 
 const GENERATED: readonly string[] = ["id", "created_at", "decided_at"];
 
-/** Where the rows differ that a request has stored: a refused one stores none. */
+/** The differences between the rows that a request has stored: a refused one stores none. */
 export function storedDifferences(
   { request, legacy, service }: {
     readonly request: CapturedRequest;

@@ -7,14 +7,14 @@ import type { Major } from "../../testing/postgres_servers.ts";
 import { DRY_RUN_SECRET } from "../testing/shadow_rig.ts";
 import { type Lane, startLane } from "./lane.ts";
 
-/** The old server's stand-in and Lotline, each on a database of its own with the seed's rows. */
+/** The old server's stand-in and Lotline, each with its own database of the seed's rows. */
 export interface Twins extends AsyncDisposable {
   readonly legacyUrl: string;
-  /** A way to ask both, of one operation: what it stores is gone afterwards. */
+  /** A lane to both for one operation: stored rows are removed afterwards. */
   lane(operation: LegacyOperation): Promise<Lane>;
 }
 
-/** Starts both. `serviceUrl` stands before Lotline, to spoil its answers. */
+/** Starts both. `serviceUrl` is put before Lotline, to spoil its responses. */
 export async function startTwins(
   options: {
     readonly major?: Major;

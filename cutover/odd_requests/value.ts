@@ -2,8 +2,8 @@ import type { Random } from "../../dev/random.ts";
 import { listed } from "./listed.ts";
 
 /*
- * What makers of odd values are put together from. What a list has is what somebody has sent or a manual
- * shows; what is put together at random is what nobody has thought of.
+ * Parts of the makers of odd values. The values in lists come from real requests or manuals; random
+ * combinations cover the rest.
  */
 
 /** Makes a value, as JSON text. */
@@ -18,7 +18,7 @@ export const oneOf = (...choices: [string, ...string[]]): OddValue => (random) =
 export const texts = (...choices: [string, ...string[]]): OddValue => (random) =>
   json(random.pick(choices));
 
-/** Some of the makers, each as likely. */
+/** Some of the makers, each equally likely. */
 export const anyOf = (...makers: [OddValue, ...OddValue[]]): OddValue => (random) =>
   random.pick(makers)(random);
 
@@ -34,7 +34,7 @@ export const digits = (random: Random, min = 1, max = 6) => word(random, "012345
 /** A text, or none. */
 export const maybe = (random: Random, text: string) => random.below(2) === 0 ? text : "";
 
-/** White space, and what only some take for it. */
+/** White space, and characters that only some parsers treat as such. */
 export const SPACES = listed(
   " ¦  ¦\t¦\n¦\r¦\v¦\f¦\u00a0¦\u0085¦\u1680¦\u2002¦\u2003¦\u2009¦\u200b¦\u2028¦\u2029¦" +
     "\u202f¦\u3000¦\ufeff",

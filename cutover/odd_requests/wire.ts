@@ -20,14 +20,14 @@ export function bytesOnWire({ lines, body, framing }: WireRequest): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** Longer than any answer takes on a busy machine. */
+/** Longer than any response takes on a busy machine. */
 const ANSWER = { seconds: 60 };
 
 /**
- * Sends a request on a connection of its own; undefined: it ended without a whole answer.
+ * Sends a request on a new connection; undefined: it ended without a complete response.
  *
- * It doesn't go through the cutover's client on purpose: that writes no broken heads and no framing
- * that two servers read differently, which is what is sent here.
+ * It deliberately doesn't use the cutover's client, which writes neither malformed heads nor
+ * ambiguous framing. These are sent here.
  */
 export async function sendOnWire(
   port: number,
@@ -65,12 +65,12 @@ export async function sendOnWire(
   return head && { ...head, body: Buffer.concat(parts), ms: performance.now() - began };
 }
 
-/** A server that refuses early may close before it has read all. */
+/** A server that refuses early may close before it has read everything. */
 async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
   try {
     for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
   } catch {
-    // What it answered counts.
+    // Only its response counts.
   }
 }
 
@@ -82,10 +82,10 @@ function linesOf(headers: readonly string[]): HeaderLines {
   return lines;
 }
 
-/** So much of a request's body is shown, in bytes. */
+/** The most bytes of a request's body that are shown. */
 const SHOWN_BYTES = 600;
 
-/** A request as it can be typed into a shell. */
+/** A request as a shell command. */
 export function commandOf(request: WireRequest): string {
   const bytes = bytesOnWire(request);
   let shown = "";

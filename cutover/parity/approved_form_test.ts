@@ -14,7 +14,7 @@ const known: Known = {
   actual: { from: "2027-03-01T12:00:00.000Z", to: "2027-03-01T12:00:10.000Z" },
   made: new Map(),
 };
-/** What is wrong with an answer whose exchange is approved to have one of these statuses. */
+/** The faults of a response whose exchange is approved to have one of these statuses. */
 function faultsOf(
   status: number[],
   response: RecordedResponse,
@@ -66,7 +66,7 @@ for (const [what, response, line] of REFUSED) {
   });
 }
 
-Deno.test("a method that isn't allowed must come with the methods that are", () => {
+Deno.test("a 405 must name the allowed methods", () => {
   const headers = { ...HEADERS, allow: "GET, HEAD" };
   deepStrictEqual(
     faultsOf([405], failed, refused({ status: 405, headers })),
@@ -100,7 +100,7 @@ const TOKENS: [what: string, change: Partial<ReceivedResponse>, line: RegExp][] 
   ["no ETag", { etag: undefined }, /^header etag: /],
 ];
 
-Deno.test("a login may change its constant token into a signed one, and nothing else", () => {
+Deno.test("a login may replace its constant token by a signed one, and nothing else", () => {
   const response = {
     status: 200,
     headers: HEADERS,
@@ -114,7 +114,7 @@ Deno.test("a login may change its constant token into a signed one, and nothing 
   }
 });
 
-Deno.test("a success that changed beyond its approved places is none", () => {
+Deno.test("a success that changed outside its approved places is refused", () => {
   const other = { status: 200, headers: HEADERS, etag: 'W/"1"', body: login("other") };
   match(faultsOf([200], loggedIn, other).join("\n"), /form: body\.token may not change/);
 });

@@ -32,7 +32,7 @@ const actual = (more: Partial<ReceivedResponse> = {}): ReceivedResponse => ({
   ...more,
 });
 
-/** What becomes of one exchange, and of the approvals. */
+/** The result of one exchange, and the approvals' use. */
 function verified(text: string, response: RecordedResponse, received: ReceivedResponse) {
   const times = { from: "2026-11-25T08:00:00.000Z", to: "2026-11-25T08:01:00.000Z" };
   const known = { given: "", recorded: times, actual: times, made: new Map<string, string>() };
@@ -71,7 +71,7 @@ Deno.test("an approved header approves nothing else of the exchange", () => {
   deepStrictEqual(status.outcomes[0]?.verdict, "wrong");
 });
 
-Deno.test("it goes together with an approval of the exchange itself", () => {
+Deno.test("it combines with an approval of the exchange itself", () => {
   const page = recorded({ status: 404, body: "<pre>no</pre>" });
   const error = actual({ status: 404, body: '{"error":"No."}' });
   const report = verified(ERROR + CACHE.replace("[200]", "[404]"), page, error);
@@ -91,7 +91,7 @@ Deno.test("an approved header that doesn't differ is named as unused", () => {
   deepStrictEqual(status.unused, ['no-store: "a #0" is answered with 200, never with 201']);
 });
 
-Deno.test("an exchange may have one approval of each header, of compared ones alone", () => {
+Deno.test("an exchange may have one approval for each compared header, and none for others", () => {
   throws(() => parseApprovals(CACHE + CACHE.replace("no-store", "again")), /stands twice/);
   throws(() => parseApprovals(CACHE.replace("cache-control", "server")), /"place"/);
   throws(() => parseApprovals(CACHE.replace("header.cache-control", "body.id")), /"place"/);

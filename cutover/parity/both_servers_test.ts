@@ -11,13 +11,13 @@ import {
 } from "../../testing/sent_bodies.ts";
 import { startLegacy } from "../legacy/server.ts";
 
-/* What no recording shows, asked of both servers. */
+/* Cases that no recording has, sent to both servers. */
 
 const { api, sql, databaseUrl } = await apiOnSeed();
 const old = await startLegacy({ databaseUrl, port: 0 });
 Deno.test.afterAll(() => old.close());
 
-Deno.test("each lot's body and ETag are, byte for byte, those of the old server", async () => {
+Deno.test("each lot's body and ETag equal those of the old server, byte for byte", async () => {
   const lots = await sql<{ lot_code: string }[]>`
     select lot_code from lots where lot_code <> '' and id not in (
       select parent_lot_id from lot_genealogy group by 1 having count(*) > 1
@@ -36,8 +36,8 @@ Deno.test("each lot's body and ETag are, byte for byte, those of the old server"
 });
 
 for (const [what, headers, status] of CONDITIONAL_READS) {
-  Deno.test(`the old server's read with ${what} is ${status}, with the ETag of Lotline's`, async () => {
-    // A lot with one link on each side at most, whose lists have one order only.
+  Deno.test(`the old server's read with ${what} is ${status}, with Lotline's ETag`, async () => {
+    // A lot with at most one link on each side, whose lists have one order only.
     const path = "/api/traceability/RAW-BEEF-001";
     const etag = (await api.get(path)).headers.get("etag") ?? "";
     for (const method of ["GET", "HEAD"]) {
@@ -48,7 +48,7 @@ for (const [what, headers, status] of CONDITIONAL_READS) {
   });
 }
 
-/** What a login answers that reads a body as we do. */
+/** The response to a login whose body the old server reads as Lotline does. */
 function statusOfLogin(each: SentBody): number {
   if (each.refused !== undefined) return new ApiError(each.refused, "").status;
   const body = expected(each);
@@ -56,7 +56,7 @@ function statusOfLogin(each: SentBody): number {
   return typeof value === "object" && value !== null && "email" in value ? 200 : 401;
 }
 
-Deno.test("the old server reads each of these bodies so too, but for those that say otherwise", async () => {
+Deno.test("the old server reads each of these bodies alike, except those marked as different", async () => {
   for (const [what, each] of Object.entries(BODIES)) {
     const { status, body } = await fetch(`${old.url}/api/login`, {
       method: "POST",

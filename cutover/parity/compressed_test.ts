@@ -16,7 +16,7 @@ import { formatReport } from "../report/verify_report.ts";
 const seed = await loadSeed();
 const GET = { method: "GET", path: "/api/traceability/MIX-BATCH-88", headers: {} };
 
-/** The recorded requests of a kind, from clients that accept everything. */
+/** The recorded requests of a kind, from clients that accept every coding. */
 async function scenarios(kind: RegExp): Promise<Scenario[]> {
   const { scenarios } = await loadRecordings();
   return scenarios.filter(({ name }) => kind.test(name)).map(({ name, steps }) => ({
@@ -60,7 +60,7 @@ Deno.test("a server that compresses is recorded as text, and Lotline passes agai
   ok(passed(again), formatReport(again));
 });
 
-Deno.test("an answer is read in every coding, and one that isn't what it says is none", async () => {
+Deno.test("a response is decoded in every coding, and refused if its bytes don't match its coding", async () => {
   await using database = await freshDatabase();
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
   const plain = await send(old.url, GET);

@@ -28,7 +28,7 @@ function dry(request: RecordedRequest): RecordedRequest {
   return { ...request, headers: { ...headers, ...header } };
 }
 
-Deno.test("every recorded request sent dry leaves nothing, and is answered as the real one then is", async () => {
+Deno.test("every recorded request as a dry run stores nothing, and gets the response of the real one", async () => {
   // The old server's version; the other tests of dry runs are on 17.
   await using database = await freshDatabase({ major: 15 });
   const { sql } = database;
@@ -80,6 +80,6 @@ Deno.test("every recorded request sent dry leaves nothing, and is answered as th
 
 const minutesFromNow = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString();
 
-/** Of a token only that it is one. */
+/** A token counts as a token only. */
 const withoutToken = (body: string) =>
   body.replace(/"token":"[\w-]+\.[\w-]+\.[\w-]+"/, '"token":"a token"');

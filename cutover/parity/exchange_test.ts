@@ -3,7 +3,7 @@ import { addressOfNobody, startSocketServer } from "../../testing/test_server.ts
 import { send } from "./exchange.ts";
 import type { RecordedRequest } from "./recordings.ts";
 
-/** What a server gets of a request, as it came over the wire. */
+/** The request that a server received, byte for byte. */
 async function sent(request: RecordedRequest): Promise<string> {
   let received = "";
   await using server = await startSocketServer((socket) => {
@@ -39,7 +39,7 @@ const REQUESTS: [what: string, request: RecordedRequest, wire: string[]][] = [
 ];
 
 for (const [what, request, wire] of REQUESTS) {
-  Deno.test(`${what} goes over the wire as it is recorded`, async () => {
+  Deno.test(`${what} is sent as recorded`, async () => {
     strictEqual(await sent(request), wire.join("\r\n") + END);
   });
 }
@@ -52,7 +52,7 @@ Deno.test("a recorded body is sent with its length, in its bytes", async () => {
   strictEqual(rest, "\u00e9");
 });
 
-Deno.test("an https address is spoken to in TLS", async () => {
+Deno.test("an https address uses TLS", async () => {
   const first: number[] = [];
   await using server = await startSocketServer((socket) => {
     socket.on("data", (bytes: Uint8Array) => {
@@ -77,7 +77,7 @@ const NO_ANSWERS: [what: string, text: string, says: RegExp][] = [
 ];
 
 for (const [what, text, says] of NO_ANSWERS) {
-  Deno.test(`${what} is no answer, and the reason is said`, async () => {
+  Deno.test(`${what} is no response, and the reason is given`, async () => {
     await using server = await startSocketServer((socket) => void socket.end(text));
     const { status, body } = await send(server.url, { method: "GET", path: "/", headers: {} });
     strictEqual(status, 0);
@@ -85,7 +85,7 @@ for (const [what, text, says] of NO_ANSWERS) {
   });
 }
 
-Deno.test("a server that isn't there is told in the system's words", async () => {
+Deno.test("an unavailable server is reported with the system's message", async () => {
   const { status, body } = await send(await addressOfNobody(), {
     method: "GET",
     path: "/",

@@ -18,7 +18,7 @@ GET /api/traceability/A%00B
 GET /api/nope
 `;
 
-Deno.test("Lotline's answers pass against live recordings of the old server by the gateway's rules alone", async () => {
+Deno.test("Lotline's responses pass against live recordings of the old server by the gateway's rules alone", async () => {
   await using database = await freshDatabase();
   await resetToSeed(database.sql, await loadSeed());
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
@@ -44,7 +44,7 @@ Deno.test("Lotline's answers pass against live recordings of the old server by t
     "same",
     "json-errors",
     "client-fault",
-    // No operation of the contract, so no rule of the gateway's is about it.
+    // No operation of the contract, so no rule of the gateway covers it.
     "wrong",
   ]);
   deepStrictEqual(await verdicts(api.url, []), ["same", "same", "wrong", "wrong", "wrong"]);

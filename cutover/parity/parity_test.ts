@@ -19,7 +19,7 @@ const approvals = await loadApprovals();
 const seed = await loadSeed();
 const ALL_THE_SAME = "147 the same, 0 changed as approved, 0 wrong, of 147 exchanges";
 
-Deno.test("the old server's stand-in gives every recorded answer, before and after migrate", async () => {
+Deno.test("the old server's stand-in returns every recorded response, before and after migrate", async () => {
   await using database = await freshDatabase({ migrated: false });
   await createOldSchema(database.sql);
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
@@ -31,7 +31,7 @@ Deno.test("the old server's stand-in gives every recorded answer, before and aft
 });
 
 for (const major of [15, 17] as const) {
-  Deno.test(`Lotline on PostgreSQL ${major}: every answer the same or changed as approved`, async () => {
+  Deno.test(`Lotline on PostgreSQL ${major}: every response is the same or changed as approved`, async () => {
     await using database = await freshDatabase({ major });
     await using api = await startApi({ databaseUrl: database.url });
     const subject = { base: api.url, sql: database.sql, seed };
@@ -47,7 +47,7 @@ for (const major of [15, 17] as const) {
   });
 }
 
-Deno.test("with the cache in use and the old server writing beside it, every answer is the same or changed as approved", async () => {
+Deno.test("with the cache in use and the old server writing at the same time, every response is the same or changed as approved", async () => {
   await using database = await freshDatabase();
   await using valkey = await ownValkey();
   const environment = { VALKEY_URL: valkey.server.url };
@@ -60,7 +60,10 @@ Deno.test("with the cache in use and the old server writing beside it, every ans
 
   ok(passed(report), formatReport(report));
   strictEqual(report.outcomes.length, 147);
-  ok(writing.written() > 100, `${writing.written()} lots and decisions were written beside it`);
+  ok(
+    writing.written() > 100,
+    `${writing.written()} lots and decisions were written at the same time`,
+  );
   const { text } = await api.get("/metrics");
   match(text, /cache_stores_total\{outcome="stored"\} [1-9]/, "the cache must have been used");
 });
@@ -126,7 +129,7 @@ const FAULTS: [
   ["the status is another", (response) => ({ ...response, status: 203 }), /status: 200 -> 203/],
 ];
 
-Deno.test("a server that alters its answers is found out, whatever it alters", async () => {
+Deno.test("every alteration of a server's responses is found", async () => {
   const one = recordings.scenarios.filter(({ name }) => name === "trace: finished good");
   await using database = await freshDatabase();
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
@@ -142,7 +145,7 @@ Deno.test("a server that alters its answers is found out, whatever it alters", a
   ok(passed(await verify(subject, { ...recordings, scenarios: one })));
 });
 
-Deno.test("a server that isn't there gives wrong answers, not a crash", async () => {
+Deno.test("an unavailable server counts as wrong responses, not as a crash", async () => {
   await using database = await freshDatabase();
   const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const base = `http://127.0.0.1:${free.addr.port}`;
@@ -154,7 +157,7 @@ Deno.test("a server that isn't there gives wrong answers, not a crash", async ()
   match(formatReport(report), /^0 the same, 0 changed as approved, 26 wrong, of 26 exchanges/m);
 });
 
-Deno.test("approvals that nothing uses fail the check, and are named", async () => {
+Deno.test("unused approvals fail the check, and are named", async () => {
   const some = recordings.scenarios.filter(({ name }) => name.startsWith("lot: no "));
   await using database = await freshDatabase();
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
@@ -166,7 +169,7 @@ Deno.test("approvals that nothing uses fail the check, and are named", async () 
   match(formatReport(report), /UNUSED approval client-fault: "lot: no code #0" needs no approval/);
 });
 
-Deno.test("answers that are recorded anew agree with the server that gave them", async () => {
+Deno.test("a new recording agrees with the server that it was made from", async () => {
   const some = recordings.scenarios.filter(({ name }) => /^(lot|health|login): /.test(name));
   await using database = await freshDatabase();
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
@@ -185,7 +188,7 @@ Deno.test("the evidence counts exchanges by operation, and changes by approval",
   const evidence = formatEvidence(report, api.url, new Date(0));
   match(evidence, /^\| getTraceability \| 36 \| 34 \| client-fault: 1, json-errors: 1 \| 0 \|$/m);
   match(evidence, /^\| preflight \| 2 \| 2 \| 0 \| 0 \|$/m);
-  // The path of a trace without a code is no operation's.
+  // The path of a trace without a code matches no operation.
   match(evidence, /^\| other \| 2 \| 0 \| json-errors: 2 \| 0 \|$/m);
 });
 

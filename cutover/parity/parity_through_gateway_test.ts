@@ -7,7 +7,7 @@ import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { startTestGatewayServer } from "../testing/gateway_server.ts";
 
-Deno.test("through the front, every recorded answer of the old server is the same", async () => {
+Deno.test("through the gateway, every recorded response of the old server is the same", async () => {
   await using database = await freshDatabase();
   await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
   await using gateway = await startTestGatewayServer({ legacyUrl: old.url });

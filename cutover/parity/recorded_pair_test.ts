@@ -36,11 +36,11 @@ function answered(change: Partial<ReceivedResponse> = {}): ReceivedResponse {
 
 function bodyWith(from: string, to: string): ReceivedResponse {
   const response = answered();
-  ok(response.body.includes(from), `${from} must stand in the body for the case to mean anything`);
+  ok(response.body.includes(from), `${from} must occur in the body for the case to mean anything`);
   return { ...response, body: response.body.replace(from, to) };
 }
 
-/** What is found wrong with an answer to a request for a lot, or for a trace. */
+/** The faults of a response to a request for a lot, or for a trace. */
 function differences(response: RecordedResponse, answer: ReceivedResponse, known: Known): string[] {
   const request = response.body.includes('"central"')
     ? { method: "GET", path: "/api/traceability/A-1", headers: {} }
@@ -48,7 +48,7 @@ function differences(response: RecordedResponse, answer: ReceivedResponse, known
   return outcomeOf("a #0", { request, response }, answer, known, []).differences;
 }
 
-Deno.test("an answer with another new id and the time of its own request is the same", () => {
+Deno.test("a response with another new id and the time of its own request is the same", () => {
   deepStrictEqual(differences(recorded, answered(), known()), []);
 });
 
@@ -121,21 +121,21 @@ for (const [what, response, line] of FOUND) {
   });
 }
 
-Deno.test("a time that the request gave must come back, even one from the recording's minute", () => {
+Deno.test("a time from the request must come back, even one from the recording's minute", () => {
   const given = { ...recorded, body: '{"created_at":"2026-11-23T01:10:30.000Z"}' };
   deepStrictEqual(differences(given, answered({ body: given.body }), known()), []);
   const other = answered({ body: given.body.replace(/2026.*Z/, NEW_TIME) });
   match(differences(given, other, known()).join(), /01:10:30/);
 });
 
-Deno.test("a time that was computed from the request must come back, two hours off is found", () => {
+Deno.test("a time that was computed from the request must come back; two hours off is found", () => {
   const computed = { ...recorded, body: '{"created_at":"2026-01-19T08:11:12.000Z"}' };
   deepStrictEqual(differences(computed, answered({ body: computed.body }), known()), []);
   const wrong = answered({ body: computed.body.replace("08:11", "10:11") });
   match(differences(computed, wrong, known()).join(), /08:11.* -> .*10:11/);
 });
 
-Deno.test("an id that was made in one step must be the same one in the next", () => {
+Deno.test("an id that was generated in one step must be the same in the next", () => {
   const context = known();
   deepStrictEqual(differences(recorded, answered(), context), []);
   deepStrictEqual(differences(recorded, answered(), context), []);
@@ -161,8 +161,8 @@ const trace = (parents: string[], children: string[]) =>
 const [A, B] = ['{"lot_code":"A","weight_kg":"1"}', '{"lot_code":"B","weight_kg":"2.50"}'];
 const TRACES: [what: string, body: string, same: boolean][] = [
   ["parents and children in another order are the same", trace([B, A], [A, B, B]), true],
-  ["a lot that stands once less is found", trace([A, B], [B, A]), false],
-  ["a lot that stands twice instead of another is found", trace([A, A], [B, B, A]), false],
+  ["a lot that is listed once less is found", trace([A, B], [B, A]), false],
+  ["a lot that is listed twice in place of another is found", trace([A, A], [B, B, A]), false],
   ["a parent among the children is found", trace([A], [B, B, A, B]), false],
   ["another scale in one lot is found", trace([A, B.replace("2.50", "2.5")], [B, B, A]), false],
   [
@@ -184,7 +184,7 @@ for (const [what, body, same] of TRACES) {
 
 const page = (text: string) => `<!DOCTYPE html>\n<body>\n<pre>${text}</pre>\n</body>\n`;
 
-Deno.test("stack frames and the parser's words on an error page don't count, its kind does", () => {
+Deno.test("an error page is compared by its kind, not by stack frames and the parser's message", () => {
   const frames = "<br> &nbsp; &nbsp;at parse (/srv/a.js:1:2)<br> &nbsp; &nbsp;at b (node:c:3)";
   deepStrictEqual(
     withoutFrames(page(`SyntaxError: Unexpected end${frames}`)),
@@ -200,7 +200,7 @@ Deno.test("stack frames and the parser's words on an error page don't count, its
 const NAME = "name-3f9a0c125b71";
 const PSEUDONYMS: [what: string, recorded: string, actual: string, same: boolean][] = [
   [
-    "a text stands for a pseudonym, whatever it is",
+    "any text matches a pseudonym",
     `{"id":1,"email":"email-3f9a0c125b71","token":"token-000000000000"}`,
     '{"id":1,"email":"anna@plant.example","token":"a.b.c"}',
     true,
@@ -211,7 +211,7 @@ const PSEUDONYMS: [what: string, recorded: string, actual: string, same: boolean
     '{"code":"Y","name":"Y"}',
     false,
   ],
-  ["an empty text doesn't stand for one", `{"name":"${NAME}"}`, '{"name":""}', false],
+  ["an empty text doesn't match one", `{"name":"${NAME}"}`, '{"name":""}', false],
   ["nor does a number", `{"name":"${NAME}"}`, '{"name":7}', false],
   ["nor does nothing", `{"name":"${NAME}"}`, "{}", false],
   [

@@ -2,7 +2,7 @@ import { deepStrictEqual, rejects } from "node:assert/strict";
 import { formatRecordings, LEGACY_RECORDINGS, loadRecordings } from "./recordings.ts";
 import { loadSeed } from "../../dev/seed.ts";
 
-Deno.test("the project keeps all 147 exchanges of 122 scenarios, and the seed's ten tables", async () => {
+Deno.test("the project has all 147 exchanges of 122 scenarios, and the seed's ten tables", async () => {
   const { scenarios } = await loadRecordings();
   deepStrictEqual([scenarios.length, scenarios.flatMap(({ steps }) => steps).length], [122, 147]);
   const seed = await loadSeed();
@@ -13,14 +13,14 @@ Deno.test("the project keeps all 147 exchanges of 122 scenarios, and the seed's 
   ]);
 });
 
-Deno.test("recordings are written as they were read", async () => {
+Deno.test("recordings are written unchanged after they were read", async () => {
   deepStrictEqual(
     formatRecordings(await loadRecordings()),
     await Deno.readTextFile(LEGACY_RECORDINGS),
   );
 });
 
-Deno.test("recordings with a misspelt field or a name that stands twice are refused", async () => {
+Deno.test("recordings with a misspelt field or a duplicate name are refused", async () => {
   const file = await Deno.makeTempFile();
   try {
     const text = await Deno.readTextFile(LEGACY_RECORDINGS);

@@ -2,7 +2,7 @@ import { deepStrictEqual, throws } from "node:assert/strict";
 import { loadRecordings } from "./recordings.ts";
 import { parseRequestList, RequestListError } from "./request_list.ts";
 
-Deno.test("a list has a request a line, in words or as JSON; empty lines and remarks say nothing", () => {
+Deno.test("a list has one request a line, in words or as JSON; empty lines and comments are ignored", () => {
   const list = [
     "# what the terminals ask for",
     "GET /api/health",
@@ -26,7 +26,7 @@ Deno.test("a list has a request a line, in words or as JSON; empty lines and rem
   ]);
 });
 
-Deno.test("recordings are a list as well: their scenarios, without the answers", async () => {
+Deno.test("recordings are a list as well: their scenarios, without the responses", async () => {
   const file = new URL("./recordings.json", import.meta.url);
   const { scenarios } = await loadRecordings();
   deepStrictEqual(

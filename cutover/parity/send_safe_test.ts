@@ -11,7 +11,7 @@ import { type RecordingRedactor, recordRequests } from "./record_requests.ts";
 import { parseRequestList } from "./request_list.ts";
 import { formatSkipped, verifySafe } from "./verify_safe.ts";
 
-// Emails and tokens are all the personal data in this file.
+// Emails and tokens are the only personal data in this file.
 const hide = (text: string) =>
   text.replaceAll(/[\w.]+@[\w.]+/g, "email-000000000001")
     .replaceAll(/(?<="token":")[^"]*/g, "token-000000000002");
@@ -42,7 +42,7 @@ GET /api/traceability/MIX-BATCH-88
 {"method":"POST","path":"/api/lots","headers":{"content-type":"application/json"},"body":"{\\"lot_code\\":\\"LIST-1\\"}"}
 `;
 
-Deno.test("reads, preflights and logins are harmless, whatever letters their path has", () => {
+Deno.test("reads, preflights and logins are safe, in any case of their path", () => {
   const safe: [string, string][] = [
     ["GET", "/api/lots"],
     ["HEAD", "/"],
@@ -63,7 +63,7 @@ Deno.test("reads, preflights and logins are harmless, whatever letters their pat
   for (const one of others) ok(!isSafe(one), one.join(" "));
 });
 
-Deno.test("recording a list sends no write, says so, and keeps no personal data", async () => {
+Deno.test("recording a list sends no write, reports that, and stores no personal data", async () => {
   await using old = await startSeeded();
   const options = { ...old, allowWrites: false };
   const { recordings, skipped, unanswered } = await recordRequests(
@@ -92,7 +92,7 @@ const lotsOf = async ({ database }: Awaited<ReturnType<typeof startSeeded>>) => 
   ...await database.sql`select from lots where lot_code = 'LIST-1'`,
 ];
 
-Deno.test("what was recorded from a list is verified, but for what had personal data", async () => {
+Deno.test("an exchange recorded from a list is verified, unless it had personal data", async () => {
   await using old = await startSeeded();
   const options = { ...old, allowWrites: true };
   const { recordings } = await recordRequests(options, parseRequestList(LIST), redactor);
@@ -141,7 +141,7 @@ Deno.test("an id, a time or a number that isn't the recorded one is wrong", asyn
   }
 });
 
-Deno.test("what follows a request that was left out is left out", async () => {
+Deno.test("requests that depend on one that was left out are left out", async () => {
   await using old = await startSeeded();
   const read = { method: "GET", path: "/api/health", headers: {} };
   const write = { method: "POST", path: "/api/lots", headers: {} };
@@ -154,7 +154,7 @@ Deno.test("what follows a request that was left out is left out", async () => {
   deepStrictEqual(skipped.map(({ exchange }) => exchange), ["a #1", "a #2"]);
 });
 
-Deno.test("a server that isn't there is said, and recorded as nothing", async () => {
+Deno.test("an unavailable server is reported, and nothing of it is recorded", async () => {
   const base = "http://127.0.0.1:9";
   const { recordings, unanswered } = await recordRequests(
     { base, allowWrites: false, token: undefined },
@@ -165,7 +165,7 @@ Deno.test("a server that isn't there is said, and recorded as nothing", async ()
   match(unanswered.join(), /^line 1 #0: .*ECONNREFUSED/);
 });
 
-Deno.test("a login token is sent in the place of one that was replaced, and nowhere else", async () => {
+Deno.test("a login token is sent in place of a replaced one, and nowhere else", async () => {
   const tokens: (string | null)[] = [];
   await using server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },

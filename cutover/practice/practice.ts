@@ -1,6 +1,6 @@
 /**
- * `deno task practice`: a stand-in for the old server and a gateway beside the service that
- * `deno task dev --cutover` runs, until a signal. Its settings are `DATABASE_URL`, `SERVICE_URL`,
+ * `deno task practice`: a stand-in for the old server and a gateway, next to the service that `deno
+ * task dev --cutover` runs, until a signal. Its settings are `DATABASE_URL`, `SERVICE_URL`,
  * `DRY_RUN_SECRET` and `LOTLINE_DATA`, the state folder.
  *
  * @module
@@ -20,7 +20,7 @@ const Settings = z.object({
   LOTLINE_DATA: z.string(),
 });
 
-/** Where things are in a practice. */
+/** The addresses of a practice. */
 interface Practice {
   readonly stateFolder: string;
   readonly databaseUrl: string;
@@ -60,7 +60,7 @@ if (import.meta.main) {
   await watch(await startPractice(running, practice), practice);
 }
 
-/** Says where it all is, then waits until something ends that should not. */
+/** Prints the addresses, then waits until a part ends unexpectedly. */
 async function watch(services: readonly ServiceProcess[], practice: Practice): Promise<never> {
   console.log(greeting(practice));
   for (;;) {
@@ -74,7 +74,7 @@ async function watch(services: readonly ServiceProcess[], practice: Practice): P
   }
 }
 
-/** Starts both; the gateway forwards everything to the stand-in until it is told otherwise. */
+/** Starts both; the gateway forwards everything to the stand-in until a mode is set. */
 async function startPractice(
   running: AsyncDisposableStack,
   practice: Practice,
@@ -112,7 +112,7 @@ async function startPractice(
   return [legacy, gateway];
 }
 
-/** What to try with it. */
+/** The commands to try. */
 function greeting(practice: Practice): string {
   const { legacyPort, gatewayPort, adminPort, databaseUrl, gatewayToken } = practice;
   const gateway = `http://127.0.0.1:${gatewayPort}`;

@@ -12,7 +12,7 @@ import {
 const onLinux = { ignore: Deno.build.os !== "linux" };
 const WITH_CUTOVER = [...PROGRAM, "--cutover"];
 
-Deno.test("dev --cutover prints how to practise, and the gateway that it names answers", async () => {
+Deno.test("dev --cutover prints how to practise, and the named gateway answers", async () => {
   await using folder = await stateFolder();
   await using run = new DevRun(`${folder.path}/state`, freePort(), WITH_CUTOVER);
   await run.says("cutover probe");
@@ -24,10 +24,14 @@ Deno.test("dev --cutover prints how to practise, and the gateway that it names a
   strictEqual(await run.end("SIGTERM"), 0);
 });
 
-Deno.test("however early a practice is killed, nothing of it stays", onLinux, async () => {
-  await using folder = await stateFolder();
-  const started = ["practice.ts", "cutover/legacy/main.ts", "cutover/main.ts"];
-  for (const moment of [...started.map((starts) => ({ starts })), { says: READY }]) {
-    await killAt(moment, `${folder.path}/state`, [...WITHOUT_SIGINT, ...WITH_CUTOVER]);
-  }
-});
+Deno.test(
+  "a practice that is killed at any moment of its start leaves no process",
+  onLinux,
+  async () => {
+    await using folder = await stateFolder();
+    const started = ["practice.ts", "cutover/legacy/main.ts", "cutover/main.ts"];
+    for (const moment of [...started.map((starts) => ({ starts })), { says: READY }]) {
+      await killAt(moment, `${folder.path}/state`, [...WITHOUT_SIGINT, ...WITH_CUTOVER]);
+    }
+  },
+);

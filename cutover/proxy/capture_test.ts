@@ -19,7 +19,7 @@ const LOGIN = WRITE.replace("/api/lots", "/api/login");
 const LEGACY = rawResponse("201 Created", "legacy", "X-A: 1\r\nx-a: 2\r\n");
 const SERVICE = rawResponse("200 OK", "service");
 
-/** Sends one request to a front before both sides, and gives back what it handed on. */
+/** Sends one request to a gateway before both upstreams, and returns the observed exchange. */
 async function forward(
   request: string,
   options: TestGatewayServerOptions,
@@ -45,7 +45,7 @@ async function forward(
   };
 }
 
-Deno.test("a read that is compared is handed on with both halves, as they were sent and received", async () => {
+Deno.test("a compared read is observed with request and response, as they were sent and received", async () => {
   const before = Date.now();
   const { observed } = await forward(READ, { mode: { name: "shadow" }, compares: true });
   strictEqual(observed.length, 1);
@@ -72,13 +72,13 @@ Deno.test("a read that is compared is handed on with both halves, as they were s
 });
 
 const MODES: [mode: Mode, side: string, read: string | undefined, write: string | undefined][] = [
-  // A recording wants exchanges on routes that nobody compares as well.
+  // A recording also needs exchanges on routes without comparison.
   [{ name: "legacy" }, "legacy", "legacy", "legacy"],
   [{ name: "shadow" }, "legacy", "legacy", "legacy"],
   [{ name: "service" }, "service", "service", undefined],
 ];
 for (const [mode, upstream, read, write] of MODES) {
-  Deno.test(`in ${mode.name} the ${upstream} side answers, and what is wanted is handed on`, async () => {
+  Deno.test(`in ${mode.name} the ${upstream} upstream answers, and the wanted part is observed`, async () => {
     for (const [request, compared] of [[READ, read], [LOGIN, read], [WRITE, write]] as const) {
       const { received, observed } = await forward(request, { mode, compares: true });
       ok(received.endsWith(upstream), received);
@@ -92,7 +92,7 @@ for (const [mode, upstream, read, write] of MODES) {
   });
 }
 
-Deno.test("a canary sends a client always to the same side, by its user or its address, and about its share", async () => {
+Deno.test("a canary always sends a client to the same upstream, by user or address, and about its share", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   await using service = await startRawUpstream(SERVICE);
   await using gateway = await startTestGatewayServer({
@@ -118,7 +118,7 @@ Deno.test("a canary sends a client always to the same side, by its user or its a
   for (let at = 0; at < 10; at++) strictEqual(await upstreamOf(`192.0.2.${at}`, token), ofUser);
 });
 
-Deno.test("clients behind one address are told apart by the header that the operator named", async () => {
+Deno.test("clients behind one address are distinguished by the header that the operator named", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   await using service = await startRawUpstream(SERVICE);
   await using gateway = await startTestGatewayServer({
@@ -153,12 +153,12 @@ Deno.test("clients behind one address are told apart by the header that the oper
   strictEqual(new Set(gateway.served.map(({ bucket }) => bucket)).size, 40);
 });
 
-Deno.test("a client counts for the side that answered it, a probe for none, and only where it matters", async () => {
+Deno.test("a client counts for the upstream that answered it, a probe for none, and only where clients are counted", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   const modes: [Mode, string[]][] = [
     [{ name: "legacy" }, []],
     [{ name: "shadow" }, ["legacy"]],
-    // Lotline is away: what was to be moved was not.
+    // Lotline is unavailable, so the client was not moved.
     [{ name: "canary", percent: 99 }, ["legacy"]],
     [{ name: "service" }, []],
   ];
@@ -174,7 +174,7 @@ Deno.test("a client counts for the side that answered it, a probe for none, and 
   ok(legacy.requests.every((request) => !/lotline-probe/i.test(request)));
 });
 
-Deno.test("a write is tried on Lotline before the old server executes it, and both are handed on", async () => {
+Deno.test("a write runs dry on Lotline before the old server executes it, and both are observed", async () => {
   const order: string[] = [];
   await using legacy = await startRawUpstream((socket) => {
     order.push("executed");
@@ -203,7 +203,7 @@ Deno.test("a write is tried on Lotline before the old server executes it, and bo
   deepStrictEqual(gateway.observed.map(({ dryRun }) => dryRun), [{ failure: "timeout", ms: 50 }]);
 });
 
-Deno.test("a client that is gone after its write was sent changes nothing: it is seen to its end", async () => {
+Deno.test("a client that leaves after its write was sent changes nothing: the write is observed to its end", async () => {
   await using legacy = await startRawUpstream((socket) =>
     setTimeout(() => socket.write(LEGACY), 100)
   );
@@ -219,7 +219,7 @@ Deno.test("a client that is gone after its write was sent changes nothing: it is
   deepStrictEqual([gateway.answered, gateway.observed.length], [["createLot legacy 201"], 1]);
 });
 
-Deno.test("a read whose client is gone is given up, and is no fault of the side", async () => {
+Deno.test("a read is cancelled when its client leaves, and counts as no fault of the upstream", async () => {
   await using legacy = await startRawUpstream(() => {});
   await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
   const client = openRawClient(gateway.port, READ);

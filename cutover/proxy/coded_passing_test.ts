@@ -29,7 +29,7 @@ const ANSWERS: [what: string, method: string, answer: string, body: string][] = 
 
 for (const mode of ["legacy", "service"] as const) {
   for (const [what, method, response, body] of ANSWERS) {
-    Deno.test(`in ${mode}, a compressed answer ${what} reaches the client as it was sent`, async () => {
+    Deno.test(`in ${mode}, a compressed response ${what} reaches the client unchanged`, async () => {
       await using upstream = await startRawUpstream(response);
       await using gateway = await startTestGatewayServer({
         legacyUrl: upstream.url,

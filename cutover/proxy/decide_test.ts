@@ -12,7 +12,7 @@ const PEER = { address: "192.0.2.1", isTrusted: false };
 const LEGACY: Mode = { name: "legacy" };
 const SHADOW: Mode = { name: "shadow" };
 const SERVICE: Mode = { name: "service" };
-/** Of all clients, whatever bucket each is in. */
+/** All clients, of every bucket. */
 const canary = (percent: 0 | 100): Mode => ({ name: "canary", percent });
 
 /** The head of a request with these headers, names and values in turn. */
@@ -24,7 +24,7 @@ function headOf(headers: readonly string[], peer: Peer) {
 
 const HEAD = headOf(["Host", "plant"], PEER);
 
-/** What a way depends on, when every route is in this mode. */
+/** The decision for a request, with every route in this mode. */
 function depsOf(mode: Mode, { wants = true, epoch = 1 } = {}) {
   const requested: LegacyOperation[] = [];
   return {
@@ -57,14 +57,14 @@ const REQUESTS = {
   read: ["GET", "/api/traceability/A"],
 } as const;
 
-/** In each mode: the side, and what somebody wants to see of it. */
+/** In each mode: the upstream, and what is compared. */
 const DECISIONS: [
   what: keyof typeof REQUESTS,
   mode: Mode,
   side: Decision["upstream"],
   compared: Decision["compared"],
 ][] = [
-  // Neither may wait for Lotline: the exchange is looked at when the old server has answered.
+  // Neither may wait for Lotline: the exchange is compared after the old server has answered.
   ["write", LEGACY, "legacy", "answer"],
   ["QC decision", LEGACY, "legacy", "answer"],
   ["login", LEGACY, "legacy", "answer"],
@@ -94,13 +94,13 @@ for (const [what, mode, upstream, compared] of DECISIONS) {
   });
 }
 
-Deno.test("nobody is asked whether a write that went to Lotline is to be compared", () => {
+Deno.test("a write that went to Lotline is never compared, so its comparison isn't considered", () => {
   const deps = depsOf(SERVICE);
   decide(deps, "POST", "/api/lots", HEAD, PEER);
   deepStrictEqual(deps.asked, []);
 });
 
-Deno.test("what the contract doesn't know is the old server's, by HTTP's rules safe or not", () => {
+Deno.test("requests outside the contract go to the old server, whether safe or not", () => {
   for (const method of ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "DELETE", "PATCH"]) {
     const way = find(SERVICE, method, "/no/such/path");
     deepStrictEqual([way.decision, way.comparable, way.upstream, way.compared], [
@@ -113,14 +113,14 @@ Deno.test("what the contract doesn't know is the old server's, by HTTP's rules s
   }
 });
 
-Deno.test("what only Lotline knows is compared with nobody", () => {
+Deno.test("operations that only Lotline has are never compared", () => {
   const way = find(SERVICE, "GET", "/api/audits");
   const operation = way.decision?.operation;
   deepStrictEqual([operation, operation && isLegacyOperation(operation)], ["listAudits", false]);
   deepStrictEqual([way.comparable, way.upstream, way.compared], [undefined, "service", undefined]);
 });
 
-/** The route of a request that was Lotline's, by the time it is sent: the side then. */
+/** The route, at sending time, of a request decided for Lotline: the upstream then. */
 const CHANGES: [what: string, mode: Mode, epoch: number, isBack: boolean][] = [
   ["hasn't changed", SERVICE, 1, false],
   ["was set to the same mode again", SERVICE, 2, false],
@@ -143,7 +143,7 @@ for (const [what, mode, epoch, isBack] of CHANGES) {
   });
 }
 
-Deno.test("a request of a canary that has shrunk goes back, though its route is a canary still", () => {
+Deno.test("a request goes back when its canary has shrunk, though its route is still a canary", () => {
   const before = find(canary(100), "GET", "/api/traceability/A");
   const way = decideFallback(depsOf(canary(0), { epoch: 2 }), before, HEAD, PEER);
   strictEqual(way?.upstream, "legacy");
@@ -152,7 +152,7 @@ Deno.test("a request of a canary that has shrunk goes back, though its route is 
 const HALF: Mode = { name: "canary", percent: 50 };
 const ADDRESSES = Array.from({ length: 64 }, (_, at) => `198.51.100.${at}`);
 
-/** The sides to which a canary of half sends clients whom a proxy names, and where they go back from. */
+/** The upstreams of a half canary for clients behind a proxy, and those from which they go back. */
 function upstreamsOf(trustedProxies: readonly string[]) {
   const peer = { ...PEER, isTrusted: trustedProxies.length > 0 };
   const readClient = createClientReader(trustedProxies);
@@ -167,12 +167,12 @@ function upstreamsOf(trustedProxies: readonly string[]) {
   });
 }
 
-Deno.test("a canary tells clients apart by the address that a trusted proxy names, and by no other's word", () => {
+Deno.test("a canary distinguishes clients by the address from a trusted proxy only", () => {
   deepStrictEqual(new Set(upstreamsOf([PEER.address])), new Set(["legacy", "service"]));
   strictEqual(new Set(upstreamsOf([])).size, 1);
 });
 
-Deno.test("a request that was the old server's, or nobody's, has no way back", () => {
+Deno.test("a request for the old server, or without an operation, never goes back", () => {
   const rolledBack = depsOf(LEGACY, { epoch: 2 });
   const legacys = find(SHADOW, "GET", "/api/traceability/A");
   strictEqual(decideFallback(rolledBack, legacys, HEAD, PEER), undefined);

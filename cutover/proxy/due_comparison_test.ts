@@ -17,7 +17,7 @@ const LEGACY = rawResponse("200 OK", "legacy");
 const write = (length: number) =>
   `POST /api/lots HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`;
 
-/** What became of each exchange that was due: its outcome and cause, or that it was handed on. */
+/** The result of each due exchange: its outcome and cause, or that it was observed. */
 function endsOf({ found, observed, covered }: TestGatewayServer): string[] {
   const ends = [
     ...observed.map(() => "handed on"),
@@ -34,7 +34,7 @@ const compared = (options: TestGatewayServerOptions): TestGatewayServerOptions =
   ...options,
 });
 
-Deno.test("bodies up to the limit are handed on whole, the request's and the answer's, and tried out first", async () => {
+Deno.test("bodies up to the limit are observed completely, request and response, after a dry run", async () => {
   const [body, more] = ["x".repeat(1_048_576), "y".repeat(200_000)];
   await using legacy = await startRawUpstream(rawResponse("201 Created", `${more}${body}`));
   const tried: number[] = [];
@@ -57,7 +57,7 @@ Deno.test("bodies up to the limit are handed on whole, the request's and the ans
   strictEqual(observation?.response.digest, undefined);
 });
 
-Deno.test("a body that comes slowly is compared like any other", async () => {
+Deno.test("a slow body is compared like any other", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   await using gateway = await startTestGatewayServer(
     compared({ legacyUrl: legacy.url, limits: { headTimeoutMs: 0 } }),
@@ -70,7 +70,7 @@ Deno.test("a body that comes slowly is compared like any other", async () => {
   deepStrictEqual(endsOf(gateway), ["handed on"]);
 });
 
-Deno.test("an answer beyond the bound reaches the client, and is handed on with its digest", async () => {
+Deno.test("a response beyond the bound reaches the client, and is observed with its digest", async () => {
   const text = "x".repeat(100_000);
   await using legacy = await startRawUpstream(rawResponse("200 OK", text));
   await using gateway = await startTestGatewayServer(
@@ -83,7 +83,7 @@ Deno.test("an answer beyond the bound reaches the client, and is handed on with 
   deepStrictEqual([body?.length, digest?.bytes], [0, text.length]);
 });
 
-Deno.test("long bodies share a bound: one waits for its turn, for a while, and is passed on all the same", async () => {
+Deno.test("long bodies share a bound: one waits for its turn up to a timeout, and is passed on anyway", async () => {
   const body = "x".repeat(200_000);
   await using legacy = await startRawUpstream(LEGACY);
   const limits = { headTimeoutMs: 0, comparedBytes: 300_000, comparedMs: 60_000 };
@@ -106,7 +106,7 @@ Deno.test("long bodies share a bound: one waits for its turn, for a while, and i
   deepStrictEqual(endsOf(hasty), ["lost queue"]);
 });
 
-Deno.test("a client that leaves takes the comparison of its read with it, and that is counted", async () => {
+Deno.test("a client that leaves ends the comparison of its read, which is counted", async () => {
   await using legacy = await startRawUpstream(() => {});
   await using gateway = await startTestGatewayServer(compared({ legacyUrl: legacy.url }));
   const client = openRawClient(gateway.port, READ);
@@ -116,7 +116,7 @@ Deno.test("a client that leaves takes the comparison of its read with it, and th
   deepStrictEqual(endsOf(gateway), ["lost client_left"]);
 });
 
-Deno.test("a client that leaves before its request is whole has asked for nothing", async () => {
+Deno.test("a client that leaves before its request is complete counts as no request", async () => {
   await using gateway = await startTestGatewayServer(compared({}));
   const client = openRawClient(gateway.port, write(2) + "{");
   await delay(50);
@@ -145,7 +145,7 @@ for (const [what, response, end] of FAILURES) {
   });
 }
 
-Deno.test("an old server that isn't there leaves the comparison unanswered, one that is too busy loses it", async () => {
+Deno.test("an unavailable old server leaves the comparison unanswered, one that is too busy loses it", async () => {
   await using absent = await startTestGatewayServer(compared({}));
   using client = openRawClient(absent.port, READ);
   await client.ended;
@@ -158,7 +158,7 @@ Deno.test("an old server that isn't there leaves the comparison unanswered, one 
   deepStrictEqual(endsOf(busy), ["lost overload"]);
 });
 
-Deno.test("an answer of the old server in Lotline's place is handed on with what Lotline made of it", async () => {
+Deno.test("an old server's response in place of Lotline's is observed with Lotline's result", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   await using service = await startRawUpstream(rawResponse("500 Internal Server Error", "broken"));
   const mode: Mode = { name: "service" };
@@ -181,7 +181,7 @@ Deno.test("an answer of the old server in Lotline's place is handed on with what
   }
 });
 
-Deno.test("a request that a busy gateway refuses is a comparison that is lost", async () => {
+Deno.test("a request that a busy gateway refuses is a lost comparison", async () => {
   await using legacy = await startRawUpstream(() => {});
   await using gateway = await startTestGatewayServer(
     compared({ legacyUrl: legacy.url, limits: { inFlight: 1 } }),
@@ -195,7 +195,7 @@ Deno.test("a request that a busy gateway refuses is a comparison that is lost", 
   deepStrictEqual(endsOf(gateway), ["lost overload", "lost client_left"]);
 });
 
-Deno.test("what a gateway that stops cuts off is lost", async () => {
+Deno.test("an exchange that a stopping gateway cuts off is lost", async () => {
   await using legacy = await startRawUpstream(() => {});
   const gateway = await startTestGatewayServer(compared({ legacyUrl: legacy.url }));
   using client = openRawClient(gateway.port, READ);

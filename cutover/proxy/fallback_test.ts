@@ -32,7 +32,7 @@ interface Outcome {
   readonly answered: string[];
 }
 
-/** Sends a request through a front; a side that isn't given isn't there. */
+/** Sends a request through a gateway; an upstream without a handler is unavailable. */
 async function send(
   request: string,
   upstreams: { legacy?: string | RawResponse; service?: string | RawResponse },
@@ -65,7 +65,7 @@ async function send(
 }
 
 for (const kind of ["read", "login", "write"] as const) {
-  Deno.test(`Lotline isn't there: the old server answers a ${kind}`, async () => {
+  Deno.test(`Lotline is unavailable: the old server answers a ${kind}`, async () => {
     const { status, body, asked: requested, answered } = await send(REQUESTS[kind], {
       legacy: LEGACY,
     });
@@ -95,7 +95,7 @@ for (const [what, service, status] of FAULTS) {
     });
   }
 
-  Deno.test(`Lotline ${what}: a write that it was sent is sent to nobody else`, async () => {
+  Deno.test(`Lotline ${what}: a write sent to it is sent to no other upstream`, async () => {
     const outcome = await send(REQUESTS.write, { legacy: LEGACY, service });
     strictEqual(outcome.status, what === "hangs" ? "504" : status === 503 ? "503" : "502");
     deepStrictEqual(outcome.asked, [0, 1]);
@@ -108,13 +108,13 @@ for (const [what, service, status] of FAULTS) {
       const outcome = await send(REQUESTS.read, upstreams, { mode });
       strictEqual(outcome.status, what === "hangs" ? "504" : status === 503 ? "503" : "502");
       if (status === 0) match(outcome.body, /^\{"error":"[^"]+"\}$/);
-      else strictEqual(outcome.body, "down", "its own answer, as it is");
+      else strictEqual(outcome.body, "down", "its own response, unchanged");
       deepStrictEqual(outcome.asked, [1, 0]);
     }
   });
 }
 
-Deno.test("Lotline isn't there for an operation that the old server doesn't know: 502", async () => {
+Deno.test("Lotline is unavailable for an operation that the old server doesn't have: 502", async () => {
   const { status, body, asked: requested } = await send(REQUESTS["new operation"], {
     legacy: LEGACY,
   });
@@ -122,12 +122,12 @@ Deno.test("Lotline isn't there for an operation that the old server doesn't know
   match(body, /^\{"error":"[^"]+"\}$/);
 });
 
-Deno.test("both are away: 502 with a sentence", async () => {
+Deno.test("both are unavailable: 502 with a sentence", async () => {
   const { status, body } = await send(REQUESTS.read, {});
   deepStrictEqual([status, body], ["502", '{"error":"No answer from the server behind this one"}']);
 });
 
-Deno.test("Lotline's 5xx is the answer when the old server has none, and HEAD's has no body", async () => {
+Deno.test("Lotline's 5xx is passed on when the old server doesn't respond, for HEAD without a body", async () => {
   const read = await send(REQUESTS.read, { service: fail });
   deepStrictEqual([read.status, read.body], ["503", "down"]);
   const head = await send(REQUESTS.head, {
@@ -142,7 +142,7 @@ Deno.test("Lotline's 5xx of any length is replaced", async () => {
   deepStrictEqual([status, body], ["200", "legacy"]);
 });
 
-Deno.test("a write too long to be kept goes to the old server when Lotline isn't there", async () => {
+Deno.test("a write too long to capture goes to the old server when Lotline is unavailable", async () => {
   const body = "x".repeat(300_000);
   const { status, asked: requested } = await send(
     `POST /api/lots HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n` +
@@ -156,7 +156,7 @@ Deno.test("a write too long to be kept goes to the old server when Lotline isn't
 const HOW_CUT = ["reset", "ended"] as const;
 
 for (const version of ["1.1", "1.0"]) {
-  Deno.test(`an answer that is cut off is cut off for a client of HTTP/${version}`, async () => {
+  Deno.test(`a response that is cut off is cut off for a client of HTTP/${version}`, async () => {
     const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
     for (
       const [response, how] of [CUT, chunked].flatMap((one) =>
@@ -175,13 +175,13 @@ for (const version of ["1.1", "1.0"]) {
       const received = await client.ended;
       ok(received.includes("half"), received);
       strictEqual(received.endsWith("0\r\n\r\n"), false);
-      strictEqual(client.wasReset(), true, "an end would look like that of a whole answer");
+      strictEqual(client.wasReset(), true, "an end would mark a complete response");
       deepStrictEqual(gateway.answered, ["getTraceability legacy 0"]);
     }
   });
 }
 
-Deno.test("Lotline's answer that is cut off isn't begun again with the old server's", async () => {
+Deno.test("a response of Lotline's that is cut off isn't started again with the old server's", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   await using service = await startRawUpstream((socket) => {
     socket.write(CUT);
@@ -209,7 +209,7 @@ async function startForgetful() {
 
 const onKept = (request: string) => request.replace("Connection: close\r\n", "");
 
-Deno.test("a read on a kept connection that turns out to be closed is asked once more, on a new one", async () => {
+Deno.test("a read on a persistent connection that turns out to be closed is sent again, on a new one", async () => {
   await using legacy = await startForgetful();
   await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
   using client = openRawClient(gateway.port, onKept(REQUESTS.read));
@@ -221,11 +221,11 @@ Deno.test("a read on a kept connection that turns out to be closed is asked once
   deepStrictEqual(gateway.answered, ["getTraceability legacy 200", "getTraceability legacy 200"]);
 });
 
-Deno.test("it is a new one, even if there are other kept connections: they may be closed as well", async () => {
+Deno.test("the retry uses a new connection even if others are idle: they may be closed as well", async () => {
   const seen = new WeakSet<object>();
   await using legacy = await startRawUpstream((socket) => {
     if (seen.has(socket)) socket.resetAndDestroy();
-    // Slowly, so that two at once take two connections.
+    // Slowly, so that two concurrent requests use two connections.
     else setTimeout(() => socket.write(LEGACY), 30);
     seen.add(socket);
   });
@@ -239,7 +239,7 @@ Deno.test("it is a new one, even if there are other kept connections: they may b
   strictEqual(legacy.requests.length, 4);
 });
 
-Deno.test("a read is asked once more, not over and over", async () => {
+Deno.test("a read is sent again once, not repeatedly", async () => {
   await using legacy = await startRawUpstream((socket, _request, count) =>
     count === 1 ? socket.write(LEGACY) : socket.resetAndDestroy()
   );
@@ -251,7 +251,7 @@ Deno.test("a read is asked once more, not over and over", async () => {
   strictEqual(legacy.requests.length, 3);
 });
 
-Deno.test("a write on a kept connection that turns out to be closed is not sent twice", async () => {
+Deno.test("a write on a persistent connection that turns out to be closed is not sent twice", async () => {
   await using legacy = await startForgetful();
   await using gateway = await startTestGatewayServer({ legacyUrl: legacy.url });
   using client = openRawClient(gateway.port, onKept(REQUESTS.read));
@@ -261,7 +261,7 @@ Deno.test("a write on a kept connection that turns out to be closed is not sent 
   strictEqual(legacy.requests.length, 2);
 });
 
-Deno.test("a write takes no kept connection that has been idle, a read does", async () => {
+Deno.test("a write doesn't use an idle persistent connection, a read does", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   await using gateway = await startTestGatewayServer({
     legacyUrl: legacy.url,
@@ -277,7 +277,7 @@ Deno.test("a write takes no kept connection that has been idle, a read does", as
   deepStrictEqual(opened, [1, 1, 1, 2]);
 });
 
-Deno.test("connections are kept and used again, but not for longer than the server says it keeps them", async () => {
+Deno.test("connections are reused, but not for longer than the server's keep-alive timeout", async () => {
   await using legacy = await startRawUpstream(
     rawResponse("200 OK", "legacy", "Keep-Alive: timeout=1\r\n"),
   );
@@ -288,7 +288,7 @@ Deno.test("connections are kept and used again, but not for longer than the serv
   };
   await once();
   await once();
-  // A server that says 1 s may close at any moment: nothing is kept.
+  // A server that announces 1 s may close at any moment, so its connection isn't reused.
   strictEqual(legacy.connections(), 2);
 
   await using patient = await startRawUpstream(LEGACY);

@@ -5,7 +5,7 @@ import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { rawResponse } from "../../testing/raw_upstream.ts";
 
-/* How much a client may send that is neither a head nor a body. */
+/* The most bytes a client may send that are neither a head nor a body. */
 
 const OK = rawResponse("200 OK", "ok");
 const HEAD = "POST /first HTTP/1.1\r\nHost: plant\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -23,7 +23,7 @@ const TOO_MUCH: [what: string, body: string][] = [
   ["spaces in a trailer", `3\r\nabc\r\n0\r\nT:${" ".repeat(20_000)}1\r\n\r\n`],
 ];
 for (const [what, body] of TOO_MUCH) {
-  Deno.test(`more of ${what} than Node allows is refused with 413, and goes nowhere`, async () => {
+  Deno.test(`more of ${what} than Node allows is refused with 413, and isn't forwarded`, async () => {
     // In one packet, after the head, and in parts.
     for (const cuts of [[0], [HEAD.length], [HEAD.length + 5, 9_000]]) {
       await using pair = await startPair(OK);
@@ -58,7 +58,7 @@ Deno.test("a chunk extension without end is read no further than its bound", asy
   ok(sent < 100_000_000);
 });
 
-Deno.test("as many chunk extensions and trailers as a client may have a use for are let pass", async () => {
+Deno.test("chunk extensions and trailers in realistic number are passed on", async () => {
   await using pair = await startPair(OK);
   const body = `${`1;name="${"e".repeat(700)}"\r\na\r\n`.repeat(20)}0\r\nT: 1\r\n\r\n`;
   deepStrictEqual(statuses(await exchange(pair.server, HEAD + body + GET)), ["200", "200"]);
@@ -66,16 +66,16 @@ Deno.test("as many chunk extensions and trailers as a client may have a use for 
   match(first ?? "", /(?:1\r\na\r\n){20}0\r\n\r\n$|14\r\na{20}\r\n0\r\n\r\n$/);
 });
 
-Deno.test("a body in chunks of one byte is let pass", async () => {
+Deno.test("a body in chunks of one byte is passed on", async () => {
   await using pair = await startPair(OK);
   const body = "1\r\na\r\n".repeat(102_400) + END;
   deepStrictEqual(statuses(await exchange(pair.server, HEAD + body + GET)), ["200", "200"]);
-  // Those that came together went together.
+  // Chunks that arrived together were forwarded together.
   const [first = ""] = pair.upstream.requests.filter((request) => request.startsWith("POST"));
   ok(first.length < 2 * 102_400);
 });
 
-Deno.test("requests sent ahead count as nothing but themselves", async () => {
+Deno.test("requests sent ahead don't count as framing bytes", async () => {
   await using pair = await startPair(OK);
   const many = `GET /${"x".repeat(1_000)} HTTP/1.1\r\nHost: plant\r\n\r\n`.repeat(40);
   const received = await exchange(
@@ -91,7 +91,7 @@ const WASTE: [what: string, before: string, after: string][] = [
 ];
 for (const [what, before, after] of WASTE) {
   for (const first of ["", "GET / HTTP/1.1\r\nHost: plant\r\n\r\n"]) {
-    Deno.test(`${what} have an end, ${first === "" ? "at first" : "later"} on a connection`, async () => {
+    Deno.test(`${what} are limited, ${first === "" ? "at first" : "later"} on a connection`, async () => {
       await using pair = await startPair(OK);
       using client = openRawClient(pair.server.port, first);
       if (first !== "") await client.until((received) => received.endsWith("ok"));
@@ -106,7 +106,7 @@ for (const [what, before, after] of WASTE) {
   }
 }
 
-Deno.test("empty lines don't keep a connection that nobody uses", async () => {
+Deno.test("empty lines don't keep an unused connection open", async () => {
   await using pair = await startPair(OK, { limits: { keepAliveMs: 100, headerMs: 100 } });
   using client = openRawClient(pair.server.port, "GET / HTTP/1.1\r\nHost: plant\r\n\r\n");
   await client.until((received) => received.endsWith("ok"));
@@ -117,7 +117,7 @@ Deno.test("empty lines don't keep a connection that nobody uses", async () => {
   clearInterval(timer);
 });
 
-Deno.test("a connection that is used again and again is kept", async () => {
+Deno.test("a connection that is used repeatedly stays open", async () => {
   await using pair = await startPair(OK, { limits: { keepAliveMs: 200, headerMs: 1 } });
   using client = openRawClient(pair.server.port);
   for (let at = 1; at <= 10; at++) {

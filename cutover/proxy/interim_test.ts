@@ -6,10 +6,10 @@ import { rawResponse } from "../../testing/raw_upstream.ts";
 const GET = "GET / HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
 const OK = rawResponse("200 OK", "ok");
 
-/** The last of the answers that came. */
+/** The last of the received responses. */
 const finalOf = (received: string) => received.slice(received.lastIndexOf("HTTP/1.1 "));
 
-Deno.test("an answer before the answer is passed on as it was understood, without what is about a connection", async () => {
+Deno.test("an interim response is passed on as it was parsed, without hop-by-hop headers", async () => {
   await using pair = await startPair(
     "HTTP/1.1 103 Early Hints\r\nLink:</a>  \r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=1\r\n" +
       `Upgrade: h2c\r\nTrailer: T\r\nlink: </b>\r\n\r\nHTTP/1.1 102\r\n\r\n${OK}`,
@@ -27,7 +27,7 @@ Deno.test("a 100 that no client waits for isn't passed on", async () => {
   match(await exchange(pair.server, GET), /^HTTP\/1\.1 200 OK\r\n/);
 });
 
-Deno.test("a client that waits for 100 gets one, whatever the side sends", async () => {
+Deno.test("a client that waits for 100 gets one, whatever the upstream sends", async () => {
   await using pair = await startPair(`HTTP/1.1 100 Continue\r\n\r\n${OK}`);
   using client = openRawClient(
     pair.server.port,
@@ -42,11 +42,11 @@ Deno.test("a client that waits for 100 gets one, whatever the side sends", async
 const BROKEN: [what: string, head: string][] = [
   ["a bare line feed in a 103", "HTTP/1.1 103 Early Hints\r\nLink: a\nSet-Cookie: evil\r\n\r\n"],
   ["a bare line feed in a 100", "HTTP/1.1 100 Continue\nSet-Cookie: evil\r\n\r\n"],
-  ["a switch that nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: evil\r\n\r\n"],
+  ["an unrequested switch", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: evil\r\n\r\n"],
   ["a length in a 103", "HTTP/1.1 103 Early Hints\r\nContent-Length: 4\r\n\r\nevil"],
 ];
 for (const [what, head] of BROKEN) {
-  Deno.test(`with ${what}, all that the client gets is 502`, async () => {
+  Deno.test(`with ${what}, the client gets only 502`, async () => {
     await using pair = await startPair(head + OK);
     const received = await exchange(pair.server, GET);
     match(received, /^HTTP\/1\.1 502 /);

@@ -10,8 +10,8 @@ import { openRawClient } from "../../testing/raw_client.ts";
 import { DRY_RUN_SECRET, shadowRig } from "../testing/shadow_rig.ts";
 
 /*
- * Odd heads and framing, through a front that shadows the stand-in for the old server: none is a
- * difference that nobody agreed to, and none keeps Lotline from an answer.
+ * Odd heads and framing, through a gateway that shadows the old server's stand-in: none is an
+ * unapproved difference, and none keeps Lotline from responding.
  */
 
 const database = await freshDatabase();
@@ -180,7 +180,7 @@ const ODD: [what: string, request: () => string, outcome: Outcome][] = [
   ["every letter of a name", () => get("!#$%&'*+.^_`|~-: 1\r\n"), "same"],
   ["names of objects", () => get("__proto__: 1\r\nconstructor: 1\r\ntoString: 1\r\n"), "same"],
   [
-    "Accept that wants no JSON",
+    "Accept that excludes JSON",
     () => get("Accept: text/html\r\n", "", "/api/traceability/NONE"),
     "same",
   ],

@@ -6,7 +6,7 @@ import { rawResponse } from "../../testing/raw_upstream.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { bytesOf } from "../../testing/raw_http.ts";
 
-/* What stands behind a refused request on its connection, and before it. */
+/* Bytes after a refused request on its connection, and requests before it. */
 
 const OK = rawResponse("200 OK", "ok");
 const LOT = "POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Type: application/json\r\n" +
@@ -39,10 +39,10 @@ const REFUSED: [what: string, request: string, status: string][] = [
   ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400"],
 ];
 for (const [what, request, status] of REFUSED) {
-  Deno.test(`behind a request with ${what}, nothing is executed, and nothing is answered`, async () => {
+  Deno.test(`after a request with ${what}, nothing is executed, and nothing is answered`, async () => {
     for (const cut of [0, request.length]) {
       await using pair = await startPair(OK, { limits: { bodyBytes: 200 } });
-      // A connection to the side is there: what is let pass is sent at once.
+      // A connection to the upstream is open: a request that passes is sent immediately.
       await exchange(pair.server, WARM);
       using client = openRawClient(pair.server.port, request.slice(0, cut));
       client.write(request.slice(cut) + LOT + LOT);
@@ -63,7 +63,7 @@ for (const [what, request, status] of REFUSED) {
   });
 }
 
-Deno.test("a request that is refused behind a long answer is refused after all of it", async () => {
+Deno.test("a request that is refused after a long response is refused after all of it", async () => {
   const body = "x".repeat(3_000_000);
   await using pair = await startPair(rawResponse("200 OK", body));
   using client = openRawClient(
@@ -78,7 +78,7 @@ Deno.test("a request that is refused behind a long answer is refused after all o
   strictEqual(received.includes(`${body}HTTP/1.1 405`), true);
 });
 
-Deno.test("bytes behind a request that closes its connection are looked at by nobody", async () => {
+Deno.test("bytes after a request that closes its connection are not read", async () => {
   await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 20));
   const close = LOT.replace("Host: plant\r\n", "Host: plant\r\nConnection: close\r\n");
   deepStrictEqual(statuses(await exchange(pair.server, close + LOT)), ["200"]);
@@ -86,7 +86,7 @@ Deno.test("bytes behind a request that closes its connection are looked at by no
 });
 
 for (const upgrade of ["websocket", "h2c"]) {
-  Deno.test(`a request for ${upgrade} gets its own answer, and nothing behind it is executed`, async () => {
+  Deno.test(`a request for ${upgrade} gets its own response, and nothing after it is executed`, async () => {
     await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 20));
     const headers = `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\nContent-Length: 1\r\n`;
     const received = await exchange(pair.server, LOT + post(headers, "a") + LOT);
@@ -95,7 +95,7 @@ for (const upgrade of ["websocket", "h2c"]) {
   });
 }
 
-Deno.test("behind a request for which there is no room, nothing is executed", async () => {
+Deno.test("after a request that is refused for lack of a slot, nothing is executed", async () => {
   await using pair = await startPair(() => {}, { limits: { pipelined: 1 } });
   using client = openRawClient(pair.server.port, LOT + LOT + LOT);
   await eventually("the first has come", () => pair.upstream.requests.length === 1);
@@ -103,7 +103,7 @@ Deno.test("behind a request for which there is no room, nothing is executed", as
   strictEqual(pair.upstream.requests.length, 1);
 });
 
-Deno.test("a client that still sends a body over the limit reads its 413", async () => {
+Deno.test("a client that still sends a body over the limit receives its 413", async () => {
   await using pair = await startPair(OK, { limits: { bodyBytes: 200 } });
   const long = "x".repeat(5_000_000);
   const received = await exchange(pair.server, post(`Content-Length: ${long.length}\r\n`, long));
@@ -117,14 +117,14 @@ const NO_REQUESTS: [what: string, bytes: string][] = [
 ];
 
 for (const [what, bytes] of NO_REQUESTS) {
-  Deno.test(`what comes behind ${what} is read into no other client's request`, async () => {
+  Deno.test(`bytes after ${what} become part of no other client's request`, async () => {
     await using pair = await startPair(OK);
     const { port } = pair.server;
-    // It goes on writing when it has read that it is refused.
+    // It continues writing after it has read the refusal.
     using refused = await Deno.connect({ hostname: "127.0.0.1", port });
     await refused.write(bytesOf(bytes));
     await refused.read(new Uint8Array(1_000));
-    // One of those that come next gets what the server has to read requests with.
+    // One of the next requests reuses the server's read buffer.
     using others = new DisposableStack();
     const next = Array.from({ length: 50 }, () => {
       return others.use(openRawClient(port, "GET /other HTTP/1.1\r\nHost: plant\r\n"));

@@ -4,7 +4,7 @@ import { peerOf, readRequestHead, type RequestHead } from "./request_head.ts";
 const STRANGER = { address: "192.0.2.1", isTrusted: false };
 const PROXY = { address: "10.0.0.1", isTrusted: true };
 
-/** Header lines as Node gives them: names and values in turn. */
+/** Header lines as Node passes them: names and values in turn. */
 const flat = (lines: readonly string[]) =>
   lines.flatMap((line) => {
     const colon = line.indexOf(": ");
@@ -20,7 +20,7 @@ function read(lines: readonly string[], { version = "1.1", peer = STRANGER } = {
   return head;
 }
 
-/** What is passed on, a line each, without what is added about who asks. */
+/** The forwarded lines, without the added ones about the client. */
 function passed(lines: readonly string[], options?: Parameters<typeof read>[1]): string[] {
   const { lines: all } = read(lines, options);
   const joined = Array.from(
@@ -61,14 +61,14 @@ for (const [what, lines, version, says] of MISTAKES) {
   });
 }
 
-Deno.test("HTTP/1.0 may name no host; then one is needed for the side", () => {
+Deno.test("HTTP/1.0 may omit the host; the upstream then gets its own", () => {
   const { needsHost, lines } = read([], { version: "1.0" });
   strictEqual(needsHost, true);
   strictEqual(lines.includes("X-Forwarded-Host"), false);
   strictEqual(read([HOST], { version: "1.0" }).needsHost, false);
 });
 
-Deno.test("a body has the length that is told, or comes in chunks, or there is none", () => {
+Deno.test("a body has its announced length, or comes in chunks, or doesn't exist", () => {
   const bodyOf = (...lines: string[]) => {
     const { isChunked, length } = read([HOST, ...lines]);
     return { isChunked, length };
@@ -85,7 +85,7 @@ Deno.test("a body has the length that is told, or comes in chunks, or there is n
   deepStrictEqual(passed([HOST, "content-length: 2"]), [HOST, "content-length: 2"]);
 });
 
-Deno.test("what is about one connection, or only the gateway may say, stays here", () => {
+Deno.test("hop-by-hop headers, and those that only the gateway may send, are not forwarded", () => {
   const hops = ["Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "TE", "Trailer"];
   const lines = [HOST, ...hops.map((name) => `${name}: x`), "X-Lotline-Dry-Run: t=1", "B: 2"];
   deepStrictEqual(passed(lines), [HOST, "B: 2"]);
@@ -103,13 +103,13 @@ Deno.test("what is about one connection, or only the gateway may say, stays here
   );
 });
 
-Deno.test("an upgrade is noticed and not passed on", () => {
+Deno.test("an upgrade is detected and not forwarded", () => {
   strictEqual(read([HOST]).requestsUpgrade, false);
   strictEqual(read([HOST, "Upgrade: h2c"]).requestsUpgrade, true);
   deepStrictEqual(passed([HOST, "Upgrade: h2c"]), [HOST]);
 });
 
-Deno.test("100-continue is the gateway's to answer, in HTTP/1.1 alone", () => {
+Deno.test("the gateway answers 100-continue, in HTTP/1.1 only", () => {
   const lines = [HOST, "Expect: 100-Continue"];
   strictEqual(read(lines).awaitsContinue, true);
   strictEqual(read(lines, { version: "1.0" }).awaitsContinue, false);
@@ -125,7 +125,7 @@ Deno.test("the first authorization counts", () => {
   strictEqual(read([HOST]).authorization, undefined);
 });
 
-Deno.test("a request id is kept when it is one and the only one, else one is made", () => {
+Deno.test("a single valid request id is kept, else a new one is made", () => {
   for (const id of ["a", "A-b_c.9", "x".repeat(64)]) {
     strictEqual(read([HOST, `X-Request-Id: ${id}`]).requestId, id);
   }
@@ -138,7 +138,7 @@ Deno.test("a request id is kept when it is one and the only one, else one is mad
   notStrictEqual(read([HOST]).requestId, read([HOST]).requestId);
 });
 
-Deno.test("who asks is what a trusted proxy said, and this peer; of anyone else only the peer", () => {
+Deno.test("the client is the one named by a trusted proxy, followed by this peer; else only the peer", () => {
   const said = [
     HOST,
     "X-Forwarded-For: 192.0.2.7",
@@ -160,12 +160,12 @@ Deno.test("who asks is what a trusted proxy said, and this peer; of anyone else 
   ]);
   strictEqual(read(said, { peer: PROXY }).requestsUpgrade, false);
   const { forwardedFor } = read([HOST, "X-Request-Id: a"], { peer: PROXY });
-  strictEqual(forwardedFor, undefined, "a request's id is nobody's address");
+  strictEqual(forwardedFor, undefined, "a request's id is no address");
   deepStrictEqual(about(STRANGER), [undefined, "192.0.2.1", "http", "plant"]);
   strictEqual(read(said, { peer: STRANGER }).lines.length, 10, "nothing of it is passed on twice");
 });
 
-Deno.test("a peer is trusted by its address as IPv4 has it, and one without an address never", () => {
+Deno.test("a peer is trusted by its address in IPv4 form, and one without an address never", () => {
   const isTrusted = (address: string) => address === "10.0.0.1";
   deepStrictEqual(peerOf("10.0.0.1", isTrusted), PROXY);
   deepStrictEqual(peerOf("::ffff:10.0.0.1", isTrusted), PROXY);

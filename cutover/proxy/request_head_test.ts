@@ -2,7 +2,7 @@ import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { exchange, startPair } from "../testing/gateway_server.ts";
 import { rawResponse } from "../../testing/raw_upstream.ts";
 
-/* What of a request's head is refused before either side sees it, and what both are shown alike. */
+/* Request heads that are refused before an upstream sees them, and those that both see alike. */
 
 const OK = rawResponse("200 OK", "ok");
 const get = (target: string, headers = "", version = "HTTP/1.1") =>
@@ -36,7 +36,7 @@ const REFUSED: [what: string, request: string, status: number][] = [
   ["a host that is none in its target", get("https://pl|ant/api/health"), 400],
 ];
 for (const [what, request, status] of REFUSED) {
-  Deno.test(`a request with ${what} is refused with ${status} before a side sees it`, async () => {
+  Deno.test(`a request with ${what} is refused with ${status} before an upstream sees it`, async () => {
     await using pair = await startPair(OK);
     const received = await exchange(pair.server, request);
     match(received, RegExp(`^HTTP/1\\.1 ${status} [^]*\\r\\n\\r\\n\\{"error":"[^"]+"\\}$`));
@@ -63,11 +63,11 @@ for (const [what, request] of PASSED) {
   });
 }
 
-// What Node's server makes of it: `continueExpression` in its _http_common.js.
+// Node's server parses it the same way: `continueExpression` in its _http_common.js.
 for (
   const value of ["100-continue", "100-Continue, x", "x; 100-continue", "x\r\nExpect: 100-continue"]
 ) {
-  Deno.test(`Expect: ${JSON.stringify(value)} is answered with 100, and no side is shown it`, async () => {
+  Deno.test(`Expect: ${JSON.stringify(value)} is answered with 100, and isn't forwarded`, async () => {
     await using pair = await startPair(OK);
     const received = await exchange(pair.server, post(`Expect: ${value}\r\n`));
     match(received, /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 200 /);
@@ -82,7 +82,8 @@ Deno.test("a client of HTTP/1.0 expects nothing", async () => {
   strictEqual(/expect/i.test(pair.upstream.received()), false);
 });
 
-// What Node's server keeps of a header on two lines: `matchKnownFields` in its _http_incoming.js.
+// Node's server handles a header on two lines the same way: `matchKnownFields` in its
+// _http_incoming.js.
 const FIRST_COUNTS = [
   "Age",
   "Authorization",
@@ -100,7 +101,7 @@ const FIRST_COUNTS = [
   "Server",
   "User-Agent",
 ];
-Deno.test("of a header that Node takes once, both sides are shown the first line, of others all", async () => {
+Deno.test("of a header that Node accepts once, both upstreams get the first line, of others all", async () => {
   await using pair = await startPair(OK);
   const others = [
     "Accept",

@@ -16,7 +16,7 @@ import { toJson } from "./report_document.ts";
 
 const approvals = await loadApprovals();
 
-/** A database in which a gateway has counted, by the gateway's own means. */
+/** A database with counts that a gateway's own code has stored. */
 async function startEvidence() {
   const database = await freshDatabase();
   const { sql, url } = database;
@@ -28,7 +28,7 @@ async function startEvidence() {
     async move(operation: Operation, mode: Mode, why = "as planned"): Promise<Route> {
       return (await setMode(sql, { operation, mode, who: "anna", why })).route;
     },
-    /** Counts answers in ms, findings, and a request of each of some clients. */
+    /** Counts responses in ms, findings, and a request of each of some clients. */
     async count(
       route: Route,
       responses: Partial<Record<Upstream, readonly (readonly [status: number, ms: number])[]>>,
@@ -76,7 +76,7 @@ const WRONG = {
 
 const OK = { legacy: many(300, [200, 10] as const), service: many(300, [200, 5] as const) };
 
-Deno.test("without any evidence every route is not enough yet, and there is a report all the same", async () => {
+Deno.test("without any evidence every route is inconclusive, and the report is still made", async () => {
   await using evidence = await startEvidence();
   const data = await evidence.report();
   deepStrictEqual(data.routes.map(({ operation, verdict }) => [operation, verdict.result]), [
@@ -89,7 +89,7 @@ Deno.test("without any evidence every route is not enough yet, and there is a re
   strictEqual(data.since, data.until);
 });
 
-Deno.test("a route passes with enough of the same, and its report says who moved it and what was approved", async () => {
+Deno.test("a route passes with enough equal responses, and its report names who moved it and what was approved", async () => {
   await using evidence = await startEvidence();
   await evidence.move("getTraceability", { name: "shadow" }, "first look");
   const route = await evidence.move("getTraceability", { name: "canary", percent: 10 });
@@ -141,7 +141,7 @@ Deno.test("a route passes with enough of the same, and its report says who moved
   const { legacy, service: lotline } = trace.sides;
   deepStrictEqual([legacy.requests, legacy.failed, legacy.silent], [300, 0, 0]);
   deepStrictEqual([lotline.requests, lotline.failed, lotline.silent], [312, 1, 1]);
-  // Within the 2.5 % that the classes are wide.
+  // Within the 2.5 % width of a bucket.
   ok(Math.abs((legacy.p50 ?? 0) - 10) < 0.3, `${legacy.p50}`);
   ok(Math.abs((lotline.p50 ?? 0) - 5) < 0.2, `${lotline.p50}`);
   ok(Math.abs((lotline.p99 ?? 0) - 60) < 1.6, `${lotline.p99}`);
@@ -167,7 +167,7 @@ Deno.test("one difference fails a route, even after it went back, and is shown w
   ]);
 });
 
-Deno.test("an approval that isn't there any more fails the route that needed it", async () => {
+Deno.test("a removed approval fails the route that needed it", async () => {
   await using evidence = await startEvidence();
   const route = await evidence.move("getTraceability", { name: "shadow" });
   const withdrawn = { ...APPROVED, approvals: ["withdrawn"] };
@@ -180,7 +180,7 @@ Deno.test("an approval that isn't there any more fails the route that needed it"
   deepStrictEqual(trace.approvals, [{ id: "withdrawn", count: 1 }]);
 });
 
-Deno.test("a report names what was lost and why, and what was due and never had an outcome", async () => {
+Deno.test("a report names lost comparisons with their cause, and due ones without an outcome", async () => {
   await using evidence = await startEvidence();
   const { sql } = evidence;
   const route = await evidence.move("getTraceability", { name: "shadow" });
@@ -192,7 +192,7 @@ Deno.test("a report names what was lost and why, and what was due and never had 
   const due = { ...covered, what: "due", count: 300 };
   await givenCoverage(sql, due);
   const before = (await evidence.report()).routes[2];
-  strictEqual(before?.coverage.lost, 20, "what began a moment ago is under way");
+  strictEqual(before?.coverage.lost, 20, "recently started comparisons are in flight");
 
   await sql`delete from lotline.route_coverage where what = 'due'`;
   await sql`update lotline.route_changes set at = at - interval '1 hour'`;
@@ -218,7 +218,7 @@ Deno.test("a report names what was lost and why, and what was due and never had 
   );
 });
 
-Deno.test("only what lies in the period counts, but the mode that was in force then is told", async () => {
+Deno.test("only evidence of the period counts, but the mode at its start is reported", async () => {
   await using evidence = await startEvidence();
   const { sql } = evidence;
   const route = await evidence.move("getTraceability", { name: "shadow" });

@@ -129,14 +129,14 @@ const DATA: ReportData = {
 const markdown = (data: ReportData) => toMarkdown(documentOf(data));
 const html = (data: ReportData) => toHtml(TITLE, documentOf(data));
 
-Deno.test("one route that failed fails the whole, and only all that passed pass it", () => {
+Deno.test("one failed route fails the report, and only all passed routes pass it", () => {
   strictEqual(resultOf({ routes: [PASSED, BUSY, QUIET] }), "fail");
   strictEqual(resultOf({ routes: [PASSED, QUIET] }), "not enough yet");
   strictEqual(resultOf({ routes: [PASSED, PASSED] }), "pass");
   strictEqual(resultOf({ routes: [] }), "not enough yet");
 });
 
-Deno.test("the page says who changed what, what differed in which place, and what is unknown", () => {
+Deno.test("the page says who changed what, what differed at which place, and what is unknown", () => {
   const page = markdown(DATA);
   const lines = [
     "> **Verdict over all routes: fail**",
@@ -172,7 +172,7 @@ Deno.test("the page says who changed what, what differed in which place, and wha
   match(markdown({ ...DATA, routes: [PASSED] }), /No comparison was lost or left unanswered\./);
 });
 
-Deno.test("every word of the Markdown stands in the HTML as well", () => {
+Deno.test("every word of the Markdown is in the HTML as well", () => {
   const words = (text: string) => text.match(/[\p{L}\d.:%-]{3,}/gu) ?? [];
   const page = html(DATA).replaceAll("&quot;", '"').replaceAll("&#39;", "'");
   const missing = words(markdown(DATA).replaceAll(/[\\|]|---:?/g, "")).filter((word) =>
@@ -220,7 +220,7 @@ function nasty(): ReportData {
   };
 }
 
-Deno.test("whatever a client sent, it stays text in the HTML, and nothing there is loaded or run", () => {
+Deno.test("client data in the HTML stays text, and the page loads and runs nothing", () => {
   const page = html(nasty());
   const tags = new Set([...page.matchAll(/<\/?([a-z][a-z\d]*)/gi)].map(([, tag]) => tag));
   deepStrictEqual(
@@ -230,11 +230,11 @@ Deno.test("whatever a client sent, it stays text in the HTML, and nothing there 
   doesNotMatch(page, /[\u202e\u0007]/);
   match(page, /\\u\{202e\}/);
   match(page, /default-src 'none'/);
-  // Of its own, it has no address to fetch from.
+  // The page itself has no address to fetch from.
   doesNotMatch(html(DATA), /https?:|url\(/);
 });
 
-Deno.test("whatever a client sent, it stays in its cell, its line or its fence of the Markdown", () => {
+Deno.test("client data in the Markdown stays in its cell, its line or its fence", () => {
   const page = markdown(nasty());
   doesNotMatch(page, /[\u202e\u0007]/);
   let fence = "";

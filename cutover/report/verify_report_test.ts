@@ -14,7 +14,7 @@ const same: Outcome = {
 };
 const good: Report = { outcomes: [same], unused: [], due: [] };
 
-Deno.test("a review that is due is warned of, and fails nothing", () => {
+Deno.test("a due review is a warning, and fails nothing", () => {
   const report = { ...good, due: ["unicode: the review was due on 2027-05-24"] };
   strictEqual(passed(report), true);
   strictEqual(
@@ -24,7 +24,7 @@ Deno.test("a review that is due is warned of, and fails nothing", () => {
   );
 });
 
-Deno.test("each difference has a line of its own, and says which approval didn't cover it", () => {
+Deno.test("each difference has its own line, and says which approval didn't cover it", () => {
   const wrong: Outcome = {
     ...same,
     exchange: "lot: no code #0",
@@ -43,7 +43,7 @@ Deno.test("each difference has a line of its own, and says which approval didn't
   );
 });
 
-Deno.test("an approval that nothing uses fails a check in which nothing is wrong", () => {
+Deno.test("an unused approval fails a check without other faults", () => {
   const report = { ...good, unused: ['unicode: "lot: x #0" needs no approval'] };
   strictEqual(passed(report), false);
   strictEqual(

@@ -21,7 +21,7 @@ const shared = await freshDatabase();
 Deno.test.afterAll(async () => await shared[Symbol.asyncDispose]());
 const { sql } = shared;
 
-/** Forgets all routes and evidence. */
+/** Deletes all routes and evidence. */
 async function clear(): Promise<void> {
   await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
     lotline.route_clients, lotline.differences,
@@ -44,7 +44,7 @@ async function verdictOf(operation: Operation) {
   return judge(found.evidence, found.thresholds);
 }
 
-Deno.test("a difference that another process finds rolls a route back, once, and says where it is", async () => {
+Deno.test("a difference found by another process rolls a route back once, with its place", async () => {
   await clear();
   const epoch = await givenRoute(sql, "getTraceability", { name: "canary", percent: 10 });
   await givenHealth(sql, { operation: "getTraceability", epoch });
@@ -78,7 +78,7 @@ Deno.test("a difference that another process finds rolls a route back, once, and
   deepStrictEqual([...changes], [{ from_mode: "canary", automatic: true }]);
 });
 
-Deno.test("of several processes that see it at once, one rolls a route back and says so", async () => {
+Deno.test("of several processes that see it at the same time, one rolls a route back and logs it", async () => {
   await clear();
   const epoch = await givenRoute(sql, "login", { name: "service" });
   await givenOutcomes(sql, { operation: "login", epoch, outcome: "different", count: 1 });
@@ -130,7 +130,7 @@ Deno.test("each route is judged by itself, and one that fails in shadow goes bac
   deepStrictEqual(modes.map(({ mode }) => mode.name), ["shadow", "shadow", "legacy", "service"]);
 });
 
-Deno.test("evidence counts for the epoch in which it was gathered", async () => {
+Deno.test("evidence counts for the epoch in which it was collected", async () => {
   await clear();
   const first = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch: first });
@@ -148,7 +148,7 @@ Deno.test("evidence counts for the epoch in which it was gathered", async () => 
   });
 });
 
-Deno.test("what is older than the window doesn't count, but for differences", async () => {
+Deno.test("evidence older than the window doesn't count, except differences", async () => {
   await clear();
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   const old = { operation: "login", epoch, minutesAgo: 7 } as const;
@@ -160,7 +160,7 @@ Deno.test("what is older than the window doesn't count, but for differences", as
   strictEqual((await verdictOf("login")).verdict, "fail");
 });
 
-Deno.test("a write in service is held against what the old server was before", async () => {
+Deno.test("a write in service is compared with the old server's earlier evidence", async () => {
   await clear();
   const shadow = await givenRoute(sql, "createLot", { name: "shadow" });
   await givenHealth(sql, { operation: "createLot", epoch: shadow });
@@ -186,7 +186,7 @@ Deno.test("a needed approval counts as a use, not as a comparison", async () => 
   ]);
 });
 
-Deno.test("a guardian whose PostgreSQL was away judges again when it is back", async () => {
+Deno.test("auto_rollback judges again when PostgreSQL is available again", async () => {
   await using database = await freshDatabase();
   const name = new URL(database.url).pathname.slice(1);
   const admin = connect({ url: shared.url, max: 1 });

@@ -78,7 +78,7 @@ const standing = (now: RouteVerdict, more: Partial<Standing> = {}): Standing => 
   ...more,
 });
 
-Deno.test("a route goes to the next greater share, wherever it stands", () => {
+Deno.test("a route moves to the next greater share, from any position", () => {
   const ways: [from: Mode, to: Mode][] = [
     [LEGACY, SHADOW],
     [SHADOW, canary(1)],
@@ -93,7 +93,7 @@ Deno.test("a route goes to the next greater share, wherever it stands", () => {
   deepStrictEqual(nextStep(standing(routeOn(SERVICE)), OPTIONS), { do: "done" });
 });
 
-Deno.test("legacy is left at once; every other step has its time, its samples and its verdict", () => {
+Deno.test("legacy is left immediately; every other step needs its time, its samples and its verdict", () => {
   const fresh = { seconds: 0, same: 0 };
   strictEqual(nextStep(standing(routeOn(LEGACY, fresh)), OPTIONS).do, "move");
   const lacking: [Parameters<typeof routeOn>[1], RegExp][] = [
@@ -112,7 +112,7 @@ Deno.test("legacy is left at once; every other step has its time, its samples an
   }
 });
 
-Deno.test("a plan stops at whatever isn't as it should be", () => {
+Deno.test("a plan stops at any unexpected state", () => {
   const stops: [Standing, RegExp][] = [
     [standing(routeOn(SHADOW), { killed: true }), /kill switch/],
     [standing(routeOn(LEGACY), { killed: true }), /kill switch/],
@@ -137,7 +137,7 @@ Deno.test("a plan stops at whatever isn't as it should be", () => {
 const spread = (count: number) =>
   Array.from({ length: count }, (_, at) => at * 10_000 / count + 50);
 
-Deno.test("a canary that would move none or far too many of the clients seen is left out for a greater one", () => {
+Deno.test("a canary that would move none or far too many of the seen clients is skipped for a greater one", () => {
   const ways: [buckets: readonly number[], from: Mode, to: Mode, leftOut: string[]][] = [
     [spread(100), SHADOW, canary(1), []],
     [[150, ...spread(19).slice(1)], SHADOW, canary(10), [
@@ -159,7 +159,7 @@ Deno.test("a canary that would move none or far too many of the clients seen is 
   }
 });
 
-Deno.test("where no canary can be one, a plan waits instead of moving all at once, and says what to do", () => {
+Deno.test("where no canary can work, a plan waits instead of moving all clients, and names the next step", () => {
   for (const [bucket, moves] of [[50, "all"], [9_000, "none"]] as const) {
     const now = routeOn(SHADOW, { buckets: [bucket] });
     const step = nextStep(standing(now), OPTIONS);
@@ -177,7 +177,7 @@ Deno.test("where no canary can be one, a plan waits instead of moving all at onc
   }
 });
 
-Deno.test("an epoch of which nothing is known has neither time nor samples", () => {
+Deno.test("an epoch without evidence has neither time nor samples", () => {
   const now = routeOn(SHADOW);
   const { seconds: _, ...counts } = now.counts;
   const unknown = { ...now, counts: { ...counts, seconds: null, outcomes: {} } };
@@ -185,12 +185,12 @@ Deno.test("an epoch of which nothing is known has neither time nor samples", () 
   deepStrictEqual(step, { do: "wait", why: "0 of 10 minutes; 0 of 100 samples" });
 });
 
-Deno.test("a plan without a step above legacy stops where it is", () => {
+Deno.test("a plan without a step above legacy stops at once", () => {
   const step = nextStep(standing(routeOn(LEGACY)), { ...OPTIONS, steps: [] });
   deepStrictEqual(step, { do: "stop", why: "there is no step" });
 });
 
-Deno.test("its patience begins when the soak is over", () => {
+Deno.test("the timeout starts when the soak is over", () => {
   const lacking = routeOn(SHADOW, { same: 3 });
   const after = (waitedMs: number) => nextStep(standing(lacking, { waitedMs }), OPTIONS);
   strictEqual(after(1_800_000).do, "wait");
@@ -200,7 +200,7 @@ Deno.test("its patience begins when the soak is over", () => {
   strictEqual(nextStep(standing(routeOn(SHADOW), { waitedMs: 1e9 }), OPTIONS).do, "move");
 });
 
-Deno.test("samples are comparisons, and answers where none are made", () => {
+Deno.test("samples are comparisons, or responses where none are made", () => {
   const counted = (operation: RouteVerdict["operation"], mode: Mode): RouteVerdict => {
     const now = routeOn(mode);
     const counts = {
@@ -215,7 +215,7 @@ Deno.test("samples are comparisons, and answers where none are made", () => {
   strictEqual(samplesOf(counted("createLot", SERVICE)), 50);
 });
 
-Deno.test("steps are shadow and shares that grow", () => {
+Deno.test("steps are shadow and increasing shares", () => {
   deepStrictEqual(parseSteps("shadow,1,10,50,100"), OPTIONS.steps);
   deepStrictEqual(parseSteps(" 25 , 100 "), [canary(25), SERVICE]);
   for (

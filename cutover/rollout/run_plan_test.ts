@@ -23,7 +23,7 @@ const OPTIONS: PlanOptions = {
   patienceMs: 60_000,
 };
 
-/** Starts a plan, and keeps what it says. */
+/** Starts a plan, and records its messages. */
 function plan(operations: readonly LegacyOperation[], options: Partial<PlanOptions> = {}) {
   const controller = new AbortController();
   const lines: string[] = [];
@@ -41,7 +41,7 @@ async function routeOf(operation: LegacyOperation) {
   return route;
 }
 
-/** Gives each epoch of these routes the evidence for a pass, for as long as it isn't disposed of. */
+/** Stores the evidence for a pass in each epoch of these routes, until disposed of. */
 function healthyTraffic(operations: readonly LegacyOperation[]): AsyncDisposable {
   let isOver = false;
   const fed = new Set<string>();
@@ -75,7 +75,7 @@ const stepsOf = async (operation: LegacyOperation) =>
     select to_mode from lotline.route_changes where operation = ${operation} order by id`)
     .map(({ to_mode }) => to_mode);
 
-Deno.test("a plan takes operations to Lotline one after the other, under a guardian", async () => {
+Deno.test("a plan moves operations to Lotline one after the other, under auto_rollback", async () => {
   await forget();
   await using _autoRollback = startAutoRollback({ databaseUrl: url, log: () => {} });
   await using _traffic = healthyTraffic(["getHealth", "createLot"]);
@@ -92,7 +92,7 @@ Deno.test("a plan takes operations to Lotline one after the other, under a guard
   );
 });
 
-Deno.test("a plan that is started again goes on from where the route stands", async () => {
+Deno.test("a plan that is started again continues from the route's position", async () => {
   await forget();
   await givenRoute(sql, "login", { name: "canary", percent: 10 });
   await using _traffic = healthyTraffic(["login"]);
@@ -100,7 +100,7 @@ Deno.test("a plan that is started again goes on from where the route stands", as
   deepStrictEqual(await stepsOf("login"), ["canary", "service"]);
 });
 
-Deno.test("without evidence a route stays, and the plan gives up when its patience is over", async () => {
+Deno.test("without evidence a route stays, and the plan stops after its timeout", async () => {
   await forget();
   const { ended, lines } = plan(["login"], { patienceMs: 500 });
   const end = await ended;
@@ -109,7 +109,7 @@ Deno.test("without evidence a route stays, and the plan gives up when its patien
   strictEqual((await routeOf("login")).mode.name, "shadow");
 });
 
-Deno.test("with most comparisons lost a plan stays where it is, nothing is rolled back, and it says why", async () => {
+Deno.test("with most comparisons lost a plan waits, nothing is rolled back, and it says why", async () => {
   await forget();
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });
@@ -127,7 +127,7 @@ Deno.test("with most comparisons lost a plan stays where it is, nothing is rolle
   strictEqual((await routeOf("login")).mode.name, "shadow");
 });
 
-Deno.test("what was lost before the window counts for the step as a whole", async () => {
+Deno.test("comparisons lost before the window count for the step as a whole", async () => {
   await forget();
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   const lost = { operation: "login", epoch, outcome: "lost", count: 100, minutesAgo: 60 } as const;
@@ -139,7 +139,7 @@ Deno.test("what was lost before the window counts for the step as a whole", asyn
   match(end.why, /: since its mode was changed, 100 of 400 comparisons were lost \(unknown 100\)/);
 });
 
-Deno.test("a route that fails stops the plan, and the operations after it are left alone", async () => {
+Deno.test("a failing route stops the plan, and later operations stay unchanged", async () => {
   await forget();
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });
@@ -150,7 +150,7 @@ Deno.test("a route that fails stops the plan, and the operations after it are le
   deepStrictEqual(await stepsOf("createLot"), []);
 });
 
-Deno.test("a plan stops when somebody else moves the route, kills all or it is interrupted", async () => {
+Deno.test("a plan stops when another change moves the route, a kill is on, or it is interrupted", async () => {
   await forget();
   const started = async (operation: LegacyOperation) => {
     const running = plan([operation]);
@@ -179,7 +179,7 @@ Deno.test("a plan stops when somebody else moves the route, kills all or it is i
   match(last.why, /^the kill switch is on$/);
 });
 
-Deno.test("a dry plan says what it would do and does nothing", async () => {
+Deno.test("a dry plan prints its steps and changes nothing", async () => {
   await forget();
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });
@@ -197,7 +197,7 @@ Deno.test("a dry plan says what it would do and does nothing", async () => {
   deepStrictEqual([await stepsOf("getHealth"), await stepsOf("login")], [[], ["shadow"]]);
 });
 
-Deno.test("verdicts tell an epoch's comparisons and the pace of both sides", async () => {
+Deno.test("verdicts show an epoch's comparisons and the pace of both upstreams", async () => {
   await forget();
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });

@@ -3,14 +3,17 @@ import { figures, HEALTHY, THRESHOLDS, WRITE_IN_SERVICE } from "../testing/verdi
 import type { Thresholds } from "./thresholds.ts";
 import { judge, type RouteEvidence, type UpstreamFigures } from "./verdict.ts";
 
-/** A write in service beside what the old server was before: so many requests, some of them failed. */
+/**
+ * A write in service, compared with the old server's earlier evidence: so many requests, some of
+ * them failed.
+ */
 const besideBefore = (
   before: UpstreamFigures,
   service: UpstreamFigures,
   limits: Partial<Thresholds> = {},
 ) => judge({ ...WRITE_IN_SERVICE, legacyBefore: before, service }, { ...THRESHOLDS, ...limits });
 
-Deno.test("what the old server failed at earlier excuses as much at Lotline, errors and silences alike", () => {
+Deno.test("the old server's earlier failures excuse as many of Lotline's, errors and missing responses alike", () => {
   const failing = figures(1_000, { errors: 300 });
   for (const before of [{ errors: 300 }, { silences: 300 }, { errors: 150, silences: 150 }]) {
     strictEqual(besideBefore(figures(1_000, before), failing).verdict, "pass");
@@ -20,7 +23,7 @@ Deno.test("what the old server failed at earlier excuses as much at Lotline, err
   match(reasons.join(), /, 20 % at the old server$/);
 });
 
-Deno.test("once the old server answers often enough, what it was earlier counts no more", () => {
+Deno.test("with enough responses of the old server now, its earlier evidence no longer counts", () => {
   const evidence: RouteEvidence = {
     ...HEALTHY,
     legacy: figures(200),
@@ -32,7 +35,7 @@ Deno.test("once the old server answers often enough, what it was earlier counts 
   strictEqual(judged(figures(1_000, { ms: 900 })), "fail", "two hundred are enough for its p99");
 });
 
-Deno.test("an old server that was never asked has failed at nothing", () => {
+Deno.test("an old server without requests has no failures", () => {
   const evidence: RouteEvidence = {
     ...HEALTHY,
     legacy: figures(100),
@@ -41,7 +44,7 @@ Deno.test("an old server that was never asked has failed at nothing", () => {
   strictEqual(judge(evidence, { ...THRESHOLDS, error_margin_percent: 0 }).verdict, "fail");
 });
 
-Deno.test("comparisons that a change explains count among those that might have been late", () => {
+Deno.test("comparisons explained by a change count among those that might be stale", () => {
   const outcomes = { same: 800, raced: 189, late: 11 };
   const { verdict, reasons } = judge({ ...HEALTHY, outcomes }, THRESHOLDS);
   deepStrictEqual([verdict, reasons[0]?.slice(0, 23)], ["fail", "11 of 1000 comparisons "]);
@@ -54,14 +57,14 @@ Deno.test("comparisons that a change explains count among those that might have 
   strictEqual(judge(HEALTHY, strict).verdict, "pass", "nothing is late or unanswered");
 });
 
-Deno.test("one failure may be an accident whatever share it is, two are none", () => {
+Deno.test("one failure of any share may be an accident, two are none", () => {
   const few = { ...THRESHOLDS, min_samples: 10 };
   const failed = (errors: number) =>
     judge({ ...HEALTHY, service: figures(20, { errors }) }, few).verdict;
   deepStrictEqual([failed(1), failed(2)], ["pass", "fail"]);
 });
 
-Deno.test("five places are named without more being hinted at", () => {
+Deno.test("five places are named without a hint at more", () => {
   const { reasons } = judge(
     { ...HEALTHY, different: 1, places: ["a", "b", "c", "d", "e"] },
     THRESHOLDS,
@@ -69,7 +72,7 @@ Deno.test("five places are named without more being hinted at", () => {
   match(reasons.join(), /, the last at a, b, c, d, e$/);
 });
 
-Deno.test("of all that was looked at twice, the late and the approved count beside the explained", () => {
+Deno.test("among all repeated comparisons, stale and approved ones count as well as explained ones", () => {
   const loose = { ...THRESHOLDS, late_percent: 50 };
   const judged = (raced: number) =>
     judge({ ...HEALTHY, outcomes: { same: 500, approved: 100, raced, late: 200 } }, loose).verdict;

@@ -19,7 +19,7 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     /^1 unapproved difference, the last at body\.central\.weight_kg, header etag$/,
   ],
   [
-    "one difference and no samples at all",
+    "one difference and no samples",
     {
       different: 1,
       legacy: NO_FIGURES,
@@ -45,12 +45,12 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     /^0 of 200 answers of Lotline; 0 of 200 answers of the old server; 0 of 200 comparisons/,
   ],
   [
-    "one answer of Lotline too few",
+    "one response of Lotline too few",
     { service: figures(199) },
     "not enough yet",
     /^199 of 200 answers/,
   ],
-  ["one answer of the old server too few", { legacy: figures(199) }, "not enough yet"],
+  ["one response of the old server too few", { legacy: figures(199) }, "not enough yet"],
   ["just enough answers", { service: figures(200), legacy: figures(200) }, "pass"],
   [
     "one comparison too few",
@@ -90,7 +90,7 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     "not enough yet",
     /^51 of 1001 comparisons were lost \(no outcome, such as a gateway that was killed 51\)/,
   ],
-  ["more lost than 5 %, beside a difference", {
+  ["more lost than 5 %, with a difference", {
     different: 1,
     outcomes: { same: 600, lost: 20_000 },
   }, "fail"],
@@ -149,7 +149,7 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     service: figures(1_000, { errors: 320 }),
     legacy: figures(1_000, { errors: 300 }),
   }, "fail"],
-  ["an outage that both sides have just begun to have", {
+  ["an outage that has just started on both upstreams", {
     service: figures(20, { errors: 20 }),
     legacy: figures(20, { errors: 20 }),
   }, "not enough yet"],
@@ -171,12 +171,12 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   ["the few slow answers of a cold start", { service: figures(200, { slow: 4 }) }, "pass"],
   ["more of them", { service: figures(200, { slow: 5 }) }, "fail"],
   ["slow, of too few to know", { service: figures(199, { ms: 900 }) }, "not enough yet"],
-  ["slow, beside too few of the old server", {
+  ["slow, compared with too few of the old server", {
     service: figures(1_000, { ms: 900 }),
     legacy: figures(199),
   }, "not enough yet"],
   [
-    "a canary that moved nobody",
+    "a canary that moved no client",
     { share: { requests: 500, movedRequests: 0, clients: 1, movedClients: 0 } },
     "not enough yet",
     /^nobody was moved: Lotline answered none of 500 requests of 1 client, so that canary 10 % shows nothing$/,
@@ -217,14 +217,14 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     "pass",
   ],
   [
-    "a shadow, which moves nobody",
+    "a shadow, which moves no client",
     {
       mode: { name: "shadow" },
       share: { requests: 1_000, movedRequests: 0, clients: 1, movedClients: 0 },
     },
     "pass",
   ],
-  ["a write in service, beside what the old server was before", WRITE_IN_SERVICE, "pass"],
+  ["a write in service, compared with the old server's earlier evidence", WRITE_IN_SERVICE, "pass"],
   ["a write in service that is slower than the old server was", {
     ...WRITE_IN_SERVICE,
     service: figures(1_000, { ms: 110 }),
@@ -248,7 +248,7 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
     mode: { name: "shadow" },
   }, "not enough yet"],
   ["a read in service without comparisons", { mode: SERVICE, outcomes: {} }, "not enough yet"],
-  ["a few requests of the old server's share, all failed, beside many good ones before", {
+  ["a few requests of the old server's share, all failed, and many good ones earlier", {
     legacy: figures(2, { errors: 2 }),
     legacyBefore: figures(1_000),
     service: figures(1_000, { errors: 100 }),
@@ -264,7 +264,7 @@ for (const [what, evidence, verdict, says] of CASES) {
   });
 }
 
-Deno.test("all that speaks against a route is said", () => {
+Deno.test("every finding against a route is reported", () => {
   const { reasons } = judge({
     ...HEALTHY,
     different: 1,
@@ -279,7 +279,7 @@ Deno.test("all that speaks against a route is said", () => {
   ]);
 });
 
-Deno.test("the limits are what a route is judged by", () => {
+Deno.test("a route is judged by the thresholds", () => {
   const loose: Thresholds = {
     ...THRESHOLDS,
     min_samples: 10,

@@ -6,7 +6,7 @@ const bearer = (claims: unknown) => {
   return `Bearer ${part({ alg: "EdDSA" })}.${part(claims)}.c2ln`;
 };
 
-Deno.test("a canary of n % is the first n % of the buckets; the other modes ask for no bucket", () => {
+Deno.test("a canary of n % is the first n % of the buckets; the other modes need no bucket", () => {
   for (const percent of [1, 10, 50, 99]) {
     const mode = { name: "canary", percent } as const;
     const chosen = Array.from({ length: BUCKETS }, (_, bucket) => chooseUpstream(mode, bucket));
@@ -38,7 +38,7 @@ const WITHOUT_USER: [what: string, authorization: string | undefined][] = [
 ];
 
 for (const [what, authorization] of WITHOUT_USER) {
-  Deno.test(`a client with ${what} goes by its address`, () => {
+  Deno.test(`a client with ${what} is identified by its address`, () => {
     const bucket = bucketOf(authorization, "192.0.2.1");
     strictEqual(bucket, bucketOf(undefined, "192.0.2.1"));
     ok(bucket !== bucketOf(undefined, "192.0.2.2"));
@@ -51,7 +51,7 @@ Deno.test("a release moves no client from one bucket to another", () => {
   strictEqual(bucketOf(undefined, "2001:db8::1"), 5872);
 });
 
-Deno.test("a user whose name is an address isn't that address", () => {
+Deno.test("a user whose name is an address differs from that address", () => {
   ok(bucketOf(bearer({ sub: "192.0.2.1" }), "::1") !== bucketOf(undefined, "192.0.2.1"));
 });
 
@@ -65,7 +65,7 @@ const terminals = (name: string) => ({
   header: (requested: string) => requested === "x-terminal" ? name : undefined,
 });
 
-/** Clients of one kind, as many as anybody wants. */
+/** An unlimited sequence of clients of one kind. */
 const KINDS: [what: string, bucket: (at: number) => number][] = [
   ["accounts", (at) => bucketOf(bearer({ sub: `user-${at}` }), "::1")],
   [
@@ -95,7 +95,7 @@ for (const [what, bucket] of KINDS) {
       const mode = { name: "canary", percent } as const;
       const moved = buckets.filter((one) => chooseUpstream(mode, one) === "service").length;
       const expected = CLIENTS * percent / 100;
-      // Five standard deviations: a fair choice is farther off once in a million tries.
+      // Five standard deviations: a fair choice exceeds them once in a million tries.
       const spread = 5 * Math.sqrt(expected * (1 - percent / 100));
       ok(Math.abs(moved - expected) < spread, `${moved} instead of ${expected} at ${percent} %`);
     }
@@ -117,7 +117,7 @@ Deno.test("a greater share only adds clients", () => {
   }
 });
 
-Deno.test("a client goes by what the operator chose: account, address, or a header", () => {
+Deno.test("a client is identified by the operator's choice: account, address, or a header", () => {
   const token = bearer({ sub: "u-1" });
   const at = (address: string, name = "") => ({
     ...NO_TRAITS,
@@ -137,7 +137,7 @@ Deno.test("a client goes by what the operator chose: account, address, or a head
   ok(bucketBy(by, { ...NO_TRAITS, ...terminals("10.0.0.1") }) !== ofAddress);
 });
 
-Deno.test("by request, reads of one client go to either side, and its writes to one", () => {
+Deno.test("by request, reads of one client go to either upstream, and its writes to one", () => {
   const buckets = (isSafe: boolean) =>
     new Set(Array.from({ length: 50 }, () => bucketBy("request", { ...NO_TRAITS, isSafe })));
   ok(buckets(true).size > 40);

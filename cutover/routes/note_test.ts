@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { MAX_WHY_CHARACTERS, NoteForm, storableReason } from "./note.ts";
 
-Deno.test("a note says who and why, in so many words", () => {
+Deno.test("a note says who and why, within the limit of characters", () => {
   deepStrictEqual(NoteForm.parse({ who: " ana ", why: "sm\0oke\n" }), { who: "ana", why: "smoke" });
   const odd = [
     { who: "ana" },
@@ -17,7 +17,7 @@ Deno.test("a note says who and why, in so many words", () => {
   for (const one of odd) strictEqual(NoteForm.safeParse(one).success, false, JSON.stringify(one));
 });
 
-Deno.test("a program's reason is made storable, whatever it holds", () => {
+Deno.test("a program's reason is made storable, with any content", () => {
   strictEqual(storableReason(" a\0b \n"), "ab");
   strictEqual(storableReason("\0 "), "no reason given");
   strictEqual(storableReason("x\ud800"), "x\ufffd");

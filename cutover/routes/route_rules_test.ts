@@ -23,7 +23,7 @@ interface Case {
 const CASES: Case[] = [
   { to: shadow },
   { to: canary },
-  // Steps may be left out by a person; the plan leaves none out.
+  // A person may skip steps; the plan skips none.
   { to: service },
   { is: service, to: legacy },
   { is: canary, to: { name: "canary", percent: 50 } },
@@ -58,7 +58,7 @@ for (const { operation = "getTraceability", is = legacy, to, refused, ...rest } 
   });
 }
 
-Deno.test("a refusal says why in a sentence that somebody at a terminal can act on", () => {
+Deno.test("a refusal gives the reason in a sentence with the next step", () => {
   const route = { ...untouchedRoute("login"), epoch: 7 };
   const say = (change: Partial<typeof route>, killed?: { who: string; why: string }) =>
     refusalOf({ route: { ...route, ...change }, killed }, shadow)?.message;

@@ -33,7 +33,7 @@ async function look(sql: Sql, operation: Operation) {
   return [describeMode(route.mode), route.epoch, route.latch];
 }
 
-/** What is recorded, the oldest first, without moments and ids. */
+/** The recorded changes, the oldest first, without moments and ids. */
 async function record(sql: Sql, operation?: Operation) {
   const changes = await listChanges(sql, { operation, limit: 100 });
   const mode = (name: string | null, percent: number | null) =>
@@ -116,7 +116,7 @@ for (const major of [15, 17] as const) {
     await set(sql, "createAudit", service);
   });
 
-  Deno.test(`the kill switch is stronger than every mode, and a release begins new epochs (PostgreSQL ${major})`, async () => {
+  Deno.test(`the kill switch overrides every mode, and a release starts new epochs (PostgreSQL ${major})`, async () => {
     await using database = await freshDatabase({ major });
     const { sql } = database;
     await set(sql, "login", canary(10));
@@ -127,7 +127,7 @@ for (const major of [15, 17] as const) {
     await rejects(set(sql, "getHealth", shadow), refusedWith("killed"));
     await rejects(set(sql, "login", canary(20)), refusedWith("killed"));
 
-    // Whoever wants to have some of them stay there says so before the release.
+    // A route that should stay there is set before the release.
     await set(sql, "createLot", legacy);
     await setSample(sql, { operation: "login", samplePercent: 9, ...note });
     strictEqual(await rollBack(sql, { operation: "login", epoch: 2, why: "x" }), false);
@@ -160,7 +160,7 @@ for (const major of [15, 17] as const) {
     strictEqual((await readRoutes(sql)).killed, undefined);
   });
 
-  Deno.test(`what the rules forbid, the schema forbids as well (PostgreSQL ${major})`, async () => {
+  Deno.test(`the schema forbids what the rules forbid (PostgreSQL ${major})`, async () => {
     await using database = await freshDatabase({ major });
     const { sql } = database;
     const columns = "(operation, mode, canary_percent, epoch, sample_percent, latch)";
@@ -202,7 +202,7 @@ for (const major of [15, 17] as const) {
   });
 }
 
-Deno.test("of changes at the same time one is made and the other is told, from the first change on", async () => {
+Deno.test("of concurrent changes one is made and the others get a conflict, from the first change on", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   for (let round = 1; round <= 6; round++) {
@@ -227,7 +227,7 @@ Deno.test("of changes at the same time one is made and the other is told, from t
   strictEqual((await record(sql)).length, 6);
 });
 
-Deno.test("a change that was decided before a kill is refused after it, not made behind its back", async () => {
+Deno.test("a change that was decided before a kill is refused after it", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await using killing = await openTransaction(sql, "update lotline.kill_switch set killed = true");
@@ -238,7 +238,7 @@ Deno.test("a change that was decided before a kill is refused after it, not made
   deepStrictEqual(await record(sql), []);
 });
 
-Deno.test("a rollback that a change was faster than moves nothing; one by hand moves whatever is there", async () => {
+Deno.test("a rollback after a faster change moves nothing; a manual one moves any route", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await set(sql, "login", canary(10));
@@ -262,7 +262,7 @@ Deno.test("a rollback that a change was faster than moves nothing; one by hand m
   deepStrictEqual(await returnToLegacy(sql, LEGACY_OPERATIONS, note), []);
 });
 
-Deno.test("what only Lotline has is on service until somebody says otherwise, and that is kept", async () => {
+Deno.test("an operation that only Lotline has is on service until a mode is set, which is kept", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const operation = "createAudit";
@@ -305,7 +305,7 @@ Deno.test("a reason of any length and content rolls back", async () => {
   }
 });
 
-Deno.test("a row that can't be read is not set, but rolled back", async () => {
+Deno.test("an unreadable row is not set, but rolled back", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   await set(sql, "login", canary(10));
@@ -334,7 +334,7 @@ Deno.test("changes are read page by page, the newest first", async () => {
   deepStrictEqual(seen, [5, 4, 3, 2, 1]);
 });
 
-/** Waits until so many statements of this database wait for a lock. */
+/** Waits until this many statements of this database wait for a lock. */
 async function waiting(sql: Sql, count: number): Promise<void> {
   await eventually(`${count} wait for a lock`, async () => {
     const rows = await sql`

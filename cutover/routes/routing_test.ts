@@ -53,7 +53,7 @@ Deno.test("a mode is one of four, and only canary has a share, from 1 to 99 %", 
   }
 });
 
-Deno.test("without a row the old server has what it knows, and Lotline what it alone knows", () => {
+Deno.test("without a row the old server gets its operations, and Lotline those that only it has", () => {
   const { routes, killed, broken } = parseRouting([{ ...SWITCH, ...NO_ROUTE }]);
   deepStrictEqual([...routes.keys()], OPERATIONS.map(({ operation }) => operation));
   for (const [operation, route] of routes) {
@@ -98,12 +98,12 @@ for (const [what, change] of Object.entries(BROKEN)) {
   });
 }
 
-Deno.test("an operation that only another version of Lotline knows is left out", () => {
+Deno.test("an operation that only another version of Lotline has is left out", () => {
   const { routes, broken } = parseRouting([{ ...ROW, operation: "createShipment" }]);
   deepStrictEqual([routes.size, broken], [OPERATIONS.length, []]);
 });
 
-Deno.test("a kill switch that is on, not there, or not to be read, kills", () => {
+Deno.test("a kill switch that is on, missing, or unreadable kills", () => {
   const killed = { killed: true, killed_by: "ana", killed_why: "smoke" };
   deepStrictEqual(parseRouting([{ ...ROW, ...killed }]).killed, { who: "ana", why: "smoke" });
   for (const odd of [[], [{ ...ROW, killed: null }], [{ ...ROW, killed: "f" }]]) {
@@ -111,7 +111,7 @@ Deno.test("a kill switch that is on, not there, or not to be read, kills", () =>
   }
 });
 
-Deno.test("what only Lotline knows is on either side, and never compared", () => {
+Deno.test("an operation that only Lotline has may be on either upstream, and is never compared", () => {
   const modes = [
     { name: "legacy" },
     { name: "shadow" },
@@ -124,7 +124,7 @@ Deno.test("what only Lotline knows is on either side, and never compared", () =>
   deepStrictEqual(possible("createAudit"), ["legacy", "service"]);
 });
 
-Deno.test("a route that is put on legacy for a while is the same but for its mode", () => {
+Deno.test("a route that is temporarily on legacy changes only its mode", () => {
   const route = { ...untouchedRoute("login"), epoch: 4, latch: undefined };
   for (const name of ["shadow", "service"] as const) {
     deepStrictEqual(onLegacy({ ...route, mode: { name } }), route);

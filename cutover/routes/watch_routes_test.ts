@@ -12,7 +12,7 @@ for (
     ["it was too long ago, and the clock of the day was set back", 1_000 + STALE_MS, 10_000, false],
   ] as const
 ) {
-  Deno.test(`${expected ? "a reading may be gone by" : "a reading is too old"}: ${what}`, () => {
+  Deno.test(`${expected ? "a read is fresh enough" : "a read is too old"}: ${what}`, () => {
     strictEqual(isRecent(READ, now, dayNow), expected);
   });
 }

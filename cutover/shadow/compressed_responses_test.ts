@@ -42,7 +42,7 @@ const ALL_CODINGS: HeaderLines = [["Accept-Encoding", "gzip, deflate, br, zstd"]
 const JSON_TYPE: HeaderLines = [["Content-Type", "application/json"]];
 let lots = 0;
 
-/** One of each kind of request that clients send. */
+/** One of each kind of client request. */
 function requests(extra: HeaderLines): [LegacyOperation, CapturedRequest][] {
   const get = (target: string, method = "GET") => captured(method, target, "", extra);
   const post = (target: string, body: object) =>
@@ -64,7 +64,7 @@ function requests(extra: HeaderLines): [LegacyOperation, CapturedRequest][] {
   ];
 }
 
-/** Sends requests as the gateway does, and compares what comes. */
+/** Sends requests as the gateway does, and compares the responses. */
 async function send(
   { shadow }: ShadowRig,
   legacyUrl: string,
@@ -96,7 +96,7 @@ async function send(
 }
 
 for (const encoding of ["gzip", "br", "deflate", "gzip, br;q=0.5", "*", "identity", ""]) {
-  Deno.test(`an Express server that compresses says the same as Lotline to a client that accepts "${encoding}"`, async () => {
+  Deno.test(`an Express server that compresses returns the same as Lotline to a client that accepts "${encoding}"`, async () => {
     await using compressing = await startLegacy({
       databaseUrl: database.url,
       port: 0,
@@ -119,7 +119,7 @@ for (const encoding of ["gzip", "br", "deflate", "gzip, br;q=0.5", "*", "identit
 }
 
 for (const [name, how] of Object.entries(COMPRESSING)) {
-  Deno.test(`behind ${name}, the old server says the same as Lotline`, async () => {
+  Deno.test(`behind ${name}, the old server returns the same as Lotline`, async () => {
     await using compressing = await startCompressingServer(old.url, how);
     using one = shadowRig({ legacyUrl: compressing.url, serviceUrl: lotline.url });
     const sent = [...requests(ALL_CODINGS), ...requests([])];
@@ -134,14 +134,14 @@ for (const [name, how] of Object.entries(COMPRESSING)) {
   });
 }
 
-Deno.test("Lotline behind a server that compresses says the same as an old server that doesn't", async () => {
+Deno.test("Lotline behind a server that compresses returns the same as an old server that doesn't", async () => {
   await using compressing = await startCompressingServer(lotline.url, COMPRESSING.nginx);
   using one = shadowRig({ legacyUrl: old.url, serviceUrl: compressing.url });
   await send(one, old.url, requests(ALL_CODINGS));
   deepStrictEqual(differing(one), []);
 });
 
-Deno.test("a client's validator is good on both sides, or on neither, whatever compression makes of it", async () => {
+Deno.test("a client's validator is valid on both upstreams, or on neither, with any compression", async () => {
   for (const [name, how] of Object.entries(COMPRESSING)) {
     await using compressing = await startCompressingServer(old.url, how);
     using one = shadowRig({ legacyUrl: compressing.url, serviceUrl: lotline.url });
@@ -163,7 +163,7 @@ const spoiled: Compressing = {
   pack: (body) => gzipSync(new TextDecoder().decode(body).replace('"540.0"', '"541.0"')),
 };
 
-Deno.test("a difference inside a compressed answer is found, and kept as text", async () => {
+Deno.test("a difference inside a compressed response is found, and stored as text", async () => {
   await using compressing = await startCompressingServer(old.url, spoiled);
   using one = shadowRig({ legacyUrl: compressing.url, serviceUrl: lotline.url });
   const trace = captured("GET", "/api/traceability/MIX-BATCH-88", "", ALL_CODINGS);
@@ -176,7 +176,7 @@ Deno.test("a difference inside a compressed answer is found, and kept as text", 
   ok(new TextDecoder().decode(kept?.body).includes('"weight_kg":"541.0"'));
 });
 
-/** What can't be read isn't held against anyone: nothing was compared. */
+/** An unreadable response counts against no upstream: nothing was compared. */
 const UNREADABLE: [what: string, how: Compressing][] = [
   ["in a coding that isn't known", { coding: "compress", pack: gzipSync }],
   ["in more codings than four", {
@@ -194,7 +194,7 @@ const UNREADABLE: [what: string, how: Compressing][] = [
 ];
 
 for (const [what, how] of UNREADABLE) {
-  Deno.test(`an answer ${what} is counted as lost, and rolls nothing back`, async () => {
+  Deno.test(`a response ${what} is counted as lost, and rolls nothing back`, async () => {
     await using compressing = await startCompressingServer(old.url, how);
     using one = shadowRig({ legacyUrl: compressing.url, serviceUrl: lotline.url });
     const trace = captured("GET", "/api/traceability/MIX-BATCH-88", "", ALL_CODINGS);
@@ -204,7 +204,7 @@ for (const [what, how] of UNREADABLE) {
   });
 }
 
-Deno.test("a difference in a long trace that was compressed to little is found", async () => {
+Deno.test("a difference in a long, well compressed trace is found", async () => {
   const metadata = database.sql.json({ notes: "as planned ".repeat(80_000) });
   await database.sql`
     insert into lots (lot_code, weight_kg, metadata) values ('PACKED-LONG', '540.0', ${metadata})`;
@@ -216,7 +216,7 @@ Deno.test("a difference in a long trace that was compressed to little is found",
   strictEqual(one.findings[0]?.differences[0]?.place, "body.central.weight_kg");
 });
 
-Deno.test("a status says that Lotline failed, also beside an answer that can't be read", async () => {
+Deno.test("the status shows a failure of Lotline, also next to an unreadable response", async () => {
   for (const [what, how] of UNREADABLE) {
     await using compressing = await startCompressingServer(old.url, how);
     await using failing = await startFaultyService(
@@ -264,7 +264,7 @@ for (const [what, how] of BROKEN) {
   });
 }
 
-Deno.test("JSON under the name of a coding that isn't known is compared as it is", async () => {
+Deno.test("JSON with an unknown coding is compared unchanged", async () => {
   const how = { coding: "UTF-8", pack: (body: Uint8Array) => body };
   await using compressing = await startCompressingServer(old.url, how);
   using one = shadowRig({ legacyUrl: compressing.url, serviceUrl: lotline.url });
@@ -274,7 +274,7 @@ Deno.test("JSON under the name of a coding that isn't known is compared as it is
   ok(!one.outcomes().includes("lost"), String(one.outcomes()));
 });
 
-Deno.test("a compressed write whose reference comes too late for its dry run is no difference", async () => {
+Deno.test("a compressed write whose reference is stored after its dry run is no difference", async () => {
   using one = shadowRig({ legacyUrl: old.url, serviceUrl: lotline.url });
   const id = crypto.randomUUID();
   const lot = { lot_code: `PACKED-${++lots}`, production_run_id: id };

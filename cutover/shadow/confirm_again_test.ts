@@ -13,7 +13,10 @@ const silent: Exchange = { failure: "timeout", ms: 300 };
 const lot = (fields: Record<string, string>) =>
   responseOf(200, JSON.stringify({ central: fields, parents: [], children: [] }));
 
-/** Confirms two answers by asking both sides, each of which answers so in turn; the last stays. */
+/**
+ * Confirms two responses by repeating the request. Each upstream sends these responses in turn, and
+ * repeats its last.
+ */
 async function confirm(
   { first, then, side: upstream = "legacy", operation = "getTraceability", request = get }: {
     first: Record<Upstream, CapturedResponse>;
@@ -36,14 +39,17 @@ async function confirm(
   return { ...confirmed, asked: requested };
 }
 
-/** `central.w` of four looks at either side: who moves, and whether that explains what differs. */
+/**
+ * `central.w` in four reads of each upstream: which one changes, and whether that explains the
+ * difference.
+ */
 const MOVING: [what: string, legacy: string, service: string, outcome: string][] = [
   ["the side that answered the client moves", "abcdefgh", "zzzzzzzz", "raced"],
   ["both move", "abcdefgh", "stuvwxyz", "raced"],
 ];
 
 for (const [what, legacy, service, outcome] of MOVING) {
-  Deno.test(`a value that never stands still: ${what}: ${outcome}`, async () => {
+  Deno.test(`a value that always changes: ${what}: ${outcome}`, async () => {
     const looks = (text: string) => [...text].map((w) => lot({ w, still: "1" }));
     const [old = silent, ...oldThen] = looks(legacy);
     const [now = silent, ...nowThen] = looks(service);
@@ -53,9 +59,9 @@ for (const [what, legacy, service, outcome] of MOVING) {
   });
 }
 
-Deno.test("what moves on the other side alone explains a difference in its place, and in no other", async () => {
+Deno.test("a change on the other upstream alone explains a difference in its place, and in no other", async () => {
   const found = (still: string) => {
-    // The client's side moves in `a` alone, the other one in `b`.
+    // The client's upstream changes in `a` alone, the other one in `b`.
     const [own, ...ownThen] = [..."01234567"].map((a) => lot({ a, b: "x", still: "1" }));
     const [other, ...otherThen] = [..."ABCDEFGH"].map((b) => lot({ a: "y", b, still }));
     if (own === undefined || other === undefined) throw new Error("no first look");
@@ -72,7 +78,7 @@ Deno.test("what moves on the other side alone explains a difference in its place
   ]);
 });
 
-Deno.test("an approved difference is as good as none, whichever side answered the client", async () => {
+Deno.test("an approved difference counts as none, whichever upstream answered the client", async () => {
   const page = responseOf(
     404,
     '<!DOCTYPE html>\n<html lang="en"><title>Error</title><pre>NotFoundError: x</pre></html>',
@@ -80,7 +86,7 @@ Deno.test("an approved difference is as good as none, whichever side answered th
   );
   const refused = responseOf(404, '{"error":"No."}');
   for (const upstream of ["legacy", "service"] as const) {
-    // At first only the other side knew that the lot is gone.
+    // At first only the other upstream knew that the lot is gone.
     const gone = { legacy: page, service: refused };
     const first = { ...gone, [upstream]: lot({ w: "1" }) };
     const then = { legacy: [page], service: [refused] };
@@ -88,7 +94,7 @@ Deno.test("an approved difference is as good as none, whichever side answered th
   }
 });
 
-Deno.test("a moment that is made up may be as late as the question that is asked again", async () => {
+Deno.test("a generated moment may be as late as the repeated request", async () => {
   const health = (status: string, at: number) =>
     responseOf(200, JSON.stringify({ status, timestamp: new Date(at).toISOString() }));
   const now = Date.now();
@@ -101,7 +107,7 @@ Deno.test("a moment that is made up may be as late as the question that is asked
 
 const NOT_MODIFIED = responseOf(304, "");
 
-Deno.test("the client's conditions, and nothing else, are left out to see whether only the order differs", async () => {
+Deno.test("only the client's conditions are left out to see whether just the order differs", async () => {
   const request = captured("HEAD", "/api/traceability/A", "", [
     ["If-None-Match", 'W/"a-b"'],
     ["if-modified-since", "x"],
@@ -122,7 +128,7 @@ Deno.test("the client's conditions, and nothing else, are left out to see whethe
   ]);
 });
 
-Deno.test("while a side is silent, nothing is known of the order of lots", async () => {
+Deno.test("while an upstream doesn't respond, the order of lots is unknown", async () => {
   for (const quiet of ["legacy", "service"] as const) {
     const then = { legacy: [lot({ w: "1" })], service: [lot({ w: "1" })], [quiet]: [silent] };
     const { outcome } = await confirm({
@@ -142,7 +148,7 @@ const stored = (fields: Record<string, string>) =>
 const failed = responseOf(500, '{"error":"Boom"}');
 const refused = responseOf(409, '{"error":"taken"}');
 
-/** Whether the dry run is asked for another code, and what becomes of the difference. */
+/** Whether the dry run is repeated with another code, and the outcome of the difference. */
 const WRITES: [
   what: string,
   operation: "createLot" | "createQcDecision",
@@ -174,7 +180,7 @@ const WRITES: [
     "raced",
   ],
   [
-    "a lot whose reference is there by now",
+    "a lot whose reference is stored by now",
     "createLot",
     stored({ lot_code: "L" }),
     refused,
@@ -183,7 +189,7 @@ const WRITES: [
     "raced",
   ],
   [
-    "a decision whose lot isn't there",
+    "a decision whose lot is missing",
     "createQcDecision",
     stored({}),
     refused,
@@ -207,7 +213,7 @@ for (const [what, operation, legacy, service, again, isOtherCode, outcome] of WR
   });
 }
 
-Deno.test("a lot that can't be asked for under another code is different, and isn't asked for", async () => {
+Deno.test("a lot that can't be requested with another code is different, without a repeat", async () => {
   const request = captured("POST", "/api/lots", "L", [["content-type", "text/plain"]]);
   const pair = pairOf("createLot", request, stored({}), refused);
   const { differences } = compare(pair, rules);

@@ -23,7 +23,7 @@ const BRACKETS: [Partial<Bracket>, ReturnType<typeof readBracket>][] = [
 ];
 
 for (const [given, expected] of BRACKETS) {
-  Deno.test(`asked again, ${JSON.stringify(given)} means ${expected}`, () => {
+  Deno.test(`after a repeat, ${JSON.stringify(given)} means ${expected}`, () => {
     const bracket = { isEqual: false, isStill: false, hasWaited: false, roundsLeft: 2, ...given };
     strictEqual(readBracket(bracket), expected);
   });
@@ -33,7 +33,7 @@ const get = captured("GET", "/api/traceability/A");
 const trace = (weight: string, parents: number[] = []) =>
   responseOf(200, `{"central":{"weight_kg":"${weight}"},"parents":[${parents}],"children":[]}`);
 
-/** Both sides as they answer one after the other; the last answer of each stands. */
+/** The responses of both upstreams in turn; the last of each is repeated. */
 function script(responses: Record<Upstream, Exchange[]>) {
   const requested: string[] = [];
   return {
@@ -106,13 +106,13 @@ const READS: [
     "different",
   ],
   [
-    "a lot that never stands still",
+    "a lot that always changes",
     { legacy: one, service: two },
     { legacy: [two, three, four, five, one, two], service: [one, one, two, three] },
     "raced",
   ],
   [
-    "the old server falls silent",
+    "the old server stops responding",
     { legacy: one, service: two },
     { legacy: [silent], service: [] },
     "unanswered",
@@ -131,7 +131,7 @@ for (const [what, first, then, outcome] of READS) {
   });
 }
 
-Deno.test("a fault that stays while other parts of the lot move is found", async () => {
+Deno.test("a fault that stays while other parts of the lot change is found", async () => {
   const moving = (i: number) => trace("540.0", [i]);
   const wrong = (i: number) => trace("540.00", [i]);
   const { outcome, differences } = await confirm(
@@ -142,7 +142,7 @@ Deno.test("a fault that stays while other parts of the lot move is found", async
   strictEqual(differences[0]?.place, "body.central.weight_kg");
 });
 
-Deno.test("the side that answered the client is the one that is asked again", async () => {
+Deno.test("the upstream that answered the client is repeated first", async () => {
   const first = { legacy: two, service: one };
   const { outcome, asked: requested } = await confirm(
     first,
@@ -153,7 +153,7 @@ Deno.test("the side that answered the client is the one that is asked again", as
   deepStrictEqual(requested, ["service GET"]);
 });
 
-Deno.test("it waits once, longer than a cache stays behind, and gives up after some rounds", async () => {
+Deno.test("it waits once, longer than a cache may be stale, and stops after some rounds", async () => {
   const still = await confirm({ legacy: one, service: two }, { legacy: [one], service: [two] });
   deepStrictEqual(still.waited, [250]);
   deepStrictEqual(still.asked.length, 4);
@@ -183,7 +183,7 @@ const TAGS: [what: string, service: CapturedResponse, outcome: string][] = [
 ];
 
 for (const [what, service, outcome] of TAGS) {
-  Deno.test(`one side knows the client's validator and the other doesn't, for ${what}: ${outcome}`, async () => {
+  Deno.test(`one upstream knows the client's validator and the other doesn't, for ${what}: ${outcome}`, async () => {
     const plain = trace("1", [1, 2]);
     const first = { legacy: NOT_MODIFIED, service };
     const then = { legacy: [plain, NOT_MODIFIED], service: [service] };
@@ -209,7 +209,7 @@ const WRITES: [
   again: Exchange,
   outcome: string,
 ][] = [
-  ["the code was taken meanwhile", "createLot", DUPLICATE, stored, refused("taken"), "raced"],
+  ["the code was taken in between", "createLot", DUPLICATE, stored, refused("taken"), "raced"],
   ["it stays stored for Lotline", "createLot", DUPLICATE, stored, stored, "different"],
   ["the reference is there by now", "createLot", stored, refused("no phase"), stored, "raced"],
   [
@@ -229,11 +229,11 @@ const WRITES: [
     refused("taken"),
     "different",
   ],
-  ["Lotline falls silent", "createLot", DUPLICATE, stored, silent, "unanswered"],
+  ["Lotline stops responding", "createLot", DUPLICATE, stored, silent, "unanswered"],
 ];
 
 for (const [what, operation, legacy, dryRun, again, outcome] of WRITES) {
-  Deno.test(`a write's answers differ; ${what}: ${outcome}`, async () => {
+  Deno.test(`a write's responses differ; ${what}: ${outcome}`, async () => {
     const request = captured("POST", "/api/lots", '{"lot_code":"L","phase_id":"p"}');
     const pair = pairOf(operation, request, legacy, dryRun);
     const { differences } = compare(pair, []);
@@ -247,7 +247,7 @@ for (const [what, operation, legacy, dryRun, again, outcome] of WRITES) {
   });
 }
 
-Deno.test("whether a reference is there by now is asked for another code: the write took its own", async () => {
+Deno.test("a missing reference is checked with another code, since the write took its own", async () => {
   const request = captured("POST", "/api/lots", '{"id":"i","lot_code":"L","phase_id":"p"}');
   const pair = pairOf("createLot", request, stored, refused("no phase"));
   let body = "";

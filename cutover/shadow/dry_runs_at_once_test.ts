@@ -6,7 +6,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 
 const WRITE = captured("POST", "/api/lots", "{}");
 
-/** Dry runs whose answers come when a test says. */
+/** Dry runs whose responses come when a test decides. */
 function dryRuns(silences = 3) {
   const waiting: ((requested: Exchange) => void)[] = [];
   const effects: number[] = [];
@@ -24,7 +24,7 @@ function dryRuns(silences = 3) {
   return { ask: () => ofWrite(WRITE, [], 1_000), waiting, effects, lines };
 }
 
-Deno.test("of two dry runs at once that may both have been executed one is told of, and no more are asked for", async () => {
+Deno.test("of two concurrent dry runs that may both have been executed one is reported, and no more are sent", async () => {
   const { ask: send, waiting, effects, lines } = dryRuns();
   const both = [send(), send()];
   for (const response of waiting) response(responseOf(201, "{}"));
@@ -45,10 +45,10 @@ Deno.test("after a pause one write tries it for all, and the others don't wait f
   waiting[1]?.(responseOf(422, "{}", { [DRY_RUN_HEADER]: "done" }));
   await probe;
   send();
-  strictEqual(waiting.length, 3, "it has answered: everybody asks again");
+  strictEqual(waiting.length, 3, "it has answered: every write is sent again");
 });
 
-Deno.test("a write of before the pause that is answered late lets no second one try", async () => {
+Deno.test("a late response to a write before the pause allows no second try", async () => {
   const { ask: send, waiting } = dryRuns(1);
   const [silent, late] = [send(), send()];
   waiting[0]?.({ failure: "timeout", ms: 300 });
@@ -60,7 +60,7 @@ Deno.test("a write of before the pause that is answered late lets no second one 
   strictEqual(waiting.length, 3);
 });
 
-Deno.test("a try after the pause that is silent too is followed by another one", async () => {
+Deno.test("a try after the pause without a response is followed by another one", async () => {
   const { ask: send, waiting } = dryRuns(1);
   for (let tries = 0; tries < 3; tries++) {
     const requested = send();

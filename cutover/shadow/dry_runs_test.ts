@@ -21,7 +21,7 @@ Deno.test.afterAll(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-Deno.test("a write waits for a silent Lotline three times, then not until the pause is over", async () => {
+Deno.test("a write waits three times for a Lotline that doesn't respond, then not until the pause is over", async () => {
   let isDead = true;
   await using server = await startResponding((request, write) => {
     if (!isDead) write(422, '{"error":"No."}', { [DRY_RUN_HEADER]: "done" });
@@ -44,7 +44,7 @@ Deno.test("a write waits for a silent Lotline three times, then not until the pa
   strictEqual(failureOf(await send()), 422);
 });
 
-Deno.test("a dry run that finds no place is unanswered; one that fails counts against Lotline", async () => {
+Deno.test("a dry run without a free slot is unanswered; one that fails counts against Lotline", async () => {
   let status = 503;
   await using server = await startResponding((_request, write) =>
     write(status, '{"error":"No."}', { [DRY_RUN_HEADER]: "done" })
@@ -78,7 +78,7 @@ Deno.test("after the pause one write tries it, the others don't wait", async () 
   ]);
 });
 
-Deno.test("a server that knows no dry runs gets one of them at most, and that is told", async () => {
+Deno.test("a server without dry runs gets at most one of them, which is reported", async () => {
   using one = shadowRig({ legacyUrl: old.url, serviceUrl: old.url });
   const lots = async () => (await database.sql`select 1 from lots`).length;
   const before = await lots();
@@ -109,7 +109,7 @@ Deno.test("a server that knows no dry runs gets one of them at most, and that is
   strictEqual(one.logged[0]?.[1], "dry_runs_stopped");
 });
 
-Deno.test("a dry run that is refused has had no effect: it is told, and the next one is asked", async () => {
+Deno.test("a refused dry run had no effect: it is reported, and the next one is sent", async () => {
   await using server = await startResponding((_, write) => write(403, '{"error":"no proof"}'));
   using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url });
   const request = captured("POST", "/api/qc-decisions", '{"decision":"PASS"}');

@@ -23,7 +23,7 @@ const CASES: [what: string, asked: Exchange, isAnswer: boolean][] = [
 ];
 
 for (const [what, requested, isResponse] of CASES) {
-  Deno.test(`${what} ${isResponse ? "can be compared" : "is no answer"}`, () => {
+  Deno.test(`${what} ${isResponse ? "can be compared" : "is no response"}`, () => {
     strictEqual(withinDeadline(requested) !== undefined, isResponse);
   });
 }

@@ -12,7 +12,7 @@ export function captured(
   return { method, target, headers, body: typeof body === "string" ? bytesOf(body) : body };
 }
 
-/** An answer with the headers that a success of either side has. */
+/** A response with the headers that a success of either upstream has. */
 export function responseOf(
   status: number,
   body: string,
@@ -30,10 +30,10 @@ export function responseOf(
   return { status, headers: lines, body: bytesOf(body), ms: 1 };
 }
 
-/** The moment at which exchanges of {@link pairOf} take place, in ms since 1970. */
+/** The moment of the exchanges of {@link pairOf}, in ms since 1970. */
 export const AT = Date.parse("2026-11-25T08:00:00.000Z");
 
-/** Two answers to one request, taken at {@link AT}. */
+/** Two responses to one request, captured at {@link AT}. */
 export function pairOf(
   operation: Pair["operation"],
   request: CapturedRequest,

@@ -13,13 +13,13 @@ export interface Compressing {
   /** Its `Content-Encoding`. */
   readonly coding: string;
   readonly pack: (body: Uint8Array) => Uint8Array;
-  /** What becomes of the ETag; nothing: it is dropped. As it was unless said. */
+  /** The change of the ETag; undefined: it is dropped. Unchanged unless set. */
   readonly etag?: (value: string) => string | undefined;
-  /** Shorter bodies stay as they are, in bytes. */
+  /** Shorter bodies are not compressed, in bytes. */
   readonly min?: number;
-  /** Whether it compresses for clients that accept no coding as well. */
+  /** Whether it also compresses for clients that accept no coding. */
   readonly isUnasked?: boolean;
-  /** More headers of its own. */
+  /** Additional headers. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -31,7 +31,7 @@ const inHalves = (pack: (body: Uint8Array) => Uint8Array) => (body: Uint8Array) 
   return Buffer.concat([pack(body.subarray(0, middle)), pack(body.subarray(middle))]);
 };
 
-/** How servers that stand in front of others compress, by their names. */
+/** Forms of compression by reverse proxies, by name. */
 export const COMPRESSING = {
   nginx: {
     coding: "gzip",
@@ -64,8 +64,8 @@ export const COMPRESSING = {
 } as const satisfies Record<string, Compressing>;
 
 /**
- * Hands requests on to a server as they are, and compresses what it answers to clients that send an
- * `Accept-Encoding`, in chunks and without a length.
+ * Passes requests on to a server unchanged. For clients with an `Accept-Encoding` it compresses the
+ * responses, in chunks and without a length.
  */
 export async function startCompressingServer(
   target: string,

@@ -13,25 +13,25 @@ import { type LegacyProcess, startLegacyProcess } from "./legacy_process.ts";
 import { ownValkey } from "../../testing/own_valkey.ts";
 import { startWorker } from "../../testing/worker.ts";
 
-/** A whole migration on one database, every part a process of its own. */
+/** A complete migration on one database, every part in its own process. */
 export interface Cutover extends AsyncDisposable {
   readonly database: TestDatabase;
   readonly legacy: LegacyProcess;
   readonly api: TestApi;
   readonly gateways: readonly TestGateway[];
-  /** Puts operations, all unless said, into a mode; resolves when every gateway goes by it. */
+  /** Sets the mode of operations, all unless given; resolves when every gateway uses it. */
   set(mode: Mode, operations?: readonly LegacyOperation[]): Promise<void>;
 }
 
 /**
  * Starts it, on the seed rows, with every route on the old server.
  *
- * @param options.database migrated, and disposed of by whoever made it; a new one unless said
- * @param options.limits by which routes are judged; unless said, slowness rolls nothing back, since
- *   the machine may be busy
+ * @param options.database migrated, and disposed of by its owner; a new one unless given
+ * @param options.limits thresholds of routes; by default slowness rolls nothing back, since the
+ * machine may be busy
  * @param options.gatewayEnvironment further settings of every gateway
- * @param options.legacyUrl what the gateways take for the old server, on the same database
- * @param options.serviceUrl stands between the gateways and Lotline, to spoil its answers
+ * @param options.legacyUrl the gateways' old server, on the same database
+ * @param options.serviceUrl put between the gateways and Lotline, to spoil its responses
  */
 export async function startCutover(
   options: {
@@ -85,7 +85,7 @@ export async function startCutover(
       for (const operation of operations) {
         await setMode(database.sql, { operation, mode, who: "test", why: "the next step" });
       }
-      await eventually(`every gateway goes by ${mode.name}`, async () => {
+      await eventually(`every gateway uses ${mode.name}`, async () => {
         const all = await Promise.all(gateways.map((gateway) => gateway.modes()));
         return all.every((modes) => operations.every((one) => modes[one] === mode.name));
       });

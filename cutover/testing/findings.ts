@@ -4,7 +4,7 @@ import type { CapturedResponse } from "../exchange/exchange.ts";
 import type { LegacyOperation, Operation } from "../exchange/operations.ts";
 import type { Mode, Route } from "../exchange/route.ts";
 
-/** A route as the gateway's front hands it on. */
+/** A route as the gateway's server passes it to observers. */
 export function routeIn(
   operation: Operation,
   epoch: number,
@@ -13,7 +13,7 @@ export function routeIn(
   return { operation, mode, epoch, samplePercent: 100, latch: undefined };
 }
 
-/** A comparison that found this, without what was compared. */
+/** A comparison with this finding, without the compared exchange. */
 export function findingOf(
   operation: LegacyOperation,
   epoch: number,
@@ -23,7 +23,7 @@ export function findingOf(
   return { operation, route: routeIn(operation, epoch), outcome, approvals, differences: [] };
 }
 
-/** A comparison that found a difference at this place, with what was compared. */
+/** A comparison that found a difference at this place, with the compared exchange. */
 export function differenceAt(
   place: string,
   { operation = "getTraceability", epoch = 1, body = "{}", status = 200 }: {

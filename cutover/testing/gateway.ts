@@ -1,16 +1,16 @@
 import { z } from "zod";
 import { startTask, type TaskProcess } from "../../testing/task_process.ts";
 
-/** A gateway as a process of its own; its log is a JSON object a line. */
+/** A gateway in its own process; its log is one JSON object a line. */
 export interface TestGateway extends TaskProcess {
   readonly url: string;
   /** Its admin API. */
   readonly adminUrl: string;
-  /** The mode that it goes by, of each operation. */
+  /** The current mode of each operation. */
   modes(): Promise<Readonly<Record<string, string>>>;
 }
 
-/** Where a gateway finds what it works with. */
+/** The addresses that a gateway uses. */
 export interface GatewayPlaces {
   readonly databaseUrl: string;
   /** The old server. */
@@ -20,9 +20,9 @@ export interface GatewayPlaces {
   readonly environment?: Record<string, string>;
 }
 
-/** What the API and the gateway of a test both know. */
+/** The secret that the API and the gateway of a test share. */
 export const DRY_RUN_SECRET = "a_secret_of_a_test_known_to_both_sides";
-/** What the admin API of a test's gateway asks for. */
+/** The token of the admin API of a test's gateway. */
 export const GATEWAY_ADMIN_TOKEN = "gateway_token_of_a_test";
 
 const Status = z.object({
@@ -30,8 +30,8 @@ const Status = z.object({
 });
 
 /**
- * Starts a gateway on free ports; resolves when it listens. It believes the X-Forwarded-For of this
- * machine, so that one test can be many clients.
+ * Starts a gateway on free ports; resolves when it listens. It trusts this machine's
+ * X-Forwarded-For, so that one test can act as many clients.
  */
 export async function startGateway(places: GatewayPlaces): Promise<TestGateway> {
   const started = await startTask({

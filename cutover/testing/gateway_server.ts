@@ -16,54 +16,54 @@ import {
   startRawUpstream,
 } from "../../testing/raw_upstream.ts";
 
-/** What a test's front is like; what isn't said is as it usually is. */
+/** The options of a test's gateway; the defaults are the usual ones. */
 export interface TestGatewayServerOptions {
-  /** Without it, nobody is there. */
+  /** Without it, the upstream is unavailable. */
   readonly legacyUrl?: string;
   readonly serviceUrl?: string;
-  /** Of every route; `legacy` unless said. */
+  /** Of every route; `legacy` unless set. */
   readonly mode?: Mode;
-  /** The same where it changes: what it is at the moment. */
+  /** The same for a changing mode: the current one. */
   readonly modeNow?: () => Mode;
   readonly limits?: Partial<Omit<GatewayServerLimits, "upstream">>;
   readonly upstream?: Partial<GatewayServerLimits["upstream"]>;
   readonly trustedProxies?: readonly string[];
-  /** Clients are told apart by account and address unless it is given. */
+  /** Clients are distinguished by account and address unless set. */
   readonly canaryBy?: CanaryBy;
-  /** Nothing is compared unless it is given. */
+  /** Nothing is compared unless set. */
   readonly dryRun?: Observer["dryRun"];
   readonly compares?: boolean;
-  /** In place of one that only notes what it is told. */
+  /** Replaces the observer that only records. */
   readonly comparer?: Observer;
 }
 
-/** A request of a client that a side has answered. */
+/** A request of a client that an upstream has answered. */
 export interface ServedRequest {
   readonly operation: Operation;
   readonly side: Upstream;
   readonly bucket: number;
 }
 
-/** A front in this process, and what it told everyone. */
+/** A gateway in this process, and what its observers received. */
 export interface TestGatewayServer extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
   readonly server: GatewayServer;
-  /** `operation side status`, in the order in which they were told. */
+  /** `operation upstream status`, in the order of the notifications. */
   readonly answered: string[];
-  /** Requests of clients, on routes on which these are counted. */
+  /** Requests of clients, on routes that count them. */
   readonly served: ServedRequest[];
   readonly found: Finding[];
   /** `operation what`. */
   readonly covered: string[];
   readonly observed: Observation[];
-  /** What became of requests whose clients left before their answers. */
+  /** The departures of requests whose clients left before their responses. */
   readonly departures: Departure[];
   /** Its log lines. */
   readonly lines: LogFields[];
 }
 
-/** Starts a front on a free port; times are short enough to be waited for. */
+/** Starts a gateway on a free port; its timeouts are short enough to wait for. */
 export async function startTestGatewayServer(
   options: TestGatewayServerOptions = {},
 ): Promise<TestGatewayServer> {
@@ -133,13 +133,13 @@ export async function startTestGatewayServer(
   };
 }
 
-/** A front before one server, the old one. */
+/** A gateway before one server, the old one. */
 export interface GatewayServerPair extends AsyncDisposable {
   readonly upstream: RawUpstream;
   readonly server: TestGatewayServer;
 }
 
-/** Starts a front before a server that answers so. */
+/** Starts a gateway before a server with this handler. */
 export async function startPair(
   response: string | RawResponse,
   options: TestGatewayServerOptions = {},
@@ -156,7 +156,7 @@ export async function startPair(
   };
 }
 
-/** Sends bytes and gives back all that comes until the connection ends, or until that fits. */
+/** Sends bytes and returns all that comes until the connection ends, or until it matches. */
 export async function exchange(
   { port }: TestGatewayServer,
   request: string,

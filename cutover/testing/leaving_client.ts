@@ -3,32 +3,32 @@ import net from "node:net";
 import { withDeadline } from "../../testing/eventually.ts";
 import { delay } from "../../timing.ts";
 
-/** How a client ends its connection: in an orderly way, only its own side of it, or by a reset. */
+/** How a client ends its connection: a close, a close of only its own direction, or a reset. */
 export type Leaving = "closes" | "half-closes" | "resets";
 
-/** A client that sends what it has to say and leaves. */
+/** A client that sends its pieces and leaves. */
 export interface LeavingClient {
   /** What it writes, one piece after the other, as Latin-1. */
   readonly pieces: readonly string[];
   readonly leaving: Leaving;
   /** How long it stays after its last piece, in ms. */
   readonly afterMs?: number;
-  /** What it sends before, on the same connection; it goes on when the answer to that is there. */
+  /** What it sends before, on the same connection; it continues after the response to that. */
   readonly first?: string;
-  /** It waits for this when it is connected, and `first` answered. */
+  /** It waits for this after it is connected, and `first` answered. */
   readonly ready?: () => Promise<void>;
-  /** It sends its second piece when it was told to go on. */
+  /** It sends its second piece after a 100 response. */
   readonly waitsFor100?: boolean;
 }
 
-/** Longer than any answer takes on a busy machine. */
+/** Longer than any response takes on a busy machine. */
 const WAIT = { seconds: 60 };
 
 /**
  * Sends all pieces and leaves.
  *
- * @returns what came back after the answer to `first`, as Latin-1; one that half-closes reads to the
- *   end, the others read nothing after they have left
+ * @returns what came back after the response to `first`, as Latin-1. One that half-closes reads to
+ * the end, the others read nothing after they have left
  */
 export async function leave(port: number, client: LeavingClient): Promise<string> {
   const { pieces, leaving, afterMs = 0, first, waitsFor100 = false } = client;
@@ -55,7 +55,7 @@ export async function leave(port: number, client: LeavingClient): Promise<string
     }
   };
   const write = (text: string) =>
-    // It is in the system's hands when this resolves, whatever becomes of the connection.
+    // The system has accepted it when this resolves, even if the connection then ends.
     new Promise<void>((resolve) => socket.write(Buffer.from(text, "latin1"), () => resolve()));
   try {
     if (first !== undefined) {
@@ -83,7 +83,7 @@ export async function leave(port: number, client: LeavingClient): Promise<string
   }
 }
 
-/** Whether a text begins with an answer that has its length and all of its body. */
+/** Whether a text starts with a response that has its length and all of its body. */
 function isWholeResponse(text: string): boolean {
   const head = text.indexOf("\r\n\r\n");
   const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1];

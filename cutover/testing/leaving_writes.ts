@@ -17,7 +17,7 @@ const EXPECTS = "Expect: 100-continue\r\n";
 const CHUNKED = "Transfer-Encoding: chunked\r\n";
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
-/** How a client may send a write, by what is said of it: "a write that is sent …". */
+/** How a client may send a write, by a phrase that completes "a write that is sent …". */
 export const WAYS_TO_SEND: Readonly<Record<string, (path: string, body: string) => Sent>> = {
   "in one piece": (path, body) => ({ pieces: [headOf(path, lengthOf(body)) + body] }),
   "on a connection in use": (path, body) => ({
@@ -33,19 +33,19 @@ export const WAYS_TO_SEND: Readonly<Record<string, (path: string, body: string) 
   "without waiting for 100": (path, body) => ({
     pieces: [headOf(path, EXPECTS + lengthOf(body)), body],
   }),
-  "after it was told to go on": (path, body) => ({
+  "after a 100 response": (path, body) => ({
     pieces: [headOf(path, EXPECTS + lengthOf(body)), body],
     waitsFor100: true,
   }),
   "right behind a read": (path, body) => ({
     pieces: [HEALTH + headOf(path, lengthOf(body)) + body],
   }),
-  "behind a read, in a piece of its own": (path, body) => ({
+  "after a read, in a separate piece": (path, body) => ({
     pieces: [HEALTH, headOf(path, lengthOf(body)) + body],
   }),
 };
 
-/** How it may leave, by what is said of it: "when its client …". */
+/** How it may leave, by a phrase that completes "when its client …". */
 export const LEAVINGS: Readonly<Record<string, Pick<LeavingClient, "leaving" | "afterMs">>> = {
   "closes at once": { leaving: "closes" },
   "closes after 1 ms": { leaving: "closes", afterMs: 1 },
@@ -59,11 +59,11 @@ export const LEAVINGS: Readonly<Record<string, Pick<LeavingClient, "leaving" | "
 };
 
 /**
- * Whether the gateway may write to a connection that is reset before it has read all of it: what it
- * hasn't read is gone then (docs/decisions/0020). A client that closes without having read an answer
+ * Whether the gateway may write to a connection that is reset before it has read all of it. Unread
+ * bytes are lost then (docs/decisions/0020). A client that closes without having read a response
  * resets its connection as well.
  */
 export function mayBeLost(way: string, { leaving }: Pick<LeavingClient, "leaving">): boolean {
-  if (way === "behind a read, in a piece of its own") return leaving !== "half-closes";
+  if (way === "after a read, in a separate piece") return leaving !== "half-closes";
   return way === "without waiting for 100" && leaving === "resets";
 }

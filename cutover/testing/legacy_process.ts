@@ -1,11 +1,11 @@
 import { startTask, type TaskProcess } from "../../testing/task_process.ts";
 
-/** The old server's stand-in as a process of its own, so that it can be killed. */
+/** The old server's stand-in in its own process, so that it can be killed. */
 export interface LegacyProcess extends TaskProcess {
   readonly url: string;
 }
 
-/** Starts the stand-in as `deno task legacy` does; on any free port unless one is given. */
+/** Starts the stand-in as `deno task legacy` does, on a free port unless one is given. */
 export async function startLegacyProcess(
   { databaseUrl, port = 0 }: { databaseUrl: string; port?: number },
 ): Promise<LegacyProcess> {
@@ -13,7 +13,7 @@ export async function startLegacyProcess(
     task: "legacy",
     env: { DATABASE_URL: databaseUrl, LEGACY_PORT: String(port) },
     isReady: (line) => line.includes("http://"),
-    // It tells of lost connections there, which tests cut on purpose.
+    // It reports lost connections there, which tests cut on purpose.
     stderr: "null",
   });
   return { ...started, url: /http:\/\/[\d.:]+/.exec(started.readyLine)?.[0] ?? "" };

@@ -3,25 +3,25 @@ import http from "node:http";
 import { delay } from "../../timing.ts";
 import { decodeContent } from "../exchange/content_coding.ts";
 
-/** What a plant's clients have seen so far. */
+/** The results of a plant's clients so far. */
 export interface Counts {
   readonly requests: number;
-  /** Answers that came with a content coding. */
+  /** Responses with a content coding. */
   readonly compressed: number;
   /** Codes of the lots that were acknowledged with 201. */
   readonly lots: readonly string[];
   /** Notes of the QC decisions that were acknowledged with 201. */
   readonly decisions: readonly string[];
-  /** What was answered otherwise than a plant expects, or not at all, a line each. */
+  /** Unexpected and missing responses, a line each. */
   readonly failures: readonly string[];
-  /** Lots whose writing was answered with neither 201 nor a refusal: they may be there or not. */
+  /** Lots whose write got neither 201 nor a refusal: they may be stored or not. */
   readonly uncertain: readonly string[];
 }
 
-/** Clients that go on sending until they are told to stop. */
+/** Clients that keep sending until they are stopped. */
 export interface PlantClients extends AsyncDisposable {
   readonly counts: Counts;
-  /** Sends nothing more; resolves when everything is answered. */
+  /** Stops sending; resolves when every request is answered. */
   stop(): Promise<Counts>;
 }
 
@@ -30,20 +30,20 @@ interface Received {
   readonly body: string;
 }
 
-/** No more at once: on a busy machine they send less instead of waiting longer and longer. */
+/** The most concurrent requests: on a busy machine they send less instead of waiting longer. */
 export const MAX_IN_FLIGHT = 32;
-/** So many addresses, each a client of its own. */
+/** The number of addresses, each a separate client. */
 const CLIENTS = 200;
-/** Longer than anything here should ever take. */
+/** Longer than any request here takes. */
 const SILENCE_MS = 20_000;
 const KNOWN_LOT = "MIX-BATCH-88";
 
 /**
- * Starts a plant's traffic on some gateways, in turn: traces of old and of just stored lots, health,
- * logins, new lots, QC decisions. It is sent at a rate, as long as no more than
- * {@link MAX_IN_FLIGHT} are waiting for their answer. Needs the seed rows.
+ * Starts a plant's traffic on some gateways, in turn: traces of old and of just stored lots,
+ * health, logins, new lots, QC decisions. It is sent at a fixed rate, while at most {@link
+ * MAX_IN_FLIGHT} requests wait for their response. Needs the seed rows.
  *
- * @param options.accepts the content codings that they accept; none unless said
+ * @param options.accepts the content codings that they accept; none unless set
  */
 export function startPlantClients(
   urls: readonly string[],
@@ -132,7 +132,7 @@ export function startPlantClients(
     if (expect(response, 201, `"notes":"${notes}"`)) counts.decisions.push(notes);
   };
   const trace = async (number: number) => {
-    // Now and then a lot that was stored a moment ago, perhaps by the other side.
+    // Sometimes a lot that was just stored, perhaps by the other upstream.
     const code = number % 2 === 0 ? counts.lots.at(-1 - number % 7) ?? KNOWN_LOT : KNOWN_LOT;
     expect(await send(number, "GET", `/api/traceability/${code}`), 200, `"lot_code":"${code}"`);
   };

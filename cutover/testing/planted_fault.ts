@@ -1,12 +1,12 @@
 import { createServer } from "node:http";
 import { type ReceivedResponse, send } from "../parity/exchange.ts";
 
-/** A server that passes requests on to another one and spoils its answers. */
+/** A server that passes requests on to another one and spoils its responses. */
 export interface FaultyProxy extends AsyncDisposable {
   url: string;
 }
 
-/** Starts a proxy on a free port of 127.0.0.1; `spoil` makes its answer out of the target's. */
+/** Starts a proxy on a free port of 127.0.0.1; `spoil` changes the target's responses. */
 export async function startFaultyProxy(
   target: string,
   spoil: (response: ReceivedResponse) => ReceivedResponse,

@@ -4,13 +4,13 @@ import type { Operation } from "../exchange/operations.ts";
 import type { Mode, Upstream } from "../exchange/route.ts";
 import { readRoutes, setMode } from "../routes/routes_table.ts";
 
-/** Puts a route in a mode; gives its epoch. */
+/** Sets a route's mode; returns its epoch. */
 export async function givenRoute(sql: Sql, operation: Operation, mode: Mode): Promise<number> {
   const { route } = await setMode(sql, { operation, mode, who: "tester", why: "a test" });
   return route.epoch;
 }
 
-/** What a side is to have answered, each after 10 ms. */
+/** The responses of an upstream, each after 10 ms. */
 export interface Responses {
   readonly operation: Operation;
   readonly side: Upstream;
@@ -20,7 +20,7 @@ export interface Responses {
   readonly minutesAgo?: number;
 }
 
-/** Stores that a side has answered requests. */
+/** Stores responses of an upstream. */
 export async function givenResponses(
   sql: Sql,
   { operation, side: upstream, epoch, requests, errors = 0, minutesAgo = 0 }: Responses,
@@ -40,7 +40,7 @@ export async function givenResponses(
       latencies = lotline.add_counts(stored.latencies, excluded.latencies)`;
 }
 
-/** Stores that a side has answered clients, of some buckets. */
+/** Stores requests of clients that an upstream has answered, of some buckets. */
 export async function givenClients(
   sql: Sql,
   { operation, side: upstream, epoch, requests, buckets }: {
@@ -63,7 +63,7 @@ export async function givenClients(
       requests = stored.requests + excluded.requests, buckets = stored.buckets | excluded.buckets`;
 }
 
-/** Stores what became of comparisons. */
+/** Stores outcomes of comparisons. */
 export async function givenOutcomes(
   sql: Sql,
   { operation, epoch, outcome, count, approval = "", minutesAgo = 0 }: {
@@ -108,8 +108,8 @@ export async function givenCoverage(
 }
 
 /**
- * Stores that both sides have answered alike, often enough for a `pass`: also for that of a canary,
- * whose clients are 100, as many of them moved as its step says.
+ * Stores equal responses of both upstreams, enough for a `pass`. A canary passes too: it has 100
+ * clients, and as many of them moved as its step says.
  */
 export async function givenHealth(
   sql: Sql,

@@ -7,12 +7,12 @@ import type { Route, Upstream } from "../exchange/route.ts";
 import { createShadow, type Shadow, type ShadowLimits } from "../shadow/shadow.ts";
 import type { LogFields } from "../../log.ts";
 
-/** The secret that dry runs are proved with. */
+/** The secret that proves dry runs. */
 export const DRY_RUN_SECRET = "a secret of at least thirty-two characters";
 
 const rules = await loadLiveRules();
 
-/** Everything that was reported, and a way to compare. */
+/** All reports, and a function to compare. */
 export interface ShadowRig extends Disposable {
   readonly shadow: Shadow;
   readonly findings: Finding[];
@@ -23,7 +23,7 @@ export interface ShadowRig extends Disposable {
   outcomes(): string[];
 }
 
-/** Starts comparing two sides. */
+/** Starts a shadow of two upstreams. */
 export function shadowRig(
   options: {
     legacyUrl: string;
@@ -74,13 +74,13 @@ export const routeOf = (
   latch: undefined,
 });
 
-/** The answer of a side that can't but answer. */
+/** The response of an upstream that always responds. */
 export function givenResponse(requested: Exchange): CapturedResponse {
   if ("failure" in requested) throw new Error(`no answer: ${requested.failure}`);
   return requested;
 }
 
-/** What was found to be different, without what was compared. */
+/** The differences found, without the compared exchanges. */
 export function differing({ findings }: ShadowRig) {
   return findings.filter(({ outcome }) => outcome === "different")
     .map(({ operation, differences }) => ({ operation, differences }));

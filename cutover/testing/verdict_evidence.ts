@@ -2,7 +2,7 @@ import { bucketOf, type Histogram } from "../evidence/histogram.ts";
 import type { Thresholds } from "../rollout/thresholds.ts";
 import { NO_FIGURES, type RouteEvidence, type UpstreamFigures } from "../rollout/verdict.ts";
 
-/** The limits that routes are judged by unless somebody sets others. */
+/** The default thresholds of routes. */
 export const THRESHOLDS: Thresholds = {
   window_seconds: 300,
   min_samples: 200,
@@ -17,7 +17,7 @@ export const THRESHOLDS: Thresholds = {
   min_successes: 20,
 };
 
-/** `requests`, most of them quick, and some that aren't. */
+/** `requests`, most of them fast, and some that aren't. */
 export function figures(
   requests: number,
   { errors = 0, silences = 0, slow = 0, slowMs = 500, ms = 10 } = {},
@@ -41,7 +41,7 @@ export const HEALTHY: RouteEvidence = {
   different: 0,
   places: [],
 };
-/** A write in service that passes by what the old server was before. */
+/** A write in service that passes by the old server's earlier evidence. */
 export const WRITE_IN_SERVICE: RouteEvidence = {
   ...HEALTHY,
   operation: "createLot",

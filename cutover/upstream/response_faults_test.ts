@@ -7,8 +7,8 @@ const CHUNKS = "Transfer-Encoding: chunked\r\n";
 const LENGTH = "Content-Length: 1\r\n";
 
 /**
- * Each is an answer but for one fault, which is found for what it is. Most are how an answer is made
- * that two readers take for two different ones.
+ * Each is a response except for one fault, which is named. Most are ways to make a response that
+ * two readers understand differently.
  */
 const FAULTS: [what: string, text: string, says: RegExp][] = [
   ["chunks twice", `${HEAD}${CHUNKS}${CHUNKS}\r\n0\r\n\r\n`, /^the transfer encoding isn't known$/],
@@ -56,7 +56,7 @@ const FAULTS: [what: string, text: string, says: RegExp][] = [
 ];
 
 for (const [what, text, says] of FAULTS) {
-  Deno.test(`an answer with ${what} is refused for that`, () => {
+  Deno.test(`a response with ${what} is refused for that`, () => {
     for (const cut of [text.length, 5, text.length - 2]) {
       const parser = new ResponseParser("GET", {
         interim: () => {},

@@ -3,7 +3,9 @@ import { deepStrictEqual, ok, throws } from "node:assert/strict";
 import { MalformedResponseError } from "../exchange/response_head.ts";
 import { ResponseParser } from "./response_parser.ts";
 
-/** What the parser tells, body parts joined, when the bytes come in parts that end at these places. */
+/**
+ * The parser's events, body parts joined, when the bytes come in parts that end at these places.
+ */
 function read(text: string, cuts: number[] = [], { method = "GET", ends = false } = {}) {
   const notified: string[] = [];
   let body = "";
@@ -94,7 +96,7 @@ const WHOLE: [what: string, text: string, told: string[], keepsAlive: boolean][]
 ];
 
 for (const [what, text, notified, keepsAlive] of WHOLE) {
-  Deno.test(`an answer with ${what} is read the same wherever it is cut`, () => {
+  Deno.test(`a response with ${what} is read the same at any split`, () => {
     for (let cut = 0; cut <= text.length; cut++) {
       const found = read(text, [cut]);
       deepStrictEqual([found.told, found.keepsAlive], [notified, keepsAlive], `cut at ${cut}`);
@@ -103,26 +105,26 @@ for (const [what, text, notified, keepsAlive] of WHOLE) {
     deepStrictEqual(read(text, letters).told, notified, "letter by letter");
   });
 
-  Deno.test(`an answer with ${what} that ends too early is no answer`, () => {
+  Deno.test(`a response with ${what} that ends too early is refused`, () => {
     for (let length = 0; length < text.length; length++) {
       throws(() => read(text.slice(0, length), [], { ends: true }), MalformedResponseError);
     }
   });
 }
 
-Deno.test("without a length the body ends with the connection, which is used no more", () => {
+Deno.test("without a length the body ends with the connection, which is not reused", () => {
   const { told: notified, keepsAlive } = read("HTTP/1.1 200 OK\r\n\r\nabc", [20], { ends: true });
   deepStrictEqual([notified, keepsAlive], [["200 OK ", "body abc"], false]);
 });
 
-Deno.test("an answer to HEAD has no body, whatever length it tells", () => {
+Deno.test("a response to HEAD has no body, whatever length it announces", () => {
   const { told: notified, keepsAlive } = read("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", [], {
     method: "HEAD",
   });
   deepStrictEqual([notified, keepsAlive], [["200 OK Content-Length|9", "body "], true]);
 });
 
-Deno.test("bytes behind an answer make its connection useless, and are nobody's answer", () => {
+Deno.test("bytes after a response make its connection unusable, and belong to no response", () => {
   const text = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
   for (const more of ["b", text]) {
     const { told: notified, keepsAlive } = read(text + more);
@@ -130,14 +132,14 @@ Deno.test("bytes behind an answer make its connection useless, and are nobody's 
   }
 });
 
-Deno.test("how long the server keeps a connection is read from its answer", () => {
+Deno.test("the keep-alive timeout of a connection is read from the response", () => {
   const text = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=9\r\nContent-Length: 0\r\n\r\n";
   deepStrictEqual(read(text).keepAliveSeconds, 5);
 });
 
 const HEAD = "HTTP/1.1 200 OK\r\n";
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
-/** A fault of a head is one in an answer before the answer as well. */
+/** A fault of a head is one in an interim response as well. */
 const BROKEN_HEADS: [what: string, line: string][] = [
   ["a bare line feed", "X: a\nY: b"],
   ["a bare line feed instead of an end", "X: a\n\n"],
@@ -212,13 +214,13 @@ const BROKEN: [what: string, text: string][] = [
 ];
 
 for (const [what, text] of BROKEN) {
-  Deno.test(`${what} is no answer`, () => {
+  Deno.test(`${what} is no response`, () => {
     throws(() => read(text), MalformedResponseError);
     ok(text.length > 0);
   });
 }
 
-Deno.test("tiny chunks that came together are told as one part", () => {
+Deno.test("tiny chunks that arrive together are reported as one part", () => {
   const parts: number[] = [];
   const parser = new ResponseParser("GET", {
     interim: () => {},

@@ -18,7 +18,7 @@ async function failureOf(url: string, request = get): Promise<string> {
   return "failure" in requested ? requested.failure : String(requested.status);
 }
 
-Deno.test("a side that gives no answer is silent in one of four ways, and nothing is thrown", async () => {
+Deno.test("an upstream without a response has one of four failures, and nothing is thrown", async () => {
   await using resetting = await startSocketServer((socket) => socket.resetAndDestroy());
   await using server = await startResponding((_, write) => write(200, "{}"));
   await using hole = await startBlackHole();
@@ -36,7 +36,7 @@ Deno.test("a side that gives no answer is silent in one of four ways, and nothin
   strictEqual(await failureOf(server.url, captured("GET", "/\r\nx")), "not_asked");
 });
 
-Deno.test("an answer too large to be kept is known by its length and its digest", async () => {
+Deno.test("a response too large to capture is represented by its length and its digest", async () => {
   const text = "x".repeat(262_145);
   await using server = await startResponding((_, write) => write(200, text));
   using sender = createSender(server.url, 1);
@@ -49,7 +49,7 @@ Deno.test("an answer too large to be kept is known by its length and its digest"
   deepStrictEqual([whole.body.length, whole.digest], [text.length, undefined]);
 });
 
-Deno.test("a kept connection that the side has just closed is no silence", async () => {
+Deno.test("a persistent connection that the upstream has just closed is no failure", async () => {
   let connections = 0;
   let requestsInAll = 0;
   await using closing = await startSocketServer((socket) => {
@@ -68,7 +68,7 @@ Deno.test("a kept connection that the side has just closed is no silence", async
   strictEqual(requestsInAll, 5);
 });
 
-Deno.test("a body is sent with its length; an empty one with a length only if the client said how it came", async () => {
+Deno.test("a body is sent with its length; an empty one with a length only if the client announced one", async () => {
   const seen: (string | undefined)[] = [];
   await using server = await startResponding(({ headers }, write) => {
     seen.push(headers["content-length"], headers["transfer-encoding"]);
@@ -88,7 +88,7 @@ Deno.test("a body is sent with its length; an empty one with a length only if th
   deepStrictEqual(seen.filter((_, at) => at % 2 === 1), lengths.map(() => undefined));
 });
 
-Deno.test("what is asked is what the client sent, but for what belongs to its connection", async () => {
+Deno.test("the request is the client's, except for hop-by-hop headers", async () => {
   const seen: IncomingMessage[] = [];
   await using server = await startResponding((request, write) => {
     seen.push(request);

@@ -17,7 +17,7 @@ function upstreamAt(url: string, connections = 1) {
   return Object.assign(upstream, { [Symbol.dispose]: () => upstream.close() });
 }
 
-Deno.test("a request whose time is over gives its connection back, open or still being opened", async () => {
+Deno.test("a request past its deadline releases its connection, open or still being opened", async () => {
   await using hole = await startBlackHole();
   using upstream = upstreamAt(hole.url);
   for (const timeoutMs of [0, 150]) {
@@ -33,7 +33,7 @@ Deno.test("a request whose time is over gives its connection back, open or still
   }
 });
 
-Deno.test("one that finds neither a connection nor a place to wait is told so at once", async () => {
+Deno.test("one that finds neither a connection nor a place in the queue fails immediately", async () => {
   await using hole = await startBlackHole();
   using upstream = upstreamAt(hole.url);
   const options = { ...OPTIONS, timeoutMs: 60_000 };
@@ -43,7 +43,7 @@ Deno.test("one that finds neither a connection nor a place to wait is told so at
   strictEqual(held.length, 2);
 });
 
-Deno.test("a response of more bytes than may come isn't read to its end", async () => {
+Deno.test("a response of more bytes than allowed isn't read to its end", async () => {
   await using server = await startResponding((_, write) => write(200, "x".repeat(1_001)));
   using upstream = upstreamAt(server.url);
   const sent = await sendWhole(upstream, GET, OPTIONS);
@@ -51,7 +51,7 @@ Deno.test("a response of more bytes than may come isn't read to its end", async 
   strictEqual(upstream.connections, 0);
 });
 
-Deno.test("what would be read as something else isn't written", async () => {
+Deno.test("a request that would be parsed as something else isn't written", async () => {
   await using server = await startResponding((_, write) => write(200, "{}"));
   using upstream = upstreamAt(server.url);
   const headers = (name: string, value: string) => ({ headers: [[name, value]] as const });
