@@ -2,7 +2,7 @@ import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readSettings } from "./config.ts";
 import { connect } from "./db/connect.ts";
-import { keepResultsBounded } from "./jobs/bound_results.ts";
+import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
 import { deepTrace } from "./jobs/deep_trace.ts";
@@ -68,7 +68,7 @@ async function run(config: WorkerConfig): Promise<void> {
       invalidation: valkey && createTraceInvalidation(valkey),
       log,
     }, signal),
-    keepResultsBounded({
+    boundStoredResults({
       sql: queueSql,
       maxTraceBytes: config.TRACE_STORAGE_MAX_MB * 1_000_000,
       log,

@@ -7,12 +7,11 @@ import type { AuditLimits } from "./limits.ts";
 export type AuditSql = Session["sql"];
 
 /**
- * A query for what is wrong, one row a finding: `subject` (uuid, unique: what makes it the same
- * finding in another audit), `lot_ids` (uuid[], the lots concerned) and `numbers` (jsonb).
+ * A query with a row for each finding: `subject` (uuid, unique; identifies the finding in other
+ * audits), `lot_ids` (uuid[], the lots concerned) and `numbers` (jsonb).
  */
 export type Found = Statement;
 
-/** One thing that an audit looks for. */
 export interface Check {
   readonly kind: Kind;
   found(sql: AuditSql, limits: AuditLimits): Found;

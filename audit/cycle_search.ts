@@ -5,17 +5,16 @@ import type { KindFindings } from "./findings.ts";
 
 /**
  * The most lots with both parents and children, and links between them, that are searched: about 50
- * bytes a lot and 24 a link, so some hundred MB for a plant four times as large as we plan for.
+ * bytes a lot and 24 a link, so some hundred MB for four times the expected size of a plant.
  */
 const MAX = 10_000_000;
-/** The most cycles that are told. */
 const MAX_CYCLES = 1_000;
-/** The most lots of all of them together, unless the first alone has more. */
+/** The most lots of all cycles together, unless the first alone has more. */
 const MAX_LOTS_ON_CYCLES = 200_000;
-/** The most lots of one that are named. */
+/** The most lots of a cycle that are named. */
 const MAX_LOTS_NAMED = 50;
-/** How much of the table of links is read at once: some 56,000 of them, half a MB. */
-const CONCURRENT_PAGES = 250;
+/** Pages of the table of links that are read at once: some 56,000 links, half a MB. */
+const PAGES_AT_ONCE = 250;
 
 /** Lots with both parents and children, numbered from 0 in the order of their ids. */
 const NODES = `
@@ -36,10 +35,10 @@ const LINKS = `
   where parent_lot_id <> child_lot_id`;
 
 /**
- * Looks for lots that are their own ancestors. The graph is reduced and numbered by PostgreSQL and
- * searched here, since a search in SQL visits each line of descent anew.
+ * Finds lots that are their own ancestors. PostgreSQL reduces and numbers the graph; it is searched
+ * here, since a search in SQL would visit each line of descent again.
  *
- * @throws {RangeError} when there are more lots or links to search than `most`
+ * @throws {RangeError} when there are more than `max` lots or links to search
  */
 export async function searchCycles(
   { sql }: Snapshot,
@@ -59,7 +58,7 @@ export async function searchCycles(
   return { kind: "cycle", found: foundCycles(sql, reported), complete };
 }
 
-/** As many cycles as have {@link MAX_LOTS_ON_CYCLES} together, one in any case. */
+/** The first cycles with {@link MAX_LOTS_ON_CYCLES} together, one at least. */
 function firstOf(cycles: readonly number[][]): readonly number[][] {
   let lots = 0;
   const tooMany = cycles.findIndex((cycle, at) => {
@@ -74,11 +73,11 @@ async function readLinks(sql: Snapshot["sql"], count: number) {
   const [size] = await sql<{ pages: number }[]>`
     select (pg_relation_size('pg_temp.audit_links') / current_setting('block_size')::int)::int as pages`;
   let read = 0;
-  for (let page = 0; page < (size?.pages ?? 0); page += CONCURRENT_PAGES) {
+  for (let page = 0; page < (size?.pages ?? 0); page += PAGES_AT_ONCE) {
     const [chunk] = await sql<{ links: Uint8Array | null }[]>`
       select string_agg(int4send(parent) || int4send(child), '') as links
       from pg_temp.audit_links
-      where ctid >= ${`(${page},0)`}::tid and ctid < ${`(${page + CONCURRENT_PAGES},0)`}::tid`;
+      where ctid >= ${`(${page},0)`}::tid and ctid < ${`(${page + PAGES_AT_ONCE},0)`}::tid`;
     const bytes = chunk?.links ?? new Uint8Array();
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < bytes.byteLength; at += 8, read++) {
@@ -90,7 +89,7 @@ async function readLinks(sql: Snapshot["sql"], count: number) {
   return { parents, children };
 }
 
-/** The subject is a digest of the cycle's lots, so that it is the same one wherever it begins. */
+/** The subject is a digest of the cycle's lots, independent of where it begins. */
 function foundCycles(sql: Snapshot["sql"], cycles: readonly (readonly number[])[]): Found {
   const lines = cycles.flatMap((cycle, number) =>
     cycle.map((node, position) => `${number} ${position} ${node}`)

@@ -1,19 +1,16 @@
 import type { AuditSql, Check, Found } from "./check.ts";
 
-// By their letters decisions stand in the order of badness: FAIL, HOLD, PASS. Of a gate's decisions of
-// one moment the worst counts, so it is `min`; decisions without a gate are one gate's.
+// FAIL, HOLD, PASS: the alphabetical order is the order of severity. Of a gate's decisions of one moment
+// the worst counts, which is `min`; decisions without a gate count as one gate's.
 
-/** What was decided at the gates, beside what was done. */
+/** Decisions compared with the use of their lots. */
 export const DECISION_CHECKS: readonly Check[] = [
   { kind: "used_after_fail", found: (sql) => usedAfter(sql, "FAIL") },
   { kind: "used_after_hold", found: (sql) => usedAfter(sql, "HOLD") },
   { kind: "fg_without_pass", found: fgWithoutPass },
 ];
 
-/**
- * Links by which something was taken from a lot while a gate's decision stood against it. The subject
- * is the link's id: each further use is a finding of its own.
- */
+/** Links from a lot while a gate's decision was against its use. The subject is the link's id. */
 function usedAfter(sql: AuditSql, decision: "FAIL" | "HOLD"): Found {
   return sql`
     select distinct on (subject) subject, lot_ids,

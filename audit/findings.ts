@@ -2,31 +2,30 @@ import type { Snapshot } from "../lineage/snapshot.ts";
 import type { AuditSql, Found } from "./check.ts";
 import { type Kind, KINDS, type Severity } from "./kinds.ts";
 
-/** How many findings of one kind are kept, besides those that are gone. */
+/** The most findings of one kind that are stored, besides those that are gone. */
 const MAX_STORED = 10_000;
 
-/** What an audit says of one kind. */
 export interface KindCount {
   readonly kind: Kind;
   readonly severity: Severity;
-  /** All that were found: new, still there and unknown. */
+  /** New, still there and unknown. */
   readonly found: number;
   readonly new: number;
   readonly still_there: number;
-  /** Those of which the audit before can't tell whether they were there. */
+  /** The audit before can't say whether they were there. */
   readonly unknown: number;
-  /** Of those that the audit before had kept. */
+  /** Of those that the audit before had stored. */
   readonly gone: number;
-  /** How many of the found were kept, those with the smallest subjects. */
+  /** How many of the found ones were stored, those with the smallest subjects. */
   readonly kept: number;
-  /** Whether there is nothing more of it than was found. */
+  /** Whether all that exist were found. */
   readonly complete: boolean;
 }
 
-/** The findings of a kind, and whether they are all that there are. */
 export interface KindFindings {
   readonly kind: Kind;
   readonly found: Found;
+  /** Whether these are all that exist. */
   readonly complete: boolean;
 }
 
@@ -39,9 +38,9 @@ export interface Before {
 type Counts = Omit<KindCount, "kind" | "severity" | "complete">;
 
 /**
- * Writes the findings of a kind under `attemptId`, compared with those of the audit before, and counts
- * them. Both audits keep the smallest subjects, so what the one before hadn't kept of too many lies
- * behind the last that it had, and only there a finding may have been there unseen.
+ * Stores the findings of a kind under `attemptId`, compared with those of the audit before, and counts
+ * them. Both audits store the smallest subjects, so only findings after the last one that a truncated
+ * audit stored may have been there without being stored.
  */
 export async function saveFindings(
   { sql }: Snapshot,

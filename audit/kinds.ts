@@ -1,20 +1,19 @@
-/** How much a finding matters: to somebody's health or to every trace; to the books; little. */
+/** Critical: it affects health or every trace. Major: the books. */
 export type Severity = "critical" | "major" | "minor";
 
 interface KindOfFinding {
   readonly severity: Severity;
-  /** What it means, precisely. */
   readonly what: string;
   /** The names of its numbers. Kilograms and °C are text, moments as answers show them. */
   readonly numbers: readonly string[];
 }
 
 /**
- * What an audit looks for, in the order in which it does. `openapi.yaml` tells clients the same.
+ * What an audit checks, in this order; `openapi.yaml` has the same.
  *
- * A number that is missing, NaN or infinite is a finding of its own and nothing is concluded from
- * it: in PostgreSQL NaN is greater than every number, and a sum with it is NaN. A link from a lot to
- * itself is one finding as well; it makes the lot neither parent nor child of anything.
+ * A number that is missing, NaN or infinite is a finding of its own, and no other check uses it: in
+ * PostgreSQL NaN is greater than every number, and a sum with it is NaN. A link from a lot to itself is
+ * one finding, and makes the lot neither a parent nor a child.
  */
 export const KINDS = {
   cycle: {
@@ -34,8 +33,8 @@ export const KINDS = {
   },
   overdrawn: {
     severity: "major",
-    // No tolerance: what was booked out of a lot was weighed once, and `over_kg` tells how little a
-    // rounding is. Negative quantities count as what they are used for, corrections.
+    // No tolerance: the lot was weighed once, and `over_kg` shows a mere rounding. Negative quantities
+    // are corrections.
     what:
       "the quantities of a lot's links downwards, half ones included, sum to more than it weighs",
     numbers: ["weight_kg", "used_kg", "over_kg"],
@@ -53,8 +52,7 @@ export const KINDS = {
   },
   orphan: {
     severity: "minor",
-    // Each is made of nothing as well; that nothing was made of it says that it may be a mere slip.
-    // RAW without links is stock.
+    // Also made of nothing; without any links it may be a mere slip. RAW without links is stock.
     what: "a lot that is not RAW and that no link names, not even a half one",
     numbers: ["weight_kg"],
   },
@@ -91,8 +89,8 @@ export const KINDS = {
   },
   used_after_fail: {
     severity: "critical",
-    // The link's own time, or its child's where it has none. Strictly after; a PASS of the same
-    // moment as the link releases. Decisions without a verdict or a time can't be placed.
+    // By the link's time, or its child's if it has none, strictly after; a PASS of the same moment as
+    // the link releases. Decisions without a verdict or a time don't count.
     what:
       "a link made after a gate's FAIL of its parent that no later decision of the gate replaced",
     numbers: ["quantity_kg", "linked_at", "decided_at"],
@@ -110,8 +108,7 @@ export const KINDS = {
   },
 } as const satisfies Record<string, KindOfFinding>;
 
-/** The name of a kind of finding: stored with each, and compared with the last audit's. */
+/** Stored with each finding and compared with the last audit's. */
 export type Kind = keyof typeof KINDS;
 
-/** All of them, in the order of the table. */
 export const KIND_NAMES = Object.keys(KINDS) as [Kind, ...Kind[]];

@@ -1,8 +1,8 @@
-/** From when on a measurement is a finding. Decimals are text, compared by PostgreSQL. */
+/** The limits of measurements. Decimals are text, which PostgreSQL compares. */
 export interface AuditLimits {
-  /** By how much a lot may weigh more than its inputs, in percent of them. */
+  /** How much more than its inputs a lot may weigh, in percent of them. */
   readonly tolerancePercent: string;
-  /** By lot type, in °C, both ends allowed. A type that isn't here has no limits. */
+  /** By lot type, in °C, inclusive. An absent type has no limits. */
   readonly temperatures: Readonly<Record<string, TemperatureRange>>;
 }
 

@@ -1,6 +1,6 @@
 import type { AuditSql, Check, Found } from "./check.ts";
 
-/** What links show by themselves; the subject is the link's id. */
+/** Checks of single links; the subject is the link's id. */
 export const LINK_CHECKS: readonly Check[] = [
   {
     kind: "self_link",

@@ -1,6 +1,6 @@
 import type { AuditSql, Check, Found } from "./check.ts";
 
-/** Where lots come from and go to; the subject is the lot's id. */
+/** Checks of a lot's parents and children; the subject is the lot's id. */
 export const ORIGIN_CHECKS: readonly Check[] = [
   { kind: "made_of_nothing", found: (sql) => withoutParents(sql, sql`true`) },
   {

@@ -11,7 +11,6 @@ import { LINK_CHECKS } from "./link_checks.ts";
 import { ORIGIN_CHECKS } from "./origin_checks.ts";
 import { WEIGHT_CHECKS } from "./weight_checks.ts";
 
-/** What an audit says in short; answers show it as it is. */
 export interface AuditSummary {
   readonly lots: number;
   readonly links: number;
@@ -20,29 +19,25 @@ export interface AuditSummary {
   readonly findings: KindCount[];
 }
 
-/** How far an audit is: kinds that were looked for, of so many. */
-export type AuditProgress = Readonly<Record<"checked" | "of" | "lots" | "links", number>>;
-
-/** An audit that is through; its findings are written. */
 export interface AuditResult {
   readonly summary: AuditSummary;
-  /** Everything that was stored before this moment was seen; UTC text. */
+  /** The moment that it shows, as ISO text. */
   readonly asOf: string;
   /** The id of the audit that it was compared with. */
   readonly comparedWith: string | null;
 }
 
 export interface AuditOptions {
-  /** Names the findings; they count once an audit names it as its own. */
+  /** The id under which findings are stored; they count once an audit has it. */
   readonly attemptId: string;
   readonly limits: AuditLimits;
   readonly signal: AbortSignal;
-  progress(soFar: AuditProgress): void;
-  /** Hears of the search for cycles, and may end it. */
+  /** Called with how many `of` all kinds are `checked`. */
+  progress(soFar: Readonly<Record<"checked" | "of" | "lots" | "links", number>>): void;
   readonly onCycleSteps?: OnSteps | undefined;
 }
 
-// Bounds what one sort or hash takes of PostgreSQL's memory; what is larger goes to its disk.
+// Bounds the memory of one sort or hash; a larger one uses PostgreSQL's disk.
 const SETTINGS: SnapshotOptions["settings"] = { work_mem: "32MB" };
 
 const CHECKS: readonly Check[] = [
@@ -53,14 +48,13 @@ const CHECKS: readonly Check[] = [
 ];
 
 /**
- * Looks for everything that there are kinds of, in all lots, links and decisions as they are at one
- * moment, and writes what it finds, compared with the last audit that is done.
+ * Checks all lots, links and decisions at one moment for all kinds of findings, and stores the findings,
+ * compared with the last audit that is done.
  *
- * PostgreSQL does the counting and comparing, with bounded memory and its disk; of this process's
- * memory the search for cycles takes its share (see {@link searchCycles}), and nothing else grows
- * with the plant.
+ * PostgreSQL counts and compares with bounded memory and its disk. In this process only the search for
+ * cycles takes memory that grows with the plant (see {@link searchCycles}).
  *
- * @throws the signal's reason when that is aborted; the session is lost then
+ * @throws the signal's reason when it is aborted, which closes the session
  */
 export function runAudit(session: Session, options: AuditOptions): Promise<AuditResult> {
   const { attemptId, limits, signal, progress, onCycleSteps } = options;

@@ -1,6 +1,6 @@
 import type { AuditSql, Check, Found } from "./check.ts";
 
-/** Weights and temperatures of lots, and weights beside their links; the subject is the lot's id. */
+/** Weights and temperatures of lots; the subject is the lot's id. */
 export const WEIGHT_CHECKS: readonly Check[] = [
   { kind: "overdrawn", found: overdrawn },
   {
@@ -48,7 +48,7 @@ function weights(sql: AuditSql, condition: Found): Found {
     from lots where ${condition}`;
 }
 
-// A quantity that is unknown was at least not negative: what is known is too much already.
+// An unknown quantity isn't negative, so the known ones are too much already.
 function overdrawn(sql: AuditSql): Found {
   return sql`
     select lots.id as subject, array[lots.id] as lot_ids,

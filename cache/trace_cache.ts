@@ -3,61 +3,61 @@ import type { CacheOutcome, Metrics } from "../metrics.ts";
 import type { Valkey } from "./valkey.ts";
 
 /*
- * Finished answers of the trace endpoint, kept in Valkey. Three rules make them right:
+ * Answers of the trace endpoint, cached in Valkey. Three rules make them correct:
  *
- * - The relay, which removes what has changed, says again and again that it is up to date, each time
- *   for FRESH_MS. Whenever it doesn't (it is away, late, or can't reach PostgreSQL or Valkey), no
- *   kept answer is used. So none is ever older than FRESH_MS.
- * - An answer is kept only if its lot wasn't among the changed ones since before PostgreSQL was read.
- *   Time is a counter in Valkey that follows Valkey's clock; no two clocks are compared.
- * - Whenever something may have been missed, the relay begins a new epoch, and what was kept in
- *   another one isn't used.
+ * - The relay, which removes changed answers, states repeatedly that it is up to date, each time for
+ *   FRESH_MS. Without that statement (it is late, or can't reach PostgreSQL or Valkey) no cached answer
+ *   is used. So none is ever older than FRESH_MS.
+ * - An answer is cached only if its lot hasn't changed since before PostgreSQL was read. Time is a
+ *   counter in Valkey that follows Valkey's clock; no two clocks are compared.
+ * - Whenever a change may have been missed, the relay begins a new epoch; answers of another epoch
+ *   aren't used.
  */
 
-/** A finished answer. */
-export interface FinishedTrace {
+interface CachedTrace {
   readonly body: string;
   readonly etag: string;
 }
 
-/** What the cache knows of a lot: its answer, or how to keep it once it has been read. */
-export type Lookup =
-  | { readonly trace: FinishedTrace }
-  | { readonly trace: undefined; set(trace: FinishedTrace): Promise<void> };
+/** The cached answer of a lot, or a function that caches it. */
+type Lookup =
+  | { readonly trace: CachedTrace }
+  | { readonly trace: undefined; set(trace: CachedTrace): Promise<void> };
 
-/** The trace cache, as the routes use it. No method ever throws or keeps a client waiting for more than a tenth of a second. */
+/** The trace cache, as the routes use it. No method throws or waits longer than {@link TIMEOUT_MS}. */
 export interface TraceCache {
-  /** Ask before PostgreSQL is read: what changes after this moment prevents the keeping. */
+  /** Call before PostgreSQL is read: a later change prevents the caching. */
   find(lotCode: string): Promise<Lookup>;
   /** Removes the answer for a lot that this process has written. */
   invalidate(lotCode: string): Promise<void>;
 }
 
-/** How old an answer from the cache may be at most, in ms. */
+/** The greatest age of an answer from the cache, in ms. */
 export const FRESH_MS = 100;
-/** How long an answer is kept at most, in ms: a bound on what nobody could have noticed. */
+/** How long an answer is stored, in ms: a bound on undetected errors. */
 const TTL_MS = 60_000;
-/** How long Valkey is waited for, in ms: after that PostgreSQL would have answered long ago. */
+/** The most time for Valkey, in ms: PostgreSQL would be faster. */
 const TIMEOUT_MS = 100;
-/** How answers are looked for: those of some requests together, half as dear as one by one. */
+/** Reads of several requests share a command, which halves their cost. */
 const READS = { maxConcurrent: 2, maxBatchSize: 32, slowMs: 50 };
-/** Longer bodies aren't kept, in characters. */
+/** Longer bodies aren't cached. */
 const MAX_BODY_CHARACTERS = 1_000_000;
-/** How long changes are remembered, in µs: longer than an answer may be on its way. */
+/** How long changes are stored, in µs: longer than {@link OLDEST_READ_US}. */
 const REMEMBER_US = 20_000_000;
+/** The greatest age of an answer that is still cached, in µs. */
 const OLDEST_READ_US = 15_000_000;
-/** How far Valkey's clock may go back unnoticed, in µs: the counter runs ahead of it by less. */
+/** How far Valkey's clock may go back undetected, in µs: the counter is ahead of it by less. */
 const CLOCK_SLACK_US = 1_000;
 
-// The tag in braces puts all of them on one node of a cluster: they are used together. Each script
-// names one of them as its first key, by which a cluster finds that node.
+// The hash tag puts all keys on one node of a cluster. Each script has one of them as its first key, by
+// which a cluster finds that node.
 const key = (name: string) => `{lotline:traces}:${name}`;
 const EPOCH = key("epoch");
 const FRESH = key("fresh");
 const CLOCK = key("clock");
-/** The number that the last script of the relay gave: a Valkey that has lost one has lost the number. */
+/** The number of the relay's last script: a Valkey that has lost a script has lost the number. */
 const APPLIED = key("applied");
-/** The keys of answers that changed lately, by the time of the change. */
+/** The keys of recently changed answers, by the time of the change. */
 const CHANGED = key("changed");
 const bodyKey = (lotCode: string) => key(`body:${lotCode}`);
 
@@ -66,7 +66,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]`;
 
 // The counter moves with every change and every tick, at least as far as the clock. When the clock has
-// gone back, what was remembered or allowed by it counts no more: the relay begins a new epoch.
+// gone back, stored changes and statements are invalid: the relay begins a new epoch.
 const TICK = `${NOW}
 local last = tonumber(redis.call('GET', '${CLOCK}') or '0')
 if last > now + ${CLOCK_SLACK_US} then
@@ -81,7 +81,7 @@ local function remove(key)
   redis.call('ZADD', '${CHANGED}', string.format('%.0f', tick), key)
 end`;
 
-// An answer's age goes by the counter, which doesn't go back when the clock does.
+// An answer's age is measured by the counter, which never goes back.
 const SET_SCRIPT = `${NOW}
 local epoch, read_at, value = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local tick = math.max(now, tonumber(redis.call('GET', '${CLOCK}') or '0'))
@@ -95,10 +95,10 @@ const INVALIDATE_SCRIPT = `${TICK}
 remove(KEYS[2])`;
 
 /**
- * Judges what the relay said last, beside Valkey's own clock: after a step back of that clock, or in
- * another Valkey whose clock is behind, a word may stand for longer than it is good for. So one that
- * this process has known for FRESH_MS isn't believed, nor the first one on a new connection, where
- * Valkey may have older contents.
+ * Checks the relay's last statement by this process's clock too: after a step back of Valkey's clock,
+ * or in another Valkey whose clock is behind, it may exist for too long. A statement is invalid when
+ * this process has known it for FRESH_MS, and so is the first one on a new connection, where Valkey may
+ * have older contents.
  */
 function createFreshnessCheck(
   valkey: Pick<Valkey, "connection">,
@@ -122,10 +122,7 @@ function createFreshnessCheck(
   };
 }
 
-/**
- * The trace cache on this Valkey. `now` is a clock that never goes back, in ms; `freshMs` is the
- * relay's.
- */
+/** @param now a monotonic clock, in ms */
 export function createTraceCache(
   valkey: Valkey,
   metrics: Pick<Metrics, "cacheRead" | "cacheStored">,
@@ -180,33 +177,32 @@ export function createTraceCache(
           client.eval(INVALIDATE_SCRIPT, { keys: [CLOCK, bodyKey(lotCode)] }).then(() => true),
         TIMEOUT_MS,
       );
-      // What is kept there may be believed for FRESH_MS more, though not by whoever wrote the lot.
+      // Others may use the old answer for FRESH_MS, but not the process that wrote the lot.
       if (!removed) bypassUntil = now() + freshMs;
     },
   };
 }
 
-/** What may be in cached answers and has changed. */
 export interface TraceChanges {
   /** The lots whose answers have changed. */
   readonly lotCodes: readonly string[];
-  /** More has changed than `lotCodes` says: all answers count as changed. */
+  /** More has changed than `lotCodes` names: all answers count as changed. */
   readonly everything: boolean;
-  /** Whether what changed until now is really all known. */
+  /** Whether all changes until now are known. */
   readonly complete: boolean;
 }
 
-/** The relay's side of the cache. */
+/** The cache, as the relay uses it. */
 export interface TraceInvalidation {
   /**
-   * A relay's turn begins: the next {@link apply} begins a new epoch. Another relay may have taken
-   * changes meanwhile that Valkey was never told of.
+   * A relay's turn begins: the next {@link apply} begins a new epoch. Another relay may have removed
+   * changes from the outbox that Valkey has never received.
    */
   beginTurn(): void;
   /**
-   * Removes what has changed, and lets the rest be used for {@link FRESH_MS} from the moment at which
-   * the call before this one was answered: so read the changes between the two. Never throws; what
-   * couldn't be removed isn't used any more.
+   * Removes changed answers and permits the others for {@link FRESH_MS} from the response to the last
+   * call on: read the changes between the two calls. Never throws; if an answer couldn't be removed,
+   * no answer is used.
    */
   apply(changes: TraceChanges): Promise<void>;
 }
@@ -229,16 +225,16 @@ if until_ms > now / 1000 and known_until <= now then
 end
 return { 'applied', string.format('%.0f', now), applied }`;
 
-/** The relay's side of the cache on this Valkey. Only one relay at a time is believed. */
+/** Of several relays only the last one that began a turn is valid. */
 export function createTraceInvalidation(
   valkey: Valkey,
   freshMs: number = FRESH_MS,
 ): TraceInvalidation {
   let epoch: string | undefined;
   let connection: number | undefined;
-  /** Valkey's clock at the last answer, in µs; 0: none that could be relied on. */
+  /** Valkey's clock at the last response, in µs; 0: there is no valid one. */
   let knownUntil = "0";
-  /** What Valkey must remember of the last answer. */
+  /** The number that Valkey must still have from the last response. */
   let lastApplied = "";
   const reset = () => {
     epoch = undefined;

@@ -2,50 +2,48 @@ import { createClient, ErrorReply } from "redis";
 import { describeError, limitRepeats, type Log } from "../log.ts";
 import { withDeadline } from "../timing.ts";
 
-/** What a piece of work asks Valkey with. */
-export type ValkeyClient = ReturnType<typeof newClient>;
+type ValkeyClient = ReturnType<typeof newClient>;
 
-/** The link to Valkey. The service runs without it: slower, not wrong. */
+/** The connection to Valkey. Without it the service is slower, but correct. */
 export interface Valkey {
-  /** Whether Valkey can be used now, as it shows within half a second. */
+  /** Whether Valkey can be used now. */
   isUsable(): Promise<boolean>;
   /**
-   * Why Valkey can't be used now, undefined when it can: `unreachable`, `unresponsive`, or its own word for
-   * the state that it refuses to work in, in small letters: `readonly` (it is a replica), `loading` …
+   * Why Valkey can't be used now, undefined when it can: `unreachable`, `silent`, or Valkey's own word
+   * in lower case: `readonly` (it is a replica), `loading` …
    */
   problem(): Promise<string | undefined>;
   /**
-   * What `work` gives, or nothing when Valkey is away, refuses it or is silent for `timeoutMs`, half
-   * a second unless said. Once it is silent, all else is told "nothing" at once until it speaks again: a black hole costs
-   * half a second once, not with every request. Work that had no answer may have been done all the
-   * same. Never throws.
+   * The result of `work`, or nothing when Valkey is unavailable, refuses it or doesn't respond within
+   * `timeoutMs`, half a second by default. After a timeout all calls return nothing at once until it
+   * responds again: a broken network costs half a second once, not with every request. Work without a
+   * response may have been executed. Never throws.
    */
   tryCommand<T>(
     work: (client: ValkeyClient) => Promise<T>,
     timeoutMs?: number,
   ): Promise<T | undefined>;
-  /** Another number with each connection that was made: what was known of Valkey may be over. */
+  /** Changes with each new connection, on which Valkey's contents may be other ones. */
   readonly connection: number;
   close(): void;
 }
 
 const RESPONSE_TIMEOUT_MS = 500;
-/** Between two tries to connect, in ms: twice as long each time. */
+/** The pause between two tries to connect, in ms, doubled each time. */
 const RETRY_MS = { first: 50, max: 2_000 };
-/** A connection that was good for so long, in ms, is followed by another at once. */
+/** A connection that worked for so long is followed by another without a pause, in ms. */
 const STEADY_MS = 10_000;
-/** After this long a silent connection is given up for a new one, in ms: its route may be lost. */
+/** How long after a timeout a silent connection is replaced, in ms: its route may be lost. */
 const RECONNECT_AFTER_MS = 2_000;
-/** A connection with nothing to say says PING, so that one that breaks meanwhile is noticed. */
+/** An idle connection sends PING, so that a lost one is noticed. */
 const PING_MS = 1_000;
 
-/** Written again and again to see whether Valkey takes what it is given; it goes by itself. */
+/** Written regularly to check that Valkey accepts writes. */
 const PROBE = { key: "lotline:probe", everyMs: 2_000, ttlMs: 60_000 };
 
 /**
- * States in which Valkey refuses what it did before, or would do elsewhere: a replica that was a
- * master, one that loads or can't write to its disk, a password that was changed. Another connection
- * may lead to one that works, since an address may name another server by then.
+ * States in which Valkey refuses valid commands: it became a replica, is loading, can't write to its
+ * disk, or has another password. A new connection may reach another server at the same address.
  */
 const STATES = "READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|OOM|NOAUTH|WRONGPASS|" +
   "BUSY|UNBLOCKED|TRYAGAIN";
@@ -53,9 +51,9 @@ const STATES = "READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|OOM|N
 const STATE = new RegExp(`^(?:ERR Error running script .{0,500}? -)?(${STATES})\\b`, "s");
 
 /**
- * Connects in the background and goes on trying; returns at once, whether Valkey is there or not.
+ * Connects in the background, again and again; returns at once.
  *
- * @param now a clock that never goes back, in ms
+ * @param now a monotonic clock, in ms
  */
 export function connectValkey(
   url: string,
@@ -64,7 +62,7 @@ export function connectValkey(
 ): Valkey {
   const logLimited = limitRepeats(log, now);
   let connection = 0;
-  /** Why it can't be used; a connection can when it has taken the probe. */
+  /** Why it can't be used; it can when a new connection has accepted the probe. */
   let reason: string | undefined = "unreachable";
   let isLogged = false;
   const markDown = (why: string, error: unknown) => {
@@ -83,7 +81,7 @@ export function connectValkey(
     if (isLogged) log("info", "valkey_up");
     isLogged = false;
   };
-  /** Gives up a connection to a Valkey that refuses to work, and tries another after a while. */
+  /** Closes a connection to a Valkey that refuses to work, and opens another after a pause. */
   const reconnectLater = (failed: ValkeyClient, error: ErrorReply) => {
     if (failed !== client || !failed.isOpen) return;
     markDown(wordOf(error), error);
@@ -100,11 +98,11 @@ export function connectValkey(
     });
     opened.on("ready", () => {
       probe(opened).then(() => isCurrent() && markUp(), (error) => {
-        // A lost connection is told by its own event.
+        // A lost connection has an event of its own.
         if (error instanceof ErrorReply) reconnectLater(opened, error);
       });
     });
-    // A first connection that fails is told by the error event as well.
+    // A failed first connection has an error event too.
     opened.connect().catch(() => {});
     return opened;
   };
@@ -123,7 +121,7 @@ export function connectValkey(
       unresponsive = undefined;
     }, RECONNECT_AFTER_MS);
     const current = unresponsive = { reconnect };
-    // An answer that comes late is an answer; so is a connection that ends.
+    // A late response is a response; so is the end of the connection.
     const onLateResponse = () => current === unresponsive && onResponse();
     pending.then(onLateResponse, onLateResponse);
   };
@@ -136,7 +134,7 @@ export function connectValkey(
     if (reason !== undefined || !used.isReady || unresponsive) return undefined;
     let isSettled = false;
     const pending = work(used).catch((error) => {
-      // A lost connection is told by its own event; a refusal would never be seen otherwise.
+      // A lost connection has an event of its own; a refusal has none.
       if (!(error instanceof ErrorReply)) return undefined;
       if (STATE.test(error.message)) reconnectLater(used, error);
       else {
@@ -150,7 +148,7 @@ export function connectValkey(
     return result;
   };
 
-  // A Valkey that has become a replica still answers: nobody would notice who only reads.
+  // A Valkey that has become a replica still serves reads: only a write shows it.
   const probing = setInterval(() => tryCommand(probe), PROBE.everyMs);
   const problem = async () =>
     await tryCommand(probe) === undefined ? reason ?? "silent" : undefined;
@@ -173,7 +171,7 @@ export function connectValkey(
 const probe = (client: ValkeyClient) =>
   client.set(PROBE.key, "1", { expiration: { type: "PX", value: PROBE.ttlMs } });
 
-/** The word for the kind of a refusal, in small letters: `readonly`, `err`. */
+/** The word for the kind of a refusal, in lower case: `readonly`, `err`. */
 function wordOf({ message }: ErrorReply): string {
   return (STATE.exec(message)?.[1] ?? /^[A-Z]{1,30}/.exec(message)?.[0] ?? "refused").toLowerCase();
 }
@@ -185,17 +183,17 @@ function delayBefore(tries: number): number {
 function newClient(url: string) {
   return createClient({
     url: url.replace(/^valkey:/, "redis:"),
-    // A command for a Valkey that's away must fail now, not wait in a queue for its return.
+    // Without a connection a command must fail at once instead of waiting in a queue.
     disableOfflineQueue: true,
     pingInterval: PING_MS,
-    // No time limit of the client's own, `tryCommand` has one: its is a signal for each command that goes
-    // off seconds after the answer, as an error with a stack, and is kept until then.
+    // `tryCommand` has its own timeout. The client's would keep a signal for each command, and throw an
+    // error with a stack seconds after the response.
     commandOptions: { timeout: 0 },
     socket: {
       connectTimeout: RESPONSE_TIMEOUT_MS,
-      // Without it a connection that is silent from the start, while it says hello, stays for ever.
+      // Without it a connection without a response to HELLO would stay for ever.
       socketTimeout: PING_MS + RECONNECT_AFTER_MS,
-      // The default strategy gives up for good after some errors.
+      // The default strategy stops for ever after some errors.
       reconnectStrategy: delayBefore,
     },
   });

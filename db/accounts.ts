@@ -73,8 +73,11 @@ export async function insertAccount(sql: Sql, account: NewAccount): Promise<stri
 // little ahead. So the account's tokens begin a little later; a login in between waits until then.
 const NEXT_TOKENS = "date_trunc('second', now()) + interval '2 seconds'";
 
+/** When the account's next tokens begin, in s since 1970; all current ones end. */
+export type TokensFrom = number;
+
 /** Sets an account's password and ends its tokens, as the functions below do. */
-export function setPasswordHash(sql: Sql, userId: string, hash: string): Promise<number> {
+export function setPasswordHash(sql: Sql, userId: string, hash: string): Promise<TokensFrom> {
   const update = `
     update auth.users set encrypted_password = $2 where id = $1 returning id
   ), forgotten as (
@@ -83,17 +86,17 @@ export function setPasswordHash(sql: Sql, userId: string, hash: string): Promise
 }
 
 /** Its tokens end since they name the old role. */
-export function setRole(sql: Sql, userId: string, role: string): Promise<number> {
+export function setRole(sql: Sql, userId: string, role: string): Promise<TokensFrom> {
   const update = "update users set role = $2 where id = $1 returning id";
   return changeAndEndTokens(sql, update, [userId, role]);
 }
 
-export function disableAccount(sql: Sql, userId: string): Promise<number> {
+export function disableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
   return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "now()");
 }
 
 /** The tokens that it had before stay ended. */
-export function enableAccount(sql: Sql, userId: string): Promise<number> {
+export function enableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
   return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "null");
 }
 
@@ -102,14 +105,13 @@ export function enableAccount(sql: Sql, userId: string): Promise<number> {
  *
  * @param change returns the id of the account that it changed; more CTEs may follow
  * @param disabledAt the new `disabled_at`; absent: it stays as it is
- * @returns when the account's next tokens begin, in s since 1970
  */
 async function changeAndEndTokens(
   sql: Sql,
   change: string,
   parameters: postgres.ParameterOrJSON<never>[],
   disabledAt?: "now()" | "null",
-): Promise<number> {
+): Promise<TokensFrom> {
   const [row] = await queryWithDeadline(
     sql,
     sql.unsafe<{ tokens_from: number }[]>(

@@ -4,20 +4,17 @@ import type { WatchedKeys } from "../auth/watched_keys.ts";
 import type { Write } from "../db/write.ts";
 import type { Effects } from "../http/effects.ts";
 
-/**
- * The audience of the token in the answer to a login that was only tried out. Nobody takes it: it
- * looks like a real one, but nobody has logged in.
- */
+/** The audience of the token in a dry run's answer to a login. Nothing accepts such a token. */
 const DRY_RUN_AUDIENCE = "lotline-dry-run";
 
 interface Deps {
-  /** Takes back what it has executed. */
+  /** Rolls back. */
   readonly write: Write;
   readonly keys: WatchedKeys;
   readonly throttle: LoginThrottle;
 }
 
-/** Effects that leave nothing, and from which the answer is the same. */
+/** Effects that store nothing and lead to the same answer. */
 export function effectsOfDryRun({ write, keys, throttle }: Deps): Effects {
   const nothing = () => {};
   return {
@@ -26,13 +23,13 @@ export function effectsOfDryRun({ write, keys, throttle }: Deps): Effects {
     login: {
       consumeThrottle: throttle.peek,
       write,
-      // It is over as it begins.
+      // The token expires at once.
       issueToken: createTokenIssuer({ keys, minutes: 0, audience: DRY_RUN_AUDIENCE }),
       rehashes: false,
       noteLongPassword: nothing,
       onOutcome: nothing,
     },
-    // Who sends dry runs guesses no passwords.
+    // The sender of dry runs guesses no passwords.
     holdsBack: false,
   };
 }

@@ -9,14 +9,14 @@ import { readBytes } from "../read_bytes.ts";
 const KEY_HEADER = "idempotency-key";
 
 /**
- * Looks at the proof that a request for a dry run comes from a holder of the secret, and gives the
- * request with its body still to be read. A header that comes twice is no proof.
+ * Checks the proof that a request for a dry run comes from a holder of the secret, and returns the
+ * request with an unread body. A repeated header is no proof.
  *
- * The request goes on without its `Idempotency-Key`: it is compared with a server that knows nothing of
- * keys. A malformed one stays, to be refused.
+ * The returned request has no `Idempotency-Key`: its answer is compared with that of a server without
+ * keys. A malformed key stays, to be refused.
  *
- * @param secret nothing: nobody is to ask for dry runs
- * @throws {ApiError} 403 no proof, or not for this request or moment; 400, 408 the body didn't come
+ * @param secret undefined: all dry runs are refused
+ * @throws {ApiError} 403 no proof, or not for this request or moment; 400, 408 the body didn't arrive
  */
 export async function provenDryRun(
   request: Request,
@@ -24,10 +24,10 @@ export async function provenDryRun(
   limits: BodyLimits,
 ): Promise<Request> {
   const proof = request.headers.get(DRY_RUN_HEADER) ?? "";
-  // What can't be a proof has none of its body read.
+  // Without a possible proof the body isn't read.
   if (secret === undefined || !isTimelyDryRun(proof, Date.now())) throw unproven();
   const hash = createHash("sha256");
-  // One byte more than is ever taken: what is too large stays so.
+  // One byte more than is ever accepted: a body that is too large stays so.
   const max = maxCompressed(limits) + 1;
   const { bytes, size } = await readBytes(
     request,

@@ -13,16 +13,16 @@ import { provenDryRun } from "./proof.ts";
 import { createRolledBackWrites, DRY_RUN_SESSIONS } from "./rolled_back_writes.ts";
 
 /*
- * Dry runs: the gateway asks what the service would answer to a request, before the old server
- * executes it. All of them is this folder, a step that app.ts puts into the request pipeline. Without
- * the step the header means nothing.
+ * Dry runs: the gateway requests the service's answer to a request before the old server executes it.
+ * This folder is all of them: a step that app.ts adds to the request pipeline. Without the step the
+ * header has no effect.
  */
 
-/** What goes by the effects in the request's state, and has none besides. Reading has none at all. */
+/** Writing operations whose effects are all in the request's state. */
 const CAN_RUN_DRY: ReadonlySet<OperationId> = new Set(["login", "createLot", "createQcDecision"]);
 
 interface Deps {
-  /** What proves a request for a dry run; without it none is believed. */
+  /** Proves a request for a dry run; undefined: all are refused. */
   readonly secret: string | undefined;
   readonly databaseUrl: string;
   readonly keys: WatchedKeys;
@@ -31,14 +31,14 @@ interface Deps {
   readonly metrics: Pick<Metrics, "dryRun">;
 }
 
-/** The step, and the connections that it keeps; disposing closes them. */
+/** Disposing closes the step's connections. */
 export interface DryRunStep extends Disposable {
   readonly step: Step;
 }
 
 /**
- * The step of dry runs: a request with a proof is answered as it would be, with effects that leave
- * nothing. One without a valid proof is 403, and so is one that can't do without its effect.
+ * The step of dry runs: a request with a proof gets its answer, with effects that store nothing. Without
+ * a valid proof the answer is 403, and so it is for an operation that needs its effect.
  */
 export function createDryRunStep(
   { secret, databaseUrl, keys, throttle, limits, metrics }: Deps,
@@ -48,7 +48,7 @@ export function createDryRunStep(
   );
   const effects = effectsOfDryRun({ write: writes.write, keys, throttle });
 
-  const tryOut = async (request: Request, facts: RequestState, next: Respond) => {
+  const dryRun = async (request: Request, facts: RequestState, next: Respond) => {
     facts.logged = { dry_run: true };
     const count = (outcome: DryRunOutcome) => metrics.dryRun(facts.operation ?? "unknown", outcome);
     const refuse = (outcome: DryRunOutcome, error: unknown): never => {
@@ -76,7 +76,7 @@ export function createDryRunStep(
       // `has` would make a list of all headers first.
       request.headers.get(DRY_RUN_HEADER) === null
         ? next(request, facts)
-        : tryOut(request, facts, next),
+        : dryRun(request, facts, next),
     [Symbol.dispose]: () => writes[Symbol.dispose](),
   };
 }

@@ -11,14 +11,13 @@ import { describeError, type Log, type LogEvent, type LogLevel } from "../log.ts
 import { delay } from "../timing.ts";
 import { type Completion, createCompletion } from "./completion.ts";
 import type { JobContext, JobDefinition } from "./define_job.ts";
-import { keepLease, type Lease } from "./lease.ts";
+import { holdLease, type Lease } from "./lease.ts";
 import { JobStoppedError, type NextState, nextState, type Outcome } from "./outcome.ts";
 import type { Threads } from "./threads.ts";
 import { untilStored } from "./until_stored.ts";
 
-/** What an attempt needs. */
 export interface AttemptDeps {
-  /** For the queue's own statements, so that no job's can hold them up. */
+  /** For the queue's own statements, so that jobs can't delay them. */
   readonly queueSql: Sql;
   /** For the job. */
   readonly sql: Sql;
@@ -26,11 +25,11 @@ export interface AttemptDeps {
   readonly threads: Threads;
   readonly log: Log;
   readonly leaseMs: number;
-  /** Stops the job and gives it back. */
+  /** Stops the job and releases it. */
   readonly shutdown: AbortSignal;
 }
 
-/** How long a job that is told to stop may take to do so, in ms; after that nobody waits for it. */
+/** How long a job may take to stop, in ms; after that its end is not awaited. */
 const SETTLE_MS = 2_000;
 
 const ENDS: Record<NextState["is"], readonly [LogLevel, LogEvent]> = {
@@ -40,13 +39,10 @@ const ENDS: Record<NextState["is"], readonly [LogLevel, LogEvent]> = {
   deferred: ["info", "job_deferred"],
   cancelled: ["info", "job_cancelled"],
   released: ["info", "job_released"],
-  "lease_lost": ["warn", "job_lease_lost"],
+  lease_lost: ["warn", "job_lease_lost"],
 };
 
-/**
- * Runs a job that was claimed at `since` (by `performance.now()`), and stores what became of it.
- * Never throws.
- */
+/** Runs a job that was claimed at `since` (by `performance.now()`) and stores its outcome. Never throws. */
 export async function runAttempt(
   job: ClaimedJob,
   definition: JobDefinition,
@@ -60,7 +56,7 @@ export async function runAttempt(
   const stop = (why: JobStoppedError["why"]) => {
     if (!completion.hasBegun) abort.abort(new JobStoppedError(why));
   };
-  const lease = keepLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
+  const lease = holdLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
   const completion = createCompletion(job, { ...deps, lease, signal });
   const timer = setTimeout(() => stop("timeout"), definition.timeoutMs);
   const onShutdown = () => stop("shutdown");
@@ -79,7 +75,7 @@ export async function runAttempt(
     });
     if (state === "dead") deps.log("error", "job_dead", about);
   } catch (error) {
-    // Its lease will end, and another worker takes it back.
+    // Its lease will end, and another worker will rescue it.
     deps.log("error", "job_end_not_stored", { ...about, error: describeError(error) });
   } finally {
     clearTimeout(timer);
@@ -88,7 +84,7 @@ export async function runAttempt(
   }
 }
 
-/** Does the job's work, for as long as the signal lets it. */
+/** Runs the job until it ends or the signal is aborted. */
 async function outcomeOf(
   job: ClaimedJob,
   definition: JobDefinition,
@@ -129,7 +125,7 @@ async function outcomeOf(
   const stopped = whenStopped(signal);
   const outcome = await Promise.race([running, stopped]);
   if (outcome.is !== "stopped") return signal.aborted ? await stopped : outcome;
-  // It can't complete the job any more: its end is waited for, and nothing else.
+  // It can't complete the job any more.
   const settled = await Promise.race([running, delay(SETTLE_MS)]);
   if (settled === undefined) {
     log("warn", "job_ignored_signal", { job: job.id, kind: job.kind });
@@ -148,19 +144,13 @@ function whenStopped(signal: AbortSignal): Promise<Outcome> {
   });
 }
 
-/** What became of a job, and its state if it was still ours. */
-interface Stored {
-  readonly next: NextState;
-  readonly state?: JobState;
-}
-
-/** Stores what becomes of the job; one that is completed is stored already. */
+/** Stores the job's next state; a completed job is stored already. Returns its state if it is ours. */
 async function store(
   job: ClaimedJob,
   definition: JobDefinition,
   outcome: Outcome,
   deps: AttemptDeps,
-): Promise<Stored> {
+): Promise<{ readonly next: NextState; readonly state?: JobState }> {
   const uncounted = job.starts - job.attempt;
   const next = nextState(outcome, job.attempt, definition.maxAttempts, Math.random(), uncounted);
   if (next.is === "finished") return { next, state: "done" };

@@ -4,16 +4,11 @@ import { AUDIT_JOB_KIND, finishAudit } from "../db/audits.ts";
 import { defineJob } from "./define_job.ts";
 import { type QuietHours, quietUntil } from "./quiet_hours.ts";
 
-const Args = z.object({ auditId: z.uuid() });
-
-/**
- * The job that does a genealogy audit, by these limits. One that nobody waits for doesn't begin in
- * the quiet hours.
- */
+/** Audits the genealogy. A scheduled audit doesn't begin in the quiet hours. */
 export const auditGenealogy = (limits: AuditLimits, quietHours: readonly QuietHours[] = []) =>
   defineJob({
     kind: AUDIT_JOB_KIND,
-    args: Args,
+    args: z.object({ auditId: z.uuid() }),
     maxAttempts: 3,
     timeoutMs: 3_600_000,
     concurrency: 1,

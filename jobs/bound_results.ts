@@ -3,28 +3,28 @@ import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "../db/
 import type { Log } from "../log.ts";
 import { runLoop } from "./run_loop.ts";
 
-/** How often it is looked whether stored results are too many, in ms. */
+/** How often stored results are counted, in ms. */
 const EVERY_MS = 5_000;
-/** The same for keys, which takes longer. */
+/** Counting keys takes longer. */
 const KEYS_EVERY_MS = 60_000;
-/** Audits that somebody asked for; the schedule's aren't counted. */
+/** Requested audits; scheduled ones aren't counted. */
 const MAX_AUDITS = 100;
 /** Idempotency keys of an account: 2 a second, all day long. */
 const MAX_KEYS = 200_000;
 
 interface Deps {
   readonly sql: Sql;
-  /** What the results of deep traces may take on the disk. */
+  /** The most bytes of deep traces on the disk. */
   readonly maxTraceBytes: number;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
 /**
- * Deletes the oldest results whenever there are too many, until the signal is aborted; never
- * rejects. All workers do it, since it does no harm twice.
+ * Deletes the oldest results whenever there are too many, until the signal is aborted; never rejects.
+ * All workers do it, which is harmless.
  */
-export async function keepResultsBounded({ sql, maxTraceBytes, log, signal }: Deps): Promise<void> {
+export async function boundStoredResults({ sql, maxTraceBytes, log, signal }: Deps): Promise<void> {
   const steps = {
     traces: () => deleteExcessTraces(sql, maxTraceBytes),
     audits: () => deleteExcessAudits(sql, MAX_AUDITS),

@@ -14,20 +14,19 @@ interface Deps {
   readonly signal: AbortSignal;
 }
 
-/** The end of a job that is through with its work. */
 export interface Completion {
-  /** Whether it has begun; nothing stops the job any more. */
+  /** Once true, nothing stops the job. */
   readonly hasBegun: boolean;
   /** See `JobContext` in define_job.ts. */
   complete(effect: Effect): Promise<void>;
-  /** The same for a job that is through: without an effect, unless it has been completed with one. */
+  /** Completes a job that has returned, without an effect, unless it has completed itself. */
   end(): Promise<void>;
 }
 
 /**
- * Completes a job once. While PostgreSQL can't, that is tried again and again, by the job's token
- * alone: whether it is still ours is for PostgreSQL to say. It is given up after half of what is left
- * of the lease, so that in the other half it can be stored that the job is postponed.
+ * Completes a job once. While PostgreSQL is unavailable it tries again with the job's token, by which
+ * PostgreSQL decides whether the job is still ours. It stops after half of the remaining lease: in the
+ * other half the job can be postponed.
  */
 export function createCompletion(
   job: AttemptKey,

@@ -5,7 +5,7 @@ const DECIMAL = String.raw`-?\d{1,3}(?:\.\d{1,2})?`;
 const LOT_TYPES = ["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"];
 const TEMPERATURES = new RegExp(`^(${LOT_TYPES.join("|")}):(${DECIMAL})\\.\\.(${DECIMAL})$`);
 
-/** Ranges of °C by lot type: each type at most once, no range upside down. */
+/** Ranges of °C by lot type: each type at most once, no minimum above its maximum. */
 const temperatures = z.string().transform((text, context) => {
   const ranges = text.split(",").map((item) => TEMPERATURES.exec(item.trim()));
   const types = new Set(ranges.map((range) => range?.[1]));
@@ -27,7 +27,7 @@ const TIME = String.raw`(\d{1,2})(?::([0-5]\d))?`;
 const HOURS = new RegExp(`^${TIME}-${TIME}$`);
 const DAY_MINUTES = 24 * 60;
 
-/** Parts of the day in minutes since midnight, over midnight when `to` isn't later; never all of it. */
+/** Parts of the day in minutes since midnight, past midnight when `to` isn't later; never all of it. */
 const quietHours = z.string().transform((text, context) => {
   const hours = text.split(",").map((item) => {
     const [, fromHour, fromMinute = "0", toHour, toMinute = "0"] = HOURS.exec(item.trim()) ?? [];
@@ -83,7 +83,6 @@ export const WorkerSettings = SharedSettings.pick({
   }),
 });
 
-/** What the worker process is configured with. */
 export type WorkerConfig = Readonly<z.output<typeof WorkerSettings>>;
 
 /** The settings of `deno task jobs`. */

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { beginTrace, DEEP_TRACE_KIND, finishTrace } from "../db/traces.ts";
 import { defineJob } from "./define_job.ts";
 
-/** Takes a trace that is too large to be answered at once. */
+/** Takes a trace that is too large for an immediate response. */
 export const deepTrace = defineJob({
   kind: DEEP_TRACE_KIND,
   args: z.object({ traceId: z.uuid() }),

@@ -4,8 +4,8 @@ import type { Log } from "../log.ts";
 import type { ArgsOf, HeavyTasks, ResultOf } from "./heavy_tasks.ts";
 
 /**
- * What a job does once, however often it runs: statements of the transaction that marks the job done.
- * It has a few seconds. After a failure of PostgreSQL it is called again, in another transaction.
+ * What a job does exactly once: statements of the transaction that marks the job done, in a few
+ * seconds. After a failure of PostgreSQL it is called again, in another transaction.
  */
 export type Effect = (tx: Sql) => Promise<unknown>;
 
@@ -13,60 +13,49 @@ export type Effect = (tx: Sql) => Promise<unknown>;
 export interface JobContext {
   readonly sql: Sql;
   /**
-   * Has a heavy task done on a thread of its own, which reports how far it is. Whatever reads or
-   * computes as much as a plant has goes there: this thread renews leases and relays.
+   * Runs a heavy task on a thread of its own, which reports its progress; see heavy_tasks.ts.
    *
-   * @throws what the task threw; the signal's reason as soon as that is aborted
+   * @throws the task's error; the signal's reason as soon as it is aborted
    */
   onThread<N extends keyof HeavyTasks>(
     task: N,
     args: ArgsOf<HeavyTasks[N]>,
   ): Promise<ResultOf<HeavyTasks[N]>>;
-  /** Names this attempt; what is written under it counts only if the attempt finishes the job. */
+  /** Rows that are stored under this id count only if the attempt finishes the job. */
   readonly attemptId: string;
-  /** Aborted when the job is cancelled, has run too long, has lost its lease or must make way. */
+  /** Aborted when the job is cancelled, has run too long, has lost its lease, or at a shutdown. */
   readonly signal: AbortSignal;
-  /** Says how far the job is; kept with the next renewal of the lease, so call it as often as you like. */
-  progress(so_far: Readonly<Record<string, number | string>>): void;
+  /** Stored with the next renewal of the lease, so any number of calls is cheap. */
+  progress(soFar: Readonly<Record<string, number | string>>): void;
   readonly log: Log;
   /**
-   * Marks the job done and lets its effect happen, both in one transaction: the last thing that a job
-   * does. One that has no effect just returns.
+   * Marks the job done and applies its effect in one transaction, as the last step of a job. A job
+   * without an effect just returns.
    *
-   * ```ts
-   * await complete((tx) => finishTrace(tx, traceId, result));
-   * ```
-   *
-   * @throws {JobStoppedError} the job was stopped, or is another attempt's by now; what PostgreSQL says
-   * of the effect. Nothing has happened then.
+   * @throws {JobStoppedError} the job was stopped, or belongs to another attempt by now; or PostgreSQL's
+   * error. Nothing has happened then.
    */
   complete(effect: Effect): Promise<void>;
 }
 
 /** One kind of background job, as a value. */
 export interface JobDefinition<S extends z.ZodType = z.ZodType> {
-  /** Stored with each job: a new name strands the queued work of the old one. */
+  /** Stored with each job: a rename strands the queued work of the old name. */
   readonly kind: string;
-  /** Ids rather than values, since a job may run long after it was asked for. */
+  /** Ids rather than values, since a job may run long after it was requested. */
   readonly args: S;
-  /**
-   * How often it is tried at most before it is dead. A start that ends since the database couldn't
-   * just then, or in a shutdown, is not counted here; see MAX_STARTS.
-   */
+  /** Starts that end in an outage of the database or a shutdown aren't counted; see MAX_STARTS. */
   readonly maxAttempts: number;
   readonly timeoutMs: number;
   /** How many of them one worker runs at once. */
   readonly concurrency: number;
-  /** Until when a job that nobody waits for is put off, if it is to be; in ms since 1970. */
+  /** The end of the current quiet hours for a job that nobody waits for, in ms since 1970. */
   readonly quietUntil?: (now: number) => number | undefined;
-  /**
-   * Does the work; safe to run twice, also at the same time. What must happen once is the effect that
-   * it completes the job with.
-   */
+  /** Does the work. Safe to run twice, also concurrently; only the effect happens once. */
   run(args: z.output<S>, context: JobContext): Promise<void>;
 }
 
-/** A kind of job; the arguments of `attemptId` have the type that the schema gives. */
+/** Types the arguments of `run` by the schema. */
 export function defineJob<S extends z.ZodType>(definition: JobDefinition<S>): JobDefinition<S> {
   return definition;
 }

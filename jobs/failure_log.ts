@@ -1,18 +1,13 @@
 import { describeError, limitRepeats, type Log, type LogEvent } from "../log.ts";
 
-/** Says of work that fails again and again that it does, once a minute at most. */
-export interface FailureLog {
-  /** Gives how often it has failed since it last worked. */
+interface FailureLog {
+  /** Returns how often it has failed since it last succeeded. */
   failed(error: unknown): number;
-  /** Gives whether it was said that it failed. */
-  worked(): boolean;
+  /** Returns whether a failure was logged since it last succeeded. */
+  succeeded(): boolean;
 }
 
-/**
- * Logs `event` when the work fails, in one line a minute; see {@link limitRepeats}.
- *
- * @param now gives the time in ms
- */
+/** Logs `event` when some repeated work fails, at most once a minute. */
 export function createFailureLog(log: Log, event: LogEvent, now?: () => number): FailureLog {
   const logLimited = limitRepeats(log, now);
   let isLogged = false;
@@ -22,7 +17,7 @@ export function createFailureLog(log: Log, event: LogEvent, now?: () => number):
       isLogged = logLimited("failure", "warn", event, { error: describeError(error) }) || isLogged;
       return ++failuresInARow;
     },
-    worked() {
+    succeeded() {
       const wasLogged = isLogged;
       [isLogged, failuresInARow] = [false, 0];
       return wasLogged;

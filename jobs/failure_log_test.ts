@@ -14,10 +14,10 @@ Deno.test("failures are logged once a minute, with the number of failures in bet
     now += 500;
   }
   deepStrictEqual(lines, [["warn", "it can't", undefined], ["warn", "it can't", 119]]);
-  strictEqual(complaint.worked(), true);
-  strictEqual(complaint.worked(), false);
+  strictEqual(complaint.succeeded(), true);
+  strictEqual(complaint.succeeded(), false);
   // A success in between doesn't restart the minute.
   strictEqual(complaint.failed("no"), 1);
-  strictEqual(complaint.worked(), false);
+  strictEqual(complaint.succeeded(), false);
   strictEqual(lines.length, 2);
 });

@@ -5,47 +5,43 @@ import { inSameSnapshot, inSnapshot } from "../lineage/snapshot.ts";
 import { takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
 
 /*
- * What jobs have done on threads of their own, with connections of their own: whatever reads, sorts
- * or searches as much as a plant has, so that the worker's own thread renews leases and relays.
- * Arguments and results are sent from thread to thread: plain data, and small.
+ * Work that grows with the plant runs on threads of its own, with connections of their own, so that the
+ * worker's main thread can renew leases and relay. Arguments and results are small plain data.
  */
 
 /** What a task may use on its thread. */
 export interface TaskContext {
   readonly sessions: SessionPool;
-  /** Says how far the task is; throws when it is to stop. */
+  /** Reports progress; throws when the task must stop. */
   progress(soFar: Readonly<Record<string, number | string>>): void;
-  /** Called now and then while the task computes; throws when it is to stop. */
+  /** Called regularly while the task computes; throws when it must stop. */
   checkpoint(): void;
 }
 
-/** Some work; it ends by throwing when its context says so, or when its thread is ended. */
-export type Task = (args: never, context: TaskContext) => Promise<unknown>;
+type Task = (args: never, context: TaskContext) => Promise<unknown>;
 
 export type Tasks = Readonly<Record<string, Task>>;
 
-/** What a task is given. */
 export type ArgsOf<T extends Task> = Parameters<T>[0];
-/** What a task gives back. */
 export type ResultOf<T extends Task> = T extends (...call: never) => Promise<infer Result> ? Result
   : never;
 
-// A thread is ended as a whole, so nothing on it waits for a signal.
+// A thread is ended as a whole: this signal is never aborted.
 const { signal } = new AbortController();
 
 const TRACE_OPTIONS = {
   signal,
   settings: {
     ...TRACE_SETTINGS,
-    // The effect waits for the disk, and what was written before it is on the disk then, too.
+    // The effect's commit waits for the disk, and so for all earlier writes.
     synchronous_commit: "off",
-    // One of the two sessions is idle until the other is through.
+    // One of the two sessions is idle until the other has finished.
     idle_in_transaction_session_timeout: "5min",
   },
 };
 
 export const HEAVY_TASKS = {
-  /** Takes a deep trace and stores its lots and links under the name of a run. */
+  /** Takes a deep trace and stores its lots and links under the attempt's id. */
   takeTrace(
     { trace, run: attemptId }: { readonly trace: OpenTrace; readonly run: string },
     { sessions, progress, checkpoint }: TaskContext,
@@ -62,7 +58,7 @@ export const HEAVY_TASKS = {
     );
   },
 
-  /** Audits the genealogy and writes its findings under the name of a run. */
+  /** Audits the genealogy and stores its findings under the attempt's id. */
   audit(
     { attemptId, limits }: Pick<AuditOptions, "attemptId" | "limits">,
     { sessions, progress, checkpoint }: TaskContext,

@@ -1,5 +1,5 @@
 /**
- * A thread that does the heavy work of jobs: see threads.ts, which starts it.
+ * The thread for the heavy work of jobs, which threads.ts starts.
  *
  * @module
  */

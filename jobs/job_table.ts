@@ -1,7 +1,6 @@
 import type { Job } from "../db/jobs.ts";
 import { columns, printable } from "../terminal.ts";
 
-/** Jobs in columns, for a terminal. */
 export function jobTable(jobs: readonly Job[]): string {
   return columns(
     ["id", "kind", "state", "attempt", "starts", "created", "progress"],
@@ -17,7 +16,7 @@ export function jobTable(jobs: readonly Job[]): string {
   );
 }
 
-/** Everything about a job, a line a column. */
+/** A job with a line for each column. */
 export function jobDetails(job: Job): string {
   const width = Math.max(...Object.keys(job).map((name) => name.length));
   return Object.entries(job).map(([name, value]) =>

@@ -1,6 +1,6 @@
 /**
- * `deno task jobs`: background jobs, for an operator at a terminal. Only PostgreSQL is asked and told;
- * running workers notice by themselves.
+ * `deno task jobs`: background jobs, for an operator at a terminal. It uses PostgreSQL only; running
+ * workers see the changes there.
  *
  * @module
  */
@@ -39,7 +39,7 @@ const MAX_LISTED = 1_000;
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
 interface Command extends CommandForm {
-  /** Gives what to print. */
+  /** Returns the text to print. */
   run(sql: Sql, typed: Typed): Promise<string>;
 }
 

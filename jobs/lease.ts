@@ -3,50 +3,48 @@ import { type AttemptKey, renewLease } from "../db/job_attempts.ts";
 import { isUnavailable } from "../db/pg_errors.ts";
 import { storable } from "../db/storable.ts";
 
-/** The lease of a running job, renewed until this is disposed of. */
+/** The lease of a running job, renewed until it is disposed. */
 export interface Lease extends Disposable {
-  /** Kept with the next renewal. */
+  /** Stored with the next renewal. */
   report(progress: Readonly<Record<string, number | string>>): void;
-  /** For how long the job is surely ours, in ms; whether it still is after that PostgreSQL knows. */
+  /** For how long the job is certainly ours, in ms; it may be ours for longer. */
   leftMs(): number;
 }
 
 interface LeaseOptions {
   readonly leaseMs: number;
-  /** By `performance.now()`, not later than PostgreSQL gave the lease. */
+  /** By `performance.now()`, not later than PostgreSQL's start of the lease. */
   readonly since: number;
   /**
-   * Is told once that the job was called off, is someone else's by now, or, `database away`, that
-   * PostgreSQL let nobody renew the lease until it was over: whose the job is isn't known.
+   * Called once when the job is cancelled or belongs to another attempt. `database away`: the lease
+   * ended without a renewal since PostgreSQL was unavailable; whether it is lost isn't known.
    */
   readonly onStop: (why: "cancelled" | "lease lost" | "database away") => void;
 }
 
-/** Often enough for a person who watches the progress or waits for the job to stop, in ms. */
+/** Often enough for a person who watches the progress or waits for the job to stop. */
 const MAX_DELAY_MS = 3_000;
 const RETRY_MS = 500;
-
-/** How long a worker has to show that it lives after a time without writes, in ms at most. */
 const MAX_NOTICE_MS = 5_000;
 
-/** How long it is noted, in ms, that a lease is about to end, before its job is taken back. */
+/** How long before a rescue it is stored that the lease is about to end, in ms. */
 export function noticeBeforeRescueMs(leaseMs: number): number {
   return Math.min(leaseMs / 3, MAX_NOTICE_MS);
 }
 
-/** A worker that couldn't write tries it again so soon, in ms, that it comes before the rescue. */
+/** How soon a worker tries again after a failed write, in ms: before the rescue. */
 export function retryWithinMs(leaseMs: number): number {
   return noticeBeforeRescueMs(leaseMs) / 2;
 }
 
-/** Renews a lease at a third of it, or more often. */
-export function keepLease(
+/** Renews a lease after a third of it, or more often. */
+export function holdLease(
   sql: Sql,
   job: AttemptKey,
   { leaseMs, since, onStop }: LeaseOptions,
 ): Lease {
   const pauseMs = Math.min(leaseMs / 3, MAX_DELAY_MS);
-  let sureUntil = since + leaseMs;
+  let ownedUntil = since + leaseMs;
   let progress: Record<string, number | string> | undefined;
   let timer: ReturnType<typeof setTimeout>;
   let isOver = false;
@@ -61,13 +59,13 @@ export function keepLease(
     if (isOver) return;
     if (renewed === undefined) return stop("lease lost");
     if ("error" in renewed) {
-      if (performance.now() > sureUntil) {
+      if (performance.now() > ownedUntil) {
         return stop(isUnavailable(renewed.error) ? "database away" : "lease lost");
       }
       timer = setTimeout(renew, Math.min(RETRY_MS, retryWithinMs(leaseMs)));
       return;
     }
-    sureUntil = requested + leaseMs;
+    ownedUntil = requested + leaseMs;
     if (renewed.cancel_requested) return stop("cancelled");
     timer = setTimeout(renew, pauseMs);
   };
@@ -75,7 +73,7 @@ export function keepLease(
 
   return {
     report: (values) => progress = storableProgress(values),
-    leftMs: () => sureUntil - performance.now(),
+    leftMs: () => ownedUntil - performance.now(),
     [Symbol.dispose]: () => {
       isOver = true;
       clearTimeout(timer);
@@ -86,7 +84,7 @@ export function keepLease(
 const MAX_VALUES = 20;
 const MAX_VALUE_CHARACTERS = 200;
 
-/** What a jsonb column takes; a renewal that PostgreSQL refuses would lose the lease. */
+/** Progress that a jsonb column can hold: a refused renewal would lose the lease. */
 function storableProgress(
   values: Readonly<Record<string, number | string>>,
 ): Record<string, number | string> {

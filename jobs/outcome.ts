@@ -2,10 +2,9 @@ import { isOutage } from "../db/pg_errors.ts";
 import { storable } from "../db/storable.ts";
 import { describeError } from "../log.ts";
 
-/** Why a running job is stopped before it is through. */
-export type StopReason = "cancelled" | "timeout" | "lease lost" | "database away" | "shutdown";
+type StopReason = "cancelled" | "timeout" | "lease lost" | "database away" | "shutdown";
 
-/** What a job is told, as the reason of its signal, when it is to stop. */
+/** The reason of a job's signal when it must stop. */
 export class JobStoppedError extends Error {
   override name = "JobStoppedError";
   constructor(readonly why: StopReason) {
@@ -19,17 +18,17 @@ export type Outcome =
   | { readonly is: "completed" }
   | { readonly is: "threw"; readonly error: unknown }
   | { readonly is: "invalid_args"; readonly message: string }
-  /** It wasn't begun, since these are quiet hours; `endMs` from now. */
+  /** Not begun in quiet hours, which end in `endMs`. */
   | { readonly is: "quiet"; readonly endMs: number }
   | { readonly is: "stopped"; readonly why: StopReason };
 
-/** What becomes of its job. Without `retryInMs` a failed job is dead. */
+/** The next state of its job. Without `retryInMs` a failed job is dead. */
 export type NextState =
   | { readonly is: "finished" }
   | { readonly is: "failed"; readonly error: string; readonly retryInMs?: number }
-  /** The database couldn't just now, which costs no attempt. */
+  /** An outage of the database, which costs no attempt. */
   | { readonly is: "postponed"; readonly error: string; readonly retryInMs: number }
-  /** It waits for the end of the quiet hours, unless somebody waits for it by then. */
+  /** It waits for the end of the quiet hours, unless it becomes urgent. */
   | { readonly is: "deferred"; readonly retryInMs: number }
   | { readonly is: "cancelled" }
   | { readonly is: "released" }
@@ -40,8 +39,8 @@ const MAX_POSTPONED_S = 300;
 const MAX_ERROR_CHARACTERS = 2_000;
 
 /**
- * How long until a job that has failed is tried again, in ms: twice as long each time, up to an hour,
- * and up to half of it less, so that what failed together isn't tried together. Nothing: never.
+ * The delay until a failed job is tried again, in ms: doubled each time, at most an hour, and up to
+ * half of it less, so that common failures aren't retried together. Nothing: never.
  *
  * @param attempt 1 for the first
  * @param jitter from 0 to 1
@@ -56,20 +55,15 @@ export function nextAttempt(
 }
 
 /**
- * How long until a job is started again that the database has stopped, in ms: twice as long each
- * time, up to five minutes, and up to half of it less.
+ * The same after an outage of the database, at most five minutes.
  *
  * @param uncounted how many of its starts counted as no attempt until now
- * @param jitter from 0 to 1
  */
 export function nextStart(uncounted: number, jitter: number): number {
   return Math.min(2 ** (uncounted + 1), MAX_POSTPONED_S) * 1_000 * (0.5 + jitter / 2);
 }
 
-/**
- * What becomes of a job after an attempt; see {@link nextAttempt} and {@link nextStart} for the
- * numbers.
- */
+/** The next state of a job after an attempt. */
 export function nextState(
   outcome: Outcome,
   attempt: number,
@@ -98,7 +92,6 @@ export function nextState(
       return isOutage(error) ? postponed(text) : failed(text);
     }
     case "invalid_args":
-      // The next attempt would find the same.
       return { is: "failed", error: storable(outcome.message, MAX_ERROR_CHARACTERS) };
     case "quiet":
       return { is: "deferred", retryInMs: outcome.endMs };

@@ -9,34 +9,34 @@ import {
 } from "../db/job_pushes.ts";
 
 /*
- * Lists in Valkey that carry the ids of due jobs, one for each kind and priority, so that a worker
- * that may not start more of one kind leaves those where they are. PostgreSQL has the truth: an id
- * that is lost is put there again, and one whose job is someone else's by now is passed over.
+ * Lists in Valkey with the ids of due jobs, one for each kind and priority, so that a worker can leave
+ * a kind of which it may start no more. PostgreSQL is the truth: a lost id is pushed again, and an id
+ * whose job belongs to another worker by now is skipped.
  */
 
 /** The lists of these kinds. Nothing here throws because of Valkey. */
-export interface JobQueue {
+interface JobQueue {
   /**
-   * Takes the id of a job of one of these kinds, the urgent ones first. `away`: there are no lists
-   * to be had now; whoever wants a job asks PostgreSQL.
+   * Takes the id of a job of one of these kinds, urgent ones first. `unavailable`: jobs must be claimed
+   * without the lists.
    */
-  pop(kinds: readonly string[]): Promise<string | undefined | "away">;
-  /** Puts on the lists what is due, and gives how many that were. Throws when PostgreSQL is away. */
+  pop(kinds: readonly string[]): Promise<string | undefined | "unavailable">;
+  /** Pushes due jobs and returns how many. Throws when PostgreSQL is unavailable. */
   sweep(): Promise<number>;
 }
 
-// One hash tag, so that they are in one place on a cluster.
+// One hash tag, so that all keys are on one node of a cluster.
 const PREFIX = "{lotline:jobs}";
-/** Is lost with the lists, when someone empties Valkey or it starts anew: it has no end of its own. */
+/** Never expires: it is lost together with the lists, when Valkey is emptied or restarts. */
 const EPOCH = `${PREFIX}:epoch`;
-/** The most ids on a list; the rest waits in PostgreSQL. */
+/** The most ids on a list; the others wait in PostgreSQL. */
 const MAX_LIST_LENGTH = 1_000;
-/** The most ids that one sweep puts on a list. */
+/** The most ids that one sweep pushes to a list. */
 const MAX_PUSHED = 200;
-/** How often it is looked whether ids were lost, in ms. */
+/** How often lost ids are searched, in ms. */
 const RESCUE_EVERY_MS = 2_000;
 
-// An id that is on its list already stays there once.
+// An id is on its list at most once.
 const PUSH = `
   for i = 1, #ARGV, 2 do
     local list = KEYS[tonumber(ARGV[i])]
@@ -46,7 +46,6 @@ const PUSH = `
 
 const keyOf = ({ kind, priority }: JobList) => `${PREFIX}:ready:${priority}:${kind}`;
 
-/** The lists of these kinds; without Valkey there are none. */
 export function createJobQueue(
   { sql, valkey, kinds }: {
     readonly sql: Sql;
@@ -59,8 +58,8 @@ export function createJobQueue(
   );
   let turn = 0;
   let rescuedAt = -Infinity;
-  // A Valkey that is full gives ids and takes none: its empty lists mean nothing.
-  let takesNone = false;
+  // A full Valkey returns ids and stores none: its empty lists mean nothing.
+  let isFull = false;
 
   const push = async (due: readonly DueJob[]): Promise<boolean> => {
     const keys = [...new Set(due.map(keyOf))];
@@ -73,8 +72,8 @@ export function createJobQueue(
 
   return {
     async pop(requested) {
-      if (valkey === undefined || takesNone) return "away";
-      // Not always the same kind first, or a busy one would leave nothing to those behind it.
+      if (valkey === undefined || isFull) return "unavailable";
+      // Another kind first each time, or a busy one would starve the others.
       turn++;
       const inTurn = requested.map((_, at) => requested[(at + turn) % requested.length] ?? "");
       const keys = ([0, 1] as const).flatMap((priority) =>
@@ -83,7 +82,7 @@ export function createJobQueue(
       const response = await valkey.tryCommand(async (client) => ({
         popped: await client.lmPop(keys, "LEFT", { COUNT: 1 }),
       }));
-      return response === undefined ? "away" : response.popped?.[1]?.[0];
+      return response === undefined ? "unavailable" : response.popped?.[1]?.[0];
     },
     async sweep() {
       const seen = await valkey?.tryCommand(async (client) => {
@@ -109,13 +108,13 @@ export function createJobQueue(
         })),
       );
       if (due.length > 0) {
-        takesNone = !await push(due);
-        if (takesNone) {
+        isFull = !await push(due);
+        if (isFull) {
           await clearPushes(sql, due.map(({ id }) => id));
           return 0;
         }
       }
-      // Last, so that a process that ends in between leaves this to the next.
+      // Last: if this process ends before it, the next one starts again.
       if (seen.isNew) await valkey?.tryCommand((client) => client.set(EPOCH, "1"));
       return due.length;
     },

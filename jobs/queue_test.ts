@@ -88,11 +88,11 @@ Deno.test("a Valkey that refuses writes counts as down, until it accepts them ag
   await client.configSet("maxmemory", "1");
   await send();
   strictEqual(await queue.sweep(), 0);
-  strictEqual(await queue.pop(["a"]), "away");
+  strictEqual(await queue.pop(["a"]), "unavailable");
   strictEqual((await sql`select from lotline.jobs where pushed_at is null`).count, 1);
   await client.configSet("maxmemory", "0");
   await eventually("it takes something", async () => await queue.sweep() === 1);
-  ok(await queue.pop(["a"]) !== "away");
+  ok(await queue.pop(["a"]) !== "unavailable");
 });
 
 Deno.test("without Valkey there are no lists, and no job is marked as being on one", async () => {
@@ -101,6 +101,6 @@ Deno.test("without Valkey there are no lists, and no job is marked as being on o
   const queue = createJobQueue({ sql, valkey: undefined, kinds: ["a"] });
   await insertJob(sql, { kind: "a", args: {}, priority: 0 });
   strictEqual(await queue.sweep(), 0);
-  strictEqual(await queue.pop(["a"]), "away");
+  strictEqual(await queue.pop(["a"]), "unavailable");
   strictEqual((await sql`select from lotline.jobs where pushed_at is null`).count, 1);
 });

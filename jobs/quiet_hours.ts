@@ -1,14 +1,14 @@
-/** A part of each day, in minutes since midnight UTC; it goes over midnight when `to` isn't later. */
+/** A part of each day, in minutes since midnight UTC; past midnight when `to` isn't later. */
 export interface QuietHours {
   readonly from: number;
-  /** The first minute that isn't part of it. */
+  /** Exclusive. */
   readonly to: number;
 }
 
 const MINUTE_MS = 60_000;
 const DAY_MINUTES = 24 * 60;
 
-/** When quiet hours end that have begun, in ms since 1970; nothing: it isn't quiet `now`. */
+/** The end of the current quiet hours, in ms since 1970; nothing if there are none `now`. */
 export function quietUntil(hours: readonly QuietHours[], now: number): number | undefined {
   let minute = Math.floor(now / MINUTE_MS);
   const first = minute;
@@ -20,7 +20,7 @@ export function quietUntil(hours: readonly QuietHours[], now: number): number | 
   return minute === first ? undefined : minute * MINUTE_MS;
 }
 
-/** The end of these quiet hours if they are under way, else the minute itself. */
+/** The end of these quiet hours if the minute is one of them, else the minute itself. */
 function endOf({ from, to }: QuietHours, minute: number): number {
   const ofDay = minute % DAY_MINUTES;
   const midnight = minute - ofDay;

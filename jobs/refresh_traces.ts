@@ -7,10 +7,7 @@ import {
 } from "../db/trace_changes.ts";
 import { defineJob } from "./define_job.ts";
 
-/**
- * Marks traces that don't show what has changed since. It needs no effect: marking twice is marking
- * once, and what it forgets it has marked in the same statement.
- */
+/** Marks traces that are out of date. Running it twice changes nothing, so it needs no effect. */
 export const refreshTraces = defineJob({
   kind: REFRESH_TRACES_KIND,
   args: z.object({}),

@@ -9,40 +9,35 @@ import { delay, withDeadline } from "../timing.ts";
 import { createFailureLog } from "./failure_log.ts";
 
 /*
- * Drains the outbox that triggers fill, whoever writes to the old tables. One relay works at a time,
- * the others wait for it to go away. It looks every TICK_MS rather than being told by NOTIFY: it has
- * to say that often anyway that the cache is up to date, and a NOTIFY in the triggers would make all
- * writers commit one after the other (docs/decisions/0006).
+ * Drains the outbox, which triggers on the old tables fill. One relay works at a time; the others wait.
+ * It polls every TICK_MS: it must say as often that the cache is up to date, and a NOTIFY in the
+ * triggers would make all writers commit one after the other (docs/decisions/0006).
  */
 
-/** How often it looks, in ms. What others write is seen in answers that much later, at most. */
+/** How often it reads the outbox, in ms: answers show a change at most that much later. */
 const TICK_MS = 20;
-/** How often one that waits asks whether it is its turn, in ms. */
+/** How often a waiting relay tries to take its turn, in ms. */
 const TURN_MS = 1_000;
 const RETRY_MS = 300;
 const MAX_RETRY_MS = 2_400;
-/** How often deep traces are marked, in ms, when something of them has changed. */
+/** How often changed deep traces are marked, in ms. */
 const REFRESH_MS = 500;
-/** After this long a statement has failed, in ms: PostgreSQL may be there and its answer lost. */
 const STATEMENT_MS = 5_000;
-/** PostgreSQL lets another relay have its turn when this one says nothing for so long, in ms. */
+/** PostgreSQL closes the connection of a silent relay after this long, so that another can work. */
 const IDLE_MS = 3_000;
 
 interface Deps {
   readonly databaseUrl: string;
-  /** None: there is no cache. */
+  /** Absent: there is no cache. */
   readonly invalidation?: TraceInvalidation | undefined;
   readonly log: Log;
 }
 
-/**
- * Relays until the signal is aborted; never rejects. It goes on whatever happens to PostgreSQL or
- * Valkey.
- */
+/** Relays until the signal is aborted; never rejects, whatever happens to PostgreSQL or Valkey. */
 export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
   const failure = createFailureLog(deps.log, "relay_failed");
   const onRound = () => {
-    if (failure.worked()) deps.log("info", "relay_recovered");
+    if (failure.succeeded()) deps.log("info", "relay_recovered");
   };
   while (!stop.aborted) {
     try {
@@ -61,7 +56,7 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
   }
 }
 
-/** Waits for the lock that one relay has; it goes with the connection. */
+/** Waits for the relay's lock, which ends with the connection. */
 async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
   while (!stop.aborted) {
     if (await withStatementDeadline(tryRelayLock(sql))) return;
@@ -69,7 +64,7 @@ async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
   }
 }
 
-/** @param onRound is told of each round in which all was done, since a database may read and not write */
+/** @param onRound called after each complete round: a database may read but not write */
 async function relay(
   stop: AbortSignal,
   sql: Sql,
@@ -101,15 +96,14 @@ async function relay(
   }
 }
 
-/** What is known of changes that couldn't be written down. */
 type Loss = "none" | "open" | "over";
 
 /**
- * Tells whether a change may have been lost: `open` as long as the transaction it belongs to may
- * still be running, then `over`, once: until then everything may have changed, from then on nothing
- * more. What was lost before the first time counts as lost a moment ago.
+ * Returns a function that says whether a change may have been lost: `open` while its transaction may
+ * still run, then `over`, once: until then everything may have changed, from then on nothing more.
+ * Losses before the first call count as new.
  *
- * @param later gives a transaction of which all that write now are earlier
+ * @param later returns a transaction that is later than all that write now
  */
 export function watchLosses(
   later: () => Promise<string>,

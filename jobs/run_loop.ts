@@ -5,10 +5,10 @@ import { createFailureLog } from "./failure_log.ts";
 const AFTER_FAILURE_MS = 500;
 
 /**
- * Does something again and again until the signal is aborted; never rejects. When it fails, that is
- * logged as `failureEvent`, once until it works again, and once a minute at most.
+ * Repeats some work until the signal is aborted; never rejects. A failure is logged as `failureEvent`,
+ * at most once a minute.
  *
- * @param work gives how many ms to wait before it is done again
+ * @param work returns the pause before the next time, in ms
  */
 export async function runLoop(
   failureEvent: LogEvent,
@@ -24,7 +24,7 @@ export async function runLoop(
     let waitMs = AFTER_FAILURE_MS;
     try {
       waitMs = await work();
-      failure.worked();
+      failure.succeeded();
     } catch (error) {
       failure.failed(error);
     }

@@ -12,24 +12,23 @@ import { delay } from "../timing.ts";
 import { type QuietHours, quietUntil } from "./quiet_hours.ts";
 import { upkeep } from "./upkeep.ts";
 
-/** Something that is to be put into the queue every hour or every day. */
+/** Work that is put into the queue every hour or every day. */
 export interface ScheduleEntry {
   /** Stored with each slot: a new name runs the last slot again. */
   readonly name: string;
-  /** UTC. Without an hour: every hour. */
+  /** UTC; without an hour, every hour. */
   readonly at: { readonly hour?: number; readonly minute: number };
   /**
-   * Claims the slot and puts its job into the queue, in one statement; see `claimSlot`. Gives whether
-   * there is a new job now.
+   * Claims the slot and puts its job into the queue, in one statement; see `claimSlot`. Returns whether
+   * there is a new job.
    */
   readonly enqueue: (sql: Sql, slot: Slot) => Promise<boolean | void>;
-  /** Its jobs: when the last one of a slot is dead, there is another one for this slot, once. */
+  /** Its jobs: if the last one of a slot is dead, the slot gets another one, once. */
   readonly work?: ScheduledWork;
-  /** Whether it is kept away from the quiet hours. */
-  readonly keepsQuietHours?: boolean;
+  /** Whether it waits for the end of the quiet hours. */
+  readonly isQuiet?: boolean;
 }
 
-/** All that Lotline does by the clock. */
 export const SCHEDULE: readonly ScheduleEntry[] = [
   {
     name: "upkeep",
@@ -42,23 +41,23 @@ export const SCHEDULE: readonly ScheduleEntry[] = [
     at: { hour: 2, minute: 0 },
     enqueue: insertAuditOfSlot,
     work: AUDIT_WORK,
-    keepsQuietHours: true,
+    isQuiet: true,
   },
 ];
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
-/** A clock may strike this much too early, in ms. */
+/** How much too early a cron may run, in ms. */
 const EARLY_MS = 10_000;
 const AFTER_FAILURE_MS = 1_000;
 const MAX_AFTER_FAILURE_MS = 60_000;
-/** How often it is looked what has died, and what had to wait for the end of the quiet hours, in ms. */
+/** How often dead and postponed work is checked, in ms. */
 const CHECK_MS = 60_000;
-/** What is put into the queue so much after its slot was missed by all workers, in ms. */
+/** A slot counts as missed when its job is queued so much later, in ms. */
 const MISSED_MS = 5 * MINUTE_MS;
 
-/** When an entry was due last, in ms since 1970. */
+/** When an entry was last due, in ms since 1970. */
 export function lastSlot({ at: { hour, minute } }: ScheduleEntry, now: number): number {
   const [everyMs, offsetMs] = hour === undefined
     ? [HOUR_MS, minute * MINUTE_MS]
@@ -66,36 +65,33 @@ export function lastSlot({ at: { hour, minute } }: ScheduleEntry, now: number): 
   return Math.floor((now - offsetMs) / everyMs) * everyMs + offsetMs;
 }
 
-/** The same for cron. */
 export function cronExpression({ at: { hour, minute } }: ScheduleEntry): string {
   return `${minute} ${hour ?? "*"} * * *`;
 }
 
-/** What following the schedule takes. */
 export interface ScheduleDeps {
   readonly sql: Sql;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** When nothing begins that {@link ScheduleEntry.keepsQuietHours keeps them}; at no time: none. */
   readonly quietHours?: readonly QuietHours[];
-  /** Gives the time in ms since 1970. */
+  /** Returns the time in ms since 1970. */
   readonly now?: () => number;
-  readonly lookMs?: number;
+  readonly checkMs?: number;
 }
 
 /**
- * Puts into the queue what is due, when it is due, and first what was due last and was missed. What
- * died is put there once more, and what is due in the quiet hours after their end.
- * Every worker does this; the first one's row in `lotline.cron_runs` makes the others' do nothing.
- * Resolves when the signal is aborted; never rejects.
+ * Puts work into the queue when it is due, starting with the last slot if it was missed. Dead work is
+ * queued once more, and what is due in quiet hours after their end. Every worker does this; the first
+ * one's row in `lotline.cron_runs` makes it happen once. Resolves when the signal is aborted; never
+ * rejects.
  */
 export async function followSchedule(
   entries: readonly ScheduleEntry[],
-  { sql, log, signal, quietHours = [], now = Date.now, lookMs = CHECK_MS }: ScheduleDeps,
+  { sql, log, signal, quietHours = [], now = Date.now, checkMs = CHECK_MS }: ScheduleDeps,
 ): Promise<void> {
   const reported = new Map<ScheduleEntry, string>();
-  /** Puts it off, and says so once a slot. */
-  const putOff = async (entry: ScheduleEntry, slot: Slot, until: number) => {
+  /** Logs once a slot that it waits for the end of the quiet hours. */
+  const reportPostponed = async (entry: ScheduleEntry, slot: Slot, until: number) => {
     if (reported.get(entry) === slot.at || await isSlotClaimed(sql, slot)) return;
     reported.set(entry, slot.at);
     log("info", "scheduled_work_postponed", {
@@ -108,13 +104,13 @@ export async function followSchedule(
       name: entry.name,
       at: new Date(lastSlot(entry, now() + EARLY_MS)).toISOString(),
     };
-    const until = entry.keepsQuietHours ? quietUntil(quietHours, now()) : undefined;
-    if (until !== undefined) return await putOff(entry, slot, until);
+    const until = entry.isQuiet ? quietUntil(quietHours, now()) : undefined;
+    if (until !== undefined) return await reportPostponed(entry, slot, until);
     const isNew = await entry.enqueue(sql, slot);
     if (isNew && now() - Date.parse(slot.at) > MISSED_MS) {
       log("info", "scheduled_work_caught_up", {
         ...slotFields(slot),
-        ...(entry.keepsQuietHours && quietHours.length === 0 && {
+        ...(entry.isQuiet && quietHours.length === 0 && {
           hint: "AUDIT_QUIET_HOURS can keep it away from working hours",
         }),
       });
@@ -125,7 +121,7 @@ export async function followSchedule(
       log("warn", "scheduled_work_retried", slotFields(slot));
     }
   };
-  const strike = async (entry: ScheduleEntry) => {
+  const enqueueWithRetries = async (entry: ScheduleEntry) => {
     for (let failures = 0; !signal.aborted; failures++) {
       try {
         return await enqueue(entry);
@@ -140,28 +136,28 @@ export async function followSchedule(
       }
     }
   };
-  const striking = new Map<ScheduleEntry, Promise<void>>();
-  /** One at a time: while one goes on trying, a second one would say and do the same. */
-  const strikeOnce = (entry: ScheduleEntry): Promise<void> => {
-    const running = striking.get(entry) ??
-      strike(entry).finally(() => striking.delete(entry));
-    striking.set(entry, running);
+  const enqueuing = new Map<ScheduleEntry, Promise<void>>();
+  /** One at a time for each entry: a second one would log and do the same. */
+  const enqueueOnce = (entry: ScheduleEntry): Promise<void> => {
+    const running = enqueuing.get(entry) ??
+      enqueueWithRetries(entry).finally(() => enqueuing.delete(entry));
+    enqueuing.set(entry, running);
     return running;
   };
   const check = async () => {
     while (!signal.aborted) {
-      await Promise.all(entries.map(strikeOnce));
-      await delay(lookMs, signal);
+      await Promise.all(entries.map(enqueueOnce));
+      await delay(checkMs, signal);
     }
   };
   // A cron whose signal was aborted before never resolves.
   if (signal.aborted) return;
-  // Deno's own retries are off: `strike` doesn't give up. Without the signal the process would
-  // never end.
+  // Deno's own retries are off: `enqueueWithRetries` never gives up. Without the signal the process
+  // would never end.
   const options = { backoffSchedule: [], signal };
   await Promise.all([
     ...entries.map((entry) =>
-      Deno.cron(`lotline ${entry.name}`, cronExpression(entry), options, () => strikeOnce(entry))
+      Deno.cron(`lotline ${entry.name}`, cronExpression(entry), options, () => enqueueOnce(entry))
     ),
     check(),
   ]);

@@ -117,7 +117,7 @@ async function follow(sql: Sql, looks: number, more: Partial<ScheduleDeps> = {})
     sql,
     log: (_, event, fields) => logged.push({ event, fields }),
     signal: end.signal,
-    lookMs: 20,
+    checkMs: 20,
     ...more,
   });
   return logged.filter(({ fields }) => fields?.name === "audit");
@@ -225,7 +225,7 @@ Deno.test("while the database is read-only the schedule logs it once an entry, a
     sql: readOnly,
     log: (_, event, fields) => lines.push(`${event}: ${fields?.name}`),
     signal: end.signal,
-    lookMs: 10,
+    checkMs: 10,
   });
   await eventually("it has tried", () => Promise.resolve(lines.length > 1));
   await delay(200);

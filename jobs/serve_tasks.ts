@@ -9,14 +9,14 @@ import {
   toPlainError,
 } from "./thread_messages.ts";
 
-/** An idle connection is closed after this long, in ms. */
+/** How long an idle connection is kept for the next task, in ms. */
 const IDLE_SESSION_MS = 30_000;
-/** A task may hold its connection idle, while it computes, for so long, in ms. */
+/** How long a task's connection may be idle while the task computes, in ms. */
 const SESSION_IDLE_MS = 300_000;
-/** Progress is sent at most once in this time, in ms: a walk tells of a million levels. */
+/** Progress is sent at most this often, in ms: a walk may report a million levels. */
 const PROGRESS_MS = 100;
 
-/** Does what this thread is sent, one task at a time: the body of a thread's program. */
+/** The body of a thread's program: runs the tasks that it is sent, one at a time. */
 export function serveTasks(tasks: Tasks): void {
   const { databaseUrl, name, statementTimeoutMs }: ThreadSettings = workerData;
   const sessions = createSessionPool(
@@ -60,7 +60,7 @@ export function serveTasks(tasks: Tasks): void {
 
 type Progress = Parameters<TaskContext["progress"]>[0];
 
-/** Sends the first progress at once and then the latest, once in {@link PROGRESS_MS} at most. */
+/** Sends the first progress at once, then the latest every {@link PROGRESS_MS}. */
 function createReporter(send: (progress: Progress) => void) {
   let latest: Progress | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,40 +1,36 @@
-/** What a thread is started with. */
 export interface ThreadSettings {
   readonly databaseUrl: string;
-  /** What its connections are called in `pg_stat_activity`. */
+  /** The `application_name` of its connections. */
   readonly name: string;
-  /** PostgreSQL gives up its statements after this long, in ms. */
   readonly statementTimeoutMs: number;
 }
 
-/** To a thread: a task to do. It has one at a time. */
+/** To a thread: a task; it has one at a time. */
 export interface TaskRequest {
   readonly task: string;
   readonly args: never;
-  /** One `Int32`; the task is to stop when it is not 0. A message would wait until it has time. */
+  /** One `Int32`; not 0: the task must stop. A message would not reach a thread that computes. */
   readonly stop: SharedArrayBuffer;
 }
 
-/** From a thread: how far its task is, then its result or its error. */
+/** From a thread: the progress of its task, then its result or its error. */
 export type ThreadMessage<Result> =
   | { readonly progress: Readonly<Record<string, number | string>> }
   | { readonly result: Result }
   | { readonly error: PlainError };
 
-/** An error as data. A copy of an error from another thread has lost its code. */
-export interface PlainError {
+/** An error as data: an error that is sent to another thread loses its code. */
+interface PlainError {
   readonly name: string;
   readonly message: string;
   readonly stack?: string | undefined;
-  /** The SQLSTATE of PostgreSQL, or another name for programs. */
+  /** PostgreSQL's SQLSTATE, or another code. */
   readonly code?: string | undefined;
   readonly cause?: PlainError | undefined;
 }
 
-/** So many causes of an error are kept. */
 const MAX_CAUSES = 5;
 
-/** What was thrown, to be sent. */
 export function toPlainError(thrown: unknown, causes = MAX_CAUSES): PlainError {
   if (!(thrown instanceof Error)) return { name: "Error", message: String(thrown) };
   const { name, message, stack, cause } = thrown;
@@ -47,7 +43,6 @@ export function toPlainError(thrown: unknown, causes = MAX_CAUSES): PlainError {
   };
 }
 
-/** The error that was sent. */
 export function fromPlainError({ message, cause, ...rest }: PlainError): Error {
   const options = cause === undefined ? {} : { cause: fromPlainError(cause) };
   return Object.assign(new Error(message, options), rest);

@@ -7,22 +7,20 @@ import {
   type ThreadSettings,
 } from "./thread_messages.ts";
 
-/** How a task goes on its thread. */
 export interface RunOptions {
-  /** When it is aborted the task is stopped, and its thread with it. */
+  /** Aborted to stop the task and its thread. */
   readonly signal: AbortSignal;
-  /** Is told how far the task is. */
   readonly progress: (soFar: Readonly<Record<string, number | string>>) => void;
 }
 
-/** Threads that do tasks, one at a time each. Disposing ends them. */
+/** Threads that run tasks, one at a time each. Disposing ends them. */
 export interface Threads<T extends Tasks = HeavyTasks> extends Disposable {
   /**
-   * Has a task done on a thread that does nothing else meanwhile: an idle one, or a new one. After a
-   * failure the thread is ended with its connections.
+   * Runs a task on an idle thread or a new one. After a failure the thread is ended with its
+   * connections.
    *
-   * @throws the signal's reason as soon as that is aborted; what the task threw; an error with its
-   * cause when the thread ends
+   * @throws the signal's reason as soon as it is aborted; the task's error; an error with its cause
+   * when the thread ends
    */
   run<N extends keyof T & string>(
     task: N,
@@ -33,13 +31,13 @@ export interface Threads<T extends Tasks = HeavyTasks> extends Disposable {
 
 const HEAVY_THREAD = new URL("./heavy_thread.ts", import.meta.url);
 
-/** An idle thread is ended after this long, in ms. Starting one takes a tenth of a second. */
+/** How long an idle thread is kept, in ms. Starting one takes a tenth of a second. */
 const IDLE_THREAD_MS = 30_000;
 
-/** A thread that has ended has failed its task after so many ms: until then its error may come. */
+/** How long after the end of a thread its error may arrive, in ms. */
 const CAUSE_MS = 100;
 
-/** @param program does the tasks: see serve_tasks.ts */
+/** @param program runs the tasks: see serve_tasks.ts */
 export function createThreads<T extends Tasks = HeavyTasks>(
   settings: ThreadSettings,
   program = HEAVY_THREAD,
@@ -93,7 +91,7 @@ interface Thread {
   end(): void;
 }
 
-/** @param onEnd is told when the thread has ended, whatever it was doing */
+/** @param onEnd called when the thread has ended */
 function startThread(program: URL, settings: ThreadSettings, onEnd: () => void): Thread {
   const worker = new Worker(program, { workerData: settings });
   let onMessage: (message: ThreadMessage<never>) => void = () => {};
@@ -106,7 +104,7 @@ function startThread(program: URL, settings: ThreadSettings, onEnd: () => void):
   worker.on("error", (cause) => ended(new Error("the thread of a task failed", { cause })));
   worker.on("exit", () => {
     const error = new Error("the thread of a task ended before it");
-    // Its cause may be told of after its end.
+    // Its cause may arrive after its end.
     setTimeout(ended, CAUSE_MS, error);
   });
 
@@ -116,7 +114,7 @@ function startThread(program: URL, settings: ThreadSettings, onEnd: () => void):
       const stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
       const outcome = Promise.withResolvers<never>();
       const onAbort = () => {
-        // Deno ends a thread when it has time for its messages, which one that computes doesn't.
+        // Deno ends a thread only between its messages, which one that computes doesn't reach.
         Atomics.store(new Int32Array(stop), 0, 1);
         outcome.reject(signal.reason);
       };

@@ -2,23 +2,23 @@ import { isStatementTimeout, isUnavailable } from "../db/pg_errors.ts";
 import { delay } from "../timing.ts";
 import { retryWithinMs } from "./lease.ts";
 
-/** The first pause before it is tried again to store what became of a job, and the longest, in ms. */
+/** The first and the longest pause before another try, in ms. */
 const RETRY_MS = 300;
 const MAX_RETRY_MS = 1_000;
 
 interface Options {
   readonly leaseMs: number;
-  /** Once it is aborted, nothing is tried again. */
+  /** Once it is aborted, there is no other try. */
   readonly shutdown: AbortSignal;
   /** No try begins later, by `performance.now()`. */
   readonly until?: number;
-  /** Whether what took too long would take as long again; a mark on a job is always quick. */
+  /** Whether a statement that timed out would take as long again. */
   readonly isLong?: boolean;
 }
 
 /**
- * Stores something of a job: while PostgreSQL can't, that is tried again and again.
- * @throws what PostgreSQL says when another try is of no use or comes too late
+ * Stores the outcome of a job, with retries while PostgreSQL is unavailable.
+ * @throws PostgreSQL's error when another try is useless or too late
  */
 export async function untilStored<T>(
   store: () => Promise<T>,

@@ -14,27 +14,18 @@ import { defineJob, type JobContext } from "./define_job.ts";
 
 type Work = Pick<JobContext, "sql" | "signal">;
 
-const FOUND: Record<string, Selection> = {
-  trace_chunks: { found: "trace_chunks", owner: "traces" },
-  audit_findings: { found: "audit_findings", owner: "audits" },
-};
-
-// Owners before what they own: what they leave behind is nobody's, and goes as that.
+// Owners before their results, which are orphans then.
 const STEPS: Record<string, (work: Work) => Promise<number>> = {
   jobs: (work) => untilNone(work, deleteOldJobs),
   cron_runs: (work) => untilNone(work, deleteOldCronRuns),
   idempotency_keys: (work) => untilNone(work, deleteOldIdempotencyKeys),
   traces: (work) => untilNone(work, deleteOldTraces),
   audits: (work) => untilNone(work, deleteOldAudits),
-  ...Object.fromEntries(
-    Object.entries(FOUND).map(([name, tables]) => [
-      name,
-      (work: Work) => deleteOrphans(work, tables),
-    ]),
-  ),
+  trace_chunks: (work) => deleteOrphans(work, { found: "trace_chunks", owner: "traces" }),
+  audit_findings: (work) => deleteOrphans(work, { found: "audit_findings", owner: "audits" }),
 };
 
-/** Deletes what needn't be kept any longer, a batch at a time. */
+/** Deletes expired rows, a batch at a time. */
 export const upkeep = defineJob({
   kind: "upkeep",
   args: z.strictObject({}),

@@ -14,28 +14,25 @@ import { createJobQueue } from "./queue.ts";
 import { runLoop } from "./run_loop.ts";
 import type { Threads } from "./threads.ts";
 
-/** What a worker needs; see {@link AttemptDeps}. */
-export interface WorkerDeps extends Omit<AttemptDeps, "threads" | "leaseMs" | "shutdown"> {
-  /** Makes threads on whose connections PostgreSQL gives up a statement after so many ms. */
+interface WorkerDeps extends Omit<AttemptDeps, "threads" | "leaseMs" | "shutdown"> {
   readonly createThreads: (statementTimeoutMs: number) => Threads;
   readonly valkey?: Valkey | undefined;
 }
 
-/** How a worker behaves; times in ms. */
 export interface WorkerOptions {
-  /** Named in its jobs and in its log. */
+  /** Stored in its jobs. */
   readonly name: string;
-  /** The most jobs at once, of all kinds together. */
+  /** The most concurrent jobs, of all kinds together. */
   readonly maxConcurrent: number;
-  /** How long a job stays that of a worker that isn't heard of. */
+  /** How long a job belongs to a worker that doesn't renew its lease. */
   readonly leaseMs?: number;
-  /** How long running jobs may go on after the end was asked for. */
+  /** How long running jobs may continue after `signal` was aborted. */
   readonly graceMs?: number;
-  /** Asks for the end: no new jobs. */
+  /** Aborted to start no new jobs and to end. */
   readonly signal: AbortSignal;
 }
 
-/** What there is for jobs of one kind. */
+/** The definition of a kind of job, with its threads. */
 interface OfKind {
   readonly definition: JobDefinition;
   readonly threads: Threads;
@@ -45,19 +42,19 @@ export const LEASE_MS = 30_000;
 /** How long running jobs may go on after SIGTERM, in ms. */
 export const GRACE_MS = 10_000;
 
-/** How often it is looked what is due, in ms: seldom, or more often while there is something. */
+/** The pause between two sweeps of due jobs, in ms, and after one that found some. */
 const SWEEP_MS = 200;
 const SWEEP_AGAIN_MS = 50;
-/** How often lists are looked at that were empty, in ms, and PostgreSQL when there are no lists. */
+/** How often empty lists are read, in ms, and PostgreSQL when there are no lists. */
 const IDLE_MS = 100;
 const IDLE_WITHOUT_LISTS_MS = 250;
-/** With all hands busy, the end of a job is waited for, in ms at most. */
+/** How long a worker without room waits for the end of a job, in ms. */
 const BUSY_MS = 1_000;
-const MAX_REAP_DELAY_MS = 1_000;
+const MAX_RESCUE_DELAY_MS = 1_000;
 
 /**
- * Does the jobs of these kinds until it is asked to end; resolves when the running ones are through,
- * or given back after their grace. Never rejects: while PostgreSQL is away it goes on trying.
+ * Runs jobs of these kinds until the signal is aborted; resolves when the running ones have finished or
+ * were released after their grace. Never rejects: while PostgreSQL is unavailable it tries again.
  */
 export async function runWorker(
   definitions: readonly JobDefinition[],
@@ -98,7 +95,7 @@ export async function runWorker(
     running.set(attempt, job.kind);
   };
 
-  /** Starts what there is room for; gives how long to wait before looking again, in ms. */
+  /** Starts as many jobs as there is room for; returns how long to wait until the next try, in ms. */
   const startJobs = async (): Promise<number> => {
     while (!signal.aborted) {
       const kinds = kindsWithRoom();
@@ -106,10 +103,10 @@ export async function runWorker(
       const id = await queue.pop(kinds);
       if (id === undefined) return IDLE_MS;
       const since = performance.now();
-      const job = id === "away"
+      const job = id === "unavailable"
         ? await claimNextJob(queueSql, kinds, claimant)
         : await claimJobInTurn(queueSql, id, claimant);
-      if (job === undefined && id === "away") return IDLE_WITHOUT_LISTS_MS;
+      if (job === undefined && id === "unavailable") return IDLE_WITHOUT_LISTS_MS;
       if (job === undefined) continue;
       const ofKind = byKind.get(job.kind);
       if (ofKind === undefined || signal.aborted) await releaseJob(queueSql, job);
@@ -135,7 +132,7 @@ export async function runWorker(
     for (const { id, kind } of await discardUnknownKinds(queueSql, [...byKind.keys()])) {
       log("warn", "job_kind_unknown", { job: id, kind });
     }
-    return Math.min(leaseMs / 3, MAX_REAP_DELAY_MS);
+    return Math.min(leaseMs / 3, MAX_RESCUE_DELAY_MS);
   };
 
   await Promise.all([
@@ -148,7 +145,7 @@ export async function runWorker(
   clearTimeout(graceIsOver);
 }
 
-/** Ends a wait early; rung while nobody waits, it ends the next one. The signal rings it, too. */
+/** `wake`, or the signal, ends a wait early; while nobody waits, it ends the next one. */
 function createWakeup(signal: AbortSignal): { wake(): void; wait(ms: number): Promise<void> } {
   let isWoken = false;
   let resume = () => {};

@@ -1,43 +1,40 @@
-/** Lots 0 to `lots` − 1 and the links between them: link i leads from `parents[i]` to `children[i]`. */
+/** Links between lots 0 to `lots` − 1: link i leads from `parents[i]` to `children[i]`. */
 export interface Links {
   readonly parents: Int32Array;
   readonly children: Int32Array;
   readonly lots: number;
 }
 
-/** Cycles, each in the direction of its links and from its smallest lot on. */
-export interface Cycles {
+interface Cycles {
+  /** Each in the direction of its links, beginning with its smallest lot. */
   readonly cycles: number[][];
-  /** Whether there are lots on a cycle that stand on none of these. */
+  /** Whether lots on other cycles exist that are on none of these. */
   readonly truncated: boolean;
 }
 
 /**
- * Is told now and then how much work the search has done so far: a step for each link, then one for
- * each link that is followed. It may throw to end the search.
+ * Called regularly with the steps of the search so far: one for each link, then one for each link that
+ * is followed. It may throw to end the search.
  */
 export type OnSteps = (steps: number) => void;
 
-/** What is searched, and how far. */
-export interface CycleSearchOptions extends Links {
-  /** How many cycles at most. */
+interface CycleSearchOptions extends Links {
   readonly maxCycles: number;
   readonly onSteps?: OnSteps | undefined;
 }
 
-// Some tenths of a second. What has up to 7,000 links that are part of cycles never gets there.
+// Some tenths of a second. Graphs with up to 7,000 links on cycles never reach it.
 const MAX_STEPS = 50_000_000;
-/** How many steps lie between two calls of {@link OnSteps}: some hundred microseconds. */
+/** The steps between two calls of {@link OnSteps}: some hundred microseconds. */
 const STEPS_BETWEEN = 10_000;
 
 /**
- * Cycles among links: each lot that is linked to itself is one of its own, and every other lot that
- * is its own ancestor stands on at least one of the others, which are chosen to be short: for each
- * lot that no cycle before has met, a shortest one through it. The order of the links, and links
- * that are there twice, change nothing.
+ * Finds short cycles. A lot that is linked to itself is a cycle; every other lot that is its own
+ * ancestor is on at least one of the other cycles: for each lot that is on none yet, a shortest one
+ * through it. The order of the links and duplicates change nothing.
  *
- * Takes memory for a few numbers a lot and link, however deep they go, and time in proportion to
- * them and to the cycles; a limit on the whole work keeps tangled ones from taking longer.
+ * Takes memory for a few numbers a lot and link, at any depth, and time in proportion to them and to
+ * the cycles, up to {@link MAX_STEPS}.
  */
 export function findCycles(
   { maxCycles: max, onSteps = () => {}, ...links }: CycleSearchOptions,
@@ -86,24 +83,22 @@ function selfLinkedLots({ parents, children, lots }: Links): Uint8Array {
 }
 
 /**
- * The links between lots that have both parents and children, after all others were taken away one
- * by one: in a sound genealogy none is left. Links of a lot to itself are not among them.
+ * The links that remain after lots without parents or without children were removed one by one: none
+ * in a correct genealogy. Links of a lot to itself are removed too.
  */
 function withoutEnds(links: Links, afterPass: () => void): Links {
   const { lots } = links;
   const isGone = new Uint8Array(lots);
-  takeAwayStarts(links, isGone);
+  removeStarts(links, isGone);
   afterPass();
-  takeAwayStarts({ parents: links.children, children: links.parents, lots }, isGone);
+  removeStarts({ parents: links.children, children: links.parents, lots }, isGone);
   afterPass();
-  return keepLinks(links, (parent, child) => parent !== child && !isGone[parent] && !isGone[child]);
+  return remainingLinks(links, isGone);
 }
 
 /** Marks all lots that no cycle leads to. */
-function takeAwayStarts(links: Links, isGone: Uint8Array): void {
-  const { offsets, targets } = graphOf(
-    keepLinks(links, (parent, child) => parent !== child && !isGone[parent] && !isGone[child]),
-  );
+function removeStarts(links: Links, isGone: Uint8Array): void {
+  const { offsets, targets } = graphOf(remainingLinks(links, isGone));
   const inputs = new Int32Array(links.lots);
   for (const child of targets) inputs[child] = at(inputs, child) + 1;
   const starts = new Int32Array(links.lots);
@@ -121,21 +116,17 @@ function takeAwayStarts(links: Links, isGone: Uint8Array): void {
   }
 }
 
-function keepLinks(links: Links, isKept: (parent: number, child: number) => boolean): Links {
+function remainingLinks({ lots, ...links }: Links, isGone: Uint8Array): Links {
   const parents = new Int32Array(links.parents.length);
   const children = new Int32Array(links.parents.length);
-  let kept = 0;
+  let found = 0;
   for (const [link, parent] of links.parents.entries()) {
     const child = at(links.children, link);
-    if (!isKept(parent, child)) continue;
-    parents[kept] = parent;
-    children[kept++] = child;
+    if (parent === child || isGone[parent] || isGone[child]) continue;
+    parents[found] = parent;
+    children[found++] = child;
   }
-  return {
-    parents: parents.subarray(0, kept),
-    children: children.subarray(0, kept),
-    lots: links.lots,
-  };
+  return { parents: parents.subarray(0, found), children: children.subarray(0, found), lots };
 }
 
 /** Each lot's children in ascending order: `targets` from `offsets[lot]` to before `offsets[lot + 1]`. */
@@ -145,13 +136,13 @@ interface Graph {
 }
 
 function graphOf({ parents, children, lots }: Links): Graph {
-  // Sorted by child, then, without disturbing that, by parent.
+  // Sorted by child, then by parent, which is stable.
   const byChild = sortedBy(children, lots).order;
   const { order, offsets } = sortedBy(parents, lots, byChild);
   return { offsets, targets: order.map((link) => at(children, link)) };
 }
 
-/** The places of `keys` in the order of the keys, those of one key in the order of `before`. */
+/** The indexes of `keys` in the order of the keys; those of one key in the order of `before`. */
 function sortedBy(keys: Int32Array, max: number, before?: Int32Array) {
   const offsets = new Int32Array(max + 1);
   for (const key of keys) offsets[key + 1] = at(offsets, key + 1) + 1;
@@ -169,8 +160,8 @@ function sortedBy(keys: Int32Array, max: number, before?: Int32Array) {
 }
 
 /**
- * Which strongly connected component a lot belongs to; {@link NONE} where that is the lot alone.
- * Tarjan's algorithm, with a stack of its own in place of recursion.
+ * The strongly connected component of each lot; {@link NONE} for a component of one lot. Tarjan's
+ * algorithm (https://doi.org/10.1137/0201010) without recursion.
  */
 function componentsOf({ offsets, targets }: Graph): Int32Array {
   const lots = offsets.length - 1;
@@ -218,7 +209,7 @@ function componentsOf({ offsets, targets }: Graph): Int32Array {
   return component;
 }
 
-/** Looks for cycles breadth first, within components, until all steps together are too many. */
+/** Searches cycles breadth first, within components, up to {@link MAX_STEPS}. */
 class CycleSearch {
   readonly #seenFor: Int32Array;
   readonly #reachedFrom: Int32Array;
@@ -232,7 +223,7 @@ class CycleSearch {
     this.#reached = new Int32Array(lots);
   }
 
-  /** A shortest cycle through a lot that is on one, from it on; nothing when it took too long. */
+  /** A shortest cycle from a lot that is on one; nothing after too many steps. */
   shortestThrough(start: number): number[] | undefined {
     const { offsets, targets } = this.graph;
     let found = 0;
@@ -243,7 +234,7 @@ class CycleSearch {
         if (++this.#steps > MAX_STEPS) return undefined;
         if (this.#steps % STEPS_BETWEEN === 0) this.onSteps(this.#steps);
         const child = at(targets, edge);
-        if (child === start) return this.#wayBack(start, lot);
+        if (child === start) return this.#pathBack(start, lot);
         if (this.#seenFor[child] === start || this.component[child] !== this.component[start]) {
           continue;
         }
@@ -255,14 +246,14 @@ class CycleSearch {
     throw new Error("a lot of a strongly connected component is on no cycle");
   }
 
-  #wayBack(start: number, end: number): number[] {
+  #pathBack(start: number, end: number): number[] {
     const path = [];
     for (let lot = end; lot !== start; lot = at(this.#reachedFrom, lot)) path.push(lot);
     return [start, ...path.reverse()];
   }
 }
 
-/** A number at a place that is known to be inside, which the compiler can't see. */
+/** The number at an index that is in range, which the compiler can't see. */
 function at(numbers: Int32Array, place: number): number {
   return numbers[place] as number;
 }

@@ -7,35 +7,31 @@ import { finishTrace, type OpenTrace } from "../db/traces.ts";
 import { inSnapshot } from "./snapshot.ts";
 import { takeTrace, TRACE_SETTINGS } from "./take_trace.ts";
 
-/** Takes traces while their clients wait, as far as that is quick. */
+/** Takes small traces while their clients wait. */
 export interface InlineTracer {
   /**
-   * Takes the trace and stores its result, or gives up when it takes too long, has too many lots or
-   * others are at it; nothing is left of it then.
+   * Takes a trace and stores its result. It stops, and stores nothing, when the trace takes too long
+   * or has too many lots, or when {@link MAX_CONCURRENT} others run.
    *
-   * @param signal the client's; when it is aborted, the work ends
-   * @param key is kept with the result
+   * @param signal the client's; ends the work
+   * @param key is stored with the result
    * @returns whether the trace is done
-   * @throws {QueryDeadlineError} when PostgreSQL is silent
+   * @throws {QueryDeadlineError} when PostgreSQL doesn't respond
    */
   take(trace: OpenTrace, signal: AbortSignal, key?: IdempotencyKey): Promise<boolean>;
   [Symbol.dispose](): void;
 }
 
-/** How long it may take, in ms. PostgreSQL gives up each statement after it too. */
+/** The most time for a trace, and for each statement, in ms. */
 export const BUDGET_MS = 200;
-/** With more lots than these the time would be over; no statement gives more than one beyond them. */
+/** The most lots of a trace; more would take longer than the budget. */
 const MAX_LOTS = 5_000;
-/**
- * The most steps of the search for cycles, a link being one: some 20 ms, for which the process does
- * nothing else.
- */
+/** The most steps of the search for cycles: some 20 ms, in which the process does nothing else. */
 const MAX_CYCLE_STEPS = 200_000;
-/** So many at a time; each has a connection. */
+/** Each has a connection. */
 const MAX_CONCURRENT = 4;
-/** After this long without an answer PostgreSQL is taken to be away, in ms. */
 const RESPONSE_TIMEOUT_MS = 5_000;
-/** How long a connection is kept for the next trace, in ms. */
+/** How long an idle connection is kept for the next trace, in ms. */
 const IDLE_MS = 60_000;
 
 class OverBudget extends Error {
@@ -65,11 +61,11 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
           onCycleSteps(steps) {
             if (steps > MAX_CYCLE_STEPS) throw new OverBudget();
           },
-          // In one transaction: nothing is left of a trace that isn't done in time.
+          // In one transaction: nothing remains of a trace that isn't done in time.
           onSecondSession: (snapshot, work) => work(snapshot),
         });
         if (!await finishTrace(snapshot.sql, trace.id, result)) {
-          // Nothing may be kept of the request, its key least of all.
+          // Rolls back: nothing of the request may be stored, in particular its key.
           throw new Error("the trace is gone or done already");
         }
         if (key !== undefined) await saveKey(snapshot.sql, key, trace.id);

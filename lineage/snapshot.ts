@@ -4,27 +4,25 @@ import type { Session } from "../db/session.ts";
 /** Statements that all see the same moment. */
 export interface Snapshot {
   readonly sql: Sql;
-  /** What was stored before this moment is seen; ISO text. */
+  /** The snapshot's moment as ISO text. */
   readonly asOf: string;
-  /** The transactions that are seen, as PostgreSQL writes a snapshot. */
+  /** The visible transactions, as a `pg_snapshot`. */
   readonly id: string;
 }
 
-/** How a transaction goes. */
 export interface SnapshotOptions {
   readonly signal: AbortSignal;
-  /** PostgreSQL's settings for it, by their names. */
+  /** PostgreSQL's settings for the transaction. */
   readonly settings: Readonly<Record<string, string>>;
 }
 
 type Work<T> = (snapshot: Snapshot) => Promise<T>;
 
 /**
- * Does some work in one transaction, on a session that does nothing else meanwhile. The transaction
- * is over when this returns or throws.
+ * Does some work in one transaction on a session that does nothing else. The transaction has ended when
+ * this returns or throws.
  *
- * @throws the signal's reason as soon as it is aborted; the session is lost then, and PostgreSQL
- * gives its statement up
+ * @throws the signal's reason as soon as it is aborted, which closes the session
  */
 export function inSnapshot<T>(
   session: Session,
@@ -34,7 +32,7 @@ export function inSnapshot<T>(
   return inTransaction(session, options, "", work);
 }
 
-/** The same at a snapshot's moment, on a second session: both may be at work at once. */
+/** The same at a snapshot's moment on a second session: both may work concurrently. */
 export async function inSameSnapshot<T>(
   { sql, asOf }: Snapshot,
   session: Session,
@@ -42,8 +40,8 @@ export async function inSameSnapshot<T>(
   work: Work<T>,
 ): Promise<T> {
   const [exported] = await sql<{ name: string }[]>`select pg_export_snapshot() as name`;
-  const takeOver = `set transaction snapshot '${exported?.name}'`;
-  return await inTransaction(session, options, takeOver, (same) => work({ ...same, asOf }));
+  const adopt = `set transaction snapshot '${exported?.name}'`;
+  return await inTransaction(session, options, adopt, (same) => work({ ...same, asOf }));
 }
 
 async function inTransaction<T>(
@@ -54,7 +52,7 @@ async function inTransaction<T>(
 ): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
-  // Closing the connection ends its statement; even a PostgreSQL that is silent can't hold us.
+  // Closing the connection ends its statement, also when PostgreSQL doesn't respond.
   const stop = () => {
     aborted.reject(signal.reason);
     sql.end({ timeout: 0 }).catch(() => {});
@@ -68,8 +66,8 @@ async function inTransaction<T>(
 }
 
 /*
- * No time is spent on compiling statements: they are small, or wait for the disk. A backend whose
- * client has gone stops within a second, where PostgreSQL can tell; else after its statement.
+ * Without JIT: the statements are small or wait for the disk. The backend of a lost client stops within
+ * a second where PostgreSQL supports that, else after its statement.
  */
 const begin = (first: string, settings: SnapshotOptions["settings"]) => `
   begin isolation level repeatable read;
@@ -92,7 +90,7 @@ async function transaction<T>(sql: Sql, begin: string, work: Work<T>): Promise<T
     await sql`commit`;
     return result;
   } catch (error) {
-    // A connection that is lost has rolled back already.
+    // A lost connection has rolled back already.
     await sql`rollback`.catch(() => {});
     throw error;
   }

@@ -6,34 +6,29 @@ import { findTraceNodes } from "./trace_nodes.ts";
 import type { Snapshot, SnapshotOptions } from "./snapshot.ts";
 import type { OnLevel } from "./walk.ts";
 
-// What is told of cycles stands on every page of the result.
+// Every page of the result shows the cycles.
 const MAX_CYCLES = 100;
 const MAX_LOTS_ON_CYCLES = 10_000;
 
-/**
- * A walk is many small statements and a few large ones: none is planned anew for each list of ids,
- * and their sorts get more memory than those of requests.
- */
+/** Generic plans, since a walk is many small statements, and more memory for large sorts. */
 export const TRACE_SETTINGS: SnapshotOptions["settings"] = {
   plan_cache_mode: "force_generic_plan",
   work_mem: "64MB",
   idle_in_transaction_session_timeout: "10s",
 };
 
-/** How a trace is taken. */
 export interface TakeOptions {
-  /** The name under which its lots and links are stored. */
+  /** The id under which its lots and links are stored. */
   readonly attemptId: string;
   readonly onLevel: OnLevel;
-  /** Hears of the search for cycles, and may end it. */
   readonly onCycleSteps?: OnSteps | undefined;
-  /** Does some work at the snapshot's moment; on another session, so that two are at work at once. */
+  /** Does some work at the snapshot's moment, concurrently if it has another session. */
   onSecondSession<T>(snapshot: Snapshot, work: (same: Snapshot) => Promise<T>): Promise<T>;
 }
 
 /**
- * Takes a trace: walks to its lots and stores them and their links under the name of a run. Nobody
- * sees them before the result is made the trace's.
+ * Takes a trace: finds its lots and stores them and their links under the attempt's id. They are
+ * invisible until `finishTrace`.
  */
 export async function takeTrace(
   snapshot: Snapshot,
@@ -42,9 +37,9 @@ export async function takeTrace(
 ): Promise<TraceResult> {
   const { sql, asOf, id } = snapshot;
   const nodes = await findTraceNodes(snapshot, trace, onLevel);
-  // A walk that a limit has cut ends before it tells of its last level.
+  // A truncated walk ends before it reports its last level.
   onLevel(nodes.ids.length, nodes.depths.at(-1) ?? 0);
-  // In this order: another session needs a word with this one before it is busy.
+  // In this order: the second session needs a statement on this one before it is busy.
   const [{ links, halfLinks, ...ends }, { lots, depthReached, totals }] = await Promise.all([
     onSecondSession(snapshot, (same) => insertLinkChunks(same.sql, attemptId, nodes)),
     insertLotChunks(sql, attemptId, nodes),
@@ -65,7 +60,7 @@ export async function takeTrace(
   return { attemptId, asOf, snapshot: id, summary };
 }
 
-/** Without the cycles that are too many lots with those before them. */
+/** Without the cycles that exceed {@link MAX_LOTS_ON_CYCLES} with those before them. */
 function shortened<T extends { cycles: number[][]; truncated: boolean }>(found: T): T {
   const stored: number[][] = [];
   let lots = 0;

@@ -5,14 +5,13 @@ import type { Snapshot } from "./snapshot.ts";
 import { type OnLevel, type Walk, walk } from "./walk.ts";
 
 /** The lots of a trace, by depth and then by id. */
-export interface TraceNodes extends TraceLots {
-  /** Whether a limit cut something. */
+interface TraceNodes extends TraceLots {
   readonly truncated: boolean;
 }
 
 const DIRECTION_BIT: Record<Direction, number> = { upstream: 1, downstream: 2 };
 
-/** Walks the ways of a trace. The lots of both together are its first ones by depth and id. */
+/** Finds the lots of a trace; of both directions together, the first `atMost` by depth and id. */
 export async function findTraceNodes(
   snapshot: Pick<Snapshot, "sql">,
   { lotId, direction, maxDepth, atMost }: OpenTrace,
@@ -34,22 +33,19 @@ export async function findTraceNodes(
 
 function union(upstream: Walk, downstream: Walk, atMost: number): TraceNodes {
   const nodes = new Map<string, { depth: number; directionBits: number }>();
-  for (
-    const [direction, { ids, depths }] of [["upstream", upstream], [
-      "downstream",
-      downstream,
-    ]] as const
-  ) {
+  const add = ({ ids, depths }: Walk, bit: number) => {
     for (const [index, id] of ids.entries()) {
       const depth = depths[index] ?? 0;
       const known = nodes.get(id);
-      if (known === undefined) nodes.set(id, { depth, directionBits: DIRECTION_BIT[direction] });
+      if (known === undefined) nodes.set(id, { depth, directionBits: bit });
       else {
         known.depth = Math.min(known.depth, depth);
-        known.directionBits |= DIRECTION_BIT[direction];
+        known.directionBits |= bit;
       }
     }
-  }
+  };
+  add(upstream, DIRECTION_BIT.upstream);
+  add(downstream, DIRECTION_BIT.downstream);
   const all = [...nodes].sort(([a, { depth: depthOfA }], [b, { depth: depthOfB }]) =>
     depthOfA - depthOfB || (a < b ? -1 : 1)
   );

@@ -1,39 +1,36 @@
 import { type Direction, listNextLevels, listNextLots } from "../db/lot_genealogy.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** Where a walk starts and how far it goes. */
-export interface WalkOptions {
+interface WalkOptions {
   readonly from: string;
   readonly direction: Direction;
-  /** Null: as deep as it goes. */
+  /** Null: unlimited. */
   readonly maxDepth: number | null;
   readonly atMost: number;
 }
 
-/** The lots of a walk. */
 export interface Walk {
   /** By depth, then by id; each once, with its smallest depth. */
   readonly ids: readonly string[];
   readonly depths: readonly number[];
-  /** Whether there were more, deeper or beyond the limit. */
+  /** Whether a limit excluded other lots. */
   readonly truncated: boolean;
 }
 
-/** Is told of each level; may throw to end the walk. */
+/** Called with each level; may throw to end the walk. */
 export type OnLevel = (lots: number, depth: number) => void;
 
-/** So many ids are put into one statement. */
+/** The most ids in one statement. */
 const BATCH = 100_000;
-/** Where a level has no more lots than these, several levels are asked for at once. */
+/** For a level with at most so many lots, several further levels are read at once. */
 const NARROW = 8;
 const MAX_LEVELS = 256;
-/** So many lots they may have together; a level that isn't complete is asked for by itself. */
+/** The most lots of several levels; an incomplete level is read alone. */
 const MAX_STEPS = 2_000;
 
 /**
- * Follows links level by level, so that depths are the smallest ones and a cycle is walked once.
- * Where a level has more lots than there is room for, those with the smallest ids are kept, and only
- * they are followed.
+ * Follows links level by level, so that depths are the smallest ones and a cycle is walked once. Of a
+ * level with too many lots only those with the smallest ids are returned and followed.
  */
 export async function walk(
   { sql }: Pick<Snapshot, "sql">,
@@ -62,10 +59,7 @@ export async function walk(
   return { ids, depths, truncated };
 }
 
-/**
- * Gives the next level of each one, in the order of ids. Lots that were seen before may be among
- * them, and those that come after them: these were seen then, too.
- */
+/** Reads the next level, in the order of ids. It may contain lots that were seen before. */
 function levelsBelow(sql: Snapshot["sql"], direction: Direction, atMost: number) {
   let known: string[][] = [];
   let ahead = 1;
@@ -92,7 +86,7 @@ async function listLevel(
   const found: string[][] = [];
   for (let start = 0; start < level.length; start += BATCH) {
     const batch = level.slice(start, start + BATCH);
-    // Some may be among those that were seen: of so many at least one is not, if there is one.
+    // One more than the limit: if there are so many, at least one was not seen before.
     found.push(await listNextLots(sql, direction, batch, atMost + 1));
   }
   const [first = [], ...others] = found;
