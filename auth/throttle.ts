@@ -43,7 +43,7 @@ interface Deps {
   readonly perAccount: number;
   /** Failed tries per window and address, for any account. */
   readonly perAddress: number;
-  readonly valkey?: Valkey;
+  readonly valkey?: Valkey | undefined;
   /** A monotonic clock, in ms. */
   readonly now?: () => number;
 }
@@ -108,7 +108,7 @@ export function createLoginThrottle(
         allowed: true,
         async succeed() {
           own.remove(limits, id);
-          own.clear(limits[0].key);
+          own.clearUntil(limits[0].key, Infinity);
           await runScript(SUCCEED, WINDOW_MS);
         },
         async fail() {

@@ -21,11 +21,10 @@ import { readSettings } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
 import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
-import { printable } from "../terminal.ts";
+import { columns, printable } from "../terminal.ts";
 import { delay } from "../timing.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
-import { accountTable } from "./account_table.ts";
 import { UserSettings } from "./config.ts";
 import { PasswordError, promptPassword } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
@@ -161,6 +160,21 @@ await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
     await sql.end({ timeout: 1 });
   }
 });
+
+function accountTable(all: readonly accounts.Account[]): string {
+  return columns(
+    ["email", "id", "role", "password", "state", "last login", "name"],
+    all.map((account) => [
+      account.email,
+      account.id,
+      account.role ?? "none",
+      account.encryptedPassword ? "yes" : "no",
+      account.disabled ? "disabled" : "active",
+      account.lastLogin ?? "never",
+      account.fullName ?? "",
+    ]),
+  );
+}
 
 async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
   const [account, ...others] = await accounts.listAccountsNamed(sql, named);
