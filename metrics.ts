@@ -73,7 +73,6 @@ export type CacheOutcome = "hit" | "miss" | "stale_refused" | "bypassed";
  */
 export type DryRunOutcome = "done" | "failed" | "unproven" | "impossible";
 
-/** The counters of this process. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {
@@ -125,7 +124,6 @@ export function createMetrics() {
     cacheStored: (outcome: "stored" | "stale_refused") => cacheStores.inc({ outcome }),
     /** All counters in Prometheus' text format. */
     text: () => registry.metrics(),
-    /** The media type of `text`. */
     type: registry.contentType,
   };
 }

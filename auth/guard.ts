@@ -10,7 +10,6 @@ import type { TokenVerifier } from "./tokens.ts";
 /** Whether {@link ACCESS} is enforced, or only observed. */
 export type AuthMode = "legacy" | "required";
 
-/** The guard's findings about an admitted request. */
 export interface Admission {
   /** The claims of a valid token. */
   readonly caller?: Claims | undefined;
@@ -38,9 +37,7 @@ interface GuardDeps {
 }
 
 export function createGuard({ mode, verify, revocations, metricsToken }: GuardDeps): Guard {
-  const holderOf = async (
-    token: string,
-  ): Promise<Pick<Admission, "caller" | "revoked" | "tokenFault">> => {
+  const holderOf = async (token: string): Promise<Admission> => {
     const claims = await verify(token);
     if (typeof claims === "string") return { tokenFault: claims };
     let state = revocations.stateOf(claims);

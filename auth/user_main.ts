@@ -32,7 +32,7 @@ import { publishRevocation } from "./revocation_stream.ts";
 
 interface Deps {
   readonly sql: Sql;
-  /** Announces to all processes that tokens of an account from before `tokensFrom` (s since 1970) have ended. */
+  /** Announces that the account's tokens from before `tokensFrom`, in s since 1970, have ended. */
   publish(userId: string, disabled: boolean, tokensFrom: number): Promise<void>;
 }
 

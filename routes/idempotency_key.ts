@@ -25,7 +25,6 @@ const Key = z.string().regex(KEY_PATTERN, { error: must("1 to 255 visible ASCII 
 
 export const IdempotencyHeaders = z.object({ [IDEMPOTENCY_KEY]: Key.optional() });
 
-/** What a write with an optional Idempotency-Key needs. */
 export type WriteDeps = Pick<RouteDeps, "sql" | "mode" | "limits">;
 
 /** The documented request of such a write. */
