@@ -80,7 +80,7 @@ export class TryCounts {
 
   remove(limits: readonly TryLimit[], id: string): void {
     for (const { key } of limits) {
-      this.#keep(key, (one) => one.id !== id);
+      this.#retain(key, (one) => one.id !== id);
     }
   }
 
@@ -89,13 +89,13 @@ export class TryCounts {
    * this process counted stay until they expire.
    */
   clearUntil(key: string, moment: number): void {
-    this.#keep(key, ({ sharedAt = Infinity }) => sharedAt > moment);
+    this.#retain(key, ({ sharedAt = Infinity }) => sharedAt > moment);
   }
 
-  #keep(key: string, isKept: (one: Try) => boolean): void {
-    const kept = this.#counting(key).filter(isKept);
-    if (kept.length === 0) this.#tries.delete(key);
-    else this.#tries.set(key, kept);
+  #retain(key: string, isRetained: (one: Try) => boolean): void {
+    const retained = this.#counting(key).filter(isRetained);
+    if (retained.length === 0) this.#tries.delete(key);
+    else this.#tries.set(key, retained);
   }
 
   #counting(key: string): readonly Try[] {

@@ -91,7 +91,7 @@ const COMMANDS: Record<string, Command> = {
   },
   password: {
     usage: "ACCOUNT",
-    does: "gives it a new password",
+    does: "sets a new password",
     words: [1, 1],
     async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email, disabled } = await theAccount(sql, named);
@@ -102,7 +102,7 @@ const COMMANDS: Record<string, Command> = {
   },
   role: {
     usage: "ACCOUNT ROLE",
-    does: "gives it a role",
+    does: "sets its role",
     words: [2, 2],
     async run({ sql, publish }, { words: [named = "", role = ""] }) {
       mustBeRole(role);
@@ -141,7 +141,7 @@ const PROGRAM: Program<Command> = {
   start: "DATABASE_URL=… [VALKEY_URL=…] deno task user",
   commands: COMMANDS,
   notes: `ACCOUNT is an email or an id; ROLE is one of ${ROLES.join(" ")}.
-A password is asked for, or read as one line from standard input when that is no terminal.`,
+A password is typed at a prompt, or read as one line from standard input when that is no terminal.`,
 };
 
 await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
