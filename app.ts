@@ -1,11 +1,10 @@
 import { createGuard } from "./auth/guard.ts";
 import { createLongPasswordNotes } from "./auth/long_passwords.ts";
 import { createPasswords } from "./auth/passwords.ts";
-import { followRevocations, type Revocations } from "./auth/revocations.ts";
-import type { LoginEffects, SignIn } from "./auth/sign_in.ts";
+import { followRevocations } from "./auth/revocations.ts";
 import { createSignInByEmail } from "./auth/sign_in_by_email.ts";
 import { createSignInByPassword } from "./auth/sign_in_by_password.ts";
-import { createLoginThrottle, type LoginThrottle } from "./auth/throttle.ts";
+import { createLoginThrottle } from "./auth/throttle.ts";
 import {
   AUDIENCE,
   createTokenIssuer,
@@ -13,20 +12,20 @@ import {
   LEGACY_AUDIENCE,
 } from "./auth/tokens.ts";
 import type { WatchedKeys } from "./auth/watched_keys.ts";
-import { createTraceCache, type TraceCache } from "./cache/trace_cache.ts";
+import { createTraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
-import { type Write, writeTo } from "./db/write.ts";
+import { writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
 import { createDryRunStep } from "./dry_run/step.ts";
 import { corsPolicy } from "./http/cors.ts";
 import { createRequestPipeline, type Limits, type Serve } from "./http/request_pipeline.ts";
 import { App } from "./http/operation.ts";
 import type { Log } from "./log.ts";
-import { createMetrics, type Metrics } from "./metrics.ts";
-import { BUDGET_MS, createInlineTracer, type InlineTracer } from "./lineage/inline.ts";
+import { createMetrics } from "./metrics.ts";
+import { BUDGET_MS, createInlineTracer } from "./lineage/inline.ts";
 import { createDeepTrace } from "./routes/create_deep_trace.ts";
 import { createLot } from "./routes/create_lot.ts";
 import { createQcDecision } from "./routes/create_qc_decision.ts";
@@ -38,7 +37,8 @@ import { getHealth } from "./routes/get_health.ts";
 import { getMetrics } from "./routes/get_metrics.ts";
 import { getSigningKeys } from "./routes/get_signing_keys.ts";
 import { getTraceability } from "./routes/get_traceability.ts";
-import { createLargeTraces, type LargeTraces } from "./routes/large_traces.ts";
+import type { RouteDeps } from "./routes/deps.ts";
+import { createLargeTraces } from "./routes/large_traces.ts";
 import { listAudits } from "./routes/list_audits.ts";
 import { login } from "./routes/login.ts";
 import { logout } from "./routes/logout.ts";
@@ -47,26 +47,11 @@ import { getLiveness, getReadiness } from "./routes/probes.ts";
 /** A connection for traces is closed after this long without work, in ms. */
 const TRACE_SESSION_IDLE_MS = 60_000;
 
-export interface ApiDeps {
+interface ApiDeps {
   readonly config: Config;
   readonly sql: Sql;
-  readonly valkey?: Valkey;
+  readonly valkey?: Valkey | undefined;
   readonly keys: WatchedKeys;
-  readonly limits: Limits;
-  readonly log: Log;
-}
-
-export interface RouteDeps {
-  readonly mode: Config["AUTH_MODE"];
-  readonly sql: Sql;
-  readonly valkey?: Valkey;
-  readonly traceCache?: TraceCache;
-  readonly inlineTracer: InlineTracer;
-  readonly largeTraces: LargeTraces;
-  readonly keys: WatchedKeys;
-  readonly signIn: SignIn;
-  readonly revocations: Revocations;
-  readonly metrics: Metrics;
   readonly limits: Limits;
   readonly log: Log;
 }
@@ -77,20 +62,16 @@ export interface Api extends Disposable {
 }
 
 export function createApi(deps: ApiDeps): Api {
-  const { config, log } = deps;
+  const { config, sql, valkey, keys, log } = deps;
   const mode = config.AUTH_MODE;
+  const minutes = config.TOKEN_TTL_MINUTES;
   const metrics = createMetrics();
   const revocations = followRevocations(deps);
-  const verify = createTokenVerifier({
-    keys: deps.keys,
-    minutes: config.TOKEN_TTL_MINUTES,
-    audiences: mode === "required" ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
-  });
-  const write = writeTo(deps.sql);
+  const write = writeTo(sql);
   const throttle = createLoginThrottle({
     perAccount: config.LOGIN_MAX_FAILURES_PER_ACCOUNT,
     perAddress: config.LOGIN_MAX_FAILURES_PER_ADDRESS,
-    ...(deps.valkey && { valkey: deps.valkey }),
+    valkey,
   });
   const dryRuns = createDryRunStep({
     ...deps,
@@ -99,7 +80,7 @@ export function createApi(deps: ApiDeps): Api {
     throttle,
     metrics,
   });
-  const traceCache = deps.valkey && createTraceCache(deps.valkey, metrics);
+  const traceCache = valkey && createTraceCache(valkey, metrics);
   const inlineTracer = createInlineTracer((onEnd) =>
     openSession(config.DATABASE_URL, {
       name: "lotline-traces",
@@ -116,16 +97,22 @@ export function createApi(deps: ApiDeps): Api {
       mode,
       inlineTracer,
       largeTraces,
-      signIn: createSignIn(deps),
+      signIn: mode === "required"
+        ? createSignInByPassword({ sql, passwords: createPasswords(), log })
+        : createSignInByEmail(sql),
       revocations,
       metrics,
-      ...(traceCache && { traceCache }),
+      traceCache,
     }),
     guard: createGuard({
       mode,
-      verify,
+      verify: createTokenVerifier({
+        keys,
+        minutes,
+        audiences: mode === "required" ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
+      }),
       revocations,
-      ...(config.METRICS_TOKEN && { metricsToken: config.METRICS_TOKEN }),
+      metricsToken: config.METRICS_TOKEN,
     }),
     cors: corsPolicy(config.CORS_ORIGINS),
     readClient: createClientReader(config.TRUSTED_PROXIES),
@@ -133,7 +120,21 @@ export function createApi(deps: ApiDeps): Api {
     effects: {
       write,
       forgetTrace: async (lotCode) => await traceCache?.invalidate(lotCode),
-      login: createLoginEffects(deps, { write, throttle, metrics }),
+      login: {
+        consumeThrottle: throttle.consume,
+        write,
+        issueToken: createTokenIssuer({
+          keys,
+          minutes,
+          audience: mode === "required" ? AUDIENCE : LEGACY_AUDIENCE,
+        }),
+        rehashes: true,
+        noteLongPassword: createLongPasswordNotes(sql, log),
+        onOutcome: (outcome, userId) => {
+          metrics.login(outcome);
+          log("info", "login", { outcome, user_id: userId });
+        },
+      },
       holdsBack: true,
     },
     steps: [dryRuns.step],
@@ -151,50 +152,13 @@ export function createApi(deps: ApiDeps): Api {
   };
 }
 
-function createSignIn({ config, sql, log }: ApiDeps): SignIn {
-  return config.AUTH_MODE === "required"
-    ? createSignInByPassword({ sql, passwords: createPasswords(), log })
-    : createSignInByEmail(sql);
-}
-
-function createLoginEffects(
-  { config, sql, keys, log }: ApiDeps,
-  { write, throttle, metrics }: {
-    readonly write: Write;
-    readonly throttle: LoginThrottle;
-    readonly metrics: Metrics;
-  },
-): LoginEffects {
-  return {
-    consumeThrottle: throttle.consume,
-    write,
-    issueToken: createTokenIssuer({
-      keys,
-      minutes: config.TOKEN_TTL_MINUTES,
-      audience: config.AUTH_MODE === "required" ? AUDIENCE : LEGACY_AUDIENCE,
-    }),
-    rehashes: true,
-    noteLongPassword: createLongPasswordNotes(sql, log),
-    onOutcome: (outcome, userId) => {
-      metrics.login(outcome);
-      log("info", "login", { outcome, user_id: userId });
-    },
-  };
-}
-
 /** All routes, in the contract's order. */
 export function createRoutes(deps: RouteDeps): App {
   const app = new App();
-  const { openAPIRegistry } = app.router;
-  openAPIRegistry.registerComponent("securitySchemes", "bearerAuth", {
-    type: "http",
-    scheme: "bearer",
-    bearerFormat: "JWT",
-  });
-  openAPIRegistry.registerComponent("securitySchemes", "metricsToken", {
-    type: "http",
-    scheme: "bearer",
-  });
+  const { openAPIRegistry: registry } = app.router;
+  const bearer = { type: "http", scheme: "bearer" } as const;
+  registry.registerComponent("securitySchemes", "bearerAuth", { ...bearer, bearerFormat: "JWT" });
+  registry.registerComponent("securitySchemes", "metricsToken", bearer);
   getHealth(app);
   login(app, deps);
   logout(app, deps);

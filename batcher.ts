@@ -29,11 +29,7 @@ export function createBatcher<Key, Result>(
   run: (keys: readonly Key[]) => Promise<Result>,
   { maxConcurrent, maxBatchSize, slowMs }: BatcherBounds,
 ): (key: Key) => Promise<Batched<Result>> {
-  interface Waiter {
-    readonly key: Key;
-    resolve(batched: Batched<Result>): void;
-    reject(error: unknown): void;
-  }
+  type Waiter = PromiseWithResolvers<Batched<Result>> & { readonly key: Key };
   const waiting: Waiter[] = [];
   /** The running batches that still count, in the order in which they started. */
   const fast: { readonly startedAt: number }[] = [];
@@ -76,9 +72,10 @@ export function createBatcher<Key, Result>(
     if (index !== -1) fast.splice(index, 1);
     begin();
   };
-  return (key) =>
-    new Promise((resolve, reject) => {
-      waiting.push({ key, resolve, reject });
-      begin();
-    });
+  return (key) => {
+    const waiter = { key, ...Promise.withResolvers<Batched<Result>>() };
+    waiting.push(waiter);
+    begin();
+    return waiter.promise;
+  };
 }

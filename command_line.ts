@@ -124,7 +124,7 @@ export async function runMain(
 
 function complaintOf(
   error: unknown,
-  { usage = "", told: notified = [], sentenceFor }: Ending,
+  { usage = "", told = [], sentenceFor }: Ending,
 ): string {
   if (error instanceof UsageError) {
     if (error.message === "") return usage;
@@ -132,6 +132,6 @@ function complaintOf(
   }
   const sentence = sentenceFor?.(error);
   if (sentence !== undefined) return sentence;
-  const isTold = [ConfigError, RefusedError, ...notified].some((one) => error instanceof one);
-  return isTold && error instanceof Error ? error.message : `Not done: ${sentenceOf(error)}`;
+  const hasSentence = [ConfigError, RefusedError, ...told].some((one) => error instanceof one);
+  return hasSentence && error instanceof Error ? error.message : `Not done: ${sentenceOf(error)}`;
 }

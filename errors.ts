@@ -86,7 +86,7 @@ export class ApiError extends Error {
   }
 }
 
-// In seconds. The service answers within a second after PostgreSQL restarts.
+// In seconds. The service responds within a second after PostgreSQL restarts.
 const RETRY_SOON = { "retry-after": "1" };
 
 /**

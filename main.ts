@@ -35,7 +35,7 @@ async function run(config: Config): Promise<void> {
     deadlineMs: BODY_DEADLINE_MS,
     inFlight: MAX_REQUESTS_IN_FLIGHT,
   };
-  const api = createApi({ config, sql, keys, limits, log, ...(valkey && { valkey }) });
+  const api = createApi({ config, sql, keys, limits, log, valkey });
 
   const server = Deno.serve({
     hostname: config.HOST,

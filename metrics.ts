@@ -73,43 +73,35 @@ export type CacheOutcome = "hit" | "miss" | "stale_refused" | "bypassed";
  */
 export type DryRunOutcome = "done" | "failed" | "unproven" | "impossible";
 
-/** The counters of this process. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {
   const registry = new Registry();
-  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+  const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
     new Counter({ name: `lotline_${name}_total`, help, labelNames, registers: [registry] });
-  const refused = counter(
-    "refused",
-    "Requests that AUTH_MODE=required refused.",
-    "operation",
-    "reason",
-  );
+  const byReason: ("operation" | "reason")[] = ["operation", "reason"];
+  const refused = counter("refused", "Requests that AUTH_MODE=required refused.", byReason);
   const wouldRefuse = counter(
     "required_would_refuse",
     "Requests that AUTH_MODE=legacy let through and AUTH_MODE=required would refuse.",
-    "operation",
-    "reason",
+    byReason,
   );
   const badTokens = counter(
     "bad_tokens",
     "Tokens that AUTH_MODE=required refused, or would refuse, by what is wrong with them.",
+    byReason,
+  );
+  const logins = counter("logins", "Logins in AUTH_MODE=required by outcome.", ["outcome"]);
+  const dryRuns = counter("dry_runs", "Requests for a dry run by outcome.", [
     "operation",
-    "reason",
-  );
-  const logins = counter("logins", "Logins in AUTH_MODE=required by outcome.", "outcome");
-  const dryRuns = counter("dry_runs", "Requests for a dry run by outcome.", "operation", "outcome");
-  const cacheReads = counter(
-    "trace_cache_reads",
-    "Reads of the trace cache by outcome.",
     "outcome",
-  );
-  const cacheStores = counter(
-    "trace_cache_stores",
-    "Responses offered to the trace cache by outcome.",
+  ]);
+  const cacheReads = counter("trace_cache_reads", "Reads of the trace cache by outcome.", [
     "outcome",
-  );
+  ]);
+  const cacheStores = counter("trace_cache_stores", "Responses offered to the trace cache.", [
+    "outcome",
+  ]);
   return {
     refused: (operation: string, reason: RefusalReason) => refused.inc({ operation, reason }),
     /** A request that `AUTH_MODE=legacy` let through and `AUTH_MODE=required` would refuse. */
@@ -125,7 +117,6 @@ export function createMetrics() {
     cacheStored: (outcome: "stored" | "stale_refused") => cacheStores.inc({ outcome }),
     /** All counters in Prometheus' text format. */
     text: () => registry.metrics(),
-    /** The media type of `text`. */
     type: registry.contentType,
   };
 }

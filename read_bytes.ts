@@ -30,7 +30,7 @@ export async function readBytes(
   const { body } = request;
   if (body === null) return { bytes: new Uint8Array(), size: 0 };
   const source = new BodySource(body);
-  const kept = new ByteBuffer(max);
+  const buffer = new ByteBuffer(max);
   let stopWaiting = () => {};
   const timer = setTimeout(() => stopWaiting(), deadlineMs);
   let size = 0;
@@ -51,7 +51,7 @@ export async function readBytes(
       const chunk = source.taken(result.value);
       size += chunk.length;
       onChunk(chunk);
-      kept.append(chunk);
+      buffer.append(chunk);
     }
   } catch (thrown) {
     if (thrown instanceof ApiError) throw thrown;
@@ -59,7 +59,7 @@ export async function readBytes(
   } finally {
     clearTimeout(timer);
   }
-  return { bytes: size > max ? new Uint8Array() : kept.bytes(), size };
+  return { bytes: size > max ? new Uint8Array() : buffer.bytes(), size };
 }
 
 function tooSlow(): ApiError {

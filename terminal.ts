@@ -1,10 +1,6 @@
 import { isMissingTable } from "./db/pg_errors.ts";
 
-/*
- * What the commands for an operator at a terminal have in common.
- */
-
-/** Rows of text under their headings, made harmless and in columns. */
+/** A text table; control characters are replaced. */
 export function columns(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, ...rows.map((row) => row.map(printable))];
   const widths = head.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));

@@ -10,7 +10,6 @@ import type { TokenVerifier } from "./tokens.ts";
 /** Whether {@link ACCESS} is enforced, or only observed. */
 export type AuthMode = "legacy" | "required";
 
-/** The guard's findings about an admitted request. */
 export interface Admission {
   /** The claims of a valid token. */
   readonly caller?: Claims | undefined;
@@ -34,19 +33,20 @@ interface GuardDeps {
   readonly verify: TokenVerifier;
   readonly revocations: Revocations;
   /** A secret that scrapers send in place of a token to read the metrics. */
-  readonly metricsToken?: string;
+  readonly metricsToken?: string | undefined;
 }
 
 export function createGuard({ mode, verify, revocations, metricsToken }: GuardDeps): Guard {
-  const holderOf = async (
-    token: string,
-  ): Promise<Pick<Admission, "caller" | "revoked" | "tokenFault">> => {
+  const holderOf = async (token: string): Promise<Admission> => {
     const claims = await verify(token);
     if (typeof claims === "string") return { tokenFault: claims };
     let state = revocations.stateOf(claims);
     if (state === "unknown" && mode === "required") {
       state = await revocations.check(claims);
-      if (state === "unknown") throw REFUSALS.unknown();
+      if (state === "unknown") {
+        const error = "Tokens can't be checked right now, try again shortly";
+        throw new ApiError("revocations_unknown", error);
+      }
     } else if (state === "unknown") {
       // `legacy` admits everyone, and must not wait for an unavailable database.
       state = await revocations.checkQuickly(claims);
@@ -71,15 +71,18 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
     if (operation === "logout" && revoked && headers.has("idempotency-key")) {
       return { revoked, tokenFault };
     }
-    throw tokenFault ? new BadTokenError(tokenFault) : REFUSALS.role();
+    if (tokenFault) throw new BadTokenError(tokenFault);
+    throw new ApiError("role", "Your role may not do this");
   };
 
   return (operation, headers) => {
     if (accessTo(operation) === "open") return {};
     const token = bearerToken(headers.get("authorization"));
     if (token !== undefined) return admit(operation, token, headers);
-    if (mode === "required") throw REFUSALS.no_token();
-    return { wouldRefuse: "no_token" };
+    if (mode === "legacy") return { wouldRefuse: "no_token" };
+    throw new ApiError("no_token", "A token is needed: log in", {
+      headers: { "www-authenticate": CHALLENGE },
+    });
   };
 }
 
@@ -104,16 +107,6 @@ export function bearerToken(header: string | null): string | undefined {
   while (start < end && header[end - 1] === " ") end--;
   return header.slice(start, end);
 }
-
-const REFUSALS: Record<"no_token" | "role" | "unknown", () => ApiError> = {
-  no_token: () =>
-    new ApiError("no_token", "A token is needed: log in", {
-      headers: { "www-authenticate": CHALLENGE },
-    }),
-  role: () => new ApiError("role", "Your role may not do this"),
-  unknown: () =>
-    new ApiError("revocations_unknown", "Tokens can't be checked right now, try again shortly"),
-};
 
 function isEqual(one: string, other: string): boolean {
   const [a, b] = [new TextEncoder().encode(one), new TextEncoder().encode(other)];

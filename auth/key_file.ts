@@ -133,7 +133,7 @@ async function refuseNonFile(path: string): Promise<void> {
   if (path.endsWith("/")) throw namesAFolder(path);
   const info = await Deno.stat(path).catch(async (cause) => {
     if (cause instanceof Deno.errors.NotFound) return undefined;
-    throw await readFailure(path, cause);
+    return await throwReadFailure(path, cause);
   });
   const refusal = info && notAFile(path, info);
   if (refusal) throw refusal;
@@ -142,19 +142,15 @@ async function refuseNonFile(path: string): Promise<void> {
 /** Checks a file before it is opened: opening a pipe would wait for a writer. */
 async function statOf(path: string): Promise<Deno.FileInfo> {
   await refuseNonFile(path);
-  try {
-    return await Deno.stat(path);
-  } catch (cause) {
-    throw await readFailure(path, cause);
-  }
+  return await Deno.stat(path).catch((cause) => throwReadFailure(path, cause));
 }
 
 async function openToRead(path: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(path);
-  } catch (cause) {
-    throw await readFailure(path, cause);
-  }
+  return await Deno.open(path).catch((cause) => throwReadFailure(path, cause));
+}
+
+async function throwReadFailure(path: string, cause: unknown): Promise<never> {
+  throw await readFailure(path, cause);
 }
 
 async function readBounded(path: string): Promise<string> {

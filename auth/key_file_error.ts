@@ -77,26 +77,16 @@ export async function readFailure(path: string, cause: unknown): Promise<KeyFile
  *
  * @param target the end of the path's links
  */
-export function writeFailure(
-  path: string,
-  target: string,
-  cause: unknown,
-): KeyFileError {
+export function writeFailure(path: string, target: string, cause: unknown): KeyFileError {
   const folder = dirname(target);
-  const error = (what: string) =>
-    new KeyFileError(`JWT_KEYS_FILE ${path} can't be written: ${what}`, { cause });
-  switch (codeOf(cause)) {
-    case "EACCES":
-      return error(`the user who runs this may not make files in ${folder}`);
-    case "EROFS":
-      return error(`${folder} can only be read`);
-    case "EBUSY":
-      return error(`it is mounted by itself, and can't be replaced: mount its folder instead`);
-    case "EPERM":
-      return error(`only root and its owner can put another in its place`);
-    default:
-      return error(messageOf(cause));
-  }
+  const reasons = new Map<unknown, string>([
+    ["EACCES", `the user who runs this may not make files in ${folder}`],
+    ["EROFS", `${folder} can only be read`],
+    ["EBUSY", "it is mounted by itself, and can't be replaced: mount its folder instead"],
+    ["EPERM", "only root and its owner can put another in its place"],
+  ]);
+  const reason = reasons.get(codeOf(cause)) ?? messageOf(cause);
+  return new KeyFileError(`JWT_KEYS_FILE ${path} can't be written: ${reason}`, { cause });
 }
 
 /** The longest part of a path that exists, links followed. */

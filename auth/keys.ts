@@ -91,12 +91,12 @@ export async function pruneKeys(
   let pruned = { dropped: 0, left: 0 };
   await changeKeyFile(path, (keys) => {
     const inUse = signingIndex(keys, now.getTime()) + 1;
-    const kept = evenNeeded ? [] : keys.slice(inUse).map((key) => ({
+    const needed = evenNeeded ? [] : keys.slice(inUse).map((key) => ({
       ...key,
       // A key that was added by hand: its retention starts now.
       retired_at: key.retired_at ?? now.toISOString(),
     })).filter(({ retired_at }) => Date.parse(retired_at) > now.getTime() - KEEP_MS);
-    const left: KeysInFile = [keys[0], ...keys.slice(1, inUse), ...kept];
+    const left: KeysInFile = [keys[0], ...keys.slice(1, inUse), ...needed];
     pruned = { dropped: keys.length - left.length, left: left.length };
     return left;
   });

@@ -74,14 +74,7 @@ export function isOutdated(hash: string | null): boolean {
   return (costOf(hash) ?? COST) < COST;
 }
 
-interface Thread {
-  /** Tasks without a result, the running one included. */
-  waiting(): number;
-  run(task: Task): Promise<Result>;
-  end(): void;
-}
-
-function startThread(): Thread {
+function startThread() {
   const waiting: PromiseWithResolvers<Result>[] = [];
   const start = (): Worker => {
     const started = new Worker(new URL("./password_thread.ts", import.meta.url));
@@ -97,8 +90,9 @@ function startThread(): Thread {
   };
   let worker: Worker | undefined = start();
   return {
+    /** Tasks without a result, the running one included. */
     waiting: () => waiting.length,
-    run(task) {
+    run(task: Task): Promise<Result> {
       worker ??= start();
       worker.postMessage(task);
       const result = Promise.withResolvers<Result>();

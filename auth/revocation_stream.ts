@@ -35,7 +35,7 @@ export async function publishRevocation(
 
 interface StreamReply {
   readonly newest: string;
-  readonly entries: readonly { readonly id: string; readonly message: Record<string, string> }[];
+  readonly entries: readonly { readonly message: Record<string, string> }[];
 }
 
 /**

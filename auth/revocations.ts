@@ -6,7 +6,7 @@ import { batchedQuery } from "../db/batched_query.ts";
 import { isStatementTimeout, wasRolledBack } from "../db/pg_errors.ts";
 import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
-import { withDeadline } from "../timing.ts";
+import { delay, withDeadline } from "../timing.ts";
 import { type Reading, type TokenState, TokenStates } from "./token_states.ts";
 import { createRevocationReader, publishRevocation } from "./revocation_stream.ts";
 import type { Claims } from "./claims.ts";
@@ -49,7 +49,7 @@ export interface Revocations extends Disposable {
 
 interface Deps {
   readonly sql: Sql;
-  readonly valkey?: Valkey;
+  readonly valkey?: Valkey | undefined;
   readonly log: Log;
   /** A monotonic clock, in ms. */
   readonly now?: () => number;
@@ -96,16 +96,18 @@ export function followRevocations(
   };
   const refresh = () => reading ??= readAll().catch(fail).finally(() => reading = undefined);
 
-  const stops: (() => void)[] = [];
-  stops.push(runLoop(refresh, () => isFailing ? RETRY_MS : READ_EVERY_MS));
+  const end = new AbortController();
+  const repeat = async (work: () => Promise<void>, delayMs: () => number) => {
+    while (!end.signal.aborted) {
+      await work();
+      await delay(delayMs(), end.signal);
+    }
+  };
+  void repeat(refresh, () => isFailing ? RETRY_MS : READ_EVERY_MS);
   if (valkey !== undefined) {
     const readNews = createRevocationReader(valkey);
-    stops.push(
-      runLoop(
-        async () => (await readNews()).forEach((news) => known.apply(news)),
-        () => NEWS_EVERY_MS,
-      ),
-    );
+    const applyNews = async () => (await readNews()).forEach((news) => known.apply(news));
+    void repeat(applyNews, () => NEWS_EVERY_MS);
   }
 
   return {
@@ -127,23 +129,6 @@ export function followRevocations(
       known.apply(revocation);
       await publishRevocation(valkey, revocation);
     },
-    [Symbol.dispose]: () => stops.forEach((stop) => stop()),
-  };
-}
-
-/** Runs `work` now and again after each delay. Returns a function that ends the loop. */
-function runLoop(work: () => Promise<void>, delayMs: () => number): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isOver = false;
-  const again = async () => {
-    await work();
-    if (isOver) return;
-    timer = setTimeout(again, delayMs());
-    Deno.unrefTimer(timer);
-  };
-  again();
-  return () => {
-    isOver = true;
-    clearTimeout(timer);
+    [Symbol.dispose]: () => end.abort(),
   };
 }

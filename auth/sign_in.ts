@@ -15,7 +15,6 @@ export interface SignedIn {
   readonly token: string;
 }
 
-/** The effects of a login. */
 export interface LoginEffects {
   readonly consumeThrottle: LoginThrottle["consume"];
   readonly write: Write;

@@ -70,7 +70,9 @@ export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
     const turn = await effects.consumeThrottle(email, address);
     if (!turn.allowed) {
       effects.onOutcome(turn.by === "account" ? "throttled_account" : "throttled_address");
-      throw tooManyTries(turn.retryAfterS);
+      throw new ApiError("too_many_tries", "Too many failed logins, try again later", {
+        headers: { "retry-after": String(turn.retryAfterS) },
+      });
     }
     let signedIn: SignedIn | undefined;
     try {
@@ -91,10 +93,4 @@ export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
 
 function wrongCredentials(): ApiError {
   return new ApiError("wrong_credentials", "Wrong email or password");
-}
-
-function tooManyTries(retryAfterS: number): ApiError {
-  return new ApiError("too_many_tries", "Too many failed logins, try again later", {
-    headers: { "retry-after": String(retryAfterS) },
-  });
 }

@@ -27,7 +27,6 @@ export type Turn =
     readonly retryAfterS: number;
   };
 
-/** Limits guesses of passwords. */
 export interface LoginThrottle {
   /**
    * Counts a try before its password is checked, so that parallel tries don't bypass the limit. The
@@ -43,7 +42,7 @@ interface Deps {
   readonly perAccount: number;
   /** Failed tries per window and address, for any account. */
   readonly perAddress: number;
-  readonly valkey?: Valkey;
+  readonly valkey?: Valkey | undefined;
   /** A monotonic clock, in ms. */
   readonly now?: () => number;
 }
@@ -73,34 +72,35 @@ export function createLoginThrottle(
     const by = longer.index === 0 ? "account" : "address";
     return { allowed: false, by, retryAfterS: Math.max(1, Math.ceil(longer.waitMs / 1_000)) };
   };
+  const runScript = async (
+    [account, address]: readonly [TryLimit, TryLimit],
+    script: string,
+    ...values: (string | number)[]
+  ): Promise<unknown> =>
+    await valkey?.tryCommand((client) =>
+      client.eval(script, {
+        keys: [account.key, address.key, `${account.key}:success`],
+        arguments: values.map(String),
+      })
+    );
   return {
     async peek(email, address) {
       const limits = limitsOf(email, address);
-      const shared = await valkey?.tryCommand((client) =>
-        client.eval(PEEK, {
-          keys: keysOf(limits),
-          arguments: [String(perAccount), String(perAddress)],
-        })
-      );
+      const shared = await runScript(limits, PEEK, perAccount, perAddress);
       const noEffect = () => Promise.resolve();
       return refusalBy(limits, sharedCounts(shared)) ??
         { allowed: true, succeed: noEffect, fail: noEffect, cancel: noEffect };
     },
     async consume(email, address) {
       const limits = limitsOf(email, address);
-      const keys = keysOf(limits);
       const id = crypto.randomUUID();
-      const runScript = async (script: string, ...more: number[]): Promise<unknown> =>
-        await valkey?.tryCommand((client) =>
-          client.eval(script, { keys, arguments: [id, ...more.map(String)] })
-        );
       const shared = sharedCounts(
-        await runScript(CONSUME, PENDING_MS, WINDOW_MS, perAccount, perAddress),
+        await runScript(limits, CONSUME, perAccount, perAddress, id, PENDING_MS, WINDOW_MS),
       );
       const refusal = refusalBy(limits, shared);
       if (refusal !== undefined) {
         // Valkey counted the try, but a refused try must not count.
-        if (shared.refusal === undefined) await runScript(CANCEL);
+        if (shared.refusal === undefined) await runScript(limits, CANCEL, id);
         return refusal;
       }
       own.count(limits, id, PENDING_MS, shared.at);
@@ -108,25 +108,20 @@ export function createLoginThrottle(
         allowed: true,
         async succeed() {
           own.remove(limits, id);
-          own.clear(limits[0].key);
-          await runScript(SUCCEED, WINDOW_MS);
+          own.clearUntil(limits[0].key, Infinity);
+          await runScript(limits, SUCCEED, id, WINDOW_MS);
         },
         async fail() {
           own.count(limits, id, WINDOW_MS, shared.at);
-          await runScript(FAIL, WINDOW_MS);
+          await runScript(limits, FAIL, id, WINDOW_MS);
         },
         async cancel() {
           own.remove(limits, id);
-          await runScript(CANCEL);
+          await runScript(limits, CANCEL, id);
         },
       };
     },
   };
-}
-
-/** The keys of both counts, and the key of the account's last success. */
-function keysOf([account, address]: readonly [TryLimit, TryLimit]): string[] {
-  return [account.key, address.key, `${account.key}:success`];
 }
 
 /** One hash tag puts both keys of a login into one cluster slot. Valkey stores no emails. */
@@ -146,32 +141,28 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local micros = time[1] * 1000000 + time[2]
 local success = tonumber(redis.call('GET', KEYS[3]) or -1)`;
 
-// Returns the index of the full count and the ms until one of its tries expires; or adds the try to
-// both and returns index -1. Then the time, and that of the account's last success or -1, both in
-// µs of Valkey's clock: no two scripts run in the same µs.
-const CONSUME = `${NOW}
+// Returns the index of the full count and the ms until one of its tries expires, or goes on. ARGV: the
+// two maxima.
+const CHECK = `${NOW}
 for i = 1, 2 do
-  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
-  local tries, most = redis.call('ZCARD', KEYS[i]), tonumber(ARGV[3 + i])
-  if tries >= most then
-    local leaves = redis.call('ZRANGE', KEYS[i], tries - most, tries - most, 'WITHSCORES')
-    return {i - 1, tonumber(leaves[2]) - now, micros, success}
+  local max = tonumber(ARGV[i])
+  if redis.call('ZCOUNT', KEYS[i], '(' .. now, '+inf') >= max then
+    local expiring = redis.call('ZREVRANGE', KEYS[i], max - 1, max - 1, 'WITHSCORES')
+    return {i - 1, tonumber(expiring[2]) - now, micros, success}
   end
-end
-for i = 1, 2 do
-  redis.call('ZADD', KEYS[i], now + ARGV[2], ARGV[1])
-  redis.call('PEXPIRE', KEYS[i], ARGV[3])
-end
+end`;
+
+// Index -1 and 0 ms: no count is full. Then the time, and that of the account's last success or -1, both
+// in µs of Valkey's clock: no two scripts run in the same µs.
+const PEEK = `${CHECK}
 return {-1, 0, micros, success}`;
 
-// The same without adding a try or removing expired ones.
-const PEEK = `${NOW}
+// Also adds the try. ARGV: the two maxima, the try's id, its ms until it expires, the window.
+const CONSUME = `${CHECK}
 for i = 1, 2 do
-  local most = tonumber(ARGV[i])
-  if redis.call('ZCOUNT', KEYS[i], '(' .. now, '+inf') >= most then
-    local leaves = redis.call('ZREVRANGE', KEYS[i], most - 1, most - 1, 'WITHSCORES')
-    return {i - 1, tonumber(leaves[2]) - now, micros, success}
-  end
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+  redis.call('ZADD', KEYS[i], now + ARGV[4], ARGV[3])
+  redis.call('PEXPIRE', KEYS[i], ARGV[5])
 end
 return {-1, 0, micros, success}`;
 

@@ -13,10 +13,8 @@ const MAX_TOKENS = 10_000;
 /** The most rows per statement: larger statements would delay the requests of this process. */
 const MAX_AT_ONCE = 1_000;
 
-/** The state of a token with a valid signature. */
 export type TokenState = "good" | "unknown" | TokenFault;
 
-/** One read of PostgreSQL. */
 export interface Reading extends RevocationQuery {
   /** By the process's clock, in ms. */
   readonly startedAt: number;
@@ -117,7 +115,6 @@ export class TokenStates {
     });
   }
 
-  /** Finishes a read with its result. */
   finish(reading: Reading, found: FoundRevocations): void {
     const { startedAt, sequence } = reading;
     const states = new Map(found.accounts.map((state) => [state.userId, state]));

@@ -80,14 +80,8 @@ export class TryCounts {
 
   remove(limits: readonly TryLimit[], id: string): void {
     for (const { key } of limits) {
-      const others = this.#counting(key).filter((one) => one.id !== id);
-      if (others.length === 0) this.#tries.delete(key);
-      else this.#tries.set(key, others);
+      this.#retain(key, (one) => one.id !== id);
     }
-  }
-
-  clear(key: string): void {
-    this.#tries.delete(key);
   }
 
   /**
@@ -95,9 +89,13 @@ export class TryCounts {
    * this process counted stay until they expire.
    */
   clearUntil(key: string, moment: number): void {
-    const since = this.#counting(key).filter(({ sharedAt = Infinity }) => sharedAt > moment);
-    if (since.length === 0) this.#tries.delete(key);
-    else this.#tries.set(key, since);
+    this.#retain(key, ({ sharedAt = Infinity }) => sharedAt > moment);
+  }
+
+  #retain(key: string, isRetained: (one: Try) => boolean): void {
+    const retained = this.#counting(key).filter(isRetained);
+    if (retained.length === 0) this.#tries.delete(key);
+    else this.#tries.set(key, retained);
   }
 
   #counting(key: string): readonly Try[] {

@@ -21,11 +21,10 @@ import { readSettings } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
 import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
-import { printable } from "../terminal.ts";
+import { columns, printable } from "../terminal.ts";
 import { delay } from "../timing.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
-import { accountTable } from "./account_table.ts";
 import { UserSettings } from "./config.ts";
 import { PasswordError, promptPassword } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
@@ -33,7 +32,7 @@ import { publishRevocation } from "./revocation_stream.ts";
 
 interface Deps {
   readonly sql: Sql;
-  /** Announces to all processes that tokens of an account from before `tokensFrom` (s since 1970) have ended. */
+  /** Announces that the account's tokens from before `tokensFrom`, in s since 1970, have ended. */
   publish(userId: string, disabled: boolean, tokensFrom: number): Promise<void>;
 }
 
@@ -92,7 +91,7 @@ const COMMANDS: Record<string, Command> = {
   },
   password: {
     usage: "ACCOUNT",
-    does: "gives it a new password",
+    does: "sets a new password",
     words: [1, 1],
     async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email, disabled } = await theAccount(sql, named);
@@ -103,7 +102,7 @@ const COMMANDS: Record<string, Command> = {
   },
   role: {
     usage: "ACCOUNT ROLE",
-    does: "gives it a role",
+    does: "sets its role",
     words: [2, 2],
     async run({ sql, publish }, { words: [named = "", role = ""] }) {
       mustBeRole(role);
@@ -142,7 +141,7 @@ const PROGRAM: Program<Command> = {
   start: "DATABASE_URL=… [VALKEY_URL=…] deno task user",
   commands: COMMANDS,
   notes: `ACCOUNT is an email or an id; ROLE is one of ${ROLES.join(" ")}.
-A password is asked for, or read as one line from standard input when that is no terminal.`,
+A password is typed at a prompt, or read as one line from standard input when that is no terminal.`,
 };
 
 await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
@@ -161,6 +160,21 @@ await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
     await sql.end({ timeout: 1 });
   }
 });
+
+function accountTable(all: readonly accounts.Account[]): string {
+  return columns(
+    ["email", "id", "role", "password", "state", "last login", "name"],
+    all.map((account) => [
+      account.email,
+      account.id,
+      account.role ?? "none",
+      account.encryptedPassword ? "yes" : "no",
+      account.disabled ? "disabled" : "active",
+      account.lastLogin ?? "never",
+      account.fullName ?? "",
+    ]),
+  );
+}
 
 async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
   const [account, ...others] = await accounts.listAccountsNamed(sql, named);

@@ -47,7 +47,7 @@ export function documentOfRoutes(): Json {
     largeTraces: { find: () => Promise.resolve(undefined), [Symbol.dispose]: () => {} },
     inlineTracer: { take: () => Promise.resolve(false), [Symbol.dispose]: () => {} },
     metrics: createMetrics(),
-    limits: { bytes: 0, deadlineMs: 0, inFlight: 0 },
+    limits: { bytes: 0, deadlineMs: 0 },
     log: () => {},
   });
   const document = router.getOpenAPI31Document({

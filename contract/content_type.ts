@@ -5,10 +5,10 @@
 export function firstContentType(value: string): string {
   let isQuoted = false;
   for (let at = 0; at < value.length; at++) {
-    const letter = value[at];
-    if (letter === '"') isQuoted = !isQuoted;
-    else if (letter === "\\" && isQuoted) at++;
-    else if (letter === "," && !isQuoted) return value.slice(0, at);
+    const character = value[at];
+    if (character === '"') isQuoted = !isQuoted;
+    else if (character === "\\" && isQuoted) at++;
+    else if (character === "," && !isQuoted) return value.slice(0, at);
   }
   return value;
 }

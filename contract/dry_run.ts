@@ -25,13 +25,11 @@ export interface DryRunRequest {
   readonly at: number;
 }
 
-/** A received dry run. */
 export interface ReceivedDryRun {
   readonly method: string;
   readonly target: string;
   /** SHA-256 of the body in hex. */
   readonly bodyHash: string;
-  /** The header's value. */
   readonly proof: string;
 }
 

@@ -2,7 +2,6 @@ import contentType from "content-type";
 // body-parser of Express 4 uses this package, which has no types.
 import * as mediaTyper from "media-typer";
 
-/** A parsed `Content-Type`. */
 export interface MediaType {
   /** In lower case. */
   readonly name: string;

@@ -49,7 +49,7 @@ export const AUDIT_WORK: ScheduledWork = { kind: AUDIT_JOB_KIND, uniqueKey: UNIQ
  * from now on.
  *
  * @param requestedBy the user's id, if known
- * @param account see http/account.ts
+ * @param account see `account` in http/operation.ts
  * @param key is stored with the job and, later, with the audit
  */
 export async function insertAudit(

@@ -17,7 +17,7 @@ export interface IdempotencyKey {
   readonly key: string;
   /** SHA-256 of the request, in hex. */
   readonly request: string;
-  /** See http/account.ts. */
+  /** See `account` in http/operation.ts. */
   readonly account?: string;
 }
 

@@ -82,7 +82,7 @@ export async function insertTrace(
 }
 
 interface TraceQuery extends Omit<TraceRequest, "id"> {
-  /** See http/account.ts. */
+  /** See `account` in http/operation.ts. */
   readonly account: string;
 }
 

@@ -95,16 +95,14 @@ export function maxCompressed(limits: BodyLimits): number {
   return limits.bytes + (limits.bytes >> 6) + 64;
 }
 
+const DECOMPRESSORS = new Map([["gzip", promisify(gunzip)], ["deflate", promisify(inflate)]]);
+
 type Decompress = (bytes: Uint8Array, limits: BodyLimits) => Promise<Uint8Array>;
 
 function decompressor(encoding: string | null): Decompress | undefined {
   const name = encoding?.toLowerCase() || "identity";
   if (name === "identity") return undefined;
-  const run = name === "gzip"
-    ? promisify(gunzip)
-    : name === "deflate"
-    ? promisify(inflate)
-    : undefined;
+  const run = DECOMPRESSORS.get(name);
   if (run === undefined) {
     throw new ApiError("unsupported_media_type", "The content encoding must be gzip or deflate");
   }

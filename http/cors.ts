@@ -1,12 +1,8 @@
 /** Scripts of any origin may call, or those of the listed origins. */
-export type CorsPolicy =
-  | { readonly kind: "any" }
-  | { readonly kind: "listed"; readonly origins: ReadonlySet<string> };
+export type CorsPolicy = "any" | ReadonlySet<string>;
 
 export function corsPolicy(setting: "*" | "any-site" | readonly string[]): CorsPolicy {
-  return typeof setting === "string"
-    ? { kind: "any" }
-    : { kind: "listed", origins: new Set(setting) };
+  return typeof setting === "string" ? "any" : new Set(setting);
 }
 
 /**
@@ -14,10 +10,10 @@ export function corsPolicy(setting: "*" | "any-site" | readonly string[]): CorsP
  * never allowed: tokens travel in a header, and the service reads no cookies.
  */
 export function allowOrigin(headers: Headers, policy: CorsPolicy, origin: string | null): void {
-  if (policy.kind === "any") return headers.set("access-control-allow-origin", "*");
+  if (policy === "any") return headers.set("access-control-allow-origin", "*");
   // Also without an origin: a cache must not serve one site the response to another.
   headers.append("vary", "Origin");
-  if (isListed(policy, origin)) headers.set("access-control-allow-origin", origin);
+  if (origin !== null && policy.has(origin)) headers.set("access-control-allow-origin", origin);
 }
 
 /**
@@ -26,14 +22,10 @@ export function allowOrigin(headers: Headers, policy: CorsPolicy, origin: string
  */
 export function preflight(request: Request, policy: CorsPolicy): Response {
   const headers = new Headers({ vary: "Access-Control-Request-Headers" });
-  if (policy.kind === "any" || isListed(policy, request.headers.get("origin"))) {
+  if (policy === "any" || policy.has(request.headers.get("origin") ?? "")) {
     headers.set("access-control-allow-methods", "GET,HEAD,PUT,PATCH,POST,DELETE");
     const requested = request.headers.get("access-control-request-headers");
     if (requested) headers.set("access-control-allow-headers", requested);
   }
   return new Response(null, { status: 204, headers });
-}
-
-function isListed(policy: CorsPolicy, origin: string | null): origin is string {
-  return policy.kind === "listed" && origin !== null && policy.origins.has(origin);
 }

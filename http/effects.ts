@@ -10,6 +10,6 @@ export interface Effects {
   /** Removes a lot's trace from the cache. */
   forgetTrace(lotCode: string): Promise<void>;
   readonly login: LoginEffects;
-  /** Whether refused logins are answered late; see `HELD_BACK` in request_pipeline.ts. */
+  /** Whether refused logins are answered late; see `DELAYED_REFUSALS` in request_pipeline.ts. */
   readonly holdsBack: boolean;
 }

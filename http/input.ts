@@ -44,12 +44,12 @@ export function readParameters<S extends z.ZodType>(c: RequestContext, schema: S
 export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
   // `URL` would refuse some hosts that the request may have.
   const searchParams = new URLSearchParams(queryOf(c.req.url));
-  const given = Object.keys(schema.shape).filter((name) => searchParams.has(name));
-  const doubled = given.filter((name) => searchParams.getAll(name).length > 1);
+  const fields = fieldsOf(schema, searchParams);
+  const doubled = Object.keys(fields).filter((name) => searchParams.getAll(name).length > 1);
   if (doubled.length > 0) {
     throw outsideContract(doubled.map((path) => ({ path, message: "is given more than once" })));
   }
-  return accept(schema, Object.fromEntries(given.map((name) => [name, searchParams.get(name)])));
+  return accept(schema, fields);
 }
 
 /**
@@ -58,9 +58,12 @@ export function readQuery<S extends z.ZodObject>(c: RequestContext, schema: S): 
  * @throws {ApiError} 422 violates the schema
  */
 export function readHeaders<S extends z.ZodObject>(c: RequestContext, schema: S): z.output<S> {
-  const { headers } = c.req.raw;
-  const names = Object.keys(schema.shape).filter((name) => headers.has(name));
-  return accept(schema, Object.fromEntries(names.map((name) => [name, headers.get(name)])));
+  return accept(schema, fieldsOf(schema, c.req.raw.headers));
+}
+
+function fieldsOf(schema: z.ZodObject, source: Headers | URLSearchParams): object {
+  const names = Object.keys(schema.shape).filter((name) => source.has(name));
+  return Object.fromEntries(names.map((name) => [name, source.get(name)]));
 }
 
 function decode(raw: string): string {

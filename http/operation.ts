@@ -10,7 +10,6 @@ import type { Effects } from "./effects.ts";
 import { FoundRoutes } from "./found_routes.ts";
 import { type FoundPath, PathTable } from "./paths.ts";
 
-/** What the service knows about a request. */
 export class RequestState {
   /** The claims of a valid token; the guard sets them. */
   caller: Claims | undefined;

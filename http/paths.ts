@@ -1,4 +1,3 @@
-/** A path with parameters, such as `/api/traceability/:lotCode`. */
 interface PathWithParameters<Operation> {
   readonly template: string;
   readonly methods: Map<string, Operation>;

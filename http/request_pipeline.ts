@@ -50,10 +50,10 @@ export type Serve = (request: Request, peer: string, port?: number) => Promise<R
  * Refused logins are answered late: a program that guesses passwords one after the other then tries
  * one a second per connection, at next to no cost.
  */
-const HELD_BACK: ReadonlySet<ErrorCode> = new Set(["too_many_tries", "too_many_logins"]);
-const HOLD_MS = 1_000;
+const DELAYED_REFUSALS: ReadonlySet<ErrorCode> = new Set(["too_many_tries", "too_many_logins"]);
+const REFUSAL_DELAY_MS = 1_000;
 /** Some kB each; further refusals are sent at once. */
-const MAX_HELD = 10_000;
+const MAX_DELAYED = 10_000;
 
 /** The path of a request that matches none. */
 const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, methods: new Map() };
@@ -66,7 +66,7 @@ export function createRequestPipeline(
   { app, guard, cors, readClient, limits, effects, steps = [], metrics, log }: PipelineDeps,
 ): Serve {
   let inFlight = 0;
-  let held = 0;
+  let delayed = 0;
   const closing = new ClosingConnections();
   const respondThroughSteps = steps.reduceRight<Respond>(
     (next, step) => (request, state) => step(request, state, next),
@@ -93,10 +93,13 @@ export function createRequestPipeline(
     const { refused } = state;
     if (refused?.headers.connection === "close" && port !== undefined) closing.close(peer, port);
     // The wait does not count against the concurrent requests.
-    if (refused && state.effects.holdsBack && HELD_BACK.has(refused.code) && held < MAX_HELD) {
-      held++;
-      await delay(HOLD_MS);
-      held--;
+    if (
+      refused && state.effects.holdsBack && DELAYED_REFUSALS.has(refused.code) &&
+      delayed < MAX_DELAYED
+    ) {
+      delayed++;
+      await delay(REFUSAL_DELAY_MS);
+      delayed--;
     }
     const { headers, status } = response;
     if (refused === undefined) {

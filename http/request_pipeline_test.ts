@@ -89,7 +89,7 @@ function smallService(inFlight: number, steps: readonly Step[] = []) {
   const handle = createRequestPipeline({
     app,
     guard: () => ({}),
-    cors: { kind: "any" },
+    cors: "any",
     readClient: () => ({ address: "127.0.0.1", secure: false }),
     limits: { bytes: 1024, deadlineMs: 1_000, inFlight },
     effects: NO_EFFECTS,

@@ -14,9 +14,9 @@ import { ApiError } from "../errors.ts";
 import { finishJson, respondFinished } from "../http/response.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
-import type { InlineTracer } from "../lineage/inline.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, DEFAULT_MAX_LOTS, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
+import type { RouteDeps } from "./deps.ts";
 import { idempotent, repeatableRequest, type WriteDeps } from "./idempotency_key.ts";
 import { accepted, errors, lotNotFound, repeatable, success } from "./responses.ts";
 
@@ -37,12 +37,11 @@ const definition = createRoute({
   },
 });
 
-interface Deps extends WriteDeps {
-  readonly inlineTracer: InlineTracer;
-}
-
 /** Takes a deep trace: in the request if that is quick, else in a job. */
-export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: Deps) =>
+export const createDeepTrace = (
+  app: App,
+  { sql, mode, inlineTracer, limits }: WriteDeps & Pick<RouteDeps, "inlineTracer">,
+) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewDeepTrace, limits);
     const { lot_code, direction, max_depth = null, at_most = DEFAULT_MAX_LOTS } = sent;

@@ -1,11 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { findAudit, type FindingPosition, listFindings } from "../db/audits.ts";
-import type { Sql } from "../db/sql.ts";
 import { ApiError } from "../errors.ts";
 import { respond } from "../http/response.ts";
 import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { Audit, Finding, FindingCursor, Kind, Severity, Standing } from "./audit_shapes.ts";
+import type { RouteDeps } from "./deps.ts";
 import { errors, notModified, success } from "./responses.ts";
 import { pageLimit, Uuid } from "./schemas.ts";
 
@@ -37,7 +37,7 @@ const definition = createRoute({
   },
 });
 
-export const getAudit = (app: App, { sql }: { sql: Sql }) =>
+export const getAudit = (app: App, { sql }: Pick<RouteDeps, "sql">) =>
   operation(app, definition, async (c) => {
     const { id } = readParameters(c, Parameters);
     const { cursor, ...filters } = readQuery(c, Query);

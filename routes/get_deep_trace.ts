@@ -1,13 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
-import type { Sql } from "../db/sql.ts";
 import { findTraceById } from "../db/traces.ts";
 import { finishJson, LINES_TYPE, respondFinished, respondLines } from "../http/response.ts";
 import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import type { Log } from "../log.ts";
 import { CURSOR_PATTERN, linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, MAX_PAGE_LENGTH, PAGE } from "./deep_trace_shapes.ts";
+import type { RouteDeps } from "./deps.ts";
 import { errors, notModified, success } from "./responses.ts";
 import { must, pageLimit, Uuid } from "./schemas.ts";
 
@@ -37,7 +36,7 @@ const definition = createRoute({
 });
 
 /** A deep trace: its progress, and its result by page or as lines. */
-export const getDeepTrace = (app: App, { sql, log }: { sql: Sql; log: Log }) =>
+export const getDeepTrace = (app: App, { sql, log }: Pick<RouteDeps, "sql" | "log">) =>
   operation(app, definition, async (c) => {
     const { id } = readParameters(c, Parameters);
     const { limit, cursor } = readQuery(c, Query);

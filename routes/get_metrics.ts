@@ -1,8 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Sql } from "../db/sql.ts";
 import { type App, operation } from "../http/operation.ts";
-import type { Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+import type { RouteDeps } from "./deps.ts";
 import { errors } from "./responses.ts";
 import { createWorkGauges } from "./work_gauges.ts";
 
@@ -25,7 +23,7 @@ const definition = createRoute({
  */
 export const getMetrics = (
   app: App,
-  { metrics, ...deps }: { metrics: Metrics; sql: Sql; log: Log },
+  { metrics, ...deps }: Pick<RouteDeps, "metrics" | "sql" | "log">,
 ) => {
   const workGauges = createWorkGauges(deps);
   operation(app, definition, async (c) => {

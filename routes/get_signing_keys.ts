@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { WatchedKeys } from "../auth/watched_keys.ts";
 import { respond } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
+import type { RouteDeps } from "./deps.ts";
 import { errors, notModified, success } from "./responses.ts";
 
 const PublicKey = z.strictObject({
@@ -27,5 +27,5 @@ const definition = createRoute({
 });
 
 /** The public keys as a JSON Web Key Set (RFC 7517). */
-export const getSigningKeys = (app: App, { keys }: { keys: WatchedKeys }) =>
+export const getSigningKeys = (app: App, { keys }: Pick<RouteDeps, "keys">) =>
   operation(app, definition, (c) => respond(c, 200, keys.current().published));

@@ -1,15 +1,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { TraceCache } from "../cache/trace_cache.ts";
-import type { Sql } from "../db/sql.ts";
 import { findBatched } from "../db/find_batched.ts";
 import { findTraces, LARGE_TRACE } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";
 import { finish, type FinishedResponse, respondFinished, respondHeld } from "../http/response.ts";
 import { readParameters } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
-import type { Log } from "../log.ts";
+import type { RouteDeps } from "./deps.ts";
 import { textOf } from "./large_trace_body.ts";
-import type { LargeTraces } from "./large_traces.ts";
 import { errors, lotNotFound, notModified, success, traceTooLarge } from "./responses.ts";
 import { Lot, StorableText } from "./schemas.ts";
 
@@ -35,18 +32,17 @@ const definition = createRoute({
   },
 });
 
-interface Deps {
-  readonly sql: Sql;
-  readonly traceCache?: TraceCache;
-  readonly largeTraces: LargeTraces;
-  readonly log: Log;
-}
-
 /** A response up to this size is sent whole, and may be cached. */
 const MAX_SMALL_BYTES = 1_000_000;
 
 /** One lot, its parents and its children, one entry per link. */
-export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }: Deps) => {
+export const getTraceability = (
+  app: App,
+  { sql, traceCache, largeTraces, log }: Pick<
+    RouteDeps,
+    "sql" | "traceCache" | "largeTraces" | "log"
+  >,
+) => {
   const findTrace = findBatched(sql, findTraces);
 
   const respondLarge = async (

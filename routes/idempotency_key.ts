@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "@hono/zod-openapi";
-import type { AuthMode } from "../auth/guard.ts";
 import { KEY_PATTERN } from "../contract/request_values.ts";
-import type { Sql } from "../db/sql.ts";
 import {
   findRequest,
   type IdempotencyKey,
@@ -10,10 +8,10 @@ import {
   wasStoredMeanwhile,
 } from "../db/idempotency_keys.ts";
 import { ApiError } from "../errors.ts";
-import type { BodyLimits } from "../http/body.ts";
 import { readHeaders } from "../http/input.ts";
 import type { RequestContext } from "../http/operation.ts";
 import { isObject } from "../json.ts";
+import type { RouteDeps } from "./deps.ts";
 import { must } from "./schemas.ts";
 
 /*
@@ -27,12 +25,7 @@ const Key = z.string().regex(KEY_PATTERN, { error: must("1 to 255 visible ASCII 
 
 export const IdempotencyHeaders = z.object({ [IDEMPOTENCY_KEY]: Key.optional() });
 
-/** What a write with an optional Idempotency-Key needs. */
-export interface WriteDeps {
-  readonly sql: Sql;
-  readonly mode: AuthMode;
-  readonly limits: BodyLimits;
-}
+export type WriteDeps = Pick<RouteDeps, "sql" | "mode" | "limits">;
 
 /** The documented request of such a write. */
 export const repeatableRequest = <S extends z.ZodType>(schema: S, required = true) => ({

@@ -115,8 +115,9 @@ export function createLargeTraces(
     } else if (reply.kind === "missing") {
       for (const { resolve } of task.requests) resolve(undefined);
     } else {
+      // toApiError reads the code.
       const error = reply.kind === "failed"
-        ? new LargeTraceError(reply.message, reply.code)
+        ? Object.assign(new Error(reply.message), { code: reply.code })
         : tooLarge(limits);
       for (const { reject } of task.requests) reject(error);
     }
@@ -190,13 +191,4 @@ function tooLarge({ maxLinks, maxBytes }: LargeTraceLimits): ApiError {
     `The lot has more than ${maxLinks} links, or its trace more than ${maxBytes} bytes: ` +
       "take it in pages with POST /api/traces",
   );
-}
-
-/** An error of the thread; its code shows whether the database failed. */
-class LargeTraceError extends Error {
-  override name = "LargeTraceError";
-
-  constructor(message: string, readonly code: string | undefined) {
-    super(message);
-  }
 }

@@ -1,10 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import * as audits from "../db/audits.ts";
-import type { Sql } from "../db/sql.ts";
 import { respond } from "../http/response.ts";
 import { readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { Audit } from "./audit_shapes.ts";
+import type { RouteDeps } from "./deps.ts";
 import { errors, notModified, success } from "./responses.ts";
 import { pageLimit, Uuid } from "./schemas.ts";
 
@@ -31,7 +31,7 @@ const definition = createRoute({
 });
 
 /** The newest audits first. */
-export const listAudits = (app: App, { sql }: { sql: Sql }) =>
+export const listAudits = (app: App, { sql }: Pick<RouteDeps, "sql">) =>
   operation(app, definition, async (c) => {
     const { limit, cursor } = readQuery(c, Query);
     const { items, isLast } = await audits.listAudits(sql, { limit, after: cursor });

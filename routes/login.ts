@@ -1,11 +1,11 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { AuthMode } from "../auth/guard.ts";
-import type { Credentials as SentCredentials, SignIn } from "../auth/sign_in.ts";
+import type { Credentials as SentCredentials } from "../auth/sign_in.ts";
 import { isTooLong } from "../auth/typed_password.ts";
 import { respond } from "../http/response.ts";
-import { type BodyLimits, readBody } from "../http/body.ts";
+import { readBody } from "../http/body.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { RefusalReason } from "../metrics.ts";
+import type { RouteDeps } from "./deps.ts";
 import { errors, success, wrongCredentials } from "./responses.ts";
 import { MomentOut, StorableText, Uuid } from "./schemas.ts";
 
@@ -47,14 +47,11 @@ const definition = createRoute({
   },
 });
 
-interface Deps {
-  readonly mode: AuthMode;
-  readonly signIn: SignIn;
-  readonly limits: BodyLimits;
-}
-
 /** Signs in by email alone in AUTH_MODE=legacy, with the password in `required`. */
-export const login = (app: App, { mode, signIn, limits }: Deps) =>
+export const login = (
+  app: App,
+  { mode, signIn, limits }: Pick<RouteDeps, "mode" | "signIn" | "limits">,
+) =>
   operation(app, definition, async (c) => {
     const body = await readBody(c.req.raw, limits, "lenient");
     const credentials = credentialsOf(body.kind === "json" ? body.value : undefined);

@@ -1,9 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { BadTokenError } from "../auth/bad_token.ts";
-import type { AuthMode } from "../auth/guard.ts";
-import type { Revocations } from "../auth/revocations.ts";
-import type { Sql } from "../db/sql.ts";
 import { type App, operation } from "../http/operation.ts";
+import type { RouteDeps } from "./deps.ts";
 import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
 import { errors, repeatable } from "./responses.ts";
 
@@ -18,17 +16,14 @@ const definition = createRoute({
   },
 });
 
-interface Deps {
-  readonly sql: Sql;
-  readonly revocations: Revocations;
-  readonly mode: AuthMode;
-}
-
 /**
  * Revokes the token of the request in every process. Without a valid token there is nothing to
  * revoke: AUTH_MODE=legacy responds 204 as well. A body is ignored.
  */
-export const logout = (app: App, { sql, revocations, mode }: Deps) =>
+export const logout = (
+  app: App,
+  { sql, revocations, mode }: Pick<RouteDeps, "sql" | "revocations" | "mode">,
+) =>
   operation(app, definition, async (c) => {
     const { caller, revoked, tokenFault } = c.env;
     // Another token of the account makes another request.

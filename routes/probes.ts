@@ -1,9 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Valkey } from "../cache/valkey.ts";
-import type { Sql } from "../db/sql.ts";
 import { queryWithDeadline } from "../db/query_deadline.ts";
 import { respond } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
+import type { RouteDeps } from "./deps.ts";
 import { errors, notModified, success } from "./responses.ts";
 
 export const Liveness = z.strictObject({ status: z.literal("live") }).openapi("Liveness");
@@ -14,27 +13,20 @@ export const Readiness = z.strictObject({
   valkey_problem: z.string().optional(),
 }).openapi("Readiness");
 
-const liveness = createRoute({
-  operationId: "getLiveness",
-  method: "get",
-  path: "/livez",
-  responses: {
-    200: success(Liveness, "The process answers."),
-    304: notModified,
-    ...errors(405, 500, 503),
-  },
-});
+const probe = (operationId: string, path: string, schema: z.ZodType, description: string) =>
+  createRoute({
+    operationId,
+    method: "get",
+    path,
+    responses: {
+      200: success(schema, description),
+      304: notModified,
+      ...errors(405, 500, 503),
+    },
+  });
 
-const readiness = createRoute({
-  operationId: "getReadiness",
-  method: "get",
-  path: "/readyz",
-  responses: {
-    200: success(Readiness, "The process can do its work."),
-    304: notModified,
-    ...errors(405, 500, 503),
-  },
-});
+const liveness = probe("getLiveness", "/livez", Liveness, "The process answers.");
+const readiness = probe("getReadiness", "/readyz", Readiness, "The process can do its work.");
 
 // Load balancers probe every few seconds and treat a late response as none.
 const DATABASE_TIMEOUT_MS = 1_000;
@@ -47,7 +39,7 @@ export const getLiveness = (app: App) =>
  * For load balancers: 503 while PostgreSQL doesn't respond. The response reports Valkey (`off` when
  * none is configured), but a process without Valkey is ready.
  */
-export const getReadiness = (app: App, { sql, valkey }: { sql: Sql; valkey?: Valkey }) =>
+export const getReadiness = (app: App, { sql, valkey }: Pick<RouteDeps, "sql" | "valkey">) =>
   operation(app, readiness, async (c) => {
     const [problem] = await Promise.all([
       valkey?.problem(),

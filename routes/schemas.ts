@@ -108,7 +108,6 @@ export const MomentOut = z.string().nullable().openapi({ format: "date-time" });
 /** Any JSON value. */
 type Json = { [key: string]: unknown } | unknown[] | string | number | boolean | null;
 
-/** Any JSON value in a response. */
 export const JsonOut = z.custom<Json>((value) => value !== undefined).openapi({
   type: ["object", "array", "string", "number", "boolean", "null"],
   additionalProperties: true,

@@ -1,5 +1,4 @@
 import { Gauge, Registry } from "prom-client";
-import type { Sql } from "../db/sql.ts";
 import {
   type ChangesState,
   MAX_ROWS,
@@ -7,7 +6,8 @@ import {
   readChangesState,
   readQueueState,
 } from "../db/work_state.ts";
-import { describeError, type Log } from "../log.ts";
+import { describeError } from "../log.ts";
+import type { RouteDeps } from "./deps.ts";
 
 /** A reading is reused this long, in ms, so that scrapers share one query. */
 const KEEP_MS = 1_000;
@@ -18,7 +18,7 @@ const KEEP_MS = 1_000;
  * `lotline_work_readable` shows that, and the log says it once.
  */
 export function createWorkGauges(
-  { sql, log }: { readonly sql: Sql; readonly log: Log },
+  { sql, log }: Pick<RouteDeps, "sql" | "log">,
   now: () => number = () => performance.now(),
 ): () => Promise<string> {
   const unreadable = new Set<string>();

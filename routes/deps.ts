@@ -1,0 +1,28 @@
+import type { AuthMode } from "../auth/guard.ts";
+import type { Revocations } from "../auth/revocations.ts";
+import type { SignIn } from "../auth/sign_in.ts";
+import type { WatchedKeys } from "../auth/watched_keys.ts";
+import type { TraceCache } from "../cache/trace_cache.ts";
+import type { Valkey } from "../cache/valkey.ts";
+import type { Sql } from "../db/sql.ts";
+import type { BodyLimits } from "../http/body.ts";
+import type { InlineTracer } from "../lineage/inline.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import type { LargeTraces } from "./large_traces.ts";
+
+/** All that routes depend on; each route picks what it uses. */
+export interface RouteDeps {
+  readonly mode: AuthMode;
+  readonly sql: Sql;
+  readonly valkey?: Valkey | undefined;
+  readonly traceCache?: TraceCache | undefined;
+  readonly inlineTracer: InlineTracer;
+  readonly largeTraces: LargeTraces;
+  readonly keys: WatchedKeys;
+  readonly signIn: SignIn;
+  readonly revocations: Revocations;
+  readonly metrics: Metrics;
+  readonly limits: BodyLimits;
+  readonly log: Log;
+}
