@@ -29,7 +29,6 @@ export class BodyCapture {
     else this.#hash.update(piece);
   }
 
-  /** How many bytes have passed. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -69,7 +68,6 @@ export class BodyCapture {
   }
 }
 
-/** The digest of a captured body. */
 export function digestOf(
   { body, digest }: { readonly body: Uint8Array; readonly digest?: BodyDigest },
 ): BodyDigest {

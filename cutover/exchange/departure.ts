@@ -9,7 +9,6 @@ import type { Operation } from "./operations.ts";
  */
 export type Departure = "carried_out" | "given_up" | "incomplete" | "half_closed";
 
-/** What happens to a request whose client's connection is closed. */
 export function departureOf(
   { isComplete, outlivesClient }: { isComplete: boolean; outlivesClient: boolean },
 ): Departure {

@@ -16,7 +16,6 @@ export interface CapturedRequest {
 /** Size and hash of a body that was too large to be captured. */
 export interface BodyDigest {
   readonly bytes: number;
-  /** In hex. */
   readonly sha256: string;
 }
 

@@ -21,7 +21,6 @@ export const LEGACY_OPERATIONS: readonly LegacyOperation[] = LEGACY.map(({ opera
 /** The same as a literal of PostgreSQL's `text[]`. */
 export const OLD_OPERATIONS_ARRAY = `{${LEGACY_OPERATIONS.join(",")}}`;
 
-/** Every operation of Lotline, in the order of the contract. */
 export const OPERATIONS: readonly OperationPath[] = ALL;
 
 /** The operation with this id; undefined when there is none. */
@@ -31,7 +30,6 @@ export function operationById(id: unknown): Operation | undefined {
 
 const OLD: ReadonlySet<Operation> = new Set<Operation>(LEGACY_OPERATIONS);
 
-/** Whether the old server knows this operation. */
 export function isLegacyOperation(operation: Operation): operation is LegacyOperation {
   return OLD.has(operation);
 }

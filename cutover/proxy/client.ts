@@ -7,7 +7,6 @@ import type { ErrorResponseStatus } from "./error_response.ts";
 import type { Peer } from "./request_head.ts";
 import { InFlight } from "./in_flight.ts";
 
-/** A connection of a client. */
 export class Client {
   readonly requests = new InFlight<ProxiedRequest>();
   /** Before the first request, the timeouts of Node's server apply. */
@@ -97,7 +96,6 @@ export class Client {
       this.#isClosing = true;
       // Reading further chunks would cost processor time.
       closeGracefully(this.socket, false);
-      // Its response may have been sent already.
       if (this.#newest === undefined) this.socket.destroy();
       else this.#newest.refuse(413, "The chunks of the body have too much around them");
     }

@@ -34,7 +34,6 @@ export interface Decision {
   readonly outlivesClient: boolean;
 }
 
-/** What a decision depends on. */
 export interface DecideDeps {
   readonly routeOf: (operation: Operation) => Route;
   readonly readClient: ReadClient;
@@ -42,7 +41,6 @@ export interface DecideDeps {
   readonly observer: Pick<Observer, "wants">;
 }
 
-/** Decides how a request is handled. */
 export function decide(
   deps: DecideDeps,
   method: string,

@@ -9,6 +9,7 @@ import type { CapturedRequest, Exchange, FailureKind } from "../exchange/exchang
 import type { Failure } from "../upstream/connection.ts";
 import type { GatewayServerLimits } from "./server_limits.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
+import type { Upstream } from "../exchange/route.ts";
 import type { Decision } from "./decide.ts";
 
 /** What counting and capturing exchanges depends on; shared by all requests. */
@@ -27,7 +28,6 @@ export interface DueDeps {
 export class DueComparison {
   /** Whether the exchange is still to be observed. */
   isWanted: boolean;
-  /** Lotline's response to the dry run of a write. */
   dryRun: Exchange | undefined;
   /** Lotline's response to the request itself, when the old server answers in its place. */
   earlier: Exchange | undefined;
@@ -54,9 +54,14 @@ export class DueComparison {
   }
 
   /** The response is complete: from here on the observer is responsible for the outcome. */
-  observe(attempt: UpstreamRequest, ms: number, captured: () => CapturedRequest, at: number): void {
+  observe(
+    { response, body, digest }: UpstreamRequest,
+    upstream: Upstream,
+    ms: number,
+    at: number,
+    captured: () => CapturedRequest,
+  ): void {
     const { comparable: operation, route } = this.decision;
-    const { response, body, digest, upstream } = attempt;
     if (!this.isWanted || !operation || !route || response === undefined) return;
     const isTooLargeToRecord = body === undefined && !this.isCompared;
     this.#close();
@@ -136,7 +141,6 @@ export class DueComparison {
   }
 }
 
-/** The failure as the comparison counts it. */
 export function failureOf(kind: Exclude<Failure["kind"], "busy">): FailureKind {
   return kind === "broken" ? "reset" : kind;
 }

@@ -31,7 +31,6 @@ export const NO_RESPONSE: Readonly<
   timeout: [504, "No answer in time"],
 };
 
-/** A response of the gateway's own. */
 export interface ErrorResponse {
   readonly status: ErrorResponseStatus;
   readonly reason: string;

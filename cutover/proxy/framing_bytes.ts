@@ -31,7 +31,6 @@ export class FramingBytes {
   /** @param maxHeadBytes of a head, with the spaces and empty lines in it and before it */
   constructor(readonly socket: net.Socket, readonly maxHeadBytes: number) {}
 
-  /** The head of a request was read. */
   begin(request: ClientRequest, isChunked: boolean): void {
     this.#request = request;
     this.#isChunked = isChunked;

@@ -25,6 +25,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   readonly #body: ClientBody;
   readonly #due: DueComparison;
   #attempt: UpstreamRequest | undefined;
+  /** Of the attempt, or of the first one while there is none. */
+  #upstream: Upstream;
   /** An upstream has it, or it was refused. */
   #isSent = false;
   #fellBack = false;
@@ -52,6 +54,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#method = request.method ?? "GET";
     this.#target = request.url ?? "/";
     this.#decision = decide(deps, this.#method, this.#target, head, peer);
+    this.#upstream = this.#decision.upstream;
     this.#due = new DueComparison(deps, this.#decision);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => response.writableFinished ? this.#finish() : this.clientLeft());
@@ -121,11 +124,11 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     if (this.#isSent || this.#isFinished) return;
     this.#markSent();
     this.#due.begin();
-    const { upstream, route, comparable, compared } = this.#decision;
-    if (compared !== "dry_run" || !comparable || !route) return this.#sendTo(upstream);
+    const { route, comparable, compared } = this.#decision;
+    if (compared !== "dry_run" || !comparable || !route) return this.#sendTo(this.#upstream);
     this.deps.observer.dryRun(this.#captured(), comparable, route).then((dryRun) => {
       this.#due.dryRun = dryRun;
-      if (!this.#isFinished) this.#sendTo(upstream);
+      if (!this.#isFinished) this.#sendTo(this.#upstream);
     });
   }
 
@@ -149,9 +152,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     // Not at once: the pool is about to hand over its connection.
     if (fallback !== undefined) return queueMicrotask(() => this.#reroute(fallback));
     const { needsHost, lines } = this.head;
-    const fields = needsHost && this.#attempt
-      ? ["Host", this.#attempt.pool.authority, ...lines]
-      : lines;
+    const { authority } = this.deps.upstreams[this.#upstream];
+    const fields = needsHost ? ["Host", authority, ...lines] : lines;
     this.#body.sendTo(connection, headText(`${this.#method} ${this.#target} HTTP/1.1`, fields));
   }
 
@@ -168,12 +170,12 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   responseBegins(attempt: UpstreamRequest, head: ResponseHead): void {
     if (this.#leftAt !== undefined) this.#leftAt = performance.now();
-    if (attempt.upstream === "service" && head.status >= 500 && this.#canFallBack(true)) {
+    if (this.#upstream === "service" && head.status >= 500 && this.#canFallBack(true)) {
       this.#isHolding = true;
       attempt.captureBody();
       return;
     }
-    this.#writeHead(head.status, head.reason, headersForClient(head.headers, this.head.requestId));
+    this.#forwardHead(head);
   }
 
   responseContinues(attempt: UpstreamRequest, chunk: Uint8Array): void {
@@ -194,8 +196,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   responseEnds(attempt: UpstreamRequest, last: Uint8Array | undefined): void {
     if (this.#isHolding) return this.#finishHeld(attempt);
     const { ms } = attempt;
-    this.#countResponse(attempt.upstream, this.#status, ms);
-    this.#due.observe(attempt, ms, () => this.#captured(), this.#completeAt);
+    this.#countResponse(this.#status, ms);
+    this.#due.observe(attempt, this.#upstream, ms, this.#completeAt, () => this.#captured());
     this.#blockedAt ??= attempt.sentAt + ms;
     this.#endResponse(last);
   }
@@ -205,21 +207,21 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     const isStale = kind === "reset" && wasReused && attempt.response === undefined;
     // Only once, since a new connection isn't reused.
     if (isStale && this.#decision.isSafe && this.#body.canBeSent) {
-      return this.#sendTo(attempt.upstream, "none");
+      return this.#sendTo(this.#upstream, "none");
     }
-    this.#countResponse(attempt.upstream, 0, attempt.ms);
+    this.#countResponse(0, attempt.ms);
     this.#isHolding = false;
     const { headersSent } = this.response;
-    if (!headersSent && attempt.upstream === "service" && this.#canFallBack(wasSent)) {
+    if (!headersSent && this.#upstream === "service" && this.#canFallBack(wasSent)) {
       // Without a connection Lotline had no chance to respond, and the comparison requests it again.
-      return this.#fallBack(
-        kind === "busy" ? undefined : { failure: failureOf(kind), ms: attempt.ms },
-      );
+      const earlier = kind === "busy" ? undefined : { failure: failureOf(kind), ms: attempt.ms };
+      return this.#fallBack(earlier);
     }
     this.#due.failed(kind);
     if (headersSent) return this.cut();
-    if (this.#held !== undefined) return this.#respondWithHeld(this.#held);
-    this.#respond(...NO_RESPONSE[kind]);
+    if (this.#held === undefined) return this.#respond(...NO_RESPONSE[kind]);
+    this.#forwardHead(this.#held.head);
+    this.#endResponse(this.#held.body);
   }
 
   #forwardAsItArrives(now: number): void {
@@ -231,11 +233,11 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#markSent();
     this.#due.begin();
     this.#due.lost("queue");
-    this.#sendTo(this.#decision.upstream);
+    this.#sendTo(this.#upstream);
   }
 
   #findFallback(): Decision | undefined {
-    if (this.#attempt?.upstream !== "service") return undefined;
+    if (this.#upstream !== "service") return undefined;
     return decideFallback(this.deps, this.#decision, this.head, this.peer);
   }
 
@@ -266,8 +268,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   #sendTo(upstream: Upstream, reusedConnections?: "none"): void {
+    this.#upstream = upstream;
     const attempt = new UpstreamRequest(
-      upstream,
       this.deps.upstreams[upstream],
       this.#method,
       reusedConnections ?? (this.#decision.isSafe ? "any" : "recent"),
@@ -278,7 +280,6 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     attempt.pool.send(attempt);
   }
 
-  /** Whether the old server may answer in Lotline's place. */
   #canFallBack(wasSent: boolean): boolean {
     const { comparable, isSafe } = this.#decision;
     return !this.#fellBack && comparable !== undefined && this.#body.canBeSent &&
@@ -296,17 +297,14 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     const { response: head, body, ms } = attempt;
     if (head === undefined) return;
     this.#isHolding = false;
-    this.#countResponse("service", head.status, ms);
+    this.#countResponse(head.status, ms);
     if (body === undefined) return this.#fallBack({ failure: "too_large", ms });
     this.#held = { head, body };
     this.#fallBack({ status: head.status, headers: toHeaderLines(head.headers), body, ms });
   }
 
-  #respondWithHeld(
-    { head, body }: { readonly head: ResponseHead; readonly body: Uint8Array },
-  ): void {
-    this.#writeHead(head.status, head.reason, headersForClient(head.headers, this.head.requestId));
-    this.#endResponse(body);
+  #forwardHead({ status, reason, headers }: ResponseHead): void {
+    this.#writeHead(status, reason, headersForClient(headers, this.head.requestId));
   }
 
   #writeHead(status: number, reason: string, lines: string[]): void {
@@ -321,10 +319,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
       response.writeHead(status, reason, lines);
     } catch {
       // Node refuses a header, such as one with a control character.
-      if (this.#attempt !== undefined) {
-        this.#attempt.abort();
-        this.#countResponse(this.#attempt.upstream, 0, this.#attempt.ms);
-      }
+      this.#attempt?.abort();
+      if (this.#attempt !== undefined) this.#countResponse(0, this.#attempt.ms);
       this.#due.failed("broken");
       this.#respond(502, "The answer of the server behind this one is broken");
     }
@@ -363,9 +359,9 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#attempt?.resume();
   }
 
-  #countResponse(upstream: Upstream, status: number, ms: number): void {
+  #countResponse(status: number, ms: number): void {
     const { route } = this.#decision;
-    if (route) this.deps.evidence.responded(route.operation, route, upstream, status, ms);
+    if (route) this.deps.evidence.responded(route.operation, route, this.#upstream, status, ms);
   }
 
   #captured(): CapturedRequest {
@@ -382,7 +378,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#isFinished = true;
     this.deps.headsInFlight.delete(this);
     this.deps.uploads.delete(this);
-    countClient(this.deps.evidence, this.#decision, this.head, this.#attempt?.upstream);
+    const upstream = this.#attempt && this.#upstream;
+    countClient(this.deps.evidence, this.#decision, this.head, upstream);
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.onFinish(this);
     const operation = this.#decision.route?.operation;
@@ -390,7 +387,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
       operation: operation ?? "unknown",
-      side: this.#attempt?.upstream,
+      side: upstream,
       status: this.#status,
       ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,
       request_id: this.head.requestId,

@@ -22,7 +22,6 @@ export interface ProxyDeps<Request> extends DecideDeps, DueDeps {
   readonly onFinish: (request: Request) => void;
   /** The request is the last one on its connection. */
   readonly onLastRequest: (request: Request) => void;
-  /** A client disconnected before its response was sent. */
   readonly onDeparture: (operation: Operation | undefined, departure: Departure) => void;
   readonly isStopping: () => boolean;
 }

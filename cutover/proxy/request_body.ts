@@ -14,7 +14,6 @@ const MAX_BUFFERED_BYTES = 131_072;
 /** The parts of one packet are joined up to this size. */
 const MAX_JOINED_BYTES = 65_536;
 
-/** Receives the events of a client's body. */
 export interface BodyListener {
   bodyIsComplete(): void;
   /** It exceeds the buffer: it can only be forwarded as it arrives. */
@@ -60,12 +59,10 @@ export class ClientBody {
     request.on("end", () => this.#end());
   }
 
-  /** Whether it can be sent, for the first time or again. */
   get canBeSent(): boolean {
     return this.#connection === undefined || (this.isComplete && !this.#isPartlyForwarded);
   }
 
-  /** The buffered bytes. */
   bytes(): Uint8Array {
     return this.#buffer.bytes();
   }
@@ -92,7 +89,6 @@ export class ClientBody {
     }
   }
 
-  /** The upstream accepts more. */
   drained(): void {
     if (!this.isComplete) this.request.resume();
   }

@@ -20,7 +20,6 @@ export function peerOf(remote: string, isTrusted: (address: string) => boolean):
     : { address, isTrusted: isTrusted(address) };
 }
 
-/** A parsed request head. */
 export interface RequestHead {
   /** The forwarded headers, names and values in turn, including those that the gateway adds. */
   readonly lines: readonly string[];
@@ -31,7 +30,6 @@ export interface RequestHead {
   readonly forwardedFor: string | undefined;
   /** The client waits for `100 Continue` before it sends its body. */
   readonly awaitsContinue: boolean;
-  /** See {@link PROBE}. */
   readonly isProbe: boolean;
   /** It requests another protocol, which the gateway ignores. */
   readonly requestsUpgrade: boolean;
@@ -46,7 +44,6 @@ export interface BadHead {
   readonly mistake: string;
 }
 
-/** A request head from Node's parser. */
 export interface RawHead {
   readonly rawHeaders: readonly string[];
   readonly httpVersion: string;

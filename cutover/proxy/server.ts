@@ -23,14 +23,11 @@ import { InFlight } from "./in_flight.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
 import { decide } from "./decide.ts";
 
-/** How the gateway's server is started. */
 export interface GatewayServerOptions {
   readonly hostname: string;
   /** 0: any free one. */
   readonly port: number;
-  /** The old server's base address. */
   readonly legacyUrl: string;
-  /** Lotline's base address. */
   readonly serviceUrl: string;
   readonly trustedProxies: readonly string[];
   readonly canaryBy: CanaryBy;
@@ -63,7 +60,6 @@ export interface GatewayServer {
 const LINGER_MS = 300;
 const LINGER_TURNS = 20;
 
-/** Starts the server for clients. */
 export async function startGatewayServer(options: GatewayServerOptions): Promise<GatewayServer> {
   const { limits, evidence, observer, log, routeOf } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);

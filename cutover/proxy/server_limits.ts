@@ -3,15 +3,11 @@ import type { UpstreamLimits } from "../upstream/connection.ts";
 
 /** Bounds of the gateway's server, for one process. */
 export interface GatewayServerLimits {
-  /** Of a request's first line and headers. */
   readonly headerBytes: number;
-  /** How long a client may take to send them. */
   readonly headerMs: number;
-  /** How long a client may take to send a complete request. */
   readonly requestMs: number;
   /** Delays `100 Continue`: within this time a client that doesn't wait for it has sent something. */
   readonly continueMs: number;
-  /** Of a request's body. */
   readonly bodyBytes: number;
   /** A body that isn't complete after this time is forwarded as it arrives. */
   readonly headTimeoutMs: number;
@@ -26,15 +22,12 @@ export interface GatewayServerLimits {
   /** How long a client may read nothing of a response. */
   readonly writeMs: number;
   readonly keepAliveMs: number;
-  /** Of clients. */
   readonly connections: number;
   /** Requests in flight; further ones receive 503. */
   readonly inFlight: number;
   /** Requests whose bodies are arriving. They don't count as in flight, so slow clients block nobody. */
   readonly headsInFlight: number;
-  /** Requests in flight on one connection. */
   readonly pipelined: number;
-  /** For each upstream. */
   readonly upstream: UpstreamLimits;
   /** The interval at which deadlines are checked. */
   readonly sweepMs: number;

@@ -37,14 +37,12 @@ export interface UpstreamListener extends ResponseListener {
    * that must not be sent twice, since the upstream may be closing one that is idle for longer.
    */
   readonly reusedConnections: "any" | "recent" | "none";
-  /** Writes the request. */
   ready(connection: Connection): void;
   /** The upstream accepts more, after `write` had returned false. */
   drained(): void;
   failed(failure: Failure): void;
 }
 
-/** The owner of a connection. */
 export interface Pool {
   readonly limits: UpstreamLimits;
   /** The connection may be used for another request. */
@@ -100,7 +98,6 @@ export class Connection {
     return this.#listener === listener;
   }
 
-  /** Starts a request on the connection. */
   begin(listener: UpstreamListener): void {
     this.#requests++;
     this.#listener = listener;

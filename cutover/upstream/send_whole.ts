@@ -2,9 +2,10 @@ import { BodyCapture } from "../exchange/body_capture.ts";
 import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { headText } from "../exchange/head_text.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
-import { isHeaderLine, isToken, type ResponseHead } from "../exchange/response_head.ts";
-import type { Connection, Failure, UpstreamListener } from "./connection.ts";
+import { isHeaderLine, isToken } from "../exchange/response_head.ts";
+import type { Failure, UpstreamListener } from "./connection.ts";
 import type { UpstreamPool } from "./upstream.ts";
+import { UpstreamRequest } from "./upstream_request.ts";
 
 /** A request with its complete body. */
 export interface CompleteRequest {
@@ -15,7 +16,6 @@ export interface CompleteRequest {
   readonly body: Uint8Array;
 }
 
-/** How a request is sent. */
 export interface SendOptions {
   readonly keptConnections: UpstreamListener["reusedConnections"];
   /** For the complete response, besides the upstream's own limits. */
@@ -41,9 +41,9 @@ type SendResult = CapturedResponse | { readonly failure: SendFailure };
 
 /** Sends a request and reads its complete response. Never rejects. */
 export function sendWhole(
-  upstream: UpstreamPool,
+  pool: UpstreamPool,
   request: CompleteRequest,
-  options: SendOptions,
+  { keptConnections, timeoutMs, capturedBytes, maxBytes }: SendOptions,
 ): Promise<SendResult> {
   const { method, target, headers, body } = request;
   const began = performance.now();
@@ -52,59 +52,49 @@ export function sendWhole(
     return Promise.resolve({ failure: { kind: "invalid", isStale: false, ms: ms() } });
   }
   const { promise, resolve } = Promise.withResolvers<SendResult>();
-  const capture = new BodyCapture(options.capturedBytes);
-  let connection: Connection | undefined;
-  let response: ResponseHead | undefined;
-  let isOver = false;
-  const end = (result: SendResult) => {
-    isOver = true;
-    clearTimeout(timer);
-    resolve(result);
-  };
+  const capture = new BodyCapture(capturedBytes);
   const fail = (failure: Omit<SendFailure, "ms">) => {
-    if (!isOver) end({ failure: { ...failure, ms: ms() } });
+    clearTimeout(timer);
+    resolve({ failure: { ...failure, ms: ms() } });
   };
   const cancel = (kind: "timeout" | "too_large") => {
+    attempt.abort();
     fail({ kind, isStale: false });
-    if (connection === undefined) upstream.remove(sender);
-    else connection.destroy();
   };
-  const sender: UpstreamListener = {
-    method,
-    reusedConnections: options.keptConnections,
-    ready(given) {
-      connection = given;
-      given.write(headText(`${method} ${target} HTTP/1.1`, headers.flat()));
-      if (body.length > 0) given.write(body);
-      given.requestComplete();
+  const attempt = new UpstreamRequest(pool, method, keptConnections, {
+    send(connection) {
+      connection.write(headText(`${method} ${target} HTTP/1.1`, headers.flat()));
+      if (body.length > 0) connection.write(body);
+      connection.requestComplete();
     },
     drained() {},
     interim() {},
-    head(head) {
-      response = head;
+    responseBegins() {},
+    responseContinues() {
+      if (capture.bytes > maxBytes) cancel("too_large");
     },
-    data(chunk) {
-      capture.append(chunk);
-      if (capture.bytes > options.maxBytes) cancel("too_large");
-    },
-    end(last) {
-      if (isOver || response === undefined) return;
-      if (last !== undefined) capture.append(last);
+    responseEnds({ response }) {
+      clearTimeout(timer);
+      if (response === undefined) return;
       const { body = new Uint8Array(), digest } = capture;
-      const { status } = response;
       const lines = toHeaderLines(response.headers);
-      end({ status, headers: lines, body, ...(digest && { digest }), ms: ms() });
+      resolve({
+        status: response.status,
+        headers: lines,
+        body,
+        ...(digest && { digest }),
+        ms: ms(),
+      });
     },
-    failed({ kind, why, wasReused }) {
+    failed({ response }, { kind, why, wasReused }) {
       const isStale = kind === "reset" && wasReused && response === undefined;
       fail({ kind, isStale, ...(why !== undefined && { why }) });
     },
-  };
-  const { timeoutMs } = options;
+  }, capture);
   const timer = timeoutMs === undefined
     ? undefined
     : setTimeout(() => cancel("timeout"), timeoutMs);
-  upstream.send(sender);
+  pool.send(attempt);
   return promise;
 }
 

@@ -1,13 +1,11 @@
 import type { ResponseHead } from "../exchange/response_head.ts";
 import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
 import type { BodyDigest } from "../exchange/exchange.ts";
-import type { Upstream } from "../exchange/route.ts";
 import type { Connection, Failure, UpstreamListener } from "./connection.ts";
 import type { UpstreamPool } from "./upstream.ts";
 
 /** Receives the events of an {@link UpstreamRequest}. */
 export interface UpstreamRequestListener {
-  /** Writes the request. */
   send(connection: Connection): void;
   drained(): void;
   interim(head: ResponseHead): void;
@@ -17,7 +15,7 @@ export interface UpstreamRequestListener {
   failed(request: UpstreamRequest, failure: Failure): void;
 }
 
-/** One request to an upstream on behalf of a client. */
+/** One request to an upstream; after {@link abort} its listener receives nothing more. */
 export class UpstreamRequest implements UpstreamListener {
   /** When the request was written, by `performance.now()`. */
   sentAt = performance.now();
@@ -28,7 +26,6 @@ export class UpstreamRequest implements UpstreamListener {
 
   /** @param capture for the response's body, if it is to be captured */
   constructor(
-    readonly upstream: Upstream,
     readonly pool: UpstreamPool,
     readonly method: string,
     readonly reusedConnections: UpstreamListener["reusedConnections"],
