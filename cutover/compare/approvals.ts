@@ -3,10 +3,9 @@ import { z } from "zod";
 import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import { COMPARED_HEADERS } from "./compared_headers.ts";
 
-/** The old operations that live answers are compared for. */
 const LegacyOperation = z.enum(LEGACY_OPERATIONS);
 
-/** What a live rule may ask of an exchange; approved.yaml says what each means. */
+/** The conditions of live rules; approved.yaml describes each. */
 const Condition = z.enum([
   "bad_utf8",
   "beyond_years",
@@ -36,7 +35,7 @@ const Condition = z.enum([
   "unknown_reference",
 ]);
 
-/** A place in which answers may differ, as it is written in the file or in a report of differences. */
+/** A place in a response, as written in the file or in a report of differences. */
 const Place = z.literal("body.token").or(
   z.string().toLowerCase()
     .transform((place) => place.startsWith("header.") ? `header ${place.slice(7)}` : place)
@@ -48,7 +47,7 @@ const Status = z.int().min(200).max(599);
 const LiveRule = z.strictObject({
   operation: LegacyOperation,
   legacy: z.array(Status).min(1),
-  // That Lotline fails is never agreed to.
+  // A failure of Lotline is never approved.
   service: z.array(Status.max(499)).min(1),
   when: Condition.optional(),
   place: Place.optional(),
@@ -83,7 +82,7 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
     if (seen.has(what)) context.addIssue({ code: "custom", message: `${what} stands twice` });
     seen.add(what);
   };
-  // An entry that is broken comes here as it was written.
+  // An invalid entry arrives here as it was written.
   for (const { id, responses = [], live = [] } of entries) {
     once(`entry ${id}`);
     for (const { operation, legacy, service, when, place } of live) {
@@ -100,44 +99,38 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
 });
 
 /**
- * Changes of answers that were agreed to: each entry has an id, a reason, the days of its approval and
- * of its next review (YYYY-MM-DD). `responses` names the recorded exchanges that it covers, with the
- * statuses that they may have now; `live` says the same about any answer to a client, by operation,
- * both sides' statuses and a condition. Either may be about one place alone.
+ * Approved changes of responses. Each entry has an id, a reason, and the days (YYYY-MM-DD) of its
+ * approval and next review. `responses` has the recorded exchanges that it covers with their approved
+ * statuses; `live` covers any response by operation, both statuses and a condition. Either may be
+ * limited to one place.
  */
 export type Approvals = z.output<typeof Approvals>;
 
-/** What a live rule may ask of an exchange. */
 export type Condition = z.output<typeof Condition>;
 
-/** A difference between two answers that was agreed to. */
+/** An approved difference between two responses. */
 export interface Rule {
-  /** The entry's. */
   readonly id: string;
-  /** Of a rule for any exchange, the operation and the old server's statuses. */
+  /** Of a live rule: the operation and the old server's statuses. */
   readonly operation?: z.output<typeof LegacyOperation>;
   readonly legacy?: readonly number[];
-  /** Statuses that Lotline's answer may have. */
+  /** The statuses that Lotline's response may have. */
   readonly service: readonly number[];
-  /** Absent, with no place either: the whole answer of the exchange that the rule was chosen for. */
+  /** Without a condition or a place the rule covers the complete response. */
   readonly when?: Condition | undefined;
   readonly place?: string | undefined;
 }
 
-/** The approvals of this project. */
-export const APPROVALS = new URL("../approved.yaml", import.meta.url);
+const APPROVALS = new URL("../approved.yaml", import.meta.url);
 
-/**
- * Reads approvals.
- * @throws {z.ZodError} when the text has another shape, or says something twice
- */
+/** @throws {z.ZodError} when the text is invalid or has duplicates */
 export function parseApprovals(text: string): Approvals {
   return Approvals.parse(parse(text));
 }
 
 /**
- * Reads a file of approvals, the project's unless told otherwise.
- * @throws Error that names the file and what is wrong with it
+ * Reads a file of approvals, by default the project's.
+ * @throws Error that names the file and the mistake
  */
 export async function loadApprovals(file: URL | string = APPROVALS): Promise<Approvals> {
   try {
@@ -150,17 +143,16 @@ export async function loadApprovals(file: URL | string = APPROVALS): Promise<App
   }
 }
 
-/** The rules for live answers, in the order in which they are tried. */
+/** The rules for live responses, in the order in which they are tried. */
 export function liveRulesOf(approvals: Approvals): Rule[] {
   return approvals.flatMap(({ id, live }) => live.map((rule) => ({ id, ...rule })));
 }
 
-/** The rules for live answers of a file of approvals; throws as {@link loadApprovals} does. */
+/** The live rules of a file; throws as {@link loadApprovals} does. */
 export async function loadLiveRules(file: URL | string = APPROVALS): Promise<readonly Rule[]> {
   return liveRulesOf(await loadApprovals(file));
 }
 
-/** The rules for one recorded exchange, by its name. */
 export function recordedRulesOf(approvals: Approvals, exchange: string): Rule[] {
   return approvals.flatMap(({ id, responses }) =>
     responses.filter((response) => response.exchange === exchange)
@@ -168,19 +160,17 @@ export function recordedRulesOf(approvals: Approvals, exchange: string): Rule[] 
   );
 }
 
-/** What came of a recorded exchange, as far as its approvals are concerned. */
 export interface Approved {
   readonly exchange: string;
   readonly verdict: "same" | "approved" | "wrong";
   readonly status: number;
-  /** The rules that made it pass. */
+  /** The rules that were needed. */
   readonly used: readonly Rule[];
 }
 
 /**
- * What of the approvals nothing used, one line each. An approval for an answer that came back the same,
- * for an exchange that doesn't exist, or for a status that didn't occur only hides later mistakes. What
- * is wrong is told elsewhere.
+ * The unused approvals, one line each: for an equal response, for an exchange that doesn't exist, or
+ * for a status that didn't occur. They would hide later mistakes.
  */
 export function listUnused(approvals: Approvals, outcomes: readonly Approved[]): string[] {
   const byName = new Map(outcomes.map((outcome) => [outcome.exchange, outcome]));

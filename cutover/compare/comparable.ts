@@ -3,21 +3,14 @@ import type { CapturedResponse } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { decodedBody, decodedText } from "../exchange/decoded_body.ts";
 
-/** An answer as it is compared: its body without content codings. */
+/** A response without its content codings, as it is compared. */
 export interface DecodedResponse extends CapturedResponse {
-  /** The codings that the body had, in lower case. */
   readonly codings: readonly string[];
-  /**
-   * Why nobody can tell what the body says, so that it can't be compared: its coding isn't known, or it
-   * is too large without it.
-   */
-  readonly notRead?: "coding" | "size";
+  /** Why the body can't be compared: its coding is unknown, or it is too large when decoded. */
+  readonly unreadable?: "coding" | "size";
 }
 
-/**
- * Frees an answer of its content codings. A body that is broken says so in the place of its bytes: no
- * client could read it.
- */
+/** Removes the content codings. A malformed body, which no client can read, is replaced by a note. */
 export function decodedResponse(response: CapturedResponse | DecodedResponse): DecodedResponse {
   if ("codings" in response) return response;
   const codings = contentCodings(headerOf(response.headers, "content-encoding"));
@@ -28,34 +21,34 @@ export function decodedResponse(response: CapturedResponse | DecodedResponse): D
     new TextEncoder().encode(`(${response.body.length} bytes that ${words} ${codings.join(", ")})`);
   if (response.digest !== undefined) {
     const { digest: _digest, ...kept } = plain;
-    return { ...kept, body: instead("were too many to be kept as"), notRead: "size" };
+    return { ...kept, body: instead("were too many to be captured as"), unreadable: "size" };
   }
   const decoded = decodedBody(response);
   switch (decoded.kind) {
     case "plain":
       return { ...plain, body: decoded.bytes };
     case "unknown":
-      // Clients take it as it is.
+      // Clients read it unchanged.
       if (isUtf8(response.body)) return plain;
-      return { ...plain, body: instead("can't be read as"), notRead: "coding" };
+      return { ...plain, body: instead("can't be read as"), unreadable: "coding" };
     case "too_large":
-      return { ...plain, body: instead("become too many without"), notRead: "size" };
+      return { ...plain, body: instead("become too many without"), unreadable: "size" };
     case "broken":
       return { ...plain, body: instead("aren't") };
   }
 }
 
 /**
- * Why it is left open whether two answers differ: one can't be read, and their statuses say no more. A
- * trace that is too large may be one that Lotline answers with 413, as is approved.
+ * Why a comparison is inconclusive: a body is unreadable, and the statuses don't decide. A trace that is
+ * too large may be one that Lotline refuses with 413, as is approved.
  */
-export function openBecause(
+export function inconclusiveBecause(
   legacy: DecodedResponse,
   service: DecodedResponse,
-): DecodedResponse["notRead"] {
+): DecodedResponse["unreadable"] {
   const areAlike = legacy.status < 400 === service.status < 400;
-  const isTooMuch = legacy.notRead === "size" && service.status === 413;
-  return areAlike || isTooMuch ? legacy.notRead ?? service.notRead : undefined;
+  const isTooMuch = legacy.unreadable === "size" && service.status === 413;
+  return areAlike || isTooMuch ? legacy.unreadable ?? service.unreadable : undefined;
 }
 
 function isUtf8(body: Uint8Array): boolean {
@@ -63,8 +56,8 @@ function isUtf8(body: Uint8Array): boolean {
 }
 
 /**
- * Whether compressing explains that two ETags aren't the same. It makes strong ones weak (nginx), adds
- * a coding's name (Apache, Caddy, Jetty) or drops them (nginx before 1.7.3, Apache by a setting).
+ * Whether compression explains that two ETags differ. It makes strong ones weak (nginx), appends the
+ * coding's name (Apache, Caddy, Jetty) or drops them (nginx before 1.7.3, Apache by a setting).
  */
 export function isEtagOfCoding(legacy: DecodedResponse, service: DecodedResponse): boolean {
   if (legacy.codings.length === 0 && service.codings.length === 0) return false;
@@ -74,15 +67,15 @@ export function isEtagOfCoding(legacy: DecodedResponse, service: DecodedResponse
   return was === is;
 }
 
-/** An answer's ETag without its weakness and what compressing added; nothing without one. */
+/** The ETag without `W/` and the suffix of a coding. */
 function opaqueTag({ headers, codings }: DecodedResponse): string | undefined {
   const etag = headerOf(headers, "etag");
   if (etag === undefined) return undefined;
   const tag = etag.startsWith("W/") ? etag.slice(2) : etag;
-  const ends = codings.flatMap((coding) => SIGNS.map((sign) => `${sign}${coding}"`));
+  const ends = codings.flatMap((coding) => SEPARATORS.map((separator) => `${separator}${coding}"`));
   const end = ends.find((one) => tag.endsWith(one));
   return end === undefined ? tag : `${tag.slice(0, -end.length)}"`;
 }
 
 // The longer ones first.
-const SIGNS = ["--", "-", ";", ":"];
+const SEPARATORS = ["--", "-", ";", ":"];

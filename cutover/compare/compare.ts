@@ -18,57 +18,53 @@ import type { LegacyOperation } from "../exchange/operations.ts";
 import {
   type DecodedResponse,
   decodedResponse,
+  inconclusiveBecause,
   isEtagOfCoding,
-  openBecause,
 } from "./comparable.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 
-/** Differences of one comparison that are told at most. */
 export const MAX_DIFFERENCES = 20;
 
-/** Of each value this many characters are kept at most. */
 const MAX_CHARACTERS = 4_000;
 
-/** Both sides' answers to one request. */
 export interface Pair {
-  /** Undefined when the request asks for none of the old operations. */
+  /** Undefined: the request is for none of the old operations. */
   readonly operation: LegacyOperation | undefined;
   readonly request: CapturedRequest;
   readonly legacy: CapturedResponse;
   readonly service: CapturedResponse;
   readonly times: Times;
   /**
-   * Of an answer that was recorded, in the place of the old server's: what it has generated, by itself or
-   * in a step before. JSON must then be written the same way, too.
+   * Set when `legacy` is a recorded response: its generated values, of this or an earlier step. The text
+   * of JSON must then be equal, too.
    */
   readonly recorded?: Generated;
 }
 
-/** What comparing two answers found. */
 export interface Comparison {
-  /** `lost`: a body was too large to be kept, and the digests don't settle it. */
+  /** `lost`: a body was too large to be captured, and the digests don't decide. */
   readonly outcome: "same" | "approved" | "different" | "lost";
-  /** The approvals that were needed, by id; empty unless `approved`. */
+  /** The ids of the approvals that were needed; empty unless `approved`. */
   readonly approvals: readonly string[];
-  /** The rules that these entries have. */
+  /** The rules of these approvals that were needed. */
   readonly used: readonly Rule[];
   /** Empty unless `different`; {@link MAX_DIFFERENCES} at most. */
   readonly differences: readonly Difference[];
 }
 
 /**
- * Compares the old server's answer with Lotline's: status, the headers that clients rely on, a weak
- * ETag on both or neither, the body as JSON whose numbers keep their text. What each side makes up
- * must have its form; a trace's parents and children may come in any order; stack frames on an error
- * page don't count, nor does whether an answer is compressed. Only `rules` allow any other difference.
+ * Compares the old server's response with Lotline's: status, the headers that clients rely on, a weak
+ * ETag on both or neither, and the body as JSON with the text of its numbers. Generated values must be
+ * valid; a trace's parents and children have no order; stack frames of error pages and compression
+ * don't count. Only `rules` allow other differences.
  */
 export function compare(pair: Pair, rules: readonly Rule[]): Comparison {
-  const plain = plainPair(pair);
-  const found = differencesOf(plain);
+  const decoded = decodePair(pair);
+  const found = differencesOf(decoded);
   const nothing = { approvals: [], used: [], differences: [] };
   if (found.length === 0) return { ...nothing, outcome: "same" };
-  if (isOpen(plain, found)) return { ...nothing, outcome: "lost" };
-  const { used, differences } = judge({ ...plain, differences: found }, rules);
+  if (isInconclusive(decoded, found)) return { ...nothing, outcome: "lost" };
+  const { used, differences } = judge({ ...decoded, differences: found }, rules);
   const approvals = [...new Set(used.map(({ id }) => id))];
   return differences.length === 0 ? { outcome: "approved", approvals, used, differences } : {
     ...nothing,
@@ -78,15 +74,15 @@ export function compare(pair: Pair, rules: readonly Rule[]): Comparison {
 }
 
 /**
- * Where two answers of one and the same side differ, told as if the earlier were the old server's. Two
- * signed tokens for one user are the same.
+ * The differences between two responses of one upstream, with the earlier one as the old server's. Two
+ * signed tokens for one user are equal.
  */
 export function changesBetween(
   earlier: CapturedResponse,
   later: CapturedResponse,
   { operation, request, times }: Pick<Pair, "operation" | "request" | "times">,
 ): readonly Difference[] {
-  const pair = plainPair({ operation, request, legacy: earlier, service: later, times });
+  const pair = decodePair({ operation, request, legacy: earlier, service: later, times });
   const found = differencesOf(pair);
   const isNewToken = ({ place }: Difference) =>
     operation === "login" && place === "body.token" && isTokenOfUser(pair.legacy) &&
@@ -94,32 +90,32 @@ export function changesBetween(
   return found.filter((difference) => !isNewToken(difference));
 }
 
-interface PlainPair extends Pair {
+interface DecodedPair extends Pair {
   readonly legacy: DecodedResponse;
   readonly service: DecodedResponse;
 }
 
-function plainPair(pair: Pair): PlainPair {
+function decodePair(pair: Pair): DecodedPair {
   return { ...pair, legacy: decodedResponse(pair.legacy), service: decodedResponse(pair.service) };
 }
 
 /**
- * Whether bodies that can't be read, or were too large to be kept, leave it open what their difference
- * means: the same links in another order, or more links than Lotline answers with.
+ * Whether bodies that are unreadable or too large to be captured make the comparison inconclusive: they
+ * may have the same links in another order, or more links than Lotline responds with.
  */
-function isOpen({ legacy, service }: PlainPair, found: readonly Difference[]): boolean {
-  if (openBecause(legacy, service) !== undefined) return true;
+function isInconclusive({ legacy, service }: DecodedPair, found: readonly Difference[]): boolean {
+  if (inconclusiveBecause(legacy, service) !== undefined) return true;
   if (legacy.digest === undefined && service.digest === undefined) return false;
   if (legacy.status === 200 && service.status === 413 && legacy.digest !== undefined) {
     return legacy.digest.bytes <= MAX_BYTES;
   }
   const [one, other] = [digestOf(legacy).bytes, digestOf(service).bytes];
-  // Spaces and escapes alone don't double a body.
+  // Spaces and escapes don't double a body.
   return found.every(({ place }) => place === "body") &&
     Math.max(one, other) <= 2 * Math.min(one, other);
 }
 
-function differencesOf(pair: PlainPair): Difference[] {
+function differencesOf(pair: DecodedPair): Difference[] {
   const { legacy, service } = pair;
   const found: Difference[] = [];
   if (legacy.status !== service.status) {
@@ -130,7 +126,7 @@ function differencesOf(pair: PlainPair): Difference[] {
     });
   }
   found.push(...headerDifferences(legacy, service));
-  found.push(...wholeBodyDifferences(pair));
+  found.push(...compareBodies(pair));
   return found;
 }
 
@@ -148,18 +144,19 @@ function headerDifferences(legacy: DecodedResponse, service: DecodedResponse): D
   }
   const [was, is] = [headerOf(legacy.headers, "etag"), headerOf(service.headers, "etag")];
   if (isEtagOfCoding(legacy, service)) return found;
-  const isKept = (was === undefined) === (is === undefined) && isWeakEtag(is) === isWeakEtag(was);
-  // Clients' validators stay good when they move from one side to the other.
-  const isEarned = was === is || digestOf(legacy).bytes === 0 || !haveSameBytes(legacy, service);
-  if (!isKept || !isEarned) report("etag", was, is);
+  const isSameKind = (was === undefined) === (is === undefined) &&
+    isWeakEtag(is) === isWeakEtag(was);
+  // Clients' validators must stay valid when they move to the other upstream.
+  const isJustified = was === is || digestOf(legacy).bytes === 0 || !haveSameBytes(legacy, service);
+  if (!isSameKind || !isJustified) report("etag", was, is);
   return found;
 }
 
 const LINKED_LOTS: ReadonlySet<string> = new Set(["parents", "children"]);
 
-function wholeBodyDifferences(pair: PlainPair): Difference[] {
+function compareBodies(pair: DecodedPair): Difference[] {
   const { operation, request, legacy, service, times, recorded } = pair;
-  // What was recorded is of another time, so the same bytes may be wrong.
+  // A recording is older, so equal bytes may be wrong.
   if (recorded === undefined && haveSameBytes(legacy, service)) return [];
   if (legacy.digest !== undefined || service.digest !== undefined) {
     const sizeOf = (response: CapturedResponse) => `${digestOf(response).bytes} bytes`;
@@ -167,7 +164,7 @@ function wholeBodyDifferences(pair: PlainPair): Difference[] {
   }
   const [was, is] = [textOf(legacy), textOf(service)];
   const [legacyJson, serviceJson] = [parseLosslessJson(was), parseLosslessJson(is)];
-  // A success and an error have nothing in common that could be told field by field.
+  // A success and an error have no common fields.
   const areAlike = legacy.status < 400 === service.status < 400;
   if (areAlike && legacyJson !== undefined && serviceJson !== undefined) {
     const generated = recorded ??
@@ -195,7 +192,7 @@ function textValue(value: string): LosslessJson {
   return { kind: "string", value };
 }
 
-/** Whether JSON is written as `JSON.stringify` writes it. */
+/** Whether JSON is formatted as by `JSON.stringify`. */
 function isCompact(text: string, json: LosslessJson): boolean {
   return text === formatLosslessJson(json);
 }
@@ -209,7 +206,7 @@ function haveSameBytes(legacy: DecodedResponse, service: DecodedResponse): boole
   return was.length === is.length && was.every((byte, i) => byte === is[i]);
 }
 
-/** A body as text; bytes that are no UTF-8 as what they would be in Latin-1. */
+/** A body as text; bytes that aren't UTF-8 are read as Latin-1. */
 function textOf(response: DecodedResponse): string {
   return decodedText(response) ?? new TextDecoder("latin1").decode(response.body);
 }

@@ -1,4 +1,4 @@
-/** The headers of an answer that clients rely on; the others depend on what the server runs on. */
+/** The response headers that clients rely on; the others depend on the server software. */
 export const COMPARED_HEADERS: readonly string[] = [
   "content-type",
   "access-control-allow-origin",
@@ -16,8 +16,8 @@ export const COMPARED_HEADERS: readonly string[] = [
 ];
 
 /**
- * A header's value as it is compared. What a Vary lists has neither order nor case, and whether an
- * answer is compressed is the client's choice and the server's: the content is compared without it.
+ * A header's value for comparing. The list in `Vary` has neither order nor case. `Accept-Encoding` is
+ * left out, since contents are compared without their codings.
  */
 export function comparedValue(name: string, value: string | undefined): string | undefined {
   if (name !== "vary" || value === undefined) return value;
@@ -29,7 +29,7 @@ export function comparedValue(name: string, value: string | undefined): string |
   return listed.size === 0 ? undefined : [...listed].sort().join(", ");
 }
 
-/** Whether this is an ETag that clients may compare weakly, as all of the old server's are. */
+/** Whether this is a weak ETag, as all of the old server's are. */
 export function isWeakEtag(value: string | undefined): boolean {
   return value !== undefined && /^W\/"[^"]+"$/.test(value);
 }

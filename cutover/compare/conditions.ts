@@ -21,7 +21,7 @@ import { decodedBytes, decodedText } from "../exchange/decoded_body.ts";
 
 type Schemas = components["schemas"];
 
-// Records instead of lists: the compiler then asks for every field.
+// Records, so that the compiler requires every field.
 const FIELDS_OF_LOT: Record<keyof Schemas["NewLot"], true> = {
   id: true,
   lot_code: true,
@@ -46,14 +46,13 @@ const FIELDS_OF_DECISION: Record<keyof Schemas["NewQcDecision"], true> = {
   decided_at: true,
 };
 
-/** What a condition may look at: the request, and what the old server made of it. */
 export interface ConditionInput {
   readonly operation: LegacyOperation | undefined;
   readonly request: CapturedRequest;
   readonly legacy: CapturedResponse;
 }
 
-/** Whether an exchange is one that a live rule is about; approved.yaml says what each means. */
+/** Whether a live rule's condition is met; approved.yaml describes each. */
 export function isMet(condition: Condition, input: ConditionInput): boolean {
   return CONDITIONS[condition](input);
 }
@@ -65,7 +64,7 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
   beyond_years: (input) => {
     const moment = momentOf(input);
     if (typeof moment !== "string") return false;
-    // Stored, the old server's answer tells; refused for something else, only the text can.
+    // If stored, the old server's response shows it; if refused for something else, only the text does.
     return isBeyondYears(moment) || wasStoredBeyondYears(input) ||
       input.legacy.status === 500 && !ISO_MOMENT_PATTERN.test(moment) && EDGE_YEAR.test(moment);
   },
@@ -114,8 +113,9 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
     const own = OPERATIONS.find((one) => one.operation === operation)?.method;
     return request.method !== own && !(own === "GET" && request.method === "HEAD");
   },
-  refused_value: ({ legacy }) => REFUSED.test(wordsOf(legacy)),
-  taken: ({ legacy }) => /^duplicate key value violates unique constraint /.test(wordsOf(legacy)),
+  refused_value: ({ legacy }) => REFUSED.test(serverError(legacy)),
+  taken: ({ legacy }) =>
+    /^duplicate key value violates unique constraint /.test(serverError(legacy)),
   too_deep: ({ request }) => documentsOf(request).some(isTooDeep),
   too_long: ({ request }) =>
     textsOf(request, ["lot_code"]).some((text) => text !== "" && !LOT_CODE_PATTERN.test(text)) ||
@@ -124,7 +124,7 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
   unfit_field: ({ request }) => {
     const fields = fieldsOf(request);
     return fields !== undefined &&
-      Object.entries(FORMS_OF_LOT).some(([name, isFit]) => !isFit(fields[name]));
+      Object.entries(LOT_FIELD_FORMS).some(([name, isValid]) => !isValid(fields[name]));
   },
   unfit_key: ({ request }) => {
     const keys = request.headers.filter(([name]) => name.toLowerCase() === "idempotency-key");
@@ -134,10 +134,10 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
     const keys = foreignKeys(input);
     return keys.length > 0 && keys.every(isPlainName);
   },
-  unknown_reference: ({ legacy }) => / violates foreign key constraint /.test(wordsOf(legacy)),
+  unknown_reference: ({ legacy }) => / violates foreign key constraint /.test(serverError(legacy)),
 };
 
-// What PostgreSQL says of a value that it can't take. JSON is another approval's matter.
+// PostgreSQL's messages for invalid values; those for JSON belong to another approval.
 const REFUSED = new RegExp([
   "^null value in column .* violates not-null constraint",
   "violates check constraint",
@@ -154,15 +154,15 @@ const REFUSED = new RegExp([
 
 const DECIMALS = ["weight_kg", "temperature_c"];
 const FREE_TEXTS = ["notes", "digital_signature"];
-/** What PostgreSQL's numeric takes for no number or an endless one. */
+/** PostgreSQL's numeric reads these as NaN or infinite. */
 const NOT_FINITE = /^\s*(?:nan|[+-]?inf(?:inity)?)\s*$/i;
 
 const isUuid = (value: unknown) => isAbsent(value) || isText(value, UUID_PATTERN);
 const isDecimal = (value: unknown) =>
   isAbsent(value) || typeof value === "number" || isText(value, DECIMAL_PATTERN);
 
-/** What the contract says of a lot's fields, but for the text of a code and for metadata. */
-const FORMS_OF_LOT: Readonly<Record<string, (value: unknown) => boolean>> = {
+/** The contract's forms of a lot's fields, except the text of a code and metadata. */
+const LOT_FIELD_FORMS: Readonly<Record<string, (value: unknown) => boolean>> = {
   lot_code: (value) => !isAbsent(value),
   lot_type: (value) => isAbsent(value) || isText(value, /^(?:RAW|DEB|BULK|MIX|SKW|FRZ|FG)$/),
   id: isUuid,
@@ -182,10 +182,9 @@ function isText(value: unknown, form: RegExp): boolean {
   return typeof value === "string" && form.test(value);
 }
 
-/** What may be a year beyond 9999 or before 0001, or one that an offset may lead out of these. */
+/** Possibly a year beyond 9999 or before 0001, also by its offset. */
 const EDGE_YEAR = /\d{5}|BC|0001|9999/i;
 
-/** A year of four digits, as the old server wrote it. */
 const FOUR_DIGIT_YEAR = /^(?!0000)\d{4}-/;
 
 function momentOf({ operation, request }: ConditionInput): unknown {
@@ -193,7 +192,7 @@ function momentOf({ operation, request }: ConditionInput): unknown {
   return operation === "createLot" ? fields?.created_at : fields?.decided_at;
 }
 
-/** Whether the old server stored the moment that was sent, and couldn't show it with a plain year. */
+/** Whether the old server stored the moment and responded with a year that isn't four digits. */
 function wasStoredBeyondYears({ operation, request, legacy }: ConditionInput): boolean {
   if (legacy.status !== 201 || !momentOf({ operation, request, legacy })) return false;
   const row = parseJson(decodedText(legacy) ?? "");
@@ -202,14 +201,14 @@ function wasStoredBeyondYears({ operation, request, legacy }: ConditionInput): b
   return shown === null || typeof shown === "string" && !FOUR_DIGIT_YEAR.test(shown);
 }
 
-// What Lotline answers with 413, see GET /api/traceability/{lotCode} in openapi.yaml.
+// Beyond this Lotline responds with 413: see GET /api/traceability/{lotCode} in openapi.yaml.
 const MAX_LINKS = 250_000;
-/** Lotline answers with no longer trace, in bytes. */
+/** The size of Lotline's largest trace. */
 export const MAX_BYTES = 134_217_728;
 
 function hasManyLinks(legacy: CapturedResponse): boolean {
   if ((legacy.digest?.bytes ?? legacy.body.length) > MAX_BYTES) return true;
-  // A link is some hundred bytes, two at the least.
+  // A link has about a hundred bytes, at least two.
   if (legacy.body.length < 2 * MAX_LINKS) return false;
   const trace = parseJson(decodedText(legacy) ?? "");
   if (!isObject(trace)) return false;
@@ -220,7 +219,7 @@ function hasManyLinks(legacy: CapturedResponse): boolean {
     .reduce((sum, links) => sum + links, 0) > MAX_LINKS;
 }
 
-// A plain lower-case name can't be anything but a column's in the old server's statement.
+// In the old server's statement a plain lower-case name can only be a column.
 function isPlainName(key: string): boolean {
   return /^[a-z_][a-z0-9_]*$/.test(key);
 }
@@ -235,26 +234,26 @@ function foreignKeys({ operation, request }: ConditionInput): string[] {
   return Object.keys(fieldsOf(request) ?? {}).filter((key) => !Object.hasOwn(fields, key));
 }
 
-/** The old server's words for a failure: its database's. */
-export function wordsOf(legacy: CapturedResponse): string {
+/** The message of an old server's 500, which is its database's. */
+export function serverError(legacy: CapturedResponse): string {
   if (legacy.status !== 500) return "";
   const body = parseJson(decodedText(legacy) ?? "");
   return isObject(body) && typeof body.error === "string" ? body.error : "";
 }
 
-/** The keys and values that a request's body names; nothing unless it is a JSON object. */
+/** The fields of a request's body; undefined unless it is a JSON object. */
 export function fieldsOf(request: CapturedRequest): Record<string, unknown> | undefined {
   const document = documentOf(request);
   return isObject(document) ? document : undefined;
 }
 
-/** What a client said in its body, as text without escapes. */
+/** A request's body as text without escapes. */
 export function textSent(request: CapturedRequest): string {
   const text = decodedText(request) ?? "";
   try {
     return JSON.stringify(documentOf(request)) ?? text;
   } catch {
-    // It is nested too deep to be written again.
+    // It is nested too deep to be stringified.
     return text;
   }
 }
@@ -265,19 +264,18 @@ function documentOf(request: CapturedRequest): object | undefined {
   return typeof document === "object" && document !== null ? document : undefined;
 }
 
-/** The body's text without the BOM, which the old server skips. */
+/** Without the BOM, which the old server skips. */
 function textOf(request: CapturedRequest): string | undefined {
   return decodedText(request)?.replace(/^\uFEFF/, "");
 }
 
-/** The body and, when it is text, the document that `metadata` is. */
+/** The body and, when `metadata` is text, the document in it. */
 function documentsOf(request: CapturedRequest): unknown[] {
   const metadata = fieldsOf(request)?.metadata;
   const document = documentOf(request);
   return typeof metadata === "string" ? [document, parseJson(metadata)] : [document];
 }
 
-/** The values of those fields that are text. */
 function textsOf(request: CapturedRequest, names: readonly string[]): string[] {
   const fields = fieldsOf(request) ?? {};
   return names.map((name) => fields[name]).filter((value) => typeof value === "string");
@@ -295,20 +293,20 @@ function holdsNul(document: unknown): boolean {
   return holds(document, (value) => typeof value === "string" && value.includes("\0"));
 }
 
-/** A number beyond the largest double is read as an infinite one. */
+/** A number beyond the largest double is parsed as infinite. */
 function holdsInfinity(document: unknown): boolean {
   return holds(document, (value) => typeof value === "number" && !Number.isFinite(value));
 }
 
-/** Whether a value or a key of a document is so. No recursion: it may be nested without end. */
-function holds(document: unknown, isSo: (value: unknown) => boolean): boolean {
+/** Whether a value or a key of a document matches. Without recursion: its depth is unbounded. */
+function holds(document: unknown, matches: (value: unknown) => boolean): boolean {
   const waiting = [document];
   while (waiting.length > 0) {
     const value = waiting.pop();
-    if (isSo(value)) return true;
+    if (matches(value)) return true;
     if (typeof value !== "object" || value === null) continue;
     for (const [key, item] of Object.entries(value)) {
-      if (isSo(key)) return true;
+      if (matches(key)) return true;
       waiting.push(item);
     }
   }

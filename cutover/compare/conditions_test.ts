@@ -1,7 +1,7 @@
 import { strictEqual } from "node:assert/strict";
 import type { Condition } from "./approvals.ts";
 import { captured, responseOf } from "../testing/captured.ts";
-import { type ConditionInput, isMet, wordsOf } from "./conditions.ts";
+import { type ConditionInput, isMet, serverError } from "./conditions.ts";
 
 const HTML = { "content-type": "text/html; charset=utf-8" };
 const ERROR_PAGE =
@@ -233,9 +233,9 @@ for (const [words, isRefused] of WORDS) {
 }
 
 Deno.test("a failure's message is only the text of its error", () => {
-  strictEqual(wordsOf(failed("Boom")), "Boom");
+  strictEqual(serverError(failed("Boom")), "Boom");
   for (const body of ['{"error":1}', '{"message":"Boom"}', '["Boom"]', "null", "Boom", ""]) {
-    strictEqual(wordsOf(responseOf(500, body)), "");
+    strictEqual(serverError(responseOf(500, body)), "");
   }
-  strictEqual(wordsOf({ ...failed("Boom"), status: 503 }), "");
+  strictEqual(serverError({ ...failed("Boom"), status: 503 }), "");
 });

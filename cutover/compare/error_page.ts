@@ -1,10 +1,10 @@
-/** An error page without its stack frames and without the words of the JSON parser. */
+/** An error page without its stack frames and without the JSON parser's message. */
 export function withoutFrames(body: string): string {
   return body.replaceAll(/(?:<br> &nbsp; &nbsp;at [^<]*)+/g, "")
     .replaceAll(/<pre>(\w+Error): [^<]*/g, "<pre>$1: …");
 }
 
-/** Whether this is one of the HTML pages that the old server's framework wrote for an error. */
+/** Whether this is an HTML error page of the old server's framework. */
 export function isErrorPage(body: string): boolean {
   if (!/^<!DOCTYPE html>\s*<html lang="en">/.test(body)) return false;
   const title = body.indexOf("<title>Error</title>");

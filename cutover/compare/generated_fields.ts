@@ -4,20 +4,17 @@ import type { LegacyOperation } from "../exchange/operations.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 import { type LosslessJson, stringOf } from "../exchange/lossless_json.ts";
 
-/** When an exchange took place, by this process's clock, in ms since 1970. */
+/** The period of an exchange by this process's clock, in ms since 1970. */
 export interface Times {
-  /** When the request had been read. */
   readonly from: number;
-  /** When the last of the answers had been read. */
   readonly to: number;
-  /** How far the servers' and the database's clocks may be from this one. */
+  /** The greatest difference between this clock and those of the servers and the database. */
   readonly clocksApartMs: number;
 }
 
 /**
- * Looks at the two values of one place that a server may have generated: `true` when both are as they
- * must be, though not the same; a reason when they aren't, which may be empty; undefined when nothing is
- * generated there, so that the two must be the same.
+ * Judges the two values of a place that servers may generate: `true` when both are valid, a reason,
+ * which may be empty, when one isn't; undefined when the place isn't generated and must be equal.
  */
 export type Generated = (
   place: string,
@@ -27,10 +24,7 @@ export type Generated = (
 
 type Matcher = (value: string) => boolean;
 
-/**
- * The values of an answer's body that a server generates for a request: each side's own must have its
- * form. What the request named isn't generated.
- */
+/** The generated fields of a response's body. A field that the request contains isn't generated. */
 export function generatedFields(
   operation: LegacyOperation | undefined,
   status: number,
@@ -39,16 +33,16 @@ export function generatedFields(
 ): Generated | undefined {
   const generated = operation && GENERATED[operation];
   if (generated === undefined || generated.status !== status) return undefined;
-  const named = fieldsOf(request) ?? {};
-  const fields = generated.fields.filter(([field]) => !Object.hasOwn(named, field));
+  const requested = fieldsOf(request) ?? {};
+  const fields = generated.fields.filter(([field]) => !Object.hasOwn(requested, field));
   const matchers = new Map(fields.map(([field, kind]): [string, Matcher] => [
     `body.${field}`,
     kind === "id" ? isNewId(request) : isMoment(times),
   ]));
   return (place, ...both) => {
-    const fits = matchers.get(place);
-    if (fits === undefined) return undefined;
-    return both.every((value) => fits(stringOf(value) ?? "")) || { why: "" };
+    const isValid = matchers.get(place);
+    if (isValid === undefined) return undefined;
+    return both.every((value) => isValid(stringOf(value) ?? "")) || { why: "" };
   };
 }
 
@@ -63,7 +57,7 @@ const GENERATED: Partial<Record<LegacyOperation, GeneratedOf>> = {
   createQcDecision: { status: 201, fields: [["id", "id"], ["decided_at", "moment"]] },
 };
 
-// Version 4, as uuid_generate_v4() makes them.
+// Version 4, as from uuid_generate_v4().
 const NEW_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 function isNewId(request: CapturedRequest): Matcher {

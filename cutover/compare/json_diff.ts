@@ -7,22 +7,19 @@ import {
 } from "../exchange/lossless_json.ts";
 import type { Generated } from "./generated_fields.ts";
 
-/** How two JSON bodies are to be compared. */
-export interface BodyRules {
-  /** What each side generates for itself. */
-  readonly generated?: Generated | undefined;
-  /** Fields at the top whose lists have no order. */
-  readonly unordered: ReadonlySet<string>;
-}
-
 /**
- * Where two JSON documents differ, `max` places at most. The text of numbers counts, and the order of
- * an object's keys, which clients can see; how a text is escaped, and spaces, they can't.
+ * The places in which two JSON documents differ, `max` at most. The text of numbers and the order of
+ * keys count, since clients can see them; escapes and spaces don't.
+ *
+ * @param unordered top-level fields whose lists have no order
  */
 export function bodyDifferences(
   legacy: LosslessJson,
   service: LosslessJson,
-  { generated, unordered }: BodyRules,
+  { generated, unordered }: {
+    readonly generated?: Generated | undefined;
+    readonly unordered: ReadonlySet<string>;
+  },
   max: number,
 ): Difference[] {
   const found: Difference[] = [];
@@ -49,7 +46,7 @@ export function bodyDifferences(
   };
 
   const compareObjects = (place: string, was: ObjectText, is: ObjectText) => {
-    // Of a key that stands twice the last value counts, as `JSON.parse` has it.
+    // Of duplicate keys the last one counts, as in `JSON.parse`.
     const [legacyFields, serviceFields] = [new Map(was.entries), new Map(is.entries)];
     for (const key of new Set([...legacyFields.keys(), ...serviceFields.keys()])) {
       const inner = placeOf(place, key);
@@ -57,7 +54,7 @@ export function bodyDifferences(
       if (old === undefined || now === undefined) report(inner, old, now);
       else compare(inner, old, now);
     }
-    // The keys that both have; those that only one has are told already.
+    // Of the common keys: the others are reported above.
     const legacyOrder = keysOf(was).filter((key) => serviceFields.has(key));
     const serviceOrder = keysOf(is).filter((key) => legacyFields.has(key));
     if (legacyOrder.join("\0") !== serviceOrder.join("\0")) {
@@ -73,10 +70,9 @@ export function bodyDifferences(
     }
   };
 
-  /** Two lists without an order. What is left when equals are gone is paired by `id`, then as it stands. */
+  /** Compares lists without an order: equal items match first, then those of one `id`, then by position. */
   const compareSets = (place: string, was: Items, is: Items) => {
-    // Filled from behind, so that the first of equals is the one that is popped: to shift it off would
-    // move all others each time.
+    // Filled from the end, so that `pop` returns the first of equal items; `shift` would move all others.
     const rest = new Map<string, number[]>();
     for (let i = is.length - 1; i >= 0; i--) {
       const item = is[i];

@@ -9,26 +9,24 @@ import { headerOf } from "../exchange/header_value.ts";
 import { fieldOf, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 
-/** Two answers that differ, and where. */
-export interface Disagreement extends ConditionInput {
+export interface Mismatch extends ConditionInput {
   readonly service: CapturedResponse;
   readonly differences: readonly Difference[];
 }
 
-/** What the rules make of a disagreement. */
 export interface Judgement {
-  /** The rules that were needed; none unless all was agreed to. */
+  /** The rules that were needed; empty unless they allow all differences. */
   readonly used: readonly Rule[];
-  /** What nothing allows; none when all was agreed to. */
+  /** The differences that no rule allows. */
   readonly differences: readonly Difference[];
 }
 
 /**
- * Holds a disagreement against the rules: first those of single headers, then for what is left one of
- * the whole answer, or those of single places.
+ * Applies the rules to a mismatch: first those for headers, then to the rest one for the complete
+ * response, or those for single places.
  */
-export function judge(disagreement: Disagreement, rules: readonly Rule[]): Judgement {
-  const { operation, legacy, service } = disagreement;
+export function judge(mismatch: Mismatch, rules: readonly Rule[]): Judgement {
+  const { operation, legacy, service } = mismatch;
   const candidates = rules.filter((rule) =>
     (rule.operation === undefined || rule.operation === operation) &&
     rule.legacy?.includes(legacy.status) !== false && rule.service.includes(service.status)
@@ -44,16 +42,16 @@ export function judge(disagreement: Disagreement, rules: readonly Rule[]): Judge
       used.add(rule);
       return false;
     });
-  const rest = without(disagreement.differences, ({ place }) => place !== TOKEN);
-  const whole = rest.length === 0
+  const rest = without(mismatch.differences, ({ place }) => place !== TOKEN);
+  const complete = rest.length === 0
     ? undefined
     : candidates.find(({ when, place }) =>
-      place === undefined && (when === undefined || isMet(when, disagreement))
+      place === undefined && (when === undefined || isMet(when, mismatch))
     );
-  if (whole !== undefined) {
-    const faults = formFaults({ ...disagreement, differences: rest });
+  if (complete !== undefined) {
+    const faults = formFaults({ ...mismatch, differences: rest });
     return faults.length === 0
-      ? { used: [...used.add(whole)], differences: [] }
+      ? { used: [...used.add(complete)], differences: [] }
       : { used: [], differences: [...rest, ...faults] };
   }
   const differences = without(rest, ({ place }) => place === TOKEN && isTokenOfUser(service));
@@ -62,12 +60,12 @@ export function judge(disagreement: Disagreement, rules: readonly Rule[]): Judge
 
 const TOKEN = "body.token";
 
-// What an error's answer has of its own, and so may have changed with it.
+// An error response has its own, so that these may change with it.
 const OF_ERRORS = new Set(["content-type", "allow"]);
 
-/** What Lotline's answer lacks of the form that an approved change has. */
-function formFaults({ request, legacy, service, differences }: Disagreement): Difference[] {
-  // Another answer has another ETag, or none; an error page had none.
+/** The mistakes in Lotline's response besides the approved change. */
+function formFaults({ request, legacy, service, differences }: Mismatch): Difference[] {
+  // Another response has another ETag, or none; an error page had none.
   const isAnother = legacy.status !== service.status ||
     legacy.status >= 400 && headerOf(legacy.headers, "etag") === undefined;
   const isStillSuccess = legacy.status < 400 && service.status < 400;
@@ -81,12 +79,11 @@ function formFaults({ request, legacy, service, differences }: Disagreement): Di
   );
   const { status } = service;
   const faults = status < 400
-    // What hasn't changed has no body, and no type.
+    // A 304 has no body and no content type.
     ? successFaults(service.headers, status === 304 ? JSON_TYPE : headers["content-type"])
     : request.method === "HEAD"
     ? errorHeadFaults(status, headers)
     : errorFaults({ status, headers, body: decodedText(service) ?? "", sent: textSent(request) });
-  // The differences themselves are told already; a header that may not change is one of them.
   return [
     ...other.map(({ place }) => ({ place: `form: ${place} may not change` })),
     ...faults.map((fault) => ({ place: "form", service: fault })),
@@ -100,7 +97,7 @@ function successFaults(headers: HeaderLines, type = ""): string[] {
     : [...faults, "a success without weak ETag"];
 }
 
-/** Whether the token of a login's answer is signed, and for the very user beside it. */
+/** Whether a login's response has a signed token for the user beside it. */
 export function isTokenOfUser(response: CapturedResponse): boolean {
   const body = parseLosslessJson(decodedText(response) ?? "");
   const subject = subjectOfSignedToken(stringOf(fieldOf(body, "token")) ?? "");

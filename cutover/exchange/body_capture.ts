@@ -3,73 +3,71 @@ import { ByteBuffer } from "../../byte_buffer.ts";
 import type { ByteBudget } from "./byte_budget.ts";
 import type { BodyDigest } from "./exchange.ts";
 
-/** A body up to this many bytes is kept, whatever else is. */
+/** A body up to this size is captured even when the budget is used up. */
 export const ALWAYS_CAPTURED_BYTES = 65_536;
 
 /**
- * A body that is kept while it passes, to be compared: whole up to `max` bytes, as long as the budget of
- * the larger ones lasts; else by its digest, which still tells whether another body is the same.
+ * Captures a body for comparing while it passes through. A body of more than `max` bytes, or one that
+ * the budget has no room for, is reduced to its digest, which still shows whether another body is equal.
  */
 export class BodyCapture {
-  readonly #kept: ByteBuffer;
+  readonly #buffer: ByteBuffer;
   #hash: Hash | undefined;
   #digest: BodyDigest | undefined;
   #bytes = 0;
-  #taken = 0;
+  #reserved = 0;
 
-  /** @param budget without one, everything up to `max` is kept */
+  /** @param budget without one, only `max` limits the body */
   constructor(readonly max: number, readonly budget?: ByteBudget) {
-    this.#kept = new ByteBuffer(max);
+    this.#buffer = new ByteBuffer(max);
   }
 
   append(piece: Uint8Array): void {
     this.#bytes += piece.length;
-    if (this.#hash === undefined && !this.#hasRoom()) this.#giveUp();
-    if (this.#hash === undefined) this.#kept.append(piece);
+    if (this.#hash === undefined && !this.#hasRoom()) this.#startDigest();
+    if (this.#hash === undefined) this.#buffer.append(piece);
     else this.#hash.update(piece);
   }
 
-  /** How many have passed. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The whole body; absent: it was too large. */
+  /** The complete body; undefined when it was too large. */
   get body(): Uint8Array | undefined {
-    return this.#hash === undefined ? this.#kept.bytes() : undefined;
+    return this.#hash === undefined ? this.#buffer.bytes() : undefined;
   }
 
-  /** Of a body that was too large, when all of it has passed. */
+  /** The digest of a body that was too large; final once the body is complete. */
   get digest(): BodyDigest | undefined {
     if (this.#hash === undefined) return undefined;
     return this.#digest ??= { bytes: this.#bytes, sha256: this.#hash.digest("hex") };
   }
 
-  /** Gives back what it took of the budget; the one that holds the body from now on counts it. */
+  /** Returns its share to the budget; the next holder of the body counts it. */
   release(): void {
-    this.budget?.give(this.#taken);
-    this.#taken = 0;
+    this.budget?.release(this.#reserved);
+    this.#reserved = 0;
   }
 
   #hasRoom(): boolean {
     if (this.#bytes > this.max) return false;
     if (this.#bytes <= ALWAYS_CAPTURED_BYTES || this.budget === undefined) return true;
-    // The buffer grows to twice of what it holds.
+    // The buffer grows to twice its content.
     const needed = Math.min(2 * this.#bytes, this.max);
-    if (needed <= this.#taken) return true;
-    if (!this.budget.take(needed - this.#taken)) return false;
-    this.#taken = needed;
+    if (needed <= this.#reserved) return true;
+    if (!this.budget.reserve(needed - this.#reserved)) return false;
+    this.#reserved = needed;
     return true;
   }
 
-  #giveUp(): void {
-    this.#hash = createHash("sha256").update(this.#kept.bytes());
-    this.#kept.clear();
+  #startDigest(): void {
+    this.#hash = createHash("sha256").update(this.#buffer.bytes());
+    this.#buffer.clear();
     this.release();
   }
 }
 
-/** The digest of a body, whether it was kept or not. */
 export function digestOf(
   { body, digest }: { readonly body: Uint8Array; readonly digest?: BodyDigest },
 ): BodyDigest {

@@ -30,17 +30,17 @@ Deno.test("long bodies share a budget and release it; short ones need none", () 
   const first = captured(bytes(100_000), 1_000_000, budget);
   strictEqual(first.body?.length, 100_000);
   // Twice its size.
-  strictEqual(budget.left, 200_000);
+  strictEqual(budget.available, 200_000);
   const second = captured(bytes(120_000), 1_000_000, budget);
   strictEqual(second.body, undefined);
   strictEqual(second.digest?.sha256, sha256(bytes(120_000)));
-  strictEqual(budget.left, 200_000, "what is known by its digest holds nothing");
-  budget.take(budget.left);
+  strictEqual(budget.available, 200_000, "what is known by its digest holds nothing");
+  budget.reserve(budget.available);
   strictEqual(
     captured(bytes(ALWAYS_CAPTURED_BYTES), 1_000_000, budget).body?.length,
     ALWAYS_CAPTURED_BYTES,
   );
   first.release();
   first.release();
-  strictEqual(budget.left, 200_000);
+  strictEqual(budget.available, 200_000);
 });

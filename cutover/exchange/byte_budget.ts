@@ -1,26 +1,23 @@
-/** Bytes of memory that may be held by many at once. */
+/** A bound on the memory that many holders use together. */
 export class ByteBudget {
-  #left: number;
+  #available: number;
 
-  /** @param bytes that may be taken in all */
-  constructor(readonly bytes: number) {
-    this.#left = bytes;
+  constructor(bytes: number) {
+    this.#available = bytes;
   }
 
-  /** How many are left. */
-  get left(): number {
-    return this.#left;
+  get available(): number {
+    return this.#available;
   }
 
-  /** Takes so many, if they are left. */
-  take(bytes: number): boolean {
-    if (bytes > this.#left) return false;
-    this.#left -= bytes;
+  /** Returns false, and reserves nothing, when fewer bytes are available. */
+  reserve(bytes: number): boolean {
+    if (bytes > this.#available) return false;
+    this.#available -= bytes;
     return true;
   }
 
-  /** Gives back what was taken. */
-  give(bytes: number): void {
-    this.#left += bytes;
+  release(bytes: number): void {
+    this.#available += bytes;
   }
 }

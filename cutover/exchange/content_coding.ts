@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import {
   brotliDecompressSync,
   constants,
@@ -8,23 +9,22 @@ import {
 } from "node:zlib";
 
 /**
- * What became of a body that was freed of its content codings. `unknown`: by name, or since there are
- * more of them than four; `too_large`: it would have more bytes than were allowed.
+ * The result of removing a body's content codings. `unknown`: a coding isn't supported, or there are
+ * too many; `too_large`: the decoded body would exceed the limit.
  */
 export type Decoded =
   | { readonly kind: "plain"; readonly bytes: Uint8Array }
   | { readonly kind: "unknown" | "broken" | "too_large" };
 
-/** Nobody has a use for more, and each takes time. */
 const MAX_CODINGS = 4;
 
-/** A server that compresses makes one frame; each takes time, even an empty one. */
+/** A server that compresses makes one frame. Each costs time, even an empty one. */
 const MAX_ZSTD_FRAMES = 16;
 
-/** RFC 9659: a window of 8 MB at most, so that nobody needs more memory for a few bytes. */
+/** RFC 9659: a window of 8 MB at most, so that a few bytes can't demand more memory. */
 const ZSTD_WINDOW = { [constants.ZSTD_d_windowLogMax]: 23 };
 
-/** Bytes that stand after a stream's end. A stream that takes some of them as its own was cut. */
+/** Bytes after a stream's end. A stream whose decoder consumes some of them is truncated. */
 const SENTINEL = new Uint8Array(8).fill(0xff);
 
 type Decode = (body: Uint8Array, maxOutputLength: number) => Uint8Array;
@@ -44,8 +44,8 @@ export function contentCodings(header: string | undefined): string[] {
 }
 
 /**
- * Frees a body of its content codings. No step makes more than `maxBytes`; a body without codings may
- * have more. One without bytes, such as the answer to HEAD and 304, is plain whatever its header says.
+ * Removes a body's content codings. No step produces more than `maxBytes`; a body without codings may
+ * be larger. An empty one, as in a response to HEAD and in a 304, is plain whatever its header says.
  */
 export function decodeContent(
   header: string | undefined,
@@ -68,7 +68,7 @@ export function decodeContent(
   }
 }
 
-/** RFC 9110, 8.4.1.2: it has the zlib format, but some send bare deflate under its name. */
+/** RFC 9110, 8.4.1.2: it has the zlib format, but some servers send bare deflate. */
 function inflate(body: Uint8Array, maxOutputLength: number): Uint8Array {
   try {
     return inflateSync(body, { maxOutputLength });
@@ -79,10 +79,10 @@ function inflate(body: Uint8Array, maxOutputLength: number): Uint8Array {
 }
 
 function unbrotli(body: Uint8Array, maxOutputLength: number): Uint8Array {
-  const { bytes, taken } = outputOf(
+  const { bytes, consumed } = outputOf(
     brotliDecompressSync(withSentinel(body), { maxOutputLength, info: true }),
   );
-  if (taken !== body.length) throw new Error("the stream is cut, or something follows it");
+  if (consumed !== body.length) throw new Error("the stream is truncated, or more bytes follow it");
   return bytes;
 }
 
@@ -92,42 +92,32 @@ function unzstd(body: Uint8Array, maxOutputLength: number): Uint8Array {
   for (let at = 0; at < body.length;) {
     const rest = body.subarray(at);
     if (frames.length >= MAX_ZSTD_FRAMES) throw new Error("too many frames");
-    const { bytes, taken } = outputOf(zstdDecompressSync(withSentinel(rest), {
+    const { bytes, consumed } = outputOf(zstdDecompressSync(withSentinel(rest), {
       maxOutputLength: Math.max(1, maxOutputLength - length),
       params: ZSTD_WINDOW,
       info: true,
     }));
-    if (taken === 0 || taken > rest.length) throw new Error("the frame is cut");
+    if (consumed === 0 || consumed > rest.length) throw new Error("the frame is truncated");
     frames.push(bytes);
     length += bytes.length;
-    at += taken;
+    at += consumed;
   }
-  const [first = new Uint8Array()] = frames;
-  if (frames.length <= 1) return first;
-  const all = new Uint8Array(length);
-  frames.reduce((at, frame) => {
-    all.set(frame, at);
-    return at + frame.length;
-  }, 0);
-  return all;
+  return Buffer.concat(frames, length);
 }
 
 function withSentinel(body: Uint8Array): Uint8Array {
-  const longer = new Uint8Array(body.length + SENTINEL.length);
-  longer.set(body);
-  longer.set(SENTINEL, body.length);
-  return longer;
+  return Buffer.concat([body, SENTINEL]);
 }
 
-/** What `info: true` makes of an answer of node:zlib, which its types don't tell. */
-function outputOf(result: unknown): { readonly bytes: Uint8Array; readonly taken: number } {
+/** The result of node:zlib with `info: true`, which its types don't describe. */
+function outputOf(result: unknown): { readonly bytes: Uint8Array; readonly consumed: number } {
   if (typeof result === "object" && result !== null && "buffer" in result && "engine" in result) {
     const { buffer: bytes, engine } = result;
     const hasCount = typeof engine === "object" && engine !== null && "bytesWritten" in engine;
-    const taken = hasCount ? engine.bytesWritten : undefined;
-    if (bytes instanceof Uint8Array && typeof taken === "number") return { bytes, taken };
+    const consumed = hasCount ? engine.bytesWritten : undefined;
+    if (bytes instanceof Uint8Array && typeof consumed === "number") return { bytes, consumed };
   }
-  throw new Error("node:zlib doesn't say how much it took");
+  throw new Error("node:zlib doesn't report how many bytes it consumed");
 }
 
 function isTooLarge(error: unknown): boolean {

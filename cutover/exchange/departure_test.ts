@@ -340,15 +340,15 @@ Deno.test("the log counts departures once a minute for each kind, those of write
 });
 
 for (
-  const [isWhole, outlivesClient, departure] of [
+  const [isComplete, outlivesClient, departure] of [
     [true, true, "carried_out"],
     [true, false, "given_up"],
     [false, true, "incomplete"],
     [false, false, "incomplete"],
   ] as const
 ) {
-  Deno.test(`whole: ${isWhole}, a write: ${outlivesClient}: ${departure}`, () => {
-    strictEqual(departureOf({ isWhole, outlivesClient }), departure);
+  Deno.test(`complete: ${isComplete}, a write: ${outlivesClient}: ${departure}`, () => {
+    strictEqual(departureOf({ isComplete, outlivesClient }), departure);
   });
 }
 

@@ -1,10 +1,10 @@
 import type { LegacyOperation } from "./operations.ts";
 import type { Route, Upstream } from "./route.ts";
 
-/** Headers in the order and with the letters in which they came, one entry a line. */
+/** Header fields in their order and case, one entry a line. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[];
 
-/** A request that was read to its end. */
+/** A request that has arrived completely. */
 export interface CapturedRequest {
   readonly method: string;
   /** Path and query as the client wrote them. */
@@ -13,42 +13,41 @@ export interface CapturedRequest {
   readonly body: Uint8Array;
 }
 
-/** What is known of a body that is too large to be kept. */
+/** Size and hash of a body that was too large to be captured. */
 export interface BodyDigest {
   readonly bytes: number;
-  /** In hex. */
   readonly sha256: string;
 }
 
-/** An answer that was read to its end. */
+/** A response that has arrived completely. */
 export interface CapturedResponse {
   readonly status: number;
   readonly headers: HeaderLines;
-  /** Empty when it was too large to be kept: see {@link CapturedResponse.digest}. */
+  /** Empty when it was too large, which {@link CapturedResponse.digest} then describes. */
   readonly body: Uint8Array;
   readonly digest?: BodyDigest;
-  /** From the request's being sent to the last byte, in ms. */
+  /** From sending the request to the last byte of the response. */
   readonly ms: number;
 }
 
-/** Why a side gave no answer that can be compared. */
+/** Why an upstream returned no response that can be compared. */
 export type FailureKind = "refused" | "reset" | "timeout" | "too_large" | "not_asked";
 
-/** What came of asking a side. */
+/** The result of one request to an upstream. */
 export type Exchange = CapturedResponse | { readonly failure: FailureKind; readonly ms: number };
 
-/** An exchange with a client that is to be compared with what the other side says. */
+/** An exchange with a client, to be compared with the other upstream's response or recorded. */
 export interface Observation {
   readonly operation: LegacyOperation;
   readonly route: Route;
   readonly request: CapturedRequest;
-  /** When the request had been read, in ms since 1970. */
+  /** When the request was complete, in ms since 1970. */
   readonly at: number;
-  /** The side that answered the client. */
+  /** The upstream whose response the client received. */
   readonly upstream: Upstream;
   readonly response: CapturedResponse;
-  /** What Lotline would have answered, for a write that the old server executed afterwards. */
+  /** Lotline's response to a dry run of a write that the old server executed afterwards. */
   readonly dryRun?: Exchange;
-  /** What Lotline made of the client's own request, before the old server answered in its place. */
+  /** Lotline's response to the client's own request, before the old server answered in its place. */
   readonly earlier?: Exchange;
 }

@@ -1,8 +1,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
 
-/** Where the list is kept. */
-export const PLACE = new URL("./operations.gen.ts", import.meta.url);
+export const TARGET = new URL("./operations.gen.ts", import.meta.url);
 
 const Methods = z.record(z.string(), z.unknown());
 const Contract = z.object({ paths: z.record(z.string(), Methods) });
@@ -14,7 +13,7 @@ interface OperationPath {
   readonly path: string;
 }
 
-/** The text of `operations.gen.ts` as the two contracts make it now. */
+/** The text of `operations.gen.ts`, made from the two contracts. */
 export async function generateOperations(): Promise<string> {
   const legacy = await listOperations("contract/legacy.yaml");
   const all = await listOperations("openapi.yaml");
@@ -27,7 +26,7 @@ export async function generateOperations(): Promise<string> {
     `/** The operations of the old server. */\nexport const LEGACY = [\n${
       lines(legacy)
     }] as const;\n\n` +
-    `/** The operations of Lotline, those of the old server among them. */\n` +
+    `/** The operations of Lotline, including those of the old server. */\n` +
     `export const ALL = [\n${lines(all)}] as const;\n`;
 }
 
@@ -42,4 +41,4 @@ async function listOperations(file: string): Promise<OperationPath[]> {
   );
 }
 
-if (import.meta.main) await Deno.writeTextFile(PLACE, await generateOperations());
+if (import.meta.main) await Deno.writeTextFile(TARGET, await generateOperations());

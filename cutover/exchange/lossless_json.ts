@@ -1,6 +1,6 @@
 /**
- * JSON as it was written: numbers keep their text (`540.0` isn't `540`), objects their order and even
- * the keys that stand twice. `JSON.parse` loses all of that.
+ * JSON as it was written: numbers keep their text (`540.0` isn't `540`), objects the order of their
+ * keys and duplicate keys. `JSON.parse` loses all of that.
  */
 export type LosslessJson =
   | { readonly kind: "object"; readonly entries: readonly (readonly [string, LosslessJson])[] }
@@ -9,14 +9,14 @@ export type LosslessJson =
   /** A number, `true`, `false` or `null`, by its text. */
   | { readonly kind: "plain"; readonly text: string };
 
-// Deeper than anything that either server answers with; what walks through it may recurse.
+// Deeper than any response of either server, and shallow enough for recursion.
 const MAX_LEVELS = 200;
 
 const ESCAPED = /[\\\u0000-\u001f]/;
 const STRING = /"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*"/y;
 const PLAIN = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
-/** Reads a JSON document; nothing when the text is none, or is nested deeper than 200 levels. */
+/** Parses a JSON document; undefined when it is malformed or has more than 200 levels. */
 export function parseLosslessJson(text: string): LosslessJson | undefined {
   let at = 0;
   const take = (pattern: RegExp): string | undefined => {
@@ -25,13 +25,13 @@ export function parseLosslessJson(text: string): LosslessJson | undefined {
     if (found !== undefined) at += found.length;
     return found;
   };
-  // A large trace has a hundred thousand tokens: an expression for each of them takes four times as long.
+  // A large trace has a hundred thousand tokens: a regular expression for each takes four times as long.
   const skipSpace = () => {
     while (isSpace(text.charCodeAt(at))) at++;
   };
-  const takeSign = (sign: string): boolean => {
+  const takeCharacter = (character: string): boolean => {
     skipSpace();
-    if (text[at] !== sign) return false;
+    if (text[at] !== character) return false;
     at++;
     return true;
   };
@@ -48,8 +48,8 @@ export function parseLosslessJson(text: string): LosslessJson | undefined {
   };
   const value = (level: number): LosslessJson | undefined => {
     if (level > MAX_LEVELS) return undefined;
-    if (takeSign("{")) return object(level);
-    if (takeSign("[")) return list(level);
+    if (takeCharacter("{")) return object(level);
+    if (takeCharacter("[")) return list(level);
     const string = takeString();
     if (string !== undefined) return { kind: "string", value: string };
     const plain = take(PLAIN);
@@ -57,27 +57,27 @@ export function parseLosslessJson(text: string): LosslessJson | undefined {
   };
   const object = (level: number): LosslessJson | undefined => {
     const entries: [string, LosslessJson][] = [];
-    if (takeSign("}")) return { kind: "object", entries };
+    if (takeCharacter("}")) return { kind: "object", entries };
     for (;;) {
       skipSpace();
       const key = takeString();
-      if (key === undefined || !takeSign(":")) return undefined;
+      if (key === undefined || !takeCharacter(":")) return undefined;
       const item = value(level + 1);
       if (item === undefined) return undefined;
       entries.push([key, item]);
-      if (takeSign("}")) return { kind: "object", entries };
-      if (!takeSign(",")) return undefined;
+      if (takeCharacter("}")) return { kind: "object", entries };
+      if (!takeCharacter(",")) return undefined;
     }
   };
   const list = (level: number): LosslessJson | undefined => {
     const items: LosslessJson[] = [];
-    if (takeSign("]")) return { kind: "list", items };
+    if (takeCharacter("]")) return { kind: "list", items };
     for (;;) {
       const item = value(level + 1);
       if (item === undefined) return undefined;
       items.push(item);
-      if (takeSign("]")) return { kind: "list", items };
-      if (!takeSign(",")) return undefined;
+      if (takeCharacter("]")) return { kind: "list", items };
+      if (!takeCharacter(",")) return undefined;
     }
   };
   const document = value(1);
@@ -89,7 +89,7 @@ function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }
 
-/** The document as text without spaces; what was parsed from such text comes back to the letter. */
+/** The document as compact text; compact text survives parsing and formatting unchanged. */
 export function formatLosslessJson(value: LosslessJson): string {
   switch (value.kind) {
     case "object": {
@@ -107,12 +107,11 @@ export function formatLosslessJson(value: LosslessJson): string {
   }
 }
 
-/** The value of a key, the last one when it stands twice, as `JSON.parse` has it. */
+/** The value of a key; of duplicate keys the last one, as in `JSON.parse`. */
 export function fieldOf(value: LosslessJson | undefined, key: string): LosslessJson | undefined {
   return value?.kind === "object" ? value.entries.findLast(([one]) => one === key)?.[1] : undefined;
 }
 
-/** The text of a string. */
 export function stringOf(value: LosslessJson | undefined): string | undefined {
   return value?.kind === "string" ? value.value : undefined;
 }

@@ -1,16 +1,9 @@
-import { LEGACY } from "./operations.gen.ts";
-import {
-  isLegacyOperation,
-  isSafeOperation,
-  type LegacyOperation,
-  type Operation,
-  OPERATIONS,
-} from "./operations.ts";
+import { isLegacyOperation, isSafeOperation, type Operation, OPERATIONS } from "./operations.ts";
 
 interface Template {
   readonly operation: Operation;
   readonly method: string;
-  /** What stands before and behind the parameter, in lower case. */
+  /** The path before and after the parameter, in lower case. */
   readonly start: string;
   readonly end: string;
 }
@@ -29,9 +22,8 @@ for (const { operation, method, path } of OPERATIONS) {
 }
 
 /**
- * The operation that a request asks for, found the way both sides find theirs: letters in any case,
- * one trailing slash or none, a parameter is one segment that isn't empty, nothing is decoded. HEAD
- * asks for what GET asks for.
+ * The operation of a request, matched as both upstreams match it: in any case, with or without one
+ * trailing slash, a parameter is one segment that isn't empty, nothing is decoded, HEAD is GET.
  *
  * @param target path and query as the client wrote them
  */
@@ -51,41 +43,18 @@ export function findOperation(method: string, target: string): Operation | undef
   return undefined;
 }
 
-/**
- * The old operation that a request was meant for, by its method and the fixed part of its path: also
- * one that asks for no lot, or for something below the path.
- *
- * @param method undefined: any
- */
-export function findOldOperation(
-  method: string | undefined,
-  target: string,
-): LegacyOperation | undefined {
-  const requested = method === "HEAD" ? "GET" : method;
-  const start = startOf(target.toLowerCase());
-  return LEGACY.find((one) =>
-    startOf(one.path) === start && (requested === undefined || one.method === requested)
-  )?.operation;
-}
-
-/** The first two segments of a path. */
-const startOf = (target: string) => target.split(/[/?]/, 3).join("/");
-
-/** Whether a method has no effect by the rules of HTTP (RFC 9110, 9.2.1). */
+/** Whether a method is safe (RFC 9110, 9.2.1). */
 export function isSafeMethod(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "TRACE";
 }
 
-/** Whether a server executes a request without any effect: by its method, or as the old login. */
+/** Whether a request has no effect: its method is safe, or it is the old login. */
 export function isSafeRequest(method: string, operation: Operation | undefined): boolean {
   if (isSafeMethod(method)) return true;
   return operation !== undefined && isLegacyOperation(operation) && isSafeOperation(operation);
 }
 
-/**
- * A target as its host is asked for it: without the host that it may name, as requests to a proxy do.
- * Any other target is given back.
- */
+/** A target without the host of the absolute form (RFC 9112, 3.2.2). */
 export function originForm(target: string): string {
   if (target.startsWith("/")) return target;
   const host = /^https?:\/\/[^/?#]*/i.exec(target)?.[0];
@@ -94,12 +63,11 @@ export function originForm(target: string): string {
   return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** The path alone. */
 function pathOf(target: string): string {
   const origin = originForm(target);
   for (let at = 0; at < origin.length; at++) {
-    const letter = origin[at];
-    if (letter === "?" || letter === "#") return origin.slice(0, at);
+    const character = origin[at];
+    if (character === "?" || character === "#") return origin.slice(0, at);
   }
   return origin;
 }

@@ -10,7 +10,7 @@ export const LEGACY = [
   { operation: "createQcDecision", method: "POST", path: "/api/qc-decisions" },
 ] as const;
 
-/** The operations of Lotline, those of the old server among them. */
+/** The operations of Lotline, including those of the old server. */
 export const ALL = [
   { operation: "getHealth", method: "GET", path: "/api/health" },
   { operation: "login", method: "POST", path: "/api/login" },

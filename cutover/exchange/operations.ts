@@ -4,7 +4,6 @@ import { ALL, LEGACY } from "./operations.gen.ts";
 /** An operation of the contract, by its id. */
 export type Operation = keyof operations;
 
-/** One operation of the contract: how it is requested. */
 interface OperationPath {
   readonly operation: Operation;
   readonly method: "GET" | "POST";
@@ -12,7 +11,6 @@ interface OperationPath {
   readonly path: string;
 }
 
-/** One of {@link LEGACY_OPERATIONS}. */
 export type LegacyOperation = typeof LEGACY[number]["operation"];
 
 /** The operations of the old server. Only these can be compared. */
@@ -20,31 +18,29 @@ export const LEGACY_OPERATIONS: readonly LegacyOperation[] = LEGACY.map(({ opera
   operation
 );
 
-/** The same as PostgreSQL reads a list of texts. */
+/** The same as a literal of PostgreSQL's `text[]`. */
 export const OLD_OPERATIONS_ARRAY = `{${LEGACY_OPERATIONS.join(",")}}`;
 
-/** Every operation of Lotline, in the order of the contract. */
 export const OPERATIONS: readonly OperationPath[] = ALL;
 
-/** The operation with this id. */
+/** The operation with this id; undefined when there is none. */
 export function operationById(id: unknown): Operation | undefined {
   return OPERATIONS.find(({ operation }) => operation === id)?.operation;
 }
 
 const OLD: ReadonlySet<Operation> = new Set<Operation>(LEGACY_OPERATIONS);
 
-/** Whether the old server knows this operation. */
 export function isLegacyOperation(operation: Operation): operation is LegacyOperation {
   return OLD.has(operation);
 }
 
 const SAFE: ReadonlySet<Operation> = new Set<Operation>([
   ...LEGACY.filter(({ method }) => method === "GET").map(({ operation }) => operation),
-  // No method says so: the old server's login looks an account up and writes nothing.
+  // A POST, but the old server's login only reads an account.
   "login",
 ]);
 
-/** Whether the old server executes this without any effect, so that it may be sent again. */
+/** Whether the old server executes this without any effect, so that it may be sent twice. */
 export function isSafeOperation(operation: LegacyOperation): boolean {
   return SAFE.has(operation);
 }

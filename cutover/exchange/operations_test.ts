@@ -1,12 +1,12 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { generateOperations, PLACE } from "./generate_operations.ts";
+import { generateOperations, TARGET } from "./generate_operations.ts";
 import { isSafeRequest } from "./match_operation.ts";
 import { isSafeOperation, LEGACY_OPERATIONS, OPERATIONS } from "./operations.ts";
 import { LEGACY } from "./operations.gen.ts";
 
 Deno.test("the list of operations equals the one made from the two contracts", async () => {
   strictEqual(
-    await Deno.readTextFile(PLACE),
+    await Deno.readTextFile(TARGET),
     await generateOperations(),
     "run deno run -A cutover/exchange/generate_operations.ts",
   );

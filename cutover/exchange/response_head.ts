@@ -1,42 +1,37 @@
-/** An answer's first lines: headers in their order and with their letters, names and values in turn. */
+/** A response's status line and headers. */
 export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
+  /** In their order and case, names and values in turn. */
   readonly headers: readonly string[];
 }
 
-/** A head as it was read, with what its version says. */
-export interface ParsedHead extends ResponseHead {
-  /** The minor number of HTTP/1.0 or HTTP/1.1. */
-  readonly minor: "0" | "1";
-}
-
-/** Bytes that are no answer, or an answer that ended too early. */
+/** Bytes that are no HTTP response, or a response that ended too early. */
 export class MalformedResponseError extends Error {
   override name = "MalformedResponseError";
 }
 
-/** As many as Node's own client takes. */
+/** As in Node's client. */
 const MAX_HEADERS = 2_000;
 
-// RFC 9112 4, RFC 9110 5.1 and 5.5: nothing but visible characters, spaces, tabs and obs-text. What
-// else stands there, some clients take for the end of a line.
+// RFC 9112, 4, and RFC 9110, 5.1 and 5.5: visible characters, spaces, tabs and obs-text only. Some
+// clients read other characters as the end of a line.
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
- * Reads the head of an answer, whether the last one or one before it (1xx).
+ * Parses the head of a final or interim response.
  *
  * @param text all lines, without the empty one at the end
  * @throws {MalformedResponseError}
  */
-export function readResponseHead(text: string): ParsedHead {
+export function readResponseHead(text: string): ResponseHead & { readonly minor: "0" | "1" } {
   const lines = text.split("\r\n");
   const [, minor, digits = "", reason = ""] = STATUS_LINE.exec(lines[0] ?? "") ?? [];
   const status = Number(digits);
   if (minor === undefined || status === 101) {
-    throw new MalformedResponseError("the answer's first line is none");
+    throw new MalformedResponseError("the status line is malformed");
   }
   if (lines.length - 1 > MAX_HEADERS) throw new MalformedResponseError("too many headers");
   const headers: string[] = [];
@@ -44,18 +39,16 @@ export function readResponseHead(text: string): ParsedHead {
   return { status, reason, headers, minor: minor === "0" ? "0" : "1" };
 }
 
-/** Reads the line of a header or a trailer. @throws {MalformedResponseError} */
+/** Parses the line of a header or a trailer. @throws {MalformedResponseError} */
 export function readHeaderLine(line: string): [name: string, value: string] {
   const colon = line.indexOf(":");
   const name = line.slice(0, Math.max(colon, 0));
   const value = line.slice(colon + 1);
-  if (!isHeaderLine(name, value)) {
-    throw new MalformedResponseError("a header is none");
-  }
+  if (!isHeaderLine(name, value)) throw new MalformedResponseError("a header is malformed");
   return [name, withoutSpaceAround(value)];
 }
 
-/** Whether a header is one, in a request or a response. */
+/** Whether a name and a value may be sent as a header. */
 export function isHeaderLine(name: string, value: string): boolean {
   return HEADER_NAME.test(name) && HEADER_VALUE.test(value);
 }
@@ -65,7 +58,7 @@ export function isToken(text: string): boolean {
   return HEADER_NAME.test(text);
 }
 
-/** Without the spaces and tabs at both ends. `trim` would take a no-break space away as well. */
+/** Without spaces and tabs at both ends; `trim` would remove a no-break space as well. */
 function withoutSpaceAround(value: string): string {
   let start = 0;
   let end = value.length;

@@ -1,27 +1,27 @@
 import type { Operation } from "./operations.ts";
 
-/** Who answers: the old server, or Lotline. */
+/** A server behind the gateway: the old server, or Lotline. */
 export type Upstream = "legacy" | "service";
 
-/** How the requests of one operation are dealt with. */
+/** Which upstream answers the requests of an operation. */
 export type Mode =
-  /** The old server answers; Lotline isn't asked. */
+  /** The old server answers, and nothing is compared. */
   | { readonly name: "legacy" }
-  /** The old server answers; Lotline is asked as well, and compared. */
+  /** The old server answers; Lotline's response is compared. */
   | { readonly name: "shadow" }
-  /** Lotline answers this share of the clients, from 1 to 99 in %; both are compared. */
+  /** Lotline answers this share of the clients, from 1 to 99 in %; responses are compared. */
   | { readonly name: "canary"; readonly percent: number }
-  /** Lotline answers; the old server is asked as well where that has no effect. */
+  /** Lotline answers; the old server's response is compared where the request is safe. */
   | { readonly name: "service" };
 
 /** The state of one operation's traffic. */
 export interface Route {
   readonly operation: Operation;
   readonly mode: Mode;
-  /** Goes up with every change of the mode: evidence counts for the epoch it was gathered in. */
+  /** Rises with every change of the mode: evidence counts for one epoch only. */
   readonly epoch: number;
-  /** How many of 100 requests are compared, from 0 to 100. */
+  /** The share of requests that is compared, from 0 to 100 in %. */
   readonly samplePercent: number;
-  /** Why the route was rolled back by itself; nothing moves it before a person clears this. */
+  /** The reason of an automatic rollback; the route stays on `legacy` until a person clears it. */
   readonly latch: string | undefined;
 }

@@ -6,8 +6,8 @@ const Header = z.looseObject({ alg: z.string().regex(/^(ES|RS|PS)\d+$|^EdDSA$|^E
 const Claims = z.looseObject({ sub: z.string().min(1) });
 
 /**
- * The subject that a token names, if it has the form of a JWT with a signature that only the holder of
- * a private key can make. The signature itself isn't verified.
+ * The subject of a token that has the form of a JWT with an asymmetric signature. The signature itself
+ * isn't verified.
  */
 export function subjectOfSignedToken(token: string): string | undefined {
   const [header, claims, signature, ...more] = token.split(".");

@@ -6,7 +6,7 @@ import { bucketOf } from "../routes/canary.ts";
 import { compare } from "../compare/compare.ts";
 import { parseLosslessJson } from "../exchange/lossless_json.ts";
 import { storedMismatch } from "../evidence/stored_mismatch.ts";
-import { passedToClient } from "../exchange/hop_by_hop.ts";
+import { headersForClient } from "../exchange/hop_by_hop.ts";
 import { findOperation } from "../exchange/match_operation.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 import { createRedactor } from "../redact/redact.ts";
@@ -37,7 +37,7 @@ function parse(text: string): void {
   const ignore = () => {};
   const parser = new ResponseParser("GET", {
     interim: ignore,
-    head: ({ headers }) => passedToClient(headers, "id"),
+    head: ({ headers }) => headersForClient(headers, "id"),
     data: ignore,
     end: ignore,
   });

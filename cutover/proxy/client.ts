@@ -2,23 +2,21 @@ import type net from "node:net";
 import type { ProxiedRequest } from "./proxied_request.ts";
 import { FramingBytes } from "./framing_bytes.ts";
 import type { GatewayServerLimits } from "./server_limits.ts";
-import { endWith, willEndGently } from "./last_response.ts";
+import { closeGracefully, respondAndClose } from "./last_response.ts";
 import type { ErrorResponseStatus } from "./error_response.ts";
 import type { Peer } from "./request_head.ts";
 import { InFlight } from "./in_flight.ts";
 
-/** A connection of a client. */
 export class Client {
-  /** Its requests that aren't over. */
   readonly requests = new InFlight<ProxiedRequest>();
-  /** Before its first request, the server's own limits hold. */
+  /** Before the first request, the timeouts of Node's server apply. */
   wasUsed = false;
   readonly #framing: FramingBytes;
   #newest: ProxiedRequest | undefined;
   #begun = 0;
   #isClosing = false;
   #refusal: { readonly status: ErrorResponseStatus; readonly sentence: string } | undefined;
-  /** When it last was seen to be in use, by `performance.now()`, and what had come until then. */
+  /** When the last sweep found it in use, by `performance.now()`, and its counts at that moment. */
   #usedAt = 0;
   #bytesRead = 0;
   #begunBefore = 0;
@@ -28,26 +26,25 @@ export class Client {
     readonly peer: Peer,
     readonly limits: GatewayServerLimits,
   ) {
-    // Node's server makes a timer when a request is over and clears it when the next one comes, which
-    // takes 6 % of the gateway's time for one. `sweep` closes what is kept and not used.
+    // Node's server sets a timer after each request and clears it before the next one, which takes 6 %
+    // of the gateway's processor time. `sweep` closes idle connections instead.
     socket.setTimeout = () => socket;
     this.#framing = new FramingBytes(socket, 2 * limits.headerBytes);
-    // The server sets such a timer back after each packet that it has read, also before the events of
-    // that packet's bodies. Without that call, `sweep` looks.
-    Object.defineProperty(socket, "_unrefTimer", { value: () => this.#look() });
+    // The server calls this after each packet, before the events of the bodies in that packet. Should a
+    // release of the runtime stop that, `sweep` still checks.
+    Object.defineProperty(socket, "_unrefTimer", { value: () => this.#checkFraming() });
   }
 
   /**
-   * Whether nothing is served any more that comes on it: behind a request that was refused, a server
-   * may see other requests than the client sent.
+   * Whether further requests on it are ignored: after a refused request, a server may parse other
+   * requests than the client sent.
    */
   get isClosing(): boolean {
-    // Such a body is refused when it is read, and the next request may have come in the same packet.
+    // A body is refused only when it is read, and the next request may be in the same packet.
     return this.#isClosing ||
       (this.#newest !== undefined && this.#newest.request.bodyBytes > this.limits.bodyBytes);
   }
 
-  /** The head of a request has come that is going to be answered. */
   begin(proxied: ProxiedRequest): void {
     this.#begun++;
     this.requests.add(proxied);
@@ -55,20 +52,19 @@ export class Client {
     this.#framing.begin(proxied.request, proxied.head.isChunked);
   }
 
-  /** A request of it is over. */
   end(proxied: ProxiedRequest): void {
     this.requests.delete(proxied);
     if (this.#newest === proxied) this.#newest = undefined;
     this.#refuseInTurn();
   }
 
-  /** Serves nothing more; the requests that it has are answered, and the connection is closed. */
+  /** Accepts no further request, and closes the connection after the pending responses. */
   close(): void {
     this.#isClosing = true;
-    willEndGently(this.socket);
+    closeGracefully(this.socket);
   }
 
-  /** Refuses what comes on it and is no request, when the requests before it are answered. */
+  /** Refuses bytes that are no acceptable request, after the pending responses. */
   refuse(status: ErrorResponseStatus, sentence: string): void {
     this.close();
     const newest = this.#newest;
@@ -77,7 +73,7 @@ export class Client {
     this.#refuseInTurn();
   }
 
-  /** Closes it when nobody needs it. To be called a few times a second. */
+  /** Closes an idle connection. To be called a few times a second. */
   sweep(now: number): void {
     const { keepAliveMs, headerMs } = this.limits;
     if (!this.wasUsed || this.requests.size > 0 || this.#begun !== this.#begunBefore) {
@@ -86,21 +82,20 @@ export class Client {
       this.#usedAt = now;
       return;
     }
-    // A head may have begun at the last moment; one that takes longer, or empty lines, don't keep it.
-    const began = this.socket.bytesRead > this.#bytesRead;
-    if (now > this.#usedAt + keepAliveMs + (began ? headerMs : 0)) this.socket.destroy();
-    else this.#look();
+    // A head may have begun at the last moment; neither a slower one nor empty lines extend the time.
+    const hasBegun = this.socket.bytesRead > this.#bytesRead;
+    if (now > this.#usedAt + keepAliveMs + (hasBegun ? headerMs : 0)) this.socket.destroy();
+    else this.#checkFraming();
   }
 
-  #look(): void {
+  #checkFraming(): void {
     if (this.#isClosing) return;
-    const tooMuch = this.#framing.look();
-    if (tooMuch === "head") this.refuse(431, "The headers are too long");
-    else if (tooMuch === "chunk_framing") {
+    const excess = this.#framing.check();
+    if (excess === "head") this.refuse(431, "The headers are too long");
+    else if (excess === "chunk_framing") {
       this.#isClosing = true;
-      // Each chunk more would be work.
-      willEndGently(this.socket, false);
-      // It may have its answer already.
+      // Reading further chunks would cost processor time.
+      closeGracefully(this.socket, false);
       if (this.#newest === undefined) this.socket.destroy();
       else this.#newest.refuse(413, "The chunks of the body have too much around them");
     }
@@ -110,7 +105,7 @@ export class Client {
     if (this.#refusal === undefined || this.requests.size > 0) return;
     const { status, sentence } = this.#refusal;
     this.#refusal = undefined;
-    // The answer before may have been the last by itself.
-    if (this.socket.writable) endWith(this.socket, status, sentence);
+    // The response before may have closed the connection.
+    if (this.socket.writable) respondAndClose(this.socket, status, sentence);
   }
 }

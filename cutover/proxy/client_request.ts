@@ -1,14 +1,14 @@
 import type { Buffer } from "node:buffer";
 import { IncomingMessage } from "node:http";
 
-/** A request of a client that counts what comes of its body, at once and not when it is read. */
+/** A client's request that counts its body as it arrives, before it is read. */
 export class ClientRequest extends IncomingMessage {
-  /** Without what frames its chunks. */
+  /** Without the framing of chunks. */
   bodyBytes = 0;
   /** Chunks, or parts of them. */
   pieces = 0;
 
-  /** The server's parser tells a part of the body; null: that was all. */
+  /** Called by the server's parser for each part of the body; null: the body is complete. */
   override push(part: Buffer | null): boolean {
     if (part !== null) {
       this.bodyBytes += part.length;
@@ -17,7 +17,7 @@ export class ClientRequest extends IncomingMessage {
     return super.push(part);
   }
 
-  /** The least bytes that its head had: those of a client that wastes none. */
+  /** The size of its head without superfluous bytes. */
   headBytes(): number {
     const { method = "", url = "", rawHeaders } = this;
     let bytes = `${method} ${url} HTTP/1.1\r\n\r\n`.length;

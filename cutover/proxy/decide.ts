@@ -14,38 +14,26 @@ import { findOperation, isSafeMethod, isSafeRequest } from "../exchange/match_op
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Route, Upstream } from "../exchange/route.ts";
 
-/** A request for an operation of the contract. */
-export interface RouteDecision {
-  readonly operation: Operation;
-  readonly route: Route;
-}
-
-/** A request for an operation that both sides know. */
-export interface ComparableOperation extends RouteDecision {
-  readonly operation: LegacyOperation;
-}
-
-/** How one request is dealt with. */
+/** How one request is handled. */
 export interface Decision {
-  /** Undefined: nothing of the contract; the old server says what it makes of it. */
-  readonly decision: RouteDecision | undefined;
-  /** Undefined: only one side could answer. */
-  readonly comparable: ComparableOperation | undefined;
+  /** Undefined: the contract has no such operation, and the old server answers. */
+  readonly route: Route | undefined;
+  /** The route's operation, if both upstreams know it. */
+  readonly comparable: LegacyOperation | undefined;
   readonly upstream: Upstream;
-  /** The client's; undefined: which client it is matters to nobody. */
+  /** The client's; undefined on routes whose clients aren't counted. */
   readonly bucket: number | undefined;
   /**
-   * `answer`: somebody wants to see the exchange; `dry_run`: before it, Lotline is asked what it would
-   * do; undefined: nobody looks.
+   * `answer`: the exchange is observed; `dry_run`: Lotline's dry run comes first; undefined: the
+   * exchange isn't observed.
    */
   readonly compared: "answer" | "dry_run" | undefined;
-  /** Whether it may be sent twice: by HTTP's rules, or since the old server's login writes nothing. */
+  /** Whether it may be sent twice: its method is safe, or it is the old login, which writes nothing. */
   readonly isSafe: boolean;
-  /** Whether it is carried out though its client has left: whatever may have an effect by HTTP's rules. */
+  /** Whether it runs to its end after its client has left: its method isn't safe. */
   readonly outlivesClient: boolean;
 }
 
-/** What decides about a request. */
 export interface DecideDeps {
   readonly routeOf: (operation: Operation) => Route;
   readonly readClient: ReadClient;
@@ -53,7 +41,6 @@ export interface DecideDeps {
   readonly observer: Pick<Observer, "wants">;
 }
 
-/** Decides how a request is dealt with. */
 export function decide(
   deps: DecideDeps,
   method: string,
@@ -62,35 +49,24 @@ export function decide(
   peer: Peer,
 ): Decision {
   const operation = findOperation(method, target);
-  if (operation === undefined) {
-    return {
-      decision: undefined,
-      comparable: undefined,
-      upstream: "legacy",
-      bucket: undefined,
-      compared: undefined,
-      isSafe: isSafeMethod(method),
-      outlivesClient: !isSafeMethod(method),
-    };
-  }
-  const route = deps.routeOf(operation);
-  const comparable = isLegacyOperation(operation) ? { operation, route } : undefined;
-  const bucket = isCounted(route.mode) ? bucketOfClient(deps, operation, head, peer) : undefined;
-  const upstream = chooseUpstream(route.mode, bucket ?? 0);
+  const route = operation && deps.routeOf(operation);
+  const comparable = operation && isLegacyOperation(operation) ? operation : undefined;
+  const bucket = route && bucketOn(route, deps, head, peer);
+  const upstream = route === undefined ? "legacy" : chooseUpstream(route.mode, bucket ?? 0);
   return {
-    decision: { operation, route },
+    route,
     comparable,
     upstream,
     bucket,
-    compared: comparable && whatToCompare(deps, comparable, upstream),
+    compared: route && comparable && howToCompare(deps, comparable, route, upstream),
     isSafe: isSafeRequest(method, operation),
     outlivesClient: !isSafeMethod(method),
   };
 }
 
 /**
- * The way of a request that Lotline was to answer and that is the old server's by now, since its route
- * went back after its head had come; undefined: there is no such change. Nobody compares it.
+ * The decision for a request to Lotline whose route has returned to the old server since its head
+ * arrived; undefined: the first decision still holds. Its exchange isn't observed.
  */
 export function decideFallback(
   deps: DecideDeps,
@@ -98,45 +74,40 @@ export function decideFallback(
   head: RequestHead,
   peer: Peer,
 ): Decision | undefined {
-  if (decision.upstream !== "service" || decision.decision === undefined) return undefined;
-  const { operation, route: before } = decision.decision;
-  const route = deps.routeOf(operation);
-  // A route that is killed has another mode and the same epoch.
+  const before = decision.route;
+  if (decision.upstream !== "service" || before === undefined) return undefined;
+  const route = deps.routeOf(before.operation);
+  // The kill switch changes the mode and leaves the epoch.
   if (route.epoch === before.epoch && route.mode.name === before.mode.name) return undefined;
-  const bucket = isCounted(route.mode)
-    ? decision.bucket ?? bucketOfClient(deps, operation, head, peer)
-    : undefined;
+  const bucket = bucketOn(route, deps, head, peer, decision.bucket);
   if (chooseUpstream(route.mode, bucket ?? 0) === "service") return undefined;
-  return {
-    ...decision,
-    bucket,
-    decision: { operation, route },
-    comparable: decision.comparable && { ...decision.comparable, route },
-    upstream: "legacy",
-    compared: undefined,
-  };
+  return { ...decision, route, bucket, upstream: "legacy", compared: undefined };
 }
 
 /**
- * Counts a request that is over for the side that had it last, whichever it was to go to: what Lotline
- * was to answer and the old server did was not moved.
+ * Counts a finished request for the upstream that had it last: a request that Lotline was to answer
+ * and the old server answered wasn't moved.
  */
 export function countClient(
   evidence: Pick<Evidence, "served">,
-  { decision, bucket }: Decision,
+  { route, bucket }: Decision,
   { isProbe }: RequestHead,
   upstream: Upstream | undefined,
 ): void {
-  if (decision === undefined || bucket === undefined || upstream === undefined || isProbe) return;
-  evidence.served(decision.operation, decision.route, upstream, bucket);
+  if (route === undefined || bucket === undefined || upstream === undefined || isProbe) return;
+  evidence.served(route.operation, route, upstream, bucket);
 }
 
-function bucketOfClient(
+/** @param known the client's bucket, if it was computed before: a random one must not change */
+function bucketOn(
+  { operation, mode }: Route,
   { readClient, canaryBy }: DecideDeps,
-  operation: Operation,
   head: RequestHead,
   peer: Peer,
-): number {
+  known?: number,
+): number | undefined {
+  if (!isCounted(mode)) return undefined;
+  if (known !== undefined) return known;
   const headers = {
     get: (name: string) => name === "x-forwarded-for" ? head.forwardedFor ?? null : null,
   };
@@ -156,14 +127,15 @@ function firstValue(lines: readonly string[], lowerName: string): string | undef
   return undefined;
 }
 
-function whatToCompare(
+function howToCompare(
   { observer }: DecideDeps,
-  { operation, route }: ComparableOperation,
+  operation: LegacyOperation,
+  route: Route,
   upstream: Upstream,
 ): Decision["compared"] {
-  const isSeen = isSafeOperation(operation) || route.mode.name === "legacy";
-  // What Lotline has stored can't be asked of the old server, which knows no dry run.
-  if (!isSeen && upstream === "service") return undefined;
+  const needsNoDryRun = isSafeOperation(operation) || route.mode.name === "legacy";
+  // The old server has no dry run, so that a write to Lotline can't be compared.
+  if (!needsNoDryRun && upstream === "service") return undefined;
   if (!observer.wants(operation, route)) return undefined;
-  return isSeen ? "answer" : "dry_run";
+  return needsNoDryRun ? "answer" : "dry_run";
 }

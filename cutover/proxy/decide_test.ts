@@ -28,7 +28,7 @@ const HEAD = headOf(["Host", "plant"], PEER);
 function depsOf(mode: Mode, { wants = true, epoch = 1 } = {}) {
   const requested: LegacyOperation[] = [];
   return {
-    asked: requested,
+    requested,
     routeOf: (operation: Operation): Route => ({
       operation,
       mode,
@@ -61,7 +61,7 @@ const REQUESTS = {
 const DECISIONS: [
   what: keyof typeof REQUESTS,
   mode: Mode,
-  side: Decision["upstream"],
+  upstream: Decision["upstream"],
   compared: Decision["compared"],
 ][] = [
   // Neither may wait for Lotline: the exchange is compared after the old server has answered.
@@ -87,37 +87,41 @@ for (const [what, mode, upstream, compared] of DECISIONS) {
   const percent = mode.name === "canary" ? ` of ${mode.percent} %` : "";
   Deno.test(`a ${what} in ${mode.name}${percent} goes to ${upstream}; compared: ${compared ?? "no"}`, () => {
     const [method, target] = REQUESTS[what];
-    const way = find(mode, method, target);
-    deepStrictEqual([way.upstream, way.compared], [upstream, compared]);
+    const decision = find(mode, method, target);
+    deepStrictEqual([decision.upstream, decision.compared], [upstream, compared]);
     strictEqual(find(mode, method, target, { wants: false }).compared, undefined);
-    strictEqual(way.isSafe, what === "read" || what === "login");
+    strictEqual(decision.isSafe, what === "read" || what === "login");
   });
 }
 
 Deno.test("a write that went to Lotline is never compared, so its comparison isn't considered", () => {
   const deps = depsOf(SERVICE);
   decide(deps, "POST", "/api/lots", HEAD, PEER);
-  deepStrictEqual(deps.asked, []);
+  deepStrictEqual(deps.requested, []);
 });
 
 Deno.test("requests outside the contract go to the old server, whether safe or not", () => {
   for (const method of ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "DELETE", "PATCH"]) {
-    const way = find(SERVICE, method, "/no/such/path");
-    deepStrictEqual([way.decision, way.comparable, way.upstream, way.compared], [
+    const decision = find(SERVICE, method, "/no/such/path");
+    deepStrictEqual([decision.route, decision.comparable, decision.upstream, decision.compared], [
       undefined,
       undefined,
       "legacy",
       undefined,
     ]);
-    strictEqual(way.isSafe, ["GET", "HEAD", "OPTIONS", "TRACE"].includes(method));
+    strictEqual(decision.isSafe, ["GET", "HEAD", "OPTIONS", "TRACE"].includes(method));
   }
 });
 
 Deno.test("operations that only Lotline has are never compared", () => {
-  const way = find(SERVICE, "GET", "/api/audits");
-  const operation = way.decision?.operation;
+  const decision = find(SERVICE, "GET", "/api/audits");
+  const operation = decision.route?.operation;
   deepStrictEqual([operation, operation && isLegacyOperation(operation)], ["listAudits", false]);
-  deepStrictEqual([way.comparable, way.upstream, way.compared], [undefined, "service", undefined]);
+  deepStrictEqual([decision.comparable, decision.upstream, decision.compared], [
+    undefined,
+    "service",
+    undefined,
+  ]);
 });
 
 /** The route, at sending time, of a request decided for Lotline: the upstream then. */
@@ -135,18 +139,22 @@ for (const [what, mode, epoch, isBack] of CHANGES) {
   Deno.test(`a request whose route ${what} ${isBack ? "goes back" : "stays Lotline's"}`, () => {
     const before = find(SERVICE, "GET", "/api/traceability/A");
     const after = depsOf(mode, { epoch });
-    const way = decideFallback(after, before, HEAD, PEER);
-    if (!isBack) return strictEqual(way, undefined);
-    deepStrictEqual([way?.upstream, way?.compared, way?.isSafe], ["legacy", undefined, true]);
-    deepStrictEqual([way?.decision?.route.mode, way?.comparable?.route.mode], [mode, mode]);
-    strictEqual(way?.decision?.route.epoch, epoch);
+    const decision = decideFallback(after, before, HEAD, PEER);
+    if (!isBack) return strictEqual(decision, undefined);
+    deepStrictEqual([decision?.upstream, decision?.compared, decision?.isSafe], [
+      "legacy",
+      undefined,
+      true,
+    ]);
+    deepStrictEqual([decision?.route?.mode, decision?.route?.epoch], [mode, epoch]);
+    strictEqual(decision?.comparable, "getTraceability");
   });
 }
 
 Deno.test("a request goes back when its canary has shrunk, though its route is still a canary", () => {
   const before = find(canary(100), "GET", "/api/traceability/A");
-  const way = decideFallback(depsOf(canary(0), { epoch: 2 }), before, HEAD, PEER);
-  strictEqual(way?.upstream, "legacy");
+  const decision = decideFallback(depsOf(canary(0), { epoch: 2 }), before, HEAD, PEER);
+  strictEqual(decision?.upstream, "legacy");
 });
 
 const HALF: Mode = { name: "canary", percent: 50 };
@@ -174,8 +182,8 @@ Deno.test("a canary distinguishes clients by the address from a trusted proxy on
 
 Deno.test("a request for the old server, or without an operation, never goes back", () => {
   const rolledBack = depsOf(LEGACY, { epoch: 2 });
-  const legacys = find(SHADOW, "GET", "/api/traceability/A");
-  strictEqual(decideFallback(rolledBack, legacys, HEAD, PEER), undefined);
+  const onLegacy = find(SHADOW, "GET", "/api/traceability/A");
+  strictEqual(decideFallback(rolledBack, onLegacy, HEAD, PEER), undefined);
   strictEqual(decideFallback(rolledBack, find(SERVICE, "GET", "/no"), HEAD, PEER), undefined);
 });
 

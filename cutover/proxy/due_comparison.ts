@@ -9,63 +9,66 @@ import type { CapturedRequest, Exchange, FailureKind } from "../exchange/exchang
 import type { Failure } from "../upstream/connection.ts";
 import type { GatewayServerLimits } from "./server_limits.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
+import type { Upstream } from "../exchange/route.ts";
 import type { Decision } from "./decide.ts";
 
-/** What counting and keeping exchanges is made of; one for all requests. */
+/** What counting and capturing exchanges depends on; shared by all requests. */
 export interface DueDeps {
   readonly evidence: Evidence;
   readonly observer: Pick<Observer, "observe">;
   readonly limits: Pick<GatewayServerLimits, "responseBytes">;
-  /** What long bodies of exchanges that are compared may take up. */
+  /** For the long bodies of exchanges that are compared. */
   readonly comparedBytes: ByteBudget;
 }
 
 /**
- * An exchange that somebody wants to see. When it is to be compared, it counts as due from the moment
- * at which its request is whole, and has one outcome whatever becomes of it: the comparer's, or one
- * from here.
+ * The observation of one exchange. An exchange that is to be compared counts as due when its request is
+ * complete, and has exactly one outcome: the comparison's, or one from here.
  */
 export class DueComparison {
-  /** Whether somebody still wants to see the exchange. */
+  /** Whether the exchange is still to be observed. */
   isWanted: boolean;
-  /** What Lotline would have made of a write. */
   dryRun: Exchange | undefined;
-  /** What Lotline made of the request, when the old server is asked in its place. */
+  /** Lotline's response to the request itself, when the old server answers in its place. */
   earlier: Exchange | undefined;
-  #isOpen = false;
+  #isDue = false;
   #capture: BodyCapture | undefined;
-  /** What the request's long body has taken, in bytes. */
-  #taken = 0;
+  /** What the request's long body has reserved, in bytes. */
+  #reserved = 0;
 
   constructor(readonly deps: DueDeps, readonly decision: Decision) {
     this.isWanted = decision.compared !== undefined;
   }
 
-  /** Whether it is to be compared; a recording may want an exchange that nobody compares. */
-  get isCounted(): boolean {
-    return this.isWanted && this.decision.decision?.route.mode.name !== "legacy";
+  /** Whether it is to be compared; on `legacy` routes exchanges are only recorded. */
+  get isCompared(): boolean {
+    return this.isWanted && this.decision.route?.mode.name !== "legacy";
   }
 
-  /** The request is whole: from now on it needs an outcome. */
+  /** The request is complete: from here on the exchange needs an outcome. */
   begin(): void {
-    const { comparable } = this.decision;
-    if (!this.isCounted || this.#isOpen || comparable === undefined) return;
-    this.#isOpen = true;
-    this.deps.evidence.covered(comparable.operation, comparable.route, "due");
+    const { comparable, route } = this.decision;
+    if (!this.isCompared || this.#isDue || comparable === undefined || route === undefined) return;
+    this.#isDue = true;
+    this.deps.evidence.covered(comparable, route, "due");
   }
 
-  /** An answer is whole: from now on the comparer sees to the outcome. */
-  observe(attempt: UpstreamRequest, ms: number, captured: () => CapturedRequest, at: number): void {
-    const { comparable } = this.decision;
-    const { answer: response, body, digest, upstream } = attempt;
-    if (!this.isWanted || comparable === undefined || response === undefined) return;
-    // A recording has no use for what is too large to be kept.
-    const isOfUse = body !== undefined || this.isCounted;
+  /** The response is complete: from here on the observer is responsible for the outcome. */
+  observe(
+    { response, body, digest }: UpstreamRequest,
+    upstream: Upstream,
+    ms: number,
+    at: number,
+    captured: () => CapturedRequest,
+  ): void {
+    const { comparable: operation, route } = this.decision;
+    if (!this.isWanted || !operation || !route || response === undefined) return;
+    const isTooLargeToRecord = body === undefined && !this.isCompared;
     this.#close();
-    if (!isOfUse) return;
+    if (isTooLargeToRecord) return;
     this.deps.observer.observe({
-      operation: comparable.operation,
-      route: comparable.route,
+      operation,
+      route,
       request: captured(),
       at,
       upstream,
@@ -85,62 +88,59 @@ export class DueComparison {
     this.#end("lost", cause);
   }
 
-  /** The side that was to answer the client gave no answer. */
+  /** The client's request got no response. */
   failed(kind: Failure["kind"]): void {
     if (kind === "busy") this.lost("overload");
     else this.#end("unanswered", CAUSES[failureOf(kind)]);
   }
 
-  /** What the next attempt's answer is gathered in, if somebody wants it. */
+  /** The capture for the next response; undefined when the exchange isn't observed. */
   newCapture(): BodyCapture | undefined {
     this.#capture?.release();
     if (!this.isWanted) return this.#capture = undefined;
-    // A recording takes short bodies alone.
-    const { responseBytes } = this.deps.limits;
-    return this.#capture = this.isCounted
-      ? new BodyCapture(responseBytes, this.deps.comparedBytes)
+    // Recordings hold short bodies only.
+    return this.#capture = this.isCompared
+      ? new BodyCapture(this.deps.limits.responseBytes, this.deps.comparedBytes)
       : new BodyCapture(ALWAYS_CAPTURED_BYTES);
   }
 
   /**
-   * Whether a body is waited for until it is whole, so that it can be compared. A short one that comes
-   * slowly takes up nothing of a side; a long one waits for its share of the bytes while it is early.
+   * Whether the request waits for its complete body, so that it can be compared. A short body that
+   * arrives slowly occupies no upstream. A long one waits for its share of the budget while it is early.
    *
-   * @param bytes that the body has at most
+   * @param maxBytes of the body
    */
-  awaitsAll(body: ClientBody, bytes: number, isEarly: boolean): boolean {
-    if (!this.isCounted) return false;
-    if (!body.isLong || this.#taken > 0) return true;
-    if (!this.deps.comparedBytes.take(bytes)) return isEarly;
-    this.#taken = bytes;
+  waitsFor(body: ClientBody, maxBytes: number, isEarly: boolean): boolean {
+    if (!this.isCompared) return false;
+    if (!body.isLong || this.#reserved > 0) return true;
+    if (!this.deps.comparedBytes.reserve(maxBytes)) return isEarly;
+    this.#reserved = maxBytes;
     body.bufferAll();
     return true;
   }
 
-  /** The request is over, and nothing of it is held here any more. */
+  /** The request is finished, and its memory is free. */
   finish(cause: LostCause): void {
     this.lost(cause);
     this.#capture?.release();
-    this.deps.comparedBytes.give(this.#taken);
-    this.#taken = 0;
+    this.deps.comparedBytes.release(this.#reserved);
+    this.#reserved = 0;
   }
 
   #close(): void {
     this.isWanted = false;
-    this.#isOpen = false;
+    this.#isDue = false;
   }
 
   #end(outcome: "lost" | "unanswered", cause: LostCause | UnansweredCause): void {
-    const { comparable } = this.decision;
-    const isOpen = this.#isOpen;
+    const { comparable: operation, route } = this.decision;
+    const wasDue = this.#isDue;
     this.#close();
-    if (!isOpen || comparable === undefined) return;
-    const { operation, route } = comparable;
+    if (!wasDue || operation === undefined || route === undefined) return;
     this.deps.evidence.found({ operation, route, outcome, cause, approvals: [], differences: [] });
   }
 }
 
-/** What a failure means for comparing the answer. */
 export function failureOf(kind: Exclude<Failure["kind"], "busy">): FailureKind {
   return kind === "broken" ? "reset" : kind;
 }

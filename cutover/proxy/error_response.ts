@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { headText } from "../exchange/head_text.ts";
 import type { Failure } from "../upstream/connection.ts";
 
 const REASONS = {
@@ -14,12 +15,12 @@ const REASONS = {
   505: "HTTP Version Not Supported",
 } as const;
 
-/** The statuses with which the gateway answers by itself. */
+/** The statuses of the gateway's own responses. */
 export type ErrorResponseStatus = keyof typeof REASONS;
 
 const NO_SERVER = [502, "No answer from the server behind this one"] as const;
 
-/** What a client is told when no side has answered. */
+/** The response to a client whose request no upstream has answered. */
 export const NO_RESPONSE: Readonly<
   Record<Failure["kind"], readonly [status: ErrorResponseStatus, sentence: string]>
 > = {
@@ -30,7 +31,6 @@ export const NO_RESPONSE: Readonly<
   timeout: [504, "No answer in time"],
 };
 
-/** An answer of the gateway's own. */
 export interface ErrorResponse {
   readonly status: ErrorResponseStatus;
   readonly reason: string;
@@ -39,10 +39,7 @@ export interface ErrorResponse {
   readonly body: Buffer;
 }
 
-/**
- * An answer of the gateway's own, as JSON like those of both sides. Any page may read it, as it may
- * read the old server's answers: it holds nothing but this sentence.
- */
+/** Builds a JSON error as both upstreams do. Any origin may read it, as with the old server. */
 export function errorResponse(
   status: ErrorResponseStatus,
   sentence: string,
@@ -62,10 +59,9 @@ export function errorResponse(
   return { status, reason: REASONS[status], headers, body };
 }
 
-/** The same as bytes, for a connection that can't go on. */
+/** The same as bytes, for a connection that is closed after it. */
 export function errorResponseBytes(status: ErrorResponseStatus, sentence: string): Buffer {
   const { reason, headers, body } = errorResponse(status, sentence);
-  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`;
-  return Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`, "latin1"), body]);
+  const head = headText(`HTTP/1.1 ${status} ${reason}`, [...headers, "Connection", "close"]);
+  return Buffer.concat([Buffer.from(head, "latin1"), body]);
 }

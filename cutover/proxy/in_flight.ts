@@ -1,35 +1,34 @@
 /**
- * What is under way at the moment, in no order; each thing is in it once at most.
+ * A set of requests without an order.
  *
- * Not a `Set`: with each request that comes and goes V8 makes it a new table now and then, and the old
- * tables, chained to the new ones and full of requests that are over, outlive all but the great
- * collections. Everything that the requests had made stayed with them, and the small collections took
- * 12 ms instead of 1 to copy it: see docs/performance.md.
+ * A `Set` would be slower: V8 replaces its table now and then, and the old tables, linked to the new
+ * ones and full of finished requests, survive until a major collection. With all that the requests had
+ * allocated, minor collections took 12 ms instead of 1: see docs/performance.md.
  */
-export class InFlight<Thing> {
-  readonly #things: Thing[] = [];
+export class InFlight<Item> {
+  readonly #items: Item[] = [];
 
   get size(): number {
-    return this.#things.length;
+    return this.#items.length;
   }
 
-  add(thing: Thing): void {
-    this.#things.push(thing);
+  /** The item must not be in it already. */
+  add(item: Item): void {
+    this.#items.push(item);
   }
 
-  /** Takes it out, if it is there. */
-  delete(thing: Thing): void {
-    const at = this.#things.indexOf(thing);
+  delete(item: Item): void {
+    const at = this.#items.indexOf(item);
     if (at === -1) return;
-    const last = this.#things.pop();
-    if (last !== undefined && last !== thing) this.#things[at] = last;
+    const last = this.#items.pop();
+    if (last !== undefined && last !== item) this.#items[at] = last;
   }
 
-  /** From the end, so that none is left out when the one at hand is deleted. */
-  *[Symbol.iterator](): Generator<Thing> {
-    for (let at = this.#things.length - 1; at >= 0; at--) {
-      const thing = this.#things[at];
-      if (thing !== undefined) yield thing;
+  /** From the end, so that the current item may be deleted. */
+  *[Symbol.iterator](): Generator<Item> {
+    for (let at = this.#items.length - 1; at >= 0; at--) {
+      const item = this.#items[at];
+      if (item !== undefined) yield item;
     }
   }
 }

@@ -1,42 +1,43 @@
 import type net from "node:net";
 import { errorResponseBytes, type ErrorResponseStatus } from "./error_response.ts";
 
-/** A connection that is closed is read for so long after the last byte that came on it. */
-const CLOSING_MS = 1_000;
-/** So many times, whatever comes. */
+/** A closing connection is read until no byte has arrived for this long. */
+const LINGER_MS = 1_000;
 const MAX_TURNS = 10;
 
 /**
- * Says why, and closes the connection when the client has had time to read it. Closed at once, with
- * something unread, it would be reset, and the client might never see the reason.
+ * Sends a response and closes the connection when the client has had time to read it. Closed at once
+ * with unread bytes it would be reset, and the client might never see the response.
  */
-export function endWith(socket: net.Socket, status: ErrorResponseStatus, sentence: string): void {
+export function respondAndClose(
+  socket: net.Socket,
+  status: ErrorResponseStatus,
+  sentence: string,
+): void {
   socket.write(errorResponseBytes(status, sentence));
-  endGently(socket);
+  linger(socket);
 }
 
 /**
- * Lets the server end a connection like that when the last answer on it is written.
+ * Lets the server close a connection in this way after the last response on it.
  *
- * @param isRead whether what else comes is read, and thrown away
+ * @param isRead whether further bytes are read and dropped
  */
-export function willEndGently(socket: net.Socket, isRead = true): void {
+export function closeGracefully(socket: net.Socket, isRead = true): void {
   if (!isRead) socket.pause();
-  socket.destroySoon = () => endGently(socket, isRead);
+  socket.destroySoon = () => linger(socket, isRead);
 }
 
-function endGently(socket: net.Socket, isRead = true): void {
-  // The server listens no longer to a connection that it has handed over.
-  socket.on("error", ignore);
+function linger(socket: net.Socket, isRead = true): void {
+  // The server no longer handles errors of a connection that it has handed over.
+  socket.on("error", () => {});
   socket.end();
   let bytesRead = socket.bytesRead;
   let turns = 0;
   const timer = setInterval(() => {
     if (socket.bytesRead === bytesRead || ++turns === MAX_TURNS) socket.destroy();
     bytesRead = socket.bytesRead;
-  }, CLOSING_MS);
+  }, LINGER_MS);
   socket.once("close", () => clearInterval(timer));
   if (isRead) socket.resume();
 }
-
-const ignore = () => {};

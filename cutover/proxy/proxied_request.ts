@@ -8,42 +8,41 @@ import { DueComparison, failureOf } from "./due_comparison.ts";
 import { endResponse } from "./end_response.ts";
 import type { CapturedRequest, Exchange } from "../exchange/exchange.ts";
 import type { ProxyDeps } from "./proxied_request_deps.ts";
-import { interimBytes, passedToClient, toHeaderLines } from "../exchange/hop_by_hop.ts";
-import {
-  type ErrorResponse,
-  errorResponse,
-  type ErrorResponseStatus,
-  NO_RESPONSE,
-} from "./error_response.ts";
-import { headText } from "../upstream/request_text.ts";
+import { headText } from "../exchange/head_text.ts";
+import { headersForClient, interimText, toHeaderLines } from "../exchange/hop_by_hop.ts";
+import { errorResponse, type ErrorResponseStatus, NO_RESPONSE } from "./error_response.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Upstream } from "../exchange/route.ts";
 import type { Connection, Failure } from "../upstream/connection.ts";
 import { countClient, decide, decideFallback, type Decision } from "./decide.ts";
 
-/** One request of a client on its way to a side, and the answer on its way back. */
+/** A client's request on its way to an upstream, and the response on its way back. */
 export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   readonly #startedAt = performance.now();
   readonly #method: string;
   readonly #target: string;
-  #way: Decision;
+  #decision: Decision;
   readonly #body: ClientBody;
   readonly #due: DueComparison;
   #attempt: UpstreamRequest | undefined;
-  #isAsking = false;
+  /** Of the attempt, or of the first one while there is none. */
+  #upstream: Upstream;
+  /** An upstream has it, or it was refused. */
+  #isSent = false;
   #fellBack = false;
-  /** Lotline's 5xx, kept in case the old server has no answer at all. */
+  /** Lotline's 5xx, for the case that the old server doesn't respond. */
   #held: { readonly head: ResponseHead; readonly body: Uint8Array } | undefined;
   #isHolding = false;
-  #readAt = 0;
-  /** Since when the client takes nothing, by `performance.now()`. */
+  /** When the request was complete, in ms since 1970. */
+  #completeAt = 0;
+  /** Since when the client reads nothing, by `performance.now()`. */
   #blockedAt: number | undefined;
   #status = 0;
   #isLast = false;
   #departure: Departure | undefined;
-  /** When the client's connection was closed before the answer was out, by `performance.now()`. */
+  /** When the client's connection closed before its response was sent, by `performance.now()`. */
   #leftAt: number | undefined;
-  #isOver = false;
+  #isFinished = false;
 
   constructor(
     readonly deps: ProxyDeps<ProxiedRequest>,
@@ -54,62 +53,62 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   ) {
     this.#method = request.method ?? "GET";
     this.#target = request.url ?? "/";
-    this.#way = decide(deps, this.#method, this.#target, head, peer);
-    this.#due = new DueComparison(deps, this.#way);
+    this.#decision = decide(deps, this.#method, this.#target, head, peer);
+    this.#upstream = this.#decision.upstream;
+    this.#due = new DueComparison(deps, this.#decision);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => response.writableFinished ? this.#finish() : this.clientLeft());
-    response.on("drain", () => this.#clientTakesMore());
+    response.on("drain", () => this.#clientReads());
   }
 
   start(): void {
     if ((this.head.length ?? 0) > this.deps.limits.bodyBytes) return this.bodyIsTooLarge();
-    if (this.head.awaitsContinue) setTimeout(() => this.#tellToGoOn(), this.deps.limits.continueMs);
-    if (this.#body.isWhole) this.bodyIsWhole();
+    if (this.head.awaitsContinue) {
+      setTimeout(() => this.#sendContinue(), this.deps.limits.continueMs);
+    }
+    if (this.#body.isComplete) this.bodyIsComplete();
     else this.deps.headsInFlight.add(this);
   }
 
-  /** To be called a few times a second. */
+  /** Enforces the deadlines. To be called a few times a second. */
   sweep(now: number): void {
     if (this.#blockedAt !== undefined && now > this.#blockedAt + this.deps.limits.writeMs) {
       return this.cut();
     }
-    // It was carried out, and only the side is slow to say so.
-    if (this.#leftAt !== undefined && this.#attempt?.answer !== undefined) {
+    // The upstream has executed it, and is slow to send the rest of its response.
+    if (this.#leftAt !== undefined && this.#attempt?.response !== undefined) {
       if (now > this.#leftAt + this.deps.limits.upstream.responseTimeoutMs) this.cut();
       return;
     }
-    if (!this.#isAsking && !this.#body.isWhole) this.#passOnAsItComes(now);
-    else this.#breakOff();
+    if (!this.#isSent && !this.#body.isComplete) this.#forwardAsItArrives(now);
+    else this.#withdraw();
   }
 
-  /** Ends it at once: the client's connection is closed, and nothing is asked any more. */
+  /** Ends it at once: closes the client's connection and cancels the upstream's request. */
   cut(): void {
     this.#attempt?.abort();
     this.#finish();
     const { socket } = this.request;
-    // A reset, so that an answer that only ends with its connection can't be taken for whole.
+    // A reset, so that a response that ends with its connection doesn't look complete.
     if (!socket.destroyed) socket.resetAndDestroy();
   }
 
-  /** The client has ended its side of the connection: it may still read its answer. */
+  /** The client has closed its sending half; it may still read its response. */
   clientEnded(): void {
     if (this.response.writableEnded) return;
     this.#departure = this.request.complete ? "half_closed" : "incomplete";
     if (this.request.complete) return;
-    this.#attempt?.abort();
-    this.#isGathered();
-    if (this.response.headersSent) return this.cut();
     this.response.shouldKeepAlive = false;
-    this.#refuse(400, "The request ended too early");
+    this.#cancel(400, "The request ended too early");
   }
 
-  /** The client's connection is closed, and its answer isn't out. */
+  /** The client's connection is closed, and its response isn't sent. */
   clientLeft(): void {
-    if (this.#isOver || this.#leftAt !== undefined) return;
+    if (this.#isFinished || this.#leftAt !== undefined) return;
     this.#leftAt = performance.now();
-    this.#body.discardRest();
-    const isWhole = this.#body.isWhole;
-    this.#departure = departureOf({ isWhole, outlivesClient: this.#way.outlivesClient });
+    this.#body.readRest();
+    const { isComplete } = this.#body;
+    this.#departure = departureOf({ isComplete, outlivesClient: this.#decision.outlivesClient });
     if (this.#departure === "carried_out" && !this.response.writableEnded) {
       this.#blockedAt = undefined;
       this.#attempt?.resume();
@@ -119,45 +118,43 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#finish();
   }
 
-  bodyIsWhole(): void {
+  bodyIsComplete(): void {
     this.deps.uploads.delete(this);
-    this.#readAt = Date.now();
-    if (this.#isAsking || this.#isOver) return;
-    this.#isGathered();
+    this.#completeAt = Date.now();
+    if (this.#isSent || this.#isFinished) return;
+    this.#markSent();
     this.#due.begin();
-    const { upstream, comparable: knownToBoth, compared } = this.#way;
-    if (compared !== "dry_run" || knownToBoth === undefined) return this.#ask(upstream);
-    const { operation, route } = knownToBoth;
-    this.deps.observer.dryRun(this.#captured(), operation, route).then((dryRun) => {
+    const { route, comparable, compared } = this.#decision;
+    if (compared !== "dry_run" || !comparable || !route) return this.#sendTo(this.#upstream);
+    this.deps.observer.dryRun(this.#captured(), comparable, route).then((dryRun) => {
       this.#due.dryRun = dryRun;
-      if (!this.#isOver) this.#ask(upstream);
+      if (!this.#isFinished) this.#sendTo(this.#upstream);
     });
   }
 
   bodyIsLong(): void {
-    if (!this.#isAsking && !this.#isOver) this.#passOnAsItComes(performance.now());
+    if (!this.#isSent && !this.#isFinished) this.#forwardAsItArrives(performance.now());
   }
 
   bodyIsTooLarge(): void {
-    this.deps.closes(this);
+    this.deps.onLastRequest(this);
     this.refuse(413, `The body is larger than ${this.deps.limits.bodyBytes} bytes`);
   }
 
-  /** Refuses it while it comes in, and with it all that is behind it on its connection. */
+  /** Refuses it while it arrives, with everything after it on its connection. */
   refuse(status: ErrorResponseStatus, sentence: string): void {
     this.#isLast = true;
-    this.#attempt?.abort();
-    this.#isGathered();
-    if (this.response.headersSent) return this.cut();
-    this.#refuse(status, sentence);
+    this.#cancel(status, sentence);
   }
 
   send(connection: Connection): void {
-    const fallback = this.#wayBack();
-    // Not at once: the side is in the middle of giving out its connection.
-    if (fallback !== undefined) return queueMicrotask(() => this.#goBack(fallback));
-    const host = this.head.needsHost ? this.#attempt?.pool.authority : undefined;
-    this.#body.sendTo(connection, headText(this.#method, this.#target, this.head.lines, host));
+    const fallback = this.#findFallback();
+    // Not at once: the pool is about to hand over its connection.
+    if (fallback !== undefined) return queueMicrotask(() => this.#reroute(fallback));
+    const { needsHost, lines } = this.head;
+    const { authority } = this.deps.upstreams[this.#upstream];
+    const fields = needsHost ? ["Host", authority, ...lines] : lines;
+    this.#body.sendTo(connection, headText(`${this.#method} ${this.#target} HTTP/1.1`, fields));
   }
 
   drained(): void {
@@ -166,26 +163,26 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   interim(head: ResponseHead): void {
     if (this.request.httpVersion === "1.0" || this.response.headersSent) return;
-    // The front itself answers `Expect: 100-continue`: that of a side is one that nobody waits for.
+    // The gateway answers `Expect: 100-continue` itself: no client waits for an upstream's 100.
     if (head.status === 100 || this.#leftAt !== undefined) return;
-    this.response.socket?.write(interimBytes(head), "latin1");
+    this.response.socket?.write(interimText(head), "latin1");
   }
 
   responseBegins(attempt: UpstreamRequest, head: ResponseHead): void {
     if (this.#leftAt !== undefined) this.#leftAt = performance.now();
-    if (attempt.upstream === "service" && head.status >= 500 && this.#mayFallBack(true)) {
+    if (this.#upstream === "service" && head.status >= 500 && this.#canFallBack(true)) {
       this.#isHolding = true;
       attempt.captureBody();
       return;
     }
-    this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
+    this.#forwardHead(head);
   }
 
   responseContinues(attempt: UpstreamRequest, chunk: Uint8Array): void {
     if (this.#isHolding) {
       if (attempt.body === undefined) {
         attempt.abort();
-        this.#heldIsOver(attempt);
+        this.#finishHeld(attempt);
       }
       return;
     }
@@ -197,91 +194,85 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   responseEnds(attempt: UpstreamRequest, last: Uint8Array | undefined): void {
-    if (this.#isHolding) return this.#heldIsOver(attempt);
-    const ms = attempt.ms;
-    this.#answered(attempt.upstream, this.#status, ms);
-    this.#due.observe(attempt, ms, () => this.#captured(), this.#readAt);
+    if (this.#isHolding) return this.#finishHeld(attempt);
+    const { ms } = attempt;
+    this.#countResponse(this.#status, ms);
+    this.#due.observe(attempt, this.#upstream, ms, this.#completeAt, () => this.#captured());
     this.#blockedAt ??= attempt.sentAt + ms;
-    this.#endAnswer(last);
+    this.#endResponse(last);
   }
 
   failed(attempt: UpstreamRequest, failure: Failure): void {
-    const hasStarted = attempt.answer !== undefined;
-    if (
-      failure.wasReused && failure.kind === "reset" && !hasStarted &&
-      this.#way.isSafe && this.#body.canBeSent
-    ) {
-      // Once: a new connection that is reset is no kept one.
-      return this.#ask(attempt.upstream, "none");
+    const { kind, wasReused, wasSent } = failure;
+    const isStale = kind === "reset" && wasReused && attempt.response === undefined;
+    // Only once, since a new connection isn't reused.
+    if (isStale && this.#decision.isSafe && this.#body.canBeSent) {
+      return this.#sendTo(this.#upstream, "none");
     }
-    this.#answered(attempt.upstream, 0, attempt.ms);
+    this.#countResponse(0, attempt.ms);
     this.#isHolding = false;
     const { headersSent } = this.response;
-    const isReplaced = !headersSent && attempt.upstream === "service" &&
-      this.#mayFallBack(failure.wasSent);
-    if (isReplaced) {
-      const { kind } = failure;
-      // Without a connection Lotline has said nothing, and is asked besides.
-      return this.#fallBack(
-        kind === "busy" ? undefined : { failure: failureOf(kind), ms: attempt.ms },
-      );
+    if (!headersSent && this.#upstream === "service" && this.#canFallBack(wasSent)) {
+      // Without a connection Lotline had no chance to respond, and the comparison requests it again.
+      const earlier = kind === "busy" ? undefined : { failure: failureOf(kind), ms: attempt.ms };
+      return this.#fallBack(earlier);
     }
-    this.#due.failed(failure.kind);
+    this.#due.failed(kind);
     if (headersSent) return this.cut();
-    if (this.#held !== undefined) return this.#answerHeld(this.#held);
-    this.#refuse(...NO_RESPONSE[failure.kind]);
+    if (this.#held === undefined) return this.#respond(...NO_RESPONSE[kind]);
+    this.#forwardHead(this.#held.head);
+    this.#endResponse(this.#held.body);
   }
 
-  #passOnAsItComes(now: number): void {
+  #forwardAsItArrives(now: number): void {
     const { uploads, limits } = this.deps;
     const isEarly = now < this.#startedAt + limits.comparedMs;
-    if (this.#due.awaitsAll(this.#body, this.head.length ?? limits.bodyBytes, isEarly)) return;
+    if (this.#due.waitsFor(this.#body, this.head.length ?? limits.bodyBytes, isEarly)) return;
     if (now < this.#startedAt + limits.headTimeoutMs || uploads.size >= limits.uploads) return;
     uploads.add(this);
-    this.#isGathered();
+    this.#markSent();
     this.#due.begin();
     this.#due.lost("queue");
-    this.#ask(this.#way.upstream);
+    this.#sendTo(this.#upstream);
   }
 
-  /** Where it goes instead, when its route has gone back to the old server since its head came. */
-  #wayBack(): Decision | undefined {
-    if (this.#attempt?.upstream !== "service") return undefined;
-    return decideFallback(this.deps, this.#way, this.head, this.peer);
+  #findFallback(): Decision | undefined {
+    if (this.#upstream !== "service") return undefined;
+    return decideFallback(this.deps, this.#decision, this.head, this.peer);
   }
 
-  #goBack(fallback: Decision): void {
-    if (this.#isOver) return;
+  #reroute(fallback: Decision): void {
+    if (this.#isFinished) return;
     this.#attempt?.abort();
     this.#due.lost("route_changed");
-    this.#way = fallback;
-    this.#ask("legacy");
+    this.#decision = fallback;
+    this.#sendTo("legacy");
   }
 
-  /** Takes it from Lotline, when its route has gone back and Lotline doesn't have it whole. */
-  #breakOff(): void {
+  /** Cancels the request to Lotline if its route has returned while Lotline doesn't have it completely. */
+  #withdraw(): void {
     const { isSent } = this.#attempt ?? {};
-    if (isSent === undefined || (isSent && this.#body.isWhole)) return;
+    if (isSent === undefined || (isSent && this.#body.isComplete)) return;
     if (this.response.headersSent || this.#isHolding) return;
-    const fallback = this.#wayBack();
+    const fallback = this.#findFallback();
     if (fallback === undefined) return;
-    if (!isSent) return this.#goBack(fallback);
-    // What Lotline has of it is executed by nobody, and what is gone can't be sent again.
+    if (!isSent) return this.#reroute(fallback);
+    // Lotline executes no incomplete request, and the bytes that it has can't be sent again.
     this.#attempt?.abort();
-    this.#refuse(503, "The route has changed, send the request again");
+    this.#respond(503, "The route has changed, send the request again");
   }
 
-  #isGathered(): void {
-    this.#isAsking = true;
+  #markSent(): void {
+    this.#isSent = true;
     this.deps.headsInFlight.delete(this);
   }
 
-  #ask(upstream: Upstream, kept?: "none"): void {
+  #sendTo(upstream: Upstream, reusedConnections?: "none"): void {
+    this.#upstream = upstream;
     const attempt = new UpstreamRequest(
-      upstream,
       this.deps.upstreams[upstream],
       this.#method,
-      kept ?? (this.#way.isSafe ? "any" : "recent"),
+      reusedConnections ?? (this.#decision.isSafe ? "any" : "recent"),
       this,
       this.#due.newCapture(),
     );
@@ -289,37 +280,34 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     attempt.pool.send(attempt);
   }
 
-  /** Whether the old server may answer in Lotline's place. */
-  #mayFallBack(wasSent: boolean): boolean {
-    return !this.#fellBack && this.#way.comparable !== undefined &&
-      this.#body.canBeSent && (!wasSent || this.#way.isSafe);
+  #canFallBack(wasSent: boolean): boolean {
+    const { comparable, isSafe } = this.#decision;
+    return !this.#fellBack && comparable !== undefined && this.#body.canBeSent &&
+      (!wasSent || isSafe);
   }
 
-  /** @param earlierResponse what Lotline made of it: the old server's answer is compared with that */
-  #fallBack(earlierResponse: Exchange | undefined): void {
+  /** @param earlier Lotline's response, which is compared with the old server's */
+  #fallBack(earlier: Exchange | undefined): void {
     this.#fellBack = true;
-    this.#due.earlier = earlierResponse;
-    this.#ask("legacy");
+    this.#due.earlier = earlier;
+    this.#sendTo("legacy");
   }
 
-  #heldIsOver(attempt: UpstreamRequest): void {
-    const { answer: response, body } = attempt;
-    if (response === undefined) return;
+  #finishHeld(attempt: UpstreamRequest): void {
+    const { response: head, body, ms } = attempt;
+    if (head === undefined) return;
     this.#isHolding = false;
-    this.#answered("service", response.status, attempt.ms);
-    const { ms } = attempt;
+    this.#countResponse(head.status, ms);
     if (body === undefined) return this.#fallBack({ failure: "too_large", ms });
-    this.#held = { head: response, body };
-    const { status, headers } = response;
-    this.#fallBack({ status, headers: toHeaderLines(headers), body, ms });
+    this.#held = { head, body };
+    this.#fallBack({ status: head.status, headers: toHeaderLines(head.headers), body, ms });
   }
 
-  #answerHeld({ head, body }: { readonly head: ResponseHead; readonly body: Uint8Array }): void {
-    this.#answer(head.status, head.reason, passedToClient(head.headers, this.head.requestId));
-    this.#endAnswer(body);
+  #forwardHead({ status, reason, headers }: ResponseHead): void {
+    this.#writeHead(status, reason, headersForClient(headers, this.head.requestId));
   }
 
-  #answer(status: number, reason: string, lines: string[]): void {
+  #writeHead(status: number, reason: string, lines: string[]): void {
     const { response } = this;
     this.#status = status;
     if (this.#leftAt !== undefined) return;
@@ -330,45 +318,50 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     try {
       response.writeHead(status, reason, lines);
     } catch {
-      // A header that may not be sent on, such as one with a control character in it.
-      if (this.#attempt !== undefined) {
-        this.#attempt.abort();
-        this.#answered(this.#attempt.upstream, 0, this.#attempt.ms);
-      }
+      // Node refuses a header, such as one with a control character.
+      this.#attempt?.abort();
+      if (this.#attempt !== undefined) this.#countResponse(0, this.#attempt.ms);
       this.#due.failed("broken");
-      this.#refuse(502, "The answer of the server behind this one is broken");
+      this.#respond(502, "The answer of the server behind this one is broken");
     }
   }
 
-  #refuse(status: ErrorResponseStatus, sentence: string): void {
-    const own: ErrorResponse = errorResponse(status, sentence, this.head.requestId);
-    this.#answer(own.status, own.reason, own.headers);
-    this.#endAnswer(own.body);
+  /** Cancels the upstream's request and responds with an error; a response that has begun is cut. */
+  #cancel(status: ErrorResponseStatus, sentence: string): void {
+    this.#attempt?.abort();
+    this.#markSent();
+    if (this.response.headersSent) this.cut();
+    else this.#respond(status, sentence);
   }
 
-  #endAnswer(last: Uint8Array | undefined): void {
+  #respond(status: ErrorResponseStatus, sentence: string): void {
+    const { reason, headers, body } = errorResponse(status, sentence, this.head.requestId);
+    this.#writeHead(status, reason, headers);
+    this.#endResponse(body);
+  }
+
+  #endResponse(last: Uint8Array | undefined): void {
     if (this.#leftAt !== undefined) return this.#finish();
     this.#blockedAt ??= performance.now();
     endResponse(this.response, last);
     this.#body.drop();
   }
 
-  /** Later than a body that comes by itself: if its client has left, writing loses what isn't read yet. */
-  #tellToGoOn(): void {
-    const isLate = this.#isOver || this.#leftAt !== undefined || this.response.headersSent;
+  /** Delayed behind a body that arrives by itself: writing after its client left would lose that. */
+  #sendContinue(): void {
+    const isLate = this.#isFinished || this.#leftAt !== undefined || this.response.headersSent;
     if (!isLate) this.response.writeContinue();
   }
 
-  #clientTakesMore(): void {
+  #clientReads(): void {
     if (this.response.writableEnded) return;
     this.#blockedAt = undefined;
     this.#attempt?.resume();
   }
 
-  #answered(upstream: Upstream, status: number, ms: number): void {
-    const { decision: known } = this.#way;
-    if (known === undefined) return;
-    this.deps.evidence.responded(known.operation, known.route, upstream, status, ms);
+  #countResponse(status: number, ms: number): void {
+    const { route } = this.#decision;
+    if (route) this.deps.evidence.responded(route.operation, route, this.#upstream, status, ms);
   }
 
   #captured(): CapturedRequest {
@@ -381,19 +374,20 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   #finish(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#isFinished) return;
+    this.#isFinished = true;
     this.deps.headsInFlight.delete(this);
     this.deps.uploads.delete(this);
-    countClient(this.deps.evidence, this.#way, this.head, this.#attempt?.upstream);
+    const upstream = this.#attempt && this.#upstream;
+    countClient(this.deps.evidence, this.#decision, this.head, upstream);
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
-    this.deps.over(this);
-    const operation = this.#way.decision?.operation;
-    if (this.#departure !== undefined) this.deps.left(operation, this.#departure);
+    this.deps.onFinish(this);
+    const operation = this.#decision.route?.operation;
+    if (this.#departure !== undefined) this.deps.onDeparture(operation, this.#departure);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
       operation: operation ?? "unknown",
-      side: this.#attempt?.upstream,
+      side: upstream,
       status: this.#status,
       ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,
       request_id: this.head.requestId,

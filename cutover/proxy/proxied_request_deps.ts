@@ -9,21 +9,19 @@ import type { InFlight } from "./in_flight.ts";
 import type { UpstreamPool } from "../upstream/upstream.ts";
 import type { DecideDeps } from "./decide.ts";
 
-/** What forwarding is made of; one for all requests. */
+/** What proxied requests depend on; shared by all of them. */
 export interface ProxyDeps<Request> extends DecideDeps, DueDeps {
   readonly upstreams: Readonly<Record<Upstream, UpstreamPool>>;
   readonly observer: Observer;
   readonly log: Log;
   readonly limits: GatewayServerLimits;
-  /** The requests whose bodies are still being gathered. */
+  /** Requests whose bodies are arriving and that no upstream has yet. */
   readonly headsInFlight: InFlight<Request>;
-  /** The requests whose long bodies are being passed on. */
+  /** Requests whose long bodies are forwarded as they arrive. */
   readonly uploads: InFlight<Request>;
-  /** A request is over. */
-  readonly over: (request: Request) => void;
-  /** A request is the last that is served on its connection. */
-  readonly closes: (request: Request) => void;
-  /** A client left before its answer was out. */
-  readonly left: (operation: Operation | undefined, departure: Departure) => void;
+  readonly onFinish: (request: Request) => void;
+  /** The request is the last one on its connection. */
+  readonly onLastRequest: (request: Request) => void;
+  readonly onDeparture: (operation: Operation | undefined, departure: Departure) => void;
   readonly isStopping: () => boolean;
 }

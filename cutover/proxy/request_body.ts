@@ -6,41 +6,38 @@ import type { RequestHead } from "./request_head.ts";
 import type { Connection } from "../upstream/connection.ts";
 
 /**
- * A body up to this many bytes is kept until its request is over, so that it can be sent again; a longer
- * one is when its exchange is to be compared and there is room.
+ * A body of up to this size is buffered until its request is finished, so that it can be sent again. A
+ * longer one is buffered when its exchange is compared and the budget has room.
  */
-export const MAX_BUFFERED_BYTES = 131_072;
+const MAX_BUFFERED_BYTES = 131_072;
 
-/** So many bytes of it are looked at at once, even when more has come with them. */
-const MAX_PART_BYTES = 65_536;
+/** The parts of one packet are joined up to this size. */
+const MAX_JOINED_BYTES = 65_536;
 
-/** Is told what becomes of a client's body. */
 export interface BodyListener {
-  /** All of it is here. */
-  bodyIsWhole(): void;
-  /** It is longer than what is kept: it can only be passed on as it comes. */
+  bodyIsComplete(): void;
+  /** It exceeds the buffer: it can only be forwarded as it arrives. */
   bodyIsLong(): void;
-  /** It is longer than what is passed on at all. */
   bodyIsTooLarge(): void;
 }
 
 /**
- * The body that a client sends. A short one is gathered first, so that a slow client takes up none of
- * a side's connections; a long one is passed on as it comes, no faster than the side takes it.
+ * The body of a client's request. A short one is buffered first, so that a slow client occupies no
+ * connection to an upstream. A long one is forwarded as it arrives, at the upstream's pace.
  */
 export class ClientBody {
-  isWhole: boolean;
-  /** Whether it is longer than what is kept of any body. */
+  isComplete: boolean;
+  /** Whether it exceeds {@link MAX_BUFFERED_BYTES}. */
   isLong = false;
-  #keepsAll = false;
-  readonly #kept: ByteBuffer;
+  #buffersAll = false;
+  readonly #buffer: ByteBuffer;
   #bytes = 0;
-  /** What has come and is looked at when all is there that came with it. */
+  /** Parts of the current packet. */
   #parts: Buffer[] = [];
   #partBytes = 0;
   #connection: Connection | undefined;
-  /** Something was passed on that isn't kept. */
-  #isPartlyGone = false;
+  /** Bytes were forwarded that aren't in the buffer. */
+  #isPartlyForwarded = false;
   #isDropped = false;
 
   constructor(
@@ -49,97 +46,94 @@ export class ClientBody {
     readonly limit: number,
     readonly listener: BodyListener,
   ) {
-    this.#kept = new ByteBuffer(limit);
-    this.isWhole = !head.isChunked && (head.length ?? 0) === 0;
-    if (this.isWhole) return;
+    this.#buffer = new ByteBuffer(limit);
+    this.isComplete = !head.isChunked && (head.length ?? 0) === 0;
+    if (this.isComplete) return;
     request.on("data", (chunk: Buffer) => {
-      if (this.#parts.length === 0) process.nextTick(() => this.#takeParts());
+      if (this.#parts.length === 0) process.nextTick(() => this.#joinParts());
       this.#parts.push(chunk);
       this.#partBytes += chunk.length;
-      // Whether more of it may come depends on what is made of them.
-      if (this.#partBytes >= MAX_PART_BYTES) this.#takeParts();
+      // Whether to read on depends on these bytes.
+      if (this.#partBytes >= MAX_JOINED_BYTES) this.#joinParts();
     });
     request.on("end", () => this.#end());
   }
 
-  /** Whether it can be sent, for the first time or again. */
   get canBeSent(): boolean {
-    return this.#connection === undefined || (this.isWhole && !this.#isPartlyGone);
+    return this.#connection === undefined || (this.isComplete && !this.#isPartlyForwarded);
   }
 
-  /** What is kept, when that is all of it. */
   bytes(): Uint8Array {
-    return this.#kept.bytes();
+    return this.#buffer.bytes();
   }
 
-  /** From now on a long one is kept as well, up to the limit. */
+  /** From here on a long body is buffered as well, up to the limit. */
   bufferAll(): void {
-    this.#keepsAll = true;
+    this.#buffersAll = true;
     this.request.resume();
   }
 
-  /** Writes a request's head and what there is of the body; the rest follows as it comes. */
+  /** Writes a request's head and the buffered bytes; the rest follows as it arrives. */
   sendTo(connection: Connection, head: string): void {
     this.#connection = connection;
-    if (this.#kept.length === 0) connection.write(head);
+    if (this.#buffer.length === 0) connection.write(head);
     else {
-      const framed = this.#framed(this.#kept.bytes());
+      const framed = this.#framed(this.#buffer.bytes());
       connection.write(Buffer.concat([Buffer.from(head, "latin1"), ...framed]));
     }
-    if (this.isWhole) this.#finish(connection);
+    if (this.isComplete) this.#finish(connection);
     else {
-      this.#isPartlyGone = true;
-      this.#kept.clear();
+      this.#isPartlyForwarded = true;
+      this.#buffer.clear();
       this.request.resume();
     }
   }
 
-  /** The side takes more. */
   drained(): void {
-    if (!this.isWhole) this.request.resume();
+    if (!this.isComplete) this.request.resume();
   }
 
   /**
-   * Takes what had come when the client's connection was closed, and wasn't looked at yet: with that
-   * the body may be whole. To be called before the request itself is ended.
+   * Reads what had arrived before the client's connection was closed: that may complete the body. To be
+   * called before the request itself is ended.
    */
-  discardRest(): void {
-    if (this.isWhole) return;
-    // Each piece that is read is told as `data`.
+  readRest(): void {
+    if (this.isComplete) return;
+    // Each piece is emitted as `data`.
     while (this.request.read() !== null);
     if (this.request.complete) this.#end();
   }
 
-  /** Lets what is still to come go nowhere, so that the client can read its answer meanwhile. */
+  /** Drops the rest, so that the client can read its response meanwhile. */
   drop(): void {
     this.#isDropped = true;
-    this.#kept.clear();
-    if (!this.isWhole) this.request.resume();
+    this.#buffer.clear();
+    if (!this.isComplete) this.request.resume();
   }
 
-  /** A client may make chunks of one byte each: those that came together are one. */
-  #takeParts(): void {
+  /** A client may send chunks of one byte each: those of one packet are joined. */
+  #joinParts(): void {
     const parts = this.#parts;
     if (parts.length === 0) return;
     this.#parts = [];
     this.#partBytes = 0;
     const [only] = parts;
-    this.#take(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts));
+    this.#receive(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts));
   }
 
-  #take(chunk: Buffer): void {
+  #receive(chunk: Buffer): void {
     if (this.#isDropped) return;
     this.#bytes += chunk.length;
     if (this.#bytes > this.limit) return this.listener.bodyIsTooLarge();
     const connection = this.#connection;
     if (connection !== undefined) {
-      let isTaken = true;
-      for (const part of this.#framed(chunk)) isTaken = connection.write(part);
-      if (!isTaken) this.request.pause();
+      let acceptsMore = true;
+      for (const part of this.#framed(chunk)) acceptsMore = connection.write(part);
+      if (!acceptsMore) this.request.pause();
       return;
     }
-    this.#kept.append(chunk);
-    if (this.#bytes > MAX_BUFFERED_BYTES && !this.#keepsAll) {
+    this.#buffer.append(chunk);
+    if (this.#bytes > MAX_BUFFERED_BYTES && !this.#buffersAll) {
       this.isLong = true;
       this.request.pause();
       this.listener.bodyIsLong();
@@ -147,17 +141,17 @@ export class ClientBody {
   }
 
   #end(): void {
-    if (this.isWhole) return;
-    this.#takeParts();
-    this.isWhole = true;
+    if (this.isComplete) return;
+    this.#joinParts();
+    this.isComplete = true;
     if (this.#isDropped) return;
     if (this.#connection !== undefined) this.#finish(this.#connection);
-    this.listener.bodyIsWhole();
+    this.listener.bodyIsComplete();
   }
 
   #finish(connection: Connection): void {
     if (this.head.isChunked) connection.write("0\r\n\r\n");
-    connection.wholeRequest();
+    connection.requestComplete();
   }
 
   #framed(chunk: Uint8Array): Uint8Array[] {

@@ -1,17 +1,18 @@
 import { normalizedAddress } from "../../client_address.ts";
+import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
 import { firstContentType } from "../../contract/content_type.ts";
 import { isHost } from "../../host.ts";
-import { isHopByHop, namedByConnection, withoutNamed } from "../exchange/hop_by_hop.ts";
+import { connectionOptions, isHopByHop, withoutFields } from "../exchange/hop_by_hop.ts";
 import type { ErrorResponseStatus } from "./error_response.ts";
 
 /** Who is at the other end of a client's connection. */
 export interface Peer {
   readonly address: string;
-  /** A trusted proxy: what it says of its own client is believed. */
+  /** A trusted proxy, whose `X-Forwarded-…` headers are used. */
   readonly isTrusted: boolean;
 }
 
-/** Reads the address at the other end of a connection, an IPv4 one as such. */
+/** The other end of a connection; a mapped IPv4 address is written as IPv4. */
 export function peerOf(remote: string, isTrusted: (address: string) => boolean): Peer {
   const address = normalizedAddress(remote);
   return address === undefined
@@ -19,66 +20,59 @@ export function peerOf(remote: string, isTrusted: (address: string) => boolean):
     : { address, isTrusted: isTrusted(address) };
 }
 
-/** What a request's headers say. */
 export interface RequestHead {
-  /** What is passed on, names and values in turn, with what the gateway adds. */
+  /** The forwarded headers, names and values in turn, including those that the gateway adds. */
   readonly lines: readonly string[];
-  /** No host was named, as HTTP/1.0 allows. */
+  /** There is no `Host`, as HTTP/1.0 allows. */
   readonly needsHost: boolean;
   readonly requestId: string;
   readonly authorization: string | undefined;
   readonly forwardedFor: string | undefined;
-  /** The client sends no body before it is told to go on. */
+  /** The client waits for `100 Continue` before it sends its body. */
   readonly awaitsContinue: boolean;
-  /** See {@link PROBE}. */
   readonly isProbe: boolean;
-  /** It asks for another protocol, which it doesn't get. */
+  /** It requests another protocol, which the gateway ignores. */
   readonly requestsUpgrade: boolean;
   readonly isChunked: boolean;
-  /** Of the body; undefined when the client didn't say. */
+  /** Of the body; undefined without `Content-Length`. */
   readonly length: number | undefined;
 }
 
-/** Why a request can't be passed on: the two sides could read it differently. */
+/** Why a request isn't forwarded: the upstreams could parse it differently. */
 export interface BadHead {
   readonly status: ErrorResponseStatus;
   readonly mistake: string;
 }
 
-/** What Node's parser makes of a request's head. */
 export interface RawHead {
   readonly rawHeaders: readonly string[];
   readonly httpVersion: string;
   readonly url?: string;
 }
 
+// Only the gateway sends it: Lotline answers a client's with 403, and the old server ignores it.
 /**
- * The header that marks a dry run. Only the gateway sends it: a client's would be answered by 403 on
- * one side and not be looked at on the other.
- */
-const DRY_RUN = "x-lotline-dry-run";
-/**
- * The header that marks what `deno task cutover probe` asks: it is no client's, and doesn't count as
- * one. Another client that sends it is not counted either, and gains nothing by that.
+ * The header of requests from `deno task cutover probe`, which count for no client. A client that sends
+ * it isn't counted either, and gains nothing by that.
  */
 export const PROBE = "x-lotline-probe";
 const REQUEST_ID = /^[\w.-]{1,64}$/;
-/** Lotline's server takes 128 with those that are added here, the old one 2,000; clients send some 20. */
+/** Lotline's server accepts 128 with those added here, the old one 2,000; clients send about 20. */
 const MAX_HEADERS = 100;
 /**
- * Of the target and of the names and values that are passed on. A server of Node, as the old one is,
- * takes 16,383; a client that asks it to compare adds some.
+ * Of the target and of the forwarded names and values. Node's server, and so the old one, accepts
+ * 16,383; comparing adds some.
  */
-const MAX_PASSED_BYTES = 16_000;
-/** What Node's server takes for `100-continue`. */
+const MAX_FORWARDED_BYTES = 16_000;
+/** As in Node's server. */
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 const NAMES_HOST = /^https?:\/\/([^/?#]*)/i;
 
 /**
- * What Node's server, and so the old one, keeps the first line of. Lotline's joins them. Of the others
- * both join all lines.
+ * Of these Node's server, and so the old one, uses the first line; Lotline's joins the lines. Of all
+ * other headers both join the lines.
  */
-const FIRST_COUNTS: ReadonlySet<string> = new Set([
+const FIRST_LINE_COUNTS: ReadonlySet<string> = new Set([
   "age",
   "authorization",
   "content-type",
@@ -100,11 +94,8 @@ function bad(mistake: string, status: ErrorResponseStatus = 400): BadHead {
   return { status, mistake };
 }
 
-/**
- * What is wrong with a target: one that names a host may be understood in as many ways as there are
- * servers unless it is quite plain. They agree on one that begins with a slash.
- */
-function readTarget(target: string): BadHead | undefined {
+/** Servers parse the host of an absolute target differently unless it is plain. */
+function targetMistake(target: string): BadHead | undefined {
   if (target.startsWith("/")) return undefined;
   const host = NAMES_HOST.exec(target)?.[1];
   if (host === undefined) return undefined;
@@ -113,10 +104,8 @@ function readTarget(target: string): BadHead | undefined {
 }
 
 /**
- * Decides what of a request's headers is passed on, and adds who asks. `Host` stays the client's: both
- * sides see what they would see without a gateway, and nothing that they build from it changes.
- *
- * @param rawHeaders names and values in turn, as they came
+ * Selects the headers to forward and adds those about the client. `Host` stays the client's, so that
+ * links that an upstream builds from it don't change.
  */
 export function readRequestHead(
   { rawHeaders: raw, httpVersion: version, url = "/" }: RawHead,
@@ -124,14 +113,14 @@ export function readRequestHead(
 ): RequestHead | BadHead {
   if (version !== "1.1" && version !== "1.0") return bad("The version isn't HTTP/1.1", 505);
   if (raw.length > 2 * MAX_HEADERS) return bad(`There are over ${MAX_HEADERS} headers`, 431);
-  const badTarget = readTarget(url);
+  const badTarget = targetMistake(url);
   if (badTarget !== undefined) return badTarget;
   const lines: string[] = [];
-  let once: Set<string> | undefined;
+  let seen: Set<string> | undefined;
   let expect: string | undefined;
-  let named: Set<string> | undefined;
+  let options: Set<string> | undefined;
   let host: string | undefined;
-  let givenId: string | undefined;
+  let clientId: string | undefined;
   let authorization: string | undefined;
   let forwardedFor: string | undefined;
   let proto: string | undefined;
@@ -154,28 +143,28 @@ export function readRequestHead(
         length = Number(value);
         break;
       case "transfer-encoding":
-        // Whatever else stands there, one server takes for chunked and another doesn't.
+        // Servers disagree on every other value.
         if (value.toLowerCase() !== "chunked") {
           return bad("The only transfer encoding is chunked");
         }
         isChunked = true;
         continue;
       case "connection":
-        named = namedByConnection(value, named);
+        options = connectionOptions(value, options);
         continue;
       case "expect":
-        // The gateway answers it: a side that is asked twice, as for a dry run, would see only one.
+        // The gateway answers it: of two requests to an upstream, as with a dry run, one would have it.
         expect = joined(expect, value);
         continue;
       case "content-type":
-        // Lotline's server joins two lines by a comma: there this would be two types, here it is none.
+        // Lotline's server joins two lines by a comma, so that one line with a comma would be ambiguous.
         if (firstContentType(value) !== value) return bad("The Content-Type names two types");
         break;
       case "authorization":
         authorization ??= value;
         break;
       case "x-request-id":
-        givenId = givenId === undefined ? value : "";
+        clientId = clientId === undefined ? value : "";
         continue;
       case "x-forwarded-for":
         if (peer.isTrusted) forwardedFor = joined(forwardedFor, value);
@@ -189,7 +178,7 @@ export function readRequestHead(
       case "upgrade":
         requestsUpgrade = true;
         continue;
-      case DRY_RUN:
+      case DRY_RUN_HEADER:
         continue;
       case PROBE:
         isProbe = true;
@@ -197,10 +186,10 @@ export function readRequestHead(
       default:
         if (isHopByHop(lower)) continue;
     }
-    if (FIRST_COUNTS.has(lower)) {
-      if (once?.has(lower)) continue;
-      once ??= new Set();
-      once.add(lower);
+    if (FIRST_LINE_COUNTS.has(lower)) {
+      if (seen?.has(lower)) continue;
+      seen ??= new Set();
+      seen.add(lower);
     }
     lines.push(name, value);
   }
@@ -209,26 +198,26 @@ export function readRequestHead(
   }
   if (isChunked && version === "1.0") return bad("HTTP/1.0 knows no chunks");
   if (isChunked && length !== undefined) return bad("The request has two lengths");
-  // In HTTP/1.0 there is none.
+  // HTTP/1.0 has no such header.
   if (version === "1.0") expect = undefined;
   if (expect !== undefined && !CONTINUE.test(expect)) {
     return bad("Nothing is expected but 100-continue", 417);
   }
-  const requestId = givenId !== undefined && REQUEST_ID.test(givenId)
-    ? givenId
+  const requestId = clientId !== undefined && REQUEST_ID.test(clientId)
+    ? clientId
     : crypto.randomUUID();
-  const passed = named === undefined ? lines : withoutNamed(lines, named);
-  if (isChunked) passed.push("Transfer-Encoding", "chunked");
-  passed.push("X-Forwarded-For", joined(forwardedFor, peer.address));
-  passed.push("X-Forwarded-Proto", proto ?? "http");
+  const forwarded = options === undefined ? lines : withoutFields(lines, options);
+  if (isChunked) forwarded.push("Transfer-Encoding", "chunked");
+  forwarded.push("X-Forwarded-For", joined(forwardedFor, peer.address));
+  forwarded.push("X-Forwarded-Proto", proto ?? "http");
   const requestedHost = forwardedHost ?? host;
-  if (requestedHost !== undefined) passed.push("X-Forwarded-Host", requestedHost);
-  passed.push("X-Request-Id", requestId);
+  if (requestedHost !== undefined) forwarded.push("X-Forwarded-Host", requestedHost);
+  forwarded.push("X-Request-Id", requestId);
   let bytes = url.length;
-  for (const part of passed) bytes += part.length;
-  if (bytes > MAX_PASSED_BYTES) return bad("The headers are too long", 431);
+  for (const part of forwarded) bytes += part.length;
+  if (bytes > MAX_FORWARDED_BYTES) return bad("The headers are too long", 431);
   return {
-    lines: passed,
+    lines: forwarded,
     needsHost: host === undefined,
     requestId,
     authorization,

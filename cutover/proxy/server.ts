@@ -14,7 +14,7 @@ import type { Evidence } from "../evidence/evidence.ts";
 import { DueComparison } from "./due_comparison.ts";
 import { ProxiedRequest } from "./proxied_request.ts";
 import type { GatewayServerLimits } from "./server_limits.ts";
-import { endWith } from "./last_response.ts";
+import { respondAndClose } from "./last_response.ts";
 import type { Operation } from "../exchange/operations.ts";
 import { errorResponse, type ErrorResponseStatus } from "./error_response.ts";
 import { peerOf, readRequestHead } from "./request_head.ts";
@@ -23,48 +23,43 @@ import { InFlight } from "./in_flight.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
 import { decide } from "./decide.ts";
 
-/** What the front needs to know. */
 export interface GatewayServerOptions {
   readonly hostname: string;
-  /** 0 takes any free one. */
+  /** 0: any free one. */
   readonly port: number;
-  /** The base address of the old server, `http:`. */
   readonly legacyUrl: string;
-  /** That of Lotline. */
   readonly serviceUrl: string;
   readonly trustedProxies: readonly string[];
-  /** By what a canary tells clients apart. */
   readonly canaryBy: CanaryBy;
   readonly limits: GatewayServerLimits;
-  /** From memory: it is asked for every request. */
+  /** Called for every request, so it answers from memory. */
   readonly routeOf: (operation: Operation) => Route;
   readonly evidence: Evidence;
   readonly observer: Observer;
-  /** Is told of each client that left before its answer was out. */
+  /** Called for each client that disconnected before its response was sent. */
   readonly onDeparture: (operation: Operation | undefined, departure: Departure) => void;
   readonly log: Log;
 }
 
-/** The front, listening. */
+/** The gateway's server, listening. */
 export interface GatewayServer {
   readonly port: number;
-  /** How many bytes are left for long bodies of exchanges that are compared. */
+  /** Free memory for the long bodies of exchanges that are compared. */
   readonly comparedBytesLeft: number;
   /**
-   * Accepts nothing more after a moment, lets the running requests end, and closes all connections;
-   * what still runs after the grace is cut off. True: nothing had to be.
+   * Stops accepting after a moment, waits for requests in flight and closes all connections. Requests
+   * that run longer than the grace period are cut; true: there were none.
    */
   close(graceMs: number): Promise<boolean>;
 }
 
 /**
- * While it stops, the front answers what arrives for this long and closes each connection with its
- * answer, as HTTP asks for; only those that stay silent are closed without one.
+ * A stopping server answers new requests for this long and closes each connection with its response, as
+ * HTTP requires; only idle connections are closed without one.
  */
 const LINGER_MS = 300;
 const LINGER_TURNS = 20;
 
-/** Starts what clients talk to. */
 export async function startGatewayServer(options: GatewayServerOptions): Promise<GatewayServer> {
   const { limits, evidence, observer, log, routeOf } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);
@@ -88,12 +83,12 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     headsInFlight,
     comparedBytes: new ByteBudget(limits.comparedBytes),
     uploads: new InFlight<ProxiedRequest>(),
-    left: options.onDeparture,
-    over: (proxied: ProxiedRequest) => {
+    onDeparture: options.onDeparture,
+    onFinish: (proxied: ProxiedRequest) => {
       inFlight.delete(proxied);
       clients.get(proxied.request.socket)?.end(proxied);
     },
-    closes: (proxied: ProxiedRequest) => clients.get(proxied.request.socket)?.close(),
+    onLastRequest: (proxied: ProxiedRequest) => clients.get(proxied.request.socket)?.close(),
     isStopping: () => isStopping,
   };
 
@@ -104,15 +99,14 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: limits.sweepMs,
-    // Answered here instead, as JSON.
+    // Refused below instead, as JSON.
     requireHostHeader: false,
     noDelay: true,
   });
-  // A client that has ended its side gets its answer. Otherwise Node's server ends the other side, too,
-  // and drops what has just come.
+  // A client that has closed its sending half receives its response. Otherwise Node's server closes the
+  // other half, too, and drops the bytes that have just arrived.
   Object.assign(server, { httpAllowHalfOpen: true });
-  // Beyond its default of 2,000 headers a server of Node drops the others without a word. Here those
-  // beyond far fewer are refused.
+  // By default Node's server silently drops headers after the first 2,000. Here far fewer are refused.
   server.maxHeadersCount = 0;
 
   const refuse = (
@@ -134,7 +128,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     // Without a listener an aborted request would end the process.
     request.on("error", ignore);
     response.on("error", ignore);
-    // A connection beyond the most has got its answer already, or will get its last one in turn.
+    // The connection has its last response already, or will have it in turn.
     if (client === undefined || client.isClosing) return;
     client.wasUsed = true;
     const head = readRequestHead(request, client.peer);
@@ -154,14 +148,14 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     const proxied = new ProxiedRequest(deps, request, response, head, client.peer);
     inFlight.add(proxied);
     client.begin(proxied);
-    // What follows on an upgrade in the same packet is lost to Deno's server.
+    // Deno's server loses the bytes after an upgrade request in the same packet.
     if (head.requestsUpgrade) client.close();
     proxied.start();
   };
 
   server.on("connection", (socket) => {
     if (clients.size >= limits.connections) {
-      endWith(socket, 503, "Too many connections, try again soon");
+      respondAndClose(socket, 503, "Too many connections, try again soon");
       return;
     }
     const client = new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted), limits);
@@ -169,15 +163,15 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     socket.on("end", () => {
       for (const proxied of client.requests) proxied.clientEnded();
     });
-    // Before the server's own listener, which throws away what has come and wasn't looked at. It tells
-    // nobody of the answers that wait behind another one.
+    // Before the server's own listener, which drops unread bytes and emits nothing for the responses
+    // that wait behind another one.
     socket.prependListener("close", () => {
       for (const proxied of client.requests) proxied.clientLeft();
       clients.delete(socket);
     });
   });
   server.on("request", serve);
-  // The client is told to go on as soon as its request is found to be acceptable.
+  // `100 Continue` is sent only to acceptable requests.
   server.on("checkContinue", serve);
   server.on("checkExpectation", serve);
   server.on("connect", (_request, socket) => {
@@ -187,7 +181,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
       socket.destroy();
       return;
     }
-    // The server, which has handed the connection over, tells nobody any more that it takes more.
+    // The server has handed the connection over and no longer emits `drain` for its responses.
     socket.on("drain", () => {
       for (const { response } of client.requests) if (response.socket) response.emit("drain");
     });
@@ -218,18 +212,18 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
 
   await listen(server, options);
   const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the front has no port");
+  if (address === null || typeof address === "string") throw new Error("The server has no port");
   return {
     port: address.port,
     get comparedBytesLeft() {
-      return deps.comparedBytes.left;
+      return deps.comparedBytes.available;
     },
     close: async (graceMs) => {
       isStopping = true;
       const until = performance.now() + graceMs;
-      // A connection that waits to be accepted may hold a write whose client has left already: the
-      // system would throw it away with the port. In turns, each of which accepts what waits: a process
-      // that was stopped meanwhile would find one long pause over.
+      // A connection that waits to be accepted may carry a write whose client has left already: closing
+      // the port would drop it. Short turns each accept what waits; after one long delay, a process that
+      // was suspended meanwhile would close at once.
       const turnMs = Math.min(LINGER_MS, graceMs) / LINGER_TURNS;
       for (let turn = 0; turn < LINGER_TURNS; turn++) await delay(turnMs);
       // Not the method of `http`, which closes idle connections at once: a client may be about to use
@@ -249,9 +243,9 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
 }
 
 /**
- * Keeps what still comes on a connection from the server's parser. Deno's server has given that to the
- * next connection by now, and would go on reading both connections with it: what one client sends would
- * become a part of another one's request.
+ * Detaches a connection from the server's parser. Deno's server has assigned the parser to the next
+ * connection by now and would read both connections with it: one client's bytes would become part of
+ * another client's request.
  */
 function detachParser(socket: Duplex): void {
   socket.removeAllListeners("data");

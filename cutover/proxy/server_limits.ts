@@ -1,49 +1,39 @@
 import { comparedBytesOf, responseBytesOf } from "../exchange/compared_bytes.ts";
 import type { UpstreamLimits } from "../upstream/connection.ts";
 
-/** Bounds of the forwarding front, for one process. */
+/** Bounds of the gateway's server, for one process. */
 export interface GatewayServerLimits {
-  /** The most bytes of a request's first line and headers. */
   readonly headerBytes: number;
-  /** How long a client may take to send them. */
   readonly headerMs: number;
-  /** How long a client may take to send a whole request. */
   readonly requestMs: number;
-  /** How long `100 Continue` is held back: a client that doesn't wait for it has sent something by then. */
+  /** Delays `100 Continue`: within this time a client that doesn't wait for it has sent something. */
   readonly continueMs: number;
-  /** The most bytes of a request's body. */
   readonly bodyBytes: number;
-  /** How long a body is waited for before it is passed on as it comes. */
+  /** A body that isn't complete after this time is forwarded as it arrives. */
   readonly headTimeoutMs: number;
-  /** An answer of more bytes is compared by its digest. */
+  /** A larger response body is compared by its digest. */
   readonly responseBytes: number;
-  /** What long bodies of exchanges that are compared may take up together, in bytes. */
+  /** For the long bodies of all exchanges that are compared. */
   readonly comparedBytes: number;
-  /** How long such a request waits for its share of them, before it is passed on uncompared. */
+  /** How long such a request waits for its share of them before it is forwarded uncompared. */
   readonly comparedMs: number;
-  /** The most bodies that are passed on as they come: each takes up a connection to a side. */
+  /** Bodies that are forwarded as they arrive: each occupies a connection to an upstream. */
   readonly uploads: number;
-  /** How long a client may take nothing of an answer. */
+  /** How long a client may read nothing of a response. */
   readonly writeMs: number;
   readonly keepAliveMs: number;
-  /** The most connections of clients. */
   readonly connections: number;
-  /** The most requests that are worked on at once; more are told to come back. */
+  /** Requests in flight; further ones receive 503. */
   readonly inFlight: number;
-  /**
-   * The most requests whose bodies are still being gathered. They aren't worked on yet: slow clients
-   * keep nobody else from an answer.
-   */
+  /** Requests whose bodies are arriving. They don't count as in flight, so slow clients block nobody. */
   readonly headsInFlight: number;
-  /** The most requests that one connection may have sent ahead. */
   readonly pipelined: number;
-  /** For each side. */
   readonly upstream: UpstreamLimits;
-  /** How often what takes too long is looked for. */
+  /** The interval at which deadlines are checked. */
   readonly sweepMs: number;
 }
 
-/** The bounds that hold unless a test waits for them. */
+/** The bounds in production. */
 export function serverLimits(
   { bodyBytes, responseTimeoutMs }: { bodyBytes: number; responseTimeoutMs: number },
 ): GatewayServerLimits {
@@ -59,12 +49,12 @@ export function serverLimits(
     comparedMs: 2_000,
     uploads: 50,
     writeMs: 30_000,
-    // Longer than the 60 s after which balancers close an idle connection: whoever closes it first
-    // may cut off a request that is on its way.
+    // Load balancers close an idle connection after 60 s. Whichever end closes first may cut off a
+    // request that is being sent.
     keepAliveMs: 65_000,
     connections: 5_000,
     inFlight: 1_000,
-    // 128 kB each at most, but for those that have a share of `comparedBytes`.
+    // Each holds 128 kB at most, unless it has a share of `comparedBytes`.
     headsInFlight: 3_000,
     pipelined: 64,
     upstream: {

@@ -2,14 +2,13 @@ import { Buffer } from "node:buffer";
 import { BUCKETS } from "./canary.ts";
 
 /**
- * The clients that were seen, by bucket: a bit for each, as PostgreSQL's `bit(10000)` has them. Clients
- * that share a bucket count as one, so that a million of them take no more memory than one.
+ * A set of clients by bucket, one bit each, as PostgreSQL's `bit(10000)`. Clients that share a bucket
+ * count as one, so the memory is constant.
  */
 export class ClientSet {
   readonly #bits = new Uint8Array(BUCKETS / 8);
   #size = 0;
 
-  /** How many buckets it has. */
   get size(): number {
     return this.#size;
   }
@@ -23,7 +22,7 @@ export class ClientSet {
     this.#size++;
   }
 
-  /** Four buckets a digit, the first one first. */
+  /** Four buckets a digit, the first bucket first. */
   toHex(): string {
     return Buffer.from(this.#bits).toString("hex");
   }

@@ -3,11 +3,11 @@ import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { Note } from "./note.ts";
 
 /*
- * `lotline.kill_switch`: one row that outdoes all of `lotline.routes`; it is read with them. Each
- * change is one statement, with its lines in `lotline.route_changes`.
+ * `lotline.kill_switch`: one row that overrides all of `lotline.routes` and is read with them. Each
+ * change is one statement, including its rows in `lotline.route_changes`.
  */
 
-/** Puts all routes on `legacy` until the switch is released; gives whether they weren't. */
+/** Sets all routes to `legacy` until the switch is released. False: it was on already. */
 export async function kill(sql: Sql, { who, why }: Note, deadlineMs?: number): Promise<boolean> {
   const rows = await queryWithDeadline(
     sql,
@@ -35,8 +35,8 @@ export async function kill(sql: Sql, { who, why }: Note, deadlineMs?: number): P
 }
 
 /**
- * Gives the routes the modes back that they had, in a new epoch: what was gathered while the old
- * server answered everything is no evidence for them. Gives whether the switch was on.
+ * Restores the routes' modes in a new epoch, since evidence from the time on `legacy` doesn't count for
+ * them. False: the switch was off.
  */
 export async function release(sql: Sql, { who, why }: Note): Promise<boolean> {
   const rows = await queryWithDeadline(
@@ -48,12 +48,12 @@ export async function release(sql: Sql, { who, why }: Note): Promise<boolean> {
           killed = false, who = excluded.who, why = excluded.why, changed_at = now()
         where switch.killed
         returning single
-      ), kept as (
+      ), moved as (
         select operation from switched cross join lotline.routes
         where mode <> 'legacy' order by operation for update of routes
       ), resumed as (
         update lotline.routes route set epoch = route.epoch + 1, changed_at = now()
-        from kept where route.operation = kept.operation and route.mode <> 'legacy'
+        from moved where route.operation = moved.operation and route.mode <> 'legacy'
         returning route.operation, route.mode, route.canary_percent, route.epoch
       )
       insert into lotline.route_changes (

@@ -1,24 +1,18 @@
 import type { Mode } from "../exchange/route.ts";
 
-/*
- * How much of a route's traffic was really moved, and whether that is what its step says.
- */
-
-/** What clients' requests of a route became in some time. */
+/** How much of a route's traffic Lotline answered in some period. */
 export interface MovedShare {
   readonly requests: number;
-  /** Of them, those that Lotline answered. */
   readonly movedRequests: number;
-  /** Buckets of clients, which is as good as clients up to some thousand of them. */
+  /** Buckets of clients: up to some thousand about as many as clients. */
   readonly clients: number;
-  /** Of them, those that Lotline answered at least once. */
+  /** Those that Lotline answered at least once. */
   readonly movedClients: number;
 }
 
-/** Which clients were seen: how many of them a canary of n % moves, for n from 0 to 100. */
+/** How many of the known clients a canary of n % would move, for n from 0 to 100. */
 export type ClientsBelow = readonly number[];
 
-/** No client was seen. */
 export const NO_SHARE: MovedShare = {
   requests: 0,
   movedRequests: 0,
@@ -26,7 +20,7 @@ export const NO_SHARE: MovedShare = {
   movedClients: 0,
 };
 
-/** Whether clients of a route are counted: where they are moved, and where that is prepared. */
+/** Whether a route's clients are counted: in a canary, and in shadow as its preparation. */
 export function isCounted(mode: Mode): boolean {
   return mode.name === "shadow" || mode.name === "canary";
 }
@@ -39,11 +33,8 @@ export function describeShare(share: MovedShare): string {
 }
 
 /**
- * Why a canary isn't what its step says, if so: it moved nobody, so that it shows nothing; it moved
- * everybody, so that it is no step; or the share of the requests or clients that it moved is far from
- * the step.
- *
- * @param factor so many times the step's odds, or so many times less, a share may have
+ * Why the moved share isn't that of the canary's step: no client, all clients, or a share of requests
+ * or clients whose odds differ from the step's by more than `factor`. Undefined: the shares agree.
  */
 export function shareGap(mode: Mode, share: MovedShare, factor: number): string | undefined {
   if (mode.name !== "canary") return undefined;
@@ -62,7 +53,7 @@ export function shareGap(mode: Mode, share: MovedShare, factor: number): string 
   return isFar ? `${describeShare(share)}: that is far from ${step}` : undefined;
 }
 
-/** Why a canary of these clients would not be what it says, if so; without clients nobody knows. */
+/** The same for a planned canary; undefined also without known clients. */
 export function stepGap(
   mode: Mode,
   below: ClientsBelow | undefined,
@@ -80,14 +71,14 @@ export function stepGap(
     : undefined;
 }
 
-/** What to do where a canary isn't possible. */
+/** Advice where a canary isn't possible. */
 export const NO_CANARY = "Tell clients apart by CANARY_BY, or leave the canary out with " +
   "--steps shadow,100";
 
-/** Shares near 0 and near 100 % count by what they leave: 99 % is as far from 50 % as 1 % is. */
+/** Compares odds, so that 99 % is as far from 50 % as 1 % is. */
 function isFarFrom(step: number, part: number, whole: number, factor: number): boolean {
-  const times = (part / (whole - part)) / (step / (100 - step));
-  return times > factor || times < 1 / factor;
+  const ratio = (part / (whole - part)) / (step / (100 - step));
+  return ratio > factor || ratio < 1 / factor;
 }
 
 function partOf(part: number, whole: number, noun: string): string {

@@ -2,38 +2,35 @@ import type { Sql } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { Operation } from "../exchange/operations.ts";
 
-/*
- * `lotline.route_changes`, to be read: what writes to it is in routes.ts, each line in one statement
- * with the change.
- */
+/* `lotline.route_changes`; each change of a route writes its row in the same statement. */
 
-/** The most changes that are read at once. */
+/** Per page. */
 export const MAX_CHANGES = 1_000;
 
-/** A row of `lotline.route_changes`. Moments are UTC text. */
+/** A row of `lotline.route_changes`. Times are UTC text. */
 export interface RecordedChange {
-  /** Greater than those of earlier changes of the same route. */
+  /** Rises with each change of the same route. */
   readonly id: string;
   readonly at: string;
   readonly what: "set" | "sample" | "rollback" | "clear" | "kill" | "release";
-  /** Null: the kill switch; the routes that it moved have their own rows. */
+  /** Null: the kill switch; the routes that it changed have their own rows. */
   readonly operation: string | null;
   readonly from_mode: string | null;
   readonly from_percent: number | null;
   readonly to_mode: string | null;
   readonly to_percent: number | null;
-  /** Null: the share that is compared was not changed. */
+  /** Null: the sample was not changed. */
   readonly from_sample: number | null;
   readonly to_sample: number | null;
-  /** The route's epoch after the change. */
+  /** After the change. */
   readonly epoch: number | null;
   readonly who: string;
   readonly why: string;
-  /** The gateway rolled back by itself. */
+  /** An automatic rollback. */
   readonly automatic: boolean;
 }
 
-/** The newest changes, of one route if one is named, before the one with the id `before` if given. */
+/** The newest changes, optionally of one route or before the one with the id `before`. */
 export async function listChanges(
   sql: Sql,
   { operation, before, limit }: {

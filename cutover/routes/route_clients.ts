@@ -4,11 +4,8 @@ import { queryWithDeadline } from "../../db/query_deadline.ts";
 import type { MovedShare } from "./moved_share.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 
-/*
- * `lotline.route_clients`: which clients each side answered, read for verdicts, plans and reports.
- */
+/* `lotline.route_clients`: the clients that each upstream answered. */
 
-/** A {@link MovedShare} as `sharesOf` reads it. */
 export const ShareForm = z.object({
   requests: z.number(),
   movedRequests: z.number(),
@@ -16,7 +13,7 @@ export const ShareForm = z.object({
   movedClients: z.number(),
 });
 
-/** The {@link MovedShare} of rows of `lotline.route_clients`, as one jsonb called `share`. */
+/** Selects the {@link MovedShare} of rows of `lotline.route_clients` as the jsonb `share`. */
 export function sharesOf(sql: Sql, rows: Statement): Statement {
   return sql`
     select jsonb_build_object(
@@ -35,10 +32,10 @@ const SeenRow = z.object({
   below: z.array(z.number()),
 });
 
-/** Who was seen in the present epoch of a route. */
+/** The clients of a route in its current epoch. */
 export type SeenClients = Readonly<z.output<typeof SeenRow>>;
 
-/** The clients of every route of the old API that has had some since its mode was changed last. */
+/** The clients of every old operation's route that has had some in its current epoch. */
 export async function listSeenClients(sql: Sql): Promise<SeenClients[]> {
   const rows = await queryWithDeadline(
     sql,
@@ -78,13 +75,13 @@ const StepRow = z.object({
   share: ShareForm,
 });
 
-/** A canary step of a route, and what it moved. */
+/** A canary step of a route, and the share that it moved. */
 export type MovedStep = Omit<z.output<typeof StepRow>, "share"> & MovedShare;
 
-/** Of each route so many steps are told at most, the newest. */
+/** Of each route, the newest. */
 const MAX_STEPS = 100;
 
-/** What each canary step of a period really moved, oldest first. */
+/** The shares that the canary steps of a period moved, oldest first. */
 export async function listMovedSteps(
   sql: Sql,
   { since, until, deadlineMs }: {

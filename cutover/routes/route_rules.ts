@@ -4,8 +4,7 @@ import { describeMode, isPossible, type StoredRoute } from "./routing.ts";
 
 /**
  * Why a route isn't changed. `not_comparable`: the old server doesn't know the operation.
- * `changed_meanwhile`: it isn't any more what the one who changes it has seen. `broken`: nobody can
- * tell what it is now.
+ * `changed_meanwhile`: it has changed since it was read. `broken`: its row can't be read.
  */
 export type RefusalCode =
   | "not_comparable"
@@ -14,7 +13,7 @@ export type RefusalCode =
   | "latched"
   | "killed";
 
-/** A route is not changed; the message is a sentence that says why. */
+/** A change of a route that was refused; the message says why. */
 export class RouteRefusedError extends Error {
   override name = "RouteRefusedError";
   constructor(readonly code: RefusalCode, message: string) {
@@ -22,18 +21,17 @@ export class RouteRefusedError extends Error {
   }
 }
 
-/** What a change of a route's mode depends on. */
-export interface Standing {
+export interface RouteState {
   readonly route: StoredRoute;
-  /** Who has put all routes on `legacy`, if that is so. */
+  /** Set while the kill switch is on. */
   readonly killed: Note | undefined;
-  /** The epoch that the one who changes it has seen, if that matters. */
+  /** The epoch on which the change is based; undefined: any. */
   readonly expectedEpoch?: number | undefined;
 }
 
-/** Why a route may not get this mode, unless it may. */
-export function refusalOf(standing: Standing, mode: Mode): RouteRefusedError | undefined {
-  const { route, killed, expectedEpoch } = standing;
+/** Why a route may not have this mode; undefined: it may. */
+export function refusalOf(state: RouteState, mode: Mode): RouteRefusedError | undefined {
+  const { route, killed, expectedEpoch } = state;
   const { operation } = route;
   if (!isPossible(operation, mode)) {
     return new RouteRefusedError(
@@ -44,7 +42,7 @@ export function refusalOf(standing: Standing, mode: Mode): RouteRefusedError | u
   if (expectedEpoch !== undefined && expectedEpoch !== route.epoch) {
     return changedMeanwhile(route);
   }
-  // Back to the old server there is always a way.
+  // A return to the old server is always possible.
   if (mode.name === "legacy") return undefined;
   if (route.latch !== undefined) {
     return new RouteRefusedError(
@@ -62,11 +60,10 @@ export function refusalOf(standing: Standing, mode: Mode): RouteRefusedError | u
   return undefined;
 }
 
-/** Somebody else was faster. */
 export function changedMeanwhile({ operation, mode }: StoredRoute): RouteRefusedError {
   return new RouteRefusedError(
     "changed_meanwhile",
     `${operation} was changed by somebody else meanwhile (it is on ${describeMode(mode)}): ` +
-      `look at it again`,
+      `check it again`,
   );
 }

@@ -13,25 +13,22 @@ import {
 } from "./routing.ts";
 
 /*
- * `lotline.routes`. Every change is one statement, with its line in
- * `lotline.route_changes`. What leads away from the old server holds only if nothing has changed
- * since it was decided; what leads back to it holds always.
+ * `lotline.routes`. Every change is one statement, including its row in `lotline.route_changes`. A move
+ * to Lotline succeeds only if the route hasn't changed since it was read; a return always succeeds.
  */
 
-/** A change of one route, of its mode, of the share that is compared, or of both. */
 export interface RouteChange extends Note {
   readonly operation: Operation;
   readonly mode: Mode;
-  /** Left as it is unless given; from 0 to 100. */
+  /** From 0 to 100 in %; undefined: unchanged. */
   readonly samplePercent?: number | undefined;
-  /** The epoch that whoever decided this had seen; without it, what the route is now will do. */
+  /** The epoch on which the change is based; undefined: the current one. */
   readonly expectedEpoch?: number | undefined;
 }
 
-/** A route after a change that was asked for. */
 export interface ChangedRoute {
   readonly route: StoredRoute;
-  /** False: it was so already, and nothing is recorded. */
+  /** False: the route had these values already, and nothing is recorded. */
   readonly changed: boolean;
 }
 
@@ -41,7 +38,7 @@ const ROUTE_COLUMNS = (sql: Sql) =>
 const listLiteral = (operations: readonly Operation[]) => `{${operations.join(",")}}`;
 const KNOWN = listLiteral(OPERATIONS.map(({ operation }) => operation));
 
-/** All routes and the kill switch, as they are at one moment. */
+/** Reads all routes and the kill switch in one statement. */
 export async function readRoutes(sql: Sql, deadlineMs?: number): Promise<Routing> {
   const rows = await queryWithDeadline(
     sql,
@@ -58,12 +55,12 @@ export async function readRoutes(sql: Sql, deadlineMs?: number): Promise<Routing
 }
 
 /**
- * Gives a route another mode.
- * @throws {RouteRefusedError} when it may not have it, or somebody else changed it at the same time
+ * Sets a route's mode.
+ * @throws {RouteRefusedError} when the route may not have it, or was changed at the same time
  */
 export async function setMode(sql: Sql, change: RouteChange): Promise<ChangedRoute> {
   const { operation, mode, expectedEpoch } = change;
-  const { route, killed } = await standingOf(sql, operation);
+  const { route, killed } = await readState(sql, operation);
   const samplePercent = change.samplePercent ?? route.samplePercent;
   const refusal = refusalOf({ route, killed, expectedEpoch }, mode);
   if (refusal !== undefined) throw refusal;
@@ -75,8 +72,8 @@ export async function setMode(sql: Sql, change: RouteChange): Promise<ChangedRou
 }
 
 /**
- * Says how many of 100 requests of a route are compared.
- * @throws {RouteRefusedError} when somebody else changed the route at the same time
+ * Sets the share of a route's requests that is compared.
+ * @throws {RouteRefusedError} when the route was changed at the same time
  */
 export async function setSample(
   sql: Sql,
@@ -85,14 +82,14 @@ export async function setSample(
     readonly samplePercent: number;
   },
 ): Promise<ChangedRoute> {
-  const { route } = await standingOf(sql, operation);
+  const { route } = await readState(sql, operation);
   if (route.samplePercent === samplePercent) return { route, changed: false };
   return await replace(sql, "sample", route, { mode: route.mode, samplePercent }, note);
 }
 
 /**
- * Puts a route on `legacy` and holds it there, on the evidence of one epoch. Gives whether it did:
- * evidence of an epoch that is over moves nothing.
+ * Returns a route to `legacy` and latches it, on the evidence of one epoch. False: that epoch is over,
+ * and nothing changed.
  */
 export async function rollBack(
   sql: Sql,
@@ -111,8 +108,8 @@ export async function rollBack(
 }
 
 /**
- * Puts routes on `legacy` because somebody wants it so; gives those that were not there. One that only
- * Lotline has needs a row for that, as it is on `service` without one.
+ * Returns routes to `legacy` for an operator, and returns those that weren't there. An operation that
+ * only Lotline has needs a row for that: without one it is on `service`.
  */
 export async function returnToLegacy(
   sql: Sql,
@@ -122,7 +119,7 @@ export async function returnToLegacy(
   return await returnRoutes(sql, operations, note, null);
 }
 
-/** Lets a route that was rolled back by itself be moved again; gives whether it was held. */
+/** Lets a latched route be moved again. False: it wasn't latched. */
 export async function clearLatch(
   sql: Sql,
   { operation, who, why }: Note & { readonly operation: Operation },
@@ -143,7 +140,7 @@ export async function clearLatch(
   return rows.length > 0;
 }
 
-async function standingOf(sql: Sql, operation: Operation) {
+async function readState(sql: Sql, operation: Operation) {
   const { routes, killed, broken } = await readRoutes(sql);
   if (broken.includes(operation)) {
     throw new RouteRefusedError(
@@ -163,7 +160,7 @@ function isSame(one: Mode, other: Mode): boolean {
 
 const percentOf = (mode: Mode) => mode.name === "canary" ? mode.percent : null;
 
-/** Replaces a route by another one, if it still is what `from` says and the kill switch is off. */
+/** Replaces a route if it still equals `from` and the kill switch allows it. */
 async function replace(
   sql: Sql,
   what: "set" | "sample",
@@ -174,7 +171,7 @@ async function replace(
   const { operation } = from;
   const epoch = what === "set" ? from.epoch + 1 : Math.max(1, from.epoch);
   const isResampled = to.samplePercent !== from.samplePercent;
-  // The lock makes it wait for a kill that is under way, and see it.
+  // The lock waits for a kill in progress.
   const mayBeKilled = what === "sample" || to.mode.name === "legacy";
   const [row] = await queryWithDeadline(
     sql,
@@ -196,7 +193,7 @@ async function replace(
           and route.sample_percent = ${from.samplePercent}::smallint
           and route.latch is not distinct from ${from.latch ?? null}
         returning ${ROUTE_COLUMNS(sql)}
-      ), noted as (
+      ), recorded as (
         insert into lotline.route_changes (
           what, operation, from_mode, from_percent, to_mode, to_percent, from_sample, to_sample,
           epoch, who, why, automatic
@@ -212,10 +209,10 @@ async function replace(
   );
   if (row !== undefined) {
     const route = parseRoute(operation, row);
-    if (route === undefined) throw new Error(`${operation} was stored as something else`);
+    if (route === undefined) throw new Error(`${operation} was stored with other values`);
     return { route, changed: true };
   }
-  const { route, killed } = await standingOf(sql, operation);
+  const { route, killed } = await readState(sql, operation);
   throw refusalOf({ route, killed }, to.mode) ?? changedMeanwhile(route);
 }
 

@@ -8,26 +8,24 @@ import {
 } from "../exchange/operations.ts";
 import type { Mode, Route } from "../exchange/route.ts";
 
-/** A route as it is stored. */
 export interface StoredRoute extends Route {
-  /** UTC text; absent: it never was changed. */
+  /** UTC text; undefined: never. */
   readonly changedAt: string | undefined;
 }
 
-/** What the database says of all routes. */
+/** All routes and the kill switch, as read from the database. */
 export interface Routing {
-  /** Every operation's. */
   readonly routes: ReadonlyMap<Operation, StoredRoute>;
-  /** Who has put all routes on `legacy`, if that is so; `routes` says what they would be without. */
+  /** Set while the kill switch is on; `routes` has the modes without it. */
   readonly killed: Note | undefined;
-  /** Operations whose row says nothing that this program understands: they are on `legacy`. */
+  /** Operations whose row can't be parsed: they are on `legacy`. */
   readonly broken: readonly Operation[];
 }
 
-/** Columns of a row that {@link parseRouting} reads; those of the route are null without one. */
+/** A row for {@link parseRouting}; without a route its columns are null. */
 export type RoutingRow = Readonly<Record<string, unknown>>;
 
-/** The mode with this name and share, if they go together. */
+/** The mode with this name and share; undefined: an invalid combination. */
 export function modeOf(name: string, percent: number | undefined): Mode | undefined {
   if (name === "canary") {
     const isShare = percent !== undefined && Number.isInteger(percent) && percent >= 1 &&
@@ -38,25 +36,21 @@ export function modeOf(name: string, percent: number | undefined): Mode | undefi
   return name === "legacy" || name === "shadow" || name === "service" ? { name } : undefined;
 }
 
-/** What goes with {@link modeOf}: `canary 10 %`. */
+/** The mode as text, such as `canary 10 %`. */
 export function describeMode(mode: Mode): string {
   return mode.name === "canary" ? `canary ${mode.percent} %` : mode.name;
 }
 
-/** Whether an operation can be in this mode: with only one server that knows it, nothing compares. */
+/** Whether an operation can be in this mode: only one that both upstreams know is compared. */
 export function isPossible(operation: Operation, mode: Mode): boolean {
   return isLegacyOperation(operation) || mode.name === "legacy" || mode.name === "service";
 }
 
-/** The same route while the old server answers all its requests. */
 export function onLegacy<R extends Route>(route: R): R {
   return route.mode.name === "legacy" ? route : { ...route, mode: { name: "legacy" } };
 }
 
-/**
- * A route that nobody has ever changed. The old server has what it knows; what only Lotline has,
- * Lotline answers.
- */
+/** The route without a row: the old server answers the operations that it knows, Lotline the others. */
 export function untouchedRoute(operation: Operation): StoredRoute {
   return {
     operation,
@@ -85,15 +79,15 @@ const RouteRow = z.object({
 });
 
 /**
- * Makes sense of what was read. The schema lets nothing else in, but a newer Lotline may have changed
- * it, or a hand: what isn't understood is `legacy`, and so is everything without a kill switch.
+ * Parses the rows. A newer Lotline or a person may have changed the schema: a row that can't be parsed
+ * is `legacy`, and without the row of the kill switch all routes are.
  */
 export function parseRouting(rows: readonly RoutingRow[]): Routing {
   const routes = new Map(OPERATIONS.map(({ operation }) => [operation, untouchedRoute(operation)]));
   const broken: Operation[] = [];
   for (const row of rows) {
     const operation = operationById(row.operation);
-    // One that only another version of Lotline knows.
+    // Known to another version of Lotline only.
     if (operation === undefined) continue;
     const route = parseRoute(operation, row);
     if (route === undefined) broken.push(operation);
@@ -102,7 +96,7 @@ export function parseRouting(rows: readonly RoutingRow[]): Routing {
   return { routes, killed: parseKillSwitch(rows[0]), broken };
 }
 
-/** The route in a row, unless it makes no sense. */
+/** The route in a row; undefined: it is invalid. */
 export function parseRoute(operation: Operation, row: RoutingRow): StoredRoute | undefined {
   const { success, data } = RouteRow.safeParse(row);
   if (!success) return undefined;

@@ -7,43 +7,38 @@ import { describeMode, onLegacy, type Routing, untouchedRoute } from "./routing.
 import { kill } from "./kill_switch.ts";
 import { readRoutes } from "./routes_table.ts";
 
-/** How often the routes are read, in ms. */
 const POLL_MS = 250;
-/** So old, in ms, may be what is known of the routes; after that each of them is on `legacy`. */
+/** After this time without a reading each route is on `legacy`. */
 export const STALE_MS = 2_000;
-/** PostgreSQL is given so long for an answer, in ms; then a new connection is tried. */
+/** After this time without a response from PostgreSQL a new connection is opened. */
 const RESPONSE_TIMEOUT_MS = 1_500;
-/** Between two connections that fail, in ms: twice as long each time, up to the second. */
+/** The delay after a failed connection, doubled each time up to `max`. */
 const RETRY_MS = { first: 100, max: 1_000 };
-/** PostgreSQL ends a connection whose process says nothing for so long, in ms. */
+/** PostgreSQL closes a session that is idle for this long. */
 const IDLE_MS = 10_000;
 
-/** What this process goes by. */
+/** What this process knows of the routes. */
 export interface ModesState {
-  /** `starting`: nothing is known yet; `away`: PostgreSQL doesn't tell the routes any more. */
+  /** `starting`: no reading yet; `away`: the last reading is too old. */
   readonly source: "starting" | "database" | "away";
-  /** The stored routes as they were read last, whether or not they are gone by. */
+  /** The last reading, whether or not it is too old. */
   readonly routing: Routing;
-  /** Who has killed all routes in this process alone, as PostgreSQL could not be told yet. */
+  /** A kill in this process that isn't stored yet. */
   readonly killedHere: Note | undefined;
 }
 
-/** Follows the routes that are stored; disposing ends it. */
+/** The stored routes, read continuously until disposal. */
 export interface Modes extends AsyncDisposable {
-  /**
-   * How a request is to be dealt with. `legacy` as long as PostgreSQL hasn't said otherwise within the
-   * last {@link STALE_MS}.
-   */
+  /** The operation's route; on `legacy` without a reading within the last {@link STALE_MS}. */
   routeOf(operation: Operation): Route;
   readonly state: ModesState;
-  /** Reads the routes now instead of within {@link POLL_MS}. */
   lookNow(): void;
   /**
-   * Puts all routes on `legacy`, in this process at once and in the others as soon as PostgreSQL can
-   * be told. Resolves when it is stored; never rejects.
+   * Sets all routes to `legacy`: in this process at once, in the others when the kill is stored, which
+   * resolves the promise. Never rejects.
    */
   kill(note: Note): Promise<void>;
-  /** Drops a kill that PostgreSQL could not be told; one that is stored is released there. */
+  /** Drops a kill that isn't stored yet; a stored one is released in the database. */
   clearKill(): void;
 }
 
@@ -51,29 +46,29 @@ interface Reading {
   readonly routing: Routing;
   readonly live: ReadonlyMap<Operation, Route>;
   readonly legacy: ReadonlyMap<Operation, Route>;
-  /** When it was asked for: what it says may be as old as that. By `performance.now()`. */
+  /** When the query was sent, by `performance.now()`. */
   readonly at: number;
-  /** The same by the clock of the day, which goes on while a machine is paused. */
+  /** The same by `Date.now()`, which continues while a machine is suspended. */
   readonly dayAt: number;
 }
 
-/** Begins to follow the routes; until the first reading each is on `legacy`. Never rejects. */
+/** Starts reading the routes; until the first reading each is on `legacy`. */
 export function followModes(
   { databaseUrl, log }: { readonly databaseUrl: string; readonly log: Log },
 ): Modes {
-  let reading = readingOf(NOTHING_KNOWN, NEVER);
+  let reading = readingOf(NO_ROUTING, NEVER);
   let source: ModesState["source"] = "starting";
-  let held: { readonly note: Note; readonly stored: PromiseWithResolvers<void> } | undefined;
+  let pendingKill: { readonly note: Note; readonly stored: PromiseWithResolvers<void> } | undefined;
   let failure: string | undefined;
   let session: Session | undefined;
   let isOver = false;
   const nap = createNap();
 
-  const giveUp = () => {
+  const onStale = () => {
     source = "away";
     log("warn", "routes_unknown", { error: failure });
   };
-  let staleTimer = setTimeout(giveUp, STALE_MS);
+  let staleTimer = setTimeout(onStale, STALE_MS);
 
   const take = (routing: Routing, at: Moment) => {
     const next = readingOf(routing, at);
@@ -83,25 +78,25 @@ export function followModes(
     source = "database";
     failure = undefined;
     clearTimeout(staleTimer);
-    staleTimer = setTimeout(giveUp, Math.max(0, STALE_MS - (performance.now() - at.at)));
+    staleTimer = setTimeout(onStale, Math.max(0, STALE_MS - (performance.now() - at.at)));
   };
 
-  /** Reads again and again over one connection, until it fails. */
+  /** Reads repeatedly over one session until it fails. */
   const follow = async ({ sql }: Session, onReading: () => void) => {
     while (!isOver) {
       const began = moment();
       take(await readRoutes(sql, RESPONSE_TIMEOUT_MS), began);
       onReading();
-      const telling = held;
-      if (telling === undefined) {
+      const storing = pendingKill;
+      if (storing === undefined) {
         await nap.take(POLL_MS);
         continue;
       }
-      await kill(sql, telling.note, RESPONSE_TIMEOUT_MS);
-      // As the next reading will say, unless somebody has released the switch before it.
-      take({ ...reading.routing, killed: telling.note }, began);
-      if (held === telling) held = undefined;
-      telling.stored.resolve();
+      await kill(sql, storing.note, RESPONSE_TIMEOUT_MS);
+      // As the next reading will be, unless the switch is released before it.
+      take({ ...reading.routing, killed: storing.note }, began);
+      if (pendingKill === storing) pendingKill = undefined;
+      storing.stored.resolve();
     }
   };
 
@@ -119,7 +114,7 @@ export function followModes(
       } catch (error) {
         failure = describeError(error);
       }
-      // Not waited for: over a link that carries nothing it takes a second.
+      // Not awaited: over a dead link it takes a second.
       close(session);
       if (!isOver) await nap.take(retryMs);
       retryMs = Math.min(retryMs * 2, RETRY_MS.max);
@@ -129,22 +124,22 @@ export function followModes(
   const isFresh = () => isRecent(reading, performance.now(), Date.now());
   return {
     routeOf(operation) {
-      // By the clock, not by the timer: that may be late in a process that was stopped or is busy.
-      const routes = isFresh() && held === undefined ? reading.live : reading.legacy;
+      // By the clocks: the timer may be late in a busy or suspended process.
+      const routes = isFresh() && pendingKill === undefined ? reading.live : reading.legacy;
       return routes.get(operation) ?? untouchedRoute(operation);
     },
     get state() {
       const now = source === "database" && !isFresh() ? "away" : source;
-      return { source: now, routing: reading.routing, killedHere: held?.note };
+      return { source: now, routing: reading.routing, killedHere: pendingKill?.note };
     },
     lookNow: () => nap.end(),
     kill(note) {
-      held ??= { note, stored: Promise.withResolvers<void>() };
+      pendingKill ??= { note, stored: Promise.withResolvers<void>() };
       log("warn", "killed_in_this_process");
       nap.end();
-      return held.stored.promise;
+      return pendingKill.stored.promise;
     },
-    clearKill: () => held = undefined,
+    clearKill: () => pendingKill = undefined,
     async [Symbol.asyncDispose]() {
       isOver = true;
       clearTimeout(staleTimer);
@@ -162,14 +157,14 @@ const moment = (): Moment => ({ at: performance.now(), dayAt: Date.now() });
 const NEVER: Moment = { at: -Infinity, dayAt: -Infinity };
 
 /**
- * Whether a reading may be gone by. Both clocks have to say so: the one that never goes back stands
- * still while a virtual machine is paused, and the clock of the day may be set back.
+ * Whether a reading is recent by both clocks: the monotonic one stops while a virtual machine is
+ * suspended, and the system clock may be set back.
  */
 export function isRecent(reading: Moment, now: number, dayNow: number): boolean {
   return now - reading.at < STALE_MS && dayNow - reading.dayAt < STALE_MS;
 }
 
-const NOTHING_KNOWN: Routing = {
+const NO_ROUTING: Routing = {
   routes: new Map(OPERATIONS.map(({ operation }) => [operation, untouchedRoute(operation)])),
   killed: undefined,
   broken: [],
@@ -205,12 +200,12 @@ function logChanges(before: Reading, after: Reading, log: Log): void {
   }
 }
 
-/** Ends a connection, in whatever state it is. Never rejects. */
+/** Closes a session in any state. Never rejects. */
 async function close(session: Session): Promise<void> {
   try {
     await session[Symbol.asyncDispose]();
   } catch {
-    // It has ended by itself.
+    // It is closed already.
   }
 }
 

@@ -5,78 +5,74 @@ import type { Outcome } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
 import type { CapturedRequest, CapturedResponse, Exchange } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { withinDeadline } from "./no_response.ts";
+import { comparableResponse } from "./no_response.ts";
 import type { Upstream } from "../exchange/route.ts";
 
-/** A difference that was seen, and all that is needed to find out whether it is one. */
-export interface Suspicion extends Pair {
-  /** The side that answered the client. */
+export interface Unconfirmed extends Pair {
+  /** The upstream whose response the client received. */
   readonly upstream: Upstream;
   readonly differences: readonly Difference[];
   readonly rules: readonly Rule[];
 }
 
-/** What a suspicion turned out to be. */
 export interface Confirmed {
   readonly outcome: Outcome;
   readonly differences: readonly Difference[];
 }
 
-/** Asks a side again. */
 export type SendAgain = (upstream: Upstream, request: CapturedRequest) => Promise<Exchange>;
 
-/** What is known after the side that answered first was asked again, after the other one. */
+/** The comparison of two responses of one upstream, and one of the other from between them. */
 interface Bracket {
-  /** Whether it answered the same as before: no change of the data explains a difference. */
-  readonly isStill: boolean;
-  /** Whether the other side's answer, from between the two, equals the second one. */
+  /** The two are equal: no change of the data explains a difference. */
+  readonly isUnchanged: boolean;
+  /** The other upstream's response equals the second one. */
   readonly isEqual: boolean;
-  /** Whether the first of the two came after the wait. */
+  /** The first of the two came after the wait. */
   readonly hasWaited: boolean;
   readonly roundsLeft: number;
 }
 
-/** What follows from a bracket: a verdict, or what to do next. */
 export function readBracket(
-  { isStill, isEqual, hasWaited, roundsLeft }: Bracket,
-): "raced" | "late" | "different" | "wait" | "again" | "unsettled" {
+  { isUnchanged, isEqual, hasWaited, roundsLeft }: Bracket,
+): "raced" | "late" | "different" | "wait" | "again" | "inconclusive" {
   if (isEqual) return hasWaited ? "late" : "raced";
-  if (isStill) return hasWaited ? "different" : "wait";
-  return roundsLeft > 0 ? "again" : "unsettled";
+  if (isUnchanged) return hasWaited ? "different" : "wait";
+  return roundsLeft > 0 ? "again" : "inconclusive";
 }
 
 const ROUNDS = 3;
 
-/** Longer than Lotline's cache stays behind what others write (about 100 ms), in ms. */
+/** Longer than Lotline's cache is stale after another writer's change, about 100 ms. */
 const SETTLED_MS = 250;
 
 /**
- * Finds out whether two answers to a harmless request differ because the data changed between them: the
- * side that answered first is asked again. If it says the same, both are asked once more a moment
- * later; if not, its new answer is held against the other side's, up to three times.
+ * Determines whether the responses to a safe request differ because the data changed between them. The
+ * request is sent again to the upstream that responded first. An equal response leads to one more
+ * comparison of both a moment later, a changed one to another round, up to three times.
  */
 export async function confirmRead(
-  suspicion: Suspicion,
+  unconfirmed: Unconfirmed,
   sendAgain: SendAgain,
   wait: (ms: number) => Promise<void>,
 ): Promise<Confirmed> {
-  const { operation, request, upstream, rules } = suspicion;
+  const { operation, request, upstream, rules } = unconfirmed;
   const otherUpstream = upstream === "legacy" ? "service" : "legacy";
-  const times = () => ({ ...suspicion.times, to: Date.now() });
-  const send = async (of: Upstream) => withinDeadline(await sendAgain(of, request));
+  const times = () => ({ ...unconfirmed.times, to: Date.now() });
+  const send = async (of: Upstream) => comparableResponse(await sendAgain(of, request));
   const compareNow = (own: CapturedResponse, other: CapturedResponse) =>
     compare({ operation, request, times: times(), ...asPair(upstream, own, other) }, rules);
-  const end = (outcome: Outcome, differences = suspicion.differences): Confirmed => ({
+  const end = (outcome: Outcome, differences = unconfirmed.differences): Confirmed => ({
     outcome,
     differences,
   });
 
-  if (await isOnlyOrder(suspicion, sendAgain)) return { outcome: "same", differences: [] };
-  let { [upstream]: before, [otherUpstream]: other } = suspicion;
+  if (await isOnlyOrder(unconfirmed, sendAgain)) return { outcome: "same", differences: [] };
+  let { [upstream]: before, [otherUpstream]: other } = unconfirmed;
   let hasWaited = false;
-  const moving = new Set<string>();
+  const changing = new Set<string>();
   const note = (changes: readonly Difference[]) => {
-    for (const { place } of changes) moving.add(rootOf(place));
+    for (const { place } of changes) changing.add(rootOf(place));
   };
   for (let roundsLeft = ROUNDS;; roundsLeft--) {
     const after = await send(upstream);
@@ -86,12 +82,12 @@ export async function confirmRead(
     const { outcome, differences } = compareNow(after, other);
     if (outcome === "lost") return end(outcome);
     const isEqual = outcome !== "different";
-    const next = readBracket({ isStill: changes.length === 0, isEqual, hasWaited, roundsLeft });
+    const next = readBracket({ isUnchanged: changes.length === 0, isEqual, hasWaited, roundsLeft });
     if (next === "raced" || next === "late") return end(next);
     if (next === "different") return end(next, differences);
-    if (next === "unsettled") {
-      // The data never stood still. What moved on either side explains a difference in that place.
-      const explained = differences.every(({ place }) => isMoving(place, moving));
+    if (next === "inconclusive") {
+      // The data kept changing. A change of a place on either upstream explains a difference there.
+      const explained = differences.every(({ place }) => isChanging(place, changing));
       return end(explained ? "raced" : "different", differences);
     }
     if (next === "wait") {
@@ -117,68 +113,68 @@ function asPair(
   return upstream === "legacy" ? { legacy: own, service: other } : { legacy: other, service: own };
 }
 
-/** The place, up to the first list in it: positions mean nothing when the list has changed. */
+/** The place up to the first list in it: positions in a changed list mean nothing. */
 function rootOf(place: string): string {
   return place.replace(/\[.*/, "");
 }
 
-function isMoving(place: string, moving: ReadonlySet<string>): boolean {
-  // With another status, all of the answer is another. Links may come and go between two looks, so that
-  // the lists look still; a fault in them shows in lots that are.
+function isChanging(place: string, changing: ReadonlySet<string>): boolean {
+  // With another status everything differs. Links may appear and disappear between two responses, which
+  // look unchanged then; a fault in the lists shows in lots that don't change.
   const root = rootOf(place);
-  return moving.has("status") || moving.has(root) || LISTS.includes(root);
+  return changing.has("status") || changing.has(root) || LISTS.includes(root);
 }
 
 const LISTS: readonly string[] = ["body.parents", "body.children"];
 
 /**
- * Whether one side said "not modified" and the other didn't just because a trace's lots came in another
- * order when the client got its validator: without conditions both say the same, in other bytes.
+ * Whether one upstream responded 304 and the other 200 only because a trace's lots had another order
+ * when the client received its validator: without conditions both responses are equal in other bytes.
  */
 async function isOnlyOrder(
-  { operation, request, legacy, service, times, rules }: Suspicion,
+  { operation, request, legacy, service, times, rules }: Unconfirmed,
   sendAgain: SendAgain,
 ): Promise<boolean> {
   const statuses = new Set([legacy.status, service.status]);
   if (operation !== "getTraceability" || !statuses.has(304) || !statuses.has(200)) return false;
   const headers = request.headers.filter(([name]) => !/^if-/i.test(name));
   const plain: CapturedRequest = { ...request, method: "GET", headers };
-  const old = withinDeadline(await sendAgain("legacy", plain));
-  const now = withinDeadline(await sendAgain("service", plain));
+  const old = comparableResponse(await sendAgain("legacy", plain));
+  const now = comparableResponse(await sendAgain("service", plain));
   if (old === undefined || now === undefined) return false;
   const pair = { operation, request: plain, legacy: old, service: now, times };
-  return isAlike(compare(pair, rules)) &&
+  return areAlike(compare(pair, rules)) &&
     headerOf(old.headers, "etag") !== headerOf(now.headers, "etag");
 }
 
 /**
- * Finds out whether a write's two answers differ because the data changed between them: Lotline is
- * asked for its dry run once more, after the old server has executed the write.
+ * Determines whether a write's responses differ because the data changed between them, by a second dry
+ * run after the old server has executed the write.
  */
 export async function confirmWrite(
-  suspicion: Suspicion,
+  unconfirmed: Unconfirmed,
   dryRunAgain: (request: CapturedRequest) => Promise<Exchange>,
 ): Promise<Confirmed> {
-  const { operation, request, legacy, service, differences, rules } = suspicion;
-  const times = () => ({ ...suspicion.times, to: Date.now() });
-  // A code or reference that was missing may be there by now. The write itself has taken the code of a
-  // lot, so for that question it needs another one.
+  const { operation, request, legacy, service, differences, rules } = unconfirmed;
+  const times = () => ({ ...unconfirmed.times, to: Date.now() });
+  // A code or reference that was missing may exist by now. The write itself has taken the lot's code, so
+  // that its second dry run needs another one.
   const isMissed = operation === "createLot" && legacy.status === 201 && service.status === 409;
   const sent = isMissed ? withAnotherCode(request) : request;
   if (sent === undefined) return { outcome: "different", differences };
-  const now = withinDeadline(await dryRunAgain(sent));
+  const now = comparableResponse(await dryRunAgain(sent));
   if (now === undefined) return { outcome: "unanswered", differences };
   const isExplained = isMissed
     ? now.status === 201
-    : isAlike(compare({ operation, request, legacy, service: now, times: times() }, rules));
+    : areAlike(compare({ operation, request, legacy, service: now, times: times() }, rules));
   return { outcome: isExplained ? "raced" : "different", differences };
 }
 
-function isAlike({ outcome }: Comparison): boolean {
+function areAlike({ outcome }: Comparison): boolean {
   return outcome === "same" || outcome === "approved";
 }
 
-/** The same lot under a code and an id that nobody has; nothing when the body can't be rewritten. */
+/** The same lot under an unused code and id; undefined when the body can't be rewritten. */
 function withAnotherCode(request: CapturedRequest): CapturedRequest | undefined {
   const fields = fieldsOf(request);
   if (fields === undefined) return undefined;

@@ -11,20 +11,26 @@ const rules = await loadLiveRules();
 
 type Bracket = Parameters<typeof readBracket>[0];
 const BRACKETS: [Partial<Bracket>, ReturnType<typeof readBracket>][] = [
-  [{ isEqual: true, isStill: false }, "raced"],
-  [{ isEqual: true, isStill: false, hasWaited: true }, "late"],
-  [{ isEqual: true, isStill: true, hasWaited: true }, "late"],
-  [{ isEqual: false, isStill: true }, "wait"],
-  [{ isEqual: false, isStill: true, hasWaited: true }, "different"],
-  [{ isEqual: false, isStill: true, hasWaited: true, roundsLeft: 0 }, "different"],
-  [{ isEqual: false, isStill: false }, "again"],
-  [{ isEqual: false, isStill: false, hasWaited: true }, "again"],
-  [{ isEqual: false, isStill: false, roundsLeft: 0 }, "unsettled"],
+  [{ isEqual: true, isUnchanged: false }, "raced"],
+  [{ isEqual: true, isUnchanged: false, hasWaited: true }, "late"],
+  [{ isEqual: true, isUnchanged: true, hasWaited: true }, "late"],
+  [{ isEqual: false, isUnchanged: true }, "wait"],
+  [{ isEqual: false, isUnchanged: true, hasWaited: true }, "different"],
+  [{ isEqual: false, isUnchanged: true, hasWaited: true, roundsLeft: 0 }, "different"],
+  [{ isEqual: false, isUnchanged: false }, "again"],
+  [{ isEqual: false, isUnchanged: false, hasWaited: true }, "again"],
+  [{ isEqual: false, isUnchanged: false, roundsLeft: 0 }, "inconclusive"],
 ];
 
 for (const [given, expected] of BRACKETS) {
   Deno.test(`after a repeat, ${JSON.stringify(given)} means ${expected}`, () => {
-    const bracket = { isEqual: false, isStill: false, hasWaited: false, roundsLeft: 2, ...given };
+    const bracket = {
+      isEqual: false,
+      isUnchanged: false,
+      hasWaited: false,
+      roundsLeft: 2,
+      ...given,
+    };
     strictEqual(readBracket(bracket), expected);
   });
 }

@@ -10,25 +10,22 @@ import type {
 import { headerOf } from "../exchange/header_value.ts";
 import { originForm } from "../exchange/match_operation.ts";
 
-/** Bounds of asking for dry runs. */
 export interface DryRunLimits {
   /** How long a write waits for its dry run, in ms. */
   readonly writeMs: number;
-  /** So many silences in a row, and writes wait for no dry run for `delayMs`. */
+  /** After this many failures in a row, writes skip the dry run for `pauseMs`. */
   readonly failures: number;
   readonly pauseMs: number;
 }
 
-/** Asks Lotline what it would answer. */
 export interface DryRuns {
-  /** For a write that waits: bounded in time, and not asked when Lotline has been silent of late. */
-  writeSender(
+  /** For a write that waits for it: with a short timeout, and skipped during a pause. */
+  beforeWrite(
     request: CapturedRequest,
     extra: HeaderLines,
     capturedBytes: number,
   ): Promise<Exchange>;
-  /** In the background. */
-  withLongTimeout(
+  inBackground(
     request: CapturedRequest,
     timeoutMs: number,
     extra: HeaderLines,
@@ -37,13 +34,12 @@ export interface DryRuns {
 }
 
 /**
- * Asks Lotline for dry runs, with a proof of the secret.
+ * Sends dry runs with a proof of the secret.
  *
- * Whatever is behind the address may not know of dry runs, and then each of them would be executed. So
- * the first answer that should say it had no effect and doesn't ends all of them, for as long as the
- * process lives: only a person can put that right.
+ * A server that doesn't know dry runs would execute them. The first response that should confirm the dry
+ * run and doesn't therefore stops all of them until the process restarts.
  *
- * @param onEffect told once, of that answer
+ * @param onEffect called once, with that response
  */
 export function createDryRuns(
   { sender, secret, log, limits, onEffect }: {
@@ -88,10 +84,10 @@ export function createDryRuns(
   };
 
   return {
-    withLongTimeout: send,
-    async writeSender(request, extra, capturedBytes) {
+    inBackground: send,
+    async beforeWrite(request, extra, capturedBytes) {
       const isPaused = failures >= limits.failures;
-      // After the pause one write tries it for all.
+      // After the pause one write probes for all.
       if (isPaused && (isProbing || performance.now() < pausedUntil)) return NOT_SENT;
       isProbing = isPaused;
       const sent = await send(request, limits.writeMs, extra, capturedBytes);
@@ -105,7 +101,7 @@ export function createDryRuns(
 
 const NOT_SENT = { failure: "not_asked", ms: 0 } as const;
 
-/** Whether a server that knows nothing of dry runs may have executed what it answered so. */
+/** Whether a server without dry runs may have executed a request with this response. */
 function mayHaveExecuted(status: number): boolean {
   return status < 400 || status === 500;
 }

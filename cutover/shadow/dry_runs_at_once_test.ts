@@ -11,7 +11,7 @@ function dryRuns(silences = 3) {
   const waiting: ((requested: Exchange) => void)[] = [];
   const effects: number[] = [];
   const lines: string[] = [];
-  const { writeSender: ofWrite } = createDryRuns({
+  const { beforeWrite: ofWrite } = createDryRuns({
     sender: {
       send: () => new Promise((resolve) => waiting.push(resolve)),
       [Symbol.dispose]: () => {},

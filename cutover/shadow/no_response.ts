@@ -1,20 +1,19 @@
-import { wordsOf } from "../compare/conditions.ts";
+import { serverError } from "../compare/conditions.ts";
 import type { CapturedResponse, Exchange } from "../exchange/exchange.ts";
 
 /**
- * The answer, unless it is none that could be right or wrong: the side was silent, or said that it
- * can't answer now. That is counted as an error of the side, but it is no difference.
+ * The response to compare; undefined when the upstream failed or is unavailable, which counts as its
+ * error and not as a difference.
  */
-export function withinDeadline(requested: Exchange): CapturedResponse | undefined {
-  if ("failure" in requested || CANNOT_NOW.has(requested.status)) return undefined;
-  return DATABASE_AWAY.test(wordsOf(requested)) ? undefined : requested;
+export function comparableResponse(sent: Exchange): CapturedResponse | undefined {
+  if ("failure" in sent || UNAVAILABLE.has(sent.status)) return undefined;
+  return DATABASE_UNAVAILABLE.test(serverError(sent)) ? undefined : sent;
 }
 
-// Too many requests, a bad gateway, unavailable, a gateway that waited in vain.
-const CANNOT_NOW = new Set([429, 502, 503, 504]);
+const UNAVAILABLE = new Set([429, 502, 503, 504]);
 
-// What the old server says, with 500, when it has lost its database or can't reach it.
-const DATABASE_AWAY = new RegExp([
+// The old server's messages, with 500, when it has no connection to its database.
+const DATABASE_UNAVAILABLE = new RegExp([
   "^Connection terminated",
   "^terminating connection ",
   "^connect E[A-Z]+ ",

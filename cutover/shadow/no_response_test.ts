@@ -1,7 +1,7 @@
 import { strictEqual } from "node:assert/strict";
 import { responseOf } from "../testing/captured.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { withinDeadline } from "./no_response.ts";
+import { comparableResponse } from "./no_response.ts";
 
 const failed = (words: string) => responseOf(500, JSON.stringify({ error: words }));
 
@@ -24,6 +24,6 @@ const CASES: [what: string, asked: Exchange, isAnswer: boolean][] = [
 
 for (const [what, requested, isResponse] of CASES) {
   Deno.test(`${what} ${isResponse ? "can be compared" : "is no response"}`, () => {
-    strictEqual(withinDeadline(requested) !== undefined, isResponse);
+    strictEqual(comparableResponse(requested) !== undefined, isResponse);
   });
 }

@@ -2,24 +2,19 @@ import type { Recorder } from "../record/recorder.ts";
 import type { CapturedRequest, Exchange, Observation } from "../exchange/exchange.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import type { Route } from "../exchange/route.ts";
-import type { Shadow } from "./shadow.ts";
 
-/** Who wants to see exchanges with clients, as far as forwarding knows them. Nothing here throws. */
+/** Observes exchanges with clients. Nothing here throws. */
 export interface Observer {
-  /** Whether somebody wants to see this request's exchange, to compare it by its route's share. */
+  /** Whether this request's exchange is to be observed; comparing depends on the route's sample. */
   wants(operation: LegacyOperation, route: Route): boolean;
-  /** Asks Lotline what it would answer to a write, without effect; within 300 ms. */
+  /** Sends a write to Lotline as a dry run, which has no effect; within 300 ms. */
   dryRun(request: CapturedRequest, operation: LegacyOperation, route: Route): Promise<Exchange>;
-  /** Deals with it in the background. */
   observe(observation: Observation): void;
 }
 
-/**
- * Hands exchanges to the shadow, and to the recorder, who takes them on routes that nobody compares,
- * too.
- */
+/** Passes exchanges to the recorder, and those of compared routes to the shadow. */
 export function compareAndRecord(
-  shadow: Pick<Shadow, "wants" | "dryRun" | "observe">,
+  shadow: Observer,
   recorder: Pick<Recorder, "wants" | "offer">,
 ): Observer {
   return {

@@ -16,36 +16,29 @@ import type {
 } from "../exchange/exchange.ts";
 import { comparedBytesOf, responseBytesOf } from "../exchange/compared_bytes.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { withinDeadline } from "./no_response.ts";
+import { comparableResponse } from "./no_response.ts";
+import type { Observer } from "./observer.ts";
 import { isSafeOperation, type LegacyOperation } from "../exchange/operations.ts";
-import { decodedResponse, openBecause } from "../compare/comparable.ts";
+import { decodedResponse, inconclusiveBecause } from "../compare/comparable.ts";
 import type { Redactor } from "../redact/redact.ts";
 import type { Route, Upstream } from "../exchange/route.ts";
 
-/** Compares the two sides beside the clients' traffic. Nothing here throws or slows an answer down. */
-export interface Shadow extends Disposable {
-  /** Whether this request is to be compared, by its route's share. */
-  wants(operation: LegacyOperation, route: Route): boolean;
-  /** Asks Lotline what it would answer to a write, without effect; within 300 ms. */
-  dryRun(request: CapturedRequest, operation: LegacyOperation, route: Route): Promise<Exchange>;
-  /** Compares in the background; what finds no place in the queue is counted as `lost`. */
-  observe(observation: Observation): void;
-  /** Resolves when nothing waits any more, or when the time is over. */
+/** Compares exchanges in the background; one for which the queue has no room counts as `lost`. */
+export interface Shadow extends Observer, Disposable {
+  /** Resolves when the queue is empty, or after this time. */
   drain(ms: number): Promise<void>;
 }
 
-/** Bounds of comparing. */
 export interface ShadowLimits extends DryRunLimits {
-  /** How many exchanges may wait or be under way, and how many bytes of them. */
+  /** Exchanges that wait or are being compared, and their bytes. */
   readonly waiting: number;
   readonly waitingBytes: number;
-  /** The most bytes of an answer that are compared one by one. */
+  /** A larger response body is compared by its digest. */
   readonly responseBytes: number;
-  /** How many are compared at once. */
   readonly maxConcurrent: number;
-  /** How long a side has for an answer that no client waits for, in ms. */
+  /** For requests that no client waits for. */
   readonly requestTimeoutMs: number;
-  /** How far the servers' and the database's clocks may be from this one, in ms. */
+  /** The greatest difference between this clock and those of the servers and the database. */
   readonly clocksApartMs: number;
 }
 
@@ -61,10 +54,9 @@ const LIMITS: ShadowLimits = {
   pauseMs: 1_000,
 };
 
-/** Writes that wait for their dry run have connections of their own. */
+/** Dry runs have connections of their own, since writes wait for them. */
 const DRY_RUN_CONNECTIONS = 32;
 
-/** What comparing needs. */
 export interface ShadowOptions {
   readonly legacyUrl: string;
   readonly serviceUrl: string;
@@ -76,7 +68,6 @@ export interface ShadowOptions {
   readonly limits?: Partial<ShadowLimits>;
 }
 
-/** Starts comparing. */
 export function createShadow(options: ShadowOptions): Shadow {
   const { evidence, redactor, rules, log } = options;
   const limits = { ...LIMITS, ...options.limits };
@@ -100,7 +91,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     },
   });
 
-  const answered = (
+  const countResponse = (
     operation: LegacyOperation,
     route: Route,
     upstream: Upstream,
@@ -119,11 +110,11 @@ export function createShadow(options: ShadowOptions): Shadow {
         return senders[upstream].send(request, limits.requestTimeoutMs, extra, capturedBytes);
       }
       routes.set(request, { operation, route });
-      return dryRuns.withLongTimeout(request, limits.requestTimeoutMs, extra, capturedBytes);
+      return dryRuns.inBackground(request, limits.requestTimeoutMs, extra, capturedBytes);
     };
   };
 
-  // A side that is asked the same says about as much: what is held is in proportion to what waits.
+  // Responses to one request have about the same size, so memory stays in proportion to the queue.
   const capturedBytesFor = (request: CapturedRequest, response?: CapturedResponse) =>
     Math.min(
       limits.responseBytes,
@@ -132,7 +123,7 @@ export function createShadow(options: ShadowOptions): Shadow {
 
   const lost = ({ operation, route }: Observation, cause: LostCause) =>
     evidence.found({ operation, route, outcome: "lost", cause, approvals: [], differences: [] });
-  /** A difference that can't be made harmless counts all the same; nothing is kept of it. */
+  /** A difference that can't be redacted counts all the same, without its exchange. */
   const withoutSecrets = (finding: Finding): Finding => {
     try {
       return redactor.finding(finding);
@@ -142,13 +133,13 @@ export function createShadow(options: ShadowOptions): Shadow {
       return { ...bare, differences: [] };
     }
   };
-  /** What is being compared; what isn't here any more has its outcome. */
+  /** Comparisons without an outcome. */
   const inFlight = new Set<Observation>();
-  const isReported = new Set<string>();
-  /** Once of each operation and reason, of which there are a few. */
-  const reportNotRead = (operation: LegacyOperation, reason: string) => {
-    if (isReported.has(`${operation} ${reason}`)) return;
-    isReported.add(`${operation} ${reason}`);
+  const reported = new Set<string>();
+  /** Logs each combination of operation and reason once. */
+  const reportUnreadable = (operation: LegacyOperation, reason: string) => {
+    if (reported.has(`${operation} ${reason}`)) return;
+    reported.add(`${operation} ${reason}`);
     log("warn", "response_not_comparable", { operation, reason });
   };
 
@@ -166,7 +157,7 @@ export function createShadow(options: ShadowOptions): Shadow {
       if (inFlight.delete(observation)) evidence.found(finding);
     };
     let cause: UnansweredCause = "unavailable";
-    // What is in it says how much the other side may say.
+    // Decoded first: its size bounds the other response.
     const own = decodedResponse(response);
     const send = sendAgain({ ...observation, response: own });
     const again: typeof send = async (of, one) => {
@@ -178,10 +169,10 @@ export function createShadow(options: ShadowOptions): Shadow {
     let sent = observation.earlier ?? observation.dryRun;
     if (sent === undefined && isSafeOperation(operation)) {
       sent = await again(otherUpstream, request);
-      answered(operation, route, otherUpstream, sent);
+      countResponse(operation, route, otherUpstream, sent);
     }
-    const second = sent && withinDeadline(sent);
-    if (withinDeadline(own) === undefined) return found("unanswered", { cause: "unavailable" });
+    const second = sent && comparableResponse(sent);
+    if (comparableResponse(own) === undefined) return found("unanswered", { cause: "unavailable" });
     if (sent !== undefined && "failure" in sent && sent.failure === "too_large") {
       return found("lost", { cause: "size" });
     }
@@ -190,10 +181,10 @@ export function createShadow(options: ShadowOptions): Shadow {
     }
     const other = decodedResponse(second);
     const [legacy, service] = upstream === "legacy" ? [own, other] : [other, own];
-    const notRead = openBecause(legacy, service);
-    if (notRead !== undefined) {
-      reportNotRead(operation, notRead);
-      return found("lost", { cause: notRead });
+    const unreadable = inconclusiveBecause(legacy, service);
+    if (unreadable !== undefined) {
+      reportUnreadable(operation, unreadable);
+      return found("lost", { cause: unreadable });
     }
     const times = { from: at, to: Date.now(), clocksApartMs: limits.clocksApartMs };
     const pair = { operation, request, legacy, service, times };
@@ -251,8 +242,8 @@ export function createShadow(options: ShadowOptions): Shadow {
     },
     async dryRun(request, operation, route) {
       routes.set(request, { operation, route });
-      const sent = await dryRuns.writeSender(request, idOf(request), capturedBytesFor(request));
-      if (!hadNoTime(sent)) answered(operation, route, "service", sent);
+      const sent = await dryRuns.beforeWrite(request, idOf(request), capturedBytesFor(request));
+      if (!hitOwnLimits(sent)) countResponse(operation, route, "service", sent);
       return sent;
     },
     observe(observation) {
@@ -270,7 +261,6 @@ export function createShadow(options: ShadowOptions): Shadow {
     },
     [Symbol.dispose]() {
       isOver = true;
-      // Nobody sees to their end any more.
       for (const observation of [...inFlight, ...waiting]) lost(observation, "stopped");
       inFlight.clear();
       waiting.length = 0;
@@ -279,29 +269,28 @@ export function createShadow(options: ShadowOptions): Shadow {
   };
 }
 
-/** Answers as long as these are kept whatever the request is, in bytes. */
+/** Responses of this size are captured for any request. */
 const MIN_CAPTURED_BYTES = 262_144;
 
-/** Why there is no answer to compare. */
 function causeOf(sent: Exchange): UnansweredCause {
   return "failure" in sent ? CAUSES[sent.failure] : "unavailable";
 }
 
 /**
- * Whether a dry run came to nothing for the bounds that it has: less time than the write itself, and
- * a few connections of its own. It says nothing of how Lotline answers, and must roll nothing back.
+ * Whether a dry run failed because of its own bounds: a shorter timeout than the write's, and few
+ * connections. That is no evidence against Lotline and must cause no rollback.
  */
-function hadNoTime(sent: Exchange): boolean {
+function hitOwnLimits(sent: Exchange): boolean {
   return "failure" in sent ? sent.failure === "timeout" : sent.status === 503;
 }
 
-// Lotline takes ids of this form only, of at most 64 characters.
+// Lotline accepts ids of at most 64 characters.
 function idOf(request: CapturedRequest): HeaderLines {
   const id = headerOf(request.headers, "x-request-id");
   return id === undefined ? [] : [["x-request-id", `${id.slice(0, 57)}-shadow`]];
 }
 
-/** What an observation holds in memory, about, in bytes. */
+/** The approximate memory of an observation, in bytes. */
 function sizeOf({ request, response, dryRun, earlier }: Observation): number {
   const linesOf = (headers: HeaderLines) =>
     headers.reduce((sum, [name, value]) => sum + name.length + value.length, 0);

@@ -6,7 +6,6 @@ import { startLegacy } from "../legacy/server.ts";
 import { startApi } from "../../testing/api.ts";
 import { captured } from "../testing/captured.ts";
 import { freshDatabase } from "../../testing/database.ts";
-import { eventually, withDeadline } from "../../testing/eventually.ts";
 import {
   differing,
   DRY_RUN_SECRET,
@@ -15,13 +14,13 @@ import {
   type ShadowRig,
   shadowRig,
 } from "../testing/shadow_rig.ts";
-import { startBlackHole, startResponding } from "../../testing/test_server.ts";
+import { startResponding } from "../../testing/test_server.ts";
 import { createSender } from "../upstream/send.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { createRedactor } from "../redact/redact.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
-import type { Route, Upstream } from "../exchange/route.ts";
+import type { Upstream } from "../exchange/route.ts";
 import type { ShadowLimits } from "./shadow.ts";
 
 const seed = await loadSeed();
@@ -305,61 +304,6 @@ Deno.test("a lot that two clients store at once is raced for the one who lost", 
   deepStrictEqual(one.outcomes(), ["raced"]);
 });
 
-Deno.test("what finds no place in the queue is counted as lost, at once", async () => {
-  await using hole = await startBlackHole();
-  using one = rig({
-    serviceUrl: hole.url,
-    limits: { waiting: 3, maxConcurrent: 2, requestTimeoutMs: 200 },
-  });
-  const response = givenResponse(await client.send(trace("RAW-BEEF-001"), 10_000));
-  const request = trace("RAW-BEEF-001");
-  const observation = { request, at: Date.now(), upstream: "legacy", response } as const;
-  const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
-  for (let i = 0; i < 10; i++) one.shadow.observe({ ...of, ...observation });
-  deepStrictEqual(one.outcomes(), Array(7).fill("lost"));
-  ok(one.findings.every(({ cause }) => cause === "queue"));
-  const big = { ...response, body: new Uint8Array(65 * 1_048_576) };
-  using other = rig({ serviceUrl: hole.url });
-  other.shadow.observe({ ...of, ...observation, response: big });
-  deepStrictEqual(other.outcomes(), ["lost"]);
-  const half = { ...response, body: new Uint8Array(40 * 1_048_576) };
-  using third = rig({ serviceUrl: hole.url, limits: { requestTimeoutMs: 50 } });
-  for (let i = 0; i < 2; i++) {
-    third.shadow.observe({ ...of, ...observation, response: half });
-    await third.shadow.drain(20_000);
-  }
-  deepStrictEqual(third.outcomes(), ["unanswered", "unanswered"], "its bytes are given back");
-
-  await one.shadow.drain(20_000);
-  deepStrictEqual(one.outcomes().slice(7), ["unanswered", "unanswered", "unanswered"]);
-  deepStrictEqual(one.findings.slice(7).map(({ cause }) => cause), ["time", "time", "time"]);
-  deepStrictEqual(one.answered[0], ["getTraceability", "service", 0]);
-  // There is room again.
-  one.shadow.observe({ ...of, ...observation });
-  strictEqual(one.outcomes().length, 10);
-
-  using slow = rig({ serviceUrl: hole.url, limits: { requestTimeoutMs: 60_000 } });
-  slow.shadow.observe({ ...of, ...observation });
-  await withDeadline("drain waits no longer than it is told", slow.shadow.drain(10));
-});
-
-Deno.test("what a gateway that stops hasn't compared is lost, once, and what comes after it", async () => {
-  await using hole = await startBlackHole();
-  using one = rig({ serviceUrl: hole.url, limits: { maxConcurrent: 2, requestTimeoutMs: 300 } });
-  const request = trace("RAW-BEEF-001");
-  const response = givenResponse(await client.send(request, 10_000));
-  const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
-  const observation = { ...of, request, at: Date.now(), upstream: "legacy", response } as const;
-  for (let i = 0; i < 5; i++) one.shadow.observe({ ...observation });
-  one.shadow[Symbol.dispose]();
-  one.shadow.observe(observation);
-  await eventually("those under way have ended", () => one.answered.length === 2);
-  deepStrictEqual(
-    one.findings.map(({ outcome, cause }) => [outcome, cause]),
-    Array(6).fill(["lost", "stopped"]),
-  );
-});
-
 Deno.test("a difference that can't be redacted is a difference all the same, of which nothing is kept", async () => {
   await using server = await startResponding((_, write) => write(203, "{}"));
   const redactor = {
@@ -415,25 +359,4 @@ Deno.test("a Lotline that can't answer now is unanswered, not different", async 
   await one.shadow.drain(20_000);
   deepStrictEqual(one.outcomes(), ["unanswered"]);
   deepStrictEqual(one.answered, [["getTraceability", "service", 503]]);
-});
-
-Deno.test("a route's share of the requests is compared, and none that can't be", () => {
-  using one = rig();
-  const wanted = (operation: LegacyOperation, route: Partial<Route>) =>
-    Array.from(
-      { length: 2_000 },
-      () => one.shadow.wants(operation, { ...routeOf(operation), ...route }),
-    )
-      .filter((isWanted) => isWanted).length;
-  strictEqual(wanted("getHealth", {}), 2_000);
-  deepStrictEqual(one.covered, []);
-  strictEqual(wanted("getHealth", { samplePercent: 0 }), 0);
-  deepStrictEqual(one.covered, Array(2_000).fill("getHealth not_sampled"));
-  const tenth = wanted("getHealth", { samplePercent: 10 });
-  ok(tenth > 100 && tenth < 320, String(tenth));
-  strictEqual(wanted("getHealth", { mode: { name: "legacy" } }), 0);
-  strictEqual(wanted("getHealth", { mode: { name: "service" } }), 2_000);
-  // Lotline has executed it; the old server has no dry run.
-  strictEqual(wanted("createLot", { mode: { name: "service" } }), 0);
-  strictEqual(wanted("createLot", { mode: { name: "canary", percent: 10 } }), 2_000);
 });

@@ -7,28 +7,24 @@ import {
   type ResponseHead,
 } from "../exchange/response_head.ts";
 
-/** Is told an answer as it comes in. */
+/** Receives a response while it arrives. */
 export interface ResponseListener {
-  /** An answer before the answer (1xx). */
+  /** An interim response (1xx). */
   interim(head: ResponseHead): void;
   head(head: ResponseHead): void;
   data(chunk: Uint8Array): void;
-  /** The answer is whole; `last` is its last part, unless {@link data} was told all. */
+  /** The response is complete; `last` is the last part of its body, unless `data` had all of it. */
   end(last: Uint8Array | undefined): void;
 }
 
-/** Lotline and the old server send some hundred bytes. */
 const MAX_HEAD_BYTES = 65_536;
+/** Interim responses of one response, and their heads together. */
 const MAX_INTERIM = 16;
-/** Of all answers before the answer. */
 const MAX_INTERIM_BYTES = 65_536;
 const MAX_CHUNK_LINE = 1_024;
-/** Of all chunks of an answer; Node allows as many. */
+/** Of all chunks of a response, as in Node. */
 const MAX_EXTENSION_BYTES = 16_384;
 const MAX_TRAILERS = 2_000;
-
-const END_OF_HEAD = "\r\n\r\n";
-const END_OF_LINE = "\r\n";
 
 const CHUNK_SIZE = /^([\da-f]{1,12})([\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/i;
 
@@ -43,43 +39,35 @@ type State =
   | "done";
 
 /**
- * Reads one answer of HTTP/1.1 (RFC 9112) from the bytes of a connection, however they are cut.
- * Chunks are taken apart, trailers are dropped.
+ * Parses one response of HTTP/1.1 (RFC 9112) from the bytes of a connection, however they are split.
+ * The chunked coding is decoded, trailers are dropped.
  */
 export class ResponseParser {
   #state: State = "head";
-  /** The start of a head or a line whose end is still to come. */
-  #held: ByteBuffer | undefined;
-  /** Bytes that are still to come of the body or of a chunk. */
-  #left = 0;
-  /** What has come of a chunked body since the last bytes were pushed. */
+  /** The start of a head or a line whose end hasn't arrived. */
+  #partial: ByteBuffer | undefined;
+  /** Remaining bytes of the body or of a chunk. */
+  #remaining = 0;
+  /** Parts of a chunked body from one packet. */
   #parts: Buffer[] = [];
   #extensionBytes = 0;
   #trailerBytes = 0;
   #trailers = 0;
   #interims = 0;
   #interimBytes = 0;
-  #keepsAlive = true;
-  #keepAliveSeconds: number | undefined;
+  /** Whether another request may follow on the connection, once the response is complete. */
+  keepsAlive = true;
+  /** How long the server keeps an idle connection, as it says. */
+  keepAliveSeconds: number | undefined;
 
-  /** @param method of the request: an answer to HEAD has no body */
+  /** @param method of the request: a response to HEAD has no body */
   constructor(readonly method: string, readonly listener: ResponseListener) {}
 
   get isDone(): boolean {
     return this.#state === "done";
   }
 
-  /** Whether another request may follow on the connection, once the answer is whole. */
-  get keepsAlive(): boolean {
-    return this.#keepsAlive;
-  }
-
-  /** How long the server says that it keeps an idle connection. */
-  get keepAliveSeconds(): number | undefined {
-    return this.#keepAliveSeconds;
-  }
-
-  /** @throws {MalformedResponseError} when the bytes are no answer */
+  /** @throws {MalformedResponseError} when the bytes are no response */
   push(chunk: Buffer): void {
     let rest: Buffer | undefined = chunk;
     while (rest !== undefined && rest.length > 0) {
@@ -102,24 +90,24 @@ export class ResponseParser {
           this.listener.data(rest);
           return;
         case "done":
-          // Nobody asked for more: whatever it is, the connection can't be trusted any longer.
-          this.#keepsAlive = false;
+          // Bytes without a request: the connection can't be trusted any longer.
+          this.keepsAlive = false;
           return;
       }
     }
-    this.#tellParts();
+    this.#emitParts();
   }
 
-  /** The connection has ended. @throws {MalformedResponseError} when the answer isn't whole */
+  /** The connection has ended. @throws {MalformedResponseError} when the response is incomplete */
   finish(): void {
-    this.#keepsAlive = false;
+    this.keepsAlive = false;
     if (this.#state === "done") return;
-    if (this.#state !== "close") throw new MalformedResponseError("the answer ended too early");
+    if (this.#state !== "close") throw new MalformedResponseError("the response ended too early");
     this.#end(undefined);
   }
 
-  /** Chunks that came together are told as one: a server may make them of one byte each. */
-  #tellParts(): void {
+  /** Joins the chunks of one packet: a server may send chunks of one byte each. */
+  #emitParts(): void {
     const parts = this.#parts;
     if (parts.length === 0) return;
     this.#parts = [];
@@ -133,12 +121,7 @@ export class ResponseParser {
   }
 
   #readHead(chunk: Buffer): Buffer | undefined {
-    const found = this.#takeUpTo(
-      END_OF_HEAD,
-      chunk,
-      MAX_HEAD_BYTES,
-      "the answer's head is too long",
-    );
+    const found = this.#readUntil("\r\n\r\n", chunk, MAX_HEAD_BYTES);
     if (found === undefined) return undefined;
     const { text, rest } = found;
     const { minor, ...head } = readResponseHead(text);
@@ -146,7 +129,7 @@ export class ResponseParser {
       this.#readInterim(head, minor, text.length);
       return rest;
     }
-    this.#keepsAlive = minor === "1";
+    this.keepsAlive = minor === "1";
     const { status, headers } = head;
     let length: number | undefined;
     let isChunked = false;
@@ -155,143 +138,145 @@ export class ResponseParser {
       switch (headers[at]?.toLowerCase()) {
         case "content-length":
           if (length !== undefined || !/^\d{1,15}$/.test(value)) {
-            throw new MalformedResponseError("the length is none");
+            throw new MalformedResponseError("the content length is invalid");
           }
           length = Number(value);
           break;
         case "transfer-encoding":
           if (isChunked || value.toLowerCase() !== "chunked") {
-            throw new MalformedResponseError("the transfer encoding isn't known");
+            throw new MalformedResponseError("the transfer encoding is unknown");
           }
           isChunked = true;
           break;
         case "connection":
-          if (/\bclose\b/i.test(value)) this.#keepsAlive = false;
+          if (/\bclose\b/i.test(value)) this.keepsAlive = false;
           break;
         case "keep-alive": {
           const seconds = /\btimeout=(\d{1,6})/i.exec(value)?.[1];
-          if (seconds !== undefined) this.#keepAliveSeconds = Number(seconds);
+          if (seconds !== undefined) this.keepAliveSeconds = Number(seconds);
           break;
         }
       }
     }
-    if (isChunked && length !== undefined) throw new MalformedResponseError("two lengths");
+    if (isChunked && length !== undefined) {
+      throw new MalformedResponseError("the response has two lengths");
+    }
     this.listener.head(head);
     if (this.method === "HEAD" || status === 204 || status === 304) this.#end(undefined);
     else if (isChunked) this.#state = "chunk_size";
     else if (length === 0) this.#end(undefined);
     else if (length !== undefined) {
-      this.#left = length;
+      this.#remaining = length;
       this.#state = "length";
     } else {
-      this.#keepsAlive = false;
+      this.keepsAlive = false;
       this.#state = "close";
     }
     return rest;
   }
 
-  /** RFC 9112 6.1 and RFC 9110 8.6: an answer before the answer says nothing of a body. */
+  /** An interim response has no body fields (RFC 9112, 6.1, and RFC 9110, 8.6). */
   #readInterim(head: ResponseHead, minor: string, bytes: number): void {
     this.#interimBytes += bytes;
     if (++this.#interims > MAX_INTERIM || this.#interimBytes > MAX_INTERIM_BYTES) {
-      throw new MalformedResponseError("too many interim answers");
+      throw new MalformedResponseError("too many interim responses");
     }
     const isFramed = head.headers.some((name, at) =>
       at % 2 === 0 && /^(?:content-length|transfer-encoding)$/i.test(name)
     );
-    if (minor === "0" || isFramed) throw new MalformedResponseError("an interim answer is none");
+    if (minor === "0" || isFramed) {
+      throw new MalformedResponseError("an interim response is malformed");
+    }
     this.listener.interim(head);
   }
 
   /**
-   * The text before `end`, which may come in pieces, and the bytes behind it; nothing while it isn't
-   * there. Each byte is looked at once, however the bytes are cut.
+   * The text before `end` and the bytes after it; undefined until `end` arrives. Each byte is searched
+   * once, however the bytes are split.
    *
-   * @throws {MalformedResponseError} when it is longer than `max`
+   * @throws {MalformedResponseError} when the text has more than `max` bytes
    */
-  #takeUpTo(
+  #readUntil(
     end: string,
     chunk: Buffer,
     max: number,
-    tooLong: string,
   ): { readonly text: string; readonly rest: Buffer } | undefined {
-    const held = this.#held;
-    const before = held?.length ?? 0;
+    const partial = this.#partial;
+    const before = partial?.length ?? 0;
     const room = max + end.length - before;
-    held?.append(chunk.length > room ? chunk.subarray(0, room) : chunk);
-    // The end may have begun in what came before.
+    partial?.append(chunk.length > room ? chunk.subarray(0, room) : chunk);
+    // The end may have begun in the bytes before.
     const from = Math.max(0, before - end.length + 1);
-    // Looked for in the text, it is found five times as fast as in the bytes.
-    const seen = held === undefined
+    // A search in text is five times as fast as in bytes.
+    const searched = partial === undefined
       ? chunk.toString("latin1", 0, room)
-      : latin1(held.bytes().subarray(from));
-    const at = seen.indexOf(end);
+      : latin1(partial.bytes().subarray(from));
+    const at = searched.indexOf(end);
     if (at === -1) {
-      if (before + chunk.length > max) throw new MalformedResponseError(tooLong);
-      if (held === undefined) {
-        this.#held = new ByteBuffer(max + end.length);
-        this.#held.append(chunk);
+      if (before + chunk.length > max) {
+        throw new MalformedResponseError("a head or line is too long");
+      }
+      if (partial === undefined) {
+        this.#partial = new ByteBuffer(max + end.length);
+        this.#partial.append(chunk);
       }
       return undefined;
     }
-    this.#held = undefined;
+    this.#partial = undefined;
     return {
-      text: held === undefined ? seen.slice(0, at) : latin1(held.bytes().subarray(0, from + at)),
+      text: partial === undefined
+        ? searched.slice(0, at)
+        : latin1(partial.bytes().subarray(0, from + at)),
       rest: chunk.subarray(from + at + end.length - before),
     };
   }
 
   #readLength(chunk: Buffer): Buffer | undefined {
-    if (chunk.length < this.#left) {
-      this.#left -= chunk.length;
+    if (chunk.length < this.#remaining) {
+      this.#remaining -= chunk.length;
       this.listener.data(chunk);
       return undefined;
     }
-    const last = chunk.subarray(0, this.#left);
+    const last = chunk.subarray(0, this.#remaining);
     this.#end(last);
     return chunk.subarray(last.length);
   }
 
   #readChunk(chunk: Buffer): Buffer {
-    const part = chunk.subarray(0, this.#left);
-    this.#left -= part.length;
-    if (this.#left === 0) this.#state = "chunk_end";
+    const part = chunk.subarray(0, this.#remaining);
+    this.#remaining -= part.length;
+    if (this.#remaining === 0) this.#state = "chunk_end";
     this.#parts.push(part);
     return chunk.subarray(part.length);
   }
 
   #readChunkLine(chunk: Buffer): Buffer | undefined {
-    const found = this.#takeUpTo(
-      END_OF_LINE,
-      chunk,
-      MAX_CHUNK_LINE,
-      "a chunk's line is too long",
-    );
+    const found = this.#readUntil("\r\n", chunk, MAX_CHUNK_LINE);
     if (found === undefined) return undefined;
     const { text: line, rest } = found;
     switch (this.#state) {
       case "chunk_end":
-        if (line !== "") throw new MalformedResponseError("a chunk is longer than it said");
+        if (line !== "") throw new MalformedResponseError("a chunk is longer than its size");
         this.#state = "chunk_size";
         break;
       case "chunk_size": {
         const [, digits, extension = ""] = CHUNK_SIZE.exec(line) ?? [];
-        if (digits === undefined) throw new MalformedResponseError("a chunk's size is none");
+        if (digits === undefined) throw new MalformedResponseError("a chunk size is malformed");
         this.#extensionBytes += extension.length;
         if (this.#extensionBytes > MAX_EXTENSION_BYTES) {
           throw new MalformedResponseError("too many chunk extensions");
         }
-        this.#left = parseInt(digits, 16);
-        this.#state = this.#left === 0 ? "trailer" : "chunk";
+        this.#remaining = parseInt(digits, 16);
+        this.#state = this.#remaining === 0 ? "trailer" : "chunk";
         break;
       }
       default:
         if (line === "") {
-          this.#tellParts();
+          this.#emitParts();
           this.#end(undefined);
           break;
         }
-        // Dropped, but what isn't one shows that the bytes aren't what they seem.
+        // Trailers are dropped, but a malformed one shows that the framing is wrong.
         readHeaderLine(line);
         this.#trailerBytes += line.length + 2;
         if (++this.#trailers > MAX_TRAILERS || this.#trailerBytes > MAX_HEAD_BYTES) {

@@ -1,29 +1,29 @@
 import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
 import type { CapturedRequest, Exchange, FailureKind, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { isHopByHop, namedByConnection } from "../exchange/hop_by_hop.ts";
+import { connectionOptions, isHopByHop } from "../exchange/hop_by_hop.ts";
 import { type SendFailure, sendWhole } from "./send_whole.ts";
 import { UpstreamPool } from "./upstream.ts";
 
-/** Of larger responses only the digest is kept, in bytes. */
+/** A larger response is reduced to its digest. */
 const MAX_CAPTURED_BYTES = 262_144;
-/** Longer ones aren't read to their end: twice what Lotline responds with at most, in bytes. */
+/** A larger response is cancelled: twice Lotline's largest. */
 const MAX_BYTES = 2 * 134_217_728;
 /** Requests that wait for a connection: more than a gateway has in flight. */
 const MAX_WAITING = 5_000;
-/** No request of a gateway or a command is given more time, in ms. */
+/** The longest timeout of a gateway's or a command's request. */
 const MAX_MS = 30_000;
 /** A Node server closes an idle connection after 5 s. */
 const IDLE_MS = 4_000;
 const SWEEP_MS = 1_000;
 
-/** An upstream that is sent requests which were captured, beside those of the clients. */
+/** Sends captured requests to one upstream, beside those of the clients. */
 export interface Sender extends Disposable {
   /**
-   * Sends the request anew. Never rejects: an upstream without a response in `timeoutMs` has failed.
+   * Sends the request again. Never rejects.
    *
-   * @param extra headers that take the place of the request's own, names in lower case
-   * @param capturedBytes so much of its body is kept at most; of a larger one the digest
+   * @param extra headers that replace the request's own, names in lower case
+   * @param capturedBytes a larger body is reduced to its digest
    */
   send(
     request: CapturedRequest,
@@ -33,12 +33,7 @@ export interface Sender extends Disposable {
   ): Promise<Exchange>;
 }
 
-/**
- * Sends requests to one upstream on connections of their own.
- *
- * @param url the upstream's base address
- * @param connections the most at once
- */
+/** Opens a pool of its own to the upstream with this base address. */
 export function createSender(url: string, connections: number): Sender {
   const upstream = new UpstreamPool(url, {
     connections,
@@ -63,11 +58,11 @@ export function createSender(url: string, connections: number): Sender {
           maxBytes: MAX_BYTES,
         });
       const first = await send("any");
-      // The upstream had just closed the connection. What is sent here has no effect, so that it may
+      // The upstream had just closed the connection. Requests sent here have no effect, so that one may
       // be sent twice.
       const sent = "failure" in first && first.failure.isStale ? await send("none") : first;
       const ms = performance.now() - began;
-      return "failure" in sent ? { failure: silenceOf(sent.failure), ms } : { ...sent, ms };
+      return "failure" in sent ? { failure: failureKindOf(sent.failure), ms } : { ...sent, ms };
     },
     [Symbol.dispose]() {
       clearInterval(sweeper);
@@ -76,12 +71,12 @@ export function createSender(url: string, connections: number): Sender {
   };
 }
 
-function silenceOf({ kind, why }: SendFailure): FailureKind {
-  // An upstream that accepts a connection and resets it at once is there.
-  return kind === "refused" && !why?.includes("ECONNREFUSED") ? "reset" : SILENCES[kind];
+function failureKindOf({ kind, why }: SendFailure): FailureKind {
+  // An upstream that accepts a connection and resets it at once is running.
+  return kind === "refused" && !why?.includes("ECONNREFUSED") ? "reset" : FAILURE_KINDS[kind];
 }
 
-const SILENCES: Readonly<Record<SendFailure["kind"], FailureKind>> = {
+const FAILURE_KINDS: Readonly<Record<SendFailure["kind"], FailureKind>> = {
   refused: "refused",
   reset: "reset",
   broken: "reset",
@@ -91,7 +86,7 @@ const SILENCES: Readonly<Record<SendFailure["kind"], FailureKind>> = {
   invalid: "not_asked",
 };
 
-// What is written anew, and a proof that came from outside, which is nobody's.
+// Replaced below; the proof of a dry run is accepted from the gateway only.
 const NOT_SENT = new Set(["content-length", "expect", "host", DRY_RUN_HEADER]);
 
 function headersToSend(
@@ -99,22 +94,22 @@ function headersToSend(
   extra: HeaderLines,
   host: string,
 ): HeaderLines {
-  const named = namedByConnection(headerOf(headers, "connection") ?? "", undefined);
+  const options = connectionOptions(headerOf(headers, "connection") ?? "", undefined);
   const replaced = new Set(extra.map(([name]) => name));
   const isLeftOut = (name: string) =>
-    isHopByHop(name) || NOT_SENT.has(name) || named?.has(name) || replaced.has(name);
+    isHopByHop(name) || NOT_SENT.has(name) || options?.has(name) || replaced.has(name);
   return [
     ["Host", host],
     ...headers.filter(([name]) => !isLeftOut(name.toLowerCase())),
     ...extra,
-    // An upstream may look at the type and the coding of an empty body, and not at those of none.
+    // An upstream may read the type and the coding of an empty body, and not those of none.
     ...(body.length > 0 || hasLength(headers)
       ? [["Content-Length", String(body.length)] as const]
       : []),
   ];
 }
 
-/** Whether the client said how its body comes: there is one, be it empty. */
+/** Whether the request has a body, which may be empty. */
 function hasLength(headers: HeaderLines): boolean {
   return headerOf(headers, "content-length") !== undefined ||
     headerOf(headers, "transfer-encoding") !== undefined;

@@ -1,115 +1,105 @@
 import { BodyCapture } from "../exchange/body_capture.ts";
 import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
+import { headText } from "../exchange/head_text.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
-import { isHeaderLine, isToken, type ResponseHead } from "../exchange/response_head.ts";
-import type { Connection, Failure, UpstreamListener } from "./connection.ts";
-import { headText } from "./request_text.ts";
+import { isHeaderLine, isToken } from "../exchange/response_head.ts";
+import type { Failure, UpstreamListener } from "./connection.ts";
 import type { UpstreamPool } from "./upstream.ts";
+import { UpstreamRequest } from "./upstream_request.ts";
 
-/** A request that is there as a whole. */
-export interface WholeRequest {
+/** A request with its complete body. */
+export interface CompleteRequest {
   readonly method: string;
   readonly target: string;
-  /** As they are sent: what frames the body and names the host is among them. */
+  /** Sent unchanged: including `Host` and the body's length. */
   readonly headers: HeaderLines;
   readonly body: Uint8Array;
 }
 
-/** How a request is sent. */
 export interface SendOptions {
   readonly keptConnections: UpstreamListener["reusedConnections"];
-  /** The whole response must have come by then, whatever the upstream's own limits are. */
+  /** For the complete response, besides the upstream's own limits. */
   readonly timeoutMs?: number;
-  /** So much of its body is kept at most; of a larger one the digest. */
+  /** A larger body is reduced to its digest. */
   readonly capturedBytes: number;
-  /** A larger one isn't read to its end. */
+  /** A larger response is cancelled. */
   readonly maxBytes: number;
 }
 
-/** Why there is no whole response. */
+/** Why there is no complete response. */
 export interface SendFailure {
-  /** `invalid`: the request can't be written; `too_large`: the response has more than `maxBytes`. */
+  /** `invalid`: the request can't be sent; `too_large`: the response has more than `maxBytes`. */
   readonly kind: Failure["kind"] | "invalid" | "too_large";
-  /** In the words of the system, where it said something. */
+  /** The system's message, if there is one. */
   readonly why?: string;
-  /** A kept connection was reset before anything of a response came: another one may do. */
+  /** A reused connection was reset before a response began: another one may work. */
   readonly isStale: boolean;
   readonly ms: number;
 }
 
-/** Sends a request and reads its whole response. Never rejects. */
+type SendResult = CapturedResponse | { readonly failure: SendFailure };
+
+/** Sends a request and reads its complete response. Never rejects. */
 export function sendWhole(
-  upstream: UpstreamPool,
-  request: WholeRequest,
-  options: SendOptions,
-): Promise<CapturedResponse | { readonly failure: SendFailure }> {
+  pool: UpstreamPool,
+  request: CompleteRequest,
+  { keptConnections, timeoutMs, capturedBytes, maxBytes }: SendOptions,
+): Promise<SendResult> {
   const { method, target, headers, body } = request;
   const began = performance.now();
   const ms = () => performance.now() - began;
-  if (!canBeWritten(request)) {
+  if (!canBeSent(request)) {
     return Promise.resolve({ failure: { kind: "invalid", isStale: false, ms: ms() } });
   }
-  const { promise, resolve } = Promise.withResolvers<
-    CapturedResponse | { readonly failure: SendFailure }
-  >();
-  const capture = new BodyCapture(options.capturedBytes);
-  let connection: Connection | undefined;
-  let response: ResponseHead | undefined;
-  let isOver = false;
-  const end = (result: CapturedResponse | { readonly failure: SendFailure }) => {
-    isOver = true;
-    clearTimeout(timer);
-    resolve(result);
-  };
+  const { promise, resolve } = Promise.withResolvers<SendResult>();
+  const capture = new BodyCapture(capturedBytes);
   const fail = (failure: Omit<SendFailure, "ms">) => {
-    if (!isOver) end({ failure: { ...failure, ms: ms() } });
+    clearTimeout(timer);
+    resolve({ failure: { ...failure, ms: ms() } });
   };
   const cancel = (kind: "timeout" | "too_large") => {
+    attempt.abort();
     fail({ kind, isStale: false });
-    if (connection === undefined) upstream.remove(sender);
-    else connection.destroy();
   };
-  const sender: UpstreamListener = {
-    method,
-    reusedConnections: options.keptConnections,
-    ready(given) {
-      connection = given;
-      given.write(headText(method, target, headers.flat(), undefined));
-      if (body.length > 0) given.write(body);
-      given.wholeRequest();
+  const attempt = new UpstreamRequest(pool, method, keptConnections, {
+    send(connection) {
+      connection.write(headText(`${method} ${target} HTTP/1.1`, headers.flat()));
+      if (body.length > 0) connection.write(body);
+      connection.requestComplete();
     },
     drained() {},
     interim() {},
-    head(head) {
-      response = head;
+    responseBegins() {},
+    responseContinues() {
+      if (capture.bytes > maxBytes) cancel("too_large");
     },
-    data(chunk) {
-      capture.append(chunk);
-      if (capture.bytes > options.maxBytes) cancel("too_large");
-    },
-    end(last) {
-      if (isOver || response === undefined) return;
-      if (last !== undefined) capture.append(last);
+    responseEnds({ response }) {
+      clearTimeout(timer);
+      if (response === undefined) return;
       const { body = new Uint8Array(), digest } = capture;
-      const { status } = response;
       const lines = toHeaderLines(response.headers);
-      end({ status, headers: lines, body, ...(digest && { digest }), ms: ms() });
+      resolve({
+        status: response.status,
+        headers: lines,
+        body,
+        ...(digest && { digest }),
+        ms: ms(),
+      });
     },
-    failed({ kind, why, wasReused: wasKept }) {
-      const isStale = kind === "reset" && wasKept && response === undefined;
+    failed({ response }, { kind, why, wasReused }) {
+      const isStale = kind === "reset" && wasReused && response === undefined;
       fail({ kind, isStale, ...(why !== undefined && { why }) });
     },
-  };
-  const { timeoutMs } = options;
+  }, capture);
   const timer = timeoutMs === undefined
     ? undefined
     : setTimeout(() => cancel("timeout"), timeoutMs);
-  upstream.send(sender);
+  pool.send(attempt);
   return promise;
 }
 
-/** Whether nothing in it would be read as something else. */
-function canBeWritten({ method, target, headers }: WholeRequest): boolean {
+/** Whether its head has no character that would change its meaning. */
+function canBeSent({ method, target, headers }: CompleteRequest): boolean {
   return isToken(method) && /^[\x21-\xff]+$/.test(target) &&
     headers.every(([name, value]) => isHeaderLine(name, value));
 }

@@ -1,13 +1,11 @@
 import type { ResponseHead } from "../exchange/response_head.ts";
 import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
 import type { BodyDigest } from "../exchange/exchange.ts";
-import type { Upstream } from "../exchange/route.ts";
 import type { Connection, Failure, UpstreamListener } from "./connection.ts";
 import type { UpstreamPool } from "./upstream.ts";
 
-/** Is told how one side answers. */
+/** Receives the events of an {@link UpstreamRequest}. */
 export interface UpstreamRequestListener {
-  /** Writes the request. */
   send(connection: Connection): void;
   drained(): void;
   interim(head: ResponseHead): void;
@@ -17,28 +15,27 @@ export interface UpstreamRequestListener {
   failed(request: UpstreamRequest, failure: Failure): void;
 }
 
-/** One side, asked once on behalf of a client. */
+/** One request to an upstream; after {@link abort} its listener receives nothing more. */
 export class UpstreamRequest implements UpstreamListener {
   /** When the request was written, by `performance.now()`. */
   sentAt = performance.now();
-  answer: ResponseHead | undefined;
+  response: ResponseHead | undefined;
   #connection: Connection | undefined;
   #isOver = false;
-  #kept: BodyCapture | undefined;
+  #capture: BodyCapture | undefined;
 
-  /** @param capture what the answer's body is gathered in, if it is */
+  /** @param capture for the response's body, if it is to be captured */
   constructor(
-    readonly upstream: Upstream,
     readonly pool: UpstreamPool,
     readonly method: string,
-    readonly reusedConnections: "any" | "recent" | "none",
+    readonly reusedConnections: UpstreamListener["reusedConnections"],
     readonly listener: UpstreamRequestListener,
     capture: BodyCapture | undefined,
   ) {
-    this.#kept = capture;
+    this.#capture = capture;
   }
 
-  /** Whether a connection was there, and the request was written to it. */
+  /** Whether it was written to a connection. */
   get isSent(): boolean {
     return this.#connection !== undefined;
   }
@@ -47,22 +44,21 @@ export class UpstreamRequest implements UpstreamListener {
     return performance.now() - this.sentAt;
   }
 
-  /** The answer's body, if it was to be kept and could be. */
+  /** The captured body; undefined also when it was too large. */
   get body(): Uint8Array | undefined {
-    return this.#kept?.body;
+    return this.#capture?.body;
   }
 
-  /** What is known of a body that was to be kept and was too large, when all of it has come. */
   get digest(): BodyDigest | undefined {
-    return this.#kept?.digest;
+    return this.#capture?.digest;
   }
 
-  /** From its beginning the body is gathered, a short one, to be held back. */
+  /** Captures a short body from its beginning. */
   captureBody(): void {
-    this.#kept = new BodyCapture(ALWAYS_CAPTURED_BYTES);
+    this.#capture = new BodyCapture(ALWAYS_CAPTURED_BYTES);
   }
 
-  /** Asks no further; the watcher is told nothing more. */
+  /** Cancels the request; the listener receives no further event. */
   abort(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -95,20 +91,20 @@ export class UpstreamRequest implements UpstreamListener {
 
   head(head: ResponseHead): void {
     if (this.#isOver) return;
-    this.answer = head;
+    this.response = head;
     this.listener.responseBegins(this, head);
   }
 
   data(chunk: Uint8Array): void {
     if (this.#isOver) return;
-    this.#kept?.append(chunk);
+    this.#capture?.append(chunk);
     this.listener.responseContinues(this, chunk);
   }
 
   end(last: Uint8Array | undefined): void {
     if (this.#isOver) return;
-    if (last !== undefined) this.#kept?.append(last);
-    // The connection is no longer this request's.
+    if (last !== undefined) this.#capture?.append(last);
+    // From here on the connection serves other requests.
     this.#isOver = true;
     this.listener.responseEnds(this, last);
   }
