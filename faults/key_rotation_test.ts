@@ -3,6 +3,7 @@ import { hashPassword } from "../auth/password_work.ts";
 import { REQUIRED, startApi, type TestApi } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { eventually } from "../testing/eventually.ts";
+import { taskOutput } from "../testing/task_output.ts";
 
 const PASSWORD = "correct horse battery";
 const ROTATIONS = 6;
@@ -22,12 +23,8 @@ for (const email of EMAILS) {
 }
 
 async function keys(...words: string[]): Promise<void> {
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "keys", ...words],
-    cwd: new URL("..", import.meta.url),
-    env: { JWT_KEYS_FILE: keyFile },
-  }).output();
-  strictEqual(code, 0, new TextDecoder().decode(stderr));
+  const { code, error } = await taskOutput(["keys", ...words], { JWT_KEYS_FILE: keyFile });
+  strictEqual(code, 0, error);
 }
 
 async function publishedKeys(api: TestApi): Promise<number> {
