@@ -7,6 +7,7 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { taskOutput } from "../testing/task_output.ts";
 import { costOf, runTask } from "./password_work.ts";
 import { createRevocationReader } from "./revocation_stream.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 const PROJECT = new URL("..", import.meta.url);
 const database = await freshDatabase();
@@ -42,12 +43,7 @@ async function rowOf(id: string): Promise<Row | undefined> {
   return row;
 }
 
-async function newAccount(email = `${crypto.randomUUID()}@plant.example`) {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${email}, 'VIEWER')`;
-  return { id, email };
-}
+const newAccount = (email?: string) => insertAccount(sql, email === undefined ? {} : { email });
 
 /** The account's earlier tokens have ended, and those from now on are valid. */
 function tokensEnded(row: Row | undefined): void {

@@ -8,6 +8,7 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { tokenMaker } from "../testing/tokens.ts";
 import { taskOutput } from "../testing/task_output.ts";
+import { insertAccount } from "../testing/accounts.ts";
 import { delay } from "../timing.ts";
 
 /*
@@ -27,10 +28,7 @@ async function startTwo() {
   const maker = await tokenMaker(keyFile);
 
   const newAccount = async () => {
-    const id = crypto.randomUUID();
-    await database.sql`insert into auth.users (id) values (${id})`;
-    await database.sql`insert into users (id, email, role)
-      values (${id}, ${`${id}@example.com`}, 'ADMIN')`;
+    const { id } = await insertAccount(database.sql, { role: "ADMIN" });
     return { id, headers: { authorization: `Bearer ${maker.good({ id, role: "ADMIN" })}` } };
   };
   const user = async (words: string[], input = "") => {

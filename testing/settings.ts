@@ -7,7 +7,7 @@ import { taskOutput } from "./task_output.ts";
 type Task = keyof typeof project.tasks;
 
 /** The setting's name in the last release, if it was another. */
-export function oldNameOf(field: z.core.$ZodType): string | undefined {
+function oldNameOf(field: z.core.$ZodType): string | undefined {
   const formerly = globalRegistry.get(field)?.formerly;
   return formerly === undefined ? undefined : String(formerly);
 }

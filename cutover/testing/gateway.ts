@@ -11,7 +11,7 @@ export interface TestGateway extends TaskProcess {
 }
 
 /** The addresses that a gateway uses. */
-export interface GatewayAddresses {
+interface GatewayAddresses {
   readonly databaseUrl: string;
   /** The old server. */
   readonly legacyUrl: string;
