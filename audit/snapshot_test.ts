@@ -6,6 +6,7 @@ import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { searchCycles } from "./cycle_search.ts";
 import { inSnapshot } from "../lineage/snapshot.ts";
+import { lockWaits } from "../testing/lock_waits.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
@@ -13,12 +14,7 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 const OPTIONS = { signal: new AbortController().signal, settings: {} };
 
-/** Whether a statement waits for a lock in this database. */
-async function isWaiting(): Promise<boolean> {
-  const rows = await sql`select from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock'`;
-  return rows.length > 0;
-}
+const isWaiting = async () => await lockWaits(sql) > 0;
 
 const stopWriting = () => openTransaction(sql, "lock table lotline.audit_findings");
 

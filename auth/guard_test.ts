@@ -8,6 +8,7 @@ import type { OperationId, Role } from "./access.ts";
 import { type AuthMode, bearerToken, createGuard } from "./guard.ts";
 import { followRevocations } from "./revocations.ts";
 import type { Claims } from "./claims.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 const now = () => Math.floor(Date.now() / 1000);
 
@@ -42,10 +43,7 @@ const refusedAs = (code: ApiError["code"]) => (error: unknown) =>
   error instanceof ApiError && error.code === code;
 
 async function accountIn(sql: Sql, role: Role = "VIEWER"): Promise<string> {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
-  return id;
+  return (await insertAccount(sql, { role })).id;
 }
 
 Deno.test("while PostgreSQL is unavailable a token is accepted in legacy, and refused with 503 in required", async () => {

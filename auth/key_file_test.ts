@@ -3,14 +3,11 @@ import { dirname, join } from "node:path";
 import { eventually } from "../testing/eventually.ts";
 import { KeyFileError } from "./key_file_error.ts";
 import { createKeyFile, loadSigningKeys, pruneKeys, rotateKeys } from "./keys.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
+import { keyIdsIn } from "../testing/keys.ts";
 
 const PROJECT = new URL("..", import.meta.url);
 const posix = { ignore: Deno.build.os === "windows" };
-
-async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "lotline-test-" }));
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
 
 /** Runs `deno task keys` with these arguments, without root's power to open files of others. */
 async function keysTask(words: string[], keyFile: string) {
@@ -27,18 +24,13 @@ async function keysTask(words: string[], keyFile: string) {
   });
   const { code, stdout, stderr } = await running.output();
   const text = new TextDecoder();
-  return { code, said: (text.decode(stdout) + text.decode(stderr)).trim() };
+  return { code, output: (text.decode(stdout) + text.decode(stderr)).trim() };
 }
 
 /** Makes the file unreadable for the user who runs the tests, for root without its powers. */
 async function closeTo(path: string): Promise<void> {
   if (Deno.uid() === 0) await Deno.chown(path, 65_534, 65_534);
   else await Deno.chmod(path, 0o000);
-}
-
-async function kidsIn(path: string): Promise<string[]> {
-  const { keys } = JSON.parse(await Deno.readTextFile(path));
-  return keys.map(({ kid }: { kid: string }) => kid);
 }
 
 /** A key file behind a chain of links: through a folder that is a link, and relative. */
@@ -64,12 +56,12 @@ Deno.test(
     await Deno.chmod(real, 0o400);
     if (Deno.uid() === 0) await Deno.chown(real, 65_534, 65_534);
     const { uid, gid } = await Deno.stat(real);
-    const [first] = await kidsIn(real);
+    const [first] = await keyIdsIn(real);
     strictEqual(await rotateKeys(link), 2);
-    const [second, ...before] = await kidsIn(real);
+    const [second, ...before] = await keyIdsIn(real);
     deepStrictEqual(before, [first]);
     deepStrictEqual(await pruneKeys(link, { evenNeeded: true }), { dropped: 1, left: 1 });
-    deepStrictEqual(await kidsIn(real), [second]);
+    deepStrictEqual(await keyIdsIn(real), [second]);
     for (const name of ["keys", "second"]) {
       ok((await Deno.lstat(join(folder.path, "etc", name))).isSymlink, name);
     }
@@ -89,7 +81,7 @@ Deno.test("concurrent rotations through several links lose no key", posix, async
   const { real, link } = await linkedKeyFile(folder.path);
   const paths = [real, link, join(folder.path, "etc", "second")];
   await Promise.all([...paths, ...paths, ...paths].map((path) => rotateKeys(path)));
-  strictEqual(new Set(await kidsIn(real)).size, 10);
+  strictEqual(new Set(await keyIdsIn(real)).size, 10);
 });
 
 Deno.test("create makes the file that a link leads to, and its folder", posix, async () => {
@@ -107,7 +99,7 @@ Deno.test("create makes the file that a link leads to, and its folder", posix, a
   });
   deepStrictEqual(await keysTask(["create"], link), {
     code: 0,
-    said: `made ${link} with one signing key`,
+    output: `made ${link} with one signing key`,
   });
   ok((await Deno.lstat(link)).isSymlink);
   strictEqual(((await Deno.lstat(target)).mode ?? 0) & 0o777, 0o600);
@@ -120,7 +112,7 @@ interface Trouble {
   readonly name: string;
   /** Prepares the folder and returns the path, unless it is `keys.json` in it. */
   readonly plant: (folder: string) => Promise<string | void>;
-  readonly said: (path: string, folder: string) => string;
+  readonly message: (path: string, folder: string) => string;
 }
 
 async function listenOn(path: string): Promise<void> {
@@ -134,19 +126,19 @@ const TROUBLES: Trouble[] = [
   {
     name: "a folder",
     plant: (folder) => Deno.mkdir(join(folder, "keys.json")),
-    said: (path) => `is a folder: name a file in it, such as ${path}/keys.json`,
+    message: (path) => `is a folder: name a file in it, such as ${path}/keys.json`,
   },
   {
     name: "a path that ends as that of a folder",
     plant: (folder) => Promise.resolve(join(folder, "keys/")),
-    said: (path) => `is a folder: name a file in it, such as ${path}keys.json`,
+    message: (path) => `is a folder: name a file in it, such as ${path}keys.json`,
   },
   {
     name: "a pipe",
     plant: async (folder) => {
       await new Deno.Command("mkfifo", { args: [join(folder, "keys.json")] }).output();
     },
-    said: () => "is a pipe: name a file",
+    message: () => "is a pipe: name a file",
   },
   {
     name: "a link to a pipe",
@@ -154,17 +146,17 @@ const TROUBLES: Trouble[] = [
       await new Deno.Command("mkfifo", { args: [join(folder, "pipe")] }).output();
       await Deno.symlink("pipe", join(folder, "keys.json"));
     },
-    said: () => "is a pipe: name a file",
+    message: () => "is a pipe: name a file",
   },
   {
     name: "a socket",
     plant: (folder) => listenOn(join(folder, "keys.json")),
-    said: () => "is a socket: name a file",
+    message: () => "is a socket: name a file",
   },
   {
     name: "a device",
     plant: () => Promise.resolve("/dev/zero"),
-    said: () => "is a device: name a file",
+    message: () => "is a device: name a file",
   },
   {
     name: "a path through a file",
@@ -172,7 +164,7 @@ const TROUBLES: Trouble[] = [
       await Deno.writeTextFile(join(folder, "file"), "");
       return join(folder, "file", "keys.json");
     },
-    said: (_, folder) => `can't be there: ${folder}/file is no folder`,
+    message: (_, folder) => `can't be there: ${folder}/file is no folder`,
   },
   {
     name: "links in a circle",
@@ -180,12 +172,12 @@ const TROUBLES: Trouble[] = [
       await Deno.symlink("other.json", join(folder, "keys.json"));
       await Deno.symlink("keys.json", join(folder, "other.json"));
     },
-    said: () => "is a link that leads back to itself",
+    message: () => "is a link that leads back to itself",
   },
   {
     name: "a name that is too long",
     plant: (folder) => Promise.resolve(join(folder, "k".repeat(300))),
-    said: () => "can't be used: its name is too long",
+    message: () => "can't be used: its name is too long",
   },
   {
     name: "a folder that this user may not enter",
@@ -196,20 +188,25 @@ const TROUBLES: Trouble[] = [
       await closeTo(join(folder, "closed"));
       return join(folder, "closed", "within", "keys.json");
     },
-    said: (_, folder) => `can't be reached: the user who runs this may not enter ${folder}/closed`,
+    message: (_, folder) =>
+      `can't be reached: the user who runs this may not enter ${folder}/closed`,
   },
 ];
 
-for (const { name, plant, said } of TROUBLES) {
+for (const { name, plant, message } of TROUBLES) {
   Deno.test(
     `every command refuses ${name} as a key file, and names the reason`,
     posix,
     async () => {
       await using folder = await temporaryFolder();
       const path = await plant(folder.path) ?? join(folder.path, "keys.json");
-      const sentence = `JWT_KEYS_FILE ${path} ${said(path, folder.path)}`;
+      const sentence = `JWT_KEYS_FILE ${path} ${message(path, folder.path)}`;
       for (const words of [["rotate"], ["prune"], ["create"], ["create", "--if-missing"]]) {
-        deepStrictEqual(await keysTask(words, path), { code: 1, said: sentence }, words.join(" "));
+        deepStrictEqual(
+          await keysTask(words, path),
+          { code: 1, output: sentence },
+          words.join(" "),
+        );
       }
       await Deno.chmod(folder.path, 0o700);
       for (const { name } of Deno.readDirSync(folder.path)) {
@@ -228,10 +225,10 @@ Deno.test(
     await createKeyFile(path);
     await closeTo(path);
     const owner = Deno.uid() === 0 ? 65_534 : Deno.uid();
-    const { code, said } = await keysTask(["rotate"], path);
+    const { code, output } = await keysTask(["rotate"], path);
     strictEqual(code, 1);
     strictEqual(
-      said,
+      output,
       `JWT_KEYS_FILE ${path} can't be read by the user who runs this: it belongs to user ${owner}`,
     );
   },
@@ -248,11 +245,11 @@ Deno.test("a folder that can't be written is named, and the keys stay", posix, a
   const sentence = (name: string) =>
     `JWT_KEYS_FILE ${folder.path}/closed/${name} can't be written: ` +
     `the user who runs this may not make files in ${folder.path}/closed`;
-  deepStrictEqual(await keysTask(["rotate"], path), { code: 1, said: sentence("keys.json") });
+  deepStrictEqual(await keysTask(["rotate"], path), { code: 1, output: sentence("keys.json") });
   strictEqual(await Deno.readTextFile(path), before);
   deepStrictEqual(await keysTask(["create"], `${dirname(path)}/other.json`), {
     code: 1,
-    said: sentence("other.json"),
+    output: sentence("other.json"),
   });
   await Deno.chmod(dirname(path), 0o700);
 });
@@ -325,7 +322,7 @@ Deno.test("a key file that would exceed its limit is pruned first", async () => 
     );
     return true;
   });
-  deepStrictEqual(await kidsIn(path), keys.map(({ kid }) => kid));
+  deepStrictEqual(await keyIdsIn(path), keys.map(({ kid }) => kid));
   strictEqual((await keysTask(["prune", "--now"], path)).code, 0);
   strictEqual(await rotateKeys(path), 2);
 });
@@ -334,9 +331,9 @@ Deno.test("a start with a pipe as key file fails immediately", posix, async () =
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await new Deno.Command("mkfifo", { args: [path] }).output();
-  const said = loadSigningKeys(path).then(() => "loaded", (error) => String(error));
+  const loading = loadSigningKeys(path).then(() => "loaded", (error) => String(error));
   let response: string | undefined;
-  said.then((text) => response = text);
+  loading.then((text) => response = text);
   await eventually("it is refused", () => Promise.resolve(response !== undefined));
   strictEqual(response, `KeyFileError: JWT_KEYS_FILE ${path} is a pipe: name a file`);
 });

@@ -7,15 +7,11 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { join } from "node:path";
+import { taskOutput } from "../testing/task_output.ts";
 import { KeyFileError } from "./key_file_error.ts";
 import { createKeyFile, loadSigningKeys, pruneKeys, rotateKeys } from "./keys.ts";
-
-const PROJECT = new URL("..", import.meta.url);
-
-async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir({ prefix: "lotline-test-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
+import { temporaryFolder } from "../testing/temporary_folder.ts";
+import { keyIdsIn } from "../testing/keys.ts";
 
 async function modeOf(path: string): Promise<string> {
   const { mode } = await Deno.stat(path);
@@ -132,21 +128,16 @@ Deno.test("a file without valid keys is refused, and the message shows nothing o
   }
 });
 
-async function kidsIn(path: string): Promise<string[]> {
-  const { keys } = JSON.parse(await Deno.readTextFile(path));
-  return keys.map(({ kid }: { kid: string }) => kid);
-}
-
 Deno.test("rotate adds a key in front, and all earlier keys keep verifying", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
-  const [first] = await kidsIn(path);
+  const [first] = await keyIdsIn(path);
   strictEqual(await rotateKeys(path), 2);
-  const [second, ...others] = await kidsIn(path);
+  const [second, ...others] = await keyIdsIn(path);
   deepStrictEqual(others, [first]);
   strictEqual(await rotateKeys(path), 3);
-  const [third, ...rest] = await kidsIn(path);
+  const [third, ...rest] = await keyIdsIn(path);
   deepStrictEqual(rest, [second, first]);
   const { kid, published } = await loadSigningKeys(path);
   strictEqual(kid, third);
@@ -183,7 +174,7 @@ Deno.test("a key with a delayed start verifies immediately, and signs from its s
   const start = Date.now();
   const minutes = (n: number) => start + n * 60_000;
   await rotateKeys(path, new Date(minutes(15)));
-  const [later, sooner] = await kidsIn(path);
+  const [later, sooner] = await keyIdsIn(path);
   const at = async (now: number) => await loadSigningKeys(path, now);
   deepStrictEqual((await at(start)).published.keys.map(({ kid }) => kid), [later, sooner]);
   deepStrictEqual([(await at(minutes(14.9))).kid, (await at(start)).until], [sooner, minutes(15)]);
@@ -203,14 +194,14 @@ Deno.test("concurrent rotations lose no key", async () => {
     for (let i = 0; i < 5; i++) await rotateKeys(path);
   };
   await Promise.all(Array.from({ length: 8 }, rotateAgainAndAgain));
-  strictEqual(new Set(await kidsIn(path)).size, 41);
+  strictEqual(new Set(await keyIdsIn(path)).size, 41);
 });
 
 Deno.test("prune drops a key 13 hours after it was replaced, not earlier", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
-  const [oldest] = await kidsIn(path);
+  const [oldest] = await keyIdsIn(path);
   const start = Date.now();
   const hours = (n: number) => new Date(start + n * 3_600_000);
   await rotateKeys(path, hours(0));
@@ -218,7 +209,7 @@ Deno.test("prune drops a key 13 hours after it was replaced, not earlier", async
   const prune = (now: Date) => pruneKeys(path, { evenNeeded: false, now });
   deepStrictEqual(await prune(hours(12.9)), { dropped: 0, left: 3 });
   deepStrictEqual(await prune(hours(13)), { dropped: 1, left: 2 });
-  strictEqual((await kidsIn(path)).includes(oldest ?? ""), false);
+  strictEqual((await keyIdsIn(path)).includes(oldest ?? ""), false);
   deepStrictEqual(await prune(hours(18)), { dropped: 1, left: 1 });
   // The key that signs stays, however old it is.
   deepStrictEqual(await prune(hours(10_000)), { dropped: 0, left: 1 });
@@ -242,9 +233,9 @@ Deno.test("prune --now keeps the signing key", async () => {
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
   for (let i = 0; i < 3; i++) await rotateKeys(path);
-  const [signing] = await kidsIn(path);
+  const [signing] = await keyIdsIn(path);
   deepStrictEqual(await pruneKeys(path, { evenNeeded: true }), { dropped: 3, left: 1 });
-  deepStrictEqual(await kidsIn(path), [signing]);
+  deepStrictEqual(await keyIdsIn(path), [signing]);
 });
 
 Deno.test("rotate and prune leave an unusable file unchanged", posix, async () => {
@@ -259,18 +250,13 @@ Deno.test("rotate and prune leave an unusable file unchanged", posix, async () =
   await createKeyFile(path);
   await Deno.chmod(path, 0o644);
   await rejects(rotateKeys(path), /can be read by others/);
-  strictEqual((await kidsIn(path)).length, 1);
+  strictEqual((await keyIdsIn(path)).length, 1);
 });
 
 /** Runs `deno task keys` with these arguments. */
 async function keysTask(words: string[], keyFile: string) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "keys", ...words],
-    cwd: PROJECT,
-    env: { JWT_KEYS_FILE: keyFile },
-  }).output();
-  const text = new TextDecoder();
-  return { code, said: (text.decode(stdout) + text.decode(stderr)).trim() };
+  const { code, output, error } = await taskOutput(["keys", ...words], { JWT_KEYS_FILE: keyFile });
+  return { code, output: output + error };
 }
 
 Deno.test("deno task keys create makes a file and its folder, and never overwrites one", async () => {
@@ -278,15 +264,15 @@ Deno.test("deno task keys create makes a file and its folder, and never overwrit
   const path = join(folder.path, "secrets", "keys.json");
   deepStrictEqual(await keysTask(["create"], path), {
     code: 0,
-    said: `made ${path} with one signing key`,
+    output: `made ${path} with one signing key`,
   });
   const made = await Deno.readTextFile(path);
   await loadSigningKeys(path);
   deepStrictEqual(await keysTask(["create"], path), {
     code: 1,
-    said: `${path} exists already and stays as it is`,
+    output: `${path} exists already and stays as it is`,
   });
-  deepStrictEqual(await keysTask(["create", "--if-missing"], path), { code: 0, said: "" });
+  deepStrictEqual(await keysTask(["create", "--if-missing"], path), { code: 0, output: "" });
   strictEqual(await Deno.readTextFile(path), made);
 });
 
@@ -294,22 +280,22 @@ Deno.test("deno task keys rotate and prune report what they did", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
   await createKeyFile(path);
-  const said = async (...words: string[]) => await keysTask(words, path);
-  deepStrictEqual(await said("rotate"), {
+  const change = async (...words: string[]) => await keysTask(words, path);
+  deepStrictEqual(await change("rotate"), {
     code: 0,
-    said: "a new key signs from now on; 2 keys verify",
+    output: "a new key signs from now on; 2 keys verify",
   });
-  deepStrictEqual(await said("rotate", "--in", "15"), {
+  deepStrictEqual(await change("rotate", "--in", "15"), {
     code: 0,
-    said: "a new key signs from 15 minutes from now on; 3 keys verify",
+    output: "a new key signs from 15 minutes from now on; 3 keys verify",
   });
-  deepStrictEqual(await said("prune"), { code: 0, said: "dropped 0 keys, 3 left" });
+  deepStrictEqual(await change("prune"), { code: 0, output: "dropped 0 keys, 3 left" });
   // The key that signs, and the one that will.
-  deepStrictEqual(await said("prune", "--now"), { code: 0, said: "dropped 1 keys, 2 left" });
+  deepStrictEqual(await change("prune", "--now"), { code: 0, output: "dropped 1 keys, 2 left" });
   await Deno.chmod(path, 0o644);
-  deepStrictEqual(await said("rotate"), {
+  deepStrictEqual(await change("rotate"), {
     code: 1,
-    said: `${path} can be read by others: chmod 600 ${path}`,
+    output: `${path} can be read by others: chmod 600 ${path}`,
   });
 });
 
@@ -326,27 +312,23 @@ Deno.test("deno task keys prints its usage for any other argument, and changes n
   const unknown = [[], ["list"], ["create", "--force"], ["rotate", "--now"], ["prune", "all"]];
   const odd = [["rotate", "--in"], ["rotate", "--in", "soon"], ["prune", "--now", "5"]];
   for (const words of [...unknown, ...odd, ["constructor"], ["rotate", "--in", "5", "6"]]) {
-    const { code, said } = await keysTask(words, path);
+    const { code, output } = await keysTask(words, path);
     strictEqual(code, 2);
-    match(said, /^usage: JWT_KEYS_FILE=path deno task keys <command>$/m);
+    match(output, /^usage: JWT_KEYS_FILE=path deno task keys <command>$/m);
   }
-  const { code, said } = await keysTask(["create"], "");
+  const { code, output } = await keysTask(["create"], "");
   strictEqual(code, 2);
-  match(said, /^Invalid settings:\n {2}JWT_KEYS_FILE is missing: expected .*$/);
+  match(output, /^Invalid settings:\n {2}JWT_KEYS_FILE is missing: expected .*$/);
   deepStrictEqual([...Deno.readDirSync(folder.path)], []);
 });
 
 Deno.test("without its key file the API exits with one line that says so", async () => {
   await using folder = await temporaryFolder();
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "start"],
-    cwd: PROJECT,
-    env: {
-      DATABASE_URL: "postgres://127.0.0.1/none",
-      AUTH_MODE: "legacy",
-      JWT_KEYS_FILE: join(folder.path, "keys.json"),
-    },
-  }).output();
+  const { code, error } = await taskOutput(["start"], {
+    DATABASE_URL: "postgres://127.0.0.1/none",
+    AUTH_MODE: "legacy",
+    JWT_KEYS_FILE: join(folder.path, "keys.json"),
+  });
   strictEqual(code, 1);
-  match(new TextDecoder().decode(stderr), /^JWT_KEYS_FILE .* deno task keys create\n$/);
+  match(error, /^JWT_KEYS_FILE .* deno task keys create$/);
 });

@@ -11,6 +11,7 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { publishRevocation } from "./revocation_stream.ts";
 import { followRevocations } from "./revocations.ts";
 import type { Claims } from "./claims.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 const quiet: Log = () => {};
 const now = () => Math.floor(Date.now() / 1000);
@@ -27,10 +28,7 @@ function claims(more: Partial<Claims> = {}): Claims {
 }
 
 async function accountIn(sql: Sql, role: string | null = "VIEWER"): Promise<string> {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
-  return id;
+  return (await insertAccount(sql, { role })).id;
 }
 
 /** The claims of a token of a new account. */

@@ -8,7 +8,7 @@ import {
 } from "node:assert/strict";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import type { TokenFault as Why } from "../metrics.ts";
-import { keyFiles, keysAtHand } from "../testing/keys.ts";
+import { keyFiles, keysInMemory } from "../testing/keys.ts";
 import { TOKEN_FAULTS, type TokenFault, tokenMaker } from "../testing/tokens.ts";
 import { loadSigningKeys, type SigningKeys } from "./keys.ts";
 import { AUDIENCE, createTokenIssuer, createTokenVerifier, LEGACY_AUDIENCE } from "./tokens.ts";
@@ -20,7 +20,7 @@ const newKeyFile = await keyFiles();
 const newKeys = async () => await loadSigningKeys(await newKeyFile());
 
 const issuer = (keys: SigningKeys, minutes = 30, audience = AUDIENCE) =>
-  createTokenIssuer({ keys: keysAtHand(keys), minutes, audience });
+  createTokenIssuer({ keys: keysInMemory(keys), minutes, audience });
 
 const SUBJECT = { id: "00000000-0000-0000-0000-000000000002", role: "OPERATOR" };
 /** Further columns of a database row: none of them may get into a token. */
@@ -134,7 +134,7 @@ const WHY: Record<TokenFault, Why> = {
 Deno.test("an issued token is verified, and returns its claims", async () => {
   const keys = await newKeys();
   const token = issuer(keys)(ACCOUNT);
-  const verify = verifier(keysAtHand(keys));
+  const verify = verifier(keysInMemory(keys));
   const claims = good(await verify(token));
   deepStrictEqual([claims.sub, claims.role], [SUBJECT.id, SUBJECT.role]);
   strictEqual(claims.exp - claims.iat, 30 * 60);
@@ -145,13 +145,13 @@ const keyFile = await newKeyFile();
 const maker = await tokenMaker(keyFile);
 
 Deno.test("the tests' valid token is valid: their invalid ones fail only for their fault", async () => {
-  const verify = verifier(keysAtHand(await loadSigningKeys(keyFile)));
+  const verify = verifier(keysInMemory(await loadSigningKeys(keyFile)));
   strictEqual(good(await verify(maker.good(SUBJECT))).sub, SUBJECT.id);
 });
 
 for (const fault of Object.keys(TOKEN_FAULTS) as TokenFault[]) {
   Deno.test(`a token ${fault} is refused with its reason, also after a valid one was seen`, async () => {
-    const verify = verifier(keysAtHand(await loadSigningKeys(keyFile)));
+    const verify = verifier(keysInMemory(await loadSigningKeys(keyFile)));
     await verify(maker.good(SUBJECT));
     const token = maker.faulty(fault, SUBJECT);
     strictEqual(await verify(token), WHY[fault]);
@@ -162,15 +162,15 @@ for (const fault of Object.keys(TOKEN_FAULTS) as TokenFault[]) {
 Deno.test("a token from a login without a password is accepted only where that is configured", async () => {
   const keys = await newKeys();
   const token = issuer(keys, 30, LEGACY_AUDIENCE)(SUBJECT);
-  strictEqual(await verifier(keysAtHand(keys))(token), "audience");
-  const claims = good(await verifier(keysAtHand(keys), [AUDIENCE, LEGACY_AUDIENCE])(token));
+  strictEqual(await verifier(keysInMemory(keys))(token), "audience");
+  const claims = good(await verifier(keysInMemory(keys), [AUDIENCE, LEGACY_AUDIENCE])(token));
   strictEqual(claims.sub, SUBJECT.id);
 });
 
 Deno.test("a token ends with the key that signed it, even if it was seen before", async () => {
   const [before, after] = [await newKeys(), await newKeys()];
   const token = issuer(before)(SUBJECT);
-  const keys = keysAtHand(before, () => after);
+  const keys = keysInMemory(before, () => after);
   const verify = verifier(keys);
   strictEqual(good(await verify(token)).sub, SUBJECT.id);
   await keys.refresh();
@@ -180,7 +180,7 @@ Deno.test("a token ends with the key that signed it, even if it was seen before"
 Deno.test("an unknown key is looked up once, and is known afterwards", async () => {
   const [before, after] = [await newKeys(), await newKeys()];
   let requested = 0;
-  const verify = verifier(keysAtHand(before, () => {
+  const verify = verifier(keysInMemory(before, () => {
     requested++;
     return after;
   }));
@@ -203,7 +203,7 @@ function issuedBefore(minutes: number, issue: () => string): string {
 Deno.test("a token is accepted until its end, however old it is then", async () => {
   const keys = await newKeys();
   const issue = issuer(keys);
-  const verify = verifier(keysAtHand(keys));
+  const verify = verifier(keysInMemory(keys));
   for (const minutes of [1, 15, 28]) {
     const token = issuedBefore(minutes, () => issue(SUBJECT));
     strictEqual(good(await verify(token)).sub, SUBJECT.id, `${minutes} minutes old`);
@@ -214,7 +214,7 @@ Deno.test("a token is accepted until its end, however old it is then", async () 
 Deno.test("a token whose key is removed during its verification isn't cached as valid", async () => {
   const [before, after] = [await newKeys(), await newKeys()];
   const token = issuer(before)(SUBJECT);
-  const keys = keysAtHand(before, () => after);
+  const keys = keysInMemory(before, () => after);
   const verify = verifier(keys);
   const looking = verify(token);
   await keys.refresh();

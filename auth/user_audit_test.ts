@@ -1,15 +1,12 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
+import { taskOutput } from "../testing/task_output.ts";
 import { hashPassword } from "./password_work.ts";
 
 /** Runs `deno task user audit` on a database. */
 async function audit(databaseUrl: string) {
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "user", "audit"],
-    cwd: new URL("..", import.meta.url),
-    env: { DATABASE_URL: databaseUrl, NO_COLOR: "1" },
-  }).output();
-  return { code, said: new TextDecoder().decode(stdout).trim() };
+  const { code, output } = await taskOutput(["user", "audit"], { DATABASE_URL: databaseUrl });
+  return { code, output };
 }
 
 const PASSWORD = "correct horse battery";
@@ -26,7 +23,7 @@ Deno.test("audit names everybody whom required would lock out, and exits with 0 
   await insert("a-good@plant.example", good, "OPERATOR");
   deepStrictEqual(await audit(other.url), {
     code: 0,
-    said: "Every account has a password and a role of its own.",
+    output: "Every account has a password and a role of its own.",
   });
 
   const older = await insert("b-doubled@plant.example", good, "ADMIN");
@@ -36,9 +33,9 @@ Deno.test("audit names everybody whom required would lock out, and exits with 0 
   const gone = await insert("e-gone@plant.example", good, "VIEWER");
   await other.sql`update users set created_at = now() - interval '1 day' where id = ${older}`;
   await other.sql`insert into lotline.accounts (user_id, disabled_at) values (${gone}, now())`;
-  const { code, said } = await audit(other.url);
+  const { code, output } = await audit(other.url);
   strictEqual(code, 1);
-  deepStrictEqual(said.split("\n"), [
+  deepStrictEqual(output.split("\n"), [
     `b-doubled@plant.example  ${younger}  can't log in: an older account has this email`,
     `c-open@plant.example  ${open}  no password`,
     `c-open@plant.example  ${open}  no role`,
@@ -77,9 +74,9 @@ Deno.test("audit reports emails that differ only in case, and how many passwords
   await other.sql`insert into lotline.long_passwords (user_id, typed_at) values
     (${long}, now() - interval '89 days'),
     (${ids.get("josé@plant.example") ?? ""}, now() - interval '91 days')`;
-  const { code, said } = await audit(other.url);
+  const { code, output } = await audit(other.url);
   strictEqual(code, 1);
-  const lines = said.split("\n");
+  const lines = output.split("\n");
   const pairs = lines.flatMap((line) => {
     const found = /its email, (\S+), looks like (\S+)$/.exec(line);
     return found === null ? [] : [`${found[1]} ${found[2]}`];

@@ -4,8 +4,10 @@ import { freePort } from "../dev/free_port.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
+import { taskOutput } from "../testing/task_output.ts";
 import { costOf, runTask } from "./password_work.ts";
 import { createRevocationReader } from "./revocation_stream.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 const PROJECT = new URL("..", import.meta.url);
 const database = await freshDatabase();
@@ -16,22 +18,8 @@ const isPasswordOf = async (password: string, row: Row | undefined) =>
   await runTask({ kind: "check", password, hash: row?.hash ?? "" });
 
 /** Runs `deno task user` with these arguments and this standard input. */
-async function user(words: string[], input = "", environment: Record<string, string> = {}) {
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "user", ...words],
-    cwd: PROJECT,
-    env: { DATABASE_URL: database.url, NO_COLOR: "1", ...environment },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = process.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(input)).catch(() => {});
-  await writer.close().catch(() => {});
-  const { code, stdout, stderr } = await process.output();
-  const text = new TextDecoder();
-  return { code, said: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
-}
+const user = (words: string[], input = "", environment: Record<string, string> = {}) =>
+  taskOutput(["user", ...words], { DATABASE_URL: database.url, ...environment }, input);
 
 const PASSWORD = "correct horse battery";
 
@@ -55,12 +43,7 @@ async function rowOf(id: string): Promise<Row | undefined> {
   return row;
 }
 
-async function newAccount(email = `${crypto.randomUUID()}@plant.example`) {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${email}, 'VIEWER')`;
-  return { id, email };
-}
+const newAccount = (email?: string) => insertAccount(sql, email === undefined ? {} : { email });
 
 /** The account's earlier tokens have ended, and those from now on are valid. */
 function tokensEnded(row: Row | undefined): void {
@@ -70,12 +53,12 @@ function tokensEnded(row: Row | undefined): void {
 
 Deno.test("add makes an account with the password from standard input", async () => {
   const email = "new@plant.example";
-  const { code, said, error } = await user(
+  const { code, output, error } = await user(
     ["add", email, "--name", "Ágnes Kiss", "--role", "OPERATOR"],
     `${PASSWORD}\nnot this line\n`,
   );
   deepStrictEqual([code, error], [0, ""]);
-  const id = /\(([0-9a-f-]{36})\), OPERATOR$/.exec(said)?.[1] ?? "";
+  const id = /\(([0-9a-f-]{36})\), OPERATOR$/.exec(output)?.[1] ?? "";
   const row = await rowOf(id);
   deepStrictEqual([row?.email, row?.full_name, row?.role], [email, "Ágnes Kiss", "OPERATOR"]);
   strictEqual(costOf(row?.hash ?? null), 12);
@@ -88,16 +71,16 @@ Deno.test("add makes an account with the password from standard input", async ()
 Deno.test("add takes over a row that another system made in auth.users", async () => {
   const id = crypto.randomUUID();
   await sql`insert into auth.users (id, email) values (${id}, 'hosted@plant.example')`;
-  const { code, said } = await user(["add", "hosted@plant.example", "--role", "ADMIN"], PASSWORD);
-  deepStrictEqual([code, said], [0, `made hosted@plant.example (${id}), ADMIN`]);
+  const { code, output } = await user(["add", "hosted@plant.example", "--role", "ADMIN"], PASSWORD);
+  deepStrictEqual([code, output], [0, `made hosted@plant.example (${id}), ADMIN`]);
   strictEqual(await isPasswordOf(PASSWORD, await rowOf(id)), true);
 });
 
 Deno.test("password sets one, by email or id, and the account's tokens end", async () => {
   const { id, email } = await newAccount();
   for (const [named, password] of [[email, PASSWORD], [id.toUpperCase(), `${PASSWORD} é`]]) {
-    const { code, said, error } = await user(["password", named ?? ""], `${password}\r\n`);
-    deepStrictEqual([code, said, error], [0, `${email} has a new password; its tokens end`, ""]);
+    const { code, output, error } = await user(["password", named ?? ""], `${password}\r\n`);
+    deepStrictEqual([code, output, error], [0, `${email} has a new password; its tokens end`, ""]);
     const row = await rowOf(id);
     strictEqual(await isPasswordOf(password ?? "", row), true);
     tokensEnded(row);
@@ -136,8 +119,8 @@ Deno.test("an unusable password is refused with the reason, is never shown, and 
     ["nul\0separated", /no control characters/],
   ];
   for (const [input, why] of cases) {
-    const { code, said, error } = await user(["password", email], input);
-    deepStrictEqual([code, said], [1, ""]);
+    const { code, output, error } = await user(["password", email], input);
+    deepStrictEqual([code, output], [1, ""]);
     match(error, why);
     ok(input.length < 8 || !error.includes(input));
     deepStrictEqual([(await rowOf(id))?.hash, (await rowOf(id))?.tokens_from], [null, null]);
@@ -146,8 +129,8 @@ Deno.test("an unusable password is refused with the reason, is never shown, and 
 
 Deno.test("role changes the role, and the account's tokens, which name the old one, end", async () => {
   const { id, email } = await newAccount();
-  const { code, said } = await user(["role", email, "MANAGER"]);
-  deepStrictEqual([code, said], [0, `${email} is MANAGER; its tokens end`]);
+  const { code, output } = await user(["role", email, "MANAGER"]);
+  deepStrictEqual([code, output], [0, `${email} is MANAGER; its tokens end`]);
   const row = await rowOf(id);
   strictEqual(row?.role, "MANAGER");
   tokensEnded(row);
@@ -161,13 +144,16 @@ Deno.test("role changes the role, and the account's tokens, which name the old o
 Deno.test("disable and enable can be repeated; other changes leave a disabled account disabled", async () => {
   const { id, email } = await newAccount();
   for (let round = 0; round < 2; round++) {
-    deepStrictEqual((await user(["disable", email])).said, `${email} is disabled; its tokens end`);
+    deepStrictEqual(
+      (await user(["disable", email])).output,
+      `${email} is disabled; its tokens end`,
+    );
     strictEqual((await rowOf(id))?.is_disabled, true);
     tokensEnded(await rowOf(id));
   }
   await user(["role", email, "AUDITOR"]);
   strictEqual((await rowOf(id))?.is_disabled, true);
-  deepStrictEqual((await user(["enable", email])).said, `${email} can log in again`);
+  deepStrictEqual((await user(["enable", email])).output, `${email} can log in again`);
   strictEqual((await rowOf(id))?.is_disabled, false);
   tokensEnded(await rowOf(id));
 });
@@ -200,10 +186,10 @@ Deno.test("the running processes learn of every change that ends tokens", async 
 
 Deno.test("an unavailable Valkey blocks no command", async () => {
   const { id, email } = await newAccount();
-  const { code, said } = await user(["disable", id], "", {
+  const { code, output } = await user(["disable", id], "", {
     VALKEY_URL: `redis://127.0.0.1:${freePort()}`,
   });
-  deepStrictEqual([code, said], [0, `${email} is disabled; its tokens end`]);
+  deepStrictEqual([code, output], [0, `${email} is disabled; its tokens end`]);
 });
 
 Deno.test("an account that is missing or not unique is refused", async () => {
@@ -223,7 +209,7 @@ Deno.test("disable accepts the id of a missing account: its tokens end", async (
   const disabled = await user(["disable", id.toUpperCase()]);
   deepStrictEqual(disabled, {
     code: 0,
-    said:
+    output:
       `There is no account ${id} now; the tokens of that id end, and it can't log in if it comes back`,
     error: "",
   });
@@ -239,12 +225,12 @@ Deno.test("list shows every account, and no hash", async () => {
   const { id, email } = await newAccount();
   await user(["password", id], PASSWORD);
   const odd = await newAccount("odd\u001b[2J@plant.example");
-  const { code, said } = await user(["list"]);
+  const { code, output } = await user(["list"]);
   strictEqual(code, 0);
-  match(said, /^email +id +role +password +state +last login +name$/m);
-  match(said, new RegExp(`^${email} +${id} +VIEWER +yes +active +never$`, "m"));
-  match(said, new RegExp(`^odd\\?\\[2J@plant.example +${odd.id} +VIEWER +no +active`, "m"));
-  ok(!said.includes("$2a$"));
+  match(output, /^email +id +role +password +state +last login +name$/m);
+  match(output, new RegExp(`^${email} +${id} +VIEWER +yes +active +never$`, "m"));
+  match(output, new RegExp(`^odd\\?\\[2J@plant.example +${odd.id} +VIEWER +no +active`, "m"));
+  ok(!output.includes("$2a$"));
 });
 
 Deno.test("any other command prints the usage and changes nothing", async () => {
@@ -262,8 +248,8 @@ Deno.test("any other command prints the usage and changes nothing", async () => 
     ["role", email],
   ];
   for (const words of wrong) {
-    const { code, said, error } = await user(words, PASSWORD);
-    deepStrictEqual([code, said], [2, ""], words.join(" "));
+    const { code, output, error } = await user(words, PASSWORD);
+    deepStrictEqual([code, output], [2, ""], words.join(" "));
     match(error, /^usage: DATABASE_URL=… \[VALKEY_URL=…\] deno task user <command>/);
   }
   for (const words of [["add", "no-email", "--role", "ADMIN"], ["add", "x@plant.example"]]) {
@@ -273,12 +259,8 @@ Deno.test("any other command prints the usage and changes nothing", async () => 
 
 Deno.test("a database that is missing or not migrated is reported in one line", async () => {
   const run = async (url: string) => {
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["task", "--quiet", "user", "list"],
-      cwd: PROJECT,
-      env: { DATABASE_URL: url },
-    }).output();
-    return [code, new TextDecoder().decode(stderr).trim()];
+    const { code, error } = await taskOutput(["user", "list"], { DATABASE_URL: url });
+    return [code, error];
   };
   await using unmigrated = await freshDatabase();
   await unmigrated.sql`drop schema lotline cascade`;

@@ -8,7 +8,7 @@ import { watchSigningKeys } from "./watched_keys.ts";
 
 const newKeyFile = await keyFiles();
 
-function keptLog() {
+function recordedLog() {
   const lines: string[] = [];
   const log: Log = (level, message, fields) => {
     lines.push(`${level}: ${message}${fields?.error ? `: ${fields.error}` : ""}`);
@@ -18,7 +18,7 @@ function keptLog() {
 
 Deno.test("a rotated key is soon used without a restart, and logged", async () => {
   const path = await newKeyFile();
-  const { log, lines } = keptLog();
+  const { log, lines } = recordedLog();
   using keys = await watchSigningKeys(path, log);
   const before = keys.current();
   await rotateKeys(path);
@@ -33,7 +33,7 @@ Deno.test("a rotated key is soon used without a restart, and logged", async () =
 
 Deno.test("a key with a delayed start is used from its start on", async () => {
   const path = await newKeyFile();
-  using keys = await watchSigningKeys(path, keptLog().log);
+  using keys = await watchSigningKeys(path, recordedLog().log);
   const before = keys.current().kid;
   await rotateKeys(path, new Date(Date.now() + 2_500));
   await keys.refresh();
@@ -45,7 +45,7 @@ Deno.test("a key with a delayed start is used from its start on", async () => {
 
 Deno.test("a requested read sees the file as it was at the request", async () => {
   const path = await newKeyFile();
-  using keys = await watchSigningKeys(path, keptLog().log);
+  using keys = await watchSigningKeys(path, recordedLog().log);
   for (let round = 0; round < 5; round++) {
     const before = keys.current();
     // A read that is already running may have passed the file before it changed.
@@ -59,7 +59,7 @@ Deno.test("a requested read sees the file as it was at the request", async () =>
 
 Deno.test("an unchanged file isn't read again", async () => {
   const path = await newKeyFile();
-  using keys = await watchSigningKeys(path, keptLog().log);
+  using keys = await watchSigningKeys(path, recordedLog().log);
   const before = keys.current();
   await Promise.all([keys.refresh(), keys.refresh(), keys.refresh()]);
   strictEqual(keys.current(), before);
@@ -67,7 +67,7 @@ Deno.test("an unchanged file isn't read again", async () => {
 
 Deno.test("an unusable file leaves the earlier keys in use, is logged once, and may be corrected", async () => {
   const path = await newKeyFile();
-  const { log, lines } = keptLog();
+  const { log, lines } = recordedLog();
   using keys = await watchSigningKeys(path, log);
   const before = keys.current();
   const good = await Deno.readTextFile(path);
@@ -95,5 +95,5 @@ Deno.test("an unusable file leaves the earlier keys in use, is logged once, and 
 });
 
 Deno.test("a start without a usable key file is refused", async () => {
-  await rejects(watchSigningKeys(`${await newKeyFile()}.none`, keptLog().log), KeyFileError);
+  await rejects(watchSigningKeys(`${await newKeyFile()}.none`, recordedLog().log), KeyFileError);
 });

@@ -9,7 +9,7 @@ import { delay } from "../timing.ts";
 import { connectValkey, type Valkey } from "./valkey.ts";
 
 /** A log whose lines are stored. */
-function keptLog() {
+function recordedLog() {
   const lines: { level: string; event: string; error: unknown; leftOut: unknown }[] = [];
   const log: Log = (level, event, fields) => {
     lines.push({ level, event, error: fields?.error, leftOut: fields?.left_out });
@@ -24,7 +24,7 @@ const untilUsable = (valkey: Valkey) => eventually("Valkey answers", () => valke
 Deno.test("a reachable Valkey answers, and nothing is logged", async () => {
   await using valkey = await ownValkey();
   for (const url of [valkey.server.url, valkey.server.url.replace("redis:", "valkey:")]) {
-    const { log, lines } = keptLog();
+    const { log, lines } = recordedLog();
     const link = connectValkey(url, log);
     await untilUsable(link);
     link.close();
@@ -36,7 +36,7 @@ Deno.test("a reachable Valkey answers, and nothing is logged", async () => {
 Deno.test("a Valkey that was never reachable is reported once, and used when it starts", async () => {
   await using valkey = await ownValkey();
   await valkey.server.stop();
-  const { log, lines, until } = keptLog();
+  const { log, lines, until } = recordedLog();
   const link = connectValkey(valkey.server.url, log);
   strictEqual(await link.isUsable(), false);
   await until("valkey_down");
@@ -55,7 +55,7 @@ Deno.test("a Valkey that was never reachable is reported once, and used when it 
 
 Deno.test("a Valkey that is killed and restarted is reported as down, then as back, once a minute", async () => {
   await using valkey = await ownValkey();
-  const { log, lines } = keptLog();
+  const { log, lines } = recordedLog();
   let now = 0;
   const link = connectValkey(valkey.server.url, log, () => now);
   await untilUsable(link);
@@ -83,7 +83,7 @@ Deno.test("a Valkey that is killed and restarted is reported as down, then as ba
 
 Deno.test("a silent Valkey is down while it is silent, without a log line", async () => {
   await using valkey = await ownValkey();
-  const { log } = keptLog();
+  const { log } = recordedLog();
   const link = connectValkey(valkey.server.url, log);
   await untilUsable(link);
   valkey.server.pause();
@@ -97,7 +97,7 @@ Deno.test("a silent Valkey is down while it is silent, without a log line", asyn
 });
 
 Deno.test("a password in the address is in no log line", async () => {
-  const { log, lines, until } = keptLog();
+  const { log, lines, until } = recordedLog();
   const link = connectValkey(`redis://lotline:hunter2@127.0.0.1:${freePort()}`, log);
   await until("valkey_down");
   link.close();
@@ -106,7 +106,7 @@ Deno.test("a password in the address is in no log line", async () => {
 
 Deno.test("work returns its result; failed work returns nothing and is logged once", async () => {
   await using valkey = await ownValkey();
-  const { log, lines } = keptLog();
+  const { log, lines } = recordedLog();
   const link = connectValkey(valkey.server.url, log);
   await untilUsable(link);
   strictEqual(await link.tryCommand((client) => client.set("a", "1")), "OK");
@@ -122,7 +122,7 @@ Deno.test("work returns its result; failed work returns nothing and is logged on
 
 Deno.test("after one timeout no other call waits for a silent Valkey, until it responds again", async () => {
   await using valkey = await ownValkey();
-  const { log } = keptLog();
+  const { log } = recordedLog();
   const link = connectValkey(valkey.server.url, log);
   await untilUsable(link);
   valkey.server.pause();
@@ -142,7 +142,7 @@ Deno.test("after one timeout no other call waits for a silent Valkey, until it r
 Deno.test("a connection that leads nowhere is replaced by a new one", async () => {
   await using valkey = await ownValkey();
   await using road = await openLink(valkey.server.port);
-  const { log, until } = keptLog();
+  const { log, until } = recordedLog();
   const link = connectValkey(`redis://127.0.0.1:${road.port}`, log);
   await untilUsable(link);
   road.swallow();
@@ -158,7 +158,7 @@ Deno.test("a connection that leads nowhere is replaced by a new one", async () =
 
 Deno.test("a link that is idle for long stays up", async () => {
   await using valkey = await ownValkey();
-  const { log, lines } = keptLog();
+  const { log, lines } = recordedLog();
   const link = connectValkey(valkey.server.url, log);
   await untilUsable(link);
   // Longer than the timeout of a silent connection.
@@ -226,7 +226,7 @@ for (const [problem, begin, end] of REFUSALS) {
     await using valkey = await ownValkey();
     using client = await clientOf(valkey.server.url);
     using held = await clientOf(valkey.server.url);
-    const { log, lines } = keptLog();
+    const { log, lines } = recordedLog();
     const link = connectValkey(valkey.server.url, log);
     await untilUsable(link);
     const { connection } = link;
@@ -254,7 +254,7 @@ Deno.test("a Valkey that became a replica is left for the one at its address", a
   await using road = await openLink(old.server.port);
   using oldOne = await clientOf(old.server.url);
   using nextOne = await clientOf(next.server.url);
-  const { log } = keptLog();
+  const { log } = recordedLog();
   const link = connectValkey(`redis://127.0.0.1:${road.port}`, log);
   await untilUsable(link);
   road.lead(next.server.port);

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { createRoutes } from "../app.ts";
 import { connect } from "../db/connect.ts";
 import { createMetrics } from "../metrics.ts";
-import { keysAtHand } from "../testing/keys.ts";
+import { keysInMemory } from "../testing/keys.ts";
 import type { Json } from "./normal_form.ts";
 
 /** The contract as published. */
@@ -34,7 +34,7 @@ export function documentOfRoutes(): Json {
     mode: "required",
     // Never connected: only the document is read.
     sql: connect({ url: "postgres://127.0.0.1/none" }),
-    keys: keysAtHand({ kid: "none", privateKey, published: { keys: [] } }),
+    keys: keysInMemory({ kid: "none", privateKey, published: { keys: [] } }),
     signIn: () => Promise.reject(new Error("nobody signs in here")),
     revocations: {
       stateOf: () => "unknown",

@@ -19,6 +19,7 @@ import {
 } from "./job_attempts.ts";
 import { takeUnpushedJobs } from "./job_pushes.ts";
 import { cancelJob, insertJob } from "./jobs.ts";
+import { lockWaits } from "../testing/lock_waits.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
@@ -96,11 +97,7 @@ Deno.test("a completion waits for an earlier try that is still committing, and t
   await using first = await openTransaction(sql, done);
   let effects = 0;
   const again = completeJobWith(sql, job, () => Promise.resolve(effects++));
-  await eventually("it waits for the first", async () => {
-    const waiting = await sql`
-      select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
-    return waiting.length > 0;
-  });
+  await eventually("it waits for the first", async () => await lockWaits(sql) > 0);
   await first.commit();
   deepStrictEqual([await again, effects], ["before", 0]);
 });

@@ -1,6 +1,6 @@
 import { deepStrictEqual, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { setImmediate } from "node:timers";
-import { openLink } from "../testing/black_hole.ts";
+import { openLinkTo } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { withDeadline } from "../testing/eventually.ts";
 import { delay } from "../timing.ts";
@@ -116,10 +116,8 @@ Deno.test("a connection that is cut just before a statement is sent does no harm
 });
 
 Deno.test("when one connection stops responding, idle ones are no longer used either", async () => {
-  const address = new URL(database.url);
-  await using link = await openLink(Number(address.port));
-  address.port = String(link.port);
-  await using three = disposable(connect({ url: address.href, max: 3, statementTimeoutMs: 300 }));
+  await using link = await openLinkTo(database.url);
+  await using three = disposable(connect({ url: link.url, max: 3, statementTimeoutMs: 300 }));
   const { sql } = three;
   await Promise.all(Array.from({ length: 3 }, () => sql`select pg_sleep(0.05)`));
   link.swallow();

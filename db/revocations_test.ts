@@ -3,14 +3,12 @@ import type { Sql } from "./sql.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { disableAccount, enableAccount, setRole } from "./accounts.ts";
 import { type AccountState, findRevocations, revokeToken } from "./revocations.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 const seconds = () => Math.floor(Date.now() / 1000);
 
 async function newAccount(sql: Sql, role: string | null = "VIEWER"): Promise<string> {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${`${id}@plant.example`}, ${role})`;
-  return id;
+  return (await insertAccount(sql, { role })).id;
 }
 
 /** The current state of the account, whatever the cached one is. */

@@ -12,14 +12,9 @@ import { postgresBinaries } from "./postgres_binaries.ts";
 import { startPostgres } from "./postgres.ts";
 import { PROJECT_FOLDER, serverUser } from "./state_folder.ts";
 import { isRunning } from "./tied_process.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
 
 const settings = { fsync: "off" };
-
-/** A folder for one test, removed at its end. */
-async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir({ prefix: "lotline-postgres-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
 
 async function connected<T>(url: string, use: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });

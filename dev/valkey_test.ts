@@ -5,12 +5,7 @@ import { delay } from "../timing.ts";
 import { serverUser } from "./state_folder.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey, type ValkeyOptions, type ValkeyServer } from "./valkey.ts";
-
-/** A folder for one test, removed at its end. */
-async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir({ prefix: "lotline-valkey-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
+import { temporaryFolder } from "../testing/temporary_folder.ts";
 
 async function started(options: ValkeyOptions): Promise<ValkeyServer> {
   const said: string[] = [];

@@ -11,6 +11,7 @@ import { dump, dumpChanges } from "../testing/dump.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { Session } from "../routes/login.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 /* A dry run returns the response of the real request, and has no effect. */
 
@@ -23,11 +24,7 @@ const PASSWORD = "correct horse battery";
 const HASH = await hashPassword(PASSWORD, 4);
 
 async function newAccount(role = "OPERATOR") {
-  const id = crypto.randomUUID();
-  const email = `${id}@example.com`;
-  await sql`insert into auth.users (id, encrypted_password) values (${id}, ${HASH})`;
-  await sql`insert into users (id, email, role) values (${id}, ${email}, ${role})`;
-  return { id, email, role };
+  return { ...await insertAccount(sql, { role, hash: HASH }), role };
 }
 
 /** A response without its generated fields. */

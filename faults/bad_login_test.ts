@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { hashPassword } from "../auth/password_work.ts";
 import { REQUIRED } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
-import { bytesOf, INSIDE, rawRequest, sendRaw } from "../testing/raw_http.ts";
+import { bytesOf, INTERNAL_WORDS, rawRequest, sendRaw } from "../testing/raw_http.ts";
 
 /*
  * The invalid input of bad_bodies_test.ts and bad_values_test.ts, on the login of
@@ -143,7 +143,7 @@ for (const [what, bytes, statuses] of CASES) {
     const response = JSON.parse(body);
     if (status === 401) deepStrictEqual(response, { error: "Wrong email or password" });
     ok(typeof response.error === "string" && response.error.length > 0, body);
-    ok(!INSIDE.test(body), body);
+    ok(!INTERNAL_WORDS.test(body), body);
     ok(/^content-type: application\/json; charset=utf-8$/im.test(head), head);
     deepStrictEqual(await rows(), before);
   });

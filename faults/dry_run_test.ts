@@ -3,7 +3,7 @@ import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { startApi, type TestApi, type TestResponse } from "../testing/api.ts";
-import { openLink } from "../testing/black_hole.ts";
+import { openLinkTo } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
@@ -112,10 +112,8 @@ Deno.test("a process that is paused in the middle of a dry run holds its code fo
 
 Deno.test("dry runs over a link that carries nothing are 503, and work when it is restored", async () => {
   await using database = await freshDatabase();
-  await using link = await openLink(Number(new URL(database.url).port));
-  const address = new URL(database.url);
-  address.port = String(link.port);
-  await using api = await startApi({ databaseUrl: address.href, environment });
+  await using link = await openLinkTo(database.url);
+  await using api = await startApi({ databaseUrl: link.url, environment });
   const send = async () => (await postDry(api, "/api/lots", { lot_code: "LINK" })).status;
   strictEqual(await send(), 201);
   link.swallow();

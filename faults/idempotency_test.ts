@@ -5,7 +5,7 @@ import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
 import { startApi, type TestApi, type TestResponse } from "../testing/api.ts";
-import { openLink } from "../testing/black_hole.ts";
+import { openLinkTo } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertLinks, insertLots } from "../testing/genealogy.ts";
@@ -13,6 +13,7 @@ import { type OpenTransaction, openTransaction } from "../testing/open_transacti
 import { ownPostgres } from "../testing/postgres_servers.ts";
 import { rawRequest } from "../testing/raw_http.ts";
 import { runJob } from "../testing/run_job.ts";
+import { lockWaits } from "../testing/lock_waits.ts";
 
 /* A committed effect without an acknowledgement is stored once, and found by its key. */
 
@@ -29,11 +30,7 @@ async function lockAccount(sql: Sql): Promise<OpenTransaction> {
 }
 
 async function lotWaits(sql: Sql): Promise<void> {
-  await eventually("a write waits for the account", async () => {
-    const waiting = await sql`
-      select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
-    return waiting.length > 0;
-  });
+  await eventually("a write waits for the account", async () => await lockWaits(sql) > 0);
 }
 
 async function lotsCalled(sql: Sql, code: string): Promise<number> {
@@ -66,11 +63,9 @@ Deno.test("a client that leaves before its lot is stored finds it by its key", a
 Deno.test("a commit whose result the network loses is 503, and found by its key", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  const address = new URL(database.url);
-  await using link = await openLink(Number(address.port));
-  address.port = String(link.port);
+  await using link = await openLinkTo(database.url);
   await using api = await startApi({
-    databaseUrl: address.href,
+    databaseUrl: link.url,
     environment: { DATABASE_POOL_MAX: "1" },
   });
   const post = () =>
@@ -108,11 +103,9 @@ for (const [what, path, body] of BEGUN) {
     const lots = Array.from({ length: 5_200 }, (_, i) => ({ lot_code: `WIDE-${i}` }));
     const [root = "", ...children] = await insertLots(sql, lots);
     await insertLinks(sql, children.map((child): GivenLink => [root, child]));
-    const address = new URL(database.url);
-    await using link = await openLink(Number(address.port));
-    address.port = String(link.port);
+    await using link = await openLinkTo(database.url);
     await using api = await startApi({
-      databaseUrl: address.href,
+      databaseUrl: link.url,
       environment: { DATABASE_POOL_MAX: "1" },
     });
     const post = () => api.post(path, body, { "idempotency-key": "swallowed" });

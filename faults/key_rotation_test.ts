@@ -3,6 +3,8 @@ import { hashPassword } from "../auth/password_work.ts";
 import { REQUIRED, startApi, type TestApi } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { eventually } from "../testing/eventually.ts";
+import { taskOutput } from "../testing/task_output.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 const PASSWORD = "correct horse battery";
 const ROTATIONS = 6;
@@ -15,19 +17,11 @@ Deno.test.afterAll(async () => await two[Symbol.asyncDispose]());
 
 const EMAILS = Array.from({ length: WORKERS }, (_, i) => `rotation-${i}@example.com`);
 const hash = await hashPassword(PASSWORD);
-for (const email of EMAILS) {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id, encrypted_password) values (${id}, ${hash})`;
-  await sql`insert into users (id, email, role) values (${id}, ${email}, 'ADMIN')`;
-}
+for (const email of EMAILS) await insertAccount(sql, { email, role: "ADMIN", hash });
 
 async function keys(...words: string[]): Promise<void> {
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "keys", ...words],
-    cwd: new URL("..", import.meta.url),
-    env: { JWT_KEYS_FILE: keyFile },
-  }).output();
-  strictEqual(code, 0, new TextDecoder().decode(stderr));
+  const { code, error } = await taskOutput(["keys", ...words], { JWT_KEYS_FILE: keyFile });
+  strictEqual(code, 0, error);
 }
 
 async function publishedKeys(api: TestApi): Promise<number> {

@@ -4,7 +4,7 @@ import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
 import { startApi, type TestApi } from "../testing/api.ts";
-import { openLink } from "../testing/black_hole.ts";
+import { openLinkTo } from "../testing/black_hole.ts";
 import { eventually, withDeadline } from "../testing/eventually.ts";
 import { type LoadResult, mixedLoad } from "../testing/load.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
@@ -130,10 +130,8 @@ Deno.test("connections that PostgreSQL ends under load are 503 at worst", async 
 Deno.test("a link that carries nothing is 503 within the deadline, and the pool recovers", async () => {
   await using postgres = await ownPostgres();
   await migrate(postgres.server.url, () => {});
-  await using link = await openLink(postgres.server.port);
-  const address = new URL(postgres.server.url);
-  address.port = String(link.port);
-  await using api = await startApi({ databaseUrl: address.href });
+  await using link = await openLinkTo(postgres.server.url);
+  await using api = await startApi({ databaseUrl: link.url });
   strictEqual((await api.post("/api/lots", { lot_code: "BEFORE" })).status, 201);
   // Every connection of the pool must be open: a new one has a timeout anyway.
   await Promise.all(Array.from({ length: 200 }, () => api.get("/api/traceability/BEFORE")));

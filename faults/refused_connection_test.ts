@@ -1,6 +1,7 @@
 import { deepStrictEqual, match } from "node:assert/strict";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { openRawClient } from "../testing/raw_client.ts";
+import { statusesIn } from "../testing/raw_http.ts";
 
 /* Bytes after a refused request on its connection, at the API itself. */
 
@@ -13,7 +14,6 @@ const LOT = "POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Type: application
   'Content-Length: 57\r\n\r\n{"lot_code":"BEHIND-1","lot_type":"RAW","weight_kg":"10"}';
 const post = (headers: string, body: string) =>
   `POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
-const statuses = (received: string) => received.match(/HTTP\/1\.1 \d+/g)?.map((at) => at.slice(9));
 
 const REFUSED: [what: string, request: string, status: string][] = [
   ["no host", "GET /api/health HTTP/1.1\r\n\r\n", "400"],
@@ -36,9 +36,9 @@ for (const [what, request, status] of REFUSED) {
   Deno.test(`after a request with ${what}, nothing is executed`, async () => {
     using client = openRawClient(port, request + LOT);
     // The server closes the connection of an unread body.
-    const received = await client.until((all) => (statuses(all)?.length ?? 0) === 2)
+    const received = await client.until((all) => (statusesIn(all)?.length ?? 0) === 2)
       .catch(() => client.received());
-    match(statuses(received)?.join() ?? "", RegExp(`^${status}(?:,400)?$`));
+    match(statusesIn(received)?.join() ?? "", RegExp(`^${status}(?:,400)?$`));
     match(received, /^connection: close\r$/im);
     deepStrictEqual(await lots(), 0);
   });
@@ -61,15 +61,15 @@ const UNSEEN: [what: string, request: string][] = [
 for (const [what, request] of UNSEEN) {
   Deno.test(`after a request with ${what}, the HTTP server reads nothing`, async () => {
     using client = openRawClient(port, request + LOT);
-    match(statuses(await client.ended)?.join() ?? "", /^(?:4\d\d)?$/);
+    match(statusesIn(await client.ended)?.join() ?? "", /^(?:4\d\d)?$/);
     deepStrictEqual(await lots(), 0);
   });
 }
 
 Deno.test("a request that is refused for its content closes nothing", async () => {
   using client = openRawClient(port, post("Content-Length: 2\r\n", "{}") + LOT);
-  const received = await client.until((all) => (statuses(all)?.length ?? 0) === 2);
-  deepStrictEqual(statuses(received), ["422", "201"]);
+  const received = await client.until((all) => (statusesIn(all)?.length ?? 0) === 2);
+  deepStrictEqual(statusesIn(received), ["422", "201"]);
 });
 
 Deno.test("of two Content-Type lines the first counts, as in Node", async () => {
@@ -84,6 +84,6 @@ Deno.test("of two Content-Type lines the first counts, as in Node", async () => 
     ] as const
   ) {
     using client = openRawClient(port, framed(first, second));
-    deepStrictEqual(statuses(await client.ended), [status]);
+    deepStrictEqual(statusesIn(await client.ended), [status]);
   }
 });

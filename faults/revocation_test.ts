@@ -7,6 +7,8 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { tokenMaker } from "../testing/tokens.ts";
+import { taskOutput } from "../testing/task_output.ts";
+import { insertAccount } from "../testing/accounts.ts";
 import { delay } from "../timing.ts";
 
 /*
@@ -26,25 +28,13 @@ async function startTwo() {
   const maker = await tokenMaker(keyFile);
 
   const newAccount = async () => {
-    const id = crypto.randomUUID();
-    await database.sql`insert into auth.users (id) values (${id})`;
-    await database.sql`insert into users (id, email, role)
-      values (${id}, ${`${id}@example.com`}, 'ADMIN')`;
+    const { id } = await insertAccount(database.sql, { role: "ADMIN" });
     return { id, headers: { authorization: `Bearer ${maker.good({ id, role: "ADMIN" })}` } };
   };
   const user = async (words: string[], input = "") => {
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["task", "--quiet", "user", ...words],
-      cwd: new URL("..", import.meta.url),
-      env: { DATABASE_URL: database.url, VALKEY_URL: valkey.server.url },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    await new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
-    const { code, stdout, stderr } = await process.output();
-    const text = new TextDecoder();
-    strictEqual(code, 0, text.decode(stdout) + text.decode(stderr));
+    const env = { DATABASE_URL: database.url, VALKEY_URL: valkey.server.url };
+    const { code, output, error } = await taskOutput(["user", ...words], env, input);
+    strictEqual(code, 0, output + error);
   };
   return {
     apis: [one, two] as const,

@@ -6,7 +6,7 @@ import { ApiSettings, readSettings } from "../config.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openRawClient } from "../testing/raw_client.ts";
-import { keysAtHand } from "../testing/keys.ts";
+import { keysInMemory } from "../testing/keys.ts";
 
 // Runs alone: its deadline for a body is 0.3 s.
 
@@ -23,7 +23,7 @@ async function serveApi() {
       JWT_KEYS_FILE: "none",
     }),
     sql: database.sql,
-    keys: keysAtHand({ kid: "test", privateKey, published: { keys: [] } }),
+    keys: keysInMemory({ kid: "test", privateKey, published: { keys: [] } }),
     limits: LIMITS,
     log: () => {},
   });

@@ -6,6 +6,7 @@ import { insertChain } from "../testing/genealogy.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { runJob } from "../testing/run_job.ts";
 import { deepTrace } from "./deep_trace.ts";
+import { lockWaits } from "../testing/lock_waits.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
@@ -66,11 +67,7 @@ Deno.test("a trace that is deleted while it is being queued leaves neither a job
     `delete from lotline.traces where id = '${id}'`,
   );
   const refused = rejects(queueTrace(sql, id, "tester", BOUNDS, key), /gone/);
-  await eventually("it waits", async () => {
-    const waiting = await sql`
-      select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
-    return waiting.length > 0;
-  });
+  await eventually("it waits", async () => await lockWaits(sql) > 0);
   await forgetting.commit();
   await refused;
   const [left] = await sql`
@@ -130,17 +127,12 @@ Deno.test("a trace reports its progress, and stores nothing when it is cancelled
 Deno.test("when cancelled during its writes, a trace stops immediately on both sessions", async () => {
   const { traceId } = await queuedTrace("WRITING");
   await using _lock = await openTransaction(sql, "lock table lotline.trace_chunks");
-  const waiting = async () => {
-    const rows = await sql`select from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`;
-    return rows.length;
-  };
   const abort = new AbortController();
   const attempt = runJob(database, deepTrace, { traceId }, { signal: abort.signal });
-  await eventually("it writes lots and links", async () => await waiting() === 2);
+  await eventually("it writes lots and links", async () => await lockWaits(sql) === 2);
   const reason = new Error("called off");
   abort.abort(reason);
   await rejects(attempt, reason);
   // The lock is still held.
-  await eventually("PostgreSQL has given both up", async () => await waiting() === 0);
+  await eventually("PostgreSQL has given both up", async () => await lockWaits(sql) === 0);
 });

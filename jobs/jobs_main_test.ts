@@ -2,21 +2,15 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { claimJobInTurn, completeJob, failJob } from "../db/job_attempts.ts";
 import { findJob, insertJob } from "../db/jobs.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { taskOutput } from "../testing/task_output.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 /** Runs `deno task jobs` with these arguments. */
-async function jobs(words: string[], databaseUrl = database.url) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "jobs", ...words],
-    cwd: new URL("..", import.meta.url),
-    env: { DATABASE_URL: databaseUrl, NO_COLOR: "1" },
-  }).output();
-  const text = new TextDecoder();
-  return { code, said: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
-}
+const jobs = (words: string[], databaseUrl = database.url) =>
+  taskOutput(["jobs", ...words], { DATABASE_URL: databaseUrl });
 
 const send = (kind: string, uniqueKey?: string) =>
   insertJob(sql, {
@@ -39,41 +33,41 @@ async function dead(kind: string, error: string): Promise<string> {
 }
 
 Deno.test("list, dead and show print the jobs, without control characters", async () => {
-  deepStrictEqual(await jobs(["list"]), { code: 0, said: "There are no such jobs.", error: "" });
-  deepStrictEqual((await jobs(["dead"])).said, "There are no dead jobs.");
+  deepStrictEqual(await jobs(["list"]), { code: 0, output: "There are no such jobs.", error: "" });
+  deepStrictEqual((await jobs(["dead"])).output, "There are no dead jobs.");
   const odd = await dead("odd\u001b[2J", "Error: \u001b]0;x\u0007 no");
   await completeJob(sql, await claim(await send("deep_trace")));
   const waiting = await send("deep_trace");
 
   const list = await jobs(["list", "--limit", "2"]);
-  const [head, ...rows] = list.said.split("\n");
+  const [head, ...rows] = list.output.split("\n");
   match(head ?? "", /^id +kind +state +attempt +starts +created +progress$/);
   deepStrictEqual(rows.map((row) => row.split(/ +/).slice(1, 5)), [
     ["deep_trace", "ready", "0", "0"],
     ["deep_trace", "done", "1", "1"],
   ]);
   const some = await jobs(["list", "--state", "ready", "--kind", "deep_trace"]);
-  strictEqual(some.said.split("\n").length, 2);
-  match(some.said, new RegExp(`^${waiting} `, "m"));
+  strictEqual(some.output.split("\n").length, 2);
+  match(some.output, new RegExp(`^${waiting} `, "m"));
   match(
-    (await jobs(["dead"])).said,
+    (await jobs(["dead"])).output,
     new RegExp(
       `^${odd}  odd\\?\\[2J  \\S+Z  after 1 attempts, 1 starts\n  Error: \\?\\]0;x\\? no$`,
     ),
   );
   const shown = await jobs(["show", odd]);
-  match(shown.said, /^starts +1$/m);
-  match(shown.said, /^kind +odd\?\[2J$/m);
-  match(shown.said, /^arguments +\{"lot":"A\\u001b\[2J"\}$/m);
-  match(shown.said, /^unique_key +x$/m);
-  ok(!/[\x00-\x09\x0b-\x1f]/.test(shown.said + list.said));
+  match(shown.output, /^starts +1$/m);
+  match(shown.output, /^kind +odd\?\[2J$/m);
+  match(shown.output, /^arguments +\{"lot":"A\\u001b\[2J"\}$/m);
+  match(shown.output, /^unique_key +x$/m);
+  ok(!/[\x00-\x09\x0b-\x1f]/.test(shown.output + list.output));
 });
 
 Deno.test("retry and cancel report what they did, and why they can't", async () => {
   const id = await dead("retried", "x");
   deepStrictEqual(await jobs(["retry", id]), {
     code: 0,
-    said: `retried ${id} is ready again`,
+    output: `retried ${id} is ready again`,
     error: "",
   });
   const again = await jobs(["retry", id]);
@@ -81,7 +75,7 @@ Deno.test("retry and cancel report what they did, and why they can't", async () 
     1,
     `Job ${id} is ready: only a dead or cancelled one is retried`,
   ]);
-  deepStrictEqual((await jobs(["cancel", id])).said, `retried ${id} is cancelled`);
+  deepStrictEqual((await jobs(["cancel", id])).output, `retried ${id} is cancelled`);
   const over = await jobs(["cancel", id]);
   deepStrictEqual([over.code, over.error], [1, `Job ${id} is cancelled already`]);
   const twin = await send("retried", "x");
@@ -92,7 +86,7 @@ Deno.test("retry and cancel report what they did, and why they can't", async () 
   );
   await claim(twin);
   deepStrictEqual(
-    (await jobs(["cancel", twin])).said,
+    (await jobs(["cancel", twin])).output,
     `retried ${twin} runs, and is asked to stop`,
   );
   strictEqual((await findJob(sql, twin))?.cancel_requested, true);
@@ -128,14 +122,14 @@ Deno.test("cancel cancels all jobs of a kind, an account or an age, and reports 
     "many",
   ]);
   deepStrictEqual([old.code, old.error], [0, ""]);
-  match(old.said, /^[23] waiting jobs are cancelled, [01] that run are asked to stop$/);
+  match(old.output, /^[23] waiting jobs are cancelled, [01] that run are asked to stop$/);
   const all = await jobs(["cancel", "--account", "10.0.0.1", "--kind", "many"]);
-  match(all.said, /^(2500|2499) waiting jobs are cancelled, [01] that run are asked to stop$/);
+  match(all.output, /^(2500|2499) waiting jobs are cancelled, [01] that run are asked to stop$/);
   deepStrictEqual(await ready(), ["many 10.0.0.2 4", "other 10.0.0.1 5"]);
   strictEqual((await findJob(sql, running?.id ?? ""))?.cancel_requested, true);
   const nothing = "0 waiting jobs are cancelled, 0 that run are asked to stop";
-  strictEqual((await jobs(["cancel", "--account", "10.0.0.1", "--kind", "many"])).said, nothing);
-  strictEqual((await jobs(["cancel", "--kind", "other", "--older-than", "2h"])).said, nothing);
+  strictEqual((await jobs(["cancel", "--account", "10.0.0.1", "--kind", "many"])).output, nothing);
+  strictEqual((await jobs(["cancel", "--kind", "other", "--older-than", "2h"])).output, nothing);
   deepStrictEqual((await ready()).length, 2);
 
   const bad = await jobs(["cancel", "--older-than", "1 hour"]);
@@ -152,8 +146,8 @@ Deno.test("cancel cancels all jobs of a kind, an account or an age, and reports 
 
 Deno.test("an unknown command prints the usage; a mistake prints one sentence", async () => {
   for (const words of [[], ["constructor"], ["show"], ["dead", "--state", "done"]]) {
-    const { code, said, error } = await jobs(words);
-    deepStrictEqual([code, said], [2, ""], words.join(" "));
+    const { code, output, error } = await jobs(words);
+    deepStrictEqual([code, output], [2, ""], words.join(" "));
     match(error, /^usage: DATABASE_URL=… deno task jobs <command>/);
   }
   const unknown = crypto.randomUUID();
@@ -164,14 +158,14 @@ Deno.test("an unknown command prints the usage; a mistake prints one sentence", 
     [["list", "--limit", "0"], "A limit is a number from 1 to 1000"],
   ];
   for (const [words, sentence] of mistakes) {
-    const { code, said, error } = await jobs(words);
-    deepStrictEqual([code, said, error], [1, "", sentence]);
+    const { code, output, error } = await jobs(words);
+    deepStrictEqual([code, output, error], [1, "", sentence]);
   }
   strictEqual((await jobs(["list"], "mysql://x")).code, 2);
   await using unmigrated = await freshDatabase({ migrated: false });
   deepStrictEqual(await jobs(["list"], unmigrated.url), {
     code: 1,
-    said: "",
+    output: "",
     error: "Not done: the database lacks a table: run deno task migrate first",
   });
 });

@@ -7,6 +7,7 @@ import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
 import { TOKEN_FAULTS, type TokenFault } from "../testing/tokens.ts";
 import { ErrorResponse } from "./responses.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 /*
  * Every route × role × kind of token, against one API in AUTH_MODE=required and one in
@@ -22,9 +23,7 @@ await sql`insert into lotline.audits (id, job_id) values (${AUDIT}, ${AUDIT})`;
 const ACCOUNTS = await Promise.all([...ROLES, null].map(newAccount));
 
 async function newAccount(role: TokenSubject["role"]): Promise<TokenSubject> {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
+  const { id } = await insertAccount(sql, { role });
   return { id, role };
 }
 

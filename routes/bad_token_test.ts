@@ -3,6 +3,7 @@ import { disableAccount, setRole } from "../db/accounts.ts";
 import type { TestApi, TestResponse } from "../testing/api.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 /*
  * Why a token is refused: the log and the metrics name the reason for the operator, and every
@@ -13,9 +14,7 @@ import { eventually } from "../testing/eventually.ts";
 const { required, legacy, sql, maker } = await apiInBothModes();
 
 async function newAccount(role = "ADMIN") {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
+  const { id } = await insertAccount(sql, { role });
   return { id, role };
 }
 

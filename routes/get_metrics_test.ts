@@ -4,7 +4,7 @@ import { MAX_ROWS } from "../db/work_state.ts";
 import { freePort } from "../dev/free_port.ts";
 import { runRelay } from "../jobs/relay.ts";
 import { startApi } from "../testing/api.ts";
-import { openLink } from "../testing/black_hole.ts";
+import { openLinkTo } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
@@ -159,10 +159,8 @@ Deno.test("a locked table delays /metrics by a second, not for long", async () =
 
 Deno.test("/metrics has the process's counters and the work's gauges, with or without PostgreSQL", async () => {
   await using database = await freshDatabase();
-  await using link = await openLink(Number(new URL(database.url).port));
-  const linked = new URL(database.url);
-  linked.host = `127.0.0.1:${link.port}`;
-  await using api = await startApi({ databaseUrl: linked.href });
+  await using link = await openLinkTo(database.url);
+  await using api = await startApi({ databaseUrl: link.url });
   const response = await api.get("/metrics");
   match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
   const values = valuesOf(response.text);

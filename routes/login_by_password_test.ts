@@ -10,6 +10,7 @@ import { postDry, SECRET } from "../testing/dry_run.ts";
 import { eventually } from "../testing/eventually.ts";
 import { Session } from "./login.ts";
 import { ErrorResponse } from "./responses.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 /* The login in AUTH_MODE=required; login_test.ts has the one in AUTH_MODE=legacy. */
 
@@ -32,13 +33,7 @@ const PASSWORD = "correct horse battery";
 const HASH = await hashPassword(PASSWORD, 4);
 
 /** A new account with this hash as its password. */
-async function newAccount(hash: string | null = HASH) {
-  const id = crypto.randomUUID();
-  const email = `${id}@example.com`;
-  await sql`insert into auth.users (id, encrypted_password) values (${id}, ${hash})`;
-  await sql`insert into users (id, email, role) values (${id}, ${email}, 'OPERATOR')`;
-  return { id, email };
-}
+const newAccount = (hash: string | null = HASH) => insertAccount(sql, { role: "OPERATOR", hash });
 
 async function hashOf(id: string): Promise<string | null> {
   const [row] = await sql<{ hash: string | null }[]>`

@@ -3,6 +3,7 @@ import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertLinks, insertLots } from "../testing/genealogy.ts";
 import type { TestApi, TestResponse } from "../testing/api.ts";
+import { insertAccount } from "../testing/accounts.ts";
 
 /* The limit of deep traces for one account. No worker works here. */
 
@@ -22,9 +23,7 @@ const send = (api: TestApi, headers: Record<string, string>, key?: string) =>
   }, { ...headers, ...(key !== undefined && { "idempotency-key": key }) });
 
 async function newAccount(role: string): Promise<Record<string, string>> {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
+  const { id } = await insertAccount(sql, { role });
   return { authorization: `Bearer ${maker.good({ id, role })}` };
 }
 

@@ -8,7 +8,7 @@ import { WorkerSettings } from "../jobs/config.ts";
 import type { TestDatabase } from "./database.ts";
 
 /** A lot of a small plant, by its code; the defaults cause no finding. */
-export interface LotSketch {
+interface LotSketch {
   readonly type?: string | null;
   readonly kg?: string | null;
   readonly c?: string | null;
@@ -16,7 +16,7 @@ export interface LotSketch {
 }
 
 /** A link between two codes. */
-export type LinkSketch = readonly [
+type LinkSketch = readonly [
   parent: string | null,
   child: string | null,
   kg?: string | null,
@@ -24,7 +24,7 @@ export type LinkSketch = readonly [
 ];
 
 /** A decision on a lot, by the gate with this number unless there is none. */
-export type DecisionSketch = readonly [
+type DecisionSketch = readonly [
   lot: string,
   decision: string | null,
   at: string | null,

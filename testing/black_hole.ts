@@ -1,4 +1,5 @@
 import net from "node:net";
+import { listen } from "./test_server.ts";
 
 /** A link to a server that can stop carrying data without closing, as a lost network does. */
 export interface Link extends AsyncDisposable {
@@ -9,6 +10,14 @@ export interface Link extends AsyncDisposable {
   heal(): void;
   /** New connections lead to another port; the old ones stay unchanged. */
   lead(to: number): void;
+}
+
+/** Opens a link to the server of an address; `url` is the address over the link. */
+export async function openLinkTo(target: string): Promise<Link & { readonly url: string }> {
+  const url = new URL(target);
+  const link = await openLink(Number(url.port));
+  url.host = `127.0.0.1:${link.port}`;
+  return { ...link, url: url.href };
 }
 
 /** Opens a link to a port of this machine. */
@@ -32,11 +41,8 @@ export async function openLink(target: number): Promise<Link> {
     client.on("close", () => upstream.destroy());
     upstream.on("close", () => dead.has(client) || client.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the link has no port");
   return {
-    port: address.port,
+    port: await listen(server),
     swallow: () => {
       isDead = true;
       for (const socket of sockets) dead.add(socket);

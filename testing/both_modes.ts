@@ -4,7 +4,7 @@ import { apiOnSeed } from "./api_on_seed.ts";
 import { type TokenMaker, tokenMaker } from "./tokens.ts";
 
 /** An API in each mode, on one database with the recordings' rows and with the same keys. */
-export interface BothModes {
+interface BothModes {
   readonly required: TestApi;
   readonly legacy: TestApi;
   readonly sql: Sql;

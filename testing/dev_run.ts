@@ -131,7 +131,7 @@ export async function nothingStays(run: DevRun, when: string): Promise<void> {
 export const WITHOUT_SIGINT = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"];
 
 /** The moment to kill a run: after a line of output, or just after a program has started. */
-export type KillMoment = { readonly says: string } | { readonly starts: string };
+type KillMoment = { readonly says: string } | { readonly starts: string };
 
 /** Kills a run at a moment, and waits until no process of it is left. */
 export async function killAt(

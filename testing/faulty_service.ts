@@ -1,5 +1,5 @@
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import { startTestServer, type TestServer } from "./test_server.ts";
 
 /** A server's response: its status, and its body as text. */
 export interface SpoiledResponse {
@@ -7,19 +7,14 @@ export interface SpoiledResponse {
   readonly body: string;
 }
 
-/** A proxy between a gateway and Lotline. */
-export interface FaultyService extends AsyncDisposable {
-  readonly url: string;
-}
-
 /**
  * Passes requests on to a server unchanged, and spoils its responses; all headers stay except the
  * body's length.
  */
-export async function startFaultyService(
+export function startFaultyService(
   target: string,
   spoil: (response: SpoiledResponse) => SpoiledResponse | Promise<SpoiledResponse>,
-): Promise<FaultyService> {
+): Promise<TestServer> {
   const agent = new http.Agent({ keepAlive: true });
   const server = http.createServer((incoming, outgoing) => {
     const { method, headers, url = "" } = incoming;
@@ -40,14 +35,5 @@ export async function startFaultyService(
     forwarded.on("error", () => outgoing.destroy());
     incoming.pipe(forwarded);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        agent.destroy();
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return startTestServer(server, () => agent.destroy());
 }

@@ -1,7 +1,7 @@
 import type { Sql } from "../db/sql.ts";
 
 /** A lot to store; absent fields get their defaults, values are text as PostgreSQL reads it. */
-export interface GivenLot {
+interface GivenLot {
   readonly id?: string;
   readonly lot_code: string;
   readonly lot_type?: string | null;

@@ -16,7 +16,7 @@ export interface JobWorker extends AsyncDisposable {
 }
 
 /** The settings of a worker; times in ms. */
-export interface JobWorkerOptions {
+interface JobWorkerOptions {
   readonly databaseUrl: string;
   readonly valkeyUrl?: string | undefined;
   readonly leaseMs?: number;

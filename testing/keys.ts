@@ -16,8 +16,14 @@ export async function keyFiles(): Promise<() => Promise<string>> {
   };
 }
 
+/** The ids of a key file's keys, in its order. */
+export async function keyIdsIn(path: string): Promise<string[]> {
+  const { keys } = JSON.parse(await Deno.readTextFile(path));
+  return keys.map(({ kid }: { kid: string }) => kid);
+}
+
 /** Keys without a file: they change only on a requested read, to the result of `look`. */
-export function keysAtHand(first: SigningKeys, look = (): SigningKeys => first): WatchedKeys {
+export function keysInMemory(first: SigningKeys, look = (): SigningKeys => first): WatchedKeys {
   let keys = first;
   return {
     current: () => keys,

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 /** A folder with a test's own migrations; disposing removes it. */
-export interface MigrationFolder extends AsyncDisposable {
+interface MigrationFolder extends AsyncDisposable {
   readonly url: URL;
   /** Adds or overwrites one. */
   write(file: string, statements: string): Promise<void>;

@@ -9,8 +9,13 @@ export interface RawReply {
 }
 
 /** Words from inside the service or PostgreSQL: no response may contain them. */
-export const INSIDE =
+export const INTERNAL_WORDS =
   /syntax error|violates|relation "|column "|SQLSTATE|PostgresError|\bat .*\.ts|node_modules/i;
+
+/** The statuses of all responses in what a connection received. */
+export function statusesIn(received: string): string[] {
+  return received.match(/HTTP\/1\.1 \d+/g)?.map((line) => line.slice(9)) ?? [];
+}
 
 /** Text as UTF-8. */
 export function bytesOf(text: string): Uint8Array {

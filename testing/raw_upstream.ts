@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
+import { listen } from "./test_server.ts";
 
 /** Handles one request; `count` is its number, from 1. */
 export type RawResponse = (socket: net.Socket, request: string, count: number) => void;
@@ -45,12 +46,10 @@ export async function startRawUpstream(response: string | RawResponse): Promise<
       }
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  const port = await listen(server);
   return {
-    port: address.port,
-    url: `http://127.0.0.1:${address.port}`,
+    port,
+    url: `http://127.0.0.1:${port}`,
     requests,
     connections: () => connections,
     open: () => sockets.size,

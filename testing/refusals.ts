@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type ApiOnSeed, apiOnSeed } from "./api_on_seed.ts";
-import { INSIDE, type RawReply, sendRaw } from "./raw_http.ts";
+import { INTERNAL_WORDS, type RawReply, sendRaw } from "./raw_http.ts";
 
 /** An API on the seed that refuses every request of a test, and stays unchanged. */
 export interface Refusals extends ApiOnSeed {
@@ -43,7 +43,7 @@ export async function startRefusals(environment: Record<string, string> = {}): P
       ok(statuses.includes(status), `${head}\n${body.slice(0, 500)}`);
       const { error } = JSON.parse(body);
       ok(typeof error === "string" && error.length > 0 && error.length < 300, body);
-      ok(!INSIDE.test(body) && body.length < 20_000, body);
+      ok(!INTERNAL_WORDS.test(body) && body.length < 20_000, body);
       match(head, /^content-type: application\/json; charset=utf-8$/im);
       ok(status !== 405 || /^allow: /im.test(head), head);
       await checkUnchanged();

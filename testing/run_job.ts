@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { TestDatabase } from "./database.ts";
 
 /** The options of a job's attempt. */
-export interface AttemptOptions {
+interface AttemptOptions {
   readonly signal?: AbortSignal;
   /** Whether the attempt still holds the job at its end; another one may have taken it over. */
   readonly isMine?: boolean;

@@ -2,11 +2,12 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import type { z } from "zod";
 import { globalRegistry } from "zod";
 import project from "../deno.json" with { type: "json" };
+import { taskOutput } from "./task_output.ts";
 
 type Task = keyof typeof project.tasks;
 
 /** The setting's name in the last release, if it was another. */
-export function oldNameOf(field: z.core.$ZodType): string | undefined {
+function oldNameOf(field: z.core.$ZodType): string | undefined {
   const formerly = globalRegistry.get(field)?.formerly;
   return formerly === undefined ? undefined : String(formerly);
 }
@@ -68,7 +69,7 @@ export function refusesBadSettings(
     const failed = await failedStart(words, none);
     deepStrictEqual({ ...failed, lines: failed.lines.map(withoutReason) }, {
       code,
-      stdout: "",
+      output: "",
       lines: ["Invalid settings", ...missing.map((name) => `  ${name} is missing`)],
     });
   });
@@ -83,7 +84,7 @@ export function refusesBadSettings(
     const warnings = renamed.map(([name, old]) =>
       `${old} is now named ${name}; the next release ignores ${old}`
     );
-    deepStrictEqual([failed.code, failed.stdout], [code, ""]);
+    deepStrictEqual([failed.code, failed.output], [code, ""]);
     deepStrictEqual(failed.lines.slice(0, warnings.length), warnings);
     const mistakes = failed.lines.slice(warnings.length).map(withoutReason);
     for (const name of [...given, ...renamed.map(([name]) => name)]) {
@@ -104,29 +105,8 @@ export function refusesBadSettings(
 /** A line of a refusal without the expected form. */
 const withoutReason = (line: string) => line.split(":")[0];
 
-interface FailedStart {
-  readonly code: number;
-  readonly stdout: string;
-  /** Lines of standard error. */
-  readonly lines: readonly string[];
-}
-
-/**
- * Runs a task that can't start with these settings, with the permissions of the task, to its end.
- */
-async function failedStart(
-  words: readonly [Task, ...string[]],
-  env: Record<string, string>,
-): Promise<FailedStart> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", ...words],
-    cwd: new URL("../", import.meta.url),
-    env: { NO_COLOR: "1", ...env },
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    lines: decoder.decode(stderr).trimEnd().split("\n"),
-  };
+/** Runs a task that can't start with these settings; returns its code, output and lines of errors. */
+async function failedStart(words: readonly [Task, ...string[]], env: Record<string, string>) {
+  const { code, output, error } = await taskOutput(words, env);
+  return { code, output, lines: error.split("\n") };
 }

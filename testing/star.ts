@@ -1,7 +1,7 @@
 import type { Sql } from "../db/sql.ts";
 
 /** A lot with links around it. */
-export interface GivenStar {
+interface GivenStar {
   readonly code: string;
   readonly children: number;
   readonly parents?: number;

@@ -6,16 +6,22 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string;
 }
 
+/** Lets a server listen on a free port of this machine; returns the port. */
+export async function listen(server: net.Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  return address.port;
+}
+
 /** Starts a server; disposing ends its connections too, then runs `end`. */
 export async function startTestServer(
   server: Server,
   end: () => void = () => {},
 ): Promise<TestServer> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  const port = await listen(server);
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
@@ -51,11 +57,9 @@ export async function startSocketServer(
     socket.on("error", () => {});
     onSocket(socket);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  const port = await listen(server);
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -69,7 +73,7 @@ export function startBlackHole(): Promise<TestServer> {
 }
 
 /** The address of a server that has just ended. */
-export async function addressOfNobody(): Promise<string> {
+export async function unusedAddress(): Promise<string> {
   const server = await startBlackHole();
   await server[Symbol.asyncDispose]();
   return server.url;

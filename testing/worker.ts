@@ -1,7 +1,7 @@
 import { startTask, type TaskProcess } from "./task_process.ts";
 
 /** The worker in its own process; its log is one JSON object a line. */
-export type TestWorker = TaskProcess;
+type TestWorker = TaskProcess;
 
 /** Starts a worker; resolves when it is ready. */
 export function startWorker(

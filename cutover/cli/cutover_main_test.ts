@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { z } from "zod";
 import { freshDatabase } from "../../testing/database.ts";
+import { taskOutput } from "../../testing/task_output.ts";
 import { isLegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import { describeMode } from "../routes/routing.ts";
 import { readRoutes, rollBack } from "../routes/routes_table.ts";
@@ -10,15 +11,8 @@ const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 /** Runs `deno task cutover` with these arguments. */
-async function cutover(words: readonly string[], databaseUrl = database.url) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "cutover", ...words],
-    cwd: new URL("..", import.meta.url),
-    env: { DATABASE_URL: databaseUrl, NO_COLOR: "1" },
-  }).output();
-  const text = new TextDecoder();
-  return { code, said: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
-}
+const cutover = (words: readonly string[], databaseUrl = database.url) =>
+  taskOutput(["cutover", ...words], { DATABASE_URL: databaseUrl });
 
 const NOTE = ["--why", "a \u001b[2Jtry", "--who", "ana"];
 const Changes = z.array(z.object({ who: z.string(), what: z.string(), why: z.string() }));
@@ -32,7 +26,7 @@ async function moved() {
 }
 
 Deno.test("a route is set and rolled back, and status and history show all of it", async () => {
-  const table = (await cutover(["status"])).said.split("\n");
+  const table = (await cutover(["status"])).output.split("\n");
   match(table[0] ?? "", /^operation +mode +compared +lost +epoch +changed +held/);
   strictEqual(table.length, 1 + OPERATIONS.length);
   match(table[1] ?? "", /^getHealth +legacy +100 % +0 +never$/);
@@ -40,27 +34,27 @@ Deno.test("a route is set and rolled back, and status and history show all of it
 
   deepStrictEqual(await cutover(["set", "login", "canary", "10%", ...NOTE]), {
     code: 0,
-    said: "login is on canary 10 %, epoch 1",
+    output: "login is on canary 10 %, epoch 1",
     error: "",
   });
   strictEqual(
-    (await cutover(["sample", "login", "50", ...NOTE])).said,
+    (await cutover(["sample", "login", "50", ...NOTE])).output,
     "50 % of login are compared",
   );
   deepStrictEqual(await moved(), ["login canary 10 %"]);
   await rollBack(sql, { operation: "login", epoch: 1, why: "3 of 200 differ" });
   const held = await cutover(["set", "login", "shadow", ...NOTE]);
-  deepStrictEqual([held.code, held.said, held.error], [
+  deepStrictEqual([held.code, held.output, held.error], [
     1,
     "",
     "login was rolled back and is held until somebody clears it: 3 of 200 differ",
   ]);
   const all = await cutover(["set", "all", "shadow", ...NOTE]);
   deepStrictEqual([all.code, await moved()], [1, []], "none is moved when one may not be");
-  strictEqual((await cutover(["clear", "login", ...NOTE])).said, "login can be moved again");
-  strictEqual((await cutover(["clear", "login", ...NOTE])).said, "login is not held");
+  strictEqual((await cutover(["clear", "login", ...NOTE])).output, "login can be moved again");
+  strictEqual((await cutover(["clear", "login", ...NOTE])).output, "login is not held");
 
-  const [head = "", ...rows] = (await cutover(["history", "login"])).said.split("\n");
+  const [head = "", ...rows] = (await cutover(["history", "login"])).output.split("\n");
   match(head, /^id +at +what +operation +from +to +compared +epoch +who +why$/);
   deepStrictEqual(rows.map((row) => row.split(/ {2,}/).slice(2).join("|")), [
     "clear|login|legacy|legacy|2|ana|a ?[2Jtry",
@@ -71,26 +65,26 @@ Deno.test("a route is set and rolled back, and status and history show all of it
 });
 
 Deno.test("all routes go to shadow and back, and the kill switch is reported and released", async () => {
-  const { code, said } = await cutover(["set", "all", "shadow", ...NOTE]);
-  deepStrictEqual([code, said.split("\n").length], [0, 5], "those that can be compared");
-  strictEqual((await cutover(["rollback", "login", ...NOTE])).said, "login is on legacy");
-  match((await cutover(["kill", ...NOTE])).said, /^The kill switch is on: within/);
-  match((await cutover(["status"])).said, /^The kill switch is on: .* ana: a \?\[2Jtry\n/);
+  const { code, output } = await cutover(["set", "all", "shadow", ...NOTE]);
+  deepStrictEqual([code, output.split("\n").length], [0, 5], "those that can be compared");
+  strictEqual((await cutover(["rollback", "login", ...NOTE])).output, "login is on legacy");
+  match((await cutover(["kill", ...NOTE])).output, /^The kill switch is on: within/);
+  match((await cutover(["status"])).output, /^The kill switch is on: .* ana: a \?\[2Jtry\n/);
   const refused = await cutover(["set", "login", "service", ...NOTE]);
-  deepStrictEqual([refused.code, refused.said], [1, ""]);
+  deepStrictEqual([refused.code, refused.output], [1, ""]);
   match(refused.error, /^The kill switch is on \(ana: /);
-  match((await cutover(["release", ...NOTE])).said, /^The kill switch is off: within/);
+  match((await cutover(["release", ...NOTE])).output, /^The kill switch is off: within/);
   strictEqual((await moved()).length, 4);
-  strictEqual((await cutover(["rollback", "all", ...NOTE])).said.split("\n").length, 4);
+  strictEqual((await cutover(["rollback", "all", ...NOTE])).output.split("\n").length, 4);
   strictEqual(
-    (await cutover(["rollback", "all", ...NOTE])).said,
+    (await cutover(["rollback", "all", ...NOTE])).output,
     "Every operation of the old server is on legacy already",
   );
   const alone = async () => (await readRoutes(sql)).routes.get("createAudit")?.mode.name;
   strictEqual(await alone(), "service", "all are those that the old server has");
   const single = await cutover(["rollback", "createAudit", ...NOTE]);
-  deepStrictEqual([single.said, await alone()], ["createAudit is on legacy", "legacy"]);
-  match((await cutover(["status"])).said, /^createAudit +legacy \(404: only Lotline has it\) /m);
+  deepStrictEqual([single.output, await alone()], ["createAudit is on legacy", "legacy"]);
+  match((await cutover(["status"])).output, /^createAudit +legacy \(404: only Lotline has it\) /m);
   await cutover(["set", "all", "service", ...NOTE]);
   strictEqual(await alone(), "legacy");
   await cutover(["rollback", "all", ...NOTE]);
@@ -99,24 +93,24 @@ Deno.test("all routes go to shadow and back, and the kill switch is reported and
 Deno.test("without --who the machine's user is recorded; --json has the same for a program", async () => {
   const set = await cutover(["set", "getAudit", "legacy", "--why", "x", "--json"]);
   deepStrictEqual([set.code, set.error], [0, ""]);
-  strictEqual(JSON.parse(set.said)[0].route.mode, "legacy");
-  const { said } = await cutover(["history", "getAudit", "--limit", "1", "--json"]);
-  const [change] = Changes.parse(JSON.parse(said));
+  strictEqual(JSON.parse(set.output)[0].route.mode, "legacy");
+  const { output } = await cutover(["history", "getAudit", "--limit", "1", "--json"]);
+  const [change] = Changes.parse(JSON.parse(output));
   strictEqual(change?.why, "x");
   const user = new TextDecoder().decode(
     (await new Deno.Command("id", { args: ["-un"] }).output())
       .stdout,
   ).trim();
   strictEqual(change?.who, user);
-  const status = JSON.parse((await cutover(["status", "--json"])).said);
+  const status = JSON.parse((await cutover(["status", "--json"])).output);
   deepStrictEqual(status.kill_switch, { killed: false });
   strictEqual(status.routes.length, OPERATIONS.length);
 });
 
 Deno.test("an unknown command prints the usage, a mistake prints one sentence", async () => {
   for (const words of [[], ["constructor"], ["kill", "now", "--why", "x"]]) {
-    const { code, said, error } = await cutover(words);
-    deepStrictEqual([code, said], [2, ""], words.join(" "));
+    const { code, output, error } = await cutover(words);
+    deepStrictEqual([code, output], [2, ""], words.join(" "));
     match(error, /^usage: DATABASE_URL=… deno task cutover <command>/);
   }
   const mistakes: [words: string[], error: RegExp][] = [
@@ -131,7 +125,7 @@ Deno.test("an unknown command prints the usage, a mistake prints one sentence", 
   ];
   const responses = await Promise.all(mistakes.map(([words]) => cutover(words)));
   for (const [at, [words, sentence]] of mistakes.entries()) {
-    deepStrictEqual([responses[at]?.code, responses[at]?.said], [2, ""], words.join(" "));
+    deepStrictEqual([responses[at]?.code, responses[at]?.output], [2, ""], words.join(" "));
     match(responses[at]?.error ?? "", sentence);
   }
   const impossible = await cutover(["set", "createAudit", "shadow", ...NOTE]);
@@ -141,7 +135,7 @@ Deno.test("an unknown command prints the usage, a mistake prints one sentence", 
   await using unmigrated = await freshDatabase({ migrated: false });
   deepStrictEqual(await cutover(["status"], unmigrated.url), {
     code: 1,
-    said: "",
+    output: "",
     error: "Not done: the database lacks a table: run deno task migrate first",
   });
 });
@@ -149,10 +143,10 @@ Deno.test("an unknown command prints the usage, a mistake prints one sentence", 
 Deno.test("drop lists the tables and fails; with --yes they are gone, and commands name the next step", async () => {
   await using database = await freshDatabase();
   const listed = await cutover(["drop"], database.url);
-  deepStrictEqual([listed.code, listed.said], [1, ""]);
+  deepStrictEqual([listed.code, listed.output], [1, ""]);
   match(listed.error, /^table +size\n(lotline\.\w+ +\d+ (kB|bytes)\n){12}These tables, /);
   const dropped = await cutover(["drop", "--yes"], database.url);
   deepStrictEqual([dropped.code, dropped.error], [0, ""]);
-  match(dropped.said, /^12 tables of the cutover were dropped\./);
+  match(dropped.output, /^12 tables of the cutover were dropped\./);
   match((await cutover(["status"], database.url)).error, /run deno task migrate first$/);
 });

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
-import { openLink } from "../../testing/black_hole.ts";
+import { openLinkTo } from "../../testing/black_hole.ts";
 import { freshDatabase, type TestDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { differenceAt, findingOf, routeIn } from "../testing/findings.ts";
@@ -202,11 +202,8 @@ Deno.test("a batch that is sent again counts once, even while the first is in fl
 
 Deno.test("a batch with a lost acknowledgement counts once, and so does later evidence", async () => {
   const database = await emptied();
-  const address = new URL(database.url);
-  await using link = await openLink(Number(address.port));
-  address.port = String(link.port);
-  address.hostname = "127.0.0.1";
-  await using collector = collectInto({ url: address.href });
+  await using link = await openLinkTo(database.url);
+  await using collector = collectInto({ url: link.url });
   const count = () => collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
   count();
   strictEqual(await collector.flush(), true);

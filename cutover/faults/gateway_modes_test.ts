@@ -3,7 +3,7 @@ import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
 import { migrate } from "../../db/migrate.ts";
 import type { LogFields } from "../../log.ts";
-import { openLink } from "../../testing/black_hole.ts";
+import { openLinkTo } from "../../testing/black_hole.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { ownPostgres } from "../../testing/postgres_servers.ts";
@@ -148,11 +148,9 @@ Deno.test("with PostgreSQL killed all routes are soon on legacy, and return when
 
 Deno.test("over a link that carries nothing all routes are soon on legacy, and return when it does", async () => {
   await using database = await freshDatabase();
-  const address = new URL(database.url);
-  await using link = await openLink(Number(address.port));
-  address.port = String(link.port);
+  await using link = await openLinkTo(database.url);
   await set(database.sql, "login", "service");
-  await using follower = follow(address.href);
+  await using follower = follow(link.url);
   await follower.becomes("login", "service");
   link.swallow();
   await follower.becomes("login", "legacy");

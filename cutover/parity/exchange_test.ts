@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { addressOfNobody, startSocketServer } from "../../testing/test_server.ts";
+import { startSocketServer, unusedAddress } from "../../testing/test_server.ts";
 import { send } from "./exchange.ts";
 import type { RecordedRequest } from "./recordings.ts";
 
@@ -86,7 +86,7 @@ for (const [what, text, says] of NO_ANSWERS) {
 }
 
 Deno.test("an unavailable server is reported with the system's message", async () => {
-  const { status, body } = await send(await addressOfNobody(), {
+  const { status, body } = await send(await unusedAddress(), {
     method: "GET",
     path: "/",
     headers: {},

@@ -4,6 +4,7 @@ import { delay } from "../../timing.ts";
 import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { rawResponse } from "../../testing/raw_upstream.ts";
+import { statusesIn } from "../../testing/raw_http.ts";
 
 /* The most bytes a client may send that are neither a head nor a body. */
 
@@ -11,7 +12,6 @@ const OK = rawResponse("200 OK", "ok");
 const HEAD = "POST /first HTTP/1.1\r\nHost: plant\r\nTransfer-Encoding: chunked\r\n\r\n";
 const END = "0\r\n\r\n";
 const GET = "GET /next HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
-const statuses = (received: string) => received.match(/HTTP\/1\.1 \d+/g)?.map((at) => at.slice(9));
 
 const TOO_MUCH: [what: string, body: string][] = [
   ["a chunk extension", `3;${"e".repeat(20_000)}\r\nabc\r\n${END}`],
@@ -36,7 +36,7 @@ for (const [what, body] of TOO_MUCH) {
         await delay(5);
       }
       const received = await client.ended;
-      deepStrictEqual(statuses(received), ["413"]);
+      deepStrictEqual(statusesIn(received), ["413"]);
       match(received, /\r\nConnection: close\r\n/);
       deepStrictEqual(pair.upstream.received(), "");
     }
@@ -53,7 +53,7 @@ Deno.test("a chunk extension without end is read no further than its bound", asy
     client.write(part);
   });
   client.write(part);
-  deepStrictEqual(statuses(await client.until((received) => received.endsWith("}"))), ["413"]);
+  deepStrictEqual(statusesIn(await client.until((received) => received.endsWith("}"))), ["413"]);
   deepStrictEqual(pair.upstream.received(), "");
   ok(sent < 100_000_000);
 });
@@ -61,7 +61,7 @@ Deno.test("a chunk extension without end is read no further than its bound", asy
 Deno.test("chunk extensions and trailers in realistic number are passed on", async () => {
   await using pair = await startPair(OK);
   const body = `${`1;name="${"e".repeat(700)}"\r\na\r\n`.repeat(20)}0\r\nT: 1\r\n\r\n`;
-  deepStrictEqual(statuses(await exchange(pair.server, HEAD + body + GET)), ["200", "200"]);
+  deepStrictEqual(statusesIn(await exchange(pair.server, HEAD + body + GET)), ["200", "200"]);
   const first = pair.upstream.requests.find((request) => request.startsWith("POST"));
   match(first ?? "", /(?:1\r\na\r\n){20}0\r\n\r\n$|14\r\na{20}\r\n0\r\n\r\n$/);
 });
@@ -69,7 +69,7 @@ Deno.test("chunk extensions and trailers in realistic number are passed on", asy
 Deno.test("a body in chunks of one byte is passed on", async () => {
   await using pair = await startPair(OK);
   const body = "1\r\na\r\n".repeat(102_400) + END;
-  deepStrictEqual(statuses(await exchange(pair.server, HEAD + body + GET)), ["200", "200"]);
+  deepStrictEqual(statusesIn(await exchange(pair.server, HEAD + body + GET)), ["200", "200"]);
   // Chunks that arrived together were forwarded together.
   const [first = ""] = pair.upstream.requests.filter((request) => request.startsWith("POST"));
   ok(first.length < 2 * 102_400);
@@ -82,7 +82,7 @@ Deno.test("requests sent ahead don't count as framing bytes", async () => {
     pair.server,
     `${HEAD}3;e\r\nabc\r\n${END}${many}${HEAD}${END}${GET}`,
   );
-  deepStrictEqual(statuses(received)?.length, 43);
+  deepStrictEqual(statusesIn(received)?.length, 43);
 });
 
 const WASTE: [what: string, before: string, after: string][] = [
@@ -122,7 +122,7 @@ Deno.test("a connection that is used repeatedly stays open", async () => {
   using client = openRawClient(pair.server.port);
   for (let at = 1; at <= 10; at++) {
     client.write("GET / HTTP/1.1\r\nHost: plant\r\n\r\n");
-    await client.until((received) => (statuses(received)?.length ?? 0) === at);
+    await client.until((received) => statusesIn(received).length === at);
     await delay(60);
   }
 });

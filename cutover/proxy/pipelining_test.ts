@@ -4,7 +4,7 @@ import { exchange, startPair } from "../testing/gateway_server.ts";
 import { openRawClient } from "../../testing/raw_client.ts";
 import { rawResponse } from "../../testing/raw_upstream.ts";
 import { eventually } from "../../testing/eventually.ts";
-import { bytesOf } from "../../testing/raw_http.ts";
+import { bytesOf, statusesIn } from "../../testing/raw_http.ts";
 
 /* Bytes after a refused request on its connection, and requests before it. */
 
@@ -14,7 +14,6 @@ const LOT = "POST /api/lots HTTP/1.1\r\nHost: plant\r\nContent-Type: application
 const WARM = "GET /warm HTTP/1.1\r\nHost: plant\r\nConnection: close\r\n\r\n";
 const post = (headers: string, body = "") =>
   `POST /first HTTP/1.1\r\nHost: plant\r\n${headers}\r\n${body}`;
-const statuses = (received: string) => received.match(/HTTP\/1\.1 \d+/g)?.map((at) => at.slice(9));
 const paths = (requests: readonly string[]) => requests.map((request) => request.split(" ")[1]);
 
 const CHUNKED = "Transfer-Encoding: chunked\r\n";
@@ -46,7 +45,7 @@ for (const [what, request, status] of REFUSED) {
       await exchange(pair.server, WARM);
       using client = openRawClient(pair.server.port, request.slice(0, cut));
       client.write(request.slice(cut) + LOT + LOT);
-      match(statuses(await client.ended)?.join() ?? "", RegExp(`^(?:${status})$`));
+      match(statusesIn(await client.ended)?.join() ?? "", RegExp(`^(?:${status})$`));
       deepStrictEqual(paths(pair.upstream.requests), ["/warm"]);
     }
   });
@@ -56,7 +55,7 @@ for (const [what, request, status] of REFUSED) {
       limits: { bodyBytes: 200 },
     });
     const received = await exchange(pair.server, LOT + request + LOT);
-    match(statuses(received)?.join() ?? "", RegExp(`^200,(?:${status})$`));
+    match(statusesIn(received)?.join() ?? "", RegExp(`^200,(?:${status})$`));
     match(received, /^HTTP\/1\.1 200 OK\r\n[^{]*\r\n\r\nokHTTP\/1\.1 4/);
     match(received, /\r\nConnection: close\r\n(?:[^{]*\r\n)?\r\n\{"error":"[^"]+"\}$/i);
     deepStrictEqual(paths(pair.upstream.requests), ["/api/lots"]);
@@ -74,14 +73,14 @@ Deno.test("a request that is refused after a long response is refused after all 
   await eventually("the answer has come", () => pair.upstream.requests.length === 1);
   client.socket.resume();
   const received = await client.ended;
-  deepStrictEqual(statuses(received), ["200", "405"]);
+  deepStrictEqual(statusesIn(received), ["200", "405"]);
   strictEqual(received.includes(`${body}HTTP/1.1 405`), true);
 });
 
 Deno.test("bytes after a request that closes its connection are not read", async () => {
   await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 20));
   const close = LOT.replace("Host: plant\r\n", "Host: plant\r\nConnection: close\r\n");
-  deepStrictEqual(statuses(await exchange(pair.server, close + LOT)), ["200"]);
+  deepStrictEqual(statusesIn(await exchange(pair.server, close + LOT)), ["200"]);
   deepStrictEqual(paths(pair.upstream.requests), ["/api/lots"]);
 });
 
@@ -90,7 +89,7 @@ for (const upgrade of ["websocket", "h2c"]) {
     await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 20));
     const headers = `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\nContent-Length: 1\r\n`;
     const received = await exchange(pair.server, LOT + post(headers, "a") + LOT);
-    deepStrictEqual(statuses(received), ["200", "200"]);
+    deepStrictEqual(statusesIn(received), ["200", "200"]);
     deepStrictEqual(paths(pair.upstream.requests), ["/api/lots", "/first"]);
   });
 }
@@ -107,7 +106,7 @@ Deno.test("a client that still sends a body over the limit receives its 413", as
   await using pair = await startPair(OK, { limits: { bodyBytes: 200 } });
   const long = "x".repeat(5_000_000);
   const received = await exchange(pair.server, post(`Content-Length: ${long.length}\r\n`, long));
-  deepStrictEqual(statuses(received), ["413"]);
+  deepStrictEqual(statusesIn(received), ["413"]);
 });
 
 const NO_REQUESTS: [what: string, bytes: string][] = [
@@ -135,7 +134,7 @@ for (const [what, bytes] of NO_REQUESTS) {
     await refused.closeWrite();
     await delay(50);
     for (const other of next) other.write("Connection: close\r\n\r\n");
-    for (const other of next) deepStrictEqual(statuses(await other.ended), ["200"]);
+    for (const other of next) deepStrictEqual(statusesIn(await other.ended), ["200"]);
     deepStrictEqual([...new Set(paths(pair.upstream.requests))], ["/other"]);
   });
 }

@@ -5,6 +5,7 @@ import { freshDatabase, type TestDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { differenceAt } from "../testing/findings.ts";
 import {
+  clearHistory,
   givenHealth,
   givenOutcomes,
   givenResponses,
@@ -20,13 +21,6 @@ import { judge } from "./verdict.ts";
 const shared = await freshDatabase();
 Deno.test.afterAll(async () => await shared[Symbol.asyncDispose]());
 const { sql } = shared;
-
-/** Deletes all routes and evidence. */
-async function clear(): Promise<void> {
-  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
-    lotline.route_clients, lotline.differences,
-    lotline.routes, lotline.route_changes`;
-}
 
 const startGuard = ({ url }: TestDatabase = shared) =>
   startAutoRollback({ databaseUrl: url, log: () => {} });
@@ -45,7 +39,7 @@ async function verdictOf(operation: Operation) {
 }
 
 Deno.test("a difference found by another process rolls a route back once, with its place", async () => {
-  await clear();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "getTraceability", { name: "canary", percent: 10 });
   await givenHealth(sql, { operation: "getTraceability", epoch });
   await using one = startGuard();
@@ -79,7 +73,7 @@ Deno.test("a difference found by another process rolls a route back once, with i
 });
 
 Deno.test("of several processes that see it at the same time, one rolls a route back and logs it", async () => {
-  await clear();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "login", { name: "service" });
   await givenOutcomes(sql, { operation: "login", epoch, outcome: "different", count: 1 });
   const notified: string[] = [];
@@ -97,7 +91,7 @@ Deno.test("of several processes that see it at the same time, one rolls a route 
 });
 
 Deno.test("each route is judged by itself, and one that fails in shadow goes back as well", async () => {
-  await clear();
+  await clearHistory(sql);
   const shadow = { name: "shadow" } as const;
   for (const operation of ["getHealth", "login", "createLot"] as const) {
     await givenHealth(sql, { operation, epoch: await givenRoute(sql, operation, shadow) });
@@ -131,7 +125,7 @@ Deno.test("each route is judged by itself, and one that fails in shadow goes bac
 });
 
 Deno.test("evidence counts for the epoch in which it was collected", async () => {
-  await clear();
+  await clearHistory(sql);
   const first = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch: first });
   strictEqual((await verdictOf("login")).verdict, "pass");
@@ -149,7 +143,7 @@ Deno.test("evidence counts for the epoch in which it was collected", async () =>
 });
 
 Deno.test("evidence older than the window doesn't count, except differences", async () => {
-  await clear();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   const old = { operation: "login", epoch, minutesAgo: 7 } as const;
   await givenResponses(sql, { ...old, side: "service", requests: 500, errors: 500 });
@@ -161,7 +155,7 @@ Deno.test("evidence older than the window doesn't count, except differences", as
 });
 
 Deno.test("a write in service is compared with the old server's earlier evidence", async () => {
-  await clear();
+  await clearHistory(sql);
   const shadow = await givenRoute(sql, "createLot", { name: "shadow" });
   await givenHealth(sql, { operation: "createLot", epoch: shadow });
   const epoch = await givenRoute(sql, "createLot", { name: "service" });
@@ -173,7 +167,7 @@ Deno.test("a write in service is compared with the old server's earlier evidence
 });
 
 Deno.test("a needed approval counts as a use, not as a comparison", async () => {
-  await clear();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   const counted = { operation: "login", epoch, count: 100 } as const;
   await givenResponses(sql, { operation: "login", epoch, side: "legacy", requests: 300 });

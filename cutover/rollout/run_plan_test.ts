@@ -2,7 +2,13 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { delay } from "../../timing.ts";
-import { givenCoverage, givenHealth, givenOutcomes, givenRoute } from "../testing/route_history.ts";
+import {
+  clearHistory,
+  givenCoverage,
+  givenHealth,
+  givenOutcomes,
+  givenRoute,
+} from "../testing/route_history.ts";
 import { startAutoRollback } from "./auto_rollback.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import { parseSteps, type PlanOptions } from "./plan.ts";
@@ -64,19 +70,13 @@ function healthyTraffic(operations: readonly LegacyOperation[]): AsyncDisposable
   };
 }
 
-async function forget(): Promise<void> {
-  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
-    lotline.route_clients, lotline.differences,
-    lotline.routes, lotline.route_changes`;
-}
-
 const stepsOf = async (operation: LegacyOperation) =>
   (await sql<{ to_mode: string }[]>`
     select to_mode from lotline.route_changes where operation = ${operation} order by id`)
     .map(({ to_mode }) => to_mode);
 
 Deno.test("a plan moves operations to Lotline one after the other, under auto_rollback", async () => {
-  await forget();
+  await clearHistory(sql);
   await using _autoRollback = startAutoRollback({ databaseUrl: url, log: () => {} });
   await using _traffic = healthyTraffic(["getHealth", "createLot"]);
   const { ended, lines } = plan(["getHealth", "createLot"]);
@@ -93,7 +93,7 @@ Deno.test("a plan moves operations to Lotline one after the other, under auto_ro
 });
 
 Deno.test("a plan that is started again continues from the route's position", async () => {
-  await forget();
+  await clearHistory(sql);
   await givenRoute(sql, "login", { name: "canary", percent: 10 });
   await using _traffic = healthyTraffic(["login"]);
   deepStrictEqual(await plan(["login"]).ended, { end: "done" });
@@ -101,7 +101,7 @@ Deno.test("a plan that is started again continues from the route's position", as
 });
 
 Deno.test("without evidence a route stays, and the plan stops after its timeout", async () => {
-  await forget();
+  await clearHistory(sql);
   const { ended, lines } = plan(["login"], { patienceMs: 500 });
   const end = await ended;
   strictEqual(end.end, "stopped", lines.join("\n"));
@@ -110,7 +110,7 @@ Deno.test("without evidence a route stays, and the plan stops after its timeout"
 });
 
 Deno.test("with most comparisons lost a plan waits, nothing is rolled back, and it says why", async () => {
-  await forget();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });
   await givenOutcomes(sql, { operation: "login", epoch, outcome: "lost", count: 10_000 });
@@ -128,7 +128,7 @@ Deno.test("with most comparisons lost a plan waits, nothing is rolled back, and 
 });
 
 Deno.test("comparisons lost before the window count for the step as a whole", async () => {
-  await forget();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   const lost = { operation: "login", epoch, outcome: "lost", count: 100, minutesAgo: 60 } as const;
   await givenOutcomes(sql, lost);
@@ -140,7 +140,7 @@ Deno.test("comparisons lost before the window count for the step as a whole", as
 });
 
 Deno.test("a failing route stops the plan, and later operations stay unchanged", async () => {
-  await forget();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });
   await givenOutcomes(sql, { operation: "login", epoch, outcome: "different", count: 1 });
@@ -151,7 +151,7 @@ Deno.test("a failing route stops the plan, and later operations stay unchanged",
 });
 
 Deno.test("a plan stops when another change moves the route, a kill is on, or it is interrupted", async () => {
-  await forget();
+  await clearHistory(sql);
   const started = async (operation: LegacyOperation) => {
     const running = plan([operation]);
     await eventually(
@@ -180,7 +180,7 @@ Deno.test("a plan stops when another change moves the route, a kill is on, or it
 });
 
 Deno.test("a dry plan prints its steps and changes nothing", async () => {
-  await forget();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });
   await givenRoute(sql, "createLot", { name: "shadow" });
@@ -198,7 +198,7 @@ Deno.test("a dry plan prints its steps and changes nothing", async () => {
 });
 
 Deno.test("verdicts show an epoch's comparisons and the pace of both upstreams", async () => {
-  await forget();
+  await clearHistory(sql);
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });
   await givenOutcomes(sql, { operation: "login", epoch, outcome: "approved", count: 4 });

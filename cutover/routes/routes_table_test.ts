@@ -17,6 +17,7 @@ import {
   setMode,
   setSample,
 } from "./routes_table.ts";
+import { lockWaits } from "../../testing/lock_waits.ts";
 
 const note = { who: "ana", why: "a try" };
 const shadow: Mode = { name: "shadow" };
@@ -336,10 +337,5 @@ Deno.test("changes are read page by page, the newest first", async () => {
 
 /** Waits until this many statements of this database wait for a lock. */
 async function waiting(sql: Sql, count: number): Promise<void> {
-  await eventually(`${count} wait for a lock`, async () => {
-    const rows = await sql`
-      select from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`;
-    return rows.length === count;
-  });
+  await eventually(`${count} wait for a lock`, async () => await lockWaits(sql) === count);
 }

@@ -1,5 +1,4 @@
 import http from "node:http";
-import type { AddressInfo } from "node:net";
 import {
   brotliCompressSync,
   deflateRawSync,
@@ -7,6 +6,7 @@ import {
   gzipSync,
   zstdCompressSync,
 } from "node:zlib";
+import { startTestServer, type TestServer } from "../../testing/test_server.ts";
 
 /** How a server in front of another one compresses. */
 export interface Compressing {
@@ -67,10 +67,10 @@ export const COMPRESSING = {
  * Passes requests on to a server unchanged. For clients with an `Accept-Encoding` it compresses the
  * responses, in chunks and without a length.
  */
-export async function startCompressingServer(
+export function startCompressingServer(
   target: string,
   { coding, pack, etag = (value) => value, min = 0, isUnasked = false, headers = {} }: Compressing,
-): Promise<{ readonly url: string } & AsyncDisposable> {
+): Promise<TestServer> {
   const agent = new http.Agent({ keepAlive: true });
   const server = http.createServer((incoming, outgoing) => {
     const { method, headers: requested, url = "" } = incoming;
@@ -108,14 +108,5 @@ export async function startCompressingServer(
     forwarded.on("error", () => outgoing.destroy());
     incoming.pipe(forwarded);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        agent.destroy();
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return startTestServer(server, () => agent.destroy());
 }

@@ -11,7 +11,7 @@ export interface TestGateway extends TaskProcess {
 }
 
 /** The addresses that a gateway uses. */
-export interface GatewayPlaces {
+interface GatewayAddresses {
   readonly databaseUrl: string;
   /** The old server. */
   readonly legacyUrl: string;
@@ -33,7 +33,7 @@ const Status = z.object({
  * Starts a gateway on free ports; resolves when it listens. It trusts this machine's
  * X-Forwarded-For, so that one test can act as many clients.
  */
-export async function startGateway(places: GatewayPlaces): Promise<TestGateway> {
+export async function startGateway(places: GatewayAddresses): Promise<TestGateway> {
   const started = await startTask({
     task: "gateway",
     env: {

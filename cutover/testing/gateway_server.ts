@@ -38,7 +38,7 @@ export interface TestGatewayServerOptions {
 }
 
 /** A request of a client that an upstream has answered. */
-export interface ServedRequest {
+interface ServedRequest {
   readonly operation: Operation;
   readonly side: Upstream;
   readonly bucket: number;
@@ -134,7 +134,7 @@ export async function startTestGatewayServer(
 }
 
 /** A gateway before one server, the old one. */
-export interface GatewayServerPair extends AsyncDisposable {
+interface GatewayServerPair extends AsyncDisposable {
   readonly upstream: RawUpstream;
   readonly server: TestGatewayServer;
 }

@@ -4,7 +4,7 @@ import { withDeadline } from "../../testing/eventually.ts";
 import { delay } from "../../timing.ts";
 
 /** How a client ends its connection: a close, a close of only its own direction, or a reset. */
-export type Leaving = "closes" | "half-closes" | "resets";
+type Leaving = "closes" | "half-closes" | "resets";
 
 /** A client that sends its pieces and leaves. */
 export interface LeavingClient {

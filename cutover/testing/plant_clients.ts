@@ -19,7 +19,7 @@ export interface Counts {
 }
 
 /** Clients that keep sending until they are stopped. */
-export interface PlantClients extends AsyncDisposable {
+interface PlantClients extends AsyncDisposable {
   readonly counts: Counts;
   /** Stops sending; resolves when every request is answered. */
   stop(): Promise<Counts>;

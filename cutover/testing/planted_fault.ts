@@ -1,16 +1,12 @@
 import { createServer } from "node:http";
 import { type ReceivedResponse, send } from "../parity/exchange.ts";
+import { startTestServer, type TestServer } from "../../testing/test_server.ts";
 
-/** A server that passes requests on to another one and spoils its responses. */
-export interface FaultyProxy extends AsyncDisposable {
-  url: string;
-}
-
-/** Starts a proxy on a free port of 127.0.0.1; `spoil` changes the target's responses. */
-export async function startFaultyProxy(
+/** Starts a proxy before a server; `spoil` changes the server's responses. */
+export function startFaultyProxy(
   target: string,
   spoil: (response: ReceivedResponse) => ReceivedResponse,
-): Promise<FaultyProxy> {
+): Promise<TestServer> {
   const server = createServer(async (incoming, outgoing) => {
     const chunks: Uint8Array[] = [];
     for await (const chunk of incoming) chunks.push(chunk);
@@ -29,15 +25,5 @@ export async function startFaultyProxy(
     outgoing.writeHead(status, { ...kept, ...(etag !== undefined && { etag }) });
     outgoing.end(text);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("The proxy has no port");
-  return {
-    url: `http://127.0.0.1:${address.port}`,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return startTestServer(server);
 }

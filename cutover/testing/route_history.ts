@@ -4,6 +4,13 @@ import type { Operation } from "../exchange/operations.ts";
 import type { Mode, Upstream } from "../exchange/route.ts";
 import { readRoutes, setMode } from "../routes/routes_table.ts";
 
+/** Deletes all routes and evidence. */
+export async function clearHistory(sql: Sql): Promise<void> {
+  await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
+    lotline.route_clients, lotline.differences,
+    lotline.routes, lotline.route_changes`;
+}
+
 /** Sets a route's mode; returns its epoch. */
 export async function givenRoute(sql: Sql, operation: Operation, mode: Mode): Promise<number> {
   const { route } = await setMode(sql, { operation, mode, who: "tester", why: "a test" });

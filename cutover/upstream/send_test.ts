@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { captured } from "../testing/captured.ts";
 import {
-  addressOfNobody,
   startBlackHole,
   startResponding,
   startSocketServer,
+  unusedAddress,
 } from "../../testing/test_server.ts";
 import { createSender } from "./send.ts";
 
@@ -28,7 +28,7 @@ Deno.test("an upstream without a response has one of four failures, and nothing 
   await using endless = await startSocketServer((socket) => {
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
   });
-  strictEqual(await failureOf(await addressOfNobody()), "refused");
+  strictEqual(await failureOf(await unusedAddress()), "refused");
   strictEqual(await failureOf(resetting.url), "reset");
   strictEqual(await failureOf(half.url), "reset");
   strictEqual(await failureOf(hole.url), "timeout");

@@ -1,0 +1,27 @@
+/** The end of a program: its exit code, and what it wrote, without space around it. */
+interface TaskOutput {
+  readonly code: number;
+  readonly output: string;
+  readonly error: string;
+}
+
+/** Runs a task of deno.json with its arguments to its end. */
+export async function taskOutput(
+  words: readonly string[],
+  env: Record<string, string>,
+  input = "",
+): Promise<TaskOutput> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", ...words],
+    cwd: new URL("../", import.meta.url),
+    env: { NO_COLOR: "1", ...env },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  // A program that has ended reads no input.
+  await new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
+  const { code, stdout, stderr } = await process.output();
+  const text = new TextDecoder();
+  return { code, output: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
+}
