@@ -128,7 +128,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     try {
       return redactor.finding(finding);
     } catch (error) {
-      log("error", "mismatch_not_stored", { error: String(error) });
+      log("error", "mismatch_not_stored", { error: nameOf(error) });
       const { exchange: _exchange, ...bare } = finding;
       return { ...bare, differences: [] };
     }
@@ -218,7 +218,7 @@ export function createShadow(options: ShadowOptions): Shadow {
       running++;
       inFlight.add(observation);
       examine(observation).catch((error) => {
-        log("error", "comparison_failed", { error: String(error) });
+        log("error", "comparison_failed", { error: nameOf(error) });
         if (inFlight.delete(observation)) lost(observation, "failed");
       }).finally(() => {
         running--;
@@ -282,6 +282,11 @@ function causeOf(sent: Exchange): UnansweredCause {
  */
 function hitOwnLimits(sent: Exchange): boolean {
   return "failure" in sent ? sent.failure === "timeout" : sent.status === 503;
+}
+
+/** What may be logged of an error: its message may quote a body. */
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
 }
 
 // Lotline accepts ids of at most 64 characters.

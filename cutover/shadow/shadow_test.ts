@@ -309,7 +309,7 @@ Deno.test("a difference that can't be redacted is a difference all the same, of 
   const redactor = {
     ...createRedactor(DRY_RUN_SECRET),
     finding: () => {
-      throw new Error("no");
+      throw new TypeError("Anna Kovács is no JSON");
     },
   };
   using one = shadowRig({ legacyUrl: old.url, serviceUrl: server.url, redactor });
@@ -319,6 +319,7 @@ Deno.test("a difference that can't be redacted is a difference all the same, of 
     one.findings.map(({ outcome, differences, exchange }) => [outcome, differences, exchange]),
     [["different", [], undefined]],
   );
+  deepStrictEqual(one.logged, [["error", "mismatch_not_stored", { error: "TypeError" }]]);
 });
 
 Deno.test("comparisons of answers with 2xx count as successes, those of errors and of heads don't", async () => {
