@@ -31,7 +31,7 @@ import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
 import { openSession } from "../../db/session.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
-import { type RecordingRedactor, recordRequests } from "../parity/record_requests.ts";
+import { recordRequests } from "../parity/record_requests.ts";
 import { parseRequestList } from "../parity/request_list.ts";
 import { formatSkipped, verifySafe } from "../parity/verify_safe.ts";
 import { printable, sentenceOf } from "../../terminal.ts";
@@ -40,7 +40,7 @@ import { resultOf } from "../report/report_data.ts";
 import { writeReport } from "../report/write_report.ts";
 import { recordLive } from "../record/record_live.ts";
 import { createRecordingRedactor } from "../record/recording_redactor.ts";
-import { createRedactor } from "../redact/redact.ts";
+import { createRedactor, type Redactor } from "../redact/redact.ts";
 import type { Upstream } from "../exchange/route.ts";
 
 const MAX_LIVE_S = 3_600;
@@ -151,7 +151,7 @@ async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> 
     const token = settings.PARITY_TOKEN;
     const rules = options["no-approvals"] || !recordings.live ? [] : liveRulesOf(approvals);
     const report = await verifySafe(
-      { base, token },
+      { base, token, redactor: redactorOf(settings) },
       recordings,
       approvals,
       rules,
@@ -189,7 +189,7 @@ async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<
   const { recordings, skipped, unanswered } = await recordRequests(
     { base, allowWrites: typed.options["allow-writes"] === true, token: undefined },
     parseRequestList(list),
-    redactorOf(settings),
+    createRecordingRedactor(redactorOf(settings)),
   );
   await Deno.stdout.write(new TextEncoder().encode(formatSkipped(skipped)));
   for (const line of unanswered) console.log(`NO ANSWER ${line}`);
@@ -279,10 +279,10 @@ function momentOf(option: string, text: string | undefined): string | undefined 
   throw new RefusedError(`${option} takes a day or a moment with its zone: 2026-11-25T08:00Z`);
 }
 
-function redactorOf({ DRY_RUN_SECRET }: ParityConfig): RecordingRedactor {
+function redactorOf({ DRY_RUN_SECRET }: ParityConfig): Redactor {
   // Without the gateway's, nobody needs to know it: pseudonyms are the same within one file.
   const secret = DRY_RUN_SECRET ?? crypto.randomUUID() + crypto.randomUUID();
-  return createRecordingRedactor(createRedactor(secret));
+  return createRedactor(secret);
 }
 
 function upstreamOf(text = "legacy"): Upstream {

@@ -14,6 +14,8 @@ import { readRequestHead } from "../proxy/request_head.ts";
 import { isErrorPage, withoutFrames } from "../compare/error_page.ts";
 import { errorFaults } from "../compare/error_form.ts";
 import { captured, pairOf, responseOf } from "../testing/captured.ts";
+import { routeOf } from "../testing/shadow_rig.ts";
+import type { CapturedRequest } from "../exchange/exchange.ts";
 import { startTestGatewayServer } from "../testing/gateway_server.ts";
 import { sendRaw } from "../../testing/raw_http.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
@@ -26,6 +28,9 @@ const readHead = (rawHeaders: string[], url = "/") =>
   readRequestHead({ rawHeaders, httpVersion: "1.1", url }, peer);
 const headOf = (name: string) => (value: string) => readHead(["Host", "x", name, value]);
 const redactor = createRedactor("a secret of at least thirty-two characters");
+const redact = (request: CapturedRequest) =>
+  redactor.exchange("createLot", request, responseOf(201, ""));
+const HEADERS = ["authorization", "if-none-match", "location", "origin", "retry-after", "vary"];
 const post = (body: string) => captured("POST", "/api/lots", body);
 const different = (was: string, is: string) =>
   compare(
@@ -167,25 +172,42 @@ const CASES: Worst[] = [
   },
   {
     name: "a request that is redacted",
-    run: (text) => redactor.request(post(text)),
+    run: (text) => redact(post(text)),
     inputs: TEXTS,
   },
   {
-    name: "a text that is redacted",
+    name: "a head that is redacted",
     run: (text) => [
-      redactor.text(text),
-      redactor.text(JSON.stringify({ a: text })),
-      redactor.request(captured("GET", `/${text}?${text}`, "", [["cookie", text], [text, text]])),
+      redact(captured("GET", `/${text}?${text}`)),
+      redact(captured(text, "/", "", HEADERS.map((name) => [name, text]))),
     ],
     inputs: TEXTS,
   },
   {
-    name: "secrets that occur all over a body",
-    run: (text) => {
-      const secrets = Array.from({ length: 60 }, (_, at) => text.slice(0, text.length / 60) + at);
-      return redactor.request(post(JSON.stringify({ token: secrets, a: text })));
-    },
-    inputs: [["a"], ["ab"], ["aaaab"]],
+    name: "a message that is redacted",
+    run: (text) =>
+      [text, JSON.stringify({ error: text }), JSON.stringify({ details: { path: text } })]
+        .map((body) => redactor.exchange("createLot", captured("GET", "/"), responseOf(400, body))),
+    inputs: TEXTS,
+  },
+  {
+    name: "a difference that is redacted",
+    run: (text) =>
+      redactor.finding({
+        operation: "login",
+        route: routeOf("login"),
+        outcome: "different",
+        approvals: [],
+        differences: [`body${text}`, `body.${text}`, `body[${JSON.stringify(text)}]`, text].map((
+          place,
+        ) => ({ place, legacy: text, service: JSON.stringify(text) })),
+      }),
+    inputs: TEXTS,
+  },
+  {
+    name: "a body of many values that is redacted",
+    run: (text) => redact(post(`{${text}"lot_code":"a"}`)),
+    inputs: [['"":1,'], ['"a":"b",'], ['"metadata":{"a":[1]},'], ['"weight_kg":0.0000001,']],
   },
   {
     name: "a difference that is stored",
@@ -193,13 +215,7 @@ const CASES: Worst[] = [
       storedMismatch(
         {
           operation: "login",
-          route: {
-            operation: "login",
-            mode: { name: "shadow" },
-            epoch: 1,
-            samplePercent: 100,
-            latch: undefined,
-          },
+          route: routeOf("login"),
           outcome: "different",
           approvals: [],
           differences: [{ place, legacy: place, service: place }],

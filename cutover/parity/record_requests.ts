@@ -6,9 +6,11 @@ import type { RequestScenario } from "./request_list.ts";
 
 /** Replaces personal data and secrets by pseudonyms. */
 export interface RecordingRedactor {
-  /** Undefined when the body is no text, so that nobody knows what is in it. */
-  request(request: RecordedRequest): RecordedRequest | undefined;
-  received(received: ReceivedResponse): ReceivedResponse;
+  /** Undefined when the request's body is no text, so that nobody knows what is in it. */
+  exchange(
+    request: RecordedRequest,
+    received: ReceivedResponse,
+  ): { readonly request: RecordedRequest; readonly received: ReceivedResponse } | undefined;
 }
 
 /** What came of recording. */
@@ -41,19 +43,19 @@ export async function recordRequests(
       unanswered.push(`${name} #${step}: ${why}`);
       return;
     }
-    const redacted = redactor.request(request);
+    const redacted = redactor.exchange(request, received);
     if (redacted === undefined) {
       unreadable.push({ exchange: `${name} #${step}`, why: "its body is no text" });
       return;
     }
-    const { status, headers, body, etag } = redactor.received(received);
+    const { status, headers, body, etag } = redacted.received;
     const response = {
       status,
       headers,
       body: withoutFrames(body),
       ...(etag !== undefined && { etag: true as const }),
     };
-    steps.set(name, [...before, { request: redacted, response }]);
+    steps.set(name, [...before, { request: redacted.request, response }]);
   });
   return {
     recordings: {

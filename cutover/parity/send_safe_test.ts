@@ -9,6 +9,8 @@ import { freshDatabase } from "../../testing/database.ts";
 import { findOperation, isSafeRequest } from "../exchange/match_operation.ts";
 import { type RecordingRedactor, recordRequests } from "./record_requests.ts";
 import { parseRequestList } from "./request_list.ts";
+import { createRecordingRedactor } from "../record/recording_redactor.ts";
+import { createRedactor } from "../redact/redact.ts";
 import { formatSkipped, verifySafe } from "./verify_safe.ts";
 
 // Emails and tokens are the only personal data in this file.
@@ -16,9 +18,14 @@ const hide = (text: string) =>
   text.replaceAll(/[\w.]+@[\w.]+/g, "email-000000000001")
     .replaceAll(/(?<="token":")[^"]*/g, "token-000000000002");
 const redactor: RecordingRedactor = {
-  request: (request) => ({ ...request, ...(request.body && { body: hide(request.body) }) }),
-  received: (response) => ({ ...response, body: hide(response.body) }),
+  exchange: (request, received) => ({
+    request: { ...request, ...(request.body && { body: hide(request.body) }) },
+    received: { ...received, body: hide(received.body) },
+  }),
 };
+
+const real = createRedactor("a secret of at least thirty-two characters");
+const of = { token: undefined, redactor: real };
 
 /** The stand-in on the seed's rows. */
 async function startSeeded() {
@@ -96,7 +103,7 @@ Deno.test("an exchange recorded from a list is verified, unless it had personal 
   await using old = await startSeeded();
   const options = { ...old, allowWrites: true };
   const { recordings } = await recordRequests(options, parseRequestList(LIST), redactor);
-  const report = await verifySafe(old, recordings);
+  const report = await verifySafe({ ...old, redactor: real }, recordings);
   strictEqual(
     formatSkipped(report.skipped) + formatReport(report),
     "SKIPPED 1 requests: personal data was replaced in it, such as line 3 #0\n" +
@@ -109,7 +116,7 @@ Deno.test("the old server's recordings are checked on a server without emptying 
   await using old = await startSeeded();
   await old.database.sql`insert into lots (lot_code) values ('OURS-1')`;
   const recordings = await loadRecordings();
-  const report = await verifySafe(old, recordings);
+  const report = await verifySafe({ ...old, redactor: real }, recordings);
   ok(passed(report), formatReport(report));
   strictEqual(report.outcomes.length + report.skipped.length, 147);
   ok(report.outcomes.length > 60, formatReport(report));
@@ -136,9 +143,26 @@ Deno.test("an id, a time or a number that isn't the recorded one is wrong", asyn
       ...response,
       body: spoil(response.body),
     }));
-    const report = await verifySafe({ base: proxy.url, token: undefined }, recordings);
+    const report = await verifySafe({ ...of, base: proxy.url }, recordings);
     strictEqual(passed(report), false, what);
   }
+});
+
+Deno.test("a report of wrong answers shows no personal data", async () => {
+  await using old = await startSeeded();
+  const { recordings } = await recordRequests(
+    { ...old, allowWrites: false },
+    parseRequestList("GET /api/traceability/MIX-BATCH-88"),
+    createRecordingRedactor(real),
+  );
+  await using proxy = await startFaultyProxy(old.base, (response) => ({
+    ...response,
+    body: response.body.replace('"lot_type":"MIX"', '"lot_type":"Anna","by":"Anna"'),
+  }));
+  const report = formatReport(await verifySafe({ ...of, base: proxy.url }, recordings));
+  match(report, /body\.central\.lot_type: "MIX" -> "text-\w{12}" \(4 characters\)/);
+  match(report, /body\.central\.key-\w{12}: \(none\) -> "text-/);
+  doesNotMatch(report, /Anna|by/);
 });
 
 Deno.test("requests that depend on one that was left out are left out", async () => {
@@ -188,8 +212,8 @@ Deno.test("a login token is sent in place of a replaced one, and nowhere else", 
       { name: "without", steps: [exchange({})] },
     ],
   };
-  strictEqual((await verifySafe({ base, token: undefined }, recordings)).skipped.length, 1);
-  const report = await verifySafe({ base, token: "t" }, recordings);
+  strictEqual((await verifySafe({ ...of, base }, recordings)).skipped.length, 1);
+  const report = await verifySafe({ ...of, base, token: "t" }, recordings);
   ok(passed(report) && report.skipped.length === 0, formatReport(report));
   deepStrictEqual(tokens, [null, "Bearer t", null]);
 });

@@ -11,6 +11,7 @@ import { compare } from "../compare/compare.ts";
 import { withoutFrames } from "../compare/error_page.ts";
 import { fillEtags, type ReceivedResponse, send } from "./exchange.ts";
 import { type Known, operationOf, pairOf } from "./recorded_pair.ts";
+import type { Redactor } from "../redact/redact.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
 import { resetToSeed, type Seed } from "../../dev/seed.ts";
 
@@ -79,6 +80,7 @@ export async function verify(
  * What becomes of one exchange whose request was answered with `received` now.
  *
  * @param rules for live answers, which hold as well
+ * @param redactor where the answers are of somebody's data
  */
 export function outcomeOf(
   name: string,
@@ -87,8 +89,10 @@ export function outcomeOf(
   known: Known,
   approvals: Approvals,
   rules: readonly Rule[] = [],
+  redactor?: Pick<Redactor, "differences">,
 ): Outcome {
   const { method, path } = exchange.request;
+  const operation = operationOf(method, path);
   const own = recordedRulesOf(approvals, name);
   const { outcome, used, differences } = received.status === 0
     ? { outcome: "different", used: [], differences: [] }
@@ -98,16 +102,16 @@ export function outcomeOf(
   return {
     exchange: name,
     request: `${method} ${path.slice(0, 80)}`,
-    operation: operationOf(method, path) ?? (method === "OPTIONS" ? "preflight" : "other"),
+    operation: operation ?? (method === "OPTIONS" ? "preflight" : "other"),
     verdict,
     approval: ids.length === 0 ? undefined : [...new Set(ids)].sort().join(", "),
     used,
     status: received.status,
     differences: received.status === 0
       ? [`no answer: ${received.body}`]
-      : differences.map(({ place, legacy, service }) =>
-        `${place}: ${excerpt(legacy)} -> ${excerpt(service)}`
-      ),
+      : (redactor?.differences(operation, differences) ?? differences).map((
+        { place, legacy, service },
+      ) => `${place}: ${excerpt(legacy)} -> ${excerpt(service)}`),
   };
 }
 

@@ -1,8 +1,14 @@
 import { withoutFrames } from "../compare/error_page.ts";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
-import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
+import type {
+  CapturedRequest,
+  CapturedResponse,
+  HeaderLines,
+  Observation,
+} from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { decodedBytes } from "../exchange/decoded_body.ts";
+import type { Redactor } from "../redact/redact.ts";
 
 /** A request and its answer as a file of recordings has them, with personal data replaced. */
 export interface RecordedExchange {
@@ -18,12 +24,6 @@ export interface RecordedExchange {
     readonly body: string;
     readonly etag?: true;
   };
-}
-
-/** What replaces personal data and secrets. */
-export interface ExchangeRedactor {
-  request(request: CapturedRequest): CapturedRequest;
-  response(response: CapturedResponse): CapturedResponse;
 }
 
 /** What of a request decides the answer; the rest is the connection's or the client's own. */
@@ -56,11 +56,14 @@ export function isRecordable(request: CapturedRequest, response: CapturedRespons
 
 /** An exchange, which {@link isRecordable}, as recordings have it. */
 export function recordedExchange(
-  request: CapturedRequest,
-  response: CapturedResponse,
-  redactor: ExchangeRedactor,
+  { operation, request, response }: Pick<Observation, "operation" | "request" | "response">,
+  redactor: Pick<Redactor, "exchange">,
 ): RecordedExchange {
-  const [requested, answered] = [redactor.request(request), redactor.response(response)];
+  const { request: requested, response: answered } = redactor.exchange(
+    operation,
+    request,
+    response,
+  );
   return {
     request: {
       method: requested.method,

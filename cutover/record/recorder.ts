@@ -3,12 +3,8 @@ import { describeError, type Log } from "../../log.ts";
 import { delay } from "../../timing.ts";
 import type { Observation } from "../exchange/exchange.ts";
 import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
-import {
-  type ExchangeRedactor,
-  isRecordable,
-  MAX_BODY_CHARACTERS,
-  recordedExchange,
-} from "./recorded_exchange.ts";
+import type { Redactor } from "../redact/redact.ts";
+import { isRecordable, MAX_BODY_CHARACTERS, recordedExchange } from "./recorded_exchange.ts";
 import { insertExchanges, listWanted, type SeenExchange } from "./recordings_table.ts";
 
 /** An exchange with a client. */
@@ -25,7 +21,7 @@ export interface Recorder extends AsyncDisposable {
 /** What a recorder works with. */
 export interface RecorderDeps {
   readonly sql: Sql;
-  readonly redactor: ExchangeRedactor;
+  readonly redactor: Pick<Redactor, "exchange">;
   readonly log: Log;
   /** How often PostgreSQL is asked whether a recording is on, in ms. */
   readonly everyMs?: number;
@@ -52,14 +48,13 @@ export function createRecorder(deps: RecorderDeps): Recorder {
     const taken = waiting;
     waiting = [];
     const seen: SeenExchange[] = [];
-    for (const [at, one] of taken.entries()) {
-      if (at % REDACTED_AT_ONCE === REDACTED_AT_ONCE - 1) {
+    for (const [number, one] of taken.entries()) {
+      if (number % REDACTED_AT_ONCE === REDACTED_AT_ONCE - 1) {
         await delay(0);
       }
-      const { operation, upstream, request, response } = one;
-      if (!isRecordable(request, response)) continue;
-      const exchange = recordedExchange(request, response, redactor);
-      seen.push({ operation, side: upstream, at: one.at, exchange });
+      if (!isRecordable(one.request, one.response)) continue;
+      const { operation, upstream: side, at } = one;
+      seen.push({ operation, side, at, exchange: recordedExchange(one, redactor) });
     }
     if (seen.length > 0) await insertExchanges(sql, seen);
   };

@@ -6,13 +6,8 @@ import { openTransaction } from "../../testing/open_transaction.ts";
 import { delay } from "../../timing.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
-import {
-  type ExchangeRedactor,
-  isRecordable,
-  MAX_BODY_CHARACTERS,
-  recordedExchange,
-} from "./recorded_exchange.ts";
-import { createRecorder, type Offered } from "./recorder.ts";
+import { isRecordable, MAX_BODY_CHARACTERS, recordedExchange } from "./recorded_exchange.ts";
+import { createRecorder, type Offered, type RecorderDeps } from "./recorder.ts";
 import { createRedactor } from "../redact/redact.ts";
 import {
   collectRecording,
@@ -33,9 +28,11 @@ const hideIn = ({ headers, body }: { headers: HeaderLines; body: Uint8Array }) =
   headers: headers.map(([name, value]) => [name, hide(value)] as const),
   body: bytes(hide(new TextDecoder().decode(body))),
 });
-const redactor: ExchangeRedactor = {
-  request: (request) => ({ ...request, target: hide(request.target), ...hideIn(request) }),
-  response: (response) => ({ ...response, ...hideIn(response) }),
+const redactor: RecorderDeps["redactor"] = {
+  exchange: (_operation, request, response) => ({
+    request: { ...request, target: hide(request.target), ...hideIn(request) },
+    response: { ...response, ...hideIn(response) },
+  }),
 };
 
 function seen(number: number, operation: LegacyOperation = "getTraceability"): Offered {
@@ -202,11 +199,11 @@ Deno.test("at most four recordings are on at once", async () => {
   deepStrictEqual(next.map((id) => id !== undefined), [true, false], "one is over");
 });
 
-const stored = ({ operation, upstream, at, request, response }: Offered): SeenExchange => ({
-  operation,
-  side: upstream,
-  at,
-  exchange: recordedExchange(request, response, redactor),
+const stored = (offered: Offered): SeenExchange => ({
+  operation: offered.operation,
+  side: offered.upstream,
+  at: offered.at,
+  exchange: recordedExchange(offered, redactor),
 });
 
 Deno.test("each recording has its own side's exchanges, and several may want the same", async () => {
@@ -289,21 +286,22 @@ Deno.test("a long answer is recorded if it is JSON", () => {
 });
 
 Deno.test("a compressed exchange is recorded as text", () => {
-  const body = new Uint8Array(gzipSync('{"a":1}'));
+  const text = '{"lot_code":"L-1"}';
+  const body = new Uint8Array(gzipSync(text));
   const packed = {
+    operation: "createLot" as const,
     request: { ...request, method: "POST", headers: gzip, body },
-    answer: { ...response, headers: [...response.headers, ...gzip], body },
+    response: { ...response, headers: [...response.headers, ...gzip], body },
   };
-  strictEqual(isRecordable(packed.request, packed.answer), true);
+  strictEqual(isRecordable(packed.request, packed.response), true);
   const real = createRedactor("a secret of at least thirty-two characters");
-  const recorded = recordedExchange(packed.request, packed.answer, real);
-  deepStrictEqual([recorded.request.body, recorded.response.body], ['{"a":1}', '{"a":1}']);
+  const recorded = recordedExchange(packed, real);
+  deepStrictEqual([recorded.request.body, recorded.response.body], [text, text]);
   deepStrictEqual(recorded.request.headers, {});
 });
 
 Deno.test("a header that came in several lines is recorded as one", () => {
   const twice = { ...response, headers: [["Vary", "Origin"], ["vary", "Accept"]] as const };
-  deepStrictEqual(recordedExchange(request, twice, redactor).response.headers, {
-    vary: "Origin, Accept",
-  });
+  const { headers } = recordedExchange({ ...seen(1), response: twice }, redactor).response;
+  deepStrictEqual(headers, { vary: "Origin, Accept" });
 });

@@ -2,55 +2,55 @@ import { Buffer } from "node:buffer";
 import type { ReceivedResponse } from "../parity/exchange.ts";
 import type { RecordedRequest } from "../parity/recordings.ts";
 import type { RecordingRedactor } from "../parity/record_requests.ts";
-import type { ExchangeRedactor } from "./recorded_exchange.ts";
+import { operationOf } from "../parity/recorded_pair.ts";
+import type { Redactor } from "../redact/redact.ts";
 
-/** The gateway's redactor, for requests and answers as recordings have them. */
-export function createRecordingRedactor(redactor: ExchangeRedactor): RecordingRedactor {
+/** The gateway's redactor, for requests and responses as recordings have them. */
+export function createRecordingRedactor(redactor: Pick<Redactor, "exchange">): RecordingRedactor {
   return {
-    request(request) {
-      const body = plainBodyOf(request);
+    exchange(request, received) {
+      const body = textOf(request);
       if (body === undefined) return undefined;
-      const redacted = redactor.request({
-        method: request.method,
-        target: request.path,
+      const { method, path } = request;
+      const redacted = redactor.exchange(operationOf(method, path), {
+        method,
+        target: path,
         headers: Object.entries(request.headers),
         body: new TextEncoder().encode(body),
-      });
-      const { body: _body, encoding, ...rest } = request;
-      return {
-        ...rest,
-        path: redacted.target,
-        headers: keptOf(request.headers, redacted.headers),
-        ...(body !== "" && { body: new TextDecoder().decode(redacted.body) }),
-        ...(encoding !== undefined && encoding !== "base64" && { encoding }),
-      };
-    },
-    received(response) {
-      const redacted = redactor.response({
-        status: response.status,
-        headers: Object.entries(response.headers),
-        body: new TextEncoder().encode(response.body),
+      }, {
+        status: received.status,
+        headers: Object.entries(received.headers),
+        body: new TextEncoder().encode(received.body),
         ms: 0,
       });
       return {
-        ...response,
-        headers: keptOf(response.headers, redacted.headers),
-        body: new TextDecoder().decode(redacted.body),
-      } satisfies ReceivedResponse;
+        request: recordedRequest(request, redacted.request),
+        received: {
+          ...received,
+          headers: Object.fromEntries(redacted.response.headers),
+          body: new TextDecoder().decode(redacted.response.body),
+        } satisfies ReceivedResponse,
+      };
     },
   };
 }
 
-/** The headers as they were, but for the values that were replaced. */
-function keptOf(
-  headers: Readonly<Record<string, string>>,
-  redacted: readonly (readonly [string, string])[],
-): Record<string, string> {
-  return { ...headers, ...Object.fromEntries(redacted) };
+function recordedRequest(
+  { encoding, gzip }: RecordedRequest,
+  { method, target, headers, body }: ReturnType<Redactor["exchange"]>["request"],
+): RecordedRequest {
+  return {
+    method,
+    path: target,
+    headers: Object.fromEntries(headers),
+    ...(body.length > 0 && { body: new TextDecoder().decode(body) }),
+    ...(encoding !== undefined && encoding !== "base64" && { encoding }),
+    ...(gzip !== undefined && { gzip }),
+  };
 }
 
 /** The text of a body, whatever bytes it is sent as; undefined when it is none. */
-function plainBodyOf({ body = "", encoding }: RecordedRequest): string | undefined {
+function textOf({ body = "", encoding }: RecordedRequest): string | undefined {
   if (encoding !== "base64") return body;
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(body, "base64"));

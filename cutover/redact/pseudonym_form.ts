@@ -1,33 +1,56 @@
 import { type LosslessJson, stringOf } from "../exchange/lossless_json.ts";
 
-/** What a value that must not be shown can be; the first part of its pseudonym. */
-export const SECRET_KINDS = [
+/** What a replaced value is; the first part of its pseudonym. */
+export const PSEUDONYM_KINDS = [
+  // By the field or the header that it stands in.
   "email",
   "password",
   "token",
   "name",
+  "note",
   "signature",
   "address",
   "cookie",
   "hash",
+  "query",
+  "key",
+  // By its JSON, where the contract says no more of it.
+  "text",
+  "number",
+  "object",
+  "list",
 ] as const;
 
-/** The form of what stands for personal data and secrets, such as `email-3f9a0c5b71de`. */
-export const PSEUDONYM_FORM = `(?:${SECRET_KINDS.join("|")})-[0-9a-f]{12}`;
+/** What a replaced value is. */
+export type PseudonymKind = typeof PSEUDONYM_KINDS[number];
+
+/** The form of what stands for a replaced value, such as `email-3f9a0c5b71de`. */
+export const PSEUDONYM_FORM = `(?:${PSEUDONYM_KINDS.join("|")})-[0-9a-f]{12}`;
 
 const PSEUDONYM = new RegExp(`\\b${PSEUDONYM_FORM}\\b`);
+const WHOLE_PSEUDONYM = new RegExp(`^${PSEUDONYM_FORM}$`);
 
 /** The first pseudonym in a text, if there is one. */
 export function findPseudonym(text: string): string | undefined {
   return PSEUDONYM.exec(text)?.[0];
 }
 
+/** Whether a text is a pseudonym and nothing else. */
+export function isPseudonym(text: string): boolean {
+  return WHOLE_PSEUDONYM.test(text);
+}
+
 /**
- * Whether an actual value fits a recorded text with pseudonyms, in whose places any text stands, but not
- * nothing; undefined for a text without one.
+ * Whether an actual value fits a recorded text with pseudonyms. In the place of each stands any text,
+ * but not nothing; a number, an object or a list where the whole text is a pseudonym of one.
+ *
+ * @returns undefined for a text without a pseudonym
  */
 export function fitsPseudonyms(recorded: string, actual: LosslessJson): boolean | undefined {
   if (findPseudonym(recorded) === undefined) return undefined;
+  if (isPseudonym(recorded) && actual.kind !== "string") {
+    return recorded.startsWith(`${kindOf(actual)}-`);
+  }
   const is = stringOf(actual) ?? "";
   const [start = "", ...literals] = recorded.split(new RegExp(PSEUDONYM_FORM));
   const end = literals.pop() ?? "";
@@ -39,4 +62,10 @@ export function fitsPseudonyms(recorded: string, actual: LosslessJson): boolean 
     at = next + literal.length;
   }
   return is.length - end.length > at && is.endsWith(end);
+}
+
+/** The kind of a JSON value by itself. */
+export function kindOf({ kind }: LosslessJson): PseudonymKind {
+  if (kind === "string") return "text";
+  return kind === "plain" ? "number" : kind;
 }

@@ -1,4 +1,5 @@
 import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
+import { type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import type { Pair } from "../compare/compare.ts";
 import { bytesOf } from "../../testing/raw_http.ts";
 
@@ -10,6 +11,16 @@ export function captured(
   headers: HeaderLines = body === "" ? [] : [["content-type", "application/json"]],
 ): CapturedRequest {
   return { method, target, headers, body: typeof body === "string" ? bytesOf(body) : body };
+}
+
+/** A request for an operation, of the lot RAW-BEEF-001 where it is for one. */
+export function requestOf(
+  operation: LegacyOperation,
+  body = "",
+  headers?: HeaderLines,
+): CapturedRequest {
+  const { method = "", path = "" } = OPERATIONS.find((one) => one.operation === operation) ?? {};
+  return captured(method, path.replace("{lotCode}", "RAW-BEEF-001"), body, headers);
 }
 
 /** A response with the headers that a success of either upstream has. */
