@@ -3,6 +3,7 @@ import type { Sql } from "./sql.ts";
 import { queryWithDeadline, timed } from "./query_deadline.ts";
 import { KEEP_DAYS } from "./long_passwords.ts";
 import { TOKENS_FROM } from "./revocations.ts";
+import { oneRow } from "./one_row.ts";
 
 // The old server's `users` and `auth.users` with what `lotline.accounts` adds to them.
 
@@ -55,7 +56,7 @@ export async function listAccountsNamed(sql: Sql, emailOrId: string): Promise<Ac
  */
 export async function insertAccount(sql: Sql, account: NewAccount): Promise<string> {
   const { id, email, fullName, role, encryptedPassword } = account;
-  const [made] = await timed(sql)<{ id: string }[]>`
+  const rows = await timed(sql)<{ id: string }[]>`
     with secret as (
       insert into auth.users (id, email, encrypted_password)
       values (${id}, ${email}, ${encryptedPassword})
@@ -65,8 +66,7 @@ export async function insertAccount(sql: Sql, account: NewAccount): Promise<stri
     insert into users (id, email, full_name, role)
     select id, ${email}, ${fullName}, ${role} from secret
     returning id`;
-  if (made === undefined) throw new Error("an insert into users returned no row");
-  return made.id;
+  return oneRow(rows).id;
 }
 
 // A token of the same second may have been issued before or after the change, by a clock that is a

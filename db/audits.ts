@@ -38,7 +38,7 @@ const SELECT_AUDITS = (sql: Sql) =>
   sql`select ${AUDIT_COLUMNS(sql)}
     from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id`;
 
-// There is one audit at a time, whoever requests it.
+// There is one audit at a time, for all accounts.
 const UNIQUE_KEY = "genealogy";
 
 /** The audits of a slot, and those that a person has requested since. */

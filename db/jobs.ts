@@ -2,6 +2,7 @@ import type postgres from "postgres";
 import type { Sql, Statement } from "./sql.ts";
 import { constraintOf } from "./pg_errors.ts";
 import { queryWithDeadline, timed } from "./query_deadline.ts";
+import { oneRow } from "./one_row.ts";
 
 /*
  * `lotline.jobs` for those who request work. What workers do with a job is in job_attempts.ts.
@@ -78,9 +79,7 @@ export function newJob(sql: Sql, job: NewJob): Statement<{ id: string }> {
 
 /** Puts a job into the queue and returns its id; see {@link newJob}. */
 export async function insertJob(sql: Sql, job: NewJob): Promise<string> {
-  const [row] = await queryWithDeadline(sql, newJob(sql, job));
-  if (row === undefined) throw new Error("an insert into lotline.jobs returned no row");
-  return row.id;
+  return oneRow(await queryWithDeadline(sql, newJob(sql, job))).id;
 }
 
 export async function findJob(sql: Sql, id: string): Promise<Job | undefined> {

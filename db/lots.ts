@@ -5,6 +5,7 @@ import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import { findSavedRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
+import { oneRow } from "./one_row.ts";
 import { textArray } from "./text_array.ts";
 import type { Write } from "./write.ts";
 
@@ -166,15 +167,15 @@ export async function insertLot(
   key?: IdempotencyKey,
 ): Promise<Lot> {
   const insert = insertRow<Lot, keyof Lot>(write, "lots", LOT_COLUMNS, values, key);
-  const [lot] = await insert.catch(conflictsOf({
-    lots_lot_code_key: () => new ApiError("taken", `Lot code ${values.lot_code} is taken`),
-    lots_pkey: () => new ApiError("taken", `Lot id ${values.id} is taken`),
-    lots_production_run_id_fkey: () => unknownReference("production_run_id", "production run"),
-    lots_phase_id_fkey: () => unknownReference("phase_id", "phase"),
-    lots_operator_id_fkey: () => unknownReference("operator_id", "user"),
-  }));
-  if (lot === undefined) throw new Error("an insert into lots returned no row");
-  return lot;
+  return oneRow(
+    await insert.catch(conflictsOf({
+      lots_lot_code_key: () => new ApiError("taken", `Lot code ${values.lot_code} is taken`),
+      lots_pkey: () => new ApiError("taken", `Lot id ${values.id} is taken`),
+      lots_production_run_id_fkey: () => unknownReference("production_run_id", "production run"),
+      lots_phase_id_fkey: () => unknownReference("phase_id", "phase"),
+      lots_operator_id_fkey: () => unknownReference("operator_id", "user"),
+    })),
+  );
 }
 
 /** The lot as it was stored with this key. */

@@ -1,5 +1,6 @@
 import type { Sql } from "./sql.ts";
 import { noteChangedLots } from "./trace_changes.ts";
+import { oneRow } from "./one_row.ts";
 
 /** Changes from the outbox, as the trace cache needs them. */
 export interface OutboxBatch {
@@ -85,15 +86,13 @@ const FIND_CODES = "select lot_code from lots where id = any($1::uuid[])";
  * only cost time, since the removed ones are still in the table
  */
 export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
-  const [seen] = await sql.unsafe<Window[]>(READ_WINDOW, [from], { prepare: true });
-  if (seen === undefined) throw new Error("checking the outbox returned no row");
-  const { isThere, ...state } = seen;
+  const seen = await sql.unsafe<Window[]>(READ_WINDOW, [from], { prepare: true });
+  const { isThere, ...state } = oneRow(seen);
   if (!isThere) {
     return { transactions: [], lotCodes: [], everything: false, many: false, ...state };
   }
-  const [read] = await sql.unsafe<Read[]>(READ, [from], { prepare: true });
-  if (read === undefined) throw new Error("reading the outbox returned no row");
-  const { lotIds, codes, ...batch } = read;
+  const read = await sql.unsafe<Read[]>(READ, [from], { prepare: true });
+  const { lotIds, codes, ...batch } = oneRow(read);
   if (batch.everything || lotIds === null) return { ...batch, lotCodes: codes };
   const lots = await sql.unsafe<{ lot_code: string }[]>(FIND_CODES, [lotIds], { prepare: true });
   return { ...batch, lotCodes: [...new Set([...codes, ...lots.map((lot) => lot.lot_code)])] };
@@ -137,7 +136,5 @@ export async function removeFromOutbox(
  * snapshot's upper end is earlier than those that began after the last one that ended.
  */
 export async function laterTransaction(sql: Sql): Promise<string> {
-  const [row] = await sql<{ id: string }[]>`select pg_current_xact_id()::text as id`;
-  if (row === undefined) throw new Error("beginning a transaction returned no row");
-  return row.id;
+  return oneRow(await sql<{ id: string }[]>`select pg_current_xact_id()::text as id`).id;
 }

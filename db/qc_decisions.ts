@@ -4,6 +4,7 @@ import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./sql.ts";
 import { findSavedRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { insertRow } from "./insert.ts";
+import { oneRow } from "./one_row.ts";
 import type { Write } from "./write.ts";
 
 /** A row of `qc_decisions` as answers show it. */
@@ -44,14 +45,14 @@ export async function insertQcDecision(
     values,
     key,
   );
-  const [decision] = await insert.catch(conflictsOf({
-    qc_decisions_pkey: () => new ApiError("taken", `QC decision id ${values.id} is taken`),
-    qc_decisions_lot_id_fkey: () => unknownReference("lot_id", "lot"),
-    qc_decisions_qc_gate_id_fkey: () => unknownReference("qc_gate_id", "QC gate"),
-    qc_decisions_operator_id_fkey: () => unknownReference("operator_id", "user"),
-  }));
-  if (decision === undefined) throw new Error("an insert into qc_decisions returned no row");
-  return decision;
+  return oneRow(
+    await insert.catch(conflictsOf({
+      qc_decisions_pkey: () => new ApiError("taken", `QC decision id ${values.id} is taken`),
+      qc_decisions_lot_id_fkey: () => unknownReference("lot_id", "lot"),
+      qc_decisions_qc_gate_id_fkey: () => unknownReference("qc_gate_id", "QC gate"),
+      qc_decisions_operator_id_fkey: () => unknownReference("operator_id", "user"),
+    })),
+  );
 }
 
 /** The decision as it was stored with this key. */

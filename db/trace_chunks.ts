@@ -2,6 +2,7 @@ import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./sql.ts";
 import { timed } from "./query_deadline.ts";
 import { LOT_COLUMNS } from "./lots.ts";
+import { oneRow } from "./one_row.ts";
 
 /** The lots of a trace, in lists of the same order. */
 export interface TraceLots {
@@ -85,9 +86,7 @@ export async function insertLotChunks(
   { ids, depths }: TraceLots,
 ): Promise<StoredLots> {
   const parameters = [attemptId, `{${ids.join()}}`, `{${depths.join()}}`];
-  const [row] = await sql.unsafe<StoredLots[]>(INSERT_LOTS, parameters, { prepare: true });
-  if (row === undefined) throw new Error("storing a trace's lots gave no row");
-  return row;
+  return oneRow(await sql.unsafe<StoredLots[]>(INSERT_LOTS, parameters, { prepare: true }));
 }
 
 const INSERT_LINKS = `
@@ -130,13 +129,12 @@ export async function insertLinkChunks(
   { ids, directions }: TraceLots,
 ): Promise<StoredLinks> {
   const parameters = [attemptId, `{${ids.join()}}`, `{${directions.join()}}`];
-  const [row] = await sql.unsafe<{ links: number; ends: Uint8Array | null; halfLinks: number }[]>(
+  const rows = await sql.unsafe<{ links: number; ends: Uint8Array | null; halfLinks: number }[]>(
     INSERT_LINKS,
     parameters,
     { prepare: true },
   );
-  if (row === undefined) throw new Error("storing a trace's links gave no row");
-  const { links, ends, halfLinks } = row;
+  const { links, ends, halfLinks } = oneRow(rows);
   const parents = new Int32Array(links);
   const children = new Int32Array(links);
   if (ends !== null) {

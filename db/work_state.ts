@@ -1,6 +1,7 @@
 import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import { RELAY_STATE } from "./relay_lock.ts";
+import { oneRow } from "./one_row.ts";
 
 /*
  * The state of the background work of all workers, read for each scrape of /metrics: each statement
@@ -42,7 +43,7 @@ const MAX_KINDS = 100;
 const DEADLINE_MS = 1_000;
 
 export async function readQueueState(sql: Sql): Promise<QueueState> {
-  const [state] = await queryWithDeadline(
+  const rows = await queryWithDeadline(
     sql,
     sql<QueueState[]>`
       with ready as (
@@ -67,12 +68,11 @@ export async function readQueueState(sql: Sql): Promise<QueueState> {
         (select coalesce(sum(expired), 0)::int from running) as "expiredLeases"`,
     DEADLINE_MS,
   );
-  if (state === undefined) throw new Error("reading the state of the queue returned no row");
-  return state;
+  return oneRow(rows);
 }
 
 export async function readChangesState(sql: Sql): Promise<ChangesState> {
-  const [state] = await queryWithDeadline(
+  const rows = await queryWithDeadline(
     sql,
     sql<ChangesState[]>`
       select
@@ -85,6 +85,5 @@ export async function readChangesState(sql: Sql): Promise<ChangesState> {
       from (${sql.unsafe(RELAY_STATE)}) relay`,
     DEADLINE_MS,
   );
-  if (state === undefined) throw new Error("reading the state of the outbox returned no row");
-  return state;
+  return oneRow(rows);
 }
