@@ -228,7 +228,7 @@ for (const [what, place, operation, request, legacy, service] of NOT_APPROVED) {
 
 const FORMS: [what: string, service: CapturedResponse, says: RegExp][] = [
   ["an HTML page", responseOf(422, "<pre>no</pre>"), /no \{\\"error\\": text\}/],
-  ["the database's words", responseOf(422, JSON.stringify({ error: CHECK })), /of the inside/],
+  ["the database's words", responseOf(422, JSON.stringify({ error: CHECK })), /reveals internals/],
   ["another type", refused(422, { "content-type": "text/plain" }), /content-type text\/plain/],
   ["no CORS", refused(422, { "access-control-allow-origin": undefined }), /allow-origin may not/],
   ["a new header", refused(422, { "cache-control": "no-store" }), /cache-control may not/],
