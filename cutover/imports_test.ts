@@ -48,7 +48,7 @@ const FLOORS: Record<string, string[]> = {
   rollout: ["compare", "evidence", "routes", "exchange"],
   report: ["rollout", "parity", "compare", "evidence", "routes", "exchange"],
   admin: ["rollout", "routes", "exchange"],
-  "retention.ts": [],
+  "retention.ts": ["evidence"],
   "drop_tables.ts": [],
   cli: [
     "drop_tables.ts",

@@ -47,8 +47,6 @@ async function run(config: GatewayConfig): Promise<void> {
   const metrics = createGatewayMetrics(modes.routeOf);
   const collector = startCollector({
     databaseUrl,
-    // The shadow has taken out already what nobody may see.
-    redact: (finding) => finding,
     log,
     onTrouble: metrics.trouble,
   });

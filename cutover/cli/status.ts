@@ -5,7 +5,7 @@ import { routingJson } from "../admin/route_json.ts";
 import { describeShare, isCounted, type MovedShare } from "../routes/moved_share.ts";
 import { isLegacyOperation, type Operation } from "../exchange/operations.ts";
 import { describeMode, type Routing, type StoredRoute } from "../routes/routing.ts";
-import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
+import { type EpochCounts, listEpochCounts } from "../evidence/epoch_counts.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import type { Command } from "./command.ts";

@@ -38,7 +38,7 @@ async function startEvidence() {
       const counters = createCounters();
       for (const upstream of ["legacy", "service"] as const) {
         for (const [status, ms] of responses[upstream] ?? []) {
-          counters.answered(route.operation, route, upstream, status, ms);
+          counters.responded(route.operation, route, upstream, status, ms);
         }
       }
       for (let client = 0; client < clients; client++) {

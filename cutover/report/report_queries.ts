@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Sql } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
-import { isSettled } from "../evidence/settled.ts";
+import { isSettled } from "../evidence/count_sums.ts";
 
 /*
  * Everything that was gathered in a period, read for the report. A minute counts with the period that

@@ -53,7 +53,6 @@ Deno.test("a difference found by another process rolls a route back once, with i
   );
   await using collector = startCollector({
     databaseUrl: shared.url,
-    redact: (finding) => finding,
     log: () => {},
   });
   collector.found(differenceAt("body.central.weight_kg", { epoch }));

@@ -6,7 +6,7 @@ import type { LegacyOperation } from "../exchange/operations.ts";
 import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import type { StoredRoute } from "../routes/routing.ts";
 import { untouchedRoute } from "../routes/routing.ts";
-import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
+import { type EpochCounts, listEpochCounts } from "../evidence/epoch_counts.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import { listCases } from "./verdict_cases.ts";
