@@ -49,9 +49,7 @@ const FLOORS: Record<string, string[]> = {
   report: ["rollout", "parity", "compare", "evidence", "routes", "exchange"],
   admin: ["rollout", "routes", "exchange"],
   "retention.ts": ["evidence"],
-  "drop_tables.ts": [],
   cli: [
-    "drop_tables.ts",
     "admin",
     "report",
     "rollout",

@@ -27,7 +27,7 @@ const myTurn = (sql: Sql): Statement => sql`(select pg_try_advisory_xact_lock(${
 
 type Step = (sql: Sql) => Promise<number>;
 
-/** Deletes rows whose moment is so long ago. */
+/** Deletes rows that are older than `age`. */
 const deleteOlder = (table: string, moment: string, age: string): Step => async (sql) => {
   const { count } = await queryWithDeadline(
     sql,
@@ -41,7 +41,7 @@ const deleteOlder = (table: string, moment: string, age: string): Step => async 
   return count;
 };
 
-/** Puts rows of minutes that are so long ago together by a greater unit; counts the minutes. */
+/** Adds up rows of minutes older than `age` by the hour or day; resolves with the number of minutes. */
 const rollUp = (
   table: string,
   unit: "hour" | "day",
@@ -87,9 +87,9 @@ async function deleteOldCollectors(sql: Sql): Promise<number> {
 /** A year, and time to read it. */
 const COUNTS_AGE = "400 days";
 
-// Deletes before it adds up: what is old enough to go needs no sum. Durations take room, and nobody
-// reads their minute after 30 days; no window reaches farther back than 2 days for clients. That there
-// were differences stays counted. A recording goes with its exchanges when nobody has collected it.
+// Deletes before it adds up: what is old enough to go needs no sum. Durations take room, and after 30
+// days their hour is enough. No window of clients reaches farther back than 2 days. The count of
+// differences stays. A recording that was not collected goes with its exchanges.
 const STEPS: Readonly<Record<string, Step>> = {
   route_answers: deleteOlder("lotline.route_answers", "minute", COUNTS_AGE),
   route_answer_minutes: rollUp("lotline.route_answers", "hour", "30 days", addResponses, [

@@ -63,8 +63,8 @@ export interface Counters extends Evidence {
 /** Counts that one statement stores. */
 export const MAX_TAKEN = 200;
 /**
- * From so many waiting counts on, some hours without PostgreSQL, all go to the last minute: nothing is
- * left out, and the memory has a bound.
+ * With more waiting counts, after some hours without PostgreSQL, all go to the last minute: nothing
+ * is left out, and the memory has a bound.
  */
 const MAX_WAITING = 4_000;
 const MINUTE_MS = 60_000;

@@ -125,7 +125,7 @@ export function coverageOf(
     notSampled: coverage.not_sampled ?? 0,
     successes: coverage.success ?? 0,
     lostBy: causesOf(LOST_CAUSES, coverage, outcomes.lost ?? 0, [
-      { cause: "no outcome, such as a gateway that was killed", count: missing },
+      { cause: "no outcome (such as a killed gateway)", count: missing },
     ]),
     unansweredBy: causesOf(UNANSWERED_CAUSES, coverage, unanswered, []),
   };

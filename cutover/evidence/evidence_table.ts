@@ -133,8 +133,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
       insert into lotline.differences (
         at, operation, epoch, mode, outcome, fingerprint, request, legacy, service, differences
       )
-      select at, operation, epoch, mode, outcome, fingerprint,
-        nullif(request, 'null'), nullif(legacy, 'null'), nullif(service, 'null'), differences
+      select at, operation, epoch, mode, outcome, fingerprint, request, legacy, service, differences
       from (
         select *, row_number() over (partition by fingerprint order by at) as place from found
       ) numbered

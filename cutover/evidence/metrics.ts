@@ -6,31 +6,15 @@ import type { Evidence } from "./evidence.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Mode, Route, Upstream } from "../exchange/route.ts";
 
-/** The counts of this gateway process since its start. */
-export interface GatewayMetrics {
-  /** Counts everything and passes it on to `evidence`. */
-  watch(evidence: Evidence): Evidence;
-  /** Evidence could not be stored or kept. */
-  trouble(trouble: CollectorTrouble): void;
-  /** This process has put a route back on `legacy`. */
-  rolledBack(operation: Operation): void;
-  /** A client left before its response was complete; without an operation for an unknown request. */
-  clientLeft(operation: Operation | undefined, departure: Departure): void;
-  /** In Prometheus' text format. */
-  text(): Promise<string>;
-  /** The media type of {@link GatewayMetrics.text}. */
-  readonly type: string;
-}
-
 /** In seconds; the old server's responses take from 1 ms to some 100 ms. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const MODES: readonly Mode["name"][] = ["legacy", "shadow", "canary", "service"];
 
 /**
- * Counters that start at zero.
+ * The counts of this gateway process since its start.
  * @param routeOf an operation's present route
  */
-export function createGatewayMetrics(routeOf: (operation: Operation) => Route): GatewayMetrics {
+export function createGatewayMetrics(routeOf: (operation: Operation) => Route) {
   const registry = new Registry();
   const registers = [registry];
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
@@ -131,7 +115,8 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
     },
   );
   return {
-    watch: (evidence) => ({
+    /** Counts everything and passes it on to `evidence`. */
+    watch: (evidence: Evidence): Evidence => ({
       responded(operation, route, upstream, status, ms) {
         responses.inc({ operation, side: upstream, status: statusClass(status) });
         if (status !== 0 && ms >= 0) seconds.observe({ operation, side: upstream }, ms / 1_000);
@@ -154,10 +139,12 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
         evidence.covered(operation, route, what);
       },
     }),
-    trouble: (trouble) => troubles.inc({ trouble }),
-    rolledBack: (operation) => rollbacks.inc({ operation }),
-    clientLeft: (operation, outcome) =>
+    trouble: (trouble: CollectorTrouble) => troubles.inc({ trouble }),
+    rolledBack: (operation: Operation) => rollbacks.inc({ operation }),
+    /** Without an operation: the request matches none. */
+    clientLeft: (operation: Operation | undefined, outcome: Departure) =>
       departures.inc({ operation: operation ?? "unknown", outcome }),
+    /** In Prometheus' text format. */
     text: () => registry.metrics(),
     type: registry.contentType,
   };

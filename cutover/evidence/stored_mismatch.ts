@@ -12,9 +12,9 @@ export interface StoredMismatch {
   readonly fingerprint: string;
   /** In ms of `performance.now()`. */
   readonly at: number;
-  readonly request: Stored | null;
-  readonly legacy: Stored | null;
-  readonly service: Stored | null;
+  readonly request?: Stored;
+  readonly legacy?: Stored;
+  readonly service?: Stored;
   readonly differences: readonly Stored[];
 }
 
@@ -50,9 +50,11 @@ export function storedMismatch(
     outcome,
     fingerprint,
     at,
-    request: exchange === undefined ? null : storedRequest(exchange.request),
-    legacy: exchange === undefined ? null : storedResponse(exchange.legacy),
-    service: exchange === undefined ? null : storedResponse(exchange.service),
+    ...exchange && {
+      request: storedRequest(exchange.request),
+      legacy: storedResponse(exchange.legacy),
+      service: storedResponse(exchange.service),
+    },
     differences: differences.slice(0, MAX_DIFFERENCES).map(storedPlace),
   };
 }

@@ -37,7 +37,15 @@ const CaseRow = z.object({
   coverage: z.record(z.string(), z.number()),
   different: z.number(),
   places: z.array(z.string()),
-});
+}).transform(({ mode, canary_percent, limits, before, ...row }): Case => ({
+  evidence: {
+    ...row,
+    // An invalid mode means `legacy`, as everywhere.
+    mode: modeOf(mode, canary_percent ?? undefined) ?? { name: "legacy" },
+    legacyBefore: before,
+  },
+  thresholds: limits,
+}));
 
 /** How many busy minutes of earlier epochs stand for the old server. */
 const MINUTES_BEFORE = 240;
@@ -101,7 +109,7 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
       order by route.operation`,
     deadlineMs,
   );
-  return rows.map((row) => caseOf(CaseRow.parse(row)));
+  return rows.map((row) => CaseRow.parse(row));
 }
 
 /** An upstream's figures within the window of a route's epoch. */
@@ -133,25 +141,4 @@ function figuresOf(sql: Sql, rows: Statement): Statement {
       )
     ) as figures
     from rows`;
-}
-
-function caseOf(row: z.output<typeof CaseRow>): Case {
-  const { operation, epoch, different, outcomes, coverage, places } = row;
-  return {
-    evidence: {
-      operation,
-      epoch,
-      // An invalid mode means `legacy`, as everywhere.
-      mode: modeOf(row.mode, row.canary_percent ?? undefined) ?? { name: "legacy" },
-      legacy: row.legacy,
-      service: row.service,
-      legacyBefore: row.before,
-      share: row.share,
-      outcomes,
-      coverage,
-      different,
-      places,
-    },
-    thresholds: row.limits,
-  };
 }
