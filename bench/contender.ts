@@ -8,8 +8,6 @@ export interface Contender {
   readonly title: string;
   /** The names of its workloads; all unless set. */
   readonly only?: readonly string[];
-  /** Runs only with `--all`: its result is known, and its turns take time. */
-  readonly extra?: true;
   /** Undefined when this machine lacks what the contender needs; `say` may get the instructions. */
   start(place: Place, say: (line: string) => void): Promise<Entry | Rival | undefined>;
 }
@@ -23,9 +21,7 @@ export interface Entry extends Running {
   prepare?(requests: readonly BenchRequest[]): Promise<() => Promise<void>>;
 }
 
-/** PostgreSQL or Valkey alone, measured by its own program, without a server in front. */
+/** PostgreSQL alone, measured by its own program; its processor time is measured separately anyway. */
 export interface Rival extends AsyncDisposable {
-  /** Undefined when it is PostgreSQL itself, whose time is measured separately anyway. */
-  readonly pid?: number;
   load(workload: string, seconds: number): Promise<Load>;
 }

@@ -8,7 +8,6 @@ import { freePort } from "../dev/free_port.ts";
 import { startCachedLotline } from "./cached_lotline.ts";
 import type { Contender } from "./contender.ts";
 import { startPgbench } from "./pgbench.ts";
-import { dropLinkIndexes, dropTriggers } from "./plant.ts";
 import {
   startLegacy,
   startLegacyOnNode,
@@ -16,7 +15,6 @@ import {
   startServer,
   startTwoLotlines,
 } from "./servers.ts";
-import { startValkeyAlone } from "./valkey_alone.ts";
 
 /** All contenders. The first that runs on this machine is the baseline. */
 export const CONTENDERS: readonly Contender[] = [
@@ -29,26 +27,6 @@ export const CONTENDERS: readonly Contender[] = [
     name: "old",
     title: "old server's stand-in (Deno)",
     start: startLegacy,
-  },
-  {
-    name: "old-unindexed",
-    title: "old server (stand-in on Node), before `deno task migrate`",
-    only: ["trace"],
-    extra: true,
-    async start(place) {
-      await dropLinkIndexes(place.databaseUrl);
-      return await startLegacyOnNode(place);
-    },
-  },
-  {
-    name: "old-untriggered",
-    title: "old server (stand-in on Node), without the triggers on its tables",
-    only: ["qc", "lot"],
-    extra: true,
-    async start(place) {
-      await dropTriggers(place.databaseUrl);
-      return await startLegacyOnNode(place);
-    },
   },
   {
     name: "lotline",
@@ -73,12 +51,6 @@ export const CONTENDERS: readonly Contender[] = [
     title: "PostgreSQL alone: pgbench with Lotline's statement",
     only: ["trace", "lot"],
     start: startPgbench,
-  },
-  {
-    name: "valkey",
-    title: "Valkey alone: GET of a response of median size",
-    only: ["trace-cached"],
-    start: startValkeyAlone,
   },
   {
     name: "bare",

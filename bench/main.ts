@@ -1,7 +1,6 @@
 /**
- * `deno task bench [workload…] [--json] [--seconds N] [--all]`: compares Lotline with the old
- * server (a stand-in) and with a bare server. This command starts all of them on this machine;
- * `--all` adds the old server in its states before our migrations.
+ * `deno task bench [workload…] [--json] [--seconds N]`: compares Lotline with the old server (a
+ * stand-in) and with a bare server. This command starts all of them on this machine.
  *
  * `deno task bench gateway|cold-start|growth` and `deno task bench memory [--requests N]`: other
  * measurements, one at a time.
@@ -10,7 +9,6 @@
  */
 
 import { hasTask, taskWords } from "../dev/task_command.ts";
-import type { Contender } from "./contender.ts";
 import { CONTENDERS } from "./contenders.ts";
 import { goalTable, outcomesOf } from "./goals.ts";
 import { measure } from "./measure.ts";
@@ -41,18 +39,17 @@ interface Arguments {
 }
 
 function readArguments(args: string[]): Arguments {
-  const { all, names, options } = readOptions(args);
-  const contenders = CONTENDERS.filter(({ extra }) => all || !extra);
-  return { study: studyNamed(names, contenders), options };
+  const { names, options } = readOptions(args);
+  return { study: studyNamed(names), options };
 }
 
-function studyNamed(names: readonly string[], contenders: readonly Contender[]): Study {
+function studyNamed(names: readonly string[]): Study {
   const study = STUDIES.find(({ name }) => name === names[0]);
   if (study !== undefined && names.length === 1) return study;
   const workloads = WORKLOADS.map(({ name }) => name);
   const unknown = names.filter((name) => !workloads.includes(name));
   if (unknown.length === 0) {
-    return comparison(names.length === 0 ? WORKLOADS : names.map(workloadNamed), contenders);
+    return comparison(names.length === 0 ? WORKLOADS : names.map(workloadNamed));
   }
   const alone = STUDIES.map(({ name }) => name);
   throw new Error(
@@ -61,17 +58,17 @@ function studyNamed(names: readonly string[], contenders: readonly Contender[]):
   );
 }
 
-/** The comparison of all these contenders. */
-function comparison(workloads: readonly Workload[], contenders: readonly Contender[]): Study {
+/** The comparison of all contenders. */
+function comparison(workloads: readonly Workload[]): Study {
   return {
     name: "comparison",
     async run({ seconds = SECONDS, ...options }) {
       const { rounds } = options;
-      const runs = await measure({ ...options, contenders, workloads, seconds });
-      const outcomes = outcomesOf(runs, contenders);
+      const runs = await measure({ ...options, contenders: CONTENDERS, workloads, seconds });
+      const outcomes = outcomesOf(runs, CONTENDERS);
       return {
         text: `${CONNECTIONS} connections, median of ${rounds} rounds of ${seconds} s · ratio ` +
-          `(least–greatest)\n\n${tableOf(runs, workloads, contenders)}\n` +
+          `(least–greatest)\n\n${tableOf(runs, workloads, CONTENDERS)}\n` +
           `**Goals** (\`old\` is the first contender of each table)\n\n${goalTable(outcomes)}`,
         figures: { rounds, seconds, connections: CONNECTIONS, runs, goals: outcomes },
         takenByOthers: runs.map(({ takenByOthers }) => takenByOthers),

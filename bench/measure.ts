@@ -129,8 +129,9 @@ async function measureWorkload(
       await server.checkpoint();
       const { running } = entrant;
       const check = "prepare" in running ? await running.prepare?.(requests) : undefined;
+      const serverPids = "pid" in running ? [running.pid, ...running.helpers ?? []] : [];
       const { result, costs } = await withCosts(
-        { serverPids: processesOf(running), databasePid: server.pid },
+        { serverPids, databasePid: server.pid },
         () => load(entrant, seconds),
       );
       await check?.();
@@ -143,19 +144,14 @@ async function measureWorkload(
         requestsPerSecond: answered / duration,
         p50Ms,
         p99Ms,
-        serverCpuSeconds: running.pid === undefined ? NaN : costs.server * 1_000 / answered,
+        serverCpuSeconds: "pid" in running ? costs.server * 1_000 / answered : NaN,
         databaseCpuSeconds: costs.database * 1_000 / answered,
-        residentMb: running.pid === undefined ? NaN : await residentMb(running.pid),
+        residentMb: "pid" in running ? await residentMb(running.pid) : NaN,
         takenByOthers: costs.others / costs.all,
       });
     }
   }
   return runs;
-}
-
-function processesOf(running: Entry | Rival): number[] {
-  const helpers = "helpers" in running ? running.helpers ?? [] : [];
-  return [...running.pid === undefined ? [] : [running.pid], ...helpers];
 }
 
 /** Sends the first request and checks its response closely, which wrk doesn't. */

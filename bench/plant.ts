@@ -68,24 +68,6 @@ export async function countRows(databaseUrl: string, table: string): Promise<num
   return row?.count ?? 0;
 }
 
-/** Removes the indexes that Lotline's migrations add, which restores the old server's schema. */
-export async function dropLinkIndexes(databaseUrl: string): Promise<void> {
-  await using stack = new AsyncDisposableStack();
-  const sql = stack.adopt(open(databaseUrl), close);
-  await sql`drop index if exists lotline_lot_genealogy_parent, lotline_lot_genealogy_child`;
-}
-
-/** Removes the triggers that Lotline's migrations add, so that writes add nothing to the outbox. */
-export async function dropTriggers(databaseUrl: string): Promise<void> {
-  await using stack = new AsyncDisposableStack();
-  const sql = stack.adopt(open(databaseUrl), close);
-  for (const table of ["lots", "lot_genealogy", "qc_decisions"]) {
-    for (const event of ["insert", "update", "delete", "truncate"]) {
-      await sql`drop trigger ${sql(`lotline_note_${event}`)} on ${sql(table)}`;
-    }
-  }
-}
-
 /** Renames all lots to whole numbers from 1, which pgbench can generate; returns the greatest. */
 export async function numberLots(databaseUrl: string): Promise<number> {
   await using stack = new AsyncDisposableStack();

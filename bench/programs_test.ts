@@ -1,23 +1,6 @@
 import { deepStrictEqual, match, throws } from "node:assert/strict";
 import { cacheReadsOf } from "./cached_lotline.ts";
-import { loadOf as pgbenchLoadOf, lotScript, traceScript } from "./pgbench.ts";
-import { loadOf as valkeyLoadOf } from "./valkey_alone.ts";
-
-const CSV = `"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms",` +
-  `"p99_latency_ms","max_latency_ms"
-"GET bench:answer","40000.00","0.388","0.088","0.375","0.615","0.815","3.079"
-`;
-
-Deno.test("the output of Valkey's benchmark has its duration, and the time of one request", () => {
-  const { requests, seconds, p50Ms, p99Ms } = valkeyLoadOf(CSV, 100_000);
-  deepStrictEqual({ requests, seconds, p50Ms, p99Ms }, {
-    requests: 100_000,
-    seconds: 2.5,
-    p50Ms: 0.375,
-    p99Ms: 0.815,
-  });
-  throws(() => valkeyLoadOf("WARNING: no server\n", 1), /wrote no rps/);
-});
+import { loadOf, lotScript, traceScript } from "./pgbench.ts";
 
 Deno.test("hits are separated from all other cache reads", () => {
   const metrics = `# TYPE lotline_trace_cache_reads_total counter
@@ -38,7 +21,7 @@ tps = 8.000000 (without initial connection time)
 `;
   const log = "0 1 1000 0 1795731114 1\n1 1 3000 0 1795731114 2\n0 2 2000 0 1795731114 3\n" +
     "1 2 9000 0 1795731114 4\n";
-  const { requests, seconds, p50Ms, p99Ms, refused } = pgbenchLoadOf(said, log);
+  const { requests, seconds, p50Ms, p99Ms, refused } = loadOf(said, log);
   deepStrictEqual({ requests, seconds, p50Ms, p99Ms, refused }, {
     requests: 4,
     seconds: 0.5,
@@ -46,7 +29,7 @@ tps = 8.000000 (without initial connection time)
     p99Ms: 9,
     refused: 0,
   });
-  throws(() => pgbenchLoadOf("pgbench: no", log), /said something else/);
+  throws(() => loadOf("pgbench: no", log), /said something else/);
 });
 
 Deno.test("pgbench's scripts have variables in place of the parameters of Lotline's statements", async () => {

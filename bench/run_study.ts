@@ -22,12 +22,11 @@ const say = (line: string) => console.error(`- ${line}`);
 /** Parses a command's arguments. @throws Error on an invalid one */
 export function readOptions(
   args: string[],
-): { readonly all: boolean; readonly names: readonly string[]; readonly options: RunOptions } {
+): { readonly names: readonly string[]; readonly options: RunOptions } {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
     options: {
-      all: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       requests: { type: "string" },
       seconds: { type: "string" },
@@ -38,7 +37,7 @@ export function readOptions(
     requests: wholeNumber("requests", values.requests),
     json: values.json,
   };
-  return { all: values.all, names: positionals, options };
+  return { names: positionals, options };
 }
 
 function wholeNumber(option: string, text: string | undefined): number | undefined {

@@ -8,7 +8,7 @@ import {
   wholeNumber,
 } from "../config.ts";
 
-/** By what a canary tells clients apart; a header's name is in lower case. */
+/** What identifies a client to a canary; a header's name is in lower case. */
 export type CanaryBy = "client" | "address" | "request" | { readonly header: string };
 
 const canaryBy = z.union([
@@ -17,7 +17,7 @@ const canaryBy = z.union([
     .transform((text) => ({ header: text.replace(/^header +/, "").toLowerCase() })),
 ]);
 
-/** An upstream's origin. With a path it would be unclear what becomes of a request's own. */
+/** An upstream's origin. A path would be ambiguous beside the request's own path. */
 const serverUrl = urlOf("http:").refine((text) => {
   const url = URL.parse(text);
   return url?.href === `${url?.origin}/`;
@@ -40,7 +40,7 @@ export const GatewaySettings = SharedSettings.pick({
   GATEWAY_ADMIN_PORT: wholeNumber(0, 65_535).default(8081).meta({
     description: "a port from 0 (any free one) to 65535, another than GATEWAY_PORT",
   }),
-  // Loopback whatever HOST says: this port moves the traffic.
+  // Loopback, independent of HOST: this port moves the traffic.
   GATEWAY_ADMIN_HOST: z.string().min(1).default("127.0.0.1").meta({
     description: "the address that the admin API listens on, such as 127.0.0.1",
   }),
@@ -57,7 +57,7 @@ export const GatewaySettings = SharedSettings.pick({
   DRY_RUN_SECRET: dryRunSecret.meta({
     description: "a secret of at least 32 characters, the same as the API's",
   }),
-  // No less than the old server's limit: a body that it accepts must get through.
+  // At least the old server's limit: a body that it accepts must reach it.
   GATEWAY_BODY_LIMIT: wholeNumber(102_400, 104_857_600).default(1_048_576).meta({
     description: "a number of bytes from 102400 to 104857600",
   }),
@@ -68,7 +68,7 @@ export const GatewaySettings = SharedSettings.pick({
     description: "client, address, request, or header NAME such as header X-Terminal-Id",
   }),
 })
-  // Two upstreams that are one server, or two ports that are one, would show late.
+  // Two equal upstreams or ports would show only later.
   .refine(({ LEGACY_URL, SERVICE_URL }) => LEGACY_URL !== SERVICE_URL, {
     path: ["SERVICE_URL"],
     when: () => true,
@@ -95,7 +95,7 @@ export const ProbeSettings = CutoverSettings.extend({
 /** The settings of `deno task cutover calibrate`. */
 export const CalibrateSettings = CutoverSettings.extend({ LEGACY_URL });
 
-/** The settings of `deno task parity`; each command itself checks which of them it needs. */
+/** The settings of `deno task parity`; each command checks which of them it needs. */
 export const ParitySettings = z.object({
   BASE: urlOf("http:", "https:").optional().meta({
     description: "the address of a server, such as http://127.0.0.1:8000",

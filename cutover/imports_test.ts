@@ -48,10 +48,8 @@ const FLOORS: Record<string, string[]> = {
   rollout: ["compare", "evidence", "routes", "exchange"],
   report: ["rollout", "parity", "compare", "evidence", "routes", "exchange"],
   admin: ["rollout", "routes", "exchange"],
-  "retention.ts": [],
-  "drop_tables.ts": [],
+  "retention.ts": ["evidence"],
   cli: [
-    "drop_tables.ts",
     "admin",
     "report",
     "rollout",

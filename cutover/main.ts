@@ -20,9 +20,9 @@ import { createShadow } from "./shadow/shadow.ts";
 
 /** How long accepted requests may take to finish after SIGTERM, in ms. */
 const GRACE_MS = 15_000;
-/** How long comparisons that wait may take then, in ms. */
+/** How long waiting comparisons may take after that, in ms. */
 const DRAIN_MS = 3_000;
-/** How much longer than both the end may take, in ms. */
+/** How long the rest of the end may take, in ms. */
 const END_SLACK_MS = 7_000;
 /** Connections for the admin API and for recordings. */
 const ADMIN_POOL = 2;
@@ -47,8 +47,6 @@ async function run(config: GatewayConfig): Promise<void> {
   const metrics = createGatewayMetrics(modes.routeOf);
   const collector = startCollector({
     databaseUrl,
-    // The shadow has taken out already what nobody may see.
-    redact: (finding) => finding,
     log,
     onTrouble: metrics.trouble,
   });
@@ -106,7 +104,7 @@ async function run(config: GatewayConfig): Promise<void> {
     hostname: config.HOST,
     port: gateway.port,
     admin_port: admin.addr.port,
-    // The same in every gateway, or a client changes sides between them.
+    // It must be the same in every gateway, or a client changes upstreams between them.
     canary_by: typeof canaryBy === "string" ? canaryBy : `header ${canaryBy.header}`,
   });
 

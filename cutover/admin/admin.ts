@@ -24,19 +24,19 @@ export interface AdminDeps {
   readonly token: string;
   readonly sql: Sql;
   readonly modes: Modes;
-  /** What this process has counted, in Prometheus' text format. */
+  /** The counts of this process, in Prometheus' text format. */
   readonly metrics: { text(): Promise<string>; readonly type: string };
   readonly log: Log;
 }
 
-/** How long a kill waits for PostgreSQL, in ms, before it says that it holds here alone. */
+/** How long a kill waits for PostgreSQL, in ms, before it holds only in this process. */
 const KILL_WAIT_MS = 2_000;
 
 const ModeBody = z.strictObject({
   mode: z.string(),
   canary_percent: z.int().optional(),
   sample_percent: z.int().min(0).max(100).optional(),
-  /** The change holds only if the route is still what its caller has seen. */
+  /** Refuses the change if the route has another epoch by now. */
   expected_epoch: z.int().min(0).optional(),
   ...NoteForm.shape,
 });
@@ -51,8 +51,8 @@ const ChangesQuery = z.strictObject({
 const OPEN = new Set(["/livez", "/readyz"]);
 
 /**
- * The gateway's admin API, for people and programs that move routes; it belongs on a port of its own
- * that clients don't reach. Its errors are `{"error": "one sentence"}`.
+ * The gateway's admin API, for people and programs that move routes. It needs a port of its own that
+ * clients don't reach. Its errors are `{"error": "one sentence"}`.
  */
 export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Response> {
   const { sql, modes, metrics, log } = deps;
@@ -73,8 +73,8 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
   });
 
   on("GET", "/livez", async (c) => await c.json({ status: "ok" }));
-  // Ready as soon as it has looked for the routes: without them the old server answers everything, and
-  // a balancer that took the gateways away for that would turn a pause into an outage.
+  // Ready once it has tried to read the routes: without them all requests go to the old server. A
+  // balancer that removed the gateways for that would turn a pause of PostgreSQL into an outage.
   on("GET", "/readyz", async (c) => {
     const { source } = modes.state;
     if (source === "starting") throw new ApiError("database_away", "The routes are being read");
@@ -132,8 +132,8 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
       return c.json({ killed: "everywhere" });
     }
     const says =
-      "PostgreSQL is away: the routes are killed in this process, and in the others as " +
-      "soon as it is back. Until then they are on legacy without it";
+      "PostgreSQL is unavailable: the kill holds in this process now, and in the others as soon " +
+      "as it is back. Until then their routes are on legacy because of that";
     return c.json({ killed: "here", says }, 202);
   });
   on("POST", "/release", async (c) => {
@@ -184,7 +184,7 @@ function errorOf(thrown: unknown): ApiError {
   return toApiError(thrown);
 }
 
-/** Compares digests: their lengths are the same, so that the time says nothing of the token. */
+/** Compares digests, which have one length, so that the time reveals nothing about the token. */
 function tokenCheck(token: string): (header: string | undefined) => boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   const right = digest(token);

@@ -4,11 +4,11 @@ import { readBytes } from "../../read_bytes.ts";
 const MAX_BYTES = 16_384;
 const DEADLINE_MS = 5_000;
 
-// Bad bytes would otherwise be recorded as U+FFFD, and nobody notice.
+// Invalid bytes would otherwise be recorded as U+FFFD, unnoticed.
 const UTF_8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * The JSON that a request to the admin API brings.
+ * The JSON body of a request to the admin API.
  * @throws {ApiError} 400 no JSON, 408 too slow, 413 too large
  */
 export async function readJson(request: Request, deadlineMs = DEADLINE_MS): Promise<unknown> {

@@ -6,7 +6,7 @@ import type { Routing, StoredRoute } from "../routes/routing.ts";
  * Routes as the admin API and `deno task cutover --json` show them.
  */
 
-/** A route. Its mode is the stored one, which a kill switch outdoes. */
+/** A route with its stored mode, which the kill switch overrides. */
 export function routeJson(route: StoredRoute) {
   return {
     operation: route.operation,
@@ -28,7 +28,7 @@ export function routingJson({ routes, killed, broken }: Routing) {
   };
 }
 
-/** What one gateway process does: the stored routes, and what it makes of them. */
+/** The stored routes, and the effective ones of this gateway process. */
 export function stateJson(state: ModesState, routeOf: (stored: StoredRoute) => Route) {
   const { routes, ...rest } = routingJson(state.routing);
   return {

@@ -6,24 +6,22 @@ import { ALL_CODINGS, createCodingSurvey, describeCodings } from "../rollout/cod
 import { changesBetween } from "../compare/compare.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";
 import { safeRequests } from "../rollout/probe_requests.ts";
-import { listNewestLotCodes } from "../rollout/newest_lots.ts";
 import { RefusedError } from "../../command_line.ts";
-import { type Command, lotCodesIn, wholeNumber } from "./command.ts";
+import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
 
 const TIMEOUT_MS = 30_000;
-const MAX_LOTS = 1_000;
-/** Both answers come from one server, by one clock. */
+/** Both responses come from one server, by one clock. */
 const CLOCKS_APART_MS = 1_000;
 
-/** What the third request of a pair accepts, in turn. */
+/** The codings that the third request of a pair accepts, in turn. */
 const ACCEPTED = ["gzip", ALL_CODINGS, "br", "deflate", "zstd"];
 
-/** `deno task cutover calibrate` */
 export const calibrate: Command = {
   usage: "[--count N] [--lots CODE,CODE …]",
-  does: "asks the old server at LEGACY_URL the same twice, 300 times unless said, and lists the " +
-    "places at which its own answers differ: what varies by itself can't be held against Lotline; " +
-    "asks a third time as a client that accepts compressed answers, and says what that changes",
+  does:
+    "sends the old server at LEGACY_URL each request twice, 300 times unless given, and lists the " +
+    "places at which its own responses differ: such a difference is no fault of Lotline. A third " +
+    "request accepts compressed responses, and the last lines say what that changes",
   options: { count: { type: "string" }, lots: { type: "string" } },
   isLong: true,
   settings: CalibrateSettings,
@@ -31,23 +29,23 @@ export const calibrate: Command = {
     const { count: pairs = "300" } = typed.options;
     const max = wholeNumber("--count", pairs, [1, 100_000]);
     const { LEGACY_URL } = readSettings(CalibrateSettings, environment);
-    const codes = lotCodesIn(typed) ?? await listNewestLotCodes(sql, MAX_LOTS);
+    const codes = await lotCodesFor(sql, typed);
 
     using sender = createSender(LEGACY_URL, 1);
     const survey = createCodingSurvey();
     const varying = new Map<string, number>();
     const count = (key: string) => varying.set(key, (varying.get(key) ?? 0) + 1);
     let compared = 0;
-    let silent = 0;
+    let failed = 0;
     for (const { operation, request } of safeRequests(codes)) {
-      if (compared + silent >= max || signal.aborted) break;
+      if (compared + failed >= max || signal.aborted) break;
       const from = Date.now();
       const first = await sender.send(request, TIMEOUT_MS);
       const second = await sender.send(request, TIMEOUT_MS);
       const accepting = thatAccepts(request, ACCEPTED[compared % ACCEPTED.length] ?? ALL_CODINGS);
       const third = await sender.send(accepting, TIMEOUT_MS);
       if ("failure" in first || "failure" in second || "failure" in third) {
-        silent++;
+        failed++;
         continue;
       }
       compared++;
@@ -62,22 +60,20 @@ export const calibrate: Command = {
         count(`${operation} ${place} (with Accept-Encoding)`);
       }
     }
-    if (compared === 0) throw new RefusedError(`${LEGACY_URL} gives no answers`);
+    if (compared === 0) throw new RefusedError(`${LEGACY_URL} sends no responses`);
     const rows = [...varying].sort().map(([key, times]) => {
       const [operation = "", ...place] = key.split(" ");
       return { operation, place: place.join(" "), times };
     });
     const found = survey.findings();
-    const requested = `${compared} pairs of answers were compared, ${silent} were not answered`;
-    const table = rows.length === 0
-      ? `${requested}: nothing varies by itself.`
-      : `${requested}.\n` + columns(
-        ["operation", "place", "times"],
-        rows.map(({ operation, place, times }) => [operation, place, String(times)]),
-      );
+    const sum = `${compared} pairs of responses were compared, ${failed} requests had no response`;
+    const table = rows.length === 0 ? `${sum}: nothing varies by itself.` : `${sum}.\n` + columns(
+      ["operation", "place", "times"],
+      rows.map(({ operation, place, times }) => [operation, place, String(times)]),
+    );
     return {
       text: [table.trimEnd(), ...describeCodings(found).map(printable)].join("\n"),
-      json: { compared, silent, varying: rows, compression: found },
+      json: { compared, silent: failed, varying: rows, compression: found },
     };
   },
 };

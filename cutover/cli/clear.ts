@@ -1,19 +1,16 @@
 import { clearLatch } from "../routes/routes_table.ts";
-import { type Command, operationNamed } from "./command.ts";
-import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
+import { changeCommand, operationNamed } from "./command.ts";
 
-/** `deno task cutover clear` */
-export const clear: Command = {
-  usage: `OPERATION ${NOTE_USAGE}`,
-  does: "lets a route that was rolled back by itself be moved again; it stays on legacy",
+export const clear = changeCommand({
+  usage: "OPERATION",
+  does: "allows a route to move again after an automatic rollback; it stays on legacy",
   words: [1, 1],
-  options: NOTE_OPTIONS,
-  async run({ sql }, typed) {
+  async run({ sql, note }, typed) {
     const operation = operationNamed(typed.words[0]);
-    const changed = await clearLatch(sql, { operation, ...noteIn(typed) });
+    const changed = await clearLatch(sql, { operation, ...note });
     return {
       text: changed ? `${operation} can be moved again` : `${operation} is not held`,
       json: { changed },
     };
   },
-};
+});

@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import {
   type CommandForm,
   parseWhole,
@@ -8,6 +9,8 @@ import {
 import type { Environment } from "../../config.ts";
 import type { CalibrateSettings, ProbeSettings } from "../config.ts";
 import type { Sql } from "../../db/sql.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { type Note, NoteForm } from "../routes/note.ts";
 import {
   LEGACY_OPERATIONS,
   type Operation,
@@ -15,17 +18,19 @@ import {
   OPERATIONS,
 } from "../exchange/operations.ts";
 
-/** What a command has to do with. */
+const MAX_LOTS = 1_000;
+
+/** What a command works with. */
 export interface Deps {
   readonly sql: Sql;
   readonly environment: Environment;
-  /** Says how far it is, a line at a time. */
+  /** Reports progress, a line at a time. */
   readonly print: (line: string) => void;
-  /** Is aborted when the user stops the command. */
+  /** Aborted when the user stops the command. */
   readonly signal: AbortSignal;
 }
 
-/** What a command has to say. */
+/** The output of a command. */
 export interface Output {
   readonly text: string;
   /** The same for a program, with `--json`. */
@@ -34,15 +39,56 @@ export interface Output {
 
 /** One of the commands of `deno task cutover`; each has `--json` besides its own options. */
 export interface Command extends CommandForm {
-  /** It may go on for hours, and ends by itself soon after its signal. */
+  /** It may run for hours, and ends soon after its signal. */
   readonly isLong?: boolean;
-  /** Its settings, when it has more than all commands have. */
+  /** Its settings, when it has more than the other commands. */
   readonly settings?: typeof ProbeSettings | typeof CalibrateSettings;
   /**
    * @throws {UsageError} when it isn't typed as `usage` says
-   * @throws {RefusedError} when it can't be done as it was asked for
+   * @throws {RefusedError} when it can't be done
    */
   run(deps: Deps, typed: Typed): Promise<Output>;
+}
+
+/** The options of a command that changes something. */
+export const NOTE_OPTIONS = { why: { type: "string" }, who: { type: "string" } } as const;
+
+/** How they are typed. */
+export const NOTE_USAGE = "--why TEXT [--who NAME]";
+
+/** Who makes the change and why; without `--who` it is the user of this machine. */
+export function noteIn({ options }: Typed): Note {
+  if (options.why === undefined) {
+    throw new UsageError("Say why with --why: the record of the migration keeps it");
+  }
+  const who = options.who ?? machineUser();
+  if (who === undefined) throw new UsageError("Say who you are with --who");
+  const { success, data } = NoteForm.safeParse({ who, why: options.why });
+  if (success) return data;
+  throw new UsageError("--why takes 1 to 500 characters, --who 1 to 100");
+}
+
+function machineUser(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    // Not permitted, or a container's user without a name.
+    return undefined;
+  }
+}
+
+/** A command that changes something, so that it takes a note and no options besides. */
+export function changeCommand(
+  { usage, run, ...command }: Pick<Command, "usage" | "does" | "words"> & {
+    run(deps: Deps & { readonly note: Note }, typed: Typed): Promise<Output>;
+  },
+): Command {
+  return {
+    ...command,
+    usage: `${usage} ${NOTE_USAGE}`.trim(),
+    options: NOTE_OPTIONS,
+    run: (deps, typed) => run({ ...deps, note: noteIn(typed) }, typed),
+  };
 }
 
 /** The operation with this name. */
@@ -65,8 +111,14 @@ export function wholeNumber(what: string, text: unknown, bounds: [number, number
   throw new UsageError(`${what} is a whole number from ${bounds.join(" to ")}`);
 }
 
-/** Lots whose codes were typed, separated by commas; undefined: none were named. */
-export function lotCodesIn(typed: Typed): readonly string[] | undefined {
-  return textOption(typed, "lots")?.split(",").map((code) => code.trim())
-    .filter((code) => code !== "");
+/** Lots for requests that find one: those of `--lots`, separated by commas, or the newest. */
+export async function lotCodesFor(sql: Sql, typed: Typed): Promise<readonly string[]> {
+  const codes = textOption(typed, "lots")?.split(",").map((code) => code.trim());
+  if (codes !== undefined) return codes.filter((code) => code !== "");
+  const rows = await queryWithDeadline(
+    sql,
+    sql<{ lot_code: string }[]>`
+      select lot_code from lots order by created_at desc nulls last limit ${MAX_LOTS}`,
+  );
+  return rows.map(({ lot_code }) => lot_code);
 }

@@ -13,7 +13,7 @@ import {
   givenRoute,
 } from "../testing/route_history.ts";
 import type { Mode } from "../exchange/route.ts";
-import { readThresholds } from "../rollout/thresholds_table.ts";
+import { readThresholds } from "../rollout/thresholds.ts";
 import { kill as killRoutes } from "../routes/kill_switch.ts";
 import { rollBack } from "../routes/routes_table.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
@@ -111,7 +111,7 @@ Deno.test("a canary that can't work is set with a warning, and status says what 
   await givenClients(sql, { ...shadow, side: "legacy", requests: 70, buckets: [5_000] });
   const { text, json } = await typed(set, [operation, "canary", "1"], BY);
   const warning =
-    "canary 1 % would move none of 1 client seen; clients are told apart by the gateways' CANARY_BY";
+    "canary 1 % would move none of 1 client seen; the gateways tell clients apart by CANARY_BY";
   strictEqual(text, `createLot is on canary 1 %, epoch 2\n  Warning: ${warning}`);
   strictEqual(z.array(z.object({ warning: z.string() })).parse(json)[0]?.warning, warning);
   strictEqual((await typed(set, [operation, "canary", "1"], BY)).text.split("\n").length, 1);
@@ -137,12 +137,12 @@ Deno.test("status and verdicts name the lost share, and why", async () => {
     await givenCoverage(sql, { operation, epoch, what, count });
   }
   await givenCoverage(sql, { operation, epoch, what: "due", count: 405, minutesAgo: 5 });
-  const causes = "size 70, queue 20, unknown 10, no outcome, such as a gateway that was killed 5";
+  const causes = "size 70, queue 20, unknown 10, no outcome \\(such as a killed gateway\\) 5";
   const shown = await typed(status);
   match(shown.text, new RegExp(`^login +shadow +100 % +26 % \\(${causes}\\) `, "m"));
   const { text } = await typed(verdicts);
   match(text, /^login +shadow +300( +0){5} +105 \(26 %\) .* not enough yet$/m);
-  match(text, new RegExp(`^login: lost by ${causes}; left out by its share 5$`, "m"));
+  match(text, new RegExp(`^login: lost: ${causes}; not sampled: 5$`, "m"));
   match(text, /^login: 105 of 405 comparisons were lost \(.*\), more than 5 %$/m);
 });
 
@@ -169,7 +169,7 @@ Deno.test("an invalid plan is refused before anything is moved", async () => {
 Deno.test("a plan that is interrupted says so and leaves the route unchanged", async () => {
   await rejects(
     typed(plan, ["getHealth"], BY, { signal: AbortSignal.abort() }),
-    /^RefusedError: The plan has stopped at getHealth: it was interrupted\./,
+    /^RefusedError: The plan has stopped at getHealth: interrupted\./,
   );
 });
 
@@ -192,7 +192,7 @@ Deno.test("a stopped plan continues after the command that it names", async () =
     const message = await withDeadline("the plan has stopped", run);
     ok(
       message.endsWith(
-        `after deno task cutover ${name} --why TEXT the same command goes on from there.`,
+        `To go on, run deno task cutover ${name} --why TEXT, then the same command again.`,
       ),
       message,
     );
@@ -232,7 +232,7 @@ Deno.test("the old server compared with itself shows no varying field", async ()
   const { text } = await typed(calibrate, [], { count: "30" }, { environment });
   match(
     text,
-    /^30 pairs of answers were compared, 0 were not answered: nothing varies by itself\.$/m,
+    /^30 pairs of responses were compared, 0 requests had no response: nothing varies by itself\.$/m,
   );
 });
 
@@ -270,6 +270,6 @@ Deno.test("Ctrl-C ends a plan at a terminal, and the route stays", async () => {
   child.kill("SIGINT");
   const { code, stderr } = await child.output();
   strictEqual(code, 1);
-  match(new TextDecoder().decode(stderr), /^The plan has stopped at createLot: it was interrupted/);
+  match(new TextDecoder().decode(stderr), /^The plan has stopped at createLot: interrupted/);
   ok(await isInShadow());
 });

@@ -43,13 +43,13 @@ Deno.test("calibrating says how an Express server compresses, and that its form 
   const { text, json } = await run(calibrate, compressing.url, "45");
   match(
     text,
-    /^45 pairs of answers were compared, 0 were not answered: nothing varies by itself\.$/m,
+    /^45 pairs of responses were compared, 0 requests had no response: nothing varies by itself\.$/m,
   );
   match(
     text,
-    /^The old server compresses: br from 3\d{3} bytes, deflate from 3\d{3} bytes, gzip from 3\d{3} bytes; understood, the content is compared\.$/m,
+    /^The old server compresses: br from 3\d{3} bytes, deflate from 3\d{3} bytes, gzip from 3\d{3} bytes\. The gateway decodes these and compares the content\.$/m,
   );
-  match(text, /^It sends headers that aren't compared: x-powered-by\.$/m);
+  match(text, /^It sends headers that are not compared: x-powered-by\.$/m);
   ok(JSON.stringify(json).includes('"coding":"gzip"'), JSON.stringify(json));
 });
 
@@ -57,7 +57,7 @@ Deno.test("calibrating an old server that doesn't compress says so", async () =>
   const { text } = await run(calibrate, old.url, "45");
   match(
     text,
-    /^The old server compressed nothing for clients that accept gzip, deflate, br, zstd; its longest answer to them had 3\d{3} bytes\.$/m,
+    /^The old server compressed nothing for clients that accept gzip, deflate, br, zstd; its longest response to them had 3\d{3} bytes\.$/m,
   );
 });
 
@@ -65,7 +65,9 @@ Deno.test("calibrating supports every server that compresses", async () => {
   for (const [name, how] of Object.entries(COMPRESSING)) {
     const text = await calibrated(how);
     match(text, /: nothing varies by itself\.$/m, name);
-    if (how.coding !== "identity") match(text, /^The old server compresses: .*; understood/m, name);
+    if (how.coding !== "identity") {
+      match(text, /^The old server compresses: .*\. The gateway decodes/m, name);
+    }
   }
 });
 
@@ -79,11 +81,11 @@ Deno.test("calibrating names what compression changes, and which forms aren't su
     headers: { "cache-control": "no-transform", "strict-transport-security": "max-age=1" },
   });
   match(changed, /^getHealth +body\.status \(with Accept-Encoding\) +15$/m);
-  match(changed, /^It sends headers that aren't compared: .*strict-transport-security/m);
+  match(changed, /^It sends headers that are not compared: .*strict-transport-security/m);
   const unknown = await calibrated({ coding: "compress", pack: COMPRESSING.nginx.pack });
   match(
     unknown,
-    /^45 of 45 answers in "compress" can't be read: not understood, such answers aren't compared\.$/m,
+    /^45 of 45 responses in "compress" can't be decoded\. Such responses are not compared\.$/m,
   );
 });
 
@@ -91,7 +93,7 @@ Deno.test("a server that compresses without Accept-Encoding is reported", async 
   const how = { ...COMPRESSING.nginx, isUnasked: true };
   await using compressing = await startCompressingServer(old.url, how);
   const { text } = await run(calibrate, compressing.url, "15");
-  match(text, /^It compressed 15 answers for clients that hadn't asked for it\.$/m);
+  match(text, /^It compressed 15 responses for clients that accept no coding\.$/m);
 });
 
 Deno.test("a probe accepts compression in half of its requests, and reports how many responses were compressed", async () => {
@@ -102,11 +104,14 @@ Deno.test("a probe accepts compression in half of its requests, and reports how 
   });
   const { text, json } = await run(probe, compressing.url, "60");
   match(text, /^getTraceability +200 br +8$/m);
-  match(text, /^Half of it accepted gzip, deflate, br, zstd: 8 of 60 answers were compressed\.$/m);
+  match(
+    text,
+    /^Half of the requests accepted gzip, deflate, br, zstd: 8 of 60 responses were compressed\.$/m,
+  );
   const rows = JSON.stringify(json);
   ok(rows.includes('{"operation":"getTraceability","answer":"200","times":8,"coding":"br"}'), rows);
   const plain = await run(probe, old.url, "60");
-  match(plain.text, /: 0 of 60 answers were compressed\.$/m);
+  match(plain.text, /: 0 of 60 responses were compressed\.$/m);
   deepStrictEqual(Array.isArray(plain.json), true);
   strictEqual(JSON.stringify(plain.json).includes("coding"), false);
 });

@@ -1,6 +1,6 @@
 /**
- * `deno task cutover`: the gateway's routes, for an operator at a terminal. PostgreSQL is asked and told;
- * running gateways follow within a second. `probe` and `calibrate` ask servers besides.
+ * `deno task cutover`: the gateway's routes, for an operator at a terminal. Commands read and write
+ * PostgreSQL; running gateways follow within a second. `probe` and `calibrate` also send requests.
  *
  * @module
  */

@@ -58,7 +58,7 @@ Deno.test("a route is set and rolled back, and status and history show all of it
   match(head, /^id +at +what +operation +from +to +compared +epoch +who +why$/);
   deepStrictEqual(rows.map((row) => row.split(/ {2,}/).slice(2).join("|")), [
     "clear|login|legacy|legacy|2|ana|a ?[2Jtry",
-    "rollback, by itself|login|canary 10 %|legacy|2|gateway|3 of 200 differ",
+    "rollback, automatic|login|canary 10 %|legacy|2|gateway|3 of 200 differ",
     "sample|login|canary 10 %|canary 10 %|100 to 50 %|1|ana|a ?[2Jtry",
     "set|login|legacy|canary 10 %|1|ana|a ?[2Jtry",
   ]);

@@ -2,10 +2,9 @@ import { columns } from "../../terminal.ts";
 import { listChanges, MAX_CHANGES, type RecordedChange } from "../routes/route_changes.ts";
 import { type Command, operationNamed, wholeNumber } from "./command.ts";
 
-/** `deno task cutover history` */
 export const history: Command = {
   usage: "[OPERATION] [--limit N] [--before ID]",
-  does: `what was changed, when, by whom and why, the newest first; N is at most ${MAX_CHANGES}`,
+  does: `lists the changes of routes, the newest first; N is at most ${MAX_CHANGES}`,
   words: [0, 1],
   options: { limit: { type: "string" }, before: { type: "string" } },
   async run({ sql }, typed) {
@@ -30,7 +29,7 @@ function changeTable(changes: readonly RecordedChange[]): string {
     changes.map((change) => [
       change.id,
       change.at,
-      change.automatic ? `${change.what}, by itself` : change.what,
+      change.automatic ? `${change.what}, automatic` : change.what,
       change.operation ?? "all",
       modeText(change.from_mode, change.from_percent),
       modeText(change.to_mode, change.to_percent),

@@ -1,14 +1,11 @@
 import { kill as killRoutes } from "../routes/kill_switch.ts";
-import type { Command } from "./command.ts";
-import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
+import { changeCommand } from "./command.ts";
 
-/** `deno task cutover kill` */
-export const kill: Command = {
-  usage: NOTE_USAGE,
-  does: "all routes on legacy at once, until the release",
-  options: NOTE_OPTIONS,
-  async run({ sql }, typed) {
-    const changed = await killRoutes(sql, noteIn(typed));
+export const kill = changeCommand({
+  usage: "",
+  does: "puts all routes on legacy at once, until release",
+  async run({ sql, note }) {
+    const changed = await killRoutes(sql, note);
     return {
       text: changed
         ? "The kill switch is on: within a second all routes are on legacy"
@@ -16,4 +13,4 @@ export const kill: Command = {
       json: { changed },
     };
   },
-};
+});

@@ -1,15 +1,17 @@
 import { z } from "zod";
 import { columns } from "../../terminal.ts";
-import { type Thresholds, ThresholdsForm } from "../rollout/thresholds.ts";
-import { insertThresholds, readThresholds } from "../rollout/thresholds_table.ts";
+import {
+  insertThresholds,
+  readThresholds,
+  type Thresholds,
+  ThresholdsForm,
+} from "../rollout/thresholds.ts";
 import { UsageError } from "../../command_line.ts";
-import type { Command } from "./command.ts";
-import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
+import { type Command, NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./command.ts";
 
-/** `deno task cutover limits` */
 export const thresholds: Command = {
   usage: `[NAME=VALUE …] ${NOTE_USAGE}`,
-  does: "by which limits routes are judged; with values, what they are from now on",
+  does: "shows the limits that verdicts use; with values, sets them from now on",
   words: [0, Infinity],
   options: NOTE_OPTIONS,
   async run({ sql }, typed) {
@@ -27,7 +29,7 @@ function changed(now: Thresholds, words: readonly string[]): Thresholds {
     const [, name, value] = /^([a-z_]+)=(\d+(?:\.\d+)?)$/.exec(word) ?? [];
     if (name === undefined || value === undefined || !Object.hasOwn(now, name)) {
       throw new UsageError(
-        `${JSON.stringify(word)} is no limit: give NAME=NUMBER, with one of ` +
+        `${JSON.stringify(word)} is no limit: type NAME=NUMBER, with one of ` +
           Object.keys(now).join(" "),
       );
     }

@@ -5,9 +5,10 @@
  * @module
  */
 
+import { join } from "node:path";
+import { z } from "zod";
 import {
   type CommandForm,
-  parseWhole,
   type Program,
   readCommand,
   RefusedError,
@@ -36,18 +37,21 @@ import { parseRequestList } from "../parity/request_list.ts";
 import { formatSkipped, verifySafe } from "../parity/verify_safe.ts";
 import { printable, sentenceOf } from "../../terminal.ts";
 import { readReport } from "../report/read_report.ts";
+import { toHtml } from "../report/html.ts";
+import { toMarkdown } from "../report/markdown.ts";
 import { resultOf } from "../report/report_data.ts";
-import { writeReport } from "../report/write_report.ts";
+import { documentOf, TITLE, toJson } from "../report/report_document.ts";
 import { recordLive } from "../record/record_live.ts";
 import { createRecordingRedactor } from "../record/recording_redactor.ts";
 import { createRedactor, type Redactor } from "../redact/redact.ts";
 import type { Upstream } from "../exchange/route.ts";
+import { wholeNumber } from "./command.ts";
 
 const MAX_LIVE_S = 3_600;
 const MAX_PER_OPERATION = 1_000;
 
 interface Command extends CommandForm {
-  /** Gives the exit status. */
+  /** Resolves with the exit status. */
   run(typed: Typed, settings: ParityConfig): Promise<number>;
 }
 
@@ -59,25 +63,26 @@ const PROGRAM: Program<Command> = {
   commands: {
     report: {
       usage: "[--since T] [--until T] [--out FOLDER]",
-      does: `the evidence of the cutover, from DATABASE_URL, as report.md, report.html and
-      report.json in FOLDER ("parity-report" unless given); T is such as 2026-11-25T08:00Z`,
+      does: `writes the evidence of the cutover, from DATABASE_URL, as report.md, report.html and
+      report.json into FOLDER ("parity-report" unless given); T is such as 2026-11-25T08:00Z`,
       options: { since: TEXT, until: TEXT, out: TEXT },
       run: runReport,
     },
     verify: {
       usage: "[FILE] [--base URL] [--no-approvals] [--markdown] [--yes-wipe-this-database]",
       does:
-        `whether a server answers as recorded in FILE (the old server's recordings unless given).
-      With DATABASE_URL, the database that it works on: everything, from known rows, so the tables
-      are emptied again and again. Without, or when FILE was recorded live: only what changes nothing`,
+        `checks a server's responses against those recorded in FILE (the old server's unless given).
+      With DATABASE_URL, the server's own database, it sends every request from known rows, and
+      empties the tables again and again. Without, or with a FILE that was recorded live, it sends
+      only requests that change nothing`,
       words: [0, 1],
       options: { base: TEXT, "no-approvals": FLAG, markdown: FLAG, "yes-wipe-this-database": FLAG },
       run: runVerify,
     },
     record: {
       usage: "OUT [--base URL] [--yes-wipe-this-database]",
-      does: `a server's answers to the requests of the old server's recordings; needs DATABASE_URL
-      as above`,
+      does: `records a server's responses to the requests of the old server's recordings; needs
+      DATABASE_URL as above`,
       words: [1, 1],
       options: { base: TEXT, "yes-wipe-this-database": FLAG },
       run: runRecord,
@@ -85,16 +90,17 @@ const PROGRAM: Program<Command> = {
     "record --requests": {
       usage: "OUT --requests FILE [--base URL] [--allow-writes]",
       does:
-        "its answers to the requests in FILE: recordings, or a request a line, as METHOD /path " +
-        "or JSON",
+        "records its responses to the requests in FILE: recordings, or a request a line, as METHOD " +
+        "/path or JSON",
       words: [1, 1],
       options: { requests: TEXT, base: TEXT, "allow-writes": FLAG },
       run: runRecordRequests,
     },
     "record --live": {
       usage: "OUT --live SECONDS [--per-operation N] [--side legacy|service]",
-      does: "what the gateways on DATABASE_URL let clients have for so long, at most N (50) an " +
-        "operation",
+      does:
+        "records requests and responses of the gateways on DATABASE_URL for SECONDS, at most N (50) " +
+        "an operation",
       words: [1, 1],
       options: { live: TEXT, "per-operation": TEXT, side: TEXT },
       run: runRecordLive,
@@ -102,11 +108,11 @@ const PROGRAM: Program<Command> = {
   },
   notes: `
 URL is the server's address; BASE is the same from the environment. Recordings of requests and live
-ones have pseudonyms for personal data: what had some is not sent again by verify, but for the token
-of a login, which PARITY_TOKEN stands in for. With DRY_RUN_SECRET the pseudonyms are the gateway's.
+ones have pseudonyms for personal data, and verify skips such requests. The token of a login is the
+exception: verify sends PARITY_TOKEN in its place. With DRY_RUN_SECRET the pseudonyms are the gateway's.
 
-Exit status: 0 it is so; 1 it is not (a wrong answer, a verdict that is fail, requests without an
-answer, nothing recorded); 2 it could not be found out`,
+Exit status: 0 passed; 1 failed (a wrong response, the verdict fail, a request without a response,
+nothing recorded); 2 the check could not be made`,
 };
 
 if (import.meta.main) {
@@ -117,8 +123,8 @@ if (import.meta.main) {
 }
 
 /**
- * Does what the arguments say, and gives the exit status.
- * @throws {UsageError}, {RefusedError} or {ConfigError} when it can't be done as it was asked for
+ * Runs the command and resolves with the exit status.
+ * @throws {UsageError}, {RefusedError} or {ConfigError} when it can't be done
  */
 export async function run(args: string[], environment: Environment): Promise<number> {
   const { command, typed } = readCommand(PROGRAM, args);
@@ -134,7 +140,11 @@ async function runReport(typed: Typed, settings: ParityConfig): Promise<number> 
   await using session = openSession(databaseOf(settings), { name: "lotline-parity" });
   const data = await readReport(session.sql, period, approvals);
   const folder = textOption(typed, "out") ?? "parity-report";
-  await writeReport(folder, data);
+  const blocks = documentOf(data);
+  await Deno.mkdir(folder, { recursive: true });
+  await Deno.writeTextFile(join(folder, "report.json"), toJson(data));
+  await Deno.writeTextFile(join(folder, "report.md"), toMarkdown(blocks));
+  await Deno.writeTextFile(join(folder, "report.html"), toHtml(TITLE, blocks));
   for (const { operation, verdict } of data.routes) {
     console.log([`${operation}: ${verdict.result}`, ...verdict.reasons].map(printable).join("; "));
   }
@@ -148,16 +158,11 @@ async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> 
   const recordings = await readFile(file ?? LEGACY_RECORDINGS, loadRecordings);
   const approvals = options["no-approvals"] ? [] : await loadApprovals();
   if (settings.DATABASE_URL === undefined || recordings.live) {
-    const token = settings.PARITY_TOKEN;
-    const rules = options["no-approvals"] || !recordings.live ? [] : liveRulesOf(approvals);
-    const report = await verifySafe(
-      { base, token, redactor: redactorOf(settings) },
-      recordings,
-      approvals,
-      rules,
-    );
+    const rules = recordings.live ? liveRulesOf(approvals) : [];
+    const to = { base, token: settings.PARITY_TOKEN, redactor: redactorOf(settings) };
+    const report = await verifySafe(to, recordings, approvals, rules);
     console.log(formatSkipped(report.skipped) + textOf(report, base, typed));
-    // Nothing was wrong, but nothing was looked at either.
+    // Nothing was wrong, but nothing was checked either.
     if (report.outcomes.length === 0) throw new RefusedError("Nothing in it could be sent");
     return passed(report) ? 0 : 1;
   }
@@ -192,7 +197,7 @@ async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<
     createRecordingRedactor(redactorOf(settings)),
   );
   await Deno.stdout.write(new TextEncoder().encode(formatSkipped(skipped)));
-  for (const line of unanswered) console.log(`NO ANSWER ${line}`);
+  for (const line of unanswered) console.log(`NO RESPONSE ${line}`);
   if (recordings.scenarios.length === 0) {
     console.log("nothing recorded");
     return 1;
@@ -204,12 +209,11 @@ async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<
 async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<number> {
   const [file = ""] = typed.words;
   const order = {
-    seconds: wholeNumber("--live", textOption(typed, "live"), MAX_LIVE_S),
-    perOperation: wholeNumber(
-      "--per-operation",
-      textOption(typed, "per-operation") ?? "50",
+    seconds: wholeNumber("--live", typed.options.live, [1, MAX_LIVE_S]),
+    perOperation: wholeNumber("--per-operation", typed.options["per-operation"] ?? "50", [
+      1,
       MAX_PER_OPERATION,
-    ),
+    ]),
     side: upstreamOf(textOption(typed, "side")),
   };
   const stop = new AbortController();
@@ -218,9 +222,11 @@ async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<numb
   const sql = connect({ url: databaseOf(settings), max: 1, name: "lotline-parity" });
   try {
     const recordings = await recordLive(sql, order, stop.signal);
-    if (recordings === undefined) throw new RefusedError("Four recordings are on already");
+    if (recordings === undefined) throw new RefusedError("Four recordings are running already");
     if (recordings === "nothing") {
-      console.log("nothing recorded: no such requests came, or no gateway runs on this database");
+      console.log(
+        "nothing recorded: no client sent a request, or no gateway runs on this database",
+      );
       return 1;
     }
     await write(file, recordings);
@@ -236,7 +242,7 @@ async function write(file: string, recordings: Recordings): Promise<void> {
   console.log(`${recordings.scenarios.length} scenarios recorded in ${file}`);
 }
 
-/** Does something with a database whose tables may be emptied. */
+/** Runs `use` on a database whose tables may be emptied. */
 async function withWipedDatabase(
   url: string,
   { options }: Typed,
@@ -272,15 +278,15 @@ function databaseOf({ DATABASE_URL }: ParityConfig): string {
 
 function momentOf(option: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
-  // Without a zone it would be another moment on each machine; a day begins at midnight UTC.
-  const isMoment = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(text);
-  const moment = new Date(isMoment ? text : NaN);
-  if (!Number.isNaN(moment.getTime())) return moment.toISOString();
+  // Without a zone the moment would depend on the machine; a day begins at midnight UTC.
+  const isMoment =
+    z.union([z.iso.date(), z.iso.datetime({ offset: true })]).safeParse(text).success;
+  if (isMoment) return new Date(text).toISOString();
   throw new RefusedError(`${option} takes a day or a moment with its zone: 2026-11-25T08:00Z`);
 }
 
 function redactorOf({ DRY_RUN_SECRET }: ParityConfig): Redactor {
-  // Without the gateway's, nobody needs to know it: pseudonyms are the same within one file.
+  // A random secret makes pseudonyms that are the same within one file.
   const secret = DRY_RUN_SECRET ?? crypto.randomUUID() + crypto.randomUUID();
   return createRedactor(secret);
 }
@@ -288,12 +294,6 @@ function redactorOf({ DRY_RUN_SECRET }: ParityConfig): Redactor {
 function upstreamOf(text = "legacy"): Upstream {
   if (text === "legacy" || text === "service") return text;
   throw new RefusedError("A side is legacy or service");
-}
-
-function wholeNumber(option: string, text: string | undefined, max: number): number {
-  const number = parseWhole(text, [1, max]);
-  if (number !== undefined) return number;
-  throw new RefusedError(`${option} takes a whole number from 1 to ${max}`);
 }
 
 async function readFile<F extends string | URL, T>(

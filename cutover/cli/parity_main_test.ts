@@ -106,7 +106,7 @@ Deno.test("any server is recorded from a list and verified, without a database o
   const same = await parity(["verify", old.file("a.json"), "--base", old.base], {});
   deepStrictEqual([same.code, same.out], [
     0,
-    "SKIPPED 1 requests: personal data was replaced in it, such as " +
+    "SKIPPED 1 requests: it holds a pseudonym, such as " +
     "line 2 #0\n" +
     "1 the same, 0 changed as approved, 0 wrong, of 1 exchanges\n",
   ]);
@@ -216,7 +216,7 @@ const REFUSED: [what: string, args: string[], env: Record<string, string>, says:
   ["a broken setting", ["verify"], { BASE: "plant" }, /BASE is invalid/],
   ["no such file", ["verify", "/none.json"], { BASE: "http://127.0.0.1:9" }, /can't be read/],
   ["no database", ["record", "/tmp/a.json", "--live", "3"], {}, /: Name the database/],
-  ["no seconds", ["record", "/tmp/a.json", "--live", "0"], {}, /: --live takes/],
+  ["no seconds", ["record", "/tmp/a.json", "--live", "0"], {}, /: --live is a whole number/],
   ["an unknown side", ["record", "/tmp/a.json", "--live", "3", "--side", "x"], {}, /: A side is/],
   ["a report without a database", ["report"], {}, /: Name the database/],
   ["a day that isn't one", ["report", "--since", "2026-02-31T25:00Z"], {}, /: --since takes/],

@@ -2,18 +2,18 @@ import { isLegacyOperation, type LegacyOperation } from "../exchange/operations.
 import { parseSteps, PLAN_ORDER, type PlanOptions, type Remedy } from "../rollout/plan.ts";
 import { describePlan, runPlan } from "../rollout/run_plan.ts";
 import { RefusedError, type Typed, UsageError } from "../../command_line.ts";
-import { type Command, operationNamed, wholeNumber } from "./command.ts";
-import { NOTE_OPTIONS, noteIn } from "./note_options.ts";
+import { type Command, NOTE_OPTIONS, noteIn, operationNamed, wholeNumber } from "./command.ts";
 
 const MINUTE_MS = 60_000;
 const MAX_MINUTES = 100_000;
 
-/** `deno task cutover plan` */
 export const plan: Command = {
   usage: "OPERATION|all [--steps shadow,1,10,50,100] [--soak MINUTES] [--samples N] " +
     "[--patience MINUTES] [--dry] [--why TEXT] [--who NAME]",
-  does: "moves a route to Lotline step by step, each after 30 minutes and 500 samples with the " +
-    "verdict pass unless said; stops at anything else, at the latest after 240 minutes of patience",
+  does:
+    "moves a route to Lotline step by step. A step takes 30 minutes and 500 samples unless given, " +
+    "and needs the verdict pass. The plan stops at the verdict fail, at a change by someone else, " +
+    "or when a step is 240 minutes late",
   words: [1, 1],
   options: {
     ...NOTE_OPTIONS,
@@ -24,7 +24,7 @@ export const plan: Command = {
     dry: { type: "boolean" },
   },
   isLong: true,
-  async run({ sql, print: tell, signal }, typed) {
+  async run({ sql, print, signal }, typed) {
     const operations = operationsNamed(typed.words[0]);
     const options = optionsOf(typed);
     if (typed.options.dry === true) {
@@ -33,22 +33,21 @@ export const plan: Command = {
       return { text: lines.join("\n"), json: lines };
     }
     const note = noteIn({ ...typed, options: { why: "a step of a plan", ...typed.options } });
-    const ended = await runPlan({ sql, print: tell, signal, note }, operations, options);
+    const ended = await runPlan({ sql, print, signal, note }, operations, options);
     if (ended.end === "done") {
       return { text: `Done: ${operations.join(", ")}`, json: { moved: operations } };
     }
     throw new RefusedError(
-      `The plan has stopped at ${ended.operation}: ${ended.why}. Routes stay where they are; ` +
-        `${whatNext(ended.operation, ended.first)}.`,
+      `The plan has stopped at ${ended.operation}: ${ended.why}. Routes stay where they are. ` +
+        howToGoOn(ended.operation, ended.first),
     );
   },
 };
 
-function whatNext(operation: LegacyOperation, first: Remedy | undefined): string {
-  const goesOn = "the same command goes on from there";
-  if (first === undefined) return goesOn;
+function howToGoOn(operation: LegacyOperation, first: Remedy | undefined): string {
+  if (first === undefined) return "To go on, run the same command again.";
   const words = first === "clear" ? `clear ${operation}` : first;
-  return `after deno task cutover ${words} --why TEXT ${goesOn}`;
+  return `To go on, run deno task cutover ${words} --why TEXT, then the same command again.`;
 }
 
 function operationsNamed(name: string | undefined): readonly LegacyOperation[] {
@@ -56,8 +55,8 @@ function operationsNamed(name: string | undefined): readonly LegacyOperation[] {
   const operation = operationNamed(name);
   if (isLegacyOperation(operation)) return [operation];
   throw new RefusedError(
-    `${operation} is not in the old API: there is nothing to compare, and it is on service unless ` +
-      "somebody has put it on legacy",
+    `${operation} is not in the old API: there is nothing to compare. It is on service unless a person has ` +
+      "put it on legacy",
   );
 }
 

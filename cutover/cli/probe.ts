@@ -9,21 +9,20 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { safeRequests } from "../rollout/probe_requests.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { PROBE } from "../proxy/request_head.ts";
-import { listNewestLotCodes } from "../rollout/newest_lots.ts";
 import { RefusedError } from "../../command_line.ts";
-import { type Command, lotCodesIn, wholeNumber } from "./command.ts";
+import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
 
-/** So many requests are under way at most. */
-const AT_ONCE = 4;
+/** The most requests in flight. */
+const MAX_CONCURRENT = 4;
 const TIMEOUT_MS = 30_000;
-const MAX_LOTS = 1_000;
 
-/** `deno task cutover probe` */
 export const probe: Command = {
   usage: "[--count N] [--rate N] [--lots CODE,CODE …] [--no-logins]",
-  does: "asks the gateway at GATEWAY_URL what changes nothing, 900 times and 20 a second unless " +
-    "said, so that a quiet plant has evidence: health, traces, logins of nobody (not with " +
-    "AUTH_MODE=required: Lotline would soon throttle them); half of it accepts compressed answers",
+  does:
+    "sends requests that change nothing to the gateway at GATEWAY_URL, 900 at 20 a second unless " +
+    "given, so that a quiet plant has evidence: health, traces and logins of unknown accounts. " +
+    "Half of them accept compressed responses. Use --no-logins with AUTH_MODE=required, where " +
+    "Lotline throttles such logins",
   options: {
     count: { type: "string" },
     rate: { type: "string" },
@@ -37,10 +36,10 @@ export const probe: Command = {
     const max = wholeNumber("--count", count, [1, 1_000_000]);
     const perSecond = wholeNumber("--rate", rate, [1, 1_000]);
     const { GATEWAY_URL } = readSettings(ProbeSettings, environment);
-    const codes = lotCodesIn(typed) ?? await listNewestLotCodes(sql, MAX_LOTS);
-    print(`Asking ${GATEWAY_URL}, with ${codes.length} lots`);
+    const codes = await lotCodesFor(sql, typed);
+    print(`Sending requests to ${GATEWAY_URL}, with ${codes.length} lots`);
 
-    using sender = createSender(GATEWAY_URL, AT_ONCE);
+    using sender = createSender(GATEWAY_URL, MAX_CONCURRENT);
     const requests = safeRequests(codes, {
       hasLogins: typed.options["no-logins"] !== true,
       acceptEncoding: ALL_CODINGS,
@@ -59,7 +58,7 @@ export const probe: Command = {
         seen.set(key, (seen.get(key) ?? 0) + 1);
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, client));
+    await Promise.all(Array.from({ length: MAX_CONCURRENT }, client));
 
     const rows = [...seen].sort().map(([key, times]) => {
       const [operation = "", response = "", ...codings] = key.split(" ");
@@ -67,27 +66,27 @@ export const probe: Command = {
     });
     const isUnreachable = rows.length > 0 &&
       rows.every(({ answer: response }) => !/^\d/.test(response));
-    if (isUnreachable) throw new RefusedError(`${GATEWAY_URL} gives no answers`);
+    if (isUnreachable) throw new RefusedError(`${GATEWAY_URL} sends no responses`);
     const sum = (counted: typeof rows) => counted.reduce((all, { times }) => all + times, 0);
     const packed = rows.filter(({ coding }) => coding !== "");
     return {
       text: columns(
-        ["operation", "answer", "times"],
+        ["operation", "response", "times"],
         rows.map(({ operation, answer: response, coding, times }) => [
           operation,
           coding === "" ? response : `${response} ${coding}`,
           String(times),
         ]),
       ).trimEnd() +
-        `\nHalf of it accepted ${ALL_CODINGS}: ${sum(packed)} of ${
+        `\nHalf of the requests accepted ${ALL_CODINGS}: ${sum(packed)} of ${
           sum(rows)
-        } answers were compressed.`,
+        } responses were compressed.`,
       json: rows.map(({ coding, ...row }) => ({ ...row, ...(coding !== "" && { coding }) })),
     };
   },
 };
 
-/** An answer's status and its codings, or why there is none. */
+/** A response's status and its codings, or why there is none. */
 function described(response: Exchange): string[] {
   if ("failure" in response) return [response.failure];
   const codings = contentCodings(headerOf(response.headers, "content-encoding"));

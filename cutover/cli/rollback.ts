@@ -1,17 +1,14 @@
 import { returnToLegacy } from "../routes/routes_table.ts";
-import { type Command, operationsNamed } from "./command.ts";
-import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
+import { changeCommand, operationsNamed } from "./command.ts";
 
-/** `deno task cutover rollback` */
-export const rollback: Command = {
-  usage: `OPERATION|all ${NOTE_USAGE}`,
-  does: "back to legacy, whatever the mode is by now; all: what the old server has",
+export const rollback = changeCommand({
+  usage: "OPERATION|all",
+  does: "puts a route back on legacy from any mode; all: every route of the old server",
   words: [1, 1],
-  options: NOTE_OPTIONS,
-  async run({ sql }, typed) {
+  async run({ sql, note }, typed) {
     const [name] = typed.words;
     const operations = operationsNamed(name);
-    const moved = await returnToLegacy(sql, operations, noteIn(typed));
+    const moved = await returnToLegacy(sql, operations, note);
     return {
       text: moved.length === 0
         ? `${name === "all" ? "Every operation of the old server" : name} is on legacy already`
@@ -19,4 +16,4 @@ export const rollback: Command = {
       json: { moved },
     };
   },
-};
+});

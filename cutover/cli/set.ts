@@ -6,23 +6,20 @@ import { refusalOf } from "../routes/route_rules.ts";
 import { describeMode, modeOf } from "../routes/routing.ts";
 import { type ChangedRoute, readRoutes, setMode } from "../routes/routes_table.ts";
 import { RefusedError, UsageError } from "../../command_line.ts";
-import { type Command, operationsNamed, wholeNumber } from "./command.ts";
-import { NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./note_options.ts";
+import { changeCommand, operationsNamed, wholeNumber } from "./command.ts";
 
-/** `deno task cutover set` */
-export const set: Command = {
-  usage: `OPERATION|all MODE [PERCENT] ${NOTE_USAGE}`,
-  does: "gives a route a mode, or all that the old server has: legacy, shadow, canary 1 to 99, " +
-    "service; what only Lotline has is on service and can be put on legacy",
+export const set = changeCommand({
+  usage: "OPERATION|all MODE [PERCENT]",
+  does:
+    "sets the mode of a route, or of all routes of the old server: legacy, shadow, canary 1 to " +
+    "99, service. A route that only Lotline has is on service or legacy",
   words: [2, 3],
-  options: NOTE_OPTIONS,
-  async run({ sql }, typed) {
+  async run({ sql, note }, typed) {
     const [name, modeName = "", percent] = typed.words;
     const mode = typedMode(modeName, percent);
     const operations = operationsNamed(name);
-    const note = noteIn(typed);
 
-    // None is moved unless every one may be.
+    // All of them move, or none.
     const { routes, killed } = await readRoutes(sql);
     const standing = operations.flatMap((operation) => routes.get(operation) ?? []);
     for (const route of standing) {
@@ -53,7 +50,7 @@ export const set: Command = {
       json: changes.map(({ route, ...change }) => ({ ...change, route: routeJson(route) })),
     };
   },
-};
+});
 
 function typedMode(name: string, percent: string | undefined): Mode {
   if (name === "canary") {

@@ -5,15 +5,14 @@ import { routingJson } from "../admin/route_json.ts";
 import { describeShare, isCounted, type MovedShare } from "../routes/moved_share.ts";
 import { isLegacyOperation, type Operation } from "../exchange/operations.ts";
 import { describeMode, type Routing, type StoredRoute } from "../routes/routing.ts";
-import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
+import { type EpochCounts, listEpochCounts } from "../evidence/epoch_counts.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import type { Command } from "./command.ts";
 
-/** `deno task cutover status` */
 export const status: Command = {
   usage: "",
-  does: "all routes as they are now",
+  does: "shows all routes",
   async run({ sql }) {
     const routing = await readRoutes(sql);
     const counts = await listEpochCounts(sql);
@@ -31,7 +30,7 @@ export const status: Command = {
   },
 };
 
-/** What was moved of each route that is in shadow or a canary, since it is. */
+/** The share that Lotline served of each route in shadow or canary, since its mode was set. */
 async function sharesOf(sql: Sql, { routes }: Routing): Promise<Map<Operation, MovedShare>> {
   const seen = await listSeenClients(sql);
   const ofNow = seen.filter(({ operation, epoch }) => {
@@ -58,7 +57,7 @@ function statusTable(
   shares: ReadonlyMap<Operation, MovedShare>,
 ): string {
   const table = columns(
-    ["operation", "mode", "compared", "lost", "epoch", "changed", "held since it was rolled back"],
+    ["operation", "mode", "compared", "lost", "epoch", "changed", "held since its rollback"],
     [...routes.values()].map((route) => [
       route.operation,
       broken.includes(route.operation) ? "legacy (its row can't be read)" : modeText(route),
@@ -69,14 +68,14 @@ function statusTable(
       route.latch ?? "",
     ]),
   );
-  const notified = [table, ...canaryLines([...routes.values()], shares)].join("\n");
-  if (killed === undefined) return notified;
+  const shown = [table, ...canaryLines([...routes.values()], shares)].join("\n");
+  if (killed === undefined) return shown;
   const { who, why } = killed;
   return `The kill switch is on: all routes are on legacy until it is released. ` +
-    `${printable(who)}: ${printable(why)}\n${notified}`;
+    `${printable(who)}: ${printable(why)}\n${shown}`;
 }
 
-/** Operations that only Lotline has need no mode: their line says so. */
+/** The line of an operation that only Lotline has says so. */
 function modeText({ operation, mode }: StoredRoute): string {
   if (isLegacyOperation(operation)) return describeMode(mode);
   return mode.name === "service"
@@ -84,7 +83,7 @@ function modeText({ operation, mode }: StoredRoute): string {
     : `${mode.name} (404: only Lotline has it)`;
 }
 
-/** What was lost of the comparisons of a route's epoch, and why; empty: nothing was to be compared. */
+/** The lost comparisons of a route's epoch, and why; empty: none were due. */
 function lostText(counts: EpochCounts | undefined): string {
   if (counts === undefined) return "";
   const { due, lost, lostPercent, lostBy } = coverageOf(counts);

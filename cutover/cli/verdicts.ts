@@ -5,10 +5,9 @@ import { describeMode } from "../routes/routing.ts";
 import { type Pace, readVerdicts, type RouteVerdict } from "../rollout/verdicts.ts";
 import type { Command } from "./command.ts";
 
-/** `deno task cutover verdicts` */
 export const verdicts: Command = {
   usage: "",
-  does: "how each route of the old API does: comparisons of its epoch, pace and verdict of now",
+  does: "shows each route of the old API: the comparisons of its epoch, latency and verdict",
   async run({ sql }) {
     const { killed, verdicts } = await readVerdicts(sql);
     const alarm = killed ? "The kill switch is on: all routes are on legacy.\n" : "";
@@ -20,17 +19,14 @@ export const verdicts: Command = {
   },
 };
 
+const OUTCOMES = ["same", "approved", "raced", "late", "different", "unanswered"] as const;
+
 function verdictTable(verdicts: readonly RouteVerdict[]): string {
   const table = columns(
     [
       "operation",
       "mode",
-      "same",
-      "approved",
-      "raced",
-      "late",
-      "different",
-      "unanswered",
+      ...OUTCOMES,
       "lost",
       "p50/p99 old",
       "p50/p99 new",
@@ -39,14 +35,7 @@ function verdictTable(verdicts: readonly RouteVerdict[]): string {
     verdicts.map(({ operation, route, counts, legacy, service, judgement }) => [
       operation,
       describeMode(route.mode),
-      ...([
-        "same",
-        "approved",
-        "raced",
-        "late",
-        "different",
-        "unanswered",
-      ] as const).map((outcome) => String(counts.outcomes[outcome] ?? 0)),
+      ...OUTCOMES.map((outcome) => String(counts.outcomes[outcome] ?? 0)),
       lostText(counts),
       paceText(legacy),
       paceText(service),
@@ -69,13 +58,13 @@ function lostText(counts: RouteVerdict["counts"]): string {
   return lost === 0 ? "0" : `${lost} (${lostPercent.toPrecision(2)} %)`;
 }
 
-/** Why comparisons are missing, when some are. */
+/** Why comparisons are missing, if some are. */
 function coverageLine({ operation, counts }: RouteVerdict): readonly string[] {
   const { lost, lostBy, unanswered, unansweredBy, notSampled } = coverageOf(counts);
   const parts = [
-    ...(lost > 0 ? [`lost by ${describeCauses(lostBy)}`] : []),
-    ...(unanswered > 0 ? [`unanswered by ${describeCauses(unansweredBy)}`] : []),
-    ...(notSampled > 0 ? [`left out by its share ${notSampled}`] : []),
+    ...(lost > 0 ? [`lost: ${describeCauses(lostBy)}`] : []),
+    ...(unanswered > 0 ? [`unanswered: ${describeCauses(unansweredBy)}`] : []),
+    ...(notSampled > 0 ? [`not sampled: ${notSampled}`] : []),
   ];
   return parts.length === 0 ? [] : [`${operation}: ${parts.join("; ")}`];
 }

@@ -2,51 +2,49 @@ import { connect } from "../../db/connect.ts";
 import { isRefusedRow } from "../../db/pg_errors.ts";
 import { describeError, type Log } from "../../log.ts";
 import { withDeadline } from "../../timing.ts";
-import type { Evidence, Finding } from "./evidence.ts";
+import type { Evidence } from "./evidence.ts";
 import { fingerprintOf, type StoredMismatch, storedMismatch } from "./stored_mismatch.ts";
 import { type Batch, MAX_OF_A_KIND, storeBatch } from "./evidence_table.ts";
 import { createCounters } from "./counters.ts";
 
-/** How often what was counted is stored, in ms. */
+/** The time between two flushes, in ms. */
 const FLUSH_MS = 500;
-/** PostgreSQL works on one batch so long at most, in ms. */
 const STATEMENT_TIMEOUT_MS = 2_000;
-/** An answer is waited for so long, in ms; then the same batch is sent again. */
+/** How long a result is waited for, in ms; then the same batch is sent again. */
 const RESPONSE_TIMEOUT_MS = 3_500;
-/** When the process ends, PostgreSQL has so long for what is left, in ms. */
+/** How long the last flush of a process may take, in ms. */
 const LAST_FLUSH_MS = 2_000;
-/** So many differences wait to be stored at most; what comes beyond is counted and not kept. */
+/** The most differences that wait to be stored; further ones are counted and not kept. */
 const MAX_WAITING = 100;
-/** So many kinds of differences are told apart in a day; more than a route lives to see. */
+/** The most kinds of differences of a day that are kept; a route never has as many. */
 const MAX_KINDS = 2_000;
 
 /** What a collector needs. */
 export interface CollectorOptions {
   readonly databaseUrl: string;
-  /** Takes out what nobody may see. A finding for which it throws is counted and not kept. */
-  readonly redact: (finding: Finding) => Finding;
   readonly log: Log;
-  /** Is told of what was counted and could not be kept or stored. */
+  /** Called for what was counted and could not be kept or stored. */
   readonly onTrouble?: (trouble: CollectorTrouble) => void;
 }
 
-/** `flush`: a batch was not stored, and is sent again; `dropped`: one that never can be; `difference`: one that was counted and is not kept. */
+/**
+ * `flush`: a batch was not stored, and is sent again. `dropped`: PostgreSQL refuses a batch for good.
+ * `difference`: one was counted and is not kept.
+ */
 export type CollectorTrouble = "flush" | "dropped" | "difference";
 
-/** Gathers the evidence of one process; disposing stores what is left. */
+/** Collects the evidence of one process; disposing stores what is left. */
 export interface Collector extends Evidence, AsyncDisposable {
   /** Whether everything that was counted until now is stored. Never rejects. */
   flush(): Promise<boolean>;
 }
 
 /**
- * Begins to gather evidence. It is counted in memory and stored every {@link FLUSH_MS}: each count
- * once, also when PostgreSQL was away or its answer got lost; a process that is killed takes with it
- * what it hadn't stored.
+ * Starts to collect evidence. It is counted in memory and stored every {@link FLUSH_MS}. Each count is
+ * stored once, also when PostgreSQL was unavailable or its result was lost. A process that is killed
+ * loses what it hadn't stored.
  */
-export function startCollector(
-  { databaseUrl, redact, log, onTrouble }: CollectorOptions,
-): Collector {
+export function startCollector({ databaseUrl, log, onTrouble }: CollectorOptions): Collector {
   const sql = connect({
     url: databaseUrl,
     max: 1,
@@ -57,10 +55,10 @@ export function startCollector(
   const counters = createCounters();
   const kinds = dailyKinds();
   let waiting: StoredMismatch[] = [];
-  /** What was sent and perhaps stored: it stays as it is until PostgreSQL has said so. */
+  /** What was sent and perhaps stored: it doesn't change until PostgreSQL has confirmed it. */
   let sent: Batch | undefined;
   let number = 0;
-  let isDatabaseAway = false;
+  let isDatabaseDown = false;
 
   const nextBatch = (): Batch | undefined => {
     if (counters.size === 0 && waiting.length === 0) return undefined;
@@ -69,7 +67,7 @@ export function startCollector(
     return { collector, number: ++number, ...counters.take(), differences };
   };
 
-  // What was due stays known, so that its outcomes are missed; what is refused again is given up.
+  // What was due is kept, so that its outcomes show as missing; a second refusal drops it.
   const storeDue = ({ responses, outcomes, coverage }: Batch) => {
     if (responses.length + outcomes.length === 0) return;
     for (const one of coverage) if (one.what === "due") counters.putBack(one);
@@ -81,19 +79,19 @@ export function startCollector(
       if (batch === undefined) return true;
       try {
         await storeBatch(sql, batch, RESPONSE_TIMEOUT_MS);
-        if (isDatabaseAway) log("info", "evidence_recovered");
-        isDatabaseAway = false;
+        if (isDatabaseDown) log("info", "evidence_recovered");
+        isDatabaseDown = false;
         sent = undefined;
       } catch (error) {
         if (!isRefusedRow(error)) {
           onTrouble?.("flush");
-          if (!isDatabaseAway) {
+          if (!isDatabaseDown) {
             log("warn", "evidence_delayed", { error: describeError(error) });
           }
-          isDatabaseAway = true;
+          isDatabaseDown = true;
           return false;
         }
-        // It would be refused for ever, and hold up everything behind it.
+        // It would be refused for ever, and block everything behind it.
         log("error", "evidence_rejected", { error: describeError(error) });
         const hasDifferences = batch.differences.length > 0;
         onTrouble?.(hasDifferences ? "difference" : "dropped");
@@ -117,24 +115,19 @@ export function startCollector(
   tick();
 
   return {
-    responded: counters.answered,
+    responded: counters.responded,
     served: counters.served,
     covered: counters.covered,
     found(finding) {
       counters.found(finding);
       if (finding.differences.length === 0) return;
-      try {
-        const fingerprint = fingerprintOf(finding);
-        if (!kinds.admit(fingerprint)) return;
-        if (waiting.length >= MAX_WAITING) throw new Error("too many differences wait");
-        waiting.push(storedMismatch(redact(finding), fingerprint, performance.now()));
-      } catch (error) {
-        onTrouble?.("difference");
-        log("warn", "mismatch_not_redacted", { error: describeError(error) });
-      }
+      const fingerprint = fingerprintOf(finding);
+      if (!kinds.admit(fingerprint)) return;
+      if (waiting.length >= MAX_WAITING) onTrouble?.("difference");
+      else waiting.push(storedMismatch(finding, fingerprint, performance.now()));
     },
     async flush() {
-      // One that is under way has begun without what was counted since.
+      // One that is in flight has begun without what was counted since.
       await running;
       return await flush();
     },
@@ -149,7 +142,7 @@ export function startCollector(
   };
 }
 
-/** Lets some of each kind through a day, as many as are kept of it. */
+/** Admits as many differences of a kind in a day as are kept of it. */
 function dailyKinds() {
   let day = 0;
   const seen = new Map<string, number>();

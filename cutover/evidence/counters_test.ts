@@ -8,13 +8,13 @@ Deno.test("responses are counted by operation, upstream, epoch and minute", () =
   const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
   for (const status of [200, 404, 500, 503, 599]) {
-    counters.answered("getHealth", route, "service", status, 1);
+    counters.responded("getHealth", route, "service", status, 1);
   }
-  counters.answered("getHealth", route, "service", 0, 300);
-  counters.answered("getHealth", route, "legacy", 200, 1.1);
+  counters.responded("getHealth", route, "service", 0, 300);
+  counters.responded("getHealth", route, "legacy", 200, 1.1);
   now = 60_000;
-  counters.answered("getHealth", route, "service", 200, 1);
-  counters.answered("getHealth", routeIn("getHealth", 5), "service", 200, 1);
+  counters.responded("getHealth", route, "service", 200, 1);
+  counters.responded("getHealth", routeIn("getHealth", 5), "service", 200, 1);
   const { responses } = counters.take();
   deepStrictEqual(responses, [
     {
@@ -98,7 +98,7 @@ Deno.test("hours without storage take no more memory, and nothing is left out", 
   let now = 0;
   const counters = createCounters(() => now);
   for (let minute = 0; minute < 10_000; minute++, now += 60_000) {
-    counters.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
+    counters.responded("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
   }
   ok(counters.size <= 4_001, String(counters.size));
   let requests = 0;
@@ -108,7 +108,7 @@ Deno.test("hours without storage take no more memory, and nothing is left out", 
     for (const response of responses) requests += response.requests;
   }
   strictEqual(requests, 10_000);
-  counters.answered("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
+  counters.responded("getHealth", routeIn("getHealth", 1), "legacy", 200, 1);
   strictEqual(counters.take().responses[0]?.at, now, "minutes are separate again");
 });
 
@@ -117,7 +117,7 @@ Deno.test("responses within a minute are one count, whatever their moments", () 
   const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
   for (; now < 180_000; now += 1_000) {
-    counters.answered("getHealth", route, "service", 200, 1);
+    counters.responded("getHealth", route, "service", 200, 1);
     counters.found(findingOf("getHealth", 4, "same"));
   }
   strictEqual(counters.size, 2);
@@ -130,7 +130,7 @@ Deno.test("counts of both kinds share the bound above which minutes are merged",
   const counters = createCounters(() => now);
   const route = routeIn("getHealth", 4);
   for (; now < 10_000 * 60_000; now += 60_000) {
-    counters.answered("getHealth", route, "service", 200, 1);
+    counters.responded("getHealth", route, "service", 200, 1);
     counters.found(findingOf("getHealth", 4, "same"));
   }
   strictEqual(counters.size, 4_000);

@@ -1,49 +1,71 @@
+import { z } from "zod";
 import type { FailureKind } from "../exchange/exchange.ts";
 
 /*
- * How much of a route's traffic was really compared. Each exchange that is to be compared is counted
- * as due, and once more by what became of it: what has no outcome is missing.
+ * How much of a route's traffic was compared. Each exchange that is to be compared counts as due, and
+ * once more by its outcome. A due exchange without an outcome is missing.
  */
+
+const OUTCOMES = ["same", "approved", "raced", "late", "different", "unanswered", "lost"] as const;
+
+/** An outcome as it is stored. */
+export const OutcomeForm = z.enum(OUTCOMES);
 
 /**
- * What became of one comparison. `raced`: the answers differ, and a change of the data between the
- * two explains it. `late`: they differed, and no more when both sides were asked again a moment
- * later. `unanswered`: one of the two sides gave no answer. `lost`: the comparison was not made, or not
- * to its end.
+ * The outcome of one comparison. `raced`: the responses differ, and a change of the data between the
+ * two explains it. `late`: they differed, and were the same when both servers got the request again a
+ * moment later. `unanswered`: one of the two servers sent no response. `lost`: the comparison was not
+ * made, or not finished.
  */
-export type Outcome =
-  | "same"
-  | "approved"
-  | "raced"
-  | "late"
-  | "different"
-  | "unanswered"
-  | "lost";
+export type Outcome = z.output<typeof OutcomeForm>;
 
-/**
- * Why a comparison is `lost`. `size`: a body too large to be kept, whose digests don't settle it.
- * `coding`: a body in a content coding that isn't known. `queue`: too much waited already. `client_left`: the client left, or took nothing of its answer.
- * `overload`: no connection to the side was free. `route_changed`: the route went back while the
- * request was on its way. `stopped`: the gateway stopped first. `failed`: comparing itself failed.
- */
-export type LostCause =
-  | "size"
-  | "coding"
-  | "queue"
-  | "client_left"
-  | "overload"
-  | "route_changed"
-  | "stopped"
-  | "failed";
+/** Comparisons by outcome. */
+export const OutcomeCountsForm = z.partialRecord(OutcomeForm, z.number());
 
-/**
- * Why a comparison is `unanswered`. `time`: the side took too long. `refused`, `reset`: there was no
- * connection, or it broke. `unavailable`: the side said that it can't answer now. `not_asked`: dry
- * runs pause or have ended.
- */
-export type UnansweredCause = "time" | "refused" | "reset" | "unavailable" | "not_asked";
+/** See {@link OutcomeCountsForm}. */
+export type OutcomeCounts = Readonly<z.output<typeof OutcomeCountsForm>>;
 
-/** Why a comparison without an answer is unanswered. */
+/** Why a comparison is `lost`, in words. */
+const LOST_CAUSES = {
+  /** A body too large to be captured, and the digests don't decide. */
+  size: "size",
+  /** The content coding of a body isn't known. */
+  coding: "content coding",
+  /** Too many comparisons were waiting. */
+  queue: "queue",
+  /** The client left, or did not read its response. */
+  client_left: "client left",
+  /** No connection to the other server was free. */
+  overload: "overload",
+  /** The route went back to another mode while the request was in flight. */
+  route_changed: "route changed",
+  /** The gateway stopped first. */
+  stopped: "gateway stopped",
+  /** Comparing ended with an error. */
+  failed: "comparing failed",
+};
+
+/** See the causes above. */
+export type LostCause = keyof typeof LOST_CAUSES;
+
+/** Why a comparison is `unanswered`, in words. */
+const UNANSWERED_CAUSES = {
+  /** The response took too long. */
+  time: "time",
+  /** There was no connection. */
+  refused: "refused",
+  /** The connection broke. */
+  reset: "reset",
+  /** The server said that it can't respond now. */
+  unavailable: "unavailable",
+  /** Dry runs are paused or over. */
+  not_asked: "not asked",
+};
+
+/** See the causes above. */
+export type UnansweredCause = keyof typeof UNANSWERED_CAUSES;
+
+/** The cause that belongs to each failure of an exchange. */
 export const CAUSES: Readonly<Record<FailureKind, UnansweredCause>> = {
   timeout: "time",
   refused: "refused",
@@ -54,46 +76,27 @@ export const CAUSES: Readonly<Record<FailureKind, UnansweredCause>> = {
 
 /**
  * What is counted of exchanges besides their outcomes. `due`: it is to be compared. `not_sampled`: the
- * route's share left it out. `success`: both sides answered with 2xx, and alike.
+ * route's sample leaves it out. `success`: both servers sent the same 2xx response.
  */
 export type Covered = "due" | "not_sampled" | "success" | LostCause | UnansweredCause;
 
-/** Counts by {@link Covered}; names that this program doesn't know are left alone. */
+/** Counts by {@link Covered}; names that this program doesn't know are ignored. */
 export type CoverageCounts = Readonly<Record<string, number>>;
 
-/** Which causes go with which outcome. Records instead of lists: the compiler asks for each. */
-const OF_LOST: Readonly<Record<LostCause, string>> = {
-  size: "size",
-  coding: "content coding",
-  queue: "queue",
-  client_left: "client left",
-  overload: "overload",
-  route_changed: "route changed",
-  stopped: "gateway stopped",
-  failed: "comparing failed",
-};
-const OF_UNANSWERED: Readonly<Record<UnansweredCause, string>> = {
-  time: "time",
-  refused: "refused",
-  reset: "reset",
-  unavailable: "unavailable",
-  not_asked: "not asked",
-};
-
-/** What was due and what became of it, of one route in some time. */
+/** What was due and its outcomes, of one route in some time. */
 export interface Coverage {
-  /** Exchanges that were to be compared, as far as their outcomes or their being due are known. */
+  /** Exchanges that were to be compared; at least those that have an outcome. */
   readonly due: number;
-  /** Comparisons that were lost, those among them that never had an outcome. */
+  /** Comparisons that were lost, and due exchanges without an outcome. */
   readonly lost: number;
   /** Of all that was due, in %. */
   readonly lostPercent: number;
   readonly unanswered: number;
-  /** Left out by the route's share, on purpose. */
+  /** Left out by the route's sample. */
   readonly notSampled: number;
-  /** Comparisons in which both sides answered with 2xx, and alike. */
+  /** Comparisons with the same 2xx response from both servers. */
   readonly successes: number;
-  /** The causes in words, the most frequent first. */
+  /** The most frequent cause first. */
   readonly lostBy: readonly Cause[];
   readonly unansweredBy: readonly Cause[];
 }
@@ -104,16 +107,13 @@ export interface Cause {
   readonly count: number;
 }
 
-/** What the counts of outcomes and of coverage say together. */
+/** Puts the counts of outcomes and of coverage together. */
 export function coverageOf(
-  { outcomes, coverage }: {
-    readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
-    readonly coverage: CoverageCounts;
-  },
+  { outcomes, coverage }: { readonly outcomes: OutcomeCounts; readonly coverage: CoverageCounts },
 ): Coverage {
   const settled = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
   const due = Math.max(coverage.due ?? 0, settled);
-  // A process that was killed takes what it was comparing with it.
+  // The comparisons of a process that was killed never get an outcome.
   const missing = due - settled;
   const lost = (outcomes.lost ?? 0) + missing;
   const unanswered = outcomes.unanswered ?? 0;
@@ -124,14 +124,14 @@ export function coverageOf(
     unanswered,
     notSampled: coverage.not_sampled ?? 0,
     successes: coverage.success ?? 0,
-    lostBy: causesOf(OF_LOST, coverage, outcomes.lost ?? 0, [
-      { cause: "no outcome, such as a gateway that was killed", count: missing },
+    lostBy: causesOf(LOST_CAUSES, coverage, outcomes.lost ?? 0, [
+      { cause: "no outcome (such as a killed gateway)", count: missing },
     ]),
-    unansweredBy: causesOf(OF_UNANSWERED, coverage, unanswered, []),
+    unansweredBy: causesOf(UNANSWERED_CAUSES, coverage, unanswered, []),
   };
 }
 
-/** The causes as text, such as `size 2,000, queue 12`; empty: there is none. */
+/** The causes as text, such as `size 2,000, queue 12`; empty without a cause. */
 export function describeCauses(causes: readonly Cause[]): string {
   return causes.map(({ cause, count }) => `${cause} ${count.toLocaleString("en-US")}`).join(", ");
 }
@@ -144,7 +144,7 @@ function causesOf(
 ): readonly Cause[] {
   const known = Object.entries(words).map(([name, cause]) => ({ cause, count: counts[name] ?? 0 }));
   const named = known.reduce((sum, { count }) => sum + count, 0);
-  // Of evidence from before causes were counted.
+  // Evidence that is older than the counts of causes.
   const rest = { cause: "unknown", count: Math.max(0, total - named) };
   return [...known, rest, ...others].filter(({ count }) => count > 0)
     .toSorted((one, other) => other.count - one.count);

@@ -3,16 +3,16 @@ import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts"
 import type { LegacyOperation, Operation } from "../exchange/operations.ts";
 import type { Mode, Route, Upstream } from "../exchange/route.ts";
 
-/** One place in which two answers differ. */
+/** One place in which two responses differ. */
 export interface Difference {
   /** `status`, `header content-type`, or a place in the body such as `body.central.weight_kg`. */
   readonly place: string;
-  /** What the old server said there, as text; absent: nothing. */
+  /** The old server's value as text; absent: there is none. */
   readonly legacy?: string;
   readonly service?: string;
 }
 
-/** What a comparison found. */
+/** The result of one comparison. */
 export interface Finding {
   readonly operation: LegacyOperation;
   readonly route: Route;
@@ -32,12 +32,12 @@ export interface Finding {
   };
 }
 
-/** Where the gateway puts what it sees. Nothing here waits, throws or grows without bound. */
+/** Receives what the gateway observes. Nothing here waits, throws or grows without bound. */
 export interface Evidence {
   /**
-   * A side has dealt with a request, the client's own or one that was made to compare.
+   * An upstream has finished a request, a client's or one that was sent to compare.
    *
-   * @param status 0: it gave no answer
+   * @param status 0: it sent no response
    * @param ms until the last byte
    */
   responded(
@@ -48,14 +48,14 @@ export interface Evidence {
     ms: number,
   ): void;
   /**
-   * A client's request is over, on a route of which clients are counted.
+   * A client's request is over, on a route whose clients are counted.
    *
-   * @param upstream the one that answered, or that had the request last
+   * @param upstream the one that responded, or that had the request last
    * @param bucket the client's
    */
   served(operation: Operation, route: Route, upstream: Upstream, bucket: number): void;
   /** A comparison is over. */
   found(finding: Finding): void;
-  /** Something else is known of an exchange with a client: how far the comparisons cover them. */
+  /** How far comparisons cover an exchange with a client. */
   covered(operation: LegacyOperation, route: Route, what: Covered): void;
 }

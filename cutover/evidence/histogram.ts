@@ -1,15 +1,15 @@
 /*
- * How long answers took, as counts that can be added up across processes and minutes: each bucket
- * holds those within 2.5 % of its duration.
+ * How long responses took, as counts that can be added up across processes and minutes. Each bucket
+ * holds the durations within 2.5 % of its own.
  */
 
 /** Counts by bucket. */
 export type Histogram = Readonly<Record<string, number>>;
 
 const STEP = Math.log(1.05);
-/** 0.1 ms: what is quicker is as quick. */
+/** 0.1 ms: shorter durations count here. */
 const FIRST = -47;
-/** Two minutes: no gateway waits as long. */
+/** Two minutes: no gateway waits longer. */
 const LAST = 240;
 
 /** The bucket of a duration in ms. */
@@ -23,7 +23,7 @@ export function durationOf(bucket: number): number {
   return Math.exp(bucket * STEP);
 }
 
-/** The duration in ms that the share `quantile` of all, such as 0.99, doesn't exceed. */
+/** The duration in ms that a share of all, such as 0.99, doesn't exceed; undefined without any. */
 export function quantileOf(histogram: Histogram, quantile: number): number | undefined {
   const buckets = sorted(histogram);
   const rank = Math.ceil(quantile * totalOf(histogram));
@@ -42,12 +42,11 @@ export function countSlower(histogram: Histogram, ms: number): number {
   return slower;
 }
 
-/** How many there are. */
+/** The sum of all counts. */
 export function totalOf(histogram: Histogram): number {
   return Object.values(histogram).reduce((sum, count) => sum + count, 0);
 }
 
-/** Both together. */
 export function addHistogram(one: Histogram, other: Histogram): Histogram {
   const sum: Record<string, number> = { ...one };
   for (const [bucket, count] of Object.entries(other)) sum[bucket] = (sum[bucket] ?? 0) + count;

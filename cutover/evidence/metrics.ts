@@ -6,134 +6,117 @@ import type { Evidence } from "./evidence.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Mode, Route, Upstream } from "../exchange/route.ts";
 
-/** What this gateway process has counted since its start. */
-export interface GatewayMetrics {
-  /** Hands everything on to `evidence`, and counts it. */
-  watch(evidence: Evidence): Evidence;
-  /** Evidence could not be stored or kept. */
-  trouble(trouble: CollectorTrouble): void;
-  /** This process has put a route back on `legacy`. */
-  rolledBack(operation: Operation): void;
-  /** A client left before its answer was out; without an operation: of a request that is none. */
-  clientLeft(operation: Operation | undefined, departure: Departure): void;
-  /** All of it in Prometheus' text format. */
-  text(): Promise<string>;
-  /** The media type of {@link GatewayMetrics.text}. */
-  readonly type: string;
-}
-
-/** In seconds; the old server's answers take from 1 ms to some 100 ms. */
+/** In seconds; the old server's responses take from 1 ms to some 100 ms. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const MODES: readonly Mode["name"][] = ["legacy", "shadow", "canary", "service"];
 
 /**
- * Counters that start at nothing.
- * @param routeOf how an operation is dealt with at the moment
+ * The counts of this gateway process since its start.
+ * @param routeOf an operation's present route
  */
-export function createGatewayMetrics(routeOf: (operation: Operation) => Route): GatewayMetrics {
+export function createGatewayMetrics(routeOf: (operation: Operation) => Route) {
   const registry = new Registry();
   const registers = [registry];
-  const responses = new Counter({
-    name: "lotline_gateway_answers_total",
-    help: "Requests that a side was asked, for a client or to compare, by what came of them.",
-    labelNames: ["operation", "side", "status"],
-    registers,
-  });
+  const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const gauge = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    read: (gauge: Gauge<Label>, operation: Operation) => void,
+  ) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { operation } of OPERATIONS) read(this, operation);
+      },
+    });
+  const responses = counter(
+    "lotline_gateway_answers_total",
+    "Requests that a side received, of clients or to compare, by the class of the status.",
+    ["operation", "side", "status"],
+  );
   const seconds = new Histogram({
     name: "lotline_gateway_answer_seconds",
-    help: "How long answers of a side took, until their last byte.",
+    help: "Time from a request to the last byte of a side's response.",
     labelNames: ["operation", "side"],
     buckets: BUCKETS,
     registers,
   });
-  const clientRequests = new Counter({
-    name: "lotline_gateway_client_requests_total",
-    help: "Requests of clients on routes in shadow or canary, by the side that answered.",
-    labelNames: ["operation", "side"],
-    registers,
-  });
+  const clientRequests = counter(
+    "lotline_gateway_client_requests_total",
+    "Requests of clients on routes in shadow or canary, by the side that responded.",
+    ["operation", "side"],
+  );
   const clients = countClients();
-  new Gauge({
-    name: "lotline_gateway_clients",
-    help: "Clients that a side has answered since the route is in its shadow or canary.",
-    labelNames: ["operation", "side"],
-    registers,
-    collect() {
-      this.reset();
-      for (const { operation } of OPERATIONS) {
-        for (const [upstream, count] of clients.of(operation, routeOf(operation).epoch)) {
-          this.set({ operation, side: upstream }, count);
-        }
+  gauge(
+    "lotline_gateway_clients",
+    "Clients that had responses of a side since the route is in its shadow or canary.",
+    ["operation", "side"],
+    (clientGauge, operation) => {
+      for (const [side, count] of clients.of(operation, routeOf(operation).epoch)) {
+        clientGauge.set({ operation, side }, count);
       }
     },
-  });
-  const comparisons = new Counter({
-    name: "lotline_gateway_comparisons_total",
-    help: "Comparisons by what became of them; lost: not made, or not to their end.",
-    labelNames: ["operation", "outcome"],
-    registers,
-  });
-  const coverage = new Counter({
-    name: "lotline_gateway_coverage_total",
-    help: "Exchanges by what is known of them besides: due, not_sampled, success, or why a " +
-      "comparison was lost or left unanswered.",
-    labelNames: ["operation", "what"],
-    registers,
-  });
-  const approvals = new Counter({
-    name: "lotline_gateway_approvals_used_total",
-    help: "Comparisons that needed an approved difference, by its id.",
-    labelNames: ["operation", "approval"],
-    registers,
-  });
-  const troubles = new Counter({
-    name: "lotline_gateway_evidence_troubles_total",
-    help: "Evidence: flush was tried again, dropped was refused, difference was counted, not kept.",
-    labelNames: ["trouble"],
-    registers,
-  });
-  const rollbacks = new Counter({
-    name: "lotline_gateway_rollbacks_total",
-    help: "Routes that this process has put back on the old server, by itself.",
-    labelNames: ["operation"],
-    registers,
-  });
-  const departures = new Counter({
-    name: "lotline_gateway_clients_left_total",
-    help:
-      "Clients that left, or ended their side, before their answer, by what became of the request.",
-    labelNames: ["operation", "outcome"],
-    registers,
-  });
-  new Gauge({
-    name: "lotline_gateway_route_mode",
-    help: "1 for the mode that a route has at the moment.",
-    labelNames: ["operation", "mode"],
-    registers,
-    collect() {
-      for (const { operation } of OPERATIONS) {
-        const { mode } = routeOf(operation);
-        for (const name of MODES) {
-          this.set({ operation, mode: name }, mode.name === name ? 1 : 0);
-        }
+  );
+  const comparisons = counter(
+    "lotline_gateway_comparisons_total",
+    "Comparisons by outcome; lost: not made, or not finished.",
+    ["operation", "outcome"],
+  );
+  const coverage = counter(
+    "lotline_gateway_coverage_total",
+    "Exchanges by coverage: due, not_sampled, success, or why a comparison was lost or unanswered.",
+    ["operation", "what"],
+  );
+  const approvals = counter(
+    "lotline_gateway_approvals_used_total",
+    "Comparisons that needed an approved difference, by its id.",
+    ["operation", "approval"],
+  );
+  const troubles = counter(
+    "lotline_gateway_evidence_troubles_total",
+    "Evidence that was sent again (flush), refused (dropped) or not kept (difference).",
+    ["trouble"],
+  );
+  const rollbacks = counter(
+    "lotline_gateway_rollbacks_total",
+    "Routes that this process has rolled back to the old server by itself.",
+    ["operation"],
+  );
+  const departures = counter(
+    "lotline_gateway_clients_left_total",
+    "Clients that left, or closed their side, before their response, by outcome.",
+    ["operation", "outcome"],
+  );
+  gauge(
+    "lotline_gateway_route_mode",
+    "1 for the present mode of a route, 0 for the others.",
+    ["operation", "mode"],
+    (modeGauge, operation) => {
+      const { mode } = routeOf(operation);
+      for (const name of MODES) {
+        modeGauge.set({ operation, mode: name }, mode.name === name ? 1 : 0);
       }
     },
-  });
-  new Gauge({
-    name: "lotline_gateway_route_service_percent",
-    help: "Lotline's share of the clients at the moment, in %.",
-    labelNames: ["operation"],
-    registers,
-    collect() {
-      for (const { operation } of OPERATIONS) {
-        const { mode } = routeOf(operation);
-        const whole = mode.name === "service" ? 100 : 0;
-        this.set({ operation }, mode.name === "canary" ? mode.percent : whole);
-      }
+  );
+  gauge(
+    "lotline_gateway_route_service_percent",
+    "The present share of clients whose requests go to Lotline, in %.",
+    ["operation"],
+    (shareGauge, operation) => {
+      const { mode } = routeOf(operation);
+      const whole = mode.name === "service" ? 100 : 0;
+      shareGauge.set({ operation }, mode.name === "canary" ? mode.percent : whole);
     },
-  });
+  );
   return {
-    watch: (evidence) => ({
+    /** Counts everything and passes it on to `evidence`. */
+    watch: (evidence: Evidence): Evidence => ({
       responded(operation, route, upstream, status, ms) {
         responses.inc({ operation, side: upstream, status: statusClass(status) });
         if (status !== 0 && ms >= 0) seconds.observe({ operation, side: upstream }, ms / 1_000);
@@ -156,16 +139,18 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route): 
         evidence.covered(operation, route, what);
       },
     }),
-    trouble: (trouble) => troubles.inc({ trouble }),
-    rolledBack: (operation) => rollbacks.inc({ operation }),
-    clientLeft: (operation, outcome) =>
+    trouble: (trouble: CollectorTrouble) => troubles.inc({ trouble }),
+    rolledBack: (operation: Operation) => rollbacks.inc({ operation }),
+    /** Without an operation: the request matches none. */
+    clientLeft: (operation: Operation | undefined, outcome: Departure) =>
       departures.inc({ operation: operation ?? "unknown", outcome }),
+    /** In Prometheus' text format. */
     text: () => registry.metrics(),
     type: registry.contentType,
   };
 }
 
-/** Tells the clients of each operation's newest epoch apart, with two sets an operation at most. */
+/** Counts the clients of each operation's newest epoch, with at most two sets an operation. */
 function countClients() {
   const newest = new Map<Operation, { epoch: number; bySide: Map<Upstream, ClientSet> }>();
   return {
@@ -174,11 +159,9 @@ function countClients() {
       if (seen === undefined || seen.epoch < epoch) {
         newest.set(operation, seen = { epoch, bySide: new Map() });
       }
-      // A late request of an epoch that is over.
+      // A request of an epoch that is over.
       if (seen.epoch > epoch) return;
-      const set = seen.bySide.get(upstream) ?? new ClientSet();
-      seen.bySide.set(upstream, set);
-      set.add(bucket);
+      seen.bySide.getOrInsertComputed(upstream, () => new ClientSet()).add(bucket);
     },
     of(operation: Operation, epoch: number): (readonly [Upstream, number])[] {
       const seen = newest.get(operation);
@@ -188,7 +171,7 @@ function countClients() {
   };
 }
 
-/** `2xx` and so on; `none` for no answer. */
+/** `2xx` and so on; `none` without a response. */
 function statusClass(status: number): string {
   return status === 0 ? "none" : `${Math.floor(status / 100)}xx`;
 }

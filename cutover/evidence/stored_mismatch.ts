@@ -12,23 +12,23 @@ export interface StoredMismatch {
   readonly fingerprint: string;
   /** In ms of `performance.now()`. */
   readonly at: number;
-  readonly request: Stored | null;
-  readonly legacy: Stored | null;
-  readonly service: Stored | null;
+  readonly request?: Stored;
+  readonly legacy?: Stored;
+  readonly service?: Stored;
   readonly differences: readonly Stored[];
 }
 
 type Stored = Readonly<Record<string, string | number | readonly (readonly string[])[]>>;
 
-/** The longest text that is kept of a body, in characters. */
+/** The longest text that is kept of a body; all in characters or entries. */
 const MAX_BODY_CHARACTERS = 16_384;
 const MAX_TEXT_CHARACTERS = 4_000;
 const MAX_HEADERS = 100;
 const MAX_DIFFERENCES = 50;
 
 /**
- * What differences of one kind have in common: operation, outcome, places and statuses. Which of
- * several links it was makes no difference, nor do values.
+ * The same for differences of one kind: operation, outcome, places and statuses. Neither values nor
+ * the index in a list count.
  */
 export function fingerprintOf({ operation, outcome, differences, exchange }: Finding): string {
   const places = differences.map(({ place }) => place.replaceAll(/\[\d*\]|\.\d+(?=\.|$)/g, "[]"));
@@ -37,7 +37,7 @@ export function fingerprintOf({ operation, outcome, differences, exchange }: Fin
   return createHash("sha256").update(JSON.stringify(kind)).digest("hex").slice(0, 32);
 }
 
-/** A redacted finding as it is stored: nothing of it too long, nothing that PostgreSQL refuses. */
+/** A redacted finding as it is stored: cut to length, without what PostgreSQL refuses. */
 export function storedMismatch(
   { operation, route, outcome, differences, exchange }: Finding,
   fingerprint: string,
@@ -50,9 +50,11 @@ export function storedMismatch(
     outcome,
     fingerprint,
     at,
-    request: exchange === undefined ? null : storedRequest(exchange.request),
-    legacy: exchange === undefined ? null : storedResponse(exchange.legacy),
-    service: exchange === undefined ? null : storedResponse(exchange.service),
+    ...exchange && {
+      request: storedRequest(exchange.request),
+      legacy: storedResponse(exchange.legacy),
+      service: storedResponse(exchange.service),
+    },
     differences: differences.slice(0, MAX_DIFFERENCES).map(storedPlace),
   };
 }
@@ -85,7 +87,7 @@ function storedHeaders(headers: HeaderLines): readonly (readonly string[])[] {
 }
 
 function storedBody(body: Uint8Array): string {
-  // Bytes that are cut in half show as U+FFFD.
+  // A character that is cut in half shows as U+FFFD.
   return storable(
     new TextDecoder().decode(body.subarray(0, 4 * MAX_BODY_CHARACTERS)),
     MAX_BODY_CHARACTERS,

@@ -1,7 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { readVerdicts } from "../rollout/verdicts.ts";
-import { insertThresholds, readThresholds } from "../rollout/thresholds_table.ts";
+import { insertThresholds, readThresholds } from "../rollout/thresholds.ts";
 import { setMode } from "../routes/routes_table.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";

@@ -1,7 +1,7 @@
 /**
  * The stand-in for the old server as a process of its own: `deno task legacy`.
  *
- * Like the old server, it shares nothing with Lotline but the way in which settings are read.
+ * Like the old server, it shares no code with Lotline; only its settings are read in the same way.
  *
  * @module
  */
@@ -18,7 +18,7 @@ try {
   console.log(`Stand-in for the old server on ${server.url}, unsafe on purpose: loopback only`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
-      await server.close();
+      await server[Symbol.asyncDispose]();
       Deno.exit(0);
     });
   }

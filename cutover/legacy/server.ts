@@ -1,6 +1,6 @@
 /**
- * A stand-in for the old server: Express 4 and pg, five routes, its faults kept on purpose. It exists
- * to be compared with; README.md beside this file says why it must never leave this machine.
+ * A stand-in for the old server, to compare with: Express 4 and pg, five routes, its faults kept on
+ * purpose. README.md beside this file says why it must never leave this machine.
  *
  * @module
  */
@@ -14,22 +14,20 @@ import express from "express";
 // @ts-types="@types/pg"
 import pg from "pg";
 
-/** Where the stand-in finds its database, and where it listens. */
-export interface LegacyOptions {
+/** How the stand-in is started. */
+interface LegacyOptions {
   /** A PostgreSQL connection string. */
   databaseUrl: string;
   /** TCP port; 0 takes any free one. */
   port: number;
-  /** What requests pass before the routes, such as compression; nothing unless said. */
+  /** Handlers before the routes, such as compression; none unless given. */
   before?: readonly express.RequestHandler[];
 }
 
-/** A running stand-in. */
+/** A running stand-in. Disposing ends open connections to clients and to the database. */
 export interface LegacyServer extends AsyncDisposable {
   /** Its base address, such as `http://127.0.0.1:3001`, without a slash at the end. */
   url: string;
-  /** Ends open connections to clients and to the database. */
-  close(): Promise<void>;
 }
 
 /** Starts the stand-in, on loopback only: it runs SQL that its clients send. */
@@ -41,25 +39,27 @@ export async function startLegacy(options: LegacyOptions): Promise<LegacyServer>
   pool.on("error", (error) => console.error(`Lost a database connection: ${error.message}`));
 
   const server = createServer(createLegacyApp(pool, before));
-  // Node carries a request out though its client has ended its side; Deno's server drops it unless told.
+  // Node executes a request whose client has closed its side; Deno's server drops it by default.
   Object.assign(server, { httpAllowHalfOpen: true });
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
 
-  const close = async () => {
-    const closed = once(server, "close");
-    server.close();
-    server.closeAllConnections();
-    await closed;
-    await pool.end();
+  return {
+    url: baseUrl(server.address()),
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+      await pool.end();
+    },
   };
-  return { url: baseUrl(server.address()), close, [Symbol.asyncDispose]: close };
 }
 
 /** The old server's routes on a pool of connections to its database. */
-export function createLegacyApp(
+function createLegacyApp(
   pool: pg.Pool,
-  before: readonly express.RequestHandler[] = [],
+  before: readonly express.RequestHandler[],
 ): express.Express {
   const app = express();
   // Every environment but "production" shows stack traces in error pages, as the old server did;
@@ -68,8 +68,8 @@ export function createLegacyApp(
   for (const handler of before) app.use(handler);
   app.use(cors());
   app.use(express.json());
-  // Node reads on what nobody wanted of a body; Deno's server would close the connection, on which a
-  // gateway may have sent the next request already.
+  // Node reads the rest of a body that no handler has read. Deno's server would close the connection, on
+  // which a gateway may have sent the next request already.
   app.use((request, _response, next) => {
     request.resume();
     next();
@@ -133,7 +133,7 @@ async function insertWhateverIsNamed(pool: pg.Pool, table: string, body: object)
   return rows[0];
 }
 
-/** The old server's other fault: whatever the database says goes to the client. */
+/** The old server's other fault: the database's error messages go to the client. */
 async function respond(response: express.Response, work: () => Promise<unknown>): Promise<void> {
   try {
     await work();

@@ -46,7 +46,7 @@ Deno.test("a refusal with one clear sentence, and details, has the approved form
 const NO_ORIGIN = { "content-type": HEADERS["content-type"] };
 const REFUSED: [what: string, answer: ReceivedResponse, line: RegExp][] = [
   ["a status that isn't named", refused({ status: 400 }), /^status: 500 -> 400/],
-  ["no answer", refused({ status: 0 }), /^no answer: /],
+  ["no answer", refused({ status: 0 }), /^no response: /],
   ["the old failure", refused({ status: 500 }), /^body\.error: /],
   ["an HTML page", refused({ body: "<pre>no</pre>" }), /no \{"error": text\}/],
   ["an empty error", refused({ body: '{"error":""}' }), /no \{"error": text\}/],

@@ -15,7 +15,7 @@ import { startLegacy } from "../legacy/server.ts";
 
 const { api, sql, databaseUrl } = await apiOnSeed();
 const old = await startLegacy({ databaseUrl, port: 0 });
-Deno.test.afterAll(() => old.close());
+Deno.test.afterAll(async () => await old[Symbol.asyncDispose]());
 
 Deno.test("each lot's body and ETag equal those of the old server, byte for byte", async () => {
   const lots = await sql<{ lot_code: string }[]>`

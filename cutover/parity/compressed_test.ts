@@ -74,5 +74,5 @@ Deno.test("a response is decoded in every coding, and refused if its bytes don't
   await using server = await startCompressingServer(old.url, cut);
   const { status, body } = await send(server.url, request);
   strictEqual(status, 0);
-  match(body, /^an answer that isn't gzip$/);
+  match(body, /^a response that isn't gzip$/);
 });

@@ -5,12 +5,13 @@ import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { type SendFailure, sendWhole } from "../upstream/send_whole.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
-import type { RecordedRequest } from "./recordings.ts";
+import { withoutFrames } from "../compare/error_page.ts";
+import type { RecordedRequest, RecordedResponse } from "./recordings.ts";
 
 /**
- * An answer as it came, but without content codings: `headers` are the kept ones, `etag` is the header's
- * value. A server that gave none (connection refused or reset, 15 s of silence, bytes that aren't the
- * gzip that they should be) has status 0 and the reason as `body`.
+ * A response without content codings: `headers` are the compared ones, `etag` is the header's value.
+ * Without a response (connection refused or reset, no response in 15 s, a body that can't be decoded)
+ * the status is 0 and `body` is the reason.
  */
 export interface ReceivedResponse {
   status: number;
@@ -24,7 +25,7 @@ const SWEEP_MS = 250;
 const MAX_RESPONSE_BYTES = 67_108_864;
 
 /**
- * Sends a request exactly as recorded, on a connection of its own, and reads the whole answer.
+ * Sends a request exactly as recorded, on a connection of its own, and reads the whole response.
  * Never rejects because of the server.
  */
 export async function send(base: string, request: RecordedRequest): Promise<ReceivedResponse> {
@@ -53,7 +54,7 @@ export async function send(base: string, request: RecordedRequest): Promise<Rece
   }
 }
 
-/** The request with each `{{etag n}}` replaced by the ETag of `past[n]`, or nothing without one. */
+/** The request with each `{{etag n}}` replaced by the ETag of `past[n]`; without an ETag it is empty. */
 export function fillEtags(
   request: RecordedRequest,
   past: readonly ReceivedResponse[],
@@ -65,14 +66,22 @@ export function fillEtags(
   return { ...request, headers: Object.fromEntries(headers) };
 }
 
-/** The bytes of its body, as they are sent; nothing when it has none. */
+/** A response as it is recorded. */
+export function recordedResponse(
+  { status, headers, body, etag }: ReceivedResponse,
+): RecordedResponse {
+  const response = { status, headers, body: withoutFrames(body) };
+  return etag === undefined ? response : { ...response, etag: true };
+}
+
+/** The bytes of its body as they are sent; undefined without a body. */
 export function bytesOf({ body, encoding, gzip }: RecordedRequest): Buffer | undefined {
   if (body === undefined) return undefined;
   const bytes = Buffer.from(body, encoding ?? "utf8");
   return gzip ? gzipSync(bytes) : bytes;
 }
 
-/** A body's length is added where none is recorded, as is what every request on one connection has. */
+/** The recorded headers; `Content-Length`, `Host` and `Connection` are added where none is recorded. */
 function headersOf(
   { method, headers }: RecordedRequest,
   body: Uint8Array | undefined,
@@ -98,9 +107,9 @@ function responseOf({ status, headers, body }: CapturedResponse): ReceivedRespon
   const decoded = decodeContent(coding, body, MAX_RESPONSE_BYTES);
   if (decoded.kind === "broken" || decoded.kind === "too_large") {
     const what = decoded.kind === "broken" ? "isn't" : "becomes more than 64 MB without its";
-    return none(`an answer that ${what} ${contentCodings(coding).join(", ")}`);
+    return none(`a response that ${what} ${contentCodings(coding).join(", ")}`);
   }
-  // Under a coding that isn't known, clients take a body as it is.
+  // Clients keep a body in an unknown coding as it is.
   const bytes = decoded.kind === "plain" ? decoded.bytes : body;
   const compared = COMPARED_HEADERS.map((name) => [name, headerOf(headers, name)] as const);
   return {
@@ -123,10 +132,10 @@ function reasonOf({ kind, why }: SendFailure): string {
 
 const REASONS: Readonly<Record<SendFailure["kind"], string>> = {
   refused: "the connection was refused",
-  reset: "the connection was closed before the answer was whole",
-  broken: "what came is no answer of HTTP/1.1",
-  timeout: "no answer in 15 s",
-  too_large: "an answer of more than 64 MB",
+  reset: "the connection was closed before the response was complete",
+  broken: "the bytes are no HTTP/1.1 response",
+  timeout: "no response in 15 s",
+  too_large: "a response of more than 64 MB",
   busy: "no connection was free",
   invalid: "a request that can't be written in HTTP/1.1",
 };

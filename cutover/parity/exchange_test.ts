@@ -67,12 +67,12 @@ Deno.test("an https address uses TLS", async () => {
 });
 
 const NO_ANSWERS: [what: string, text: string, says: RegExp][] = [
-  ["half of one", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", /closed before .* whole/],
-  ["nonsense", "SSH-2.0-x\r\n\r\n", /no answer of HTTP/],
+  ["half of one", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", /closed before .* complete/],
+  ["nonsense", "SSH-2.0-x\r\n\r\n", /no HTTP\/1\.1 response/],
   [
     "two lengths",
     "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
-    /no answer/,
+    /no HTTP\/1\.1 response/,
   ],
 ];
 

@@ -14,7 +14,7 @@ for (const join of ["hashjoin", "mergejoin"]) {
 }
 
 const old = await startLegacy({ databaseUrl, port: 0 });
-Deno.test.afterAll(() => old.close());
+Deno.test.afterAll(async () => await old[Symbol.asyncDispose]());
 
 for (const code of ["HOT", "WARM", "BOTH", "UP", "FULL", "WIDE", "WIDE-1"]) {
   Deno.test(`the trace of ${code} equals the old server's byte for byte, with its validators`, async () => {

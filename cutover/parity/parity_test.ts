@@ -153,7 +153,7 @@ Deno.test("an unavailable server counts as wrong responses, not as a crash", asy
   const some = recordings.scenarios.filter(({ name }) => name.startsWith("login: "));
   const subject = { base, sql: database.sql, seed };
   const report = await verify(subject, { ...recordings, scenarios: some }, approvals);
-  match(formatReport(report), /^WRONG login: no email #0 \(.*\): no answer: .*ECONNREFUSED/m);
+  match(formatReport(report), /^WRONG login: no email #0 \(.*\): no response: .*ECONNREFUSED/m);
   match(formatReport(report), /^0 the same, 0 changed as approved, 26 wrong, of 26 exchanges/m);
 });
 

@@ -1,29 +1,28 @@
-import { withoutFrames } from "../compare/error_page.ts";
 import type { RecordedRequest, Recordings, Scenario } from "./recordings.ts";
-import type { ReceivedResponse } from "./exchange.ts";
+import { type ReceivedResponse, recordedResponse } from "./exchange.ts";
 import { type SendOptions, sendSafe, type Skipped } from "./send_safe.ts";
 import type { RequestScenario } from "./request_list.ts";
 
 /** Replaces personal data and secrets by pseudonyms. */
 export interface RecordingRedactor {
-  /** Undefined when the request's body is no text, so that nobody knows what is in it. */
+  /** Undefined when the request's body is no text, and may hold anything. */
   exchange(
     request: RecordedRequest,
     received: ReceivedResponse,
   ): { readonly request: RecordedRequest; readonly received: ReceivedResponse } | undefined;
 }
 
-/** What came of recording. */
-export interface Recorded {
+/** The result of recording. */
+interface Recorded {
   readonly recordings: Recordings;
   readonly skipped: readonly Skipped[];
-  /** Requests that had no answer, a line each; they are in no recording. */
+  /** Requests without a response, a line each; they are in no recording. */
   readonly unanswered: readonly string[];
 }
 
 /**
- * Sends requests to a server and gives its answers as recordings, without personal data. Unless writes
- * are allowed, only what changes nothing there is sent.
+ * Sends requests to a server and returns its responses as recordings, without personal data. Unless
+ * writes are allowed, it sends only requests that change nothing.
  */
 export async function recordRequests(
   options: SendOptions,
@@ -37,9 +36,9 @@ export async function recordRequests(
   const skipped = await sendSafe(scenarios, options, ({ name, requests }, step, received) => {
     const request = requests[step];
     const before = steps.get(name) ?? [];
-    // A step says which one it builds on by its number, so none may be missing before it.
+    // A step refers to earlier ones by their numbers, so none may be missing before it.
     if (request === undefined || received.status === 0 || before.length !== step) {
-      const why = received.status === 0 ? received.body : "one before it isn't recorded";
+      const why = received.status === 0 ? received.body : "a step before it is not recorded";
       unanswered.push(`${name} #${step}: ${why}`);
       return;
     }
@@ -48,13 +47,7 @@ export async function recordRequests(
       unreadable.push({ exchange: `${name} #${step}`, why: "its body is no text" });
       return;
     }
-    const { status, headers, body, etag } = redacted.received;
-    const response = {
-      status,
-      headers,
-      body: withoutFrames(body),
-      ...(etag !== undefined && { etag: true as const }),
-    };
+    const response = recordedResponse(redacted.received);
     steps.set(name, [...before, { request: redacted.request, response }]);
   });
   return {

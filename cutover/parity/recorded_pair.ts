@@ -9,36 +9,36 @@ import { fitsPseudonyms } from "../redact/pseudonym_form.ts";
 import { bytesOf, type ReceivedResponse } from "./exchange.ts";
 import type { Exchange } from "./recordings.ts";
 
-/** What tells values that a server generates (new ids, the time now) from those it must give back. */
+/** Distinguishes values that a server generates (new ids, the present time) from those it must return. */
 export interface Known {
-  /** The seed and the request as text: a UUID or a time that stands in it isn't generated. */
+  /** The seed and the request as text: a UUID or a time in it isn't generated. */
   given: string;
-  /** When the recording was made: a time outside of it (UTC, milliseconds) wasn't generated. */
+  /** When the recording was made: a time outside (UTC, milliseconds) wasn't generated. */
   recorded: { from: string; to: string };
-  /** When the actual answers came about, with some minutes for two clocks: their generated times. */
+  /** When the actual responses were made, with some minutes for two clocks. */
   actual: { from: string; to: string };
   /**
-   * What stands for each recorded generated value in the actual answers of this scenario so far. Filled
-   * by comparing: an id that was made once must be the same one ever after.
+   * The actual value of each recorded generated value in this scenario so far. Comparing fills it: a
+   * generated id must stay the same from then on.
    */
   made: Map<string, string>;
 }
 
-/** The old operation that a request asks for, if it asks for one. */
+/** The old operation that a request matches, if any. */
 export function operationOf(method: string, path: string): LegacyOperation | undefined {
   const operation = findOperation(method, path);
   return operation !== undefined && isLegacyOperation(operation) ? operation : undefined;
 }
 
-/** A recorded answer and an actual one, to be compared as the gateway compares two servers' answers. */
+/** A recorded and an actual response, to be compared as the gateway compares those of two servers. */
 export function pairOf(
   { request, response }: Exchange,
-  answer: ReceivedResponse,
+  received: ReceivedResponse,
   known: Known,
 ): Pair {
   const { method, path } = request;
-  // Of an ETag is recorded that there was one: any weak one will do.
-  const etag = response.etag && (isWeakEtag(answer.etag) ? answer.etag : 'W/"recorded"');
+  // Recorded is only that there was an ETag: any weak one matches.
+  const etag = response.etag && (isWeakEtag(received.etag) ? received.etag : 'W/"recorded"');
   return {
     operation: operationOf(method, path),
     request: {
@@ -48,7 +48,7 @@ export function pairOf(
       body: bytesOf(request) ?? new Uint8Array(),
     },
     legacy: captured({ ...response, etag }),
-    service: captured(answer),
+    service: captured(received),
     times: {
       from: Date.parse(known.recorded.from),
       to: Date.parse(known.actual.to),
@@ -71,8 +71,8 @@ const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
 const MADE = new RegExp(`(?<uuid>${UUID.source})|(?<time>${TIME.source})`, "g");
 
 /**
- * Holds values against recorded ones: where a recorded text has a generated id or time, the actual one
- * has one of its own, and the same text around it. A pseudonym in the recording matches every text.
+ * Compares values with recorded ones. Where a recorded text has a generated id or time, the actual
+ * text has its own, and the same text around it. A pseudonym in the recording matches every text.
  */
 function recordedValues(known: Known): Generated {
   const given = known.given.toLowerCase();
@@ -84,7 +84,7 @@ function recordedValues(known: Known): Generated {
     if (fault !== undefined) return fault;
     const name = isTime ? `${row} ${value}` : value;
     const before = known.made.get(name);
-    if (before !== undefined && before !== now) return `${before} stood earlier in this scenario`;
+    if (before !== undefined && before !== now) return `earlier in this scenario: ${before}`;
     known.made.set(name, now);
     if (!isTime) row = value;
     return undefined;
@@ -122,8 +122,8 @@ function uuidFault(
   recorded: string,
   made: ReadonlyMap<string, string>,
 ): string | undefined {
-  if (!new RegExp(`^${UUID.source}$`).test(now)) return "no UUID";
-  if (given.includes(now)) return "a UUID that was there before, not a new one";
+  if (!new RegExp(`^${UUID.source}$`).test(now)) return "not a UUID";
+  if (given.includes(now)) return "a known UUID, not a new one";
   for (const [name, value] of made) {
     if (value === now && name !== recorded) return "one UUID for two things";
   }
@@ -131,8 +131,8 @@ function uuidFault(
 }
 
 function timeFault(now: string, known: Known): string | undefined {
-  if (!new RegExp(`^${TIME.source}$`).test(now)) return "no time in UTC with milliseconds";
-  return isWithin(now, known.actual) ? undefined : "a time, but not the time of the request";
+  if (!new RegExp(`^${TIME.source}$`).test(now)) return "not a time in UTC with milliseconds";
+  return isWithin(now, known.actual) ? undefined : "a time, not that of the request";
 }
 
 // Times of one form compare as text.

@@ -57,7 +57,7 @@ const FOUND: [what: string, answer: ReceivedResponse, line: RegExp][] = [
   [
     "no answer at all",
     answered({ status: 0, body: "socket hang up" }),
-    /^no answer: socket hang up$/,
+    /^no response: socket hang up$/,
   ],
   ["another scale", bodyWith('"540.0"', '"540"'), /^body\.weight_kg: "540\.0" -> "540"$/],
   ["a number for text", bodyWith('"540.0"', "540.0"), /^body\.weight_kg: "540\.0" -> 540\.0$/],
@@ -85,16 +85,20 @@ const FOUND: [what: string, answer: ReceivedResponse, line: RegExp][] = [
   ],
   ["an empty body", answered({ body: "" }), /^body: .* -> \(none\)$/],
   ["half a body", answered({ body: answered().body.slice(0, 60) }), /^body: /],
-  ["an id that is no UUID", bodyWith(NEW_ID, "17"), /no UUID/],
-  ["a UUID in capitals", bodyWith(NEW_ID, NEW_ID.toUpperCase()), /no UUID/],
-  ["a UUID of version 1", bodyWith("-7cc2-", "-1cc2-"), /no UUID/],
-  ["an id from the seed for a new row", bodyWith(NEW_ID, SEED_ID), /was there before/],
+  ["an id that is no UUID", bodyWith(NEW_ID, "17"), /not a UUID/],
+  ["a UUID in capitals", bodyWith(NEW_ID, NEW_ID.toUpperCase()), /not a UUID/],
+  ["a UUID of version 1", bodyWith("-7cc2-", "-1cc2-"), /not a UUID/],
+  ["an id from the seed for a new row", bodyWith(NEW_ID, SEED_ID), /a known UUID/],
   ["another given id", bodyWith(SEED_ID, OLD_ID), /^body\.phase_id: /],
-  ["a time without milliseconds", bodyWith(".000Z", "Z"), /no time in UTC/],
-  ["a time with microseconds", bodyWith(".000Z", ".000000Z"), /no time in UTC/],
-  ["a time with an offset", bodyWith(".000Z", ".000+00:00"), /no time in UTC/],
-  ["another time than now", bodyWith(NEW_TIME, "2027-03-01T11:00:05.000Z"), /not the time of/],
-  ["the recorded time itself", bodyWith(NEW_TIME, OLD_TIME), /not the time of/],
+  ["a time without milliseconds", bodyWith(".000Z", "Z"), /not a time in UTC/],
+  ["a time with microseconds", bodyWith(".000Z", ".000000Z"), /not a time in UTC/],
+  ["a time with an offset", bodyWith(".000Z", ".000+00:00"), /not a time in UTC/],
+  [
+    "another time than now",
+    bodyWith(NEW_TIME, "2027-03-01T11:00:05.000Z"),
+    /not that of the request/,
+  ],
+  ["the recorded time itself", bodyWith(NEW_TIME, OLD_TIME), /not that of the request/],
   [
     "another header",
     answered({ headers: { ...recorded.headers, "content-type": "application/json" } }),
@@ -140,13 +144,16 @@ Deno.test("an id that was generated in one step must be the same in the next", (
   deepStrictEqual(differences(recorded, answered(), context), []);
   deepStrictEqual(differences(recorded, answered(), context), []);
   const another = bodyWith(NEW_ID, "118f4f3c-7a50-7cc2-98c4-dc0c0c07398f");
-  match(differences(recorded, another, context).join(), /stood earlier/);
+  match(differences(recorded, another, context).join(), /earlier in this scenario/);
 });
 
 Deno.test("the time of one row must be the same in the next step", () => {
   const context = known();
   deepStrictEqual(differences(recorded, answered(), context), []);
-  match(differences(recorded, bodyWith(".000Z", ".001Z"), context).join(), /stood earlier/);
+  match(
+    differences(recorded, bodyWith(".000Z", ".001Z"), context).join(),
+    /earlier in this scenario/,
+  );
 });
 
 Deno.test("two rows with one id are found", () => {

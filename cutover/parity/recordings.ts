@@ -30,29 +30,28 @@ const Recordings = z.strictObject({
 });
 
 /**
- * A request as it is sent, byte for byte. `path` is written to the connection unchanged; `body` is
- * turned into bytes by `encoding` (UTF-8 unless said) and compressed with `gzip`. A header may hold
- * `{{etag n}}`: the ETag that step n of the same scenario was answered with.
+ * A request as it is sent, byte for byte. `path` is written to the connection unchanged; `body` becomes
+ * bytes by `encoding` (UTF-8 unless given) and is compressed with `gzip`. A header may hold
+ * `{{etag n}}`: the ETag in the response to step n of the same scenario.
  */
 export type RecordedRequest = z.output<typeof RecordedRequest>;
 
 /**
- * An answer: its status, the headers that are kept (`cutover/compare/compared_headers.ts`), the body as text without
- * stack frames, and whether there was an ETag.
+ * A response: its status, the compared headers (`cutover/compare/compared_headers.ts`), the body as text
+ * without stack frames, and whether there was an ETag.
  */
 export type RecordedResponse = z.output<typeof RecordedResponse>;
 
-/** One request and its answer. */
+/** One request and its response. */
 export type Exchange = z.output<typeof Exchange>;
 
 /** Exchanges that follow one another, starting from exactly the seed rows. */
 export type Scenario = z.output<typeof Scenario>;
 
 /**
- * A server's recorded exchanges. `recorded` is when they were made (UTC, milliseconds): a time in a
- * body that lies within it was made up by the server, any other was computed and must come back.
- * `live`: made from the rows that a system happened to have, not from the seed's, and with pseudonyms
- * in the place of personal data.
+ * A server's recorded exchanges. `recorded` is when they were made (UTC, milliseconds): the server
+ * generated a time in a body that lies within it, and must return any other. `live`: recorded with
+ * the rows of a running system instead of the seed's, with pseudonyms for personal data.
  */
 export type Recordings = z.output<typeof Recordings>;
 
@@ -67,7 +66,7 @@ export async function loadRecordings(file: URL | string = LEGACY_RECORDINGS): Pr
   return parseRecordings(JSON.parse(await Deno.readTextFile(file)));
 }
 
-/** What a file of recordings holds; throws as {@link loadRecordings} does. */
+/** The content of a file of recordings; throws as {@link loadRecordings} does. */
 export function parseRecordings(content: unknown): Recordings {
   const recordings = Recordings.parse(content);
   const names = new Set<string>();

@@ -22,17 +22,17 @@ const Listed = RecordedRequest.extend({
 });
 
 /**
- * Reads a list of requests: recordings, whose answers don't matter here, or a request a line, as
+ * Reads a list of requests: recordings, whose responses are ignored, or a request a line, as
  * `GET /api/health` or as JSON with `method`, `path` and perhaps `headers`, `body`, `encoding`, `gzip`
- * as recordings have them. Empty lines and those that begin with `#` say nothing.
+ * as in recordings. Empty lines and lines that begin with `#` are skipped.
  * @throws {RequestListError}
  */
 export function parseRequestList(text: string): readonly RequestScenario[] {
   const scenarios = readRecordings(text) ?? readLines(text);
   const count = scenarios.reduce((sum, { requests }) => sum + requests.length, 0);
-  if (count === 0) throw new RequestListError("There is no request in it");
+  if (count === 0) throw new RequestListError("It holds no request");
   if (count > MAX_REQUESTS) {
-    throw new RequestListError(`There are ${count} requests in it, ${MAX_REQUESTS} are the most`);
+    throw new RequestListError(`It holds ${count} requests, more than ${MAX_REQUESTS}`);
   }
   return scenarios;
 }
@@ -46,7 +46,7 @@ function readRecordings(text: string): readonly RequestScenario[] | undefined {
       requests: steps.map(({ request }) => request),
     }));
   } catch (error) {
-    throw new RequestListError(`It isn't in the form of recordings: ${messageOf(error)}`);
+    throw new RequestListError(`It is not in the form of recordings: ${messageOf(error)}`);
   }
 }
 
@@ -61,7 +61,7 @@ function readLines(text: string): readonly RequestScenario[] {
         `Line ${at + 1} is neither METHOD /path nor a request as JSON: ${line.slice(0, 80)}`,
       );
     }
-    // Not its path: that may hold what the recording must not show.
+    // Not its path: that may hold personal data.
     scenarios.push({ name: `line ${at + 1}`, requests: [result.data] });
   }
   return scenarios;

@@ -5,11 +5,11 @@ import { findOperation, isSafeRequest } from "../exchange/match_operation.ts";
 import { findPseudonym } from "../redact/pseudonym_form.ts";
 import type { RequestScenario } from "./request_list.ts";
 
-/** What may be sent to a server whose data is somebody's. */
+/** What may be sent to a server with real data. */
 export interface SendOptions {
   /** Its base address, such as `http://127.0.0.1:8000`. */
   readonly base: string;
-  /** Also what may change something there. */
+  /** Also sends requests that may change something. */
   readonly allowWrites: boolean;
   /** A login token for requests that had one: recorded tokens are replaced by pseudonyms. */
   readonly token: string | undefined;
@@ -23,13 +23,13 @@ export interface Skipped {
 }
 
 /**
- * Sends the requests that may be sent, one after the other, and says which were not. What follows a
- * request that was left out is left out too: its answer may depend on it.
+ * Sends the requests that may be sent, one after the other, and returns the others. The rest of a
+ * scenario is skipped with its first skipped request: a response may depend on it.
  */
-export async function sendSafe(
-  scenarios: readonly RequestScenario[],
+export async function sendSafe<S extends RequestScenario>(
+  scenarios: readonly S[],
   options: SendOptions,
-  visit: (scenario: RequestScenario, step: number, response: ReceivedResponse) => void,
+  visit: (scenario: S, step: number, response: ReceivedResponse) => void,
 ): Promise<readonly Skipped[]> {
   const skipped: Skipped[] = [];
   for (const scenario of scenarios) {
@@ -39,7 +39,7 @@ export async function sendSafe(
       const request = withToken(recorded, options.token);
       reason = reason === undefined
         ? reasonToSkip(request, options)
-        : "it follows one that was left out";
+        : "it follows a skipped request";
       if (reason !== undefined) {
         skipped.push({ exchange: `${scenario.name} #${step}`, why: reason });
         continue;
@@ -59,7 +59,7 @@ function reasonToSkip(request: RecordedRequest, options: SendOptions): string | 
   }
   const pseudonym = findPseudonym([request.path, request.body, ...Object.values(request.headers)]
     .join("\n"));
-  return pseudonym && `personal data was replaced in it (${pseudonym})`;
+  return pseudonym && `it holds a pseudonym (${pseudonym})`;
 }
 
 function withToken(request: RecordedRequest, token: string | undefined): RecordedRequest {

@@ -106,7 +106,7 @@ Deno.test("an exchange recorded from a list is verified, unless it had personal 
   const report = await verifySafe({ ...old, redactor: real }, recordings);
   strictEqual(
     formatSkipped(report.skipped) + formatReport(report),
-    "SKIPPED 1 requests: personal data was replaced in it, such as line 3 #0\n" +
+    "SKIPPED 1 requests: it holds a pseudonym, such as line 3 #0\n" +
       "SKIPPED 1 requests: it may change something, such as line 4 #0\n" +
       "2 the same, 0 changed as approved, 0 wrong, of 2 exchanges",
   );
@@ -165,7 +165,7 @@ Deno.test("a report of wrong answers shows no personal data", async () => {
   doesNotMatch(report, /Anna|by/);
 });
 
-Deno.test("requests that depend on one that was left out are left out", async () => {
+Deno.test("requests that depend on a skipped one are skipped", async () => {
   await using old = await startSeeded();
   const read = { method: "GET", path: "/api/health", headers: {} };
   const write = { method: "POST", path: "/api/lots", headers: {} };

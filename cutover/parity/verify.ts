@@ -8,48 +8,53 @@ import {
   type Rule,
 } from "../compare/approvals.ts";
 import { compare } from "../compare/compare.ts";
-import { withoutFrames } from "../compare/error_page.ts";
-import { fillEtags, type ReceivedResponse, send } from "./exchange.ts";
+import { fillEtags, type ReceivedResponse, recordedResponse, send } from "./exchange.ts";
 import { type Known, operationOf, pairOf } from "./recorded_pair.ts";
 import type { Redactor } from "../redact/redact.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
 import { resetToSeed, type Seed } from "../../dev/seed.ts";
 
 /** A running server, and the database behind it. */
-export interface Subject {
+interface Subject {
   /** Its base address, such as `http://127.0.0.1:8000`. */
   base: string;
-  /** A connection to the very database that it works on: its ten old tables are overwritten. */
+  /** A connection to the server's own database, whose ten old tables are overwritten. */
   sql: postgres.Sql;
   seed: Seed;
 }
 
-/** What became of one exchange. */
+/** The result of one exchange. */
 export interface Outcome extends Approved {
   /** Method and path, for people; a long path is cut. */
   request: string;
-  /** The operation of the contract that the request means, or `preflight`, or `other`. */
+  /** The operation of the contract, or `preflight`, or `other`. */
   operation: string;
-  /** The entries of the approvals that this exchange used or that name it, if any does. */
+  /** The approvals that this exchange used or that name it, if any. */
   approval: string | undefined;
-  /** What is wrong, a line each; empty unless the verdict is `wrong`. */
+  /** A line for each difference; empty unless the verdict is `wrong`. */
   differences: string[];
 }
 
-/** What a check against recordings found. */
+/** The result of a check against recordings. */
 export interface Report {
   outcomes: Outcome[];
-  /** Approvals that nothing used, a line each: the check fails with one. */
+  /** Unused approvals, a line each: one fails the check. */
   unused: string[];
-  /** Approvals whose review is due, a line each: said, but the calendar fails no check. */
+  /** Approvals whose review is due, a line each; they fail no check. */
   due: string[];
 }
 
-/** What may lie between this clock and the server's or the database's, in ms. */
-export const CLOCKS_APART_MS = 5 * 60_000;
+/** The greatest difference between this clock and the server's or the database's, in ms. */
+const CLOCKS_APART_MS = 5 * 60_000;
+
+/** From now on until each call, with room for two clocks. */
+export function startPeriod(): () => Known["actual"] {
+  const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
+  return () => ({ from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() });
+}
 
 /**
- * Sends every recorded request to a server and compares its answers with the recorded ones. Each
+ * Sends every recorded request to a server and compares its responses with the recorded ones. Each
  * scenario starts from exactly the seed rows; afterwards the database holds just these again.
  * Without approvals every difference is wrong.
  */
@@ -60,14 +65,14 @@ export async function verify(
 ): Promise<Report> {
   const outcomes: Outcome[] = [];
   const seedText = JSON.stringify(subject.seed);
-  const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
+  const period = startPeriod();
   await replay(subject, recordings.scenarios, (scenario) => {
     const made = new Map<string, string>();
     return (exchange, received, step) => {
       const known: Known = {
         given: seedText + JSON.stringify(exchange.request),
         recorded: recordings.recorded,
-        actual: { from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() },
+        actual: period(),
         made,
       };
       outcomes.push(outcomeOf(exchangeName(scenario, step), exchange, received, known, approvals));
@@ -77,10 +82,10 @@ export async function verify(
 }
 
 /**
- * What becomes of one exchange whose request was answered with `received` now.
+ * Compares one exchange with the response that its request has now.
  *
- * @param rules for live answers, which hold as well
- * @param redactor where the answers are of somebody's data
+ * @param rules further ones, for live recordings
+ * @param redactor for responses with the data of people
  */
 export function outcomeOf(
   name: string,
@@ -108,7 +113,7 @@ export function outcomeOf(
     used,
     status: received.status,
     differences: received.status === 0
-      ? [`no answer: ${received.body}`]
+      ? [`no response: ${received.body}`]
       : (redactor?.differences(operation, differences) ?? differences).map((
         { place, legacy, service },
       ) => `${place}: ${excerpt(legacy)} -> ${excerpt(service)}`),
@@ -122,7 +127,7 @@ function excerpt(text: string | undefined): string {
   return text.length <= MAX_EXCERPT ? text : `${text.slice(0, MAX_EXCERPT - 1)}…`;
 }
 
-/** The outcomes, and which of the approvals nothing used or are due. */
+/** The outcomes, and the approvals that are unused or due. */
 export function reportOf(outcomes: Outcome[], approvals: Approvals): Report {
   return {
     outcomes,
@@ -132,7 +137,7 @@ export function reportOf(outcomes: Outcome[], approvals: Approvals): Report {
 }
 
 /**
- * Sends the requests of `scenarios` to a server and gives its answers as new recordings. Each
+ * Sends the requests of `scenarios` to a server and returns its responses as new recordings. Each
  * scenario starts from exactly the seed rows; afterwards the database holds just these again.
  */
 export async function record(
@@ -144,13 +149,7 @@ export async function record(
   await replay(subject, scenarios, ({ name }) => {
     const steps: Exchange[] = [];
     recorded.push({ name, steps });
-    return ({ request }, { status, headers, body, etag }) => {
-      const response = { status, headers, body: withoutFrames(body) };
-      steps.push({
-        request,
-        response: etag === undefined ? response : { ...response, etag: true },
-      });
-    };
+    return ({ request }, received) => steps.push({ request, response: recordedResponse(received) });
   });
   return { recorded: { from, to: new Date().toISOString() }, scenarios: recorded };
 }
@@ -160,7 +159,7 @@ export function passed({ outcomes, unused }: Report): boolean {
   return unused.length === 0 && outcomes.every(({ verdict }) => verdict !== "wrong");
 }
 
-type Visit = (exchange: Exchange, received: ReceivedResponse, step: number) => void;
+type Visit = (exchange: Exchange, received: ReceivedResponse, step: number) => unknown;
 
 async function replay(
   { base, sql, seed }: Subject,

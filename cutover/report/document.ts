@@ -1,11 +1,8 @@
-/**
- * A document before it has a format: headings, paragraphs, tables, lists and verbatim text. All text
- * is plain; what writes a format escapes it.
- */
+/** A part of a document without a format. All text is plain; the writer of a format escapes it. */
 export type Block =
   | { readonly kind: "heading"; readonly level: 1 | 2 | 3; readonly text: string }
   | { readonly kind: "paragraph"; readonly text: string }
-  /** What must not be overlooked. */
+  /** A paragraph that stands out. */
   | { readonly kind: "notice"; readonly text: string }
   | { readonly kind: "list"; readonly items: readonly string[] }
   | { readonly kind: "verbatim"; readonly text: string }
@@ -21,10 +18,7 @@ export interface Table {
   readonly numbers?: readonly number[];
 }
 
-/**
- * A text in which nothing hides: control characters, among them those that turn the direction of
- * writing, are shown by their number. Line ends stay.
- */
+/** Text with control characters, also those of writing direction, shown by their number. Line ends stay. */
 export function visible(text: string): string {
   return text.replaceAll(/(?!\n)[\p{C}\u2028\u2029]/gu, (character) => {
     const number = character.codePointAt(0)?.toString(16).padStart(4, "0");

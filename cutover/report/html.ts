@@ -20,7 +20,7 @@ const STYLE = `
   }
 `;
 
-/** A document as one HTML page that needs nothing else and runs nothing. */
+/** A document as one HTML page that loads and runs nothing. */
 export function toHtml(title: string, blocks: readonly Block[]): string {
   return `<!DOCTYPE html>
 <html lang="en">

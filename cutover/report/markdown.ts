@@ -1,6 +1,6 @@
 import { type Block, type Table, visible } from "./document.ts";
 
-/** A document as Markdown, in which no text can become anything else than text. */
+/** A document as Markdown; no text in it becomes markup. */
 export function toMarkdown(blocks: readonly Block[]): string {
   return blocks.map(writeBlock).join("\n\n") + "\n";
 }
@@ -37,7 +37,7 @@ function writeVerbatim(text: string): string {
   return `${fence}\n${text}\n${fence}`;
 }
 
-/** One line: what Markdown or HTML in it would take for its own is escaped. */
+/** One line, with the markup of Markdown and HTML escaped. */
 function inline(text: string): string {
   return visible(text).replaceAll("\n", " ")
     .replaceAll("&", "&amp;").replaceAll("<", "&lt;")

@@ -1,14 +1,12 @@
 import type { Sql } from "../../db/sql.ts";
 import type { Approvals } from "../compare/approvals.ts";
-import { type CoverageCounts, coverageOf } from "../evidence/coverage.ts";
-import type { Outcome } from "../evidence/coverage.ts";
+import { type CoverageCounts, coverageOf, type Outcome } from "../evidence/coverage.ts";
 import { quantileOf } from "../evidence/histogram.ts";
-import type { Thresholds } from "../rollout/thresholds.ts";
 import { LEGACY_OPERATIONS, type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import type { Upstream } from "../exchange/route.ts";
-import { describeMode, type Routing, untouchedRoute } from "../routes/routing.ts";
+import { describeMode, untouchedRoute } from "../routes/routing.ts";
 import { NO_SHARE } from "../routes/moved_share.ts";
-import { readThresholds } from "../rollout/thresholds_table.ts";
+import { readThresholds, type Thresholds } from "../rollout/thresholds.ts";
 import {
   type Change,
   DEADLINE_MS,
@@ -27,13 +25,12 @@ import {
   comparedOf,
   type ModeChange,
   type ReportData,
-  type RouteEvidence,
+  type RouteReport,
   type UpstreamFigures,
   type UsedApproval,
-  type Verdict,
 } from "./report_data.ts";
 
-const NOTHING: RouteEvidence["outcomes"] = {
+const NOTHING: RouteReport["outcomes"] = {
   same: 0,
   approved: 0,
   raced: 0,
@@ -44,12 +41,11 @@ const NOTHING: RouteEvidence["outcomes"] = {
 };
 
 /**
- * Reads the evidence of a period, in whole minutes; what isn't given reaches as far as there is any.
- * All of it is seen as it was at one moment.
+ * Reads the evidence of a period in whole minutes, as of one moment. A missing end means the first or
+ * the last evidence.
  *
  * @param sql one connection, not a pool
- * @param approvals what is agreed to today: an approval that was used and isn't there any more fails
- * a route
+ * @param approvals those of today: an approval that was used and is no longer there fails a route
  */
 export async function readReport(
   sql: Sql,
@@ -60,68 +56,57 @@ export async function readReport(
   const known = await findPeriod(sql);
   const since = minuteOf(requested.since ?? known?.since ?? new Date(0).toISOString(), Math.floor);
   const until = minuteOf(requested.until ?? known?.until ?? since, Math.ceil);
-  const period: Period = { since, until };
-  const collectedAt = {
-    period,
+  const collected = await collect(sql, { since, until });
+  await sql`commit`;
+  const { limits, routing: { killed } } = collected;
+  return {
+    since,
+    until,
+    ...(killed && { killed: { by: killed.who, why: killed.why } }),
+    limits,
+    routes: LEGACY_OPERATIONS.map((operation) => routeOf(operation, collected, approvals)),
+  };
+}
+
+async function collect(sql: Sql, period: Period) {
+  return {
     routing: await readRoutes(sql),
     limits: await readThresholds(sql),
-    answers: await listResponseSums(sql, period),
+    responses: await listResponseSums(sql, period),
     outcomes: await listOutcomeSums(sql, period),
     moved: await listMovedSteps(sql, { ...period, deadlineMs: DEADLINE_MS }),
     coverage: await listCoverageSums(sql, period),
     differences: await listDifferenceKinds(sql, period),
     changes: await listChangesIn(sql, period),
-    approvals,
-  };
-  await sql`commit`;
-  const { killed } = collectedAt.routing;
-  return {
-    since,
-    until,
-    ...(killed && { killed: { by: killed.who, why: killed.why } }),
-    limits: collectedAt.limits,
-    routes: LEGACY_OPERATIONS.map((operation) => routeOf(operation, collectedAt)),
   };
 }
-
-type Of<Read extends (...args: never[]) => unknown> = Awaited<ReturnType<Read>>;
 
 /** What was read of all routes. */
-interface CollectedEvidence {
-  readonly period: Period;
-  readonly routing: Routing;
-  readonly limits: Thresholds;
-  readonly answers: Of<typeof listResponseSums>;
-  readonly outcomes: Of<typeof listOutcomeSums>;
-  readonly moved: Of<typeof listMovedSteps>;
-  readonly coverage: Of<typeof listCoverageSums>;
-  readonly differences: Of<typeof listDifferenceKinds>;
-  readonly changes: readonly Change[];
-  readonly approvals: Approvals;
-}
+type Collected = Awaited<ReturnType<typeof collect>>;
 
-function routeOf(operation: LegacyOperation, collectedAt: CollectedEvidence): RouteEvidence {
+function routeOf(
+  operation: LegacyOperation,
+  collected: Collected,
+  approved: Approvals,
+): RouteReport {
   const ours = <Row extends { readonly operation: string }>(rows: readonly Row[]) =>
     rows.filter((row) => row.operation === operation);
   const { method = "", path = "" } = OPERATIONS.find((one) => one.operation === operation) ?? {};
-  const route = collectedAt.routing.routes.get(operation) ?? untouchedRoute(operation);
-  const responses = ours(collectedAt.answers);
-  const counts = ours(collectedAt.outcomes);
+  const route = collected.routing.routes.get(operation) ?? untouchedRoute(operation);
+  const responses = ours(collected.responses);
+  const counts = ours(collected.outcomes);
   const outcomes: Record<Outcome, number> = { ...NOTHING };
   for (const { outcome, approval, count } of counts) if (approval === "") outcomes[outcome] = count;
   const coverage: CoverageCounts = Object.fromEntries(
-    ours(collectedAt.coverage).map(({ what, count }) => [what, count]),
+    ours(collected.coverage).map(({ what, count }) => [what, count]),
   );
   const seen = [...responses, ...counts];
-  const countedOf = (upstream: Upstream) => {
-    const sum = responses.find((one) => one.side === upstream);
-    return sum === undefined ? NO_FIGURES : { ...sum, serverErrors: sum.server_errors };
-  };
+  const countedOf = (upstream: Upstream) =>
+    responses.find((one) => one.side === upstream) ?? NO_FIGURES;
   const counted = { legacy: countedOf("legacy"), service: countedOf("service") };
-  const moved = ours(collectedAt.moved);
-  const differences = ours(collectedAt.differences);
-  const used = ours(collectedAt.outcomes).filter(({ approval }) => approval !== "");
-  const approvals = usedApprovals(used, collectedAt.approvals);
+  const moved = ours(collected.moved);
+  const differences = ours(collected.differences);
+  const approvals = usedApprovals(counts.filter(({ approval }) => approval !== ""), approved);
   return {
     operation,
     method,
@@ -137,32 +122,23 @@ function routeOf(operation: LegacyOperation, collectedAt: CollectedEvidence): Ro
       samplePercent: route.samplePercent,
       ...(route.latch !== undefined && { latch: route.latch }),
     },
-    history: ours(collectedAt.changes).map(changeOf),
+    history: ours(collected.changes).map(changeOf),
     moved: moved.map(({ operation: _, epoch: __, ...step }) => step),
     outcomes,
     coverage: coverageOf({ outcomes, coverage }),
-    differences: differences.map((
-      { fingerprint, kept, first, last, mode, request, differences },
-    ) => ({
-      fingerprint,
-      kept,
-      first,
-      last,
+    differences: differences.map(({ operation: _, mode, request, differences, ...kind }) => ({
+      ...kind,
       example: {
         mode,
         request: request === null ? "(not kept)" : `${request.method} ${request.target}`,
-        differences: differences.map(({ place, legacy, service }) => ({
-          place,
-          ...(legacy !== undefined && { legacy }),
-          ...(service !== undefined && { service }),
-        })),
+        differences,
       },
     })),
     approvals,
     sides: { legacy: figuresOf(counted.legacy), service: figuresOf(counted.service) },
     verdict: verdictOf(approvals, {
       operation,
-      // A route that went back for the night has its evidence all the same.
+      // A route that is back on legacy keeps its evidence.
       mode: route.mode.name === "legacy" && comparedOf(outcomes) > 0
         ? { name: "shadow" }
         : route.mode,
@@ -174,7 +150,7 @@ function routeOf(operation: LegacyOperation, collectedAt: CollectedEvidence): Ro
       coverage,
       different: outcomes.different,
       places: differences.flatMap((kind) => kind.differences.map(({ place }) => place)),
-    }, collectedAt.limits),
+    }, collected.limits),
   };
 }
 
@@ -182,13 +158,13 @@ function verdictOf(
   approvals: readonly UsedApproval[],
   evidence: Parameters<typeof judge>[0],
   limits: Thresholds,
-): Verdict {
+): RouteReport["verdict"] {
   const { verdict, reasons } = judge(evidence, limits);
   const withdrawn = approvals.filter(({ entry }) => entry === undefined).map(({ id, count }) =>
-    `${count} differences passed by the approval ${id}, which isn't there any more`
+    `${count} differences passed by approval ${id}, which is no longer in approved.yaml`
   );
   if (withdrawn.length === 0) return { result: verdict, reasons };
-  // What is missing for a pass is no reason for a fail.
+  // What is missing for a pass is no reason for the fail.
   return { result: "fail", reasons: verdict === "fail" ? [...reasons, ...withdrawn] : withdrawn };
 }
 
@@ -196,11 +172,7 @@ function usedApprovals(
   used: readonly { readonly approval: string; readonly count: number }[],
   approvals: Approvals,
 ): readonly UsedApproval[] {
-  const counts = new Map<string, number>();
-  for (const { approval, count } of used) {
-    counts.set(approval, (counts.get(approval) ?? 0) + count);
-  }
-  return [...counts].toSorted(([a], [b]) => a < b ? -1 : 1).map(([id, count]) => {
+  return used.map(({ approval: id, count }) => {
     const entry = approvals.find((one) => one.id === id);
     if (entry === undefined) return { id, count };
     const { reason, approved, review } = entry;
@@ -229,7 +201,7 @@ function modeText(name: string, percent: number | null): string {
 function figuresOf({ requests, serverErrors, silences, latencies }: Counted): UpstreamFigures {
   const [p50, p99] = [quantileOf(latencies, 0.5), quantileOf(latencies, 0.99)];
   return {
-    requests: requests,
+    requests,
     failed: serverErrors,
     silent: silences,
     ...(p50 !== undefined && { p50: rounded(p50) }),
@@ -237,7 +209,7 @@ function figuresOf({ requests, serverErrors, silences, latencies }: Counted): Up
   };
 }
 
-/** To three digits: the classes are no finer. */
+/** To three digits, as fine as the classes. */
 function rounded(ms: number): number {
   return Number(ms.toPrecision(3));
 }

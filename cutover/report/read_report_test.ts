@@ -38,7 +38,7 @@ async function startEvidence() {
       const counters = createCounters();
       for (const upstream of ["legacy", "service"] as const) {
         for (const [status, ms] of responses[upstream] ?? []) {
-          counters.answered(route.operation, route, upstream, status, ms);
+          counters.responded(route.operation, route, upstream, status, ms);
         }
       }
       for (let client = 0; client < clients; client++) {
@@ -175,7 +175,7 @@ Deno.test("a removed approval fails the route that needed it", async () => {
   const [, , trace] = (await evidence.report()).routes;
   deepStrictEqual(trace?.verdict, {
     result: "fail",
-    reasons: ["1 differences passed by the approval withdrawn, which isn't there any more"],
+    reasons: ["1 differences passed by approval withdrawn, which is no longer in approved.yaml"],
   });
   deepStrictEqual(trace.approvals, [{ id: "withdrawn", count: 1 }]);
 });
@@ -206,7 +206,7 @@ Deno.test("a report names lost comparisons with their cause, and due ones withou
     notSampled: 7,
     successes: 250,
     lostBy: [
-      { cause: "no outcome, such as a gateway that was killed", count: 30 },
+      { cause: "no outcome (such as a killed gateway)", count: 30 },
       { cause: "size", count: 20 },
     ],
     unansweredBy: [],
@@ -214,7 +214,7 @@ Deno.test("a report names lost comparisons with their cause, and due ones withou
   strictEqual(trace.verdict.result, "not enough yet");
   match(
     trace.verdict.reasons.join(),
-    /^50 of 300 comparisons were lost \(no outcome, .* 30, size 20\)/,
+    /^50 of 300 comparisons were lost \(no outcome .* 30, size 20\)/,
   );
 });
 

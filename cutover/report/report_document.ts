@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { describeCauses } from "../evidence/coverage.ts";
-import type { Outcome } from "../evidence/coverage.ts";
+import { describeCauses, type Outcome } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
 import type { Thresholds } from "../rollout/thresholds.ts";
 import { describeMode } from "../routes/routing.ts";
@@ -10,7 +9,7 @@ import {
   type DifferenceEvidence,
   type ReportData,
   resultOf,
-  type RouteEvidence,
+  type RouteReport,
   type UpstreamFigures,
 } from "./report_data.ts";
 
@@ -18,55 +17,63 @@ import {
 export const TITLE = "Evidence of the cutover";
 
 const OUTCOMES: readonly (readonly [outcome: Outcome, meaning: string])[] = [
-  ["same", "both sides said the same"],
-  ["approved", "they differed in a way that was approved beforehand"],
-  ["raced", "they differed, and a change of the data between the two answers explains it"],
-  ["late", "they differed, and no more when both were asked again a moment later"],
-  ["different", "they differed, and nothing approves it"],
-  ["unanswered", "one of the two sides gave no answer to compare"],
-  ["lost", "the comparison was not made, or not to its end"],
+  ["same", "both servers sent the same response"],
+  ["approved", "the responses differ in a way that was approved beforehand"],
+  ["raced", "the responses differ because the data changed between them"],
+  ["late", "the responses differed, and were the same when both were requested again"],
+  ["different", "the responses differ, and no approval covers it"],
+  ["unanswered", "one of the two servers sent no response"],
+  ["lost", "the comparison was not made, or not finished"],
 ];
 
-const LIMITS: readonly string[] = [
-  "What no client asked for in the period. A kind of request that didn't come was not compared.",
-  "Requests that were not sampled, that went past the gateway, or that the gateway refused; of what " +
-  "was lost or unanswered nobody knows whether it was the same.",
-  "Whether requests were different ones: the same trace, asked for a thousand times, is a thousand " +
-  "comparisons.",
+const NOT_SHOWN: readonly string[] = [
+  "Requests that no client sent in the period: they were not compared.",
+  "Requests that were not sampled, did not pass through the gateway, or were refused by it.",
+  "Whether the responses of lost and unanswered comparisons were the same.",
+  "How varied the requests were: the same trace, requested a thousand times, is a thousand comparisons.",
   "Operations that the old server doesn't have: there is nothing to compare them with.",
-  "Writes were compared by a dry run of Lotline beside the real write of the old server. What a " +
-  "write leaves in the tables is compared only as far as the answer shows it.",
-  "After a route's switch to service its writes are not compared: the old server would execute them.",
-  "Times are those that the gateway saw, counted in classes: a percentile is as exact as its class. " +
-  "Answers to comparisons count among a side's answers.",
-  "Examples show pseudonyms in the place of personal data and secrets, one case of each kind of " +
-  "difference, and no more than is kept: older examples are deleted.",
-  "An approval says that a difference was agreed to, not that it is harmless to every client.",
+  "What a write leaves in the tables, beyond what its response shows. Writes were compared by a dry " +
+  "run of Lotline beside the real write of the old server.",
+  "Writes after a route's switch to service: the old server would execute them, so they are not " +
+  "compared.",
+  "Exact times: the gateway counts them in classes, and a percentile is as exact as its class. " +
+  "Requests that were sent to compare count as well.",
+  "Personal data and secrets: examples show pseudonyms in their place. One case of each kind of " +
+  "difference is shown, and older ones are deleted.",
+  "Whether an approved difference harms a client: an approval says that the difference was agreed to.",
 ];
 
-/** The report as a document; {@link digestOf} the data stands in it. */
+/** The report as a document, with the {@link digestOf} its data. */
 export function documentOf(data: ReportData): readonly Block[] {
   const result = resultOf(data);
   return [
     heading(1, TITLE),
     paragraph(
-      `What clients of the old server and of Lotline were answered from ${data.since} until ` +
-        `${data.until} (UTC), as the gateway compared it.`,
+      `The responses of the old server and of Lotline to clients' requests from ${data.since} until ` +
+        `${data.until} (UTC), as the gateway compared them.`,
     ),
     notice(`Verdict over all routes: ${result}`),
     ...(data.killed === undefined ? [] : [
       notice(
-        `The kill switch is on: the old server answers everything (${data.killed.by}: ${data.killed.why})`,
+        `The kill switch is on: all requests go to the old server (${data.killed.by}: ${data.killed.why})`,
       ),
     ]),
-    paragraph(limitsSentence(data.limits)),
     paragraph(`SHA-256 of the data (the file report.json): ${digestOf(data)}`),
     heading(2, "All routes"),
     totalsTable(data.routes),
     paragraph(unknownSentence(data.routes)),
+    paragraph(
+      "The mode of a route says which server sends the responses to clients: the old server in " +
+        "legacy and shadow, both in canary, Lotline in service. Outside legacy, a request also goes " +
+        "to the other server where that is safe, and the gateway compares the responses. Each " +
+        "comparison has one outcome:",
+    ),
+    { kind: "table", head: ["outcome", "meaning"], rows: OUTCOMES },
+    heading(2, "How a verdict is reached"),
+    list(limitItems(data.limits)),
     ...data.routes.flatMap(routeBlocks),
-    heading(2, "What this report can't show"),
-    { kind: "list", items: LIMITS },
+    heading(2, "What this report doesn't show"),
+    list(NOT_SHOWN),
     heading(2, "Signed"),
     paragraph(
       "I have read this report, its differences and the approvals that it names. The verdict above " +
@@ -89,8 +96,8 @@ export function digestOf(data: ReportData): string {
   return createHash("sha256").update(toJson(data)).digest("hex");
 }
 
-function totalsTable(routes: readonly RouteEvidence[]): Block {
-  const count = (of: (route: RouteEvidence) => number) =>
+function totalsTable(routes: readonly RouteReport[]): Block {
+  const count = (of: (route: RouteReport) => number) =>
     number(routes.reduce((sum, route) => sum + of(route), 0));
   return {
     kind: "table",
@@ -108,59 +115,59 @@ function totalsTable(routes: readonly RouteEvidence[]): Block {
   };
 }
 
-const COLUMNS: readonly (readonly [
-  name: string,
-  of: (route: RouteEvidence) => number,
-])[] = [
+const COLUMNS: readonly (readonly [name: string, of: (route: RouteReport) => number])[] = [
   ["compared", ({ outcomes }) => comparedOf(outcomes)],
-  ["same", ({ outcomes: { same } }) => same],
-  ["approved", ({ outcomes: { approved } }) => approved],
-  ["raced, late", ({ outcomes: { raced, late } }) => raced + late],
-  ["different", ({ outcomes: { different } }) => different],
-  ["unanswered", ({ outcomes: { unanswered } }) => unanswered],
+  ...(["same", "approved", "raced", "late", "different", "unanswered"] as const).map((outcome) =>
+    [outcome, ({ outcomes }: RouteReport) => outcomes[outcome]] as const
+  ),
   ["lost", ({ coverage: { lost } }) => lost],
 ];
 
-function limitsSentence(limits: Thresholds): string {
-  return "Over the whole period, one difference that isn't approved fails a route; so do more than " +
-    `${limits.late_percent} % of answers that were behind by a moment, a share of failed requests ` +
-    `more than ${limits.error_margin_percent} points above the old server's, or a p99 above ` +
-    `${limits.latency_factor} times the old server's and ${limits.latency_slack_ms} ms. A pass ` +
-    `takes ${number(limits.min_samples)} answers of each side and as many comparisons, ${
-      number(Math.min(limits.min_successes, limits.min_samples))
-    } of them of answers with 2xx, and at most ${limits.silence_percent} % of them unanswered, ` +
-    `${limits.lost_percent} % lost and ${limits.raced_percent} % explained by changes of the data. ` +
-    "A canary passes only when it moved somebody and not everybody, and the odds of what it moved are " +
-    `at most ${limits.share_factor} times those of its step, or as many times less.`;
+function limitItems(limits: Thresholds): readonly string[] {
+  const samples = number(limits.min_samples);
+  const successes = number(Math.min(limits.min_successes, limits.min_samples));
+  return [
+    "One difference without an approval fails a route.",
+    `More than ${limits.late_percent} % of late comparisons fail it. So does a share of failed ` +
+    `requests above the old server's by more than ${limits.error_margin_percent} % of the requests, ` +
+    `or a p99 above ${limits.latency_factor} times the old server's plus ` +
+    `${limits.latency_slack_ms} ms.`,
+    `A pass needs ${samples} responses of each server and ${samples} comparisons that are same or ` +
+    `approved, ${successes} of them with 2xx.`,
+    `For a pass, at most ${limits.silence_percent} % of the comparisons are unanswered, ` +
+    `${limits.lost_percent} % lost and ${limits.raced_percent} % raced.`,
+    "A canary passes only if it moved some of the clients and not all. The odds of the share that it " +
+    `moved are at most ${limits.share_factor} times those of its step, or as many times less.`,
+  ];
 }
 
-function unknownSentence(routes: readonly RouteEvidence[]): string {
+function unknownSentence(routes: readonly RouteReport[]): string {
   const lost = routes.reduce((sum, { coverage }) => sum + coverage.lost, 0);
   const unanswered = routes.reduce((sum, { outcomes }) => sum + outcomes.unanswered, 0);
-  if (lost + unanswered === 0) return "No comparison was lost or left unanswered.";
-  return `Of ${number(lost)} comparisons that were lost and ${number(unanswered)} that were left ` +
-    "unanswered nobody knows whether the answers were the same.";
+  if (lost + unanswered === 0) return "No comparison was lost or unanswered.";
+  return `${number(lost)} comparisons were lost and ${
+    number(unanswered)
+  } unanswered: it is unknown ` +
+    "whether the responses were the same.";
 }
 
-function routeBlocks(route: RouteEvidence): readonly Block[] {
+function routeBlocks(route: RouteReport): readonly Block[] {
   const { operation, method, path, seen, now, verdict } = route;
   return [
     heading(2, `${operation} (${method} ${path})`),
     paragraph(
       (seen === undefined
-        ? "Nothing was seen of this route in the period."
-        : `Seen from ${seen.from} to ${seen.to}.`) +
-        ` It is on ${
+        ? "There is no evidence about this route in the period."
+        : `Evidence from ${seen.from} to ${seen.to}.`) +
+        ` The mode is ${
           describeMode(now.mode)
-        } now; ${now.samplePercent} of 100 requests are compared.`,
+        }, with ${now.samplePercent} % of the requests sampled.`,
     ),
     ...(now.latch === undefined
       ? []
-      : [notice(`Rolled back by itself, and nobody has cleared that: ${now.latch}`)]),
+      : [notice(`Rolled back automatically, and not cleared since: ${now.latch}`)]),
     paragraph(`Verdict: ${verdict.result}`),
-    ...(verdict.reasons.length === 0
-      ? []
-      : [{ kind: "list", items: verdict.reasons } satisfies Block]),
+    ...(verdict.reasons.length === 0 ? [] : [list(verdict.reasons)]),
     ...historyBlocks(route),
     ...movedBlocks(route),
     ...comparisonBlocks(route),
@@ -170,8 +177,8 @@ function routeBlocks(route: RouteEvidence): readonly Block[] {
   ];
 }
 
-function historyBlocks({ history }: RouteEvidence): readonly Block[] {
-  if (history.length === 0) return [paragraph("Its mode didn't change in the period.")];
+function historyBlocks({ history }: RouteReport): readonly Block[] {
+  if (history.length === 0) return [paragraph("The mode did not change in the period.")];
   return [heading(3, "Modes"), {
     kind: "table",
     head: ["when", "what", "from", "to", "who", "why"],
@@ -180,17 +187,17 @@ function historyBlocks({ history }: RouteEvidence): readonly Block[] {
       what,
       from,
       to,
-      automatic ? `${by} (by itself)` : by,
+      automatic ? `${by} (automatic)` : by,
       why,
     ]),
   }];
 }
 
-function movedBlocks({ moved }: RouteEvidence): readonly Block[] {
+function movedBlocks({ moved }: RouteReport): readonly Block[] {
   if (moved.length === 0) return [];
-  return [heading(3, "What canaries moved"), {
+  return [heading(3, "Traffic that canaries moved"), {
     kind: "table",
-    head: ["since", "step", "requests", "of them Lotline's", "clients", "of them Lotline's"],
+    head: ["since", "step", "requests", "of them at Lotline", "clients", "of them at Lotline"],
     numbers: [1, 2, 3, 4, 5],
     rows: moved.map(({ since, percent, requests, movedRequests, clients, movedClients }) => [
       since,
@@ -203,37 +210,29 @@ function movedBlocks({ moved }: RouteEvidence): readonly Block[] {
   }];
 }
 
-function comparisonBlocks({ outcomes, coverage }: RouteEvidence): readonly Block[] {
-  const rows = OUTCOMES.filter(([outcome]) => outcomes[outcome] > 0)
-    .map(([outcome, meaning]) => [outcome, number(outcomes[outcome]), meaning]);
-  if (rows.length === 0) {
-    return [
-      paragraph("Nothing was compared."),
-      ...(coverage.due + coverage.notSampled === 0 ? [] : [paragraph(coverageSentence(coverage))]),
-    ];
-  }
+function comparisonBlocks({ outcomes, coverage }: RouteReport): readonly Block[] {
   return [
     heading(3, "Comparisons"),
-    { kind: "table", head: ["outcome", "count", "meaning"], numbers: [1], rows },
-    paragraph(coverageSentence(coverage)),
+    ...(comparedOf(outcomes) > 0 ? [] : [paragraph("Nothing was compared.")]),
+    ...(coverage.due + coverage.notSampled === 0 ? [] : [paragraph(coverageSentence(coverage))]),
   ];
 }
 
-/** How much of the traffic the comparisons are, and why the rest is missing. */
-function coverageSentence(coverage: RouteEvidence["coverage"]): string {
+/** How much of the traffic was compared, and why the rest was not. */
+function coverageSentence(coverage: RouteReport["coverage"]): string {
   const { due, lost, lostBy, unanswered, unansweredBy, notSampled, successes } = coverage;
   const part = (count: number, causes: typeof lostBy) =>
-    `${share(count, due)}${causes.length === 0 ? "" : `: ${describeCauses(causes)}`}`;
-  return `${number(due)} exchanges were to be compared. Lost ${part(lost, lostBy)}. Unanswered ` +
-    `${part(unanswered, unansweredBy)}. Left out by the route's share: ${number(notSampled)}. ` +
-    `Alike with 2xx: ${number(successes)}.`;
+    `${share(count, due)}${causes.length === 0 ? "" : `, by cause: ${describeCauses(causes)}`}`;
+  return `Due for comparison: ${number(due)} exchanges. Lost: ${part(lost, lostBy)}. Unanswered: ` +
+    `${part(unanswered, unansweredBy)}. Not sampled: ${number(notSampled)}. Same with 2xx: ` +
+    `${number(successes)}.`;
 }
 
-function differenceBlocks({ differences, outcomes }: RouteEvidence): readonly Block[] {
+function differenceBlocks({ differences, outcomes }: RouteReport): readonly Block[] {
   if (differences.length === 0) {
     return outcomes.different === 0 ? [] : [
       heading(3, "Differences"),
-      paragraph("What differed isn't kept any more: only the count above is left."),
+      paragraph("The examples were deleted; only the count above is left."),
     ];
   }
   return [heading(3, "Differences"), ...differences.flatMap(oneDifference)];
@@ -241,54 +240,51 @@ function differenceBlocks({ differences, outcomes }: RouteEvidence): readonly Bl
 
 function oneDifference(difference: DifferenceEvidence): readonly Block[] {
   const { fingerprint, kept, first, last, example } = difference;
-  const said = kept === 1 ? "1 case is kept" : `${number(kept)} cases are kept`;
+  const cases = kept === 1 ? "1 case is kept" : `${number(kept)} cases are kept`;
   return [
     paragraph(
-      `${fingerprint}: ${said}, from ${first} to ${last}. The last of them, in mode ${example.mode}:`,
+      `Kind ${fingerprint}: ${cases}, from ${first} to ${last}. The last one, in mode ${example.mode}:`,
     ),
     { kind: "verbatim", text: [example.request, ...example.differences.map(diffOf)].join("\n") },
   ];
 }
 
-/** One place in two lines, as a diff has them. */
+/** One place in the form of a diff. */
 function diffOf({ place, legacy, service }: Difference): string {
   const line = (sign: string, upstream: string, text: string | undefined) =>
     `${sign} ${upstream}: ${text ?? "(nothing)"}`.replaceAll("\n", `\n${sign} `);
   return `@ ${place}\n${line("-", "old server", legacy)}\n${line("+", "Lotline", service)}`;
 }
 
-function approvalBlocks({ approvals }: RouteEvidence): readonly Block[] {
+function approvalBlocks({ approvals }: RouteReport): readonly Block[] {
   if (approvals.length === 0) return [];
-  return [heading(3, "Approvals that were needed"), {
+  return [heading(3, "Approvals used"), {
     kind: "table",
     head: ["approval", "uses", "approved", "next review", "reason"],
     numbers: [1],
     rows: approvals.map(({ id, count, entry }) =>
       entry === undefined
-        ? [id, number(count), "", "", "It doesn't stand in approved.yaml any more."]
+        ? [id, number(count), "", "", "It is no longer in approved.yaml."]
         : [id, number(count), entry.approved, entry.review, entry.reason]
     ),
   }];
 }
 
-function sideBlocks({ sides: upstreams }: RouteEvidence): readonly Block[] {
-  if (upstreams.legacy.requests + upstreams.service.requests === 0) return [];
-  const row = (
-    name: string,
-    { requests: requested, failed, silent, p50, p99 }: UpstreamFigures,
-  ) => [
+function sideBlocks({ sides: { legacy, service } }: RouteReport): readonly Block[] {
+  if (legacy.requests + service.requests === 0) return [];
+  const row = (name: string, { requests, failed, silent, p50, p99 }: UpstreamFigures) => [
     name,
-    number(requested),
-    share(failed, requested),
-    share(silent, requested),
+    number(requests),
+    share(failed, requests),
+    share(silent, requests),
     milliseconds(p50),
     milliseconds(p99),
   ];
   return [heading(3, "Latency and failures"), {
     kind: "table",
-    head: ["side", "requests", "5xx", "no answer", "p50", "p99"],
+    head: ["server", "requests", "5xx", "no response", "p50", "p99"],
     numbers: [1, 2, 3, 4, 5],
-    rows: [row("old server", upstreams.legacy), row("Lotline", upstreams.service)],
+    rows: [row("old server", legacy), row("Lotline", service)],
   }];
 }
 
@@ -300,7 +296,7 @@ function milliseconds(ms: number | undefined): string {
   return ms === undefined ? "–" : `${ms} ms`;
 }
 
-/** With commas between the thousands, whatever the machine's language. */
+/** With commas between the thousands, in every locale. */
 function number(value: number): string {
   return value.toLocaleString("en-US");
 }
@@ -315,4 +311,8 @@ function paragraph(text: string): Block {
 
 function notice(text: string): Block {
   return { kind: "notice", text };
+}
+
+function list(items: readonly string[]): Block {
+  return { kind: "list", items };
 }

@@ -1,12 +1,12 @@
 import { z } from "zod";
-import type { Sql } from "../../db/sql.ts";
+import type { Sql, Statement } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { OutcomeForm } from "../evidence/coverage.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
-import { isSettled } from "../evidence/settled.ts";
+import { isSettled } from "../evidence/count_sums.ts";
 
 /*
- * Everything that was gathered in a period, read for the report. A minute counts with the period that
- * it begins in.
+ * The evidence of a period, read for the report. A minute counts for the period in which it begins.
  */
 
 /** Both in UTC; `until` itself is outside. */
@@ -15,63 +15,71 @@ export interface Period {
   readonly until: string;
 }
 
-/** A report looks at months of minutes, and nobody waits for it but who asked. */
+/** A report reads months of minutes, in ms; only the person who makes it waits. */
 export const DEADLINE_MS = 120_000;
-/** Of each route so many kinds of differences, and so many changes, are told at most. */
+/** The most kinds of differences of a route in a report. */
 const MAX_KINDS = 100;
+/** The most changes of a route in a report. */
 const MAX_CHANGES = 1_000;
 
 const Operation = z.enum(LEGACY_OPERATIONS);
 const Moment = z.iso.datetime();
 
-/** From the first minute or change that is on record to the end of the last, if there is any. */
+async function read<S extends z.ZodType>(
+  sql: Sql,
+  form: S,
+  statement: Statement,
+): Promise<readonly z.output<S>[]> {
+  return z.array(form).parse([...await queryWithDeadline(sql, statement, DEADLINE_MS)]);
+}
+
+const ofOldApi = (sql: Sql) => sql`operation = any (${OLD_OPERATIONS_ARRAY}::text[])`;
+
+const inPeriod = (sql: Sql, { since, until }: Period) =>
+  sql`${ofOldApi(sql)} and minute >= ${since} and minute < ${until}`;
+
+/** From the first recorded minute or change to the end of the last, if there is any. */
 export async function findPeriod(sql: Sql): Promise<Period | undefined> {
-  const [row] = await queryWithDeadline(
+  const [row] = await read(
     sql,
+    z.object({ since: Moment.nullable(), until: Moment.nullable() }),
     sql`
-      select date_trunc('minute', min(at)) as since,
-        date_trunc('minute', max(at)) + interval '1 minute' as until
+      select date_trunc('minute', min(first)) as since,
+        date_trunc('minute', max(last)) + interval '1 minute' as until
       from (
-        select min(minute) as at from lotline.route_answers
-        union all select max(minute) from lotline.route_answers
-        union all select min(minute) from lotline.route_outcomes
-        union all select max(minute) from lotline.route_outcomes
-        union all select min(minute) from lotline.route_coverage
-        union all select max(minute) from lotline.route_coverage
-        union all select min(at) from lotline.route_changes
-        union all select max(at) from lotline.route_changes
+        select min(minute) as first, max(minute) as last from lotline.route_answers
+        union all select min(minute), max(minute) from lotline.route_outcomes
+        union all select min(minute), max(minute) from lotline.route_coverage
+        union all select min(at), max(at) from lotline.route_changes
       ) ends`,
-    DEADLINE_MS,
   );
-  const period = z.object({ since: Moment.nullable(), until: Moment.nullable() }).parse(row);
-  return period.since === null || period.until === null
-    ? undefined
-    : { since: period.since, until: period.until };
+  const { since, until } = row ?? {};
+  return since && until ? { since, until } : undefined;
 }
 
 const ResponseSum = z.object({
   operation: Operation,
   side: z.enum(["legacy", "service"]),
   requests: z.number(),
-  server_errors: z.number(),
+  serverErrors: z.number(),
   silences: z.number(),
   latencies: z.record(z.string(), z.number()),
   first: Moment,
   last: Moment,
 });
 
-/** What each side answered to an operation. */
-export async function listResponseSums(
+/** The responses of each side to each operation. */
+export function listResponseSums(
   sql: Sql,
-  { since, until }: Period,
+  period: Period,
 ): Promise<readonly z.output<typeof ResponseSum>[]> {
-  const rows = await queryWithDeadline(
+  return read(
     sql,
+    ResponseSum,
     sql`
       with counted as (
         select operation, side, minute, requests, server_errors, silences, latencies
-        from lotline.route_answers
-        where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and minute >= ${since} and minute < ${until}
+        from lotline.route_answers where ${inPeriod(sql, period)}
       ),
       buckets as (
         select operation, side, jsonb_object_agg(bucket, count) as latencies
@@ -82,63 +90,56 @@ export async function listResponseSums(
         group by 1, 2
       )
       select operation, side, sum(requests)::float8 as requests,
-        sum(server_errors)::float8 as server_errors, sum(silences)::float8 as silences,
+        sum(server_errors)::float8 as "serverErrors", sum(silences)::float8 as silences,
         coalesce((
           select latencies from buckets
           where buckets.operation = counted.operation and buckets.side = counted.side
         ), '{}') as latencies,
         min(minute) as first, max(minute) as last
       from counted group by operation, side`,
-    DEADLINE_MS,
   );
-  return z.array(ResponseSum).parse([...rows]);
 }
 
 const OutcomeSum = z.object({
   operation: Operation,
-  outcome: z.enum(["same", "approved", "raced", "late", "different", "unanswered", "lost"]),
+  outcome: OutcomeForm,
   approval: z.string(),
   count: z.number(),
   first: Moment,
   last: Moment,
 });
 
-/** What became of comparisons; with an approval, how often it was needed. */
-export async function listOutcomeSums(
+/** Comparisons by outcome; with an approval, how often it was needed. */
+export function listOutcomeSums(
   sql: Sql,
-  { since, until }: Period,
+  period: Period,
 ): Promise<readonly z.output<typeof OutcomeSum>[]> {
-  const rows = await queryWithDeadline(
+  return read(
     sql,
+    OutcomeSum,
     sql`
       select operation, outcome, approval, sum(count)::float8 as count,
         min(minute) as first, max(minute) as last
-      from lotline.route_outcomes
-      where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and minute >= ${since} and minute < ${until}
+      from lotline.route_outcomes where ${inPeriod(sql, period)}
       group by operation, outcome, approval order by operation, outcome, approval`,
-    DEADLINE_MS,
   );
-  return z.array(OutcomeSum).parse([...rows]);
 }
 
 const CoverageSum = z.object({ operation: Operation, what: z.string(), count: z.number() });
 
 /** How far comparisons cover the exchanges. */
-export async function listCoverageSums(
+export function listCoverageSums(
   sql: Sql,
-  { since, until }: Period,
+  period: Period,
 ): Promise<readonly z.output<typeof CoverageSum>[]> {
-  const rows = await queryWithDeadline(
+  return read(
     sql,
+    CoverageSum,
     sql`
       select operation, what, sum(count)::float8 as count
-      from lotline.route_coverage
-      where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and minute >= ${since} and minute < ${until}
-        and ${isSettled(sql)}
+      from lotline.route_coverage where ${inPeriod(sql, period)} and ${isSettled(sql)}
       group by operation, what order by operation, what`,
-    DEADLINE_MS,
   );
-  return z.array(CoverageSum).parse([...rows]);
 }
 
 const DifferenceKind = z.object({
@@ -151,35 +152,33 @@ const DifferenceKind = z.object({
   request: z.looseObject({ method: z.string(), target: z.string() }).nullable(),
   differences: z.array(z.object({
     place: z.string(),
-    legacy: z.string().optional(),
-    service: z.string().optional(),
+    legacy: z.string().exactOptional(),
+    service: z.string().exactOptional(),
   })),
 });
 
 /** Kinds of unapproved differences with their last case, those with the most cases first. */
-export async function listDifferenceKinds(
+export function listDifferenceKinds(
   sql: Sql,
   { since, until }: Period,
 ): Promise<readonly z.output<typeof DifferenceKind>[]> {
-  const rows = await queryWithDeadline(
+  return read(
     sql,
+    DifferenceKind,
     sql`
       with kinds as (
         select operation, fingerprint, count(*) as kept, min(at) as first, max(at) as last,
           max(id) as id,
           row_number() over (partition by operation order by count(*) desc, fingerprint) as place
         from lotline.differences
-        where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and outcome = 'different'
-          and at >= ${since} and at < ${until}
+        where ${ofOldApi(sql)} and outcome = 'different' and at >= ${since} and at < ${until}
         group by operation, fingerprint
       )
       select kinds.operation, kinds.fingerprint, kept::float8, first, last, mode, request,
         differences
       from kinds join lotline.differences using (id)
       where place <= ${MAX_KINDS} order by kinds.operation, place`,
-    DEADLINE_MS,
   );
-  return z.array(DifferenceKind).parse([...rows]);
 }
 
 const Change = z.object({
@@ -200,24 +199,19 @@ const Change = z.object({
 export type Change = z.output<typeof Change>;
 
 /** The changes of each route in the period, and the one that was in force before; oldest first. */
-export async function listChangesIn(
-  sql: Sql,
-  { since, until }: Period,
-): Promise<readonly Change[]> {
-  const rows = await queryWithDeadline(
+export function listChangesIn(sql: Sql, { since, until }: Period): Promise<readonly Change[]> {
+  return read(
     sql,
+    Change,
     sql`
       select at, what, operation, from_mode, from_percent, to_mode, to_percent, to_sample, who, why,
         automatic
       from (
         select *, row_number() over (partition by operation order by id desc) as place,
           lead(at) over (partition by operation order by id) as replaced
-        from lotline.route_changes
-        where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and at < ${until}
+        from lotline.route_changes where ${ofOldApi(sql)} and at < ${until}
       ) numbered
       where place <= ${MAX_CHANGES} and (at >= ${since} or replaced is null or replaced >= ${since})
       order by id`,
-    DEADLINE_MS,
   );
-  return z.array(Change).parse([...rows]);
 }

@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import { coverageOf } from "../evidence/coverage.ts";
 import { toHtml } from "./html.ts";
 import { toMarkdown } from "./markdown.ts";
-import { type ReportData, resultOf, type RouteEvidence } from "./report_data.ts";
+import { type ReportData, resultOf, type RouteReport } from "./report_data.ts";
 import { documentOf, TITLE, toJson } from "./report_document.ts";
 
-const QUIET: RouteEvidence = {
+const QUIET: RouteReport = {
   operation: "getHealth",
   method: "GET",
   path: "/api/health",
@@ -24,9 +24,9 @@ const QUIET: RouteEvidence = {
   verdict: { result: "not enough yet", reasons: ["0 of 1000 samples"] },
 };
 
-const PASSED: RouteEvidence = { ...QUIET, verdict: { result: "pass", reasons: [] } };
+const PASSED: RouteReport = { ...QUIET, verdict: { result: "pass", reasons: [] } };
 
-const BUSY: RouteEvidence = {
+const BUSY: RouteReport = {
   ...QUIET,
   operation: "getTraceability",
   path: "/api/traceability/{lotCode}",
@@ -140,17 +140,16 @@ Deno.test("the page says who changed what, what differed at which place, and wha
   const page = markdown(DATA);
   const lines = [
     "> **Verdict over all routes: fail**",
-    "| getTraceability | canary 10 % | 12,013 | 12,000 | 7 | 4 | 2 | 5 | 42 | fail |",
-    "| all |  | 12,013 | 12,000 | 7 | 4 | 2 | 5 | 42 | fail |",
-    "Of 42 comparisons that were lost and 5 that were left unanswered nobody knows whether the " +
-    "answers were the same.",
-    "12,060 exchanges were to be compared. Lost 42 (0.35 %): size 30, queue 10, no outcome, such as " +
-    "a gateway that was killed 2. Unanswered 5 (0.04 %): time 4, unknown 1. Left out by the route's " +
-    "share: 1,000. Alike with 2xx: 11,990.",
-    "> **Rolled back by itself, and nobody has cleared that: 2 wrong answers**",
+    "| getTraceability | canary 10 % | 12,013 | 12,000 | 7 | 3 | 1 | 2 | 5 | 42 | fail |",
+    "| all |  | 12,013 | 12,000 | 7 | 3 | 1 | 2 | 5 | 42 | fail |",
+    "42 comparisons were lost and 5 unanswered: it is unknown whether the responses were the same.",
+    "Due for comparison: 12,060 exchanges. Lost: 42 (0.35 %), by cause: size 30, queue 10, no " +
+    "outcome (such as a killed gateway) 2. Unanswered: 5 (0.04 %), by cause: time 4, unknown " +
+    "1. Not sampled: 1,000. Same with 2xx: 11,990.",
+    "> **Rolled back automatically, and not cleared since: 2 wrong answers**",
     "- 2 of 12013 answers were wrong",
     "| 2026-11-25T08:00:00.000Z | set | legacy | shadow | anna | first shadow |",
-    "| 2026-11-25T09:59:30.000Z | rollback | canary 10 % | legacy | gateway (by itself) | 2 wrong answers |",
+    "| 2026-11-25T09:59:30.000Z | rollback | canary 10 % | legacy | gateway (automatic) | 2 wrong answers |",
     "GET /api/traceability/RAW-1",
     "@ body.central.weight_kg",
     '- old server: "540.0"',
@@ -159,17 +158,17 @@ Deno.test("the page says who changed what, what differed at which place, and wha
     "- old server: Origin",
     "+ Lotline: (nothing)",
     "| json-errors | 6 | 2026-11-23 | 2027-05-24 | Errors are JSON |",
-    "| gone | 1 |  |  | It doesn't stand in approved.yaml any more. |",
+    "| gone | 1 |  |  | It is no longer in approved.yaml. |",
     "| old server | 12,058 | 0 (0.00 %) | 0 (0.00 %) | 4 ms | 21.5 ms |",
     "| Lotline | 12,058 | 241 (2.00 %) | 5 (0.04 %) | 2 ms | 320 ms |",
-    "## What this report can't show",
+    "## What this report doesn't show",
   ];
   const found = page.split("\n");
   for (const line of lines) ok(found.includes(line), `missing: ${line}\n${page}`);
-  match(page, /0f3a: 2 cases are kept, .* The last of them, in mode canary:/);
-  match(page, /A pass takes 1,000 answers of each side/);
+  match(page, /Kind 0f3a: 2 cases are kept, .* The last one, in mode canary:/);
+  match(page, /A pass needs 1,000 responses of each server/);
   match(page, /Name of the quality manager: (\\_)+\n\nDate: (\\_)+/);
-  match(markdown({ ...DATA, routes: [PASSED] }), /No comparison was lost or left unanswered\./);
+  match(markdown({ ...DATA, routes: [PASSED] }), /No comparison was lost or unanswered\./);
 });
 
 Deno.test("every word of the Markdown is in the HTML as well", () => {

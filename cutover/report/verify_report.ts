@@ -1,7 +1,7 @@
 import type { Report } from "../parity/verify.ts";
 import { toMarkdown } from "./markdown.ts";
 
-/** A report for a terminal: a line a difference, then what is unused or due, then the totals. */
+/** A check against recordings for a terminal: differences, unused and due approvals, totals. */
 export function formatReport({ outcomes, unused, due }: Report): string {
   const count = (verdict: string) => outcomes.filter((one) => one.verdict === verdict).length;
   const wrong = outcomes.filter(({ verdict }) => verdict === "wrong");
@@ -21,7 +21,7 @@ export function formatReport({ outcomes, unused, due }: Report): string {
   ].join("\n");
 }
 
-/** A report as evidence in Markdown: a table by operation, then what was approved and what differs. */
+/** The same in Markdown, with a table by operation. */
 export function formatEvidence(report: Report, base: string, when: Date): string {
   const { outcomes, unused, due } = report;
   const operations = [...new Set(outcomes.map(({ operation }) => operation))];

@@ -7,34 +7,28 @@ import { judge, type Judgement } from "./verdict.ts";
 
 /** How often the evidence is judged, in ms. */
 const JUDGE_MS = 500;
-/** PostgreSQL works on one statement so long at most, in ms. */
 const STATEMENT_TIMEOUT_MS = 2_000;
-/** An answer is waited for so long, in ms. */
+/** How long a result is waited for, in ms. */
 const RESPONSE_TIMEOUT_MS = 3_500;
 
-/** What a guardian needs. */
-export interface AutoRollbackOptions {
-  readonly databaseUrl: string;
-  readonly log: Log;
-  /** Is told of a route that this process has put back on `legacy`; others hear it by polling. */
-  readonly onRollback?: (operation: LegacyOperation) => void;
-}
-
-/** Watches over the routes; disposing ends it. */
-export interface AutoRollback extends AsyncDisposable {
-  /** What was found last, of every route that wasn't on `legacy`. */
+/** Judges the routes; disposing ends it. */
+interface AutoRollback extends AsyncDisposable {
+  /** The last judgement of every route that wasn't on `legacy`. */
   readonly verdicts: ReadonlyMap<LegacyOperation, Judgement>;
 }
 
 /**
- * Begins to judge, every {@link JUDGE_MS}, the evidence of all gateways, and puts a route that fails
- * back on `legacy`, where it stays until a person clears it. Any number of processes may do so at
- * once: a rollback is of one epoch. Without PostgreSQL there is nothing to do: all routes are on
- * `legacy` then.
+ * Starts to judge the evidence of all gateways, every {@link JUDGE_MS}. A route that fails goes back
+ * to `legacy` and stays there until a person clears it. Any number of processes may do this at once: a
+ * rollback belongs to one epoch. Without PostgreSQL all routes are on `legacy` already.
+ *
+ * @param onRollback called for a route that this process has rolled back; others see it by polling
  */
-export function startAutoRollback(
-  { databaseUrl, log, onRollback }: AutoRollbackOptions,
-): AutoRollback {
+export function startAutoRollback({ databaseUrl, log, onRollback }: {
+  readonly databaseUrl: string;
+  readonly log: Log;
+  readonly onRollback?: (operation: LegacyOperation) => void;
+}): AutoRollback {
   const sql = connect({
     url: databaseUrl,
     max: 1,
@@ -42,17 +36,17 @@ export function startAutoRollback(
     name: "lotline-gateway-guardian",
   });
   let verdicts: ReadonlyMap<LegacyOperation, Judgement> = new Map();
-  let isDatabaseAway = false;
+  let isDatabaseDown = false;
 
-  const look = async () => {
+  const judgeAll = async () => {
     const found = new Map<LegacyOperation, Judgement>();
-    for (const { evidence, thresholds: limits } of await listCases(sql, RESPONSE_TIMEOUT_MS)) {
+    for (const { evidence, thresholds } of await listCases(sql, RESPONSE_TIMEOUT_MS)) {
       const { operation, epoch } = evidence;
-      const judgement = judge(evidence, limits);
+      const judgement = judge(evidence, thresholds);
       found.set(operation, judgement);
       if (judgement.verdict !== "fail") continue;
       const why = judgement.reasons.join("; ");
-      // False: another process was faster, or somebody has moved the route meanwhile.
+      // False: another process was first, or a person has moved the route meanwhile.
       if (!await rollBack(sql, { operation, epoch, why })) continue;
       log("warn", "route_rolled_back", { operation, epoch, why });
       onRollback?.(operation);
@@ -65,18 +59,18 @@ export function startAutoRollback(
   const round = async () => {
     const began = performance.now();
     try {
-      await look();
-      if (isDatabaseAway) log("info", "verdicts_recovered");
-      isDatabaseAway = false;
+      await judgeAll();
+      if (isDatabaseDown) log("info", "verdicts_recovered");
+      isDatabaseDown = false;
     } catch (error) {
-      // What was found before says nothing of now.
+      // Old judgements say nothing about the present.
       verdicts = new Map();
-      if (!isDatabaseAway && !isOver) {
+      if (!isDatabaseDown && !isOver) {
         log("warn", "verdicts_failed", { error: describeError(error) });
       }
-      isDatabaseAway = true;
+      isDatabaseDown = true;
     }
-    // A long window of a busy plant takes time to be read: PostgreSQL has more to do than this.
+    // A long window of a busy plant takes long to read: half of the time stays for other queries.
     const pauseMs = Math.max(JUDGE_MS, performance.now() - began);
     if (!isOver) timer = setTimeout(() => running = round(), pauseMs);
   };

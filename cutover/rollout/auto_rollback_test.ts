@@ -53,7 +53,6 @@ Deno.test("a difference found by another process rolls a route back once, with i
   );
   await using collector = startCollector({
     databaseUrl: shared.url,
-    redact: (finding) => finding,
     log: () => {},
   });
   collector.found(differenceAt("body.central.weight_kg", { epoch }));
@@ -135,9 +134,9 @@ Deno.test("evidence counts for the epoch in which it was collected", async () =>
   deepStrictEqual(await verdictOf("login"), {
     verdict: "not enough yet",
     reasons: [
-      "0 of 200 answers of Lotline",
+      "0 of 200 responses of Lotline",
       "no client was seen, so that canary 1 % shows nothing",
-      "0 of 200 comparisons that found nothing",
+      "0 of 200 comparisons that are same or approved",
     ],
   });
 });
@@ -161,7 +160,7 @@ Deno.test("a write in service is compared with the old server's earlier evidence
   const epoch = await givenRoute(sql, "createLot", { name: "service" });
   const answered = { operation: "createLot", side: "service", epoch } as const;
   await givenResponses(sql, { ...answered, requests: 199 });
-  deepStrictEqual((await verdictOf("createLot")).reasons, ["199 of 200 answers of Lotline"]);
+  deepStrictEqual((await verdictOf("createLot")).reasons, ["199 of 200 responses of Lotline"]);
   await givenResponses(sql, { ...answered, requests: 1 });
   strictEqual((await verdictOf("createLot")).verdict, "pass");
 });
@@ -176,7 +175,7 @@ Deno.test("a needed approval counts as a use, not as a comparison", async () => 
   await givenOutcomes(sql, { ...counted, outcome: "approved", approval: "a-1" });
   await givenOutcomes(sql, { ...counted, outcome: "approved", approval: "a-2" });
   deepStrictEqual((await verdictOf("login")).reasons, [
-    "100 of 200 comparisons that found nothing",
+    "100 of 200 comparisons that are same or approved",
   ]);
 });
 

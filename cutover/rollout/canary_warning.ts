@@ -2,12 +2,12 @@ import type { Sql } from "../../db/sql.ts";
 import { stepGap } from "../routes/moved_share.ts";
 import type { Operation } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
-import { readThresholds } from "./thresholds_table.ts";
+import { readThresholds } from "./thresholds.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 
 /**
- * Finds out which operations can't have this mode as a canary of the clients that were seen in their
- * present one; gives a sentence for each of them. To be asked before the mode is set.
+ * A sentence for each operation whose clients, as seen in the present mode, make this mode no canary.
+ * To be read before the mode is set.
  */
 export async function canaryWarnings(
   sql: Sql,
@@ -20,7 +20,7 @@ export async function canaryWarnings(
   for (const { operation, below } of await listSeenClients(sql)) {
     const gap = stepGap(mode, below, share_factor);
     if (gap !== undefined && operations.includes(operation)) {
-      warnings.set(operation, `${gap}; clients are told apart by the gateways' CANARY_BY`);
+      warnings.set(operation, `${gap}; the gateways tell clients apart by CANARY_BY`);
     }
   }
   return warnings;

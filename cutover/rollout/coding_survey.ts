@@ -5,66 +5,56 @@ import { headerOf } from "../exchange/header_value.ts";
 import { isHopByHop } from "../exchange/hop_by_hop.ts";
 import { decodedBody, decodedBytes } from "../exchange/decoded_body.ts";
 
-/** The codings that a client may accept, as far as comparing understands them. */
+/** The content codings that comparing can decode. */
 export const ALL_CODINGS = "gzip, deflate, br, zstd";
 
 /** What was seen of one coding. */
 interface SeenCoding {
   readonly coding: string;
   responses: number;
-  /** The shortest content that was in it, in bytes; infinite while none could be read. */
-  fromBytes: number;
-  /** Answers in it that can't be read. */
+  /** The shortest content in it, in bytes; null while none could be decoded. */
+  fromBytes: number | null;
+  /** Responses in it that can't be decoded. */
   notRead: number;
 }
 
 /** What a survey found, for programs. */
-export interface CodingFindings {
+interface CodingFindings {
   readonly responses: number;
-  readonly codings: readonly {
-    readonly coding: string;
-    readonly responses: number;
-    readonly fromBytes: number | null;
-    readonly notRead: number;
-  }[];
-  /** The longest content that came without a coding to a client that accepts some, in bytes. */
+  readonly codings: readonly Readonly<SeenCoding>[];
+  /** The longest content without a coding for a client that accepts some, in bytes. */
   readonly largestPlain: number;
-  /** Answers with a coding that nobody had asked for. */
+  /** Responses with a coding for a client that accepts none. */
   readonly unasked: number;
-  /** Headers of answers that nobody compares. */
+  /** Headers of responses that are not compared. */
   readonly notCompared: readonly string[];
 }
 
-/** Gathers how a server compresses. */
-export interface CodingSurvey {
-  /** @param sent the request's headers */
-  add(sent: HeaderLines, response: CapturedResponse): void;
-  findings(): CodingFindings;
-}
-
-// A server with more has no use for them.
+// Real servers have fewer.
 const MAX_CODINGS = 20;
 const MAX_HEADERS = 100;
-/** Of the connection, the body's length and the moment: each server has its own. */
+/** Each server has its own values: they depend on the connection, the coding or the moment. */
 const OWN = new Set(["date", "content-length", "content-encoding", "etag", "accept-ranges"]);
 
-/** From so many bytes on, most servers that compress do it. */
+/** The size from which most servers compress, in bytes. */
 const USUAL_THRESHOLD = 2_048;
 
-/** Starts a survey. */
-export function createCodingSurvey(): CodingSurvey {
+/** Surveys how a server compresses. */
+export function createCodingSurvey() {
   const codings = new Map<string, SeenCoding>();
   const notCompared = new Set<string>();
   let responses = 0;
   let largestPlain = 0;
   let unasked = 0;
   return {
-    add(sent, response) {
+    /** @param sent the request's headers */
+    add(sent: HeaderLines, response: CapturedResponse) {
       responses++;
       for (const [name] of response.headers) {
         const lower = name.toLowerCase();
-        const isSaid = !COMPARED_HEADERS.includes(lower) && !OWN.has(lower) && !isHopByHop(lower);
-        if (isSaid && notCompared.size < MAX_HEADERS) notCompared.add(lower);
+        const isDropped = !COMPARED_HEADERS.includes(lower) && !OWN.has(lower) &&
+          !isHopByHop(lower);
+        if (isDropped && notCompared.size < MAX_HEADERS) notCompared.add(lower);
       }
       const isRequested = headerOf(sent, "accept-encoding") !== undefined;
       const coding = contentCodings(headerOf(response.headers, "content-encoding")).join(", ");
@@ -73,19 +63,19 @@ export function createCodingSurvey(): CodingSurvey {
         return;
       }
       if (!isRequested) unasked++;
-      const seen = codings.get(coding) ??
-        { coding, responses: 0, fromBytes: Infinity, notRead: 0 };
+      const seen: SeenCoding = codings.get(coding) ??
+        { coding, responses: 0, fromBytes: null, notRead: 0 };
       if (codings.size < MAX_CODINGS) codings.set(coding, seen);
       seen.responses++;
       if (decodedBody(response).kind !== "plain") seen.notRead++;
-      else seen.fromBytes = Math.min(seen.fromBytes, decodedBytes(response)?.length ?? Infinity);
+      else {
+        const bytes = decodedBytes(response)?.length ?? null;
+        if (bytes !== null && bytes < (seen.fromBytes ?? Infinity)) seen.fromBytes = bytes;
+      }
     },
-    findings: () => ({
+    findings: (): CodingFindings => ({
       responses,
-      codings: [...codings.values()].map(({ fromBytes, ...seen }) => ({
-        ...seen,
-        fromBytes: Number.isFinite(fromBytes) ? fromBytes : null,
-      })).sort((one, other) => one.coding < other.coding ? -1 : 1),
+      codings: [...codings.values()].sort((one, other) => one.coding < other.coding ? -1 : 1),
       largestPlain,
       unasked,
       notCompared: [...notCompared].sort(),
@@ -93,7 +83,7 @@ export function createCodingSurvey(): CodingSurvey {
   };
 }
 
-/** What a survey of the old server found, in sentences. */
+/** The findings about the old server, in sentences. */
 export function describeCodings(found: CodingFindings): string[] {
   const { codings, largestPlain, unasked, notCompared } = found;
   const read = codings.filter(({ notRead }) => notRead === 0);
@@ -103,26 +93,28 @@ export function describeCodings(found: CodingFindings): string[] {
       fromBytes === null ? coding : `${coding} from ${fromBytes} bytes`
     );
     sentences.push(
-      `The old server compresses: ${list.join(", ")}; understood, the content is compared.`,
+      `The old server compresses: ${
+        list.join(", ")
+      }. The gateway decodes these and compares the content.`,
     );
   } else if (codings.length === 0) {
     sentences.push(
       `The old server compressed nothing for clients that accept ${ALL_CODINGS}; its longest ` +
-        `answer to them had ${largestPlain} bytes.` +
-        (largestPlain < USUAL_THRESHOLD ? " Servers often leave such short ones as they are." : ""),
+        `response to them had ${largestPlain} bytes.` +
+        (largestPlain < USUAL_THRESHOLD ? " Many servers don't compress such short ones." : ""),
     );
   }
   for (const { coding, responses, notRead } of codings.filter(({ notRead }) => notRead > 0)) {
     sentences.push(
-      `${notRead} of ${responses} answers in "${coding}" can't be read: not understood, such ` +
-        "answers aren't compared.",
+      `${notRead} of ${responses} responses in "${coding}" can't be decoded. Such responses are not ` +
+        "compared.",
     );
   }
   if (unasked > 0) {
-    sentences.push(`It compressed ${unasked} answers for clients that hadn't asked for it.`);
+    sentences.push(`It compressed ${unasked} responses for clients that accept no coding.`);
   }
   if (notCompared.length > 0) {
-    sentences.push(`It sends headers that aren't compared: ${notCompared.join(", ")}.`);
+    sentences.push(`It sends headers that are not compared: ${notCompared.join(", ")}.`);
   }
   return sentences;
 }

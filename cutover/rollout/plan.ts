@@ -6,18 +6,18 @@ import {
 } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import { describeMode, modeOf } from "../routes/routing.ts";
-import { isCompared } from "./verdict.ts";
+import { confirmedOf, isCompared } from "./verdict.ts";
 import type { RouteVerdict } from "./verdicts.ts";
 
 /** How a route is to be moved to Lotline. */
 export interface PlanOptions {
-  /** The modes on the way, each with a greater share for Lotline than the one before. */
+  /** The modes on the way; Lotline's share grows with each. */
   readonly steps: readonly Mode[];
-  /** Each of them lasts at least so long, in ms. */
+  /** The least duration of each step, in ms. */
   readonly soakMs: number;
-  /** Each of them has at least so much evidence. */
+  /** The least number of samples of each step. */
   readonly samples: number;
-  /** A verdict is waited for so long after that, in ms. */
+  /** How long a step may take beyond its least duration, in ms. */
   readonly patienceMs: number;
 }
 
@@ -25,24 +25,24 @@ export interface PlanOptions {
 export interface Standing {
   readonly killed: boolean;
   readonly now: RouteVerdict;
-  /** The epoch that the plan itself has seen or brought about last. */
+  /** The epoch that the plan has found or made last. */
   readonly expectedEpoch: number;
-  /** How long the plan has been looking at this epoch, in ms. */
+  /** How long the plan has been in this epoch, in ms. */
   readonly waitedMs: number;
 }
 
-/** The command of `deno task cutover` without which a plan would stop again at once. */
+/** The command of `deno task cutover` that has to come before the plan goes on. */
 export type Remedy = "clear" | "release";
 
 /** What a plan does next. */
 export type NextStep =
-  /** `leftOut`: canaries before it that would move nobody, or far too many. */
+  /** `leftOut`: canaries before it whose share would be far from their step. */
   | { readonly do: "move"; readonly to: Mode; readonly leftOut?: readonly string[] }
   | { readonly do: "wait"; readonly why: string }
   | { readonly do: "stop"; readonly why: string; readonly first?: Remedy }
   | { readonly do: "done" };
 
-/** What a plan with these options does next. */
+/** Decides the next step of a plan. */
 export function nextStep(standing: Standing, options: PlanOptions): NextStep {
   const { killed, now, expectedEpoch, waitedMs } = standing;
   const { route, judgement, counts } = now;
@@ -51,13 +51,15 @@ export function nextStep(standing: Standing, options: PlanOptions): NextStep {
     return { do: "stop", why: `it was rolled back: ${route.latch}`, first: "clear" };
   }
   if (route.epoch !== expectedEpoch) {
-    return { do: "stop", why: `somebody else has put it on ${describeMode(route.mode)}` };
+    return { do: "stop", why: `someone else has set it to ${describeMode(route.mode)}` };
   }
   if (judgement.verdict === "fail") return { do: "stop", why: judgement.reasons.join("; ") };
 
   const { to, leftOut } = stepAhead(now, options.steps);
   if (route.mode.name === "legacy") {
-    return to === undefined ? { do: "stop", why: "there is no step" } : { do: "move", to };
+    return to === undefined
+      ? { do: "stop", why: "the plan has no step for it" }
+      : { do: "move", to };
   }
   const lacks: string[] = [];
   const soakedMs = (counts.seconds ?? 0) * 1_000;
@@ -68,7 +70,7 @@ export function nextStep(standing: Standing, options: PlanOptions): NextStep {
   if (samples < options.samples) lacks.push(`${samples} of ${options.samples} samples`);
   if (judgement.verdict !== "pass") lacks.push(...judgement.reasons);
   if (to === undefined && leftOut.length > 0) {
-    lacks.push(`${leftOut.join("; ")}: no step on the way to Lotline would be one. ${NO_CANARY}`);
+    lacks.push(`${leftOut.join("; ")}: no canary on the way to Lotline is possible. ${NO_CANARY}`);
   }
   if (lacks.length === 0) {
     if (to === undefined) return { do: "done" };
@@ -76,13 +78,13 @@ export function nextStep(standing: Standing, options: PlanOptions): NextStep {
   }
   const why = lacks.join("; ");
   return waitedMs > options.soakMs + options.patienceMs
-    ? { do: "stop", why: `not enough yet, after ${minutes(waitedMs)} minutes: ${why}` }
+    ? { do: "stop", why: `inconclusive after ${minutes(waitedMs)} minutes: ${why}` }
     : { do: "wait", why };
 }
 
 /**
- * The next step that would be one. A canary that the clients seen so far would make no step is left
- * out for a greater one, and never for all of the traffic: that would be a leap.
+ * The next step that is possible with the clients seen so far. A canary that isn't is left out for a
+ * greater canary, never for all of the traffic at once.
  */
 function stepAhead(
   { route, clientsBelow, shareFactor }: RouteVerdict,
@@ -97,13 +99,13 @@ function stepAhead(
   return { to: undefined, leftOut };
 }
 
-/** What a route's epoch has brought: confirmed comparisons, or Lotline's answers where none are made. */
+/** Comparisons that are same or approved; without comparisons, Lotline's responses. */
 export function samplesOf({ operation, route, counts }: RouteVerdict): number {
   if (!isCompared({ operation, mode: route.mode })) return counts.requests.service ?? 0;
-  return (counts.outcomes.same ?? 0) + (counts.outcomes.approved ?? 0);
+  return confirmedOf(counts);
 }
 
-/** Reads steps such as `shadow,1,10,50,100`; nothing: they aren't, or don't go upwards. */
+/** Reads steps such as `shadow,1,10,50,100`; undefined unless each is greater than the one before. */
 export function parseSteps(text: string): readonly Mode[] | undefined {
   const steps: Mode[] = [];
   for (const word of text.split(",").map((part) => part.trim())) {
@@ -123,18 +125,18 @@ export function parseSteps(text: string): readonly Mode[] | undefined {
   return steps;
 }
 
-/** The order in which a plan for all operations goes: those that change nothing come first. */
+/** The order of a plan for all operations: those that change nothing come first. */
 export const PLAN_ORDER: readonly LegacyOperation[] = LEGACY_OPERATIONS.toSorted(
   (one, other) => riskOf(one) - riskOf(other),
 );
 
 function riskOf(operation: LegacyOperation): number {
   if (!isSafeOperation(operation)) return 2;
-  // A client that has logged in at Lotline sends its token from then on.
+  // After a login at Lotline, a client sends Lotline's token with every request.
   return operation === "login" ? 1 : 0;
 }
 
-/** Lotline's share in %; less than none where it isn't even asked. */
+/** Lotline's share in %; below zero where it receives no request at all. */
 function shareOf(mode: Mode): number {
   return { legacy: -1, shadow: 0, canary: mode.name === "canary" ? mode.percent : 0, service: 100 }[
     mode.name

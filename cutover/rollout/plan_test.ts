@@ -119,9 +119,9 @@ Deno.test("a plan stops at any unexpected state", () => {
     [standing(routeOn(LEGACY, { latch: "3 errors" })), /rolled back: 3 errors/],
     [
       standing(routeOn(canary(50)), { expectedEpoch: 3 }),
-      /somebody else has put it on canary 50 %/,
+      /someone else has set it to canary 50 %/,
     ],
-    [standing(routeOn(LEGACY), { expectedEpoch: 3 }), /somebody else has put it on legacy/],
+    [standing(routeOn(LEGACY), { expectedEpoch: 3 }), /someone else has set it to legacy/],
     [
       standing(routeOn(SHADOW, { judgement: { verdict: "fail", reasons: ["a", "b"] } })),
       /^a; b$/,
@@ -167,7 +167,7 @@ Deno.test("where no canary can work, a plan waits instead of moving all clients,
     strictEqual(
       step.why,
       [1, 10, 50].map((n) => `canary ${n} % would move ${moves} of 1 client seen`).join("; ") +
-        ": no step on the way to Lotline would be one. Tell clients apart by CANARY_BY, or leave " +
+        ": no canary on the way to Lotline is possible. Tell clients apart by CANARY_BY, or leave " +
         "the canary out with --steps shadow,100",
     );
     deepStrictEqual(nextStep(standing(now), { ...OPTIONS, steps: [SHADOW, SERVICE] }), {
@@ -187,7 +187,7 @@ Deno.test("an epoch without evidence has neither time nor samples", () => {
 
 Deno.test("a plan without a step above legacy stops at once", () => {
   const step = nextStep(standing(routeOn(LEGACY)), { ...OPTIONS, steps: [] });
-  deepStrictEqual(step, { do: "stop", why: "there is no step" });
+  deepStrictEqual(step, { do: "stop", why: "the plan has no step for it" });
 });
 
 Deno.test("the timeout starts when the soak is over", () => {
@@ -196,7 +196,7 @@ Deno.test("the timeout starts when the soak is over", () => {
   strictEqual(after(1_800_000).do, "wait");
   const late = after(1_800_001);
   strictEqual(late.do, "stop");
-  match(late.why, /^not enough yet, after 30 minutes: 3 of 100 samples$/);
+  match(late.why, /^inconclusive after 30 minutes: 3 of 100 samples$/);
   strictEqual(nextStep(standing(routeOn(SHADOW), { waitedMs: 1e9 }), OPTIONS).do, "move");
 });
 

@@ -1,20 +1,20 @@
 import type { CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 
-/** A request that changes nothing, wherever it goes. */
-export interface SafeRequest {
+/** A request that changes nothing at either server. */
+interface SafeRequest {
   readonly operation: LegacyOperation;
   readonly request: CapturedRequest;
 }
 
-/** How many of ten requests look for something that isn't there. */
+/** How many of ten traces are of a lot that doesn't exist. */
 const ABSENT_OF_TEN = 2;
 
 /**
- * Requests of the old API that change nothing, without end: health, traces of these lots and of
- * some that aren't there, logins of nobody unless there are to be none.
+ * An endless series of requests of the old API that change nothing: health, traces of these lots and
+ * of lots that don't exist, logins of accounts that don't exist.
  *
- * @param options.acceptEncoding what every second round accepts; the others accept no coding
+ * @param options.acceptEncoding the codings that every second round accepts; the others accept none
  */
 export function* safeRequests(
   lotCodes: readonly string[],
@@ -22,7 +22,7 @@ export function* safeRequests(
 ): Generator<SafeRequest, never> {
   for (let number = 0;; number++) {
     const lots = Math.max(1, lotCodes.length);
-    // Each lot is asked for in both ways.
+    // Each lot is requested with and without codings.
     const isCoded = (number % lots + Math.floor(number / lots)) % 2 === 1;
     const headers: HeaderLines = [
       ["accept", "application/json"],

@@ -12,17 +12,17 @@ import { setMode } from "../routes/routes_table.ts";
 import { readVerdicts, type RouteVerdict } from "./verdicts.ts";
 
 /** What a plan works with. */
-export interface PlanContext {
+interface PlanContext {
   readonly sql: Sql;
-  /** Is told what it does, in sentences. */
+  /** Reports progress, a sentence at a time. */
   readonly print: (line: string) => void;
-  /** Ends it; the routes stay where they are. */
+  /** Ends the plan; the routes stay where they are. */
   readonly signal: AbortSignal;
   readonly note: Note;
 }
 
 /** How a plan ended, and why unless it is done. */
-export type PlanEnd = { readonly end: "done" } | {
+type PlanEnd = { readonly end: "done" } | {
   readonly end: "stopped" | "interrupted";
   readonly operation: LegacyOperation;
   readonly why: string;
@@ -30,12 +30,12 @@ export type PlanEnd = { readonly end: "done" } | {
 };
 
 const CHECK_MS = 500;
-/** A wait is told of so often, in ms. */
+/** The time between two reports of a wait, in ms. */
 const REPORT_EVERY_MS = 60_000;
-/** PostgreSQL may be away so long, in ms. */
-const RETRY_WHEN_AWAY_MS = 300_000;
+/** How long PostgreSQL may be unavailable, in ms. */
+const RETRY_MS = 300_000;
 
-/** Moves operations to Lotline, one after the other, from where each of them stands. */
+/** Moves operations to Lotline, one after the other, each from its present mode. */
 export async function runPlan(
   context: PlanContext,
   operations: readonly LegacyOperation[],
@@ -48,7 +48,7 @@ export async function runPlan(
   return { end: "done" };
 }
 
-/** Tells what a plan would do, without doing it. */
+/** Reports what a plan would do, without doing it. */
 export async function describePlan(
   { sql, print }: Pick<PlanContext, "sql" | "print">,
   operations: readonly LegacyOperation[],
@@ -68,7 +68,7 @@ export async function describePlan(
   }
   const steps = options.steps.map(describeMode).join(", ");
   print(
-    `Steps: ${steps}; each takes ${options.soakMs / 60_000} minutes, ${options.samples} samples ` +
+    `Steps: ${steps}; each needs ${options.soakMs / 60_000} minutes, ${options.samples} samples ` +
       `and the verdict pass. Nothing was changed.`,
   );
 }
@@ -123,14 +123,14 @@ async function moveOne(
       if (error instanceof RouteRefusedError) {
         return { end: "stopped", operation, why: error.message };
       }
-      if (performance.now() - respondedAt > RETRY_WHEN_AWAY_MS) throw error;
+      if (performance.now() - respondedAt > RETRY_MS) throw error;
       print(`${operation} waits: ${sentenceOf(error)}`);
     }
-    // A long epoch of a busy plant takes time to be read.
+    // A long epoch of a busy plant takes long to read.
     const pauseMs = Math.max(CHECK_MS, 4 * (performance.now() - began));
     await delay(pauseMs, signal);
   }
-  return { end: "interrupted", operation, why: "it was interrupted" };
+  return { end: "interrupted", operation, why: "interrupted" };
 }
 
 function verdictOf(verdicts: readonly RouteVerdict[], operation: LegacyOperation): RouteVerdict {

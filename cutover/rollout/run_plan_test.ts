@@ -105,7 +105,7 @@ Deno.test("without evidence a route stays, and the plan stops after its timeout"
   const { ended, lines } = plan(["login"], { patienceMs: 500 });
   const end = await ended;
   strictEqual(end.end, "stopped", lines.join("\n"));
-  match(end.why, /^not enough yet, .*: 0 of 250 samples; 0 of 200 answers/);
+  match(end.why, /^inconclusive after .*: 0 of 250 samples; 0 of 200 responses/);
   strictEqual((await routeOf("login")).mode.name, "shadow");
 });
 
@@ -171,7 +171,7 @@ Deno.test("a plan stops when another change moves the route, a kill is on, or it
   await setMode(sql, { operation: "getHealth", mode: { name: "service" }, ...NOTE });
   const end = await moved.ended;
   strictEqual(end.end, "stopped");
-  match(end.why, /^somebody else has put it on service$/);
+  match(end.why, /^someone else has set it to service$/);
   await kill(sql, NOTE);
   const last = await killed.ended;
   await release(sql, NOTE);
@@ -230,5 +230,5 @@ Deno.test("verdicts show an epoch's comparisons and the pace of both upstreams",
     ok(Math.abs((upstream.p50 ?? 0) - 10) < 0.5 && Math.abs((upstream.p99 ?? 0) - 10) < 0.5);
   }
   const health = verdicts.find(({ operation }) => operation === "getHealth");
-  deepStrictEqual(health?.judgement.reasons, ["the old server answers alone"]);
+  deepStrictEqual(health?.judgement.reasons, ["all requests go to the old server"]);
 });

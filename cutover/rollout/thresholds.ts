@@ -1,32 +1,58 @@
 import { z } from "zod";
+import type { Sql } from "../../db/sql.ts";
+import { queryWithDeadline } from "../../db/query_deadline.ts";
+import type { Note } from "../routes/note.ts";
 
 const percent = z.number().min(0).max(100);
 
-/** By which limits the evidence of a route is judged; the database holds the same bounds. */
+/** The limits that a verdict uses; the database checks the same bounds. */
 export const ThresholdsForm = z.object({
   /** How far back requests count, from 30 seconds to a day. */
   window_seconds: z.int().min(30).max(86_400),
-  /** So many answers and comparisons it takes to say that a route does well. */
+  /** The least number of responses of each server, and of comparisons, for a pass. */
   min_samples: z.int().min(10).max(1_000_000),
-  /** How much greater Lotline's share of failed requests may be than the old server's, in points. */
+  /** How far Lotline's share of failed requests may exceed the old server's, in percentage points. */
   error_margin_percent: percent,
-  /** Lotline's p99 may be so many times the old server's … */
+  /** Lotline's p99 may be at most this multiple of the old server's … */
   latency_factor: z.number().min(1).max(100),
-  /** … and so many ms besides. */
+  /** … plus these ms. */
   latency_slack_ms: z.int().min(0).max(60_000),
-  /** So many comparisons may find that Lotline is behind by a moment. */
+  /** The greatest share of `late` comparisons, at which Lotline's data were a moment old. */
   late_percent: percent,
-  /** With more comparisons than this unanswered, nothing is known well enough. */
+  /** The greatest share of unanswered comparisons for a pass. */
   silence_percent: percent,
-  /** The odds of the share that a canary moved may be so many times its step's, or as many less. */
+  /** How many times the odds of the share that a canary moved may differ from those of its step. */
   share_factor: z.number().min(1.5).max(1_000_000),
-  /** With more of what was to be compared lost, the rest says too little. */
+  /** The greatest share of lost comparisons for a pass. */
   lost_percent: percent,
-  /** With more differences than this explained by changes of the data, little was really compared. */
+  /** The greatest share of comparisons that a change of the data explains, for a pass. */
   raced_percent: percent,
-  /** So many comparisons must be of answers with 2xx: errors alone say little of a route. */
+  /** The least number of comparisons of 2xx responses for a pass: errors alone show little. */
   min_successes: z.int().min(0).max(1_000_000),
 });
 
 /** See {@link ThresholdsForm}. */
 export type Thresholds = Readonly<z.output<typeof ThresholdsForm>>;
+
+/** The thresholds that apply now. */
+export async function readThresholds(sql: Sql): Promise<Thresholds> {
+  const [row] = await queryWithDeadline(
+    sql,
+    sql`
+      select ${sql(Object.keys(ThresholdsForm.shape))} from lotline.cutover_limits
+      order by id desc limit 1`,
+  );
+  return ThresholdsForm.parse(row);
+}
+
+/** Sets the thresholds from now on; earlier ones stay on record. */
+export async function insertThresholds(
+  sql: Sql,
+  thresholds: Thresholds,
+  { who, why }: Note,
+): Promise<void> {
+  await queryWithDeadline(
+    sql,
+    sql`insert into lotline.cutover_limits ${sql({ ...thresholds, who, why })}`,
+  );
+}

@@ -1,52 +1,56 @@
-import { type CoverageCounts, coverageOf, describeCauses } from "../evidence/coverage.ts";
-import type { Outcome } from "../evidence/coverage.ts";
+import {
+  type CoverageCounts,
+  coverageOf,
+  describeCauses,
+  type OutcomeCounts,
+} from "../evidence/coverage.ts";
 import { addHistogram, countSlower, type Histogram, quantileOf } from "../evidence/histogram.ts";
 import type { Thresholds } from "./thresholds.ts";
 import { type MovedShare, shareGap } from "../routes/moved_share.ts";
 import { isSafeOperation, type LegacyOperation } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 
-/** What one side did with the requests of a window. */
+/** The requests of a window that one upstream received. */
 export interface UpstreamFigures {
   readonly requests: number;
-  /** Answers with status 500 or above. */
+  /** Responses with status 500 or above. */
   readonly serverErrors: number;
+  /** Requests without a response. */
   readonly silences: number;
-  /** Of all answers. */
+  /** Of all responses. */
   readonly latencies: Histogram;
 }
 
-/** What is known of a route in its present epoch. */
+/** The evidence about a route in its present epoch. */
 export interface RouteEvidence {
   readonly operation: LegacyOperation;
   readonly mode: Mode;
   readonly epoch: number;
   readonly legacy: UpstreamFigures;
   readonly service: UpstreamFigures;
-  /** The old server's before this epoch: for a route that doesn't ask it any more. */
+  /** The old server's before this epoch, for a route that no longer goes there. */
   readonly legacyBefore: UpstreamFigures;
-  /** What became of clients' requests in the window, and of how many clients they were. */
+  /** Requests and clients of the window, and how many of them Lotline served. */
   readonly share: MovedShare;
-  /** What became of the comparisons of the window. */
-  readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
+  /** The comparisons of the window. */
+  readonly outcomes: OutcomeCounts;
   /** How far they cover the window's exchanges. */
   readonly coverage: CoverageCounts;
   /** Unapproved differences of the whole epoch. */
   readonly different: number;
-  /** Where the last of them was, if it was kept. */
+  /** The places of the last of them, if it was kept. */
   readonly places: readonly string[];
 }
 
-/** `not enough yet`: nothing speaks against the route, and too little for it. */
+/** `not enough yet`: inconclusive, nothing against the route and too little for it. */
 export type Verdict = "pass" | "fail" | "not enough yet";
 
-/** A verdict and what it rests on, in sentences; a `pass` needs none. */
+/** A verdict with its reasons in sentences; a `pass` has none. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly reasons: readonly string[];
 }
 
-/** Nothing at all. */
 export const NO_FIGURES: UpstreamFigures = {
   requests: 0,
   serverErrors: 0,
@@ -54,15 +58,18 @@ export const NO_FIGURES: UpstreamFigures = {
   latencies: {},
 };
 
-/** So few failed or slow requests may be an accident, whatever share they are. */
+/** Fewer failed or slow requests may be chance, whatever their share. */
 const MIN_ERRORS = 2;
 const MIN_SLOW = 5;
 const MAX_PLACES = 5;
 
+/** Why a route on `legacy` has no verdict. */
+export const NO_EVIDENCE = "all requests go to the old server";
+
 /**
- * Judges a route. One unapproved difference is enough to fail it. Shares are held against at least
- * `min_samples` requests: a route fails as soon as it would fail even if all that are missing went
- * well, and passes only when none are missing.
+ * Judges a route. One unapproved difference fails it. Shares are of at least `min_samples` requests:
+ * a route fails as soon as good results of all missing requests could not save it, and passes only
+ * when none are missing.
  */
 export function judge(evidence: RouteEvidence, thresholds: Thresholds): Judgement {
   const failures = [
@@ -76,12 +83,12 @@ export function judge(evidence: RouteEvidence, thresholds: Thresholds): Judgemen
   return { verdict: gaps.length === 0 ? "pass" : "not enough yet", reasons: gaps };
 }
 
-/** How often a comparison has found that both sides say the same, or differ as was approved. */
-export function confirmedOf({ outcomes }: Pick<RouteEvidence, "outcomes">): number {
+/** The number of comparisons that are same or approved. */
+export function confirmedOf({ outcomes }: { readonly outcomes: OutcomeCounts }): number {
   return (outcomes.same ?? 0) + (outcomes.approved ?? 0);
 }
 
-/** Whether requests of a route are compared: in `service`, a write goes to Lotline alone. */
+/** Whether requests of a route are compared: in `service`, a write goes only to Lotline. */
 export function isCompared({ operation, mode }: Pick<RouteEvidence, "operation" | "mode">) {
   return mode.name !== "legacy" && (mode.name !== "service" || isSafeOperation(operation));
 }
@@ -99,8 +106,8 @@ function staleFailure({ outcomes }: RouteEvidence, thresholds: Thresholds): stri
   const compared = confirmedOf({ outcomes }) + (outcomes.raced ?? 0) + stale;
   const share = shareOf(stale, Math.max(compared, thresholds.min_samples));
   if (share <= thresholds.late_percent) return undefined;
-  return `${stale} of ${counted(compared, "comparison")} found Lotline behind by a moment, more ` +
-    `than ${thresholds.late_percent} %`;
+  return `${stale} of ${counted(compared, "comparison")} were late (Lotline's data were a moment ` +
+    `old), more than ${thresholds.late_percent} %`;
 }
 
 function errorFailure(evidence: RouteEvidence, thresholds: Thresholds): string | undefined {
@@ -113,7 +120,7 @@ function errorFailure(evidence: RouteEvidence, thresholds: Thresholds): string |
     return undefined;
   }
   return `${failed} of ${counted(service.requests, "request")} failed at Lotline ` +
-    `(${service.serverErrors} with 5xx, ${service.silences} without an answer), ` +
+    `(${service.serverErrors} with 5xx, ${service.silences} without a response), ` +
     `${shown(legacyShare)} % at the old server`;
 }
 
@@ -128,37 +135,37 @@ function latencyFailure(evidence: RouteEvidence, thresholds: Thresholds): string
   const limitMs = legacyMs * thresholds.latency_factor + thresholds.latency_slack_ms;
   const slow = countSlower(service.latencies, limitMs);
   const ms = quantileOf(service.latencies, 0.99);
-  // A cold start makes a handful of slow answers, which are the p99 of a few hundred.
+  // A cold start makes a few slow responses, which are the p99 of a few hundred.
   if (ms === undefined || ms <= limitMs || slow < MIN_SLOW) return undefined;
-  return `Lotline's p99 is ${shown(ms)} ms, the old server's ${shown(legacyMs)} ms: more than ` +
-    `${shown(limitMs)} ms is too much`;
+  return `Lotline's p99 is ${shown(ms)} ms, the old server's ${shown(legacyMs)} ms: the limit is ` +
+    `${shown(limitMs)} ms`;
 }
 
 function gapsOf(evidence: RouteEvidence, thresholds: Thresholds): string[] {
   const { mode, service, outcomes } = evidence;
-  if (mode.name === "legacy") return ["the old server answers alone"];
+  if (mode.name === "legacy") return [NO_EVIDENCE];
   const gaps: string[] = [];
   const need = (count: number, what: string) => {
     if (count < thresholds.min_samples) gaps.push(`${count} of ${thresholds.min_samples} ${what}`);
   };
-  need(service.requests, "answers of Lotline");
-  need(legacyFigures(evidence, thresholds.min_samples).requests, "answers of the old server");
+  need(service.requests, "responses of Lotline");
+  need(legacyFigures(evidence, thresholds.min_samples).requests, "responses of the old server");
   const gap = shareGap(mode, evidence.share, thresholds.share_factor);
   if (gap !== undefined) gaps.push(gap);
   if (!isCompared(evidence)) return gaps;
   const confirmed = confirmedOf(evidence);
-  need(confirmed, "comparisons that found nothing");
+  need(confirmed, "comparisons that are same or approved");
   const unanswered = outcomes.unanswered ?? 0;
   const share = shareOf(unanswered, confirmed + unanswered);
   if (share > thresholds.silence_percent) {
-    gaps.push(`${unanswered} of ${counted(confirmed + unanswered, "comparison")} got no answer`);
+    gaps.push(`${unanswered} of ${counted(confirmed + unanswered, "comparison")} had no response`);
   }
   return [...gaps, ...lostGaps(evidence, thresholds), ...weaknesses(evidence, thresholds)];
 }
 
 /**
- * What speaks against trusting comparisons because too many of them were lost: one sentence at most.
- * Only what was compared is known, so a share above the limit is no pass, and no failure either.
+ * The sentence that too many comparisons were lost, if so. Nothing is known about a lost comparison,
+ * so a share above the limit prevents a pass and is no failure.
  */
 export function lostGaps(
   evidence: Pick<RouteEvidence, "outcomes" | "coverage">,
@@ -172,7 +179,7 @@ export function lostGaps(
   ];
 }
 
-/** Why comparisons that found nothing may say little: explained by changes, or of errors alone. */
+/** Why confirmed comparisons may show little: too many changes of the data, too few 2xx responses. */
 function weaknesses({ outcomes, coverage }: RouteEvidence, thresholds: Thresholds): string[] {
   const weak: string[] = [];
   const { raced: concurrentChange = 0, late: stale = 0, different = 0 } = outcomes;
@@ -181,19 +188,18 @@ function weaknesses({ outcomes, coverage }: RouteEvidence, thresholds: Threshold
     weak.push(
       `${concurrentChange} of ${
         counted(compared, "comparison")
-      } differed and were explained by changes of ` +
-        `the data, more than ${thresholds.raced_percent} %`,
+      } differed because the data changed, more than ${thresholds.raced_percent} %`,
     );
   }
-  // Evidence from before this was counted is judged as it was then.
+  // Evidence that is older than these counts is judged without them.
   if (Object.keys(coverage).length === 0) return weak;
   const { successes } = coverageOf({ outcomes, coverage });
   const min = Math.min(thresholds.min_successes, thresholds.min_samples);
-  if (successes < min) weak.push(`${successes} of ${min} comparisons of answers with 2xx`);
+  if (successes < min) weak.push(`${successes} of ${min} comparisons of 2xx responses`);
   return weak;
 }
 
-/** The old server's figures: the window's if they are as many as `min`, else with those before. */
+/** The old server's figures: of the window; with fewer than `min` requests, also of the time before. */
 function legacyFigures({ legacy, legacyBefore }: RouteEvidence, min: number): UpstreamFigures {
   if (legacy.requests >= min) return legacy;
   return {

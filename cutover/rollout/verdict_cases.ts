@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Sql, Statement } from "../../db/sql.ts";
-import { isSettled } from "../evidence/settled.ts";
+import { isSettled, sumsBy } from "../evidence/count_sums.ts";
+import { OutcomeCountsForm } from "../evidence/coverage.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
 import { type Thresholds, ThresholdsForm } from "./thresholds.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
@@ -9,13 +10,8 @@ import { modeOf } from "../routes/routing.ts";
 import type { RouteEvidence } from "./verdict.ts";
 import { ShareForm, sharesOf } from "../routes/route_clients.ts";
 
-/*
- * The evidence of all gateways, read to be judged. A statement here sees all of it as it was at one
- * moment, together with the routes and limits that it is held against.
- */
-
-/** What is known of a route, and the limits that hold for it. */
-export interface Case {
+/** The evidence about a route, and the thresholds that apply to it. */
+interface Case {
   readonly evidence: RouteEvidence;
   readonly thresholds: Thresholds;
 }
@@ -37,20 +33,46 @@ const CaseRow = z.object({
   service: Figures,
   before: Figures,
   share: ShareForm,
-  outcomes: z.partialRecord(
-    z.enum(["same", "approved", "raced", "late", "different", "unanswered", "lost"]),
-    z.number(),
-  ),
+  outcomes: OutcomeCountsForm,
   coverage: z.record(z.string(), z.number()),
   different: z.number(),
   places: z.array(z.string()),
-});
+}).transform(({ mode, canary_percent, limits, before, ...row }): Case => ({
+  evidence: {
+    ...row,
+    // An invalid mode means `legacy`, as everywhere.
+    mode: modeOf(mode, canary_percent ?? undefined) ?? { name: "legacy" },
+    legacyBefore: before,
+  },
+  thresholds: limits,
+}));
 
-/** So many busy minutes of earlier epochs tell what the old server is like. */
+/** How many busy minutes of earlier epochs stand for the old server. */
 const MINUTES_BEFORE = 240;
 
-/** The evidence of every route of the old API that isn't on `legacy`: that of the last window. */
+/**
+ * The evidence of the last window of every route of the old API that isn't on `legacy`, of all
+ * gateways. One statement reads it together with routes and thresholds, as of one moment.
+ */
 export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> {
+  const outcomes = sql`
+    select outcome, count from lotline.route_outcomes
+    where operation = route.operation and epoch = route.epoch and approval = ''
+      and minute >= oldest`;
+  const coverage = sql`
+    select what, count from lotline.route_coverage
+    where operation = route.operation and epoch = route.epoch and minute >= oldest
+      and ${isSettled(sql)}`;
+  // Read only where the old server receives too few requests now.
+  const before = sql`
+    select * from lotline.route_answers
+    where operation = route.operation and side = 'legacy' and epoch < route.epoch
+      and (legacy.figures ->> 'requests')::bigint < min_samples
+    order by epoch desc, minute desc limit ${MINUTES_BEFORE}`;
+  const clients = sql`
+    select * from lotline.route_clients clients
+    where clients.operation = route.operation and side in ('legacy', 'service')
+      and clients.epoch = route.epoch and minute >= oldest`;
   const rows = await queryWithDeadline(
     sql,
     sql`
@@ -58,22 +80,8 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
       select route.operation, route.mode, route.canary_percent, route.epoch,
         to_jsonb(newest) as limits, legacy.figures as legacy, service.figures as service,
         before.figures as before, share,
-        (
-          select coalesce(jsonb_object_agg(outcome, count), '{}') from (
-            select outcome, sum(count) as count from lotline.route_outcomes
-            where operation = route.operation and epoch = route.epoch and approval = ''
-              and minute >= oldest
-            group by outcome
-          ) counted
-        ) as outcomes,
-        (
-          select coalesce(jsonb_object_agg(what, count), '{}') from (
-            select what, sum(count) as count from lotline.route_coverage
-            where operation = route.operation and epoch = route.epoch and minute >= oldest
-              and ${isSettled(sql)}
-            group by what
-          ) counted
-        ) as coverage,
+        ${sumsBy(sql, "outcome", outcomes)} as outcomes,
+        ${sumsBy(sql, "what", coverage)} as coverage,
         (
           select coalesce(sum(count), 0)::float8 from lotline.route_outcomes
           where operation = route.operation and epoch = route.epoch and outcome = 'different'
@@ -95,34 +103,16 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
       ) window_
       cross join lateral (${windowOf(sql, "legacy")}) legacy
       cross join lateral (${windowOf(sql, "service")}) service
-      cross join lateral (${
-      figuresOf(
-        sql,
-        // Read where the old server isn't asked often enough any more, and only there.
-        sql`
-          select * from lotline.route_answers
-          where operation = route.operation and side = 'legacy' and epoch < route.epoch
-            and (legacy.figures ->> 'requests')::bigint < min_samples
-          order by epoch desc, minute desc limit ${MINUTES_BEFORE}`,
-      )
-    }) before
-      cross join lateral (${
-      sharesOf(
-        sql,
-        sql`
-          select * from lotline.route_clients clients
-          where clients.operation = route.operation and side in ('legacy', 'service')
-            and clients.epoch = route.epoch and minute >= oldest`,
-      )
-    }) moved
+      cross join lateral (${figuresOf(sql, before)}) before
+      cross join lateral (${sharesOf(sql, clients)}) moved
       where route.mode <> 'legacy' and route.operation = any (${OLD_OPERATIONS_ARRAY}::text[])
       order by route.operation`,
     deadlineMs,
   );
-  return rows.map((row) => caseOf(CaseRow.parse(row)));
+  return rows.map((row) => CaseRow.parse(row));
 }
 
-/** A side's figures within the window of a route's epoch. */
+/** An upstream's figures within the window of a route's epoch. */
 function windowOf(sql: Sql, upstream: Upstream): Statement {
   return figuresOf(
     sql,
@@ -151,25 +141,4 @@ function figuresOf(sql: Sql, rows: Statement): Statement {
       )
     ) as figures
     from rows`;
-}
-
-function caseOf(row: z.output<typeof CaseRow>): Case {
-  const { operation, epoch, different, outcomes, coverage, places } = row;
-  return {
-    evidence: {
-      operation,
-      epoch,
-      // One that makes no sense is on `legacy`, as everywhere.
-      mode: modeOf(row.mode, row.canary_percent ?? undefined) ?? { name: "legacy" },
-      legacy: row.legacy,
-      service: row.service,
-      legacyBefore: row.before,
-      share: row.share,
-      outcomes,
-      coverage,
-      different,
-      places,
-    },
-    thresholds: row.limits,
-  };
 }

@@ -2,11 +2,9 @@ import type { Sql } from "../../db/sql.ts";
 import { quantileOf } from "../evidence/histogram.ts";
 import type { Thresholds } from "./thresholds.ts";
 import type { ClientsBelow, MovedShare } from "../routes/moved_share.ts";
-import type { LegacyOperation } from "../exchange/operations.ts";
-import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
-import type { StoredRoute } from "../routes/routing.ts";
-import { untouchedRoute } from "../routes/routing.ts";
-import { type EpochCounts, listEpochCounts } from "../evidence/evidence_totals.ts";
+import { LEGACY_OPERATIONS, type LegacyOperation } from "../exchange/operations.ts";
+import { type StoredRoute, untouchedRoute } from "../routes/routing.ts";
+import { type EpochCounts, listEpochCounts } from "../evidence/epoch_counts.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import { listCases } from "./verdict_cases.ts";
@@ -15,17 +13,18 @@ import {
   judge,
   type Judgement,
   lostGaps,
+  NO_EVIDENCE,
   type RouteEvidence,
   type UpstreamFigures,
 } from "./verdict.ts";
 
-/** How long a side's answers of the last window took, in ms; absent: there were none. */
+/** How long an upstream's responses of the last window took, in ms; absent: there were none. */
 export interface Pace {
   readonly p50: number | undefined;
   readonly p99: number | undefined;
 }
 
-/** How an operation of the old API stands. */
+/** An operation of the old API and its verdict. */
 export interface RouteVerdict {
   readonly operation: LegacyOperation;
   readonly route: StoredRoute;
@@ -34,16 +33,15 @@ export interface RouteVerdict {
   readonly counts: EpochCounts;
   readonly legacy: Pace;
   readonly service: Pace;
-  /** What was really moved in the window; absent: it isn't judged. */
+  /** The share that Lotline served in the window; absent: the route isn't judged. */
   readonly share?: MovedShare;
-  /** How many clients of this epoch a canary of n % moves; absent: none was seen. */
+  /** How many clients of this epoch a canary of n % moves; absent: there was no client. */
   readonly clientsBelow?: ClientsBelow;
-  /** See {@link ThresholdsForm}; absent: it isn't judged. */
+  /** See {@link ThresholdsForm}; absent: the route isn't judged. */
   readonly shareFactor?: number;
 }
 
-const ALONE: Judgement = { verdict: "not enough yet", reasons: ["the old server answers alone"] };
-const CHANGED: Judgement = { verdict: "not enough yet", reasons: ["it is being changed"] };
+const CHANGED = "its mode is being changed";
 const NO_PACE: Pace = { p50: undefined, p99: undefined };
 
 /** All operations of the old API with their verdicts, and whether the kill switch is on. */
@@ -52,25 +50,19 @@ export async function readVerdicts(
 ): Promise<{ readonly killed: boolean; readonly verdicts: readonly RouteVerdict[] }> {
   const { routes, killed } = await readRoutes(sql);
   const cases = await listCases(sql);
-  const counts = await listEpochCounts(sql);
+  const allCounts = await listEpochCounts(sql);
   const seen = await listSeenClients(sql);
   const verdicts = LEGACY_OPERATIONS.map((operation): RouteVerdict => {
     const route = routes.get(operation) ?? untouchedRoute(operation);
-    const epochCounts = counts.find((one) => one.operation === operation);
-    if (epochCounts === undefined) throw new Error(`${operation} has no counts`);
+    const counts = allCounts.find((one) => one.operation === operation);
+    if (counts === undefined) throw new Error(`${operation} has no counts`);
     const found = cases.find(({ evidence }) => evidence.operation === operation);
-    // Several statements: what was read of an epoch before or after is no evidence for this one.
-    const isOfNow = found?.evidence.epoch === route.epoch && epochCounts.epoch === route.epoch;
+    // Several statements: another one may have read the epoch before or after this one.
+    const isOfNow = found?.evidence.epoch === route.epoch && counts.epoch === route.epoch;
     if (found === undefined || !isOfNow || route.mode.name === "legacy") {
-      const judgement = route.mode.name === "legacy" ? ALONE : CHANGED;
-      return {
-        operation,
-        route,
-        judgement,
-        counts: epochCounts,
-        legacy: NO_PACE,
-        service: NO_PACE,
-      };
+      const reason = route.mode.name === "legacy" ? NO_EVIDENCE : CHANGED;
+      const judgement: Judgement = { verdict: "not enough yet", reasons: [reason] };
+      return { operation, route, judgement, counts, legacy: NO_PACE, service: NO_PACE };
     }
     const clients = seen.find((one) => one.operation === operation && one.epoch === route.epoch);
     return {
@@ -79,8 +71,8 @@ export async function readVerdicts(
       share: found.evidence.share,
       ...clients && { clientsBelow: clients.below },
       shareFactor: found.thresholds.share_factor,
-      judgement: judgeWithEpoch(found.evidence, epochCounts, found.thresholds),
-      counts: epochCounts,
+      judgement: judgeWithEpoch(found.evidence, counts, found.thresholds),
+      counts,
       legacy: paceOf(found.evidence.legacy),
       service: paceOf(found.evidence.service),
     };
@@ -88,7 +80,7 @@ export async function readVerdicts(
   return { killed: killed !== undefined, verdicts };
 }
 
-/** As {@link judge} does it, and no pass when too much was lost in the epoch as a whole. */
+/** As {@link judge}; too many lost comparisons in the whole epoch prevent a pass as well. */
 function judgeWithEpoch(
   evidence: RouteEvidence,
   epoch: Pick<EpochCounts, "outcomes" | "coverage">,

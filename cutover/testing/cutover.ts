@@ -3,7 +3,7 @@ import type { LegacyOperation } from "../exchange/operations.ts";
 import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import type { Thresholds } from "../rollout/thresholds.ts";
-import { insertThresholds, readThresholds } from "../rollout/thresholds_table.ts";
+import { insertThresholds, readThresholds } from "../rollout/thresholds.ts";
 import { setMode } from "../routes/routes_table.ts";
 import { startApi, type TestApi } from "../../testing/api.ts";
 import { freshDatabase, type TestDatabase } from "../../testing/database.ts";
