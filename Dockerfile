@@ -1,12 +1,11 @@
-# One image for every process of Lotline. The command decides what it is: start (unless said
-# otherwise), worker, migrate, keys, user, jobs, gateway, cutover, parity or legacy. These are the
-# tasks of deno.json, so the permissions that each process gets are written down there and nowhere
-# else.
+# One image for every process of Lotline. The command selects the process: start (the default), worker,
+# migrate, keys, user, jobs, gateway, cutover, parity or legacy. These are the tasks of deno.json, which
+# alone defines the permissions of each process.
 FROM denoland/deno:alpine-2.9.6
 
 WORKDIR /app
 
-# Everything below is root's: the processes run as "deno" and can't change their own code.
+# Everything below belongs to root: the processes run as "deno" and can't change their own code.
 COPY deno.json deno.lock openapi.yaml ./
 COPY main.ts worker.ts app.ts byte_buffer.ts client_address.ts clock.ts command_line.ts config.ts errors.ts batcher.ts host.ts json.ts link_target.ts log.ts metrics.ts read_bytes.ts terminal.ts timing.ts ./
 COPY audit ./audit
@@ -33,7 +32,7 @@ RUN install -d -o deno -g deno -m 0700 /keys
 
 USER deno
 
-# Inside a container, loopback is nobody's: who may connect is decided where the port is published.
+# A container needs all addresses: the published port decides who may connect.
 ENV HOST=0.0.0.0 PORT=8000 JWT_KEYS_FILE=/keys/jwt.json \
   DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
 
@@ -42,6 +41,6 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["deno", "eval", "const { ok } = await fetch(`http://127.0.0.1:${Deno.env.get('PORT')}/livez`); Deno.exit(ok ? 0 : 1)"]
 
-# "deno task" hands signals and exit codes through, so "docker stop" ends the process gracefully.
+# "deno task" passes signals and exit codes on, so "docker stop" ends the process gracefully.
 ENTRYPOINT ["deno", "task", "--quiet"]
 CMD ["start"]

@@ -3,8 +3,8 @@
  * versions of the lockfile, and no others. Packages that a program only loads by `require` are not
  * among its imports: name them after the programs.
  *
- * deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
- * main.ts
+ *     deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
+ *       main.ts
  *
  * As soon as one package is needed, Deno fetches everything that a lockfile names, development
  * tools and PostgreSQL's binaries included. So deno.json is reduced to the imports of the programs.

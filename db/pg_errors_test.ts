@@ -80,7 +80,7 @@ const LINK = "CONNECTION_CLOSED CONNECTION_ENDED CONNECTION_DESTROYED CONNECT_TI
   "QUERY_DEADLINE ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH " +
   "ENOTFOUND EAI_AGAIN";
 
-Deno.test("what is the database's state is told from what is the statement's fault, by each code", () => {
+Deno.test("by its code, each error counts as unavailability of the database or as a fault of the statement", () => {
   const cases: [codes: string, expected: boolean][] = [
     [STATE, true],
     [NOT_STATE, false],
@@ -123,7 +123,7 @@ Deno.test("it is found behind other errors, and the first known code decides", (
   }
 });
 
-Deno.test("it is told of what PostgreSQL and its driver really throw", async () => {
+Deno.test("real errors of PostgreSQL and its driver are recognized", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const thrown = (query: PromiseLike<unknown>) =>

@@ -75,7 +75,7 @@ Deno.test("when the Valkeys behind an address swap roles, cache and lists are us
   ok(it.said().length <= 8, it.said().join("\n"));
 });
 
-Deno.test("while the only Valkey is a replica readiness shows it, the log says it once, and it is used again as a master", async () => {
+Deno.test("while the only Valkey is a replica, readiness and one log line say so; as a master it is used again", async () => {
   await using it = await startBehindOneAddress();
   await it.works();
   await it.notify(it.first, "REPLICAOF", "127.0.0.1", String(it.second.server.port));

@@ -67,7 +67,7 @@ Deno.test("a missed job is queued at the start, retried until that succeeds, and
   await followSchedule([entry], { sql, log: () => logged++, signal: end.signal });
 });
 
-Deno.test("every entry's job is queued once a slot, whoever starts, and not twice at a time", async () => {
+Deno.test("several workers queue every entry's job once a slot, and not twice at a time", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const start = async () => {
