@@ -40,12 +40,12 @@ export function readLcov(text: string, root: string): Map<string, Coverage> {
   return files;
 }
 
-/** Whether a file's coverage is measured: tools, tests and generated files are left out. */
+/** Whether a file's coverage is measured: tools, tests, types and generated files are left out. */
 export function isMeasured(path: string): boolean {
   const [folder = "", inside = ""] = path.split("/");
   // The cutover has its tools inside.
   const tools = CUTOVER.includes(folder) ? inside : folder;
-  return !TOOLS.includes(tools) && !/(?:_test|\.gen)\.ts$/.test(path);
+  return !TOOLS.includes(tools) && !/(?:_test|\.gen|\.d)\.ts$/.test(path);
 }
 
 /** The folders of the service and of the cutover, each list with its sum at the end. */

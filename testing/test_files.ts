@@ -6,7 +6,7 @@ export interface TestFile {
   readonly path: string;
   /** It has a line `// Runs alone: …` with the reason; the others run in parallel. */
   readonly runsAlone: boolean;
-  /** Nothing that it imports, directly or not, starts a process. */
+  /** It runs in parallel, and nothing that it imports, directly or not, starts a process. */
   readonly isUnitTest: boolean;
 }
 
@@ -47,11 +47,10 @@ export async function listTests(root: string): Promise<TestFile[]> {
     return false;
   };
   const tests = [...sources].filter(([path]) => path.endsWith("_test.ts"))
-    .map(([path, source]) => ({
-      path,
-      runsAlone: /^\/\/ Runs alone: \S/m.test(source),
-      isUnitTest: !startsProcess(path),
-    }));
+    .map(([path, source]) => {
+      const runsAlone = /^\/\/ Runs alone: \S/m.test(source);
+      return { path, runsAlone, isUnitTest: !runsAlone && !startsProcess(path) };
+    });
   const isFault = ({ path }: TestFile) => path.split("/").includes("faults");
   return [...tests.filter(isFault), ...tests.filter((test) => !isFault(test))];
 }

@@ -10,6 +10,7 @@ const FILES = {
   "sum_test.ts": 'import type { Server } from "./testing/server.ts";\nimport "./sum.ts";\n',
   "sum.ts": "export const sum = 3;\n",
   "testing/server.ts": "await new Deno.Command(program).output();\n",
+  "timed_test.ts": 'import "./sum.ts";\n// Runs alone: it goes by time.\n',
   ".data/hidden_test.ts": "",
   "node_modules/package/its_test.ts": "",
 };
@@ -23,12 +24,13 @@ async function withTree(action: (root: string) => Promise<void>): Promise<void> 
   await action(root).finally(() => Deno.remove(root, { recursive: true }));
 }
 
-Deno.test("a test that starts a process, directly or not, is no unit test; one that says so runs alone", async () => {
+Deno.test("a test that starts a process, directly or not, or that runs alone is no unit test", async () => {
   await withTree(async (root) => {
     deepStrictEqual(await listTests(root), [
       { path: "faults/slow_test.ts", runsAlone: true, isUnitTest: false },
       { path: "inner/faults/deep_test.ts", runsAlone: false, isUnitTest: false },
       { path: "sum_test.ts", runsAlone: false, isUnitTest: true },
+      { path: "timed_test.ts", runsAlone: true, isUnitTest: false },
     ]);
   });
 });
