@@ -1,5 +1,6 @@
 import { join, posix } from "node:path";
 import project from "../deno.json" with { type: "json" };
+import { CUTOVER, WHOLE_TREE_TESTS } from "./parts.ts";
 
 /** A file of tests, by its path from the root of the tree. */
 export interface TestFile {
@@ -61,4 +62,9 @@ export function testsAt(tests: readonly TestFile[], paths: readonly string[]): T
   return tests.filter(({ path }) =>
     wanted.some((one) => one === "." || path === one || path.startsWith(`${one}/`))
   );
+}
+
+/** Those that prove what `deno task service-alone` doesn't: it runs the others to the same result. */
+export function testsBesideServiceAlone(tests: readonly TestFile[]): TestFile[] {
+  return testsAt(tests, [...CUTOVER, ...WHOLE_TREE_TESTS]);
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { listTests, testsAt } from "./test_files.ts";
+import { CUTOVER, WHOLE_TREE_TESTS } from "./parts.ts";
+import { listTests, testsAt, testsBesideServiceAlone } from "./test_files.ts";
 
 const FILES = {
   "faults/slow_test.ts": 'import "../testing/server.ts";\n// Runs alone: it goes by time.\n',
@@ -55,4 +56,16 @@ Deno.test("tests are chosen by file, by folder, or all of them", async () => {
   deepStrictEqual(chosen("cache", "db/pool_test.ts").length, cache.length + 1);
   deepStrictEqual(chosen("."), tests.map(({ path }) => path));
   deepStrictEqual(chosen("cach"), []);
+});
+
+Deno.test("all tests run either in the service alone or beside it, and those of the whole tree in both", async () => {
+  const tests = await listTests(new URL("../", import.meta.url).pathname);
+  const isCutover = (path: string) => CUTOVER.some((folder) => path.startsWith(`${folder}/`));
+  const beside = testsBesideServiceAlone(tests).map(({ path }) => path);
+  const alone = tests.map(({ path }) => path).filter((path) => !isCutover(path));
+  deepStrictEqual(new Set([...alone, ...beside]).size, tests.length);
+  ok(!beside.includes("routes/create_lot_test.ts"));
+  for (const path of WHOLE_TREE_TESTS) {
+    ok(beside.some((one) => one === path || one.startsWith(`${path}/`)), path);
+  }
 });
