@@ -112,3 +112,12 @@ export function formatTable(rows: readonly CoverageRow[]): string {
   );
   return [line(table[0] ?? []), line(rule), ...cells.map(line)].join("\n");
 }
+
+const [BEGIN, END] = ["<!-- deno task coverage -->\n", "<!-- end of coverage -->"];
+
+/** The page with this table in place of the one between its markers. */
+export function withTable(page: string, table: string): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`The page has lost ${BEGIN.trim()}`);
+  return `${page.slice(0, begin + BEGIN.length)}\n${table}\n\n${page.slice(end)}`;
+}
