@@ -69,7 +69,7 @@ Deno.test("a kind that no worker knows waits an hour for one that does, then it 
   strictEqual((await findJob(sql, early))?.state, "ready");
 });
 
-Deno.test("a job that takes too long is told so by its signal, and has failed", async () => {
+Deno.test("the signal of a job that takes too long is aborted, and the job has failed", async () => {
   let notified: unknown;
   const kind = kindOf(async (_, { signal }) => {
     await delay(10_000, signal);
@@ -81,7 +81,7 @@ Deno.test("a job that takes too long is told so by its signal, and has failed", 
   strictEqual(job.last_error, "it took longer than its kind may take");
 });
 
-Deno.test("a running job that is called off is told by its signal, and its effect doesn't happen", async () => {
+Deno.test("the signal of a cancelled job is aborted, and its effect doesn't happen", async () => {
   let notified: unknown;
   const kind = kindOf(async (name, { complete, signal }) => {
     await delay(10_000, signal);
@@ -98,7 +98,7 @@ Deno.test("a running job that is called off is told by its signal, and its effec
   deepStrictEqual([...await sql`select from effects where name = 'called off'`], []);
 });
 
-Deno.test("a job that doesn't heed its signal holds its place for some seconds only", async () => {
+Deno.test("a job that ignores its signal holds its slot for a few seconds only", async () => {
   const forever = Promise.withResolvers<void>();
   let isFirst = true;
   const kind = kindOf(async () => {
@@ -113,7 +113,7 @@ Deno.test("a job that doesn't heed its signal holds its place for some seconds o
   forever.resolve();
 });
 
-Deno.test("a job keeps its lease while it runs, and what it says of its progress is kept", async () => {
+Deno.test("a job keeps its lease while it runs, and its progress is stored", async () => {
   const kind = kindOf(async (_, { progress, signal }) => {
     progress({ lots: 12, step: "odd \0\ud800 text", share: NaN });
     await delay(1_500, signal);
@@ -126,7 +126,7 @@ Deno.test("a job keeps its lease while it runs, and what it says of its progress
   deepStrictEqual(job.progress, { lots: 12, step: "odd \ufffd\ufffd text", share: null });
 });
 
-Deno.test("an attempt that has lost its lease is told, and can't store anything", async () => {
+Deno.test("the signal of an attempt that lost its lease is aborted, and it can't store anything", async () => {
   let notified: unknown;
   const kind = kindOf(async (name, { complete, signal }) => {
     await delay(5_000, signal);
@@ -148,7 +148,7 @@ Deno.test("an attempt that has lost its lease is told, and can't store anything"
 
 for (const withLists of [false, true]) {
   const how = withLists ? "from the lists" : "from PostgreSQL";
-  Deno.test(`${how}: no more at once than a kind allows, and a full kind doesn't hold up another`, async () => {
+  Deno.test(`${how}: a kind runs at most as many jobs at once as it allows, and delays no other kind`, async () => {
     await using own = withLists ? await ownValkey() : undefined;
     const valkey = own && connectValkey(own.server.url, () => {});
     let now = 0;
@@ -173,7 +173,7 @@ for (const withLists of [false, true]) {
     valkey?.close();
   });
 
-  Deno.test(`${how}: what a person waits for goes first, then what has waited longest`, async () => {
+  Deno.test(`${how}: urgent jobs run first, then those that have waited longest`, async () => {
     await using own = withLists ? await ownValkey() : undefined;
     const valkey = own && connectValkey(own.server.url, () => {});
     if (valkey) await eventually("Valkey answers", () => valkey.isUsable());
@@ -192,7 +192,7 @@ for (const withLists of [false, true]) {
   });
 }
 
-Deno.test("asked to end, a worker lets what runs finish, and starts nothing more", async () => {
+Deno.test("a worker that ends finishes its running jobs, and starts no more", async () => {
   const kind = kindOf(async (_, { signal }) => {
     await delay(300, signal);
     signal.throwIfAborted();
@@ -205,7 +205,7 @@ Deno.test("asked to end, a worker lets what runs finish, and starts nothing more
   deepStrictEqual(states, ["done", "ready"]);
 });
 
-Deno.test("what isn't through after the grace is given back, and the attempt doesn't count", async () => {
+Deno.test("a job that still runs after the grace period is released, and the attempt doesn't count", async () => {
   const kind = kindOf((_, { signal }) => delay(60_000, signal));
   const worker = work([kind], { graceMs: 100 });
   const id = await send(kind);

@@ -14,7 +14,7 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 const { kindOf, work, send, ends } = await workersInProcess(database);
 const newSession = () => openSession(database.url, { name: "lotline-test" });
 
-/** How a disk that is full looks to whoever writes into a table; disposing makes room. */
+/** Makes writes into a table fail as on a full disk; disposing ends that. */
 async function fullDisk(table: string) {
   const name = `full_${crypto.randomUUID().replaceAll("-", "")}`;
   await sql.unsafe(`
@@ -28,7 +28,7 @@ async function fullDisk(table: string) {
   };
 }
 
-Deno.test("a disk that is full, for a while, costs a job no attempt: it waits longer each time", async () => {
+Deno.test("a full disk costs a job no attempt: it waits longer each time", async () => {
   let starts = 0;
   const kind = kindOf(async (name, { sql, complete }) => {
     starts++;
@@ -54,7 +54,7 @@ Deno.test("a disk that is full, for a while, costs a job no attempt: it waits lo
   ok(second > first, `${first} ms, then ${second} ms`);
 });
 
-Deno.test("an effect that finds the disk full isn't lost, nor is its attempt", async () => {
+Deno.test("an effect that meets a full disk isn't lost, and its attempt doesn't count", async () => {
   let runs = 0;
   const kind = kindOf((name, { complete }) => {
     runs++;
@@ -63,7 +63,7 @@ Deno.test("an effect that finds the disk full isn't lost, nor is its attempt", a
   const full = await fullDisk("effects");
   await using _worker = work([kind], { leaseMs: 1_500 });
   const id = await send(kind, { args: { name: "full effect" } });
-  // It is tried again for half of its lease, and then gives way.
+  // It is retried for half of its lease, and then released.
   await eventually("it is put off", async () => {
     const job = await findJob(sql, id);
     return job?.state === "ready" && job.starts === 1;
@@ -77,14 +77,14 @@ Deno.test("an effect that finds the disk full isn't lost, nor is its attempt", a
   ]);
 });
 
-Deno.test("a job whose end can't be stored for longer than its lease isn't taken for its worker's fault", async () => {
+Deno.test("a job whose end can't be stored for longer than its lease doesn't count as its worker's fault", async () => {
   let isToFail = true;
   const kind = kindOf(async (_, { signal }) => {
     if (!isToFail) return;
     await delay(20_000, signal);
     signal.throwIfAborted();
   }, { maxAttempts: 1, timeoutMs: 30_000 });
-  // One of them looks for lost jobs all the time, and has none of its own.
+  // One of them rescues expired jobs all the time, and has none of its own.
   await using _other = work([kindOf(() => Promise.resolve())], { leaseMs: 600 });
   await using worker = work([kind], { leaseMs: 600 });
   const id = await send(kind);
@@ -114,7 +114,7 @@ Deno.test("backends that are killed and a database that is read-only cost a job 
     const before = runs.get(name) ?? 0;
     runs.set(name, before + 1);
     await using session = newSession();
-    // Not the bare error: it comes from a thread, where it may have been put into another one.
+    // Not the bare error: one from a thread may be the cause of another.
     if (before === 0) {
       await faults[Number(name)]?.(session.sql).catch((cause) => {
         const error = new Error("the work can't go on", { cause });
@@ -157,7 +157,7 @@ Deno.test("a job that the database stops each time is dead after its last start,
   );
 });
 
-Deno.test("a job that each time runs into a shutdown is told of: its starts are counted, and have an end", async () => {
+Deno.test("a job that meets a shutdown each time is dead after its last start, with the reason", async () => {
   const kind = kindOf((_, { signal }) => delay(60_000, signal));
   const id = await send(kind);
   const runIntoShutdown = async () => {

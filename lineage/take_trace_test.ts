@@ -19,7 +19,7 @@ await sql`alter table lots alter column lot_code type text collate "und-x-icu"`;
 
 const newSession = () => openSession(database.url, { name: "lotline-test-trace" });
 
-Deno.test("a trace says how many links it could not follow, for the way that it goes", async () => {
+Deno.test("a trace counts the links that it could not follow, in its direction", async () => {
   await using session = newSession();
   const [a = "", b = "", c = ""] = await insertChain(sql, "HALF", 3);
   const links: GivenLink[] = [[b, null], [b, null], [null, b], [c, null], [null, null], [null, a]];
@@ -36,7 +36,7 @@ Deno.test("a trace says how many links it could not follow, for the way that it 
   ], [3, 1, 4, 2, 0]);
 });
 
-Deno.test("a result that was stored before half links were counted says that it has no count", async () => {
+Deno.test("a result that was stored before half links were counted has null as their count", async () => {
   await insertChain(sql, "OLD", 2);
   const requested = {
     direction: "downstream",
@@ -97,7 +97,7 @@ Deno.test("links that are read on a second session are those of the same moment"
   deepStrictEqual([result.lot_count, result.link_count, result.cycles], [2, 1, []]);
 });
 
-Deno.test("a chain of 10,000 levels is traced to its end, and its ring is told", async () => {
+Deno.test("a chain of 10,000 levels is traced to its end, and its cycle is found", async () => {
   const ids = await insertChain(sql, "CHAIN", 10_000);
   await insertLinks(sql, [[ids.at(-1) ?? null, ids[0] ?? null]]);
   await using session = newSession();
@@ -110,7 +110,7 @@ Deno.test("a chain of 10,000 levels is traced to its end, and its ring is told",
   deepStrictEqual(result.cycles.map(({ length }) => length), [10_000]);
   strictEqual(result.cycles_truncated, false);
 
-  // One lot more on cycles than are told.
+  // One lot more on cycles than are returned.
   await insertLinks(sql, [[ids[7] ?? null, ids[7] ?? null]]);
   const more = await resultOf(sql, session, requested);
   deepStrictEqual([more.cycles.length, more.cycles_truncated], [1, true]);
@@ -130,7 +130,7 @@ Deno.test("a lot with 3,000 children at the end of a chain is traced with all of
   deepStrictEqual([result.lot_count, result.link_count], [3_020, 19 + 6_000]);
 });
 
-Deno.test("more cycles than 100 are cut, and that is said", async () => {
+Deno.test("of more than 100 cycles 100 are returned, as truncated", async () => {
   const [hub = "", ...others] = await insertChain(sql, "HUB", 102);
   await insertLinks(sql, others.flatMap((lot): GivenLink[] => [[lot, lot]]));
   await using session = newSession();

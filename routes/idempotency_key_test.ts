@@ -23,7 +23,7 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { Audit } from "./audit_shapes.ts";
 import { DeepTrace } from "./deep_trace_shapes.ts";
 
-/* The same request with the same key is done once, and answered the same each time. */
+/* Requests with the same key have one effect, and get the same response each time. */
 
 const { required, legacy, sql, maker, databaseUrl } = await apiInBothModes({
   DRY_RUN_SECRET: SECRET,
@@ -46,7 +46,7 @@ const changesNothing = (work: () => Promise<void>) => leavesUnchanged(sql, work)
 const MODES = [["legacy", legacy, another], ["required", required, required]] as const;
 for (const [mode, api, other] of MODES) {
   for (const path of PATHS) {
-    Deno.test(`AUTH_MODE=${mode}: POST ${path} once more with its key is the first answer, and does nothing`, async () => {
+    Deno.test(`AUTH_MODE=${mode}: POST ${path} with a used key returns the first response, and does nothing`, async () => {
       const headers = { ...(await newAccount()).bearer(), ...newKey() };
       const body = bodyOf(path);
       const first = await api.post(path, body, headers);
@@ -63,7 +63,7 @@ for (const [mode, api, other] of MODES) {
       });
     });
 
-    Deno.test(`AUTH_MODE=${mode}: POST ${path} 50 times at once with one key is done once`, async () => {
+    Deno.test(`AUTH_MODE=${mode}: POST ${path} 50 times at once with one key has one effect`, async () => {
       const headers = { ...(await newAccount()).bearer(), ...newKey() };
       const body = bodyOf(path);
       const count = async () => {
@@ -90,7 +90,7 @@ for (const [mode, api, other] of MODES) {
     });
   }
 
-  Deno.test(`AUTH_MODE=${mode}: a logout once more with its key and token is 204 again`, async () => {
+  Deno.test(`AUTH_MODE=${mode}: a second logout with the same key and token is 204 again`, async () => {
     const { bearer } = await newAccount("VIEWER");
     const headers = { ...bearer(), ...newKey() };
     strictEqual((await api.post("/api/logout", "", headers)).status, 204);
@@ -123,7 +123,7 @@ Deno.test("a logout with another token of the account is another request: its to
   strictEqual((await required.get("/api/traceability/CHAIN-0", other)).status, 401);
 });
 
-Deno.test("the first answer comes again though the row was changed or deleted since", async () => {
+Deno.test("the first response is repeated though the row was changed or deleted since", async () => {
   for (const path of ["/api/lots", "/api/qc-decisions"] as const) {
     const [body, key] = [bodyOf(path), newKey()];
     const first = await legacy.post(path, body, key);
@@ -138,7 +138,7 @@ Deno.test("the first answer comes again though the row was changed or deleted si
   }
 });
 
-Deno.test("the first answer comes again though the work has gone on since", async () => {
+Deno.test("the first response is repeated though the job has gone on since", async () => {
   // The tracer has no time for so many at once: some of them wait for a worker.
   const requested = async () => {
     const [key, body] = [newKey(), bodyOf("/api/traces")];
@@ -163,7 +163,7 @@ Deno.test("the first answer comes again though the work has gone on since", asyn
   notStrictEqual(Audit.parse(later.json).id, Audit.parse(audit.json).id);
 });
 
-Deno.test("a process that ended between the effect and the answer leaves what was begun to be found", async () => {
+Deno.test("a retry finds what a process had begun that ended between the effect and the response", async () => {
   for (const path of ["/api/traces", "/api/audits"] as const) {
     const [key, body] = [newKey(), bodyOf(path)];
     const first = await legacy.post(path, body, key);
@@ -240,7 +240,7 @@ Deno.test("the same key of another account is another key", async () => {
   isRefused(await required.post("/api/lots", lot, key), 401, /token/);
 });
 
-Deno.test("a new token of the account finds what the old one had asked for, and a role that may no longer write doesn't", async () => {
+Deno.test("a new token of the account finds the response to the old one, and a role that may no longer write doesn't", async () => {
   const { id, bearer } = await newAccount();
   const [body, key] = [bodyOf("/api/lots"), newKey()];
   const first = await required.post("/api/lots", body, { ...bearer(), ...key });
@@ -253,7 +253,7 @@ Deno.test("a new token of the account finds what the old one had asked for, and 
   isRefused(await required.post("/api/lots", body, { ...viewer, ...key }), 403, /role/);
 });
 
-Deno.test("what was refused keeps nothing: its key is free for the same or a better request", async () => {
+Deno.test("a refused request stores no key: it is free for the same or a better request", async () => {
   const key = newKey();
   const lot_code = `REFUSED-${crypto.randomUUID()}`;
   const [lot] = await sql<{ id: string }[]>`
@@ -279,7 +279,7 @@ const IN_FLIGHT: [what: string, path: Path, lock: (operator: string) => string][
   ["an audit", "/api/audits", () => "lock table lotline.audits in share row exclusive mode"],
 ];
 for (const [what, path, lock] of IN_FLIGHT) {
-  Deno.test(`while the first request for ${what} is at it the next one is 409 at once, and its answer afterwards`, async () => {
+  Deno.test(`while the first request for ${what} is in flight the next one is 409 at once, and later gets the response`, async () => {
     const { id } = await newAccount();
     // Of what takes more than one statement only the same process can tell that it is at it.
     const isWrite = path === "/api/lots" || path === "/api/qc-decisions";
@@ -304,7 +304,7 @@ for (const [what, path, lock] of IN_FLIGHT) {
   });
 }
 
-Deno.test("without the header nothing is kept, and the same request is done or refused again", async () => {
+Deno.test("without the header no key is stored, and the same request is done or refused again", async () => {
   const before = await sql`select from lotline.idempotency_keys`;
   for (const path of PATHS) {
     const body = bodyOf(path);
@@ -321,7 +321,7 @@ Deno.test("without the header nothing is kept, and the same request is done or r
   strictEqual((await sql`select from lotline.idempotency_keys`).length, before.length);
 });
 
-Deno.test("a login has no key, and takes no notice of one", async () => {
+Deno.test("a login ignores a key", async () => {
   const headers = { "idempotency-key": "" };
   const [first, second] = [
     await legacy.post("/api/login", { email: "nobody@x.example" }, headers),
@@ -330,7 +330,7 @@ Deno.test("a login has no key, and takes no notice of one", async () => {
   deepStrictEqual([first.status, second.status], [401, 401]);
 });
 
-Deno.test("a dry run with a key is answered as without: it neither keeps one nor goes by one", async () => {
+Deno.test("a dry run ignores a key: it neither stores nor reads one", async () => {
   const [body, key] = [bodyOf("/api/lots"), newKey()];
   await changesNothing(async () => {
     for (let i = 0; i < 2; i++) {
@@ -345,7 +345,7 @@ Deno.test("a dry run with a key is answered as without: it neither keeps one nor
   isRefused(await postDry(legacy, "/api/lots", body, key), 409, /taken/);
 });
 
-Deno.test("a lot that comes again is told to the cache again: the first process may have ended before it could", async () => {
+Deno.test("a repeated lot is removed from the cache again: the first process may have ended before that", async () => {
   await using valkey = await ownValkey();
   await using api = await startApi({
     databaseUrl,

@@ -25,7 +25,7 @@ export const bodyOf = (path: Path): Record<string, unknown> => ({
 
 export const newKey = () => ({ "idempotency-key": crypto.randomUUID() });
 
-/** What of an answer is the same each time. */
+/** What of a response is the same each time. */
 export function kept({ status, headers, text }: TestResponse) {
   const same = ["content-type", "etag", "location"].map((name) => headers.get(name));
   return { status, same, text };

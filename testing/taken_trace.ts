@@ -15,7 +15,7 @@ export interface Requested {
   readonly atMost?: number;
 }
 
-/** Takes a trace; gives its result as it is answered, in one page. */
+/** Takes a trace; returns its result as the API does, in one page. */
 export async function resultOf(
   sql: Sql,
   session: Session,

@@ -34,7 +34,7 @@ export async function workersInProcess(database: TestDatabase) {
     });
   }
 
-  /** A worker in this process; disposing asks it to end, and waits for that. */
+  /** A worker in this process; disposing ends it, and waits for that. */
   function work(
     definitions: readonly JobDefinition[],
     options: Partial<WorkerOptions> & { sql?: Sql; valkey?: Valkey } = {},
