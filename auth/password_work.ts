@@ -8,8 +8,10 @@ export type Task =
     readonly kind: "check";
     readonly password: string;
     readonly hash: string;
+    /** What the work must cost, whatever the hash is. */
+    readonly cost: number;
   }
-  | { readonly kind: "hash"; readonly password: string };
+  | { readonly kind: "hash"; readonly password: string; readonly cost: number };
 
 /** Whether the password is right, or the hash. */
 export type Result = boolean | string;
@@ -34,17 +36,17 @@ export function hashPassword(password: string, cost = COST): Promise<string> {
 }
 
 export async function runTask(task: Task): Promise<Result> {
-  const { password } = task;
-  if (task.kind === "hash") return await hashPassword(password);
+  const { password, cost } = task;
+  if (task.kind === "hash") return await hashPassword(password, cost);
   const { hash } = task;
   const costOfHash = costOf(hash);
   if (costOfHash === undefined) {
-    await hashPassword(password);
+    await hashPassword(password, cost);
     return false;
   }
   const isCorrect = await bcryptVerify({ password, hash });
   // A cheaper hash takes less time, which would reveal that the account exists. Work doubles with
-  // each step of the cost: 2^c + 2^c + 2^(c+1) + … + 2^11 = 2^12.
-  for (let step = costOfHash; step < COST; step++) await hashPassword(password, step);
+  // each step of the cost: 2^c + 2^c + 2^(c+1) + … + 2^(cost-1) = 2^cost.
+  for (let step = costOfHash; step < cost; step++) await hashPassword(password, step);
   return isCorrect;
 }

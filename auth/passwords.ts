@@ -33,7 +33,11 @@ export interface HashSlot extends Disposable {
   hash(form: string): Promise<string>;
 }
 
-export function createPasswords(threads = navigator.hardwareConcurrency): Passwords {
+/** A cost below {@link COST} is for tests. */
+export function createPasswords(
+  threads = navigator.hardwareConcurrency,
+  cost = COST,
+): Passwords {
   const pool = Array.from({ length: threads }, startThread);
   const run = (task: Task): Promise<Result> =>
     pool.reduce((one, other) => other.waiting() < one.waiting() ? other : one).run(task);
@@ -53,7 +57,7 @@ export function createPasswords(threads = navigator.hardwareConcurrency): Passwo
         async check(hash) {
           // Waits for all checks, even after a match: the slots are released afterwards.
           const checks = await Promise.allSettled(
-            forms.map((form) => run({ kind: "check", password: form, hash: hash ?? "" })),
+            forms.map((form) => run({ kind: "check", password: form, hash: hash ?? "", cost })),
           );
           const failed = checks.find((check) => check.status === "rejected");
           if (failed !== undefined) throw failed.reason;
@@ -62,7 +66,7 @@ export function createPasswords(threads = navigator.hardwareConcurrency): Passwo
             return check?.status === "fulfilled" && check.value === true;
           });
         },
-        hash: async (form) => String(await run({ kind: "hash", password: form })),
+        hash: async (form) => String(await run({ kind: "hash", password: form, cost })),
         [Symbol.dispose]: () => void (free += slots),
       };
     },

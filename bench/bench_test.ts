@@ -1,27 +1,25 @@
 import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
-import type { Contender } from "./contender.ts";
 import { CONTENDERS } from "./contenders.ts";
 import { goalTable, outcomesOf } from "./goals.ts";
-import { measure, type Run, WrongResponsesError } from "./measure.ts";
+import { type Run, WrongResponsesError } from "./measure.ts";
 import { PGBENCH } from "./pgbench.ts";
 import { findProgram } from "./program.ts";
 import { ratioOf, tableOf } from "./table.ts";
 import { type Workload, workloadNamed } from "./workloads.ts";
-import { findWrk } from "./wrk.ts";
+import { contendersNamed, measureShortly, WRK } from "./short_run.ts";
 
-const wrk = Deno.build.os === "linux" ? await findWrk(console.log) : undefined;
-const ignore = wrk === undefined;
+const ignore = WRK === undefined;
 
 Deno.test({
   name: "a short run makes a table with a row for each contender and a number in each cell",
   ignore,
   async fn() {
-    const contenders = contendersNamed("old", "lotline", "lotline-two");
+    const contenders = contendersNamed("lotline", "lotline-two");
     const workloads = [workloadNamed("lot")];
     const runs = await measureShortly(contenders, workloads);
     deepStrictEqual(
       runs.map(({ workload, contender, round }) => [workload, contender, round]),
-      [["lot", "old", 1], ["lot", "lotline", 1], ["lot", "lotline-two", 1]],
+      [["lot", "lotline", 1], ["lot", "lotline-two", 1]],
     );
     for (const run of runs) {
       ok(run.requests > 0 && run.residentMb > 0 && run.p50Ms > 0 && run.p50Ms <= run.p99Ms);
@@ -29,14 +27,14 @@ Deno.test({
       ok(run.takenByOthers >= 0 && run.takenByOthers < 1);
     }
 
-    const [title, , head, rule, old, lotline, two, ...rest] = tableOf(runs, workloads, contenders)
+    const [title, , head, rule, lotline, two, ...rest] = tableOf(runs, workloads, contenders)
       .trimEnd().split("\n");
     match(title ?? "", /^\*\*Create a lot .*\(`lot`\)$/);
     match(head ?? "", /^\| {2}\|( [^|]+ \|){6}$/);
     match(rule ?? "", /^\| --- \|( ---: \|){6}$/);
-    match(old ?? "", /^\| old server's [^|]+ \|( [\d,.]+ \|){6}$/);
-    match(lotline ?? "", /^\| Lotline \|( [\d,.]+ · \*\*[\d.]+×\*\* \([\d.]+–[\d.]+\) \|){6}$/);
-    match(two ?? "", /^\| Lotline, two processes on one port \|/);
+    match(lotline ?? "", /^\| Lotline \|( [\d,.]+ \|){6}$/);
+    const compared = /^\| Lotline, [^|]+ \|( [\d,.]+ · \*\*[\d.]+×\*\* \([\d.]+–[\d.]+\) \|){6}$/;
+    match(two ?? "", compared);
     deepStrictEqual(rest, []);
   },
 });
@@ -61,7 +59,7 @@ Deno.test({
       ...health,
       requests: () => [{ method: "GET", path: "/api/health" }, { method: "GET", path: "/none" }],
     } satisfies Workload;
-    const measuring = measureShortly(contendersNamed("old"), [workload]);
+    const measuring = measureShortly(contendersNamed("lotline"), [workload]);
     await rejects(measuring, (error) => {
       ok(error instanceof WrongResponsesError);
       match(error.message, /of \d+ answers [1-9]\d* had a status of 400 or more/);
@@ -131,23 +129,6 @@ Deno.test("the median of the rounds meets or misses a goal; a goal without figur
   );
   match(missed ?? "", /`health`: p99 to the p50 of old \| lotline \| below 1× \| .* \| MISSED \|$/);
 });
-
-async function measureShortly(
-  contenders: readonly Contender[],
-  workloads: readonly Workload[],
-): Promise<Run[]> {
-  const folder = await Deno.makeTempDir({ prefix: "lotline-bench-" });
-  try {
-    const short = { rounds: 1, seconds: 1, wrk: wrk ?? "", folder, say: () => {} };
-    return await measure({ contenders, workloads, ...short });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-function contendersNamed(...names: string[]): Contender[] {
-  return CONTENDERS.filter(({ name }) => names.includes(name));
-}
 
 function round(round: number, requestsPerSecond: number): Run {
   return {

@@ -62,8 +62,8 @@ export function servicesOf(content: unknown): Services {
   return ComposeFile.parse(content).services;
 }
 
-/** Names of the services, each after all that it depends on. Throws on a cycle. */
-export function inStartingOrder(services: Services): string[] {
+/** These services and all that they depend on, each after what it depends on. Throws on a cycle. */
+export function inStartingOrder(services: Services, names: readonly string[]): string[] {
   const order: string[] = [];
   const visit = (name: string, dependents: string[]) => {
     if (order.includes(name)) return;
@@ -73,7 +73,7 @@ export function inStartingOrder(services: Services): string[] {
     }
     order.push(name);
   };
-  for (const name of Object.keys(services)) visit(name, []);
+  for (const name of names) visit(name, []);
   return order;
 }
 

@@ -7,33 +7,33 @@ import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
 import { startApi } from "../testing/api.ts";
 import { allowedEnvironment, envExample, settingNames } from "../testing/settings.ts";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
+import {
+  listMissing,
+  listPages,
+  listReferences,
+  readPage,
+  type Reference,
+  referencesOf,
+} from "./pages.ts";
 
-const ROOT = new URL("../", import.meta.url);
-const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
+/** What names a file of the cutover is checked by its own test. */
+const isOfCutover = ({ path }: Reference) => path.startsWith("cutover/");
 
-async function pages(): Promise<string[]> {
-  const found = ["README.md", "CHANGELOG.md", "cutover/legacy/README.md", "client/README.md"];
-  for (const folder of ["docs/", "docs/decisions/"]) {
-    for await (const { name } of Deno.readDir(new URL(folder, ROOT))) {
-      if (name.endsWith(".md")) found.push(folder + name);
-    }
+Deno.test("every file that a page links to or names is there", async () => {
+  const references = (await listReferences(await listPages())).filter((one) => !isOfCutover(one));
+  for (const page of ["README.md", "docs/security.md", "docs/limits.md"]) {
+    ok(references.filter((one) => one.page === page).length > 10, page);
   }
-  return found;
-}
+  deepStrictEqual(await listMissing(references), []);
+});
 
-Deno.test("every link between the pages leads somewhere", async () => {
-  let links = 0;
-  for (const page of await pages()) {
-    // Code may look like a link.
-    const prose = (await read(page)).replaceAll(/^```[^]*?^```$/gm, "");
-    for (const [, target = ""] of prose.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
-      if (/^https?:/.test(target)) continue;
-      links++;
-      const address = new URL(target, new URL(page, ROOT));
-      ok(await Deno.stat(address).then(() => true, () => false), `${page} links to ${target}`);
-    }
-  }
-  ok(links > 10);
+Deno.test("a page's references are its links, its paths, and files at the top", async () => {
+  const text = "[a](../b.md#c) [d](https://e.f/g.ts) `db/lots.ts` `main.ts` `keys.json` `jobs/`\n" +
+    "```sh\n[x](y.md)\n```\n";
+  const references = referencesOf("docs/page.md", text);
+  deepStrictEqual(references.map(({ path }) => path), ["b.md", "db/lots.ts", "main.ts"]);
+  const missing = await listMissing(references);
+  deepStrictEqual(missing, [{ page: "docs/page.md", path: "b.md" }]);
 });
 
 Deno.test("the README's five curl lines work", async () => {
@@ -41,7 +41,7 @@ Deno.test("the README's five curl lines work", async () => {
   ok(api.database);
   await resetToSeed(api.database.sql, await loadSeed());
   const [, block = ""] =
-    /## The five operations[^]*?```sh\n([^]*?)```/.exec(await read("README.md")) ??
+    /## The five operations[^]*?```sh\n([^]*?)```/.exec(await readPage("README.md")) ??
       [];
   const lines = block.replaceAll("\\\n", " ").trim().split("\n");
   const statuses: string[] = [];
@@ -55,7 +55,7 @@ Deno.test("the README's five curl lines work", async () => {
 });
 
 Deno.test(".env.example sets every setting of API and worker, each with a line that explains it", async () => {
-  const example = envExample(await read(".env.example"));
+  const example = envExample(await readPage(".env.example"));
   const names = settingNames([ApiSettings, WorkerSettings], { withOld: false });
   deepStrictEqual(Object.keys(example).sort(), [...names, "POSTGRES_PASSWORD"].sort());
   readSettings(ApiSettings, example);
@@ -78,8 +78,8 @@ for (
 }
 
 Deno.test("docs/development.md has every task", async () => {
-  const { tasks } = JSON.parse(await read("deno.json"));
-  const page = await read("docs/development.md");
+  const { tasks } = JSON.parse(await readPage("deno.json"));
+  const page = await readPage("docs/development.md");
   const table = page.split("\n").filter((line) => line.startsWith("| `")).join("\n");
   for (const task of Object.keys(tasks)) {
     ok(new RegExp(`\`${task}[\` ]`).test(table), `${task} is missing`);
@@ -87,7 +87,7 @@ Deno.test("docs/development.md has every task", async () => {
 });
 
 Deno.test("docs/security.md shows the roles as they are", async () => {
-  const page = await read("docs/security.md");
+  const page = await readPage("docs/security.md");
   const rows = page.split("\n").filter((line) => /^\| (operation|`\w+` `)/.test(line))
     .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
   const [[, ...columns] = [], ...operations] = rows;
@@ -110,13 +110,4 @@ Deno.test("docs/security.md shows the roles as they are", async () => {
   }
   deepStrictEqual(shown, guarded);
   deepStrictEqual(open.sort(), unguarded.sort());
-});
-
-Deno.test("every file that docs/security.md names is there", async () => {
-  const page = await read("docs/security.md");
-  const named = new Set(
-    [...page.matchAll(/`(\w[\w/-]*\.(?:ts|yaml|md|json))`/g)].map(([, path = ""]) => path),
-  );
-  ok(named.size > 20);
-  for (const path of named) await Deno.stat(new URL(path, ROOT));
 });

@@ -1,22 +1,29 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
-import { startApi, type TestResponse } from "../testing/api.ts";
+import { startApi } from "../testing/api.ts";
 import { connectValkey } from "../cache/valkey.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
-import { dump, dumpChanges } from "../testing/dump.ts";
 import { eventually } from "../testing/eventually.ts";
 import { insertChain } from "../testing/genealogy.ts";
+import {
+  accountsOf,
+  bodyOf,
+  isRefused,
+  isReplay,
+  kept,
+  leavesUnchanged,
+  newKey,
+  type Path,
+  PATHS,
+} from "../testing/keyed_requests.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-import { rawRequest, sendRaw } from "../testing/raw_http.ts";
 import { Audit } from "./audit_shapes.ts";
 import { DeepTrace } from "./deep_trace_shapes.ts";
-import { ErrorResponse } from "./responses.ts";
 
-/* The same request with the same key is done once, and answered the same each time. */
+/* Requests with the same key have one effect, and get the same response each time. */
 
 const { required, legacy, sql, maker, databaseUrl } = await apiInBothModes({
   DRY_RUN_SECRET: SECRET,
@@ -32,60 +39,14 @@ const another = await startApi({
 });
 Deno.test.afterAll(async () => await another[Symbol.asyncDispose]());
 
-const PATHS = ["/api/lots", "/api/qc-decisions", "/api/traces", "/api/audits"] as const;
-type Path = typeof PATHS[number];
-
-let questions = 0;
-/** A request to each operation that stores something; lots and questions are new ones each time. */
-const bodyOf = (path: Path): Record<string, unknown> => ({
-  "/api/lots": {
-    lot_code: `LOT-${crypto.randomUUID()}`,
-    weight_kg: "540.0",
-    temperature_c: 1.5,
-    metadata: { b: [1.50, null, { é: "\u2028" }], a: 1e-7 },
-    created_at: "2026-01-19T10:11:12.345678+02:00",
-  },
-  "/api/qc-decisions": { decision: "HOLD", temperature_c: "-0.10", notes: "Ködös" },
-  "/api/traces": { lot_code: "CHAIN-1", direction: "both", at_most: 100 + questions++ },
-  "/api/audits": {},
-}[path]);
-
-const newKey = () => ({ "idempotency-key": crypto.randomUUID() });
-
-async function newAccount(role = "MANAGER") {
-  const id = crypto.randomUUID();
-  await sql`insert into auth.users (id) values (${id})`;
-  await sql`insert into users (id, email, role) values (${id}, ${`${id}@example.com`}, ${role})`;
-  const bearer = () => ({ authorization: `Bearer ${maker.good({ id, role })}` });
-  return { id, bearer };
-}
-
-/** What of an answer is the same each time. */
-function kept({ status, headers, text }: TestResponse) {
-  const same = ["content-type", "etag", "location"].map((name) => headers.get(name));
-  return { status, same, text };
-}
-
-const isReplay = ({ headers }: TestResponse) => headers.get("idempotency-replayed") === "true";
-
-/** Keys of other tests aside, nothing has come or gone. */
-async function changesNothing(work: () => Promise<void>): Promise<void> {
-  const before = await dump(sql);
-  await work();
-  deepStrictEqual(dumpChanges(before, await dump(sql)), { gone: [], added: [] });
-}
-
-function isRefused(response: TestResponse, status: number, error: RegExp): void {
-  strictEqual(response.status, status, response.text);
-  match(ErrorResponse.parse(response.json).error, error);
-  ok(!isReplay(response));
-}
+const newAccount = accountsOf(sql, maker);
+const changesNothing = (work: () => Promise<void>) => leavesUnchanged(sql, work);
 
 /** The API in each mode, with a process that the same request may come to. */
 const MODES = [["legacy", legacy, another], ["required", required, required]] as const;
 for (const [mode, api, other] of MODES) {
   for (const path of PATHS) {
-    Deno.test(`AUTH_MODE=${mode}: POST ${path} once more with its key is the first answer, and does nothing`, async () => {
+    Deno.test(`AUTH_MODE=${mode}: POST ${path} with a used key returns the first response, and does nothing`, async () => {
       const headers = { ...(await newAccount()).bearer(), ...newKey() };
       const body = bodyOf(path);
       const first = await api.post(path, body, headers);
@@ -102,7 +63,7 @@ for (const [mode, api, other] of MODES) {
       });
     });
 
-    Deno.test(`AUTH_MODE=${mode}: POST ${path} 50 times at once with one key is done once`, async () => {
+    Deno.test(`AUTH_MODE=${mode}: POST ${path} 50 times at once with one key has one effect`, async () => {
       const headers = { ...(await newAccount()).bearer(), ...newKey() };
       const body = bodyOf(path);
       const count = async () => {
@@ -129,7 +90,7 @@ for (const [mode, api, other] of MODES) {
     });
   }
 
-  Deno.test(`AUTH_MODE=${mode}: a logout once more with its key and token is 204 again`, async () => {
+  Deno.test(`AUTH_MODE=${mode}: a second logout with the same key and token is 204 again`, async () => {
     const { bearer } = await newAccount("VIEWER");
     const headers = { ...bearer(), ...newKey() };
     strictEqual((await api.post("/api/logout", "", headers)).status, 204);
@@ -162,7 +123,7 @@ Deno.test("a logout with another token of the account is another request: its to
   strictEqual((await required.get("/api/traceability/CHAIN-0", other)).status, 401);
 });
 
-Deno.test("the first answer comes again though the row was changed or deleted since", async () => {
+Deno.test("the first response is repeated though the row was changed or deleted since", async () => {
   for (const path of ["/api/lots", "/api/qc-decisions"] as const) {
     const [body, key] = [bodyOf(path), newKey()];
     const first = await legacy.post(path, body, key);
@@ -177,7 +138,7 @@ Deno.test("the first answer comes again though the row was changed or deleted si
   }
 });
 
-Deno.test("the first answer comes again though the work has gone on since", async () => {
+Deno.test("the first response is repeated though the job has gone on since", async () => {
   // The tracer has no time for so many at once: some of them wait for a worker.
   const requested = async () => {
     const [key, body] = [newKey(), bodyOf("/api/traces")];
@@ -202,7 +163,7 @@ Deno.test("the first answer comes again though the work has gone on since", asyn
   notStrictEqual(Audit.parse(later.json).id, Audit.parse(audit.json).id);
 });
 
-Deno.test("a process that ended between the effect and the answer leaves what was begun to be found", async () => {
+Deno.test("a retry finds what a process had begun that ended between the effect and the response", async () => {
   for (const path of ["/api/traces", "/api/audits"] as const) {
     const [key, body] = [newKey(), bodyOf(path)];
     const first = await legacy.post(path, body, key);
@@ -279,7 +240,7 @@ Deno.test("the same key of another account is another key", async () => {
   isRefused(await required.post("/api/lots", lot, key), 401, /token/);
 });
 
-Deno.test("a new token of the account finds what the old one had asked for, and a role that may no longer write doesn't", async () => {
+Deno.test("a new token of the account finds the response to the old one, and a role that may no longer write doesn't", async () => {
   const { id, bearer } = await newAccount();
   const [body, key] = [bodyOf("/api/lots"), newKey()];
   const first = await required.post("/api/lots", body, { ...bearer(), ...key });
@@ -292,7 +253,7 @@ Deno.test("a new token of the account finds what the old one had asked for, and 
   isRefused(await required.post("/api/lots", body, { ...viewer, ...key }), 403, /role/);
 });
 
-Deno.test("what was refused keeps nothing: its key is free for the same or a better request", async () => {
+Deno.test("a refused request stores no key: it is free for the same or a better request", async () => {
   const key = newKey();
   const lot_code = `REFUSED-${crypto.randomUUID()}`;
   const [lot] = await sql<{ id: string }[]>`
@@ -318,7 +279,7 @@ const IN_FLIGHT: [what: string, path: Path, lock: (operator: string) => string][
   ["an audit", "/api/audits", () => "lock table lotline.audits in share row exclusive mode"],
 ];
 for (const [what, path, lock] of IN_FLIGHT) {
-  Deno.test(`while the first request for ${what} is at it the next one is 409 at once, and its answer afterwards`, async () => {
+  Deno.test(`while the first request for ${what} is in flight the next one is 409 at once, and later gets the response`, async () => {
     const { id } = await newAccount();
     // Of what takes more than one statement only the same process can tell that it is at it.
     const isWrite = path === "/api/lots" || path === "/api/qc-decisions";
@@ -343,83 +304,7 @@ for (const [what, path, lock] of IN_FLIGHT) {
   });
 }
 
-const LONG = "k".repeat(255);
-const GOOD: [sent: string, key: string][] = [
-  ["1", "1"],
-  ["8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"],
-  ['"quoted"', "quoted"],
-  ['"\\"\\\\"', '"\\'],
-  [`!#$%&'()*+,-./:;<=>?@[\\]^_{|}~"`, `!#$%&'()*+,-./:;<=>?@[\\]^_{|}~"`],
-  ["';droptablelots;--", "';droptablelots;--"],
-  [LONG, LONG],
-  [`"${"\\\\".repeat(255)}"`, "\\".repeat(255)],
-];
-for (const [sent, key] of GOOD) {
-  Deno.test(`${sent.slice(0, 40)} is the key ${key.slice(0, 40)}`, async () => {
-    const { bearer } = await newAccount();
-    const headers = { ...bearer(), "idempotency-key": sent };
-    const body = bodyOf("/api/qc-decisions");
-    const first = await required.post("/api/qc-decisions", body, headers);
-    strictEqual(first.status, 201, first.text);
-    const again = await required.post("/api/qc-decisions", body, headers);
-    deepStrictEqual([kept(again), isReplay(again)], [kept(first), true]);
-    strictEqual((await sql`select from lotline.idempotency_keys where key = ${key}`).length, 1);
-  });
-}
-
-Deno.test("a key is the same bare and in quotes, and another one in capitals", async () => {
-  const { bearer } = await newAccount();
-  const body = bodyOf("/api/qc-decisions");
-  const post = (key: string) =>
-    required.post("/api/qc-decisions", body, { ...bearer(), "idempotency-key": key });
-  const first = await post("abc");
-  deepStrictEqual(kept(await post('"abc"')), kept(first));
-  notStrictEqual((await post("ABC")).json.id, first.json.id);
-});
-
-const BAD = [
-  "",
-  '""',
-  '"',
-  '"a',
-  '"a"b',
-  '"a";b=1',
-  '"a\\b"',
-  "a b",
-  "a, b",
-  "\xe9",
-  "a\tb",
-  `${LONG}k`,
-];
-for (const key of BAD) {
-  Deno.test(`the key ${JSON.stringify(key.slice(0, 40))} is refused with 422, and nothing is done`, async () => {
-    await changesNothing(async () => {
-      for (const path of [...PATHS, "/api/logout"] as const) {
-        const body = path === "/api/logout" ? "" : JSON.stringify(bodyOf(path));
-        const line = `Content-Type: application/json\r\nIdempotency-Key: ${key}\r\n`;
-        // Header bytes are Latin-1.
-        const bytes = Buffer.from(rawRequest(`POST ${path}`, "\0", body));
-        const at = bytes.indexOf(0);
-        const request = Buffer.concat([
-          bytes.subarray(0, at),
-          Buffer.from(line, "latin1"),
-          bytes.subarray(at + 1),
-        ]);
-        const reply = await sendRaw(Number(new URL(legacy.url).port), request);
-        strictEqual(reply.status, 422, `${path} ${reply.head}`);
-        match(reply.body, /Idempotency-Key must be 1 to 255 visible ASCII characters/);
-      }
-    });
-  });
-}
-
-Deno.test("the header twice is refused", async () => {
-  const line = "Content-Type: application/json\r\nIdempotency-Key: a\r\nidempotency-key: a\r\n";
-  const request = rawRequest("POST /api/lots", line, '{"lot_code":"TWICE"}');
-  strictEqual((await sendRaw(Number(new URL(legacy.url).port), request)).status, 422);
-});
-
-Deno.test("without the header nothing is kept, and the same request is done or refused again", async () => {
+Deno.test("without the header no key is stored, and the same request is done or refused again", async () => {
   const before = await sql`select from lotline.idempotency_keys`;
   for (const path of PATHS) {
     const body = bodyOf(path);
@@ -436,7 +321,7 @@ Deno.test("without the header nothing is kept, and the same request is done or r
   strictEqual((await sql`select from lotline.idempotency_keys`).length, before.length);
 });
 
-Deno.test("a login has no key, and takes no notice of one", async () => {
+Deno.test("a login ignores a key", async () => {
   const headers = { "idempotency-key": "" };
   const [first, second] = [
     await legacy.post("/api/login", { email: "nobody@x.example" }, headers),
@@ -445,7 +330,7 @@ Deno.test("a login has no key, and takes no notice of one", async () => {
   deepStrictEqual([first.status, second.status], [401, 401]);
 });
 
-Deno.test("a dry run with a key is answered as without: it neither keeps one nor goes by one", async () => {
+Deno.test("a dry run ignores a key: it neither stores nor reads one", async () => {
   const [body, key] = [bodyOf("/api/lots"), newKey()];
   await changesNothing(async () => {
     for (let i = 0; i < 2; i++) {
@@ -460,7 +345,7 @@ Deno.test("a dry run with a key is answered as without: it neither keeps one nor
   isRefused(await postDry(legacy, "/api/lots", body, key), 409, /taken/);
 });
 
-Deno.test("a lot that comes again is told to the cache again: the first process may have ended before it could", async () => {
+Deno.test("a repeated lot is removed from the cache again: the first process may have ended before that", async () => {
   await using valkey = await ownValkey();
   await using api = await startApi({
     databaseUrl,
@@ -477,21 +362,6 @@ Deno.test("a lot that comes again is told to the cache again: the first process 
   ok(isReplay(await api.post("/api/lots", body, key)));
   ok(await keys());
   link.close();
-});
-
-Deno.test("a script of another site may send the header", async () => {
-  const { status, headers } = await legacy.send("/api/lots", {
-    method: "OPTIONS",
-    headers: {
-      origin: "https://plant.example",
-      "access-control-request-method": "POST",
-      "access-control-request-headers": "content-type,idempotency-key",
-    },
-  });
-  deepStrictEqual(
-    [status, headers.get("access-control-allow-headers")],
-    [204, "content-type,idempotency-key"],
-  );
 });
 
 Deno.test("on PostgreSQL 15 every operation does the same", async () => {

@@ -1,9 +1,10 @@
 /**
- * Runs all tests and shows how many lines and branches they reach, by folder; `--unit` runs the unit
- * tests only. It fails when a test fails, or when all tests reach less than {@link TARGET}.
+ * Runs all tests and shows how many lines and branches they reach, by folder; `--write` also writes
+ * the table into docs/coverage.md, and `--unit` runs the unit tests only. It fails when a test fails,
+ * or when all tests reach less than {@link TARGET}.
  *
  * The processes and threads that tests start are measured too: Deno reads `DENO_COVERAGE_DIR` in each
- * of them. One that is killed writes nothing, which is the fate of few and only in tests of faults.
+ * of them. One that is killed writes nothing.
  *
  * @module
  */
@@ -15,6 +16,7 @@ import {
   percentOf,
   readLcov,
   tableOf,
+  withTable,
 } from "./coverage_table.ts";
 import { withSharedServers } from "./shared_servers.ts";
 import { listSources, listTests } from "./test_files.ts";
@@ -24,6 +26,7 @@ import { type RunResult, runTests, summaryOf } from "./test_run.ts";
 const TARGET = { lines: 98, branches: 94 };
 
 const ROOT = new URL("../", import.meta.url).pathname;
+const PAGE = join(ROOT, "docs/coverage.md");
 const REPORT = join(ROOT, ".data/coverage/lcov.info");
 
 /** Runs the tests; what their processes reached is written into a folder. */
@@ -101,7 +104,11 @@ try {
   const result = await measure(folder, isUnitOnly);
   const files = readLcov(await report(folder), ROOT);
   const { service, cutover } = tableOf(files);
-  console.log(`\n${formatTable([...service, ...cutover])}\n`);
+  const table = formatTable([...service, ...cutover]);
+  console.log(`\n${table}\n`);
+  if (Deno.args.includes("--write") && !isUnitOnly) {
+    await Deno.writeTextFile(PAGE, withTable(await Deno.readTextFile(PAGE), table));
+  }
   // The unit tests alone are not meant to reach it.
   const missed = isUnitOnly ? [] : await listMissed(files);
   for (const line of missed) console.error(line);

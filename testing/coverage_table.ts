@@ -40,12 +40,12 @@ export function readLcov(text: string, root: string): Map<string, Coverage> {
   return files;
 }
 
-/** Whether a file's coverage is measured: tools, tests and generated files are left out. */
+/** Whether a file's coverage is measured: tools, tests, types and generated files are left out. */
 export function isMeasured(path: string): boolean {
   const [folder = "", inside = ""] = path.split("/");
   // The cutover has its tools inside.
   const tools = CUTOVER.includes(folder) ? inside : folder;
-  return !TOOLS.includes(tools) && !/(?:_test|\.gen)\.ts$/.test(path);
+  return !TOOLS.includes(tools) && !/(?:_test|\.gen|\.d)\.ts$/.test(path);
 }
 
 /** The folders of the service and of the cutover, each list with its sum at the end. */
@@ -111,4 +111,13 @@ export function formatTable(rows: readonly CoverageRow[]): string {
     at === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`
   );
   return [line(table[0] ?? []), line(rule), ...cells.map(line)].join("\n");
+}
+
+const [BEGIN, END] = ["<!-- deno task coverage -->\n", "<!-- end of coverage -->"];
+
+/** The page with this table in place of the one between its markers. */
+export function withTable(page: string, table: string): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`The page has lost ${BEGIN.trim()}`);
+  return `${page.slice(0, begin + BEGIN.length)}\n${table}\n\n${page.slice(end)}`;
 }

@@ -1,5 +1,5 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { formatTable, isMeasured, readLcov, tableOf } from "./coverage_table.ts";
+import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { formatTable, isMeasured, readLcov, tableOf, withTable } from "./coverage_table.ts";
 import { CUTOVER } from "./parts.ts";
 
 const record = (path: string, [lines, linesReached, branches, branchesReached]: number[]) =>
@@ -37,7 +37,18 @@ Deno.test("tools, tests and generated files are not measured", () => {
     `${CUTOVER[0]}/main.ts`,
     `${CUTOVER[0]}/proxy/server.ts`,
   ];
-  const others = ["db/lots_test.ts", "contract/types.gen.ts", "dev/dev.ts"];
+  const others = [
+    "db/lots_test.ts",
+    "contract/types.gen.ts",
+    "contract/media_typer.d.ts",
+    "dev/dev.ts",
+  ];
   const tools = [`${CUTOVER[0]}/testing/gateway.ts`, `${CUTOVER[0]}/bench/gateway.ts`];
   deepStrictEqual([...measured, ...others, ...tools].filter(isMeasured), measured);
+});
+
+Deno.test("a new table replaces the one of the page, and a page without its markers is refused", () => {
+  const page = "# Coverage\n\n<!-- deno task coverage -->\n\n| old |\n\n<!-- end of coverage -->\n";
+  strictEqual(withTable(page, "| new |"), page.replace("old", "new"));
+  throws(() => withTable("# Coverage\n", "| new |"), /has lost/);
 });

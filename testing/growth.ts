@@ -10,6 +10,8 @@ export const TIMES = 32;
 export const LINEAR = 180;
 
 const ROUNDS = 5;
+/** Below this after two rounds, growth is linear: a square would be 17 times as much. */
+const CLEARLY_LINEAR = 60;
 /** Shorter runs are repeated, so that the clock can measure them. */
 const MEASURABLE_MS = 0.5;
 
@@ -43,6 +45,7 @@ async function measured<Input>(
   for (let round = 0; round < ROUNDS; round++) {
     short = Math.min(short, await time(run, little, repeats));
     long = Math.min(long, await time(run, much, repeats));
+    if (round > 0 && long < CLEARLY_LINEAR * short) break;
     // Far beyond the bound, and slow.
     if (long > 10 * LINEAR * short) break;
   }

@@ -1,6 +1,15 @@
 /** The folders at the top that go away when the migration is over. */
 export const CUTOVER: readonly string[] = ["cutover"];
 
+/** Tests of the service that read the whole tree, or run what applies the cutover's migrations. */
+export const WHOLE_TREE_TESTS: readonly string[] = [
+  "contract-tests",
+  "db/migrate_main_test.ts",
+  "db/migrate_test.ts",
+  "dev/modules_test.ts",
+  "testing",
+];
+
 /** Programs for those who work on Lotline, at the top or in the cutover: not run in production. */
 export const TOOLS: readonly string[] = [
   "bench",

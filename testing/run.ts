@@ -2,6 +2,7 @@
  * Runs tests, with the PostgreSQL servers that they share already started.
  *
  * - without arguments: format, lint and types (`deno task check`), then all tests;
+ * - `--beside-service-alone`: the same, without the tests that `deno task service-alone` has run;
  * - files or folders: their tests, such as `faults/` or `faults/postgres_test.ts`;
  * - anything else goes to `deno test` as it is: `routes/ --filter "lot code"`.
  *
@@ -9,12 +10,14 @@
  *
  * @module
  */
-import { listTests, testsAt } from "./test_files.ts";
+import { listTests, testsAt, testsBesideServiceAlone } from "./test_files.ts";
 import { denoTest, type RunResult, runTests, summaryOf } from "./test_run.ts";
 import { withSharedServers } from "./shared_servers.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const beganMs = performance.now();
+const isBesideServiceAlone = Deno.args.join() === "--beside-service-alone";
+const isWhole = Deno.args.length === 0 || isBesideServiceAlone;
 
 /** Whether all arguments are files or folders of the tree. */
 async function arePaths(args: readonly string[]): Promise<boolean> {
@@ -34,8 +37,11 @@ async function check(): Promise<boolean> {
 function run(args: readonly string[]): Promise<RunResult> {
   return withSharedServers(async (env) => {
     const tests = await listTests(ROOT.pathname);
-    // The types were just checked, and would be for each run again.
-    if (args.length === 0) return await runTests(tests, { options: ["--no-check"], env });
+    if (isWhole) {
+      const chosen = isBesideServiceAlone ? testsBesideServiceAlone(tests) : tests;
+      // The types were just checked, and would be for each run again.
+      return await runTests(chosen, { options: ["--no-check"], env });
+    }
     if (!await arePaths(args)) return await denoTest(args, env);
     const chosen = testsAt(tests, args);
     if (chosen.length > 0) return await runTests(chosen, { env });
@@ -44,7 +50,7 @@ function run(args: readonly string[]): Promise<RunResult> {
   });
 }
 
-if (Deno.args.length === 0 && !await check()) Deno.exit(1);
+if (isWhole && !await check()) Deno.exit(1);
 const result = await run(Deno.args);
 console.log(summaryOf(result, beganMs));
 Deno.exitCode = result.code;

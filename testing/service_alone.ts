@@ -43,14 +43,12 @@ function cutoverTasks(): string[] {
   return Object.keys(tasks).filter((name) => tasks[name]?.command?.split(" ").some(isCutover));
 }
 
-/** How each file that names the cutover reads without it. */
+/** How each file that starts or copies the cutover reads without it. */
 const EDITS: Record<string, (text: string) => string> = {
   "deno.json": (text) => {
-    const { tasks, fmt, workspace, ...rest } = JSON.parse(text);
+    const { tasks, ...rest } = JSON.parse(text);
     for (const name of cutoverTasks()) delete tasks[name];
-    const members = workspace?.filter((path: string) => !isCutover(`${posixOf(path)}/`));
-    const exclude = fmt.exclude.filter((path: string) => !isCutover(path));
-    return JSON.stringify({ ...rest, workspace: members, tasks, fmt: { ...fmt, exclude } });
+    return JSON.stringify({ ...rest, tasks });
   },
   // A service of the cutover is one whose command is a task of the cutover.
   "compose.yaml": (text) => {
@@ -64,15 +62,7 @@ const EDITS: Record<string, (text: string) => string> = {
   "Dockerfile": (text) =>
     text.split("\n").filter((line) => !/^COPY cutover /.test(line))
       .map((line) => line.split(" ").filter((word) => !isCutover(word)).join(" ")).join("\n"),
-  ".dockerignore": withoutLinesOfCutover,
-  "docs/foreign-bytes.md": withoutLinesOfCutover,
 };
-
-const posixOf = (path: string) => path.replace(/^\.\//, "").replace(/\/$/, "");
-
-function withoutLinesOfCutover(text: string): string {
-  return text.split("\n").filter((line) => !isCutover(line)).join("\n");
-}
 
 async function deno(folder: string, args: readonly string[]): Promise<number> {
   const process = new Deno.Command(Deno.execPath(), { args: [...args], cwd: folder }).spawn();
@@ -86,8 +76,9 @@ try {
     const file = join(copy, path);
     await Deno.writeTextFile(file, edit(await Deno.readTextFile(file)));
   }
-  // What was taken out leaves its traces in the format, in these two only.
   await deno(copy, ["fmt", "--quiet", "deno.json", "compose.yaml"]);
+  // The picture of the modules has the cutover's.
+  await deno(copy, ["task", "--quiet", "modules"]);
   console.log(`The service alone, in ${copy}`);
   const isCheckOnly = Deno.args.join() === "--check";
   Deno.exitCode = await deno(copy, ["task", ...(isCheckOnly ? ["check"] : ["test", ...Deno.args])]);

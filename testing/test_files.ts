@@ -1,12 +1,13 @@
 import { join, posix } from "node:path";
 import project from "../deno.json" with { type: "json" };
+import { CUTOVER, WHOLE_TREE_TESTS } from "./parts.ts";
 
 /** A file of tests, by its path from the root of the tree. */
 export interface TestFile {
   readonly path: string;
   /** It has a line `// Runs alone: …` with the reason; the others run in parallel. */
   readonly runsAlone: boolean;
-  /** Nothing that it imports, directly or not, starts a process. */
+  /** It runs in parallel, and nothing that it imports, directly or not, starts a process. */
   readonly isUnitTest: boolean;
 }
 
@@ -47,11 +48,10 @@ export async function listTests(root: string): Promise<TestFile[]> {
     return false;
   };
   const tests = [...sources].filter(([path]) => path.endsWith("_test.ts"))
-    .map(([path, source]) => ({
-      path,
-      runsAlone: /^\/\/ Runs alone: \S/m.test(source),
-      isUnitTest: !startsProcess(path),
-    }));
+    .map(([path, source]) => {
+      const runsAlone = /^\/\/ Runs alone: \S/m.test(source);
+      return { path, runsAlone, isUnitTest: !runsAlone && !startsProcess(path) };
+    });
   const isFault = ({ path }: TestFile) => path.split("/").includes("faults");
   return [...tests.filter(isFault), ...tests.filter((test) => !isFault(test))];
 }
@@ -62,4 +62,9 @@ export function testsAt(tests: readonly TestFile[], paths: readonly string[]): T
   return tests.filter(({ path }) =>
     wanted.some((one) => one === "." || path === one || path.startsWith(`${one}/`))
   );
+}
+
+/** Those that prove what `deno task service-alone` doesn't: it runs the others to the same result. */
+export function testsBesideServiceAlone(tests: readonly TestFile[]): TestFile[] {
+  return testsAt(tests, [...CUTOVER, ...WHOLE_TREE_TESTS]);
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { listTests, testsAt } from "./test_files.ts";
+import { CUTOVER, WHOLE_TREE_TESTS } from "./parts.ts";
+import { listTests, testsAt, testsBesideServiceAlone } from "./test_files.ts";
 
 const FILES = {
   "faults/slow_test.ts": 'import "../testing/server.ts";\n// Runs alone: it goes by time.\n',
@@ -10,6 +11,7 @@ const FILES = {
   "sum_test.ts": 'import type { Server } from "./testing/server.ts";\nimport "./sum.ts";\n',
   "sum.ts": "export const sum = 3;\n",
   "testing/server.ts": "await new Deno.Command(program).output();\n",
+  "timed_test.ts": 'import "./sum.ts";\n// Runs alone: it goes by time.\n',
   ".data/hidden_test.ts": "",
   "node_modules/package/its_test.ts": "",
 };
@@ -23,12 +25,13 @@ async function withTree(action: (root: string) => Promise<void>): Promise<void> 
   await action(root).finally(() => Deno.remove(root, { recursive: true }));
 }
 
-Deno.test("a test that starts a process, directly or not, is no unit test; one that says so runs alone", async () => {
+Deno.test("a test that starts a process, directly or not, or that runs alone is no unit test", async () => {
   await withTree(async (root) => {
     deepStrictEqual(await listTests(root), [
       { path: "faults/slow_test.ts", runsAlone: true, isUnitTest: false },
       { path: "inner/faults/deep_test.ts", runsAlone: false, isUnitTest: false },
       { path: "sum_test.ts", runsAlone: false, isUnitTest: true },
+      { path: "timed_test.ts", runsAlone: true, isUnitTest: false },
     ]);
   });
 });
@@ -53,4 +56,16 @@ Deno.test("tests are chosen by file, by folder, or all of them", async () => {
   deepStrictEqual(chosen("cache", "db/pool_test.ts").length, cache.length + 1);
   deepStrictEqual(chosen("."), tests.map(({ path }) => path));
   deepStrictEqual(chosen("cach"), []);
+});
+
+Deno.test("all tests run either in the service alone or beside it, and those of the whole tree in both", async () => {
+  const tests = await listTests(new URL("../", import.meta.url).pathname);
+  const isCutover = (path: string) => CUTOVER.some((folder) => path.startsWith(`${folder}/`));
+  const beside = testsBesideServiceAlone(tests).map(({ path }) => path);
+  const alone = tests.map(({ path }) => path).filter((path) => !isCutover(path));
+  deepStrictEqual(new Set([...alone, ...beside]).size, tests.length);
+  ok(!beside.includes("routes/create_lot_test.ts"));
+  for (const path of WHOLE_TREE_TESTS) {
+    ok(beside.some((one) => one === path || one.startsWith(`${path}/`)), path);
+  }
 });

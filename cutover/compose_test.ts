@@ -1,0 +1,78 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { readProject } from "../containers/project.ts";
+import { startServices } from "../containers/running_services.ts";
+
+const project = await readProject({
+  POSTGRES_PASSWORD: "plantpassword",
+  AUTH_MODE: "legacy",
+  LEGACY_URL: "http://old-server:3001",
+  GATEWAY_ADMIN_TOKEN: "token_of_the_gateway",
+  DRY_RUN_SECRET: "a_secret_of_thirty_two_characters",
+});
+const { services } = project;
+const OWN = Object.keys(services).filter((name) => services[name]?.profiles.length !== 0);
+const GATEWAYS = { gateway: 8080, "gateway-to-practise": 8090 };
+
+Deno.test("the gateways' ports are published for this machine only", () => {
+  // The practice gateway has no network of its own.
+  deepStrictEqual(services.api?.ports, ["127.0.0.1:8000:8000", "127.0.0.1:8090:8090"]);
+  deepStrictEqual(services.gateway?.ports, ["127.0.0.1:8080:8080"]);
+  for (const [name, port] of Object.entries(GATEWAYS)) {
+    strictEqual(project.environmentOf(name).GATEWAY_PORT, String(port));
+  }
+});
+
+Deno.test("the old server's stand-in starts by a profile, and only the API's network reaches it", () => {
+  const legacy = project.serviceNamed("legacy");
+  deepStrictEqual(legacy.profiles, ["side-by-side"]);
+  strictEqual(legacy.network_mode, "service:api");
+  strictEqual(legacy.depends_on.api?.condition, "service_healthy");
+});
+
+Deno.test("a gateway starts only by a profile", () => {
+  deepStrictEqual(project.serviceNamed("gateway").profiles, ["cutover"]);
+  const practice = project.serviceNamed("gateway-to-practise");
+  deepStrictEqual([practice.profiles, practice.network_mode], [["side-by-side"], "service:api"]);
+});
+
+Deno.test({
+  name: "the stand-in and the gateways start from what the image holds, get healthy and stop",
+  // Windows has neither the signals nor the groups of processes that containers have.
+  ignore: Deno.build.os === "windows",
+  fn: startAll,
+});
+
+async function startAll(t: Deno.TestContext): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  // Each gateway's admin API has the same port in a network of its own; here it needs its own.
+  const environment = {
+    gateway: { GATEWAY_ADMIN_PORT: "8081" },
+    "gateway-to-practise": { GATEWAY_ADMIN_PORT: "8091" },
+  };
+  const hosts = { "old-server:3001": "api:3001" };
+  const running = await startServices(t, stack, project, OWN, { environment, hosts });
+
+  await t.step("the stand-in answers from the migrated database", async () => {
+    await traceIsNotFound(running.urlOf("legacy", 3001));
+  });
+
+  for (const [name, port] of Object.entries(GATEWAYS)) {
+    await t.step(`${name} forwards requests to the stand-in`, async () => {
+      const { headers } = await traceIsNotFound(running.urlOf(name, port));
+      ok(headers.has("x-powered-by"), "Express sends this header, and Lotline doesn't");
+    });
+  }
+
+  for (const name of Object.keys(GATEWAYS)) {
+    await t.step(`${name} ends within its grace period`, async () => {
+      const outcome = await running.processes.get(name)?.stop(30_000);
+      strictEqual(outcome?.code, 0, outcome?.output ?? "it was not started");
+    });
+  }
+}
+
+async function traceIsNotFound(url: string): Promise<Response> {
+  const response = await fetch(`${url}/api/traceability/NO-SUCH-LOT`);
+  deepStrictEqual([response.status, await response.json()], [404, { error: "Lot not found" }]);
+  return response;
+}
