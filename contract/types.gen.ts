@@ -31,10 +31,10 @@ export interface paths {
         put?: never;
         /**
          * Get a token.
-         * @description With `AUTH_MODE=legacy` the email alone decides, and the token is good for nothing in
-         *     `required`. With `AUTH_MODE=required` the password is checked too, and too many failures of
-         *     an account or from an address are 429. Whatever isn't the credentials of an account is the
-         *     same 401, a body that is missing or of another type included; further fields are ignored.
+         * @description With `AUTH_MODE=legacy` the email alone decides, and the token is not valid in `required`.
+         *     With `AUTH_MODE=required` the password is checked too, and too many failures of an account
+         *     or from an address are 429. Everything else than the credentials of an account is the same
+         *     401, also a body that is missing or of another type. Further fields are ignored.
          */
         post: operations["login"];
         delete?: never;
@@ -54,10 +54,9 @@ export interface paths {
         put?: never;
         /**
          * End a token.
-         * @description The token that the request is sent with is refused from now on, by every process of the
-         *     service within seconds. Other tokens of the account stay as they are. A body isn't looked at.
-         *     With `AUTH_MODE=legacy` a request without a valid token is 204 as well: there is nothing to
-         *     end.
+         * @description Every process of the service refuses this request's token within seconds. Other tokens of
+         *     the account stay valid. The body isn't read. With `AUTH_MODE=legacy` a request without a
+         *     valid token is 204 as well.
          */
         post: operations["logout"];
         delete?: never;
@@ -75,13 +74,14 @@ export interface paths {
         };
         /**
          * One lot with its parents and children, one hop.
-         * @description Parents are the lots it was made of, children the lots made of it: one entry a link, so a lot
-         *     linked twice stands twice, in the order in which the links were made. A lot may be its own
-         *     parent. Links with a missing side are passed over. The query string is ignored.
+         * @description Parents are the lots that it was made of, children the lots made of it. There is one entry a
+         *     link, so a lot that is linked twice appears twice, in the order in which the links were
+         *     made. A lot may be its own parent. Links with a missing side are left out. The query string
+         *     is ignored.
          *
          *     A lot with very many links takes longer than others, up to 25 seconds. One with more than
-         *     250,000 links, or whose trace is larger than 134,217,728 bytes, is refused with 413:
-         *     `POST /api/traces` takes it in pages.
+         *     250,000 links, or whose trace is larger than 134,217,728 bytes, is refused with 413: `POST
+         *     /api/traces` returns it in pages.
          */
         get: operations["getTraceability"];
         put?: never;
@@ -103,9 +103,9 @@ export interface paths {
         put?: never;
         /**
          * Store a lot.
-         * @description Makes no links: parents named in `metadata` are only kept there. A field that is absent gets
-         *     its default, a null stays null; with `AUTH_MODE=required` an absent or null `operator_id` is
-         *     the caller, and another's is 403 unless the caller is ADMIN or MANAGER.
+         * @description It creates no links: parents named in `metadata` are only stored there. A field that is
+         *     absent gets its default; a null stays null. With `AUTH_MODE=required` an absent or null
+         *     `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or MANAGER.
          */
         post: operations["createLot"];
         delete?: never;
@@ -124,10 +124,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Store what was decided about a lot at a QC gate.
-         * @description At least one field must be there. A FAIL without notes is taken, and so is a record without a
-         *     decision: the plant's terminals send both. With `AUTH_MODE=required` an absent or null
-         *     `operator_id` is the caller, and another's is 403 unless the caller is ADMIN or MANAGER.
+         * Store a decision about a lot at a QC gate.
+         * @description At least one field must be present. A FAIL without notes is accepted, and so is a record
+         *     without a decision: the plant's terminals send both. With `AUTH_MODE=required` an absent or
+         *     null `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or
+         *     MANAGER.
          */
         post: operations["createQcDecision"];
         delete?: never;
@@ -148,14 +149,14 @@ export interface paths {
         /**
          * Trace a lot through all levels.
          * @description Finds all lots that can be reached over links, each once with its smallest depth, and the
-         *     links between them. What takes under 200 ms is answered at once; for anything larger the
-         *     answer is 202, and its `Location` tells how far the trace is and, later, its result. A result
-         *     shows one moment, `as_of`, and stays as it is for 7 days; `out_of_date` says that one of its
-         *     lots, or a link at one, has changed since.
+         *     links between them. A trace that takes under 200 ms comes at once. For a larger one the
+         *     response is 202, and its `Location` shows the progress and, later, the result. A result
+         *     shows one moment, `as_of`, and stays as it is for 7 days. `out_of_date` is true when one of
+         *     its lots, or a link at one, has changed since.
          *
-         *     A question that is asked again is answered with the trace that waits, runs or is there
-         *     already, whoever asked for it, where that shows all that is stored by now. An account may
-         *     have 50 traces that wait or run; the next one is 429.
+         *     A request for the same trace gets the one that waits, runs or is stored already, of any
+         *     account, if it shows all that is stored by now. An account may have 50 traces that wait or
+         *     run; the next one is 429.
          */
         post: operations["createDeepTrace"];
         delete?: never;
@@ -172,19 +173,19 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A deep trace, how far it is, and its result.
+         * A deep trace, its progress and its result.
          * @description The result comes page by page: lots first, by depth, code (by its bytes) and id; then links,
-         *     by the depth of their parent. Everything else stands on each page. Follow `next_cursor` until
-         *     it is null: the result never changes, so nothing is missed or told twice. A page may hold
+         *     by the depth of their parent. Everything else is on each page. Follow `next_cursor` until it
+         *     is null. The result never changes, so no item is missing or comes twice. A page may hold
          *     fewer items than `limit` where they are large.
          *
-         *     With `Accept: application/x-ndjson` all of it comes as lines of JSON, whatever `limit` and
-         *     `cursor` say: `{"type":"trace",…}` with everything but lots and links, then each lot as
-         *     `{"type":"lot",…}` and each link as `{"type":"link",…}`. `lot_count` and `link_count` of the
-         *     first line say how many are to come. The last line, `{"type":"end",…}`, says how many there
-         *     were: without it the answer is not whole. An answer that can't be finished breaks the
-         *     connection. Other parameters in the query are ignored, and one of these that stands there
-         *     twice is refused.
+         *     With `Accept: application/x-ndjson` the whole result comes as lines of JSON, whatever
+         *     `limit` and `cursor` are. The first line, `{"type":"trace",…}`, has everything but lots and
+         *     links. Then each lot is `{"type":"lot",…}` and each link `{"type":"link",…}`. `lot_count`
+         *     and `link_count` of the first line are the numbers of lines to come. The last line,
+         *     `{"type":"end",…}`, has the numbers of lines sent: without it the response is incomplete. A
+         *     response that can't be completed breaks the connection. Other parameters in the query are
+         *     ignored. One of these that appears twice is refused.
          */
         get: operations["getDeepTrace"];
         put?: never;
@@ -210,9 +211,9 @@ export interface paths {
         put?: never;
         /**
          * Audit the genealogy.
-         * @description A worker reads all lots, links and decisions as they are at one moment and writes down what
-         *     is wrong with them; `GET /api/audits/{id}` tells how far it is. There is one audit at a time:
-         *     while one waits or runs, this answers with that one. Every night an audit runs by itself.
+         * @description A worker reads all lots, links and decisions of one moment, and stores what is wrong with
+         *     them. `GET /api/audits/{id}` shows its progress. There is one audit at a time: while one
+         *     waits or runs, the response is that one. Another audit runs every night.
          */
         post: operations["createAudit"];
         delete?: never;
@@ -230,9 +231,9 @@ export interface paths {
         };
         /**
          * One audit with its findings.
-         * @description Findings come by kind and then in an order that doesn't change. Until the audit is done there
-         *     are none. An answer holds fewer than `limit` when they would be too large together: there is
-         *     more as long as `next_cursor` isn't null.
+         * @description Findings come by kind, and then in an order that doesn't change. There are none until the
+         *     audit is done. A page holds fewer than `limit` when they would be too large together. There
+         *     is more as long as `next_cursor` isn't null.
          */
         get: operations["getAudit"];
         put?: never;
@@ -251,7 +252,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The public keys that tokens are signed with.
+         * The public keys of the tokens.
          * @description A JSON Web Key Set (RFC 7517).
          */
         get: operations["getSigningKeys"];
@@ -271,8 +272,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Does the process answer?
-         * @description For whoever restarts a process that hangs.
+         * Is the process alive?
+         * @description For a supervisor that restarts a process that hangs.
          */
         get: operations["getLiveness"];
         put?: never;
@@ -292,8 +293,8 @@ export interface paths {
         };
         /**
          * Can the process do its work?
-         * @description 503 while PostgreSQL doesn't answer. Valkey is told of, but a process without it is ready:
-         *     it is slower, not wrong.
+         * @description 503 while PostgreSQL doesn't respond. The response also has the state of Valkey. A process
+         *     without Valkey is ready: it is slower, not wrong.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -312,11 +313,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What this process has counted.
-         * @description Counters since the start of the process, in Prometheus' text format: logins, what was
-         *     refused, and, with `AUTH_MODE=legacy`, what `required` would have refused. Then gauges of the
-         *     background work of all processes, read from PostgreSQL and left out when it doesn't answer
-         *     within a second. A scraper sends `METRICS_TOKEN` as its bearer token.
+         * The counters of this process.
+         * @description Counters since the start of the process, in Prometheus' text format: logins, refused
+         *     requests, and, with `AUTH_MODE=legacy`, requests that `required` would have refused. Then
+         *     come gauges of the background work of all processes. They are read from PostgreSQL, and left
+         *     out when it doesn't respond within a second. A scraper sends `METRICS_TOKEN` as its bearer
+         *     token.
          */
         get: operations["getMetrics"];
         put?: never;
@@ -331,7 +333,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description Every answer that is not a success. */
+        /** @description Every response that is not a success. */
         Error: {
             /** @description One clear sentence. */
             error: string;
@@ -345,7 +347,7 @@ export interface components {
         };
         /**
          * Format: uuid
-         * @description 8-4-4-4-12 hexadecimal digits of either case; answers have them in lower case.
+         * @description 8-4-4-4-12 hexadecimal digits of either case; responses have lower case.
          * @example 11111111-1111-1111-1111-111111111101
          */
         Uuid: string;
@@ -356,8 +358,8 @@ export interface components {
          */
         UuidOrNull: string | null;
         /**
-         * @description 32 hexadecimal digits of either case, with or without a dash behind any four of them and with or
-         *     without braces around them.
+         * @description 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
+         *     enclose them.
          * @example 11111111-1111-1111-1111-111111111101
          */
         UuidIn: string;
@@ -381,7 +383,7 @@ export interface components {
         DecimalOut: string | null;
         /**
          * @description A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
-         *     scale; spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
+         *     scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
          *     PostgreSQL 16 or newer.
          * @example 12.50
          * @example 12.5
@@ -394,10 +396,10 @@ export interface components {
          */
         MomentOut: string | null;
         /**
-         * @description RFC 3339, or a date with or without a time of day; without a zone it is UTC. In UTC its year is
-         *     one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL
-         *     reads (`Jan 18 2026 10:00 CET`, the number 20260118) are taken as they always were, but words
-         *     for a moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused.
+         * @description RFC 3339, or a date with or without a time of day; without a zone it is UTC. In UTC its year
+         *     is one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that
+         *     PostgreSQL reads (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a
+         *     moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused.
          * @example 2026-01-19T10:11:12.345Z
          * @example 2026-01-19 10:11:12
          * @example 2026-01-19
@@ -413,9 +415,9 @@ export interface components {
             [key: string]: unknown;
         } | unknown[] | string | number | boolean | null;
         /**
-         * @description As JsonValue. Text is taken to be a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
-         *     that is none is refused. So is anything with NUL, half a surrogate pair or a number beyond a
-         *     double (`1e400`) in it, at any depth.
+         * @description As JsonValue. Text is read as a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
+         *     that is none is refused. A value with NUL, half a surrogate pair or a number beyond a double
+         *     (`1e400`) at any depth is refused too.
          * @example {
          *       "supplier": "Duna"
          *     }
@@ -432,11 +434,11 @@ export interface components {
             timestamp: string;
         };
         Credentials: {
-            /** @description Matched to the letter. */
+            /** @description It must match exactly. */
             email: string;
             /**
-             * @description Needed with `AUTH_MODE=required`; at most 72 bytes in UTF-8, composed (NFC) or as it is
-             *     sent. Nobody is refused for it in `legacy`.
+             * @description Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8, composed (NFC) or as it
+             *     is sent. In `legacy` no password is refused.
              */
             password?: string;
         } & {
@@ -485,8 +487,8 @@ export interface components {
         NewLot: {
             id?: components["schemas"]["UuidIn"];
             /**
-             * @description What people scan. 650 characters always fit into the unique index, 2,600 if all are
-             *     ASCII. A number, true or false is stored as its text.
+             * @description The code that people scan. 650 characters always fit into the unique index, 2,600 if all
+             *     are ASCII. A number, true or false is stored as its text.
              */
             lot_code: string | number | boolean;
             lot_type?: components["schemas"]["LotTypeOrNull"];
@@ -526,7 +528,7 @@ export interface components {
             decided_at: components["schemas"]["MomentOut"];
         };
         NewDeepTrace: {
-            /** @description Matched to the letter. A number is taken as its text. */
+            /** @description It must match exactly. A number is read as its text. */
             lot_code: string | number;
             /**
              * @description upstream: towards what it was made of · downstream: towards what was made of it · both:
@@ -534,18 +536,18 @@ export interface components {
              * @enum {string}
              */
             direction: "upstream" | "downstream" | "both";
-            /** @description How many links away a lot may be; null or absent, any number. */
+            /** @description The most links from the traced lot. Null or absent, no limit. */
             max_depth?: number | null;
             /**
-             * @description How many lots at most; absent, 100,000. Of a level that has more than fit, those with the smallest ids
-             *     are kept, and only they are followed.
+             * @description The most lots; absent: 100,000. Of a level that doesn't fit, the lots with the smallest
+             *     ids are kept, and only they are followed.
              */
             at_most?: number;
         };
         DeepTrace: {
             id: components["schemas"]["Uuid"];
             /**
-             * @description `failed`: it could not be taken, however often it was tried; ask for a new one.
+             * @description `failed`: all attempts failed; request a new trace.
              * @enum {string}
              */
             state: "queued" | "running" | "done" | "failed" | "cancelled";
@@ -567,8 +569,8 @@ export interface components {
             result: {
                 lots: components["schemas"]["DeepTraceLot"][];
                 /**
-                 * @description Each link between two of the lots, so a pair that is linked twice stands twice. Links
-                 *     with a missing side are counted in `half_links`.
+                 * @description Each link between two of the lots, so a pair that is linked twice appears twice.
+                 *     Links with a missing side are counted in `half_links`.
                  */
                 links: components["schemas"]["DeepTraceLink"][];
                 /** @description On all pages together. */
@@ -577,12 +579,13 @@ export interface components {
                 link_count: number;
                 /** @description The depth of the deepest lot. */
                 depth_reached: number;
-                /** @description There was more, deeper than `max_depth` or beyond `at_most`. */
+                /** @description There is more, deeper than `max_depth` or beyond `at_most`. */
                 truncated: boolean;
                 /**
-                 * @description Links of the lots in the direction of the trace whose other side is missing, an error in
-                 *     the data: what lies beyond them is not in the result. All lots of the result count, also
-                 *     those at a limit. Null in a result that was stored before this was counted.
+                 * @description Links of the lots, in the direction of the trace, whose other side is missing. This
+                 *     is an error in the data: what lies beyond them is not in the result. All lots of the
+                 *     result count, also those at a limit. Null in a result that was stored before this
+                 *     was counted.
                  */
                 half_links: number | null;
                 /** @description By type of lot, in the order of production. */
@@ -598,7 +601,7 @@ export interface components {
                 next_cursor: string | null;
             } | null;
         };
-        /** @description As Lot, with how many links away it is from the lot that is traced. */
+        /** @description As Lot, with the number of links from the traced lot. */
         DeepTraceLot: {
             id: components["schemas"]["Uuid"];
             lot_code: string;
@@ -626,8 +629,8 @@ export interface components {
         /** @description Nothing to choose from yet. */
         NewAudit: Record<string, never>;
         /**
-         * @description **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Of
-         *     cycles that share lots so many are found that each lot of them stands on one.
+         * @description **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
+         *     cycles share lots, enough of them are found that each lot is on one.
          *     **self_link** (critical): a link from a lot to itself.
          *     **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
          *     had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
@@ -649,13 +652,13 @@ export interface components {
         /** @enum {string} */
         AuditSeverity: "critical" | "major" | "minor";
         /**
-         * @description Beside the last audit that was done: **new**, **still_there**, **gone** (found then, not now;
-         *     told once, with its last numbers). **unknown** where the last audit had found more of the kind
-         *     than it kept, and so can't tell.
+         * @description Compared with the last audit that was done: **new**, **still_there**, or **gone** (found
+         *     then and not now; it appears once, with its last numbers). **unknown**: the last audit had
+         *     found more of the kind than it kept.
          * @enum {string}
          */
         AuditStanding: "new" | "still_there" | "gone" | "unknown";
-        /** @description A place between findings. */
+        /** @description A position between findings. */
         AuditFindingCursor: string;
         /** @description As AuditFindingCursor, or null after the last finding. */
         AuditFindingCursorOrNull: string | null;
@@ -665,7 +668,7 @@ export interface components {
             state: "queued" | "running" | "done" | "failed" | "cancelled";
             progress: components["schemas"]["AuditProgress"];
             created_at: components["schemas"]["MomentOut"];
-            /** @description The moment whose lots, links and decisions it has seen. */
+            /** @description The moment whose lots, links and decisions it has read. */
             as_of: components["schemas"]["MomentOut"];
             finished_at: components["schemas"]["MomentOut"];
             /** @description The audit before, with which its findings were compared. */
@@ -689,22 +692,22 @@ export interface components {
             audits: components["schemas"]["Audit"][];
             next_cursor: components["schemas"]["UuidOrNull"];
         };
-        /** @description How far it is; null unless it runs. */
+        /** @description Its progress; null unless it runs. */
         AuditProgress: {
-            /** @description Kinds that have been looked for. */
+            /** @description Kinds that are finished. */
             checked: number;
-            /** @description Kinds that there are. */
+            /** @description All kinds. */
             of: number;
             lots: number;
             links: number;
         } | null;
         /** @description Null until it is done. */
         AuditSummary: {
-            /** @description The lots that were there. */
+            /** @description The number of lots. */
             lots: number;
-            /** @description The links that were there. */
+            /** @description The number of links. */
             links: number;
-            /** @description By how much a lot could weigh more than its inputs. */
+            /** @description The percentage by which a lot may weigh more than its inputs. */
             tolerance_percent: string;
             /** @description The limits by lot type, °C. */
             temperatures: {
@@ -728,11 +731,11 @@ export interface components {
             /** @description Of those that the audit before had kept. */
             gone: number;
             /**
-             * @description How many of the found are among the findings: at most 10,000 of a kind (1,000 cycles),
-             *     those with the smallest keys, so that two audits keep the same ones.
+             * @description How many of the found are kept: at most 10,000 of a kind (1,000 cycles), those with the
+             *     smallest keys, so that two audits keep the same ones.
              */
             kept: number;
-            /** @description False: there is more of it than was found, which is possible for cycles alone. */
+            /** @description False: there are more than were found, which is possible for cycles alone. */
             complete: boolean;
         };
         AuditFinding: {
@@ -742,7 +745,7 @@ export interface components {
             /** @description The lots concerned, a link's parent before its child, a cycle's in their order (the first 50). */
             lots: components["schemas"]["AuditedLot"][];
             /**
-             * @description What it is about, by kind: kilograms and °C as text (digits of 40 characters and more in
+             * @description Its values, by kind: kilograms and °C as text (digits of 40 characters and more in
              *     scientific notation), moments, counts.
              */
             numbers: {
@@ -777,16 +780,16 @@ export interface components {
             /** @enum {string} */
             status: "ready";
             /**
-             * @description Whether Valkey can be used; off when the service was given none.
+             * @description The state of Valkey; `off` when the service has none.
              * @enum {string}
              */
             valkey: "up" | "away" | "off";
-            /** @description Why Valkey is away: unreachable, silent, or its own word for the state in which it refuses to work, such as readonly (it is a replica), loading, oom or noauth. */
+            /** @description Why Valkey can't be used: unreachable, silent, or Valkey's word for the state in which it refuses commands, such as readonly (it is a replica), loading, oom or noauth. */
             valkey_problem?: string;
         };
     };
     responses: {
-        /** @description What the client has is still right. */
+        /** @description The body that the client has is still current. */
         NotModified: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -862,7 +865,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description There is no such trace, or not any more; or no such page of it. */
+        /** @description There is no such trace, or no such page of it, or it was deleted. */
         NoSuchTrace: {
             headers: {
                 [name: string]: unknown;
@@ -890,7 +893,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The path is known, the method is not for it. */
+        /** @description The path exists, but not with this method. */
         MethodNotAllowed: {
             headers: {
                 Allow: components["headers"]["Allow"];
@@ -921,7 +924,7 @@ export interface components {
         };
         /**
          * @description The code or id is taken, or a reference leads nowhere. With `Retry-After`: the first request
-         *     with this `Idempotency-Key` is still being worked on.
+         *     with this `Idempotency-Key` is still in progress.
          */
         Conflict: {
             headers: {
@@ -937,7 +940,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The first request with this `Idempotency-Key` is still being worked on. */
+        /** @description The first request with this `Idempotency-Key` is still in progress. */
         InFlight: {
             headers: {
                 "Retry-After": components["headers"]["RetryInFlight"];
@@ -1046,7 +1049,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The database is away or too slow, or the service has too much to do. */
+        /** @description The database is unavailable or too slow, or the service is overloaded. */
         Away: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1064,9 +1067,9 @@ export interface components {
     };
     parameters: {
         /**
-         * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
-         *     bare or in quotes. Sent again with the same key, the request is not done again but answered
-         *     as it was the first time; see **Repeats**.
+         * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+         *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+         *     response; see **Repeats**.
          * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
          */
         IdempotencyKey: string;
@@ -1084,7 +1087,7 @@ export interface components {
          */
         TraceLocation: string;
         /**
-         * @description The methods that this path answers.
+         * @description The methods of this path.
          * @example GET, HEAD, OPTIONS
          */
         Allow: string;
@@ -1094,7 +1097,7 @@ export interface components {
          */
         AuditLocation: string;
         /**
-         * @description How to be let in (RFC 6750).
+         * @description How to authenticate (RFC 6750).
          * @example Bearer realm="lotline", error="invalid_token"
          */
         Challenge: string;
@@ -1104,11 +1107,11 @@ export interface components {
          */
         RetryAfter: string;
         /**
-         * @description Seconds to wait, where the first request with the key is still being worked on.
+         * @description Seconds to wait, where the first request with the key is still in progress.
          * @example 1
          */
         RetryInFlight: string;
-        /** @description This is the first answer once more; the request was not done again. */
+        /** @description This is the first response again; the repeat had no effect. */
         IdempotencyReplayed: "true";
     };
     pathItems: never;
@@ -1205,9 +1208,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
-                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
-                 *     as it was the first time; see **Repeats**.
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 *     response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1217,7 +1220,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The token is worth nothing any more. */
+            /** @description The token is no longer valid. */
             204: {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -1240,7 +1243,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The lot's code, percent-encoded, matched to the letter.
+                 * @description The lot's code, percent-encoded. It must match exactly.
                  * @example MIX-BATCH-88
                  */
                 lotCode: string;
@@ -1356,9 +1359,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
-                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
-                 *     as it was the first time; see **Repeats**.
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 *     response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1401,9 +1404,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
-                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
-                 *     as it was the first time; see **Repeats**.
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 *     response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1446,9 +1449,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
-                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
-                 *     as it was the first time; see **Repeats**.
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 *     response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1479,7 +1482,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeepTrace"];
                 };
             };
-            /** @description The trace is being taken. */
+            /** @description The trace waits or runs. */
             202: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1527,7 +1530,7 @@ export interface operations {
     getDeepTrace: {
         parameters: {
             query?: {
-                /** @description How many lots and links a page holds at most. */
+                /** @description The most lots and links on a page. */
                 limit?: number;
                 /** @description The `next_cursor` of the page before, of the same trace; another's is 404. */
                 cursor?: string;
@@ -1575,9 +1578,9 @@ export interface operations {
     listAudits: {
         parameters: {
             query?: {
-                /** @description The most audits in one answer. */
+                /** @description The most audits on a page. */
                 limit?: number;
-                /** @description The `next_cursor` of the answer before. */
+                /** @description The `next_cursor` of the page before. */
                 cursor?: components["schemas"]["Uuid"];
             };
             header?: never;
@@ -1674,9 +1677,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a UUID,
-                 *     bare or in quotes. Sent again with the same key, the request is not done again but answered
-                 *     as it was the first time; see **Repeats**.
+                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 *     response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1737,9 +1740,9 @@ export interface operations {
                 severity?: components["schemas"]["AuditSeverity"];
                 /** @description Findings of this standing only. */
                 standing?: components["schemas"]["AuditStanding"];
-                /** @description The most findings in one answer. */
+                /** @description The most findings on a page. */
                 limit?: number;
-                /** @description The `next_cursor` of the answer before. */
+                /** @description The `next_cursor` of the page before. */
                 cursor?: components["schemas"]["AuditFindingCursor"];
             };
             header?: never;
@@ -1865,7 +1868,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The keys that a token's signature is checked with. */
+            /** @description The keys that verify a token's signature. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1904,7 +1907,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The process answers. */
+            /** @description The process is alive. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1965,7 +1968,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What this process has counted since its start. */
+            /** @description The counters of this process since its start. */
             200: {
                 headers: {
                     [name: string]: unknown;
