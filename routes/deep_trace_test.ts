@@ -2,9 +2,7 @@ import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/st
 import { findTraceById } from "../db/traces.ts";
 import { deepTrace } from "../jobs/deep_trace.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
-import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";
-import { openTransaction } from "../testing/open_transaction.ts";
 import { runJob } from "../testing/run_job.ts";
 import { delay } from "../timing.ts";
 import { linesOf } from "./deep_trace_result.ts";
@@ -314,73 +312,6 @@ Deno.test("with 1,000 traces waiting one more gets 503, and a small one is answe
     select count(*)::int as count from lotline.traces where run is null and job_id is null`;
   strictEqual(left?.count, 0);
   await sql`delete from lotline.jobs where not exists (select from lotline.traces where job_id = jobs.id)`;
-});
-
-const LOCKED = "lock table lot_genealogy in access exclusive mode";
-
-async function tracesAtWork(): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`
-    select count(*)::int as count from pg_stat_activity
-    where datname = current_database() and application_name = 'lotline-traces' and state <> 'idle'`;
-  return row?.count ?? 0;
-}
-
-Deno.test("a trace that is too slow for a request is left to a job, and only four wait for it", async () => {
-  await using _lock = await openTransaction(sql, LOCKED);
-  let max = 0;
-  let round = 0;
-  // On a busy machine the first of them may stop waiting before the fourth begins.
-  await eventually("four traces wait at once", async () => {
-    let isOver = false;
-    const watch = async () => {
-      while (!isOver) max = Math.max(max, await tracesAtWork());
-    };
-    const watching = watch();
-    // Another lot each time: a trace that waits already would be returned at once.
-    const lot = `STAR-${100 + round++}`;
-    const responses = await Promise.all(Array.from({ length: 9 }, () => downstream(lot)));
-    isOver = true;
-    await watching;
-    deepStrictEqual(responses.map(({ status }) => status), Array(9).fill(202));
-    return max >= 4;
-  });
-  strictEqual(max, 4);
-});
-
-Deno.test("a client that has left leaves no work and no trace", async () => {
-  await using _lock = await openTransaction(sql, LOCKED);
-  const jobs = async () => (await sql`select count(*) from lotline.jobs`)[0]?.count;
-  const before = await jobs();
-  const gone = new AbortController();
-  const sending = api.send("/api/traces", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ ...good, lot_code: "STAR-4" }),
-    signal: gone.signal,
-  }).catch(() => {});
-  await eventually("the trace is being taken", async () => await tracesAtWork() > 0);
-  gone.abort();
-  await sending;
-  await eventually("nothing is at work", async () => await tracesAtWork() === 0);
-  await eventually("no trace is left", async () => {
-    const [trace] = await sql`select from lotline.traces where lot_code = 'STAR-4'`;
-    return trace === undefined;
-  });
-  strictEqual(await jobs(), before);
-});
-
-Deno.test("a connection that is lost is 503, and the next trace uses another one", async () => {
-  {
-    await using _lock = await openTransaction(sql, LOCKED);
-    const sending = downstream("STAR-5");
-    await eventually("the trace is being taken", async () => await tracesAtWork() > 0);
-    await sql`
-      select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and application_name = 'lotline-traces'`;
-    const response = await sending;
-    deepStrictEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
-  }
-  strictEqual((await downstream("STAR-5")).status, 200);
 });
 
 Deno.test("lines are read from the database no faster than the client reads them", async () => {
