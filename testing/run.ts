@@ -2,7 +2,7 @@
  * Runs tests, with the PostgreSQL servers that they share already started.
  *
  * - without arguments: format, lint and types (`deno task check`), then all tests;
- * - `--beside-service-alone`: the same, without the tests that `deno task service-alone` has run;
+ * - `--rest`: the same, without what `deno task service-alone` and `deno task coverage --unit` run;
  * - files or folders: their tests, such as `faults/` or `faults/postgres_test.ts`;
  * - anything else goes to `deno test` as it is: `routes/ --filter "lot code"`.
  *
@@ -10,14 +10,14 @@
  *
  * @module
  */
-import { listTests, testsAt, testsBesideServiceAlone } from "./test_files.ts";
+import { listTests, restOf, testsAt } from "./test_files.ts";
 import { denoTest, type RunResult, runTests, summaryOf } from "./test_run.ts";
 import { withSharedServers } from "./shared_servers.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const beganMs = performance.now();
-const isBesideServiceAlone = Deno.args.join() === "--beside-service-alone";
-const isWhole = Deno.args.length === 0 || isBesideServiceAlone;
+const isRest = Deno.args.join() === "--rest";
+const isWhole = Deno.args.length === 0 || isRest;
 
 /** Whether all arguments are files or folders of the tree. */
 async function arePaths(args: readonly string[]): Promise<boolean> {
@@ -38,7 +38,7 @@ function run(args: readonly string[]): Promise<RunResult> {
   return withSharedServers(async (env) => {
     const tests = await listTests(ROOT.pathname);
     if (isWhole) {
-      const chosen = isBesideServiceAlone ? testsBesideServiceAlone(tests) : tests;
+      const chosen = isRest ? restOf(tests) : tests;
       // The types were just checked, and would be for each run again.
       return await runTests(chosen, { options: ["--no-check"], env });
     }

@@ -64,7 +64,7 @@ export function testsAt(tests: readonly TestFile[], paths: readonly string[]): T
   );
 }
 
-/** Those that prove what `deno task service-alone` doesn't: it runs the others to the same result. */
-export function testsBesideServiceAlone(tests: readonly TestFile[]): TestFile[] {
-  return testsAt(tests, [...CUTOVER, ...WHOLE_TREE_TESTS]);
+/** Those that neither `deno task service-alone` nor `deno task coverage --unit` runs in this tree. */
+export function restOf(tests: readonly TestFile[]): TestFile[] {
+  return testsAt(tests, [...CUTOVER, ...WHOLE_TREE_TESTS]).filter(({ isUnitTest }) => !isUnitTest);
 }

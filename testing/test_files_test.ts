@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { CUTOVER, WHOLE_TREE_TESTS } from "./parts.ts";
-import { listTests, testsAt, testsBesideServiceAlone } from "./test_files.ts";
+import { listTests, restOf, testsAt } from "./test_files.ts";
 
 const FILES = {
   "faults/slow_test.ts": 'import "../testing/server.ts";\n// Runs alone: it goes by time.\n',
@@ -58,14 +58,18 @@ Deno.test("tests are chosen by file, by folder, or all of them", async () => {
   deepStrictEqual(chosen("cach"), []);
 });
 
-Deno.test("all tests run either in the service alone or beside it, and those of the whole tree in both", async () => {
+Deno.test("CI runs every test: in the service alone, as a unit test, or with the rest", async () => {
   const tests = await listTests(new URL("../", import.meta.url).pathname);
   const isCutover = (path: string) => CUTOVER.some((folder) => path.startsWith(`${folder}/`));
-  const beside = testsBesideServiceAlone(tests).map(({ path }) => path);
-  const alone = tests.map(({ path }) => path).filter((path) => !isCutover(path));
-  deepStrictEqual(new Set([...alone, ...beside]).size, tests.length);
-  ok(!beside.includes("routes/create_lot_test.ts"));
-  for (const path of WHOLE_TREE_TESTS) {
-    ok(beside.some((one) => one === path || one.startsWith(`${path}/`)), path);
-  }
+  const rest = restOf(tests).map(({ path }) => path);
+  const run = new Set(rest);
+  for (const { path, isUnitTest } of tests) if (isUnitTest || !isCutover(path)) run.add(path);
+  deepStrictEqual(run.size, tests.length);
+  // What reads the whole tree runs in it, too.
+  const inTree = new Set([
+    ...rest,
+    ...tests.filter((test) => test.isUnitTest).map((test) => test.path),
+  ]);
+  ok(!inTree.has("routes/create_lot_test.ts"));
+  for (const { path } of testsAt(tests, WHOLE_TREE_TESTS)) ok(inTree.has(path), path);
 });
