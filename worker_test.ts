@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { insertAudit } from "./db/audits.ts";
-import { insertJob, listJobs } from "./db/jobs.ts";
+import { listJobs } from "./db/jobs.ts";
+import { insertJob } from "./testing/insert_job.ts";
 import { findTraceById, insertTrace, queueTrace } from "./db/traces.ts";
 import { freshDatabase } from "./testing/database.ts";
 import { eventually } from "./testing/eventually.ts";

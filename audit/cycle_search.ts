@@ -1,6 +1,6 @@
+import type { Statement } from "../db/sql.ts";
 import { findCycles, type OnSteps } from "../lineage/cycles.ts";
 import type { Snapshot } from "../lineage/snapshot.ts";
-import type { Found } from "./check.ts";
 import type { KindFindings } from "./findings.ts";
 
 /**
@@ -90,7 +90,7 @@ async function readLinks(sql: Snapshot["sql"], count: number) {
 }
 
 /** The subject is a digest of the cycle's lots, independent of where it begins. */
-function foundCycles(sql: Snapshot["sql"], cycles: readonly (readonly number[])[]): Found {
+function foundCycles(sql: Snapshot["sql"], cycles: readonly (readonly number[])[]): Statement {
   const lines = cycles.flatMap((cycle, number) =>
     cycle.map((node, position) => `${number} ${position} ${node}`)
   );

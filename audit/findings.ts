@@ -1,30 +1,17 @@
+import type { components } from "../contract/types.gen.ts";
+import { oneRow } from "../db/one_row.ts";
+import type { Statement } from "../db/sql.ts";
 import type { Snapshot } from "../lineage/snapshot.ts";
-import type { AuditSql, Found } from "./check.ts";
-import { type Kind, KINDS, type Severity } from "./kinds.ts";
+import { type Kind, KINDS } from "./kinds.ts";
 
 /** The most findings of one kind that are stored, besides those that are gone. */
 const MAX_STORED = 10_000;
 
-export interface KindCount {
-  readonly kind: Kind;
-  readonly severity: Severity;
-  /** New, still there and unknown. */
-  readonly found: number;
-  readonly new: number;
-  readonly still_there: number;
-  /** The audit before can't say whether they were there. */
-  readonly unknown: number;
-  /** Of those that the audit before had stored. */
-  readonly gone: number;
-  /** How many of the found ones were stored, those with the smallest subjects. */
-  readonly kept: number;
-  /** Whether all that exist were found. */
-  readonly complete: boolean;
-}
+export type KindCount = components["schemas"]["AuditCount"];
 
 export interface KindFindings {
   readonly kind: Kind;
-  readonly found: Found;
+  readonly found: Statement;
   /** Whether these are all that exist. */
   readonly complete: boolean;
 }
@@ -34,8 +21,6 @@ export interface Before {
   readonly run: string;
   readonly counts: readonly KindCount[];
 }
-
-type Counts = Omit<KindCount, "kind" | "severity" | "complete">;
 
 /**
  * Stores the findings of a kind under `attemptId`, compared with those of the audit before, and counts
@@ -52,7 +37,7 @@ export async function saveFindings(
   const earlier = before?.counts.find((count) => count.kind === kind);
   const wasCut = earlier !== undefined && earlier.found > earlier.kept;
   const wasComplete = earlier?.complete ?? true;
-  const [counts] = await sql<Counts[]>`
+  const counts = await sql<Omit<KindCount, "kind" | "severity" | "complete">[]>`
     with found as materialized (${found}),
     before as materialized (
       select subject, severity, lot_ids, lot_codes, numbers
@@ -87,17 +72,12 @@ export async function saveFindings(
       select ${attemptId}::uuid, ${kind}, subject, severity, 'gone', lot_ids, lot_codes, numbers from gone
       returning standing
     )
-    select ${countsOf(sql)} from judged`;
-  if (counts === undefined) throw new Error("a count gave no row");
-  return { kind, severity, ...counts, complete };
-}
-
-function countsOf(sql: AuditSql) {
-  const ofStanding = (standing: string) => sql`count(*) filter (where standing = ${standing})::int`;
-  return sql`count(*)::int as found,
-    ${ofStanding("new")} as new,
-    ${ofStanding("still_there")} as still_there,
-    ${ofStanding("unknown")} as unknown,
-    (select count(*) from written where standing = 'gone')::int as gone,
-    (select count(*) from written where standing <> 'gone')::int as kept`;
+    select count(*)::int as found,
+      count(*) filter (where standing = 'new')::int as new,
+      count(*) filter (where standing = 'still_there')::int as still_there,
+      count(*) filter (where standing = 'unknown')::int as unknown,
+      (select count(*) from written where standing = 'gone')::int as gone,
+      (select count(*) from written where standing <> 'gone')::int as kept
+    from judged`;
+  return { kind, severity, ...oneRow(counts), complete };
 }

@@ -1,23 +1,13 @@
+import type { Audit } from "../db/audits.ts";
+import { oneRow } from "../db/one_row.ts";
 import type { Session } from "../db/session.ts";
 import type { OnSteps } from "../lineage/cycles.ts";
 import { inSnapshot, type Snapshot, type SnapshotOptions } from "../lineage/snapshot.ts";
-import type { Check } from "./check.ts";
 import { searchCycles } from "./cycle_search.ts";
-import { DECISION_CHECKS } from "./decision_checks.ts";
 import { type Before, type KindCount, saveFindings } from "./findings.ts";
-import { KIND_NAMES } from "./kinds.ts";
-import type { AuditLimits, TemperatureRange } from "./limits.ts";
-import { LINK_CHECKS } from "./link_checks.ts";
-import { ORIGIN_CHECKS } from "./origin_checks.ts";
-import { WEIGHT_CHECKS } from "./weight_checks.ts";
+import { type AuditLimits, KIND_NAMES, type KindOfFinding, KINDS } from "./kinds.ts";
 
-export interface AuditSummary {
-  readonly lots: number;
-  readonly links: number;
-  readonly tolerance_percent: string;
-  readonly temperatures: Record<string, TemperatureRange>;
-  readonly findings: KindCount[];
-}
+export type AuditSummary = NonNullable<Audit["summary"]>;
 
 export interface AuditResult {
   readonly summary: AuditSummary;
@@ -40,13 +30,6 @@ export interface AuditOptions {
 // Bounds the memory of one sort or hash; a larger one uses PostgreSQL's disk.
 const SETTINGS: SnapshotOptions["settings"] = { work_mem: "32MB" };
 
-const CHECKS: readonly Check[] = [
-  ...LINK_CHECKS,
-  ...WEIGHT_CHECKS,
-  ...ORIGIN_CHECKS,
-  ...DECISION_CHECKS,
-];
-
 /**
  * Checks all lots, links and decisions at one moment for all kinds of findings, and stores the findings,
  * compared with the last audit that is done.
@@ -64,10 +47,10 @@ export function runAudit(session: Session, options: AuditOptions): Promise<Audit
     const findings: KindCount[] = [];
     for (const kind of KIND_NAMES) {
       progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
-      const check = CHECKS.find((check) => check.kind === kind);
+      const { found: check }: KindOfFinding = KINDS[kind];
       const found = check === undefined
         ? await searchCycles(snapshot, { onSteps: onCycleSteps })
-        : { kind, found: check.found(snapshot.sql, limits), complete: true };
+        : { kind, found: check(snapshot.sql, limits), complete: true };
       findings.push(await saveFindings(snapshot, attemptId, found, before));
     }
     progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
@@ -81,11 +64,11 @@ export function runAudit(session: Session, options: AuditOptions): Promise<Audit
 }
 
 async function countAll({ sql }: Snapshot) {
-  const [all] = await sql<{ lots: number; links: number }[]>`
+  return oneRow(
+    await sql<{ lots: number; links: number }[]>`
     select (select count(*) from lots)::int as lots,
-      (select count(*) from lot_genealogy)::int as links`;
-  if (all === undefined) throw new Error("a count gave no row");
-  return all;
+      (select count(*) from lot_genealogy)::int as links`,
+  );
 }
 
 async function findLastAudit({ sql }: Snapshot) {

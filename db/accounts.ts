@@ -1,6 +1,5 @@
-import type postgres from "postgres";
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline, timed } from "./query_deadline.ts";
+import { runPrepared, timed } from "./query_deadline.ts";
 import { KEEP_DAYS } from "./long_passwords.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { oneRow } from "./one_row.ts";
@@ -41,13 +40,13 @@ const ACCOUNT = `
 /** All accounts, by email; of several with one email, first the one that logs in. */
 export async function listAccounts(sql: Sql): Promise<Account[]> {
   const order = "order by users.email, users.created_at, users.id";
-  return await queryWithDeadline(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${order}`));
+  return await runPrepared<Account>(sql, `${ACCOUNT} ${order}`);
 }
 
 /** The accounts with this email or id: emails are not unique. */
 export async function listAccountsNamed(sql: Sql, emailOrId: string): Promise<Account[]> {
   const named = "where users.email = $1 or users.id::text = lower($1)";
-  return await queryWithDeadline(sql, sql.unsafe<Account[]>(`${ACCOUNT} ${named}`, [emailOrId]));
+  return await runPrepared<Account>(sql, `${ACCOUNT} ${named}`, [emailOrId]);
 }
 
 /**
@@ -109,21 +108,17 @@ export function enableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
 async function changeAndEndTokens(
   sql: Sql,
   change: string,
-  parameters: postgres.ParameterOrJSON<never>[],
+  parameters: readonly string[],
   disabledAt?: "now()" | "null",
 ): Promise<TokensFrom> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql.unsafe<{ tokens_from: number }[]>(
-      `with changed as (${change})
-      insert into lotline.accounts as account (user_id, disabled_at, tokens_from)
-      select id, ${disabledAt ?? "null"}, ${NEXT_TOKENS} from changed
-      on conflict (user_id) do update
-        set disabled_at = ${disabledAt ?? "account.disabled_at"}, tokens_from = excluded.tokens_from
-      returning ${TOKENS_FROM} as tokens_from`,
-      parameters,
-    ),
-  );
+  const text = `
+    with changed as (${change})
+    insert into lotline.accounts as account (user_id, disabled_at, tokens_from)
+    select id, ${disabledAt ?? "null"}, ${NEXT_TOKENS} from changed
+    on conflict (user_id) do update
+      set disabled_at = ${disabledAt ?? "account.disabled_at"}, tokens_from = excluded.tokens_from
+    returning ${TOKENS_FROM} as tokens_from`;
+  const [row] = await runPrepared<{ tokens_from: number }>(sql, text, parameters);
   if (row === undefined) throw new Error(`there is no account ${parameters[0]}`);
   return row.tokens_from;
 }

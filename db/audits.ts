@@ -19,8 +19,8 @@ export type Finding = components["schemas"]["AuditFinding"];
 /** The kind of the job that does an audit; its argument is the audit's id. */
 export const AUDIT_JOB_KIND = "audit_genealogy";
 
-const AUDIT_COLUMNS = (sql: Sql) =>
-  sql`audit.id,
+const SELECT_AUDITS = (sql: Sql) =>
+  sql`select audit.id,
     case
       when audit.run is not null then 'done'
       when job.state = 'ready' then 'queued'
@@ -32,10 +32,7 @@ const AUDIT_COLUMNS = (sql: Sql) =>
       'checked', job.progress -> 'checked', 'of', job.progress -> 'of',
       'lots', job.progress -> 'lots', 'links', job.progress -> 'links'
     ) end as progress,
-    audit.created_at, audit.as_of, audit.finished_at, audit.compared_with, audit.summary`;
-
-const SELECT_AUDITS = (sql: Sql) =>
-  sql`select ${AUDIT_COLUMNS(sql)}
+    audit.created_at, audit.as_of, audit.finished_at, audit.compared_with, audit.summary
     from lotline.audits audit left join lotline.jobs job on job.id = audit.job_id`;
 
 // There is one audit at a time, for all accounts.

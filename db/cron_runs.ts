@@ -47,9 +47,8 @@ const hasDied = (sql: Sql, { kind, uniqueKey }: ScheduledWork, at: string) =>
   )`;
 
 export async function isSlotClaimed(sql: Sql, { name, at }: Slot): Promise<boolean> {
-  const { count } = await timed(
-    sql,
-  )`select from lotline.cron_runs where name = ${name} and slot = ${at}::text::timestamptz`;
+  const { count } = await timed(sql)`
+    select from lotline.cron_runs where name = ${name} and slot = ${at}::text::timestamptz`;
   return count > 0;
 }
 

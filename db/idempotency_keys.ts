@@ -3,7 +3,7 @@ import type postgres from "postgres";
 import { ApiError } from "../errors.ts";
 import type { Sql, Statement } from "./sql.ts";
 import { constraintOf } from "./pg_errors.ts";
-import { queryWithDeadline, timed } from "./query_deadline.ts";
+import { runPrepared, timed } from "./query_deadline.ts";
 
 /*
  * `lotline.idempotency_keys`: the responses to requests that may come again. A row exists exactly when
@@ -100,16 +100,11 @@ export async function findSavedRow<Row extends postgres.MaybeRow>(
   { caller, key }: IdempotencyKey,
 ): Promise<Row> {
   // Through the table's types: JSON's numbers would lose their scale.
-  const [row] = await queryWithDeadline(
-    sql,
-    sql.unsafe<Row[]>(
-      `select ${[...columns].map((name) => `stored.${name}`)}
-      from lotline.idempotency_keys, json_populate_record(null::${table}, answer) stored
-      where caller = $1 and key = $2`,
-      [caller, key],
-      { prepare: true },
-    ),
-  );
+  const text = `
+    select ${[...columns].map((name) => `stored.${name}`)}
+    from lotline.idempotency_keys, json_populate_record(null::${table}, answer) stored
+    where caller = $1 and key = $2`;
+  const [row] = await runPrepared<Row>(sql, text, [caller, key]);
   if (row === undefined) throw keyInFlight();
   return row;
 }

@@ -1,6 +1,14 @@
 import type postgres from "postgres";
+import { ApiError } from "../errors.ts";
 import { type IdempotencyKey, keyInFlight, lockOf } from "./idempotency_keys.ts";
+import { oneRow } from "./one_row.ts";
+import { constraintOf } from "./pg_errors.ts";
 import type { Write } from "./write.ts";
+
+/** Values as text that PostgreSQL reads. */
+export type ColumnValues<Column extends string> = Partial<
+  Readonly<Record<Column, string | null | undefined>>
+>;
 
 /**
  * Inserts a row and returns it. It names just the columns in `types` that `values` has: an absent one
@@ -15,9 +23,9 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
   write: Write,
   table: string,
   types: Readonly<Record<Column, string>>,
-  values: Partial<Readonly<Record<Column, string | null | undefined>>>,
+  values: ColumnValues<Column>,
   key?: IdempotencyKey,
-): Promise<Row[]> {
+): Promise<Row> {
   const names: Column[] = [];
   const cells: string[] = [];
   const parameters: (string | null)[] = [];
@@ -30,7 +38,7 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
   // Built by hand, since a fragment for each cell doubled the cost of an insert.
   const columns = Object.keys(types);
   if (key === undefined) {
-    return await write<Row>({
+    const rows = await write<Row>({
       text: `insert into ${table} (${names}) values (${cells}) returning ${columns}`,
       parameters,
       batched: () => `
@@ -40,6 +48,7 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
           as given(${names.map((_, at) => `cell${at}`)})
         returning ${columns}`,
     });
+    return oneRow(rows);
   }
   const first =
     parameters.push(lockOf(key), key.caller, key.key, key.request, key.account ?? null) - 4;
@@ -55,7 +64,25 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
       from stored
     )
     select ${columns} from stored`;
-  const rows = await write<Row>({ text, parameters });
-  if (rows.length === 0) throw keyInFlight();
-  return rows;
+  const [row] = await write<Row>({ text, parameters });
+  if (row === undefined) throw keyInFlight();
+  return row;
+}
+
+/**
+ * A handler for `catch` that turns a violated constraint into the client's error, by the constraint's
+ * name; anything else is thrown again.
+ */
+export function conflictsOf(
+  responses: Readonly<Record<string, () => ApiError>>,
+): (thrown: unknown) => never {
+  return (thrown) => {
+    const name = constraintOf(thrown);
+    throw (name === undefined ? undefined : responses[name]?.()) ?? thrown;
+  };
+}
+
+/** A reference to a row that isn't there. */
+export function unknownReference(field: string, noun: string): ApiError {
+  return new ApiError("unknown_reference", `${field} names no ${noun} that exists`);
 }

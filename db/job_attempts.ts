@@ -1,7 +1,6 @@
-import type { Sql, Statement } from "./sql.ts";
+import type { Sql } from "./sql.ts";
 import { timed } from "./query_deadline.ts";
 import type { JobPriority } from "./jobs.ts";
-import { inTransaction } from "./transaction.ts";
 
 /*
  * `lotline.jobs` for workers. A running job belongs to the attempt with its token until its lease ends
@@ -35,7 +34,7 @@ export const MAX_STARTS = 100;
 
 const STARTED_TOO_OFTEN = `it was started ${MAX_STARTS} times and never came to an end`;
 
-const inMs = (sql: Sql, ms: number) => sql`now() + ${ms}::float8 * interval '1 millisecond'`;
+const inMs = (sql: Sql, ms: number | null) => sql`now() + ${ms}::float8 * interval '1 millisecond'`;
 
 // A worker from before migration 0019 counts only attempts.
 const start = (sql: Sql, { worker, leaseMs }: Claimant) =>
@@ -141,19 +140,20 @@ export async function completeJob(
     where id = ${id} and token = ${token} and state = 'running'`;
   if (completed.count > 0) return "now";
   // A second statement, since the first may have waited for the very commit that it doesn't see.
-  const done = await timed(
-    tx,
-  )`select from lotline.jobs where id = ${id} and token = ${token} and state = 'done'`;
+  const done = await timed(tx)`
+    select from lotline.jobs where id = ${id} and token = ${token} and state = 'done'`;
   return done.count > 0 ? "before" : undefined;
 }
 
 /** {@link completeJob} with the job's effect in the same transaction, unless it was done before. */
-export function completeJobWith(
+export async function completeJobWith(
   sql: Sql,
   job: AttemptKey,
   effect: (tx: Sql) => Promise<unknown>,
 ): Promise<"now" | "before" | undefined> {
-  return inTransaction(sql, async (tx) => {
+  return await sql.begin(async (transaction) => {
+    // A pool passes a `sql` of its own kind: see pool.ts.
+    const tx = transaction as unknown as Sql;
     const done = await completeJob(tx, job);
     if (done === "now") await effect(tx);
     return done;
@@ -163,90 +163,55 @@ export function completeJobWith(
 /** The state of a job after an attempt that didn't finish it. */
 type UnfinishedState = "ready" | "dead" | "cancelled";
 
+/** How an attempt ended that didn't finish its job. Without `retryInMs` a failed job is dead. */
+export type AttemptEnd =
+  | { readonly is: "failed"; readonly error: string; readonly retryInMs?: number }
+  /** An outage of the database, which costs no attempt. */
+  | { readonly is: "postponed"; readonly error: string; readonly retryInMs: number }
+  /** It waits for the end of the quiet hours, unless it becomes urgent. It costs no attempt. */
+  | { readonly is: "deferred"; readonly retryInMs: number }
+  /** Another worker can start it at once. It costs no attempt. */
+  | { readonly is: "released" }
+  | { readonly is: "cancelled" };
+
+function lastTime(end: AttemptEnd): string {
+  if ("error" in end) return `the last error: ${end.error}`;
+  return end.is === "deferred"
+    ? "the last time in the quiet hours"
+    : "the last time its worker was shut down";
+}
+
 /**
- * Stores that an attempt failed. The job is ready again after `retryInMs`; without it, or after
- * {@link MAX_STARTS}, it is dead; one that was cancelled meanwhile is cancelled. Returns its state, as
- * the functions below do, or nothing: it belongs to another attempt by now.
- *
- * @param isCounted false: it was not the job's fault, and costs no attempt
+ * Stores how an attempt ended. The job is dead after {@link MAX_STARTS}; one that was cancelled
+ * meanwhile is cancelled. Returns its state, or nothing: it belongs to another attempt by now.
  */
-export function failJob(
-  sql: Sql,
-  key: AttemptKey,
-  { error, retryInMs, isCounted = true }: {
-    readonly error: string;
-    readonly retryInMs?: number | undefined;
-    readonly isCounted?: boolean;
-  },
-): Promise<UnfinishedState | undefined> {
-  return endAttempt(sql, key, {
-    error: sql`${error}`,
-    lastError: retryInMs === undefined ? error : `${STARTED_TOO_OFTEN}; the last error: ${error}`,
-    isLast: retryInMs === undefined,
-    runAt: inMs(sql, retryInMs ?? 0),
-    isCounted,
-  });
-}
-
-/** Stores that an attempt has stopped because its job was cancelled. */
-export async function endCancelledJob(sql: Sql, { id, token }: AttemptKey): Promise<boolean> {
-  const ended = await timed(sql)`
-    update lotline.jobs set ${makeReady(sql)}, state = 'cancelled', finished_at = now()
-    where id = ${id} and token = ${token} and state = 'running'
-    returning id`;
-  return ended.count > 0;
-}
-
-/** Releases a job, so that another worker can start it at once. It costs no attempt. */
-export function releaseJob(sql: Sql, key: AttemptKey): Promise<UnfinishedState | undefined> {
-  return endUncounted(sql, key, "the last time its worker was shut down", sql`run_at`);
-}
-
-/** The same, to be started in `ms`; at once if it was requested as urgent meanwhile. */
-export function deferJob(
-  sql: Sql,
-  key: AttemptKey,
-  ms: number,
-): Promise<UnfinishedState | undefined> {
-  const runAt = sql`case when priority = 0 then run_at else ${inMs(sql, ms)} end`;
-  return endUncounted(sql, key, "the last time in the quiet hours", runAt);
-}
-
-function endUncounted(sql: Sql, key: AttemptKey, why: string, runAt: Statement) {
-  return endAttempt(sql, key, {
-    error: sql`last_error`,
-    lastError: `${STARTED_TOO_OFTEN}; ${why}`,
-    isLast: false,
-    runAt,
-    isCounted: false,
-  });
-}
-
-async function endAttempt(
+export async function endAttempt(
   sql: Sql,
   { id, token }: AttemptKey,
-  { error, lastError, isLast, runAt, isCounted }: {
-    readonly error: Statement;
-    /** The error of a job that is dead now. */
-    readonly lastError: string;
-    readonly isLast: boolean;
-    readonly runAt: Statement;
-    readonly isCounted: boolean;
-  },
+  end: AttemptEnd,
 ): Promise<UnfinishedState | undefined> {
+  const error = "error" in end ? end.error : null;
+  const retryInMs = "retryInMs" in end ? end.retryInMs ?? null : null;
+  const isLast = end.is === "failed" && retryInMs === null;
+  const isCounted = end.is === "failed" || end.is === "cancelled";
   const isOver = sql`(${isLast} or starts >= ${MAX_STARTS}::int)`;
   const [ended] = await timed(sql)<{ state: UnfinishedState }[]>`
     update lotline.jobs set
       ${makeReady(sql)},
       attempt = attempt - ${isCounted ? 0 : 1}::int,
       last_error = case
-        when ${isOver} and not cancel_requested then ${lastError} else ${error}
+        when ${isOver} and not cancel_requested
+        then ${isLast ? error : `${STARTED_TOO_OFTEN}; ${lastTime(end)}`}
+        else coalesce(${error}, last_error)
       end,
       state = case
         when cancel_requested then 'cancelled' when ${isOver} then 'dead' else 'ready'
       end,
       finished_at = case when cancel_requested or ${isOver} then now() end,
-      run_at = ${runAt}
+      run_at = case
+        when ${end.is === "deferred"} and priority = 0 then run_at
+        else coalesce(${inMs(sql, retryInMs)}, run_at)
+      end
     where id = ${id} and token = ${token} and state = 'running'
     returning state`;
   return ended?.state;

@@ -9,16 +9,14 @@ import {
   claimNextJob,
   completeJob,
   completeJobWith,
-  deferJob,
   discardUnknownKinds,
-  endCancelledJob,
-  failJob,
-  releaseJob,
+  endAttempt,
   renewLease,
   rescueExpiredJobs,
 } from "./job_attempts.ts";
 import { takeUnpushedJobs } from "./job_pushes.ts";
-import { cancelJob, insertJob } from "./jobs.ts";
+import { cancelJob } from "./jobs.ts";
+import { insertJob } from "../testing/insert_job.ts";
 import { lockWaits } from "../testing/lock_waits.ts";
 
 const database = await freshDatabase();
@@ -45,11 +43,11 @@ async function rowOf(id: string): Promise<Record<string, unknown>> {
 
 /** What a stale attempt may still try to store, with its result when it finds no row. */
 const WISHES: [what: string, wish: (job: ClaimedJob) => Promise<unknown>, none: unknown][] = [
-  ["given back", (job) => releaseJob(sql, job), undefined],
-  ["deferred", (job) => deferJob(sql, job, 1_000), undefined],
-  ["failed", (job) => failJob(sql, job, { error: "no", retryInMs: 0 }), undefined],
-  ["dead", (job) => failJob(sql, job, { error: "no" }), undefined],
-  ["cancelled", (job) => endCancelledJob(sql, job), false],
+  ["given back", (job) => endAttempt(sql, job, { is: "released" }), undefined],
+  ["deferred", (job) => endAttempt(sql, job, { is: "deferred", retryInMs: 1_000 }), undefined],
+  ["failed", (job) => endAttempt(sql, job, { is: "failed", error: "no", retryInMs: 0 }), undefined],
+  ["dead", (job) => endAttempt(sql, job, { is: "failed", error: "no" }), undefined],
+  ["cancelled", (job) => endAttempt(sql, job, { is: "cancelled" }), undefined],
   ["renewed", (job) => renewLease(sql, job, 60_000, { done: 1 }), undefined],
 ];
 
@@ -65,7 +63,7 @@ for (const [what, wish, none] of WISHES) {
 
   Deno.test(`a job that another attempt holds can't be ${what} by the earlier one`, async () => {
     const first = await claimed();
-    strictEqual(await releaseJob(sql, first), "ready");
+    strictEqual(await endAttempt(sql, first, { is: "released" }), "ready");
     const second = await claimNextJob(sql, [first.kind], claimant);
     ok(second);
     const before = await rowOf(first.id);
@@ -78,7 +76,7 @@ for (const [what, wish, none] of WISHES) {
 Deno.test("only the attempt that holds a job can finish it; a repeat returns the same and has no effect", async () => {
   await sql`create table finished_jobs (id uuid)`;
   const first = await claimed();
-  await releaseJob(sql, first);
+  await endAttempt(sql, first, { is: "released" });
   const second = await claimNextJob(sql, [first.kind], claimant);
   ok(second);
   const complete = (job: ClaimedJob) =>
@@ -127,13 +125,13 @@ const ENDS: [
   lastError: RegExp | null,
 ][] = [
   ["done", (job) => completeJob(sql, job), null],
-  ["dead", (job) => failJob(sql, job, { error: "no" }), /^no$/],
+  ["dead", (job) => endAttempt(sql, job, { is: "failed", error: "no" }), /^no$/],
   ["cancelled", async (job) => {
     await cancelJob(sql, job.id);
-    return await endCancelledJob(sql, job);
+    return await endAttempt(sql, job, { is: "cancelled" });
   }, null],
   ["dead", async (job) => {
-    await releaseJob(sql, job);
+    await endAttempt(sql, job, { is: "released" });
     await sql`update lotline.jobs set run_at = now() - interval '61 minutes' where id = ${job.id}`;
     deepStrictEqual([...await discardUnknownKinds(sql, ["known"])], [{
       id: job.id,
@@ -164,7 +162,7 @@ Deno.test("a job of an unknown kind waits an hour for a worker that knows it; a 
     await claimed(),
     await claimed(),
   ];
-  for (const job of [early, due, known]) await releaseJob(sql, job);
+  for (const job of [early, due, known]) await endAttempt(sql, job, { is: "released" });
   const dueFor = (minutes: number, { id }: ClaimedJob) =>
     sql`update lotline.jobs set run_at = now() - ${minutes}::int * interval '1 minute'
       where id = ${id}`;
@@ -182,7 +180,7 @@ Deno.test("a job of an unknown kind waits an hour for a worker that knows it; a 
 
 Deno.test("a running job has its worker, its start and its lease, and no end", async () => {
   const job = await claimed();
-  await failJob(sql, job, { error: "no", retryInMs: 0 });
+  await endAttempt(sql, job, { is: "failed", error: "no", retryInMs: 0 });
   // As a worker of another release might have left it.
   await sql`update lotline.jobs set finished_at = now(), started_at = null where id = ${job.id}`;
   const again = await claimNextJob(sql, [job.kind], claimant);
@@ -208,9 +206,9 @@ Deno.test("a running job has its worker, its start and its lease, and no end", a
 
 /** Every way in which an attempt returns its job to the queue. */
 const GIVEN_BACK: [what: string, end: (job: ClaimedJob) => Promise<unknown>][] = [
-  ["released", (job) => releaseJob(sql, job)],
-  ["deferred", (job) => deferJob(sql, job, 0)],
-  ["failed", (job) => failJob(sql, job, { error: "no", retryInMs: 0 })],
+  ["released", (job) => endAttempt(sql, job, { is: "released" })],
+  ["deferred", (job) => endAttempt(sql, job, { is: "deferred", retryInMs: 0 })],
+  ["failed", (job) => endAttempt(sql, job, { is: "failed", error: "no", retryInMs: 0 })],
   ["lost", async (job) => {
     await sql`update lotline.jobs set lease_until = now() - interval '1 s' where id = ${job.id}`;
     const lost = await rescueExpiredJobs(sql, {});
@@ -271,7 +269,7 @@ Deno.test("a job that no client waits for is postponed, one that a client waits 
     const job = await claimed();
     await sql`update lotline.jobs set priority = ${priority}, last_error = 'before'
       where id = ${job.id}`;
-    strictEqual(await deferJob(sql, job, 3_600_000), "ready");
+    strictEqual(await endAttempt(sql, job, { is: "deferred", retryInMs: 3_600_000 }), "ready");
     const { state, attempt, starts, last_error } = await rowOf(job.id);
     deepStrictEqual([state, attempt, starts, last_error], ["ready", 0, 1, "before"]);
     const [row] = await sql<{ minutes: number }[]>`

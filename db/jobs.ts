@@ -1,8 +1,7 @@
 import type postgres from "postgres";
 import type { Sql, Statement } from "./sql.ts";
 import { constraintOf } from "./pg_errors.ts";
-import { queryWithDeadline, timed } from "./query_deadline.ts";
-import { oneRow } from "./one_row.ts";
+import { timed } from "./query_deadline.ts";
 
 /*
  * `lotline.jobs` for those who request work. What workers do with a job is in job_attempts.ts.
@@ -77,15 +76,9 @@ export function newJob(sql: Sql, job: NewJob): Statement<{ id: string }> {
     returning id`;
 }
 
-/** Puts a job into the queue and returns its id; see {@link newJob}. */
-export async function insertJob(sql: Sql, job: NewJob): Promise<string> {
-  return oneRow(await queryWithDeadline(sql, newJob(sql, job))).id;
-}
-
 export async function findJob(sql: Sql, id: string): Promise<Job | undefined> {
-  const [job] = await timed(sql)<Job[]>`select ${
-    JOB_COLUMNS(sql)
-  } from lotline.jobs where id = ${id}`;
+  const [job] = await timed(sql)<Job[]>`
+    select ${JOB_COLUMNS(sql)} from lotline.jobs where id = ${id}`;
   return job;
 }
 
@@ -125,20 +118,19 @@ export async function cancelJob(sql: Sql, id: string): Promise<JobState | undefi
   return row?.state;
 }
 
-interface CancelFilter {
-  readonly kind?: string | undefined;
-  readonly account?: string | undefined;
-  /** By when it was created. */
-  readonly olderThanS?: number | undefined;
-}
-
 /** Cancelled by one statement at most. */
 const CANCEL_BATCH = 1_000;
 
-/** Cancels all jobs that wait or run, as {@link cancelJob} does, and counts them. */
+/**
+ * Cancels all jobs that wait or run, as {@link cancelJob} does, and counts them.
+ *
+ * @param olderThanS by when they were created
+ */
 export async function cancelJobs(
   sql: Sql,
-  { kind, account, olderThanS = 0 }: CancelFilter,
+  { kind, account, olderThanS = 0 }:
+    & Readonly<Partial<Record<"kind" | "account", string | undefined>>>
+    & { readonly olderThanS?: number | undefined },
 ): Promise<{ readonly cancelled: number; readonly stopping: number }> {
   const counts = { cancelled: 0, stopping: 0 };
   for (let some = CANCEL_BATCH; some === CANCEL_BATCH;) {

@@ -8,14 +8,14 @@ import {
   claimNextJob,
   completeJob,
   completeJobWith,
-  failJob,
+  endAttempt,
   MAX_STARTS,
-  releaseJob,
   renewLease,
   rescueExpiredJobs,
 } from "./job_attempts.ts";
 import { clearLostPushes, clearPushes, takeUnpushedJobs } from "./job_pushes.ts";
-import { cancelJob, findJob, insertJob, type NewJob, newJob, retryJob } from "./jobs.ts";
+import { cancelJob, findJob, type NewJob, newJob, retryJob } from "./jobs.ts";
+import { insertJob } from "../testing/insert_job.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
@@ -144,15 +144,15 @@ Deno.test("only the token of the running attempt can renew, finish, fail or rele
     tx`insert into lotline.cron_runs (name, slot) values ('effect', now())`;
   strictEqual(await renewLease(sql, stranger, 1_000, undefined), undefined);
   strictEqual(await completeJobWith(sql, stranger, effect), undefined);
-  strictEqual(await failJob(sql, stranger, { error: "x" }), undefined);
-  strictEqual(await releaseJob(sql, stranger), undefined);
+  strictEqual(await endAttempt(sql, stranger, { is: "failed", error: "x" }), undefined);
+  strictEqual(await endAttempt(sql, stranger, { is: "released" }), undefined);
   strictEqual((await sql`select from lotline.cron_runs where name = 'effect'`).count, 0);
   deepStrictEqual(await renewLease(sql, { id, token }, 1_000, { done: 1 }), {
     cancel_requested: false,
   });
   strictEqual(await completeJob(sql, { id, token }), "now");
   strictEqual(await completeJob(sql, { id, token }), "before", "its answer may have been lost");
-  strictEqual(await failJob(sql, { id, token }, { error: "x" }), undefined);
+  strictEqual(await endAttempt(sql, { id, token }, { is: "failed", error: "x" }), undefined);
   strictEqual((await findJob(sql, id))?.state, "done");
 });
 
@@ -232,16 +232,16 @@ Deno.test("each claim of a job counts as a start, with any outcome, and a retry 
   const first = await claim();
   strictEqual(first.starts, 1);
   await becomes("running", 1, 1);
-  await releaseJob(sql, first);
+  await endAttempt(sql, first, { is: "released" });
   await becomes("ready", 0, 1);
-  await failJob(sql, await claim(), { error: "x", retryInMs: 0, isCounted: false });
+  await endAttempt(sql, await claim(), { is: "postponed", error: "x", retryInMs: 0 });
   await becomes("ready", 0, 2);
-  await failJob(sql, await claim(), { error: "x", retryInMs: 0 });
+  await endAttempt(sql, await claim(), { is: "failed", error: "x", retryInMs: 0 });
   await becomes("ready", 1, 3);
   await claim(soonLost);
   await rescueExpiredJobs(sql, {});
   await becomes("ready", 2, 4);
-  await failJob(sql, await claim(), { error: "x" });
+  await endAttempt(sql, await claim(), { is: "failed", error: "x" });
   await becomes("dead", 3, 5);
   await retryJob(sql, id);
   await becomes("ready", 0, 0);
@@ -255,10 +255,13 @@ Deno.test("a job with the maximum number of starts is dead with that reason, how
   };
   const [released, failed, postponed] = [await last(), await last(), await last()];
   const lost = await last(soonLost);
-  strictEqual(await releaseJob(sql, released), "dead");
-  strictEqual(await failJob(sql, failed, { error: "Error: no", retryInMs: 9 }), "dead");
+  strictEqual(await endAttempt(sql, released, { is: "released" }), "dead");
   strictEqual(
-    await failJob(sql, postponed, { error: "full", retryInMs: 9, isCounted: false }),
+    await endAttempt(sql, failed, { is: "failed", error: "Error: no", retryInMs: 9 }),
+    "dead",
+  );
+  strictEqual(
+    await endAttempt(sql, postponed, { is: "postponed", error: "full", retryInMs: 9 }),
     "dead",
   );
   deepStrictEqual((await rescueExpiredJobs(sql, {})).map(({ id, state }) => [id, state]), [
@@ -282,7 +285,7 @@ Deno.test("a job with the maximum number of starts is dead with that reason, how
   strictEqual(await completeJob(sql, done), "now");
   const cancelled = await last();
   await cancelJob(sql, cancelled.id);
-  strictEqual(await releaseJob(sql, cancelled), "cancelled");
+  strictEqual(await endAttempt(sql, cancelled, { is: "released" }), "cancelled");
 });
 
 Deno.test("a start by a worker of a release that counts only attempts is counted", async () => {
@@ -295,8 +298,8 @@ Deno.test("a start by a worker of a release that counts only attempts is counted
 Deno.test("a job that was cancelled while it ran isn't tried again, however it ends", async () => {
   const [failing, releasing] = [await claimed(), await claimed()];
   for (const { id } of [failing, releasing]) strictEqual(await cancelJob(sql, id), "running");
-  await failJob(sql, failing, { error: "x", retryInMs: 0 });
-  await releaseJob(sql, releasing);
+  await endAttempt(sql, failing, { is: "failed", error: "x", retryInMs: 0 });
+  await endAttempt(sql, releasing, { is: "released" });
   for (const { id } of [failing, releasing]) {
     const job = await findJob(sql, id);
     strictEqual(job?.state, "cancelled");
@@ -318,7 +321,7 @@ Deno.test("a waiting job is cancelled immediately, a finished one keeps its stat
 Deno.test("a dead or cancelled job can be retried with all its attempts, unless its work is queued", async () => {
   const job = someJob({ uniqueKey: "x" });
   const dead = await claimed(job);
-  await failJob(sql, dead, { error: "x" });
+  await endAttempt(sql, dead, { is: "failed", error: "x" });
   const twin = await insertJob(sql, job);
   strictEqual(await retryJob(sql, dead.id), "twin");
   await cancelJob(sql, twin);

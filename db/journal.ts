@@ -6,12 +6,7 @@ import { SERVICE_SERIES, type Step } from "./migrations.ts";
 /** The advisory lock of a migration. Any number that nothing else in the database locks. */
 export const SCHEMA_LOCK = 5_684_631;
 
-export interface AppliedStep {
-  readonly series: string;
-  readonly number: number;
-  readonly name: string;
-  readonly checksum: string;
-}
+export type AppliedStep = Pick<Step, "series" | "number" | "name" | "checksum">;
 
 interface Journal {
   /** In their order within each series, under their names of today. */
@@ -22,22 +17,21 @@ interface Journal {
 
 // Until there were two series, all steps were numbered together. These were renamed since; their
 // content is the same. 0001 to 0014 were the service's and kept their names.
-const RENAMED: Readonly<Record<string, { series: string; number: number; name: string }>> = {
-  "0015_routes": { series: "cutover", number: 1, name: "0001_routes" },
-  "0016_evidence": { series: "cutover", number: 2, name: "0002_evidence" },
-  "0017_recorded_exchanges": { series: "cutover", number: 3, name: "0003_recorded_exchanges" },
-  "0018_idempotency_keys": { series: "service", number: 15, name: "0015_idempotency_keys" },
-  "0019_job_starts": { series: "service", number: 16, name: "0016_job_starts" },
-  "0020_long_passwords": { series: "service", number: 17, name: "0017_long_passwords" },
-  "0021_turns_of_accounts": { series: "service", number: 18, name: "0018_turns_of_accounts" },
-  "0022_bound_stored_results": {
-    series: "service",
-    number: 19,
-    name: "0019_bound_stored_results",
-  },
-  "0023_route_clients": { series: "cutover", number: 4, name: "0004_route_clients" },
-  "0024_route_coverage": { series: "cutover", number: 5, name: "0005_route_coverage" },
-};
+const RENAMED = Object.fromEntries(([
+  ["0015_routes", "cutover", "0001_routes"],
+  ["0016_evidence", "cutover", "0002_evidence"],
+  ["0017_recorded_exchanges", "cutover", "0003_recorded_exchanges"],
+  ["0018_idempotency_keys", "service", "0015_idempotency_keys"],
+  ["0019_job_starts", "service", "0016_job_starts"],
+  ["0020_long_passwords", "service", "0017_long_passwords"],
+  ["0021_turns_of_accounts", "service", "0018_turns_of_accounts"],
+  ["0022_bound_stored_results", "service", "0019_bound_stored_results"],
+  ["0023_route_clients", "cutover", "0004_route_clients"],
+  ["0024_route_coverage", "cutover", "0005_route_coverage"],
+] as const).map(([before, series, name]) => [
+  before,
+  { series, number: Number(name.slice(0, 4)), name },
+]));
 
 /** Reads the journal; a database without one has no steps. */
 export async function readJournal(sql: postgres.Sql): Promise<Journal> {

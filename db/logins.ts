@@ -1,5 +1,5 @@
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline, timed } from "./query_deadline.ts";
+import { runPrepared, timed } from "./query_deadline.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { type User, USER_COLUMNS } from "./users.ts";
 import type { Write } from "./write.ts";
@@ -14,17 +14,11 @@ export interface Login {
   readonly tokensFrom: number | null;
 }
 
-interface LoginRow extends User {
-  readonly encrypted_password: string | null;
-  readonly disabled: boolean;
-  readonly tokens_from: number | null;
-}
-
 const FIND_LOGIN = `
   select ${Object.keys(USER_COLUMNS).map((column) => `users.${column}`)},
-    secret.encrypted_password,
+    secret.encrypted_password as "encryptedPassword",
     account.disabled_at is not null as disabled,
-    ${TOKENS_FROM} as tokens_from
+    ${TOKENS_FROM} as "tokensFrom"
   from users
   join auth.users secret on secret.id = users.id
   left join lotline.accounts account on account.user_id = users.id
@@ -33,11 +27,10 @@ const FIND_LOGIN = `
 
 /** The account with exactly this email (case matters); of several, the oldest. */
 export async function findLogin(sql: Sql, email: string): Promise<Login | undefined> {
-  const query = sql.unsafe<LoginRow[]>(FIND_LOGIN, [email], { prepare: true });
-  const [row] = await queryWithDeadline(sql, query);
+  const [row] = await runPrepared<User & Omit<Login, "user">>(sql, FIND_LOGIN, [email]);
   if (row === undefined) return undefined;
-  const { encrypted_password, disabled, tokens_from, ...user } = row;
-  return { user, encryptedPassword: encrypted_password, disabled, tokensFrom: tokens_from };
+  const { encryptedPassword, disabled, tokensFrom, ...user } = row;
+  return { user, encryptedPassword, disabled, tokensFrom };
 }
 
 const RECORD_LOGIN = `

@@ -1,11 +1,9 @@
 import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
-import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { runPrepared } from "./query_deadline.ts";
 import { findSavedRow, type IdempotencyKey } from "./idempotency_keys.ts";
-import { insertRow } from "./insert.ts";
-import { oneRow } from "./one_row.ts";
+import { type ColumnValues, conflictsOf, insertRow, unknownReference } from "./insert.ts";
 import { textArray } from "./text_array.ts";
 import type { Write } from "./write.ts";
 
@@ -32,7 +30,7 @@ export const LOT_COLUMNS = {
 /** A lot to store: text as PostgreSQL reads it; what is absent gets the column's default. */
 export type LotValues =
   & { readonly lot_code: string }
-  & Partial<Readonly<Record<keyof typeof LOT_COLUMNS, string | null | undefined>>>;
+  & ColumnValues<keyof typeof LOT_COLUMNS>;
 
 interface TraceRow extends Omit<Lot, "id"> {
   /** Null: the lot is too large for a shared statement. */
@@ -102,8 +100,7 @@ export async function findTraces(
   lotCodes: readonly string[],
   deadlineMs?: number,
 ): Promise<ReadonlyMap<string, Trace | typeof LARGE_TRACE>> {
-  const query = sql.unsafe<TraceRow[]>(FIND_TRACES, [textArray(lotCodes)], { prepare: true });
-  const rows = await queryWithDeadline(sql, query, deadlineMs);
+  const rows = await runPrepared<TraceRow>(sql, FIND_TRACES, [textArray(lotCodes)], deadlineMs);
   const found = new Map<
     string,
     { central?: Lot; parents: Lot[]; children: Lot[]; isLarge: boolean }
@@ -166,16 +163,14 @@ export async function insertLot(
   values: LotValues,
   key?: IdempotencyKey,
 ): Promise<Lot> {
-  const insert = insertRow<Lot, keyof Lot>(write, "lots", LOT_COLUMNS, values, key);
-  return oneRow(
-    await insert.catch(conflictsOf({
+  return await insertRow<Lot, keyof Lot>(write, "lots", LOT_COLUMNS, values, key)
+    .catch(conflictsOf({
       lots_lot_code_key: () => new ApiError("taken", `Lot code ${values.lot_code} is taken`),
       lots_pkey: () => new ApiError("taken", `Lot id ${values.id} is taken`),
       lots_production_run_id_fkey: () => unknownReference("production_run_id", "production run"),
       lots_phase_id_fkey: () => unknownReference("phase_id", "phase"),
       lots_operator_id_fkey: () => unknownReference("operator_id", "user"),
-    })),
-  );
+    }));
 }
 
 /** The lot as it was stored with this key. */

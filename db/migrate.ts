@@ -64,9 +64,8 @@ export async function migrate(
  */
 async function takeTurn(sql: postgres.Sql): Promise<void> {
   for (;;) {
-    const [row] = await sql<
-      { mine: boolean }[]
-    >`select pg_try_advisory_lock(${SCHEMA_LOCK}) as mine`;
+    const [row] = await sql<{ mine: boolean }[]>`
+      select pg_try_advisory_lock(${SCHEMA_LOCK}) as mine`;
     if (row?.mine) return;
     await delay(LOCK_POLL_MS);
   }
@@ -120,9 +119,7 @@ async function apply(sql: postgres.Sql, step: Step): Promise<void> {
 
 async function splitJournal(sql: postgres.Sql): Promise<void> {
   await untilLocked(sql, { title: "Splitting the journal" }, async () => {
-    await sql.unsafe(BEGIN);
-    await sql.unsafe(SPLIT_JOURNAL);
-    await sql.unsafe("commit");
+    await sql.unsafe(`${BEGIN}; ${SPLIT_JOURNAL}; commit`);
   });
 }
 

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 
 /** One numbered step of the schema. */
-interface Migration {
+export interface Step {
+  readonly series: string;
   readonly number: number;
   /** The file's name without its extension, such as `0001_old_schema`. */
   readonly name: string;
@@ -35,11 +36,6 @@ export const ALL_SERIES: readonly Series[] = [
   { name: "cutover", folder: new URL("../cutover/migrations/", import.meta.url) },
 ];
 
-/** A migration with the series that it belongs to. */
-export interface Step extends Migration {
-  readonly series: string;
-}
-
 const NAME = /^(\d{4})_\w+\.sql$/;
 const UNDO = /^-- outside a transaction; undo: (.+)$/m;
 
@@ -52,8 +48,8 @@ export class MigrationFolderError extends Error {
  * The migrations in a folder, in their order.
  * @throws {MigrationFolderError}
  */
-export async function readMigrations(folder: URL): Promise<readonly Migration[]> {
-  const migrations: Migration[] = [];
+export async function readMigrations(folder: URL): Promise<readonly Omit<Step, "series">[]> {
+  const migrations: Omit<Step, "series">[] = [];
   for await (const { name: file } of Deno.readDir(folder)) {
     const number = NAME.exec(file)?.[1];
     if (number === undefined) throw new MigrationFolderError(`${file} is not named 0001_name.sql`);
@@ -82,8 +78,10 @@ export async function readMigrations(folder: URL): Promise<readonly Migration[]>
 export async function readSteps(allSeries: readonly Series[]): Promise<readonly Step[]> {
   const steps: Step[] = [];
   for (const { name: series, folder } of allSeries) {
-    const isThere = series === SERVICE_SERIES.name || await exists(folder);
-    const migrations = isThere ? await readMigrations(folder) : [];
+    const migrations = await readMigrations(folder).catch((error) => {
+      if (series === SERVICE_SERIES.name || !(error instanceof Deno.errors.NotFound)) throw error;
+      return [];
+    });
     steps.push(...migrations.map((migration) => ({ ...migration, series })));
   }
   return steps;
@@ -92,14 +90,4 @@ export async function readSteps(allSeries: readonly Series[]): Promise<readonly 
 /** A step's name in messages, after its series unless that is the service's. */
 export function titleOf({ series, name }: Pick<Step, "series" | "name">): string {
   return series === SERVICE_SERIES.name ? name : `${series}/${name}`;
-}
-
-async function exists(folder: URL): Promise<boolean> {
-  try {
-    await Deno.stat(folder);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

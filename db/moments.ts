@@ -1,7 +1,7 @@
 import { ApiError } from "../errors.ts";
 import type { Sql } from "./sql.ts";
 import { isRefusedValue } from "./pg_errors.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { runPrepared } from "./query_deadline.ts";
 
 const READ = `
   select case when moment >= '0001-01-01 00:00Z' and moment < '10000-01-01 00:00Z'
@@ -14,8 +14,7 @@ const READ = `
  * @throws {ApiError} 422 when PostgreSQL can't read it, or its year in UTC isn't from 0001 to 9999
  */
 export async function readMoment(sql: Sql, field: string, text: string): Promise<string> {
-  const query = sql.unsafe<{ moment: string | null }[]>(READ, [text], { prepare: true });
-  const rows = await queryWithDeadline(sql, query).catch((error) => {
+  const rows = await runPrepared<{ moment: string | null }>(sql, READ, [text]).catch((error) => {
     throw isRefusedValue(error)
       ? refusal(field, "must be a moment that can be read", error)
       : error;

@@ -1,10 +1,8 @@
 import type { components } from "../contract/types.gen.ts";
 import { ApiError } from "../errors.ts";
-import { conflictsOf, unknownReference } from "./conflicts.ts";
 import type { Sql } from "./sql.ts";
 import { findSavedRow, type IdempotencyKey } from "./idempotency_keys.ts";
-import { insertRow } from "./insert.ts";
-import { oneRow } from "./one_row.ts";
+import { type ColumnValues, conflictsOf, insertRow, unknownReference } from "./insert.ts";
 import type { Write } from "./write.ts";
 
 /** A row of `qc_decisions` as answers show it. */
@@ -23,11 +21,6 @@ export const QC_DECISION_COLUMNS = {
   decided_at: "timestamptz",
 } as const;
 
-/** A decision to store: text as PostgreSQL reads it; what is absent gets the column's default. */
-type QcDecisionValues = Partial<
-  Readonly<Record<keyof typeof QC_DECISION_COLUMNS, string | null | undefined>>
->;
-
 /**
  * Stores a QC decision and returns its row.
  * @param key is stored with it
@@ -35,24 +28,17 @@ type QcDecisionValues = Partial<
  */
 export async function insertQcDecision(
   write: Write,
-  values: QcDecisionValues,
+  values: ColumnValues<keyof QcDecision>,
   key?: IdempotencyKey,
 ): Promise<QcDecision> {
-  const insert = insertRow<QcDecision, keyof QcDecision>(
-    write,
-    "qc_decisions",
-    QC_DECISION_COLUMNS,
-    values,
-    key,
-  );
-  return oneRow(
-    await insert.catch(conflictsOf({
+  const columns = QC_DECISION_COLUMNS;
+  return await insertRow<QcDecision, keyof QcDecision>(write, "qc_decisions", columns, values, key)
+    .catch(conflictsOf({
       qc_decisions_pkey: () => new ApiError("taken", `QC decision id ${values.id} is taken`),
       qc_decisions_lot_id_fkey: () => unknownReference("lot_id", "lot"),
       qc_decisions_qc_gate_id_fkey: () => unknownReference("qc_gate_id", "QC gate"),
       qc_decisions_operator_id_fkey: () => unknownReference("operator_id", "user"),
-    })),
-  );
+    }));
 }
 
 /** The decision as it was stored with this key. */

@@ -36,10 +36,21 @@ export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
   });
 }
 
+/** Runs a statement whose text stays the same, with the deadline of a request. */
+export function runPrepared<Row extends postgres.MaybeRow>(
+  sql: Sql,
+  text: string,
+  parameters: readonly (string | number | null)[] = [],
+  deadlineMs?: number,
+): Promise<postgres.RowList<Row[]>> {
+  const query = sql.unsafe<Row[]>(text, [...parameters], { prepare: true });
+  return queryWithDeadline(sql, query, deadlineMs);
+}
+
 /** Makes statements as `sql` does and runs each with the deadline of a request. */
-export function timed(sql: Sql) {
+export function timed(sql: Sql, deadlineMs?: number) {
   return <T extends readonly postgres.MaybeRow[] = postgres.Row[]>(
     text: TemplateStringsArray,
     ...values: Parameters<typeof sql<T>> extends [unknown, ...infer Values] ? Values : never
-  ): Promise<postgres.RowList<T>> => queryWithDeadline(sql, sql<T>(text, ...values));
+  ): Promise<postgres.RowList<T>> => queryWithDeadline(sql, sql<T>(text, ...values), deadlineMs);
 }

@@ -1,3 +1,4 @@
+import { oneRow } from "./one_row.ts";
 import type { Sql } from "./sql.ts";
 import { timed } from "./query_deadline.ts";
 
@@ -9,73 +10,43 @@ import { timed } from "./query_deadline.ts";
 /** The most rows that a statement deletes. */
 const BATCH = 1_000;
 
-/** Jobs that are done or cancelled for 7 days, or dead for 30. */
-export async function deleteOldJobs(sql: Sql): Promise<number> {
-  const { count } = await timed(sql)`
-    delete from lotline.jobs where id in (
-      select id from lotline.jobs
-      where state in ('done', 'dead', 'cancelled') and finished_at < now() - interval '7 days'
-        and (state <> 'dead' or finished_at < now() - interval '30 days')
-      limit ${BATCH} for update skip locked
-    )`;
-  return count;
-}
-
-/** Slots of the schedule that are 30 days old. */
-export async function deleteOldCronRuns(sql: Sql): Promise<number> {
-  const { count } = await timed(sql)`
-    delete from lotline.cron_runs where (name, slot) in (
-      select name, slot from lotline.cron_runs where slot < now() - interval '30 days'
-      limit ${BATCH}
-    )`;
-  return count;
-}
-
-/** Idempotency keys that are 24 hours old. */
-export async function deleteOldIdempotencyKeys(sql: Sql): Promise<number> {
-  const { count } = await timed(sql)`
-    delete from lotline.idempotency_keys where (caller, key) in (
-      select caller, key from lotline.idempotency_keys
-      where created_at < now() - interval '24 hours' limit ${BATCH}
-    )`;
-  return count;
-}
-
-/** Traces that are 7 days old. Their chunks are orphans then. */
-export async function deleteOldTraces(sql: Sql): Promise<number> {
-  const { count } = await timed(sql)`
-    delete from lotline.traces where id in (
-      select id from lotline.traces where created_at < now() - interval '7 days' limit ${BATCH}
-    )`;
-  return count;
-}
-
-/**
- * Audits that are 90 days old, except the last one that is done: the next is compared with it. Their
- * findings are orphans then.
- */
-export async function deleteOldAudits(sql: Sql): Promise<number> {
-  const { count } = await timed(sql)`
-    with last as (
+/** Which rows are expired, by table. */
+const EXPIRED = {
+  jobs: `state in ('done', 'dead', 'cancelled') and finished_at < now() - interval '7 days'
+    and (state <> 'dead' or finished_at < now() - interval '30 days')`,
+  cron_runs: "slot < now() - interval '30 days'",
+  idempotency_keys: "created_at < now() - interval '24 hours'",
+  traces: "created_at < now() - interval '7 days'",
+  // Not the last one that is done: the next is compared with it.
+  audits: `created_at < now() - interval '90 days' and id is distinct from (
       select id from lotline.audits where run is not null
       order by finished_at desc nulls last, created_at desc limit 1
-    )
-    delete from lotline.audits where id in (
-      select id from lotline.audits
-      where created_at < now() - interval '90 days' and id not in (select id from last)
-      limit ${BATCH}
-    )`;
+    )`,
+} as const;
+
+export type ExpiringTable = keyof typeof EXPIRED;
+
+export const EXPIRING_TABLES = Object.keys(EXPIRED) as ExpiringTable[];
+
+export async function deleteExpired(sql: Sql, name: ExpiringTable): Promise<number> {
+  const table = sql(`lotline.${name}`);
+  // A dead job may be retried meanwhile; the other rows stay expired.
+  const lock = name === "jobs" ? sql`for update skip locked` : sql``;
+  const { count } = await timed(sql)`
+    delete from ${table} where ctid = any (array(
+      select ctid from ${table} where ${sql.unsafe(EXPIRED[name])}
+      limit ${BATCH} ${lock}
+    ))`;
   return count;
 }
 
-/** A table with the results of attempts, and the one that names the attempts that count. */
-export type Selection = { readonly found: "trace_chunks"; readonly owner: "traces" } | {
-  readonly found: "audit_findings";
-  readonly owner: "audits";
-};
+/** The tables with the results of attempts, and those that name the attempts that count. */
+export const RESULT_TABLES = { trace_chunks: "traces", audit_findings: "audits" } as const;
+
+export type ResultTable = keyof typeof RESULT_TABLES;
 
 /** A page of runs in the order of their ids. */
-export interface RunPage {
+interface RunPage {
   /** Runs that are a day old without an owner: they never finished, or their owner was deleted. */
   readonly orphans: readonly string[];
   /** Where the next page begins; null: this is the last page. */
@@ -84,12 +55,14 @@ export interface RunPage {
 
 export async function listOrphanedRuns(
   sql: Sql,
-  { found, owner }: Selection,
+  name: ResultTable,
   after: string,
 ): Promise<RunPage> {
   // From run to run by the index: reading every row would take long.
-  const table = sql(`lotline.${found}`);
-  const [page] = await timed(sql)<RunPage[]>`
+  const table = sql(`lotline.${name}`);
+  const owners = sql(`lotline.${RESULT_TABLES[name]}`);
+  return oneRow(
+    await timed(sql)<RunPage[]>`
     with recursive found (run, written_at, number) as (
       (select run, written_at, 1 from ${table} where run > ${after} order by run limit 1)
       union all
@@ -102,21 +75,28 @@ export async function listOrphanedRuns(
     select
       coalesce(jsonb_agg(run) filter (
         where written_at < now() - interval '1 day'
-          and not exists (select from ${sql(`lotline.${owner}`)} owner where owner.run = found.run)
+          and not exists (select from ${owners} owner where owner.run = found.run)
           and not exists (
             select from lotline.jobs where state = 'running' and token = found.run
           )
       ), '[]') as orphans,
       (array_agg(run order by run desc))[1] as last
-    from found`;
-  return page ?? { orphans: [], last: null };
+    from found`,
+  );
 }
 
-export async function deleteFound(sql: Sql, { found }: Selection, run: string): Promise<number> {
-  const table = sql(`lotline.${found}`);
+/** Deletes results of these runs. */
+export async function deleteResults(
+  sql: Sql,
+  name: ResultTable,
+  runs: readonly string[],
+): Promise<number> {
+  const table = sql(`lotline.${name}`);
   const { count } = await timed(sql)`
     delete from ${table} where ctid = any (array(
-      select ctid from ${table} where run = ${run} limit ${BATCH}
+      select ctid from ${table} where run in (
+        select unnest(${`{${runs}}`}::text::uuid[])
+      ) limit ${BATCH}
     ))`;
   return count;
 }

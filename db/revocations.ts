@@ -1,6 +1,6 @@
 import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
-import { queryWithDeadline, timed } from "./query_deadline.ts";
+import { runPrepared, timed } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";
 
 /*
@@ -37,22 +37,12 @@ export interface FoundRevocations {
   readonly tokens: readonly string[];
 }
 
-interface RevocationRow {
-  readonly user_id: string;
-  readonly is_there: boolean;
-  readonly role: string | null;
-  readonly disabled: boolean;
-  readonly tokens_from: number | null;
-  readonly version: string;
-  readonly token_id: string | null;
-}
-
 // Lookups by key, whose cost doesn't grow with the number of accounts, and rows only for changes.
 const FIND_REVOCATIONS = `
-  select *, null::uuid as token_id
+  select user_id as "userId", is_there as "exists", role, disabled, tokens_from as "tokensFrom",
+    version, null::uuid as "tokenId"
   from (
-    select user_id, is_there, role, disabled, tokens_from,
-      concat(is_there, ' ', role, ' ', disabled, ' ', tokens_from) as version, known_version
+    select *, concat(is_there, ' ', role, ' ', disabled, ' ', tokens_from) as version
     from (
       select known.user_id, known.version as known_version,
         users.id is not null and secret.id is not null as is_there, users.role,
@@ -65,7 +55,7 @@ const FIND_REVOCATIONS = `
   ) versioned
   where version <> known_version
   union all
-  select null, null, null, null, null, null, null, token_id
+  select null, null, null, null, null, null, token_id
   from lotline.revoked_tokens
   where token_id = any($3::text::uuid[])`;
 
@@ -79,21 +69,15 @@ export async function findRevocations(
     textArray(accounts.map(({ version }) => version)),
     `{${tokens}}`,
   ];
-  const rows = await queryWithDeadline(
+  const rows = await runPrepared<AccountState & { readonly tokenId: string | null }>(
     sql,
-    sql.unsafe<RevocationRow[]>(FIND_REVOCATIONS, parameters, { prepare: true }),
+    FIND_REVOCATIONS,
+    parameters,
     deadlineMs,
   );
   return {
-    accounts: rows.filter((row) => row.token_id === null).map((row) => ({
-      userId: row.user_id,
-      exists: row.is_there,
-      role: row.role,
-      disabled: row.disabled,
-      tokensFrom: row.tokens_from,
-      version: row.version,
-    })),
-    tokens: rows.flatMap(({ token_id }) => token_id ?? []),
+    accounts: rows.flatMap(({ tokenId, ...account }) => tokenId === null ? [account] : []),
+    tokens: rows.flatMap(({ tokenId }) => tokenId ?? []),
   };
 }
 

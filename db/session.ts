@@ -1,8 +1,8 @@
+import net from "node:net";
 import postgres from "postgres";
 import type { Sql } from "./sql.ts";
 import { collectRows, intercept, onFailure } from "./driver.ts";
 import { isResponse } from "./pg_errors.ts";
-import { openSocket, type Target } from "./socket.ts";
 import { TYPES } from "./values.ts";
 
 /** One connection to PostgreSQL; disposing closes it. */
@@ -41,6 +41,13 @@ class SessionLostError extends Error {
   override name = "SessionLostError";
   /** The code that postgres.js has for a statement that was sent. */
   readonly code = "CONNECTION_CLOSED";
+}
+
+/** The address of PostgreSQL in postgres.js's form. */
+interface Target {
+  readonly host: string[];
+  readonly port: number[];
+  readonly path: string | false;
 }
 
 /** The settings of postgres.js for these options. */
@@ -112,4 +119,17 @@ export function openSession(url: string, options: SessionOptions): Session {
     },
     [Symbol.asyncDispose]: () => connection.end({ timeout: END_TIMEOUT_S }),
   };
+}
+
+/** @param responseTimeoutMs the connection is dropped when a response takes longer; 0: never */
+function openSocket({ host, port, path }: Target, responseTimeoutMs: number): net.Socket {
+  const socket = path ? net.connect(path) : net.connect(port[0] ?? 5432, host[0] ?? "localhost");
+  let hasData = 0;
+  socket.on("data", () => hasData = socket.bytesWritten);
+  socket.setTimeout(responseTimeoutMs);
+  // An idle connection may stay.
+  socket.on("timeout", () => {
+    if (socket.bytesWritten > hasData) socket.destroy();
+  });
+  return socket;
 }

@@ -1,41 +1,45 @@
 import type { Session } from "./session.ts";
 
-/** Sessions that are used again: a new one takes 15 ms to warm up. Disposing closes idle ones. */
-export interface SessionPool extends AsyncDisposable {
+/**
+ * Sessions that are used again: a new one takes 15 ms to warm up. Disposing closes idle ones, and the
+ * others after their use.
+ */
+export interface SessionPool<S = Session> extends AsyncDisposable {
   /**
    * Does some work on a session that nobody else uses meanwhile. When the work fails, the session and
    * all idle ones are closed, since the cause may concern them too.
    */
-  use<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  use<T>(work: (session: S) => Promise<T>): Promise<T>;
 }
 
 /**
  * @param open opens a session, which calls `onEnd` when it has ended
  * @param idleMs an idle session is closed after this long, since the network may drop it silently
  */
-export function createSessionPool(
-  open: (onEnd: () => void) => Session,
+export function createSessionPool<S extends AsyncDisposable = Session>(
+  open: (onEnd: () => void) => S,
   idleMs: number,
-): SessionPool {
-  const idle = new Map<Session, ReturnType<typeof setTimeout>>();
-  const closed = new WeakSet<Session>();
+): SessionPool<S> {
+  const idle = new Map<S, ReturnType<typeof setTimeout>>();
+  const closed = new WeakSet<S>();
+  let isDisposed = false;
 
-  const remove = (session: Session) => {
+  const remove = (session: S) => {
     clearTimeout(idle.get(session));
     idle.delete(session);
   };
-  const close = (session: Session) => {
+  const close = (session: S) => {
     remove(session);
     return session[Symbol.asyncDispose]();
   };
-  const acquire = (): Session => {
+  const acquire = (): S => {
     // The one that was used last: its caches are warm, and surplus ones stay idle until they close.
     const last = [...idle.keys()].at(-1);
     if (last !== undefined) {
       remove(last);
       return last;
     }
-    const opened: Session = open(() => {
+    const opened: S = open(() => {
       closed.add(opened);
       remove(opened);
     });
@@ -47,7 +51,8 @@ export function createSessionPool(
       const session = acquire();
       try {
         const result = await work(session);
-        if (!closed.has(session)) idle.set(session, setTimeout(() => close(session), idleMs));
+        if (isDisposed) void close(session);
+        else if (!closed.has(session)) idle.set(session, setTimeout(() => close(session), idleMs));
         return result;
       } catch (error) {
         for (const one of [session, ...idle.keys()]) void close(one);
@@ -55,6 +60,7 @@ export function createSessionPool(
       }
     },
     async [Symbol.asyncDispose]() {
+      isDisposed = true;
       await Promise.all([...idle.keys()].map(close));
     },
   };

@@ -1,5 +1,6 @@
-import type { Sql } from "./sql.ts";
-import { queryWithDeadline, timed } from "./query_deadline.ts";
+import { oneRow } from "./one_row.ts";
+import type { Sql, Statement } from "./sql.ts";
+import { timed } from "./query_deadline.ts";
 
 /*
  * Bounds on stored results of traces and audits. The oldest are deleted first, with their idempotency
@@ -17,43 +18,38 @@ const BATCH_KEYS = 10_000;
 
 // Clients poll every few seconds (client/progress.ts), and a trace is shared for a minute
 // (decision 12).
-const SETTLED = "now() - interval '2 minutes'";
+const settled = (sql: Sql) => sql`now() - interval '2 minutes'`;
 
-const isAwaited = (effect: string) => `
-  exists (select from lotline.idempotency_keys where effect = ${effect} and answer is null)`;
+const isAwaited = (sql: Sql, effect: Statement) =>
+  sql`exists (select from lotline.idempotency_keys where effect = ${effect} and answer is null)`;
 
 /** Deletes a batch of the oldest traces beyond so many bytes; returns how many. */
 export async function deleteExcessTraces(sql: Sql, maxBytes: number): Promise<number> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql.unsafe<{ count: number }[]>(
-      `
-      with excess as materialized (
-        select sum(bytes) - $1::text::bigint as bytes from lotline.traces where run is not null
-      ), oldest as materialized (
-        select id, sum(bytes) over (order by as_of, id) - bytes as bytes_before
-        from (
-          select id, as_of, bytes from lotline.traces
-          where run is not null and as_of < ${SETTLED} and not ${isAwaited("traces.id")}
-            and (select bytes from excess) > 0
-          order by as_of, id limit 1000
-        ) candidate
-      ), gone as (
-        delete from lotline.traces where id in (
-          select id from oldest, excess where bytes_before < least(excess.bytes, ${BATCH_BYTES})
-        )
-        returning id, run
-      ), chunks as (
-        delete from lotline.trace_chunks where run in (select run from gone)
-      ), keys as (
-        delete from lotline.idempotency_keys where effect in (select id from gone)
+  const { count } = await timed(sql)`
+    with excess as materialized (
+      select sum(bytes) - ${maxBytes}::text::bigint as bytes
+      from lotline.traces where run is not null
+    ), oldest as materialized (
+      select id, sum(bytes) over (order by as_of, id) - bytes as bytes_before
+      from (
+        select id, as_of, bytes from lotline.traces
+        where run is not null and as_of < ${settled(sql)}
+          and not ${isAwaited(sql, sql`traces.id`)} and (select bytes from excess) > 0
+        order by as_of, id limit 1000
+      ) candidate
+    ), gone as (
+      delete from lotline.traces where id in (
+        select id from oldest, excess
+        where bytes_before < least(excess.bytes, ${BATCH_BYTES}::int)
       )
-      select count(*)::int as count from gone`,
-      [String(maxBytes)],
-      { prepare: true },
-    ),
-  );
-  return row?.count ?? 0;
+      returning id, run
+    ), chunks as (
+      delete from lotline.trace_chunks where run in (select run from gone)
+    ), keys as (
+      delete from lotline.idempotency_keys where effect in (select id from gone)
+    )
+    select from gone`;
+  return count;
 }
 
 /**
@@ -61,41 +57,34 @@ export async function deleteExcessTraces(sql: Sql, maxBytes: number): Promise<nu
  * the next is compared with it. Scheduled ones stay. Returns how many rows.
  */
 export async function deleteExcessAudits(sql: Sql, max: number): Promise<number> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql.unsafe<{ count: number }[]>(
-      `
-      with last as materialized (
-        select id from lotline.audits where run is not null
-        order by finished_at desc nulls last, created_at desc limit 1
-      ), oldest as materialized (
-        select id, run, job_id from lotline.audits
-        where account is not null and finished_at < ${SETTLED}
-          and not ${isAwaited("audits.job_id")} and id not in (select id from last)
-          and created_at < (
-            select created_at from lotline.audits where account is not null
-            order by created_at desc offset ${max - 1} limit 1
-          )
-        order by created_at limit 1
-      ), findings as (
-        delete from lotline.audit_findings where ctid = any (array(
-          select ctid from lotline.audit_findings where run in (select run from oldest)
-          limit ${BATCH_FINDINGS}
-        )) returning 1
-      ), gone as (
-        -- With its last findings, so that none is left if this ends in between.
-        delete from lotline.audits
-        where id in (select id from oldest) and (select count(*) from findings) < ${BATCH_FINDINGS}
-        returning job_id
-      ), keys as (
-        delete from lotline.idempotency_keys where effect in (select job_id from gone)
-      )
-      select ((select count(*) from findings) + (select count(*) from gone))::int as count`,
-      [],
-      { prepare: true },
-    ),
-  );
-  return row?.count ?? 0;
+  const rows = await timed(sql)<{ count: number }[]>`
+    with last as materialized (
+      select id from lotline.audits where run is not null
+      order by finished_at desc nulls last, created_at desc limit 1
+    ), oldest as materialized (
+      select id, run, job_id from lotline.audits
+      where account is not null and finished_at < ${settled(sql)}
+        and not ${isAwaited(sql, sql`audits.job_id`)} and id not in (select id from last)
+        and created_at < (
+          select created_at from lotline.audits where account is not null
+          order by created_at desc offset ${max - 1} limit 1
+        )
+      order by created_at limit 1
+    ), findings as (
+      delete from lotline.audit_findings where ctid = any (array(
+        select ctid from lotline.audit_findings where run in (select run from oldest)
+        limit ${BATCH_FINDINGS}
+      )) returning 1
+    ), gone as (
+      -- With its last findings, so that none is left if this ends in between.
+      delete from lotline.audits
+      where id in (select id from oldest) and (select count(*) from findings) < ${BATCH_FINDINGS}
+      returning job_id
+    ), keys as (
+      delete from lotline.idempotency_keys where effect in (select job_id from gone)
+    )
+    select ((select count(*) from findings) + (select count(*) from gone))::int as count`;
+  return oneRow(rows).count;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { onSameWork } from "./jobs.ts";
 import type { Sql, Statement } from "./sql.ts";
-import { queryWithDeadline, timed } from "./query_deadline.ts";
+import { timed } from "./query_deadline.ts";
 
 /*
  * Which traces are out of date. A trace's snapshot and the change's transaction decide whether it
@@ -17,35 +17,33 @@ export const REFRESH_TRACES_KIND = "refresh_traces";
 /** The most changed lots that are stored; beyond them every lot counts as changed. */
 export const MAX_CHANGED_LOTS = 50_000;
 
-// Inline, or as a job. A process that ended in between has sent nobody its trace.
-const IS_UNFINISHED = `
-  traces.run is null and (
-    traces.job_id is null and traces.created_at > now() - interval '1 minute'
-    or exists (
-      select from lotline.jobs where jobs.id = traces.job_id and jobs.state in ('ready', 'running')
-    )
-  )`;
-
 /**
- * Whether an unfinished trace may not show this change. It may stay true for longer, as long as other
+ * Whether an unfinished trace may not show this `change`. It may stay true for longer, as long as other
  * transactions are open.
  */
-const isNeeded = (change: string) => `
-  coalesce(${change}.xid >= (
-    select pg_snapshot_xmin(snapshot) from lotline.traces where ${IS_UNFINISHED} order by 1 limit 1
+// Inline, or as a job. A process that ended in between has sent nobody its trace.
+const isNeeded = (sql: Sql) =>
+  sql`coalesce(change.xid >= (
+    select pg_snapshot_xmin(snapshot) from lotline.traces
+    where traces.run is null and (
+      traces.job_id is null and traces.created_at > now() - interval '1 minute'
+      or exists (
+        select from lotline.jobs where jobs.id = traces.job_id and jobs.state in ('ready', 'running')
+      )
+    ) order by 1 limit 1
   ), false)`;
 
-/** Whether a finished, unmarked trace has the lot of this change and doesn't show it. */
-const isUnshown = (change: string) => `
-  exists (
+/** Whether a finished, unmarked trace has the lot of this `change` and doesn't show it. */
+const isUnshown = (sql: Sql) =>
+  sql`exists (
     select from lotline.trace_chunks
     join lotline.traces on traces.run = trace_chunks.run
-    where trace_chunks.lot_ids && array[${change}.lot_id] and not traces.out_of_date
-      and not pg_visible_in_snapshot(${change}.xid, traces.snapshot)
-  ) or ${change}.lot_id is null and exists (
+    where trace_chunks.lot_ids && array[change.lot_id] and not traces.out_of_date
+      and not pg_visible_in_snapshot(change.xid, traces.snapshot)
+  ) or change.lot_id is null and exists (
     select from lotline.traces
     where traces.run is not null and not traces.out_of_date
-      and not pg_visible_in_snapshot(${change}.xid, traces.snapshot)
+      and not pg_visible_in_snapshot(change.xid, traces.snapshot)
   )`;
 
 /**
@@ -64,7 +62,7 @@ export function noteChangedLots(sql: Sql, changes: Statement): Statement {
       where source <> 'qc_decisions' and (source, operation) <> ('lots', 'INSERT')
         and (lots is null or lot_id is not null)
     ) change
-    where ${sql.unsafe(isNeeded("change"))} or ${sql.unsafe(isUnshown("change"))}
+    where ${isNeeded(sql)} or ${isUnshown(sql)}
     on conflict do nothing`;
 }
 
@@ -93,7 +91,7 @@ export async function wakeRefresh(sql: Sql): Promise<void> {
     select ${REFRESH_TRACES_KIND}, 'all'
     where exists (
       select from lotline.changed_lots change
-      where not applied or not ${sql.unsafe(isNeeded("change"))}
+      where not applied or not ${isNeeded(sql)}
     )
     ${onSameWork(sql)} do nothing`;
 }
@@ -118,34 +116,27 @@ export async function boundChangedLots(sql: Sql, max: number): Promise<void> {
  * marked here, or its changes stay. Safe to run at any time, also concurrently.
  */
 export async function markOutOfDate(sql: Sql): Promise<void> {
-  await queryWithDeadline(
-    sql,
-    sql.unsafe(
-      `
-      with needed as materialized (
-        select change.ctid as place, change.applied, ${isNeeded("change")} as is_needed
-        from lotline.changed_lots change
-      ), unshown as materialized (
-        select traces.id
-        from lotline.changed_lots change
-        join lotline.trace_chunks on trace_chunks.lot_ids && array[change.lot_id]
-        join lotline.traces on traces.run = trace_chunks.run
-        where not traces.out_of_date and not pg_visible_in_snapshot(change.xid, traces.snapshot)
-        union
-        select traces.id
-        from lotline.changed_lots change join lotline.traces on change.lot_id is null
-        where traces.run is not null and not traces.out_of_date
-          and not pg_visible_in_snapshot(change.xid, traces.snapshot)
-      ), marked as (
-        update lotline.traces set out_of_date = true from unshown where traces.id = unshown.id
-      ), forgotten as (
-        delete from lotline.changed_lots change using needed
-        where change.ctid = needed.place and not is_needed
-      )
-      update lotline.changed_lots change set applied = true from needed
-      where change.ctid = needed.place and is_needed and not needed.applied`,
-      [],
-      { prepare: true },
-    ),
-  );
+  await timed(sql)`
+    with needed as materialized (
+      select change.ctid as place, change.applied, ${isNeeded(sql)} as is_needed
+      from lotline.changed_lots change
+    ), unshown as materialized (
+      select traces.id
+      from lotline.changed_lots change
+      join lotline.trace_chunks on trace_chunks.lot_ids && array[change.lot_id]
+      join lotline.traces on traces.run = trace_chunks.run
+      where not traces.out_of_date and not pg_visible_in_snapshot(change.xid, traces.snapshot)
+      union
+      select traces.id
+      from lotline.changed_lots change join lotline.traces on change.lot_id is null
+      where traces.run is not null and not traces.out_of_date
+        and not pg_visible_in_snapshot(change.xid, traces.snapshot)
+    ), marked as (
+      update lotline.traces set out_of_date = true from unshown where traces.id = unshown.id
+    ), forgotten as (
+      delete from lotline.changed_lots change using needed
+      where change.ctid = needed.place and not is_needed
+    )
+    update lotline.changed_lots change set applied = true from needed
+    where change.ctid = needed.place and is_needed and not needed.applied`;
 }

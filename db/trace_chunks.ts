@@ -12,12 +12,10 @@ export interface TraceLots {
   readonly directions: readonly number[];
 }
 
-export type LotTypeTotal = components["schemas"]["DeepTraceTotal"];
-
 interface StoredLots {
   readonly lots: number;
   readonly depthReached: number;
-  readonly totals: LotTypeTotal[];
+  readonly totals: components["schemas"]["DeepTraceTotal"][];
 }
 
 /** The most lines and bytes of a chunk; a single line may be larger. */

@@ -1,12 +1,14 @@
+import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
 import { timed } from "./query_deadline.ts";
-import type { LotTypeTotal } from "./trace_chunks.ts";
 
 /** The kind of job that takes a trace; its arguments are `{ traceId }`. */
 export const DEEP_TRACE_KIND = "deep_trace";
 
-export type Direction = "upstream" | "downstream" | "both";
+type DeepTrace = components["schemas"]["DeepTrace"];
+
+export type Direction = DeepTrace["direction"];
 
 interface TraceRequest {
   readonly id: string;
@@ -22,19 +24,10 @@ export interface OpenTrace extends Omit<TraceRequest, "lotCode"> {
   readonly lotId: string;
 }
 
-/** A result without its lots and links. */
-export interface TraceSummary {
-  readonly lot_count: number;
-  readonly link_count: number;
-  readonly depth_reached: number;
-  readonly truncated: boolean;
-  /** Links of its lots whose other side is missing; absent in results of older versions. */
-  readonly half_links?: number;
-  readonly totals: LotTypeTotal[];
-  /** Lot codes in the direction of the links. */
-  readonly cycles: string[][];
-  readonly cycles_truncated: boolean;
-}
+/** A result without its lots and links; those of older versions lack `half_links`. */
+export type TraceSummary =
+  & Omit<NonNullable<DeepTrace["result"]>, "lots" | "links" | "next_cursor" | "half_links">
+  & { readonly half_links?: number };
 
 /** A result whose lots and links are stored under an attempt's id. */
 export interface TraceResult {
@@ -46,17 +39,7 @@ export interface TraceResult {
   readonly summary: TraceSummary;
 }
 
-export interface StoredTrace {
-  readonly id: string;
-  readonly state: "queued" | "running" | "done" | "failed" | "cancelled";
-  readonly progress: { readonly lots: number; readonly depth: number };
-  readonly lot_code: string;
-  readonly direction: Direction;
-  readonly max_depth: number | null;
-  readonly at_most: number;
-  readonly created_at: string;
-  readonly as_of: string | null;
-  readonly out_of_date: boolean;
+export interface StoredTrace extends Omit<DeepTrace, "result"> {
   /** Not null exactly when it is done, as is the summary. */
   readonly run: string | null;
   readonly summary: TraceSummary | null;

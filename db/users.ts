@@ -1,6 +1,6 @@
 import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { runPrepared } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";
 
 /** A row of `users` as answers show it. */
@@ -26,7 +26,6 @@ export async function findUsersByEmail(
   emails: readonly string[],
   deadlineMs?: number,
 ): Promise<ReadonlyMap<string, User>> {
-  const query = sql.unsafe<User[]>(FIND_USERS, [textArray(emails)], { prepare: true });
-  const users = await queryWithDeadline(sql, query, deadlineMs);
+  const users = await runPrepared<User>(sql, FIND_USERS, [textArray(emails)], deadlineMs);
   return new Map(users.map((user) => [user.email, user]));
 }

@@ -1,6 +1,6 @@
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
-import { RELAY_STATE } from "./relay_lock.ts";
+import { timed } from "./query_deadline.ts";
+import { RELAY_STATE } from "./outbox.ts";
 import { oneRow } from "./one_row.ts";
 
 /*
@@ -43,47 +43,39 @@ const MAX_KINDS = 100;
 const DEADLINE_MS = 1_000;
 
 export async function readQueueState(sql: Sql): Promise<QueueState> {
-  const rows = await queryWithDeadline(
-    sql,
-    sql<QueueState[]>`
-      with ready as (
-        select kind, count(*) as jobs, min(run_at) filter (where run_at <= now()) as due_at
-        from lotline.jobs where state = 'ready' group by kind order by kind limit ${MAX_KINDS}
-      ), running as (
-        select kind, count(*) as jobs, count(*) filter (where lease_until < now()) as expired
-        from lotline.jobs where state = 'running' group by kind order by kind limit ${MAX_KINDS}
-      ), dead as (
-        select kind, count(*) as jobs
-        from lotline.jobs where state = 'dead' group by kind order by kind limit ${MAX_KINDS}
-      ), counts as (
-        select kind, 'ready' as state, jobs from ready
-        union all select kind, 'running', jobs from running
-        union all select kind, 'dead', jobs from dead
-      )
-      select
-        (select coalesce(jsonb_agg(counts), '[]') from counts) as counts,
-        (select coalesce(jsonb_agg(jsonb_build_object('kind', kind,
-          'seconds', coalesce(extract(epoch from now() - due_at), 0)::float8)), '[]')
-          from ready) as waiting,
-        (select coalesce(sum(expired), 0)::int from running) as "expiredLeases"`,
-    DEADLINE_MS,
-  );
+  const rows = await timed(sql, DEADLINE_MS)<QueueState[]>`
+    with ready as (
+      select kind, count(*) as jobs, min(run_at) filter (where run_at <= now()) as due_at
+      from lotline.jobs where state = 'ready' group by kind order by kind limit ${MAX_KINDS}
+    ), running as (
+      select kind, count(*) as jobs, count(*) filter (where lease_until < now()) as expired
+      from lotline.jobs where state = 'running' group by kind order by kind limit ${MAX_KINDS}
+    ), dead as (
+      select kind, count(*) as jobs
+      from lotline.jobs where state = 'dead' group by kind order by kind limit ${MAX_KINDS}
+    ), counts as (
+      select kind, 'ready' as state, jobs from ready
+      union all select kind, 'running', jobs from running
+      union all select kind, 'dead', jobs from dead
+    )
+    select
+      (select coalesce(jsonb_agg(counts), '[]') from counts) as counts,
+      (select coalesce(jsonb_agg(jsonb_build_object('kind', kind,
+        'seconds', coalesce(extract(epoch from now() - due_at), 0)::float8)), '[]')
+        from ready) as waiting,
+      (select coalesce(sum(expired), 0)::int from running) as "expiredLeases"`;
   return oneRow(rows);
 }
 
 export async function readChangesState(sql: Sql): Promise<ChangesState> {
-  const rows = await queryWithDeadline(
-    sql,
-    sql<ChangesState[]>`
-      select
-        (select count(*)::int from (select from lotline.outbox limit ${MAX_ROWS}) waiting) as rows,
-        pg_table_size('lotline.outbox')::float8 as bytes,
-        lotline.outbox_limit()::float8 as limit,
-        (select case when is_called then last_value else 0 end::float8
-          from lotline.lost_changes) as lost,
-        relay.*
-      from (${sql.unsafe(RELAY_STATE)}) relay`,
-    DEADLINE_MS,
-  );
+  const rows = await timed(sql, DEADLINE_MS)<ChangesState[]>`
+    select
+      (select count(*)::int from (select from lotline.outbox limit ${MAX_ROWS}) waiting) as rows,
+      pg_table_size('lotline.outbox')::float8 as bytes,
+      lotline.outbox_limit()::float8 as limit,
+      (select case when is_called then last_value else 0 end::float8
+        from lotline.lost_changes) as lost,
+      relay.*
+    from (${sql.unsafe(RELAY_STATE)}) relay`;
   return oneRow(rows);
 }

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
 import type { Sql } from "./sql.ts";
-import { queryWithDeadline } from "./query_deadline.ts";
+import { runPrepared } from "./query_deadline.ts";
 import { textArray } from "./text_array.ts";
 import { batchedQuery } from "./batched_query.ts";
 import { wasRolledBack } from "./pg_errors.ts";
@@ -30,7 +30,7 @@ const SHARE_OF_POOL = 1 / 3;
  */
 export function writeTo(sql: Sql): Write {
   const writeOne = ({ text, parameters }: WritingStatement, deadlineMs?: number) =>
-    queryWithDeadline(sql, sql.unsafe(text, [...parameters], { prepare: true }), deadlineMs);
+    runPrepared<postgres.Row>(sql, text, parameters, deadlineMs);
 
   const writer = (inBatches: string) =>
     batchedQuery<WritingStatement, postgres.Row[]>(sql, SHARE_OF_POOL, {
@@ -38,8 +38,7 @@ export function writeTo(sql: Sql): Write {
         const lists = statements[0]?.parameters.map((_, column) =>
           textArray(statements.map(({ parameters }) => parameters[column]?.toString() ?? null))
         );
-        const query = sql.unsafe(inBatches, lists, { prepare: true });
-        const rows = await queryWithDeadline(sql, query, deadlineMs);
+        const rows = await runPrepared<postgres.Row>(sql, inBatches, lists, deadlineMs);
         return (_, index) => rows.slice(index, index + 1);
       },
       runOne: writeOne,

@@ -1,15 +1,10 @@
 import type postgres from "postgres";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
+import { createSessionPool } from "../db/session_pool.ts";
 import type { Session, SessionOptions } from "../db/session.ts";
 import { isStaleStatement } from "../db/pg_errors.ts";
-import type { Write, WritingStatement } from "../db/write.ts";
+import type { WritingStatement } from "../db/write.ts";
 import { withDeadline } from "../timing.ts";
-
-/** Writes that are rolled back. Disposing closes idle connections. */
-interface RolledBackWrites extends Disposable {
-  /** @throws {QueryDeadlineError} when too many are running, or PostgreSQL doesn't respond */
-  readonly write: Write;
-}
 
 /** Each has a connection. */
 const MAX_CONCURRENT = 4;
@@ -37,68 +32,53 @@ export const DRY_RUN_SESSIONS = {
 // With the setting the triggers don't count a change that they can't store as lost: migration 0014.
 const BEGIN = "begin read write; set local lotline.dry_run = 'on'";
 
-/** @param open opens a session with {@link DRY_RUN_SESSIONS} */
-export function createRolledBackWrites(
-  open: (onEnd: () => void) => Session,
-): RolledBackWrites {
-  const idle = new Set<Session>();
+/**
+ * Writes that are rolled back. Disposing closes idle connections.
+ *
+ * @param open opens a session with {@link DRY_RUN_SESSIONS}
+ */
+export function createRolledBackWrites(open: (onEnd: () => void) => Session) {
+  const sessions = createSessionPool(open, DRY_RUN_SESSIONS.idleTimeoutMs);
   const turns = new Turns();
 
-  const openSession = (): Session => {
-    const opened: Session = open(() => idle.delete(opened));
-    return opened;
-  };
-
-  const run = async <Row extends postgres.MaybeRow>(
-    session: Session,
-    statement: WritingStatement,
-  ): Promise<Outcome<Row>> => {
-    const outcome = await orTimeout(executeAndRollBack<Row>(session, statement));
-    if (outcome.isGood) idle.add(session);
-    // PostgreSQL rolls back when it is closed.
-    else void session[Symbol.asyncDispose]();
-    return outcome;
-  };
-
-  const runOnIdle = async <Row extends postgres.MaybeRow>(
-    statement: WritingStatement,
-  ): Promise<Outcome<Row> | undefined> => {
-    const [session] = idle;
-    if (session === undefined) return undefined;
-    idle.delete(session);
-    const outcome = await run<Row>(session, statement);
-    // It may be closed, or its prepared statements stale: the dry run can be repeated on a new one.
-    return outcome.isGood || outcome.error instanceof QueryDeadlineError ? outcome : undefined;
-  };
+  const run = <Row extends postgres.MaybeRow>(statement: WritingStatement) =>
+    sessions.use((session) =>
+      withDeadline(executeAndRollBack<Row>(session, statement), RESPONSE_TIMEOUT_MS, () => {
+        throw new QueryDeadlineError(`no answer from PostgreSQL in ${RESPONSE_TIMEOUT_MS} ms`);
+      })
+    );
 
   return {
+    /** @throws {QueryDeadlineError} when too many are running, or PostgreSQL doesn't respond */
     async write<Row extends postgres.MaybeRow>(statement: WritingStatement): Promise<Row[]> {
       await turns.acquire();
       try {
-        const outcome = await runOnIdle<Row>(statement) ??
-          await run<Row>(openSession(), statement);
+        const outcome = await run<Row>(statement).catch((error) => {
+          if (error instanceof QueryDeadlineError) throw error;
+          // The session was lost or its prepared statements stale: repeated on a new one.
+          return run<Row>(statement);
+        });
         if ("error" in outcome) throw outcome.error;
         return outcome.rows;
       } finally {
         turns.release();
       }
     },
-    [Symbol.dispose]() {
-      for (const session of idle) void session[Symbol.asyncDispose]();
-    },
+    [Symbol.dispose]: () => void sessions[Symbol.asyncDispose](),
   };
 }
 
-/** The result of a dry run, and whether its session can be used again. */
-type Outcome<Row> =
-  | { readonly rows: Row[]; readonly isGood: true }
-  | { readonly error: unknown; readonly isGood: boolean };
-
-/** Sends all statements at once, so that the transaction is short. After a failure those behind it fail. */
+/**
+ * Sends all statements at once, so that the transaction is short. After a failure those behind it fail.
+ * PostgreSQL rolls back when the session is closed.
+ *
+ * @returns the rows or the refusal
+ * @throws when the session can't be used again
+ */
 async function executeAndRollBack<Row extends postgres.MaybeRow>(
   { sql }: Session,
   { text, parameters }: WritingStatement,
-): Promise<Outcome<Row>> {
+): Promise<{ readonly rows: Row[] } | { readonly error: unknown }> {
   const all = [
     sql.unsafe(BEGIN),
     sql.unsafe<Row[]>(text, [...parameters], { prepare: true }),
@@ -111,18 +91,12 @@ async function executeAndRollBack<Row extends postgres.MaybeRow>(
   const isOver = all[3].then(() => true, () => false);
   try {
     const [, rows] = await Promise.all(all);
-    return { rows, isGood: true };
+    return { rows };
   } catch (error) {
     // The first failure has the cause.
-    return { error, isGood: await isOver && !isStaleStatement(error) };
+    if (!await isOver || isStaleStatement(error)) throw error;
+    return { error };
   }
-}
-
-async function orTimeout<Row>(outcome: Promise<Outcome<Row>>): Promise<Outcome<Row>> {
-  return await withDeadline(outcome, RESPONSE_TIMEOUT_MS, () => ({
-    error: new QueryDeadlineError(`no answer from PostgreSQL in ${RESPONSE_TIMEOUT_MS} ms`),
-    isGood: false,
-  }));
 }
 
 /** Admits {@link MAX_CONCURRENT} at a time, in their order. */

@@ -1,14 +1,16 @@
 import type { OperationId } from "../auth/access.ts";
 import type { LoginThrottle } from "../auth/throttle.ts";
+import { createTokenIssuer } from "../auth/tokens.ts";
 import type { WatchedKeys } from "../auth/watched_keys.ts";
 import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { openSession } from "../db/session.ts";
+import type { Write } from "../db/write.ts";
 import { ApiError } from "../errors.ts";
 import type { BodyLimits } from "../http/body.ts";
+import type { Effects } from "../http/effects.ts";
 import type { Respond, Step } from "../http/request_pipeline.ts";
 import type { RequestState } from "../http/operation.ts";
 import type { DryRunOutcome, Metrics } from "../metrics.ts";
-import { effectsOfDryRun } from "./effects.ts";
 import { provenDryRun } from "./proof.ts";
 import { createRolledBackWrites, DRY_RUN_SESSIONS } from "./rolled_back_writes.ts";
 
@@ -17,6 +19,9 @@ import { createRolledBackWrites, DRY_RUN_SESSIONS } from "./rolled_back_writes.t
  * This folder is all of them: a step that app.ts adds to the request pipeline. Without the step the
  * header has no effect.
  */
+
+/** The audience of the token in a dry run's answer to a login. Nothing accepts such a token. */
+const DRY_RUN_AUDIENCE = "lotline-dry-run";
 
 /** Writing operations whose effects are all in the request's state. */
 const CAN_RUN_DRY: ReadonlySet<OperationId> = new Set(["login", "createLot", "createQcDecision"]);
@@ -46,7 +51,7 @@ export function createDryRunStep(
   const writes = createRolledBackWrites((onEnd) =>
     openSession(databaseUrl, { ...DRY_RUN_SESSIONS, onEnd })
   );
-  const effects = effectsOfDryRun({ write: writes.write, keys, throttle });
+  const effects = effectsOfDryRun(writes.write, keys, throttle);
 
   const dryRun = async (request: Request, facts: RequestState, next: Respond) => {
     facts.logged = { dry_run: true };
@@ -85,4 +90,24 @@ export function createDryRunStep(
 function canRunDry(operation: OperationId | undefined, method: string): boolean {
   return operation === undefined || method === "GET" || method === "HEAD" ||
     CAN_RUN_DRY.has(operation);
+}
+
+/** Effects that store nothing and lead to the same answer. */
+function effectsOfDryRun(write: Write, keys: WatchedKeys, throttle: LoginThrottle): Effects {
+  const nothing = () => {};
+  return {
+    write,
+    forgetTrace: () => Promise.resolve(),
+    login: {
+      consumeThrottle: throttle.peek,
+      write,
+      // The token expires at once.
+      issueToken: createTokenIssuer({ keys, minutes: 0, audience: DRY_RUN_AUDIENCE }),
+      rehashes: false,
+      noteLongPassword: nothing,
+      onOutcome: nothing,
+    },
+    // The sender of dry runs guesses no passwords.
+    holdsBack: false,
+  };
 }

@@ -1,6 +1,6 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { createClient } from "redis";
-import { insertJob } from "../db/jobs.ts";
+import { insertJob } from "../testing/insert_job.ts";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { startApi } from "../testing/api.ts";
 import { openLink } from "../testing/black_hole.ts";

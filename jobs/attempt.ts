@@ -1,20 +1,13 @@
 import type { Sql } from "../db/sql.ts";
-import {
-  type ClaimedJob,
-  deferJob,
-  endCancelledJob,
-  failJob,
-  releaseJob,
-} from "../db/job_attempts.ts";
+import { type ClaimedJob, completeJob, completeJobWith, endAttempt } from "../db/job_attempts.ts";
 import type { JobState } from "../db/jobs.ts";
+import { isStatementTimeout, isUnavailable } from "../db/pg_errors.ts";
 import { describeError, type Log, type LogEvent, type LogLevel } from "../log.ts";
 import { delay } from "../timing.ts";
-import { type Completion, createCompletion } from "./completion.ts";
-import type { JobContext, JobDefinition } from "./define_job.ts";
-import { holdLease, type Lease } from "./lease.ts";
+import type { Effect, JobContext, JobDefinition } from "./define_job.ts";
+import { holdLease, type Lease, retryWithinMs } from "./lease.ts";
 import { JobStoppedError, type NextState, nextState, type Outcome } from "./outcome.ts";
 import type { Threads } from "./threads.ts";
-import { untilStored } from "./until_stored.ts";
 
 export interface AttemptDeps {
   /** For the queue's own statements, so that jobs can't delay them. */
@@ -31,6 +24,9 @@ export interface AttemptDeps {
 
 /** How long a job may take to stop, in ms; after that its end is not awaited. */
 const SETTLE_MS = 2_000;
+/** The first and the longest pause before another try to store an outcome, in ms. */
+const RETRY_MS = 300;
+const MAX_RETRY_MS = 1_000;
 
 const ENDS: Record<NextState["is"], readonly [LogLevel, LogEvent]> = {
   finished: ["info", "job_finished"],
@@ -90,7 +86,7 @@ async function outcomeOf(
   definition: JobDefinition,
   { lease, completion, signal, sql, threads, log }: AttemptDeps & {
     readonly lease: Lease;
-    readonly completion: Completion;
+    readonly completion: ReturnType<typeof createCompletion>;
     readonly signal: AbortSignal;
   },
 ): Promise<Outcome> {
@@ -136,8 +132,8 @@ async function outcomeOf(
 function whenStopped(signal: AbortSignal): Promise<Outcome> {
   return new Promise((resolve) => {
     const stopped = () => {
-      const { reason } = signal;
-      resolve({ is: "stopped", why: reason instanceof JobStoppedError ? reason.why : "shutdown" });
+      const { why }: JobStoppedError = signal.reason;
+      resolve({ is: "stopped", why });
     };
     if (signal.aborted) stopped();
     else signal.addEventListener("abort", stopped, { once: true });
@@ -154,27 +150,75 @@ async function store(
   const uncounted = job.starts - job.attempt;
   const next = nextState(outcome, job.attempt, definition.maxAttempts, Math.random(), uncounted);
   if (next.is === "finished") return { next, state: "done" };
-  const state = await untilStored(() => storeOnce(job, next, deps), deps);
+  const state = next.is === "lease_lost"
+    ? undefined
+    : await untilStored(() => endAttempt(deps.queueSql, job, next), deps);
   return state === undefined ? { next: { is: "lease_lost" } } : { next, state };
 }
 
-async function storeOnce(
+/**
+ * Completes a job once. While PostgreSQL is unavailable it tries again with the job's token, by which
+ * PostgreSQL decides whether the job is still ours. It stops after half of the remaining lease: in the
+ * other half the job can be postponed.
+ */
+function createCompletion(
   job: ClaimedJob,
-  next: Exclude<NextState, { readonly is: "finished" }>,
-  { queueSql }: AttemptDeps,
-): Promise<JobState | undefined> {
-  switch (next.is) {
-    case "failed":
-      return await failJob(queueSql, job, next);
-    case "postponed":
-      return await failJob(queueSql, job, { ...next, isCounted: false });
-    case "deferred":
-      return await deferJob(queueSql, job, next.retryInMs);
-    case "cancelled":
-      return await endCancelledJob(queueSql, job) ? "cancelled" : undefined;
-    case "released":
-      return await releaseJob(queueSql, job);
-    case "lease_lost":
-      return undefined;
+  { queueSql, leaseMs, shutdown, lease, signal }: AttemptDeps & {
+    readonly lease: Lease;
+    readonly signal: AbortSignal;
+  },
+) {
+  let completed: Promise<void> | undefined;
+
+  const completeOnce = async (effect: Effect | undefined): Promise<void> => {
+    signal.throwIfAborted();
+    lease[Symbol.dispose]();
+    const until = performance.now() + lease.leftMs() / 2;
+    const store = () =>
+      effect === undefined ? completeJob(queueSql, job) : completeJobWith(queueSql, job, effect);
+    const done = await untilStored(store, { leaseMs, shutdown, until, isLong: true });
+    if (done === undefined) throw new JobStoppedError("lease lost");
+  };
+
+  return {
+    /** Once true, nothing stops the job. */
+    get hasBegun() {
+      return completed !== undefined;
+    },
+    /** See `JobContext` in define_job.ts. */
+    async complete(effect: Effect) {
+      if (completed !== undefined) throw new Error("a job is completed once");
+      await (completed = completeOnce(effect));
+    },
+    /** Completes a job that has returned, without an effect, unless it has completed itself. */
+    end: () => completed ??= completeOnce(undefined),
+  };
+}
+
+/**
+ * Stores the outcome of a job, with retries while PostgreSQL is unavailable.
+ *
+ * @param until no try begins later, by `performance.now()`
+ * @param isLong whether a statement that timed out would take as long again
+ * @throws PostgreSQL's error when another try is useless or too late
+ */
+async function untilStored<T>(
+  store: () => Promise<T>,
+  { leaseMs, shutdown, until = Infinity, isLong = false }:
+    & Pick<AttemptDeps, "leaseMs" | "shutdown">
+    & {
+      readonly until?: number;
+      readonly isLong?: boolean;
+    },
+): Promise<T> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await store();
+    } catch (error) {
+      const retryMs = Math.min(RETRY_MS * tries, MAX_RETRY_MS, retryWithinMs(leaseMs));
+      const canRetry = isUnavailable(error) && !(isLong && isStatementTimeout(error));
+      if (!canRetry || shutdown.aborted || performance.now() + retryMs >= until) throw error;
+      await delay(retryMs, shutdown);
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { z } from "zod";
 import { claimJobInTurn } from "../db/job_attempts.ts";
-import { insertJob } from "../db/jobs.ts";
+import { insertJob } from "../testing/insert_job.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { delay } from "../timing.ts";
 import { runAttempt } from "./attempt.ts";

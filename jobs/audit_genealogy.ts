@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { AuditLimits } from "../audit/limits.ts";
+import type { AuditLimits } from "../audit/kinds.ts";
 import { AUDIT_JOB_KIND, finishAudit } from "../db/audits.ts";
 import { defineJob } from "./define_job.ts";
 import { type QuietHours, quietUntil } from "./quiet_hours.ts";

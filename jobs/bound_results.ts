@@ -1,6 +1,6 @@
 import type { Sql } from "../db/sql.ts";
 import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "../db/stored_results.ts";
-import type { Log } from "../log.ts";
+import type { Log, LogEvent } from "../log.ts";
 import { runLoop } from "./run_loop.ts";
 
 /** How often stored results are counted, in ms. */
@@ -25,27 +25,24 @@ interface Deps {
  * All workers do it, which is harmless.
  */
 export async function boundStoredResults({ sql, maxTraceBytes, log, signal }: Deps): Promise<void> {
-  const steps = {
-    traces: () => deleteExcessTraces(sql, maxTraceBytes),
-    audits: () => deleteExcessAudits(sql, MAX_AUDITS),
-    idempotency_keys: () => deleteExcessKeys(sql, MAX_KEYS),
-  };
-  const bound = async (what: keyof typeof steps) => {
-    let deleted = 0;
-    for (let some = 1; some > 0 && !signal.aborted;) deleted += some = await steps[what]();
-    if (deleted > 0) log("info", "oldest_results_deleted", { what, deleted });
-  };
-  const boundResults = async () => {
-    await bound("traces");
-    await bound("audits");
-    return EVERY_MS;
-  };
-  const boundKeys = async () => {
-    await bound("idempotency_keys");
-    return KEYS_EVERY_MS;
-  };
+  const bound = (
+    what: string,
+    deleteSome: () => Promise<number>,
+    everyMs: number,
+    failureEvent: LogEvent,
+  ) =>
+    runLoop(failureEvent, async () => {
+      let deleted = 0;
+      for (let some = 1; some > 0 && !signal.aborted;) deleted += some = await deleteSome();
+      if (deleted > 0) log("info", "oldest_results_deleted", { what, deleted });
+      return everyMs;
+    }, { signal, log });
+  const deleteTraces = () => deleteExcessTraces(sql, maxTraceBytes);
+  const deleteAudits = () => deleteExcessAudits(sql, MAX_AUDITS);
+  const deleteKeys = () => deleteExcessKeys(sql, MAX_KEYS);
   await Promise.all([
-    runLoop("result_bound_failed", boundResults, { signal, log }),
-    runLoop("key_bound_failed", boundKeys, { signal, log }),
+    bound("traces", deleteTraces, EVERY_MS, "result_bound_failed"),
+    bound("audits", deleteAudits, EVERY_MS, "result_bound_failed"),
+    bound("idempotency_keys", deleteKeys, KEYS_EVERY_MS, "key_bound_failed"),
   ]);
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { SharedSettings, wholeNumber } from "../config.ts";
+import { DAY_MINUTES, MINUTE_MS, quietUntil } from "./quiet_hours.ts";
 
 const DECIMAL = String.raw`-?\d{1,3}(?:\.\d{1,2})?`;
 const LOT_TYPES = ["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"];
@@ -7,25 +8,19 @@ const TEMPERATURES = new RegExp(`^(${LOT_TYPES.join("|")}):(${DECIMAL})\\.\\.(${
 
 /** Ranges of °C by lot type: each type at most once, no minimum above its maximum. */
 const temperatures = z.string().transform((text, context) => {
-  const ranges = text.split(",").map((item) => TEMPERATURES.exec(item.trim()));
-  const types = new Set(ranges.map((range) => range?.[1]));
-  const limits: Record<string, { readonly least: string; readonly most: string }> = {};
-  for (const [, type = "", least = "", most = ""] of ranges.map((range) => range ?? [])) {
-    limits[type] = { least, most };
-  }
-  if (
-    types.size < ranges.length ||
-    !ranges.every((range) => range && Number(range[2]) <= Number(range[3]))
-  ) {
-    context.addIssue({ code: "custom" });
-    return z.NEVER;
-  }
-  return limits;
+  const ranges = text.split(",").map((item) => TEMPERATURES.exec(item.trim()) ?? []);
+  const limits = Object.fromEntries(
+    ranges.map(([, type = "", least = "", most = ""]) => [type, { least, most }]),
+  );
+  const isValid = Object.keys(limits).length === ranges.length &&
+    ranges.every(([, , least, most]) => Number(least) <= Number(most));
+  if (isValid) return limits;
+  context.addIssue({ code: "custom" });
+  return z.NEVER;
 });
 
 const TIME = String.raw`(\d{1,2})(?::([0-5]\d))?`;
 const HOURS = new RegExp(`^${TIME}-${TIME}$`);
-const DAY_MINUTES = 24 * 60;
 
 /** Parts of the day in minutes since midnight, past midnight when `to` isn't later; never all of it. */
 const quietHours = z.string().transform((text, context) => {
@@ -37,11 +32,8 @@ const quietHours = z.string().transform((text, context) => {
   const exist = hours.every(({ from, to }) =>
     from < DAY_MINUTES && to <= DAY_MINUTES && from !== to % DAY_MINUTES
   );
-  const leaveTime = Array.from({ length: DAY_MINUTES }, (_, minute) => minute).some((minute) =>
-    hours.every(({ from, to }) =>
-      from < to ? minute < from || minute >= to : minute < from && minute >= to
-    )
-  );
+  const leaveTime = Array.from({ length: DAY_MINUTES }, (_, minute) => minute * MINUTE_MS)
+    .some((moment) => quietUntil(hours, moment) === undefined);
   if (exist && leaveTime) return hours;
   context.addIssue({ code: "custom" });
   return z.NEVER;

@@ -1,6 +1,7 @@
 import { deepStrictEqual, fail, strictEqual } from "node:assert/strict";
 import { insertAudit } from "../db/audits.ts";
-import { findJob, insertJob } from "../db/jobs.ts";
+import { findJob } from "../db/jobs.ts";
+import { insertJob } from "../testing/insert_job.ts";
 import { insertTrace, queueTrace } from "../db/traces.ts";
 import { DEFAULT_LIMITS } from "../testing/audited_plant.ts";
 import { freshDatabase } from "../testing/database.ts";

@@ -23,8 +23,7 @@ type Task = (args: never, context: TaskContext) => Promise<unknown>;
 export type Tasks = Readonly<Record<string, Task>>;
 
 export type ArgsOf<T extends Task> = Parameters<T>[0];
-export type ResultOf<T extends Task> = T extends (...call: never) => Promise<infer Result> ? Result
-  : never;
+export type ResultOf<T extends Task> = Awaited<ReturnType<T>>;
 
 // A thread is ended as a whole: this signal is never aborted.
 const { signal } = new AbortController();

@@ -30,8 +30,7 @@ import {
   listJobs,
   retryJob,
 } from "../db/jobs.ts";
-import { printable } from "../terminal.ts";
-import { jobDetails, jobTable } from "./job_table.ts";
+import { columns, printable } from "../terminal.ts";
 
 const STATES: readonly JobState[] = ["ready", "running", "done", "dead", "cancelled"];
 const MAX_LISTED = 1_000;
@@ -109,7 +108,13 @@ const PROGRAM: Program<Command> = {
       async run(sql, typed) {
         const { words: [id], options } = typed;
         if ((id === undefined) === (Object.keys(options).length === 0)) throw new UsageError();
-        return id === undefined ? await cancelMany(sql, typed) : await cancelOne(sql, id);
+        if (id !== undefined) return await cancelOne(sql, id);
+        const { cancelled, stopping } = await cancelJobs(sql, {
+          kind: textOption(typed, "kind"),
+          account: textOption(typed, "account"),
+          olderThanS: ageOf(textOption(typed, "older-than")),
+        });
+        return `${cancelled} waiting jobs are cancelled, ${stopping} that run are asked to stop`;
       },
     },
   },
@@ -129,16 +134,6 @@ await runMain({ usage: usageOf(PROGRAM) }, async () => {
     await sql.end({ timeout: 1 });
   }
 });
-
-async function cancelMany(sql: Sql, typed: Typed): Promise<string> {
-  const counts = await cancelJobs(sql, {
-    kind: textOption(typed, "kind"),
-    account: textOption(typed, "account"),
-    olderThanS: ageOf(textOption(typed, "older-than")),
-  });
-  return `${counts.cancelled} waiting jobs are cancelled, ` +
-    `${counts.stopping} that run are asked to stop`;
-}
 
 async function cancelOne(sql: Sql, id: string): Promise<string> {
   const { kind, state: before } = await theJob(sql, id);
@@ -183,4 +178,32 @@ function limitOf(text = "50"): number {
   const limit = parseWhole(text, [1, MAX_LISTED]);
   if (limit !== undefined) return limit;
   throw new RefusedError(`A limit is a number from 1 to ${MAX_LISTED}`);
+}
+
+function jobTable(jobs: readonly Job[]): string {
+  return columns(
+    ["id", "kind", "state", "attempt", "starts", "created", "progress"],
+    jobs.map((job) => [
+      job.id,
+      job.kind,
+      job.cancel_requested && job.state === "running" ? "stopping" : job.state,
+      String(job.attempt),
+      String(job.starts),
+      job.created_at,
+      textOf(job.progress),
+    ]),
+  );
+}
+
+/** A job with a line for each column. */
+function jobDetails(job: Job): string {
+  const width = Math.max(...Object.keys(job).map((name) => name.length));
+  return Object.entries(job).map(([name, value]) =>
+    `${name.padEnd(width)}  ${printable(textOf(value))}`.trimEnd()
+  ).join("\n");
+}
+
+function textOf(value: unknown): string {
+  if (value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { claimJobInTurn, completeJob, failJob } from "../db/job_attempts.ts";
-import { findJob, insertJob } from "../db/jobs.ts";
+import { claimJobInTurn, completeJob, endAttempt } from "../db/job_attempts.ts";
+import { findJob } from "../db/jobs.ts";
+import { insertJob } from "../testing/insert_job.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { taskOutput } from "../testing/task_output.ts";
 
@@ -28,7 +29,7 @@ async function claim(id: string) {
 
 async function dead(kind: string, error: string): Promise<string> {
   const id = await send(kind, "x");
-  await failJob(sql, await claim(id), { error });
+  await endAttempt(sql, await claim(id), { is: "failed", error });
   return id;
 }
 

@@ -1,3 +1,4 @@
+import type { AttemptEnd } from "../db/job_attempts.ts";
 import { isOutage } from "../db/pg_errors.ts";
 import { storable } from "../db/storable.ts";
 import { describeError } from "../log.ts";
@@ -22,17 +23,8 @@ export type Outcome =
   | { readonly is: "quiet"; readonly endMs: number }
   | { readonly is: "stopped"; readonly why: StopReason };
 
-/** The next state of its job. Without `retryInMs` a failed job is dead. */
-export type NextState =
-  | { readonly is: "finished" }
-  | { readonly is: "failed"; readonly error: string; readonly retryInMs?: number }
-  /** An outage of the database, which costs no attempt. */
-  | { readonly is: "postponed"; readonly error: string; readonly retryInMs: number }
-  /** It waits for the end of the quiet hours, unless it becomes urgent. */
-  | { readonly is: "deferred"; readonly retryInMs: number }
-  | { readonly is: "cancelled" }
-  | { readonly is: "released" }
-  | { readonly is: "lease_lost" };
+/** The next state of its job. */
+export type NextState = AttemptEnd | { readonly is: "finished" } | { readonly is: "lease_lost" };
 
 const MAX_DELAY_S = 3_600;
 const MAX_POSTPONED_S = 300;
@@ -96,16 +88,9 @@ export function nextState(
     case "quiet":
       return { is: "deferred", retryInMs: outcome.endMs };
     case "stopped":
-      return nextStateOfStopped(outcome.why, failed, postponed);
+      break;
   }
-}
-
-function nextStateOfStopped(
-  why: StopReason,
-  failed: (error: string) => NextState,
-  postponed: (error: string) => NextState,
-): NextState {
-  switch (why) {
+  switch (outcome.why) {
     case "cancelled":
       return { is: "cancelled" };
     case "shutdown":

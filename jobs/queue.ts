@@ -14,17 +14,6 @@ import {
  * whose job belongs to another worker by now is skipped.
  */
 
-/** The lists of these kinds. Nothing here throws because of Valkey. */
-interface JobQueue {
-  /**
-   * Takes the id of a job of one of these kinds, urgent ones first. `unavailable`: jobs must be claimed
-   * without the lists.
-   */
-  pop(kinds: readonly string[]): Promise<string | undefined | "unavailable">;
-  /** Pushes due jobs and returns how many. Throws when PostgreSQL is unavailable. */
-  sweep(): Promise<number>;
-}
-
 // One hash tag, so that all keys are on one node of a cluster.
 const PREFIX = "{lotline:jobs}";
 /** Never expires: it is lost together with the lists, when Valkey is emptied or restarts. */
@@ -46,13 +35,14 @@ const PUSH = `
 
 const keyOf = ({ kind, priority }: JobList) => `${PREFIX}:ready:${priority}:${kind}`;
 
+/** The lists of these kinds. Nothing here throws because of Valkey. */
 export function createJobQueue(
   { sql, valkey, kinds }: {
     readonly sql: Sql;
     readonly valkey: Valkey | undefined;
     readonly kinds: readonly string[];
   },
-): JobQueue {
+) {
   const lists: JobList[] = ([0, 1] as const).flatMap((priority) =>
     kinds.map((kind) => ({ kind, priority }))
   );
@@ -71,7 +61,11 @@ export function createJobQueue(
   };
 
   return {
-    async pop(requested) {
+    /**
+     * Takes the id of a job of one of these kinds, urgent ones first. `unavailable`: jobs must be
+     * claimed without the lists.
+     */
+    async pop(requested: readonly string[]): Promise<string | undefined | "unavailable"> {
       if (valkey === undefined || isFull) return "unavailable";
       // Another kind first each time, or a busy one would starve the others.
       turn++;
@@ -84,7 +78,8 @@ export function createJobQueue(
       }));
       return response === undefined ? "unavailable" : response.popped?.[1]?.[0];
     },
-    async sweep() {
+    /** Pushes due jobs and returns how many. Throws when PostgreSQL is unavailable. */
+    async sweep(): Promise<number> {
       const seen = await valkey?.tryCommand(async (client) => {
         const [epoch, ...lengths] = await Promise.all([
           client.exists(EPOCH),

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { createClient } from "redis";
 import { connectValkey } from "../cache/valkey.ts";
-import { insertJob } from "../db/jobs.ts";
+import { insertJob } from "../testing/insert_job.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";

@@ -5,8 +5,8 @@ export interface QuietHours {
   readonly to: number;
 }
 
-const MINUTE_MS = 60_000;
-const DAY_MINUTES = 24 * 60;
+export const MINUTE_MS = 60_000;
+export const DAY_MINUTES = 24 * 60;
 
 /** The end of the current quiet hours, in ms since 1970; nothing if there are none `now`. */
 export function quietUntil(hours: readonly QuietHours[], now: number): number | undefined {

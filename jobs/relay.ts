@@ -1,12 +1,11 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
 import type { Sql } from "../db/sql.ts";
-import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
-import { tryRelayLock } from "../db/relay_lock.ts";
+import { laterTransaction, readOutbox, removeFromOutbox, tryRelayLock } from "../db/outbox.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
 import { openSession } from "../db/session.ts";
 import type { Log } from "../log.ts";
 import { delay, withDeadline } from "../timing.ts";
-import { createFailureLog } from "./failure_log.ts";
+import { createFailureLog } from "./run_loop.ts";
 
 /*
  * Drains the outbox, which triggers on the old tables fill. One relay works at a time; the others wait.

@@ -1,6 +1,5 @@
-import type { Log, LogEvent } from "../log.ts";
+import { describeError, limitRepeats, type Log, type LogEvent } from "../log.ts";
 import { delay } from "../timing.ts";
-import { createFailureLog } from "./failure_log.ts";
 
 const AFTER_FAILURE_MS = 500;
 
@@ -30,4 +29,24 @@ export async function runLoop(
     }
     await wait(waitMs);
   }
+}
+
+/** Logs `event` when some repeated work fails, at most once a minute. */
+export function createFailureLog(log: Log, event: LogEvent, now?: () => number) {
+  const logLimited = limitRepeats(log, now);
+  let isLogged = false;
+  let failuresInARow = 0;
+  return {
+    /** Returns how often it has failed since it last succeeded. */
+    failed(error: unknown): number {
+      isLogged = logLimited("failure", "warn", event, { error: describeError(error) }) || isLogged;
+      return ++failuresInARow;
+    },
+    /** Returns whether a failure was logged since it last succeeded. */
+    succeeded(): boolean {
+      const wasLogged = isLogged;
+      [isLogged, failuresInARow] = [false, 0];
+      return wasLogged;
+    },
+  };
 }

@@ -9,7 +9,7 @@ import {
 } from "../db/cron_runs.ts";
 import { describeError, type Log } from "../log.ts";
 import { delay } from "../timing.ts";
-import { type QuietHours, quietUntil } from "./quiet_hours.ts";
+import { MINUTE_MS, type QuietHours, quietUntil } from "./quiet_hours.ts";
 import { upkeep } from "./upkeep.ts";
 
 /** Work that is put into the queue every hour or every day. */
@@ -45,7 +45,6 @@ export const SCHEDULE: readonly ScheduleEntry[] = [
   },
 ];
 
-const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 /** How much too early a cron may run, in ms. */

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { createSessionPool } from "../db/session_pool.ts";
 import type { ArgsOf, HeavyTasks, ResultOf, Tasks } from "./heavy_tasks.ts";
 import {
   fromPlainError,
@@ -16,8 +17,8 @@ export interface RunOptions {
 /** Threads that run tasks, one at a time each. Disposing ends them. */
 export interface Threads<T extends Tasks = HeavyTasks> extends Disposable {
   /**
-   * Runs a task on an idle thread or a new one. After a failure the thread is ended with its
-   * connections.
+   * Runs a task on an idle thread or a new one. After a failure the thread and idle ones are ended with
+   * their connections.
    *
    * @throws the signal's reason as soon as it is aborted; the task's error; an error with its cause
    * when the thread ends
@@ -42,53 +43,19 @@ export function createThreads<T extends Tasks = HeavyTasks>(
   settings: ThreadSettings,
   program = HEAVY_THREAD,
 ): Threads<T> {
-  const idle = new Map<Thread, ReturnType<typeof setTimeout>>();
-  let isDisposed = false;
-
-  const remove = (thread: Thread) => {
-    clearTimeout(idle.get(thread));
-    idle.delete(thread);
-  };
-  const end = (thread: Thread) => {
-    remove(thread);
-    thread.end();
-  };
-  const acquire = (): Thread => {
-    const idleThread = [...idle.keys()].at(-1);
-    if (idleThread === undefined) {
-      const started: Thread = startThread(program, settings, () => remove(started));
-      return started;
-    }
-    remove(idleThread);
-    return idleThread;
-  };
-  const release = (thread: Thread) => {
-    if (isDisposed) thread.end();
-    else idle.set(thread, setTimeout(() => end(thread), IDLE_THREAD_MS));
-  };
-
+  const threads = createSessionPool(
+    (onEnd) => startThread(program, settings, onEnd),
+    IDLE_THREAD_MS,
+  );
   return {
-    run<N extends keyof T & string>(task: N, args: ArgsOf<T[N]>, options: RunOptions) {
-      return Promise.try(acquire).then((thread) =>
-        thread.run<ResultOf<T[N]>>(task, args, options).then((result) => {
-          release(thread);
-          return result;
-        }, (error) => {
-          end(thread);
-          throw error;
-        })
-      );
-    },
-    [Symbol.dispose]() {
-      isDisposed = true;
-      for (const thread of idle.keys()) end(thread);
-    },
+    run: <N extends keyof T & string>(task: N, args: ArgsOf<T[N]>, options: RunOptions) =>
+      threads.use((thread) => thread.run<ResultOf<T[N]>>(task, args, options)),
+    [Symbol.dispose]: () => void threads[Symbol.asyncDispose](),
   };
 }
 
-interface Thread {
+interface Thread extends AsyncDisposable {
   run<Result>(task: string, args: never, options: RunOptions): Promise<Result>;
-  end(): void;
 }
 
 /** @param onEnd called when the thread has ended */
@@ -133,6 +100,6 @@ function startThread(program: URL, settings: ThreadSettings, onEnd: () => void):
         signal.removeEventListener("abort", onAbort);
       }
     },
-    end: () => void worker.terminate(),
+    [Symbol.asyncDispose]: async () => void await worker.terminate(),
   };
 }

@@ -4,9 +4,10 @@ import {
   claimJobInTurn,
   claimNextJob,
   discardUnknownKinds,
-  releaseJob,
+  endAttempt,
   rescueExpiredJobs,
 } from "../db/job_attempts.ts";
+import { delay } from "../timing.ts";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
 import type { JobDefinition } from "./define_job.ts";
 import { noticeBeforeRescueMs } from "./lease.ts";
@@ -30,12 +31,6 @@ export interface WorkerOptions {
   readonly graceMs?: number;
   /** Aborted to start no new jobs and to end. */
   readonly signal: AbortSignal;
-}
-
-/** The definition of a kind of job, with its threads. */
-interface OfKind {
-  readonly definition: JobDefinition;
-  readonly threads: Threads;
 }
 
 export const LEASE_MS = 30_000;
@@ -72,7 +67,14 @@ export async function runWorker(
   const claimant = { worker: options.name, leaseMs };
   const shutdown = new AbortController();
   const running = new Map<Promise<void>, string>();
-  const wakeup = createWakeup(signal);
+  // Ends a wait early; while nobody waits, it ends the next one.
+  let wakeup = new AbortController();
+  const wake = () => wakeup.abort();
+  signal.addEventListener("abort", wake);
+  const wait = async (ms: number) => {
+    await delay(ms, wakeup.signal);
+    if (wakeup.signal.aborted) wakeup = new AbortController();
+  };
 
   const kindsWithRoom = () => {
     if (running.size >= maxConcurrent) return [];
@@ -82,7 +84,11 @@ export async function runWorker(
       .map(({ kind }) => kind);
   };
 
-  const start = (job: ClaimedJob, { definition, threads }: OfKind, since: number) => {
+  const start = (
+    job: ClaimedJob,
+    { definition, threads }: { readonly definition: JobDefinition; readonly threads: Threads },
+    since: number,
+  ) => {
     const attempt = runAttempt(job, definition, since, {
       ...deps,
       threads,
@@ -90,7 +96,7 @@ export async function runWorker(
       shutdown: shutdown.signal,
     }).finally(() => {
       running.delete(attempt);
-      wakeup.wake();
+      wake();
     });
     running.set(attempt, job.kind);
   };
@@ -109,14 +115,15 @@ export async function runWorker(
       if (job === undefined && id === "unavailable") return IDLE_WITHOUT_LISTS_MS;
       if (job === undefined) continue;
       const ofKind = byKind.get(job.kind);
-      if (ofKind === undefined || signal.aborted) await releaseJob(queueSql, job);
-      else start(job, ofKind, since);
+      if (ofKind === undefined || signal.aborted) {
+        await endAttempt(queueSql, job, { is: "released" });
+      } else start(job, ofKind, since);
     }
     return 0;
   };
   const sweep = async () => {
     if (await queue.sweep() === 0) return SWEEP_MS;
-    wakeup.wake();
+    wake();
     return SWEEP_AGAIN_MS;
   };
   const maxAttempts = Object.fromEntries(
@@ -136,36 +143,11 @@ export async function runWorker(
   };
 
   await Promise.all([
-    runLoop("job_claim_failed", startJobs, { signal, log, wait: wakeup.wait }),
+    runLoop("job_claim_failed", startJobs, { signal, log, wait }),
     runLoop("job_push_failed", sweep, { signal, log }),
     runLoop("job_rescue_failed", rescue, { signal, log }),
   ]);
   const graceIsOver = setTimeout(() => shutdown.abort(), graceMs);
   await Promise.all(running.keys());
   clearTimeout(graceIsOver);
-}
-
-/** `wake`, or the signal, ends a wait early; while nobody waits, it ends the next one. */
-function createWakeup(signal: AbortSignal): { wake(): void; wait(ms: number): Promise<void> } {
-  let isWoken = false;
-  let resume = () => {};
-  const wake = () => {
-    isWoken = true;
-    resume();
-  };
-  signal.addEventListener("abort", wake);
-  return {
-    wake,
-    wait: (ms) =>
-      new Promise((resolve) => {
-        const timer = setTimeout(() => resume(), ms);
-        resume = () => {
-          clearTimeout(timer);
-          resume = () => {};
-          isWoken = false;
-          resolve();
-        };
-        if (isWoken) resume();
-      }),
-  };
 }

@@ -39,16 +39,13 @@ const STEPS_BETWEEN = 10_000;
 export function findCycles(
   { maxCycles: max, onSteps = () => {}, ...links }: CycleSearchOptions,
 ): Cycles {
-  const reportLinks = () => onSteps(links.parents.length);
-  reportLinks();
-  const inner = withoutEnds(links, reportLinks);
-  const graph = graphOf(inner);
-  reportLinks();
+  const graph = graphOf(links);
+  onSteps(links.parents.length);
   const component = componentsOf(graph);
-  reportLinks();
-  const search = new CycleSearch(
-    graph,
-    component,
+  const inner = linksWithin(component, links);
+  onSteps(inner.parents.length);
+  const shortestThrough = cycleSearch(
+    graphOf(inner),
     (steps) => onSteps(inner.parents.length + steps),
   );
   const selfLinked = selfLinkedLots(links);
@@ -60,7 +57,7 @@ export function findCycles(
       cycles.push([lot]);
     }
     if (isCovered[lot] || component[lot] === NONE) continue;
-    const cycle = cycles.length === max ? undefined : search.shortestThrough(lot);
+    const cycle = cycles.length === max ? undefined : shortestThrough(lot);
     if (cycle === undefined) return { cycles, truncated: true };
     for (const member of cycle) isCovered[member] = 1;
     cycles.push(fromSmallest(cycle));
@@ -82,47 +79,16 @@ function selfLinkedLots({ parents, children, lots }: Links): Uint8Array {
   return selfLinked;
 }
 
-/**
- * The links that remain after lots without parents or without children were removed one by one: none
- * in a correct genealogy. Links of a lot to itself are removed too.
- */
-function withoutEnds(links: Links, afterPass: () => void): Links {
-  const { lots } = links;
-  const isGone = new Uint8Array(lots);
-  removeStarts(links, isGone);
-  afterPass();
-  removeStarts({ parents: links.children, children: links.parents, lots }, isGone);
-  afterPass();
-  return remainingLinks(links, isGone);
-}
-
-/** Marks all lots that no cycle leads to. */
-function removeStarts(links: Links, isGone: Uint8Array): void {
-  const { offsets, targets } = graphOf(remainingLinks(links, isGone));
-  const inputs = new Int32Array(links.lots);
-  for (const child of targets) inputs[child] = at(inputs, child) + 1;
-  const starts = new Int32Array(links.lots);
-  let found = 0;
-  for (let lot = 0; lot < links.lots; lot++) if (inputs[lot] === 0) starts[found++] = lot;
-  for (let next = 0; next < found; next++) {
-    const lot = at(starts, next);
-    isGone[lot] = 1;
-    for (let edge = at(offsets, lot); edge < at(offsets, lot + 1); edge++) {
-      const child = at(targets, edge);
-      const left = at(inputs, child) - 1;
-      inputs[child] = left;
-      if (left === 0) starts[found++] = child;
-    }
-  }
-}
-
-function remainingLinks({ lots, ...links }: Links, isGone: Uint8Array): Links {
+/** The links on cycles of several lots: none in a correct genealogy. */
+function linksWithin(component: Int32Array, { lots, ...links }: Links): Links {
   const parents = new Int32Array(links.parents.length);
   const children = new Int32Array(links.parents.length);
   let found = 0;
   for (const [link, parent] of links.parents.entries()) {
     const child = at(links.children, link);
-    if (parent === child || isGone[parent] || isGone[child]) continue;
+    if (parent === child || component[parent] === NONE || component[parent] !== component[child]) {
+      continue;
+    }
     parents[found] = parent;
     children[found++] = child;
   }
@@ -209,46 +175,38 @@ function componentsOf({ offsets, targets }: Graph): Int32Array {
   return component;
 }
 
-/** Searches cycles breadth first, within components, up to {@link MAX_STEPS}. */
-class CycleSearch {
-  readonly #seenFor: Int32Array;
-  readonly #reachedFrom: Int32Array;
-  readonly #reached: Int32Array;
-  #steps = 0;
-
-  constructor(readonly graph: Graph, readonly component: Int32Array, readonly onSteps: OnSteps) {
-    const lots = component.length;
-    this.#seenFor = new Int32Array(lots).fill(NONE);
-    this.#reachedFrom = new Int32Array(lots);
-    this.#reached = new Int32Array(lots);
-  }
-
-  /** A shortest cycle from a lot that is on one; nothing after too many steps. */
-  shortestThrough(start: number): number[] | undefined {
-    const { offsets, targets } = this.graph;
+/**
+ * Returns a function that finds, breadth first, a shortest cycle through a lot that is on one; nothing
+ * after {@link MAX_STEPS} together.
+ */
+function cycleSearch({ offsets, targets }: Graph, onSteps: OnSteps) {
+  const lots = offsets.length - 1;
+  const seenFor = new Int32Array(lots).fill(NONE);
+  const reachedFrom = new Int32Array(lots);
+  const reached = new Int32Array(lots);
+  let steps = 0;
+  return (start: number): number[] | undefined => {
     let found = 0;
-    this.#reached[found++] = start;
+    reached[found++] = start;
     for (let next = 0; next < found; next++) {
-      const lot = at(this.#reached, next);
+      const lot = at(reached, next);
       for (let edge = at(offsets, lot); edge < at(offsets, lot + 1); edge++) {
-        if (++this.#steps > MAX_STEPS) return undefined;
-        if (this.#steps % STEPS_BETWEEN === 0) this.onSteps(this.#steps);
+        if (++steps > MAX_STEPS) return undefined;
+        if (steps % STEPS_BETWEEN === 0) onSteps(steps);
         const child = at(targets, edge);
-        if (child === start) return this.#pathBack(start, lot);
-        if (this.#seenFor[child] === start || this.component[child] !== this.component[start]) {
-          continue;
-        }
-        this.#seenFor[child] = start;
-        this.#reachedFrom[child] = lot;
-        this.#reached[found++] = child;
+        if (child === start) return pathOf(start, lot);
+        if (seenFor[child] === start) continue;
+        seenFor[child] = start;
+        reachedFrom[child] = lot;
+        reached[found++] = child;
       }
     }
     throw new Error("a lot of a strongly connected component is on no cycle");
-  }
+  };
 
-  #pathBack(start: number, end: number): number[] {
+  function pathOf(start: number, end: number): number[] {
     const path = [];
-    for (let lot = end; lot !== start; lot = at(this.#reachedFrom, lot)) path.push(lot);
+    for (let lot = end; lot !== start; lot = at(reachedFrom, lot)) path.push(lot);
     return [start, ...path.reverse()];
   }
 }

@@ -22,33 +22,14 @@ type Work<T> = (snapshot: Snapshot) => Promise<T>;
  * Does some work in one transaction on a session that does nothing else. The transaction has ended when
  * this returns or throws.
  *
+ * @param first a statement at its beginning
  * @throws the signal's reason as soon as it is aborted, which closes the session
  */
-export function inSnapshot<T>(
-  session: Session,
-  options: SnapshotOptions,
-  work: Work<T>,
-): Promise<T> {
-  return inTransaction(session, options, "", work);
-}
-
-/** The same at a snapshot's moment on a second session: both may work concurrently. */
-export async function inSameSnapshot<T>(
-  { sql, asOf }: Snapshot,
-  session: Session,
-  options: SnapshotOptions,
-  work: Work<T>,
-): Promise<T> {
-  const [exported] = await sql<{ name: string }[]>`select pg_export_snapshot() as name`;
-  const adopt = `set transaction snapshot '${exported?.name}'`;
-  return await inTransaction(session, options, adopt, (same) => work({ ...same, asOf }));
-}
-
-async function inTransaction<T>(
+export async function inSnapshot<T>(
   { sql }: Session,
   { signal, settings }: SnapshotOptions,
-  first: string,
   work: Work<T>,
+  first = "",
 ): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
@@ -63,6 +44,18 @@ async function inTransaction<T>(
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+/** The same at a snapshot's moment on a second session: both may work concurrently. */
+export async function inSameSnapshot<T>(
+  { sql, asOf }: Snapshot,
+  session: Session,
+  options: SnapshotOptions,
+  work: Work<T>,
+): Promise<T> {
+  const [exported] = await sql<{ name: string }[]>`select pg_export_snapshot() as name`;
+  const adopt = `set transaction snapshot '${exported?.name}'`;
+  return await inSnapshot(session, options, (same) => work({ ...same, asOf }), adopt);
 }
 
 /*

@@ -1,7 +1,7 @@
 import { finishAudit } from "../db/audits.ts";
 import type { Sql } from "../db/sql.ts";
 import { openSession } from "../db/session.ts";
-import type { AuditLimits } from "../audit/limits.ts";
+import type { AuditLimits } from "../audit/kinds.ts";
 import { type AuditOptions, type AuditSummary, runAudit } from "../audit/run_audit.ts";
 import { readSettings } from "../config.ts";
 import { WorkerSettings } from "../jobs/config.ts";

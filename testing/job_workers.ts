@@ -1,6 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import type { Sql } from "../db/sql.ts";
-import { insertJob, type JobPriority } from "../db/jobs.ts";
+import type { JobPriority } from "../db/jobs.ts";
+import { insertJob } from "./insert_job.ts";
 import { eventually } from "./eventually.ts";
 import { type LineReader, readLines } from "./lines.ts";
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Valkey } from "../cache/valkey.ts";
-import { findJob, insertJob, type Job, type NewJob } from "../db/jobs.ts";
+import { findJob, type Job, type NewJob } from "../db/jobs.ts";
+import { insertJob } from "./insert_job.ts";
 import type { Sql } from "../db/sql.ts";
 import { defineJob, type JobContext, type JobDefinition } from "../jobs/define_job.ts";
 import { createThreads } from "../jobs/threads.ts";

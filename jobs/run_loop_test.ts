@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { createFailureLog } from "./failure_log.ts";
+import { createFailureLog } from "./run_loop.ts";
 
 Deno.test("failures are logged once a minute, with the number of failures in between", () => {
   let now = 0;
