@@ -17,7 +17,7 @@ const OWN = [
   /\.gen\.ts$/,
   /^(?:bench|containers|contract-tests|dev|faults|testing|\.data)\//,
   /^cutover\/(?:bench|cli|faults|legacy|odd_requests|practice|testing)\//,
-  /^(?:client\/build|client\/dist\/.*|command_line|contract\/generate|cutover\/exchange\/generate_operations|terminal)\.ts$|^(?:\w+\/)?config\.ts$/,
+  /^(?:client\/build|client\/dist\/.*|command_line|contract\/generate|terminal)\.ts$|^(?:\w+\/)?config\.ts$/,
   /^db\/migrat\w*\.ts$/,
   /_main\.ts$/,
 ];

@@ -2,38 +2,9 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import { COMPARED_HEADERS } from "./compared_headers.ts";
+import { type Condition, isCondition } from "./conditions.ts";
 
 const LegacyOperation = z.enum(LEGACY_OPERATIONS);
-
-/** The conditions of live rules; approved.yaml describes each. */
-const Condition = z.enum([
-  "bad_utf8",
-  "beyond_years",
-  "body_of_get",
-  "empty_lot_code",
-  "error_page",
-  "key_made_sql",
-  "lone_surrogate",
-  "many_links",
-  "metadata_list",
-  "metadata_not_json",
-  "moment_by_word",
-  "no_fields",
-  "not_finite",
-  "not_json",
-  "not_text",
-  "nul",
-  "other_charset",
-  "other_method",
-  "refused_value",
-  "taken",
-  "too_deep",
-  "too_long",
-  "unfit_field",
-  "unfit_key",
-  "unknown_field",
-  "unknown_reference",
-]);
 
 /** A place in a response, as written in the file or in a report of differences. */
 const Place = z.literal("body.token").or(
@@ -49,7 +20,7 @@ const LiveRule = z.strictObject({
   legacy: z.array(Status).min(1),
   // A failure of Lotline is never approved.
   service: z.array(Status.max(499)).min(1),
-  when: Condition.optional(),
+  when: z.custom<Condition>(isCondition, "no such condition").optional(),
   place: Place.optional(),
 }).refine(
   ({ when, place }) => (when === undefined) !== (place === undefined),
@@ -105,8 +76,6 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
  * limited to one place.
  */
 export type Approvals = z.output<typeof Approvals>;
-
-export type Condition = z.output<typeof Condition>;
 
 /** An approved difference between two responses. */
 export interface Rule {

@@ -29,7 +29,7 @@ export function decodedResponse(response: CapturedResponse | DecodedResponse): D
       return { ...plain, body: decoded.bytes };
     case "unknown":
       // Clients read it unchanged.
-      if (isUtf8(response.body)) return plain;
+      if (decodedText(plain) !== undefined) return plain;
       return { ...plain, body: instead("can't be read as"), unreadable: "coding" };
     case "too_large":
       return { ...plain, body: instead("become too many without"), unreadable: "size" };
@@ -49,10 +49,6 @@ export function inconclusiveBecause(
   const areAlike = legacy.status < 400 === service.status < 400;
   const isTooMuch = legacy.unreadable === "size" && service.status === 413;
   return areAlike || isTooMuch ? legacy.unreadable ?? service.unreadable : undefined;
-}
-
-function isUtf8(body: Uint8Array): boolean {
-  return decodedText({ headers: [], body }) !== undefined;
 }
 
 /**

@@ -117,17 +117,12 @@ function isInconclusive({ legacy, service }: DecodedPair, found: readonly Differ
 
 function differencesOf(pair: DecodedPair): Difference[] {
   const { legacy, service } = pair;
-  const found: Difference[] = [];
-  if (legacy.status !== service.status) {
-    found.push({
-      place: "status",
-      legacy: String(legacy.status),
-      service: String(service.status),
-    });
-  }
-  found.push(...headerDifferences(legacy, service));
-  found.push(...compareBodies(pair));
-  return found;
+  const [was, is] = [String(legacy.status), String(service.status)];
+  return [
+    ...(was === is ? [] : [{ place: "status", legacy: was, service: is }]),
+    ...headerDifferences(legacy, service),
+    ...compareBodies(pair),
+  ];
 }
 
 function headerDifferences(legacy: DecodedResponse, service: DecodedResponse): Difference[] {

@@ -10,41 +10,13 @@ import {
   MAX_TEXT_CHARACTERS,
   UUID_PATTERN,
 } from "../../contract/request_values.ts";
-import type { components } from "../../contract/types.gen.ts";
 import { isObject, parseJson } from "../../json.ts";
-import type { Condition } from "./approvals.ts";
 import { isErrorPage } from "./error_page.ts";
 import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import { decodedBytes, decodedText } from "../exchange/decoded_body.ts";
-
-type Schemas = components["schemas"];
-
-// Records, so that the compiler requires every field.
-const FIELDS_OF_LOT: Record<keyof Schemas["NewLot"], true> = {
-  id: true,
-  lot_code: true,
-  lot_type: true,
-  production_run_id: true,
-  phase_id: true,
-  operator_id: true,
-  weight_kg: true,
-  temperature_c: true,
-  metadata: true,
-  created_at: true,
-};
-const FIELDS_OF_DECISION: Record<keyof Schemas["NewQcDecision"], true> = {
-  id: true,
-  lot_id: true,
-  qc_gate_id: true,
-  operator_id: true,
-  decision: true,
-  notes: true,
-  temperature_c: true,
-  digital_signature: true,
-  decided_at: true,
-};
+import { requestFields } from "../redact/contract_fields.ts";
 
 export interface ConditionInput {
   readonly operation: LegacyOperation | undefined;
@@ -52,12 +24,10 @@ export interface ConditionInput {
   readonly legacy: CapturedResponse;
 }
 
-/** Whether a live rule's condition is met; approved.yaml describes each. */
-export function isMet(condition: Condition, input: ConditionInput): boolean {
-  return CONDITIONS[condition](input);
-}
+type Check = (input: ConditionInput) => boolean;
 
-const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
+/** The conditions of live rules; approved.yaml describes each. */
+const CONDITIONS = {
   bad_utf8: ({ request }) =>
     isSentAsJson(request) && decodedBytes(request) !== undefined &&
     decodedText(request) === undefined,
@@ -77,7 +47,8 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
     headerOf(legacy.headers, "content-type")?.startsWith("text/html") === true &&
     (request.method === "HEAD" || isErrorPage(decodedText(legacy) ?? "")),
   key_made_sql: (input) => foreignKeys(input).some((key) => !isPlainName(key)),
-  lone_surrogate: ({ request }) => documentsOf(request).some(holdsLoneSurrogate),
+  lone_surrogate: ({ request }) =>
+    holds(request, (value) => typeof value === "string" && !value.isWellFormed()),
   many_links: ({ legacy }) => hasManyLinks(legacy),
   metadata_list: ({ request }) => {
     const metadata = fieldsOf(request)?.metadata;
@@ -97,14 +68,17 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
       document !== undefined && Object.keys(document).length === 0;
   },
   not_finite: ({ request }) =>
-    documentsOf(request).some(holdsInfinity) ||
+    // A number beyond the largest double is parsed as infinite.
+    holds(request, (value) => typeof value === "number" && !Number.isFinite(value)) ||
     textsOf(request, DECIMALS).some((text) => NOT_FINITE.test(text)),
   not_json: ({ request }) => !isSentAsJson(request),
   not_text: ({ request }) =>
     Object.entries(fieldsOf(request) ?? {}).some(([name, value]) =>
       name !== "metadata" && typeof value === "object" && value !== null
     ),
-  nul: ({ request }) => /%00/.test(request.target) || documentsOf(request).some(holdsNul),
+  nul: ({ request }) =>
+    /%00/.test(request.target) ||
+    holds(request, (value) => typeof value === "string" && value.includes("\0")),
   other_charset: ({ request }) => {
     const { name, charset } = parseMediaType(headerOf(request.headers, "content-type")) ?? {};
     return name === "application/json" && charset !== undefined && charset !== "utf-8";
@@ -135,7 +109,18 @@ const CONDITIONS: Record<Condition, (input: ConditionInput) => boolean> = {
     return keys.length > 0 && keys.every(isPlainName);
   },
   unknown_reference: ({ legacy }) => / violates foreign key constraint /.test(serverError(legacy)),
-};
+} satisfies Record<string, Check>;
+
+export type Condition = keyof typeof CONDITIONS;
+
+export function isCondition(name: unknown): name is Condition {
+  return typeof name === "string" && Object.hasOwn(CONDITIONS, name);
+}
+
+export function isMet(condition: Condition, input: ConditionInput): boolean {
+  const check: Check = CONDITIONS[condition];
+  return check(input);
+}
 
 // PostgreSQL's messages for invalid values; those for JSON belong to another approval.
 const REFUSED = new RegExp([
@@ -187,17 +172,16 @@ const EDGE_YEAR = /\d{5}|BC|0001|9999/i;
 
 const FOUR_DIGIT_YEAR = /^(?!0000)\d{4}-/;
 
-function momentOf({ operation, request }: ConditionInput): unknown {
-  const fields = fieldsOf(request);
-  return operation === "createLot" ? fields?.created_at : fields?.decided_at;
+function momentOf({ operation, request }: ConditionInput, row = fieldsOf(request)): unknown {
+  return operation === "createLot" ? row?.created_at : row?.decided_at;
 }
 
 /** Whether the old server stored the moment and responded with a year that isn't four digits. */
-function wasStoredBeyondYears({ operation, request, legacy }: ConditionInput): boolean {
-  if (legacy.status !== 201 || !momentOf({ operation, request, legacy })) return false;
-  const row = parseJson(decodedText(legacy) ?? "");
+function wasStoredBeyondYears(input: ConditionInput): boolean {
+  if (input.legacy.status !== 201) return false;
+  const row = parseJson(decodedText(input.legacy) ?? "");
   if (!isObject(row)) return false;
-  const shown = operation === "createLot" ? row.created_at : row.decided_at;
+  const shown = momentOf(input, row);
   return shown === null || typeof shown === "string" && !FOUR_DIGIT_YEAR.test(shown);
 }
 
@@ -212,11 +196,8 @@ function hasManyLinks(legacy: CapturedResponse): boolean {
   if (legacy.body.length < 2 * MAX_LINKS) return false;
   const trace = parseJson(decodedText(legacy) ?? "");
   if (!isObject(trace)) return false;
-  const { parents, children } = trace;
-  return [parents, children].flatMap((direction) =>
-    Array.isArray(direction) ? [direction.length] : []
-  )
-    .reduce((sum, links) => sum + links, 0) > MAX_LINKS;
+  const lengthOf = (list: unknown) => Array.isArray(list) ? list.length : 0;
+  return lengthOf(trace.parents) + lengthOf(trace.children) > MAX_LINKS;
 }
 
 // In the old server's statement a plain lower-case name can only be a column.
@@ -225,12 +206,8 @@ function isPlainName(key: string): boolean {
 }
 
 function foreignKeys({ operation, request }: ConditionInput): string[] {
-  const fields = operation === "createLot"
-    ? FIELDS_OF_LOT
-    : operation === "createQcDecision"
-    ? FIELDS_OF_DECISION
-    : undefined;
-  if (fields === undefined) return [];
+  if (operation !== "createLot" && operation !== "createQcDecision") return [];
+  const fields = requestFields(operation);
   return Object.keys(fieldsOf(request) ?? {}).filter((key) => !Object.hasOwn(fields, key));
 }
 
@@ -285,22 +262,9 @@ function isSentAsJson(request: CapturedRequest): boolean {
   return parseMediaType(headerOf(request.headers, "content-type"))?.name === "application/json";
 }
 
-function holdsLoneSurrogate(document: unknown): boolean {
-  return holds(document, (value) => typeof value === "string" && !value.isWellFormed());
-}
-
-function holdsNul(document: unknown): boolean {
-  return holds(document, (value) => typeof value === "string" && value.includes("\0"));
-}
-
-/** A number beyond the largest double is parsed as infinite. */
-function holdsInfinity(document: unknown): boolean {
-  return holds(document, (value) => typeof value === "number" && !Number.isFinite(value));
-}
-
-/** Whether a value or a key of a document matches. Without recursion: its depth is unbounded. */
-function holds(document: unknown, matches: (value: unknown) => boolean): boolean {
-  const waiting = [document];
+/** Whether a value or a key of the body matches. Without recursion: its depth is unbounded. */
+function holds(request: CapturedRequest, matches: (value: unknown) => boolean): boolean {
+  const waiting = documentsOf(request);
   while (waiting.length > 0) {
     const value = waiting.pop();
     if (matches(value)) return true;

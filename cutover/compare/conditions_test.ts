@@ -1,7 +1,6 @@
 import { strictEqual } from "node:assert/strict";
-import type { Condition } from "./approvals.ts";
 import { captured, responseOf } from "../testing/captured.ts";
-import { type ConditionInput, isMet, serverError } from "./conditions.ts";
+import { type Condition, type ConditionInput, isMet, serverError } from "./conditions.ts";
 
 const HTML = { "content-type": "text/html; charset=utf-8" };
 const ERROR_PAGE =

@@ -46,12 +46,9 @@ export function generatedFields(
   };
 }
 
-interface GeneratedOf {
-  readonly status: number;
-  readonly fields: readonly (readonly [field: string, kind: "id" | "moment"])[];
-}
-
-const GENERATED: Partial<Record<LegacyOperation, GeneratedOf>> = {
+const GENERATED: Partial<
+  Record<LegacyOperation, { status: number; fields: [field: string, kind: "id" | "moment"][] }>
+> = {
   getHealth: { status: 200, fields: [["timestamp", "moment"]] },
   createLot: { status: 201, fields: [["id", "id"], ["created_at", "moment"]] },
   createQcDecision: { status: 201, fields: [["id", "id"], ["decided_at", "moment"]] },

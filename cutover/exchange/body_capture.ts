@@ -1,7 +1,30 @@
 import { createHash, type Hash } from "node:crypto";
 import { ByteBuffer } from "../../byte_buffer.ts";
-import type { ByteBudget } from "./byte_budget.ts";
 import type { BodyDigest } from "./exchange.ts";
+
+/** A bound on the memory that many holders use together. */
+export class ByteBudget {
+  #available: number;
+
+  constructor(bytes: number) {
+    this.#available = bytes;
+  }
+
+  get available(): number {
+    return this.#available;
+  }
+
+  /** Returns false, and reserves nothing, when fewer bytes are available. */
+  reserve(bytes: number): boolean {
+    if (bytes > this.#available) return false;
+    this.#available -= bytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#available += bytes;
+  }
+}
 
 /** A body up to this size is captured even when the budget is used up. */
 export const ALWAYS_CAPTURED_BYTES = 65_536;

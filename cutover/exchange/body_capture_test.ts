@@ -1,7 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { ALWAYS_CAPTURED_BYTES, BodyCapture, digestOf } from "./body_capture.ts";
-import { ByteBudget } from "./byte_budget.ts";
+import { ALWAYS_CAPTURED_BYTES, BodyCapture, ByteBudget, digestOf } from "./body_capture.ts";
 
 const bytes = (length: number) => new Uint8Array(length).map((_, at) => at % 251);
 const sha256 = (body: Uint8Array) => createHash("sha256").update(body).digest("hex");

@@ -1,5 +1,4 @@
-import { headText } from "./head_text.ts";
-import type { ResponseHead } from "./response_head.ts";
+import { headText, type ResponseHead } from "./response_head.ts";
 import type { HeaderLines } from "./exchange.ts";
 
 // RFC 9110, 7.6.1, and what older proxies and clients treat the same way.

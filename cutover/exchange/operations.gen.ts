@@ -1,5 +1,5 @@
 // Made from contract/legacy.yaml and openapi.yaml by
-// `deno run -A cutover/exchange/generate_operations.ts`; edit those, not this one.
+// `deno run -A cutover/testing/generate_operations.ts`; edit those, not this one.
 
 /** The operations of the old server. */
 export const LEGACY = [

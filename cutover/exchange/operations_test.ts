@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { generateOperations, TARGET } from "./generate_operations.ts";
+import { generateOperations, TARGET } from "../testing/generate_operations.ts";
 import { isSafeRequest } from "./match_operation.ts";
 import { isSafeOperation, LEGACY_OPERATIONS, OPERATIONS } from "./operations.ts";
 import { LEGACY } from "./operations.gen.ts";
@@ -8,7 +8,7 @@ Deno.test("the list of operations equals the one made from the two contracts", a
   strictEqual(
     await Deno.readTextFile(TARGET),
     await generateOperations(),
-    "run deno run -A cutover/exchange/generate_operations.ts",
+    "run deno run -A cutover/testing/generate_operations.ts",
   );
 });
 

@@ -35,6 +35,7 @@ export interface Decision {
 }
 
 export interface DecideDeps {
+  /** Called for every request, so it answers from memory. */
   readonly routeOf: (operation: Operation) => Route;
   readonly readClient: ReadClient;
   readonly canaryBy: CanaryBy;

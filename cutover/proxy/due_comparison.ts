@@ -1,5 +1,4 @@
-import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
-import type { ByteBudget } from "../exchange/byte_budget.ts";
+import { ALWAYS_CAPTURED_BYTES, BodyCapture, type ByteBudget } from "../exchange/body_capture.ts";
 import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/coverage.ts";
 import type { UpstreamRequest } from "../upstream/upstream_request.ts";
 import type { ClientBody } from "./request_body.ts";
@@ -16,7 +15,7 @@ import type { Decision } from "./decide.ts";
 export interface DueDeps {
   readonly evidence: Evidence;
   readonly observer: Pick<Observer, "observe">;
-  readonly limits: Pick<GatewayServerLimits, "responseBytes">;
+  readonly limits: GatewayServerLimits;
   /** For the long bodies of exchanges that are compared. */
   readonly comparedBytes: ByteBudget;
 }
@@ -55,7 +54,7 @@ export class DueComparison {
 
   /** The response is complete: from here on the observer is responsible for the outcome. */
   observe(
-    { response, body, digest }: UpstreamRequest,
+    { response, capture }: UpstreamRequest,
     upstream: Upstream,
     ms: number,
     at: number,
@@ -63,6 +62,7 @@ export class DueComparison {
   ): void {
     const { comparable: operation, route } = this.decision;
     if (!this.isWanted || !operation || !route || response === undefined) return;
+    const { body, digest } = capture ?? {};
     const isTooLargeToRecord = body === undefined && !this.isCompared;
     this.#close();
     if (isTooLargeToRecord) return;

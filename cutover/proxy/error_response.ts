@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { headText } from "../exchange/head_text.ts";
+import { headText } from "../exchange/response_head.ts";
 import type { Failure } from "../upstream/connection.ts";
 
 const REASONS = {
@@ -31,20 +31,15 @@ export const NO_RESPONSE: Readonly<
   timeout: [504, "No answer in time"],
 };
 
-export interface ErrorResponse {
-  readonly status: ErrorResponseStatus;
-  readonly reason: string;
-  /** Names and values in turn. */
-  readonly headers: string[];
-  readonly body: Buffer;
-}
-
-/** Builds a JSON error as both upstreams do. Any origin may read it, as with the old server. */
+/**
+ * A JSON error as both upstreams send it; `headers` are names and values in turn. Any origin may read
+ * it, as with the old server.
+ */
 export function errorResponse(
   status: ErrorResponseStatus,
   sentence: string,
   requestId?: string,
-): ErrorResponse {
+) {
   const body = Buffer.from(JSON.stringify({ error: sentence }));
   const headers = [
     "Content-Type",

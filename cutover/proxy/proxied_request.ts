@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
-import type { ResponseHead } from "../exchange/response_head.ts";
+import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
+import { headText, type ResponseHead } from "../exchange/response_head.ts";
 import { UpstreamRequest, type UpstreamRequestListener } from "../upstream/upstream_request.ts";
 import { type BodyListener, ClientBody } from "./request_body.ts";
 import type { ClientRequest } from "./client_request.ts";
@@ -8,7 +9,6 @@ import { DueComparison, failureOf } from "./due_comparison.ts";
 import { endResponse } from "./end_response.ts";
 import type { CapturedRequest, Exchange } from "../exchange/exchange.ts";
 import type { ProxyDeps } from "./proxied_request_deps.ts";
-import { headText } from "../exchange/head_text.ts";
 import { headersForClient, interimText, toHeaderLines } from "../exchange/hop_by_hop.ts";
 import { errorResponse, type ErrorResponseStatus, NO_RESPONSE } from "./error_response.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
@@ -58,7 +58,11 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#due = new DueComparison(deps, this.#decision);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => response.writableFinished ? this.#finish() : this.clientLeft());
-    response.on("drain", () => this.#clientReads());
+    response.on("drain", () => {
+      if (response.writableEnded) return;
+      this.#blockedAt = undefined;
+      this.#attempt?.connection?.resume();
+    });
   }
 
   start(): void {
@@ -111,7 +115,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#departure = departureOf({ isComplete, outlivesClient: this.#decision.outlivesClient });
     if (this.#departure === "carried_out" && !this.response.writableEnded) {
       this.#blockedAt = undefined;
-      this.#attempt?.resume();
+      this.#attempt?.connection?.resume();
       return;
     }
     this.#attempt?.abort();
@@ -172,7 +176,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     if (this.#leftAt !== undefined) this.#leftAt = performance.now();
     if (this.#upstream === "service" && head.status >= 500 && this.#canFallBack(true)) {
       this.#isHolding = true;
-      attempt.captureBody();
+      attempt.capture = new BodyCapture(ALWAYS_CAPTURED_BYTES);
       return;
     }
     this.#forwardHead(head);
@@ -180,7 +184,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   responseContinues(attempt: UpstreamRequest, chunk: Uint8Array): void {
     if (this.#isHolding) {
-      if (attempt.body === undefined) {
+      if (attempt.capture?.body === undefined) {
         attempt.abort();
         this.#finishHeld(attempt);
       }
@@ -189,7 +193,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     if (this.#leftAt !== undefined) return;
     if (!this.response.write(chunk)) {
       this.#blockedAt ??= performance.now();
-      attempt.pause();
+      attempt.connection?.pause();
     }
   }
 
@@ -251,8 +255,9 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   /** Cancels the request to Lotline if its route has returned while Lotline doesn't have it completely. */
   #withdraw(): void {
-    const { isSent } = this.#attempt ?? {};
-    if (isSent === undefined || (isSent && this.#body.isComplete)) return;
+    if (this.#attempt === undefined) return;
+    const isSent = this.#attempt.connection !== undefined;
+    if (isSent && this.#body.isComplete) return;
     if (this.response.headersSent || this.#isHolding) return;
     const fallback = this.#findFallback();
     if (fallback === undefined) return;
@@ -294,10 +299,11 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   #finishHeld(attempt: UpstreamRequest): void {
-    const { response: head, body, ms } = attempt;
+    const { response: head, capture, ms } = attempt;
     if (head === undefined) return;
     this.#isHolding = false;
     this.#countResponse(head.status, ms);
+    const body = capture?.body;
     if (body === undefined) return this.#fallBack({ failure: "too_large", ms });
     this.#held = { head, body };
     this.#fallBack({ status: head.status, headers: toHeaderLines(head.headers), body, ms });
@@ -351,12 +357,6 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   #sendContinue(): void {
     const isLate = this.#isFinished || this.#leftAt !== undefined || this.response.headersSent;
     if (!isLate) this.response.writeContinue();
-  }
-
-  #clientReads(): void {
-    if (this.response.writableEnded) return;
-    this.#blockedAt = undefined;
-    this.#attempt?.resume();
   }
 
   #countResponse(status: number, ms: number): void {

@@ -2,7 +2,6 @@ import type { Log } from "../../log.ts";
 import type { Observer } from "../shadow/observer.ts";
 import type { Departure } from "../exchange/departure.ts";
 import type { DueDeps } from "./due_comparison.ts";
-import type { GatewayServerLimits } from "./server_limits.ts";
 import type { Operation } from "../exchange/operations.ts";
 import type { Upstream } from "../exchange/route.ts";
 import type { InFlight } from "./in_flight.ts";
@@ -14,7 +13,6 @@ export interface ProxyDeps<Request> extends DecideDeps, DueDeps {
   readonly upstreams: Readonly<Record<Upstream, UpstreamPool>>;
   readonly observer: Observer;
   readonly log: Log;
-  readonly limits: GatewayServerLimits;
   /** Requests whose bodies are arriving and that no upstream has yet. */
   readonly headsInFlight: InFlight<Request>;
   /** Requests whose long bodies are forwarded as they arrive. */
@@ -22,6 +20,7 @@ export interface ProxyDeps<Request> extends DecideDeps, DueDeps {
   readonly onFinish: (request: Request) => void;
   /** The request is the last one on its connection. */
   readonly onLastRequest: (request: Request) => void;
+  /** Called for each client that disconnected before its response was sent. */
   readonly onDeparture: (operation: Operation | undefined, departure: Departure) => void;
   readonly isStopping: () => boolean;
 }

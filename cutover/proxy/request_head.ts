@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { normalizedAddress } from "../../client_address.ts";
 import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
 import { firstContentType } from "../../contract/content_type.ts";
@@ -42,12 +43,6 @@ export interface RequestHead {
 export interface BadHead {
   readonly status: ErrorResponseStatus;
   readonly mistake: string;
-}
-
-export interface RawHead {
-  readonly rawHeaders: readonly string[];
-  readonly httpVersion: string;
-  readonly url?: string;
 }
 
 // Only the gateway sends it: Lotline answers a client's with 403, and the old server ignores it.
@@ -108,7 +103,10 @@ function targetMistake(target: string): BadHead | undefined {
  * links that an upstream builds from it don't change.
  */
 export function readRequestHead(
-  { rawHeaders: raw, httpVersion: version, url = "/" }: RawHead,
+  { rawHeaders: raw, httpVersion: version, url = "/" }: Pick<
+    IncomingMessage,
+    "rawHeaders" | "httpVersion" | "url"
+  >,
   peer: Peer,
 ): RequestHead | BadHead {
   if (version !== "1.1" && version !== "1.0") return bad("The version isn't HTTP/1.1", 505);

@@ -1,44 +1,38 @@
+import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../../client_address.ts";
 import { delay } from "../../timing.ts";
-import type { CanaryBy } from "../config.ts";
-import type { Log } from "../../log.ts";
-import { ByteBudget } from "../exchange/byte_budget.ts";
+import { ByteBudget } from "../exchange/body_capture.ts";
 import { Client } from "./client.ts";
 import { ClientRequest } from "./client_request.ts";
-import type { Observer } from "../shadow/observer.ts";
-import type { Departure } from "../exchange/departure.ts";
-import type { Evidence } from "../evidence/evidence.ts";
 import { DueComparison } from "./due_comparison.ts";
 import { ProxiedRequest } from "./proxied_request.ts";
-import type { GatewayServerLimits } from "./server_limits.ts";
+import type { ProxyDeps } from "./proxied_request_deps.ts";
 import { respondAndClose } from "./last_response.ts";
-import type { Operation } from "../exchange/operations.ts";
 import { errorResponse, type ErrorResponseStatus } from "./error_response.ts";
 import { peerOf, readRequestHead } from "./request_head.ts";
-import type { Route } from "../exchange/route.ts";
 import { InFlight } from "./in_flight.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
 import { decide } from "./decide.ts";
 
-export interface GatewayServerOptions {
+type PassedDeps =
+  | "routeOf"
+  | "canaryBy"
+  | "limits"
+  | "evidence"
+  | "observer"
+  | "onDeparture"
+  | "log";
+
+export interface GatewayServerOptions extends Pick<ProxyDeps<ProxiedRequest>, PassedDeps> {
   readonly hostname: string;
   /** 0: any free one. */
   readonly port: number;
   readonly legacyUrl: string;
   readonly serviceUrl: string;
   readonly trustedProxies: readonly string[];
-  readonly canaryBy: CanaryBy;
-  readonly limits: GatewayServerLimits;
-  /** Called for every request, so it answers from memory. */
-  readonly routeOf: (operation: Operation) => Route;
-  readonly evidence: Evidence;
-  readonly observer: Observer;
-  /** Called for each client that disconnected before its response was sent. */
-  readonly onDeparture: (operation: Operation | undefined, departure: Departure) => void;
-  readonly log: Log;
 }
 
 /** The gateway's server, listening. */
@@ -61,7 +55,7 @@ const LINGER_MS = 300;
 const LINGER_TURNS = 20;
 
 export async function startGatewayServer(options: GatewayServerOptions): Promise<GatewayServer> {
-  const { limits, evidence, observer, log, routeOf } = options;
+  const { limits, log } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);
   const inFlight = new InFlight<ProxiedRequest>();
   const headsInFlight = new InFlight<ProxiedRequest>();
@@ -71,24 +65,18 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     legacy: new UpstreamPool(options.legacyUrl, limits.upstream),
     service: new UpstreamPool(options.serviceUrl, limits.upstream),
   };
-  const deps = {
+  const deps: ProxyDeps<ProxiedRequest> = {
+    ...options,
     upstreams,
-    routeOf,
     readClient: createClientReader(options.trustedProxies),
-    canaryBy: options.canaryBy,
-    evidence,
-    observer,
-    log,
-    limits,
     headsInFlight,
     comparedBytes: new ByteBudget(limits.comparedBytes),
-    uploads: new InFlight<ProxiedRequest>(),
-    onDeparture: options.onDeparture,
-    onFinish: (proxied: ProxiedRequest) => {
+    uploads: new InFlight(),
+    onFinish: (proxied) => {
       inFlight.delete(proxied);
       clients.get(proxied.request.socket)?.end(proxied);
     },
-    onLastRequest: (proxied: ProxiedRequest) => clients.get(proxied.request.socket)?.close(),
+    onLastRequest: (proxied) => clients.get(proxied.request.socket)?.close(),
     isStopping: () => isStopping,
   };
 
@@ -210,7 +198,8 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     for (const client of clients.values()) client.sweep(now);
   }, limits.sweepMs);
 
-  await listen(server, options);
+  server.listen(options.port, options.hostname);
+  await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("The server has no port");
   return {
@@ -261,16 +250,6 @@ function describeMistake(error: Error): [status: ErrorResponseStatus, sentence: 
     default:
       return [400, "This is no request of HTTP/1.1"];
   }
-}
-
-function listen(server: net.Server, { hostname, port }: GatewayServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, hostname, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }
 
 const ignore = () => {};

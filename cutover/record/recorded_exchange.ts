@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+import { parseJson } from "../../json.ts";
 import { withoutFrames } from "../compare/error_page.ts";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
 import type {
@@ -7,24 +9,9 @@ import type {
   Observation,
 } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
-import { decodedBytes } from "../exchange/decoded_body.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
+import type { Exchange as RecordedExchange } from "../parity/recordings.ts";
 import type { Redactor } from "../redact/redact.ts";
-
-/** A request and its answer as a file of recordings has them, with personal data replaced. */
-export interface RecordedExchange {
-  readonly request: {
-    readonly method: string;
-    readonly path: string;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body?: string;
-  };
-  readonly response: {
-    readonly status: number;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string;
-    readonly etag?: true;
-  };
-}
 
 /** What of a request decides the answer; the rest is the connection's or the client's own. */
 const REQUEST_HEADERS: readonly string[] = [
@@ -59,52 +46,41 @@ export function recordedExchange(
   { operation, request, response }: Pick<Observation, "operation" | "request" | "response">,
   redactor: Pick<Redactor, "exchange">,
 ): RecordedExchange {
-  const { request: requested, response: answered } = redactor.exchange(
-    operation,
-    request,
-    response,
-  );
+  const { request: requested, response: answered } = redactor
+    .exchange(operation, request, response);
   return {
     request: {
       method: requested.method,
       path: requested.target,
       headers: pick(requested.headers, REQUEST_HEADERS),
-      ...(requested.body.length > 0 && { body: textOf(requested.body) }),
+      ...(requested.body.length > 0 && { body: textOf(requested) }),
     },
     response: {
       status: answered.status,
       headers: pick(answered.headers, COMPARED_HEADERS),
-      body: withoutFrames(textOf(answered.body)),
+      body: withoutFrames(textOf(answered)),
       ...(headerOf(response.headers, "etag") !== undefined && { etag: true }),
     },
   };
 }
 
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** Text of bytes that are UTF-8, a byte order mark included. */
-function textOf(body: Uint8Array): string {
-  return UTF8.decode(body);
+/** The text of a redacted body. */
+function textOf({ body }: { body: Uint8Array }): string {
+  return decodedText({ headers: [], body }) ?? "";
 }
 
 function isShortText(message: { headers: HeaderLines; body: Uint8Array }): boolean {
-  const bytes = decodedBytes(message);
+  const text = decodedText(message);
   // jsonb can't hold U+0000.
-  if (bytes === undefined || bytes.length > MAX_BODY_CHARACTERS || bytes.includes(0)) return false;
-  try {
-    const text = textOf(bytes);
-    if (bytes.length > MAX_TEXT_CHARACTERS) JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  if (text === undefined || text.includes("\0")) return false;
+  const bytes = Buffer.byteLength(text);
+  return bytes <= MAX_TEXT_CHARACTERS ||
+    bytes <= MAX_BODY_CHARACTERS && parseJson(text) !== undefined;
 }
 
 function pick(lines: HeaderLines, names: readonly string[]): Record<string, string> {
-  const picked: Record<string, string> = {};
-  for (const name of names) {
+  return Object.fromEntries(names.flatMap((name) => {
     const value = headerOf(lines, name);
-    if (value !== undefined) picked[name] = value;
-  }
-  return picked;
+    return value === undefined ? [] : [[name, value] as const];
+  }));
 }

@@ -7,7 +7,6 @@ import type { Redactor } from "../redact/redact.ts";
 import { isRecordable, MAX_BODY_CHARACTERS, recordedExchange } from "./recorded_exchange.ts";
 import { insertExchanges, listWanted, type SeenExchange } from "./recordings_table.ts";
 
-/** An exchange with a client. */
 export type Offered = Pick<Observation, "operation" | "upstream" | "request" | "response" | "at">;
 
 /** Keeps exchanges for whoever switched a recording on with `deno task parity record --live`. */
@@ -18,7 +17,6 @@ export interface Recorder extends AsyncDisposable {
   offer(exchange: Offered): void;
 }
 
-/** What a recorder works with. */
 export interface RecorderDeps {
   readonly sql: Sql;
   readonly redactor: Pick<Redactor, "exchange">;
@@ -41,17 +39,14 @@ export function createRecorder(deps: RecorderDeps): Recorder {
   let room = new Map<string, number>();
   let waiting: Offered[] = [];
   let isDatabaseAway = false;
-  let isOver = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new AbortController();
 
   const store = async () => {
     const taken = waiting;
     waiting = [];
     const seen: SeenExchange[] = [];
     for (const [number, one] of taken.entries()) {
-      if (number % REDACTED_AT_ONCE === REDACTED_AT_ONCE - 1) {
-        await delay(0);
-      }
+      if (number % REDACTED_AT_ONCE === REDACTED_AT_ONCE - 1) await delay(0);
       if (!isRecordable(one.request, one.response)) continue;
       const { operation, upstream: side, at } = one;
       seen.push({ operation, side, at, exchange: recordedExchange(one, redactor) });
@@ -59,22 +54,22 @@ export function createRecorder(deps: RecorderDeps): Recorder {
     if (seen.length > 0) await insertExchanges(sql, seen);
   };
 
-  const look = async () => {
-    try {
-      await store();
-      room = roomOf(await listWanted(sql));
-      if (isDatabaseAway) log("info", "recorder_recovered");
-      isDatabaseAway = false;
-    } catch (error) {
-      room = new Map();
-      if (!isDatabaseAway) log("warn", "recorder_failed", { error: describeError(error) });
-      isDatabaseAway = true;
+  const poll = async () => {
+    while (!over.signal.aborted) {
+      try {
+        await store();
+        room = roomOf(await listWanted(sql));
+        if (isDatabaseAway) log("info", "recorder_recovered");
+        isDatabaseAway = false;
+      } catch (error) {
+        room = new Map();
+        if (!isDatabaseAway) log("warn", "recorder_failed", { error: describeError(error) });
+        isDatabaseAway = true;
+      }
+      await delay(everyMs, over.signal);
     }
-    if (!isOver) timer = setTimeout(start, everyMs);
   };
-  let looking = Promise.resolve();
-  const start = () => looking = look();
-  start();
+  const polling = poll();
 
   const roomFor = (kind: string) => waiting.length < MAX_WAITING ? room.get(kind) ?? 0 : 0;
   return {
@@ -90,9 +85,8 @@ export function createRecorder(deps: RecorderDeps): Recorder {
       waiting.push(exchange);
     },
     [Symbol.asyncDispose]: async () => {
-      isOver = true;
-      clearTimeout(timer);
-      await looking;
+      over.abort();
+      await polling;
       room = new Map();
       await store().catch((error) =>
         log("warn", "recorder_lost_exchanges", { error: describeError(error) })

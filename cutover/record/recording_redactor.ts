@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import type { ReceivedResponse } from "../parity/exchange.ts";
 import type { RecordedRequest } from "../parity/recordings.ts";
 import type { RecordingRedactor } from "../parity/record_requests.ts";
 import { operationOf } from "../parity/recorded_pair.ts";
@@ -8,44 +7,38 @@ import type { Redactor } from "../redact/redact.ts";
 /** The gateway's redactor, for requests and responses as recordings have them. */
 export function createRecordingRedactor(redactor: Pick<Redactor, "exchange">): RecordingRedactor {
   return {
-    exchange(request, received) {
-      const body = textOf(request);
-      if (body === undefined) return undefined;
-      const { method, path } = request;
-      const redacted = redactor.exchange(operationOf(method, path), {
+    exchange(requested, received) {
+      const sent = textOf(requested);
+      if (sent === undefined) return undefined;
+      const { method, path, encoding, gzip } = requested;
+      const { request, response } = redactor.exchange(operationOf(method, path), {
         method,
         target: path,
-        headers: Object.entries(request.headers),
-        body: new TextEncoder().encode(body),
+        headers: Object.entries(requested.headers),
+        body: new TextEncoder().encode(sent),
       }, {
         status: received.status,
         headers: Object.entries(received.headers),
         body: new TextEncoder().encode(received.body),
         ms: 0,
       });
+      const body = new TextDecoder().decode(request.body);
       return {
-        request: recordedRequest(request, redacted.request),
+        request: {
+          method: request.method,
+          path: request.target,
+          headers: Object.fromEntries(request.headers),
+          ...(body !== "" && { body }),
+          ...(encoding !== undefined && encoding !== "base64" && { encoding }),
+          ...(gzip !== undefined && { gzip }),
+        },
         received: {
           ...received,
-          headers: Object.fromEntries(redacted.response.headers),
-          body: new TextDecoder().decode(redacted.response.body),
-        } satisfies ReceivedResponse,
+          headers: Object.fromEntries(response.headers),
+          body: new TextDecoder().decode(response.body),
+        },
       };
     },
-  };
-}
-
-function recordedRequest(
-  { encoding, gzip }: RecordedRequest,
-  { method, target, headers, body }: ReturnType<Redactor["exchange"]>["request"],
-): RecordedRequest {
-  return {
-    method,
-    path: target,
-    headers: Object.fromEntries(headers),
-    ...(body.length > 0 && { body: new TextDecoder().decode(body) }),
-    ...(encoding !== undefined && encoding !== "base64" && { encoding }),
-    ...(gzip !== undefined && { gzip }),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Sql } from "../../db/sql.ts";
 import { queryWithDeadline } from "../../db/query_deadline.ts";
-import type { RecordedExchange } from "./recorded_exchange.ts";
-import type { LegacyOperation } from "../exchange/operations.ts";
+import type { Observation } from "../exchange/exchange.ts";
+import type { Exchange } from "../parity/recordings.ts";
 import type { Upstream } from "../exchange/route.ts";
 
 /** Which exchanges are wanted, and how many of each operation. */
@@ -14,31 +14,9 @@ export interface RecordingOrder {
   readonly seconds: number;
 }
 
-/** An exchange that is to be stored. */
-export interface SeenExchange {
-  readonly operation: LegacyOperation;
+export interface SeenExchange extends Pick<Observation, "operation" | "at"> {
   readonly side: Upstream;
-  /** When the request had been read, in ms since 1970. */
-  readonly at: number;
-  readonly exchange: RecordedExchange;
-}
-
-/** How many exchanges of an operation are still wanted. */
-export interface Wanted {
-  readonly side: Upstream;
-  readonly perOperation: number;
-  /** How many are stored, by operation; an operation without any is missing. */
-  readonly stored: Readonly<Record<string, number>>;
-}
-
-/** What was recorded, oldest first, and when. */
-export interface Collected {
-  readonly from: string;
-  readonly to: string;
-  readonly exchanges: readonly {
-    readonly operation: string;
-    readonly exchange: unknown;
-  }[];
+  readonly exchange: Exchange;
 }
 
 // Each costs every gateway a look a second, and memory.
@@ -63,11 +41,11 @@ export async function startRecording(
   return row?.id;
 }
 
-/** The recordings that are on. */
-export async function listWanted(sql: Sql): Promise<readonly Wanted[]> {
-  return await queryWithDeadline(
+/** The recordings that are on; in `stored`, an operation without any exchange is missing. */
+export function listWanted(sql: Sql) {
+  return queryWithDeadline(
     sql,
-    sql<Wanted[]>`
+    sql<{ side: Upstream; perOperation: number; stored: Record<string, number> }[]>`
       select side, per_operation as "perOperation", coalesce((
           select jsonb_object_agg(operation, number)
           from (
@@ -89,8 +67,7 @@ export async function insertExchanges(sql: Sql, seen: readonly SeenExchange[]): 
     operation,
     side: upstream,
     at: new Date(at).toISOString(),
-    // Copied, since postgres.js takes no read-only value.
-    exchange: { request: { ...exchange.request }, response: { ...exchange.response } },
+    exchange,
   }));
   await queryWithDeadline(
     sql,
@@ -116,11 +93,11 @@ export async function insertExchanges(sql: Sql, seen: readonly SeenExchange[]): 
   );
 }
 
-/** Takes a recording's exchanges out of the database, and ends it; undefined: there is none. */
-export async function collectRecording(sql: Sql, id: string): Promise<Collected | undefined> {
+/** Ends a recording and removes its exchanges, oldest first; undefined: there is none. */
+export async function collectRecording(sql: Sql, id: string) {
   const [row] = await queryWithDeadline(
     sql,
-    sql<Collected[]>`
+    sql<{ from: string; to: string; exchanges: { operation: string; exchange: unknown }[] }[]>`
       with ended as (
         delete from lotline.recordings where id = ${id} returning started_at
       ),

@@ -9,8 +9,19 @@ const DECIMAL = /^(?:NaN|-?Infinity|-?(?:0|[1-9]\d{0,5})(?:\.\d{1,6})?)$/;
 const MOMENT =
   /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?$/;
 
+const FORMS = {
+  uuid: (text: string) => UUID.test(text),
+  "lot code": isLotCode,
+  decimal: (text: string) => DECIMAL.test(text),
+  moment: (text: string) => MOMENT.test(text),
+};
+
 /** A form whose values are nobody's personal data. */
-export type ClosedForm = "uuid" | "lot code" | "decimal" | "moment";
+export type ClosedForm = keyof typeof FORMS;
+
+export function isClosedForm(form: unknown): form is ClosedForm {
+  return typeof form === "string" && Object.hasOwn(FORMS, form);
+}
 
 /** Whether a text is a UUID or has the form of a plant's lot codes. */
 export function isIdentifier(text: string): boolean {
@@ -20,17 +31,7 @@ export function isIdentifier(text: string): boolean {
 /** Whether a JSON value has a closed form. */
 export function hasClosedForm(form: ClosedForm, value: LosslessJson): boolean {
   if (value.kind === "plain") return form === "decimal" && DECIMAL.test(value.text);
-  if (value.kind !== "string") return false;
-  switch (form) {
-    case "uuid":
-      return UUID.test(value.value);
-    case "lot code":
-      return isLotCode(value.value);
-    case "decimal":
-      return DECIMAL.test(value.value);
-    case "moment":
-      return MOMENT.test(value.value);
-  }
+  return value.kind === "string" && FORMS[form](value.value);
 }
 
 function isLotCode(text: string): boolean {

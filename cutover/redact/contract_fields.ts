@@ -116,7 +116,6 @@ export function isFields(field: Field | undefined): field is Fields {
   return typeof field === "object" && !Array.isArray(field);
 }
 
-/** The names of all fields. */
 export const FIELD_NAMES: ReadonlySet<string> = new Set(
   LEGACY_OPERATIONS.flatMap((operation) => [
     ...namesIn(requestFields(operation)),

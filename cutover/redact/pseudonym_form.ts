@@ -21,7 +21,6 @@ export const PSEUDONYM_KINDS = [
   "list",
 ] as const;
 
-/** What a replaced value is. */
 export type PseudonymKind = typeof PSEUDONYM_KINDS[number];
 
 /** The form of what stands for a replaced value, such as `email-3f9a0c5b71de`. */
@@ -35,7 +34,6 @@ export function findPseudonym(text: string): string | undefined {
   return PSEUDONYM.exec(text)?.[0];
 }
 
-/** Whether a text is a pseudonym and nothing else. */
 export function isPseudonym(text: string): boolean {
   return WHOLE_PSEUDONYM.test(text);
 }

@@ -24,13 +24,7 @@ export interface Redactor {
     operation: LegacyOperation | undefined,
     request: CapturedRequest,
     response: CapturedResponse,
-  ): RedactedExchange;
-}
-
-/** A request and its response without personal data. */
-export interface RedactedExchange {
-  readonly request: CapturedRequest;
-  readonly response: CapturedResponse;
+  ): { readonly request: CapturedRequest; readonly response: CapturedResponse };
 }
 
 /**

@@ -5,10 +5,10 @@ import {
   type LosslessJson,
   parseLosslessJson,
 } from "../exchange/lossless_json.ts";
-import { hasClosedForm } from "./closed_form.ts";
+import { hasClosedForm, isClosedForm } from "./closed_form.ts";
 import { type Field, FIELD_NAMES, fieldNamed, type Fields, isFields } from "./contract_fields.ts";
 import { knownWords } from "./message_words.ts";
-import { kindOf, PSEUDONYM_KINDS, type PseudonymKind } from "./pseudonym_form.ts";
+import { kindOf, PSEUDONYM_KINDS } from "./pseudonym_form.ts";
 import type { Pseudonyms } from "./pseudonyms.ts";
 
 /** Longer JSON becomes one pseudonym, in characters. */
@@ -87,7 +87,6 @@ export function redactJson(
   return isShown(value, field) ? value : redactScalar(value, field, pseudonym);
 }
 
-/** The name of a field of an object. */
 export function redactName(
   name: string,
   field: Field | undefined,
@@ -111,13 +110,7 @@ function holdsNoData(value: LosslessJson): boolean {
 }
 
 function isShown(value: LosslessJson, field: Field | undefined): boolean {
-  switch (field) {
-    case "uuid":
-    case "lot code":
-    case "decimal":
-    case "moment":
-      return hasClosedForm(field, value);
-  }
+  if (isClosedForm(field)) return hasClosedForm(field, value);
   return Array.isArray(field) && value.kind === "string" && field.includes(value.value);
 }
 
@@ -132,11 +125,7 @@ function redactScalar(
   }
   if (field === "message") return string(knownWords(value.value, "text", pseudonym));
   if (field === "place") return string(redactDetailPath(value.value, pseudonym));
-  return string(pseudonym(secretKind(field) ?? "text", value.value));
-}
-
-function secretKind(field: Field | undefined): PseudonymKind | undefined {
-  return PSEUDONYM_KINDS.find((kind) => kind === field);
+  return string(pseudonym(PSEUDONYM_KINDS.find((kind) => kind === field) ?? "text", value.value));
 }
 
 /** Where in a request an error is: names of fields, each with a position in a list, joined by dots. */

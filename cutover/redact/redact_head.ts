@@ -1,3 +1,4 @@
+import { METHODS } from "node:http";
 import type { HeaderLines } from "../exchange/exchange.ts";
 import { originForm } from "../exchange/match_operation.ts";
 import { OPERATIONS } from "../exchange/operations.ts";
@@ -76,7 +77,6 @@ const HEADERS: ReadonlyMap<string, Redact> = new Map([
   ["x-request-id", whole("text")],
 ]);
 
-/** Whether a header of this name is kept. */
 export function isKnownHeader(name: string): boolean {
   return HEADERS.has(name.toLowerCase());
 }
@@ -93,20 +93,8 @@ export function redactHeader(name: string, value: string, pseudonym: Pseudonyms)
   return (HEADERS.get(name.toLowerCase()) ?? whole("text"))(value, pseudonym);
 }
 
-const METHODS: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "POST",
-  "PUT",
-  "PATCH",
-  "DELETE",
-  "OPTIONS",
-  "TRACE",
-]);
-
-/** A method of HTTP, or a pseudonym. */
 export function redactMethod(method: string, pseudonym: Pseudonyms): string {
-  return METHODS.has(method) ? method : pseudonym("text", method);
+  return METHODS.includes(method) ? method : pseudonym("text", method);
 }
 
 const SEGMENTS: ReadonlySet<string> = new Set(

@@ -10,29 +10,6 @@ import type {
 import { headerOf } from "../exchange/header_value.ts";
 import { originForm } from "../exchange/match_operation.ts";
 
-export interface DryRunLimits {
-  /** How long a write waits for its dry run, in ms. */
-  readonly writeMs: number;
-  /** After this many failures in a row, writes skip the dry run for `pauseMs`. */
-  readonly failures: number;
-  readonly pauseMs: number;
-}
-
-export interface DryRuns {
-  /** For a write that waits for it: with a short timeout, and skipped during a pause. */
-  beforeWrite(
-    request: CapturedRequest,
-    extra: HeaderLines,
-    capturedBytes: number,
-  ): Promise<Exchange>;
-  inBackground(
-    request: CapturedRequest,
-    timeoutMs: number,
-    extra: HeaderLines,
-    capturedBytes: number,
-  ): Promise<Exchange>;
-}
-
 /**
  * Sends dry runs with a proof of the secret.
  *
@@ -46,21 +23,21 @@ export function createDryRuns(
     readonly sender: Sender;
     readonly secret: string;
     readonly log: Log;
-    readonly limits: DryRunLimits;
+    /** After this many failures in a row, writes skip the dry run for `pauseMs`. */
+    readonly limits: {
+      readonly writeMs: number;
+      readonly failures: number;
+      readonly pauseMs: number;
+    };
     readonly onEffect: (response: CapturedResponse, request: CapturedRequest) => void;
   },
-): DryRuns {
+) {
   let isStopped = false;
   let failures = 0;
   let pausedUntil = 0;
   let isProbing = false;
 
-  const send = async (
-    request: CapturedRequest,
-    timeoutMs: number,
-    extra: HeaderLines,
-    capturedBytes: number,
-  ) => {
+  const send: Sender["send"] = async (request, timeoutMs, extra = [], capturedBytes) => {
     if (isStopped) return NOT_SENT;
     const { method, body } = request;
     const target = originForm(request.target);
@@ -80,12 +57,17 @@ export function createDryRuns(
     } else {
       log("warn", "dry_run_refused", { status });
     }
-    return { failure: "not_asked" as const, ms };
+    return { failure: "not_asked", ms };
   };
 
   return {
     inBackground: send,
-    async beforeWrite(request, extra, capturedBytes) {
+    /** For a write that waits for it: with a short timeout, and skipped during a pause. */
+    async beforeWrite(
+      request: CapturedRequest,
+      extra: HeaderLines,
+      capturedBytes: number,
+    ): Promise<Exchange> {
       const isPaused = failures >= limits.failures;
       // After the pause one write probes for all.
       if (isPaused && (isProbing || performance.now() < pausedUntil)) return NOT_SENT;

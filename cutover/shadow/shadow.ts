@@ -1,11 +1,11 @@
-import type { Log } from "../../log.ts";
+import { limitRepeats, type Log } from "../../log.ts";
 import { delay, withDeadline } from "../../timing.ts";
 import type { Rule } from "../compare/approvals.ts";
 import { createSender, type Sender } from "../upstream/send.ts";
 import { compare } from "../compare/compare.ts";
 import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/coverage.ts";
 import { type Confirmed, confirmRead, confirmWrite } from "./confirm.ts";
-import { createDryRuns, type DryRunLimits } from "./dry_runs.ts";
+import { createDryRuns } from "./dry_runs.ts";
 import type { Evidence, Finding } from "../evidence/evidence.ts";
 import type {
   CapturedRequest,
@@ -29,30 +29,24 @@ export interface Shadow extends Observer, Disposable {
   drain(ms: number): Promise<void>;
 }
 
-export interface ShadowLimits extends DryRunLimits {
+const LIMITS = {
   /** Exchanges that wait or are being compared, and their bytes. */
-  readonly waiting: number;
-  readonly waitingBytes: number;
-  /** A larger response body is compared by its digest. */
-  readonly responseBytes: number;
-  readonly maxConcurrent: number;
-  /** For requests that no client waits for. */
-  readonly requestTimeoutMs: number;
-  /** The greatest difference between this clock and those of the servers and the database. */
-  readonly clocksApartMs: number;
-}
-
-const LIMITS: ShadowLimits = {
   waiting: 1_000,
   waitingBytes: comparedBytesOf(0),
+  /** A larger response body is compared by its digest. */
   responseBytes: responseBytesOf(0),
   maxConcurrent: 8,
+  /** For requests that no client waits for. */
   requestTimeoutMs: 10_000,
+  /** The greatest difference between this clock and those of the servers and the database. */
   clocksApartMs: 5 * 60_000,
+  /** How long a write waits for its dry run. */
   writeMs: 300,
   failures: 3,
   pauseMs: 1_000,
 };
+
+export type ShadowLimits = Readonly<typeof LIMITS>;
 
 /** Dry runs have connections of their own, since writes wait for them. */
 const DRY_RUN_CONNECTIONS = 32;
@@ -135,13 +129,7 @@ export function createShadow(options: ShadowOptions): Shadow {
   };
   /** Comparisons without an outcome. */
   const inFlight = new Set<Observation>();
-  const reported = new Set<string>();
-  /** Logs each combination of operation and reason once. */
-  const reportUnreadable = (operation: LegacyOperation, reason: string) => {
-    if (reported.has(`${operation} ${reason}`)) return;
-    reported.add(`${operation} ${reason}`);
-    log("warn", "response_not_comparable", { operation, reason });
-  };
+  const logRarely = limitRepeats(log);
 
   const examine = async (observation: Observation): Promise<void> => {
     const { operation, route, request, at, upstream, response } = observation;
@@ -183,7 +171,8 @@ export function createShadow(options: ShadowOptions): Shadow {
     const [legacy, service] = upstream === "legacy" ? [own, other] : [other, own];
     const unreadable = inconclusiveBecause(legacy, service);
     if (unreadable !== undefined) {
-      reportUnreadable(operation, unreadable);
+      const fields = { operation, reason: unreadable };
+      logRarely(`${operation} ${unreadable}`, "warn", "response_not_comparable", fields);
       return found("lost", { cause: unreadable });
     }
     const times = { from: at, to: Date.now(), clocksApartMs: limits.clocksApartMs };

@@ -48,10 +48,9 @@ export function createSender(url: string, connections: number): Sender {
   return {
     async send(request, timeoutMs, extra = [], capturedBytes = MAX_CAPTURED_BYTES) {
       const began = performance.now();
-      const { method, target, body } = request;
       const headers = headersToSend(request, extra, upstream.authority);
       const send = (keptConnections: "any" | "none") =>
-        sendWhole(upstream, { method, target, headers, body }, {
+        sendWhole(upstream, { ...request, headers }, {
           keptConnections,
           timeoutMs: timeoutMs - (performance.now() - began),
           capturedBytes,
@@ -72,19 +71,11 @@ export function createSender(url: string, connections: number): Sender {
 }
 
 function failureKindOf({ kind, why }: SendFailure): FailureKind {
+  if (kind === "busy" || kind === "invalid") return "not_asked";
+  if (kind === "broken") return "reset";
   // An upstream that accepts a connection and resets it at once is running.
-  return kind === "refused" && !why?.includes("ECONNREFUSED") ? "reset" : FAILURE_KINDS[kind];
+  return kind === "refused" && !why?.includes("ECONNREFUSED") ? "reset" : kind;
 }
-
-const FAILURE_KINDS: Readonly<Record<SendFailure["kind"], FailureKind>> = {
-  refused: "refused",
-  reset: "reset",
-  broken: "reset",
-  timeout: "timeout",
-  too_large: "too_large",
-  busy: "not_asked",
-  invalid: "not_asked",
-};
 
 // Replaced below; the proof of a dry run is accepted from the gateway only.
 const NOT_SENT = new Set(["content-length", "expect", "host", DRY_RUN_HEADER]);

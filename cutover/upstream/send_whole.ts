@@ -1,20 +1,10 @@
 import { BodyCapture } from "../exchange/body_capture.ts";
-import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
-import { headText } from "../exchange/head_text.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
-import { isHeaderLine, isToken } from "../exchange/response_head.ts";
+import { headText, isHeaderLine, isToken } from "../exchange/response_head.ts";
 import type { Failure, UpstreamListener } from "./connection.ts";
 import type { UpstreamPool } from "./upstream.ts";
 import { UpstreamRequest } from "./upstream_request.ts";
-
-/** A request with its complete body. */
-export interface CompleteRequest {
-  readonly method: string;
-  readonly target: string;
-  /** Sent unchanged: including `Host` and the body's length. */
-  readonly headers: HeaderLines;
-  readonly body: Uint8Array;
-}
 
 export interface SendOptions {
   readonly keptConnections: UpstreamListener["reusedConnections"];
@@ -34,28 +24,29 @@ export interface SendFailure {
   readonly why?: string;
   /** A reused connection was reset before a response began: another one may work. */
   readonly isStale: boolean;
-  readonly ms: number;
 }
 
 type SendResult = CapturedResponse | { readonly failure: SendFailure };
 
-/** Sends a request and reads its complete response. Never rejects. */
+/**
+ * Sends a request unchanged, so that its headers include `Host` and the body's length, and reads its
+ * complete response. Never rejects.
+ */
 export function sendWhole(
   pool: UpstreamPool,
-  request: CompleteRequest,
+  request: CapturedRequest,
   { keptConnections, timeoutMs, capturedBytes, maxBytes }: SendOptions,
 ): Promise<SendResult> {
   const { method, target, headers, body } = request;
   const began = performance.now();
-  const ms = () => performance.now() - began;
   if (!canBeSent(request)) {
-    return Promise.resolve({ failure: { kind: "invalid", isStale: false, ms: ms() } });
+    return Promise.resolve({ failure: { kind: "invalid", isStale: false } });
   }
   const { promise, resolve } = Promise.withResolvers<SendResult>();
   const capture = new BodyCapture(capturedBytes);
-  const fail = (failure: Omit<SendFailure, "ms">) => {
+  const fail = (failure: SendFailure) => {
     clearTimeout(timer);
-    resolve({ failure: { ...failure, ms: ms() } });
+    resolve({ failure });
   };
   const cancel = (kind: "timeout" | "too_large") => {
     attempt.abort();
@@ -77,13 +68,12 @@ export function sendWhole(
       clearTimeout(timer);
       if (response === undefined) return;
       const { body = new Uint8Array(), digest } = capture;
-      const lines = toHeaderLines(response.headers);
       resolve({
         status: response.status,
-        headers: lines,
+        headers: toHeaderLines(response.headers),
         body,
         ...(digest && { digest }),
-        ms: ms(),
+        ms: performance.now() - began,
       });
     },
     failed({ response }, { kind, why, wasReused }) {
@@ -99,7 +89,7 @@ export function sendWhole(
 }
 
 /** Whether its head has no character that would change its meaning. */
-function canBeSent({ method, target, headers }: CompleteRequest): boolean {
+function canBeSent({ method, target, headers }: CapturedRequest): boolean {
   return isToken(method) && /^[\x21-\xff]+$/.test(target) &&
     headers.every(([name, value]) => isHeaderLine(name, value));
 }

@@ -1,6 +1,5 @@
 import type { ResponseHead } from "../exchange/response_head.ts";
-import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
-import type { BodyDigest } from "../exchange/exchange.ts";
+import type { BodyCapture } from "../exchange/body_capture.ts";
 import type { Connection, Failure, UpstreamListener } from "./connection.ts";
 import type { UpstreamPool } from "./upstream.ts";
 
@@ -20,9 +19,9 @@ export class UpstreamRequest implements UpstreamListener {
   /** When the request was written, by `performance.now()`. */
   sentAt = performance.now();
   response: ResponseHead | undefined;
-  #connection: Connection | undefined;
+  /** The connection that it was written to. */
+  connection: Connection | undefined;
   #isOver = false;
-  #capture: BodyCapture | undefined;
 
   /** @param capture for the response's body, if it is to be captured */
   constructor(
@@ -30,53 +29,24 @@ export class UpstreamRequest implements UpstreamListener {
     readonly method: string,
     readonly reusedConnections: UpstreamListener["reusedConnections"],
     readonly listener: UpstreamRequestListener,
-    capture: BodyCapture | undefined,
-  ) {
-    this.#capture = capture;
-  }
-
-  /** Whether it was written to a connection. */
-  get isSent(): boolean {
-    return this.#connection !== undefined;
-  }
+    public capture: BodyCapture | undefined,
+  ) {}
 
   get ms(): number {
     return performance.now() - this.sentAt;
-  }
-
-  /** The captured body; undefined also when it was too large. */
-  get body(): Uint8Array | undefined {
-    return this.#capture?.body;
-  }
-
-  get digest(): BodyDigest | undefined {
-    return this.#capture?.digest;
-  }
-
-  /** Captures a short body from its beginning. */
-  captureBody(): void {
-    this.#capture = new BodyCapture(ALWAYS_CAPTURED_BYTES);
   }
 
   /** Cancels the request; the listener receives no further event. */
   abort(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.#connection === undefined) this.pool.remove(this);
-    else this.#connection.destroy();
-  }
-
-  pause(): void {
-    this.#connection?.pause();
-  }
-
-  resume(): void {
-    this.#connection?.resume();
+    if (this.connection === undefined) this.pool.remove(this);
+    else this.connection.destroy();
   }
 
   ready(connection: Connection): void {
     if (this.#isOver) return connection.destroy();
-    this.#connection = connection;
+    this.connection = connection;
     this.sentAt = performance.now();
     this.listener.send(connection);
   }
@@ -97,13 +67,13 @@ export class UpstreamRequest implements UpstreamListener {
 
   data(chunk: Uint8Array): void {
     if (this.#isOver) return;
-    this.#capture?.append(chunk);
+    this.capture?.append(chunk);
     this.listener.responseContinues(this, chunk);
   }
 
   end(last: Uint8Array | undefined): void {
     if (this.#isOver) return;
-    if (last !== undefined) this.#capture?.append(last);
+    if (last !== undefined) this.capture?.append(last);
     // From here on the connection serves other requests.
     this.#isOver = true;
     this.listener.responseEnds(this, last);

@@ -1,7 +1,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
 
-export const TARGET = new URL("./operations.gen.ts", import.meta.url);
+export const TARGET = new URL("../exchange/operations.gen.ts", import.meta.url);
 
 const Methods = z.record(z.string(), z.unknown());
 const Contract = z.object({ paths: z.record(z.string(), Methods) });
@@ -22,7 +22,7 @@ export async function generateOperations(): Promise<string> {
       `  { operation: "${operation}", method: "${method}", path: "${path}" },\n`
     ).join("");
   return "// Made from contract/legacy.yaml and openapi.yaml by\n" +
-    "// `deno run -A cutover/exchange/generate_operations.ts`; edit those, not this one.\n\n" +
+    "// `deno run -A cutover/testing/generate_operations.ts`; edit those, not this one.\n\n" +
     `/** The operations of the old server. */\nexport const LEGACY = [\n${
       lines(legacy)
     }] as const;\n\n` +
