@@ -36,10 +36,10 @@ export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
   });
 }
 
-/** Makes statements as `sql` does and runs each with the deadline of a request. */
-export function timed(sql: Sql) {
+/** Makes statements as `sql` does and runs each with a deadline, that of a request by default. */
+export function timed(sql: Sql, deadlineMs?: number) {
   return <T extends readonly postgres.MaybeRow[] = postgres.Row[]>(
     text: TemplateStringsArray,
     ...values: Parameters<typeof sql<T>> extends [unknown, ...infer Values] ? Values : never
-  ): Promise<postgres.RowList<T>> => queryWithDeadline(sql, sql<T>(text, ...values));
+  ): Promise<postgres.RowList<T>> => queryWithDeadline(sql, sql<T>(text, ...values), deadlineMs);
 }
