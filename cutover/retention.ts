@@ -1,8 +1,9 @@
 import { connect } from "../db/connect.ts";
 import type { Sql, Statement } from "../db/sql.ts";
-import { queryWithDeadline } from "../db/query_deadline.ts";
+import { timed } from "../db/query_deadline.ts";
 import { addClients, addResponses } from "./evidence/evidence_table.ts";
 import { describeError, type Log } from "../log.ts";
+import { delay } from "../timing.ts";
 
 /*
  * How long the cutover's evidence and recordings are kept. Changes of routes and of limits stay for as
@@ -29,15 +30,12 @@ type Step = (sql: Sql) => Promise<number>;
 
 /** Deletes rows that are older than `age`. */
 const deleteOlder = (table: string, moment: string, age: string): Step => async (sql) => {
-  const { count } = await queryWithDeadline(
-    sql,
-    sql`
-      delete from ${sql(table)} where ctid = any (array(
-        select ctid from ${sql(table)}
-        where ${myTurn(sql)} and ${sql(moment)} < now() - ${age}::interval
-        limit ${BATCH}
-      ))`,
-  );
+  const { count } = await timed(sql)`
+    delete from ${sql(table)} where ctid = any (array(
+      select ctid from ${sql(table)}
+      where ${myTurn(sql)} and ${sql(moment)} < now() - ${age}::interval
+      limit ${BATCH}
+    ))`;
   return count;
 };
 
@@ -53,34 +51,28 @@ async (sql) => {
   const sums = sql`
     select operation, side, epoch, date_trunc(${unit}, minute) as minute, ${sql(columns)}
     from minutes`;
-  const [row] = await queryWithDeadline(
-    sql,
-    sql<{ count: number }[]>`
-      with minutes as (
-        delete from ${sql(table)} where ctid = any (array(
-          select ctid from ${sql(table)}
-          where ${myTurn(sql)}
-            and minute < now() - ${age}::interval and minute <> date_trunc(${unit}, minute)
-          order by minute limit ${BATCH}
-        ))
-        returning *
-      ), sums as (${add(sql, sums)})
-      select count(*)::int from minutes`,
-  );
+  const [row] = await timed(sql)<{ count: number }[]>`
+    with minutes as (
+      delete from ${sql(table)} where ctid = any (array(
+        select ctid from ${sql(table)}
+        where ${myTurn(sql)}
+          and minute < now() - ${age}::interval and minute <> date_trunc(${unit}, minute)
+        order by minute limit ${BATCH}
+      ))
+      returning *
+    ), sums as (${add(sql, sums)})
+    select count(*)::int from minutes`;
   return row?.count ?? 0;
 };
 
 /** Deletes gateway processes that have stored nothing for 30 days: they will send nothing again. */
 async function deleteOldCollectors(sql: Sql): Promise<number> {
-  const { count } = await queryWithDeadline(
-    sql,
-    sql`
-      delete from lotline.evidence_collectors where id in (
-        select id from lotline.evidence_collectors where ${myTurn(sql)}
-          and stored_at < now() - interval '30 days'
-        limit ${BATCH} for update skip locked
-      )`,
-  );
+  const { count } = await timed(sql)`
+    delete from lotline.evidence_collectors where id in (
+      select id from lotline.evidence_collectors where ${myTurn(sql)}
+        and stored_at < now() - interval '30 days'
+      limit ${BATCH} for update skip locked
+    )`;
   return count;
 }
 
@@ -133,29 +125,24 @@ export function startRetention(
 ): AsyncDisposable {
   const sql = connect({ url: databaseUrl, max: 1, name: "lotline-gateway-retention" });
   const end = new AbortController();
-  let hasFailed = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-
-  const round = async () => {
-    try {
-      log("info", "retention_deleted_rows", await prune(sql, end.signal));
-      hasFailed = false;
-    } catch (error) {
-      if (end.signal.aborted) return;
-      if (!hasFailed) {
-        log("warn", "retention_failed", { error: describeError(error) });
+  const running = (async () => {
+    let hasFailed = false;
+    while (!end.signal.aborted) {
+      try {
+        log("info", "retention_deleted_rows", await prune(sql, end.signal));
+        hasFailed = false;
+      } catch (error) {
+        if (end.signal.aborted) return;
+        if (!hasFailed) log("warn", "retention_failed", { error: describeError(error) });
+        hasFailed = true;
       }
-      hasFailed = true;
+      await delay(hasFailed ? RETRY_MS : EVERY_MS, end.signal);
     }
-    if (end.signal.aborted) return;
-    timer = setTimeout(() => running = round(), hasFailed ? RETRY_MS : EVERY_MS);
-  };
-  let running = round();
+  })();
 
   return {
     async [Symbol.asyncDispose]() {
       end.abort();
-      clearTimeout(timer);
       await sql.end({ timeout: 1 });
       await running;
     },

@@ -47,7 +47,7 @@ export function runPrepared<Row extends postgres.MaybeRow>(
   return queryWithDeadline(sql, query, deadlineMs);
 }
 
-/** Makes statements as `sql` does and runs each with the deadline of a request. */
+/** Makes statements as `sql` does and runs each with a deadline, that of a request by default. */
 export function timed(sql: Sql, deadlineMs?: number) {
   return <T extends readonly postgres.MaybeRow[] = postgres.Row[]>(
     text: TemplateStringsArray,

@@ -5,12 +5,12 @@ import { isMissingTable } from "../../db/pg_errors.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ApiError, toApiError } from "../../errors.ts";
 import { describeError, type Log } from "../../log.ts";
+import { readBytes } from "../../read_bytes.ts";
 import { withDeadline } from "../../timing.ts";
-import { canaryWarnings } from "../rollout/canary_warning.ts";
+import { canaryWarnings } from "../rollout/verdicts.ts";
 import type { Modes } from "../routes/watch_routes.ts";
 import { NoteForm } from "../routes/note.ts";
 import { type Operation, operationById } from "../exchange/operations.ts";
-import { readJson } from "./admin_body.ts";
 import { routeJson, stateJson } from "./route_json.ts";
 import { RouteRefusedError } from "../routes/route_rules.ts";
 import { modeOf } from "../routes/routing.ts";
@@ -47,6 +47,9 @@ const ChangesQuery = z.strictObject({
   limit: z.string().regex(/^\d{1,4}$/).transform(Number).pipe(z.int().min(1).max(MAX_CHANGES))
     .default(100),
 });
+
+const MAX_BODY_BYTES = 16_384;
+const BODY_DEADLINE_MS = 5_000;
 
 const OPEN = new Set(["/livez", "/readyz"]);
 
@@ -214,4 +217,23 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const [first] = details;
   const sentence = [first?.path, first?.message].filter((part) => part).join(": ");
   throw new ApiError("outside_contract", sentence, { details });
+}
+
+// Invalid bytes would otherwise be recorded as U+FFFD, unnoticed.
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * The JSON body of a request to the admin API.
+ * @throws {ApiError} 400 no JSON, 408 too slow, 413 too large
+ */
+export async function readJson(request: Request, deadlineMs = BODY_DEADLINE_MS): Promise<unknown> {
+  const { bytes, size } = await readBytes(request, { max: MAX_BODY_BYTES, deadlineMs });
+  if (size > MAX_BODY_BYTES) {
+    throw new ApiError("body_too_large", `The body is larger than ${MAX_BODY_BYTES} bytes`);
+  }
+  try {
+    return JSON.parse(UTF_8.decode(bytes));
+  } catch {
+    throw new ApiError("invalid_json", "The body is not valid JSON in UTF-8");
+  }
 }

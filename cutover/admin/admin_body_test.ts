@@ -1,5 +1,5 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
-import { readJson } from "./admin_body.ts";
+import { readJson } from "./admin.ts";
 
 const sent = (body: BodyInit | null) => new Request("http://x", { method: "POST", body });
 

@@ -2,10 +2,14 @@ import { readSettings } from "../../config.ts";
 import { CalibrateSettings } from "../config.ts";
 import { columns, printable } from "../../terminal.ts";
 import { createSender } from "../upstream/send.ts";
-import { ALL_CODINGS, createCodingSurvey, describeCodings } from "../rollout/coding_survey.ts";
 import { changesBetween } from "../compare/compare.ts";
-import type { CapturedRequest } from "../exchange/exchange.ts";
-import { safeRequests } from "../rollout/probe_requests.ts";
+import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
+import { contentCodings } from "../exchange/content_coding.ts";
+import { decodedBody, decodedBytes } from "../exchange/decoded_body.ts";
+import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
+import { headerOf } from "../exchange/header_value.ts";
+import { isHopByHop } from "../exchange/hop_by_hop.ts";
+import { ALL_CODINGS, safeRequests } from "../rollout/probe_requests.ts";
 import { RefusedError } from "../../command_line.ts";
 import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
 
@@ -80,4 +84,108 @@ export const calibrate: Command = {
 
 function thatAccepts(request: CapturedRequest, codings: string): CapturedRequest {
   return { ...request, headers: [...request.headers, ["accept-encoding", codings]] };
+}
+
+/** What was seen of one coding. */
+interface SeenCoding {
+  readonly coding: string;
+  responses: number;
+  /** The shortest content in it, in bytes; null while none could be decoded. */
+  fromBytes: number | null;
+  /** Responses in it that can't be decoded. */
+  notRead: number;
+}
+
+// Real servers have fewer.
+const MAX_CODINGS = 20;
+const MAX_HEADERS = 100;
+/** Each server has its own values: they depend on the connection, the coding or the moment. */
+const OWN = new Set(["date", "content-length", "content-encoding", "etag", "accept-ranges"]);
+
+/** The size from which most servers compress, in bytes. */
+const USUAL_THRESHOLD = 2_048;
+
+/** Surveys how a server compresses. */
+export function createCodingSurvey() {
+  const codings = new Map<string, SeenCoding>();
+  const notCompared = new Set<string>();
+  let responses = 0;
+  /** The longest content without a coding for a client that accepts some, in bytes. */
+  let largestPlain = 0;
+  /** Responses with a coding for a client that accepts none. */
+  let unasked = 0;
+  return {
+    /** @param sent the request's headers */
+    add(sent: HeaderLines, response: CapturedResponse) {
+      responses++;
+      for (const [name] of response.headers) {
+        const lower = name.toLowerCase();
+        const isDropped = !COMPARED_HEADERS.includes(lower) && !OWN.has(lower) &&
+          !isHopByHop(lower);
+        if (isDropped && notCompared.size < MAX_HEADERS) notCompared.add(lower);
+      }
+      const isRequested = headerOf(sent, "accept-encoding") !== undefined;
+      const coding = contentCodings(headerOf(response.headers, "content-encoding")).join(", ");
+      if (coding === "") {
+        if (isRequested) largestPlain = Math.max(largestPlain, response.body.length);
+        return;
+      }
+      if (!isRequested) unasked++;
+      const seen: SeenCoding = codings.get(coding) ??
+        { coding, responses: 0, fromBytes: null, notRead: 0 };
+      if (codings.size < MAX_CODINGS) codings.set(coding, seen);
+      seen.responses++;
+      if (decodedBody(response).kind !== "plain") seen.notRead++;
+      else {
+        const bytes = decodedBytes(response)?.length ?? null;
+        if (bytes !== null && bytes < (seen.fromBytes ?? Infinity)) seen.fromBytes = bytes;
+      }
+    },
+    findings: () => ({
+      responses,
+      codings: [...codings.values()].sort((one, other) => one.coding < other.coding ? -1 : 1),
+      largestPlain,
+      unasked,
+      notCompared: [...notCompared].sort(),
+    }),
+  };
+}
+
+/** The findings about the old server, in sentences. */
+export function describeCodings(
+  { codings, largestPlain, unasked, notCompared }: ReturnType<
+    ReturnType<typeof createCodingSurvey>["findings"]
+  >,
+): string[] {
+  const read = codings.filter(({ notRead }) => notRead === 0);
+  const sentences: string[] = [];
+  if (read.length > 0) {
+    const list = read.map(({ coding, fromBytes }) =>
+      fromBytes === null ? coding : `${coding} from ${fromBytes} bytes`
+    );
+    sentences.push(
+      `The old server compresses: ${
+        list.join(", ")
+      }. The gateway decodes these and compares the content.`,
+    );
+  } else if (codings.length === 0) {
+    sentences.push(
+      `The old server compressed nothing for clients that accept ${ALL_CODINGS}; its longest ` +
+        `response to them had ${largestPlain} bytes.` +
+        (largestPlain < USUAL_THRESHOLD ? " Many servers don't compress such short ones." : ""),
+    );
+  }
+  for (const { coding, responses, notRead } of codings.filter(({ notRead }) => notRead > 0)) {
+    sentences.push(
+      `${notRead} of ${responses} responses in "${coding}" can't be decoded. Such responses are not ` +
+        "compared.",
+    );
+  }
+  if (unasked > 0) {
+    sentences.push(`It compressed ${unasked} responses for clients that accept no coding.`);
+  }
+  if (notCompared.length > 0) {
+    sentences.push(`It sends headers that are not compared: ${notCompared.join(", ")}.`);
+  }
+  return sentences;
 }

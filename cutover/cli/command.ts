@@ -9,7 +9,7 @@ import {
 import type { Environment } from "../../config.ts";
 import type { CalibrateSettings, ProbeSettings } from "../config.ts";
 import type { Sql } from "../../db/sql.ts";
-import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { timed } from "../../db/query_deadline.ts";
 import { type Note, NoteForm } from "../routes/note.ts";
 import {
   LEGACY_OPERATIONS,
@@ -115,10 +115,7 @@ export function wholeNumber(what: string, text: unknown, bounds: [number, number
 export async function lotCodesFor(sql: Sql, typed: Typed): Promise<readonly string[]> {
   const codes = textOption(typed, "lots")?.split(",").map((code) => code.trim());
   if (codes !== undefined) return codes.filter((code) => code !== "");
-  const rows = await queryWithDeadline(
-    sql,
-    sql<{ lot_code: string }[]>`
-      select lot_code from lots order by created_at desc nulls last limit ${MAX_LOTS}`,
-  );
+  const rows = await timed(sql)<{ lot_code: string }[]>`
+    select lot_code from lots order by created_at desc nulls last limit ${MAX_LOTS}`;
   return rows.map(({ lot_code }) => lot_code);
 }

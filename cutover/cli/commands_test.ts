@@ -21,11 +21,9 @@ import { calibrate } from "./calibrate.ts";
 import { readCommand, RefusedError, type Typed, UsageError } from "../../command_line.ts";
 import type { Command } from "./command.ts";
 import { thresholds } from "./limits.ts";
-import { clear } from "./clear.ts";
+import { clear, release, set } from "./changes.ts";
 import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
-import { release } from "./release.ts";
-import { set } from "./set.ts";
 import { status } from "./status.ts";
 import { verdicts } from "./verdicts.ts";
 

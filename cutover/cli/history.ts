@@ -1,5 +1,10 @@
 import { columns } from "../../terminal.ts";
-import { listChanges, MAX_CHANGES, type RecordedChange } from "../routes/route_changes.ts";
+import {
+  listChanges,
+  MAX_CHANGES,
+  modeText,
+  type RecordedChange,
+} from "../routes/route_changes.ts";
 import { type Command, operationNamed, wholeNumber } from "./command.ts";
 
 export const history: Command = {
@@ -39,9 +44,4 @@ function changeTable(changes: readonly RecordedChange[]): string {
       change.why,
     ]),
   );
-}
-
-function modeText(name: string | null, percent: number | null): string {
-  if (name === null) return "";
-  return percent === null ? name : `${name} ${percent} %`;
 }

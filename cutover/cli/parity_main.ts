@@ -19,7 +19,14 @@ import {
 } from "../../command_line.ts";
 import { type Environment, readSettings } from "../../config.ts";
 import { type ParityConfig, ParitySettings } from "../config.ts";
-import { passed, record, type Report, verify } from "../parity/verify.ts";
+import {
+  formatSkipped,
+  passed,
+  record,
+  type Report,
+  verify,
+  verifySafe,
+} from "../parity/verify.ts";
 import { formatEvidence, formatReport } from "../report/verify_report.ts";
 import {
   formatRecordings,
@@ -34,16 +41,14 @@ import { openSession } from "../../db/session.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
 import { recordRequests } from "../parity/record_requests.ts";
 import { parseRequestList } from "../parity/request_list.ts";
-import { formatSkipped, verifySafe } from "../parity/verify_safe.ts";
 import { printable, sentenceOf } from "../../terminal.ts";
-import { readReport } from "../report/read_report.ts";
+import { readReport, resultOf } from "../report/read_report.ts";
 import { toHtml } from "../report/html.ts";
 import { toMarkdown } from "../report/markdown.ts";
-import { resultOf } from "../report/report_data.ts";
 import { documentOf, TITLE, toJson } from "../report/report_document.ts";
 import { recordLive } from "../record/record_live.ts";
 import { createRecordingRedactor } from "../record/recording_redactor.ts";
-import { createRedactor, type Redactor } from "../redact/redact.ts";
+import { createRedactor } from "../redact/redact.ts";
 import type { Upstream } from "../exchange/route.ts";
 import { wholeNumber } from "./command.ts";
 
@@ -132,10 +137,7 @@ export async function run(args: string[], environment: Environment): Promise<num
 }
 
 async function runReport(typed: Typed, settings: ParityConfig): Promise<number> {
-  const period = {
-    since: momentOf("--since", textOption(typed, "since")),
-    until: momentOf("--until", textOption(typed, "until")),
-  };
+  const period = { since: momentOf(typed, "since"), until: momentOf(typed, "until") };
   const approvals = await loadApprovals();
   await using session = openSession(databaseOf(settings), { name: "lotline-parity" });
   const data = await readReport(session.sql, period, approvals);
@@ -208,12 +210,10 @@ async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<
 
 async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<number> {
   const [file = ""] = typed.words;
+  const { "per-operation": each = "50" } = typed.options;
   const order = {
     seconds: wholeNumber("--live", typed.options.live, [1, MAX_LIVE_S]),
-    perOperation: wholeNumber("--per-operation", typed.options["per-operation"] ?? "50", [
-      1,
-      MAX_PER_OPERATION,
-    ]),
+    perOperation: wholeNumber("--per-operation", each, [1, MAX_PER_OPERATION]),
     side: upstreamOf(textOption(typed, "side")),
   };
   const stop = new AbortController();
@@ -276,19 +276,17 @@ function databaseOf({ DATABASE_URL }: ParityConfig): string {
   throw new RefusedError("Name the database in DATABASE_URL");
 }
 
-function momentOf(option: string, text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
+function momentOf({ options }: Typed, name: "since" | "until"): string | undefined {
   // Without a zone the moment would depend on the machine; a day begins at midnight UTC.
-  const isMoment =
-    z.union([z.iso.date(), z.iso.datetime({ offset: true })]).safeParse(text).success;
-  if (isMoment) return new Date(text).toISOString();
-  throw new RefusedError(`${option} takes a day or a moment with its zone: 2026-11-25T08:00Z`);
+  const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })]).optional();
+  const { success, data } = moment.safeParse(options[name]);
+  if (success) return data && new Date(data).toISOString();
+  throw new RefusedError(`--${name} takes a day or a moment with its zone: 2026-11-25T08:00Z`);
 }
 
-function redactorOf({ DRY_RUN_SECRET }: ParityConfig): Redactor {
-  // A random secret makes pseudonyms that are the same within one file.
-  const secret = DRY_RUN_SECRET ?? crypto.randomUUID() + crypto.randomUUID();
-  return createRedactor(secret);
+/** Without the gateway's secret, the pseudonyms are the same within one file only. */
+function redactorOf({ DRY_RUN_SECRET }: ParityConfig) {
+  return createRedactor(DRY_RUN_SECRET ?? crypto.randomUUID() + crypto.randomUUID());
 }
 
 function upstreamOf(text = "legacy"): Upstream {

@@ -40,17 +40,6 @@ async function sharesOf(sql: Sql, { routes }: Routing): Promise<Map<Operation, M
   return new Map(ofNow.map(({ operation, share }) => [operation, share]));
 }
 
-function canaryLines(
-  routes: readonly StoredRoute[],
-  shares: ReadonlyMap<Operation, MovedShare>,
-): string[] {
-  return routes.flatMap(({ operation, mode }) => {
-    const share = shares.get(operation);
-    if (mode.name !== "canary" || share === undefined) return [];
-    return [`${operation}: since ${describeMode(mode)}, ${describeShare(share)}`];
-  });
-}
-
 function statusTable(
   { routes, killed, broken }: Routing,
   counts: readonly EpochCounts[],
@@ -68,7 +57,12 @@ function statusTable(
       route.latch ?? "",
     ]),
   );
-  const shown = [table, ...canaryLines([...routes.values()], shares)].join("\n");
+  const moved = [...routes.values()].flatMap(({ operation, mode }) => {
+    const share = shares.get(operation);
+    if (mode.name !== "canary" || share === undefined) return [];
+    return [`${operation}: since ${describeMode(mode)}, ${describeShare(share)}`];
+  });
+  const shown = [table, ...moved].join("\n");
   if (killed === undefined) return shown;
   const { who, why } = killed;
   return `The kill switch is on: all routes are on legacy until it is released. ` +

@@ -1,7 +1,7 @@
 import { connect } from "../../db/connect.ts";
 import { isRefusedRow } from "../../db/pg_errors.ts";
 import { describeError, type Log } from "../../log.ts";
-import { withDeadline } from "../../timing.ts";
+import { delay, withDeadline } from "../../timing.ts";
 import type { Evidence } from "./evidence.ts";
 import { fingerprintOf, type StoredMismatch, storedMismatch } from "./stored_mismatch.ts";
 import { type Batch, MAX_OF_A_KIND, storeBatch } from "./evidence_table.ts";
@@ -18,14 +18,6 @@ const LAST_FLUSH_MS = 2_000;
 const MAX_WAITING = 100;
 /** The most kinds of differences of a day that are kept; a route never has as many. */
 const MAX_KINDS = 2_000;
-
-/** What a collector needs. */
-export interface CollectorOptions {
-  readonly databaseUrl: string;
-  readonly log: Log;
-  /** Called for what was counted and could not be kept or stored. */
-  readonly onTrouble?: (trouble: CollectorTrouble) => void;
-}
 
 /**
  * `flush`: a batch was not stored, and is sent again. `dropped`: PostgreSQL refuses a batch for good.
@@ -44,7 +36,12 @@ export interface Collector extends Evidence, AsyncDisposable {
  * stored once, also when PostgreSQL was unavailable or its result was lost. A process that is killed
  * loses what it hadn't stored.
  */
-export function startCollector({ databaseUrl, log, onTrouble }: CollectorOptions): Collector {
+export function startCollector({ databaseUrl, log, onTrouble }: {
+  readonly databaseUrl: string;
+  readonly log: Log;
+  /** Called for what was counted and could not be kept or stored. */
+  readonly onTrouble?: (trouble: CollectorTrouble) => void;
+}): Collector {
   const sql = connect({
     url: databaseUrl,
     max: 1,
@@ -104,15 +101,13 @@ export function startCollector({ databaseUrl, log, onTrouble }: CollectorOptions
   let running: Promise<boolean> | undefined;
   const flush = () => running ??= store().finally(() => running = undefined);
 
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isOver = false;
-  const tick = () => {
-    timer = setTimeout(async () => {
+  const end = new AbortController();
+  void (async () => {
+    while (!end.signal.aborted) {
       await flush();
-      if (!isOver) tick();
-    }, FLUSH_MS);
-  };
-  tick();
+      await delay(FLUSH_MS, end.signal);
+    }
+  })();
 
   return {
     responded: counters.responded,
@@ -132,8 +127,7 @@ export function startCollector({ databaseUrl, log, onTrouble }: CollectorOptions
       return await flush();
     },
     async [Symbol.asyncDispose]() {
-      isOver = true;
-      clearTimeout(timer);
+      end.abort();
       const stored = flush().then(() => flush());
       const isStored = await withDeadline(stored, LAST_FLUSH_MS, () => false);
       if (!isStored) log("warn", "evidence_lost", { counts: counters.size });

@@ -7,7 +7,7 @@ import { eventually } from "../../testing/eventually.ts";
 import { differenceAt, findingOf, routeIn } from "../testing/findings.ts";
 import { givenRoute } from "../testing/route_history.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
-import { type CollectorOptions, type CollectorTrouble, startCollector } from "./collector.ts";
+import { type CollectorTrouble, startCollector } from "./collector.ts";
 import { MAX_DIFFERENCES, storeBatch } from "./evidence_table.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
@@ -15,7 +15,7 @@ import { createCounters } from "./counters.ts";
 
 const collectInto = (
   database: Pick<TestDatabase, "url">,
-  options: Partial<CollectorOptions> = {},
+  options: Partial<Parameters<typeof startCollector>[0]> = {},
 ) =>
   startCollector({
     databaseUrl: database.url,

@@ -1,4 +1,4 @@
-import { ClientSet } from "../routes/client_set.ts";
+import { ClientSet } from "../routes/canary.ts";
 import type { Covered } from "./coverage.ts";
 import type { Evidence, Finding } from "./evidence.ts";
 import { bucketOf } from "./histogram.ts";
@@ -46,19 +46,7 @@ export interface CoverageCount extends MinuteCount {
 }
 
 /** The counts of one process that are not stored yet. */
-export interface Counters extends Evidence {
-  /** Takes back a count that could not be stored with others. */
-  putBack(count: CoverageCount): void;
-  /** Removes and returns the oldest counts, at most {@link MAX_TAKEN} of each kind. */
-  take(): {
-    readonly responses: readonly ResponseCount[];
-    readonly clients: readonly ClientCount[];
-    readonly outcomes: readonly OutcomeCount[];
-    readonly coverage: readonly CoverageCount[];
-  };
-  /** The number of counts. */
-  readonly size: number;
-}
+export type Counters = ReturnType<typeof createCounters>;
 
 /** Counts that one statement stores. */
 export const MAX_TAKEN = 200;
@@ -70,7 +58,7 @@ const MAX_WAITING = 4_000;
 const MINUTE_MS = 60_000;
 
 /** Counters without a count. */
-export function createCounters(now: () => number = () => performance.now()): Counters {
+export function createCounters(now: () => number = () => performance.now()) {
   const responses = new Map<string, ResponseCount>();
   const clients = new Map<string, ClientCount>();
   const outcomes = new Map<string, OutcomeCount>();
@@ -99,9 +87,8 @@ export function createCounters(now: () => number = () => performance.now()): Cou
     coverage.getOrInsertComputed(key, () => ({ operation, epoch, what, at: now(), count: 0 }))
       .count += by;
   };
-  return {
+  const evidence: Evidence = {
     covered: (operation, route, what) => countCovered(operation, route, what),
-    putBack: ({ operation, epoch, what, count }) => countCovered(operation, { epoch }, what, count),
     responded(operation, { epoch }, side, status, ms) {
       const key = `${minute()} ${operation} ${epoch} ${side}`;
       const count = responses.getOrInsertComputed(key, () => {
@@ -134,12 +121,20 @@ export function createCounters(now: () => number = () => performance.now()): Cou
       }
       for (const approval of new Set(finding.approvals)) countOutcome(finding, approval);
     },
+  };
+  return {
+    ...evidence,
+    /** Takes back a count that could not be stored with others. */
+    putBack: ({ operation, epoch, what, count }: CoverageCount) =>
+      countCovered(operation, { epoch }, what, count),
+    /** Removes and returns the oldest counts, at most {@link MAX_TAKEN} of each kind. */
     take: () => ({
       responses: takeFrom(responses),
       clients: takeFrom(clients),
       outcomes: takeFrom(outcomes),
       coverage: takeFrom(coverage),
     }),
+    /** The number of counts. */
     get size() {
       return size();
     },

@@ -6,17 +6,21 @@ import type { FailureKind } from "../exchange/exchange.ts";
  * once more by its outcome. A due exchange without an outcome is missing.
  */
 
-const OUTCOMES = ["same", "approved", "raced", "late", "different", "unanswered", "lost"] as const;
-
-/** An outcome as it is stored. */
-export const OutcomeForm = z.enum(OUTCOMES);
-
 /**
  * The outcome of one comparison. `raced`: the responses differ, and a change of the data between the
  * two explains it. `late`: they differed, and were the same when both servers got the request again a
  * moment later. `unanswered`: one of the two servers sent no response. `lost`: the comparison was not
  * made, or not finished.
  */
+export const OutcomeForm = z.enum([
+  "same",
+  "approved",
+  "raced",
+  "late",
+  "different",
+  "unanswered",
+  "lost",
+]);
 export type Outcome = z.output<typeof OutcomeForm>;
 
 /** Comparisons by outcome. */
@@ -83,34 +87,16 @@ export type Covered = "due" | "not_sampled" | "success" | LostCause | Unanswered
 /** Counts by {@link Covered}; names that this program doesn't know are ignored. */
 export type CoverageCounts = Readonly<Record<string, number>>;
 
-/** What was due and its outcomes, of one route in some time. */
-export interface Coverage {
-  /** Exchanges that were to be compared; at least those that have an outcome. */
-  readonly due: number;
-  /** Comparisons that were lost, and due exchanges without an outcome. */
-  readonly lost: number;
-  /** Of all that was due, in %. */
-  readonly lostPercent: number;
-  readonly unanswered: number;
-  /** Left out by the route's sample. */
-  readonly notSampled: number;
-  /** Comparisons with the same 2xx response from both servers. */
-  readonly successes: number;
-  /** The most frequent cause first. */
-  readonly lostBy: readonly Cause[];
-  readonly unansweredBy: readonly Cause[];
-}
-
 /** A cause in words, and how often it was one. */
 export interface Cause {
   readonly cause: string;
   readonly count: number;
 }
 
-/** Puts the counts of outcomes and of coverage together. */
+/** What was due and its outcomes, of one route in some time; the most frequent causes come first. */
 export function coverageOf(
   { outcomes, coverage }: { readonly outcomes: OutcomeCounts; readonly coverage: CoverageCounts },
-): Coverage {
+) {
   const settled = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
   const due = Math.max(coverage.due ?? 0, settled);
   // The comparisons of a process that was killed never get an outcome.
@@ -118,7 +104,9 @@ export function coverageOf(
   const lost = (outcomes.lost ?? 0) + missing;
   const unanswered = outcomes.unanswered ?? 0;
   return {
+    /** Exchanges that were to be compared; at least those that have an outcome. */
     due,
+    /** Comparisons that were lost, and due exchanges without an outcome. */
     lost,
     lostPercent: due === 0 ? 0 : lost / due * 100,
     unanswered,

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import type { Sql } from "../../db/sql.ts";
-import { queryWithDeadline } from "../../db/query_deadline.ts";
+import type { Sql, Statement } from "../../db/sql.ts";
+import { timed } from "../../db/query_deadline.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
-import { isSettled, sumsBy } from "./count_sums.ts";
+import { ofEpoch } from "../routes/route_clients.ts";
 import { OutcomeCountsForm } from "./coverage.ts";
 
 const Counts = z.record(z.string(), z.number());
@@ -30,38 +30,48 @@ export type EpochCounts = Readonly<z.output<typeof EpochRow>>;
 
 /** The counts of the present epoch of every operation of the old API. */
 export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
-  const outcomesOf = sql`
-    select outcome, approval, count from lotline.route_outcomes counts
-    where counts.operation = route.operation and counts.epoch = route.epoch`;
-  const coverage = sql`
-    select what, count from lotline.route_coverage counts
-    where counts.operation = route.operation and counts.epoch = route.epoch
-      and ${isSettled(sql)}`;
-  const rows = await queryWithDeadline(
-    sql,
-    sql`
-      select operation, epoch, seconds, answered.*,
-        ${sumsBy(sql, "outcome", sql`${outcomesOf} and approval = ''`)} as outcomes,
-        ${sumsBy(sql, "what", coverage)} as coverage,
-        ${sumsBy(sql, "approval", sql`${outcomesOf} and approval <> ''`)} as approvals
+  const outcomes = ofEpoch(sql, "lotline.route_outcomes");
+  const coverage = sql`${ofEpoch(sql, "lotline.route_coverage")} and ${isSettled(sql)}`;
+  const rows = await timed(sql)`
+    select operation, epoch, seconds, answered.*,
+      ${sumsBy(sql, "outcome", sql`${outcomes} and approval = ''`)} as outcomes,
+      ${sumsBy(sql, "what", coverage)} as coverage,
+      ${sumsBy(sql, "approval", sql`${outcomes} and approval <> ''`)} as approvals
+    from (
+      select known.operation, place, coalesce(epoch, 0) as epoch,
+        extract(epoch from now() - changed_at)::float8 as seconds
+      from unnest(${OLD_OPERATIONS_ARRAY}::text[]) with ordinality known (operation, place)
+      left join lotline.routes stored on stored.operation = known.operation
+    ) route
+    cross join lateral (
+      select min(first) as first, max(last) as last,
+        coalesce(jsonb_object_agg(side, requests), '{}') as requests
       from (
-        select known.operation, place, coalesce(epoch, 0) as epoch,
-          extract(epoch from now() - changed_at)::float8 as seconds
-        from unnest(${OLD_OPERATIONS_ARRAY}::text[]) with ordinality known (operation, place)
-        left join lotline.routes stored on stored.operation = known.operation
-      ) route
-      cross join lateral (
-        select min(first) as first, max(last) as last,
-          coalesce(jsonb_object_agg(side, requests), '{}') as requests
-        from (
-          select side, min(minute) as first, max(minute) as last, sum(requests) as requests
-          from lotline.route_answers answers
-          where answers.operation = route.operation and side in ('legacy', 'service')
-            and answers.epoch = route.epoch
-          group by side
-        ) by_side
-      ) answered
-      order by place`,
-  );
+        select side, min(minute) as first, max(minute) as last, sum(requests) as requests
+        from (${ofEpoch(sql, "lotline.route_answers")} and side in ('legacy', 'service')) counted
+        group by side
+      ) by_side
+    ) answered
+    order by place`;
   return rows.map((row) => EpochRow.parse(row));
+}
+
+/** A comparison that was begun has an outcome by then, unless its process is gone. */
+const SETTLED_AFTER = "3 minutes";
+
+/**
+ * Whether a row of `lotline.route_coverage` counts: what became due a moment ago may still be in
+ * flight, and isn't missing.
+ */
+export function isSettled(sql: Sql): Statement {
+  return sql`(what <> 'due' or minute < now() - ${SETTLED_AFTER}::interval)`;
+}
+
+/** The sums of `count` in these rows by one of their columns, as a jsonb object. */
+export function sumsBy(sql: Sql, column: string, rows: Statement): Statement {
+  return sql`(
+    select coalesce(jsonb_object_agg(name, count), '{}') from (
+      select ${sql(column)} as name, sum(count) as count from (${rows}) counted group by 1
+    ) summed
+  )`;
 }

@@ -1,5 +1,5 @@
 import type { Sql, Statement } from "../../db/sql.ts";
-import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { timed } from "../../db/query_deadline.ts";
 import type { StoredMismatch } from "./stored_mismatch.ts";
 import type { Counters } from "./counters.ts";
 
@@ -67,81 +67,77 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
     buckets: clients.toHex(),
   }));
   const minute = sql`date_trunc('minute', now() - age_ms * interval '1 millisecond')`;
-  await queryWithDeadline(
-    sql,
-    sql`
-      with turn as (
-        insert into lotline.evidence_collectors as collector (id, batch)
-        values (${batch.collector}, ${batch.number})
-        on conflict (id) do update set batch = excluded.batch, stored_at = now()
-        where collector.batch < excluded.batch
-        returning id
-      ), answers as (${
-      addResponses(
-        sql,
-        sql`
-          select operation, side, epoch, ${minute} as minute, requests,
-            "serverErrors" as server_errors, silences, latencies
-          from turn cross join jsonb_to_recordset(${sql.json(aged(batch.responses))}) as counted (
-            operation text, side text, epoch int, age_ms float8, requests bigint,
-            "serverErrors" bigint, silences bigint, latencies jsonb
-          )`,
+  await timed(sql, deadlineMs)`
+    with turn as (
+      insert into lotline.evidence_collectors as collector (id, batch)
+      values (${batch.collector}, ${batch.number})
+      on conflict (id) do update set batch = excluded.batch, stored_at = now()
+      where collector.batch < excluded.batch
+      returning id
+    ), answers as (${
+    addResponses(
+      sql,
+      sql`
+        select operation, side, epoch, ${minute} as minute, requests,
+          "serverErrors" as server_errors, silences, latencies
+        from turn cross join jsonb_to_recordset(${sql.json(aged(batch.responses))}) as counted (
+          operation text, side text, epoch int, age_ms float8, requests bigint,
+          "serverErrors" bigint, silences bigint, latencies jsonb
+        )`,
+    )
+  }), clients as (${
+    addClients(
+      sql,
+      sql`
+        select operation, side, epoch, ${minute} as minute, requests,
+          ('x' || buckets)::bit(10000) as buckets
+        from turn cross join jsonb_to_recordset(${sql.json(clients)}) as counted (
+          operation text, side text, epoch int, age_ms float8, requests bigint, buckets text
+        )`,
+    )
+  }), outcomes as (
+      insert into lotline.route_outcomes as stored (
+        operation, epoch, minute, outcome, approval, count
       )
-    }), clients as (${
-      addClients(
-        sql,
-        sql`
-          select operation, side, epoch, ${minute} as minute, requests,
-            ('x' || buckets)::bit(10000) as buckets
-          from turn cross join jsonb_to_recordset(${sql.json(clients)}) as counted (
-            operation text, side text, epoch int, age_ms float8, requests bigint, buckets text
-          )`,
+      select operation, epoch, ${minute}, outcome, approval, sum(count)
+      from turn cross join jsonb_to_recordset(${sql.json(aged(batch.outcomes))}) as counted (
+        operation text, epoch int, age_ms float8, outcome text, approval text, count bigint
       )
-    }), outcomes as (
-        insert into lotline.route_outcomes as stored (
-          operation, epoch, minute, outcome, approval, count
-        )
-        select operation, epoch, ${minute}, outcome, approval, sum(count)
-        from turn cross join jsonb_to_recordset(${sql.json(aged(batch.outcomes))}) as counted (
-          operation text, epoch int, age_ms float8, outcome text, approval text, count bigint
-        )
-        group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
-        on conflict (operation, epoch, minute, outcome, approval) do update set
-          count = stored.count + excluded.count
-      ), covered as (
-        insert into lotline.route_coverage as stored (operation, epoch, minute, what, count)
-        select operation, epoch, ${minute}, what, sum(count)
-        from turn cross join jsonb_to_recordset(${sql.json(aged(batch.coverage))}) as counted (
-          operation text, epoch int, age_ms float8, what text, count bigint
-        )
-        group by 1, 2, 3, 4 order by 1, 2, 3, 4
-        on conflict (operation, epoch, minute, what) do update set
-          count = stored.count + excluded.count
-      ), found as (
-        select *, now() - age_ms * interval '1 millisecond' as at
-        from turn cross join jsonb_to_recordset(${sql.json(aged(batch.differences))}) as found (
-          operation text, epoch int, mode text, outcome text, fingerprint text, age_ms float8,
-          request jsonb, legacy jsonb, service jsonb, differences jsonb
-        )
-      ), crowded as (
-        delete from lotline.differences where id in (
-          select id from lotline.differences
-          where ${batch.differences.length > 0}::bool
-          order by id desc offset ${MAX_DIFFERENCES - batch.differences.length}::int
-        )
+      group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
+      on conflict (operation, epoch, minute, outcome, approval) do update set
+        count = stored.count + excluded.count
+    ), covered as (
+      insert into lotline.route_coverage as stored (operation, epoch, minute, what, count)
+      select operation, epoch, ${minute}, what, sum(count)
+      from turn cross join jsonb_to_recordset(${sql.json(aged(batch.coverage))}) as counted (
+        operation text, epoch int, age_ms float8, what text, count bigint
       )
-      insert into lotline.differences (
-        at, operation, epoch, mode, outcome, fingerprint, request, legacy, service, differences
+      group by 1, 2, 3, 4 order by 1, 2, 3, 4
+      on conflict (operation, epoch, minute, what) do update set
+        count = stored.count + excluded.count
+    ), found as (
+      select *, now() - age_ms * interval '1 millisecond' as at
+      from turn cross join jsonb_to_recordset(${sql.json(aged(batch.differences))}) as found (
+        operation text, epoch int, mode text, outcome text, fingerprint text, age_ms float8,
+        request jsonb, legacy jsonb, service jsonb, differences jsonb
       )
-      select at, operation, epoch, mode, outcome, fingerprint, request, legacy, service, differences
-      from (
-        select *, row_number() over (partition by fingerprint order by at) as place from found
-      ) numbered
-      where place + (
-        select count(*) from lotline.differences kept
-        where kept.fingerprint = numbered.fingerprint and kept.at >= date_trunc('day', now())
-      ) <= ${MAX_OF_A_KIND}
-      order by at`,
-    deadlineMs,
-  );
+    ), crowded as (
+      delete from lotline.differences where id in (
+        select id from lotline.differences
+        where ${batch.differences.length > 0}::bool
+        order by id desc offset ${MAX_DIFFERENCES - batch.differences.length}::int
+      )
+    )
+    insert into lotline.differences (
+      at, operation, epoch, mode, outcome, fingerprint, request, legacy, service, differences
+    )
+    select at, operation, epoch, mode, outcome, fingerprint, request, legacy, service, differences
+    from (
+      select *, row_number() over (partition by fingerprint order by at) as place from found
+    ) numbered
+    where place + (
+      select count(*) from lotline.differences kept
+      where kept.fingerprint = numbered.fingerprint and kept.at >= date_trunc('day', now())
+    ) <= ${MAX_OF_A_KIND}
+    order by at`;
 }

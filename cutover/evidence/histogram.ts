@@ -25,10 +25,9 @@ export function durationOf(bucket: number): number {
 
 /** The duration in ms that a share of all, such as 0.99, doesn't exceed; undefined without any. */
 export function quantileOf(histogram: Histogram, quantile: number): number | undefined {
-  const buckets = sorted(histogram);
   const rank = Math.ceil(quantile * totalOf(histogram));
   let seen = 0;
-  for (const [bucket, count] of buckets) {
+  for (const [bucket, count] of countsOf(histogram).sort(([one], [other]) => one - other)) {
     seen += count;
     if (seen >= rank && count > 0) return durationOf(bucket);
   }
@@ -37,9 +36,8 @@ export function quantileOf(histogram: Histogram, quantile: number): number | und
 
 /** How many took longer than `ms`. */
 export function countSlower(histogram: Histogram, ms: number): number {
-  let slower = 0;
-  for (const [bucket, count] of sorted(histogram)) if (durationOf(bucket) > ms) slower += count;
-  return slower;
+  return countsOf(histogram)
+    .reduce((sum, [bucket, count]) => durationOf(bucket) > ms ? sum + count : sum, 0);
 }
 
 /** The sum of all counts. */
@@ -53,8 +51,5 @@ export function addHistogram(one: Histogram, other: Histogram): Histogram {
   return sum;
 }
 
-function sorted(histogram: Histogram): [bucket: number, count: number][] {
-  return Object.entries(histogram)
-    .map(([bucket, count]): [number, number] => [Number(bucket), count])
-    .sort(([one], [other]) => one - other);
-}
+const countsOf = (histogram: Histogram) =>
+  Object.entries(histogram).map(([bucket, count]) => [Number(bucket), count] as const);

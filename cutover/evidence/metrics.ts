@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { ClientSet } from "../routes/client_set.ts";
+import { ClientSet } from "../routes/canary.ts";
 import type { CollectorTrouble } from "./collector.ts";
 import type { Departure } from "../exchange/departure.ts";
 import type { Evidence } from "./evidence.ts";
@@ -118,7 +118,8 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route) {
     /** Counts everything and passes it on to `evidence`. */
     watch: (evidence: Evidence): Evidence => ({
       responded(operation, route, upstream, status, ms) {
-        responses.inc({ operation, side: upstream, status: statusClass(status) });
+        const statusClass = status === 0 ? "none" : `${Math.floor(status / 100)}xx`;
+        responses.inc({ operation, side: upstream, status: statusClass });
         if (status !== 0 && ms >= 0) seconds.observe({ operation, side: upstream }, ms / 1_000);
         evidence.responded(operation, route, upstream, status, ms);
       },
@@ -169,9 +170,4 @@ function countClients() {
       return [...seen.bySide].map(([upstream, set]) => [upstream, set.size] as const);
     },
   };
-}
-
-/** `2xx` and so on; `none` without a response. */
-function statusClass(status: number): string {
-  return status === 0 ? "none" : `${Math.floor(status / 100)}xx`;
 }

@@ -4,19 +4,7 @@ import type { Difference, Finding } from "./evidence.ts";
 import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 
 /** A comparison that found differences, as it is stored. */
-export interface StoredMismatch {
-  readonly operation: string;
-  readonly epoch: number;
-  readonly mode: string;
-  readonly outcome: string;
-  readonly fingerprint: string;
-  /** In ms of `performance.now()`. */
-  readonly at: number;
-  readonly request?: Stored;
-  readonly legacy?: Stored;
-  readonly service?: Stored;
-  readonly differences: readonly Stored[];
-}
+export type StoredMismatch = ReturnType<typeof storedMismatch>;
 
 type Stored = Readonly<Record<string, string | number | readonly (readonly string[])[]>>;
 
@@ -41,8 +29,9 @@ export function fingerprintOf({ operation, outcome, differences, exchange }: Fin
 export function storedMismatch(
   { operation, route, outcome, differences, exchange }: Finding,
   fingerprint: string,
+  /** In ms of `performance.now()`. */
   at: number,
-): StoredMismatch {
+) {
   return {
     operation,
     epoch: route.epoch,
@@ -59,10 +48,12 @@ export function storedMismatch(
   };
 }
 
+const storedText = (text: string) => storable(text, MAX_TEXT_CHARACTERS);
+
 function storedRequest({ method, target, headers, body }: CapturedRequest): Stored {
   return {
-    method: storable(method, MAX_TEXT_CHARACTERS),
-    target: storable(target, MAX_TEXT_CHARACTERS),
+    method: storedText(method),
+    target: storedText(target),
     headers: storedHeaders(headers),
     body: storedBody(body),
   };
@@ -74,16 +65,14 @@ function storedResponse({ status, headers, body, ms }: CapturedResponse): Stored
 
 function storedPlace({ place, legacy, service }: Difference): Stored {
   return {
-    place: storable(place, MAX_TEXT_CHARACTERS),
-    ...(legacy !== undefined && { legacy: storable(legacy, MAX_TEXT_CHARACTERS) }),
-    ...(service !== undefined && { service: storable(service, MAX_TEXT_CHARACTERS) }),
+    place: storedText(place),
+    ...(legacy !== undefined && { legacy: storedText(legacy) }),
+    ...(service !== undefined && { service: storedText(service) }),
   };
 }
 
 function storedHeaders(headers: HeaderLines): readonly (readonly string[])[] {
-  return headers.slice(0, MAX_HEADERS).map((
-    [name, value],
-  ) => [storable(name, MAX_TEXT_CHARACTERS), storable(value, MAX_TEXT_CHARACTERS)]);
+  return headers.slice(0, MAX_HEADERS).map((line) => line.map(storedText));
 }
 
 function storedBody(body: Uint8Array): string {

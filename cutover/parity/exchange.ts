@@ -47,7 +47,9 @@ export async function send(base: string, request: RecordedRequest): Promise<Rece
       { method, target, headers, body: body ?? new Uint8Array() },
       { keptConnections: "none", capturedBytes: MAX_RESPONSE_BYTES, maxBytes: MAX_RESPONSE_BYTES },
     );
-    return "failure" in sent ? none(reasonOf(sent.failure)) : responseOf(sent);
+    if (!("failure" in sent)) return responseOf(sent);
+    const { kind, why = REASONS[kind] } = sent.failure;
+    return none(why);
   } finally {
     clearInterval(sweeper);
     upstream.close();
@@ -124,10 +126,6 @@ function responseOf({ status, headers, body }: CapturedResponse): ReceivedRespon
 
 function none(reason: string): ReceivedResponse {
   return { status: 0, headers: {}, body: reason, etag: undefined };
-}
-
-function reasonOf({ kind, why }: SendFailure): string {
-  return why ?? REASONS[kind];
 }
 
 const REASONS: Readonly<Record<SendFailure["kind"], string>> = {

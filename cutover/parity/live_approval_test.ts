@@ -5,7 +5,7 @@ import { startLegacy } from "../legacy/server.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
 import { type RecordingRedactor, recordRequests } from "./record_requests.ts";
 import { parseRequestList } from "./request_list.ts";
-import { verifySafe } from "./verify_safe.ts";
+import { verifySafe } from "./verify.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { createRecordingRedactor } from "../record/recording_redactor.ts";

@@ -89,6 +89,6 @@ export function formatRecordings({ recorded, live, scenarios }: Recordings): str
 }
 
 /** The name of a scenario's step, as approvals and reports write it: `login: unknown #0`. */
-export function exchangeName(scenario: Scenario, step: number): string {
-  return `${scenario.name} #${step}`;
+export function exchangeName({ name }: Pick<Scenario, "name">, step: number): string {
+  return `${name} #${step}`;
 }

@@ -1,12 +1,7 @@
 import { z } from "zod";
 import { isObject, parseJson } from "../../json.ts";
-import { parseRecordings, RecordedRequest, type RecordedRequest as Request } from "./recordings.ts";
-
-/** Requests that follow one another. */
-export interface RequestScenario {
-  readonly name: string;
-  readonly requests: readonly Request[];
-}
+import { parseRecordings, RecordedRequest } from "./recordings.ts";
+import type { Requests } from "./send_safe.ts";
 
 /** A list of requests that can't be read; the message says which line. */
 export class RequestListError extends Error {
@@ -27,9 +22,9 @@ const Listed = RecordedRequest.extend({
  * as in recordings. Empty lines and lines that begin with `#` are skipped.
  * @throws {RequestListError}
  */
-export function parseRequestList(text: string): readonly RequestScenario[] {
+export function parseRequestList(text: string): readonly Requests[] {
   const scenarios = readRecordings(text) ?? readLines(text);
-  const count = scenarios.reduce((sum, { requests }) => sum + requests.length, 0);
+  const count = scenarios.reduce((sum, { steps }) => sum + steps.length, 0);
   if (count === 0) throw new RequestListError("It holds no request");
   if (count > MAX_REQUESTS) {
     throw new RequestListError(`It holds ${count} requests, more than ${MAX_REQUESTS}`);
@@ -37,21 +32,19 @@ export function parseRequestList(text: string): readonly RequestScenario[] {
   return scenarios;
 }
 
-function readRecordings(text: string): readonly RequestScenario[] | undefined {
+function readRecordings(text: string): readonly Requests[] | undefined {
   const content = parseJson(text);
   if (!isObject(content) || !("scenarios" in content)) return undefined;
   try {
-    return parseRecordings(content).scenarios.map(({ name, steps }) => ({
-      name,
-      requests: steps.map(({ request }) => request),
-    }));
+    return parseRecordings(content).scenarios;
   } catch (error) {
-    throw new RequestListError(`It is not in the form of recordings: ${messageOf(error)}`);
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    throw new RequestListError(`It is not in the form of recordings: ${why}`);
   }
 }
 
-function readLines(text: string): readonly RequestScenario[] {
-  const scenarios: RequestScenario[] = [];
+function readLines(text: string): readonly Requests[] {
+  const scenarios: Requests[] = [];
   for (const [at, line] of text.split(/\r?\n/).map((line) => line.trim()).entries()) {
     if (line === "" || line.startsWith("#")) continue;
     const [, method, path] = /^([A-Z]+)\s+(\/\S*)$/.exec(line) ?? [];
@@ -62,11 +55,7 @@ function readLines(text: string): readonly RequestScenario[] {
       );
     }
     // Not its path: that may hold personal data.
-    scenarios.push({ name: `line ${at + 1}`, requests: [result.data] });
+    scenarios.push({ name: `line ${at + 1}`, steps: [{ request: result.data }] });
   }
   return scenarios;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof z.ZodError ? z.prettifyError(error) : String(error);
 }

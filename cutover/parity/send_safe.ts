@@ -1,9 +1,13 @@
-import type { ReceivedResponse } from "./exchange.ts";
-import { fillEtags, send } from "./exchange.ts";
-import type { RecordedRequest } from "./recordings.ts";
+import { fillEtags, type ReceivedResponse, send } from "./exchange.ts";
+import { exchangeName, type RecordedRequest } from "./recordings.ts";
 import { findOperation, isSafeRequest } from "../exchange/match_operation.ts";
 import { findPseudonym } from "../redact/pseudonym_form.ts";
-import type { RequestScenario } from "./request_list.ts";
+
+/** Requests that follow one another, perhaps with their recorded responses. */
+export interface Requests<Step = { readonly request: RecordedRequest }> {
+  readonly name: string;
+  readonly steps: readonly Step[];
+}
 
 /** What may be sent to a server with real data. */
 export interface SendOptions {
@@ -26,27 +30,31 @@ export interface Skipped {
  * Sends the requests that may be sent, one after the other, and returns the others. The rest of a
  * scenario is skipped with its first skipped request: a response may depend on it.
  */
-export async function sendSafe<S extends RequestScenario>(
-  scenarios: readonly S[],
+export async function sendSafe<Step extends { readonly request: RecordedRequest }>(
+  scenarios: readonly Requests<Step>[],
   options: SendOptions,
-  visit: (scenario: S, step: number, response: ReceivedResponse) => void,
+  visit: (
+    step: Step,
+    received: ReceivedResponse,
+    at: readonly [scenario: string, step: number],
+  ) => void,
 ): Promise<readonly Skipped[]> {
   const skipped: Skipped[] = [];
   for (const scenario of scenarios) {
     const past: ReceivedResponse[] = [];
     let reason: string | undefined;
-    for (const [step, recorded] of scenario.requests.entries()) {
-      const request = withToken(recorded, options.token);
+    for (const [at, step] of scenario.steps.entries()) {
+      const request = withToken(step.request, options.token);
       reason = reason === undefined
         ? reasonToSkip(request, options)
         : "it follows a skipped request";
       if (reason !== undefined) {
-        skipped.push({ exchange: `${scenario.name} #${step}`, why: reason });
+        skipped.push({ exchange: exchangeName(scenario, at), why: reason });
         continue;
       }
-      const response = await send(options.base, fillEtags(request, past));
-      past.push(response);
-      visit(scenario, step, response);
+      const received = await send(options.base, fillEtags(request, past));
+      past.push(received);
+      visit(step, received, [scenario.name, at]);
     }
   }
   return skipped;

@@ -1,5 +1,5 @@
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
-import { passed } from "./verify.ts";
+import { formatSkipped, passed, verifySafe } from "./verify.ts";
 import { formatReport } from "../report/verify_report.ts";
 import { startFaultyProxy } from "../testing/planted_fault.ts";
 import { loadRecordings, type Recordings } from "./recordings.ts";
@@ -11,7 +11,6 @@ import { type RecordingRedactor, recordRequests } from "./record_requests.ts";
 import { parseRequestList } from "./request_list.ts";
 import { createRecordingRedactor } from "../record/recording_redactor.ts";
 import { createRedactor } from "../redact/redact.ts";
-import { formatSkipped, verifySafe } from "./verify_safe.ts";
 
 // Emails and tokens are the only personal data in this file.
 const hide = (text: string) =>
@@ -167,11 +166,11 @@ Deno.test("a report of wrong answers shows no personal data", async () => {
 
 Deno.test("requests that depend on a skipped one are skipped", async () => {
   await using old = await startSeeded();
-  const read = { method: "GET", path: "/api/health", headers: {} };
-  const write = { method: "POST", path: "/api/lots", headers: {} };
+  const read = { request: { method: "GET", path: "/api/health", headers: {} } };
+  const write = { request: { method: "POST", path: "/api/lots", headers: {} } };
   const { recordings, skipped } = await recordRequests(
     { ...old, allowWrites: false },
-    [{ name: "a", requests: [read, write, read] }, { name: "b", requests: [read] }],
+    [{ name: "a", steps: [read, write, read] }, { name: "b", steps: [read] }],
     redactor,
   );
   deepStrictEqual(recordings.scenarios.map(({ steps }) => steps.length), [1, 1]);

@@ -12,6 +12,7 @@ import { fillEtags, type ReceivedResponse, recordedResponse, send } from "./exch
 import { type Known, operationOf, pairOf } from "./recorded_pair.ts";
 import type { Redactor } from "../redact/redact.ts";
 import { type Exchange, exchangeName, type Recordings, type Scenario } from "./recordings.ts";
+import { type SendOptions, sendSafe, type Skipped } from "./send_safe.ts";
 import { resetToSeed, type Seed } from "../../dev/seed.ts";
 
 /** A running server, and the database behind it. */
@@ -48,7 +49,7 @@ export interface Report {
 const CLOCKS_APART_MS = 5 * 60_000;
 
 /** From now on until each call, with room for two clocks. */
-export function startPeriod(): () => Known["actual"] {
+function startPeriod(): () => Known["actual"] {
   const from = new Date(Date.now() - CLOCKS_APART_MS).toISOString();
   return () => ({ from, to: new Date(Date.now() + CLOCKS_APART_MS).toISOString() });
 }
@@ -66,19 +67,75 @@ export async function verify(
   const outcomes: Outcome[] = [];
   const seedText = JSON.stringify(subject.seed);
   const period = startPeriod();
+  const { recorded } = recordings;
   await replay(subject, recordings.scenarios, (scenario) => {
     const made = new Map<string, string>();
     return (exchange, received, step) => {
-      const known: Known = {
-        given: seedText + JSON.stringify(exchange.request),
-        recorded: recordings.recorded,
-        actual: period(),
-        made,
-      };
+      const given = seedText + JSON.stringify(exchange.request);
+      const known = { given, recorded, actual: period(), made };
       outcomes.push(outcomeOf(exchangeName(scenario, step), exchange, received, known, approvals));
     };
   });
   return reportOf(outcomes, approvals);
+}
+
+/**
+ * Sends the recorded requests that change nothing to a server with any rows, and compares its responses
+ * with the recorded ones. Only approvals of exchanges that were sent count.
+ *
+ * @param rules for live recordings, whose exchanges no approval names
+ */
+export async function verifySafe(
+  options: Omit<SendOptions, "allowWrites"> & {
+    /** The server's rows may be anybody's. */
+    readonly redactor: Pick<Redactor, "differences">;
+  },
+  { scenarios, recorded }: Recordings,
+  approvals: Approvals = [],
+  rules: readonly Rule[] = [],
+): Promise<Report & { readonly skipped: readonly Skipped[] }> {
+  const outcomes: Outcome[] = [];
+  const period = startPeriod();
+  const to = { ...options, allowWrites: false };
+  const skipped = await sendSafe(scenarios, to, (exchange, received, [name, step]) => {
+    const known = { given: givenIn(exchange), recorded, actual: period(), made: new Map() };
+    const at = exchangeName({ name }, step);
+    outcomes.push(
+      outcomeOf(at, exchange, received, known, approvals, rules, options.redactor),
+    );
+  });
+  const sent = new Set(outcomes.map(({ exchange }) => exchange));
+  const ofSent = approvals
+    .map((entry) => ({
+      ...entry,
+      responses: entry.responses.filter((one) => sent.has(one.exchange)),
+    }))
+    .filter(({ responses }) => responses.length > 0);
+  return { ...reportOf(outcomes, ofSent), skipped };
+}
+
+/**
+ * The text whose ids and times the server must return: a request that changes nothing generates no id,
+ * and only the health check generates a time.
+ */
+function givenIn({ request, response }: Exchange): string {
+  const sent = JSON.stringify(request);
+  return operationOf(request.method, request.path) === "getHealth" ? sent : sent + response.body;
+}
+
+/** The skipped requests, a line for each reason; empty without any. */
+export function formatSkipped(skipped: readonly Skipped[]): string {
+  const reasons = new Map<string, string[]>();
+  for (const { exchange, why } of skipped) {
+    // One line for all pseudonyms.
+    const note = why.endsWith(")") ? why.indexOf(" (") : -1;
+    const reason = note === -1 ? why : why.slice(0, note);
+    reasons.getOrInsertComputed(reason, () => []).push(exchange);
+  }
+  const lines = [...reasons].map(([reason, exchanges]) =>
+    `SKIPPED ${exchanges.length} requests: ${reason}, such as ${exchanges[0]}`
+  );
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /**
@@ -159,12 +216,14 @@ export function passed({ outcomes, unused }: Report): boolean {
   return unused.length === 0 && outcomes.every(({ verdict }) => verdict !== "wrong");
 }
 
-type Visit = (exchange: Exchange, received: ReceivedResponse, step: number) => unknown;
-
 async function replay(
   { base, sql, seed }: Subject,
   scenarios: readonly Scenario[],
-  begin: (scenario: Scenario) => Visit,
+  begin: (scenario: Scenario) => (
+    exchange: Exchange,
+    received: ReceivedResponse,
+    step: number,
+  ) => unknown,
 ): Promise<void> {
   for (const scenario of scenarios) {
     await resetToSeed(sql, seed);

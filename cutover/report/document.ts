@@ -18,6 +18,15 @@ export interface Table {
   readonly numbers?: readonly number[];
 }
 
+export const heading = (level: 1 | 2 | 3, text: string): Block => ({
+  kind: "heading",
+  level,
+  text,
+});
+export const paragraph = (text: string): Block => ({ kind: "paragraph", text });
+export const notice = (text: string): Block => ({ kind: "notice", text });
+export const list = (items: readonly string[]): Block => ({ kind: "list", items });
+
 /** Text with control characters, also those of writing direction, shown by their number. Line ends stay. */
 export function visible(text: string): string {
   return text.replaceAll(/(?!\n)[\p{C}\u2028\u2029]/gu, (character) => {

@@ -1,3 +1,4 @@
+import { html } from "hono/html";
 import { type Block, type Table, visible } from "./document.ts";
 
 const STYLE = `
@@ -71,14 +72,4 @@ function writeTable({ head, rows, numbers = [] }: Table): string {
   }\n</tbody>\n</table>`;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-function escape(text: string): string {
-  return visible(text).replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
-}
+const escape = (text: string) => String(html`${visible(text)}`);

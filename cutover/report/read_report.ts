@@ -4,11 +4,10 @@ import { type CoverageCounts, coverageOf, type Outcome } from "../evidence/cover
 import { quantileOf } from "../evidence/histogram.ts";
 import { LEGACY_OPERATIONS, type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import type { Upstream } from "../exchange/route.ts";
-import { describeMode, untouchedRoute } from "../routes/routing.ts";
+import { untouchedRoute } from "../routes/routing.ts";
 import { NO_SHARE } from "../routes/moved_share.ts";
 import { readThresholds, type Thresholds } from "../rollout/thresholds.ts";
 import {
-  type Change,
   DEADLINE_MS,
   findPeriod,
   listChangesIn,
@@ -19,18 +18,20 @@ import {
   type Period,
 } from "./report_queries.ts";
 import { listMovedSteps } from "../routes/route_clients.ts";
+import { modeText, type RecordedChange } from "../routes/route_changes.ts";
 import { readRoutes } from "../routes/routes_table.ts";
-import { judge, NO_FIGURES, type UpstreamFigures as Counted } from "../rollout/verdict.ts";
-import {
-  comparedOf,
-  type ModeChange,
-  type ReportData,
-  type RouteReport,
-  type UpstreamFigures,
-  type UsedApproval,
-} from "./report_data.ts";
+import { judge, NO_FIGURES, type UpstreamFigures, type Verdict } from "../rollout/verdict.ts";
 
-const NOTHING: RouteReport["outcomes"] = {
+/**
+ * The evidence of the cutover. It holds no clock: the same data makes the same report. Moments are
+ * UTC text with milliseconds; `until` is the moment after the last one that counts.
+ */
+export type ReportData = Awaited<ReturnType<typeof readReport>>;
+
+/** The evidence about one operation. */
+export type RouteReport = ReportData["routes"][number];
+
+const NOTHING: Readonly<Record<Outcome, number>> = {
   same: 0,
   approved: 0,
   raced: 0,
@@ -51,7 +52,7 @@ export async function readReport(
   sql: Sql,
   requested: { readonly since?: string | undefined; readonly until?: string | undefined },
   approvals: Approvals,
-): Promise<ReportData> {
+) {
   await sql`begin transaction isolation level repeatable read, read only`;
   const known = await findPeriod(sql);
   const since = minuteOf(requested.since ?? known?.since ?? new Date(0).toISOString(), Math.floor);
@@ -84,12 +85,8 @@ async function collect(sql: Sql, period: Period) {
 /** What was read of all routes. */
 type Collected = Awaited<ReturnType<typeof collect>>;
 
-function routeOf(
-  operation: LegacyOperation,
-  collected: Collected,
-  approved: Approvals,
-): RouteReport {
-  const ours = <Row extends { readonly operation: string }>(rows: readonly Row[]) =>
+function routeOf(operation: LegacyOperation, collected: Collected, approved: Approvals) {
+  const ours = <Row extends { readonly operation: string | null }>(rows: readonly Row[]) =>
     rows.filter((row) => row.operation === operation);
   const { method = "", path = "" } = OPERATIONS.find((one) => one.operation === operation) ?? {};
   const route = collected.routing.routes.get(operation) ?? untouchedRoute(operation);
@@ -102,7 +99,7 @@ function routeOf(
   );
   const seen = [...responses, ...counts];
   const countedOf = (upstream: Upstream) =>
-    responses.find((one) => one.side === upstream) ?? NO_FIGURES;
+    responses.find((one) => one.side === upstream)?.figures ?? NO_FIGURES;
   const counted = { legacy: countedOf("legacy"), service: countedOf("service") };
   const moved = ours(collected.moved);
   const differences = ours(collected.differences);
@@ -112,6 +109,7 @@ function routeOf(
     method,
     path,
     ...(seen.length > 0 && {
+      /** The first and the last minute with evidence. */
       seen: {
         from: seen.map(({ first }) => first).toSorted()[0] ?? "",
         to: seen.map(({ last }) => last).toSorted().at(-1) ?? "",
@@ -122,7 +120,9 @@ function routeOf(
       samplePercent: route.samplePercent,
       ...(route.latch !== undefined && { latch: route.latch }),
     },
+    /** Oldest first; the first one may be what was in force before. */
     history: ours(collected.changes).map(changeOf),
+    /** The share that each canary moved, oldest first. */
     moved: moved.map(({ operation: _, epoch: __, ...step }) => step),
     outcomes,
     coverage: coverageOf({ outcomes, coverage }),
@@ -155,10 +155,10 @@ function routeOf(
 }
 
 function verdictOf(
-  approvals: readonly UsedApproval[],
+  approvals: ReturnType<typeof usedApprovals>,
   evidence: Parameters<typeof judge>[0],
   limits: Thresholds,
-): RouteReport["verdict"] {
+): { readonly result: Verdict; readonly reasons: readonly string[] } {
   const { verdict, reasons } = judge(evidence, limits);
   const withdrawn = approvals.filter(({ entry }) => entry === undefined).map(({ id, count }) =>
     `${count} differences passed by approval ${id}, which is no longer in approved.yaml`
@@ -171,7 +171,7 @@ function verdictOf(
 function usedApprovals(
   used: readonly { readonly approval: string; readonly count: number }[],
   approvals: Approvals,
-): readonly UsedApproval[] {
+) {
   return used.map(({ approval: id, count }) => {
     const entry = approvals.find((one) => one.id === id);
     if (entry === undefined) return { id, count };
@@ -180,38 +180,42 @@ function usedApprovals(
   });
 }
 
-function changeOf(change: Change): ModeChange {
-  const { at, what, who, why, automatic, from_mode, from_percent, to_sample } = change;
-  const to = modeText(change.to_mode, change.to_percent);
-  return {
-    at,
-    what,
-    by: who,
-    why,
-    from: modeText(from_mode, from_percent),
-    to: to_sample === null ? to : `${to}, ${to_sample} of 100 compared`,
-    automatic,
+function changeOf(change: RecordedChange) {
+  const { at, who: by, why, automatic, from_mode, from_percent, to_sample } = change;
+  const what: string = change.what;
+  const from = modeText(from_mode, from_percent);
+  const to = modeText(change.to_mode, change.to_percent) +
+    (to_sample === null ? "" : `, ${to_sample} of 100 compared`);
+  return { at, what, by, why, from, to, automatic };
+}
+
+function figuresOf({ requests, serverErrors, silences, latencies }: UpstreamFigures): {
+  readonly requests: number;
+  readonly failed: number;
+  readonly silent: number;
+  readonly p50?: number;
+  readonly p99?: number;
+} {
+  // To three digits, as fine as the buckets.
+  const quantile = (share: number) => {
+    const ms = quantileOf(latencies, share);
+    return ms === undefined ? undefined : Number(ms.toPrecision(3));
   };
+  const [p50, p99] = [quantile(0.5), quantile(0.99)];
+  return { requests, failed: serverErrors, silent: silences, p50, p99 };
 }
 
-function modeText(name: string, percent: number | null): string {
-  return name === "canary" && percent !== null ? describeMode({ name, percent }) : name;
+/** The verdict over all routes: `fail` with one route that failed, `pass` only when all passed. */
+export function resultOf({ routes }: { readonly routes: readonly RouteReport[] }): Verdict {
+  const results = new Set(routes.map(({ verdict }) => verdict.result));
+  if (results.has("fail")) return "fail";
+  return results.has("not enough yet") || results.size === 0 ? "not enough yet" : "pass";
 }
 
-function figuresOf({ requests, serverErrors, silences, latencies }: Counted): UpstreamFigures {
-  const [p50, p99] = [quantileOf(latencies, 0.5), quantileOf(latencies, 0.99)];
-  return {
-    requests,
-    failed: serverErrors,
-    silent: silences,
-    ...(p50 !== undefined && { p50: rounded(p50) }),
-    ...(p99 !== undefined && { p99: rounded(p99) }),
-  };
-}
-
-/** To three digits, as fine as the classes. */
-function rounded(ms: number): number {
-  return Number(ms.toPrecision(3));
+/** The number of comparisons of two responses. */
+export function comparedOf(outcomes: Readonly<Record<Outcome, number>>): number {
+  const { same, approved, raced, late, different } = outcomes;
+  return same + approved + raced + late + different;
 }
 
 function minuteOf(moment: string, round: (minutes: number) => number): string {

@@ -3,15 +3,8 @@ import { describeCauses, type Outcome } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
 import type { Thresholds } from "../rollout/thresholds.ts";
 import { describeMode } from "../routes/routing.ts";
-import type { Block } from "./document.ts";
-import {
-  comparedOf,
-  type DifferenceEvidence,
-  type ReportData,
-  resultOf,
-  type RouteReport,
-  type UpstreamFigures,
-} from "./report_data.ts";
+import { type Block, heading, list, notice, paragraph } from "./document.ts";
+import { comparedOf, type ReportData, resultOf, type RouteReport } from "./read_report.ts";
 
 /** What the report is called. */
 export const TITLE = "Evidence of the cutover";
@@ -182,14 +175,10 @@ function historyBlocks({ history }: RouteReport): readonly Block[] {
   return [heading(3, "Modes"), {
     kind: "table",
     head: ["when", "what", "from", "to", "who", "why"],
-    rows: history.map(({ at, what, from, to, by, why, automatic }) => [
-      at,
-      what,
-      from,
-      to,
-      automatic ? `${by} (automatic)` : by,
-      why,
-    ]),
+    rows: history.map(({ at, what, from, to, by, why, automatic }) => {
+      const who = automatic ? `${by} (automatic)` : by;
+      return [at, what, from, to, who, why];
+    }),
   }];
 }
 
@@ -238,8 +227,9 @@ function differenceBlocks({ differences, outcomes }: RouteReport): readonly Bloc
   return [heading(3, "Differences"), ...differences.flatMap(oneDifference)];
 }
 
-function oneDifference(difference: DifferenceEvidence): readonly Block[] {
-  const { fingerprint, kept, first, last, example } = difference;
+function oneDifference(
+  { fingerprint, kept, first, last, example }: RouteReport["differences"][number],
+): readonly Block[] {
   const cases = kept === 1 ? "1 case is kept" : `${number(kept)} cases are kept`;
   return [
     paragraph(
@@ -272,7 +262,7 @@ function approvalBlocks({ approvals }: RouteReport): readonly Block[] {
 
 function sideBlocks({ sides: { legacy, service } }: RouteReport): readonly Block[] {
   if (legacy.requests + service.requests === 0) return [];
-  const row = (name: string, { requests, failed, silent, p50, p99 }: UpstreamFigures) => [
+  const row = (name: string, { requests, failed, silent, p50, p99 }: typeof legacy) => [
     name,
     number(requests),
     share(failed, requests),
@@ -292,27 +282,6 @@ function share(part: number, whole: number): string {
   return whole === 0 ? "–" : `${number(part)} (${(100 * part / whole).toFixed(2)} %)`;
 }
 
-function milliseconds(ms: number | undefined): string {
-  return ms === undefined ? "–" : `${ms} ms`;
-}
-
+const milliseconds = (ms: number | undefined) => ms === undefined ? "–" : `${ms} ms`;
 /** With commas between the thousands, in every locale. */
-function number(value: number): string {
-  return value.toLocaleString("en-US");
-}
-
-function heading(level: 1 | 2 | 3, text: string): Block {
-  return { kind: "heading", level, text };
-}
-
-function paragraph(text: string): Block {
-  return { kind: "paragraph", text };
-}
-
-function notice(text: string): Block {
-  return { kind: "notice", text };
-}
-
-function list(items: readonly string[]): Block {
-  return { kind: "list", items };
-}
+const number = (value: number) => value.toLocaleString("en-US");

@@ -1,9 +1,12 @@
 import { z } from "zod";
 import type { Sql, Statement } from "../../db/sql.ts";
-import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { queryWithDeadline, timed } from "../../db/query_deadline.ts";
 import { OutcomeForm } from "../evidence/coverage.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
-import { isSettled } from "../evidence/count_sums.ts";
+import { isSettled } from "../evidence/epoch_counts.ts";
+import type { RecordedChange } from "../routes/route_changes.ts";
+import { FiguresForm } from "../rollout/verdict.ts";
+import { figuresOf } from "../rollout/verdict_cases.ts";
 
 /*
  * The evidence of a period, read for the report. A minute counts for the period in which it begins.
@@ -25,13 +28,8 @@ const MAX_CHANGES = 1_000;
 const Operation = z.enum(LEGACY_OPERATIONS);
 const Moment = z.iso.datetime();
 
-async function read<S extends z.ZodType>(
-  sql: Sql,
-  form: S,
-  statement: Statement,
-): Promise<readonly z.output<S>[]> {
-  return z.array(form).parse([...await queryWithDeadline(sql, statement, DEADLINE_MS)]);
-}
+const read = async <S extends z.ZodType>(sql: Sql, form: S, statement: Statement) =>
+  z.array(form).parse([...await queryWithDeadline(sql, statement, DEADLINE_MS)]);
 
 const ofOldApi = (sql: Sql) => sql`operation = any (${OLD_OPERATIONS_ARRAY}::text[])`;
 
@@ -57,114 +55,82 @@ export async function findPeriod(sql: Sql): Promise<Period | undefined> {
   return since && until ? { since, until } : undefined;
 }
 
-const ResponseSum = z.object({
-  operation: Operation,
-  side: z.enum(["legacy", "service"]),
-  requests: z.number(),
-  serverErrors: z.number(),
-  silences: z.number(),
-  latencies: z.record(z.string(), z.number()),
-  first: Moment,
-  last: Moment,
-});
-
 /** The responses of each side to each operation. */
-export function listResponseSums(
-  sql: Sql,
-  period: Period,
-): Promise<readonly z.output<typeof ResponseSum>[]> {
-  return read(
+export const listResponseSums = (sql: Sql, period: Period) =>
+  read(
     sql,
-    ResponseSum,
+    z.object({
+      operation: Operation,
+      side: z.enum(["legacy", "service"]),
+      figures: FiguresForm,
+      first: Moment,
+      last: Moment,
+    }),
     sql`
-      with counted as (
-        select operation, side, minute, requests, server_errors, silences, latencies
-        from lotline.route_answers where ${inPeriod(sql, period)}
-      ),
-      buckets as (
-        select operation, side, jsonb_object_agg(bucket, count) as latencies
-        from (
-          select operation, side, key as bucket, sum(value::bigint) as count
-          from counted, jsonb_each_text(latencies) group by 1, 2, 3
-        ) by_bucket
-        group by 1, 2
+      select seen.operation, seen.side, figures, first, last
+      from (
+        select operation, side, min(minute) as first, max(minute) as last
+        from lotline.route_answers where ${inPeriod(sql, period)} group by operation, side
+      ) seen
+      cross join lateral (${
+      figuresOf(
+        sql,
+        sql`
+          select * from lotline.route_answers counts
+          where counts.operation = seen.operation and counts.side = seen.side
+            and ${inPeriod(sql, period)}`,
       )
-      select operation, side, sum(requests)::float8 as requests,
-        sum(server_errors)::float8 as "serverErrors", sum(silences)::float8 as silences,
-        coalesce((
-          select latencies from buckets
-          where buckets.operation = counted.operation and buckets.side = counted.side
-        ), '{}') as latencies,
-        min(minute) as first, max(minute) as last
-      from counted group by operation, side`,
+    }) summed`,
   );
-}
-
-const OutcomeSum = z.object({
-  operation: Operation,
-  outcome: OutcomeForm,
-  approval: z.string(),
-  count: z.number(),
-  first: Moment,
-  last: Moment,
-});
 
 /** Comparisons by outcome; with an approval, how often it was needed. */
-export function listOutcomeSums(
-  sql: Sql,
-  period: Period,
-): Promise<readonly z.output<typeof OutcomeSum>[]> {
-  return read(
+export const listOutcomeSums = (sql: Sql, period: Period) =>
+  read(
     sql,
-    OutcomeSum,
+    z.object({
+      operation: Operation,
+      outcome: OutcomeForm,
+      approval: z.string(),
+      count: z.number(),
+      first: Moment,
+      last: Moment,
+    }),
     sql`
       select operation, outcome, approval, sum(count)::float8 as count,
         min(minute) as first, max(minute) as last
       from lotline.route_outcomes where ${inPeriod(sql, period)}
       group by operation, outcome, approval order by operation, outcome, approval`,
   );
-}
-
-const CoverageSum = z.object({ operation: Operation, what: z.string(), count: z.number() });
 
 /** How far comparisons cover the exchanges. */
-export function listCoverageSums(
-  sql: Sql,
-  period: Period,
-): Promise<readonly z.output<typeof CoverageSum>[]> {
-  return read(
+export const listCoverageSums = (sql: Sql, period: Period) =>
+  read(
     sql,
-    CoverageSum,
+    z.object({ operation: Operation, what: z.string(), count: z.number() }),
     sql`
       select operation, what, sum(count)::float8 as count
       from lotline.route_coverage where ${inPeriod(sql, period)} and ${isSettled(sql)}
       group by operation, what order by operation, what`,
   );
-}
-
-const DifferenceKind = z.object({
-  operation: Operation,
-  fingerprint: z.string(),
-  kept: z.number(),
-  first: Moment,
-  last: Moment,
-  mode: z.string(),
-  request: z.looseObject({ method: z.string(), target: z.string() }).nullable(),
-  differences: z.array(z.object({
-    place: z.string(),
-    legacy: z.string().exactOptional(),
-    service: z.string().exactOptional(),
-  })),
-});
 
 /** Kinds of unapproved differences with their last case, those with the most cases first. */
-export function listDifferenceKinds(
-  sql: Sql,
-  { since, until }: Period,
-): Promise<readonly z.output<typeof DifferenceKind>[]> {
-  return read(
+export const listDifferenceKinds = (sql: Sql, { since, until }: Period) =>
+  read(
     sql,
-    DifferenceKind,
+    z.object({
+      operation: Operation,
+      fingerprint: z.string(),
+      kept: z.number(),
+      first: Moment,
+      last: Moment,
+      mode: z.string(),
+      request: z.looseObject({ method: z.string(), target: z.string() }).nullable(),
+      differences: z.array(z.object({
+        place: z.string(),
+        legacy: z.string().exactOptional(),
+        service: z.string().exactOptional(),
+      })),
+    }),
     sql`
       with kinds as (
         select operation, fingerprint, count(*) as kept, min(at) as first, max(at) as last,
@@ -179,39 +145,15 @@ export function listDifferenceKinds(
       from kinds join lotline.differences using (id)
       where place <= ${MAX_KINDS} order by kinds.operation, place`,
   );
-}
-
-const Change = z.object({
-  at: Moment,
-  what: z.string(),
-  operation: Operation,
-  from_mode: z.string(),
-  from_percent: z.number().nullable(),
-  to_mode: z.string(),
-  to_percent: z.number().nullable(),
-  to_sample: z.number().nullable(),
-  who: z.string(),
-  why: z.string(),
-  automatic: z.boolean(),
-});
-
-/** A change of a route. */
-export type Change = z.output<typeof Change>;
 
 /** The changes of each route in the period, and the one that was in force before; oldest first. */
-export function listChangesIn(sql: Sql, { since, until }: Period): Promise<readonly Change[]> {
-  return read(
-    sql,
-    Change,
-    sql`
-      select at, what, operation, from_mode, from_percent, to_mode, to_percent, to_sample, who, why,
-        automatic
-      from (
-        select *, row_number() over (partition by operation order by id desc) as place,
-          lead(at) over (partition by operation order by id) as replaced
-        from lotline.route_changes where ${ofOldApi(sql)} and at < ${until}
-      ) numbered
-      where place <= ${MAX_CHANGES} and (at >= ${since} or replaced is null or replaced >= ${since})
-      order by id`,
-  );
-}
+export const listChangesIn = (sql: Sql, { since, until }: Period) =>
+  timed(sql, DEADLINE_MS)<RecordedChange[]>`
+    select *
+    from (
+      select *, row_number() over (partition by operation order by id desc) as place,
+        lead(at) over (partition by operation order by id) as replaced
+      from lotline.route_changes where ${ofOldApi(sql)} and at < ${until}
+    ) numbered
+    where place <= ${MAX_CHANGES} and (at >= ${since} or replaced is null or replaced >= ${since})
+    order by id`;

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { coverageOf } from "../evidence/coverage.ts";
 import { toHtml } from "./html.ts";
 import { toMarkdown } from "./markdown.ts";
-import { type ReportData, resultOf, type RouteReport } from "./report_data.ts";
+import { type ReportData, resultOf, type RouteReport } from "./read_report.ts";
 import { documentOf, TITLE, toJson } from "./report_document.ts";
 
 const QUIET: RouteReport = {

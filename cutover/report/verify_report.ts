@@ -1,4 +1,5 @@
 import type { Report } from "../parity/verify.ts";
+import { heading, paragraph } from "./document.ts";
 import { toMarkdown } from "./markdown.ts";
 
 /** A check against recordings for a terminal: differences, unused and due approvals, totals. */
@@ -37,8 +38,8 @@ export function formatEvidence(report: Report, base: string, when: Date): string
     return [operation, of.length, count("same"), changed, count("wrong")].map(String);
   });
   return toMarkdown([
-    { kind: "heading", level: 1, text: "Parity with the old server" },
-    { kind: "paragraph", text: `Server: ${base}, checked at ${when.toISOString()}.` },
+    heading(1, "Parity with the old server"),
+    paragraph(`Server: ${base}, checked at ${when.toISOString()}.`),
     {
       kind: "table",
       head: ["operation", "exchanges", "same", "changed as approved", "wrong"],

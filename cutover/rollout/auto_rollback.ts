@@ -1,5 +1,6 @@
 import { connect } from "../../db/connect.ts";
 import { describeError, type Log } from "../../log.ts";
+import { delay } from "../../timing.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import { rollBack } from "../routes/routes_table.ts";
 import { listCases } from "./verdict_cases.ts";
@@ -54,8 +55,7 @@ export function startAutoRollback({ databaseUrl, log, onRollback }: {
     verdicts = found;
   };
 
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isOver = false;
+  const end = new AbortController();
   const round = async () => {
     const began = performance.now();
     try {
@@ -65,24 +65,24 @@ export function startAutoRollback({ databaseUrl, log, onRollback }: {
     } catch (error) {
       // Old judgements say nothing about the present.
       verdicts = new Map();
-      if (!isDatabaseDown && !isOver) {
+      if (!isDatabaseDown && !end.signal.aborted) {
         log("warn", "verdicts_failed", { error: describeError(error) });
       }
       isDatabaseDown = true;
     }
     // A long window of a busy plant takes long to read: half of the time stays for other queries.
-    const pauseMs = Math.max(JUDGE_MS, performance.now() - began);
-    if (!isOver) timer = setTimeout(() => running = round(), pauseMs);
+    await delay(Math.max(JUDGE_MS, performance.now() - began), end.signal);
   };
-  let running = round();
+  const running = (async () => {
+    while (!end.signal.aborted) await round();
+  })();
 
   return {
     get verdicts() {
       return verdicts;
     },
     async [Symbol.asyncDispose]() {
-      isOver = true;
-      clearTimeout(timer);
+      end.abort();
       await sql.end({ timeout: 1 });
       await running;
     },

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Sql } from "../../db/sql.ts";
-import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { timed } from "../../db/query_deadline.ts";
 import type { Note } from "../routes/note.ts";
 
 const percent = z.number().min(0).max(100);
@@ -36,12 +36,9 @@ export type Thresholds = Readonly<z.output<typeof ThresholdsForm>>;
 
 /** The thresholds that apply now. */
 export async function readThresholds(sql: Sql): Promise<Thresholds> {
-  const [row] = await queryWithDeadline(
-    sql,
-    sql`
-      select ${sql(Object.keys(ThresholdsForm.shape))} from lotline.cutover_limits
-      order by id desc limit 1`,
-  );
+  const [row] = await timed(sql)`
+    select ${sql(Object.keys(ThresholdsForm.shape))} from lotline.cutover_limits
+    order by id desc limit 1`;
   return ThresholdsForm.parse(row);
 }
 
@@ -51,8 +48,5 @@ export async function insertThresholds(
   thresholds: Thresholds,
   { who, why }: Note,
 ): Promise<void> {
-  await queryWithDeadline(
-    sql,
-    sql`insert into lotline.cutover_limits ${sql({ ...thresholds, who, why })}`,
-  );
+  await timed(sql)`insert into lotline.cutover_limits ${sql({ ...thresholds, who, why })}`;
 }

@@ -1,46 +1,52 @@
+import { z } from "zod";
 import {
-  type CoverageCounts,
   coverageOf,
   describeCauses,
   type OutcomeCounts,
+  OutcomeCountsForm,
 } from "../evidence/coverage.ts";
-import { addHistogram, countSlower, type Histogram, quantileOf } from "../evidence/histogram.ts";
+import { addHistogram, countSlower, quantileOf } from "../evidence/histogram.ts";
 import type { Thresholds } from "./thresholds.ts";
-import { type MovedShare, shareGap } from "../routes/moved_share.ts";
-import { isSafeOperation, type LegacyOperation } from "../exchange/operations.ts";
+import { ShareForm, shareGap } from "../routes/moved_share.ts";
+import { isSafeOperation, LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 
 /** The requests of a window that one upstream received. */
-export interface UpstreamFigures {
-  readonly requests: number;
+export const FiguresForm = z.object({
+  requests: z.number(),
   /** Responses with status 500 or above. */
-  readonly serverErrors: number;
+  serverErrors: z.number(),
   /** Requests without a response. */
-  readonly silences: number;
+  silences: z.number(),
   /** Of all responses. */
-  readonly latencies: Histogram;
-}
+  latencies: z.record(z.string(), z.number()),
+});
 
-/** The evidence about a route in its present epoch. */
-export interface RouteEvidence {
-  readonly operation: LegacyOperation;
-  readonly mode: Mode;
-  readonly epoch: number;
-  readonly legacy: UpstreamFigures;
-  readonly service: UpstreamFigures;
+/** See {@link FiguresForm}. */
+export type UpstreamFigures = Readonly<z.output<typeof FiguresForm>>;
+
+/** The evidence about a route in its present epoch, besides its mode. */
+export const EvidenceForm = z.object({
+  operation: z.enum(LEGACY_OPERATIONS),
+  epoch: z.int(),
+  legacy: FiguresForm,
+  service: FiguresForm,
   /** The old server's before this epoch, for a route that no longer goes there. */
-  readonly legacyBefore: UpstreamFigures;
+  legacyBefore: FiguresForm,
   /** Requests and clients of the window, and how many of them Lotline served. */
-  readonly share: MovedShare;
+  share: ShareForm,
   /** The comparisons of the window. */
-  readonly outcomes: OutcomeCounts;
+  outcomes: OutcomeCountsForm,
   /** How far they cover the window's exchanges. */
-  readonly coverage: CoverageCounts;
+  coverage: z.record(z.string(), z.number()),
   /** Unapproved differences of the whole epoch. */
-  readonly different: number;
+  different: z.number(),
   /** The places of the last of them, if it was kept. */
-  readonly places: readonly string[];
-}
+  places: z.array(z.string()),
+});
+
+/** See {@link EvidenceForm}. */
+export type RouteEvidence = Readonly<z.output<typeof EvidenceForm>> & { readonly mode: Mode };
 
 /** `not enough yet`: inconclusive, nothing against the route and too little for it. */
 export type Verdict = "pass" | "fail" | "not enough yet";

@@ -1,8 +1,9 @@
 import type { Sql } from "../../db/sql.ts";
 import { quantileOf } from "../evidence/histogram.ts";
-import type { Thresholds } from "./thresholds.ts";
-import type { ClientsBelow, MovedShare } from "../routes/moved_share.ts";
-import { LEGACY_OPERATIONS, type LegacyOperation } from "../exchange/operations.ts";
+import { readThresholds, type Thresholds } from "./thresholds.ts";
+import { type ClientsBelow, type MovedShare, stepGap } from "../routes/moved_share.ts";
+import { LEGACY_OPERATIONS, type LegacyOperation, type Operation } from "../exchange/operations.ts";
+import type { Mode } from "../exchange/route.ts";
 import { type StoredRoute, untouchedRoute } from "../routes/routing.ts";
 import { type EpochCounts, listEpochCounts } from "../evidence/epoch_counts.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
@@ -95,4 +96,25 @@ function judgeWithEpoch(
 
 function paceOf({ latencies }: UpstreamFigures): Pace {
   return { p50: quantileOf(latencies, 0.5), p99: quantileOf(latencies, 0.99) };
+}
+
+/**
+ * A sentence for each operation whose clients, as seen in the present mode, make this mode no canary.
+ * To be read before the mode is set.
+ */
+export async function canaryWarnings(
+  sql: Sql,
+  operations: readonly Operation[],
+  mode: Mode,
+): Promise<ReadonlyMap<Operation, string>> {
+  if (mode.name !== "canary") return new Map();
+  const { share_factor } = await readThresholds(sql);
+  const warnings = new Map<Operation, string>();
+  for (const { operation, below } of await listSeenClients(sql)) {
+    const gap = stepGap(mode, below, share_factor);
+    if (gap !== undefined && operations.includes(operation)) {
+      warnings.set(operation, `${gap}; the gateways tell clients apart by CANARY_BY`);
+    }
+  }
+  return warnings;
 }

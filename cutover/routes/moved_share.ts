@@ -1,24 +1,23 @@
+import { z } from "zod";
 import type { Mode } from "../exchange/route.ts";
 
 /** How much of a route's traffic Lotline answered in some period. */
-export interface MovedShare {
-  readonly requests: number;
-  readonly movedRequests: number;
+export const ShareForm = z.object({
+  requests: z.number(),
+  movedRequests: z.number(),
   /** Buckets of clients: up to some thousand about as many as clients. */
-  readonly clients: number;
+  clients: z.number(),
   /** Those that Lotline answered at least once. */
-  readonly movedClients: number;
-}
+  movedClients: z.number(),
+});
+
+/** See {@link ShareForm}. */
+export type MovedShare = Readonly<z.output<typeof ShareForm>>;
 
 /** How many of the known clients a canary of n % would move, for n from 0 to 100. */
 export type ClientsBelow = readonly number[];
 
-export const NO_SHARE: MovedShare = {
-  requests: 0,
-  movedRequests: 0,
-  clients: 0,
-  movedClients: 0,
-};
+export const NO_SHARE: MovedShare = { requests: 0, movedRequests: 0, clients: 0, movedClients: 0 };
 
 /** Whether a route's clients are counted: in a canary, and in shadow as its preparation. */
 export function isCounted(mode: Mode): boolean {

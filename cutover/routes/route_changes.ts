@@ -1,5 +1,5 @@
 import type { Sql } from "../../db/sql.ts";
-import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { timed } from "../../db/query_deadline.ts";
 import type { Operation } from "../exchange/operations.ts";
 
 /* `lotline.route_changes`; each change of a route writes its row in the same statement. */
@@ -39,14 +39,17 @@ export async function listChanges(
     readonly limit: number;
   },
 ): Promise<RecordedChange[]> {
-  return await queryWithDeadline(
-    sql,
-    sql<RecordedChange[]>`
-      select id, at, what, operation, from_mode, from_percent, to_mode, to_percent, from_sample,
-        to_sample, epoch, who, why, automatic
-      from lotline.route_changes
-      where (${operation ?? null}::text is null or operation = ${operation ?? null})
-        and (${before ?? null}::bigint is null or id < ${before ?? null}::bigint)
-      order by id desc limit ${Math.min(limit, MAX_CHANGES)}`,
-  );
+  return await timed(sql)<RecordedChange[]>`
+    select id, at, what, operation, from_mode, from_percent, to_mode, to_percent, from_sample,
+      to_sample, epoch, who, why, automatic
+    from lotline.route_changes
+    where (${operation ?? null}::text is null or operation = ${operation ?? null})
+      and (${before ?? null}::bigint is null or id < ${before ?? null}::bigint)
+    order by id desc limit ${Math.min(limit, MAX_CHANGES)}`;
+}
+
+/** A recorded mode as text, such as `canary 10 %`; empty for none. */
+export function modeText(name: string | null, percent: number | null): string {
+  if (name === null) return "";
+  return percent === null ? name : `${name} ${percent} %`;
 }

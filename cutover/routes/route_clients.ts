@@ -1,19 +1,27 @@
 import { z } from "zod";
 import type { Sql, Statement } from "../../db/sql.ts";
-import { queryWithDeadline } from "../../db/query_deadline.ts";
-import type { MovedShare } from "./moved_share.ts";
+import { timed } from "../../db/query_deadline.ts";
+import { type MovedShare, ShareForm } from "./moved_share.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 
 /* `lotline.route_clients`: the clients that each upstream answered. */
 
-export const ShareForm = z.object({
-  requests: z.number(),
-  movedRequests: z.number(),
-  clients: z.number(),
-  movedClients: z.number(),
-});
+/** Selects the rows of a table of evidence that belong to the epoch of `route`. */
+export function ofEpoch(sql: Sql, table: string): Statement {
+  return sql`
+    select * from ${sql(table)} counts
+    where counts.operation = route.operation and counts.epoch = route.epoch`;
+}
 
-/** Selects the {@link MovedShare} of rows of `lotline.route_clients` as the jsonb `share`. */
+/** The same of `lotline.route_clients`. */
+export function clientsOf(sql: Sql): Statement {
+  return sql`${ofEpoch(sql, "lotline.route_clients")} and side in ('legacy', 'service')`;
+}
+
+/**
+ * Selects the {@link MovedShare} of rows of `lotline.route_clients` as the jsonb `share`, and all their
+ * clients as `seen`.
+ */
 export function sharesOf(sql: Sql, rows: Statement): Statement {
   return sql`
     select jsonb_build_object(
@@ -21,7 +29,7 @@ export function sharesOf(sql: Sql, rows: Statement): Statement {
       'movedRequests', coalesce(sum(requests) filter (where side = 'service'), 0),
       'clients', coalesce(bit_count(bit_or(buckets)), 0),
       'movedClients', coalesce(bit_count(bit_or(buckets) filter (where side = 'service')), 0)
-    ) as share
+    ) as share, bit_or(buckets) as seen
     from (${rows}) rows`;
 }
 
@@ -37,33 +45,17 @@ export type SeenClients = Readonly<z.output<typeof SeenRow>>;
 
 /** The clients of every old operation's route that has had some in its current epoch. */
 export async function listSeenClients(sql: Sql): Promise<SeenClients[]> {
-  const rows = await queryWithDeadline(
-    sql,
-    sql`
-      select operation, epoch, share, below
-      from lotline.routes route
-      cross join lateral (
-        select bit_or(buckets) as seen from lotline.route_clients clients
-        where clients.operation = route.operation and side in ('legacy', 'service')
-          and clients.epoch = route.epoch
-      ) seen_
-      cross join lateral (${
-      sharesOf(
-        sql,
-        sql`
-          select * from lotline.route_clients clients
-          where clients.operation = route.operation and side in ('legacy', 'service')
-            and clients.epoch = route.epoch`,
-      )
-    }) share_
-      cross join lateral (
-        select jsonb_agg(bit_count(substring(seen from 1 for percent * 100)) order by percent)
-          as below
-        from generate_series(0, 100) percent
-      ) below_
-      where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and seen is not null
-      order by operation`,
-  );
+  const rows = await timed(sql)`
+    select operation, epoch, share, below
+    from lotline.routes route
+    cross join lateral (${sharesOf(sql, clientsOf(sql))}) share_
+    cross join lateral (
+      select jsonb_agg(bit_count(substring(seen from 1 for percent * 100)) order by percent)
+        as below
+      from generate_series(0, 100) percent
+    ) below_
+    where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and seen is not null
+    order by operation`;
   return rows.map((row) => SeenRow.parse(row));
 }
 
@@ -90,31 +82,25 @@ export async function listMovedSteps(
     readonly deadlineMs?: number;
   },
 ): Promise<MovedStep[]> {
-  const rows = await queryWithDeadline(
-    sql,
-    sql`
-      select operation, epoch, percent, since, share
-      from (
-        select operation, epoch, to_percent as percent, at as since,
-          row_number() over (partition by operation order by id desc) as place
-        from lotline.route_changes
-        where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and what = 'set' and to_mode = 'canary'
-          and at < ${until}
-      ) step
-      cross join lateral (${
-      sharesOf(
-        sql,
-        sql`
-          select * from lotline.route_clients clients
-          where clients.operation = step.operation and side in ('legacy', 'service')
-            and clients.epoch = step.epoch and minute >= date_trunc('day', ${since}::timestamptz)
-            and minute < ${until}`,
-      )
-    }) share_
-      where place <= ${MAX_STEPS} and (share ->> 'requests')::bigint > 0
-      order by operation, place desc`,
-    deadlineMs,
-  );
+  const rows = await timed(sql, deadlineMs)`
+    select operation, epoch, percent, since, share
+    from (
+      select operation, epoch, to_percent as percent, at as since,
+        row_number() over (partition by operation order by id desc) as place
+      from lotline.route_changes
+      where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and what = 'set' and to_mode = 'canary'
+        and at < ${until}
+    ) route
+    cross join lateral (${
+    sharesOf(
+      sql,
+      sql`
+        ${clientsOf(sql)} and minute >= date_trunc('day', ${since}::timestamptz)
+          and minute < ${until}`,
+    )
+  }) share_
+    where place <= ${MAX_STEPS} and (share ->> 'requests')::bigint > 0
+    order by operation, place desc`;
   return rows.map((row) => {
     const { share, ...step } = StepRow.parse(row);
     return { ...step, ...share };

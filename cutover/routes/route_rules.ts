@@ -6,12 +6,7 @@ import { describeMode, isPossible, type StoredRoute } from "./routing.ts";
  * Why a route isn't changed. `not_comparable`: the old server doesn't know the operation.
  * `changed_meanwhile`: it has changed since it was read. `broken`: its row can't be read.
  */
-export type RefusalCode =
-  | "not_comparable"
-  | "changed_meanwhile"
-  | "broken"
-  | "latched"
-  | "killed";
+export type RefusalCode = "not_comparable" | "changed_meanwhile" | "broken" | "latched" | "killed";
 
 /** A change of a route that was refused; the message says why. */
 export class RouteRefusedError extends Error {

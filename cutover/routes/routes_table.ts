@@ -1,10 +1,11 @@
-import { queryWithDeadline } from "../../db/query_deadline.ts";
+import { timed } from "../../db/query_deadline.ts";
 import type { Sql } from "../../db/sql.ts";
 import { type Note, storableReason } from "./note.ts";
 import { isLegacyOperation, type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
 import { changedMeanwhile, refusalOf, RouteRefusedError } from "./route_rules.ts";
 import {
+  describeMode,
   parseRoute,
   parseRouting,
   type Routing,
@@ -19,7 +20,8 @@ import {
 
 export interface RouteChange extends Note {
   readonly operation: Operation;
-  readonly mode: Mode;
+  /** Undefined: unchanged. */
+  readonly mode?: Mode;
   /** From 0 to 100 in %; undefined: unchanged. */
   readonly samplePercent?: number | undefined;
   /** The epoch on which the change is based; undefined: the current one. */
@@ -40,51 +42,29 @@ const KNOWN = listLiteral(OPERATIONS.map(({ operation }) => operation));
 
 /** Reads all routes and the kill switch in one statement. */
 export async function readRoutes(sql: Sql, deadlineMs?: number): Promise<Routing> {
-  const rows = await queryWithDeadline(
-    sql,
-    sql<RoutingRow[]>`
-      select switch.killed, switch.who as killed_by, switch.why as killed_why, route.*
-      from (select) as always
-      left join lotline.kill_switch switch on true
-      left join (
-        select ${ROUTE_COLUMNS(sql)} from lotline.routes where operation = any (${KNOWN}::text[])
-      ) route on true`,
-    deadlineMs,
-  );
+  const rows = await timed(sql, deadlineMs)<RoutingRow[]>`
+    select switch.killed, switch.who as killed_by, switch.why as killed_why, route.*
+    from (select) as always
+    left join lotline.kill_switch switch on true
+    left join (
+      select ${ROUTE_COLUMNS(sql)} from lotline.routes where operation = any (${KNOWN}::text[])
+    ) route on true`;
   return parseRouting(rows);
 }
 
 /**
- * Sets a route's mode.
+ * Sets a route's mode, the share of its requests that is compared, or both.
  * @throws {RouteRefusedError} when the route may not have it, or was changed at the same time
  */
 export async function setMode(sql: Sql, change: RouteChange): Promise<ChangedRoute> {
-  const { operation, mode, expectedEpoch } = change;
+  const { operation, expectedEpoch } = change;
   const { route, killed } = await readState(sql, operation);
-  const samplePercent = change.samplePercent ?? route.samplePercent;
-  const refusal = refusalOf({ route, killed, expectedEpoch }, mode);
+  const { mode = route.mode, samplePercent = route.samplePercent } = change;
+  const refusal = change.mode && refusalOf({ route, killed, expectedEpoch }, mode);
   if (refusal !== undefined) throw refusal;
-  if (isSame(route.mode, mode)) {
-    if (samplePercent === route.samplePercent) return { route, changed: false };
-    return await replace(sql, "sample", route, { mode, samplePercent }, change);
-  }
-  return await replace(sql, "set", route, { mode, samplePercent }, change);
-}
-
-/**
- * Sets the share of a route's requests that is compared.
- * @throws {RouteRefusedError} when the route was changed at the same time
- */
-export async function setSample(
-  sql: Sql,
-  { operation, samplePercent, ...note }: Note & {
-    readonly operation: Operation;
-    readonly samplePercent: number;
-  },
-): Promise<ChangedRoute> {
-  const { route } = await readState(sql, operation);
-  if (route.samplePercent === samplePercent) return { route, changed: false };
-  return await replace(sql, "sample", route, { mode: route.mode, samplePercent }, note);
+  const isMoved = describeMode(route.mode) !== describeMode(mode);
+  if (!isMoved && samplePercent === route.samplePercent) return { route, changed: false };
+  return await replace(sql, isMoved ? "set" : "sample", route, { mode, samplePercent }, change);
 }
 
 /**
@@ -100,23 +80,9 @@ export async function rollBack(
   },
 ): Promise<boolean> {
   const reason = storableReason(why);
-  const moved = await returnRoutes(sql, [operation], { who: "gateway", why: reason }, {
-    epoch,
-    latch: reason,
-  });
+  const note = { who: "gateway", why: reason };
+  const moved = await returnToLegacy(sql, [operation], note, { epoch, latch: reason });
   return moved.length > 0;
-}
-
-/**
- * Returns routes to `legacy` for an operator, and returns those that weren't there. An operation that
- * only Lotline has needs a row for that: without one it is on `service`.
- */
-export async function returnToLegacy(
-  sql: Sql,
-  operations: readonly Operation[],
-  note: Note,
-): Promise<Operation[]> {
-  return await returnRoutes(sql, operations, note, null);
 }
 
 /** Lets a latched route be moved again. False: it wasn't latched. */
@@ -124,19 +90,16 @@ export async function clearLatch(
   sql: Sql,
   { operation, who, why }: Note & { readonly operation: Operation },
 ): Promise<boolean> {
-  const rows = await queryWithDeadline(
-    sql,
-    sql`
-      with cleared as (
-        update lotline.routes set latch = null, changed_at = now()
-        where operation = ${operation} and latch is not null
-        returning operation, epoch
-      )
-      insert into lotline.route_changes
-        (what, operation, from_mode, to_mode, epoch, who, why, automatic)
-      select 'clear', operation, 'legacy', 'legacy', epoch, ${who}, ${why}, false from cleared
-      returning id`,
-  );
+  const rows = await timed(sql)`
+    with cleared as (
+      update lotline.routes set latch = null, changed_at = now()
+      where operation = ${operation} and latch is not null
+      returning operation, epoch
+    )
+    insert into lotline.route_changes
+      (what, operation, from_mode, to_mode, epoch, who, why, automatic)
+    select 'clear', operation, 'legacy', 'legacy', epoch, ${who}, ${why}, false from cleared
+    returning id`;
   return rows.length > 0;
 }
 
@@ -151,11 +114,6 @@ async function readState(sql: Sql, operation: Operation) {
   const route = routes.get(operation);
   if (route === undefined) throw new Error(`${operation} is no operation of the contract`);
   return { route, killed };
-}
-
-function isSame(one: Mode, other: Mode): boolean {
-  if (one.name !== other.name) return false;
-  return one.name !== "canary" || other.name !== "canary" || one.percent === other.percent;
 }
 
 const percentOf = (mode: Mode) => mode.name === "canary" ? mode.percent : null;
@@ -173,40 +131,37 @@ async function replace(
   const isResampled = to.samplePercent !== from.samplePercent;
   // The lock waits for a kill in progress.
   const mayBeKilled = what === "sample" || to.mode.name === "legacy";
-  const [row] = await queryWithDeadline(
-    sql,
-    sql<RoutingRow[]>`
-      with switch as (
-        select single from lotline.kill_switch where not killed or ${mayBeKilled}::bool for share
-      ), changed as (
-        insert into lotline.routes as route
-          (operation, mode, canary_percent, epoch, sample_percent)
-        select ${operation}, ${to.mode.name}, ${percentOf(to.mode)}::smallint, ${epoch}::int,
-          ${to.samplePercent}::smallint
-        from switch
-        where ${from.epoch}::int = 0
-          or exists (select from lotline.routes where operation = ${operation})
-        on conflict (operation) do update set
-          mode = excluded.mode, canary_percent = excluded.canary_percent,
-          epoch = excluded.epoch, sample_percent = excluded.sample_percent, changed_at = now()
-        where route.epoch = ${from.epoch}::int
-          and route.sample_percent = ${from.samplePercent}::smallint
-          and route.latch is not distinct from ${from.latch ?? null}
-        returning ${ROUTE_COLUMNS(sql)}
-      ), recorded as (
-        insert into lotline.route_changes (
-          what, operation, from_mode, from_percent, to_mode, to_percent, from_sample, to_sample,
-          epoch, who, why, automatic
-        )
-        select ${what}, operation, ${from.mode.name}, ${percentOf(from.mode)}::smallint,
-          mode, canary_percent,
-          ${isResampled ? from.samplePercent : null}::smallint,
-          ${isResampled ? to.samplePercent : null}::smallint,
-          epoch, ${who}, ${why}, false
-        from changed
+  const [row] = await timed(sql)<RoutingRow[]>`
+    with switch as (
+      select single from lotline.kill_switch where not killed or ${mayBeKilled}::bool for share
+    ), changed as (
+      insert into lotline.routes as route
+        (operation, mode, canary_percent, epoch, sample_percent)
+      select ${operation}, ${to.mode.name}, ${percentOf(to.mode)}::smallint, ${epoch}::int,
+        ${to.samplePercent}::smallint
+      from switch
+      where ${from.epoch}::int = 0
+        or exists (select from lotline.routes where operation = ${operation})
+      on conflict (operation) do update set
+        mode = excluded.mode, canary_percent = excluded.canary_percent,
+        epoch = excluded.epoch, sample_percent = excluded.sample_percent, changed_at = now()
+      where route.epoch = ${from.epoch}::int
+        and route.sample_percent = ${from.samplePercent}::smallint
+        and route.latch is not distinct from ${from.latch ?? null}
+      returning ${ROUTE_COLUMNS(sql)}
+    ), recorded as (
+      insert into lotline.route_changes (
+        what, operation, from_mode, from_percent, to_mode, to_percent, from_sample, to_sample,
+        epoch, who, why, automatic
       )
-      select * from changed`,
-  );
+      select ${what}, operation, ${from.mode.name}, ${percentOf(from.mode)}::smallint,
+        mode, canary_percent,
+        ${isResampled ? from.samplePercent : null}::smallint,
+        ${isResampled ? to.samplePercent : null}::smallint,
+        epoch, ${who}, ${why}, false
+      from changed
+    )
+    select * from changed`;
   if (row !== undefined) {
     const route = parseRoute(operation, row);
     if (route === undefined) throw new Error(`${operation} was stored with other values`);
@@ -216,48 +171,51 @@ async function replace(
   throw refusalOf({ route, killed }, to.mode) ?? changedMeanwhile(route);
 }
 
-async function returnRoutes(
+/**
+ * Returns routes to `legacy`, and returns those that weren't there. An operation that only Lotline has
+ * needs a row for that: without one it is on `service`.
+ *
+ * @param automatic without it, an operator returns them
+ */
+export async function returnToLegacy(
   sql: Sql,
   operations: readonly Operation[],
   { who, why }: Note,
-  automatic: { readonly epoch: number; readonly latch: string } | null,
+  automatic?: { readonly epoch: number; readonly latch: string },
 ): Promise<Operation[]> {
-  const added = automatic === null ? operations.filter((one) => !isLegacyOperation(one)) : [];
-  const rows = await queryWithDeadline(
-    sql,
-    sql<{ operation: Operation }[]>`
-      with old as (
-        select operation, mode, canary_percent from lotline.routes
-        where operation = any (${listLiteral(operations)}::text[]) and mode <> 'legacy'
-          and epoch = coalesce(${automatic?.epoch ?? null}::int, epoch)
-        order by operation for update
-      ), first as (
-        insert into lotline.routes as route (operation, mode, epoch, sample_percent)
-        select operation, 'legacy', 1, 100 from unnest(${listLiteral(added)}::text[]) operation
-        where operation not in (select operation from old)
-        order by operation
-        on conflict (operation) do update set
-          mode = 'legacy', epoch = route.epoch + 1, changed_at = now()
-        where route.mode <> 'legacy'
-        returning operation, epoch
-      ), changed as (
-        update lotline.routes route set
-          mode = 'legacy', canary_percent = null, epoch = route.epoch + 1,
-          latch = ${automatic?.latch ?? null}, changed_at = now()
-        from old where route.operation = old.operation
-        returning route.operation, old.mode, route.epoch,
-          case old.mode when 'canary' then old.canary_percent end as canary_percent
-      )
-      insert into lotline.route_changes
-        (what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic)
-      select 'rollback', operation, mode, canary_percent, 'legacy', epoch, ${who}, ${why},
-        ${automatic !== null}::bool
-      from (
-        select operation, mode, canary_percent, epoch from changed
-        union all select operation, 'service', null, epoch from first
-      ) moved
+  const added = automatic === undefined ? operations.filter((one) => !isLegacyOperation(one)) : [];
+  const rows = await timed(sql)<{ operation: Operation }[]>`
+    with old as (
+      select operation, mode, canary_percent from lotline.routes
+      where operation = any (${listLiteral(operations)}::text[]) and mode <> 'legacy'
+        and epoch = coalesce(${automatic?.epoch ?? null}::int, epoch)
+      order by operation for update
+    ), first as (
+      insert into lotline.routes as route (operation, mode, epoch, sample_percent)
+      select operation, 'legacy', 1, 100 from unnest(${listLiteral(added)}::text[]) operation
+      where operation not in (select operation from old)
       order by operation
-      returning operation`,
-  );
+      on conflict (operation) do update set
+        mode = 'legacy', epoch = route.epoch + 1, changed_at = now()
+      where route.mode <> 'legacy'
+      returning operation, epoch
+    ), changed as (
+      update lotline.routes route set
+        mode = 'legacy', canary_percent = null, epoch = route.epoch + 1,
+        latch = ${automatic?.latch ?? null}, changed_at = now()
+      from old where route.operation = old.operation
+      returning route.operation, old.mode, route.epoch,
+        case old.mode when 'canary' then old.canary_percent end as canary_percent
+    )
+    insert into lotline.route_changes
+      (what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic)
+    select 'rollback', operation, mode, canary_percent, 'legacy', epoch, ${who}, ${why},
+      ${automatic !== undefined}::bool
+    from (
+      select operation, mode, canary_percent, epoch from changed
+      union all select operation, 'service', null, epoch from first
+    ) moved
+    order by operation
+    returning operation`;
   return rows.map(({ operation }) => operation);
 }

@@ -9,14 +9,7 @@ import { describeMode, untouchedRoute } from "./routing.ts";
 import { RouteRefusedError } from "./route_rules.ts";
 import { listChanges } from "./route_changes.ts";
 import { kill, release } from "./kill_switch.ts";
-import {
-  clearLatch,
-  readRoutes,
-  returnToLegacy,
-  rollBack,
-  setMode,
-  setSample,
-} from "./routes_table.ts";
+import { clearLatch, readRoutes, returnToLegacy, rollBack, setMode } from "./routes_table.ts";
 import { lockWaits } from "../../testing/lock_waits.ts";
 
 const note = { who: "ana", why: "a try" };
@@ -72,11 +65,11 @@ for (const major of [15, 17] as const) {
     strictEqual((await set(sql, "login", canary(10), { samplePercent: 20 })).changed, false);
     await set(sql, "login", canary(50));
     strictEqual(
-      (await setSample(sql, { operation: "login", samplePercent: 5, ...note })).changed,
+      (await setMode(sql, { operation: "login", samplePercent: 5, ...note })).changed,
       true,
     );
     strictEqual(
-      (await setSample(sql, { operation: "login", samplePercent: 5, ...note })).changed,
+      (await setMode(sql, { operation: "login", samplePercent: 5, ...note })).changed,
       false,
     );
     await set(sql, "login", canary(50), { samplePercent: 6 });
@@ -90,14 +83,14 @@ for (const major of [15, 17] as const) {
     deepStrictEqual(await look(sql, "login"), ["legacy", 4, "2 of 90 differ"]);
     await rejects(set(sql, "login", shadow), refusedWith("latched"));
     strictEqual((await set(sql, "login", legacy)).changed, false);
-    await setSample(sql, { operation: "login", samplePercent: 7, ...note });
+    await setMode(sql, { operation: "login", samplePercent: 7, ...note });
     deepStrictEqual(await look(sql, "login"), ["legacy", 4, "2 of 90 differ"]);
 
     strictEqual(await clearLatch(sql, { operation: "login", ...note }), true);
     strictEqual(await clearLatch(sql, { operation: "login", ...note }), false);
     await set(sql, "login", service);
     deepStrictEqual(await look(sql, "login"), ["service", 5, undefined]);
-    await setSample(sql, { operation: "getHealth", samplePercent: 1, ...note });
+    await setMode(sql, { operation: "getHealth", samplePercent: 1, ...note });
     deepStrictEqual(await record(sql, "login"), [
       "set login legacy>shadow 1 ana a try",
       "set login shadow>canary 10 100>20 2 ana a try",
@@ -130,7 +123,7 @@ for (const major of [15, 17] as const) {
 
     // A route that should stay there is set before the release.
     await set(sql, "createLot", legacy);
-    await setSample(sql, { operation: "login", samplePercent: 9, ...note });
+    await setMode(sql, { operation: "login", samplePercent: 9, ...note });
     strictEqual(await rollBack(sql, { operation: "login", epoch: 2, why: "x" }), false);
     deepStrictEqual(await look(sql, "login"), ["canary 10 %", 1, undefined]);
     strictEqual(await release(sql, note), true);

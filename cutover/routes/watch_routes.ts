@@ -1,5 +1,6 @@
 import { openSession, type Session } from "../../db/session.ts";
 import { describeError, type Log } from "../../log.ts";
+import { delay } from "../../timing.ts";
 import type { Note } from "./note.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Route } from "../exchange/route.ts";
@@ -42,16 +43,6 @@ export interface Modes extends AsyncDisposable {
   clearKill(): void;
 }
 
-interface Reading {
-  readonly routing: Routing;
-  readonly live: ReadonlyMap<Operation, Route>;
-  readonly legacy: ReadonlyMap<Operation, Route>;
-  /** When the query was sent, by `performance.now()`. */
-  readonly at: number;
-  /** The same by `Date.now()`, which continues while a machine is suspended. */
-  readonly dayAt: number;
-}
-
 /** Starts reading the routes; until the first reading each is on `legacy`. */
 export function followModes(
   { databaseUrl, log }: { readonly databaseUrl: string; readonly log: Log },
@@ -62,7 +53,12 @@ export function followModes(
   let failure: string | undefined;
   let session: Session | undefined;
   let isOver = false;
-  const nap = createNap();
+  let wakeup = new AbortController();
+  /** Waits until the next wakeup, which may have come since the last pause. */
+  const pause = async (ms: number) => {
+    await delay(ms, wakeup.signal);
+    wakeup = new AbortController();
+  };
 
   const onStale = () => {
     source = "away";
@@ -89,7 +85,7 @@ export function followModes(
       onReading();
       const storing = pendingKill;
       if (storing === undefined) {
-        await nap.take(POLL_MS);
+        await pause(POLL_MS);
         continue;
       }
       await kill(sql, storing.note, RESPONSE_TIMEOUT_MS);
@@ -116,7 +112,7 @@ export function followModes(
       }
       // Not awaited: over a dead link it takes a second.
       close(session);
-      if (!isOver) await nap.take(retryMs);
+      if (!isOver) await pause(retryMs);
       retryMs = Math.min(retryMs * 2, RETRY_MS.max);
     }
   })();
@@ -132,18 +128,18 @@ export function followModes(
       const now = source === "database" && !isFresh() ? "away" : source;
       return { source: now, routing: reading.routing, killedHere: pendingKill?.note };
     },
-    lookNow: () => nap.end(),
+    lookNow: () => wakeup.abort(),
     kill(note) {
       pendingKill ??= { note, stored: Promise.withResolvers<void>() };
       log("warn", "killed_in_this_process");
-      nap.end();
+      wakeup.abort();
       return pendingKill.stored.promise;
     },
     clearKill: () => pendingKill = undefined,
     async [Symbol.asyncDispose]() {
       isOver = true;
       clearTimeout(staleTimer);
-      nap.end();
+      wakeup.abort();
       if (session !== undefined) await close(session);
       await running;
       clearTimeout(staleTimer);
@@ -151,7 +147,13 @@ export function followModes(
   };
 }
 
-type Moment = Pick<Reading, "at" | "dayAt">;
+/** When a query was sent. */
+interface Moment {
+  /** By `performance.now()`. */
+  readonly at: number;
+  /** By `Date.now()`, which continues while a machine is suspended. */
+  readonly dayAt: number;
+}
 
 const moment = (): Moment => ({ at: performance.now(), dayAt: Date.now() });
 const NEVER: Moment = { at: -Infinity, dayAt: -Infinity };
@@ -170,15 +172,12 @@ const NO_ROUTING: Routing = {
   broken: [],
 };
 
-function readingOf(routing: Routing, { at, dayAt }: Moment): Reading {
+type Reading = ReturnType<typeof readingOf>;
+
+function readingOf(routing: Routing, moment: Moment) {
   const legacy = new Map([...routing.routes].map(([name, route]) => [name, onLegacy(route)]));
-  return {
-    routing,
-    at,
-    dayAt,
-    legacy,
-    live: routing.killed === undefined ? routing.routes : legacy,
-  };
+  const live = routing.killed === undefined ? routing.routes : legacy;
+  return { routing, legacy, live, ...moment };
 }
 
 function logChanges(before: Reading, after: Reading, log: Log): void {
@@ -207,26 +206,4 @@ async function close(session: Session): Promise<void> {
   } catch {
     // It is closed already.
   }
-}
-
-/** A pause that others can end. An end that comes between two pauses counts for the next one. */
-function createNap() {
-  let wake: (() => void) | undefined;
-  let isWoken = false;
-  return {
-    take: (ms: number) =>
-      new Promise<void>((resolve) => {
-        const timer = setTimeout(() => wake?.(), isWoken ? 0 : ms);
-        wake = () => {
-          clearTimeout(timer);
-          wake = undefined;
-          isWoken = false;
-          resolve();
-        };
-      }),
-    end: () => {
-      isWoken = true;
-      wake?.();
-    },
-  };
 }

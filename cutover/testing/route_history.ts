@@ -1,5 +1,5 @@
 import type { Sql } from "../../db/sql.ts";
-import { ClientSet } from "../routes/client_set.ts";
+import { ClientSet } from "../routes/canary.ts";
 import type { Operation } from "../exchange/operations.ts";
 import type { Mode, Upstream } from "../exchange/route.ts";
 import { readRoutes, setMode } from "../routes/routes_table.ts";

@@ -1,0 +1,152 @@
+import { sentenceOf } from "../../terminal.ts";
+import { RefusedError, UsageError } from "../../command_line.ts";
+import { routeJson } from "../admin/route_json.ts";
+import type { Mode } from "../exchange/route.ts";
+import { canaryWarnings } from "../rollout/verdicts.ts";
+import { kill as killRoutes, release as releaseRoutes } from "../routes/kill_switch.ts";
+import { refusalOf } from "../routes/route_rules.ts";
+import {
+  type ChangedRoute,
+  clearLatch,
+  readRoutes,
+  returnToLegacy,
+  setMode,
+} from "../routes/routes_table.ts";
+import { describeMode, modeOf } from "../routes/routing.ts";
+import { changeCommand, operationNamed, operationsNamed, wholeNumber } from "./command.ts";
+
+export const set = changeCommand({
+  usage: "OPERATION|all MODE [PERCENT]",
+  does:
+    "sets the mode of a route, or of all routes of the old server: legacy, shadow, canary 1 to " +
+    "99, service. A route that only Lotline has is on service or legacy",
+  words: [2, 3],
+  async run({ sql, note }, typed) {
+    const [name, modeName = "", percent] = typed.words;
+    const mode = typedMode(modeName, percent);
+    const operations = operationsNamed(name);
+
+    // All of them move, or none.
+    const { routes, killed } = await readRoutes(sql);
+    const standing = operations.flatMap((operation) => routes.get(operation) ?? []);
+    for (const route of standing) {
+      const refusal = refusalOf({ route, killed }, mode);
+      if (refusal !== undefined) throw refusal;
+    }
+    const warnings = await canaryWarnings(sql, operations, mode);
+    const done: ChangedRoute[] = [];
+    for (const { operation, epoch } of standing) {
+      try {
+        done.push(await setMode(sql, { operation, mode, expectedEpoch: epoch, ...note }));
+      } catch (error) {
+        if (done.length === 0) throw error;
+        throw new RefusedError(`${done.map(sentence).join("\n")}\nThen: ${sentenceOf(error)}`);
+      }
+    }
+    const changes = done.map(({ route, changed }) => ({
+      changed,
+      route,
+      warning: changed ? warnings.get(route.operation) : undefined,
+    }));
+    return {
+      text: changes.map((change) =>
+        change.warning === undefined
+          ? sentence(change)
+          : `${sentence(change)}\n  Warning: ${change.warning}`
+      ).join("\n"),
+      json: changes.map(({ route, ...change }) => ({ ...change, route: routeJson(route) })),
+    };
+  },
+});
+
+export const sample = changeCommand({
+  usage: "OPERATION PERCENT",
+  does: "sets how many of 100 requests of a route are compared, 0 to 100",
+  words: [2, 2],
+  async run({ sql, note }, typed) {
+    const operation = operationNamed(typed.words[0]);
+    const percent = typed.words[1]?.replace(/%$/, "");
+    const samplePercent = wholeNumber("The share that is compared", percent, [0, 100]);
+    const { route, changed } = await setMode(sql, { operation, samplePercent, ...note });
+    return {
+      text: `${samplePercent} % of ${operation} are compared${changed ? "" : " already"}`,
+      json: { changed, route: routeJson(route) },
+    };
+  },
+});
+
+export const rollback = changeCommand({
+  usage: "OPERATION|all",
+  does: "puts a route back on legacy from any mode; all: every route of the old server",
+  words: [1, 1],
+  async run({ sql, note }, typed) {
+    const [name] = typed.words;
+    const operations = operationsNamed(name);
+    const moved = await returnToLegacy(sql, operations, note);
+    return {
+      text: moved.length === 0
+        ? `${name === "all" ? "Every operation of the old server" : name} is on legacy already`
+        : moved.map((operation) => `${operation} is on legacy`).join("\n"),
+      json: { moved },
+    };
+  },
+});
+
+export const clear = changeCommand({
+  usage: "OPERATION",
+  does: "allows a route to move again after an automatic rollback; it stays on legacy",
+  words: [1, 1],
+  async run({ sql, note }, typed) {
+    const operation = operationNamed(typed.words[0]);
+    const changed = await clearLatch(sql, { operation, ...note });
+    return {
+      text: changed ? `${operation} can be moved again` : `${operation} is not held`,
+      json: { changed },
+    };
+  },
+});
+
+export const kill = changeCommand({
+  usage: "",
+  does: "puts all routes on legacy at once, until release",
+  async run({ sql, note }) {
+    const changed = await killRoutes(sql, note);
+    return {
+      text: changed
+        ? "The kill switch is on: within a second all routes are on legacy"
+        : "The kill switch is on already",
+      json: { changed },
+    };
+  },
+});
+
+export const release = changeCommand({
+  usage: "",
+  does: "ends a kill: each route returns to the mode that status shows",
+  async run({ sql, note }) {
+    const changed = await releaseRoutes(sql, note);
+    return {
+      text: changed
+        ? "The kill switch is off: within a second each route returns to its mode"
+        : "The kill switch is off already",
+      json: { changed },
+    };
+  },
+});
+
+function typedMode(name: string, percent: string | undefined): Mode {
+  if (name === "canary") {
+    const share = percent?.replace(/%$/, "");
+    return { name, percent: wholeNumber("The share of a canary", share, [1, 99]) };
+  }
+  if (percent !== undefined) throw new UsageError("Only canary has a share");
+  const mode = modeOf(name, undefined);
+  if (mode === undefined) throw new UsageError("A mode is one of legacy shadow canary service");
+  return mode;
+}
+
+function sentence({ route: { operation, mode, epoch }, changed }: ChangedRoute): string {
+  return changed
+    ? `${operation} is on ${describeMode(mode)}, epoch ${epoch}`
+    : `${operation} is on ${describeMode(mode)} already`;
+}
