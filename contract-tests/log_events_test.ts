@@ -27,6 +27,7 @@ const NAMED = new RegExp(
   [
     /\b(?:repeat|runLoop)\(\s*"([^"]*)"/,
     /\bcreate(?:Complaint|FailureLog)\([^"()]*"([^"]*)"/,
+    /\bbound\([^()]*"([^"]*)"\)/,
     /\blevel,\s*"([^"]*)"/,
   ].map(({ source }) => source).join("|"),
   "g",
