@@ -16,7 +16,7 @@ import type { Claims } from "./claims.ts";
  * token and its account are read when the token first arrives, and again every few seconds, which
  * also finds changes made with SQL. A stream in Valkey announces each change by Lotline to the
  * other processes at once. Without Valkey changes arrive a little later, and no revocation is
- * undone. When PostgreSQL has been unreadable for a while, no token is trusted.
+ * reversed. When PostgreSQL has been unreadable for a while, no token is trusted.
  */
 
 /** Intervals between reads of PostgreSQL, and after a failure, in ms. */

@@ -99,7 +99,7 @@ Deno.test("a line without end is given up", async () => {
   deepStrictEqual(await read(endless), [[], "unreadable"]);
 });
 
-Deno.test("whoever has enough ends the answer, by leaving the loop or with the signal", async () => {
+Deno.test("a caller ends the response by leaving the loop or with the signal", async () => {
   await using upstream = await startRawUpstream(begun(text([TRACE, ...LOTS]), "silent"));
   const client = createClient({ baseUrl: upstream.url });
   for await (const { type } of client.deepTraceLines("x")) if (type === "lot") break;

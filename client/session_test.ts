@@ -89,7 +89,7 @@ Deno.test("the end gives the token of a login under way, and nothing logs in aft
   deepStrictEqual([await session.token(), given.length], [undefined, 1]);
 });
 
-Deno.test("a login by hand isn't undone by one that began before, or by an end", async () => {
+Deno.test("a login by hand isn't replaced by one that began before, or by an end", async () => {
   const { session } = sessionOf(1_800);
   const requested = session.token();
   session.start({ email: "b@example.com" }, jwt(1_800, 99));

@@ -21,7 +21,7 @@ async function stateOf(sql: Sql, userId: string): Promise<AccountState> {
   return state;
 }
 
-Deno.test("an account that differs from the known state is reported once, whoever changed it", async () => {
+Deno.test("an account that differs from the known state is reported once, whichever program changed it", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const [userId, bystander] = [await newAccount(sql), await newAccount(sql)];

@@ -9,7 +9,7 @@ import { insertExchanges, listWanted, type SeenExchange } from "./recordings_tab
 
 export type Offered = Pick<Observation, "operation" | "upstream" | "request" | "response" | "at">;
 
-/** Keeps exchanges for whoever switched a recording on with `deno task parity record --live`. */
+/** Keeps exchanges for a recording that was started with `deno task parity record --live`. */
 export interface Recorder extends AsyncDisposable {
   /** Whether an exchange with this side would be taken now. */
   wants(operation: Offered["operation"], upstream: Offered["upstream"]): boolean;
