@@ -58,7 +58,7 @@ Deno.test("tests are chosen by file, by folder, or all of them", async () => {
   deepStrictEqual(chosen("cach"), []);
 });
 
-Deno.test("CI runs every test: in the service alone, as a unit test, or with the rest", async () => {
+Deno.test("every test runs in the service alone, as a unit test, or with the rest", async () => {
   const tests = await listTests(new URL("../", import.meta.url).pathname);
   const isCutover = (path: string) => CUTOVER.some((folder) => path.startsWith(`${folder}/`));
   const rest = restOf(tests).map(({ path }) => path);
