@@ -276,7 +276,7 @@ for (const { name, ask: send, success, roles } of OPERATIONS) {
     });
     const bad = [
       ...Object.keys(TOKEN_FAULTS).map((fault) =>
-        // A token of this mode's own login is as valid as any other here.
+        // This mode accepts a token of its own login, like every other valid one.
         fault === "from a login without a password"
           ? "other"
           : maker.faulty(fault as TokenFault, disabled)
