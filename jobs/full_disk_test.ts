@@ -1,6 +1,7 @@
 import { deepStrictEqual, fail, strictEqual } from "node:assert/strict";
 import { insertAudit } from "../db/audits.ts";
 import { findJob } from "../db/jobs.ts";
+import { fullDisk } from "../testing/full_disk.ts";
 import { insertJob } from "../testing/insert_job.ts";
 import { insertTrace, queueTrace } from "../db/traces.ts";
 import { DEFAULT_LIMITS } from "../testing/audited_plant.ts";
@@ -17,21 +18,6 @@ import { runWorker } from "./worker.ts";
 const database = await freshDatabase();
 const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
-
-/** Makes every write into a table fail as on a full disk; disposing frees space. */
-async function fullDisk(table: string) {
-  const name = `full_${crypto.randomUUID().replaceAll("-", "")}`;
-  await sql.unsafe(`
-    create function ${name}() returns trigger language plpgsql as $$ begin
-      raise exception 'could not extend file: No space left on device' using errcode = '53100';
-    end $$;
-    create trigger ${name} before insert or update or delete on ${table} for each row
-      execute function ${name}()`);
-  return {
-    [Symbol.asyncDispose]: async () =>
-      void await sql.unsafe(`drop function if exists ${name} cascade`),
-  };
-}
 
 Deno.test("a full disk costs none of Lotline's own kinds of job an attempt, and each is done when there is space", async () => {
   const [lot] = await insertChain(sql, "FULL", 3);
@@ -60,7 +46,7 @@ Deno.test("a full disk costs none of Lotline's own kinds of job an attempt, and 
   };
   const tables = ["trace_chunks", "audits", "changed_lots", "cron_runs"];
   await using full = new AsyncDisposableStack();
-  for (const table of tables) full.use(await fullDisk(`lotline.${table}`));
+  for (const table of tables) full.use(await fullDisk(sql, `lotline.${table}`));
   const end = new AbortController();
   const lines: string[] = [];
   const ended = runWorker(definitions, {

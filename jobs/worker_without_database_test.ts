@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { findJob } from "../db/jobs.ts";
 import { openSession } from "../db/session.ts";
 import type { Sql } from "../db/sql.ts";
+import { fullDisk } from "../testing/full_disk.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { counted, workersInProcess } from "../testing/workers_in_process.ts";
@@ -14,20 +15,6 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 const { kindOf, work, send, ends } = await workersInProcess(database);
 const newSession = () => openSession(database.url, { name: "lotline-test" });
 
-/** Makes writes into a table fail as on a full disk; disposing ends that. */
-async function fullDisk(table: string) {
-  const name = `full_${crypto.randomUUID().replaceAll("-", "")}`;
-  await sql.unsafe(`
-    create function ${name}() returns trigger language plpgsql as $$ begin
-      raise exception 'could not extend file: No space left on device' using errcode = '53100';
-    end $$;
-    create trigger ${name} before insert or update on ${table} execute function ${name}()`);
-  return {
-    [Symbol.asyncDispose]: async () =>
-      void await sql.unsafe(`drop function if exists ${name} cascade`),
-  };
-}
-
 Deno.test("a full disk costs a job no attempt: it waits longer each time", async () => {
   let starts = 0;
   const kind = kindOf(async (name, { sql, complete }) => {
@@ -38,7 +25,7 @@ Deno.test("a full disk costs a job no attempt: it waits longer each time", async
   await using worker = work([kind]);
   let id: string;
   {
-    await using _full = await fullDisk("effects");
+    await using _full = await fullDisk(sql, "effects");
     id = await send(kind, { args: { name: "full" } });
     await eventually("it was started twice", () => Promise.resolve(starts === 2));
     await ends(id, "ready");
@@ -60,7 +47,7 @@ Deno.test("an effect that meets a full disk isn't lost, and its attempt doesn't 
     runs++;
     return complete(counted(name));
   }, { maxAttempts: 1 });
-  const full = await fullDisk("effects");
+  const full = await fullDisk(sql, "effects");
   await using _worker = work([kind], { leaseMs: 1_500 });
   const id = await send(kind, { args: { name: "full effect" } });
   // It is retried for half of its lease, and then released.
@@ -90,7 +77,7 @@ Deno.test("a job whose end can't be stored for longer than its lease doesn't cou
   const id = await send(kind);
   await ends(id, "running");
   {
-    await using _full = await fullDisk("lotline.jobs");
+    await using _full = await fullDisk(sql, "lotline.jobs");
     await eventually("its lease is long over", async () => {
       const [row] = await sql`select from lotline.jobs
         where id = ${id} and lease_until < now() - interval '1 second'`;
@@ -144,7 +131,7 @@ Deno.test("a job whose statements take too long has failed: they would again", a
 
 Deno.test("a job that the database stops each time is dead after its last start, and says why", async () => {
   const kind = kindOf((name, { complete }) => complete(counted(name)));
-  await using _full = await fullDisk("effects");
+  await using _full = await fullDisk(sql, "effects");
   const id = await send(kind);
   await sql`update lotline.jobs set starts = 99 where id = ${id}`;
   await using worker = work([kind], { leaseMs: 600 });
