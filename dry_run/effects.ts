@@ -1,8 +1,8 @@
 import type { LoginThrottle } from "../auth/throttle.ts";
 import { createTokenIssuer } from "../auth/tokens.ts";
-import type { WatchedKeys } from "../auth/watched_keys.ts";
+import type { WatchedKeys } from "../auth/keys.ts";
 import type { Write } from "../db/write.ts";
-import type { Effects } from "../http/effects.ts";
+import type { Effects } from "../http/operation.ts";
 
 /** The audience of the token in a dry run's answer to a login. Nothing accepts such a token. */
 const DRY_RUN_AUDIENCE = "lotline-dry-run";

@@ -1,6 +1,6 @@
 import type { OperationId } from "../auth/access.ts";
 import type { LoginThrottle } from "../auth/throttle.ts";
-import type { WatchedKeys } from "../auth/watched_keys.ts";
+import type { WatchedKeys } from "../auth/keys.ts";
 import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { openSession } from "../db/session.ts";
 import { ApiError } from "../errors.ts";
