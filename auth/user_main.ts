@@ -5,6 +5,7 @@
  * @module
  */
 
+import { read } from "read";
 import { z } from "zod";
 import {
   type CommandForm,
@@ -26,9 +27,12 @@ import { delay } from "../timing.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { UserSettings } from "./config.ts";
-import { PasswordError, promptPassword } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
 import { publishRevocation } from "./revocation_stream.ts";
+import { MAX_PASSWORD_BYTES } from "./typed_password.ts";
+
+/** NIST SP 800-63B. */
+const MIN_CHARACTERS = 8;
 
 interface Deps {
   readonly sql: Sql;
@@ -46,7 +50,17 @@ const COMMANDS: Record<string, Command> = {
     usage: "",
     does: "all accounts",
     async run({ sql }) {
-      console.log(accountTable(await accounts.listAccounts(sql)));
+      const rows = (await accounts.listAccounts(sql)).map((account) => [
+        account.email,
+        account.id,
+        account.role ?? "none",
+        account.encryptedPassword ? "yes" : "no",
+        account.disabled ? "disabled" : "active",
+        account.lastLogin ?? "never",
+        account.fullName ?? "",
+      ]);
+      const head = ["email", "id", "role", "password", "state", "last login", "name"];
+      console.log(columns(head, rows));
     },
   },
   audit: {
@@ -84,7 +98,7 @@ const COMMANDS: Record<string, Command> = {
         email,
         fullName: textOption(typed, "name") ?? null,
         role,
-        encryptedPassword: await newHash(email),
+        encryptedPassword: await hashPassword(await promptPassword(email)),
       });
       console.log(`made ${email} (${id}), ${role}`);
     },
@@ -95,7 +109,7 @@ const COMMANDS: Record<string, Command> = {
     words: [1, 1],
     async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email, disabled } = await theAccount(sql, named);
-      const hash = await newHash(email);
+      const hash = await hashPassword(await promptPassword(email));
       await publish(id, disabled, await accounts.setPasswordHash(sql, id, hash));
       console.log(`${email} has a new password; its tokens end`);
     },
@@ -144,7 +158,7 @@ const PROGRAM: Program<Command> = {
 A password is typed at a prompt, or read as one line from standard input when that is no terminal.`,
 };
 
-await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
+await runMain({ usage: usageOf(PROGRAM) }, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
   const { DATABASE_URL, VALKEY_URL } = readSettings(UserSettings, Deno.env.toObject());
   const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-user" });
@@ -160,21 +174,6 @@ await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
     await sql.end({ timeout: 1 });
   }
 });
-
-function accountTable(all: readonly accounts.Account[]): string {
-  return columns(
-    ["email", "id", "role", "password", "state", "last login", "name"],
-    all.map((account) => [
-      account.email,
-      account.id,
-      account.role ?? "none",
-      account.encryptedPassword ? "yes" : "no",
-      account.disabled ? "disabled" : "active",
-      account.lastLogin ?? "never",
-      account.fullName ?? "",
-    ]),
-  );
-}
 
 async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
   const [account, ...others] = await accounts.listAccountsNamed(sql, named);
@@ -206,13 +205,59 @@ function mustBeEmail(text: string): void {
   throw new RefusedError(`${JSON.stringify(text)} is no email`);
 }
 
-async function newHash(email: string): Promise<string> {
-  return await hashPassword(await promptPassword(email));
-}
-
 /** Without Valkey the other processes read the change from PostgreSQL within 3 s. */
 async function untilReady(valkey: Valkey | undefined): Promise<void> {
   for (let tries = 0; valkey && tries < 20 && !await valkey.isUsable(); tries++) {
     await delay(50);
   }
+}
+
+/**
+ * Reads a new password: typed twice and hidden at a terminal, otherwise the first line of standard
+ * input. It is composed (NFC), whatever the keyboard sends; a login tries that form too.
+ *
+ * @param whose the account that the prompt names
+ * @throws {RefusedError} too short, too long, or not the same twice
+ */
+async function promptPassword(whose: string): Promise<string> {
+  const isTerminal = Deno.stdin.isTerminal();
+  const password = (isTerminal ? await typed(`New password of ${whose}:`) : await firstLine())
+    .normalize("NFC");
+  const problem = problemOf(password);
+  if (problem !== undefined) throw new RefusedError(problem);
+  if (isTerminal && (await typed("Once more:")).normalize("NFC") !== password) {
+    throw new RefusedError("The two are not the same; nothing was changed");
+  }
+  return password;
+}
+
+/** Why a password is refused; undefined when it is accepted. */
+function problemOf(password: string): string | undefined {
+  // Code points, which is what people count.
+  if ([...password].length < MIN_CHARACTERS) {
+    return `A password has at least ${MIN_CHARACTERS} characters`;
+  }
+  if (new TextEncoder().encode(password).length > MAX_PASSWORD_BYTES) {
+    return `A password has at most ${MAX_PASSWORD_BYTES} bytes`;
+  }
+  // JSON and terminals each treat these characters in their own way, and a login with them is
+  // refused.
+  if (/\p{Cc}|\p{Cs}|\ufffd/u.test(password)) return "A password has no control characters";
+  return undefined;
+}
+
+async function typed(prompt: string): Promise<string> {
+  try {
+    return await read({ prompt, silent: true });
+  } catch (cause) {
+    throw new RefusedError("Stopped; nothing was changed", { cause });
+  } finally {
+    // The prompt hides the typed line break too.
+    console.log();
+  }
+}
+
+async function firstLine(): Promise<string> {
+  const text = await new Response(Deno.stdin.readable).text();
+  return text.split(/\r?\n/, 1)[0] ?? "";
 }

@@ -2,9 +2,8 @@ import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "no
 import type { Log } from "../log.ts";
 import { eventually } from "../testing/eventually.ts";
 import { keyFiles } from "../testing/keys.ts";
-import { KeyFileError } from "./key_file_error.ts";
-import { rotateKeys } from "./keys.ts";
-import { watchSigningKeys } from "./watched_keys.ts";
+import { KeyFileError } from "./key_file.ts";
+import { rotateKeys, watchSigningKeys } from "./keys.ts";
 
 const newKeyFile = await keyFiles();
 

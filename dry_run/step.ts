@@ -1,15 +1,14 @@
 import type { OperationId } from "../auth/access.ts";
 import type { LoginThrottle } from "../auth/throttle.ts";
 import { createTokenIssuer } from "../auth/tokens.ts";
-import type { WatchedKeys } from "../auth/watched_keys.ts";
+import type { WatchedKeys } from "../auth/keys.ts";
 import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { openSession } from "../db/session.ts";
 import type { Write } from "../db/write.ts";
 import { ApiError } from "../errors.ts";
 import type { BodyLimits } from "../http/body.ts";
-import type { Effects } from "../http/effects.ts";
+import type { Effects, RequestState } from "../http/operation.ts";
 import type { Respond, Step } from "../http/request_pipeline.ts";
-import type { RequestState } from "../http/operation.ts";
 import type { DryRunOutcome, Metrics } from "../metrics.ts";
 import { provenDryRun } from "./proof.ts";
 import { createRolledBackWrites, DRY_RUN_SESSIONS } from "./rolled_back_writes.ts";

@@ -3,14 +3,13 @@ import { decodeJwt } from "jose";
 import { hashPassword } from "../auth/password_work.ts";
 import { connectValkey } from "../cache/valkey.ts";
 import { DRY_RUN_HEADER } from "../contract/dry_run.ts";
-import type { TestApi, TestResponse } from "../testing/api.ts";
-import { startApi } from "../testing/api.ts";
+import { startApi, type TestApi, type TestResponse } from "../testing/api.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
 import { dump, dumpChanges } from "../testing/dump.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-import { Session } from "../routes/login.ts";
+import { Session } from "../routes/sessions.ts";
 import { insertAccount } from "../testing/accounts.ts";
 
 /* A dry run returns the response of the real request, and has no effect. */

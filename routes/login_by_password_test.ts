@@ -3,12 +3,11 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 import { costOf, hashPassword } from "../auth/password_work.ts";
 import { AUDIENCE, ISSUER, LEGACY_AUDIENCE } from "../auth/tokens.ts";
 import { disableAccount } from "../db/accounts.ts";
-import type { TestResponse } from "../testing/api.ts";
-import { REQUIRED, startApi } from "../testing/api.ts";
+import { REQUIRED, startApi, type TestResponse } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
 import { eventually } from "../testing/eventually.ts";
-import { Session } from "./login.ts";
+import { Session } from "./sessions.ts";
 import { ErrorResponse } from "./responses.ts";
 import { insertAccount } from "../testing/accounts.ts";
 
