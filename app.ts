@@ -2,7 +2,7 @@ import { createGuard } from "./auth/guard.ts";
 import { createLongPasswordNotes } from "./auth/long_passwords.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { followRevocations } from "./auth/revocations.ts";
-import { createSignInByEmail } from "./auth/sign_in.ts";
+import { createSignInByEmail } from "./auth/sign_in_by_email.ts";
 import { createSignInByPassword } from "./auth/sign_in_by_password.ts";
 import { createLoginThrottle } from "./auth/throttle.ts";
 import {
@@ -11,7 +11,7 @@ import {
   createTokenVerifier,
   LEGACY_AUDIENCE,
 } from "./auth/tokens.ts";
-import type { WatchedKeys } from "./auth/keys.ts";
+import type { WatchedKeys } from "./auth/watched_keys.ts";
 import { createTraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
@@ -20,23 +20,29 @@ import { openSession } from "./db/session.ts";
 import { writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
 import { createDryRunStep } from "./dry_run/step.ts";
-import { corsPolicy } from "./http/browser_headers.ts";
+import { corsPolicy } from "./http/cors.ts";
 import { createRequestPipeline, type Limits } from "./http/request_pipeline.ts";
 import { App } from "./http/operation.ts";
 import type { Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { BUDGET_MS, createInlineTracer } from "./lineage/inline.ts";
-import { createDeepTrace, getDeepTrace } from "./routes/deep_traces.ts";
-import { createLot, createQcDecision } from "./routes/writes.ts";
+import { createDeepTrace } from "./routes/create_deep_trace.ts";
+import { createLot } from "./routes/create_lot.ts";
+import { createQcDecision } from "./routes/create_qc_decision.ts";
 import { documents } from "./routes/documents.ts";
-import { createAudit, getAudit, listAudits } from "./routes/audits.ts";
-import { getHealth, getLiveness, getReadiness } from "./routes/probes.ts";
+import { getDeepTrace } from "./routes/get_deep_trace.ts";
+import { createAudit } from "./routes/create_audit.ts";
+import { getAudit } from "./routes/get_audit.ts";
+import { getHealth } from "./routes/get_health.ts";
 import { getMetrics } from "./routes/get_metrics.ts";
 import { getSigningKeys } from "./routes/get_signing_keys.ts";
 import { getTraceability } from "./routes/get_traceability.ts";
 import type { RouteDeps } from "./routes/deps.ts";
 import { createLargeTraces } from "./routes/large_traces.ts";
-import { login, logout } from "./routes/sessions.ts";
+import { listAudits } from "./routes/list_audits.ts";
+import { login } from "./routes/login.ts";
+import { logout } from "./routes/logout.ts";
+import { getLiveness, getReadiness } from "./routes/probes.ts";
 
 /** A connection for traces is closed after this long without work, in ms. */
 const TRACE_SESSION_IDLE_MS = 60_000;

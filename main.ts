@@ -1,6 +1,6 @@
 import { createApi } from "./app.ts";
 import { KeyFileError } from "./auth/key_file.ts";
-import { watchSigningKeys } from "./auth/keys.ts";
+import { watchSigningKeys } from "./auth/watched_keys.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";
 import { connect } from "./db/connect.ts";

@@ -3,7 +3,8 @@ import { ApiError } from "../errors.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
 import { accessTo, type OperationId, type Role } from "./access.ts";
 import type { Revocations } from "./revocations.ts";
-import type { Claims, TokenVerifier } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
+import type { TokenVerifier } from "./tokens.ts";
 
 /** The challenge of RFC 6750, section 3. */
 const CHALLENGE = 'Bearer realm="lotline"';

@@ -7,7 +7,7 @@ import { freshDatabase } from "../testing/database.ts";
 import type { OperationId, Role } from "./access.ts";
 import { type AuthMode, bearerToken, createGuard } from "./guard.ts";
 import { followRevocations } from "./revocations.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 import { insertAccount } from "../testing/accounts.ts";
 
 const now = () => Math.floor(Date.now() / 1000);

@@ -1,7 +1,6 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { MAX_TOKEN_TTL_MINUTES } from "../config.ts";
-import { describeError, type Log } from "../log.ts";
 import {
   ALGORITHM,
   brokenKeyFile,
@@ -121,64 +120,4 @@ function privateKeyOf({ kty, crv, x, d }: KeyInFile): KeyObject | undefined {
 
 function publicPartOf({ kty, crv, x, alg, use, kid }: KeyInFile): JWK {
   return { kty, crv, x, alg, use, kid };
-}
-
-export interface WatchedKeys extends Disposable {
-  current(): SigningKeys;
-  /** Reads the file now; {@link WatchedKeys.current} is up to date when this resolves. */
-  refresh(): Promise<void>;
-}
-
-/** The interval between checks of the file, in ms. */
-const CHECK_EVERY_MS = 1_000;
-
-/**
- * Loads the key file and follows it: `deno task keys rotate` needs no restart. When the file
- * becomes unusable (readable by others, broken or missing), the previous keys stay in use, and the
- * log reports it.
- *
- * @throws {KeyFileError} the file is unusable now
- */
-export async function watchSigningKeys(path: string, log: Log): Promise<WatchedKeys> {
-  let seen = await versionOf(path);
-  let keys = await loadSigningKeys(path);
-
-  const check = async () => {
-    const version = await versionOf(path);
-    if (version === seen && Date.now() < (keys.until ?? Infinity)) return;
-    seen = version;
-    try {
-      keys = await loadSigningKeys(path);
-      log("info", "signing_keys_loaded", { kid: keys.kid, keys: keys.published.keys.length });
-    } catch (error) {
-      log("error", "key_file_rejected", { error: describeError(error) });
-    }
-  };
-
-  // A caller gets a check that begins after the call; a flood of unknown keys causes one check at a
-  // time.
-  let checking: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
-  const start = () => checking = check().finally(() => checking = undefined);
-  const refresh = (): Promise<void> => {
-    if (checking === undefined) return start();
-    return next ??= checking.then(() => {
-      next = undefined;
-      return start();
-    });
-  };
-
-  const timer = setInterval(refresh, CHECK_EVERY_MS);
-  Deno.unrefTimer(timer);
-  return { current: () => keys, refresh, [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-/** Changes whenever the file may have changed. */
-async function versionOf(path: string): Promise<string> {
-  try {
-    const { ino, size, mode, mtime } = await Deno.stat(path);
-    return [ino, size, mode, mtime?.getTime()].join(" ");
-  } catch {
-    return "gone";
-  }
 }

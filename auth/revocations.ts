@@ -9,7 +9,7 @@ import { describeError, type Log } from "../log.ts";
 import { delay, withDeadline } from "../timing.ts";
 import { type Reading, type TokenState, TokenStates } from "./token_states.ts";
 import { createRevocationReader, publishRevocation } from "./revocation_stream.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 
 /*
  * Tokens that are refused although their signature is valid. PostgreSQL is the source of truth: a

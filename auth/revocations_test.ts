@@ -10,7 +10,7 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { publishRevocation } from "./revocation_stream.ts";
 import { followRevocations } from "./revocations.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 import { insertAccount } from "../testing/accounts.ts";
 
 const quiet: Log = () => {};

@@ -1,12 +1,8 @@
-import { findBatched } from "../db/find_batched.ts";
-import type { Sql } from "../db/sql.ts";
-import { findUsersByEmail, type User } from "../db/users.ts";
+import type { User } from "../db/users.ts";
 import type { Write } from "../db/write.ts";
-import { ApiError } from "../errors.ts";
 import type { LoginOutcome } from "../metrics.ts";
 import type { LoginThrottle } from "./throttle.ts";
 import type { TokenIssuer } from "./tokens.ts";
-import { isTooLong } from "./typed_password.ts";
 
 /** The well-formed fields of a login; others are missing. */
 export interface Credentials {
@@ -41,15 +37,3 @@ export type SignIn = (
   address: string,
   effects: LoginEffects,
 ) => Promise<SignedIn>;
-
-/** `AUTH_MODE=legacy`: a known email is signed in, and gets a real token. */
-export function createSignInByEmail(sql: Sql): SignIn {
-  const findUserByEmail = findBatched(sql, findUsersByEmail);
-  return async ({ email, password }, _address, { issueToken, noteLongPassword }) => {
-    const user = email === undefined ? undefined : await findUserByEmail(email);
-    // The old front end shows this sentence.
-    if (user === undefined) throw new ApiError("user_not_found", "User not found");
-    if (password !== undefined && isTooLong(password)) noteLongPassword(user.id);
-    return { user, token: issueToken(user) };
-  };
-}

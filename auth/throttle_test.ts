@@ -3,7 +3,8 @@ import { connectValkey, type Valkey } from "../cache/valkey.ts";
 import type { Log } from "../log.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-import { createLoginThrottle, type LoginThrottle, TryCounts } from "./throttle.ts";
+import { createLoginThrottle, type LoginThrottle } from "./throttle.ts";
+import { TryCounts } from "./try_counts.ts";
 
 const MINUTE = 60_000;
 const quiet: Log = () => {};

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { AccountState, FoundRevocations, RevocationQuery } from "../db/revocations.ts";
 import type { TokenFault } from "../metrics.ts";
 import type { Revocation } from "./revocation_stream.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 
 /** A token is not trusted when PostgreSQL has not been read for this long, in ms. */
 const TOO_OLD_MS = 15_000;

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { AccountState } from "../db/revocations.ts";
 import { TokenStates } from "./token_states.ts";
-import type { Claims } from "./tokens.ts";
+import type { Claims } from "./claims.ts";
 
 const MINUTE = 60_000;
 

@@ -2,11 +2,11 @@ import { Buffer } from "node:buffer";
 import { sign } from "node:crypto";
 import { createLocalJWKSet, errors, jwtVerify } from "jose";
 import { LRUCache } from "lru-cache";
-import { z } from "zod";
 import type { TokenFault } from "../metrics.ts";
-import { ROLES } from "./access.ts";
+import { type Claims, ClaimsOfToken } from "./claims.ts";
 import { ALGORITHM } from "./key_file.ts";
-import type { SigningKeys, WatchedKeys } from "./keys.ts";
+import type { SigningKeys } from "./keys.ts";
+import type { WatchedKeys } from "./watched_keys.ts";
 
 export const ISSUER = "lotline";
 /** The audience of tokens from a login with a password. */
@@ -20,17 +20,6 @@ export const LEGACY_AUDIENCE = "lotline-legacy";
 /** The tolerated difference between two machines' clocks, in s. */
 const CLOCK_TOLERANCE_S = 5;
 const TYPE = "JWT";
-
-/** The claims of a valid token; times in s since 1970. */
-export type Claims = z.output<typeof ClaimsOfToken>;
-
-const ClaimsOfToken = z.object({
-  sub: z.guid(),
-  role: z.enum(ROLES).nullable(),
-  jti: z.guid(),
-  iat: z.number().int(),
-  exp: z.number().int(),
-});
 
 export interface TokenSubject {
   readonly id: string;

@@ -10,14 +10,10 @@ import { createLocalJWKSet, jwtVerify } from "jose";
 import type { TokenFault as Why } from "../metrics.ts";
 import { keyFiles, keysInMemory } from "../testing/keys.ts";
 import { TOKEN_FAULTS, type TokenFault, tokenMaker } from "../testing/tokens.ts";
-import { loadSigningKeys, type SigningKeys, type WatchedKeys } from "./keys.ts";
-import {
-  AUDIENCE,
-  type Claims,
-  createTokenIssuer,
-  createTokenVerifier,
-  LEGACY_AUDIENCE,
-} from "./tokens.ts";
+import type { Claims } from "./claims.ts";
+import { loadSigningKeys, type SigningKeys } from "./keys.ts";
+import { AUDIENCE, createTokenIssuer, createTokenVerifier, LEGACY_AUDIENCE } from "./tokens.ts";
+import type { WatchedKeys } from "./watched_keys.ts";
 
 const newKeyFile = await keyFiles();
 

@@ -3,7 +3,8 @@ import type { Log } from "../log.ts";
 import { eventually } from "../testing/eventually.ts";
 import { keyFiles } from "../testing/keys.ts";
 import { KeyFileError } from "./key_file.ts";
-import { rotateKeys, watchSigningKeys } from "./keys.ts";
+import { rotateKeys } from "./keys.ts";
+import { watchSigningKeys } from "./watched_keys.ts";
 
 const newKeyFile = await keyFiles();
 

@@ -77,9 +77,9 @@ function isAllowed({ from, to }: Import): boolean {
 }
 
 Deno.test("imports point one way: routes to cache and auth, those to the database, never back", async () => {
-  ok(FILES.includes("routes/writes.ts") && FILES.includes("main.ts"), FILES.join());
+  ok(FILES.includes("routes/create_lot.ts") && FILES.includes("main.ts"), FILES.join());
   const imports = await importsOfAll(FILES);
-  ok(imports.some(({ from, to }) => from === "routes/writes.ts" && to === "db/lots.ts"));
+  ok(imports.some(({ from, to }) => from === "routes/create_lot.ts" && to === "db/lots.ts"));
   deepStrictEqual(imports.filter((one) => !isAllowed(one)), []);
 });
 
@@ -89,36 +89,36 @@ Deno.test("the import check finds an import in the wrong direction", () => {
     ["db/lots.ts", "../http/input.ts"],
     ["cache/valkey.ts", "../auth/keys.ts"],
     ["db/audits.ts", "../audit/kinds.ts"],
-    ["audit/kinds.ts", "../routes/audits.ts"],
-    ["routes/audits.ts", "../jobs/audit_genealogy.ts"],
-    ["jobs/audit_genealogy.ts", "../routes/audits.ts"],
+    ["audit/kinds.ts", "../routes/audit_shapes.ts"],
+    ["routes/get_audit.ts", "../jobs/audit_genealogy.ts"],
+    ["jobs/audit_genealogy.ts", "../routes/get_audit.ts"],
     ["http/body.ts", "../db/lots.ts"],
-    ["routes/sessions.ts", "../app.ts"],
-    ["routes/sessions.ts", "../dry_run/step.ts"],
+    ["routes/login.ts", "../app.ts"],
+    ["routes/login.ts", "../dry_run/step.ts"],
     ["http/request_pipeline.ts", "../dry_run/step.ts"],
-    ["auth/sign_in.ts", "../dry_run/effects.ts"],
-    ["routes/sessions.ts", "../cutover/legacy/server.ts"],
+    ["auth/sign_in.ts", "../dry_run/step.ts"],
+    ["routes/login.ts", "../cutover/legacy/server.ts"],
     ["config.ts", "./cutover/config.ts"],
     ["worker.ts", "./cutover/config.ts"],
     ["jobs/config.ts", "../cutover/config.ts"],
     ["contract/generate.ts", "../errors.ts"],
     ["main.ts", "./testing/api.ts"],
     ["main.ts", "./jobs/worker.ts"],
-    ["routes/writes.ts", "../jobs/worker.ts"],
-    ["jobs/worker.ts", "../routes/writes.ts"],
+    ["routes/create_lot.ts", "../jobs/worker.ts"],
+    ["jobs/worker.ts", "../routes/create_lot.ts"],
     ["lineage/walk.ts", "../jobs/worker.ts"],
-    ["lineage/walk.ts", "../routes/writes.ts"],
+    ["lineage/walk.ts", "../routes/create_lot.ts"],
     ["db/traces.ts", "../lineage/walk.ts"],
     ["db/jobs.ts", "../jobs/worker.ts"],
     ["errors.ts", "./log.ts"],
-    ["routes/sessions.ts", "../cutover/exchange/route.ts"],
+    ["routes/login.ts", "../cutover/exchange/route.ts"],
     ["jobs/relay.ts", "../cutover/routes/watch_routes.ts"],
     ["main.ts", "./cutover/proxy/server.ts"],
-    ["routes/writes.ts", "../cutover/exchange/route.ts"],
-    ["routes/writes.ts", "../cutover/compare/error_form.ts"],
+    ["routes/create_lot.ts", "../cutover/exchange/route.ts"],
+    ["routes/create_lot.ts", "../cutover/compare/error_form.ts"],
     ["client/client.ts", "../contract/dry_run.ts"],
     ["client/errors.ts", "../errors.ts"],
-    ["routes/sessions.ts", "../client/client.ts"],
+    ["routes/login.ts", "../client/client.ts"],
   ];
   for (const [from, target] of wrong) {
     const [found] = importsOf(from, `import { x } from "${target}";`);

@@ -1,13 +1,18 @@
 import type { z } from "zod";
 import { ok } from "node:assert/strict";
 import type { components } from "../contract/types.gen.ts";
-import type { Audit, AuditPage, AuditWithFindings, Finding, NewAudit } from "../routes/audits.ts";
-import type { NewLot, NewQcDecision, QcDecision } from "../routes/writes.ts";
-import type { DeepTrace, NewDeepTrace } from "../routes/deep_traces.ts";
-import type { Health, Liveness, Readiness } from "../routes/probes.ts";
+import type { Audit, Finding } from "../routes/audit_shapes.ts";
+import type { NewAudit } from "../routes/create_audit.ts";
+import type { NewLot } from "../routes/create_lot.ts";
+import type { NewQcDecision, QcDecision } from "../routes/create_qc_decision.ts";
+import type { DeepTrace, NewDeepTrace } from "../routes/deep_trace_shapes.ts";
+import type { AuditWithFindings } from "../routes/get_audit.ts";
+import type { Health } from "../routes/get_health.ts";
 import type { PublicKeys } from "../routes/get_signing_keys.ts";
 import type { Trace } from "../routes/get_traceability.ts";
-import type { Credentials, Session, User } from "../routes/sessions.ts";
+import type { AuditPage } from "../routes/list_audits.ts";
+import type { Credentials, Session, User } from "../routes/login.ts";
+import type { Liveness, Readiness } from "../routes/probes.ts";
 import type { ErrorResponse } from "../routes/responses.ts";
 import type { Lot } from "../routes/schemas.ts";
 

@@ -8,8 +8,8 @@ Deno.test("docs/architecture.md shows which folders import which", async () => {
 
 const SOURCES = new Map([
   ["main.ts", 'import { createApp } from "./app.ts";\nimport { findLot } from "./db/lots.ts";'],
-  ["app.ts", 'import { createLot } from "./routes/writes.ts";'],
-  ["routes/writes.ts", 'import type { Lot } from "../db/lots.ts";\nimport "../errors.ts";'],
+  ["app.ts", 'import { createLot } from "./routes/create_lot.ts";'],
+  ["routes/create_lot.ts", 'import type { Lot } from "../db/lots.ts";\nimport "../errors.ts";'],
   ["routes/create_lot_test.ts", 'import { startApi } from "../app.ts";'],
   ["db/lots.ts", 'const pg = await import("./connect.ts");'],
   ["db/connect.ts", ""],
@@ -40,7 +40,7 @@ Deno.test("a picture has programs, folders, and those of the cutover, but no tes
 
 Deno.test("a new import between folders changes the picture", () => {
   const before = mermaidOf(reduced(modulesOf(SOURCES)));
-  const sources = new Map([...SOURCES, ["db/new.ts", 'import "../routes/writes.ts";']]);
+  const sources = new Map([...SOURCES, ["db/new.ts", 'import "../routes/create_lot.ts";']]);
   const after = mermaidOf(reduced(modulesOf(sources)));
   strictEqual(after.includes("db --> routes"), true);
   strictEqual(before.includes("db --> routes"), false);

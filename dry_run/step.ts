@@ -1,7 +1,7 @@
 import type { OperationId } from "../auth/access.ts";
 import type { LoginThrottle } from "../auth/throttle.ts";
 import { createTokenIssuer } from "../auth/tokens.ts";
-import type { WatchedKeys } from "../auth/keys.ts";
+import type { WatchedKeys } from "../auth/watched_keys.ts";
 import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
 import { openSession } from "../db/session.ts";
 import type { Write } from "../db/write.ts";

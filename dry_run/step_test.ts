@@ -9,7 +9,7 @@ import { postDry, SECRET } from "../testing/dry_run.ts";
 import { dump, dumpChanges } from "../testing/dump.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-import { Session } from "../routes/sessions.ts";
+import { Session } from "../routes/login.ts";
 import { insertAccount } from "../testing/accounts.ts";
 
 /* A dry run returns the response of the real request, and has no effect. */

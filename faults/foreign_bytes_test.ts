@@ -11,7 +11,7 @@ import { unstorable } from "../db/storable.ts";
 import { pathnameOf, PathTable, queryOf } from "../http/paths.ts";
 import { checkHead } from "../http/request_head.ts";
 import { describeError } from "../log.ts";
-import { NewLot } from "../routes/writes.ts";
+import { NewLot } from "../routes/create_lot.ts";
 import { startApi } from "../testing/api.ts";
 import { slowdown, testsOfWorst, type Worst } from "../testing/worst_input.ts";
 

@@ -1,5 +1,5 @@
 import { strictEqual } from "node:assert/strict";
-import { ClosingConnections } from "./request_head.ts";
+import { ClosingConnections } from "./closing_connections.ts";
 
 Deno.test("nothing is served on a closed connection, and other connections work", () => {
   const closing = new ClosingConnections();

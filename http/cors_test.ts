@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { allowOrigin, corsPolicy, preflight } from "./browser_headers.ts";
+import { allowOrigin, corsPolicy, preflight } from "./cors.ts";
 
 const PLANT = "https://plant.example";
 const LISTED = corsPolicy([PLANT, "http://localhost:5173"]);

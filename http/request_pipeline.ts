@@ -7,10 +7,12 @@ import { delay } from "../timing.ts";
 import { errorResponse } from "./response.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { ReadClient } from "../client_address.ts";
-import { allowOrigin, type CorsPolicy, preflight, setSecurityHeaders } from "./browser_headers.ts";
+import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
 import { type App, type Effects, RequestState } from "./operation.ts";
 import { allowHeader, type FoundPath, pathnameOf, queryOf } from "./paths.ts";
-import { checkHead, ClosingConnections, refusedConnection } from "./request_head.ts";
+import { ClosingConnections } from "./closing_connections.ts";
+import { checkHead, refusedConnection } from "./request_head.ts";
+import { setSecurityHeaders } from "./security_headers.ts";
 
 export interface Limits extends BodyLimits {
   /** The most requests at once; others get 503. */

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { setSecurityHeaders } from "./browser_headers.ts";
+import { setSecurityHeaders } from "./security_headers.ts";
 
 const PLAIN = {
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { openSession } from "../db/session.ts";
 import { findTraceById, finishTrace, insertTrace } from "../db/traces.ts";
 import { pageOf } from "../routes/deep_trace_result.ts";
-import { DeepTrace } from "../routes/deep_traces.ts";
+import { DeepTrace } from "../routes/deep_trace_shapes.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { type GivenLink, insertChain, insertLinks, insertLots } from "../testing/genealogy.ts";

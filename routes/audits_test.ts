@@ -2,7 +2,9 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { KIND_NAMES } from "../audit/kinds.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { audit, buildPlant } from "../testing/audited_plant.ts";
-import { Audit, AuditPage, AuditWithFindings } from "./audits.ts";
+import { Audit } from "./audit_shapes.ts";
+import { AuditWithFindings } from "./get_audit.ts";
+import { AuditPage } from "./list_audits.ts";
 import { ErrorResponse } from "./responses.ts";
 
 const { api, sql, databaseUrl } = await apiOnSeed();

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
-import { QcDecision } from "./writes.ts";
+import { QcDecision } from "./create_qc_decision.ts";
 import { ErrorResponse } from "./responses.ts";
 
 const { api, sql } = await apiOnSeed();

@@ -6,7 +6,7 @@ import { type GivenLink, insertChain, insertLinks, insertLots } from "../testing
 import { runJob } from "../testing/run_job.ts";
 import { delay } from "../timing.ts";
 import { linesOf } from "./deep_trace_result.ts";
-import { DeepTrace } from "./deep_traces.ts";
+import { DeepTrace } from "./deep_trace_shapes.ts";
 import { ErrorResponse } from "./responses.ts";
 import { Lot } from "./schemas.ts";
 

@@ -1,7 +1,7 @@
 import type { AuthMode } from "../auth/guard.ts";
 import type { Revocations } from "../auth/revocations.ts";
 import type { SignIn } from "../auth/sign_in.ts";
-import type { WatchedKeys } from "../auth/keys.ts";
+import type { WatchedKeys } from "../auth/watched_keys.ts";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/sql.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { apiWithoutDatabase } from "../testing/api_without_database.ts";
-import { Health } from "./probes.ts";
+import { Health } from "./get_health.ts";
 
 const api = await apiWithoutDatabase();
 

@@ -20,8 +20,8 @@ import {
 } from "../testing/keyed_requests.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
-import { Audit } from "./audits.ts";
-import { DeepTrace } from "./deep_traces.ts";
+import { Audit } from "./audit_shapes.ts";
+import { DeepTrace } from "./deep_trace_shapes.ts";
 
 /* Requests with the same key have one effect, and get the same response each time. */
 

@@ -7,7 +7,7 @@ import { REQUIRED, startApi, type TestResponse } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
 import { eventually } from "../testing/eventually.ts";
-import { Session } from "./sessions.ts";
+import { Session } from "./login.ts";
 import { ErrorResponse } from "./responses.ts";
 import { insertAccount } from "../testing/accounts.ts";
 

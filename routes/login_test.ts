@@ -2,7 +2,7 @@ import { deepStrictEqual, notStrictEqual, strictEqual } from "node:assert/strict
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { ISSUER, LEGACY_AUDIENCE } from "../auth/tokens.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
-import { Session } from "./sessions.ts";
+import { Session } from "./login.ts";
 import { ErrorResponse } from "./responses.ts";
 
 const { api, sql } = await apiOnSeed();

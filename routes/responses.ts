@@ -67,7 +67,7 @@ type Route = Parameters<typeof createRoute>[0];
  * Documents a read.
  *
  * @param ok the response 200
- * @param more the request, and responses that not every read has
+ * @param options the request, and responses that not every read has
  */
 export const readRoute = (
   operationId: string,
@@ -92,6 +92,7 @@ export const readRoute = (
  * Documents a write with a JSON body that a client may repeat.
  *
  * @param responses those that not every write has
+ * @param required whether there must be a body
  */
 export const writeRoute = (
   operationId: string,

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { createKeyFile, type SigningKeys, type WatchedKeys } from "../auth/keys.ts";
+import { createKeyFile, type SigningKeys } from "../auth/keys.ts";
+import type { WatchedKeys } from "../auth/watched_keys.ts";
 
 /**
  * Returns a function that makes key files for the tests of the calling file; they are removed after

@@ -4,7 +4,7 @@ import { type Direction, findTraceById, finishTrace, insertTrace } from "../db/t
 import { inSnapshot } from "../lineage/snapshot.ts";
 import { type TakeOptions, takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
 import { pageOf } from "../routes/deep_trace_result.ts";
-import { DeepTrace } from "../routes/deep_traces.ts";
+import { DeepTrace } from "../routes/deep_trace_shapes.ts";
 
 export const OPTIONS = { signal: new AbortController().signal, settings: TRACE_SETTINGS };
 

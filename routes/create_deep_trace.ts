@@ -1,7 +1,5 @@
-import { z } from "@hono/zod-openapi";
-import { accepts } from "hono/accepts";
-import { findExecuted, type IdempotencyKey, saveResponse } from "../db/idempotency_keys.ts";
 import type { Sql } from "../db/sql.ts";
+import { findExecuted, type IdempotencyKey, saveResponse } from "../db/idempotency_keys.ts";
 import {
   deleteTrace,
   findSameTrace,
@@ -12,99 +10,20 @@ import {
   type TraceBounds,
 } from "../db/traces.ts";
 import { ApiError } from "../errors.ts";
-import { readJson, readParameters, readQuery } from "../http/input.ts";
+import { finishJson, respondFinished } from "../http/response.ts";
+import { readJson } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
-import { finishJson, LINES_TYPE, respondFinished, respondLines } from "../http/response.ts";
-import { CURSOR_PATTERN, linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
+import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
+import { DeepTrace, DEFAULT_MAX_LOTS, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
 import type { RouteDeps } from "./deps.ts";
 import { idempotent } from "./idempotency_key.ts";
-import {
-  accepted,
-  errors,
-  errorWithETag,
-  readRoute,
-  repeatable,
-  success,
-  writeRoute,
-} from "./responses.ts";
-import { DecimalOut, Lot, LotCode, LotType, MomentOut, must, pageLimit, Uuid } from "./schemas.ts";
-
-/*
- * The database returns lots and links as lines of JSON: these shapes describe the lines, and tests
- * compare them.
- */
-
-const MAX_DEPTH = 10_000;
-const MAX_LOTS = 1_000_000;
-const DEFAULT_MAX_LOTS = 100_000;
-const MAX_PAGE_LENGTH = 10_000;
-/** The default length of a page. */
-const PAGE = 1_000;
-
-const Direction = z.enum(["upstream", "downstream", "both"]);
-
-const wholeNumber = (max: number) => {
-  const error = must(`a whole number from 1 to ${max}`);
-  return z.int({ error }).min(1, { error }).max(max, { error });
-};
-
-export const NewDeepTrace = z.strictObject({
-  lot_code: z.union([LotCode, z.number()], { error: must("a lot code: text or a number") })
-    .transform(String),
-  direction: Direction,
-  max_depth: wholeNumber(MAX_DEPTH).nullable().optional(),
-  at_most: wholeNumber(MAX_LOTS).optional(),
-}).openapi("NewDeepTrace");
-
-const count = z.int().min(0);
-
-const DeepTraceLot = z.strictObject({ ...Lot.shape, depth: count }).openapi("DeepTraceLot");
-
-const DeepTraceLink = z.strictObject({
-  parent_lot_id: Uuid,
-  child_lot_id: Uuid,
-  quantity_used_kg: DecimalOut,
-}).openapi("DeepTraceLink");
-
-const DeepTraceTotal = z.strictObject({
-  lot_type: LotType.nullable(),
-  lots: count,
-  weight_kg: DecimalOut,
-}).openapi("DeepTraceTotal");
-
-const State = z.enum(["queued", "running", "done", "failed", "cancelled"]);
-
-export const DeepTrace = z.strictObject({
-  id: Uuid,
-  state: State,
-  progress: z.strictObject({ lots: count, depth: count }),
-  lot_code: z.string(),
-  direction: Direction,
-  max_depth: count.nullable(),
-  at_most: count,
-  created_at: MomentOut,
-  as_of: MomentOut,
-  out_of_date: z.boolean(),
-  result: z.strictObject({
-    lots: z.array(DeepTraceLot),
-    links: z.array(DeepTraceLink),
-    lot_count: count,
-    link_count: count,
-    depth_reached: count,
-    truncated: z.boolean(),
-    half_links: count.nullable(),
-    totals: z.array(DeepTraceTotal),
-    cycles: z.array(z.array(z.string())),
-    cycles_truncated: z.boolean(),
-    next_cursor: z.string().nullable(),
-  }).nullable(),
-}).openapi("DeepTrace");
+import { accepted, errors, errorWithETag, repeatable, success, writeRoute } from "./responses.ts";
 
 /** Further traces are refused with 429 or 503. */
 const MAX_TRACES: TraceBounds = { ofAccount: 50, waiting: 1_000 };
 const RETRY_AFTER_S = 10;
 
-const create = writeRoute("createDeepTrace", "/api/traces", NewDeepTrace, {
+const definition = writeRoute("createDeepTrace", "/api/traces", NewDeepTrace, {
   200: repeatable(success(DeepTrace)),
   202: repeatable(accepted(DeepTrace, "/api/traces")),
   404: errorWithETag,
@@ -113,7 +32,7 @@ const create = writeRoute("createDeepTrace", "/api/traces", NewDeepTrace, {
 
 /** Takes a deep trace: in the request if that is quick, else in a job. */
 export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: RouteDeps) =>
-  operation(app, create, async (c) => {
+  operation(app, definition, async (c) => {
     const sent = await readJson(c, NewDeepTrace, limits);
     const { lot_code, direction, max_depth = null, at_most = DEFAULT_MAX_LOTS } = sent;
     const { signal } = c.req.raw;
@@ -198,40 +117,3 @@ async function respondWithTrace(
   const body = finishJson(await pageOf(sql, trace, { limit: PAGE }));
   return respondFinished(c, trace.state === "done" ? 200 : 202, body);
 }
-
-const Parameters = z.object({ id: Uuid });
-
-const Query = z.object({
-  limit: pageLimit(MAX_PAGE_LENGTH, PAGE),
-  cursor: z.string().regex(CURSOR_PATTERN, { error: must("a next_cursor of this trace") })
-    .optional(),
-});
-
-const page = success(DeepTrace);
-
-const get = readRoute(
-  "getDeepTrace",
-  "/api/traces/{id}",
-  { ...page, content: { ...page.content, [LINES_TYPE]: { schema: z.string() } } },
-  { request: { params: Parameters, query: Query }, responses: errors(400, 401, 403, 404, 422) },
-);
-
-/** A deep trace: its progress, and its result by page or as lines. */
-export const getDeepTrace = (app: App, { sql, log }: RouteDeps) =>
-  operation(app, get, async (c) => {
-    const { id } = readParameters(c, Parameters);
-    const { limit, cursor } = readQuery(c, Query);
-    const trace = await findTraceById(sql, id);
-    if (trace === undefined) throw noSuchTrace();
-    c.env.responseHeaders.vary = "Accept";
-    const type = accepts(c, {
-      header: "Accept",
-      supports: ["application/json", LINES_TYPE],
-      default: "application/json",
-    });
-    if (type === LINES_TYPE) {
-      const { head, lines } = linesOf(sql, trace);
-      return respondLines(c, head, lines, log);
-    }
-    return respondFinished(c, 200, finishJson(await pageOf(sql, trace, { limit, cursor })));
-  });

@@ -1,5 +1,4 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { BadTokenError } from "../auth/guard.ts";
 import type { Credentials as SentCredentials } from "../auth/sign_in.ts";
 import { isTooLong } from "../auth/typed_password.ts";
 import { respond } from "../http/response.ts";
@@ -7,8 +6,7 @@ import { readBody } from "../http/body.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { RefusalReason } from "../metrics.ts";
 import type { RouteDeps } from "./deps.ts";
-import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
-import { errors, errorWithETag, repeatable, success } from "./responses.ts";
+import { errors, errorWithETag, success } from "./responses.ts";
 import { MomentOut, StorableText, Uuid } from "./schemas.ts";
 
 const Email = StorableText.min(1);
@@ -37,7 +35,7 @@ export const Session = z.strictObject({
   token: z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+$/),
 }).openapi("Session");
 
-const loginDefinition = createRoute({
+const definition = createRoute({
   operationId: "login",
   method: "post",
   path: "/api/login",
@@ -51,7 +49,7 @@ const loginDefinition = createRoute({
 
 /** Signs in by email alone in AUTH_MODE=legacy, with the password in `required`. */
 export const login = (app: App, { mode, signIn, limits }: RouteDeps) =>
-  operation(app, loginDefinition, async (c) => {
+  operation(app, definition, async (c) => {
     const body = await readBody(c.req.raw, limits, "lenient");
     const credentials = credentialsOf(body.kind === "json" ? body.value : undefined);
     const signedIn = await signIn(credentials, c.env.clientAddress, c.env.effects.login);
@@ -87,36 +85,3 @@ function refusalOf(password: string | undefined): RefusalReason | undefined {
   if (password === undefined) return "no_password";
   return isTooLong(password) ? "long_password" : undefined;
 }
-
-const logoutDefinition = createRoute({
-  operationId: "logout",
-  method: "post",
-  path: "/api/logout",
-  request: { headers: IdempotencyHeaders },
-  responses: {
-    204: repeatable({}),
-    ...errors(401, 405, 409, 422, 429, 500, 503),
-  },
-});
-
-/**
- * Revokes the token of the request in every process. Without a valid token there is nothing to
- * revoke: AUTH_MODE=legacy responds 204 as well. A body is ignored.
- */
-export const logout = (app: App, { sql, revocations, mode }: RouteDeps) =>
-  operation(app, logoutDefinition, async (c) => {
-    const { caller, revoked, tokenFault } = c.env;
-    // Another token of the account makes another request.
-    return await idempotent(c, { sql, mode }, `logout ${(caller ?? revoked)?.jti}`, {
-      async execute(key) {
-        if (mode === "required" && tokenFault !== undefined) throw new BadTokenError(tokenFault);
-        if (caller !== undefined) await revocations.revoke(caller, key);
-        return c.body(null, 204);
-      },
-      async replay() {
-        // The revocation may not have reached this process yet.
-        if (caller !== undefined) await revocations.revoke(caller);
-        return c.body(null, 204);
-      },
-    });
-  });

@@ -1,0 +1,23 @@
+import { LRUCache } from "lru-cache";
+
+/**
+ * Connections with a refused request whose framing or host two servers could read differently.
+ * Deno's server sends `Connection: close` and still reads on. It would execute what the client, or
+ * an attacker through it, sent behind that request.
+ *
+ * A connection is identified by the client's address and port, which another connection may have
+ * later. A short time is enough: smuggled requests arrive at once.
+ */
+export class ClosingConnections {
+  // The exact time is read, since a cached one needs a timer.
+  readonly #refused = new LRUCache<string, true>({ max: 10_000, ttl: 5_000, ttlResolution: 0 });
+
+  close(address: string, port: number): void {
+    this.#refused.set(`${address} ${port}`, true);
+  }
+
+  isClosing(address: string, port: number | undefined): boolean {
+    // The usual case, without building a key.
+    return this.#refused.size > 0 && this.#refused.has(`${address} ${port}`);
+  }
+}

@@ -1,0 +1,56 @@
+import { z } from "@hono/zod-openapi";
+import { findSavedQcDecision, insertQcDecision } from "../db/qc_decisions.ts";
+import { respond } from "../http/response.ts";
+import { readJson } from "../http/input.ts";
+import { type App, operation } from "../http/operation.ts";
+import type { RouteDeps } from "./deps.ts";
+import { idempotent } from "./idempotency_key.ts";
+import { momentOfWrite } from "./moment_of_write.ts";
+import { operatorOfWrite } from "./operator_of_write.ts";
+import { repeatable, success, writeRoute } from "./responses.ts";
+import { DecimalIn, DecimalOut, FreeText, MomentIn, MomentOut, Uuid, UuidIn } from "./schemas.ts";
+
+const Decision = z.enum(["PASS", "HOLD", "FAIL"]);
+
+export const NewQcDecision = z.strictObject({
+  id: UuidIn.optional(),
+  lot_id: UuidIn.nullable().optional(),
+  qc_gate_id: UuidIn.nullable().optional(),
+  operator_id: UuidIn.nullable().optional(),
+  decision: Decision.nullable().optional(),
+  notes: FreeText.optional(),
+  temperature_c: DecimalIn.optional(),
+  digital_signature: FreeText.optional(),
+  decided_at: MomentIn.optional(),
+}).refine((fields) => Object.keys(fields).length > 0, { error: "must name at least one field" })
+  .openapi("NewQcDecision", { minProperties: 1 });
+
+export const QcDecision = z.strictObject({
+  id: Uuid,
+  lot_id: Uuid.nullable(),
+  qc_gate_id: Uuid.nullable(),
+  operator_id: Uuid.nullable(),
+  decision: Decision.nullable(),
+  notes: z.string().nullable(),
+  temperature_c: DecimalOut,
+  digital_signature: z.string().nullable(),
+  decided_at: MomentOut,
+}).openapi("QcDecision");
+
+const definition = writeRoute("createQcDecision", "/api/qc-decisions", NewQcDecision, {
+  201: repeatable(success(QcDecision)),
+});
+
+/** Stores a decision about a lot at a QC gate. */
+export const createQcDecision = (app: App, { sql, mode, limits }: RouteDeps) =>
+  operation(app, definition, async (c) => {
+    const sent = await readJson(c, NewQcDecision, limits);
+    const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
+    const decided_at = await momentOfWrite(sql, "decided_at", sent.decided_at);
+    const decision = { ...sent, operator_id, decided_at };
+    const { write } = c.env.effects;
+    return await idempotent(c, { sql, mode }, "createQcDecision", {
+      execute: async (key) => respond(c, 201, await insertQcDecision(write, decision, key)),
+      replay: async (key) => respond(c, 201, await findSavedQcDecision(sql, key)),
+    });
+  });
