@@ -78,7 +78,8 @@ export async function lotScript(): Promise<string> {
   await insertRow(
     ({ text, parameters }) => {
       statement = text.replace(/\$(\d+)/g, (_, number) => String(parameters[Number(number) - 1]));
-      return Promise.resolve([]);
+      // Nothing is stored; its row isn't read.
+      return Promise.resolve([{} as never]);
     },
     "lots",
     LOT_COLUMNS,

@@ -148,6 +148,12 @@ Deno.test("the first response is repeated though the job has gone on since", asy
   const traces = await Promise.all(Array.from({ length: 16 }, requested));
   const queued = traces.find(({ first }) => first.status === 202);
   ok(queued, "one of 16 at once must be queued");
+  // On a busy machine all of them may be queued, and one alone is done in its request.
+  let done = await requested();
+  await eventually("a trace is done in its request", async () => {
+    if (done.first.status !== 200) done = await requested();
+    return done.first.status === 200;
+  });
   const key = newKey();
   const audit = await legacy.post("/api/audits", {}, key);
   await sql`update lotline.jobs set state = 'cancelled', finished_at = now() where state = 'ready'`;
@@ -155,8 +161,6 @@ Deno.test("the first response is repeated though the job has gone on since", asy
   const { id } = DeepTrace.parse(queued.first.json);
   strictEqual((await legacy.get(`/api/traces/${id}`)).json.state, "cancelled");
   deepStrictEqual(kept(await queued.again()), kept(queued.first));
-  const done = traces.find(({ first }) => first.status === 200);
-  ok(done);
   deepStrictEqual(kept(await done.again()), kept(done.first));
   deepStrictEqual(kept(await legacy.post("/api/audits", {}, key)), kept(audit));
   const later = await legacy.post("/api/audits", {}, newKey());
