@@ -21,7 +21,7 @@ import { writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
 import { createDryRunStep } from "./dry_run/step.ts";
 import { corsPolicy } from "./http/cors.ts";
-import { createRequestPipeline, type Limits, type Serve } from "./http/request_pipeline.ts";
+import { createRequestPipeline, type Limits } from "./http/request_pipeline.ts";
 import { App } from "./http/operation.ts";
 import type { Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
@@ -57,11 +57,7 @@ interface ApiDeps {
 }
 
 /** The routes and the request pipeline around them. Disposing ends their timers and threads. */
-export interface Api extends Disposable {
-  readonly serve: Serve;
-}
-
-export function createApi(deps: ApiDeps): Api {
+export function createApi(deps: ApiDeps) {
   const { config, sql, valkey, keys, log } = deps;
   const mode = config.AUTH_MODE;
   const minutes = config.TOKEN_TTL_MINUTES;

@@ -12,21 +12,11 @@ export class ByteBuffer {
   #length = 0;
   #isOver = false;
 
-  /** @param max the content is discarded when it exceeds this many bytes */
+  /** @param max content that exceeds this many bytes is discarded, and the buffer stays empty */
   constructor(readonly max: number) {}
 
   get length(): number {
     return this.#length;
-  }
-
-  /** The memory in use, in bytes. */
-  get capacity(): number {
-    return this.#buffer.length;
-  }
-
-  /** Whether more than `max` bytes came; the buffer is then empty. */
-  get isOver(): boolean {
-    return this.#isOver;
   }
 
   /** Adds a chunk. The caller must not write to a chunk that fills its buffer afterwards. */

@@ -1,6 +1,5 @@
 import ipaddr from "ipaddr.js";
-
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
+import proxyAddress from "proxy-addr";
 
 export interface Client {
   /** The client's IP address; an IPv4 address has its own form even when it came as `::ffff:…`. */
@@ -48,22 +47,10 @@ export function createClientReader(trustedProxies: readonly string[]): ReadClien
   };
 }
 
-/**
- * Returns a check whether an address, as {@link normalizedAddress} returns it, is a trusted
- * proxy's.
- */
+/** Returns a check whether an address is a trusted proxy's. */
 export function createProxyCheck(trustedProxies: readonly string[]): (address: string) => boolean {
-  const ranges = trustedProxies.map((text): [Address, number] => {
-    if (ipaddr.isValidCIDR(text)) return withoutMapping(...ipaddr.parseCIDR(text));
-    const address = ipaddr.process(text);
-    return [address, address.kind() === "ipv4" ? 32 : 128];
-  });
-  return (text) => {
-    const address = ipaddr.process(text);
-    return ranges.some(([range, bits]) =>
-      range.kind() === address.kind() && address.match(range, bits)
-    );
-  };
+  const isTrusted = proxyAddress.compile([...trustedProxies]);
+  return (address) => isTrusted(address, 0);
 }
 
 /**
@@ -97,11 +84,4 @@ export function networkOf(address: string): string {
 function withoutPort(text: string): string {
   if (text.length > MAX_ADDRESS) return text;
   return /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
-}
-
-/** An IPv4 network may be written in the form of IPv6 (`::ffff:10.0.0.0/104`). */
-function withoutMapping(address: Address, bits: number): [Address, number] {
-  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96
-    ? [address.toIPv4Address(), bits - 96]
-    : [address, bits];
 }

@@ -23,63 +23,32 @@ export function readSettings<S extends z.ZodObject>(
   environment: Environment,
   warn: (line: string) => void = console.warn,
 ): Readonly<z.output<S>> {
-  const settings = Object.entries(schema.shape).map(([name, field]) =>
-    findSetting(name, z.globalRegistry.get(field), environment)
-  );
-  for (const { name, formerly, hasOldName } of settings) {
-    if (hasOldName) warn(`${formerly} is now named ${name}; the next release ignores ${formerly}`);
-  }
+  // An empty value in an env file means "not set".
+  const valueOf = (name: string) => environment[name] || undefined;
+  const settings = Object.entries(schema.shape).map(([name, field]) => {
+    const meta = z.globalRegistry.get(field);
+    const formerly = String(meta?.formerly ?? "");
+    const [current, old] = [valueOf(name), valueOf(formerly)];
+    if (old !== undefined) {
+      warn(`${formerly} is now named ${name}; the next release ignores ${formerly}`);
+    }
+    const isAmbiguous = current !== undefined && old !== undefined && current !== old;
+    return { name, formerly, expected: meta?.description, value: current ?? old, isAmbiguous };
+  });
   const result = schema.safeParse(
     Object.fromEntries(
       settings.flatMap(({ name, value }) => value === undefined ? [] : [[name, value]]),
     ),
   );
   const invalid = new Set(result.error?.issues.map(({ path: [name] }) => name));
-  const mistakes = settings.flatMap((setting) =>
-    mistakeOf(setting, invalid.has(setting.name)) ?? []
-  );
+  // Mistakes do not show the value: a database URL contains a password.
+  const mistakes = settings.flatMap(({ name, formerly, expected, value, isAmbiguous }) => {
+    if (isAmbiguous) return `${name} differs from ${formerly}, its old name: set ${name} alone`;
+    if (!invalid.has(name)) return [];
+    return `${name} is ${value === undefined ? "missing" : "invalid"}: expected ${expected}`;
+  });
   if (result.success && mistakes.length === 0) return Object.freeze(result.data);
   throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
-}
-
-interface Setting {
-  readonly name: string;
-  readonly expected: string;
-  readonly formerly: string | undefined;
-  readonly hasOldName: boolean;
-  readonly value: string | undefined;
-  /** The old and the new name have different values. */
-  readonly isAmbiguous: boolean;
-}
-
-function findSetting(
-  name: string,
-  meta: z.GlobalMeta | undefined,
-  environment: Environment,
-): Setting {
-  // An empty value in an env file means "not set".
-  const valueOf = (key: string) => environment[key] || undefined;
-  const formerly = typeof meta?.formerly === "string" ? meta.formerly : undefined;
-  const current = valueOf(name);
-  const old = formerly === undefined ? undefined : valueOf(formerly);
-  return {
-    name,
-    expected: meta?.description ?? "another value",
-    formerly,
-    hasOldName: old !== undefined,
-    value: current ?? old,
-    isAmbiguous: current !== undefined && old !== undefined && current !== old,
-  };
-}
-
-/** The mistake in a setting, without its value: a database URL contains a password. */
-function mistakeOf(
-  { name, expected, formerly, value, isAmbiguous }: Setting,
-  isInvalid: boolean,
-): string | undefined {
-  if (isAmbiguous) return `${name} differs from ${formerly}, its old name: set ${name} alone`;
-  if (!isInvalid) return undefined;
-  return `${name} is ${value === undefined ? "missing" : "invalid"}: expected ${expected}`;
 }
 
 export const wholeNumber = (min: number, max: number) =>

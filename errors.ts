@@ -43,8 +43,6 @@ const STATUS = {
 /** The stable name of an error, for code and logs; clients read the status and the sentence. */
 export type ErrorCode = keyof typeof STATUS;
 
-export type ErrorStatus = typeof STATUS[ErrorCode];
-
 /** One place in a request that violates the contract. */
 export interface ErrorDetail {
   /** Field names and list positions joined by dots; empty for the whole body. */
@@ -68,8 +66,8 @@ interface ErrorOptions {
 /** An error with the client's sentence; the cause goes to the log only. */
 export class ApiError extends Error {
   override name = "ApiError";
-  readonly status: ErrorStatus;
-  readonly details: readonly ErrorDetail[] | undefined;
+  readonly status: typeof STATUS[ErrorCode];
+  readonly details: ErrorOptions["details"];
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(readonly code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -80,9 +78,7 @@ export class ApiError extends Error {
   }
 
   get body(): ErrorBody {
-    return this.details === undefined
-      ? { error: this.message }
-      : { error: this.message, details: this.details };
+    return { error: this.message, ...this.details && { details: this.details } };
   }
 }
 

@@ -1,5 +1,5 @@
 import { createApi } from "./app.ts";
-import { KeyFileError } from "./auth/key_file_error.ts";
+import { KeyFileError } from "./auth/key_file.ts";
 import { watchSigningKeys } from "./auth/watched_keys.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";

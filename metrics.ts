@@ -104,10 +104,8 @@ export function createMetrics() {
   ]);
   return {
     refused: (operation: string, reason: RefusalReason) => refused.inc({ operation, reason }),
-    /** A request that `AUTH_MODE=legacy` let through and `AUTH_MODE=required` would refuse. */
     requiredWouldRefuse: (operation: string, reason: RefusalReason) =>
       wouldRefuse.inc({ operation, reason }),
-    /** A token that `AUTH_MODE=required` refused or, in `AUTH_MODE=legacy`, would refuse. */
     badToken: (operation: string, reason: TokenFault) => badTokens.inc({ operation, reason }),
     login: (outcome: LoginOutcome) => logins.inc({ outcome }),
     /** @param operation `unknown` when no operation has this path and method */

@@ -23,15 +23,7 @@ export async function withDeadline<T, Late = never>(
   onTimeout: () => Late,
 ): Promise<T | Late> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<Late>((resolve, reject) => {
-    timer = setTimeout(() => {
-      try {
-        resolve(onTimeout());
-      } catch (error) {
-        reject(error);
-      }
-    }, ms);
-  });
+  const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, ms)).then(onTimeout);
   try {
     return await Promise.race([work, timeout]);
   } finally {

@@ -2,10 +2,24 @@ import { timingSafeEqual } from "node:crypto";
 import { ApiError } from "../errors.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
 import { accessTo, type OperationId, type Role } from "./access.ts";
-import { BadTokenError, CHALLENGE } from "./bad_token.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Claims } from "./claims.ts";
 import type { TokenVerifier } from "./tokens.ts";
+
+/** The challenge of RFC 6750, section 3. */
+const CHALLENGE = 'Bearer realm="lotline"';
+
+/**
+ * The 401 for every token fault. All faults share one sentence, since the difference would help
+ * only a forger. Operators find the fault in log and metrics.
+ */
+export class BadTokenError extends ApiError {
+  constructor(readonly fault: TokenFault) {
+    super("bad_token", "The token is not valid, or not any more: log in again", {
+      headers: { "www-authenticate": `${CHALLENGE}, error="invalid_token"` },
+    });
+  }
+}
 
 /** Whether {@link ACCESS} is enforced, or only observed. */
 export type AuthMode = "legacy" | "required";

@@ -1,17 +1,12 @@
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { parseJson } from "../json.ts";
 import { linkTarget } from "../link_target.ts";
-import {
-  brokenKeyFile,
-  command,
-  KeyFileError,
-  namesAFolder,
-  notAFile,
-  readFailure,
-  shellWord,
-  writeFailure,
-} from "./key_file_error.ts";
+
+/** A key file is unusable; the message says why and, if possible, what to do. */
+export class KeyFileError extends Error {
+  override name = "KeyFileError";
+}
 
 /** The only algorithm that signs and verifies tokens. */
 export const ALGORITHM = "EdDSA";
@@ -35,7 +30,7 @@ const KeyInFile = z.object({
 
 /** A daily rotation for years; such a file has less than half of {@link MAX_BYTES}. */
 const MAX_KEYS = 1_000;
-/** The most bytes that are read of a file. */
+/** A larger file is not read. */
 const MAX_BYTES = 1_000_000;
 
 const KeyFile = z.object({ keys: z.tuple([KeyInFile], KeyInFile) })
@@ -51,11 +46,13 @@ export type KeysInFile = readonly [KeyInFile, ...KeyInFile[]];
  * @throws {KeyFileError} something else exists, or the file can't be created
  */
 export async function makeKeyFile(path: string, keys: KeysInFile): Promise<void> {
-  await refuseNonFile(path);
+  await statOf(path).catch((error) => {
+    if (!(error.cause instanceof Deno.errors.NotFound)) throw error;
+  });
   const target = await linkTarget(path);
   try {
     await Deno.mkdir(dirname(target), { recursive: true });
-    await writeNewFile(target, textOf(keys));
+    await writeNewFile(target, keys);
   } catch (cause) {
     if (cause instanceof Deno.errors.AlreadyExists) throw cause;
     throw writeFailure(path, target, cause);
@@ -64,11 +61,13 @@ export async function makeKeyFile(path: string, keys: KeysInFile): Promise<void>
 
 /** @throws {KeyFileError} the file is missing, readable by others, or no key file */
 export async function readKeyFile(path: string): Promise<KeysInFile> {
-  const { mode } = await statOf(path);
+  const { mode, size } = await statOf(path);
   if (mode !== null && (mode & 0o077) !== 0) {
     throw new KeyFileError(`${path} can be read by others: chmod 600 ${shellWord(path)}`);
   }
-  const text = await readBounded(path);
+  if (size > MAX_BYTES) throw brokenKeyFile(path, "is not a key file: it has more than 1 MB");
+  const bytes = await Deno.readFile(path).catch((cause) => throwReadFailure(path, cause));
+  const text = new TextDecoder().decode(bytes);
   if (text.trim() === "") throw brokenKeyFile(path, "is empty");
   const file = KeyFile.safeParse(parseJson(text));
   if (!file.success) throw brokenKeyFile(path, "is not a key file");
@@ -101,7 +100,7 @@ export async function changeKeyFile(
   try {
     const { mode, uid, gid } = await Deno.stat(target);
     await Deno.remove(next).catch(() => {});
-    await writeNewFile(next, textOf(after));
+    await writeNewFile(next, after);
     if (mode !== null) await Deno.chmod(next, mode & 0o777);
     const made = await Deno.stat(next);
     if (made.uid !== uid || made.gid !== gid) {
@@ -120,7 +119,7 @@ export async function changeKeyFile(
 /** Locks the file itself, which leaves nothing beside it; the lock ends with the process. */
 async function takeTurn(path: string): Promise<Disposable> {
   for (;;) {
-    const file = await openToRead(path);
+    const file = await Deno.open(path).catch((cause) => throwReadFailure(path, cause));
     await file.lock(true);
     const [locked, now] = [await file.stat(), await statOf(path)];
     if (locked.ino === now.ino) return file;
@@ -129,46 +128,21 @@ async function takeTurn(path: string): Promise<Disposable> {
   }
 }
 
-async function refuseNonFile(path: string): Promise<void> {
-  if (path.endsWith("/")) throw namesAFolder(path);
-  const info = await Deno.stat(path).catch(async (cause) => {
-    if (cause instanceof Deno.errors.NotFound) return undefined;
-    return await throwReadFailure(path, cause);
-  });
-  const refusal = info && notAFile(path, info);
-  if (refusal) throw refusal;
-}
-
 /** Checks a file before it is opened: opening a pipe would wait for a writer. */
 async function statOf(path: string): Promise<Deno.FileInfo> {
-  await refuseNonFile(path);
-  return await Deno.stat(path).catch((cause) => throwReadFailure(path, cause));
-}
-
-async function openToRead(path: string): Promise<Deno.FsFile> {
-  return await Deno.open(path).catch((cause) => throwReadFailure(path, cause));
-}
-
-async function throwReadFailure(path: string, cause: unknown): Promise<never> {
-  throw await readFailure(path, cause);
-}
-
-async function readBounded(path: string): Promise<string> {
-  using file = await openToRead(path);
-  const bytes = new Uint8Array(MAX_BYTES + 1);
-  let length = 0;
-  for (let read: number | null = 0; read !== null && length < bytes.length; length += read ?? 0) {
-    read = await file.read(bytes.subarray(length));
-  }
-  if (length > MAX_BYTES) throw brokenKeyFile(path, "is not a key file: it has more than 1 MB");
-  return new TextDecoder().decode(bytes.subarray(0, length));
+  if (path.endsWith("/")) throw namesAFolder(path);
+  const info = await Deno.stat(path).catch((cause) => throwReadFailure(path, cause));
+  if (info.isFile) return info;
+  if (info.isDirectory) throw namesAFolder(path);
+  const kind = info.isFifo ? "a pipe" : info.isSocket ? "a socket" : "a device";
+  throw new KeyFileError(`JWT_KEYS_FILE ${path} is ${kind}: name a file`);
 }
 
 /** Creates a file; removes it when the write fails. */
-async function writeNewFile(path: string, text: string): Promise<void> {
+async function writeNewFile(path: string, keys: KeysInFile): Promise<void> {
   using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   try {
-    const bytes = new TextEncoder().encode(text);
+    const bytes = new TextEncoder().encode(JSON.stringify({ keys }, undefined, 2) + "\n");
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
     // The file must be on disk before it replaces another.
     await file.sync();
@@ -178,6 +152,92 @@ async function writeNewFile(path: string, text: string): Promise<void> {
   }
 }
 
-function textOf(keys: KeysInFile): string {
-  return JSON.stringify({ keys }, undefined, 2) + "\n";
+/** A `deno task keys` command that can be pasted into a shell. */
+function command(path: string, words: string): string {
+  return `JWT_KEYS_FILE=${shellWord(path)} deno task keys ${words}`;
+}
+
+function shellWord(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}
+
+/** @param what is wrong with the content */
+export function brokenKeyFile(path: string, what: string): KeyFileError {
+  const word = shellWord(path);
+  return new KeyFileError(
+    `JWT_KEYS_FILE ${path} ${what}: put a copy of it back, or make a new one, which ends all ` +
+      `tokens: mv ${word} ${word}.broken && ${command(path, "create")}`,
+  );
+}
+
+function namesAFolder(path: string): KeyFileError {
+  return new KeyFileError(
+    `JWT_KEYS_FILE ${path} is a folder: name a file in it, such as ${
+      path.replace(/\/?$/, "/")
+    }keys.json`,
+  );
+}
+
+/** Throws the explanation of a system error of reading the file. */
+async function throwReadFailure(path: string, cause: unknown): Promise<never> {
+  throw new KeyFileError(`JWT_KEYS_FILE ${path} ${await readProblem(path, cause)}`, { cause });
+}
+
+async function readProblem(path: string, cause: unknown): Promise<string> {
+  switch (codeOf(cause)) {
+    case "ENOENT": {
+      const isLink = await Deno.lstat(path).then(({ isSymlink }) => isSymlink, () => false);
+      if (!isLink) return "can't be read, make one with: deno task keys create";
+      return `is a link to ${await linkTarget(path)}, which isn't there: ` +
+        `make it with: ${command(path, "create")}`;
+    }
+    case "ENOTDIR":
+      return `can't be there: ${await lastPassed(path)} is no folder`;
+    case "ELOOP":
+      return "is a link that leads back to itself";
+    case "ENAMETOOLONG":
+      return "can't be used: its name is too long";
+    case "EACCES": {
+      const uid = await Deno.stat(path).then(({ uid }) => uid, () => undefined);
+      return uid === undefined
+        ? `can't be reached: the user who runs this may not enter ${await lastPassed(path)}`
+        : `can't be read by the user who runs this: it belongs to user ${uid}`;
+    }
+    default:
+      return `can't be read: ${messageOf(cause)}`;
+  }
+}
+
+/**
+ * Explains a system error of creating or replacing the file.
+ *
+ * @param target the end of the path's links
+ */
+function writeFailure(path: string, target: string, cause: unknown): KeyFileError {
+  const folder = dirname(target);
+  const reasons = new Map<unknown, string>([
+    ["EACCES", `the user who runs this may not make files in ${folder}`],
+    ["EROFS", `${folder} can only be read`],
+    ["EBUSY", "it is mounted by itself, and can't be replaced: mount its folder instead"],
+    ["EPERM", "only root and its owner can put another in its place"],
+  ]);
+  const reason = reasons.get(codeOf(cause)) ?? messageOf(cause);
+  return new KeyFileError(`JWT_KEYS_FILE ${path} can't be written: ${reason}`, { cause });
+}
+
+/** The longest part of a path that exists, links followed. */
+async function lastPassed(path: string): Promise<string> {
+  let at = await linkTarget(path).catch(() => resolve(path));
+  while (at !== dirname(at) && !await Deno.lstat(at).then(() => true, () => false)) {
+    at = dirname(at);
+  }
+  return at;
+}
+
+const codeOf = (thrown: unknown) =>
+  thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+
+/** The system's message without Deno's addition. */
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message.replace(/ \(os error \d+\).*/, "") : String(cause);
 }

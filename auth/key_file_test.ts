@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { eventually } from "../testing/eventually.ts";
-import { KeyFileError } from "./key_file_error.ts";
+import { KeyFileError } from "./key_file.ts";
 import { createKeyFile, loadSigningKeys, pruneKeys, rotateKeys } from "./keys.ts";
 import { temporaryFolder } from "../testing/temporary_folder.ts";
 import { keyIdsIn } from "../testing/keys.ts";

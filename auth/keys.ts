@@ -3,13 +3,13 @@ import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { MAX_TOKEN_TTL_MINUTES } from "../config.ts";
 import {
   ALGORITHM,
+  brokenKeyFile,
   changeKeyFile,
   type KeyInFile,
   type KeysInFile,
   makeKeyFile,
   readKeyFile,
 } from "./key_file.ts";
-import { brokenKeyFile } from "./key_file_error.ts";
 
 /** The keys of a process: one signs; the public parts of all are published. */
 export interface SigningKeys {

@@ -18,7 +18,7 @@ import {
 } from "../command_line.ts";
 import { readSettings } from "../config.ts";
 import { KeysSettings } from "./config.ts";
-import { KeyFileError } from "./key_file_error.ts";
+import { KeyFileError } from "./key_file.ts";
 import { createKeyFile, pruneKeys, rotateKeys } from "./keys.ts";
 
 const MAX_MINUTES = 9_999;
@@ -34,19 +34,37 @@ const PROGRAM: Program<Command> = {
       usage: "[--if-missing]",
       does: "makes the file with one signing key",
       options: { "if-missing": { type: "boolean" } },
-      run: create,
+      async run(path, { options }) {
+        try {
+          await createKeyFile(path);
+          console.log(`made ${path} with one signing key`);
+        } catch (error) {
+          if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+          if (options["if-missing"] === true) return;
+          throw new RefusedError(`${path} exists already and stays as it is`);
+        }
+      },
     },
     rotate: {
       usage: "[--in MINUTES]",
       does: "adds a key that signs from now, or then, on; the others go on verifying",
       options: { in: { type: "string" } },
-      run: rotate,
+      async run(path, typed) {
+        const minutes = parseWhole(textOption(typed, "in") ?? "0", [0, MAX_MINUTES]);
+        if (minutes === undefined) throw new UsageError();
+        const count = await rotateKeys(path, new Date(Date.now() + minutes * 60_000));
+        const when = minutes === 0 ? "now on" : `${minutes} minutes from now on`;
+        console.log(`a new key signs from ${when}; ${count} keys verify`);
+      },
     },
     prune: {
       usage: "[--now]",
       does: "drops keys whose tokens have all expired; --now: all but the signing key",
       options: { now: { type: "boolean" } },
-      run: prune,
+      async run(path, { options }) {
+        const { dropped, left } = await pruneKeys(path, { evenNeeded: options.now === true });
+        console.log(`dropped ${dropped} keys, ${left} left`);
+      },
     },
   },
 };
@@ -56,27 +74,3 @@ await runMain({ usage: usageOf(PROGRAM), told: [KeyFileError] }, async () => {
   const { JWT_KEYS_FILE: path } = readSettings(KeysSettings, Deno.env.toObject());
   await command.run(path, typed);
 });
-
-async function create(path: string, { options }: Typed): Promise<void> {
-  try {
-    await createKeyFile(path);
-    console.log(`made ${path} with one signing key`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    if (options["if-missing"] === true) return;
-    throw new RefusedError(`${path} exists already and stays as it is`);
-  }
-}
-
-async function rotate(path: string, typed: Typed): Promise<void> {
-  const minutes = parseWhole(textOption(typed, "in") ?? "0", [0, MAX_MINUTES]);
-  if (minutes === undefined) throw new UsageError();
-  const count = await rotateKeys(path, new Date(Date.now() + minutes * 60_000));
-  const when = minutes === 0 ? "now on" : `${minutes} minutes from now on`;
-  console.log(`a new key signs from ${when}; ${count} keys verify`);
-}
-
-async function prune(path: string, { options }: Typed): Promise<void> {
-  const { dropped, left } = await pruneKeys(path, { evenNeeded: options.now === true });
-  console.log(`dropped ${dropped} keys, ${left} left`);
-}

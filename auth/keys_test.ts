@@ -8,7 +8,7 @@ import {
 } from "node:assert/strict";
 import { join } from "node:path";
 import { taskOutput } from "../testing/task_output.ts";
-import { KeyFileError } from "./key_file_error.ts";
+import { KeyFileError } from "./key_file.ts";
 import { createKeyFile, loadSigningKeys, pruneKeys, rotateKeys } from "./keys.ts";
 import { temporaryFolder } from "../testing/temporary_folder.ts";
 import { keyIdsIn } from "../testing/keys.ts";

@@ -1,11 +1,8 @@
+import { LRUCache } from "lru-cache";
 import type { Sql } from "../db/sql.ts";
 import { recordLongPassword } from "../db/long_passwords.ts";
 import { describeError, type Log } from "../log.ts";
 
-/** An account is stored at most once in this time, in ms. */
-const STORE_AGAIN_MS = 24 * 3_600_000;
-/** Some 100 bytes each; beyond this number all are forgotten, and stored again. */
-const MAX_REMEMBERED = 10_000;
 /** Further accounts are skipped until their next login. */
 const MAX_WAITING = 100;
 
@@ -14,7 +11,8 @@ const MAX_WAITING = 100;
  * Works in the background, one account after the other: no login waits for it or fails with it.
  */
 export function createLongPasswordNotes(sql: Sql, log: Log): (userId: string) => void {
-  const stored = new Map<string, number>();
+  // Accounts that were stored in the last day; some 100 bytes each.
+  const stored = new LRUCache<string, true>({ max: 10_000, ttl: 24 * 3_600_000, ttlResolution: 0 });
   let waiting = 0;
   let last: Promise<void> = Promise.resolve();
   const store = async (userId: string) => {
@@ -27,10 +25,8 @@ export function createLongPasswordNotes(sql: Sql, log: Log): (userId: string) =>
     waiting--;
   };
   return (userId) => {
-    const now = performance.now();
-    if (now - (stored.get(userId) ?? -Infinity) < STORE_AGAIN_MS || waiting >= MAX_WAITING) return;
-    if (stored.size >= MAX_REMEMBERED) stored.clear();
-    stored.set(userId, now);
+    if (stored.has(userId) || waiting >= MAX_WAITING) return;
+    stored.set(userId, true);
     waiting++;
     last = last.then(() => store(userId));
   };

@@ -11,39 +11,25 @@ import { formsOf } from "./typed_password.ts";
 /** Hashes per thread: the running one and some seconds' worth of waiting ones. */
 const SLOTS_PER_THREAD = 17;
 
-/** Disposing ends the threads. */
-export interface Passwords extends Disposable {
-  /**
-   * Reserves slots for the hashes of a typed password, one per form. A login reserves them before
-   * any other work, so that excess logins cost next to nothing. Disposing releases them.
-   *
-   * @throws {ApiError} 429 when too few are free
-   */
-  acquireSlot(password: string): HashSlot;
-}
+export type Passwords = ReturnType<typeof createPasswords>;
 
 /** The right to check one typed password, and to hash it afterwards. */
-export interface HashSlot extends Disposable {
-  /**
-   * Returns the form that matches the hash. The work is the same for a right and a wrong password,
-   * for a hash of any cost up to {@link COST}, for other text, and for no hash.
-   */
-  check(hash: string | null | undefined): Promise<string | undefined>;
-  /** Hashes a form with {@link COST}. */
-  hash(form: string): Promise<string>;
-}
+export type HashSlot = ReturnType<Passwords["acquireSlot"]>;
 
-/** A cost below {@link COST} is for tests. */
-export function createPasswords(
-  threads = navigator.hardwareConcurrency,
-  cost = COST,
-): Passwords {
+/** Disposing ends the threads. A cost below {@link COST} is for tests. */
+export function createPasswords(threads = navigator.hardwareConcurrency, cost = COST) {
   const pool = Array.from({ length: threads }, startThread);
   const run = (task: Task): Promise<Result> =>
     pool.reduce((one, other) => other.waiting() < one.waiting() ? other : one).run(task);
   let free = threads * SLOTS_PER_THREAD;
   return {
-    acquireSlot(password) {
+    /**
+     * Reserves slots for the hashes of a typed password, one per form. A login reserves them before
+     * any other work, so that excess logins cost next to nothing. Disposing releases them.
+     *
+     * @throws {ApiError} 429 when too few are free
+     */
+    acquireSlot(password: string) {
       const forms = formsOf(password);
       // A password without a form is handled and counted like any other.
       const slots = Math.max(1, forms.length);
@@ -54,7 +40,11 @@ export function createPasswords(
       }
       free -= slots;
       return {
-        async check(hash) {
+        /**
+         * Returns the form that matches the hash. The work is the same for a right and a wrong
+         * password, for a hash of any cost up to {@link COST}, for other text, and for no hash.
+         */
+        async check(hash: string | null | undefined): Promise<string | undefined> {
           // Waits for all checks, even after a match: the slots are released afterwards.
           const checks = await Promise.allSettled(
             forms.map((form) => run({ kind: "check", password: form, hash: hash ?? "", cost })),
@@ -66,7 +56,8 @@ export function createPasswords(
             return check?.status === "fulfilled" && check.value === true;
           });
         },
-        hash: async (form) => String(await run({ kind: "hash", password: form, cost })),
+        /** Hashes a form with {@link COST}. */
+        hash: async (form: string) => String(await run({ kind: "hash", password: form, cost })),
         [Symbol.dispose]: () => void (free += slots),
       };
     },

@@ -26,26 +26,10 @@ const RETRY_MS = 1_000;
 const NEWS_EVERY_MS = 500;
 /** The share of the pool that first reads of tokens may use at once. */
 const SHARE_OF_POOL = 1 / 4;
-/** The time limit of {@link Revocations.checkQuickly}, in ms. */
+/** The time limit of `checkQuickly`, in ms. */
 const QUICK_CHECK_MS = 250;
 
-export interface Revocations extends Disposable {
-  /** The known state, without a read; `unknown` for a token that was not sent lately. */
-  stateOf(claims: Claims): TokenState;
-  /** Reads a token and its account; `unknown` when PostgreSQL can't be read. Never throws. */
-  check(claims: Claims): Promise<TokenState>;
-  /** The same within a quarter of a second, and at once while PostgreSQL is unavailable. */
-  checkQuickly(claims: Claims): Promise<TokenState>;
-  /** Reads all known tokens again. Never throws. */
-  refresh(): Promise<void>;
-  /**
-   * Revokes one token: here at once, everywhere within seconds. It is stored, with the key if any,
-   * when this resolves.
-   *
-   * @throws {ApiError} 429 when too many revoked tokens of the account have not expired yet
-   */
-  revoke(claims: Claims, key?: IdempotencyKey): Promise<void>;
-}
+export type Revocations = ReturnType<typeof followRevocations>;
 
 interface Deps {
   readonly sql: Sql;
@@ -58,7 +42,7 @@ interface Deps {
 /** Follows the revocations until disposed. */
 export function followRevocations(
   { sql, valkey, log, now = () => performance.now() }: Deps,
-): Revocations {
+) {
   const known = new TokenStates(now);
   let isFailing = false;
 
@@ -111,14 +95,24 @@ export function followRevocations(
   }
 
   return {
+    /** Reads all known tokens again. Never throws. */
     refresh,
+    /** Reads a token and its account; `unknown` when PostgreSQL can't be read. Never throws. */
     check,
-    stateOf: (claims) => known.stateOf(claims),
-    async checkQuickly(claims) {
+    /** The known state, without a read; `unknown` for a token that was not sent lately. */
+    stateOf: (claims: Claims) => known.stateOf(claims),
+    /** {@link check} within a quarter of a second, and at once while PostgreSQL is unavailable. */
+    async checkQuickly(claims: Claims): Promise<TokenState> {
       if (isFailing) return "unknown";
       return await withDeadline(check(claims), QUICK_CHECK_MS, () => "unknown");
     },
-    async revoke(claims, key) {
+    /**
+     * Revokes one token: here at once, everywhere within seconds. It is stored, with the key if
+     * any, when this resolves.
+     *
+     * @throws {ApiError} 429 when too many revoked tokens of the account have not expired yet
+     */
+    async revoke(claims: Claims, key?: IdempotencyKey): Promise<void> {
       const { jti, sub, exp } = claims;
       if (!await revokeToken(sql, { tokenId: jti, userId: sub, expiresAt: exp }, key)) {
         throw new ApiError("account_busy", "Too many of your tokens have ended, try again later", {

@@ -27,15 +27,7 @@ export type Turn =
     readonly retryAfterS: number;
   };
 
-export interface LoginThrottle {
-  /**
-   * Counts a try before its password is checked, so that parallel tries don't bypass the limit. The
-   * caller must report the outcome. Never throws.
-   */
-  consume(email: string, address: string): Promise<Turn>;
-  /** The turn that {@link LoginThrottle.consume} would return, without counting. */
-  peek(email: string, address: string): Promise<Turn>;
-}
+export type LoginThrottle = ReturnType<typeof createLoginThrottle>;
 
 interface Deps {
   /** Failed tries per window and account, from any address. */
@@ -54,7 +46,7 @@ interface Deps {
  */
 export function createLoginThrottle(
   { perAccount, perAddress, valkey, now = () => performance.now() }: Deps,
-): LoginThrottle {
+) {
   const own = new TryCounts(now);
   const limitsOf = (email: string, address: string): readonly [TryLimit, TryLimit] => [
     { key: keyOf("account", email), max: perAccount },
@@ -84,14 +76,19 @@ export function createLoginThrottle(
       })
     );
   return {
-    async peek(email, address) {
+    /** The turn that `consume` would return, without counting. */
+    async peek(email: string, address: string): Promise<Turn> {
       const limits = limitsOf(email, address);
       const shared = await runScript(limits, PEEK, perAccount, perAddress);
       const noEffect = () => Promise.resolve();
       return refusalBy(limits, sharedCounts(shared)) ??
         { allowed: true, succeed: noEffect, fail: noEffect, cancel: noEffect };
     },
-    async consume(email, address) {
+    /**
+     * Counts a try before its password is checked, so that parallel tries don't bypass the limit.
+     * The caller must report the outcome. Never throws.
+     */
+    async consume(email: string, address: string): Promise<Turn> {
       const limits = limitsOf(email, address);
       const id = crypto.randomUUID();
       const shared = sharedCounts(

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { AccountState, FoundRevocations, RevocationQuery } from "../db/revocations.ts";
 import type { TokenFault } from "../metrics.ts";
 import type { Revocation } from "./revocation_stream.ts";
@@ -5,11 +6,10 @@ import type { Claims } from "./claims.ts";
 
 /** A token is not trusted when PostgreSQL has not been read for this long, in ms. */
 const TOO_OLD_MS = 15_000;
-/** A token that was not sent for this long is no longer read, in ms. */
+/** A token that was not sent for this long is forgotten, in ms. */
 const KEEP_UNUSED_MS = 10 * 60_000;
-/** Half a kB each. Beyond this number the oldest entry is dropped, and read again when needed. */
-const MAX_ACCOUNTS = 10_000;
-const MAX_TOKENS = 10_000;
+/** Tokens, and accounts: half a kB each. One that is dropped is read again when needed. */
+const MAX_ENTRIES = 10_000;
 /** The most rows per statement: larger statements would delay the requests of this process. */
 const MAX_AT_ONCE = 1_000;
 
@@ -27,7 +27,6 @@ interface Entry {
   readAt: number;
   /** The position of the read or change that it comes from: an earlier read changes nothing. */
   sequence: number;
-  usedAt: number;
 }
 
 interface StoredAccount extends Entry {
@@ -43,20 +42,27 @@ interface StoredToken extends Entry {
  * Only these are read again, so the number of accounts does not affect the size of a read.
  */
 export class TokenStates {
-  readonly #accounts = new Map<string, StoredAccount>();
-  readonly #tokens = new Map<string, StoredToken>();
+  readonly #accounts: LRUCache<string, StoredAccount>;
+  readonly #tokens: LRUCache<string, StoredToken>;
   #sequence = 0;
 
   /** @param now a monotonic clock, in ms */
-  constructor(private readonly now: () => number) {}
+  constructor(private readonly now: () => number) {
+    const kept = {
+      max: MAX_ENTRIES,
+      ttl: KEEP_UNUSED_MS,
+      updateAgeOnGet: true,
+      ttlResolution: 0,
+      perf: { now },
+    };
+    this.#accounts = new LRUCache(kept);
+    this.#tokens = new LRUCache(kept);
+  }
 
   /** The state of a token. Only reads after its first arrival count. */
   stateOf({ sub, jti, iat, role }: Claims): TokenState {
     const account = this.#accounts.get(keyOf(sub));
     const token = this.#tokens.get(keyOf(jti));
-    const now = this.now();
-    if (token !== undefined) token.usedAt = now;
-    if (account !== undefined) account.usedAt = now;
     if (token?.isRevoked) return "logged_out";
     // The account may have changed since its read, and the new token be the first sign of that.
     if (token === undefined || token.readAt === -Infinity) return "unknown";
@@ -66,17 +72,17 @@ export class TokenStates {
     if (disabled) return "disabled";
     if (iat < (tokensFrom ?? 0)) return "ended";
     if (role !== roleOfNow) return "other_role";
-    return now - Math.min(account.readAt, token.readAt) > TOO_OLD_MS ? "unknown" : "good";
+    return this.now() - Math.min(account.readAt, token.readAt) > TOO_OLD_MS ? "unknown" : "good";
   }
 
   /** Starts a read of some tokens and their accounts. */
   read(tokens: readonly Claims[]): Reading {
     const startedAt = this.now();
-    const nothing = { readAt: -Infinity, sequence: 0, usedAt: startedAt };
+    const nothing = { readAt: -Infinity, sequence: 0 };
     const accounts = tokens.map(({ sub, jti }) => {
       const userId = keyOf(sub);
-      addIfNew(this.#tokens, keyOf(jti), { ...nothing, isRevoked: false }, MAX_TOKENS);
-      addIfNew(this.#accounts, userId, { ...nothing, state: undefined }, MAX_ACCOUNTS);
+      addIfNew(this.#tokens, keyOf(jti), { ...nothing, isRevoked: false });
+      addIfNew(this.#accounts, userId, { ...nothing, state: undefined });
       // An empty version makes the query return the account, even if its entry is dropped
       // meanwhile.
       return { userId, version: "" };
@@ -89,14 +95,9 @@ export class TokenStates {
     };
   }
 
-  /** Starts reads of everything known, and drops what was not sent for long. */
+  /** Starts reads of everything known. */
   readAll(): Reading[] {
     const startedAt = this.now();
-    for (const map of [this.#accounts, this.#tokens]) {
-      for (const [key, { usedAt }] of map) {
-        if (startedAt - usedAt > KEEP_UNUSED_MS) map.delete(key);
-      }
-    }
     const accounts = [...this.#accounts].map(([userId, { state }]) => ({
       userId,
       version: state?.version ?? "",
@@ -119,7 +120,7 @@ export class TokenStates {
     const { startedAt, sequence } = reading;
     const states = new Map(found.accounts.map((state) => [state.userId, state]));
     for (const { userId } of reading.accounts) {
-      const account = this.#accounts.get(userId);
+      const account = this.#accounts.peek(userId);
       // A change that arrived during the read may be missing in its result.
       if (account === undefined || account.sequence > sequence) continue;
       Object.assign(account, { readAt: startedAt, sequence });
@@ -127,7 +128,7 @@ export class TokenStates {
     }
     const revoked = new Set(found.tokens);
     for (const id of reading.tokens) {
-      const token = this.#tokens.get(id);
+      const token = this.#tokens.peek(id);
       if (token === undefined || token.sequence > sequence) continue;
       Object.assign(token, { readAt: startedAt, sequence });
       token.isRevoked ||= revoked.has(id);
@@ -138,11 +139,11 @@ export class TokenStates {
   apply(revocation: Revocation): void {
     const sequence = ++this.#sequence;
     if (revocation.kind === "token") {
-      const token = this.#tokens.get(keyOf(revocation.tokenId));
+      const token = this.#tokens.peek(keyOf(revocation.tokenId));
       if (token !== undefined) Object.assign(token, { sequence, isRevoked: true });
       return;
     }
-    const account = this.#accounts.get(keyOf(revocation.userId));
+    const account = this.#accounts.peek(keyOf(revocation.userId));
     if (account === undefined) return;
     account.sequence = sequence;
     const { disabled, tokensFrom } = revocation;
@@ -156,11 +157,10 @@ function keyOf(id: string): string {
   return id.toLowerCase();
 }
 
-function addIfNew<Value>(map: Map<string, Value>, key: string, value: Value, max: number): void {
-  if (map.has(key)) return;
-  if (map.size >= max) {
-    const [first] = map.keys();
-    if (first !== undefined) map.delete(first);
-  }
-  map.set(key, value);
+function addIfNew<Value extends object>(
+  cache: LRUCache<string, Value>,
+  key: string,
+  value: Value,
+): void {
+  if (!cache.has(key)) cache.set(key, value);
 }

@@ -48,7 +48,7 @@ Deno.test("at most 10,000 tokens and their accounts are read again, however many
 });
 
 Deno.test("a token that wasn't sent for ten minutes isn't read again, and is then unknown", () => {
-  let now = 0;
+  let now = 1;
   const known = new TokenStates(() => now);
   const [used, unused] = [claims(), claims()];
   learn(known, [used, unused]);
@@ -171,13 +171,13 @@ Deno.test("an older read that ends after a newer one doesn't make the state olde
 });
 
 Deno.test("an account stays known for as long as one of its tokens is sent", () => {
-  let now = 0;
+  let now = 1;
   const known = new TokenStates(() => now);
   const [used, unused] = [claims(), claims()];
   learn(known, [used, unused]);
-  now = 10 * MINUTE;
+  now = 10 * MINUTE + 1;
   known.stateOf(used);
   deepStrictEqual(known.readAll()[0]?.accounts.length, 2, "after ten minutes, to the letter");
-  now = 10 * MINUTE + 1;
+  now = 10 * MINUTE + 2;
   deepStrictEqual(known.readAll()[0]?.accounts.map(({ userId }) => userId), [used.sub]);
 });

@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 import { sign } from "node:crypto";
 import { createLocalJWKSet, errors, jwtVerify } from "jose";
+import { LRUCache } from "lru-cache";
 import type { TokenFault } from "../metrics.ts";
 import { type Claims, ClaimsOfToken } from "./claims.ts";
 import { ALGORITHM } from "./key_file.ts";
 import type { SigningKeys } from "./keys.ts";
-import { VerifiedTokens } from "./verified_tokens.ts";
 import type { WatchedKeys } from "./watched_keys.ts";
 
 export const ISSUER = "lotline";
@@ -68,6 +68,9 @@ export function createTokenIssuer(
   };
 }
 
+/** About 0.5 kB each. */
+const MAX_VERIFIED = 10_000;
+
 /**
  * Checks tokens: signed by one of our keys with our algorithm, for one of these audiences, with all
  * claims, not expired, not from the future (RFC 8725). Revocations are checked elsewhere.
@@ -85,7 +88,9 @@ export function createTokenVerifier(
     // This also makes jose refuse an `iat` in the future.
     maxTokenAge: minutes * 60,
   };
-  const verified = new VerifiedTokens();
+  // Verifying an Ed25519 signature costs this process more than the rest of a request
+  // (docs/performance.md), and clients reuse their tokens.
+  const verified = new LRUCache<string, Claims>({ max: MAX_VERIFIED });
   let seen: SigningKeys | undefined;
   let findKey = createLocalJWKSet({ keys: [] });
   const useKeysOfNow = () => {
@@ -102,12 +107,12 @@ export function createTokenVerifier(
   };
   return async (token) => {
     useKeysOfNow();
-    const known = verified.get(token, secondsNow());
-    if (known !== undefined) return known;
+    const known = verified.get(token);
+    if (known !== undefined && known.exp > secondsNow()) return known;
     const keysBefore = seen;
     try {
       const found = await verify(token);
-      if (typeof found !== "string" && seen === keysBefore) verified.add(token, found);
+      if (typeof found !== "string" && seen === keysBefore) verified.set(token, found);
       return found;
     } catch (thrown) {
       const fault = faultOf(thrown);

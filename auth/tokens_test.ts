@@ -10,9 +10,9 @@ import { createLocalJWKSet, jwtVerify } from "jose";
 import type { TokenFault as Why } from "../metrics.ts";
 import { keyFiles, keysInMemory } from "../testing/keys.ts";
 import { TOKEN_FAULTS, type TokenFault, tokenMaker } from "../testing/tokens.ts";
+import type { Claims } from "./claims.ts";
 import { loadSigningKeys, type SigningKeys } from "./keys.ts";
 import { AUDIENCE, createTokenIssuer, createTokenVerifier, LEGACY_AUDIENCE } from "./tokens.ts";
-import type { Claims } from "./claims.ts";
 import type { WatchedKeys } from "./watched_keys.ts";
 
 const newKeyFile = await keyFiles();
@@ -222,4 +222,30 @@ Deno.test("a token whose key is removed during its verification isn't cached as 
   const other = verify(issuer(after)(SUBJECT));
   await Promise.all([looking, other]);
   strictEqual(await verify(token), "unknown_key");
+});
+
+Deno.test("a verified token is remembered until it expires", async () => {
+  const keys = await newKeys();
+  const token = issuer(keys)(SUBJECT);
+  const verify = verifier(keysInMemory(keys));
+  const claims = good(await verify(token));
+  strictEqual(await verify(token), claims);
+  const now = Date.now;
+  Date.now = () => claims.exp * 1_000;
+  try {
+    notStrictEqual(await verify(token), claims);
+  } finally {
+    Date.now = now;
+  }
+});
+
+Deno.test("of 10,001 verified tokens the one that was used first is verified again", async () => {
+  const keys = await newKeys();
+  const issue = issuer(keys);
+  const verify = verifier(keysInMemory(keys));
+  const tokens = Array.from({ length: 10_001 }, () => issue(SUBJECT));
+  const claims: Claims[] = [];
+  for (const token of tokens) claims.push(good(await verify(token)));
+  for (const at of [1, 5_000, 10_000]) strictEqual(await verify(tokens[at] ?? ""), claims[at]);
+  notStrictEqual(good(await verify(tokens[0] ?? "")), claims[0]);
 });

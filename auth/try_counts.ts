@@ -1,3 +1,5 @@
+import { LRUCache } from "lru-cache";
+
 /** The window of failed tries: 15 minutes, in ms. */
 export const WINDOW_MS = 15 * 60_000;
 
@@ -32,16 +34,13 @@ interface Try {
   readonly expiresAt: number;
 }
 
-// About 1 kB each when full: at most 20 MB.
-const MAX_KEYS = 20_000;
-
 /**
- * The tries of this process by key. Beyond the maximum, the key with the oldest last try is
+ * The tries of this process by key. Beyond the maximum, the key that was changed least recently is
  * dropped.
  */
 export class TryCounts {
-  /** Sorted by expiry, the earliest first. */
-  readonly #tries = new Map<string, readonly Try[]>();
+  /** Sorted by expiry, the earliest first. About 1 kB each when full: at most 20 MB. */
+  readonly #tries = new LRUCache<string, readonly Try[]>({ max: 20_000 });
 
   /** @param now a monotonic clock, in ms */
   constructor(private readonly now: () => number) {}
@@ -67,14 +66,8 @@ export class TryCounts {
       const others = this.#counting(key).filter((one) => one.id !== id);
       const tries = [...others, { id, sharedAt, expiresAt: this.now() + forMs }]
         .sort((a, b) => a.expiresAt - b.expiresAt);
-      // Deleted first, since the map's order is that of the last tries.
-      this.#tries.delete(key);
       // A key needs no more tries than its limit.
       this.#tries.set(key, tries.slice(-max));
-    }
-    while (this.#tries.size > MAX_KEYS) {
-      const [oldest] = this.#tries.keys();
-      if (oldest !== undefined) this.#tries.delete(oldest);
     }
   }
 
@@ -100,6 +93,6 @@ export class TryCounts {
 
   #counting(key: string): readonly Try[] {
     const now = this.now();
-    return (this.#tries.get(key) ?? []).filter(({ expiresAt }) => expiresAt > now);
+    return (this.#tries.peek(key) ?? []).filter(({ expiresAt }) => expiresAt > now);
   }
 }

@@ -26,7 +26,7 @@ import { delay } from "../timing.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { UserSettings } from "./config.ts";
-import { PasswordError, promptPassword } from "./password_prompt.ts";
+import { promptPassword } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
 import { publishRevocation } from "./revocation_stream.ts";
 
@@ -46,7 +46,17 @@ const COMMANDS: Record<string, Command> = {
     usage: "",
     does: "all accounts",
     async run({ sql }) {
-      console.log(accountTable(await accounts.listAccounts(sql)));
+      const rows = (await accounts.listAccounts(sql)).map((account) => [
+        account.email,
+        account.id,
+        account.role ?? "none",
+        account.encryptedPassword ? "yes" : "no",
+        account.disabled ? "disabled" : "active",
+        account.lastLogin ?? "never",
+        account.fullName ?? "",
+      ]);
+      const head = ["email", "id", "role", "password", "state", "last login", "name"];
+      console.log(columns(head, rows));
     },
   },
   audit: {
@@ -84,7 +94,7 @@ const COMMANDS: Record<string, Command> = {
         email,
         fullName: textOption(typed, "name") ?? null,
         role,
-        encryptedPassword: await newHash(email),
+        encryptedPassword: await hashPassword(await promptPassword(email)),
       });
       console.log(`made ${email} (${id}), ${role}`);
     },
@@ -95,7 +105,7 @@ const COMMANDS: Record<string, Command> = {
     words: [1, 1],
     async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email, disabled } = await theAccount(sql, named);
-      const hash = await newHash(email);
+      const hash = await hashPassword(await promptPassword(email));
       await publish(id, disabled, await accounts.setPasswordHash(sql, id, hash));
       console.log(`${email} has a new password; its tokens end`);
     },
@@ -144,7 +154,7 @@ const PROGRAM: Program<Command> = {
 A password is typed at a prompt, or read as one line from standard input when that is no terminal.`,
 };
 
-await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
+await runMain({ usage: usageOf(PROGRAM) }, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
   const { DATABASE_URL, VALKEY_URL } = readSettings(UserSettings, Deno.env.toObject());
   const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-user" });
@@ -160,21 +170,6 @@ await runMain({ usage: usageOf(PROGRAM), told: [PasswordError] }, async () => {
     await sql.end({ timeout: 1 });
   }
 });
-
-function accountTable(all: readonly accounts.Account[]): string {
-  return columns(
-    ["email", "id", "role", "password", "state", "last login", "name"],
-    all.map((account) => [
-      account.email,
-      account.id,
-      account.role ?? "none",
-      account.encryptedPassword ? "yes" : "no",
-      account.disabled ? "disabled" : "active",
-      account.lastLogin ?? "never",
-      account.fullName ?? "",
-    ]),
-  );
-}
 
 async function theAccount(sql: Sql, named: string): Promise<accounts.Account> {
   const [account, ...others] = await accounts.listAccountsNamed(sql, named);
@@ -204,10 +199,6 @@ function mustBeRole(text: string): void {
 function mustBeEmail(text: string): void {
   if (/^[^\s@\0]+@[^\s@\0]+$/.test(text)) return;
   throw new RefusedError(`${JSON.stringify(text)} is no email`);
-}
-
-async function newHash(email: string): Promise<string> {
-  return await hashPassword(await promptPassword(email));
 }
 
 /** Without Valkey the other processes read the change from PostgreSQL within 3 s. */

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "no
 import type { Log } from "../log.ts";
 import { eventually } from "../testing/eventually.ts";
 import { keyFiles } from "../testing/keys.ts";
-import { KeyFileError } from "./key_file_error.ts";
+import { KeyFileError } from "./key_file.ts";
 import { rotateKeys } from "./keys.ts";
 import { watchSigningKeys } from "./watched_keys.ts";
 

@@ -96,7 +96,7 @@ Deno.test("the import check finds an import in the wrong direction", () => {
     ["routes/login.ts", "../app.ts"],
     ["routes/login.ts", "../dry_run/step.ts"],
     ["http/request_pipeline.ts", "../dry_run/step.ts"],
-    ["auth/sign_in.ts", "../dry_run/effects.ts"],
+    ["auth/sign_in.ts", "../dry_run/step.ts"],
     ["routes/login.ts", "../cutover/legacy/server.ts"],
     ["config.ts", "./cutover/config.ts"],
     ["worker.ts", "./cutover/config.ts"],

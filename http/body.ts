@@ -47,8 +47,10 @@ export async function readBody(
   }
   const decompress = decompressor(headers.get("content-encoding"));
   if (decompress === undefined && Number(length) > limits.bytes) throw tooLarge(limits);
-  const sent = await receive(request, limits, decompress !== undefined);
-  const bytes = decompress === undefined ? sent : await decompress(sent, limits);
+  const max = decompress === undefined ? limits.bytes : maxCompressed(limits);
+  const sent = await readBytes(request, { max, deadlineMs: limits.deadlineMs });
+  if (sent.size > max) throw tooLarge(limits);
+  const bytes = decompress === undefined ? sent.bytes : await decompress(sent.bytes, limits);
   const document = text === "strict" ? decodeText(bytes) : LENIENT_UTF_8.decode(bytes);
   return document === "" ? { kind: "none" } : { kind: "json", value: parseDocument(document) };
 }
@@ -74,17 +76,6 @@ function parseDocument(text: string): unknown {
     throw new ApiError("invalid_json", "The body must be a JSON object");
   }
   return value;
-}
-
-async function receive(
-  request: Request,
-  limits: BodyLimits,
-  compressed: boolean,
-): Promise<Uint8Array> {
-  const max = compressed ? maxCompressed(limits) : limits.bytes;
-  const { bytes, size } = await readBytes(request, { max, deadlineMs: limits.deadlineMs });
-  if (size > max) throw tooLarge(limits);
-  return bytes;
 }
 
 /**

@@ -1,6 +1,4 @@
-/** A connection serves nothing for this long after a refusal, in ms. */
-const CLOSING_MS = 5_000;
-const MAX_CONNECTIONS = 10_000;
+import { LRUCache } from "lru-cache";
 
 /**
  * Connections with a refused request whose framing or host two servers could read differently.
@@ -11,26 +9,15 @@ const MAX_CONNECTIONS = 10_000;
  * later. A short time is enough: smuggled requests arrive at once.
  */
 export class ClosingConnections {
-  readonly #refusedAt = new Map<string, number>();
+  // The exact time is read, since a cached one needs a timer.
+  readonly #refused = new LRUCache<string, true>({ max: 10_000, ttl: 5_000, ttlResolution: 0 });
 
   close(address: string, port: number): void {
-    const connection = `${address} ${port}`;
-    this.#refusedAt.delete(connection);
-    this.#refusedAt.set(connection, performance.now());
-    for (const [oldest, at] of this.#refusedAt) {
-      if (!isOver(at) && this.#refusedAt.size <= MAX_CONNECTIONS) break;
-      this.#refusedAt.delete(oldest);
-    }
+    this.#refused.set(`${address} ${port}`, true);
   }
 
   isClosing(address: string, port: number | undefined): boolean {
     // The usual case, without building a key.
-    if (this.#refusedAt.size === 0) return false;
-    const at = this.#refusedAt.get(`${address} ${port}`);
-    return at !== undefined && !isOver(at);
+    return this.#refused.size > 0 && this.#refused.has(`${address} ${port}`);
   }
-}
-
-function isOver(refusedAt: number): boolean {
-  return performance.now() > refusedAt + CLOSING_MS;
 }

@@ -1,14 +1,28 @@
 import { type createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { Result, Router } from "hono/router";
 import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
 import type { Claims } from "../auth/claims.ts";
+import type { LoginEffects } from "../auth/sign_in.ts";
 import { networkOf } from "../client_address.ts";
+import type { Write } from "../db/write.ts";
 import type { ApiError } from "../errors.ts";
 import type { LogFields } from "../log.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
-import type { Effects } from "./effects.ts";
-import { FoundRoutes } from "./found_routes.ts";
 import { type FoundPath, PathTable } from "./paths.ts";
+
+/**
+ * The effects that a request may have. They are part of its state, so that a step of the pipeline
+ * can replace them. An operation that uses them has no other effect.
+ */
+export interface Effects {
+  readonly write: Write;
+  /** Removes a lot's trace from the cache. */
+  forgetTrace(lotCode: string): Promise<void>;
+  readonly login: LoginEffects;
+  /** Whether refused logins are answered late; see `DELAYED_REFUSALS` in request_pipeline.ts. */
+  readonly holdsBack: boolean;
+}
 
 export class RequestState {
   /** The claims of a valid token; the guard sets them. */
@@ -56,6 +70,27 @@ export interface RequestEnv {
 export type RequestContext = Context<RequestEnv>;
 
 type Handle = (c: RequestContext) => Response | Promise<Response>;
+
+/**
+ * A router for paths that {@link PathTable} has matched already: Hono passes the template as the
+ * path, and this router finds the handler by it.
+ */
+class FoundRoutes<Handler> implements Router<Handler> {
+  readonly name = "FoundRoutes";
+  readonly #byTemplate = new Map<string, Map<string, Result<Handler>>>();
+
+  add(method: string, template: string, handler: Handler): void {
+    const methods = this.#byTemplate.get(template) ?? new Map<string, Result<Handler>>();
+    methods.set(method, [[[handler, {}]]]);
+    this.#byTemplate.set(template, methods);
+  }
+
+  match(method: string, template: string): Result<Handler> {
+    return this.#byTemplate.get(template)?.get(method) ?? NONE;
+  }
+}
+
+const NONE: Result<never> = [[]];
 
 /** The router, and the registry against which the published document is checked. */
 export class App {

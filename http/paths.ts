@@ -52,15 +52,10 @@ export class PathTable<Operation> {
 
   /** @param pathname still percent-encoded */
   find(pathname: string): FoundPath<Operation> | undefined {
-    return this.#findFixed(pathname.toLowerCase()) ?? this.#findWithParameters(pathname);
-  }
-
-  #findFixed(lower: string): FixedPath<Operation> | undefined {
-    return this.#fixed.get(lower) ??
+    const lower = pathname.toLowerCase();
+    const fixed = this.#fixed.get(lower) ??
       (lower.length > 1 && lower.endsWith("/") ? this.#fixed.get(lower.slice(0, -1)) : undefined);
-  }
-
-  #findWithParameters(pathname: string): FoundPath<Operation> | undefined {
+    if (fixed !== undefined) return fixed;
     for (const { template, methods, pattern, names } of this.#withParameters) {
       const match = pattern.exec(pathname);
       if (!match) continue;

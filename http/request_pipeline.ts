@@ -1,6 +1,5 @@
 import type { OperationId } from "../auth/access.ts";
-import { BadTokenError } from "../auth/bad_token.ts";
-import type { Guard } from "../auth/guard.ts";
+import { BadTokenError, type Guard } from "../auth/guard.ts";
 import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { isRefusalReason, type Metrics, type TokenFault } from "../metrics.ts";
@@ -9,8 +8,7 @@ import { errorResponse } from "./response.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { ReadClient } from "../client_address.ts";
 import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
-import type { Effects } from "./effects.ts";
-import { type App, RequestState } from "./operation.ts";
+import { type App, type Effects, RequestState } from "./operation.ts";
 import { allowHeader, type FoundPath, pathnameOf, queryOf } from "./paths.ts";
 import { ClosingConnections } from "./closing_connections.ts";
 import { checkHead, refusedConnection } from "./request_head.ts";

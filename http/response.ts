@@ -56,23 +56,17 @@ export interface HeldResponse extends Disposable {
   readonly blocks: readonly Uint8Array[];
 }
 
-/** The time for reading a response that is held in memory, in ms. */
-export interface SendLimits {
-  readonly stallMs: number;
-  readonly wholeMs: number;
-}
-
-const SEND_LIMITS: SendLimits = { stallMs: 15_000, wholeMs: 120_000 };
-
 /**
  * Sends a success as JSON block by block, as fast as the client reads, and releases it then. A
  * client that is too slow is disconnected: others wait for the memory.
+ *
+ * @param times for the next block and for all of them, in ms
  */
 export function respondHeld(
   c: RequestContext,
   respond: HeldResponse,
   log: Log,
-  limits: SendLimits = SEND_LIMITS,
+  { stallMs = 15_000, wholeMs = 120_000 } = {},
 ): Response {
   const { etag, bytes } = respond;
   if (isFresh(c, etag)) {
@@ -81,9 +75,8 @@ export function respondHeld(
   }
   // Deno reads nothing of a stream for HEAD, and cancels it only when the connection ends.
   if (c.env.isHead) respond[Symbol.dispose]();
-  const response = new Response(
-    c.env.isHead ? null : new ReadableStream(sendHeld(respond, log, limits)),
-  );
+  const body = c.env.isHead ? null : new ReadableStream(sendHeld(respond, log, stallMs, wholeMs));
+  const response = new Response(body);
   response.headers.set("content-type", JSON_TYPE);
   response.headers.set("content-length", String(bytes));
   response.headers.set("etag", etag);
@@ -93,8 +86,9 @@ export function respondHeld(
 function sendHeld(
   respond: HeldResponse,
   log: Log,
-  { stallMs, wholeMs }: SendLimits,
-): ResponseSource {
+  stallMs: number,
+  wholeMs: number,
+): UnderlyingDefaultSource<Uint8Array> {
   const until = performance.now() + wholeMs;
   let sent = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -123,35 +117,33 @@ function sendHeld(
   };
 }
 
-/** The source of a streamed body; an error breaks the connection. */
-export type ResponseSource = UnderlyingDefaultSource<Uint8Array>;
-
 /**
- * A success as lines of JSON, sent as fast as the client reads.
+ * A success as lines of JSON, sent as fast as the client reads: nothing is read ahead.
  *
  * @param head the first line, which changes whenever another line changes
- * @param rest read only when the lines are sent
+ * @param lines all lines, the first one included
  */
-export function respondLines(c: Context, head: string, rest: ResponseSource, log: Log): Response {
+export function respondLines(
+  c: Context,
+  head: string,
+  lines: AsyncIterable<string>,
+  log: Log,
+): Response {
   const tag = etag(head, { weak: true });
   if (isFresh(c, tag)) return c.body(null, 304, { etag: tag });
   const headers = { "content-type": LINES_TYPE, etag: tag };
-  return c.body(new ReadableStream(loggingFailures(rest, log)), 200, headers);
+  return c.body(ReadableStream.from(encoded(lines, log)), 200, headers);
 }
 
-/** The request's log line already reports a success. */
-function loggingFailures(source: ResponseSource, log: Log): ResponseSource {
-  return {
-    ...source,
-    async pull(stream) {
-      try {
-        await source.pull?.(stream);
-      } catch (error) {
-        log("error", "response_broken", { error: describeError(error) });
-        throw error;
-      }
-    },
-  };
+/** An error breaks the connection; the request's log line already reports a success. */
+async function* encoded(lines: AsyncIterable<string>, log: Log) {
+  const encoder = new TextEncoder();
+  try {
+    for await (const text of lines) yield encoder.encode(text);
+  } catch (error) {
+    log("error", "response_broken", { error: describeError(error) });
+    throw error;
+  }
 }
 
 function isFresh(c: Context, etag: string): boolean {

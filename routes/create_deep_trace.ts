@@ -1,4 +1,3 @@
-import { createRoute } from "@hono/zod-openapi";
 import type { Sql } from "../db/sql.ts";
 import { findExecuted, type IdempotencyKey, saveResponse } from "../db/idempotency_keys.ts";
 import {
@@ -17,31 +16,22 @@ import { type App, operation, type RequestContext } from "../http/operation.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, DEFAULT_MAX_LOTS, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
 import type { RouteDeps } from "./deps.ts";
-import { idempotent, repeatableRequest, type WriteDeps } from "./idempotency_key.ts";
-import { accepted, errors, lotNotFound, repeatable, success } from "./responses.ts";
+import { idempotent } from "./idempotency_key.ts";
+import { accepted, errors, errorWithETag, repeatable, success, writeRoute } from "./responses.ts";
 
 /** Further traces are refused with 429 or 503. */
 const MAX_TRACES: TraceBounds = { ofAccount: 50, waiting: 1_000 };
 const RETRY_AFTER_S = 10;
 
-const definition = createRoute({
-  operationId: "createDeepTrace",
-  method: "post",
-  path: "/api/traces",
-  request: repeatableRequest(NewDeepTrace),
-  responses: {
-    200: repeatable(success(DeepTrace, "The trace is done; this is the first page.")),
-    202: repeatable(accepted(DeepTrace, "The trace is being taken.", "/api/traces")),
-    404: lotNotFound,
-    ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 429, 500, 503),
-  },
+const definition = writeRoute("createDeepTrace", "/api/traces", NewDeepTrace, {
+  200: repeatable(success(DeepTrace)),
+  202: repeatable(accepted(DeepTrace, "/api/traces")),
+  404: errorWithETag,
+  ...errors(429),
 });
 
 /** Takes a deep trace: in the request if that is quick, else in a job. */
-export const createDeepTrace = (
-  app: App,
-  { sql, mode, inlineTracer, limits }: WriteDeps & Pick<RouteDeps, "inlineTracer">,
-) =>
+export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewDeepTrace, limits);
     const { lot_code, direction, max_depth = null, at_most = DEFAULT_MAX_LOTS } = sent;

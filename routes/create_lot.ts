@@ -1,12 +1,13 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { findSavedLot, insertLot, type Lot as StoredLot } from "../db/lots.ts";
 import { respond } from "../http/response.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { idempotent, repeatableRequest, type WriteDeps } from "./idempotency_key.ts";
+import type { RouteDeps } from "./deps.ts";
+import { idempotent } from "./idempotency_key.ts";
 import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
-import { errors, repeatable, success } from "./responses.ts";
+import { repeatable, success, writeRoute } from "./responses.ts";
 import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, must, UuidIn } from "./schemas.ts";
 
 export const NewLot = z.strictObject({
@@ -25,19 +26,12 @@ export const NewLot = z.strictObject({
   created_at: MomentIn.optional(),
 }).openapi("NewLot");
 
-const definition = createRoute({
-  operationId: "createLot",
-  method: "post",
-  path: "/api/lots",
-  request: repeatableRequest(NewLot),
-  responses: {
-    201: repeatable(success(Lot, "The lot as stored.")),
-    ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
-  },
+const definition = writeRoute("createLot", "/api/lots", NewLot, {
+  201: repeatable(success(Lot)),
 });
 
 /** Stores a lot. It creates no links: parents named in `metadata` are only stored there. */
-export const createLot = (app: App, { sql, mode, limits }: WriteDeps) =>
+export const createLot = (app: App, { sql, mode, limits }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);

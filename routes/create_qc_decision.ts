@@ -1,12 +1,13 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { findSavedQcDecision, insertQcDecision } from "../db/qc_decisions.ts";
 import { respond } from "../http/response.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
-import { idempotent, repeatableRequest, type WriteDeps } from "./idempotency_key.ts";
+import type { RouteDeps } from "./deps.ts";
+import { idempotent } from "./idempotency_key.ts";
 import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
-import { errors, repeatable, success } from "./responses.ts";
+import { repeatable, success, writeRoute } from "./responses.ts";
 import { DecimalIn, DecimalOut, FreeText, MomentIn, MomentOut, Uuid, UuidIn } from "./schemas.ts";
 
 const Decision = z.enum(["PASS", "HOLD", "FAIL"]);
@@ -36,19 +37,12 @@ export const QcDecision = z.strictObject({
   decided_at: MomentOut,
 }).openapi("QcDecision");
 
-const definition = createRoute({
-  operationId: "createQcDecision",
-  method: "post",
-  path: "/api/qc-decisions",
-  request: repeatableRequest(NewQcDecision),
-  responses: {
-    201: repeatable(success(QcDecision, "The decision as stored.")),
-    ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
-  },
+const definition = writeRoute("createQcDecision", "/api/qc-decisions", NewQcDecision, {
+  201: repeatable(success(QcDecision)),
 });
 
 /** Stores a decision about a lot at a QC gate. */
-export const createQcDecision = (app: App, { sql, mode, limits }: WriteDeps) =>
+export const createQcDecision = (app: App, { sql, mode, limits }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewQcDecision, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);

@@ -53,48 +53,32 @@ export async function pageOf(sql: Sql, stored: StoredTrace, page: PageRequest): 
 }
 
 /**
- * The whole trace as lines: the trace, its lots, its links, and a last line with their counts. A
- * failure breaks the connection, so that no reader takes a part for the whole.
+ * The whole trace as lines: the trace, which is the head, its lots, its links, and a last line with
+ * their counts. A failure breaks the connection, so that no reader takes a part for the whole.
  */
-export function linesOf(
-  sql: Sql,
-  { run, summary, ...trace }: StoredTrace,
-): { head: string; rest: UnderlyingDefaultSource<Uint8Array> } {
+export function linesOf(sql: Sql, { run, summary, ...trace }: StoredTrace) {
   const result = summary === null ? "null" : JSON.stringify(inOrder(summary));
   const head = `{"type":"trace",${withResult(trace, result).slice(1)}\n`;
-  const encoder = new TextEncoder();
-  const sent = { lots: 0, links: 0 };
-  let last: number | undefined;
-  return {
-    head,
-    rest: {
-      // One chunk per pull: nothing is read ahead.
-      async pull(stream) {
-        if (last === undefined) {
-          last = -1;
-          stream.enqueue(encoder.encode(head));
-          return;
-        }
-        const chunk = run === null ? undefined : await findChunkAfter(sql, run, last);
-        if (chunk === undefined) {
-          const { lot_count, link_count } = summary ?? { lot_count: 0, link_count: 0 };
-          if (sent.lots !== lot_count || sent.links !== link_count) throw new LostRowsError();
-          stream.enqueue(
-            encoder.encode(JSON.stringify({ type: "end", lot_count, link_count }) + "\n"),
-          );
-          stream.close();
-          return;
-        }
-        const { kind, number, first_line, body } = chunk;
-        if (first_line !== sent[kind]) throw new LostRowsError();
-        const type = kind === "lots" ? "lot" : "link";
-        const lines = body.split("\n").map((line) => `{"type":"${type}",${line.slice(1)}\n`);
-        stream.enqueue(encoder.encode(lines.join("")));
-        last = number;
-        sent[kind] += lines.length;
-      },
-    },
+  const chunkAfter = async (number: number) =>
+    run === null ? undefined : await findChunkAfter(sql, run, number);
+  const lines = async function* () {
+    yield head;
+    const sent = { lots: 0, links: 0 };
+    let chunk = await chunkAfter(-1);
+    while (chunk !== undefined) {
+      const { kind, number, first_line, body } = chunk;
+      if (first_line !== sent[kind]) throw new LostRowsError();
+      const type = kind === "lots" ? "lot" : "link";
+      const lines = body.split("\n").map((line) => `{"type":"${type}",${line.slice(1)}\n`);
+      sent[kind] += lines.length;
+      yield lines.join("");
+      chunk = await chunkAfter(number);
+    }
+    const { lot_count, link_count } = summary ?? { lot_count: 0, link_count: 0 };
+    if (sent.lots !== lot_count || sent.links !== link_count) throw new LostRowsError();
+    yield JSON.stringify({ type: "end", lot_count, link_count }) + "\n";
   };
+  return { head, lines: lines() };
 }
 
 /** Rows of a result were deleted during the read, or are lost. */

@@ -30,15 +30,15 @@ export const NewDeepTrace = z.strictObject({
 
 const count = z.int().min(0);
 
-export const DeepTraceLot = z.strictObject({ ...Lot.shape, depth: count }).openapi("DeepTraceLot");
+const DeepTraceLot = z.strictObject({ ...Lot.shape, depth: count }).openapi("DeepTraceLot");
 
-export const DeepTraceLink = z.strictObject({
+const DeepTraceLink = z.strictObject({
   parent_lot_id: Uuid,
   child_lot_id: Uuid,
   quantity_used_kg: DecimalOut,
 }).openapi("DeepTraceLink");
 
-export const DeepTraceTotal = z.strictObject({
+const DeepTraceTotal = z.strictObject({
   lot_type: LotType.nullable(),
   lots: count,
   weight_kg: DecimalOut,

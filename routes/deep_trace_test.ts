@@ -322,7 +322,7 @@ Deno.test("lines are read from the database no faster than the client reads them
     insert into lotline.trace_chunks (run, number, kind, first_line, lines, body)
     select ${copy.run}, number, kind, first_line, lines, body
     from lotline.trace_chunks where run = ${stored.run}`;
-  const reader = new ReadableStream(linesOf(sql, copy).rest).getReader();
+  const reader = ReadableStream.from(linesOf(sql, copy).lines).getReader();
   await reader.read();
   await delay(100);
   // Of six pieces: the head is read, one may be waiting.

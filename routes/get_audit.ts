@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { findAudit, type FindingPosition, listFindings } from "../db/audits.ts";
 import { ApiError } from "../errors.ts";
 import { respond } from "../http/response.ts";
@@ -6,7 +6,7 @@ import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { Audit, Finding, FindingCursor, Kind, Severity, Standing } from "./audit_shapes.ts";
 import type { RouteDeps } from "./deps.ts";
-import { errors, notModified, success } from "./responses.ts";
+import { errors, readRoute, success } from "./responses.ts";
 import { pageLimit, Uuid } from "./schemas.ts";
 
 export const AuditWithFindings = z.strictObject({
@@ -25,19 +25,12 @@ const Query = z.object({
   cursor: FindingCursor.optional(),
 });
 
-const definition = createRoute({
-  operationId: "getAudit",
-  method: "get",
-  path: "/api/audits/{id}",
+const definition = readRoute("getAudit", "/api/audits/{id}", success(AuditWithFindings), {
   request: { params: Parameters, query: Query },
-  responses: {
-    200: success(AuditWithFindings, "The audit, with one page of its findings."),
-    304: notModified,
-    ...errors(400, 401, 403, 404, 405, 422, 500, 503),
-  },
+  responses: errors(400, 401, 403, 404, 422),
 });
 
-export const getAudit = (app: App, { sql }: Pick<RouteDeps, "sql">) =>
+export const getAudit = (app: App, { sql }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const { id } = readParameters(c, Parameters);
     const { cursor, ...filters } = readQuery(c, Query);

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
 import { findTraceById } from "../db/traces.ts";
 import { finishJson, LINES_TYPE, respondFinished, respondLines } from "../http/response.ts";
@@ -7,7 +7,7 @@ import { type App, operation } from "../http/operation.ts";
 import { CURSOR_PATTERN, linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, MAX_PAGE_LENGTH, PAGE } from "./deep_trace_shapes.ts";
 import type { RouteDeps } from "./deps.ts";
-import { errors, notModified, success } from "./responses.ts";
+import { errors, readRoute, success } from "./responses.ts";
 import { must, pageLimit, Uuid } from "./schemas.ts";
 
 const Parameters = z.object({ id: Uuid });
@@ -18,25 +18,17 @@ const Query = z.object({
     .optional(),
 });
 
-const page = success(DeepTrace, "The trace with one page of its result.");
+const page = success(DeepTrace);
 
-const definition = createRoute({
-  operationId: "getDeepTrace",
-  method: "get",
-  path: "/api/traces/{id}",
-  request: { params: Parameters, query: Query },
-  responses: {
-    200: {
-      ...page,
-      content: { ...page.content, [LINES_TYPE]: { schema: z.string() } },
-    },
-    304: notModified,
-    ...errors(400, 401, 403, 404, 405, 422, 500, 503),
-  },
-});
+const definition = readRoute(
+  "getDeepTrace",
+  "/api/traces/{id}",
+  { ...page, content: { ...page.content, [LINES_TYPE]: { schema: z.string() } } },
+  { request: { params: Parameters, query: Query }, responses: errors(400, 401, 403, 404, 422) },
+);
 
 /** A deep trace: its progress, and its result by page or as lines. */
-export const getDeepTrace = (app: App, { sql, log }: Pick<RouteDeps, "sql" | "log">) =>
+export const getDeepTrace = (app: App, { sql, log }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const { id } = readParameters(c, Parameters);
     const { limit, cursor } = readQuery(c, Query);
@@ -49,8 +41,8 @@ export const getDeepTrace = (app: App, { sql, log }: Pick<RouteDeps, "sql" | "lo
       default: "application/json",
     });
     if (type === LINES_TYPE) {
-      const { head, rest } = linesOf(sql, trace);
-      return respondLines(c, head, rest, log);
+      const { head, lines } = linesOf(sql, trace);
+      return respondLines(c, head, lines, log);
     }
     return respondFinished(c, 200, finishJson(await pageOf(sql, trace, { limit, cursor })));
   });

@@ -1,24 +1,15 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { timestamp } from "../clock.ts";
 import { finish, type FinishedResponse, respondFinished } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
-import { errors, notModified, success } from "./responses.ts";
+import { readRoute, success } from "./responses.ts";
 
 export const Health = z.strictObject({
   status: z.literal("ok"),
   timestamp: z.string().openapi({ format: "date-time" }),
 }).openapi("Health");
 
-const definition = createRoute({
-  operationId: "getHealth",
-  method: "get",
-  path: "/api/health",
-  responses: {
-    200: success(Health, "The service is up."),
-    304: notModified,
-    ...errors(405, 500, 503),
-  },
-});
+const definition = readRoute("getHealth", "/api/health", success(Health));
 
 /** Reports that the process responds; unlike `/readyz` it never queries the database. */
 export const getHealth = (app: App) => {

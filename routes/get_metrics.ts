@@ -1,8 +1,16 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { Gauge, Registry } from "prom-client";
+import {
+  type ChangesState,
+  MAX_ROWS,
+  type QueueState,
+  readChangesState,
+  readQueueState,
+} from "../db/work_state.ts";
 import { type App, operation } from "../http/operation.ts";
+import { describeError } from "../log.ts";
 import type { RouteDeps } from "./deps.ts";
 import { errors } from "./responses.ts";
-import { createWorkGauges } from "./work_gauges.ts";
 
 const definition = createRoute({
   operationId: "getMetrics",
@@ -10,7 +18,7 @@ const definition = createRoute({
   path: "/metrics",
   responses: {
     200: {
-      description: "What this process has counted since its start.",
+      description: "",
       content: { "text/plain": { schema: z.string() } },
     },
     ...errors(401, 403, 405, 500, 503),
@@ -21,13 +29,96 @@ const definition = createRoute({
  * The counters of this process in Prometheus' text format, and the state of the background work of
  * all processes, if PostgreSQL responds within a second.
  */
-export const getMetrics = (
-  app: App,
-  { metrics, ...deps }: Pick<RouteDeps, "metrics" | "sql" | "log">,
-) => {
+export const getMetrics = (app: App, { metrics, ...deps }: RouteDeps) => {
   const workGauges = createWorkGauges(deps);
   operation(app, definition, async (c) => {
     const [counters, gauges] = await Promise.all([metrics.text(), workGauges()]);
     return c.body(`${counters}\n${gauges}`, 200, { "content-type": metrics.type });
   });
 };
+
+/** A reading is reused this long, in ms, so that scrapers share one query. */
+const KEEP_MS = 1_000;
+
+/**
+ * Returns the state of the background work in Prometheus' text format, read from PostgreSQL at most
+ * once a second. Never throws: a part that can't be read within a second is missing,
+ * `lotline_work_readable` shows that, and the log says it once.
+ */
+export function createWorkGauges(
+  { sql, log }: Pick<RouteDeps, "sql" | "log">,
+  now: () => number = () => performance.now(),
+): () => Promise<string> {
+  const unreadable = new Set<string>();
+  const readOrNone = async <T>(what: string, state: Promise<T>): Promise<T | undefined> => {
+    try {
+      const read = await state;
+      unreadable.delete(what);
+      return read;
+    } catch (error) {
+      if (!unreadable.has(what)) {
+        log("warn", "work_state_unreadable", { what, error: describeError(error) });
+      }
+      unreadable.add(what);
+      return undefined;
+    }
+  };
+  const read = async () =>
+    await describeWork(
+      ...await Promise.all([
+        readOrNone("jobs", readQueueState(sql)),
+        readOrNone("changes", readChangesState(sql)),
+      ]),
+    );
+  let reading: { readonly at: number; readonly text: Promise<string> } | undefined;
+  return () => {
+    if (reading === undefined || now() - reading.at >= KEEP_MS) {
+      reading = { at: now(), text: read() };
+    }
+    return reading.text;
+  };
+}
+
+async function describeWork(
+  queue: QueueState | undefined,
+  changes: ChangesState | undefined,
+): Promise<string> {
+  const registry = new Registry();
+  const gauge: AddGauge = (name, help, ...labelNames) =>
+    new Gauge({ name: `lotline_${name}`, help, labelNames, registers: [registry] });
+  const readable = gauge("work_readable", "1 when this part was read in time.", "what");
+  readable.set({ what: "jobs" }, queue === undefined ? 0 : 1);
+  readable.set({ what: "changes" }, changes === undefined ? 0 : 1);
+  if (queue !== undefined) addQueue(gauge, queue);
+  if (changes !== undefined) addChanges(gauge, changes);
+  return await registry.metrics();
+}
+
+type AddGauge = <Label extends string>(
+  name: string,
+  help: string,
+  ...labelNames: Label[]
+) => Gauge<Label>;
+
+function addQueue(gauge: AddGauge, { counts, waiting, expiredLeases }: QueueState): void {
+  const jobs = gauge("jobs", "Background jobs that are ready, running or dead.", "kind", "state");
+  for (const { kind, state, jobs: count } of counts) jobs.set({ kind, state }, count);
+  const oldest = gauge(
+    "jobs_oldest_due_seconds",
+    "Age of the oldest job that could start.",
+    "kind",
+  );
+  for (const { kind, seconds } of waiting) oldest.set({ kind }, seconds);
+  gauge("jobs_expired_leases", "Running jobs whose lease has expired.").set(expiredLeases);
+}
+
+function addChanges(gauge: AddGauge, state: ChangesState): void {
+  gauge("outbox_rows", `Changes that wait for a relay, ${MAX_ROWS} at most.`).set(state.rows);
+  gauge("outbox_bytes", "Size of the outbox, without its index.").set(state.bytes);
+  gauge("outbox_limit_bytes", "Size at which changes are counted as lost.").set(state.limit);
+  gauge("changes_lost", "Changes that were never stored.").set(state.lost);
+  gauge("relays", "1 when a relay works.").set(state.relays);
+  if (state.silent !== null) {
+    gauge("relay_silent_seconds", "Time since the relay's last query.").set(state.silent);
+  }
+}

@@ -8,7 +8,7 @@ import { openLinkTo } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
-import { createWorkGauges } from "./work_gauges.ts";
+import { createWorkGauges } from "./get_metrics.ts";
 
 const log = () => {};
 

@@ -1,8 +1,8 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { respond } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { RouteDeps } from "./deps.ts";
-import { errors, notModified, success } from "./responses.ts";
+import { readRoute, success } from "./responses.ts";
 
 const PublicKey = z.strictObject({
   kty: z.literal("OKP"),
@@ -15,17 +15,8 @@ const PublicKey = z.strictObject({
 
 export const PublicKeys = z.strictObject({ keys: z.array(PublicKey) }).openapi("PublicKeys");
 
-const definition = createRoute({
-  operationId: "getSigningKeys",
-  method: "get",
-  path: "/.well-known/jwks.json",
-  responses: {
-    200: success(PublicKeys, "The keys that a token's signature is checked with."),
-    304: notModified,
-    ...errors(405, 500, 503),
-  },
-});
+const definition = readRoute("getSigningKeys", "/.well-known/jwks.json", success(PublicKeys));
 
 /** The public keys as a JSON Web Key Set (RFC 7517). */
-export const getSigningKeys = (app: App, { keys }: Pick<RouteDeps, "keys">) =>
+export const getSigningKeys = (app: App, { keys }: RouteDeps) =>
   operation(app, definition, (c) => respond(c, 200, keys.current().published));

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { findBatched } from "../db/find_batched.ts";
 import { findTraces, LARGE_TRACE } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";
@@ -7,7 +7,7 @@ import { readParameters } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
 import type { RouteDeps } from "./deps.ts";
 import { textOf } from "./large_trace_body.ts";
-import { errors, lotNotFound, notModified, success, traceTooLarge } from "./responses.ts";
+import { errors, errorWithETag, readRoute, success } from "./responses.ts";
 import { Lot, StorableText } from "./schemas.ts";
 
 export const Trace = z.strictObject({
@@ -18,31 +18,16 @@ export const Trace = z.strictObject({
 
 const Parameters = z.object({ lotCode: StorableText.min(1) });
 
-const definition = createRoute({
-  operationId: "getTraceability",
-  method: "get",
-  path: "/api/traceability/{lotCode}",
+const definition = readRoute("getTraceability", "/api/traceability/{lotCode}", success(Trace), {
   request: { params: Parameters },
-  responses: {
-    200: success(Trace, "The lot with one hop in both directions."),
-    304: notModified,
-    404: lotNotFound,
-    ...errors(400, 401, 403, 405, 422, 500, 503),
-    413: traceTooLarge,
-  },
+  responses: { 404: errorWithETag, ...errors(400, 401, 403, 413, 422) },
 });
 
 /** A response up to this size is sent whole, and may be cached. */
 const MAX_SMALL_BYTES = 1_000_000;
 
 /** One lot, its parents and its children, one entry per link. */
-export const getTraceability = (
-  app: App,
-  { sql, traceCache, largeTraces, log }: Pick<
-    RouteDeps,
-    "sql" | "traceCache" | "largeTraces" | "log"
-  >,
-) => {
+export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }: RouteDeps) => {
   const findTrace = findBatched(sql, findTraces);
 
   const respondLarge = async (

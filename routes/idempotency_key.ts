@@ -25,14 +25,6 @@ const Key = z.string().regex(KEY_PATTERN, { error: must("1 to 255 visible ASCII 
 
 export const IdempotencyHeaders = z.object({ [IDEMPOTENCY_KEY]: Key.optional() });
 
-export type WriteDeps = Pick<RouteDeps, "sql" | "mode" | "limits">;
-
-/** The documented request of such a write. */
-export const repeatableRequest = <S extends z.ZodType>(schema: S, required = true) => ({
-  headers: IdempotencyHeaders,
-  body: { required, content: { "application/json": { schema } } },
-});
-
 interface Handlers {
   /** @param key to store in the transaction that has the effect; undefined when none was sent */
   execute(key: IdempotencyKey | undefined): Promise<Response>;
@@ -56,7 +48,7 @@ const inFlight = new Set<string>();
  */
 export async function idempotent(
   c: RequestContext,
-  { sql, mode }: Pick<WriteDeps, "sql" | "mode">,
+  { sql, mode }: Pick<RouteDeps, "sql" | "mode">,
   scope: string,
   { execute, replay }: Handlers,
 ): Promise<Response> {

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
 import { ApiError } from "../errors.ts";
-import type { LargeBody } from "./large_trace_body.ts";
+import type { LargeBody, LargeTraceBounds } from "./large_trace_body.ts";
 import type { LargeTraceReply, LargeTraceSettings } from "./large_trace_thread.ts";
 
 /*
@@ -10,43 +10,22 @@ import type { LargeTraceReply, LargeTraceSettings } from "./large_trace_thread.t
  * total size is bounded.
  */
 
-/** Disposing ends the thread. */
-export interface LargeTraces extends Disposable {
-  /**
-   * Returns the trace of a lot. Requests for one lot share a result that was not begun before they
-   * came.
-   *
-   * @param signal the client's; when it aborts, work for this request stops
-   * @returns undefined when there is no such lot
-   * @throws {ApiError} 413 larger than a response may be, 503 too many requests wait
-   * @throws {QueryDeadlineError} after `deadlineMs`
-   */
-  find(lotCode: string, signal: AbortSignal): Promise<HeldBody | undefined>;
-}
+export type LargeTraces = ReturnType<typeof createLargeTraces>;
 
 /** A response that occupies memory until it is disposed. */
 export interface HeldBody extends LargeBody, Disposable {}
 
-/** Times in ms. */
-export interface LargeTraceLimits extends Omit<LargeTraceSettings, "databaseUrl"> {
-  /** For its turn and its result together. */
-  readonly deadlineMs: number;
-  readonly maxWaiting: number;
-  /** The most bytes of all results, in work or being sent. */
-  readonly maxHeldBytes: number;
-  /** The thread ends after this long without work. */
-  readonly idleMs: number;
-}
-
 /** The limits in production. No plant has a lot with so many links. */
-export const LARGE_TRACE_LIMITS: LargeTraceLimits = {
+export const LARGE_TRACE_LIMITS = {
   maxLinks: 250_000,
   maxBytes: 128 * 1024 * 1024,
   statementTimeoutMs: 20_000,
-  // Less than the gateway's timeout.
+  /** For its turn and its result together; less than the gateway's timeout. */
   deadlineMs: 25_000,
   maxWaiting: 64,
+  /** The most bytes of all results, in work or being sent. */
   maxHeldBytes: 256 * 1024 * 1024,
+  /** The thread ends after this long without work. */
   idleMs: 60_000,
 };
 
@@ -55,10 +34,8 @@ interface Task {
   readonly requests: Set<PromiseWithResolvers<HeldBody | undefined>>;
 }
 
-export function createLargeTraces(
-  databaseUrl: string,
-  limits: LargeTraceLimits = LARGE_TRACE_LIMITS,
-): LargeTraces {
+/** Disposing ends the thread. */
+export function createLargeTraces(databaseUrl: string, limits = LARGE_TRACE_LIMITS) {
   const { maxLinks, maxBytes, statementTimeoutMs } = limits;
   const settings: LargeTraceSettings = { databaseUrl, maxLinks, maxBytes, statementTimeoutMs };
   const waiting = new Map<string, Task>();
@@ -151,7 +128,16 @@ export function createLargeTraces(
   };
 
   return {
-    async find(lotCode, signal) {
+    /**
+     * Returns the trace of a lot. Requests for one lot share a result that was not begun before
+     * they came.
+     *
+     * @param signal the client's; when it aborts, work for this request stops
+     * @returns undefined when there is no such lot
+     * @throws {ApiError} 413 larger than a response may be, 503 too many requests wait
+     * @throws {QueryDeadlineError} after `deadlineMs`
+     */
+    async find(lotCode: string, signal: AbortSignal): Promise<HeldBody | undefined> {
       signal.throwIfAborted();
       if (requests >= limits.maxWaiting) {
         throw new ApiError("overloaded", "Too many large traces are waiting, try again soon");
@@ -185,7 +171,7 @@ export function createLargeTraces(
   };
 }
 
-function tooLarge({ maxLinks, maxBytes }: LargeTraceLimits): ApiError {
+function tooLarge({ maxLinks, maxBytes }: LargeTraceBounds): ApiError {
   return new ApiError(
     "trace_too_large",
     `The lot has more than ${maxLinks} links, or its trace more than ${maxBytes} bytes: ` +

@@ -10,7 +10,7 @@ import { openTransaction } from "../testing/open_transaction.ts";
 import { insertLargeTraces, insertStar } from "../testing/star.ts";
 import { delay } from "../timing.ts";
 import { textOf } from "./large_trace_body.ts";
-import { createLargeTraces, LARGE_TRACE_LIMITS, type LargeTraceLimits } from "./large_traces.ts";
+import { createLargeTraces, LARGE_TRACE_LIMITS } from "./large_traces.ts";
 
 const { api, sql, databaseUrl } = await apiOnSeed();
 
@@ -99,7 +99,7 @@ Deno.test("a lot with more links than any plant has, or a trace of too many byte
 });
 
 /** Large traces with the test's own bounds. */
-const withLimits = (limits: Partial<LargeTraceLimits>) =>
+const withLimits = (limits: Partial<typeof LARGE_TRACE_LIMITS>) =>
   createLargeTraces(databaseUrl, { ...LARGE_TRACE_LIMITS, ...limits });
 
 Deno.test("a large trace is one snapshot, and a missing lot has none", async () => {

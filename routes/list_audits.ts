@@ -1,11 +1,11 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import * as audits from "../db/audits.ts";
 import { respond } from "../http/response.ts";
 import { readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { Audit } from "./audit_shapes.ts";
 import type { RouteDeps } from "./deps.ts";
-import { errors, notModified, success } from "./responses.ts";
+import { errors, readRoute, success } from "./responses.ts";
 import { pageLimit, Uuid } from "./schemas.ts";
 
 export const AuditPage = z.strictObject({
@@ -18,20 +18,13 @@ const Query = z.object({
   cursor: Uuid.optional(),
 });
 
-const definition = createRoute({
-  operationId: "listAudits",
-  method: "get",
-  path: "/api/audits",
+const definition = readRoute("listAudits", "/api/audits", success(AuditPage), {
   request: { query: Query },
-  responses: {
-    200: success(AuditPage, "One page of audits."),
-    304: notModified,
-    ...errors(401, 403, 405, 422, 500, 503),
-  },
+  responses: errors(401, 403, 422),
 });
 
 /** The newest audits first. */
-export const listAudits = (app: App, { sql }: Pick<RouteDeps, "sql">) =>
+export const listAudits = (app: App, { sql }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const { limit, cursor } = readQuery(c, Query);
     const { items, isLast } = await audits.listAudits(sql, { limit, after: cursor });

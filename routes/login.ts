@@ -6,7 +6,7 @@ import { readBody } from "../http/body.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { RefusalReason } from "../metrics.ts";
 import type { RouteDeps } from "./deps.ts";
-import { errors, success, wrongCredentials } from "./responses.ts";
+import { errors, errorWithETag, success } from "./responses.ts";
 import { MomentOut, StorableText, Uuid } from "./schemas.ts";
 
 const Email = StorableText.min(1);
@@ -41,17 +41,14 @@ const definition = createRoute({
   path: "/api/login",
   request: { body: { required: true, content: { "application/json": { schema: Credentials } } } },
   responses: {
-    200: success(Session, "The account and a signed token."),
-    401: wrongCredentials,
+    200: success(Session),
+    401: errorWithETag,
     ...errors(400, 405, 408, 413, 415, 422, 429, 500, 503),
   },
 });
 
 /** Signs in by email alone in AUTH_MODE=legacy, with the password in `required`. */
-export const login = (
-  app: App,
-  { mode, signIn, limits }: Pick<RouteDeps, "mode" | "signIn" | "limits">,
-) =>
+export const login = (app: App, { mode, signIn, limits }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const body = await readBody(c.req.raw, limits, "lenient");
     const credentials = credentialsOf(body.kind === "json" ? body.value : undefined);

@@ -1,5 +1,5 @@
 import { createRoute } from "@hono/zod-openapi";
-import { BadTokenError } from "../auth/bad_token.ts";
+import { BadTokenError } from "../auth/guard.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { RouteDeps } from "./deps.ts";
 import { IdempotencyHeaders, idempotent } from "./idempotency_key.ts";
@@ -11,7 +11,7 @@ const definition = createRoute({
   path: "/api/logout",
   request: { headers: IdempotencyHeaders },
   responses: {
-    204: repeatable({ description: "The token is worth nothing any more." }),
+    204: repeatable({}),
     ...errors(401, 405, 409, 422, 429, 500, 503),
   },
 });
@@ -20,10 +20,7 @@ const definition = createRoute({
  * Revokes the token of the request in every process. Without a valid token there is nothing to
  * revoke: AUTH_MODE=legacy responds 204 as well. A body is ignored.
  */
-export const logout = (
-  app: App,
-  { sql, revocations, mode }: Pick<RouteDeps, "sql" | "revocations" | "mode">,
-) =>
+export const logout = (app: App, { sql, revocations, mode }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const { caller, revoked, tokenFault } = c.env;
     // Another token of the account makes another request.

@@ -1,9 +1,9 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { queryWithDeadline } from "../db/query_deadline.ts";
 import { respond } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { RouteDeps } from "./deps.ts";
-import { errors, notModified, success } from "./responses.ts";
+import { readRoute, success } from "./responses.ts";
 
 export const Liveness = z.strictObject({ status: z.literal("live") }).openapi("Liveness");
 
@@ -13,20 +13,8 @@ export const Readiness = z.strictObject({
   valkey_problem: z.string().optional(),
 }).openapi("Readiness");
 
-const probe = (operationId: string, path: string, schema: z.ZodType, description: string) =>
-  createRoute({
-    operationId,
-    method: "get",
-    path,
-    responses: {
-      200: success(schema, description),
-      304: notModified,
-      ...errors(405, 500, 503),
-    },
-  });
-
-const liveness = probe("getLiveness", "/livez", Liveness, "The process answers.");
-const readiness = probe("getReadiness", "/readyz", Readiness, "The process can do its work.");
+const liveness = readRoute("getLiveness", "/livez", success(Liveness));
+const readiness = readRoute("getReadiness", "/readyz", success(Readiness));
 
 // Load balancers probe every few seconds and treat a late response as none.
 const DATABASE_TIMEOUT_MS = 1_000;
@@ -39,7 +27,7 @@ export const getLiveness = (app: App) =>
  * For load balancers: 503 while PostgreSQL doesn't respond. The response reports Valkey (`off` when
  * none is configured), but a process without Valkey is ready.
  */
-export const getReadiness = (app: App, { sql, valkey }: Pick<RouteDeps, "sql" | "valkey">) =>
+export const getReadiness = (app: App, { sql, valkey }: RouteDeps) =>
   operation(app, readiness, async (c) => {
     const [problem] = await Promise.all([
       valkey?.problem(),

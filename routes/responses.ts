@@ -1,5 +1,11 @@
-import { z } from "@hono/zod-openapi";
+import { createRoute, z } from "@hono/zod-openapi";
 import type { ErrorBody } from "../errors.ts";
+import { IdempotencyHeaders } from "./idempotency_key.ts";
+
+/*
+ * The documented responses. The document that the routes generate is only compared with
+ * `openapi.yaml`, which alone has the prose.
+ */
 
 const detail = z.strictObject({ path: z.string(), message: z.string() });
 
@@ -8,95 +14,103 @@ export const ErrorResponse = z.strictObject({
   details: z.array(detail).optional(),
 }).openapi("Error") satisfies z.ZodType<ErrorBody>;
 
-const header = (description: string, schema: Record<string, unknown> = {}, required = true) => ({
-  description,
+type Header = ReturnType<typeof header>;
+
+const header = (schema: Record<string, unknown> = {}, required = true) => ({
   required,
   schema: { type: "string" as const, ...schema },
 });
 
-const ETag = header("Weak validator of this body, for If-None-Match.", { pattern: '^W/"' });
-const Allow = header("The methods that this path answers.");
-const Challenge = header("How to be let in (RFC 6750).", { pattern: "^Bearer " });
-const RetryAfter = header("Seconds to wait before the next try.", { pattern: "^[0-9]+$" });
-
-const RetryInFlight = { ...RetryAfter, required: false };
-const Replayed = header("This is the first answer once more.", { enum: ["true"] }, false);
-
-export const success = <S extends z.ZodType>(schema: S, description: string) => ({
-  description,
-  headers: { ETag },
+const json = (schema: z.ZodType, headers?: Record<string, Header>) => ({
+  description: "",
+  headers,
   content: { "application/json": { schema } },
 });
+
+const ETag = header({ pattern: '^W/"' });
+const SECONDS = { pattern: "^[0-9]+$" };
+
+export const success = (schema: z.ZodType) => json(schema, { ETag });
 
 /** Accepted work: its state now, and its URL. */
-export const accepted = <S extends z.ZodType>(schema: S, description: string, path: string) => ({
-  description,
-  headers: { ETag, Location: header("Where it is.", { pattern: `^${path}/` }) },
-  content: { "application/json": { schema } },
-});
+export const accepted = (schema: z.ZodType, path: string) =>
+  json(schema, { ETag, Location: header({ pattern: `^${path}/` }) });
 
 /** A success that a repetition with the same Idempotency-Key gets again. */
-export const repeatable = <
-  A extends { readonly description: string; readonly headers?: Record<string, typeof ETag> },
->(response: A) => ({
+export const repeatable = <A extends { readonly headers?: Record<string, Header> }>(
+  response: A,
+) => ({
   ...response,
-  headers: { ...response.headers, "Idempotency-Replayed": Replayed },
+  description: "",
+  headers: { ...response.headers, "Idempotency-Replayed": header({ enum: ["true"] }, false) },
 });
 
-export const notModified = {
-  description: "What the client has is still right.",
-  headers: { ETag },
+const HEADERS: Record<number, Record<string, Header>> = {
+  401: { "WWW-Authenticate": header({ pattern: "^Bearer " }) },
+  405: { Allow: header() },
+  // Only while the first request with this Idempotency-Key is in flight.
+  409: { "Retry-After": header(SECONDS, false) },
+  429: { "Retry-After": header(SECONDS) },
+  503: { "Retry-After": header(SECONDS) },
 };
-
-const SENTENCE = {
-  400: "The body is no JSON, or the path holds a broken percent escape.",
-  401: "AUTH_MODE=required: no valid token.",
-  403: "AUTH_MODE=required: the role may not do this.",
-  404: "There is no such thing.",
-  405: "The path is known, the method is not for it.",
-  408: "The body took too long to arrive.",
-  409:
-    "The code or id is taken, or a reference leads nowhere; with Retry-After: the first request " +
-    "with this Idempotency-Key is still being worked on.",
-  413: "The body is larger than 102,400 bytes after inflating.",
-  415: "The body is not application/json in UTF-8, plain, gzip or deflate.",
-  422: "The request is JSON but outside this contract, details name the places; or its " +
-    "Idempotency-Key was used for another request.",
-  429: "Too many tries, or too much work of one account waits already.",
-  500: "A fault of the service; the log has its cause.",
-  503: "The database is away or too slow, or the service has too much to do.",
-} as const;
-
-const HEADERS: Partial<Record<ErrorResponseStatus, Record<string, typeof Allow>>> = {
-  401: { "WWW-Authenticate": Challenge },
-  405: { Allow },
-  409: { "Retry-After": RetryInFlight },
-  429: { "Retry-After": RetryAfter },
-  503: { "Retry-After": RetryAfter },
-};
-
-type ErrorResponseStatus = keyof typeof SENTENCE;
-
-const errorResponse = (description: string, headers?: Record<string, typeof ETag>) => ({
-  description,
-  ...(headers === undefined ? {} : { headers }),
-  content: { "application/json": { schema: ErrorResponse } },
-});
 
 /** The error responses with these statuses. */
-export function errors(...statuses: ErrorResponseStatus[]) {
-  return Object.fromEntries(
-    statuses.map((status) => [status, errorResponse(SENTENCE[status], HEADERS[status])]),
-  );
-}
+export const errors = (...statuses: number[]) =>
+  Object.fromEntries(statuses.map((status) => [status, json(ErrorResponse, HEADERS[status])]));
 
-/** The 401 of a login needs no challenge: there is no token yet. */
-export const wrongCredentials = errorResponse("No account with this email and password.", { ETag });
+/** The old server sent these with an ETag; the 401 of a login needs no challenge. */
+export const errorWithETag = json(ErrorResponse, { ETag });
 
-/** The old server sent this 404 with an ETag. */
-export const lotNotFound = errorResponse("There is no such lot.", { ETag });
+type Route = Parameters<typeof createRoute>[0];
 
-/** Here the response is too large, not the request. */
-export const traceTooLarge = errorResponse(
-  "The lot has more than 250,000 links, or its trace more than 134,217,728 bytes.",
-);
+/**
+ * Documents a read.
+ *
+ * @param ok the response 200
+ * @param options the request, and responses that not every read has
+ */
+export const readRoute = (
+  operationId: string,
+  path: string,
+  ok: Route["responses"][string],
+  { request, responses }: Partial<Pick<Route, "request" | "responses">> = {},
+) =>
+  createRoute({
+    operationId,
+    method: "get",
+    path,
+    request,
+    responses: {
+      200: ok,
+      304: { description: "", headers: { ETag } },
+      ...errors(405, 500, 503),
+      ...responses,
+    },
+  });
+
+/**
+ * Documents a write with a JSON body that a client may repeat.
+ *
+ * @param responses those that not every write has
+ * @param required whether there must be a body
+ */
+export const writeRoute = (
+  operationId: string,
+  path: string,
+  schema: z.ZodType,
+  responses: Route["responses"],
+  required = true,
+) =>
+  createRoute({
+    operationId,
+    method: "post",
+    path,
+    request: {
+      headers: IdempotencyHeaders,
+      body: { required, content: { "application/json": { schema } } },
+    },
+    responses: {
+      ...errors(400, 401, 403, 405, 408, 409, 413, 415, 422, 500, 503),
+      ...responses,
+    },
+  });

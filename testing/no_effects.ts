@@ -1,4 +1,4 @@
-import type { Effects } from "../http/effects.ts";
+import type { Effects } from "../http/operation.ts";
 
 const fail = (): never => {
   throw new Error("no effect was expected");
