@@ -6,8 +6,12 @@ import { changesBetween } from "../compare/compare.ts";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
 import { contentCodings } from "../exchange/content_coding.ts";
 import { decodedBody, decodedBytes } from "../exchange/decoded_body.ts";
-import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type HeaderLines,
+  headerOf,
+} from "../exchange/exchange.ts";
 import { isHopByHop } from "../exchange/hop_by_hop.ts";
 import { ALL_CODINGS, safeRequests } from "../rollout/probe_requests.ts";
 import { RefusedError } from "../../command_line.ts";

@@ -1,6 +1,5 @@
 import { contentCodings } from "../exchange/content_coding.ts";
-import type { CapturedResponse } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedResponse, headerOf } from "../exchange/exchange.ts";
 import { decodedBody, decodedText } from "../exchange/decoded_body.ts";
 
 /** A response without its content codings, as it is compared. */

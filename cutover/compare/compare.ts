@@ -4,8 +4,7 @@ import { COMPARED_HEADERS, comparedValue, isWeakEtag } from "./compared_headers.
 import { digestOf } from "../exchange/body_capture.ts";
 import { bodyDifferences } from "./json_diff.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, type CapturedResponse, headerOf } from "../exchange/exchange.ts";
 import {
   formatLosslessJson,
   type LosslessJson,

@@ -12,8 +12,7 @@ import {
 } from "../../contract/request_values.ts";
 import { isObject, parseJson } from "../../json.ts";
 import { isErrorPage } from "./error_page.ts";
-import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, type CapturedResponse, headerOf } from "../exchange/exchange.ts";
 import { type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import { decodedBytes, decodedText } from "../exchange/decoded_body.ts";
 import { requestFields } from "../redact/contract_fields.ts";

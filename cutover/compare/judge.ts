@@ -5,8 +5,7 @@ import { errorFaults, errorHeadFaults, JSON_TYPE } from "./error_form.ts";
 import { isWeakEtag } from "./compared_headers.ts";
 import { type ConditionInput, isMet, textSent } from "./conditions.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedResponse, type HeaderLines, headerOf } from "../exchange/exchange.ts";
 import { fieldOf, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 

@@ -1,6 +1,5 @@
 import { decodeContent, type Decoded } from "./content_coding.ts";
-import type { HeaderLines } from "./exchange.ts";
-import { headerOf } from "./header_value.ts";
+import { type HeaderLines, headerOf } from "./exchange.ts";
 
 /** The largest decoded body, in bytes. */
 const MAX_BYTES = 2_097_152;

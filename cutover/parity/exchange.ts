@@ -1,8 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
 import { contentCodings, decodeContent } from "../exchange/content_coding.ts";
-import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedResponse, type HeaderLines, headerOf } from "../exchange/exchange.ts";
 import { type SendFailure, sendWhole } from "../upstream/send_whole.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
 import { withoutFrames } from "../compare/error_page.ts";

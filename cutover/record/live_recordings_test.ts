@@ -8,8 +8,7 @@ import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { createSender, type Sender } from "../upstream/send.ts";
 import { compare } from "../compare/compare.ts";
-import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, type CapturedResponse, headerOf } from "../exchange/exchange.ts";
 import { LEGACY } from "../exchange/operations.gen.ts";
 
 const { scenarios } = await loadRecordings();

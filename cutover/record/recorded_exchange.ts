@@ -2,13 +2,13 @@ import { Buffer } from "node:buffer";
 import { parseJson } from "../../json.ts";
 import { withoutFrames } from "../compare/error_page.ts";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
-import type {
-  CapturedRequest,
-  CapturedResponse,
-  HeaderLines,
-  Observation,
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type HeaderLines,
+  headerOf,
+  type Observation,
 } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 import type { Exchange as RecordedExchange } from "../parity/recordings.ts";
 import type { Redactor } from "../redact/redact.ts";

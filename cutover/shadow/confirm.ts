@@ -3,8 +3,12 @@ import { changesBetween, compare, type Comparison, type Pair } from "../compare/
 import { fieldsOf } from "../compare/conditions.ts";
 import type { Outcome } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedRequest, CapturedResponse, Exchange } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type Exchange,
+  headerOf,
+} from "../exchange/exchange.ts";
 import { comparableResponse } from "./no_response.ts";
 import type { Upstream } from "../exchange/route.ts";
 

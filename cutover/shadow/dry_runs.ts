@@ -1,13 +1,13 @@
 import { DRY_RUN_DONE, DRY_RUN_HEADER, signDryRun } from "../../contract/dry_run.ts";
 import type { Log } from "../../log.ts";
 import type { Sender } from "../upstream/send.ts";
-import type {
-  CapturedRequest,
-  CapturedResponse,
-  Exchange,
-  HeaderLines,
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type Exchange,
+  type HeaderLines,
+  headerOf,
 } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
 import { originForm } from "../exchange/match_operation.ts";
 
 /**

@@ -7,15 +7,15 @@ import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/covera
 import { type Confirmed, confirmRead, confirmWrite } from "./confirm.ts";
 import { createDryRuns } from "./dry_runs.ts";
 import type { Evidence, Finding } from "../evidence/evidence.ts";
-import type {
-  CapturedRequest,
-  CapturedResponse,
-  Exchange,
-  HeaderLines,
-  Observation,
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type Exchange,
+  type HeaderLines,
+  headerOf,
+  type Observation,
 } from "../exchange/exchange.ts";
 import { comparedBytesOf, responseBytesOf } from "../exchange/compared_bytes.ts";
-import { headerOf } from "../exchange/header_value.ts";
 import { comparableResponse } from "./no_response.ts";
 import type { Observer } from "./observer.ts";
 import { isSafeOperation, type LegacyOperation } from "../exchange/operations.ts";

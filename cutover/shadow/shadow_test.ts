@@ -16,8 +16,7 @@ import {
 } from "../testing/shadow_rig.ts";
 import { startResponding } from "../../testing/test_server.ts";
 import { createSender } from "../upstream/send.ts";
-import type { CapturedRequest } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, headerOf } from "../exchange/exchange.ts";
 import { createRedactor } from "../redact/redact.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import type { Upstream } from "../exchange/route.ts";

@@ -1,6 +1,11 @@
 import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
-import type { CapturedRequest, Exchange, FailureKind, HeaderLines } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import {
+  type CapturedRequest,
+  type Exchange,
+  type FailureKind,
+  type HeaderLines,
+  headerOf,
+} from "../exchange/exchange.ts";
 import { connectionOptions, isHopByHop } from "../exchange/hop_by_hop.ts";
 import { type SendFailure, sendWhole } from "./send_whole.ts";
 import { UpstreamPool } from "./upstream.ts";
