@@ -9,14 +9,11 @@ import { readBytes } from "../../read_bytes.ts";
 import { withDeadline } from "../../timing.ts";
 import { canaryWarnings } from "../rollout/verdicts.ts";
 import type { Modes } from "../routes/watch_routes.ts";
-import { NoteForm } from "../routes/note.ts";
 import { type Operation, operationById } from "../exchange/operations.ts";
 import { routeJson, stateJson } from "./route_json.ts";
-import { RouteRefusedError } from "../routes/route_rules.ts";
-import { modeOf } from "../routes/routing.ts";
+import { modeOf, NoteForm, RouteRefusedError } from "../routes/routing.ts";
 import { listChanges, MAX_CHANGES } from "../routes/route_changes.ts";
-import { release } from "../routes/kill_switch.ts";
-import { clearLatch, returnToLegacy, setMode } from "../routes/routes_table.ts";
+import { clearLatch, release, returnToLegacy, setMode } from "../routes/routes_table.ts";
 
 /** What the admin API needs. */
 export interface AdminDeps {

@@ -3,16 +3,16 @@ import { RefusedError, UsageError } from "../../command_line.ts";
 import { routeJson } from "../admin/route_json.ts";
 import type { Mode } from "../exchange/route.ts";
 import { canaryWarnings } from "../rollout/verdicts.ts";
-import { kill as killRoutes, release as releaseRoutes } from "../routes/kill_switch.ts";
-import { refusalOf } from "../routes/route_rules.ts";
 import {
   type ChangedRoute,
   clearLatch,
+  kill as killRoutes,
   readRoutes,
+  release as releaseRoutes,
   returnToLegacy,
   setMode,
 } from "../routes/routes_table.ts";
-import { describeMode, modeOf } from "../routes/routing.ts";
+import { describeMode, modeOf, refusalOf, RouteRefusedError } from "../routes/routing.ts";
 import { changeCommand, operationNamed, operationsNamed, wholeNumber } from "./command.ts";
 
 export const set = changeCommand({
@@ -31,7 +31,7 @@ export const set = changeCommand({
     const standing = operations.flatMap((operation) => routes.get(operation) ?? []);
     for (const route of standing) {
       const refusal = refusalOf({ route, killed }, mode);
-      if (refusal !== undefined) throw refusal;
+      if (refusal !== undefined) throw new RouteRefusedError(refusal);
     }
     const warnings = await canaryWarnings(sql, operations, mode);
     const done: ChangedRoute[] = [];

@@ -10,7 +10,7 @@ import type { Environment } from "../../config.ts";
 import type { CalibrateSettings, ProbeSettings } from "../config.ts";
 import type { Sql } from "../../db/sql.ts";
 import { timed } from "../../db/query_deadline.ts";
-import { type Note, NoteForm } from "../routes/note.ts";
+import { type Note, NoteForm } from "../routes/routing.ts";
 import {
   LEGACY_OPERATIONS,
   type Operation,

@@ -14,8 +14,7 @@ import {
 } from "../testing/route_history.ts";
 import type { Mode } from "../exchange/route.ts";
 import { readThresholds } from "../rollout/thresholds.ts";
-import { kill as killRoutes } from "../routes/kill_switch.ts";
-import { rollBack } from "../routes/routes_table.ts";
+import { kill as killRoutes, rollBack } from "../routes/routes_table.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
 import { calibrate } from "./calibrate.ts";
 import { readCommand, RefusedError, type Typed, UsageError } from "../../command_line.ts";

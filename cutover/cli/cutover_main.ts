@@ -19,7 +19,7 @@ import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
 import { status } from "./status.ts";
 import { verdicts } from "./verdicts.ts";
-import { RouteRefusedError } from "../routes/route_rules.ts";
+import { RouteRefusedError } from "../routes/routing.ts";
 
 const COMMANDS: Record<string, Command> = {
   status,

@@ -3,11 +3,9 @@ import { sentenceOf } from "../../terminal.ts";
 import { delay } from "../../timing.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { describeShare } from "../routes/moved_share.ts";
-import type { Note } from "../routes/note.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import { nextStep, type PlanOptions, type Remedy, samplesOf } from "./plan.ts";
-import { RouteRefusedError } from "../routes/route_rules.ts";
-import { describeMode } from "../routes/routing.ts";
+import { describeMode, type Note, RouteRefusedError } from "../routes/routing.ts";
 import { setMode } from "../routes/routes_table.ts";
 import { readVerdicts, type RouteVerdict } from "./verdicts.ts";
 

@@ -13,8 +13,7 @@ import { startAutoRollback } from "./auto_rollback.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import { parseSteps, type PlanOptions } from "./plan.ts";
 import { describePlan, runPlan } from "./run_plan.ts";
-import { kill, release } from "../routes/kill_switch.ts";
-import { readRoutes, setMode } from "../routes/routes_table.ts";
+import { kill, readRoutes, release, setMode } from "../routes/routes_table.ts";
 import { readVerdicts } from "./verdicts.ts";
 
 const database = await freshDatabase();

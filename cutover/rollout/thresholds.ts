@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Sql } from "../../db/sql.ts";
 import { timed } from "../../db/query_deadline.ts";
-import type { Note } from "../routes/note.ts";
+import type { Note } from "../routes/routing.ts";
 
 const percent = z.number().min(0).max(100);
 

@@ -1,12 +1,10 @@
 import { openSession, type Session } from "../../db/session.ts";
 import { describeError, type Log } from "../../log.ts";
 import { delay } from "../../timing.ts";
-import type { Note } from "./note.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Route } from "../exchange/route.ts";
-import { describeMode, onLegacy, type Routing, untouchedRoute } from "./routing.ts";
-import { kill } from "./kill_switch.ts";
-import { readRoutes } from "./routes_table.ts";
+import { describeMode, type Note, onLegacy, type Routing, untouchedRoute } from "./routing.ts";
+import { kill, readRoutes } from "./routes_table.ts";
 
 const POLL_MS = 250;
 /** After this time without a reading each route is on `legacy`. */
