@@ -4,15 +4,14 @@ import { columns, printable } from "../../terminal.ts";
 import { createSender } from "../upstream/send.ts";
 import { changesBetween } from "../compare/compare.ts";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
-import { contentCodings } from "../exchange/content_coding.ts";
-import { decodedBody, decodedBytes } from "../exchange/decoded_body.ts";
+import { contentCodings, decodedBody, decodedBytes } from "../exchange/decoded_body.ts";
 import {
   type CapturedRequest,
   type CapturedResponse,
   type HeaderLines,
   headerOf,
 } from "../exchange/exchange.ts";
-import { isHopByHop } from "../exchange/hop_by_hop.ts";
+import { HOP_BY_HOP } from "../exchange/hop_by_hop.ts";
 import { ALL_CODINGS, safeRequests } from "../rollout/probe_requests.ts";
 import { RefusedError } from "../../command_line.ts";
 import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
@@ -125,11 +124,11 @@ export function createCodingSurvey() {
       for (const [name] of response.headers) {
         const lower = name.toLowerCase();
         const isDropped = !COMPARED_HEADERS.includes(lower) && !OWN.has(lower) &&
-          !isHopByHop(lower);
+          !HOP_BY_HOP.has(lower);
         if (isDropped && notCompared.size < MAX_HEADERS) notCompared.add(lower);
       }
       const isRequested = headerOf(sent, "accept-encoding") !== undefined;
-      const coding = contentCodings(headerOf(response.headers, "content-encoding")).join(", ");
+      const coding = contentCodings(response.headers).join(", ");
       if (coding === "") {
         if (isRequested) largestPlain = Math.max(largestPlain, response.body.length);
         return;

@@ -2,9 +2,9 @@ import { readSettings } from "../../config.ts";
 import { delay } from "../../timing.ts";
 import { ProbeSettings } from "../config.ts";
 import { columns } from "../../terminal.ts";
-import { contentCodings } from "../exchange/content_coding.ts";
+import { contentCodings } from "../exchange/decoded_body.ts";
 import { createSender } from "../upstream/send.ts";
-import { type Exchange, headerOf } from "../exchange/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import { ALL_CODINGS, safeRequests } from "../rollout/probe_requests.ts";
 import { PROBE } from "../proxy/request_head.ts";
 import { RefusedError } from "../../command_line.ts";
@@ -87,6 +87,6 @@ export const probe: Command = {
 /** A response's status and its codings, or why there is none. */
 function described(response: Exchange): string[] {
   if ("failure" in response) return [response.failure];
-  const codings = contentCodings(headerOf(response.headers, "content-encoding"));
+  const codings = contentCodings(response.headers);
   return [String(response.status), ...(codings.length === 0 ? [] : [codings.join(", ")])];
 }

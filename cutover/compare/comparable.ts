@@ -1,6 +1,5 @@
-import { contentCodings } from "../exchange/content_coding.ts";
 import { type CapturedResponse, headerOf } from "../exchange/exchange.ts";
-import { decodedBody, decodedText } from "../exchange/decoded_body.ts";
+import { contentCodings, decodedBody, decodedText } from "../exchange/decoded_body.ts";
 
 /** A response without its content codings, as it is compared. */
 export interface DecodedResponse extends CapturedResponse {
@@ -12,7 +11,7 @@ export interface DecodedResponse extends CapturedResponse {
 /** Removes the content codings. A malformed body, which no client can read, is replaced by a note. */
 export function decodedResponse(response: CapturedResponse | DecodedResponse): DecodedResponse {
   if ("codings" in response) return response;
-  const codings = contentCodings(headerOf(response.headers, "content-encoding"));
+  const codings = contentCodings(response.headers);
   if (codings.length === 0) return { ...response, codings };
   const headers = response.headers.filter(([name]) => name.toLowerCase() !== "content-encoding");
   const plain = { ...response, headers, codings };

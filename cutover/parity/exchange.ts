@@ -1,8 +1,8 @@
 import { gzipSync } from "node:zlib";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
-import { contentCodings, decodeContent } from "../exchange/content_coding.ts";
+import { contentCodings, decodedBody } from "../exchange/decoded_body.ts";
 import { type CapturedResponse, type HeaderLines, headerOf } from "../exchange/exchange.ts";
-import { type SendFailure, sendWhole } from "../upstream/send_whole.ts";
+import { type SendFailure, sendWhole } from "../upstream/send.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
 import { withoutFrames } from "../compare/error_page.ts";
 import type { RecordedRequest, RecordedResponse } from "./recordings.ts";
@@ -44,11 +44,9 @@ export async function send(base: string, request: RecordedRequest): Promise<Rece
     const sent = await sendWhole(
       upstream,
       { method, target, headers, body: body ?? new Uint8Array() },
-      { keptConnections: "none", capturedBytes: MAX_RESPONSE_BYTES, maxBytes: MAX_RESPONSE_BYTES },
+      { capturedBytes: MAX_RESPONSE_BYTES, maxBytes: MAX_RESPONSE_BYTES },
     );
-    if (!("failure" in sent)) return responseOf(sent);
-    const { kind, why = REASONS[kind] } = sent.failure;
-    return none(why);
+    return "failure" in sent ? none(sent.why ?? REASONS[sent.failure]) : responseOf(sent);
   } finally {
     clearInterval(sweeper);
     upstream.close();
@@ -104,11 +102,10 @@ function headersOf(
 const WITHOUT_BODY = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
 
 function responseOf({ status, headers, body }: CapturedResponse): ReceivedResponse {
-  const coding = headerOf(headers, "content-encoding");
-  const decoded = decodeContent(coding, body, MAX_RESPONSE_BYTES);
+  const decoded = decodedBody({ headers, body }, MAX_RESPONSE_BYTES);
   if (decoded.kind === "broken" || decoded.kind === "too_large") {
     const what = decoded.kind === "broken" ? "isn't" : "becomes more than 64 MB without its";
-    return none(`a response that ${what} ${contentCodings(coding).join(", ")}`);
+    return none(`a response that ${what} ${contentCodings(headers).join(", ")}`);
   }
   // Clients keep a body in an unknown coding as it is.
   const bytes = decoded.kind === "plain" ? decoded.bytes : body;
@@ -127,7 +124,7 @@ function none(reason: string): ReceivedResponse {
   return { status: 0, headers: {}, body: reason, etag: undefined };
 }
 
-const REASONS: Readonly<Record<SendFailure["kind"], string>> = {
+const REASONS: Readonly<Record<SendFailure["failure"], string>> = {
   refused: "the connection was refused",
   reset: "the connection was closed before the response was complete",
   broken: "the bytes are no HTTP/1.1 response",

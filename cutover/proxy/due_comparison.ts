@@ -1,11 +1,10 @@
 import { ALWAYS_CAPTURED_BYTES, BodyCapture, type ByteBudget } from "../exchange/body_capture.ts";
 import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/coverage.ts";
-import type { UpstreamRequest } from "../upstream/upstream_request.ts";
 import type { ClientBody } from "./request_body.ts";
 import type { Observer } from "../shadow/observer.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { CapturedRequest, Exchange, FailureKind } from "../exchange/exchange.ts";
-import type { Failure } from "../upstream/connection.ts";
+import type { Failure, UpstreamRequest } from "../upstream/connection.ts";
 import type { GatewayServerLimits } from "./server_limits.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
 import type { Upstream } from "../exchange/route.ts";

@@ -1,7 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
 import { headText, type ResponseHead } from "../exchange/response_head.ts";
-import { UpstreamRequest, type UpstreamRequestListener } from "../upstream/upstream_request.ts";
 import { type BodyListener, ClientBody } from "./request_body.ts";
 import type { ClientRequest } from "./client_request.ts";
 import { type Departure, departureOf } from "../exchange/departure.ts";
@@ -13,7 +12,12 @@ import { headersForClient, interimText, toHeaderLines } from "../exchange/hop_by
 import { errorResponse, type ErrorResponseStatus, NO_RESPONSE } from "./error_response.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Upstream } from "../exchange/route.ts";
-import type { Connection, Failure } from "../upstream/connection.ts";
+import {
+  type Connection,
+  type Failure,
+  UpstreamRequest,
+  type UpstreamRequestListener,
+} from "../upstream/connection.ts";
 import { countClient, decide, decideFallback, type Decision } from "./decide.ts";
 
 /** A client's request on its way to an upstream, and the response on its way back. */

@@ -3,7 +3,7 @@ import { normalizedAddress } from "../../client_address.ts";
 import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
 import { firstContentType } from "../../contract/content_type.ts";
 import { isHost } from "../../host.ts";
-import { connectionOptions, isHopByHop, withoutFields } from "../exchange/hop_by_hop.ts";
+import { connectionOptions, HOP_BY_HOP, withoutFields } from "../exchange/hop_by_hop.ts";
 import type { ErrorResponseStatus } from "./error_response.ts";
 
 /** Who is at the other end of a client's connection. */
@@ -182,7 +182,7 @@ export function readRequestHead(
         isProbe = true;
         continue;
       default:
-        if (isHopByHop(lower)) continue;
+        if (HOP_BY_HOP.has(lower)) continue;
     }
     if (FIRST_LINE_COUNTS.has(lower)) {
       if (seen?.has(lower)) continue;
