@@ -15,7 +15,7 @@ await testForeignBytes({
       /out of range/,
       /^time zone .* not recognized/,
     ],
-    "cutover/shadow/no_response.ts": [/^Connection terminated|^connect E[A-Z]+ |^read ECONNRESET/],
+    "cutover/shadow/confirm.ts": [/^Connection terminated|^connect E[A-Z]+ |^read ECONNRESET/],
     "cutover/parity/recorded_pair.ts": [/^[0-9a-f]{8}-[0-9a-f]{4}$/],
     "cutover/redact/pseudonym_form.ts": [
       new RegExp(`\\b${PSEUDONYM_FORM}\\b`),

@@ -4,10 +4,8 @@ import { connect } from "../db/connect.ts";
 import { createLog } from "../log.ts";
 import { createAdmin } from "./admin/admin.ts";
 import { startCollector } from "./evidence/collector.ts";
-import { compareAndRecord } from "./shadow/observer.ts";
 import { createDepartureLog } from "./exchange/departure.ts";
 import { startGatewayServer } from "./proxy/server.ts";
-import { comparedBytesOf, responseBytesOf } from "./exchange/compared_bytes.ts";
 import { serverLimits } from "./proxy/server_limits.ts";
 import { startAutoRollback } from "./rollout/auto_rollback.ts";
 import { loadLiveRules } from "./compare/approvals.ts";
@@ -59,6 +57,11 @@ async function run(config: GatewayConfig): Promise<void> {
       modes.lookNow();
     },
   });
+  const recorder = createRecorder({ sql, redactor, log });
+  const limits = serverLimits({
+    bodyBytes: config.GATEWAY_BODY_LIMIT,
+    responseTimeoutMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,
+  });
   const shadow = createShadow({
     legacyUrl,
     serviceUrl,
@@ -66,13 +69,11 @@ async function run(config: GatewayConfig): Promise<void> {
     rules,
     evidence,
     redactor,
+    recorder,
     log,
-    limits: {
-      waitingBytes: comparedBytesOf(config.GATEWAY_BODY_LIMIT),
-      responseBytes: responseBytesOf(config.GATEWAY_BODY_LIMIT),
-    },
+    waitingBytes: limits.comparedBytes,
+    responseBytes: limits.responseBytes,
   });
-  const recorder = createRecorder({ sql, redactor, log });
   const retention = startRetention({ databaseUrl, log });
   const logDeparture = createDepartureLog(log);
 
@@ -83,13 +84,10 @@ async function run(config: GatewayConfig): Promise<void> {
     serviceUrl,
     trustedProxies: config.TRUSTED_PROXIES,
     canaryBy,
-    limits: serverLimits({
-      bodyBytes: config.GATEWAY_BODY_LIMIT,
-      responseTimeoutMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,
-    }),
+    limits,
     routeOf: modes.routeOf,
     evidence,
-    observer: compareAndRecord(shadow, recorder),
+    observer: shadow,
     onDeparture(operation, departure) {
       metrics.clientLeft(operation, departure);
       logDeparture(operation, departure);

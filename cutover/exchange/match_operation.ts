@@ -65,9 +65,6 @@ export function originForm(target: string): string {
 
 function pathOf(target: string): string {
   const origin = originForm(target);
-  for (let at = 0; at < origin.length; at++) {
-    const character = origin[at];
-    if (character === "?" || character === "#") return origin.slice(0, at);
-  }
-  return origin;
+  const end = origin.search(/[?#]/);
+  return end === -1 ? origin : origin.slice(0, end);
 }

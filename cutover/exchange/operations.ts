@@ -15,7 +15,6 @@ export const LEGACY_OPERATIONS: readonly LegacyOperation[] = LEGACY.map(({ opera
 /** The same as a literal of PostgreSQL's `text[]`. */
 export const OLD_OPERATIONS_ARRAY = `{${LEGACY_OPERATIONS.join(",")}}`;
 
-/** The operation with this id; undefined when there is none. */
 export function operationById(id: unknown): Operation | undefined {
   return OPERATIONS.find(({ operation }) => operation === id)?.operation;
 }

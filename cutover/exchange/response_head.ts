@@ -1,4 +1,3 @@
-/** A response's status line and headers. */
 export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
@@ -49,7 +48,6 @@ export function readHeaderLine(line: string): [name: string, value: string] {
   return [name, withoutSpaceAround(value)];
 }
 
-/** Whether a name and a value may be sent as a header. */
 export function isHeaderLine(name: string, value: string): boolean {
   return TOKEN.test(name) && HEADER_VALUE.test(value);
 }

@@ -18,7 +18,7 @@ const canary = (percent: 0 | 100): Mode => ({ name: "canary", percent });
 /** The head of a request with these headers, names and values in turn. */
 function headOf(headers: readonly string[], peer: Peer) {
   const head = readRequestHead({ rawHeaders: [...headers], httpVersion: "1.1" }, peer);
-  if ("mistake" in head) throw new Error(head.mistake);
+  if ("mistake" in head) throw new Error(head.mistake[1]);
   return head;
 }
 

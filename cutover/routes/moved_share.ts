@@ -11,7 +11,6 @@ export const ShareForm = z.object({
   movedClients: z.number(),
 });
 
-/** See {@link ShareForm}. */
 export type MovedShare = Readonly<z.output<typeof ShareForm>>;
 
 /** How many of the known clients a canary of n % would move, for n from 0 to 100. */

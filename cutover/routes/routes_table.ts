@@ -77,11 +77,7 @@ export async function setMode(sql: Sql, change: RouteChange): Promise<ChangedRou
  */
 export async function rollBack(
   sql: Sql,
-  { operation, epoch, why }: {
-    readonly operation: Operation;
-    readonly epoch: number;
-    readonly why: string;
-  },
+  { operation, epoch, why }: Pick<StoredRoute, "operation" | "epoch"> & Pick<Note, "why">,
 ): Promise<boolean> {
   const reason = storableReason(why);
   const note = { who: "gateway", why: reason };

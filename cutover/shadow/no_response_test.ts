@@ -1,7 +1,7 @@
 import { strictEqual } from "node:assert/strict";
 import { responseOf } from "../testing/captured.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { comparableResponse } from "./no_response.ts";
+import { comparableResponse } from "./confirm.ts";
 
 const failed = (words: string) => responseOf(500, JSON.stringify({ error: words }));
 

@@ -30,7 +30,6 @@ export interface Failure {
   readonly wasReused: boolean;
 }
 
-/** Receives the events of an {@link UpstreamRequest}. */
 export interface UpstreamRequestListener {
   send(connection: Connection): void;
   /** The upstream accepts more, after `write` had returned false. */
@@ -121,7 +120,6 @@ export class UpstreamRequest implements ResponseListener {
   }
 }
 
-/** The connections to one upstream. */
 export interface Pool {
   readonly limits: UpstreamLimits;
   /** Sends a request as soon as a connection is free. */
@@ -200,7 +198,6 @@ export class Connection {
     return !this.#isBlocked;
   }
 
-  /** The complete request has been written. */
   requestComplete(): void {
     this.#requestIsComplete = true;
     this.#wasActive = true;

@@ -25,24 +25,13 @@ const MAX_MS = 30_000;
 const IDLE_MS = 4_000;
 const SWEEP_MS = 1_000;
 
-/** Sends captured requests to one upstream, beside those of the clients. */
-export interface Sender extends Disposable {
-  /**
-   * Sends the request again. Never rejects.
-   *
-   * @param extra headers that replace the request's own, names in lower case
-   * @param capturedBytes a larger body is reduced to its digest
-   */
-  send(
-    request: CapturedRequest,
-    timeoutMs: number,
-    extra?: HeaderLines,
-    capturedBytes?: number,
-  ): Promise<Exchange>;
-}
+export type Sender = ReturnType<typeof createSender>;
 
-/** Opens a pool of its own to the upstream with this base address. */
-export function createSender(url: string, connections: number): Sender {
+/**
+ * Sends captured requests to the upstream with this base address, beside those of the clients. It opens
+ * a pool of its own.
+ */
+export function createSender(url: string, connections: number) {
   const upstream = new UpstreamPool(url, {
     connections,
     waiting: MAX_WAITING,
@@ -54,7 +43,18 @@ export function createSender(url: string, connections: number): Sender {
   const sweeper = setInterval(() => upstream.sweep(performance.now()), SWEEP_MS);
   Deno.unrefTimer(sweeper);
   return {
-    async send(request, timeoutMs, extra = [], capturedBytes = MAX_CAPTURED_BYTES) {
+    /**
+     * Sends the request again. Never rejects.
+     *
+     * @param extra headers that replace the request's own, names in lower case
+     * @param capturedBytes a larger body is reduced to its digest
+     */
+    async send(
+      request: CapturedRequest,
+      timeoutMs: number,
+      extra: HeaderLines = [],
+      capturedBytes = MAX_CAPTURED_BYTES,
+    ): Promise<Exchange> {
       const headers = headersToSend(request, extra, upstream.authority);
       const limits = { timeoutMs, capturedBytes, maxBytes: MAX_BYTES };
       const sent = await sendWhole(upstream, { ...request, headers }, limits);
@@ -103,7 +103,6 @@ function hasLength(headers: HeaderLines): boolean {
     headerOf(headers, "transfer-encoding") !== undefined;
 }
 
-/** Why there is no complete response. */
 export interface SendFailure {
   /** `invalid`: the request can't be sent; `too_large`: the response has more than `maxBytes`. */
   readonly failure: Failure["kind"] | "invalid" | "too_large";

@@ -31,7 +31,6 @@ export class UpstreamPool implements Pool {
     this.#port = port === "" ? (this.#isSecure ? 443 : 80) : Number(port);
   }
 
-  /** How many connections are open or being opened. */
   get connections(): number {
     return this.#connections.size;
   }
@@ -50,7 +49,6 @@ export class UpstreamPool implements Pool {
     }
   }
 
-  /** Enforces the deadlines. To be called a few times a second. */
   sweep(now: number): void {
     for (const connection of this.#connections) connection.sweep(now);
     while (
