@@ -54,6 +54,6 @@ export interface Observation {
   readonly response: CapturedResponse;
   /** Lotline's response to a dry run of a write that the old server executed afterwards. */
   readonly dryRun?: Exchange;
-  /** Lotline's response to the client's own request, before the old server answered in its place. */
+  /** Lotline's response to the client's own request, before the old server's in its place. */
   readonly earlier?: Exchange;
 }

@@ -22,7 +22,7 @@ export type ErrorResponse = readonly [status: keyof typeof REASONS, sentence: st
 
 const NO_SERVER: ErrorResponse = [502, "No answer from the server behind this one"];
 
-/** The response to a client whose request no upstream has answered. */
+/** The response to a client whose request got no response from an upstream. */
 export const NO_RESPONSE: Readonly<Record<Failure["kind"], ErrorResponse>> = {
   refused: NO_SERVER,
   reset: NO_SERVER,

@@ -96,7 +96,7 @@ function firstValue(lines: readonly string[], lowerName: string): string | undef
 }
 
 /**
- * `answer`: the exchange is observed; `dry_run`: Lotline's dry run comes first; undefined: the exchange
+ * `response`: the exchange is observed; `dry_run`: Lotline's dry run comes first; undefined: the exchange
  * isn't observed.
  */
 function howToCompare(
@@ -104,10 +104,10 @@ function howToCompare(
   operation: LegacyOperation,
   route: Route,
   upstream: Upstream,
-): "answer" | "dry_run" | undefined {
+): "response" | "dry_run" | undefined {
   const needsNoDryRun = isSafeOperation(operation) || route.mode.name === "legacy";
   // The old server has no dry run, so that a write to Lotline can't be compared.
   if (!needsNoDryRun && upstream === "service") return undefined;
   if (!observer.wants(operation, route)) return undefined;
-  return needsNoDryRun ? "answer" : "dry_run";
+  return needsNoDryRun ? "response" : "dry_run";
 }

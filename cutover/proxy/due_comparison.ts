@@ -18,7 +18,7 @@ export class DueComparison {
   /** Whether the exchange is still to be observed. */
   isWanted: boolean;
   dryRun: Exchange | undefined;
-  /** Lotline's response to the request itself, when the old server answers in its place. */
+  /** Lotline's response to the request itself, when the old server responds in its place. */
   earlier: Exchange | undefined;
   #isDue = false;
   #capture: BodyCapture | undefined;

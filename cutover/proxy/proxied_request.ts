@@ -169,7 +169,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   interim(head: ResponseHead): void {
     if (this.request.httpVersion === "1.0" || this.response.headersSent) return;
-    // The gateway answers `Expect: 100-continue` itself: no client waits for an upstream's 100.
+    // The gateway responds to `Expect: 100-continue` itself: no client waits for an upstream's 100.
     if (head.status === 100 || this.#leftAt !== undefined) return;
     this.response.socket?.write(interimText(head), "latin1");
   }
@@ -382,7 +382,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.deps.uploads.delete(this);
     const { route, bucket } = this.#decision;
     const operation = route?.operation;
-    // The upstream that had it last: what the old server answered in Lotline's place wasn't moved.
+    // The upstream that had it last: what the old server did in Lotline's place wasn't moved.
     const upstream = this.#attempt && this.#upstream;
     if (route && upstream && bucket !== undefined && !this.head.isProbe) {
       this.deps.evidence.served(route.operation, route, upstream, bucket);

@@ -129,7 +129,7 @@ export function readRequestHead(
         options = connectionOptions(value, options);
         continue;
       case "expect":
-        // The gateway answers it: of two requests to an upstream, as with a dry run, one would have it.
+        // The gateway responds to it: of two requests to an upstream, as with a dry run, one would have it.
         expect = joined(expect, value);
         continue;
       case "content-type":

@@ -109,7 +109,7 @@ Deno.test("an upgrade is detected and not forwarded", () => {
   deepStrictEqual(passed([HOST, "Upgrade: h2c"]), [HOST]);
 });
 
-Deno.test("the gateway answers 100-continue, in HTTP/1.1 only", () => {
+Deno.test("the gateway responds to 100-continue, in HTTP/1.1 only", () => {
   const lines = [HOST, "Expect: 100-Continue"];
   strictEqual(read(lines).awaitsContinue, true);
   strictEqual(read(lines, { version: "1.0" }).awaitsContinue, false);

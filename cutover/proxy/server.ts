@@ -28,7 +28,7 @@ export interface GatewayServerOptions extends ProxyOptions {
 export type GatewayServer = Awaited<ReturnType<typeof startGatewayServer>>;
 
 /**
- * A stopping server answers new requests for this long and closes each connection with its response, as
+ * A stopping server accepts new requests for this long and closes each connection with its response, as
  * HTTP requires; only idle connections are closed without one.
  */
 const LINGER_MS = 300;

@@ -4,7 +4,7 @@ import { timed } from "../../db/query_deadline.ts";
 import { type MovedShare, ShareForm } from "./moved_share.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 
-/* `lotline.route_clients`: the clients that each upstream answered. */
+/* `lotline.route_clients`: the clients that each upstream responded to. */
 
 /** Selects the rows of a table of evidence that belong to the epoch of `route`. */
 export function ofEpoch(sql: Sql, table: string): Statement {

@@ -72,7 +72,7 @@ export function onLegacy<R extends Route>(route: R): R {
   return route.mode.name === "legacy" ? route : { ...route, mode: { name: "legacy" } };
 }
 
-/** The route without a row: the old server answers the operations that it knows, Lotline the others. */
+/** The route without a row: the old server gets the operations that it knows, Lotline the others. */
 export function untouchedRoute(operation: Operation): StoredRoute {
   return {
     operation,
