@@ -1,4 +1,4 @@
-import type { ModesState } from "../routes/watch_routes.ts";
+import type { Modes } from "../routes/watch_routes.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Routing, StoredRoute } from "../routes/routing.ts";
 
@@ -29,7 +29,7 @@ export function routingJson({ routes, killed, broken }: Routing) {
 }
 
 /** The stored routes, and the effective ones of this gateway process. */
-export function stateJson(state: ModesState, routeOf: (stored: StoredRoute) => Route) {
+export function stateJson(state: Modes["state"], routeOf: (stored: StoredRoute) => Route) {
   const { routes, ...rest } = routingJson(state.routing);
   return {
     source: state.source,

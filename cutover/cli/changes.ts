@@ -30,7 +30,7 @@ export const set = changeCommand({
     const { routes, killed } = await readRoutes(sql);
     const standing = operations.flatMap((operation) => routes.get(operation) ?? []);
     for (const route of standing) {
-      const refusal = refusalOf({ route, killed }, mode);
+      const refusal = refusalOf(route, mode, killed);
       if (refusal !== undefined) throw new RouteRefusedError(refusal);
     }
     const warnings = await canaryWarnings(sql, operations, mode);

@@ -55,11 +55,9 @@ const CASES: Case[] = [
 for (const { operation = "getTraceability", is = legacy, to, refused, ...rest } of CASES) {
   const what = `${operation} on ${is.name}, ${JSON.stringify(rest)}`;
   Deno.test(`${what}, ${refused ? `is not set to ${to.name}: ${refused}` : `is set to ${to.name}`}`, () => {
-    const refusal = refusalOf({
-      route: { ...untouchedRoute(operation), mode: is, epoch: 7, latch: rest.latch },
-      killed: rest.killed && { who: "ana", why: "smoke" },
-      expectedEpoch: rest.expected,
-    }, to);
+    const route = { ...untouchedRoute(operation), mode: is, epoch: 7, latch: rest.latch };
+    const killed = rest.killed && { who: "ana", why: "smoke" };
+    const refusal = refusalOf(route, to, killed, rest.expected);
     if (refused === undefined) strictEqual(refusal, undefined);
     else match(refusal ?? "", REFUSALS[refused]);
   });
@@ -68,7 +66,7 @@ for (const { operation = "getTraceability", is = legacy, to, refused, ...rest } 
 Deno.test("a refusal gives the reason in a sentence with the next step", () => {
   const route = { ...untouchedRoute("login"), epoch: 7 };
   const say = (change: Partial<typeof route>, killed?: { who: string; why: string }) =>
-    refusalOf({ route: { ...route, ...change }, killed }, shadow);
+    refusalOf({ ...route, ...change }, shadow, killed);
   strictEqual(
     say({ latch: "3 of 200 answers differ" }),
     "login was rolled back and is held until somebody clears it: 3 of 200 answers differ",

@@ -64,7 +64,7 @@ export async function setMode(sql: Sql, change: RouteChange): Promise<ChangedRou
   const { operation, expectedEpoch } = change;
   const { route, killed } = await readState(sql, operation);
   const { mode = route.mode, samplePercent = route.samplePercent } = change;
-  const refusal = change.mode && refusalOf({ route, killed, expectedEpoch }, mode);
+  const refusal = change.mode && refusalOf(route, mode, killed, expectedEpoch);
   if (refusal !== undefined) throw new RouteRefusedError(refusal);
   const isMoved = describeMode(route.mode) !== describeMode(mode);
   if (!isMoved && samplePercent === route.samplePercent) return { route, changed: false };
@@ -165,7 +165,7 @@ async function replace(
     return { route, changed: true };
   }
   const { route, killed } = await readState(sql, operation);
-  throw new RouteRefusedError(refusalOf({ route, killed }, to.mode) ?? changedMeanwhile(route));
+  throw new RouteRefusedError(refusalOf(route, to.mode, killed) ?? changedMeanwhile(route));
 }
 
 /**

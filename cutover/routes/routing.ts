@@ -146,16 +146,16 @@ export class RouteRefusedError extends Error {
   override name = "RouteRefusedError";
 }
 
-export interface RouteState extends Pick<Routing, "killed"> {
-  readonly route: StoredRoute;
-  /** The epoch on which the change is based; undefined: any. */
-  readonly expectedEpoch?: number | undefined;
-}
-
-/** Why a route may not have this mode; undefined: it may. */
+/**
+ * Why a route may not have this mode; undefined: it may.
+ *
+ * @param expectedEpoch the epoch on which the change is based; undefined: any
+ */
 export function refusalOf(
-  { route, killed, expectedEpoch }: RouteState,
+  route: StoredRoute,
   mode: Mode,
+  killed: Note | undefined,
+  expectedEpoch?: number,
 ): string | undefined {
   const { operation, latch } = route;
   if (!isPossible(operation, mode)) {

@@ -23,23 +23,16 @@ const RETRY_MS = { first: 100, max: 1_000 };
 /** PostgreSQL closes a session that is idle for this long. */
 const IDLE_MS = 10_000;
 
-/** What this process knows of the routes. */
-export interface ModesState {
-  /** `starting`: no reading yet; `away`: the last reading is too old. */
-  readonly source: "starting" | "database" | "away";
-  /** The last reading, whether or not it is too old. */
-  readonly routing: Routing;
-  /** A kill in this process that isn't stored yet. */
-  readonly killedHere: Note | undefined;
-}
-
 /** The stored routes, read continuously until disposal. */
 export type Modes = ReturnType<typeof followModes>;
+
+/** `starting`: no reading yet; `away`: the last reading is too old. */
+type Source = "starting" | "database" | "away";
 
 /** Starts reading the routes; until the first reading each is on `legacy`. */
 export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Log }) {
   let reading = readingOf(NO_ROUTING, NEVER);
-  let source: ModesState["source"] = "starting";
+  let source: Source = "starting";
   let pendingKill: { readonly note: Note; readonly stored: PromiseWithResolvers<void> } | undefined;
   let failure: string | undefined;
   let session: Session | undefined;
@@ -116,9 +109,15 @@ export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Lo
       const routes = isFresh() && pendingKill === undefined ? reading.live : reading.legacy;
       return routes.get(operation) ?? untouchedRoute(operation);
     },
-    get state(): ModesState {
-      const now = source === "database" && !isFresh() ? "away" : source;
-      return { source: now, routing: reading.routing, killedHere: pendingKill?.note };
+    /** What this process knows of the routes. */
+    get state() {
+      return {
+        source: source === "database" && !isFresh() ? "away" : source,
+        /** The last reading, whether or not it is too old. */
+        routing: reading.routing,
+        /** A kill in this process that isn't stored yet. */
+        killedHere: pendingKill?.note,
+      };
     },
     lookNow: () => wakeup.abort(),
     /**
