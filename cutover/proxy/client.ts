@@ -39,10 +39,9 @@ class FramingBytes {
   begin(request: ClientRequest, isChunked: boolean): void {
     this.#request = request;
     this.#isChunked = isChunked;
-    if (isChunked) {
-      this.#bodyAt = this.#completeAt === undefined
-        ? undefined
-        : this.#completeAt + request.headBytes();
+    this.#bodyAt = undefined;
+    if (isChunked && this.#completeAt !== undefined) {
+      this.#bodyAt = this.#completeAt + request.headBytes();
     }
     this.#completeAt = undefined;
   }

@@ -2,7 +2,7 @@ import type { Rule } from "../compare/approvals.ts";
 import { changesBetween, compare, type Comparison, type Pair } from "../compare/compare.ts";
 import { fieldsOf, serverError } from "../compare/conditions.ts";
 import type { Outcome } from "../evidence/coverage.ts";
-import type { Difference } from "../evidence/evidence.ts";
+import type { Difference, Finding } from "../evidence/evidence.ts";
 import {
   type CapturedRequest,
   type CapturedResponse,
@@ -18,10 +18,7 @@ export interface Unconfirmed extends Pair {
   readonly rules: readonly Rule[];
 }
 
-export interface Confirmed {
-  readonly outcome: Outcome;
-  readonly differences: readonly Difference[];
-}
+type Confirmed = Pick<Finding, "outcome" | "differences">;
 
 export type SendAgain = (upstream: Upstream, request: CapturedRequest) => Promise<Exchange>;
 

@@ -17,8 +17,6 @@ import { UpstreamPool } from "./upstream.ts";
 const MAX_CAPTURED_BYTES = 262_144;
 /** A larger response is cancelled: twice Lotline's largest. */
 const MAX_BYTES = 2 * 134_217_728;
-/** Requests that wait for a connection: more than a gateway has in flight. */
-const MAX_WAITING = 5_000;
 /** The longest timeout of a gateway's or a command's request. */
 const MAX_MS = 30_000;
 /** A Node server closes an idle connection after 5 s. */
@@ -34,7 +32,8 @@ export type Sender = ReturnType<typeof createSender>;
 export function createSender(url: string, connections: number) {
   const upstream = new UpstreamPool(url, {
     connections,
-    waiting: MAX_WAITING,
+    // More than a gateway has in flight.
+    waiting: 5_000,
     connectMs: MAX_MS,
     responseTimeoutMs: MAX_MS,
     idleMs: IDLE_MS,
