@@ -85,21 +85,14 @@ function headersToSend(
   const replaced = new Set(extra.map(([name]) => name));
   const isLeftOut = (name: string) =>
     HOP_BY_HOP.has(name) || NOT_SENT.has(name) || options?.has(name) || replaced.has(name);
+  const isFramed = headers.some(([name]) => /^(?:content-length|transfer-encoding)$/i.test(name));
   return [
     ["Host", host],
     ...headers.filter(([name]) => !isLeftOut(name.toLowerCase())),
     ...extra,
     // An upstream may read the type and the coding of an empty body, and not those of none.
-    ...(body.length > 0 || hasLength(headers)
-      ? [["Content-Length", String(body.length)] as const]
-      : []),
+    ...(body.length > 0 || isFramed ? [["Content-Length", String(body.length)] as const] : []),
   ];
-}
-
-/** Whether the request has a body, which may be empty. */
-function hasLength(headers: HeaderLines): boolean {
-  return headerOf(headers, "content-length") !== undefined ||
-    headerOf(headers, "transfer-encoding") !== undefined;
 }
 
 export interface SendFailure {
