@@ -8,8 +8,7 @@ import {
 import { hasClosedForm, isClosedForm } from "./closed_form.ts";
 import { type Field, FIELD_NAMES, fieldNamed, type Fields, isFields } from "./contract_fields.ts";
 import { knownWords } from "./message_words.ts";
-import { kindOf, PSEUDONYM_KINDS } from "./pseudonym_form.ts";
-import type { Pseudonyms } from "./pseudonyms.ts";
+import { kindOf, PSEUDONYM_KINDS, type Pseudonyms } from "./pseudonyms.ts";
 
 /** Longer JSON becomes one pseudonym, in characters. */
 const MAX_JSON_CHARACTERS = 262_144;

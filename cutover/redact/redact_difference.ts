@@ -1,8 +1,7 @@
 import type { Difference } from "../evidence/evidence.ts";
 import { formatLosslessJson, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
 import { type Field, fieldNamed, type Fields } from "./contract_fields.ts";
-import { isPseudonym } from "./pseudonym_form.ts";
-import type { Pseudonyms } from "./pseudonyms.ts";
+import { isPseudonym, type Pseudonyms } from "./pseudonyms.ts";
 import { redactJson, redactName, redactText } from "./redact_body.ts";
 import { isKnownHeader, redactHeader } from "./redact_head.ts";
 
