@@ -1,5 +1,9 @@
 import { z } from "zod";
 import { parseJson } from "../../json.ts";
+import { decodedText } from "../exchange/decoded_body.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
+import { headerOf } from "../exchange/header_value.ts";
+import { textSent } from "./conditions.ts";
 
 const ErrorBody = z.strictObject({
   error: z.string().min(1),
@@ -21,25 +25,23 @@ function showsFrame(text: string): boolean {
 /** The content type of JSON in all responses of both servers. */
 export const JSON_TYPE = "application/json; charset=utf-8";
 
-export interface ErrorResponse {
-  readonly status: number;
-  /** By name in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-  /** What the client sent, as text: its own words in a response reveal no internals. */
-  readonly sent?: string;
-}
-
 /**
  * The mistakes in the form of Lotline's error response: its content type, `Allow` with a 405, and a
- * body `{"error": text}` without internals.
+ * body `{"error": text}` without internals. The client's own words in it reveal none.
  */
-export function errorFaults({ status, headers, body, sent = "" }: ErrorResponse): string[] {
-  const faults = errorHeadFaults(status, headers);
+export function errorFaults(request: CapturedRequest, response: CapturedResponse): string[] {
+  const faults: string[] = [];
+  const { status, headers } = response;
+  if (status === 405 && !headerOf(headers, "allow")) faults.push("405 without Allow");
+  const type = headerOf(headers, "content-type") ?? "(none)";
+  if (type !== JSON_TYPE) faults.push(`an error with content-type ${type}`);
+  // Its response has no body.
+  if (request.method === "HEAD") return faults;
+  const body = decodedText(response) ?? "";
   if (!ErrorBody.safeParse(parseJson(body)).success) {
     faults.push(`no {"error": text}: ${body.slice(0, 120)}`);
   }
-  if (revealsInternals(body, sent)) {
+  if (revealsInternals(body, textSent(request))) {
     faults.push(`reveals internals: ${body.slice(0, 160)}`);
   }
   return faults;
@@ -52,14 +54,4 @@ function revealsInternals(body: string, sent: string): boolean {
   const known = own.toLowerCase();
   return plain.match(INTERNALS)?.some((word) => !known.includes(word.toLowerCase())) === true ||
     (showsFrame(plain) && !showsFrame(own));
-}
-
-/** The same for a response to HEAD, which has no body. */
-export function errorHeadFaults(status: number, headers: ErrorResponse["headers"]): string[] {
-  const faults: string[] = [];
-  if (status === 405 && !headers.allow) faults.push("405 without Allow");
-  if (headers["content-type"] !== JSON_TYPE) {
-    faults.push(`an error with content-type ${headers["content-type"] ?? "(none)"}`);
-  }
-  return faults;
 }

@@ -1,4 +1,4 @@
-import type { Difference } from "../evidence/evidence.ts";
+import { type Difference, differenceOf } from "../evidence/evidence.ts";
 import {
   fieldOf,
   formatLosslessJson,
@@ -24,13 +24,9 @@ export function bodyDifferences(
 ): Difference[] {
   const found: Difference[] = [];
   const report = (place: string, was?: LosslessJson, is?: LosslessJson, why = "") => {
-    if (found.length < max) {
-      found.push({
-        place,
-        ...(was && { legacy: formatLosslessJson(was) }),
-        ...(is && { service: formatLosslessJson(is) + (why && ` (${why})`) }),
-      });
-    }
+    if (found.length >= max) return;
+    const now = is && formatLosslessJson(is) + (why && ` (${why})`);
+    found.push(differenceOf(place, was && formatLosslessJson(was), now));
   };
 
   const compare = (place: string, was: LosslessJson, is: LosslessJson): void => {

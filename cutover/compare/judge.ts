@@ -1,32 +1,31 @@
 import { Buffer } from "node:buffer";
 import { isObject, parseJson } from "../../json.ts";
 import type { Rule } from "./approvals.ts";
-import { errorFaults, errorHeadFaults, JSON_TYPE } from "./error_form.ts";
+import { errorFaults, JSON_TYPE } from "./error_form.ts";
 import { isWeakEtag } from "./compared_headers.ts";
-import { type ConditionInput, isMet, textSent } from "./conditions.ts";
+import { type ConditionInput, isMet } from "./conditions.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedResponse } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { fieldOf, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 
-export interface Mismatch extends ConditionInput {
+interface Mismatch extends ConditionInput {
   readonly service: CapturedResponse;
-  readonly differences: readonly Difference[];
-}
-
-export interface Judgement {
-  /** The rules that were needed; empty unless they allow all differences. */
-  readonly used: readonly Rule[];
-  /** The differences that no rule allows. */
   readonly differences: readonly Difference[];
 }
 
 /**
  * Applies the rules to a mismatch: first those for headers, then to the rest one for the complete
  * response, or those for single places.
+ *
+ * @returns the rules that were needed, if they allow all differences, and the differences that no rule
+ *     allows
  */
-export function judge(mismatch: Mismatch, rules: readonly Rule[]): Judgement {
+export function judge(
+  mismatch: Mismatch,
+  rules: readonly Rule[],
+): { readonly used: readonly Rule[]; readonly differences: readonly Difference[] } {
   const { operation, legacy, service } = mismatch;
   const candidates = rules.filter((rule) =>
     (rule.operation === undefined || rule.operation === operation) &&
@@ -75,24 +74,17 @@ function formFaults({ request, legacy, service, differences }: Mismatch): Differ
     const [, header] = /^header (.*)$/.exec(place) ?? [];
     return header !== undefined && !OF_ERRORS.has(header) && !(header === "etag" && isAnother);
   });
-  const headers = Object.fromEntries(
-    ["content-type", "allow"].map((name) => [name, headerOf(service.headers, name) ?? ""]),
-  );
-  const { status } = service;
-  const faults = status < 400
-    // A 304 has no body and no content type.
-    ? successFaults(service.headers, status === 304 ? JSON_TYPE : headers["content-type"])
-    : request.method === "HEAD"
-    ? errorHeadFaults(status, headers)
-    : errorFaults({ status, headers, body: decodedText(service) ?? "", sent: textSent(request) });
+  const faults = service.status < 400 ? successFaults(service) : errorFaults(request, service);
   return [
     ...other.map(({ place }) => ({ place: `form: ${place} may not change` })),
     ...faults.map((fault) => ({ place: "form", service: fault })),
   ];
 }
 
-function successFaults(headers: HeaderLines, type = ""): string[] {
-  const faults = type === JSON_TYPE ? [] : [`a success with content-type ${type || "(none)"}`];
+function successFaults({ status, headers }: CapturedResponse): string[] {
+  // A 304 has no body and no content type.
+  const type = status === 304 ? JSON_TYPE : headerOf(headers, "content-type") ?? "(none)";
+  const faults = type === JSON_TYPE ? [] : [`a success with content-type ${type}`];
   return isWeakEtag(headerOf(headers, "etag"))
     ? faults
     : [...faults, "a success without weak ETag"];

@@ -238,7 +238,7 @@ const CASES: Worst[] = [
   },
   {
     name: "an error of Lotline's",
-    run: (body) => errorFaults({ status: 404, headers: {}, body }),
+    run: (body) => errorFaults(captured("GET", "/"), responseOf(404, body)),
     inputs: [["at "], ["at x.\n"], ["\\"], ["at .j"]],
   },
 ];

@@ -6,6 +6,7 @@ import { toMarkdown } from "./markdown.ts";
 import { type ReportData, resultOf, type RouteReport } from "./read_report.ts";
 import { documentOf, TITLE, toJson } from "./report_document.ts";
 
+const NO_REQUESTS = { requests: 0, failed: 0, silent: 0, p50: undefined, p99: undefined };
 const QUIET: RouteReport = {
   operation: "getHealth",
   method: "GET",
@@ -17,10 +18,7 @@ const QUIET: RouteReport = {
   coverage: coverageOf({ outcomes: {}, coverage: {} }),
   differences: [],
   approvals: [],
-  sides: {
-    legacy: { requests: 0, failed: 0, silent: 0 },
-    service: { requests: 0, failed: 0, silent: 0 },
-  },
+  sides: { legacy: NO_REQUESTS, service: NO_REQUESTS },
   verdict: { result: "not enough yet", reasons: ["0 of 1000 samples"] },
 };
 
