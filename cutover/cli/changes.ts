@@ -1,9 +1,15 @@
-import { sentenceOf } from "../../terminal.ts";
+import { columns, sentenceOf } from "../../terminal.ts";
 import { RefusedError, UsageError } from "../../command_line.ts";
 import { routeJson } from "../admin/route_json.ts";
 import type { Mode } from "../exchange/route.ts";
 import { canaryWarnings } from "../rollout/verdicts.ts";
 import { kill as killRoutes, release as releaseRoutes } from "../routes/kill_switch.ts";
+import {
+  listChanges,
+  MAX_CHANGES,
+  modeText,
+  type RecordedChange,
+} from "../routes/route_changes.ts";
 import { refusalOf } from "../routes/route_rules.ts";
 import {
   type ChangedRoute,
@@ -13,7 +19,13 @@ import {
   setMode,
 } from "../routes/routes_table.ts";
 import { describeMode, modeOf } from "../routes/routing.ts";
-import { changeCommand, operationNamed, operationsNamed, wholeNumber } from "./command.ts";
+import {
+  changeCommand,
+  type Command,
+  operationNamed,
+  operationsNamed,
+  wholeNumber,
+} from "./command.ts";
 
 export const set = changeCommand({
   usage: "OPERATION|all MODE [PERCENT]",
@@ -134,6 +146,27 @@ export const release = changeCommand({
   },
 });
 
+export const history: Command = {
+  usage: "[OPERATION] [--limit N] [--before ID]",
+  does: `lists the changes of routes, the newest first; N is at most ${MAX_CHANGES}`,
+  words: [0, 1],
+  options: { limit: { type: "string" }, before: { type: "string" } },
+  async run({ sql }, typed) {
+    const { words: [name], options: { limit = "50", before } } = typed;
+    const changes = await listChanges(sql, {
+      operation: name === undefined ? undefined : operationNamed(name),
+      before: before === undefined
+        ? undefined
+        : String(wholeNumber("--before", before, [1, 999_999_999])),
+      limit: wholeNumber("--limit", limit, [1, MAX_CHANGES]),
+    });
+    return {
+      text: changes.length === 0 ? "There are no such changes." : changeTable(changes),
+      json: changes,
+    };
+  },
+};
+
 function typedMode(name: string, percent: string | undefined): Mode {
   if (name === "canary") {
     const share = percent?.replace(/%$/, "");
@@ -149,4 +182,22 @@ function sentence({ route: { operation, mode, epoch }, changed }: ChangedRoute):
   return changed
     ? `${operation} is on ${describeMode(mode)}, epoch ${epoch}`
     : `${operation} is on ${describeMode(mode)} already`;
+}
+
+function changeTable(changes: readonly RecordedChange[]): string {
+  return columns(
+    ["id", "at", "what", "operation", "from", "to", "compared", "epoch", "who", "why"],
+    changes.map((change) => [
+      change.id,
+      change.at,
+      change.automatic ? `${change.what}, automatic` : change.what,
+      change.operation ?? "all",
+      modeText(change.from_mode, change.from_percent),
+      modeText(change.to_mode, change.to_percent),
+      change.from_sample === null ? "" : `${change.from_sample} to ${change.to_sample} %`,
+      change.epoch === null ? "" : String(change.epoch),
+      change.who,
+      change.why,
+    ]),
+  );
 }

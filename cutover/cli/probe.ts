@@ -11,7 +11,6 @@ import { PROBE } from "../proxy/request_head.ts";
 import { RefusedError } from "../../command_line.ts";
 import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
 
-/** The most requests in flight. */
 const MAX_CONCURRENT = 4;
 const TIMEOUT_MS = 30_000;
 

@@ -77,7 +77,6 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
  */
 export type Approvals = z.output<typeof Approvals>;
 
-/** An approved difference between two responses. */
 export interface Rule {
   readonly id: string;
   /** Of a live rule: the operation and the old server's statuses. */
@@ -133,7 +132,6 @@ export interface Approved {
   readonly exchange: string;
   readonly verdict: "same" | "approved" | "wrong";
   readonly status: number;
-  /** The rules that were needed. */
   readonly used: readonly Rule[];
 }
 

@@ -63,7 +63,6 @@ export function isEtagOfCoding(legacy: DecodedResponse, service: DecodedResponse
   return was === is;
 }
 
-/** The ETag without `W/` and the suffix of a coding. */
 function opaqueTag({ headers, codings }: DecodedResponse): string | undefined {
   const etag = headerOf(headers, "etag");
   if (etag === undefined) return undefined;

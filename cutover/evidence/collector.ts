@@ -7,7 +7,6 @@ import { fingerprintOf, type StoredMismatch, storedMismatch } from "./stored_mis
 import { type Batch, MAX_OF_A_KIND, storeBatch } from "./evidence_table.ts";
 import { createCounters } from "./counters.ts";
 
-/** The time between two flushes, in ms. */
 const FLUSH_MS = 500;
 const STATEMENT_TIMEOUT_MS = 2_000;
 /** How long a result is waited for, in ms; then the same batch is sent again. */

@@ -16,7 +16,6 @@ const EpochRow = z.object({
   /** The minutes of its first and last evidence, in UTC. */
   first: z.string().nullable(),
   last: z.string().nullable(),
-  /** Requests by side. */
   requests: z.partialRecord(z.enum(["legacy", "service"]), z.number()),
   outcomes: OutcomeCountsForm,
   /** How far comparisons cover its exchanges. */

@@ -25,7 +25,6 @@ export function differenceOf(
   };
 }
 
-/** The result of one comparison. */
 export interface Finding {
   readonly operation: LegacyOperation;
   readonly route: Route;
@@ -67,7 +66,6 @@ export interface Evidence {
    * @param bucket the client's
    */
   served(operation: Operation, route: Route, upstream: Upstream, bucket: number): void;
-  /** A comparison is over. */
   found(finding: Finding): void;
   /** How far comparisons cover an exchange with a client. */
   covered(operation: LegacyOperation, route: Route, what: Covered): void;

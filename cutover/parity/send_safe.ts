@@ -19,7 +19,6 @@ export interface SendOptions {
   readonly token: string | undefined;
 }
 
-/** A request that was not sent. */
 export interface Skipped {
   /** `scenario #step` */
   readonly exchange: string;

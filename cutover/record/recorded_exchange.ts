@@ -64,7 +64,6 @@ export function recordedExchange(
   };
 }
 
-/** The text of a redacted body. */
 function textOf({ body }: { body: Uint8Array }): string {
   return decodedText({ headers: [], body }) ?? "";
 }

@@ -106,7 +106,6 @@ export function responseFields(operation: LegacyOperation | undefined): Fields {
   return operation === undefined ? ERROR : { ...ERROR, ...CONTRACT[operation].response };
 }
 
-/** The field of this name, if the contract has it there. */
 export function fieldNamed(field: Field | undefined, name: string): Field | undefined {
   return isFields(field) && Object.hasOwn(field, name) ? field[name] : undefined;
 }

@@ -30,7 +30,6 @@ export const PSEUDONYM_FORM = `(?:${PSEUDONYM_KINDS.join("|")})-[0-9a-f]{12}`;
 const PSEUDONYM = new RegExp(`\\b${PSEUDONYM_FORM}\\b`);
 const WHOLE_PSEUDONYM = new RegExp(`^${PSEUDONYM_FORM}$`);
 
-/** The first pseudonym in a text, if there is one. */
 export function findPseudonym(text: string): string | undefined {
   return PSEUDONYM.exec(text)?.[0];
 }

@@ -29,10 +29,8 @@ import { judge, NO_FIGURES, type UpstreamFigures, type Verdict } from "../rollou
  */
 export type ReportData = Awaited<ReturnType<typeof readReport>>;
 
-/** The evidence about one operation. */
 export type RouteReport = ReportData["routes"][number];
 
-/** Comparisons by each outcome. */
 const AllOutcomes = z.record(OutcomeForm, z.number().default(0));
 
 /**
@@ -76,7 +74,6 @@ async function collect(sql: Sql, period: Period) {
   };
 }
 
-/** What was read of all routes. */
 type Collected = Awaited<ReturnType<typeof collect>>;
 
 function routeOf(operation: LegacyOperation, collected: Collected, approved: Approvals) {
@@ -206,7 +203,6 @@ export function resultOf({ routes }: { readonly routes: readonly RouteReport[] }
   return results.has("not enough yet") || results.size === 0 ? "not enough yet" : "pass";
 }
 
-/** The number of comparisons of two responses. */
 export function comparedOf(outcomes: z.output<typeof AllOutcomes>): number {
   const { same, approved, raced, late, different } = outcomes;
   return same + approved + raced + late + different;

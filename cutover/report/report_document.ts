@@ -6,7 +6,6 @@ import { describeMode } from "../routes/routing.ts";
 import { type Block, heading, list, notice, paragraph, type Table } from "./document.ts";
 import { comparedOf, type ReportData, resultOf, type RouteReport } from "./read_report.ts";
 
-/** What the report is called. */
 export const TITLE = "Evidence of the cutover";
 
 const OUTCOMES: readonly (readonly [outcome: Outcome, meaning: string])[] = [

@@ -20,9 +20,7 @@ export interface Period {
 
 /** A report reads months of minutes, in ms; only the person who makes it waits. */
 export const DEADLINE_MS = 120_000;
-/** The most kinds of differences of a route in a report. */
 const MAX_KINDS = 100;
-/** The most changes of a route in a report. */
 const MAX_CHANGES = 1_000;
 
 const Operation = z.enum(LEGACY_OPERATIONS);

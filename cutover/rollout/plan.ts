@@ -21,7 +21,6 @@ export interface PlanOptions {
   readonly patienceMs: number;
 }
 
-/** Where a plan is. */
 export interface Standing {
   readonly killed: boolean;
   readonly now: RouteVerdict;
@@ -34,7 +33,6 @@ export interface Standing {
 /** The command of `deno task cutover` that has to come before the plan goes on. */
 export type Remedy = "clear" | "release";
 
-/** What a plan does next. */
 export type NextStep =
   /** `leftOut`: canaries before it whose share would be far from their step. */
   | { readonly do: "move"; readonly to: Mode; readonly leftOut?: readonly string[] }
@@ -42,7 +40,6 @@ export type NextStep =
   | { readonly do: "stop"; readonly why: string; readonly first?: Remedy }
   | { readonly do: "done" };
 
-/** Decides the next step of a plan. */
 export function nextStep(standing: Standing, options: PlanOptions): NextStep {
   const { killed, now, expectedEpoch, waitedMs } = standing;
   const { route, judgement, counts } = now;

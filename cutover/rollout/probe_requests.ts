@@ -4,7 +4,6 @@ import type { LegacyOperation } from "../exchange/operations.ts";
 /** The content codings that comparing can decode. */
 export const ALL_CODINGS = "gzip, deflate, br, zstd";
 
-/** A request that changes nothing at either server. */
 interface SafeRequest {
   readonly operation: LegacyOperation;
   readonly request: CapturedRequest;

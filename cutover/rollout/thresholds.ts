@@ -31,10 +31,8 @@ export const ThresholdsForm = z.object({
   min_successes: z.int().min(0).max(1_000_000),
 });
 
-/** See {@link ThresholdsForm}. */
 export type Thresholds = Readonly<z.output<typeof ThresholdsForm>>;
 
-/** The thresholds that apply now. */
 export async function readThresholds(sql: Sql): Promise<Thresholds> {
   const [row] = await timed(sql)`
     select ${sql(Object.keys(ThresholdsForm.shape))} from lotline.cutover_limits

@@ -9,7 +9,6 @@ import { modeOf } from "../routes/routing.ts";
 import { EvidenceForm, type RouteEvidence } from "./verdict.ts";
 import { clientsOf, ofEpoch, sharesOf } from "../routes/route_clients.ts";
 
-/** The evidence about a route, and the thresholds that apply to it. */
 interface Case {
   readonly evidence: RouteEvidence;
   readonly thresholds: Thresholds;

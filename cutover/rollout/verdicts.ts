@@ -25,12 +25,10 @@ export interface Pace {
   readonly p99: number | undefined;
 }
 
-/** An operation of the old API and its verdict. */
 export interface RouteVerdict {
   readonly operation: LegacyOperation;
   readonly route: StoredRoute;
   readonly judgement: Judgement;
-  /** Of the whole epoch. */
   readonly counts: EpochCounts;
   readonly legacy: Pace;
   readonly service: Pace;
