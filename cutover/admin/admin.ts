@@ -192,10 +192,8 @@ async function noteIn(c: Context) {
 function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const details = result.error.issues.map(({ path, message }) => ({
-    path: path.join("."),
-    message,
-  }));
+  const { issues } = result.error;
+  const details = issues.map(({ path, message }) => ({ path: path.join("."), message }));
   const [first] = details;
   const sentence = [first?.path, first?.message].filter((part) => part).join(": ");
   throw new ApiError("outside_contract", sentence, { details });

@@ -55,18 +55,17 @@ export const set = changeCommand({
         throw new RefusedError(`${done.map(sentence).join("\n")}\nThen: ${sentenceOf(error)}`);
       }
     }
-    const changes = done.map(({ route, changed }) => ({
-      changed,
-      route,
-      warning: changed ? warnings.get(route.operation) : undefined,
-    }));
+    const changes = done.map(({ route, changed }) => {
+      const warning = changed ? warnings.get(route.operation) : undefined;
+      const note = warning === undefined ? "" : `\n  Warning: ${warning}`;
+      return {
+        json: { changed, warning, route: routeJson(route) },
+        text: sentence({ route, changed }) + note,
+      };
+    });
     return {
-      text: changes.map((change) =>
-        change.warning === undefined
-          ? sentence(change)
-          : `${sentence(change)}\n  Warning: ${change.warning}`
-      ).join("\n"),
-      json: changes.map(({ route, ...change }) => ({ ...change, route: routeJson(route) })),
+      text: changes.map(({ text }) => text).join("\n"),
+      json: changes.map(({ json }) => json),
     };
   },
 });
@@ -118,33 +117,32 @@ export const clear = changeCommand({
   },
 });
 
-export const kill = changeCommand({
-  usage: "",
-  does: "puts all routes on legacy at once, until release",
-  async run({ sql, note }) {
-    const changed = await killRoutes(sql, note);
-    return {
-      text: changed
-        ? "The kill switch is on: within a second all routes are on legacy"
-        : "The kill switch is on already",
-      json: { changed },
-    };
-  },
-});
+const switchCommand = (does: string, change: typeof killRoutes, state: string, then: string) =>
+  changeCommand({
+    usage: "",
+    does,
+    async run({ sql, note }) {
+      const changed = await change(sql, note);
+      const text = `The kill switch is ${state}${
+        changed ? `: within a second ${then}` : " already"
+      }`;
+      return { text, json: { changed } };
+    },
+  });
 
-export const release = changeCommand({
-  usage: "",
-  does: "ends a kill: each route returns to the mode that status shows",
-  async run({ sql, note }) {
-    const changed = await releaseRoutes(sql, note);
-    return {
-      text: changed
-        ? "The kill switch is off: within a second each route returns to its mode"
-        : "The kill switch is off already",
-      json: { changed },
-    };
-  },
-});
+export const kill = switchCommand(
+  "puts all routes on legacy at once, until release",
+  killRoutes,
+  "on",
+  "all routes are on legacy",
+);
+
+export const release = switchCommand(
+  "ends a kill: each route returns to the mode that status shows",
+  releaseRoutes,
+  "off",
+  "each route returns to its mode",
+);
 
 export const history: Command = {
   usage: "[OPERATION] [--limit N] [--before ID]",

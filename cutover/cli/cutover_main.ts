@@ -19,26 +19,24 @@ import { status } from "./status.ts";
 import { thresholds, verdicts } from "./verdicts.ts";
 import { RouteRefusedError } from "../routes/route_rules.ts";
 
-const COMMANDS: Record<string, Command> = {
-  status,
-  set,
-  sample,
-  rollback,
-  clear,
-  kill,
-  release,
-  history,
-  verdicts,
-  limits: thresholds,
-  plan,
-  probe,
-  calibrate,
-  drop,
-};
-
 const PROGRAM: Program<Command> = {
   start: "DATABASE_URL=… deno task cutover",
-  commands: COMMANDS,
+  commands: {
+    status,
+    set,
+    sample,
+    rollback,
+    clear,
+    kill,
+    release,
+    history,
+    verdicts,
+    limits: thresholds,
+    plan,
+    probe,
+    calibrate,
+    drop,
+  },
   options: { json: { type: "boolean" } },
   notes: "Exit status: 0 done, 1 refused or failed, 2 not used as above or settings missing.",
 };

@@ -154,9 +154,9 @@ async function runReport(typed: Typed, settings: ParityConfig): Promise<number> 
 }
 
 async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> {
-  const { words: [file], options } = typed;
+  const { words: [file = LEGACY_RECORDINGS], options } = typed;
   const base = baseOf(typed, settings);
-  const recordings = await readFile(file ?? LEGACY_RECORDINGS, loadRecordings);
+  const recordings = await loadRecordings(file).catch((error) => unreadable(file, error));
   const approvals = options["no-approvals"] ? [] : await loadApprovals();
   if (settings.DATABASE_URL === undefined || recordings.live) {
     const rules = recordings.live ? liveRulesOf(approvals) : [];
@@ -191,7 +191,8 @@ async function runRecord(typed: Typed, settings: ParityConfig): Promise<number> 
 async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<number> {
   const [file = ""] = typed.words;
   const base = baseOf(typed, settings);
-  const list = await readFile(textOption(typed, "requests") ?? "", Deno.readTextFile);
+  const from = textOption(typed, "requests") ?? "";
+  const list = await Deno.readTextFile(from).catch((error) => unreadable(from, error));
   const { recordings, skipped, unanswered } = await recordRequests(
     { base, allowWrites: typed.options["allow-writes"] === true, token: undefined },
     parseRequestList(list),
@@ -292,13 +293,6 @@ function upstreamOf(text = "legacy"): Upstream {
   throw new RefusedError("A side is legacy or service");
 }
 
-async function readFile<F extends string | URL, T>(
-  file: F,
-  read: (file: F) => Promise<T>,
-): Promise<T> {
-  try {
-    return await read(file);
-  } catch (error) {
-    throw new RefusedError(`${file} can't be read: ${sentenceOf(error)}`);
-  }
+function unreadable(file: string | URL, error: unknown): never {
+  throw new RefusedError(`${file} can't be read: ${sentenceOf(error)}`);
 }

@@ -59,26 +59,25 @@ export const probe: Command = {
     await Promise.all(Array.from({ length: MAX_CONCURRENT }, client));
 
     const rows = [...seen].sort().map(([key, times]) => {
-      const [operation = "", response = "", ...codings] = key.split(" ");
-      return { operation, answer: response, coding: codings.join(" "), times };
+      const [operation = "", answer = "", ...codings] = key.split(" ");
+      return { operation, answer, coding: codings.join(" "), times };
     });
-    const isUnreachable = rows.length > 0 &&
-      rows.every(({ answer: response }) => !/^\d/.test(response));
-    if (isUnreachable) throw new RefusedError(`${GATEWAY_URL} sends no responses`);
+    if (rows.length > 0 && rows.every(({ answer }) => !/^\d/.test(answer))) {
+      throw new RefusedError(`${GATEWAY_URL} sends no responses`);
+    }
     const sum = (counted: typeof rows) => counted.reduce((all, { times }) => all + times, 0);
-    const packed = rows.filter(({ coding }) => coding !== "");
+    const packed = sum(rows.filter(({ coding }) => coding !== ""));
+    const table = columns(
+      ["operation", "response", "times"],
+      rows.map(({ operation, answer, coding, times }) => [
+        operation,
+        `${answer} ${coding}`.trimEnd(),
+        String(times),
+      ]),
+    );
     return {
-      text: columns(
-        ["operation", "response", "times"],
-        rows.map(({ operation, answer: response, coding, times }) => [
-          operation,
-          coding === "" ? response : `${response} ${coding}`,
-          String(times),
-        ]),
-      ).trimEnd() +
-        `\nHalf of the requests accepted ${ALL_CODINGS}: ${sum(packed)} of ${
-          sum(rows)
-        } responses were compressed.`,
+      text: `${table.trimEnd()}\nHalf of the requests accepted ${ALL_CODINGS}: ${packed} of ` +
+        `${sum(rows)} responses were compressed.`,
       json: rows.map(({ coding, ...row }) => ({ ...row, ...(coding !== "" && { coding }) })),
     };
   },

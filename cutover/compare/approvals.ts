@@ -77,17 +77,14 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
  */
 export type Approvals = z.output<typeof Approvals>;
 
-export interface Rule {
-  readonly id: string;
-  /** Of a live rule: the operation and the old server's statuses. */
-  readonly operation?: z.output<typeof LegacyOperation>;
-  readonly legacy?: readonly number[];
-  /** The statuses that Lotline's response may have. */
-  readonly service: readonly number[];
-  /** Without a condition or a place the rule covers the complete response. */
-  readonly when?: Condition | undefined;
-  readonly place?: string | undefined;
-}
+/**
+ * An approved difference between two responses, with the statuses that Lotline's may have. Only a live
+ * rule names the operation and the old server's statuses. Without a condition or a place a rule covers
+ * the complete response.
+ */
+export type Rule =
+  & { readonly id: string; readonly service: readonly number[] }
+  & Partial<Omit<Readonly<z.output<typeof LiveRule>>, "service">>;
 
 const APPROVALS = new URL("../approved.yaml", import.meta.url);
 

@@ -78,10 +78,7 @@ export type Covered = "due" | "not_sampled" | "success" | LostCause | Unanswered
 export type CoverageCounts = Readonly<Record<string, number>>;
 
 /** A cause in words, and how often it was one. */
-export interface Cause {
-  readonly cause: string;
-  readonly count: number;
-}
+type Cause = { readonly cause: string; readonly count: number };
 
 /** What was due and its outcomes, of one route in some time; the most frequent causes come first. */
 export function coverageOf(

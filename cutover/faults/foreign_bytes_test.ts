@@ -12,7 +12,7 @@ import { decodedText } from "../exchange/decoded_body.ts";
 import { createRedactor } from "../redact/redact.ts";
 import { readRequestHead } from "../proxy/request_head.ts";
 import { isErrorPage, withoutFrames } from "../compare/error_page.ts";
-import { errorFaults } from "../compare/error_form.ts";
+import { errorFaults } from "../compare/judge.ts";
 import { captured, pairOf, responseOf } from "../testing/captured.ts";
 import { routeOf } from "../testing/shadow_rig.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";

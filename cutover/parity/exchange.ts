@@ -13,12 +13,7 @@ import type { RecordedRequest, RecordedResponse } from "./recordings.ts";
  * Without a response (connection refused or reset, no response in 15 s, a body that can't be decoded)
  * the status is 0 and `body` is the reason.
  */
-export interface ReceivedResponse {
-  status: number;
-  headers: Record<string, string>;
-  body: string;
-  etag: string | undefined;
-}
+export type ReceivedResponse = Omit<RecordedResponse, "etag"> & { etag: string | undefined };
 
 const RESPONSE_TIMEOUT_MS = 15_000;
 const SWEEP_MS = 250;

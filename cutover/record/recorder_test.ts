@@ -7,8 +7,8 @@ import { delay } from "../../timing.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import { isRecordable, MAX_BODY_CHARACTERS, recordedExchange } from "./recorded_exchange.ts";
-import { createRecorder, type Offered, type RecorderDeps } from "./recorder.ts";
-import { createRedactor } from "../redact/redact.ts";
+import { createRecorder, type Offered } from "./recorder.ts";
+import { createRedactor, type Redactor } from "../redact/redact.ts";
 import {
   collectRecording,
   insertExchanges,
@@ -28,7 +28,7 @@ const hideIn = ({ headers, body }: { headers: HeaderLines; body: Uint8Array }) =
   headers: headers.map(([name, value]) => [name, hide(value)] as const),
   body: bytes(hide(new TextDecoder().decode(body))),
 });
-const redactor: RecorderDeps["redactor"] = {
+const redactor: Pick<Redactor, "exchange"> = {
   exchange: (_operation, request, response) => ({
     request: { ...request, target: hide(request.target), ...hideIn(request) },
     response: { ...response, ...hideIn(response) },

@@ -88,14 +88,12 @@ export function createPseudonyms(secret: string): () => Pseudonyms {
   const key = createHmac("sha256", secret).update("lotline-redaction").digest();
   return () => {
     const known = new Map<string, string>();
-    const digitsOf = (value: string): string => {
-      const before = known.get(value);
-      if (before !== undefined) return before;
-      if (known.size >= MAX_VALUES) return NO_DIGITS;
-      const digits = createHmac("sha256", key).update(value).digest("hex").slice(0, 12);
-      known.set(value, digits);
-      return digits;
-    };
+    const newDigits = (value: string) =>
+      createHmac("sha256", key).update(value).digest("hex").slice(0, 12);
+    const digitsOf = (value: string) =>
+      known.size >= MAX_VALUES
+        ? known.get(value) ?? NO_DIGITS
+        : known.getOrInsertComputed(value, newDigits);
     return (kind, value) => isPseudonym(value) ? value : `${kind}-${digitsOf(value)}`;
   };
 }

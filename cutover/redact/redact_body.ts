@@ -1,5 +1,5 @@
 import { decodedText } from "../exchange/decoded_body.ts";
-import type { HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedRequest } from "../exchange/exchange.ts";
 import {
   formatLosslessJson,
   type LosslessJson,
@@ -15,12 +15,9 @@ const MAX_JSON_CHARACTERS = 262_144;
 /** The same of other text. */
 const MAX_TEXT_CHARACTERS = 4_000;
 
-/** A body as it came, and the fields that the contract has in it. */
-export interface OriginalBody {
-  readonly headers: HeaderLines;
-  readonly body: Uint8Array;
+/** A body as it came, the fields that the contract has in it, and whether it may be a message. */
+interface OriginalBody extends Pick<CapturedRequest, "headers" | "body"> {
   readonly fields: Fields;
-  /** Whether a text may be a server's message. */
   readonly isResponse: boolean;
 }
 

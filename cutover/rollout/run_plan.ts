@@ -106,12 +106,8 @@ async function moveOne(
         return { end: "stopped", operation, why, ...first && { first } };
       }
       if (step.do === "move") {
-        const { route } = await setMode(sql, {
-          ...note,
-          operation,
-          mode: step.to,
-          expectedEpoch: epoch,
-        });
+        const change = { ...note, operation, mode: step.to, expectedEpoch: epoch };
+        const { route } = await setMode(sql, change);
         print(
           `${operation} goes to ${describeMode(route.mode)}${printLeftOut(step.leftOut)}: ` +
             printState(now),

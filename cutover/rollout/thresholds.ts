@@ -41,10 +41,6 @@ export async function readThresholds(sql: Sql): Promise<Thresholds> {
 }
 
 /** Sets the thresholds from now on; earlier ones stay on record. */
-export async function insertThresholds(
-  sql: Sql,
-  thresholds: Thresholds,
-  { who, why }: Note,
-): Promise<void> {
+export async function insertThresholds(sql: Sql, thresholds: Thresholds, { who, why }: Note) {
   await timed(sql)`insert into lotline.cutover_limits ${sql({ ...thresholds, who, why })}`;
 }
