@@ -46,7 +46,11 @@ export const calibrate: Command = {
       const from = Date.now();
       const first = await sender.send(request, TIMEOUT_MS);
       const second = await sender.send(request, TIMEOUT_MS);
-      const accepting = thatAccepts(request, ACCEPTED[compared % ACCEPTED.length] ?? ALL_CODINGS);
+      const codings = ACCEPTED[compared % ACCEPTED.length] ?? ALL_CODINGS;
+      const accepting: CapturedRequest = {
+        ...request,
+        headers: [...request.headers, ["accept-encoding", codings]],
+      };
       const third = await sender.send(accepting, TIMEOUT_MS);
       if ("failure" in first || "failure" in second || "failure" in third) {
         failed++;
@@ -82,10 +86,6 @@ export const calibrate: Command = {
     };
   },
 };
-
-function thatAccepts(request: CapturedRequest, codings: string): CapturedRequest {
-  return { ...request, headers: [...request.headers, ["accept-encoding", codings]] };
-}
 
 interface SeenCoding {
   readonly coding: string;

@@ -158,24 +158,24 @@ async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> 
   const base = baseOf(typed, settings);
   const recordings = await loadRecordings(file).catch((error) => unreadable(file, error));
   const approvals = options["no-approvals"] ? [] : await loadApprovals();
+  const printReport = (report: Report, skipped = "") => {
+    const isPage = options.markdown === true;
+    const text = isPage ? formatEvidence(report, base, new Date()) : formatReport(report);
+    console.log(skipped + text);
+    return passed(report) ? 0 : 1;
+  };
   if (settings.DATABASE_URL === undefined || recordings.live) {
     const rules = recordings.live ? liveRulesOf(approvals) : [];
     const to = { base, token: settings.PARITY_TOKEN, redactor: redactorOf(settings) };
     const report = await verifySafe(to, recordings, approvals, rules);
-    console.log(formatSkipped(report.skipped) + textOf(report, base, typed));
+    const status = printReport(report, formatSkipped(report.skipped));
     // Nothing was wrong, but nothing was checked either.
     if (report.outcomes.length === 0) throw new RefusedError("Nothing in it could be sent");
-    return passed(report) ? 0 : 1;
+    return status;
   }
   return await withWipedDatabase(settings.DATABASE_URL, typed, async (sql, seed) => {
-    const report = await verify({ base, sql, seed }, recordings, approvals);
-    console.log(textOf(report, base, typed));
-    return passed(report) ? 0 : 1;
+    return printReport(await verify({ base, sql, seed }, recordings, approvals));
   });
-}
-
-function textOf(report: Report, base: string, { options }: Typed): string {
-  return options.markdown ? formatEvidence(report, base, new Date()) : formatReport(report);
 }
 
 async function runRecord(typed: Typed, settings: ParityConfig): Promise<number> {

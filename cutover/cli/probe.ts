@@ -52,7 +52,7 @@ export const probe: Command = {
         if (dueMs > 0) await delay(dueMs, signal);
         if (signal.aborted) return;
         const response = await sender.send(request, TIMEOUT_MS, [[PROBE, "1"]]);
-        const key = [operation, ...described(response)].join(" ");
+        const key = `${operation} ${described(response)}`;
         seen.set(key, (seen.get(key) ?? 0) + 1);
       }
     };
@@ -84,8 +84,8 @@ export const probe: Command = {
 };
 
 /** A response's status and its codings, or why there is none. */
-function described(response: Exchange): string[] {
-  if ("failure" in response) return [response.failure];
-  const codings = contentCodings(headerOf(response.headers, "content-encoding"));
-  return [String(response.status), ...(codings.length === 0 ? [] : [codings.join(", ")])];
+function described(response: Exchange): string {
+  if ("failure" in response) return response.failure;
+  const codings = contentCodings(headerOf(response.headers, "content-encoding")).join(", ");
+  return `${response.status} ${codings}`.trimEnd();
 }

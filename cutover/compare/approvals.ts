@@ -69,12 +69,7 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
   }
 });
 
-/**
- * Approved changes of responses. Each entry has an id, a reason, and the days (YYYY-MM-DD) of its
- * approval and next review. `responses` has the recorded exchanges that it covers with their approved
- * statuses; `live` covers any response by operation, both statuses and a condition. Either may be
- * limited to one place.
- */
+/** Approved changes of responses; the first lines of approved.yaml describe an entry. */
 export type Approvals = z.output<typeof Approvals>;
 
 /**

@@ -74,3 +74,9 @@ function opaqueTag({ headers, codings }: DecodedResponse): string | undefined {
 
 // The longer ones first.
 const SEPARATORS = ["--", "-", ";", ":"];
+
+/** An error page without its stack frames and without the JSON parser's message. */
+export function withoutFrames(body: string): string {
+  return body.replaceAll(/(?:<br> &nbsp; &nbsp;at [^<]*)+/g, "")
+    .replaceAll(/<pre>(\w+Error): [^<]*/g, "<pre>$1: …");
+}

@@ -1,5 +1,4 @@
 import type { Rule } from "./approvals.ts";
-import { withoutFrames } from "./error_page.ts";
 import { COMPARED_HEADERS, comparedValue, isWeakEtag } from "./compared_headers.ts";
 import { digestOf } from "../exchange/body_capture.ts";
 import { bodyDifferences } from "./json_diff.ts";
@@ -20,6 +19,7 @@ import {
   decodedResponse,
   inconclusiveBecause,
   isEtagOfCoding,
+  withoutFrames,
 } from "./comparable.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 

@@ -12,7 +12,6 @@ import {
   UUID_PATTERN,
 } from "../../contract/request_values.ts";
 import { isObject, parseJson } from "../../json.ts";
-import { isErrorPage } from "./error_page.ts";
 import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
@@ -268,4 +267,11 @@ function holds(request: CapturedRequest, matches: (value: unknown) => boolean): 
     }
   }
   return false;
+}
+
+/** Whether this is an HTML error page of the old server's framework. */
+export function isErrorPage(body: string): boolean {
+  if (!/^<!DOCTYPE html>\s*<html lang="en">/.test(body)) return false;
+  const title = body.indexOf("<title>Error</title>");
+  return title !== -1 && body.includes("<pre>", title);
 }

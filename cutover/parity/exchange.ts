@@ -5,7 +5,7 @@ import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
 import { headerOf } from "../exchange/header_value.ts";
 import { type SendFailure, sendWhole } from "../upstream/send_whole.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
-import { withoutFrames } from "../compare/error_page.ts";
+import { withoutFrames } from "../compare/comparable.ts";
 import type { RecordedRequest, RecordedResponse } from "./recordings.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
-import { withoutFrames } from "../compare/error_page.ts";
+import { withoutFrames } from "../compare/comparable.ts";
 import { outcomeOf } from "./verify.ts";
 import type { Known } from "./recorded_pair.ts";
 import type { ReceivedResponse } from "./exchange.ts";

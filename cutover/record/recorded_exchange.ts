@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { parseJson } from "../../json.ts";
-import { withoutFrames } from "../compare/error_page.ts";
+import { withoutFrames } from "../compare/comparable.ts";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
 import type {
   CapturedRequest,

@@ -102,17 +102,17 @@ export function samplesOf({ operation, route, counts }: RouteVerdict): number {
   return confirmedOf(counts);
 }
 
+const ENDS: ReadonlyMap<string, Mode> = new Map([
+  ["shadow", { name: "shadow" }],
+  ["100", { name: "service" }],
+]);
+
 /** Reads steps such as `shadow,1,10,50,100`; undefined unless each is greater than the one before. */
 export function parseSteps(text: string): readonly Mode[] | undefined {
   const steps: Mode[] = [];
   for (const word of text.split(",").map((part) => part.trim())) {
-    const step = word === "100"
-      ? modeOf("service", undefined)
-      : /^\d{1,2}$/.test(word)
-      ? modeOf("canary", Number(word))
-      : word === "shadow"
-      ? modeOf("shadow", undefined)
-      : undefined;
+    const share = /^\d{1,2}$/.test(word) ? Number(word) : undefined;
+    const step = share === undefined ? ENDS.get(word) : modeOf("canary", share);
     const last = steps.at(-1);
     if (step === undefined || (last !== undefined && shareOf(step) <= shareOf(last))) {
       return undefined;
