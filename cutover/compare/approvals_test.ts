@@ -64,7 +64,7 @@ const BROKEN: [what: string, text: string, message: RegExp][] = [
   ["one status twice", ENTRY.replace("[409]", "[409, 409]"), /status 409 .* stands twice/],
   ["a change of the document", `${ENTRY}  contract: [{ operation: login, text: a }]\n`, /contract/],
   [
-    "neither recorded answers nor live ones",
+    "neither recorded responses nor live ones",
     ENTRY.slice(0, ENTRY.indexOf("  answers")),
     /names answers/,
   ],

@@ -85,7 +85,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
       on conflict (id) do update set batch = excluded.batch, stored_at = now()
       where collector.batch < excluded.batch
       returning id
-    ), answers as (${addResponses(sql, responses)}
+    ), responses as (${addResponses(sql, responses)}
     ), clients as (${addClients(sql, clients)}
     ), outcomes as (
       insert into lotline.route_outcomes as stored (

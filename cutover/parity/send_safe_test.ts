@@ -144,7 +144,7 @@ Deno.test("an id, a time or a number that isn't the recorded one is wrong", asyn
   }
 });
 
-Deno.test("a report of wrong answers shows no personal data", async () => {
+Deno.test("a report of wrong responses shows no personal data", async () => {
   await using old = await startSeeded();
   const { recordings } = await recordRequests(
     { ...old, allowWrites: false },

@@ -70,7 +70,7 @@ Deno.test("the recorded requests, asked of both sides at once: the same, or allo
       counts[approval === undefined ? "same" : "approved"]++;
     }
   }
-  // Paths that are no operation's aren't compared: the old server answers them.
+  // Paths that are no operation's aren't compared: the old server responds to them.
   strictEqual(counts.unknown, 3);
   ok(counts.same > 80 && counts.approved > 40, JSON.stringify(counts));
 });
@@ -83,7 +83,7 @@ const MADE_BEFORE = ["body.central.id", "body.central.created_at"];
 
 async function send(sender: Sender, request: CapturedRequest): Promise<CapturedResponse> {
   const requested = await sender.send(request, 10_000);
-  if ("failure" in requested) throw new Error(`no answer: ${requested.failure}`);
+  if ("failure" in requested) throw new Error(`no response: ${requested.failure}`);
   return requested;
 }
 

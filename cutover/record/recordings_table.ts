@@ -8,7 +8,7 @@ import { type Exchange, parseRecordings, type Recordings } from "../parity/recor
 
 /** Which exchanges are wanted, and how many of each operation. */
 export interface RecordingOrder {
-  /** Whose answers to clients. */
+  /** Whose responses to clients. */
   readonly side: Upstream;
   /** From 1 to 1000. */
   readonly perOperation: number;

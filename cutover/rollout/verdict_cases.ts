@@ -34,7 +34,7 @@ export async function listCases(
   const coverage = ofEpoch(sql, "lotline.route_coverage");
   const inWindow = sql`and minute >= oldest`;
   const responses = ofEpoch(sql, "lotline.route_answers");
-  const answers = (upstream: Upstream) =>
+  const figures = (upstream: Upstream) =>
     figuresOf(sql, sql`${responses} and side = ${upstream} ${inWindow}`);
   // Read only where the old server receives too few requests now.
   const before = sql`
@@ -66,8 +66,8 @@ export async function listCases(
     cross join lateral (
       select date_trunc('minute', now() - window_seconds * interval '1 second') as oldest
     ) window_
-    cross join lateral (${answers("legacy")}) legacy
-    cross join lateral (${answers("service")}) service
+    cross join lateral (${figures("legacy")}) legacy
+    cross join lateral (${figures("service")}) service
     cross join lateral (${figuresOf(sql, before)}) before
     cross join lateral (${sharesOf(sql, sql`${clientsOf(sql)} ${inWindow}`)}) moved
     where route.mode <> 'legacy' and route.operation = any (${OLD_OPERATIONS_ARRAY}::text[])
