@@ -42,7 +42,7 @@ Deno.test("an unused approval is named: no change, no such exchange, no such sta
   const same: Approved = { ...taken, verdict: "same", used: [] };
   deepStrictEqual(listUnused(parseApprovals(ENTRY), [code, same]), needless);
   const wrong: Approved = { ...same, verdict: "wrong" };
-  deepStrictEqual(listUnused(parseApprovals(ENTRY), [code, wrong]), [], "it is told elsewhere");
+  deepStrictEqual(listUnused(parseApprovals(ENTRY), [code, wrong]), [], "it is reported elsewhere");
 });
 
 Deno.test("a review is due from its date on", () => {

@@ -16,7 +16,7 @@ const { scenarios } = await loadRecordings();
 const approvals = await loadApprovals();
 const rules = await loadLiveRules();
 
-Deno.test("the recorded requests, asked of both sides at once: the same, or allowed as approved", async () => {
+Deno.test("the recorded requests, sent to both servers at once: the same, or allowed as approved", async () => {
   const seed = await loadSeed();
   // Each has its own database, so that both can store the same lot.
   await using oldDatabase = await freshDatabase();

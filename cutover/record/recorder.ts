@@ -34,7 +34,7 @@ export function createRecorder({ sql, redactor, log, everyMs = 1_000 }: {
 }): Recorder {
   let room = new Map<string, number>();
   let waiting: Offered[] = [];
-  let isDatabaseAway = false;
+  let isDatabaseDown = false;
   const over = new AbortController();
 
   const store = async () => {
@@ -55,12 +55,12 @@ export function createRecorder({ sql, redactor, log, everyMs = 1_000 }: {
       try {
         await store();
         room = roomOf(await listWanted(sql));
-        if (isDatabaseAway) log("info", "recorder_recovered");
-        isDatabaseAway = false;
+        if (isDatabaseDown) log("info", "recorder_recovered");
+        isDatabaseDown = false;
       } catch (error) {
         room = new Map();
-        if (!isDatabaseAway) log("warn", "recorder_failed", { error: describeError(error) });
-        isDatabaseAway = true;
+        if (!isDatabaseDown) log("warn", "recorder_failed", { error: describeError(error) });
+        isDatabaseDown = true;
       }
       await delay(everyMs, over.signal);
     }
