@@ -35,19 +35,15 @@ try {
 
 async function run(config: GatewayConfig): Promise<void> {
   const { DATABASE_URL: databaseUrl, LEGACY_URL: legacyUrl, SERVICE_URL: serviceUrl } = config;
+  const { CANARY_BY: canaryBy, DRY_RUN_SECRET: dryRunSecret } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
-  const { CANARY_BY: canaryBy } = config;
   const rules = await loadLiveRules();
-  const redactor = createRedactor(config.DRY_RUN_SECRET);
+  const redactor = createRedactor(dryRunSecret);
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
 
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
-  const collector = startCollector({
-    databaseUrl,
-    log,
-    onTrouble: metrics.trouble,
-  });
+  const collector = startCollector({ databaseUrl, log, onTrouble: metrics.trouble });
   const evidence = metrics.watch(collector);
   const autoRollback = startAutoRollback({
     databaseUrl,
@@ -65,7 +61,7 @@ async function run(config: GatewayConfig): Promise<void> {
   const shadow = createShadow({
     legacyUrl,
     serviceUrl,
-    dryRunSecret: config.DRY_RUN_SECRET,
+    dryRunSecret,
     rules,
     evidence,
     redactor,
@@ -120,9 +116,7 @@ async function run(config: GatewayConfig): Promise<void> {
     await shadow.drain(DRAIN_MS);
     shadow[Symbol.dispose]();
     await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
-    await Promise.all(
-      [autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()),
-    );
+    await Promise.all([autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()));
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

@@ -61,7 +61,6 @@ export function isEtagOfCoding(legacy: DecodedResponse, service: DecodedResponse
   return was === is;
 }
 
-/** The ETag without `W/` and the suffix of a coding. */
 function opaqueTag({ headers, codings }: DecodedResponse): string | undefined {
   const etag = headerOf(headers, "etag");
   if (etag === undefined) return undefined;
@@ -73,3 +72,9 @@ function opaqueTag({ headers, codings }: DecodedResponse): string | undefined {
 
 // The longer ones first.
 const SEPARATORS = ["--", "-", ";", ":"];
+
+/** An error page without its stack frames and without the JSON parser's message. */
+export function withoutFrames(body: string): string {
+  return body.replaceAll(/(?:<br> &nbsp; &nbsp;at [^<]*)+/g, "")
+    .replaceAll(/<pre>(\w+Error): [^<]*/g, "<pre>$1: …");
+}

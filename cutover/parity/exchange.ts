@@ -4,7 +4,7 @@ import { contentCodings, decodedBody } from "../exchange/decoded_body.ts";
 import { type CapturedResponse, type HeaderLines, headerOf } from "../exchange/exchange.ts";
 import { type SendFailure, sendWhole } from "../upstream/send.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
-import { withoutFrames } from "../compare/error_page.ts";
+import { withoutFrames } from "../compare/comparable.ts";
 import type { RecordedRequest, RecordedResponse } from "./recordings.ts";
 
 /**
@@ -12,12 +12,7 @@ import type { RecordedRequest, RecordedResponse } from "./recordings.ts";
  * Without a response (connection refused or reset, no response in 15 s, a body that can't be decoded)
  * the status is 0 and `body` is the reason.
  */
-export interface ReceivedResponse {
-  status: number;
-  headers: Record<string, string>;
-  body: string;
-  etag: string | undefined;
-}
+export type ReceivedResponse = Omit<RecordedResponse, "etag"> & { etag: string | undefined };
 
 const RESPONSE_TIMEOUT_MS = 15_000;
 const SWEEP_MS = 250;
