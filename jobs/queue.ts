@@ -36,13 +36,7 @@ const PUSH = `
 const keyOf = ({ kind, priority }: JobList) => `${PREFIX}:ready:${priority}:${kind}`;
 
 /** The lists of these kinds. Nothing here throws because of Valkey. */
-export function createJobQueue(
-  { sql, valkey, kinds }: {
-    readonly sql: Sql;
-    readonly valkey: Valkey | undefined;
-    readonly kinds: readonly string[];
-  },
-) {
+export function createJobQueue(sql: Sql, valkey: Valkey | undefined, kinds: readonly string[]) {
   const lists: JobList[] = ([0, 1] as const).flatMap((priority) =>
     kinds.map((kind) => ({ kind, priority }))
   );

@@ -15,7 +15,7 @@ export interface TaskRequest {
 
 /** From a thread: the progress of its task, then its result or its error. */
 export type ThreadMessage<Result> =
-  | { readonly progress: Readonly<Record<string, number | string>> }
+  | { readonly progress: Readonly<Record<string, number>> }
   | { readonly result: Result }
   | { readonly error: PlainError };
 

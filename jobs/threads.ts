@@ -11,7 +11,7 @@ import {
 export interface RunOptions {
   /** Aborted to stop the task and its thread. */
   readonly signal: AbortSignal;
-  readonly progress: (soFar: Readonly<Record<string, number | string>>) => void;
+  readonly progress: (soFar: Readonly<Record<string, number>>) => void;
 }
 
 /** Threads that run tasks, one at a time each. Disposing ends them. */

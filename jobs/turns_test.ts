@@ -51,7 +51,7 @@ Deno.test("with Valkey accounts take turns in any order of ids on the list, and 
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, () => {});
   await eventually("Valkey answers", () => valkey.isUsable());
-  const queue = createJobQueue({ sql, valkey, kinds: [KIND] });
+  const queue = createJobQueue(sql, valkey, [KIND]);
   const ids: string[] = [];
   const take = async () => {
     const popped = await queue.pop([KIND]);

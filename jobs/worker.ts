@@ -63,7 +63,7 @@ export async function runWorker(
     const threads = resources.use(deps.createThreads(definition.timeoutMs));
     return [definition.kind, { definition, threads }];
   }));
-  const queue = createJobQueue({ sql: queueSql, valkey, kinds: [...byKind.keys()] });
+  const queue = createJobQueue(queueSql, valkey, [...byKind.keys()]);
   const claimant = { worker: options.name, leaseMs };
   const shutdown = new AbortController();
   const running = new Map<Promise<void>, string>();
