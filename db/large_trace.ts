@@ -16,8 +16,8 @@ interface TraceReader {
 
 export type LinkDirection = "parents" | "children";
 
-/** `too_many`: the lot has more links than may be read. */
-type LargeTraceOutcome = "read" | "missing" | "too_many";
+/** `too_large`: the lot has more links than may be read. */
+type LargeTraceOutcome = "read" | "missing" | "too_large";
 
 const MAX_SLICE_LOTS = 1_000;
 /** The approximate size of a slice, estimated from those before it. */
@@ -85,7 +85,7 @@ export async function readLargeTrace(
       central.id,
       String(maxLinks + 1),
     ]);
-    if (counted === undefined || counted.links > maxLinks) return "too_many";
+    if (counted === undefined || counted.links > maxLinks) return "too_large";
     reader.central(central);
     for (const upstream of ["parents", "children"] as const) {
       await sql.unsafe(declareCursor(upstream, central.id));

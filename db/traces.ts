@@ -64,18 +64,16 @@ export async function insertTrace(
   return row?.lot_id;
 }
 
-interface TraceQuery extends Omit<TraceRequest, "id"> {
-  /** See `account` in http/operation.ts. */
-  readonly account: string;
-}
-
 /**
  * Finds a trace with the result that one would have that begins now; see `lotline.find_same_trace`.
+ *
+ * @param account see `account` in http/operation.ts
  * @param key is stored with it
  */
 export async function findSameTrace(
   sql: Sql,
-  { lotCode, direction, maxDepth, atMost, account }: TraceQuery,
+  { lotCode, direction, maxDepth, atMost }: Omit<TraceRequest, "id">,
+  account: string,
   key?: IdempotencyKey,
 ): Promise<string | undefined> {
   const [same] = await timed(sql)<{ id: string }[]>`

@@ -14,7 +14,7 @@ const JSON_TYPE = "application/json; charset=utf-8";
  * `If-None-Match` get 304.
  */
 export function respond(c: Context, status: 200 | 201 | 202, value: object): Response {
-  return respondFinished(c, status, finish(value));
+  return respondFinished(c, status, finish(JSON.stringify(value)));
 }
 
 /** A serialized success. */
@@ -23,11 +23,8 @@ export interface FinishedResponse {
   readonly etag: string;
 }
 
-export function finish(value: object): FinishedResponse {
-  return finishJson(JSON.stringify(value));
-}
-
-export function finishJson(body: string): FinishedResponse {
+/** @param body JSON */
+export function finish(body: string): FinishedResponse {
   return { body, etag: etag(body, { weak: true }) };
 }
 

@@ -55,7 +55,7 @@ export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }:
     const trace = await findTrace(lotCode);
     if (trace === undefined) throw noSuchLot();
     if (trace === LARGE_TRACE) return await respondLarge(c, lotCode, cached?.set);
-    const response = finish(trace);
+    const response = finish(JSON.stringify(trace));
     // Not awaited: the client needs no cached trace.
     cached?.set(response);
     return respondFinished(c, 200, response);
