@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { findBatched } from "../db/find_batched.ts";
+import { findBatched } from "../db/batched_query.ts";
 import { findTraces, LARGE_TRACE } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";
 import { finish, type FinishedResponse, respondFinished, respondHeld } from "../http/response.ts";

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { delay } from "../timing.ts";
 import { disableAccount, enableAccount, setPasswordHash, setRole } from "./accounts.ts";
-import { findLogin, type Login, recordLogin, replacePasswordHash } from "./logins.ts";
+import { findLogin, type Login, recordLogin, replacePasswordHash } from "./users.ts";
 import { writeTo } from "./write.ts";
 
 const database = await freshDatabase();
