@@ -36,10 +36,6 @@ export function isOperationId(text: string): text is OperationId {
   return Object.hasOwn(ACCESS, text);
 }
 
-export function accessTo(operation: OperationId): Access {
-  return ACCESS[operation];
-}
-
 /** Roles that may write under another person's id. */
 export const MAY_WRITE_FOR_OTHERS: readonly Role[] = ["ADMIN", "MANAGER"];
 
@@ -52,7 +48,7 @@ type SecurityRequirement = Record<string, string[]>;
  * OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0#security-requirement-object
  */
 export function securityOf(operation: OperationId): SecurityRequirement[] {
-  const access = accessTo(operation);
+  const access: Access = ACCESS[operation];
   if (access === "open") return [];
   const roles = access === "any token" ? [[]] : access.map((role) => [role]);
   const scraper = operation === "getMetrics" ? [{ metricsToken: [] }] : [];

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { ApiError } from "../errors.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
-import { accessTo, type OperationId, type Role } from "./access.ts";
+import { ACCESS, type Access, type OperationId, type Role } from "./access.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Claims } from "./claims.ts";
 import type { TokenVerifier } from "./tokens.ts";
@@ -90,7 +90,7 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
   };
 
   return (operation, headers) => {
-    if (accessTo(operation) === "open") return {};
+    if (ACCESS[operation] === "open") return {};
     const token = bearerToken(headers.get("authorization"));
     if (token !== undefined) return admit(operation, token, headers);
     if (mode === "legacy") return { wouldRefuse: "no_token" };
@@ -101,7 +101,7 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
 }
 
 function missingRole(operation: OperationId, role: Role | null): "role" | undefined {
-  const access = accessTo(operation);
+  const access: Access = ACCESS[operation];
   if (typeof access === "string") return undefined;
   return role !== null && access.includes(role) ? undefined : "role";
 }

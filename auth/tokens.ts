@@ -36,17 +36,16 @@ export type TokenIssuer = (user: TokenSubject, notBefore?: number | null) => str
 /** The claims of a valid token, or its fault. */
 export type TokenVerifier = (token: string) => Promise<Claims | TokenFault>;
 
-interface TokenOptions {
-  readonly keys: WatchedKeys;
-  readonly minutes: number;
-}
-
 /**
  * Issues JWTs (RFC 7519) with `iss aud sub role iat exp jti`, without name and email. They are not
  * signed by jose, whose use of Web Crypto takes three times as long: half of a login's time.
+ *
+ * @param minutes their lifetime
  */
 export function createTokenIssuer(
-  { keys, minutes, audience }: TokenOptions & { readonly audience: string },
+  keys: WatchedKeys,
+  minutes: number,
+  audience: string,
 ): TokenIssuer {
   return ({ id, role }, notBefore) => {
     const { kid, privateKey } = keys.current();
@@ -76,12 +75,14 @@ const MAX_VERIFIED = 10_000;
  * claims, not expired, not from the future (RFC 8725). Revocations are checked elsewhere.
  */
 export function createTokenVerifier(
-  { keys, minutes, audiences }: TokenOptions & { readonly audiences: readonly string[] },
+  keys: WatchedKeys,
+  minutes: number,
+  audiences: string[],
 ): TokenVerifier {
   const options = {
     algorithms: [ALGORITHM],
     issuer: ISSUER,
-    audience: [...audiences],
+    audience: audiences,
     typ: TYPE,
     requiredClaims: ["sub", "exp", "iat", "jti"],
     clockTolerance: CLOCK_TOLERANCE_S,

@@ -24,13 +24,10 @@ type Lookup =
   | { readonly trace: CachedTrace }
   | { readonly trace: undefined; set(trace: CachedTrace): Promise<void> };
 
-/** The trace cache, as the routes use it. No method throws or waits longer than {@link TIMEOUT_MS}. */
-export interface TraceCache {
-  /** Call before PostgreSQL is read: a later change prevents the caching. */
-  find(lotCode: string): Promise<Lookup>;
-  /** Removes the answer for a lot that this process has written. */
-  invalidate(lotCode: string): Promise<void>;
-}
+export type TraceCache = ReturnType<typeof createTraceCache>;
+
+/** The cache, as the relay uses it. */
+export type TraceInvalidation = ReturnType<typeof createTraceInvalidation>;
 
 /** The greatest age of an answer from the cache, in ms. */
 export const FRESH_MS = 100;
@@ -122,13 +119,17 @@ function createFreshnessCheck(
   };
 }
 
-/** @param now a monotonic clock, in ms */
+/**
+ * The cache, as the routes use it. No method throws or waits longer than {@link TIMEOUT_MS}.
+ *
+ * @param now a monotonic clock, in ms
+ */
 export function createTraceCache(
   valkey: Valkey,
   metrics: Pick<Metrics, "cacheRead" | "cacheStored">,
   now: () => number = () => performance.now(),
   freshMs: number = FRESH_MS,
-): TraceCache {
+) {
   let bypassUntil = 0;
   const isTrusted = createFreshnessCheck(valkey, now, freshMs);
   const bypass = (outcome: CacheOutcome): Lookup => {
@@ -143,7 +144,8 @@ export function createTraceCache(
   );
 
   return {
-    async find(lotCode) {
+    /** Call before PostgreSQL is read: a later change prevents the caching. */
+    async find(lotCode: string): Promise<Lookup> {
       const body = bodyKey(lotCode);
       const { result: [fresh, ...bodies] = [], index } = await read(body);
       const cached = bodies[index];
@@ -171,7 +173,8 @@ export function createTraceCache(
         },
       };
     },
-    async invalidate(lotCode) {
+    /** Removes the answer for a lot that this process has written. */
+    async invalidate(lotCode: string): Promise<void> {
       const removed = await valkey.tryCommand(
         (client) =>
           client.eval(INVALIDATE_SCRIPT, { keys: [CLOCK, bodyKey(lotCode)] }).then(() => true),
@@ -190,21 +193,6 @@ export interface TraceChanges {
   readonly everything: boolean;
   /** Whether all changes until now are known. */
   readonly complete: boolean;
-}
-
-/** The cache, as the relay uses it. */
-export interface TraceInvalidation {
-  /**
-   * A relay's turn begins: the next {@link apply} begins a new epoch. Another relay may have removed
-   * changes from the outbox that Valkey has never received.
-   */
-  beginTurn(): void;
-  /**
-   * Removes changed answers and permits the others for {@link FRESH_MS} from the response to the last
-   * call on: read the changes between the two calls. Never throws; if an answer couldn't be removed,
-   * no answer is used.
-   */
-  apply(changes: TraceChanges): Promise<void>;
 }
 
 const APPLY = `${TICK}
@@ -226,10 +214,7 @@ end
 return { 'applied', string.format('%.0f', now), applied }`;
 
 /** Of several relays only the last one that began a turn is valid. */
-export function createTraceInvalidation(
-  valkey: Valkey,
-  freshMs: number = FRESH_MS,
-): TraceInvalidation {
+export function createTraceInvalidation(valkey: Valkey, freshMs: number = FRESH_MS) {
   let epoch: string | undefined;
   let connection: number | undefined;
   /** Valkey's clock at the last response, in µs; 0: there is no valid one. */
@@ -241,8 +226,17 @@ export function createTraceInvalidation(
     knownUntil = "0";
   };
   return {
+    /**
+     * A relay's turn begins: the next {@link apply} begins a new epoch. Another relay may have removed
+     * changes from the outbox that Valkey has never received.
+     */
     beginTurn: reset,
-    async apply({ lotCodes, everything, complete }) {
+    /**
+     * Removes changed answers and permits the others for {@link FRESH_MS} from the response to the
+     * last call on: read the changes between the two calls. Never throws; if an answer couldn't be
+     * removed, no answer is used.
+     */
+    async apply({ lotCodes, everything, complete }: TraceChanges): Promise<void> {
       // On a new connection there may be another Valkey with another clock, or older contents.
       if (connection !== valkey.connection) reset();
       const begins = epoch === undefined || everything;
