@@ -22,6 +22,12 @@ export interface AttemptDeps {
   readonly shutdown: AbortSignal;
 }
 
+interface RunningDeps extends AttemptDeps {
+  readonly lease: Lease;
+  /** Aborted to stop the job. */
+  readonly signal: AbortSignal;
+}
+
 /** How long a job may take to stop, in ms; after that its end is not awaited. */
 const SETTLE_MS = 2_000;
 /** The first and the longest pause before another try to store an outcome, in ms. */
@@ -53,13 +59,14 @@ export async function runAttempt(
     if (!completion.hasBegun) abort.abort(new JobStoppedError(why));
   };
   const lease = holdLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
-  const completion = createCompletion(job, { ...deps, lease, signal });
+  const running: RunningDeps = { ...deps, lease, signal };
+  const completion = createCompletion(job, running);
   const timer = setTimeout(() => stop("timeout"), definition.timeoutMs);
   const onShutdown = () => stop("shutdown");
   deps.shutdown.addEventListener("abort", onShutdown);
   if (deps.shutdown.aborted) onShutdown();
   try {
-    const outcome = await outcomeOf(job, definition, { lease, completion, signal, ...deps });
+    const outcome = await outcomeOf(job, definition, completion, running);
     lease[Symbol.dispose]();
     const { next, state } = await store(job, definition, outcome, deps);
     const [level, event] = ENDS[next.is];
@@ -84,11 +91,8 @@ export async function runAttempt(
 async function outcomeOf(
   job: ClaimedJob,
   definition: JobDefinition,
-  { lease, completion, signal, sql, threads, log }: AttemptDeps & {
-    readonly lease: Lease;
-    readonly completion: ReturnType<typeof createCompletion>;
-    readonly signal: AbortSignal;
-  },
+  completion: ReturnType<typeof createCompletion>,
+  { lease, signal, sql, threads, log }: RunningDeps,
 ): Promise<Outcome> {
   const now = Date.now();
   const quietUntil = job.priority === 0 ? undefined : definition.quietUntil?.(now);
@@ -163,10 +167,7 @@ async function store(
  */
 function createCompletion(
   job: ClaimedJob,
-  { queueSql, leaseMs, shutdown, lease, signal }: AttemptDeps & {
-    readonly lease: Lease;
-    readonly signal: AbortSignal;
-  },
+  { queueSql, leaseMs, shutdown, lease, signal }: RunningDeps,
 ) {
   let completed: Promise<void> | undefined;
 
@@ -206,10 +207,7 @@ async function untilStored<T>(
   store: () => Promise<T>,
   { leaseMs, shutdown, until = Infinity, isLong = false }:
     & Pick<AttemptDeps, "leaseMs" | "shutdown">
-    & {
-      readonly until?: number;
-      readonly isLong?: boolean;
-    },
+    & { readonly until?: number; readonly isLong?: boolean },
 ): Promise<T> {
   for (let tries = 1;; tries++) {
     try {

@@ -3,13 +3,9 @@ import { type AttemptKey, renewLease } from "../db/job_attempts.ts";
 import { isUnavailable } from "../db/pg_errors.ts";
 import type { JobContext } from "./define_job.ts";
 
-/** The lease of a running job, renewed until it is disposed. */
-export interface Lease extends Disposable {
-  /** Stored with the next renewal. */
-  readonly report: JobContext["progress"];
-  /** For how long the job is certainly ours, in ms; it may be ours for longer. */
-  leftMs(): number;
-}
+export type Lease = ReturnType<typeof holdLease>;
+
+type Progress = Parameters<JobContext["progress"]>[0];
 
 interface LeaseOptions {
   readonly leaseMs: number;
@@ -37,15 +33,15 @@ export function retryWithinMs(leaseMs: number): number {
   return noticeBeforeRescueMs(leaseMs) / 2;
 }
 
-/** Renews a lease after a third of it, or more often. */
+/** Renews the lease of a running job after a third of it, or more often, until it is disposed. */
 export function holdLease(
   sql: Sql,
   job: AttemptKey,
   { leaseMs, since, onStop }: LeaseOptions,
-): Lease {
+) {
   const pauseMs = Math.min(leaseMs / 3, MAX_DELAY_MS);
   let ownedUntil = since + leaseMs;
-  let progress: Parameters<JobContext["progress"]>[0] | undefined;
+  let progress: Progress | undefined;
   let timer: ReturnType<typeof setTimeout>;
   let isOver = false;
 
@@ -72,7 +68,9 @@ export function holdLease(
   timer = setTimeout(renew, pauseMs);
 
   return {
-    report: (soFar) => progress = soFar,
+    /** Stored with the next renewal. */
+    report: (soFar: Progress) => void (progress = soFar),
+    /** For how long the job is certainly ours, in ms; it may be ours for longer. */
     leftMs: () => ownedUntil - performance.now(),
     [Symbol.dispose]: () => {
       isOver = true;

@@ -1,17 +1,18 @@
 import { Worker } from "node:worker_threads";
 import { createSessionPool } from "../db/session_pool.ts";
 import type { ArgsOf, HeavyTasks, ResultOf, Tasks } from "./heavy_tasks.ts";
-import {
-  fromPlainError,
-  type TaskRequest,
-  type ThreadMessage,
-  type ThreadSettings,
-} from "./thread_messages.ts";
+import type {
+  PlainError,
+  Progress,
+  TaskRequest,
+  ThreadMessage,
+  ThreadSettings,
+} from "./serve_tasks.ts";
 
 export interface RunOptions {
   /** Aborted to stop the task and its thread. */
   readonly signal: AbortSignal;
-  readonly progress: (soFar: Readonly<Record<string, number>>) => void;
+  readonly progress: (soFar: Progress) => void;
 }
 
 /** Threads that run tasks, one at a time each. Disposing ends them. */
@@ -102,4 +103,9 @@ function startThread(program: URL, settings: ThreadSettings, onEnd: () => void):
     },
     [Symbol.asyncDispose]: async () => void await worker.terminate(),
   };
+}
+
+export function fromPlainError({ message, cause, ...rest }: PlainError): Error {
+  const options = cause === undefined ? {} : { cause: fromPlainError(cause) };
+  return Object.assign(new Error(message, options), rest);
 }
