@@ -33,8 +33,7 @@ export interface TokenSubject {
  */
 export type TokenIssuer = (user: TokenSubject, notBefore?: number | null) => string;
 
-/** The claims of a valid token, or its fault. */
-export type TokenVerifier = (token: string) => Promise<Claims | TokenFault>;
+export type TokenVerifier = ReturnType<typeof createTokenVerifier>;
 
 /**
  * Issues JWTs (RFC 7519) with `iss aud sub role iat exp jti`, without name and email. They are not
@@ -74,11 +73,7 @@ const MAX_VERIFIED = 10_000;
  * Checks tokens: signed by one of our keys with our algorithm, for one of these audiences, with all
  * claims, not expired, not from the future (RFC 8725). Revocations are checked elsewhere.
  */
-export function createTokenVerifier(
-  keys: WatchedKeys,
-  minutes: number,
-  audiences: string[],
-): TokenVerifier {
+export function createTokenVerifier(keys: WatchedKeys, minutes: number, audiences: string[]) {
   const options = {
     algorithms: [ALGORITHM],
     issuer: ISSUER,
@@ -106,7 +101,7 @@ export function createTokenVerifier(
     const { payload } = await jwtVerify(token, findKey, options);
     return ClaimsOfToken.safeParse(payload).data ?? "claims";
   };
-  return async (token) => {
+  return async (token: string): Promise<Claims | TokenFault> => {
     useKeysOfNow();
     const known = verified.get(token);
     if (known !== undefined && known.exp > secondsNow()) return known;

@@ -231,7 +231,6 @@ async function promptPassword(whose: string): Promise<string> {
   return password;
 }
 
-/** Why a password is refused; undefined when it is accepted. */
 function problemOf(password: string): string | undefined {
   // Code points, which is what people count.
   if ([...password].length < MIN_CHARACTERS) {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import type { Sql } from "./sql.ts";
-import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "./stored_results.ts";
+import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "./retention.ts";
 
 /**
  * Stores a trace with a result of this many bytes, finished this many minutes ago; returns its id.

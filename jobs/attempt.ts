@@ -87,7 +87,6 @@ export async function runAttempt(
   }
 }
 
-/** Runs the job until it ends or the signal is aborted. */
 async function outcomeOf(
   job: ClaimedJob,
   definition: JobDefinition,

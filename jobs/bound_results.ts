@@ -1,5 +1,5 @@
 import type { Sql } from "../db/sql.ts";
-import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "../db/stored_results.ts";
+import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "../db/retention.ts";
 import type { LogEvent } from "../log.ts";
 import { runLoop } from "./run_loop.ts";
 

@@ -195,7 +195,6 @@ function jobTable(jobs: readonly Job[]): string {
   );
 }
 
-/** A job with a line for each column. */
 function jobDetails(job: Job): string {
   const width = Math.max(...Object.keys(job).map((name) => name.length));
   return Object.entries(job).map(([name, value]) =>

@@ -15,21 +15,7 @@ export interface RunOptions {
   readonly progress: (soFar: Progress) => void;
 }
 
-/** Threads that run tasks, one at a time each. Disposing ends them. */
-export interface Threads<T extends Tasks = HeavyTasks> extends Disposable {
-  /**
-   * Runs a task on an idle thread or a new one. After a failure the thread and idle ones are ended with
-   * their connections.
-   *
-   * @throws the signal's reason as soon as it is aborted; the task's error; an error with its cause
-   * when the thread ends
-   */
-  run<N extends keyof T & string>(
-    task: N,
-    args: ArgsOf<T[N]>,
-    options: RunOptions,
-  ): Promise<ResultOf<T[N]>>;
-}
+export type Threads = ReturnType<typeof createThreads<HeavyTasks>>;
 
 const HEAVY_THREAD = new URL("./heavy_thread.ts", import.meta.url);
 
@@ -39,16 +25,27 @@ const IDLE_THREAD_MS = 30_000;
 /** How long after the end of a thread its error may arrive, in ms. */
 const CAUSE_MS = 100;
 
-/** @param program runs the tasks: see serve_tasks.ts */
+/**
+ * Threads that run tasks, one at a time each. Disposing ends them.
+ *
+ * @param program runs the tasks: see serve_tasks.ts
+ */
 export function createThreads<T extends Tasks = HeavyTasks>(
   settings: ThreadSettings,
   program = HEAVY_THREAD,
-): Threads<T> {
+) {
   const threads = createSessionPool(
     (onEnd) => startThread(program, settings, onEnd),
     IDLE_THREAD_MS,
   );
   return {
+    /**
+     * Runs a task on an idle thread or a new one. After a failure the thread and idle ones are ended
+     * with their connections.
+     *
+     * @throws the signal's reason as soon as it is aborted; the task's error; an error with its cause
+     * when the thread ends
+     */
     run: <N extends keyof T & string>(task: N, args: ArgsOf<T[N]>, options: RunOptions) =>
       threads.use((thread) => thread.run<ResultOf<T[N]>>(task, args, options)),
     [Symbol.dispose]: () => void threads[Symbol.asyncDispose](),

@@ -33,7 +33,7 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
-export const LEASE_MS = 30_000;
+const LEASE_MS = 30_000;
 /** How long running jobs may go on after SIGTERM, in ms. */
 export const GRACE_MS = 10_000;
 

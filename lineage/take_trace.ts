@@ -87,7 +87,6 @@ async function withCodes(
   return cycles.map((cycle) => cycle.map((index) => codes[idOf(index)] ?? ""));
 }
 
-/** The lots of a trace, by depth and then by id. */
 interface TraceNodes extends TraceLots {
   readonly truncated: boolean;
 }
