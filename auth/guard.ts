@@ -55,15 +55,14 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
     const claims = await verify(token);
     if (typeof claims === "string") return { tokenFault: claims };
     let state = revocations.stateOf(claims);
-    if (state === "unknown" && mode === "required") {
-      state = await revocations.check(claims);
-      if (state === "unknown") {
-        const error = "Tokens can't be checked right now, try again shortly";
-        throw new ApiError("revocations_unknown", error);
-      }
-    } else if (state === "unknown") {
+    if (state === "unknown") {
       // `legacy` admits everyone, and must not wait for an unavailable database.
-      state = await revocations.checkQuickly(claims);
+      const { check, checkQuickly } = revocations;
+      state = await (mode === "required" ? check : checkQuickly)(claims);
+    }
+    if (state === "unknown" && mode === "required") {
+      const error = "Tokens can't be checked right now, try again shortly";
+      throw new ApiError("revocations_unknown", error);
     }
     if (state === "good" || state === "unknown") return { caller: claims };
     return { revoked: claims, tokenFault: state };

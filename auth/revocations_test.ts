@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { connectValkey } from "../cache/valkey.ts";
-import { disableAccount } from "../db/accounts.ts";
+import { setDisabled } from "../db/accounts.ts";
 import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { freePort } from "../dev/free_port.ts";
@@ -267,7 +267,7 @@ Deno.test("without Valkey a change is seen by polling PostgreSQL", async () => {
   using revocations = followRevocations({ sql: database.sql, log: quiet });
   const token = await claimsIn(database.sql);
   strictEqual(await revocations.check(token), "good");
-  await disableAccount(database.sql, token.sub);
+  await setDisabled(database.sql, token.sub, true);
   await eventually(
     "it is read",
     () => Promise.resolve(revocations.stateOf(token) === "disabled"),

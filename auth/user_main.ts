@@ -131,7 +131,7 @@ const COMMANDS: Record<string, Command> = {
     words: [1, 1],
     async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email } = await theAccountOrId(sql, named);
-      await publish(id, true, await accounts.disableAccount(sql, id));
+      await publish(id, true, await accounts.setDisabled(sql, id, true));
       console.log(
         email === undefined
           ? `There is no account ${id} now; the tokens of that id end, and it can't log in if it comes back`
@@ -145,7 +145,7 @@ const COMMANDS: Record<string, Command> = {
     words: [1, 1],
     async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email } = await theAccount(sql, named);
-      await publish(id, false, await accounts.enableAccount(sql, id));
+      await publish(id, false, await accounts.setDisabled(sql, id, false));
       console.log(`${email} can log in again`);
     },
   },

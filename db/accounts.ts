@@ -92,13 +92,10 @@ export function setRole(sql: Sql, userId: string, role: string): Promise<TokensF
   return changeAndEndTokens(sql, update, [userId, role]);
 }
 
-export function disableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
-  return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "now()");
-}
-
-/** The tokens that it had before stay ended. */
-export function enableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
-  return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "null");
+/** The tokens that it had before stay ended, also when it is enabled again. */
+export function setDisabled(sql: Sql, userId: string, isDisabled: boolean): Promise<TokensFrom> {
+  const disabledAt = isDisabled ? "now()" : "null";
+  return changeAndEndTokens(sql, "select $1::uuid as id", [userId], disabledAt);
 }
 
 /**

@@ -86,6 +86,7 @@ const FIND_CODES = "select lot_code from lots where id = any($1::uuid[])";
  * only cost time, since the removed ones are still in the table
  */
 export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
+  type Window = Pick<OutboxBatch, "horizon" | "lost"> & { readonly isThere: boolean };
   const seen = await sql.unsafe<Window[]>(READ_WINDOW, [from], { prepare: true });
   const { isThere, ...state } = oneRow(seen);
   if (!isThere) {
@@ -97,8 +98,6 @@ export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
   const lots = await sql.unsafe<{ lot_code: string }[]>(FIND_CODES, [lotIds], { prepare: true });
   return { ...batch, lotCodes: [...new Set([...codes, ...lots.map((lot) => lot.lot_code)])] };
 }
-
-type Window = Pick<OutboxBatch, "horizon" | "lost"> & { readonly isThere: boolean };
 
 interface Read extends Omit<OutboxBatch, "lotCodes"> {
   /** A PostgreSQL array. */

@@ -10,6 +10,11 @@ import { timed } from "./query_deadline.ts";
 /** The most rows that a statement deletes. */
 const BATCH = 1_000;
 
+/** The last audit that is done: the next one is compared with it. */
+const LAST_AUDIT = `
+  select id from lotline.audits where run is not null
+  order by finished_at desc nulls last, created_at desc limit 1`;
+
 /** Which rows are expired, by table. */
 const EXPIRED = {
   jobs: `state in ('done', 'dead', 'cancelled') and finished_at < now() - interval '7 days'
@@ -17,11 +22,7 @@ const EXPIRED = {
   cron_runs: "slot < now() - interval '30 days'",
   idempotency_keys: "created_at < now() - interval '24 hours'",
   traces: "created_at < now() - interval '7 days'",
-  // Not the last one that is done: the next is compared with it.
-  audits: `created_at < now() - interval '90 days' and id is distinct from (
-      select id from lotline.audits where run is not null
-      order by finished_at desc nulls last, created_at desc limit 1
-    )`,
+  audits: `created_at < now() - interval '90 days' and id is distinct from (${LAST_AUDIT})`,
 } as const;
 
 export type ExpiringTable = keyof typeof EXPIRED;
@@ -146,18 +147,16 @@ export async function deleteExcessTraces(sql: Sql, maxBytes: number): Promise<nu
 }
 
 /**
- * Deletes a batch of the oldest requested audits beyond so many, except the last one that is done:
- * the next is compared with it. Scheduled ones stay. Returns how many rows.
+ * Deletes a batch of the oldest requested audits beyond so many, except {@link LAST_AUDIT}. Scheduled
+ * ones stay. Returns how many rows.
  */
 export async function deleteExcessAudits(sql: Sql, max: number): Promise<number> {
   const rows = await timed(sql)<{ count: number }[]>`
-    with last as materialized (
-      select id from lotline.audits where run is not null
-      order by finished_at desc nulls last, created_at desc limit 1
-    ), oldest as materialized (
+    with oldest as materialized (
       select id, run, job_id from lotline.audits
       where account is not null and finished_at < ${settled(sql)}
-        and not ${isAwaited(sql, sql`audits.job_id`)} and id not in (select id from last)
+        and not ${isAwaited(sql, sql`audits.job_id`)} 
+        and id is distinct from (${sql.unsafe(LAST_AUDIT)})
         and created_at < (
           select created_at from lotline.audits where account is not null
           order by created_at desc offset ${max - 1} limit 1

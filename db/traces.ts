@@ -94,8 +94,6 @@ export interface TraceBounds {
   readonly waiting: number;
 }
 
-type QueuedTrace = { readonly id: string } | { readonly full: keyof TraceBounds };
-
 /**
  * Makes a job of a trace, unless another trace has the same result by now or a bound is reached.
  * Concurrent requests are executed one after the other.
@@ -109,7 +107,7 @@ export async function queueTrace(
   account: string,
   bounds: TraceBounds,
   key?: IdempotencyKey,
-): Promise<QueuedTrace> {
+): Promise<{ readonly id: string } | { readonly full: keyof TraceBounds }> {
   const [queued] = await timed(sql)<{ id: string | null; isAccountFull: boolean }[]>`
     with trace as materialized (
       -- Locked: if it was deleted meanwhile, its job and key would remain.
