@@ -209,7 +209,7 @@ Deno.test("an announcement of another process is applied before PostgreSQL is re
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   try {
-    await eventually("Valkey answers", () => valkey.isUsable());
+    await eventually("Valkey responds", () => valkey.isUsable());
     using revocations = followRevocations({ sql, valkey, log: quiet });
     const [token, disabled, changed, good] = [
       await claimsIn(sql),
@@ -244,7 +244,7 @@ Deno.test("other processes learn immediately of a token that one process ends", 
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   try {
-    await eventually("Valkey answers", () => valkey.isUsable());
+    await eventually("Valkey responds", () => valkey.isUsable());
     using one = followRevocations({ sql: database.sql, valkey, log: quiet });
     using other = followRevocations({ sql: elsewhere.sql, valkey, log: quiet });
     const sub = await accountIn(elsewhere.sql);

@@ -162,7 +162,7 @@ Deno.test("the running processes learn of every change that ends tokens", async 
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, () => {});
   try {
-    await eventually("Valkey answers", () => valkey.isUsable());
+    await eventually("Valkey responds", () => valkey.isUsable());
     const news = createRevocationReader(valkey);
     await news();
     const { id } = await newAccount();

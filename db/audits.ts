@@ -10,10 +10,10 @@ import {
 import { timed } from "./query_deadline.ts";
 import { newJob, onSameWork } from "./jobs.ts";
 
-/** An audit as answers show it. */
+/** An audit as responses show it. */
 export type Audit = components["schemas"]["Audit"];
 
-/** A finding as answers show it. */
+/** A finding as responses show it. */
 export type Finding = components["schemas"]["AuditFinding"];
 
 /** The kind of the job that does an audit; its argument is the audit's id. */
@@ -77,7 +77,7 @@ export async function insertAudit(
 
 /** The audit that was sent for a key; the requested one, if none was sent yet. */
 export async function findSavedAudit(sql: Sql, key: IdempotencyKey): Promise<Audit> {
-  const { effect, answer: response } = await findExecuted<Audit>(sql, key);
+  const { effect, response } = await findExecuted<Audit>(sql, key);
   return response ?? await saveResponse(sql, key, await findAuditOfJob(sql, effect));
 }
 

@@ -6,11 +6,11 @@ import type { Session } from "./session.ts";
  * own, slice by slice, at one moment.
  */
 
-/** Called with a trace as it is read; lots have their fields in the order of the answer. */
+/** Called with a trace as it is read; lots have their fields in the order of the response. */
 interface TraceReader {
   /** Called first, with the lot itself. */
   central(lot: Lot): void;
-  /** Called with lots in the order of the answer, parents first. Returns their size in bytes. */
+  /** Called with lots in the order of the response, parents first. Returns their size in bytes. */
   slice(upstream: LinkDirection, lots: readonly Lot[]): number;
 }
 

@@ -57,7 +57,7 @@ Deno.test("a result of a moment ago stays, and so does one that was never delive
   const { sql } = database;
   const awaited = await insertDone(sql, 1_000, 9);
   const [goes, recent] = [await insertDone(sql, 1_000, 8), await insertDone(sql, 1_000, 0)];
-  await keep(sql, "unanswered", awaited, null);
+  await keep(sql, "unsent", awaited, null);
   strictEqual(await all(() => deleteExcessTraces(sql, 10)), 1);
   const left = await sql<{ id: string }[]>`select id from lotline.traces`;
   deepStrictEqual(left.map(({ id }) => id).sort(), [awaited, recent].sort());

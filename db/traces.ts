@@ -121,15 +121,15 @@ export async function queueTrace(
       from trace, place
       where same is null and mine < ${bounds.ofAccount} and waiting < ${bounds.waiting}
       returning id
-    ), answering as (
+    ), taken as (
       select same as id from place where same is not null
       union all
       select trace.id from trace, job
-    )${withSavedKey(sql, key, sql`id from answering`)}, queued as (
+    )${withSavedKey(sql, key, sql`id from taken`)}, queued as (
       update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
       from job where traces.id = ${id}
     )
-    select (select id from answering) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
+    select (select id from taken) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
     from place`;
   if (queued === undefined) throw new Error("the trace is gone");
   if (queued.id !== null) return { id: queued.id };

@@ -5,10 +5,10 @@ import { TOKENS_FROM } from "./revocations.ts";
 import { textArray } from "./text_array.ts";
 import type { Write } from "./write.ts";
 
-/** A row of `users` as answers show it. */
+/** A row of `users` as responses show it. */
 export type User = components["schemas"]["User"];
 
-/** The columns of `users` with their types, in the order in which answers show them. */
+/** The columns of `users` with their types, in the order in which responses show them. */
 export const USER_COLUMNS = {
   id: "uuid",
   email: "text",

@@ -22,12 +22,12 @@ import { readBytes } from "../read_bytes.ts";
 import { createRolledBackWrites, DRY_RUN_SESSIONS } from "./rolled_back_writes.ts";
 
 /*
- * Dry runs: the gateway requests the service's answer to a request before the old server executes it.
+ * Dry runs: the gateway requests the service's response before the old server executes a request.
  * This folder is all of them: a step that app.ts adds to the request pipeline. Without the step the
  * header has no effect.
  */
 
-/** The audience of the token in a dry run's answer to a login. Nothing accepts such a token. */
+/** The audience of the token in a dry run's response to a login. Nothing accepts such a token. */
 const DRY_RUN_AUDIENCE = "lotline-dry-run";
 
 /** Writing operations whose effects are all in the request's state. */
@@ -44,9 +44,9 @@ interface Deps {
 }
 
 /**
- * The step of dry runs: a request with a proof gets its answer, with effects that store nothing. Without
- * a valid proof the answer is 403, and so it is for an operation that needs its effect. Disposing
- * closes its connections.
+ * The step of dry runs: a request with a proof gets its response, with effects that store nothing.
+ * Without a valid proof the response is 403, and so it is for an operation that needs its effect.
+ * Disposing closes its connections.
  */
 export function createDryRunStep(
   { secret, databaseUrl, keys, throttle, limits, metrics }: Deps,
@@ -96,7 +96,7 @@ function canRunDry(operation: OperationId | undefined, method: string): boolean 
     CAN_RUN_DRY.has(operation);
 }
 
-/** Effects that store nothing and lead to the same answer. */
+/** Effects that store nothing and lead to the same response. */
 function effectsOfDryRun(write: Write, keys: WatchedKeys, throttle: LoginThrottle): Effects {
   const nothing = () => {};
   return {
@@ -122,8 +122,8 @@ const KEY_HEADER = "idempotency-key";
  * Checks the proof that a request for a dry run comes from a holder of the secret, and returns the
  * request with an unread body. A repeated header is no proof.
  *
- * The returned request has no `Idempotency-Key`: its answer is compared with that of a server without
- * keys. A malformed key stays, to be refused.
+ * The returned request has no `Idempotency-Key`: its response is compared with that of a server
+ * without keys. A malformed key stays, to be refused.
  *
  * @param secret undefined: all dry runs are refused
  * @throws {ApiError} 403 no proof, or not for this request or moment; 400, 408 the body didn't arrive

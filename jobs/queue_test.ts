@@ -17,7 +17,7 @@ async function ownQueue(kinds = ["a", "b"]) {
     await createClient({ url: own.server.url }).connect(),
     (client) => client.destroy(),
   );
-  await eventually("Valkey answers", () => valkey.isUsable());
+  await eventually("Valkey responds", () => valkey.isUsable());
   const another = () => createJobQueue(sql, valkey, kinds);
   const open = stack.move();
   const send = (kind = "a", priority: 0 | 1 = 1) => insertJob(sql, { kind, args: {}, priority });

@@ -176,7 +176,7 @@ for (const withLists of [false, true]) {
   Deno.test(`${how}: urgent jobs run first, then those that have waited longest`, async () => {
     await using own = withLists ? await ownValkey() : undefined;
     const valkey = own && connectValkey(own.server.url, () => {});
-    if (valkey) await eventually("Valkey answers", () => valkey.isUsable());
+    if (valkey) await eventually("Valkey responds", () => valkey.isUsable());
     const order: string[] = [];
     const kind = kindOf((name) => Promise.resolve(void order.push(name)), { concurrency: 1 });
     const ids: string[] = [];

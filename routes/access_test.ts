@@ -264,7 +264,7 @@ async function wouldRefuse(operation: string, reason: string): Promise<number> {
 }
 
 for (const { name, ask: send, success, roles } of OPERATIONS) {
-  Deno.test(`legacy: ${name} is answered with any token, and counted`, async () => {
+  Deno.test(`legacy: ${name} is admitted with any token, and counted`, async () => {
     const disabled = await newAccount("ADMIN");
     const loggedOut = maker.good(await newAccount("ADMIN"));
     await legacy.post("/api/logout", "", bearer(loggedOut));
@@ -289,7 +289,7 @@ for (const { name, ask: send, success, roles } of OPERATIONS) {
     strictEqual(await wouldRefuse(name, "bad_token") - before, bad.length);
   });
 
-  Deno.test(`legacy: ${name} without a token is answered, and counted`, async () => {
+  Deno.test(`legacy: ${name} without a token is admitted, and counted`, async () => {
     const before = await wouldRefuse(name, "no_token");
     strictEqual((await send(legacy, {})).status, success);
     // Reading the counters is such a request itself: the first reading is in the second.

@@ -74,7 +74,7 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
         return await respondWithTrace(c, sql, key ? await saveTrace(sql, key, trace) : trace);
       },
       async replay(key) {
-        const { effect, answer: saved } = await findExecuted<StoredTrace>(sql, key);
+        const { effect, response: saved } = await findExecuted<StoredTrace>(sql, key);
         const trace = saved ?? await saveTrace(sql, key, await findTrace(sql, effect));
         return await respondWithTrace(c, sql, await withSummary(sql, trace));
       },
