@@ -1,3 +1,4 @@
+import { addAbortListener } from "node:events";
 import type { Sql } from "../db/sql.ts";
 import { type ClaimedJob, completeJob, completeJobWith, endAttempt } from "../db/job_attempts.ts";
 import type { JobState } from "../db/jobs.ts";
@@ -58,13 +59,11 @@ export async function runAttempt(
   const stop = (why: JobStoppedError["why"]) => {
     if (!completion.hasBegun) abort.abort(new JobStoppedError(why));
   };
-  const lease = holdLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
+  using lease = holdLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
   const running: RunningDeps = { ...deps, lease, signal };
   const completion = createCompletion(job, running);
   const timer = setTimeout(() => stop("timeout"), definition.timeoutMs);
-  const onShutdown = () => stop("shutdown");
-  deps.shutdown.addEventListener("abort", onShutdown);
-  if (deps.shutdown.aborted) onShutdown();
+  using _shutdown = addAbortListener(deps.shutdown, () => stop("shutdown"));
   try {
     const outcome = await outcomeOf(job, definition, completion, running);
     lease[Symbol.dispose]();
@@ -82,8 +81,6 @@ export async function runAttempt(
     deps.log("error", "job_end_not_stored", { ...about, error: describeError(error) });
   } finally {
     clearTimeout(timer);
-    lease[Symbol.dispose]();
-    deps.shutdown.removeEventListener("abort", onShutdown);
   }
 }
 
@@ -121,7 +118,12 @@ async function outcomeOf(
     }
   };
   const running = run();
-  const stopped = whenStopped(signal);
+  const stopped = new Promise<Outcome>((resolve) =>
+    addAbortListener(signal, () => {
+      const { why }: JobStoppedError = signal.reason;
+      resolve({ is: "stopped", why });
+    })
+  );
   const outcome = await Promise.race([running, stopped]);
   if (outcome.is !== "stopped") return signal.aborted ? await stopped : outcome;
   // It can't complete the job any more.
@@ -130,17 +132,6 @@ async function outcomeOf(
     log("warn", "job_ignored_signal", { job: job.id, kind: job.kind });
   }
   return outcome;
-}
-
-function whenStopped(signal: AbortSignal): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const stopped = () => {
-      const { why }: JobStoppedError = signal.reason;
-      resolve({ is: "stopped", why });
-    };
-    if (signal.aborted) stopped();
-    else signal.addEventListener("abort", stopped, { once: true });
-  });
 }
 
 /** Stores the job's next state; a completed job is stored already. Returns its state if it is ours. */

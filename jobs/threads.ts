@@ -1,3 +1,4 @@
+import { addAbortListener } from "node:events";
 import { Worker } from "node:worker_threads";
 import { createSessionPool } from "../db/session_pool.ts";
 import type { ArgsOf, HeavyTasks, ResultOf, Tasks } from "./heavy_tasks.ts";
@@ -78,25 +79,20 @@ function startThread(program: URL, settings: ThreadSettings, onEnd: () => void):
       signal.throwIfAborted();
       const stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
       const outcome = Promise.withResolvers<never>();
-      const onAbort = () => {
+      using _listener = addAbortListener(signal, () => {
         // Deno ends a thread only between its messages, which one that computes doesn't reach.
         Atomics.store(new Int32Array(stop), 0, 1);
         outcome.reject(signal.reason);
-      };
+      });
       fail = outcome.reject;
       onMessage = (message) => {
         if ("progress" in message) progress(message.progress);
         else if ("error" in message) outcome.reject(fromPlainError(message.error));
         else outcome.resolve(message.result);
       };
-      signal.addEventListener("abort", onAbort, { once: true });
-      try {
-        const request: TaskRequest = { task, args, stop };
-        worker.postMessage(request);
-        return await outcome.promise;
-      } finally {
-        signal.removeEventListener("abort", onAbort);
-      }
+      const request: TaskRequest = { task, args, stop };
+      worker.postMessage(request);
+      return await outcome.promise;
     },
     [Symbol.asyncDispose]: async () => void await worker.terminate(),
   };
