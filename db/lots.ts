@@ -55,8 +55,8 @@ const fits = (lot: string) =>
 
 const COLUMNS = Object.keys(LOT_COLUMNS);
 
-const linkedLots = (upstream: "parents" | "children", here: string, there: string) => `
-    select central.lot_code, '${upstream}', link.linked_at, link.id,
+const linkedLots = (direction: "parents" | "children", here: string, there: string) => `
+    select central.lot_code, '${direction}', link.linked_at, link.id,
       ${COLUMNS.map((column) => `lot.${column}`)}, ${fits("lot")}
     from central
     cross join lateral (
