@@ -60,7 +60,7 @@ export async function leave(port: number, client: LeavingClient): Promise<string
   try {
     if (first !== undefined) {
       await write(first);
-      await until("first answer", isWholeResponse);
+      await until("first response", isWholeResponse);
       received = "";
     }
     await client.ready?.();
