@@ -1,7 +1,8 @@
 /**
  * Runs all tests and shows how many lines and branches they reach, by folder; `--write` also writes
- * the table into docs/coverage.md, and `--unit` runs the unit tests only. It fails when a test fails,
- * or when all tests reach less than {@link TARGET}.
+ * the table into docs/coverage.md, and `--unit` runs the unit tests only, without those that have the
+ * line `// Not measured: …`. It fails when a test fails, or when all tests reach less than
+ * {@link TARGET}.
  *
  * The processes and threads that tests start are measured too: Deno reads `DENO_COVERAGE_DIR` in each
  * of them. One that is killed writes nothing.

@@ -1,4 +1,3 @@
-import { taskWords } from "../dev/task_command.ts";
 import { coverageFolder, readCoverage } from "./coverage_report.ts";
 import { formatTable, tableOf } from "./coverage_table.ts";
 import { CUTOVER } from "./parts.ts";
@@ -10,11 +9,6 @@ import { type RunResult, runTests, sumOf, UNIT_OPTIONS } from "./test_run.ts";
 const ROOT = new URL("../", import.meta.url).pathname;
 /** Of each of the two trees. */
 const FILES_AT_ONCE = 2;
-/**
- * V8 uses code that a process has compiled only in others with the same flags. So all that tests
- * start have those of the API: each start is shorter by a third.
- */
-const FLAGS = { DENO_V8_FLAGS: v8FlagsOf("start") };
 const CHECK_FAILED: RunResult = { code: 1, passed: 0, failed: 0 };
 
 /** A tree with the tests that run in it. */
@@ -50,34 +44,39 @@ async function hasCutover(): Promise<boolean> {
   return folders.some((folder) => folder !== undefined);
 }
 
-/** The V8 flags of a task's command, as a variable has them. */
-function v8FlagsOf(task: string): string {
-  const option = "--v8-flags=";
-  return taskWords(task).find((word) => word.startsWith(option))?.slice(option.length) ?? "";
-}
-
-/** Runs the tests of parts beside each other, then those of each that run alone. */
+/**
+ * Runs the tests of parts beside each other, then those of each that run alone. The part that has
+ * run its other tests first begins with the unit tests of all.
+ */
 async function runParts(parts: readonly Part[], copy?: string): Promise<RunResult> {
   await using coverage = await coverageFolder();
+  const filesAtOnce = parts.length > 1 ? { filesAtOnce: FILES_AT_ONCE } : {};
   const results = await withServersOf(parts, async (withServers) => {
-    const filesAtOnce = parts.length > 1 ? FILES_AT_ONCE : undefined;
-    const together = await Promise.all(withServers.map(async ({ root, tests, env }) => {
-      const beside = tests.filter(({ runsAlone }) => !runsAlone);
-      const of = (isMeasured: boolean) => beside.filter((test) => test.isMeasured === isMeasured);
-      const how = { root, ...filesAtOnce && { filesAtOnce } };
-      return [
-        await runTests(of(false), { ...how, options: ["--no-check"], env: { ...env, ...FLAGS } }),
-        await runTests(of(true), { ...how, options: UNIT_OPTIONS, env: coverage.env }),
-      ];
+    const unitTests = parts.map(({ root, tests }) => () =>
+      runTests(tests.filter(({ isMeasured }) => isMeasured), {
+        ...filesAtOnce,
+        root,
+        options: UNIT_OPTIONS,
+        env: coverage.env,
+      })
+    );
+    const run = ({ root, env, tests }: PartWithServers, alone: boolean) =>
+      runTests(tests.filter((test) => test.runsAlone === alone && !test.isMeasured), {
+        ...filesAtOnce,
+        root,
+        options: ["--no-check"],
+        env,
+      });
+    const beside = await Promise.all(withServers.map(async (part) => {
+      const done = [await run(part, false)];
+      for (let next = unitTests.shift(); next !== undefined; next = unitTests.shift()) {
+        done.push(await next());
+      }
+      return done;
     }));
     const alone: RunResult[] = [];
-    for (const { root, tests, env } of withServers) {
-      const chosen = tests.filter(({ runsAlone }) => runsAlone);
-      alone.push(
-        await runTests(chosen, { root, options: ["--no-check"], env: { ...env, ...FLAGS } }),
-      );
-    }
-    return [...together.flat(), ...alone];
+    for (const part of withServers) alone.push(await run(part, true));
+    return [...beside.flat(), ...alone];
   });
   const { service, cutover } = tableOf(await readCoverage(coverage.path, copy));
   console.log(`\nWhat the unit tests reach:\n\n${formatTable([...service, ...cutover])}\n`);
