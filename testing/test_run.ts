@@ -92,7 +92,7 @@ export async function denoTest(
   // Whole lines, since another run may write at the same time.
   for await (const line of linesOf(process.stdout)) {
     // Paths in a copy of the tree are shown as those of the tree, which stays.
-    const shown = line.replaceAll(cwd, Deno.cwd());
+    const shown = line.replaceAll(cwd.replace(/\/$/, ""), Deno.cwd());
     Deno.stdout.writeSync(new TextEncoder().encode(shown));
     end = (end + shown).slice(-2_000);
     // Deno goes on to say how long a test has been running.
