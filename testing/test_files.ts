@@ -13,8 +13,20 @@ export interface TestFile {
   readonly isMeasured: boolean;
 }
 
-/** Folders, at any depth, with the tests that take longest: these start first. */
-const SLOW = ["bench", "dev", "faults", "parity", "practice"];
+/**
+ * Folders, at any depth, and files with the tests that take longest: these start first. Passwords
+ * are hashed with the lowest priority, which takes minutes beside other tests.
+ */
+const SLOW = [
+  "bench",
+  "dev",
+  "faults",
+  "large_traces_test.ts",
+  "login_by_password_test.ts",
+  "parity",
+  "practice",
+  "user_main_test.ts",
+];
 
 const SKIPPED = new Set(project.exclude.map((folder) => folder.replace(/\/$/, "")));
 
@@ -37,7 +49,7 @@ function referencesOf(path: string, source: string): string[] {
     .map(([, target = ""]) => posix.join(posix.dirname(path), target));
 }
 
-/** All tests of a tree, those of {@link SLOW} folders first. */
+/** All tests of a tree, the {@link SLOW} ones first. */
 export async function listTests(root: string): Promise<TestFile[]> {
   const sources = new Map<string, string>();
   for (const path of await listSources(root)) {
@@ -59,7 +71,7 @@ export async function listTests(root: string): Promise<TestFile[]> {
       const isMeasured = isUnitTest && !/^\/\/ Not measured: \S/m.test(source);
       return { path, runsAlone, isUnitTest, isMeasured };
     });
-  const isSlow = ({ path }: TestFile) => path.split("/").some((folder) => SLOW.includes(folder));
+  const isSlow = ({ path }: TestFile) => path.split("/").some((name) => SLOW.includes(name));
   return [...tests.filter(isSlow), ...tests.filter((test) => !isSlow(test))];
 }
 
