@@ -89,3 +89,11 @@ function isWholeResponse(text: string): boolean {
   const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1];
   return head !== -1 && length !== undefined && text.length >= head + 4 + Number(length);
 }
+
+/** Resolves when a server has accepted and read everything sent before. */
+export async function served(url: string): Promise<void> {
+  for (let times = 0; times < 20; times++) {
+    const response = await fetch(`${url}/api/health`);
+    await response.body?.cancel();
+  }
+}
