@@ -38,9 +38,8 @@ export function refusedOption(options: string): string | undefined {
     const [, name = ""] = /^([A-Za-z_][\w.-]{0,62})=/.exec(setting) ?? [];
     if (name === "") return "must consist of -c NAME=VALUE or --NAME=VALUE";
     const plain = name.toLowerCase().replaceAll("-", "_");
-    if (RESERVED.has(plain) || plain.startsWith("lotline.")) {
-      return `can't set ${plain}, which is a setting of Lotline's own`;
-    }
+    if (RESERVED.has(plain)) return `can't set ${plain}, which is a setting of Lotline's own`;
+    if (plain.startsWith("lotline.")) return "can't set what begins with lotline.";
   }
   return undefined;
 }

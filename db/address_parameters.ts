@@ -169,7 +169,7 @@ const OF_LIBPQ: Readonly<Record<string, Rule>> = {
   tcp_user_timeout: ignoredNumber,
   replication: unsupported,
   gssencmode: only(["disable", "prefer"]),
-  sslmode: oneOf("tlsMode", SSLMODES),
+  sslmode: oneOf("tlsMode", SSLMODES, "; no-verify is written as require"),
   requiressl: (given, value) => {
     given.tlsMode = value.startsWith("1") ? "require" : "prefer";
     return undefined;
