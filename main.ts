@@ -29,7 +29,7 @@ async function run(config: Config): Promise<void> {
   });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
-    : connectValkey(config.VALKEY_URL, log);
+    : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
   const limits = {
     bytes: config.BODY_LIMIT,
     deadlineMs: BODY_DEADLINE_MS,

@@ -44,7 +44,7 @@ async function run(config: WorkerConfig): Promise<void> {
   const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
-    : connectValkey(config.VALKEY_URL, log);
+    : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
 
   const end = new AbortController();
   const { signal } = end;

@@ -38,13 +38,17 @@ export function parseValkeyAddress(text: string): ValkeyAddress {
   if (rest.includes("#")) throw new AddressError("it has a #: in a password it is written as %23");
   const [place = "", ...queries] = rest.split("?");
   if (queries.length > 0) throw refusedQuery(queries.join("?"));
-  const [authority = "", ...path] = place.split("/");
+  const [authority = "", ...segments] = place.split("/");
+  const path = segments.join("/");
+  if (path.includes("@")) {
+    throw new AddressError("it has an @ behind a /: in a password / is written as %2F");
+  }
   const end = authority.lastIndexOf("@");
   return {
     tls,
     ...credentialsOf(authority.slice(0, Math.max(end, 0))),
-    ...serverOf(authority.slice(end + 1), path.join("/")),
-    database: databaseOf(path.join("/")),
+    ...serverOf(authority.slice(end + 1), path),
+    database: databaseOf(path),
   };
 }
 
@@ -88,15 +92,13 @@ function serverOf(text: string, path: string): { host: string; port: number } {
   const [, bracketed, plain = "", port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^]*))?$/.exec(text) ??
     [];
   const host = percentDecoded("the host", bracketed ?? plain);
-  if (host.startsWith("/") || (host === "" && /[^\d]/.test(path))) throw socket();
+  if (host.startsWith("/") || (text === "" && /\D/.test(path))) throw socket();
   if (!isHost(host) || host.includes(":") !== (bracketed !== undefined)) {
     throw new AddressError("the host must be a name or an IP address, an IPv6 one in brackets");
   }
   const parsed = port === undefined || port === "" ? DEFAULT_PORT : parsePort(port);
   if (parsed !== undefined) return { host, port: parsed };
-  throw new AddressError(
-    "the port must be a number from 1 to 65535; a / in a password is written as %2F",
-  );
+  throw new AddressError("the port must be a number from 1 to 65535");
 }
 
 function databaseOf(path: string): number {

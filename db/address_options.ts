@@ -46,6 +46,6 @@ export function refusedOption(options: string): string | undefined {
 
 /** The words between white space; after a backslash any character is an ordinary one. */
 function wordsOf(options: string): string[] {
-  const words = options.match(/(?:\\[^]|[^\s\\])+/g) ?? [];
+  const words = options.match(/(?:\\[^]|[^ \t-\r\\])+/g) ?? [];
   return words.map((word) => word.replace(/\\([^])/g, "$1"));
 }

@@ -432,6 +432,15 @@ for (
   });
 }
 
+Deno.test("the addresses of docs/managed-postgres.md are accepted", async () => {
+  const page = await Deno.readTextFile(new URL("../docs/managed-postgres.md", import.meta.url));
+  const examples = [...page.matchAll(/^postgres:\/\/[a-z].*$/gm)].map(([address]) => address);
+  const ofProviders = [...page.matchAll(/`(sslmode=verify-[^`]*sslrootcert=[^`]*)`/g)]
+    .map(([, query]) => `postgres://lotline:secret@db/plant?${query}`);
+  ok(examples.length > 5 && ofProviders.length > 5);
+  for (const address of [...examples, ...ofProviders]) parseAddress(address);
+});
+
 Deno.test("the name for messages has neither password nor parameters", () => {
   const address = parseAddress(
     "postgres://u:hunter2@h1:5433,[::1]/d?sslpassword=hunter2&application_name=hunter2",

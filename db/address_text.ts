@@ -16,7 +16,7 @@ export const MAX_ADDRESS_LENGTH = 8_192;
  * @throws {AddressError}
  */
 export function percentDecoded(part: string, text: string): string {
-  if (/%(?![\dA-Fa-f]{2})/.test(text)) {
+  if (text.replaceAll(/%[\dA-Fa-f]{2}/g, "").includes("%")) {
     throw new AddressError(
       `${part} has a % without two hexadecimal digits behind it: write it as %25`,
     );
