@@ -437,7 +437,7 @@ Deno.test("the addresses of docs/managed-postgres.md are accepted", async () => 
   const examples = [...page.matchAll(/^postgres:\/\/[a-z].*$/gm)].map(([address]) => address);
   const ofProviders = [...page.matchAll(/`(sslmode=verify-[^`]*sslrootcert=[^`]*)`/g)]
     .map(([, query]) => `postgres://lotline:secret@db/plant?${query}`);
-  ok(examples.length > 5 && ofProviders.length > 5);
+  ok(examples.length >= 8 && ofProviders.length >= 5);
   for (const address of [...examples, ...ofProviders]) parseAddress(address);
 });
 
