@@ -116,7 +116,7 @@ Deno.test("the import check finds an import in the wrong direction", () => {
     ["jobs/relay.ts", "../cutover/routes/watch_routes.ts"],
     ["main.ts", "./cutover/proxy/server.ts"],
     ["routes/create_lot.ts", "../cutover/exchange/route.ts"],
-    ["routes/create_lot.ts", "../cutover/compare/error_form.ts"],
+    ["routes/create_lot.ts", "../cutover/compare/judge.ts"],
     ["client/client.ts", "../contract/dry_run.ts"],
     ["client/errors.ts", "../errors.ts"],
     ["routes/login.ts", "../client/client.ts"],
