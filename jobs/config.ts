@@ -49,6 +49,7 @@ export const WorkerSettings = SharedSettings.pick({
   DATABASE_POOL_MAX: true,
   VALKEY_URL: true,
   LOG_LEVEL: true,
+  TIME_ZONE: true,
 }).extend({
   WORKER_CONCURRENCY: wholeNumber(1, 64).default(4).meta({
     description: "a number of jobs from 1 to 64",
