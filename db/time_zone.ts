@@ -131,7 +131,8 @@ async function untilRead(
 
 function logZones(log: Log, zones: Zones): void {
   const { zone, source } = zones;
-  const others = otherZones(zones);
+  // A role may have the name of a person.
+  const others = otherZones(zones, () => "another role");
   log("info", "time_zone", { zone, source });
   if (others !== undefined) log("warn", "time_zones_differ", { zone, source, others });
 }

@@ -114,18 +114,20 @@ async function checked(sql: Sql, setting: string): Promise<string> {
  */
 export function otherZones(
   { zone, source, session, database, role, others }: Zones,
+  nameOf = (role: string) => `role ${role}`,
 ): string | undefined {
   const all: [string, string | null][] = [
     ["database", database],
     ["role", role],
-    ...Object.entries(others).map(([name, zone]): [string, string] => [`role ${name}`, zone]),
+    ...Object.entries(others).map(([name, zone]): [string, string] => [nameOf(name), zone]),
   ];
   // What a setting overrules may be the server's zone, or that of the address.
   const isShown = all.some(([, own]) => own === session);
   if (source === "setting" && !isShown) all.push(["session", session]);
-  return all.flatMap(([name, own]) =>
+  const shown = all.flatMap(([name, own]) =>
     own === null || isSameZone(own, zone) ? [] : [`${own} (${name})`]
-  ).join(", ") || undefined;
+  );
+  return [...new Set(shown)].join(", ") || undefined;
 }
 
 /** A sentence about zones that differ; undefined without any. */

@@ -118,6 +118,11 @@ const DIFFERENT: [what: string, zones: Partial<Zones>, expected: string | undefi
   ["the setting is the role's", { source: "setting", session: "UTC", role: "UTC" }, undefined],
 ];
 
+Deno.test("the log names no role, and a zone of several roles once", () => {
+  const zones = { ...UTC, others: { anna: BERLIN, ben: BERLIN } };
+  strictEqual(otherZones(zones, () => "another role"), `${BERLIN} (another role)`);
+});
+
 for (const [what, zones, expected] of DIFFERENT) {
   Deno.test(`zones that differ: ${what}`, () => {
     strictEqual(otherZones({ ...UTC, ...zones }), expected);
