@@ -17,6 +17,7 @@ import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
+import { createTimeZone } from "./db/time_zone.ts";
 import { writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
 import { createDryRunStep } from "./dry_run/step.ts";
@@ -88,10 +89,16 @@ export function createApi(deps: ApiDeps) {
     })
   );
   const largeTraces = createLargeTraces(config.DATABASE_URL);
+  const timeZone = createTimeZone({
+    databaseUrl: config.DATABASE_URL,
+    setting: config.TIME_ZONE,
+    log,
+  });
   const serve = createRequestPipeline({
     app: createRoutes({
       ...deps,
       mode,
+      timeZone,
       inlineTracer,
       largeTraces,
       signIn: isRequired
@@ -140,6 +147,7 @@ export function createApi(deps: ApiDeps) {
       revocations[Symbol.dispose]();
       inlineTracer[Symbol.dispose]();
       largeTraces[Symbol.dispose]();
+      timeZone[Symbol.dispose]();
       dryRuns[Symbol.dispose]();
     },
   };

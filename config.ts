@@ -80,6 +80,17 @@ const addressOf = (parse: (text: string) => unknown) =>
 
 export const databaseUrl = addressOf(parseAddress);
 
+/** Whether it is a name of a zone. PostgreSQL reads an offset such as +02:00 with the opposite sign. */
+function isTimeZone(name: string): boolean {
+  if (!/^[a-z]/i.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const bearerSecret = z.string().regex(/^\w{16,}$/);
 
 /** API and gateway share the secret of dry runs. */
@@ -108,6 +119,9 @@ export const SharedSettings = z.object({
     .meta({ description: "addresses or networks with commas between them, such as 10.0.0.0/8" }),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").meta({
     description: "debug, info, warn or error",
+  }),
+  TIME_ZONE: z.string().refine(isTimeZone).optional().meta({
+    description: "the name of a time zone, such as Europe/Berlin or UTC, or nothing",
   }),
 });
 

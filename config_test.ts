@@ -69,6 +69,7 @@ Deno.test("every setting can be set", () => {
     DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: "1024",
     LOG_LEVEL: "debug",
+    TIME_ZONE: "Europe/Berlin",
   });
   deepStrictEqual({ ...config }, {
     HOST: "0.0.0.0",
@@ -89,6 +90,7 @@ Deno.test("every setting can be set", () => {
     DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: 1024,
     LOG_LEVEL: "debug",
+    TIME_ZONE: "Europe/Berlin",
   });
 });
 
@@ -133,6 +135,7 @@ const BROKEN: Record<string, string[]> = {
   DRY_RUN_SECRET: ["thirty-one characters, too few.", "short"],
   BODY_LIMIT: ["1023", "10485761", "100kb"],
   LOG_LEVEL: ["verbose", "INFO"],
+  TIME_ZONE: ["Mars/Base", "+02:00", "Europe/Berlin ", "2"],
 };
 
 for (const [name, values] of Object.entries(BROKEN)) {

@@ -3,6 +3,7 @@ import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
+import { noteTimeZone } from "./db/time_zone.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
@@ -65,6 +66,7 @@ async function run(config: WorkerConfig): Promise<void> {
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   await Promise.all([
+    noteTimeZone({ databaseUrl: url, setting: config.TIME_ZONE, log }, signal),
     runRelay({
       databaseUrl: url,
       invalidation: valkey && createTraceInvalidation(valkey),

@@ -34,6 +34,10 @@ export function documentOfRoutes(): Json {
     mode: "required",
     // Never connected: only the document is read.
     sql: connect({ url: "postgres://127.0.0.1/none" }),
+    timeZone: {
+      name: () => Promise.resolve("UTC"),
+      rules: () => Promise.resolve({ zone: "UTC", dateStyle: "ISO, MDY" }),
+    },
     keys: keysInMemory({ kid: "none", privateKey, published: { keys: [] } }),
     signIn: () => Promise.reject(new Error("nobody signs in here")),
     revocations: {

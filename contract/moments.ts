@@ -21,6 +21,11 @@ const ZONE = "(?:[Zz]|[+-](?:0[0-9]|1[0-5])(?::[0-5][0-9](?::[0-5][0-9])?|[0-5][
 /** A time in the spelling of RFC 3339 and its relatives; PostgreSQL reads all of them. */
 export const ISO_MOMENT_PATTERN = new RegExp(`^${DATE}(?:[Tt ]${TIME_OF_DAY}${ZONE}?)?$`);
 
+/** Whether a time that {@link ISO_MOMENT_PATTERN} matches has an offset, or `Z`. */
+export function hasOffset(moment: string): boolean {
+  return /[Zz+-]/.test(moment.slice("2026-01-19".length));
+}
+
 /** PostgreSQL's words for times that depend on the moment of reading, or that are no times. */
 const BY_WORD = /now|today|tomorrow|yesterday|epoch|infinity/i;
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
-import { isBeyondYears } from "./moments.ts";
+import { hasOffset, isBeyondYears, ISO_MOMENT_PATTERN } from "./moments.ts";
 
 const two = (number: number) => String(number).padStart(2, "0");
 
@@ -49,5 +49,23 @@ Deno.test("years that the old server accepts and the contract can't express are 
   for (const moment of beyond) strictEqual(isBeyondYears(moment), true, moment);
   for (const moment of ["2026-01-19", "9998-12-31T23:59:59-14:00", "infinity", "now", ""]) {
     strictEqual(isBeyondYears(moment), false, moment);
+  }
+});
+
+Deno.test("an offset is found behind the time of day, and a date has none", () => {
+  const moments: [string, boolean][] = [
+    ["2026-01-19", false],
+    ["2026-01-19 10:11", false],
+    ["2026-01-19T10:11:12.5", false],
+    ["2026-01-19T24:00", false],
+    ["2026-01-19T10:11Z", true],
+    ["2026-01-19t10:11:12.5z", true],
+    ["2026-01-19 10:11-03", true],
+    ["2026-01-19 10:11:12.5+0530", true],
+    ["2026-01-19T10:11:12-00:44:30", true],
+  ];
+  for (const [moment, has] of moments) {
+    ok(ISO_MOMENT_PATTERN.test(moment), moment);
+    strictEqual(hasOffset(moment), has, moment);
   }
 });

@@ -396,10 +396,11 @@ export interface components {
          */
         MomentOut: string | null;
         /**
-         * @description RFC 3339, or a date with or without a time of day; without a zone it is UTC. In UTC its year
-         *     is one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that
-         *     PostgreSQL reads (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a
-         *     moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused.
+         * @description RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
+         *     zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
+         *     to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
+         *     (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
+         *     `now`, `epoch`, `infinity`) are refused.
          * @example 2026-01-19T10:11:12.345Z
          * @example 2026-01-19 10:11:12
          * @example 2026-01-19

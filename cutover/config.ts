@@ -108,12 +108,13 @@ export const ParitySettings = z.object({
   PARITY_TOKEN: z.string().regex(/^[\w.~+/-]+=*$/).optional().meta({
     description: "a login token, or nothing",
   }),
+  TIME_ZONE: SharedSettings.shape.TIME_ZONE,
 });
 
 export type ParityConfig = Readonly<z.output<typeof ParitySettings>>;
 
 /** The settings of `deno task legacy`, the stand-in for the old server. */
-export const LegacySettings = SharedSettings.pick({ DATABASE_URL: true }).extend({
+export const LegacySettings = SharedSettings.pick({ DATABASE_URL: true, TIME_ZONE: true }).extend({
   LEGACY_PORT: wholeNumber(0, 65_535).default(3001).meta({
     description: "a port from 0 (any free one) to 65535",
   }),

@@ -20,6 +20,8 @@ const OF_THE_SERVICE = [
   "db/sql.ts",
   "db/pg_errors.ts",
   "db/session.ts",
+  "db/time_zone_sources.ts",
+  "db/zone_names.ts",
   "db/query_deadline.ts",
   "db/journal.ts",
   "db/storable.ts",

@@ -4,6 +4,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { oldDatabase } from "../testing/old_database.ts";
+import { zonedDatabase } from "../testing/zoned_database.ts";
 import type { Sql } from "./sql.ts";
 import { ALL_SERIES, readSteps, titleOf } from "./migrations.ts";
 
@@ -115,6 +116,28 @@ Deno.test("a database that isn't the old server's is a clear message and exit co
     stdout: "",
     stderr: "This database isn't the old server's as Lotline knows it; nothing was changed:\n" +
       "  lots has an unknown column supplier\n",
+  });
+});
+
+Deno.test("time zones that differ are a line after the steps, and TIME_ZONE ends it", async () => {
+  await using database = await zonedDatabase({ database: "Europe/Berlin", role: "Asia/Tokyo" });
+  const run = (TIME_ZONE: string) => runTask({ DATABASE_URL: database.url, TIME_ZONE });
+  deepStrictEqual(await run(""), {
+    code: 0,
+    stdout: "WARNING: times without an offset are read in Asia/Tokyo (role), and there is also " +
+      "Europe/Berlin (database): set TIME_ZONE to the time zone of the old server's sessions\n",
+    stderr: "",
+  });
+  const { stdout } = await run("UTC");
+  match(
+    stdout,
+    /^WARNING: .* in UTC \(TIME_ZONE\), .* Europe\/Berlin \(database\), Asia\/Tokyo \(role\): /,
+  );
+  await using plain = await freshDatabase();
+  deepStrictEqual(await runTask({ DATABASE_URL: plain.url, TIME_ZONE: "Etc/UTC" }), {
+    code: 0,
+    stdout: "",
+    stderr: "",
   });
 });
 

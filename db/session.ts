@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly responseTimeoutMs?: number;
   /** Whether only a transaction that begins as `read write` may write. */
   readonly readOnly?: boolean;
+  /** Whether it reads times as PostgreSQL has it for the address; by default in UTC, month before day. */
+  readonly readsAsServer?: boolean;
   /** Called when the connection has ended, for whatever reason. */
   readonly onEnd?: () => void;
 }
@@ -61,8 +63,7 @@ export function settingsOf(options: SessionOptions) {
     types: TYPES,
     connection: {
       application_name: options.name,
-      TimeZone: "UTC",
-      DateStyle: "ISO",
+      ...(options.readsAsServer ? {} : { TimeZone: "UTC", DateStyle: "ISO, MDY" }),
       statement_timeout: options.statementTimeoutMs ?? 0,
       lock_timeout: options.lockTimeoutMs ?? 0,
       // Spread, since the types of postgres.js don't know it; PostgreSQL does from 14 on.

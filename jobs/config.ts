@@ -47,6 +47,7 @@ export const WorkerSettings = SharedSettings.pick({
   VALKEY_URL: true,
   VALKEY_CA_FILE: true,
   LOG_LEVEL: true,
+  TIME_ZONE: true,
 }).extend({
   WORKER_CONCURRENCY: wholeNumber(1, 64).default(4).meta({
     description: "a number of jobs from 1 to 64",

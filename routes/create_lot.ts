@@ -31,11 +31,11 @@ const definition = writeRoute("createLot", "/api/lots", NewLot, {
 });
 
 /** Stores a lot. It creates no links: parents named in `metadata` are only stored there. */
-export const createLot = (app: App, { sql, mode, limits }: RouteDeps) =>
+export const createLot = (app: App, { sql, mode, limits, timeZone }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewLot, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
-    const created_at = await momentOfWrite(sql, "created_at", sent.created_at);
+    const created_at = await momentOfWrite({ sql, timeZone }, "created_at", sent.created_at);
     const lot = { ...sent, operator_id, created_at };
     const { write, forgetTrace } = c.env.effects;
     const stored = async (row: StoredLot) => {

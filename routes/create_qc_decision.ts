@@ -42,11 +42,11 @@ const definition = writeRoute("createQcDecision", "/api/qc-decisions", NewQcDeci
 });
 
 /** Stores a decision about a lot at a QC gate. */
-export const createQcDecision = (app: App, { sql, mode, limits }: RouteDeps) =>
+export const createQcDecision = (app: App, { sql, mode, limits, timeZone }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const sent = await readJson(c, NewQcDecision, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
-    const decided_at = await momentOfWrite(sql, "decided_at", sent.decided_at);
+    const decided_at = await momentOfWrite({ sql, timeZone }, "decided_at", sent.decided_at);
     const decision = { ...sent, operator_id, decided_at };
     const { write } = c.env.effects;
     return await idempotent(c, { sql, mode }, "createQcDecision", {

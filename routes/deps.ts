@@ -5,6 +5,7 @@ import type { WatchedKeys } from "../auth/watched_keys.ts";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/sql.ts";
+import type { TimeZone } from "../db/time_zone.ts";
 import type { BodyLimits } from "../http/body.ts";
 import type { InlineTracer } from "../lineage/inline.ts";
 import type { Log } from "../log.ts";
@@ -15,6 +16,8 @@ import type { LargeTraces } from "./large_traces.ts";
 export interface RouteDeps {
   readonly mode: AuthMode;
   readonly sql: Sql;
+  /** Of times without an offset. */
+  readonly timeZone: Pick<TimeZone, "name" | "rules">;
   readonly valkey?: Valkey | undefined;
   readonly traceCache?: TraceCache | undefined;
   readonly inlineTracer: InlineTracer;

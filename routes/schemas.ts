@@ -86,8 +86,8 @@ const MOMENT = 'an RFC 3339 time, or a date with or without a time of day ("2026
 const isFixed = (moment: string) => !isMomentByWord(moment);
 
 /**
- * A time in a request; UTC unless it has a zone. Its year in UTC has four digits, as in the
- * `date-time` of a response. The contract promises the spellings of RFC 3339 and their relatives.
+ * A time in a request; without an offset it is in the plant's time zone. Its year in UTC has four
+ * digits, as in the `date-time` of a response. The contract promises the spellings of RFC 3339 and their relatives.
  * PostgreSQL reads any other, also a number such as 20260118 (`db/moments.ts`).
  */
 export const MomentIn = z.custom<string | null>(

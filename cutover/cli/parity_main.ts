@@ -38,8 +38,10 @@ import { listTablesWithOtherRows, loadSeed } from "../../dev/seed.ts";
 import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
 import { openSession } from "../../db/session.ts";
+import { findZones, TimeZoneError } from "../../db/time_zone_sources.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
 import { recordingRedactor, recordRequests } from "../parity/record_requests.ts";
+import { inZone, zoneWarning } from "../parity/recorded_zone.ts";
 import { parseRequestList } from "../parity/request_list.ts";
 import { printable, sentenceOf } from "../../terminal.ts";
 import { readReport, resultOf } from "../report/read_report.ts";
@@ -114,6 +116,8 @@ const PROGRAM: Program<Command> = {
 URL is the server's address; BASE is the same from the environment. Recordings of requests and live
 ones have pseudonyms for personal data, and verify skips such requests. The token of a login is the
 exception: verify sends PARITY_TOKEN in its place. With DRY_RUN_SECRET the pseudonyms are the gateway's.
+TIME_ZONE, or else DATABASE_URL, says in which time zone the server reads times without an offset. It is
+written into recordings, and verify warns of another.
 
 Exit status: 0 passed; 1 failed (a wrong response, the verdict fail, a request without a response,
 nothing recorded); 2 the check could not be made`,
@@ -121,7 +125,7 @@ nothing recorded); 2 the check could not be made`,
 
 if (import.meta.main) {
   await runMain(
-    { usage: usageOf(PROGRAM), failed: 2 },
+    { usage: usageOf(PROGRAM), told: [TimeZoneError], failed: 2 },
     () => run(Deno.args, Deno.env.toObject()),
   );
 }
@@ -164,6 +168,8 @@ async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> 
     console.log(skipped + text);
     return passed(report) ? 0 : 1;
   };
+  const warning = zoneWarning(recordings, await zoneOf(settings));
+  if (warning !== undefined) console.error(warning);
   if (settings.DATABASE_URL === undefined || recordings.live) {
     const rules = recordings.live ? liveRulesOf(approvals) : [];
     const to = { base, token: settings.PARITY_TOKEN, redactor: redactorOf(settings) };
@@ -181,9 +187,10 @@ async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> 
 async function runRecord(typed: Typed, settings: ParityConfig): Promise<number> {
   const [file = ""] = typed.words;
   const base = baseOf(typed, settings);
+  const zone = await zoneOf(settings);
   const { scenarios } = await loadRecordings();
   return await withWipedDatabase(databaseOf(settings), typed, async (sql, seed) => {
-    await write(file, await record({ base, sql, seed }, scenarios));
+    await write(file, inZone(await record({ base, sql, seed }, scenarios), zone));
     return 0;
   });
 }
@@ -193,6 +200,7 @@ async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<
   const base = baseOf(typed, settings);
   const from = textOption(typed, "requests") ?? "";
   const list = await Deno.readTextFile(from).catch((error) => unreadable(from, error));
+  const zone = await zoneOf(settings);
   const { recordings, skipped, unanswered } = await recordRequests(
     { base, allowWrites: typed.options["allow-writes"] === true, token: undefined },
     parseRequestList(list),
@@ -204,7 +212,7 @@ async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<
     console.log("nothing recorded");
     return 1;
   }
-  await write(file, recordings);
+  await write(file, inZone(recordings, zone));
   return unanswered.length === 0 ? 0 : 1;
 }
 
@@ -216,10 +224,12 @@ async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<numb
     perOperation: wholeNumber("--per-operation", each, [1, MAX_PER_OPERATION]),
     side: upstreamOf(textOption(typed, "side")),
   };
+  const databaseUrl = databaseOf(settings);
+  const zone = await zoneOf(settings);
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   Deno.addSignalListener("SIGINT", onSignal);
-  const sql = connect({ url: databaseOf(settings), max: 1, name: "lotline-parity" });
+  const sql = connect({ url: databaseUrl, max: 1, name: "lotline-parity" });
   try {
     const recordings = await recordLive(sql, order, stop.signal);
     if (recordings === undefined) {
@@ -228,7 +238,7 @@ async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<numb
       );
       return 1;
     }
-    await write(file, recordings);
+    await write(file, inZone(recordings, zone));
     return 0;
   } finally {
     Deno.removeSignalListener("SIGINT", onSignal);
@@ -273,6 +283,17 @@ function baseOf(typed: Typed, { BASE }: ParityConfig): string {
 function databaseOf({ DATABASE_URL }: ParityConfig): string {
   if (DATABASE_URL !== undefined) return DATABASE_URL;
   throw new RefusedError("Name the database in DATABASE_URL");
+}
+
+/** The zone in which the server reads times without an offset, if a setting or its database says it. */
+async function zoneOf({ DATABASE_URL, TIME_ZONE }: ParityConfig): Promise<string | undefined> {
+  if (DATABASE_URL === undefined) return TIME_ZONE;
+  try {
+    return (await findZones(DATABASE_URL, TIME_ZONE)).zone;
+  } catch (error) {
+    if (error instanceof TimeZoneError) throw error;
+    return TIME_ZONE;
+  }
 }
 
 function momentOf({ options }: Typed, name: "since" | "until"): string | undefined {

@@ -4,6 +4,7 @@ import { loadRecordings } from "../parity/recordings.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../../testing/database.ts";
+import { zonedDatabase } from "../../testing/zoned_database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { run } from "./parity_main.ts";
 import { createRecorder } from "../record/recorder.ts";
@@ -49,6 +50,40 @@ Deno.test("record writes a file that verify accepts", async () => {
     deepStrictEqual(names(await loadRecordings(file)), names(await loadRecordings()));
   } finally {
     await Deno.remove(file);
+  }
+});
+
+Deno.test("recordings name the server's time zone, and verify warns of another", async () => {
+  await using database = await zonedDatabase({ database: "Europe/Berlin" });
+  await resetToSeed(database.sql, await loadSeed());
+  await using old = await startLegacy({ databaseUrl: database.url, port: 0 });
+  const folder = await Deno.makeTempDir();
+  const [list, file] = [`${folder}/list.txt`, `${folder}/a.json`];
+  try {
+    await Deno.writeTextFile(
+      list,
+      JSON.stringify({
+        method: "POST",
+        path: "/api/lots",
+        headers: { "content-type": "application/json" },
+        body: '{"lot_code": "L-1", "created_at": "2026-10-25 02:30"}',
+      }),
+    );
+    const env = { BASE: old.url, DATABASE_URL: database.url };
+    const record = ["record", file, "--requests", list, "--allow-writes"];
+    strictEqual((await parity(record, env)).code, 0);
+    const { recorded, scenarios } = await loadRecordings(file);
+    strictEqual(recorded.time_zone, "Europe/Berlin");
+    match(scenarios[0]?.steps[0]?.response.body ?? "", /2026-10-25T01:30:00.000Z/);
+
+    const same = await parity(["verify", "--yes-wipe-this-database"], env);
+    match(same.err, /^WARNING: the recorded server read .* in UTC, .* in Europe\/Berlin: /m);
+    const quiet = await parity(["verify", file, "--base", old.url], env);
+    doesNotMatch(quiet.err, /WARNING/);
+    const warned = await parity(["verify", file, "--base", old.url], { ...env, TIME_ZONE: "UTC" });
+    match(warned.err, /^WARNING: the recorded server read .* in Europe\/Berlin, .* in UTC: /m);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
 

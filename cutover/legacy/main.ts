@@ -14,6 +14,7 @@ try {
   const server = await startLegacy({
     databaseUrl: settings.DATABASE_URL,
     port: settings.LEGACY_PORT,
+    timeZone: settings.TIME_ZONE,
   });
   console.log(`Stand-in for the old server on ${server.url}, unsafe on purpose: loopback only`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

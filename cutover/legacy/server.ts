@@ -20,6 +20,8 @@ interface LegacyOptions {
   databaseUrl: string;
   /** TCP port; 0 takes any free one. */
   port: number;
+  /** Of its sessions; what PostgreSQL gives them unless given. */
+  timeZone?: string | undefined;
   /** Handlers before the routes, such as compression; none unless given. */
   before?: readonly express.RequestHandler[];
 }
@@ -32,9 +34,12 @@ export interface LegacyServer extends AsyncDisposable {
 
 /** Starts the stand-in, on loopback only: it runs SQL that its clients send. */
 export async function startLegacy(options: LegacyOptions): Promise<LegacyServer> {
-  const { databaseUrl, port, before = [] } = options;
-  // The old server's database kept its time in UTC; a time without a zone is read that way.
-  const pool = new pg.Pool({ connectionString: databaseUrl, options: "-c TimeZone=UTC" });
+  const { databaseUrl, port, timeZone, before = [] } = options;
+  // The old server set no zone: PostgreSQL reads a time without an offset in that of its sessions.
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    ...(timeZone === undefined ? {} : { options: `-c TimeZone=${timeZone}` }),
+  });
   // Without a listener, an idle connection that PostgreSQL ends would end this process too.
   pool.on("error", (error) => console.error(`Lost a database connection: ${error.message}`));
 

@@ -23,7 +23,7 @@ const Exchange = z.strictObject({ request: RecordedRequest, response: RecordedRe
 const Scenario = z.strictObject({ name: z.string(), steps: z.array(Exchange).min(1) });
 
 const Recordings = z.strictObject({
-  recorded: z.strictObject({ from: Time, to: Time }),
+  recorded: z.strictObject({ from: Time, to: Time, time_zone: z.string().optional() }),
   live: z.literal(true).optional(),
   scenarios: z.array(Scenario).min(1),
 });
@@ -48,7 +48,8 @@ export type Scenario = z.output<typeof Scenario>;
 
 /**
  * A server's recorded exchanges. `recorded` is when they were made (UTC, milliseconds): the server
- * generated a time in a body that lies within it, and must return any other. `live`: recorded with
+ * generated a time in a body that lies within it, and must return any other; `time_zone` is what it read
+ * times without an offset in, if that was known. `live`: recorded with
  * the rows of a running system instead of the seed's, with pseudonyms for personal data.
  */
 export type Recordings = z.output<typeof Recordings>;
@@ -80,8 +81,9 @@ export function formatRecordings({ recorded, live, scenarios }: Recordings): str
     const exchanges = steps.map((step) => `   ${JSON.stringify(step)}`).join(",\n");
     return `  {"name": ${JSON.stringify(name)}, "steps": [\n${exchanges}\n  ]}`;
   });
-  const { from, to } = recorded;
-  return `{\n "recorded": {"from": "${from}", "to": "${to}"},\n` +
+  const { from, to, time_zone } = recorded;
+  const zone = time_zone === undefined ? "" : `, "time_zone": ${JSON.stringify(time_zone)}`;
+  return `{\n "recorded": {"from": "${from}", "to": "${to}"${zone}},\n` +
     `${live ? ' "live": true,\n' : ""} "scenarios": [\n${lines.join(",\n")}\n ]\n}\n`;
 }
 
