@@ -1,4 +1,6 @@
+import type { ProblemKind } from "./db/link_error.ts";
 import { isRefusedValue, isUnavailable } from "./db/pg_errors.ts";
+import { problemOf } from "./db/problems.ts";
 
 /**
  * The one table of error codes and statuses. {@link toApiError} maps everything that is thrown to
@@ -75,6 +77,11 @@ export class ApiError extends Error {
     this.status = STATUS[code];
     this.details = options.details;
     this.headers = { ...(this.status === 503 ? RETRY_SOON : {}), ...options.headers };
+  }
+
+  /** What is wrong with the database, for the log. */
+  get problem(): ProblemKind | undefined {
+    return this.code === "database_away" ? problemOf(this.cause)?.kind : undefined;
   }
 
   get body(): ErrorBody {

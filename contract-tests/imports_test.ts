@@ -33,7 +33,7 @@ const MAY_USE: Record<string, string[]> = {
   "command_line.ts": ["config.ts", "terminal.ts"],
   "config.ts": [],
   // What an error of PostgreSQL means is said in one place.
-  "errors.ts": ["db/pg_errors.ts"],
+  "errors.ts": ["db/link_error.ts", "db/pg_errors.ts", "db/problems.ts"],
   "batcher.ts": [],
   "host.ts": [],
   "json.ts": [],

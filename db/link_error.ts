@@ -4,6 +4,8 @@ export type ProblemKind =
   | "unreachable"
   /** The connection carries nothing any more. */
   | "silent"
+  /** The server refuses the connection for a reason without a kind of its own. */
+  | "refused"
   | "refused_login"
   /** The server accepts only encrypted connections. */
   | "encryption_required"
