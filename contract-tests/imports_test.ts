@@ -41,7 +41,7 @@ const MAY_USE: Record<string, string[]> = {
   "log.ts": ["clock.ts"],
   "metrics.ts": [],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
-  "terminal.ts": ["db/pg_errors.ts"],
+  "terminal.ts": ["db/problems.ts"],
   "timing.ts": [],
 };
 const FOR_EVERYTHING = [
