@@ -63,6 +63,8 @@ interface ErrorOptions {
   readonly details?: readonly ErrorDetail[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
+  /** That of the cause by default. */
+  readonly problem?: ProblemKind | undefined;
 }
 
 /** An error with the client's sentence; the cause goes to the log only. */
@@ -71,17 +73,16 @@ export class ApiError extends Error {
   readonly status: typeof STATUS[ErrorCode];
   readonly details: ErrorOptions["details"];
   readonly headers: Readonly<Record<string, string>>;
+  /** What is wrong with the database, for the log. */
+  readonly problem: ProblemKind | undefined;
 
   constructor(readonly code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, { cause: options.cause });
     this.status = STATUS[code];
     this.details = options.details;
+    this.problem = options.problem ??
+      (code === "database_away" ? problemOf(options.cause)?.kind : undefined);
     this.headers = { ...(this.status === 503 ? RETRY_SOON : {}), ...options.headers };
-  }
-
-  /** What is wrong with the database, for the log. */
-  get problem(): ProblemKind | undefined {
-    return this.code === "database_away" ? problemOf(this.cause)?.kind : undefined;
   }
 
   get body(): ErrorBody {

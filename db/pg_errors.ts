@@ -89,6 +89,11 @@ export function isRefusedRow(error: unknown): boolean {
   return /^2[23]/.test(codeOf(error));
 }
 
+/** Whether the user lacks a right. */
+export function isMissingRight(error: unknown): boolean {
+  return codeOf(error) === "42501";
+}
+
 /** Whether a table or its schema is missing. */
 export function isMissingTable(error: unknown): boolean {
   return ["42P01", "3F000"].includes(codeOf(error));
