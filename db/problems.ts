@@ -21,8 +21,8 @@ const TEXTS: Readonly<Record<ProblemKind, readonly [sentence: string, todo: stri
     "check user and password in DATABASE_URL, and PostgreSQL's pg_hba.conf",
   ],
   encryption_required: [
-    "The database accepts only encrypted connections",
-    "add sslmode=verify-full or sslmode=require to DATABASE_URL",
+    "The database accepts no unencrypted connection",
+    "write sslmode=verify-full in DATABASE_URL, or allow this machine in PostgreSQL's pg_hba.conf",
   ],
   no_database: [
     "The database does not exist",
@@ -203,6 +203,7 @@ const OF_STARTUP: Readonly<Record<string, ProblemKind>> = {
 
 /** Where a code says too little, the text; of PgBouncer's errors all have 08P01. */
 const BY_TEXT: readonly [code: string, text: string, kind: ProblemKind][] = [
+  ["28000", "pg_hba.conf rejects", "refused_login"],
   ["28000", "no encryption", "encryption_required"],
   ["28000", "client certificate", "tls_client_key"],
   ["57P03", "shutting down", "stopping"],

@@ -27,6 +27,7 @@ const BY_CODE: readonly [code: string, message: string, kind: ProblemKind | unde
   ["28P01", "", "refused_login"],
   ["28000", 'role "nobody" does not exist', "refused_login"],
   ["28000", 'no pg_hba.conf entry for host "::1", no encryption', "encryption_required"],
+  ["28000", 'pg_hba.conf rejects connection for host "::1", no encryption', "refused_login"],
   ["28000", "connection requires a valid client certificate", "tls_client_key"],
   ["3D000", "", "no_database"],
   ["42501", "", "no_right"],
@@ -124,7 +125,7 @@ Deno.test("each sentence is short, has no full stop and names nothing of the mac
   for (const kind of PROBLEM_KINDS) {
     const { sentence, todo } = problem(kind);
     match(sentence, /^[A-Z][^.:"]{10,80}$/);
-    match(todo, /^[a-z][^"]{10,80}[^.]$/);
+    match(todo, /^[a-z][^"]{10,90}[^.]$/);
   }
 });
 

@@ -63,6 +63,8 @@ function findingOf(schema: SchemaState): Finding {
       return failure(check, "schema_missing");
     case "behind":
       return failure(check, "schema_old");
+    case "forbidden":
+      return failure(check, "no_right");
     case "ahead":
       return { check, level: "note", message: "The database belongs to a later Lotline" };
     case "unreadable":

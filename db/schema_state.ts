@@ -13,15 +13,19 @@ export type SchemaState =
   /** The database has these steps of a later version, which runs beside this one during an update. */
   | { readonly is: "ahead"; readonly steps: readonly string[] }
   /** This user may not read the journal. */
-  | { readonly is: "unreadable" };
+  | { readonly is: "unreadable" }
+  /** This user may not use Lotline's schema at all. */
+  | { readonly is: "forbidden" };
 
 /** @param known the steps of the series that the process uses */
 export async function readSchemaState(sql: Sql, known: readonly Step[]): Promise<SchemaState> {
   try {
     return compareSteps(known, (await readJournal(sql)).steps);
   } catch (error) {
-    if (isMissingRight(error)) return { is: "unreadable" };
-    throw error;
+    if (!isMissingRight(error)) throw error;
+    const [row] = await sql<{ may: boolean }[]>`
+      select has_schema_privilege('lotline', 'usage') as may`;
+    return { is: row?.may ? "unreadable" : "forbidden" };
   }
 }
 

@@ -51,9 +51,11 @@ Deno.test("the journal is readable with the right to use its schema, and unreada
   const url = Object.assign(new URL(database.url), { username: role }).href;
   const sql = connect({ url, max: 1 });
   try {
-    deepStrictEqual(await readSchemaState(sql, known), { is: "unreadable" });
+    deepStrictEqual(await readSchemaState(sql, known), { is: "forbidden" });
     await database.sql.unsafe(`grant usage on schema lotline to ${role}`);
     deepStrictEqual(await readSchemaState(sql, known), { is: "current" });
+    await database.sql`revoke select on lotline.migrations from public`;
+    deepStrictEqual(await readSchemaState(sql, known), { is: "unreadable" });
   } finally {
     await sql.end({ timeout: 1 });
     await database.sql.unsafe(`drop owned by ${role}; drop role ${role}`).simple();

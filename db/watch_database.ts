@@ -64,7 +64,7 @@ export function watchDatabase(
       logLimited(`${state.is} ${fields.missing}`, "warn", "schema_behind", fields);
     } else if (was?.is !== state.is) {
       if (state.is === "ahead") log("warn", "schema_ahead", { unknown: namesOf(state) });
-      else if (state.is === "unreadable") {
+      else if (state.is === "unreadable" || state.is === "forbidden") {
         log("warn", "schema_unreadable", { todo: problem("no_right").todo });
       } else if (was !== undefined) log("info", "schema_current");
     }
