@@ -7,6 +7,7 @@ import postgres from "postgres";
 
 /** Codes of postgres.js and of the operating system for a connection that is lost or can't be made. */
 const LOST_CONNECTION: ReadonlySet<string> = new Set([
+  "LINK_FAILED",
   "CONNECTION_CLOSED",
   "CONNECTION_ENDED",
   "CONNECTION_DESTROYED",
