@@ -1,6 +1,7 @@
 import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readSettings } from "./config.ts";
+import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
 import { watchDatabase } from "./db/watch_database.ts";
@@ -42,11 +43,12 @@ try {
 async function run(config: WorkerConfig): Promise<void> {
   const { DATABASE_URL: url } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
+  logAddress(url, log);
   const sql = connect({ url, max: config.DATABASE_POOL_MAX, name: "lotline-worker" });
   const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
-    : connectValkey(config.VALKEY_URL, log);
+    : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
 
   const end = new AbortController();
   const { signal } = end;

@@ -15,6 +15,7 @@ const OF_THE_SERVICE = [
   "host.ts",
   "json.ts",
   "read_bytes.ts",
+  "db/address_log.ts",
   "db/connect.ts",
   "db/sql.ts",
   "db/pg_errors.ts",

@@ -1,5 +1,6 @@
 import { ConfigError, readSettings } from "../config.ts";
 import { type GatewayConfig, GatewaySettings } from "./config.ts";
+import { logAddress } from "../db/address_log.ts";
 import { connect } from "../db/connect.ts";
 import { CUTOVER_SERIES } from "../db/migrations.ts";
 import { watchDatabase } from "../db/watch_database.ts";
@@ -40,6 +41,7 @@ try {
 async function run(config: GatewayConfig): Promise<void> {
   const { DATABASE_URL: databaseUrl, LEGACY_URL: legacyUrl, SERVICE_URL: serviceUrl } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
+  logAddress(databaseUrl, log);
   const { CANARY_BY: canaryBy } = config;
   const rules = await loadLiveRules();
   const redactor = createRedactor(config.DRY_RUN_SECRET);

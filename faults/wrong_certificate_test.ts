@@ -1,46 +1,58 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { join } from "node:path";
+import type { ProblemKind } from "../db/link_error.ts";
 import { problem } from "../db/problems.ts";
-import { startPostgres } from "../dev/postgres.ts";
-import { serverUser } from "../dev/state_folder.ts";
 import { startApi } from "../testing/api.ts";
+import { makeAuthority } from "../testing/certificates.ts";
+import { tlsPostgres } from "../testing/postgres_servers.ts";
 import { taskOutput } from "../testing/task_output.ts";
 import { temporaryFolder } from "../testing/temporary_folder.ts";
 
-Deno.test("a certificate that nobody vouches for is 503, and the cause in readiness, log and command", async () => {
-  await using folder = await temporaryFolder();
-  const [key, certificate] = [join(folder.path, "key.pem"), join(folder.path, "certificate.pem")];
-  const { success } = await new Deno.Command("openssl", {
-    args: ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-      .concat("-days", "1", "-subj", "/CN=plant.example", "-keyout", key, "-out", certificate),
-    stdout: "null",
-    stderr: "null",
-  }).output();
-  strictEqual(success, true, "openssl makes a certificate");
-  // PostgreSQL refuses a key that others may read.
-  const user = serverUser();
-  for (const file of [key, certificate]) {
-    await Deno.chmod(file, 0o600);
-    if (user !== undefined) await Deno.chown(file, user.uid, user.gid);
-  }
-  await using server = await startPostgres({
-    major: 17,
-    dataDir: join(folder.path, "postgres"),
-    settings: { fsync: "off", ssl: "on", ssl_cert_file: certificate, ssl_key_file: key },
+const folder = await temporaryFolder();
+Deno.test.afterAll(async () => await folder[Symbol.asyncDispose]());
+const [authority, other] = [await makeAuthority(folder.path), await makeAuthority(folder.path)];
+const names = ["IP:127.0.0.1"];
+const good = await authority.issue({ names });
+
+const WRONG: readonly [
+  what: string,
+  certificate: typeof good,
+  rootCert: string,
+  kind: ProblemKind,
+][] = [
+  ["of another authority", good, other.cert, "tls_untrusted"],
+  ["of an authority that the machine doesn't know", good, "system", "tls_untrusted"],
+  [
+    "of another server",
+    await authority.issue({ names: ["DNS:plant.example"] }),
+    authority.cert,
+    "tls_name",
+  ],
+  [
+    "that has expired",
+    await authority.issue({ names, isExpired: true }),
+    authority.cert,
+    "tls_expired",
+  ],
+];
+
+for (const [what, certificate, rootCert, kind] of WRONG) {
+  Deno.test(`a certificate ${what} is 503, and the cause in readiness, log and command`, async () => {
+    await using postgres = await tlsPostgres(certificate);
+    const query = `sslmode=verify-full&sslrootcert=${encodeURIComponent(rootCert)}`;
+    const databaseUrl = postgres.address({ query });
+    await using api = await startApi({ databaseUrl });
+    const { sentence, todo } = problem(kind);
+    const response = await api.get("/api/traceability/MIX-BATCH-88");
+    deepStrictEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
+    const ready = await api.get("/readyz");
+    deepStrictEqual([ready.status, ready.json], [503, {
+      error: sentence,
+      details: [{ path: "database", message: todo }],
+    }]);
+    const line = await api.log.find((text) => text.includes('"event":"database_down"'));
+    strictEqual(JSON.parse(line).problem, kind);
+    const { code, error } = await taskOutput(["migrate"], { DATABASE_URL: databaseUrl });
+    strictEqual(code, 1);
+    match(error, RegExp(`^${sentence}: ${todo} \\([^\n]+\\)$`));
   });
-  const databaseUrl = `${server.url}?sslmode=verify-full&sslrootcert=system`;
-  await using api = await startApi({ databaseUrl });
-  const { sentence, todo } = problem("tls_untrusted");
-  const response = await api.get("/api/traceability/MIX-BATCH-88");
-  deepStrictEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
-  const ready = await api.get("/readyz");
-  deepStrictEqual([ready.status, ready.json], [503, {
-    error: sentence,
-    details: [{ path: "database", message: todo }],
-  }]);
-  const line = await api.log.find((text) => text.includes('"event":"database_down"'));
-  strictEqual(JSON.parse(line).problem, "tls_untrusted");
-  const { code, error } = await taskOutput(["migrate"], { DATABASE_URL: databaseUrl });
-  strictEqual(code, 1);
-  match(error, RegExp(`^${sentence}: ${todo} \\([^\n]+\\)$`));
-});
+}

@@ -27,6 +27,8 @@ const OTHERS: readonly [what: string, server: () => net.Server][] = [
     })],
 ];
 
+/** Those whose first byte shows it. */
+const TALKING = ["a server that sends text", "a server that sends no end"];
 const KINDS: readonly ProblemKind[] = ["unreachable", "silent", "not_postgres", "tls_failed"];
 const TLS_KINDS: readonly ProblemKind[] = [...KINDS, "tls_unsupported"];
 
@@ -36,7 +38,9 @@ for (const [what, start] of OTHERS) {
       const other = start();
       const port = await listen(other);
       try {
-        await isRefused(`postgres://plant:canary@127.0.0.1:${port}/plant${query}`, kinds);
+        const url = `postgres://plant:canary@127.0.0.1:${port}/plant${query}`;
+        const logged = await isRefused(url, kinds);
+        if (TALKING.includes(what)) strictEqual(logged, "not_postgres");
       } finally {
         other.close();
       }
@@ -48,7 +52,8 @@ Deno.test("a PostgreSQL without TLS is 503 and one sentence when the address req
   await isRefused(`${await postgresUrl(17)}?sslmode=require`, ["tls_unsupported", "tls_failed"]);
 });
 
-async function isRefused(databaseUrl: string, kinds: readonly ProblemKind[]): Promise<void> {
+/** Resolves with the problem in the log. */
+async function isRefused(databaseUrl: string, kinds: readonly ProblemKind[]): Promise<string> {
   const migrated = taskOutput(["migrate"], { DATABASE_URL: databaseUrl });
   await using api = await startApi({ databaseUrl });
   const [response, ready] = await Promise.all([
@@ -70,6 +75,7 @@ async function isRefused(databaseUrl: string, kinds: readonly ProblemKind[]): Pr
   for (const text of [response.text, ready.text, error, ...api.log.lines]) {
     ok(!text.includes("canary"), text);
   }
+  return line.problem;
 }
 
 function server(onClient: (client: net.Socket) => void): net.Server {

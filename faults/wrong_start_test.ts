@@ -22,7 +22,7 @@ const REFUSED: readonly [what: string, address: string, kind: ProblemKind, check
   ["rights that lack", postgres.address("plain", "rightless"), "no_right", "migrations"],
   [
     "an unknown setting in the address",
-    `${postgres.address("postgres")}?options=-c%20plant_setting=1`,
+    `${postgres.address("postgres")}?options=-c%20plant_setting%3D1`,
     "unknown_parameter",
     "database",
   ],
