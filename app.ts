@@ -18,6 +18,8 @@ import type { Config } from "./config.ts";
 import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
 import { createTimeZone } from "./db/time_zone.ts";
+import { SERVICE_SERIES } from "./db/migrations.ts";
+import { watchDatabase } from "./db/watch_database.ts";
 import { writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
 import { createDryRunStep } from "./dry_run/step.ts";
@@ -64,6 +66,7 @@ export function createApi(deps: ApiDeps) {
   const isRequired = mode === "required";
   const minutes = config.TOKEN_TTL_MINUTES;
   const metrics = createMetrics();
+  const database = watchDatabase({ sql, series: SERVICE_SERIES, log });
   const revocations = followRevocations(deps);
   const write = writeTo(sql);
   const throttle = createLoginThrottle({
@@ -97,6 +100,7 @@ export function createApi(deps: ApiDeps) {
   const serve = createRequestPipeline({
     app: createRoutes({
       ...deps,
+      database,
       mode,
       timeZone,
       inlineTracer,
@@ -144,6 +148,7 @@ export function createApi(deps: ApiDeps) {
   return {
     serve,
     [Symbol.dispose]: () => {
+      database[Symbol.dispose]();
       revocations[Symbol.dispose]();
       inlineTracer[Symbol.dispose]();
       largeTraces[Symbol.dispose]();

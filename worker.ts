@@ -4,6 +4,8 @@ import { ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
+import { SERVICE_SERIES } from "./db/migrations.ts";
+import { watchDatabase } from "./db/watch_database.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
@@ -64,6 +66,7 @@ async function run(config: WorkerConfig): Promise<void> {
   }
 
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
+  const database = watchDatabase({ sql: queueSql, series: SERVICE_SERIES, log });
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   await Promise.all([
     noteTimeZone({ databaseUrl: url, setting: config.TIME_ZONE, log }, signal),
@@ -94,6 +97,7 @@ async function run(config: WorkerConfig): Promise<void> {
     }),
   ]);
 
+  database[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
   valkey?.close();
   log("info", "stopped");

@@ -38,6 +38,10 @@ export function documentOfRoutes(): Json {
       name: () => Promise.resolve("UTC"),
       rules: () => Promise.resolve({ zone: "UTC", dateStyle: "ISO, MDY" }),
     },
+    database: {
+      schema: () => Promise.reject(new Error("there is no database here")),
+      [Symbol.dispose]() {},
+    },
     keys: keysInMemory({ kid: "none", privateKey, published: { keys: [] } }),
     signIn: () => Promise.reject(new Error("nobody signs in here")),
     revocations: {

@@ -2,6 +2,8 @@ import { ConfigError, readSettings } from "../config.ts";
 import { type GatewayConfig, GatewaySettings } from "./config.ts";
 import { logAddress } from "../db/address_log.ts";
 import { connect } from "../db/connect.ts";
+import { CUTOVER_SERIES } from "../db/migrations.ts";
+import { watchDatabase } from "../db/watch_database.ts";
 import { createLog } from "../log.ts";
 import { createAdmin } from "./admin/admin.ts";
 import { startCollector } from "./evidence/collector.ts";
@@ -42,6 +44,7 @@ async function run(config: GatewayConfig): Promise<void> {
   const rules = await loadLiveRules();
   const redactor = createRedactor(dryRunSecret);
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
+  const database = watchDatabase({ sql, series: CUTOVER_SERIES, log });
 
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
@@ -118,7 +121,10 @@ async function run(config: GatewayConfig): Promise<void> {
     await shadow.drain(DRAIN_MS);
     shadow[Symbol.dispose]();
     await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
-    await Promise.all([autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()));
+    await Promise.all(
+      [autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()),
+    );
+    database[Symbol.dispose]();
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

@@ -4,17 +4,15 @@
  * @module
  */
 
-import postgres from "postgres";
 import { runMain } from "../command_line.ts";
 import { readSettings } from "../config.ts";
 import { MigrateSettings } from "./config.ts";
 import { migrate, MigrationError } from "./migrate.ts";
 import { MigrationFolderError } from "./migrations.ts";
-import { isUnavailable } from "./pg_errors.ts";
 import { findZones, TimeZoneError, warningOf } from "./time_zone_sources.ts";
 
 await runMain(
-  { told: [MigrationError, MigrationFolderError, TimeZoneError], sentenceFor, misused: 1 },
+  { told: [MigrationError, MigrationFolderError, TimeZoneError], misused: 1 },
   async () => {
     const { DATABASE_URL, TIME_ZONE } = readSettings(MigrateSettings, Deno.env.toObject());
     const warning = await warningAbout(DATABASE_URL, TIME_ZONE);
@@ -31,11 +29,4 @@ async function warningAbout(url: string, setting: string | undefined) {
     if (error instanceof TimeZoneError) throw error;
     return undefined;
   }
-}
-
-function sentenceFor(error: unknown): string | undefined {
-  if (isUnavailable(error)) return "PostgreSQL does not answer at DATABASE_URL";
-  return error instanceof postgres.PostgresError
-    ? `PostgreSQL at DATABASE_URL refuses: ${error.message}`
-    : undefined;
 }

@@ -6,6 +6,7 @@ import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/sql.ts";
 import type { TimeZone } from "../db/time_zone.ts";
+import type { DatabaseWatch } from "../db/watch_database.ts";
 import type { BodyLimits } from "../http/body.ts";
 import type { InlineTracer } from "../lineage/inline.ts";
 import type { Log } from "../log.ts";
@@ -18,6 +19,7 @@ export interface RouteDeps {
   readonly sql: Sql;
   /** Of times without an offset. */
   readonly timeZone: Pick<TimeZone, "name" | "rules">;
+  readonly database: DatabaseWatch;
   readonly valkey?: Valkey | undefined;
   readonly traceCache?: TraceCache | undefined;
   readonly inlineTracer: InlineTracer;
