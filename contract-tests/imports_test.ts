@@ -32,7 +32,7 @@ const MAY_USE: Record<string, string[]> = {
   "clock.ts": [],
   "command_line.ts": ["config.ts", "terminal.ts"],
   // Settings that are addresses have their parser's sentences.
-  "config.ts": ["cache/address.ts", "db/address.ts", "db/address_text.ts"],
+  "config.ts": ["cache/address.ts", "db/address.ts"],
   // What an error of PostgreSQL means is said in one place.
   "errors.ts": ["db/pg_errors.ts"],
   "batcher.ts": [],
@@ -116,7 +116,7 @@ Deno.test("the import check finds an import in the wrong direction", () => {
     ["jobs/relay.ts", "../cutover/routes/watch_routes.ts"],
     ["main.ts", "./cutover/proxy/server.ts"],
     ["routes/create_lot.ts", "../cutover/exchange/route.ts"],
-    ["routes/create_lot.ts", "../cutover/compare/error_form.ts"],
+    ["routes/create_lot.ts", "../cutover/compare/judge.ts"],
     ["client/client.ts", "../contract/dry_run.ts"],
     ["client/errors.ts", "../errors.ts"],
     ["routes/login.ts", "../client/client.ts"],

@@ -52,7 +52,7 @@ async function startAll(t: Deno.TestContext): Promise<void> {
   const hosts = { "old-server:3001": "api:3001" };
   const running = await startServices(t, stack, project, OWN, { environment, hosts });
 
-  await t.step("the stand-in answers from the migrated database", async () => {
+  await t.step("the stand-in responds from the migrated database", async () => {
     await traceIsNotFound(running.urlOf("legacy", 3001));
   });
 

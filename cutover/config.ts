@@ -79,7 +79,6 @@ export const GatewaySettings = SharedSettings.pick({
     { path: ["GATEWAY_ADMIN_PORT"], when: () => true },
   );
 
-/** What the gateway process is configured with. */
 export type GatewayConfig = Readonly<z.output<typeof GatewaySettings>>;
 
 /** The settings of every command of `deno task cutover`. */
@@ -111,7 +110,6 @@ export const ParitySettings = z.object({
   }),
 });
 
-/** What the commands of `deno task parity` are configured with. */
 export type ParityConfig = Readonly<z.output<typeof ParitySettings>>;
 
 /** The settings of `deno task legacy`, the stand-in for the old server. */

@@ -1,5 +1,5 @@
 import { testForeignBytes } from "../contract-tests/foreign_bytes_checks.ts";
-import { PSEUDONYM_FORM } from "./redact/pseudonym_form.ts";
+import { PSEUDONYM_FORM } from "./redact/pseudonyms.ts";
 
 /*
  * Every reader of client or upstream bytes at the gateway is linear, and is listed in
@@ -15,9 +15,9 @@ await testForeignBytes({
       /out of range/,
       /^time zone .* not recognized/,
     ],
-    "cutover/shadow/no_response.ts": [/^Connection terminated|^connect E[A-Z]+ |^read ECONNRESET/],
+    "cutover/shadow/confirm.ts": [/^Connection terminated|^connect E[A-Z]+ |^read ECONNRESET/],
     "cutover/parity/recorded_pair.ts": [/^[0-9a-f]{8}-[0-9a-f]{4}$/],
-    "cutover/redact/pseudonym_form.ts": [
+    "cutover/redact/pseudonyms.ts": [
       new RegExp(`\\b${PSEUDONYM_FORM}\\b`),
       new RegExp(`^${PSEUDONYM_FORM}$`),
     ],

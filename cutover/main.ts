@@ -5,10 +5,8 @@ import { connect } from "../db/connect.ts";
 import { createLog } from "../log.ts";
 import { createAdmin } from "./admin/admin.ts";
 import { startCollector } from "./evidence/collector.ts";
-import { compareAndRecord } from "./shadow/observer.ts";
 import { createDepartureLog } from "./exchange/departure.ts";
 import { startGatewayServer } from "./proxy/server.ts";
-import { comparedBytesOf, responseBytesOf } from "./exchange/compared_bytes.ts";
 import { serverLimits } from "./proxy/server_limits.ts";
 import { startAutoRollback } from "./rollout/auto_rollback.ts";
 import { loadLiveRules } from "./compare/approvals.ts";
@@ -38,20 +36,16 @@ try {
 
 async function run(config: GatewayConfig): Promise<void> {
   const { DATABASE_URL: databaseUrl, LEGACY_URL: legacyUrl, SERVICE_URL: serviceUrl } = config;
+  const { CANARY_BY: canaryBy, DRY_RUN_SECRET: dryRunSecret } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
   logAddress(databaseUrl, log);
-  const { CANARY_BY: canaryBy } = config;
   const rules = await loadLiveRules();
-  const redactor = createRedactor(config.DRY_RUN_SECRET);
+  const redactor = createRedactor(dryRunSecret);
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
 
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
-  const collector = startCollector({
-    databaseUrl,
-    log,
-    onTrouble: metrics.trouble,
-  });
+  const collector = startCollector({ databaseUrl, log, onTrouble: metrics.trouble });
   const evidence = metrics.watch(collector);
   const autoRollback = startAutoRollback({
     databaseUrl,
@@ -61,20 +55,23 @@ async function run(config: GatewayConfig): Promise<void> {
       modes.lookNow();
     },
   });
+  const recorder = createRecorder({ sql, redactor, log });
+  const limits = serverLimits({
+    bodyBytes: config.GATEWAY_BODY_LIMIT,
+    responseTimeoutMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,
+  });
   const shadow = createShadow({
     legacyUrl,
     serviceUrl,
-    dryRunSecret: config.DRY_RUN_SECRET,
+    dryRunSecret,
     rules,
     evidence,
     redactor,
+    recorder,
     log,
-    limits: {
-      waitingBytes: comparedBytesOf(config.GATEWAY_BODY_LIMIT),
-      responseBytes: responseBytesOf(config.GATEWAY_BODY_LIMIT),
-    },
+    waitingBytes: limits.comparedBytes,
+    responseBytes: limits.responseBytes,
   });
-  const recorder = createRecorder({ sql, redactor, log });
   const retention = startRetention({ databaseUrl, log });
   const logDeparture = createDepartureLog(log);
 
@@ -85,13 +82,10 @@ async function run(config: GatewayConfig): Promise<void> {
     serviceUrl,
     trustedProxies: config.TRUSTED_PROXIES,
     canaryBy,
-    limits: serverLimits({
-      bodyBytes: config.GATEWAY_BODY_LIMIT,
-      responseTimeoutMs: config.UPSTREAM_TIMEOUT_SECONDS * 1_000,
-    }),
+    limits,
     routeOf: modes.routeOf,
     evidence,
-    observer: compareAndRecord(shadow, recorder),
+    observer: shadow,
     onDeparture(operation, departure) {
       metrics.clientLeft(operation, departure);
       logDeparture(operation, departure);
@@ -124,9 +118,7 @@ async function run(config: GatewayConfig): Promise<void> {
     await shadow.drain(DRAIN_MS);
     shadow[Symbol.dispose]();
     await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
-    await Promise.all(
-      [autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()),
-    );
+    await Promise.all([autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()));
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

@@ -65,23 +65,13 @@ async (sql) => {
   return row?.count ?? 0;
 };
 
-/** Deletes gateway processes that have stored nothing for 30 days: they will send nothing again. */
-async function deleteOldCollectors(sql: Sql): Promise<number> {
-  const { count } = await timed(sql)`
-    delete from lotline.evidence_collectors where id in (
-      select id from lotline.evidence_collectors where ${myTurn(sql)}
-        and stored_at < now() - interval '30 days'
-      limit ${BATCH} for update skip locked
-    )`;
-  return count;
-}
-
 /** A year, and time to read it. */
 const COUNTS_AGE = "400 days";
 
 // Deletes before it adds up: what is old enough to go needs no sum. Durations take room, and after 30
 // days their hour is enough. No window of clients reaches farther back than 2 days. The count of
-// differences stays. A recording that was not collected goes with its exchanges.
+// differences stays. A gateway process that has stored nothing for 30 days will send nothing again. A
+// recording that was not collected goes with its exchanges.
 const STEPS: Readonly<Record<string, Step>> = {
   route_answers: deleteOlder("lotline.route_answers", "minute", COUNTS_AGE),
   route_answer_minutes: rollUp("lotline.route_answers", "hour", "30 days", addResponses, [
@@ -98,7 +88,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   route_outcomes: deleteOlder("lotline.route_outcomes", "minute", COUNTS_AGE),
   route_coverage: deleteOlder("lotline.route_coverage", "minute", COUNTS_AGE),
   differences: deleteOlder("lotline.differences", "at", "90 days"),
-  evidence_collectors: deleteOldCollectors,
+  evidence_collectors: deleteOlder("lotline.evidence_collectors", "stored_at", "30 days"),
   recordings: deleteOlder("lotline.recordings", "until", "1 day"),
 };
 

@@ -7,20 +7,7 @@ import { finishTrace, type OpenTrace } from "../db/traces.ts";
 import { inSnapshot } from "./snapshot.ts";
 import { takeTrace, TRACE_SETTINGS } from "./take_trace.ts";
 
-/** Takes small traces while their clients wait. */
-export interface InlineTracer {
-  /**
-   * Takes a trace and stores its result. It stops, and stores nothing, when the trace takes too long
-   * or has too many lots, or when {@link MAX_CONCURRENT} others run.
-   *
-   * @param signal the client's; ends the work
-   * @param key is stored with the result
-   * @returns whether the trace is done
-   * @throws {QueryDeadlineError} when PostgreSQL doesn't respond
-   */
-  take(trace: OpenTrace, signal: AbortSignal, key?: IdempotencyKey): Promise<boolean>;
-  [Symbol.dispose](): void;
-}
+export type InlineTracer = ReturnType<typeof createInlineTracer>;
 
 /** The most time for a trace, and for each statement, in ms. */
 export const BUDGET_MS = 200;
@@ -38,8 +25,12 @@ class OverBudget extends Error {
   override name = "OverBudget";
 }
 
-/** @param open opens a session whose statements time out after {@link BUDGET_MS} */
-export function createInlineTracer(open: (onEnd: () => void) => Session): InlineTracer {
+/**
+ * Takes small traces while their clients wait.
+ *
+ * @param open opens a session whose statements time out after {@link BUDGET_MS}
+ */
+export function createInlineTracer(open: (onEnd: () => void) => Session) {
   const sessions = createSessionPool(open, IDLE_MS);
   let active = 0;
 
@@ -47,7 +38,7 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
     session: Session,
     trace: OpenTrace,
     signal: AbortSignal,
-    key: IdempotencyKey | undefined,
+    key?: IdempotencyKey,
   ): Promise<boolean> => {
     const started = performance.now();
     try {
@@ -80,7 +71,16 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
   };
 
   return {
-    async take(trace, client, key) {
+    /**
+     * Takes a trace and stores its result. It stops, and stores nothing, when the trace takes too long
+     * or has too many lots, or when {@link MAX_CONCURRENT} others run.
+     *
+     * @param client ends the work
+     * @param key is stored with the result
+     * @returns whether the trace is done
+     * @throws {QueryDeadlineError} when PostgreSQL doesn't respond
+     */
+    async take(trace: OpenTrace, client: AbortSignal, key?: IdempotencyKey): Promise<boolean> {
       if (active === MAX_CONCURRENT) return false;
       active++;
       const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
@@ -94,8 +94,6 @@ export function createInlineTracer(open: (onEnd: () => void) => Session): Inline
         active--;
       }
     },
-    [Symbol.dispose]() {
-      void sessions[Symbol.asyncDispose]();
-    },
+    [Symbol.dispose]: () => void sessions[Symbol.asyncDispose](),
   };
 }

@@ -9,25 +9,11 @@ import { readBytes } from "../../read_bytes.ts";
 import { withDeadline } from "../../timing.ts";
 import { canaryWarnings } from "../rollout/verdicts.ts";
 import type { Modes } from "../routes/watch_routes.ts";
-import { NoteForm } from "../routes/note.ts";
 import { type Operation, operationById } from "../exchange/operations.ts";
 import { routeJson, stateJson } from "./route_json.ts";
-import { RouteRefusedError } from "../routes/route_rules.ts";
-import { modeOf } from "../routes/routing.ts";
+import { modeOf, NoteForm, RouteRefusedError } from "../routes/routing.ts";
 import { listChanges, MAX_CHANGES } from "../routes/route_changes.ts";
-import { release } from "../routes/kill_switch.ts";
-import { clearLatch, returnToLegacy, setMode } from "../routes/routes_table.ts";
-
-/** What the admin API needs. */
-export interface AdminDeps {
-  /** The bearer token of all but the two probes. */
-  readonly token: string;
-  readonly sql: Sql;
-  readonly modes: Modes;
-  /** The counts of this process, in Prometheus' text format. */
-  readonly metrics: { text(): Promise<string>; readonly type: string };
-  readonly log: Log;
-}
+import { clearLatch, release, returnToLegacy, setMode } from "../routes/routes_table.ts";
 
 /** How long a kill waits for PostgreSQL, in ms, before it holds only in this process. */
 const KILL_WAIT_MS = 2_000;
@@ -57,15 +43,17 @@ const OPEN = new Set(["/livez", "/readyz"]);
  * The gateway's admin API, for people and programs that move routes. It needs a port of its own that
  * clients don't reach. Its errors are `{"error": "one sentence"}`.
  */
-export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Response> {
-  const { sql, modes, metrics, log } = deps;
+export function createAdmin({ token, sql, modes, metrics, log }: {
+  /** The bearer token of all but the two probes. */
+  readonly token: string;
+  readonly sql: Sql;
+  readonly modes: Modes;
+  /** The counts of this process, in Prometheus' text format. */
+  readonly metrics: { text(): Promise<string>; readonly type: string };
+  readonly log: Log;
+}): (request: Request) => Promise<Response> {
   const app = new Hono();
-  const allowed = new Map<string, string[]>();
-  const on = (method: string, path: string, handle: (c: Context) => Promise<Response>) => {
-    app.on(method, path, handle);
-    allowed.set(path, [...allowed.get(path) ?? [], method]);
-  };
-  const isCaller = tokenCheck(deps.token);
+  const isCaller = tokenCheck(token);
   app.use(async (c, next) => {
     if (!OPEN.has(c.req.path) && !isCaller(c.req.header("authorization"))) {
       throw new ApiError("no_token", "The gateway's token is needed", {
@@ -75,34 +63,28 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
     await next();
   });
 
-  on("GET", "/livez", async (c) => await c.json({ status: "ok" }));
+  app.get("/livez", (c) => c.json({ status: "ok" }));
   // Ready once it has tried to read the routes: without them all requests go to the old server. A
   // balancer that removed the gateways for that would turn a pause of PostgreSQL into an outage.
-  on("GET", "/readyz", async (c) => {
+  app.get("/readyz", (c) => {
     const { source } = modes.state;
     if (source === "starting") throw new ApiError("database_away", "The routes are being read");
-    return await c.json({ status: "ok", routes: source });
+    return c.json({ status: "ok", routes: source });
   });
-  on(
-    "GET",
-    "/status",
-    async (c) => await c.json(stateJson(modes.state, ({ operation }) => modes.routeOf(operation))),
-  );
-  on(
-    "GET",
+  app.get("/status", (c) => c.json(stateJson(modes)));
+  app.get(
     "/metrics",
     async (c) => c.body(await metrics.text(), 200, { "content-type": metrics.type }),
   );
 
-  on("PUT", "/routes/:operation", async (c) => {
+  app.put("/routes/:operation", async (c) => {
     const operation = operationOf(c.req.param("operation"));
     const body = parse(ModeBody, await readJson(c.req.raw));
     const mode = modeOf(body.mode, body.canary_percent);
     if (mode === undefined) {
-      throw new ApiError(
-        "outside_contract",
-        "mode is one of legacy shadow canary service, with canary_percent from 1 to 99 for canary alone",
-      );
+      const why =
+        "mode is one of legacy shadow canary service, with canary_percent from 1 to 99 for canary alone";
+      throw new ApiError("outside_contract", why);
     }
     const warnings = await canaryWarnings(sql, [operation], mode);
     const { route, changed } = await setMode(sql, {
@@ -117,19 +99,19 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
     const warning = changed ? warnings.get(operation) : undefined;
     return c.json({ changed, route: routeJson(route), ...warning && { warning } });
   });
-  on("POST", "/routes/:operation/rollback", async (c) => {
+  app.post("/routes/:operation/rollback", async (c) => {
     const operation = operationOf(c.req.param("operation"));
     const moved = await returnToLegacy(sql, [operation], await noteIn(c));
     modes.lookNow();
     return c.json({ changed: moved.length > 0 });
   });
-  on("POST", "/routes/:operation/clear", async (c) => {
+  app.post("/routes/:operation/clear", async (c) => {
     const operation = operationOf(c.req.param("operation"));
     const changed = await clearLatch(sql, { operation, ...await noteIn(c) });
     modes.lookNow();
     return c.json({ changed });
   });
-  on("POST", "/kill", async (c) => {
+  app.post("/kill", async (c) => {
     const stored = modes.kill(await noteIn(c)).then(() => true);
     if (await withDeadline(stored, KILL_WAIT_MS, () => false)) {
       return c.json({ killed: "everywhere" });
@@ -139,13 +121,13 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
       "as it is back. Until then their routes are on legacy because of that";
     return c.json({ killed: "here", says }, 202);
   });
-  on("POST", "/release", async (c) => {
+  app.post("/release", async (c) => {
     const changed = await release(sql, await noteIn(c));
     modes.clearKill();
     modes.lookNow();
     return c.json({ changed });
   });
-  on("GET", "/changes", async (c) => {
+  app.get("/changes", async (c) => {
     const { operation, before, limit } = parse(ChangesQuery, c.req.query());
     const changes = await listChanges(sql, {
       operation: operation === undefined ? undefined : operationOf(operation),
@@ -155,11 +137,11 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
     return c.json({ changes });
   });
 
-  for (const [path, methods] of allowed) {
+  const paths = Map.groupBy(app.routes.filter(({ method }) => method !== "ALL"), (one) => one.path);
+  for (const [path, routes] of paths) {
+    const allow = routes.map(({ method }) => method).join(", ");
     app.all(path, () => {
-      throw new ApiError("method_not_allowed", `Allowed here: ${methods.join(", ")}`, {
-        headers: { allow: methods.join(", ") },
-      });
+      throw new ApiError("method_not_allowed", `Allowed here: ${allow}`, { headers: { allow } });
     });
   }
   app.notFound(() => {
@@ -178,11 +160,8 @@ export function createAdmin(deps: AdminDeps): (request: Request) => Promise<Resp
 function errorOf(thrown: unknown): ApiError {
   if (thrown instanceof RouteRefusedError) return new ApiError("route_refused", thrown.message);
   if (isMissingTable(thrown)) {
-    return new ApiError(
-      "database_away",
-      "The database lacks a table: run deno task migrate first",
-      { cause: thrown },
-    );
+    const why = "The database lacks a table: run deno task migrate first";
+    return new ApiError("database_away", why, { cause: thrown });
   }
   return toApiError(thrown);
 }
@@ -210,10 +189,8 @@ async function noteIn(c: Context) {
 function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const details = result.error.issues.map(({ path, message }) => ({
-    path: path.join("."),
-    message,
-  }));
+  const { issues } = result.error;
+  const details = issues.map(({ path, message }) => ({ path: path.join("."), message }));
   const [first] = details;
   const sentence = [first?.path, first?.message].filter((part) => part).join(": ");
   throw new ApiError("outside_contract", sentence, { details });

@@ -7,8 +7,7 @@ import { givenClients, givenRoute } from "../testing/route_history.ts";
 import { createAdmin } from "./admin.ts";
 import { followModes } from "../routes/watch_routes.ts";
 import { OPERATIONS } from "../exchange/operations.ts";
-import { kill } from "../routes/kill_switch.ts";
-import { readRoutes, rollBack } from "../routes/routes_table.ts";
+import { kill, readRoutes, rollBack } from "../routes/routes_table.ts";
 
 const TOKEN = "a-token-of-the-gateway";
 const NOTE = { who: "ana", why: "a try" };

@@ -1,4 +1,4 @@
-import type { ModesState } from "../routes/watch_routes.ts";
+import type { Modes } from "../routes/watch_routes.ts";
 import type { Route } from "../exchange/route.ts";
 import type { Routing, StoredRoute } from "../routes/routing.ts";
 
@@ -29,16 +29,16 @@ export function routingJson({ routes, killed, broken }: Routing) {
 }
 
 /** The stored routes, and the effective ones of this gateway process. */
-export function stateJson(state: ModesState, routeOf: (stored: StoredRoute) => Route) {
+export function stateJson({ state, routeOf }: Modes) {
   const { routes, ...rest } = routingJson(state.routing);
   return {
     source: state.source,
     ...rest,
     killed_here: state.killedHere ?? null,
-    routes: [...state.routing.routes.values()].map((stored, at) => {
-      const effective = routeOf(stored);
+    routes: routes.map((stored) => {
+      const effective = routeOf(stored.operation);
       return {
-        ...routes[at],
+        ...stored,
         effective: { mode: effective.mode.name, canary_percent: percentOf(effective) },
       };
     }),

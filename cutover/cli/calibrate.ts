@@ -4,11 +4,14 @@ import { columns, printable } from "../../terminal.ts";
 import { createSender } from "../upstream/send.ts";
 import { changesBetween } from "../compare/compare.ts";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
-import { contentCodings } from "../exchange/content_coding.ts";
-import { decodedBody, decodedBytes } from "../exchange/decoded_body.ts";
-import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
-import { isHopByHop } from "../exchange/hop_by_hop.ts";
+import { contentCodings, decodedBody } from "../exchange/decoded_body.ts";
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type HeaderLines,
+  headerOf,
+} from "../exchange/exchange.ts";
+import { HOP_BY_HOP } from "../exchange/hop_by_hop.ts";
 import { ALL_CODINGS, safeRequests } from "../rollout/probe_requests.ts";
 import { RefusedError } from "../../command_line.ts";
 import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
@@ -36,7 +39,7 @@ export const calibrate: Command = {
     const codes = await lotCodesFor(sql, typed);
 
     using sender = createSender(LEGACY_URL, 1);
-    const survey = createCodingSurvey();
+    const survey = new CodingSurvey();
     const varying = new Map<string, number>();
     const count = (key: string) => varying.set(key, (varying.get(key) ?? 0) + 1);
     let compared = 0;
@@ -46,7 +49,11 @@ export const calibrate: Command = {
       const from = Date.now();
       const first = await sender.send(request, TIMEOUT_MS);
       const second = await sender.send(request, TIMEOUT_MS);
-      const accepting = thatAccepts(request, ACCEPTED[compared % ACCEPTED.length] ?? ALL_CODINGS);
+      const codings = ACCEPTED[compared % ACCEPTED.length] ?? ALL_CODINGS;
+      const accepting: CapturedRequest = {
+        ...request,
+        headers: [...request.headers, ["accept-encoding", codings]],
+      };
       const third = await sender.send(accepting, TIMEOUT_MS);
       if ("failure" in first || "failure" in second || "failure" in third) {
         failed++;
@@ -69,24 +76,20 @@ export const calibrate: Command = {
       const [operation = "", ...place] = key.split(" ");
       return { operation, place: place.join(" "), times };
     });
-    const found = survey.findings();
+    survey.codings.sort((one, other) => one.coding < other.coding ? -1 : 1);
+    survey.notCompared.sort();
     const sum = `${compared} pairs of responses were compared, ${failed} requests had no response`;
     const table = rows.length === 0 ? `${sum}: nothing varies by itself.` : `${sum}.\n` + columns(
       ["operation", "place", "times"],
       rows.map(({ operation, place, times }) => [operation, place, String(times)]),
     );
     return {
-      text: [table.trimEnd(), ...describeCodings(found).map(printable)].join("\n"),
-      json: { compared, silent: failed, varying: rows, compression: found },
+      text: [table.trimEnd(), ...describeCodings(survey).map(printable)].join("\n"),
+      json: { compared, silent: failed, varying: rows, compression: survey },
     };
   },
 };
 
-function thatAccepts(request: CapturedRequest, codings: string): CapturedRequest {
-  return { ...request, headers: [...request.headers, ["accept-encoding", codings]] };
-}
-
-/** What was seen of one coding. */
 interface SeenCoding {
   readonly coding: string;
   responses: number;
@@ -105,68 +108,56 @@ const OWN = new Set(["date", "content-length", "content-encoding", "etag", "acce
 /** The size from which most servers compress, in bytes. */
 const USUAL_THRESHOLD = 2_048;
 
-/** Surveys how a server compresses. */
-export function createCodingSurvey() {
-  const codings = new Map<string, SeenCoding>();
-  const notCompared = new Set<string>();
-  let responses = 0;
+/** How a server compresses. */
+class CodingSurvey {
+  responses = 0;
+  readonly codings: SeenCoding[] = [];
   /** The longest content without a coding for a client that accepts some, in bytes. */
-  let largestPlain = 0;
+  largestPlain = 0;
   /** Responses with a coding for a client that accepts none. */
-  let unasked = 0;
-  return {
-    /** @param sent the request's headers */
-    add(sent: HeaderLines, response: CapturedResponse) {
-      responses++;
-      for (const [name] of response.headers) {
-        const lower = name.toLowerCase();
-        const isDropped = !COMPARED_HEADERS.includes(lower) && !OWN.has(lower) &&
-          !isHopByHop(lower);
-        if (isDropped && notCompared.size < MAX_HEADERS) notCompared.add(lower);
-      }
-      const isRequested = headerOf(sent, "accept-encoding") !== undefined;
-      const coding = contentCodings(headerOf(response.headers, "content-encoding")).join(", ");
-      if (coding === "") {
-        if (isRequested) largestPlain = Math.max(largestPlain, response.body.length);
-        return;
-      }
-      if (!isRequested) unasked++;
-      const seen: SeenCoding = codings.get(coding) ??
-        { coding, responses: 0, fromBytes: null, notRead: 0 };
-      if (codings.size < MAX_CODINGS) codings.set(coding, seen);
-      seen.responses++;
-      if (decodedBody(response).kind !== "plain") seen.notRead++;
-      else {
-        const bytes = decodedBytes(response)?.length ?? null;
-        if (bytes !== null && bytes < (seen.fromBytes ?? Infinity)) seen.fromBytes = bytes;
-      }
-    },
-    findings: () => ({
-      responses,
-      codings: [...codings.values()].sort((one, other) => one.coding < other.coding ? -1 : 1),
-      largestPlain,
-      unasked,
-      notCompared: [...notCompared].sort(),
-    }),
-  };
+  unasked = 0;
+  readonly notCompared: string[] = [];
+
+  /** @param sent the request's headers */
+  add(sent: HeaderLines, response: CapturedResponse): void {
+    this.responses++;
+    for (const name of response.headers.map(([name]) => name.toLowerCase())) {
+      const isKnown = COMPARED_HEADERS.includes(name) || OWN.has(name) || HOP_BY_HOP.has(name) ||
+        this.notCompared.includes(name);
+      if (!isKnown && this.notCompared.length < MAX_HEADERS) this.notCompared.push(name);
+    }
+    const isRequested = headerOf(sent, "accept-encoding") !== undefined;
+    const coding = contentCodings(response.headers).join(", ");
+    if (coding === "") {
+      if (isRequested) this.largestPlain = Math.max(this.largestPlain, response.body.length);
+      return;
+    }
+    if (!isRequested) this.unasked++;
+    const seen = this.seen(coding);
+    seen.responses++;
+    const decoded = decodedBody(response);
+    if (decoded.kind !== "plain") seen.notRead++;
+    else seen.fromBytes = Math.min(decoded.bytes.length, seen.fromBytes ?? Infinity);
+  }
+
+  private seen(coding: string): SeenCoding {
+    const known = this.codings.find((one) => one.coding === coding);
+    const seen = known ?? { coding, responses: 0, fromBytes: null, notRead: 0 };
+    if (known === undefined && this.codings.length < MAX_CODINGS) this.codings.push(seen);
+    return seen;
+  }
 }
 
-/** The findings about the old server, in sentences. */
-export function describeCodings(
-  { codings, largestPlain, unasked, notCompared }: ReturnType<
-    ReturnType<typeof createCodingSurvey>["findings"]
-  >,
-): string[] {
+function describeCodings(survey: CodingSurvey): string[] {
+  const { codings, largestPlain, unasked, notCompared } = survey;
   const read = codings.filter(({ notRead }) => notRead === 0);
   const sentences: string[] = [];
   if (read.length > 0) {
-    const list = read.map(({ coding, fromBytes }) =>
-      fromBytes === null ? coding : `${coding} from ${fromBytes} bytes`
+    const list = read.map(({ coding, fromBytes }) => `${coding} from ${fromBytes} bytes`).join(
+      ", ",
     );
     sentences.push(
-      `The old server compresses: ${
-        list.join(", ")
-      }. The gateway decodes these and compares the content.`,
+      `The old server compresses: ${list}. The gateway decodes these and compares the content.`,
     );
   } else if (codings.length === 0) {
     sentences.push(

@@ -1,19 +1,31 @@
-import { sentenceOf } from "../../terminal.ts";
+import { columns, sentenceOf } from "../../terminal.ts";
 import { RefusedError, UsageError } from "../../command_line.ts";
 import { routeJson } from "../admin/route_json.ts";
 import type { Mode } from "../exchange/route.ts";
 import { canaryWarnings } from "../rollout/verdicts.ts";
-import { kill as killRoutes, release as releaseRoutes } from "../routes/kill_switch.ts";
-import { refusalOf } from "../routes/route_rules.ts";
+import {
+  listChanges,
+  MAX_CHANGES,
+  modeText,
+  type RecordedChange,
+} from "../routes/route_changes.ts";
 import {
   type ChangedRoute,
   clearLatch,
+  kill as killRoutes,
   readRoutes,
+  release as releaseRoutes,
   returnToLegacy,
   setMode,
 } from "../routes/routes_table.ts";
-import { describeMode, modeOf } from "../routes/routing.ts";
-import { changeCommand, operationNamed, operationsNamed, wholeNumber } from "./command.ts";
+import { describeMode, modeOf, refusalOf, RouteRefusedError } from "../routes/routing.ts";
+import {
+  changeCommand,
+  type Command,
+  operationNamed,
+  operationsNamed,
+  wholeNumber,
+} from "./command.ts";
 
 export const set = changeCommand({
   usage: "OPERATION|all MODE [PERCENT]",
@@ -30,8 +42,8 @@ export const set = changeCommand({
     const { routes, killed } = await readRoutes(sql);
     const standing = operations.flatMap((operation) => routes.get(operation) ?? []);
     for (const route of standing) {
-      const refusal = refusalOf({ route, killed }, mode);
-      if (refusal !== undefined) throw refusal;
+      const refusal = refusalOf(route, mode, killed);
+      if (refusal !== undefined) throw new RouteRefusedError(refusal);
     }
     const warnings = await canaryWarnings(sql, operations, mode);
     const done: ChangedRoute[] = [];
@@ -43,18 +55,17 @@ export const set = changeCommand({
         throw new RefusedError(`${done.map(sentence).join("\n")}\nThen: ${sentenceOf(error)}`);
       }
     }
-    const changes = done.map(({ route, changed }) => ({
-      changed,
-      route,
-      warning: changed ? warnings.get(route.operation) : undefined,
-    }));
+    const changes = done.map(({ route, changed }) => {
+      const warning = changed ? warnings.get(route.operation) : undefined;
+      const note = warning === undefined ? "" : `\n  Warning: ${warning}`;
+      return {
+        json: { changed, warning, route: routeJson(route) },
+        text: sentence({ route, changed }) + note,
+      };
+    });
     return {
-      text: changes.map((change) =>
-        change.warning === undefined
-          ? sentence(change)
-          : `${sentence(change)}\n  Warning: ${change.warning}`
-      ).join("\n"),
-      json: changes.map(({ route, ...change }) => ({ ...change, route: routeJson(route) })),
+      text: changes.map(({ text }) => text).join("\n"),
+      json: changes.map(({ json }) => json),
     };
   },
 });
@@ -106,33 +117,53 @@ export const clear = changeCommand({
   },
 });
 
-export const kill = changeCommand({
-  usage: "",
-  does: "puts all routes on legacy at once, until release",
-  async run({ sql, note }) {
-    const changed = await killRoutes(sql, note);
-    return {
-      text: changed
-        ? "The kill switch is on: within a second all routes are on legacy"
-        : "The kill switch is on already",
-      json: { changed },
-    };
-  },
-});
+const switchCommand = (does: string, change: typeof killRoutes, state: string, then: string) =>
+  changeCommand({
+    usage: "",
+    does,
+    async run({ sql, note }) {
+      const changed = await change(sql, note);
+      const text = `The kill switch is ${state}${
+        changed ? `: within a second ${then}` : " already"
+      }`;
+      return { text, json: { changed } };
+    },
+  });
 
-export const release = changeCommand({
-  usage: "",
-  does: "ends a kill: each route returns to the mode that status shows",
-  async run({ sql, note }) {
-    const changed = await releaseRoutes(sql, note);
+export const kill = switchCommand(
+  "puts all routes on legacy at once, until release",
+  killRoutes,
+  "on",
+  "all routes are on legacy",
+);
+
+export const release = switchCommand(
+  "ends a kill: each route returns to the mode that status shows",
+  releaseRoutes,
+  "off",
+  "each route returns to its mode",
+);
+
+export const history: Command = {
+  usage: "[OPERATION] [--limit N] [--before ID]",
+  does: `lists the changes of routes, the newest first; N is at most ${MAX_CHANGES}`,
+  words: [0, 1],
+  options: { limit: { type: "string" }, before: { type: "string" } },
+  async run({ sql }, typed) {
+    const { words: [name], options: { limit = "50", before } } = typed;
+    const changes = await listChanges(sql, {
+      operation: name === undefined ? undefined : operationNamed(name),
+      before: before === undefined
+        ? undefined
+        : String(wholeNumber("--before", before, [1, 999_999_999])),
+      limit: wholeNumber("--limit", limit, [1, MAX_CHANGES]),
+    });
     return {
-      text: changed
-        ? "The kill switch is off: within a second each route returns to its mode"
-        : "The kill switch is off already",
-      json: { changed },
+      text: changes.length === 0 ? "There are no such changes." : changeTable(changes),
+      json: changes,
     };
   },
-});
+};
 
 function typedMode(name: string, percent: string | undefined): Mode {
   if (name === "canary") {
@@ -149,4 +180,22 @@ function sentence({ route: { operation, mode, epoch }, changed }: ChangedRoute):
   return changed
     ? `${operation} is on ${describeMode(mode)}, epoch ${epoch}`
     : `${operation} is on ${describeMode(mode)} already`;
+}
+
+function changeTable(changes: readonly RecordedChange[]): string {
+  return columns(
+    ["id", "at", "what", "operation", "from", "to", "compared", "epoch", "who", "why"],
+    changes.map((change) => [
+      change.id,
+      change.at,
+      change.automatic ? `${change.what}, automatic` : change.what,
+      change.operation ?? "all",
+      modeText(change.from_mode, change.from_percent),
+      modeText(change.to_mode, change.to_percent),
+      change.from_sample === null ? "" : `${change.from_sample} to ${change.to_sample} %`,
+      change.epoch === null ? "" : String(change.epoch),
+      change.who,
+      change.why,
+    ]),
+  );
 }

@@ -10,7 +10,7 @@ import type { Environment } from "../../config.ts";
 import type { CalibrateSettings, ProbeSettings } from "../config.ts";
 import type { Sql } from "../../db/sql.ts";
 import { timed } from "../../db/query_deadline.ts";
-import { type Note, NoteForm } from "../routes/note.ts";
+import { type Note, NoteForm } from "../routes/routing.ts";
 import {
   LEGACY_OPERATIONS,
   type Operation,
@@ -20,7 +20,6 @@ import {
 
 const MAX_LOTS = 1_000;
 
-/** What a command works with. */
 export interface Deps {
   readonly sql: Sql;
   readonly environment: Environment;
@@ -30,7 +29,6 @@ export interface Deps {
   readonly signal: AbortSignal;
 }
 
-/** The output of a command. */
 export interface Output {
   readonly text: string;
   /** The same for a program, with `--json`. */
@@ -53,7 +51,6 @@ export interface Command extends CommandForm {
 /** The options of a command that changes something. */
 export const NOTE_OPTIONS = { why: { type: "string" }, who: { type: "string" } } as const;
 
-/** How they are typed. */
 export const NOTE_USAGE = "--why TEXT [--who NAME]";
 
 /** Who makes the change and why; without `--who` it is the user of this machine. */
@@ -91,7 +88,6 @@ export function changeCommand(
   };
 }
 
-/** The operation with this name. */
 export function operationNamed(name: string | undefined): Operation {
   const known = operationById(name);
   if (known !== undefined) return known;

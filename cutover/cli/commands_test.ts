@@ -14,18 +14,16 @@ import {
 } from "../testing/route_history.ts";
 import type { Mode } from "../exchange/route.ts";
 import { readThresholds } from "../rollout/thresholds.ts";
-import { kill as killRoutes } from "../routes/kill_switch.ts";
-import { rollBack } from "../routes/routes_table.ts";
+import { kill as killRoutes, rollBack } from "../routes/routes_table.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
 import { calibrate } from "./calibrate.ts";
 import { readCommand, RefusedError, type Typed, UsageError } from "../../command_line.ts";
 import type { Command } from "./command.ts";
-import { thresholds } from "./limits.ts";
 import { clear, release, set } from "./changes.ts";
 import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
 import { status } from "./status.ts";
-import { verdicts } from "./verdicts.ts";
+import { thresholds, verdicts } from "./verdicts.ts";
 
 const database = await freshDatabase();
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());

@@ -10,37 +10,33 @@ import { readSettings } from "../../config.ts";
 import { CutoverSettings } from "../config.ts";
 import { connect } from "../../db/connect.ts";
 import { calibrate } from "./calibrate.ts";
-import { clear, kill, release, rollback, sample, set } from "./changes.ts";
+import { clear, history, kill, release, rollback, sample, set } from "./changes.ts";
 import type { Command } from "./command.ts";
 import { drop } from "./drop.ts";
-import { history } from "./history.ts";
-import { thresholds } from "./limits.ts";
 import { plan } from "./plan.ts";
 import { probe } from "./probe.ts";
 import { status } from "./status.ts";
-import { verdicts } from "./verdicts.ts";
-import { RouteRefusedError } from "../routes/route_rules.ts";
-
-const COMMANDS: Record<string, Command> = {
-  status,
-  set,
-  sample,
-  rollback,
-  clear,
-  kill,
-  release,
-  history,
-  verdicts,
-  limits: thresholds,
-  plan,
-  probe,
-  calibrate,
-  drop,
-};
+import { thresholds, verdicts } from "./verdicts.ts";
+import { RouteRefusedError } from "../routes/routing.ts";
 
 const PROGRAM: Program<Command> = {
   start: "DATABASE_URL=… deno task cutover",
-  commands: COMMANDS,
+  commands: {
+    status,
+    set,
+    sample,
+    rollback,
+    clear,
+    kill,
+    release,
+    history,
+    verdicts,
+    limits: thresholds,
+    plan,
+    probe,
+    calibrate,
+    drop,
+  },
   options: { json: { type: "boolean" } },
   notes: "Exit status: 0 done, 1 refused or failed, 2 not used as above or settings missing.",
 };

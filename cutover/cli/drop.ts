@@ -5,9 +5,9 @@ import { readJournal, SCHEMA_LOCK } from "../../db/journal.ts";
 import { openSession } from "../../db/session.ts";
 import { columns } from "../../terminal.ts";
 import { CutoverSettings } from "../config.ts";
-import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
+import { isLegacyOperation } from "../exchange/operations.ts";
 import { readRoutes } from "../routes/routes_table.ts";
-import { describeMode, untouchedRoute } from "../routes/routing.ts";
+import { describeMode } from "../routes/routing.ts";
 import type { Command, Output } from "./command.ts";
 
 // What `cutover/migrations/` makes. A step that makes more adds it here; a test compares the result with
@@ -106,15 +106,13 @@ async function refuseWhileInUse(sql: Sql): Promise<void> {
     );
   }
   const { routes, killed } = await readRoutes(sql);
-  const modes = LEGACY_OPERATIONS.map((operation) =>
-    describeMode((routes.get(operation) ?? untouchedRoute(operation)).mode)
-  );
-  const isOver = modes.every((mode) => mode === "service") && killed === undefined;
-  const isGivenUp = modes.every((mode) => mode === "legacy");
+  const standing = [...routes.values()].filter(({ operation }) => isLegacyOperation(operation));
+  const isOver = standing.every(({ mode }) => mode.name === "service") && killed === undefined;
+  const isGivenUp = standing.every(({ mode }) => mode.name === "legacy");
   if (isOver || isGivenUp) return;
-  const standing = LEGACY_OPERATIONS.map((operation, index) => `${operation} ${modes[index]}`);
+  const modes = standing.map(({ operation, mode }) => `${operation} ${describeMode(mode)}`);
   throw new RefusedError(
-    `The cutover is not over: ${standing.join(", ")}${killed ? "; the kill switch is on" : ""}. ` +
+    `The cutover is not over: ${modes.join(", ")}${killed ? "; the kill switch is on" : ""}. ` +
       "Move every route to service, or roll every route back to legacy, first",
   );
 }

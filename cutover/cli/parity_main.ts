@@ -39,15 +39,14 @@ import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
 import { openSession } from "../../db/session.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
-import { recordRequests } from "../parity/record_requests.ts";
+import { recordingRedactor, recordRequests } from "../parity/record_requests.ts";
 import { parseRequestList } from "../parity/request_list.ts";
 import { printable, sentenceOf } from "../../terminal.ts";
 import { readReport, resultOf } from "../report/read_report.ts";
 import { toHtml } from "../report/html.ts";
 import { toMarkdown } from "../report/markdown.ts";
 import { documentOf, TITLE, toJson } from "../report/report_document.ts";
-import { recordLive } from "../record/record_live.ts";
-import { createRecordingRedactor } from "../record/recording_redactor.ts";
+import { recordLive } from "../record/recordings_table.ts";
 import { createRedactor } from "../redact/redact.ts";
 import type { Upstream } from "../exchange/route.ts";
 import { wholeNumber } from "./command.ts";
@@ -155,28 +154,28 @@ async function runReport(typed: Typed, settings: ParityConfig): Promise<number> 
 }
 
 async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> {
-  const { words: [file], options } = typed;
+  const { words: [file = LEGACY_RECORDINGS], options } = typed;
   const base = baseOf(typed, settings);
-  const recordings = await readFile(file ?? LEGACY_RECORDINGS, loadRecordings);
+  const recordings = await loadRecordings(file).catch((error) => unreadable(file, error));
   const approvals = options["no-approvals"] ? [] : await loadApprovals();
+  const printReport = (report: Report, skipped = "") => {
+    const isPage = options.markdown === true;
+    const text = isPage ? formatEvidence(report, base, new Date()) : formatReport(report);
+    console.log(skipped + text);
+    return passed(report) ? 0 : 1;
+  };
   if (settings.DATABASE_URL === undefined || recordings.live) {
     const rules = recordings.live ? liveRulesOf(approvals) : [];
     const to = { base, token: settings.PARITY_TOKEN, redactor: redactorOf(settings) };
     const report = await verifySafe(to, recordings, approvals, rules);
-    console.log(formatSkipped(report.skipped) + textOf(report, base, typed));
+    const status = printReport(report, formatSkipped(report.skipped));
     // Nothing was wrong, but nothing was checked either.
     if (report.outcomes.length === 0) throw new RefusedError("Nothing in it could be sent");
-    return passed(report) ? 0 : 1;
+    return status;
   }
   return await withWipedDatabase(settings.DATABASE_URL, typed, async (sql, seed) => {
-    const report = await verify({ base, sql, seed }, recordings, approvals);
-    console.log(textOf(report, base, typed));
-    return passed(report) ? 0 : 1;
+    return printReport(await verify({ base, sql, seed }, recordings, approvals));
   });
-}
-
-function textOf(report: Report, base: string, { options }: Typed): string {
-  return options.markdown ? formatEvidence(report, base, new Date()) : formatReport(report);
 }
 
 async function runRecord(typed: Typed, settings: ParityConfig): Promise<number> {
@@ -192,11 +191,12 @@ async function runRecord(typed: Typed, settings: ParityConfig): Promise<number> 
 async function runRecordRequests(typed: Typed, settings: ParityConfig): Promise<number> {
   const [file = ""] = typed.words;
   const base = baseOf(typed, settings);
-  const list = await readFile(textOption(typed, "requests") ?? "", Deno.readTextFile);
+  const from = textOption(typed, "requests") ?? "";
+  const list = await Deno.readTextFile(from).catch((error) => unreadable(from, error));
   const { recordings, skipped, unanswered } = await recordRequests(
     { base, allowWrites: typed.options["allow-writes"] === true, token: undefined },
     parseRequestList(list),
-    createRecordingRedactor(redactorOf(settings)),
+    recordingRedactor(redactorOf(settings)),
   );
   await Deno.stdout.write(new TextEncoder().encode(formatSkipped(skipped)));
   for (const line of unanswered) console.log(`NO RESPONSE ${line}`);
@@ -222,8 +222,7 @@ async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<numb
   const sql = connect({ url: databaseOf(settings), max: 1, name: "lotline-parity" });
   try {
     const recordings = await recordLive(sql, order, stop.signal);
-    if (recordings === undefined) throw new RefusedError("Four recordings are running already");
-    if (recordings === "nothing") {
+    if (recordings === undefined) {
       console.log(
         "nothing recorded: no client sent a request, or no gateway runs on this database",
       );
@@ -294,13 +293,6 @@ function upstreamOf(text = "legacy"): Upstream {
   throw new RefusedError("A side is legacy or service");
 }
 
-async function readFile<F extends string | URL, T>(
-  file: F,
-  read: (file: F) => Promise<T>,
-): Promise<T> {
-  try {
-    return await read(file);
-  } catch (error) {
-    throw new RefusedError(`${file} can't be read: ${sentenceOf(error)}`);
-  }
+function unreadable(file: string | URL, error: unknown): never {
+  throw new RefusedError(`${file} can't be read: ${sentenceOf(error)}`);
 }

@@ -28,8 +28,7 @@ export const plan: Command = {
     const operations = operationsNamed(typed.words[0]);
     const options = optionsOf(typed);
     if (typed.options.dry === true) {
-      const lines: string[] = [];
-      await describePlan({ sql, print: (line) => lines.push(line) }, operations, options);
+      const lines = await describePlan(sql, operations, options);
       return { text: lines.join("\n"), json: lines };
     }
     const note = noteIn({ ...typed, options: { why: "a step of a plan", ...typed.options } });

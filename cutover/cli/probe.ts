@@ -2,16 +2,14 @@ import { readSettings } from "../../config.ts";
 import { delay } from "../../timing.ts";
 import { ProbeSettings } from "../config.ts";
 import { columns } from "../../terminal.ts";
-import { contentCodings } from "../exchange/content_coding.ts";
+import { contentCodings } from "../exchange/decoded_body.ts";
 import { createSender } from "../upstream/send.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { ALL_CODINGS, safeRequests } from "../rollout/probe_requests.ts";
-import { headerOf } from "../exchange/header_value.ts";
 import { PROBE } from "../proxy/request_head.ts";
 import { RefusedError } from "../../command_line.ts";
 import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
 
-/** The most requests in flight. */
 const MAX_CONCURRENT = 4;
 const TIMEOUT_MS = 30_000;
 
@@ -53,41 +51,40 @@ export const probe: Command = {
         if (dueMs > 0) await delay(dueMs, signal);
         if (signal.aborted) return;
         const response = await sender.send(request, TIMEOUT_MS, [[PROBE, "1"]]);
-        const key = [operation, ...described(response)].join(" ");
+        const key = `${operation} ${described(response)}`;
         seen.set(key, (seen.get(key) ?? 0) + 1);
       }
     };
     await Promise.all(Array.from({ length: MAX_CONCURRENT }, client));
 
     const rows = [...seen].sort().map(([key, times]) => {
-      const [operation = "", response = "", ...codings] = key.split(" ");
-      return { operation, answer: response, coding: codings.join(" "), times };
+      const [operation = "", answer = "", ...codings] = key.split(" ");
+      return { operation, answer, coding: codings.join(" "), times };
     });
-    const isUnreachable = rows.length > 0 &&
-      rows.every(({ answer: response }) => !/^\d/.test(response));
-    if (isUnreachable) throw new RefusedError(`${GATEWAY_URL} sends no responses`);
+    if (rows.length > 0 && rows.every(({ answer }) => !/^\d/.test(answer))) {
+      throw new RefusedError(`${GATEWAY_URL} sends no responses`);
+    }
     const sum = (counted: typeof rows) => counted.reduce((all, { times }) => all + times, 0);
-    const packed = rows.filter(({ coding }) => coding !== "");
+    const packed = sum(rows.filter(({ coding }) => coding !== ""));
+    const table = columns(
+      ["operation", "response", "times"],
+      rows.map(({ operation, answer, coding, times }) => [
+        operation,
+        `${answer} ${coding}`.trimEnd(),
+        String(times),
+      ]),
+    );
     return {
-      text: columns(
-        ["operation", "response", "times"],
-        rows.map(({ operation, answer: response, coding, times }) => [
-          operation,
-          coding === "" ? response : `${response} ${coding}`,
-          String(times),
-        ]),
-      ).trimEnd() +
-        `\nHalf of the requests accepted ${ALL_CODINGS}: ${sum(packed)} of ${
-          sum(rows)
-        } responses were compressed.`,
+      text: `${table.trimEnd()}\nHalf of the requests accepted ${ALL_CODINGS}: ${packed} of ` +
+        `${sum(rows)} responses were compressed.`,
       json: rows.map(({ coding, ...row }) => ({ ...row, ...(coding !== "" && { coding }) })),
     };
   },
 };
 
 /** A response's status and its codings, or why there is none. */
-function described(response: Exchange): string[] {
-  if ("failure" in response) return [response.failure];
-  const codings = contentCodings(headerOf(response.headers, "content-encoding"));
-  return [String(response.status), ...(codings.length === 0 ? [] : [codings.join(", ")])];
+function described(response: Exchange): string {
+  if ("failure" in response) return response.failure;
+  const codings = contentCodings(response.headers).join(", ");
+  return `${response.status} ${codings}`.trimEnd();
 }

@@ -1,9 +1,17 @@
+import { z } from "zod";
+import { UsageError } from "../../command_line.ts";
 import { columns, printable } from "../../terminal.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { describeShare } from "../routes/moved_share.ts";
 import { describeMode } from "../routes/routing.ts";
+import {
+  insertThresholds,
+  readThresholds,
+  type Thresholds,
+  ThresholdsForm,
+} from "../rollout/thresholds.ts";
 import { type Pace, readVerdicts, type RouteVerdict } from "../rollout/verdicts.ts";
-import type { Command } from "./command.ts";
+import { type Command, NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./command.ts";
 
 export const verdicts: Command = {
   usage: "",
@@ -23,15 +31,7 @@ const OUTCOMES = ["same", "approved", "raced", "late", "different", "unanswered"
 
 function verdictTable(verdicts: readonly RouteVerdict[]): string {
   const table = columns(
-    [
-      "operation",
-      "mode",
-      ...OUTCOMES,
-      "lost",
-      "p50/p99 old",
-      "p50/p99 new",
-      "verdict",
-    ],
+    ["operation", "mode", ...OUTCOMES, "lost", "p50/p99 old", "p50/p99 new", "verdict"],
     verdicts.map(({ operation, route, counts, legacy, service, judgement }) => [
       operation,
       describeMode(route.mode),
@@ -72,4 +72,42 @@ function coverageLine({ operation, counts }: RouteVerdict): readonly string[] {
 function paceText({ p50, p99 }: Pace): string {
   if (p50 === undefined || p99 === undefined) return "";
   return `${p50.toPrecision(2)}/${p99.toPrecision(2)} ms`;
+}
+
+export const thresholds: Command = {
+  usage: `[NAME=VALUE …] ${NOTE_USAGE}`,
+  does: "shows the limits that verdicts use; with values, sets them from now on",
+  words: [0, Infinity],
+  options: NOTE_OPTIONS,
+  async run({ sql }, typed) {
+    const now = await readThresholds(sql);
+    if (typed.words.length === 0) return { text: thresholdTable(now), json: now };
+    const next = changed(now, typed.words);
+    await insertThresholds(sql, next, noteIn(typed));
+    return { text: thresholdTable(next), json: next };
+  },
+};
+
+function changed(now: Thresholds, words: readonly string[]): Thresholds {
+  const given: Record<string, number> = {};
+  for (const word of words) {
+    const [, name, value] = /^([a-z_]+)=(\d+(?:\.\d+)?)$/.exec(word) ?? [];
+    if (name === undefined || value === undefined || !Object.hasOwn(now, name)) {
+      throw new UsageError(
+        `${JSON.stringify(word)} is no limit: type NAME=NUMBER, with one of ` +
+          Object.keys(now).join(" "),
+      );
+    }
+    given[name] = Number(value);
+  }
+  const { success, data, error } = ThresholdsForm.safeParse({ ...now, ...given });
+  if (success) return data;
+  throw new UsageError(z.prettifyError(error));
+}
+
+function thresholdTable(thresholds: Thresholds): string {
+  return columns(
+    ["limit", "value"],
+    Object.entries(thresholds).map(([name, value]) => [name, String(value)]),
+  );
 }

@@ -69,26 +69,17 @@ const Approvals = z.array(Entry).superRefine((entries, context) => {
   }
 });
 
-/**
- * Approved changes of responses. Each entry has an id, a reason, and the days (YYYY-MM-DD) of its
- * approval and next review. `responses` has the recorded exchanges that it covers with their approved
- * statuses; `live` covers any response by operation, both statuses and a condition. Either may be
- * limited to one place.
- */
+/** Approved changes of responses; the first lines of approved.yaml describe an entry. */
 export type Approvals = z.output<typeof Approvals>;
 
-/** An approved difference between two responses. */
-export interface Rule {
-  readonly id: string;
-  /** Of a live rule: the operation and the old server's statuses. */
-  readonly operation?: z.output<typeof LegacyOperation>;
-  readonly legacy?: readonly number[];
-  /** The statuses that Lotline's response may have. */
-  readonly service: readonly number[];
-  /** Without a condition or a place the rule covers the complete response. */
-  readonly when?: Condition | undefined;
-  readonly place?: string | undefined;
-}
+/**
+ * An approved difference between two responses, with the statuses that Lotline's may have. Only a live
+ * rule names the operation and the old server's statuses. Without a condition or a place a rule covers
+ * the complete response.
+ */
+export type Rule =
+  & { readonly id: string; readonly service: readonly number[] }
+  & Partial<Omit<Readonly<z.output<typeof LiveRule>>, "service">>;
 
 const APPROVALS = new URL("../approved.yaml", import.meta.url);
 
@@ -133,7 +124,6 @@ export interface Approved {
   readonly exchange: string;
   readonly verdict: "same" | "approved" | "wrong";
   readonly status: number;
-  /** The rules that were needed. */
   readonly used: readonly Rule[];
 }
 

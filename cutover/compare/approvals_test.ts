@@ -42,7 +42,7 @@ Deno.test("an unused approval is named: no change, no such exchange, no such sta
   const same: Approved = { ...taken, verdict: "same", used: [] };
   deepStrictEqual(listUnused(parseApprovals(ENTRY), [code, same]), needless);
   const wrong: Approved = { ...same, verdict: "wrong" };
-  deepStrictEqual(listUnused(parseApprovals(ENTRY), [code, wrong]), [], "it is told elsewhere");
+  deepStrictEqual(listUnused(parseApprovals(ENTRY), [code, wrong]), [], "it is reported elsewhere");
 });
 
 Deno.test("a review is due from its date on", () => {
@@ -64,7 +64,7 @@ const BROKEN: [what: string, text: string, message: RegExp][] = [
   ["one status twice", ENTRY.replace("[409]", "[409, 409]"), /status 409 .* stands twice/],
   ["a change of the document", `${ENTRY}  contract: [{ operation: login, text: a }]\n`, /contract/],
   [
-    "neither recorded answers nor live ones",
+    "neither recorded responses nor live ones",
     ENTRY.slice(0, ENTRY.indexOf("  answers")),
     /names answers/,
   ],

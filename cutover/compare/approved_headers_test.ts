@@ -87,7 +87,7 @@ Deno.test("a header may be named as in reports", () => {
 const REFUSED: [what: string, text: string][] = [
   ["a header that isn't compared", CACHE.replace("cache-control", "server")],
   ["a header without a name", CACHE.replace("header.cache-control", '"header."')],
-  ["another part of the answer", CACHE.replace("header.cache-control", "status")],
+  ["another part of the response", CACHE.replace("header.cache-control", "status")],
   ["the same header twice", CACHE + CACHE.replace("no-store", "again")],
 ];
 

@@ -1,7 +1,5 @@
-import { contentCodings } from "../exchange/content_coding.ts";
-import type { CapturedResponse } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
-import { decodedBody, decodedText } from "../exchange/decoded_body.ts";
+import { type CapturedResponse, headerOf } from "../exchange/exchange.ts";
+import { contentCodings, decodedBody, decodedText } from "../exchange/decoded_body.ts";
 
 /** A response without its content codings, as it is compared. */
 export interface DecodedResponse extends CapturedResponse {
@@ -13,7 +11,7 @@ export interface DecodedResponse extends CapturedResponse {
 /** Removes the content codings. A malformed body, which no client can read, is replaced by a note. */
 export function decodedResponse(response: CapturedResponse | DecodedResponse): DecodedResponse {
   if ("codings" in response) return response;
-  const codings = contentCodings(headerOf(response.headers, "content-encoding"));
+  const codings = contentCodings(response.headers);
   if (codings.length === 0) return { ...response, codings };
   const headers = response.headers.filter(([name]) => name.toLowerCase() !== "content-encoding");
   const plain = { ...response, headers, codings };
@@ -63,7 +61,6 @@ export function isEtagOfCoding(legacy: DecodedResponse, service: DecodedResponse
   return was === is;
 }
 
-/** The ETag without `W/` and the suffix of a coding. */
 function opaqueTag({ headers, codings }: DecodedResponse): string | undefined {
   const etag = headerOf(headers, "etag");
   if (etag === undefined) return undefined;
@@ -75,3 +72,9 @@ function opaqueTag({ headers, codings }: DecodedResponse): string | undefined {
 
 // The longer ones first.
 const SEPARATORS = ["--", "-", ";", ":"];
+
+/** An error page without its stack frames and without the JSON parser's message. */
+export function withoutFrames(body: string): string {
+  return body.replaceAll(/(?:<br> &nbsp; &nbsp;at [^<]*)+/g, "")
+    .replaceAll(/<pre>(\w+Error): [^<]*/g, "<pre>$1: …");
+}

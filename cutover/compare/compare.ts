@@ -1,11 +1,9 @@
 import type { Rule } from "./approvals.ts";
-import { withoutFrames } from "./error_page.ts";
 import { COMPARED_HEADERS, comparedValue, isWeakEtag } from "./compared_headers.ts";
 import { digestOf } from "../exchange/body_capture.ts";
 import { bodyDifferences } from "./json_diff.ts";
-import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type Difference, differenceOf } from "../evidence/evidence.ts";
+import { type CapturedRequest, type CapturedResponse, headerOf } from "../exchange/exchange.ts";
 import {
   formatLosslessJson,
   type LosslessJson,
@@ -20,6 +18,7 @@ import {
   decodedResponse,
   inconclusiveBecause,
   isEtagOfCoding,
+  withoutFrames,
 } from "./comparable.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 
@@ -128,11 +127,7 @@ function differencesOf(pair: DecodedPair): Difference[] {
 function headerDifferences(legacy: DecodedResponse, service: DecodedResponse): Difference[] {
   const found: Difference[] = [];
   const report = (name: string, was: string | undefined, is: string | undefined) =>
-    found.push({
-      place: `header ${name}`,
-      ...(was !== undefined && { legacy: was }),
-      ...(is !== undefined && { service: is }),
-    });
+    found.push(differenceOf(`header ${name}`, was, is));
   for (const name of COMPARED_HEADERS) {
     const [was, is] = [headerOf(legacy.headers, name), headerOf(service.headers, name)];
     if (comparedValue(name, was) !== comparedValue(name, is)) report(name, was, is);
@@ -178,13 +173,10 @@ function compareBodies(pair: DecodedPair): Difference[] {
     return isSameText ? [] : [{ place: "body (spaces and escapes)", legacy: was, service: is }];
   }
   const [legacyPage, servicePage] = [withoutFrames(was), withoutFrames(is)];
+  const valueOf = (value: string): LosslessJson => ({ kind: "string", value });
   const isSame = legacyPage === servicePage ||
-    recorded?.("body", textValue(legacyPage), textValue(servicePage)) === true;
+    recorded?.("body", valueOf(legacyPage), valueOf(servicePage)) === true;
   return isSame ? [] : [{ place: "body", legacy: legacyPage, service: servicePage }];
-}
-
-function textValue(value: string): LosslessJson {
-  return { kind: "string", value };
 }
 
 /** Whether JSON is formatted as by `JSON.stringify`. */
@@ -209,9 +201,5 @@ function textOf(response: DecodedResponse): string {
 function shortened({ place, legacy, service }: Difference): Difference {
   const short = (text: string) =>
     text.length <= MAX_CHARACTERS ? text : `${text.slice(0, MAX_CHARACTERS - 1)}…`;
-  return {
-    place: short(place),
-    ...(legacy !== undefined && { legacy: short(legacy) }),
-    ...(service !== undefined && { service: short(service) }),
-  };
+  return differenceOf(short(place), legacy && short(legacy), service && short(service));
 }

@@ -216,7 +216,7 @@ const DIFFERENT: [
     'W/"a-b-br"',
   ],
   [
-    "another ETag of a compressed answer",
+    "another ETag of a compressed response",
     compressed(trace(P), { etag: '"x-gzip"' }),
     "header etag",
     'W/"a-b"',

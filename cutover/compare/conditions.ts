@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { isTooDeep } from "../../contract/json_depth.ts";
 import { parseMediaType } from "../../contract/media_type.ts";
 import { isBeyondYears, isMomentByWord, ISO_MOMENT_PATTERN } from "../../contract/moments.ts";
@@ -11,9 +12,7 @@ import {
   UUID_PATTERN,
 } from "../../contract/request_values.ts";
 import { isObject, parseJson } from "../../json.ts";
-import { isErrorPage } from "./error_page.ts";
-import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, type CapturedResponse, headerOf } from "../exchange/exchange.ts";
 import { type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import { decodedBytes, decodedText } from "../exchange/decoded_body.ts";
 import { requestFields } from "../redact/contract_fields.ts";
@@ -97,8 +96,7 @@ const CONDITIONS = {
     textsOf(request, DECIMALS).some(isLongDecimal),
   unfit_field: ({ request }) => {
     const fields = fieldsOf(request);
-    return fields !== undefined &&
-      Object.entries(LOT_FIELD_FORMS).some(([name, isValid]) => !isValid(fields[name]));
+    return fields !== undefined && !LotForm.safeParse(fields).success;
   },
   unfit_key: ({ request }) => {
     const keys = request.headers.filter(([name]) => name.toLowerCase() === "idempotency-key");
@@ -142,30 +140,23 @@ const FREE_TEXTS = ["notes", "digital_signature"];
 /** PostgreSQL's numeric reads these as NaN or infinite. */
 const NOT_FINITE = /^\s*(?:nan|[+-]?inf(?:inity)?)\s*$/i;
 
-const isUuid = (value: unknown) => isAbsent(value) || isText(value, UUID_PATTERN);
-const isDecimal = (value: unknown) =>
-  isAbsent(value) || typeof value === "number" || isText(value, DECIMAL_PATTERN);
+const Uuid = z.string().regex(UUID_PATTERN).nullish();
+// Also a number beyond the largest double, which another condition judges.
+const Decimal = z.custom((value) => typeof value === "number")
+  .or(z.string().regex(DECIMAL_PATTERN)).nullish();
 
 /** The contract's forms of a lot's fields, except the text of a code and metadata. */
-const LOT_FIELD_FORMS: Readonly<Record<string, (value: unknown) => boolean>> = {
-  lot_code: (value) => !isAbsent(value),
-  lot_type: (value) => isAbsent(value) || isText(value, /^(?:RAW|DEB|BULK|MIX|SKW|FRZ|FG)$/),
-  id: isUuid,
-  production_run_id: isUuid,
-  phase_id: isUuid,
-  operator_id: isUuid,
-  weight_kg: isDecimal,
-  temperature_c: isDecimal,
-  created_at: (value) => isAbsent(value) || isText(value, ISO_MOMENT_PATTERN),
-};
-
-function isAbsent(value: unknown): boolean {
-  return value === undefined || value === null;
-}
-
-function isText(value: unknown, form: RegExp): boolean {
-  return typeof value === "string" && form.test(value);
-}
+const LotForm = z.object({
+  lot_code: z.custom((value) => value !== undefined && value !== null),
+  lot_type: z.enum(["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"]).nullish(),
+  id: Uuid,
+  production_run_id: Uuid,
+  phase_id: Uuid,
+  operator_id: Uuid,
+  weight_kg: Decimal,
+  temperature_c: Decimal,
+  created_at: z.string().regex(ISO_MOMENT_PATTERN).nullish(),
+});
 
 /** Possibly a year beyond 9999 or before 0001, also by its offset. */
 const EDGE_YEAR = /\d{5}|BC|0001|9999/i;
@@ -275,4 +266,11 @@ function holds(request: CapturedRequest, matches: (value: unknown) => boolean): 
     }
   }
   return false;
+}
+
+/** Whether this is an HTML error page of the old server's framework. */
+export function isErrorPage(body: string): boolean {
+  if (!/^<!DOCTYPE html>\s*<html lang="en">/.test(body)) return false;
+  const title = body.indexOf("<title>Error</title>");
+  return title !== -1 && body.includes("<pre>", title);
 }

@@ -46,7 +46,7 @@ const CASES: [Condition, what: string, input: Partial<ConditionInput>, isMet: bo
     legacy: page(404, ERROR_PAGE, { "content-type": "x/y, text/html" }),
   }, false],
   ["error_page", "the head of a page", { ...trace("HEAD"), legacy: page(404, "") }, true],
-  ["error_page", "the head of a JSON answer", {
+  ["error_page", "the head of a JSON response", {
     ...trace("HEAD"),
     legacy: responseOf(404, ""),
   }, false],

@@ -9,7 +9,7 @@ const row = (id: string, at: string) => `{"id":"${id}","lot_code":"L","created_a
 const made = (id = ID_2, at = "2026-11-25T08:00:01.123Z") => responseOf(201, row(id, at));
 const madeByLegacy = responseOf(201, row(ID, "2026-11-25T07:59:59.999Z"));
 
-const GENERATED: [what: string, answer: CapturedResponse, place: string | undefined][] = [
+const GENERATED: [what: string, response: CapturedResponse, place: string | undefined][] = [
   ["another id and moment", made(), undefined],
   ["a moment just within the clocks' bounds", made(ID_2, "2026-11-25T07:55:00.000Z"), undefined],
   ["a moment too early", made(ID_2, "2026-11-25T07:54:59.999Z"), "body.created_at"],

@@ -1,4 +1,4 @@
-import type { Difference } from "../evidence/evidence.ts";
+import { type Difference, differenceOf } from "../evidence/evidence.ts";
 import {
   fieldOf,
   formatLosslessJson,
@@ -24,13 +24,9 @@ export function bodyDifferences(
 ): Difference[] {
   const found: Difference[] = [];
   const report = (place: string, was?: LosslessJson, is?: LosslessJson, why = "") => {
-    if (found.length < max) {
-      found.push({
-        place,
-        ...(was && { legacy: formatLosslessJson(was) }),
-        ...(is && { service: formatLosslessJson(is) + (why && ` (${why})`) }),
-      });
-    }
+    if (found.length >= max) return;
+    const now = is && formatLosslessJson(is) + (why && ` (${why})`);
+    found.push(differenceOf(place, was && formatLosslessJson(was), now));
   };
 
   const compare = (place: string, was: LosslessJson, is: LosslessJson): void => {
@@ -78,14 +74,15 @@ export function bodyDifferences(
     const rest = new Map<string, number[]>();
     for (let i = is.length - 1; i >= 0; i--) {
       const item = is[i];
-      if (item !== undefined) push(rest, formatLosslessJson(item), i);
+      if (item === undefined) continue;
+      rest.getOrInsertComputed(formatLosslessJson(item), () => []).push(i);
     }
     const old = [...was.entries()].filter(([, item]) =>
       rest.get(formatLosslessJson(item))?.pop() === undefined
     );
     const left = [...rest.values()].flat().toSorted((a, b) => a - b);
     const byId = new Map<string, number[]>();
-    for (const i of left.toReversed()) push(byId, idOf(is[i]), i);
+    for (const i of left.toReversed()) byId.getOrInsertComputed(idOf(is[i]), () => []).push(i);
     const pairs = old.map(([i, item]) => ({ i, item, partner: byId.get(idOf(item))?.pop() }));
     const taken = new Set(pairs.map(({ partner }) => partner));
     const single = left.filter((i) => !taken.has(i));
@@ -119,10 +116,4 @@ function placeOf(place: string, key: string): string {
 
 function idOf(lot: LosslessJson | undefined): string {
   return stringOf(fieldOf(lot, "id")) ?? "";
-}
-
-function push(map: Map<string, number[]>, key: string, value: number): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, [value]);
-  else values.push(value);
 }

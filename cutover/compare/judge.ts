@@ -1,32 +1,30 @@
 import { Buffer } from "node:buffer";
+import { z } from "zod";
 import { isObject, parseJson } from "../../json.ts";
 import type { Rule } from "./approvals.ts";
-import { errorFaults, errorHeadFaults, JSON_TYPE } from "./error_form.ts";
 import { isWeakEtag } from "./compared_headers.ts";
 import { type ConditionInput, isMet, textSent } from "./conditions.ts";
 import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, type CapturedResponse, headerOf } from "../exchange/exchange.ts";
 import { fieldOf, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 
-export interface Mismatch extends ConditionInput {
+interface Mismatch extends ConditionInput {
   readonly service: CapturedResponse;
-  readonly differences: readonly Difference[];
-}
-
-export interface Judgement {
-  /** The rules that were needed; empty unless they allow all differences. */
-  readonly used: readonly Rule[];
-  /** The differences that no rule allows. */
   readonly differences: readonly Difference[];
 }
 
 /**
  * Applies the rules to a mismatch: first those for headers, then to the rest one for the complete
  * response, or those for single places.
+ *
+ * @returns the rules that were needed, if they allow all differences, and the differences that no rule
+ *     allows
  */
-export function judge(mismatch: Mismatch, rules: readonly Rule[]): Judgement {
+export function judge(
+  mismatch: Mismatch,
+  rules: readonly Rule[],
+): { readonly used: readonly Rule[]; readonly differences: readonly Difference[] } {
   const { operation, legacy, service } = mismatch;
   const candidates = rules.filter((rule) =>
     (rule.operation === undefined || rule.operation === operation) &&
@@ -75,24 +73,17 @@ function formFaults({ request, legacy, service, differences }: Mismatch): Differ
     const [, header] = /^header (.*)$/.exec(place) ?? [];
     return header !== undefined && !OF_ERRORS.has(header) && !(header === "etag" && isAnother);
   });
-  const headers = Object.fromEntries(
-    ["content-type", "allow"].map((name) => [name, headerOf(service.headers, name) ?? ""]),
-  );
-  const { status } = service;
-  const faults = status < 400
-    // A 304 has no body and no content type.
-    ? successFaults(service.headers, status === 304 ? JSON_TYPE : headers["content-type"])
-    : request.method === "HEAD"
-    ? errorHeadFaults(status, headers)
-    : errorFaults({ status, headers, body: decodedText(service) ?? "", sent: textSent(request) });
+  const faults = service.status < 400 ? successFaults(service) : errorFaults(request, service);
   return [
     ...other.map(({ place }) => ({ place: `form: ${place} may not change` })),
     ...faults.map((fault) => ({ place: "form", service: fault })),
   ];
 }
 
-function successFaults(headers: HeaderLines, type = ""): string[] {
-  const faults = type === JSON_TYPE ? [] : [`a success with content-type ${type || "(none)"}`];
+function successFaults({ status, headers }: CapturedResponse): string[] {
+  // A 304 has no body and no content type.
+  const type = status === 304 ? JSON_TYPE : headerOf(headers, "content-type") ?? "(none)";
+  const faults = type === JSON_TYPE ? [] : [`a success with content-type ${type}`];
   return isWeakEtag(headerOf(headers, "etag"))
     ? faults
     : [...faults, "a success without weak ETag"];
@@ -115,4 +106,55 @@ export function isTokenOfUser(response: CapturedResponse): boolean {
   );
   return isObject(header) && typeof header.alg === "string" && ASYMMETRIC.test(header.alg) &&
     isObject(claims) && claims.sub === user;
+}
+
+const ErrorBody = z.strictObject({
+  error: z.string().min(1),
+  details: z.array(z.strictObject({ path: z.string(), message: z.string().min(1) })).min(1)
+    .optional(),
+});
+
+// Words from the internals of a server.
+const INTERNALS =
+  /syntax error|violates|duplicate key|relation "|column "|constraint|invalid (?:input|byte)|sqlstate|node_modules|postgres|insert into|<pre>/gi;
+
+function showsFrame(text: string): boolean {
+  return text.split(/[\n\r\u2028\u2029]/).some((line) => {
+    const at = line.search(/\bat /i);
+    return at !== -1 && /\.m?[jt]s/i.test(line.slice(at));
+  });
+}
+
+/** The content type of JSON in all responses of both servers. */
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/**
+ * The mistakes in the form of Lotline's error response: its content type, `Allow` with a 405, and a
+ * body `{"error": text}` without internals. The client's own words in it reveal none.
+ */
+export function errorFaults(request: CapturedRequest, response: CapturedResponse): string[] {
+  const faults: string[] = [];
+  const { status, headers } = response;
+  if (status === 405 && !headerOf(headers, "allow")) faults.push("405 without Allow");
+  const type = headerOf(headers, "content-type") ?? "(none)";
+  if (type !== JSON_TYPE) faults.push(`an error with content-type ${type}`);
+  // Its response has no body.
+  if (request.method === "HEAD") return faults;
+  const body = decodedText(response) ?? "";
+  if (!ErrorBody.safeParse(parseJson(body)).success) {
+    faults.push(`no {"error": text}: ${body.slice(0, 120)}`);
+  }
+  if (revealsInternals(body, textSent(request))) {
+    faults.push(`reveals internals: ${body.slice(0, 160)}`);
+  }
+  return faults;
+}
+
+function revealsInternals(body: string, sent: string): boolean {
+  // JSON escapes the quotation marks of a name.
+  const [plain, own] = [body, sent].map((text) => text.replaceAll("\\", ""));
+  if (plain === undefined || own === undefined) return false;
+  const known = own.toLowerCase();
+  return plain.match(INTERNALS)?.some((word) => !known.includes(word.toLowerCase())) === true ||
+    (showsFrame(plain) && !showsFrame(own));
 }

@@ -2,12 +2,11 @@ import { connect } from "../../db/connect.ts";
 import { isRefusedRow } from "../../db/pg_errors.ts";
 import { describeError, type Log } from "../../log.ts";
 import { delay, withDeadline } from "../../timing.ts";
-import type { Evidence } from "./evidence.ts";
+import type { Finding } from "./evidence.ts";
 import { fingerprintOf, type StoredMismatch, storedMismatch } from "./stored_mismatch.ts";
 import { type Batch, MAX_OF_A_KIND, storeBatch } from "./evidence_table.ts";
 import { createCounters } from "./counters.ts";
 
-/** The time between two flushes, in ms. */
 const FLUSH_MS = 500;
 const STATEMENT_TIMEOUT_MS = 2_000;
 /** How long a result is waited for, in ms; then the same batch is sent again. */
@@ -25,23 +24,17 @@ const MAX_KINDS = 2_000;
  */
 export type CollectorTrouble = "flush" | "dropped" | "difference";
 
-/** Collects the evidence of one process; disposing stores what is left. */
-export interface Collector extends Evidence, AsyncDisposable {
-  /** Whether everything that was counted until now is stored. Never rejects. */
-  flush(): Promise<boolean>;
-}
-
 /**
- * Starts to collect evidence. It is counted in memory and stored every {@link FLUSH_MS}. Each count is
+ * Starts to collect the evidence of one process. It is counted in memory and stored every {@link FLUSH_MS}. Each count is
  * stored once, also when PostgreSQL was unavailable or its result was lost. A process that is killed
- * loses what it hadn't stored.
+ * loses what it hadn't stored; disposing stores what is left.
  */
 export function startCollector({ databaseUrl, log, onTrouble }: {
   readonly databaseUrl: string;
   readonly log: Log;
   /** Called for what was counted and could not be kept or stored. */
   readonly onTrouble?: (trouble: CollectorTrouble) => void;
-}): Collector {
+}) {
   const sql = connect({
     url: databaseUrl,
     max: 1,
@@ -113,7 +106,7 @@ export function startCollector({ databaseUrl, log, onTrouble }: {
     responded: counters.responded,
     served: counters.served,
     covered: counters.covered,
-    found(finding) {
+    found(finding: Finding) {
       counters.found(finding);
       if (finding.differences.length === 0) return;
       const fingerprint = fingerprintOf(finding);
@@ -121,6 +114,7 @@ export function startCollector({ databaseUrl, log, onTrouble }: {
       if (waiting.length >= MAX_WAITING) onTrouble?.("difference");
       else waiting.push(storedMismatch(finding, fingerprint, performance.now()));
     },
+    /** Whether everything that was counted until now is stored. Never rejects. */
     async flush() {
       // One that is in flight has begun without what was counted since.
       await running;

@@ -140,7 +140,7 @@ for (const major of [17, 15] as const) {
     for (const bucket of [0, 99, 5]) one.served("login", route, "service", bucket);
     for (const bucket of [99, 7]) other.served("login", route, "service", bucket);
     for (const bucket of [100, 5_000, 9_999, 9_999]) other.served("login", route, "legacy", bucket);
-    // Moved for some requests, one of which the old server answered when Lotline was unavailable.
+    // Moved for some requests, one of which the old server responded to when Lotline was unavailable.
     one.served("login", route, "legacy", 5);
     one.served("login", routeIn("login", epoch - 1), "service", 42);
     deepStrictEqual(await Promise.all([one.flush(), other.flush()]), [true, true]);

@@ -13,14 +13,11 @@ interface MinuteCount {
   readonly at: number;
 }
 
-/** The responses of an upstream. */
 export interface ResponseCount extends MinuteCount {
   readonly side: Upstream;
   requests: number;
   serverErrors: number;
-  /** Requests without a response. */
   silences: number;
-  /** By bucket. */
   readonly latencies: Record<string, number>;
 }
 
@@ -57,7 +54,6 @@ export const MAX_TAKEN = 200;
 const MAX_WAITING = 4_000;
 const MINUTE_MS = 60_000;
 
-/** Counters without a count. */
 export function createCounters(now: () => number = () => performance.now()) {
   const responses = new Map<string, ResponseCount>();
   const clients = new Map<string, ClientCount>();
@@ -134,7 +130,6 @@ export function createCounters(now: () => number = () => performance.now()) {
       outcomes: takeFrom(outcomes),
       coverage: takeFrom(coverage),
     }),
-    /** The number of counts. */
     get size() {
       return size();
     },

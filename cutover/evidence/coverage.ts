@@ -23,10 +23,8 @@ export const OutcomeForm = z.enum([
 ]);
 export type Outcome = z.output<typeof OutcomeForm>;
 
-/** Comparisons by outcome. */
 export const OutcomeCountsForm = z.partialRecord(OutcomeForm, z.number());
 
-/** See {@link OutcomeCountsForm}. */
 export type OutcomeCounts = Readonly<z.output<typeof OutcomeCountsForm>>;
 
 /** Why a comparison is `lost`, in words. */
@@ -35,7 +33,6 @@ const LOST_CAUSES = {
   size: "size",
   /** The content coding of a body isn't known. */
   coding: "content coding",
-  /** Too many comparisons were waiting. */
   queue: "queue",
   /** The client left, or did not read its response. */
   client_left: "client left",
@@ -43,22 +40,16 @@ const LOST_CAUSES = {
   overload: "overload",
   /** The route went back to another mode while the request was in flight. */
   route_changed: "route changed",
-  /** The gateway stopped first. */
   stopped: "gateway stopped",
-  /** Comparing ended with an error. */
   failed: "comparing failed",
 };
 
-/** See the causes above. */
 export type LostCause = keyof typeof LOST_CAUSES;
 
 /** Why a comparison is `unanswered`, in words. */
 const UNANSWERED_CAUSES = {
-  /** The response took too long. */
   time: "time",
-  /** There was no connection. */
   refused: "refused",
-  /** The connection broke. */
   reset: "reset",
   /** The server said that it can't respond now. */
   unavailable: "unavailable",
@@ -66,7 +57,6 @@ const UNANSWERED_CAUSES = {
   not_asked: "not asked",
 };
 
-/** See the causes above. */
 export type UnansweredCause = keyof typeof UNANSWERED_CAUSES;
 
 /** The cause that belongs to each failure of an exchange. */
@@ -88,10 +78,7 @@ export type Covered = "due" | "not_sampled" | "success" | LostCause | Unanswered
 export type CoverageCounts = Readonly<Record<string, number>>;
 
 /** A cause in words, and how often it was one. */
-export interface Cause {
-  readonly cause: string;
-  readonly count: number;
-}
+type Cause = { readonly cause: string; readonly count: number };
 
 /** What was due and its outcomes, of one route in some time; the most frequent causes come first. */
 export function coverageOf(

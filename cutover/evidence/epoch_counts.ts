@@ -16,7 +16,6 @@ const EpochRow = z.object({
   /** The minutes of its first and last evidence, in UTC. */
   first: z.string().nullable(),
   last: z.string().nullable(),
-  /** Requests by side. */
   requests: z.partialRecord(z.enum(["legacy", "service"]), z.number()),
   outcomes: OutcomeCountsForm,
   /** How far comparisons cover its exchanges. */
@@ -33,7 +32,7 @@ export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
   const outcomes = ofEpoch(sql, "lotline.route_outcomes");
   const coverage = sql`${ofEpoch(sql, "lotline.route_coverage")} and ${isSettled(sql)}`;
   const rows = await timed(sql)`
-    select operation, epoch, seconds, answered.*,
+    select operation, epoch, seconds, responses.*,
       ${sumsBy(sql, "outcome", sql`${outcomes} and approval = ''`)} as outcomes,
       ${sumsBy(sql, "what", coverage)} as coverage,
       ${sumsBy(sql, "approval", sql`${outcomes} and approval <> ''`)} as approvals
@@ -51,7 +50,7 @@ export async function listEpochCounts(sql: Sql): Promise<EpochCounts[]> {
         from (${ofEpoch(sql, "lotline.route_answers")} and side in ('legacy', 'service')) counted
         group by side
       ) by_side
-    ) answered
+    ) responses
     order by place`;
   return rows.map((row) => EpochRow.parse(row));
 }

@@ -4,15 +4,27 @@ import type { LegacyOperation, Operation } from "../exchange/operations.ts";
 import type { Mode, Route, Upstream } from "../exchange/route.ts";
 
 /** One place in which two responses differ. */
-export interface Difference {
+export type Difference = {
   /** `status`, `header content-type`, or a place in the body such as `body.central.weight_kg`. */
   readonly place: string;
   /** The old server's value as text; absent: there is none. */
   readonly legacy?: string;
   readonly service?: string;
+};
+
+/** A difference without the values that there are none of. */
+export function differenceOf(
+  place: string,
+  legacy: string | undefined,
+  service: string | undefined,
+): Difference {
+  return {
+    place,
+    ...(legacy !== undefined && { legacy }),
+    ...(service !== undefined && { service }),
+  };
 }
 
-/** The result of one comparison. */
 export interface Finding {
   readonly operation: LegacyOperation;
   readonly route: Route;
@@ -54,7 +66,6 @@ export interface Evidence {
    * @param bucket the client's
    */
   served(operation: Operation, route: Route, upstream: Upstream, bucket: number): void;
-  /** A comparison is over. */
   found(finding: Finding): void;
   /** How far comparisons cover an exchange with a client. */
   covered(operation: LegacyOperation, route: Route, what: Covered): void;

@@ -62,11 +62,22 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
   const now = performance.now();
   const aged = <Row extends { readonly at: number }>(rows: readonly Row[]) =>
     rows.map(({ at, ...row }) => ({ ...row, age_ms: now - at }));
-  const clients = aged(batch.clients).map(({ clients, ...count }) => ({
-    ...count,
-    buckets: clients.toHex(),
-  }));
+  const counted = aged(batch.clients)
+    .map(({ clients, ...count }) => ({ ...count, buckets: clients.toHex() }));
   const minute = sql`date_trunc('minute', now() - age_ms * interval '1 millisecond')`;
+  const responses = sql`
+    select operation, side, epoch, ${minute} as minute, requests,
+      "serverErrors" as server_errors, silences, latencies
+    from turn cross join jsonb_to_recordset(${sql.json(aged(batch.responses))}) as counted (
+      operation text, side text, epoch int, age_ms float8, requests bigint,
+      "serverErrors" bigint, silences bigint, latencies jsonb
+    )`;
+  const clients = sql`
+    select operation, side, epoch, ${minute} as minute, requests,
+      ('x' || buckets)::bit(10000) as buckets
+    from turn cross join jsonb_to_recordset(${sql.json(counted)}) as counted (
+      operation text, side text, epoch int, age_ms float8, requests bigint, buckets text
+    )`;
   await timed(sql, deadlineMs)`
     with turn as (
       insert into lotline.evidence_collectors as collector (id, batch)
@@ -74,28 +85,9 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
       on conflict (id) do update set batch = excluded.batch, stored_at = now()
       where collector.batch < excluded.batch
       returning id
-    ), answers as (${
-    addResponses(
-      sql,
-      sql`
-        select operation, side, epoch, ${minute} as minute, requests,
-          "serverErrors" as server_errors, silences, latencies
-        from turn cross join jsonb_to_recordset(${sql.json(aged(batch.responses))}) as counted (
-          operation text, side text, epoch int, age_ms float8, requests bigint,
-          "serverErrors" bigint, silences bigint, latencies jsonb
-        )`,
-    )
-  }), clients as (${
-    addClients(
-      sql,
-      sql`
-        select operation, side, epoch, ${minute} as minute, requests,
-          ('x' || buckets)::bit(10000) as buckets
-        from turn cross join jsonb_to_recordset(${sql.json(clients)}) as counted (
-          operation text, side text, epoch int, age_ms float8, requests bigint, buckets text
-        )`,
-    )
-  }), outcomes as (
+    ), responses as (${addResponses(sql, responses)}
+    ), clients as (${addClients(sql, clients)}
+    ), outcomes as (
       insert into lotline.route_outcomes as stored (
         operation, epoch, minute, outcome, approval, count
       )

@@ -3,7 +3,6 @@
  * holds the durations within 2.5 % of its own.
  */
 
-/** Counts by bucket. */
 export type Histogram = Readonly<Record<string, number>>;
 
 const STEP = Math.log(1.05);
@@ -12,7 +11,6 @@ const FIRST = -47;
 /** Two minutes: no gateway waits longer. */
 const LAST = 240;
 
-/** The bucket of a duration in ms. */
 export function bucketOf(ms: number): number {
   if (!(ms > 0)) return FIRST;
   return Math.min(LAST, Math.max(FIRST, Math.round(Math.log(ms) / STEP)));
@@ -40,7 +38,6 @@ export function countSlower(histogram: Histogram, ms: number): number {
     .reduce((sum, [bucket, count]) => durationOf(bucket) > ms ? sum + count : sum, 0);
 }
 
-/** The sum of all counts. */
 export function totalOf(histogram: Histogram): number {
   return Object.values(histogram).reduce((sum, count) => sum + count, 0);
 }

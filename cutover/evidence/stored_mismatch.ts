@@ -1,12 +1,10 @@
 import { createHash } from "node:crypto";
 import { storable } from "../../db/storable.ts";
-import type { Difference, Finding } from "./evidence.ts";
-import type { CapturedRequest, CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
+import { differenceOf, type Finding } from "./evidence.ts";
 
 /** A comparison that found differences, as it is stored. */
 export type StoredMismatch = ReturnType<typeof storedMismatch>;
-
-type Stored = Readonly<Record<string, string | number | readonly (readonly string[])[]>>;
 
 /** The longest text that is kept of a body; all in characters or entries. */
 const MAX_BODY_CHARACTERS = 16_384;
@@ -40,45 +38,31 @@ export function storedMismatch(
     fingerprint,
     at,
     ...exchange && {
-      request: storedRequest(exchange.request),
+      request: {
+        method: storedText(exchange.request.method),
+        target: storedText(exchange.request.target),
+        ...storedMessage(exchange.request),
+      },
       legacy: storedResponse(exchange.legacy),
       service: storedResponse(exchange.service),
     },
-    differences: differences.slice(0, MAX_DIFFERENCES).map(storedPlace),
+    differences: differences.slice(0, MAX_DIFFERENCES).map(({ place, legacy, service }) =>
+      differenceOf(storedText(place), legacy && storedText(legacy), service && storedText(service))
+    ),
   };
 }
 
 const storedText = (text: string) => storable(text, MAX_TEXT_CHARACTERS);
 
-function storedRequest({ method, target, headers, body }: CapturedRequest): Stored {
-  return {
-    method: storedText(method),
-    target: storedText(target),
-    headers: storedHeaders(headers),
-    body: storedBody(body),
-  };
+function storedResponse({ status, ms, ...message }: CapturedResponse) {
+  return { status, ms, ...storedMessage(message) };
 }
 
-function storedResponse({ status, headers, body, ms }: CapturedResponse): Stored {
-  return { status, headers: storedHeaders(headers), body: storedBody(body), ms };
-}
-
-function storedPlace({ place, legacy, service }: Difference): Stored {
-  return {
-    place: storedText(place),
-    ...(legacy !== undefined && { legacy: storedText(legacy) }),
-    ...(service !== undefined && { service: storedText(service) }),
-  };
-}
-
-function storedHeaders(headers: HeaderLines): readonly (readonly string[])[] {
-  return headers.slice(0, MAX_HEADERS).map((line) => line.map(storedText));
-}
-
-function storedBody(body: Uint8Array): string {
+function storedMessage({ headers, body }: Pick<CapturedRequest, "headers" | "body">) {
   // A character that is cut in half shows as U+FFFD.
-  return storable(
-    new TextDecoder().decode(body.subarray(0, 4 * MAX_BODY_CHARACTERS)),
-    MAX_BODY_CHARACTERS,
-  );
+  const text = new TextDecoder().decode(body.subarray(0, 4 * MAX_BODY_CHARACTERS));
+  return {
+    headers: headers.slice(0, MAX_HEADERS).map((line) => line.map(storedText)),
+    body: storable(text, MAX_BODY_CHARACTERS),
+  };
 }

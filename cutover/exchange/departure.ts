@@ -5,7 +5,7 @@ import type { Operation } from "./operations.ts";
  * What happened to the request of a client that disconnected before its response was sent.
  * `carried_out`: a complete write, which runs to its end. `given_up`: a request without effect.
  * `incomplete`: the request had not arrived completely, and no upstream executes it. `half_closed`: the
- * client had closed its sending half and was answered; whether it read the response is unknown.
+ * client had closed its sending half and was sent its response; whether it read that is unknown.
  */
 export type Departure = "carried_out" | "given_up" | "incomplete" | "half_closed";
 

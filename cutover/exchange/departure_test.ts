@@ -21,7 +21,7 @@ import { createDepartureLog, departureOf } from "./departure.ts";
 const WRITES = 40;
 const OK = rawResponse("201 Created", '{"ok":true}');
 
-/** Answers after a few milliseconds, as a server with a database does. */
+/** Responds after a few milliseconds, as a server with a database does. */
 const afterMs = (ms: number): RawResponse => (socket) =>
   void setTimeout(() => socket.write(OK), ms);
 
@@ -248,7 +248,7 @@ Deno.test("a response without end doesn't hold a write whose client has left", a
     timer = setInterval(() => socket.write("1\r\na\r\n"), 10);
   }, { upstream: { responseTimeoutMs: 200 } });
   await leave(pair.front.port, { pieces: [write("mark-0")], leaving: "resets" });
-  await eventually("the answer has begun", () => timer !== undefined);
+  await eventually("the response has begun", () => timer !== undefined);
   await endOf(pair.front);
   clearInterval(timer);
   deepStrictEqual(marksAt(pair.upstream), ["mark-0"]);

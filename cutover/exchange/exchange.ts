@@ -4,6 +4,12 @@ import type { Route, Upstream } from "./route.ts";
 /** Header fields in their order and case, one entry a line. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[];
 
+/** The value of a header, `name` in lower case; several lines are joined by commas. */
+export function headerOf(headers: HeaderLines, name: string): string | undefined {
+  const values = headers.filter(([one]) => one.toLowerCase() === name).map(([, value]) => value);
+  return values.length === 0 ? undefined : values.join(", ");
+}
+
 /** A request that has arrived completely. */
 export interface CapturedRequest {
   readonly method: string;
@@ -48,6 +54,6 @@ export interface Observation {
   readonly response: CapturedResponse;
   /** Lotline's response to a dry run of a write that the old server executed afterwards. */
   readonly dryRun?: Exchange;
-  /** Lotline's response to the client's own request, before the old server answered in its place. */
+  /** Lotline's response to the client's own request, before the old server's in its place. */
   readonly earlier?: Exchange;
 }

@@ -1,8 +1,11 @@
 import { headText, type ResponseHead } from "./response_head.ts";
 import type { HeaderLines } from "./exchange.ts";
 
-// RFC 9110, 7.6.1, and what older proxies and clients treat the same way.
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
+/**
+ * The headers, in lower case, that apply to one connection and aren't forwarded: RFC 9110, 7.6.1, and
+ * what older proxies and clients treat the same way.
+ */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-authorization",
@@ -15,11 +18,6 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 
 /** No `Connection` header removes these: without them a request has another meaning. */
 const ALWAYS_FORWARDED: ReadonlySet<string> = new Set(["host", "content-length", "close"]);
-
-/** Whether a header, its name in lower case, applies to one connection and isn't forwarded. */
-export function isHopByHop(name: string): boolean {
-  return HOP_BY_HOP.has(name);
-}
 
 /** Adds the options that a `Connection` header lists; undefined: there are none so far. */
 export function connectionOptions(

@@ -1,25 +1,12 @@
 import { isLegacyOperation, isSafeOperation, type Operation, OPERATIONS } from "./operations.ts";
 
-interface Template {
-  readonly operation: Operation;
-  readonly method: string;
-  /** The path before and after the parameter, in lower case. */
-  readonly start: string;
-  readonly end: string;
-}
-
-const FIXED = new Map<string, Map<string, Operation>>();
-const WITH_PARAMETER: Template[] = [];
-
-for (const { operation, method, path } of OPERATIONS) {
+const PATHS = OPERATIONS.map(({ operation, method, path }) => {
+  // Before and after the parameter.
   const [start = "", end] = path.toLowerCase().split(/\{\w+\}/);
-  if (end !== undefined) {
-    WITH_PARAMETER.push({ operation, method, start, end });
-    continue;
-  }
-  const methods = FIXED.get(start) ?? new Map<string, Operation>();
-  FIXED.set(start, methods.set(method, operation));
-}
+  return { operation, method, start, end };
+});
+const FIXED = Map.groupBy(PATHS.filter(({ end }) => end === undefined), ({ start }) => start);
+const WITH_PARAMETER = PATHS.filter(({ end }) => end !== undefined);
 
 /**
  * The operation of a request, matched as both upstreams match it: in any case, with or without one
@@ -32,8 +19,8 @@ export function findOperation(method: string, target: string): Operation | undef
   const lower = pathOf(target).toLowerCase();
   const path = lower.length > 1 && lower.endsWith("/") ? lower.slice(0, -1) : lower;
   const fixed = FIXED.get(path);
-  if (fixed !== undefined) return fixed.get(requested);
-  for (const { operation, method, start, end } of WITH_PARAMETER) {
+  if (fixed !== undefined) return fixed.find(({ method }) => method === requested)?.operation;
+  for (const { operation, method, start, end = "" } of WITH_PARAMETER) {
     if (
       method === requested && path.length > start.length + end.length &&
       path.startsWith(start) && path.endsWith(end) &&
@@ -65,9 +52,6 @@ export function originForm(target: string): string {
 
 function pathOf(target: string): string {
   const origin = originForm(target);
-  for (let at = 0; at < origin.length; at++) {
-    const character = origin[at];
-    if (character === "?" || character === "#") return origin.slice(0, at);
-  }
-  return origin;
+  const end = origin.search(/[?#]/);
+  return end === -1 ? origin : origin.slice(0, end);
 }

@@ -1,15 +1,9 @@
-import type { operations } from "../../contract/types.gen.ts";
 import { ALL, LEGACY } from "./operations.gen.ts";
 
-/** An operation of the contract, by its id. */
-export type Operation = keyof operations;
+export const OPERATIONS = ALL;
 
-interface OperationPath {
-  readonly operation: Operation;
-  readonly method: "GET" | "POST";
-  /** The path as the contract writes it, such as `/api/traceability/{lotCode}`. */
-  readonly path: string;
-}
+/** An operation of the contract, by its id. */
+export type Operation = typeof OPERATIONS[number]["operation"];
 
 export type LegacyOperation = typeof LEGACY[number]["operation"];
 
@@ -21,9 +15,6 @@ export const LEGACY_OPERATIONS: readonly LegacyOperation[] = LEGACY.map(({ opera
 /** The same as a literal of PostgreSQL's `text[]`. */
 export const OLD_OPERATIONS_ARRAY = `{${LEGACY_OPERATIONS.join(",")}}`;
 
-export const OPERATIONS: readonly OperationPath[] = ALL;
-
-/** The operation with this id; undefined when there is none. */
 export function operationById(id: unknown): Operation | undefined {
   return OPERATIONS.find(({ operation }) => operation === id)?.operation;
 }

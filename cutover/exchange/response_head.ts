@@ -1,4 +1,3 @@
-/** A response's status line and headers. */
 export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
@@ -17,7 +16,8 @@ const MAX_HEADERS = 2_000;
 // RFC 9112, 4, and RFC 9110, 5.1 and 5.5: visible characters, spaces, tabs and obs-text only. Some
 // clients read other characters as the end of a line.
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
-const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+/** The name of a header, or a method (RFC 9110, 5.6.2). */
+export const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
@@ -48,14 +48,8 @@ export function readHeaderLine(line: string): [name: string, value: string] {
   return [name, withoutSpaceAround(value)];
 }
 
-/** Whether a name and a value may be sent as a header. */
 export function isHeaderLine(name: string, value: string): boolean {
-  return HEADER_NAME.test(name) && HEADER_VALUE.test(value);
-}
-
-/** Whether a text is a token, such as a method (RFC 9110, 5.6.2). */
-export function isToken(text: string): boolean {
-  return HEADER_NAME.test(text);
+  return TOKEN.test(name) && HEADER_VALUE.test(value);
 }
 
 /** Without spaces and tabs at both ends; `trim` would remove a no-break space as well. */

@@ -3,15 +3,15 @@ import type { Operation } from "./operations.ts";
 /** A server behind the gateway: the old server, or Lotline. */
 export type Upstream = "legacy" | "service";
 
-/** Which upstream answers the requests of an operation. */
+/** Which upstream gets the requests of an operation. */
 export type Mode =
-  /** The old server answers, and nothing is compared. */
+  /** The old server responds, and nothing is compared. */
   | { readonly name: "legacy" }
-  /** The old server answers; Lotline's response is compared. */
+  /** The old server responds; Lotline's response is compared. */
   | { readonly name: "shadow" }
-  /** Lotline answers this share of the clients, from 1 to 99 in %; responses are compared. */
+  /** Lotline responds to this share of the clients, from 1 to 99 in %; responses are compared. */
   | { readonly name: "canary"; readonly percent: number }
-  /** Lotline answers; the old server's response is compared where the request is safe. */
+  /** Lotline responds; the old server's response is compared where the request is safe. */
   | { readonly name: "service" };
 
 /** The state of one operation's traffic. */

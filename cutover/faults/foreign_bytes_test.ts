@@ -11,8 +11,9 @@ import { findOperation } from "../exchange/match_operation.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 import { createRedactor } from "../redact/redact.ts";
 import { readRequestHead } from "../proxy/request_head.ts";
-import { isErrorPage, withoutFrames } from "../compare/error_page.ts";
-import { errorFaults } from "../compare/error_form.ts";
+import { withoutFrames } from "../compare/comparable.ts";
+import { isErrorPage } from "../compare/conditions.ts";
+import { errorFaults } from "../compare/judge.ts";
 import { captured, pairOf, responseOf } from "../testing/captured.ts";
 import { routeOf } from "../testing/shadow_rig.ts";
 import type { CapturedRequest } from "../exchange/exchange.ts";
@@ -238,7 +239,7 @@ const CASES: Worst[] = [
   },
   {
     name: "an error of Lotline's",
-    run: (body) => errorFaults({ status: 404, headers: {}, body }),
+    run: (body) => errorFaults(captured("GET", "/"), responseOf(404, body)),
     inputs: [["at "], ["at x.\n"], ["\\"], ["at .j"]],
   },
 ];

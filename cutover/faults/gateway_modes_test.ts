@@ -16,8 +16,7 @@ import { startGateway } from "../testing/gateway.ts";
 import { followModes, STALE_MS } from "../routes/watch_routes.ts";
 import { type Operation, OPERATIONS } from "../exchange/operations.ts";
 import { describeMode } from "../routes/routing.ts";
-import { kill, release } from "../routes/kill_switch.ts";
-import { readRoutes, rollBack, setMode } from "../routes/routes_table.ts";
+import { kill, readRoutes, release, rollBack, setMode } from "../routes/routes_table.ts";
 
 const note = { who: "ana", why: "a try" };
 

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { delay } from "../../timing.ts";
 import type { Mode } from "../exchange/route.ts";
-import { kill } from "../routes/kill_switch.ts";
+import { kill } from "../routes/routes_table.ts";
 import { REQUIRED, startApi } from "../../testing/api.ts";
 import { type Cutover, startCutover } from "../testing/cutover.ts";
 import { freshDatabase } from "../../testing/database.ts";

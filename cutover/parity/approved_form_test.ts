@@ -18,14 +18,14 @@ const known: Known = {
 function faultsOf(
   status: number[],
   response: RecordedResponse,
-  answer: ReceivedResponse,
+  received: ReceivedResponse,
   place?: "body.token",
 ) {
   const isLogin = place !== undefined;
   const request = { method: "POST", path: isLogin ? "/api/login" : "/api/lots", headers: {} };
   const entry = { id: "an-entry", reason: "x", approved: "2026-11-23", review: "2027-05-24" };
   const approvals = [{ ...entry, live: [], responses: [{ exchange: "a #0", status, place }] }];
-  const outcome = outcomeOf("a #0", { request, response }, answer, known, approvals);
+  const outcome = outcomeOf("a #0", { request, response }, received, known, approvals);
   strictEqual(outcome.verdict, outcome.differences.length === 0 ? "approved" : "wrong");
   return outcome.differences;
 }
@@ -44,9 +44,9 @@ Deno.test("a refusal with one clear sentence, and details, has the approved form
 });
 
 const NO_ORIGIN = { "content-type": HEADERS["content-type"] };
-const REFUSED: [what: string, answer: ReceivedResponse, line: RegExp][] = [
+const REFUSED: [what: string, received: ReceivedResponse, line: RegExp][] = [
   ["a status that isn't named", refused({ status: 400 }), /^status: 500 -> 400/],
-  ["no answer", refused({ status: 0 }), /^no response: /],
+  ["no response", refused({ status: 0 }), /^no response: /],
   ["the old failure", refused({ status: 500 }), /^body\.error: /],
   ["an HTML page", refused({ body: "<pre>no</pre>" }), /no \{"error": text\}/],
   ["an empty error", refused({ body: '{"error":""}' }), /no \{"error": text\}/],

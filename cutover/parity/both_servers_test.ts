@@ -76,7 +76,7 @@ const PREFLIGHTS: Record<string, string>[] = [
   { "access-control-request-headers": "" },
 ];
 
-Deno.test("OPTIONS is answered on every path as the old server did", async () => {
+Deno.test("OPTIONS has the old server's response on every path", async () => {
   const names = ["access-control-allow-origin", "access-control-allow-methods"]
     .concat("access-control-allow-headers", "access-control-allow-credentials", "vary");
   for (const path of ["/api/lots", "/api/health/", "/", "/nowhere", "/api/traceability/%zz"]) {

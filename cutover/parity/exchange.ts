@@ -1,11 +1,10 @@
 import { gzipSync } from "node:zlib";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
-import { contentCodings, decodeContent } from "../exchange/content_coding.ts";
-import type { CapturedResponse, HeaderLines } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
-import { type SendFailure, sendWhole } from "../upstream/send_whole.ts";
+import { contentCodings, decodedBody } from "../exchange/decoded_body.ts";
+import { type CapturedResponse, type HeaderLines, headerOf } from "../exchange/exchange.ts";
+import { type SendFailure, sendWhole } from "../upstream/send.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
-import { withoutFrames } from "../compare/error_page.ts";
+import { withoutFrames } from "../compare/comparable.ts";
 import type { RecordedRequest, RecordedResponse } from "./recordings.ts";
 
 /**
@@ -13,12 +12,7 @@ import type { RecordedRequest, RecordedResponse } from "./recordings.ts";
  * Without a response (connection refused or reset, no response in 15 s, a body that can't be decoded)
  * the status is 0 and `body` is the reason.
  */
-export interface ReceivedResponse {
-  status: number;
-  headers: Record<string, string>;
-  body: string;
-  etag: string | undefined;
-}
+export type ReceivedResponse = Omit<RecordedResponse, "etag"> & { etag: string | undefined };
 
 const RESPONSE_TIMEOUT_MS = 15_000;
 const SWEEP_MS = 250;
@@ -45,11 +39,9 @@ export async function send(base: string, request: RecordedRequest): Promise<Rece
     const sent = await sendWhole(
       upstream,
       { method, target, headers, body: body ?? new Uint8Array() },
-      { keptConnections: "none", capturedBytes: MAX_RESPONSE_BYTES, maxBytes: MAX_RESPONSE_BYTES },
+      { capturedBytes: MAX_RESPONSE_BYTES, maxBytes: MAX_RESPONSE_BYTES },
     );
-    if (!("failure" in sent)) return responseOf(sent);
-    const { kind, why = REASONS[kind] } = sent.failure;
-    return none(why);
+    return "failure" in sent ? none(sent.why ?? REASONS[sent.failure]) : responseOf(sent);
   } finally {
     clearInterval(sweeper);
     upstream.close();
@@ -105,11 +97,10 @@ function headersOf(
 const WITHOUT_BODY = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
 
 function responseOf({ status, headers, body }: CapturedResponse): ReceivedResponse {
-  const coding = headerOf(headers, "content-encoding");
-  const decoded = decodeContent(coding, body, MAX_RESPONSE_BYTES);
+  const decoded = decodedBody({ headers, body }, MAX_RESPONSE_BYTES);
   if (decoded.kind === "broken" || decoded.kind === "too_large") {
     const what = decoded.kind === "broken" ? "isn't" : "becomes more than 64 MB without its";
-    return none(`a response that ${what} ${contentCodings(coding).join(", ")}`);
+    return none(`a response that ${what} ${contentCodings(headers).join(", ")}`);
   }
   // Clients keep a body in an unknown coding as it is.
   const bytes = decoded.kind === "plain" ? decoded.bytes : body;
@@ -128,7 +119,7 @@ function none(reason: string): ReceivedResponse {
   return { status: 0, headers: {}, body: reason, etag: undefined };
 }
 
-const REASONS: Readonly<Record<SendFailure["kind"], string>> = {
+const REASONS: Readonly<Record<SendFailure["failure"], string>> = {
   refused: "the connection was refused",
   reset: "the connection was closed before the response was complete",
   broken: "the bytes are no HTTP/1.1 response",

@@ -66,7 +66,7 @@ Deno.test("an https address uses TLS", async () => {
   deepStrictEqual(first, [22, 3]);
 });
 
-const NO_ANSWERS: [what: string, text: string, says: RegExp][] = [
+const NO_RESPONSES: [what: string, text: string, says: RegExp][] = [
   ["half of one", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", /closed before .* complete/],
   ["nonsense", "SSH-2.0-x\r\n\r\n", /no HTTP\/1\.1 response/],
   [
@@ -76,7 +76,7 @@ const NO_ANSWERS: [what: string, text: string, says: RegExp][] = [
   ],
 ];
 
-for (const [what, text, says] of NO_ANSWERS) {
+for (const [what, text, says] of NO_RESPONSES) {
   Deno.test(`${what} is no response, and the reason is given`, async () => {
     await using server = await startSocketServer((socket) => void socket.end(text));
     const { status, body } = await send(server.url, { method: "GET", path: "/", headers: {} });

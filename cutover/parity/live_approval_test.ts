@@ -3,12 +3,11 @@ import { startFaultyProxy } from "../testing/planted_fault.ts";
 import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
-import { type RecordingRedactor, recordRequests } from "./record_requests.ts";
+import { recordingRedactor, recordRequests, type RedactRecorded } from "./record_requests.ts";
 import { parseRequestList } from "./request_list.ts";
 import { verifySafe } from "./verify.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
-import { createRecordingRedactor } from "../record/recording_redactor.ts";
 import { createRedactor } from "../redact/redact.ts";
 
 const LIST = `GET /api/health
@@ -21,9 +20,7 @@ GET /api/traceability/A%00B
 GET /api/nope
 `;
 const redactor = createRedactor("a secret of more than thirty-two characters");
-const unredacted: RecordingRedactor = {
-  exchange: (request, received) => ({ request, received }),
-};
+const unredacted: RedactRecorded = (request, received) => ({ request, received });
 
 Deno.test("Lotline's responses pass against live recordings of the old server by the gateway's rules alone", async () => {
   await using database = await freshDatabase();
@@ -32,7 +29,7 @@ Deno.test("Lotline's responses pass against live recordings of the old server by
   await using api = await startApi({ databaseUrl: database.url });
   const of = { base: old.url, allowWrites: false, token: undefined };
   const files = [
-    await recordRequests(of, parseRequestList(LIST), createRecordingRedactor(redactor)),
+    await recordRequests(of, parseRequestList(LIST), recordingRedactor(redactor)),
     await recordRequests(of, parseRequestList(ODD_LIST), unredacted),
   ];
   const rules = liveRulesOf(await loadApprovals());

@@ -1,15 +1,20 @@
-import type { RecordedRequest, Recordings, Scenario } from "./recordings.ts";
+import { Buffer } from "node:buffer";
+import type { Redactor } from "../redact/redact.ts";
 import { type ReceivedResponse, recordedResponse } from "./exchange.ts";
+import { operationOf } from "./recorded_pair.ts";
+import {
+  exchangeName,
+  type RecordedRequest,
+  type Recordings,
+  type Scenario,
+} from "./recordings.ts";
 import { type Requests, type SendOptions, sendSafe, type Skipped } from "./send_safe.ts";
 
-/** Replaces personal data and secrets by pseudonyms. */
-export interface RecordingRedactor {
-  /** Undefined when the request's body is no text, and may hold anything. */
-  exchange(
-    request: RecordedRequest,
-    received: ReceivedResponse,
-  ): { readonly request: RecordedRequest; readonly received: ReceivedResponse } | undefined;
-}
+/** Replaces personal data and secrets by pseudonyms; undefined: the request's body is no text. */
+export type RedactRecorded = (
+  request: RecordedRequest,
+  received: ReceivedResponse,
+) => { readonly request: RecordedRequest; readonly received: ReceivedResponse } | undefined;
 
 /**
  * Sends requests to a server and returns its responses as recordings, without personal data. Unless
@@ -18,7 +23,7 @@ export interface RecordingRedactor {
 export async function recordRequests(
   options: SendOptions,
   scenarios: readonly Requests[],
-  redactor: RecordingRedactor,
+  redact: RedactRecorded,
 ) {
   const from = new Date().toISOString();
   const steps = new Map<string, Scenario["steps"]>();
@@ -26,16 +31,17 @@ export async function recordRequests(
   const unanswered: string[] = [];
   const unreadable: Skipped[] = [];
   const skipped = await sendSafe(scenarios, options, ({ request }, received, [name, step]) => {
+    const exchange = exchangeName({ name }, step);
     const before = steps.get(name) ?? [];
     // A step refers to earlier ones by their numbers, so none may be missing before it.
     if (received.status === 0 || before.length !== step) {
       const why = received.status === 0 ? received.body : "a step before it is not recorded";
-      unanswered.push(`${name} #${step}: ${why}`);
+      unanswered.push(`${exchange}: ${why}`);
       return;
     }
-    const redacted = redactor.exchange(request, received);
+    const redacted = redact(request, received);
     if (redacted === undefined) {
-      unreadable.push({ exchange: `${name} #${step}`, why: "its body is no text" });
+      unreadable.push({ exchange, why: "its body is no text" });
       return;
     }
     const response = recordedResponse(redacted.received);
@@ -47,4 +53,50 @@ export async function recordRequests(
     scenarios: [...steps].map(([name, steps]) => ({ name, steps })),
   };
   return { recordings, skipped: [...skipped, ...unreadable], unanswered };
+}
+
+/** The gateway's redactor, for requests and responses as recordings have them. */
+export function recordingRedactor(redactor: Pick<Redactor, "exchange">): RedactRecorded {
+  return (requested, received) => {
+    const sent = textOf(requested);
+    if (sent === undefined) return undefined;
+    const { method, path, encoding, gzip } = requested;
+    const { request, response } = redactor.exchange(operationOf(method, path), {
+      method,
+      target: path,
+      headers: Object.entries(requested.headers),
+      body: new TextEncoder().encode(sent),
+    }, {
+      status: received.status,
+      headers: Object.entries(received.headers),
+      body: new TextEncoder().encode(received.body),
+      ms: 0,
+    });
+    const body = new TextDecoder().decode(request.body);
+    return {
+      request: {
+        method: request.method,
+        path: request.target,
+        headers: Object.fromEntries(request.headers),
+        ...(body !== "" && { body }),
+        ...(encoding !== undefined && encoding !== "base64" && { encoding }),
+        ...(gzip !== undefined && { gzip }),
+      },
+      received: {
+        ...received,
+        headers: Object.fromEntries(response.headers),
+        body: new TextDecoder().decode(response.body),
+      },
+    };
+  };
+}
+
+/** The text of a body, whatever bytes it is sent as; undefined when it is none. */
+function textOf({ body = "", encoding }: RecordedRequest): string | undefined {
+  if (encoding !== "base64") return body;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(body, "base64"));
+  } catch {
+    return undefined;
+  }
 }

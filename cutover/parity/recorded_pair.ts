@@ -5,7 +5,7 @@ import type { CapturedResponse } from "../exchange/exchange.ts";
 import { type LosslessJson, stringOf } from "../exchange/lossless_json.ts";
 import { findOperation } from "../exchange/match_operation.ts";
 import { isLegacyOperation, type LegacyOperation } from "../exchange/operations.ts";
-import { fitsPseudonyms } from "../redact/pseudonym_form.ts";
+import { fitsPseudonyms } from "../redact/pseudonyms.ts";
 import { bytesOf, type ReceivedResponse } from "./exchange.ts";
 import type { Exchange } from "./recordings.ts";
 

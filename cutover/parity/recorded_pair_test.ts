@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
-import { withoutFrames } from "../compare/error_page.ts";
+import { withoutFrames } from "../compare/comparable.ts";
 import { outcomeOf } from "./verify.ts";
 import type { Known } from "./recorded_pair.ts";
 import type { ReceivedResponse } from "./exchange.ts";
@@ -29,34 +29,38 @@ const recorded: RecordedResponse = {
   etag: true,
 };
 
-function answered(change: Partial<ReceivedResponse> = {}): ReceivedResponse {
+function receivedWith(change: Partial<ReceivedResponse> = {}): ReceivedResponse {
   const body = recorded.body.replace(OLD_ID, NEW_ID).replace(OLD_TIME, NEW_TIME);
   return { status: 201, headers: { ...recorded.headers }, body, etag: 'W/"a-b"', ...change };
 }
 
 function bodyWith(from: string, to: string): ReceivedResponse {
-  const response = answered();
+  const response = receivedWith();
   ok(response.body.includes(from), `${from} must occur in the body for the case to mean anything`);
   return { ...response, body: response.body.replace(from, to) };
 }
 
 /** The faults of a response to a request for a lot, or for a trace. */
-function differences(response: RecordedResponse, answer: ReceivedResponse, known: Known): string[] {
+function differences(
+  response: RecordedResponse,
+  received: ReceivedResponse,
+  known: Known,
+): string[] {
   const request = response.body.includes('"central"')
     ? { method: "GET", path: "/api/traceability/A-1", headers: {} }
     : { method: "POST", path: "/api/lots", headers: {} };
-  return outcomeOf("a #0", { request, response }, answer, known, []).differences;
+  return outcomeOf("a #0", { request, response }, received, known, []).differences;
 }
 
 Deno.test("a response with another new id and the time of its own request is the same", () => {
-  deepStrictEqual(differences(recorded, answered(), known()), []);
+  deepStrictEqual(differences(recorded, receivedWith(), known()), []);
 });
 
-const FOUND: [what: string, answer: ReceivedResponse, line: RegExp][] = [
-  ["another status", answered({ status: 200 }), /^status: 201 -> 200$/],
+const FOUND: [what: string, received: ReceivedResponse, line: RegExp][] = [
+  ["another status", receivedWith({ status: 200 }), /^status: 201 -> 200$/],
   [
-    "no answer at all",
-    answered({ status: 0, body: "socket hang up" }),
+    "no response at all",
+    receivedWith({ status: 0, body: "socket hang up" }),
     /^no response: socket hang up$/,
   ],
   ["another scale", bodyWith('"540.0"', '"540"'), /^body\.weight_kg: "540\.0" -> "540"$/],
@@ -80,11 +84,11 @@ const FOUND: [what: string, answer: ReceivedResponse, line: RegExp][] = [
   ["null for a number", bodyWith('"540.0"', "null"), /^body\.weight_kg: /],
   [
     "text after the end",
-    answered({ body: `${answered().body}\n` }),
+    receivedWith({ body: `${receivedWith().body}\n` }),
     /^body \(spaces and escapes\): /,
   ],
-  ["an empty body", answered({ body: "" }), /^body: .* -> \(none\)$/],
-  ["half a body", answered({ body: answered().body.slice(0, 60) }), /^body: /],
+  ["an empty body", receivedWith({ body: "" }), /^body: .* -> \(none\)$/],
+  ["half a body", receivedWith({ body: receivedWith().body.slice(0, 60) }), /^body: /],
   ["an id that is no UUID", bodyWith(NEW_ID, "17"), /not a UUID/],
   ["a UUID in capitals", bodyWith(NEW_ID, NEW_ID.toUpperCase()), /not a UUID/],
   ["a UUID of version 1", bodyWith("-7cc2-", "-1cc2-"), /not a UUID/],
@@ -101,21 +105,21 @@ const FOUND: [what: string, answer: ReceivedResponse, line: RegExp][] = [
   ["the recorded time itself", bodyWith(NEW_TIME, OLD_TIME), /not that of the request/],
   [
     "another header",
-    answered({ headers: { ...recorded.headers, "content-type": "application/json" } }),
+    receivedWith({ headers: { ...recorded.headers, "content-type": "application/json" } }),
     /^header content-type: application\/json; charset=utf-8 -> application\/json$/,
   ],
   [
     "a missing header",
-    answered({ headers: { "content-type": JSON_TYPE } }),
+    receivedWith({ headers: { "content-type": JSON_TYPE } }),
     /^header access-control-allow-origin: \* -> \(none\)$/,
   ],
   [
     "an additional header that clients act on",
-    answered({ headers: { ...recorded.headers, vary: "Origin" } }),
+    receivedWith({ headers: { ...recorded.headers, vary: "Origin" } }),
     /^header vary: \(none\) -> Origin$/,
   ],
-  ["no ETag", answered({ etag: undefined }), /^header etag: W\/"recorded" -> \(none\)$/],
-  ["a strong ETag", answered({ etag: '"a-b"' }), /^header etag: W\/"recorded" -> "a-b"$/],
+  ["no ETag", receivedWith({ etag: undefined }), /^header etag: W\/"recorded" -> \(none\)$/],
+  ["a strong ETag", receivedWith({ etag: '"a-b"' }), /^header etag: W\/"recorded" -> "a-b"$/],
 ];
 
 for (const [what, response, line] of FOUND) {
@@ -127,29 +131,29 @@ for (const [what, response, line] of FOUND) {
 
 Deno.test("a time from the request must come back, even one from the recording's minute", () => {
   const given = { ...recorded, body: '{"created_at":"2026-11-23T01:10:30.000Z"}' };
-  deepStrictEqual(differences(given, answered({ body: given.body }), known()), []);
-  const other = answered({ body: given.body.replace(/2026.*Z/, NEW_TIME) });
+  deepStrictEqual(differences(given, receivedWith({ body: given.body }), known()), []);
+  const other = receivedWith({ body: given.body.replace(/2026.*Z/, NEW_TIME) });
   match(differences(given, other, known()).join(), /01:10:30/);
 });
 
 Deno.test("a time that was computed from the request must come back; two hours off is found", () => {
   const computed = { ...recorded, body: '{"created_at":"2026-01-19T08:11:12.000Z"}' };
-  deepStrictEqual(differences(computed, answered({ body: computed.body }), known()), []);
-  const wrong = answered({ body: computed.body.replace("08:11", "10:11") });
+  deepStrictEqual(differences(computed, receivedWith({ body: computed.body }), known()), []);
+  const wrong = receivedWith({ body: computed.body.replace("08:11", "10:11") });
   match(differences(computed, wrong, known()).join(), /08:11.* -> .*10:11/);
 });
 
 Deno.test("an id that was generated in one step must be the same in the next", () => {
   const context = known();
-  deepStrictEqual(differences(recorded, answered(), context), []);
-  deepStrictEqual(differences(recorded, answered(), context), []);
+  deepStrictEqual(differences(recorded, receivedWith(), context), []);
+  deepStrictEqual(differences(recorded, receivedWith(), context), []);
   const another = bodyWith(NEW_ID, "118f4f3c-7a50-7cc2-98c4-dc0c0c07398f");
   match(differences(recorded, another, context).join(), /earlier in this scenario/);
 });
 
 Deno.test("the time of one row must be the same in the next step", () => {
   const context = known();
-  deepStrictEqual(differences(recorded, answered(), context), []);
+  deepStrictEqual(differences(recorded, receivedWith(), context), []);
   match(
     differences(recorded, bodyWith(".000Z", ".001Z"), context).join(),
     /earlier in this scenario/,
@@ -158,9 +162,9 @@ Deno.test("the time of one row must be the same in the next step", () => {
 
 Deno.test("two rows with one id are found", () => {
   const context = known();
-  deepStrictEqual(differences(recorded, answered(), context), []);
+  deepStrictEqual(differences(recorded, receivedWith(), context), []);
   const second = { ...recorded, body: recorded.body.replace(OLD_ID, OLD_ID.replace("9a", "bb")) };
-  match(differences(second, answered(), context).join(), /one UUID for two things/);
+  match(differences(second, receivedWith(), context).join(), /one UUID for two things/);
 });
 
 const trace = (parents: string[], children: string[]) =>
@@ -184,7 +188,7 @@ const TRACES: [what: string, body: string, same: boolean][] = [
 for (const [what, body, same] of TRACES) {
   Deno.test(`of a trace, ${what}`, () => {
     const was = { ...recorded, status: 200, body: trace([A, B], [B, B, A]) };
-    const found = differences(was, answered({ status: 200, body }), known());
+    const found = differences(was, receivedWith({ status: 200, body }), known());
     deepStrictEqual(found.length === 0, same, JSON.stringify(found));
   });
 }
@@ -198,7 +202,7 @@ Deno.test("an error page is compared by its kind, not by stack frames and the pa
     page("SyntaxError: …"),
   );
   const was = { ...recorded, status: 400, body: page("SyntaxError: …") };
-  const response = (body: string) => answered({ status: 400, body });
+  const response = (body: string) => receivedWith({ status: 400, body });
   deepStrictEqual(differences(was, response(page(`SyntaxError: other${frames}`)), known()), []);
   match(differences(was, response(page(`TypeError: x${frames}`)), known()).join(), /TypeError/);
   match(differences(was, response('{"error":"no JSON"}'), known()).join(), /^body: /);
@@ -235,7 +239,7 @@ const PSEUDONYMS: [what: string, recorded: string, actual: string, same: boolean
 
 for (const [what, body, actual, same] of PSEUDONYMS) {
   Deno.test(`of recorded pseudonyms: ${what}`, () => {
-    const found = differences({ ...recorded, body }, answered({ body: actual }), known());
+    const found = differences({ ...recorded, body }, receivedWith({ body: actual }), known());
     deepStrictEqual(found.length === 0, same, JSON.stringify(found));
   });
 }

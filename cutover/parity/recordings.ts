@@ -2,7 +2,6 @@ import { z } from "zod";
 
 const Time = z.iso.datetime({ precision: 3 });
 
-/** The form of {@link RecordedRequest}. */
 export const RecordedRequest = z.strictObject({
   method: z.string(),
   path: z.string(),
@@ -42,7 +41,6 @@ export type RecordedRequest = z.output<typeof RecordedRequest>;
  */
 export type RecordedResponse = z.output<typeof RecordedResponse>;
 
-/** One request and its response. */
 export type Exchange = z.output<typeof Exchange>;
 
 /** Exchanges that follow one another, starting from exactly the seed rows. */
@@ -55,7 +53,6 @@ export type Scenario = z.output<typeof Scenario>;
  */
 export type Recordings = z.output<typeof Recordings>;
 
-/** The exchanges with the old server. */
 export const LEGACY_RECORDINGS = new URL("./recordings.json", import.meta.url);
 
 /**

@@ -3,11 +3,6 @@ import { isObject, parseJson } from "../../json.ts";
 import { parseRecordings, RecordedRequest } from "./recordings.ts";
 import type { Requests } from "./send_safe.ts";
 
-/** A list of requests that can't be read; the message says which line. */
-export class RequestListError extends Error {
-  override name = "RequestListError";
-}
-
 const MAX_REQUESTS = 10_000;
 
 const Listed = RecordedRequest.extend({
@@ -20,14 +15,14 @@ const Listed = RecordedRequest.extend({
  * Reads a list of requests: recordings, whose responses are ignored, or a request a line, as
  * `GET /api/health` or as JSON with `method`, `path` and perhaps `headers`, `body`, `encoding`, `gzip`
  * as in recordings. Empty lines and lines that begin with `#` are skipped.
- * @throws {RequestListError}
+ * @throws Error that says which line is invalid
  */
 export function parseRequestList(text: string): readonly Requests[] {
   const scenarios = readRecordings(text) ?? readLines(text);
   const count = scenarios.reduce((sum, { steps }) => sum + steps.length, 0);
-  if (count === 0) throw new RequestListError("It holds no request");
+  if (count === 0) throw new Error("It holds no request");
   if (count > MAX_REQUESTS) {
-    throw new RequestListError(`It holds ${count} requests, more than ${MAX_REQUESTS}`);
+    throw new Error(`It holds ${count} requests, more than ${MAX_REQUESTS}`);
   }
   return scenarios;
 }
@@ -39,7 +34,7 @@ function readRecordings(text: string): readonly Requests[] | undefined {
     return parseRecordings(content).scenarios;
   } catch (error) {
     const why = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
-    throw new RequestListError(`It is not in the form of recordings: ${why}`);
+    throw new Error(`It is not in the form of recordings: ${why}`);
   }
 }
 
@@ -50,7 +45,7 @@ function readLines(text: string): readonly Requests[] {
     const [, method, path] = /^([A-Z]+)\s+(\/\S*)$/.exec(line) ?? [];
     const result = Listed.safeParse(line.startsWith("{") ? parseJson(line) : { method, path });
     if (!result.success) {
-      throw new RequestListError(
+      throw new Error(
         `Line ${at + 1} is neither METHOD /path nor a request as JSON: ${line.slice(0, 80)}`,
       );
     }

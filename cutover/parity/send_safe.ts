@@ -1,7 +1,7 @@
 import { fillEtags, type ReceivedResponse, send } from "./exchange.ts";
 import { exchangeName, type RecordedRequest } from "./recordings.ts";
 import { findOperation, isSafeRequest } from "../exchange/match_operation.ts";
-import { findPseudonym } from "../redact/pseudonym_form.ts";
+import { findPseudonym } from "../redact/pseudonyms.ts";
 
 /** Requests that follow one another, perhaps with their recorded responses. */
 export interface Requests<Step = { readonly request: RecordedRequest }> {
@@ -19,7 +19,6 @@ export interface SendOptions {
   readonly token: string | undefined;
 }
 
-/** A request that was not sent. */
 export interface Skipped {
   /** `scenario #step` */
   readonly exchange: string;

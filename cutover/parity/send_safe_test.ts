@@ -7,21 +7,18 @@ import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startLegacy } from "../legacy/server.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { findOperation, isSafeRequest } from "../exchange/match_operation.ts";
-import { type RecordingRedactor, recordRequests } from "./record_requests.ts";
+import { recordingRedactor, recordRequests, type RedactRecorded } from "./record_requests.ts";
 import { parseRequestList } from "./request_list.ts";
-import { createRecordingRedactor } from "../record/recording_redactor.ts";
 import { createRedactor } from "../redact/redact.ts";
 
 // Emails and tokens are the only personal data in this file.
 const hide = (text: string) =>
   text.replaceAll(/[\w.]+@[\w.]+/g, "email-000000000001")
     .replaceAll(/(?<="token":")[^"]*/g, "token-000000000002");
-const redactor: RecordingRedactor = {
-  exchange: (request, received) => ({
-    request: { ...request, ...(request.body && { body: hide(request.body) }) },
-    received: { ...received, body: hide(received.body) },
-  }),
-};
+const redact: RedactRecorded = (request, received) => ({
+  request: { ...request, ...(request.body && { body: hide(request.body) }) },
+  received: { ...received, body: hide(received.body) },
+});
 
 const real = createRedactor("a secret of at least thirty-two characters");
 const of = { token: undefined, redactor: real };
@@ -75,7 +72,7 @@ Deno.test("recording a list sends no write, reports that, and stores no personal
   const { recordings, skipped, unanswered } = await recordRequests(
     options,
     parseRequestList(LIST),
-    redactor,
+    redact,
   );
   deepStrictEqual(
     recordings.scenarios.map(({ name, steps }) => [name, steps[0]?.response.status]),
@@ -89,7 +86,7 @@ Deno.test("recording a list sends no write, reports that, and stores no personal
   deepStrictEqual(await lotsOf(old), []);
   doesNotMatch(JSON.stringify(recordings), /nobody@/);
 
-  const all = await recordRequests({ ...old, allowWrites: true }, parseRequestList(LIST), redactor);
+  const all = await recordRequests({ ...old, allowWrites: true }, parseRequestList(LIST), redact);
   strictEqual(all.recordings.scenarios.at(-1)?.steps[0]?.response.status, 201);
   deepStrictEqual((await lotsOf(old)).length, 1);
 });
@@ -101,7 +98,7 @@ const lotsOf = async ({ database }: Awaited<ReturnType<typeof startSeeded>>) => 
 Deno.test("an exchange recorded from a list is verified, unless it had personal data", async () => {
   await using old = await startSeeded();
   const options = { ...old, allowWrites: true };
-  const { recordings } = await recordRequests(options, parseRequestList(LIST), redactor);
+  const { recordings } = await recordRequests(options, parseRequestList(LIST), redact);
   const report = await verifySafe({ ...old, redactor: real }, recordings);
   strictEqual(
     formatSkipped(report.skipped) + formatReport(report),
@@ -130,7 +127,7 @@ Deno.test("an id, a time or a number that isn't the recorded one is wrong", asyn
   const { recordings } = await recordRequests(
     { ...old, allowWrites: false },
     parseRequestList("GET /api/traceability/MIX-BATCH-88\nGET /api/health"),
-    redactor,
+    redact,
   );
   const faults: [what: string, spoil: (body: string) => string][] = [
     ["an id", (body) => body.replaceAll(/[0-9a-f]{8}(?=-[0-9a-f]{4}-4)/g, "01234567")],
@@ -147,12 +144,12 @@ Deno.test("an id, a time or a number that isn't the recorded one is wrong", asyn
   }
 });
 
-Deno.test("a report of wrong answers shows no personal data", async () => {
+Deno.test("a report of wrong responses shows no personal data", async () => {
   await using old = await startSeeded();
   const { recordings } = await recordRequests(
     { ...old, allowWrites: false },
     parseRequestList("GET /api/traceability/MIX-BATCH-88"),
-    createRecordingRedactor(real),
+    recordingRedactor(real),
   );
   await using proxy = await startFaultyProxy(old.base, (response) => ({
     ...response,
@@ -171,7 +168,7 @@ Deno.test("requests that depend on a skipped one are skipped", async () => {
   const { recordings, skipped } = await recordRequests(
     { ...old, allowWrites: false },
     [{ name: "a", steps: [read, write, read] }, { name: "b", steps: [read] }],
-    redactor,
+    redact,
   );
   deepStrictEqual(recordings.scenarios.map(({ steps }) => steps.length), [1, 1]);
   deepStrictEqual(skipped.map(({ exchange }) => exchange), ["a #1", "a #2"]);
@@ -182,7 +179,7 @@ Deno.test("an unavailable server is reported, and nothing of it is recorded", as
   const { recordings, unanswered } = await recordRequests(
     { base, allowWrites: false, token: undefined },
     parseRequestList("GET /api/health"),
-    redactor,
+    redact,
   );
   deepStrictEqual(recordings.scenarios, []);
   match(unanswered.join(), /^line 1 #0: .*ECONNREFUSED/);

@@ -24,7 +24,6 @@ interface Subject {
   seed: Seed;
 }
 
-/** The result of one exchange. */
 export interface Outcome extends Approved {
   /** Method and path, for people; a long path is cut. */
   request: string;

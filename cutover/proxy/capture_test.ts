@@ -78,7 +78,7 @@ const MODES: [mode: Mode, side: string, read: string | undefined, write: string 
   [{ name: "service" }, "service", "service", undefined],
 ];
 for (const [mode, upstream, read, write] of MODES) {
-  Deno.test(`in ${mode.name} the ${upstream} upstream answers, and the wanted part is observed`, async () => {
+  Deno.test(`in ${mode.name} the ${upstream} upstream responds, and the wanted part is observed`, async () => {
     for (const [request, compared] of [[READ, read], [LOGIN, read], [WRITE, write]] as const) {
       const { received, observed } = await forward(request, { mode, compares: true });
       ok(received.endsWith(upstream), received);
@@ -153,7 +153,7 @@ Deno.test("clients behind one address are distinguished by the header that the o
   strictEqual(new Set(gateway.served.map(({ bucket }) => bucket)).size, 40);
 });
 
-Deno.test("a client counts for the upstream that answered it, a probe for none, and only where clients are counted", async () => {
+Deno.test("a client counts for the upstream that responded, a probe for none, and only where clients are counted", async () => {
   await using legacy = await startRawUpstream(LEGACY);
   const modes: [Mode, string[]][] = [
     [{ name: "legacy" }, []],

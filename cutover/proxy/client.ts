@@ -1,11 +1,71 @@
 import type net from "node:net";
 import type { ProxiedRequest } from "./proxied_request.ts";
-import { FramingBytes } from "./framing_bytes.ts";
+import type { ClientRequest } from "./request_body.ts";
 import type { GatewayServerLimits } from "./server_limits.ts";
-import { closeGracefully, respondAndClose } from "./last_response.ts";
-import type { ErrorResponseStatus } from "./error_response.ts";
+import { closeGracefully, type ErrorResponse, respondAndClose } from "./client_response.ts";
 import type { Peer } from "./request_head.ts";
 import { InFlight } from "./in_flight.ts";
+
+/** Node's bound on chunk extensions; here for all framing of a request. */
+const MAX_FRAMING_BYTES = 16_384;
+/** A chunk's size and its two line ends, with a reserve. */
+const BYTES_PER_PIECE = 16;
+
+/**
+ * Bounds the chunks of a body, each of which costs a call: this many of any size, and one more for each
+ * {@link BYTES_PER_MORE}. A body that the upstreams accept may have chunks of one byte.
+ */
+const MAX_PIECES = 102_400;
+const BYTES_PER_MORE = 64;
+
+/**
+ * Counts the bytes on a client's connection that belong to neither heads nor bodies. The server's parser
+ * bounds the names and values of headers and trailers only. Chunk extensions, zeros before a chunk size,
+ * empty lines before a request and spaces before a header's value would be unbounded.
+ *
+ * It counts packets: bytes in the packet that ended another request are left out.
+ */
+class FramingBytes {
+  #request: ClientRequest | undefined;
+  #isChunked = false;
+  /** Bytes read when the last request was complete; undefined: a request is arriving. */
+  #completeAt: number | undefined = 0;
+  /** Bytes read when the body began; undefined: unknown. */
+  #bodyAt: number | undefined;
+
+  /** @param maxHeadBytes of a head, with the spaces and empty lines in it and before it */
+  constructor(readonly socket: net.Socket, readonly maxHeadBytes: number) {}
+
+  begin(request: ClientRequest, isChunked: boolean): void {
+    this.#request = request;
+    this.#isChunked = isChunked;
+    this.#bodyAt = undefined;
+    if (isChunked && this.#completeAt !== undefined) {
+      this.#bodyAt = this.#completeAt + request.headBytes();
+    }
+    this.#completeAt = undefined;
+  }
+
+  /** To be called after each packet. Returns which bound is exceeded. */
+  check(): "chunk_framing" | "head" | undefined {
+    const { bytesRead } = this.socket;
+    if (this.#completeAt !== undefined) {
+      return bytesRead - this.#completeAt > this.maxHeadBytes ? "head" : undefined;
+    }
+    const request = this.#request;
+    if (request === undefined) return undefined;
+    if (request.complete) {
+      this.#completeAt = bytesRead;
+      this.#request = undefined;
+    }
+    if (!this.#isChunked) return undefined;
+    this.#bodyAt ??= bytesRead - request.bodyBytes;
+    const framing = bytesRead - this.#bodyAt - request.bodyBytes;
+    const maxFraming = MAX_FRAMING_BYTES + BYTES_PER_PIECE * request.pieces;
+    const maxPieces = MAX_PIECES + request.bodyBytes / BYTES_PER_MORE;
+    return framing > maxFraming || request.pieces > maxPieces ? "chunk_framing" : undefined;
+  }
+}
 
 export class Client {
   readonly requests = new InFlight<ProxiedRequest>();
@@ -15,7 +75,7 @@ export class Client {
   #newest: ProxiedRequest | undefined;
   #begun = 0;
   #isClosing = false;
-  #refusal: { readonly status: ErrorResponseStatus; readonly sentence: string } | undefined;
+  #refusal: ErrorResponse | undefined;
   /** When the last sweep found it in use, by `performance.now()`, and its counts at that moment. */
   #usedAt = 0;
   #bytesRead = 0;
@@ -65,11 +125,11 @@ export class Client {
   }
 
   /** Refuses bytes that are no acceptable request, after the pending responses. */
-  refuse(status: ErrorResponseStatus, sentence: string): void {
+  refuse(refusal: ErrorResponse): void {
     this.close();
     const newest = this.#newest;
-    if (newest !== undefined && !newest.request.complete) return newest.refuse(status, sentence);
-    this.#refusal = { status, sentence };
+    if (newest !== undefined && !newest.request.complete) return newest.refuse(refusal);
+    this.#refusal = refusal;
     this.#refuseInTurn();
   }
 
@@ -91,21 +151,21 @@ export class Client {
   #checkFraming(): void {
     if (this.#isClosing) return;
     const excess = this.#framing.check();
-    if (excess === "head") this.refuse(431, "The headers are too long");
+    if (excess === "head") this.refuse([431, "The headers are too long"]);
     else if (excess === "chunk_framing") {
       this.#isClosing = true;
       // Reading further chunks would cost processor time.
       closeGracefully(this.socket, false);
       if (this.#newest === undefined) this.socket.destroy();
-      else this.#newest.refuse(413, "The chunks of the body have too much around them");
+      else this.#newest.refuse([413, "The chunks of the body have too much around them"]);
     }
   }
 
   #refuseInTurn(): void {
-    if (this.#refusal === undefined || this.requests.size > 0) return;
-    const { status, sentence } = this.#refusal;
+    const refusal = this.#refusal;
+    if (refusal === undefined || this.requests.size > 0) return;
     this.#refusal = undefined;
     // The response before may have closed the connection.
-    if (this.socket.writable) respondAndClose(this.socket, status, sentence);
+    if (this.socket.writable) respondAndClose(this.socket, refusal);
   }
 }

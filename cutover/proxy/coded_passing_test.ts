@@ -14,7 +14,7 @@ const HEAD = "HTTP/1.1 200 OK\r\n" +
 const size = PACKED.length.toString(16);
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
 
-const ANSWERS: [what: string, method: string, answer: string, body: string][] = [
+const RESPONSES: [what: string, method: string, response: string, body: string][] = [
   ["with its length", "GET", `${HEAD}Content-Length: ${PACKED.length}\r\n\r\n${PACKED}`, PACKED],
   [
     "in chunks",
@@ -28,7 +28,7 @@ const ANSWERS: [what: string, method: string, answer: string, body: string][] = 
 ];
 
 for (const mode of ["legacy", "service"] as const) {
-  for (const [what, method, response, body] of ANSWERS) {
+  for (const [what, method, response, body] of RESPONSES) {
     Deno.test(`in ${mode}, a compressed response ${what} reaches the client unchanged`, async () => {
       await using upstream = await startRawUpstream(response);
       await using gateway = await startTestGatewayServer({

@@ -1,46 +1,22 @@
-import type { ReadClient } from "../../client_address.ts";
-import type { CanaryBy } from "../config.ts";
 import { bucketBy, chooseUpstream } from "../routes/canary.ts";
-import type { Observer } from "../shadow/observer.ts";
-import type { Evidence } from "../evidence/evidence.ts";
+import type { Observer } from "../shadow/shadow.ts";
 import {
   isLegacyOperation,
   isSafeOperation,
   type LegacyOperation,
-  type Operation,
 } from "../exchange/operations.ts";
 import { isCounted } from "../routes/moved_share.ts";
 import { findOperation, isSafeMethod, isSafeRequest } from "../exchange/match_operation.ts";
+import type { ProxyDeps } from "./proxied_request_deps.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Route, Upstream } from "../exchange/route.ts";
 
 /** How one request is handled. */
-export interface Decision {
-  /** Undefined: the contract has no such operation, and the old server answers. */
-  readonly route: Route | undefined;
-  /** The route's operation, if both upstreams know it. */
-  readonly comparable: LegacyOperation | undefined;
-  readonly upstream: Upstream;
-  /** The client's; undefined on routes whose clients aren't counted. */
-  readonly bucket: number | undefined;
-  /**
-   * `answer`: the exchange is observed; `dry_run`: Lotline's dry run comes first; undefined: the
-   * exchange isn't observed.
-   */
-  readonly compared: "answer" | "dry_run" | undefined;
-  /** Whether it may be sent twice: its method is safe, or it is the old login, which writes nothing. */
-  readonly isSafe: boolean;
-  /** Whether it runs to its end after its client has left: its method isn't safe. */
-  readonly outlivesClient: boolean;
-}
+export type Decision = ReturnType<typeof decide>;
 
-export interface DecideDeps {
-  /** Called for every request, so it answers from memory. */
-  readonly routeOf: (operation: Operation) => Route;
-  readonly readClient: ReadClient;
-  readonly canaryBy: CanaryBy;
+export type DecideDeps = Pick<ProxyDeps<unknown>, "routeOf" | "readClient" | "canaryBy"> & {
   readonly observer: Pick<Observer, "wants">;
-}
+};
 
 export function decide(
   deps: DecideDeps,
@@ -48,19 +24,24 @@ export function decide(
   target: string,
   head: RequestHead,
   peer: Peer,
-): Decision {
+) {
   const operation = findOperation(method, target);
   const route = operation && deps.routeOf(operation);
   const comparable = operation && isLegacyOperation(operation) ? operation : undefined;
   const bucket = route && bucketOn(route, deps, head, peer);
   const upstream = route === undefined ? "legacy" : chooseUpstream(route.mode, bucket ?? 0);
   return {
+    /** Undefined: the contract has no such operation, and the request goes to the old server. */
     route,
+    /** The route's operation, if both upstreams know it. */
     comparable,
     upstream,
+    /** The client's; undefined on routes whose clients aren't counted. */
     bucket,
     compared: route && comparable && howToCompare(deps, comparable, route, upstream),
+    /** Whether it may be sent twice: its method is safe, or it is the old login, which writes nothing. */
     isSafe: isSafeRequest(method, operation),
+    /** Whether it runs to its end after its client has left: its method isn't safe. */
     outlivesClient: !isSafeMethod(method),
   };
 }
@@ -83,20 +64,6 @@ export function decideFallback(
   const bucket = bucketOn(route, deps, head, peer, decision.bucket);
   if (chooseUpstream(route.mode, bucket ?? 0) === "service") return undefined;
   return { ...decision, route, bucket, upstream: "legacy", compared: undefined };
-}
-
-/**
- * Counts a finished request for the upstream that had it last: a request that Lotline was to answer
- * and the old server answered wasn't moved.
- */
-export function countClient(
-  evidence: Pick<Evidence, "served">,
-  { route, bucket }: Decision,
-  { isProbe }: RequestHead,
-  upstream: Upstream | undefined,
-): void {
-  if (route === undefined || bucket === undefined || upstream === undefined || isProbe) return;
-  evidence.served(route.operation, route, upstream, bucket);
 }
 
 /** @param known the client's bucket, if it was computed before: a random one must not change */
@@ -128,15 +95,19 @@ function firstValue(lines: readonly string[], lowerName: string): string | undef
   return undefined;
 }
 
+/**
+ * `response`: the exchange is observed; `dry_run`: Lotline's dry run comes first; undefined: the exchange
+ * isn't observed.
+ */
 function howToCompare(
   { observer }: DecideDeps,
   operation: LegacyOperation,
   route: Route,
   upstream: Upstream,
-): Decision["compared"] {
+): "response" | "dry_run" | undefined {
   const needsNoDryRun = isSafeOperation(operation) || route.mode.name === "legacy";
   // The old server has no dry run, so that a write to Lotline can't be compared.
   if (!needsNoDryRun && upstream === "service") return undefined;
   if (!observer.wants(operation, route)) return undefined;
-  return needsNoDryRun ? "answer" : "dry_run";
+  return needsNoDryRun ? "response" : "dry_run";
 }

@@ -18,7 +18,7 @@ const canary = (percent: 0 | 100): Mode => ({ name: "canary", percent });
 /** The head of a request with these headers, names and values in turn. */
 function headOf(headers: readonly string[], peer: Peer) {
   const head = readRequestHead({ rawHeaders: [...headers], httpVersion: "1.1" }, peer);
-  if ("mistake" in head) throw new Error(head.mistake);
+  if ("mistake" in head) throw new Error(head.mistake[1]);
   return head;
 }
 
@@ -64,23 +64,23 @@ const DECISIONS: [
   upstream: Decision["upstream"],
   compared: Decision["compared"],
 ][] = [
-  // Neither may wait for Lotline: the exchange is compared after the old server has answered.
-  ["write", LEGACY, "legacy", "answer"],
-  ["QC decision", LEGACY, "legacy", "answer"],
-  ["login", LEGACY, "legacy", "answer"],
-  ["read", LEGACY, "legacy", "answer"],
+  // Neither may wait for Lotline: the exchange is compared after the old server's response.
+  ["write", LEGACY, "legacy", "response"],
+  ["QC decision", LEGACY, "legacy", "response"],
+  ["login", LEGACY, "legacy", "response"],
+  ["read", LEGACY, "legacy", "response"],
   ["write", SHADOW, "legacy", "dry_run"],
   ["QC decision", SHADOW, "legacy", "dry_run"],
-  ["login", SHADOW, "legacy", "answer"],
-  ["read", SHADOW, "legacy", "answer"],
+  ["login", SHADOW, "legacy", "response"],
+  ["read", SHADOW, "legacy", "response"],
   ["write", canary(0), "legacy", "dry_run"],
   ["write", canary(100), "service", undefined],
-  ["read", canary(0), "legacy", "answer"],
-  ["read", canary(100), "service", "answer"],
+  ["read", canary(0), "legacy", "response"],
+  ["read", canary(100), "service", "response"],
   ["write", SERVICE, "service", undefined],
   ["QC decision", SERVICE, "service", undefined],
-  ["login", SERVICE, "service", "answer"],
-  ["read", SERVICE, "service", "answer"],
+  ["login", SERVICE, "service", "response"],
+  ["read", SERVICE, "service", "response"],
 ];
 
 for (const [what, mode, upstream, compared] of DECISIONS) {
@@ -195,7 +195,7 @@ const WAITLESS: [what: string, mode: Mode, request: string][] = [
 ];
 
 for (const [what, mode, request] of WAITLESS) {
-  Deno.test(`${what} is answered, and observed, without waiting for a dry run`, async () => {
+  Deno.test(`${what} gets its response, and is observed, without waiting for a dry run`, async () => {
     await using upstream = await startRawUpstream(rawResponse("200 OK", "ok"));
     const requested: string[] = [];
     await using gateway = await startTestGatewayServer({

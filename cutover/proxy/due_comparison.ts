@@ -1,24 +1,14 @@
-import { ALWAYS_CAPTURED_BYTES, BodyCapture, type ByteBudget } from "../exchange/body_capture.ts";
+import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
 import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/coverage.ts";
-import type { UpstreamRequest } from "../upstream/upstream_request.ts";
 import type { ClientBody } from "./request_body.ts";
-import type { Observer } from "../shadow/observer.ts";
-import type { Evidence } from "../evidence/evidence.ts";
 import type { CapturedRequest, Exchange, FailureKind } from "../exchange/exchange.ts";
-import type { Failure } from "../upstream/connection.ts";
-import type { GatewayServerLimits } from "./server_limits.ts";
+import type { Failure, UpstreamRequest } from "../upstream/connection.ts";
+import type { ProxyDeps } from "./proxied_request_deps.ts";
 import { toHeaderLines } from "../exchange/hop_by_hop.ts";
 import type { Upstream } from "../exchange/route.ts";
 import type { Decision } from "./decide.ts";
 
-/** What counting and capturing exchanges depends on; shared by all requests. */
-export interface DueDeps {
-  readonly evidence: Evidence;
-  readonly observer: Pick<Observer, "observe">;
-  readonly limits: GatewayServerLimits;
-  /** For the long bodies of exchanges that are compared. */
-  readonly comparedBytes: ByteBudget;
-}
+type DueDeps = Pick<ProxyDeps<unknown>, "evidence" | "observer" | "limits" | "comparedBytes">;
 
 /**
  * The observation of one exchange. An exchange that is to be compared counts as due when its request is
@@ -28,7 +18,7 @@ export class DueComparison {
   /** Whether the exchange is still to be observed. */
   isWanted: boolean;
   dryRun: Exchange | undefined;
-  /** Lotline's response to the request itself, when the old server answers in its place. */
+  /** Lotline's response to the request itself, when the old server responds in its place. */
   earlier: Exchange | undefined;
   #isDue = false;
   #capture: BodyCapture | undefined;

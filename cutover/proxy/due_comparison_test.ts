@@ -125,7 +125,7 @@ Deno.test("a client that leaves before its request is complete counts as no requ
   deepStrictEqual(endsOf(gateway), []);
 });
 
-const FAILURES: [what: string, answer: Parameters<typeof startRawUpstream>[0], end: string][] = [
+const FAILURES: [what: string, response: Parameters<typeof startRawUpstream>[0], end: string][] = [
   ["breaks the connection", (socket) => socket.resetAndDestroy(), "unanswered reset"],
   ["breaks it in the middle", (socket) => {
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", () => socket.end());

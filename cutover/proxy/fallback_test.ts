@@ -65,7 +65,7 @@ async function send(
 }
 
 for (const kind of ["read", "login", "write"] as const) {
-  Deno.test(`Lotline is unavailable: the old server answers a ${kind}`, async () => {
+  Deno.test(`Lotline is unavailable: the old server responds to a ${kind}`, async () => {
     const { status, body, asked: requested, answered } = await send(REQUESTS[kind], {
       legacy: LEGACY,
     });
@@ -77,14 +77,14 @@ for (const kind of ["read", "login", "write"] as const) {
 
 const FAULTS: [what: string, service: string | RawResponse, status: number][] = [
   ["resets", reset, 0],
-  ["ends without an answer", end, 0],
+  ["ends without a response", end, 0],
   ["hangs", hang, 0],
   ["sends nonsense", nonsense, 0],
-  ["answers 503", fail, 503],
+  ["responds 503", fail, 503],
 ];
 for (const [what, service, status] of FAULTS) {
   for (const kind of ["read", "login"] as const) {
-    Deno.test(`Lotline ${what}: the old server answers a ${kind}`, async () => {
+    Deno.test(`Lotline ${what}: the old server responds to a ${kind}`, async () => {
       const outcome = await send(REQUESTS[kind], { legacy: LEGACY, service });
       deepStrictEqual([outcome.status, outcome.body, outcome.asked], ["200", "legacy", [1, 1]]);
       const [operation] = outcome.answered[0]?.split(" ") ?? [];
@@ -102,7 +102,7 @@ for (const [what, service, status] of FAULTS) {
     deepStrictEqual(outcome.answered, [`createLot service ${status}`]);
   });
 
-  Deno.test(`the old server ${what}: Lotline doesn't answer in its place`, async () => {
+  Deno.test(`the old server ${what}: Lotline doesn't respond in its place`, async () => {
     for (const mode of [{ name: "legacy" }, { name: "shadow" }] as const) {
       const upstreams = { legacy: service, service: rawResponse("200 OK", "service") };
       const outcome = await send(REQUESTS.read, upstreams, { mode });
@@ -197,7 +197,7 @@ Deno.test("a response of Lotline's that is cut off isn't started again with the 
   deepStrictEqual(legacy.requests, []);
 });
 
-/** A server that answers the first request and resets its connection at the next one. */
+/** A server that responds to the first request and resets its connection at the next one. */
 async function startForgetful() {
   const seen = new WeakSet<object>();
   return await startRawUpstream((socket) => {

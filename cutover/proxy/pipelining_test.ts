@@ -38,7 +38,7 @@ const REFUSED: [what: string, request: string, status: string][] = [
   ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400"],
 ];
 for (const [what, request, status] of REFUSED) {
-  Deno.test(`after a request with ${what}, nothing is executed, and nothing is answered`, async () => {
+  Deno.test(`after a request with ${what}, nothing is executed, and no response is sent`, async () => {
     for (const cut of [0, request.length]) {
       await using pair = await startPair(OK, { limits: { bodyBytes: 200 } });
       // A connection to the upstream is open: a request that passes is sent immediately.
@@ -50,7 +50,7 @@ for (const [what, request, status] of REFUSED) {
     }
   });
 
-  Deno.test(`a request with ${what} is refused in its turn, and the one before it is answered`, async () => {
+  Deno.test(`a request with ${what} is refused in its turn, and the one before it gets its response`, async () => {
     await using pair = await startPair((socket) => setTimeout(() => socket.write(OK), 20), {
       limits: { bodyBytes: 200 },
     });
@@ -70,7 +70,7 @@ Deno.test("a request that is refused after a long response is refused after all 
     `${LOT}CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n`,
   );
   client.socket.pause();
-  await eventually("the answer has come", () => pair.upstream.requests.length === 1);
+  await eventually("the request has arrived", () => pair.upstream.requests.length === 1);
   client.socket.resume();
   const received = await client.ended;
   deepStrictEqual(statusesIn(received), ["200", "405"]);

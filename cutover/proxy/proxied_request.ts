@@ -1,20 +1,22 @@
 import type { ServerResponse } from "node:http";
 import { ALWAYS_CAPTURED_BYTES, BodyCapture } from "../exchange/body_capture.ts";
 import { headText, type ResponseHead } from "../exchange/response_head.ts";
-import { UpstreamRequest, type UpstreamRequestListener } from "../upstream/upstream_request.ts";
-import { type BodyListener, ClientBody } from "./request_body.ts";
-import type { ClientRequest } from "./client_request.ts";
+import { type BodyListener, ClientBody, type ClientRequest } from "./request_body.ts";
 import { type Departure, departureOf } from "../exchange/departure.ts";
 import { DueComparison, failureOf } from "./due_comparison.ts";
-import { endResponse } from "./end_response.ts";
 import type { CapturedRequest, Exchange } from "../exchange/exchange.ts";
 import type { ProxyDeps } from "./proxied_request_deps.ts";
 import { headersForClient, interimText, toHeaderLines } from "../exchange/hop_by_hop.ts";
-import { errorResponse, type ErrorResponseStatus, NO_RESPONSE } from "./error_response.ts";
+import { endResponse, type ErrorResponse, errorResponse, NO_RESPONSE } from "./client_response.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Upstream } from "../exchange/route.ts";
-import type { Connection, Failure } from "../upstream/connection.ts";
-import { countClient, decide, decideFallback, type Decision } from "./decide.ts";
+import {
+  type Connection,
+  type Failure,
+  UpstreamRequest,
+  type UpstreamRequestListener,
+} from "../upstream/connection.ts";
+import { decide, decideFallback, type Decision } from "./decide.ts";
 
 /** A client's request on its way to an upstream, and the response on its way back. */
 export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
@@ -103,7 +105,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#departure = this.request.complete ? "half_closed" : "incomplete";
     if (this.request.complete) return;
     this.response.shouldKeepAlive = false;
-    this.#cancel(400, "The request ended too early");
+    this.#cancel([400, "The request ended too early"]);
   }
 
   /** The client's connection is closed, and its response isn't sent. */
@@ -142,13 +144,13 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   bodyIsTooLarge(): void {
     this.deps.onLastRequest(this);
-    this.refuse(413, `The body is larger than ${this.deps.limits.bodyBytes} bytes`);
+    this.refuse([413, `The body is larger than ${this.deps.limits.bodyBytes} bytes`]);
   }
 
   /** Refuses it while it arrives, with everything after it on its connection. */
-  refuse(status: ErrorResponseStatus, sentence: string): void {
+  refuse(refusal: ErrorResponse): void {
     this.#isLast = true;
-    this.#cancel(status, sentence);
+    this.#cancel(refusal);
   }
 
   send(connection: Connection): void {
@@ -167,7 +169,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   interim(head: ResponseHead): void {
     if (this.request.httpVersion === "1.0" || this.response.headersSent) return;
-    // The gateway answers `Expect: 100-continue` itself: no client waits for an upstream's 100.
+    // The gateway responds to `Expect: 100-continue` itself: no client waits for an upstream's 100.
     if (head.status === 100 || this.#leftAt !== undefined) return;
     this.response.socket?.write(interimText(head), "latin1");
   }
@@ -223,7 +225,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     }
     this.#due.failed(kind);
     if (headersSent) return this.cut();
-    if (this.#held === undefined) return this.#respond(...NO_RESPONSE[kind]);
+    if (this.#held === undefined) return this.#respond(NO_RESPONSE[kind]);
     this.#forwardHead(this.#held.head);
     this.#endResponse(this.#held.body);
   }
@@ -264,7 +266,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     if (!isSent) return this.#reroute(fallback);
     // Lotline executes no incomplete request, and the bytes that it has can't be sent again.
     this.#attempt?.abort();
-    this.#respond(503, "The route has changed, send the request again");
+    this.#respond([503, "The route has changed, send the request again"]);
   }
 
   #markSent(): void {
@@ -328,20 +330,20 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
       this.#attempt?.abort();
       if (this.#attempt !== undefined) this.#countResponse(0, this.#attempt.ms);
       this.#due.failed("broken");
-      this.#respond(502, "The answer of the server behind this one is broken");
+      this.#respond([502, "The answer of the server behind this one is broken"]);
     }
   }
 
   /** Cancels the upstream's request and responds with an error; a response that has begun is cut. */
-  #cancel(status: ErrorResponseStatus, sentence: string): void {
+  #cancel(error: ErrorResponse): void {
     this.#attempt?.abort();
     this.#markSent();
     if (this.response.headersSent) this.cut();
-    else this.#respond(status, sentence);
+    else this.#respond(error);
   }
 
-  #respond(status: ErrorResponseStatus, sentence: string): void {
-    const { reason, headers, body } = errorResponse(status, sentence, this.head.requestId);
+  #respond(error: ErrorResponse): void {
+    const { status, reason, headers, body } = errorResponse(error, this.head.requestId);
     this.#writeHead(status, reason, headers);
     this.#endResponse(body);
   }
@@ -378,11 +380,15 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#isFinished = true;
     this.deps.headsInFlight.delete(this);
     this.deps.uploads.delete(this);
+    const { route, bucket } = this.#decision;
+    const operation = route?.operation;
+    // The upstream that had it last: what the old server did in Lotline's place wasn't moved.
     const upstream = this.#attempt && this.#upstream;
-    countClient(this.deps.evidence, this.#decision, this.head, upstream);
+    if (route && upstream && bucket !== undefined && !this.head.isProbe) {
+      this.deps.evidence.served(route.operation, route, upstream, bucket);
+    }
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.onFinish(this);
-    const operation = this.#decision.route?.operation;
     if (this.#departure !== undefined) this.deps.onDeparture(operation, this.#departure);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,

@@ -91,7 +91,7 @@ for (const [what, request, status, says = NO_REQUEST] of REFUSED) {
     const [, body = ""] = response.split("\r\n\r\n");
     match(response, /\r\nConnection: close\r\n/i);
     match(response, /\r\nContent-Type: application\/json; charset=utf-8\r\n/);
-    strictEqual(body, JSON.stringify({ error: says }), "one answer, and no other after it");
+    strictEqual(body, JSON.stringify({ error: says }), "one response, and no other after it");
     strictEqual(pair.upstream.received(), "");
   });
 }

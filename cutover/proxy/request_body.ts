@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { IncomingMessage } from "node:http";
+import { IncomingMessage } from "node:http";
 import process from "node:process";
 import { ByteBuffer } from "../../byte_buffer.ts";
 import type { RequestHead } from "./request_head.ts";
@@ -13,6 +13,32 @@ const MAX_BUFFERED_BYTES = 131_072;
 
 /** The parts of one packet are joined up to this size. */
 const MAX_JOINED_BYTES = 65_536;
+
+/** A client's request that counts its body as it arrives, before it is read. */
+export class ClientRequest extends IncomingMessage {
+  /** Without the framing of chunks. */
+  bodyBytes = 0;
+  /** Chunks, or parts of them. */
+  pieces = 0;
+
+  /** Called by the server's parser for each part of the body; null: the body is complete. */
+  override push(part: Buffer | null): boolean {
+    if (part !== null) {
+      this.bodyBytes += part.length;
+      this.pieces++;
+    }
+    return super.push(part);
+  }
+
+  /** The size of its head without superfluous bytes. */
+  headBytes(): number {
+    const { method = "", url = "", rawHeaders } = this;
+    let bytes = `${method} ${url} HTTP/1.1\r\n\r\n`.length;
+    // A colon and an end of line for each header, and mostly a space.
+    for (const part of rawHeaders) bytes += part.length + 2;
+    return bytes;
+  }
+}
 
 export interface BodyListener {
   bodyIsComplete(): void;
@@ -32,7 +58,6 @@ export class ClientBody {
   #buffersAll = false;
   readonly #buffer: ByteBuffer;
   #bytes = 0;
-  /** Parts of the current packet. */
   #parts: Buffer[] = [];
   #partBytes = 0;
   #connection: Connection | undefined;
@@ -41,7 +66,7 @@ export class ClientBody {
   #isDropped = false;
 
   constructor(
-    readonly request: IncomingMessage,
+    readonly request: ClientRequest,
     readonly head: RequestHead,
     readonly limit: number,
     readonly listener: BodyListener,

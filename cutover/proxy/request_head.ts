@@ -3,8 +3,8 @@ import { normalizedAddress } from "../../client_address.ts";
 import { DRY_RUN_HEADER } from "../../contract/dry_run.ts";
 import { firstContentType } from "../../contract/content_type.ts";
 import { isHost } from "../../host.ts";
-import { connectionOptions, isHopByHop, withoutFields } from "../exchange/hop_by_hop.ts";
-import type { ErrorResponseStatus } from "./error_response.ts";
+import { connectionOptions, HOP_BY_HOP, withoutFields } from "../exchange/hop_by_hop.ts";
+import type { ErrorResponse } from "./client_response.ts";
 
 /** Who is at the other end of a client's connection. */
 export interface Peer {
@@ -21,31 +21,11 @@ export function peerOf(remote: string, isTrusted: (address: string) => boolean):
     : { address, isTrusted: isTrusted(address) };
 }
 
-export interface RequestHead {
-  /** The forwarded headers, names and values in turn, including those that the gateway adds. */
-  readonly lines: readonly string[];
-  /** There is no `Host`, as HTTP/1.0 allows. */
-  readonly needsHost: boolean;
-  readonly requestId: string;
-  readonly authorization: string | undefined;
-  readonly forwardedFor: string | undefined;
-  /** The client waits for `100 Continue` before it sends its body. */
-  readonly awaitsContinue: boolean;
-  readonly isProbe: boolean;
-  /** It requests another protocol, which the gateway ignores. */
-  readonly requestsUpgrade: boolean;
-  readonly isChunked: boolean;
-  /** Of the body; undefined without `Content-Length`. */
-  readonly length: number | undefined;
-}
+export type RequestHead = Exclude<ReturnType<typeof readRequestHead>, BadHead>;
 
 /** Why a request isn't forwarded: the upstreams could parse it differently. */
-export interface BadHead {
-  readonly status: ErrorResponseStatus;
-  readonly mistake: string;
-}
+export type BadHead = { readonly mistake: ErrorResponse };
 
-// Only the gateway sends it: Lotline answers a client's with 403, and the old server ignores it.
 /**
  * The header of requests from `deno task cutover probe`, which count for no client. A client that sends
  * it isn't counted either, and gains nothing by that.
@@ -85,8 +65,8 @@ const FIRST_LINE_COUNTS: ReadonlySet<string> = new Set([
   "user-agent",
 ]);
 
-function bad(mistake: string, status: ErrorResponseStatus = 400): BadHead {
-  return { status, mistake };
+function bad(sentence: string, status: ErrorResponse[0] = 400): BadHead {
+  return { mistake: [status, sentence] };
 }
 
 /** Servers parse the host of an absolute target differently unless it is plain. */
@@ -108,7 +88,7 @@ export function readRequestHead(
     "rawHeaders" | "httpVersion" | "url"
   >,
   peer: Peer,
-): RequestHead | BadHead {
+) {
   if (version !== "1.1" && version !== "1.0") return bad("The version isn't HTTP/1.1", 505);
   if (raw.length > 2 * MAX_HEADERS) return bad(`There are over ${MAX_HEADERS} headers`, 431);
   const badTarget = targetMistake(url);
@@ -142,16 +122,14 @@ export function readRequestHead(
         break;
       case "transfer-encoding":
         // Servers disagree on every other value.
-        if (value.toLowerCase() !== "chunked") {
-          return bad("The only transfer encoding is chunked");
-        }
+        if (value.toLowerCase() !== "chunked") return bad("The only transfer encoding is chunked");
         isChunked = true;
         continue;
       case "connection":
         options = connectionOptions(value, options);
         continue;
       case "expect":
-        // The gateway answers it: of two requests to an upstream, as with a dry run, one would have it.
+        // The gateway responds to it: of two requests to an upstream, as with a dry run, one would have it.
         expect = joined(expect, value);
         continue;
       case "content-type":
@@ -177,12 +155,13 @@ export function readRequestHead(
         requestsUpgrade = true;
         continue;
       case DRY_RUN_HEADER:
+        // Only the gateway sends it: Lotline responds 403 to a client's, and the old server ignores it.
         continue;
       case PROBE:
         isProbe = true;
         continue;
       default:
-        if (isHopByHop(lower)) continue;
+        if (HOP_BY_HOP.has(lower)) continue;
     }
     if (FIRST_LINE_COUNTS.has(lower)) {
       if (seen?.has(lower)) continue;
@@ -191,9 +170,7 @@ export function readRequestHead(
     }
     lines.push(name, value);
   }
-  if (host === undefined && version !== "1.0") {
-    return bad("The request has no Host header");
-  }
+  if (host === undefined && version !== "1.0") return bad("The request has no Host header");
   if (isChunked && version === "1.0") return bad("HTTP/1.0 knows no chunks");
   if (isChunked && length !== undefined) return bad("The request has two lengths");
   // HTTP/1.0 has no such header.
@@ -215,15 +192,20 @@ export function readRequestHead(
   for (const part of forwarded) bytes += part.length;
   if (bytes > MAX_FORWARDED_BYTES) return bad("The headers are too long", 431);
   return {
+    /** The forwarded headers, names and values in turn, including those that the gateway adds. */
     lines: forwarded,
+    /** There is no `Host`, as HTTP/1.0 allows. */
     needsHost: host === undefined,
     requestId,
     authorization,
     forwardedFor,
+    /** The client waits for `100 Continue` before it sends its body. */
     awaitsContinue: expect !== undefined,
     isProbe,
+    /** It requests another protocol, which the gateway ignores. */
     requestsUpgrade,
     isChunked,
+    /** Of the body; undefined without `Content-Length`. */
     length,
   };
 }

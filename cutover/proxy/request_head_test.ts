@@ -67,7 +67,7 @@ for (const [what, request] of PASSED) {
 for (
   const value of ["100-continue", "100-Continue, x", "x; 100-continue", "x\r\nExpect: 100-continue"]
 ) {
-  Deno.test(`Expect: ${JSON.stringify(value)} is answered with 100, and isn't forwarded`, async () => {
+  Deno.test(`Expect: ${JSON.stringify(value)} gets 100, and isn't forwarded`, async () => {
     await using pair = await startPair(OK);
     const received = await exchange(pair.server, post(`Expect: ${value}\r\n`));
     match(received, /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 200 /);

@@ -6,27 +6,17 @@ import { createClientReader, createProxyCheck } from "../../client_address.ts";
 import { delay } from "../../timing.ts";
 import { ByteBudget } from "../exchange/body_capture.ts";
 import { Client } from "./client.ts";
-import { ClientRequest } from "./client_request.ts";
+import { ClientRequest } from "./request_body.ts";
 import { DueComparison } from "./due_comparison.ts";
 import { ProxiedRequest } from "./proxied_request.ts";
-import type { ProxyDeps } from "./proxied_request_deps.ts";
-import { respondAndClose } from "./last_response.ts";
-import { errorResponse, type ErrorResponseStatus } from "./error_response.ts";
+import type { ProxyDeps, ProxyOptions } from "./proxied_request_deps.ts";
+import { type ErrorResponse, errorResponse, respondAndClose } from "./client_response.ts";
 import { peerOf, readRequestHead } from "./request_head.ts";
 import { InFlight } from "./in_flight.ts";
 import { UpstreamPool } from "../upstream/upstream.ts";
 import { decide } from "./decide.ts";
 
-type PassedDeps =
-  | "routeOf"
-  | "canaryBy"
-  | "limits"
-  | "evidence"
-  | "observer"
-  | "onDeparture"
-  | "log";
-
-export interface GatewayServerOptions extends Pick<ProxyDeps<ProxiedRequest>, PassedDeps> {
+export interface GatewayServerOptions extends ProxyOptions {
   readonly hostname: string;
   /** 0: any free one. */
   readonly port: number;
@@ -35,26 +25,16 @@ export interface GatewayServerOptions extends Pick<ProxyDeps<ProxiedRequest>, Pa
   readonly trustedProxies: readonly string[];
 }
 
-/** The gateway's server, listening. */
-export interface GatewayServer {
-  readonly port: number;
-  /** Free memory for the long bodies of exchanges that are compared. */
-  readonly comparedBytesLeft: number;
-  /**
-   * Stops accepting after a moment, waits for requests in flight and closes all connections. Requests
-   * that run longer than the grace period are cut; true: there were none.
-   */
-  close(graceMs: number): Promise<boolean>;
-}
+export type GatewayServer = Awaited<ReturnType<typeof startGatewayServer>>;
 
 /**
- * A stopping server answers new requests for this long and closes each connection with its response, as
+ * A stopping server accepts new requests for this long and closes each connection with its response, as
  * HTTP requires; only idle connections are closed without one.
  */
 const LINGER_MS = 300;
 const LINGER_TURNS = 20;
 
-export async function startGatewayServer(options: GatewayServerOptions): Promise<GatewayServer> {
+export async function startGatewayServer(options: GatewayServerOptions) {
   const { limits, log } = options;
   const isTrusted = createProxyCheck(options.trustedProxies);
   const inFlight = new InFlight<ProxiedRequest>();
@@ -97,14 +77,9 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
   // By default Node's server silently drops headers after the first 2,000. Here far fewer are refused.
   server.maxHeadersCount = 0;
 
-  const refuse = (
-    client: Client,
-    response: ServerResponse,
-    status: ErrorResponseStatus,
-    sentence: string,
-  ) => {
+  const refuse = (client: Client, response: ServerResponse, error: ErrorResponse) => {
     client.close();
-    const { reason, headers, body } = errorResponse(status, sentence);
+    const { status, reason, headers, body } = errorResponse(error);
     response.sendDate = false;
     response.shouldKeepAlive = false;
     response.writeHead(status, reason, headers);
@@ -120,7 +95,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     if (client === undefined || client.isClosing) return;
     client.wasUsed = true;
     const head = readRequestHead(request, client.peer);
-    if ("mistake" in head) return refuse(client, response, head.status, head.mistake);
+    if ("mistake" in head) return refuse(client, response, head.mistake);
     const hasBody = head.isChunked || head.length !== undefined;
     if (
       inFlight.size - headsInFlight.size >= limits.inFlight ||
@@ -131,7 +106,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
       const due = new DueComparison(deps, decide(deps, method, url, head, client.peer));
       due.begin();
       due.lost("overload");
-      return refuse(client, response, 503, "Too busy, try again soon");
+      return refuse(client, response, [503, "Too busy, try again soon"]);
     }
     const proxied = new ProxiedRequest(deps, request, response, head, client.peer);
     inFlight.add(proxied);
@@ -143,7 +118,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
 
   server.on("connection", (socket) => {
     if (clients.size >= limits.connections) {
-      respondAndClose(socket, 503, "Too many connections, try again soon");
+      respondAndClose(socket, [503, "Too many connections, try again soon"]);
       return;
     }
     const client = new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted), limits);
@@ -173,7 +148,7 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
     socket.on("drain", () => {
       for (const { response } of client.requests) if (response.socket) response.emit("drain");
     });
-    client.refuse(405, "This is no proxy for CONNECT");
+    client.refuse([405, "This is no proxy for CONNECT"]);
     log("info", "refused", { status: 405 });
   });
   server.on("clientError", (error, socket) => {
@@ -185,9 +160,9 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
       return;
     }
     if (client.isClosing) return;
-    const [status, sentence] = describeMistake(error);
-    client.refuse(status, sentence);
-    log("info", "refused", { status });
+    const mistake = MISTAKES["code" in error ? String(error.code) : ""] ?? NO_HTTP;
+    client.refuse(mistake);
+    log("info", "refused", { status: mistake[0] });
   });
 
   const sweeper = setInterval(() => {
@@ -204,10 +179,15 @@ export async function startGatewayServer(options: GatewayServerOptions): Promise
   if (address === null || typeof address === "string") throw new Error("The server has no port");
   return {
     port: address.port,
+    /** Free memory for the long bodies of exchanges that are compared. */
     get comparedBytesLeft() {
       return deps.comparedBytes.available;
     },
-    close: async (graceMs) => {
+    /**
+     * Stops accepting after a moment, waits for requests in flight and closes all connections. Requests
+     * that run longer than the grace period are cut; true: there were none.
+     */
+    close: async (graceMs: number) => {
       isStopping = true;
       const until = performance.now() + graceMs;
       // A connection that waits to be accepted may carry a write whose client has left already: closing
@@ -241,15 +221,11 @@ function detachParser(socket: Duplex): void {
   socket.removeAllListeners("end");
 }
 
-function describeMistake(error: Error): [status: ErrorResponseStatus, sentence: string] {
-  switch ("code" in error ? error.code : undefined) {
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return [408, "The request took too long to arrive"];
-    case "HPE_HEADER_OVERFLOW":
-      return [431, "The headers are too long"];
-    default:
-      return [400, "This is no request of HTTP/1.1"];
-  }
-}
+/** By the code of the parser's error. */
+const MISTAKES: Readonly<Record<string, ErrorResponse>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "The request took too long to arrive"],
+  HPE_HEADER_OVERFLOW: [431, "The headers are too long"],
+};
+const NO_HTTP: ErrorResponse = [400, "This is no request of HTTP/1.1"];
 
 const ignore = () => {};

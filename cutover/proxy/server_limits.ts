@@ -1,22 +1,9 @@
-import { comparedBytesOf, responseBytesOf } from "../exchange/compared_bytes.ts";
-import type { UpstreamLimits } from "../upstream/connection.ts";
-
 /** Bounds of the gateway's server, for one process. */
 export type GatewayServerLimits = Readonly<ReturnType<typeof serverLimits>>;
 
-/** The bounds in production. */
 export function serverLimits(
   { bodyBytes, responseTimeoutMs }: { bodyBytes: number; responseTimeoutMs: number },
 ) {
-  const upstream: UpstreamLimits = {
-    connections: 200,
-    waiting: 200,
-    connectMs: 2_000,
-    responseTimeoutMs,
-    // A Node server closes after 5 s.
-    idleMs: 4_000,
-    recentMs: 1_000,
-  };
   return {
     headerBytes: 16_384,
     headerMs: 10_000,
@@ -26,10 +13,13 @@ export function serverLimits(
     bodyBytes,
     /** A body that isn't complete after this time is forwarded as it arrives. */
     headTimeoutMs: 250,
-    /** A larger response body is compared by its digest. */
-    responseBytes: responseBytesOf(bodyBytes),
-    /** For the long bodies of all exchanges that are compared. */
-    comparedBytes: comparedBytesOf(bodyBytes),
+    /**
+     * A larger response body is compared by its digest. A response repeats the body of its request and
+     * adds fields. Comparing two bodies of 1 MB blocks the process for about 0.1 s.
+     */
+    responseBytes: Math.max(bodyBytes, 1_048_576) + 262_144,
+    /** For the long bodies of all exchanges that are compared: the largest exchange always fits. */
+    comparedBytes: Math.max(67_108_864, 8 * bodyBytes),
     /** How long such a request waits for its share of them before it is forwarded uncompared. */
     comparedMs: 2_000,
     /** Bodies that are forwarded as they arrive: each occupies a connection to an upstream. */
@@ -50,7 +40,15 @@ export function serverLimits(
      */
     headsInFlight: 3_000,
     pipelined: 64,
-    upstream,
+    upstream: {
+      connections: 200,
+      waiting: 200,
+      connectMs: 2_000,
+      responseTimeoutMs,
+      // A Node server closes after 5 s.
+      idleMs: 4_000,
+      recentMs: 1_000,
+    },
     /** The interval at which deadlines are checked. */
     sweepMs: 250,
   };

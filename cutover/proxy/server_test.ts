@@ -10,7 +10,7 @@ const OK = rawResponse("200 OK", "ok");
 /** The request id that the front made up, taken out. */
 const withoutId = (text: string) => text.replace(/^X-Request-Id: [\w-]{36}\r\n/m, "");
 
-Deno.test("an answer goes to the client as it is: status, reason, headers, letters, duplicates, bytes", async () => {
+Deno.test("a response reaches the client unchanged: status, reason, headers, case, duplicates, bytes", async () => {
   const head = "HTTP/1.1 299 D\xe9j\xe0 Vu\r\nX-b: 1\r\nx-B:  \xe9\x80 \r\nSet-Cookie: a\r\n" +
     "set-cookie: b\r\nEmpty:\r\nX-Request-Id: theirs\r\nContent-Length: 4\r\n";
   await using pair = await startPair(`${head}\r\n\0\xff\r\n`);
@@ -119,7 +119,7 @@ Deno.test("a client's dry run header goes nowhere", async () => {
   strictEqual(pair.upstream.requests[0]?.includes("ry-"), false);
 });
 
-const FORMS: [what: string, answer: string, request: string, received: string][] = [
+const FORMS: [what: string, response: string, request: string, received: string][] = [
   [
     "204 with a length",
     "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nX: 1\r\n\r\n",
@@ -133,32 +133,32 @@ const FORMS: [what: string, answer: string, request: string, received: string][]
     'HTTP/1.1 304 Not Modified\r\nETag: W/"1"\r\nConnection: close\r\n\r\n',
   ],
   [
-    "an answer to HEAD",
+    "a response to HEAD",
     "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
     GET.replace("GET", "HEAD"),
     "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n",
   ],
   [
-    "an answer in chunks",
+    "a response in chunks",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: 1\r\n\r\n",
     GET,
     "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
   ],
   [
-    "an answer in chunks for a client of HTTP/1.0",
+    "a response in chunks for a client of HTTP/1.0",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "GET / HTTP/1.0\r\n\r\n",
     "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc",
   ],
   [
-    "an answer before the answer",
+    "an interim response",
     `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK}`,
     GET,
     "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" +
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
   ],
   [
-    "no answer before the answer for a client of HTTP/1.0",
+    "no interim response for a client of HTTP/1.0",
     `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK}`,
     "GET / HTTP/1.0\r\n\r\n",
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
@@ -171,12 +171,12 @@ for (const [what, response, request, received] of FORMS) {
   });
 }
 
-Deno.test("an answer that ends with its connection is whole for the client", async () => {
+Deno.test("a response that ends with its connection is complete for the client", async () => {
   await using pair = await startPair((socket) => socket.end("HTTP/1.1 200 OK\r\n\r\nabc"));
   match(await exchange(pair.server, GET), /\r\n3\r\nabc\r\n0\r\n\r\n$/);
 });
 
-Deno.test("an answer with a header that may not be sent on is 502", async () => {
+Deno.test("a response with a header that may not be forwarded is 502", async () => {
   await using pair = await startPair("HTTP/1.1 200 OK\r\nX: a\x01b\r\nContent-Length: 2\r\n\r\nok");
   match(await exchange(pair.server, GET), /^HTTP\/1\.1 502 [^]*\r\n\r\n\{"error":"[^"]+"\}$/);
 });
@@ -248,7 +248,7 @@ Deno.test("a body in chunks is passed on in chunks, whole", async () => {
   match(pair.upstream.requests[0] ?? "", /\r\nTransfer-Encoding: chunked\r\n/);
 });
 
-Deno.test("a long body is passed on as it comes, and so is the answer", async () => {
+Deno.test("a long body is forwarded as it arrives, and so is the response", async () => {
   await using pair = await startPair((socket) => {
     socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
   });
@@ -297,7 +297,7 @@ Deno.test("a body over the limit is 413, whether it tells its length or not, and
   );
 });
 
-Deno.test("requests that were sent ahead are answered in their order", async () => {
+Deno.test("pipelined requests get their responses in their order", async () => {
   await using pair = await startPair((socket, request) => {
     const path = request.split(" ")[1] ?? "";
     setTimeout(() => socket.write(rawResponse("200 OK", path)), path === "/1" ? 50 : 0);

@@ -8,15 +8,14 @@ import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { createSender, type Sender } from "../upstream/send.ts";
 import { compare } from "../compare/compare.ts";
-import type { CapturedRequest, CapturedResponse } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, type CapturedResponse, headerOf } from "../exchange/exchange.ts";
 import { LEGACY } from "../exchange/operations.gen.ts";
 
 const { scenarios } = await loadRecordings();
 const approvals = await loadApprovals();
 const rules = await loadLiveRules();
 
-Deno.test("the recorded requests, asked of both sides at once: the same, or allowed as approved", async () => {
+Deno.test("the recorded requests, sent to both servers at once: the same, or allowed as approved", async () => {
   const seed = await loadSeed();
   // Each has its own database, so that both can store the same lot.
   await using oldDatabase = await freshDatabase();
@@ -70,7 +69,7 @@ Deno.test("the recorded requests, asked of both sides at once: the same, or allo
       counts[approval === undefined ? "same" : "approved"]++;
     }
   }
-  // Paths that are no operation's aren't compared: the old server answers them.
+  // Paths that are no operation's aren't compared: the old server responds to them.
   strictEqual(counts.unknown, 3);
   ok(counts.same > 80 && counts.approved > 40, JSON.stringify(counts));
 });
@@ -83,7 +82,7 @@ const MADE_BEFORE = ["body.central.id", "body.central.created_at"];
 
 async function send(sender: Sender, request: CapturedRequest): Promise<CapturedResponse> {
   const requested = await sender.send(request, 10_000);
-  if ("failure" in requested) throw new Error(`no answer: ${requested.failure}`);
+  if ("failure" in requested) throw new Error(`no response: ${requested.failure}`);
   return requested;
 }
 

@@ -1,19 +1,19 @@
 import { Buffer } from "node:buffer";
 import { parseJson } from "../../json.ts";
-import { withoutFrames } from "../compare/error_page.ts";
+import { withoutFrames } from "../compare/comparable.ts";
 import { COMPARED_HEADERS } from "../compare/compared_headers.ts";
-import type {
-  CapturedRequest,
-  CapturedResponse,
-  HeaderLines,
-  Observation,
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type HeaderLines,
+  headerOf,
+  type Observation,
 } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
 import { decodedText } from "../exchange/decoded_body.ts";
 import type { Exchange as RecordedExchange } from "../parity/recordings.ts";
 import type { Redactor } from "../redact/redact.ts";
 
-/** What of a request decides the answer; the rest is the connection's or the client's own. */
+/** What of a request decides the response; the rest is the connection's or the client's own. */
 const REQUEST_HEADERS: readonly string[] = [
   "accept",
   "authorization",
@@ -23,7 +23,7 @@ const REQUEST_HEADERS: readonly string[] = [
   "access-control-request-headers",
 ];
 
-// Whoever sends these wants an answer that depends on what it had been answered before.
+// With these the response depends on what the client received before.
 const DEPENDS_ON_THE_PAST = ["if-none-match", "if-match", "if-modified-since", "range"];
 
 /** The longest body that is recorded, in bytes. */
@@ -34,7 +34,7 @@ const MAX_TEXT_CHARACTERS = 4_000;
 
 /**
  * Whether an exchange can be recorded so that it can be sent again: short bodies in UTF-8, which are
- * kept without content codings, and an answer that depends on this request alone.
+ * kept without content codings, and a response that depends on this request alone.
  */
 export function isRecordable(request: CapturedRequest, response: CapturedResponse): boolean {
   return isShortText(request) && isShortText(response) &&
@@ -46,25 +46,23 @@ export function recordedExchange(
   { operation, request, response }: Pick<Observation, "operation" | "request" | "response">,
   redactor: Pick<Redactor, "exchange">,
 ): RecordedExchange {
-  const { request: requested, response: answered } = redactor
-    .exchange(operation, request, response);
+  const { request: sent, response: received } = redactor.exchange(operation, request, response);
   return {
     request: {
-      method: requested.method,
-      path: requested.target,
-      headers: pick(requested.headers, REQUEST_HEADERS),
-      ...(requested.body.length > 0 && { body: textOf(requested) }),
+      method: sent.method,
+      path: sent.target,
+      headers: pick(sent.headers, REQUEST_HEADERS),
+      ...(sent.body.length > 0 && { body: textOf(sent) }),
     },
     response: {
-      status: answered.status,
-      headers: pick(answered.headers, COMPARED_HEADERS),
-      body: withoutFrames(textOf(answered)),
+      status: received.status,
+      headers: pick(received.headers, COMPARED_HEADERS),
+      body: withoutFrames(textOf(received)),
       ...(headerOf(response.headers, "etag") !== undefined && { etag: true }),
     },
   };
 }
 
-/** The text of a redacted body. */
 function textOf({ body }: { body: Uint8Array }): string {
   return decodedText({ headers: [], body }) ?? "";
 }

@@ -17,28 +17,24 @@ export interface Recorder extends AsyncDisposable {
   offer(exchange: Offered): void;
 }
 
-export interface RecorderDeps {
-  readonly sql: Sql;
-  readonly redactor: Pick<Redactor, "exchange">;
-  readonly log: Log;
-  /** How often PostgreSQL is asked whether a recording is on, in ms. */
-  readonly everyMs?: number;
-}
-
 // Between two looks. With bodies of 64 kB at most, this bounds the memory too.
 const MAX_WAITING = 100;
 // Redacting a long body takes a millisecond or so; requests come in between.
 const REDACTED_AT_ONCE = 5;
 
 /**
- * Starts a recorder. It asks PostgreSQL every second; while that is away, it takes nothing. Personal
- * data is replaced before anything leaves the memory.
+ * Starts a recorder. It reads from PostgreSQL whether a recording is on; while that is unavailable, it
+ * takes nothing. Personal data is replaced before anything leaves the memory.
  */
-export function createRecorder(deps: RecorderDeps): Recorder {
-  const { sql, redactor, log, everyMs = 1_000 } = deps;
+export function createRecorder({ sql, redactor, log, everyMs = 1_000 }: {
+  readonly sql: Sql;
+  readonly redactor: Pick<Redactor, "exchange">;
+  readonly log: Log;
+  readonly everyMs?: number;
+}): Recorder {
   let room = new Map<string, number>();
   let waiting: Offered[] = [];
-  let isDatabaseAway = false;
+  let isDatabaseDown = false;
   const over = new AbortController();
 
   const store = async () => {
@@ -59,12 +55,12 @@ export function createRecorder(deps: RecorderDeps): Recorder {
       try {
         await store();
         room = roomOf(await listWanted(sql));
-        if (isDatabaseAway) log("info", "recorder_recovered");
-        isDatabaseAway = false;
+        if (isDatabaseDown) log("info", "recorder_recovered");
+        isDatabaseDown = false;
       } catch (error) {
         room = new Map();
-        if (!isDatabaseAway) log("warn", "recorder_failed", { error: describeError(error) });
-        isDatabaseAway = true;
+        if (!isDatabaseDown) log("warn", "recorder_failed", { error: describeError(error) });
+        isDatabaseDown = true;
       }
       await delay(everyMs, over.signal);
     }

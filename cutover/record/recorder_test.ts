@@ -7,8 +7,8 @@ import { delay } from "../../timing.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import { isRecordable, MAX_BODY_CHARACTERS, recordedExchange } from "./recorded_exchange.ts";
-import { createRecorder, type Offered, type RecorderDeps } from "./recorder.ts";
-import { createRedactor } from "../redact/redact.ts";
+import { createRecorder, type Offered } from "./recorder.ts";
+import { createRedactor, type Redactor } from "../redact/redact.ts";
 import {
   collectRecording,
   insertExchanges,
@@ -28,7 +28,7 @@ const hideIn = ({ headers, body }: { headers: HeaderLines; body: Uint8Array }) =
   headers: headers.map(([name, value]) => [name, hide(value)] as const),
   body: bytes(hide(new TextDecoder().decode(body))),
 });
-const redactor: RecorderDeps["redactor"] = {
+const redactor: Pick<Redactor, "exchange"> = {
   exchange: (_operation, request, response) => ({
     request: { ...request, target: hide(request.target), ...hideIn(request) },
     response: { ...response, ...hideIn(response) },
@@ -68,7 +68,7 @@ async function offerUntil(
   });
 }
 
-Deno.test("what clients are answered while a recording is on is kept, without personal data", async () => {
+Deno.test("what clients receive while a recording is on is kept, without personal data", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
   const id = await startRecording(sql, ORDER);
@@ -247,7 +247,7 @@ const UNRECORDABLE: [what: string, exchange: Pick<Offered, "request" | "response
     request: { ...request, body: new Uint8Array(MAX_BODY_CHARACTERS + 1) },
     response,
   }],
-  ["a long answer", {
+  ["a long response", {
     request,
     response: { ...response, body: new Uint8Array(MAX_BODY_CHARACTERS + 1) },
   }],
@@ -256,8 +256,8 @@ const UNRECORDABLE: [what: string, exchange: Pick<Offered, "request" | "response
     request: { ...request, headers: gzip, body: bytes("{}") },
     response,
   }],
-  ["an answer that isn't the gzip it says", { request, response: { ...response, headers: gzip } }],
-  ["a long answer in few bytes", {
+  ["a response that isn't the gzip it says", { request, response: { ...response, headers: gzip } }],
+  ["a long response in few bytes", {
     request,
     response: {
       ...response,
@@ -280,7 +280,7 @@ for (const [what, exchange] of UNRECORDABLE) {
   });
 }
 
-Deno.test("a long answer is recorded if it is JSON", () => {
+Deno.test("a long response is recorded if it is JSON", () => {
   const body = bytes(JSON.stringify(Array.from({ length: 3_000 }, (_, number) => number)));
   strictEqual(isRecordable(request, { ...response, body }), true);
 });

@@ -28,7 +28,6 @@ export function isIdentifier(text: string): boolean {
   return UUID.test(text) || isLotCode(text);
 }
 
-/** Whether a JSON value has a closed form. */
 export function hasClosedForm(form: ClosedForm, value: LosslessJson): boolean {
   if (value.kind === "plain") return form === "decimal" && DECIMAL.test(value.text);
   return value.kind === "string" && FORMS[form](value.value);

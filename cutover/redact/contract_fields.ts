@@ -1,7 +1,7 @@
 import type { components, operations } from "../../contract/types.gen.ts";
 import { LEGACY_OPERATIONS, type LegacyOperation } from "../exchange/operations.ts";
 import type { ClosedForm } from "./closed_form.ts";
-import type { PseudonymKind } from "./pseudonym_form.ts";
+import type { PseudonymKind } from "./pseudonyms.ts";
 
 /** What of a field may be shown. A list is redacted item by item where its items have fields. */
 export type Field =
@@ -106,7 +106,6 @@ export function responseFields(operation: LegacyOperation | undefined): Fields {
   return operation === undefined ? ERROR : { ...ERROR, ...CONTRACT[operation].response };
 }
 
-/** The field of this name, if the contract has it there. */
 export function fieldNamed(field: Field | undefined, name: string): Field | undefined {
   return isFields(field) && Object.hasOwn(field, name) ? field[name] : undefined;
 }

@@ -3,8 +3,7 @@ import { isIdentifier } from "./closed_form.ts";
 import { FIELD_NAMES } from "./contract_fields.ts";
 // Of the two servers and of the comparer, without the values that stand in them.
 import MESSAGES from "./messages.json" with { type: "json" };
-import { isPseudonym, type PseudonymKind } from "./pseudonym_form.ts";
-import type { Pseudonyms } from "./pseudonyms.ts";
+import { isPseudonym, type PseudonymKind, type Pseudonyms } from "./pseudonyms.ts";
 
 // All but these signs belongs to a word, letters of every script among it.
 const WORD = /[^ \t\r\n"'<>()[\]{},;:=&/\\|!?*`…]+/g;

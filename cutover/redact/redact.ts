@@ -9,23 +9,9 @@ import { redactHeaders, redactMethod, redactTarget } from "./redact_head.ts";
 
 /**
  * Replaces everything by pseudonyms that isn't known to be harmless, before anything is stored or
- * logged. Never throws.
+ * logged. Never throws. Without an operation, a request is for none that is compared.
  */
-export interface Redactor {
-  /** Everything that a finding holds. */
-  finding(finding: Finding): Finding;
-  /** What differs in two responses to a request of an operation. */
-  differences(
-    operation: LegacyOperation | undefined,
-    differences: readonly Difference[],
-  ): readonly Difference[];
-  /** One exchange; `operation`: undefined where the request is for none that is compared. */
-  exchange(
-    operation: LegacyOperation | undefined,
-    request: CapturedRequest,
-    response: CapturedResponse,
-  ): { readonly request: CapturedRequest; readonly response: CapturedResponse };
-}
+export type Redactor = ReturnType<typeof createRedactor>;
 
 /**
  * Makes the redactor of everything that the cutover keeps. It lets through what the contract names: its
@@ -34,30 +20,32 @@ export interface Redactor {
  *
  * @param secret nobody without it can find out what a pseudonym stands for
  */
-export function createRedactor(secret: string): Redactor {
+export function createRedactor(secret: string) {
   const newPseudonyms = createPseudonyms(secret);
   return {
-    differences: (operation, differences) =>
-      redactDifferences(operation, differences, newPseudonyms()),
-    exchange(operation, request, response) {
-      const pseudonym = newPseudonyms();
-      return {
-        request: redactRequest(request, operation, pseudonym),
-        response: redactResponse(response, operation, pseudonym),
-      };
+    /** What differs in two responses to a request of an operation. */
+    differences: (operation: LegacyOperation | undefined, differences: readonly Difference[]) =>
+      partsOf(operation, newPseudonyms()).differences(differences),
+    exchange(
+      operation: LegacyOperation | undefined,
+      request: CapturedRequest,
+      response: CapturedResponse,
+    ) {
+      const redacted = partsOf(operation, newPseudonyms());
+      return { request: redacted.request(request), response: redacted.response(response) };
     },
-    finding(finding) {
+    finding(finding: Finding): Finding {
       const { operation, exchange, differences } = finding;
-      const pseudonym = newPseudonyms();
+      const redacted = partsOf(operation, newPseudonyms());
       return {
         ...finding,
-        differences: redactDifferences(operation, differences, pseudonym),
+        differences: redacted.differences(differences),
         ...(exchange && {
           exchange: {
             mode: exchange.mode,
-            request: redactRequest(exchange.request, operation, pseudonym),
-            legacy: redactResponse(exchange.legacy, operation, pseudonym),
-            service: redactResponse(exchange.service, operation, pseudonym),
+            request: redacted.request(exchange.request),
+            legacy: redacted.response(exchange.legacy),
+            service: redacted.response(exchange.service),
           },
         }),
       };
@@ -65,38 +53,21 @@ export function createRedactor(secret: string): Redactor {
   };
 }
 
-function redactDifferences(
-  operation: LegacyOperation | undefined,
-  differences: readonly Difference[],
-  pseudonym: Pseudonyms,
-): readonly Difference[] {
-  const fields = responseFields(operation);
-  return differences.map((difference) => redactDifference(difference, fields, pseudonym));
-}
-
-function redactRequest(
-  { method, target, headers, body }: CapturedRequest,
-  operation: LegacyOperation | undefined,
-  pseudonym: Pseudonyms,
-): CapturedRequest {
-  const fields = requestFields(operation);
+function partsOf(operation: LegacyOperation | undefined, pseudonym: Pseudonyms) {
+  const [requested, received] = [requestFields(operation), responseFields(operation)];
   return {
-    method: redactMethod(method, pseudonym),
-    target: redactTarget(target, pseudonym),
-    headers: redactHeaders(headers, pseudonym),
-    body: redactBody({ headers, body, fields, isResponse: false }, pseudonym),
-  };
-}
-
-function redactResponse(
-  { headers, body, ...response }: CapturedResponse,
-  operation: LegacyOperation | undefined,
-  pseudonym: Pseudonyms,
-): CapturedResponse {
-  const fields = responseFields(operation);
-  return {
-    ...response,
-    headers: redactHeaders(headers, pseudonym),
-    body: redactBody({ headers, body, fields, isResponse: true }, pseudonym),
+    request: ({ method, target, headers, body }: CapturedRequest): CapturedRequest => ({
+      method: redactMethod(method, pseudonym),
+      target: redactTarget(target, pseudonym),
+      headers: redactHeaders(headers, pseudonym),
+      body: redactBody({ headers, body, fields: requested, isResponse: false }, pseudonym),
+    }),
+    response: ({ headers, body, ...response }: CapturedResponse): CapturedResponse => ({
+      ...response,
+      headers: redactHeaders(headers, pseudonym),
+      body: redactBody({ headers, body, fields: received, isResponse: true }, pseudonym),
+    }),
+    differences: (differences: readonly Difference[]): readonly Difference[] =>
+      differences.map((difference) => redactDifference(difference, received, pseudonym)),
   };
 }

@@ -1,5 +1,5 @@
 import { decodedText } from "../exchange/decoded_body.ts";
-import type { HeaderLines } from "../exchange/exchange.ts";
+import type { CapturedRequest } from "../exchange/exchange.ts";
 import {
   formatLosslessJson,
   type LosslessJson,
@@ -8,20 +8,16 @@ import {
 import { hasClosedForm, isClosedForm } from "./closed_form.ts";
 import { type Field, FIELD_NAMES, fieldNamed, type Fields, isFields } from "./contract_fields.ts";
 import { knownWords } from "./message_words.ts";
-import { kindOf, PSEUDONYM_KINDS } from "./pseudonym_form.ts";
-import type { Pseudonyms } from "./pseudonyms.ts";
+import { kindOf, PSEUDONYM_KINDS, type Pseudonyms } from "./pseudonyms.ts";
 
 /** Longer JSON becomes one pseudonym, in characters. */
 const MAX_JSON_CHARACTERS = 262_144;
 /** The same of other text. */
 const MAX_TEXT_CHARACTERS = 4_000;
 
-/** A body as it came, and the fields that the contract has in it. */
-export interface OriginalBody {
-  readonly headers: HeaderLines;
-  readonly body: Uint8Array;
+/** A body as it came, the fields that the contract has in it, and whether it may be a message. */
+interface OriginalBody extends Pick<CapturedRequest, "headers" | "body"> {
   readonly fields: Fields;
-  /** Whether a text may be a server's message. */
   readonly isResponse: boolean;
 }
 

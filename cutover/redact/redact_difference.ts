@@ -1,8 +1,7 @@
-import type { Difference } from "../evidence/evidence.ts";
+import { type Difference, differenceOf } from "../evidence/evidence.ts";
 import { formatLosslessJson, parseLosslessJson, stringOf } from "../exchange/lossless_json.ts";
 import { type Field, fieldNamed, type Fields } from "./contract_fields.ts";
-import { isPseudonym } from "./pseudonym_form.ts";
-import type { Pseudonyms } from "./pseudonyms.ts";
+import { isPseudonym, type Pseudonyms } from "./pseudonyms.ts";
 import { redactJson, redactName, redactText } from "./redact_body.ts";
 import { isKnownHeader, redactHeader } from "./redact_head.ts";
 
@@ -26,11 +25,9 @@ export function redactDifference(
   pseudonym: Pseudonyms,
 ): Difference {
   const { shown, redact } = placeOf(place, fields, pseudonym);
-  return {
-    place: shortened(shown),
-    ...(legacy !== undefined && { legacy: shortened(redact(legacy)) }),
-    ...(service !== undefined && { service: shortened(redact(service)) }),
-  };
+  const valueOf = (text: string | undefined) =>
+    text === undefined ? undefined : shortened(redact(text));
+  return differenceOf(shortened(shown), valueOf(legacy), valueOf(service));
 }
 
 /** A place as it is shown, and how the values there are redacted. */

@@ -4,8 +4,7 @@ import { originForm } from "../exchange/match_operation.ts";
 import { OPERATIONS } from "../exchange/operations.ts";
 import { isIdentifier } from "./closed_form.ts";
 import { knownWords } from "./message_words.ts";
-import type { PseudonymKind } from "./pseudonym_form.ts";
-import type { Pseudonyms } from "./pseudonyms.ts";
+import type { PseudonymKind, Pseudonyms } from "./pseudonyms.ts";
 
 type Redact = (value: string, pseudonym: Pseudonyms) => string;
 

@@ -2,7 +2,6 @@
 export type Block =
   | { readonly kind: "heading"; readonly level: 1 | 2 | 3; readonly text: string }
   | { readonly kind: "paragraph"; readonly text: string }
-  /** A paragraph that stands out. */
   | { readonly kind: "notice"; readonly text: string }
   | { readonly kind: "list"; readonly items: readonly string[] }
   | { readonly kind: "verbatim"; readonly text: string }

@@ -1,6 +1,7 @@
+import { z } from "zod";
 import type { Sql } from "../../db/sql.ts";
 import type { Approvals } from "../compare/approvals.ts";
-import { type CoverageCounts, coverageOf, type Outcome } from "../evidence/coverage.ts";
+import { coverageOf, OutcomeForm } from "../evidence/coverage.ts";
 import { quantileOf } from "../evidence/histogram.ts";
 import { LEGACY_OPERATIONS, type LegacyOperation, OPERATIONS } from "../exchange/operations.ts";
 import type { Upstream } from "../exchange/route.ts";
@@ -28,18 +29,9 @@ import { judge, NO_FIGURES, type UpstreamFigures, type Verdict } from "../rollou
  */
 export type ReportData = Awaited<ReturnType<typeof readReport>>;
 
-/** The evidence about one operation. */
 export type RouteReport = ReportData["routes"][number];
 
-const NOTHING: Readonly<Record<Outcome, number>> = {
-  same: 0,
-  approved: 0,
-  raced: 0,
-  late: 0,
-  different: 0,
-  unanswered: 0,
-  lost: 0,
-};
+const AllOutcomes = z.record(OutcomeForm, z.number().default(0));
 
 /**
  * Reads the evidence of a period in whole minutes, as of one moment. A missing end means the first or
@@ -82,7 +74,6 @@ async function collect(sql: Sql, period: Period) {
   };
 }
 
-/** What was read of all routes. */
 type Collected = Awaited<ReturnType<typeof collect>>;
 
 function routeOf(operation: LegacyOperation, collected: Collected, approved: Approvals) {
@@ -92,9 +83,10 @@ function routeOf(operation: LegacyOperation, collected: Collected, approved: App
   const route = collected.routing.routes.get(operation) ?? untouchedRoute(operation);
   const responses = ours(collected.responses);
   const counts = ours(collected.outcomes);
-  const outcomes: Record<Outcome, number> = { ...NOTHING };
-  for (const { outcome, approval, count } of counts) if (approval === "") outcomes[outcome] = count;
-  const coverage: CoverageCounts = Object.fromEntries(
+  const outcomes = AllOutcomes.parse(Object.fromEntries(
+    counts.filter(({ approval }) => approval === "").map(({ outcome, count }) => [outcome, count]),
+  ));
+  const coverage = Object.fromEntries(
     ours(collected.coverage).map(({ what, count }) => [what, count]),
   );
   const seen = [...responses, ...counts];
@@ -189,20 +181,19 @@ function changeOf(change: RecordedChange) {
   return { at, what, by, why, from, to, automatic };
 }
 
-function figuresOf({ requests, serverErrors, silences, latencies }: UpstreamFigures): {
-  readonly requests: number;
-  readonly failed: number;
-  readonly silent: number;
-  readonly p50?: number;
-  readonly p99?: number;
-} {
+function figuresOf({ requests, serverErrors, silences, latencies }: UpstreamFigures) {
   // To three digits, as fine as the buckets.
   const quantile = (share: number) => {
     const ms = quantileOf(latencies, share);
     return ms === undefined ? undefined : Number(ms.toPrecision(3));
   };
-  const [p50, p99] = [quantile(0.5), quantile(0.99)];
-  return { requests, failed: serverErrors, silent: silences, p50, p99 };
+  return {
+    requests,
+    failed: serverErrors,
+    silent: silences,
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+  };
 }
 
 /** The verdict over all routes: `fail` with one route that failed, `pass` only when all passed. */
@@ -212,8 +203,7 @@ export function resultOf({ routes }: { readonly routes: readonly RouteReport[] }
   return results.has("not enough yet") || results.size === 0 ? "not enough yet" : "pass";
 }
 
-/** The number of comparisons of two responses. */
-export function comparedOf(outcomes: Readonly<Record<Outcome, number>>): number {
+export function comparedOf(outcomes: z.output<typeof AllOutcomes>): number {
   const { same, approved, raced, late, different } = outcomes;
   return same + approved + raced + late + different;
 }

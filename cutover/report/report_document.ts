@@ -3,10 +3,9 @@ import { describeCauses, type Outcome } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
 import type { Thresholds } from "../rollout/thresholds.ts";
 import { describeMode } from "../routes/routing.ts";
-import { type Block, heading, list, notice, paragraph } from "./document.ts";
+import { type Block, heading, list, notice, paragraph, type Table } from "./document.ts";
 import { comparedOf, type ReportData, resultOf, type RouteReport } from "./read_report.ts";
 
-/** What the report is called. */
 export const TITLE = "Evidence of the cutover";
 
 const OUTCOMES: readonly (readonly [outcome: Outcome, meaning: string])[] = [
@@ -36,7 +35,7 @@ const NOT_SHOWN: readonly string[] = [
   "Whether an approved difference harms a client: an approval says that the difference was agreed to.",
 ];
 
-/** The report as a document, with the {@link digestOf} its data. */
+/** The report as a document, tied to the file of its data by that file's digest. */
 export function documentOf(data: ReportData): readonly Block[] {
   const result = resultOf(data);
   return [
@@ -51,7 +50,10 @@ export function documentOf(data: ReportData): readonly Block[] {
         `The kill switch is on: all requests go to the old server (${data.killed.by}: ${data.killed.why})`,
       ),
     ]),
-    paragraph(`SHA-256 of the data (the file report.json): ${digestOf(data)}`),
+    paragraph(
+      "SHA-256 of the data (the file report.json): " +
+        createHash("sha256").update(toJson(data)).digest("hex"),
+    ),
     heading(2, "All routes"),
     totalsTable(data.routes),
     paragraph(unknownSentence(data.routes)),
@@ -82,11 +84,6 @@ export function documentOf(data: ReportData): readonly Block[] {
 /** The data as JSON, the same text for the same data. */
 export function toJson(data: ReportData): string {
   return JSON.stringify({ report: TITLE, result: resultOf(data), ...data }, null, 2) + "\n";
-}
-
-/** Ties a signed page to the file of its data: SHA-256 of {@link toJson}, in hex. */
-export function digestOf(data: ReportData): string {
-  return createHash("sha256").update(toJson(data)).digest("hex");
 }
 
 function totalsTable(routes: readonly RouteReport[]): Block {
@@ -170,22 +167,24 @@ function routeBlocks(route: RouteReport): readonly Block[] {
   ];
 }
 
+/** A table with its heading; nothing without rows. */
+function section(title: string, table: Omit<Table, "kind">): readonly Block[] {
+  return table.rows.length === 0 ? [] : [heading(3, title), { kind: "table", ...table }];
+}
+
 function historyBlocks({ history }: RouteReport): readonly Block[] {
   if (history.length === 0) return [paragraph("The mode did not change in the period.")];
-  return [heading(3, "Modes"), {
-    kind: "table",
+  return section("Modes", {
     head: ["when", "what", "from", "to", "who", "why"],
     rows: history.map(({ at, what, from, to, by, why, automatic }) => {
       const who = automatic ? `${by} (automatic)` : by;
       return [at, what, from, to, who, why];
     }),
-  }];
+  });
 }
 
 function movedBlocks({ moved }: RouteReport): readonly Block[] {
-  if (moved.length === 0) return [];
-  return [heading(3, "Traffic that canaries moved"), {
-    kind: "table",
+  return section("Traffic that canaries moved", {
     head: ["since", "step", "requests", "of them at Lotline", "clients", "of them at Lotline"],
     numbers: [1, 2, 3, 4, 5],
     rows: moved.map(({ since, percent, requests, movedRequests, clients, movedClients }) => [
@@ -196,7 +195,7 @@ function movedBlocks({ moved }: RouteReport): readonly Block[] {
       number(clients),
       share(movedClients, clients),
     ]),
-  }];
+  });
 }
 
 function comparisonBlocks({ outcomes, coverage }: RouteReport): readonly Block[] {
@@ -218,13 +217,11 @@ function coverageSentence(coverage: RouteReport["coverage"]): string {
 }
 
 function differenceBlocks({ differences, outcomes }: RouteReport): readonly Block[] {
-  if (differences.length === 0) {
-    return outcomes.different === 0 ? [] : [
-      heading(3, "Differences"),
-      paragraph("The examples were deleted; only the count above is left."),
-    ];
-  }
-  return [heading(3, "Differences"), ...differences.flatMap(oneDifference)];
+  if (differences.length === 0 && outcomes.different === 0) return [];
+  const examples = differences.length > 0
+    ? differences.flatMap(oneDifference)
+    : [paragraph("The examples were deleted; only the count above is left.")];
+  return [heading(3, "Differences"), ...examples];
 }
 
 function oneDifference(
@@ -247,9 +244,7 @@ function diffOf({ place, legacy, service }: Difference): string {
 }
 
 function approvalBlocks({ approvals }: RouteReport): readonly Block[] {
-  if (approvals.length === 0) return [];
-  return [heading(3, "Approvals used"), {
-    kind: "table",
+  return section("Approvals used", {
     head: ["approval", "uses", "approved", "next review", "reason"],
     numbers: [1],
     rows: approvals.map(({ id, count, entry }) =>
@@ -257,7 +252,7 @@ function approvalBlocks({ approvals }: RouteReport): readonly Block[] {
         ? [id, number(count), "", "", "It is no longer in approved.yaml."]
         : [id, number(count), entry.approved, entry.review, entry.reason]
     ),
-  }];
+  });
 }
 
 function sideBlocks({ sides: { legacy, service } }: RouteReport): readonly Block[] {
@@ -270,12 +265,11 @@ function sideBlocks({ sides: { legacy, service } }: RouteReport): readonly Block
     milliseconds(p50),
     milliseconds(p99),
   ];
-  return [heading(3, "Latency and failures"), {
-    kind: "table",
+  return section("Latency and failures", {
     head: ["server", "requests", "5xx", "no response", "p50", "p99"],
     numbers: [1, 2, 3, 4, 5],
     rows: [row("old server", legacy), row("Lotline", service)],
-  }];
+  });
 }
 
 function share(part: number, whole: number): string {

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Sql, Statement } from "../../db/sql.ts";
-import { queryWithDeadline, timed } from "../../db/query_deadline.ts";
+import type { Sql } from "../../db/sql.ts";
+import { timed } from "../../db/query_deadline.ts";
 import { OutcomeForm } from "../evidence/coverage.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 import { isSettled } from "../evidence/epoch_counts.ts";
@@ -20,16 +20,17 @@ export interface Period {
 
 /** A report reads months of minutes, in ms; only the person who makes it waits. */
 export const DEADLINE_MS = 120_000;
-/** The most kinds of differences of a route in a report. */
 const MAX_KINDS = 100;
-/** The most changes of a route in a report. */
 const MAX_CHANGES = 1_000;
 
 const Operation = z.enum(LEGACY_OPERATIONS);
 const Moment = z.iso.datetime();
 
-const read = async <S extends z.ZodType>(sql: Sql, form: S, statement: Statement) =>
-  z.array(form).parse([...await queryWithDeadline(sql, statement, DEADLINE_MS)]);
+/** Runs a statement as `timed` does, and parses its rows. */
+const read =
+  <S extends z.ZodType>(sql: Sql, form: S) =>
+  async (...statement: Parameters<ReturnType<typeof timed>>) =>
+    z.array(form).parse([...await timed(sql, DEADLINE_MS)(...statement)]);
 
 const ofOldApi = (sql: Sql) => sql`operation = any (${OLD_OPERATIONS_ARRAY}::text[])`;
 
@@ -38,113 +39,96 @@ const inPeriod = (sql: Sql, { since, until }: Period) =>
 
 /** From the first recorded minute or change to the end of the last, if there is any. */
 export async function findPeriod(sql: Sql): Promise<Period | undefined> {
-  const [row] = await read(
-    sql,
-    z.object({ since: Moment.nullable(), until: Moment.nullable() }),
-    sql`
-      select date_trunc('minute', min(first)) as since,
-        date_trunc('minute', max(last)) + interval '1 minute' as until
-      from (
-        select min(minute) as first, max(minute) as last from lotline.route_answers
-        union all select min(minute), max(minute) from lotline.route_outcomes
-        union all select min(minute), max(minute) from lotline.route_coverage
-        union all select min(at), max(at) from lotline.route_changes
-      ) ends`,
-  );
+  const Ends = z.object({ since: Moment.nullable(), until: Moment.nullable() });
+  const [row] = await read(sql, Ends)`
+    select date_trunc('minute', min(first)) as since,
+      date_trunc('minute', max(last)) + interval '1 minute' as until
+    from (
+      select min(minute) as first, max(minute) as last from lotline.route_answers
+      union all select min(minute), max(minute) from lotline.route_outcomes
+      union all select min(minute), max(minute) from lotline.route_coverage
+      union all select min(at), max(at) from lotline.route_changes
+    ) ends`;
   const { since, until } = row ?? {};
   return since && until ? { since, until } : undefined;
 }
 
+const ResponseSum = z.object({
+  operation: Operation,
+  side: z.enum(["legacy", "service"]),
+  figures: FiguresForm,
+  first: Moment,
+  last: Moment,
+});
+
 /** The responses of each side to each operation. */
-export const listResponseSums = (sql: Sql, period: Period) =>
-  read(
-    sql,
-    z.object({
-      operation: Operation,
-      side: z.enum(["legacy", "service"]),
-      figures: FiguresForm,
-      first: Moment,
-      last: Moment,
-    }),
-    sql`
-      select seen.operation, seen.side, figures, first, last
-      from (
-        select operation, side, min(minute) as first, max(minute) as last
-        from lotline.route_answers where ${inPeriod(sql, period)} group by operation, side
-      ) seen
-      cross join lateral (${
-      figuresOf(
-        sql,
-        sql`
-          select * from lotline.route_answers counts
-          where counts.operation = seen.operation and counts.side = seen.side
-            and ${inPeriod(sql, period)}`,
-      )
-    }) summed`,
-  );
+export function listResponseSums(sql: Sql, period: Period) {
+  const rows = sql`
+    select * from lotline.route_answers counts
+    where counts.operation = seen.operation and counts.side = seen.side
+      and ${inPeriod(sql, period)}`;
+  return read(sql, ResponseSum)`
+    select seen.operation, seen.side, figures, first, last
+    from (
+      select operation, side, min(minute) as first, max(minute) as last
+      from lotline.route_answers where ${inPeriod(sql, period)} group by operation, side
+    ) seen
+    cross join lateral (${figuresOf(sql, rows)}) summed`;
+}
+
+const OutcomeSum = z.object({
+  operation: Operation,
+  outcome: OutcomeForm,
+  approval: z.string(),
+  count: z.number(),
+  first: Moment,
+  last: Moment,
+});
 
 /** Comparisons by outcome; with an approval, how often it was needed. */
 export const listOutcomeSums = (sql: Sql, period: Period) =>
-  read(
-    sql,
-    z.object({
-      operation: Operation,
-      outcome: OutcomeForm,
-      approval: z.string(),
-      count: z.number(),
-      first: Moment,
-      last: Moment,
-    }),
-    sql`
-      select operation, outcome, approval, sum(count)::float8 as count,
-        min(minute) as first, max(minute) as last
-      from lotline.route_outcomes where ${inPeriod(sql, period)}
-      group by operation, outcome, approval order by operation, outcome, approval`,
-  );
+  read(sql, OutcomeSum)`
+    select operation, outcome, approval, sum(count)::float8 as count,
+      min(minute) as first, max(minute) as last
+    from lotline.route_outcomes where ${inPeriod(sql, period)}
+    group by operation, outcome, approval order by operation, outcome, approval`;
 
 /** How far comparisons cover the exchanges. */
 export const listCoverageSums = (sql: Sql, period: Period) =>
-  read(
-    sql,
-    z.object({ operation: Operation, what: z.string(), count: z.number() }),
-    sql`
-      select operation, what, sum(count)::float8 as count
-      from lotline.route_coverage where ${inPeriod(sql, period)} and ${isSettled(sql)}
-      group by operation, what order by operation, what`,
-  );
+  read(sql, z.object({ operation: Operation, what: z.string(), count: z.number() }))`
+    select operation, what, sum(count)::float8 as count
+    from lotline.route_coverage where ${inPeriod(sql, period)} and ${isSettled(sql)}
+    group by operation, what order by operation, what`;
+
+const DifferenceKind = z.object({
+  operation: Operation,
+  fingerprint: z.string(),
+  kept: z.number(),
+  first: Moment,
+  last: Moment,
+  mode: z.string(),
+  request: z.looseObject({ method: z.string(), target: z.string() }).nullable(),
+  differences: z.array(z.object({
+    place: z.string(),
+    legacy: z.string().exactOptional(),
+    service: z.string().exactOptional(),
+  })),
+});
 
 /** Kinds of unapproved differences with their last case, those with the most cases first. */
 export const listDifferenceKinds = (sql: Sql, { since, until }: Period) =>
-  read(
-    sql,
-    z.object({
-      operation: Operation,
-      fingerprint: z.string(),
-      kept: z.number(),
-      first: Moment,
-      last: Moment,
-      mode: z.string(),
-      request: z.looseObject({ method: z.string(), target: z.string() }).nullable(),
-      differences: z.array(z.object({
-        place: z.string(),
-        legacy: z.string().exactOptional(),
-        service: z.string().exactOptional(),
-      })),
-    }),
-    sql`
-      with kinds as (
-        select operation, fingerprint, count(*) as kept, min(at) as first, max(at) as last,
-          max(id) as id,
-          row_number() over (partition by operation order by count(*) desc, fingerprint) as place
-        from lotline.differences
-        where ${ofOldApi(sql)} and outcome = 'different' and at >= ${since} and at < ${until}
-        group by operation, fingerprint
-      )
-      select kinds.operation, kinds.fingerprint, kept::float8, first, last, mode, request,
-        differences
-      from kinds join lotline.differences using (id)
-      where place <= ${MAX_KINDS} order by kinds.operation, place`,
-  );
+  read(sql, DifferenceKind)`
+    with kinds as (
+      select operation, fingerprint, count(*) as kept, min(at) as first, max(at) as last,
+        max(id) as id,
+        row_number() over (partition by operation order by count(*) desc, fingerprint) as place
+      from lotline.differences
+      where ${ofOldApi(sql)} and outcome = 'different' and at >= ${since} and at < ${until}
+      group by operation, fingerprint
+    )
+    select kinds.operation, kinds.fingerprint, kept::float8, first, last, mode, request, differences
+    from kinds join lotline.differences using (id)
+    where place <= ${MAX_KINDS} order by kinds.operation, place`;
 
 /** The changes of each route in the period, and the one that was in force before; oldest first. */
 export const listChangesIn = (sql: Sql, { since, until }: Period) =>

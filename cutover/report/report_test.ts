@@ -6,6 +6,7 @@ import { toMarkdown } from "./markdown.ts";
 import { type ReportData, resultOf, type RouteReport } from "./read_report.ts";
 import { documentOf, TITLE, toJson } from "./report_document.ts";
 
+const NO_REQUESTS = { requests: 0, failed: 0, silent: 0, p50: undefined, p99: undefined };
 const QUIET: RouteReport = {
   operation: "getHealth",
   method: "GET",
@@ -17,10 +18,7 @@ const QUIET: RouteReport = {
   coverage: coverageOf({ outcomes: {}, coverage: {} }),
   differences: [],
   approvals: [],
-  sides: {
-    legacy: { requests: 0, failed: 0, silent: 0 },
-    service: { requests: 0, failed: 0, silent: 0 },
-  },
+  sides: { legacy: NO_REQUESTS, service: NO_REQUESTS },
   verdict: { result: "not enough yet", reasons: ["0 of 1000 samples"] },
 };
 
@@ -31,7 +29,7 @@ const BUSY: RouteReport = {
   operation: "getTraceability",
   path: "/api/traceability/{lotCode}",
   seen: { from: "2026-11-25T08:00:00.000Z", to: "2026-11-25T09:59:00.000Z" },
-  now: { mode: { name: "canary", percent: 10 }, samplePercent: 50, latch: "2 wrong answers" },
+  now: { mode: { name: "canary", percent: 10 }, samplePercent: 50, latch: "2 wrong responses" },
   history: [{
     at: "2026-11-25T08:00:00.000Z",
     what: "set",
@@ -44,7 +42,7 @@ const BUSY: RouteReport = {
     at: "2026-11-25T09:59:30.000Z",
     what: "rollback",
     by: "gateway",
-    why: "2 wrong answers",
+    why: "2 wrong responses",
     from: "canary 10 %",
     to: "legacy",
     automatic: true,
@@ -104,7 +102,7 @@ const BUSY: RouteReport = {
     legacy: { requests: 12_058, failed: 0, silent: 0, p50: 4, p99: 21.5 },
     service: { requests: 12_058, failed: 241, silent: 5, p50: 2, p99: 320 },
   },
-  verdict: { result: "fail", reasons: ["2 of 12013 answers were wrong"] },
+  verdict: { result: "fail", reasons: ["2 of 12013 responses were wrong"] },
 };
 
 const DATA: ReportData = {
@@ -146,10 +144,10 @@ Deno.test("the page says who changed what, what differed at which place, and wha
     "Due for comparison: 12,060 exchanges. Lost: 42 (0.35 %), by cause: size 30, queue 10, no " +
     "outcome (such as a killed gateway) 2. Unanswered: 5 (0.04 %), by cause: time 4, unknown " +
     "1. Not sampled: 1,000. Same with 2xx: 11,990.",
-    "> **Rolled back automatically, and not cleared since: 2 wrong answers**",
-    "- 2 of 12013 answers were wrong",
+    "> **Rolled back automatically, and not cleared since: 2 wrong responses**",
+    "- 2 of 12013 responses were wrong",
     "| 2026-11-25T08:00:00.000Z | set | legacy | shadow | anna | first shadow |",
-    "| 2026-11-25T09:59:30.000Z | rollback | canary 10 % | legacy | gateway (automatic) | 2 wrong answers |",
+    "| 2026-11-25T09:59:30.000Z | rollback | canary 10 % | legacy | gateway (automatic) | 2 wrong responses |",
     "GET /api/traceability/RAW-1",
     "@ body.central.weight_kg",
     '- old server: "540.0"',

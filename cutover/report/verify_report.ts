@@ -28,13 +28,10 @@ export function formatEvidence(report: Report, base: string, when: Date): string
   const operations = [...new Set(outcomes.map(({ operation }) => operation))];
   const rows = operations.map((operation) => {
     const of = outcomes.filter((one) => one.operation === operation);
-    const approved = of.filter(({ verdict }) => verdict === "approved");
-    const ids = [...new Set(approved.map(({ approval }) => approval))].toSorted();
-    const byId = ids.map((id) =>
-      `${id}: ${approved.filter(({ approval }) => approval === id).length}`
-    );
     const count = (verdict: string) => of.filter((one) => one.verdict === verdict).length;
-    const changed = byId.join(", ") || "0";
+    const approved = of.filter(({ verdict }) => verdict === "approved");
+    const byApproval = [...Map.groupBy(approved, ({ approval }) => approval)].toSorted();
+    const changed = byApproval.map(([id, all]) => `${id}: ${all.length}`).join(", ") || "0";
     return [operation, of.length, count("same"), changed, count("wrong")].map(String);
   });
   return toMarkdown([

@@ -12,14 +12,8 @@ const STATEMENT_TIMEOUT_MS = 2_000;
 /** How long a result is waited for, in ms. */
 const RESPONSE_TIMEOUT_MS = 3_500;
 
-/** Judges the routes; disposing ends it. */
-interface AutoRollback extends AsyncDisposable {
-  /** The last judgement of every route that wasn't on `legacy`. */
-  readonly verdicts: ReadonlyMap<LegacyOperation, Judgement>;
-}
-
 /**
- * Starts to judge the evidence of all gateways, every {@link JUDGE_MS}. A route that fails goes back
+ * Starts to judge the evidence of all gateways, every {@link JUDGE_MS}, until disposal. A route that fails goes back
  * to `legacy` and stays there until a person clears it. Any number of processes may do this at once: a
  * rollback belongs to one epoch. Without PostgreSQL all routes are on `legacy` already.
  *
@@ -29,7 +23,7 @@ export function startAutoRollback({ databaseUrl, log, onRollback }: {
   readonly databaseUrl: string;
   readonly log: Log;
   readonly onRollback?: (operation: LegacyOperation) => void;
-}): AutoRollback {
+}) {
   const sql = connect({
     url: databaseUrl,
     max: 1,
@@ -78,6 +72,7 @@ export function startAutoRollback({ databaseUrl, log, onRollback }: {
   })();
 
   return {
+    /** The last judgement of every route that wasn't on `legacy`. */
     get verdicts() {
       return verdicts;
     },

@@ -158,10 +158,10 @@ Deno.test("a write in service is compared with the old server's earlier evidence
   const shadow = await givenRoute(sql, "createLot", { name: "shadow" });
   await givenHealth(sql, { operation: "createLot", epoch: shadow });
   const epoch = await givenRoute(sql, "createLot", { name: "service" });
-  const answered = { operation: "createLot", side: "service", epoch } as const;
-  await givenResponses(sql, { ...answered, requests: 199 });
+  const responses = { operation: "createLot", side: "service", epoch } as const;
+  await givenResponses(sql, { ...responses, requests: 199 });
   deepStrictEqual((await verdictOf("createLot")).reasons, ["199 of 200 responses of Lotline"]);
-  await givenResponses(sql, { ...answered, requests: 1 });
+  await givenResponses(sql, { ...responses, requests: 1 });
   strictEqual((await verdictOf("createLot")).verdict, "pass");
 });
 

@@ -21,7 +21,6 @@ export interface PlanOptions {
   readonly patienceMs: number;
 }
 
-/** Where a plan is. */
 export interface Standing {
   readonly killed: boolean;
   readonly now: RouteVerdict;
@@ -34,7 +33,6 @@ export interface Standing {
 /** The command of `deno task cutover` that has to come before the plan goes on. */
 export type Remedy = "clear" | "release";
 
-/** What a plan does next. */
 export type NextStep =
   /** `leftOut`: canaries before it whose share would be far from their step. */
   | { readonly do: "move"; readonly to: Mode; readonly leftOut?: readonly string[] }
@@ -42,7 +40,6 @@ export type NextStep =
   | { readonly do: "stop"; readonly why: string; readonly first?: Remedy }
   | { readonly do: "done" };
 
-/** Decides the next step of a plan. */
 export function nextStep(standing: Standing, options: PlanOptions): NextStep {
   const { killed, now, expectedEpoch, waitedMs } = standing;
   const { route, judgement, counts } = now;
@@ -105,17 +102,17 @@ export function samplesOf({ operation, route, counts }: RouteVerdict): number {
   return confirmedOf(counts);
 }
 
+const ENDS: ReadonlyMap<string, Mode> = new Map([
+  ["shadow", { name: "shadow" }],
+  ["100", { name: "service" }],
+]);
+
 /** Reads steps such as `shadow,1,10,50,100`; undefined unless each is greater than the one before. */
 export function parseSteps(text: string): readonly Mode[] | undefined {
   const steps: Mode[] = [];
   for (const word of text.split(",").map((part) => part.trim())) {
-    const step = word === "100"
-      ? modeOf("service", undefined)
-      : /^\d{1,2}$/.test(word)
-      ? modeOf("canary", Number(word))
-      : word === "shadow"
-      ? modeOf("shadow", undefined)
-      : undefined;
+    const share = /^\d{1,2}$/.test(word) ? Number(word) : undefined;
+    const step = share === undefined ? ENDS.get(word) : modeOf("canary", share);
     const last = steps.at(-1);
     if (step === undefined || (last !== undefined && shareOf(step) <= shareOf(last))) {
       return undefined;

@@ -1,14 +1,7 @@
-import type { CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
-import type { LegacyOperation } from "../exchange/operations.ts";
+import type { CapturedRequest, HeaderLines, Observation } from "../exchange/exchange.ts";
 
 /** The content codings that comparing can decode. */
 export const ALL_CODINGS = "gzip, deflate, br, zstd";
-
-/** A request that changes nothing at either server. */
-interface SafeRequest {
-  readonly operation: LegacyOperation;
-  readonly request: CapturedRequest;
-}
 
 /** How many of ten traces are of a lot that doesn't exist. */
 const ABSENT_OF_TEN = 2;
@@ -22,7 +15,7 @@ const ABSENT_OF_TEN = 2;
 export function* safeRequests(
   lotCodes: readonly string[],
   { hasLogins = true, acceptEncoding }: { hasLogins?: boolean; acceptEncoding?: string } = {},
-): Generator<SafeRequest, never> {
+): Generator<Pick<Observation, "operation" | "request">, never> {
   for (let number = 0;; number++) {
     const lots = Math.max(1, lotCodes.length);
     // Each lot is requested with and without codings.

@@ -3,15 +3,12 @@ import { sentenceOf } from "../../terminal.ts";
 import { delay } from "../../timing.ts";
 import { coverageOf, describeCauses } from "../evidence/coverage.ts";
 import { describeShare } from "../routes/moved_share.ts";
-import type { Note } from "../routes/note.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
-import { nextStep, type PlanOptions, type Remedy, samplesOf } from "./plan.ts";
-import { RouteRefusedError } from "../routes/route_rules.ts";
-import { describeMode } from "../routes/routing.ts";
+import { type NextStep, nextStep, type PlanOptions, type Remedy, samplesOf } from "./plan.ts";
+import { describeMode, type Note, RouteRefusedError } from "../routes/routing.ts";
 import { setMode } from "../routes/routes_table.ts";
 import { readVerdicts, type RouteVerdict } from "./verdicts.ts";
 
-/** What a plan works with. */
 interface PlanContext {
   readonly sql: Sql;
   /** Reports progress, a sentence at a time. */
@@ -48,29 +45,33 @@ export async function runPlan(
   return { end: "done" };
 }
 
-/** Reports what a plan would do, without doing it. */
+/** What a plan would do, a line each, without doing it. */
 export async function describePlan(
-  { sql, print }: Pick<PlanContext, "sql" | "print">,
+  sql: Sql,
   operations: readonly LegacyOperation[],
   options: PlanOptions,
-): Promise<void> {
+): Promise<string[]> {
   const { killed, verdicts } = await readVerdicts(sql);
-  for (const operation of operations) {
+  const lines = operations.flatMap((operation) => {
     const now = verdictOf(verdicts, operation);
-    print(`${operation} is on ${describeMode(now.route.mode)}: ${printState(now)}`);
     const step = nextStep({ killed, now, expectedEpoch: now.route.epoch, waitedMs: 0 }, options);
-    if (step.do === "stop") print(`  would stop at once: ${step.why}`);
-    if (step.do === "wait") print(`  would wait: ${step.why}`);
-    if (step.do === "done") print("  would be done");
-    if (step.do === "move") {
-      print(`  would go to ${describeMode(step.to)} now${printLeftOut(step.leftOut)}`);
-    }
-  }
+    return [
+      `${operation} is on ${describeMode(now.route.mode)}: ${printState(now)}`,
+      `  would ${describeStep(step)}`,
+    ];
+  });
   const steps = options.steps.map(describeMode).join(", ");
-  print(
+  return [
+    ...lines,
     `Steps: ${steps}; each needs ${options.soakMs / 60_000} minutes, ${options.samples} samples ` +
-      `and the verdict pass. Nothing was changed.`,
-  );
+    "and the verdict pass. Nothing was changed.",
+  ];
+}
+
+function describeStep(step: NextStep): string {
+  if (step.do === "done") return "be done";
+  if (step.do === "move") return `go to ${describeMode(step.to)} now${printLeftOut(step.leftOut)}`;
+  return step.do === "stop" ? `stop at once: ${step.why}` : `wait: ${step.why}`;
 }
 
 async function moveOne(
@@ -103,12 +104,8 @@ async function moveOne(
         return { end: "stopped", operation, why, ...first && { first } };
       }
       if (step.do === "move") {
-        const { route } = await setMode(sql, {
-          ...note,
-          operation,
-          mode: step.to,
-          expectedEpoch: epoch,
-        });
+        const change = { ...note, operation, mode: step.to, expectedEpoch: epoch };
+        const { route } = await setMode(sql, change);
         print(
           `${operation} goes to ${describeMode(route.mode)}${printLeftOut(step.leftOut)}: ` +
             printState(now),

@@ -13,8 +13,7 @@ import { startAutoRollback } from "./auto_rollback.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import { parseSteps, type PlanOptions } from "./plan.ts";
 import { describePlan, runPlan } from "./run_plan.ts";
-import { kill, release } from "../routes/kill_switch.ts";
-import { readRoutes, setMode } from "../routes/routes_table.ts";
+import { kill, readRoutes, release, setMode } from "../routes/routes_table.ts";
 import { readVerdicts } from "./verdicts.ts";
 
 const database = await freshDatabase();
@@ -184,12 +183,7 @@ Deno.test("a dry plan prints its steps and changes nothing", async () => {
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenHealth(sql, { operation: "login", epoch });
   await givenRoute(sql, "createLot", { name: "shadow" });
-  const lines: string[] = [];
-  await describePlan({ sql, print: (line) => lines.push(line) }, [
-    "getHealth",
-    "login",
-    "createLot",
-  ], OPTIONS);
+  const lines = await describePlan(sql, ["getHealth", "login", "createLot"], OPTIONS);
   match(
     lines.join("\n"),
     /^getHealth is on legacy: .*\n {2}would go to shadow now\nlogin is on shadow: 300 samples, pass\n {2}would go to canary 10 % now\ncreateLot is on shadow: 0 samples, not enough yet .*\n {2}would wait: 0 of 250 samples; .*\nSteps: shadow, canary 10 %, service; .*Nothing was changed\.$/,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Sql } from "../../db/sql.ts";
 import { timed } from "../../db/query_deadline.ts";
-import type { Note } from "../routes/note.ts";
+import type { Note } from "../routes/routing.ts";
 
 const percent = z.number().min(0).max(100);
 
@@ -31,10 +31,8 @@ export const ThresholdsForm = z.object({
   min_successes: z.int().min(0).max(1_000_000),
 });
 
-/** See {@link ThresholdsForm}. */
 export type Thresholds = Readonly<z.output<typeof ThresholdsForm>>;
 
-/** The thresholds that apply now. */
 export async function readThresholds(sql: Sql): Promise<Thresholds> {
   const [row] = await timed(sql)`
     select ${sql(Object.keys(ThresholdsForm.shape))} from lotline.cutover_limits
@@ -43,10 +41,6 @@ export async function readThresholds(sql: Sql): Promise<Thresholds> {
 }
 
 /** Sets the thresholds from now on; earlier ones stay on record. */
-export async function insertThresholds(
-  sql: Sql,
-  thresholds: Thresholds,
-  { who, why }: Note,
-): Promise<void> {
+export async function insertThresholds(sql: Sql, thresholds: Thresholds, { who, why }: Note) {
   await timed(sql)`insert into lotline.cutover_limits ${sql({ ...thresholds, who, why })}`;
 }

@@ -22,7 +22,6 @@ export const FiguresForm = z.object({
   latencies: z.record(z.string(), z.number()),
 });
 
-/** See {@link FiguresForm}. */
 export type UpstreamFigures = Readonly<z.output<typeof FiguresForm>>;
 
 /** The evidence about a route in its present epoch, besides its mode. */
@@ -45,7 +44,6 @@ export const EvidenceForm = z.object({
   places: z.array(z.string()),
 });
 
-/** See {@link EvidenceForm}. */
 export type RouteEvidence = Readonly<z.output<typeof EvidenceForm>> & { readonly mode: Mode };
 
 /** `not enough yet`: inconclusive, nothing against the route and too little for it. */
@@ -89,7 +87,6 @@ export function judge(evidence: RouteEvidence, thresholds: Thresholds): Judgemen
   return { verdict: gaps.length === 0 ? "pass" : "not enough yet", reasons: gaps };
 }
 
-/** The number of comparisons that are same or approved. */
 export function confirmedOf({ outcomes }: { readonly outcomes: OutcomeCounts }): number {
   return (outcomes.same ?? 0) + (outcomes.approved ?? 0);
 }

@@ -2,28 +2,22 @@ import { z } from "zod";
 import type { Sql, Statement } from "../../db/sql.ts";
 import { isSettled, sumsBy } from "../evidence/epoch_counts.ts";
 import { timed } from "../../db/query_deadline.ts";
-import { type Thresholds, ThresholdsForm } from "./thresholds.ts";
+import { ThresholdsForm } from "./thresholds.ts";
 import { OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
-import type { Upstream } from "../exchange/route.ts";
+import type { Mode, Upstream } from "../exchange/route.ts";
 import { modeOf } from "../routes/routing.ts";
-import { EvidenceForm, type RouteEvidence } from "./verdict.ts";
+import { EvidenceForm } from "./verdict.ts";
 import { clientsOf, ofEpoch, sharesOf } from "../routes/route_clients.ts";
-
-/** The evidence about a route, and the thresholds that apply to it. */
-interface Case {
-  readonly evidence: RouteEvidence;
-  readonly thresholds: Thresholds;
-}
 
 const CaseRow = EvidenceForm.extend({
   mode: z.string(),
   canary_percent: z.number().nullable(),
   limits: ThresholdsForm,
-}).transform(({ mode, canary_percent, limits, ...row }): Case => ({
+}).transform(({ mode, canary_percent, limits: thresholds, ...row }) => {
   // An invalid mode means `legacy`, as everywhere.
-  evidence: { ...row, mode: modeOf(mode, canary_percent ?? undefined) ?? { name: "legacy" } },
-  thresholds: limits,
-}));
+  const known: Mode = modeOf(mode, canary_percent ?? undefined) ?? { name: "legacy" };
+  return { evidence: { ...row, mode: known }, thresholds };
+});
 
 /** How many busy minutes of earlier epochs stand for the old server. */
 const MINUTES_BEFORE = 240;
@@ -32,15 +26,16 @@ const MINUTES_BEFORE = 240;
  * The evidence of the last window of every route of the old API that isn't on `legacy`, of all
  * gateways. One statement reads it together with routes and thresholds, as of one moment.
  */
-export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> {
+export async function listCases(
+  sql: Sql,
+  deadlineMs?: number,
+): Promise<z.output<typeof CaseRow>[]> {
   const outcomes = ofEpoch(sql, "lotline.route_outcomes");
   const coverage = ofEpoch(sql, "lotline.route_coverage");
   const inWindow = sql`and minute >= oldest`;
-  const answers = (upstream: Upstream) =>
-    figuresOf(
-      sql,
-      sql`${ofEpoch(sql, "lotline.route_answers")} and side = ${upstream} ${inWindow}`,
-    );
+  const responses = ofEpoch(sql, "lotline.route_answers");
+  const figures = (upstream: Upstream) =>
+    figuresOf(sql, sql`${responses} and side = ${upstream} ${inWindow}`);
   // Read only where the old server receives too few requests now.
   const before = sql`
     select * from lotline.route_answers
@@ -71,8 +66,8 @@ export async function listCases(sql: Sql, deadlineMs?: number): Promise<Case[]> 
     cross join lateral (
       select date_trunc('minute', now() - window_seconds * interval '1 second') as oldest
     ) window_
-    cross join lateral (${answers("legacy")}) legacy
-    cross join lateral (${answers("service")}) service
+    cross join lateral (${figures("legacy")}) legacy
+    cross join lateral (${figures("service")}) service
     cross join lateral (${figuresOf(sql, before)}) before
     cross join lateral (${sharesOf(sql, sql`${clientsOf(sql)} ${inWindow}`)}) moved
     where route.mode <> 'legacy' and route.operation = any (${OLD_OPERATIONS_ARRAY}::text[])

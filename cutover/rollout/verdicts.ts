@@ -19,18 +19,12 @@ import {
   type UpstreamFigures,
 } from "./verdict.ts";
 
-/** How long an upstream's responses of the last window took, in ms; absent: there were none. */
-export interface Pace {
-  readonly p50: number | undefined;
-  readonly p99: number | undefined;
-}
+export type Pace = ReturnType<typeof paceOf>;
 
-/** An operation of the old API and its verdict. */
 export interface RouteVerdict {
   readonly operation: LegacyOperation;
   readonly route: StoredRoute;
   readonly judgement: Judgement;
-  /** Of the whole epoch. */
   readonly counts: EpochCounts;
   readonly legacy: Pace;
   readonly service: Pace;
@@ -43,7 +37,7 @@ export interface RouteVerdict {
 }
 
 const CHANGED = "its mode is being changed";
-const NO_PACE: Pace = { p50: undefined, p99: undefined };
+const NO_PACE = paceOf({ latencies: {} });
 
 /** All operations of the old API with their verdicts, and whether the kill switch is on. */
 export async function readVerdicts(
@@ -94,7 +88,8 @@ function judgeWithEpoch(
   return { verdict: "not enough yet", reasons: [...judgement.reasons, ...reasons] };
 }
 
-function paceOf({ latencies }: UpstreamFigures): Pace {
+/** How long an upstream's responses took, in ms; undefined: there were none. */
+function paceOf({ latencies }: Pick<UpstreamFigures, "latencies">) {
   return { p50: quantileOf(latencies, 0.5), p99: quantileOf(latencies, 0.99) };
 }
 

@@ -21,7 +21,7 @@ export interface ClientTraits {
   readonly address: string;
   /** @param name in lower case */
   readonly header: (name: string) => string | undefined;
-  /** Whether the request stores nothing, so that either upstream may answer it. */
+  /** Whether the request stores nothing, so that either upstream may get it. */
   readonly isSafe: boolean;
 }
 

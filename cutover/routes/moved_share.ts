@@ -1,17 +1,16 @@
 import { z } from "zod";
 import type { Mode } from "../exchange/route.ts";
 
-/** How much of a route's traffic Lotline answered in some period. */
+/** How much of a route's traffic Lotline had in some period. */
 export const ShareForm = z.object({
   requests: z.number(),
   movedRequests: z.number(),
   /** Buckets of clients: up to some thousand about as many as clients. */
   clients: z.number(),
-  /** Those that Lotline answered at least once. */
+  /** Those that got at least one response from Lotline. */
   movedClients: z.number(),
 });
 
-/** See {@link ShareForm}. */
 export type MovedShare = Readonly<z.output<typeof ShareForm>>;
 
 /** How many of the known clients a canary of n % would move, for n from 0 to 100. */

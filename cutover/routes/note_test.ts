@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { NoteForm, storableReason } from "./note.ts";
+import { NoteForm, storableReason } from "./routing.ts";
 
 Deno.test("a note says who and why, within the limit of characters", () => {
   deepStrictEqual(NoteForm.parse({ who: " ana ", why: "sm\0oke\n" }), { who: "ana", why: "smoke" });

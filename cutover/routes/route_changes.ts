@@ -26,7 +26,6 @@ export interface RecordedChange {
   readonly epoch: number | null;
   readonly who: string;
   readonly why: string;
-  /** An automatic rollback. */
   readonly automatic: boolean;
 }
 

@@ -4,7 +4,7 @@ import { timed } from "../../db/query_deadline.ts";
 import { type MovedShare, ShareForm } from "./moved_share.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 
-/* `lotline.route_clients`: the clients that each upstream answered. */
+/* `lotline.route_clients`: the clients that each upstream responded to. */
 
 /** Selects the rows of a table of evidence that belong to the epoch of `route`. */
 export function ofEpoch(sql: Sql, table: string): Statement {
@@ -33,12 +33,9 @@ export function sharesOf(sql: Sql, rows: Statement): Statement {
     from (${rows}) rows`;
 }
 
-const SeenRow = z.object({
-  operation: z.enum(LEGACY_OPERATIONS),
-  epoch: z.int(),
-  share: ShareForm,
-  below: z.array(z.number()),
-});
+const Row = z.object({ operation: z.enum(LEGACY_OPERATIONS), epoch: z.int(), share: ShareForm });
+const SeenRow = Row.extend({ below: z.array(z.number()) });
+const StepRow = Row.extend({ percent: z.number(), since: z.iso.datetime() });
 
 /** The clients of a route in its current epoch. */
 export type SeenClients = Readonly<z.output<typeof SeenRow>>;
@@ -59,14 +56,6 @@ export async function listSeenClients(sql: Sql): Promise<SeenClients[]> {
   return rows.map((row) => SeenRow.parse(row));
 }
 
-const StepRow = z.object({
-  operation: z.enum(LEGACY_OPERATIONS),
-  epoch: z.int(),
-  percent: z.number(),
-  since: z.iso.datetime(),
-  share: ShareForm,
-});
-
 /** A canary step of a route, and the share that it moved. */
 export type MovedStep = Omit<z.output<typeof StepRow>, "share"> & MovedShare;
 
@@ -82,6 +71,8 @@ export async function listMovedSteps(
     readonly deadlineMs?: number;
   },
 ): Promise<MovedStep[]> {
+  const clients = sql`
+    ${clientsOf(sql)} and minute >= date_trunc('day', ${since}::timestamptz) and minute < ${until}`;
   const rows = await timed(sql, deadlineMs)`
     select operation, epoch, percent, since, share
     from (
@@ -91,14 +82,7 @@ export async function listMovedSteps(
       where operation = any (${OLD_OPERATIONS_ARRAY}::text[]) and what = 'set' and to_mode = 'canary'
         and at < ${until}
     ) route
-    cross join lateral (${
-    sharesOf(
-      sql,
-      sql`
-        ${clientsOf(sql)} and minute >= date_trunc('day', ${since}::timestamptz)
-          and minute < ${until}`,
-    )
-  }) share_
+    cross join lateral (${sharesOf(sql, clients)}) share_
     where place <= ${MAX_STEPS} and (share ->> 'requests')::bigint > 0
     order by operation, place desc`;
   return rows.map((row) => {

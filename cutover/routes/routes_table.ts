@@ -1,21 +1,25 @@
 import { timed } from "../../db/query_deadline.ts";
 import type { Sql } from "../../db/sql.ts";
-import { type Note, storableReason } from "./note.ts";
 import { isLegacyOperation, type Operation, OPERATIONS } from "../exchange/operations.ts";
 import type { Mode } from "../exchange/route.ts";
-import { changedMeanwhile, refusalOf, RouteRefusedError } from "./route_rules.ts";
 import {
+  changedMeanwhile,
   describeMode,
+  type Note,
   parseRoute,
   parseRouting,
+  refusalOf,
+  RouteRefusedError,
   type Routing,
   type RoutingRow,
+  storableReason,
   type StoredRoute,
 } from "./routing.ts";
 
 /*
- * `lotline.routes`. Every change is one statement, including its row in `lotline.route_changes`. A move
- * to Lotline succeeds only if the route hasn't changed since it was read; a return always succeeds.
+ * `lotline.routes`, and `lotline.kill_switch`: one row that overrides them all and is read with them.
+ * Every change is one statement, including its rows in `lotline.route_changes`. A move to Lotline
+ * succeeds only if the route hasn't changed since it was read; a return always succeeds.
  */
 
 export interface RouteChange extends Note {
@@ -60,8 +64,8 @@ export async function setMode(sql: Sql, change: RouteChange): Promise<ChangedRou
   const { operation, expectedEpoch } = change;
   const { route, killed } = await readState(sql, operation);
   const { mode = route.mode, samplePercent = route.samplePercent } = change;
-  const refusal = change.mode && refusalOf({ route, killed, expectedEpoch }, mode);
-  if (refusal !== undefined) throw refusal;
+  const refusal = change.mode && refusalOf(route, mode, killed, expectedEpoch);
+  if (refusal !== undefined) throw new RouteRefusedError(refusal);
   const isMoved = describeMode(route.mode) !== describeMode(mode);
   if (!isMoved && samplePercent === route.samplePercent) return { route, changed: false };
   return await replace(sql, isMoved ? "set" : "sample", route, { mode, samplePercent }, change);
@@ -73,11 +77,7 @@ export async function setMode(sql: Sql, change: RouteChange): Promise<ChangedRou
  */
 export async function rollBack(
   sql: Sql,
-  { operation, epoch, why }: {
-    readonly operation: Operation;
-    readonly epoch: number;
-    readonly why: string;
-  },
+  { operation, epoch, why }: Pick<StoredRoute, "operation" | "epoch"> & Pick<Note, "why">,
 ): Promise<boolean> {
   const reason = storableReason(why);
   const note = { who: "gateway", why: reason };
@@ -106,10 +106,7 @@ export async function clearLatch(
 async function readState(sql: Sql, operation: Operation) {
   const { routes, killed, broken } = await readRoutes(sql);
   if (broken.includes(operation)) {
-    throw new RouteRefusedError(
-      "broken",
-      `The row of ${operation} can't be read: roll it back first`,
-    );
+    throw new RouteRefusedError(`The row of ${operation} can't be read: roll it back first`);
   }
   const route = routes.get(operation);
   if (route === undefined) throw new Error(`${operation} is no operation of the contract`);
@@ -168,7 +165,7 @@ async function replace(
     return { route, changed: true };
   }
   const { route, killed } = await readState(sql, operation);
-  throw refusalOf({ route, killed }, to.mode) ?? changedMeanwhile(route);
+  throw new RouteRefusedError(refusalOf(route, to.mode, killed) ?? changedMeanwhile(route));
 }
 
 /**
@@ -218,4 +215,60 @@ export async function returnToLegacy(
     order by operation
     returning operation`;
   return rows.map(({ operation }) => operation);
+}
+
+/** Sets all routes to `legacy` until the switch is released. False: it was on already. */
+export async function kill(sql: Sql, { who, why }: Note, deadlineMs?: number): Promise<boolean> {
+  const rows = await timed(sql, deadlineMs)`
+    with switched as (
+      insert into lotline.kill_switch as switch (killed, who, why) values (true, ${who}, ${why})
+      on conflict (single) do update set
+        killed = true, who = excluded.who, why = excluded.why, changed_at = now()
+      where not switch.killed
+      returning single
+    )
+    insert into lotline.route_changes (
+      what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic
+    )
+    select 'kill', null as operation, null, null::smallint, null, null::int, ${who}, ${why}, false
+    from switched
+    union all
+    select 'kill', operation, mode, canary_percent, 'legacy', epoch, ${who}, ${why}, false
+    from switched cross join lotline.routes where mode <> 'legacy'
+    order by operation nulls first
+    returning id`;
+  return rows.length > 0;
+}
+
+/**
+ * Restores the routes' modes in a new epoch, since evidence from the time on `legacy` doesn't count for
+ * them. False: the switch was off.
+ */
+export async function release(sql: Sql, { who, why }: Note): Promise<boolean> {
+  const rows = await timed(sql)`
+    with switched as (
+      insert into lotline.kill_switch as switch (killed, who, why) values (false, ${who}, ${why})
+      on conflict (single) do update set
+        killed = false, who = excluded.who, why = excluded.why, changed_at = now()
+      where switch.killed
+      returning single
+    ), moved as (
+      select operation from switched cross join lotline.routes
+      where mode <> 'legacy' order by operation for update of routes
+    ), resumed as (
+      update lotline.routes route set epoch = route.epoch + 1, changed_at = now()
+      from moved where route.operation = moved.operation and route.mode <> 'legacy'
+      returning route.operation, route.mode, route.canary_percent, route.epoch
+    )
+    insert into lotline.route_changes (
+      what, operation, from_mode, to_mode, to_percent, epoch, who, why, automatic
+    )
+    select 'release', null as operation, null, null, null::smallint, null::int, ${who}, ${why}, false
+    from switched
+    union all
+    select 'release', operation, 'legacy', mode, canary_percent, epoch, ${who}, ${why}, false
+    from resumed
+    order by operation nulls first
+    returning id`;
+  return rows.length > 0;
 }

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { Note } from "./note.ts";
 import {
   isLegacyOperation,
   type Operation,
@@ -7,6 +6,29 @@ import {
   OPERATIONS,
 } from "../exchange/operations.ts";
 import type { Mode, Route } from "../exchange/route.ts";
+
+const MAX_WHO_CHARACTERS = 100;
+const MAX_WHY_CHARACTERS = 500;
+
+// PostgreSQL stores no NUL.
+const text = (max: number) =>
+  z.string().transform((value) => value.replaceAll("\0", "").trim())
+    .pipe(z.string().min(1).max(max));
+
+export const NoteForm = z.object({
+  who: text(MAX_WHO_CHARACTERS),
+  why: text(MAX_WHY_CHARACTERS),
+});
+
+/** Who changes a route, and why. */
+export type Note = Readonly<z.output<typeof NoteForm>>;
+
+/** A program's reason in a form that PostgreSQL accepts: no rollback may fail because of its text. */
+export function storableReason(text: string): string {
+  const clean = text.toWellFormed().replaceAll("\0", "").trim();
+  // By code points as PostgreSQL counts them, so that none is cut in half.
+  return [...clean].slice(0, MAX_WHY_CHARACTERS).join("").trim() || "no reason given";
+}
 
 export interface StoredRoute extends Route {
   /** UTC text; undefined: never. */
@@ -50,7 +72,7 @@ export function onLegacy<R extends Route>(route: R): R {
   return route.mode.name === "legacy" ? route : { ...route, mode: { name: "legacy" } };
 }
 
-/** The route without a row: the old server answers the operations that it knows, Lotline the others. */
+/** The route without a row: the old server gets the operations that it knows, Lotline the others. */
 export function untouchedRoute(operation: Operation): StoredRoute {
   return {
     operation,
@@ -117,4 +139,39 @@ function parseKillSwitch(row: RoutingRow | undefined): Note | undefined {
   const { success, data } = KillSwitchRow.safeParse(row);
   if (!success) return { who: "gateway", why: "the row of lotline.kill_switch can't be read" };
   return data.killed ? { who: data.killed_by, why: data.killed_why } : undefined;
+}
+
+/** A change of a route that was refused; the message says why. */
+export class RouteRefusedError extends Error {
+  override name = "RouteRefusedError";
+}
+
+/**
+ * Why a route may not have this mode; undefined: it may.
+ *
+ * @param expectedEpoch the epoch on which the change is based; undefined: any
+ */
+export function refusalOf(
+  route: StoredRoute,
+  mode: Mode,
+  killed: Note | undefined,
+  expectedEpoch?: number,
+): string | undefined {
+  const { operation, latch } = route;
+  if (!isPossible(operation, mode)) {
+    return `${operation} is not in the old API: it can be on legacy or service, not ${mode.name}`;
+  }
+  if (expectedEpoch !== undefined && expectedEpoch !== route.epoch) return changedMeanwhile(route);
+  // A return to the old server is always possible.
+  if (mode.name === "legacy") return undefined;
+  if (latch !== undefined) {
+    return `${operation} was rolled back and is held until somebody clears it: ${latch}`;
+  }
+  return killed && `The kill switch is on (${killed.who}: ${killed.why}): until it is released, ` +
+      `a route can only be set to legacy`;
+}
+
+export function changedMeanwhile({ operation, mode }: StoredRoute): string {
+  return `${operation} was changed by somebody else meanwhile (it is on ${describeMode(mode)}): ` +
+    `check it again`;
 }

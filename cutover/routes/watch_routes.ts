@@ -1,12 +1,17 @@
 import { openSession, type Session } from "../../db/session.ts";
 import { describeError, type Log } from "../../log.ts";
 import { delay } from "../../timing.ts";
-import type { Note } from "./note.ts";
-import { type Operation, OPERATIONS } from "../exchange/operations.ts";
+import type { Operation } from "../exchange/operations.ts";
 import type { Route } from "../exchange/route.ts";
-import { describeMode, onLegacy, type Routing, untouchedRoute } from "./routing.ts";
-import { kill } from "./kill_switch.ts";
-import { readRoutes } from "./routes_table.ts";
+import {
+  describeMode,
+  type Note,
+  onLegacy,
+  parseRouting,
+  type Routing,
+  untouchedRoute,
+} from "./routing.ts";
+import { kill, readRoutes } from "./routes_table.ts";
 
 const POLL_MS = 250;
 /** After this time without a reading each route is on `legacy`. */
@@ -18,37 +23,16 @@ const RETRY_MS = { first: 100, max: 1_000 };
 /** PostgreSQL closes a session that is idle for this long. */
 const IDLE_MS = 10_000;
 
-/** What this process knows of the routes. */
-export interface ModesState {
-  /** `starting`: no reading yet; `away`: the last reading is too old. */
-  readonly source: "starting" | "database" | "away";
-  /** The last reading, whether or not it is too old. */
-  readonly routing: Routing;
-  /** A kill in this process that isn't stored yet. */
-  readonly killedHere: Note | undefined;
-}
-
 /** The stored routes, read continuously until disposal. */
-export interface Modes extends AsyncDisposable {
-  /** The operation's route; on `legacy` without a reading within the last {@link STALE_MS}. */
-  routeOf(operation: Operation): Route;
-  readonly state: ModesState;
-  lookNow(): void;
-  /**
-   * Sets all routes to `legacy`: in this process at once, in the others when the kill is stored, which
-   * resolves the promise. Never rejects.
-   */
-  kill(note: Note): Promise<void>;
-  /** Drops a kill that isn't stored yet; a stored one is released in the database. */
-  clearKill(): void;
-}
+export type Modes = ReturnType<typeof followModes>;
+
+/** `starting`: no reading yet; `away`: the last reading is too old. */
+type Source = "starting" | "database" | "away";
 
 /** Starts reading the routes; until the first reading each is on `legacy`. */
-export function followModes(
-  { databaseUrl, log }: { readonly databaseUrl: string; readonly log: Log },
-): Modes {
+export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Log }) {
   let reading = readingOf(NO_ROUTING, NEVER);
-  let source: ModesState["source"] = "starting";
+  let source: Source = "starting";
   let pendingKill: { readonly note: Note; readonly stored: PromiseWithResolvers<void> } | undefined;
   let failure: string | undefined;
   let session: Session | undefined;
@@ -119,22 +103,34 @@ export function followModes(
 
   const isFresh = () => isRecent(reading, performance.now(), Date.now());
   return {
-    routeOf(operation) {
+    /** The operation's route; on `legacy` without a reading within the last {@link STALE_MS}. */
+    routeOf(operation: Operation): Route {
       // By the clocks: the timer may be late in a busy or suspended process.
       const routes = isFresh() && pendingKill === undefined ? reading.live : reading.legacy;
       return routes.get(operation) ?? untouchedRoute(operation);
     },
+    /** What this process knows of the routes. */
     get state() {
-      const now = source === "database" && !isFresh() ? "away" : source;
-      return { source: now, routing: reading.routing, killedHere: pendingKill?.note };
+      return {
+        source: source === "database" && !isFresh() ? "away" : source,
+        /** The last reading, whether or not it is too old. */
+        routing: reading.routing,
+        /** A kill in this process that isn't stored yet. */
+        killedHere: pendingKill?.note,
+      };
     },
     lookNow: () => wakeup.abort(),
-    kill(note) {
+    /**
+     * Sets all routes to `legacy`: in this process at once, in the others when the kill is stored, which
+     * resolves the promise. Never rejects.
+     */
+    kill(note: Note): Promise<void> {
       pendingKill ??= { note, stored: Promise.withResolvers<void>() };
       log("warn", "killed_in_this_process");
       wakeup.abort();
       return pendingKill.stored.promise;
     },
+    /** Drops a kill that isn't stored yet; a stored one is released in the database. */
     clearKill: () => pendingKill = undefined,
     async [Symbol.asyncDispose]() {
       isOver = true;
@@ -166,11 +162,7 @@ export function isRecent(reading: Moment, now: number, dayNow: number): boolean 
   return now - reading.at < STALE_MS && dayNow - reading.dayAt < STALE_MS;
 }
 
-const NO_ROUTING: Routing = {
-  routes: new Map(OPERATIONS.map(({ operation }) => [operation, untouchedRoute(operation)])),
-  killed: undefined,
-  broken: [],
-};
+const NO_ROUTING: Routing = { ...parseRouting([]), killed: undefined };
 
 type Reading = ReturnType<typeof readingOf>;
 
@@ -201,9 +193,5 @@ function logChanges(before: Reading, after: Reading, log: Log): void {
 
 /** Closes a session in any state. Never rejects. */
 async function close(session: Session): Promise<void> {
-  try {
-    await session[Symbol.asyncDispose]();
-  } catch {
-    // It is closed already.
-  }
+  await Promise.allSettled([session[Symbol.asyncDispose]()]);
 }

@@ -22,8 +22,7 @@ import {
   shadowRig,
 } from "../testing/shadow_rig.ts";
 import { createSender } from "../upstream/send.ts";
-import type { CapturedRequest, HeaderLines } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, type HeaderLines, headerOf } from "../exchange/exchange.ts";
 import { isSafeOperation, type LegacyOperation } from "../exchange/operations.ts";
 
 const seed = await loadSeed();

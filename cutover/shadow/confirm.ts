@@ -1,11 +1,14 @@
 import type { Rule } from "../compare/approvals.ts";
 import { changesBetween, compare, type Comparison, type Pair } from "../compare/compare.ts";
-import { fieldsOf } from "../compare/conditions.ts";
+import { fieldsOf, serverError } from "../compare/conditions.ts";
 import type { Outcome } from "../evidence/coverage.ts";
-import type { Difference } from "../evidence/evidence.ts";
-import type { CapturedRequest, CapturedResponse, Exchange } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
-import { comparableResponse } from "./no_response.ts";
+import type { Difference, Finding } from "../evidence/evidence.ts";
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type Exchange,
+  headerOf,
+} from "../exchange/exchange.ts";
 import type { Upstream } from "../exchange/route.ts";
 
 export interface Unconfirmed extends Pair {
@@ -15,10 +18,7 @@ export interface Unconfirmed extends Pair {
   readonly rules: readonly Rule[];
 }
 
-export interface Confirmed {
-  readonly outcome: Outcome;
-  readonly differences: readonly Difference[];
-}
+type Confirmed = Pick<Finding, "outcome" | "differences">;
 
 export type SendAgain = (upstream: Upstream, request: CapturedRequest) => Promise<Exchange>;
 
@@ -60,8 +60,10 @@ export async function confirmRead(
   const otherUpstream = upstream === "legacy" ? "service" : "legacy";
   const times = () => ({ ...unconfirmed.times, to: Date.now() });
   const send = async (of: Upstream) => comparableResponse(await sendAgain(of, request));
-  const compareNow = (own: CapturedResponse, other: CapturedResponse) =>
-    compare({ operation, request, times: times(), ...asPair(upstream, own, other) }, rules);
+  const compareNow = (own: CapturedResponse, other: CapturedResponse) => {
+    const [legacy, service] = upstream === "legacy" ? [own, other] : [other, own];
+    return compare({ operation, request, times: times(), legacy, service }, rules);
+  };
   const end = (outcome: Outcome, differences = unconfirmed.differences): Confirmed => ({
     outcome,
     differences,
@@ -103,14 +105,6 @@ export async function confirmRead(
     if (confirmed === "lost") return end(confirmed);
     if (confirmed !== "different") return end(hasWaited ? "late" : "raced");
   }
-}
-
-function asPair(
-  upstream: Upstream,
-  own: CapturedResponse,
-  other: CapturedResponse,
-): Pick<Pair, "legacy" | "service"> {
-  return upstream === "legacy" ? { legacy: own, service: other } : { legacy: other, service: own };
 }
 
 /** The place up to the first list in it: positions in a changed list mean nothing. */
@@ -183,3 +177,29 @@ function withAnotherCode(request: CapturedRequest): CapturedRequest | undefined 
   const headers = request.headers.filter(([name]) => name.toLowerCase() !== "content-encoding");
   return { ...request, headers, body: new TextEncoder().encode(body) };
 }
+
+/**
+ * The response to compare; undefined when the upstream failed or is unavailable, which counts as its
+ * error and not as a difference.
+ */
+export function comparableResponse(sent: Exchange): CapturedResponse | undefined {
+  if ("failure" in sent || UNAVAILABLE.has(sent.status)) return undefined;
+  return DATABASE_UNAVAILABLE.test(serverError(sent)) ? undefined : sent;
+}
+
+const UNAVAILABLE = new Set([429, 502, 503, 504]);
+
+// The old server's messages, with 500, when it has no connection to its database.
+const DATABASE_UNAVAILABLE = new RegExp([
+  "^Connection terminated",
+  "^terminating connection ",
+  "^connect E[A-Z]+ ",
+  "^read ECONNRESET",
+  "^write EPIPE",
+  "^the database system is ",
+  "^sorry, too many clients already",
+  "^remaining connection slots are reserved",
+  "^timeout exceeded when trying to connect",
+  "^canceling statement due to ",
+  "^cannot execute .* in a read-only transaction",
+].join("|"));

@@ -44,7 +44,7 @@ async function confirm(
  * difference.
  */
 const MOVING: [what: string, legacy: string, service: string, outcome: string][] = [
-  ["the side that answered the client moves", "abcdefgh", "zzzzzzzz", "raced"],
+  ["the upstream that responded to the client moves", "abcdefgh", "zzzzzzzz", "raced"],
   ["both move", "abcdefgh", "stuvwxyz", "raced"],
 ];
 
@@ -78,7 +78,7 @@ Deno.test("a change on the other upstream alone explains a difference in its pla
   ]);
 });
 
-Deno.test("an approved difference counts as none, whichever upstream answered the client", async () => {
+Deno.test("an approved difference counts as none, whichever upstream responded to the client", async () => {
   const page = responseOf(
     404,
     '<!DOCTYPE html>\n<html lang="en"><title>Error</title><pre>NotFoundError: x</pre></html>',

@@ -73,7 +73,7 @@ async function confirm(
 
 const silent: Exchange = { failure: "timeout", ms: 300 };
 const [one, two, three, four, five] = ["1", "2", "3", "4", "5"].map((weight) => trace(weight));
-if (!one || !two || !three || !four || !five) throw new Error("five answers");
+if (!one || !two || !three || !four || !five) throw new Error("five responses");
 
 const READS: [
   what: string,
@@ -124,7 +124,7 @@ const READS: [
     "unanswered",
   ],
   [
-    "Lotline can't answer now",
+    "Lotline can't respond now",
     { legacy: one, service: two },
     { legacy: [one], service: [responseOf(503, "{}")] },
     "unanswered",
@@ -148,7 +148,7 @@ Deno.test("a fault that stays while other parts of the lot change is found", asy
   strictEqual(differences[0]?.place, "body.central.weight_kg");
 });
 
-Deno.test("the upstream that answered the client is repeated first", async () => {
+Deno.test("the upstream that responded to the client is repeated first", async () => {
   const first = { legacy: two, service: one };
   const { outcome, asked: requested } = await confirm(
     first,

@@ -1,13 +1,13 @@
 import { DRY_RUN_DONE, DRY_RUN_HEADER, signDryRun } from "../../contract/dry_run.ts";
 import type { Log } from "../../log.ts";
 import type { Sender } from "../upstream/send.ts";
-import type {
-  CapturedRequest,
-  CapturedResponse,
-  Exchange,
-  HeaderLines,
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type Exchange,
+  type HeaderLines,
+  headerOf,
 } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
 import { originForm } from "../exchange/match_operation.ts";
 
 /**
@@ -24,11 +24,7 @@ export function createDryRuns(
     readonly secret: string;
     readonly log: Log;
     /** After this many failures in a row, writes skip the dry run for `pauseMs`. */
-    readonly limits: {
-      readonly writeMs: number;
-      readonly failures: number;
-      readonly pauseMs: number;
-    };
+    readonly limits: Readonly<Record<"writeMs" | "failures" | "pauseMs", number>>;
     readonly onEffect: (response: CapturedResponse, request: CapturedRequest) => void;
   },
 ) {
@@ -48,7 +44,8 @@ export function createDryRuns(
       return sent;
     }
     const { status, ms } = sent;
-    if (mayHaveExecuted(status)) {
+    // Such a request may have been executed by a server without dry runs.
+    if (status < 400 || status === 500) {
       if (!isStopped) {
         isStopped = true;
         log("error", "dry_runs_stopped", { status });
@@ -82,8 +79,3 @@ export function createDryRuns(
 }
 
 const NOT_SENT = { failure: "not_asked", ms: 0 } as const;
-
-/** Whether a server without dry runs may have executed a request with this response. */
-function mayHaveExecuted(status: number): boolean {
-  return status < 400 || status === 500;
-}

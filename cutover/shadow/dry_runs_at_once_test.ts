@@ -45,7 +45,7 @@ Deno.test("after a pause one write tries it for all, and the others don't wait f
   waiting[1]?.(responseOf(422, "{}", { [DRY_RUN_HEADER]: "done" }));
   await probe;
   send();
-  strictEqual(waiting.length, 3, "it has answered: every write is sent again");
+  strictEqual(waiting.length, 3, "it has responded: every write is sent again");
 });
 
 Deno.test("a late response to a write before the pause allows no second try", async () => {

@@ -1,11 +1,11 @@
 import { strictEqual } from "node:assert/strict";
 import { responseOf } from "../testing/captured.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { comparableResponse } from "./no_response.ts";
+import { comparableResponse } from "./confirm.ts";
 
 const failed = (words: string) => responseOf(500, JSON.stringify({ error: words }));
 
-const CASES: [what: string, asked: Exchange, isAnswer: boolean][] = [
+const CASES: [what: string, sent: Exchange, isResponse: boolean][] = [
   ["silence", { failure: "timeout", ms: 300 }, false],
   ["a success", responseOf(200, "{}"), true],
   ["a refusal", responseOf(404, "{}"), true],

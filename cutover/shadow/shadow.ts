@@ -4,24 +4,32 @@ import type { Rule } from "../compare/approvals.ts";
 import { createSender, type Sender } from "../upstream/send.ts";
 import { compare } from "../compare/compare.ts";
 import { CAUSES, type LostCause, type UnansweredCause } from "../evidence/coverage.ts";
-import { type Confirmed, confirmRead, confirmWrite } from "./confirm.ts";
+import { comparableResponse, confirmRead, confirmWrite } from "./confirm.ts";
 import { createDryRuns } from "./dry_runs.ts";
 import type { Evidence, Finding } from "../evidence/evidence.ts";
-import type {
-  CapturedRequest,
-  CapturedResponse,
-  Exchange,
-  HeaderLines,
-  Observation,
+import {
+  type CapturedRequest,
+  type CapturedResponse,
+  type Exchange,
+  type HeaderLines,
+  headerOf,
+  type Observation,
 } from "../exchange/exchange.ts";
-import { comparedBytesOf, responseBytesOf } from "../exchange/compared_bytes.ts";
-import { headerOf } from "../exchange/header_value.ts";
-import { comparableResponse } from "./no_response.ts";
-import type { Observer } from "./observer.ts";
 import { isSafeOperation, type LegacyOperation } from "../exchange/operations.ts";
 import { decodedResponse, inconclusiveBecause } from "../compare/comparable.ts";
+import type { Recorder } from "../record/recorder.ts";
 import type { Redactor } from "../redact/redact.ts";
 import type { Route, Upstream } from "../exchange/route.ts";
+
+/** Observes exchanges with clients. Nothing here throws. */
+export interface Observer {
+  /** Whether this request's exchange is to be observed; comparing depends on the route's sample. */
+  wants(operation: LegacyOperation, route: Route): boolean;
+  /** Sends a write to Lotline as a dry run, which has no effect; within 300 ms. */
+  dryRun(request: CapturedRequest, operation: LegacyOperation, route: Route): Promise<Exchange>;
+  /** Passes an exchange to the recorder, and compares it if its route is compared. */
+  observe(observation: Observation): void;
+}
 
 /** Compares exchanges in the background; one for which the queue has no room counts as `lost`. */
 export interface Shadow extends Observer, Disposable {
@@ -30,11 +38,8 @@ export interface Shadow extends Observer, Disposable {
 }
 
 const LIMITS = {
-  /** Exchanges that wait or are being compared, and their bytes. */
+  /** Exchanges that wait or are being compared. */
   waiting: 1_000,
-  waitingBytes: comparedBytesOf(0),
-  /** A larger response body is compared by its digest. */
-  responseBytes: responseBytesOf(0),
   maxConcurrent: 8,
   /** For requests that no client waits for. */
   requestTimeoutMs: 10_000,
@@ -58,19 +63,24 @@ export interface ShadowOptions {
   readonly rules: readonly Rule[];
   readonly evidence: Evidence;
   readonly redactor: Redactor;
+  readonly recorder: Pick<Recorder, "wants" | "offer">;
   readonly log: Log;
+  /** The memory of the exchanges that wait or are being compared. */
+  readonly waitingBytes: number;
+  /** A larger response body is compared by its digest. */
+  readonly responseBytes: number;
   readonly limits?: Partial<ShadowLimits>;
 }
 
 export function createShadow(options: ShadowOptions): Shadow {
-  const { evidence, redactor, rules, log } = options;
+  const { evidence, recorder, redactor, rules, log } = options;
   const limits = { ...LIMITS, ...options.limits };
   const senders: Record<Upstream, Sender> = {
     legacy: createSender(options.legacyUrl, limits.maxConcurrent),
     service: createSender(options.serviceUrl, limits.maxConcurrent),
   };
   const forDryRuns = createSender(options.serviceUrl, DRY_RUN_CONNECTIONS);
-  const routes = new WeakMap<CapturedRequest, { operation: LegacyOperation; route: Route }>();
+  const routes = new WeakMap<CapturedRequest, Routed>();
   const dryRuns = createDryRuns({
     sender: forDryRuns,
     secret: options.dryRunSecret,
@@ -85,38 +95,20 @@ export function createShadow(options: ShadowOptions): Shadow {
     },
   });
 
-  const countResponse = (
-    operation: LegacyOperation,
-    route: Route,
-    upstream: Upstream,
-    sent: Exchange,
-  ) => {
+  const countResponse = ({ operation, route }: Routed, upstream: Upstream, sent: Exchange) => {
     if ("failure" in sent && sent.failure === "not_asked") return;
     evidence.responded(operation, route, upstream, "failure" in sent ? 0 : sent.status, sent.ms);
-  };
-
-  const sendAgain = ({ operation, route, request: known, response }: Observation) => {
-    const capturedBytes = capturedBytesFor(known, response);
-    const isDryRun = !isSafeOperation(operation) || operation === "login";
-    return (upstream: Upstream, request: CapturedRequest): Promise<Exchange> => {
-      const extra = idOf(known);
-      if (upstream === "legacy" || !isDryRun) {
-        return senders[upstream].send(request, limits.requestTimeoutMs, extra, capturedBytes);
-      }
-      routes.set(request, { operation, route });
-      return dryRuns.inBackground(request, limits.requestTimeoutMs, extra, capturedBytes);
-    };
   };
 
   // Responses to one request have about the same size, so memory stays in proportion to the queue.
   const capturedBytesFor = (request: CapturedRequest, response?: CapturedResponse) =>
     Math.min(
-      limits.responseBytes,
+      options.responseBytes,
       MIN_CAPTURED_BYTES + 5 * (request.body.length + (response?.body.length ?? 0)),
     );
 
-  const lost = ({ operation, route }: Observation, cause: LostCause) =>
-    evidence.found({ operation, route, outcome: "lost", cause, approvals: [], differences: [] });
+  const lost = ({ operation, route }: Routed, cause: LostCause) =>
+    evidence.found({ ...NOTHING, operation, route, outcome: "lost", cause });
   /** A difference that can't be redacted counts all the same, without its exchange. */
   const withoutSecrets = (finding: Finding): Finding => {
     try {
@@ -134,22 +126,18 @@ export function createShadow(options: ShadowOptions): Shadow {
   const examine = async (observation: Observation): Promise<void> => {
     const { operation, route, request, at, upstream, response } = observation;
     const found = (outcome: Finding["outcome"], more: Partial<Finding> = {}) => {
-      const finding = withoutSecrets({
-        operation,
-        route,
-        outcome,
-        approvals: [],
-        differences: [],
-        ...more,
-      });
+      const finding = withoutSecrets({ ...NOTHING, operation, route, outcome, ...more });
       if (inFlight.delete(observation)) evidence.found(finding);
     };
     let cause: UnansweredCause = "unavailable";
     // Decoded first: its size bounds the other response.
     const own = decodedResponse(response);
-    const send = sendAgain({ ...observation, response: own });
-    const again: typeof send = async (of, one) => {
-      const sent = await send(of, one);
+    const capturedBytes = capturedBytesFor(request, own);
+    const again = async (to: Upstream, one: CapturedRequest): Promise<Exchange> => {
+      routes.set(one, { operation, route });
+      const isDryRun = to === "service" && (!isSafeOperation(operation) || operation === "login");
+      const send = isDryRun ? dryRuns.inBackground : senders[to].send;
+      const sent = await send(one, limits.requestTimeoutMs, idOf(request), capturedBytes);
       cause = causeOf(sent);
       return sent;
     };
@@ -157,7 +145,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     let sent = observation.earlier ?? observation.dryRun;
     if (sent === undefined && isSafeOperation(operation)) {
       sent = await again(otherUpstream, request);
-      countResponse(operation, route, otherUpstream, sent);
+      countResponse(observation, otherUpstream, sent);
     }
     const second = sent && comparableResponse(sent);
     if (comparableResponse(own) === undefined) return found("unanswered", { cause: "unavailable" });
@@ -185,7 +173,7 @@ export function createShadow(options: ShadowOptions): Shadow {
       return found(outcome, { approvals });
     }
     const suspicion = { ...pair, upstream, differences, rules };
-    const confirmed: Confirmed = isSafeOperation(operation)
+    const confirmed = isSafeOperation(operation)
       ? await confirmRead(suspicion, again, delay)
       : await confirmWrite(suspicion, (one) => again("service", one));
     const exchange = { mode: route.mode.name, request, legacy, service };
@@ -223,7 +211,7 @@ export function createShadow(options: ShadowOptions): Shadow {
   return {
     wants(operation, route) {
       const { mode, samplePercent } = route;
-      if (mode.name === "legacy") return false;
+      if (mode.name === "legacy") return recorder.wants(operation, "legacy");
       if (mode.name === "service" && !isSafeOperation(operation)) return false;
       if (Math.random() * 100 < samplePercent) return true;
       evidence.covered(operation, route, "not_sampled");
@@ -232,13 +220,18 @@ export function createShadow(options: ShadowOptions): Shadow {
     async dryRun(request, operation, route) {
       routes.set(request, { operation, route });
       const sent = await dryRuns.beforeWrite(request, idOf(request), capturedBytesFor(request));
-      if (!hitOwnLimits(sent)) countResponse(operation, route, "service", sent);
+      // A timeout shorter than the write's and few connections are no evidence against Lotline: they must
+      // cause no rollback.
+      const hitOwnLimits = "failure" in sent ? sent.failure === "timeout" : sent.status === 503;
+      if (!hitOwnLimits) countResponse({ operation, route }, "service", sent);
       return sent;
     },
     observe(observation) {
+      recorder.offer(observation);
+      if (observation.route.mode.name === "legacy") return;
       const size = sizeOf(observation);
       const isFull = running + waiting.length >= limits.waiting ||
-        bytes + size > limits.waitingBytes;
+        bytes + size > options.waitingBytes;
       if (isFull || isOver) return lost(observation, isOver ? "stopped" : "queue");
       bytes += size;
       waiting.push(observation);
@@ -258,19 +251,15 @@ export function createShadow(options: ShadowOptions): Shadow {
   };
 }
 
+type Routed = Pick<Observation, "operation" | "route">;
+
+const NOTHING = { approvals: [], differences: [] };
+
 /** Responses of this size are captured for any request. */
 const MIN_CAPTURED_BYTES = 262_144;
 
 function causeOf(sent: Exchange): UnansweredCause {
   return "failure" in sent ? CAUSES[sent.failure] : "unavailable";
-}
-
-/**
- * Whether a dry run failed because of its own bounds: a shorter timeout than the write's, and few
- * connections. That is no evidence against Lotline and must cause no rollback.
- */
-function hitOwnLimits(sent: Exchange): boolean {
-  return "failure" in sent ? sent.failure === "timeout" : sent.status === 503;
 }
 
 /** What may be logged of an error: its message may quote a body. */

@@ -16,8 +16,7 @@ import {
 } from "../testing/shadow_rig.ts";
 import { startResponding } from "../../testing/test_server.ts";
 import { createSender } from "../upstream/send.ts";
-import type { CapturedRequest } from "../exchange/exchange.ts";
-import { headerOf } from "../exchange/header_value.ts";
+import { type CapturedRequest, headerOf } from "../exchange/exchange.ts";
 import { createRedactor } from "../redact/redact.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
 import type { Upstream } from "../exchange/route.ts";
@@ -46,7 +45,7 @@ function rig(options: { serviceUrl?: string; limits?: Partial<ShadowLimits> } = 
   return shadowRig({ legacyUrl: old.url, serviceUrl: lotline.url, ...options });
 }
 
-/** A client's read that one side answers, then the comparison. */
+/** A client's read that one upstream responds to, then the comparison. */
 async function read(
   { shadow }: ShadowRig,
   operation: LegacyOperation,
@@ -105,13 +104,13 @@ Deno.test("every lot's trace, health and every login are the same on both sides,
   const count = (outcome: string) => one.outcomes().filter((its) => its === outcome).length;
   strictEqual(count("approved"), seed.users.length);
   strictEqual(count("same"), 2 * (codes.length + 3) + 1);
-  strictEqual(one.answered.length, one.findings.length, "asked once each");
+  strictEqual(one.answered.length, one.findings.length, "requested once each");
   ok(one.findings.every(({ exchange }) => exchange === undefined), "what agrees isn't kept");
   const tokens = one.findings.filter(({ approvals }) => approvals.includes("real-token"));
   strictEqual(tokens.length, seed.users.length);
 });
 
-Deno.test("writes are the same, or as approved, and Lotline's answer is the dry run's", async () => {
+Deno.test("writes are the same, or as approved, and Lotline's response is the dry run's", async () => {
   using one = rig();
   const code = `W-${crypto.randomUUID()}`;
   const writes: [LegacyOperation, unknown, number, string][] = [
@@ -195,7 +194,7 @@ function body(change: (text: string) => string): (response: ReceivedResponse) =>
   return (response) => ({ ...response, body: change(response.body) });
 }
 
-Deno.test("a fault of Lotline's is found and named, with both sides' answers", async () => {
+Deno.test("a fault of Lotline's is found and named, with both upstreams' responses", async () => {
   await Promise.all(FAULTS.map(async ([what, spoil, place]) => {
     await using proxy = await startFaultyProxy(lotline.url, spoil);
     using one = rig({ serviceUrl: proxy.url });
@@ -210,7 +209,7 @@ Deno.test("a fault of Lotline's is found and named, with both sides' answers", a
   }));
 });
 
-Deno.test("a change between the two answers is no difference", async () => {
+Deno.test("a change between the two responses is no difference", async () => {
   using one = rig();
   const request = trace("META-NULL");
   const at = Date.now();
@@ -323,7 +322,7 @@ Deno.test("a difference that can't be redacted is a difference all the same, of 
   deepStrictEqual(one.logged, [["error", "mismatch_not_stored", { error: "TypeError" }]]);
 });
 
-Deno.test("comparisons of answers with 2xx count as successes, those of errors and of heads don't", async () => {
+Deno.test("comparisons of responses with 2xx count as successes, those of errors and of heads don't", async () => {
   using one = rig();
   await read(one, "getTraceability", trace("RAW-BEEF-001"));
   await read(one, "getTraceability", trace("NO-SUCH-LOT"));
@@ -333,7 +332,7 @@ Deno.test("comparisons of answers with 2xx count as successes, those of errors a
   deepStrictEqual(one.covered, ["getTraceability success"]);
 });
 
-Deno.test("what Lotline said to the client before the old server answered is compared, without asking it first", async () => {
+Deno.test("Lotline's response before the old server's is compared, without another request to it", async () => {
   using one = rig();
   const request = trace("RAW-BEEF-001");
   const response = givenResponse(await client.send(request, 10_000));
@@ -354,7 +353,7 @@ Deno.test("what Lotline said to the client before the old server answered is com
   ]);
 });
 
-Deno.test("a Lotline that can't answer now is unanswered, not different", async () => {
+Deno.test("a Lotline that can't respond now is unanswered, not different", async () => {
   await using server = await startResponding((_, write) => write(503, '{"error":"later"}'));
   using one = rig({ serviceUrl: server.url });
   await read(one, "getTraceability", trace("RAW-BEEF-001"));

@@ -1,7 +1,7 @@
 import type { CanaryBy } from "../config.ts";
 import { freePort } from "../../dev/free_port.ts";
 import type { Departure } from "../exchange/departure.ts";
-import type { Observer } from "../shadow/observer.ts";
+import type { Observer } from "../shadow/shadow.ts";
 import type { Finding } from "../evidence/evidence.ts";
 import type { Observation } from "../exchange/exchange.ts";
 import { type GatewayServer, startGatewayServer } from "../proxy/server.ts";

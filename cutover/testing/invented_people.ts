@@ -1,4 +1,4 @@
-import { PSEUDONYM_FORM } from "../redact/pseudonym_form.ts";
+import { PSEUDONYM_FORM } from "../redact/pseudonyms.ts";
 
 /** Invented personal data as it may stand in any field, in Latin, Cyrillic and Chinese letters. */
 export const PERSONAL: readonly string[] = [

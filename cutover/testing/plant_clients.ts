@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import http from "node:http";
 import { delay } from "../../timing.ts";
-import { decodeContent } from "../exchange/content_coding.ts";
+import { decodedBody } from "../exchange/decoded_body.ts";
+import { toHeaderLines } from "../exchange/hop_by_hop.ts";
 
 /** The results of a plant's clients so far. */
 export interface Counts {
@@ -88,7 +89,8 @@ export function startPlantClients(
         incoming.on("end", () => {
           const coding = incoming.headers["content-encoding"];
           if (coding !== undefined) counts.compressed++;
-          const decoded = decodeContent(coding, Buffer.concat(parts), 1_048_576);
+          const headers = toHeaderLines(incoming.rawHeaders);
+          const decoded = decodedBody({ headers, body: Buffer.concat(parts) }, 1_048_576);
           const body = decoded.kind === "plain"
             ? new TextDecoder().decode(decoded.bytes)
             : `(${decoded.kind} ${coding})`;

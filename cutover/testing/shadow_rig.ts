@@ -48,6 +48,9 @@ export function shadowRig(
     rules,
     evidence,
     redactor: createRedactor(DRY_RUN_SECRET),
+    recorder: { wants: () => false, offer: () => {} },
+    waitingBytes: 67_108_864,
+    responseBytes: 1_310_720,
     log: (level, event, fields) => logged.push([level, event, fields]),
     ...options,
   });

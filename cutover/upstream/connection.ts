@@ -1,6 +1,7 @@
 import type { Buffer } from "node:buffer";
 import type net from "node:net";
-import { MalformedResponseError } from "../exchange/response_head.ts";
+import type { BodyCapture } from "../exchange/body_capture.ts";
+import { MalformedResponseError, type ResponseHead } from "../exchange/response_head.ts";
 import { type ResponseListener, ResponseParser } from "./response_parser.ts";
 
 /** Bounds of one upstream's pool. */
@@ -29,22 +30,102 @@ export interface Failure {
   readonly wasReused: boolean;
 }
 
-/** A request and the receiver of its response: exactly one of `end` and `failed`, unless it is removed. */
-export interface UpstreamListener extends ResponseListener {
-  readonly method: string;
-  /**
-   * Which open connections may be reused. `recent`: one that was in use a moment ago, for requests
-   * that must not be sent twice, since the upstream may be closing one that is idle for longer.
-   */
-  readonly reusedConnections: "any" | "recent" | "none";
-  ready(connection: Connection): void;
+export interface UpstreamRequestListener {
+  send(connection: Connection): void;
   /** The upstream accepts more, after `write` had returned false. */
-  drained(): void;
-  failed(failure: Failure): void;
+  drained?(): void;
+  interim?(head: ResponseHead): void;
+  responseBegins?(request: UpstreamRequest, head: ResponseHead): void;
+  responseContinues(request: UpstreamRequest, chunk: Uint8Array): void;
+  responseEnds(request: UpstreamRequest, last: Uint8Array | undefined): void;
+  failed(request: UpstreamRequest, failure: Failure): void;
+}
+
+/**
+ * One request to an upstream. Its listener receives exactly one of `responseEnds` and `failed`, and
+ * after {@link abort} nothing more.
+ */
+export class UpstreamRequest implements ResponseListener {
+  /** When the request was written, by `performance.now()`. */
+  sentAt = performance.now();
+  response: ResponseHead | undefined;
+  /** The connection that it was written to. */
+  connection: Connection | undefined;
+  #isOver = false;
+
+  /**
+   * @param reusedConnections which open connections may be used. `recent`: one that was in use a moment
+   *   ago, for requests that must not be sent twice, since the upstream may be closing one that is idle
+   *   for longer.
+   * @param capture for the response's body, if it is to be captured
+   */
+  constructor(
+    readonly pool: Pool,
+    readonly method: string,
+    readonly reusedConnections: "any" | "recent" | "none",
+    readonly listener: UpstreamRequestListener,
+    public capture: BodyCapture | undefined,
+  ) {}
+
+  get ms(): number {
+    return performance.now() - this.sentAt;
+  }
+
+  abort(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.connection === undefined) this.pool.remove(this);
+    else this.connection.destroy();
+  }
+
+  ready(connection: Connection): void {
+    if (this.#isOver) return connection.destroy();
+    this.connection = connection;
+    this.sentAt = performance.now();
+    this.listener.send(connection);
+  }
+
+  drained(): void {
+    if (!this.#isOver) this.listener.drained?.();
+  }
+
+  interim(head: ResponseHead): void {
+    if (!this.#isOver) this.listener.interim?.(head);
+  }
+
+  head(head: ResponseHead): void {
+    if (this.#isOver) return;
+    this.response = head;
+    this.listener.responseBegins?.(this, head);
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#isOver) return;
+    this.capture?.append(chunk);
+    this.listener.responseContinues(this, chunk);
+  }
+
+  end(last: Uint8Array | undefined): void {
+    if (this.#isOver) return;
+    if (last !== undefined) this.capture?.append(last);
+    // From here on the connection serves other requests.
+    this.#isOver = true;
+    this.listener.responseEnds(this, last);
+  }
+
+  failed(failure: Failure): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.listener.failed(this, failure);
+  }
 }
 
 export interface Pool {
   readonly limits: UpstreamLimits;
+  /** Sends a request as soon as a connection is free. */
+  send(request: UpstreamRequest): void;
+  /** Removes a request that waits for a connection, or for one that is being opened. */
+  remove(request: UpstreamRequest): void;
   /** The connection may be used for another request. */
   released(connection: Connection): void;
   closed(connection: Connection): void;
@@ -59,7 +140,7 @@ export class Connection {
   deadline: number;
   idleSince = 0;
   isClosed = false;
-  #listener: UpstreamListener | undefined;
+  #request: UpstreamRequest | undefined;
   #parser: ResponseParser | undefined;
   #isConnected = false;
   #wasSent = false;
@@ -73,20 +154,20 @@ export class Connection {
   constructor(
     readonly socket: net.Socket,
     readonly pool: Pool,
-    listener: UpstreamListener,
+    request: UpstreamRequest,
     connected: "connect" | "secureConnect",
   ) {
     this.deadline = performance.now() + pool.limits.connectMs;
-    this.#listener = listener;
+    this.#request = request;
     socket.on(connected, () => {
       this.#isConnected = true;
-      if (this.#listener !== undefined) this.begin(this.#listener);
+      if (this.#request !== undefined) this.begin(this.#request);
     });
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
     socket.on("drain", () => {
       this.#isBlocked = false;
       this.#wasActive = true;
-      this.#listener?.drained();
+      this.#request?.drained();
     });
     socket.on("end", () => this.#onEnd());
     socket.on("error", ({ message }) => this.#fail("reset", message));
@@ -94,18 +175,18 @@ export class Connection {
   }
 
   /** Whether it serves this request, or is being opened for it. */
-  isFor(listener: UpstreamListener): boolean {
-    return this.#listener === listener;
+  isFor(request: UpstreamRequest): boolean {
+    return this.#request === request;
   }
 
-  begin(listener: UpstreamListener): void {
+  begin(request: UpstreamRequest): void {
     this.#requests++;
-    this.#listener = listener;
-    this.#parser = new ResponseParser(listener.method, listener);
+    this.#request = request;
+    this.#parser = new ResponseParser(request.method, request);
     this.#wasSent = false;
     this.#requestIsComplete = false;
     this.#wasActive = true;
-    listener.ready(this);
+    request.ready(this);
   }
 
   /** Sends a part of the request. False: wait for `drained`. */
@@ -117,7 +198,6 @@ export class Connection {
     return !this.#isBlocked;
   }
 
-  /** The complete request has been written. */
   requestComplete(): void {
     this.#requestIsComplete = true;
     this.#wasActive = true;
@@ -137,9 +217,9 @@ export class Connection {
     this.#wasActive = true;
   }
 
-  /** Closes the connection without notifying its request. */
+  /** Closes the connection without a notification of its request. */
   destroy(): void {
-    this.#listener = undefined;
+    this.#request = undefined;
     this.#close();
   }
 
@@ -171,7 +251,7 @@ export class Connection {
   }
 
   #finish(parser: ResponseParser): void {
-    this.#listener = undefined;
+    this.#request = undefined;
     this.#parser = undefined;
     // Part of a request is still on it, or the upstream closes it.
     if (!this.#requestIsComplete || !parser.keepsAlive) return this.#close();
@@ -187,7 +267,7 @@ export class Connection {
 
   #onEnd(): void {
     const parser = this.#parser;
-    if (parser === undefined || this.#listener === undefined) return this.#close();
+    if (parser === undefined || this.#request === undefined) return this.#close();
     try {
       parser.finish();
     } catch (error) {
@@ -198,9 +278,9 @@ export class Connection {
   }
 
   #fail(kind: "reset" | "timeout" | "broken", why?: string): void {
-    const listener = this.#listener;
+    const request = this.#request;
     this.destroy();
-    listener?.failed({
+    request?.failed({
       kind: this.#isConnected || kind === "timeout" ? kind : "refused",
       wasSent: this.#wasSent,
       wasReused: this.#requests > 1,

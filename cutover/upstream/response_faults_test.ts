@@ -57,7 +57,7 @@ const FAULTS: [what: string, text: string, says: RegExp][] = [
     /^a chunk is longer than its size$/,
   ],
   [
-    "seventeen answers before it",
+    "seventeen interim responses",
     "HTTP/1.1 102 X\r\n\r\n".repeat(17),
     /^too many interim responses$/,
   ],

@@ -7,7 +7,6 @@ import {
   type ResponseHead,
 } from "../exchange/response_head.ts";
 
-/** Receives a response while it arrives. */
 export interface ResponseListener {
   /** An interim response (1xx). */
   interim(head: ResponseHead): void;

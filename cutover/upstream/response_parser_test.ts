@@ -66,7 +66,7 @@ const WHOLE: [what: string, text: string, told: string[], keepsAlive: boolean][]
     "body ",
   ], true],
   [
-    "an answer before it",
+    "an interim response",
     "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" +
     "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
     [
@@ -76,7 +76,7 @@ const WHOLE: [what: string, text: string, told: string[], keepsAlive: boolean][]
     ],
     true,
   ],
-  ["its last answer", "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 1\r\n\r\na", [
+  ["its last response", "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 1\r\n\r\na", [
     "200 OK Connection|x, Close|Content-Length|1",
     "body a",
   ], false],
@@ -174,7 +174,10 @@ const BROKEN: [what: string, text: string][] = [
   ["a 103 of HTTP/1.0", "HTTP/1.0 103 X\r\n\r\n"],
   ["a reason with a control character", "HTTP/1.1 200 O\x01K\r\nContent-Length: 0\r\n\r\n"],
   ["a 103 whose reason has a line feed", "HTTP/1.1 103 X\nY: a\r\n\r\n"],
-  ["interim answers of many bytes", `HTTP/1.1 103 X\r\nL: ${"a".repeat(9_000)}\r\n\r\n`.repeat(8)],
+  [
+    "interim responses of many bytes",
+    `HTTP/1.1 103 X\r\nL: ${"a".repeat(9_000)}\r\n\r\n`.repeat(8),
+  ],
   ["another protocol", "SSH-2.0-x\r\n\r\n"],
   ["HTTP/2.0", "HTTP/2.0 200 OK\r\n\r\n"],
   ["a status of two digits", "HTTP/1.1 20 OK\r\n\r\n"],
@@ -210,7 +213,7 @@ const BROKEN: [what: string, text: string][] = [
     "two equal transfer encodings",
     `${CHUNKED.slice(0, -2)}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   ],
-  ["interim answers without end", "HTTP/1.1 102 Processing\r\n\r\n".repeat(17)],
+  ["interim responses without end", "HTTP/1.1 102 Processing\r\n\r\n".repeat(17)],
 ];
 
 for (const [what, text] of BROKEN) {

@@ -1,6 +1,6 @@
 import net from "node:net";
 import tls from "node:tls";
-import { Connection, type Pool, type UpstreamLimits, type UpstreamListener } from "./connection.ts";
+import { Connection, type Pool, type UpstreamLimits, type UpstreamRequest } from "./connection.ts";
 
 /**
  * The HTTP/1.1 client of the cutover, with persistent connections to one upstream. Clients' requests,
@@ -20,7 +20,7 @@ export class UpstreamPool implements Pool {
   readonly #connections = new Set<Connection>();
   /** The most recently used one is the last. */
   readonly #idle: Connection[] = [];
-  readonly #waiting: { readonly sender: UpstreamListener; readonly since: number }[] = [];
+  readonly #waiting: { readonly request: UpstreamRequest; readonly since: number }[] = [];
 
   /** @param url of the upstream; only scheme, host and port are used */
   constructor(url: string, readonly limits: UpstreamLimits) {
@@ -31,34 +31,30 @@ export class UpstreamPool implements Pool {
     this.#port = port === "" ? (this.#isSecure ? 443 : 80) : Number(port);
   }
 
-  /** How many connections are open or being opened. */
   get connections(): number {
     return this.#connections.size;
   }
 
-  /** Sends a request as soon as a connection is free. */
-  send(sender: UpstreamListener): void {
-    if (this.#start(sender)) return;
-    if (this.#waiting.length >= this.limits.waiting) sender.failed(BUSY);
-    else this.#waiting.push({ sender, since: performance.now() });
+  send(request: UpstreamRequest): void {
+    if (this.#start(request)) return;
+    if (this.#waiting.length >= this.limits.waiting) request.failed(BUSY);
+    else this.#waiting.push({ request, since: performance.now() });
   }
 
-  /** Removes a request that waits for a connection, or for one that is being opened. */
-  remove(sender: UpstreamListener): void {
-    const at = this.#waiting.findIndex((waiting) => waiting.sender === sender);
+  remove(request: UpstreamRequest): void {
+    const at = this.#waiting.findIndex((waiting) => waiting.request === request);
     if (at !== -1) this.#waiting.splice(at, 1);
     for (const connection of this.#connections) {
-      if (connection.isFor(sender)) return connection.destroy();
+      if (connection.isFor(request)) return connection.destroy();
     }
   }
 
-  /** Enforces the deadlines. To be called a few times a second. */
   sweep(now: number): void {
     for (const connection of this.#connections) connection.sweep(now);
     while (
       this.#waiting[0] !== undefined && now > this.#waiting[0].since + this.limits.responseTimeoutMs
     ) {
-      this.#waiting.shift()?.sender.failed(BUSY);
+      this.#waiting.shift()?.request.failed(BUSY);
     }
   }
 
@@ -80,13 +76,13 @@ export class UpstreamPool implements Pool {
 
   #startWaiting(): void {
     const next = this.#waiting[0];
-    if (next !== undefined && this.#start(next.sender)) this.#waiting.shift();
+    if (next !== undefined && this.#start(next.request)) this.#waiting.shift();
   }
 
-  #start(sender: UpstreamListener): boolean {
-    const reused = this.#takeIdle(sender);
+  #start(request: UpstreamRequest): boolean {
+    const reused = this.#takeIdle(request);
     if (reused !== undefined) {
-      reused.begin(sender);
+      reused.begin(request);
       return true;
     }
     if (this.connections >= this.limits.connections) {
@@ -94,21 +90,21 @@ export class UpstreamPool implements Pool {
       // None of the idle ones may be reused: the oldest makes room.
       this.#idle[0]?.destroy();
     }
-    this.#connections.add(this.#connect(sender));
+    this.#connections.add(this.#connect(request));
     return true;
   }
 
-  #connect(sender: UpstreamListener): Connection {
+  #connect(request: UpstreamRequest): Connection {
     const [host, port] = [this.#host, this.#port];
     if (!this.#isSecure) {
-      return new Connection(net.connect({ host, port, noDelay: true }), this, sender, "connect");
+      return new Connection(net.connect({ host, port, noDelay: true }), this, request, "connect");
     }
     // An address isn't sent as a server name (RFC 6066, 3).
     const name = net.isIP(host) === 0 ? { servername: host } : {};
-    return new Connection(tls.connect({ host, port, ...name }), this, sender, "secureConnect");
+    return new Connection(tls.connect({ host, port, ...name }), this, request, "secureConnect");
   }
 
-  #takeIdle({ reusedConnections }: UpstreamListener): Connection | undefined {
+  #takeIdle({ reusedConnections }: UpstreamRequest): Connection | undefined {
     if (reusedConnections === "none") return undefined;
     const now = performance.now();
     const reused = this.#idle.at(-1);

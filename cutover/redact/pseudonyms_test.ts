@@ -1,6 +1,6 @@
 import { strictEqual } from "node:assert/strict";
 import { parseLosslessJson } from "../exchange/lossless_json.ts";
-import { findPseudonym, fitsPseudonyms } from "./pseudonym_form.ts";
+import { findPseudonym, fitsPseudonyms } from "./pseudonyms.ts";
 
 Deno.test("a pseudonym is a kind and hex digits, not any word with a hyphen", () => {
   strictEqual(findPseudonym('{"email":"email-3f9a0c125b71"}'), "email-3f9a0c125b71");

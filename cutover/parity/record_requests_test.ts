@@ -1,14 +1,12 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { createRedactor } from "../redact/redact.ts";
-import { createRecordingRedactor } from "./recording_redactor.ts";
+import { recordingRedactor } from "./record_requests.ts";
 
-const redactor = createRecordingRedactor(
-  createRedactor("a secret of at least thirty-two characters"),
-);
+const redact = recordingRedactor(createRedactor("a secret of at least thirty-two characters"));
 const received = { status: 200, headers: {}, body: "{}", etag: undefined };
 
 Deno.test("a header that the redactor doesn't know is in no recording", () => {
-  const { request, received: response } = redactor.exchange({
+  const { request, received: response } = redact({
     method: "GET",
     path: "/api/health",
     headers: { "accept": "*/*", "x-note": "call Anna Kovács" },
@@ -19,16 +17,16 @@ Deno.test("a header that the redactor doesn't know is in no recording", () => {
 Deno.test("a compressed request is recorded as text that is compressed again", () => {
   const headers = { "content-type": "application/json", "content-encoding": "gzip" };
   const request = { method: "POST", path: "/api/lots", headers, body: "{}", gzip: true };
-  deepStrictEqual(redactor.exchange(request, received)?.request, request);
+  deepStrictEqual(redact(request, received)?.request, request);
 });
 
 Deno.test("a request that builds on an earlier response is recorded so that it can be sent again", () => {
   const headers = { "if-none-match": "{{etag 0}}", "content-length": "0" };
   const request = { method: "GET", path: "/API/traceability/RAW-BEEF-001/", headers };
-  deepStrictEqual(redactor.exchange(request, received)?.request, request);
+  deepStrictEqual(redact(request, received)?.request, request);
 });
 
 Deno.test("a request whose body is no text is not recorded", () => {
   const request = { method: "POST", path: "/api/lots", headers: {}, body: "/w==" };
-  deepStrictEqual(redactor.exchange({ ...request, encoding: "base64" }, received), undefined);
+  deepStrictEqual(redact({ ...request, encoding: "base64" }, received), undefined);
 });
