@@ -153,6 +153,26 @@ Deno.test("a unix socket is used, by a folder in the query or in the place of th
   strictEqual(await resultOf(`postgres://postgres@${encoded}:1/postgres`), "unreachable");
 });
 
+Deno.test("a folder that Deno may not open a socket in is named with the permission", async () => {
+  await using folder = await temporaryFolder();
+  const program = `${folder.path}/program.ts`;
+  await Deno.writeTextFile(
+    program,
+    `import { openSession } from "${import.meta.resolve("./session.ts")}";
+    await using session = openSession("postgres://x@%2Fsrv%2Fsockets/x", { name: "x" });
+    await session.sql\`select 1\`.catch((error) => console.log(error.kind, error.message));`,
+  );
+  const config = new URL("../deno.json", import.meta.url).pathname;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "--no-prompt", "--config", config, "--allow-net"]
+      .concat("--allow-env", "--allow-read", program),
+  }).output();
+  match(
+    new TextDecoder().decode(stdout),
+    /^no_permission .*--allow-read=\/srv\/sockets --allow-write=\/srv\/sockets$/m,
+  );
+});
+
 Deno.test("an IPv6 address is used", async () => {
   await using postgres = await ownPostgres(17, { settings: { listen_addresses: "::1" } });
   strictEqual(await resultOf(postgres.address({ host: "[::1]" })), postgres.server.port);
