@@ -32,8 +32,8 @@ export function connect(options: ConnectOptions): Sql {
     idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   };
-  // It makes the statements and never connects.
+  // It makes the statements and never connects. Batches read its `max`.
   const open = () => Promise.reject(new Error("statements are sent by the pool"));
-  const sql: Sql = postgres({ ...settingsOf(url, session, open), max: 1 });
+  const sql: Sql = postgres({ ...settingsOf(url, session, open), max });
   return pool(sql, max, (onEnd) => openSession(url, { ...session, onEnd }));
 }
