@@ -84,8 +84,7 @@ export function createApi(deps: ApiDeps) {
       lockTimeoutMs: BUDGET_MS,
       idleTimeoutMs: TRACE_SESSION_IDLE_MS,
       onEnd,
-    })
-  );
+    }), config.DATABASE_URL);
   const largeTraces = createLargeTraces(config.DATABASE_URL);
   const serve = createRequestPipeline({
     app: createRoutes({

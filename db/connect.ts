@@ -37,5 +37,5 @@ export function connect(options: ConnectOptions): Sql {
   };
   // What makes the statements; it connects only for a transaction (`sql.begin`).
   const sql: Sql = postgres(url, { ...settingsOf(session), max });
-  return pool(sql, max, (onEnd) => openSession(url, { ...session, onEnd }));
+  return pool(sql, { address: url, max, open: (onEnd) => openSession(url, { ...session, onEnd }) });
 }

@@ -2,7 +2,8 @@ import net from "node:net";
 import postgres from "postgres";
 import type { Sql } from "./sql.ts";
 import { collectRows, intercept, onFailure } from "./driver.ts";
-import { isResponse } from "./pg_errors.ts";
+import { isResponse, isWrongServer } from "./pg_errors.ts";
+import { reportWrongServer } from "./servers.ts";
 import { TYPES } from "./values.ts";
 
 /** One connection to PostgreSQL; disposing closes it. */
@@ -84,6 +85,7 @@ export function openSession(url: string, options: SessionOptions): Session {
   const settings = settingsOf(options);
   let wasOpened = false;
   let isUsable = true;
+  const openedAt = performance.now();
   const connection: Sql = postgres(url, {
     ...settings,
     ...{
@@ -105,6 +107,8 @@ export function openSession(url: string, options: SessionOptions): Session {
   const sql = intercept(connection, (query, send) => {
     const arrived = collectRows(query);
     onFailure(query, (error) => {
+      // A read-only session refuses writes on every server.
+      if (isWrongServer(error) && !options.readOnly) reportWrongServer(url, openedAt);
       if (isResponse(error) && !arrived.hasRows) return;
       isUsable = false;
       // Those behind it were sent already and have results of their own.

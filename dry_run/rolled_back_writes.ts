@@ -36,9 +36,10 @@ const BEGIN = "begin read write; set local lotline.dry_run = 'on'";
  * Writes that are rolled back. Disposing closes idle connections.
  *
  * @param open opens a session with {@link DRY_RUN_SESSIONS}
+ * @param address of the sessions
  */
-export function createRolledBackWrites(open: (onEnd: () => void) => Session) {
-  const sessions = createSessionPool(open, DRY_RUN_SESSIONS.idleTimeoutMs);
+export function createRolledBackWrites(open: (onEnd: () => void) => Session, address: string) {
+  const sessions = createSessionPool(open, DRY_RUN_SESSIONS.idleTimeoutMs, address);
   const turns = new Turns();
 
   const run = <Row extends postgres.MaybeRow>(statement: WritingStatement) =>

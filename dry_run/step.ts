@@ -47,8 +47,9 @@ export interface DryRunStep extends Disposable {
 export function createDryRunStep(
   { secret, databaseUrl, keys, throttle, limits, metrics }: Deps,
 ): DryRunStep {
-  const writes = createRolledBackWrites((onEnd) =>
-    openSession(databaseUrl, { ...DRY_RUN_SESSIONS, onEnd })
+  const writes = createRolledBackWrites(
+    (onEnd) => openSession(databaseUrl, { ...DRY_RUN_SESSIONS, onEnd }),
+    databaseUrl,
   );
   const effects = effectsOfDryRun(writes.write, keys, throttle);
 

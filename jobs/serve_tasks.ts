@@ -28,6 +28,7 @@ export function serveTasks(tasks: Tasks): void {
         onEnd,
       }),
     IDLE_SESSION_MS,
+    databaseUrl,
   );
   const send = (message: ThreadMessage<unknown>) => parentPort?.postMessage(message);
 

@@ -46,6 +46,7 @@ export function createThreads<T extends Tasks = HeavyTasks>(
   const threads = createSessionPool(
     (onEnd) => startThread(program, settings, onEnd),
     IDLE_THREAD_MS,
+    settings.databaseUrl,
   );
   return {
     run: <N extends keyof T & string>(task: N, args: ArgsOf<T[N]>, options: RunOptions) =>

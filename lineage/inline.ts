@@ -38,9 +38,15 @@ class OverBudget extends Error {
   override name = "OverBudget";
 }
 
-/** @param open opens a session whose statements time out after {@link BUDGET_MS} */
-export function createInlineTracer(open: (onEnd: () => void) => Session): InlineTracer {
-  const sessions = createSessionPool(open, IDLE_MS);
+/**
+ * @param open opens a session whose statements time out after {@link BUDGET_MS}
+ * @param address of the sessions
+ */
+export function createInlineTracer(
+  open: (onEnd: () => void) => Session,
+  address: string,
+): InlineTracer {
+  const sessions = createSessionPool(open, IDLE_MS, address);
   let active = 0;
 
   const tryTrace = async (

@@ -40,16 +40,20 @@ const LINK_SLACK_MS = 1_000;
 if (Deno.build.os === "linux") setPriority(0, 2);
 
 const { databaseUrl, statementTimeoutMs, ...bounds } = workerData as LargeTraceSettings;
-const sessions = createSessionPool((onEnd) =>
-  openSession(databaseUrl, {
-    name: "lotline-large-traces",
-    statementTimeoutMs,
-    lockTimeoutMs: LOCK_TIMEOUT_MS,
-    idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    idleTimeoutMs: IDLE_MS,
-    responseTimeoutMs: statementTimeoutMs + LINK_SLACK_MS,
-    onEnd,
-  }), IDLE_MS);
+const sessions = createSessionPool(
+  (onEnd) =>
+    openSession(databaseUrl, {
+      name: "lotline-large-traces",
+      statementTimeoutMs,
+      lockTimeoutMs: LOCK_TIMEOUT_MS,
+      idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      idleTimeoutMs: IDLE_MS,
+      responseTimeoutMs: statementTimeoutMs + LINK_SLACK_MS,
+      onEnd,
+    }),
+  IDLE_MS,
+  databaseUrl,
+);
 
 parentPort?.on("message", async (lotCode: string) => {
   const reply = await replyTo(lotCode);
