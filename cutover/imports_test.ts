@@ -19,6 +19,7 @@ const OF_THE_SERVICE = [
   "db/sql.ts",
   "db/pg_errors.ts",
   "db/session.ts",
+  "db/servers.ts",
   "db/query_deadline.ts",
   "db/journal.ts",
   "db/storable.ts",
