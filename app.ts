@@ -17,6 +17,8 @@ import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
+import { SERVICE_SERIES } from "./db/migrations.ts";
+import { watchDatabase } from "./db/watch_database.ts";
 import { writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
 import { createDryRunStep } from "./dry_run/step.ts";
@@ -62,6 +64,7 @@ export function createApi(deps: ApiDeps) {
   const mode = config.AUTH_MODE;
   const minutes = config.TOKEN_TTL_MINUTES;
   const metrics = createMetrics();
+  const database = watchDatabase({ sql, series: SERVICE_SERIES, log });
   const revocations = followRevocations(deps);
   const write = writeTo(sql);
   const throttle = createLoginThrottle({
@@ -89,6 +92,7 @@ export function createApi(deps: ApiDeps) {
   const serve = createRequestPipeline({
     app: createRoutes({
       ...deps,
+      database,
       mode,
       inlineTracer,
       largeTraces,
@@ -139,6 +143,7 @@ export function createApi(deps: ApiDeps) {
   return {
     serve,
     [Symbol.dispose]: () => {
+      database[Symbol.dispose]();
       revocations[Symbol.dispose]();
       inlineTracer[Symbol.dispose]();
       largeTraces[Symbol.dispose]();

@@ -5,7 +5,7 @@
 
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { ConfigError } from "./config.ts";
-import { sentenceOf } from "./terminal.ts";
+import { problemSentence, sentenceOf } from "./terminal.ts";
 
 /** The arguments after a command's name. */
 export interface Typed {
@@ -101,7 +101,6 @@ export interface Ending {
   readonly usage?: string;
   /** Further errors whose message is a sentence for the operator. */
   readonly told?: readonly (abstract new (...args: never[]) => Error)[];
-  readonly sentenceFor?: (error: unknown) => string | undefined;
   /** Exit status when the work is refused or fails; 1 by default. */
   readonly failed?: number;
   /** Exit status for wrong usage or missing settings; 2 by default. */
@@ -124,14 +123,13 @@ export async function runMain(
 
 function complaintOf(
   error: unknown,
-  { usage = "", told = [], sentenceFor }: Ending,
+  { usage = "", told = [] }: Ending,
 ): string {
   if (error instanceof UsageError) {
     if (error.message === "") return usage;
     return error.cause === MISTYPED ? `${usage}\n\n${error.message}` : error.message;
   }
-  const sentence = sentenceFor?.(error);
-  if (sentence !== undefined) return sentence;
   const hasSentence = [ConfigError, RefusedError, ...told].some((one) => error instanceof one);
-  return hasSentence && error instanceof Error ? error.message : `Not done: ${sentenceOf(error)}`;
+  if (hasSentence && error instanceof Error) return error.message;
+  return problemSentence(error) ?? `Not done: ${sentenceOf(error)}`;
 }

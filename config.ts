@@ -1,5 +1,8 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
+import { parseValkeyAddress } from "./cache/address.ts";
+import { parseAddress } from "./db/address.ts";
+import { AddressError } from "./db/address_text.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -40,12 +43,15 @@ export function readSettings<S extends z.ZodObject>(
       settings.flatMap(({ name, value }) => value === undefined ? [] : [[name, value]]),
     ),
   );
-  const invalid = new Set(result.error?.issues.map(({ path: [name] }) => name));
+  const issues = new Map(result.error?.issues.map((issue) => [issue.path[0], issue]));
   // Mistakes do not show the value: a database URL contains a password.
   const mistakes = settings.flatMap(({ name, formerly, expected, value, isAmbiguous }) => {
     if (isAmbiguous) return `${name} differs from ${formerly}, its old name: set ${name} alone`;
-    if (!invalid.has(name)) return [];
-    return `${name} is ${value === undefined ? "missing" : "invalid"}: expected ${expected}`;
+    const issue = issues.get(name);
+    if (issue === undefined) return [];
+    if (value === undefined) return `${name} is missing: expected ${expected}`;
+    const reason = issue.code === "custom" ? issue.params?.reason : undefined;
+    return `${name} is invalid: ${reason ?? `expected ${expected}`}`;
   });
   if (result.success && mistakes.length === 0) return Object.freeze(result.data);
   throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
@@ -62,7 +68,18 @@ const listOf = (isItem: (text: string) => boolean) =>
   z.string().transform((text) => text.split(",").map((item) => item.trim()))
     .refine((items) => items.every(isItem));
 
-export const databaseUrl = urlOf("postgres:", "postgresql:");
+/** An address as text: threads and commands receive it so. A mistake has the parser's sentence. */
+const addressOf = (parse: (text: string) => unknown) =>
+  z.string().superRefine((text, context) => {
+    try {
+      parse(text);
+    } catch (error) {
+      if (!(error instanceof AddressError)) throw error;
+      context.addIssue({ code: "custom", params: { reason: error.message } });
+    }
+  });
+
+export const databaseUrl = addressOf(parseAddress);
 
 export const bearerSecret = z.string().regex(/^\w{16,}$/);
 
@@ -81,8 +98,12 @@ export const SharedSettings = z.object({
     description: "a number of connections from 1 to 200",
     formerly: "DATABASE_POOL",
   }),
-  VALKEY_URL: urlOf("redis:", "rediss:", "valkey:").optional().meta({
+  VALKEY_URL: addressOf(parseValkeyAddress).optional().meta({
     description: "the address of Valkey, such as redis://localhost:6379, or nothing",
+  }),
+  VALKEY_CA_FILE: z.string().min(1).optional().meta({
+    description:
+      "the path of the certificate that Valkey's certificate is checked with, or nothing",
   }),
   TRUSTED_PROXIES: listOf((text) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text)).default([])
     .meta({ description: "addresses or networks with commas between them, such as 10.0.0.0/8" }),

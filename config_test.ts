@@ -4,7 +4,12 @@ import { KeysSettings, UserSettings } from "./auth/config.ts";
 import { ApiSettings, ConfigError, type Environment, readSettings } from "./config.ts";
 import { MigrateSettings } from "./db/config.ts";
 import { JobsSettings, WorkerSettings } from "./jobs/config.ts";
-import { oldNames, refusesBadSettings, settingNames } from "./testing/settings.ts";
+import {
+  oldNames,
+  refusesBadAddresses,
+  refusesBadSettings,
+  settingNames,
+} from "./testing/settings.ts";
 
 const MIN = {
   DATABASE_URL: "postgres://lotline@localhost/plant",
@@ -52,7 +57,8 @@ Deno.test("every setting can be set", () => {
     REUSE_PORT: "1",
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
     DATABASE_POOL_MAX: "200",
-    VALKEY_URL: "valkey://cache:6379/1",
+    VALKEY_URL: "valkeys://cache:6379/1",
+    VALKEY_CA_FILE: "/ca.crt",
     AUTH_MODE: "required",
     TOKEN_TTL_MINUTES: "720",
     CORS_ORIGINS: "https://plant.example, http://localhost:5173",
@@ -70,7 +76,8 @@ Deno.test("every setting can be set", () => {
     REUSE_PORT: true,
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
     DATABASE_POOL_MAX: 200,
-    VALKEY_URL: "valkey://cache:6379/1",
+    VALKEY_URL: "valkeys://cache:6379/1",
+    VALKEY_CA_FILE: "/ca.crt",
     AUTH_MODE: "required",
     JWT_KEYS_FILE: "/keys.json",
     TOKEN_TTL_MINUTES: 720,
@@ -267,6 +274,15 @@ for (
 ) {
   refusesBadSettings(words, code, missing, mistaken);
 }
+
+refusesBadAddresses(["start"], 1, ["DATABASE_URL", "VALKEY_URL"], {
+  AUTH_MODE: "legacy",
+  JWT_KEYS_FILE: "/keys.json",
+});
+refusesBadAddresses(["worker"], 1, ["DATABASE_URL", "VALKEY_URL"]);
+refusesBadAddresses(["migrate"], 1, ["DATABASE_URL"]);
+refusesBadAddresses(["jobs", "list"], 2, ["DATABASE_URL"]);
+refusesBadAddresses(["user", "list"], 2, ["DATABASE_URL", "VALKEY_URL"]);
 
 Deno.test("a start with broken settings exits with 1 and prints only the message, no stack", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

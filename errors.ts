@@ -1,4 +1,6 @@
+import type { ProblemKind } from "./db/link_error.ts";
 import { isRefusedValue, isUnavailable } from "./db/pg_errors.ts";
+import { problemOf } from "./db/problems.ts";
 
 /**
  * The one table of error codes and statuses. {@link toApiError} maps everything that is thrown to
@@ -61,6 +63,8 @@ interface ErrorOptions {
   readonly details?: readonly ErrorDetail[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
+  /** That of the cause by default. */
+  readonly problem?: ProblemKind | undefined;
 }
 
 /** An error with the client's sentence; the cause goes to the log only. */
@@ -69,11 +73,15 @@ export class ApiError extends Error {
   readonly status: typeof STATUS[ErrorCode];
   readonly details: ErrorOptions["details"];
   readonly headers: Readonly<Record<string, string>>;
+  /** What is wrong with the database, for the log. */
+  readonly problem: ProblemKind | undefined;
 
   constructor(readonly code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, { cause: options.cause });
     this.status = STATUS[code];
     this.details = options.details;
+    this.problem = options.problem ??
+      (code === "database_away" ? problemOf(options.cause)?.kind : undefined);
     this.headers = { ...(this.status === 503 ? RETRY_SOON : {}), ...options.headers };
   }
 

@@ -163,8 +163,8 @@ Deno.test("a fault's line is an error and has its cause; the address's password 
   const response = await away.get("/api/traceability/A-1", { "x-request-id": "fault" });
   strictEqual(response.status, 503);
   const line = await lineOf(away, "fault");
-  deepStrictEqual(Object.keys(line), [...FIELDS, "required_would_refuse", "error"]);
-  deepStrictEqual([line.level, line.status], ["error", 503]);
+  deepStrictEqual(Object.keys(line), [...FIELDS, "required_would_refuse", "problem", "error"]);
+  deepStrictEqual([line.level, line.status, line.problem], ["error", 503, "unreachable"]);
   match(String(line.error), /ECONNREFUSED.* at /);
   for (const each of away.log.lines) ok(!/hunter2|A-1/.test(each), each);
 });

@@ -3,6 +3,7 @@ import { KeyFileError } from "./auth/key_file.ts";
 import { watchSigningKeys } from "./auth/watched_keys.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";
+import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { createLog } from "./log.ts";
 
@@ -21,6 +22,7 @@ try {
 
 async function run(config: Config): Promise<void> {
   const { log, flush } = createLog(config.LOG_LEVEL);
+  logAddress(config.DATABASE_URL, log);
   const keys = await watchSigningKeys(config.JWT_KEYS_FILE, log);
   const sql = connect({
     url: config.DATABASE_URL,
@@ -29,7 +31,7 @@ async function run(config: Config): Promise<void> {
   });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
-    : connectValkey(config.VALKEY_URL, log);
+    : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
   const limits = {
     bytes: config.BODY_LIMIT,
     deadlineMs: BODY_DEADLINE_MS,

@@ -1,4 +1,4 @@
-import { isMissingTable } from "./db/pg_errors.ts";
+import { problemOf } from "./db/problems.ts";
 
 /** A text table; control characters are replaced. */
 export function columns(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -17,8 +17,13 @@ export function printable(text: string): string {
 }
 
 export function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return isMissingTable(error)
-    ? "the database lacks a table: run deno task migrate first"
-    : error.message;
+  return problemSentence(error) ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** The problem of the database that an error shows, with what to do and the cause, in one line. */
+export function problemSentence(error: unknown): string | undefined {
+  const problem = problemOf(error);
+  if (problem === undefined || !(error instanceof Error)) return undefined;
+  const cause = error.message === "" ? "" : ` (${printable(error.message)})`;
+  return `${problem.sentence}: ${problem.todo}${cause}`;
 }

@@ -1,7 +1,10 @@
 import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readSettings } from "./config.ts";
+import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
+import { SERVICE_SERIES } from "./db/migrations.ts";
+import { watchDatabase } from "./db/watch_database.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
@@ -40,11 +43,12 @@ try {
 async function run(config: WorkerConfig): Promise<void> {
   const { DATABASE_URL: url } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
+  logAddress(url, log);
   const sql = connect({ url, max: config.DATABASE_POOL_MAX, name: "lotline-worker" });
   const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
-    : connectValkey(config.VALKEY_URL, log);
+    : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
 
   const end = new AbortController();
   const { signal } = end;
@@ -61,6 +65,7 @@ async function run(config: WorkerConfig): Promise<void> {
   }
 
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
+  const database = watchDatabase({ sql: queueSql, series: SERVICE_SERIES, log });
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   await Promise.all([
     runRelay({
@@ -95,6 +100,7 @@ async function run(config: WorkerConfig): Promise<void> {
     }),
   ]);
 
+  database[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
   valkey?.close();
   log("info", "stopped");

@@ -156,9 +156,14 @@ A password is typed at a prompt, or read as one line from standard input when th
 
 await runMain({ usage: usageOf(PROGRAM) }, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
-  const { DATABASE_URL, VALKEY_URL } = readSettings(UserSettings, Deno.env.toObject());
+  const { DATABASE_URL, VALKEY_URL, VALKEY_CA_FILE: caFile } = readSettings(
+    UserSettings,
+    Deno.env.toObject(),
+  );
   const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-user" });
-  const valkey = VALKEY_URL === undefined ? undefined : connectValkey(VALKEY_URL, () => {});
+  const valkey = VALKEY_URL === undefined
+    ? undefined
+    : connectValkey(VALKEY_URL, () => {}, { caFile });
   try {
     const publish: Deps["publish"] = async (userId, disabled, tokensFrom) => {
       await untilReady(valkey);

@@ -266,7 +266,7 @@ Deno.test("a database that is missing or not migrated is reported in one line", 
   await unmigrated.sql`drop schema lotline cascade`;
   deepStrictEqual(await run(unmigrated.url), [
     1,
-    "Not done: the database lacks a table: run deno task migrate first",
+    'The database lacks Lotline\'s tables: run deno task migrate (relation "lotline.accounts" does not exist)',
   ]);
   deepStrictEqual((await run("mysql://x"))[0], 2);
 });

@@ -1,6 +1,9 @@
+import { X509Certificate } from "node:crypto";
 import { createClient, ErrorReply } from "redis";
+import { ConfigError } from "../config.ts";
 import { describeError, limitRepeats, type Log } from "../log.ts";
 import { withDeadline } from "../timing.ts";
+import { parseValkeyAddress, type ValkeyAddress } from "./address.ts";
 
 type ValkeyClient = ReturnType<typeof newClient>;
 
@@ -9,8 +12,9 @@ export interface Valkey {
   /** Whether Valkey can be used now. */
   isUsable(): Promise<boolean>;
   /**
-   * Why Valkey can't be used now, undefined when it can: `unreachable`, `silent`, or Valkey's own word
-   * in lower case: `readonly` (it is a replica), `loading` …
+   * Why Valkey can't be used now, undefined when it can: `unreachable`, `silent`, `cluster` (it keeps
+   * only a part of the keys), or Valkey's own word in lower case: `readonly` (it is a replica),
+   * `loading` …
    */
   problem(): Promise<string | undefined>;
   /**
@@ -45,21 +49,32 @@ const PROBE = { key: "lotline:probe", everyMs: 2_000, ttlMs: 60_000 };
  * States in which Valkey refuses valid commands: it became a replica, is loading, can't write to its
  * disk, or has another password. A new connection may reach another server at the same address.
  */
-const STATES = "READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|OOM|NOAUTH|WRONGPASS|" +
-  "BUSY|UNBLOCKED|TRYAGAIN";
+const STATES = "READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|NOREPLICAS|MISCONF|OOM|NOAUTH|" +
+  "WRONGPASS|BUSY|UNBLOCKED|TRYAGAIN";
+/** What the servers of a cluster reply, none of which has all keys. */
+const CLUSTER = new Set(["CLUSTERDOWN", "MOVED", "ASK"]);
 // Redis 6 quotes the error of a script's command in its own.
 const STATE = new RegExp(`^(?:ERR Error running script .{0,500}? -)?(${STATES})\\b`, "s");
+
+interface ConnectOptions {
+  /** The path of the certificates that the server's is checked with, instead of the runtime's. */
+  readonly caFile?: string | undefined;
+  /** A monotonic clock, in ms. */
+  readonly now?: () => number;
+}
 
 /**
  * Connects in the background, again and again; returns at once.
  *
- * @param now a monotonic clock, in ms
+ * @throws {ConfigError} the certificates can't be read
  */
 export function connectValkey(
   url: string,
   log: Log,
-  now: () => number = () => performance.now(),
+  { caFile, now = () => performance.now() }: ConnectOptions = {},
 ): Valkey {
+  const address = parseValkeyAddress(url);
+  const ca = caFile === undefined ? undefined : readCertificates(caFile, address);
   const logLimited = limitRepeats(log, now);
   let connection = 0;
   /** Why it can't be used; it can when a new connection has accepted the probe. */
@@ -91,7 +106,7 @@ export function connectValkey(
     retry = setTimeout(() => client = open(), delayBefore(tries++));
   };
   const open = () => {
-    const opened = newClient(url);
+    const opened = newClient(address, ca);
     const isCurrent = () => opened === client;
     opened.on("error", (error) => {
       if (isCurrent()) markDown(error instanceof ErrorReply ? wordOf(error) : "unreachable", error);
@@ -173,16 +188,39 @@ const probe = (client: ValkeyClient) =>
 
 /** The word for the kind of a refusal, in lower case: `readonly`, `err`. */
 function wordOf({ message }: ErrorReply): string {
-  return (STATE.exec(message)?.[1] ?? /^[A-Z]{1,30}/.exec(message)?.[0] ?? "refused").toLowerCase();
+  const word = STATE.exec(message)?.[1] ?? /^[A-Z]{1,30}/.exec(message)?.[0] ?? "refused";
+  return CLUSTER.has(word) ? "cluster" : word.toLowerCase();
 }
 
 function delayBefore(tries: number): number {
   return Math.min(RETRY_MS.first * 2 ** Math.min(tries, 6), RETRY_MS.max);
 }
 
-function newClient(url: string) {
+function readCertificates(path: string, { tls }: ValkeyAddress): string {
+  if (!tls) throw new ConfigError("VALKEY_CA_FILE needs a VALKEY_URL that begins with rediss://");
+  const text = readText(path);
+  try {
+    new X509Certificate(text);
+    return text;
+  } catch (cause) {
+    throw new ConfigError("VALKEY_CA_FILE holds no certificate in PEM form", { cause });
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.name : "unknown";
+    throw new ConfigError(`VALKEY_CA_FILE names a file that can't be read: ${why}`, { cause });
+  }
+}
+
+function newClient({ tls, host, port, user, password, database }: ValkeyAddress, ca?: string) {
   return createClient({
-    url: url.replace(/^valkey:/, "redis:"),
+    ...(user !== undefined && { username: user }),
+    ...(password !== undefined && { password }),
+    database,
     // Without a connection a command must fail at once instead of waiting in a queue.
     disableOfflineQueue: true,
     pingInterval: PING_MS,
@@ -190,6 +228,9 @@ function newClient(url: string) {
     // error with a stack seconds after the response.
     commandOptions: { timeout: 0 },
     socket: {
+      host,
+      port,
+      ...(tls && { tls, ...(ca !== undefined && { ca }) }),
       connectTimeout: RESPONSE_TIMEOUT_MS,
       // Without it a connection without a response to HELLO would stay for ever.
       socketTimeout: PING_MS + RECONNECT_AFTER_MS,

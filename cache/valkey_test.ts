@@ -57,7 +57,7 @@ Deno.test("a Valkey that is killed and restarted is reported as down, then as ba
   await using valkey = await ownValkey();
   const { log, lines } = recordedLog();
   let now = 0;
-  const link = connectValkey(valkey.server.url, log, () => now);
+  const link = connectValkey(valkey.server.url, log, { now: () => now });
   await untilUsable(link);
   const stumble = async () => {
     await valkey.server.kill();

@@ -34,6 +34,10 @@ export function documentOfRoutes(): Json {
     mode: "required",
     // Never connected: only the document is read.
     sql: connect({ url: "postgres://127.0.0.1/none" }),
+    database: {
+      schema: () => Promise.reject(new Error("there is no database here")),
+      [Symbol.dispose]() {},
+    },
     keys: keysInMemory({ kid: "none", privateKey, published: { keys: [] } }),
     signIn: () => Promise.reject(new Error("nobody signs in here")),
     revocations: {

@@ -31,9 +31,10 @@ const MAY_USE: Record<string, string[]> = {
   "client_address.ts": [],
   "clock.ts": [],
   "command_line.ts": ["config.ts", "terminal.ts"],
-  "config.ts": [],
+  // Settings that are addresses have their parser's sentences.
+  "config.ts": ["cache/address.ts", "db/address.ts", "db/address_text.ts"],
   // What an error of PostgreSQL means is said in one place.
-  "errors.ts": ["db/pg_errors.ts"],
+  "errors.ts": ["db/link_error.ts", "db/pg_errors.ts", "db/problems.ts"],
   "batcher.ts": [],
   "host.ts": [],
   "json.ts": [],
@@ -41,7 +42,7 @@ const MAY_USE: Record<string, string[]> = {
   "log.ts": ["clock.ts"],
   "metrics.ts": [],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
-  "terminal.ts": ["db/pg_errors.ts"],
+  "terminal.ts": ["db/problems.ts"],
   "timing.ts": [],
 };
 const FOR_EVERYTHING = [

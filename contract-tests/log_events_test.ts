@@ -19,7 +19,7 @@ async function* sources(folder = ""): AsyncGenerator<{ path: string; text: strin
 const LEVEL = /"(?:debug|info|warn|error)"/.source;
 /** What stands behind a level, which stands in front of every event: a literal, or anything else. */
 const AFTER_LEVEL = new RegExp(
-  `(?<!\\.(?:on|once|off)\\(\\s*)${LEVEL},\\s*(?:"([^"]*)"|([^\\s,\\])]+))`,
+  `(?<!\\.(?:on|once|off|emit)\\(\\s*)${LEVEL},\\s*(?:"([^"]*)"|([^\\s,\\])]+))`,
   "g",
 );
 /** Loops, failure logs and lines whose level is a variable have the event alone. */

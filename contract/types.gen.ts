@@ -293,7 +293,9 @@ export interface paths {
         };
         /**
          * Can the process do its work?
-         * @description 503 while PostgreSQL doesn't respond. The response also has the state of Valkey. A process
+         * @description 503 while PostgreSQL doesn't respond, refuses the login, is read-only or lacks migrations.
+         *     Then `error` says what is wrong, and `details` has what to do for each failed check
+         *     (`database`, `read_only`, `migrations`). The response 200 has the state of Valkey. A process
          *     without Valkey is ready: it is slower, not wrong.
          */
         get: operations["getReadiness"];

@@ -6,6 +6,7 @@ import {
   allowedEnvironment,
   envExample,
   oldNames,
+  refusesBadAddresses,
   refusesBadSettings,
   settingNames,
 } from "../testing/settings.ts";
@@ -113,6 +114,10 @@ for (
 ) {
   refusesBadSettings(words, code, missing, schema);
 }
+
+refusesBadAddresses(["gateway"], 1, ["DATABASE_URL"], GATEWAY_MIN);
+refusesBadAddresses(["cutover", "status"], 2, ["DATABASE_URL"]);
+refusesBadAddresses(["parity", "report"], 2, ["DATABASE_URL"]);
 
 for (
   const [task, ...schemas] of [

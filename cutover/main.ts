@@ -1,6 +1,9 @@
 import { ConfigError, readSettings } from "../config.ts";
 import { type GatewayConfig, GatewaySettings } from "./config.ts";
+import { logAddress } from "../db/address_log.ts";
 import { connect } from "../db/connect.ts";
+import { CUTOVER_SERIES } from "../db/migrations.ts";
+import { watchDatabase } from "../db/watch_database.ts";
 import { createLog } from "../log.ts";
 import { createAdmin } from "./admin/admin.ts";
 import { startCollector } from "./evidence/collector.ts";
@@ -37,9 +40,11 @@ async function run(config: GatewayConfig): Promise<void> {
   const { DATABASE_URL: databaseUrl, LEGACY_URL: legacyUrl, SERVICE_URL: serviceUrl } = config;
   const { CANARY_BY: canaryBy, DRY_RUN_SECRET: dryRunSecret } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
+  logAddress(databaseUrl, log);
   const rules = await loadLiveRules();
   const redactor = createRedactor(dryRunSecret);
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
+  const database = watchDatabase({ sql, series: CUTOVER_SERIES, log });
 
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
@@ -117,6 +122,7 @@ async function run(config: GatewayConfig): Promise<void> {
     shadow[Symbol.dispose]();
     await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
     await Promise.all([autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()));
+    database[Symbol.dispose]();
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

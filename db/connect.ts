@@ -16,8 +16,6 @@ interface ConnectOptions {
 const LOCK_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 export const STATEMENT_TIMEOUT_MS = 4_000;
-/** How much later than PostgreSQL's own timeout a response may come, in ms. */
-const LINK_SLACK_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 
 /**
@@ -33,9 +31,9 @@ export function connect(options: ConnectOptions): Sql {
     lockTimeoutMs: LOCK_TIMEOUT_MS,
     idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    responseTimeoutMs: statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS,
   };
-  // What makes the statements; it connects only for a transaction (`sql.begin`).
-  const sql: Sql = postgres(url, { ...settingsOf(session), max });
+  // It makes the statements and never connects.
+  const open = () => Promise.reject(new Error("statements are sent by the pool"));
+  const sql: Sql = postgres({ ...settingsOf(url, session, open), max: 1 });
   return pool(sql, { address: url, max, open: (onEnd) => openSession(url, { ...session, onEnd }) });
 }

@@ -8,6 +8,7 @@ import type { Sql } from "./sql.ts";
 /** A statement of postgres.js: to run, it calls its handler with itself. */
 export interface Query extends Promise<unknown> {
   handler: Handler;
+  resolve(result: unknown): void;
   reject(error: unknown): void;
   /** Called with each row instead of adding it to the result. */
   forEachFn?: (row: unknown, result: unknown[]) => void;
@@ -102,5 +103,14 @@ export function onFailure(query: Query, failed: (error: unknown) => void): void 
   query.reject = (error) => {
     failed(error);
     reject(error);
+  };
+}
+
+/** Calls back when a statement has its result, before its caller is notified. */
+export function onResult(query: Query, succeeded: () => void): void {
+  const { resolve } = query;
+  query.resolve = (result) => {
+    succeeded();
+    resolve(result);
   };
 }

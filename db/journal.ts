@@ -78,7 +78,9 @@ export async function recordStep(
       applied_at timestamptz not null default now(),
       series text not null,
       primary key (series, number)
-    )`);
+    );
+    -- Each process reads whether its database is up to date.
+    grant select on lotline.migrations to public`);
   await sql`
     insert into lotline.migrations (series, number, name, checksum)
     values (${series}, ${number}, ${name}, ${checksum})`;

@@ -82,17 +82,17 @@ const MISTAKES: readonly {
   {
     what: "a server that isn't there",
     change: (url) => Object.assign(url, { port: "1" }).href,
-    says: /^PostgreSQL does not answer at DATABASE_URL\n$/,
+    says: /^The database can't be reached: check host and port in DATABASE_URL[^\n]+\n$/,
   },
   {
     what: "a database that isn't there",
     change: (url) => Object.assign(url, { pathname: "/nowhere" }).href,
-    says: /^PostgreSQL at DATABASE_URL refuses: database "nowhere" does not exist\n$/,
+    says: /^The database does not exist: [^\n]+ \(database "nowhere" does not exist\)\n$/,
   },
   {
     what: "a user that isn't there",
     change: (url) => Object.assign(url, { username: "nobody" }).href,
-    says: /^PostgreSQL at DATABASE_URL refuses: role "nobody" does not exist\n$/,
+    says: /^The database refuses the login: [^\n]+ \(role "nobody" does not exist\)\n$/,
   },
 ];
 

@@ -27,14 +27,16 @@ export const SERVICE_SERIES: Series = {
   folder: new URL("./migrations/", import.meta.url),
 };
 
+export const CUTOVER_SERIES: Series = {
+  name: "cutover",
+  folder: new URL("../cutover/migrations/", import.meta.url),
+};
+
 /**
  * All series, in the order in which they are applied. A part other than the service may have been
  * removed with its folder; its series has no steps then.
  */
-export const ALL_SERIES: readonly Series[] = [
-  SERVICE_SERIES,
-  { name: "cutover", folder: new URL("../cutover/migrations/", import.meta.url) },
-];
+export const ALL_SERIES: readonly Series[] = [SERVICE_SERIES, CUTOVER_SERIES];
 
 const NAME = /^(\d{4})_\w+\.sql$/;
 const UNDO = /^-- outside a transaction; undo: (.+)$/m;

@@ -1,40 +1,25 @@
 import postgres from "postgres";
+import { isFatal, kindOf } from "./problems.ts";
 
 /*
  * What is concluded from the code of an error: of PostgreSQL
  * (https://www.postgresql.org/docs/17/errcodes-appendix.html), postgres.js or the operating system.
  */
 
-/** Codes of postgres.js and of the operating system for a connection that is lost or can't be made. */
-const LOST_CONNECTION: ReadonlySet<string> = new Set([
-  "CONNECTION_CLOSED",
-  "CONNECTION_ENDED",
-  "CONNECTION_DESTROYED",
-  "CONNECT_TIMEOUT",
-  "QUERY_DEADLINE",
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-]);
+/** The code of postgres.js and of our pool for a statement after the end of the pool. */
+const ENDED = "CONNECTION_ENDED";
 
 /** Errors and their causes are followed so far. */
 const MAX_DEPTH = 10;
 
 /**
- * Whether the database is unavailable or too slow: 08 connection, 53 resources, 57 shutdown or
- * statement timeout, 55P03 lock timeout, 25006 read-only (a standby after a failover), 40 deadlock or
- * serialization, or no connection.
+ * Whether the database is unavailable, too slow or set up wrongly: 53 resources, 57 shutdown or
+ * statement timeout, 55P03 lock timeout, 40 deadlock or serialization, no connection, or a problem of
+ * `problems.ts`, such as a refused login.
  */
 export function isUnavailable(error: unknown): boolean {
   const code = codeOf(error);
-  return /^(08|53|57|40)/.test(code) || ["55P03", "25006"].includes(code) ||
-    LOST_CONNECTION.has(code);
+  return kindOf(error) !== undefined || /^(53|57|40)/.test(code) || ["55P03", ENDED].includes(code);
 }
 
 /**
@@ -45,8 +30,8 @@ export function isOutage(error: unknown): boolean {
   let at = error;
   for (let depth = 0; at instanceof Error && depth < MAX_DEPTH; depth++) {
     const code = codeOf(at);
-    if (LOST_CONNECTION.has(code)) return true;
-    if (/^[0-9A-Z]{5}$/.test(code)) return isOutageState(code);
+    if (/^(?!EPIPE)[0-9A-Z]{5}$/.test(code)) return isFatal(at) || isOutageState(code);
+    if (kindOf(at) !== undefined || code === ENDED) return true;
     // Each address of a host has an error of its own.
     at = at instanceof AggregateError ? at.errors[0] : at.cause;
   }
@@ -54,12 +39,13 @@ export function isOutage(error: unknown): boolean {
 }
 
 /**
- * Class 08, a connection; class 53, resources, except 53200 and 53400, which the statement itself may
- * cause (memory, a limit that was set for it); 57P01 to 57P05, shutdown or startup; 25006, read-only;
- * 40001 and 40P01, other transactions. Never 57014: the statement would take as long again.
+ * Class 08, a connection; class 28 and 3D000, a refused login; class 53, resources, except 53200 and
+ * 53400, which the statement itself may cause (memory, a limit that was set for it); 57P01 to 57P05,
+ * shutdown or startup; 25006, read-only; 40001 and 40P01, other transactions. Never 57014: the
+ * statement would take as long again.
  */
 function isOutageState(sqlState: string): boolean {
-  return /^(?:08...|53(?!200|400)...|57P0[1-5]|25006|40001|40P01)$/.test(sqlState);
+  return /^(?:(?:08|28)...|3D000|53(?!200|400)...|57P0[1-5]|25006|40001|40P01)$/.test(sqlState);
 }
 
 /**
@@ -111,6 +97,11 @@ export function isRefusedRow(error: unknown): boolean {
   return /^2[23]/.test(codeOf(error));
 }
 
+/** Whether the user lacks a right. */
+export function isMissingRight(error: unknown): boolean {
+  return codeOf(error) === "42501";
+}
+
 /** Whether a table or its schema is missing. */
 export function isMissingTable(error: unknown): boolean {
   return ["42P01", "3F000"].includes(codeOf(error));
@@ -123,7 +114,7 @@ export function constraintOf(error: unknown): string | undefined {
 
 /** Whether an error is PostgreSQL's response to the statement; a fatal one ends its connection. */
 export function isResponse(error: unknown): error is postgres.PostgresError {
-  return error instanceof postgres.PostgresError && !/^(?:FATAL|PANIC)$/.test(error.severity);
+  return error instanceof postgres.PostgresError && !isFatal(error);
 }
 
 function codeOf(error: unknown): string {

@@ -1,9 +1,14 @@
-import net from "node:net";
+import { Buffer } from "node:buffer";
+import type { Duplex } from "node:stream";
 import postgres from "postgres";
-import type { Sql } from "./sql.ts";
-import { collectRows, intercept, onFailure } from "./driver.ts";
+import { type Address, parseAddress } from "./address.ts";
+import { collectRows, intercept, onFailure, onResult } from "./driver.ts";
+import { LinkError } from "./link_error.ts";
 import { isResponse, isWrongServer } from "./pg_errors.ts";
 import { reportWrongServer } from "./servers.ts";
+import { watchSilence } from "./silence.ts";
+import type { Sql } from "./sql.ts";
+import { Opener } from "./startup.ts";
 import { TYPES } from "./values.ts";
 
 /** One connection to PostgreSQL; disposing closes it. */
@@ -23,10 +28,8 @@ export interface SessionOptions {
   readonly idleTimeoutMs?: number;
   /** The same while a transaction is open. */
   readonly idleInTransactionTimeoutMs?: number;
-  /** 5 s by default. */
+  /** For each host of the address; 5 s by default. */
   readonly connectTimeoutMs?: number;
-  /** The connection is dropped when a response takes longer. */
-  readonly responseTimeoutMs?: number;
   /** Whether only a transaction that begins as `read write` may write. */
   readonly readOnly?: boolean;
   /** Called when the connection has ended, for whatever reason. */
@@ -34,8 +37,13 @@ export interface SessionOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** How much later than PostgreSQL's own timeout a response may come, in ms. */
+const LINK_SLACK_MS = 1_000;
 /** How long running statements may take when a session ends, in s. */
 const END_TIMEOUT_S = 1;
+/** PostgreSQL cuts off what is longer, in bytes. */
+const MAX_NAME = 63;
+const MAX_ADDRESSES = 16;
 
 /** Thrown by a statement that was to follow others on a lost connection. */
 class SessionLostError extends Error {
@@ -44,33 +52,69 @@ class SessionLostError extends Error {
   readonly code = "CONNECTION_CLOSED";
 }
 
-/** The address of PostgreSQL in postgres.js's form. */
-interface Target {
-  readonly host: string[];
-  readonly port: number[];
-  readonly path: string | false;
+const lost = () => new SessionLostError("the connection of a session is lost");
+
+const addresses = new Map<string, Address>();
+
+/** The same text is parsed once. @throws {AddressError} */
+function addressOf(text: string): Address {
+  const known = addresses.get(text);
+  if (known !== undefined) return known;
+  const address = parseAddress(text);
+  if (addresses.size >= MAX_ADDRESSES) addresses.clear();
+  addresses.set(text, address);
+  return address;
 }
 
-/** The settings of postgres.js for these options. */
-export function settingsOf(options: SessionOptions) {
+/**
+ * The settings of postgres.js. It gets parts of the address, since it reads an address by rules of its
+ * own: parameters of the address replace ours there.
+ *
+ * @param open the `socket` of postgres.js
+ */
+export function settingsOf(text: string, options: SessionOptions, open: () => Promise<Duplex>) {
+  const address = addressOf(text);
+  const { hosts, user, password, database } = address;
   return {
-    // An option of postgres.js that its types don't know.
-    ...{ socket: (target: Target) => openSocket(target, options.responseTimeoutMs ?? 0) },
+    // Spread without its type, since the types of postgres.js don't know these forms.
+    ...({
+      socket: open,
+      // For its messages alone. With two hosts it would swallow errors.
+      host: [hosts[0]?.name],
+      port: [hosts[0]?.port],
+      // A function, since it would replace an empty password by one of the environment.
+      pass: () => password,
+      connection: startupParameters(address, options),
+    } as object),
+    user,
+    database,
+    // All of these are the opener's.
+    ssl: false as const,
+    connect_timeout: 0,
+    keep_alive: null,
     fetch_types: false,
-    connect_timeout: (options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS) / 1_000,
     onnotice: () => {},
     types: TYPES,
-    connection: {
-      application_name: options.name,
-      TimeZone: "UTC",
-      DateStyle: "ISO",
-      statement_timeout: options.statementTimeoutMs ?? 0,
-      lock_timeout: options.lockTimeoutMs ?? 0,
-      // Spread, since the types of postgres.js don't know it; PostgreSQL does from 14 on.
-      ...{ idle_session_timeout: options.idleTimeoutMs ?? 0 },
-      idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 0,
-      default_transaction_read_only: options.readOnly ?? false,
-    },
+  };
+}
+
+/**
+ * What PostgreSQL gets at the start, as text: postgres.js leaves out `0` and `false`. PostgreSQL applies
+ * the address's `options` first, so ours win.
+ */
+function startupParameters({ options: given, nameSuffix }: Address, options: SessionOptions) {
+  const name = nameSuffix === undefined ? options.name : `${options.name}/${nameSuffix}`;
+  return {
+    ...(given !== undefined && { options: given }),
+    application_name: Buffer.from(name).subarray(0, MAX_NAME).toString(),
+    TimeZone: "UTC",
+    DateStyle: "ISO, MDY",
+    statement_timeout: String(options.statementTimeoutMs ?? 0),
+    lock_timeout: String(options.lockTimeoutMs ?? 0),
+    idle_session_timeout: String(options.idleTimeoutMs ?? 0),
+    idle_in_transaction_session_timeout: String(options.idleInTransactionTimeoutMs ?? 0),
+    // Without it the server's own setting holds, which may say that it is read-only.
+    ...(options.readOnly === true && { default_transaction_read_only: "on" }),
   };
 }
 
@@ -82,58 +126,64 @@ export function settingsOf(options: SessionOptions) {
  * connection may be wrong then.
  */
 export function openSession(url: string, options: SessionOptions): Session {
-  const settings = settingsOf(options);
-  let wasOpened = false;
+  const address = addressOf(url);
+  const { statementTimeoutMs = 0, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const maxSilenceMs = statementTimeoutMs && statementTimeoutMs + LINK_SLACK_MS;
+  const silence = watchSilence(
+    maxSilenceMs,
+    () => opener.fail(new LinkError("silent", `nothing from PostgreSQL in ${maxSilenceMs} ms`)),
+  );
+  const opener = new Opener(address, {
+    timeoutMs: address.connectTimeoutMs ?? connectTimeoutMs,
+    isReadOnly: options.readOnly === true,
+    onReady(socket) {
+      socket.on("data", silence.received);
+      silence.begin();
+    },
+    // Waiting statements would be sent over a new connection, outside their transaction.
+    lost,
+  });
   let isUsable = true;
   const openedAt = performance.now();
-  const connection: Sql = postgres(url, {
-    ...settings,
-    ...{
-      // Waiting statements would be sent over a new connection, outside their transaction.
-      socket: (target: Target) => {
-        if (wasOpened) throw new SessionLostError("the connection of a session is lost");
-        wasOpened = true;
-        return settings.socket(target);
-      },
-    },
+  const connection: Sql = postgres({
+    ...settingsOf(url, options, opener.open),
     max: 1,
     max_lifetime: null,
     onclose: () => {
       isUsable = false;
+      silence.end();
       options.onEnd?.();
-      connection.end({ timeout: 0 });
+      void end({ timeout: 0 });
     },
   });
-  const sql = intercept(connection, (query, send) => {
-    const arrived = collectRows(query);
-    onFailure(query, (error) => {
-      // A read-only session refuses writes on every server.
-      if (isWrongServer(error) && !options.readOnly) reportWrongServer(url, openedAt);
-      if (isResponse(error) && !arrived.hasRows) return;
-      isUsable = false;
-      // Those behind it were sent already and have results of their own.
-      void connection.end({ timeout: END_TIMEOUT_S });
-    });
-    send(query);
-  });
+  const end = async (how?: { timeout?: number }) => {
+    await connection.end(how);
+    silence.end();
+    opener.close();
+  };
+  const sql = Object.assign(
+    intercept(connection, (query, send) => {
+      const arrived = collectRows(query);
+      onFailure(query, (error) => {
+        silence.settled();
+        // A read-only session refuses writes on every server.
+        if (isWrongServer(error) && !options.readOnly) reportWrongServer(url, openedAt);
+        if (isResponse(error) && !arrived.hasRows) return;
+        isUsable = false;
+        // Those behind it were sent already and have results of their own.
+        void end({ timeout: END_TIMEOUT_S });
+      });
+      onResult(query, silence.settled);
+      silence.sent();
+      send(query);
+    }),
+    { end },
+  );
   return {
     sql,
     get isUsable() {
       return isUsable;
     },
-    [Symbol.asyncDispose]: () => connection.end({ timeout: END_TIMEOUT_S }),
+    [Symbol.asyncDispose]: () => end({ timeout: END_TIMEOUT_S }),
   };
-}
-
-/** @param responseTimeoutMs the connection is dropped when a response takes longer; 0: never */
-function openSocket({ host, port, path }: Target, responseTimeoutMs: number): net.Socket {
-  const socket = path ? net.connect(path) : net.connect(port[0] ?? 5432, host[0] ?? "localhost");
-  let hasData = 0;
-  socket.on("data", () => hasData = socket.bytesWritten);
-  socket.setTimeout(responseTimeoutMs);
-  // An idle connection may stay.
-  socket.on("timeout", () => {
-    if (socket.bytesWritten > hasData) socket.destroy();
-  });
-  return socket;
 }

@@ -50,6 +50,8 @@ export interface ValkeyOptions {
   port?: number;
   /** Keeps the data over restarts; without it a server starts empty. */
   persist?: boolean;
+  /** Further arguments of the program. */
+  args?: readonly string[];
   /** Receives messages about slow steps, and the instructions to install a missing server. */
   progress?: (line: string) => void;
 }
@@ -90,7 +92,7 @@ export async function startValkey(options: ValkeyOptions): Promise<ValkeyServer 
     server = await startTied({
       command,
       args: ["--bind", "127.0.0.1", "--port", String(port), "--dir", dir, "--pidfile", pidFile]
-        .concat("--save", "", "--appendonly", options.persist ? "yes" : "no"),
+        .concat("--save", "", "--appendonly", options.persist ? "yes" : "no", options.args ?? []),
       logFile,
       user,
     });

@@ -121,6 +121,7 @@ export function createRequestPipeline(
       required_would_refuse: state.wouldRefuse,
       refused: refused && isRefusalReason(refused.code) ? refused.code : undefined,
       bad_token: tokenFault,
+      problem: refused?.problem,
       error: refused && status >= 500 ? describeError(refused.cause ?? refused) : undefined,
     });
     return response;

@@ -48,6 +48,7 @@ export const WorkerSettings = SharedSettings.pick({
   DATABASE_URL: true,
   DATABASE_POOL_MAX: true,
   VALKEY_URL: true,
+  VALKEY_CA_FILE: true,
   LOG_LEVEL: true,
 }).extend({
   WORKER_CONCURRENCY: wholeNumber(1, 64).default(4).meta({

@@ -167,6 +167,7 @@ Deno.test("an unknown command prints the usage; a mistake prints one sentence", 
   deepStrictEqual(await jobs(["list"], unmigrated.url), {
     code: 1,
     output: "",
-    error: "Not done: the database lacks a table: run deno task migrate first",
+    error:
+      'The database lacks Lotline\'s tables: run deno task migrate (relation "lotline.jobs" does not exist)',
   });
 });

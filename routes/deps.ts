@@ -5,6 +5,7 @@ import type { WatchedKeys } from "../auth/watched_keys.ts";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Valkey } from "../cache/valkey.ts";
 import type { Sql } from "../db/sql.ts";
+import type { DatabaseWatch } from "../db/watch_database.ts";
 import type { BodyLimits } from "../http/body.ts";
 import type { InlineTracer } from "../lineage/inline.ts";
 import type { Log } from "../log.ts";
@@ -15,6 +16,7 @@ import type { LargeTraces } from "./large_traces.ts";
 export interface RouteDeps {
   readonly mode: AuthMode;
   readonly sql: Sql;
+  readonly database: DatabaseWatch;
   readonly valkey?: Valkey | undefined;
   readonly traceCache?: TraceCache | undefined;
   readonly inlineTracer: InlineTracer;

@@ -32,8 +32,6 @@ const LOCK_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 /** The connection is closed after this long without work, in ms. */
 const IDLE_MS = 60_000;
-/** Added to PostgreSQL's timeout before the connection counts as lost, in ms. */
-const LINK_SLACK_MS = 1_000;
 
 // Other requests take precedence on a busy machine. Priority 19 would starve the thread when all
 // cores are busy. Linux sets the priority of this thread only.
@@ -48,7 +46,6 @@ const sessions = createSessionPool(
       lockTimeoutMs: LOCK_TIMEOUT_MS,
       idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
       idleTimeoutMs: IDLE_MS,
-      responseTimeoutMs: statementTimeoutMs + LINK_SLACK_MS,
       onEnd,
     }),
   IDLE_MS,

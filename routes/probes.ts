@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
-import { queryWithDeadline } from "../db/query_deadline.ts";
+import { checkDatabase, type Finding } from "../db/readiness_checks.ts";
+import { ApiError } from "../errors.ts";
 import { respond } from "../http/response.ts";
 import { type App, operation } from "../http/operation.ts";
 import type { RouteDeps } from "./deps.ts";
@@ -24,15 +25,18 @@ export const getLiveness = (app: App) =>
   operation(app, liveness, (c) => respond(c, 200, { status: "live" }));
 
 /**
- * For load balancers: 503 while PostgreSQL doesn't respond. The response reports Valkey (`off` when
- * none is configured), but a process without Valkey is ready.
+ * For load balancers: 503 while PostgreSQL doesn't respond, is read-only or lacks migrations, with the
+ * cause. The response reports Valkey (`off` when none is configured), but a process without Valkey is
+ * ready.
  */
-export const getReadiness = (app: App, { sql, valkey }: RouteDeps) =>
+export const getReadiness = (app: App, { sql, database, valkey }: RouteDeps) =>
   operation(app, readiness, async (c) => {
-    const [problem] = await Promise.all([
+    const [problem, findings] = await Promise.all([
       valkey?.problem(),
-      queryWithDeadline(sql, sql`select 1`, DATABASE_TIMEOUT_MS),
+      checkDatabase(sql, () => database.schema(DATABASE_TIMEOUT_MS), DATABASE_TIMEOUT_MS),
     ]);
+    const [failure, ...others] = findings.filter(({ level }) => level === "failure");
+    if (failure !== undefined) throw notReady([failure, ...others]);
     const state = valkey === undefined ? "off" : problem === undefined ? "up" : "away";
     return respond(c, 200, {
       status: "ready",
@@ -40,3 +44,9 @@ export const getReadiness = (app: App, { sql, valkey }: RouteDeps) =>
       ...(problem !== undefined && { valkey_problem: problem }),
     });
   });
+
+function notReady(failures: readonly [Finding, ...Finding[]]): ApiError {
+  const [{ message, problem, cause }] = failures;
+  const details = failures.map(({ check, todo }) => ({ path: check, message: todo ?? "" }));
+  return new ApiError("database_away", message, { details, problem, cause });
+}

@@ -68,7 +68,13 @@ Deno.test("a process without PostgreSQL is live but not ready, and ready when it
   deepStrictEqual([gone.status, gone.headers.get("retry-after"), ErrorResponse.parse(gone.json)], [
     503,
     "1",
-    { error: "The database is away or too slow, try again shortly" },
+    {
+      error: "The database can't be reached",
+      details: [{
+        path: "database",
+        message: "check host and port in DATABASE_URL, and that PostgreSQL runs there",
+      }],
+    },
   ]);
   strictEqual((await onIt.get("/livez")).status, 200);
 

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { startPostgres } from "../dev/postgres.ts";
+import { openForServers } from "../dev/state_folder.ts";
+import { type Certificate, giveToServer } from "./certificates.ts";
 
 /** The PostgreSQL versions that everything is tested on. */
 export type Major = 15 | 17;
@@ -46,15 +48,82 @@ async function startOwn(major: Major): Promise<string> {
   return server.url;
 }
 
+interface OwnOptions {
+  readonly settings?: Readonly<Record<string, string>>;
+  /** The lines of pg_hba.conf; by default all of this machine may log in without a password. */
+  readonly hba?: readonly string[];
+}
+
 /** A PostgreSQL for one test, to be stopped, killed and restarted. */
-export async function ownPostgres(major: Major = 17) {
+export async function ownPostgres(major: Major = 17, { settings = {}, hba }: OwnOptions = {}) {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
-  const server = await startPostgres({ major, dataDir: join(folder, "postgres"), settings: FAST });
+  openForServers(folder);
+  const hbaFile = join(folder, "pg_hba.conf");
+  if (hba !== undefined) await Deno.writeTextFile(hbaFile, hba.join("\n"));
+  const server = await startPostgres({
+    major,
+    dataDir: join(folder, "postgres"),
+    settings: { ...FAST, ...settings, ...(hba !== undefined && { hba_file: hbaFile }) },
+  });
   return {
     server,
+    /** Its address with another host, or with parameters. */
+    address({ host = "127.0.0.1", query = "" }: { host?: string; query?: string } = {}): string {
+      return `postgres://postgres@${host}:${server.port}/postgres?${query}`;
+    },
+    /** Restarts it as a standby that gets nothing from a primary; `pg_promote()` ends that. */
+    async becomeStandby(): Promise<void> {
+      await server.stop();
+      await Deno.writeTextFile(join(server.dataDir, "standby.signal"), "");
+      await server.start();
+    },
     [Symbol.asyncDispose]: async () => {
       await server.stop();
       await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** A PostgreSQL that offers TLS with a certificate, which can be replaced. */
+export async function tlsPostgres(certificate: Certificate, options: OwnOptions & {
+  /** The authority of clients. */
+  readonly clientAuthority?: string;
+} = {}) {
+  const files = await Deno.makeTempDir({ prefix: "lotline-test-" });
+  openForServers(files);
+  const [cert, key, authority] = ["server.crt", "server.key", "clients.crt"]
+    .map((name) => join(files, name)) as [string, string, string];
+  const put = async (from: Certificate) => {
+    await Deno.copyFile(from.cert, cert);
+    // PostgreSQL may read the files between the two.
+    await Deno.copyFile(from.key, `${key}.new`);
+    await giveToServer(`${key}.new`);
+    await Deno.rename(`${key}.new`, key);
+  };
+  await put(certificate);
+  if (options.clientAuthority !== undefined) {
+    await Deno.copyFile(options.clientAuthority, authority);
+  }
+  const own = await ownPostgres(17, {
+    ...options,
+    settings: {
+      ssl: "on",
+      ssl_cert_file: cert,
+      ssl_key_file: key,
+      ...(options.clientAuthority !== undefined && { ssl_ca_file: authority }),
+      ...options.settings,
+    },
+  });
+  return {
+    ...own,
+    /** Replaces the certificate; connections from now on get the new one. */
+    async present(next: Certificate): Promise<void> {
+      await put(next);
+      await own.server.restart();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await own[Symbol.asyncDispose]();
+      await Deno.remove(files, { recursive: true });
     },
   };
 }

@@ -102,6 +102,67 @@ export function refusesBadSettings(
   });
 }
 
+/** Mistaken addresses by setting, each with what is wrong. */
+const BAD_ADDRESSES: readonly Readonly<Record<string, readonly [address: string, why: string]>>[] =
+  [
+    {
+      DATABASE_URL: [
+        "postgres://u:hunter2%@h/d",
+        "the password has a % without two hexadecimal digits behind it: write it as %25",
+      ],
+      VALKEY_URL: [
+        "redis://:hunter2%@h",
+        "the password has a % without two hexadecimal digits behind it: write it as %25",
+      ],
+    },
+    {
+      DATABASE_URL: [
+        "postgres://u:hunter2@h/d?statement_timeout=0",
+        "statement_timeout is a setting of Lotline's own: remove it",
+      ],
+      VALKEY_URL: [
+        "redis-sentinel://:hunter2@h",
+        "Sentinel is not supported: give the address of the primary, or of a proxy that leads to it",
+      ],
+    },
+    {
+      DATABASE_URL: [
+        "postgres://u:hunter2@h1,h2/d?sslrootcert=/ca&sslmode=verify-full&port=1,2,3",
+        "port has 3 numbers for 2 hosts",
+      ],
+      VALKEY_URL: [
+        "redis://:hunter2@h/0?db=3",
+        "db is not supported: an address of Valkey has no parameters",
+      ],
+    },
+  ];
+
+/**
+ * Declares the test that a task with a mistaken address ends with this code and a sentence about each
+ * of these settings, without stack and password. The task's other settings are valid.
+ */
+export function refusesBadAddresses(
+  words: readonly [Task, ...string[]],
+  code: number,
+  names: readonly string[],
+  others: Readonly<Record<string, string>> = {},
+): void {
+  Deno.test(`deno task ${words.join(" ")} says in a sentence what is wrong with an address`, async () => {
+    for (const addresses of BAD_ADDRESSES) {
+      const mistakes = names.map((name) => [name, ...addresses[name] ?? ["", ""]] as const);
+      const env = Object.fromEntries(mistakes.map(([name, address]) => [name, address]));
+      deepStrictEqual(await failedStart(words, { ...others, ...env }), {
+        code,
+        output: "",
+        lines: [
+          "Invalid settings:",
+          ...mistakes.map(([name, , why]) => `  ${name} is invalid: ${why}`),
+        ],
+      });
+    }
+  });
+}
+
 /** A line of a refusal without the expected form. */
 const withoutReason = (line: string) => line.split(":")[0];
 

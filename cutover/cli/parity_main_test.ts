@@ -237,5 +237,5 @@ for (const [what, args, env, says] of REFUSED) {
 
 Deno.test("a failure to find out exits with 2, a wrong response with 1", async () => {
   const { code, err } = await parity(["report"], { DATABASE_URL: "postgres://127.0.0.1:9/none" });
-  deepStrictEqual([code, /^Not done: .*ECONNREFUSED/.test(err)], [2, true]);
+  deepStrictEqual([code, /^The database can't be reached: .*ECONNREFUSED/.test(err)], [2, true]);
 });

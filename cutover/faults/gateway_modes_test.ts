@@ -3,13 +3,17 @@ import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
 import { migrate } from "../../db/migrate.ts";
 import { reportWrongServer } from "../../db/servers.ts";
+import { openSession } from "../../db/session.ts";
 import type { LogFields } from "../../log.ts";
 import { openLinkTo } from "../../testing/black_hole.ts";
+import { makeAuthority } from "../../testing/certificates.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { ownPostgres } from "../../testing/postgres_servers.ts";
-import { makeReadOnly, otherAddress } from "../../testing/read_only.ts";
+import { ownPostgres, tlsPostgres } from "../../testing/postgres_servers.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { makeReadOnly, otherAddress } from "../../testing/read_only.ts";
+import { temporaryFolder } from "../../testing/temporary_folder.ts";
 import { delay } from "../../timing.ts";
 import { startGateway } from "../testing/gateway.ts";
 import { followModes, STALE_MS } from "../routes/watch_routes.ts";
@@ -147,19 +151,25 @@ Deno.test("with PostgreSQL killed all routes are soon on legacy, and return when
   strictEqual(follower.warnings().filter((event) => event === AWAY).length, 1);
 });
 
-Deno.test("over a link that carries nothing all routes are soon on legacy, and return when it does", async () => {
-  await using database = await freshDatabase();
-  await using link = await openLinkTo(database.url);
-  await set(database.sql, "login", "service");
-  await using follower = follow(link.url);
-  await follower.becomes("login", "service");
-  link.swallow();
-  await follower.becomes("login", "legacy");
-  // By now it has a connection that was opened during the fault, which must be closed too.
-  link.heal();
-  await follower.becomes("login", "service");
-  deepStrictEqual(follower.warnings(), [AWAY]);
-});
+for (const sslmode of ["disable", "require"]) {
+  Deno.test(`over a link that carries nothing all routes are soon on legacy, and return when it does (sslmode=${sslmode})`, async () => {
+    await using folder = await temporaryFolder();
+    const authority = await makeAuthority(folder.path);
+    await using postgres = await tlsPostgres(await authority.issue({}));
+    await migrate(postgres.server.url, () => {});
+    await using admin = openSession(postgres.server.url, { name: "lotline-test" });
+    await set(admin.sql, "login", "service");
+    await using link = await openLinkTo(postgres.address({ query: `sslmode=${sslmode}` }));
+    await using follower = follow(link.url);
+    await follower.becomes("login", "service");
+    link.swallow();
+    await follower.becomes("login", "legacy");
+    // By now it has a connection that was opened during the fault, which must be closed too.
+    link.heal();
+    await follower.becomes("login", "service");
+    deepStrictEqual(follower.warnings(), [AWAY]);
+  });
+}
 
 Deno.test("a connection that PostgreSQL ends is replaced without a visible effect", async () => {
   await using database = await freshDatabase();

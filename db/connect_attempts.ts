@@ -1,0 +1,108 @@
+import dns from "node:dns/promises";
+import net from "node:net";
+import { withDeadline } from "../timing.ts";
+import type { Address } from "./address.ts";
+import type { Encryption, Endpoint } from "./link.ts";
+import { LinkError } from "./link_error.ts";
+
+type Host = Address["hosts"][number];
+
+/** One try to connect. */
+export interface Attempt {
+  readonly host: Host;
+  readonly endpoint: Endpoint;
+  readonly encryption: Encryption;
+  /** Whether `sslmode` allows another try with the other encryption. */
+  readonly hasOther: boolean;
+  readonly target: Address["target"];
+}
+
+interface Options {
+  /** For finding the addresses of a name. */
+  readonly timeoutMs: number;
+  /** Called for a host whose addresses can't be found. */
+  readonly onFailure: (host: Host, error: unknown) => void;
+}
+
+/** A host that failed this recently is tried after the others, in ms. */
+const FAILED_MS = 5_000;
+/** The addresses of one name that are tried. */
+const MAX_ADDRESSES = 16;
+const MAX_REMEMBERED = 100;
+
+/** When hosts failed, by this process's clock: a dead one would delay every connection. */
+const failures = new Map<string, number>();
+
+/**
+ * The tries to connect, in libpq's order: hosts as in the address, of each all its addresses, of each the
+ * encryptions of `sslmode`. After each the caller says whether the other encryption is tried.
+ */
+export async function* attemptsFor(
+  address: Address,
+  { timeoutMs, onFailure }: Options,
+): AsyncGenerator<Attempt, void, boolean> {
+  const { target } = address;
+  const passes: readonly Address["target"][] = target === "prefer-standby"
+    ? ["standby", "any"]
+    : [target];
+  for (const target of passes) {
+    for (const host of inOrder(address, target)) {
+      const endpoints = await endpointsOf(host, timeoutMs).catch((error): Endpoint[] => {
+        onFailure(host, error);
+        return [];
+      });
+      for (const endpoint of endpoints) {
+        const encryptions = encryptionsOf(address.tls, host);
+        for (const [index, encryption] of encryptions.entries()) {
+          const hasOther = index + 1 < encryptions.length;
+          if (!(yield { host, endpoint, encryption, hasOther, target })) break;
+        }
+      }
+    }
+  }
+}
+
+export function rememberFailure({ host, target }: Attempt): void {
+  if (failures.size < MAX_REMEMBERED) failures.set(keyOf(host, target), performance.now());
+}
+
+export function forgetFailure({ host, target }: Attempt): void {
+  if (failures.size > 0) failures.delete(keyOf(host, target));
+}
+
+/** A standby fails for one target and is right for another. */
+const keyOf = ({ name, address, port }: Host, target: Address["target"]) =>
+  JSON.stringify([name, address, port, target]);
+
+function inOrder({ hosts, shuffles }: Address, target: Address["target"]): Host[] {
+  const all = [...hosts];
+  if (shuffles) {
+    for (let last = all.length - 1; last > 0; last--) {
+      const chosen = Math.floor(Math.random() * (last + 1));
+      [all[last], all[chosen]] = [all[chosen] as Host, all[last] as Host];
+    }
+  }
+  const hasFailed = (host: Host) =>
+    performance.now() - (failures.get(keyOf(host, target)) ?? -Infinity) < FAILED_MS;
+  return [...all.filter((host) => !hasFailed(host)), ...all.filter(hasFailed)];
+}
+
+async function endpointsOf(host: Host, timeoutMs: number): Promise<Endpoint[]> {
+  const { name, port, socket } = host;
+  if (socket !== undefined) return [{ name, port, to: { path: socket } }];
+  const known = host.address ?? name;
+  if (net.isIP(known) !== 0) return [{ name, port, to: { ip: known } }];
+  const found = await withDeadline(dns.lookup(known, { all: true }), timeoutMs, () => {
+    throw new LinkError("unreachable", `no address of the host in ${timeoutMs} ms`);
+  });
+  const ips = [...new Set(found.map(({ address }) => address))].slice(0, MAX_ADDRESSES);
+  return ips.map((ip) => ({ name, port, to: { ip } }));
+}
+
+/** A unix socket needs no encryption, whatever `sslmode` says. */
+function encryptionsOf({ mode }: Address["tls"], { socket }: Host): Encryption[] {
+  if (socket !== undefined || mode === "disable") return ["none"];
+  if (mode === "allow") return ["none", "required"];
+  if (mode === "prefer") return ["preferred", "none"];
+  return ["required"];
+}
